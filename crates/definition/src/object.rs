@@ -1,0 +1,218 @@
+//! The API form of a definition: objects with fields, parameter objects, parameter values.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! text_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Returns the text as it is written.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.0 == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                self.0 == *other
+            }
+        }
+    };
+}
+
+text_newtype! {
+    /// Id of a pipeline object, unique in its definition.
+    ObjectId
+}
+text_newtype! {
+    /// Name of a field; the `@` of runtime fields and the `*` of secrets belong to it.
+    FieldKey
+}
+
+impl FieldKey {
+    /// Returns whether the field holds a secret: its key begins with an asterisk.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.0.starts_with('*')
+    }
+}
+
+/// The value of a field: a string, or a reference to another object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FieldValue {
+    /// `stringValue`: text, expressions unevaluated.
+    String(String),
+    /// `refValue`: the id of another object.
+    Ref(ObjectId),
+}
+
+/// One key with one value. A list is several fields with the same key, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Field {
+    /// The field's name.
+    pub key: FieldKey,
+    /// The field's value.
+    pub value: FieldValue,
+}
+
+impl Field {
+    /// Returns a field that holds text.
+    pub fn string(key: impl Into<FieldKey>, value: impl Into<String>) -> Self {
+        Self { key: key.into(), value: FieldValue::String(value.into()) }
+    }
+
+    /// Returns a field that refers to the object `target`.
+    pub fn reference(key: impl Into<FieldKey>, target: impl Into<ObjectId>) -> Self {
+        Self { key: key.into(), value: FieldValue::Ref(target.into()) }
+    }
+}
+
+/// An object of the definition, or (with runtime fields) an instance or attempt of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PipelineObject {
+    /// Unique id.
+    pub id: ObjectId,
+    /// Name; the AWS CLI copies the id where a file gives none.
+    pub name: String,
+    /// Fields in order.
+    pub fields: Vec<Field>,
+}
+
+impl PipelineObject {
+    /// Returns the first string value of `key`.
+    #[must_use]
+    pub fn string(&self, key: &str) -> Option<&str> {
+        self.strings(key).next()
+    }
+
+    /// Returns every string value of `key`, in order.
+    pub fn strings<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.values(key).filter_map(|value| match value {
+            FieldValue::String(text) => Some(text.as_str()),
+            FieldValue::Ref(_) => None,
+        })
+    }
+
+    /// Returns the first reference of `key`.
+    #[must_use]
+    pub fn reference(&self, key: &str) -> Option<&ObjectId> {
+        self.references(key).next()
+    }
+
+    /// Returns every reference of `key`, in order.
+    pub fn references<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a ObjectId> {
+        self.values(key).filter_map(|value| match value {
+            FieldValue::Ref(target) => Some(target),
+            FieldValue::String(_) => None,
+        })
+    }
+
+    /// Returns every value of `key`, in order.
+    pub fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a FieldValue> {
+        self.fields.iter().filter(move |field| field.key == key).map(|field| &field.value)
+    }
+
+    /// Returns the word in the `type` field, which type-less parents lack.
+    #[must_use]
+    pub fn type_name(&self) -> Option<&str> {
+        self.string("type")
+    }
+
+    /// Replaces all fields of `key` by one that holds `value`.
+    pub fn set(&mut self, key: &str, value: impl Into<String>) {
+        self.fields.retain(|field| field.key != key);
+        self.fields.push(Field::string(key, value));
+    }
+}
+
+/// Declares a parameter: its attributes (`type`, `default`, `description`, ...) in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterObject {
+    /// Id, `my...` or `*my...` for a secret.
+    pub id: String,
+    /// Attributes in order; a list repeats its key.
+    pub attributes: Vec<ParameterAttribute>,
+}
+
+impl ParameterObject {
+    /// Returns the first value of the attribute `key`.
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<&str> {
+        self.attributes.iter().find(|attribute| attribute.key == key).map(|attribute| attribute.value.as_str())
+    }
+}
+
+/// One attribute of a parameter object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterAttribute {
+    /// Attribute name.
+    pub key: String,
+    /// Attribute text.
+    pub value: String,
+}
+
+/// A value given to a parameter; a list value repeats the id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterValue {
+    /// Id of the parameter.
+    pub id: String,
+    /// Text of the value.
+    pub value: String,
+}
+
+/// A whole definition in API form.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The objects, `Default` among them.
+    pub objects: Vec<PipelineObject>,
+    /// The declared parameters.
+    pub parameters: Vec<ParameterObject>,
+    /// The parameters' values.
+    pub values: Vec<ParameterValue>,
+}
+
+impl Definition {
+    /// Returns the object `id`.
+    #[must_use]
+    pub fn object(&self, id: &str) -> Option<&PipelineObject> {
+        self.objects.iter().find(|object| object.id == id)
+    }
+}
