@@ -1,0 +1,1 @@
+//! Wires the real handler, server and workers in one process.

@@ -1,0 +1,1 @@
+//! Amazon SNS, locally: topics, subscriptions, and mails into an outbox.

@@ -1,0 +1,3 @@
+//! The program `downspout`.
+
+fn main() {}
