@@ -120,7 +120,10 @@ impl PipelineObject {
     /// Returns the first string value of `key`.
     #[must_use]
     pub fn string(&self, key: &str) -> Option<&str> {
-        self.strings(key).next()
+        self.fields.iter().filter(|field| field.key == key).find_map(|field| match &field.value {
+            FieldValue::String(text) => Some(text.as_str()),
+            FieldValue::Ref(_) => None,
+        })
     }
 
     /// Returns every string value of `key`, in order.
@@ -134,7 +137,10 @@ impl PipelineObject {
     /// Returns the first reference of `key`.
     #[must_use]
     pub fn reference(&self, key: &str) -> Option<&ObjectId> {
-        self.references(key).next()
+        self.fields.iter().filter(|field| field.key == key).find_map(|field| match &field.value {
+            FieldValue::Ref(target) => Some(target),
+            FieldValue::String(_) => None,
+        })
     }
 
     /// Returns every reference of `key`, in order.
