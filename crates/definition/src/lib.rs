@@ -2,9 +2,16 @@
 //!
 //! Pure: no clock, no files, no network. Everything here is a function of its arguments.
 
+pub mod expression;
+pub mod file;
+pub mod inherit;
+pub mod kind;
 mod object;
+pub mod parameters;
+pub mod period;
+pub mod validate;
 
 pub use object::{
-    Definition, Field, FieldKey, FieldValue, ObjectId, ParameterAttribute, ParameterObject,
-    ParameterValue, PipelineObject,
+    Definition, Field, FieldKey, FieldValue, ObjectId, ParameterAttribute, ParameterObject, ParameterValue,
+    PipelineObject,
 };

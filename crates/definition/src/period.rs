@@ -1,0 +1,170 @@
+//! Periods such as `15 minutes`: how long, and what time it is afterwards.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use jiff::{Span, Timestamp, tz::TimeZone};
+
+/// More than any period means; keeps calendar arithmetic inside its range.
+const MAX_COUNT: u32 = 1_000_000;
+
+/// A number of calendar units, `N unit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Period {
+    count: u32,
+    unit: Unit,
+}
+
+/// The unit of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Not in AWS's table; accepted for short waits such as `retryDelay`.
+    Second,
+    /// A minute.
+    Minute,
+    /// An hour.
+    Hour,
+    /// A day of 24 hours: everything is UTC.
+    Day,
+    /// Seven days.
+    Week,
+    /// A calendar month.
+    Month,
+    /// A calendar year.
+    Year,
+}
+
+/// Why a text is not a period.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` is not a period such as `15 minutes` (seconds, minutes, hours, days, weeks, months, years)"
+)]
+pub struct ParsePeriodError {
+    text: String,
+}
+
+impl Period {
+    /// Returns the period of `count` times `unit`.
+    #[must_use]
+    pub fn new(count: u32, unit: Unit) -> Self {
+        Self { count: count.min(MAX_COUNT), unit }
+    }
+
+    /// Reads `N unit`, in any case, singular or plural.
+    pub fn parse(text: &str) -> Result<Self, ParsePeriodError> {
+        Self::read(text).ok_or_else(|| ParsePeriodError { text: text.to_owned() })
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let digits = text.find(|c: char| !c.is_ascii_digit())?;
+        let (count, unit) = text.split_at(digits);
+        let count = count.parse().ok().filter(|count| *count <= MAX_COUNT)?;
+        let unit = unit.trim().to_ascii_lowercase();
+        let unit = match unit.strip_suffix('s').unwrap_or(&unit) {
+            "second" => Unit::Second,
+            "minute" => Unit::Minute,
+            "hour" => Unit::Hour,
+            "day" => Unit::Day,
+            "week" => Unit::Week,
+            "month" => Unit::Month,
+            "year" => Unit::Year,
+            _ => return None,
+        };
+        Some(Self { count, unit })
+    }
+
+    /// Returns how long the period is; a month counts as 30 days, a year as 365.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        let seconds = match self.unit {
+            Unit::Second => 1,
+            Unit::Minute => 60,
+            Unit::Hour => 3_600,
+            Unit::Day => 86_400,
+            Unit::Week => 7 * 86_400,
+            Unit::Month => 30 * 86_400,
+            Unit::Year => 365 * 86_400,
+        };
+        Duration::from_secs(u64::from(self.count) * seconds)
+    }
+
+    /// Returns the time one period after `from`, in the UTC calendar; past the end of time it is the end.
+    #[must_use]
+    pub fn after(&self, from: Timestamp) -> Timestamp {
+        let zoned = from.to_zoned(TimeZone::UTC);
+        self.span().and_then(|span| zoned.checked_add(span)).map_or(Timestamp::MAX, |later| later.timestamp())
+    }
+
+    /// Returns the period as a calendar span.
+    pub(crate) fn span(&self) -> Result<Span, jiff::Error> {
+        let count = i64::from(self.count);
+        let span = Span::new();
+        match self.unit {
+            Unit::Second => span.try_seconds(count),
+            Unit::Minute => span.try_minutes(count),
+            Unit::Hour => span.try_hours(count),
+            Unit::Day => span.try_days(count),
+            Unit::Week => span.try_weeks(count),
+            Unit::Month => span.try_months(count),
+            Unit::Year => span.try_years(count),
+        }
+    }
+}
+
+impl FromStr for Period {
+    type Err = ParsePeriodError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit {
+            Unit::Second => "second",
+            Unit::Minute => "minute",
+            Unit::Hour => "hour",
+            Unit::Day => "day",
+            Unit::Week => "week",
+            Unit::Month => "month",
+            Unit::Year => "year",
+        };
+        let plural = if self.count == 1 { "" } else { "s" };
+        write!(f, "{} {unit}{plural}", self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_in_any_case_and_number() {
+        for (text, seconds) in
+            [("15 Minutes", 900), ("1 Hour", 3_600), (" 2 days ", 172_800), ("30 seconds", 30)]
+        {
+            assert_eq!(Period::parse(text).unwrap().duration().as_secs(), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_by_name() {
+        for text in ["", "15", "minutes", "-1 hour", "1.5 hours", "2 fortnights", "99999999999 days"] {
+            let error = Period::parse(text).unwrap_err();
+            assert!(error.to_string().contains(&format!("`{text}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn months_follow_the_calendar_and_clamp_to_the_last_day() {
+        let from: Timestamp = "2023-01-31T10:00:00Z".parse().unwrap();
+        assert_eq!(Period::parse("1 month").unwrap().after(from).to_string(), "2023-02-28T10:00:00Z");
+    }
+
+    #[test]
+    fn the_end_of_time_is_not_passed() {
+        let from: Timestamp = "9999-01-01T00:00:00Z".parse().unwrap();
+        assert_eq!(Period::parse("100000 years").unwrap().after(from), Timestamp::MAX);
+    }
+}
