@@ -1,0 +1,31 @@
+# The same verbs as in CI. `make help` lists them.
+
+.PHONY: help demo up test check bench samples clean
+.DEFAULT_GOAL := help
+
+help:              ## List the verbs
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo:              ## Bring everything up, drop the sample files, show the tables and the mail
+	cargo run --quiet --package downspout -- demo
+
+up:                ## Bring everything up and stay; data in .downspout
+	cargo run --quiet --package downspout -- up
+
+test:              ## Run every test, having set up what they need
+	tests/setup
+	cargo test --workspace
+
+check: test        ## What CI runs: format, lints, tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+bench:             ## Measure, beside the named rivals; writes target/bench.json
+	tests/setup
+	cargo run --release --package e2e --bin bench
+
+samples:           ## Make the sample files anew from their seed
+	cargo run --quiet --package e2e --bin generate-samples pipeline-definitions/orders/samples
+
+clean:             ## Remove what was built; keeps .downspout
+	cargo clean
