@@ -1,1 +1,33 @@
-//! engine
+//! What happens next in a run: a state machine without clock, I/O or randomness.
+//!
+//! [`expand`] makes a [`Run`] of a definition and an activation; [`Run::step`] takes an [`Event`]
+//! and returns a [`Step`]: what changed, and the [`Effect`]s that the driver owes once it is saved.
+//! Deliberately absent: who polls, how a run is stored, how a notice is sent.
+#![warn(missing_docs)]
+
+mod alarm;
+pub mod attempt;
+mod cascade;
+mod deadline;
+mod effect;
+mod event;
+mod expand;
+mod ids;
+pub mod instance;
+mod plan;
+mod round;
+mod run;
+mod scope;
+mod status;
+pub mod time;
+pub mod wire_objects;
+
+pub use attempt::Attempt;
+pub use effect::{Effect, Notice};
+pub use event::{ATTEMPT_TIMEOUT, BAD_INPUT, Event, INVALID_FIELD, STALLED, TaskError, TaskOutcome};
+pub use expand::{Activation, ExpandError, check, expand};
+pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, TaskId, WorkerGroup};
+pub use instance::Instance;
+pub use plan::Plan;
+pub use run::{End, Header, IllegalEvent, Outcome, Run, Step};
+pub use status::{PipelineState, Status, UnknownStatus};

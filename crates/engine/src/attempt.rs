@@ -1,0 +1,438 @@
+//! One attempt at an instance.
+//!
+//! [`step`] decides what an event makes of the status; [`Attempt::apply`] also keeps the record
+//! (who, when, which fields). Retries and consumers are none of its business: see
+//! [`crate::instance`] and [`crate::cascade`].
+
+use definition::Field;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{ATTEMPT_TIMEOUT, STALLED, TaskError, TaskOutcome};
+use crate::ids::{AttemptId, InstanceId, RunnerId, WorkerGroup};
+use crate::{status, time};
+
+/// One try at an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Id, `<instance>_Attempt=<n>`.
+    pub id: AttemptId,
+    /// The instance that it tries.
+    pub instance: InstanceId,
+    /// From 1, counted over all reruns.
+    pub number: u32,
+    /// The rerun generation of the instance that it belongs to.
+    pub generation: u32,
+    /// Where it stands.
+    pub status: Status,
+    /// How often it was handed out.
+    pub leases: u32,
+    /// Who may take it.
+    pub group: WorkerGroup,
+    /// Its time limits and the retries that may follow.
+    pub limits: Limits,
+    /// When it was made: `@actualStartTime`, as AWS shows it even before a runner takes it.
+    pub created: Timestamp,
+    /// When it was settled.
+    pub ended: Option<Timestamp>,
+    /// The runner that took it last.
+    pub hostname: Option<RunnerId>,
+    /// What the runner reported, in order.
+    pub reported: Vec<Field>,
+    /// When the runner reported last.
+    pub reported_at: Option<Timestamp>,
+}
+
+/// Where an attempt stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// Ready for a runner.
+    WaitingForRunner {
+        /// Handed to a runner that has not acknowledged yet.
+        held: Option<Lease>,
+    },
+    /// A runner acknowledged and is at work.
+    Running {
+        /// Who.
+        runner: RunnerId,
+        /// Without a report until then it counts as stalled.
+        silent_until: Timestamp,
+        /// `attemptTimeout`, counted from the acknowledgement: waiting in line is no work.
+        over_at: Option<Timestamp>,
+        /// The runner's next report is answered with `canceled`.
+        cancel_requested: bool,
+    },
+    /// Done.
+    Finished,
+    /// Failed, timed out or stalled.
+    Failed(TaskError),
+    /// Stopped.
+    Canceled,
+}
+
+/// An attempt in the hands of a runner that has not acknowledged yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who.
+    pub runner: RunnerId,
+    /// When the attempt is free again.
+    pub until: Timestamp,
+}
+
+/// The time limits of an attempt, in milliseconds, and the retries after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// From the handing out to the first report.
+    pub acknowledge_ms: i64,
+    /// `reportProgressTimeout`.
+    pub silence_ms: i64,
+    /// `attemptTimeout`.
+    pub whole_ms: Option<i64>,
+    /// `retryDelay`.
+    pub retry_delay_ms: i64,
+    /// `maximumRetries`.
+    pub maximum_retries: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // ReportTaskProgress within 2 minutes, else reassign (API reference, PollForTask).
+            acknowledge_ms: 2 * 60_000,
+            silence_ms: 15 * 60_000,
+            whole_ms: None,
+            retry_delay_ms: 10 * 60_000,
+            maximum_retries: 2,
+        }
+    }
+}
+
+impl Status {
+    /// Returns the word of the wire.
+    #[must_use]
+    pub fn word(&self) -> status::Status {
+        match self {
+            Self::WaitingForRunner { .. } => status::Status::WaitingForRunner,
+            Self::Running { .. } => status::Status::Running,
+            Self::Finished => status::Status::Finished,
+            Self::Failed(_) => status::Status::Failed,
+            Self::Canceled => status::Status::Canceled,
+        }
+    }
+
+    /// Returns whether the attempt is over.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.word().is_final()
+    }
+
+    /// Returns when a wake-up is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match self {
+            Self::WaitingForRunner { held } => held.as_ref().map(|lease| lease.until),
+            Self::Running { silent_until, over_at, .. } => {
+                Some(over_at.map_or(*silent_until, |over| over.min(*silent_until)))
+            }
+            Self::Finished | Self::Failed(_) | Self::Canceled => None,
+        }
+    }
+}
+
+/// Something that happened to one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Handed to a runner.
+    Claimed(RunnerId),
+    /// Its runner reported progress.
+    ProgressReported,
+    /// Its runner said how it ended.
+    StatusSet(TaskOutcome),
+    /// Its runner is gone.
+    Released,
+    /// It is to stop.
+    CancelRequested,
+    /// Time has passed.
+    Woke,
+}
+
+/// The event means nothing in this status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Illegal;
+
+/// Decides what `event`, arriving at `now`, makes of `attempt`.
+///
+/// # Errors
+///
+/// [`Illegal`] if the event means nothing there; late and doubled reports are ordinary.
+pub fn step(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
+    match &attempt.status {
+        Status::WaitingForRunner { held } => waiting_for_runner(attempt, held.as_ref(), event, now),
+        Status::Running { .. } => running(attempt, event, now),
+        Status::Finished | Status::Failed(_) | Status::Canceled => settled(&attempt.status, event),
+    }
+}
+
+fn waiting_for_runner(
+    attempt: &Attempt,
+    held: Option<&Lease>,
+    event: &Event,
+    now: Timestamp,
+) -> Result<Status, Illegal> {
+    let free = Status::WaitingForRunner { held: None };
+    match (event, held) {
+        (Event::Claimed(runner), None) => {
+            let until = time::later(now, SignedDuration::from_millis(attempt.limits.acknowledge_ms));
+            Ok(Status::WaitingForRunner { held: Some(Lease { runner: runner.clone(), until }) })
+        }
+        (Event::ProgressReported, Some(lease)) => Ok(started(&attempt.limits, &lease.runner, now)),
+        // A short task may end before its first report.
+        (Event::StatusSet(outcome), Some(_)) => outcome_status(outcome),
+        // Nobody acknowledged in time: the same attempt is free again.
+        (Event::Woke, Some(lease)) if lease.until <= now => Ok(free),
+        (Event::Woke, Some(_) | None) => Ok(attempt.status.clone()),
+        (Event::Released, Some(_) | None) => Ok(free),
+        (Event::CancelRequested, Some(_) | None) => Ok(Status::Canceled),
+        (Event::Claimed(_), Some(_)) | (Event::ProgressReported | Event::StatusSet(_), None) => Err(Illegal),
+    }
+}
+
+fn started(limits: &Limits, runner: &RunnerId, now: Timestamp) -> Status {
+    let after = |millis| time::later(now, SignedDuration::from_millis(millis));
+    Status::Running {
+        runner: runner.clone(),
+        silent_until: after(limits.silence_ms),
+        over_at: limits.whole_ms.map(after),
+        cancel_requested: false,
+    }
+}
+
+fn outcome_status(outcome: &TaskOutcome) -> Result<Status, Illegal> {
+    match outcome {
+        TaskOutcome::Finished => Ok(Status::Finished),
+        TaskOutcome::Failed(error) => Ok(Status::Failed(error.clone())),
+        // FALSE is a precondition's answer; an activity has no such end.
+        TaskOutcome::False => Err(Illegal),
+    }
+}
+
+fn running(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
+    let Status::Running { runner, silent_until, over_at, cancel_requested } = &attempt.status else {
+        return Err(Illegal);
+    };
+    match event {
+        // The answer to this report says `canceled`; the runner need not call SetTaskStatus then.
+        Event::ProgressReported if *cancel_requested => Ok(Status::Canceled),
+        Event::ProgressReported => Ok(Status::Running {
+            runner: runner.clone(),
+            silent_until: time::later(now, SignedDuration::from_millis(attempt.limits.silence_ms)),
+            over_at: *over_at,
+            cancel_requested: false,
+        }),
+        Event::StatusSet(TaskOutcome::Failed(_)) if *cancel_requested => Ok(Status::Canceled),
+        Event::StatusSet(outcome) => outcome_status(outcome),
+        Event::Released if *cancel_requested => Ok(Status::Canceled),
+        Event::Released => Ok(Status::WaitingForRunner { held: None }),
+        Event::CancelRequested => Ok(Status::Running {
+            runner: runner.clone(),
+            silent_until: *silent_until,
+            over_at: *over_at,
+            cancel_requested: true,
+        }),
+        Event::Woke if attempt.status.deadline().is_none_or(|due| due > now) => Ok(attempt.status.clone()),
+        Event::Woke if *cancel_requested => Ok(Status::Canceled),
+        Event::Woke if over_at.is_some_and(|over| over <= now) => Ok(Status::Failed(TaskError::new(
+            ATTEMPT_TIMEOUT,
+            format!("the attempt did not end within its attemptTimeout; `{runner}` worked on it"),
+        ))),
+        Event::Woke => Ok(Status::Failed(TaskError::new(
+            STALLED,
+            format!("`{runner}` reported no progress within reportProgressTimeout"),
+        ))),
+        Event::Claimed(_) => Err(Illegal),
+    }
+}
+
+fn settled(status: &Status, event: &Event) -> Result<Status, Illegal> {
+    match (event, status) {
+        // The answer to a late report says `canceled`, so that the runner stops.
+        (Event::ProgressReported | Event::Released | Event::CancelRequested | Event::Woke, _) => {
+            Ok(status.clone())
+        }
+        // A runner that was told to stop may still say how it stopped.
+        (Event::StatusSet(_), Status::Canceled) => Ok(status.clone()),
+        (Event::StatusSet(outcome), Status::Finished | Status::Failed(_)) => match outcome_status(outcome) {
+            Ok(repeated) if repeated == *status => Ok(repeated),
+            Ok(_) | Err(Illegal) => Err(Illegal),
+        },
+        (Event::StatusSet(_), Status::WaitingForRunner { .. } | Status::Running { .. })
+        | (Event::Claimed(_), _) => Err(Illegal),
+    }
+}
+
+impl Attempt {
+    /// Returns whether a runner may take it.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.status == Status::WaitingForRunner { held: None }
+    }
+
+    /// Returns the runner that holds it or works on it.
+    #[must_use]
+    pub fn runner(&self) -> Option<&RunnerId> {
+        match &self.status {
+            Status::WaitingForRunner { held } => held.as_ref().map(|lease| &lease.runner),
+            Status::Running { runner, .. } => Some(runner),
+            Status::Finished | Status::Failed(_) | Status::Canceled => None,
+        }
+    }
+
+    /// Steps the status by `event` and keeps the record; an illegal event changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`].
+    pub fn apply(&mut self, event: &Event, now: Timestamp) -> Result<(), Illegal> {
+        let status = step(self, event, now)?;
+        match event {
+            Event::Claimed(runner) => {
+                self.leases += 1;
+                self.hostname = Some(runner.clone());
+            }
+            Event::ProgressReported if !self.status.is_settled() => self.reported_at = Some(now),
+            Event::ProgressReported
+            | Event::StatusSet(_)
+            | Event::Released
+            | Event::CancelRequested
+            | Event::Woke => {}
+        }
+        if status.is_settled() && !self.status.is_settled() {
+            self.ended = Some(now);
+        }
+        self.status = status;
+        Ok(())
+    }
+
+    /// Gives up an attempt whose end no longer matters; its runner learns by its next report.
+    pub(crate) fn abandon(&mut self, now: Timestamp) {
+        if !self.status.is_settled() {
+            self.status = Status::Canceled;
+            self.ended = Some(now);
+        }
+    }
+
+    /// Keeps the reported `fields`: each key replaces what stood under it.
+    pub fn report(&mut self, fields: Vec<Field>) {
+        self.reported.retain(|old| fields.iter().all(|new| new.key != old.key));
+        self.reported.extend(fields);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + MINUTE * i32::try_from(minutes).unwrap()
+    }
+
+    fn attempt() -> Attempt {
+        let instance = InstanceId::from("@a_2030-01-31T22:00:00");
+        Attempt {
+            id: AttemptId::new(&instance, 1),
+            instance,
+            number: 1,
+            generation: 0,
+            status: Status::WaitingForRunner { held: None },
+            leases: 0,
+            group: WorkerGroup::from("g"),
+            limits: Limits { whole_ms: Some(20 * 60_000), ..Limits::default() },
+            created: at(0),
+            ended: None,
+            hostname: None,
+            reported: Vec::new(),
+            reported_at: None,
+        }
+    }
+
+    fn after(events: &[(i64, Event)]) -> Attempt {
+        let mut attempt = attempt();
+        for (minute, event) in events {
+            attempt.apply(event, at(*minute)).unwrap();
+        }
+        attempt
+    }
+
+    fn claimed() -> Event {
+        Event::Claimed(RunnerId::from("r"))
+    }
+
+    #[test]
+    fn a_claim_starts_the_acknowledgement_window() {
+        assert_eq!(after(&[(0, claimed())]).status.deadline(), Some(at(2)));
+        assert!(after(&[(0, claimed()), (2, Event::Woke)]).is_free());
+        assert!(!after(&[(0, claimed()), (1, Event::Woke)]).is_free());
+    }
+
+    #[test]
+    fn a_held_attempt_is_not_handed_out_twice() {
+        assert_eq!(after(&[(0, claimed())]).apply(&claimed(), at(0)), Err(Illegal));
+    }
+
+    #[test]
+    fn the_first_report_acknowledges() {
+        let attempt = after(&[(0, claimed()), (1, Event::ProgressReported)]);
+        assert_eq!(attempt.status.word(), status::Status::Running);
+        assert_eq!(attempt.status.deadline(), Some(at(16)));
+    }
+
+    #[test]
+    fn silence_is_a_stall_and_the_attempt_timeout_counts_from_the_acknowledgement() {
+        let running = [(0, claimed()), (1, Event::ProgressReported)];
+        let id = |attempt: Attempt| match attempt.status {
+            Status::Failed(error) => error.id.unwrap_or_default(),
+            other => format!("{other:?}"),
+        };
+        let stalled = after(&[&running[..], &[(16, Event::Woke)]].concat());
+        assert_eq!(id(stalled), STALLED);
+        let late =
+            after(&[&running[..], &[(12, Event::ProgressReported), (21, Event::Woke)]].concat());
+        assert_eq!(id(late), ATTEMPT_TIMEOUT);
+    }
+
+    #[test]
+    fn a_runner_at_work_learns_of_the_cancellation_by_its_next_report() {
+        let events =
+            [(0, claimed()), (1, Event::ProgressReported), (2, Event::CancelRequested)];
+        assert_eq!(after(&events).status.word(), status::Status::Running);
+        let told = after(&[&events[..], &[(3, Event::ProgressReported)]].concat());
+        assert_eq!(told.status, Status::Canceled);
+    }
+
+    #[test]
+    fn a_released_attempt_is_the_same_attempt_under_the_next_lease() {
+        let events = [(0, claimed()), (1, Event::ProgressReported), (2, Event::Released), (2, claimed())];
+        let attempt = after(&events);
+        assert_eq!((attempt.number, attempt.leases), (1, 2));
+    }
+
+    #[test]
+    fn a_repeated_end_is_accepted_and_another_is_not() {
+        let mut attempt = after(&[(0, claimed()), (1, Event::StatusSet(TaskOutcome::Finished))]);
+        assert_eq!(attempt.apply(&Event::StatusSet(TaskOutcome::Finished), at(2)), Ok(()));
+        let failed = Event::StatusSet(TaskOutcome::Failed(TaskError::default()));
+        assert_eq!(attempt.apply(&failed, at(2)), Err(Illegal));
+        assert_eq!(attempt.ended, Some(at(1)));
+    }
+
+    #[test]
+    fn a_report_replaces_the_fields_of_its_keys() {
+        let mut attempt = attempt();
+        attempt.report(vec![Field::string("note", "a"), Field::string("rowsLoaded", "1")]);
+        attempt.report(vec![Field::string("note", "b"), Field::string("note", "c")]);
+        let kept: Vec<_> = attempt.reported.iter().map(|field| field.key.as_str()).collect();
+        assert_eq!(kept, ["rowsLoaded", "note", "note"]);
+    }
+}

@@ -1,0 +1,40 @@
+//! What the driver owes after a step.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AttemptId, NoticeId, PipelineId, RunId, WorkerGroup};
+use crate::run::Outcome;
+
+/// Something to do once the step is saved. Carrying it out twice does no harm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// The attempt may be handed to whoever polls `group`. After a restart the same follows from
+    /// [`crate::Run::offers`], so it need not be kept.
+    Offer {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Who may take it.
+        group: WorkerGroup,
+    },
+    /// A notice to publish. It is kept until its topic took it, also when its pipeline is deleted.
+    Publish(Notice),
+    /// Nothing in the run moves any more. After a restart the run's header says the same.
+    Ended(Outcome),
+}
+
+/// What an `SnsAlarm` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Hash of run, alarm and outcome (and instance): the same notice, the same id.
+    pub id: NoticeId,
+    /// The pipeline that it is about.
+    pub pipeline: PipelineId,
+    /// The run that it is about.
+    pub run: RunId,
+    /// `topicArn`.
+    pub topic_arn: String,
+    /// At most 100 ASCII characters in one line, as SNS wants it.
+    pub subject: String,
+    /// The text.
+    pub message: String,
+}

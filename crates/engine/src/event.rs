@@ -1,0 +1,129 @@
+//! What can happen to a run.
+
+use definition::Field;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AttemptId, InstanceId, RunnerId};
+
+/// Something that happened to a run, or was asked of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// The attempt was handed to a runner that polled.
+    Claimed {
+        /// The attempt that was on offer.
+        attempt: AttemptId,
+        /// Who took it.
+        runner: RunnerId,
+    },
+    /// A runner reported progress; the first report acknowledges the task.
+    ProgressReported {
+        /// The attempt of the task.
+        attempt: AttemptId,
+        /// The lease of the task.
+        lease: u32,
+        /// Fields for the attempt; a key replaces what was reported under it before.
+        fields: Vec<Field>,
+    },
+    /// A runner said how its task ended.
+    StatusSet {
+        /// The attempt of the task.
+        attempt: AttemptId,
+        /// The lease of the task.
+        lease: u32,
+        /// How it ended.
+        outcome: TaskOutcome,
+    },
+    /// The runner that holds the attempt is known to be gone: the same attempt is free again.
+    Released {
+        /// The attempt that it held.
+        attempt: AttemptId,
+    },
+    /// A user (or a deletion, or a deactivation) wants the instance stopped.
+    CancelRequested {
+        /// The instance.
+        instance: InstanceId,
+        /// Becomes the field `cancellationReason`.
+        reason: String,
+    },
+    /// Everything that is not final is to stop: the pipeline is deleted or deactivated.
+    RunCanceled {
+        /// Becomes the field `cancellationReason` of each.
+        reason: String,
+    },
+    /// A user wants the instance tried again.
+    RerunRequested {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// A user says that the instance counts as done.
+    MarkedFinished {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Time has passed; a wake-up that comes early changes nothing.
+    Woke,
+}
+
+/// How a task ended, in its runner's words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskOutcome {
+    /// `FINISHED`.
+    Finished,
+    /// `FAILED`.
+    Failed(TaskError),
+    /// `FALSE`: the precondition does not hold yet.
+    False,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskError {
+    /// `errorId`, a word for programs.
+    pub id: Option<String>,
+    /// `errorMessage`, a sentence for people.
+    pub message: Option<String>,
+    /// `errorStackTrace`.
+    pub stack_trace: Option<String>,
+}
+
+/// Error ids of this family name bad data: it does not get better, so no retry is spent on it.
+pub const BAD_INPUT: &str = "BadInput";
+
+/// The error id of an attempt whose fields cannot be evaluated.
+pub const INVALID_FIELD: &str = "Service_InvalidField";
+
+/// The error id of an attempt whose runner fell silent.
+pub const STALLED: &str = "Service_Stalled";
+
+/// The error id of an attempt that took longer than `attemptTimeout`.
+pub const ATTEMPT_TIMEOUT: &str = "Service_AttemptTimeout";
+
+impl TaskError {
+    /// Returns an error with an id and a message.
+    pub fn new(id: &str, message: impl Into<String>) -> Self {
+        Self { id: Some(id.to_owned()), message: Some(message.into()), stack_trace: None }
+    }
+
+    /// Returns whether another attempt could end better.
+    ///
+    /// Ours, AWS knows no such thing: `BadInput` and `BadInput:...` from a runner, and fields
+    /// that cannot be evaluated, fail the same way every time.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        let family = self.id.as_deref().map(|id| id.split(':').next().unwrap_or(id));
+        !matches!(family, Some(BAD_INPUT | INVALID_FIELD))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_input_is_not_worth_a_retry() {
+        assert!(!TaskError::new("BadInput", "").is_retryable());
+        assert!(!TaskError::new("BadInput:Header", "").is_retryable());
+        assert!(TaskError::new("BadInputs", "").is_retryable());
+        assert!(TaskError::default().is_retryable());
+    }
+}

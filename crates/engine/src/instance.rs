@@ -1,0 +1,192 @@
+//! One instance: what it waits for, its attempts, its retries.
+
+use definition::ObjectId;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::{self, Attempt};
+use crate::event::TaskError;
+use crate::ids::InstanceId;
+use crate::{status, time};
+
+/// A component compiled for one run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Id, `@<component>_<scheduled start>`.
+    pub id: InstanceId,
+    /// The object of the definition.
+    pub component: ObjectId,
+    /// Place in the order of creation.
+    pub sequence: usize,
+    /// Whether it has work to do or only stands for data.
+    pub role: Role,
+    /// Where it stands.
+    pub status: Status,
+    /// What must be FINISHED first.
+    pub depends_on: Vec<InstanceId>,
+    /// `failureAndRerunMode` is `cascade`.
+    pub cascade: bool,
+    /// How often it was rerun.
+    pub generation: u32,
+    /// When it became active: `@actualStartTime`.
+    pub started: Timestamp,
+    /// When it became final: `@actualEndTime`.
+    pub ended: Option<Timestamp>,
+    /// A cancellation that its runner has still to hear of.
+    pub canceling: Option<String>,
+    /// Its attempts, oldest first. Kept in rows of their own.
+    #[serde(skip)]
+    pub attempts: Vec<Attempt>,
+}
+
+/// What an instance is to a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// Work for a runner.
+    Activity,
+    /// Data: FINISHED as soon as what it depends on is.
+    DataNode,
+}
+
+/// Where an instance stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// Something that it depends on is not FINISHED.
+    WaitingOnDependencies,
+    /// The newest attempt tells.
+    Trying,
+    /// Between two tries.
+    RetryPause {
+        /// When the next attempt is made.
+        until: Timestamp,
+    },
+    /// Done, or marked as done.
+    Finished,
+    /// Failed after the last try.
+    Failed,
+    /// Something that it depends on failed.
+    CascadeFailed {
+        /// The chain, from the first failure to the direct cause.
+        on: Vec<InstanceId>,
+    },
+    /// Stopped.
+    Canceled {
+        /// Why: `cancellationReason`.
+        reason: String,
+    },
+}
+
+impl Instance {
+    /// Returns the newest attempt: `@headAttempt`.
+    #[must_use]
+    pub fn head(&self) -> Option<&Attempt> {
+        self.attempts.last()
+    }
+
+    /// Returns the word of the wire.
+    #[must_use]
+    pub fn word(&self) -> status::Status {
+        match &self.status {
+            Status::WaitingOnDependencies => status::Status::WaitingOnDependencies,
+            Status::Trying => {
+                self.head().map_or(status::Status::WaitingForRunner, |attempt| attempt.status.word())
+            }
+            // Between two tries it waits for a runner, with one try less left.
+            Status::RetryPause { .. } => status::Status::WaitingForRunner,
+            Status::Finished => status::Status::Finished,
+            Status::Failed => status::Status::Failed,
+            Status::CascadeFailed { .. } => status::Status::CascadeFailed,
+            Status::Canceled { .. } => status::Status::Canceled,
+        }
+    }
+
+    /// Returns whether it is over, short of a rerun.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.word().is_final()
+    }
+
+    /// Returns whether it ended otherwise than FINISHED.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        match self.status {
+            Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } => true,
+            Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } | Status::Finished => {
+                false
+            }
+        }
+    }
+
+    /// Returns whether something will move by itself or by its runner.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        match self.status {
+            Status::Trying | Status::RetryPause { .. } => true,
+            Status::WaitingOnDependencies
+            | Status::Finished
+            | Status::Failed
+            | Status::CascadeFailed { .. }
+            | Status::Canceled { .. } => false,
+        }
+    }
+
+    /// Returns how many attempts its present generation has had.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        let tries = self.attempts.iter().rev().take_while(|attempt| attempt.generation == self.generation);
+        u32::try_from(tries.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Returns how many attempts may still be made: `@triesLeft`.
+    #[must_use]
+    pub fn tries_left(&self) -> u32 {
+        let limit = self.head().map_or(attempt::Limits::default().maximum_retries, |head| {
+            head.limits.maximum_retries
+        });
+        (limit + 1).saturating_sub(self.tries())
+    }
+
+    /// Returns the error of the newest attempt.
+    #[must_use]
+    pub fn error(&self) -> Option<&TaskError> {
+        match &self.head()?.status {
+            attempt::Status::Failed(error) => Some(error),
+            attempt::Status::WaitingForRunner { .. }
+            | attempt::Status::Running { .. }
+            | attempt::Status::Finished
+            | attempt::Status::Canceled => None,
+        }
+    }
+
+    /// Returns when a wake-up is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match &self.status {
+            Status::Trying => self.head().and_then(|head| head.status.deadline()),
+            Status::RetryPause { until } => Some(*until),
+            Status::WaitingOnDependencies
+            | Status::Finished
+            | Status::Failed
+            | Status::CascadeFailed { .. }
+            | Status::Canceled { .. } => None,
+        }
+    }
+
+    /// Decides where the instance stands now that its newest attempt may be settled.
+    #[must_use]
+    pub fn after_attempt(&self, now: Timestamp) -> Status {
+        let Some(head) = self.head() else { return self.status.clone() };
+        match &head.status {
+            attempt::Status::WaitingForRunner { .. } | attempt::Status::Running { .. } => Status::Trying,
+            attempt::Status::Finished => Status::Finished,
+            attempt::Status::Canceled => {
+                Status::Canceled { reason: self.canceling.clone().unwrap_or_default() }
+            }
+            attempt::Status::Failed(error) if error.is_retryable() && self.tries_left() > 0 => {
+                let delay = SignedDuration::from_millis(head.limits.retry_delay_ms);
+                Status::RetryPause { until: time::later(now, delay) }
+            }
+            attempt::Status::Failed(_) => Status::Failed,
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! One round of a run: take the event, spread what it settled, see whether the run is over.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use crate::attempt::{self, Attempt};
+use crate::effect::Effect;
+use crate::event::Event;
+use crate::ids::{AttemptId, InstanceId};
+use crate::instance::{Instance, Role, Status};
+use crate::run::{End, IllegalEvent, Outcome, Run, Step};
+use crate::{alarm, cascade, scope};
+
+/// A run in the middle of a step.
+pub(crate) struct Round<'a> {
+    run: &'a mut Run,
+    now: Timestamp,
+    step: Step,
+    /// Instances that became final and whose consumers have not been told.
+    settled: VecDeque<Settled>,
+}
+
+struct Settled {
+    place: usize,
+    /// A user's word is no success of the object: MARK_FINISHED fires no `onSuccess`.
+    silent: bool,
+}
+
+impl<'a> Round<'a> {
+    pub(crate) fn new(run: &'a mut Run, now: Timestamp) -> Self {
+        Self { run, now, step: Step::default(), settled: VecDeque::new() }
+    }
+
+    /// Plays the round that `event` causes.
+    pub(crate) fn play(mut self, event: Event) -> Result<Step, IllegalEvent> {
+        self.take(event)?;
+        Ok(self.close())
+    }
+
+    /// Plays the first round: whatever waits for nothing is ready.
+    pub(crate) fn begin(mut self) -> Step {
+        for place in 0..self.run.instances.len() {
+            self.step.instances.insert(place);
+            if self.run.unmet[place] == 0 {
+                self.ready(place);
+            }
+        }
+        self.close()
+    }
+
+    fn close(mut self) -> Step {
+        self.spread();
+        self.see_whether_over();
+        if !self.step.is_empty() {
+            self.run.header.revision += 1;
+        }
+        self.step
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), IllegalEvent> {
+        match event {
+            Event::Claimed { attempt, runner } => {
+                let place = self.find(&attempt, None)?;
+                self.apply(place, &attempt::Event::Claimed(runner))
+            }
+            Event::ProgressReported { attempt, lease, fields } => {
+                let place = self.find(&attempt, Some(lease))?;
+                self.report(place, fields)
+            }
+            Event::StatusSet { attempt, lease, outcome } => {
+                let place = self.find(&attempt, Some(lease))?;
+                self.apply(place, &attempt::Event::StatusSet(outcome))
+            }
+            Event::Released { attempt } => {
+                let place = self.find(&attempt, None)?;
+                self.apply(place, &attempt::Event::Released)
+            }
+            Event::CancelRequested { instance, reason } => {
+                let place = self.place(&instance)?;
+                self.cancel(place, reason)
+            }
+            Event::RunCanceled { reason } => {
+                self.cancel_all(&reason);
+                Ok(())
+            }
+            Event::RerunRequested { instance } => {
+                let place = self.place(&instance)?;
+                self.rerun(place)
+            }
+            Event::MarkedFinished { instance } => {
+                let place = self.place(&instance)?;
+                self.mark_finished(place);
+                Ok(())
+            }
+            Event::Woke => {
+                self.wake();
+                Ok(())
+            }
+        }
+    }
+
+    fn place(&self, instance: &InstanceId) -> Result<usize, IllegalEvent> {
+        let place = self.run.index.get(instance).copied();
+        place.ok_or_else(|| IllegalEvent::NoSuchInstance(instance.clone()))
+    }
+
+    /// Finds the attempt and checks that the lease, where one is given, is its present one.
+    fn find(&self, id: &AttemptId, lease: Option<u32>) -> Result<(usize, usize), IllegalEvent> {
+        let missing = || IllegalEvent::NoSuchAttempt(id.clone());
+        let (instance, number) = id.parts().ok_or_else(missing)?;
+        let place = self.run.index.get(&instance).copied().ok_or_else(missing)?;
+        let number = usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or_else(missing)?;
+        let attempt = self.run.instances[place].attempts.get(number).ok_or_else(missing)?;
+        match lease {
+            Some(lease) if lease != attempt.leases || attempt.is_free() => {
+                Err(IllegalEvent::LeaseOver { attempt: id.clone(), lease })
+            }
+            Some(_) | None => Ok((place, number)),
+        }
+    }
+
+    fn attempt(&mut self, (place, number): (usize, usize)) -> &mut Attempt {
+        &mut self.run.instances[place].attempts[number]
+    }
+
+    /// Applies an event to an attempt, and lets its instance follow if it is the newest.
+    fn apply(&mut self, at: (usize, usize), event: &attempt::Event) -> Result<(), IllegalEvent> {
+        let now = self.now;
+        let attempt = self.attempt(at);
+        let (was_free, before) = (attempt.is_free(), attempt.status.clone());
+        attempt.apply(event, now).map_err(|attempt::Illegal| IllegalEvent::Attempt {
+            attempt: attempt.id.clone(),
+            status: before.word(),
+        })?;
+        if attempt.status == before {
+            return Ok(());
+        }
+        let offer = (!was_free && attempt.is_free())
+            .then(|| Effect::Offer { attempt: attempt.id.clone(), group: attempt.group.clone() });
+        self.step.attempts.insert(at);
+        self.step.effects.extend(offer);
+        self.follow_head(at.0);
+        Ok(())
+    }
+
+    fn report(&mut self, at: (usize, usize), fields: Vec<definition::Field>) -> Result<(), IllegalEvent> {
+        let was_settled = self.attempt(at).status.is_settled();
+        self.apply(at, &attempt::Event::ProgressReported)?;
+        if !was_settled {
+            self.attempt(at).report(fields);
+            self.step.attempts.insert(at);
+            self.step.instances.insert(at.0);
+        }
+        self.step.canceled = self.attempt(at).status.is_settled();
+        Ok(())
+    }
+
+    fn follow_head(&mut self, place: usize) {
+        let instance = &self.run.instances[place];
+        if instance.status == Status::Trying {
+            let status = instance.after_attempt(self.now);
+            self.set(place, status, false);
+        }
+    }
+
+    /// Gives an instance its status and keeps the indexes.
+    fn set(&mut self, place: usize, status: Status, silent: bool) {
+        let run = &mut *self.run;
+        let instance = &mut run.instances[place];
+        let (was_live, was_final) = (instance.is_live(), instance.is_final());
+        instance.status = status;
+        if instance.is_final() {
+            instance.ended = Some(self.now);
+            instance.canceling = None;
+            if !was_final || silent {
+                self.settled.push_back(Settled { place, silent });
+            }
+        } else {
+            instance.ended = None;
+        }
+        run.live = run.live + usize::from(instance.is_live()) - usize::from(was_live);
+        self.step.instances.insert(place);
+        run.refresh_deadline(place);
+    }
+
+    /// Tells the consumers of everything that became final.
+    fn spread(&mut self) {
+        while let Some(Settled { place, silent }) = self.settled.pop_front() {
+            if !silent {
+                self.step.effects.extend(alarm::of_instance(self.run, place).into_iter().map(Effect::Publish));
+            }
+            let finished = self.run.instances[place].status == Status::Finished;
+            for consumer in self.run.dependants[place].clone() {
+                if finished {
+                    self.run.unmet[consumer] = self.run.unmet[consumer].saturating_sub(1);
+                    if self.run.unmet[consumer] == 0 {
+                        self.ready(consumer);
+                    }
+                } else {
+                    self.fall(consumer, place);
+                }
+            }
+        }
+    }
+
+    fn fall(&mut self, consumer: usize, cause: usize) {
+        let instances = &self.run.instances;
+        if let Some(fallen) = cascade::falls(&instances[consumer], &instances[cause]) {
+            self.set(consumer, fallen, false);
+        }
+    }
+
+    fn ready(&mut self, place: usize) {
+        let instance = &self.run.instances[place];
+        if instance.status != Status::WaitingOnDependencies {
+            return;
+        }
+        match instance.role {
+            Role::DataNode => self.set(place, Status::Finished, false),
+            Role::Activity => self.try_once(place),
+        }
+    }
+
+    /// Makes the next attempt. One whose fields cannot be evaluated is born failed.
+    fn try_once(&mut self, place: usize) {
+        let setup = scope::setup(self.run, place);
+        let instance = &mut self.run.instances[place];
+        let attempt = new_attempt(instance, setup, self.now);
+        let effect = attempt
+            .is_free()
+            .then(|| Effect::Offer { attempt: attempt.id.clone(), group: attempt.group.clone() });
+        self.step.attempts.insert((place, instance.attempts.len()));
+        self.step.effects.extend(effect);
+        instance.attempts.push(attempt);
+        let status = instance.after_attempt(self.now);
+        self.set(place, status, false);
+    }
+
+    fn cancel(&mut self, place: usize, reason: String) -> Result<(), IllegalEvent> {
+        let instance = &mut self.run.instances[place];
+        match instance.status {
+            Status::WaitingOnDependencies | Status::RetryPause { .. } => {
+                self.set(place, Status::Canceled { reason }, false);
+                Ok(())
+            }
+            Status::Trying => {
+                instance.canceling = Some(reason);
+                self.step.instances.insert(place);
+                let newest = instance.attempts.len().saturating_sub(1);
+                self.apply((place, newest), &attempt::Event::CancelRequested)
+            }
+            Status::Finished | Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } => {
+                Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() })
+            }
+        }
+    }
+
+    fn cancel_all(&mut self, reason: &str) {
+        for place in 0..self.run.instances.len() {
+            // What is final stays as it is.
+            let _ = self.cancel(place, reason.to_owned());
+        }
+    }
+
+    fn mark_finished(&mut self, place: usize) {
+        let now = self.now;
+        let instance = &mut self.run.instances[place];
+        if instance.status == Status::Finished {
+            return;
+        }
+        if let Some(head) = instance.attempts.last_mut() {
+            head.abandon(now);
+            self.step.attempts.insert((place, instance.attempts.len() - 1));
+        }
+        self.set(place, Status::Finished, true);
+    }
+
+    /// Tries a final instance again, and with it the consumers that fell because of it.
+    fn rerun(&mut self, place: usize) -> Result<(), IllegalEvent> {
+        let instance = &self.run.instances[place];
+        if !instance.is_final() {
+            return Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() });
+        }
+        self.run.header.generation += 1;
+        let mut again = VecDeque::from([place]);
+        let mut reset = Vec::new();
+        while let Some(place) = again.pop_front() {
+            if !self.run.instances[place].is_final() {
+                continue;
+            }
+            self.reset(place);
+            reset.push(place);
+            let consumers = self.run.dependants[place].iter().copied();
+            again.extend(consumers.filter(|consumer| self.rises(*consumer)));
+        }
+        for place in reset {
+            self.go_on(place);
+        }
+        Ok(())
+    }
+
+    fn rises(&self, consumer: usize) -> bool {
+        let instance = &self.run.instances[consumer];
+        let dependencies = instance.depends_on.iter().filter_map(|id| self.run.instance(id.as_str()));
+        cascade::rises(instance, dependencies)
+    }
+
+    fn reset(&mut self, place: usize) {
+        let was_finished = self.run.instances[place].status == Status::Finished;
+        self.run.instances[place].generation += 1;
+        self.set(place, Status::WaitingOnDependencies, false);
+        if was_finished {
+            for consumer in self.run.dependants[place].clone() {
+                self.run.unmet[consumer] += 1;
+            }
+        }
+    }
+
+    /// A reset instance is ready, waits, or falls again with a dependency that is still bad.
+    fn go_on(&mut self, place: usize) {
+        if self.run.unmet[place] == 0 {
+            return self.ready(place);
+        }
+        let dependencies = &self.run.instances[place].depends_on;
+        let places: Vec<_> = dependencies.iter().filter_map(|id| self.run.index.get(id).copied()).collect();
+        for cause in places {
+            self.fall(place, cause);
+        }
+    }
+
+    fn wake(&mut self) {
+        let due = self.run.due(self.now);
+        for place in due {
+            let instance = &self.run.instances[place];
+            match instance.status {
+                Status::RetryPause { .. } => self.try_once(place),
+                Status::Trying => {
+                    let newest = instance.attempts.len().saturating_sub(1);
+                    // A wake-up is legal everywhere.
+                    let _ = self.apply((place, newest), &attempt::Event::Woke);
+                }
+                Status::WaitingOnDependencies
+                | Status::Finished
+                | Status::Failed
+                | Status::CascadeFailed { .. }
+                | Status::Canceled { .. } => {}
+            }
+        }
+    }
+
+    /// A run is over once nothing in it moves, though some may wait for ever.
+    fn see_whether_over(&mut self) {
+        if self.run.live > 0 {
+            self.run.header.ended = None;
+            return;
+        }
+        if self.run.header.ended.is_some() && self.step.is_empty() {
+            return;
+        }
+        let generation = self.run.header.generation;
+        let (outcome, stuck) = outcome(&self.run.instances);
+        let end = End { at: self.now, outcome, generation, stuck };
+        let before = self.run.header.ended.replace(end);
+        if before.is_some_and(|before| (before.outcome, before.generation) == (outcome, generation)) {
+            return;
+        }
+        let notices = alarm::of_run(self.run, outcome);
+        self.step.effects.extend(notices.into_iter().map(Effect::Publish));
+        self.step.effects.push(Effect::Ended(outcome));
+    }
+}
+
+fn new_attempt(
+    instance: &Instance,
+    setup: Result<scope::Setup, crate::event::TaskError>,
+    now: Timestamp,
+) -> Attempt {
+    let number = u32::try_from(instance.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let (status, setup, ended) = match setup {
+        Ok(setup) => (attempt::Status::WaitingForRunner { held: None }, setup, None),
+        Err(error) => (attempt::Status::Failed(error), scope::Setup::default(), Some(now)),
+    };
+    Attempt {
+        id: AttemptId::new(&instance.id, number),
+        instance: instance.id.clone(),
+        number,
+        generation: instance.generation,
+        status,
+        leases: 0,
+        group: setup.group,
+        limits: setup.limits,
+        created: now,
+        ended,
+        hostname: None,
+        reported: Vec::new(),
+        reported_at: None,
+    }
+}
+
+fn outcome(instances: &[Instance]) -> (Outcome, bool) {
+    let any = |test: fn(&Instance) -> bool| instances.iter().any(test);
+    let stuck = any(|instance| instance.status == Status::WaitingOnDependencies);
+    let failed = any(|instance| matches!(instance.status, Status::Failed));
+    let canceled = any(|instance| matches!(instance.status, Status::Canceled { .. }));
+    let fallen = any(|instance| matches!(instance.status, Status::CascadeFailed { .. }));
+    match (failed, canceled, fallen || stuck) {
+        (true, _, _) => (Outcome::Failed, stuck),
+        (false, true, _) => (Outcome::Canceled, stuck),
+        (false, false, true) => (Outcome::Failed, stuck),
+        (false, false, false) => (Outcome::Finished, stuck),
+    }
+}

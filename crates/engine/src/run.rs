@@ -1,0 +1,265 @@
+//! All instances of one activation: our unit of consistency.
+//!
+//! [`Run::step`] takes an event and returns what changed, so that the driver writes those rows
+//! and no others. What it costs depends on what the event touches, never on the size of the run:
+//! consumers, deadlines and the number of live instances are indexed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::Attempt;
+use crate::effect::Effect;
+use crate::event::Event;
+use crate::ids::{AttemptId, InstanceId, PipelineId, RunId, RunnerId, WorkerGroup};
+use crate::instance::{Instance, Status};
+use crate::plan::Plan;
+use crate::round::Round;
+use crate::{status, time};
+
+/// What is true of a run as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Its pipeline.
+    pub pipeline: PipelineId,
+    /// Its id within the pipeline.
+    pub id: RunId,
+    /// The pipeline's name.
+    pub pipeline_name: String,
+    /// The version of the definition: `@version`.
+    pub version: u32,
+    /// `@scheduledStartTime` of its instances.
+    pub scheduled: Timestamp,
+    /// When it was activated.
+    pub started: Timestamp,
+    /// Set while nothing in it moves.
+    pub ended: Option<End>,
+    /// How often something in it was rerun.
+    pub generation: u32,
+    /// How many steps changed it; a save that finds another number lost a race.
+    pub revision: u64,
+}
+
+/// How and when a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub outcome: Outcome,
+    /// The run's rerun generation then.
+    pub generation: u32,
+    /// Some instances still wait, and nothing will ever free them (`failureAndRerunMode` none).
+    pub stuck: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Every instance is FINISHED.
+    Finished,
+    /// An instance failed, or waits for one that did.
+    Failed,
+    /// None failed, but some were canceled.
+    Canceled,
+}
+
+impl Outcome {
+    /// Returns the status word for a run that ended so.
+    #[must_use]
+    pub fn word(self) -> status::Status {
+        match self {
+            Self::Finished => status::Status::Finished,
+            Self::Failed => status::Status::Failed,
+            Self::Canceled => status::Status::Canceled,
+        }
+    }
+}
+
+/// One activation with all its instances.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub(crate) header: Header,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) index: HashMap<InstanceId, usize>,
+    /// By instance: who depends on it.
+    pub(crate) dependants: Vec<Vec<usize>>,
+    /// By instance: how many of its dependencies are not FINISHED.
+    pub(crate) unmet: Vec<usize>,
+    /// When which instance is due.
+    pub(crate) deadlines: BTreeSet<(Timestamp, usize)>,
+    /// By instance: what `deadlines` holds of it.
+    pub(crate) indexed: Vec<Option<Timestamp>>,
+    /// How many instances will move by themselves or by their runner.
+    pub(crate) live: usize,
+}
+
+/// What a step changed, and what the driver owes for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Changed instances, by place in the run.
+    pub(crate) instances: BTreeSet<usize>,
+    /// Changed attempts, by place of the instance and of the attempt in it.
+    pub(crate) attempts: BTreeSet<(usize, usize)>,
+    /// What to do once the step is saved.
+    pub effects: Vec<Effect>,
+    /// The answer to a progress report: the runner should stop.
+    pub canceled: bool,
+}
+
+impl Step {
+    /// Returns whether there is nothing to save and nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.instances.is_empty() && self.attempts.is_empty() && self.effects.is_empty()
+    }
+}
+
+/// The event means nothing to the run as it stands. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalEvent {
+    /// The run has no such attempt.
+    #[error("there is no attempt `{0}`")]
+    NoSuchAttempt(AttemptId),
+    /// The run has no such instance.
+    #[error("there is no instance `{0}`")]
+    NoSuchInstance(InstanceId),
+    /// The attempt was handed out again since, or is free.
+    #[error("lease {lease} of attempt `{attempt}` is over")]
+    LeaseOver {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The lease that is over.
+        lease: u32,
+    },
+    /// The attempt's status does not allow it.
+    #[error("attempt `{attempt}` is {status}")]
+    Attempt {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its status.
+        status: status::Status,
+    },
+    /// The instance's status does not allow it.
+    #[error("object `{instance}` is {status}")]
+    Instance {
+        /// The instance.
+        instance: InstanceId,
+        /// Its status.
+        status: status::Status,
+    },
+}
+
+impl Run {
+    /// Puts a run together from what was saved of it; `instances` carry their attempts.
+    #[must_use]
+    pub fn assemble(header: Header, plan: Arc<Plan>, mut instances: Vec<Instance>) -> Self {
+        instances.sort_by_key(|instance| instance.sequence);
+        let index: HashMap<_, _> =
+            instances.iter().enumerate().map(|(place, instance)| (instance.id.clone(), place)).collect();
+        let mut dependants = vec![Vec::new(); instances.len()];
+        let mut unmet = vec![0; instances.len()];
+        for (place, instance) in instances.iter().enumerate() {
+            for dependency in instance.depends_on.iter().filter_map(|id| index.get(id)) {
+                dependants[*dependency].push(place);
+                unmet[place] += usize::from(instances[*dependency].status != Status::Finished);
+            }
+        }
+        let indexed: Vec<_> = instances.iter().map(Instance::deadline).collect();
+        let due = |(place, due): (usize, &Option<Timestamp>)| due.map(|due| (due, place));
+        let deadlines = indexed.iter().enumerate().filter_map(due).collect();
+        let live = instances.iter().filter(|instance| instance.is_live()).count();
+        Self { header, plan, instances, index, dependants, unmet, deadlines, indexed, live }
+    }
+
+    /// Decides what `event`, arriving at `now`, makes of the run.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalEvent`] if the event means nothing there; the run is as it was then.
+    pub fn step(&mut self, event: Event, now: Timestamp) -> Result<Step, IllegalEvent> {
+        Round::new(self, time::whole_millis(now)).play(event)
+    }
+
+    /// Returns what is true of the run as a whole.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Returns the definition it runs.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Returns the instances in order of creation.
+    #[must_use]
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
+    }
+
+    /// Returns the instance `id`.
+    #[must_use]
+    pub fn instance(&self, id: &str) -> Option<&Instance> {
+        self.index.get(id).map(|place| &self.instances[*place])
+    }
+
+    /// Returns the attempt `id`.
+    #[must_use]
+    pub fn attempt(&self, id: &AttemptId) -> Option<&Attempt> {
+        let (instance, number) = id.parts()?;
+        self.instance(instance.as_str())?.attempts.get(usize::try_from(number.checked_sub(1)?).ok()?)
+    }
+
+    /// Returns the attempts that a poller may take now.
+    pub fn offers(&self) -> impl Iterator<Item = (&AttemptId, &WorkerGroup)> {
+        self.heads().filter(|head| head.is_free()).map(|head| (&head.id, &head.group))
+    }
+
+    /// Returns the attempts that a runner holds or works on.
+    pub fn held(&self) -> impl Iterator<Item = (&AttemptId, &RunnerId)> {
+        self.heads().filter_map(|head| head.runner().map(|runner| (&head.id, runner)))
+    }
+
+    fn heads(&self) -> impl Iterator<Item = &Attempt> {
+        self.instances.iter().filter(|instance| instance.is_live()).filter_map(Instance::head)
+    }
+
+    /// Returns when the run wants to be woken next.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(due, _)| *due)
+    }
+
+    /// Returns how the run ended, as long as nothing in it moves.
+    #[must_use]
+    pub fn end(&self) -> Option<&End> {
+        self.header.ended.as_ref()
+    }
+
+    /// Returns the unmet dependencies of `instance`: `@waitingOn`.
+    #[must_use]
+    pub fn waiting_on(&self, instance: &Instance) -> Vec<InstanceId> {
+        if instance.status != Status::WaitingOnDependencies {
+            return Vec::new();
+        }
+        let unmet = |id: &&InstanceId| {
+            self.instance(id.as_str()).is_some_and(|dependency| dependency.status != Status::Finished)
+        };
+        instance.depends_on.iter().filter(unmet).cloned().collect()
+    }
+
+    /// Returns the instances that `step` changed.
+    pub fn changed_instances<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Instance> {
+        step.instances.iter().map(|place| &self.instances[*place])
+    }
+
+    /// Returns the attempts that `step` changed.
+    pub fn changed_attempts<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Attempt> {
+        step.attempts.iter().map(|(place, number)| &self.instances[*place].attempts[*number])
+    }
+}

@@ -1,0 +1,111 @@
+//! The words for where a thing stands, as the wire writes them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// No such status word.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a status")]
+pub struct UnknownStatus(pub String);
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $word)] $variant),+
+        }
+
+        impl $name {
+            /// Every word there is.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// Returns the word of the wire.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownStatus;
+
+            fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+                let found = Self::ALL.iter().find(|word| word.as_str() == text);
+                found.copied().ok_or_else(|| UnknownStatus(text.to_owned()))
+            }
+        }
+    };
+}
+
+words! {
+    /// `@status` of an instance or attempt.
+    Status {
+        /// Dependencies are not met.
+        WaitingOnDependencies = "WAITING_ON_DEPENDENCIES",
+        /// Ready, but no runner acknowledged it yet; also between two tries.
+        WaitingForRunner = "WAITING_FOR_RUNNER",
+        /// A runner is at work.
+        Running = "RUNNING",
+        /// Done.
+        Finished = "FINISHED",
+        /// Error after the last try.
+        Failed = "FAILED",
+        /// Something that it depends on failed.
+        CascadeFailed = "CASCADE_FAILED",
+        /// Stopped by a user.
+        Canceled = "CANCELED",
+    }
+}
+
+impl Status {
+    /// Returns whether nothing changes any more without a command.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::WaitingOnDependencies | Self::WaitingForRunner | Self::Running => false,
+            Self::Finished | Self::Failed | Self::CascadeFailed | Self::Canceled => true,
+        }
+    }
+}
+
+words! {
+    /// `@pipelineState` of a pipeline.
+    PipelineState {
+        /// Never activated.
+        Pending = "PENDING",
+        /// Active, also while its work is being done.
+        Scheduled = "SCHEDULED",
+        /// On its way to `INACTIVE`.
+        Deactivating = "DEACTIVATING",
+        /// Deactivated.
+        Inactive = "INACTIVE",
+        /// Its work is over.
+        Finished = "FINISHED",
+        /// Being deleted.
+        Deleting = "DELETING",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reads_back() {
+        for status in Status::ALL {
+            assert_eq!(status.as_str().parse(), Ok(*status));
+        }
+        assert_eq!("CANCELLED".parse::<Status>(), Err(UnknownStatus("CANCELLED".to_owned())));
+    }
+}

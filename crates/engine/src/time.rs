@@ -1,0 +1,66 @@
+//! Times as the wire writes them, and in whole milliseconds inside.
+
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+
+/// Returns `time` as AWS writes it: UTC, whole seconds, no zone.
+#[must_use]
+pub fn wire(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+/// Returns the time that `text` writes in AWS's form.
+#[must_use]
+pub fn parse(text: &str) -> Option<Timestamp> {
+    let civil: DateTime = text.parse().ok()?;
+    civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// Cuts `time` to whole milliseconds, so that it is the same after any database.
+#[must_use]
+pub fn whole_millis(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+/// Cuts `time` to whole seconds.
+#[must_use]
+pub fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_millisecond().div_euclid(1000)).unwrap_or(time)
+}
+
+/// Returns `time` moved by `by`, or the last time there is.
+pub(crate) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// Returns how long something took in words: `850 ms`, `1.2 s`, `3 min 20 s`, `2 h 5 min`.
+pub(crate) fn duration_words(duration: SignedDuration) -> String {
+    let millis = duration.as_millis().max(0);
+    let seconds = millis / 1000;
+    match seconds {
+        0 => format!("{millis} ms"),
+        1..60 => format!("{seconds}.{} s", millis % 1000 / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_has_whole_seconds_and_no_zone() {
+        let time = Timestamp::from_millisecond(1_900_000_000_987).unwrap();
+        assert_eq!(wire(time), "2030-03-17T17:46:40");
+        assert_eq!(parse("2030-03-17T17:46:40"), Some(whole_seconds(time)));
+    }
+
+    #[test]
+    fn durations_read_like_a_person_says_them() {
+        let words = |millis| duration_words(SignedDuration::from_millis(millis));
+        assert_eq!(words(850), "850 ms");
+        assert_eq!(words(1_260), "1.2 s");
+        assert_eq!(words(200_000), "3 min 20 s");
+        assert_eq!(words(7_500_000), "2 h 5 min");
+    }
+}
