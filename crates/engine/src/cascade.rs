@@ -9,7 +9,7 @@ use crate::instance::{Instance, Status};
 
 /// Decides whether `consumer` falls because `cause` ended otherwise than FINISHED, and what it is then.
 #[must_use]
-pub fn falls(consumer: &Instance, cause: &Instance) -> Option<Status> {
+pub(crate) fn falls(consumer: &Instance, cause: &Instance) -> Option<Status> {
     let blocked = consumer.status == Status::WaitingOnDependencies;
     (blocked && consumer.cascade && cause.is_bad()).then(|| Status::CascadeFailed { on: chain(cause) })
 }
@@ -17,7 +17,7 @@ pub fn falls(consumer: &Instance, cause: &Instance) -> Option<Status> {
 /// Decides whether `consumer`, which fell with a dependency, gets up again with it.
 ///
 /// A consumer with another bad dependency stays down: the origin has to be rerun first.
-pub fn rises<'a>(consumer: &Instance, mut dependencies: impl Iterator<Item = &'a Instance>) -> bool {
+pub(crate) fn rises<'a>(consumer: &Instance, mut dependencies: impl Iterator<Item = &'a Instance>) -> bool {
     let fell = match consumer.status {
         Status::CascadeFailed { .. } => true,
         Status::WaitingOnDependencies

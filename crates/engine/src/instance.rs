@@ -22,7 +22,8 @@ pub struct Instance {
     pub role: Role,
     /// Where it stands.
     pub status: Status,
-    /// What must be FINISHED first.
+    /// What must be FINISHED first. Never changes, so a store keeps it apart and writes it once.
+    #[serde(skip)]
     pub depends_on: Vec<InstanceId>,
     /// `failureAndRerunMode` is `cascade`.
     pub cascade: bool,
@@ -77,6 +78,25 @@ pub enum Status {
 }
 
 impl Instance {
+    /// Returns the instance without what is kept apart: dependencies and attempts.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            component: self.component.clone(),
+            sequence: self.sequence,
+            role: self.role,
+            status: self.status.clone(),
+            depends_on: Vec::new(),
+            cascade: self.cascade,
+            generation: self.generation,
+            started: self.started,
+            ended: self.ended,
+            canceling: self.canceling.clone(),
+            attempts: Vec::new(),
+        }
+    }
+
     /// Returns the newest attempt: `@headAttempt`.
     #[must_use]
     pub fn head(&self) -> Option<&Attempt> {
