@@ -1,1 +1,1 @@
-//! orchestrator
+//! The orchestrator: from a dropped file to an activated pipeline.

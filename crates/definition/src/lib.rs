@@ -9,6 +9,7 @@ pub mod kind;
 mod object;
 pub mod parameters;
 pub mod period;
+pub mod trigger;
 pub mod validate;
 
 pub use object::{

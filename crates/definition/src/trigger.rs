@@ -1,0 +1,586 @@
+//! What starts a run: the trigger that a definition carries in the `my…` fields of its `Default` object.
+//!
+//! A pattern such as `incoming/{day}/orders.csv` names a file the run needs; `{day}` is captured from the key and
+//! has the same value in every file of the set. Everything here is a function of its arguments: who lists keys and
+//! who starts runs is the orchestrator's business.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::period::Period;
+use crate::{Definition, FieldKey, FieldValue, ObjectId, ParameterValue, PipelineObject};
+
+/// The object that carries the trigger.
+const DEFAULT_OBJECT: &str = "Default";
+/// Captures a pattern may have; matching time grows with them.
+const MAX_CAPTURES: usize = 8;
+/// Steps that one match may take when a name repeats in its pattern (otherwise failures are remembered).
+const MAX_STEPS: u32 = 100_000;
+/// Longest readable form of a set; S3 keys end at 1,024 bytes, and longer sets are cut and hashed.
+const MAX_ENCODED: usize = 160;
+
+/// When and how drops start runs of a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// `myDropFile`: one pattern for each file that the run needs.
+    pub drop_files: Vec<Pattern>,
+    /// `myMaxRunsPerDay`: runs started per UTC day at most.
+    pub max_runs_per_day: Option<u32>,
+    /// `myStaleRuns`: what happens to earlier pipelines of the definition.
+    pub stale_runs: StaleRuns,
+    /// `myWaitFor`: a set still incomplete this long after its first file gives a notice.
+    pub wait_for: Option<Period>,
+    /// `myBackfill`: sets that landed before the definition was first seen count too.
+    pub backfill: bool,
+}
+
+/// What happens to earlier pipelines of a definition when a new run starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StaleRuns {
+    /// Those that have ended are deleted.
+    #[default]
+    Delete,
+    /// Those still at work are canceled and deleted as well.
+    Replace,
+    /// All are kept.
+    Keep,
+}
+
+/// Why a definition's trigger cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("object `{object}`, field `{field}`: {message}")]
+pub struct TriggerError {
+    /// The object that holds the field.
+    pub object: ObjectId,
+    /// The field.
+    pub field: FieldKey,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+/// A key in S3: text, not a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct S3Key(String);
+
+impl S3Key {
+    /// Returns the key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for S3Key {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for S3Key {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for S3Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Trigger {
+    /// Reads the trigger of `definition`; `None` when drops never start it.
+    pub fn of(definition: &Definition) -> Result<Option<Self>, TriggerError> {
+        let Some(object) = definition.object(DEFAULT_OBJECT) else { return Ok(None) };
+        let fields = Fields { object };
+        let patterns = fields.texts("myDropFile")?;
+        if patterns.is_empty() {
+            return Ok(None);
+        }
+        let drop_files = patterns
+            .iter()
+            .map(|text| Pattern::parse(text).map_err(|error| fields.error("myDropFile", &error)))
+            .collect::<Result<Vec<_>, _>>()?;
+        same_names(&drop_files).map_err(|message| fields.error("myDropFile", &message))?;
+        Ok(Some(Self {
+            drop_files,
+            max_runs_per_day: fields.read("myMaxRunsPerDay", parse_cap)?,
+            stale_runs: fields.read("myStaleRuns", parse_stale_runs)?.unwrap_or_default(),
+            wait_for: fields.read("myWaitFor", parse_period)?,
+            backfill: fields.read("myBackfill", parse_boolean)?.unwrap_or(false),
+        }))
+    }
+
+    /// Returns what the first pattern that fits `key` captures from it.
+    #[must_use]
+    pub fn captures(&self, key: &str) -> Option<Captures> {
+        self.drop_files.iter().find_map(|pattern| pattern.captures(key))
+    }
+
+    /// Returns the keys of the set that `captures` names, one for each pattern, sorted.
+    #[must_use]
+    pub fn keys(&self, captures: &Captures) -> Vec<S3Key> {
+        let keys: BTreeSet<S3Key> =
+            self.drop_files.iter().filter_map(|pattern| pattern.key(captures)).collect();
+        keys.into_iter().collect()
+    }
+
+    /// Returns the longest prefix that every key of the set has: one listing of it shows the whole set.
+    #[must_use]
+    pub fn listing_prefix(&self, captures: &Captures) -> String {
+        let keys = self.keys(captures);
+        let mut common = keys.first().map(|key| key.as_str().to_owned()).unwrap_or_default();
+        for key in &keys {
+            let shared = common.chars().zip(key.as_str().chars()).take_while(|(a, b)| a == b);
+            let length: usize = shared.map(|(a, _)| a.len_utf8()).sum();
+            common.truncate(length);
+        }
+        common
+    }
+
+    /// Returns the literal beginnings of all patterns, shortest first and none inside another: listing them shows
+    /// every file of every set once.
+    #[must_use]
+    pub fn literal_prefixes(&self) -> Vec<String> {
+        let mut prefixes: Vec<String> = self.drop_files.iter().map(Pattern::literal_prefix).collect();
+        prefixes.sort();
+        prefixes.dedup_by(|later, earlier| later.starts_with(earlier.as_str()));
+        prefixes
+    }
+
+    /// Returns whether keys carry a captured value; without one, every drop is the same set.
+    #[must_use]
+    pub fn has_captures(&self) -> bool {
+        self.drop_files.iter().any(|pattern| !pattern.names().is_empty())
+    }
+}
+
+/// A key pattern: literal text and `{name}`s.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Capture(String),
+}
+
+impl Pattern {
+    /// Reads a pattern; the error says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("the pattern is empty; write a key such as `incoming/{day}/orders.csv`".to_owned());
+        }
+        if text.starts_with("s3://") || text.starts_with('/') {
+            let hint = "a pattern is a key of the drop bucket, without bucket name or leading slash";
+            return Err(format!("`{text}`: {hint}"));
+        }
+        let parts = parse_parts(text).map_err(|error| format!("`{text}`: {error}"))?;
+        let captures = parts.iter().filter(|part| matches!(part, Part::Capture(_))).count();
+        if captures > MAX_CAPTURES {
+            return Err(format!("`{text}`: more than {MAX_CAPTURES} names in braces"));
+        }
+        Ok(Self { text: text.to_owned(), parts })
+    }
+
+    /// Returns the pattern as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns what `key` gives to each name, or `None` when it does not fit.
+    ///
+    /// Where several readings fit, earlier names take as little as they can.
+    #[must_use]
+    pub fn captures(&self, key: &str) -> Option<Captures> {
+        let repeats = self.names().len()
+            < self.parts.iter().filter(|part| matches!(part, Part::Capture(_))).count();
+        let mut search = Search { failed: HashSet::new(), repeats, steps: 0, bound: BTreeMap::new() };
+        search.fits(&self.parts, key, 0).then_some(Captures(search.bound))
+    }
+
+    /// Returns the key that the pattern makes of `captures`, or `None` when a name is missing.
+    #[must_use]
+    pub fn key(&self, captures: &Captures) -> Option<S3Key> {
+        let mut key = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => key.push_str(text),
+                Part::Capture(name) => key.push_str(captures.get(name)?),
+            }
+        }
+        Some(S3Key(key))
+    }
+
+    fn names(&self) -> BTreeSet<&str> {
+        self.parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Capture(name) => Some(name.as_str()),
+                Part::Literal(_) => None,
+            })
+            .collect()
+    }
+
+    fn literal_prefix(&self) -> String {
+        match self.parts.first() {
+            Some(Part::Literal(text)) => text.clone(),
+            Some(Part::Capture(_)) | None => String::new(),
+        }
+    }
+}
+
+/// The values that a set's keys have in common, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Captures(BTreeMap<String, String>);
+
+impl Captures {
+    /// Returns the value of `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Returns names and values, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Returns the parameter values that the captures fill: `{day}` fills `myDay`.
+    #[must_use]
+    pub fn parameter_values(&self) -> Vec<ParameterValue> {
+        self.iter()
+            .map(|(name, value)| ParameterValue { id: parameter_id(name), value: value.to_owned() })
+            .collect()
+    }
+
+    /// Returns the set's name, `day=2026-11-20`: the same for the same values, different for different ones, and
+    /// safe in keys and pipeline names whatever the values hold. Never begins with `_`; `all` without captures.
+    #[must_use]
+    pub fn encoded(&self) -> String {
+        if self.0.is_empty() {
+            return "all".to_owned();
+        }
+        let pairs: Vec<String> =
+            self.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
+        let whole = pairs.join(",");
+        if whole.len() <= MAX_ENCODED {
+            return whole;
+        }
+        // `~` is not among the characters left as they are, so that a cut name never equals a whole one.
+        let digest: String = Sha256::digest(whole.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}~{digest}", &whole[..MAX_ENCODED - 65])
+    }
+}
+
+impl fmt::Display for Captures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.encoded())
+    }
+}
+
+/// Returns the parameter that `{name}` fills: `myName`.
+fn parameter_id(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().fold("my".to_owned(), |id, letter| format!("{id}{letter}")) + letters.as_str()
+}
+
+fn percent_encoded(value: &str) -> String {
+    value.bytes().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+        text
+    })
+}
+
+/// A match under way: what the names are bound to, and which beginnings are known to lead nowhere.
+struct Search {
+    failed: HashSet<(usize, usize)>,
+    repeats: bool,
+    steps: u32,
+    bound: BTreeMap<String, String>,
+}
+
+impl Search {
+    fn fits(&mut self, parts: &[Part], key: &str, at: usize) -> bool {
+        let Some((part, rest)) = parts.split_first() else { return at == key.len() };
+        self.steps += 1;
+        if self.failed.contains(&(parts.len(), at)) || (self.repeats && self.steps > MAX_STEPS) {
+            return false;
+        }
+        let fits = match part {
+            Part::Literal(text) => key[at..].starts_with(text.as_str()) && self.fits(rest, key, at + text.len()),
+            Part::Capture(name) => match self.bound.get(name).cloned() {
+                Some(value) => key[at..].starts_with(&value) && self.fits(rest, key, at + value.len()),
+                None => self.takes(name, rest, key, at),
+            },
+        };
+        // With a name that repeats, a failure may be due to what it was bound to.
+        if !fits && !self.repeats {
+            self.failed.insert((parts.len(), at));
+        }
+        fits
+    }
+
+    fn takes(&mut self, name: &str, rest: &[Part], key: &str, at: usize) -> bool {
+        let mut end = at;
+        for letter in key[at..].chars().take_while(|letter| *letter != '/') {
+            end += letter.len_utf8();
+            self.bound.insert(name.to_owned(), key[at..end].to_owned());
+            if self.fits(rest, key, end) {
+                return true;
+            }
+        }
+        self.bound.remove(name);
+        false
+    }
+}
+
+fn parse_parts(text: &str) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let open = rest.find('{').unwrap_or(rest.len());
+        let (literal, after) = rest.split_at(open);
+        if literal.contains('}') {
+            return Err("a `}` without its `{`".to_owned());
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.to_owned()));
+        } else if matches!(parts.last(), Some(Part::Capture(_))) {
+            return Err("two names in braces need some text between them".to_owned());
+        }
+        let Some(inside) = after.strip_prefix('{') else { break };
+        let (name, after) = inside.split_once('}').ok_or("a `{` without its `}`")?;
+        parts.push(Part::Capture(checked_name(name)?));
+        rest = after;
+    }
+    Ok(parts)
+}
+
+fn checked_name(name: &str) -> Result<String, String> {
+    let begins = name.chars().next().is_some_and(|letter| letter.is_ascii_alphabetic());
+    if begins && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+        return Ok(name.to_owned());
+    }
+    Err(format!("`{{{name}}}`: a name begins with a letter and has letters, digits and `_` only"))
+}
+
+/// A file that lacks a name could belong to any set, and a run would not know which.
+fn same_names(patterns: &[Pattern]) -> Result<(), String> {
+    let Some((first, others)) = patterns.split_first() else { return Ok(()) };
+    match others.iter().find(|other| other.names() != first.names()) {
+        None => Ok(()),
+        Some(other) => Err(format!(
+            "`{}` and `{}` differ in their names in braces; every pattern needs the same ones",
+            first.text, other.text
+        )),
+    }
+}
+
+/// The fields of the object that carries the trigger.
+struct Fields<'a> {
+    object: &'a PipelineObject,
+}
+
+impl Fields<'_> {
+    fn error(&self, field: &str, message: &str) -> TriggerError {
+        TriggerError { object: self.object.id.clone(), field: field.into(), message: message.to_owned() }
+    }
+
+    fn texts(&self, field: &str) -> Result<Vec<&str>, TriggerError> {
+        self.object
+            .values(field)
+            .map(|value| match value {
+                FieldValue::String(text) => Ok(text.as_str()),
+                FieldValue::Ref(_) => Err(self.error(field, "is a reference; write a string")),
+            })
+            .collect()
+    }
+
+    fn read<T>(&self, field: &str, parse: fn(&str) -> Result<T, String>) -> Result<Option<T>, TriggerError> {
+        match self.texts(field)?.as_slice() {
+            [] => Ok(None),
+            [text] => parse(text.trim()).map(Some).map_err(|message| self.error(field, &message)),
+            [_, ..] => Err(self.error(field, "is given more than once")),
+        }
+    }
+}
+
+fn parse_cap(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(format!("`{text}` is no whole number from 1 on")),
+        Ok(cap) => Ok(cap),
+    }
+}
+
+fn parse_stale_runs(text: &str) -> Result<StaleRuns, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "delete" => Ok(StaleRuns::Delete),
+        "replace" => Ok(StaleRuns::Replace),
+        "keep" => Ok(StaleRuns::Keep),
+        _ => Err(format!("`{text}` is none of `delete`, `replace` and `keep`")),
+    }
+}
+
+fn parse_boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("`{text}` is neither `true` nor `false`")),
+    }
+}
+
+fn parse_period(text: &str) -> Result<Period, String> {
+    Period::parse(text).map_err(|error| format!("{error}; write a period such as `30 minutes` or `6 hours`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Field;
+
+    fn definition(fields: &[(&str, &str)]) -> Definition {
+        let fields = fields.iter().map(|(key, value)| Field::string(*key, *value)).collect();
+        let default = PipelineObject { id: "Default".into(), name: "Default".to_owned(), fields };
+        Definition { objects: vec![default], ..Definition::default() }
+    }
+
+    fn trigger(patterns: &[&str]) -> Trigger {
+        let fields: Vec<_> = patterns.iter().map(|pattern| ("myDropFile", *pattern)).collect();
+        Trigger::of(&definition(&fields)).unwrap().unwrap()
+    }
+
+    fn refusal(fields: &[(&str, &str)]) -> String {
+        Trigger::of(&definition(fields)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_definition_without_patterns_is_never_triggered() {
+        assert_eq!(Trigger::of(&definition(&[("myMaxRunsPerDay", "1")])), Ok(None));
+        assert_eq!(Trigger::of(&Definition::default()), Ok(None));
+    }
+
+    #[test]
+    fn a_name_is_captured_and_fills_its_parameter() {
+        let trigger = trigger(&["incoming/{day}/orders.csv", "incoming/{day}/reviews.csv"]);
+        let captures = trigger.captures("incoming/2026-11-20/reviews.csv").unwrap();
+        let value = ParameterValue { id: "myDay".to_owned(), value: "2026-11-20".to_owned() };
+        assert_eq!(captures.parameter_values(), [value]);
+        assert_eq!(captures.encoded(), "day=2026-11-20");
+        assert_eq!(trigger.listing_prefix(&captures), "incoming/2026-11-20/");
+        let keys: Vec<_> = trigger.keys(&captures).iter().map(S3Key::to_string).collect();
+        assert_eq!(keys, ["incoming/2026-11-20/orders.csv", "incoming/2026-11-20/reviews.csv"]);
+        assert_eq!(trigger.literal_prefixes(), ["incoming/"]);
+    }
+
+    #[test]
+    fn a_name_takes_one_or_more_characters_but_no_slash() {
+        let pattern = Pattern::parse("in/{day}/a.csv").unwrap();
+        for key in ["in//a.csv", "in/x/y/a.csv", "in/x/a.csvx", "xin/x/a.csv", "in/x/A.csv"] {
+            assert_eq!(pattern.captures(key), None, "{key}");
+        }
+        assert_eq!(pattern.captures("in/ä b+c/a.csv").unwrap().get("day"), Some("ä b+c"));
+    }
+
+    #[test]
+    fn a_repeated_name_has_one_value() {
+        let pattern = Pattern::parse("{day}/{shop}/{day}.csv").unwrap();
+        assert!(pattern.captures("1/x/2.csv").is_none());
+        assert_eq!(pattern.captures("1/x/1.csv").unwrap().encoded(), "day=1,shop=x");
+    }
+
+    #[test]
+    fn an_awkward_key_is_refused_quickly() {
+        let pattern = Pattern::parse("{a}-{b}-{c}-{d}-{e}-{f}-{g}.csv").unwrap();
+        assert!(pattern.captures(&"-".repeat(1024)).is_none());
+        let repeating = Pattern::parse("{a}-{b}-{c}-{d}-{e}-{a}.csv").unwrap();
+        assert!(repeating.captures(&"-".repeat(1024)).is_none());
+    }
+
+    #[test]
+    fn errors_name_object_and_field() {
+        let patterns = [
+            ("incoming/{day/orders.csv", "a `{` without its `}`"),
+            ("incoming/day}/orders.csv", "a `}` without its `{`"),
+            ("incoming/{}/orders.csv", "a name begins with a letter"),
+            ("incoming/{a}{b}.csv", "some text between them"),
+            ("s3://bucket/{day}.csv", "without bucket name"),
+        ];
+        for (pattern, message) in patterns {
+            let refusal = refusal(&[("myDropFile", pattern)]);
+            assert!(refusal.starts_with("object `Default`, field `myDropFile`: "), "{refusal}");
+            assert!(refusal.contains(message), "{refusal}");
+        }
+        for (field, value) in
+            [("myMaxRunsPerDay", "0"), ("myStaleRuns", "drop"), ("myWaitFor", "soon"), ("myBackfill", "yes")]
+        {
+            let refusal = refusal(&[("myDropFile", "a/{day}.csv"), (field, value)]);
+            assert!(refusal.contains(field) && refusal.contains(value), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn patterns_of_one_set_have_the_same_names() {
+        let refusal = refusal(&[("myDropFile", "{day}/a.csv"), ("myDropFile", "fixed.csv")]);
+        assert!(refusal.contains("differ in their names"), "{refusal}");
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let fields = [
+            ("myDropFile", "a.csv"),
+            ("myMaxRunsPerDay", "3"),
+            ("myStaleRuns", "Replace"),
+            ("myWaitFor", "90 minutes"),
+            ("myBackfill", "TRUE"),
+        ];
+        let trigger = Trigger::of(&definition(&fields)).unwrap().unwrap();
+        assert_eq!(trigger.max_runs_per_day, Some(3));
+        assert_eq!(trigger.stale_runs, StaleRuns::Replace);
+        assert_eq!(trigger.wait_for, Period::parse("90 minutes").ok());
+        assert!(trigger.backfill && !trigger.has_captures());
+        assert_eq!(trigger.captures("a.csv").unwrap().encoded(), "all");
+    }
+
+    #[test]
+    fn a_long_value_is_cut_and_stays_unique() {
+        let pattern = Pattern::parse("{a}/x").unwrap();
+        let of = |letter: &str| {
+            let key = format!("{}{letter}/x", "ü".repeat(400));
+            pattern.captures(&key).unwrap().encoded()
+        };
+        assert!(of("a").len() <= MAX_ENCODED && of("a") != of("b"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_made_of_captures_gives_them_back(day in "[^/\\-]{1,20}", shop in "[^/]{1,20}") {
+            let pattern = Pattern::parse("in/{day}-{shop}/orders.csv").unwrap();
+            let key = format!("in/{day}-{shop}/orders.csv");
+            let captures = pattern.captures(&key).unwrap();
+            prop_assert_eq!(captures.get("day"), Some(day.as_str()));
+            prop_assert_eq!(pattern.key(&captures).unwrap().to_string(), key);
+        }
+
+        #[test]
+        fn different_values_have_different_safe_names(one in "[^/]{1,80}", other in "[^/]{1,80}") {
+            let pattern = Pattern::parse("{a}/x").unwrap();
+            let name = |value: &str| pattern.captures(&format!("{value}/x")).unwrap().encoded();
+            prop_assert_eq!(name(&one) == name(&other), one == other);
+            prop_assert!(name(&one).bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'));
+        }
+    }
+}
