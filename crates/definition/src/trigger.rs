@@ -199,8 +199,8 @@ impl Pattern {
     /// Where several readings fit, earlier names take as little as they can.
     #[must_use]
     pub fn captures(&self, key: &str) -> Option<Captures> {
-        let repeats = self.names().len()
-            < self.parts.iter().filter(|part| matches!(part, Part::Capture(_))).count();
+        let repeats =
+            self.names().len() < self.parts.iter().filter(|part| matches!(part, Part::Capture(_))).count();
         let mut search = Search { failed: HashSet::new(), repeats, steps: 0, bound: BTreeMap::new() };
         search.fits(&self.parts, key, 0).then_some(Captures(search.bound))
     }
@@ -274,7 +274,8 @@ impl Captures {
             return whole;
         }
         // `~` is not among the characters left as they are, so that a cut name never equals a whole one.
-        let digest: String = Sha256::digest(whole.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest: String =
+            Sha256::digest(whole.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{}~{digest}", &whole[..MAX_ENCODED - 65])
     }
 }
@@ -319,7 +320,9 @@ impl Search {
             return false;
         }
         let fits = match part {
-            Part::Literal(text) => key[at..].starts_with(text.as_str()) && self.fits(rest, key, at + text.len()),
+            Part::Literal(text) => {
+                key[at..].starts_with(text.as_str()) && self.fits(rest, key, at + text.len())
+            }
             Part::Capture(name) => match self.bound.get(name).cloned() {
                 Some(value) => key[at..].starts_with(&value) && self.fits(rest, key, at + value.len()),
                 None => self.takes(name, rest, key, at),
@@ -399,9 +402,9 @@ impl Fields<'_> {
     }
 
     fn texts(&self, field: &str) -> Result<Vec<&str>, TriggerError> {
-        self.object
-            .values(field)
-            .map(|value| match value {
+        let fields = self.object.fields.iter().filter(|candidate| candidate.key == field);
+        fields
+            .map(|candidate| match &candidate.value {
                 FieldValue::String(text) => Ok(text.as_str()),
                 FieldValue::Ref(_) => Err(self.error(field, "is a reference; write a string")),
             })
