@@ -1,0 +1,171 @@
+//! The model's constraints: presence, lengths, characters, list sizes.
+//!
+//! All violations of a request are said at once, in the words of AWS's front end.
+
+use crate::error::ServiceError;
+
+/// `id`: 1 to 1024 characters.
+pub const ID: Text = Text { least: 1, most: 1024 };
+/// `string`: up to 1024 characters.
+pub const STRING: Text = Text { least: 0, most: 1024 };
+/// `fieldNameString`: 1 to 256 characters.
+pub const FIELD_NAME: Text = Text { least: 1, most: 256 };
+/// `fieldStringValue`: up to 10,240 characters.
+pub const FIELD_VALUE: Text = Text { least: 0, most: 10_240 };
+/// `longString`, an expression.
+pub const LONG: Text = Text { least: 0, most: 20_971_520 };
+/// `taskId`: 1 to 2048 characters.
+pub const TASK_ID: Text = Text { least: 1, most: 2048 };
+/// `tagKey`: 1 to 128 characters.
+pub const TAG_KEY: Text = Text { least: 1, most: 128 };
+/// `tagValue`: up to 256 characters.
+pub const TAG_VALUE: Text = Text { least: 0, most: 256 };
+/// `errorMessage` and, leniently, stack traces: any length.
+pub const ANY: Text = Text { least: 0, most: usize::MAX };
+
+/// How long a text may be, in UTF-16 code units, as the Java service counts.
+#[derive(Clone, Copy)]
+pub struct Text {
+    least: usize,
+    most: usize,
+}
+
+/// Collects what is wrong with a request.
+#[derive(Default)]
+pub struct Check {
+    violations: Vec<String>,
+}
+
+impl Check {
+    /// Returns the member's text, or an empty one after noting what is wrong with it.
+    pub fn required(&mut self, at: &str, value: Option<String>, limits: Text) -> String {
+        self.member(at, value).map(|text| self.text(at, text, limits)).unwrap_or_default()
+    }
+
+    /// Returns the member's text if it is there, having noted what is wrong with it.
+    pub fn optional(&mut self, at: &str, value: Option<String>, limits: Text) -> Option<String> {
+        value.map(|text| self.text(at, text, limits))
+    }
+
+    /// Returns the member, having noted its absence.
+    pub fn member<T>(&mut self, at: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.note(format!("Value null at '{at}' failed to satisfy constraint: Member must not be null"));
+        }
+        value
+    }
+
+    /// Notes a list that is longer than `most`.
+    pub fn at_most<T>(&mut self, at: &str, list: &[T], most: usize) {
+        if list.len() > most {
+            self.note(format!(
+                "Value at '{at}' failed to satisfy constraint: Member must have length less than or equal to {most}"
+            ));
+        }
+    }
+
+    /// Notes a text that is none of the words that a member may be.
+    pub fn one_of(&mut self, at: &str, value: &str, words: &[&str]) {
+        if !words.contains(&value) {
+            self.note(format!(
+                "Value '{value}' at '{at}' failed to satisfy constraint: Member must satisfy enum value set: [{}]",
+                words.join(", ")
+            ));
+        }
+    }
+
+    /// Returns an error that names every violation, if there were any.
+    pub fn finish(self) -> Result<(), ServiceError> {
+        let count = self.violations.len();
+        match count {
+            0 => Ok(()),
+            _ => {
+                let plural = if count == 1 { "" } else { "s" };
+                let list = self.violations.join("; ");
+                Err(ServiceError::Validation(format!("{count} validation error{plural} detected: {list}")))
+            }
+        }
+    }
+
+    fn text(&mut self, at: &str, text: String, limits: Text) -> String {
+        // A text of as many bytes as allowed characters cannot be too long: most need no count.
+        let over = text.len() > limits.most && text.encode_utf16().count() > limits.most;
+        let under = text.len() < limits.least;
+        // A long or a secret value is not repeated in the answer.
+        let shown = if over { String::new() } else { format!(" '{text}'") };
+        if over {
+            let most = limits.most;
+            self.note(format!(
+                "Value at '{at}' failed to satisfy constraint: Member must have length less than or equal to {most}"
+            ));
+        }
+        if under {
+            let least = limits.least;
+            self.note(format!(
+                "Value{shown} at '{at}' failed to satisfy constraint: Member must have length greater than or equal \
+                 to {least}"
+            ));
+        }
+        if !text.chars().all(is_legal) {
+            self.note(format!(
+                "Value at '{at}' failed to satisfy constraint: Member must satisfy regular expression pattern: \
+                 [\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*"
+            ));
+        }
+        text
+    }
+
+    fn note(&mut self, violation: String) {
+        /// Enough to work with; a definition with a thousand empty names need not answer with a megabyte.
+        const MOST_SAID: usize = 50;
+        if self.violations.len() < MOST_SAID {
+            self.violations.push(violation);
+        }
+    }
+}
+
+/// The characters that XML 1.0 allows: what every string shape of the model takes.
+fn is_legal(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(check: Check) -> String {
+        check.finish().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_missing_member_reads_as_aws_says_it() {
+        let mut check = Check::default();
+        check.required("pipelineId", None, ID);
+        assert_eq!(
+            message(check),
+            "1 validation error detected: Value null at 'pipelineId' failed to satisfy constraint: Member must not be \
+             null"
+        );
+    }
+
+    #[test]
+    fn too_many_tags_read_as_aws_says_it() {
+        let mut check = Check::default();
+        check.at_most("tags", &[(); 11], 10);
+        assert!(message(check).ends_with(
+            "at 'tags' failed to satisfy constraint: Member must have length less than or equal to 10"
+        ));
+    }
+
+    #[test]
+    fn lengths_count_utf16_units() {
+        let mut check = Check::default();
+        check.required("a", Some("\u{10000}".repeat(512)), ID);
+        check.required("b", Some("ä".repeat(1024)), ID);
+        check.finish().unwrap();
+        let mut check = Check::default();
+        check.required("a", Some("\u{10000}".repeat(513)), ID);
+        check.required("b", Some("\u{1}".to_owned()), ID);
+        assert!(message(check).starts_with("2 validation errors detected: "));
+    }
+}
