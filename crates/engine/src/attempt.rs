@@ -397,15 +397,13 @@ mod tests {
         };
         let stalled = after(&[&running[..], &[(16, Event::Woke)]].concat());
         assert_eq!(id(stalled), STALLED);
-        let late =
-            after(&[&running[..], &[(12, Event::ProgressReported), (21, Event::Woke)]].concat());
+        let late = after(&[&running[..], &[(12, Event::ProgressReported), (21, Event::Woke)]].concat());
         assert_eq!(id(late), ATTEMPT_TIMEOUT);
     }
 
     #[test]
     fn a_runner_at_work_learns_of_the_cancellation_by_its_next_report() {
-        let events =
-            [(0, claimed()), (1, Event::ProgressReported), (2, Event::CancelRequested)];
+        let events = [(0, claimed()), (1, Event::ProgressReported), (2, Event::CancelRequested)];
         assert_eq!(after(&events).status.word(), status::Status::Running);
         let told = after(&[&events[..], &[(3, Event::ProgressReported)]].concat());
         assert_eq!(told.status, Status::Canceled);

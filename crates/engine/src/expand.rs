@@ -154,7 +154,9 @@ fn instances(plan: &Plan, run: &RunId, started: Timestamp) -> Vec<Instance> {
             role: *role,
             status: Status::WaitingOnDependencies,
             depends_on,
-            cascade: object.string("failureAndRerunMode").is_some_and(|mode| mode.eq_ignore_ascii_case("cascade")),
+            cascade: object
+                .string("failureAndRerunMode")
+                .is_some_and(|mode| mode.eq_ignore_ascii_case("cascade")),
             generation: 0,
             started,
             ended: None,

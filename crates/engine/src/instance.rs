@@ -160,9 +160,9 @@ impl Instance {
     /// Returns how many attempts may still be made: `@triesLeft`.
     #[must_use]
     pub fn tries_left(&self) -> u32 {
-        let limit = self.head().map_or(attempt::Limits::default().maximum_retries, |head| {
-            head.limits.maximum_retries
-        });
+        let limit = self
+            .head()
+            .map_or(attempt::Limits::default().maximum_retries, |head| head.limits.maximum_retries);
         (limit + 1).saturating_sub(self.tries())
     }
 

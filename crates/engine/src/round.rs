@@ -110,7 +110,8 @@ impl<'a> Round<'a> {
         let missing = || IllegalEvent::NoSuchAttempt(id.clone());
         let (instance, number) = id.parts().ok_or_else(missing)?;
         let place = self.run.index.get(&instance).copied().ok_or_else(missing)?;
-        let number = usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or_else(missing)?;
+        let number =
+            usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or_else(missing)?;
         let attempt = self.run.instances[place].attempts.get(number).ok_or_else(missing)?;
         match lease {
             Some(lease) if lease != attempt.leases || attempt.is_free() => {
@@ -188,7 +189,9 @@ impl<'a> Round<'a> {
     fn spread(&mut self) {
         while let Some(Settled { place, silent }) = self.settled.pop_front() {
             if !silent {
-                self.step.effects.extend(alarm::of_instance(self.run, place).into_iter().map(Effect::Publish));
+                self.step
+                    .effects
+                    .extend(alarm::of_instance(self.run, place).into_iter().map(Effect::Publish));
             }
             let finished = self.run.instances[place].status == Status::Finished;
             for consumer in self.run.dependants[place].clone() {

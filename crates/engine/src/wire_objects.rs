@@ -26,7 +26,11 @@ impl Run {
     pub fn object(&self, id: &str, form: Form) -> Option<PipelineObject> {
         let _ = form;
         let instance = self.instance(id)?;
-        Some(PipelineObject { id: instance.id.object_id(), name: instance.id.to_string(), fields: Vec::new() })
+        Some(PipelineObject {
+            id: instance.id.object_id(),
+            name: instance.id.to_string(),
+            fields: Vec::new(),
+        })
     }
 
     /// Returns what `PollForTask` hands out for an attempt: its object and those that its work needs,

@@ -1,1 +1,84 @@
-//! store
+//! Durable pipelines, runs and notices.
+//!
+//! [`Store`] is what the driver needs; [`SqliteStore`] keeps it in one file. What `save` has
+//! acknowledged is on the disk. Deliberately absent: any decision about runs (that is
+//! `engine`), and caching (that is the server).
+#![warn(missing_docs)]
+
+mod batch;
+mod error;
+mod pipeline;
+mod query;
+mod sqlite;
+
+use async_trait::async_trait;
+use definition::Definition;
+use engine::{Header, Notice, NoticeId, PipelineId, Run, RunId};
+use jiff::Timestamp;
+
+pub use batch::{Batch, DefinitionVersion};
+pub use error::StoreError;
+pub use pipeline::{Pipeline, Tag};
+pub use query::{Marker, Page, Query, Selector, Sphere, TextField, TimeField};
+pub use sqlite::SqliteStore;
+
+/// Keeps pipelines, runs and pending notices.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Keeps a new pipeline, or returns the one with the same name and unique id.
+    async fn create_pipeline(&self, new: Pipeline) -> Result<Pipeline, StoreError>;
+
+    /// Returns the pipeline `id`.
+    async fn pipeline(&self, id: &PipelineId) -> Result<Option<Pipeline>, StoreError>;
+
+    /// Returns whether there was a pipeline `id` once.
+    async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError>;
+
+    /// Lists ids and names in order of creation.
+    async fn list_pipelines(
+        &self,
+        from: Option<Marker>,
+        limit: usize,
+    ) -> Result<Page<(PipelineId, String)>, StoreError>;
+
+    /// Removes a pipeline with its definitions and runs, and remembers its id; its pending notices stay.
+    /// Returns whether it was there.
+    async fn delete_pipeline(&self, id: &PipelineId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Returns a definition of the pipeline.
+    async fn definition(
+        &self,
+        id: &PipelineId,
+        version: DefinitionVersion,
+    ) -> Result<Option<Definition>, StoreError>;
+
+    /// Saves the batch: all of it or, on an error, nothing. It is durable on return.
+    ///
+    /// [`StoreError::Conflict`] says that a run was changed (or deleted) by somebody else since it
+    /// was loaded: load it and step again.
+    async fn save(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Returns the runs in which something moves.
+    async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError>;
+
+    /// Returns the headers of a pipeline's runs, oldest first.
+    async fn runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError>;
+
+    /// Loads a run whole.
+    async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError>;
+
+    /// Answers a question after instances or attempts with their ids, in order of creation.
+    async fn query(
+        &self,
+        pipeline: &PipelineId,
+        query: Query,
+        from: Option<Marker>,
+        limit: usize,
+    ) -> Result<Page<String>, StoreError>;
+
+    /// Returns the notices that no topic has taken yet, oldest first.
+    async fn pending_notices(&self) -> Result<Vec<Notice>, StoreError>;
+
+    /// Forgets a notice that its topic took.
+    async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError>;
+}

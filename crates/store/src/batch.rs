@@ -1,0 +1,92 @@
+//! What is saved together: all of it, or nothing.
+
+use definition::Definition;
+use engine::{Attempt, Effect, Header, Instance, InstanceId, Notice, PipelineId, Run, Step};
+
+use crate::pipeline::Pipeline;
+
+/// Changes for one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub(crate) pipelines: Vec<Pipeline>,
+    pub(crate) definitions: Vec<(PipelineId, DefinitionVersion, Definition)>,
+    pub(crate) runs: Vec<RunChange>,
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// Which of a pipeline's two definitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DefinitionVersion {
+    /// The one that was put last.
+    Latest,
+    /// The one that runs.
+    Active,
+}
+
+/// What changed of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct RunChange {
+    pub(crate) header: Header,
+    /// Present when the run is new: its definition, and by instance what it depends on.
+    pub(crate) created: Option<(Definition, Vec<Vec<InstanceId>>)>,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+impl Batch {
+    /// Returns an empty batch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Saves the pipeline as it is now; it must exist.
+    #[must_use]
+    pub fn pipeline(mut self, pipeline: &Pipeline) -> Self {
+        self.pipelines.push(pipeline.clone());
+        self
+    }
+
+    /// Saves a definition of the pipeline.
+    #[must_use]
+    pub fn definition(
+        mut self,
+        id: &PipelineId,
+        version: DefinitionVersion,
+        definition: &Definition,
+    ) -> Self {
+        self.definitions.push((id.clone(), version, definition.clone()));
+        self
+    }
+
+    /// Saves a run that was just expanded, with the notices of its first step.
+    #[must_use]
+    pub fn new_run(mut self, run: &Run, step: &Step) -> Self {
+        let depends_on = run.instances().iter().map(|instance| instance.depends_on.clone()).collect();
+        let created = Some((run.plan().definition().clone(), depends_on));
+        self.push_run(run, step, created);
+        self
+    }
+
+    /// Saves what `step` changed of the run, with its notices.
+    #[must_use]
+    pub fn step(mut self, run: &Run, step: &Step) -> Self {
+        if !step.is_empty() {
+            self.push_run(run, step, None);
+        }
+        self
+    }
+
+    fn push_run(&mut self, run: &Run, step: &Step, created: Option<(Definition, Vec<Vec<InstanceId>>)>) {
+        self.runs.push(RunChange {
+            header: run.header().clone(),
+            created,
+            instances: run.changed_instances(step).map(Instance::bare).collect(),
+            attempts: run.changed_attempts(step).cloned().collect(),
+        });
+        self.notices.extend(step.effects.iter().filter_map(|effect| match effect {
+            Effect::Publish(notice) => Some(notice.clone()),
+            Effect::Offer { .. } | Effect::Ended(_) => None,
+        }));
+    }
+}

@@ -1,0 +1,94 @@
+//! What can go wrong with a store.
+
+use std::path::PathBuf;
+
+use engine::{PipelineId, RunId};
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else changed or deleted the run since it was loaded.
+    #[error("run {run} of pipeline {pipeline} was changed by somebody else")]
+    Conflict {
+        /// The pipeline.
+        pipeline: PipelineId,
+        /// The run.
+        run: RunId,
+    },
+    /// The pipeline was deleted meanwhile.
+    #[error("there is no pipeline {0}")]
+    NoPipeline(PipelineId),
+    /// The file is from a newer program.
+    #[error(
+        "the data file {path} is of schema version {found}, this program knows versions up to {known}: \
+         use the newer program that wrote it"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest we know.
+        known: i64,
+    },
+    /// The file cannot be opened.
+    #[error("opening the data file {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The database refused.
+    #[error("{doing}")]
+    Sqlite {
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The transaction that held the work could not be committed (a full disk, mostly).
+    #[error("writing to the data file: {0}")]
+    Commit(String),
+    /// A row does not read.
+    #[error("{what} in the data file does not read")]
+    Row {
+        /// Which row.
+        what: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The definition of a saved run cannot be resolved any more.
+    #[error("the definition of run {run} does not resolve")]
+    Plan {
+        /// The run.
+        run: RunId,
+        /// Why.
+        #[source]
+        source: engine::ExpandError,
+    },
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// Returns whether loading the run anew and stepping again may succeed.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+
+    /// Returns a function that says what was being done.
+    pub(crate) fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Sqlite { doing, source }
+    }
+
+    /// Returns a function that says which row does not read.
+    pub(crate) fn row(what: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Self {
+        move |source| Self::Row { what: what.into(), source }
+    }
+}

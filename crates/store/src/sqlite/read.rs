@@ -1,0 +1,215 @@
+//! Questions to the tables.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use definition::Definition;
+use engine::{Attempt, Header, Instance, InstanceId, Notice, PipelineId, Plan, Run, RunId};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
+use serde::de::DeserializeOwned;
+
+use super::write::seconds;
+use crate::{
+    DefinitionVersion, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError, TextField, TimeField,
+};
+
+pub(super) fn json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(StoreError::row(what))
+}
+
+fn one<T>(
+    connection: &Connection,
+    doing: &'static str,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>, StoreError> {
+    let row = connection.prepare_cached(sql).and_then(|mut select| select.query_row(params, read).optional());
+    row.map_err(StoreError::doing(doing))
+}
+
+fn all<T>(
+    connection: &Connection,
+    doing: &'static str,
+    sql: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StoreError> {
+    let rows =
+        connection.prepare_cached(sql).and_then(|mut select| select.query_map(params, read)?.collect());
+    rows.map_err(StoreError::doing(doing))
+}
+
+pub(super) fn pipeline(connection: &Connection, id: &PipelineId) -> Result<Option<Pipeline>, StoreError> {
+    let sql = "SELECT body FROM pipelines WHERE id = ?1";
+    let body: Option<String> = one(connection, "reading a pipeline", sql, [id.as_str()], |row| row.get(0))?;
+    body.map(|body| json("a pipeline", &body)).transpose()
+}
+
+pub(super) fn was_deleted(connection: &Connection, id: &PipelineId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM deleted_pipelines WHERE id = ?1";
+    Ok(one(connection, "reading deleted pipelines", sql, [id.as_str()], |_| Ok(()))?.is_some())
+}
+
+pub(super) fn list_pipelines(
+    connection: &Connection,
+    from: Option<Marker>,
+    limit: usize,
+) -> Result<Page<(PipelineId, String)>, StoreError> {
+    let sql = "SELECT seq, id, name FROM pipelines WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    let read = |row: &Row<'_>| {
+        let id: String = row.get(1)?;
+        Ok((row.get(0)?, (PipelineId::from(id), row.get(2)?)))
+    };
+    let rows = all(connection, "listing pipelines", sql, (after(from), one_more(limit)), read)?;
+    Ok(page(rows, limit))
+}
+
+fn after(from: Option<Marker>) -> i64 {
+    from.map_or(0, |marker| marker.0)
+}
+
+/// One row more than the page holds tells whether there is a next page.
+fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+fn page<T>(mut rows: Vec<(i64, T)>, limit: usize) -> Page<T> {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|(seq, _)| Marker(*seq));
+    Page { items: rows.into_iter().map(|(_, item)| item).collect(), next }
+}
+
+pub(super) fn definition(
+    connection: &Connection,
+    id: &PipelineId,
+    version: DefinitionVersion,
+) -> Result<Option<Definition>, StoreError> {
+    let sql = match version {
+        DefinitionVersion::Latest => "SELECT latest FROM pipelines WHERE id = ?1",
+        DefinitionVersion::Active => "SELECT active FROM pipelines WHERE id = ?1",
+    };
+    let text: Option<Option<String>> =
+        one(connection, "reading a definition", sql, [id.as_str()], |row| row.get(0))?;
+    text.flatten().map(|text| json("a definition", &text)).transpose()
+}
+
+pub(super) fn open_runs(connection: &Connection) -> Result<Vec<(PipelineId, RunId)>, StoreError> {
+    let sql = "SELECT pipeline_id, id FROM runs WHERE is_open = 1 ORDER BY pipeline_id, id";
+    all(connection, "listing open runs", sql, [], |row| {
+        let (pipeline, run): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok((PipelineId::from(pipeline), RunId::from(run)))
+    })
+}
+
+pub(super) fn runs(connection: &Connection, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
+    let sql = "SELECT header FROM runs WHERE pipeline_id = ?1 ORDER BY id";
+    let rows: Vec<String> = all(connection, "listing runs", sql, [pipeline.as_str()], |row| row.get(0))?;
+    rows.iter().map(|row| json("a run", row)).collect()
+}
+
+pub(super) fn run(
+    connection: &Connection,
+    pipeline: &PipelineId,
+    run: &RunId,
+) -> Result<Option<Run>, StoreError> {
+    let sql = "SELECT header, definition FROM runs WHERE pipeline_id = ?1 AND id = ?2";
+    let key = (pipeline.as_str(), run.as_str());
+    let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    let Some((header, definition)) = one(connection, "reading a run", sql, key, read)? else {
+        return Ok(None);
+    };
+    let definition: Definition = json("a run's definition", &definition)?;
+    let plan = Plan::of(definition).map_err(|source| StoreError::Plan { run: run.clone(), source })?;
+    let instances = instances(connection, key)?;
+    Ok(Some(Run::assemble(json("a run", &header)?, Arc::new(plan), instances)))
+}
+
+fn instances(connection: &Connection, key: (&str, &str)) -> Result<Vec<Instance>, StoreError> {
+    let sql = "SELECT body, depends_on FROM instances WHERE pipeline_id = ?1 AND run_id = ?2 ORDER BY seq";
+    let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    let rows = all(connection, "reading instances", sql, key, read)?;
+    let mut attempts = attempts(connection, key)?;
+    rows.iter()
+        .map(|(body, depends_on)| {
+            let mut instance: Instance = json("an instance", body)?;
+            instance.depends_on = json("dependencies", depends_on)?;
+            instance.attempts = attempts.remove(&instance.id).unwrap_or_default();
+            Ok(instance)
+        })
+        .collect()
+}
+
+fn attempts(
+    connection: &Connection,
+    key: (&str, &str),
+) -> Result<HashMap<InstanceId, Vec<Attempt>>, StoreError> {
+    let sql = "SELECT body FROM attempts WHERE pipeline_id = ?1 AND run_id = ?2 ORDER BY seq";
+    let rows: Vec<String> = all(connection, "reading attempts", sql, key, |row| row.get(0))?;
+    let mut attempts: HashMap<InstanceId, Vec<Attempt>> = HashMap::new();
+    for row in &rows {
+        let attempt: Attempt = json("an attempt", row)?;
+        attempts.entry(attempt.instance.clone()).or_default().push(attempt);
+    }
+    Ok(attempts)
+}
+
+pub(super) fn pending_notices(connection: &Connection) -> Result<Vec<Notice>, StoreError> {
+    let sql = "SELECT body FROM notices ORDER BY seq";
+    let rows: Vec<String> = all(connection, "reading notices", sql, [], |row| row.get(0))?;
+    rows.iter().map(|row| json("a notice", row)).collect()
+}
+
+pub(super) fn query(
+    connection: &Connection,
+    pipeline: &PipelineId,
+    query: &Query,
+    from: Option<Marker>,
+    limit: usize,
+) -> Result<Page<String>, StoreError> {
+    let table = match query.sphere {
+        Sphere::Instance => "instances",
+        Sphere::Attempt => "attempts",
+    };
+    let mut values = vec![Value::from(pipeline.as_str().to_owned()), Value::from(after(from))];
+    let mut sql = format!("SELECT seq, id FROM {table} WHERE pipeline_id = ? AND seq > ?");
+    for selector in &query.selectors {
+        sql.push_str(" AND ");
+        sql.push_str(&condition(query.sphere, selector, &mut values));
+    }
+    sql.push_str(" ORDER BY seq LIMIT ?");
+    values.push(Value::from(one_more(limit)));
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let rows = all(connection, "querying objects", &sql, params_from_iter(values), read)?;
+    Ok(page(rows, limit))
+}
+
+/// Writes a selector as SQL; its values go into `values`, in order.
+fn condition(sphere: Sphere, selector: &Selector, values: &mut Vec<Value>) -> String {
+    match selector {
+        Selector::AnyOf(field, words) => {
+            let column = match (field, sphere) {
+                (TextField::Id, _) => "id",
+                (TextField::Status, _) => "status",
+                (TextField::Component, _) => "component_id",
+                (TextField::Instance, Sphere::Attempt) => "instance_id",
+                // Instances lack the field, so none of them fits.
+                (TextField::Instance, Sphere::Instance) => return "0".to_owned(),
+            };
+            values.extend(words.iter().map(|word| Value::from(word.clone())));
+            format!("{column} IN ({})", vec!["?"; words.len()].join(", "))
+        }
+        Selector::Within(field, first, last) => {
+            let column = match field {
+                TimeField::Scheduled => "scheduled_at",
+                TimeField::Started => "started_at",
+                TimeField::Ended => "ended_at",
+            };
+            let bound = |time: &Option<_>, open: i64| Value::from(time.map_or(open, seconds));
+            values.extend([bound(first, i64::MIN), bound(last, i64::MAX)]);
+            format!("{column} BETWEEN ? AND ?")
+        }
+    }
+}

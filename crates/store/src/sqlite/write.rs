@@ -1,0 +1,272 @@
+//! Changes to the tables, each within the caller's transaction.
+
+use engine::{Attempt, Header, Instance, InstanceId, NoticeId, PipelineId, time};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, named_params, params};
+use serde::Serialize;
+
+use super::read;
+use crate::batch::RunChange;
+use crate::{Batch, DefinitionVersion, Pipeline, StoreError};
+
+fn json(what: &str, value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(StoreError::row(what))
+}
+
+/// Returns the whole seconds of a time, as columns hold them.
+pub(super) fn seconds(time: Timestamp) -> i64 {
+    time::whole_seconds(time).as_second()
+}
+
+pub(super) fn create_pipeline(connection: &Connection, new: Pipeline) -> Result<Pipeline, StoreError> {
+    let doing = "creating a pipeline";
+    let existing: Option<String> = connection
+        .prepare_cached("SELECT body FROM pipelines WHERE name = ?1 AND unique_id = ?2")
+        .and_then(|mut select| select.query_row((&new.name, &new.unique_id), |row| row.get(0)).optional())
+        .map_err(StoreError::doing(doing))?;
+    if let Some(body) = existing {
+        return read::json("a pipeline", &body);
+    }
+    connection
+        .prepare_cached("INSERT INTO pipelines (id, name, unique_id, body) VALUES (?1, ?2, ?3, ?4)")
+        .and_then(|mut insert| {
+            insert.execute((
+                new.id.as_str(),
+                &new.name,
+                &new.unique_id,
+                json("a pipeline", &new).unwrap_or_default(),
+            ))
+        })
+        .map_err(StoreError::doing(doing))?;
+    Ok(new)
+}
+
+pub(super) fn delete_pipeline(
+    connection: &Connection,
+    id: &PipelineId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let doing = "deleting a pipeline";
+    let removed = connection
+        .execute("DELETE FROM pipelines WHERE id = ?1", [id.as_str()])
+        .map_err(StoreError::doing(doing))?;
+    for table in ["runs", "instances", "attempts"] {
+        connection
+            .execute(&format!("DELETE FROM {table} WHERE pipeline_id = ?1"), [id.as_str()])
+            .map_err(StoreError::doing(doing))?;
+    }
+    if removed > 0 {
+        connection
+            .execute(
+                "INSERT OR REPLACE INTO deleted_pipelines (id, deleted_at) VALUES (?1, ?2)",
+                (id.as_str(), seconds(now)),
+            )
+            .map_err(StoreError::doing(doing))?;
+    }
+    Ok(removed > 0)
+}
+
+pub(super) fn notice_done(connection: &Connection, id: &NoticeId) -> Result<(), StoreError> {
+    connection
+        .execute("DELETE FROM notices WHERE id = ?1", [id.as_str()])
+        .map(|_| ())
+        .map_err(StoreError::doing("forgetting a notice"))
+}
+
+pub(super) fn save(connection: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    for pipeline in &batch.pipelines {
+        save_pipeline(connection, pipeline)?;
+    }
+    for (id, version, definition) in &batch.definitions {
+        let column = match version {
+            DefinitionVersion::Latest => "latest",
+            DefinitionVersion::Active => "active",
+        };
+        let changed = connection
+            .prepare_cached(&format!("UPDATE pipelines SET {column} = ?2 WHERE id = ?1"))
+            .and_then(|mut update| {
+                update.execute((id.as_str(), json("a definition", definition).unwrap_or_default()))
+            })
+            .map_err(StoreError::doing("saving a definition"))?;
+        must_exist(changed, id)?;
+    }
+    for change in &batch.runs {
+        save_run(connection, change)?;
+    }
+    for notice in &batch.notices {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO notices (id, body) VALUES (?1, ?2)")
+            .and_then(|mut insert| {
+                insert.execute((notice.id.as_str(), json("a notice", notice).unwrap_or_default()))
+            })
+            .map_err(StoreError::doing("saving a notice"))?;
+    }
+    Ok(())
+}
+
+fn must_exist(changed: usize, id: &PipelineId) -> Result<(), StoreError> {
+    if changed == 0 { Err(StoreError::NoPipeline(id.clone())) } else { Ok(()) }
+}
+
+fn save_pipeline(connection: &Connection, pipeline: &Pipeline) -> Result<(), StoreError> {
+    let body = json("a pipeline", pipeline)?;
+    let changed = connection
+        .prepare_cached("UPDATE pipelines SET body = ?2 WHERE id = ?1")
+        .and_then(|mut update| update.execute((pipeline.id.as_str(), body)))
+        .map_err(StoreError::doing("saving a pipeline"))?;
+    must_exist(changed, &pipeline.id)
+}
+
+fn save_run(connection: &Connection, change: &RunChange) -> Result<(), StoreError> {
+    let header = &change.header;
+    match &change.created {
+        Some((definition, depends_on)) => {
+            insert_header(connection, header, &json("a definition", definition)?)?;
+            for (instance, depends_on) in change.instances.iter().zip(depends_on) {
+                insert_instance(connection, header, instance, depends_on)?;
+            }
+        }
+        None => {
+            update_header(connection, header)?;
+            for instance in &change.instances {
+                update_instance(connection, header, instance)?;
+            }
+        }
+    }
+    for attempt in &change.attempts {
+        save_attempt(connection, header, attempt)?;
+    }
+    Ok(())
+}
+
+fn insert_header(connection: &Connection, header: &Header, definition: &str) -> Result<(), StoreError> {
+    let pipeline = read::pipeline(connection, &header.pipeline)?;
+    must_exist(usize::from(pipeline.is_some()), &header.pipeline)?;
+    let inserted = connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, header, definition) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .and_then(|mut insert| {
+            insert.execute(params![
+                header.pipeline.as_str(),
+                header.id.as_str(),
+                revision(header),
+                header.ended.is_none(),
+                json("a run", header).unwrap_or_default(),
+                definition,
+            ])
+        })
+        .map_err(StoreError::doing("saving a new run"))?;
+    no_race(inserted, header)
+}
+
+fn update_header(connection: &Connection, header: &Header) -> Result<(), StoreError> {
+    let updated = connection
+        .prepare_cached(
+            "UPDATE runs SET revision = ?3, is_open = ?4, header = ?5 \
+             WHERE pipeline_id = ?1 AND id = ?2 AND revision = ?3 - 1",
+        )
+        .and_then(|mut update| {
+            update.execute(params![
+                header.pipeline.as_str(),
+                header.id.as_str(),
+                revision(header),
+                header.ended.is_none(),
+                json("a run", header).unwrap_or_default(),
+            ])
+        })
+        .map_err(StoreError::doing("saving a run"))?;
+    no_race(updated, header)
+}
+
+fn revision(header: &Header) -> i64 {
+    i64::try_from(header.revision).unwrap_or(i64::MAX)
+}
+
+fn no_race(changed: usize, header: &Header) -> Result<(), StoreError> {
+    if changed == 0 {
+        let (pipeline, run) = (header.pipeline.clone(), header.id.clone());
+        return Err(StoreError::Conflict { pipeline, run });
+    }
+    Ok(())
+}
+
+fn insert_instance(
+    connection: &Connection,
+    header: &Header,
+    instance: &Instance,
+    depends_on: &[InstanceId],
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO instances (pipeline_id, run_id, id, component_id, status, scheduled_at, started_at, \
+             ended_at, depends_on, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )
+        .and_then(|mut insert| {
+            insert.execute(params![
+                header.pipeline.as_str(),
+                header.id.as_str(),
+                instance.id.as_str(),
+                instance.component.as_str(),
+                instance.word().as_str(),
+                seconds(header.scheduled),
+                seconds(instance.started),
+                instance.ended.map(seconds),
+                json("dependencies", &depends_on).unwrap_or_default(),
+                json("an instance", instance).unwrap_or_default(),
+            ])
+        })
+        .map(|_| ())
+        .map_err(StoreError::doing("saving a new instance"))
+}
+
+fn update_instance(connection: &Connection, header: &Header, instance: &Instance) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE instances SET status = ?3, started_at = ?4, ended_at = ?5, body = ?6 \
+             WHERE pipeline_id = ?1 AND id = ?2",
+        )
+        .and_then(|mut update| {
+            update.execute(params![
+                header.pipeline.as_str(),
+                instance.id.as_str(),
+                instance.word().as_str(),
+                seconds(instance.started),
+                instance.ended.map(seconds),
+                json("an instance", instance).unwrap_or_default(),
+            ])
+        })
+        .map(|_| ())
+        .map_err(StoreError::doing("saving an instance"))
+}
+
+fn save_attempt(connection: &Connection, header: &Header, attempt: &Attempt) -> Result<(), StoreError> {
+    let component =
+        attempt.instance.as_str().strip_prefix('@').and_then(|id| id.strip_suffix(header.id.as_str()));
+    let component = component.and_then(|id| id.strip_suffix('_')).unwrap_or_default();
+    connection
+        .prepare_cached(
+            "INSERT INTO attempts (pipeline_id, run_id, id, component_id, instance_id, status, scheduled_at, \
+             started_at, ended_at, body) \
+             VALUES (:pipeline, :run, :id, :component, :instance, :status, :scheduled, :started, :ended, :body) \
+             ON CONFLICT (pipeline_id, id) DO UPDATE SET status = excluded.status, \
+             started_at = excluded.started_at, ended_at = excluded.ended_at, body = excluded.body",
+        )
+        .and_then(|mut upsert| {
+            upsert.execute(named_params! {
+                ":pipeline": header.pipeline.as_str(),
+                ":run": header.id.as_str(),
+                ":id": attempt.id.as_str(),
+                ":component": component,
+                ":instance": attempt.instance.as_str(),
+                ":status": attempt.status.word().as_str(),
+                ":scheduled": seconds(header.scheduled),
+                ":started": seconds(attempt.created),
+                ":ended": attempt.ended.map(seconds),
+                ":body": json("an attempt", attempt).unwrap_or_default(),
+            })
+        })
+        .map(|_| ())
+        .map_err(StoreError::doing("saving an attempt"))
+}
