@@ -1,8 +1,9 @@
-//! Values that expressions compute with.
+//! Values that expressions compute with, and how one becomes another.
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned, civil, tz::TimeZone};
 
-use crate::ObjectId;
+use super::EvaluateError;
+use crate::{FieldValue, ObjectId, PipelineObject};
 
 /// A value in an expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,4 +20,133 @@ pub enum Value {
     List(Vec<Value>),
     /// A reference field; as text it is the id.
     Reference(ObjectId),
+}
+
+impl Value {
+    /// Returns what the field `key` of `object` is: a list when it is repeated, none when it is absent.
+    #[must_use]
+    pub fn of_field(object: &PipelineObject, key: &str) -> Option<Self> {
+        let mut values = object.values(key).map(|value| match value {
+            FieldValue::String(text) => Self::String(text.clone()),
+            FieldValue::Ref(target) => Self::Reference(target.clone()),
+        });
+        let first = values.next()?;
+        let mut list: Vec<_> = std::iter::once(first).chain(values).collect();
+        if list.len() == 1 { list.pop() } else { Some(Self::List(list)) }
+    }
+
+    /// Returns the instant `at` as a time in UTC.
+    #[must_use]
+    pub fn time(at: Timestamp) -> Self {
+        Self::DateTime(at.to_zoned(TimeZone::UTC))
+    }
+
+    /// Returns the value as it stands in text. A list, which evaluation takes apart before, joins with commas.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Integer(number) => number.to_string(),
+            Self::Double(number) => double_text(*number),
+            Self::String(text) => text.clone(),
+            // No suffix for the zone: PollForTask and EvaluateExpression write none.
+            Self::DateTime(time) => time.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+            Self::List(items) => items.iter().map(Self::to_text).collect::<Vec<_>>().join(","),
+            Self::Reference(target) => target.to_string(),
+        }
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Integer(_) | Self::Double(_) => format!("the number {}", self.to_text()),
+            Self::String(text) => format!("the text `{text}`"),
+            Self::DateTime(_) => format!("the time {}", self.to_text()),
+            Self::List(_) => "a list".to_owned(),
+            Self::Reference(target) => format!("a reference to `{target}`"),
+        }
+    }
+
+    pub(super) fn to_time(&self) -> Result<Zoned, EvaluateError> {
+        let time = match self {
+            Self::DateTime(time) => Some(time.clone()),
+            Self::String(text) => parse_time(text),
+            _ => None,
+        };
+        time.ok_or_else(|| EvaluateError::Type { expected: "a time", found: self.describe() })
+    }
+
+    pub(super) fn to_integer(&self) -> Result<i64, EvaluateError> {
+        match self.to_number() {
+            Some(Number::Integer(number)) => Ok(number),
+            _ => Err(EvaluateError::Type { expected: "a whole number", found: self.describe() }),
+        }
+    }
+
+    pub(super) fn to_number(&self) -> Option<Number> {
+        match self {
+            Self::Integer(number) => Some(Number::Integer(*number)),
+            Self::Double(number) => Some(Number::Double(*number)),
+            Self::String(text) => {
+                let text = text.trim();
+                let integer = text.parse().ok().map(Number::Integer);
+                integer.or_else(|| parse_double(text).map(Number::Double))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A number of either kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Number {
+    Integer(i64),
+    Double(f64),
+}
+
+impl Number {
+    pub(super) fn to_double(self) -> f64 {
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "as Java's long to double")]
+            Self::Integer(number) => number as f64,
+            Self::Double(number) => number,
+        }
+    }
+}
+
+/// Reads a decimal number; `inf`, `nan` and the like are text.
+pub(crate) fn parse_double(text: &str) -> Option<f64> {
+    let number: f64 = text.parse().ok()?;
+    let decimal = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+    (decimal && number.is_finite()).then_some(number)
+}
+
+/// Reads `2030-01-31T22:00:00`, in UTC; a `Z`, an offset, a fraction or a missing time of day are let pass.
+pub(crate) fn parse_time(text: &str) -> Option<Zoned> {
+    let text = text.trim();
+    let bytes = text.as_bytes();
+    let dashed = bytes.len() >= 10 && bytes[4] == b'-' && bytes[7] == b'-' && bytes[0].is_ascii_digit();
+    if !dashed {
+        return None;
+    }
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Some(instant.to_zoned(TimeZone::UTC));
+    }
+    text.parse::<civil::DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()
+}
+
+/// As Java writes a double: `4.0`, `0.5`, `1.0E7`.
+fn double_text(number: f64) -> String {
+    let size = number.abs();
+    if number.is_nan() {
+        return "NaN".to_owned();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    if size == 0.0 || (1e-3..1e7).contains(&size) {
+        return format!("{number:?}");
+    }
+    let written = format!("{number:e}");
+    let (digits, exponent) = written.split_once('e').unwrap_or((&written, "0"));
+    let point = if digits.contains('.') { "" } else { ".0" };
+    format!("{digits}{point}E{exponent}")
 }

@@ -1,0 +1,141 @@
+//! What an expression is worth in a scope.
+
+use super::{
+    EvaluateError, Scope, Value, functions,
+    parser::{Expr, Operator},
+    value::Number,
+};
+
+/// Longest list that products of lists may grow to: lists multiply, and input is not trusted.
+pub(super) const MAX_ELEMENTS: usize = 10_000;
+
+/// Computes `expr`. Where names may be unknown (alarms), whatever cannot be computed is the empty string.
+pub(super) fn value(expr: &Expr, scope: &dyn Scope) -> Result<Value, EvaluateError> {
+    match compute(expr, scope) {
+        Err(_) if scope.blank_when_unknown() => Ok(Value::String(String::new())),
+        result => result,
+    }
+}
+
+fn compute(expr: &Expr, scope: &dyn Scope) -> Result<Value, EvaluateError> {
+    match expr {
+        Expr::Literal(value) => Ok(value.clone()),
+        Expr::Path(names) => path(names, scope),
+        Expr::Negative(inner) => operate(Operator::Minus, &Value::Integer(0), &compute(inner, scope)?),
+        Expr::Chain(first, rest) => {
+            let mut total = compute(first, scope)?;
+            for (operator, operand) in rest {
+                total = operate(*operator, &total, &compute(operand, scope)?)?;
+            }
+            Ok(total)
+        }
+        Expr::Call { function, arguments } => {
+            let arguments =
+                arguments.iter().map(|argument| compute(argument, scope)).collect::<Result<_, _>>()?;
+            call(function, arguments)
+        }
+    }
+}
+
+fn path(names: &[String], scope: &dyn Scope) -> Result<Value, EvaluateError> {
+    // `node.output.@actualEndTime` is not supported: runtime fields are reached over one reference at most.
+    let is_transitive = names.len() > 2 && names.last().is_some_and(|name| name.starts_with('@'));
+    match lookup(names, scope) {
+        Some(value) if !is_transitive => Ok(value),
+        _ if scope.blank_when_unknown() => Ok(Value::String(String::new())),
+        _ => Err(EvaluateError::Unknown { name: names.join(".") }),
+    }
+}
+
+fn lookup(names: &[String], scope: &dyn Scope) -> Option<Value> {
+    match names {
+        [] => None,
+        [name] => scope.value(name),
+        [name, rest @ ..] => lookup(rest, scope.follow(name)?.as_ref()),
+    }
+}
+
+/// A function of a list is the list of the function of each element.
+fn call(function: &str, arguments: Vec<Value>) -> Result<Value, EvaluateError> {
+    let Some(at) = arguments.iter().position(|argument| matches!(argument, Value::List(_))) else {
+        return functions::call(function, &arguments);
+    };
+    let mut results = Vec::new();
+    for element in elements(&arguments[at]) {
+        let mut arguments = arguments.clone();
+        arguments[at] = element;
+        extend(&mut results, call(function, arguments)?)?;
+    }
+    Ok(Value::List(results))
+}
+
+fn operate(operator: Operator, left: &Value, right: &Value) -> Result<Value, EvaluateError> {
+    if !matches!(left, Value::List(_)) && !matches!(right, Value::List(_)) {
+        return apply(operator, left, right);
+    }
+    let mut results = Vec::new();
+    for left in elements(left) {
+        for right in elements(right) {
+            extend(&mut results, apply(operator, &left, &right)?)?;
+        }
+    }
+    Ok(Value::List(results))
+}
+
+/// The elements of a list with lists inside it flattened; of anything else, itself.
+pub(super) fn elements(value: &Value) -> Vec<Value> {
+    match value {
+        Value::List(items) => items.iter().flat_map(elements).collect(),
+        other => vec![other.clone()],
+    }
+}
+
+fn extend(results: &mut Vec<Value>, value: Value) -> Result<(), EvaluateError> {
+    results.extend(elements(&value));
+    if results.len() > MAX_ELEMENTS { Err(EvaluateError::TooLong) } else { Ok(()) }
+}
+
+fn apply(operator: Operator, left: &Value, right: &Value) -> Result<Value, EvaluateError> {
+    let is_text = |value: &Value| matches!(value, Value::String(_) | Value::Reference(_));
+    if operator == Operator::Plus && (is_text(left) || is_text(right)) {
+        let joined = left.to_text() + &right.to_text();
+        return if joined.len() > super::MAX_BYTES {
+            Err(EvaluateError::TooLong)
+        } else {
+            Ok(Value::String(joined))
+        };
+    }
+    let number = |value: &Value| {
+        value.to_number().ok_or_else(|| EvaluateError::Type { expected: "a number", found: value.describe() })
+    };
+    match (number(left)?, number(right)?) {
+        (Number::Integer(left), Number::Integer(right)) if operator != Operator::Power => {
+            integers(operator, left, right).map(Value::Integer)
+        }
+        (left, right) => doubles(operator, left.to_double(), right.to_double()).map(Value::Double),
+    }
+}
+
+fn integers(operator: Operator, left: i64, right: i64) -> Result<i64, EvaluateError> {
+    let result = match operator {
+        Operator::Plus => left.checked_add(right),
+        Operator::Minus => left.checked_sub(right),
+        Operator::Times => left.checked_mul(right),
+        Operator::Divided if right == 0 => return Err(EvaluateError::DivisionByZero),
+        // Truncates toward zero, as Java does.
+        Operator::Divided => left.checked_div(right),
+        Operator::Power => None,
+    };
+    result.ok_or(EvaluateError::Overflow)
+}
+
+fn doubles(operator: Operator, left: f64, right: f64) -> Result<f64, EvaluateError> {
+    match operator {
+        Operator::Plus => Ok(left + right),
+        Operator::Minus => Ok(left - right),
+        Operator::Times => Ok(left * right),
+        Operator::Divided if right == 0.0 => Err(EvaluateError::DivisionByZero),
+        Operator::Divided => Ok(left / right),
+        Operator::Power => Ok(left.powf(right)),
+    }
+}

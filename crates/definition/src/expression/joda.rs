@@ -1,0 +1,211 @@
+//! Date patterns of Joda-Time, in English.
+//!
+//! Not those of java.time: `YYYY` is the calendar year (of the era) and `xxxx` the year of the ISO week.
+
+use jiff::{Zoned, civil::Weekday};
+
+use super::EvaluateError;
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+/// Writes `time` in its own zone by `pattern`.
+pub(super) fn format(time: &Zoned, pattern: &str) -> Result<String, EvaluateError> {
+    let mut written = String::new();
+    let mut chars = pattern.chars().peekable();
+    while let Some(next) = chars.next() {
+        match next {
+            '\'' => quoted(&mut chars, &mut written, pattern)?,
+            letter if letter.is_ascii_alphabetic() => {
+                let mut count = 1;
+                while chars.next_if_eq(&letter).is_some() {
+                    count += 1;
+                }
+                field(time, letter, count, &mut written, pattern)?;
+            }
+            literal => written.push(literal),
+        }
+    }
+    Ok(written)
+}
+
+/// Returns whether `pattern` is one that [`format`] can write.
+pub(crate) fn is_pattern(pattern: &str) -> bool {
+    let any = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
+    format(&any, pattern).is_ok()
+}
+
+/// The text behind a quote up to the next one; two quotes are one quote, inside and outside.
+fn quoted(
+    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    written: &mut String,
+    pattern: &str,
+) -> Result<(), EvaluateError> {
+    if chars.next_if_eq(&'\'').is_some() {
+        written.push('\'');
+        return Ok(());
+    }
+    while let Some(next) = chars.next() {
+        if next != '\'' {
+            written.push(next);
+        } else if chars.next_if_eq(&'\'').is_some() {
+            written.push('\'');
+        } else {
+            return Ok(());
+        }
+    }
+    Err(bad_pattern(pattern, "a quote is never closed".to_owned()))
+}
+
+fn bad_pattern(pattern: &str, reason: String) -> EvaluateError {
+    EvaluateError::Pattern { pattern: pattern.to_owned(), reason }
+}
+
+fn field(
+    time: &Zoned,
+    letter: char,
+    count: usize,
+    written: &mut String,
+    pattern: &str,
+) -> Result<(), EvaluateError> {
+    let year = i64::from(time.year());
+    let year_of_era = if year > 0 { year } else { 1 - year };
+    let hour = i64::from(time.hour());
+    match letter {
+        'G' => written.push_str(if year > 0 { "AD" } else { "BC" }),
+        'C' => number(written, year_of_era / 100, count),
+        'Y' => a_year(written, year_of_era, count),
+        'y' => a_year(written, year, count),
+        'x' => a_year(written, i64::from(time.date().iso_week_date().year()), count),
+        'w' => number(written, i64::from(time.date().iso_week_date().week()), count),
+        'e' => number(written, i64::from(time.weekday().to_monday_one_offset()), count),
+        'E' => text(written, day_name(time.weekday()), count),
+        'D' => number(written, i64::from(time.day_of_year()), count),
+        'M' if count >= 3 => text(written, MONTHS[usize::from(time.month().unsigned_abs()) - 1], count),
+        'M' => number(written, i64::from(time.month()), count),
+        'd' => number(written, i64::from(time.day()), count),
+        'a' => written.push_str(if hour < 12 { "AM" } else { "PM" }),
+        'K' => number(written, hour % 12, count),
+        'h' => number(written, if hour % 12 == 0 { 12 } else { hour % 12 }, count),
+        'H' => number(written, hour, count),
+        'k' => number(written, if hour == 0 { 24 } else { hour }, count),
+        'm' => number(written, i64::from(time.minute()), count),
+        's' => number(written, i64::from(time.second()), count),
+        'S' => fraction(written, time.subsec_nanosecond(), count),
+        'z' => zone_name(written, time, count),
+        'Z' => zone_offset(written, time, count),
+        other => return Err(bad_pattern(pattern, format!("the letter `{other}` means nothing in it"))),
+    }
+    Ok(())
+}
+
+/// Pads with zeros by hand: a format width has an upper limit, a pattern has none.
+fn number(written: &mut String, number: i64, count: usize) {
+    if number < 0 {
+        written.push('-');
+    }
+    let digits = number.unsigned_abs().to_string();
+    written.extend(std::iter::repeat_n('0', count.saturating_sub(digits.len())));
+    written.push_str(&digits);
+}
+
+fn a_year(written: &mut String, year: i64, count: usize) {
+    if count == 2 { number(written, year.abs() % 100, 2) } else { number(written, year, count) }
+}
+
+fn text(written: &mut String, full: &str, count: usize) {
+    written.push_str(if count >= 4 { full } else { &full[..3] });
+}
+
+fn fraction(written: &mut String, nanoseconds: i32, count: usize) {
+    let digits = format!("{nanoseconds:09}");
+    written.extend(digits.chars().chain(std::iter::repeat('0')).take(count));
+}
+
+fn day_name(day: Weekday) -> &'static str {
+    match day {
+        Weekday::Monday => "Monday",
+        Weekday::Tuesday => "Tuesday",
+        Weekday::Wednesday => "Wednesday",
+        Weekday::Thursday => "Thursday",
+        Weekday::Friday => "Friday",
+        Weekday::Saturday => "Saturday",
+        Weekday::Sunday => "Sunday",
+    }
+}
+
+/// The long names of other zones than UTC need tables that nobody has asked for; they are written short.
+fn zone_name(written: &mut String, time: &Zoned, count: usize) {
+    let short = time.strftime("%Z").to_string();
+    written.push_str(if count >= 4 && short == "UTC" { "Coordinated Universal Time" } else { &short });
+}
+
+fn zone_offset(written: &mut String, time: &Zoned, count: usize) {
+    match (count, time.time_zone().iana_name()) {
+        (1, _) => written.push_str(&time.strftime("%z").to_string()),
+        (3.., Some(id)) => written.push_str(id),
+        _ => written.push_str(&time.strftime("%:z").to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formatted(time: &str, pattern: &str) -> String {
+        let time: jiff::Timestamp = time.parse().unwrap();
+        format(&time.to_zoned(jiff::tz::TimeZone::UTC), pattern).unwrap()
+    }
+
+    #[test]
+    fn a_capital_year_is_the_calendar_year_also_at_new_year() {
+        assert_eq!(formatted("2019-12-30T00:00:00Z", "YYYY-MM-dd"), "2019-12-30");
+        assert_eq!(formatted("2019-12-30T00:00:00Z", "xxxx-'W'ww-e"), "2020-W01-1");
+    }
+
+    #[test]
+    fn the_twelve_hour_clock_has_no_zero() {
+        assert_eq!(formatted("2011-05-24T00:07:09Z", "hh K kk HH:mm:ss a"), "12 0 24 00:07:09 AM");
+        assert_eq!(formatted("2011-05-24T17:10:00Z", "hh K kk HH a"), "05 5 17 17 PM");
+    }
+
+    #[test]
+    fn traps_of_the_guide_are_reproduced() {
+        assert_eq!(formatted("2011-05-24T17:10:30Z", "YY-MM-DD HH:MM:SS"), "11-05-144 17:05:00");
+    }
+
+    #[test]
+    fn texts_are_short_up_to_three_letters() {
+        assert_eq!(formatted("2011-05-04T17:10:00Z", "E EEEE MMM MMMM d dd"), "Wed Wednesday May May 4 04");
+        assert_eq!(formatted("2011-05-04T17:10:00Z", "z Z ZZ ZZZ G CC"), "UTC +0000 +00:00 UTC AD 20");
+    }
+
+    #[test]
+    fn quotes_keep_letters() {
+        assert_eq!(formatted("2011-05-24T17:10:00Z", "YYYY'T'HH 'o''clock' ''"), "2011T17 o'clock '");
+    }
+
+    #[test]
+    fn fractions_are_cut_and_padded() {
+        assert_eq!(formatted("2011-05-24T17:10:00.789Z", "S SS SSSSSSSSSSS"), "7 78 78900000000");
+    }
+
+    #[test]
+    fn unknown_letters_and_open_quotes_are_errors() {
+        assert!(!is_pattern("YYYY-QQ"));
+        assert!(!is_pattern("YYYY'T"));
+        assert!(is_pattern("dd/MM/yyyy"));
+    }
+}
