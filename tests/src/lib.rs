@@ -1,3 +1,7 @@
-//! The end-to-end harness: a stack in a folder of its own, and the sample files that it is fed.
+//! The end-to-end harness: a stack in a folder of its own, driven through its public faces alone.
 
+pub mod mail;
+pub mod postgres;
+pub mod program;
 pub mod samples;
+pub mod until;

@@ -99,7 +99,8 @@ impl Samples {
             let order = self.order(id);
             let mut random = Random::new(self.seed, Stream::Shipments, id);
             let shipped = (random.below(100) < 93).then(|| order.date + days(1 + random.below(9)));
-            let delivered = shipped.filter(|_| random.below(100) < 90).map(|day| day + days(1 + random.below(5)));
+            let delivered =
+                shipped.filter(|_| random.below(100) < 90).map(|day| day + days(1 + random.below(5)));
             let text = |date: Option<Date>| date.map(|date| date.to_string()).unwrap_or_default();
             writeln!(out, "S-{id:06},{id},{},{}", text(shipped), text(delivered))?;
         }

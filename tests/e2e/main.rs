@@ -1,0 +1,3 @@
+//! The stories, end to end: foreign clients against the real program.
+
+mod samples;

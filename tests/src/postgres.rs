@@ -1,0 +1,156 @@
+//! A native PostgreSQL of a test's own, which it may stop and start.
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::{fs::chown, process::CommandExt as _},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+/// A native PostgreSQL in a folder of its own; stopped when dropped.
+pub struct NativePostgres {
+    bin: PathBuf,
+    folder: TempDir,
+    port: u16,
+    user: Option<(u32, u32)>,
+}
+
+impl NativePostgres {
+    /// Makes a cluster and starts it.
+    ///
+    /// # Panics
+    /// When PostgreSQL is missing: says how to get it.
+    #[must_use]
+    pub fn start() -> Self {
+        let bin = programs().expect(
+            "this test loads into a native PostgreSQL, which is missing: \
+             run `tests/setup`, or `apt-get install -y postgresql`",
+        );
+        let folder = TempDir::with_prefix("downspout-pg-").expect("a temporary folder");
+        // PostgreSQL does not run as root: there it gets the user that its package made.
+        let user = is_root().then(|| {
+            let ids = (id("-u"), id("-g"));
+            chown(folder.path(), Some(ids.0), Some(ids.1)).expect("handing the folder to postgres");
+            ids
+        });
+        let port = free_port();
+        let postgres = Self { bin, folder, port, user };
+        postgres.must(
+            postgres
+                .program("initdb")
+                .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"])
+                .arg(postgres.data()),
+        );
+        postgres.up();
+        postgres
+    }
+
+    /// Returns the URL of the database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Starts the server again after [`Self::down`].
+    pub fn up(&self) {
+        let options =
+            format!("-p {} -c listen_addresses=127.0.0.1 -k {}", self.port, self.folder.path().display());
+        self.must(
+            self.program("pg_ctl")
+                .args(["-w", "-t", "60", "-o", &options, "-l"])
+                .arg(self.folder.path().join("log"))
+                .arg("-D")
+                .arg(self.data())
+                .arg("start"),
+        );
+    }
+
+    /// Stops the server at once, as a crash would: clients lose their connections.
+    pub fn down(&self) {
+        self.must(self.program("pg_ctl").args(["-w", "-m", "immediate", "-D"]).arg(self.data()).arg("stop"));
+    }
+
+    /// Returns a program of this PostgreSQL, `psql` say, ready to be given arguments.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.bin.join(name));
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn must(&self, command: &mut Command) {
+        // Not piped: the server that pg_ctl leaves behind would hold the pipe open.
+        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        assert!(status.is_ok_and(|status| status.success()), "{command:?} failed\n{}", log());
+    }
+}
+
+impl Drop for NativePostgres {
+    fn drop(&mut self) {
+        let _ = self
+            .program("pg_ctl")
+            .args(["-m", "immediate", "-D"])
+            .arg(self.data())
+            .arg("stop")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+/// Returns the folder of the newest PostgreSQL's programs: Debian keeps them off the PATH.
+#[must_use]
+pub fn programs() -> Option<PathBuf> {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, bin)| bin.join("initdb").exists())
+        .collect();
+    versions.sort();
+    versions.pop().map(|(_, bin)| bin).or_else(on_path)
+}
+
+fn on_path() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).find(|folder: &PathBuf| folder.join("initdb").exists())
+}
+
+/// Returns a port that was free a moment ago.
+///
+/// # Panics
+/// When loopback gives none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
+    listener.local_addr().expect("the port just bound").port()
+}
+
+fn is_root() -> bool {
+    id_of_self() == 0
+}
+
+fn id_of_self() -> u32 {
+    number(Command::new("id").arg("-u"))
+}
+
+fn id(flag: &str) -> u32 {
+    number(Command::new("id").args([flag, "postgres"]))
+}
+
+fn number(command: &mut Command) -> u32 {
+    let output = command.output().expect("`id` is everywhere");
+    String::from_utf8_lossy(&output.stdout).trim().parse().expect("`id` prints a number")
+}

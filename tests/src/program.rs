@@ -1,0 +1,274 @@
+//! `downspout up` as a process of its own, which a story may kill.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::{
+    mail::{self, Mail},
+    until::until,
+};
+
+/// What `endpoints.json` says.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Endpoints {
+    /// Region that requests are signed for.
+    pub region: String,
+    /// Access key id.
+    pub access_key_id: String,
+    /// Secret access key.
+    pub secret_access_key: String,
+    /// URL of S3.
+    pub s3: String,
+    /// URL of the Data Pipeline service.
+    pub datapipeline: String,
+    /// URL of SNS.
+    pub sns: String,
+    /// URL of the database.
+    pub postgres: String,
+    /// Names of the buckets.
+    pub buckets: Buckets,
+    /// The topic that mails.
+    pub topic_arn: String,
+    /// Folder of the mails.
+    pub outbox: PathBuf,
+}
+
+/// The four buckets of a stack.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Buckets {
+    /// Files are dropped here.
+    pub drop: String,
+    /// Definitions, their SQL and the ledger.
+    pub definitions: String,
+    /// Results as CSV.
+    pub results: String,
+    /// Logs of runs.
+    pub logs: String,
+}
+
+/// A running `downspout up`; killed when dropped.
+pub struct Up {
+    program: PathBuf,
+    folder: TempDir,
+    options: Vec<String>,
+    child: Child,
+    /// What is where.
+    pub endpoints: Endpoints,
+}
+
+impl Up {
+    /// Starts `program up` in a fresh data directory and waits until it is ready.
+    ///
+    /// `program` is `env!("CARGO_BIN_EXE_downspout-under-test")` in tests.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn start(program: &str, options: &[&str]) -> Self {
+        let folder = TempDir::with_prefix("downspout-e2e-").expect("a temporary folder");
+        let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+        let program = PathBuf::from(program);
+        let child = spawn(&program, folder.path(), &options);
+        let mut up = Self { program, folder, options, child, endpoints: Endpoints::none() };
+        up.ready().await;
+        up
+    }
+
+    /// Kills the process as `kill -9` does.
+    ///
+    /// # Panics
+    /// When there is no process to kill.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killing the stack");
+        self.child.wait().expect("its end");
+    }
+
+    /// Starts the stack again on the same data directory and waits until it is ready.
+    pub async fn start_again(&mut self) {
+        self.respawn();
+        self.ready().await;
+    }
+
+    /// Starts the stack again on the same data directory without waiting.
+    pub fn respawn(&mut self) {
+        let _ = fs::remove_file(self.data_dir().join("endpoints.json"));
+        self.child = spawn(&self.program, self.folder.path(), &self.options);
+    }
+
+    /// Waits until the stack says that it is ready.
+    ///
+    /// # Panics
+    /// When it ends instead, or the limit passes: with what it printed.
+    pub async fn ready(&mut self) {
+        let path = self.data_dir().join("endpoints.json");
+        let log = self.folder.path().join("up.log");
+        let child = &mut self.child;
+        self.endpoints = until("downspout up is ready", async || {
+            let said = || fs::read_to_string(&log).unwrap_or_default();
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!("downspout up ended with {status}:\n{}", said());
+            }
+            let text = fs::read_to_string(&path).map_err(|error| format!("{error}\n{}", said()))?;
+            serde_json::from_str(&text).map_err(|error| error.to_string())
+        })
+        .await;
+    }
+
+    /// Asks the stack to stop (SIGTERM) and returns its exit status.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn stop(&mut self) -> ExitStatus {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(asked.is_ok_and(|status| status.success()), "kill -TERM");
+        let child = &mut self.child;
+        until("downspout up stops", async || {
+            child.try_wait().map_err(|error| error.to_string())?.ok_or_else(|| "still running".to_owned())
+        })
+        .await
+    }
+
+    /// Returns the data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Returns what `up` has printed so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("up.log")).unwrap_or_default()
+    }
+
+    /// Runs a command of the program against this stack, `["drop", "--wait", ...]` say.
+    ///
+    /// # Panics
+    /// When the program cannot be started.
+    #[must_use]
+    pub fn downspout(&self, arguments: &[&str]) -> Output {
+        Command::new(&self.program)
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("starting downspout")
+    }
+
+    /// Returns the mails so far, oldest first.
+    #[must_use]
+    pub fn mails(&self) -> Vec<Mail> {
+        mail::outbox(&self.endpoints.outbox)
+    }
+
+    /// Returns an S3 client of this stack.
+    #[must_use]
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let config = self.sdk_config(&self.endpoints.s3);
+        aws_sdk_s3::Client::from_conf(
+            aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build(),
+        )
+    }
+
+    /// Returns a Data Pipeline client of this stack.
+    #[must_use]
+    pub fn datapipeline(&self) -> aws_sdk_datapipeline::Client {
+        aws_sdk_datapipeline::Client::new(&self.sdk_config(&self.endpoints.datapipeline))
+    }
+
+    fn sdk_config(&self, endpoint: &str) -> SdkConfig {
+        let Endpoints { region, access_key_id, secret_access_key, .. } = &self.endpoints;
+        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "endpoints.json");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.clone()))
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
+            .endpoint_url(endpoint)
+            .build()
+    }
+
+    /// Connects to the stack's database.
+    ///
+    /// # Panics
+    /// When the database refuses.
+    pub async fn database(&self) -> tokio_postgres::Client {
+        let (client, connection) = tokio_postgres::connect(&self.endpoints.postgres, tokio_postgres::NoTls)
+            .await
+            .expect("connecting to the stack's database");
+        tokio::spawn(connection);
+        client
+    }
+
+    /// Puts `bytes` under `key` of the drop bucket.
+    ///
+    /// # Panics
+    /// When S3 refuses.
+    pub async fn put(&self, key: &str, bytes: Vec<u8>) {
+        self.s3()
+            .put_object()
+            .bucket(&self.endpoints.buckets.drop)
+            .key(key)
+            .body(bytes.into())
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("putting {key}: {error:?}"));
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("downspout up said:\n{}", self.log());
+        }
+    }
+}
+
+impl Endpoints {
+    fn none() -> Self {
+        Self {
+            region: String::new(),
+            access_key_id: String::new(),
+            secret_access_key: String::new(),
+            s3: String::new(),
+            datapipeline: String::new(),
+            sns: String::new(),
+            postgres: String::new(),
+            buckets: Buckets {
+                drop: String::new(),
+                definitions: String::new(),
+                results: String::new(),
+                logs: String::new(),
+            },
+            topic_arn: String::new(),
+            outbox: PathBuf::new(),
+        }
+    }
+}
+
+fn spawn(program: &Path, folder: &Path, options: &[String]) -> Child {
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("up.log"))
+        .expect("a log file in the temporary folder");
+    Command::new(program)
+        .arg("--data-dir")
+        .arg(folder.join("data"))
+        .arg("up")
+        .args(options)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle of the log"))
+        .stderr(log)
+        .spawn()
+        .expect("starting downspout up")
+}
