@@ -1,14 +1,121 @@
 //! `SnsAlarm`: which notices a settled instance and an ended run give rise to.
+//!
+//! AWS fires an alarm per object. With `myOncePerRun` it fires once, when the run has ended.
+//! An alarm changes no status: what cannot be evaluated in it is sent as it was written.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use definition::kind::Kind;
+use definition::{ObjectId, PipelineObject};
+use sha2::{Digest, Sha256};
 
 use crate::effect::Notice;
+use crate::ids::NoticeId;
+use crate::instance::{Instance, Status};
 use crate::run::{Outcome, Run};
+use crate::scope::{Context, Node};
+use crate::summary::Summary;
+
+/// What SNS takes as a subject at most.
+const SUBJECT_LIMIT: usize = 100;
 
 /// Returns the notices of the instance at `place`, which became final.
-pub(crate) fn of_instance(_run: &Run, _place: usize) -> Vec<Notice> {
-    Vec::new()
+pub(crate) fn of_instance(run: &Run, place: usize) -> Vec<Notice> {
+    let instance = &run.instances[place];
+    let slot = match instance.status {
+        Status::Finished => "onSuccess",
+        Status::Failed | Status::CascadeFailed { .. } => "onFail",
+        // Whoever canceled it knows.
+        Status::Canceled { .. } => return Vec::new(),
+        Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } => return Vec::new(),
+    };
+    let about = format!("{}#{}", instance.id, instance.generation);
+    alarms(run, instance, slot)
+        .filter(|alarm| !once_per_run(alarm))
+        .map(|alarm| notice(run, alarm, Node::Instance(instance), slot, &about))
+        .collect()
 }
 
 /// Returns the notices of the run, which ended.
-pub(crate) fn of_run(_run: &Run, _outcome: Outcome) -> Vec<Notice> {
-    Vec::new()
+pub(crate) fn of_run(run: &Run, outcome: Outcome) -> Vec<Notice> {
+    let slot = match outcome {
+        Outcome::Finished => "onSuccess",
+        Outcome::Failed | Outcome::Canceled => "onFail",
+    };
+    let mut seen: HashSet<&ObjectId> = HashSet::new();
+    let alarms: Vec<_> = run
+        .instances
+        .iter()
+        .flat_map(|instance| alarms(run, instance, slot))
+        .filter(|alarm| once_per_run(alarm) && seen.insert(&alarm.id))
+        .collect();
+    if alarms.is_empty() {
+        return Vec::new();
+    }
+    let summary = Summary::of(run, outcome);
+    let about = format!("{}#{}", outcome.word(), run.header.generation);
+    alarms.into_iter().map(|alarm| notice(run, alarm, Node::Run(&summary), slot, &about)).collect()
+}
+
+fn alarms<'a>(
+    run: &'a Run,
+    instance: &'a Instance,
+    slot: &'static str,
+) -> impl Iterator<Item = &'a PipelineObject> {
+    let component = run.plan.object(instance.component.as_str());
+    let targets = component.into_iter().flat_map(move |component| component.references(slot));
+    // `Terminate` acts on late objects only, and nothing is late on demand.
+    targets
+        .filter_map(|target| run.plan.object(target.as_str()))
+        .filter(|object| Kind::of(object) == Some(Kind::SnsAlarm))
+}
+
+fn once_per_run(alarm: &PipelineObject) -> bool {
+    alarm.string("myOncePerRun").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, slot: &str, about: &str) -> Notice {
+    let trouble = Default::default();
+    let context = Context::of_component(run, alarm, &trouble).with_node(node);
+    let text = |key: &str| {
+        let written = alarm.string(key).unwrap_or_default();
+        context.evaluate(key, written).map_or_else(|_| written.to_owned(), |texts| texts.join(", "))
+    };
+    let header = run.header();
+    let hashed = format!("{}\n{}\n{}\n{slot}\n{about}", header.pipeline, header.id, alarm.id);
+    Notice {
+        id: NoticeId::from(digest(&hashed)),
+        pipeline: header.pipeline.clone(),
+        run: header.id.clone(),
+        topic_arn: text("topicArn"),
+        subject: subject(&text("subject"), alarm),
+        message: text("message"),
+    }
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().take(16).fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// One line of at most 100 printable ASCII characters, and not empty.
+fn subject(text: &str, alarm: &PipelineObject) -> String {
+    let plain = |character: char| match character {
+        ' '..='~' => character,
+        _ if character.is_control() => ' ',
+        _ => '?',
+    };
+    let line: String = text.chars().map(plain).collect();
+    let line = line.trim();
+    if line.is_empty() {
+        return alarm.id.as_str().chars().map(plain).take(SUBJECT_LIMIT).collect();
+    }
+    match line.char_indices().nth(SUBJECT_LIMIT) {
+        Some(_) => format!("{}...", &line[..SUBJECT_LIMIT - 3]),
+        None => line.to_owned(),
+    }
 }

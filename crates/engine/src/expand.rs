@@ -5,6 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use definition::inherit::{DEFAULT_ID, InheritError};
+use definition::kind::{Group, Kind};
 use definition::{ObjectId, PipelineObject};
 use jiff::{SignedDuration, Timestamp};
 
@@ -41,8 +43,8 @@ pub enum ExpandError {
         object: ObjectId,
     },
     /// Objects cannot inherit as they say.
-    #[error("{0}")]
-    Inherit(String),
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
 }
 
 /// What an activation is.
@@ -103,6 +105,7 @@ fn scheduled_start(started: Timestamp, latest: Option<Timestamp>) -> Timestamp {
 ///
 /// [`ExpandError`] names the first object and field that it cannot.
 pub fn check(plan: &Plan) -> Result<(), ExpandError> {
+    on_demand(plan)?;
     for object in plan.objects().filter(|object| role(object).is_some()) {
         for (field, hint) in UNSUPPORTED {
             if object.values(field).next().is_some() {
@@ -117,6 +120,31 @@ pub fn check(plan: &Plan) -> Result<(), ExpandError> {
     Ok(())
 }
 
+/// Only on-demand runs, yet: `scheduleType` on Default, or a Schedule in the explicit form.
+fn on_demand(plan: &Plan) -> Result<(), ExpandError> {
+    let is = |object: &PipelineObject, key: &str, word: &str| {
+        object.string(key).is_some_and(|value| value.eq_ignore_ascii_case(word))
+    };
+    let declared = plan.object(DEFAULT_ID).is_some_and(|default| is(default, "scheduleType", "ondemand"));
+    let schedules = plan.objects().filter(|object| Kind::of(object) == Some(Kind::Schedule));
+    let mut periodic = schedules.filter(|schedule| !is(schedule, "period", "ONDEMAND_PERIOD"));
+    match (declared, periodic.next()) {
+        (true, _) => Ok(()),
+        (false, Some(schedule)) => Err(ExpandError::Unsupported {
+            object: schedule.id.clone(),
+            field: "period".to_owned(),
+            hint: "only on-demand runs are; set `scheduleType` to `ondemand` on the Default object"
+                .to_owned(),
+        }),
+        (false, None) if plan.objects().any(|object| Kind::of(object) == Some(Kind::Schedule)) => Ok(()),
+        (false, None) => Err(ExpandError::Unsupported {
+            object: ObjectId::from(DEFAULT_ID),
+            field: "scheduleType".to_owned(),
+            hint: "only on-demand runs are; set it to `ondemand` on the Default object".to_owned(),
+        }),
+    }
+}
+
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("runsOn", "name a `workerGroup` and start a worker for it"),
     ("precondition", "leave it out, or check in a ShellCommandActivity that others depend on"),
@@ -124,11 +152,16 @@ const UNSUPPORTED: &[(&str, &str)] = &[
 
 /// Returns what an instance of `object` is to a run; `None` if it has none.
 pub(crate) fn role(object: &PipelineObject) -> Option<Role> {
-    let kind = object.type_name()?;
-    match (kind.ends_with("Activity"), kind.ends_with("DataNode")) {
-        (true, _) => Some(Role::Activity),
-        (false, true) => Some(Role::DataNode),
-        (false, false) => None,
+    match Kind::of(object)?.group() {
+        Group::Activity => Some(Role::Activity),
+        Group::DataNode => Some(Role::DataNode),
+        Group::Resource
+        | Group::Precondition
+        | Group::Database
+        | Group::DataFormat
+        | Group::Action
+        | Group::Schedule
+        | Group::Utility => None,
     }
 }
 

@@ -123,7 +123,13 @@ impl Instance {
     /// Returns whether it is over, short of a rerun.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        self.word().is_final()
+        match self.status {
+            Status::Finished | Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } => {
+                true
+            }
+            // A settled attempt is not the end: a retry may follow.
+            Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } => false,
+        }
     }
 
     /// Returns whether it ended otherwise than FINISHED.

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use definition::{Definition, ObjectId, PipelineObject};
+use definition::parameters::Parameters;
+use definition::{Definition, ObjectId, PipelineObject, inherit};
 
 use crate::expand::ExpandError;
 
@@ -12,6 +13,7 @@ pub struct Plan {
     definition: Definition,
     objects: HashMap<ObjectId, PipelineObject>,
     order: Vec<ObjectId>,
+    parameters: Parameters,
 }
 
 impl Plan {
@@ -21,15 +23,23 @@ impl Plan {
     ///
     /// [`ExpandError`] if objects cannot inherit as they say.
     pub fn of(definition: Definition) -> Result<Self, ExpandError> {
-        let order = definition.objects.iter().map(|object| object.id.clone()).collect();
-        let objects = definition.objects.iter().map(|object| (object.id.clone(), object.clone())).collect();
-        Ok(Self { definition, objects, order })
+        let resolved = inherit::resolve(&definition)?;
+        let parameters = Parameters::of(&definition);
+        let order = resolved.iter().map(|object| object.id.clone()).collect();
+        let objects = resolved.into_iter().map(|object| (object.id.clone(), object)).collect();
+        Ok(Self { definition, objects, order, parameters })
     }
 
     /// Returns the definition as it was activated.
     #[must_use]
     pub fn definition(&self) -> &Definition {
         &self.definition
+    }
+
+    /// Returns the parameters with the values in force.
+    #[must_use]
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// Returns the object `id` with its inherited fields.

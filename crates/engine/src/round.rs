@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::ids::{AttemptId, InstanceId};
 use crate::instance::{Instance, Role, Status};
 use crate::run::{End, IllegalEvent, Outcome, Run, Step};
-use crate::{alarm, cascade, scope};
+use crate::{alarm, cascade, setup};
 
 /// A run in the middle of a step.
 pub(crate) struct Round<'a> {
@@ -227,7 +227,7 @@ impl<'a> Round<'a> {
 
     /// Makes the next attempt. One whose fields cannot be evaluated is born failed.
     fn try_once(&mut self, place: usize) {
-        let setup = scope::setup(self.run, place);
+        let setup = setup::of(self.run, place, self.now);
         let instance = &mut self.run.instances[place];
         let attempt = new_attempt(instance, setup, self.now);
         let effect = attempt
@@ -376,13 +376,13 @@ impl<'a> Round<'a> {
 
 fn new_attempt(
     instance: &Instance,
-    setup: Result<scope::Setup, crate::event::TaskError>,
+    setup: Result<setup::Setup, crate::event::TaskError>,
     now: Timestamp,
 ) -> Attempt {
     let number = u32::try_from(instance.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
     let (status, setup, ended) = match setup {
         Ok(setup) => (attempt::Status::WaitingForRunner { held: None }, setup, None),
-        Err(error) => (attempt::Status::Failed(error), scope::Setup::default(), Some(now)),
+        Err(error) => (attempt::Status::Failed(error), setup::Setup::default(), Some(now)),
     };
     Attempt {
         id: AttemptId::new(&instance.id, number),

@@ -1,26 +1,297 @@
-//! What expressions see: fields, runtime fields, parameters.
+//! What expressions see: fields, runtime fields, parameters, and the objects that fields refer to.
 
-use crate::attempt::Limits;
-use crate::event::TaskError;
-use crate::ids::WorkerGroup;
+use std::cell::RefCell;
+
+use definition::expression::{self, Evaluated, Scope, Value};
+use definition::{Field, FieldValue, ObjectId, PipelineObject};
+use jiff::Timestamp;
+
+use crate::attempt::Attempt;
+use crate::ids::InstanceId;
+use crate::instance::Instance;
 use crate::run::Run;
+use crate::{runtime, summary};
 
-/// What an attempt needs to be offered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Setup {
-    pub(crate) group: WorkerGroup,
-    pub(crate) limits: Limits,
+/// Fields that refer to fields may nest so deep; more is a circle.
+const DEPTH_LIMIT: u8 = 16;
+
+/// What stands for a secret that is not shown.
+pub const MASK: &str = "********";
+
+/// An object of a run, and what an expression in it may see.
+#[derive(Clone)]
+pub(crate) struct Context<'a> {
+    run: &'a Run,
+    object: Option<&'a PipelineObject>,
+    instance: Option<&'a Instance>,
+    attempt: Option<&'a Attempt>,
+    node: Option<Node<'a>>,
+    /// Reached through a reference: runtime fields do not carry over (`node.output.@actualEndTime`).
+    distant: bool,
+    masked: bool,
+    depth: u8,
+    /// Why a field on the way could not be evaluated, which is more to the point than `not set`.
+    trouble: &'a RefCell<Option<String>>,
 }
 
-impl Default for Setup {
-    fn default() -> Self {
-        Self { group: WorkerGroup::from(""), limits: Limits::default() }
+/// What `node` means in an alarm.
+#[derive(Clone, Copy)]
+pub(crate) enum Node<'a> {
+    /// The instance that fired it.
+    Instance(&'a Instance),
+    /// The run as a whole.
+    Run(&'a summary::Summary),
+}
+
+/// Where the reason of a failed evaluation is left.
+pub(crate) type Trouble = RefCell<Option<String>>;
+
+impl<'a> Context<'a> {
+    /// The context of an instance, or of one attempt at it.
+    pub(crate) fn of_instance(
+        run: &'a Run,
+        instance: &'a Instance,
+        attempt: Option<&'a Attempt>,
+        trouble: &'a Trouble,
+    ) -> Self {
+        let object = run.plan.object(instance.component.as_str());
+        let (instance, masked) = (Some(instance), false);
+        Self { run, object, instance, attempt, node: None, distant: false, masked, depth: 0, trouble }
+    }
+
+    /// The context of an object that has no instance: a database, a data format, an alarm.
+    pub(crate) fn of_component(run: &'a Run, object: &'a PipelineObject, trouble: &'a Trouble) -> Self {
+        let (object, instance, attempt, node) = (Some(object), None, None, None);
+        Self { run, object, instance, attempt, node, distant: false, masked: false, depth: 0, trouble }
+    }
+
+    /// Lets `node` mean something, as in alarms.
+    pub(crate) fn with_node(self, node: Node<'a>) -> Self {
+        Self { node: Some(node), ..self }
+    }
+
+    /// Hides secrets.
+    pub(crate) fn masked(self, masked: bool) -> Self {
+        Self { masked, ..self }
+    }
+
+    /// Returns the object's own fields (inherited ones merged in), their references turned to instances.
+    pub(crate) fn raw_fields(&self) -> Vec<Field> {
+        let fields = self.object.map(|object| object.fields.as_slice()).unwrap_or_default();
+        fields
+            .iter()
+            .map(|field| Field { key: field.key.clone(), value: self.instantiate(&field.value) })
+            .collect()
+    }
+
+    /// Returns the object's own fields with their expressions evaluated.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names object and field.
+    pub(crate) fn fields(&self) -> Result<Vec<Field>, String> {
+        let mut evaluated = Vec::new();
+        for field in self.raw_fields() {
+            let FieldValue::String(text) = &field.value else {
+                evaluated.push(field);
+                continue;
+            };
+            if expression::is_verbatim(field.key.as_str()) {
+                evaluated.push(field);
+                continue;
+            }
+            let texts = self.evaluate(field.key.as_str(), text)?;
+            evaluated.extend(texts.into_iter().map(|text| Field::string(field.key.clone(), text)));
+        }
+        Ok(evaluated)
+    }
+
+    /// Evaluates `text`, which stands in the field `key`.
+    pub(crate) fn evaluate(&self, key: &str, text: &str) -> Result<Vec<String>, String> {
+        self.trouble.borrow_mut().take();
+        let object = self.object.map(|object| object.id.as_str()).unwrap_or_default();
+        match expression::evaluate(text, self) {
+            Ok(Evaluated::One(text)) => Ok(vec![text]),
+            Ok(Evaluated::Many(texts)) => Ok(texts),
+            Err(error) => {
+                let inner = self.trouble.borrow_mut().take();
+                let reason = inner.unwrap_or_else(|| error.to_string());
+                Err(format!("object `{object}`, field `{key}`: {reason}"))
+            }
+        }
+    }
+
+    fn instantiate(&self, value: &FieldValue) -> FieldValue {
+        match value {
+            FieldValue::Ref(target) => FieldValue::Ref(self.run.instance_of(target)),
+            FieldValue::String(text) => FieldValue::String(text.clone()),
+        }
+    }
+
+    fn own_id(&self) -> Option<&str> {
+        let instance = self.instance.map(|instance| instance.id.as_str());
+        let attempt = self.attempt.map(|attempt| attempt.id.as_str());
+        attempt.or(instance).or(self.object.map(|object| object.id.as_str()))
+    }
+
+    fn own_field(&self, name: &str) -> Option<Value> {
+        let value = Value::of_field(self.object?, name)?;
+        if self.masked && name.starts_with('*') {
+            return Some(Value::String(MASK.to_owned()));
+        }
+        if self.depth >= DEPTH_LIMIT {
+            self.complain(format!("`{name}` refers to itself, or to fields that nest too deep"));
+            return None;
+        }
+        let deeper = Self { depth: self.depth + 1, ..self.clone() };
+        deeper.computed(name, value)
+    }
+
+    fn computed(&self, name: &str, value: Value) -> Option<Value> {
+        match value {
+            Value::String(text) if !expression::is_verbatim(name) => {
+                match expression::evaluate(&text, self) {
+                    Ok(Evaluated::One(text)) => Some(Value::String(text)),
+                    Ok(Evaluated::Many(texts)) => {
+                        Some(Value::List(texts.into_iter().map(Value::String).collect()))
+                    }
+                    Err(error) => {
+                        self.complain(format!("field `{name}`, which it refers to: {error}"));
+                        None
+                    }
+                }
+            }
+            Value::List(items) => {
+                let items: Option<Vec<_>> = items.into_iter().map(|item| self.computed(name, item)).collect();
+                Some(Value::List(flat(items?)))
+            }
+            Value::Reference(target) => Some(Value::Reference(self.run.instance_of(&target))),
+            Value::String(_) | Value::Integer(_) | Value::Double(_) | Value::DateTime(_) => Some(value),
+        }
+    }
+
+    fn complain(&self, reason: String) {
+        self.trouble.borrow_mut().get_or_insert(reason);
+    }
+
+    fn runtime_field(&self, name: &str) -> Option<Value> {
+        let instance = self.instance?;
+        let at = |time: Timestamp| Some(Value::time(time));
+        match name {
+            // An interval without length: both are the activation.
+            "@scheduledStartTime" | "@scheduledEndTime" => return at(self.run.header.scheduled),
+            "@pipelineId" => return Some(Value::String(self.run.header.pipeline.to_string())),
+            _ if self.distant => return None,
+            _ => {}
+        }
+        let fields = match self.attempt {
+            Some(attempt) => runtime::of_attempt(self.run, instance, attempt),
+            None => runtime::of_instance(self.run, instance),
+        };
+        let (id, fields) = (ObjectId::from(""), fields);
+        Value::of_field(&PipelineObject { id, name: String::new(), fields }, name)
+    }
+
+    fn parameter(&self, name: &str) -> Option<Value> {
+        let mut values: Vec<_> =
+            self.run.plan.parameters().values(name).iter().cloned().map(Value::String).collect();
+        match values.len() {
+            0 => None,
+            _ if self.masked && name.starts_with('*') => Some(Value::String(MASK.to_owned())),
+            1 => values.pop(),
+            _ => Some(Value::List(values)),
+        }
+    }
+
+    fn distant(&self, target: &ObjectId) -> Option<Self> {
+        let component = self.run.plan.object(target.as_str());
+        let instance = self.run.instance_of_component(target);
+        component.map(|object| Self {
+            object: Some(object),
+            instance,
+            attempt: None,
+            node: None,
+            distant: true,
+            ..self.clone()
+        })
     }
 }
 
-/// Evaluates every field of the instance at `place`, as a new attempt of it needs.
-pub(crate) fn setup(run: &Run, place: usize) -> Result<Setup, TaskError> {
-    let component = run.plan.object(run.instances[place].component.as_str());
-    let group = component.and_then(|object| object.string("workerGroup")).unwrap_or_default();
-    Ok(Setup { group: WorkerGroup::from(group), limits: Limits::default() })
+fn flat(items: Vec<Value>) -> Vec<Value> {
+    items
+        .into_iter()
+        .flat_map(|item| match item {
+            Value::List(inner) => inner,
+            other => vec![other],
+        })
+        .collect()
+}
+
+impl Scope for Context<'_> {
+    fn value(&self, name: &str) -> Option<Value> {
+        match name {
+            "id" | "@id" => return self.own_id().map(|id| Value::String(id.to_owned())),
+            // Names of instances and attempts are their ids.
+            "name" if self.instance.is_some() => return self.own_id().map(|id| Value::String(id.to_owned())),
+            "name" => return self.object.map(|object| Value::String(object.name.clone())),
+            _ => {}
+        }
+        self.own_field(name).or_else(|| self.runtime_field(name)).or_else(|| self.parameter(name))
+    }
+
+    fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>> {
+        match (name, self.node) {
+            ("node", Some(Node::Instance(instance))) => {
+                let context = Context::of_instance(self.run, instance, None, self.trouble);
+                Some(Box::new(Blank(context.masked(self.masked))))
+            }
+            ("node", Some(Node::Run(summary))) => Some(Box::new(summary.clone())),
+            // An instance's parent is its component.
+            ("parent", None) if self.instance.is_some() => {
+                let object = self.object?;
+                let context = Context::of_component(self.run, object, self.trouble);
+                Some(Box::new(context.masked(self.masked)))
+            }
+            _ => {
+                let target = self.object?.reference(name)?;
+                Some(Box::new(self.distant(target)?))
+            }
+        }
+    }
+
+    fn blank_when_unknown(&self) -> bool {
+        self.node.is_some()
+    }
+}
+
+/// The object that an alarm is about: what it lacks is blank, in the objects that it refers to as well.
+struct Blank<'a>(Context<'a>);
+
+impl Scope for Blank<'_> {
+    fn value(&self, name: &str) -> Option<Value> {
+        self.0.value(name)
+    }
+
+    fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>> {
+        let target = self.0.object?.reference(name)?;
+        Some(Box::new(Blank(self.0.distant(target)?)))
+    }
+
+    fn blank_when_unknown(&self) -> bool {
+        true
+    }
+}
+
+impl Run {
+    /// Returns the instance of `component` in this run.
+    #[must_use]
+    pub fn instance_of_component(&self, component: &ObjectId) -> Option<&Instance> {
+        self.instance(InstanceId::new(component, &self.header.id).as_str())
+    }
+
+    /// Returns the id of the component's instance where it has one, else its own.
+    pub(crate) fn instance_of(&self, component: &ObjectId) -> ObjectId {
+        self.instance_of_component(component)
+            .map_or_else(|| component.clone(), |instance| instance.id.object_id())
+    }
 }

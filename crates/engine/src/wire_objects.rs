@@ -1,12 +1,17 @@
 //! Components, instances and attempts as pipeline objects with their runtime fields.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use definition::{ObjectId, PipelineObject};
+use definition::{Field, FieldValue, ObjectId, PipelineObject};
 
+use crate::attempt::Attempt;
 use crate::ids::AttemptId;
+use crate::instance::{Instance, Status};
 use crate::plan::Plan;
 use crate::run::Run;
+use crate::runtime;
+use crate::scope::{Context, MASK};
+use crate::time::wire;
 
 /// How an object is to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,34 +22,205 @@ pub struct Form {
     pub secrets_clear: bool,
 }
 
-/// What stands for a secret that is not shown.
-pub const MASK: &str = "********";
-
 impl Run {
     /// Returns the instance or attempt `id` as an object.
     #[must_use]
     pub fn object(&self, id: &str, form: Form) -> Option<PipelineObject> {
-        let _ = form;
-        let instance = self.instance(id)?;
-        Some(PipelineObject {
-            id: instance.id.object_id(),
-            name: instance.id.to_string(),
-            fields: Vec::new(),
-        })
+        if let Some(instance) = self.instance(id) {
+            return Some(self.instance_object(instance, form));
+        }
+        let attempt = self.attempt(&AttemptId::from(id))?;
+        let instance = self.instance(attempt.instance.as_str())?;
+        Some(self.attempt_object(instance, attempt, form))
+    }
+
+    fn instance_object(&self, instance: &Instance, form: Form) -> PipelineObject {
+        let trouble = Default::default();
+        let context = Context::of_instance(self, instance, None, &trouble);
+        let fields = shown(&context, instance, form);
+        with_runtime(instance.id.object_id(), fields, runtime::of_instance(self, instance))
+    }
+
+    fn attempt_object(&self, instance: &Instance, attempt: &Attempt, form: Form) -> PipelineObject {
+        let trouble = Default::default();
+        let context = Context::of_instance(self, instance, Some(attempt), &trouble);
+        let mut runtime = runtime::of_attempt(self, instance, attempt);
+        runtime.extend(self.log_location(instance, attempt));
+        with_runtime(attempt.id.object_id(), shown(&context, instance, form), runtime)
+    }
+
+    /// `<pipelineLogUri>/<pipeline>/<component>/<instance>/<attempt>/`
+    fn log_location(&self, instance: &Instance, attempt: &Attempt) -> Option<Field> {
+        let trouble = Default::default();
+        let context = Context::of_instance(self, instance, Some(attempt), &trouble);
+        let uri = self.plan.object(instance.component.as_str())?.string("pipelineLogUri")?;
+        let uri = context.evaluate("pipelineLogUri", uri).ok()?.into_iter().next()?;
+        let (uri, pipeline) = (uri.trim_end_matches('/'), &self.header.pipeline);
+        let location = format!("{uri}/{pipeline}/{}/{}/{}/", instance.component, instance.id, attempt.id);
+        Some(Field::string("@logLocation", location))
     }
 
     /// Returns what `PollForTask` hands out for an attempt: its object and those that its work needs,
     /// by id, evaluated, secrets in clear.
     #[must_use]
     pub fn task_objects(&self, attempt: &AttemptId) -> BTreeMap<ObjectId, PipelineObject> {
-        let _ = attempt;
-        BTreeMap::new()
+        let found = self.attempt(attempt).and_then(|attempt| {
+            let instance = self.instance(attempt.instance.as_str())?;
+            Some((instance, attempt))
+        });
+        let Some((instance, attempt)) = found else { return BTreeMap::new() };
+        let form = Form { evaluated: true, secrets_clear: true };
+        let own = self.attempt_object(instance, attempt, form);
+        // What does not evaluate has failed the attempt when it was made.
+        let needed = needed(self, instance).unwrap_or_default();
+        std::iter::once(own).chain(needed).map(|object| (object.id.clone(), object)).collect()
+    }
+
+    /// Evaluates `text` where the object `id` (of any sphere) stands.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why it has no value.
+    pub fn evaluate(&self, id: &str, text: &str) -> Result<String, String> {
+        let trouble = Default::default();
+        let attempt = self.attempt(&AttemptId::from(id));
+        let instance = match attempt {
+            Some(attempt) => self.instance(attempt.instance.as_str()),
+            None => self.instance(id),
+        };
+        let context = match (instance, self.plan.object(id)) {
+            (Some(instance), _) => Context::of_instance(self, instance, attempt, &trouble),
+            (None, Some(component)) => Context::of_component(self, component, &trouble),
+            (None, None) => return Err(format!("there is no object `{id}`")),
+        };
+        context.evaluate("expression", text).map(|texts| texts.join(","))
     }
 }
 
-/// Returns the component `id` of `plan` as an object; `latest` is the pipeline's newest run.
+/// The own fields of an instance or attempt in the wanted form; what has no value stays as written.
+fn shown(context: &Context<'_>, instance: &Instance, form: Form) -> Vec<Field> {
+    let context = context.clone().masked(!form.secrets_clear);
+    let mut fields = Vec::new();
+    for field in context.raw_fields() {
+        match &field.value {
+            _ if field.key == "parent" => {}
+            _ if field.key.is_secret() && !form.secrets_clear => fields.push(Field::string(field.key, MASK)),
+            FieldValue::String(text)
+                if form.evaluated && !definition::expression::is_verbatim(field.key.as_str()) =>
+            {
+                let texts = context.evaluate(field.key.as_str(), text).unwrap_or_else(|_| vec![text.clone()]);
+                fields.extend(texts.into_iter().map(|text| Field::string(field.key.clone(), text)));
+            }
+            FieldValue::String(_) | FieldValue::Ref(_) => fields.push(field),
+        }
+    }
+    // The parent of an instance is its component.
+    fields.push(Field::reference("parent", instance.component.clone()));
+    fields
+}
+
+/// Runtime fields win over own fields of the same name.
+fn with_runtime(id: ObjectId, mut fields: Vec<Field>, runtime: Vec<Field>) -> PipelineObject {
+    let keys: HashSet<_> = runtime.iter().map(|field| field.key.as_str()).collect();
+    fields.retain(|field| !keys.contains(field.key.as_str()));
+    fields.extend(runtime);
+    PipelineObject { name: id.to_string(), id, fields }
+}
+
+/// Returns the objects that work at `instance` needs besides its own: the closure of its references,
+/// evaluated, secrets in clear. Nodes are instances; databases and formats have none.
+pub(crate) fn needed(run: &Run, instance: &Instance) -> Result<Vec<PipelineObject>, String> {
+    let mut seen: HashSet<&ObjectId> = HashSet::from([&instance.component]);
+    let mut open: Vec<&ObjectId> = vec![&instance.component];
+    let mut objects = Vec::new();
+    while let Some(id) = open.pop() {
+        let Some(component) = run.plan.object(id.as_str()) else { continue };
+        for field in component.fields.iter().filter(|field| is_needed(field.key.as_str())) {
+            let FieldValue::Ref(target) = &field.value else { continue };
+            if seen.insert(target) {
+                open.push(target);
+            }
+        }
+        if id != &instance.component {
+            objects.push(evaluated(run, component)?);
+        }
+    }
+    Ok(objects)
+}
+
+fn is_needed(key: &str) -> bool {
+    let reaction = matches!(key, "onSuccess" | "onFail" | "onLateAction");
+    let order = matches!(key, "schedule" | "parent" | "dependsOn" | "precondition" | "runsOn");
+    !(reaction || order || key.starts_with('@'))
+}
+
+fn evaluated(run: &Run, component: &PipelineObject) -> Result<PipelineObject, String> {
+    let trouble = Default::default();
+    match run.instance_of_component(&component.id) {
+        Some(instance) => {
+            let context = Context::of_instance(run, instance, None, &trouble);
+            let mut fields = context.fields()?;
+            fields.retain(|field| field.key != "parent");
+            fields.push(Field::reference("parent", component.id.clone()));
+            Ok(with_runtime(instance.id.object_id(), fields, runtime::of_instance(run, instance)))
+        }
+        None => {
+            let fields = Context::of_component(run, component, &trouble).fields()?;
+            Ok(PipelineObject { id: component.id.clone(), name: component.name.clone(), fields })
+        }
+    }
+}
+
+/// Returns the component `id` of a definition as an object, with its own fields as they were written;
+/// `latest` is the pipeline's newest run.
 #[must_use]
 pub fn component(plan: &Plan, id: &str, latest: Option<&Run>, form: Form) -> Option<PipelineObject> {
-    let _ = (latest, form);
-    plan.object(id).cloned()
+    let mut object = plan.definition().object(id)?.clone();
+    let evaluation = latest.filter(|_| form.evaluated);
+    let trouble = Default::default();
+    let context = evaluation
+        .zip(plan.object(id))
+        .map(|(run, resolved)| Context::of_component(run, resolved, &trouble).masked(!form.secrets_clear));
+    for field in &mut object.fields {
+        if field.key.is_secret() && !form.secrets_clear {
+            field.value = FieldValue::String(MASK.to_owned());
+        } else if let (FieldValue::String(text), Some(context)) = (&field.value, &context) {
+            // Runtime fields have no value here; such a text stays as it was written.
+            if let Ok([value]) = context.evaluate(field.key.as_str(), text).as_deref() {
+                field.value = FieldValue::String(value.clone());
+            }
+        }
+    }
+    object.fields.push(Field::string("@sphere", "COMPONENT"));
+    if let Some(run) = latest {
+        object.fields.extend(component_runtime(run, id));
+    }
+    Some(object)
+}
+
+/// What the newest run says of a component.
+fn component_runtime(run: &Run, id: &str) -> Vec<Field> {
+    let header = run.header();
+    let mut fields = vec![
+        Field::string("@pipelineId", header.pipeline.as_str()),
+        Field::string("@version", header.version.to_string()),
+    ];
+    let Some(instance) = run.instance_of_component(&ObjectId::from(id)) else { return fields };
+    fields.push(Field::string("@latestRunTime", wire(header.scheduled)));
+    if instance.is_live() {
+        fields.push(Field::reference("@activeInstances", instance.id.object_id()));
+    }
+    let word = if instance.is_final() { "FINISHED" } else { "SCHEDULED" };
+    fields.push(Field::string("@status", word));
+    let health = match &instance.status {
+        Status::Finished => Some("HEALTHY"),
+        Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } => Some("ERROR"),
+        Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } => None,
+    };
+    if let (Some(health), Some(ended)) = (health, instance.ended) {
+        fields.push(Field::string("@healthStatus", health));
+        fields.push(Field::reference("@healthStatusFromInstanceId", instance.id.object_id()));
+        fields.push(Field::string("@healthStatusUpdatedTime", wire(ended)));
+    }
+    fields
 }

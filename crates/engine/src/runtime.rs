@@ -1,0 +1,98 @@
+//! The runtime fields of instances and attempts, as the wire shows them.
+
+use definition::{Field, ObjectId};
+
+use crate::attempt::Attempt;
+use crate::event::TaskError;
+use crate::ids::InstanceId;
+use crate::instance::{Instance, Role, Status};
+use crate::run::Run;
+use crate::time::wire;
+
+/// Returns the runtime fields of an instance.
+pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
+    let mut fields = common(run, instance, "INSTANCE");
+    fields.push(Field::string("@id", instance.id.as_str()));
+    fields.push(Field::string("@status", instance.word().as_str()));
+    fields.push(Field::string("@actualStartTime", wire(instance.started)));
+    if let Some(ended) = instance.ended {
+        fields.push(Field::string("@actualEndTime", wire(ended)));
+        fields.push(Field::string("@finishedTime", wire(ended)));
+    }
+    fields.extend(references("@waitingOn", run.waiting_on(instance)));
+    match &instance.status {
+        Status::CascadeFailed { on } => fields.extend(references("@cascadeFailedOn", on.clone())),
+        Status::Canceled { reason } => fields.push(Field::string("cancellationReason", reason)),
+        Status::WaitingOnDependencies
+        | Status::Trying
+        | Status::RetryPause { .. }
+        | Status::Finished
+        | Status::Failed => {}
+    }
+    if instance.role == Role::Activity {
+        fields.push(Field::string("@attemptCount", instance.attempts.len().to_string()));
+        fields.push(Field::string("@triesLeft", instance.tries_left().to_string()));
+    }
+    // What the newest attempt says is true of its instance, so that alarms can tell it.
+    if let Some(head) = instance.head() {
+        fields.push(Field::reference("@headAttempt", head.id.object_id()));
+        fields.extend(said(head));
+    }
+    fields
+}
+
+/// Returns the runtime fields of an attempt.
+pub(crate) fn of_attempt(run: &Run, instance: &Instance, attempt: &Attempt) -> Vec<Field> {
+    let mut fields = common(run, instance, "ATTEMPT");
+    fields.push(Field::string("@id", attempt.id.as_str()));
+    fields.push(Field::reference("@instanceParent", instance.id.object_id()));
+    fields.push(Field::string("@status", attempt.status.word().as_str()));
+    fields.push(Field::string("@attemptCount", attempt.number.to_string()));
+    fields.push(Field::string("@actualStartTime", wire(attempt.created)));
+    if let Some(ended) = attempt.ended {
+        fields.push(Field::string("@actualEndTime", wire(ended)));
+    }
+    fields.extend(said(attempt));
+    fields
+}
+
+fn common(run: &Run, instance: &Instance, sphere: &str) -> Vec<Field> {
+    let header = run.header();
+    let mut fields = vec![
+        Field::reference("@componentParent", instance.component.clone()),
+        Field::string("@pipelineId", header.pipeline.as_str()),
+        Field::string("@scheduledStartTime", wire(header.scheduled)),
+        // On demand, an interval has no length.
+        Field::string("@scheduledEndTime", wire(header.scheduled)),
+        Field::string("@sphere", sphere),
+        Field::string("@version", header.version.to_string()),
+    ];
+    if instance.is_live() {
+        fields.push(Field::reference("@activeInstances", instance.id.object_id()));
+    }
+    fields
+}
+
+/// What an attempt's runner said, and how it ended.
+fn said(attempt: &Attempt) -> Vec<Field> {
+    let mut fields = Vec::new();
+    if let Some(hostname) = &attempt.hostname {
+        fields.push(Field::string("hostname", hostname.as_str()));
+    }
+    if let Some(at) = attempt.reported_at {
+        fields.push(Field::string("reportProgressTime", wire(at)));
+    }
+    if let crate::attempt::Status::Failed(TaskError { id, message, stack_trace }) = &attempt.status {
+        let given = [("errorId", id), ("errorMessage", message), ("errorStackTrace", stack_trace)];
+        let given = given.into_iter().filter_map(|(key, text)| Some(Field::string(key, text.as_deref()?)));
+        fields.extend(given);
+    }
+    // A runner names its own fields; those that are ours keep their meaning.
+    let own = |field: &&Field| !field.key.as_str().starts_with('@');
+    fields.extend(attempt.reported.iter().filter(own).cloned());
+    fields
+}
+
+fn references(key: &'static str, ids: Vec<InstanceId>) -> impl Iterator<Item = Field> {
+    ids.into_iter().map(move |id| Field::reference(key, ObjectId::from(id.as_str())))
+}

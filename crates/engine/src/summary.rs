@@ -1,0 +1,154 @@
+//! A run in the words of its outcome mail: `#{node...}` in an alarm with `myOncePerRun`.
+
+use std::collections::HashMap;
+
+use definition::expression::{Scope, Value};
+use definition::{Field, FieldValue};
+
+use crate::instance::{Instance, Status};
+use crate::run::{Outcome, Run};
+use crate::scope::Context;
+use crate::time::{duration_words, wire};
+
+/// Reasons of refused rows that a mail shows; the quarantine holds them all.
+const REASON_LIMIT: usize = 20;
+
+/// What is said where there is nothing to list.
+const NOTHING: &str = "none";
+
+/// The fields of a run as a whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Summary {
+    fields: HashMap<&'static str, String>,
+}
+
+impl Summary {
+    /// Sums up a run that ended.
+    pub(crate) fn of(run: &Run, outcome: Outcome) -> Self {
+        let header = run.header();
+        let ended = header.ended.as_ref().map_or(header.started, |end| end.at);
+        let mut fields = HashMap::from([
+            ("name", header.pipeline_name.clone()),
+            ("id", header.pipeline.to_string()),
+            ("@id", header.pipeline.to_string()),
+            ("@pipelineId", header.pipeline.to_string()),
+            ("@status", outcome.word().to_string()),
+            ("@version", header.version.to_string()),
+            ("@scheduledStartTime", wire(header.scheduled)),
+            ("@scheduledEndTime", wire(header.scheduled)),
+            ("@actualStartTime", wire(header.started)),
+            ("@actualEndTime", wire(ended)),
+            ("@finishedTime", wire(ended)),
+            ("duration", duration_words(ended.duration_since(header.started))),
+            ("rejectReasons", reasons(run)),
+            ("loads", listed(loads(run))),
+            ("results", listed(results(run))),
+            ("logs", logs(run)),
+        ]);
+        for key in ["rowsLoaded", "rowsRejected", "rowsWritten", "bytesRead"] {
+            fields.insert(key, sum(run, key).to_string());
+        }
+        if let Some((instance, error)) = first_failure(run) {
+            fields.insert("errorId", error.id.clone().unwrap_or_default());
+            fields.insert("errorMessage", error.message.clone().unwrap_or_default());
+            fields.insert("errorStackTrace", error.stack_trace.clone().unwrap_or_default());
+            fields.insert("firstError", error_words(instance, error));
+        }
+        Self { fields }
+    }
+}
+
+impl Scope for Summary {
+    fn value(&self, name: &str) -> Option<Value> {
+        self.fields.get(name).map(|text| Value::String(text.clone()))
+    }
+
+    fn follow(&self, _name: &str) -> Option<Box<dyn Scope + '_>> {
+        None
+    }
+
+    fn blank_when_unknown(&self) -> bool {
+        true
+    }
+}
+
+/// The strings that the newest attempt reported under `key`.
+fn reported<'a>(instance: &'a Instance, key: &'a str) -> impl Iterator<Item = &'a str> {
+    let fields: &[Field] = instance.head().map(|head| head.reported.as_slice()).unwrap_or_default();
+    fields.iter().filter(move |field| field.key == *key).filter_map(|field| match &field.value {
+        FieldValue::String(text) => Some(text.as_str()),
+        FieldValue::Ref(_) => None,
+    })
+}
+
+fn first<'a>(instance: &'a Instance, key: &'a str) -> Option<&'a str> {
+    reported(instance, key).next()
+}
+
+fn sum(run: &Run, key: &str) -> u64 {
+    let counts = run.instances.iter().filter_map(|instance| first(instance, key)?.trim().parse::<u64>().ok());
+    counts.fold(0, u64::saturating_add)
+}
+
+fn listed(lines: Vec<String>) -> String {
+    if lines.is_empty() { NOTHING.to_owned() } else { lines.join("\n") }
+}
+
+fn reasons(run: &Run) -> String {
+    let all: Vec<_> = run.instances.iter().flat_map(|instance| reported(instance, "rejectReasons")).collect();
+    let mut lines: Vec<_> = all.iter().take(REASON_LIMIT).map(|line| (*line).to_owned()).collect();
+    if all.len() > REASON_LIMIT {
+        lines.push(format!("and {} more", all.len() - REASON_LIMIT));
+    }
+    listed(lines)
+}
+
+/// One line per load that stands: what failed left its table as it was.
+fn loads(run: &Run) -> Vec<String> {
+    let finished = run.instances.iter().filter(|instance| instance.status == Status::Finished);
+    let line = |instance| {
+        let table = first(instance, "loadedTable")?;
+        let rows = first(instance, "rowsLoaded").unwrap_or("0");
+        let refused = first(instance, "rowsRejected").unwrap_or("0");
+        let from = first(instance, "loadedFrom").map(|from| format!(", from {from}")).unwrap_or_default();
+        Some(format!("{table}: {rows} rows, {refused} refused{from}"))
+    };
+    finished.filter_map(line).collect()
+}
+
+/// One block per result that was written: where, and its first lines.
+fn results(run: &Run) -> Vec<String> {
+    let finished = run.instances.iter().filter(|instance| instance.status == Status::Finished);
+    let block = |instance| {
+        let to = first(instance, "writtenTo")?;
+        let rows = first(instance, "rowsWritten").map(|rows| format!(" ({rows} rows)")).unwrap_or_default();
+        let preview: Vec<_> = reported(instance, "resultPreview").flat_map(str::lines).collect();
+        let preview = preview.iter().map(|line| format!("\n    {line}")).collect::<String>();
+        Some(format!("{to}{rows}{preview}"))
+    };
+    finished.filter_map(block).collect()
+}
+
+fn first_failure(run: &Run) -> Option<(&Instance, &crate::event::TaskError)> {
+    let failed = run.instances.iter().filter(|instance| instance.status == Status::Failed);
+    let earliest = failed.min_by_key(|instance| (instance.ended, instance.sequence))?;
+    Some((earliest, earliest.error()?))
+}
+
+fn error_words(instance: &Instance, error: &crate::event::TaskError) -> String {
+    let id = error.id.as_ref().map(|id| format!("{id}: ")).unwrap_or_default();
+    let message = error.message.as_deref().unwrap_or("it failed without a message");
+    format!("{}: {id}{message}", instance.component)
+}
+
+/// The prefix under which the run's logs are.
+fn logs(run: &Run) -> String {
+    let uri = || {
+        let default = run.plan.object(definition::inherit::DEFAULT_ID)?;
+        let trouble = Default::default();
+        let context = Context::of_component(run, default, &trouble);
+        let texts = context.evaluate("pipelineLogUri", default.string("pipelineLogUri")?).ok()?;
+        Some(format!("{}/{}/", texts.first()?.trim_end_matches('/'), run.header.pipeline))
+    };
+    uri().unwrap_or_else(|| NOTHING.to_owned())
+}

@@ -1,0 +1,94 @@
+//! Which notices a run sends, and what they say.
+
+use engine::Event;
+
+use crate::harness::{drive, drive_with, instance, shell};
+
+const ONCE: &str = r##"{"id": "Good", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t",
+    "subject": "#{node.name}: #{node.rowsLoaded} rows,\n#{node.rowsRejected} refused — fine",
+    "message": "#{node.@status} in #{node.duration}\n#{node.loads}\n#{node.rejectReasons}\n#{node.results}"},
+   {"id": "Bad", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t", "subject": "bad",
+    "message": "#{node.firstError} #{node.nothing}#{node.logs}"}"##;
+
+const BOTH: &str =
+    r#", "onSuccess": {"ref": "Good"}, "onFail": {"ref": "Bad"}, "pipelineLogUri": "s3://l/x/""#;
+
+#[test]
+fn an_alarm_of_an_object_is_about_that_object() {
+    let alarm = r##"{"id": "Alarm", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "#{node.name} failed",
+        "message": "#{node.errorId}: #{node.errorMessage} in #{node.output.filePath}#{node.errorStackTrace}"}"##;
+    let node = r#"{"id": "Out", "type": "S3DataNode", "filePath": "s3://b/out"}"#;
+    let a = shell("A", r#", "onFail": {"ref": "Alarm"}, "output": {"ref": "Out"}"#);
+    let mut run = drive(&format!("{a}, {node}, {alarm}"));
+    run.fail("A", "BadInput:Quote", "left open");
+    let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
+    assert_eq!(notice.subject, "@A_2030-01-31T22:00:00 failed");
+    assert_eq!(notice.message, "BadInput:Quote: left open in s3://b/out");
+}
+
+#[test]
+fn an_alarm_fires_after_the_last_try_only_and_again_after_a_rerun() {
+    let alarm = r#"{"id": "Alarm", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "s", "message": "m"}"#;
+    let a = shell("A", r#", "onFail": {"ref": "Alarm"}, "maximumRetries": "1""#);
+    let mut run = drive(&format!("{a}, {alarm}"));
+    run.fail("A", "E", "no");
+    assert_eq!(run.notices().len(), 0);
+    run.pass(1);
+    run.fail("A", "E", "no");
+    assert_eq!(run.notices().len(), 1);
+    run.rerun("A");
+    run.fail("A", "BadInput", "no");
+    let ids: std::collections::HashSet<_> = run.notices().iter().map(|notice| &notice.id).collect();
+    assert_eq!(ids.len(), 2);
+}
+
+#[test]
+fn once_per_run_sums_up_the_run_in_one_notice() {
+    let objects = [shell("A", ""), shell("B", ""), ONCE.to_owned()].join(", ");
+    let mut run = drive_with(BOTH, &objects);
+    for (activity, rows, refused) in [("A", "10", "1"), ("B", "5", "0")] {
+        run.claim(activity);
+        run.report(activity, &[("rowsLoaded", rows), ("rowsRejected", refused), ("loadedTable", activity)]);
+    }
+    run.report("A", &[("rejectReasons", "a.csv line 3: no date")]);
+    run.report("B", &[("writtenTo", "s3://r/b.csv"), ("resultPreview", "x,y\n1,2")]);
+    run.set("A", engine::TaskOutcome::Finished);
+    assert_eq!(run.notices().len(), 0);
+    run.pass(1);
+    run.set("B", engine::TaskOutcome::Finished);
+    let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
+    assert_eq!(notice.subject, "orders/2030-01-31: 15 rows, 1 refused ? fine");
+    let wanted = "FINISHED in 1 min 0 s\nA: 10 rows, 1 refused\nB: 5 rows, 0 refused\n\
+                  a.csv line 3: no date\ns3://r/b.csv\n    x,y\n    1,2";
+    assert_eq!(notice.message, wanted);
+}
+
+#[test]
+fn once_per_run_tells_the_first_error_and_blanks_what_is_unknown() {
+    let objects = [shell("A", ""), shell("B", r#", "dependsOn": {"ref": "A"}"#), ONCE.to_owned()].join(", ");
+    let mut run = drive_with(BOTH, &objects);
+    run.fail("A", "BadInput", "no header");
+    let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
+    assert_eq!(notice.message, "A: BadInput: no header s3://l/x/df-1/");
+}
+
+#[test]
+fn a_run_that_ends_otherwise_after_all_says_so_once_more() {
+    let mut run = drive_with(BOTH, &[shell("A", ""), ONCE.to_owned()].join(", "));
+    run.fail("A", "BadInput", "no");
+    run.step(Event::MarkedFinished { instance: instance("A") });
+    run.step(Event::MarkedFinished { instance: instance("A") });
+    let subjects: Vec<_> = run.notices().iter().map(|notice| notice.subject.clone()).collect();
+    assert_eq!(subjects, ["bad", "orders/2030-01-31: 0 rows, 0 refused ? fine"]);
+}
+
+#[test]
+fn a_long_subject_is_cut_to_a_hundred_characters() {
+    let alarm = format!(
+        r#"{{"id": "Alarm", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "{}", "message": "m"}}"#,
+        "x".repeat(120)
+    );
+    let mut run = drive(&format!("{}, {alarm}", shell("A", r#", "onSuccess": {"ref": "Alarm"}"#)));
+    run.finish("A");
+    assert_eq!(run.notices()[0].subject, format!("{}...", "x".repeat(97)));
+}

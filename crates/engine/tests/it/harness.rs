@@ -1,0 +1,132 @@
+//! A run with a hand-wound clock, driven by short words.
+
+use std::sync::Arc;
+
+use definition::{Field, ObjectId, file};
+use engine::{
+    Activation, AttemptId, Effect, Event, ExpandError, IllegalEvent, InstanceId, Notice, PipelineId, Plan,
+    Run, RunnerId, Status, Step, TaskError, TaskOutcome, expand,
+};
+use jiff::{SignedDuration, Timestamp};
+
+pub(crate) const STARTED: &str = "2030-01-31T22:00:00";
+
+pub(crate) struct Driven {
+    pub(crate) run: Run,
+    pub(crate) now: Timestamp,
+    pub(crate) effects: Vec<Effect>,
+}
+
+pub(crate) fn plan(objects: &str, rest: &str) -> Result<Arc<Plan>, ExpandError> {
+    let text = format!(r#"{{"objects": [{objects}]{rest}}}"#);
+    let definition = file::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    Plan::of(definition).map(Arc::new)
+}
+
+pub(crate) fn activation() -> Activation {
+    Activation {
+        pipeline: PipelineId::from("df-1"),
+        pipeline_name: "orders/2030-01-31".to_owned(),
+        version: 1,
+        at: engine::time::parse(STARTED).unwrap() + SignedDuration::from_millis(250),
+        latest: None,
+    }
+}
+
+pub(crate) fn try_drive(objects: &str, rest: &str) -> Result<Driven, ExpandError> {
+    let (run, step) = expand(plan(objects, rest)?, activation())?;
+    Ok(Driven { now: run.header().started, run, effects: step.effects })
+}
+
+/// A run of `objects`, beside a Default with the usual fields and `more` of them.
+pub(crate) fn drive_with(more: &str, objects: &str) -> Driven {
+    let default = format!(
+        r#"{{"id": "Default", "scheduleType": "ondemand", "workerGroup": "g", "retryDelay": "1 minute"{more}}}"#
+    );
+    try_drive(&format!("{default}, {objects}"), "").unwrap()
+}
+
+pub(crate) fn drive(objects: &str) -> Driven {
+    drive_with("", objects)
+}
+
+/// A shell command with the given fields.
+pub(crate) fn shell(id: &str, more: &str) -> String {
+    format!(r#"{{"id": "{id}", "type": "ShellCommandActivity", "command": "true"{more}}}"#)
+}
+
+pub(crate) fn instance(component: &str) -> InstanceId {
+    InstanceId::from(format!("@{component}_{STARTED}"))
+}
+
+impl Driven {
+    pub(crate) fn try_step(&mut self, event: Event) -> Result<Step, IllegalEvent> {
+        let step = self.run.step(event, self.now)?;
+        self.effects.extend(step.effects.iter().cloned());
+        Ok(step)
+    }
+
+    pub(crate) fn step(&mut self, event: Event) -> Step {
+        self.try_step(event).unwrap()
+    }
+
+    pub(crate) fn pass(&mut self, minutes: i64) {
+        self.now += SignedDuration::from_mins(minutes);
+        self.step(Event::Woke);
+    }
+
+    pub(crate) fn status(&self, component: &str) -> Status {
+        self.run.instance_of_component(&ObjectId::from(component)).unwrap().word()
+    }
+
+    pub(crate) fn head(&self, component: &str) -> (AttemptId, u32) {
+        let head = self.run.instance_of_component(&ObjectId::from(component)).unwrap().head().unwrap();
+        (head.id.clone(), head.leases)
+    }
+
+    pub(crate) fn claim(&mut self, component: &str) {
+        let attempt = self.head(component).0;
+        self.step(Event::Claimed { attempt, runner: RunnerId::from("runner") });
+    }
+
+    pub(crate) fn report(&mut self, component: &str, fields: &[(&str, &str)]) -> Step {
+        let (attempt, lease) = self.head(component);
+        let fields = fields.iter().map(|(key, value)| Field::string(*key, *value)).collect();
+        self.step(Event::ProgressReported { attempt, lease, fields })
+    }
+
+    pub(crate) fn set(&mut self, component: &str, outcome: TaskOutcome) -> Step {
+        let (attempt, lease) = self.head(component);
+        self.step(Event::StatusSet { attempt, lease, outcome })
+    }
+
+    pub(crate) fn finish(&mut self, component: &str) {
+        self.claim(component);
+        self.set(component, TaskOutcome::Finished);
+    }
+
+    pub(crate) fn fail(&mut self, component: &str, id: &str, message: &str) {
+        self.claim(component);
+        self.set(component, TaskOutcome::Failed(TaskError::new(id, message)));
+    }
+
+    pub(crate) fn cancel(&mut self, component: &str) -> Result<Step, IllegalEvent> {
+        self.try_step(Event::CancelRequested { instance: instance(component), reason: "asked".to_owned() })
+    }
+
+    pub(crate) fn rerun(&mut self, component: &str) {
+        self.step(Event::RerunRequested { instance: instance(component) });
+    }
+
+    pub(crate) fn notices(&self) -> Vec<&Notice> {
+        let notice = |effect| match effect {
+            &Effect::Publish(ref notice) => Some(notice),
+            Effect::Offer { .. } | Effect::Ended(_) => None,
+        };
+        self.effects.iter().filter_map(notice).collect()
+    }
+
+    pub(crate) fn offers(&self) -> Vec<String> {
+        self.run.offers().map(|(attempt, group)| format!("{attempt} {group}")).collect()
+    }
+}

@@ -1,0 +1,268 @@
+//! The rules of order, retry, cascade, cancel and rerun.
+
+use engine::{Effect, Event, Outcome, RunnerId, Status, TaskError, TaskOutcome, expand};
+use jiff::SignedDuration;
+
+use crate::harness::{Driven, activation, drive, drive_with, instance, plan, shell, try_drive};
+
+/// `In -> Load -> Table -> Build`, and `After` by `dependsOn` on Build.
+fn chain(more: &str) -> Driven {
+    let nodes = r#"{"id": "In", "type": "S3DataNode", "filePath": "s3://b/in"},
+                   {"id": "Table", "type": "S3DataNode", "filePath": "s3://b/table"}"#;
+    let load = shell("Load", r#", "input": {"ref": "In"}, "output": {"ref": "Table"}"#);
+    let build = shell("Build", r#", "input": {"ref": "Table"}"#);
+    let after = shell("After", r#", "dependsOn": {"ref": "Build"}"#);
+    drive_with(more, &format!("{after}, {build}, {load}, {nodes}"))
+}
+
+const CASCADE: &str = r#", "failureAndRerunMode": "CASCADE""#;
+
+#[test]
+fn an_input_that_nothing_produces_is_finished_at_once_and_an_output_waits_for_its_producer() {
+    let mut run = chain("");
+    assert_eq!(run.status("In"), Status::Finished);
+    assert_eq!(run.status("Table"), Status::WaitingOnDependencies);
+    assert_eq!(run.offers(), ["@Load_2030-01-31T22:00:00_Attempt=1 g"]);
+    run.finish("Load");
+    assert_eq!(run.status("Table"), Status::Finished);
+    assert_eq!(run.offers(), ["@Build_2030-01-31T22:00:00_Attempt=1 g"]);
+}
+
+#[test]
+fn waiting_on_lists_what_is_not_finished() {
+    let run = chain("");
+    let build = run.run.instance(instance("Build").as_str()).unwrap();
+    assert_eq!(run.run.waiting_on(build), [instance("Table")]);
+}
+
+#[test]
+fn a_run_ends_when_every_instance_is_final() {
+    let mut run = chain("");
+    for activity in ["Load", "Build", "After"] {
+        assert_eq!(run.run.end(), None);
+        run.finish(activity);
+    }
+    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((Outcome::Finished, false)));
+    assert_eq!(run.effects.last(), Some(&Effect::Ended(Outcome::Finished)));
+}
+
+#[test]
+fn a_run_without_work_ends_at_once() {
+    let run = drive(r#"{"id": "In", "type": "S3DataNode"}"#);
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+}
+
+#[test]
+fn a_failed_attempt_is_tried_again_after_the_retry_delay() {
+    let mut run = drive(&shell("A", ""));
+    run.fail("A", "E", "no");
+    assert_eq!((run.status("A"), run.offers().len()), (Status::WaitingForRunner, 0));
+    run.pass(1);
+    assert_eq!(run.offers(), ["@A_2030-01-31T22:00:00_Attempt=2 g"]);
+}
+
+#[test]
+fn an_instance_fails_after_one_try_and_maximum_retries() {
+    let mut run = drive(&shell("A", r#", "maximumRetries": "1""#));
+    run.fail("A", "E", "no");
+    run.pass(1);
+    run.fail("A", "E", "no again");
+    assert_eq!(run.status("A"), Status::Failed);
+    let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned();
+    assert_eq!(error, Some(TaskError::new("E", "no again")));
+    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((Outcome::Failed, false)));
+}
+
+#[test]
+fn bad_input_fails_at_once() {
+    let mut run = drive(&shell("A", ""));
+    run.fail("A", "BadInput:Header", "no column `id`");
+    assert_eq!(run.status("A"), Status::Failed);
+}
+
+#[test]
+fn a_field_that_cannot_be_evaluated_fails_the_attempt_by_object_and_field() {
+    let run = drive(&shell("A", r##", "scriptArgument": "#{nowhere}""##));
+    assert_eq!(run.status("A"), Status::Failed);
+    let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned().unwrap();
+    let message = error.message.unwrap();
+    assert_eq!(message, "object `A`, field `scriptArgument`: `nowhere` is not set here");
+}
+
+#[test]
+fn a_task_that_nobody_acknowledges_goes_out_again_under_a_new_task_id() {
+    let mut run = drive(&shell("A", ""));
+    run.claim("A");
+    let (attempt, lease) = run.head("A");
+    assert_eq!(run.run.next_wake(), Some(run.now + SignedDuration::from_mins(2)));
+    run.pass(2);
+    assert_eq!(run.offers(), ["@A_2030-01-31T22:00:00_Attempt=1 g"]);
+    let late = Event::ProgressReported { attempt: attempt.clone(), lease, fields: vec![] };
+    assert!(run.try_step(late.clone()).is_err());
+    run.claim("A");
+    assert_eq!(run.head("A"), (attempt, lease + 1));
+    assert!(run.try_step(late).is_err());
+}
+
+#[test]
+fn a_runner_that_is_gone_gives_its_attempt_back_at_once() {
+    let mut run = drive(&shell("A", ""));
+    run.claim("A");
+    run.report("A", &[]);
+    let held: Vec<_> = run.run.held().map(|(_, runner)| runner.clone()).collect();
+    assert_eq!(held, [RunnerId::from("runner")]);
+    let attempt = run.head("A").0;
+    run.step(Event::Released { attempt });
+    assert_eq!(run.offers(), ["@A_2030-01-31T22:00:00_Attempt=1 g"]);
+}
+
+#[test]
+fn a_stalled_attempt_is_retried_and_its_runner_is_told_to_stop() {
+    let mut run = drive(&shell("A", r#", "reportProgressTimeout": "5 minutes""#));
+    run.claim("A");
+    run.report("A", &[]);
+    let (attempt, lease) = run.head("A");
+    run.pass(5);
+    run.pass(1);
+    assert_eq!(run.head("A").0.parts().unwrap().1, 2);
+    let step = run.step(Event::ProgressReported { attempt, lease, fields: vec![] });
+    assert!(step.canceled && step.is_empty());
+}
+
+#[test]
+fn with_cascade_a_failure_takes_everything_downstream_along() {
+    let mut run = chain(CASCADE);
+    run.fail("Load", "BadInput", "no");
+    for fallen in ["Table", "Build", "After"] {
+        assert_eq!(run.status(fallen), Status::CascadeFailed, "{fallen}");
+    }
+    let after = run.run.object(instance("After").as_str(), crate::objects::PLAIN).unwrap();
+    let chain: Vec<_> = after.references("@cascadeFailedOn").map(|id| id.as_str()).collect();
+    let load_first = [instance("Load"), instance("Table"), instance("Build")];
+    assert_eq!(chain, load_first.each_ref().map(|id| id.as_str()));
+    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((Outcome::Failed, false)));
+}
+
+#[test]
+fn without_cascade_consumers_wait_for_ever_and_the_run_counts_as_stuck() {
+    let mut run = chain("");
+    run.fail("Load", "BadInput", "no");
+    assert_eq!(run.status("Build"), Status::WaitingOnDependencies);
+    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((Outcome::Failed, true)));
+}
+
+#[test]
+fn marking_a_failure_finished_frees_its_consumers() {
+    let mut run = chain("");
+    run.fail("Load", "BadInput", "no");
+    run.step(Event::MarkedFinished { instance: instance("Load") });
+    assert_eq!(run.run.end(), None);
+    run.finish("Build");
+    run.finish("After");
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+}
+
+#[test]
+fn a_rerun_takes_along_what_fell_with_it_and_counts_tries_anew() {
+    let mut run = chain(CASCADE);
+    run.fail("Load", "BadInput", "no");
+    run.rerun("Load");
+    assert_eq!(run.run.end(), None);
+    assert_eq!(run.status("After"), Status::WaitingOnDependencies);
+    assert_eq!(run.offers(), ["@Load_2030-01-31T22:00:00_Attempt=2 g"]);
+    for activity in ["Load", "Build", "After"] {
+        run.finish(activity);
+    }
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+}
+
+#[test]
+fn rerunning_what_fell_falls_again_while_its_origin_is_bad() {
+    let mut run = chain(CASCADE);
+    run.fail("Load", "BadInput", "no");
+    run.rerun("Build");
+    assert_eq!(run.status("Build"), Status::CascadeFailed);
+}
+
+#[test]
+fn rerunning_a_finished_object_without_cascade_reruns_only_that() {
+    let mut run = chain("");
+    run.finish("Load");
+    run.finish("Build");
+    run.rerun("Load");
+    run.finish("Load");
+    assert_eq!(run.status("Build"), Status::Finished);
+    run.finish("After");
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+}
+
+#[test]
+fn what_does_not_run_is_canceled_at_once_and_what_runs_by_its_next_report() {
+    let mut run = chain(CASCADE);
+    run.claim("Load");
+    run.report("Load", &[]);
+    run.cancel("After").unwrap();
+    assert_eq!(run.status("After"), Status::Canceled);
+    run.cancel("Load").unwrap();
+    assert_eq!(run.status("Load"), Status::Running);
+    assert!(run.report("Load", &[]).canceled);
+    assert_eq!(run.status("Load"), Status::Canceled);
+    assert_eq!(run.status("Build"), Status::CascadeFailed);
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Canceled));
+    assert!(run.cancel("Load").is_err());
+}
+
+#[test]
+fn canceling_the_run_stops_all_that_is_not_final() {
+    let mut run = chain("");
+    run.finish("Load");
+    run.step(Event::RunCanceled { reason: "deleted".to_owned() });
+    assert_eq!(run.status("Load"), Status::Finished);
+    assert_eq!(run.status("Build"), Status::Canceled);
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Canceled));
+}
+
+#[test]
+fn a_second_activation_within_a_second_is_a_second_later() {
+    let plan = plan(r#"{"id": "Default", "scheduleType": "ONDEMAND"}"#, "").unwrap();
+    let first = expand(plan.clone(), activation()).unwrap().0;
+    let latest = Some(first.header().scheduled);
+    let second = expand(plan, engine::Activation { latest, ..activation() }).unwrap().0;
+    assert_eq!(first.header().id.as_str(), "2030-01-31T22:00:00");
+    assert_eq!(second.header().id.as_str(), "2030-01-31T22:00:01");
+}
+
+#[test]
+fn what_is_not_run_yet_is_refused_by_object_and_field() {
+    let refused = |objects: &str| match try_drive(objects, "") {
+        Ok(_) => panic!("it was accepted"),
+        Err(error) => error.to_string(),
+    };
+    let default = r#"{"id": "Default", "scheduleType": "ondemand", "workerGroup": "g"}"#;
+    let on_machine = shell("A", r#", "runsOn": {"ref": "M"}"#);
+    assert!(refused(&format!("{default}, {on_machine}")).starts_with("object `A`: field `runsOn`"));
+    let periodic = r#"{"id": "S", "type": "Schedule", "period": "1 day"}"#;
+    assert!(refused(periodic).starts_with("object `S`: field `period`"));
+    let a = shell("A", r#", "dependsOn": {"ref": "B"}"#);
+    let b = shell("B", r#", "dependsOn": {"ref": "A"}"#);
+    assert!(refused(&format!("{default}, {a}, {b}")).contains("waits for itself"));
+}
+
+#[test]
+fn a_step_names_only_what_it_touched() {
+    let many: Vec<_> = (0..50).map(|n| shell(&format!("A{n}"), "")).collect();
+    let mut run = drive(&many.join(", "));
+    let attempt = run.head("A7").0;
+    let step = run.step(Event::Claimed { attempt, runner: RunnerId::from("r") });
+    assert_eq!(run.run.changed_instances(&step).count(), 1);
+    assert_eq!(run.run.changed_attempts(&step).count(), 1);
+    assert_eq!(run.run.header().revision, 2);
+}
+
+#[test]
+fn a_precondition_answer_is_no_end_of_an_activity() {
+    let mut run = drive(&shell("A", ""));
+    run.claim("A");
+    let (attempt, lease) = run.head("A");
+    assert!(run.try_step(Event::StatusSet { attempt, lease, outcome: TaskOutcome::False }).is_err());
+}
