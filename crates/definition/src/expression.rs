@@ -11,7 +11,7 @@ mod parser;
 mod template;
 mod value;
 
-pub(crate) use functions::arity;
+pub(crate) use functions::{FUNCTIONS, arity};
 pub(crate) use joda::is_pattern;
 pub use template::Template;
 pub use value::Value;

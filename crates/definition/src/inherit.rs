@@ -14,7 +14,7 @@ pub const DEFAULT_ID: &str = "Default";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InheritError {
     /// Parents that lead back to the object.
-    #[error("object `{id}` is its own parent by way of {}", chain(.by))]
+    #[error("the parents of object `{id}` go round in a circle: {}", chain(.by))]
     Cycle {
         /// The object that the cycle was met from.
         id: ObjectId,

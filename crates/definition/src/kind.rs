@@ -1,5 +1,10 @@
 //! The object types, and what belongs to each.
 
+mod fields;
+mod spec;
+
+pub use spec::{FieldSpec, OneOf, Slot, Target};
+
 use crate::PipelineObject;
 
 /// What an object type is for.
@@ -174,5 +179,52 @@ impl Kind {
     #[must_use]
     pub fn is_runnable(self) -> bool {
         self.is_schedulable() || self.is_precondition()
+    }
+
+    /// Returns every field of the type, its own ones first.
+    pub fn fields(self) -> impl Iterator<Item = &'static FieldSpec> {
+        fields::tables(self).into_iter().flatten()
+    }
+
+    /// Returns what the field `key` is on this type.
+    #[must_use]
+    pub fn field(self, key: &str) -> Option<&'static FieldSpec> {
+        self.fields().find(|spec| spec.key == key)
+    }
+
+    /// Returns the groups of fields of which one must be there.
+    #[must_use]
+    pub fn one_of(self) -> Vec<OneOf> {
+        fields::one_of(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_is_found_by_its_word() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::named(kind.name()), Some(*kind));
+        }
+        assert_eq!(Kind::named("CSV"), Some(Kind::Csv));
+        assert_eq!(Kind::named("csv"), None);
+    }
+
+    #[test]
+    fn every_field_of_a_choice_is_a_field_of_its_type() {
+        for kind in Kind::ALL {
+            for key in kind.one_of().iter().flat_map(|choice| choice.keys) {
+                assert!(kind.field(key).is_some(), "{kind:?} {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn resources_have_no_runner_of_their_own() {
+        assert!(Kind::Ec2Resource.field("runsOn").is_none());
+        assert!(Kind::Ec2Resource.field("workerGroup").is_none());
+        assert!(Kind::S3DataNode.field("workerGroup").is_some());
     }
 }

@@ -2,9 +2,94 @@
 
 use std::collections::HashMap;
 
-use crate::{Definition, ParameterObject, ParameterValue};
+use crate::{
+    Definition, ParameterObject, ParameterValue,
+    expression::{Value, parse_double},
+};
 
-/// The parameters of a definition with the values in force: given ones, else the default.
+/// What a parameter's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterType {
+    /// Any text; the type of a parameter that names none.
+    String,
+    /// A whole number.
+    Integer,
+    /// A decimal number.
+    Double,
+    /// `s3://bucket/key`.
+    S3ObjectKey,
+}
+
+impl ParameterType {
+    /// Returns the type written as `word`.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Some(match word {
+            "String" => Self::String,
+            "Integer" => Self::Integer,
+            "Double" => Self::Double,
+            "AWS::S3::ObjectKey" => Self::S3ObjectKey,
+            _ => return None,
+        })
+    }
+
+    /// Returns what `parameter` declares; an unknown word counts as `String`.
+    #[must_use]
+    pub fn of(parameter: &ParameterObject) -> Self {
+        parameter.attribute("type").and_then(Self::named).unwrap_or(Self::String)
+    }
+
+    /// Returns what a value must be, when `text` is not it.
+    #[must_use]
+    pub fn complaint(self, text: &str) -> Option<&'static str> {
+        match self {
+            Self::Integer if text.trim().parse::<i64>().is_err() => Some("a whole number"),
+            Self::Double if parse_double(text.trim()).is_none() => Some("a number"),
+            Self::S3ObjectKey if !text.starts_with("s3://") => Some("an S3 location, s3://bucket/key"),
+            _ => None,
+        }
+    }
+
+    fn read(self, text: &str) -> Value {
+        let number = match self {
+            Self::Integer => text.trim().parse().ok().map(Value::Integer),
+            Self::Double => parse_double(text.trim()).map(Value::Double),
+            Self::String | Self::S3ObjectKey => None,
+        };
+        number.unwrap_or_else(|| Value::String(text.to_owned()))
+    }
+}
+
+/// Returns whether a value may be missing.
+#[must_use]
+pub fn is_optional(parameter: &ParameterObject) -> bool {
+    is_true(parameter, "optional")
+}
+
+/// Returns whether a parameter takes several values.
+#[must_use]
+pub fn is_array(parameter: &ParameterObject) -> bool {
+    is_true(parameter, "isArray")
+}
+
+fn is_true(parameter: &ParameterObject, attribute: &str) -> bool {
+    parameter.attribute(attribute).is_some_and(|word| word.eq_ignore_ascii_case("true"))
+}
+
+/// Returns whether `allowedValues` lets `value` pass.
+///
+/// Some clients send the values as one text with commas: the text as a whole counts first.
+#[must_use]
+pub fn is_allowed(parameter: &ParameterObject, value: &str) -> bool {
+    let allowed: Vec<&str> =
+        parameter.attributes.iter().filter(|a| a.key == "allowedValues").map(|a| a.value.as_str()).collect();
+    allowed.is_empty()
+        || allowed.contains(&value)
+        || allowed.iter().flat_map(|text| text.split(',')).any(|part| part.trim() == value)
+}
+
+/// The parameters of a definition with the values in force: those of the activation, else the stored
+/// ones, else the default.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     declared: HashMap<String, ParameterObject>,
@@ -23,12 +108,8 @@ impl Parameters {
     pub fn for_activation(definition: &Definition, given: &[ParameterValue]) -> Self {
         let mut values = HashMap::new();
         for parameter in &definition.parameters {
-            let defaults: Vec<String> = parameter
-                .attributes
-                .iter()
-                .filter(|attribute| attribute.key == "default")
-                .map(|attribute| attribute.value.clone())
-                .collect();
+            let defaults = parameter.attributes.iter().filter(|attribute| attribute.key == "default");
+            let defaults: Vec<String> = defaults.map(|attribute| attribute.value.clone()).collect();
             if !defaults.is_empty() {
                 values.insert(parameter.id.clone(), defaults);
             }
@@ -57,6 +138,23 @@ impl Parameters {
     pub fn declaration(&self, id: &str) -> Option<&ParameterObject> {
         self.declared.get(id)
     }
+
+    /// Returns the parameter `id` as an expression sees it: a number if it is declared as one, a list if it is
+    /// declared as an array or has several values; none without a value.
+    ///
+    /// A declared optional parameter without a value is the empty text, so that texts which use it are whole.
+    #[must_use]
+    pub fn to_value(&self, id: &str) -> Option<Value> {
+        let declaration = self.declared.get(id);
+        let kind = declaration.map_or(ParameterType::String, ParameterType::of);
+        let is_list = declaration.is_some_and(is_array);
+        match self.values(id) {
+            [] if is_list && declaration.is_some_and(is_optional) => Some(Value::List(Vec::new())),
+            [] => declaration.filter(|it| is_optional(it)).map(|_| Value::String(String::new())),
+            [value] if !is_list => Some(kind.read(value)),
+            values => Some(Value::List(values.iter().map(|value| kind.read(value)).collect())),
+        }
+    }
 }
 
 fn by_id(values: &[ParameterValue]) -> HashMap<String, Vec<String>> {
@@ -65,4 +163,49 @@ fn by_id(values: &[ParameterValue]) -> HashMap<String, Vec<String>> {
         by_id.entry(id.clone()).or_default().push(value.clone());
     }
     by_id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file;
+
+    const TEXT: &str = r##"{"objects": [], "parameters": [
+        {"id": "myCount", "type": "Integer", "default": "3"},
+        {"id": "myList", "isArray": "true"},
+        {"id": "myWord", "allowedValues": "a, b"},
+        {"id": "myMaybe", "optional": "true"},
+        {"id": "*mySecret"}
+    ], "values": {"myList": "one", "*mySecret": "stored"}}"##;
+
+    fn parameters(given: &[ParameterValue]) -> Parameters {
+        Parameters::for_activation(&file::parse(TEXT).unwrap(), given)
+    }
+
+    #[test]
+    fn a_given_value_beats_the_stored_one_which_beats_the_default() {
+        let given = [ParameterValue { id: "*mySecret".to_owned(), value: "given".to_owned() }];
+        assert_eq!(parameters(&given).value("*mySecret"), Some("given"));
+        assert_eq!(parameters(&[]).value("*mySecret"), Some("stored"));
+        assert_eq!(parameters(&[]).value("myCount"), Some("3"));
+        assert_eq!(parameters(&[]).value("myWord"), None);
+    }
+
+    #[test]
+    fn a_number_is_a_number_and_an_array_of_one_is_a_list() {
+        let parameters = parameters(&[]);
+        assert_eq!(parameters.to_value("myCount"), Some(Value::Integer(3)));
+        assert_eq!(parameters.to_value("myList"), Some(Value::List(vec![Value::String("one".to_owned())])));
+        assert_eq!(parameters.to_value("myMaybe"), Some(Value::String(String::new())));
+        assert_eq!(parameters.to_value("myWord"), None);
+    }
+
+    #[test]
+    fn allowed_values_may_be_joined_by_commas() {
+        let parameters = parameters(&[]);
+        let declaration = parameters.declaration("myWord").unwrap();
+        assert!(is_allowed(declaration, "b"));
+        assert!(is_allowed(declaration, "a, b"));
+        assert!(!is_allowed(declaration, "c"));
+    }
 }

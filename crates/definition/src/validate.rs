@@ -1,10 +1,27 @@
 //! Validation: every error and warning at once, with object and field.
+//!
+//! A definition with errors is stored but not activated, as AWS does it; with fatal errors it is
+//! not even stored. What AWS is silent about and what works anyway is a warning.
+
+mod advice;
+mod fields;
+mod findings;
+mod graph;
+mod limits;
+mod nearest;
+mod own;
+mod slots;
+mod subject;
+mod texts;
+mod values;
 
 use std::fmt;
 
 use crate::{Definition, FieldKey, ObjectId};
+use findings::Findings;
+use subject::Subject;
 
-/// What validation found.
+/// What validation found, in the order of the definition's objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// What must be mended before the definition can be activated.
@@ -49,16 +66,38 @@ impl Report {
     }
 }
 
+/// Many times AWS's limit of objects: past it only the limits are looked at.
+const MAX_OBJECTS_LOOKED_AT: usize = 1_000;
+
 /// Finds what is wrong with a definition that is put.
+///
+/// A required parameter without a value is a warning: people put first, and pass values when activating.
 #[must_use]
 pub fn validate(definition: &Definition) -> Report {
-    let _ = definition;
-    Report::default()
+    check(definition, false)
 }
 
 /// Finds what is wrong with a definition that is to be activated: as [`validate`], and required parameters
 /// must have a value.
 #[must_use]
 pub fn for_activation(definition: &Definition) -> Report {
-    validate(definition)
+    check(definition, true)
 }
+
+fn check(definition: &Definition, is_activation: bool) -> Report {
+    let mut findings = Findings::default();
+    limits::check(definition, &mut findings);
+    values::check(definition, is_activation, &mut findings);
+    if definition.objects.len() <= MAX_OBJECTS_LOOKED_AT {
+        let subject = Subject::new(definition, &mut findings);
+        fields::check(&subject, &mut findings);
+        own::check(&subject, &mut findings);
+        texts::check(&subject, &mut findings);
+        graph::check(&subject, &mut findings);
+        advice::check(&subject, &mut findings);
+    }
+    findings.report(definition)
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,38 @@ use jiff::{Span, Zoned, civil, tz::TimeZone};
 use super::{EvaluateError, Value, joda};
 use crate::period::Period;
 
+/// Every function.
+pub(crate) const FUNCTIONS: &[&str] = &[
+    "minute",
+    "hour",
+    "day",
+    "month",
+    "year",
+    "dayOfYear",
+    "firstOfMonth",
+    "midnight",
+    "yesterday",
+    "sunday",
+    "makeDate",
+    "makeDateTime",
+    "plusMinutes",
+    "plusHours",
+    "plusDays",
+    "plusWeeks",
+    "plusMonths",
+    "plusYears",
+    "minusMinutes",
+    "minusHours",
+    "minusDays",
+    "minusWeeks",
+    "minusMonths",
+    "minusYears",
+    "format",
+    "inTimeZone",
+    "plusPeriod",
+    "minusPeriod",
+];
+
 /// Returns how many arguments the function `name` takes; none when there is no such function.
 pub(crate) fn arity(name: &str) -> Option<RangeInclusive<usize>> {
     Some(match name {

@@ -1,0 +1,76 @@
+//! Collects problems, each once.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Problem, Report};
+use crate::{Definition, FieldKey, ObjectId};
+
+#[derive(Default)]
+pub(super) struct Findings {
+    report: Report,
+    /// An inherited field is met once per heir; its problem is told once.
+    told: HashSet<(ObjectId, Option<FieldKey>, String)>,
+}
+
+impl Findings {
+    pub(super) fn error(
+        &mut self,
+        object: &ObjectId,
+        field: Option<&str>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) {
+        if let Some(problem) = self.problem(object, field, code, message.into(), false) {
+            self.report.errors.push(problem);
+        }
+    }
+
+    pub(super) fn fatal(
+        &mut self,
+        object: &ObjectId,
+        field: Option<&str>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) {
+        if let Some(problem) = self.problem(object, field, code, message.into(), true) {
+            self.report.errors.push(problem);
+        }
+    }
+
+    pub(super) fn warning(
+        &mut self,
+        object: &ObjectId,
+        field: Option<&str>,
+        code: &'static str,
+        message: impl Into<String>,
+    ) {
+        if let Some(problem) = self.problem(object, field, code, message.into(), false) {
+            self.report.warnings.push(problem);
+        }
+    }
+
+    fn problem(
+        &mut self,
+        object: &ObjectId,
+        field: Option<&str>,
+        code: &'static str,
+        message: String,
+        fatal: bool,
+    ) -> Option<Problem> {
+        let field = field.map(FieldKey::from);
+        let is_new = self.told.insert((object.clone(), field.clone(), message.clone()));
+        is_new.then(|| Problem { object: object.clone(), field, code, message, fatal })
+    }
+
+    /// Everything found, by object in the definition's order; parameters come last.
+    pub(super) fn report(mut self, definition: &Definition) -> Report {
+        let mut order = HashMap::new();
+        for (at, object) in definition.objects.iter().enumerate() {
+            order.entry(object.id.clone()).or_insert(at);
+        }
+        let place = |problem: &Problem| order.get(&problem.object).copied().unwrap_or(usize::MAX);
+        self.report.errors.sort_by_key(place);
+        self.report.warnings.sort_by_key(place);
+        self.report
+    }
+}

@@ -1,0 +1,102 @@
+//! What a definition cannot even be stored with: missing ids, empty values, more than the limits.
+
+use std::collections::HashSet;
+
+use super::findings::Findings;
+use crate::{Definition, Field, FieldValue, ObjectId, PipelineObject};
+
+const MAX_OBJECTS: usize = 100;
+const MAX_FIELDS: usize = 50;
+const MAX_ID_CHARACTERS: usize = 1_024;
+const MAX_KEY_BYTES: usize = 256;
+const MAX_FIELD_BYTES: usize = 10_240;
+const MAX_OBJECT_BYTES: usize = 15_360;
+const MAX_PARAMETERS: usize = 50;
+
+pub(super) fn check(definition: &Definition, findings: &mut Findings) {
+    count(definition.objects.len(), MAX_OBJECTS, "objects", "Default", findings);
+    count(definition.parameters.len(), MAX_PARAMETERS, "parameters", "Default", findings);
+    let mut met = HashSet::new();
+    for object in &definition.objects {
+        if !met.insert(&object.id) {
+            let message = format!("the id '{}' stands for more than one object", object.id);
+            findings.fatal(&object.id, None, "DUPLICATE_ID", message);
+        }
+        check_object(object, findings);
+    }
+}
+
+fn count(number: usize, most: usize, what: &str, about: &str, findings: &mut Findings) {
+    if number > most {
+        let message = format!("the definition has {number} {what}; at most {most} are allowed");
+        findings.fatal(&ObjectId::from(about), None, "LIMIT_EXCEEDED", message);
+    }
+}
+
+fn check_object(object: &PipelineObject, findings: &mut Findings) {
+    let id = &object.id;
+    for (member, text) in [("id", id.as_str()), ("name", object.name.as_str())] {
+        if text.is_empty() {
+            findings.fatal(id, Some(member), "MISSING_FIELD", format!("an object lacks its '{member}'"));
+        } else if utf16_length(text) > MAX_ID_CHARACTERS {
+            let message = format!("'{member}' is longer than {MAX_ID_CHARACTERS} characters");
+            findings.fatal(id, Some(member), "LIMIT_EXCEEDED", message);
+        }
+    }
+    if object.fields.len() > MAX_FIELDS {
+        let message =
+            format!("the object has {} fields; at most {MAX_FIELDS} are allowed", object.fields.len());
+        findings.fatal(id, None, "LIMIT_EXCEEDED", message);
+    }
+    let bytes: usize =
+        object.fields.iter().map(|field| field.key.as_str().len() + text_of(field).len()).sum();
+    if bytes > MAX_OBJECT_BYTES {
+        let message = format!("the object has {bytes} bytes; at most {MAX_OBJECT_BYTES} are allowed");
+        findings.fatal(id, None, "LIMIT_EXCEEDED", message);
+    }
+    for field in &object.fields {
+        check_field(id, field, findings);
+    }
+}
+
+fn check_field(id: &ObjectId, field: &Field, findings: &mut Findings) {
+    let key = field.key.as_str();
+    let text = text_of(field);
+    if key.is_empty() {
+        findings.fatal(id, Some(key), "MISSING_FIELD", "a field lacks its name");
+    }
+    if key.len() > MAX_KEY_BYTES {
+        let message = format!("the name of a field is longer than {MAX_KEY_BYTES} bytes");
+        findings.fatal(id, Some(key), "LIMIT_EXCEEDED", message);
+    }
+    if text.is_empty() {
+        let message = format!("'{key}' must not be empty: give it a value or leave it out");
+        findings.fatal(id, Some(key), "EMPTY_FIELD", message);
+    }
+    if text.len() > MAX_FIELD_BYTES {
+        let message = format!("'{key}' has {} bytes; at most {MAX_FIELD_BYTES} are allowed", text.len());
+        findings.fatal(id, Some(key), "LIMIT_EXCEEDED", message);
+    }
+    if let Some(illegal) = key.chars().chain(text.chars()).find(|c| !is_legal(*c)) {
+        let message =
+            format!("'{key}' holds the character {}, which is not allowed", illegal.escape_unicode());
+        findings.fatal(id, Some(key), "ILLEGAL_CHARACTER", message);
+    }
+}
+
+fn text_of(field: &Field) -> &str {
+    match &field.value {
+        FieldValue::String(text) => text,
+        FieldValue::Ref(target) => target.as_str(),
+    }
+}
+
+/// As the Java service counts characters.
+fn utf16_length(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+/// The characters of XML 1.0, to which the service's strings are held.
+fn is_legal(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}

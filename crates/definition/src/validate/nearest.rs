@@ -1,0 +1,47 @@
+//! "Did you mean": the nearest of the words that would have been right.
+
+/// Returns ` (did you mean ...?)` when one of `words` is nearly `written`, else nothing.
+pub(super) fn hint<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> String {
+    nearest(written, words).map_or_else(String::new, |word| format!(" (did you mean '{word}'?)"))
+}
+
+/// Returns the word nearest to `written`, if it is near at all.
+pub(super) fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (written.chars().count() / 4).clamp(1, 3);
+    let lower = written.to_lowercase();
+    words
+        .filter(|word| word.len().abs_diff(written.len()) <= 8)
+        .map(|word| (distance(&lower, &word.to_lowercase()), word))
+        .filter(|(distance, word)| *distance <= most && *word != written)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+/// How many characters must be put, taken or changed.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, a) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_near_and_another_word_is_not() {
+        let words = ["filePath", "directoryPath", "dependsOn"];
+        assert_eq!(nearest("filepath", words.into_iter()), Some("filePath"));
+        assert_eq!(nearest("dependOn", words.into_iter()), Some("dependsOn"));
+        assert_eq!(nearest("subject", words.into_iter()), None);
+    }
+}
