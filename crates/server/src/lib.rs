@@ -1,6 +1,15 @@
 //! The Data Pipeline service: its wire protocol over HTTP, and the driver of runs behind it.
 
+mod driver;
 pub mod error;
+mod http_front;
+mod ops;
 pub mod route;
+mod secret;
+mod service;
 pub mod sigv4;
+mod waiting;
 pub mod wire;
+
+pub use driver::Now;
+pub use service::{Config, serve};

@@ -1,0 +1,376 @@
+//! Wake, step, save, act.
+//!
+//! The one owner of live pipelines. A pipeline is loaded when it is first asked for and kept, locked while
+//! it is worked on; every change goes to the store before anybody hears of it, and only then are its
+//! effects carried out. When a save fails, what memory holds is thrown away and read anew.
+//!
+//! What [`Driver::step`] and its like are called from must not be dropped half way (a client that hangs up
+//! drops its request): [`crate::ops`] runs them on tasks of their own.
+
+mod live;
+mod notices;
+mod timers;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::{Effect, Event, IllegalEvent, PipelineId, Run, RunId, RunnerId, Step, TaskId};
+use jiff::Timestamp;
+use store::{Batch, Store, StoreError};
+use tokio::sync::{Notify, OwnedMutexGuard};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::ServiceError;
+use crate::waiting::{Offer, Waiting};
+
+pub(crate) use live::Live;
+
+/// The service's clock; tests wind it.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// So many pipelines may rest in memory before those that do nothing are forgotten.
+const MOST_RESTING: usize = 1024;
+/// How long a wake-up that could not be saved waits for the next try.
+const RETRY_WAKE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+
+/// Owner of the live pipelines.
+pub(crate) struct Driver {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) waiting: Waiting,
+    now: Now,
+    slots: Mutex<HashMap<PipelineId, Slot>>,
+    timers: timers::Timers,
+    notice_waits: Notify,
+}
+
+type Slot = Arc<tokio::sync::Mutex<Option<Live>>>;
+
+/// A pipeline that the holder alone may change.
+pub(crate) struct Held {
+    slot: OwnedMutexGuard<Option<Live>>,
+}
+
+impl std::ops::Deref for Held {
+    type Target = Live;
+
+    fn deref(&self) -> &Live {
+        self.slot.as_ref().expect("a slot is held only when it is filled")
+    }
+}
+
+impl std::ops::DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Live {
+        self.slot.as_mut().expect("a slot is held only when it is filled")
+    }
+}
+
+/// Why an event had no effect.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    /// It means nothing to the run as it stands.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+    /// The pipeline has no such run.
+    #[error("there is no run {0}")]
+    NoRun(RunId),
+    /// It could not be saved, or the run could not be loaded.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(anyhow::Error::new(error))
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(store: Arc<dyn Store>, now: Now) -> Self {
+        Self {
+            store,
+            waiting: Waiting::default(),
+            now,
+            slots: Mutex::default(),
+            timers: timers::Timers::default(),
+            notice_waits: Notify::new(),
+        }
+    }
+
+    /// Returns the service's time in whole milliseconds.
+    pub(crate) fn now(&self) -> Timestamp {
+        engine::time::whole_millis((self.now)())
+    }
+
+    /// Brings every unfinished run on: puts its free work on offer, and steps it with what time has done.
+    ///
+    /// What runners with a name beginning with `own_runners` held is free again at once: they ended with us.
+    pub(crate) async fn recover(&self, own_runners: Option<&str>) -> anyhow::Result<()> {
+        let mut pipelines: Vec<PipelineId> =
+            self.store.open_runs().await?.into_iter().map(|(id, _)| id).collect();
+        pipelines.sort_unstable();
+        pipelines.dedup();
+        for id in &pipelines {
+            // Loading puts free work on offer.
+            let mut held = self.hold(id.as_str()).await?;
+            let released = own_runners.map(|prefix| held_by(&held, prefix)).unwrap_or_default();
+            for (run, event) in released {
+                self.step(&mut held, &run, event).await?;
+            }
+            drop(held);
+            self.wake(id).await;
+        }
+        self.notice_waits.notify_one();
+        tracing::info!(pipelines = pipelines.len(), "recovered unfinished runs");
+        Ok(())
+    }
+
+    /// Wakes pipelines in time until `shutdown`; `wound` says that the clock was moved.
+    pub(crate) async fn keep_time(&self, wound: Arc<Notify>, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            for pipeline in self.timers.take(self.now()) {
+                self.wake(&pipeline).await;
+            }
+            tokio::select! {
+                () = self.timers.wait(self.now()) => {}
+                () = wound.notified() => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    async fn wake(&self, id: &PipelineId) {
+        // A pipeline that was deleted meanwhile wants no wake-up.
+        let Ok(mut held) = self.hold(id.as_str()).await else { return };
+        let runs: Vec<RunId> = held.open_runs().map(|run| run.header().id.clone()).collect();
+        for run in runs {
+            if let Err(error) = self.step(&mut held, &run, Event::Woke).await {
+                tracing::error!(pipeline.id = %id, run.id = %run, "waking a run failed, trying again: {error}");
+                self.timers.set(id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
+                return;
+            }
+        }
+    }
+
+    /// Takes hold of the pipeline `id`, loading it if need be.
+    pub(crate) async fn hold(&self, id: &str) -> Result<Held, ServiceError> {
+        let key = PipelineId::from(id);
+        let mut slot = self.slot(&key).lock_owned().await;
+        if slot.as_ref().is_none_or(|live| live.is_stale) {
+            *slot = Live::load(&*self.store, &key).await?;
+            match &*slot {
+                Some(live) => self.offer_free(live),
+                None => {
+                    drop(slot);
+                    return Err(self.missing(key).await);
+                }
+            }
+        }
+        Ok(Held { slot })
+    }
+
+    /// Forgets the pipeline that `held` holds, after it was deleted.
+    pub(crate) fn forget(&self, mut held: Held) {
+        self.timers.set(&held.pipeline.id, None);
+        *held.slot = None;
+    }
+
+    /// Says whether a pipeline was never there or is no longer.
+    async fn missing(&self, id: PipelineId) -> ServiceError {
+        self.drop_empty_slot(&id);
+        match self.store.was_deleted(&id).await {
+            Ok(true) => ServiceError::PipelineDeleted(id.to_string()),
+            Ok(false) => ServiceError::PipelineNotFound(id.to_string()),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Ids that name nothing must not fill the map.
+    fn drop_empty_slot(&self, id: &PipelineId) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.get(id).is_some_and(|slot| Arc::strong_count(slot) == 1 && rests(slot)) {
+            slots.remove(id);
+        }
+    }
+
+    fn slot(&self, id: &PipelineId) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() >= MOST_RESTING && !slots.contains_key(id) {
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1 || !rests(slot));
+        }
+        Arc::clone(slots.entry(id.clone()).or_default())
+    }
+
+    fn offer_free(&self, live: &Live) {
+        for run in live.open_runs() {
+            for (attempt, group) in run.offers() {
+                let offer = Offer { pipeline: live.pipeline.id.clone(), attempt: attempt.clone() };
+                self.waiting.offer(group, offer);
+            }
+        }
+        self.timers.set(&live.pipeline.id, live.next_wake());
+    }
+
+    /// Steps a run by one event, saves, and acts.
+    pub(crate) async fn step(&self, held: &mut Held, run: &RunId, event: Event) -> Result<Step, StepError> {
+        let now = self.now();
+        if !held.fetch(&*self.store, run).await? {
+            return Err(StepError::NoRun(run.clone()));
+        }
+        let Some(stepped) = held.run_mut(run) else { return Err(StepError::NoRun(run.clone())) };
+        let was_open = stepped.end().is_none();
+        let step = match stepped.step(event, now) {
+            Ok(step) => step,
+            Err(illegal) => {
+                held.forget_ended();
+                return Err(illegal.into());
+            }
+        };
+        let ended_or_revived = was_open != stepped.end().is_none();
+        let mut batch = Batch::new().step(stepped, &step);
+        if ended_or_revived && held.settle(now) {
+            batch = batch.pipeline(&held.pipeline);
+        }
+        if !step.is_empty() {
+            self.save(held, batch).await?;
+        }
+        held.forget_ended();
+        self.act(held, &step.effects);
+        Ok(step)
+    }
+
+    /// Steps runs by several events, all or nothing, as one save. Costs a copy of each run.
+    pub(crate) async fn step_all(
+        &self,
+        held: &mut Held,
+        events: Vec<(RunId, Event)>,
+    ) -> Result<(), StepError> {
+        let now = self.now();
+        let mut copies: HashMap<RunId, Run> = HashMap::new();
+        let (mut batch, mut effects) = (Batch::new(), Vec::new());
+        for (id, event) in events {
+            if !held.fetch(&*self.store, &id).await? {
+                return Err(StepError::NoRun(id));
+            }
+            let Some(original) = held.run(&id) else { return Err(StepError::NoRun(id)) };
+            let copy = copies.entry(id).or_insert_with(|| original.clone());
+            let step = copy.step(event, now)?;
+            batch = batch.step(copy, &step);
+            effects.extend(step.effects);
+        }
+        for (_, copy) in copies {
+            held.keep(copy);
+        }
+        held.settle(now);
+        let batch = batch.pipeline(&held.pipeline);
+        self.save(held, batch).await?;
+        held.forget_ended();
+        self.act(held, &effects);
+        Ok(())
+    }
+
+    /// Takes a new run into the pipeline, saving it together with what `batch` holds already.
+    pub(crate) async fn begin(
+        &self,
+        held: &mut Held,
+        run: Run,
+        step: &Step,
+        batch: impl FnOnce(&Live) -> Batch,
+    ) -> Result<(), StoreError> {
+        held.keep(run.clone());
+        held.settle(self.now());
+        let batch = batch(held).new_run(&run, step);
+        self.save(held, batch).await?;
+        held.forget_ended();
+        self.act(held, &step.effects);
+        Ok(())
+    }
+
+    /// Saves a change of a pipeline. When that fails, memory is read anew from the store at the next use.
+    pub(crate) async fn save(&self, held: &mut Held, batch: Batch) -> Result<(), StoreError> {
+        let saved = self.store.save(batch).await;
+        if let Err(error) = &saved {
+            tracing::error!(pipeline.id = %held.pipeline.id, "a change could not be saved: {error}");
+            held.is_stale = true;
+        }
+        saved
+    }
+
+    fn act(&self, held: &Held, effects: &[Effect]) {
+        let pipeline = &held.pipeline.id;
+        for effect in effects {
+            match effect {
+                Effect::Offer { attempt, group } => {
+                    let offer = Offer { pipeline: pipeline.clone(), attempt: attempt.clone() };
+                    self.waiting.offer(group, offer);
+                }
+                // Saved with the step; the publisher reads it from the store.
+                Effect::Publish(_) => self.notice_waits.notify_one(),
+                Effect::Ended(outcome) => {
+                    tracing::info!(pipeline.id = %pipeline, run.outcome = %outcome.word(), "a run ended");
+                }
+            }
+        }
+        self.timers.set(pipeline, held.next_wake());
+    }
+
+    /// Hands the attempt of `offer` to `runner`; `None` if it is not to be had any more.
+    pub(crate) async fn claim(
+        &self,
+        offer: &Offer,
+        runner: RunnerId,
+    ) -> Result<Option<Claimed>, ServiceError> {
+        let Some(run) = RunId::of_object(offer.attempt.as_str()) else { return Ok(None) };
+        let mut held = match self.hold(offer.pipeline.as_str()).await {
+            Ok(held) => held,
+            Err(ServiceError::PipelineNotFound(_) | ServiceError::PipelineDeleted(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let event = Event::Claimed { attempt: offer.attempt.clone(), runner };
+        match self.step(&mut held, &run, event).await {
+            Ok(_) => {}
+            // Canceled, or handed out already.
+            Err(StepError::Illegal(_) | StepError::NoRun(_)) => return Ok(None),
+            Err(StepError::Store(error)) => return Err(error.into()),
+        }
+        let claimed = held.run(&run).and_then(|run| {
+            let lease = run.attempt(&offer.attempt)?.leases;
+            let task = TaskId { pipeline: offer.pipeline.clone(), attempt: offer.attempt.clone(), lease };
+            Some(Claimed { task, objects: run.task_objects(&offer.attempt) })
+        });
+        Ok(claimed)
+    }
+
+    /// Frees an attempt whose poller hung up before it could be told.
+    pub(crate) async fn release(&self, task: TaskId) {
+        let Some(run) = task.run() else { return };
+        let Ok(mut held) = self.hold(task.pipeline.as_str()).await else { return };
+        let current = held.run(&run).and_then(|run| run.attempt(&task.attempt)).map(|attempt| attempt.leases);
+        if current == Some(task.lease) {
+            // If this is lost too, the acknowledgement window frees the attempt.
+            if let Err(error) = self.step(&mut held, &run, Event::Released { attempt: task.attempt }).await {
+                tracing::warn!(pipeline.id = %task.pipeline, "an unheard task is freed by its time limit: {error}");
+            }
+        }
+    }
+}
+
+/// An attempt in a runner's hands.
+pub(crate) struct Claimed {
+    pub(crate) task: TaskId,
+    pub(crate) objects: std::collections::BTreeMap<definition::ObjectId, definition::PipelineObject>,
+}
+
+/// Returns whether nothing in the pipeline of this slot needs it in memory.
+fn rests(slot: &Slot) -> bool {
+    slot.try_lock().is_ok_and(|live| live.as_ref().is_none_or(|live| live.open_runs().next().is_none()))
+}
+
+/// Returns the events that free what runners with such names hold.
+fn held_by(live: &Live, prefix: &str) -> Vec<(RunId, Event)> {
+    let of_run = |run: &Run| {
+        let id = run.header().id.clone();
+        let own = run.held().filter(|(_, runner)| runner.as_str().starts_with(prefix));
+        own.map(|(attempt, _)| (id.clone(), Event::Released { attempt: attempt.clone() })).collect::<Vec<_>>()
+    };
+    live.open_runs().flat_map(of_run).collect()
+}

@@ -1,0 +1,93 @@
+//! A pipeline in memory, with those of its runs in which something moves.
+
+use std::collections::HashMap;
+
+use engine::{PipelineId, PipelineState, Run, RunId};
+use jiff::Timestamp;
+use store::{Pipeline, Store, StoreError};
+
+/// What the store holds of a pipeline, kept in step with it by whoever holds the pipeline's lock.
+pub(crate) struct Live {
+    pub(crate) pipeline: Pipeline,
+    /// The runs that have not ended, and no others for long.
+    runs: HashMap<RunId, Run>,
+    /// A save failed: what is here is ahead of the store, and must be loaded anew.
+    pub(super) is_stale: bool,
+}
+
+impl Live {
+    /// Loads the pipeline and its open runs; `None` if there is no such pipeline.
+    pub(super) async fn load(store: &dyn Store, id: &PipelineId) -> Result<Option<Self>, StoreError> {
+        let Some(pipeline) = store.pipeline(id).await? else { return Ok(None) };
+        let mut live = Self { pipeline, runs: HashMap::new(), is_stale: false };
+        // A pipeline that was never activated has no runs to look for.
+        if live.pipeline.latest_run.is_some() {
+            for header in store.runs(id).await?.into_iter().filter(|header| header.ended.is_none()) {
+                live.fetch(store, &header.id).await?;
+            }
+        }
+        Ok(Some(live))
+    }
+
+    /// Brings the run `id` to memory if it is not there; returns whether the pipeline has it.
+    pub(super) async fn fetch(&mut self, store: &dyn Store, id: &RunId) -> Result<bool, StoreError> {
+        if self.runs.contains_key(id) {
+            return Ok(true);
+        }
+        let run = store.load_run(&self.pipeline.id, id).await?;
+        let found = run.is_some();
+        self.runs.extend(run.map(|run| (id.clone(), run)));
+        Ok(found)
+    }
+
+    /// Returns a run that is in memory.
+    pub(crate) fn run(&self, id: &RunId) -> Option<&Run> {
+        self.runs.get(id)
+    }
+
+    pub(super) fn run_mut(&mut self, id: &RunId) -> Option<&mut Run> {
+        self.runs.get_mut(id)
+    }
+
+    pub(super) fn keep(&mut self, run: Run) {
+        self.runs.insert(run.header().id.clone(), run);
+    }
+
+    /// Returns the runs in which something moves.
+    pub(crate) fn open_runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values().filter(|run| run.end().is_none())
+    }
+
+    /// Forgets the runs that have ended: the store has them.
+    pub(super) fn forget_ended(&mut self) {
+        self.runs.retain(|_, run| run.end().is_none());
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        self.runs.values().filter_map(Run::next_wake).min()
+    }
+
+    /// Lets the pipeline's state follow from its runs; returns whether it changed.
+    pub(super) fn settle(&mut self, now: Timestamp) -> bool {
+        let moving = self.open_runs().next().is_some();
+        let stuck = self.runs.values().any(|run| run.end().is_some_and(|end| end.stuck));
+        let before = self.pipeline.state;
+        match (before, moving) {
+            (PipelineState::Deactivating, false) => {
+                self.pipeline.state = PipelineState::Inactive;
+                self.pipeline.last_deactivated = Some(now);
+            }
+            // What waits for ever on something that failed may still be rerun: such a run is not finished.
+            (PipelineState::Scheduled, false) if !stuck => {
+                self.pipeline.state = PipelineState::Finished;
+                self.pipeline.finished = Some(now);
+            }
+            (PipelineState::Finished, true) => {
+                self.pipeline.state = PipelineState::Scheduled;
+                self.pipeline.finished = None;
+            }
+            _ => {}
+        }
+        self.pipeline.state != before
+    }
+}

@@ -1,0 +1,92 @@
+//! Requests in, answers out: the part of the protocol that is the same for every operation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, header};
+use jiff::Timestamp;
+
+use crate::error::ServiceError;
+use crate::ops;
+use crate::route;
+use crate::service::Service;
+
+/// The longest member of the model (an expression) has 20 MiB; the rest is room for escapes.
+const MOST_BODY_BYTES: usize = 24 << 20;
+/// A client that does not finish its request by then is given up.
+const BODY_WAIT: Duration = Duration::from_secs(30);
+/// What the protocol calls its content.
+const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+
+/// Answers one request.
+pub(crate) async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let (parts, body) = request.into_parts();
+    let result = serve(&service, &parts, body).await;
+    if let Err(error) = &result {
+        log(error, &parts, &request_id);
+    }
+    respond(result, &request_id)
+}
+
+async fn serve(service: &Arc<Service>, parts: &Parts, body: Body) -> Result<Vec<u8>, ServiceError> {
+    let body = read(body).await?;
+    if parts.method != Method::POST {
+        let method = &parts.method;
+        return Err(ServiceError::UnknownOperation(format!(
+            "{method} is not understood; every call is POST /"
+        )));
+    }
+    // Clients sign by the wall clock, whatever the service's own clock says.
+    service.verifier.verify(parts, &body, Timestamp::now())?;
+    ops::serve(service, route::operation(&parts.headers)?, body).await
+}
+
+async fn read(body: Body) -> Result<Bytes, ServiceError> {
+    let unread = |_| ServiceError::Serialization("the body did not arrive in time".to_owned());
+    let body = tokio::time::timeout(BODY_WAIT, to_bytes(body, MOST_BODY_BYTES)).await.map_err(unread)?;
+    body.map_err(|_| ServiceError::TooLarge(MOST_BODY_BYTES))
+}
+
+fn respond(result: Result<Vec<u8>, ServiceError>, request_id: &str) -> Response {
+    let (status, error, body) = match result {
+        Ok(body) => (StatusCode::OK, None, body),
+        Err(error) => (error.status(), Some(error.code()), error.body().to_string().into_bytes()),
+    };
+    let checksum = crc32fast::hash(&body);
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);
+    headers.insert("x-amz-crc32", HeaderValue::from(checksum));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    if let Some(error) = error {
+        headers.insert("x-amzn-errortype", HeaderValue::from_static(error));
+    }
+    response
+}
+
+fn log(error: &ServiceError, parts: &Parts, request_id: &str) {
+    let target =
+        parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    match error {
+        ServiceError::Internal(cause) => {
+            tracing::error!(request.id = request_id, request.target = target, "request failed: {cause:#}");
+        }
+        _ => {
+            let code = error.code();
+            tracing::debug!(
+                request.id = request_id,
+                request.target = target,
+                error.code = code,
+                "refused: {error}"
+            );
+        }
+    }
+}

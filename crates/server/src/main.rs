@@ -1,0 +1,87 @@
+//! The Data Pipeline service alone, for hosting: what `downspout up` runs beside everything else.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use server::sigv4::Credentials;
+use server::{Config, serve};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Serves the AWS Data Pipeline API (2012-10-29) and runs on-demand pipelines.
+///
+/// Any AWS tool talks to it once it knows where it is and signs with the same keys:
+///
+///   export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... AWS_REGION=us-east-1
+///   server --listen 127.0.0.1:4567 --data pipelines.db &
+///   export AWS_ENDPOINT_URL_DATA_PIPELINE=http://127.0.0.1:4567
+///   aws datapipeline list-pipelines
+///
+/// Work is done by task runners that poll a worker group (`ec2-worker --worker-group NAME`). Notices
+/// of SnsAlarm objects are published to Amazon SNS, or to whatever AWS_ENDPOINT_URL_SNS names.
+#[derive(Parser)]
+#[command(name = "server", version, verbatim_doc_comment)]
+struct Arguments {
+    /// Where to listen; port 0 takes a free one, which is printed.
+    #[arg(long, env = "DOWNSPOUT_LISTEN", default_value = "127.0.0.1:4567")]
+    listen: String,
+    /// The file that holds pipelines, runs and notices; made if it is not there.
+    #[arg(long, env = "DOWNSPOUT_DATA", default_value = "pipelines.db")]
+    data: PathBuf,
+    /// The access key that clients sign with.
+    #[arg(long, env = "AWS_ACCESS_KEY_ID")]
+    access_key_id: String,
+    /// The region that clients sign for.
+    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
+    region: String,
+    /// The account that owns the pipelines, as DescribePipelines shows it.
+    #[arg(long, env = "DOWNSPOUT_ACCOUNT_ID", default_value = "000000000000")]
+    account_id: String,
+    /// Keep notices instead of publishing them.
+    #[arg(long)]
+    no_sns: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    // A secret on the command line would stand in every process list.
+    let secret_access_key = std::env::var("AWS_SECRET_ACCESS_KEY")
+        .context("AWS_SECRET_ACCESS_KEY is not set: clients sign with it, and the server checks by it")?;
+    let credentials = Credentials { access_key_id: arguments.access_key_id, secret_access_key };
+    let mut config = Config::new(arguments.data, credentials);
+    config.region = arguments.region;
+    config.account_id = arguments.account_id;
+    if !arguments.no_sns {
+        let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+        config.sns = Some(aws_sdk_sns::Client::new(&aws));
+    }
+    let listener = TcpListener::bind(&arguments.listen).await.with_context(|| {
+        format!("listening on {}: choose another address with --listen", arguments.listen)
+    })?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let shutdown = CancellationToken::new();
+    tokio::spawn(stop_on_signal(shutdown.clone()));
+    serve(config, listener, shutdown).await
+}
+
+async fn stop_on_signal(shutdown: CancellationToken) {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate => {}
+    }
+    shutdown.cancel();
+}

@@ -1,0 +1,22 @@
+//! DeletePipeline: definition and history go; runners at work learn by their next report.
+
+use crate::error::ServiceError;
+use crate::service::Service;
+use crate::wire::check::{Check, ID};
+use crate::wire::request::DeletePipeline;
+
+pub(super) async fn serve(service: &Service, request: DeletePipeline) -> Result<(), ServiceError> {
+    let mut check = Check::default();
+    let id = check.required("pipelineId", request.pipeline_id, ID);
+    check.finish()?;
+    let held = match service.driver.hold(&id).await {
+        // PipelineDeletedException is not modelled for this operation.
+        Err(ServiceError::PipelineDeleted(id)) => return Err(ServiceError::PipelineNotFound(id)),
+        held => held?,
+    };
+    let key = held.pipeline.id.clone();
+    service.driver.store.delete_pipeline(&key, service.driver.now()).await?;
+    service.driver.forget(held);
+    tracing::info!(pipeline.id = id, "deleted a pipeline");
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! DescribePipelines: what is known of up to 25 pipelines; one unknown id fails the call.
+
+use engine::{Header, Outcome, PipelineState, time};
+use jiff::Timestamp;
+use store::Pipeline;
+
+use crate::error::ServiceError;
+use crate::service::Service;
+use crate::wire::check::Check;
+use crate::wire::object::{WireField, read_ids};
+use crate::wire::request::DescribePipelines;
+use crate::wire::response::{Described, Description};
+
+/// Ids per call.
+const MOST: usize = 25;
+
+pub(super) async fn serve(service: &Service, request: DescribePipelines) -> Result<Described, ServiceError> {
+    let mut check = Check::default();
+    let ids = read_ids("pipelineIds", request.pipeline_ids, &mut check);
+    check.finish()?;
+    if ids.len() > MOST {
+        let text = format!("{} pipeline ids were given; DescribePipelines takes {MOST} at most", ids.len());
+        return Err(ServiceError::InvalidRequest(text));
+    }
+    let mut list = Vec::with_capacity(ids.len());
+    for id in ids {
+        let pipeline = service.driver.hold(&id).await?.pipeline.clone();
+        let ended = service.driver.store.runs(&pipeline.id).await?;
+        list.push(describe(pipeline, newest_ended(&ended), &service.account_id));
+    }
+    Ok(Described { pipeline_description_list: list })
+}
+
+fn newest_ended(runs: &[Header]) -> Option<(Timestamp, Outcome)> {
+    runs.iter()
+        .filter_map(|run| run.ended.as_ref())
+        .map(|end| (end.at, end.outcome))
+        .max_by_key(|(at, _)| *at)
+}
+
+fn describe(pipeline: Pipeline, health: Option<(Timestamp, Outcome)>, account: &str) -> Description {
+    let fields = fields(&pipeline, health, account);
+    let tags = pipeline.tags.into_iter().map(|tag| (tag.key, tag.value).into()).collect();
+    Description {
+        pipeline_id: pipeline.id.to_string(),
+        name: pipeline.name,
+        description: pipeline.description,
+        fields,
+        tags,
+    }
+}
+
+fn fields(pipeline: &Pipeline, health: Option<(Timestamp, Outcome)>, account: &str) -> Vec<WireField> {
+    let mut fields = vec![
+        WireField::string("@id", pipeline.id.as_str()),
+        WireField::string("name", &pipeline.name),
+        WireField::string("uniqueId", &pipeline.unique_id),
+        WireField::string("@pipelineState", pipeline.state.as_str()),
+        WireField::string("@creationTime", time::wire(pipeline.created)),
+        WireField::string("@sphere", "PIPELINE"),
+        WireField::string("@userId", account),
+        WireField::string("@accountId", account),
+        WireField::string("pipelineCreator", account),
+    ];
+    fields.extend(pipeline.description.as_ref().map(|text| WireField::string("description", text)));
+    if pipeline.version > 0 {
+        fields.push(WireField::string("@version", pipeline.version.to_string()));
+    }
+    let finished = pipeline.finished.filter(|_| pipeline.state == PipelineState::Finished);
+    let times = [
+        ("@firstActivationTime", pipeline.first_activation),
+        ("@lastActivationTime", pipeline.last_activation),
+        ("@latestRunTime", pipeline.latest_run),
+        ("@lastDeactivatedTime", pipeline.last_deactivated),
+        ("@finishedTime", finished),
+    ];
+    fields.extend(times.into_iter().filter_map(|(key, at)| Some(WireField::string(key, time::wire(at?)))));
+    if let Some((at, outcome)) = health {
+        let word = if outcome == Outcome::Finished { "HEALTHY" } else { "ERROR" };
+        fields.push(WireField::string("@healthStatus", word));
+        fields.push(WireField::string("@healthStatusUpdatedTime", time::wire(at)));
+    }
+    if !pipeline.tags.is_empty() {
+        let tag = |tag: &store::Tag| serde_json::json!({ "key": tag.key, "value": tag.value });
+        let list: serde_json::Value = pipeline.tags.iter().map(tag).collect();
+        fields.push(WireField::string("*tags", list.to_string()));
+    }
+    fields
+}

@@ -1,0 +1,43 @@
+//! GetPipelineDefinition: what Put stored, unevaluated, secrets masked.
+
+use store::DefinitionVersion;
+
+use crate::error::ServiceError;
+use crate::secret;
+use crate::service::Service;
+use crate::wire::check::{Check, ID, STRING};
+use crate::wire::request::GetPipelineDefinition;
+use crate::wire::response::Definition;
+
+pub(super) async fn serve(
+    service: &Service,
+    request: GetPipelineDefinition,
+) -> Result<Definition, ServiceError> {
+    let mut check = Check::default();
+    let id = check.required("pipelineId", request.pipeline_id, ID);
+    let version = check.optional("version", request.version, STRING);
+    check.finish()?;
+    let version = match version.as_deref() {
+        None | Some("" | "latest") => DefinitionVersion::Latest,
+        Some("active") => DefinitionVersion::Active,
+        Some(other) => {
+            let text = format!("'{other}' is no version of a definition: say 'latest' or 'active'");
+            return Err(ServiceError::InvalidRequest(text));
+        }
+    };
+    let pipeline = service.driver.hold(&id).await?.pipeline.clone();
+    if version == DefinitionVersion::Active && pipeline.version == 0 {
+        let text = format!("pipeline {id} was never activated: it has no active definition");
+        return Err(ServiceError::InvalidRequest(text));
+    }
+    let Some(stored) = service.driver.store.definition(&pipeline.id, version).await? else {
+        // The live service answers so.
+        return Ok(Definition::default());
+    };
+    let shown = secret::masked(stored);
+    Ok(Definition {
+        pipeline_objects: shown.objects.into_iter().map(Into::into).collect(),
+        parameter_objects: Some(shown.parameters.into_iter().map(Into::into).collect()),
+        parameter_values: Some(shown.values.into_iter().map(Into::into).collect()),
+    })
+}

@@ -1,0 +1,76 @@
+//! PollForTask: hands out ready work, or waits for some.
+
+use std::sync::Arc;
+
+use engine::{RunnerId, WorkerGroup};
+use tokio::sync::oneshot;
+
+use crate::driver::Claimed;
+use crate::error::ServiceError;
+use crate::service::Service;
+use crate::waiting::Offer;
+use crate::wire::check::{Check, ID, STRING};
+use crate::wire::request::PollForTask;
+use crate::wire::response::{Polled, TaskObject};
+
+pub(super) async fn serve(service: &Arc<Service>, request: PollForTask) -> Result<Polled, ServiceError> {
+    let mut check = Check::default();
+    let group = check.required("workerGroup", request.worker_group, STRING);
+    let hostname = check.optional("hostname", request.hostname, ID);
+    check.finish()?;
+    let group = WorkerGroup::from(group);
+    let runner = RunnerId::from(hostname.unwrap_or_else(|| "unknown".to_owned()));
+    tokio::select! {
+        // What is ready is handed out, also at the last moment.
+        biased;
+        claimed = next_task(service, &group, runner) => claimed.map(|task| answer(Some(task))),
+        () = tokio::time::sleep(service.poll_wait) => Ok(answer(None)),
+        () = service.shutdown.cancelled() => Ok(answer(None)),
+    }
+}
+
+async fn next_task(
+    service: &Arc<Service>,
+    group: &WorkerGroup,
+    runner: RunnerId,
+) -> Result<Claimed, ServiceError> {
+    loop {
+        let offer = service.driver.waiting.take(group).await;
+        if let Some(claimed) = claim(service, group, offer, runner.clone()).await? {
+            return Ok(claimed);
+        }
+    }
+}
+
+/// Claims on a task of its own: when our client hangs up meanwhile, the claim is undone.
+async fn claim(
+    service: &Arc<Service>,
+    group: &WorkerGroup,
+    offer: Offer,
+    runner: RunnerId,
+) -> Result<Option<Claimed>, ServiceError> {
+    let (sender, receiver) = oneshot::channel();
+    let (claimer, group) = (Arc::clone(service), group.clone());
+    service.operations.spawn(async move {
+        let driver = &claimer.driver;
+        let claimed = driver.claim(&offer, runner).await;
+        if claimed.is_err() {
+            // The work is still there; the next poller tries again.
+            driver.waiting.offer(&group, offer);
+        }
+        if let Err(Ok(Some(unheard))) = sender.send(claimed) {
+            driver.release(unheard.task).await;
+        }
+    });
+    receiver.await.map_err(|lost| ServiceError::Internal(lost.into()))?
+}
+
+fn answer(claimed: Option<Claimed>) -> Polled {
+    let task = claimed.map(|Claimed { task, objects }| TaskObject {
+        task_id: task.to_string(),
+        pipeline_id: task.pipeline.to_string(),
+        attempt_id: task.attempt.to_string(),
+        objects: objects.into_iter().map(|(id, object)| (id.to_string(), object.into())).collect(),
+    });
+    Polled { task_object: task }
+}

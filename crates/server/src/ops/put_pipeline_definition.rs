@@ -1,0 +1,97 @@
+//! PutPipelineDefinition: replaces the whole stored definition, errors and all, unless one is fatal.
+
+use definition::Definition;
+use definition::validate::{Problem, Report, validate};
+use engine::PipelineState;
+use store::{Batch, DefinitionVersion};
+
+use super::definition_edits;
+use crate::error::ServiceError;
+use crate::secret;
+use crate::service::Service;
+use crate::wire::check::{Check, ID};
+use crate::wire::object::{read_objects, read_parameters, read_values};
+use crate::wire::request::PutPipelineDefinition;
+use crate::wire::response::{Errors, Validated, Warnings};
+
+pub(super) async fn serve(
+    service: &Service,
+    request: PutPipelineDefinition,
+) -> Result<Validated, ServiceError> {
+    let (id, new) = read(request)?;
+    let mut held = service.driver.hold(&id).await?;
+    let (new, report) = examine(service, &held.pipeline, new).await?;
+    if report.is_fatal() {
+        return Err(refuse_fatal(&report));
+    }
+    if held.pipeline.state == PipelineState::Finished && !is_on_demand(&new) {
+        let text = "the pipeline is FINISHED: only an on-demand pipeline takes a new definition then";
+        return Err(ServiceError::InvalidRequest(text.to_owned()));
+    }
+    let batch = Batch::new().definition(&held.pipeline.id, DefinitionVersion::Latest, &new);
+    service.driver.save(&mut held, batch).await?;
+    Ok(answer(report))
+}
+
+/// Reads the request that Put and Validate share.
+pub(super) fn read(request: PutPipelineDefinition) -> Result<(String, Definition), ServiceError> {
+    let mut check = Check::default();
+    let id = check.required("pipelineId", request.pipeline_id, ID);
+    let objects = read_objects("pipelineObjects", request.pipeline_objects, &mut check);
+    let parameters = read_parameters("parameterObjects", request.parameter_objects, &mut check);
+    let values = read_values("parameterValues", request.parameter_values, &mut check);
+    check.finish()?;
+    Ok((id, Definition { objects, parameters, values }))
+}
+
+/// Puts stored secrets where masks came back, and finds what is wrong.
+pub(super) async fn examine(
+    service: &Service,
+    pipeline: &store::Pipeline,
+    new: Definition,
+) -> Result<(Definition, Report), ServiceError> {
+    let store = &service.driver.store;
+    let stored = store.definition(&pipeline.id, DefinitionVersion::Latest).await?;
+    let new = stored.map_or_else(|| new.clone(), |stored| secret::unmasked(new.clone(), &stored));
+    let mut report = validate(&new);
+    if pipeline.version > 0 {
+        let active = store.definition(&pipeline.id, DefinitionVersion::Active).await?;
+        report.errors.extend(active.iter().flat_map(|active| definition_edits::forbidden(active, &new)));
+    }
+    Ok((new, report))
+}
+
+fn refuse_fatal(report: &Report) -> ServiceError {
+    let fatal = report.errors.iter().filter(|problem| problem.fatal);
+    let list: Vec<String> = fatal.map(|problem| format!("{}: {problem}", problem.object)).collect();
+    ServiceError::InvalidRequest(format!(
+        "Pipeline definition has errors: Could not save the pipeline definition due to FATAL errors: [{}] Please call \
+         Validate to validate your pipeline",
+        list.join("; ")
+    ))
+}
+
+/// On demand is a property of the whole pipeline, and `Default` says it.
+pub(super) fn is_on_demand(definition: &Definition) -> bool {
+    let default = definition.object("Default").and_then(|default| default.string("scheduleType"));
+    default.is_some_and(|kind| kind.eq_ignore_ascii_case("ondemand"))
+}
+
+pub(super) fn answer(report: Report) -> Validated {
+    let errored = !report.is_ok();
+    let errors = by_object(report.errors).into_iter().map(|(id, errors)| Errors { id, errors }).collect();
+    let warnings = by_object(report.warnings).into_iter().map(|(id, warnings)| Warnings { id, warnings });
+    Validated { validation_errors: errors, validation_warnings: warnings.collect(), errored }
+}
+
+fn by_object(problems: Vec<Problem>) -> Vec<(String, Vec<String>)> {
+    let mut grouped: Vec<(String, Vec<String>)> = Vec::new();
+    for problem in problems {
+        let text = problem.to_string();
+        match grouped.iter_mut().find(|(id, _)| problem.object == *id.as_str()) {
+            Some((_, texts)) => texts.push(text),
+            None => grouped.push((problem.object.to_string(), vec![text])),
+        }
+    }
+    grouped
+}

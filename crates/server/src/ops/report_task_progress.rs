@@ -1,0 +1,38 @@
+//! ReportTaskProgress: the first one acknowledges the task; the answer may tell the runner to stop.
+
+use engine::Event;
+
+use super::{refuse_report, task};
+use crate::error::ServiceError;
+use crate::service::Service;
+use crate::wire::check::{Check, TASK_ID};
+use crate::wire::object::read_fields;
+use crate::wire::request::ReportTaskProgress;
+use crate::wire::response::Progressed;
+
+/// Fields per report: what an object may have (quota).
+const MOST_FIELDS: usize = 50;
+
+pub(super) async fn serve(
+    service: &Service,
+    request: ReportTaskProgress,
+) -> Result<Progressed, ServiceError> {
+    let mut check = Check::default();
+    let text = check.required("taskId", request.task_id, TASK_ID);
+    let mut fields = read_fields("fields", request.fields, &mut check);
+    check.at_most("fields", &fields, MOST_FIELDS);
+    check.finish()?;
+    // Runtime fields are the service's to set.
+    fields.retain(|field| !field.key.as_str().starts_with('@'));
+    let task = task(&text)?;
+    let mut held = match service.driver.hold(task.pipeline.as_str()).await {
+        // Deleting a pipeline cancels its tasks: this is how the runner learns.
+        Err(ServiceError::PipelineDeleted(_)) => return Ok(Progressed { canceled: true }),
+        held => held?,
+    };
+    let run = task.run().ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
+    let event = Event::ProgressReported { attempt: task.attempt, lease: task.lease, fields };
+    let step =
+        service.driver.step(&mut held, &run, event).await.map_err(|error| refuse_report(&text, error))?;
+    Ok(Progressed { canceled: step.canceled })
+}

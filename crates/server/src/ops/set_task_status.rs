@@ -1,0 +1,51 @@
+//! SetTaskStatus: a runner says how its task ended.
+
+use engine::{Event, TaskError, TaskOutcome};
+
+use super::{refuse_report, task};
+use crate::error::ServiceError;
+use crate::service::Service;
+use crate::wire::check::{ANY, Check, STRING, TASK_ID};
+use crate::wire::request::SetTaskStatus;
+use crate::wire::response::Empty;
+
+/// Errors are shown as fields of the attempt: this is the most that a field holds.
+const MOST_CHARACTERS: usize = 10_240;
+/// Ids that the service itself gives.
+const RESERVED: &str = "Service_";
+
+pub(super) async fn serve(service: &Service, request: SetTaskStatus) -> Result<Empty, ServiceError> {
+    let mut check = Check::default();
+    let text = check.required("taskId", request.task_id, TASK_ID);
+    let status = check.required("taskStatus", request.task_status, ANY);
+    check.one_of("taskStatus", &status, &["FINISHED", "FAILED", "FALSE"]);
+    let error_id = check.optional("errorId", request.error_id, STRING);
+    check.finish()?;
+    if error_id.as_deref().is_some_and(|id| id.starts_with(RESERVED)) {
+        let text = format!("errorId must not begin with '{RESERVED}': the service's own errors do");
+        return Err(ServiceError::InvalidRequest(text));
+    }
+    let outcome = match status.as_str() {
+        "FINISHED" => TaskOutcome::Finished,
+        "FALSE" => TaskOutcome::False,
+        _ => TaskOutcome::Failed(TaskError {
+            id: error_id,
+            message: request.error_message.map(cut),
+            // The model allows 1024 characters; stack traces are longer.
+            stack_trace: request.error_stack_trace.map(cut),
+        }),
+    };
+    let task = task(&text)?;
+    let mut held = service.driver.hold(task.pipeline.as_str()).await?;
+    let run = task.run().ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
+    let event = Event::StatusSet { attempt: task.attempt, lease: task.lease, outcome };
+    service.driver.step(&mut held, &run, event).await.map_err(|error| refuse_report(&text, error))?;
+    Ok(Empty {})
+}
+
+fn cut(text: String) -> String {
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,134 @@
+//! The service as one thing: configuration in, a server until shutdown.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use jiff::Timestamp;
+use store::SqliteStore;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::driver::{Driver, Now};
+use crate::http_front;
+use crate::sigv4::{Credentials, Verifier};
+
+/// The signing name of the service.
+const SERVICE: &str = "datapipeline";
+/// Clients give up after 90 s: an empty answer must come before.
+const POLL_WAIT: Duration = Duration::from_secs(85);
+/// How long answers that are under way at shutdown may take.
+const DRAIN_WAIT: Duration = Duration::from_secs(3);
+
+/// What the service needs to know.
+pub struct Config {
+    /// The SQLite file that holds everything.
+    pub db_path: PathBuf,
+    /// Who may call.
+    pub credentials: Vec<Credentials>,
+    /// The region that requests must be signed for.
+    pub region: String,
+    /// The account that owns the pipelines: `@accountId`.
+    pub account_id: String,
+    /// Where notices are published; without it they are kept.
+    pub sns: Option<aws_sdk_sns::Client>,
+    /// Task runners whose host names begin so end with this process: what they hold at start is free again.
+    pub own_runners: Option<String>,
+    /// The clock. Signatures are checked by the wall clock all the same.
+    pub now: Now,
+    /// Notified when `now` was wound.
+    pub wound: Arc<Notify>,
+    /// How long PollForTask waits for work.
+    pub poll_wait: Duration,
+}
+
+impl Config {
+    /// Returns the configuration of a service in `us-east-1` with the wall clock.
+    pub fn new(db_path: impl Into<PathBuf>, credentials: Credentials) -> Self {
+        Self {
+            db_path: db_path.into(),
+            credentials: vec![credentials],
+            region: "us-east-1".to_owned(),
+            account_id: "000000000000".to_owned(),
+            sns: None,
+            own_runners: None,
+            now: Arc::new(Timestamp::now),
+            wound: Arc::new(Notify::new()),
+            poll_wait: POLL_WAIT,
+        }
+    }
+}
+
+/// What the operations work with.
+pub(crate) struct Service {
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) verifier: Verifier,
+    pub(crate) account_id: String,
+    pub(crate) poll_wait: Duration,
+    pub(crate) shutdown: CancellationToken,
+    /// Operations under way, which a client that hangs up does not stop.
+    pub(crate) operations: TaskTracker,
+}
+
+/// Serves the Data Pipeline API on `listener` until `shutdown`, and brings unfinished runs on.
+///
+/// Long polls end at once at shutdown; everything is saved by then, so that stopping loses nothing.
+pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let store = SqliteStore::open(&config.db_path).context("opening the pipeline store")?;
+    let driver = Arc::new(Driver::new(Arc::new(store), config.now));
+    driver.recover(config.own_runners.as_deref()).await.context("recovering unfinished runs")?;
+    let background = TaskTracker::new();
+    background.spawn({
+        let (driver, wound, shutdown) = (Arc::clone(&driver), config.wound, shutdown.clone());
+        async move { driver.keep_time(wound, shutdown).await }
+    });
+    background.spawn({
+        let (driver, sns, shutdown) = (Arc::clone(&driver), config.sns, shutdown.clone());
+        async move { driver.publish_notices(sns, shutdown).await }
+    });
+    let service = Arc::new(Service {
+        driver,
+        verifier: Verifier::new(config.region, SERVICE, config.credentials),
+        account_id: config.account_id,
+        poll_wait: config.poll_wait,
+        shutdown: shutdown.clone(),
+        operations: TaskTracker::new(),
+    });
+    let served = listen(Arc::clone(&service), listener, &shutdown).await;
+    shutdown.cancel();
+    background.close();
+    service.operations.close();
+    let ended = async { tokio::join!(background.wait(), service.operations.wait()) };
+    if tokio::time::timeout(DRAIN_WAIT, ended).await.is_err() {
+        tracing::warn!("stopped with work under way; it goes on at the next start");
+    }
+    served
+}
+
+async fn listen(
+    service: Arc<Service>,
+    listener: TcpListener,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    // Answers are small and callers wait for each: Nagle's algorithm would only delay them.
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("a connection keeps Nagle's delay: {error}");
+        }
+    });
+    let app = Router::new().fallback(http_front::answer).with_state(service);
+    let server = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let drained = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN_WAIT).await;
+    };
+    tokio::select! {
+        ended = async { server.await } => ended.context("serving the Data Pipeline API"),
+        // A client that keeps its connection busy does not keep us.
+        () = drained => Ok(()),
+    }
+}

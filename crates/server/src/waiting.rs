@@ -1,0 +1,134 @@
+//! PollForTask: which work is on offer in which worker group, and who waits for it.
+//!
+//! Offers are hints: taking one decides nothing, only the claim that follows does (see
+//! [`crate::driver`]). So an offer may stand here twice, or be out of date, without harm; what must
+//! not happen is that one is lost.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use engine::{AttemptId, PipelineId, WorkerGroup};
+use tokio::sync::Notify;
+
+/// An attempt that may be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) pipeline: PipelineId,
+    pub(crate) attempt: AttemptId,
+}
+
+/// What is on offer, by worker group.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    groups: Mutex<HashMap<WorkerGroup, Arc<Group>>>,
+}
+
+/// One worker group: its offers, oldest first, and its pollers, in the order in which they came.
+#[derive(Default)]
+struct Group {
+    offers: Mutex<VecDeque<Offer>>,
+    arrived: Notify,
+}
+
+impl Waiting {
+    /// Puts work on offer and wakes one poller of its group.
+    pub(crate) fn offer(&self, group: &WorkerGroup, offer: Offer) {
+        let group = self.group(group);
+        lock(&group.offers).push_back(offer);
+        group.arrived.notify_one();
+    }
+
+    /// Takes the oldest offer of `group`, waiting for one if there is none.
+    ///
+    /// A poller that goes away while it waits takes nothing: a wake-up meant for it goes to the next.
+    pub(crate) async fn take(&self, group: &WorkerGroup) -> Offer {
+        let member = Member { waiting: self, name: group, group: self.group(group) };
+        loop {
+            let arrived = member.group.arrived.notified();
+            if let Some(offer) = lock(&member.group.offers).pop_front() {
+                return offer;
+            }
+            arrived.await;
+        }
+    }
+
+    fn group(&self, name: &WorkerGroup) -> Arc<Group> {
+        Arc::clone(lock(&self.groups).entry(name.clone()).or_default())
+    }
+}
+
+/// A poller's part in a group; the last one to leave an empty group takes it away.
+struct Member<'a> {
+    waiting: &'a Waiting,
+    name: &'a WorkerGroup,
+    group: Arc<Group>,
+}
+
+impl Drop for Member<'_> {
+    fn drop(&mut self) {
+        let mut groups = lock(&self.waiting.groups);
+        // Ours and the map's: nobody else can come to hold it while the map is locked.
+        let alone = Arc::strong_count(&self.group) == 2;
+        if alone && lock(&self.group.offers).is_empty() {
+            groups.remove(self.name);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every critical section here is a single change: a panic cannot leave half of one.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(attempt: &str) -> Offer {
+        Offer { pipeline: PipelineId::from("df-1"), attempt: AttemptId::from(attempt) }
+    }
+
+    #[tokio::test]
+    async fn an_offer_waits_for_its_poller_and_a_poller_for_its_offer() {
+        let waiting = Arc::new(Waiting::default());
+        let group = WorkerGroup::from("g");
+        waiting.offer(&group, offer("a"));
+        assert_eq!(waiting.take(&group).await, offer("a"));
+        let poller = tokio::spawn({
+            let (waiting, group) = (Arc::clone(&waiting), group.clone());
+            async move { waiting.take(&group).await }
+        });
+        tokio::task::yield_now().await;
+        waiting.offer(&WorkerGroup::from("G"), offer("other group"));
+        waiting.offer(&group, offer("b"));
+        assert_eq!(poller.await.unwrap(), offer("b"));
+    }
+
+    #[tokio::test]
+    async fn a_poller_that_hung_up_takes_nothing() {
+        let waiting = Waiting::default();
+        let group = WorkerGroup::from("g");
+        for _ in 0..3 {
+            let mut gone = Box::pin(waiting.take(&group));
+            assert!(futures_poll(&mut gone).await.is_none());
+        }
+        assert!(lock(&waiting.groups).is_empty());
+        let mut first = Box::pin(waiting.take(&group));
+        assert!(futures_poll(&mut first).await.is_none());
+        let mut second = Box::pin(waiting.take(&group));
+        assert!(futures_poll(&mut second).await.is_none());
+        // The wake-up goes to the first; it leaves before it acts on it.
+        waiting.offer(&group, offer("a"));
+        drop(first);
+        assert_eq!(second.await, offer("a"));
+    }
+
+    /// Polls once.
+    async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        std::future::poll_fn(|context| match std::pin::Pin::new(&mut *future).poll(context) {
+            std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),
+            std::task::Poll::Pending => std::task::Poll::Ready(None),
+        })
+        .await
+    }
+}
