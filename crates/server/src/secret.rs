@@ -1,7 +1,7 @@
 //! Secrets do not leave in answers: a mask does, and a mask that comes back means "as it was".
 
 use definition::{Definition, Field, FieldValue};
-use engine::wire_objects::MASK;
+use engine::MASK;
 
 /// Returns the definition with a mask for every secret.
 pub(crate) fn masked(mut definition: Definition) -> Definition {
@@ -20,13 +20,10 @@ pub(crate) fn masked(mut definition: Definition) -> Definition {
 }
 
 fn mask_field(field: &mut Field) {
-    if field.key.is_secret() {
-        if let FieldValue::String(text) = &mut field.value {
-            // An expression is no secret, and hiding it would hide which parameter is used.
-            if !is_expression(text) {
-                *text = MASK.to_owned();
-            }
-        }
+    match &mut field.value {
+        // An expression is no secret, and hiding it would hide which parameter is used.
+        FieldValue::String(text) if field.key.is_secret() && !is_expression(text) => MASK.clone_into(text),
+        FieldValue::String(_) | FieldValue::Ref(_) => {}
     }
 }
 

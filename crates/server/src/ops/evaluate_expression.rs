@@ -24,6 +24,6 @@ pub(super) async fn serve(service: &Service, request: EvaluateExpression) -> Res
     let mut view = View::new(service, &held);
     let missing = || ServiceError::InvalidRequest(format!("pipeline {id} has no object with id '{object}'"));
     let run = view.run(&run).await?.ok_or_else(missing)?;
-    run.instance(&object).ok_or_else(missing)?;
-    Err(ServiceError::InvalidRequest(format!("'{expression}' cannot be evaluated here yet")))
+    let value = run.evaluate(&object, &expression).map_err(ServiceError::InvalidRequest)?;
+    Ok(Evaluated { evaluated_expression: value })
 }
