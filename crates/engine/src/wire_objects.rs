@@ -10,7 +10,9 @@ use crate::instance::{Instance, Status};
 use crate::plan::Plan;
 use crate::run::Run;
 use crate::runtime;
-use crate::scope::{Context, MASK};
+use crate::scope::Context;
+
+pub use crate::scope::MASK;
 use crate::time::wire;
 
 /// How an object is to be shown.

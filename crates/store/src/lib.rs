@@ -6,6 +6,8 @@
 #![warn(missing_docs)]
 
 mod batch;
+#[cfg(test)]
+mod conformance;
 mod error;
 mod pipeline;
 mod query;

@@ -149,3 +149,87 @@ impl Store for SqliteStore {
         self.writer.run(move |connection| write::notice_done(connection, &id)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use engine::PipelineId;
+
+    crate::conformance::conformance!(SqliteStore::in_memory().unwrap());
+
+    fn pipeline(id: &str) -> Pipeline {
+        Pipeline::new(PipelineId::from(id), id, "token", Timestamp::UNIX_EPOCH)
+    }
+
+    #[tokio::test]
+    async fn what_was_acknowledged_is_there_after_opening_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let store = SqliteStore::open(&path).unwrap();
+        let created = store.create_pipeline(pipeline("df-1")).await.unwrap();
+        drop(store);
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.pipeline(&created.id).await.unwrap(), Some(created));
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_newer_program_is_refused_in_clear_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        drop(SqliteStore::open(&path).unwrap());
+        let connection = Connection::open(&path).unwrap();
+        connection.execute("INSERT INTO migrations (version, name) VALUES (99, 'later')", []).unwrap();
+        drop(connection);
+        let error = SqliteStore::open(&path).err().unwrap().to_string();
+        assert!(error.contains("schema version 99") && error.contains("newer program"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_file_is_its_owners_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let _store = SqliteStore::open(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn many_writers_at_once_are_all_kept_and_a_refused_one_harms_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&folder.path().join("store.sqlite")).unwrap());
+        let mut tasks = Vec::new();
+        for number in 0..200 {
+            let store = store.clone();
+            tasks.push(tokio::spawn(async move {
+                let pipeline = pipeline(&format!("df-{number}"));
+                if number % 10 == 0 {
+                    return store.save(Batch::new().pipeline(&pipeline)).await.is_err();
+                }
+                store.create_pipeline(pipeline).await.is_ok()
+            }));
+        }
+        for task in tasks {
+            assert!(task.await.unwrap());
+        }
+        assert_eq!(store.list_pipelines(None, 1000).await.unwrap().items.len(), 180);
+    }
+
+    #[tokio::test]
+    async fn every_migration_leaves_its_version() {
+        let store = SqliteStore::in_memory().unwrap();
+        let version: i64 = store
+            .writer
+            .run(|connection| {
+                connection
+                    .query_row("SELECT max(version) FROM migrations", [], |row| row.get(0))
+                    .map_err(StoreError::doing("reading the schema version"))
+            })
+            .await
+            .unwrap();
+        assert_eq!(version, 1);
+    }
+}

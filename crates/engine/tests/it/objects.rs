@@ -1,8 +1,8 @@
 //! Objects as the wire shows them.
 
 use definition::PipelineObject;
-use engine::wire_objects::{Form, component};
-use engine::{AttemptId, MASK, TaskOutcome};
+use engine::wire_objects::{Form, MASK, component};
+use engine::{AttemptId, TaskOutcome};
 
 use crate::harness::{Driven, drive_with, instance, shell, try_drive};
 

@@ -27,16 +27,10 @@ pub(super) fn create_pipeline(connection: &Connection, new: Pipeline) -> Result<
     if let Some(body) = existing {
         return read::json("a pipeline", &body);
     }
+    let body = json("a pipeline", &new)?;
     connection
         .prepare_cached("INSERT INTO pipelines (id, name, unique_id, body) VALUES (?1, ?2, ?3, ?4)")
-        .and_then(|mut insert| {
-            insert.execute((
-                new.id.as_str(),
-                &new.name,
-                &new.unique_id,
-                json("a pipeline", &new).unwrap_or_default(),
-            ))
-        })
+        .and_then(|mut insert| insert.execute((new.id.as_str(), &new.name, &new.unique_id, body)))
         .map_err(StoreError::doing(doing))?;
     Ok(new)
 }
@@ -82,11 +76,10 @@ pub(super) fn save(connection: &Connection, batch: &Batch) -> Result<(), StoreEr
             DefinitionVersion::Latest => "latest",
             DefinitionVersion::Active => "active",
         };
+        let text = json("a definition", definition)?;
         let changed = connection
             .prepare_cached(&format!("UPDATE pipelines SET {column} = ?2 WHERE id = ?1"))
-            .and_then(|mut update| {
-                update.execute((id.as_str(), json("a definition", definition).unwrap_or_default()))
-            })
+            .and_then(|mut update| update.execute((id.as_str(), text)))
             .map_err(StoreError::doing("saving a definition"))?;
         must_exist(changed, id)?;
     }
@@ -94,16 +87,16 @@ pub(super) fn save(connection: &Connection, batch: &Batch) -> Result<(), StoreEr
         save_run(connection, change)?;
     }
     for notice in &batch.notices {
+        let body = json("a notice", notice)?;
         connection
             .prepare_cached("INSERT OR IGNORE INTO notices (id, body) VALUES (?1, ?2)")
-            .and_then(|mut insert| {
-                insert.execute((notice.id.as_str(), json("a notice", notice).unwrap_or_default()))
-            })
+            .and_then(|mut insert| insert.execute((notice.id.as_str(), body)))
             .map_err(StoreError::doing("saving a notice"))?;
     }
     Ok(())
 }
 
+/// A definition or run of a pipeline that is gone must not come back with it.
 fn must_exist(changed: usize, id: &PipelineId) -> Result<(), StoreError> {
     if changed == 0 { Err(StoreError::NoPipeline(id.clone())) } else { Ok(()) }
 }
@@ -142,6 +135,7 @@ fn save_run(connection: &Connection, change: &RunChange) -> Result<(), StoreErro
 fn insert_header(connection: &Connection, header: &Header, definition: &str) -> Result<(), StoreError> {
     let pipeline = read::pipeline(connection, &header.pipeline)?;
     must_exist(usize::from(pipeline.is_some()), &header.pipeline)?;
+    let text = json("a run", header)?;
     let inserted = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, header, definition) \
@@ -153,7 +147,7 @@ fn insert_header(connection: &Connection, header: &Header, definition: &str) -> 
                 header.id.as_str(),
                 revision(header),
                 header.ended.is_none(),
-                json("a run", header).unwrap_or_default(),
+                text,
                 definition,
             ])
         })
@@ -162,6 +156,7 @@ fn insert_header(connection: &Connection, header: &Header, definition: &str) -> 
 }
 
 fn update_header(connection: &Connection, header: &Header) -> Result<(), StoreError> {
+    let text = json("a run", header)?;
     let updated = connection
         .prepare_cached(
             "UPDATE runs SET revision = ?3, is_open = ?4, header = ?5 \
@@ -173,7 +168,7 @@ fn update_header(connection: &Connection, header: &Header) -> Result<(), StoreEr
                 header.id.as_str(),
                 revision(header),
                 header.ended.is_none(),
-                json("a run", header).unwrap_or_default(),
+                text,
             ])
         })
         .map_err(StoreError::doing("saving a run"))?;
@@ -198,6 +193,7 @@ fn insert_instance(
     instance: &Instance,
     depends_on: &[InstanceId],
 ) -> Result<(), StoreError> {
+    let (depends_on, body) = (json("dependencies", &depends_on)?, json("an instance", instance)?);
     connection
         .prepare_cached(
             "INSERT INTO instances (pipeline_id, run_id, id, component_id, status, scheduled_at, started_at, \
@@ -213,8 +209,8 @@ fn insert_instance(
                 seconds(header.scheduled),
                 seconds(instance.started),
                 instance.ended.map(seconds),
-                json("dependencies", &depends_on).unwrap_or_default(),
-                json("an instance", instance).unwrap_or_default(),
+                depends_on,
+                body,
             ])
         })
         .map(|_| ())
@@ -222,6 +218,7 @@ fn insert_instance(
 }
 
 fn update_instance(connection: &Connection, header: &Header, instance: &Instance) -> Result<(), StoreError> {
+    let body = json("an instance", instance)?;
     connection
         .prepare_cached(
             "UPDATE instances SET status = ?3, started_at = ?4, ended_at = ?5, body = ?6 \
@@ -234,7 +231,7 @@ fn update_instance(connection: &Connection, header: &Header, instance: &Instance
                 instance.word().as_str(),
                 seconds(instance.started),
                 instance.ended.map(seconds),
-                json("an instance", instance).unwrap_or_default(),
+                body,
             ])
         })
         .map(|_| ())
@@ -242,6 +239,7 @@ fn update_instance(connection: &Connection, header: &Header, instance: &Instance
 }
 
 fn save_attempt(connection: &Connection, header: &Header, attempt: &Attempt) -> Result<(), StoreError> {
+    let body = json("an attempt", attempt)?;
     let component =
         attempt.instance.as_str().strip_prefix('@').and_then(|id| id.strip_suffix(header.id.as_str()));
     let component = component.and_then(|id| id.strip_suffix('_')).unwrap_or_default();
@@ -264,7 +262,7 @@ fn save_attempt(connection: &Connection, header: &Header, attempt: &Attempt) -> 
                 ":scheduled": seconds(header.scheduled),
                 ":started": seconds(attempt.created),
                 ":ended": attempt.ended.map(seconds),
-                ":body": json("an attempt", attempt).unwrap_or_default(),
+                ":body": body,
             })
         })
         .map(|_| ())
