@@ -1,0 +1,31 @@
+//! The stack's S3: what AWS clients expect of it, on a directory of this machine.
+//!
+//! The protocol is the crate `s3s`'s; the storage is ours. Contents are files, everything else is a SQLite
+//! index, and an object and its event stand in one transaction: an event exists exactly if its object
+//! does, whenever the process is killed. An upload is acknowledged when it is on the disk.
+//!
+//! A request goes `server` -> `service` (operations) -> `store`, `multipart`, `copy`, `listing` (the index)
+//! and `receiving`, `reading` (contents). Versions, access policies, encryption and storage classes are
+//! deliberately absent.
+
+mod blobs;
+mod checksums;
+mod conditions;
+mod copy;
+mod error;
+mod events;
+mod listing;
+mod model;
+mod multipart;
+mod reading;
+mod receiving;
+mod schema;
+mod server;
+mod service;
+mod store;
+mod writer;
+
+pub use error::StoreError;
+pub use events::StoredEvent;
+pub use server::{Credentials, LocalS3};
+pub use store::S3Store;

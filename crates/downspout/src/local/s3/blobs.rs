@@ -1,0 +1,260 @@
+//! Contents as files.
+//!
+//! A file gets its name, which nobody knows yet, before its first byte; it belongs to an object once the
+//! index says so, and otherwise goes: at once when its [`NewBlob`] is dropped, after a crash when the
+//! directory is swept at the next start. A file is never changed after that, so it can be read without
+//! locks; one that is still being read is removed when its last reader is done.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::error::StoreError;
+
+/// The name of a content file.
+pub(super) type BlobId = String;
+
+/// Bytes read at once: large enough that the system call costs nothing, small enough to stay in the
+/// processor's cache until it goes out to the socket.
+pub(super) const CHUNK: usize = 256 << 10;
+
+/// Read buffers kept for the next reader.
+const SPARE_BUFFERS: usize = 64;
+
+/// The directory of content files.
+pub(super) struct Blobs {
+    root: PathBuf,
+    holds: Mutex<HashMap<BlobId, Holding>>,
+    spare: Arc<Mutex<Vec<Box<[u8]>>>>,
+}
+
+#[derive(Default)]
+struct Holding {
+    readers: usize,
+    is_doomed: bool,
+}
+
+impl Blobs {
+    /// Opens the directory, making it if need be.
+    pub(super) fn open(root: PathBuf) -> Result<Self, StoreError> {
+        fs::create_dir_all(&root).map_err(|source| StoreError::io(&root, source))?;
+        Ok(Self { root, holds: Mutex::default(), spare: Arc::default() })
+    }
+
+    /// Returns the directory.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Removes every file but `alive`; returns how many went.
+    pub(super) fn sweep(&self, alive: &HashSet<BlobId>) -> Result<usize, StoreError> {
+        let failed = |source| StoreError::io(&self.root, source);
+        let mut swept = 0;
+        for entry in fs::read_dir(&self.root).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if !name.to_str().is_some_and(|name| alive.contains(name)) {
+                fs::remove_file(self.root.join(name)).map_err(failed)?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Begins a new content.
+    pub(super) fn create(self: &Arc<Self>) -> Result<(NewBlob, File), StoreError> {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let path = self.root.join(&id);
+        let file = File::create_new(&path).map_err(|source| StoreError::io(&path, source))?;
+        Ok((NewBlob { id, blobs: Some(Arc::clone(self)) }, file))
+    }
+
+    /// Makes the names of new files durable.
+    pub(super) fn sync_names(&self) -> Result<(), StoreError> {
+        let synced = File::open(&self.root).and_then(|directory| directory.sync_all());
+        synced.map_err(|source| StoreError::io(&self.root, source))
+    }
+
+    /// Opens a content for reading.
+    pub(super) fn read(&self, id: &str) -> Result<File, StoreError> {
+        let path = self.root.join(id);
+        File::open(&path).map_err(|source| StoreError::io(path, source))
+    }
+
+    /// Keeps `ids` on the disk until the hold is dropped, also when they are removed meanwhile.
+    pub(super) fn hold(self: &Arc<Self>, ids: Vec<BlobId>) -> Hold {
+        let mut holds = self.holds();
+        for id in &ids {
+            holds.entry(id.clone()).or_default().readers += 1;
+        }
+        drop(holds);
+        Hold { ids, blobs: Arc::clone(self) }
+    }
+
+    /// Removes a content that no object has any more, now or when its last reader is done.
+    pub(super) fn remove(&self, id: BlobId) {
+        match self.holds().get_mut(&id) {
+            Some(holding) => holding.is_doomed = true,
+            None => self.unlink(&id),
+        }
+    }
+
+    fn unlink(&self, id: &str) {
+        // A file that stays costs room only, until the next start sweeps it.
+        if let Err(error) = fs::remove_file(self.root.join(id)) {
+            tracing::warn!(blob.id = id, %error, "a content that is no longer needed could not be removed");
+        }
+    }
+
+    fn holds(&self) -> MutexGuard<'_, HashMap<BlobId, Holding>> {
+        // The map is whole after every statement, so a panic elsewhere does not spoil it.
+        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a read buffer of [`CHUNK`] bytes.
+    pub(super) fn buffer(&self) -> Buffer {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let bytes = spare.unwrap_or_else(|| vec![0; CHUNK].into_boxed_slice());
+        Buffer { bytes, filled: 0, spare: Arc::clone(&self.spare) }
+    }
+}
+
+/// A content that no object has yet; dropping it removes the file.
+pub(super) struct NewBlob {
+    id: BlobId,
+    blobs: Option<Arc<Blobs>>,
+}
+
+impl NewBlob {
+    /// Returns its name.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Lets the file stand: the index has it.
+    pub(super) fn keep(mut self) {
+        self.blobs = None;
+    }
+}
+
+impl Drop for NewBlob {
+    fn drop(&mut self) {
+        if let Some(blobs) = self.blobs.take() {
+            blobs.unlink(&self.id);
+        }
+    }
+}
+
+/// Keeps contents on the disk while they are read.
+pub(super) struct Hold {
+    ids: Vec<BlobId>,
+    blobs: Arc<Blobs>,
+}
+
+impl Hold {
+    /// Returns where the contents are.
+    pub(super) fn blobs(&self) -> &Arc<Blobs> {
+        &self.blobs
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut holds = self.blobs.holds();
+        let mut doomed = Vec::new();
+        for id in &self.ids {
+            let Some(holding) = holds.get_mut(id) else { continue };
+            holding.readers -= 1;
+            if holding.readers == 0 && holds.remove(id).is_some_and(|holding| holding.is_doomed) {
+                doomed.push(id);
+            }
+        }
+        drop(holds);
+        doomed.into_iter().for_each(|id| self.blobs.unlink(id));
+    }
+}
+
+/// A read buffer, given back when its bytes have gone out.
+pub(super) struct Buffer {
+    bytes: Box<[u8]>,
+    filled: usize,
+    spare: Arc<Mutex<Vec<Box<[u8]>>>>,
+}
+
+impl Buffer {
+    /// Returns the first `length` bytes to fill, at most the whole buffer.
+    pub(super) fn room(&mut self, length: usize) -> &mut [u8] {
+        self.filled = length.min(self.bytes.len());
+        &mut self.bytes[..self.filled]
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_BUFFERS {
+            spare.push(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn blobs() -> (tempfile::TempDir, Arc<Blobs>) {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = Arc::new(Blobs::open(directory.path().join("blobs")).unwrap());
+        (directory, blobs)
+    }
+
+    fn count(blobs: &Blobs) -> usize {
+        fs::read_dir(blobs.root()).unwrap().count()
+    }
+
+    #[test]
+    fn a_content_that_nobody_kept_goes_away() {
+        let (_directory, blobs) = blobs();
+        let (blob, mut file) = blobs.create().unwrap();
+        file.write_all(b"half").unwrap();
+        assert_eq!(count(&blobs), 1);
+        drop(blob);
+        assert_eq!(count(&blobs), 0);
+    }
+
+    #[test]
+    fn a_removed_content_stays_until_its_last_reader_is_done() {
+        let (_directory, blobs) = blobs();
+        let (blob, _file) = blobs.create().unwrap();
+        let id = blob.id().to_owned();
+        blob.keep();
+        let holds = [blobs.hold(vec![id.clone()]), blobs.hold(vec![id.clone()])];
+        blobs.remove(id);
+        let [first, second] = holds;
+        drop(first);
+        assert_eq!(count(&blobs), 1);
+        drop(second);
+        assert_eq!(count(&blobs), 0);
+    }
+
+    #[test]
+    fn a_sweep_leaves_what_the_index_has() {
+        let (_directory, blobs) = blobs();
+        let (kept, _file) = blobs.create().unwrap();
+        let (orphan, _file) = blobs.create().unwrap();
+        let alive = HashSet::from([kept.id().to_owned()]);
+        kept.keep();
+        orphan.keep();
+        assert_eq!(blobs.sweep(&alive).unwrap(), 1);
+        assert_eq!(count(&blobs), 1);
+    }
+}

@@ -1,0 +1,45 @@
+//! Copies share their source's files: no byte is written again.
+
+use super::error::StoreError;
+use super::events::EventName;
+use super::model::{Checksums, Conditions, Meta, S3Object};
+use super::store::{self, NewObject, S3Store};
+
+/// What a copy is to become.
+pub(super) struct Copy {
+    /// The source's content number, as it was looked at; a copy of another content is not made.
+    pub(super) content: i64,
+    pub(super) etag: String,
+    pub(super) meta: Meta,
+    pub(super) checksums: Checksums,
+}
+
+impl S3Store {
+    /// Copies an object in the index; `None` if the source has changed since it was looked at.
+    pub(super) async fn copy(
+        &self,
+        from: (String, String),
+        to: (String, String),
+        copy: Copy,
+        conditions: Conditions,
+    ) -> Result<Option<S3Object>, StoreError> {
+        let now = self.now();
+        self.writer()
+            .write(move |tx| {
+                let source = store::existing(tx.connection, &from.0, &from.1)?;
+                if source.content != copy.content {
+                    return Ok(None);
+                }
+                let new = NewObject {
+                    size: source.size,
+                    etag: copy.etag,
+                    meta: Meta { checksums: copy.checksums, ..copy.meta },
+                    segments: store::segments(tx.connection, source.content)?,
+                };
+                let (bucket, key) = to;
+                let name = EventName::CreatedCopy;
+                store::store_object(tx, &bucket, key, new, &conditions, name, now).map(Some)
+            })
+            .await
+    }
+}

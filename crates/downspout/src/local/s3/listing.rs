@@ -1,0 +1,217 @@
+//! Listing keys: a walk along the index that seeks past each common prefix, so that its cost follows
+//! from what it returns and not from what the bucket holds.
+
+use rusqlite::{Connection, params};
+
+use super::error::StoreError;
+use super::model::S3Object;
+use super::store::{self, S3Store};
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Listing {
+    pub(super) prefix: String,
+    pub(super) delimiter: Option<String>,
+    /// Where to go on.
+    pub(super) from: From,
+    pub(super) limit: usize,
+}
+
+/// Where a listing begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum From {
+    #[default]
+    Start,
+    /// Behind this key; as a common prefix that has been listed, behind all that begins with it.
+    After(String),
+    /// With this key, or the first one behind it.
+    At(Vec<u8>),
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Page {
+    pub(super) entries: Vec<Entry>,
+    /// Where the next page begins, if there is one.
+    pub(super) next: Option<Vec<u8>>,
+}
+
+/// An object, or keys rolled up by the delimiter.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Object(S3Object),
+    Prefix(String),
+}
+
+impl Entry {
+    /// Returns the key or the common prefix.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Object(object) => &object.key,
+            Self::Prefix(prefix) => prefix,
+        }
+    }
+}
+
+impl Listing {
+    /// Returns what `key` is rolled up to, if the delimiter occurs in it behind the prefix.
+    fn rolled_up<'k>(&self, key: &'k str) -> Option<&'k str> {
+        let delimiter = self.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty())?;
+        let rest = key.get(self.prefix.len()..)?;
+        let end = self.prefix.len() + rest.find(delimiter)? + delimiter.len();
+        Some(&key[..end])
+    }
+
+    fn first(&self) -> Vec<u8> {
+        let begin = match &self.from {
+            From::Start => Vec::new(),
+            From::At(bytes) => bytes.clone(),
+            From::After(key) if self.rolled_up(key) == Some(key) && key.starts_with(&self.prefix) => {
+                behind_prefix(key.as_bytes())
+            }
+            From::After(key) => behind_key(key.as_bytes()),
+        };
+        begin.max(self.prefix.clone().into_bytes())
+    }
+}
+
+/// The least bytes greater than `key`.
+fn behind_key(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+/// The least bytes greater than all that begins with `prefix`.
+fn behind_prefix(prefix: &[u8]) -> Vec<u8> {
+    let mut bound = prefix.to_vec();
+    if let Some(last) = bound.last_mut() {
+        // UTF-8 has no byte 0xFF, so this neither overflows nor needs a carry.
+        *last += 1;
+    }
+    bound
+}
+
+impl S3Store {
+    /// Lists a page of a bucket's keys in binary order.
+    pub(super) async fn list(&self, bucket: &str, listing: Listing) -> Result<Page, StoreError> {
+        let bucket = bucket.to_owned();
+        self.read(move |connection| {
+            // One snapshot for the whole page, however many seeks it takes.
+            let snapshot = connection.unchecked_transaction()?;
+            store::bucket(&snapshot, &bucket)?;
+            page(&snapshot, &bucket, &listing)
+        })
+        .await
+    }
+}
+
+fn page(connection: &Connection, bucket: &str, listing: &Listing) -> Result<Page, StoreError> {
+    let mut page = Page::default();
+    let mut begin = listing.first();
+    let sql = "SELECT key, content, size, etag, modified FROM objects \
+               WHERE bucket = ?1 AND key >= ?2 ORDER BY key";
+    let mut statement = connection.prepare_cached(sql)?;
+    'seek: loop {
+        let mut rows = statement.query(params![bucket, begin])?;
+        while let Some(row) = rows.next()? {
+            let object = store::listed_object(row)?;
+            if !object.key.starts_with(&listing.prefix) {
+                return Ok(page);
+            }
+            if page.entries.len() >= listing.limit {
+                page.next = Some(begin);
+                return Ok(page);
+            }
+            let Some(prefix) = listing.rolled_up(&object.key).map(str::to_owned) else {
+                begin = behind_key(object.key.as_bytes());
+                page.entries.push(Entry::Object(object));
+                continue;
+            };
+            begin = behind_prefix(prefix.as_bytes());
+            page.entries.push(Entry::Prefix(prefix));
+            continue 'seek;
+        }
+        return Ok(page);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use super::super::events::EventName;
+    use super::super::model::{Conditions, Meta};
+    use super::super::receiving::{Body, Received};
+
+    fn empty() -> Received {
+        Received { body: Body::Inline(vec![]), size: 0, md5: [0; 16], checksums: Default::default() }
+    }
+
+    /// Lists all pages and returns their entries' names.
+    async fn all(store: &S3Store, mut listing: Listing) -> Vec<String> {
+        let mut names = Vec::new();
+        loop {
+            let page = store.list("bucket", listing.clone()).await.unwrap();
+            assert!(page.entries.len() <= listing.limit);
+            names.extend(page.entries.iter().map(|entry| entry.name().to_owned()));
+            match page.next {
+                Some(next) => listing.from = From::At(next),
+                None => return names,
+            }
+        }
+    }
+
+    /// What a listing is by definition.
+    fn model(keys: &BTreeSet<String>, prefix: &str, delimiter: &str) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for key in keys.iter().filter(|key| key.starts_with(prefix)) {
+            let rest = &key[prefix.len()..];
+            let name = match rest.find(delimiter) {
+                Some(at) if !delimiter.is_empty() => key[..prefix.len() + at + delimiter.len()].to_owned(),
+                _ => key.clone(),
+            };
+            if names.last() != Some(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_listing_is_what_its_definition_says(
+            keys in prop::collection::btree_set("[ab/é]{1,5}", 0..30),
+            prefix in "[ab/]{0,2}",
+            delimiter in prop::sample::select(vec!["", "/", "b/"]),
+            limit in 1..5_usize,
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let store = S3Store::open(directory.path()).unwrap();
+                store.create_bucket("bucket").await.unwrap();
+                for key in &keys {
+                    let (meta, always) = (Meta::default(), Conditions::default());
+                    store.put("bucket", key, empty(), meta, always, EventName::CreatedPut).await.unwrap();
+                }
+                let listing = Listing {
+                    prefix: prefix.clone(),
+                    delimiter: Some(delimiter.to_owned()),
+                    from: From::Start,
+                    limit,
+                };
+                let found = all(&store, listing.clone()).await;
+                assert_eq!(found, model(&keys, &prefix, delimiter));
+                // Behind any entry follows the rest: that is what a marker means.
+                for (at, name) in found.iter().enumerate() {
+                    let rest = all(&store, Listing { from: From::After(name.clone()), ..listing.clone() }).await;
+                    assert_eq!(rest, found[at + 1..]);
+                }
+            });
+        }
+    }
+}

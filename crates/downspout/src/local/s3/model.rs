@@ -1,0 +1,137 @@
+//! What the index says of buckets, objects and uploads.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use s3s::dto::{self, Checksum};
+use serde::{Deserialize, Serialize};
+
+/// A bucket.
+#[derive(Clone, Debug)]
+pub(super) struct Bucket {
+    pub(super) name: String,
+    pub(super) created: Timestamp,
+    pub(super) notifies: bool,
+}
+
+/// An S3 object, without its bytes.
+#[derive(Clone, Debug)]
+pub(super) struct S3Object {
+    pub(super) key: String,
+    /// The content's number in the index; a higher one is a later write.
+    pub(super) content: i64,
+    pub(super) size: u64,
+    /// Without quotes.
+    pub(super) etag: String,
+    pub(super) modified: Timestamp,
+    pub(super) meta: Meta,
+}
+
+/// What the client says of an object beside its bytes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Meta {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cache_control: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_disposition: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_encoding: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_language: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expires: Option<dto::Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) website_redirect_location: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) storage_class: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) user: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tags: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "Checksums::is_empty")]
+    pub(super) checksums: Checksums,
+    /// For an upload: the checksum that its parts are to have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) algorithm: Option<String>,
+}
+
+impl Meta {
+    /// Returns what clients are told the content is.
+    pub(super) fn content_type(&self) -> String {
+        // What S3 stores when a client says nothing.
+        self.content_type.clone().unwrap_or_else(|| "binary/octet-stream".to_owned())
+    }
+}
+
+/// Checksums in base64, as they go over the wire.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Checksums {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) crc32: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) crc32c: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) crc64nvme: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sha1: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sha256: Option<String>,
+    /// `FULL_OBJECT`, or `COMPOSITE` for a checksum of the parts' checksums.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kind: Option<String>,
+}
+
+impl Checksums {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<Checksum> for Checksums {
+    fn from(computed: Checksum) -> Self {
+        let mut checksums = Self {
+            crc32: computed.checksum_crc32,
+            crc32c: computed.checksum_crc32c,
+            crc64nvme: computed.checksum_crc64nvme,
+            sha1: computed.checksum_sha1,
+            sha256: computed.checksum_sha256,
+            kind: None,
+        };
+        if !checksums.is_empty() {
+            checksums.kind = Some(dto::ChecksumType::FULL_OBJECT.to_owned());
+        }
+        checksums
+    }
+}
+
+/// A multipart upload that is under way.
+#[derive(Clone, Debug)]
+pub(super) struct Upload {
+    pub(super) id: String,
+    pub(super) key: String,
+    pub(super) initiated: Timestamp,
+    pub(super) meta: Meta,
+}
+
+/// A part of an upload.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) number: i32,
+    pub(super) size: u64,
+    pub(super) etag: String,
+    pub(super) modified: Timestamp,
+    pub(super) checksums: Checksums,
+}
+
+/// What must hold of an object for a request to go on, as the headers say.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Conditions {
+    pub(super) if_match: Option<dto::ETagCondition>,
+    pub(super) if_none_match: Option<dto::ETagCondition>,
+    pub(super) if_modified_since: Option<Timestamp>,
+    pub(super) if_unmodified_since: Option<Timestamp>,
+}

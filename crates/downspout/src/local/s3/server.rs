@@ -1,0 +1,105 @@
+//! The HTTP server around the operations.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::S3Result;
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::s3_error;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::service::Service;
+use super::store::S3Store;
+
+/// How long requests under way may go on after the shutdown has begun.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
+
+/// Pause after a failed accept: out of file descriptors, most likely, and trying at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The access key that clients sign with.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The key's public part.
+    pub access_key_id: String,
+    /// The key's secret part.
+    pub secret_access_key: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Auth for Credentials {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        if access_key == self.access_key_id {
+            return Ok(SecretKey::from(self.secret_access_key.clone()));
+        }
+        Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."))
+    }
+}
+
+/// An S3 endpoint over a store.
+pub struct LocalS3 {
+    service: S3Service,
+}
+
+impl LocalS3 {
+    /// Makes an endpoint that lets in whoever signs with `credentials`.
+    pub fn new(store: S3Store, credentials: Credentials, region: impl Into<String>) -> Self {
+        let mut builder = S3ServiceBuilder::new(Service { store, region: region.into() });
+        builder.set_auth(credentials);
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(S3Config::default()))));
+        Self { service: builder.build() }
+    }
+
+    /// Serves `listener` until `shutdown`; requests under way are finished within a few seconds.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
+        let connections = TaskTracker::new();
+        while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, self.service.clone(), shutdown.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the S3 endpoint could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        connections.close();
+        if tokio::time::timeout(SHUTDOWN_LIMIT, connections.wait()).await.is_err() {
+            tracing::warn!(s3.connections = connections.len(), "S3 requests were broken off by the shutdown");
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, service: S3Service, shutdown: CancellationToken) {
+    // Answers are small or whole buffers; waiting for more to send only delays them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let builder = Builder::new(TokioExecutor::new()).http1_only();
+    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            tokio::time::timeout(SHUTDOWN_LIMIT, served).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        // A client that went away; its request is answered or undone already.
+        tracing::debug!(%error, "a connection to the S3 endpoint ended");
+    }
+}

@@ -1,0 +1,338 @@
+//! Multipart uploads.
+
+use std::sync::Arc;
+
+use s3s::dto::*;
+use s3s::{S3Request, S3Result, s3_error};
+
+use super::Service;
+use super::headers::{copy_source, owner, request_time, wire_etag, wire_time};
+use super::listing::Encoding;
+use super::writing::{content_encoding, only_any};
+use crate::local::s3::checksums::{Stated, composite, hasher_of};
+use crate::local::s3::model::{self, Checksums, Conditions, Meta, Upload};
+use crate::local::s3::multipart::NamedPart;
+use crate::local::s3::receiving::{hash, receive};
+
+/// S3's highest part number.
+const LAST_PART: i32 = 10_000;
+
+/// S3's most entries of a page of parts or uploads.
+const PAGE: i32 = 1000;
+
+impl Service {
+    pub(super) async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<CreateMultipartUploadOutput> {
+        let input = request.input;
+        let algorithm = input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str().to_owned());
+        let kind = input.checksum_type.as_ref().map(|kind| kind.as_str().to_owned());
+        let kind = kind.or_else(|| algorithm.as_deref().map(usual_kind).map(str::to_owned));
+        let tagging = request.headers.get("x-amz-tagging").and_then(|value| value.to_str().ok());
+        let meta = Meta {
+            content_type: input.content_type,
+            cache_control: input.cache_control,
+            content_disposition: input.content_disposition,
+            content_encoding: content_encoding(input.content_encoding),
+            content_language: input.content_language,
+            expires: input.expires,
+            website_redirect_location: input.website_redirect_location,
+            storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
+            user: input.metadata.unwrap_or_default().into_iter().collect(),
+            tags: super::writing::tags(tagging)?,
+            checksums: Checksums { kind: kind.clone(), ..Default::default() },
+            algorithm,
+        };
+        let id = self.store.create_upload(&input.bucket, &input.key, meta).await?;
+        Ok(CreateMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            upload_id: Some(id),
+            checksum_algorithm: input.checksum_algorithm,
+            checksum_type: kind.map(ChecksumType::from),
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn upload_part(&self, request: S3Request<UploadPartInput>) -> S3Result<UploadPartOutput> {
+        let input = request.input;
+        check_part_number(input.part_number)?;
+        let stated = Stated::of(
+            &request.headers,
+            input.checksum_algorithm.as_ref(),
+            input.content_md5.as_deref(),
+            request.trailing_headers,
+        )?;
+        let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id).await?;
+        let algorithm = upload.meta.algorithm.as_deref();
+        let received = self.arrival(input.body, input.content_length, &stated, algorithm).await?;
+        let number = input.part_number;
+        let part = self.store.put_part(&input.bucket, &input.key, &input.upload_id, number, received).await?;
+        Ok(UploadPartOutput {
+            e_tag: wire_etag(&part.etag),
+            checksum_crc32: part.checksums.crc32,
+            checksum_crc32c: part.checksums.crc32c,
+            checksum_crc64nvme: part.checksums.crc64nvme,
+            checksum_sha1: part.checksums.sha1,
+            checksum_sha256: part.checksums.sha256,
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn upload_part_copy(
+        &self,
+        request: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<UploadPartCopyOutput> {
+        let input = request.input;
+        check_part_number(input.part_number)?;
+        let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id).await?;
+        let (bucket, key) = copy_source(input.copy_source)?;
+        let (source, content) = self.store.open_object(&bucket, &key).await?;
+        let conditions = Conditions {
+            if_match: input.copy_source_if_match,
+            if_none_match: input.copy_source_if_none_match,
+            if_modified_since: request_time(input.copy_source_if_modified_since),
+            if_unmodified_since: request_time(input.copy_source_if_unmodified_since),
+        };
+        conditions.check_copy_source(&source)?;
+        let bytes = match input.copy_source_range.as_deref() {
+            Some(range) => {
+                let parsed = Range::parse(range).map_err(|_| {
+                    s3_error!(InvalidArgument, "the x-amz-copy-source-range value must be of the form bytes=first-last")
+                })?;
+                parsed.check(source.size)?
+            }
+            None => 0..source.size,
+        };
+        let hasher = hasher_of(upload.meta.algorithm.as_deref());
+        let received = receive(&Arc::clone(self.store.blobs()), content.stream(bytes), hasher).await?;
+        let number = input.part_number;
+        let part = self.store.put_part(&input.bucket, &input.key, &input.upload_id, number, received).await?;
+        let result = CopyPartResult {
+            e_tag: wire_etag(&part.etag),
+            last_modified: Some(wire_time(part.modified)),
+            checksum_crc32: part.checksums.crc32,
+            checksum_crc32c: part.checksums.crc32c,
+            checksum_crc64nvme: part.checksums.crc64nvme,
+            checksum_sha1: part.checksums.sha1,
+            checksum_sha256: part.checksums.sha256,
+        };
+        Ok(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
+    }
+
+    pub(super) async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<CompleteMultipartUploadOutput> {
+        let input = request.input;
+        let conditions = Conditions {
+            if_match: input.if_match,
+            if_none_match: only_any(input.if_none_match)?,
+            ..Default::default()
+        };
+        let named = named_parts(input.multipart_upload)?;
+        let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id).await?;
+        let checksums = self.whole_checksums(&upload, &named).await?;
+        let stated = Checksums {
+            crc32: input.checksum_crc32,
+            crc32c: input.checksum_crc32c,
+            crc64nvme: input.checksum_crc64nvme,
+            sha1: input.checksum_sha1,
+            sha256: input.checksum_sha256,
+            kind: None,
+        };
+        check_whole(&stated, &checksums)?;
+        let object = self
+            .store
+            .complete(&input.bucket, &input.key, &input.upload_id, named, checksums, conditions)
+            .await?;
+        let checksums = object.meta.checksums;
+        Ok(CompleteMultipartUploadOutput {
+            location: Some(format!("/{}/{}", input.bucket, input.key)),
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            e_tag: wire_etag(&object.etag),
+            checksum_crc32: checksums.crc32,
+            checksum_crc32c: checksums.crc32c,
+            checksum_crc64nvme: checksums.crc64nvme,
+            checksum_sha1: checksums.sha1,
+            checksum_sha256: checksums.sha256,
+            checksum_type: checksums.kind.map(ChecksumType::from),
+            ..Default::default()
+        })
+    }
+
+    /// Computes the object's checksum of the kind that the upload asked for.
+    async fn whole_checksums(&self, upload: &Upload, named: &[NamedPart]) -> S3Result<Checksums> {
+        let Some(algorithm) = upload.meta.algorithm.as_deref() else { return Ok(Checksums::default()) };
+        let content = self.store.assembled(&upload.id, named.to_vec()).await?;
+        if upload.meta.checksums.kind.as_deref() == Some(ChecksumType::FULL_OBJECT) {
+            let (_, computed) = hash(content.reader(), hasher_of(Some(algorithm))).await?;
+            return Ok(computed.into());
+        }
+        let parts = content.segments.iter().map(|segment| serde_json::from_str(&segment.checksums));
+        let parts = parts.collect::<Result<Vec<Checksums>, _>>().map_err(crate::local::s3::error::StoreError::from)?;
+        Ok(composite(algorithm, &parts))
+    }
+
+    pub(super) async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<AbortMultipartUploadOutput> {
+        let AbortMultipartUploadInput { bucket, key, upload_id, .. } = request.input;
+        self.store.abort(&bucket, &key, &upload_id).await?;
+        Ok(AbortMultipartUploadOutput::default())
+    }
+
+    pub(super) async fn list_parts(&self, request: S3Request<ListPartsInput>) -> S3Result<ListPartsOutput> {
+        let input = request.input;
+        let most = input.max_parts.unwrap_or(PAGE).clamp(0, PAGE);
+        let after = input.part_number_marker.unwrap_or(0);
+        // One more than the page holds tells whether there is another.
+        let limit = most as usize + 1;
+        let (upload, mut parts) =
+            self.store.parts(&input.bucket, &input.key, &input.upload_id, after, limit).await?;
+        let is_truncated = parts.len() > most as usize;
+        parts.truncate(most as usize);
+        Ok(ListPartsOutput {
+            next_part_number_marker: parts.last().map(|part| part.number).filter(|_| is_truncated),
+            is_truncated: Some(is_truncated),
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            upload_id: Some(input.upload_id),
+            max_parts: Some(most),
+            part_number_marker: Some(after),
+            initiator: Some(initiator()),
+            owner: Some(owner()),
+            storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+            checksum_algorithm: upload.meta.algorithm.map(ChecksumAlgorithm::from),
+            checksum_type: upload.meta.checksums.kind.map(ChecksumType::from),
+            parts: Some(parts.into_iter().map(listed_part).collect()),
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn list_multipart_uploads(
+        &self,
+        request: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<ListMultipartUploadsOutput> {
+        let input = request.input;
+        if input.delimiter.is_some() {
+            return Err(s3_error!(NotImplemented, "a delimiter in ListMultipartUploads is not implemented"));
+        }
+        let most = input.max_uploads.unwrap_or(PAGE).clamp(0, PAGE);
+        let prefix = input.prefix.clone().unwrap_or_default();
+        let key_marker = input.key_marker.clone().unwrap_or_default();
+        // Without an id the marker stands behind all uploads of its key; `~` is behind every id.
+        let none = if key_marker.is_empty() { "" } else { "~" };
+        let id_marker = input.upload_id_marker.clone().unwrap_or_else(|| none.to_owned());
+        let mut uploads = self.store.uploads(&input.bucket, &prefix, (key_marker, id_marker)).await?;
+        let is_truncated = uploads.len() > most as usize;
+        uploads.truncate(most as usize);
+        let text = Encoding::of(input.encoding_type.as_ref())?;
+        let last = uploads.last().filter(|_| is_truncated);
+        Ok(ListMultipartUploadsOutput {
+            next_key_marker: last.map(|upload| text.encode(&upload.key)),
+            next_upload_id_marker: last.map(|upload| upload.id.clone()),
+            is_truncated: Some(is_truncated),
+            bucket: Some(input.bucket),
+            prefix: Some(text.encode(&prefix)),
+            key_marker: Some(text.encode(&input.key_marker.unwrap_or_default())),
+            upload_id_marker: input.upload_id_marker,
+            max_uploads: Some(most),
+            encoding_type: input.encoding_type,
+            uploads: Some(uploads.into_iter().map(|upload| listed_upload(upload, &text)).collect()),
+            ..Default::default()
+        })
+    }
+}
+
+/// The kind of checksum that S3 gives an upload which names only the algorithm.
+fn usual_kind(algorithm: &str) -> &'static str {
+    match algorithm {
+        ChecksumAlgorithm::CRC64NVME => ChecksumType::FULL_OBJECT,
+        _ => ChecksumType::COMPOSITE,
+    }
+}
+
+fn check_part_number(number: i32) -> S3Result<()> {
+    if (1..=LAST_PART).contains(&number) {
+        return Ok(());
+    }
+    Err(s3_error!(InvalidArgument, "Part number must be an integer between 1 and {LAST_PART}, inclusive"))
+}
+
+fn named_parts(upload: Option<CompletedMultipartUpload>) -> S3Result<Vec<NamedPart>> {
+    let parts = upload.and_then(|upload| upload.parts).unwrap_or_default();
+    if parts.is_empty() {
+        return Err(s3_error!(MalformedXML, "You must specify at least one part"));
+    }
+    let incomplete = || s3_error!(MalformedXML, "every part needs its PartNumber and its ETag");
+    let named = parts.into_iter().map(|part| {
+        Ok(NamedPart {
+            number: part.part_number.ok_or_else(incomplete)?,
+            etag: part.e_tag.ok_or_else(incomplete)?.into_value(),
+            checksums: Checksums {
+                crc32: part.checksum_crc32,
+                crc32c: part.checksum_crc32c,
+                crc64nvme: part.checksum_crc64nvme,
+                sha1: part.checksum_sha1,
+                sha256: part.checksum_sha256,
+                kind: None,
+            },
+        })
+    });
+    named.collect()
+}
+
+/// Checks the checksum that a client states of the whole object, if it is one of the kind computed.
+fn check_whole(stated: &Checksums, computed: &Checksums) -> S3Result<()> {
+    let pairs = [
+        (&stated.crc32, &computed.crc32),
+        (&stated.crc32c, &computed.crc32c),
+        (&stated.crc64nvme, &computed.crc64nvme),
+        (&stated.sha1, &computed.sha1),
+        (&stated.sha256, &computed.sha256),
+    ];
+    let agrees = |(stated, computed): &(&Option<String>, &Option<String>)| match (stated, computed) {
+        // A composite may be stated with or without the number of parts.
+        (Some(stated), Some(computed)) => stated == computed || computed.split('-').next() == Some(stated.as_str()),
+        _ => true,
+    };
+    if pairs.iter().all(agrees) {
+        return Ok(());
+    }
+    Err(s3_error!(BadDigest, "the checksum you specified of the whole object did not match the calculated one"))
+}
+
+fn initiator() -> Initiator {
+    Initiator { display_name: Some(super::OWNER.to_owned()), id: Some(super::OWNER.to_owned()) }
+}
+
+fn listed_part(part: model::Part) -> Part {
+    Part {
+        part_number: Some(part.number),
+        size: Some(part.size as i64),
+        e_tag: wire_etag(&part.etag),
+        last_modified: Some(wire_time(part.modified)),
+        checksum_crc32: part.checksums.crc32,
+        checksum_crc32c: part.checksums.crc32c,
+        checksum_crc64nvme: part.checksums.crc64nvme,
+        checksum_sha1: part.checksums.sha1,
+        checksum_sha256: part.checksums.sha256,
+    }
+}
+
+fn listed_upload(upload: Upload, text: &Encoding) -> MultipartUpload {
+    MultipartUpload {
+        key: Some(text.encode(&upload.key)),
+        upload_id: Some(upload.id),
+        initiated: Some(wire_time(upload.initiated)),
+        initiator: Some(initiator()),
+        owner: Some(owner()),
+        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+        checksum_algorithm: upload.meta.algorithm.map(ChecksumAlgorithm::from),
+        checksum_type: upload.meta.checksums.kind.map(ChecksumType::from),
+    }
+}

@@ -1,0 +1,186 @@
+//! GetObject, HeadObject and tags.
+
+use std::ops::Range;
+
+use http::StatusCode;
+use s3s::dto::{self, *};
+use s3s::{S3Request, S3Result, s3_error};
+
+use super::Service;
+use super::headers::{custom_error, only_version, request_time, wire_etag, wire_time};
+use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
+use crate::local::s3::reading::Segment;
+
+/// What of an object is wanted.
+struct Wanted {
+    bytes: Range<u64>,
+    content_range: Option<String>,
+    parts_count: Option<i32>,
+}
+
+impl Service {
+    pub(super) async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<GetObjectOutput> {
+        let input = request.input;
+        only_version(input.version_id.as_deref())?;
+        let (object, content) = self.store.open_object(&input.bucket, &input.key).await?;
+        let conditions = Conditions {
+            if_match: input.if_match,
+            if_none_match: input.if_none_match,
+            if_modified_since: request_time(input.if_modified_since),
+            if_unmodified_since: request_time(input.if_unmodified_since),
+        };
+        conditions.check_read(&object)?;
+        let wanted = wanted(&object, &content.segments, input.range, input.part_number)?;
+        let checksums = told_checksums(&object, &wanted, input.checksum_mode.as_ref());
+        let length = wanted.bytes.end - wanted.bytes.start;
+        let Meta { user, tags, .. } = &object.meta;
+        Ok(GetObjectOutput {
+            accept_ranges: Some("bytes".to_owned()),
+            content_length: Some(length as i64),
+            content_range: wanted.content_range,
+            parts_count: wanted.parts_count,
+            e_tag: wire_etag(&object.etag),
+            last_modified: Some(wire_time(object.modified)),
+            metadata: Some(user.clone().into_iter().collect()).filter(|user: &Metadata| !user.is_empty()),
+            tag_count: Some(tags.len() as i32).filter(|count| *count > 0),
+            checksum_crc32: checksums.crc32,
+            checksum_crc32c: checksums.crc32c,
+            checksum_crc64nvme: checksums.crc64nvme,
+            checksum_sha1: checksums.sha1,
+            checksum_sha256: checksums.sha256,
+            checksum_type: checksums.kind.map(ChecksumType::from),
+            content_type: Some(object.meta.content_type()),
+            cache_control: object.meta.cache_control,
+            content_disposition: object.meta.content_disposition,
+            content_encoding: object.meta.content_encoding,
+            content_language: object.meta.content_language,
+            expires: object.meta.expires,
+            website_redirect_location: object.meta.website_redirect_location,
+            storage_class: object.meta.storage_class.map(StorageClass::from),
+            body: Some(StreamingBlob::new(content.stream(wanted.bytes))),
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<HeadObjectOutput> {
+        let input = request.input;
+        only_version(input.version_id.as_deref())?;
+        let (object, segments) = match input.part_number {
+            // Only a part needs to know the others.
+            Some(_) => {
+                let (object, content) = self.store.open_object(&input.bucket, &input.key).await?;
+                (object, content.segments)
+            }
+            None => (self.store.head(&input.bucket, &input.key).await?, Vec::new()),
+        };
+        let conditions = Conditions {
+            if_match: input.if_match,
+            if_none_match: input.if_none_match,
+            if_modified_since: request_time(input.if_modified_since),
+            if_unmodified_since: request_time(input.if_unmodified_since),
+        };
+        conditions.check_read(&object)?;
+        let wanted = wanted(&object, &segments, input.range, input.part_number)?;
+        let checksums = told_checksums(&object, &wanted, input.checksum_mode.as_ref());
+        let length = wanted.bytes.end - wanted.bytes.start;
+        Ok(HeadObjectOutput {
+            accept_ranges: Some("bytes".to_owned()),
+            content_length: Some(length as i64),
+            content_range: wanted.content_range,
+            parts_count: wanted.parts_count,
+            e_tag: wire_etag(&object.etag),
+            last_modified: Some(wire_time(object.modified)),
+            checksum_crc32: checksums.crc32,
+            checksum_crc32c: checksums.crc32c,
+            checksum_crc64nvme: checksums.crc64nvme,
+            checksum_sha1: checksums.sha1,
+            checksum_sha256: checksums.sha256,
+            checksum_type: checksums.kind.map(ChecksumType::from),
+            content_type: Some(object.meta.content_type()),
+            metadata: Some(object.meta.user.into_iter().collect()).filter(|user: &Metadata| !user.is_empty()),
+            cache_control: object.meta.cache_control,
+            content_disposition: object.meta.content_disposition,
+            content_encoding: object.meta.content_encoding,
+            content_language: object.meta.content_language,
+            expires: object.meta.expires,
+            website_redirect_location: object.meta.website_redirect_location,
+            storage_class: object.meta.storage_class.map(StorageClass::from),
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn get_object_tagging(
+        &self,
+        request: S3Request<GetObjectTaggingInput>,
+    ) -> S3Result<GetObjectTaggingOutput> {
+        let object = self.store.head(&request.input.bucket, &request.input.key).await?;
+        let tags = object.meta.tags.into_iter().map(|(key, value)| Tag { key: Some(key), value: Some(value) });
+        Ok(GetObjectTaggingOutput { tag_set: tags.collect(), version_id: None })
+    }
+
+    pub(super) async fn put_object_tagging(
+        &self,
+        request: S3Request<PutObjectTaggingInput>,
+    ) -> S3Result<PutObjectTaggingOutput> {
+        let PutObjectTaggingInput { bucket, key, tagging, .. } = request.input;
+        let tags: Vec<_> = tagging.tag_set.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect();
+        self.store.change_meta(&bucket, &key, move |meta| meta.tags = tags).await?;
+        Ok(PutObjectTaggingOutput::default())
+    }
+
+    pub(super) async fn delete_object_tagging(
+        &self,
+        request: S3Request<DeleteObjectTaggingInput>,
+    ) -> S3Result<DeleteObjectTaggingOutput> {
+        let DeleteObjectTaggingInput { bucket, key, .. } = request.input;
+        self.store.change_meta(&bucket, &key, |meta| meta.tags.clear()).await?;
+        Ok(DeleteObjectTaggingOutput::default())
+    }
+}
+
+fn wanted(
+    object: &S3Object,
+    segments: &[Segment],
+    range: Option<dto::Range>,
+    part: Option<i32>,
+) -> S3Result<Wanted> {
+    let size = object.size;
+    let told = |bytes: &Range<u64>| Some(format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1));
+    match (range, part) {
+        (Some(_), Some(_)) => Err(s3_error!(InvalidRequest, "cannot specify both Range header and partNumber")),
+        (Some(range), None) => {
+            let bytes = range.check(size)?;
+            if bytes.is_empty() {
+                return Err(s3_error!(InvalidRange, "the requested range is not satisfiable"));
+            }
+            Ok(Wanted { content_range: told(&bytes), bytes, parts_count: None })
+        }
+        (None, Some(number)) => {
+            let (bytes, count) = part_bytes(object, segments, number)?;
+            let content_range = told(&bytes).filter(|_| !bytes.is_empty());
+            Ok(Wanted { content_range, bytes, parts_count: Some(count).filter(|_| object.etag.contains('-')) })
+        }
+        (None, None) => Ok(Wanted { bytes: 0..size, content_range: None, parts_count: None }),
+    }
+}
+
+/// Returns the bytes of the part `number`, counted from 1 without gaps, and how many parts there are.
+fn part_bytes(object: &S3Object, segments: &[Segment], number: i32) -> S3Result<(Range<u64>, i32)> {
+    let invalid = || custom_error("InvalidPartNumber", StatusCode::RANGE_NOT_SATISFIABLE, "The requested partnumber is not satisfiable");
+    // Only what was uploaded in parts has parts; a copy of it is one whole.
+    if !object.etag.contains('-') {
+        return if number == 1 { Ok((0..object.size, 1)) } else { Err(invalid()) };
+    }
+    let index = usize::try_from(number - 1).map_err(|_| invalid())?;
+    let segment = segments.get(index).ok_or_else(invalid)?;
+    let begin = segments[..index].iter().map(|segment| segment.size).sum();
+    Ok((begin..begin + segment.size, segments.len() as i32))
+}
+
+/// Returns the checksums to tell: if they are asked for and those of all that is sent.
+fn told_checksums(object: &S3Object, wanted: &Wanted, mode: Option<&ChecksumMode>) -> Checksums {
+    match mode {
+        Some(_) if wanted.content_range.is_none() => object.meta.checksums.clone(),
+        _ => Checksums::default(),
+    }
+}

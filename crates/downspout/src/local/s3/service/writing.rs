@@ -1,0 +1,259 @@
+//! PutObject and CopyObject.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use http::StatusCode;
+use http::header::{IF_MATCH, IF_NONE_MATCH};
+use s3s::dto::*;
+use s3s::{S3Error, S3Request, S3Result, StdError, s3_error};
+
+use super::Service;
+use super::headers::{copy_source, custom_error, etag_condition, request_time, wire_etag, wire_time};
+use crate::local::s3::checksums::{Stated, algorithm_of, hasher_of};
+use crate::local::s3::copy::Copy;
+use crate::local::s3::error::StoreError;
+use crate::local::s3::events::EventName;
+use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
+use crate::local::s3::receiving::{ReceiveError, Received, hash, receive};
+
+/// S3's limit of what one request may bring.
+const LARGEST_PUT: i64 = 5 << 30;
+
+/// Bytes of a refused upload that are read and dropped, so that the client hears why it is refused.
+const DRAIN_LIMIT: usize = 256 << 20;
+
+/// How often a copy whose source changes in the meantime begins anew.
+const COPY_TRIES: usize = 10;
+
+impl Service {
+    pub(super) async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<PutObjectOutput> {
+        let input = request.input;
+        let conditions = Conditions {
+            if_match: input.if_match,
+            if_none_match: only_any(input.if_none_match)?,
+            ..Default::default()
+        };
+        let stated = Stated::of(
+            &request.headers,
+            input.checksum_algorithm.as_ref(),
+            input.content_md5.as_deref(),
+            request.trailing_headers,
+        )?;
+        let meta = Meta {
+            content_type: input.content_type,
+            cache_control: input.cache_control,
+            content_disposition: input.content_disposition,
+            content_encoding: content_encoding(input.content_encoding),
+            content_language: input.content_language,
+            expires: input.expires,
+            website_redirect_location: input.website_redirect_location,
+            storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
+            user: input.metadata.unwrap_or_default().into_iter().collect(),
+            tags: tags(input.tagging.as_deref())?,
+            ..Default::default()
+        };
+        let received = self.arrival(input.body, input.content_length, &stated, None).await?;
+        let name = if request.method == http::Method::POST { EventName::CreatedPost } else { EventName::CreatedPut };
+        let object = self.store.put(&input.bucket, &input.key, received, meta, conditions, name).await?;
+        let checksums = object.meta.checksums;
+        Ok(PutObjectOutput {
+            e_tag: wire_etag(&object.etag),
+            checksum_crc32: checksums.crc32,
+            checksum_crc32c: checksums.crc32c,
+            checksum_crc64nvme: checksums.crc64nvme,
+            checksum_sha1: checksums.sha1,
+            checksum_sha256: checksums.sha256,
+            checksum_type: checksums.kind.map(ChecksumType::from),
+            ..Default::default()
+        })
+    }
+
+    pub(super) async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
+        let input = &request.input;
+        let from = copy_source(input.copy_source.clone())?;
+        let replaces = input.metadata_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
+        let to = (input.bucket.clone(), input.key.clone());
+        if from == to && !replaces && input.storage_class.is_none() && input.website_redirect_location.is_none() {
+            return Err(s3_error!(
+                InvalidRequest,
+                "This copy request is illegal because it is trying to copy an object to itself without changing the \
+                 object's metadata, storage class, website redirect location or encryption attributes."
+            ));
+        }
+        let of_source = source_conditions(input);
+        let conditions = Conditions {
+            if_match: etag_condition(&request.headers, IF_MATCH)?,
+            if_none_match: only_any(etag_condition(&request.headers, IF_NONE_MATCH)?)?,
+            ..Default::default()
+        };
+        for _ in 0..COPY_TRIES {
+            let source = self.store.head(&from.0, &from.1).await?;
+            of_source.check_copy_source(&source)?;
+            let meta = if replaces { replaced_meta(input)? } else { source.meta.clone() };
+            let meta = retagged(meta, &source, input)?;
+            let copy = self.plan_copy(&from, source, meta, input.checksum_algorithm.as_ref()).await?;
+            if let Some(object) = self.store.copy(from.clone(), to.clone(), copy, conditions.clone()).await? {
+                return Ok(copied(object));
+            }
+        }
+        Err(s3_error!(ConditionalRequestConflict, "the source of the copy keeps changing"))
+    }
+
+    /// Decides ETag and checksums of a copy; an object made of parts is read through for its own MD5.
+    async fn plan_copy(
+        &self,
+        from: &(String, String),
+        source: S3Object,
+        meta: Meta,
+        algorithm: Option<&ChecksumAlgorithm>,
+    ) -> S3Result<Copy> {
+        let present = source.meta.checksums;
+        let wanted = algorithm.map(ChecksumAlgorithm::as_str).or_else(|| algorithm_of(&present));
+        let is_whole = !source.etag.contains('-');
+        if is_whole && wanted == algorithm_of(&present) {
+            return Ok(Copy { content: source.content, etag: source.etag, meta, checksums: present });
+        }
+        let (object, content) = self.store.open_object(&from.0, &from.1).await?;
+        let hasher = hasher_of(wanted);
+        let (etag, checksums) = hash(content.reader(), hasher).await?;
+        Ok(Copy { content: object.content, etag, meta, checksums: checksums.into() })
+    }
+
+    /// Receives a request's content and checks it against what the client states.
+    pub(super) async fn arrival(
+        &self,
+        body: Option<StreamingBlob>,
+        length: Option<i64>,
+        stated: &Stated,
+        algorithm: Option<&str>,
+    ) -> S3Result<Received> {
+        if length.is_some_and(|length| length > LARGEST_PUT) {
+            return Err(s3_error!(EntityTooLarge, "Your proposed upload exceeds the maximum allowed size"));
+        }
+        let mut body = body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
+        let blobs = Arc::clone(self.store.blobs());
+        let received = match receive(&blobs, &mut body, stated.hasher(algorithm)).await {
+            Ok(received) => received,
+            Err(ReceiveError::Stream(error)) => return Err(broken_stream(&error)),
+            Err(ReceiveError::Store(error)) => {
+                drain(body).await;
+                return Err(error.into());
+            }
+        };
+        if length.is_some_and(|length| length as u64 != received.size) {
+            return Err(s3_error!(IncompleteBody, "You did not provide the number of bytes specified by Content-Length"));
+        }
+        stated.verify(&received)?;
+        Ok(received)
+    }
+}
+
+/// S3 knows `If-None-Match` on writes with `*` only.
+pub(super) fn only_any(condition: Option<ETagCondition>) -> S3Result<Option<ETagCondition>> {
+    match condition {
+        Some(ETagCondition::ETag(_)) => {
+            Err(s3_error!(NotImplemented, "If-None-Match on a write takes `*` only, as in AWS"))
+        }
+        other => Ok(other),
+    }
+}
+
+/// Drops `aws-chunked`: it says how the request was sent, not what the content is.
+pub(super) fn content_encoding(stated: Option<String>) -> Option<String> {
+    let kept: Vec<_> = stated.as_deref()?.split(',').map(str::trim).filter(|name| *name != "aws-chunked").collect();
+    Some(kept.join(",")).filter(|kept| !kept.is_empty())
+}
+
+/// Reads the tags of the header `x-amz-tagging`, which look like a query.
+pub(super) fn tags(header: Option<&str>) -> S3Result<Vec<(String, String)>> {
+    let tags = serde_urlencoded::from_str(header.unwrap_or_default());
+    tags.map_err(|_| s3_error!(InvalidArgument, "the header x-amz-tagging must be encoded as URL query parameters"))
+}
+
+fn source_conditions(input: &CopyObjectInput) -> Conditions {
+    Conditions {
+        if_match: input.copy_source_if_match.clone(),
+        if_none_match: input.copy_source_if_none_match.clone(),
+        if_modified_since: request_time(input.copy_source_if_modified_since.clone()),
+        if_unmodified_since: request_time(input.copy_source_if_unmodified_since.clone()),
+    }
+}
+
+fn replaced_meta(input: &CopyObjectInput) -> S3Result<Meta> {
+    Ok(Meta {
+        content_type: input.content_type.clone(),
+        cache_control: input.cache_control.clone(),
+        content_disposition: input.content_disposition.clone(),
+        content_encoding: content_encoding(input.content_encoding.clone()),
+        content_language: input.content_language.clone(),
+        expires: input.expires.clone(),
+        user: input.metadata.clone().unwrap_or_default().into_iter().collect(),
+        ..Default::default()
+    })
+}
+
+/// Sets what has a directive or a rule of its own: tags, storage class, redirection.
+fn retagged(mut meta: Meta, source: &S3Object, input: &CopyObjectInput) -> S3Result<Meta> {
+    let replaces_tags = input.tagging_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
+    meta.tags = if replaces_tags { tags(input.tagging.as_deref())? } else { source.meta.tags.clone() };
+    meta.storage_class = input.storage_class.as_ref().map(|class| class.as_str().to_owned());
+    meta.website_redirect_location = input.website_redirect_location.clone();
+    Ok(meta)
+}
+
+fn copied(object: S3Object) -> CopyObjectOutput {
+    let Checksums { crc32, crc32c, crc64nvme, sha1, sha256, kind } = object.meta.checksums;
+    let result = CopyObjectResult {
+        e_tag: wire_etag(&object.etag),
+        last_modified: Some(wire_time(object.modified)),
+        checksum_crc32: crc32,
+        checksum_crc32c: crc32c,
+        checksum_crc64nvme: crc64nvme,
+        checksum_sha1: sha1,
+        checksum_sha256: sha256,
+        checksum_type: kind.map(ChecksumType::from),
+    };
+    CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }
+}
+
+/// Names what was wrong with a content's stream.
+fn broken_stream(error: &StdError) -> S3Error {
+    // The errors of the signature checks are types of `s3s`'s own that it does not show; their texts are all there is.
+    let text = error.to_string();
+    if text.contains("Sha256Mismatch") {
+        let told = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+        return custom_error("XAmzContentSHA256Mismatch", StatusCode::BAD_REQUEST, told);
+    }
+    if text.contains("SignatureMismatch") {
+        return s3_error!(SignatureDoesNotMatch, "the signature of a chunk of the content does not match");
+    }
+    s3_error!(IncompleteBody, "the content did not arrive whole: {text}")
+}
+
+/// Reads the rest of a refused upload: many clients look for an answer only when they have sent everything.
+async fn drain(mut body: StreamingBlob) {
+    let mut drained = 0;
+    while let Some(Ok(bytes)) = body.next().await {
+        drained += bytes.len();
+        if drained > DRAIN_LIMIT {
+            return;
+        }
+    }
+}
+
+impl From<ReceiveError> for S3Error {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Stream(error) => broken_stream(&error),
+            ReceiveError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl Service {
+    /// Fails as the store does when a bucket is missing.
+    pub(super) async fn expect_bucket(&self, bucket: &str) -> Result<(), StoreError> {
+        self.store.bucket(bucket).await.map(drop)
+    }
+}
