@@ -147,6 +147,9 @@ fn pipeline_object(node: &Node) -> Result<PipelineObject, FileError> {
         Some(name) => text_of(name, "`name`")?,
         None => id.clone(),
     };
+    if let Some(fields) = api_fields(members)? {
+        return Ok(PipelineObject { id: id.into(), name, fields });
+    }
     let mut fields = Vec::new();
     for member in sorted(members, &["id", "name"]) {
         for value in items(&member.value) {
@@ -155,6 +158,30 @@ fn pipeline_object(node: &Node) -> Result<PipelineObject, FileError> {
         }
     }
     Ok(PipelineObject { id: id.into(), name, fields })
+}
+
+/// The fields of an element in the API form, `"fields": [{"key": ..., "stringValue": ...}]`, as programs keep it
+/// in files; none when the element is in the file form. The CLI refuses such files, so nothing else is lost.
+fn api_fields(members: &[Member]) -> Result<Option<Vec<Field>>, FileError> {
+    let Some(Node { json: Json::Array(items), .. }) = last(members, "fields") else { return Ok(None) };
+    let is_api = |node: &Node| matches!(&node.json, Json::Object(item) if last(item, "key").is_some());
+    if !items.iter().all(is_api)
+        || members.iter().any(|it| !["id", "name", "fields"].contains(&it.key.as_str()))
+    {
+        return Ok(None);
+    }
+    items.iter().map(api_field).collect::<Result<_, _>>().map(Some)
+}
+
+fn api_field(node: &Node) -> Result<Field, FileError> {
+    let members = object_of(node, "a field")?;
+    let text = |name: &str| last(members, name).map(|value| text_of(value, &format!("`{name}`"))).transpose();
+    let key = FieldKey::from(text("key")?.unwrap_or_default());
+    match (text("stringValue")?, text("refValue")?) {
+        (Some(text), None) => Ok(Field { key, value: FieldValue::String(text) }),
+        (None, Some(target)) => Ok(Field { key, value: FieldValue::Ref(target.into()) }),
+        _ => Err(FileError::at(node.at, format!("field `{key}` needs either `stringValue` or `refValue`"))),
+    }
 }
 
 fn field_value(node: &Node, key: &str) -> Result<FieldValue, FileError> {
@@ -246,3 +273,6 @@ fn text_of(node: &Node, what: &str) -> Result<String, FileError> {
         other => Err(FileError::at(node.at, format!("{what} must be a string, found {}", other.describe()))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,3 +114,62 @@ fn is_inherited(field: &Field, implied: bool) -> bool {
         key => !key.starts_with('@'),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file;
+
+    fn resolved(objects: &str) -> Result<Vec<PipelineObject>, InheritError> {
+        resolve(&file::parse(&format!(r#"{{"objects": {objects}}}"#)).unwrap())
+    }
+
+    fn object(objects: &str, id: &str) -> PipelineObject {
+        resolved(objects).unwrap().into_iter().find(|object| object.id == id).unwrap()
+    }
+
+    #[test]
+    fn default_applies_at_the_root_of_the_chain() {
+        let objects = r#"[
+            {"id": "Default", "x": "default", "y": "default", "z": "default"},
+            {"id": "Child", "parent": {"ref": "Parent"}, "x": "child"},
+            {"id": "Parent", "parent": {"ref": "Root"}, "x": "parent", "y": "parent"},
+            {"id": "Root", "y": "root"}]"#;
+        let child = object(objects, "Child");
+        let texts = ["x", "y", "z"].map(|key| child.string(key));
+        assert_eq!(texts, [Some("child"), Some("parent"), Some("default")]);
+    }
+
+    #[test]
+    fn a_field_with_several_values_is_replaced_as_a_whole() {
+        let objects = r#"[{"id": "Default", "x": ["1", "2"], "y": ["3", "4"]}, {"id": "A", "x": "own"}]"#;
+        let a = object(objects, "A");
+        assert_eq!(a.strings("x").collect::<Vec<_>>(), ["own"]);
+        assert_eq!(a.strings("y").collect::<Vec<_>>(), ["3", "4"]);
+    }
+
+    #[test]
+    fn a_type_comes_from_explicit_parents_only() {
+        let objects = r#"[{"id": "Default", "type": "Default"}, {"id": "P", "type": "CSV", "@status": "x"},
+            {"id": "A", "parent": {"ref": "P"}}, {"id": "B"}]"#;
+        let a = object(objects, "A");
+        assert_eq!(a.type_name(), Some("CSV"));
+        assert_eq!(a.string("@status"), None);
+        assert_eq!(a.name, "A");
+        assert_eq!(object(objects, "B").type_name(), None);
+    }
+
+    #[test]
+    fn a_circle_of_parents_is_an_error_that_shows_it() {
+        let objects = r#"[{"id": "A", "parent": {"ref": "B"}}, {"id": "B", "parent": {"ref": "A"}}]"#;
+        let error = resolved(objects).unwrap_err().to_string();
+        assert_eq!(error, "the parents of object `A` go round in a circle: `B`, `A`");
+        assert!(resolved(r#"[{"id": "Default", "parent": {"ref": "Default"}}]"#).is_err());
+    }
+
+    #[test]
+    fn a_parent_that_does_not_exist_is_an_error() {
+        let error = resolved(r#"[{"id": "A", "parent": {"ref": "B"}}]"#).unwrap_err().to_string();
+        assert_eq!(error, "object `A` has the parent `B`, which the definition lacks");
+    }
+}

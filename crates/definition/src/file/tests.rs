@@ -1,0 +1,175 @@
+//! The rules of the file form, one at a time.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn fields(text: &str) -> Vec<Field> {
+    parse(text).unwrap().objects.remove(0).fields
+}
+
+fn error(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn keys_are_sorted_and_id_and_name_leave() {
+    let text =
+        r#"{"objects": [{"type": "CSV", "id": "A", "name": "n", "*b": "1", "@c": "2", "B": "3", "a": "4"}]}"#;
+    let keys: Vec<_> = fields(text).into_iter().map(|field| field.key.to_string()).collect();
+    assert_eq!(keys, ["*b", "@c", "B", "a", "type"]);
+    assert_eq!(parse(text).unwrap().objects[0].name, "n");
+}
+
+#[test]
+fn a_missing_name_is_the_id() {
+    assert_eq!(parse(r#"{"objects": [{"id": "A"}]}"#).unwrap().objects[0].name, "A");
+}
+
+#[test]
+fn a_list_is_one_field_per_item_and_an_empty_one_is_none() {
+    let text = r#"{"objects": [{"id": "A", "x": ["1", {"ref": "B"}, "2"], "y": []}]}"#;
+    assert_eq!(fields(text), [Field::string("x", "1"), Field::reference("x", "B"), Field::string("x", "2")]);
+}
+
+#[test]
+fn a_repeated_key_is_a_list() {
+    let text = r#"{"objects": [{"id": "A", "step": "1", "a": "0", "step": ["2", "3"]}]}"#;
+    let steps = [Field::string("step", "1"), Field::string("step", "2"), Field::string("step", "3")];
+    assert_eq!(fields(text)[1..], steps);
+}
+
+#[test]
+fn parameters_and_values_expand_lists() {
+    let text = r#"{"objects": [], "metadata": {"n": 1},
+        "parameters": [{"id": "myA", "type": "String", "allowedValues": ["x", "y"]}],
+        "values": {"myA": ["x", "y"], "*myB": "z"}}"#;
+    let definition = parse(text).unwrap();
+    let attributes: Vec<_> =
+        definition.parameters[0].attributes.iter().map(|it| (it.key.as_str(), it.value.as_str())).collect();
+    assert_eq!(attributes, [("allowedValues", "x"), ("allowedValues", "y"), ("type", "String")]);
+    let values: Vec<_> = definition.values.iter().map(|it| (it.id.as_str(), it.value.as_str())).collect();
+    assert_eq!(values, [("myA", "x"), ("myA", "y"), ("*myB", "z")]);
+}
+
+#[test]
+fn the_api_form_in_a_file_is_read_as_such() {
+    let text = r#"{"objects": [{"id": "A", "name": "a", "fields": [
+        {"key": "type", "stringValue": "CSV"}, {"key": "parent", "refValue": "B"}]}]}"#;
+    assert_eq!(fields(text), [Field::string("type", "CSV"), Field::reference("parent", "B")]);
+}
+
+#[test]
+fn a_byte_order_mark_is_let_pass() {
+    assert_eq!(parse("\u{feff}{\"objects\": []}").unwrap(), Definition::default());
+}
+
+#[test]
+fn escapes_are_understood() {
+    let text = r#"{"objects": [{"id": "A", "x": "\u00e9\ud83d\ude00\n\"\\\/"}]}"#;
+    assert_eq!(fields(text), [Field::string("x", "é😀\n\"\\/")]);
+}
+
+#[test]
+fn every_error_has_line_and_column() {
+    for (text, begin) in [
+        ("", "line 1, column 1: not JSON: expected a value"),
+        ("[]", "line 1, column 1: a definition file must be an object"),
+        ("{}", "line 1, column 1: the definition lacks `objects`"),
+        ("{\"objects\": {}}", "line 1, column 13: `objects` must be a list"),
+        (
+            "{\"objects\": [\n  {\"name\": \"a\"}]}",
+            "line 2, column 3: an element of `objects` lacks its `id`",
+        ),
+        (
+            "{\"objects\": [\n {\"id\": \"A\", \"n\": 5}]}",
+            "line 2, column 19: field `n` must be a string, found a number: put it in double quotes",
+        ),
+        ("{\"objects\": [{\"id\": \"A\", \"n\": [true]}]}", "line 1, column 32: field `n` must be a string"),
+        (
+            "{\"objects\": [{\"id\": \"A\", \"n\": {\"reff\": \"B\"}}]}",
+            "line 1, column 31: the object in field `n`",
+        ),
+        (
+            "{\"objects\": [{\"id\": \"A\"} {\"id\": \"B\"}]}",
+            "line 1, column 26: not JSON: expected `,` or `]`",
+        ),
+        ("{\"objects\": [{\"id\": \"A\",}]}", "line 1, column 25: not JSON: expected a key in double quotes"),
+        (
+            "{\"objects\": [],\n\"é\": \"x\ny\"}",
+            "line 2, column 8: not JSON: a string cannot hold a raw `\\n`",
+        ),
+        ("{\"objects\": [{\"id\": \"A", "line 1, column 21: not JSON: this string is never closed"),
+        ("{\"objects\": []} x", "line 1, column 17: not JSON: expected the end of the file"),
+        ("{\"objects\": [], \"values\": {\"myA\": null}}", "line 1, column 35: the value of parameter `myA`"),
+    ] {
+        let error = error(text);
+        assert!(error.starts_with(begin), "{text}\n{error}");
+    }
+}
+
+#[test]
+fn nesting_has_a_limit() {
+    assert!(error(&"[".repeat(100_000)).contains("nested deeper"));
+    assert!(error(&"{\"a\":".repeat(100_000)).contains("nested deeper"));
+}
+
+#[test]
+fn values_stand_alone_or_under_values() {
+    let flat = parse_values(r#"{"myA": "1", "myB": ["2", "3"]}"#).unwrap();
+    assert_eq!(flat.len(), 3);
+    assert_eq!(parse_values(r#"{"values": {"myA": "1", "myB": ["2", "3"]}}"#).unwrap(), flat);
+    assert_eq!(
+        parse_values("{\"myA\":\n 1}").unwrap_err().to_string(),
+        "line 2, column 2: the value of parameter `myA` must be a string, found a number: put it in double quotes"
+    );
+}
+
+#[test]
+fn a_field_an_object_and_a_parameter_are_found_in_the_text() {
+    let text = "{\"objects\": [\n  {\"id\": \"A\",\n   \"x\": \"1\"}],\n \"parameters\": [{\"id\": \"myP\"}],\n \
+                \"values\": {\"myV\": \"1\"}}";
+    let place = |id, field| locate(text, id, field).map(|at| (at.line, at.column));
+    assert_eq!(place("A", Some("x")), Some((3, 4)));
+    assert_eq!(place("A", Some("absent")), Some((2, 3)));
+    assert_eq!(place("A", None), Some((2, 3)));
+    assert_eq!(place("myP", None), Some((4, 17)));
+    assert_eq!(place("myV", None), Some((5, 13)));
+    assert_eq!(place("nobody", None), None);
+}
+
+#[test]
+fn the_file_form_folds_repeated_keys_into_lists() {
+    let text = r#"{"objects": [{"id": "A", "name": "n", "x": ["1", {"ref": "B"}], "y": "2"}],
+        "parameters": [{"id": "myA", "allowedValues": ["x", "y"]}], "values": {"myA": ["1", "2"]}}"#;
+    let expected: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(to_json(&parse(text).unwrap()), expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    #[test]
+    fn what_is_written_is_read_again(
+        fields in prop::collection::vec(("[a-z*@]{1,4}", "\\PC{0,8}", any::<bool>()), 0..8),
+    ) {
+        let mut fields: Vec<_> = fields
+            .into_iter()
+            .map(|(key, text, is_ref)| {
+                if is_ref { Field::reference(key, text) } else { Field::string(key, text) }
+            })
+            .filter(|field| field.key != "id" && field.key != "name" && field.key != "fields")
+            .collect();
+        fields.sort_by(|a, b| a.key.cmp(&b.key));
+        let object = PipelineObject { id: "A".into(), name: "a".to_owned(), fields };
+        let definition = Definition { objects: vec![object], ..Definition::default() };
+        prop_assert_eq!(parse(&to_json(&definition).to_string()).unwrap(), definition);
+    }
+
+    #[test]
+    fn arbitrary_text_never_panics(text in "[\\[\\]{}\":,a-z0-9\\\\ \n.u-]{0,80}") {
+        let _ = parse(&text);
+        let _ = parse_values(&text);
+        let _ = locate(&text, "a", Some("b"));
+    }
+}
