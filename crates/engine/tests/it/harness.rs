@@ -119,11 +119,11 @@ impl Driven {
     }
 
     pub(crate) fn notices(&self) -> Vec<&Notice> {
-        let notice = |effect| match effect {
-            &Effect::Publish(ref notice) => Some(notice),
+        let notices = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Publish(notice) => Some(notice),
             Effect::Offer { .. } | Effect::Ended(_) => None,
-        };
-        self.effects.iter().filter_map(notice).collect()
+        });
+        notices.collect()
     }
 
     pub(crate) fn offers(&self) -> Vec<String> {

@@ -1,7 +1,10 @@
 //! The engine from outside: definitions in, events in, objects and effects out.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test, as it should")]
+
 mod alarms;
 mod any_sequence;
 mod harness;
 mod objects;
 mod runs;
+mod state_machine;

@@ -1,9 +1,9 @@
 //! The thread that owns the connection, and its queue.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 use crate::StoreError;
@@ -20,16 +20,16 @@ type Answer = Box<dyn FnOnce(Option<&str>) + Send>;
 
 /// The way to the thread. Dropping it waits until the queue is done.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Job>>,
+    queue: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
-        let (queue, jobs) = sync_channel(QUEUE_LIMIT);
+        let (queue, jobs) = channel(QUEUE_LIMIT);
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || work(&connection, &jobs))
+            .spawn(move || work(&connection, jobs))
             .map_err(|error| StoreError::Commit(error.to_string()))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -52,21 +52,9 @@ impl Writer {
                 let _ = sender.send(result);
             })
         });
-        self.enqueue(job).await?;
-        answer.await.map_err(|_| StoreError::Closed)?
-    }
-
-    async fn enqueue(&self, job: Job) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
-        let mut job = job;
-        loop {
-            match queue.try_send(job) {
-                Ok(()) => return Ok(()),
-                Err(std::sync::mpsc::TrySendError::Full(back)) => job = back,
-                Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(StoreError::Closed),
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
+        queue.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 }
 
@@ -80,12 +68,13 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
+fn work(connection: &Connection, mut jobs: Receiver<Job>) {
+    while let Some(first) = jobs.blocking_recv() {
         let begun = connection.execute_batch("BEGIN IMMEDIATE");
         let mut answers = Vec::new();
         if begun.is_ok() {
-            let group = std::iter::once(first).chain(jobs.try_iter().take(GROUP_LIMIT - 1));
+            let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
+            let group = std::iter::once(first).chain(waiting).take(GROUP_LIMIT);
             answers.extend(group.map(|job| job(connection)));
         } else {
             answers.push(refuse(first, connection));
