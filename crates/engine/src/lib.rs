@@ -33,4 +33,5 @@ pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, Task
 pub use instance::Instance;
 pub use plan::Plan;
 pub use run::{End, Header, IllegalEvent, Outcome, Run, Step};
+pub use scope::MASK;
 pub use status::{PipelineState, Status, UnknownStatus};
