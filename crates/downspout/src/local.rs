@@ -1,6 +1,7 @@
 //! The local stack: what AWS gives in the cloud, on one machine. Composition only; decisions sit in the other crates.
 
 pub mod lambda;
+pub mod postgres;
 pub mod s3;
 pub mod stack;
 pub mod topic;

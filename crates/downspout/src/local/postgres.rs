@@ -1,0 +1,283 @@
+//! The stack's PostgreSQL: the embedded server, and the front that makes it safe to share.
+//!
+//! The embedded server knows one session, any password, and no mercy for a client that misbehaves. So nobody
+//! reaches it but the front: that keeps one lasting [`session`], checks the password in the [`handshake`], and
+//! lends the session to one client at a time ([`lender`], as PgBouncer's session mode). A client that idles outside
+//! a transaction gives it up when another waits ([`relay`]) and gets its settings and prepared statements back with
+//! its next statement ([`state`]). A stack with a database of its own (`--database-url`) uses none of this.
+//!
+//! Commits survive the end of the process at any moment; `fsync` is off, so a power cut can lose them.
+
+mod client;
+mod cluster;
+mod conversation;
+mod handshake;
+mod lender;
+mod message;
+mod relay;
+mod scram;
+mod session;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::client::{Client, ClientEnd};
+use self::cluster::Cluster;
+use self::handshake::{HandshakeError, Newcomer, Opening};
+use self::lender::Lender;
+use self::message::ErrorReport;
+use self::scram::Verifier;
+use self::session::Session;
+
+pub use self::cluster::ClusterError;
+pub use self::session::StartError;
+
+/// What keeps any one client from harming the others.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a statement waits for the session before it fails.
+    pub queue_wait: Duration,
+    /// How long an idle client keeps the session for a state that cannot be made again, while others wait.
+    pub stateful_grace: Duration,
+    /// How long a connection may take to prove its password.
+    pub handshake: Duration,
+    /// How many connections there may be.
+    pub clients: usize,
+    /// How long one message of a client may be.
+    pub message_bytes: usize,
+    /// How long stopping waits for statements that are under way.
+    pub stop: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_wait: Duration::from_secs(60),
+            stateful_grace: Duration::from_secs(5),
+            handshake: Duration::from_secs(30),
+            clients: 200,
+            message_bytes: 64 * 1024 * 1024,
+            stop: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Why the database does not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// Its folder cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Its server does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Its listener is not usable.
+    #[error("the database's listener has no address")]
+    Listener(#[source] io::Error),
+}
+
+/// The running database.
+pub struct Postgres {
+    url: String,
+    tasks: TaskTracker,
+    lender: Arc<Lender>,
+    limits: Limits,
+    _cluster: Arc<Cluster>,
+}
+
+impl Postgres {
+    /// Opens the database in `data_dir`, creating it if there has never been one, and serves it on `listener` to
+    /// user `postgres` with `password` until `shutdown`.
+    pub async fn start(
+        data_dir: &Path,
+        listener: TcpListener,
+        password: String,
+        shutdown: CancellationToken,
+    ) -> Result<Self, PostgresError> {
+        Self::start_with(data_dir, listener, password, shutdown, Limits::default()).await
+    }
+
+    /// [`Postgres::start`] with other limits.
+    pub async fn start_with(
+        data_dir: &Path,
+        listener: TcpListener,
+        password: String,
+        shutdown: CancellationToken,
+        limits: Limits,
+    ) -> Result<Self, PostgresError> {
+        let address = listener.local_addr().map_err(PostgresError::Listener)?;
+        let cluster = open_cluster(data_dir).await?;
+        let session = Session::start(cluster.root()).await?;
+        let parameters = session.parameters().to_vec();
+        let lender = Arc::new(Lender::new(cluster.root().to_owned(), session));
+        let front = Arc::new(Front {
+            lender: Arc::clone(&lender),
+            verifier: Verifier::new(&password),
+            parameters,
+            limits: limits.clone(),
+            places: Arc::new(Semaphore::new(limits.clients)),
+            cancels: Mutex::default(),
+            shutdown,
+            tasks: TaskTracker::new(),
+        });
+        let tasks = front.tasks.clone();
+        tasks.spawn(front.accept(listener));
+        tasks.close();
+        Ok(Self { url: url(address, &password), tasks, lender, limits, _cluster: Arc::new(cluster) })
+    }
+
+    /// Returns the URL that clients connect to, with the password in it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Waits for the end that `shutdown` has begun, and stops the server; within [`Limits::stop`] and a little.
+    pub async fn stopped(self) {
+        if timeout(self.limits.stop, self.tasks.wait()).await.is_err() {
+            tracing::warn!("a statement is still running; the database is left to recover at the next start");
+            return;
+        }
+        if timeout(self.limits.stop, self.lender.stop()).await.is_err() {
+            tracing::warn!("the embedded PostgreSQL does not stop; it is left to recover at the next start");
+        }
+    }
+}
+
+/// Opens the cluster on a thread of its own: it blocks, and the embedded server may not be called from a runtime's.
+async fn open_cluster(data_dir: &Path) -> Result<Cluster, PostgresError> {
+    let data_dir = data_dir.to_owned();
+    let opened = session::on_own_thread(move || Cluster::open(&data_dir)).await;
+    let opened = opened.ok_or_else(|| StartError::Server("its thread panicked".to_owned()))?;
+    Ok(opened?)
+}
+
+fn url(address: SocketAddr, password: &str) -> String {
+    let mut escaped = String::new();
+    for byte in password.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    format!("postgres://postgres:{escaped}@{address}/postgres")
+}
+
+/// What all connections share.
+struct Front {
+    lender: Arc<Lender>,
+    verifier: Verifier,
+    parameters: Vec<(String, String)>,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    /// Who waits for the session, by the key it may be cancelled with.
+    cancels: Mutex<HashMap<(u32, u32), Arc<Notify>>>,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Front {
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.shutdown.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    let place = Arc::clone(&self.places).try_acquire_owned().ok();
+                    self.tasks.spawn(Arc::clone(&self).connection(stream, address, place));
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "a connection to the database was not accepted");
+                    // Out of file descriptors, most likely: others must close first.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
+        // Without it the small messages of a statement wait for each other.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(error = %error, "no TCP_NODELAY");
+        }
+        let mut newcomer = Newcomer::new(stream, address);
+        if place.is_none() {
+            return newcomer.turn_away(&ErrorReport::fatal("53300", "sorry, too many clients already")).await;
+        }
+        let key = rand::random();
+        let shaken = tokio::select! {
+            shaken = timeout(self.limits.handshake, self.shake_hands(&mut newcomer, key)) => shaken,
+            () = self.shutdown.cancelled() => return,
+        };
+        match shaken {
+            Ok(Ok(Some(startup))) => self.serve(newcomer, startup, key).await,
+            Ok(Ok(None)) => {}
+            Ok(Err(HandshakeError::Refused(report))) => {
+                tracing::info!(client.address = %address, error.code = report.code, "{}", report.message);
+                newcomer.turn_away(&report).await;
+            }
+            Ok(Err(error)) => tracing::debug!(client.address = %address, "no handshake: {error}"),
+            Err(_elapsed) => tracing::debug!(client.address = %address, "no handshake in time"),
+        }
+    }
+
+    async fn shake_hands(
+        &self,
+        newcomer: &mut Newcomer,
+        key: (u32, u32),
+    ) -> Result<Option<handshake::Startup>, HandshakeError> {
+        match newcomer.opening().await? {
+            Opening::Client(startup) => {
+                newcomer.authenticate(&startup, &self.verifier).await?;
+                newcomer.welcome(&startup, &self.parameters, key).await?;
+                Ok(Some(startup))
+            }
+            Opening::Cancel { process, secret } => {
+                // Who waits stops waiting. A statement under way cannot be stopped: the embedded server takes no signals.
+                if let Some(waiter) = self.cancels().get(&(process, secret)) {
+                    waiter.notify_waiters();
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    async fn serve(&self, newcomer: Newcomer, startup: handshake::Startup, key: (u32, u32)) {
+        let address = newcomer.address;
+        let canceled = Arc::new(Notify::new());
+        self.cancels().insert(key, Arc::clone(&canceled));
+        let end =
+            Client::new(newcomer, startup, canceled).serve(&self.lender, &self.limits, &self.shutdown).await;
+        self.cancels().remove(&key);
+        match end {
+            ClientEnd::Left => tracing::debug!(client.address = %address, "{end}"),
+            ClientEnd::Ended(_) => tracing::info!(client.address = %address, "ended a connection: {end}"),
+        }
+    }
+
+    fn cancels(&self) -> std::sync::MutexGuard<'_, HashMap<(u32, u32), Arc<Notify>>> {
+        self.cancels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

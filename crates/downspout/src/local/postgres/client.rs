@@ -1,0 +1,309 @@
+//! One client: asks for the session when it has something to say, and gives it back when others wait.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use jiff::Timestamp;
+use tokio::io::{self, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::Limits;
+use super::conversation::{Conversation, Standing};
+use super::lender::{Holder, Holding, Lender, Loan};
+use super::message::{ErrorReport, FrameError, Severity, put_ready, take_message, take_text, whole_message};
+use super::relay::{End, Relay};
+use super::session::{Lost, StartError};
+use super::state::SessionState;
+
+/// How much is read at once, in either direction.
+pub(super) const READ_BYTES: usize = 64 * 1024;
+
+/// A client that has proved its password.
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
+    pub(super) inbox: BytesMut,
+    pub(super) outbox: BytesMut,
+    pub(super) state: SessionState,
+    address: SocketAddr,
+    application: String,
+    canceled: Arc<Notify>,
+    /// Whether it had the session before, so that its settings are known to be good.
+    settled: bool,
+}
+
+/// Why the session was not lent.
+enum NotLent {
+    Canceled,
+    TimedOut,
+    Shutdown,
+    Start(StartError),
+    Left,
+}
+
+/// Why a client is served no longer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientEnd {
+    #[error("the client has left")]
+    Left,
+    #[error("{}", .0.message)]
+    Ended(ErrorReport),
+}
+
+impl From<io::Error> for ClientEnd {
+    fn from(_: io::Error) -> Self {
+        Self::Left
+    }
+}
+
+impl Client {
+    /// Takes over from the handshake.
+    pub(super) fn new(
+        newcomer: super::handshake::Newcomer,
+        startup: super::handshake::Startup,
+        canceled: Arc<Notify>,
+    ) -> Self {
+        Self {
+            application: startup.setting("application_name").unwrap_or_default().to_owned(),
+            state: SessionState::of_startup(startup.settings),
+            stream: newcomer.stream,
+            inbox: newcomer.inbox,
+            outbox: BytesMut::new(),
+            address: newcomer.address,
+            canceled,
+            settled: false,
+        }
+    }
+
+    /// Serves the client until it leaves or must be ended.
+    pub(super) async fn serve(
+        &mut self,
+        lender: &Arc<Lender>,
+        limits: &Limits,
+        shutdown: &CancellationToken,
+    ) -> ClientEnd {
+        loop {
+            let end = tokio::select! {
+                turn = self.turn(lender, limits, shutdown) => turn,
+                () = shutdown.cancelled() => Err(ClientEnd::Ended(shutting_down())),
+            };
+            if let Err(end) = end {
+                if let ClientEnd::Ended(report) = &end {
+                    self.say_goodbye(report).await;
+                }
+                return end;
+            }
+        }
+    }
+
+    /// Waits for the client to say something, borrows the session and serves until that goes back.
+    async fn turn(
+        &mut self,
+        lender: &Arc<Lender>,
+        limits: &Limits,
+        shutdown: &CancellationToken,
+    ) -> Result<(), ClientEnd> {
+        self.listen(limits).await?;
+        let loan = match self.borrow(lender, limits, shutdown).await {
+            Ok(loan) => loan,
+            Err(NotLent::Left) => return Err(ClientEnd::Left),
+            Err(NotLent::Shutdown) => return Err(ClientEnd::Ended(shutting_down())),
+            Err(NotLent::Start(error)) => return Err(ClientEnd::Ended(cannot_start(&error))),
+            Err(NotLent::Canceled) => {
+                let report = ErrorReport::error("57014", "canceling statement due to user request");
+                return self.refuse(&report, limits).await;
+            }
+            Err(NotLent::TimedOut) => return self.refuse(&waited_in_vain(lender, limits), limits).await,
+        };
+        self.use_loan(loan, lender, limits).await
+    }
+
+    /// Flushes what the client has not got yet, and waits for a whole message of its.
+    async fn listen(&mut self, limits: &Limits) -> Result<(), ClientEnd> {
+        let (mut read, mut write) = self.stream.split();
+        loop {
+            match whole_message(&self.inbox, limits.message_bytes)
+                .map_err(|error| ClientEnd::Ended(violation(&error)))?
+            {
+                Some(_) if self.inbox[0] == b'X' => return Err(ClientEnd::Left),
+                Some(_) => return Ok(()),
+                None => self.inbox.reserve(READ_BYTES),
+            }
+            tokio::select! {
+                count = read.read_buf(&mut self.inbox) => {
+                    if count? == 0 {
+                        return Err(ClientEnd::Left);
+                    }
+                }
+                written = write.write_buf(&mut self.outbox), if self.outbox.has_remaining() => {
+                    written?;
+                }
+            }
+        }
+    }
+
+    async fn borrow(
+        &mut self,
+        lender: &Arc<Lender>,
+        limits: &Limits,
+        shutdown: &CancellationToken,
+    ) -> Result<Loan, NotLent> {
+        let holder = Holder {
+            application: self.application.clone(),
+            address: self.address,
+            since: Timestamp::now(),
+            holding: Holding::Active,
+        };
+        let canceled = Arc::clone(&self.canceled);
+        tokio::select! {
+            biased;
+            lent = lender.borrow(holder) => lent.map_err(NotLent::Start),
+            () = canceled.notified() => Err(NotLent::Canceled),
+            () = self.departure() => Err(NotLent::Left),
+            () = shutdown.cancelled() => Err(NotLent::Shutdown),
+            () = tokio::time::sleep(limits.queue_wait) => Err(NotLent::TimedOut),
+        }
+    }
+
+    /// Ends when the client leaves; meanwhile takes in some of what it sends.
+    async fn departure(&mut self) {
+        while self.inbox.len() < READ_BYTES {
+            self.inbox.reserve(READ_BYTES);
+            match self.stream.read_buf(&mut self.inbox).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Answers what the client asked with `report`, and skips the rest of that as the server would.
+    async fn refuse(&mut self, report: &ErrorReport, limits: &Limits) -> Result<(), ClientEnd> {
+        tracing::info!(client.address = %self.address, error.code = report.code, "{}", report.message);
+        report.put(&mut self.outbox);
+        loop {
+            self.listen(limits).await?;
+            let message = take_message(&mut self.inbox, limits.message_bytes);
+            let message = message.map_err(|error| ClientEnd::Ended(violation(&error)))?;
+            // After an error the server skips all messages of the extended protocol up to Sync.
+            if message.is_some_and(|message| matches!(message[0], b'Q' | b'F' | b'S')) {
+                put_ready(&mut self.outbox);
+                return Ok(());
+            }
+        }
+    }
+
+    async fn use_loan(
+        &mut self,
+        mut loan: Loan,
+        lender: &Arc<Lender>,
+        limits: &Limits,
+    ) -> Result<(), ClientEnd> {
+        let end = match self.restore(&mut loan).await {
+            Ok(()) => Relay::new(self, &mut loan, lender, limits).run().await,
+            Err(end) => end,
+        };
+        if matches!(end, End::Lost) {
+            loan.lost().await;
+            return Err(ClientEnd::Ended(server_lost()));
+        }
+        loan.is(Holding::Leaving);
+        if let Some(session) = loan.session()
+            && session.reset().await.is_err()
+        {
+            loan.lost().await;
+        }
+        match end {
+            End::Recalled => Ok(()),
+            End::Left => Err(ClientEnd::Left),
+            End::Ended(report) => Err(ClientEnd::Ended(report)),
+            End::Lost => Err(ClientEnd::Ended(server_lost())),
+        }
+    }
+
+    /// Makes the client's session state again on the session it was lent.
+    async fn restore(&mut self, loan: &mut Loan) -> Result<(), End> {
+        let session = loan.session().ok_or(End::Lost)?;
+        let refused = session.restore(&self.state, &mut self.outbox).await.map_err(|Lost| End::Lost)?;
+        match refused {
+            Some((code, message)) if !self.settled => {
+                let report = ErrorReport::fatal(
+                    "22023",
+                    format!("the connection's settings are refused: {message} ({code})"),
+                );
+                return Err(End::Ended(report));
+            }
+            Some((code, message)) => {
+                tracing::debug!(error.code = code, "session state was not made again: {message}")
+            }
+            None => {}
+        }
+        self.settled = true;
+        Ok(())
+    }
+
+    async fn say_goodbye(&mut self, report: &ErrorReport) {
+        debug_assert_eq!(report.severity, Severity::Fatal);
+        report.put(&mut self.outbox);
+        let farewell = async {
+            self.stream.write_all_buf(&mut self.outbox).await?;
+            self.stream.shutdown().await
+        };
+        // A client that does not read must not keep us.
+        let _ = timeout(std::time::Duration::from_secs(1), farewell).await;
+    }
+
+    /// Notes a parameter that the server reports.
+    pub(super) fn parameter(&mut self, mut body: &[u8], loan: &Loan) {
+        if take_text(&mut body) == Some("application_name")
+            && let Some(application) = take_text(&mut body)
+        {
+            application.clone_into(&mut self.application);
+            loan.is_called(application);
+        }
+    }
+}
+
+/// Says what a conversation's standing is to those who wait.
+pub(super) fn holding_of(conversation: &Conversation) -> Holding {
+    match conversation.standing() {
+        Standing::Idle => Holding::Idle,
+        Standing::Active => Holding::Active,
+        Standing::IdleInTransaction => Holding::IdleInTransaction,
+    }
+}
+
+/// What is sent to a client that breaks the protocol.
+pub(super) fn violation(error: &FrameError) -> ErrorReport {
+    ErrorReport::fatal("08P01", error.to_string())
+}
+
+fn shutting_down() -> ErrorReport {
+    ErrorReport::fatal("57P01", "terminating connection: downspout is shutting down")
+}
+
+fn server_lost() -> ErrorReport {
+    ErrorReport::fatal(
+        "57P01",
+        "the embedded PostgreSQL has failed and is started again; what was not committed is undone",
+    )
+    .with_hint("Connect again and repeat the statement.")
+}
+
+fn cannot_start(error: &StartError) -> ErrorReport {
+    ErrorReport::fatal("08006", error.to_string()).with_hint("Restart downspout if this persists.")
+}
+
+fn waited_in_vain(lender: &Lender, limits: &Limits) -> ErrorReport {
+    let message = format!(
+        "the database is lent to {}; gave up after waiting {} s",
+        lender.holder_in_words(),
+        limits.queue_wait.as_secs_f32(),
+    );
+    ErrorReport::error("53300", message).with_hint(
+        "The embedded PostgreSQL serves one client at a time: end that client's transaction, or close it.",
+    )
+}

@@ -1,0 +1,136 @@
+//! Where a client and the server stand in their exchange: pure, fed with the types of the messages that pass.
+//!
+//! The one question is whether the session can be taken away without the client missing an answer.
+
+use std::collections::VecDeque;
+
+/// What an answer with `ReadyForQuery` is still owed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owed {
+    SimpleQuery,
+    Sync,
+}
+
+/// Where a holder of the session stands; its words are for people who wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Idle,
+    Active,
+    IdleInTransaction,
+}
+
+/// The exchange of one client with the server.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    owed: VecDeque<Owed>,
+    /// Extended messages that no `Sync` has followed yet.
+    unsynced: bool,
+    copying_in: bool,
+    in_transaction: bool,
+}
+
+impl Conversation {
+    /// Returns a conversation on a session that stands ready.
+    pub(super) fn new() -> Self {
+        Self { owed: VecDeque::new(), unsynced: false, copying_in: false, in_transaction: false }
+    }
+
+    /// Returns where it stands.
+    pub(super) fn standing(&self) -> Standing {
+        if !self.owed.is_empty() || self.unsynced || self.copying_in {
+            Standing::Active
+        } else if self.in_transaction {
+            Standing::IdleInTransaction
+        } else {
+            Standing::Idle
+        }
+    }
+
+    /// Notes that the client's message of type `kind` goes to the server.
+    pub(super) fn client_sends(&mut self, kind: u8) {
+        match kind {
+            b'Q' | b'F' => {
+                self.owed.push_back(Owed::SimpleQuery);
+                self.unsynced = false;
+            }
+            // The server ignores Sync and Flush while it copies in (protocol: COPY operations).
+            b'S' | b'H' if self.copying_in => {}
+            b'S' => {
+                self.owed.push_back(Owed::Sync);
+                self.unsynced = false;
+            }
+            b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => self.unsynced = true,
+            b'c' | b'f' => self.copying_in = false,
+            _ => {}
+        }
+    }
+
+    /// Notes that the server's message of type `kind` goes to the client.
+    pub(super) fn server_sends(&mut self, kind: u8, body: &[u8]) {
+        match kind {
+            b'Z' => {
+                self.owed.pop_front();
+                self.copying_in = false;
+                self.in_transaction = body != b"I";
+            }
+            b'G' => {
+                self.copying_in = true;
+                // Syncs that were sent behind the COPY's Execute are read while copying, and ignored.
+                if self.owed.front() != Some(&Owed::SimpleQuery) {
+                    self.owed.clear();
+                    self.unsynced = true;
+                }
+            }
+            b'E' => self.copying_in = false,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays messages: `>X` from the client, `<X` from the server, `<Zt` ready in a transaction.
+    fn after(script: &str) -> Standing {
+        let mut conversation = Conversation::new();
+        for step in script.split_whitespace() {
+            let bytes = step.as_bytes();
+            match bytes[0] {
+                b'>' => conversation.client_sends(bytes[1]),
+                _ if step == "<Zt" => conversation.server_sends(b'Z', b"T"),
+                _ => conversation.server_sends(bytes[1], b"I"),
+            }
+        }
+        conversation.standing()
+    }
+
+    #[test]
+    fn a_client_is_idle_when_every_query_and_sync_is_answered() {
+        assert_eq!(after(""), Standing::Idle);
+        assert_eq!(after(">Q"), Standing::Active);
+        assert_eq!(after(">Q <D <C <Z"), Standing::Idle);
+        assert_eq!(after(">P >B >E >S >P >B >E >S <1 <2 <C <Z"), Standing::Active);
+        assert_eq!(after(">P >B >E >S >P >B >E >S <1 <2 <C <Z <1 <2 <C <Z"), Standing::Idle);
+        assert_eq!(after(">Q <C <Zt"), Standing::IdleInTransaction);
+        assert_eq!(after(">P >D >H <1 <t"), Standing::Active);
+    }
+
+    #[test]
+    fn a_copy_by_simple_query_is_active_until_its_answer() {
+        assert_eq!(after(">Q <G >d"), Standing::Active);
+        assert_eq!(after(">Q <G >d >c"), Standing::Active);
+        assert_eq!(after(">Q <G >d >c <C <Z"), Standing::Idle);
+        assert_eq!(after(">Q <G >d <E <Z >d >c"), Standing::Idle);
+        assert_eq!(after(">Q <G >c <C <G >d >c <C <Z"), Standing::Idle);
+    }
+
+    #[test]
+    fn a_sync_sent_before_the_copy_began_is_not_answered() {
+        assert_eq!(after(">B >E >S <2 <G"), Standing::Active);
+        assert_eq!(after(">B >E >S <2 <G >d >c"), Standing::Active);
+        assert_eq!(after(">B >E >S <2 <G >d >c >S <C <Z"), Standing::Idle);
+        assert_eq!(after(">B >E >S <2 <G >d <E >d >c >S <Z"), Standing::Idle);
+        assert_eq!(after(">B >E >S <2 <G >d <E >f"), Standing::Active);
+    }
+}

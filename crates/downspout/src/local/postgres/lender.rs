@@ -1,0 +1,178 @@
+//! Lends the one session to one client at a time, first come, first served.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+
+use jiff::{Timestamp, Unit};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+
+use super::session::{Session, StartError};
+
+/// What a holder is doing; its words are for people who wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holding {
+    Idle,
+    Active,
+    IdleInTransaction,
+    Leaving,
+}
+
+impl fmt::Display for Holding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle, with session state that would be lost",
+            Self::Active => "at work on a statement",
+            Self::IdleInTransaction => "idle in an open transaction",
+            Self::Leaving => "gone, its last statement still running",
+        })
+    }
+}
+
+/// Who has the session.
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    pub(super) application: String,
+    pub(super) address: SocketAddr,
+    pub(super) since: Timestamp,
+    pub(super) holding: Holding,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.since.round(Unit::Second).unwrap_or(self.since);
+        let Self { application, address, holding, .. } = self;
+        write!(f, "\"{application}\" at {address} since {since}, {holding}")
+    }
+}
+
+/// The session, its queue, and its holder.
+pub(super) struct Lender {
+    root: PathBuf,
+    /// `None` after the server was lost; the next borrower starts it again.
+    session: Arc<Mutex<Option<Session>>>,
+    waiting: watch::Sender<usize>,
+    holder: StdMutex<Option<Holder>>,
+}
+
+impl Lender {
+    /// Takes charge of `session`, whose server works on `root`.
+    pub(super) fn new(root: PathBuf, session: Session) -> Self {
+        Self {
+            root,
+            session: Arc::new(Mutex::new(Some(session))),
+            waiting: watch::Sender::new(0),
+            holder: StdMutex::new(None),
+        }
+    }
+
+    /// Waits for the session. Given up by dropping the future.
+    pub(super) async fn borrow(self: &Arc<Self>, holder: Holder) -> Result<Loan, StartError> {
+        let session = {
+            let _place = Place::in_queue(&self.waiting);
+            Arc::clone(&self.session).lock_owned().await
+        };
+        *self.holder() = Some(holder);
+        let mut loan = Loan { lender: Arc::clone(self), session };
+        // A former holder's task may have ended without cleaning up.
+        if let Some(session) = loan.session()
+            && session.reset().await.is_err()
+        {
+            loan.lost().await;
+        }
+        if loan.session.is_none() {
+            tracing::info!("starting the embedded PostgreSQL again");
+            *loan.session = Some(Session::start(&self.root).await?);
+        }
+        Ok(loan)
+    }
+
+    /// Returns a view of how many clients wait.
+    pub(super) fn waiting(&self) -> watch::Receiver<usize> {
+        self.waiting.subscribe()
+    }
+
+    /// Returns who has the session, for a message.
+    pub(super) fn holder_in_words(&self) -> String {
+        self.holder().as_ref().map_or_else(|| "another client".to_owned(), ToString::to_string)
+    }
+
+    /// Ends the session and its server.
+    pub(super) async fn stop(&self) {
+        if let Some(mut session) = self.session.lock().await.take() {
+            session.stop().await;
+        }
+    }
+
+    fn holder(&self) -> MutexGuard<'_, Option<Holder>> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The session in a client's hands; dropping it lends it to the next in the queue.
+pub(super) struct Loan {
+    lender: Arc<Lender>,
+    session: OwnedMutexGuard<Option<Session>>,
+}
+
+impl Loan {
+    /// Returns the session; `None` once it was lost.
+    pub(super) fn session(&mut self) -> Option<&mut Session> {
+        self.session.as_mut()
+    }
+
+    /// Notes what the holder is doing.
+    pub(super) fn is(&self, holding: Holding) {
+        if let Some(holder) = self.lender.holder().as_mut() {
+            holder.holding = holding;
+        }
+    }
+
+    /// Notes what the holder calls itself.
+    pub(super) fn is_called(&self, application: &str) {
+        if let Some(holder) = self.lender.holder().as_mut() {
+            application.clone_into(&mut holder.application);
+        }
+    }
+
+    /// Gives up a session whose server is gone, and waits until its folder is free again.
+    pub(super) async fn lost(&mut self) {
+        if let Some(mut session) = self.session.take() {
+            session.stop().await;
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        *self.lender.holder() = None;
+    }
+}
+
+/// A place in the queue, counted as long as it lives.
+struct Place<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Place<'a> {
+    fn in_queue(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|count| *count += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+impl Lender {
+    /// Returns a hold on the server's stream, by which a test can cut it.
+    pub(super) async fn breaker(&self) -> std::os::unix::net::UnixStream {
+        use std::os::fd::AsFd;
+        let session = self.session.lock().await;
+        let stream = session.as_ref().expect("the server runs").stream();
+        stream.as_fd().try_clone_to_owned().expect("file descriptors are left").into()
+    }
+}

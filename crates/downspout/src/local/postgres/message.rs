@@ -1,0 +1,259 @@
+//! PostgreSQL's messages (protocol 3.0), as far as a front in the middle must understand them.
+//!
+//! Cuts a client's byte stream into whole messages with a bound on each, watches a server's stream
+//! without holding it back, and builds the few messages that the front sends itself.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// The type byte and the length that every message after the first begins with.
+const HEADER_BYTES: usize = 5;
+
+/// How much of each body a [`Watch`] keeps; the messages that it must read are shorter.
+const KEPT_BYTES: usize = 4096;
+
+/// Why a client's bytes cannot be messages of the protocol.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum FrameError {
+    #[error("message type {0:#04x} is unknown here")]
+    UnknownType(u8),
+    #[error("a message of type '{}' says that it is {length} bytes long; {limit} are allowed", *.kind as char)]
+    Length { kind: u8, length: i32, limit: usize },
+}
+
+/// Takes the first whole message off `inbox`, header included; `None` until its last byte is there.
+pub(super) fn take_message(inbox: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, FrameError> {
+    Ok(whole_message(inbox, limit)?.map(|length| inbox.split_to(length).freeze()))
+}
+
+/// Returns the length of the first message of `inbox` if it is whole.
+///
+/// The header is checked as soon as it is there, so that garbage is refused and not waited for.
+pub(super) fn whole_message(inbox: &[u8], limit: usize) -> Result<Option<usize>, FrameError> {
+    let Some(&kind) = inbox.first() else { return Ok(None) };
+    if !b"QPBDECHSFXdcfp".contains(&kind) {
+        return Err(FrameError::UnknownType(kind));
+    }
+    let Some(mut length) = inbox.get(1..HEADER_BYTES) else { return Ok(None) };
+    let length = length.get_i32();
+    let total = usize::try_from(length).unwrap_or(0) + 1;
+    if length < 4 || total > limit {
+        return Err(FrameError::Length { kind, length, limit });
+    }
+    Ok((inbox.len() >= total).then_some(total))
+}
+
+/// Follows a server's stream message by message while the bytes go by in pieces of any size.
+///
+/// Keeps the beginning of each body and no more: a row of a gigabyte costs nothing.
+pub(super) struct Watch {
+    header: [u8; HEADER_BYTES],
+    header_have: usize,
+    body_left: usize,
+    body: Vec<u8>,
+}
+
+impl Watch {
+    /// Returns a watch for the beginning of a stream.
+    pub(super) fn new() -> Self {
+        Self { header: [0; HEADER_BYTES], header_have: 0, body_left: 0, body: Vec::new() }
+    }
+
+    /// Feeds the next bytes; `seen` gets the type and the kept body of every message that ends in them.
+    pub(super) fn feed(&mut self, mut bytes: &[u8], mut seen: impl FnMut(u8, &[u8])) {
+        loop {
+            if self.header_have < HEADER_BYTES {
+                let taken = bytes.len().min(HEADER_BYTES - self.header_have);
+                self.header[self.header_have..self.header_have + taken].copy_from_slice(&bytes[..taken]);
+                self.header_have += taken;
+                bytes = &bytes[taken..];
+                if self.header_have < HEADER_BYTES {
+                    return;
+                }
+                self.body_left = (&self.header[1..]).get_u32().saturating_sub(4) as usize;
+                self.body.clear();
+            }
+            let taken = bytes.len().min(self.body_left);
+            let kept = taken.min(KEPT_BYTES - self.body.len());
+            self.body.extend_from_slice(&bytes[..kept]);
+            self.body_left -= taken;
+            bytes = &bytes[taken..];
+            if self.body_left > 0 {
+                return;
+            }
+            self.header_have = 0;
+            seen(self.header[0], &self.body);
+        }
+    }
+}
+
+/// How serious an [`ErrorReport`] is: whether the connection outlives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    Error,
+    Fatal,
+}
+
+/// An `ErrorResponse` of the front's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ErrorReport {
+    pub(super) severity: Severity,
+    /// The SQLSTATE.
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) hint: Option<&'static str>,
+}
+
+impl ErrorReport {
+    /// Returns an error that ends the connection.
+    pub(super) fn fatal(code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Fatal, code, message: message.into(), hint: None }
+    }
+
+    /// Returns an error that ends the statement only.
+    pub(super) fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, code, message: message.into(), hint: None }
+    }
+
+    /// Adds what the user can do about it.
+    pub(super) fn with_hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// Writes it as a message.
+    pub(super) fn put(&self, out: &mut BytesMut) {
+        let severity = match self.severity {
+            Severity::Error => "ERROR",
+            Severity::Fatal => "FATAL",
+        };
+        put_message(out, b'E', |body| {
+            for (field, text) in
+                [(b'S', severity), (b'V', severity), (b'C', self.code), (b'M', self.message.as_str())]
+            {
+                body.put_u8(field);
+                put_text(body, text);
+            }
+            if let Some(hint) = self.hint {
+                body.put_u8(b'H');
+                put_text(body, hint);
+            }
+            body.put_u8(0);
+        });
+    }
+}
+
+/// Writes a message of type `kind` whose body `fill` writes.
+pub(super) fn put_message(out: &mut BytesMut, kind: u8, fill: impl FnOnce(&mut BytesMut)) {
+    out.put_u8(kind);
+    put_sized(out, fill);
+}
+
+/// Writes a body behind its length, as every message has it and the first one alone.
+pub(super) fn put_sized(out: &mut BytesMut, fill: impl FnOnce(&mut BytesMut)) {
+    let start = out.len();
+    out.put_i32(0);
+    fill(out);
+    let length = u32::try_from(out.len() - start).expect("the front's own messages are short");
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Writes a text with the zero byte that ends it.
+pub(super) fn put_text(out: &mut BytesMut, text: &str) {
+    out.extend(text.bytes().filter(|byte| *byte != 0));
+    out.put_u8(0);
+}
+
+/// Writes a simple query.
+pub(super) fn put_query(out: &mut BytesMut, sql: &str) {
+    put_message(out, b'Q', |body| put_text(body, sql));
+}
+
+/// Writes `ReadyForQuery` outside a transaction.
+pub(super) fn put_ready(out: &mut BytesMut) {
+    put_message(out, b'Z', |body| body.put_u8(b'I'));
+}
+
+/// Takes a zero-ended text off `body`; `None` if none ends there or it is not UTF-8.
+pub(super) fn take_text<'a>(body: &mut &'a [u8]) -> Option<&'a str> {
+    let end = body.iter().position(|byte| *byte == 0)?;
+    let text = std::str::from_utf8(&body[..end]).ok()?;
+    *body = &body[end + 1..];
+    Some(text)
+}
+
+/// Returns the columns of a `DataRow`; NULL is an empty text.
+pub(super) fn row_columns(mut body: &[u8]) -> Vec<String> {
+    let mut columns = Vec::new();
+    if body.len() < 2 {
+        return columns;
+    }
+    for _ in 0..body.get_u16() {
+        if body.len() < 4 {
+            break;
+        }
+        let length = usize::try_from(body.get_i32()).unwrap_or(0).min(body.len());
+        columns.push(String::from_utf8_lossy(&body[..length]).into_owned());
+        body.advance(length);
+    }
+    columns
+}
+
+/// Returns SQLSTATE and message of an `ErrorResponse`.
+pub(super) fn error_fields(mut body: &[u8]) -> (String, String) {
+    let (mut code, mut message) = (String::new(), String::new());
+    while body.first().is_some_and(|field| *field != 0) {
+        let field = body.get_u8();
+        let Some(text) = take_text(&mut body) else { break };
+        match field {
+            b'C' => code = text.to_owned(),
+            b'M' => message = text.to_owned(),
+            _ => {}
+        }
+    }
+    (code, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_taken_when_its_last_byte_is_there() {
+        let mut whole = BytesMut::new();
+        put_query(&mut whole, "SELECT 1");
+        let mut inbox = BytesMut::from(&whole[..whole.len() - 1]);
+        assert_eq!(take_message(&mut inbox, 100), Ok(None));
+        inbox.put_u8(0);
+        assert_eq!(take_message(&mut inbox, 100), Ok(Some(whole.freeze())));
+        assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn a_length_over_the_limit_is_refused_from_its_header_alone() {
+        let mut inbox = BytesMut::from(&b"Q\x7f\xff\xff\xff"[..]);
+        assert!(matches!(take_message(&mut inbox, 1 << 20), Err(FrameError::Length { kind: b'Q', .. })));
+        let mut inbox = BytesMut::from(&b"Q\xff\xff\xff\xff"[..]);
+        assert!(take_message(&mut inbox, 1 << 20).is_err());
+    }
+
+    #[test]
+    fn an_unknown_type_is_refused_from_its_first_byte() {
+        assert_eq!(whole_message(b"z", 100), Err(FrameError::UnknownType(b'z')));
+    }
+
+    #[test]
+    fn a_watch_sees_the_same_messages_however_the_stream_is_cut() {
+        let mut stream = BytesMut::new();
+        put_message(&mut stream, b'D', |body| body.put_slice(&[7; KEPT_BYTES + 50]));
+        put_ready(&mut stream);
+        put_message(&mut stream, b'c', |_| {});
+        for piece in [1, 2, 3, 5, 7, 100, 4099, 4200] {
+            let mut watch = Watch::new();
+            let mut seen = Vec::new();
+            for bytes in stream.chunks(piece) {
+                watch.feed(bytes, |kind, body| seen.push((kind, body.to_vec())));
+            }
+            assert_eq!(seen, [(b'D', vec![7; KEPT_BYTES]), (b'Z', b"I".to_vec()), (b'c', vec![])]);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Carries messages between a client and the session while the client holds it.
+//!
+//! One loop over both directions, each with one bounded buffer: a side that does not read holds the other back.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{self, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::Limits;
+use super::client::{Client, READ_BYTES, holding_of, violation};
+use super::conversation::{Conversation, Standing};
+use super::lender::{Lender, Loan};
+use super::message::{ErrorReport, FrameError, whole_message};
+use super::session::Lost;
+
+/// How a client's hold of the session ends.
+pub(super) enum End {
+    /// Others wait; what the client's session remembers has been kept.
+    Recalled,
+    /// The client has left.
+    Left,
+    /// The client must be ended.
+    Ended(ErrorReport),
+    /// The server has gone.
+    Lost,
+}
+
+/// One hold of the session.
+pub(super) struct Relay<'a> {
+    client: &'a mut Client,
+    loan: &'a mut Loan,
+    limits: &'a Limits,
+    waiting: watch::Receiver<usize>,
+    conversation: Conversation,
+    /// Whole messages on their way to the server.
+    to_server: BytesMut,
+    client_leaves: bool,
+    /// Since when the client has said nothing.
+    quiet_since: Instant,
+    /// Set while the client keeps the session for a state that cannot be made again.
+    kept_until: Option<Instant>,
+}
+
+impl<'a> Relay<'a> {
+    /// Returns a relay between `client` and the session of `loan`.
+    pub(super) fn new(
+        client: &'a mut Client,
+        loan: &'a mut Loan,
+        lender: &Arc<Lender>,
+        limits: &'a Limits,
+    ) -> Self {
+        Self {
+            client,
+            loan,
+            limits,
+            waiting: lender.waiting(),
+            conversation: Conversation::new(),
+            to_server: BytesMut::new(),
+            client_leaves: false,
+            quiet_since: Instant::now(),
+            kept_until: None,
+        }
+    }
+
+    /// Relays until the hold ends.
+    pub(super) async fn run(mut self) -> End {
+        loop {
+            if let Err(error) = self.forward() {
+                return End::Ended(violation(&error));
+            }
+            if self.client_leaves && self.to_server.is_empty() {
+                return End::Left;
+            }
+            if let Some(end) = self.recall().await {
+                return end;
+            }
+            self.loan.is(holding_of(&self.conversation));
+            if let Some(end) = self.carry().await {
+                return end;
+            }
+        }
+    }
+
+    /// Moves the whole messages of the client's inbox on their way.
+    fn forward(&mut self) -> Result<(), FrameError> {
+        if !self.to_server.is_empty() {
+            return Ok(());
+        }
+        let inbox = &self.client.inbox;
+        let mut end = 0;
+        while let Some(length) = whole_message(&inbox[end..], self.limits.message_bytes)? {
+            let message = &inbox[end..end + length];
+            match message[0] {
+                b'X' => {
+                    self.client_leaves = true;
+                    break;
+                }
+                b'p' => return Err(FrameError::UnknownType(b'p')),
+                kind => {
+                    self.conversation.client_sends(kind);
+                    self.client.state.client_sends(kind, message);
+                }
+            }
+            end += length;
+        }
+        if end > 0 {
+            self.to_server = self.client.inbox.split_to(end);
+            self.quiet_since = Instant::now();
+            self.kept_until = None;
+        }
+        Ok(())
+    }
+
+    /// Gives the session up if others wait and nothing is under way.
+    async fn recall(&mut self) -> Option<End> {
+        let idle = self.conversation.standing() == Standing::Idle && self.to_server.is_empty();
+        let kept = self.kept_until.is_some_and(|until| Instant::now() < until);
+        if !idle || kept || *self.waiting.borrow() == 0 {
+            return None;
+        }
+        let session = self.loan.session()?;
+        match session.inspect(&mut self.client.state).await {
+            Err(Lost) => Some(End::Lost),
+            Ok(None) => Some(End::Recalled),
+            Ok(Some(remains)) => {
+                let until = self.quiet_since + self.limits.stateful_grace;
+                self.kept_until = Some(until);
+                (Instant::now() >= until).then(|| End::Ended(taken_away(&remains)))
+            }
+        }
+    }
+
+    /// Waits for one thing to happen, and does it.
+    async fn carry(&mut self) -> Option<End> {
+        let idle = self.conversation.standing() == Standing::Idle && self.to_server.is_empty();
+        let kept_until = self.kept_until;
+        let client = &mut *self.client;
+        let (from_client, to_client) = client.stream.split();
+        let (from_server, to_server, watch) = self.loan.session()?.parts();
+        let mut parameters = Vec::new();
+        let end = tokio::select! {
+            moved = inward(from_client, &mut client.inbox, to_server, &mut self.to_server) => moved.end(End::Left, End::Lost),
+            moved = outward(from_server, &mut client.outbox, to_client) => {
+                if matches!(moved, Moved::Read) {
+                    watch.feed(&client.outbox, |kind, body| {
+                        self.conversation.server_sends(kind, body);
+                        if kind == b'S' {
+                            parameters.push(body.to_vec());
+                        }
+                    });
+                }
+                moved.end(End::Lost, End::Left)
+            }
+            // Looked at in `recall`; until then it is enough to wake up.
+            () = wanted(&mut self.waiting, kept_until), if idle => None,
+        };
+        for body in parameters {
+            self.client.parameter(&body, self.loan);
+        }
+        end
+    }
+}
+
+/// What a step of one direction did.
+enum Moved {
+    Read,
+    Wrote,
+    SourceClosed,
+    SinkClosed,
+}
+
+impl Moved {
+    fn of_read(count: io::Result<usize>) -> Self {
+        if matches!(count, Ok(0) | Err(_)) { Self::SourceClosed } else { Self::Read }
+    }
+
+    fn of_write(written: io::Result<usize>) -> Self {
+        if written.is_err() { Self::SinkClosed } else { Self::Wrote }
+    }
+
+    fn end(self, source_closed: End, sink_closed: End) -> Option<End> {
+        match self {
+            Self::Read | Self::Wrote => None,
+            Self::SourceClosed => Some(source_closed),
+            Self::SinkClosed => Some(sink_closed),
+        }
+    }
+}
+
+/// Writes what is on its way to the server, or else reads on from the client.
+async fn inward(
+    mut client: impl AsyncRead + Unpin,
+    inbox: &mut BytesMut,
+    mut server: impl AsyncWrite + Unpin,
+    to_server: &mut BytesMut,
+) -> Moved {
+    if to_server.has_remaining() {
+        return Moved::of_write(server.write_buf(to_server).await);
+    }
+    inbox.reserve(READ_BYTES);
+    Moved::of_read(client.read_buf(inbox).await)
+}
+
+/// Writes what is on its way to the client, or else reads on from the server.
+async fn outward(
+    mut server: impl AsyncRead + Unpin,
+    outbox: &mut BytesMut,
+    mut client: impl AsyncWrite + Unpin,
+) -> Moved {
+    if outbox.has_remaining() {
+        return Moved::of_write(client.write_buf(outbox).await);
+    }
+    outbox.reserve(READ_BYTES);
+    Moved::of_read(server.read_buf(outbox).await)
+}
+
+/// Ends when somebody waits for the session, and the holder's grace, if it has one, is over.
+async fn wanted(waiting: &mut watch::Receiver<usize>, kept_until: Option<Instant>) {
+    if let Some(until) = kept_until {
+        sleep_until(until).await;
+    }
+    if waiting.wait_for(|count| *count > 0).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn taken_away(remains: &str) -> ErrorReport {
+    let message = format!("the session was idle while others waited, and is taken away; it held {remains}");
+    ErrorReport::fatal("57P05", message).with_hint(
+        "The embedded PostgreSQL serves one client at a time; keep temporary state within a transaction.",
+    )
+}

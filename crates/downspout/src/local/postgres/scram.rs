@@ -1,0 +1,181 @@
+//! The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel binding: how a client proves that it
+//! knows the password, which never crosses the wire.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+/// What `AuthenticationSASL` offers.
+pub(super) const MECHANISM: &str = "SCRAM-SHA-256";
+
+/// As PostgreSQL's own default, `scram_iterations`.
+const ITERATIONS: u32 = 4096;
+
+type Key = [u8; 32];
+
+/// Why a client was not let in.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum ScramError {
+    #[error("malformed SCRAM message: {0}")]
+    Malformed(&'static str),
+    #[error("the password does not match")]
+    WrongPassword,
+}
+
+/// What the server keeps of the password.
+pub(super) struct Verifier {
+    salt: [u8; 16],
+    stored_key: Key,
+    server_key: Key,
+}
+
+impl Verifier {
+    /// Derives the keys from `password`.
+    pub(super) fn new(password: &str) -> Self {
+        let salt: [u8; 16] = rand::random();
+        let salted = salted_password(password.as_bytes(), &salt);
+        Self {
+            salt,
+            stored_key: Sha256::digest(mac(&salted, b"Client Key")).into(),
+            server_key: mac(&salted, b"Server Key"),
+        }
+    }
+
+    /// Answers the client's first message; the answer goes back to the client.
+    pub(super) fn begin(&self, client_first: &str) -> Result<(Exchange<'_>, String), ScramError> {
+        self.begin_with_nonce(client_first, &BASE64_STANDARD.encode(rand::random::<[u8; 18]>()))
+    }
+
+    fn begin_with_nonce(
+        &self,
+        client_first: &str,
+        nonce: &str,
+    ) -> Result<(Exchange<'_>, String), ScramError> {
+        let (binding, rest) = client_first.split_once(',').ok_or(ScramError::Malformed("no binding flag"))?;
+        // "y" is a client that could bind to TLS and sees that we do not offer it.
+        if !matches!(binding, "n" | "y") {
+            return Err(ScramError::Malformed("channel binding is not offered"));
+        }
+        let (_authzid, bare) = rest.split_once(',').ok_or(ScramError::Malformed("no user name"))?;
+        let client_nonce = attribute(bare, 'r').filter(|nonce| !nonce.is_empty());
+        let client_nonce = client_nonce.ok_or(ScramError::Malformed("no nonce"))?;
+        let nonce = format!("{client_nonce}{nonce}");
+        let server_first = format!("r={nonce},s={},i={ITERATIONS}", BASE64_STANDARD.encode(self.salt));
+        let exchange = Exchange {
+            verifier: self,
+            binding: BASE64_STANDARD.encode(&client_first[..client_first.len() - bare.len()]),
+            nonce,
+            messages: format!("{bare},{server_first}"),
+        };
+        Ok((exchange, server_first))
+    }
+}
+
+/// One client's attempt, after its first message.
+pub(super) struct Exchange<'a> {
+    verifier: &'a Verifier,
+    binding: String,
+    nonce: String,
+    messages: String,
+}
+
+impl Exchange<'_> {
+    /// Checks the client's proof; the answer, which proves the server, goes back to the client.
+    pub(super) fn finish(self, client_final: &str) -> Result<String, ScramError> {
+        let (without_proof, proof) =
+            client_final.rsplit_once(",p=").ok_or(ScramError::Malformed("no proof"))?;
+        if attribute(without_proof, 'c') != Some(&self.binding) {
+            return Err(ScramError::Malformed("channel binding differs"));
+        }
+        if attribute(without_proof, 'r') != Some(&self.nonce) {
+            return Err(ScramError::Malformed("nonce differs"));
+        }
+        let proof =
+            BASE64_STANDARD.decode(proof).map_err(|_| ScramError::Malformed("proof is not base64"))?;
+        let mut client_key: Key =
+            proof.try_into().map_err(|_| ScramError::Malformed("proof has a wrong length"))?;
+        let auth_message = format!("{},{without_proof}", self.messages);
+        xor(&mut client_key, &mac(&self.verifier.stored_key, auth_message.as_bytes()));
+        let stored: Key = Sha256::digest(client_key).into();
+        if !same(&stored, &self.verifier.stored_key) {
+            return Err(ScramError::WrongPassword);
+        }
+        let signature = mac(&self.verifier.server_key, auth_message.as_bytes());
+        Ok(format!("v={}", BASE64_STANDARD.encode(signature)))
+    }
+}
+
+fn attribute(message: &str, name: char) -> Option<&str> {
+    message.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// PBKDF2 with HMAC-SHA-256 and one block.
+fn salted_password(password: &[u8], salt: &[u8]) -> Key {
+    let mut block = mac(password, &[salt, &1u32.to_be_bytes()].concat());
+    let mut result = block;
+    for _ in 1..ITERATIONS {
+        block = mac(password, &block);
+        xor(&mut result, &block);
+    }
+    result
+}
+
+fn mac(key: &[u8], message: &[u8]) -> Key {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
+fn xor(into: &mut Key, other: &Key) {
+    into.iter_mut().zip(other).for_each(|(byte, other)| *byte ^= other);
+}
+
+/// Compares in constant time.
+fn same(left: &Key, right: &Key) -> bool {
+    left.iter().zip(right).fold(0, |differs, (left, right)| differs | (left ^ right)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of RFC 7677, section 3.
+    fn rfc_exchange(proof: &str) -> Result<String, ScramError> {
+        let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").expect("base64");
+        let salt: [u8; 16] = salt.try_into().expect("16 bytes");
+        let salted = salted_password(b"pencil", &salt);
+        let verifier = Verifier {
+            salt,
+            stored_key: Sha256::digest(mac(&salted, b"Client Key")).into(),
+            server_key: mac(&salted, b"Server Key"),
+        };
+        let (exchange, first) = verifier
+            .begin_with_nonce("n,,n=user,r=rOprNGfwEbeRWgbNEkqO", "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")?;
+        assert_eq!(
+            first,
+            "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+        );
+        exchange.finish(&format!("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p={proof}"))
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_is_let_in() {
+        let answer = rfc_exchange("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+        assert_eq!(answer.as_deref(), Ok("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="));
+    }
+
+    #[test]
+    fn another_proof_is_a_wrong_password() {
+        let answer = rfc_exchange("eHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+        assert_eq!(answer, Err(ScramError::WrongPassword));
+    }
+
+    #[test]
+    fn channel_binding_and_rubbish_are_refused() {
+        let verifier = Verifier::new("pencil");
+        for first in ["p=tls-server-end-point,,n=,r=abc", "n,,n=", "n", "", "n,,r="] {
+            assert!(verifier.begin(first).is_err(), "{first}");
+        }
+    }
+}
