@@ -4,8 +4,20 @@
 //! and a database only through its URL. What a pipeline is, and what runs next, is the
 //! service's business: see the `engine` crate.
 
+mod activity;
 mod clients;
+pub mod database;
+pub mod etl;
+pub mod failure;
+pub mod ledger;
+mod logs;
+pub mod patience;
+pub mod progress;
 mod runner;
+mod service;
+pub mod sql;
+pub mod storage;
+pub mod task;
 
 use std::path::PathBuf;
 use std::time::Duration;

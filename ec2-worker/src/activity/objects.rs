@@ -1,0 +1,283 @@
+//! `CopyActivity` between two `S3DataNode`s: the server's own copy where nothing changes, else record by record.
+
+use std::io::Write as _;
+
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tokio::sync::mpsc;
+
+use super::Work;
+use super::copy::list;
+use crate::etl::dialect::Dialect;
+use crate::etl::source::{Input, Place, Source};
+use crate::etl::splitter::{Splitter, Step};
+use crate::failure::Failure;
+use crate::storage::{ObjectRef, S3Uri, Storage, Upload, refused};
+use crate::task::{Copy, S3Node};
+
+/// One CopyObject takes 5 GB; so do parts of a multipart copy.
+const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;
+const PART: u64 = 512 * 1024 * 1024;
+const PIECE: usize = 256 * 1024;
+
+pub(super) async fn run(work: &Work<'_>, copy: &Copy, from: &S3Node, to: &S3Node) -> Result<(), Failure> {
+    let found = list(work, from).await?;
+    work.progress.set("writtenTo", &to.at);
+    let plain = same_bytes(from, to);
+    if from.directory && !to.directory {
+        return together(work, copy, from, to, &found).await;
+    }
+    for object in &found {
+        let target = if to.directory { to.at.child(&relative(from, object)) } else { to.at.clone() };
+        if plain {
+            duplicate(&work.tools.storage, object, &target).await?;
+            work.progress.log(&format!("copied {} to {target}", object.uri()));
+        } else {
+            let mut sink = Sink::new(&work.tools.storage, &target, to.gzip);
+            convert(work, copy, (from, to), object, true, &mut sink).await?;
+            sink.finish().await?;
+        }
+    }
+    Ok(())
+}
+
+fn same_bytes(from: &S3Node, to: &S3Node) -> bool {
+    let cut = |node: &S3Node| {
+        node.format.as_ref().map(|format| crate::task::Format { id: String::new(), ..format.clone() })
+    };
+    from.gzip == to.gzip && (to.format.is_none() || cut(from) == cut(to))
+}
+
+fn relative(from: &S3Node, object: &ObjectRef) -> String {
+    let folder = format!("{}/", from.at.key.trim_end_matches('/'));
+    let inside = object.at.key.strip_prefix(&folder).filter(|_| from.directory);
+    inside.unwrap_or_else(|| object.at.file_name()).to_owned()
+}
+
+/// A directory into one file: one header, then the records of all.
+async fn together(
+    work: &Work<'_>,
+    copy: &Copy,
+    from: &S3Node,
+    to: &S3Node,
+    found: &[ObjectRef],
+) -> Result<(), Failure> {
+    let mut sink = Sink::new(&work.tools.storage, &to.at, to.gzip);
+    for (index, object) in found.iter().enumerate() {
+        convert(work, copy, (from, to), object, index == 0, &mut sink).await?;
+    }
+    sink.finish().await
+}
+
+async fn duplicate(storage: &Storage, from: &ObjectRef, to: &S3Uri) -> Result<(), Failure> {
+    let source = format!("{}/{}", from.at.bucket, encoded(&from.at.key));
+    if from.size > LARGEST_COPY {
+        return duplicate_parts(storage, from, &source, to).await;
+    }
+    let copy = storage.client.copy_object().bucket(&to.bucket).key(&to.key).copy_source(source);
+    let sent = copy.set_copy_source_if_match(from.etag.clone()).send().await;
+    sent.map_err(|error| refused("copying", &from.at, &error))?;
+    Ok(())
+}
+
+async fn duplicate_parts(
+    storage: &Storage,
+    from: &ObjectRef,
+    source: &str,
+    to: &S3Uri,
+) -> Result<(), Failure> {
+    let client = &storage.client;
+    let created = client.create_multipart_upload().bucket(&to.bucket).key(&to.key).send().await;
+    let created = created.map_err(|error| refused("writing", to, &error))?;
+    let id = created.upload_id().unwrap_or_default();
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while at < from.size {
+        let end = (at + PART).min(from.size);
+        let number = parts.len() as i32 + 1;
+        let part =
+            client.upload_part_copy().bucket(&to.bucket).key(&to.key).upload_id(id).part_number(number);
+        let part = part.copy_source(source).set_copy_source_if_match(from.etag.clone());
+        let sent = part.copy_source_range(format!("bytes={at}-{}", end - 1)).send().await;
+        let sent = sent.map_err(|error| refused("copying", &from.at, &error))?;
+        let etag = sent.copy_part_result().and_then(|result| result.e_tag()).map(str::to_owned);
+        parts.push(CompletedPart::builder().part_number(number).set_e_tag(etag).build());
+        at = end;
+    }
+    let whole = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+    let complete = client.complete_multipart_upload().bucket(&to.bucket).key(&to.key).upload_id(id);
+    complete.multipart_upload(whole).send().await.map_err(|error| refused("completing", to, &error))?;
+    Ok(())
+}
+
+/// The header `x-amz-copy-source` is URL-encoded, slashes stay.
+fn encoded(key: &str) -> String {
+    let mut text = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                text.push(byte as char)
+            }
+            other => text.push_str(&format!("%{other:02X}")),
+        }
+    }
+    text
+}
+
+struct Sink {
+    upload: Upload,
+    packer: Option<GzEncoder<Vec<u8>>>,
+}
+
+impl Sink {
+    fn new(storage: &Storage, at: &S3Uri, gzip: bool) -> Self {
+        let packer = gzip.then(|| GzEncoder::new(Vec::new(), Compression::default()));
+        Self { upload: Upload::new(storage.clone(), at.clone()), packer }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let Some(packer) = &mut self.packer else { return self.upload.write(bytes).await };
+        packer.write_all(bytes).map_err(|error| Failure::scratch("packing", &error))?;
+        let packed = std::mem::take(packer.get_mut());
+        self.upload.write(&packed).await
+    }
+
+    async fn finish(mut self) -> Result<(), Failure> {
+        if let Some(packer) = self.packer {
+            let rest = packer.finish().map_err(|error| Failure::scratch("packing", &error))?;
+            self.upload.write(&rest).await?;
+        }
+        self.upload.finish().await
+    }
+}
+
+async fn convert(
+    work: &Work<'_>,
+    copy: &Copy,
+    (from, to): (&S3Node, &S3Node),
+    object: &ObjectRef,
+    first: bool,
+    sink: &mut Sink,
+) -> Result<(), Failure> {
+    let read = Dialect::of(from.format.as_ref(), &copy.nulls)?;
+    let written = match &to.format {
+        Some(format) => Dialect::of(Some(format), &[])?,
+        None => read.clone(),
+    };
+    let source = Source { place: Place::Object(work.tools.storage.clone(), object.clone()), gzip: from.gzip };
+    let input = source.open(0, None).await?;
+    let skips_header = read.header && (!first || !written.header);
+    let (sender, mut receiver) = mpsc::channel(4);
+    let name = object.uri();
+    let thread =
+        tokio::task::spawn_blocking(move || rewrite(input, &name, (&read, &written), skips_header, &sender));
+    while let Some(piece) = receiver.recv().await {
+        let piece: Vec<u8> = piece;
+        sink.write(&piece).await?;
+    }
+    thread.await.map_err(|error| Failure::new("Worker:Internal", format!("rewriting records: {error}")))?
+}
+
+/// Reads records of one dialect and sends them on in another.
+fn rewrite(
+    mut input: Input,
+    name: &str,
+    (read, written): (&Dialect, &Dialect),
+    skips_header: bool,
+    sender: &mpsc::Sender<Vec<u8>>,
+) -> Result<(), Failure> {
+    let mut splitter = Splitter::new(read);
+    let (mut window, mut next, mut text) = (Vec::new(), 0, Vec::new());
+    let mut out = Vec::with_capacity(PIECE);
+    let mut last = input.fill(&mut window)? == 0;
+    let mut line = 1;
+    let mut skips = skips_header;
+    if window.starts_with(b"\xef\xbb\xbf") {
+        next = 3;
+    }
+    while !(last && next == window.len()) {
+        match splitter.split(&window, next, last) {
+            Step::Record { len, lines } => {
+                if !std::mem::take(&mut skips) {
+                    for (index, span) in splitter.fields().iter().enumerate() {
+                        if index > 0 {
+                            out.push(written.separator);
+                        }
+                        splitter.unescape(&window, *span, &mut text);
+                        let null = !span.quoted && (text.is_empty() || read.nulls.contains(&text));
+                        push_field(&text, null, written, &mut out);
+                    }
+                    out.push(written.record_end);
+                }
+                next += len;
+                line += lines;
+            }
+            Step::NeedMore => {
+                window.drain(..next);
+                next = 0;
+                last = input.fill(&mut window)? == 0;
+            }
+            Step::QuoteOpen(_) => {
+                let message =
+                    format!("{name}, record at line {line}: a quote opens here and is never closed");
+                return Err(Failure::bad_input("OpenQuote", message));
+            }
+        }
+        if out.len() >= PIECE
+            && sender.blocking_send(std::mem::replace(&mut out, Vec::with_capacity(PIECE))).is_err()
+        {
+            return Ok(());
+        }
+    }
+    // The receiver is gone only when the upload failed, which is told by itself.
+    drop(sender.blocking_send(out));
+    Ok(())
+}
+
+fn push_field(text: &[u8], null: bool, dialect: &Dialect, out: &mut Vec<u8>) {
+    if null {
+        if dialect.separator == b'\t' {
+            out.extend_from_slice(b"\\N");
+        }
+        return;
+    }
+    let special = |byte: &u8| {
+        *byte == dialect.separator
+            || *byte == dialect.quote
+            || matches!(byte, b'\n' | b'\r')
+            || *byte == dialect.record_end
+    };
+    if !text.is_empty() && !text.iter().any(special) {
+        out.extend_from_slice(text);
+        return;
+    }
+    out.push(dialect.quote);
+    for byte in text {
+        if *byte == dialect.quote {
+            out.push(dialect.quote);
+        }
+        out.push(*byte);
+    }
+    out.push(dialect.quote);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_a_copy_source_is_encoded_but_for_its_slashes() {
+        assert_eq!(encoded("a b/ü+.csv"), "a%20b/%C3%BC%2B.csv");
+    }
+
+    #[test]
+    fn fields_are_quoted_only_where_they_must_be() {
+        let mut out = Vec::new();
+        for (text, null) in [("a", false), ("", true), ("", false), ("b,\"c", false)] {
+            push_field(text.as_bytes(), null, &Dialect::default(), &mut out);
+            out.push(b'|');
+        }
+        assert_eq!(out, b"a||\"\"|\"b,\"\"c\"|");
+    }
+}

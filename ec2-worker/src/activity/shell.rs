@@ -1,0 +1,198 @@
+//! `ShellCommandActivity`: a command in a process group of its own, with staged inputs and outputs.
+//!
+//! The group must not outlive the worker, even one that is killed. So a small watcher in the group reads
+//! from a pipe whose other end only the worker holds: when the pipe closes, for whatever reason, the
+//! watcher ends the group. Cancelling is nothing but closing the pipe.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+
+use super::Work;
+use crate::failure::Failure;
+use crate::storage::{S3Uri, Upload};
+use crate::task::{S3Node, ShellCommand};
+
+/// Files of an attempt's standard output and error in its folder.
+pub(crate) const STDOUT: &str = "StdOutput";
+pub(crate) const STDERR: &str = "StdError";
+
+/// So much of standard error is told in an error message.
+const TAIL: u64 = 1024;
+
+/// Runs `bash "$@"` beside the watcher. TERM comes first, for those who clean up; KILL two seconds later.
+const WRAPPER: &str = r#"
+exec 3<&0 </dev/null
+( trap '' TERM
+  exec >/dev/null 2>&1
+  read -r -u 3 _
+  kill -TERM -- -$$
+  sleep 2
+  kill -KILL -- -$$
+) &
+watcher=$!
+exec 3<&-
+/bin/bash "$@"
+code=$?
+kill -KILL $watcher 2>/dev/null
+wait $watcher 2>/dev/null
+exit $code
+"#;
+
+pub(super) async fn run(work: &Work<'_>, shell: &ShellCommand) -> Result<(), Failure> {
+    let script = work.folder.join("command.sh");
+    let place = work.folder.join("work");
+    let (_, text) = work.script(&shell.script).await?;
+    let scratch = |error: std::io::Error| Failure::scratch("preparing the command", &error);
+    tokio::fs::write(&script, text).await.map_err(scratch)?;
+    tokio::fs::create_dir_all(&place).await.map_err(scratch)?;
+
+    let inputs = staged_folders(work, "input", shell.inputs.len()).await?;
+    let outputs = staged_folders(work, "output", shell.outputs.len()).await?;
+    for (node, folder) in shell.inputs.iter().zip(&inputs) {
+        fetch(work, node, folder).await?;
+    }
+    for node in shell.outputs.iter().filter(|node| !node.directory) {
+        work.progress.note(format!("output `{}` has a filePath; only a directoryPath is staged", node.id));
+    }
+
+    let mut command = command(work, shell, &script, &place)?;
+    for (index, folder) in inputs.iter().enumerate() {
+        command.env(format!("INPUT{}_STAGING_DIR", index + 1), folder);
+    }
+    for (index, folder) in outputs.iter().enumerate() {
+        command.env(format!("OUTPUT{}_STAGING_DIR", index + 1), folder);
+    }
+    let result = finish(work, command).await;
+    for (path, file) in [(&shell.stdout, STDOUT), (&shell.stderr, STDERR)] {
+        if let Some(at) = path {
+            send_file(work, &work.folder.join(file), at).await?;
+        }
+    }
+    result?;
+    for (node, folder) in shell.outputs.iter().zip(&outputs).filter(|(node, _)| node.directory) {
+        send_folder(work, folder, &node.at).await?;
+    }
+    Ok(())
+}
+
+fn command(work: &Work<'_>, shell: &ShellCommand, script: &Path, place: &Path) -> Result<Command, Failure> {
+    let file = |name: &str| {
+        let made = std::fs::File::create(work.folder.join(name));
+        made.map_err(|error| Failure::scratch("making a log file", &error))
+    };
+    let mut command = Command::new("/bin/bash");
+    command
+        .arg("-c")
+        .arg(WRAPPER)
+        .arg("ec2-worker")
+        .arg(script)
+        .args(&shell.arguments)
+        .current_dir(place)
+        .stdin(Stdio::piped())
+        .stdout(file(STDOUT)?)
+        .stderr(file(STDERR)?)
+        .process_group(0);
+    Ok(command)
+}
+
+async fn finish(work: &Work<'_>, mut command: Command) -> Result<(), Failure> {
+    let problem =
+        |error: std::io::Error| Failure::new("ActivityFailed:CannotStart", format!("/bin/bash: {error}"));
+    let mut child = command.spawn().map_err(problem)?;
+    // Held while the command runs; dropped with this future, it ends the group.
+    let lifeline = child.stdin.take();
+    let status = child.wait().await.map_err(problem)?;
+    drop(lifeline);
+    if status.success() {
+        work.progress.log("the command ended with exit code 0");
+        return Ok(());
+    }
+    let how = match status.code() {
+        Some(code) => format!("exit code {code}"),
+        None => status.to_string(),
+    };
+    let tail = tail(&work.folder.join(STDERR)).await;
+    let tail = if tail.is_empty() { "nothing on standard error".to_owned() } else { tail };
+    Err(Failure::new("ActivityFailed:NonZeroExit", format!("the command ended with {how}: {tail}")))
+}
+
+/// Returns the last lines of a file.
+async fn tail(path: &Path) -> String {
+    let Ok(text) = tokio::fs::read(path).await else { return String::new() };
+    let from = text.len().saturating_sub(TAIL as usize);
+    String::from_utf8_lossy(&text[from..]).trim().to_owned()
+}
+
+async fn staged_folders(work: &Work<'_>, name: &str, count: usize) -> Result<Vec<PathBuf>, Failure> {
+    let mut folders = Vec::with_capacity(count);
+    for number in 1..=count {
+        let folder = work.folder.join(format!("{name}{number}"));
+        let made = tokio::fs::create_dir_all(&folder).await;
+        made.map_err(|error| Failure::scratch("making a staging folder", &error))?;
+        folders.push(folder);
+    }
+    Ok(folders)
+}
+
+async fn fetch(work: &Work<'_>, node: &S3Node, folder: &Path) -> Result<(), Failure> {
+    let prefix = format!("{}/", node.at.key.trim_end_matches('/'));
+    for object in super::copy::list(work, node).await? {
+        let inside = object.at.key.strip_prefix(&prefix).filter(|_| node.directory);
+        let relative = inside.unwrap_or_else(|| object.at.file_name());
+        if Path::new(relative).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
+            work.progress.note(format!("{} is not staged: its key would leave the folder", object.uri()));
+            continue;
+        }
+        let path = folder.join(relative);
+        let scratch = |error: std::io::Error| Failure::scratch("staging", &error);
+        if let Some(parent) = path.parent() {
+            tokio::fs::create_dir_all(parent).await.map_err(scratch)?;
+        }
+        let mut file = tokio::fs::File::create(&path).await.map_err(scratch)?;
+        let mut body = work.tools.storage.read(&object, 0, None).await?;
+        while let Some(piece) = body.next().await {
+            tokio::io::AsyncWriteExt::write_all(&mut file, &piece?).await.map_err(scratch)?;
+        }
+        tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(scratch)?;
+        work.progress.log(&format!("staged {}", object.uri()));
+    }
+    Ok(())
+}
+
+async fn send_folder(work: &Work<'_>, root: &Path, at: &S3Uri) -> Result<(), Failure> {
+    let scratch = |error: std::io::Error| Failure::scratch("reading the output folder", &error);
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let mut entries = tokio::fs::read_dir(&folder).await.map_err(scratch)?;
+        while let Some(entry) = entries.next_entry().await.map_err(scratch)? {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+            send_file(work, &path, &at.child(&relative)).await?;
+        }
+    }
+    work.progress.set("writtenTo", at);
+    Ok(())
+}
+
+async fn send_file(work: &Work<'_>, path: &Path, at: &S3Uri) -> Result<(), Failure> {
+    let scratch = |error: std::io::Error| Failure::scratch("reading an output file", &error);
+    let mut file = tokio::fs::File::open(path).await.map_err(scratch)?;
+    let mut upload = Upload::new(work.tools.storage.clone(), at.clone());
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer).await.map_err(scratch)? {
+            0 => break,
+            count => upload.write(&buffer[..count]).await?,
+        }
+    }
+    upload.finish().await?;
+    work.progress.log(&format!("wrote {at}"));
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! `SqlActivity`: a script on a database, in one transaction with its ledger row where that is possible.
+
+use tokio_postgres::error::ErrorPosition;
+
+use super::Work;
+use crate::database::Transaction;
+use crate::etl::table::Table;
+use crate::failure::Failure;
+use crate::ledger;
+use crate::patience::Patience;
+use crate::sql::{Statement, Template, statements};
+use crate::task::{SqlNode, SqlScript};
+
+/// A script, ready to run.
+struct Prepared {
+    /// How messages call it.
+    name: String,
+    text: String,
+    statements: Vec<Filled>,
+}
+
+/// A statement with its arguments in place.
+struct Filled {
+    statement: Statement,
+    template: Option<(Template, Vec<String>)>,
+    sql: String,
+}
+
+pub(super) async fn run(work: &Work<'_>, script: &SqlScript) -> Result<(), Failure> {
+    let (name, text) = work.script(&script.script).await?;
+    let prepared = prepare(name, text, &script.arguments)?;
+    let alone = prepared.statements.iter().any(|filled| filled.statement.stands_alone());
+    if script.queue.is_some() {
+        work.progress.note("`queue` is for Redshift; this database has no query groups");
+    }
+    let mut patience = Patience::new(work.tools.config.database_patience);
+    loop {
+        let result = if alone {
+            outside_transaction(work, script, &prepared).await
+        } else {
+            in_transaction(work, script, &prepared).await
+        };
+        match result {
+            Err(failure) if failure.is_away() && patience.wait(&failure, work.progress).await => {}
+            other => return other,
+        }
+    }
+}
+
+fn prepare(name: String, text: String, arguments: &[String]) -> Result<Prepared, Failure> {
+    let mut left = arguments;
+    let mut filled = Vec::new();
+    let mut places = 0;
+    for statement in statements(&text) {
+        if statement.copies_from_client() {
+            let (line, _) = place(&text, statement.offset);
+            let message =
+                format!("{name}, line {line}: COPY FROM STDIN has no data in a script; use a CopyActivity");
+            return Err(Failure::bad_input("Script", message));
+        }
+        // Without arguments a question mark may be an operator.
+        let template = (!arguments.is_empty()).then(|| Template::new(&statement.text));
+        let mut sql = statement.text.clone();
+        let template = template.map(|template| {
+            places += template.places();
+            let (own, rest) = left.split_at(template.places().min(left.len()));
+            left = rest;
+            if let Ok(with_values) = template.fill_script(own) {
+                sql = with_values;
+            }
+            (template, own.to_vec())
+        });
+        filled.push(Filled { statement, template, sql });
+    }
+    if filled.is_empty() {
+        return Err(Failure::bad_input("Script", format!("{name}: there is no statement in it")));
+    }
+    if !arguments.is_empty() && places != arguments.len() {
+        let message = format!(
+            "{name}: {places} placeholders (`?`), but {} values of `scriptArgument`; give one for each, in order",
+            arguments.len()
+        );
+        return Err(Failure::bad_input("ScriptArgument", message));
+    }
+    Ok(Prepared { name, text, statements: filled })
+}
+
+async fn in_transaction(work: &Work<'_>, script: &SqlScript, prepared: &Prepared) -> Result<(), Failure> {
+    let tx = ledger::begin(&work.tools.pool, &script.target).await?;
+    let result = claimed(work, script, prepared, &tx).await;
+    match result {
+        Ok(true) => tx.commit().await,
+        Ok(false) => {
+            tx.rollback().await;
+            Ok(())
+        }
+        Err(failure) => {
+            if !failure.is_away() {
+                tx.rollback().await;
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// Returns whether there is something to commit.
+async fn claimed(
+    work: &Work<'_>,
+    script: &SqlScript,
+    prepared: &Prepared,
+    tx: &Transaction,
+) -> Result<bool, Failure> {
+    if let Some(report) = ledger::claim(tx, &work.task.key).await? {
+        work.progress.replace(report);
+        work.progress.note("this was done by an earlier attempt, which could not report it");
+        return Ok(false);
+    }
+    make_output(tx, script.output.as_ref()).await?;
+    run_all(work, prepared, tx).await?;
+    ledger::record(tx, &work.task.key, &work.progress.fields()).await?;
+    Ok(true)
+}
+
+/// For scripts with VACUUM and the like: each statement by itself, the ledger row at the end.
+async fn outside_transaction(
+    work: &Work<'_>,
+    script: &SqlScript,
+    prepared: &Prepared,
+) -> Result<(), Failure> {
+    let tx = ledger::begin(&work.tools.pool, &script.target).await?;
+    let done = ledger::claim(&tx, &work.task.key).await?;
+    if let Some(report) = done {
+        work.progress.replace(report);
+        tx.rollback().await;
+        return Ok(());
+    }
+    tx.rollback().await;
+    work.progress.log("a statement cannot run in a transaction, so each one commits by itself");
+    let session = work.tools.pool.session(&script.target).await?;
+    make_output(&session, script.output.as_ref()).await?;
+    run_all(work, prepared, &session).await?;
+    session.release();
+    let tx = ledger::begin(&work.tools.pool, &script.target).await?;
+    if ledger::claim(&tx, &work.task.key).await?.is_none() {
+        ledger::record(&tx, &work.task.key, &work.progress.fields()).await?;
+    }
+    tx.commit().await
+}
+
+async fn make_output(tx: &Transaction, output: Option<&SqlNode>) -> Result<(), Failure> {
+    let Some(SqlNode { schema, table, create: Some(create), .. }) = output else { return Ok(()) };
+    if Table::find(tx, schema.as_deref(), table).await?.is_none() {
+        tx.run("running createTableSql", create).await?;
+    }
+    Ok(())
+}
+
+async fn run_all(work: &Work<'_>, prepared: &Prepared, tx: &Transaction) -> Result<(), Failure> {
+    for filled in &prepared.statements {
+        let (line, _) = place(&prepared.text, filled.statement.offset);
+        let started = std::time::Instant::now();
+        if let Err(error) = tx.client().batch_execute(&filled.sql).await {
+            return Err(explain(prepared, filled, &error));
+        }
+        let millis = started.elapsed().as_millis();
+        work.progress.log(&format!("{}, line {line}: done in {millis} ms", prepared.name));
+    }
+    Ok(())
+}
+
+/// Returns the database's complaint with its place in the script.
+fn explain(prepared: &Prepared, filled: &Filled, error: &tokio_postgres::Error) -> Failure {
+    let position = error.as_db_error().and_then(|refusal| match refusal.position() {
+        Some(ErrorPosition::Original(position)) => Some(*position as usize),
+        _ => None,
+    });
+    let shown = match position {
+        Some(position) => {
+            let byte = filled
+                .sql
+                .char_indices()
+                .nth(position.saturating_sub(1))
+                .map_or(filled.sql.len(), |(at, _)| at);
+            let within = match &filled.template {
+                Some((template, values)) => template.original_offset(values, byte),
+                None => byte,
+            };
+            let (line, column) = place(&prepared.text, filled.statement.offset + within);
+            format!("{}, line {line}, column {column}", prepared.name)
+        }
+        None => {
+            let (line, _) = place(&prepared.text, filled.statement.offset);
+            format!("{}, statement at line {line}", prepared.name)
+        }
+    };
+    Failure::database(&shown, error)
+}
+
+/// Line and column, from 1, of a byte in a text.
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let mut end = offset.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let before = &text[..end];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_go_to_the_statements_in_order() {
+        let text = "INSERT INTO a VALUES (?);\nDELETE FROM b WHERE x = ? AND y = ?;".to_owned();
+        let arguments = ["1", "2", "3"].map(str::to_owned);
+        let prepared = prepare("s".to_owned(), text.clone(), &arguments).expect("fits");
+        let sql: Vec<_> = prepared.statements.iter().map(|filled| filled.sql.as_str()).collect();
+        assert_eq!(sql, ["INSERT INTO a VALUES ('1')", "DELETE FROM b WHERE x = '2' AND y = '3'"]);
+        let problem = prepare("s".to_owned(), text, &arguments[..2]).err().map(|failure| failure.message);
+        assert_eq!(
+            problem.as_deref(),
+            Some("s: 3 placeholders (`?`), but 2 values of `scriptArgument`; give one for each, in order")
+        );
+    }
+
+    #[test]
+    fn a_place_is_a_line_and_a_column() {
+        assert_eq!(place("a\nbé c", 6), (2, 5));
+        assert_eq!(place("a", 99), (1, 2));
+    }
+}

@@ -1,0 +1,204 @@
+//! Connections to PostgreSQL: where one goes, how it is made, and transactions on it.
+//!
+//! A session may be lent to us for no longer than a transaction (PgBouncer's transaction mode, the local
+//! stack's front). So nothing outlives a transaction here: no prepared statement, no temporary table, no
+//! setting. A session that was closed while it idled is replaced without a word.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::config::SslMode;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, NoTls, Row};
+
+use crate::failure::Failure;
+
+mod tls;
+mod url;
+
+pub use self::url::Target;
+
+/// Idle sessions kept for each database.
+const IDLE: usize = 2;
+/// An older idle session is not worth trusting.
+const IDLE_TIME: Duration = Duration::from_secs(60);
+
+/// Sessions that wait for their next transaction, by database.
+#[derive(Clone, Default)]
+pub struct Pool {
+    idle: Arc<Mutex<HashMap<String, Vec<(Instant, Client)>>>>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pool")
+    }
+}
+
+impl Pool {
+    /// Begins a transaction; constraints that could wait for the commit are checked at once.
+    ///
+    /// # Errors
+    ///
+    /// `is_away` when the database cannot be reached, final when it refuses us.
+    pub async fn begin(&self, target: &Target) -> Result<Transaction, Failure> {
+        const BEGIN: &str = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE";
+        while let Some(client) = self.take(target) {
+            if client.batch_execute(BEGIN).await.is_ok() {
+                return Ok(self.opened(target, client));
+            }
+        }
+        let client = connect(target).await?;
+        client
+            .batch_execute(BEGIN)
+            .await
+            .map_err(|error| Failure::database("beginning a transaction", &error))?;
+        Ok(self.opened(target, client))
+    }
+
+    /// Takes a session without a transaction, for statements that refuse one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::begin`].
+    pub async fn session(&self, target: &Target) -> Result<Transaction, Failure> {
+        let client = connect(target).await?;
+        Ok(self.opened(target, client))
+    }
+
+    fn opened(&self, target: &Target, client: Client) -> Transaction {
+        Transaction { client: Some(client), pool: self.clone(), target: target.clone(), busy: true }
+    }
+
+    fn take(&self, target: &Target) -> Option<Client> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = idle.get_mut(&target.key)?;
+        sessions.retain(|(since, client)| since.elapsed() < IDLE_TIME && !client.is_closed());
+        sessions.pop().map(|(_, client)| client)
+    }
+
+    fn give_back(&self, target: &Target, client: Client) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = idle.entry(target.key.clone()).or_default();
+        if sessions.len() < IDLE && !client.is_closed() {
+            sessions.push((Instant::now(), client));
+        }
+    }
+}
+
+/// A session in a transaction. Dropped before its end, its work is cancelled and undone.
+pub struct Transaction {
+    client: Option<Client>,
+    pool: Pool,
+    target: Target,
+    busy: bool,
+}
+
+impl Transaction {
+    /// Returns the driver's client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        self.client.as_ref().expect("only the methods that consume the transaction take the client out")
+    }
+
+    /// Runs one or more statements and throws their rows away.
+    ///
+    /// # Errors
+    ///
+    /// The database's own, told as happening while `doing`.
+    pub async fn run(&self, doing: &str, sql: &str) -> Result<(), Failure> {
+        self.client().batch_execute(sql).await.map_err(|error| Failure::database(doing, &error))
+    }
+
+    /// Runs a query whose columns and parameters are of built-in types; no statement is prepared by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`].
+    pub async fn query(
+        &self,
+        doing: &str,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Failure> {
+        self.client().query_typed(sql, values).await.map_err(|error| Failure::database(doing, &error))
+    }
+
+    /// Commits. When the connection is lost here nobody knows; the ledger row tells the next try.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`].
+    pub async fn commit(mut self) -> Result<(), Failure> {
+        self.run("committing", "COMMIT").await?;
+        self.busy = false;
+        Ok(())
+    }
+
+    /// Undoes everything; a session that cannot is thrown away.
+    pub async fn rollback(mut self) {
+        if self.client().batch_execute("ROLLBACK").await.is_ok() {
+            self.busy = false;
+        }
+    }
+
+    /// Ends the use of a session that has no transaction open.
+    pub fn release(mut self) {
+        self.busy = false;
+    }
+
+    /// Runs `sql` by itself on the session that the committed transaction leaves behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::commit`]; what becomes of `sql` is the value.
+    pub async fn commit_then(mut self, sql: &str) -> Result<Result<(), tokio_postgres::Error>, Failure> {
+        self.run("committing", "COMMIT").await?;
+        self.busy = false;
+        Ok(self.client().batch_execute(sql).await)
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let Some(client) = self.client.take() else { return };
+        if !self.busy {
+            self.pool.give_back(&self.target, client);
+            return;
+        }
+        // The server notices a closed connection only when its statement ends; so ask it to end that.
+        let cancel = client.cancel_token();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && !client.is_closed()
+        {
+            let tls = self.target.tls.clone();
+            runtime.spawn(async move {
+                let asked = match tls {
+                    Some(tls) => cancel.cancel_query(tls).await,
+                    None => cancel.cancel_query(NoTls).await,
+                };
+                if let Err(error) = asked {
+                    tracing::debug!(error = %error, "a statement that was given up could not be cancelled");
+                }
+            });
+        }
+    }
+}
+
+async fn connect(target: &Target) -> Result<Client, Failure> {
+    let config: &Config = &target.config;
+    let connected = match &target.tls {
+        Some(tls) if config.get_ssl_mode() != SslMode::Disable => {
+            config.connect(tls.clone()).await.map(|(client, connection)| {
+                tokio::spawn(connection);
+                client
+            })
+        }
+        _ => config.connect(NoTls).await.map(|(client, connection)| {
+            tokio::spawn(connection);
+            client
+        }),
+    };
+    connected.map_err(|error| Failure::database(&format!("connecting to {}", target.shown), &error))
+}

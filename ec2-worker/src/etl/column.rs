@@ -1,0 +1,111 @@
+//! A table's column as a load sees it.
+
+/// How values of a column are checked and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `boolean`.
+    Bool,
+    /// `smallint`.
+    Int2,
+    /// `integer`.
+    Int4,
+    /// `bigint`.
+    Int8,
+    /// `real`.
+    Float4,
+    /// `double precision`.
+    Float8,
+    /// `numeric`, with precision and scale where declared.
+    Numeric(Option<(i32, i32)>),
+    /// `text`, `varchar(n)`, `char(n)`, enumerations and other types whose binary form is their text.
+    Text(Option<usize>),
+    /// `date`.
+    Date,
+    /// `timestamp`.
+    Timestamp,
+    /// `timestamp with time zone`.
+    TimestampTz,
+    /// `time`.
+    Time,
+    /// `uuid`.
+    Uuid,
+    /// `json`.
+    Json,
+    /// `jsonb`.
+    Jsonb,
+    /// `bytea`.
+    Bytea,
+    /// A type without a binary encoder of ours: goes as text, the database checks it.
+    Other,
+}
+
+/// A column that a load may fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// How PostgreSQL writes its type.
+    pub type_name: String,
+    /// How its values are checked and sent.
+    pub kind: Kind,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Whether a file may lack it: it has a default, or is an identity.
+    pub has_default: bool,
+}
+
+impl Kind {
+    /// Returns the kind of a type by its name in `pg_type`, its `typtype` and its type modifier.
+    #[must_use]
+    pub fn of(name: &str, typtype: &str, built_in: bool, modifier: i32) -> Self {
+        // varchar and char store n + 4, numeric ((precision << 16) | scale) + 4; the scale has 11 bits, signed.
+        let length = usize::try_from(modifier - 4).ok().filter(|n| *n > 0);
+        match name {
+            _ if typtype == "e" => Self::Text(None),
+            "citext" => Self::Text(None),
+            _ if !built_in || typtype != "b" => Self::Other,
+            "bool" => Self::Bool,
+            "int2" => Self::Int2,
+            "int4" => Self::Int4,
+            "int8" => Self::Int8,
+            "float4" => Self::Float4,
+            "float8" => Self::Float8,
+            "numeric" if modifier >= 4 => {
+                let packed = modifier - 4;
+                Self::Numeric(Some(((packed >> 16) & 0xffff, ((packed & 0x7ff) ^ 1024) - 1024)))
+            }
+            "numeric" => Self::Numeric(None),
+            "text" | "xml" | "name" => Self::Text(None),
+            "varchar" | "bpchar" => Self::Text(length),
+            "date" => Self::Date,
+            "timestamp" => Self::Timestamp,
+            "timestamptz" => Self::TimestampTz,
+            "time" => Self::Time,
+            "uuid" => Self::Uuid,
+            "json" => Self::Json,
+            "jsonb" => Self::Jsonb,
+            "bytea" => Self::Bytea,
+            _ => Self::Other,
+        }
+    }
+
+    /// Returns whether spaces around a value belong to it.
+    #[must_use]
+    pub fn keeps_spaces(self) -> bool {
+        matches!(self, Self::Text(_) | Self::Bytea | Self::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_modifiers_give_lengths_precision_and_scale() {
+        assert_eq!(Kind::of("varchar", "b", true, 24), Kind::Text(Some(20)));
+        assert_eq!(Kind::of("numeric", "b", true, ((10 << 16) | 2) + 4), Kind::Numeric(Some((10, 2))));
+        assert_eq!(Kind::of("numeric", "b", true, -1), Kind::Numeric(None));
+        assert_eq!(Kind::of("_int4", "b", true, -1), Kind::Other);
+        assert_eq!(Kind::of("mood", "e", false, -1), Kind::Text(None));
+    }
+}

@@ -1,0 +1,90 @@
+//! How a text file is cut into records and fields.
+
+use crate::failure::Failure;
+use crate::task::Format;
+
+/// The special bytes of a file, and which words mean NULL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// Between two fields.
+    pub separator: u8,
+    /// Around a field that holds special bytes (RFC 4180).
+    pub quote: u8,
+    /// Before a byte that shall lose its meaning, where the format has one.
+    pub escape: Option<u8>,
+    /// After a record; a carriage return before a line feed belongs to it.
+    pub record_end: u8,
+    /// Whether the first record names the columns.
+    pub header: bool,
+    /// Unquoted fields that mean NULL; the empty field always does.
+    pub nulls: Vec<Vec<u8>>,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self {
+            separator: b',',
+            quote: b'"',
+            escape: None,
+            record_end: b'\n',
+            header: false,
+            nulls: Vec::new(),
+        }
+    }
+}
+
+impl Dialect {
+    /// Returns the dialect of a data format; without one, AWS's default is CSV.
+    ///
+    /// # Errors
+    ///
+    /// When a separator is not one byte, or the format is not a text format.
+    pub fn of(format: Option<&Format>, nulls: &[String]) -> Result<Self, Failure> {
+        let mut dialect =
+            Self { nulls: nulls.iter().map(|n| n.clone().into_bytes()).collect(), ..Self::default() };
+        let Some(format) = format else { return Ok(dialect) };
+        match format.kind.as_str() {
+            "CSV" => {}
+            "TSV" => {
+                dialect.separator = b'\t';
+                dialect.nulls.push(b"\\N".to_vec());
+            }
+            "Custom" if format.column_separator.is_some() => {}
+            "Custom" => {
+                return Err(problem(format, "columnSeparator", "is missing; a Custom format needs it"));
+            }
+            other => {
+                let message = format!("is {other}; CopyActivity reads and writes CSV, TSV and Custom");
+                return Err(problem(format, "type", &message));
+            }
+        }
+        if let Some(text) = &format.column_separator {
+            dialect.separator = one_byte(format, "columnSeparator", text)?;
+        }
+        if let Some(text) = &format.record_separator {
+            dialect.record_end =
+                if text == "\r\n" { b'\n' } else { one_byte(format, "recordSeparator", text)? };
+        }
+        if let Some(text) = &format.escape_char {
+            dialect.escape =
+                Some(one_byte(format, "escapeChar", text)?).filter(|byte| *byte != dialect.quote);
+        }
+        dialect.header = format.header;
+        Ok(dialect)
+    }
+}
+
+fn one_byte(format: &Format, field: &str, text: &str) -> Result<u8, Failure> {
+    // Definitions write the usual control characters as in a string of most languages.
+    match text {
+        "\\t" => Ok(b'\t'),
+        "\\n" => Ok(b'\n'),
+        "\\\\" => Ok(b'\\'),
+        _ if text.len() == 1 && text.is_ascii() => Ok(text.as_bytes()[0]),
+        _ => Err(problem(format, field, &format!("is `{text}`; give one ASCII character"))),
+    }
+}
+
+fn problem(format: &Format, field: &str, what: &str) -> Failure {
+    Failure::bad_input("Definition", format!("object `{}`, field `{field}` {what}", format.id))
+}

@@ -1,0 +1,192 @@
+//! Quarantine: the records that a load refused, with their places and reasons.
+//!
+//! They are spooled to a file in the scratch folder, so that their number costs no memory; the spool is
+//! what is uploaded, and what is copied into the `_rejects` table.
+
+use std::fs::File;
+use std::io::{BufWriter, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::transform::Reject;
+use crate::failure::Failure;
+
+/// Columns of a quarantine file and of a `_rejects` table.
+pub const COLUMNS: [&str; 8] =
+    ["file", "line", "byte_offset", "column_name", "reason", "raw_line", "loaded_at", "pipeline_id"];
+
+/// Reasons that are reported word for word.
+const REPORTED: usize = 5;
+
+/// How many records may be refused before the load fails.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    /// So many.
+    Count(u64),
+    /// So many of a hundred.
+    Percent(f64),
+}
+
+impl Limit {
+    /// Reads `myMaxRejects`: a count, or a percentage as `1%`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        match text.strip_suffix('%') {
+            Some(percent) => {
+                percent.trim().parse().ok().filter(|p| (0.0..=100.0).contains(p)).map(Self::Percent)
+            }
+            None => text.parse().ok().map(Self::Count),
+        }
+    }
+
+    /// Returns whether `refused` is too many already, whatever may follow.
+    #[must_use]
+    pub fn is_passed(self, refused: u64) -> bool {
+        matches!(self, Self::Count(most) if refused > most)
+    }
+
+    /// Returns whether `refused` of `total` is too many at the end.
+    #[must_use]
+    pub fn is_exceeded(self, refused: u64, total: u64) -> bool {
+        match self {
+            Self::Count(most) => refused > most,
+            Self::Percent(percent) => refused as f64 * 100.0 > percent * total as f64,
+        }
+    }
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(most) => write!(f, "{most}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// The refused records of one load.
+pub struct Spool {
+    folder: PathBuf,
+    pipeline: String,
+    writer: Option<csv::Writer<BufWriter<File>>>,
+    count: u64,
+    reasons: Vec<String>,
+}
+
+impl Spool {
+    /// Returns an empty spool; its file is made with the first record.
+    #[must_use]
+    pub fn new(folder: &Path, pipeline: &str) -> Self {
+        let (folder, pipeline) = (folder.to_owned(), pipeline.to_owned());
+        Self { folder, pipeline, writer: None, count: 0, reasons: Vec::new() }
+    }
+
+    /// Returns how many records were refused.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Returns the first few reasons, one line each.
+    #[must_use]
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+
+    /// Adds a record of `file`.
+    ///
+    /// # Errors
+    ///
+    /// When the scratch folder takes no more.
+    pub fn push(&mut self, file: &str, reject: &Reject) -> Result<(), Failure> {
+        self.count += 1;
+        if self.reasons.len() < REPORTED {
+            let name = file.rsplit('/').next().unwrap_or(file);
+            let column =
+                reject.column.as_ref().map(|column| format!(", column {column}")).unwrap_or_default();
+            self.reasons.push(format!("{name}, line {}{column}: {}", reject.at.line, reject.reason));
+        }
+        let raw = String::from_utf8_lossy(&reject.raw).replace('\0', "\u{fffd}");
+        let record = [
+            file,
+            &reject.at.line.to_string(),
+            &reject.at.offset.to_string(),
+            reject.column.as_deref().unwrap_or_default(),
+            &reject.reason,
+            &raw,
+            &jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            &self.pipeline.clone(),
+        ];
+        let writer = self.writer()?;
+        writer.write_record(record).map_err(|error| Failure::scratch("writing rejects", &error.into()))
+    }
+
+    /// Returns the whole quarantine file, from its start.
+    ///
+    /// # Errors
+    ///
+    /// When the scratch folder fails.
+    pub fn reader(&mut self) -> Result<File, Failure> {
+        let problem = |error: &std::io::Error| Failure::scratch("reading rejects", error);
+        let writer = self.writer()?;
+        writer.flush().map_err(|error| problem(&error))?;
+        let mut file = writer.get_ref().get_ref().try_clone().map_err(|error| problem(&error))?;
+        file.seek(SeekFrom::Start(0)).map_err(|error| problem(&error))?;
+        Ok(file)
+    }
+
+    /// Reads up to `buffer` from a file that [`Self::reader`] returned.
+    ///
+    /// # Errors
+    ///
+    /// When the scratch folder fails.
+    pub fn read(file: &mut File, buffer: &mut [u8]) -> Result<usize, Failure> {
+        file.read(buffer).map_err(|error| Failure::scratch("reading rejects", &error))
+    }
+
+    fn writer(&mut self) -> Result<&mut csv::Writer<BufWriter<File>>, Failure> {
+        if self.writer.is_none() {
+            let file = tempfile::tempfile_in(&self.folder)
+                .map_err(|error| Failure::scratch("making a file", &error))?;
+            let mut writer = csv::Writer::from_writer(BufWriter::new(file));
+            writer
+                .write_record(COLUMNS)
+                .map_err(|error| Failure::scratch("writing rejects", &error.into()))?;
+            self.writer = Some(writer);
+        }
+        self.writer.as_mut().ok_or_else(|| Failure::new("Worker:Internal", "the spool of rejects is gone"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::position::Position;
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_count_or_a_percentage() {
+        assert_eq!(Limit::parse("12"), Some(Limit::Count(12)));
+        assert_eq!(Limit::parse(" 1 %"), Some(Limit::Percent(1.0)));
+        assert_eq!(Limit::parse("101%"), None);
+        assert_eq!(Limit::parse("few"), None);
+        assert!(!Limit::Percent(1.0).is_exceeded(1, 100));
+        assert!(Limit::Percent(1.0).is_exceeded(2, 100));
+        assert!(Limit::Count(0).is_passed(1));
+    }
+
+    #[test]
+    fn a_spool_is_a_csv_file_that_can_be_read_more_than_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut spool = Spool::new(folder.path(), "df-1");
+        let at = Position { offset: 10, line: 2 };
+        let reject =
+            Reject { at, column: Some("quantity".into()), reason: "bad".into(), raw: b"1,\"a\nb\"".to_vec() };
+        spool.push("s3://b/orders.csv", &reject).expect("written");
+        assert_eq!(spool.reasons(), ["orders.csv, line 2, column quantity: bad"]);
+        for _ in 0..2 {
+            let mut rows = csv::Reader::from_reader(spool.reader().expect("readable"));
+            let row = rows.records().next().expect("one row").expect("legal");
+            assert_eq!((&row[1], &row[5], &row[7]), ("2", "1,\"a\nb\"", "df-1"));
+        }
+    }
+}

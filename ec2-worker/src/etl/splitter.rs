@@ -1,0 +1,265 @@
+//! The state machine that cuts bytes into records and fields, without copying them.
+//!
+//! Quoting follows RFC 4180; a line feed or a CRLF ends a record; line breaks inside quotes belong to the
+//! field. A quote inside an unquoted field is an ordinary byte. What the fields mean is left to others.
+
+use memchr::{memchr, memchr_iter, memchr2};
+
+use super::dialect::Dialect;
+
+/// Where a field stands in the input, without its quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// Whether it stood in quotes: then it is never NULL.
+    pub quoted: bool,
+    /// Whether it holds doubled quotes or escapes, to be taken out by [`Splitter::unescape`].
+    pub escaped: bool,
+}
+
+/// What [`Splitter::split`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A whole record: its length with its end, and the line feeds in it.
+    Record {
+        /// Bytes, the record end included.
+        len: usize,
+        /// Lines the next record starts further down.
+        lines: u64,
+    },
+    /// The input ends within a record.
+    NeedMore,
+    /// The last input ends within quotes that opened at this index.
+    QuoteOpen(usize),
+}
+
+/// Cuts records out of a window of bytes.
+#[derive(Debug)]
+pub struct Splitter {
+    dialect: Dialect,
+    special: [bool; 256],
+    fields: Vec<Span>,
+    text_after_quote: Option<usize>,
+}
+
+impl Splitter {
+    /// Returns a splitter for a dialect.
+    #[must_use]
+    pub fn new(dialect: &Dialect) -> Self {
+        let mut special = [false; 256];
+        special[usize::from(dialect.separator)] = true;
+        special[usize::from(dialect.record_end)] = true;
+        if let Some(escape) = dialect.escape {
+            special[usize::from(escape)] = true;
+        }
+        Self { dialect: dialect.clone(), special, fields: Vec::new(), text_after_quote: None }
+    }
+
+    /// Returns the fields of the record last found, as places in the input.
+    #[must_use]
+    pub fn fields(&self) -> &[Span] {
+        &self.fields
+    }
+
+    /// Returns the field of the record last found that goes on after its closing quote.
+    #[must_use]
+    pub fn text_after_quote(&self) -> Option<usize> {
+        self.text_after_quote
+    }
+
+    /// Finds the record that starts at `start`; `last` says that no more input follows.
+    pub fn split(&mut self, input: &[u8], start: usize, last: bool) -> Step {
+        self.fields.clear();
+        self.text_after_quote = None;
+        let mut at = start;
+        let mut lines = 0;
+        loop {
+            let ended = if input.get(at) == Some(&self.dialect.quote) {
+                match self.quoted(input, at, last, &mut lines) {
+                    Ok(end) => end,
+                    Err(step) => return step,
+                }
+            } else {
+                self.unquoted(input, at)
+            };
+            match input.get(ended) {
+                Some(byte) if *byte == self.dialect.separator => at = ended + 1,
+                Some(byte) => {
+                    lines += u64::from(*byte == b'\n');
+                    return Step::Record { len: ended + 1 - start, lines };
+                }
+                None if last => return Step::Record { len: ended - start, lines },
+                None => return Step::NeedMore,
+            }
+        }
+    }
+
+    /// Writes the text of an escaped field to `out`.
+    pub fn unescape(&self, input: &[u8], span: Span, out: &mut Vec<u8>) {
+        out.clear();
+        let mut rest = &input[span.start..span.end];
+        while let Some((first, tail)) = rest.split_first() {
+            let skips = Some(*first) == self.dialect.escape
+                || (span.quoted && *first == self.dialect.quote && tail.first() == Some(first));
+            match tail.split_first() {
+                Some((second, tail)) if skips => {
+                    out.push(*second);
+                    rest = tail;
+                }
+                _ => {
+                    out.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+    }
+
+    fn unquoted(&mut self, input: &[u8], start: usize) -> usize {
+        let mut end = start;
+        let mut escaped = false;
+        loop {
+            let run = input[end..].iter().position(|byte| self.special[usize::from(*byte)]);
+            end = run.map_or(input.len(), |run| end + run);
+            if end < input.len() && Some(input[end]) == self.dialect.escape {
+                escaped = true;
+                end = (end + 2).min(input.len());
+                continue;
+            }
+            break;
+        }
+        let ends_record = input.get(end).is_none_or(|byte| *byte == self.dialect.record_end);
+        let stop = if ends_record { self.without_return(input, start, end) } else { end };
+        self.fields.push(Span { start, end: stop, quoted: false, escaped });
+        end
+    }
+
+    fn without_return(&self, input: &[u8], start: usize, end: usize) -> usize {
+        let crlf = self.dialect.record_end == b'\n' && end > start && input[end - 1] == b'\r';
+        if crlf { end - 1 } else { end }
+    }
+
+    /// Takes a quoted field; returns the index of the separator or record end after it.
+    fn quoted(&mut self, input: &[u8], open: usize, last: bool, lines: &mut u64) -> Result<usize, Step> {
+        let unfinished = if last { Step::QuoteOpen(open) } else { Step::NeedMore };
+        let start = open + 1;
+        let mut at = start;
+        let mut escaped = false;
+        let close = loop {
+            let found = match self.dialect.escape {
+                Some(escape) => memchr2(self.dialect.quote, escape, &input[at..]),
+                None => memchr(self.dialect.quote, &input[at..]),
+            };
+            let index = at + found.ok_or(unfinished)?;
+            let doubled = input.get(index + 1) == Some(&self.dialect.quote);
+            if Some(input[index]) == self.dialect.escape || doubled {
+                escaped = true;
+                at = index + 2;
+                if at > input.len() {
+                    return Err(unfinished);
+                }
+            } else if index + 1 == input.len() && !last {
+                return Err(Step::NeedMore);
+            } else {
+                break index;
+            }
+        };
+        *lines += memchr_iter(b'\n', &input[start..close]).count() as u64;
+        self.fields.push(Span { start, end: close, quoted: true, escaped });
+        let after = close + 1;
+        let rest = &input[after..];
+        let run = rest
+            .iter()
+            .position(|byte| *byte == self.dialect.separator || *byte == self.dialect.record_end)
+            .unwrap_or(rest.len());
+        let tail = &rest[..run];
+        if after + run == input.len() && !last {
+            return Err(Step::NeedMore);
+        }
+        let only_return = tail == b"\r" && self.dialect.record_end == b'\n';
+        if !tail.is_empty() && !only_return && self.text_after_quote.is_none() {
+            self.text_after_quote = Some(self.fields.len() - 1);
+        }
+        Ok(after + run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rows(text: &str) -> Vec<Vec<String>> {
+        let dialect = Dialect::default();
+        let mut splitter = Splitter::new(&dialect);
+        let (mut at, mut rows) = (0, Vec::new());
+        while at < text.len() {
+            let Step::Record { len, .. } = splitter.split(text.as_bytes(), at, true) else { break };
+            let mut scratch = Vec::new();
+            let texts = splitter.fields().iter().map(|span| {
+                splitter.unescape(text.as_bytes(), *span, &mut scratch);
+                String::from_utf8_lossy(&scratch).into_owned()
+            });
+            rows.push(texts.collect());
+            at += len;
+        }
+        rows
+    }
+
+    #[test]
+    fn quotes_hold_separators_quotes_and_line_breaks() {
+        assert_eq!(rows("a,\"b,\"\"c\"\"\r\nd\"\r\n1,\r\n"), [["a", "b,\"c\"\r\nd"], ["1", ""]]);
+    }
+
+    #[test]
+    fn a_quote_left_open_is_told_where_it_opened() {
+        let mut splitter = Splitter::new(&Dialect::default());
+        assert_eq!(splitter.split(b"a,\"b\nc", 0, true), Step::QuoteOpen(2));
+        assert_eq!(splitter.split(b"a,\"b\nc", 0, false), Step::NeedMore);
+    }
+
+    #[test]
+    fn text_after_a_closing_quote_is_noticed_and_the_line_still_ends() {
+        let mut splitter = Splitter::new(&Dialect::default());
+        assert_eq!(splitter.split(b"1,\"a\"b,2\nx", 0, false), Step::Record { len: 9, lines: 1 });
+        assert_eq!(splitter.text_after_quote(), Some(1));
+        assert_eq!(splitter.fields().len(), 3);
+    }
+
+    #[test]
+    fn an_escape_takes_the_meaning_of_the_next_byte() {
+        let dialect = Dialect { escape: Some(b'\\'), ..Dialect::default() };
+        let mut splitter = Splitter::new(&dialect);
+        let input = b"a\\,b,c\n";
+        assert_eq!(splitter.split(input, 0, true), Step::Record { len: 7, lines: 1 });
+        let mut out = Vec::new();
+        splitter.unescape(input, splitter.fields()[0], &mut out);
+        assert_eq!(out, b"a,b");
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_csv_crate_writes_is_read_back(table in prop::collection::vec(
+            prop::collection::vec("[a-c,\"\\n\\r ]{0,6}", 3), 1..8)) {
+            let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
+            for row in &table {
+                writer.write_record(row).expect("writing to memory");
+            }
+            let text = String::from_utf8(writer.into_inner().expect("flushed")).expect("text in, text out");
+            prop_assert_eq!(rows(&text), table);
+        }
+
+        #[test]
+        fn a_cut_anywhere_asks_for_more_or_gives_the_same_record(text in "[a-b,\"\\n\\r]{0,20}", cut in 0usize..20) {
+            let bytes = text.as_bytes();
+            let cut = cut.min(bytes.len());
+            let mut splitter = Splitter::new(&Dialect::default());
+            if let Step::Record { len, lines } = splitter.split(&bytes[..cut], 0, false) {
+                prop_assert_eq!(splitter.split(bytes, 0, true), Step::Record { len, lines });
+            }
+        }
+    }
+}

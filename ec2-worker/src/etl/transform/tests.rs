@@ -1,0 +1,103 @@
+use super::super::source::{Place, Source};
+use super::*;
+
+fn column(name: &str, kind: Kind) -> Column {
+    Column {
+        name: name.to_owned(),
+        type_name: "integer".to_owned(),
+        kind,
+        not_null: false,
+        has_default: false,
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        file: "orders.csv".to_owned(),
+        table: "staging.orders".to_owned(),
+        dialect: Dialect { header: true, ..Dialect::default() },
+        dates: None,
+        shape: Shape::Table {
+            columns: vec![column("id", Kind::Int4), column("note", Kind::Text(None))],
+            declared: Vec::new(),
+        },
+    }
+}
+
+/// Rows, rejects, and the failure if there was one.
+async fn read(content: &[u8], plan: Plan) -> (u64, Vec<Reject>, Option<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("orders.csv");
+    std::fs::write(&path, content).expect("written");
+    let source = Source { place: Place::File(path), gzip: false };
+    let input = source.open(0, None).await.expect("opened");
+    let mut messages = start(input, plan);
+    let (mut rows, mut rejects) = (0, Vec::new());
+    while let Some(message) = messages.recv().await {
+        match message {
+            Message::Chunk(chunk) => {
+                rows += chunk.rows;
+                rejects.extend(chunk.rejects);
+            }
+            Message::Failed(failure) => return (rows, rejects, Some(failure.message)),
+            Message::Layout(_) | Message::End => {}
+        }
+    }
+    (rows, rejects, None)
+}
+
+#[tokio::test]
+async fn a_mark_crlf_and_quoted_line_breaks_are_understood() {
+    let (rows, rejects, failure) =
+        read(b"\xef\xbb\xbfnote,id\r\n\"a,\r\n\"\"b\"\"\",1\r\n\r\n,2", plan()).await;
+    assert_eq!((rows, rejects, failure), (2, vec![], None));
+}
+
+#[tokio::test]
+async fn a_bad_record_is_set_aside_with_its_place_and_the_rest_is_read() {
+    let (rows, rejects, failure) = read(b"id,note\n1,\"x\ny\"\nabc,z\n3\n4,ok\n", plan()).await;
+    assert_eq!((rows, failure), (2, None));
+    let places: Vec<_> = rejects.iter().map(|r| (r.at.line, r.at.offset, r.reason.as_str())).collect();
+    assert_eq!(places, [(4, 16, "\"abc\" is not a whole number"), (5, 22, "1 columns instead of 2")]);
+    assert_eq!((rejects[0].column.as_deref(), rejects[0].raw.as_slice()), (Some("id"), &b"abc,z"[..]));
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_text_are_named() {
+    let (rows, rejects, _) = read(b"id,note\n1,caf\xe9\n2,a\0b\n3,ok\n", plan()).await;
+    assert_eq!(rows, 1);
+    assert_eq!(rejects[0].reason, "byte 0xe9 is not UTF-8; save the file as UTF-8 (byte 6 of the line)");
+    assert_eq!(rejects[0].column.as_deref(), Some("note"));
+    assert!(rejects[1].reason.starts_with("a NUL byte"));
+}
+
+#[tokio::test]
+async fn what_spoils_the_whole_file_says_where() {
+    let failure = |content: &'static [u8]| async { read(content, plan()).await.2.expect("fails") };
+    assert_eq!(
+        failure(b"id,note\n1,a\n2,\"b\n3,c\n").await,
+        "orders.csv, line 3, column 3: a quote opens here and is never closed; close it, or double it if it belongs \
+         to the text"
+    );
+    assert!(failure(b"").await.contains("the file is empty"));
+    assert!(failure(b"id,note\n\n").await.contains("has a header, but no rows"));
+    assert!(failure(b"\xff\xfei\0d\0").await.contains("UTF-16"));
+    assert_eq!(
+        failure(b"id,nota\n1,a\n").await,
+        "orders.csv, line 1: the header does not fit table staging.orders: column 2, `nota`, is not in the table; did \
+         you mean `note`?; column `note` is missing"
+    );
+}
+
+#[tokio::test]
+async fn a_file_of_many_pieces_keeps_its_places() {
+    let mut content = b"id,note\n".to_vec();
+    for id in 0..100_000 {
+        content.extend_from_slice(format!("{id},some text with é in it\n").as_bytes());
+    }
+    content.extend_from_slice(b"x,last\n");
+    let offset = content.len() as u64 - 7;
+    let (rows, rejects, failure) = read(&content, plan()).await;
+    assert_eq!((rows, failure), (100_000, None));
+    assert_eq!(rejects[0].at, Position { offset, line: 100_002 });
+}

@@ -1,0 +1,225 @@
+//! A query's rows to a CSV file: in S3, or in the scratch folder.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures::StreamExt as _;
+use tokio::io::AsyncWriteExt as _;
+
+use super::dialect::Dialect;
+use super::table::Table;
+use crate::database::{Pool, Target, Transaction};
+use crate::failure::Failure;
+use crate::patience::Patience;
+use crate::progress::Progress;
+use crate::sql::literal;
+use crate::storage::{S3Uri, Storage, Upload};
+use crate::task::SqlNode;
+
+/// So much of a result is shown in notices.
+const PREVIEW: usize = 600;
+const PIECE: usize = 256 * 1024;
+
+/// What is to be written.
+#[derive(Clone, Debug)]
+pub struct Unload {
+    target: Target,
+    schema: Option<String>,
+    table: String,
+    select: Option<String>,
+    options: String,
+    header: bool,
+}
+
+impl Unload {
+    /// Returns the unloading of a node in a dialect.
+    #[must_use]
+    pub fn new(node: &SqlNode, dialect: &Dialect) -> Self {
+        let separator = literal(&char::from(dialect.separator).to_string());
+        // NULL in TSV is written \N, in CSV it is the unquoted empty field.
+        let null = if dialect.separator == b'\t' { "'\\N'" } else { "''" };
+        let header = if dialect.header { ", HEADER" } else { "" };
+        Self {
+            target: node.target.clone(),
+            schema: node.schema.clone(),
+            table: node.table.clone(),
+            select: node.select.clone(),
+            options: format!("FORMAT csv, DELIMITER {separator}, NULL {null}{header}"),
+            header: dialect.header,
+        }
+    }
+
+    async fn query(&self, tx: &Transaction) -> Result<String, Failure> {
+        if let Some(select) = &self.select {
+            return Ok(select.trim().trim_end_matches(';').to_owned());
+        }
+        let table = Table::find(tx, self.schema.as_deref(), &self.table).await?;
+        let table = table.ok_or_else(|| {
+            let schema = self.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
+            let message = format!("table {schema}{} is not in the database", self.table);
+            Failure::new("Database:NoSuchTable", message)
+        })?;
+        Ok(format!("SELECT * FROM {}", table.quoted()))
+    }
+}
+
+/// Where the rows go.
+enum Sink {
+    Object { upload: Upload, packer: Option<GzEncoder<Vec<u8>>> },
+    File(tokio::fs::File),
+}
+
+impl Sink {
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match self {
+            Self::File(file) => {
+                file.write_all(bytes).await.map_err(|error| Failure::scratch("writing rows", &error))
+            }
+            Self::Object { upload, packer: None } => upload.write(bytes).await,
+            Self::Object { upload, packer: Some(packer) } => {
+                packer.write_all(bytes).map_err(|error| Failure::scratch("packing", &error))?;
+                let packed = std::mem::take(packer.get_mut());
+                upload.write(&packed).await
+            }
+        }
+    }
+
+    async fn finish(self) -> Result<(), Failure> {
+        match self {
+            Self::File(mut file) => {
+                file.flush().await.map_err(|error| Failure::scratch("writing rows", &error))
+            }
+            Self::Object { upload, packer: None } => upload.finish().await,
+            Self::Object { mut upload, packer: Some(packer) } => {
+                let rest = packer.finish().map_err(|error| Failure::scratch("packing", &error))?;
+                upload.write(&rest).await?;
+                upload.finish().await
+            }
+        }
+    }
+}
+
+/// Writes the rows to an object; it is replaced at the end, or left as it was.
+///
+/// # Errors
+///
+/// When the database refuses the query or stays away, or S3 refuses the object.
+pub async fn to_object(
+    pool: &Pool,
+    unload: &Unload,
+    storage: &Storage,
+    at: &S3Uri,
+    gzip: bool,
+    patience: Duration,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let mut patience = Patience::new(patience);
+    progress.set("writtenTo", at);
+    loop {
+        let packer = gzip.then(|| GzEncoder::new(Vec::new(), Compression::default()));
+        let sink = Sink::Object { upload: Upload::new(storage.clone(), at.clone()), packer };
+        match write(pool, unload, sink, progress).await {
+            Err(failure) if failure.is_away() && patience.wait(&failure, progress).await => {}
+            other => return other,
+        }
+    }
+}
+
+/// Writes the rows to a local file.
+///
+/// # Errors
+///
+/// As [`to_object`].
+pub async fn to_file(
+    pool: &Pool,
+    unload: &Unload,
+    path: &Path,
+    patience: Duration,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let mut patience = Patience::new(patience);
+    loop {
+        let file =
+            tokio::fs::File::create(path).await.map_err(|error| Failure::scratch("making a file", &error))?;
+        match write(pool, unload, Sink::File(file), progress).await {
+            Err(failure) if failure.is_away() && patience.wait(&failure, progress).await => {}
+            other => return other,
+        }
+    }
+}
+
+async fn write(pool: &Pool, unload: &Unload, mut sink: Sink, progress: &Progress) -> Result<(), Failure> {
+    let tx = pool.begin(&unload.target).await?;
+    let result = stream(&tx, unload, &mut sink, progress).await;
+    if !matches!(&result, Err(failure) if failure.is_away()) {
+        tx.rollback().await;
+    }
+    result?;
+    sink.finish().await
+}
+
+async fn stream(
+    tx: &Transaction,
+    unload: &Unload,
+    sink: &mut Sink,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let doing = "reading the query's rows";
+    let query = unload.query(tx).await?;
+    let sql = format!("COPY ({query}\n) TO STDOUT ({})", unload.options);
+    let rows = tx.client().copy_out(sql.as_str()).await.map_err(|error| Failure::database(doing, &error))?;
+    let mut rows = std::pin::pin!(rows);
+    let (mut count, mut bytes, mut piece, mut preview) =
+        (0_u64, 0_u64, Vec::with_capacity(PIECE), Vec::new());
+    while let Some(row) = rows.next().await {
+        // The server sends every row as a message of its own.
+        let row = row.map_err(|error| Failure::database(doing, &error))?;
+        count += 1;
+        bytes += row.len() as u64;
+        piece.extend_from_slice(&row);
+        if preview.len() < PREVIEW {
+            preview.extend_from_slice(&row);
+        }
+        if piece.len() >= PIECE {
+            sink.write(&piece).await?;
+            piece.clear();
+            progress.set("rowsWritten", count - u64::from(unload.header));
+        }
+    }
+    sink.write(&piece).await?;
+    progress.set("rowsWritten", count - u64::from(unload.header).min(count));
+    if matches!(sink, Sink::Object { .. }) && !preview.is_empty() {
+        progress.set("resultPreview", shortened(&preview, bytes));
+    }
+    Ok(())
+}
+
+/// Returns the first whole lines that fit.
+fn shortened(text: &[u8], all: u64) -> String {
+    let text = String::from_utf8_lossy(text);
+    if all as usize <= PREVIEW {
+        return text.trim_end().to_owned();
+    }
+    let mut short: String = text.chars().take(PREVIEW).collect();
+    if let Some(end) = short.rfind('\n') {
+        short.truncate(end);
+    }
+    short.push_str("\n…");
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_ends_at_a_line() {
+        assert_eq!(shortened(b"a\n1\n", 4), "a\n1");
+        let long = "0123456789\n".repeat(100);
+        let short = shortened(long.as_bytes(), 1100);
+        assert!(short.len() < PREVIEW && short.ends_with("9\n…"));
+    }
+}

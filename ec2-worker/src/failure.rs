@@ -1,0 +1,123 @@
+//! Why a task failed: what the service is told, and whether trying again can help.
+
+use std::error::Error as _;
+
+use tokio_postgres::error::SqlState;
+
+/// A task's failure, in the words of `SetTaskStatus`.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// `errorId`: a class, a colon, a name. The service does not retry the class `BadInput`.
+    pub id: String,
+    /// `errorMessage`: what, where, and what to do.
+    pub message: String,
+    /// The column that the database named when it refused a row.
+    pub column: Option<String>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Trying again within this attempt cannot help.
+    Final,
+    /// The database was not there, or went away: worth waiting for.
+    Away,
+    /// The database refused these rows, not the statement.
+    Refused,
+    /// The service said stop.
+    Canceled,
+}
+
+impl Failure {
+    /// Returns a failure under any error id.
+    pub fn new(id: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { id: id.into(), message: message.into(), column: None, kind: Kind::Final }
+    }
+
+    /// Returns a failure that the same input would meet again.
+    pub fn bad_input(name: &str, message: impl Into<String>) -> Self {
+        Self::new(format!("BadInput:{name}"), message)
+    }
+
+    /// Returns the failure of a database that cannot be reached now.
+    pub fn away(message: impl Into<String>) -> Self {
+        Self {
+            id: "Database:Unavailable".to_owned(),
+            message: message.into(),
+            column: None,
+            kind: Kind::Away,
+        }
+    }
+
+    /// Returns the answer to a `canceled` from the service.
+    #[must_use]
+    pub fn canceled() -> Self {
+        let message = "the task was cancelled".to_owned();
+        Self { id: "Canceled".to_owned(), message, column: None, kind: Kind::Canceled }
+    }
+
+    /// Returns what a local file operation that failed means.
+    pub fn scratch(what: &str, error: &std::io::Error) -> Self {
+        Self::new("Worker:ScratchFolder", format!("{what} in the worker's scratch folder: {error}"))
+    }
+
+    /// Returns what a database error means for the work `doing`.
+    pub fn database(doing: &str, error: &tokio_postgres::Error) -> Self {
+        let Some(refusal) = error.as_db_error() else {
+            let mut reason = error.to_string();
+            if let Some(cause) = error.source() {
+                reason = format!("{reason}: {cause}");
+            }
+            return Self::away(format!("{doing}: the database went away ({reason})"));
+        };
+        let code = refusal.code();
+        let mut message = format!("{doing}: {}", refusal.message());
+        for extra in [refusal.detail(), refusal.hint()].into_iter().flatten() {
+            message.push_str("; ");
+            message.push_str(extra);
+        }
+        let kind = kind_of(code);
+        let id = match kind {
+            Kind::Away => "Database:Unavailable".to_owned(),
+            _ => format!("Database:{}", code.code()),
+        };
+        Self { id, message, column: refusal.column().map(str::to_owned), kind }
+    }
+
+    /// Returns whether waiting and starting the work again may help.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.kind == Kind::Away
+    }
+
+    /// Returns whether the database refused rows: fewer rows at once may find which.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.kind == Kind::Refused
+    }
+
+    /// Returns whether the work ended because the service said so.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        self.kind == Kind::Canceled
+    }
+}
+
+fn kind_of(code: &SqlState) -> Kind {
+    // Classes of SQLSTATE, PostgreSQL manual, appendix A.
+    match &code.code()[..2] {
+        "08" => Kind::Away,
+        // Data exception, integrity constraint, view check, RAISE of a trigger.
+        "22" | "23" | "44" | "P0" => Kind::Refused,
+        _ => match *code {
+            SqlState::ADMIN_SHUTDOWN
+            | SqlState::CRASH_SHUTDOWN
+            | SqlState::CANNOT_CONNECT_NOW
+            | SqlState::TOO_MANY_CONNECTIONS
+            | SqlState::T_R_SERIALIZATION_FAILURE
+            | SqlState::T_R_DEADLOCK_DETECTED => Kind::Away,
+            _ => Kind::Final,
+        },
+    }
+}

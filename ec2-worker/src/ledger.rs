@@ -1,0 +1,160 @@
+//! What was done already, written into the same database and the same transaction as the work itself.
+//!
+//! A task may be handed out twice, or again after a crash between its commit and its report. Its ledger row
+//! is inserted before anything else: whoever finds it there does nothing and reports what it says.
+
+use tokio_postgres::types::Type;
+
+use crate::database::{Pool, Target, Transaction};
+use crate::etl::table::Table;
+use crate::failure::Failure;
+use crate::progress::Fields;
+use crate::storage::ObjectRef;
+
+/// What a piece of work is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkKey {
+    /// The run's pipeline.
+    pub pipeline: String,
+    /// The instance, not the attempt: a retry is the same work.
+    pub instance: String,
+    /// A rerun is new work.
+    pub generation: i64,
+}
+
+/// The advisory lock under which the schema is made; any number that nobody else uses.
+const LOCK: i64 = 0x646f_776e_7370_6f75;
+
+const SCHEMA: &str = "
+CREATE SCHEMA IF NOT EXISTS downspout;
+CREATE TABLE IF NOT EXISTS downspout.ledger (
+    pipeline_id text NOT NULL,
+    instance_id text NOT NULL,
+    generation  bigint NOT NULL,
+    done_at     timestamptz NOT NULL DEFAULT now(),
+    report      text NOT NULL DEFAULT '[]',
+    PRIMARY KEY (pipeline_id, instance_id, generation)
+);
+CREATE TABLE IF NOT EXISTS downspout.loaded_files (
+    table_oid   bigint NOT NULL,
+    table_name  text NOT NULL,
+    bucket      text NOT NULL,
+    key         text NOT NULL,
+    etag        text NOT NULL,
+    pipeline_id text NOT NULL,
+    instance_id text NOT NULL,
+    loaded_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (table_oid, bucket, key, etag)
+);
+COMMENT ON SCHEMA downspout IS 'What pipelines loaded, so that nothing is loaded twice.';
+COMMENT ON TABLE downspout.ledger IS 'One row for each activity that was done here, committed with its work.';
+COMMENT ON TABLE downspout.loaded_files IS 'Which versions of which files the tables hold.'";
+
+/// Makes the ledger where it is missing, in a transaction of its own, and begins the work's transaction.
+///
+/// # Errors
+///
+/// As [`Pool::begin`]; also when the user may not make a schema.
+pub async fn begin(pool: &Pool, target: &Target) -> Result<Transaction, Failure> {
+    let tx = pool.begin(target).await?;
+    let doing = "looking for the schema downspout";
+    let found = tx.query(doing, "SELECT to_regclass('downspout.loaded_files') IS NOT NULL", &[]).await?;
+    if found.first().is_some_and(|row| row.get(0)) {
+        return Ok(tx);
+    }
+    // IF NOT EXISTS alone fails when two sessions create the same thing at once.
+    let sql = format!("SELECT pg_advisory_xact_lock({LOCK}); {SCHEMA}");
+    tx.run("making the schema downspout (the user needs CREATE on the database)", &sql).await?;
+    tx.commit().await?;
+    pool.begin(target).await
+}
+
+/// Claims the work: none when it is ours to do, else what was reported when it was done.
+///
+/// Waits while another session is at the same work.
+///
+/// # Errors
+///
+/// The database's own.
+pub async fn claim(tx: &Transaction, key: &WorkKey) -> Result<Option<Fields>, Failure> {
+    let doing = "claiming the work in downspout.ledger";
+    let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+        [(&key.pipeline, Type::TEXT), (&key.instance, Type::TEXT), (&key.generation, Type::INT8)];
+    let insert = "INSERT INTO downspout.ledger (pipeline_id, instance_id, generation) VALUES ($1, $2, $3) \
+                  ON CONFLICT DO NOTHING RETURNING 1";
+    if !tx.query(doing, insert, &values).await?.is_empty() {
+        return Ok(None);
+    }
+    let select =
+        "SELECT report FROM downspout.ledger WHERE pipeline_id = $1 AND instance_id = $2 AND generation = $3";
+    let found = tx.query(doing, select, &values).await?;
+    let report: &str = found.first().map_or("[]", |row| row.get(0));
+    Ok(Some(serde_json::from_str(report).unwrap_or_default()))
+}
+
+/// Writes what will be reported beside the claim.
+///
+/// # Errors
+///
+/// The database's own.
+pub async fn record(tx: &Transaction, key: &WorkKey, report: &Fields) -> Result<(), Failure> {
+    let report = serde_json::to_string(report).unwrap_or_else(|_| "[]".to_owned());
+    let update = "UPDATE downspout.ledger SET report = $4, done_at = now() \
+                  WHERE pipeline_id = $1 AND instance_id = $2 AND generation = $3";
+    tx.query(
+        "writing downspout.ledger",
+        update,
+        &[
+            (&key.pipeline, Type::TEXT),
+            (&key.instance, Type::TEXT),
+            (&key.generation, Type::INT8),
+            (&report, Type::TEXT),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes that the table holds a version of a file; false when it held it before.
+///
+/// # Errors
+///
+/// The database's own.
+pub async fn note_file(
+    tx: &Transaction,
+    key: &WorkKey,
+    table: &Table,
+    object: &ObjectRef,
+) -> Result<bool, Failure> {
+    let insert = "INSERT INTO downspout.loaded_files AS f \
+                  (table_oid, table_name, bucket, key, etag, pipeline_id, instance_id) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING 1";
+    let (name, etag) = (table.to_string(), object.etag.clone().unwrap_or_default());
+    let inserted = tx
+        .query(
+            "writing downspout.loaded_files",
+            insert,
+            &[
+                (&table.oid, Type::INT8),
+                (&name, Type::TEXT),
+                (&object.at.bucket, Type::TEXT),
+                (&object.at.key, Type::TEXT),
+                (&etag.trim_matches('"'), Type::TEXT),
+                (&key.pipeline, Type::TEXT),
+                (&key.instance, Type::TEXT),
+            ],
+        )
+        .await?;
+    Ok(!inserted.is_empty())
+}
+
+/// Forgets which files the table held: it is about to be replaced, or somebody emptied it.
+///
+/// # Errors
+///
+/// The database's own.
+pub async fn forget_files(tx: &Transaction, table: &Table) -> Result<(), Failure> {
+    let delete = "DELETE FROM downspout.loaded_files WHERE table_oid = $1";
+    tx.query("writing downspout.loaded_files", delete, &[(&table.oid, Type::INT8)]).await?;
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The worker alone, for a host of its own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use ec2_worker::database::{Pool, Target};
+use ec2_worker::etl::date::Pattern;
+use ec2_worker::etl::dialect::Dialect;
+use ec2_worker::etl::load::{self, Load};
+use ec2_worker::etl::rejects::Limit;
+use ec2_worker::etl::source::{Place, Source};
+use ec2_worker::ledger::WorkKey;
+use ec2_worker::progress::Progress;
+use ec2_worker::task::LoadMode;
+use ec2_worker::{Clients, Config};
+
+/// Does the tasks of AWS Data Pipeline definitions: CopyActivity, SqlActivity, ShellCommandActivity.
+///
+/// Polls a Data Pipeline service for the tasks of its worker groups, works, reports, and uploads logs to the
+/// pipelines' `pipelineLogUri`. Endpoints, region and credentials come from the environment, as for every AWS
+/// tool: AWS_ENDPOINT_URL_DATA_PIPELINE, AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_ACCESS_KEY_ID and so on.
+///
+/// On SIGTERM or SIGINT it takes no new task, finishes what it has, and ends.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    worker: Worker,
+}
+
+#[derive(Debug, Args)]
+struct Worker {
+    /// Group whose tasks it does, as in `workerGroup` of the definition; may be given more than once
+    #[arg(
+        long = "worker-group",
+        alias = "workerGroup",
+        env = "WORKER_GROUP",
+        required = true,
+        value_delimiter = ','
+    )]
+    worker_groups: Vec<String>,
+    /// Tasks done at the same time, at most
+    #[arg(long, env = "WORKER_CONCURRENCY", default_value_t = 4)]
+    concurrency: usize,
+    /// AWS region; without it, that of the environment
+    #[arg(long, env = "AWS_REGION")]
+    region: Option<String>,
+    /// Id under which it sends heartbeats; without it, host name and process id
+    #[arg(long, alias = "taskrunnerId", env = "WORKER_RUNNER_ID")]
+    runner_id: Option<String>,
+    /// Name of this host, as attempts show it; without it, $HOSTNAME or /etc/hostname
+    #[arg(long)]
+    hostname: Option<String>,
+    /// Folder for working directories
+    #[arg(long, env = "WORKER_SCRATCH_DIR")]
+    scratch_dir: Option<PathBuf>,
+    /// Seconds that tasks at work get to finish after SIGTERM
+    #[arg(long, default_value_t = 30)]
+    shutdown_limit: u64,
+    /// Write logs as JSON
+    #[arg(long)]
+    json_logs: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load one local CSV file into a table as a CopyActivity would
+    #[command(hide = true)]
+    Load(LoadFile),
+}
+
+#[derive(Debug, Args)]
+struct LoadFile {
+    /// URL of the database, as jdbc:postgresql://… or postgres://…
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: String,
+    /// Password, where it does not stand in the URL
+    #[arg(long, env = "PGPASSWORD", hide = true, hide_env_values = true)]
+    password: Option<String>,
+    /// Table, as schema.table
+    #[arg(long)]
+    table: String,
+    /// append, replace or upsert
+    #[arg(long, default_value = "append")]
+    mode: String,
+    /// Rows that may be refused: a count, or as 1%
+    #[arg(long, default_value = "0")]
+    max_rejects: String,
+    /// Pattern of dates that are not ISO 8601
+    #[arg(long)]
+    date_format: Option<String>,
+    /// The file has no header
+    #[arg(long)]
+    no_header: bool,
+    /// The file
+    file: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Load(file)) => {
+            start_logs(false);
+            load_file(file).await
+        }
+        None => {
+            start_logs(arguments.worker.json_logs);
+            work(arguments.worker).await
+        }
+    }
+}
+
+fn start_logs(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json { logs.json().init() } else { logs.init() }
+}
+
+async fn work(arguments: Worker) -> anyhow::Result<()> {
+    let hostname = arguments.hostname.unwrap_or_else(hostname);
+    let own = std::process::id();
+    let config = Config {
+        worker_groups: arguments.worker_groups,
+        runner_id: arguments.runner_id.unwrap_or_else(|| format!("{hostname}-{own}")),
+        hostname,
+        concurrency: arguments.concurrency,
+        scratch_dir: arguments
+            .scratch_dir
+            .unwrap_or_else(|| std::env::temp_dir().join(format!("ec2-worker-{own}"))),
+        shutdown_limit: Duration::from_secs(arguments.shutdown_limit),
+        ..Config::new("", "")
+    };
+    let clients = Clients::from_env(arguments.region).await;
+    let shutdown = CancellationToken::new();
+    tokio::spawn(cancel_on_signal(shutdown.clone()));
+    tracing::info!(worker.groups = ?config.worker_groups, worker.hostname = config.hostname, "worker begins");
+    ec2_worker::run(config, clients, shutdown).await
+}
+
+async fn cancel_on_signal(shutdown: CancellationToken) {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("finishing the tasks at work, then ending");
+    shutdown.cancel();
+}
+
+fn hostname() -> String {
+    let file = || std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned());
+    std::env::var("HOSTNAME").ok().or_else(file).unwrap_or_else(|| "localhost".to_owned())
+}
+
+async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
+    let scratch = tempfile::tempdir().context("making a scratch folder")?;
+    let target = Target::parse(&arguments.database_url, None, arguments.password.as_deref(), None, &[])
+        .map_err(|problem| anyhow::anyhow!("--database-url {problem}"))?;
+    let dates = arguments.date_format.as_deref().map(Pattern::new).transpose().map_err(anyhow::Error::msg)?;
+    let mode = match arguments.mode.as_str() {
+        "append" => LoadMode::Append,
+        "replace" => LoadMode::Replace,
+        "upsert" => LoadMode::Upsert,
+        other => anyhow::bail!("--mode {other}: give append, replace or upsert"),
+    };
+    // Every call is new work: a local file has no version that the ledger could know it by.
+    let now = jiff::Timestamp::now().as_microsecond();
+    let load = Load {
+        key: WorkKey { pipeline: "local".to_owned(), instance: format!("load-{now}"), generation: 0 },
+        target,
+        schema: None,
+        table: arguments.table,
+        create: None,
+        insert: None,
+        sources: vec![Source { place: Place::File(arguments.file), gzip: false }],
+        dialect: Dialect { header: !arguments.no_header, ..Dialect::default() },
+        declared: Vec::new(),
+        dates,
+        mode,
+        limit: Limit::parse(&arguments.max_rejects).context("--max-rejects: give a count, or as 1%")?,
+        quarantine: None,
+        scratch: scratch.path().to_owned(),
+        patience: Duration::from_secs(10),
+    };
+    let progress = Progress::default();
+    let result = load::load(&load, &Pool::default(), &progress).await;
+    for (key, value) in progress.fields() {
+        println!("{key}: {value}");
+    }
+    result.map_err(|failure| anyhow::anyhow!("{}: {failure}", failure.id))
+}

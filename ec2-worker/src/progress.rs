@@ -1,0 +1,111 @@
+//! What a task has to tell the service, gathered while it works.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_sdk_datapipeline::types::Field;
+
+/// Fields as the service stores them: a key may be there more than once.
+pub type Fields = Vec<(String, String)>;
+
+/// Lines kept of an activity's log; a log is for people.
+const LINES: usize = 10_000;
+
+/// A handle that activities write to and the runner reads.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    fields: Fields,
+    log: Vec<String>,
+}
+
+impl Progress {
+    /// Sets a field to one value.
+    pub fn set(&self, key: &str, value: impl ToString) {
+        let mut state = self.state();
+        state.fields.retain(|(known, _)| known != key);
+        state.fields.push((key.to_owned(), value.to_string()));
+    }
+
+    /// Adds a value to a repeatable field.
+    pub fn add(&self, key: &str, value: impl Into<String>) {
+        let field = (key.to_owned(), value.into());
+        let mut state = self.state();
+        if !state.fields.contains(&field) {
+            state.fields.push(field);
+        }
+    }
+
+    /// Adds a remark that the user should read.
+    pub fn note(&self, text: impl Into<String>) {
+        let text = text.into();
+        self.log(&text);
+        self.add("note", text);
+    }
+
+    /// Replaces all fields.
+    pub fn replace(&self, fields: Fields) {
+        self.state().fields = fields;
+    }
+
+    /// Adds a line to the activity's log.
+    pub fn log(&self, line: &str) {
+        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        let mut state = self.state();
+        if state.log.len() < LINES {
+            state.log.push(format!("{at} {line}"));
+        }
+    }
+
+    /// Returns the fields so far.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        self.state().fields.clone()
+    }
+
+    /// Returns the log so far.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        let state = self.state();
+        let mut text = state.log.join("\n");
+        text.push('\n');
+        text
+    }
+
+    /// Returns the fields as the service takes them.
+    #[must_use]
+    pub fn wire(&self) -> Vec<Field> {
+        let fields = self.fields();
+        let wire = fields.into_iter().filter_map(|(key, value)| {
+            // Values have 10,240 characters at most (API reference, Field).
+            let value: String = value.chars().take(10_240).collect();
+            Field::builder().key(key).string_value(value).build().ok()
+        });
+        wire.collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_has_one_value_or_several_different_ones() {
+        let progress = Progress::default();
+        progress.set("rowsLoaded", 1);
+        progress.set("rowsLoaded", 2);
+        progress.add("note", "a");
+        progress.add("note", "a");
+        progress.add("note", "b");
+        let keys: Vec<_> =
+            progress.fields().into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(keys, ["rowsLoaded=2", "note=a", "note=b"]);
+    }
+}

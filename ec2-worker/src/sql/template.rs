@@ -1,0 +1,129 @@
+//! SQL with JDBC's `?` placeholders, filled with values.
+//!
+//! Values become string literals of unknown type, as if a person had typed them, so that the database
+//! infers their types from where they stand; placeholders work in every statement, not only in queries.
+
+use super::lexer::{Lexer, Token};
+use super::literal;
+
+/// SQL text cut at its placeholders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    parts: Vec<String>,
+}
+
+/// Why values do not fit a statement.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{places} placeholders, but {values} values")]
+pub struct TemplateError {
+    /// `?` in the text.
+    pub places: usize,
+    /// Values given.
+    pub values: usize,
+}
+
+impl Template {
+    /// Cuts SQL at every `?` that is code; `??` is an operator's question mark.
+    #[must_use]
+    pub fn new(sql: &str) -> Self {
+        let mut parts = vec![String::new()];
+        for (token, range) in Lexer::new(sql) {
+            match (token, parts.last_mut()) {
+                (Token::Placeholder, _) => parts.push(String::new()),
+                (Token::Question, Some(part)) => part.push('?'),
+                (_, Some(part)) => part.push_str(&sql[range]),
+                (_, None) => {}
+            }
+        }
+        Self { parts }
+    }
+
+    /// Returns how many values it takes.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.parts.len() - 1
+    }
+
+    /// Appends the statement with `values` (none is NULL) and a semicolon to `out`.
+    pub fn fill(&self, values: &[Option<String>], out: &mut Vec<u8>) {
+        for (index, part) in self.parts.iter().enumerate() {
+            if index > 0 {
+                let value = values.get(index - 1).and_then(Option::as_deref);
+                out.extend_from_slice(value.map_or("NULL".to_owned(), literal).as_bytes());
+            }
+            out.extend_from_slice(part.as_bytes());
+        }
+        out.extend_from_slice(b";\n");
+    }
+
+    /// Fills a whole script with as many values as it has placeholders.
+    ///
+    /// # Errors
+    ///
+    /// When the number of values is another than that of the placeholders.
+    pub fn fill_script(&self, values: &[String]) -> Result<String, TemplateError> {
+        if values.len() != self.places() {
+            return Err(TemplateError { places: self.places(), values: values.len() });
+        }
+        let mut text = self.parts[0].clone();
+        for (value, part) in values.iter().zip(&self.parts[1..]) {
+            text.push_str(&literal(value));
+            text.push_str(part);
+        }
+        Ok(text)
+    }
+
+    /// Returns where a byte of the filled text stands in the text with placeholders.
+    #[must_use]
+    pub fn original_offset(&self, values: &[String], filled: usize) -> usize {
+        let (mut left, mut original) = (filled, 0);
+        for (index, part) in self.parts.iter().enumerate() {
+            if left <= part.len() {
+                return original + left;
+            }
+            left -= part.len();
+            original += part.len();
+            let Some(value) = values.get(index) else { break };
+            let length = literal(value).len();
+            if left < length {
+                return original;
+            }
+            left -= length;
+            original += 1;
+        }
+        original
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_in_code_are_filled_in_order_and_others_left() {
+        let template = Template::new("SELECT ?::date, '?', \"?\" -- ?\n, $$?$$, a ?? 'k' WHERE x = ?");
+        let filled = template.fill_script(&["2025-01-01".to_owned(), "o'x".to_owned()]);
+        assert_eq!(
+            filled.as_deref(),
+            Ok("SELECT '2025-01-01'::date, '?', \"?\" -- ?\n, $$?$$, a ? 'k' WHERE x = 'o''x'")
+        );
+        assert_eq!(template.fill_script(&[]), Err(TemplateError { places: 2, values: 0 }));
+    }
+
+    #[test]
+    fn a_place_in_the_filled_text_is_found_in_the_script() {
+        let template = Template::new("SELECT ? + x");
+        let values = ["12345".to_owned()];
+        let filled = template.fill_script(&values).expect("fits");
+        let place = filled.find('x').expect("there");
+        assert_eq!(template.original_offset(&values, place), 11);
+        assert_eq!(template.original_offset(&values, 9), 7);
+    }
+
+    #[test]
+    fn a_missing_value_is_null() {
+        let mut out = Vec::new();
+        Template::new("INSERT INTO t VALUES (?, ?)").fill(&[None, Some("a".to_owned())], &mut out);
+        assert_eq!(out, b"INSERT INTO t VALUES (NULL, 'a');\n");
+    }
+}

@@ -1,0 +1,290 @@
+//! S3 as activities use it: read a pinned object, list, put, copy.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+
+use crate::failure::Failure;
+
+mod upload;
+
+pub use upload::Upload;
+
+/// How often the rest of an object is asked for when a download breaks off.
+const RESUMES: u32 = 5;
+
+/// An S3 client with the worker's idea of its errors.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    pub(crate) client: Client,
+}
+
+/// Bucket and key of `s3://bucket/key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Uri {
+    /// The bucket.
+    pub bucket: String,
+    /// The key, or the beginning of keys.
+    pub key: String,
+}
+
+impl S3Uri {
+    /// Reads `s3://bucket/key`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let known = matches!(scheme, "s3" | "s3n" | "s3a") && !bucket.is_empty();
+        known.then(|| Self { bucket: bucket.to_owned(), key: key.to_owned() })
+    }
+
+    /// Returns the URI of `name` under this one as a folder; no slash is doubled.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        let folder = self.key.trim_end_matches('/');
+        let key = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        Self { bucket: self.bucket.clone(), key }
+    }
+
+    /// Returns the last part of the key.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.key.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for S3Uri {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+/// An object, and the only version of it that will do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectRef {
+    /// Where it is.
+    pub at: S3Uri,
+    /// `If-Match`, where a version is pinned.
+    pub etag: Option<String>,
+    /// Its size, where it is known.
+    pub size: u64,
+}
+
+impl ObjectRef {
+    /// Returns its S3 URI.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        self.at.to_string()
+    }
+}
+
+impl Storage {
+    /// Wraps a client.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Looks an object up and pins it: to `etag` if given, else to what is there now.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, is another version, or may not be read.
+    pub async fn pin(&self, at: &S3Uri, etag: Option<&str>) -> Result<ObjectRef, Failure> {
+        let head = self.client.head_object().bucket(&at.bucket).key(&at.key);
+        let found = head.send().await.map_err(|error| refused("looking up", at, &error))?;
+        let etag_now = found.e_tag().unwrap_or_default();
+        if let Some(wanted) = etag.filter(|wanted| bare(wanted) != bare(etag_now)) {
+            return Err(changed(at, wanted));
+        }
+        let size = u64::try_from(found.content_length().unwrap_or(0)).unwrap_or(0);
+        Ok(ObjectRef { at: at.clone(), etag: Some(etag_now.to_owned()), size })
+    }
+
+    /// Lists the objects under a prefix, folders' own empty objects left out.
+    ///
+    /// # Errors
+    ///
+    /// When the bucket is not there or may not be listed.
+    pub async fn list(&self, folder: &S3Uri) -> Result<Vec<ObjectRef>, Failure> {
+        // A directory path means the folder, not every key that begins alike.
+        let prefix = match folder.key.trim_end_matches('/') {
+            "" => String::new(),
+            key => format!("{key}/"),
+        };
+        let mut found = Vec::new();
+        let mut pages =
+            self.client.list_objects_v2().bucket(&folder.bucket).prefix(&prefix).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| refused("listing", folder, &error))?;
+            for object in page.contents() {
+                let key = object.key().unwrap_or_default();
+                if !key.ends_with('/') && !key.ends_with("_$folder$") {
+                    found.push(ObjectRef {
+                        at: S3Uri { bucket: folder.bucket.clone(), key: key.to_owned() },
+                        etag: object.e_tag().map(str::to_owned),
+                        size: u64::try_from(object.size().unwrap_or(0)).unwrap_or(0),
+                    });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Opens an object's bytes from `from` up to `to`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::pin`].
+    pub async fn read(&self, object: &ObjectRef, from: u64, to: Option<u64>) -> Result<Body, Failure> {
+        let stream = self.get(object, from, to).await?.body;
+        Ok(Body { storage: self.clone(), object: object.clone(), at: from, to, stream, resumes: RESUMES })
+    }
+
+    /// Reads a whole small object as text.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::pin`], and when it is not UTF-8.
+    pub async fn text(&self, at: &S3Uri) -> Result<String, Failure> {
+        let object = ObjectRef { at: at.clone(), etag: None, size: 0 };
+        let bytes = self.bytes(&object).await?;
+        String::from_utf8(bytes).map_err(|error| {
+            let line =
+                1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count();
+            Failure::bad_input("Encoding", format!("{at}, line {line}: not UTF-8; save the file as UTF-8"))
+        })
+    }
+
+    /// Reads a whole small object.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::pin`].
+    pub async fn bytes(&self, object: &ObjectRef) -> Result<Vec<u8>, Failure> {
+        let mut body = self.read(object, 0, None).await?;
+        let mut bytes = Vec::new();
+        while let Some(piece) = body.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        Ok(bytes)
+    }
+
+    /// Writes a small object.
+    ///
+    /// # Errors
+    ///
+    /// When the bucket is not there or may not be written.
+    pub async fn put(&self, at: &S3Uri, bytes: Vec<u8>) -> Result<(), Failure> {
+        let put = self.client.put_object().bucket(&at.bucket).key(&at.key).body(ByteStream::from(bytes));
+        put.send().await.map_err(|error| refused("writing", at, &error))?;
+        Ok(())
+    }
+
+    async fn get(&self, object: &ObjectRef, from: u64, to: Option<u64>) -> Result<GetObjectOutput, Failure> {
+        let range = match to {
+            Some(to) => Some(format!("bytes={from}-{}", to.saturating_sub(1))),
+            None if from > 0 => Some(format!("bytes={from}-")),
+            None => None,
+        };
+        let at = &object.at;
+        let get = self.client.get_object().bucket(&at.bucket).key(&at.key);
+        get.set_if_match(object.etag.clone())
+            .set_range(range)
+            .send()
+            .await
+            .map_err(|error| refused("reading", at, &error))
+    }
+}
+
+/// The bytes of an object; goes on where it was when a connection breaks off.
+pub struct Body {
+    storage: Storage,
+    object: ObjectRef,
+    at: u64,
+    to: Option<u64>,
+    stream: ByteStream,
+    resumes: u32,
+}
+
+impl Body {
+    /// Returns the next piece, none at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+        loop {
+            match self.stream.next().await? {
+                Ok(piece) => {
+                    self.at += piece.len() as u64;
+                    return Some(Ok(piece));
+                }
+                Err(error) if self.resumes == 0 => {
+                    let message = format!("reading {}: {error}", self.object.at);
+                    return Some(Err(Failure::new("S3:ConnectionLost", message)));
+                }
+                Err(_) => {
+                    self.resumes -= 1;
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    match self.storage.get(&self.object, self.at, self.to).await {
+                        Ok(output) => self.stream = output.body,
+                        Err(failure) => return Some(Err(failure)),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn bare(etag: &str) -> &str {
+    etag.trim_matches('"')
+}
+
+fn changed(at: &S3Uri, wanted: &str) -> Failure {
+    let message = format!(
+        "{at} is no longer the version that started this run (ETag {}); drop the files again to start a new run",
+        bare(wanted)
+    );
+    Failure::bad_input("ObjectChanged", message)
+}
+
+/// Returns what an answer of S3 means for a task.
+pub(crate) fn refused<E, R>(doing: &str, at: &S3Uri, error: &SdkError<E, R>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    let Some(answer) = error.as_service_error() else {
+        let text = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
+        let short = text.split(" (").next().unwrap_or_default().to_owned();
+        return Failure::new("S3:Unreachable", format!("{doing} {at}: {short}"));
+    };
+    match answer.code() {
+        Some("NoSuchKey" | "NotFound") => {
+            Failure::bad_input("ObjectNotFound", format!("{doing} {at}: there is no such object"))
+        }
+        Some("PreconditionFailed") => changed(at, "pinned by myETag"),
+        Some(code) => {
+            let message = answer.message().unwrap_or("no further word");
+            Failure::new(format!("S3:{code}"), format!("{doing} {at}: {code}: {message}"))
+        }
+        None => Failure::new("S3:Refused", format!("{doing} {at}: {answer}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_has_a_bucket_and_a_key_and_no_doubled_slash() {
+        let uri = S3Uri::parse("s3://logs/orders/").expect("a URI");
+        assert_eq!(uri.child("a/b.gz").to_string(), "s3://logs/orders/a/b.gz");
+        assert_eq!(
+            S3Uri::parse("s3://logs").map(|u| u.child("x").to_string()).as_deref(),
+            Some("s3://logs/x")
+        );
+        assert_eq!(S3Uri::parse("/tmp/x"), None);
+    }
+}

@@ -1,0 +1,259 @@
+//! Fields to typed values, with an error that names object and field.
+
+use std::collections::HashMap;
+
+use definition::{FieldValue, PipelineObject};
+
+use super::{Activity, Copy, Format, LoadMode, Node, S3Node, Script, ShellCommand, SqlNode, SqlScript, Task};
+use crate::database::Target;
+use crate::etl::date::Pattern;
+use crate::etl::rejects::Limit;
+use crate::failure::Failure;
+use crate::ledger::WorkKey;
+use crate::storage::S3Uri;
+
+pub(super) struct Reader<'a> {
+    pub(super) objects: &'a HashMap<String, PipelineObject>,
+    pub(super) attempt: &'a PipelineObject,
+}
+
+impl Reader<'_> {
+    pub(super) fn task(&self, pipeline: &str) -> Result<Task, Failure> {
+        let attempt = self.attempt;
+        let instance = text_or_reference(attempt, "@instanceParent").unwrap_or_else(|| attempt.id.as_str());
+        let component = text_or_reference(attempt, "@componentParent").unwrap_or(instance);
+        let generation = attempt.string("@generation").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let key = WorkKey { pipeline: pipeline.to_owned(), instance: instance.to_owned(), generation };
+        let logs = self.s3("pipelineLogUri", attempt)?;
+        let logs = logs.map(|root| root.child(&format!("{pipeline}/{component}/{instance}")));
+        let activity = match attempt.string("type") {
+            Some("ShellCommandActivity") => Activity::Shell(self.shell()?),
+            Some("CopyActivity") => Activity::Copy(Box::new(self.copy(&key, logs.as_ref())?)),
+            Some("SqlActivity") => Activity::Sql(Box::new(self.sql()?)),
+            Some(other) => {
+                return Err(problem(
+                    attempt,
+                    "type",
+                    &format!(
+                        "is {other}; this worker does ShellCommandActivity, CopyActivity and SqlActivity"
+                    ),
+                ));
+            }
+            None => return Err(problem(attempt, "type", "is missing")),
+        };
+        let attempt_id = attempt.id.as_str().to_owned();
+        let logs = logs.map(|folder| folder.child(&attempt_id));
+        Ok(Task { key, attempt: attempt_id, component: component.to_owned(), logs, activity })
+    }
+
+    fn shell(&self) -> Result<ShellCommand, Failure> {
+        let staged = flag(self.attempt, "stage", false)?;
+        let nodes = |key: &str| -> Result<Vec<S3Node>, Failure> {
+            let mut nodes = Vec::new();
+            for object in self.referred(key)? {
+                // Other nodes are dependencies only.
+                if staged && object.string("type") == Some("S3DataNode") {
+                    nodes.push(self.s3_node(object)?);
+                }
+            }
+            Ok(nodes)
+        };
+        Ok(ShellCommand {
+            script: self.script("command")?,
+            arguments: self.attempt.strings("scriptArgument").map(str::to_owned).collect(),
+            inputs: nodes("input")?,
+            outputs: nodes("output")?,
+            stdout: self.s3("stdout", self.attempt)?,
+            stderr: self.s3("stderr", self.attempt)?,
+        })
+    }
+
+    fn copy(&self, key: &WorkKey, logs: Option<&S3Uri>) -> Result<Copy, Failure> {
+        let attempt = self.attempt;
+        let mode = match attempt.string("myLoadMode").map(str::to_ascii_lowercase).as_deref() {
+            None | Some("append") => LoadMode::Append,
+            Some("replace") => LoadMode::Replace,
+            Some("upsert") => LoadMode::Upsert,
+            Some(other) => {
+                return Err(problem(
+                    attempt,
+                    "myLoadMode",
+                    &format!("is {other}; give append, replace or upsert"),
+                ));
+            }
+        };
+        let limit = attempt.string("myMaxRejects").unwrap_or("0");
+        let max_rejects = Limit::parse(limit).ok_or_else(|| {
+            problem(attempt, "myMaxRejects", &format!("is {limit}; give a count, or as 1%"))
+        })?;
+        let dates = attempt.string("myDateFormat").map(Pattern::new).transpose();
+        let dates =
+            dates.map_err(|reason| problem(attempt, "myDateFormat", &format!("is unreadable: {reason}")))?;
+        let own = self.s3("myRejectsPath", attempt)?;
+        let own = own.map(|root| root.child(&format!("{}/{}.rejects.csv", key.pipeline, key.instance)));
+        Ok(Copy {
+            source: self.node("input")?,
+            sink: self.node("output")?,
+            mode,
+            max_rejects,
+            quarantine: own.or_else(|| logs.map(|folder| folder.child("rejects.csv"))),
+            nulls: attempt.strings("myNullValues").map(str::to_owned).collect(),
+            dates,
+        })
+    }
+
+    fn sql(&self) -> Result<SqlScript, Failure> {
+        let attempt = self.attempt;
+        let database = self.referred("database")?;
+        let database = database.first().ok_or_else(|| problem(attempt, "database", "is missing"))?;
+        let mut output = None;
+        for object in self.referred("output")? {
+            // Only a node that can be made matters here.
+            if object.string("createTableSql").is_some() {
+                output = Some(self.sql_node(object)?);
+            }
+        }
+        Ok(SqlScript {
+            target: target(database)?,
+            script: self.script("script")?,
+            arguments: attempt.strings("scriptArgument").map(str::to_owned).collect(),
+            output,
+            queue: attempt.string("queue").map(str::to_owned),
+        })
+    }
+
+    fn script(&self, inline: &str) -> Result<Script, Failure> {
+        if let Some(text) = self.attempt.string(inline) {
+            return Ok(Script::Inline(text.to_owned()));
+        }
+        let missing = || problem(self.attempt, inline, "is missing; give it, or `scriptUri`");
+        self.s3("scriptUri", self.attempt)?.map(Script::At).ok_or_else(missing)
+    }
+
+    fn node(&self, key: &str) -> Result<Node, Failure> {
+        let objects = self.referred(key)?;
+        let object = objects.first().ok_or_else(|| problem(self.attempt, key, "is missing"))?;
+        match object.string("type") {
+            Some("S3DataNode") => self.s3_node(object).map(Node::S3),
+            Some("SqlDataNode" | "MySqlDataNode" | "RedshiftDataNode") => {
+                self.sql_node(object).map(Node::Sql)
+            }
+            other => {
+                let other = other.unwrap_or("nothing");
+                Err(problem(
+                    object,
+                    "type",
+                    &format!("is {other}; CopyActivity takes S3DataNode and SqlDataNode"),
+                ))
+            }
+        }
+    }
+
+    fn s3_node(&self, object: &PipelineObject) -> Result<S3Node, Failure> {
+        let file = self.s3("filePath", object)?;
+        let directory = file.is_none();
+        let at = match file {
+            Some(at) => at,
+            None => self
+                .s3("directoryPath", object)?
+                .ok_or_else(|| problem(object, "filePath", "is missing; give it, or `directoryPath`"))?,
+        };
+        let gzip = match object.string("compression").map(str::to_ascii_lowercase).as_deref() {
+            None | Some("none") => false,
+            Some("gzip") => true,
+            Some(other) => {
+                return Err(problem(object, "compression", &format!("is {other}; give none or gzip")));
+            }
+        };
+        let format = match object.reference("dataFormat") {
+            Some(id) => Some(format(self.object(object, "dataFormat", id.as_str())?)?),
+            None => None,
+        };
+        let etag = object.string("myETag").map(str::to_owned);
+        Ok(S3Node { id: object.id.to_string(), at, directory, gzip, etag, format })
+    }
+
+    fn sql_node(&self, object: &PipelineObject) -> Result<SqlNode, Failure> {
+        let table = object.string("table").or_else(|| object.string("tableName"));
+        let table = table.ok_or_else(|| problem(object, "table", "is missing"))?;
+        let database = match object.reference("database") {
+            Some(id) => self.object(object, "database", id.as_str())?,
+            // The older form: the connection stands on the node itself.
+            None if object.string("connectionString").is_some() => object,
+            None => return Err(problem(object, "database", "is missing")),
+        };
+        let own = |key: &str| object.string(key).map(str::to_owned);
+        Ok(SqlNode {
+            id: object.id.to_string(),
+            target: target(database)?,
+            schema: own("schemaName"),
+            table: table.to_owned(),
+            select: own("selectQuery"),
+            insert: own("insertQuery"),
+            create: own("createTableSql"),
+        })
+    }
+
+    fn referred(&self, key: &str) -> Result<Vec<&PipelineObject>, Failure> {
+        self.attempt.references(key).map(|id| self.object(self.attempt, key, id.as_str())).collect()
+    }
+
+    fn object(&self, from: &PipelineObject, key: &str, id: &str) -> Result<&PipelineObject, Failure> {
+        let missing = || problem(from, key, &format!("refers to `{id}`, which the task does not hold"));
+        self.objects.get(id).ok_or_else(missing)
+    }
+
+    fn s3(&self, key: &str, object: &PipelineObject) -> Result<Option<S3Uri>, Failure> {
+        let Some(text) = object.string(key) else { return Ok(None) };
+        let unreadable = || problem(object, key, &format!("is `{text}`; give a URI as s3://bucket/key"));
+        S3Uri::parse(text).map(Some).ok_or_else(unreadable)
+    }
+}
+
+fn format(object: &PipelineObject) -> Result<Format, Failure> {
+    let own = |key: &str| object.string(key).map(str::to_owned);
+    let columns = object.strings("column").filter_map(|column| column.split_whitespace().next());
+    Ok(Format {
+        id: object.id.to_string(),
+        kind: own("type").unwrap_or_default(),
+        column_separator: own("columnSeparator"),
+        record_separator: own("recordSeparator"),
+        escape_char: own("escapeChar"),
+        header: flag(object, "myHeader", false)?,
+        columns: columns.map(str::to_owned).collect(),
+    })
+}
+
+fn target(object: &PipelineObject) -> Result<Target, Failure> {
+    let url = object.string("connectionString").ok_or_else(|| {
+        let what = "is missing; this worker connects by URL, as jdbc:postgresql://host:5432/database";
+        problem(object, "connectionString", what)
+    })?;
+    let properties: Vec<String> = object.strings("jdbcProperties").map(str::to_owned).collect();
+    let password = object.string("*password").or_else(|| object.string("password"));
+    let user = object.string("username").filter(|user| !user.is_empty());
+    Target::parse(url, user, password, object.string("databaseName"), &properties)
+        .map_err(|what| problem(object, "connectionString", &what))
+}
+
+fn flag(object: &PipelineObject, key: &str, default: bool) -> Result<bool, Failure> {
+    match object.string(key).map(str::to_ascii_lowercase).as_deref() {
+        None => Ok(default),
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(other) => Err(problem(object, key, &format!("is {other}; give true or false"))),
+    }
+}
+
+fn text_or_reference<'a>(object: &'a PipelineObject, key: &'a str) -> Option<&'a str> {
+    object.values(key).next().map(|value| match value {
+        FieldValue::String(text) => text.as_str(),
+        FieldValue::Ref(id) => id.as_str(),
+    })
+}
+
+fn problem(object: &PipelineObject, field: &str, what: &str) -> Failure {
+    // People know the definition's object, not the attempt of an instance of it.
+    let id = text_or_reference(object, "@componentParent").unwrap_or_else(|| object.id.as_str());
+    Failure::bad_input("Definition", format!("object `{id}`, field `{field}` {what}"))
+}
