@@ -45,8 +45,10 @@ impl Summary {
             ("results", listed(results(run))),
             ("logs", logs(run)),
         ]);
-        for key in ["rowsLoaded", "rowsRejected", "rowsWritten", "bytesRead"] {
-            fields.insert(key, sum(run, key).to_string());
+        for (key, standing) in
+            [("rowsLoaded", true), ("rowsWritten", true), ("rowsRejected", false), ("bytesRead", false)]
+        {
+            fields.insert(key, sum(run, key, standing).to_string());
         }
         if let Some((instance, error)) = first_failure(run) {
             fields.insert("errorId", error.id.clone().unwrap_or_default());
@@ -85,8 +87,10 @@ fn first<'a>(instance: &'a Instance, key: &'a str) -> Option<&'a str> {
     reported(instance, key).next()
 }
 
-fn sum(run: &Run, key: &str) -> u64 {
-    let counts = run.instances.iter().filter_map(|instance| first(instance, key)?.trim().parse::<u64>().ok());
+/// Sums a count over the instances; over the FINISHED ones where only what stands counts.
+fn sum(run: &Run, key: &str, standing: bool) -> u64 {
+    let counted = run.instances.iter().filter(|instance| !standing || instance.status == Status::Finished);
+    let counts = counted.filter_map(|instance| first(instance, key)?.trim().parse::<u64>().ok());
     counts.fold(0, u64::saturating_add)
 }
 

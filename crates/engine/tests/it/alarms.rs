@@ -73,6 +73,21 @@ fn once_per_run_tells_the_first_error_and_blanks_what_is_unknown() {
 }
 
 #[test]
+fn rows_of_a_load_that_failed_are_not_loaded() {
+    let alarm = r##"{"id": "Bad", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t", "subject": "s",
+        "message": "#{node.rowsLoaded} #{node.rowsRejected} #{node.loads}"}"##;
+    let a = shell("A", r#", "onFail": {"ref": "Bad"}"#);
+    let mut run = drive(&format!("{a}, {}, {alarm}", shell("B", "")));
+    for activity in ["A", "B"] {
+        run.claim(activity);
+        run.report(activity, &[("rowsLoaded", "10"), ("rowsRejected", "3"), ("loadedTable", activity)]);
+    }
+    run.set("B", engine::TaskOutcome::Finished);
+    run.set("A", engine::TaskOutcome::Failed(engine::TaskError::new("BadInput", "too many")));
+    assert_eq!(run.notices()[0].message, "10 6 B: 10 rows, 3 refused");
+}
+
+#[test]
 fn a_run_that_ends_otherwise_after_all_says_so_once_more() {
     let mut run = drive_with(BOTH, &[shell("A", ""), ONCE.to_owned()].join(", "));
     run.fail("A", "BadInput", "no");
