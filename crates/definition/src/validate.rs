@@ -4,6 +4,7 @@
 //! not even stored. What AWS is silent about and what works anyway is a warning.
 
 mod advice;
+mod circle;
 mod fields;
 mod findings;
 mod graph;

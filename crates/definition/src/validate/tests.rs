@@ -406,6 +406,15 @@ fn circles_of_parents_and_of_waiting_are_errors() {
 }
 
 #[test]
+fn fields_that_use_each_other_are_an_error() {
+    one_error(
+        r##"{"id": "N", "type": "SqlDataNode", "table": "#{schemaName}", "schemaName": "a#{table}",
+            "selectQuery": "#{table}"}"##,
+        "N.schemaName INVALID_EXPRESSION:  fields use each other in a circle: 'schemaName', 'table' and again",
+    );
+}
+
+#[test]
 fn our_own_fields_have_legal_values_and_places() {
     let objects = r#"
         {"id": "C", "type": "CopyActivity", "myLoadMode": "merge", "myMaxRejects": "1 percent",

@@ -1,6 +1,11 @@
 //! Expressions: that they can be read, and that the names in them mean something.
 
-use super::{findings::Findings, nearest, subject::Subject};
+use super::{
+    circle::{Needs, circles},
+    findings::Findings,
+    nearest,
+    subject::Subject,
+};
 use crate::{
     FieldValue, ObjectId, PipelineObject,
     expression::{Template, arity, is_pattern, is_verbatim},
@@ -51,6 +56,28 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
                 name(&Place { subject, object, kind, owner, key }, path, findings);
             }
         }
+        circular(subject, object, findings);
+    }
+}
+
+/// Fields whose texts use each other have no value.
+fn circular(subject: &Subject<'_>, object: &PipelineObject, findings: &mut Findings) {
+    let order: Vec<&str> = texts(object).map(|(key, _)| key).collect();
+    let mut needs = Needs::new();
+    for (key, text) in texts(object) {
+        let Ok(template) = Template::parse(text) else { continue };
+        for path in template.names() {
+            if let [name] = path
+                && let Some(used) = order.iter().find(|field| *field == name)
+            {
+                needs.entry(key).or_default().insert(*used);
+            }
+        }
+    }
+    for circle in circles(needs, &order) {
+        let quoted: Vec<_> = circle.iter().map(|key| format!("'{key}'")).collect();
+        let message = format!("fields use each other in a circle: {} and again", quoted.join(", "));
+        findings.error(subject.owner(object, circle[0]), Some(circle[0]), INVALID, message);
     }
 }
 
