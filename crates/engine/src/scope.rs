@@ -193,14 +193,11 @@ impl<'a> Context<'a> {
     }
 
     fn parameter(&self, name: &str) -> Option<Value> {
-        let mut values: Vec<_> =
-            self.run.plan.parameters().values(name).iter().cloned().map(Value::String).collect();
-        match values.len() {
-            0 => None,
-            _ if self.masked && name.starts_with('*') => Some(Value::String(MASK.to_owned())),
-            1 => values.pop(),
-            _ => Some(Value::List(values)),
+        let value = self.run.plan.parameters().to_value(name)?;
+        if self.masked && name.starts_with('*') {
+            return Some(Value::String(MASK.to_owned()));
         }
+        Some(value)
     }
 
     fn distant(&self, target: &ObjectId) -> Option<Self> {
