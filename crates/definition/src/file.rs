@@ -2,8 +2,10 @@
 //!
 //! The CLI's rules: `id` and `name` leave an element, the other keys are sorted and become
 //! fields, a list becomes one field per item, `{"ref": ...}` a reference. Beyond the CLI, a
-//! key repeated in one object is kept as a list, and every error has a line and a column.
+//! key repeated in one object is kept as a list, elements in the API form are read as such, and every
+//! error has a line and a column.
 
+mod api;
 mod json;
 
 use serde_json::{Map, Value};
@@ -54,7 +56,8 @@ pub fn parse(text: &str) -> Result<Definition, FileError> {
             }
             None => Vec::new(),
         },
-        values: match last(members, "values") {
+        // The API's name for them comes with its form.
+        values: match last(members, "values").or_else(|| last(members, "parameterValues")) {
             Some(node) => parameter_values(node, "`values`")?,
             None => Vec::new(),
         },
@@ -147,7 +150,7 @@ fn pipeline_object(node: &Node) -> Result<PipelineObject, FileError> {
         Some(name) => text_of(name, "`name`")?,
         None => id.clone(),
     };
-    if let Some(fields) = api_fields(members)? {
+    if let Some(fields) = api::fields(members)? {
         return Ok(PipelineObject { id: id.into(), name, fields });
     }
     let mut fields = Vec::new();
@@ -158,30 +161,6 @@ fn pipeline_object(node: &Node) -> Result<PipelineObject, FileError> {
         }
     }
     Ok(PipelineObject { id: id.into(), name, fields })
-}
-
-/// The fields of an element in the API form, `"fields": [{"key": ..., "stringValue": ...}]`, as programs keep it
-/// in files; none when the element is in the file form. The CLI refuses such files, so nothing else is lost.
-fn api_fields(members: &[Member]) -> Result<Option<Vec<Field>>, FileError> {
-    let Some(Node { json: Json::Array(items), .. }) = last(members, "fields") else { return Ok(None) };
-    let is_api = |node: &Node| matches!(&node.json, Json::Object(item) if last(item, "key").is_some());
-    if !items.iter().all(is_api)
-        || members.iter().any(|it| !["id", "name", "fields"].contains(&it.key.as_str()))
-    {
-        return Ok(None);
-    }
-    items.iter().map(api_field).collect::<Result<_, _>>().map(Some)
-}
-
-fn api_field(node: &Node) -> Result<Field, FileError> {
-    let members = object_of(node, "a field")?;
-    let text = |name: &str| last(members, name).map(|value| text_of(value, &format!("`{name}`"))).transpose();
-    let key = FieldKey::from(text("key")?.unwrap_or_default());
-    match (text("stringValue")?, text("refValue")?) {
-        (Some(text), None) => Ok(Field { key, value: FieldValue::String(text) }),
-        (None, Some(target)) => Ok(Field { key, value: FieldValue::Ref(target.into()) }),
-        _ => Err(FileError::at(node.at, format!("field `{key}` needs either `stringValue` or `refValue`"))),
-    }
 }
 
 fn field_value(node: &Node, key: &str) -> Result<FieldValue, FileError> {
@@ -201,6 +180,9 @@ fn field_value(node: &Node, key: &str) -> Result<FieldValue, FileError> {
 fn parameter_object(node: &Node) -> Result<ParameterObject, FileError> {
     let members = object_of(node, "an element of `parameters`")?;
     let id = required_id(node, members, "an element of `parameters`")?;
+    if let Some(attributes) = api::attributes(members)? {
+        return Ok(ParameterObject { id, attributes });
+    }
     let mut attributes = Vec::new();
     for member in sorted(members, &["id"]) {
         for value in items(&member.value) {
@@ -212,6 +194,9 @@ fn parameter_object(node: &Node) -> Result<ParameterObject, FileError> {
 }
 
 fn parameter_values(node: &Node, what: &str) -> Result<Vec<ParameterValue>, FileError> {
+    if let Some(values) = api::values(node)? {
+        return Ok(values);
+    }
     let mut values = Vec::new();
     for member in object_of(node, what)? {
         for item in items(&member.value) {

@@ -67,8 +67,9 @@ impl Report {
     }
 }
 
-/// Many times AWS's limit of objects: past it only the limits are looked at.
+/// Many times AWS's limits: past them only the limits are looked at.
 const MAX_OBJECTS_LOOKED_AT: usize = 1_000;
+const MAX_FIELDS_LOOKED_AT: usize = 20_000;
 
 /// Finds what is wrong with a definition that is put.
 ///
@@ -88,8 +89,12 @@ pub fn for_activation(definition: &Definition) -> Report {
 fn check(definition: &Definition, is_activation: bool) -> Report {
     let mut findings = Findings::default();
     limits::check(definition, &mut findings);
-    values::check(definition, is_activation, &mut findings);
-    if definition.objects.len() <= MAX_OBJECTS_LOOKED_AT {
+    let fields: usize = definition.objects.iter().map(|object| object.fields.len()).sum();
+    let is_small = definition.values.len().max(definition.parameters.len()) <= MAX_OBJECTS_LOOKED_AT;
+    if is_small {
+        values::check(definition, is_activation, &mut findings);
+    }
+    if definition.objects.len() <= MAX_OBJECTS_LOOKED_AT && fields <= MAX_FIELDS_LOOKED_AT {
         let subject = Subject::new(definition, &mut findings);
         fields::check(&subject, &mut findings);
         own::check(&subject, &mut findings);

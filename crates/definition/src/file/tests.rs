@@ -55,8 +55,15 @@ fn parameters_and_values_expand_lists() {
 #[test]
 fn the_api_form_in_a_file_is_read_as_such() {
     let text = r#"{"objects": [{"id": "A", "name": "a", "fields": [
-        {"key": "type", "stringValue": "CSV"}, {"key": "parent", "refValue": "B"}]}]}"#;
-    assert_eq!(fields(text), [Field::string("type", "CSV"), Field::reference("parent", "B")]);
+            {"key": "type", "stringValue": "CSV"}, {"key": "parent", "refValue": "B"}]}],
+        "parameters": [{"id": "myA", "attributes": [{"key": "type", "stringValue": "Integer"}]}],
+        "parameterValues": [{"id": "myA", "stringValue": "1"}]}"#;
+    let definition = parse(text).unwrap();
+    assert_eq!(definition.objects[0].fields, [Field::string("type", "CSV"), Field::reference("parent", "B")]);
+    assert_eq!(definition.parameters[0].attribute("type"), Some("Integer"));
+    assert_eq!(definition.values[0].value, "1");
+    let wrong = r#"{"objects": [{"id": "A", "fields": [{"key": "type"}]}]}"#;
+    assert!(error(wrong).starts_with("line 1, column 37: field `type` needs either"), "{}", error(wrong));
 }
 
 #[test]

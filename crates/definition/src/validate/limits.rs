@@ -12,10 +12,13 @@ const MAX_KEY_BYTES: usize = 256;
 const MAX_FIELD_BYTES: usize = 10_240;
 const MAX_OBJECT_BYTES: usize = 15_360;
 const MAX_PARAMETERS: usize = 50;
+const MAX_VALUES_BYTES: usize = 15 * 1_024;
 
 pub(super) fn check(definition: &Definition, findings: &mut Findings) {
     count(definition.objects.len(), MAX_OBJECTS, "objects", "Default", findings);
     count(definition.parameters.len(), MAX_PARAMETERS, "parameters", "Default", findings);
+    let bytes: usize = definition.values.iter().map(|value| value.id.len() + value.value.len()).sum();
+    count(bytes, MAX_VALUES_BYTES, "bytes of parameter values", "Default", findings);
     let mut met = HashSet::new();
     for object in &definition.objects {
         if !met.insert(&object.id) {

@@ -5,11 +5,19 @@ pub(super) fn hint<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> S
     nearest(written, words).map_or_else(String::new, |word| format!(" (did you mean '{word}'?)"))
 }
 
+/// Longest text that is compared, and most words that it is compared with: a hint is not worth more.
+const MAX_LENGTH: usize = 40;
+const MAX_WORDS: usize = 400;
+
 /// Returns the word nearest to `written`, if it is near at all.
 pub(super) fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if written.len() > MAX_LENGTH {
+        return None;
+    }
     let most = (written.chars().count() / 4).clamp(1, 3);
     let lower = written.to_lowercase();
     words
+        .take(MAX_WORDS)
         .filter(|word| word.len().abs_diff(written.len()) <= 8)
         .map(|word| (distance(&lower, &word.to_lowercase()), word))
         .filter(|(distance, word)| *distance <= most && *word != written)

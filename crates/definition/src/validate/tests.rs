@@ -83,6 +83,20 @@ fn limits_are_fatal() {
 }
 
 #[test]
+fn a_definition_far_beyond_the_limits_is_answered_quickly() {
+    let mut definition = Definition::default();
+    for n in 0..5_000 {
+        let id = format!("Object{n}");
+        let fields = vec![crate::Field::reference("parent", format!("Object{}", n + 1)); 20];
+        definition.objects.push(crate::PipelineObject { id: id.as_str().into(), name: id.clone(), fields });
+        definition.values.push(crate::ParameterValue { id: format!("myValue{n}"), value: id });
+    }
+    let report = validate(&definition);
+    assert!(report.is_fatal());
+    assert_eq!(report.errors.len(), 2, "{:?}", report.errors);
+}
+
+#[test]
 fn a_dangling_reference_is_told_with_the_nearest_id() {
     one_error(
         r#"{"id": "Node", "type": "S3DataNode", "filePath": "s3://b/k", "dataFormat": {"ref": "Cvs"}},

@@ -1,6 +1,6 @@
 //! Parameters: their declarations, and the values given to them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::{findings::Findings, nearest};
 use crate::{
@@ -9,7 +9,6 @@ use crate::{
 };
 
 const INVALID: &str = "INVALID_PARAMETER_VALUE";
-const MAX_VALUES_BYTES: usize = 15 * 1_024;
 
 pub(super) fn check(definition: &Definition, is_activation: bool, findings: &mut Findings) {
     let mut met = HashSet::new();
@@ -84,19 +83,9 @@ fn value(
 }
 
 fn undeclared(definition: &Definition, declared: &HashSet<&String>, findings: &mut Findings) {
-    let mut bytes: HashMap<&str, usize> = HashMap::new();
-    for value in &definition.values {
-        *bytes.entry(&value.id).or_default() += value.id.len() + value.value.len();
-        if !declared.contains(&value.id) {
-            let hint = nearest::hint(&value.id, declared.iter().map(|id| id.as_str()));
-            let message = format!("'values' has '{}', which 'parameters' does not declare{hint}", value.id);
-            findings.error(&ObjectId::from(value.id.as_str()), None, "UNKNOWN_PARAMETER", message);
-        }
-    }
-    let total: usize = bytes.values().sum();
-    if total > MAX_VALUES_BYTES {
-        let message =
-            format!("the parameter values have {total} bytes; at most {MAX_VALUES_BYTES} are allowed");
-        findings.fatal(&ObjectId::from("Default"), None, "LIMIT_EXCEEDED", message);
+    for value in definition.values.iter().filter(|value| !declared.contains(&value.id)) {
+        let hint = nearest::hint(&value.id, declared.iter().map(|id| id.as_str()));
+        let message = format!("'values' has '{}', which 'parameters' does not declare{hint}", value.id);
+        findings.error(&ObjectId::from(value.id.as_str()), None, "UNKNOWN_PARAMETER", message);
     }
 }
