@@ -56,8 +56,7 @@ pub fn parse(text: &str) -> Result<Definition, FileError> {
             }
             None => Vec::new(),
         },
-        // The API's name for them comes with its form.
-        values: match last(members, "values").or_else(|| last(members, "parameterValues")) {
+        values: match value_node(members) {
             Some(node) => parameter_values(node, "`values`")?,
             None => Vec::new(),
         },
@@ -121,15 +120,27 @@ pub fn locate(text: &str, object_id: &str, field: Option<&str>) -> Option<Positi
         let Some(Node { json: Json::Array(elements), .. }) = last(members, part) else { continue };
         for element in elements {
             let Json::Object(element_members) = &element.json else { continue };
-            let id = last(element_members, "id").map(|node| &node.json);
-            if matches!(id, Some(Json::String(id)) if id == object_id) {
+            if has_id(element, object_id) {
                 let member = element_members.iter().find(|member| Some(member.key.as_str()) == field);
                 return Some(member.map_or(element.at, |member| member.at));
             }
         }
     }
-    let Json::Object(values) = &last(members, "values")?.json else { return None };
-    values.iter().find(|member| member.key == object_id).map(|member| member.at)
+    match &value_node(members)?.json {
+        Json::Object(values) => values.iter().find(|member| member.key == object_id).map(|member| member.at),
+        Json::Array(values) => values.iter().find(|value| has_id(value, object_id)).map(|value| value.at),
+        _ => None,
+    }
+}
+
+/// The parameter values; `parameterValues` is the API's name, which comes with its form.
+fn value_node(members: &[Member]) -> Option<&Node> {
+    last(members, "values").or_else(|| last(members, "parameterValues"))
+}
+
+fn has_id(node: &Node, id: &str) -> bool {
+    let Json::Object(members) = &node.json else { return false };
+    matches!(last(members, "id").map(|node| &node.json), Some(Json::String(found)) if found == id)
 }
 
 /// Adds a value under `key`; the second one makes a list.

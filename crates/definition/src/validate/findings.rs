@@ -5,6 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::{Problem, Report};
 use crate::{Definition, FieldKey, ObjectId};
 
+/// Messages quote what they found, and that may be long; a `validationMessage` holds 10,000.
+const MAX_CHARACTERS: usize = 1_000;
+
 #[derive(Default)]
 pub(super) struct Findings {
     report: Report,
@@ -58,6 +61,10 @@ impl Findings {
         fatal: bool,
     ) -> Option<Problem> {
         let field = field.map(FieldKey::from);
+        let message = match message.char_indices().nth(MAX_CHARACTERS) {
+            Some((end, _)) => format!("{}...", &message[..end]),
+            None => message,
+        };
         let is_new = self.told.insert((object.clone(), field.clone(), message.clone()));
         is_new.then(|| Problem { object: object.clone(), field, code, message, fatal })
     }

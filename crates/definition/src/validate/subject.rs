@@ -83,7 +83,8 @@ struct Foresight<'a> {
 
 impl Scope for Foresight<'_> {
     fn value(&self, name: &str) -> Option<Value> {
-        if self.object.strings(name).any(|text| text.contains("#{")) {
+        // Secrets are not foreseen: what is foreseen may be shown in a message.
+        if name.starts_with('*') || self.object.strings(name).any(|text| text.contains("#{")) {
             return None;
         }
         Value::of_field(self.object, name).or_else(|| self.subject.parameters.to_value(name))

@@ -248,6 +248,20 @@ fn values_of_parameters_are_put_in_before_a_field_is_checked() {
 }
 
 #[test]
+fn messages_are_cut_and_hold_no_secrets() {
+    let activity = |retries: &str| {
+        format!(
+            r#"{{"id": "A", "type": "ShellCommandActivity", "command": "x", "maximumRetries": "{retries}"}}"#
+        )
+    };
+    let long = errors(&activity(&"é".repeat(4_000)));
+    assert!(long[0].chars().count() < 1_100 && long[0].ends_with("..."));
+    let rest = r#", "parameters": [{"id": "*mySecret", "default": "hunter2"}]"#;
+    let report = validate(&definition(&activity("#{*mySecret}"), rest));
+    assert_eq!(lines(&report.errors), Vec::<String>::new());
+}
+
+#[test]
 fn expressions_must_be_readable_and_functions_known() {
     let node = |path: &str| errors(&format!(r#"{{"id": "N", "type": "S3DataNode", "filePath": "{path}"}}"#));
     assert_eq!(
