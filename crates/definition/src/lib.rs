@@ -2,6 +2,7 @@
 //!
 //! Pure: no clock, no files, no network. Everything here is a function of its arguments.
 
+pub mod edits;
 pub mod expression;
 pub mod file;
 pub mod inherit;

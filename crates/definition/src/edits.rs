@@ -1,0 +1,123 @@
+//! What may not be changed in the definition of a pipeline that was activated.
+//!
+//! Its instances stand already: they would refer to objects that are gone, or wait for the wrong ones.
+
+use std::collections::HashSet;
+
+use crate::{Definition, FieldKey, FieldValue, ObjectId, PipelineObject, validate::Problem};
+
+const CODE: &str = "EDIT_NOT_ALLOWED";
+
+/// Fields that say when the runs of an object are.
+const TIMING: &[(&str, &str)] = &[
+    ("period", "the period of a schedule"),
+    ("startDateTime", "the start of a schedule"),
+    ("startAt", "the start of a schedule"),
+];
+
+/// Returns what in `new` goes against the restrictions, `active` being the definition activated before.
+#[must_use]
+pub fn check(active: &Definition, new: &Definition) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for before in &active.objects {
+        match new.object(before.id.as_str()) {
+            None => {
+                let message =
+                    format!("the object '{}' cannot be removed: the pipeline was activated", before.id);
+                problems.push(problem(&before.id, None, message));
+            }
+            Some(after) => {
+                timing(before, after, &mut problems);
+                references(before, after, &mut problems);
+            }
+        }
+    }
+    for added in new.objects.iter().filter(|object| active.object(object.id.as_str()).is_none()) {
+        for target in added.references("output").filter(|target| active.object(target.as_str()).is_some()) {
+            let message =
+                format!("'output' of a new object cannot be '{target}', which the pipeline had before");
+            problems.push(problem(&added.id, Some("output"), message));
+        }
+    }
+    problems
+}
+
+fn problem(object: &ObjectId, field: Option<&str>, message: String) -> Problem {
+    Problem { object: object.clone(), field: field.map(FieldKey::from), code: CODE, message, fatal: false }
+}
+
+fn timing(before: &PipelineObject, after: &PipelineObject, problems: &mut Vec<Problem>) {
+    for (key, what) in TIMING.iter().filter(|_| before.type_name() == Some("Schedule")) {
+        if before.string(key) != after.string(key) {
+            let message =
+                format!("'{key}' cannot be changed: {what} is fixed once the pipeline was activated");
+            problems.push(problem(&before.id, Some(key), message));
+        }
+    }
+}
+
+fn references(before: &PipelineObject, after: &PipelineObject, problems: &mut Vec<Problem>) {
+    let mut met = HashSet::new();
+    for field in before.fields.iter().chain(&after.fields) {
+        let key = field.key.as_str();
+        let is_ref = matches!(field.value, FieldValue::Ref(_));
+        if is_ref && met.insert(key) && !before.references(key).eq(after.references(key)) {
+            let message = format!(
+                "the reference '{key}' cannot be added, removed or changed: the pipeline was activated"
+            );
+            problems.push(problem(&before.id, Some(key), message));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file;
+
+    const ACTIVE: &str = r#"
+        {"id": "S", "type": "Schedule", "period": "1 day", "startDateTime": "2030-01-01T00:00:00"},
+        {"id": "A", "command": "x", "output": {"ref": "N"}}, {"id": "N"}"#;
+
+    fn edited(objects: &str) -> Vec<String> {
+        let read = |objects: &str| file::parse(&format!(r#"{{"objects": [{objects}]}}"#)).unwrap();
+        let problems = check(&read(ACTIVE), &read(objects));
+        problems
+            .iter()
+            .map(|it| format!("{}.{}", it.object, it.field.as_ref().map_or("-", FieldKey::as_str)))
+            .collect()
+    }
+
+    #[test]
+    fn texts_may_change_and_objects_be_added() {
+        let objects =
+            ACTIVE.replace(r#""x""#, r#""y""#) + r#", {"id": "B", "output": {"ref": "M"}}, {"id": "M"}"#;
+        assert_eq!(edited(&objects), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_object_may_be_removed() {
+        assert_eq!(edited(&ACTIVE.replace(r#", {"id": "N"}"#, "")), ["N.-"]);
+    }
+
+    #[test]
+    fn the_period_and_the_start_are_fixed() {
+        let objects = ACTIVE.replace("1 day", "2 days").replace("2030", "2031");
+        assert_eq!(edited(&objects), ["S.period", "S.startDateTime"]);
+    }
+
+    #[test]
+    fn references_are_fixed() {
+        assert_eq!(edited(&ACTIVE.replace(r#"{"ref": "N"}"#, r#"{"ref": "A"}"#)), ["A.output"]);
+        assert_eq!(edited(&ACTIVE.replace(r#", "output": {"ref": "N"}"#, "")), ["A.output"]);
+        assert_eq!(
+            edited(&ACTIVE.replace(r#"{"id": "N"}"#, r#"{"id": "N", "my_f": {"ref": "A"}}"#)),
+            ["N.my_f"]
+        );
+    }
+
+    #[test]
+    fn a_new_object_may_not_write_to_an_old_one() {
+        assert_eq!(edited(&format!(r#"{ACTIVE}, {{"id": "B", "output": {{"ref": "N"}}}}"#)), ["B.output"]);
+    }
+}
