@@ -3,4 +3,6 @@
 //! The commands are AWS SDK clients of a running stack; [`local`] is that stack: S3, the pipeline
 //! service, notifications, Postgres, the Lambda's host and workers, composed in one process.
 
+pub mod command;
 pub mod local;
+mod upload;

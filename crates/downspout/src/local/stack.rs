@@ -1,1 +1,381 @@
-//! Wires the real handler, server and workers in one process.
+//! Wires the real handler, service, storage, database and workers in one process.
+//!
+//! Composition only. Everything that the parts must remember is in the data directory, so a stack that was
+//! killed at any moment comes back on it with all it had, at the same addresses.
+
+mod admin;
+mod config;
+mod data_dir;
+mod definitions;
+mod endpoints;
+mod keys;
+mod ports;
+mod queue;
+mod shipped;
+mod uploads;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use orchestrator::Orchestrator;
+use server::sigv4::{Credentials, Verifier};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::lambda::Host;
+use super::postgres::Postgres;
+use super::s3::{self, LocalS3, S3Store};
+use super::topic::{self, TopicConfig};
+
+pub use admin::DeadLetter;
+pub use config::{DefinitionSource, StackConfig};
+pub use data_dir::{DataDir, DataDirError};
+pub use endpoints::{Buckets, Endpoints, FILE_NAME};
+pub use ports::PortError;
+pub use shipped::{SAMPLES, Sample};
+
+/// Region and account of everything local.
+pub const REGION: &str = "us-east-1";
+const ACCOUNT: &str = "000000000000";
+const TOPIC: &str = "downspout";
+/// The worker group that the generated `values.json` names.
+const WORKER_GROUP: &str = "downspout";
+/// Host names of workers that live and die with a stack.
+const OWN_WORKERS: &str = "downspout-up-";
+
+/// Stopping takes at most this much for what uses the servers, and as much again for the servers.
+const STOP_LIMIT: Duration = Duration::from_millis(2_200);
+/// A worker's share of it: what it has in hand then is handed out again at the next start.
+const WORKER_STOP_LIMIT: Duration = Duration::from_millis(1_500);
+/// A handler may take a little less than its claim holds.
+const LEASE_BEYOND_INVOCATION: Duration = Duration::from_secs(5);
+
+/// A running stack. Dropping it stops it at once, as a kill would; [`Stack::stop`] is the gentle way.
+pub struct Stack {
+    endpoints: Endpoints,
+    orchestrator: Arc<Orchestrator>,
+    /// Ends what uses the servers.
+    users_stop: CancellationToken,
+    users: TaskTracker,
+    /// Ends the servers.
+    servers_stop: CancellationToken,
+    servers: JoinSet<anyhow::Result<()>>,
+    postgres: Option<Postgres>,
+    _data_dir: DataDir,
+}
+
+/// The listeners of a stack, one per service.
+struct Listeners {
+    s3: TcpListener,
+    datapipeline: TcpListener,
+    sns: TcpListener,
+    admin: TcpListener,
+}
+
+impl Stack {
+    /// Brings everything up on the data directory, and returns when all of it answers.
+    pub async fn start(config: StackConfig) -> anyhow::Result<Self> {
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let keys = keys::Keys::of(&data_dir)?;
+        let mut ports = ports::Ports::of(&data_dir)?;
+        let listeners = Listeners {
+            s3: ports.listen("s3").await?,
+            datapipeline: ports.listen("datapipeline").await?,
+            sns: ports.listen("sns").await?,
+            admin: ports.listen("admin").await?,
+        };
+        let servers_stop = CancellationToken::new();
+        // Whatever fails below must not leave half a stack running.
+        let guard = servers_stop.clone().drop_guard();
+        let postgres = match &config.database_url {
+            Some(_) => None,
+            None => Some(start_postgres(&data_dir, &mut ports, &keys, &servers_stop).await?),
+        };
+        let database_url = match (&config.database_url, &postgres) {
+            (Some(url), _) => url.clone(),
+            (None, Some(postgres)) => postgres.url().to_owned(),
+            (None, None) => unreachable!("without an URL there is the embedded database"),
+        };
+        let endpoints = endpoints(&data_dir, &listeners, &keys, database_url)?;
+        let store = open_store(&data_dir, &config, &endpoints.buckets).await?;
+        let mut servers = JoinSet::new();
+        serve_s3(&mut servers, &store, listeners.s3, &endpoints, &servers_stop);
+        serve_topic(&mut servers, listeners.sns, &data_dir, &config, &endpoints, &servers_stop);
+        serve_pipelines(&mut servers, listeners.datapipeline, &data_dir, &config, &endpoints, &servers_stop);
+        let mut stack = Self {
+            orchestrator: Arc::new(orchestrator(&config, &endpoints)),
+            endpoints,
+            users_stop: CancellationToken::new(),
+            users: TaskTracker::new(),
+            servers_stop,
+            servers,
+            postgres,
+            _data_dir: data_dir,
+        };
+        let admin = admin::Desk {
+            secret: keys.secret_access_key,
+            orchestrator: Arc::clone(&stack.orchestrator),
+            store: store.clone(),
+        };
+        stack.servers.spawn(admin::serve(admin, listeners.admin, stack.servers_stop.clone()));
+        stack.ready(&config, store).await?;
+        guard.disarm();
+        Ok(stack)
+    }
+
+    /// Returns what is where.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// Returns the handler that events are fed to; tests call it as AWS might: twice, late, and at once.
+    #[must_use]
+    pub fn orchestrator(&self) -> &Arc<Orchestrator> {
+        &self.orchestrator
+    }
+
+    /// Waits until a part of the stack ends by itself, which it should not, and returns why.
+    pub async fn broken(&mut self) -> anyhow::Error {
+        match self.servers.join_next().await {
+            Some(Ok(Ok(()))) => anyhow::anyhow!("a server of the stack ended by itself"),
+            Some(Ok(Err(error))) => error,
+            Some(Err(panic)) => anyhow::Error::from(panic).context("a server of the stack broke down"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops everything within five seconds; what is under way goes on at the next start.
+    pub async fn stop(mut self) {
+        self.users_stop.cancel();
+        self.users.close();
+        if tokio::time::timeout(STOP_LIMIT, self.users.wait()).await.is_err() {
+            tracing::info!("work is cut short; it goes on at the next start");
+        }
+        self.servers_stop.cancel();
+        let mut servers = std::mem::take(&mut self.servers);
+        let postgres = self.postgres.take();
+        let servers_end = async { while servers.join_next().await.is_some() {} };
+        let postgres_ends = async {
+            if let Some(postgres) = postgres {
+                postgres.stopped().await;
+            }
+        };
+        // Everything acknowledged is on the disk: nothing is lost by not waiting longer.
+        let ended = async { tokio::join!(servers_end, postgres_ends) };
+        if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
+            tracing::info!("the stack is stopped with requests under way");
+        }
+    }
+
+    /// Sets up what runs on the servers: topic, definitions, handler, workers; then says where everything is.
+    async fn ready(&mut self, config: &StackConfig, store: S3Store) -> anyhow::Result<()> {
+        let setup = set_up(config, self.endpoints.clone());
+        let definitions = tokio::select! {
+            done = setup => done?,
+            error = first_end(&mut self.servers) => return Err(error),
+        };
+        let stop = &self.users_stop;
+        self.users.spawn(definitions.follow(stop.clone()));
+        if let Some(folder) = &config.watch {
+            let watch =
+                watch::Watch::open(folder, &config.data_dir, &self.endpoints, Arc::clone(&config.now))?;
+            self.users.spawn(watch.run(stop.clone()));
+        }
+        let queue = Arc::new(queue::S3Events(store));
+        let host = Host::new(Arc::clone(&self.orchestrator), queue, config.lambda.clone(), REGION, ACCOUNT);
+        self.users.spawn(host.run(stop.clone()));
+        for number in 1..=config.workers {
+            self.users.spawn(work(
+                number,
+                config.data_dir.join("scratch"),
+                self.endpoints.clone(),
+                stop.clone(),
+            ));
+        }
+        self.endpoints.write(&config.data_dir)?;
+        Ok(())
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.users_stop.cancel();
+        self.servers_stop.cancel();
+    }
+}
+
+async fn first_end(servers: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Error {
+    match servers.join_next().await {
+        Some(Ok(Ok(()))) | None => anyhow::anyhow!("a server of the stack ended while it was starting"),
+        Some(Ok(Err(error))) => error,
+        Some(Err(panic)) => anyhow::Error::from(panic).context("a server of the stack broke down"),
+    }
+}
+
+async fn start_postgres(
+    data_dir: &DataDir,
+    ports: &mut ports::Ports<'_>,
+    keys: &keys::Keys,
+    stop: &CancellationToken,
+) -> anyhow::Result<Postgres> {
+    let listener = ports.listen("postgres").await?;
+    let folder = data_dir.join("postgres");
+    let started = Postgres::start(&folder, listener, keys.postgres_password.clone(), stop.clone()).await;
+    started.context("starting the embedded PostgreSQL; --database-url names one of your own instead")
+}
+
+fn endpoints(
+    data_dir: &DataDir,
+    listeners: &Listeners,
+    keys: &keys::Keys,
+    postgres: String,
+) -> anyhow::Result<Endpoints> {
+    let url = |listener: &TcpListener| -> anyhow::Result<String> {
+        Ok(format!("http://{}", listener.local_addr()?))
+    };
+    Ok(Endpoints {
+        region: REGION.to_owned(),
+        access_key_id: keys.access_key_id.clone(),
+        secret_access_key: keys.secret_access_key.clone(),
+        s3: url(&listeners.s3)?,
+        datapipeline: url(&listeners.datapipeline)?,
+        sns: url(&listeners.sns)?,
+        admin: url(&listeners.admin)?,
+        postgres,
+        buckets: Buckets::default(),
+        topic_arn: format!("arn:aws:sns:{REGION}:{ACCOUNT}:{TOPIC}"),
+        outbox: data_dir.join("outbox"),
+        pid: std::process::id(),
+    })
+}
+
+async fn open_store(data_dir: &DataDir, config: &StackConfig, buckets: &Buckets) -> anyhow::Result<S3Store> {
+    let (folder, now) = (data_dir.join("s3"), Arc::clone(&config.now));
+    let store = tokio::task::spawn_blocking(move || S3Store::open_with_clock(folder, now)).await??;
+    for bucket in buckets.all() {
+        store.create_bucket(bucket).await?;
+    }
+    store.notify_bucket(&buckets.drop).await?;
+    Ok(store)
+}
+
+fn credentials(endpoints: &Endpoints) -> Credentials {
+    Credentials {
+        access_key_id: endpoints.access_key_id.clone(),
+        secret_access_key: endpoints.secret_access_key.clone(),
+    }
+}
+
+fn serve_s3(
+    servers: &mut JoinSet<anyhow::Result<()>>,
+    store: &S3Store,
+    listener: TcpListener,
+    endpoints: &Endpoints,
+    stop: &CancellationToken,
+) {
+    let keys = s3::Credentials {
+        access_key_id: endpoints.access_key_id.clone(),
+        secret_access_key: endpoints.secret_access_key.clone(),
+    };
+    let server = LocalS3::new(store.clone(), keys, REGION);
+    let stop = stop.clone();
+    servers.spawn(async move {
+        server.serve(listener, stop).await;
+        Ok(())
+    });
+}
+
+fn serve_topic(
+    servers: &mut JoinSet<anyhow::Result<()>>,
+    listener: TcpListener,
+    data_dir: &DataDir,
+    config: &StackConfig,
+    endpoints: &Endpoints,
+    stop: &CancellationToken,
+) {
+    let config = TopicConfig {
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+        database: data_dir.join("topic.sqlite"),
+        outbox: endpoints.outbox.clone(),
+        mail_from: config.mail_from.clone(),
+        smtp: config.smtp.clone(),
+        now: Arc::clone(&config.now),
+        verifier: Verifier::new(REGION, "sns", vec![credentials(endpoints)]),
+    };
+    let stop = stop.clone();
+    servers.spawn(
+        async move { topic::serve(config, listener, stop).await.context("running the notifications") },
+    );
+}
+
+fn serve_pipelines(
+    servers: &mut JoinSet<anyhow::Result<()>>,
+    listener: TcpListener,
+    data_dir: &DataDir,
+    config: &StackConfig,
+    endpoints: &Endpoints,
+    stop: &CancellationToken,
+) {
+    let config = server::Config {
+        sns: Some(endpoints.sns()),
+        own_runners: Some(OWN_WORKERS.to_owned()),
+        now: Arc::clone(&config.now),
+        wound: Arc::clone(&config.wound),
+        ..server::Config::new(data_dir.join("pipelines.sqlite"), credentials(endpoints))
+    };
+    let stop = stop.clone();
+    servers.spawn(async move {
+        server::serve(config, listener, stop).await.context("running the pipeline service")
+    });
+}
+
+fn orchestrator(config: &StackConfig, endpoints: &Endpoints) -> Orchestrator {
+    let clients = orchestrator::Clients {
+        s3: endpoints.s3(),
+        datapipeline: endpoints.datapipeline(),
+        sns: endpoints.sns(),
+    };
+    let config = orchestrator::Config {
+        definitions_uri: format!("s3://{}", endpoints.buckets.definitions),
+        drop_bucket: Some(endpoints.buckets.drop.clone()),
+        topic_arn: endpoints.topic_arn.clone(),
+        lease: config.lambda.invocation + LEASE_BEYOND_INVOCATION,
+        holder: format!("downspout-up-{}", uuid::Uuid::new_v4().simple()),
+        now: Arc::clone(&config.now),
+    };
+    Orchestrator::new(config, clients)
+}
+
+/// Makes the topic and its subscriptions, and brings the definitions into their bucket.
+async fn set_up(config: &StackConfig, endpoints: Endpoints) -> anyhow::Result<definitions::Definitions> {
+    let sns = endpoints.sns();
+    sns.create_topic().name(TOPIC).send().await.context("creating the topic")?;
+    for address in &config.notify {
+        let call = sns.subscribe().topic_arn(&endpoints.topic_arn).protocol("email").endpoint(address);
+        call.send().await.with_context(|| format!("subscribing {address}"))?;
+    }
+    let mut definitions = definitions::Definitions::of(config, &endpoints)?;
+    definitions.upload().await?;
+    Ok(definitions)
+}
+
+async fn work(number: usize, scratch: std::path::PathBuf, endpoints: Endpoints, stop: CancellationToken) {
+    let name = format!("{OWN_WORKERS}{number}");
+    let config = ec2_worker::Config {
+        hostname: name.clone(),
+        runner_id: name.clone(),
+        concurrency: 1,
+        shutdown_limit: WORKER_STOP_LIMIT,
+        ..ec2_worker::Config::new(WORKER_GROUP, scratch.join(&name))
+    };
+    let clients = ec2_worker::Clients { datapipeline: endpoints.datapipeline(), s3: endpoints.s3() };
+    if let Err(error) = ec2_worker::run(config, clients, stop).await {
+        tracing::error!(worker.name = %name, error = %format!("{error:#}"), "a worker ended");
+    }
+}

@@ -1,1 +1,126 @@
-//! Amazon SNS, locally: topics, subscriptions, and mails into an outbox.
+//! Amazon SNS, locally: topics, subscriptions, and every notice as a mail in an outbox.
+//!
+//! Speaks SNS's Query protocol. A publish is durable before it is acknowledged, and a notice (by its
+//! `downspout-notice-id`) reaches the outbox exactly once per subscriber, however often it is published.
+
+mod answer;
+mod mail;
+mod ops;
+mod outbox;
+mod query;
+mod smtp;
+mod store;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::response::Response;
+use server::sigv4::Verifier;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::Now;
+
+pub use smtp::{SmtpConfig, SmtpConfigError};
+pub use store::TopicStoreError;
+
+/// Requests are small: SNS itself takes messages of at most 256 KiB.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// What the local topic needs to know.
+pub struct TopicConfig {
+    /// Region and account of the ARNs.
+    pub region: String,
+    /// Account of the ARNs.
+    pub account: String,
+    /// SQLite file of topics, subscriptions and notices.
+    pub database: PathBuf,
+    /// Folder that takes the mails.
+    pub outbox: PathBuf,
+    /// Sender of the mails.
+    pub mail_from: String,
+    /// A real mail server to send to as well.
+    pub smtp: Option<SmtpConfig>,
+    /// The clock of the mails' dates.
+    pub now: Now,
+    /// Who may call.
+    pub verifier: Verifier,
+}
+
+/// The topic's parts as its operations see them.
+struct Topic {
+    region: String,
+    account: String,
+    store: store::TopicStore,
+    outbox: outbox::Outbox,
+    sends_by_smtp: bool,
+    /// Wakes the sender of mails by SMTP.
+    mail_waits: Arc<Notify>,
+    now: Now,
+    verifier: Verifier,
+}
+
+/// Runs the topic until `shutdown`; what an earlier process left unwritten is written first.
+pub async fn serve(
+    config: TopicConfig,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let topic = Arc::new(Topic {
+        region: config.region,
+        account: config.account,
+        store: store::TopicStore::open(&config.database)?,
+        outbox: outbox::Outbox::open(&config.outbox, &config.mail_from)?,
+        sends_by_smtp: config.smtp.is_some(),
+        mail_waits: Arc::new(Notify::new()),
+        now: config.now,
+        verifier: config.verifier,
+    });
+    topic.write_outbox()?;
+    let sender = config.smtp.map(|smtp| tokio::spawn(smtp::run(Arc::clone(&topic), smtp, shutdown.clone())));
+    let app = Router::new().fallback(answer_request).with_state(topic);
+    axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    if let Some(sender) = sender {
+        sender.await?;
+    }
+    Ok(())
+}
+
+async fn answer_request(State(topic): State<Arc<Topic>>, request: axum::extract::Request) -> Response {
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let (parts, body) = request.into_parts();
+    let answer = match axum::body::to_bytes(body, BODY_LIMIT).await {
+        Ok(body) => topic.answer(&parts, &body).await,
+        Err(_) => Err(answer::Refusal::invalid("the request is larger than 1 MiB")),
+    };
+    answer::respond(answer, &request_id)
+}
+
+impl Topic {
+    async fn answer(self: Arc<Self>, parts: &Parts, body: &Bytes) -> Result<answer::Answer, answer::Refusal> {
+        // Clients sign by the wall clock, also where a test winds ours.
+        self.verifier.verify(parts, body, jiff::Timestamp::now())?;
+        let call = query::Call::read(parts, body)?;
+        // SQLite and the outbox wait for the disk.
+        tokio::task::spawn_blocking(move || self.perform(&call))
+            .await
+            .unwrap_or_else(|panic| Err(answer::Refusal::internal(panic.to_string())))
+    }
+
+    /// Writes every mail that the outbox still lacks.
+    fn write_outbox(&self) -> anyhow::Result<()> {
+        for delivery in self.store.unwritten()? {
+            self.outbox.write(&delivery)?;
+            self.store.mark_written(delivery.id)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

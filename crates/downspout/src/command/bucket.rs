@@ -1,0 +1,134 @@
+//! `ls` and `get`: the stack's buckets.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use aws_sdk_s3::error::DisplayErrorContext;
+use clap::Args;
+use serde::Serialize;
+use tokio::io::AsyncWriteExt;
+
+use super::{Exit, output, stack};
+use crate::local::stack::Endpoints;
+
+const LS_HELP: &str = "\
+Examples:
+  downspout ls                          the buckets
+  downspout ls drop                     keys of s3://downspout-drop
+  downspout ls s3://downspout-results/orders/";
+const GET_HELP: &str = "\
+Examples:
+  downspout get results/orders/2026-03-01/agg_shipments.csv          to the terminal
+  downspout get s3://downspout-results/orders/x.csv x.csv            to a file";
+
+/// Arguments of `ls`.
+#[derive(Debug, Args)]
+#[command(after_help = LS_HELP)]
+pub struct LsArgs {
+    /// Bucket and prefix, `s3://bucket/prefix` or `bucket/prefix`; `drop`, `definitions`, `results` and `logs` are
+    /// the stack's own
+    place: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+#[command(after_help = GET_HELP)]
+pub struct GetArgs {
+    /// Bucket and key, `s3://bucket/key` or `bucket/key`
+    place: String,
+    /// File to write; without it, or as `-`, the content goes to stdout
+    file: Option<PathBuf>,
+}
+
+/// One S3 object in a listing.
+#[derive(Debug, Serialize)]
+struct Listed {
+    bucket: String,
+    key: String,
+    size: i64,
+    last_modified: String,
+    etag: String,
+}
+
+pub(super) async fn ls(data_dir: &Path, args: &LsArgs) -> anyhow::Result<Exit> {
+    let endpoints = stack::reach(data_dir).await?;
+    let s3 = endpoints.s3();
+    let Some(place) = &args.place else {
+        let answer = s3.list_buckets().send().await?;
+        let names: Vec<&str> = answer.buckets().iter().filter_map(|bucket| bucket.name()).collect();
+        match args.json {
+            true => output::json(&names)?,
+            false => output::print(&names.iter().map(|name| format!("s3://{name}\n")).collect::<String>())?,
+        }
+        return Ok(Exit::Done);
+    };
+    let (bucket, prefix) = split(&endpoints, place);
+    let listed = list(&s3, &bucket, &prefix).await?;
+    if args.json {
+        output::json(&listed)?;
+    } else {
+        let row = |item: &Listed| vec![item.last_modified.clone(), item.size.to_string(), item.key.clone()];
+        output::print(&output::table(&[], listed.iter().map(row).collect()))?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) async fn get(data_dir: &Path, args: &GetArgs) -> anyhow::Result<Exit> {
+    let endpoints = stack::reach(data_dir).await?;
+    let (bucket, key) = split(&endpoints, &args.place);
+    let answer = endpoints.s3().get_object().bucket(&bucket).key(&key).send().await;
+    let answer = answer.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error)));
+    let mut body = answer.with_context(|| format!("fetching s3://{bucket}/{key}"))?.body.into_async_read();
+    match args.file.as_deref().filter(|file| *file != Path::new("-")) {
+        Some(path) => {
+            let mut file = tokio::fs::File::create(path)
+                .await
+                .with_context(|| format!("creating {}", path.display()))?;
+            tokio::io::copy(&mut body, &mut file)
+                .await
+                .with_context(|| format!("writing {}", path.display()))?;
+            file.flush().await?;
+        }
+        None => {
+            let mut stdout = tokio::io::stdout();
+            tokio::io::copy(&mut body, &mut stdout).await?;
+            stdout.flush().await?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn list(s3: &aws_sdk_s3::Client, bucket: &str, prefix: &str) -> anyhow::Result<Vec<Listed>> {
+    let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+    let mut listed = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error)));
+        let page = page.with_context(|| format!("listing s3://{bucket}/{prefix}"))?;
+        listed.extend(page.contents().iter().map(|object| Listed {
+            bucket: bucket.to_owned(),
+            key: object.key().unwrap_or_default().to_owned(),
+            size: object.size().unwrap_or_default(),
+            last_modified: object.last_modified().map(ToString::to_string).unwrap_or_default(),
+            etag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+        }));
+    }
+    Ok(listed)
+}
+
+/// Returns bucket and key of `s3://bucket/key` or `bucket/key`, with the short names of the stack's own buckets.
+fn split(endpoints: &Endpoints, place: &str) -> (String, String) {
+    let place = place.strip_prefix("s3://").unwrap_or(place);
+    let (bucket, key) = place.split_once('/').unwrap_or((place, ""));
+    let buckets = &endpoints.buckets;
+    let bucket = match bucket {
+        "drop" => &buckets.drop,
+        "definitions" => &buckets.definitions,
+        "results" => &buckets.results,
+        "logs" => &buckets.logs,
+        other => other,
+    };
+    (bucket.to_owned(), key.to_owned())
+}

@@ -1,0 +1,67 @@
+//! `dead-letters`: events that the handler could not handle in three tries.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+
+use super::{Exit, output, stack};
+use crate::local::stack::DeadLetter;
+
+const AFTER_HELP: &str = "\
+Examples:
+  downspout dead-letters
+  downspout dead-letters redrive        all of them, once what was wrong is mended
+  downspout dead-letters redrive 17     only this one";
+
+/// Arguments of `dead-letters`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct DeadLettersArgs {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List them (the default)
+    List,
+    /// Hand them to the handler again
+    Redrive {
+        /// Only this one
+        id: Option<i64>,
+    },
+}
+
+/// How many events were set free again.
+#[derive(Serialize, Deserialize)]
+struct Redriven {
+    redriven: usize,
+}
+
+pub(super) async fn run(data_dir: &Path, args: &DeadLettersArgs) -> anyhow::Result<Exit> {
+    let endpoints = stack::reach(data_dir).await?;
+    if let Some(Action::Redrive { id }) = args.action {
+        let path = id.map_or_else(|| "/redrive".to_owned(), |id| format!("/redrive?id={id}"));
+        let answer: Redriven = stack::ask(&endpoints, http::Method::POST, &path).await?;
+        match args.json {
+            true => output::json(&answer)?,
+            false => output::line(&format!("{} handed out again", answer.redriven))?,
+        }
+        return Ok(Exit::Done);
+    }
+    let letters: Vec<DeadLetter> = stack::ask(&endpoints, http::Method::GET, "/dead-letters").await?;
+    if args.json {
+        output::json(&letters)?;
+    } else if letters.is_empty() {
+        output::line("no dead letters")?;
+    } else {
+        let row =
+            |letter: &DeadLetter| vec![letter.id.to_string(), letter.what.clone(), letter.error.clone()];
+        output::print(&output::table(&["id", "event", "why"], letters.iter().map(row).collect()))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,124 @@
+//! `demo`: everything once, on a stack of its own.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use tokio_postgres::SimpleQueryMessage;
+
+use super::output::{self, Style};
+use super::run_view::{self, readable};
+use super::{Exit, drop, follow, up};
+use crate::local::stack::{Endpoints, SAMPLES, Stack, StackConfig};
+
+const AFTER_HELP: &str = "\
+The demo's stack lives in a temporary directory and goes with it. With --data-dir it stays: `downspout --data-dir DIR
+up` then goes on with what the demo left.";
+
+/// The tables that the shipped pipeline builds.
+const TABLES: [&str; 3] =
+    ["analytics.agg_public_holiday", "analytics.agg_shipments", "analytics.best_performing_product"];
+/// The mail is published when the run is final, moments before or after we see that.
+const MAIL_LIMIT: Duration = Duration::from_secs(20);
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct DemoArgs {}
+
+pub(super) async fn run(data_dir: Option<&Path>, _args: DemoArgs) -> anyhow::Result<Exit> {
+    let temporary =
+        tempfile::Builder::new().prefix("downspout-demo-").tempdir().context("making a data directory")?;
+    let data_dir = data_dir.unwrap_or(temporary.path());
+    title("The stack")?;
+    let stack = Stack::start(StackConfig::new(data_dir)).await?;
+    output::print(&up::what_is_where(stack.endpoints(), "the shipped ones, in the program itself", None))?;
+    let shown = tokio::select! {
+        shown = show(stack.endpoints()) => shown,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Failed),
+    };
+    stack.stop().await;
+    shown
+}
+
+async fn show(endpoints: &Endpoints) -> anyhow::Result<Exit> {
+    title("The drop")?;
+    let known = run_view::list(&endpoints.datapipeline()).await?.into_iter().map(|(id, _)| id).collect();
+    let keys = drop_samples(endpoints).await?;
+    title("The run")?;
+    let exit = drop::follow_keys(endpoints, &keys, &known).await?;
+    for table in TABLES {
+        title(table)?;
+        output::print(&contents(endpoints, table).await?)?;
+    }
+    title("The mail")?;
+    output::print(&mail(&endpoints.outbox).await?)?;
+    Ok(exit)
+}
+
+async fn drop_samples(endpoints: &Endpoints) -> anyhow::Result<Vec<String>> {
+    let mut keys = BTreeSet::new();
+    for (name, bytes) in SAMPLES {
+        let key = format!("{}/{name}", drop::today());
+        let call =
+            endpoints.s3().put_object().bucket(&endpoints.buckets.drop).key(&key).body(bytes.to_vec().into());
+        call.send().await.map_err(readable).with_context(|| format!("uploading {name}"))?;
+        output::line(&format!(
+            "s3://{}/{key}  {} bytes",
+            endpoints.buckets.drop,
+            output::count(bytes.len() as u64)
+        ))?;
+        keys.insert(key);
+    }
+    Ok(keys.into_iter().collect())
+}
+
+async fn contents(endpoints: &Endpoints, table: &str) -> anyhow::Result<String> {
+    let (client, connection) = tokio_postgres::connect(&endpoints.postgres, tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let messages = client.simple_query(&format!("TABLE {table}")).await;
+    std::mem::drop(client);
+    let _ = connection.await;
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for message in messages.with_context(|| format!("reading {table}"))? {
+        let SimpleQueryMessage::Row(row) = message else { continue };
+        // Narrow enough for any terminal: one line per column.
+        rows.extend(row.columns().iter().enumerate().map(|(place, column)| {
+            vec![output::paint(column.name(), Style::Dim), row.get(place).unwrap_or("NULL").to_owned()]
+        }));
+    }
+    Ok(output::table(&[], rows))
+}
+
+/// Returns the newest mail as its reader sees it.
+async fn mail(outbox: &Path) -> anyhow::Result<String> {
+    let newest = async {
+        loop {
+            if let Some(path) = newest(outbox) {
+                return path;
+            }
+            tokio::time::sleep(follow::LOOK_AGAIN).await;
+        }
+    };
+    let path = tokio::time::timeout(MAIL_LIMIT, newest).await.context("no mail came into the outbox")?;
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let text = text.replace("\r\n", "\n");
+    let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let wanted =
+        |line: &&str| ["From:", "To:", "Subject:", "Date:"].iter().any(|name| line.starts_with(name));
+    let head: Vec<&str> = head.lines().filter(wanted).collect();
+    Ok(format!("{}\n\n{body}", head.join("\n")))
+}
+
+fn newest(outbox: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(outbox).ok()?;
+    let mails = entries.filter_map(Result::ok).map(|entry| entry.path());
+    mails.filter(|path| path.extension().is_some_and(|ending| ending == "eml")).max()
+}
+
+fn title(text: &str) -> std::io::Result<()> {
+    output::line(&format!("\n{}", output::paint(&format!("== {text}"), Style::Bold)))
+}

@@ -1,0 +1,111 @@
+//! `drop`: files into the drop bucket, and what becomes of them.
+
+mod wait;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::upload;
+
+use super::{Exit, output, run_view, stack};
+
+pub(super) use wait::follow_keys;
+
+const AFTER_HELP: &str = "\
+Examples:
+  downspout drop orders.csv reviews.csv shipments.csv          to incoming/<today>/
+  downspout drop --prefix incoming/2026-03-01 --wait *.csv
+
+Exit codes with --wait: 0 the run finished; 1 it failed; 3 nothing ran, because the set is incomplete, over its cap for
+the day, or no definition has a pattern that fits. Files that ran before show that run, and exit as it did.";
+
+/// Arguments of `drop`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct DropArgs {
+    /// Files to upload
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where in the drop bucket [default: incoming/<today, UTC>]
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Follow the run that the files start, and exit as it does
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(super) async fn run(data_dir: &Path, args: &DropArgs) -> anyhow::Result<Exit> {
+    let endpoints = stack::reach(data_dir).await?;
+    let prefix = args.prefix.clone().unwrap_or_else(today);
+    let uploads = uploads(&args.files, &prefix)?;
+    // What exists before the drop was not started by it.
+    let known: BTreeSet<String> =
+        run_view::list(&endpoints.datapipeline()).await?.into_iter().map(|(id, _)| id).collect();
+    let bucket = &endpoints.buckets.drop;
+    let (s3, bar) = (endpoints.s3(), bar(&uploads));
+    for (file, key) in &uploads {
+        bar.set_message(key.clone());
+        upload::file(&s3, bucket, file, key, &|bytes| bar.inc(bytes)).await?;
+        bar.suspend(|| output::line(&format!("s3://{bucket}/{key}")))?;
+    }
+    bar.finish_and_clear();
+    if !args.wait {
+        return Ok(Exit::Done);
+    }
+    let keys: Vec<String> = uploads.into_iter().map(|(_, key)| key).collect();
+    follow_keys(&endpoints, &keys, &known).await
+}
+
+fn bar(uploads: &[(PathBuf, String)]) -> ProgressBar {
+    if !output::is_watched() {
+        return ProgressBar::hidden();
+    }
+    let sizes = uploads.iter().map(|(file, _)| std::fs::metadata(file).map_or(0, |metadata| metadata.len()));
+    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {msg}");
+    ProgressBar::new(sizes.sum()).with_style(style.expect("the template is a constant"))
+}
+
+/// Returns `incoming/<today, UTC>`.
+pub(crate) fn today() -> String {
+    format!("incoming/{}", jiff::Timestamp::now().strftime("%Y-%m-%d"))
+}
+
+/// Returns each file with its key: the prefix and the file's own name.
+fn uploads(files: &[PathBuf], prefix: &str) -> anyhow::Result<Vec<(PathBuf, String)>> {
+    let prefix = prefix.trim_matches('/');
+    let mut keys = BTreeSet::new();
+    let mut uploads = Vec::new();
+    for file in files {
+        let name = file.file_name().and_then(|name| name.to_str());
+        let name = name.with_context(|| format!("{} has no name that a key could take", file.display()))?;
+        let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        let metadata = std::fs::metadata(file).with_context(|| format!("reading {}", file.display()))?;
+        anyhow::ensure!(metadata.is_file(), "{} is not a file", file.display());
+        anyhow::ensure!(keys.insert(key.clone()), "two files are called {name}: one would replace the other");
+        uploads.push((file.clone(), key));
+    }
+    Ok(uploads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_the_prefix_and_the_name() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let file = folder.path().join("orders.csv");
+        std::fs::write(&file, "a").expect("the folder is writable");
+        let keys = |prefix: &str| {
+            uploads(std::slice::from_ref(&file), prefix).expect("the file is there")[0].1.clone()
+        };
+        assert_eq!(keys("incoming/2026-03-01/"), "incoming/2026-03-01/orders.csv");
+        assert_eq!(keys(""), "orders.csv");
+        let error = uploads(&[file.clone(), file.clone()], "x").expect_err("one would replace the other");
+        assert!(error.to_string().starts_with("two files are called orders.csv"), "{error}");
+    }
+}

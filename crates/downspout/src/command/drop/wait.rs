@@ -1,0 +1,119 @@
+//! What becomes of dropped keys: which run, or why none.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use orchestrator::{Decision, Verdict};
+
+use super::super::follow::{self, LOOK_AGAIN};
+use super::super::run_view::Outcome;
+use super::super::{Exit, output, show, stack};
+use crate::local::stack::Endpoints;
+
+/// A whole set is started within moments; after this long its events have failed, or it never will.
+const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// What came, or did not come, of a key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fate {
+    /// This pipeline runs it, or ran it; with the state that the ledger has.
+    Run(String, Option<String>),
+    /// Nothing runs, for this reason.
+    Nothing(String),
+    /// It could not be started, for this reason.
+    Broken(String),
+}
+
+/// Follows the runs of `keys` to their end, and returns how they went; `known` pipelines are earlier runs.
+pub(in crate::command) async fn follow_keys(
+    endpoints: &Endpoints,
+    keys: &[String],
+    known: &BTreeSet<String>,
+) -> anyhow::Result<Exit> {
+    let mut fates = BTreeSet::new();
+    for key in keys {
+        fates.extend(fates_of(endpoints, key).await?);
+    }
+    let mut exits = Vec::new();
+    for fate in &fates {
+        exits.push(match fate {
+            Fate::Nothing(reason) => {
+                output::line(reason)?;
+                Exit::NothingRan
+            }
+            Fate::Broken(reason) => {
+                output::line(reason)?;
+                Exit::Failed
+            }
+            Fate::Run(id, state) => follow_run(endpoints, id, state.as_deref(), known.contains(id)).await?,
+        });
+    }
+    // The worst word is the last: a failed run, then what did not run, then success.
+    let worst = [Exit::Failed, Exit::NothingRan].into_iter().find(|exit| exits.contains(exit));
+    Ok(worst.unwrap_or(Exit::Done))
+}
+
+async fn follow_run(
+    endpoints: &Endpoints,
+    id: &str,
+    state: Option<&str>,
+    is_earlier: bool,
+) -> anyhow::Result<Exit> {
+    if is_earlier {
+        output::line(&format!("These files ran already, as {id}; nothing new was started."))?;
+    }
+    match follow::to_the_end(endpoints, id).await? {
+        Some(run) => {
+            output::print(&show::timeline(&run))?;
+            Ok(if run.outcome() == Outcome::Finished { Exit::Done } else { Exit::Failed })
+        }
+        None => {
+            let state = state.unwrap_or("unknown");
+            output::line(&format!("The pipeline {id} has been deleted since; its run's outcome: {state}."))?;
+            Ok(if state == "finished" { Exit::Done } else { Exit::Failed })
+        }
+    }
+}
+
+async fn fates_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Fate>> {
+    let path = format!("/status?{}", serde_urlencoded::to_string([("key", key)])?);
+    let began = Instant::now();
+    loop {
+        let decisions: Vec<Decision> = stack::ask(endpoints, http::Method::GET, &path).await?;
+        let fates: Option<Vec<Fate>> = decisions.iter().map(|decision| fate(key, decision)).collect();
+        match fates {
+            Some(fates) if fates.is_empty() => {
+                return Ok(vec![Fate::Nothing(format!("{key}: no definition has a pattern that fits it"))]);
+            }
+            Some(fates) => return Ok(fates),
+            None if began.elapsed() > START_LIMIT => {
+                let reasons: Vec<&str> = decisions.iter().map(|decision| decision.reason.as_str()).collect();
+                let hint = "`downspout dead-letters` lists events that could not be handled";
+                return Ok(vec![Fate::Broken(format!(
+                    "{key}: no run has started: {}; {hint}",
+                    reasons.join("; ")
+                ))]);
+            }
+            None => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
+}
+
+/// Returns what the decision means for the key, or `None` while that is still open.
+fn fate(key: &str, decision: &Decision) -> Option<Fate> {
+    let reason = || match decision.definition.as_str() {
+        "" => format!("{key}: {}", decision.reason),
+        definition => format!("{definition}: {}", decision.reason),
+    };
+    match decision.verdict {
+        Verdict::Started | Verdict::Duplicate => {
+            decision.pipeline_id.clone().map(|id| Fate::Run(id, decision.state.clone()))
+        }
+        Verdict::Incomplete | Verdict::Deferred | Verdict::Unmatched | Verdict::Ignored => {
+            Some(Fate::Nothing(reason()))
+        }
+        Verdict::Failed => Some(Fate::Broken(reason())),
+        // The event is still under way, or the earlier run of the set still at work.
+        Verdict::Ready | Verdict::Next => None,
+    }
+}

@@ -1,0 +1,81 @@
+//! `env`: the stack as environment variables, for `eval`.
+
+use std::path::Path;
+
+use clap::Args;
+use url::Url;
+
+use super::{Exit, output, stack};
+use crate::local::stack::Endpoints;
+
+const AFTER_HELP: &str = "\
+Examples:
+  eval \"$(downspout env)\"
+  aws s3 ls s3://downspout-drop/
+  aws datapipeline list-pipelines
+  psql \"$DATABASE_URL\" -c 'TABLE analytics.agg_shipments'";
+
+/// Arguments of `env`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct EnvArgs {
+    /// Print one JSON object instead of `export` lines
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(data_dir: &Path, args: &EnvArgs) -> anyhow::Result<Exit> {
+    let endpoints = stack::reach(data_dir).await?;
+    let variables = variables(&endpoints);
+    if args.json {
+        output::json(&variables.into_iter().collect::<std::collections::BTreeMap<_, _>>())?;
+    } else {
+        let export = |(name, value): &(&str, String)| format!("export {name}={}\n", shell_quoted(value));
+        output::print(&variables.iter().map(export).collect::<String>())?;
+    }
+    Ok(Exit::Done)
+}
+
+fn variables(endpoints: &Endpoints) -> Vec<(&'static str, String)> {
+    let mut variables = vec![
+        ("AWS_ACCESS_KEY_ID", endpoints.access_key_id.clone()),
+        ("AWS_SECRET_ACCESS_KEY", endpoints.secret_access_key.clone()),
+        ("AWS_REGION", endpoints.region.clone()),
+        ("AWS_DEFAULT_REGION", endpoints.region.clone()),
+        ("AWS_ENDPOINT_URL_S3", endpoints.s3.clone()),
+        ("AWS_ENDPOINT_URL_DATA_PIPELINE", endpoints.datapipeline.clone()),
+        ("AWS_ENDPOINT_URL_SNS", endpoints.sns.clone()),
+        // Nothing of the stack asks the metadata service of EC2; looking for it costs seconds.
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ("DATABASE_URL", endpoints.postgres.clone()),
+    ];
+    if let Ok(url) = Url::parse(&endpoints.postgres) {
+        variables.push(("PGHOST", url.host_str().unwrap_or("127.0.0.1").to_owned()));
+        variables.push(("PGPORT", url.port().unwrap_or(5432).to_string()));
+        variables.push(("PGUSER", url.username().to_owned()));
+        variables.push(("PGDATABASE", url.path().trim_start_matches('/').to_owned()));
+        variables.extend(url.password().map(|password| ("PGPASSWORD", password.to_owned())));
+    }
+    variables
+}
+
+/// Returns the value as one word of any POSIX shell.
+fn shell_quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !value.is_empty() && value.chars().all(is_plain) {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_one_word_of_the_shell() {
+        assert_eq!(shell_quoted("us-east-1"), "us-east-1");
+        assert_eq!(shell_quoted("a b'c$d"), r"'a b'\''c$d'");
+        assert_eq!(shell_quoted(""), "''");
+    }
+}

@@ -1,0 +1,72 @@
+//! Following a run to its end, with progress for those who watch.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output;
+use super::run_view::{Outcome, RunView};
+use crate::local::stack::Endpoints;
+
+/// Short enough to feel immediate, long enough to cost nothing.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(150);
+
+/// Follows the pipeline until its run is over; `None` when it is gone.
+pub(super) async fn to_the_end(endpoints: &Endpoints, pipeline_id: &str) -> anyhow::Result<Option<RunView>> {
+    let client = endpoints.datapipeline();
+    let mut progress = Progress::new();
+    loop {
+        let Some(run) = RunView::load(&client, pipeline_id).await? else { return Ok(None) };
+        progress.show(&run);
+        if run.outcome() != Outcome::Running {
+            return Ok(Some(run));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Where a run is: a moving line on a terminal, one line per change elsewhere.
+struct Progress {
+    bar: Option<ProgressBar>,
+    seen: BTreeMap<String, String>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let bar = output::is_watched().then(|| {
+            let style = ProgressStyle::with_template("{spinner} [{pos}/{len}] {wide_msg}");
+            let bar = ProgressBar::new(0).with_style(style.expect("the template is a constant"));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Self { bar, seen: BTreeMap::new() }
+    }
+
+    fn show(&mut self, run: &RunView) {
+        let of = |status: &str| {
+            let found = run.instances.iter().filter(|instance| instance.status == status);
+            found.map(|instance| instance.component.as_str()).collect::<Vec<_>>()
+        };
+        if let Some(bar) = &self.bar {
+            bar.set_length(run.instances.len() as u64);
+            bar.set_position(of("FINISHED").len() as u64);
+            bar.set_message(format!("{}: {}", run.name, of("RUNNING").join(", ")));
+            return;
+        }
+        for instance in &run.instances {
+            let last = self.seen.insert(instance.id.clone(), instance.status.clone());
+            if last.as_ref() != Some(&instance.status) && !instance.status.starts_with("WAITING") {
+                eprintln!("{} {}", instance.component, instance.status);
+            }
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

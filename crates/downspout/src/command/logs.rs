@@ -1,0 +1,93 @@
+//! `logs`: what the workers uploaded for a run.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context;
+use clap::Args;
+use flate2::read::MultiGzDecoder;
+
+use super::output::{self, Style};
+use super::run_view::readable;
+use super::{Exit, stack};
+use crate::local::stack::Endpoints;
+
+const AFTER_HELP: &str = "\
+Examples:
+  downspout logs df-0123456789ABCDEFGHIJ
+  downspout logs df-0123456789ABCDEFGHIJ LoadOrders     only what belongs to LoadOrders";
+
+/// Arguments of `logs`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct LogsArgs {
+    /// Id of the pipeline, `df-...`
+    pipeline_id: String,
+    /// Only logs whose key holds this word: an object, an instance, an attempt
+    only: Option<String>,
+    /// Print JSON: the logs' keys and texts
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Log {
+    key: String,
+    text: String,
+}
+
+pub(super) async fn run(data_dir: &Path, args: &LogsArgs) -> anyhow::Result<Exit> {
+    let endpoints = stack::reach(data_dir).await?;
+    let mut logs = Vec::new();
+    for key in keys(&endpoints, args).await? {
+        let text = fetch(&endpoints, &key).await?;
+        logs.push(Log { key, text });
+    }
+    if args.json {
+        output::json(&logs)?;
+    } else if logs.is_empty() {
+        output::line(&format!(
+            "no logs of {} yet; they are uploaded when an attempt ends",
+            args.pipeline_id
+        ))?;
+    }
+    if !args.json {
+        for log in &logs {
+            output::line(&output::paint(&format!("==> {}", log.key), Style::Bold))?;
+            output::line(log.text.trim_end())?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Log keys hold the pipeline's id as one of their parts, wherever a definition's `pipelineLogUri` puts them.
+async fn keys(endpoints: &Endpoints, args: &LogsArgs) -> anyhow::Result<Vec<String>> {
+    let part = format!("/{}/", args.pipeline_id);
+    let bucket = &endpoints.buckets.logs;
+    let mut pages = endpoints.s3().list_objects_v2().bucket(bucket).into_paginator().send();
+    let mut keys = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(readable).with_context(|| format!("listing s3://{bucket}"))?;
+        let found = page.contents().iter().filter_map(|object| object.key());
+        let wanted = |key: &&str| {
+            format!("/{key}").contains(&part)
+                && args.only.as_ref().is_none_or(|only| key.contains(only.as_str()))
+        };
+        keys.extend(found.filter(wanted).map(str::to_owned));
+    }
+    Ok(keys)
+}
+
+async fn fetch(endpoints: &Endpoints, key: &str) -> anyhow::Result<String> {
+    let answer = endpoints.s3().get_object().bucket(&endpoints.buckets.logs).key(key).send().await;
+    let answer = answer.map_err(readable).with_context(|| format!("fetching the log {key}"))?;
+    let bytes = answer.body.collect().await.with_context(|| format!("fetching the log {key}"))?.into_bytes();
+    if !key.ends_with(".gz") {
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    let mut plain = Vec::new();
+    MultiGzDecoder::new(bytes.as_ref())
+        .read_to_end(&mut plain)
+        .with_context(|| format!("unpacking the log {key}"))?;
+    Ok(String::from_utf8_lossy(&plain).into_owned())
+}

@@ -1,0 +1,137 @@
+//! What commands print: colour and progress for a terminal, plain lines for a pipe, JSON on request.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+/// How a piece of text looks on a terminal.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Style {
+    Bold,
+    Dim,
+    Good,
+    Bad,
+    Warn,
+}
+
+impl Style {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Warn => "33",
+        }
+    }
+}
+
+/// Returns whether stdout may carry colour.
+pub(super) fn has_colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Returns whether somebody watches stderr, where progress is drawn.
+pub(super) fn is_watched() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Returns `text` in `style`, or as it is where colour does not belong.
+pub(super) fn paint(text: &str, style: Style) -> String {
+    if has_colour() { format!("\u{1b}[{}m{text}\u{1b}[0m", style.code()) } else { text.to_owned() }
+}
+
+/// Returns a status word in the colour of its meaning.
+pub(super) fn paint_status(status: &str) -> String {
+    match status {
+        "FINISHED" => paint(status, Style::Good),
+        "FAILED" | "CASCADE_FAILED" | "TIMEDOUT" | "CANCELED" => paint(status, Style::Bad),
+        "RUNNING" => paint(status, Style::Warn),
+        _ => paint(status, Style::Dim),
+    }
+}
+
+/// Prints text as it is.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Prints a line.
+pub(super) fn line(text: &str) -> io::Result<()> {
+    print(&format!("{text}\n"))
+}
+
+/// Prints a value as JSON.
+pub(super) fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    line(&serde_json::to_string_pretty(value)?)?;
+    Ok(())
+}
+
+/// Returns aligned columns, nothing cut and nothing wrapped: a script can split them, and a long key stays whole.
+pub(super) fn table(heading: &[&str], rows: Vec<Vec<String>>) -> String {
+    let heading: Vec<String> = heading.iter().map(|word| paint(word, Style::Bold)).collect();
+    let lines: Vec<Vec<String>> =
+        Some(heading).filter(|cells| !cells.is_empty()).into_iter().chain(rows).collect();
+    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        lines.iter().filter_map(|cells| cells.get(column)).map(|cell| shown_width(cell)).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for cells in &lines {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| {
+            let blanks = width.saturating_sub(shown_width(cell));
+            format!("{cell}{}", " ".repeat(blanks))
+        });
+        text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns how wide a cell is on the screen: colour takes no room.
+fn shown_width(cell: &str) -> usize {
+    let mut width = 0;
+    let mut in_colour = false;
+    for c in cell.chars() {
+        match c {
+            '\u{1b}' => in_colour = true,
+            'm' if in_colour => in_colour = false,
+            _ if in_colour => {}
+            _ => width += 1,
+        }
+    }
+    width
+}
+
+/// Returns a number grouped by thousands.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_plain_in_a_pipe() {
+        let rows =
+            vec![vec!["a".to_owned(), "FINISHED".to_owned()], vec!["longer".to_owned(), "x".to_owned()]];
+        assert_eq!(table(&["name", "status"], rows), "name    status\na       FINISHED\nlonger  x\n");
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!([count(7), count(1_000), count(1_234_567)], ["7", "1,000", "1,234,567"]);
+    }
+}

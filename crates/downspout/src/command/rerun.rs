@@ -1,0 +1,124 @@
+//! `rerun`: the files of a failed run, once more.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Context;
+use aws_sdk_s3::types::MetadataDirective;
+use clap::Args;
+use definition::trigger::Trigger;
+
+use super::drop::follow_keys;
+use super::run_view::{Outcome, RunView, readable};
+use super::{Exit, output, stack};
+use crate::local::stack::Endpoints;
+
+const AFTER_HELP: &str = "\
+A file set runs once per content, so only a failed run can be repeated: its files are put anew where they are, which
+starts a new pipeline with today's definition. Mend the definition or the file first.";
+
+/// Arguments of `rerun`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct RerunArgs {
+    /// Id of the failed pipeline, `df-...`
+    pipeline_id: String,
+    /// Follow the new run, and exit as it does
+    #[arg(long)]
+    wait: bool,
+}
+
+pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exit> {
+    let endpoints = stack::reach(data_dir).await?;
+    let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
+    let run = run
+        .with_context(|| format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id))?;
+    let refusal = match run.outcome() {
+        Outcome::Failed => None,
+        Outcome::Running => Some("is still at work: `downspout show` says what it waits for"),
+        Outcome::Finished => {
+            Some("finished well, and a file set runs once per content: drop changed files instead")
+        }
+    };
+    if let Some(refusal) = refusal {
+        output::line(&format!("{} {refusal}", run.pipeline_id))?;
+        return Ok(Exit::NothingRan);
+    }
+    let keys = keys(&endpoints, &run).await?;
+    put_anew(&endpoints, &keys).await?;
+    for key in &keys {
+        output::line(&format!("s3://{}/{key}", endpoints.buckets.drop))?;
+    }
+    if !args.wait {
+        return Ok(Exit::Done);
+    }
+    follow_keys(&endpoints, &keys[..1], &BTreeSet::new()).await
+}
+
+/// Returns the keys of the run's file set: those that its definition's patterns give for the values in its name.
+async fn keys(endpoints: &Endpoints, run: &RunView) -> anyhow::Result<Vec<String>> {
+    let (name, set) = run.name.split_once('/').unwrap_or((&run.name, ""));
+    let trigger = trigger(endpoints, name).await?;
+    let s3 = endpoints.s3();
+    let mut found = BTreeSet::new();
+    for prefix in trigger.literal_prefixes() {
+        let mut pages =
+            s3.list_objects_v2().bucket(&endpoints.buckets.drop).prefix(prefix).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(readable).context("listing the drop bucket")?;
+            let keys = page.contents().iter().filter_map(|object| object.key());
+            let is_ours =
+                |key: &&str| trigger.captures(key).is_some_and(|captures| captures.encoded() == set);
+            found.extend(keys.filter(is_ours).map(str::to_owned));
+        }
+    }
+    anyhow::ensure!(
+        !found.is_empty(),
+        "the files of {} are gone from the drop bucket: drop them again",
+        run.name
+    );
+    Ok(found.into_iter().collect())
+}
+
+async fn trigger(endpoints: &Endpoints, name: &str) -> anyhow::Result<Trigger> {
+    let key = format!("{name}.json");
+    let answer = endpoints.s3().get_object().bucket(&endpoints.buckets.definitions).key(&key).send().await;
+    let answer = answer.map_err(readable).with_context(|| format!("fetching the definition {key}"))?;
+    let bytes =
+        answer.body.collect().await.with_context(|| format!("fetching the definition {key}"))?.into_bytes();
+    let definition =
+        definition::file::parse(&String::from_utf8_lossy(&bytes)).with_context(|| key.clone())?;
+    let trigger = Trigger::of(&definition).map_err(|error| anyhow::anyhow!("{key}: {error}"))?;
+    trigger.with_context(|| format!("{key} is not started by files: it has no myDropFile"))
+}
+
+/// Copies every object onto itself, which S3 tells of as of any new object.
+async fn put_anew(endpoints: &Endpoints, keys: &[String]) -> anyhow::Result<()> {
+    let s3 = endpoints.s3();
+    let bucket = &endpoints.buckets.drop;
+    for key in keys {
+        let copy = s3
+            .copy_object()
+            .bucket(bucket)
+            .key(key)
+            .copy_source(format!("{bucket}/{}", encoded(key)))
+            // S3 refuses a copy onto itself that changes nothing.
+            .metadata_directive(MetadataDirective::Replace);
+        copy.send().await.map_err(readable).with_context(|| format!("putting s3://{bucket}/{key} anew"))?;
+    }
+    Ok(())
+}
+
+/// Returns the key as the copy source header takes it.
+fn encoded(key: &str) -> String {
+    let mut text = String::new();
+    for byte in key.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                text.push(char::from(byte))
+            }
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}

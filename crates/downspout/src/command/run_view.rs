@@ -1,0 +1,329 @@
+//! A run as the service's own operations tell it: instances, attempts, rows, errors.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use aws_sdk_datapipeline::Client;
+use aws_sdk_datapipeline::types::{Field, PipelineObject};
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub(super) use crate::upload::readable;
+
+/// DescribeObjects takes at most this many ids.
+const IDS_PER_CALL: usize = 25;
+
+/// A pipeline with what its runs made.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct RunView {
+    pub(super) pipeline_id: String,
+    pub(super) name: String,
+    pub(super) state: String,
+    pub(super) created: Option<Timestamp>,
+    pub(super) started: Option<Timestamp>,
+    pub(super) ended: Option<Timestamp>,
+    pub(super) instances: Vec<InstanceView>,
+}
+
+/// One instance.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct InstanceView {
+    pub(super) id: String,
+    pub(super) component: String,
+    pub(super) status: String,
+    pub(super) started: Option<Timestamp>,
+    pub(super) ended: Option<Timestamp>,
+    pub(super) waiting_on: Vec<String>,
+    pub(super) cascade_failed_on: Vec<String>,
+    pub(super) error_id: Option<String>,
+    pub(super) error_message: Option<String>,
+    pub(super) tries_left: Option<u32>,
+    pub(super) fields: BTreeMap<String, Vec<String>>,
+    pub(super) attempts: Vec<AttemptView>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct AttemptView {
+    pub(super) id: String,
+    pub(super) status: String,
+    pub(super) started: Option<Timestamp>,
+    pub(super) ended: Option<Timestamp>,
+    pub(super) hostname: Option<String>,
+    pub(super) error_message: Option<String>,
+    pub(super) log_location: Option<String>,
+}
+
+/// How a run stands as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    /// Something moves, or will.
+    Running,
+    /// Every instance finished.
+    Finished,
+    /// Ended otherwise, or nothing in it can move any more.
+    Failed,
+}
+
+impl RunView {
+    /// Reads a pipeline; `None` when it does not exist (any more).
+    pub(super) async fn load(client: &Client, pipeline_id: &str) -> anyhow::Result<Option<Self>> {
+        let answer = match client.describe_pipelines().pipeline_ids(pipeline_id).send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let gone = error.as_service_error().is_some_and(|error| {
+                    error.is_pipeline_not_found_exception() || error.is_pipeline_deleted_exception()
+                });
+                if gone {
+                    return Ok(None);
+                }
+                return Err(readable(error)).with_context(|| format!("describing {pipeline_id}"));
+            }
+        };
+        let Some(description) = answer.pipeline_description_list().first() else { return Ok(None) };
+        let fields = Fields::of(description.fields());
+        let mut run = Self {
+            pipeline_id: pipeline_id.to_owned(),
+            name: description.name().to_owned(),
+            state: fields.one("@pipelineState").unwrap_or_default(),
+            created: fields.time("@creationTime"),
+            started: fields.time("@lastActivationTime"),
+            ended: fields.time("@finishedTime"),
+            instances: Vec::new(),
+        };
+        run.instances = instances(client, pipeline_id).await?;
+        Ok(Some(run))
+    }
+
+    /// Returns how the run stands.
+    pub(super) fn outcome(&self) -> Outcome {
+        let is = |words: &[&str], instance: &InstanceView| words.contains(&instance.status.as_str());
+        let failed = self.instances.iter().any(|instance| is(&FAILED, instance));
+        let all_final =
+            self.instances.iter().all(|instance| is(&FAILED, instance) || is(&["FINISHED"], instance));
+        match (self.instances.is_empty(), all_final, failed) {
+            (true, _, _) => Outcome::Running,
+            (false, true, false) => Outcome::Finished,
+            (false, true, true) => Outcome::Failed,
+            (false, false, true) if self.is_stuck() => Outcome::Failed,
+            (false, false, _) => Outcome::Running,
+        }
+    }
+
+    /// Without a failure mode, what waits on a failed instance waits for ever: it does not run.
+    fn is_stuck(&self) -> bool {
+        let waits = |instance: &&InstanceView| instance.status == "WAITING_ON_DEPENDENCIES";
+        let moves = self.instances.iter().any(|instance| {
+            !waits(&instance) && instance.status != "FINISHED" && !FAILED.contains(&instance.status.as_str())
+        });
+        let free = self.instances.iter().filter(waits).any(|instance| instance.waiting_on.is_empty());
+        !moves && !free
+    }
+
+    /// Returns the sum of a number over all instances.
+    pub(super) fn sum(&self, field: &str) -> u64 {
+        self.instances.iter().filter_map(|instance| instance.number(field)).sum()
+    }
+
+    /// Returns the part of the name before the slash: the definition.
+    pub(super) fn definition(&self) -> &str {
+        self.name.split_once('/').map_or(self.name.as_str(), |(definition, _)| definition)
+    }
+}
+
+const FAILED: [&str; 4] = ["FAILED", "CASCADE_FAILED", "CANCELED", "TIMEDOUT"];
+
+impl InstanceView {
+    /// Returns a field that holds a number.
+    pub(super) fn number(&self, field: &str) -> Option<u64> {
+        self.fields.get(field)?.first()?.parse().ok()
+    }
+
+    /// Returns the first value of a field.
+    pub(super) fn text(&self, field: &str) -> Option<&str> {
+        self.fields.get(field)?.first().map(String::as_str)
+    }
+
+    /// Returns whether the instance failed itself, and did not just fall with another.
+    pub(super) fn failed_itself(&self) -> bool {
+        matches!(self.status.as_str(), "FAILED" | "TIMEDOUT" | "CANCELED")
+    }
+}
+
+/// Reads every pipeline's id and name.
+pub(super) async fn list(client: &Client) -> anyhow::Result<Vec<(String, String)>> {
+    let mut pages = client.list_pipelines().into_paginator().send();
+    let mut listed = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(readable).context("listing the pipelines")?;
+        let pairs = page.pipeline_id_list().iter();
+        listed.extend(pairs.map(|pair| {
+            (pair.id().unwrap_or_default().to_owned(), pair.name().unwrap_or_default().to_owned())
+        }));
+    }
+    Ok(listed)
+}
+
+async fn instances(client: &Client, pipeline_id: &str) -> anyhow::Result<Vec<InstanceView>> {
+    let mut by_instance: BTreeMap<String, Vec<AttemptView>> = BTreeMap::new();
+    for object in objects(client, pipeline_id, "ATTEMPT").await? {
+        let fields = Fields::of(object.fields());
+        let instance = fields.one("@instanceParent").unwrap_or_default();
+        by_instance.entry(instance).or_default().push(attempt(object.id(), &fields));
+    }
+    let found = objects(client, pipeline_id, "INSTANCE").await?;
+    let mut instances: Vec<InstanceView> = found
+        .iter()
+        .map(|object| instance(object, by_instance.remove(object.id()).unwrap_or_default()))
+        .collect();
+    // In the order in which things happened; what has not begun comes last.
+    instances.sort_by_key(|instance| (instance.started.is_none(), instance.started, instance.ended));
+    Ok(instances)
+}
+
+fn instance(object: &PipelineObject, mut attempts: Vec<AttemptView>) -> InstanceView {
+    let fields = Fields::of(object.fields());
+    attempts.sort_by_key(|attempt| (attempt.started.is_none(), attempt.started));
+    InstanceView {
+        id: object.id().to_owned(),
+        component: fields.one("@componentParent").unwrap_or_else(|| object.name().to_owned()),
+        status: fields.one("@status").unwrap_or_default(),
+        started: fields.time("@actualStartTime"),
+        ended: fields.time("@actualEndTime"),
+        waiting_on: fields.many("@waitingOn"),
+        cascade_failed_on: fields.many("@cascadeFailedOn"),
+        error_id: fields.one("errorId"),
+        error_message: fields.one("errorMessage"),
+        tries_left: fields.one("@triesLeft").and_then(|text| text.parse().ok()),
+        fields: fields.reported(),
+        attempts,
+    }
+}
+
+fn attempt(id: &str, fields: &Fields) -> AttemptView {
+    AttemptView {
+        id: id.to_owned(),
+        status: fields.one("@status").unwrap_or_default(),
+        started: fields.time("@actualStartTime"),
+        ended: fields.time("@actualEndTime"),
+        hostname: fields.one("hostname"),
+        error_message: fields.one("errorMessage"),
+        log_location: fields.one("@logLocation"),
+    }
+}
+
+async fn objects(client: &Client, pipeline_id: &str, sphere: &str) -> anyhow::Result<Vec<PipelineObject>> {
+    let mut ids: Vec<String> = Vec::new();
+    let mut pages = client.query_objects().pipeline_id(pipeline_id).sphere(sphere).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(readable).with_context(|| format!("asking {pipeline_id} for its objects"))?;
+        ids.extend(page.ids().iter().cloned());
+    }
+    let mut found = Vec::new();
+    for some in ids.chunks(IDS_PER_CALL) {
+        let call = client.describe_objects().pipeline_id(pipeline_id).set_object_ids(Some(some.to_vec()));
+        let mut pages = call.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page =
+                page.map_err(readable).with_context(|| format!("describing objects of {pipeline_id}"))?;
+            found.extend(page.pipeline_objects().iter().cloned());
+        }
+    }
+    Ok(found)
+}
+
+/// Fields by key; a reference counts as the id it names.
+struct Fields(BTreeMap<String, Vec<String>>);
+
+impl Fields {
+    fn of(fields: &[Field]) -> Self {
+        let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for field in fields {
+            let value = field.string_value().or(field.ref_value()).unwrap_or_default();
+            map.entry(field.key().to_owned()).or_default().push(value.to_owned());
+        }
+        Self(map)
+    }
+
+    fn one(&self, key: &str) -> Option<String> {
+        self.0.get(key)?.first().cloned()
+    }
+
+    fn many(&self, key: &str) -> Vec<String> {
+        self.0.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Reads a time as the service writes it: UTC without an offset.
+    fn time(&self, key: &str) -> Option<Timestamp> {
+        let text = self.one(key)?;
+        text.parse().ok().or_else(|| format!("{text}Z").parse().ok())
+    }
+
+    /// Returns what workers reported.
+    fn reported(&self) -> BTreeMap<String, Vec<String>> {
+        let is_reported = |key: &&String| REPORTED.contains(&key.as_str());
+        let pairs = self.0.iter().filter(|(key, _)| is_reported(key));
+        pairs.map(|(key, values)| (key.clone(), values.clone())).collect()
+    }
+}
+
+/// Fields that workers report besides the service's own.
+const REPORTED: [&str; 10] = [
+    "rowsLoaded",
+    "rowsRejected",
+    "rejectReasons",
+    "bytesRead",
+    "rowsWritten",
+    "loadedTable",
+    "loadedFrom",
+    "writtenTo",
+    "resultPreview",
+    "note",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(statuses: &[(&str, &[&str])]) -> RunView {
+        let instance = |(status, waiting): &(&str, &[&str])| InstanceView {
+            id: "@A_2026".to_owned(),
+            component: "A".to_owned(),
+            status: (*status).to_owned(),
+            started: None,
+            ended: None,
+            waiting_on: waiting.iter().map(|id| (*id).to_owned()).collect(),
+            cascade_failed_on: vec![],
+            error_id: None,
+            error_message: None,
+            tries_left: None,
+            fields: BTreeMap::new(),
+            attempts: vec![],
+        };
+        RunView {
+            pipeline_id: "df-1".to_owned(),
+            name: "orders/day=2026-03-01".to_owned(),
+            state: "SCHEDULED".to_owned(),
+            created: None,
+            started: None,
+            ended: None,
+            instances: statuses.iter().map(instance).collect(),
+        }
+    }
+
+    #[test]
+    fn a_run_is_over_when_every_instance_is_final() {
+        assert_eq!(run(&[("FINISHED", &[]), ("RUNNING", &[])]).outcome(), Outcome::Running);
+        assert_eq!(run(&[("FINISHED", &[]), ("FINISHED", &[])]).outcome(), Outcome::Finished);
+        assert_eq!(run(&[("FAILED", &[]), ("CASCADE_FAILED", &["a"])]).outcome(), Outcome::Failed);
+        assert_eq!(run(&[]).outcome(), Outcome::Running);
+    }
+
+    #[test]
+    fn what_waits_on_a_failed_instance_for_ever_does_not_keep_a_run_going() {
+        assert_eq!(run(&[("FAILED", &[]), ("WAITING_ON_DEPENDENCIES", &["a"])]).outcome(), Outcome::Failed);
+        let moving = [("FAILED", &[][..]), ("WAITING_ON_DEPENDENCIES", &["a"]), ("WAITING_FOR_RUNNER", &[])];
+        assert_eq!(run(&moving).outcome(), Outcome::Running);
+    }
+}

@@ -1,0 +1,176 @@
+//! `show`: one run's timeline, and for what waits one sentence why.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+
+use super::output::{self, Style};
+use super::run_view::{InstanceView, Outcome, RunView};
+use super::{Exit, stack};
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Id of the pipeline, `df-...`, as `downspout runs` lists it
+    pipeline_id: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(data_dir: &Path, args: &ShowArgs) -> anyhow::Result<Exit> {
+    let endpoints = stack::reach(data_dir).await?;
+    let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
+    let run = run
+        .with_context(|| format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id))?;
+    match args.json {
+        true => output::json(&run)?,
+        false => output::print(&timeline(&run))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns the run as people read it.
+pub(super) fn timeline(run: &RunView) -> String {
+    let mut text = heading(run);
+    let origin = run.started.or_else(|| run.instances.iter().filter_map(|instance| instance.started).min());
+    let rows = run.instances.iter().map(|instance| row(instance, origin)).collect();
+    text.push_str(&output::table(&["at", "took", "what", "status", "rows"], rows));
+    for instance in &run.instances {
+        text.push_str(&remarks(instance));
+    }
+    text
+}
+
+fn heading(run: &RunView) -> String {
+    let outcome = match run.outcome() {
+        Outcome::Running => output::paint("at work", Style::Warn),
+        Outcome::Finished => output::paint("finished", Style::Good),
+        Outcome::Failed => output::paint("failed", Style::Bad),
+    };
+    let mut words = vec![outcome];
+    words.extend(run.started.map(|at| format!("activated {at:.0}")));
+    words.extend(run.started.zip(run.ended).map(|(start, end)| format!("took {}", duration(start, end))));
+    format!("{}  {}  ({})\n", output::paint(&run.name, Style::Bold), run.pipeline_id, words.join(", "))
+}
+
+fn row(instance: &InstanceView, origin: Option<Timestamp>) -> Vec<String> {
+    let at = origin.zip(instance.started).map(|(origin, start)| format!("+{}", duration(origin, start)));
+    let took = instance.started.zip(instance.ended).map(|(start, end)| duration(start, end));
+    vec![
+        at.unwrap_or_default(),
+        took.unwrap_or_default(),
+        instance.component.clone(),
+        output::paint_status(&instance.status),
+        rows(instance),
+    ]
+}
+
+fn rows(instance: &InstanceView) -> String {
+    let mut words = Vec::new();
+    if let Some(loaded) = instance.number("rowsLoaded") {
+        let table = instance.text("loadedTable").map(|table| format!(" into {table}")).unwrap_or_default();
+        words.push(format!("{} loaded{table}", output::count(loaded)));
+    }
+    if let Some(rejected) = instance.number("rowsRejected").filter(|rejected| *rejected > 0) {
+        words.push(output::paint(&format!("{} refused", output::count(rejected)), Style::Warn));
+    }
+    if let Some(written) = instance.number("rowsWritten") {
+        let place = instance.text("writtenTo").map(|place| format!(" to {place}")).unwrap_or_default();
+        words.push(format!("{} written{place}", output::count(written)));
+    }
+    words.join(", ")
+}
+
+/// Returns what there is to say about an instance below the table: errors, tries, why it waits.
+fn remarks(instance: &InstanceView) -> String {
+    let name = &instance.component;
+    let mut lines = Vec::new();
+    if instance.failed_itself()
+        && let Some(message) = &instance.error_message
+    {
+        let id = instance.error_id.as_deref().map(|id| format!("{id}: ")).unwrap_or_default();
+        lines.push(output::paint(&format!("{name} failed: {id}{message}"), Style::Bad));
+    }
+    if instance.attempts.len() > 1 {
+        for (number, attempt) in (1..).zip(&instance.attempts) {
+            let message =
+                attempt.error_message.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+            lines.push(format!(
+                "{name}, attempt {number}: {}{message}",
+                output::paint_status(&attempt.status)
+            ));
+        }
+    }
+    lines.extend(why_it_waits(instance));
+    if let Some(reasons) = instance.fields.get("rejectReasons") {
+        lines.extend(reasons.iter().map(|reason| format!("{name}, refused row: {reason}")));
+    }
+    if let Some(notes) = instance.fields.get("note") {
+        lines.extend(notes.iter().map(|note| format!("{name}: {note}")));
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn why_it_waits(instance: &InstanceView) -> Option<String> {
+    let name = &instance.component;
+    match instance.status.as_str() {
+        "WAITING_ON_DEPENDENCIES" if instance.waiting_on.is_empty() => {
+            Some(format!("{name} waits for its turn: the run has just begun."))
+        }
+        "WAITING_ON_DEPENDENCIES" => {
+            Some(format!("{name} waits until {} is finished.", names(&instance.waiting_on)))
+        }
+        "WAITING_FOR_RUNNER" => match instance.attempts.len() {
+            0 | 1 => Some(format!("{name} waits for a worker of its worker group to take it.")),
+            n => Some(format!("{name} waits for its next try after {} failed ones.", n - 1)),
+        },
+        "CASCADE_FAILED" => {
+            Some(format!("{name} did not run, because {} failed.", names(&instance.cascade_failed_on)))
+        }
+        _ => None,
+    }
+}
+
+/// Returns instance ids as the component names people know: `@Load_2026-03-01T10:00:00` is `Load`.
+fn names(ids: &[String]) -> String {
+    let name = |id: &String| {
+        let id = id.strip_prefix('@').unwrap_or(id);
+        id.rsplit_once('_').map_or(id, |(name, _)| name).to_owned()
+    };
+    let names: Vec<String> = ids.iter().map(name).collect();
+    if names.is_empty() { "something before it".to_owned() } else { names.join(" and ") }
+}
+
+/// Returns a duration as people say it.
+pub(super) fn duration(from: Timestamp, to: Timestamp) -> String {
+    let millis = to.duration_since(from).as_millis().max(0);
+    match millis {
+        0..1_000 => format!("{millis} ms"),
+        1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
+        60_000..3_600_000 => format!("{} min {} s", millis / 60_000, millis / 1_000 % 60),
+        _ => format!("{} h {} min", millis / 3_600_000, millis / 60_000 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        let start = Timestamp::UNIX_EPOCH;
+        let after = |millis| duration(start, Timestamp::from_millisecond(millis).expect("a small number"));
+        assert_eq!(
+            [after(7), after(1_250), after(61_000), after(7_260_000)],
+            ["7 ms", "1.2 s", "1 min 1 s", "2 h 1 min"]
+        );
+    }
+
+    #[test]
+    fn instances_are_called_by_their_component() {
+        assert_eq!(names(&["@Load_Orders_2026-03-01T10:00:00".to_owned()]), "Load_Orders");
+    }
+}

@@ -1,0 +1,57 @@
+//! The running stack, as the other commands reach it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+
+use crate::local::stack::Endpoints;
+
+/// Why no stack can be reached.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StackError {
+    /// There never was one.
+    #[error("no stack has run on {0}: start one with `downspout up`, or name its directory with --data-dir")]
+    Never(PathBuf),
+    /// It is not there any more.
+    #[error("the stack on {0} is not running: start it with `downspout up`; it comes back with all it had")]
+    Stopped(PathBuf),
+}
+
+/// Returns the endpoints of the stack that runs on `data_dir`.
+pub(super) async fn reach(data_dir: &Path) -> anyhow::Result<Endpoints> {
+    let endpoints = Endpoints::read(data_dir)?.ok_or_else(|| StackError::Never(data_dir.to_owned()))?;
+    if !endpoints.are_alive().await {
+        return Err(StackError::Stopped(data_dir.to_owned()).into());
+    }
+    Ok(endpoints)
+}
+
+/// Asks the stack's own desk, which answers what no AWS operation does.
+pub(super) async fn ask<T: DeserializeOwned>(
+    endpoints: &Endpoints,
+    method: http::Method,
+    path: &str,
+) -> anyhow::Result<T> {
+    let address = endpoints.admin.strip_prefix("http://").unwrap_or(&endpoints.admin);
+    let stream = tokio::net::TcpStream::connect(address).await.context("connecting to the stack")?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header(http::header::HOST, address)
+        .header(http::header::AUTHORIZATION, format!("Bearer {}", endpoints.secret_access_key))
+        .body(Full::new(Bytes::new()))?;
+    let response = sender.send_request(request).await.context("asking the stack")?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    connection.abort();
+    if !status.is_success() {
+        anyhow::bail!("the stack answered {status}: {}", String::from_utf8_lossy(&body).trim());
+    }
+    serde_json::from_slice(&body).context("reading the stack's answer")
+}

@@ -1,0 +1,45 @@
+//! `sweep`: starts now whatever should run and does not.
+
+use std::path::Path;
+
+use clap::Args;
+use orchestrator::SweepReport;
+
+use super::{Exit, output, stack};
+
+/// Arguments of `sweep`.
+///
+/// The stack sweeps at its start and once a minute; this is for those who will not wait. A sweep starts whole sets
+/// whose events were lost, sets that were put off to today, and takes over what a crash left half done.
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(data_dir: &Path, args: &SweepArgs) -> anyhow::Result<Exit> {
+    let endpoints = stack::reach(data_dir).await?;
+    let report: SweepReport = stack::ask(&endpoints, http::Method::POST, "/sweep").await?;
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::print(&describe(&report))?;
+    }
+    Ok(if report.failures.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+fn describe(report: &SweepReport) -> String {
+    let mut text = String::new();
+    for decision in &report.decisions {
+        let set = decision.set.as_deref().map(|set| format!("/{set}")).unwrap_or_default();
+        text.push_str(&format!("{}{set}: {}\n", decision.definition, decision.reason));
+    }
+    if report.ended > 0 {
+        text.push_str(&format!("{} ended runs written into the ledger\n", report.ended));
+    }
+    for failure in &report.failures {
+        text.push_str(&format!("failed: {failure}\n"));
+    }
+    if text.is_empty() { "nothing to do: every whole set has its run\n".to_owned() } else { text }
+}

@@ -1,0 +1,141 @@
+//! `up`: the whole stack on this machine, until it is told to stop.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Exit;
+use super::output::{self, Style};
+use crate::local::stack::{DefinitionSource, Endpoints, Stack, StackConfig};
+use crate::local::topic::SmtpConfig;
+
+const AFTER_HELP: &str = "\
+Examples:
+  downspout up
+  downspout up --definitions ./pipelines --watch ~/exports --notify me@example.com
+  downspout up --database-url postgres://me:secret@127.0.0.1/warehouse
+
+Everything listens on 127.0.0.1 alone, and asks for the access key that `downspout env` prints. The data directory
+keeps all state: stop it, kill it, and start it again; runs go on where they were.
+
+DOWNSPOUT_SMTP_PASSWORD holds the password for --smtp-url, DOWNSPOUT_DATABASE_URL may hold --database-url.";
+
+/// Where `up` looks for definitions by itself.
+const USUAL_FOLDER: &str = "pipeline-definitions";
+
+/// Arguments of `up`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct UpArgs {
+    /// Folder of the definitions, followed as it changes [default: ./pipeline-definitions if there is one, else the
+    /// shipped ones]
+    #[arg(long, value_name = "DIR")]
+    definitions: Option<PathBuf>,
+    /// A PostgreSQL of your own instead of the embedded one
+    #[arg(long, value_name = "URL", env = "DOWNSPOUT_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// A mail server to send mails to, besides the outbox: smtps://user@host or smtp://host
+    #[arg(long, value_name = "URL", env = "DOWNSPOUT_SMTP_URL")]
+    smtp_url: Option<String>,
+    /// File with the mail server's password
+    #[arg(long, value_name = "FILE")]
+    smtp_password_file: Option<PathBuf>,
+    /// Sender of the mails
+    #[arg(long, value_name = "ADDRESS", default_value = "Downspout <downspout@localhost>")]
+    mail_from: String,
+    /// Send mails to this address; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    notify: Vec<String>,
+    /// Upload files that are put here to the drop bucket, once they have stopped growing
+    #[arg(long, value_name = "DIR")]
+    watch: Option<PathBuf>,
+    /// How many workers do tasks at the same time
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    workers: usize,
+}
+
+pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
+    // Before anything is started: a signal that comes while starting counts as well.
+    let stop = asked_to_stop()?;
+    let config = config(data_dir, args)?;
+    let definitions = describe(&config.definitions);
+    let watch = config.watch.clone();
+    let mut stop = std::pin::pin!(stop);
+    let mut stack = tokio::select! {
+        started = Stack::start(config) => started?,
+        () = &mut stop => return Ok(Exit::Done),
+    };
+    output::print(&what_is_where(stack.endpoints(), &definitions, watch.as_deref()))?;
+    let error = tokio::select! {
+        () = &mut stop => None,
+        error = stack.broken() => Some(error),
+    };
+    stack.stop().await;
+    error.map_or(Ok(Exit::Done), Err)
+}
+
+fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
+    let definitions = match args.definitions {
+        Some(folder) => {
+            anyhow::ensure!(folder.is_dir(), "--definitions {}: there is no such folder", folder.display());
+            DefinitionSource::Folder(folder)
+        }
+        None if Path::new(USUAL_FOLDER).is_dir() => DefinitionSource::Folder(USUAL_FOLDER.into()),
+        None => DefinitionSource::Shipped,
+    };
+    let smtp = args.smtp_url.as_deref().map(|url| SmtpConfig::read(url, args.smtp_password_file.as_deref()));
+    anyhow::ensure!(args.workers > 0, "--workers 0 would leave every task waiting for ever");
+    Ok(StackConfig {
+        definitions,
+        database_url: args.database_url,
+        smtp: smtp.transpose()?,
+        mail_from: args.mail_from,
+        notify: args.notify,
+        watch: args.watch,
+        workers: args.workers,
+        ..StackConfig::new(data_dir)
+    })
+}
+
+fn describe(definitions: &DefinitionSource) -> String {
+    match definitions {
+        DefinitionSource::Folder(folder) => format!("{} (followed as it changes)", folder.display()),
+        DefinitionSource::Shipped => "the shipped ones, in the program itself".to_owned(),
+    }
+}
+
+/// Completes when the process is asked to stop.
+fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Returns the table of what is where.
+pub(super) fn what_is_where(endpoints: &Endpoints, definitions: &str, watch: Option<&Path>) -> String {
+    let buckets = &endpoints.buckets;
+    let mut rows = vec![
+        ("S3", endpoints.s3.clone()),
+        ("Data Pipeline", endpoints.datapipeline.clone()),
+        ("SNS", endpoints.sns.clone()),
+        ("PostgreSQL", endpoints.postgres.clone()),
+        ("drop files into", format!("s3://{}/incoming/<day>/", buckets.drop)),
+        ("definitions", definitions.to_owned()),
+        ("results", format!("s3://{}", buckets.results)),
+        ("logs", format!("s3://{}", buckets.logs)),
+        ("mails", endpoints.outbox.display().to_string()),
+    ];
+    rows.extend(watch.map(|folder| ("watched folder", folder.display().to_string())));
+    let rows = rows.into_iter().map(|(name, place)| vec![output::paint(name, Style::Bold), place]).collect();
+    format!(
+        "{}\n{}",
+        output::table(&[], rows),
+        "Ready. In another terminal: downspout drop --wait FILE...   or   eval \"$(downspout env)\"\n"
+    )
+}

@@ -1,0 +1,247 @@
+//! The loop of the host: what waits is started, what ends is noted.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Handler, Limits, Queue, Waiting};
+
+/// The queue is asked again after this long when it could not be read.
+const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+
+/// A Lambda function and what calls it.
+pub struct Host<H, Q> {
+    handler: Arc<H>,
+    queue: Arc<Q>,
+    limits: Limits,
+    region: String,
+    account: String,
+}
+
+impl<H: Handler, Q: Queue> Host<H, Q> {
+    /// Returns a host of `handler` for the events of `queue`.
+    pub fn new(handler: Arc<H>, queue: Arc<Q>, limits: Limits, region: &str, account: &str) -> Self {
+        Self { handler, queue, limits, region: region.to_owned(), account: account.to_owned() }
+    }
+
+    /// Runs until `shutdown`; what is in hand then stays in the queue and is delivered again.
+    pub async fn run(self, shutdown: CancellationToken) {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.sweep_now_and_then() => {}
+            () = self.deliver() => {}
+        }
+    }
+
+    async fn sweep_now_and_then(&self) {
+        let mut ticks = tokio::time::interval(self.limits.sweep_every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = invoke(&*self.handler, self.scheduled_event(), self.limits.invocation).await {
+                tracing::warn!(error = %format!("{error:#}"), "a sweep failed; the next one comes in a minute");
+            }
+        }
+    }
+
+    async fn deliver(&self) {
+        let mut changes = self.queue.changes();
+        let mut in_hand: HashSet<i64> = HashSet::new();
+        let mut invocations = JoinSet::new();
+        loop {
+            changes.mark_unchanged();
+            let free = self.limits.at_once.saturating_sub(in_hand.len());
+            let found =
+                if free == 0 { Ok(vec![]) } else { self.queue.waiting(self.limits.at_once + free).await };
+            let troubled = found.is_err();
+            let fresh =
+                self.readable(found).into_iter().filter(|waiting| !in_hand.contains(&waiting.id)).take(free);
+            for waiting in fresh.collect::<Vec<_>>() {
+                in_hand.insert(waiting.id);
+                invocations.spawn(deliver_one(
+                    Arc::clone(&self.handler),
+                    Arc::clone(&self.queue),
+                    waiting,
+                    self.limits.clone(),
+                ));
+            }
+            tokio::select! {
+                Some(ended) = invocations.join_next() => match ended {
+                    Ok(id) => { in_hand.remove(&id); }
+                    // Which one panicked is not known: all are read anew, and the handler is idempotent.
+                    Err(_) => { invocations.abort_all(); in_hand.clear(); tokio::time::sleep(AFTER_TROUBLE).await; }
+                },
+                Ok(()) = changes.changed(), if in_hand.len() < self.limits.at_once => {}
+                () = tokio::time::sleep(AFTER_TROUBLE), if troubled => {}
+                else => tokio::time::sleep(AFTER_TROUBLE).await,
+            }
+        }
+    }
+
+    fn readable(&self, found: anyhow::Result<Vec<Waiting>>) -> Vec<Waiting> {
+        found.unwrap_or_else(|error| {
+            tracing::error!(error = %format!("{error:#}"), "cannot read the events that wait");
+            vec![]
+        })
+    }
+
+    /// Returns the event of an EventBridge schedule, as AWS sends it.
+    fn scheduled_event(&self) -> Value {
+        let Self { region, account, .. } = self;
+        json!({
+            "version": "0",
+            "id": uuid::Uuid::new_v4().to_string(),
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": account,
+            "time": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "region": region,
+            "resources": [format!("arn:aws:events:{region}:{account}:rule/downspout-sweep")],
+            "detail": {},
+        })
+    }
+}
+
+/// Tries an event until it is handled or dead, and returns its id.
+async fn deliver_one<H: Handler, Q: Queue>(
+    handler: Arc<H>,
+    queue: Arc<Q>,
+    waiting: Waiting,
+    limits: Limits,
+) -> i64 {
+    let Waiting { id, failed_tries, event } = waiting;
+    let mut tries = failed_tries;
+    let noted = loop {
+        let error = match invoke(&*handler, event.clone(), limits.invocation).await {
+            Ok(_) => break queue.handled(id).await,
+            Err(error) => format!("{error:#}"),
+        };
+        let pause = usize::try_from(tries).ok().and_then(|tries| limits.pauses.get(tries));
+        tries += 1;
+        tracing::warn!(event.id = id, event.tries = tries, error = %error, dead = pause.is_none(),
+            "the handler could not handle an event");
+        if let Err(error) = queue.failed(id, &error, pause.is_none()).await {
+            break Err(error);
+        }
+        let Some(pause) = pause else { break Ok(()) };
+        tokio::time::sleep(*pause).await;
+    };
+    if let Err(error) = noted {
+        tracing::error!(event.id = id, error = %format!("{error:#}"), "cannot note how an event was handled");
+        // It is delivered again, but not in a tight loop.
+        tokio::time::sleep(AFTER_TROUBLE).await;
+    }
+    id
+}
+
+async fn invoke<H: Handler>(handler: &H, event: Value, limit: Duration) -> anyhow::Result<Value> {
+    let answered = tokio::time::timeout(limit, handler.handle(event)).await;
+    answered.with_context(|| format!("the invocation took longer than {} s", limit.as_secs()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::sync::watch;
+
+    use super::*;
+
+    /// What happened, in order.
+    #[derive(Default)]
+    struct Desk {
+        waiting: Mutex<Vec<Waiting>>,
+        dead: Mutex<Vec<(i64, String)>>,
+        tries: Mutex<Vec<String>>,
+        changes: watch::Sender<u64>,
+    }
+
+    impl Desk {
+        fn with(names: &[&str]) -> Arc<Self> {
+            let waiting =
+                (1..).zip(names).map(|(id, name)| Waiting { id, failed_tries: 0, event: json!(name) });
+            Arc::new(Self { waiting: Mutex::new(waiting.collect()), ..Self::default() })
+        }
+
+        async fn settled(&self) {
+            let mut changes = self.changes.subscribe();
+            let done = changes.wait_for(|_| self.waiting.lock().expect("no test panicked").is_empty());
+            tokio::time::timeout(Duration::from_secs(10), done)
+                .await
+                .expect("the queue empties")
+                .expect("open");
+        }
+    }
+
+    impl Queue for Desk {
+        async fn waiting(&self, limit: usize) -> anyhow::Result<Vec<Waiting>> {
+            Ok(self.waiting.lock().expect("no test panicked").iter().take(limit).cloned().collect())
+        }
+
+        async fn handled(&self, id: i64) -> anyhow::Result<()> {
+            self.waiting.lock().expect("no test panicked").retain(|waiting| waiting.id != id);
+            self.changes.send_modify(|n| *n += 1);
+            Ok(())
+        }
+
+        async fn failed(&self, id: i64, error: &str, dead: bool) -> anyhow::Result<()> {
+            if dead {
+                self.dead.lock().expect("no test panicked").push((id, error.to_owned()));
+                self.handled(id).await?;
+            }
+            Ok(())
+        }
+
+        fn changes(&self) -> watch::Receiver<u64> {
+            self.changes.subscribe()
+        }
+    }
+
+    impl Handler for Desk {
+        async fn handle(&self, event: Value) -> anyhow::Result<Value> {
+            let Some(name) = event.as_str() else { return Ok(Value::Null) }; // a sweep
+            self.tries.lock().expect("no test panicked").push(name.to_owned());
+            match name {
+                "bad" => anyhow::bail!("bad event"),
+                _ => Ok(Value::Null),
+            }
+        }
+    }
+
+    async fn run(desk: &Arc<Desk>) {
+        let pauses = [Duration::from_millis(1); 2];
+        let limits = Limits { pauses, ..Limits::default() };
+        let host = Host::new(Arc::clone(desk), Arc::clone(desk), limits, "us-east-1", "000000000000");
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(host.run(stop.clone()));
+        desk.settled().await;
+        stop.cancel();
+        running.await.expect("the host ends");
+    }
+
+    #[tokio::test]
+    async fn every_event_is_handled_and_forgotten() {
+        let names: Vec<String> = (0..40).map(|n| format!("e{n}")).collect();
+        let desk = Desk::with(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        run(&desk).await;
+        let mut tries = desk.tries.lock().expect("no test panicked").clone();
+        tries.sort();
+        tries.dedup();
+        assert_eq!(tries.len(), 40);
+        assert!(desk.dead.lock().expect("no test panicked").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_failing_event_is_tried_three_times_and_then_dead() {
+        let desk = Desk::with(&["good", "bad"]);
+        run(&desk).await;
+        let tries = desk.tries.lock().expect("no test panicked").clone();
+        assert_eq!(tries.iter().filter(|name| *name == "bad").count(), 3);
+        assert_eq!(*desk.dead.lock().expect("no test panicked"), [(2, "bad event".to_owned())]);
+    }
+}

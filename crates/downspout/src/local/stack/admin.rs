@@ -1,0 +1,140 @@
+//! The stack's own desk: what no AWS operation answers. On the loopback, for those who have the secret key.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, body::Body};
+use orchestrator::Orchestrator;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::local::s3::{S3Store, StoredEvent};
+
+/// What the desk needs to answer.
+pub(super) struct Desk {
+    pub(super) secret: String,
+    pub(super) orchestrator: Arc<Orchestrator>,
+    pub(super) store: S3Store,
+}
+
+/// An event that could not be handled.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Names it for redriving.
+    pub id: i64,
+    /// What happened to which key.
+    pub what: String,
+    /// Why the handler failed at it last.
+    pub error: String,
+    /// The event as AWS would send it.
+    pub event: Value,
+}
+
+#[derive(Deserialize)]
+struct StatusQuery {
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct RedriveQuery {
+    id: Option<i64>,
+}
+
+type Answer = Result<Response, Trouble>;
+
+/// Runs the desk until `stop`.
+pub(super) async fn serve(desk: Desk, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+    let desk = Arc::new(desk);
+    let app = Router::new()
+        .route("/status", get(status))
+        .route("/sweep", post(sweep))
+        .route("/dead-letters", get(dead_letters))
+        .route("/redrive", post(redrive))
+        .layer(middleware::from_fn_with_state(Arc::clone(&desk), check_secret))
+        .with_state(desk);
+    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    Ok(())
+}
+
+async fn check_secret(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
+    // Digests take the same time to compare wherever they differ.
+    if Sha256::digest(given) != Sha256::digest(&desk.secret) {
+        return (StatusCode::FORBIDDEN, "the bearer token must be the stack's secret access key\n")
+            .into_response();
+    }
+    next.run(request).await
+}
+
+async fn status(State(desk): State<Arc<Desk>>, uri: Uri) -> Answer {
+    let query: StatusQuery = query(&uri)?;
+    Ok(json_body(&desk.orchestrator.status_of(&query.key).await?))
+}
+
+async fn sweep(State(desk): State<Arc<Desk>>) -> Answer {
+    Ok(json_body(&desk.orchestrator.sweep().await?))
+}
+
+async fn dead_letters(State(desk): State<Arc<Desk>>) -> Answer {
+    let letters: Vec<DeadLetter> = desk.store.dead_letters().await?.into_iter().map(letter).collect();
+    Ok(json_body(&letters))
+}
+
+async fn redrive(State(desk): State<Arc<Desk>>, uri: Uri) -> Answer {
+    let query: RedriveQuery = query(&uri)?;
+    let letters = desk.store.dead_letters().await?;
+    let chosen: Vec<i64> =
+        letters.iter().map(|letter| letter.id).filter(|id| query.id.is_none_or(|only| only == *id)).collect();
+    if chosen.is_empty() && query.id.is_some() {
+        return Ok((StatusCode::NOT_FOUND, "there is no such dead letter\n").into_response());
+    }
+    for id in &chosen {
+        desk.store.redrive(*id).await?;
+    }
+    Ok(json_body(&json!({"redriven": chosen.len()})))
+}
+
+fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Trouble> {
+    Ok(serde_urlencoded::from_str(uri.query().unwrap_or_default())?)
+}
+
+fn letter(event: StoredEvent) -> DeadLetter {
+    let document: Value = serde_json::from_str(&event.json).unwrap_or_default();
+    let s3 = &document["Records"][0]["s3"];
+    let (bucket, key) = (s3["bucket"]["name"].as_str(), s3["object"]["key"].as_str());
+    DeadLetter {
+        id: event.id,
+        what: format!("{} s3://{}/{}", event.event_name, bucket.unwrap_or_default(), key.unwrap_or_default()),
+        error: event.last_error.unwrap_or_default(),
+        event: document,
+    }
+}
+
+fn json_body<T: Serialize>(value: &T) -> Response {
+    let text = serde_json::to_string(value).expect("our own answers are plain maps of text and numbers");
+    ([(header::CONTENT_TYPE, "application/json")], Body::from(text)).into_response()
+}
+
+/// What went wrong, for who asked: the caller is the operator, who may know.
+struct Trouble(anyhow::Error);
+
+impl<E: Into<anyhow::Error>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, format!("{:#}\n", self.0)).into_response()
+    }
+}

@@ -1,0 +1,207 @@
+//! The data directory: who holds it, which version wrote it, and files that replace each other whole.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The layout this program writes; a later one raises it when older programs would misread the folder.
+const FORMAT: u32 = 1;
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another process runs its stack on it.
+    #[error(
+        "{path} is in use by {holder}: stop that one first (Ctrl-C in its terminal), or give this one another \
+         directory with --data-dir"
+    )]
+    Held {
+        /// The directory.
+        path: PathBuf,
+        /// Process id and since when.
+        holder: String,
+    },
+    /// A newer program wrote it.
+    #[error(
+        "{path} was written by a newer downspout (format {found}, this one knows {FORMAT}): use that version, or \
+         another directory with --data-dir"
+    )]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+    },
+    /// A file of it does not read as it should.
+    #[error("{path} is not readable as what it should be; it can be deleted, and is made anew then")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The system refused a file.
+    #[error("{doing} {path}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A data directory that is ours alone while this value lives.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Holder {
+    pid: u32,
+    since: jiff::Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Format {
+    format: u32,
+}
+
+impl DataDir {
+    /// Opens the directory, made when missing, and holds it.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        fs::create_dir_all(path).map_err(io_error("creating the data directory", path))?;
+        let path = path.canonicalize().map_err(io_error("finding the data directory", path))?;
+        let lock = hold(&path)?;
+        let this = Self { path, _lock: lock };
+        this.check_format()?;
+        Ok(this)
+    }
+
+    /// Returns the directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the path of a file or folder in it.
+    #[must_use]
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn check_format(&self) -> Result<(), DataDirError> {
+        let file = self.join("format.json");
+        match read_json::<Format>(&file)? {
+            None => write_json(&file, &Format { format: FORMAT }),
+            Some(found) if found.format > FORMAT => {
+                Err(DataDirError::Newer { path: self.path.clone(), found: found.format })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+fn hold(path: &Path) -> Result<File, DataDirError> {
+    let file = path.join("lock");
+    let failed = io_error("locking", &file);
+    let mut options = OpenOptions::new();
+    let mut lock =
+        options.read(true).write(true).create(true).truncate(false).open(&file).map_err(&failed)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let holder = match read_json::<Holder>(&file) {
+                Ok(Some(Holder { pid, since })) => format!("process {pid} since {since:.0}"),
+                _ => "another process".to_owned(),
+            };
+            return Err(DataDirError::Held { path: path.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    let holder = Holder { pid: std::process::id(), since: jiff::Timestamp::now() };
+    lock.set_len(0).map_err(&failed)?;
+    lock.write_all(&to_json(&holder)).map_err(&failed)?;
+    Ok(lock)
+}
+
+/// Reads a JSON file, if it is there.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, DataDirError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("reading", path)(error)),
+    };
+    let value = serde_json::from_slice(&bytes);
+    value.map(Some).map_err(|source| DataDirError::Malformed { path: path.to_owned(), source })
+}
+
+/// Writes a JSON file that only its owner may read; readers see the old one or the new one, whole.
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DataDirError> {
+    let half = path.with_extension("half");
+    let write = || -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&half)?;
+        file.write_all(&to_json(value))?;
+        file.sync_all()?;
+        fs::rename(&half, path)
+    };
+    write().map_err(io_error("writing", path))
+}
+
+fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut text =
+        serde_json::to_vec_pretty(value).expect("our own files are plain maps of text and numbers");
+    text.push(b'\n');
+    text
+}
+
+fn io_error(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> DataDirError + use<> {
+    let path = path.to_owned();
+    move |source| DataDirError::Io { doing, path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_who_holds_the_directory() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let first = DataDir::open(folder.path()).expect("the folder is free");
+        let error = DataDir::open(folder.path()).expect_err("the folder is held").to_string();
+        assert!(error.contains(&format!("process {} since 2", std::process::id())), "{error}");
+        drop(first);
+        DataDir::open(folder.path()).expect("the folder is free again");
+    }
+
+    #[test]
+    fn a_directory_of_a_newer_version_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        fs::write(folder.path().join("format.json"), r#"{"format": 7}"#).expect("the folder is writable");
+        let error = DataDir::open(folder.path()).expect_err("the format is newer").to_string();
+        assert!(error.contains("newer downspout (format 7, this one knows 1)"), "{error}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn secrets_are_readable_by_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let file = folder.path().join("credentials.json");
+        write_json(&file, &"secret").expect("the folder is writable");
+        let mode = fs::metadata(&file).expect("the file is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,235 @@
+//! Definitions into their bucket: at start, and whenever a file of their folder changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use aws_sdk_s3::Client;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::config::{DefinitionSource, StackConfig};
+use super::data_dir::{read_json, write_json};
+use super::endpoints::Endpoints;
+use super::{WORKER_GROUP, shipped, uploads};
+
+/// Editors write in several steps; half a definition would give a notice.
+const QUIET: Duration = Duration::from_millis(300);
+/// Where the system cannot tell of changes, the folder is read this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Larger files are no definitions and no SQL; they would only fill the bucket.
+const FILE_LIMIT: u64 = 16 * 1024 * 1024;
+/// The values beside the definitions.
+const VALUES: &str = "values.json";
+
+/// The definitions of a stack.
+pub(super) struct Definitions {
+    source: DefinitionSource,
+    s3: Client,
+    bucket: String,
+    /// What differs between this machine and AWS.
+    values: Map<String, Value>,
+    /// Remembers which keys came from the folder: what leaves it leaves the bucket.
+    manifest: PathBuf,
+}
+
+impl Definitions {
+    pub(super) fn of(config: &StackConfig, endpoints: &Endpoints) -> anyhow::Result<Self> {
+        Ok(Self {
+            source: config.definitions.clone(),
+            s3: endpoints.s3(),
+            bucket: endpoints.buckets.definitions.clone(),
+            values: local_values(endpoints)?,
+            manifest: config.data_dir.join("definitions.json"),
+        })
+    }
+
+    /// Brings the bucket to what the source says.
+    pub(super) async fn upload(&mut self) -> anyhow::Result<()> {
+        let mut files = match &self.source {
+            DefinitionSource::Shipped => {
+                shipped::DEFINITIONS.iter().map(|(key, bytes)| ((*key).to_owned(), bytes.to_vec())).collect()
+            }
+            DefinitionSource::Folder(folder) => read_folder(folder)
+                .with_context(|| format!("reading the definitions in {}", folder.display()))?,
+        };
+        let values = self.merged_values(files.remove(VALUES));
+        files.insert(VALUES.to_owned(), values);
+        let there = uploads::etags(&self.s3, &self.bucket).await?;
+        let mut changed: Vec<_> =
+            files.iter().filter(|(key, bytes)| there.get(*key) != Some(&uploads::etag(bytes))).collect();
+        // A definition is seen only when what it refers to is there.
+        changed.sort_by_key(|(key, _)| (is_definition(key), *key));
+        for (key, bytes) in changed {
+            uploads::put(&self.s3, &self.bucket, key, bytes.clone()).await?;
+            tracing::info!(s3.key = %key, "uploaded to the definitions");
+        }
+        self.remove_what_left(files.into_keys().collect()).await
+    }
+
+    /// Uploads again whenever the folder changes, until `stop`.
+    pub(super) async fn follow(mut self, stop: CancellationToken) {
+        let DefinitionSource::Folder(folder) = self.source.clone() else { return };
+        let (sender, mut changes) = mpsc::channel(1);
+        // Dropping the watcher would end it.
+        let _watcher = watch(&folder, sender.clone());
+        if _watcher.is_none() {
+            tokio::spawn(tick(sender, stop.clone()));
+        }
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                change = changes.recv() => if change.is_none() { return },
+            }
+            while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
+            if let Err(error) = self.upload().await {
+                tracing::error!(error = %format!("{error:#}"), "the changed definitions could not be uploaded");
+            }
+        }
+    }
+
+    /// Returns `values.json`: ours, and the folder's own, whose keys win.
+    fn merged_values(&self, of_folder: Option<Vec<u8>>) -> Vec<u8> {
+        let mut values = self.values.clone();
+        match of_folder.map(|bytes| (serde_json::from_slice::<Value>(&bytes), bytes)) {
+            Some((Ok(Value::Object(theirs)), _)) => values.extend(theirs),
+            // Not for us to mend: the orchestrator says what is wrong with it, with line and column.
+            Some((_, bytes)) => return bytes,
+            None => {}
+        }
+        serde_json::to_vec_pretty(&values).expect("a map of text is JSON")
+    }
+
+    async fn remove_what_left(&self, present: BTreeSet<String>) -> anyhow::Result<()> {
+        let before: BTreeSet<String> = read_json(&self.manifest)?.unwrap_or_default();
+        for key in before.difference(&present) {
+            let call = self.s3.delete_object().bucket(&self.bucket).key(key);
+            call.send().await.with_context(|| format!("removing s3://{}/{key}", self.bucket))?;
+            tracing::info!(s3.key = %key, "removed from the definitions");
+        }
+        if before != present {
+            write_json(&self.manifest, &present)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_definition(key: &str) -> bool {
+    key.ends_with(".json") && !key.contains('/') && key != VALUES
+}
+
+/// Returns every file below `folder` by its key; hidden ones and those of editors are left out.
+fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    let mut open = vec![(folder.to_owned(), String::new())];
+    while let Some((folder, prefix)) = open.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+            let path = entry?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if name.starts_with('.') || name.ends_with('~') {
+                continue;
+            }
+            let key = format!("{prefix}{name}");
+            // It may be gone by now: an editor's temporary file.
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            if metadata.is_dir() {
+                open.push((path, format!("{key}/")));
+            } else if metadata.len() <= FILE_LIMIT {
+                files.insert(key, fs::read(&path).with_context(|| format!("reading {}", path.display()))?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn watch(folder: &Path, changes: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let told = move |event: notify::Result<notify::Event>| {
+        // A full channel has a change in it already.
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            let _ = changes.try_send(());
+        }
+    };
+    let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
+        watcher.watch(folder, RecursiveMode::Recursive)?;
+        Ok(watcher)
+    });
+    watcher
+        .inspect_err(
+            |error| tracing::warn!(error = %error, "changes of the definitions are found by looking again"),
+        )
+        .ok()
+}
+
+async fn tick(changes: mpsc::Sender<()>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+        let _ = changes.try_send(());
+    }
+}
+
+/// Returns the values of the local stack.
+fn local_values(endpoints: &Endpoints) -> anyhow::Result<Map<String, Value>> {
+    let url = Url::parse(&endpoints.postgres)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "postgres" | "postgresql") && url.host().is_some())
+        .context("--database-url is not an address such as postgres://user:password@host:5432/name")?;
+    let buckets = &endpoints.buckets;
+    let values = [
+        ("myDatabaseUrl", jdbc_url(&url)),
+        ("myDatabaseUsername", decoded(url.username())),
+        ("*myDatabasePassword", decoded(url.password().unwrap_or_default())),
+        ("myResultsBucket", buckets.results.clone()),
+        ("myLogsBucket", buckets.logs.clone()),
+        ("myDefinitionsBucket", buckets.definitions.clone()),
+        ("myWorkerGroup", WORKER_GROUP.to_owned()),
+    ];
+    Ok(values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect())
+}
+
+/// Returns the URL as JDBC writes it: user and password apart.
+fn jdbc_url(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("127.0.0.1");
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let name = url.path().trim_start_matches('/');
+    let name = if name.is_empty() { url.username() } else { name };
+    format!("jdbc:postgresql://{host}:{}/{name}{query}", url.port().unwrap_or(5432))
+}
+
+fn decoded(text: &str) -> String {
+    // A form's decoder reads `+` as a blank, which user names and passwords mean as it is.
+    let pair = format!("v={}", text.replace('+', "%2B"));
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&pair).unwrap_or_default();
+    pairs.into_iter().next().map_or_else(|| text.to_owned(), |(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jdbc_url_has_no_user_and_no_password() {
+        let url =
+            Url::parse("postgres://me:p%40ss+word@db.example.com:6432/shop?sslmode=require").expect("an URL");
+        assert_eq!(jdbc_url(&url), "jdbc:postgresql://db.example.com:6432/shop?sslmode=require");
+        assert_eq!(decoded(url.password().unwrap_or_default()), "p@ss+word");
+    }
+
+    #[test]
+    fn a_folder_is_read_with_its_folders_and_without_hidden_files() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        fs::create_dir(folder.path().join("orders")).expect("writable");
+        for name in ["orders.json", "orders/tables.sql", ".git", "orders.json~"] {
+            fs::write(folder.path().join(name), name).expect("writable");
+        }
+        let keys: Vec<String> = read_folder(folder.path()).expect("readable").into_keys().collect();
+        assert_eq!(keys, ["orders.json", "orders/tables.sql"]);
+    }
+}

@@ -1,0 +1,143 @@
+//! What is where: the addresses and keys of a running stack, and SDK clients for them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use serde::{Deserialize, Serialize};
+
+use super::data_dir::{DataDirError, read_json, write_json};
+
+/// The file of a data directory that tells tools where its stack is.
+pub const FILE_NAME: &str = "endpoints.json";
+
+/// Where a stack is, and what opens it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// AWS region of everything.
+    pub region: String,
+    /// Public half of the access key.
+    pub access_key_id: String,
+    /// Secret half of the access key.
+    pub secret_access_key: String,
+    /// URL of S3.
+    pub s3: String,
+    /// URL of the Data Pipeline service.
+    pub datapipeline: String,
+    /// URL of SNS.
+    pub sns: String,
+    /// URL of the stack's own desk: sweeps and dead letters.
+    pub admin: String,
+    /// URL of the database, password included.
+    pub postgres: String,
+    /// The stack's buckets.
+    pub buckets: Buckets,
+    /// ARN of the topic that notices go to.
+    pub topic_arn: String,
+    /// Folder of the mails.
+    pub outbox: PathBuf,
+    /// Process of the stack.
+    pub pid: u32,
+}
+
+/// The names of the stack's buckets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Buckets {
+    /// Files dropped here start runs.
+    pub drop: String,
+    /// Definitions, their SQL, and the orchestrator's ledger.
+    pub definitions: String,
+    /// Results as CSV.
+    pub results: String,
+    /// Logs of runs.
+    pub logs: String,
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        let name = |purpose: &str| format!("downspout-{purpose}");
+        Self {
+            drop: name("drop"),
+            definitions: name("definitions"),
+            results: name("results"),
+            logs: name("logs"),
+        }
+    }
+}
+
+impl Buckets {
+    /// Returns all names.
+    #[must_use]
+    pub fn all(&self) -> [&str; 4] {
+        [&self.drop, &self.definitions, &self.results, &self.logs]
+    }
+}
+
+impl Endpoints {
+    /// Reads the endpoints that a stack wrote into its data directory.
+    pub fn read(data_dir: &Path) -> Result<Option<Self>, DataDirError> {
+        read_json(&data_dir.join(FILE_NAME))
+    }
+
+    /// Writes the endpoints into the data directory, at once and whole.
+    pub(super) fn write(&self, data_dir: &Path) -> Result<(), DataDirError> {
+        write_json(&data_dir.join(FILE_NAME), self)
+    }
+
+    /// Returns region and credentials as every SDK client takes them.
+    #[must_use]
+    pub fn sdk_config(&self) -> SdkConfig {
+        let keys = Credentials::new(&self.access_key_id, &self.secret_access_key, None, None, "downspout");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(keys))
+            .build()
+    }
+
+    /// Returns an S3 client of the stack.
+    #[must_use]
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.sdk_config())
+            .endpoint_url(&self.s3)
+            .force_path_style(true);
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// Returns a Data Pipeline client of the stack.
+    #[must_use]
+    pub fn datapipeline(&self) -> aws_sdk_datapipeline::Client {
+        let config =
+            aws_sdk_datapipeline::config::Builder::from(&self.sdk_config()).endpoint_url(&self.datapipeline);
+        aws_sdk_datapipeline::Client::from_conf(config.build())
+    }
+
+    /// Returns an SNS client of the stack.
+    #[must_use]
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        let config = aws_sdk_sns::config::Builder::from(&self.sdk_config()).endpoint_url(&self.sns);
+        aws_sdk_sns::Client::from_conf(config.build())
+    }
+
+    /// Returns whether something listens where the stack was.
+    pub async fn are_alive(&self) -> bool {
+        let Some(address) = self.admin.strip_prefix("http://") else { return false };
+        let connected =
+            tokio::time::timeout(Duration::from_secs(2), tokio::net::TcpStream::connect(address)).await;
+        matches!(connected, Ok(Ok(_)))
+    }
+}
+
+impl std::fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { s3, datapipeline, sns, admin, .. } = self;
+        f.debug_struct("Endpoints")
+            .field("s3", s3)
+            .field("datapipeline", datapipeline)
+            .field("sns", sns)
+            .field("admin", admin)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,41 @@
+//! The stack's access keys and database password: made once per data directory.
+
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::data_dir::{DataDir, DataDirError, read_json, write_json};
+
+/// Base 32 as in AWS's own key ids.
+const ID_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/// Letters and digits only: nothing that a shell, an URL or a JDBC string would have to quote.
+const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// What opens the stack's endpoints.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Keys {
+    pub(super) access_key_id: String,
+    pub(super) secret_access_key: String,
+    pub(super) postgres_password: String,
+}
+
+impl Keys {
+    /// Returns the directory's keys, made at its first use.
+    pub(super) fn of(data_dir: &DataDir) -> Result<Self, DataDirError> {
+        let file = data_dir.join("credentials.json");
+        if let Some(keys) = read_json(&file)? {
+            return Ok(keys);
+        }
+        let keys = Self {
+            access_key_id: format!("AKIA{}", random(ID_ALPHABET, 16)),
+            secret_access_key: random(SECRET_ALPHABET, 40),
+            postgres_password: random(SECRET_ALPHABET, 24),
+        };
+        write_json(&file, &keys)?;
+        Ok(keys)
+    }
+}
+
+fn random(alphabet: &[u8], length: usize) -> String {
+    let mut rng = rand::rng();
+    (0..length).map(|_| char::from(alphabet[rng.random_range(0..alphabet.len())])).collect()
+}

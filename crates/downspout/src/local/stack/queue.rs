@@ -1,0 +1,40 @@
+//! The local S3's events as the Lambda host's queue.
+
+use anyhow::Context;
+use tokio::sync::watch;
+
+use crate::local::lambda::{Queue, Waiting};
+use crate::local::s3::S3Store;
+
+/// Events of a store.
+pub(super) struct S3Events(pub(super) S3Store);
+
+impl Queue for S3Events {
+    async fn waiting(&self, limit: usize) -> anyhow::Result<Vec<Waiting>> {
+        let events = self.0.pending_events(limit).await?;
+        events
+            .into_iter()
+            .map(|event| {
+                let json = serde_json::from_str(&event.json)
+                    .with_context(|| format!("reading event {}", event.id))?;
+                Ok(Waiting { id: event.id, failed_tries: event.attempts, event: json })
+            })
+            .collect()
+    }
+
+    async fn handled(&self, id: i64) -> anyhow::Result<()> {
+        Ok(self.0.event_delivered(id).await?)
+    }
+
+    async fn failed(&self, id: i64, error: &str, dead: bool) -> anyhow::Result<()> {
+        self.0.event_failed(id, error).await?;
+        if dead {
+            self.0.move_to_dead_letters(id).await?;
+        }
+        Ok(())
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.watch_events()
+    }
+}

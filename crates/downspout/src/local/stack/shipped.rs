@@ -1,0 +1,51 @@
+//! The definitions and samples that are in the program itself, so that it works wherever it stands.
+
+macro_rules! shipped {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline-definitions/", $name)))),*]
+    };
+}
+
+/// The shipped definition files by their key; what a definition refers to comes before it.
+pub(super) const DEFINITIONS: &[(&str, &[u8])] = shipped![
+    "orders/tables.sql",
+    "orders/agg_public_holiday.sql",
+    "orders/agg_shipments.sql",
+    "orders/best_performing_product.sql",
+    "orders.json",
+];
+
+/// A sample file: its name and its bytes.
+pub type Sample = (&'static str, &'static [u8]);
+
+/// The sample files of the shipped pipeline.
+pub const SAMPLES: &[Sample] = &[
+    ("orders.csv", include_bytes!("../../../../../pipeline-definitions/orders/samples/orders.csv")),
+    ("reviews.csv", include_bytes!("../../../../../pipeline-definitions/orders/samples/reviews.csv")),
+    ("shipments.csv", include_bytes!("../../../../../pipeline-definitions/orders/samples/shipments.csv")),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_definition_file_of_the_folder_is_in_the_program() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pipeline-definitions");
+        let mut found = Vec::new();
+        for (prefix, folder) in [("", folder.clone()), ("orders/", folder.join("orders"))] {
+            for entry in std::fs::read_dir(folder).expect("the folder is there") {
+                let name = entry.expect("the entry is readable").file_name().to_string_lossy().into_owned();
+                if [".json", ".sql"].iter().any(|ending| name.ends_with(ending)) {
+                    found.push(format!("{prefix}{name}"));
+                }
+            }
+        }
+        let mut shipped: Vec<_> = DEFINITIONS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        found.sort();
+        shipped.sort();
+        assert_eq!(found, shipped);
+    }
+}

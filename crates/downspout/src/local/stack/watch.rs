@@ -1,0 +1,134 @@
+//! `--watch DIR`: a file put there is uploaded to the drop bucket once it has stopped growing.
+//!
+//! The folder is read twice a second rather than asked for changes: it may be on a network share, and "stopped
+//! growing" is a matter of looking twice anyway.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use aws_sdk_s3::Client;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::data_dir::{read_json, write_json};
+use super::endpoints::Endpoints;
+use crate::local::Now;
+use crate::upload;
+
+/// Time between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// A file that stayed the same this many looks in a row has stopped growing.
+const QUIET_LOOKS: u32 = 3;
+/// Names that programs give to files while they write them.
+const UNFINISHED: [&str; 5] = [".part", ".tmp", ".partial", ".crdownload", ".filepart"];
+
+/// A file as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    size: u64,
+    /// Nanoseconds since the epoch.
+    modified: u128,
+}
+
+/// A watched folder.
+pub(super) struct Watch {
+    folder: PathBuf,
+    /// Remembers what was uploaded, over restarts too.
+    manifest: PathBuf,
+    s3: Client,
+    bucket: String,
+    now: Now,
+    uploaded: BTreeMap<String, Seen>,
+    growing: BTreeMap<String, (Seen, u32)>,
+}
+
+impl Watch {
+    pub(super) fn open(
+        folder: &Path,
+        data_dir: &Path,
+        endpoints: &Endpoints,
+        now: Now,
+    ) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("creating the watched folder {}", folder.display()))?;
+        let manifest = data_dir.join("watched.json");
+        Ok(Self {
+            folder: folder.to_owned(),
+            uploaded: read_json(&manifest)?.unwrap_or_default(),
+            manifest,
+            s3: endpoints.s3(),
+            bucket: endpoints.buckets.drop.clone(),
+            now,
+            growing: BTreeMap::new(),
+        })
+    }
+
+    /// Uploads until `stop`.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+            if let Err(error) = self.look().await {
+                tracing::warn!(error = %format!("{error:#}"), "a watched file could not be uploaded; it is tried again");
+            }
+        }
+    }
+
+    async fn look(&mut self) -> anyhow::Result<()> {
+        let found = files(&self.folder).with_context(|| format!("reading {}", self.folder.display()))?;
+        for name in self.whole(found) {
+            let day = (self.now)().strftime("%Y-%m-%d");
+            let key = format!("incoming/{day}/{name}");
+            upload::file(&self.s3, &self.bucket, &self.folder.join(&name), &key, &|_| {}).await?;
+            tracing::info!(s3.key = %key, "uploaded a watched file");
+            if let Some((seen, _)) = self.growing.remove(&name) {
+                self.uploaded.insert(name, seen);
+            }
+            write_json(&self.manifest, &self.uploaded)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the files that have stopped growing and are not uploaded as they are.
+    fn whole(&mut self, found: BTreeMap<String, Seen>) -> Vec<String> {
+        self.growing.retain(|name, _| found.contains_key(name));
+        let mut whole = Vec::new();
+        for (name, seen) in found {
+            if self.uploaded.get(&name) == Some(&seen) {
+                continue;
+            }
+            let looks = match self.growing.get(&name) {
+                Some((before, looks)) if *before == seen => looks + 1,
+                _ => 1,
+            };
+            self.growing.insert(name.clone(), (seen, looks));
+            if looks >= QUIET_LOOKS {
+                whole.push(name);
+            }
+        }
+        whole
+    }
+}
+
+fn files(folder: &Path) -> std::io::Result<BTreeMap<String, Seen>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let is_unfinished = name.starts_with('.') || UNFINISHED.iter().any(|ending| name.ends_with(ending));
+        // It may be gone by now: who writes it renamed it.
+        let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+        if is_unfinished || !metadata.is_file() {
+            continue;
+        }
+        let modified =
+            metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        found.insert(name, Seen { size: metadata.len(), modified });
+    }
+    Ok(found)
+}

@@ -1,0 +1,90 @@
+//! SNS's answers and refusals as the XML of the Query protocol.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use server::sigv4::SignatureError;
+
+const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
+
+/// What an action answers: its name and the XML inside its result; `None` for actions without a result.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) action: &'static str,
+    pub(super) result: Option<String>,
+}
+
+/// A refused call, as SNS words it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code: "InvalidParameter", message: message.into() }
+    }
+
+    pub(super) fn parameter(name: &str) -> Self {
+        Self::invalid(format!("Invalid parameter: {name}"))
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self { status: StatusCode::NOT_FOUND, code: "NotFound", message: format!("{what} does not exist") }
+    }
+
+    pub(super) fn unknown_action(action: &str) -> Self {
+        let message = format!("The local topic does not know the action {action:?}");
+        Self { status: StatusCode::BAD_REQUEST, code: "InvalidAction", message }
+    }
+
+    /// The cause goes to the log, never to the caller.
+    pub(super) fn internal(cause: String) -> Self {
+        tracing::error!(error = %cause, "the local topic could not answer a call");
+        let message = "the local topic could not do it; its log says why".to_owned();
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, code: "InternalError", message }
+    }
+}
+
+impl From<SignatureError> for Refusal {
+    fn from(error: SignatureError) -> Self {
+        Self { status: error.status(), code: error.query_code(), message: error.to_string() }
+    }
+}
+
+/// Writes the HTTP answer.
+pub(super) fn respond(answer: Result<Answer, Refusal>, request_id: &str) -> Response {
+    let (status, xml) = match answer {
+        Ok(answer) => (StatusCode::OK, success(&answer, request_id)),
+        Err(refusal) => (refusal.status, failure(&refusal, request_id)),
+    };
+    (status, [(header::CONTENT_TYPE, "text/xml"), (header::CONNECTION, "keep-alive")], xml).into_response()
+}
+
+fn success(answer: &Answer, request_id: &str) -> String {
+    let Answer { action, result } = answer;
+    let result = result.as_ref().map(|inner| element(&format!("{action}Result"), inner)).unwrap_or_default();
+    let metadata = element("ResponseMetadata", &element("RequestId", request_id));
+    format!("<{action}Response xmlns=\"{NAMESPACE}\">{result}{metadata}</{action}Response>\n")
+}
+
+fn failure(refusal: &Refusal, request_id: &str) -> String {
+    let who = if refusal.status.is_server_error() { "Receiver" } else { "Sender" };
+    let error =
+        [element("Type", who), element("Code", refusal.code), text("Message", &refusal.message)].concat();
+    let request = element("RequestId", request_id);
+    format!("<ErrorResponse xmlns=\"{NAMESPACE}\">{}{request}</ErrorResponse>\n", element("Error", &error))
+}
+
+/// Returns an element around XML.
+pub(super) fn element(name: &str, inner: &str) -> String {
+    format!("<{name}>{inner}</{name}>")
+}
+
+/// Returns an element around text, which is escaped.
+pub(super) fn text(name: &str, inner: &str) -> String {
+    let escaped =
+        inner.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    element(name, &escaped)
+}

@@ -1,0 +1,180 @@
+//! SNS's operations: read the call, ask the store, answer.
+
+use super::answer::{Answer, Refusal, element, text};
+use super::query::Call;
+use super::store::{Notice, Subscription, TopicStoreError};
+use super::{Topic, outbox};
+
+/// The message attribute by which a notice is delivered once.
+const NOTICE_ID: &str = "downspout-notice-id";
+/// SNS's limits of a publish.
+const SUBJECT_CHARS: usize = 100;
+const MESSAGE_BYTES: usize = 256 * 1024;
+
+type Outcome = Result<Answer, Refusal>;
+
+impl From<TopicStoreError> for Refusal {
+    fn from(error: TopicStoreError) -> Self {
+        Self::internal(format!("{:#}", anyhow::Error::from(error)))
+    }
+}
+
+impl Topic {
+    /// Carries out one call whose signature is checked.
+    pub(super) fn perform(&self, call: &Call) -> Outcome {
+        match call.action() {
+            "CreateTopic" => self.create_topic(call),
+            "ListTopics" => self.list_topics(),
+            "GetTopicAttributes" => self.topic_attributes(call),
+            "DeleteTopic" => self.delete_topic(call),
+            "Subscribe" => self.subscribe(call),
+            "Unsubscribe" => self.unsubscribe(call),
+            "ListSubscriptions" => self.list_subscriptions("ListSubscriptions", None),
+            "ListSubscriptionsByTopic" => {
+                let topic = self.known_topic(call)?;
+                self.list_subscriptions("ListSubscriptionsByTopic", Some(&topic))
+            }
+            "Publish" => self.publish(call),
+            action => Err(Refusal::unknown_action(action)),
+        }
+    }
+
+    fn create_topic(&self, call: &Call) -> Outcome {
+        let name = call.require("Name")?;
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.len() > 256 || !name.chars().all(legal) {
+            return Err(Refusal::invalid("Invalid parameter: Topic Name"));
+        }
+        let arn = format!("arn:aws:sns:{}:{}:{name}", self.region, self.account);
+        self.store.create_topic(&arn, (self.now)())?;
+        Ok(Answer { action: "CreateTopic", result: Some(text("TopicArn", &arn)) })
+    }
+
+    fn list_topics(&self) -> Outcome {
+        let members = self
+            .store
+            .topics()?
+            .iter()
+            .map(|arn| element("member", &text("TopicArn", arn)))
+            .collect::<String>();
+        Ok(Answer { action: "ListTopics", result: Some(element("Topics", &members)) })
+    }
+
+    fn topic_attributes(&self, call: &Call) -> Outcome {
+        let arn = self.known_topic(call)?;
+        let confirmed = self.store.subscriptions(Some(&arn))?.len().to_string();
+        let attributes = [
+            ("TopicArn", arn.as_str()),
+            ("Owner", &self.account),
+            ("DisplayName", ""),
+            ("SubscriptionsConfirmed", &confirmed),
+            ("SubscriptionsPending", "0"),
+            ("SubscriptionsDeleted", "0"),
+        ];
+        let entry =
+            |(key, value): &(&str, &str)| element("entry", &(text("key", key) + &text("value", value)));
+        let entries = attributes.iter().map(entry).collect::<String>();
+        Ok(Answer { action: "GetTopicAttributes", result: Some(element("Attributes", &entries)) })
+    }
+
+    fn delete_topic(&self, call: &Call) -> Outcome {
+        // Deleting what is gone already succeeds, as in SNS.
+        self.store.delete_topic(call.require("TopicArn")?)?;
+        Ok(Answer { action: "DeleteTopic", result: None })
+    }
+
+    /// Nobody can click a link in an outbox, so a subscription is confirmed at once.
+    fn subscribe(&self, call: &Call) -> Outcome {
+        let topic = self.known_topic(call)?;
+        let protocol = call.require("Protocol")?;
+        if protocol != "email" && protocol != "email-json" {
+            return Err(Refusal::invalid(
+                "Invalid parameter: Protocol: the local topic delivers to `email` only",
+            ));
+        }
+        let endpoint = call.require("Endpoint")?;
+        if endpoint.parse::<lettre::Address>().is_err() {
+            return Err(Refusal::invalid("Invalid parameter: Endpoint: not an e-mail address"));
+        }
+        let arn = self.store.subscribe(&Subscription {
+            arn: format!("{topic}:{}", uuid::Uuid::new_v4()),
+            topic,
+            protocol: protocol.to_owned(),
+            endpoint: endpoint.to_owned(),
+        })?;
+        Ok(Answer { action: "Subscribe", result: Some(text("SubscriptionArn", &arn)) })
+    }
+
+    fn unsubscribe(&self, call: &Call) -> Outcome {
+        self.store.unsubscribe(call.require("SubscriptionArn")?)?;
+        Ok(Answer { action: "Unsubscribe", result: None })
+    }
+
+    fn list_subscriptions(&self, action: &'static str, topic: Option<&str>) -> Outcome {
+        let member = |subscription: &Subscription| {
+            let fields = [
+                text("Owner", &self.account),
+                text("Endpoint", &subscription.endpoint),
+                text("Protocol", &subscription.protocol),
+                text("TopicArn", &subscription.topic),
+                text("SubscriptionArn", &subscription.arn),
+            ];
+            element("member", &fields.concat())
+        };
+        let members = self.store.subscriptions(topic)?.iter().map(member).collect::<String>();
+        Ok(Answer { action, result: Some(element("Subscriptions", &members)) })
+    }
+
+    fn publish(&self, call: &Call) -> Outcome {
+        let topic = self.known_topic(call)?;
+        let message = for_mail(call)?;
+        let subject = call.get("Subject").unwrap_or_default();
+        check_subject(subject)?;
+        let fresh = uuid::Uuid::new_v4().to_string();
+        let message_id = self.store.publish(&Notice {
+            topic: &topic,
+            id: call.message_attribute(NOTICE_ID).filter(|id| outbox::is_message_id(id)).unwrap_or(&fresh),
+            subject,
+            message: &message,
+            at: (self.now)(),
+            by_smtp: self.sends_by_smtp,
+        })?;
+        // Not written means not acknowledged: the publisher comes again, and finds the same notice.
+        self.write_outbox().map_err(|error| Refusal::internal(format!("{error:#}")))?;
+        self.mail_waits.notify_one();
+        Ok(Answer { action: "Publish", result: Some(text("MessageId", &message_id)) })
+    }
+
+    fn known_topic(&self, call: &Call) -> Result<String, Refusal> {
+        let arn =
+            call.require("TopicArn").or_else(|refusal| call.require("TargetArn").map_err(|_| refusal))?;
+        if self.store.has_topic(arn)? { Ok(arn.to_owned()) } else { Err(Refusal::not_found("Topic")) }
+    }
+}
+
+/// Returns the text for e-mail, which `MessageStructure=json` may give apart from the default.
+fn for_mail(call: &Call) -> Result<String, Refusal> {
+    let message = call.require("Message")?;
+    if message.len() > MESSAGE_BYTES {
+        return Err(Refusal::invalid("Invalid parameter: Message too long"));
+    }
+    if call.get("MessageStructure") != Some("json") {
+        return Ok(message.to_owned());
+    }
+    let parts: serde_json::Value = serde_json::from_str(message).map_err(|_| {
+        Refusal::invalid("Invalid parameter: Message Structure - JSON message body failed to parse")
+    })?;
+    let missing = "Invalid parameter: Message Structure - No default entry in JSON message body";
+    let default = parts["default"].as_str().ok_or_else(|| Refusal::invalid(missing))?;
+    Ok(parts["email"].as_str().unwrap_or(default).to_owned())
+}
+
+// Publish: ASCII, begins with a letter, number or punctuation mark, no line breaks or control characters, at
+// most 100 characters (SNS API reference).
+fn check_subject(subject: &str) -> Result<(), Refusal> {
+    let printable = subject.chars().all(|c| c.is_ascii_graphic() || c == ' ');
+    if subject.len() > SUBJECT_CHARS || !printable || subject.starts_with(' ') {
+        return Err(Refusal::parameter("Subject"));
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Sends the outbox's mails to a real server as well, trying again until it takes them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::Topic;
+use super::store::Delivery;
+
+/// Environment variable with the mail server's password.
+const PASSWORD_VARIABLE: &str = "DOWNSPOUT_SMTP_PASSWORD";
+/// Waits between tries; a server down overnight still gets the mail.
+const RETRY_AFTER_SECS: [i64; 8] = [5, 15, 60, 300, 900, 3_600, 14_400, 43_200];
+/// A server that does not answer within this time counts as down.
+const SEND_LIMIT: Duration = Duration::from_secs(30);
+
+/// A mail server, its password included.
+#[derive(Clone)]
+pub struct SmtpConfig {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    shown: String,
+}
+
+/// Why a mail server cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SmtpConfigError {
+    /// The address does not parse.
+    #[error("--smtp-url is not an address such as smtps://user@mail.example.com:465")]
+    Url(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A password in the address.
+    #[error(
+        "--smtp-url holds a password, which every process of this machine could read: leave it out, and give it in \
+         {PASSWORD_VARIABLE} or with --smtp-password-file"
+    )]
+    PasswordInUrl,
+    /// The password's file.
+    #[error("reading the password of the mail server from {path}")]
+    PasswordFile {
+        /// The file.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl std::fmt::Debug for SmtpConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SmtpConfig").field("server", &self.shown).finish_non_exhaustive()
+    }
+}
+
+impl SmtpConfig {
+    /// Reads the address, and the password from its file or from the environment.
+    pub fn read(address: &str, password_file: Option<&Path>) -> Result<Self, SmtpConfigError> {
+        let url = Url::parse(address).map_err(|error| SmtpConfigError::Url(error.into()))?;
+        if url.password().is_some() {
+            return Err(SmtpConfigError::PasswordInUrl);
+        }
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(address)
+            .map_err(|error| SmtpConfigError::Url(error.into()))?
+            .timeout(Some(SEND_LIMIT));
+        if let Some(password) = password(password_file)? {
+            builder = builder.credentials(Credentials::new(url.username().to_owned(), password));
+        }
+        Ok(Self { transport: builder.build(), shown: url.to_string() })
+    }
+
+    /// Returns the address, in which no password stands.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+}
+
+fn password(file: Option<&Path>) -> Result<Option<String>, SmtpConfigError> {
+    match file {
+        Some(path) => std::fs::read_to_string(path)
+            .map(|text| Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+            .map_err(|source| SmtpConfigError::PasswordFile { path: path.display().to_string(), source }),
+        None => Ok(std::env::var(PASSWORD_VARIABLE).ok()),
+    }
+}
+
+/// Sends what waits until `shutdown`.
+pub(super) async fn run(topic: Arc<Topic>, smtp: SmtpConfig, shutdown: CancellationToken) {
+    loop {
+        let wait = match topic.store.next_by_smtp() {
+            Ok(None) => Duration::from_secs(3_600),
+            Ok(Some((due, delivery))) => {
+                let wait = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default();
+                if wait.is_zero() {
+                    send(&topic, &smtp, &delivery).await;
+                    continue;
+                }
+                wait
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "cannot read which mails wait for the mail server");
+                Duration::from_secs(60)
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = topic.mail_waits.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+async fn send(topic: &Topic, smtp: &SmtpConfig, delivery: &Delivery) {
+    let sent = match topic.outbox.message(delivery) {
+        Ok(message) => smtp
+            .transport
+            .send(message)
+            .await
+            .map(|_| ())
+            .map_err(|error| (error.is_permanent(), error.to_string())),
+        Err(error) => Err((true, format!("{error:#}"))),
+    };
+    let (error, next) = match sent {
+        Ok(()) => (None, None),
+        Err((permanent, error)) => {
+            let next = if permanent { None } else { next_try(delivery.smtp_tries) };
+            tracing::warn!(mail.to = %delivery.recipient, mail.server = %smtp.shown, error = %error,
+                mail.next_try = ?next, "the mail server did not take a mail; it stands in the outbox");
+            (Some(error), next)
+        }
+    };
+    if let Err(error) = topic.store.note_smtp(delivery.id, error.as_deref(), next) {
+        tracing::error!(error = %error, "cannot note that a mail was sent");
+        // Without the note it would go out again at once, and again: wait a little.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+/// Returns when to try again, or `None` when all tries are used up.
+fn next_try(tries: u32) -> Option<Timestamp> {
+    let secs = RETRY_AFTER_SECS.get(usize::try_from(tries).ok()?)?;
+    Timestamp::now().checked_add(SignedDuration::from_secs(*secs)).ok()
+}

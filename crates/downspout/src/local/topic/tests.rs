@@ -1,0 +1,151 @@
+use super::query::Call;
+use super::*;
+
+const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:downspout";
+
+struct Desk {
+    folder: tempfile::TempDir,
+    topic: Topic,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let topic = open(folder.path());
+        topic
+            .perform(&Call::of(&[("Action", "CreateTopic"), ("Name", "downspout")]))
+            .expect("the name is legal");
+        Self { folder, topic }
+    }
+
+    fn call(&self, pairs: &[(&str, &str)]) -> Result<answer::Answer, answer::Refusal> {
+        self.topic.perform(&Call::of(&[&[("TopicArn", TOPIC)], pairs].concat()))
+    }
+
+    fn publish(&self, id: &str) -> String {
+        let answer = self.call(&[
+            ("Action", "Publish"),
+            ("Subject", "orders: 3 rows loaded"),
+            ("Message", "Grüße\nLoaded 3 rows"),
+            ("MessageAttributes.entry.1.Name", "downspout-notice-id"),
+            ("MessageAttributes.entry.1.Value.DataType", "String"),
+            ("MessageAttributes.entry.1.Value.StringValue", id),
+        ]);
+        answer.expect("the publish is legal").result.unwrap_or_default()
+    }
+
+    fn subscribe(&self, address: &str) -> String {
+        let answer = self.call(&[("Action", "Subscribe"), ("Protocol", "email"), ("Endpoint", address)]);
+        answer.expect("the address is legal").result.unwrap_or_default()
+    }
+
+    fn mails(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path().join("outbox")).expect("the outbox is there");
+        let mut names: Vec<_> = entries.map(|entry| entry.expect("the entry is readable").path()).collect();
+        names.sort();
+        names.iter().map(|name| std::fs::read_to_string(name).expect("a mail is text")).collect()
+    }
+}
+
+fn open(folder: &std::path::Path) -> Topic {
+    Topic {
+        region: "us-east-1".to_owned(),
+        account: "000000000000".to_owned(),
+        store: store::TopicStore::open(&folder.join("topic.db")).expect("the database opens"),
+        outbox: outbox::Outbox::open(&folder.join("outbox"), "Downspout <downspout@localhost>")
+            .expect("a folder"),
+        sends_by_smtp: false,
+        mail_waits: Arc::new(Notify::new()),
+        now: Arc::new(|| "2026-03-01T10:00:00.123Z".parse().expect("a timestamp")),
+        verifier: Verifier::new("us-east-1", "sns", vec![]),
+    }
+}
+
+#[test]
+fn without_a_subscription_a_notice_still_leaves_one_mail() {
+    let desk = Desk::new();
+    desk.publish("n1");
+    insta::assert_snapshot!(desk.mails().join("----").replace('\r', ""));
+}
+
+#[test]
+fn a_notice_published_five_times_is_one_mail_with_one_message_id() {
+    let desk = Desk::new();
+    let ids: std::collections::BTreeSet<String> = (0..5).map(|_| desk.publish("n1")).collect();
+    assert_eq!((ids.len(), desk.mails().len()), (1, 1));
+    desk.publish("n2");
+    assert_eq!(desk.mails().len(), 2);
+}
+
+#[test]
+fn every_subscriber_gets_one_mail() {
+    let desk = Desk::new();
+    desk.subscribe("a@example.com");
+    desk.subscribe("b@example.com");
+    desk.publish("n1");
+    desk.publish("n1");
+    let mut receivers: Vec<_> = desk
+        .mails()
+        .iter()
+        .filter_map(|mail| mail.lines().find(|line| line.starts_with("To: ")).map(str::to_owned))
+        .collect();
+    receivers.sort();
+    assert_eq!(receivers, ["To: a@example.com", "To: b@example.com"]);
+}
+
+#[test]
+fn subscribing_twice_is_one_subscription_and_unsubscribing_ends_it() {
+    let desk = Desk::new();
+    let first = desk.subscribe("a@example.com");
+    assert_eq!(first, desk.subscribe("a@example.com"));
+    let arn = first.replace("<SubscriptionArn>", "").replace("</SubscriptionArn>", "");
+    desk.call(&[("Action", "Unsubscribe"), ("SubscriptionArn", &arn)]).expect("the subscription is there");
+    assert!(desk.topic.store.subscriptions(None).expect("readable").is_empty());
+}
+
+#[test]
+fn a_crash_between_the_note_and_the_file_leaves_one_mail_after_the_restart() {
+    let desk = Desk::new();
+    desk.publish("n1");
+    // As if the process had died before the file was written, and once more before the mark was set.
+    let outbox = desk.folder.path().join("outbox");
+    std::fs::remove_dir_all(&outbox).expect("the outbox is there");
+    let database =
+        rusqlite::Connection::open(desk.folder.path().join("topic.db")).expect("the database opens");
+    for _ in 0..2 {
+        database.execute("UPDATE delivery SET written = 0", []).expect("the table is there");
+        open(desk.folder.path()).write_outbox().expect("the outbox is writable");
+        assert_eq!(desk.mails().len(), 1);
+    }
+}
+
+#[test]
+fn subjects_that_sns_refuses_are_refused() {
+    let desk = Desk::new();
+    let long = "x".repeat(101);
+    for subject in [long.as_str(), "two\nlines", "Grüße", " leading blank"] {
+        let refusal =
+            desk.call(&[("Action", "Publish"), ("Subject", subject), ("Message", "m")]).unwrap_err();
+        assert_eq!(
+            (refusal.code, refusal.message.as_str()),
+            ("InvalidParameter", "Invalid parameter: Subject")
+        );
+    }
+    assert!(desk.mails().is_empty());
+}
+
+#[test]
+fn publishing_to_an_unknown_topic_is_not_found() {
+    let desk = Desk::new();
+    desk.call(&[("Action", "DeleteTopic")]).expect("deleting always succeeds");
+    let refusal = desk.call(&[("Action", "Publish"), ("Message", "m")]).unwrap_err();
+    assert_eq!((refusal.status.as_u16(), refusal.code), (404, "NotFound"));
+}
+
+#[test]
+fn a_structured_message_gives_its_text_for_email() {
+    let desk = Desk::new();
+    let message = r#"{"default": "short", "email": "for people"}"#;
+    desk.call(&[("Action", "Publish"), ("Message", message), ("MessageStructure", "json")]).expect("legal");
+    assert!(desk.mails()[0].contains("for people"));
+}

@@ -1,0 +1,107 @@
+//! Uploading files: small ones in one piece, big ones in parts, a few at once.
+
+use std::io::SeekFrom;
+use std::path::Path;
+
+use anyhow::Context;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+/// Files up to this size go in one piece; it is also the size of a part.
+const PART_BYTES: u64 = 16 * 1024 * 1024;
+/// S3 takes at most 10,000 parts.
+const PARTS: u64 = 10_000;
+/// Parts under way at the same time: bounds memory to four of them.
+const PARTS_AT_ONCE: usize = 4;
+
+/// Called with the number of bytes that have arrived since the last call.
+pub(crate) type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// Where a file goes.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    s3: &'a Client,
+    bucket: &'a str,
+    key: &'a str,
+}
+
+/// Uploads a file.
+pub(crate) async fn file(
+    s3: &Client,
+    bucket: &str,
+    path: &Path,
+    key: &str,
+    progress: Progress<'_>,
+) -> anyhow::Result<()> {
+    let target = Target { s3, bucket, key };
+    let uploaded = async {
+        let size = tokio::fs::metadata(path).await?.len();
+        if size > PART_BYTES {
+            return in_parts(target, path, size, progress).await;
+        }
+        let bytes = tokio::fs::read(path).await?;
+        s3.put_object().bucket(bucket).key(key).body(bytes.into()).send().await.map_err(readable)?;
+        progress(size);
+        Ok(())
+    };
+    uploaded.await.with_context(|| format!("uploading {} to s3://{bucket}/{key}", path.display()))
+}
+
+async fn in_parts(target: Target<'_>, path: &Path, size: u64, progress: Progress<'_>) -> anyhow::Result<()> {
+    let Target { s3, bucket, key } = target;
+    let begun = s3.create_multipart_upload().bucket(bucket).key(key).send().await.map_err(readable)?;
+    let id = begun.upload_id().context("the answer names no upload")?;
+    let part_bytes = PART_BYTES.max(size.div_ceil(PARTS));
+    let ranges: Vec<(i32, u64)> = (1..).zip((0..size).step_by(usize::try_from(part_bytes)?)).collect();
+    let parts = stream::iter(ranges)
+        .map(|(number, offset)| {
+            part(target, path, id, number, (offset, part_bytes.min(size - offset)), progress)
+        })
+        .buffered(PARTS_AT_ONCE)
+        .try_collect::<Vec<_>>()
+        .await;
+    let parts = match parts {
+        Ok(parts) => parts,
+        Err(error) => {
+            // Best effort: parts of an upload that never ends only take room.
+            let _ = s3.abort_multipart_upload().bucket(bucket).key(key).upload_id(id).send().await;
+            return Err(error);
+        }
+    };
+    let whole = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+    let call = s3.complete_multipart_upload().bucket(bucket).key(key).upload_id(id).multipart_upload(whole);
+    call.send().await.map_err(readable)?;
+    Ok(())
+}
+
+async fn part(
+    target: Target<'_>,
+    path: &Path,
+    upload_id: &str,
+    number: i32,
+    (offset, length): (u64, u64),
+    progress: Progress<'_>,
+) -> anyhow::Result<CompletedPart> {
+    let bytes = read_range(path, offset, length).await?;
+    let call = target.s3.upload_part().bucket(target.bucket).key(target.key).upload_id(upload_id);
+    let answer = call.part_number(number).body(bytes.into()).send().await.map_err(readable)?;
+    progress(length);
+    Ok(CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag).build())
+}
+
+async fn read_range(path: &Path, offset: u64, length: u64) -> anyhow::Result<Bytes> {
+    let mut file = tokio::fs::File::open(path).await?;
+    file.seek(SeekFrom::Start(offset)).await?;
+    let mut bytes = vec![0; usize::try_from(length)?];
+    file.read_exact(&mut bytes).await.context("the file became shorter meanwhile")?;
+    Ok(bytes.into())
+}
+
+/// Returns an SDK error as one readable line.
+pub(crate) fn readable<E: std::error::Error + Send + Sync + 'static>(error: E) -> anyhow::Error {
+    anyhow::anyhow!("{}", DisplayErrorContext(&error))
+}
