@@ -110,17 +110,25 @@ impl Driver {
         pipelines.sort_unstable();
         pipelines.dedup();
         for id in &pipelines {
-            // Loading puts free work on offer.
-            let mut held = self.hold(id.as_str()).await?;
-            let released = own_runners.map(|prefix| held_by(&held, prefix)).unwrap_or_default();
-            for (run, event) in released {
-                self.step(&mut held, &run, event).await?;
+            // One run that does not read must not keep the others from going on.
+            if let Err(error) = self.recover_one(id, own_runners).await {
+                tracing::error!(pipeline.id = %id, "an unfinished run cannot be taken up: {error:#}");
             }
-            drop(held);
-            self.wake(id).await;
         }
         self.notice_waits.notify_one();
         tracing::info!(pipelines = pipelines.len(), "recovered unfinished runs");
+        Ok(())
+    }
+
+    async fn recover_one(&self, id: &PipelineId, own_runners: Option<&str>) -> anyhow::Result<()> {
+        // Loading puts free work on offer.
+        let mut held = self.hold(id.as_str()).await?;
+        let released = own_runners.map(|prefix| held_by(&held, prefix)).unwrap_or_default();
+        for (run, event) in released {
+            self.step(&mut held, &run, event).await?;
+        }
+        drop(held);
+        self.wake(id).await;
         Ok(())
     }
 
@@ -139,16 +147,25 @@ impl Driver {
     }
 
     async fn wake(&self, id: &PipelineId) {
-        // A pipeline that was deleted meanwhile wants no wake-up.
-        let Ok(mut held) = self.hold(id.as_str()).await else { return };
+        if let Err(error) = self.try_wake(id).await {
+            tracing::error!(pipeline.id = %id, "waking a run failed, trying again: {error:#}");
+            self.timers.set(id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
+        }
+    }
+
+    async fn try_wake(&self, id: &PipelineId) -> anyhow::Result<()> {
+        let mut held = match self.hold(id.as_str()).await {
+            // What was deleted meanwhile wants no wake-up.
+            Err(ServiceError::PipelineNotFound(_) | ServiceError::PipelineDeleted(_)) => return Ok(()),
+            held => held?,
+        };
         let runs: Vec<RunId> = held.open_runs().map(|run| run.header().id.clone()).collect();
         for run in runs {
-            if let Err(error) = self.step(&mut held, &run, Event::Woke).await {
-                tracing::error!(pipeline.id = %id, run.id = %run, "waking a run failed, trying again: {error}");
-                self.timers.set(id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
-                return;
-            }
+            self.step(&mut held, &run, Event::Woke).await?;
         }
+        // Also when there was nothing to do: the wake-up was taken from the clock.
+        self.timers.set(id, held.next_wake());
+        Ok(())
     }
 
     /// Takes hold of the pipeline `id`, loading it if need be.

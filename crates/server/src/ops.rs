@@ -3,7 +3,6 @@
 mod activate_pipeline;
 mod create_pipeline;
 mod deactivate_pipeline;
-mod definition_edits;
 mod delete_pipeline;
 mod describe_objects;
 mod describe_pipelines;

@@ -22,7 +22,7 @@ const SERVICE: &str = "datapipeline";
 /// Clients give up after 90 s: an empty answer must come before.
 const POLL_WAIT: Duration = Duration::from_secs(85);
 /// How long answers that are under way at shutdown may take.
-const DRAIN_WAIT: Duration = Duration::from_secs(3);
+const DRAIN_WAIT: Duration = Duration::from_secs(2);
 
 /// What the service needs to know.
 pub struct Config {

@@ -5,7 +5,6 @@ use definition::validate::{Problem, Report, validate};
 use engine::PipelineState;
 use store::{Batch, DefinitionVersion};
 
-use super::definition_edits;
 use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
@@ -52,11 +51,14 @@ pub(super) async fn examine(
 ) -> Result<(Definition, Report), ServiceError> {
     let store = &service.driver.store;
     let stored = store.definition(&pipeline.id, DefinitionVersion::Latest).await?;
-    let new = stored.map_or_else(|| new.clone(), |stored| secret::unmasked(new.clone(), &stored));
+    let new = match stored {
+        Some(stored) => secret::unmasked(new, &stored),
+        None => new,
+    };
     let mut report = validate(&new);
     if pipeline.version > 0 {
         let active = store.definition(&pipeline.id, DefinitionVersion::Active).await?;
-        report.errors.extend(active.iter().flat_map(|active| definition_edits::forbidden(active, &new)));
+        report.errors.extend(active.iter().flat_map(|active| definition::edits::check(active, &new)));
     }
     Ok((new, report))
 }

@@ -1,0 +1,75 @@
+//! Notices reach their topic, however often it refuses.
+
+use std::sync::Arc;
+
+use aws_sdk_sns::config::{BehaviorVersion, Credentials, Region};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Router, routing::post};
+
+use crate::harness::{Seen, Stage, activity, default, object, refers, string};
+
+/// A topic that refuses the first publish.
+async fn topic() -> (String, Seen) {
+    async fn publish(State(seen): State<Seen>, body: String) -> (StatusCode, &'static str) {
+        let mut seen = seen.lock().unwrap();
+        seen.push(body);
+        if seen.len() == 1 {
+            return (
+                StatusCode::BAD_REQUEST,
+                "<ErrorResponse><Error><Code>Busy</Code></Error></ErrorResponse>",
+            );
+        }
+        (
+            StatusCode::OK,
+            "<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>",
+        )
+    }
+    let seen = Seen::default();
+    let app = Router::new().route("/", post(publish)).with_state(Arc::clone(&seen));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (endpoint, seen)
+}
+
+fn sns(endpoint: &str) -> aws_sdk_sns::Client {
+    let config = aws_sdk_sns::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .credentials_provider(Credentials::new("a", "b", None, None, "test"))
+        .build();
+    aws_sdk_sns::Client::from_conf(config)
+}
+
+#[tokio::test]
+async fn a_refused_notice_is_published_again_under_the_same_id() {
+    let (endpoint, seen) = topic().await;
+    let stage = Stage::with(|config| config.sns = Some(sns(&endpoint))).await;
+    let alarm = object(
+        "Alarm",
+        vec![
+            string("type", "SnsAlarm"),
+            string("topicArn", "arn:aws:sns:us-east-1:000000000000:t"),
+            string("subject", "done"),
+            string("message", "#{node.name} is done"),
+            string("role", "r"),
+        ],
+    );
+    let mut work = activity("Work", &[]);
+    work.fields.push(refers("onSuccess", "Alarm"));
+    stage.run(vec![default(), work, alarm]).await;
+    stage.work(&stage.poll().await).await;
+
+    let started = std::time::Instant::now();
+    while seen.lock().unwrap().len() < 2 {
+        assert!(started.elapsed().as_secs() < 20, "seen: {:?}", seen.lock().unwrap());
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let seen = seen.lock().unwrap().clone();
+    assert_eq!(seen[0], seen[1]);
+    assert!(seen[0].contains("downspout-notice-id"), "{}", seen[0]);
+    assert!(seen[0].contains("Subject=done") && seen[0].contains("is%20done"), "{}", seen[0]);
+    stage.stop().await;
+}

@@ -1,0 +1,50 @@
+//! The service ends in the middle of a run, and another goes on from the same file.
+
+use crate::harness::{Stage, two_steps};
+
+#[tokio::test]
+async fn a_runner_goes_on_with_its_task_over_a_restart() {
+    let stage = Stage::new().await;
+    let pipeline = stage.run(two_steps()).await;
+    let first = stage.poll().await;
+    stage.progress(&first, &[]).await;
+    let stage = stage.restart().await;
+    stage.finish(&first).await;
+    stage.work(&stage.poll().await).await;
+    stage.until(&pipeline, &[("First", "FINISHED"), ("Second", "FINISHED")]).await;
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn work_of_runners_that_ended_with_the_service_is_free_at_once() {
+    let stage = Stage::new().await;
+    stage.run(two_steps()).await;
+    let held = stage.poll_as("own-1").await.unwrap();
+    stage.progress(&held, &[]).await;
+    let stage = stage.restart().await;
+    let again = stage.poll().await;
+    assert_eq!(held.attempt_id(), again.attempt_id());
+    let late = stage.client.report_task_progress().task_id(held.task_id().unwrap()).send().await.unwrap_err();
+    assert!(late.into_service_error().is_task_not_found_exception());
+    stage.work(&again).await;
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn work_that_waited_and_delays_that_ran_are_taken_up_again() {
+    let stage = Stage::new().await;
+    let waiting = stage.run(two_steps()).await;
+    let first = stage.poll().await;
+    stage.progress(&first, &[]).await;
+    stage.fail(&first, "no luck").await;
+    let other = stage.run(two_steps()).await;
+    let stage = stage.restart().await;
+    let taken = stage.poll().await;
+    assert_eq!(taken.pipeline_id(), Some(other.as_str()));
+    stage.progress(&taken, &[]).await;
+    stage.wind(121);
+    let again = stage.poll().await;
+    assert_eq!(again.pipeline_id(), Some(waiting.as_str()));
+    assert!(again.attempt_id().unwrap().ends_with("_Attempt=2"));
+    stage.stop().await;
+}
