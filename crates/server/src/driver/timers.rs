@@ -94,7 +94,7 @@ mod tests {
         timers.set(&a, Some(at(10)));
         timers.set(&b, Some(at(5)));
         timers.set(&b, Some(at(20)));
-        assert_eq!(timers.take(at(10)), [a.clone()]);
+        assert_eq!(timers.take(at(10)), std::slice::from_ref(&a));
         assert_eq!(timers.take(at(10)), []);
         timers.set(&a, Some(at(15)));
         timers.set(&a, None);

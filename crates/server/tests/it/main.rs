@@ -1,4 +1,5 @@
 //! The service from outside: `aws-sdk-datapipeline` against a real socket.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod exceptions;
 mod harness;
