@@ -2,13 +2,34 @@
 //!
 //! It knows the pipeline service, S3 and SNS through the AWS SDK alone; where they are is the SDK's configuration.
 
+mod aws;
+mod book;
+mod caps;
 mod decision;
+mod definitions;
+mod event;
+mod handler;
+mod ledger;
+#[cfg(test)]
+mod model;
+mod notice;
+mod ports;
+mod prepare;
+mod run;
+mod stale;
+mod sweep;
+mod telling;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::Value;
+
+use aws::Aws;
+use definitions::Home;
+use handler::Handler;
 
 pub use decision::{Decision, SweepReport, Verdict};
 
@@ -45,29 +66,41 @@ pub struct Clients {
 
 /// Starts pipelines for dropped files.
 pub struct Orchestrator {
-    _config: Config,
-    _clients: Clients,
+    handler: Result<Handler<Aws>, String>,
+    drop_bucket: Option<String>,
 }
 
 impl Orchestrator {
     /// Returns an orchestrator; nothing is called yet.
     #[must_use]
     pub fn new(config: Config, clients: Clients) -> Self {
-        Self { _config: config, _clients: clients }
+        let aws = Aws { clients, topic_arn: config.topic_arn.clone() };
+        let drop_bucket = config.drop_bucket.clone();
+        let home = Home::parse(&config.definitions_uri).map_err(|error| error.to_string());
+        Self { handler: home.map(|home| Handler::new(config, home, aws)), drop_bucket }
     }
 
-    /// Handles one event of any kind that design and AWS know; the answer says what was decided.
-    pub async fn handle(&self, _event: Value) -> anyhow::Result<Value> {
-        anyhow::bail!("the orchestrator is still being built")
+    /// Handles one event: S3 notifications, also inside SQS, SNS or EventBridge events; a scheduled event is a sweep.
+    ///
+    /// The answer is `{"decisions": [...]}`, one [`Decision`] for each key and definition. An error means that the
+    /// event is worth delivering again.
+    pub async fn handle(&self, event: Value) -> anyhow::Result<Value> {
+        // Boxed, because the futures inside make a type that compilers find too deep.
+        Box::pin(self.handler()?.handle(&event)).await
     }
 
     /// Brings on everything that events did not: whole sets, `next` and deferred ones, expired leases, outcomes.
     pub async fn sweep(&self) -> anyhow::Result<SweepReport> {
-        anyhow::bail!("the orchestrator is still being built")
+        Box::pin(self.handler()?.sweep()).await
     }
 
     /// Returns what happened, or would happen, with `key` of the drop bucket; changes nothing.
-    pub async fn status_of(&self, _key: &str) -> anyhow::Result<Vec<Decision>> {
-        anyhow::bail!("the orchestrator is still being built")
+    pub async fn status_of(&self, key: &str) -> anyhow::Result<Vec<Decision>> {
+        let bucket = self.drop_bucket.as_deref().context("no drop bucket is configured")?;
+        Box::pin(self.handler()?.status_of(bucket, key)).await
+    }
+
+    fn handler(&self) -> anyhow::Result<&Handler<Aws>> {
+        self.handler.as_ref().map_err(|why| anyhow::anyhow!("{why}"))
     }
 }

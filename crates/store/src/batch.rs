@@ -23,6 +23,17 @@ pub enum DefinitionVersion {
     Active,
 }
 
+impl DefinitionVersion {
+    /// Returns the word of the wire.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Latest => "latest",
+            Self::Active => "active",
+        }
+    }
+}
+
 /// What changed of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct RunChange {

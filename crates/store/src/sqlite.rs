@@ -186,6 +186,25 @@ mod tests {
         assert!(error.contains("schema version 99") && error.contains("newer program"), "{error}");
     }
 
+    #[tokio::test]
+    async fn what_a_killed_process_leaves_on_the_disk_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("a.sqlite"), folder.path().join("b.sqlite"));
+        let store = SqliteStore::open(&path).unwrap();
+        for id in ["df-1", "df-2"] {
+            store.create_pipeline(pipeline(id)).await.unwrap();
+        }
+        // What lies on the disk in mid-flight is what a killed process leaves.
+        std::fs::copy(&path, &copy).unwrap();
+        std::fs::copy(folder.path().join("a.sqlite-wal"), folder.path().join("b.sqlite-wal")).unwrap();
+        let back = SqliteStore::open(&copy).unwrap();
+        assert_eq!(back.list_pipelines(None, 10).await.unwrap().items.len(), 2);
+        back.create_pipeline(pipeline("df-3")).await.unwrap();
+        drop(back);
+        let back = SqliteStore::open(&copy).unwrap();
+        assert_eq!(back.list_pipelines(None, 10).await.unwrap().items.len(), 3);
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn the_file_is_its_owners_only() {

@@ -6,9 +6,15 @@ CREATE TABLE pipelines (
     name TEXT NOT NULL,
     unique_id TEXT NOT NULL,
     body TEXT NOT NULL,
-    latest TEXT,
-    active TEXT,
     UNIQUE (name, unique_id)
+);
+
+-- Definitions are large and seldom change, so they stand apart from rows that often do.
+CREATE TABLE definitions (
+    pipeline_id TEXT NOT NULL,
+    version TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (pipeline_id, version)
 );
 
 CREATE TABLE deleted_pipelines (
@@ -22,9 +28,16 @@ CREATE TABLE runs (
     revision INTEGER NOT NULL,
     is_open INTEGER NOT NULL,
     header TEXT NOT NULL,
-    definition TEXT NOT NULL,
     PRIMARY KEY (pipeline_id, id)
 ) WITHOUT ROWID;
+
+-- The definition as a run was activated with it.
+CREATE TABLE run_definitions (
+    pipeline_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (pipeline_id, run_id)
+);
 
 CREATE INDEX runs_open ON runs (pipeline_id, id) WHERE is_open = 1;
 

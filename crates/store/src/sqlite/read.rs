@@ -87,13 +87,10 @@ pub(super) fn definition(
     id: &PipelineId,
     version: DefinitionVersion,
 ) -> Result<Option<Definition>, StoreError> {
-    let sql = match version {
-        DefinitionVersion::Latest => "SELECT latest FROM pipelines WHERE id = ?1",
-        DefinitionVersion::Active => "SELECT active FROM pipelines WHERE id = ?1",
-    };
-    let text: Option<Option<String>> =
-        one(connection, "reading a definition", sql, [id.as_str()], |row| row.get(0))?;
-    text.flatten().map(|text| json("a definition", &text)).transpose()
+    let sql = "SELECT body FROM definitions WHERE pipeline_id = ?1 AND version = ?2";
+    let key = (id.as_str(), version.word());
+    let text: Option<String> = one(connection, "reading a definition", sql, key, |row| row.get(0))?;
+    text.map(|text| json("a definition", &text)).transpose()
 }
 
 pub(super) fn open_runs(connection: &Connection) -> Result<Vec<(PipelineId, RunId)>, StoreError> {
@@ -115,7 +112,9 @@ pub(super) fn run(
     pipeline: &PipelineId,
     run: &RunId,
 ) -> Result<Option<Run>, StoreError> {
-    let sql = "SELECT header, definition FROM runs WHERE pipeline_id = ?1 AND id = ?2";
+    let sql = "SELECT header, body FROM runs JOIN run_definitions \
+               ON run_definitions.pipeline_id = runs.pipeline_id AND run_definitions.run_id = runs.id \
+               WHERE runs.pipeline_id = ?1 AND runs.id = ?2";
     let key = (pipeline.as_str(), run.as_str());
     let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
     let Some((header, definition)) = one(connection, "reading a run", sql, key, read)? else {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::read;
 use crate::batch::RunChange;
-use crate::{Batch, DefinitionVersion, Pipeline, StoreError};
+use crate::{Batch, Pipeline, StoreError};
 
 fn json(what: &str, value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(StoreError::row(what))
@@ -44,7 +44,7 @@ pub(super) fn delete_pipeline(
     let removed = connection
         .execute("DELETE FROM pipelines WHERE id = ?1", [id.as_str()])
         .map_err(StoreError::doing(doing))?;
-    for table in ["runs", "instances", "attempts"] {
+    for table in ["definitions", "runs", "run_definitions", "instances", "attempts"] {
         connection
             .execute(&format!("DELETE FROM {table} WHERE pipeline_id = ?1"), [id.as_str()])
             .map_err(StoreError::doing(doing))?;
@@ -72,16 +72,14 @@ pub(super) fn save(connection: &Connection, batch: &Batch) -> Result<(), StoreEr
         save_pipeline(connection, pipeline)?;
     }
     for (id, version, definition) in &batch.definitions {
-        let column = match version {
-            DefinitionVersion::Latest => "latest",
-            DefinitionVersion::Active => "active",
-        };
         let text = json("a definition", definition)?;
-        let changed = connection
-            .prepare_cached(&format!("UPDATE pipelines SET {column} = ?2 WHERE id = ?1"))
-            .and_then(|mut update| update.execute((id.as_str(), text)))
+        must_exist(usize::from(read::pipeline(connection, id)?.is_some()), id)?;
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO definitions (pipeline_id, version, body) VALUES (?1, ?2, ?3)",
+            )
+            .and_then(|mut insert| insert.execute((id.as_str(), version.word(), text)))
             .map_err(StoreError::doing("saving a definition"))?;
-        must_exist(changed, id)?;
     }
     for change in &batch.runs {
         save_run(connection, change)?;
@@ -138,8 +136,8 @@ fn insert_header(connection: &Connection, header: &Header, definition: &str) -> 
     let text = json("a run", header)?;
     let inserted = connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, header, definition) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, header) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -148,11 +146,15 @@ fn insert_header(connection: &Connection, header: &Header, definition: &str) -> 
                 revision(header),
                 header.ended.is_none(),
                 text,
-                definition,
             ])
         })
         .map_err(StoreError::doing("saving a new run"))?;
-    no_race(inserted, header)
+    no_race(inserted, header)?;
+    connection
+        .prepare_cached("INSERT INTO run_definitions (pipeline_id, run_id, body) VALUES (?1, ?2, ?3)")
+        .and_then(|mut insert| insert.execute((header.pipeline.as_str(), header.id.as_str(), definition)))
+        .map(|_| ())
+        .map_err(StoreError::doing("saving the definition of a new run"))
 }
 
 fn update_header(connection: &Connection, header: &Header) -> Result<(), StoreError> {

@@ -1,0 +1,338 @@
+//! The edges as AWS SDK clients: S3, Data Pipeline, SNS.
+
+use anyhow::{Context as _, anyhow};
+use aws_sdk_datapipeline::types as pipeline_types;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_sns::types::MessageAttributeValue;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use definition::{Definition, FieldValue};
+use jiff::Timestamp;
+
+use crate::Clients;
+use crate::notice::Notice;
+use crate::ports::{
+    Condition, Depth, Description, InstanceStatus, Instances, Listed, NewPipeline, PipelineError,
+    PipelineName, Pipelines, Put, Refusal, Storage, Stored, Topic,
+};
+
+/// Pages that any listing is followed for: a bound against a service that never says it is done.
+const MAX_PAGES: usize = 10_000;
+/// DescribeObjects takes this many ids at most.
+const DESCRIBED_OBJECTS: usize = 25;
+/// The message attribute that carries a notice's id.
+const NOTICE_ID: &str = "downspout-notice-id";
+/// Final statuses of instances that did not finish.
+const FAILED_STATUSES: [&str; 4] = ["FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT"];
+
+/// The services behind the SDK.
+pub(crate) struct Aws {
+    pub clients: Clients,
+    pub topic_arn: String,
+}
+
+impl Storage for Aws {
+    async fn get(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Stored>> {
+        let output = match self.clients.s3.get_object().bucket(bucket).key(key).send().await {
+            Ok(output) => output,
+            Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
+            Err(error) => return Err(anyhow!(error).context(format!("GetObject s3://{bucket}/{key}"))),
+        };
+        let etag = bare(output.e_tag().unwrap_or_default());
+        let body = output.body.collect().await.with_context(|| format!("reading s3://{bucket}/{key}"))?;
+        Ok(Some(Stored { body: body.to_vec(), etag }))
+    }
+
+    async fn put(&self, bucket: &str, key: &str, body: String, condition: Condition) -> anyhow::Result<Put> {
+        let body = ByteStream::from(body.into_bytes());
+        let request = self.clients.s3.put_object().bucket(bucket).key(key).body(body);
+        let request = request.content_type("application/json");
+        let request = match condition {
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Unchanged(etag) => request.if_match(format!("\"{etag}\"")),
+        };
+        match request.send().await {
+            Ok(output) => Ok(Put::Stored(bare(output.e_tag().unwrap_or_default()))),
+            Err(error) if is_conflict(error.code()) => Ok(Put::Conflict),
+            Err(error) => Err(anyhow!(error).context(format!("PutObject s3://{bucket}/{key}"))),
+        }
+    }
+
+    async fn list(&self, bucket: &str, prefix: &str, depth: Depth) -> anyhow::Result<Vec<Listed>> {
+        let request = self.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix);
+        let request = match depth {
+            Depth::Level => request.delimiter("/"),
+            Depth::All => request,
+        };
+        let mut listed = Vec::new();
+        let mut token = None;
+        for _ in 0..MAX_PAGES {
+            let page = request.clone().set_continuation_token(token).send().await;
+            let page = page.with_context(|| format!("ListObjectsV2 s3://{bucket}/{prefix}"))?;
+            listed.extend(page.contents().iter().filter_map(listed_object));
+            token = page.next_continuation_token().map(str::to_owned);
+            if token.is_none() {
+                break;
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn find(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Listed>> {
+        // The key itself comes first of all keys that begin with it.
+        let page = self.clients.s3.list_objects_v2().bucket(bucket).prefix(key).max_keys(1).send().await;
+        let page = page.with_context(|| format!("ListObjectsV2 s3://{bucket}/{key}"))?;
+        Ok(page.contents().first().and_then(listed_object).filter(|listed| listed.key == key))
+    }
+}
+
+fn listed_object(object: &aws_sdk_s3::types::Object) -> Option<Listed> {
+    let modified = object.last_modified().and_then(|time| time.to_millis().ok());
+    Some(Listed {
+        key: object.key()?.to_owned(),
+        etag: bare(object.e_tag().unwrap_or_default()),
+        modified: Timestamp::from_millisecond(modified.unwrap_or_default()).ok()?,
+        size: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+    })
+}
+
+/// S3 writes ETags with quotation marks; we keep them without.
+fn bare(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
+}
+
+/// 412 when the condition does not hold, 409 when another put of the key is under way, 404 when an object that
+/// must be unchanged is gone.
+fn is_conflict(code: Option<&str>) -> bool {
+    matches!(code, Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey"))
+}
+
+impl Pipelines for Aws {
+    async fn names(&self) -> Result<Vec<PipelineName>, PipelineError> {
+        let mut names = Vec::new();
+        let mut marker = None;
+        for _ in 0..MAX_PAGES {
+            let request = self.clients.datapipeline.list_pipelines().set_marker(marker);
+            let page = request.send().await.map_err(pipeline_error)?;
+            names.extend(page.pipeline_id_list().iter().map(|pipeline| PipelineName {
+                id: pipeline.id().unwrap_or_default().to_owned(),
+                name: pipeline.name().unwrap_or_default().to_owned(),
+            }));
+            marker = page.marker().map(str::to_owned);
+            if !page.has_more_results() || marker.is_none() {
+                break;
+            }
+        }
+        Ok(names)
+    }
+
+    async fn describe(&self, ids: &[String]) -> Result<Vec<Description>, PipelineError> {
+        match self.describe_all(ids).await {
+            // One that is gone fails the call for all: ask one by one.
+            Err(PipelineError::Gone(_)) if ids.len() > 1 => {
+                let mut described = Vec::new();
+                for id in ids {
+                    match self.describe_all(std::slice::from_ref(id)).await {
+                        Ok(found) => described.extend(found),
+                        Err(PipelineError::Gone(_)) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(described)
+            }
+            Err(PipelineError::Gone(_)) => Ok(Vec::new()),
+            answer => answer,
+        }
+    }
+
+    async fn instances(&self, id: &str, which: Instances) -> Result<Vec<InstanceStatus>, PipelineError> {
+        let ids = self.instance_ids(id, which).await?;
+        if which == Instances::Failed {
+            let failed = |id: String| InstanceStatus { id, status: "FAILED".to_owned(), needs: Vec::new() };
+            return Ok(ids.into_iter().map(failed).collect());
+        }
+        let mut instances = Vec::new();
+        for ids in ids.chunks(DESCRIBED_OBJECTS) {
+            let request = self.clients.datapipeline.describe_objects().pipeline_id(id);
+            let page = request.set_object_ids(Some(ids.to_vec())).send().await.map_err(pipeline_error)?;
+            instances.extend(page.pipeline_objects().iter().map(instance_status));
+        }
+        Ok(instances)
+    }
+
+    async fn create(&self, pipeline: &NewPipeline) -> Result<String, PipelineError> {
+        let tag = |(key, value): &(String, String)| {
+            pipeline_types::Tag::builder().key(key).value(value).build().map_err(unbuilt)
+        };
+        let tags = pipeline.tags.iter().map(tag).collect::<Result<Vec<_>, _>>()?;
+        let request = self.clients.datapipeline.create_pipeline().name(&pipeline.name);
+        let request = request.unique_id(&pipeline.unique_id).set_tags(Some(tags));
+        let output = request.send().await.map_err(pipeline_error)?;
+        Ok(output.pipeline_id().to_owned())
+    }
+
+    async fn put_definition(&self, id: &str, definition: &Definition) -> Result<Vec<Refusal>, PipelineError> {
+        let objects = definition.objects.iter().map(wire_object).collect::<Result<_, _>>()?;
+        let parameters = definition.parameters.iter().map(wire_parameter).collect::<Result<_, _>>()?;
+        let value = |value: &definition::ParameterValue| {
+            let builder = pipeline_types::ParameterValue::builder().id(&value.id).string_value(&value.value);
+            builder.build().map_err(unbuilt)
+        };
+        let values = definition.values.iter().map(value).collect::<Result<_, _>>()?;
+        let request = self.clients.datapipeline.put_pipeline_definition().pipeline_id(id);
+        let request = request.set_pipeline_objects(Some(objects)).set_parameter_objects(Some(parameters));
+        let output = request.set_parameter_values(Some(values)).send().await.map_err(pipeline_error)?;
+        if !output.errored() {
+            return Ok(Vec::new());
+        }
+        let refusals: Vec<_> = output
+            .validation_errors()
+            .iter()
+            .flat_map(|error| {
+                let object = error.id().unwrap_or_default();
+                error
+                    .errors()
+                    .iter()
+                    .map(|message| Refusal { object: object.to_owned(), message: message.clone() })
+            })
+            .collect();
+        if refusals.is_empty() {
+            return Err(PipelineError::Refused(
+                "the definition has errors that the service does not name".to_owned(),
+            ));
+        }
+        Ok(refusals)
+    }
+
+    async fn activate(&self, id: &str) -> Result<(), PipelineError> {
+        match self.clients.datapipeline.activate_pipeline().pipeline_id(id).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.message().is_some_and(|text| text.contains("maxActiveInstances")) => Ok(()),
+            Err(error) => Err(pipeline_error(error)),
+        }
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), PipelineError> {
+        match self.clients.datapipeline.delete_pipeline().pipeline_id(id).send().await.map_err(pipeline_error)
+        {
+            Ok(_) | Err(PipelineError::Gone(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Aws {
+    async fn describe_all(&self, ids: &[String]) -> Result<Vec<Description>, PipelineError> {
+        let request = self.clients.datapipeline.describe_pipelines().set_pipeline_ids(Some(ids.to_vec()));
+        let output = request.send().await.map_err(pipeline_error)?;
+        let description = |pipeline: &pipeline_types::PipelineDescription| {
+            let state = pipeline.fields().iter().find(|field| field.key() == "@pipelineState");
+            Description {
+                id: pipeline.pipeline_id().to_owned(),
+                name: pipeline.name().to_owned(),
+                state: state.and_then(|field| field.string_value()).unwrap_or_default().to_owned(),
+                tags: pipeline
+                    .tags()
+                    .iter()
+                    .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
+                    .collect(),
+            }
+        };
+        Ok(output.pipeline_description_list().iter().map(description).collect())
+    }
+
+    async fn instance_ids(&self, id: &str, which: Instances) -> Result<Vec<String>, PipelineError> {
+        let request = self.clients.datapipeline.query_objects().pipeline_id(id).sphere("INSTANCE");
+        let request = match which {
+            Instances::All => request,
+            Instances::Failed => request.query(failed_query()),
+        };
+        let mut ids = Vec::new();
+        let mut marker = None;
+        for _ in 0..MAX_PAGES {
+            let page = request.clone().set_marker(marker).send().await.map_err(pipeline_error)?;
+            ids.extend(page.ids().iter().cloned());
+            marker = page.marker().map(str::to_owned);
+            if !page.has_more_results() || marker.is_none() {
+                break;
+            }
+        }
+        Ok(ids)
+    }
+}
+
+fn failed_query() -> pipeline_types::Query {
+    let statuses = FAILED_STATUSES.iter().map(|status| (*status).to_owned()).collect();
+    let operator = pipeline_types::Operator::builder().r#type(pipeline_types::OperatorType::Equal);
+    let operator = operator.set_values(Some(statuses)).build();
+    let selector = pipeline_types::Selector::builder().field_name("@status").operator(operator).build();
+    pipeline_types::Query::builder().selectors(selector).build()
+}
+
+/// What an instance waits for: `@waitingOn` where the service says it, and its references.
+fn instance_status(object: &pipeline_types::PipelineObject) -> InstanceStatus {
+    let status = object.fields().iter().find(|field| field.key() == "@status");
+    let needs =
+        object.fields().iter().filter(|field| matches!(field.key(), "@waitingOn" | "dependsOn" | "input"));
+    InstanceStatus {
+        id: object.id().to_owned(),
+        status: status.and_then(|field| field.string_value()).unwrap_or_default().to_owned(),
+        needs: needs
+            .filter_map(|field| field.ref_value().or(field.string_value()))
+            .flat_map(|text| text.split(',').map(|id| id.trim().to_owned()))
+            .collect(),
+    }
+}
+
+fn wire_object(object: &definition::PipelineObject) -> Result<pipeline_types::PipelineObject, PipelineError> {
+    let field = |field: &definition::Field| {
+        let builder = pipeline_types::Field::builder().key(field.key.as_str());
+        let builder = match &field.value {
+            FieldValue::String(text) => builder.string_value(text),
+            FieldValue::Ref(target) => builder.ref_value(target.as_str()),
+        };
+        builder.build().map_err(unbuilt)
+    };
+    let fields = object.fields.iter().map(field).collect::<Result<_, _>>()?;
+    let builder = pipeline_types::PipelineObject::builder().id(object.id.as_str()).name(&object.name);
+    builder.set_fields(Some(fields)).build().map_err(unbuilt)
+}
+
+fn wire_parameter(
+    parameter: &definition::ParameterObject,
+) -> Result<pipeline_types::ParameterObject, PipelineError> {
+    let attribute = |attribute: &definition::ParameterAttribute| {
+        let builder = pipeline_types::ParameterAttribute::builder().key(&attribute.key);
+        builder.string_value(&attribute.value).build().map_err(unbuilt)
+    };
+    let attributes = parameter.attributes.iter().map(attribute).collect::<Result<_, _>>()?;
+    let builder = pipeline_types::ParameterObject::builder().id(&parameter.id);
+    builder.set_attributes(Some(attributes)).build().map_err(unbuilt)
+}
+
+/// Every member is given, so the builders have nothing to miss.
+fn unbuilt(error: aws_smithy_types::error::operation::BuildError) -> PipelineError {
+    PipelineError::Unanswered(anyhow!(error))
+}
+
+fn pipeline_error<E>(error: E) -> PipelineError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let text = error.message().unwrap_or_default().to_owned();
+    match error.code() {
+        Some("InvalidRequestException" | "ValidationException") => PipelineError::Refused(text),
+        Some("PipelineNotFoundException" | "PipelineDeletedException") => PipelineError::Gone(text),
+        _ => PipelineError::Unanswered(anyhow!(error)),
+    }
+}
+
+impl Topic for Aws {
+    async fn publish(&self, notice: &Notice) -> anyhow::Result<()> {
+        let id = MessageAttributeValue::builder().data_type("String").string_value(&notice.id).build();
+        let request = self.clients.sns.publish().topic_arn(&self.topic_arn).subject(&notice.subject);
+        let request =
+            request.message(&notice.message).message_attributes(NOTICE_ID, id.context("notice id")?);
+        request.send().await.with_context(|| format!("publishing to {}", self.topic_arn))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! What an event says: which keys arrived, or that it is time to sweep.
+//!
+//! All wrappings are read here and nowhere else: S3's own notification, the same inside SNS, inside SQS and inside
+//! SNS inside SQS, and EventBridge. The key of an S3 notification is form-encoded and decoded once, here;
+//! EventBridge sends it as it is.
+
+use serde_json::Value;
+
+/// Wrappings inside wrappings that are followed; SNS inside SQS is two.
+const MAX_DEPTH: usize = 4;
+
+/// One event, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A schedule fired.
+    Sweep,
+    /// Keys, in messages that fail one by one.
+    Messages(Vec<Message>),
+}
+
+/// A message: the whole event, or one of an SQS batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// `messageId` of SQS.
+    pub id: Option<String>,
+    pub items: Vec<Item>,
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// An object was created.
+    Arrival { bucket: String, key: String },
+    /// Nothing that could start a run.
+    Ignored { key: Option<String>, reason: String },
+}
+
+/// Reads an event of any kind; what nobody knows is ignored with a reason.
+pub(crate) fn parse(event: &Value) -> Event {
+    if is_scheduled(event) {
+        return Event::Sweep;
+    }
+    let records = records_of(event);
+    if !records.is_empty() && records.iter().all(|record| source(record) == "aws:sqs") {
+        return Event::Messages(records.iter().map(sqs_message).collect());
+    }
+    Event::Messages(vec![Message { id: None, items: items(event, 0) }])
+}
+
+fn is_scheduled(event: &Value) -> bool {
+    event["detail-type"] == "Scheduled Event" || event["sweep"] == true
+}
+
+fn records_of(event: &Value) -> &[Value] {
+    event["Records"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// S3 and SQS write `eventSource`, SNS `EventSource`.
+fn source(record: &Value) -> &str {
+    record["eventSource"].as_str().or(record["EventSource"].as_str()).unwrap_or_default()
+}
+
+fn sqs_message(record: &Value) -> Message {
+    let id = record["messageId"].as_str().map(str::to_owned);
+    Message { id, items: inner(&record["body"], 1) }
+}
+
+fn items(event: &Value, depth: usize) -> Vec<Item> {
+    if event["Event"] == "s3:TestEvent" {
+        return vec![ignored(None, "s3:TestEvent: S3 tries out the notification")];
+    }
+    if event["detail-type"].is_string() {
+        return vec![event_bridge_item(event)];
+    }
+    // SNS as a subscriber such as SQS gets it, without raw delivery.
+    if event["Type"] == "Notification" {
+        return inner(&event["Message"], depth + 1);
+    }
+    let records = records_of(event);
+    if records.is_empty() {
+        return vec![ignored(None, "an event of no known kind")];
+    }
+    records.iter().flat_map(|record| record_items(record, depth)).collect()
+}
+
+fn record_items(record: &Value, depth: usize) -> Vec<Item> {
+    match source(record) {
+        "aws:s3" => vec![s3_item(record)],
+        "aws:sns" => inner(&record["Sns"]["Message"], depth + 1),
+        "aws:sqs" => inner(&record["body"], depth + 1),
+        other => vec![ignored(None, &format!("a record of the unknown source `{other}`"))],
+    }
+}
+
+/// A wrapped event is JSON in a string.
+fn inner(text: &Value, depth: usize) -> Vec<Item> {
+    if depth > MAX_DEPTH {
+        return vec![ignored(None, "an event wrapped too often")];
+    }
+    match text.as_str().map(serde_json::from_str::<Value>) {
+        Some(Ok(event)) => items(&event, depth),
+        Some(Err(_)) | None => vec![ignored(None, "a message whose text is no JSON")],
+    }
+}
+
+fn s3_item(record: &Value) -> Item {
+    let (bucket, object) = (&record["s3"]["bucket"]["name"], &record["s3"]["object"]);
+    let (Some(bucket), Some(encoded)) = (bucket.as_str(), object["key"].as_str()) else {
+        return ignored(None, "an S3 record without bucket or key");
+    };
+    let Some(key) = form_decoded(encoded) else {
+        return ignored(Some(encoded.to_owned()), "a key that is no UTF-8 after decoding");
+    };
+    let name = record["eventName"].as_str().unwrap_or_default();
+    // The name has no `s3:` in an event, though it has in a notification's configuration.
+    if !name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
+        return ignored(Some(key), &format!("`{name}` creates no object"));
+    }
+    arrival(bucket, key, object["size"].as_u64())
+}
+
+fn event_bridge_item(event: &Value) -> Item {
+    let (bucket, object) = (&event["detail"]["bucket"]["name"], &event["detail"]["object"]);
+    let (Some(bucket), Some(key)) = (bucket.as_str(), object["key"].as_str()) else {
+        return ignored(None, "an event without bucket or key");
+    };
+    let kind = event["detail-type"].as_str().unwrap_or_default();
+    if kind != "Object Created" {
+        return ignored(Some(key.to_owned()), &format!("`{kind}` creates no object"));
+    }
+    arrival(bucket, key.to_owned(), object["size"].as_u64())
+}
+
+fn arrival(bucket: &str, key: String, size: Option<u64>) -> Item {
+    if key.ends_with('/') && size.unwrap_or(0) == 0 {
+        return ignored(Some(key), "an empty object that stands for a folder");
+    }
+    Item::Arrival { bucket: bucket.to_owned(), key }
+}
+
+fn ignored(key: Option<String>, reason: &str) -> Item {
+    Item::Ignored { key, reason: reason.to_owned() }
+}
+
+/// `+` is a blank, `%XX` a byte; anything else is itself.
+fn form_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = (*first == b'%').then(|| after.get(..2)).flatten();
+        let value = escaped
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(match (value, first) {
+            (Some(value), _) => value,
+            (None, b'+') => b' ',
+            (None, other) => *other,
+        });
+        rest = if value.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn s3(name: &str, key: &str, size: u64) -> Value {
+        json!({"Records": [{
+            "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
+            "eventTime": "2026-11-20T14:00:00.000Z", "eventName": name,
+            "s3": {"bucket": {"name": "drop"}, "object": {"key": key, "size": size, "eTag": "e", "sequencer": "1"}}
+        }]})
+    }
+
+    fn only_item(event: &Value) -> Item {
+        match parse(event) {
+            Event::Messages(messages) => messages[0].items[0].clone(),
+            Event::Sweep => panic!("read as a sweep"),
+        }
+    }
+
+    fn arrived(key: &str) -> Item {
+        Item::Arrival { bucket: "drop".to_owned(), key: key.to_owned() }
+    }
+
+    #[test]
+    fn a_key_is_form_decoded_once() {
+        let event = s3("ObjectCreated:Put", "in/a+b%2Bc%252B%C3%A4.csv", 1);
+        assert_eq!(only_item(&event), arrived("in/a b+c%2Bä.csv"));
+        assert_eq!(form_decoded("100%"), Some("100%".to_owned()));
+        assert_eq!(form_decoded("%FF"), None);
+    }
+
+    #[test]
+    fn every_kind_of_creation_counts_and_nothing_else_does() {
+        for name in ["Put", "Post", "Copy", "CompleteMultipartUpload"] {
+            assert_eq!(only_item(&s3(&format!("ObjectCreated:{name}"), "k", 1)), arrived("k"));
+        }
+        assert!(matches!(only_item(&s3("ObjectRemoved:Delete", "k", 1)), Item::Ignored { .. }));
+        assert!(matches!(only_item(&s3("ObjectCreated:Put", "folder/", 0)), Item::Ignored { .. }));
+        assert_eq!(only_item(&s3("ObjectCreated:Put", "empty.csv", 0)), arrived("empty.csv"));
+        let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "drop"});
+        assert!(matches!(only_item(&test), Item::Ignored { .. }));
+        assert!(matches!(only_item(&json!("what?")), Item::Ignored { .. }));
+    }
+
+    #[test]
+    fn wrappings_are_taken_off() {
+        let event = s3("ObjectCreated:Put", "a+b", 1);
+        let sns = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": event.to_string()}}]});
+        assert_eq!(only_item(&sns), arrived("a b"));
+        let notification = json!({"Type": "Notification", "Message": event.to_string()});
+        let sqs = json!({"Records": [
+            {"messageId": "1", "eventSource": "aws:sqs", "body": event.to_string()},
+            {"messageId": "2", "eventSource": "aws:sqs", "body": notification.to_string()}
+        ]});
+        let message = |id: &str| Message { id: Some(id.to_owned()), items: vec![arrived("a b")] };
+        assert_eq!(parse(&sqs), Event::Messages(vec![message("1"), message("2")]));
+        let bridge = json!({"detail-type": "Object Created", "source": "aws.s3",
+            "detail": {"bucket": {"name": "drop"}, "object": {"key": "a+b", "size": 3}}});
+        assert_eq!(only_item(&bridge), arrived("a+b"));
+    }
+
+    #[test]
+    fn a_schedule_means_sweep() {
+        assert_eq!(parse(&json!({"detail-type": "Scheduled Event", "source": "aws.events"})), Event::Sweep);
+    }
+}

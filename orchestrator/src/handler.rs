@@ -1,0 +1,520 @@
+//! The way from an event to an activated pipeline, step by step.
+//!
+//! What is decided, is decided by [`ledger::decide`] and [`crate::stale`]; this module reads, asks, puts and goes on.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, bail};
+use definition::ParameterValue;
+use definition::trigger::{Captures, StaleRuns, Trigger};
+use futures::future;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::book::{Book, Entry};
+use crate::caps;
+use crate::decision::{Decision, Verdict};
+use crate::definitions::{Cache, Definitions, Home, Loaded, Watched};
+use crate::event::{self, Event, Item, Message};
+use crate::ledger::{self, Claim, Content, Deferral, DroppedFile, Ending, State, Step, Terms};
+use crate::ports::{Condition, Edges, Instances, PipelineError, Put};
+use crate::prepare::{self, DroppedSet};
+use crate::{Config, Now, stale};
+
+/// Times that a set is looked at again because somebody else changed its ledger.
+const MAX_ROUNDS: usize = 8;
+
+/// Handles events and sweeps for one set of definitions.
+pub(crate) struct Handler<E> {
+    pub(crate) edges: E,
+    pub(crate) book: Book,
+    pub(crate) config: Config,
+    definitions: Cache,
+    first_seen: Mutex<HashMap<String, Timestamp>>,
+    /// Ids of notices about definitions that are known to be sent.
+    pub(crate) told: Mutex<HashSet<String>>,
+    claims: AtomicU64,
+}
+
+/// A file set of a definition.
+pub(crate) struct Set<'a> {
+    pub file: &'a Arc<Loaded>,
+    pub watched: &'a Watched,
+    pub trigger: &'a Trigger,
+    pub values: &'a [ParameterValue],
+    pub bucket: String,
+    pub captures: Captures,
+    /// The captures as the ledger's and the pipelines' names have them.
+    pub id: String,
+}
+
+impl Set<'_> {
+    pub(crate) fn definition(&self) -> &str {
+        &self.file.name
+    }
+
+    pub(crate) fn decision(&self, verdict: Verdict, reason: impl Into<String>) -> Decision {
+        Decision {
+            definition: self.definition().to_owned(),
+            set: Some(self.id.clone()),
+            key: None,
+            verdict,
+            pipeline_id: None,
+            state: None,
+            missing: Vec::new(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn prepared(&self, files: &[DroppedFile], topic_arn: &str) -> definition::Definition {
+        let drop = DroppedSet {
+            definition_name: self.definition(),
+            bucket: &self.bucket,
+            captures: &self.captures,
+            files,
+            topic_arn,
+            values: self.values,
+        };
+        prepare::prepared(&self.watched.definition, &drop)
+    }
+}
+
+/// The files of a set as they are in the bucket.
+pub(crate) enum Found {
+    Whole(Content),
+    Missing(Vec<String>),
+}
+
+impl<E: Edges> Handler<E> {
+    pub(crate) fn new(config: Config, home: Home, edges: E) -> Self {
+        Self {
+            edges,
+            book: Book::new(home),
+            config,
+            definitions: Cache::default(),
+            first_seen: Mutex::default(),
+            told: Mutex::default(),
+            claims: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        let now: &Now = &self.config.now;
+        // Whole milliseconds, as everything that is stored.
+        Timestamp::from_millisecond(now().as_millisecond()).unwrap_or_default()
+    }
+
+    /// Handles one event; the answer says what was decided about each key.
+    pub(crate) async fn handle(&self, event: &Value) -> anyhow::Result<Value> {
+        let messages = match event::parse(event) {
+            Event::Sweep => return Ok(serde_json::to_value(self.sweep().await?)?),
+            Event::Messages(messages) => messages,
+        };
+        let definitions = self.load_definitions().await?;
+        let (mut decisions, mut failed, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for message in messages {
+            if let Err(error) = self.message(&definitions, &message, &mut decisions).await {
+                tracing::error!(error = format!("{error:#}"), "a drop could not be dealt with");
+                match message.id {
+                    Some(id) => failed.push(json!({"itemIdentifier": id})),
+                    None => errors.push(error),
+                }
+            }
+        }
+        match errors.into_iter().next() {
+            Some(error) => Err(error),
+            // SQS delivers the messages named here again, and no others.
+            None => Ok(json!({"decisions": decisions, "batchItemFailures": failed})),
+        }
+    }
+
+    /// Reads the definitions; tells about broken ones, which stop only themselves.
+    pub(crate) async fn load_definitions(&self) -> anyhow::Result<Definitions> {
+        let definitions = self.definitions.load(&self.edges, &self.book.home).await?;
+        for (file, why) in definitions.broken() {
+            self.tell_broken(file, why).await?;
+        }
+        Ok(definitions)
+    }
+
+    /// Deals with every record, also after one that fails; the first error is the message's.
+    async fn message(
+        &self,
+        definitions: &Definitions,
+        message: &Message,
+        decisions: &mut Vec<Decision>,
+    ) -> anyhow::Result<()> {
+        let mut result = Ok(());
+        for item in &message.items {
+            match item {
+                Item::Ignored { key, reason } => decisions.push(ignored(key.clone(), reason)),
+                Item::Arrival { bucket, key } => {
+                    let arrived = self.arrived(definitions, bucket, key, decisions).await;
+                    result = result.and(arrived);
+                }
+            }
+        }
+        result
+    }
+
+    async fn arrived(
+        &self,
+        definitions: &Definitions,
+        bucket: &str,
+        key: &str,
+        decisions: &mut Vec<Decision>,
+    ) -> anyhow::Result<()> {
+        let sets = match self.sets_of(definitions, bucket, key) {
+            Ok(sets) => sets,
+            Err(decision) => {
+                tracing::info!(s3.bucket = bucket, s3.key = key, reason = decision.reason, "ignored");
+                decisions.push(decision);
+                return Ok(());
+            }
+        };
+        if let Err(why) = definitions.values() {
+            bail!("values.json cannot be used: {why}");
+        }
+        let considered = future::join_all(sets.iter().map(|set| async move {
+            // The first sight only matters to sweeps; it is written along the way.
+            let (decision, seen) = future::join(self.consider(set), self.first_seen(set.definition())).await;
+            decision.and_then(|decision| seen.map(|_| decision))
+        }));
+        let mut result = Ok(());
+        for decision in considered.await {
+            match decision {
+                Ok(decision) => {
+                    log(&decision, key);
+                    decisions.push(Decision { key: Some(key.to_owned()), ..decision });
+                }
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        result
+    }
+
+    /// Returns the sets that a key belongs to, or why it is none of anybody's.
+    pub(crate) fn sets_of<'a>(
+        &self,
+        definitions: &'a Definitions,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Vec<Set<'a>>, Decision> {
+        let home = &self.book.home;
+        if bucket == home.bucket && key.starts_with(&home.prefix) {
+            return Err(ignored(Some(key.to_owned()), "it lies among the definitions"));
+        }
+        if self.config.drop_bucket.as_ref().is_some_and(|watched| watched != bucket) {
+            let reason = format!("the bucket `{bucket}` is not the watched one");
+            return Err(ignored(Some(key.to_owned()), &reason));
+        }
+        let values = definitions.values().unwrap_or_default();
+        let sets: Vec<_> = definitions
+            .triggered()
+            .filter_map(|(file, watched, trigger)| {
+                let captures = trigger.captures(key)?;
+                let id = captures.encoded();
+                Some(Set { file, watched, trigger, values, bucket: bucket.to_owned(), captures, id })
+            })
+            .collect();
+        if sets.is_empty() {
+            let decision = ignored(Some(key.to_owned()), "it fits no `myDropFile` pattern of any definition");
+            return Err(Decision { verdict: Verdict::Unmatched, ..decision });
+        }
+        let uri = format!("s3://{bucket}/{key}");
+        let is_own = |set: &Set<'_>| {
+            let places = prepare::own_places(&set.prepared(&[], &self.config.topic_arn));
+            places.iter().any(|place| lies_under(&uri, place))
+        };
+        let others: Vec<_> = sets.into_iter().filter(|set| !is_own(set)).collect();
+        if others.is_empty() {
+            let reason = "the definition whose pattern it fits writes its own output or logs there";
+            return Err(ignored(Some(key.to_owned()), reason));
+        }
+        Ok(others)
+    }
+
+    /// Decides about a set and does what was decided.
+    pub(crate) async fn consider(&self, set: &Set<'_>) -> anyhow::Result<Decision> {
+        for _ in 0..MAX_ROUNDS {
+            let reading = self.book.entry(&self.edges, set.definition(), &set.id);
+            let (found, entry) = future::try_join(self.find(set), reading).await?;
+            let content = match found {
+                Found::Whole(content) => content,
+                Found::Missing(keys) => return Ok(incomplete(set, keys, "these files have not arrived yet")),
+            };
+            if let Some(decision) = self.bring_on(set, &content, entry).await? {
+                return Ok(decision);
+            }
+        }
+        bail!("the ledger of {}/{} changed {MAX_ROUNDS} times while it was read", set.definition(), set.id)
+    }
+
+    /// Lists the files that the set needs.
+    pub(crate) async fn find(&self, set: &Set<'_>) -> anyhow::Result<Found> {
+        let keys = set.trigger.keys(&set.captures);
+        let found = future::try_join_all(keys.iter().map(|key| self.edges.find(&set.bucket, key.as_str())));
+        let found =
+            found.await.with_context(|| format!("listing the files of {}/{}", set.definition(), set.id))?;
+        let missing = keys.iter().zip(&found).filter(|(_, found)| found.is_none());
+        let missing: Vec<_> = missing.map(|(key, _)| key.to_string()).collect();
+        if !missing.is_empty() {
+            return Ok(Found::Missing(missing));
+        }
+        let files = found.into_iter().flatten().map(|file| DroppedFile {
+            key: file.key,
+            etag: file.etag,
+            modified: file.modified,
+        });
+        Ok(Found::Whole(Content::new(set.definition(), &set.id, files.collect())))
+    }
+
+    pub(crate) fn terms(&self, set: &Set<'_>, has_looked: bool) -> Terms {
+        Terms {
+            now: self.now(),
+            replaces: set.trigger.stale_runs == StaleRuns::Replace,
+            is_fixed: !set.trigger.has_captures(),
+            cap: set.trigger.max_runs_per_day,
+            has_looked,
+        }
+    }
+
+    /// Takes the next step for a whole set; `None` when somebody else changed the ledger first.
+    pub(crate) async fn bring_on(
+        &self,
+        set: &Set<'_>,
+        content: &Content,
+        mut entry: Entry,
+    ) -> anyhow::Result<Option<Decision>> {
+        let mut has_looked = false;
+        loop {
+            let terms = self.terms(set, has_looked);
+            match ledger::decide(&entry.ledger, content, &terms) {
+                Step::Look(id) => {
+                    let ending = self.ending(&id).await.context("looking at the earlier pipeline")?;
+                    entry.ledger.settle_head(ending, terms.now);
+                    has_looked = true;
+                }
+                Step::Duplicate(reason) => {
+                    if has_looked {
+                        let ledger = entry.ledger.clone();
+                        self.book.put(&self.edges, &entry, ledger).await?;
+                    }
+                    return Ok(Some(with_head(set.decision(Verdict::Duplicate, reason), &entry)));
+                }
+                Step::Incomplete(old) => {
+                    return Ok(Some(incomplete(
+                        set,
+                        old,
+                        "these files are not newer than those of the last run",
+                    )));
+                }
+                Step::Deferred(until) => return Ok(Some(deferred(set, until, &entry))),
+                Step::Queued => return Ok(Some(queued(set, &entry))),
+                Step::Queue => {
+                    let ledger = entry.ledger.with_next(content, terms.now);
+                    let put = self.book.put(&self.edges, &entry, ledger).await?;
+                    return Ok(put.map(|entry| queued(set, &entry)));
+                }
+                Step::Claim => return self.claim(set, content, entry, false).await,
+                Step::TakeOver => return self.claim(set, content, entry, true).await,
+            }
+        }
+    }
+
+    /// Takes a cap slot, then the claim, then starts the run.
+    async fn claim(
+        &self,
+        set: &Set<'_>,
+        content: &Content,
+        entry: Entry,
+        takes_over: bool,
+    ) -> anyhow::Result<Option<Decision>> {
+        let number = self.claims.fetch_add(1, Ordering::Relaxed);
+        let holder = format!("{}/{number}", self.config.holder);
+        let mut claim = Claim { holder, now: self.now(), lease: self.config.lease, slot: None };
+        if let Some(cap) = set.trigger.max_runs_per_day {
+            let owner = caps::Owner { set: set.id.clone(), run_key: content.run_key.clone() };
+            let definition = set.definition();
+            claim.slot =
+                caps::take(&self.book, &self.edges, definition, cap, &owner, &entry.ledger, claim.now)
+                    .await?;
+            if claim.slot.is_none() {
+                return self.defer(set, content, entry, &claim, cap).await;
+            }
+        }
+        let mut ledger =
+            if takes_over { entry.ledger.taken_over(&claim) } else { entry.ledger.claimed(content, &claim) };
+        ledger.bucket.clone_from(&set.bucket);
+        let Some(entry) = self.book.put(&self.edges, &entry, ledger).await? else { return Ok(None) };
+        let entry = self.run(set, entry).await?;
+        let reason = if takes_over { "went on with a start that was given up" } else { "the set is whole" };
+        Ok(Some(with_head(set.decision(Verdict::Started, reason), &entry)))
+    }
+
+    async fn defer(
+        &self,
+        set: &Set<'_>,
+        content: &Content,
+        entry: Entry,
+        claim: &Claim,
+        cap: u32,
+    ) -> anyhow::Result<Option<Decision>> {
+        let until = caps::next_day(claim.now);
+        let mut ledger = entry.ledger.deferred(content, claim, Deferral { until, cap });
+        let notice = self.deferral_notice(set, until, cap);
+        ledger.bucket.clone_from(&set.bucket);
+        // Told first: told twice after a crash is better than never.
+        if !ledger.notices.contains(&notice.id) {
+            self.edges.publish(&notice).await.context("publishing a notice")?;
+            ledger.remember_notice(&notice.id);
+        }
+        let put = self.book.put(&self.edges, &entry, ledger).await?;
+        Ok(put.map(|entry| deferred(set, until, &entry)))
+    }
+
+    /// Looks how the run of a pipeline stands.
+    pub(crate) async fn ending(&self, id: &str) -> Result<Ending, PipelineError> {
+        let described = self.edges.describe(&[id.to_owned()]).await?;
+        match described.first() {
+            Some(pipeline) => self.ending_of(id, &pipeline.state).await,
+            None => Ok(Ending::Gone),
+        }
+    }
+
+    pub(crate) async fn ending_of(&self, id: &str, state: &str) -> Result<Ending, PipelineError> {
+        if let Some(ending) = stale::ending_by_state(state) {
+            return Ok(ending);
+        }
+        let has_failures = match self.edges.instances(id, Instances::Failed).await {
+            Ok(failed) => !failed.is_empty(),
+            Err(PipelineError::Gone(_)) => return Ok(Ending::Gone),
+            Err(error) => return Err(error),
+        };
+        let is_finished = state.eq_ignore_ascii_case("FINISHED");
+        let all = if has_failures && !is_finished {
+            self.edges.instances(id, Instances::All).await?
+        } else {
+            Vec::new()
+        };
+        Ok(stale::ending(state, has_failures, &all))
+    }
+
+    /// Returns when the definition was first seen, and writes it down if that is now.
+    pub(crate) async fn first_seen(&self, definition: &str) -> anyhow::Result<Timestamp> {
+        let known = self.first_seen.lock().unwrap_or_else(PoisonError::into_inner).get(definition).copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let key = format!("{}_first-seen.json", self.book.folder(definition));
+        let bucket = &self.book.home.bucket;
+        let now = self.now();
+        let body = json!({"at": now}).to_string();
+        let put = self.edges.put(bucket, &key, body, Condition::Absent).await;
+        let at = match put.with_context(|| format!("writing {key}"))? {
+            Put::Stored(_) => now,
+            Put::Conflict => {
+                let stored = self.edges.get(bucket, &key).await.with_context(|| format!("reading {key}"))?;
+                let text = stored.map(|stored| stored.body).unwrap_or_default();
+                let value: Value = serde_json::from_slice(&text).with_context(|| format!("reading {key}"))?;
+                let at = value["at"].as_str().with_context(|| format!("{key} lacks `at`"))?;
+                at.parse().with_context(|| format!("reading `at` of {key}"))?
+            }
+        };
+        self.first_seen.lock().unwrap_or_else(PoisonError::into_inner).insert(definition.to_owned(), at);
+        Ok(at)
+    }
+
+    /// Returns what happened, or would happen, with a key; changes nothing.
+    pub(crate) async fn status_of(&self, bucket: &str, key: &str) -> anyhow::Result<Vec<Decision>> {
+        let definitions = self.definitions.load(&self.edges, &self.book.home).await?;
+        let sets = match self.sets_of(&definitions, bucket, key) {
+            Ok(sets) => sets,
+            Err(decision) => return Ok(vec![decision]),
+        };
+        let decisions = future::try_join_all(sets.iter().map(|set| self.status(set))).await?;
+        Ok(decisions.into_iter().map(|decision| Decision { key: Some(key.to_owned()), ..decision }).collect())
+    }
+
+    async fn status(&self, set: &Set<'_>) -> anyhow::Result<Decision> {
+        let reading = self.book.entry(&self.edges, set.definition(), &set.id);
+        let (found, mut entry) = future::try_join(self.find(set), reading).await?;
+        let content = match found {
+            Found::Whole(content) => content,
+            Found::Missing(keys) => return Ok(incomplete(set, keys, "these files have not arrived yet")),
+        };
+        let head = entry.ledger.head.as_ref().filter(|head| head.state == State::Activated);
+        if let Some(id) = head.and_then(|head| head.pipeline_id.clone()) {
+            let ending = self.ending(&id).await?;
+            entry.ledger.settle_head(ending, self.now());
+        }
+        let decision = match ledger::decide(&entry.ledger, &content, &self.terms(set, true)) {
+            Step::Duplicate(reason) => with_head(set.decision(Verdict::Duplicate, reason), &entry),
+            Step::Incomplete(old) => {
+                incomplete(set, old, "these files are not newer than those of the last run")
+            }
+            Step::Deferred(until) => deferred(set, until, &entry),
+            Step::Queue | Step::Queued => queued(set, &entry),
+            Step::Look(_) | Step::Claim | Step::TakeOver => {
+                set.decision(Verdict::Ready, "the set is whole and about to start")
+            }
+        };
+        Ok(decision)
+    }
+}
+
+fn lies_under(uri: &str, place: &str) -> bool {
+    let folder = place.trim_end_matches('/');
+    uri.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn log(decision: &Decision, key: &str) {
+    tracing::info!(
+        s3.key = key,
+        definition = decision.definition,
+        set = decision.set,
+        pipeline.id = decision.pipeline_id,
+        missing = decision.missing.join(", "),
+        reason = decision.reason,
+        "{:?}",
+        decision.verdict
+    );
+}
+
+fn ignored(key: Option<String>, reason: &str) -> Decision {
+    Decision {
+        definition: String::new(),
+        set: None,
+        key,
+        verdict: Verdict::Ignored,
+        pipeline_id: None,
+        state: None,
+        missing: Vec::new(),
+        reason: reason.to_owned(),
+    }
+}
+
+pub(crate) fn incomplete(set: &Set<'_>, missing: Vec<String>, reason: &str) -> Decision {
+    Decision { missing, ..set.decision(Verdict::Incomplete, reason) }
+}
+
+fn deferred(set: &Set<'_>, until: Timestamp, entry: &Entry) -> Decision {
+    let reason = format!("the cap of the day is reached; the set runs from {until} on");
+    with_head(set.decision(Verdict::Deferred, reason), entry)
+}
+
+fn queued(set: &Set<'_>, entry: &Entry) -> Decision {
+    let reason = "an earlier run of the set comes first; this content is next";
+    with_head(set.decision(Verdict::Next, reason), entry)
+}
+
+fn with_head(decision: Decision, entry: &Entry) -> Decision {
+    let head = entry.ledger.head.as_ref();
+    Decision {
+        pipeline_id: head.and_then(|head| head.pipeline_id.clone()),
+        state: head.map(|head| head.state.as_str().to_owned()),
+        ..decision
+    }
+}
