@@ -28,13 +28,22 @@ impl Entry {
 #[derive(Debug)]
 pub(crate) struct Book {
     pub home: Home,
+    holder: String,
     /// What sweeps have read, by key; a listing shows what changed since.
     read: Mutex<HashMap<String, Entry>>,
 }
 
 impl Book {
-    pub(crate) fn new(home: Home) -> Self {
-        Self { home, read: Mutex::default() }
+    pub(crate) fn new(home: Home, holder: &str) -> Self {
+        Self { home, holder: holder.to_owned(), read: Mutex::default() }
+    }
+
+    /// Returns whether a holder is an earlier incarnation of ours: `name#incarnation`, same name. It is gone.
+    fn is_gone(&self, holder: &str) -> bool {
+        let Some((name, _)) = self.holder.split_once('#') else { return false };
+        let ours = holder.strip_prefix(self.holder.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        let is_named_so = holder.split_once('#').is_some_and(|(other, _)| other == name);
+        is_named_so && !ours
     }
 
     /// Returns the prefix of a definition's ledger objects.
@@ -82,8 +91,11 @@ impl Book {
     async fn read(&self, storage: &impl Storage, key: String) -> anyhow::Result<Entry> {
         let stored = storage.get(&self.home.bucket, &key).await.with_context(|| format!("reading {key}"))?;
         let Some(stored) = stored else { return Ok(Entry { key, ..Entry::default() }) };
-        let ledger =
-            serde_json::from_slice(&stored.body).with_context(|| format!("reading {key}: no ledger"))?;
+        let ledger = serde_json::from_slice(&stored.body);
+        let mut ledger: Ledger = ledger.with_context(|| format!("reading {key}: no ledger"))?;
+        if let Some(head) = ledger.head.as_mut().filter(|head| self.is_gone(&head.holder)) {
+            head.lease_until = head.lease_until.min(head.claimed_at);
+        }
         Ok(Entry { key, ledger, etag: Some(stored.etag) })
     }
 
@@ -106,5 +118,19 @@ impl Book {
                 Ok((now.ledger == ledger).then_some(now))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_incarnation_of_the_same_holder_is_gone() {
+        let book = |holder| Book::new(Home { bucket: "b".to_owned(), prefix: String::new() }, holder);
+        let up = book("up#2");
+        assert!(up.is_gone("up#1/7") && up.is_gone("up#21/7"));
+        assert!(!up.is_gone("up#2/7") && !up.is_gone("other#1/7") && !up.is_gone("up/7"));
+        assert!(!book("lambda").is_gone("lambda#1/7"));
     }
 }

@@ -91,7 +91,7 @@ impl<E: Edges> Handler<E> {
     pub(crate) fn new(config: Config, home: Home, edges: E) -> Self {
         Self {
             edges,
-            book: Book::new(home),
+            book: Book::new(home, &config.holder),
             config,
             definitions: Cache::default(),
             first_seen: Mutex::default(),
@@ -170,7 +170,7 @@ impl<E: Edges> Handler<E> {
             Ok(sets) => sets,
             Err(decision) => {
                 tracing::info!(s3.bucket = bucket, s3.key = key, reason = decision.reason, "ignored");
-                decisions.push(decision);
+                decisions.push(*decision);
                 return Ok(());
             }
         };
@@ -201,14 +201,14 @@ impl<E: Edges> Handler<E> {
         definitions: &'a Definitions,
         bucket: &str,
         key: &str,
-    ) -> Result<Vec<Set<'a>>, Decision> {
+    ) -> Result<Vec<Set<'a>>, Box<Decision>> {
         let home = &self.book.home;
         if bucket == home.bucket && key.starts_with(&home.prefix) {
-            return Err(ignored(Some(key.to_owned()), "it lies among the definitions"));
+            return Err(Box::new(ignored(Some(key.to_owned()), "it lies among the definitions")));
         }
         if self.config.drop_bucket.as_ref().is_some_and(|watched| watched != bucket) {
             let reason = format!("the bucket `{bucket}` is not the watched one");
-            return Err(ignored(Some(key.to_owned()), &reason));
+            return Err(Box::new(ignored(Some(key.to_owned()), &reason)));
         }
         let values = definitions.values().unwrap_or_default();
         let sets: Vec<_> = definitions
@@ -221,7 +221,7 @@ impl<E: Edges> Handler<E> {
             .collect();
         if sets.is_empty() {
             let decision = ignored(Some(key.to_owned()), "it fits no `myDropFile` pattern of any definition");
-            return Err(Decision { verdict: Verdict::Unmatched, ..decision });
+            return Err(Box::new(Decision { verdict: Verdict::Unmatched, ..decision }));
         }
         let uri = format!("s3://{bucket}/{key}");
         let is_own = |set: &Set<'_>| {
@@ -231,7 +231,7 @@ impl<E: Edges> Handler<E> {
         let others: Vec<_> = sets.into_iter().filter(|set| !is_own(set)).collect();
         if others.is_empty() {
             let reason = "the definition whose pattern it fits writes its own output or logs there";
-            return Err(ignored(Some(key.to_owned()), reason));
+            return Err(Box::new(ignored(Some(key.to_owned()), reason)));
         }
         Ok(others)
     }
@@ -317,6 +317,11 @@ impl<E: Edges> Handler<E> {
                     let ledger = entry.ledger.with_next(content, terms.now);
                     let put = self.book.put(&self.edges, &entry, ledger).await?;
                     return Ok(put.map(|entry| queued(set, &entry)));
+                }
+                Step::Restore => {
+                    let ledger = entry.ledger.restored(&content.run_key);
+                    self.book.put(&self.edges, &entry, ledger).await?;
+                    return Ok(None);
                 }
                 Step::Claim => return self.claim(set, content, entry, false).await,
                 Step::TakeOver => return self.claim(set, content, entry, true).await,
@@ -432,7 +437,7 @@ impl<E: Edges> Handler<E> {
         let definitions = self.definitions.load(&self.edges, &self.book.home).await?;
         let sets = match self.sets_of(&definitions, bucket, key) {
             Ok(sets) => sets,
-            Err(decision) => return Ok(vec![decision]),
+            Err(decision) => return Ok(vec![*decision]),
         };
         let decisions = future::try_join_all(sets.iter().map(|set| self.status(set))).await?;
         Ok(decisions.into_iter().map(|decision| Decision { key: Some(key.to_owned()), ..decision }).collect())
@@ -450,6 +455,7 @@ impl<E: Edges> Handler<E> {
             let ending = self.ending(&id).await?;
             entry.ledger.settle_head(ending, self.now());
         }
+        entry.ledger = entry.ledger.restored(&content.run_key);
         let decision = match ledger::decide(&entry.ledger, &content, &self.terms(set, true)) {
             Step::Duplicate(reason) => with_head(set.decision(Verdict::Duplicate, reason), &entry),
             Step::Incomplete(old) => {
@@ -457,7 +463,7 @@ impl<E: Edges> Handler<E> {
             }
             Step::Deferred(until) => deferred(set, until, &entry),
             Step::Queue | Step::Queued => queued(set, &entry),
-            Step::Look(_) | Step::Claim | Step::TakeOver => {
+            Step::Look(_) | Step::Restore | Step::Claim | Step::TakeOver => {
                 set.decision(Verdict::Ready, "the set is whole and about to start")
             }
         };

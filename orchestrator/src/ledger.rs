@@ -271,6 +271,32 @@ impl Ledger {
         Self { next: Some(next), ..self.clone() }
     }
 
+    /// Returns where behind a head that never ran the last run stands, if it was one of this content.
+    pub(crate) fn restorable(&self, run_key: &str) -> Option<usize> {
+        let has_run = |head: &Head| head.activated_at.is_some();
+        if self.head.as_ref().is_none_or(has_run) {
+            return None;
+        }
+        let last = self.behind.iter().position(has_run)?;
+        let run = &self.behind[last];
+        let is_ended = matches!(run.state, State::Finished | State::Failed);
+        (is_ended && run.run_key == run_key).then_some(last)
+    }
+
+    /// Returns the ledger with the last run as its head again; what came after it never ran and is superseded.
+    pub(crate) fn restored(&self, run_key: &str) -> Self {
+        let mut ledger = self.clone();
+        if let Some(last) = self.restorable(run_key) {
+            let run = ledger.behind.remove(last);
+            if let Some(mut head) = ledger.head.replace(run) {
+                head.state = State::Superseded;
+                ledger.behind.insert(0, head);
+            }
+            ledger.next = None;
+        }
+        ledger
+    }
+
     /// Remembers that a notice was sent.
     pub(crate) fn remember_notice(&mut self, id: &str) {
         self.notices.push(id.to_owned());
@@ -280,13 +306,13 @@ impl Ledger {
 
     /// Returns whether a run that may have started holds `slot`, so that `run_key` cannot have it.
     ///
-    /// The same content may go on with the slot of a claim that was given up or of a run that failed.
+    /// The same content may go on with the slot of a claim that was given up or of runs that failed just before.
     pub(crate) fn slot_is_spent(&self, slot: &str, run_key: &str) -> bool {
-        self.heads().filter(|head| head.slot.as_deref() == Some(slot)).any(|head| {
-            let is_resumed = head.run_key == run_key
-                && matches!(head.state, State::Claimed | State::Created | State::Failed);
-            head.may_have_started() && !is_resumed
-        })
+        let is_resumed = |head: &&Head| {
+            head.run_key == run_key && matches!(head.state, State::Claimed | State::Created | State::Failed)
+        };
+        let started = self.heads().filter(|head| head.may_have_started());
+        started.skip_while(is_resumed).any(|head| head.slot.as_deref() == Some(slot))
     }
 
     fn with_head(&self, head: Head) -> Self {

@@ -47,7 +47,8 @@ pub struct Config {
     pub topic_arn: String,
     /// How long a claim holds: a little longer than one invocation may take.
     pub lease: Duration,
-    /// Who claims, for people who read the ledger.
+    /// Who claims. In `name#incarnation`, earlier incarnations of the same name are taken to be gone, and their
+    /// leases with them: for a process that knows itself to be the only one of its name.
     pub holder: String,
     /// The clock.
     pub now: Now,

@@ -148,8 +148,11 @@ impl<E: Edges> Handler<E> {
         self.edges.activate(id).await.map_err(|error| Failure::new(ACTIVATING, error))?;
         let now = self.now();
         let noted = self.update(&entry, |head| {
-            head.state = State::Activated;
-            head.activated_at = Some(now);
+            // A sweep may have seen the end of the run already.
+            if head.state == State::Created {
+                head.state = State::Activated;
+            }
+            head.activated_at.get_or_insert(now);
         });
         noted.await.map_err(Failure::ledger)
     }

@@ -100,6 +100,10 @@ pub(crate) fn is_stale(
         return false;
     }
     let is_head = ledger.head.as_ref().is_some_and(|head| head.pipeline_id.as_deref() == Some(id));
+    // Its holder has not yet written down how far it came.
+    if is_head && ledger.head.as_ref().is_some_and(|head| head.is_leased(now)) {
+        return false;
+    }
     match ending {
         Ending::Gone => false,
         Ending::Finished => true,
@@ -107,11 +111,12 @@ pub(crate) fn is_stale(
         Ending::AtWork => {
             replaces && !ledger.head.as_ref().is_some_and(|head| is_head && head.is_leased(now))
         }
-        // A claim that is not settled may be just about to activate it, or be taken over.
+        // A claim that is not settled may be just about to activate it, or be taken over. A head that started did so
+        // since the pipeline was looked at: the ledger is read after that.
         Ending::NotStarted => ledger.head.as_ref().is_none_or(|head| match head.state {
             State::Claimed | State::Created => false,
-            State::Failed => !is_head,
-            State::Activated | State::Finished | State::Deferred | State::Superseded => true,
+            State::Activated | State::Finished | State::Failed => !is_head,
+            State::Deferred | State::Superseded => true,
         }),
     }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Step {
     Queue,
     /// The content is noted as `next` already and has to wait.
     Queued,
+    /// What came after the last run never started, and its content is back: that run counts again.
+    Restore,
     /// Start a run: a new head.
     Claim,
     /// Go on with the head, whose holder is gone.
@@ -72,7 +74,8 @@ pub(crate) fn decide(ledger: &Ledger, content: &Content, terms: &Terms) -> Step 
             Some(deferral) if is_same && terms.now < deferral.until && terms.cap == Some(deferral.cap) => {
                 Step::Deferred(deferral.until)
             }
-            Some(_) | None => Step::Claim,
+            Some(_) | None if is_same => Step::Claim,
+            Some(_) | None => new_content(ledger, content, terms),
         },
     }
 }
@@ -105,6 +108,9 @@ fn again(head: &Head, content: &Content, terms: &Terms) -> Step {
 
 /// Other content than the head's, and the head is not at work (or may be replaced).
 fn new_content(ledger: &Ledger, content: &Content, terms: &Terms) -> Step {
+    if ledger.restorable(&content.run_key).is_some() {
+        return Step::Restore;
+    }
     if terms.is_fixed
         && let Some(last) = ledger.last_run()
     {
@@ -278,6 +284,25 @@ mod tests {
         assert_eq!(decide(&ledger, &one, &capped(500, 1)), Step::Claim);
         assert_eq!(decide(&ledger, &one, &capped(20, 2)), Step::Claim);
         assert_eq!(decide(&ledger, &content(&[("a", "2", 20)]), &capped(20, 1)), Step::Claim);
+    }
+
+    #[test]
+    fn content_that_comes_back_before_other_content_ran_is_no_second_run() {
+        let (one, other) = (content(&[("a", "1", 1)]), content(&[("a", "2", 20)]));
+        let deferral = Deferral { until: at(500), cap: 1 };
+        let ledger = with_pipeline(&one, State::Finished).deferred(&other, &claim(20), deferral);
+        let back = content(&[("a", "1", 30)]);
+        assert_eq!(decide(&ledger, &back, &terms(30)), Step::Restore);
+        let restored = ledger.restored(&back.run_key);
+        assert!(matches!(decide(&restored, &back, &terms(31)), Step::Duplicate(_)));
+        assert_eq!(restored.behind[0].state, State::Superseded);
+        let ran = with_pipeline(&one, State::Finished).claimed(&other, &claim(20));
+        let mut ran = Ledger {
+            head: ran.head.map(|head| Head { pipeline_id: Some("df-2".to_owned()), ..head }),
+            ..ran
+        };
+        ran.settle_head(Ending::Finished, at(30));
+        assert_eq!(decide(&ran, &back, &terms(31)), Step::Claim);
     }
 
     #[test]

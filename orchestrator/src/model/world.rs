@@ -1,0 +1,365 @@
+//! A world in memory: objects with conditional puts, pipelines, a topic. Every call is two steps: before and after
+//! it takes effect, so that a death can fall between effect and answer.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use definition::Definition;
+use jiff::Timestamp;
+
+use crate::notice::{Notice, digest};
+use crate::ports::{
+    Condition, Depth, Description, InstanceStatus, Instances, Listed, NewPipeline, PipelineError,
+    PipelineName, Pipelines, Put, Refusal, Storage, Stored, Topic,
+};
+
+/// 2026-11-20T08:00:00Z.
+const START_MILLISECONDS: i64 = 1_795_161_600_000;
+
+/// An activation, for the record.
+#[derive(Clone, Debug)]
+pub(super) struct Activation {
+    pub name: String,
+    pub run_key: String,
+    /// Seconds since 1970.
+    pub at: i64,
+    pub failed: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Pipeline {
+    id: String,
+    new: NewPipeline,
+    state: &'static str,
+    is_deleted: bool,
+    has_definition: bool,
+    activated_at: Option<i64>,
+    failed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    milliseconds: i64,
+    objects: BTreeMap<(String, String), (Stored, Timestamp)>,
+    pipelines: Vec<Pipeline>,
+    notices: Vec<Notice>,
+    violations: Vec<String>,
+    refuses_definitions: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct World(Mutex<Contents>);
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Contents { milliseconds: START_MILLISECONDS, ..Contents::default() }))
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.contents().milliseconds).unwrap()
+    }
+
+    pub(super) fn seconds(&self) -> i64 {
+        self.contents().milliseconds / 1000
+    }
+
+    pub(super) fn wind_milliseconds(&self, milliseconds: i64) {
+        self.contents().milliseconds += milliseconds;
+    }
+
+    pub(super) fn put(&self, bucket: &str, key: &str, body: &str) -> String {
+        let modified = self.now();
+        let etag = digest(&[body])[..16].to_owned();
+        let stored = Stored { body: body.as_bytes().to_vec(), etag: etag.clone() };
+        self.contents().objects.insert((bucket.to_owned(), key.to_owned()), (stored, modified));
+        etag
+    }
+
+    pub(super) fn body(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let place = (bucket.to_owned(), key.to_owned());
+        self.contents().objects.get(&place).map(|(stored, _)| stored.body.clone())
+    }
+
+    pub(super) fn listed(&self, bucket: &str, key: &str) -> Option<Listed> {
+        let place = (bucket.to_owned(), key.to_owned());
+        self.contents().objects.get(&place).map(|(stored, modified)| listed(key, stored, *modified))
+    }
+
+    /// Ends a run that is at work, if there is one.
+    pub(super) fn end_run(&self, number: usize, fails: bool) {
+        let mut contents = self.contents();
+        let mut at_work: Vec<_> =
+            contents.pipelines.iter_mut().filter(|it| it.state == "SCHEDULED" && !it.is_deleted).collect();
+        let count = at_work.len();
+        if count > 0 {
+            at_work[number % count].state = "FINISHED";
+            at_work[number % count].failed = fails;
+        }
+    }
+
+    pub(super) fn end_all_runs(&self) {
+        for pipeline in &mut self.contents().pipelines {
+            if pipeline.state == "SCHEDULED" {
+                pipeline.state = "FINISHED";
+            }
+        }
+    }
+
+    pub(super) fn refuse_definitions(&self, refuses: bool) {
+        self.contents().refuses_definitions = refuses;
+    }
+
+    /// All activations in order.
+    pub(super) fn activations(&self) -> Vec<Activation> {
+        let contents = self.contents();
+        let mut activations: Vec<_> = contents
+            .pipelines
+            .iter()
+            .filter_map(|pipeline| {
+                let tag = pipeline.new.tags.iter().find(|(key, _)| key == "downspout:run-key")?;
+                Some(Activation {
+                    name: pipeline.new.name.clone(),
+                    run_key: tag.1.clone(),
+                    at: pipeline.activated_at? / 1000,
+                    failed: pipeline.failed,
+                })
+            })
+            .collect();
+        activations.sort_by_key(|activation| activation.at);
+        activations
+    }
+
+    pub(super) fn pipelines(&self) -> usize {
+        self.contents().pipelines.iter().filter(|pipeline| !pipeline.is_deleted).count()
+    }
+
+    pub(super) fn notices(&self) -> Vec<Notice> {
+        let mut notices = self.contents().notices.clone();
+        // Downstream, a notice is told apart by its id.
+        notices.dedup_by(|one, other| one.id == other.id);
+        notices
+    }
+
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.contents().violations.clone()
+    }
+}
+
+/// The world in the hands of a handler.
+pub(super) struct Hands(pub Arc<World>);
+
+/// One moment at which others may act, or death may come.
+async fn moment() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if has_waited {
+            return Poll::Ready(());
+        }
+        has_waited = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl Hands {
+    /// Does something to the world, with a moment before and one after.
+    async fn act<T>(&self, action: impl FnOnce(&mut Contents) -> T + Send) -> T
+    where
+        T: Send,
+    {
+        moment().await;
+        let answer = action(&mut self.0.contents());
+        moment().await;
+        answer
+    }
+}
+
+fn listed(key: &str, stored: &Stored, modified: Timestamp) -> Listed {
+    Listed { key: key.to_owned(), etag: stored.etag.clone(), modified, size: stored.body.len() as u64 }
+}
+
+impl Storage for Hands {
+    async fn get(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Stored>> {
+        let place = (bucket.to_owned(), key.to_owned());
+        Ok(self.act(|world| world.objects.get(&place).map(|(stored, _)| stored.clone())).await)
+    }
+
+    async fn put(&self, bucket: &str, key: &str, body: String, condition: Condition) -> anyhow::Result<Put> {
+        let place = (bucket.to_owned(), key.to_owned());
+        Ok(self
+            .act(|world| {
+                let there = world.objects.get(&place).map(|(stored, _)| stored.etag.clone());
+                let holds = match condition {
+                    Condition::Absent => there.is_none(),
+                    Condition::Unchanged(etag) => there == Some(etag),
+                };
+                if !holds {
+                    return Put::Conflict;
+                }
+                let etag = digest(&[&body])[..16].to_owned();
+                let modified = Timestamp::from_millisecond(world.milliseconds).unwrap();
+                let stored = Stored { body: body.into_bytes(), etag: etag.clone() };
+                world.objects.insert(place, (stored, modified));
+                Put::Stored(etag)
+            })
+            .await)
+    }
+
+    async fn list(&self, bucket: &str, prefix: &str, depth: Depth) -> anyhow::Result<Vec<Listed>> {
+        let is_listed = |place: &(String, String)| {
+            let rest = place.1.strip_prefix(prefix).filter(|_| place.0 == bucket);
+            rest.is_some_and(|rest| depth == Depth::All || !rest.contains('/'))
+        };
+        let list = |world: &mut Contents| {
+            let objects = world.objects.iter().filter(|(place, _)| is_listed(place));
+            objects.map(|(place, (stored, modified))| listed(&place.1, stored, *modified)).collect()
+        };
+        Ok(self.act(list).await)
+    }
+
+    async fn find(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Listed>> {
+        let place = (bucket.to_owned(), key.to_owned());
+        let find = |world: &mut Contents| {
+            world.objects.get(&place).map(|(stored, modified)| listed(key, stored, *modified))
+        };
+        Ok(self.act(find).await)
+    }
+}
+
+fn gone(id: &str) -> PipelineError {
+    PipelineError::Gone(format!("Pipeline with id: {id} does not exist"))
+}
+
+impl Contents {
+    fn pipeline(&mut self, id: &str) -> Result<&mut Pipeline, PipelineError> {
+        let mut existing = self.pipelines.iter_mut().filter(|pipeline| !pipeline.is_deleted);
+        existing.find(|pipeline| pipeline.id == id).ok_or_else(|| gone(id))
+    }
+
+    fn activate(&mut self, id: &str) -> Result<(), PipelineError> {
+        let milliseconds = self.milliseconds;
+        let pipeline = self.pipeline(id)?;
+        if !pipeline.has_definition {
+            return Err(PipelineError::Refused("Pipeline definition is empty: ".to_owned()));
+        }
+        let second_time = pipeline.activated_at.is_some();
+        pipeline.activated_at.get_or_insert(milliseconds);
+        pipeline.state = "SCHEDULED";
+        let name = pipeline.new.name.clone();
+        if second_time {
+            self.violations.push(format!("{id} ({name}) was activated twice"));
+        }
+        let at_work =
+            self.pipelines.iter().filter(|it| it.new.name == name && it.state == "SCHEDULED").count();
+        if at_work > 1 {
+            self.violations.push(format!("{at_work} runs of {name} are at work"));
+        }
+        Ok(())
+    }
+}
+
+impl Pipelines for Hands {
+    async fn names(&self) -> Result<Vec<PipelineName>, PipelineError> {
+        let names = |world: &mut Contents| {
+            let existing = world.pipelines.iter().filter(|pipeline| !pipeline.is_deleted);
+            existing.map(|it| PipelineName { id: it.id.clone(), name: it.new.name.clone() }).collect()
+        };
+        Ok(self.act(names).await)
+    }
+
+    async fn describe(&self, ids: &[String]) -> Result<Vec<Description>, PipelineError> {
+        let describe = |world: &mut Contents| {
+            let existing = world.pipelines.iter().filter(|it| !it.is_deleted && ids.contains(&it.id));
+            let description = |pipeline: &Pipeline| Description {
+                id: pipeline.id.clone(),
+                name: pipeline.new.name.clone(),
+                state: pipeline.state.to_owned(),
+                tags: pipeline.new.tags.clone(),
+            };
+            existing.map(description).collect()
+        };
+        Ok(self.act(describe).await)
+    }
+
+    async fn instances(&self, id: &str, which: Instances) -> Result<Vec<InstanceStatus>, PipelineError> {
+        self.act(|world| {
+            let pipeline = world.pipeline(id)?;
+            let status = match (pipeline.state, pipeline.failed) {
+                ("FINISHED", false) => "FINISHED",
+                ("FINISHED", true) => "FAILED",
+                _ => "RUNNING",
+            };
+            let is_asked = which == Instances::All || status == "FAILED";
+            let instance =
+                InstanceStatus { id: "@Say".to_owned(), status: status.to_owned(), needs: Vec::new() };
+            Ok(is_asked.then_some(instance).into_iter().collect())
+        })
+        .await
+    }
+
+    async fn create(&self, new: &NewPipeline) -> Result<String, PipelineError> {
+        self.act(|world| {
+            let mut existing = world.pipelines.iter().filter(|pipeline| !pipeline.is_deleted);
+            let same = |it: &&Pipeline| it.new.name == new.name && it.new.unique_id == new.unique_id;
+            if let Some(known) = existing.find(same) {
+                return Ok(known.id.clone());
+            }
+            let id = format!("df-{}", world.pipelines.len());
+            world.pipelines.push(Pipeline {
+                id: id.clone(),
+                new: new.clone(),
+                state: "PENDING",
+                is_deleted: false,
+                has_definition: false,
+                activated_at: None,
+                failed: false,
+            });
+            Ok(id)
+        })
+        .await
+    }
+
+    async fn put_definition(&self, id: &str, _: &Definition) -> Result<Vec<Refusal>, PipelineError> {
+        self.act(|world| {
+            if world.refuses_definitions {
+                return Ok(vec![Refusal { object: "Say".to_owned(), message: "no".to_owned() }]);
+            }
+            world.pipeline(id)?.has_definition = true;
+            Ok(Vec::new())
+        })
+        .await
+    }
+
+    async fn activate(&self, id: &str) -> Result<(), PipelineError> {
+        self.act(|world| world.activate(id)).await
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), PipelineError> {
+        self.act(|world| {
+            if let Ok(pipeline) = world.pipeline(id) {
+                if pipeline.state == "SCHEDULED" {
+                    let text = format!("{id} was deleted at work");
+                    world.violations.push(text);
+                } else {
+                    pipeline.is_deleted = true;
+                }
+            }
+        })
+        .await;
+        Ok(())
+    }
+}
+
+impl Topic for Hands {
+    async fn publish(&self, notice: &Notice) -> anyhow::Result<()> {
+        self.act(|world| world.notices.push(notice.clone())).await;
+        Ok(())
+    }
+}
