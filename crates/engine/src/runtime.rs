@@ -52,6 +52,11 @@ pub(crate) fn of_attempt(run: &Run, instance: &Instance, attempt: &Attempt) -> V
     if let Some(ended) = attempt.ended {
         fields.push(Field::string("@actualEndTime", wire(ended)));
     }
+    // Ours: the wire's own times have whole seconds, in which a whole local run may happen.
+    fields.push(Field::string("startedAt", format!("{:.3}", attempt.created)));
+    if let Some(ended) = attempt.ended {
+        fields.push(Field::string("endedAt", format!("{ended:.3}")));
+    }
     fields.extend(said(attempt));
     fields
 }

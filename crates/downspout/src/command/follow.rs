@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output;
-use super::run_view::{Outcome, RunView};
+use super::run_view::{InstanceView, Outcome, RunView};
 use crate::local::stack::Endpoints;
 
 /// Short enough to feel immediate, long enough to cost nothing.
@@ -45,16 +45,18 @@ impl Progress {
 
     fn show(&mut self, run: &RunView) {
         let of = |status: &str| {
-            let found = run.instances.iter().filter(|instance| instance.status == status);
+            let shown = run.instances.iter().filter(|instance| instance.is_worth_showing());
+            let found = shown.filter(|instance| instance.status == status);
             found.map(|instance| instance.component.as_str()).collect::<Vec<_>>()
         };
         if let Some(bar) = &self.bar {
-            bar.set_length(run.instances.len() as u64);
+            let is_step = |instance: &&InstanceView| !instance.kind.ends_with("DataNode");
+            bar.set_length(run.instances.iter().filter(is_step).count() as u64);
             bar.set_position(of("FINISHED").len() as u64);
             bar.set_message(format!("{}: {}", run.name, of("RUNNING").join(", ")));
             return;
         }
-        for instance in &run.instances {
+        for instance in run.instances.iter().filter(|instance| instance.is_worth_showing()) {
             let last = self.seen.insert(instance.id.clone(), instance.status.clone());
             if last.as_ref() != Some(&instance.status) && !instance.status.starts_with("WAITING") {
                 eprintln!("{} {}", instance.component, instance.status);

@@ -30,6 +30,7 @@ pub(super) struct RunView {
 pub(super) struct InstanceView {
     pub(super) id: String,
     pub(super) component: String,
+    pub(super) kind: String,
     pub(super) status: String,
     pub(super) started: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
@@ -145,6 +146,11 @@ impl InstanceView {
         self.fields.get(field)?.first().map(String::as_str)
     }
 
+    /// Returns whether people want to see it in a timeline: data nodes that are fine just stand between activities.
+    pub(super) fn is_worth_showing(&self) -> bool {
+        !self.kind.ends_with("DataNode") || (self.status != "FINISHED" && self.status != "WAITING_ON_DEPENDENCIES")
+    }
+
     /// Returns whether the instance failed itself, and did not just fall with another.
     pub(super) fn failed_itself(&self) -> bool {
         matches!(self.status.as_str(), "FAILED" | "TIMEDOUT" | "CANCELED")
@@ -178,19 +184,24 @@ async fn instances(client: &Client, pipeline_id: &str) -> anyhow::Result<Vec<Ins
         .map(|object| instance(object, by_instance.remove(object.id()).unwrap_or_default()))
         .collect();
     // In the order in which things happened; what has not begun comes last.
-    instances.sort_by_key(|instance| (instance.started.is_none(), instance.started, instance.ended));
+    instances.sort_by_key(|instance| (instance.started.is_none(), instance.started, instance.ended, instance.id.clone()));
     Ok(instances)
 }
 
 fn instance(object: &PipelineObject, mut attempts: Vec<AttemptView>) -> InstanceView {
     let fields = Fields::of(object.fields());
     attempts.sort_by_key(|attempt| (attempt.started.is_none(), attempt.started));
+    let is_final = fields.one("@actualEndTime").is_some();
+    // An instance is there from the activation on; its first attempt begins when its dependencies are met.
+    let started = attempts.first().and_then(|attempt| attempt.started);
+    let ended = attempts.last().and_then(|attempt| attempt.ended).filter(|_| is_final);
     InstanceView {
         id: object.id().to_owned(),
         component: fields.one("@componentParent").unwrap_or_else(|| object.name().to_owned()),
         status: fields.one("@status").unwrap_or_default(),
-        started: fields.time("@actualStartTime"),
-        ended: fields.time("@actualEndTime"),
+        kind: fields.one("type").unwrap_or_default(),
+        started,
+        ended: ended.or_else(|| fields.time("@actualEndTime")),
         waiting_on: fields.many("@waitingOn"),
         cascade_failed_on: fields.many("@cascadeFailedOn"),
         error_id: fields.one("errorId"),
@@ -205,8 +216,8 @@ fn attempt(id: &str, fields: &Fields) -> AttemptView {
     AttemptView {
         id: id.to_owned(),
         status: fields.one("@status").unwrap_or_default(),
-        started: fields.time("@actualStartTime"),
-        ended: fields.time("@actualEndTime"),
+        started: fields.time("startedAt").or_else(|| fields.time("@actualStartTime")),
+        ended: fields.time("endedAt").or_else(|| fields.time("@actualEndTime")),
         hostname: fields.one("hostname"),
         error_message: fields.one("errorMessage"),
         log_location: fields.one("@logLocation"),
@@ -290,6 +301,7 @@ mod tests {
         let instance = |(status, waiting): &(&str, &[&str])| InstanceView {
             id: "@A_2026".to_owned(),
             component: "A".to_owned(),
+            kind: "ShellCommandActivity".to_owned(),
             status: (*status).to_owned(),
             started: None,
             ended: None,

@@ -35,8 +35,10 @@ pub(super) async fn run(data_dir: &Path, args: &ShowArgs) -> anyhow::Result<Exit
 /// Returns the run as people read it.
 pub(super) fn timeline(run: &RunView) -> String {
     let mut text = heading(run);
-    let origin = run.started.or_else(|| run.instances.iter().filter_map(|instance| instance.started).min());
-    let rows = run.instances.iter().map(|instance| row(instance, origin)).collect();
+    // The first attempt's time has milliseconds, the activation's whole seconds.
+    let origin = run.instances.iter().filter_map(|instance| instance.started).min().or(run.started);
+    let shown = run.instances.iter().filter(|instance| instance.is_worth_showing());
+    let rows = shown.map(|instance| row(instance, origin)).collect();
     text.push_str(&output::table(&["at", "took", "what", "status", "rows"], rows));
     for instance in &run.instances {
         text.push_str(&remarks(instance));
@@ -52,7 +54,10 @@ fn heading(run: &RunView) -> String {
     };
     let mut words = vec![outcome];
     words.extend(run.started.map(|at| format!("activated {at:.0}")));
-    words.extend(run.started.zip(run.ended).map(|(start, end)| format!("took {}", duration(start, end))));
+    let first = run.instances.iter().filter_map(|instance| instance.started).min();
+    let last = run.instances.iter().filter_map(|instance| instance.ended).max();
+    let took = first.zip(last).filter(|_| run.outcome() != Outcome::Running);
+    words.extend(took.map(|(start, end)| format!("took {}", duration(start, end))));
     format!("{}  {}  ({})\n", output::paint(&run.name, Style::Bold), run.pipeline_id, words.join(", "))
 }
 

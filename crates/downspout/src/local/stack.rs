@@ -48,7 +48,7 @@ const WORKER_GROUP: &str = "downspout";
 const OWN_WORKERS: &str = "downspout-up-";
 
 /// Stopping takes at most this much for what uses the servers, and as much again for the servers.
-const STOP_LIMIT: Duration = Duration::from_millis(2_200);
+const STOP_LIMIT: Duration = Duration::from_millis(2_000);
 /// A worker's share of it: what it has in hand then is handed out again at the next start.
 const WORKER_STOP_LIMIT: Duration = Duration::from_millis(1_500);
 /// A handler may take a little less than its claim holds.
@@ -346,7 +346,8 @@ fn orchestrator(config: &StackConfig, endpoints: &Endpoints) -> Orchestrator {
         drop_bucket: Some(endpoints.buckets.drop.clone()),
         topic_arn: endpoints.topic_arn.clone(),
         lease: config.lambda.invocation + LEASE_BEYOND_INVOCATION,
-        holder: format!("downspout-up-{}", uuid::Uuid::new_v4().simple()),
+        // The data directory is ours alone: who claimed as an earlier incarnation is no more.
+        holder: format!("downspout-up#{}", uuid::Uuid::new_v4().simple()),
         now: Arc::clone(&config.now),
     };
     Orchestrator::new(config, clients)

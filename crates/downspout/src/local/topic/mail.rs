@@ -2,7 +2,8 @@
 
 use anyhow::Context;
 use lettre::Message;
-use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::header::ContentTransferEncoding::{EightBit, SevenBit};
+use lettre::message::header::ContentType;
 use lettre::message::{Body, SinglePart};
 
 use super::store::Delivery;
@@ -20,9 +21,19 @@ pub(super) fn compose(from: &str, delivery: &Delivery) -> anyhow::Result<Message
         .context("putting the message together")
 }
 
+/// Longer lines are not legal in a mail and have to be encoded (RFC 5322: 998 characters and CRLF).
+const LINE_BYTES: usize = 998;
+
 /// Text goes out as it is where that is legal, so that the file reads well in an editor.
 fn plain_text(text: &str) -> SinglePart {
-    let text = if text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
-    let body = Body::new_with_encoding(text, ContentTransferEncoding::EightBit).unwrap_or_else(Body::new);
+    let lines: Vec<&str> = text.lines().collect();
+    let is_legal = lines.iter().all(|line| line.len() <= LINE_BYTES) && !text.contains(['\0', '\r']);
+    let body = if is_legal {
+        let plain = lines.iter().map(|line| format!("{line}\r\n")).collect::<String>();
+        let encoding = if plain.is_ascii() { SevenBit } else { EightBit };
+        Body::dangerous_pre_encoded(plain.into_bytes(), encoding)
+    } else {
+        Body::new(text.to_owned())
+    };
     SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body)
 }
