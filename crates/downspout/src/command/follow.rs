@@ -18,10 +18,11 @@ pub(super) async fn to_the_end(endpoints: &Endpoints, pipeline_id: &str) -> anyh
     let mut progress = Progress::new();
     loop {
         let Some(run) = RunView::load(&client, pipeline_id).await? else { return Ok(None) };
-        progress.show(&run);
         if run.outcome() != Outcome::Running {
+            progress.end(&run);
             return Ok(Some(run));
         }
+        progress.show(&run);
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
@@ -41,6 +42,13 @@ impl Progress {
             bar
         });
         Self { bar, seen: BTreeMap::new() }
+    }
+
+    /// Shows the last steps of a run that was followed; one that is long over needs no progress.
+    fn end(&mut self, run: &RunView) {
+        if !self.seen.is_empty() {
+            self.show(run);
+        }
     }
 
     fn show(&mut self, run: &RunView) {

@@ -122,6 +122,13 @@ impl RunView {
         !moves && !free
     }
 
+    /// Returns when the first attempt began and the last instance ended; the latter only of a run that is over.
+    pub(super) fn span(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let first = self.instances.iter().filter_map(|instance| instance.started).min().or(self.started);
+        let last = self.instances.iter().filter_map(|instance| instance.ended).max();
+        (first, last.filter(|_| self.outcome() != Outcome::Running))
+    }
+
     /// Returns the sum of a number over all instances.
     pub(super) fn sum(&self, field: &str) -> u64 {
         self.instances.iter().filter_map(|instance| instance.number(field)).sum()
@@ -146,9 +153,10 @@ impl InstanceView {
         self.fields.get(field)?.first().map(String::as_str)
     }
 
-    /// Returns whether people want to see it in a timeline: data nodes that are fine just stand between activities.
+    /// Returns whether people want to see it in a timeline: data nodes just stand between activities.
     pub(super) fn is_worth_showing(&self) -> bool {
-        !self.kind.ends_with("DataNode") || (self.status != "FINISHED" && self.status != "WAITING_ON_DEPENDENCIES")
+        !self.kind.ends_with("DataNode")
+            || (self.status != "FINISHED" && self.status != "WAITING_ON_DEPENDENCIES")
     }
 
     /// Returns whether the instance failed itself, and did not just fall with another.
@@ -184,7 +192,9 @@ async fn instances(client: &Client, pipeline_id: &str) -> anyhow::Result<Vec<Ins
         .map(|object| instance(object, by_instance.remove(object.id()).unwrap_or_default()))
         .collect();
     // In the order in which things happened; what has not begun comes last.
-    instances.sort_by_key(|instance| (instance.started.is_none(), instance.started, instance.ended, instance.id.clone()));
+    instances.sort_by_key(|instance| {
+        (instance.started.is_none(), instance.started, instance.ended, instance.id.clone())
+    });
     Ok(instances)
 }
 

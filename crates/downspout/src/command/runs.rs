@@ -27,6 +27,7 @@ struct Row {
     outcome: Outcome,
     activated: Option<jiff::Timestamp>,
     ended: Option<jiff::Timestamp>,
+    took: Option<String>,
     rows_loaded: u64,
     rows_rejected: u64,
 }
@@ -53,13 +54,15 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
 }
 
 fn row(run: &RunView) -> Row {
+    let (began, ended) = run.span();
     Row {
         pipeline_id: run.pipeline_id.clone(),
         name: run.name.clone(),
         state: run.state.clone(),
         outcome: run.outcome(),
         activated: run.started,
-        ended: run.ended,
+        took: began.zip(ended).map(|(began, ended)| show::duration(began, ended)),
+        ended,
         rows_loaded: run.sum("rowsLoaded"),
         rows_rejected: run.sum("rowsRejected"),
     }
@@ -77,7 +80,7 @@ fn cells(row: &Row) -> Vec<String> {
         row.name.clone(),
         outcome,
         row.activated.map(|at| format!("{at:.0}")).unwrap_or_default(),
-        row.activated.zip(row.ended).map(|(from, to)| show::duration(from, to)).unwrap_or_default(),
+        row.took.clone().unwrap_or_default(),
         output::count(row.rows_loaded),
         output::count(row.rows_rejected),
     ]

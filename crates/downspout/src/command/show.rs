@@ -1,5 +1,6 @@
 //! `show`: one run's timeline, and for what waits one sentence why.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -35,14 +36,14 @@ pub(super) async fn run(data_dir: &Path, args: &ShowArgs) -> anyhow::Result<Exit
 /// Returns the run as people read it.
 pub(super) fn timeline(run: &RunView) -> String {
     let mut text = heading(run);
-    // The first attempt's time has milliseconds, the activation's whole seconds.
-    let origin = run.instances.iter().filter_map(|instance| instance.started).min().or(run.started);
+    let (origin, _) = run.span();
     let shown = run.instances.iter().filter(|instance| instance.is_worth_showing());
     let rows = shown.map(|instance| row(instance, origin)).collect();
     text.push_str(&output::table(&["at", "took", "what", "status", "rows"], rows));
     for instance in &run.instances {
         text.push_str(&remarks(instance));
     }
+    text.push_str(&what_fell_with(run));
     text
 }
 
@@ -54,9 +55,8 @@ fn heading(run: &RunView) -> String {
     };
     let mut words = vec![outcome];
     words.extend(run.started.map(|at| format!("activated {at:.0}")));
-    let first = run.instances.iter().filter_map(|instance| instance.started).min();
-    let last = run.instances.iter().filter_map(|instance| instance.ended).max();
-    let took = first.zip(last).filter(|_| run.outcome() != Outcome::Running);
+    let (first, last) = run.span();
+    let took = first.zip(last);
     words.extend(took.map(|(start, end)| format!("took {}", duration(start, end))));
     format!("{}  {}  ({})\n", output::paint(&run.name, Style::Bold), run.pipeline_id, words.join(", "))
 }
@@ -137,6 +137,21 @@ fn why_it_waits(instance: &InstanceView) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Returns one sentence per failed instance: what did not run because of it.
+fn what_fell_with(run: &RunView) -> String {
+    let mut fallen: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let shown = run.instances.iter().filter(|instance| instance.is_worth_showing());
+    for instance in shown.filter(|instance| instance.status == "CASCADE_FAILED") {
+        // The chain begins with what failed itself.
+        let root = names(instance.cascade_failed_on.get(..1).unwrap_or_default());
+        fallen.entry(root).or_default().push(&instance.component);
+    }
+    let sentence = |(root, names): (String, Vec<&str>)| {
+        format!("Because {root} failed, these did not run: {}.\n", names.join(", "))
+    };
+    fallen.into_iter().map(sentence).collect()
 }
 
 /// Returns instance ids as the component names people know: `@Load_2026-03-01T10:00:00` is `Load`.

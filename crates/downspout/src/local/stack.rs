@@ -141,12 +141,7 @@ impl Stack {
 
     /// Waits until a part of the stack ends by itself, which it should not, and returns why.
     pub async fn broken(&mut self) -> anyhow::Error {
-        match self.servers.join_next().await {
-            Some(Ok(Ok(()))) => anyhow::anyhow!("a server of the stack ended by itself"),
-            Some(Ok(Err(error))) => error,
-            Some(Err(panic)) => anyhow::Error::from(panic).context("a server of the stack broke down"),
-            None => std::future::pending().await,
-        }
+        first_end(&mut self.servers).await
     }
 
     /// Stops everything within five seconds; what is under way goes on at the next start.
@@ -180,7 +175,6 @@ impl Stack {
             error = first_end(&mut self.servers) => return Err(error),
         };
         let stop = &self.users_stop;
-        self.users.spawn(definitions.follow(stop.clone()));
         if let Some(folder) = &config.watch {
             let watch =
                 watch::Watch::open(folder, &config.data_dir, &self.endpoints, Arc::clone(&config.now))?;
@@ -188,6 +182,7 @@ impl Stack {
         }
         let queue = Arc::new(queue::S3Events(store));
         let host = Host::new(Arc::clone(&self.orchestrator), queue, config.lambda.clone(), REGION, ACCOUNT);
+        self.users.spawn(definitions.follow(host.sweep_now(), stop.clone()));
         self.users.spawn(host.run(stop.clone()));
         for number in 1..=config.workers {
             self.users.spawn(work(
@@ -209,11 +204,13 @@ impl Drop for Stack {
     }
 }
 
+/// Waits until a server ends by itself, which it should not, and returns why.
 async fn first_end(servers: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Error {
     match servers.join_next().await {
-        Some(Ok(Ok(()))) | None => anyhow::anyhow!("a server of the stack ended while it was starting"),
+        Some(Ok(Ok(()))) => anyhow::anyhow!("a server of the stack ended by itself"),
         Some(Ok(Err(error))) => error,
         Some(Err(panic)) => anyhow::Error::from(panic).context("a server of the stack broke down"),
+        None => std::future::pending().await,
     }
 }
 

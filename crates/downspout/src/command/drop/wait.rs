@@ -101,9 +101,14 @@ async fn fates_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Fate>>
 
 /// Returns what the decision means for the key, or `None` while that is still open.
 fn fate(key: &str, decision: &Decision) -> Option<Fate> {
-    let reason = || match decision.definition.as_str() {
-        "" => format!("{key}: {}", decision.reason),
-        definition => format!("{definition}: {}", decision.reason),
+    let reason = || {
+        let set = decision.set.as_deref().map(|set| format!("/{set}")).unwrap_or_default();
+        let missing = decision.missing.join(", ");
+        match decision.definition.as_str() {
+            "" => format!("{key}: {}", decision.reason),
+            definition if missing.is_empty() => format!("{definition}{set}: {}", decision.reason),
+            definition => format!("{definition}{set}: {}: {missing}", decision.reason),
+        }
     };
     match decision.verdict {
         Verdict::Started | Verdict::Duplicate => {

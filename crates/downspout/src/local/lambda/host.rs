@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,12 +22,20 @@ pub struct Host<H, Q> {
     limits: Limits,
     region: String,
     account: String,
+    sweep_now: Arc<Notify>,
 }
 
 impl<H: Handler, Q: Queue> Host<H, Q> {
     /// Returns a host of `handler` for the events of `queue`.
     pub fn new(handler: Arc<H>, queue: Arc<Q>, limits: Limits, region: &str, account: &str) -> Self {
-        Self { handler, queue, limits, region: region.to_owned(), account: account.to_owned() }
+        let (region, account) = (region.to_owned(), account.to_owned());
+        Self { handler, queue, limits, region, account, sweep_now: Arc::default() }
+    }
+
+    /// Returns what brings the next sweep on when it is notified.
+    #[must_use]
+    pub fn sweep_now(&self) -> Arc<Notify> {
+        Arc::clone(&self.sweep_now)
     }
 
     /// Runs until `shutdown`; what is in hand then stays in the queue and is delivered again.
@@ -42,7 +51,10 @@ impl<H: Handler, Q: Queue> Host<H, Q> {
         let mut ticks = tokio::time::interval(self.limits.sweep_every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.sweep_now.notified() => {}
+            }
             if let Err(error) = invoke(&*self.handler, self.scheduled_event(), self.limits.invocation).await {
                 tracing::warn!(error = %format!("{error:#}"), "a sweep failed; the next one comes in a minute");
             }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use aws_sdk_s3::Client;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -73,7 +74,9 @@ impl Definitions {
     }
 
     /// Uploads again whenever the folder changes, until `stop`.
-    pub(super) async fn follow(mut self, stop: CancellationToken) {
+    ///
+    /// Each time `changed` is notified: what is broken or can start now is told and started at once.
+    pub(super) async fn follow(mut self, changed: Arc<Notify>, stop: CancellationToken) {
         let DefinitionSource::Folder(folder) = self.source.clone() else { return };
         let (sender, mut changes) = mpsc::channel(1);
         // Dropping the watcher would end it.
@@ -87,8 +90,11 @@ impl Definitions {
                 change = changes.recv() => if change.is_none() { return },
             }
             while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
-            if let Err(error) = self.upload().await {
-                tracing::error!(error = %format!("{error:#}"), "the changed definitions could not be uploaded");
+            match self.upload().await {
+                Ok(()) => changed.notify_one(),
+                Err(error) => {
+                    tracing::error!(error = %format!("{error:#}"), "the changed definitions could not be uploaded");
+                }
             }
         }
     }
