@@ -4,23 +4,22 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
-use definition::ParameterValue;
-use definition::trigger::{Captures, StaleRuns, Trigger};
 use futures::future;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::answer::{deferred, ignored, incomplete, log, queued, with_head};
 use crate::book::{Book, Entry};
 use crate::caps;
 use crate::decision::{Decision, Verdict};
-use crate::definitions::{Cache, Definitions, Home, Loaded, Watched};
+use crate::definitions::{Cache, Definitions, Home};
 use crate::event::{self, Event, Item, Message};
-use crate::ledger::{self, Claim, Content, Deferral, DroppedFile, Ending, State, Step, Terms};
+use crate::ledger::{self, Claim, Content, Deferral, Ending, Step};
 use crate::ports::{Condition, Edges, Instances, PipelineError, Put};
-use crate::prepare::{self, DroppedSet};
+use crate::set::{Found, Set};
 use crate::{Config, Now, stale};
 
 /// Times that a set is looked at again because somebody else changed its ledger.
@@ -31,60 +30,11 @@ pub(crate) struct Handler<E> {
     pub(crate) edges: E,
     pub(crate) book: Book,
     pub(crate) config: Config,
-    definitions: Cache,
+    pub(crate) definitions: Cache,
     first_seen: Mutex<HashMap<String, Timestamp>>,
     /// Ids of notices about definitions that are known to be sent.
     pub(crate) told: Mutex<HashSet<String>>,
     claims: AtomicU64,
-}
-
-/// A file set of a definition.
-pub(crate) struct Set<'a> {
-    pub file: &'a Arc<Loaded>,
-    pub watched: &'a Watched,
-    pub trigger: &'a Trigger,
-    pub values: &'a [ParameterValue],
-    pub bucket: String,
-    pub captures: Captures,
-    /// The captures as the ledger's and the pipelines' names have them.
-    pub id: String,
-}
-
-impl Set<'_> {
-    pub(crate) fn definition(&self) -> &str {
-        &self.file.name
-    }
-
-    pub(crate) fn decision(&self, verdict: Verdict, reason: impl Into<String>) -> Decision {
-        Decision {
-            definition: self.definition().to_owned(),
-            set: Some(self.id.clone()),
-            key: None,
-            verdict,
-            pipeline_id: None,
-            state: None,
-            missing: Vec::new(),
-            reason: reason.into(),
-        }
-    }
-
-    pub(crate) fn prepared(&self, files: &[DroppedFile], topic_arn: &str) -> definition::Definition {
-        let drop = DroppedSet {
-            definition_name: self.definition(),
-            bucket: &self.bucket,
-            captures: &self.captures,
-            files,
-            topic_arn,
-            values: self.values,
-        };
-        prepare::prepared(&self.watched.definition, &drop)
-    }
-}
-
-/// The files of a set as they are in the bucket.
-pub(crate) enum Found {
-    Whole(Content),
-    Missing(Vec<String>),
 }
 
 impl<E: Edges> Handler<E> {
@@ -149,7 +99,11 @@ impl<E: Edges> Handler<E> {
         let mut result = Ok(());
         for item in &message.items {
             match item {
-                Item::Ignored { key, reason } => decisions.push(ignored(key.clone(), reason)),
+                Item::Ignored { key, reason } => {
+                    let decision = ignored(key.clone(), reason);
+                    log(&decision, key.as_deref().unwrap_or_default());
+                    decisions.push(decision);
+                }
                 Item::Arrival { bucket, key } => {
                     let arrived = self.arrived(definitions, bucket, key, decisions).await;
                     result = result.and(arrived);
@@ -169,7 +123,7 @@ impl<E: Edges> Handler<E> {
         let sets = match self.sets_of(definitions, bucket, key) {
             Ok(sets) => sets,
             Err(decision) => {
-                tracing::info!(s3.bucket = bucket, s3.key = key, reason = decision.reason, "ignored");
+                log(&decision, key);
                 decisions.push(*decision);
                 return Ok(());
             }
@@ -195,47 +149,6 @@ impl<E: Edges> Handler<E> {
         result
     }
 
-    /// Returns the sets that a key belongs to, or why it is none of anybody's.
-    pub(crate) fn sets_of<'a>(
-        &self,
-        definitions: &'a Definitions,
-        bucket: &str,
-        key: &str,
-    ) -> Result<Vec<Set<'a>>, Box<Decision>> {
-        let home = &self.book.home;
-        if bucket == home.bucket && key.starts_with(&home.prefix) {
-            return Err(Box::new(ignored(Some(key.to_owned()), "it lies among the definitions")));
-        }
-        if self.config.drop_bucket.as_ref().is_some_and(|watched| watched != bucket) {
-            let reason = format!("the bucket `{bucket}` is not the watched one");
-            return Err(Box::new(ignored(Some(key.to_owned()), &reason)));
-        }
-        let values = definitions.values().unwrap_or_default();
-        let sets: Vec<_> = definitions
-            .triggered()
-            .filter_map(|(file, watched, trigger)| {
-                let captures = trigger.captures(key)?;
-                let id = captures.encoded();
-                Some(Set { file, watched, trigger, values, bucket: bucket.to_owned(), captures, id })
-            })
-            .collect();
-        if sets.is_empty() {
-            let decision = ignored(Some(key.to_owned()), "it fits no `myDropFile` pattern of any definition");
-            return Err(Box::new(Decision { verdict: Verdict::Unmatched, ..decision }));
-        }
-        let uri = format!("s3://{bucket}/{key}");
-        let is_own = |set: &Set<'_>| {
-            let places = prepare::own_places(&set.prepared(&[], &self.config.topic_arn));
-            places.iter().any(|place| lies_under(&uri, place))
-        };
-        let others: Vec<_> = sets.into_iter().filter(|set| !is_own(set)).collect();
-        if others.is_empty() {
-            let reason = "the definition whose pattern it fits writes its own output or logs there";
-            return Err(Box::new(ignored(Some(key.to_owned()), reason)));
-        }
-        Ok(others)
-    }
-
     /// Decides about a set and does what was decided.
     pub(crate) async fn consider(&self, set: &Set<'_>) -> anyhow::Result<Decision> {
         for _ in 0..MAX_ROUNDS {
@@ -250,35 +163,6 @@ impl<E: Edges> Handler<E> {
             }
         }
         bail!("the ledger of {}/{} changed {MAX_ROUNDS} times while it was read", set.definition(), set.id)
-    }
-
-    /// Lists the files that the set needs.
-    pub(crate) async fn find(&self, set: &Set<'_>) -> anyhow::Result<Found> {
-        let keys = set.trigger.keys(&set.captures);
-        let found = future::try_join_all(keys.iter().map(|key| self.edges.find(&set.bucket, key.as_str())));
-        let found =
-            found.await.with_context(|| format!("listing the files of {}/{}", set.definition(), set.id))?;
-        let missing = keys.iter().zip(&found).filter(|(_, found)| found.is_none());
-        let missing: Vec<_> = missing.map(|(key, _)| key.to_string()).collect();
-        if !missing.is_empty() {
-            return Ok(Found::Missing(missing));
-        }
-        let files = found.into_iter().flatten().map(|file| DroppedFile {
-            key: file.key,
-            etag: file.etag,
-            modified: file.modified,
-        });
-        Ok(Found::Whole(Content::new(set.definition(), &set.id, files.collect())))
-    }
-
-    pub(crate) fn terms(&self, set: &Set<'_>, has_looked: bool) -> Terms {
-        Terms {
-            now: self.now(),
-            replaces: set.trigger.stale_runs == StaleRuns::Replace,
-            is_fixed: !set.trigger.has_captures(),
-            cap: set.trigger.max_runs_per_day,
-            has_looked,
-        }
     }
 
     /// Takes the next step for a whole set; `None` when somebody else changed the ledger first.
@@ -430,97 +314,5 @@ impl<E: Edges> Handler<E> {
         };
         self.first_seen.lock().unwrap_or_else(PoisonError::into_inner).insert(definition.to_owned(), at);
         Ok(at)
-    }
-
-    /// Returns what happened, or would happen, with a key; changes nothing.
-    pub(crate) async fn status_of(&self, bucket: &str, key: &str) -> anyhow::Result<Vec<Decision>> {
-        let definitions = self.definitions.load(&self.edges, &self.book.home).await?;
-        let sets = match self.sets_of(&definitions, bucket, key) {
-            Ok(sets) => sets,
-            Err(decision) => return Ok(vec![*decision]),
-        };
-        let decisions = future::try_join_all(sets.iter().map(|set| self.status(set))).await?;
-        Ok(decisions.into_iter().map(|decision| Decision { key: Some(key.to_owned()), ..decision }).collect())
-    }
-
-    async fn status(&self, set: &Set<'_>) -> anyhow::Result<Decision> {
-        let reading = self.book.entry(&self.edges, set.definition(), &set.id);
-        let (found, mut entry) = future::try_join(self.find(set), reading).await?;
-        let content = match found {
-            Found::Whole(content) => content,
-            Found::Missing(keys) => return Ok(incomplete(set, keys, "these files have not arrived yet")),
-        };
-        let head = entry.ledger.head.as_ref().filter(|head| head.state == State::Activated);
-        if let Some(id) = head.and_then(|head| head.pipeline_id.clone()) {
-            let ending = self.ending(&id).await?;
-            entry.ledger.settle_head(ending, self.now());
-        }
-        entry.ledger = entry.ledger.restored(&content.run_key);
-        let decision = match ledger::decide(&entry.ledger, &content, &self.terms(set, true)) {
-            Step::Duplicate(reason) => with_head(set.decision(Verdict::Duplicate, reason), &entry),
-            Step::Incomplete(old) => {
-                incomplete(set, old, "these files are not newer than those of the last run")
-            }
-            Step::Deferred(until) => deferred(set, until, &entry),
-            Step::Queue | Step::Queued => queued(set, &entry),
-            Step::Look(_) | Step::Restore | Step::Claim | Step::TakeOver => {
-                set.decision(Verdict::Ready, "the set is whole and about to start")
-            }
-        };
-        Ok(decision)
-    }
-}
-
-fn lies_under(uri: &str, place: &str) -> bool {
-    let folder = place.trim_end_matches('/');
-    uri.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-fn log(decision: &Decision, key: &str) {
-    tracing::info!(
-        s3.key = key,
-        definition = decision.definition,
-        set = decision.set,
-        pipeline.id = decision.pipeline_id,
-        missing = decision.missing.join(", "),
-        reason = decision.reason,
-        "{:?}",
-        decision.verdict
-    );
-}
-
-fn ignored(key: Option<String>, reason: &str) -> Decision {
-    Decision {
-        definition: String::new(),
-        set: None,
-        key,
-        verdict: Verdict::Ignored,
-        pipeline_id: None,
-        state: None,
-        missing: Vec::new(),
-        reason: reason.to_owned(),
-    }
-}
-
-pub(crate) fn incomplete(set: &Set<'_>, missing: Vec<String>, reason: &str) -> Decision {
-    Decision { missing, ..set.decision(Verdict::Incomplete, reason) }
-}
-
-fn deferred(set: &Set<'_>, until: Timestamp, entry: &Entry) -> Decision {
-    let reason = format!("the cap of the day is reached; the set runs from {until} on");
-    with_head(set.decision(Verdict::Deferred, reason), entry)
-}
-
-fn queued(set: &Set<'_>, entry: &Entry) -> Decision {
-    let reason = "an earlier run of the set comes first; this content is next";
-    with_head(set.decision(Verdict::Next, reason), entry)
-}
-
-fn with_head(decision: Decision, entry: &Entry) -> Decision {
-    let head = entry.ledger.head.as_ref();
-    Decision {
-        pipeline_id: head.and_then(|head| head.pipeline_id.clone()),
-        state: head.map(|head| head.state.as_str().to_owned()),
-        ..decision
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It knows the pipeline service, S3 and SNS through the AWS SDK alone; where they are is the SDK's configuration.
 
+mod answer;
 mod aws;
 mod book;
 mod caps;
@@ -16,6 +17,7 @@ mod notice;
 mod ports;
 mod prepare;
 mod run;
+mod set;
 mod stale;
 mod sweep;
 mod telling;

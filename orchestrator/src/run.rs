@@ -6,9 +6,10 @@ use definition::validate;
 use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
 use crate::book::Entry;
-use crate::handler::{Handler, Set};
+use crate::handler::Handler;
 use crate::ledger::{Ending, Head, Ledger, State};
 use crate::ports::{Description, Edges, NewPipeline, PipelineError, Refusal};
+use crate::set::Set;
 use crate::stale;
 
 /// DescribePipelines takes this many ids at most.

@@ -7,14 +7,20 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use definition::trigger::Captures;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
+use crate::answer::incomplete;
 use crate::book::Entry;
 use crate::decision::{Decision, SweepReport, Verdict};
 use crate::definitions::Definitions;
-use crate::handler::{Handler, Set, incomplete};
+use crate::handler::Handler;
 use crate::ledger::{Content, DroppedFile, State};
 use crate::ports::{Depth, Edges};
+use crate::set::Set;
+
+/// Ledgers read at the same time.
+const READ_AT_ONCE: usize = 16;
 
 /// A set as the sweep came upon it.
 struct Candidate<'a> {
@@ -109,9 +115,14 @@ impl<E: Edges> Handler<E> {
         }
         let folder = self.book.folder(name);
         let listing = self.edges.list(&self.book.home.bucket, &folder, Depth::Level).await;
-        for listed in listing.with_context(|| format!("listing {folder}"))? {
-            let Some(id) = self.book.set_of(name, &listed.key) else { continue };
-            let entry = self.book.listed(&self.edges, &listed).await?;
+        let listing = listing.with_context(|| format!("listing {folder}"))?;
+        let sets = listing.iter().filter_map(|listed| Some((self.book.set_of(name, &listed.key)?, listed)));
+        let entries =
+            sets.map(
+                |(id, listed)| async move { anyhow::Ok((id, self.book.listed(&self.edges, listed).await?)) },
+            );
+        let entries: Vec<_> = stream::iter(entries).buffer_unordered(READ_AT_ONCE).try_collect().await?;
+        for (id, entry) in entries {
             if let Some(candidate) = candidates.get_mut(&id) {
                 candidate.entry = entry;
                 continue;

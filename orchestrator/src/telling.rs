@@ -7,11 +7,12 @@ use jiff::Timestamp;
 
 use crate::book::Entry;
 use crate::definitions::Loaded;
-use crate::handler::{Handler, Set};
+use crate::handler::Handler;
 use crate::ledger::State;
 use crate::notice::Notice;
 use crate::ports::{Condition, Edges};
 use crate::run::{Failure, FailureKind};
+use crate::set::Set;
 
 impl<E: Edges> Handler<E> {
     /// Tells once, for each state of the file and each cause, that a definition cannot be used.
