@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -88,19 +89,19 @@ impl Orchestrator {
     /// The answer is `{"decisions": [...]}`, one [`Decision`] for each key and definition. An error means that the
     /// event is worth delivering again.
     pub async fn handle(&self, event: Value) -> anyhow::Result<Value> {
-        // Boxed, because the futures inside make a type that compilers find too deep.
-        Box::pin(self.handler()?.handle(&event)).await
+        // Boxed, because the futures inside make a type that compilers find too deep; and hosts may spawn them.
+        self.handler()?.handle(&event).boxed().await
     }
 
     /// Brings on everything that events did not: whole sets, `next` and deferred ones, expired leases, outcomes.
     pub async fn sweep(&self) -> anyhow::Result<SweepReport> {
-        Box::pin(self.handler()?.sweep()).await
+        self.handler()?.sweep().boxed().await
     }
 
     /// Returns what happened, or would happen, with `key` of the drop bucket; changes nothing.
     pub async fn status_of(&self, key: &str) -> anyhow::Result<Vec<Decision>> {
         let bucket = self.drop_bucket.as_deref().context("no drop bucket is configured")?;
-        Box::pin(self.handler()?.status_of(bucket, key)).await
+        self.handler()?.status_of(bucket, key).boxed().await
     }
 
     fn handler(&self) -> anyhow::Result<&Handler<Aws>> {

@@ -116,11 +116,12 @@ impl<E: Edges> Handler<E> {
         let folder = self.book.folder(name);
         let listing = self.edges.list(&self.book.home.bucket, &folder, Depth::Level).await;
         let listing = listing.with_context(|| format!("listing {folder}"))?;
-        let sets = listing.iter().filter_map(|listed| Some((self.book.set_of(name, &listed.key)?, listed)));
-        let entries =
-            sets.map(
-                |(id, listed)| async move { anyhow::Ok((id, self.book.listed(&self.edges, listed).await?)) },
-            );
+        let sets =
+            listing.into_iter().filter_map(|listed| Some((self.book.set_of(name, &listed.key)?, listed)));
+        let entries = sets.map(|(id, listed)| async move {
+            let entry = self.book.listed(&self.edges, &listed).await?;
+            anyhow::Ok((id, entry))
+        });
         let entries: Vec<_> = stream::iter(entries).buffer_unordered(READ_AT_ONCE).try_collect().await?;
         for (id, entry) in entries {
             if let Some(candidate) = candidates.get_mut(&id) {
