@@ -5,4 +5,7 @@
 
 pub mod command;
 pub mod local;
+mod program;
 mod upload;
+
+pub use program::main;

@@ -39,6 +39,7 @@ pub(super) struct InstanceView {
     pub(super) error_id: Option<String>,
     pub(super) error_message: Option<String>,
     pub(super) tries_left: Option<u32>,
+    pub(super) worker_group: Option<String>,
     pub(super) fields: BTreeMap<String, Vec<String>>,
     pub(super) attempts: Vec<AttemptView>,
 }
@@ -57,7 +58,7 @@ pub(super) struct AttemptView {
 
 /// How a run stands as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "UPPERCASE")]
 pub(super) enum Outcome {
     /// Something moves, or will.
     Running,
@@ -217,6 +218,7 @@ fn instance(object: &PipelineObject, mut attempts: Vec<AttemptView>) -> Instance
         error_id: fields.one("errorId"),
         error_message: fields.one("errorMessage"),
         tries_left: fields.one("@triesLeft").and_then(|text| text.parse().ok()),
+        worker_group: fields.one("workerGroup"),
         fields: fields.reported(),
         attempts,
     }
@@ -320,6 +322,7 @@ mod tests {
             error_id: None,
             error_message: None,
             tries_left: None,
+            worker_group: None,
             fields: BTreeMap::new(),
             attempts: vec![],
         };

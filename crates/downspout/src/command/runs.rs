@@ -70,10 +70,10 @@ fn row(run: &RunView) -> Row {
 
 fn cells(row: &Row) -> Vec<String> {
     let outcome = match (row.outcome, row.activated) {
-        (Outcome::Running, None) => output::paint("not activated", output::Style::Dim),
-        (Outcome::Running, Some(_)) => output::paint("at work", output::Style::Warn),
-        (Outcome::Finished, _) => output::paint("finished", output::Style::Good),
-        (Outcome::Failed, _) => output::paint("failed", output::Style::Bad),
+        (Outcome::Running, None) => output::paint("PENDING", output::Style::Dim),
+        (Outcome::Running, Some(_)) => output::paint_status("RUNNING"),
+        (Outcome::Finished, _) => output::paint_status("FINISHED"),
+        (Outcome::Failed, _) => output::paint_status("FAILED"),
     };
     vec![
         row.pipeline_id.clone(),

@@ -41,7 +41,7 @@ pub(super) fn timeline(run: &RunView) -> String {
     let rows = shown.map(|instance| row(instance, origin)).collect();
     text.push_str(&output::table(&["at", "took", "what", "status", "rows"], rows));
     for instance in &run.instances {
-        text.push_str(&remarks(instance));
+        text.push_str(&remarks(run, instance));
     }
     text.push_str(&what_fell_with(run));
     text
@@ -49,9 +49,9 @@ pub(super) fn timeline(run: &RunView) -> String {
 
 fn heading(run: &RunView) -> String {
     let outcome = match run.outcome() {
-        Outcome::Running => output::paint("at work", Style::Warn),
-        Outcome::Finished => output::paint("finished", Style::Good),
-        Outcome::Failed => output::paint("failed", Style::Bad),
+        Outcome::Running => output::paint_status("RUNNING"),
+        Outcome::Finished => output::paint_status("FINISHED"),
+        Outcome::Failed => output::paint_status("FAILED"),
     };
     let mut words = vec![outcome];
     words.extend(run.started.map(|at| format!("activated {at:.0}")));
@@ -90,7 +90,7 @@ fn rows(instance: &InstanceView) -> String {
 }
 
 /// Returns what there is to say about an instance below the table: errors, tries, why it waits.
-fn remarks(instance: &InstanceView) -> String {
+fn remarks(run: &RunView, instance: &InstanceView) -> String {
     let name = &instance.component;
     let mut lines = Vec::new();
     if instance.failed_itself()
@@ -99,17 +99,14 @@ fn remarks(instance: &InstanceView) -> String {
         let id = instance.error_id.as_deref().map(|id| format!("{id}: ")).unwrap_or_default();
         lines.push(output::paint(&format!("{name} failed: {id}{message}"), Style::Bad));
     }
-    if instance.attempts.len() > 1 {
-        for (number, attempt) in (1..).zip(&instance.attempts) {
-            let message =
-                attempt.error_message.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
-            lines.push(format!(
-                "{name}, attempt {number}: {}{message}",
-                output::paint_status(&attempt.status)
-            ));
-        }
+    if instance.attempts.len() > 1 || !instance.failed_itself() {
+        let failed = (1..).zip(&instance.attempts).filter(|(_, attempt)| attempt.error_message.is_some());
+        lines.extend(failed.map(|(number, attempt)| {
+            let message = attempt.error_message.as_deref().unwrap_or_default();
+            format!("{name}, attempt {number}: {}: {message}", output::paint_status(&attempt.status))
+        }));
     }
-    lines.extend(why_it_waits(instance));
+    lines.extend(why_it_waits(run, instance));
     if let Some(reasons) = instance.fields.get("rejectReasons") {
         lines.extend(reasons.iter().map(|reason| format!("{name}, refused row: {reason}")));
     }
@@ -119,24 +116,41 @@ fn remarks(instance: &InstanceView) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn why_it_waits(instance: &InstanceView) -> Option<String> {
+/// Returns one sentence on what an instance waits for.
+fn why_it_waits(run: &RunView, instance: &InstanceView) -> Option<String> {
     let name = &instance.component;
     match instance.status.as_str() {
-        "WAITING_ON_DEPENDENCIES" if instance.waiting_on.is_empty() => {
-            Some(format!("{name} waits for its turn: the run has just begun."))
+        "WAITING_ON_DEPENDENCIES" => Some(why_it_depends(run, instance)),
+        "WAITING_FOR_RUNNER"
+            if instance.attempts.last().is_some_and(|attempt| attempt.error_message.is_some()) =>
+        {
+            let left = instance.tries_left.map(|left| format!(", {left} left")).unwrap_or_default();
+            Some(format!("{name} waits for its next try{left}, because the last one failed."))
         }
-        "WAITING_ON_DEPENDENCIES" => {
-            Some(format!("{name} waits until {} is finished.", names(&instance.waiting_on)))
-        }
-        "WAITING_FOR_RUNNER" => match instance.attempts.len() {
-            0 | 1 => Some(format!("{name} waits for a worker of its worker group to take it.")),
-            n => Some(format!("{name} waits for its next try after {} failed ones.", n - 1)),
-        },
-        "CASCADE_FAILED" => {
-            Some(format!("{name} did not run, because {} failed.", names(&instance.cascade_failed_on)))
+        "WAITING_FOR_RUNNER" => {
+            let group = instance
+                .worker_group
+                .as_deref()
+                .map(|group| format!(" that polls the worker group `{group}`"));
+            Some(format!("{name} waits for a worker{}.", group.unwrap_or_default()))
         }
         _ => None,
     }
+}
+
+fn why_it_depends(run: &RunView, instance: &InstanceView) -> String {
+    let name = &instance.component;
+    let has_failed =
+        |id: &&String| run.instances.iter().any(|other| &other.id == *id && other.failed_itself());
+    let failed: Vec<String> = instance.waiting_on.iter().filter(has_failed).cloned().collect();
+    if !failed.is_empty() {
+        let failed = names(&failed);
+        return format!("{name} waits for {failed}, which failed, and will not run until that is run again.");
+    }
+    if instance.waiting_on.is_empty() {
+        return format!("{name} waits for its turn.");
+    }
+    format!("{name} waits until {} is finished.", names(&instance.waiting_on))
 }
 
 /// Returns one sentence per failed instance: what did not run because of it.

@@ -14,12 +14,13 @@ const AFTER_HELP: &str = "\
 Examples:
   downspout up
   downspout up --definitions ./pipelines --watch ~/exports --notify me@example.com
-  downspout up --database-url postgres://me:secret@127.0.0.1/warehouse
+  DOWNSPOUT_DATABASE_URL=postgres://me:secret@127.0.0.1/warehouse downspout up
 
 Everything listens on 127.0.0.1 alone, and asks for the access key that `downspout env` prints. The data directory
 keeps all state: stop it, kill it, and start it again; runs go on where they were.
 
-DOWNSPOUT_SMTP_PASSWORD holds the password for --smtp-url, DOWNSPOUT_DATABASE_URL may hold --database-url.";
+DOWNSPOUT_SMTP_PASSWORD holds the password for --smtp-url. An address with a password is better given in
+DOWNSPOUT_DATABASE_URL than with --database-url: command lines can be read by every process of the machine.";
 
 /// Where `up` looks for definitions by itself.
 const USUAL_FOLDER: &str = "pipeline-definitions";
