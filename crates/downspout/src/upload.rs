@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -101,7 +101,19 @@ async fn read_range(path: &Path, offset: u64, length: u64) -> anyhow::Result<Byt
     Ok(bytes.into())
 }
 
-/// Returns an SDK error as one readable line.
-pub(crate) fn readable<E: std::error::Error + Send + Sync + 'static>(error: E) -> anyhow::Error {
-    anyhow::anyhow!("{}", DisplayErrorContext(&error))
+/// Returns an SDK error as one readable line: what the service said, or why it could not be reached.
+pub(crate) fn readable<E>(error: E) -> anyhow::Error
+where
+    E: std::error::Error + ProvideErrorMetadata,
+{
+    if let Some(message) = error.message() {
+        return anyhow::anyhow!("{message}");
+    }
+    let mut text = error.code().map_or_else(|| error.to_string(), str::to_owned);
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    anyhow::anyhow!("{text}")
 }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use aws_sdk_s3::error::DisplayErrorContext;
 use clap::Args;
 use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 
 use super::{Exit, output, stack};
 use crate::local::stack::Endpoints;
+use crate::upload::readable;
 
 const LS_HELP: &str = "\
 Examples:
@@ -57,7 +57,7 @@ pub(super) async fn ls(data_dir: &Path, args: &LsArgs) -> anyhow::Result<Exit> {
     let endpoints = stack::reach(data_dir).await?;
     let s3 = endpoints.s3();
     let Some(place) = &args.place else {
-        let answer = s3.list_buckets().send().await?;
+        let answer = s3.list_buckets().send().await.map_err(readable)?;
         let names: Vec<&str> = answer.buckets().iter().filter_map(|bucket| bucket.name()).collect();
         match args.json {
             true => output::json(&names)?,
@@ -80,7 +80,7 @@ pub(super) async fn get(data_dir: &Path, args: &GetArgs) -> anyhow::Result<Exit>
     let endpoints = stack::reach(data_dir).await?;
     let (bucket, key) = split(&endpoints, &args.place);
     let answer = endpoints.s3().get_object().bucket(&bucket).key(&key).send().await;
-    let answer = answer.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error)));
+    let answer = answer.map_err(readable);
     let mut body = answer.with_context(|| format!("fetching s3://{bucket}/{key}"))?.body.into_async_read();
     match args.file.as_deref().filter(|file| *file != Path::new("-")) {
         Some(path) => {
@@ -105,7 +105,7 @@ async fn list(s3: &aws_sdk_s3::Client, bucket: &str, prefix: &str) -> anyhow::Re
     let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
     let mut listed = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error)));
+        let page = page.map_err(readable);
         let page = page.with_context(|| format!("listing s3://{bucket}/{prefix}"))?;
         listed.extend(page.contents().iter().map(|object| Listed {
             bucket: bucket.to_owned(),

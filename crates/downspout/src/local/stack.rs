@@ -30,6 +30,7 @@ use super::lambda::Host;
 use super::postgres::Postgres;
 use super::s3::{self, LocalS3, S3Store};
 use super::topic::{self, TopicConfig};
+use crate::upload::readable;
 
 pub use admin::DeadLetter;
 pub use config::{DefinitionSource, StackConfig};
@@ -353,10 +354,10 @@ fn orchestrator(config: &StackConfig, endpoints: &Endpoints) -> Orchestrator {
 /// Makes the topic and its subscriptions, and brings the definitions into their bucket.
 async fn set_up(config: &StackConfig, endpoints: Endpoints) -> anyhow::Result<definitions::Definitions> {
     let sns = endpoints.sns();
-    sns.create_topic().name(TOPIC).send().await.context("creating the topic")?;
+    sns.create_topic().name(TOPIC).send().await.map_err(readable).context("creating the topic")?;
     for address in &config.notify {
         let call = sns.subscribe().topic_arn(&endpoints.topic_arn).protocol("email").endpoint(address);
-        call.send().await.with_context(|| format!("subscribing {address}"))?;
+        call.send().await.map_err(readable).with_context(|| format!("subscribing {address}"))?;
     }
     let mut definitions = definitions::Definitions::of(config, &endpoints)?;
     definitions.upload().await?;

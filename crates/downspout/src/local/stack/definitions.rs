@@ -14,6 +14,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::upload::readable;
+
 use super::config::{DefinitionSource, StackConfig};
 use super::data_dir::{read_json, write_json};
 use super::endpoints::Endpoints;
@@ -115,7 +117,10 @@ impl Definitions {
         let before: BTreeSet<String> = read_json(&self.manifest)?.unwrap_or_default();
         for key in before.difference(&present) {
             let call = self.s3.delete_object().bucket(&self.bucket).key(key);
-            call.send().await.with_context(|| format!("removing s3://{}/{key}", self.bucket))?;
+            call.send()
+                .await
+                .map_err(readable)
+                .with_context(|| format!("removing s3://{}/{key}", self.bucket))?;
             tracing::info!(s3.key = %key, "removed from the definitions");
         }
         if before != present {
