@@ -9,6 +9,10 @@ pub type Fields = Vec<(String, String)>;
 
 /// Lines kept of an activity's log; a log is for people.
 const LINES: usize = 10_000;
+/// Values of one repeatable field; the rest is in the log.
+const MOST_VALUES: usize = 10;
+/// Fields of one report (quota of an object's fields).
+const MOST_FIELDS: usize = 50;
 
 /// A handle that activities write to and the runner reads.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +38,8 @@ impl Progress {
     pub fn add(&self, key: &str, value: impl Into<String>) {
         let field = (key.to_owned(), value.into());
         let mut state = self.state();
-        if !state.fields.contains(&field) {
+        let values = state.fields.iter().filter(|(known, _)| known == key).count();
+        if values < MOST_VALUES && !state.fields.contains(&field) {
             state.fields.push(field);
         }
     }
@@ -79,7 +84,7 @@ impl Progress {
     #[must_use]
     pub fn wire(&self) -> Vec<Field> {
         let fields = self.fields();
-        let wire = fields.into_iter().filter_map(|(key, value)| {
+        let wire = fields.into_iter().take(MOST_FIELDS).filter_map(|(key, value)| {
             // Values have 10,240 characters at most (API reference, Field).
             let value: String = value.chars().take(10_240).collect();
             Field::builder().key(key).string_value(value).build().ok()

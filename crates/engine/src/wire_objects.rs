@@ -72,7 +72,9 @@ impl Run {
         });
         let Some((instance, attempt)) = found else { return BTreeMap::new() };
         let form = Form { evaluated: true, secrets_clear: true };
-        let own = self.attempt_object(instance, attempt, form);
+        let mut own = self.attempt_object(instance, attempt, form);
+        // A rerun is new work, a retry is not: runners that remember what they did must tell the two apart.
+        own.fields.push(Field::string("@generation", attempt.generation.to_string()));
         // What does not evaluate has failed the attempt when it was made.
         let needed = needed(self, instance).unwrap_or_default();
         std::iter::once(own).chain(needed).map(|object| (object.id.clone(), object)).collect()

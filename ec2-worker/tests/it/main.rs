@@ -1,0 +1,95 @@
+//! The worker's loading and unloading against a real PostgreSQL.
+
+mod load;
+mod types;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use e2e::postgres::NativePostgres;
+use ec2_worker::database::{Pool, Target};
+use ec2_worker::etl::dialect::Dialect;
+use ec2_worker::etl::load::{self, Load};
+use ec2_worker::etl::rejects::Limit;
+use ec2_worker::etl::source::{Place, Source};
+use ec2_worker::failure::Failure;
+use ec2_worker::ledger::WorkKey;
+use ec2_worker::progress::Progress;
+use ec2_worker::task::LoadMode;
+use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls};
+
+/// A PostgreSQL, a folder for files, and a client to look with.
+struct World {
+    postgres: NativePostgres,
+    folder: TempDir,
+    client: Client,
+    pool: Pool,
+}
+
+impl World {
+    async fn new(schema: &str) -> Self {
+        let postgres = NativePostgres::start();
+        let client = connect(&postgres.url()).await;
+        client.batch_execute(schema).await.expect("the test's tables");
+        Self { postgres, folder: TempDir::new().expect("a folder"), client, pool: Pool::default() }
+    }
+
+    fn file(&self, content: impl AsRef<[u8]>) -> PathBuf {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let path = self.folder.path().join(format!("{}.csv", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        std::fs::write(&path, content).expect("written");
+        path
+    }
+
+    fn load(&self, table: &str, file: &Path) -> Load {
+        Load {
+            key: WorkKey { pipeline: "df-1".into(), instance: file.display().to_string(), generation: 0 },
+            target: Target::parse(&self.postgres.url(), None, None, None, &[]).expect("a URL"),
+            schema: None,
+            table: table.to_owned(),
+            create: None,
+            insert: None,
+            sources: vec![Source { place: Place::File(file.to_owned()), gzip: false }],
+            dialect: Dialect { header: true, ..Dialect::default() },
+            declared: Vec::new(),
+            dates: None,
+            mode: LoadMode::Append,
+            limit: Limit::Count(0),
+            quarantine: None,
+            scratch: self.folder.path().to_owned(),
+            patience: Duration::from_secs(20),
+        }
+    }
+
+    async fn run(&self, load: &Load) -> Result<String, Failure> {
+        let progress = Progress::default();
+        load::load(load, &self.pool, &progress).await.map(|()| told(&progress))
+    }
+
+    /// The rows of a query, columns joined by `|`, rows by a blank.
+    async fn rows(&self, query: &str) -> String {
+        let messages = self.client.simple_query(query).await.expect("a legal query");
+        let rows = messages.iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => {
+                let columns = (0..row.len()).map(|index| row.get(index).unwrap_or("NULL"));
+                Some(columns.collect::<Vec<_>>().join("|"))
+            }
+            _ => None,
+        });
+        rows.collect::<Vec<_>>().join(" ")
+    }
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a session");
+    tokio::spawn(connection);
+    client
+}
+
+fn told(progress: &Progress) -> String {
+    let fields = progress.fields();
+    let shown = fields.iter().filter(|(key, _)| key.starts_with("rows") || key == "note" || key == "rejectReasons");
+    shown.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
+}

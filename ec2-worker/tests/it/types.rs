@@ -1,0 +1,61 @@
+use ec2_worker::etl::dialect::Dialect;
+
+use super::World;
+
+#[tokio::test]
+async fn every_type_arrives_as_the_server_itself_would_read_it() {
+    let columns = [
+        ("bool", "yes"),
+        ("int2", "-32768"),
+        ("int4", "2147483647"),
+        ("int8", "-9223372036854775808"),
+        ("float4", "1.5e-3"),
+        ("float8", "-0.1"),
+        ("numeric", "-1234567890.000120"),
+        ("numeric(10,2)", "99.999"),
+        ("numeric(4,-2)", "12345"),
+        ("text", "Ünï, \"\"quoted\"\""),
+        ("varchar(5)", "äöüßé"),
+        ("char(4)", "ab"),
+        ("date", "2024-02-29"),
+        ("timestamp", "2024-02-29 23:59:59.999999"),
+        ("timestamptz", "2024-02-29T23:59:59+05:30"),
+        ("time", "23:59:59.5"),
+        ("uuid", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"),
+        ("json", "{\"\"a\"\": [1, 2]}"),
+        ("jsonb", "{\"\"a\"\": 1e2}"),
+        ("bytea", "\\xdeadbeef"),
+        ("mood", "ok"),
+        ("positive", "7"),
+    ];
+    for extra in ["", "int4[]"] {
+        let world = World::new("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)").await;
+        let mut all = columns.to_vec();
+        // A type without a binary encoder sends the whole table through text.
+        if !extra.is_empty() {
+            all.push((extra, "{1,2}"));
+        }
+        let names: Vec<String> = (0..all.len()).map(|index| format!("c{index}")).collect();
+        let declared: Vec<String> = names.iter().zip(&all).map(|(name, (ty, _))| format!("{name} {ty}")).collect();
+        let declared = declared.join(", ");
+        world.client.batch_execute(&format!("CREATE TABLE ours ({declared}); CREATE TABLE theirs ({declared})")).await.expect("tables");
+        let values: Vec<String> = all.iter().map(|(_, value)| format!("\"{value}\"")).collect();
+        let nulls = vec![""; all.len()].join(",");
+        let file = world.file(format!("{}\n{}\n{nulls}\n", names.join(","), values.join(",")));
+        world.run(&world.load("ours", &file)).await.expect("loaded");
+        let literals: Vec<String> = all.iter().map(|(_, value)| format!("'{}'", value.replace("\"\"", "\""))).collect();
+        let nulls = vec!["NULL"; all.len()].join(",");
+        let insert = format!("SET timezone = 'UTC'; INSERT INTO theirs VALUES ({}), ({nulls})", literals.join(","));
+        world.client.batch_execute(&insert).await.expect("the server's own reading");
+        assert_eq!(world.rows("SELECT * FROM ours").await, world.rows("SELECT * FROM theirs").await);
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_a_header_fills_the_columns_in_order() {
+    let world = World::new("CREATE TABLE t (a int, b text)").await;
+    let mut load = world.load("t", &world.file("1,\"\"\n2,NA\n"));
+    load.dialect = Dialect { nulls: vec![b"NA".to_vec()], ..Dialect::default() };
+    world.run(&load).await.expect("loaded");
+    assert_eq!(world.rows("SELECT a, b, b IS NULL FROM t ORDER BY a").await, "1||f 2|NULL|t");
+}
