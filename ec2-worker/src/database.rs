@@ -37,13 +37,13 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Begins a transaction; constraints that could wait for the commit are checked at once.
+    /// Begins a transaction.
     ///
     /// # Errors
     ///
     /// `is_away` when the database cannot be reached, final when it refuses us.
     pub async fn begin(&self, target: &Target) -> Result<Transaction, Failure> {
-        const BEGIN: &str = "BEGIN; SET CONSTRAINTS ALL IMMEDIATE";
+        const BEGIN: &str = "BEGIN";
         while let Some(client) = self.take(target) {
             if client.batch_execute(BEGIN).await.is_ok() {
                 return Ok(self.opened(target, client));

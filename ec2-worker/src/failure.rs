@@ -107,14 +107,15 @@ impl Failure {
 fn kind_of(code: &SqlState) -> Kind {
     // Classes of SQLSTATE, PostgreSQL manual, appendix A.
     match &code.code()[..2] {
+        // Connection exceptions; operator intervention comes below.
         "08" => Kind::Away,
         // Data exception, integrity constraint, view check, RAISE of a trigger.
         "22" | "23" | "44" | "P0" => Kind::Refused,
+        // The server goes down, comes up, or took the session back; a cancelled statement is 57014.
+        _ if code.code().starts_with("57P") => Kind::Away,
         _ => match *code {
-            SqlState::ADMIN_SHUTDOWN
-            | SqlState::CRASH_SHUTDOWN
-            | SqlState::CANNOT_CONNECT_NOW
-            | SqlState::TOO_MANY_CONNECTIONS
+            SqlState::TOO_MANY_CONNECTIONS
+            | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
             | SqlState::T_R_SERIALIZATION_FAILURE
             | SqlState::T_R_DEADLOCK_DETECTED => Kind::Away,
             _ => Kind::Final,

@@ -211,7 +211,7 @@ impl Runner {
 
     async fn tell(&self, id: &str, progress: &Progress, result: &Result<(), Failure>) {
         let fields = progress.wire();
-        if !fields.is_empty() && self.service.report(id, &fields).await == Answer::Gone {
+        if !fields.is_empty() && self.service.report(id, &fields).await != Answer::Taken {
             return;
         }
         self.service.finish(id, result).await;

@@ -250,26 +250,31 @@ fn changed(at: &S3Uri, wanted: &str) -> Failure {
 }
 
 /// Returns what an answer of S3 means for a task.
-pub(crate) fn refused<E, R>(doing: &str, at: &S3Uri, error: &SdkError<E, R>) -> Failure
+pub(crate) fn refused<E>(doing: &str, at: &S3Uri, error: &SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
 {
+    // The answer to a HEAD has no body, so no code: its status must do.
+    let status = error.raw_response().map(|response| response.status().as_u16());
     let Some(answer) = error.as_service_error() else {
         let text = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
         let short = text.split(" (").next().unwrap_or_default().to_owned();
         return Failure::new("S3:Unreachable", format!("{doing} {at}: {short}"));
     };
-    match answer.code() {
-        Some("NoSuchKey" | "NotFound") => {
+    match (answer.code(), status) {
+        (Some("NoSuchBucket"), _) => {
+            Failure::bad_input("BucketNotFound", format!("{doing} {at}: there is no such bucket"))
+        }
+        (Some("PreconditionFailed"), _) | (None, Some(412)) => changed(at, "pinned by myETag"),
+        (Some("NoSuchKey" | "NotFound"), _) | (None, Some(404)) => {
             Failure::bad_input("ObjectNotFound", format!("{doing} {at}: there is no such object"))
         }
-        Some("PreconditionFailed") => changed(at, "pinned by myETag"),
-        Some(code) => {
+        (None, Some(403)) => Failure::new("S3:AccessDenied", format!("{doing} {at}: access denied")),
+        (code, _) => {
+            let code = code.unwrap_or("Refused");
             let message = answer.message().unwrap_or("no further word");
             Failure::new(format!("S3:{code}"), format!("{doing} {at}: {code}: {message}"))
         }
-        None => Failure::new("S3:Refused", format!("{doing} {at}: {answer}")),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The group must not outlive the worker, even one that is killed. So a small watcher in the group reads
 //! from a pipe whose other end only the worker holds: when the pipe closes, for whatever reason, the
-//! watcher ends the group. Cancelling is nothing but closing the pipe.
+//! watcher ends the group. Cancelling is nothing but closing the pipe, and so is the cleaning up after a
+//! command that left something running.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -32,13 +33,9 @@ exec 3<&0 </dev/null
   sleep 2
   kill -KILL -- -$$
 ) &
-watcher=$!
 exec 3<&-
 /bin/bash "$@"
-code=$?
-kill -KILL $watcher 2>/dev/null
-wait $watcher 2>/dev/null
-exit $code
+exit $?
 "#;
 
 pub(super) async fn run(work: &Work<'_>, shell: &ShellCommand) -> Result<(), Failure> {

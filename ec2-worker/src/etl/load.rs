@@ -100,6 +100,8 @@ pub async fn load(load: &Load, pool: &Pool, progress: &Progress) -> Result<(), F
 
 /// Lets the quarantine file stand, and says in the failure where.
 async fn give_up(load: &Load, spool: &mut Spool, mut failure: Failure, progress: &Progress) -> Failure {
+    // What was sent is undone.
+    progress.set("rowsLoaded", 0);
     if spool.count() == 0 {
         return failure;
     }
@@ -221,6 +223,8 @@ impl Attempt<'_> {
 
     async fn prepare(&self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
         let name = table.quoted();
+        // A constraint that waits for the commit would refuse the whole load instead of a row.
+        tx.run("checking constraints at once", "SET CONSTRAINTS ALL IMMEDIATE").await?;
         match self.load.mode {
             LoadMode::Append => Ok(()),
             LoadMode::Replace => {

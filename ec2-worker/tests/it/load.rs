@@ -31,7 +31,8 @@ async fn rows_that_file_type_or_database_refuse_go_to_quarantine() {
     assert!(told.starts_with("rowsLoaded=2, rowsRejected=5, rejectReasons="), "{told}");
     assert!(told.contains("line 3, column quantity: \"x\" is not a whole number"), "{told}");
     assert_eq!(world.rows(ALL).await, "1|5|NULL 4|8|NULL");
-    let kept = world.rows("SELECT line, byte_offset, column_name, raw_line FROM orders_rejects ORDER BY line").await;
+    let kept =
+        world.rows("SELECT line, byte_offset, column_name, raw_line FROM orders_rejects ORDER BY line").await;
     assert_eq!(kept, "3|23|quantity|2,x, 4|28|NULL|1,7, 5|33|NULL|3,0, 7|43|id|,1, 8|47|NULL|5,9");
     let reason = world.rows("SELECT reason FROM orders_rejects WHERE line = 4").await;
     assert!(reason.contains("duplicate key") && reason.contains("(id)=(1)"), "{reason}");
@@ -41,7 +42,9 @@ async fn rows_that_file_type_or_database_refuse_go_to_quarantine() {
 async fn too_many_refused_rows_leave_the_table_as_it_was() {
     let world = World::new(&format!("{ORDERS}; INSERT INTO orders VALUES (9, 9)")).await;
     let file = world.file("id,quantity,day\n1,5,\n2,x,\n3,y,\n");
-    for (limit, counted) in [(Limit::Count(1), "2 rows refused"), (Limit::Percent(50.0), "2 of 3 rows refused")] {
+    for (limit, counted) in
+        [(Limit::Count(1), "2 rows refused"), (Limit::Percent(50.0), "2 of 3 rows refused")]
+    {
         let mut load = world.load("orders", &file);
         load.mode = LoadMode::Replace;
         load.limit = limit;

@@ -90,6 +90,7 @@ async fn connect(url: &str) -> Client {
 
 fn told(progress: &Progress) -> String {
     let fields = progress.fields();
-    let shown = fields.iter().filter(|(key, _)| key.starts_with("rows") || key == "note" || key == "rejectReasons");
+    let shown =
+        fields.iter().filter(|(key, _)| key.starts_with("rows") || key == "note" || key == "rejectReasons");
     shown.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }

@@ -29,23 +29,33 @@ async fn every_type_arrives_as_the_server_itself_would_read_it() {
         ("positive", "7"),
     ];
     for extra in ["", "int4[]"] {
-        let world = World::new("CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)").await;
+        let world = World::new(
+            "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
+        )
+        .await;
         let mut all = columns.to_vec();
         // A type without a binary encoder sends the whole table through text.
         if !extra.is_empty() {
             all.push((extra, "{1,2}"));
         }
         let names: Vec<String> = (0..all.len()).map(|index| format!("c{index}")).collect();
-        let declared: Vec<String> = names.iter().zip(&all).map(|(name, (ty, _))| format!("{name} {ty}")).collect();
+        let declared: Vec<String> =
+            names.iter().zip(&all).map(|(name, (ty, _))| format!("{name} {ty}")).collect();
         let declared = declared.join(", ");
-        world.client.batch_execute(&format!("CREATE TABLE ours ({declared}); CREATE TABLE theirs ({declared})")).await.expect("tables");
+        world
+            .client
+            .batch_execute(&format!("CREATE TABLE ours ({declared}); CREATE TABLE theirs ({declared})"))
+            .await
+            .expect("tables");
         let values: Vec<String> = all.iter().map(|(_, value)| format!("\"{value}\"")).collect();
         let nulls = vec![""; all.len()].join(",");
         let file = world.file(format!("{}\n{}\n{nulls}\n", names.join(","), values.join(",")));
         world.run(&world.load("ours", &file)).await.expect("loaded");
-        let literals: Vec<String> = all.iter().map(|(_, value)| format!("'{}'", value.replace("\"\"", "\""))).collect();
+        let literals: Vec<String> =
+            all.iter().map(|(_, value)| format!("'{}'", value.replace("\"\"", "\""))).collect();
         let nulls = vec!["NULL"; all.len()].join(",");
-        let insert = format!("SET timezone = 'UTC'; INSERT INTO theirs VALUES ({}), ({nulls})", literals.join(","));
+        let insert =
+            format!("SET timezone = 'UTC'; INSERT INTO theirs VALUES ({}), ({nulls})", literals.join(","));
         world.client.batch_execute(&insert).await.expect("the server's own reading");
         assert_eq!(world.rows("SELECT * FROM ours").await, world.rows("SELECT * FROM theirs").await);
     }
