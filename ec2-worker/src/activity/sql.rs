@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_place_is_a_line_and_a_column() {
-        assert_eq!(place("a\nbé c", 6), (2, 5));
+        assert_eq!(place("a\nbé c", 6), (2, 4));
         assert_eq!(place("a", 99), (1, 2));
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::column::Column;
 use super::date::Pattern;
 use super::dialect::Dialect;
+use super::position::Position;
 use super::rejects::{Limit, Spool};
 use super::source::{Place, Source};
 use super::table::Table;
@@ -334,14 +335,20 @@ impl Attempt<'_> {
             }
             let Some(current) = batch else { return Ok(()) };
             let sent = writer.send(current, chunk).await;
-            let refused = sent.as_ref().is_err_and(Failure::is_refusal);
-            if !refused {
-                sent?;
-            }
-            if (refused || current.bytes >= BATCH)
-                && let Some(full) = batch.take()
-            {
-                self.end_batch(source, plan, writer, full).await?;
+            let full = current.bytes >= BATCH;
+            match sent {
+                Err(failure) if failure.is_refusal() => {
+                    if let Some(refused) = batch.take() {
+                        self.search(source, plan, writer, (refused.start, refused.end), &failure).await?;
+                    }
+                }
+                Err(failure) => return Err(failure),
+                Ok(()) if full => {
+                    if let Some(full) = batch.take() {
+                        self.end_batch(source, plan, writer, full).await?;
+                    }
+                }
+                Ok(()) => {}
             }
         }
         self.progress.set("rowsLoaded", self.loaded.rows);
@@ -356,18 +363,28 @@ impl Attempt<'_> {
         writer: &Writer<'_>,
         batch: Batch,
     ) -> Result<(), Failure> {
-        let (start, end, rows) = (batch.start, batch.end, batch.rows);
+        let (range, rows) = ((batch.start, batch.end), batch.rows);
         match writer.finish(batch).await {
             Ok(()) => {
                 self.loaded.rows += rows;
-                return Ok(());
+                Ok(())
             }
-            Err(failure) if failure.is_refusal() => {
-                self.progress.log(&format!("the database refused rows, looking for them: {failure}"));
-                writer.undo().await?;
-            }
-            Err(failure) => return Err(failure),
+            Err(failure) if failure.is_refusal() => self.search(source, plan, writer, range, &failure).await,
+            Err(failure) => Err(failure),
         }
+    }
+
+    /// Reads the range of a refused batch again, to find the rows at fault and load the others.
+    async fn search(
+        &mut self,
+        source: &Source,
+        plan: &Plan,
+        writer: &Writer<'_>,
+        (start, end): (Position, Position),
+        why: &Failure,
+    ) -> Result<(), Failure> {
+        self.progress.log(&format!("the database refused rows, looking for them: {why}"));
+        writer.undo().await?;
         let input = source.open(start.offset, Some(end.offset)).await?;
         let mut messages = transform::again(input, plan.clone(), start, writer.layout().clone());
         while let Some(message) = messages.recv().await {
@@ -398,7 +415,9 @@ impl Attempt<'_> {
                 }
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     let mark = &chunk.marks[at];
-                    let reason = failure.message.clone();
+                    let said =
+                        failure.message.strip_prefix(batch::DOING).and_then(|rest| rest.strip_prefix(": "));
+                    let reason = said.unwrap_or(&failure.message).to_owned();
                     let reject =
                         Reject { at: mark.at, column: failure.column, reason, raw: mark.raw.clone() };
                     self.set_aside(source, &[reject])?;

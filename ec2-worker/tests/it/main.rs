@@ -1,6 +1,6 @@
 //! The worker's loading and unloading against a real PostgreSQL.
 
-mod load;
+mod loading;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -88,9 +88,14 @@ async fn connect(url: &str) -> Client {
     client
 }
 
+/// What a load reports, in a fixed order.
 fn told(progress: &Progress) -> String {
     let fields = progress.fields();
-    let shown =
-        fields.iter().filter(|(key, _)| key.starts_with("rows") || key == "note" || key == "rejectReasons");
-    shown.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
+    let keys = ["rowsLoaded", "rowsRejected", "note", "rejectReasons"];
+    let mut told = Vec::new();
+    for wanted in keys {
+        let values = fields.iter().filter(|(key, _)| key == wanted);
+        told.extend(values.map(|(key, value)| format!("{key}={value}")));
+    }
+    told.join(", ")
 }

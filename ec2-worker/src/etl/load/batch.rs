@@ -22,7 +22,8 @@ const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: &[u8] = b"\xff\xff";
 /// Takes the rows of one batch before they are merged.
 const STAGE: &str = "pg_temp.downspout_stage";
-const DOING: &str = "copying rows";
+/// What is being done when rows are refused.
+pub(super) const DOING: &str = "copying rows";
 
 /// Sends rows of one layout to one table.
 pub(super) struct Writer<'a> {
@@ -130,7 +131,7 @@ impl<'a> Writer<'a> {
 
     async fn release(&self) -> Result<(), Failure> {
         match &self.merge {
-            Some(merge) => self.tx.run("merging rows", &format!("{merge}; RELEASE SAVEPOINT batch")).await,
+            Some(merge) => self.tx.run(DOING, &format!("{merge}; RELEASE SAVEPOINT batch")).await,
             None => self.tx.run("releasing a savepoint", "RELEASE SAVEPOINT batch").await,
         }
     }

@@ -33,7 +33,7 @@ async fn rows_that_file_type_or_database_refuse_go_to_quarantine() {
     assert_eq!(world.rows(ALL).await, "1|5|NULL 4|8|NULL");
     let kept =
         world.rows("SELECT line, byte_offset, column_name, raw_line FROM orders_rejects ORDER BY line").await;
-    assert_eq!(kept, "3|23|quantity|2,x, 4|28|NULL|1,7, 5|33|NULL|3,0, 7|43|id|,1, 8|47|NULL|5,9");
+    assert_eq!(kept, "3|21|quantity|2,x, 4|26|NULL|1,7, 5|31|NULL|3,0, 7|41|id|,1, 8|45|NULL|5,9");
     let reason = world.rows("SELECT reason FROM orders_rejects WHERE line = 4").await;
     assert!(reason.contains("duplicate key") && reason.contains("(id)=(1)"), "{reason}");
 }
