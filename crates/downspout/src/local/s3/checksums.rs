@@ -82,14 +82,18 @@ impl Stated {
             if let Some(value) = text(known.header) {
                 *(known.value)(&mut stated.checksums) = Some(value.to_owned());
             }
-            let is_named = algorithm.is_some_and(|algorithm| algorithm.as_str().eq_ignore_ascii_case(known.name));
+            let is_named =
+                algorithm.is_some_and(|algorithm| algorithm.as_str().eq_ignore_ascii_case(known.name));
             if is_named || trailer.split(',').any(|name| name.trim() == known.header) {
                 stated.named.push(known.name);
             }
         }
         if let Some(digest) = content_md5 {
             let bytes = BASE64.decode(digest).ok().filter(|bytes| bytes.len() == 16);
-            stated.md5 = Some(bytes.ok_or_else(|| s3_error!(InvalidDigest, "the Content-MD5 you specified is not valid"))?);
+            stated.md5 = Some(
+                bytes
+                    .ok_or_else(|| s3_error!(InvalidDigest, "the Content-MD5 you specified is not valid"))?,
+            );
         }
         Ok(stated)
     }
@@ -116,7 +120,8 @@ impl Stated {
         let trailers = self.trailers.as_ref().and_then(TrailingHeaders::take).unwrap_or_default();
         let mut computed = Checksums::from(received.checksums.clone());
         for known in &ALGORITHMS {
-            let trailing = trailers.get(known.header).and_then(|value| value.to_str().ok().map(str::to_owned));
+            let trailing =
+                trailers.get(known.header).and_then(|value| value.to_str().ok().map(str::to_owned));
             let wanted = (known.value)(&mut stated).take().or(trailing);
             if wanted.is_some_and(|wanted| (known.value)(&mut computed).as_ref() != Some(&wanted)) {
                 return Err(StoreError::BadDigest(known.name.to_owned()));
@@ -148,7 +153,8 @@ pub(super) fn composite(algorithm: &str, parts: &[Checksums]) -> Checksums {
         hasher.update(&value.and_then(|value| BASE64.decode(value).ok()).unwrap_or_default());
     }
     let mut whole = Checksums::from(hasher.finalize());
-    *(known.value)(&mut result) = (known.value)(&mut whole).take().map(|value| format!("{value}-{}", parts.len()));
+    *(known.value)(&mut result) =
+        (known.value)(&mut whole).take().map(|value| format!("{value}-{}", parts.len()));
     result.kind = Some(ChecksumType::COMPOSITE.to_owned());
     result
 }

@@ -140,10 +140,10 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::*;
     use super::super::events::EventName;
     use super::super::model::{Conditions, Meta};
     use super::super::receiving::{Body, Received};
+    use super::*;
 
     fn empty() -> Received {
         Received { body: Body::Inline(vec![]), size: 0, md5: [0; 16], checksums: Default::default() }

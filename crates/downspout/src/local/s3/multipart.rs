@@ -32,13 +32,19 @@ pub(super) struct StoredPart {
 }
 
 impl S3Store {
-    pub(super) async fn create_upload(&self, bucket: &str, key: &str, meta: Meta) -> Result<String, StoreError> {
+    pub(super) async fn create_upload(
+        &self,
+        bucket: &str,
+        key: &str,
+        meta: Meta,
+    ) -> Result<String, StoreError> {
         let (bucket, key, now) = (bucket.to_owned(), key.to_owned(), self.now());
         self.writer()
             .write(move |tx| {
                 store::bucket(tx.connection, &bucket)?;
                 let id = uuid::Uuid::new_v4().simple().to_string();
-                let sql = "INSERT INTO uploads (id, bucket, key, initiated, meta) VALUES (?1, ?2, ?3, ?4, ?5)";
+                let sql =
+                    "INSERT INTO uploads (id, bucket, key, initiated, meta) VALUES (?1, ?2, ?3, ?4, ?5)";
                 let meta = serde_json::to_string(&meta)?;
                 let initiated = now.as_millisecond();
                 tx.connection.execute(sql, params![id, bucket, key.as_bytes(), initiated, meta])?;
@@ -219,7 +225,8 @@ fn choose(stored: Vec<StoredPart>, named: &[NamedPart]) -> Result<Vec<StoredPart
 
 fn fits(part: &Part, wanted: &NamedPart) -> bool {
     let (has, wants) = (&part.checksums, &wanted.checksums);
-    let agrees = |has: &Option<String>, wants: &Option<String>| wants.is_none() || has.is_none() || has == wants;
+    let agrees =
+        |has: &Option<String>, wants: &Option<String>| wants.is_none() || has.is_none() || has == wants;
     part.etag == wanted.etag
         && agrees(&has.crc32, &wants.crc32)
         && agrees(&has.crc32c, &wants.crc32c)
@@ -248,8 +255,10 @@ fn segment(stored: &StoredPart) -> Result<Segment, StoreError> {
 
 fn upload(connection: &Connection, bucket: &str, key: &str, id: &str) -> Result<Upload, StoreError> {
     let sql = "SELECT id, key, initiated, meta FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3";
-    let found =
-        connection.prepare_cached(sql)?.query_row(params![id, bucket, key.as_bytes()], upload_row).optional()?;
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row(params![id, bucket, key.as_bytes()], upload_row)
+        .optional()?;
     found.ok_or_else(|| StoreError::NoSuchUpload(id.to_owned()))
 }
 
@@ -301,7 +310,8 @@ fn remove_parts(tx: &mut Tx<'_>, id: &str, number: Option<i32>) -> Result<(), St
     let mut statement = tx.connection.prepare_cached(sql)?;
     let files = statement.query_map(params![id, number], |row| row.get::<_, Option<String>>(0))?;
     let files: Vec<_> = files.collect::<Result<_, _>>()?;
-    let mut is_taken = tx.connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM segments WHERE blob = ?1)")?;
+    let mut is_taken =
+        tx.connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM segments WHERE blob = ?1)")?;
     for file in files.into_iter().flatten() {
         if !is_taken.query_row([&file], |row| row.get(0))? {
             tx.bury(file);

@@ -178,7 +178,8 @@ mod tests {
     #[test]
     fn a_range_takes_its_share_of_each_segment() {
         let segments = vec![inline(1, b"abc"), inline(2, b"defg"), inline(3, b"hi")];
-        let taken: Vec<_> = pieces(segments, &(2..8)).iter().map(|piece| (piece.offset, piece.length)).collect();
+        let taken: Vec<_> =
+            pieces(segments, &(2..8)).iter().map(|piece| (piece.offset, piece.length)).collect();
         assert_eq!(taken, [(2, 1), (0, 4), (0, 1)]);
     }
 }

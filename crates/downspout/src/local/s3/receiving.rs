@@ -78,7 +78,10 @@ where
 }
 
 /// Reads a content through; returns its MD5 in hexadecimal and the checksums of `hasher`.
-pub(super) async fn hash(mut reader: Reader, mut hasher: ChecksumHasher) -> Result<(String, Checksum), StoreError> {
+pub(super) async fn hash(
+    mut reader: Reader,
+    mut hasher: ChecksumHasher,
+) -> Result<(String, Checksum), StoreError> {
     joined(tokio::task::spawn_blocking(move || {
         let mut md5 = Md5::new();
         while let Some(bytes) = reader.next_chunk()? {

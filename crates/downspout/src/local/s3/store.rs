@@ -173,7 +173,11 @@ impl S3Store {
     }
 
     /// Looks an object up together with its content, which stays readable whatever happens to the object.
-    pub(super) async fn open_object(&self, bucket: &str, key: &str) -> Result<(S3Object, Content), StoreError> {
+    pub(super) async fn open_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<(S3Object, Content), StoreError> {
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
         let blobs = Arc::clone(self.blobs());
         self.read(move |connection| {
@@ -320,10 +324,12 @@ pub(super) fn delete_object(
 
 fn drop_content(tx: &mut Tx<'_>, content: i64) -> Result<(), StoreError> {
     let connection = tx.connection;
-    let mut files = connection.prepare_cached("SELECT blob FROM segments WHERE content = ?1 AND blob IS NOT NULL")?;
+    let mut files =
+        connection.prepare_cached("SELECT blob FROM segments WHERE content = ?1 AND blob IS NOT NULL")?;
     let files: Vec<BlobId> = files.query_map([content], |row| row.get(0))?.collect::<Result<_, _>>()?;
     connection.prepare_cached("DELETE FROM segments WHERE content = ?1")?.execute([content])?;
-    let mut is_shared = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM segments WHERE blob = ?1)")?;
+    let mut is_shared =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM segments WHERE blob = ?1)")?;
     for file in files {
         if !is_shared.query_row([&file], |row| row.get(0))? {
             tx.bury(file);
@@ -377,7 +383,11 @@ fn bucket_row(row: &Row<'_>) -> rusqlite::Result<Bucket> {
 }
 
 /// Looks an object up that must be there.
-pub(super) fn existing(connection: &Connection, bucket_name: &str, key: &str) -> Result<S3Object, StoreError> {
+pub(super) fn existing(
+    connection: &Connection,
+    bucket_name: &str,
+    key: &str,
+) -> Result<S3Object, StoreError> {
     match find(connection, bucket_name, key)? {
         Some(object) => Ok(object),
         None => {

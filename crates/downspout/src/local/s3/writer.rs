@@ -96,7 +96,9 @@ fn in_savepoint<T>(
     let (kept, dead, had_events) = (tx.kept.len(), tx.dead.len(), tx.has_events);
     tx.connection.execute_batch("SAVEPOINT job")?;
     let done = job(tx).map_err(|error| match error {
-        StoreError::Index(cause) if StoreError::is_index_full(&cause) => StoreError::DiskFull(tx.root.to_owned()),
+        StoreError::Index(cause) if StoreError::is_index_full(&cause) => {
+            StoreError::DiskFull(tx.root.to_owned())
+        }
         other => other,
     });
     if done.is_err() {
@@ -171,6 +173,9 @@ impl Worker {
         if StoreError::is_index_full(error) {
             return StoreError::DiskFull(self.blobs.root().to_owned());
         }
-        StoreError::Io { path: PathBuf::from("index.sqlite"), source: std::io::Error::other(error.to_string()) }
+        StoreError::Io {
+            path: PathBuf::from("index.sqlite"),
+            source: std::io::Error::other(error.to_string()),
+        }
     }
 }

@@ -14,20 +14,30 @@ const EVENTS: [&str; 2] = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"];
 
 impl Service {
     // In us-east-1 S3 answers 200 to an owner who makes a bucket again.
-    pub(super) async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<CreateBucketOutput> {
+    pub(super) async fn create_bucket(
+        &self,
+        request: S3Request<CreateBucketInput>,
+    ) -> S3Result<CreateBucketOutput> {
         let bucket = request.input.bucket;
         self.store.create_bucket(&bucket).await?;
         Ok(CreateBucketOutput { location: Some(format!("/{bucket}")) })
     }
 
-    pub(super) async fn head_bucket(&self, request: S3Request<HeadBucketInput>) -> S3Result<HeadBucketOutput> {
+    pub(super) async fn head_bucket(
+        &self,
+        request: S3Request<HeadBucketInput>,
+    ) -> S3Result<HeadBucketOutput> {
         self.store.bucket(&request.input.bucket).await?;
         Ok(HeadBucketOutput { bucket_region: Some(self.region.clone()), ..Default::default() })
     }
 
-    pub(super) async fn list_buckets(&self, request: S3Request<ListBucketsInput>) -> S3Result<ListBucketsOutput> {
+    pub(super) async fn list_buckets(
+        &self,
+        request: S3Request<ListBucketsInput>,
+    ) -> S3Result<ListBucketsOutput> {
         let prefix = request.input.prefix.unwrap_or_default();
-        let buckets = self.store.buckets().await?.into_iter().filter(|bucket| bucket.name.starts_with(&prefix));
+        let buckets =
+            self.store.buckets().await?.into_iter().filter(|bucket| bucket.name.starts_with(&prefix));
         let buckets = buckets.map(|bucket| Bucket {
             name: Some(bucket.name),
             creation_date: Some(wire_time(bucket.created)),
@@ -36,7 +46,10 @@ impl Service {
         Ok(ListBucketsOutput { buckets: Some(buckets.collect()), owner: Some(owner()), ..Default::default() })
     }
 
-    pub(super) async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> S3Result<DeleteBucketOutput> {
+    pub(super) async fn delete_bucket(
+        &self,
+        request: S3Request<DeleteBucketInput>,
+    ) -> S3Result<DeleteBucketOutput> {
         self.store.delete_bucket(&request.input.bucket).await?;
         Ok(DeleteBucketOutput::default())
     }
@@ -47,7 +60,8 @@ impl Service {
     ) -> S3Result<GetBucketLocationOutput> {
         self.store.bucket(&request.input.bucket).await?;
         // us-east-1 is the empty constraint.
-        let constraint = (self.region != "us-east-1").then(|| BucketLocationConstraint::from(self.region.clone()));
+        let constraint =
+            (self.region != "us-east-1").then(|| BucketLocationConstraint::from(self.region.clone()));
         Ok(GetBucketLocationOutput { location_constraint: constraint })
     }
 
@@ -72,6 +86,9 @@ impl Service {
             lambda_function_arn: FUNCTION_ARN.to_owned(),
         };
         let functions = bucket.notifies.then(|| vec![function]);
-        Ok(GetBucketNotificationConfigurationOutput { lambda_function_configurations: functions, ..Default::default() })
+        Ok(GetBucketNotificationConfigurationOutput {
+            lambda_function_configurations: functions,
+            ..Default::default()
+        })
     }
 }

@@ -12,7 +12,10 @@ use crate::local::s3::store;
 const MOST_KEYS: usize = 1000;
 
 impl Service {
-    pub(super) async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<DeleteObjectOutput> {
+    pub(super) async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<DeleteObjectOutput> {
         let DeleteObjectInput { bucket, key, if_match, version_id, .. } = request.input;
         only_version(version_id.as_deref())?;
         let conditions = Conditions { if_match, ..Default::default() };
@@ -37,18 +40,23 @@ impl Service {
                 let if_match = object.e_tag.map(ETagCondition::ETag);
                 let conditions = Conditions { if_match, ..Default::default() };
                 let deleted = match only_version(object.version_id.as_deref()) {
-                    Ok(()) => store::delete_object(tx, &bucket, &object.key, &conditions, now).map_err(S3Error::from),
+                    Ok(()) => store::delete_object(tx, &bucket, &object.key, &conditions, now)
+                        .map_err(S3Error::from),
                     Err(error) => Err(error),
                 };
                 outcome.push((object.key, deleted.map(drop)));
             }
             Ok(outcome)
         });
-        let mut output = DeleteObjectsOutput { deleted: Some(vec![]), errors: Some(vec![]), request_charged: None };
+        let mut output =
+            DeleteObjectsOutput { deleted: Some(vec![]), errors: Some(vec![]), request_charged: None };
         for (key, deleted) in outcome.await? {
             match deleted {
                 Ok(()) if delete.quiet == Some(true) => {}
-                Ok(()) => output.deleted.get_or_insert_default().push(DeletedObject { key: Some(key), ..Default::default() }),
+                Ok(()) => output
+                    .deleted
+                    .get_or_insert_default()
+                    .push(DeletedObject { key: Some(key), ..Default::default() }),
                 Err(error) => output.errors.get_or_insert_default().push(Error {
                     code: Some(error.code().as_str().to_owned()),
                     key: Some(key),

@@ -51,7 +51,10 @@ pub(super) fn copy_source(source: CopySource) -> S3Result<(String, String)> {
 pub(super) fn only_version(version: Option<&str>) -> S3Result<()> {
     match version {
         None | Some("null" | "") => Ok(()),
-        Some(_) => Err(s3_error!(NoSuchVersion, "the specified version does not exist: buckets here keep no versions")),
+        Some(_) => Err(s3_error!(
+            NoSuchVersion,
+            "the specified version does not exist: buckets here keep no versions"
+        )),
     }
 }
 

@@ -13,7 +13,10 @@ use crate::local::s3::store::{hex, unhex};
 const MOST_KEYS: i32 = 1000;
 
 impl Service {
-    pub(super) async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> S3Result<ListObjectsOutput> {
+    pub(super) async fn list_objects(
+        &self,
+        request: S3Request<ListObjectsInput>,
+    ) -> S3Result<ListObjectsOutput> {
         let input = request.input;
         let most = most_keys(input.max_keys)?;
         let listing = Listing {
@@ -95,7 +98,9 @@ impl Service {
 
 fn most_keys(stated: Option<i32>) -> S3Result<i32> {
     match stated {
-        Some(most) if most < 0 => Err(s3_error!(InvalidArgument, "max-keys must be between 0 and 2147483647")),
+        Some(most) if most < 0 => {
+            Err(s3_error!(InvalidArgument, "max-keys must be between 0 and 2147483647"))
+        }
         Some(most) => Ok(most.min(MOST_KEYS)),
         None => Ok(MOST_KEYS),
     }
@@ -154,7 +159,9 @@ impl Encoding {
 
 fn url_encoded(byte: u8) -> String {
     match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => char::from(byte).to_string(),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+            char::from(byte).to_string()
+        }
         _ => format!("%{byte:02X}"),
     }
 }

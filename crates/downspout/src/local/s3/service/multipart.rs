@@ -55,7 +55,10 @@ impl Service {
         })
     }
 
-    pub(super) async fn upload_part(&self, request: S3Request<UploadPartInput>) -> S3Result<UploadPartOutput> {
+    pub(super) async fn upload_part(
+        &self,
+        request: S3Request<UploadPartInput>,
+    ) -> S3Result<UploadPartOutput> {
         let input = request.input;
         check_part_number(input.part_number)?;
         let stated = Stated::of(
@@ -99,7 +102,10 @@ impl Service {
         let bytes = match input.copy_source_range.as_deref() {
             Some(range) => {
                 let parsed = Range::parse(range).map_err(|_| {
-                    s3_error!(InvalidArgument, "the x-amz-copy-source-range value must be of the form bytes=first-last")
+                    s3_error!(
+                        InvalidArgument,
+                        "the x-amz-copy-source-range value must be of the form bytes=first-last"
+                    )
                 })?;
                 parsed.check(source.size)?
             }
@@ -172,7 +178,9 @@ impl Service {
             return Ok(computed.into());
         }
         let parts = content.segments.iter().map(|segment| serde_json::from_str(&segment.checksums));
-        let parts = parts.collect::<Result<Vec<Checksums>, _>>().map_err(crate::local::s3::error::StoreError::from)?;
+        let parts = parts
+            .collect::<Result<Vec<Checksums>, _>>()
+            .map_err(crate::local::s3::error::StoreError::from)?;
         Ok(composite(algorithm, &parts))
     }
 
@@ -297,13 +305,18 @@ fn check_whole(stated: &Checksums, computed: &Checksums) -> S3Result<()> {
     ];
     let agrees = |(stated, computed): &(&Option<String>, &Option<String>)| match (stated, computed) {
         // A composite may be stated with or without the number of parts.
-        (Some(stated), Some(computed)) => stated == computed || computed.split('-').next() == Some(stated.as_str()),
+        (Some(stated), Some(computed)) => {
+            stated == computed || computed.split('-').next() == Some(stated.as_str())
+        }
         _ => true,
     };
     if pairs.iter().all(agrees) {
         return Ok(());
     }
-    Err(s3_error!(BadDigest, "the checksum you specified of the whole object did not match the calculated one"))
+    Err(s3_error!(
+        BadDigest,
+        "the checksum you specified of the whole object did not match the calculated one"
+    ))
 }
 
 fn initiator() -> Initiator {

@@ -62,7 +62,10 @@ impl Service {
         })
     }
 
-    pub(super) async fn head_object(&self, request: S3Request<HeadObjectInput>) -> S3Result<HeadObjectOutput> {
+    pub(super) async fn head_object(
+        &self,
+        request: S3Request<HeadObjectInput>,
+    ) -> S3Result<HeadObjectOutput> {
         let input = request.input;
         only_version(input.version_id.as_deref())?;
         let (object, segments) = match input.part_number {
@@ -114,7 +117,8 @@ impl Service {
         request: S3Request<GetObjectTaggingInput>,
     ) -> S3Result<GetObjectTaggingOutput> {
         let object = self.store.head(&request.input.bucket, &request.input.key).await?;
-        let tags = object.meta.tags.into_iter().map(|(key, value)| Tag { key: Some(key), value: Some(value) });
+        let tags =
+            object.meta.tags.into_iter().map(|(key, value)| Tag { key: Some(key), value: Some(value) });
         Ok(GetObjectTaggingOutput { tag_set: tags.collect(), version_id: None })
     }
 
@@ -123,7 +127,8 @@ impl Service {
         request: S3Request<PutObjectTaggingInput>,
     ) -> S3Result<PutObjectTaggingOutput> {
         let PutObjectTaggingInput { bucket, key, tagging, .. } = request.input;
-        let tags: Vec<_> = tagging.tag_set.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect();
+        let tags: Vec<_> =
+            tagging.tag_set.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect();
         self.store.change_meta(&bucket, &key, move |meta| meta.tags = tags).await?;
         Ok(PutObjectTaggingOutput::default())
     }
@@ -147,7 +152,9 @@ fn wanted(
     let size = object.size;
     let told = |bytes: &Range<u64>| Some(format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1));
     match (range, part) {
-        (Some(_), Some(_)) => Err(s3_error!(InvalidRequest, "cannot specify both Range header and partNumber")),
+        (Some(_), Some(_)) => {
+            Err(s3_error!(InvalidRequest, "cannot specify both Range header and partNumber"))
+        }
         (Some(range), None) => {
             let bytes = range.check(size)?;
             if bytes.is_empty() {
@@ -158,7 +165,11 @@ fn wanted(
         (None, Some(number)) => {
             let (bytes, count) = part_bytes(object, segments, number)?;
             let content_range = told(&bytes).filter(|_| !bytes.is_empty());
-            Ok(Wanted { content_range, bytes, parts_count: Some(count).filter(|_| object.etag.contains('-')) })
+            Ok(Wanted {
+                content_range,
+                bytes,
+                parts_count: Some(count).filter(|_| object.etag.contains('-')),
+            })
         }
         (None, None) => Ok(Wanted { bytes: 0..size, content_range: None, parts_count: None }),
     }
@@ -166,7 +177,13 @@ fn wanted(
 
 /// Returns the bytes of the part `number`, counted from 1 without gaps, and how many parts there are.
 fn part_bytes(object: &S3Object, segments: &[Segment], number: i32) -> S3Result<(Range<u64>, i32)> {
-    let invalid = || custom_error("InvalidPartNumber", StatusCode::RANGE_NOT_SATISFIABLE, "The requested partnumber is not satisfiable");
+    let invalid = || {
+        custom_error(
+            "InvalidPartNumber",
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "The requested partnumber is not satisfiable",
+        )
+    };
     // Only what was uploaded in parts has parts; a copy of it is one whole.
     if !object.etag.contains('-') {
         return if number == 1 { Ok((0..object.size, 1)) } else { Err(invalid()) };

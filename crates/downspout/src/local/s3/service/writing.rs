@@ -54,7 +54,8 @@ impl Service {
             ..Default::default()
         };
         let received = self.arrival(input.body, input.content_length, &stated, None).await?;
-        let name = if request.method == http::Method::POST { EventName::CreatedPost } else { EventName::CreatedPut };
+        let name =
+            if request.method == http::Method::POST { EventName::CreatedPost } else { EventName::CreatedPut };
         let object = self.store.put(&input.bucket, &input.key, received, meta, conditions, name).await?;
         let checksums = object.meta.checksums;
         Ok(PutObjectOutput {
@@ -69,12 +70,20 @@ impl Service {
         })
     }
 
-    pub(super) async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
+    pub(super) async fn copy_object(
+        &self,
+        request: S3Request<CopyObjectInput>,
+    ) -> S3Result<CopyObjectOutput> {
         let input = &request.input;
         let from = copy_source(input.copy_source.clone())?;
-        let replaces = input.metadata_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
+        let replaces =
+            input.metadata_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
         let to = (input.bucket.clone(), input.key.clone());
-        if from == to && !replaces && input.storage_class.is_none() && input.website_redirect_location.is_none() {
+        if from == to
+            && !replaces
+            && input.storage_class.is_none()
+            && input.website_redirect_location.is_none()
+        {
             return Err(s3_error!(
                 InvalidRequest,
                 "This copy request is illegal because it is trying to copy an object to itself without changing the \
@@ -142,7 +151,10 @@ impl Service {
             }
         };
         if length.is_some_and(|length| length as u64 != received.size) {
-            return Err(s3_error!(IncompleteBody, "You did not provide the number of bytes specified by Content-Length"));
+            return Err(s3_error!(
+                IncompleteBody,
+                "You did not provide the number of bytes specified by Content-Length"
+            ));
         }
         stated.verify(&received)?;
         Ok(received)
@@ -161,14 +173,17 @@ pub(super) fn only_any(condition: Option<ETagCondition>) -> S3Result<Option<ETag
 
 /// Drops `aws-chunked`: it says how the request was sent, not what the content is.
 pub(super) fn content_encoding(stated: Option<String>) -> Option<String> {
-    let kept: Vec<_> = stated.as_deref()?.split(',').map(str::trim).filter(|name| *name != "aws-chunked").collect();
+    let kept: Vec<_> =
+        stated.as_deref()?.split(',').map(str::trim).filter(|name| *name != "aws-chunked").collect();
     Some(kept.join(",")).filter(|kept| !kept.is_empty())
 }
 
 /// Reads the tags of the header `x-amz-tagging`, which look like a query.
 pub(super) fn tags(header: Option<&str>) -> S3Result<Vec<(String, String)>> {
     let tags = serde_urlencoded::from_str(header.unwrap_or_default());
-    tags.map_err(|_| s3_error!(InvalidArgument, "the header x-amz-tagging must be encoded as URL query parameters"))
+    tags.map_err(|_| {
+        s3_error!(InvalidArgument, "the header x-amz-tagging must be encoded as URL query parameters")
+    })
 }
 
 fn source_conditions(input: &CopyObjectInput) -> Conditions {
@@ -195,7 +210,8 @@ fn replaced_meta(input: &CopyObjectInput) -> S3Result<Meta> {
 
 /// Sets what has a directive or a rule of its own: tags, storage class, redirection.
 fn retagged(mut meta: Meta, source: &S3Object, input: &CopyObjectInput) -> S3Result<Meta> {
-    let replaces_tags = input.tagging_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
+    let replaces_tags =
+        input.tagging_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
     meta.tags = if replaces_tags { tags(input.tagging.as_deref())? } else { source.meta.tags.clone() };
     meta.storage_class = input.storage_class.as_ref().map(|class| class.as_str().to_owned());
     meta.website_redirect_location = input.website_redirect_location.clone();

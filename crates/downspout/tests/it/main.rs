@@ -1,0 +1,3 @@
+//! The local stack's parts, driven through their public faces by foreign clients.
+
+mod s3;
