@@ -1,3 +1,12 @@
 //! The stories, end to end: foreign clients against the real program.
 
+mod bad_input;
+mod clients;
+mod crash;
+mod database;
+mod demo;
+mod ledger;
 mod samples;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_downspout-under-test");

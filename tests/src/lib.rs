@@ -1,5 +1,6 @@
 //! The end-to-end harness: a stack in a folder of its own, driven through its public faces alone.
 
+pub mod definitions;
 pub mod mail;
 pub mod postgres;
 pub mod program;

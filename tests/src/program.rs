@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     mail::{self, Mail},
+    samples::Samples,
     until::until,
 };
 
@@ -183,6 +184,12 @@ impl Up {
         aws_sdk_datapipeline::Client::new(&self.sdk_config(&self.endpoints.datapipeline))
     }
 
+    /// Returns an SNS client of this stack.
+    #[must_use]
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        aws_sdk_sns::Client::new(&self.sdk_config(&self.endpoints.sns))
+    }
+
     fn sdk_config(&self, endpoint: &str) -> SdkConfig {
         let Endpoints { region, access_key_id, secret_access_key, .. } = &self.endpoints;
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "endpoints.json");
@@ -204,6 +211,46 @@ impl Up {
             .expect("connecting to the stack's database");
         tokio::spawn(connection);
         client
+    }
+
+    /// Drops the three files of `samples` for `day`.
+    pub async fn drop_set(&self, day: &str, samples: &Samples) {
+        for (name, bytes) in samples.files() {
+            self.put(&format!("incoming/{day}/{name}"), bytes).await;
+        }
+    }
+
+    /// Waits for the mail whose subject names `day`; there must never be a second one.
+    ///
+    /// # Panics
+    /// When none comes within the limit, or a second one is there.
+    pub async fn mail_of(&self, day: &str) -> Mail {
+        let mut of_day = until(&format!("the mail of {day}"), async || {
+            let mails = self.mails();
+            let of_day: Vec<Mail> = mails.iter().filter(|mail| mail.subject.contains(day)).cloned().collect();
+            if of_day.is_empty() { Err(format!("{mails:#?}\n{}", self.log())) } else { Ok(of_day) }
+        })
+        .await;
+        assert_eq!(of_day.len(), 1, "one mail for one run: {of_day:#?}");
+        of_day.remove(0)
+    }
+
+    /// Counts the rows of the three staging tables.
+    ///
+    /// # Panics
+    /// When the database refuses.
+    pub async fn staging_rows(&self) -> [i64; 3] {
+        let row = self
+            .database()
+            .await
+            .query_one(
+                "SELECT (SELECT count(*) FROM staging.orders), (SELECT count(*) FROM staging.reviews), \
+                 (SELECT count(*) FROM staging.shipments)",
+                &[],
+            )
+            .await
+            .expect("counting staging rows");
+        [row.get(0), row.get(1), row.get(2)]
     }
 
     /// Puts `bytes` under `key` of the drop bucket.

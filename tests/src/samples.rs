@@ -16,6 +16,7 @@ pub const SEED: u64 = 20_260_101;
 /// Number of good orders in the checked-in samples.
 pub const ORDERS: u64 = 10_000;
 
+const TO_MEMORY: &str = "writing to memory does not fail";
 const FIRST_DAY: Date = jiff::civil::date(2025, 1, 1);
 const DAYS: u64 = 365;
 const PRODUCTS: u64 = 24;
@@ -34,6 +35,31 @@ pub struct Samples {
 impl Samples {
     /// The checked-in samples.
     pub const CHECKED_IN: Self = Self { seed: SEED, orders: ORDERS, with_bad_rows: true };
+
+    /// Returns a small set of good rows, different for each `seed`.
+    #[must_use]
+    pub fn small(seed: u64, orders: u64) -> Self {
+        Self { seed, orders, with_bad_rows: false }
+    }
+
+    /// Returns the three files, each with its name.
+    #[must_use]
+    pub fn files(&self) -> [(&'static str, Vec<u8>); 3] {
+        let mut orders = Vec::new();
+        let mut reviews = Vec::new();
+        let mut shipments = Vec::new();
+        self.write_orders(&mut orders).expect(TO_MEMORY);
+        self.write_reviews(&mut reviews).expect(TO_MEMORY);
+        self.write_shipments(&mut shipments).expect(TO_MEMORY);
+        [("orders.csv", orders), ("reviews.csv", reviews), ("shipments.csv", shipments)]
+    }
+
+    /// Returns how many good rows `staging.orders`, `staging.reviews` and `staging.shipments` then hold.
+    #[must_use]
+    pub fn rows(&self) -> [i64; 3] {
+        let orders = i64::try_from(self.orders).expect("a number of rows");
+        [orders, orders * 4 / 10, orders]
+    }
 
     /// Writes `orders.csv`.
     ///

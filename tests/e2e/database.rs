@@ -1,0 +1,120 @@
+//! The database of the stack: anybody may look in, and nobody can harm it.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+};
+
+use e2e::{definitions::Definitions, postgres, postgres::NativePostgres, program::Up, samples::Samples};
+
+use crate::PROGRAM;
+
+fn psql(up: &Up) -> Command {
+    let bin =
+        postgres::programs().expect("psql is missing: run `tests/setup`, or `apt-get install -y postgresql`");
+    let mut command = Command::new(bin.join("psql"));
+    command.arg(&up.endpoints.postgres).args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1"]);
+    command
+}
+
+fn ask(up: &Up, query: &str) -> String {
+    let output = psql(up).args(["-c", query]).output().expect("starting psql");
+    assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A psql that stays open, having done its first statement.
+fn left_open(up: &Up) -> Child {
+    let mut child = psql(up).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starting psql");
+    child.stdin.as_mut().expect("piped").write_all(b"SELECT 'here';\n").expect("typing into psql");
+    let mut answer = [0; 4];
+    child.stdout.as_mut().expect("piped").read_exact(&mut answer).expect("psql's answer");
+    assert_eq!(&answer, b"here");
+    child
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psql_looks_in_at_any_time_and_no_client_harms_a_run() {
+    let definitions = Definitions::uncapped();
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
+    let mut open = left_open(&up);
+
+    let first = Samples::small(21, 2_000);
+    up.drop_set("2026-04-01", &first).await;
+    // While the run goes on, and after it.
+    assert_eq!(ask(&up, "SELECT 1"), "1");
+    up.mail_of("2026-04-01").await;
+    assert_eq!(ask(&up, "SELECT count(*) FROM staging.orders"), "2000");
+
+    // The psql that was left open all the time still answers.
+    open.stdin.as_mut().expect("piped").write_all(b"SELECT count(*) FROM staging.orders;\n").expect("typing");
+    let mut answer = [0; 5];
+    open.stdout.as_mut().expect("piped").read_exact(&mut answer).expect("psql's answer");
+    assert_eq!(&answer, b"\n2000");
+
+    // Killed in mid-COPY: none of its rows, and the session is free again.
+    let mut copying = psql(&up)
+        .args(["-c", "COPY staging.reviews FROM STDIN"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("starting psql");
+    copying.stdin.as_mut().expect("piped").write_all(&b"5\tP01\n".repeat(20_000)).expect("rows");
+    copying.kill().expect("killing psql");
+    copying.wait().expect("its end");
+    assert_eq!(ask(&up, "SELECT count(*) FROM staging.reviews"), "800");
+
+    // Another protocol on that port.
+    let port =
+        up.endpoints.postgres.rsplit(':').next().and_then(|rest| rest.split('/').next()).expect("a port");
+    let mut http = TcpStream::connect(format!("127.0.0.1:{port}")).expect("connecting");
+    http.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").expect("an HTTP request");
+    let mut rest = Vec::new();
+    let _ = http.read_to_end(&mut rest);
+    assert_eq!(ask(&up, "SELECT 1"), "1");
+
+    let second = Samples::small(22, 300);
+    up.drop_set("2026-04-02", &second).await;
+    up.mail_of("2026-04-02").await;
+    assert_eq!(up.staging_rows().await, second.rows());
+    open.kill().expect("closing psql");
+    open.wait().expect("its end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_for_a_while_is_waited_for() {
+    let postgres = NativePostgres::start();
+    let definitions = Definitions::uncapped();
+    let up =
+        Up::start(PROGRAM, &["--definitions", definitions.path(), "--database-url", &postgres.url()]).await;
+    let first = Samples::small(31, 300);
+    up.drop_set("2026-05-01", &first).await;
+    up.mail_of("2026-05-01").await;
+
+    // It goes in the middle of the load, and is away for 20 seconds.
+    let second = Samples::small(32, 60_000);
+    up.drop_set("2026-05-02", &second).await;
+    postgres.down();
+    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    postgres.up();
+    let mail = up.mail_of("2026-05-02").await;
+    assert_eq!(mail.subject, "orders 2026-05-02: 144000 rows loaded, 0 refused", "{}", mail.body);
+    assert_eq!(up.staging_rows().await, second.rows());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_for_good_gives_one_notice() {
+    let postgres = NativePostgres::start();
+    let definitions = Definitions::uncapped();
+    definitions.edit(|_, default| {
+        default.insert("maximumRetries".to_owned(), "0".into());
+    });
+    let up =
+        Up::start(PROGRAM, &["--definitions", definitions.path(), "--database-url", &postgres.url()]).await;
+    postgres.down();
+    up.drop_set("2026-05-03", &Samples::small(33, 100)).await;
+    let mail = up.mail_of("2026-05-03").await;
+    assert!(mail.subject.contains("FAILED"), "{mail:#?}");
+    assert!(mail.body.contains("127.0.0.1"), "the notice names the database: {}", mail.body);
+    assert_eq!(up.mails().len(), 1, "{:#?}", up.mails());
+}
