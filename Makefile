@@ -22,7 +22,8 @@ check: test        ## What CI runs: format, lints, tests
 
 bench:             ## Measure, beside the named rivals; writes target/bench.json
 	tests/setup
-	cargo run --release --package e2e --bin bench
+	cargo build --release --package ec2-worker
+	cargo bench --package e2e
 
 samples:           ## Make the sample files anew from their seed
 	cargo run --quiet --package e2e --bin generate-samples pipeline-definitions/orders/samples
