@@ -4,6 +4,8 @@
 //! SNS inside SQS, and EventBridge. The key of an S3 notification is form-encoded and decoded once, here;
 //! EventBridge sends it as it is.
 
+use aws_lambda_events::s3::{S3Entity, S3EventRecord};
+use serde::Deserialize as _;
 use serde_json::Value;
 
 /// Wrappings inside wrappings that are followed; SNS inside SQS is two.
@@ -104,19 +106,23 @@ fn inner(text: &Value, depth: usize) -> Vec<Item> {
 }
 
 fn s3_item(record: &Value) -> Item {
-    let (bucket, object) = (&record["s3"]["bucket"]["name"], &record["s3"]["object"]);
-    let (Some(bucket), Some(encoded)) = (bucket.as_str(), object["key"].as_str()) else {
+    let record = match S3EventRecord::deserialize(record) {
+        Ok(record) => record,
+        Err(error) => return ignored(None, &format!("a record that is not as S3 sends it: {error}")),
+    };
+    let S3Entity { bucket, object, .. } = record.s3;
+    let (Some(bucket), Some(encoded)) = (bucket.name, object.key) else {
         return ignored(None, "an S3 record without bucket or key");
     };
-    let Some(key) = form_decoded(encoded) else {
-        return ignored(Some(encoded.to_owned()), "a key that is no UTF-8 after decoding");
+    let Some(key) = form_decoded(&encoded) else {
+        return ignored(Some(encoded), "a key that is no UTF-8 after decoding");
     };
-    let name = record["eventName"].as_str().unwrap_or_default();
+    let name = record.event_name.unwrap_or_default();
     // The name has no `s3:` in an event, though it has in a notification's configuration.
     if !name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
         return ignored(Some(key), &format!("`{name}` creates no object"));
     }
-    arrival(bucket, key, object["size"].as_u64())
+    arrival(&bucket, key, object.size.and_then(|size| u64::try_from(size).ok()))
 }
 
 fn event_bridge_item(event: &Value) -> Item {
@@ -171,6 +177,7 @@ mod tests {
         json!({"Records": [{
             "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
             "eventTime": "2026-11-20T14:00:00.000Z", "eventName": name,
+            "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
             "s3": {"bucket": {"name": "drop"}, "object": {"key": key, "size": size, "eTag": "e", "sequencer": "1"}}
         }]})
     }
