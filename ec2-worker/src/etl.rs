@@ -10,6 +10,7 @@ pub mod encode;
 pub mod header;
 pub mod load;
 pub mod position;
+pub mod preview;
 pub mod rejects;
 pub mod source;
 pub mod splitter;

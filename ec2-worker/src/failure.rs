@@ -80,6 +80,7 @@ impl Failure {
         let kind = kind_of(code);
         let id = match kind {
             Kind::Away => "Database:Unavailable".to_owned(),
+            _ if is_same_again(code) => format!("BadInput:{}", code.code()),
             _ => format!("Database:{}", code.code()),
         };
         Self { id, message, column: refusal.column().map(str::to_owned), kind }
@@ -102,6 +103,12 @@ impl Failure {
     pub fn is_canceled(&self) -> bool {
         self.kind == Kind::Canceled
     }
+}
+
+/// Returns whether the same statement on the same data is refused again: no retry helps.
+fn is_same_again(code: &SqlState) -> bool {
+    // Data exception, integrity constraint, no such database or schema, syntax or access, view check, RAISE.
+    matches!(&code.code()[..2], "22" | "23" | "3D" | "3F" | "42" | "44" | "P0")
 }
 
 fn kind_of(code: &SqlState) -> Kind {

@@ -211,7 +211,7 @@ async fn a_set_over_the_cap_runs_the_next_day() {
     let second = story.put_set("2026-07-04", &over).await;
     assert_eq!(deliver(&story, second).await, 0);
     let subjects = story.mails(2).await;
-    assert!(subjects.iter().any(|subject| subject.contains("deferred")), "{subjects:?}");
+    assert!(subjects.iter().any(|subject| subject.contains("put off until")), "{subjects:?}");
     story.handler("today").sweep().await.expect("a sweep of today");
     assert_eq!(story.mails(2).await.len(), 2, "today the cap is reached");
 

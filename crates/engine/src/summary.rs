@@ -115,9 +115,13 @@ fn loads(run: &Run) -> Vec<String> {
         let rows = first(instance, "rowsLoaded").unwrap_or("0");
         let refused = first(instance, "rowsRejected").unwrap_or("0");
         let from = first(instance, "loadedFrom").map(|from| format!(", from {from}")).unwrap_or_default();
-        Some(format!("{table}: {rows} rows, {refused} refused{from}"))
+        Some(format!("{table}: {}, {refused} refused{from}", counted(rows)))
     };
     finished.filter_map(line).collect()
+}
+
+fn counted(rows: &str) -> String {
+    if rows == "1" { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 
 /// One block per result that was written: where, and its first lines.
@@ -125,7 +129,8 @@ fn results(run: &Run) -> Vec<String> {
     let finished = run.instances.iter().filter(|instance| instance.status == Status::Finished);
     let block = |instance| {
         let to = first(instance, "writtenTo")?;
-        let rows = first(instance, "rowsWritten").map(|rows| format!(" ({rows} rows)")).unwrap_or_default();
+        let rows =
+            first(instance, "rowsWritten").map(|rows| format!(" ({})", counted(rows))).unwrap_or_default();
         let preview: Vec<_> = reported(instance, "resultPreview").flat_map(str::lines).collect();
         let preview = preview.iter().map(|line| format!("\n    {line}")).collect::<String>();
         Some(format!("{to}{rows}{preview}"))

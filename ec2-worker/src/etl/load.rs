@@ -205,7 +205,7 @@ impl Attempt<'_> {
         let Some(create) = create else {
             let message =
                 format!("table {shown} is not in the database; create it, or give `createTableSql`");
-            return Err(Failure::new("Database:NoSuchTable", message));
+            return Err(Failure::bad_input("NoSuchTable", message));
         };
         lock(tx, &shown).await?;
         if let Some(table) = Table::find(tx, schema, name).await? {

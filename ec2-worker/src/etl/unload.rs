@@ -10,6 +10,7 @@ use futures::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
 
 use super::dialect::Dialect;
+use super::preview;
 use super::table::Table;
 use crate::database::{Pool, Target, Transaction};
 use crate::failure::Failure;
@@ -19,8 +20,6 @@ use crate::sql::literal;
 use crate::storage::{S3Uri, Storage, Upload};
 use crate::task::SqlNode;
 
-/// So much of a result is shown in notices.
-const PREVIEW: usize = 600;
 const PIECE: usize = 256 * 1024;
 
 /// What is to be written.
@@ -60,7 +59,7 @@ impl Unload {
         let table = table.ok_or_else(|| {
             let schema = self.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
             let message = format!("table {schema}{} is not in the database", self.table);
-            Failure::new("Database:NoSuchTable", message)
+            Failure::bad_input("NoSuchTable", message)
         })?;
         Ok(format!("SELECT * FROM {}", table.quoted()))
     }
@@ -180,7 +179,7 @@ async fn stream(
         count += 1;
         bytes += row.len() as u64;
         piece.extend_from_slice(&row);
-        if preview.len() < PREVIEW {
+        if preview.len() < preview::LIMIT {
             preview.extend_from_slice(&row);
         }
         if piece.len() >= PIECE {
@@ -192,34 +191,7 @@ async fn stream(
     sink.write(&piece).await?;
     progress.set("rowsWritten", count - u64::from(unload.header).min(count));
     if matches!(sink, Sink::Object { .. }) && !preview.is_empty() {
-        progress.set("resultPreview", shortened(&preview, bytes));
+        progress.set("resultPreview", preview::of(&preview, bytes, unload.header));
     }
     Ok(())
-}
-
-/// Returns the first whole lines that fit.
-fn shortened(text: &[u8], all: u64) -> String {
-    let text = String::from_utf8_lossy(text);
-    if all as usize <= PREVIEW {
-        return text.trim_end().to_owned();
-    }
-    let mut short: String = text.chars().take(PREVIEW).collect();
-    if let Some(end) = short.rfind('\n') {
-        short.truncate(end);
-    }
-    short.push_str("\n…");
-    short
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_preview_ends_at_a_line() {
-        assert_eq!(shortened(b"a\n1\n", 4), "a\n1");
-        let long = "0123456789\n".repeat(100);
-        let short = shortened(long.as_bytes(), 1100);
-        assert!(short.len() < PREVIEW && short.ends_with("9\n…"));
-    }
 }

@@ -12,7 +12,7 @@ use tokio_postgres::SimpleQueryMessage;
 use super::output::{self, Style};
 use super::run_view::{self, readable};
 use super::{Exit, drop, follow, up};
-use crate::local::stack::{Endpoints, SAMPLES, Stack, StackConfig};
+use crate::local::stack::{Endpoints, SAMPLE_DAY, SAMPLES, Stack, StackConfig};
 
 const AFTER_HELP: &str = "\
 The demo's stack lives in a temporary directory and goes with it. With --data-dir it stays: `downspout --data-dir DIR
@@ -62,7 +62,7 @@ async fn show(endpoints: &Endpoints) -> anyhow::Result<Exit> {
 async fn drop_samples(endpoints: &Endpoints) -> anyhow::Result<Vec<String>> {
     let mut keys = BTreeSet::new();
     for (name, bytes) in SAMPLES {
-        let key = format!("{}/{name}", drop::today());
+        let key = format!("incoming/{SAMPLE_DAY}/{name}");
         let call =
             endpoints.s3().put_object().bucket(&endpoints.buckets.drop).key(&key).body(bytes.to_vec().into());
         call.send().await.map_err(readable).with_context(|| format!("uploading {name}"))?;

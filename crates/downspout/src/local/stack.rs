@@ -37,7 +37,7 @@ pub use config::{DefinitionSource, StackConfig};
 pub use data_dir::{DataDir, DataDirError};
 pub use endpoints::{Buckets, Endpoints, FILE_NAME};
 pub use ports::PortError;
-pub use shipped::{SAMPLES, Sample};
+pub use shipped::{SAMPLE_DAY, SAMPLES, Sample};
 
 /// Region and account of everything local.
 pub const REGION: &str = "us-east-1";

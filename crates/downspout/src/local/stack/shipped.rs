@@ -18,6 +18,9 @@ pub(super) const DEFINITIONS: &[(&str, &[u8])] = shipped![
 /// A sample file: its name and its bytes.
 pub type Sample = (&'static str, &'static [u8]);
 
+/// The day that the samples are of: their orders are from the year before it.
+pub const SAMPLE_DAY: &str = "2026-01-01";
+
 /// The sample files of the shipped pipeline.
 pub const SAMPLES: &[Sample] = &[
     ("orders.csv", include_bytes!("../../../../../pipeline-definitions/orders/samples/orders.csv")),

@@ -1,0 +1,66 @@
+//! A small result as people read it, for the mail.
+
+/// Bytes of a result that are looked at, at most.
+pub const LIMIT: usize = 600;
+
+/// Returns the first lines of a CSV of `all` bytes that begins with `text`.
+///
+/// One record under a header becomes one line per column; anything else stays as it is written, cut at a line.
+#[must_use]
+pub fn of(text: &[u8], all: u64, header: bool) -> String {
+    let is_whole = u64::try_from(text.len()).is_ok_and(|seen| seen == all);
+    if header
+        && is_whole
+        && let Some([names, values]) = only_record(text)
+    {
+        return lines(&names, &values);
+    }
+    cut(&String::from_utf8_lossy(text), is_whole)
+}
+
+/// The header and the one record of a CSV that holds no more.
+fn only_record(text: &[u8]) -> Option<[csv::StringRecord; 2]> {
+    let mut records = csv::ReaderBuilder::new().has_headers(false).from_reader(text).into_records();
+    let names = records.next()?.ok()?;
+    let values = records.next()?.ok()?;
+    records.next().is_none().then_some([names, values])
+}
+
+fn lines(names: &csv::StringRecord, values: &csv::StringRecord) -> String {
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let line = |(name, value): (&str, &str)| format!("{name:<width$}  {value}").trim_end().to_owned();
+    names.iter().zip(values.iter()).map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn cut(text: &str, is_whole: bool) -> String {
+    let short: String = text.chars().take(LIMIT).collect();
+    if is_whole && short.len() == text.len() {
+        return short.trim_end().to_owned();
+    }
+    let end = short.rfind('\n').unwrap_or(short.len());
+    format!("{}\n…", &short[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_record_under_a_header_is_shown_by_column() {
+        let text = b"day,product\n2026-01-01,\"Kettle, 1.7 l\"\n";
+        assert_eq!(of(text, text.len() as u64, true), "day      2026-01-01\nproduct  Kettle, 1.7 l");
+    }
+
+    #[test]
+    fn more_records_stay_as_they_are_written() {
+        let text = b"day\n2026-01-01\n2026-01-02\n";
+        assert_eq!(of(text, text.len() as u64, true), "day\n2026-01-01\n2026-01-02");
+    }
+
+    #[test]
+    fn a_long_result_ends_at_a_line() {
+        let long = "0123456789\n".repeat(100);
+        let short = of(long.as_bytes(), 5_000, true);
+        assert!(short.len() < LIMIT && short.ends_with("9\n…"), "{short}");
+    }
+}
