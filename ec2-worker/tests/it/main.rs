@@ -10,7 +10,7 @@ use std::time::Duration;
 use e2e::postgres::NativePostgres;
 use ec2_worker::database::{Pool, Target};
 use ec2_worker::etl::dialect::Dialect;
-use ec2_worker::etl::load::Load;
+use ec2_worker::etl::load::{self, Load};
 use ec2_worker::etl::rejects::Limit;
 use ec2_worker::etl::source::{Place, Source};
 use ec2_worker::failure::Failure;
@@ -65,7 +65,7 @@ impl World {
 
     async fn run(&self, load: &Load) -> Result<String, Failure> {
         let progress = Progress::default();
-        ec2_worker::etl::load::load(load, &self.pool, &progress).await.map(|()| told(&progress))
+        load::load(load, &self.pool, &progress).await.map(|()| told(&progress))
     }
 
     /// The rows of a query, columns joined by `|`, rows by a blank.
