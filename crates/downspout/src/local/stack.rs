@@ -92,17 +92,22 @@ impl Stack {
         let servers_stop = CancellationToken::new();
         // Whatever fails below must not leave half a stack running.
         let guard = servers_stop.clone().drop_guard();
-        let postgres = match &config.database_url {
+        let postgres_listener = match &config.database_url {
             Some(_) => None,
-            None => Some(start_postgres(&data_dir, &mut ports, &keys, &servers_stop).await?),
+            None => Some(ports.listen("postgres").await?),
         };
+        // The two that take longest, at the same time.
+        let (postgres, store) = tokio::join!(
+            start_postgres(&data_dir, postgres_listener, &keys, &servers_stop),
+            open_store(&data_dir, &config),
+        );
+        let (postgres, store) = (postgres?, store?);
         let database_url = match (&config.database_url, &postgres) {
             (Some(url), _) => url.clone(),
             (None, Some(postgres)) => postgres.url().to_owned(),
             (None, None) => unreachable!("without an URL there is the embedded database"),
         };
         let endpoints = endpoints(&data_dir, &listeners, &keys, database_url)?;
-        let store = open_store(&data_dir, &config, &endpoints.buckets).await?;
         let mut servers = JoinSet::new();
         serve_s3(&mut servers, &store, listeners.s3, &endpoints, &servers_stop);
         serve_topic(&mut servers, listeners.sns, &data_dir, &config, &endpoints, &servers_stop);
@@ -215,16 +220,19 @@ async fn first_end(servers: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Error {
     }
 }
 
+/// Starts the embedded database, if there is a listener for it.
 async fn start_postgres(
     data_dir: &DataDir,
-    ports: &mut ports::Ports<'_>,
+    listener: Option<TcpListener>,
     keys: &keys::Keys,
     stop: &CancellationToken,
-) -> anyhow::Result<Postgres> {
-    let listener = ports.listen("postgres").await?;
+) -> anyhow::Result<Option<Postgres>> {
+    let Some(listener) = listener else { return Ok(None) };
     let folder = data_dir.join("postgres");
     let started = Postgres::start(&folder, listener, keys.postgres_password.clone(), stop.clone()).await;
-    started.context("starting the embedded PostgreSQL; --database-url names one of your own instead")
+    started
+        .map(Some)
+        .context("starting the embedded PostgreSQL; --database-url names one of your own instead")
 }
 
 fn endpoints(
@@ -252,9 +260,10 @@ fn endpoints(
     })
 }
 
-async fn open_store(data_dir: &DataDir, config: &StackConfig, buckets: &Buckets) -> anyhow::Result<S3Store> {
+async fn open_store(data_dir: &DataDir, config: &StackConfig) -> anyhow::Result<S3Store> {
     let (folder, now) = (data_dir.join("s3"), Arc::clone(&config.now));
     let store = tokio::task::spawn_blocking(move || S3Store::open_with_clock(folder, now)).await??;
+    let buckets = Buckets::default();
     for bucket in buckets.all() {
         store.create_bucket(bucket).await?;
     }
