@@ -172,5 +172,5 @@ async fn everything_is_there_again_after_a_stop() {
     assert_eq!(up.staging_rows().await, samples.rows());
     up.mail_of("2026-06-01").await;
     let runs = up.downspout(&["runs"]);
-    assert!(runs.status.success() && String::from_utf8_lossy(&runs.stdout).contains("finished"), "{runs:?}");
+    assert!(runs.status.success() && String::from_utf8_lossy(&runs.stdout).contains("FINISHED"), "{runs:?}");
 }
