@@ -7,10 +7,10 @@ help:              ## List the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo:              ## Bring everything up, drop the sample files, show the tables and the mail
-	cargo run --quiet --bin downspout -- demo
+	cargo run --bin downspout -- demo
 
 up:                ## Bring everything up and stay; data in .downspout
-	cargo run --quiet --bin downspout -- up
+	cargo run --bin downspout -- up
 
 test:              ## Run every test, having set up what they need
 	tests/setup
@@ -26,7 +26,7 @@ bench:             ## Measure, beside the named rivals; writes target/bench.json
 	cargo bench --package e2e
 
 samples:           ## Make the sample files anew from their seed
-	cargo run --quiet --bin generate-samples pipeline-definitions/orders/samples
+	cargo run --bin generate-samples pipeline-definitions/orders/samples
 
 clean:             ## Remove what was built; keeps .downspout
 	cargo clean
