@@ -16,7 +16,7 @@ test:              ## Run every test, having set up what they need
 	tests/setup
 	cargo test --workspace
 
-check: test        ## What CI runs: format, lints, tests
+check: test        ## Format, lints, tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 

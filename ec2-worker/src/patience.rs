@@ -26,8 +26,9 @@ impl Patience {
 
     /// Waits a little; false when the database has been away for too long.
     pub async fn wait(&mut self, failure: &Failure, progress: &Progress) -> bool {
-        // A try that went on for long before it failed had reached the database: a new outage.
-        if self.since.is_none() || self.last.elapsed() > self.limit {
+        // A try that went on for long before it failed had reached the database: a new outage. Shorter ones may have
+        // done no more than wait for a connection.
+        if self.since.is_none() || self.last.elapsed() > self.limit * 2 {
             self.since = Some(Instant::now());
             self.pause = FIRST_PAUSE;
             tracing::warn!(error = %failure, "the database is away, trying again");

@@ -1,6 +1,8 @@
 //! The edges as AWS SDK clients: S3, Data Pipeline, SNS.
 
 use anyhow::{Context as _, anyhow};
+use aws_sdk_datapipeline::config::Config;
+use aws_sdk_datapipeline::config::retry::RetryConfig;
 use aws_sdk_datapipeline::types as pipeline_types;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sns::types::MessageAttributeValue;
@@ -204,7 +206,10 @@ impl Pipelines for Aws {
     }
 
     async fn activate(&self, id: &str) -> Result<(), PipelineError> {
-        match self.clients.datapipeline.activate_pipeline().pipeline_id(id).send().await {
+        // Not idempotent: an answer that was lost must not be asked for again by the SDK. Whoever goes on looks first.
+        let once = Config::builder().retry_config(RetryConfig::disabled());
+        let call = self.clients.datapipeline.activate_pipeline().pipeline_id(id).customize();
+        match call.config_override(once).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.message().is_some_and(|text| text.contains("maxActiveInstances")) => Ok(()),
             Err(error) => Err(pipeline_error(error)),

@@ -7,7 +7,7 @@ use std::sync::{
 
 use e2e::{definitions::Definitions, program::Up, samples::Samples, until::until};
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
-use orchestrator::{Clients, Config, Orchestrator};
+use orchestrator::{Clients, Config, Orchestrator, Verdict};
 use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde_json::{Value, json};
 
@@ -212,8 +212,10 @@ async fn a_set_over_the_cap_runs_the_next_day() {
     assert_eq!(deliver(&story, second).await, 0);
     let subjects = story.mails(2).await;
     assert!(subjects.iter().any(|subject| subject.contains("put off until")), "{subjects:?}");
-    story.handler("today").sweep().await.expect("a sweep of today");
-    assert_eq!(story.mails(2).await.len(), 2, "today the cap is reached");
+    let today = story.handler("today").sweep().await.expect("a sweep of today");
+    let started = today.decisions.iter().filter(|decision| decision.verdict == Verdict::Started).count();
+    assert_eq!(started, 0, "today the cap is reached: {today:?}");
+    assert_eq!(story.mails(2).await.len(), 2);
 
     let to_tomorrow = Timestamp::now().until(Timestamp::now() + 24.hours()).expect("a day");
     story.wind(SignedDuration::try_from(to_tomorrow).expect("a fixed length"));

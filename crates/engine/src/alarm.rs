@@ -77,7 +77,8 @@ fn once_per_run(alarm: &PipelineObject) -> bool {
 
 fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, slot: &str, about: &str) -> Notice {
     let trouble = Default::default();
-    let context = Context::of_component(run, alarm, &trouble).with_node(node);
+    // A mail is read by anybody: secrets stay hidden in it.
+    let context = Context::of_component(run, alarm, &trouble).masked(true).with_node(node);
     let text = |key: &str| {
         let written = alarm.string(key).unwrap_or_default();
         context.evaluate(key, written).map_or_else(|_| written.to_owned(), |texts| texts.join(", "))

@@ -5,6 +5,7 @@
 //! not happen is that one is lost.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::{AttemptId, PipelineId, WorkerGroup};
@@ -44,7 +45,9 @@ impl Waiting {
     pub(crate) async fn take(&self, group: &WorkerGroup) -> Offer {
         let member = Member { waiting: self, name: group, group: self.group(group) };
         loop {
-            let arrived = member.group.arrived.notified();
+            let mut arrived = pin!(member.group.arrived.notified());
+            // Counted as waiting before the look, so that no wake-up falls between the two.
+            arrived.as_mut().enable();
             if let Some(offer) = lock(&member.group.offers).pop_front() {
                 return offer;
             }

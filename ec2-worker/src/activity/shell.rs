@@ -92,6 +92,12 @@ fn command(work: &Work<'_>, shell: &ShellCommand, script: &Path, place: &Path) -
         .stdout(file(STDOUT)?)
         .stderr(file(STDERR)?)
         .process_group(0);
+    // What the program was started with is no business of a command, whose output goes to the logs.
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"DOWNSPOUT_"))
+    {
+        command.env_remove(name);
+    }
     Ok(command)
 }
 

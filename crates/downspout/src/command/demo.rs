@@ -35,7 +35,12 @@ pub(super) async fn run(data_dir: Option<&Path>, _args: DemoArgs) -> anyhow::Res
     let data_dir = data_dir.unwrap_or(temporary.path());
     title("The stack")?;
     let stack = Stack::start(StackConfig::new(data_dir)).await?;
-    output::print(&up::what_is_where(stack.endpoints(), "the shipped ones, in the program itself", None))?;
+    output::print(&up::what_is_where(
+        stack.endpoints(),
+        "the shipped ones, in the program itself",
+        None,
+        false,
+    ))?;
     let shown = tokio::select! {
         shown = show(stack.endpoints()) => shown,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Failed),

@@ -62,12 +62,13 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
     let config = config(data_dir, args)?;
     let definitions = describe(&config.definitions);
     let watch = config.watch.clone();
+    let own_database = config.database_url.is_some();
     let mut stop = std::pin::pin!(stop);
     let mut stack = tokio::select! {
         started = Stack::start(config) => started?,
         () = &mut stop => return Ok(Exit::Done),
     };
-    output::print(&what_is_where(stack.endpoints(), &definitions, watch.as_deref()))?;
+    output::print(&what_is_where(stack.endpoints(), &definitions, watch.as_deref(), own_database))?;
     let error = tokio::select! {
         () = &mut stop => None,
         error = stack.broken() => Some(error),
@@ -86,6 +87,9 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
         None => DefinitionSource::Shipped,
     };
     let smtp = args.smtp_url.as_deref().map(|url| SmtpConfig::read(url, args.smtp_password_file.as_deref()));
+    if let Err(error) = args.mail_from.parse::<lettre::message::Mailbox>() {
+        anyhow::bail!("--mail-from {}: {error}; write it as `Name <name@example.com>`", args.mail_from);
+    }
     anyhow::ensure!(args.workers > 0, "--workers 0 would leave every task waiting for ever");
     Ok(StackConfig {
         definitions,
@@ -119,13 +123,23 @@ fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 /// Returns the table of what is where.
-pub(super) fn what_is_where(endpoints: &Endpoints, definitions: &str, watch: Option<&Path>) -> String {
+///
+/// The password of the user's own database is not shown: this may be read in a log.
+pub(super) fn what_is_where(
+    endpoints: &Endpoints,
+    definitions: &str,
+    watch: Option<&Path>,
+    own_database: bool,
+) -> String {
     let buckets = &endpoints.buckets;
     let mut rows = vec![
         ("S3", endpoints.s3.clone()),
         ("Data Pipeline", endpoints.datapipeline.clone()),
         ("SNS", endpoints.sns.clone()),
-        ("PostgreSQL", endpoints.postgres.clone()),
+        (
+            "PostgreSQL",
+            if own_database { without_password(&endpoints.postgres) } else { endpoints.postgres.clone() },
+        ),
         ("drop files into", format!("s3://{}/incoming/<day>/", buckets.drop)),
         ("definitions", definitions.to_owned()),
         ("results", format!("s3://{}", buckets.results)),
@@ -139,4 +153,14 @@ pub(super) fn what_is_where(endpoints: &Endpoints, definitions: &str, watch: Opt
         output::table(&[], rows),
         "Ready. In another terminal: downspout drop --wait FILE...   or   eval \"$(downspout env)\"\n"
     )
+}
+
+fn without_password(url: &str) -> String {
+    let Ok(mut url) = url::Url::parse(url) else { return "as --database-url says".to_owned() };
+    // A password in the query is not shown either; only a URL without a host refuses, and it has none.
+    url.set_query(None);
+    if url.password().is_some() {
+        let _ = url.set_password(Some("***"));
+    }
+    url.to_string()
 }

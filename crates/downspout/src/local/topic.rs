@@ -12,7 +12,7 @@ mod smtp;
 mod store;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -58,6 +58,8 @@ struct Topic {
     account: String,
     store: store::TopicStore,
     outbox: outbox::Outbox,
+    /// Held by whoever writes mails into the outbox.
+    writing: Mutex<()>,
     sends_by_smtp: bool,
     /// Wakes the sender of mails by SMTP.
     mail_waits: Arc<Notify>,
@@ -76,6 +78,7 @@ pub async fn serve(
         account: config.account,
         store: store::TopicStore::open(&config.database)?,
         outbox: outbox::Outbox::open(&config.outbox, &config.mail_from)?,
+        writing: Default::default(),
         sends_by_smtp: config.smtp.is_some(),
         mail_waits: Arc::new(Notify::new()),
         now: config.now,
@@ -114,6 +117,8 @@ impl Topic {
 
     /// Writes every mail that the outbox still lacks.
     fn write_outbox(&self) -> anyhow::Result<()> {
+        // One writer at a time: two would share a temporary file.
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         for delivery in self.store.unwritten()? {
             self.outbox.write(&delivery)?;
             self.store.mark_written(delivery.id)?;

@@ -1,10 +1,12 @@
 //! The loop of the host: what waits is started, what ends is noted.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -85,8 +87,10 @@ impl<H: Handler, Q: Queue> Host<H, Q> {
             tokio::select! {
                 Some(ended) = invocations.join_next() => match ended {
                     Ok(id) => { in_hand.remove(&id); }
-                    // Which one panicked is not known: all are read anew, and the handler is idempotent.
-                    Err(_) => { invocations.abort_all(); in_hand.clear(); tokio::time::sleep(AFTER_TROUBLE).await; }
+                    // Which one it was is not known: all are read anew, and the handler is idempotent.
+                    Err(error) => {
+                        tracing::error!(%error, "a delivery ended by itself");
+                        invocations.abort_all(); in_hand.clear(); tokio::time::sleep(AFTER_TROUBLE).await; }
                 },
                 Ok(()) = changes.changed(), if in_hand.len() < self.limits.at_once => {}
                 () = tokio::time::sleep(AFTER_TROUBLE), if troubled => {}
@@ -152,8 +156,16 @@ async fn deliver_one<H: Handler, Q: Queue>(
 }
 
 async fn invoke<H: Handler>(handler: &H, event: Value, limit: Duration) -> anyhow::Result<Value> {
-    let answered = tokio::time::timeout(limit, handler.handle(event)).await;
-    answered.with_context(|| format!("the invocation took longer than {} s", limit.as_secs()))?
+    // A handler that panics has failed, as it has on Lambda: the event is tried again, and lies dead in the end.
+    let handled = AssertUnwindSafe(handler.handle(event)).catch_unwind();
+    let answered = tokio::time::timeout(limit, handled).await;
+    let answered =
+        answered.with_context(|| format!("the invocation took longer than {} s", limit.as_secs()))?;
+    answered.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words");
+        Err(anyhow::anyhow!("the handler panicked: {said}"))
+    })
 }
 
 #[cfg(test)]

@@ -137,7 +137,12 @@ impl Worker {
         let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
         let ended = match begun {
             Ok(()) => {
-                replies.extend(batch.map(|job| job(Some(&mut tx))));
+                // A full disk makes SQLite roll back the whole transaction by itself. What comes after it must not
+                // begin and commit one of its own: the contents that its rows name go with this batch.
+                replies.extend(batch.map(|job| match self.connection.is_autocommit() {
+                    false => job(Some(&mut tx)),
+                    true => job(None),
+                }));
                 self.connection.execute_batch("COMMIT")
             }
             Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -79,6 +80,9 @@ impl DataDir {
     /// Opens the directory, made when missing, and holds it.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         fs::create_dir_all(path).map_err(io_error("creating the data directory", path))?;
+        // Passwords stand in values.json, and rows in mails: the directory is its owner's alone.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+            .map_err(io_error("closing the data directory to others", path))?;
         let path = path.canonicalize().map_err(io_error("finding the data directory", path))?;
         let lock = hold(&path)?;
         let this = Self { path, _lock: lock };

@@ -54,6 +54,7 @@ fn open(folder: &std::path::Path) -> Topic {
         store: store::TopicStore::open(&folder.join("topic.db")).expect("the database opens"),
         outbox: outbox::Outbox::open(&folder.join("outbox"), "Downspout <downspout@localhost>")
             .expect("a folder"),
+        writing: Default::default(),
         sends_by_smtp: false,
         mail_waits: Arc::new(Notify::new()),
         now: Arc::new(|| "2026-03-01T10:00:00.123Z".parse().expect("a timestamp")),
