@@ -27,8 +27,11 @@ const IDLE_TIME: Duration = Duration::from_secs(60);
 /// Sessions that wait for their next transaction, by database.
 #[derive(Clone, Default)]
 pub struct Pool {
-    idle: Arc<Mutex<HashMap<String, Vec<(Instant, Client)>>>>,
+    idle: Arc<Mutex<HashMap<String, Vec<Idle>>>>,
 }
+
+/// Since when a session waits, and the session.
+type Idle = (Instant, Client);
 
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -33,7 +33,7 @@ pub struct Task {
 #[derive(Clone, Debug)]
 pub enum Activity {
     /// Run a shell command.
-    Shell(ShellCommand),
+    Shell(Box<ShellCommand>),
     /// Move data.
     Copy(Box<Copy>),
     /// Run an SQL script.
@@ -115,9 +115,9 @@ pub struct SqlScript {
 #[derive(Clone, Debug)]
 pub enum Node {
     /// An `S3DataNode`.
-    S3(S3Node),
+    S3(Box<S3Node>),
     /// A `SqlDataNode` and its like.
-    Sql(SqlNode),
+    Sql(Box<SqlNode>),
 }
 
 /// An `S3DataNode`.

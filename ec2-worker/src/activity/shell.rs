@@ -199,3 +199,89 @@ async fn send_file(work: &Work<'_>, path: &Path, at: &S3Uri) -> Result<(), Failu
     work.progress.log(&format!("wrote {at}"));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::activity::Tools;
+    use crate::ledger::WorkKey;
+    use crate::progress::Progress;
+    use crate::task::{Activity, Script, Task};
+    use crate::{Clients, Config};
+
+    fn task(command: &str, arguments: &[&str]) -> Task {
+        let shell = ShellCommand {
+            script: Script::Inline(command.to_owned()),
+            arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            stdout: None,
+            stderr: None,
+        };
+        Task {
+            key: WorkKey { pipeline: "df-1".into(), instance: "@Say".into(), generation: 0 },
+            attempt: "@Say_Attempt=1".into(),
+            component: "Say".into(),
+            logs: None,
+            activity: Activity::Shell(Box::new(shell)),
+        }
+    }
+
+    fn tools(folder: &Path) -> Tools {
+        // Never called: nothing here is staged.
+        let config = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(aws_config::Region::new("us-east-1"))
+            .build();
+        Tools::new(&Config::new("group", folder), &Clients::new(&config, true))
+    }
+
+    async fn perform(folder: &Path, task: &Task) -> Result<(), Failure> {
+        let (tools, progress) = (tools(folder), Progress::default());
+        Work { tools: &tools, task, folder: folder.to_owned(), progress: &progress }.run().await
+    }
+
+    #[tokio::test]
+    async fn arguments_arrive_whole_and_output_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let task = task("echo \"$# $1\"; echo $OUTPUT1_STAGING_DIR >&2", &["a b", "$HOME"]);
+        perform(folder.path(), &task).await.expect("exit code 0");
+        assert_eq!(std::fs::read_to_string(folder.path().join(STDOUT)).expect("kept"), "2 a b\n");
+    }
+
+    #[tokio::test]
+    async fn a_failed_command_tells_its_code_and_last_words() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let failure = perform(folder.path(), &task("echo no such luck >&2; exit 3", &[])).await.expect_err("failed");
+        assert_eq!(failure.id, "ActivityFailed:NonZeroExit");
+        assert_eq!(failure.message, "the command ended with exit code 3: no such luck");
+    }
+
+    #[tokio::test]
+    async fn dropping_the_work_ends_the_command_and_its_children() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (started, ended) = (folder.path().join("started"), folder.path().join("ended"));
+        let command = format!(
+            "( trap 'touch {}; exit' TERM; touch {}; while true; do sleep 0.05; done ) & wait",
+            ended.display(),
+            started.display()
+        );
+        let task = task(&command, &[]);
+        tokio::select! {
+            _ = perform(folder.path(), &task) => panic!("the command does not end by itself"),
+            () = appears(&started) => {}
+        }
+        appears(&ended).await;
+    }
+
+    async fn appears(path: &Path) {
+        let limit = tokio::time::timeout(Duration::from_secs(20), async {
+            while !path.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        limit.await.unwrap_or_else(|_| panic!("{} did not appear", path.display()));
+    }
+}

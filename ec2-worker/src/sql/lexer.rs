@@ -81,9 +81,8 @@ fn is_word(byte: u8) -> bool {
 fn quoted(bytes: &[u8], open: usize, quote: u8, backslash: bool) -> (Token, usize) {
     let mut at = open + 1;
     while let Some(byte) = bytes.get(at) {
-        if backslash && *byte == b'\\' {
-            at += 2;
-        } else if *byte == quote && bytes.get(at + 1) == Some(&quote) {
+        let doubled = *byte == quote && bytes.get(at + 1) == Some(&quote);
+        if doubled || (backslash && *byte == b'\\') {
             at += 2;
         } else if *byte == quote {
             return (Token::Quoted(true), at + 1);

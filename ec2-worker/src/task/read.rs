@@ -27,7 +27,7 @@ impl Reader<'_> {
         let logs = self.s3("pipelineLogUri", attempt)?;
         let logs = logs.map(|root| root.child(&format!("{pipeline}/{component}/{instance}")));
         let activity = match attempt.string("type") {
-            Some("ShellCommandActivity") => Activity::Shell(self.shell()?),
+            Some("ShellCommandActivity") => Activity::Shell(Box::new(self.shell()?)),
             Some("CopyActivity") => Activity::Copy(Box::new(self.copy(&key, logs.as_ref())?)),
             Some("SqlActivity") => Activity::Sql(Box::new(self.sql()?)),
             Some(other) => {
@@ -134,9 +134,9 @@ impl Reader<'_> {
         let objects = self.referred(key)?;
         let object = objects.first().ok_or_else(|| problem(self.attempt, key, "is missing"))?;
         match object.string("type") {
-            Some("S3DataNode") => self.s3_node(object).map(Node::S3),
+            Some("S3DataNode") => self.s3_node(object).map(|node| Node::S3(Box::new(node))),
             Some("SqlDataNode" | "MySqlDataNode" | "RedshiftDataNode") => {
-                self.sql_node(object).map(Node::Sql)
+                self.sql_node(object).map(|node| Node::Sql(Box::new(node)))
             }
             other => {
                 let other = other.unwrap_or("nothing");
