@@ -254,7 +254,8 @@ mod tests {
     #[tokio::test]
     async fn a_failed_command_tells_its_code_and_last_words() {
         let folder = tempfile::tempdir().expect("a folder");
-        let failure = perform(folder.path(), &task("echo no such luck >&2; exit 3", &[])).await.expect_err("failed");
+        let failure =
+            perform(folder.path(), &task("echo no such luck >&2; exit 3", &[])).await.expect_err("failed");
         assert_eq!(failure.id, "ActivityFailed:NonZeroExit");
         assert_eq!(failure.message, "the command ended with exit code 3: no such luck");
     }

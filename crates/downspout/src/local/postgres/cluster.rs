@@ -5,8 +5,9 @@
 //! embedded server would by default lay a new cluster over a template in the user's cache folder and copy files
 //! up as they change, which a kill can cut in two and an emptied cache can break.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use pglite_oxide::{DataDirArchiveFormat, Pglite};
@@ -64,6 +65,12 @@ pub enum ClusterError {
 /// What is under `tmp/pglite/base` of the embedded server's root in every whole cluster.
 const ESSENTIAL: [&str; 3] = ["PG_VERSION", "global/pg_control", "pg_wal"];
 
+/// Where the embedded server makes a cluster of its own kind, to be copied from.
+const TEMPLATE: &str = "cluster.template";
+
+/// Where the copy is made.
+const UNFINISHED: &str = "cluster.new";
+
 /// An opened data directory; locked as long as it lives.
 #[derive(Debug)]
 pub(super) struct Cluster {
@@ -74,10 +81,13 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Opens `data_dir`, creating the cluster if there has never been one. Blocks.
     pub(super) fn open(data_dir: &Path) -> Result<Self, ClusterError> {
-        fs::create_dir_all(data_dir).map_err(io_error("create", data_dir))?;
+        // For this user alone: the files hold what the password protects.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
+        made.map_err(io_error("create", data_dir))?;
         let lock = lock(data_dir)?;
         let root = data_dir.join("cluster");
         let created = data_dir.join("created");
+        remove_leftovers(data_dir)?;
         match (root.is_dir(), created.exists()) {
             (false, true) => {
                 return Err(ClusterError::Lost { cluster: root, data_dir: data_dir.to_owned() });
@@ -120,19 +130,23 @@ fn check(data_dir: &Path, root: &Path) -> Result<(), ClusterError> {
     }
 }
 
-/// Builds the cluster beside its place and moves it there.
-fn create(data_dir: &Path, root: &Path) -> Result<(), ClusterError> {
-    let template = data_dir.join("cluster.template");
-    let unfinished = data_dir.join("cluster.new");
-    for leftover in [&template, &unfinished] {
+/// What a process that was killed while it created the cluster has left.
+fn remove_leftovers(data_dir: &Path) -> Result<(), ClusterError> {
+    for leftover in [data_dir.join(TEMPLATE), data_dir.join(UNFINISHED)] {
         if leftover.exists() {
-            fs::remove_dir_all(leftover).map_err(io_error("remove", leftover))?;
+            fs::remove_dir_all(&leftover).map_err(io_error("remove", &leftover))?;
         }
     }
-    build(&template, &unfinished)
+    Ok(())
+}
+
+/// Builds the cluster beside its place and moves it there.
+fn create(data_dir: &Path, root: &Path) -> Result<(), ClusterError> {
+    let unfinished = data_dir.join(UNFINISHED);
+    build(&data_dir.join(TEMPLATE), &unfinished)
         .map_err(|error| ClusterError::Create { path: data_dir.to_owned(), message: format!("{error:#}") })?;
     fs::rename(&unfinished, root).map_err(io_error("rename", &unfinished))?;
-    fs::remove_dir_all(&template).map_err(io_error("remove", &template))
+    remove_leftovers(data_dir)
 }
 
 fn build(template: &Path, unfinished: &Path) -> anyhow::Result<()> {

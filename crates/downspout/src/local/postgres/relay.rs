@@ -121,7 +121,7 @@ impl<'a> Relay<'a> {
         if !idle || kept || *self.waiting.borrow() == 0 {
             return None;
         }
-        let session = self.loan.session()?;
+        let Some(session) = self.loan.session() else { return Some(End::Lost) };
         match session.inspect(&mut self.client.state).await {
             Err(Lost) => Some(End::Lost),
             Ok(None) => Some(End::Recalled),
@@ -137,9 +137,10 @@ impl<'a> Relay<'a> {
     async fn carry(&mut self) -> Option<End> {
         let idle = self.conversation.standing() == Standing::Idle && self.to_server.is_empty();
         let kept_until = self.kept_until;
+        let Some(session) = self.loan.session() else { return Some(End::Lost) };
+        let (from_server, to_server, watch) = session.parts();
         let client = &mut *self.client;
         let (from_client, to_client) = client.stream.split();
-        let (from_server, to_server, watch) = self.loan.session()?.parts();
         let mut parameters = Vec::new();
         let end = tokio::select! {
             moved = inward(from_client, &mut client.inbox, to_server, &mut self.to_server) => moved.end(End::Left, End::Lost),

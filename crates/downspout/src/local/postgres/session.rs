@@ -225,9 +225,10 @@ impl Session {
 
     /// Ends the session and the server, and waits for the server's thread.
     pub(super) async fn stop(&mut self) {
+        // Each of these may fail if the server is gone already; then there is nothing to end.
+        let _ = self.reset().await;
         let mut terminate = BytesMut::new();
         put_message(&mut terminate, b'X', |_| {});
-        // Either may fail if the server is gone already; then there is nothing to end.
         let _ = self.stream.write_all(&terminate).await;
         let _ = self.stream.shutdown().await;
         let Some((server, _socket_folder)) = self.server.take() else { return };

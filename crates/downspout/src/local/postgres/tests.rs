@@ -1,5 +1,7 @@
 //! The database as its clients see it, through the front.
 
+mod killed;
+
 use std::path::Path;
 use std::time::Duration;
 

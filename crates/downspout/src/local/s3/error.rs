@@ -1,7 +1,7 @@
 //! Why the store refused or failed, and what S3 calls it on the wire.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use s3s::{S3Error, S3ErrorCode};
 
@@ -89,7 +89,10 @@ impl StoreError {
     pub(super) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull(path),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                // The name of a content says nothing to whoever has to make room.
+                Self::DiskFull(path.parent().map_or_else(|| path.clone(), Path::to_owned))
+            }
             _ => Self::Io { path, source },
         }
     }

@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Request, Response};
+use hyper::body::{Body as _, Incoming};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use s3s::S3Result;
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config, StaticConfigProvider};
-use s3s::s3_error;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{Body, HttpError, S3Result, s3_error};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -96,6 +99,7 @@ async fn connection(stream: TcpStream, service: S3Service, shutdown: Cancellatio
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let builder = Builder::new(TokioExecutor::new()).http1_only();
+    let service = service_fn(move |request| answer(service.clone(), request));
     let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
@@ -108,4 +112,17 @@ async fn connection(stream: TcpStream, service: S3Service, shutdown: Cancellatio
         // A client that went away; its request is answered or undone already.
         tracing::debug!(%error, "a connection to the S3 endpoint ended");
     }
+}
+
+/// Answers one request.
+async fn answer(service: S3Service, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
+    let expects = request.headers().contains_key(EXPECT);
+    let is_empty = request.body().is_end_stream();
+    let mut response = service.call(request.map(Body::from)).await?;
+    // botocore trips over a connection on which its `Expect: 100-continue` was answered without the "100 Continue",
+    // and the next request on it hangs; hyper does not send one when there is no content to ask for.
+    if expects && (is_empty || !response.status().is_success()) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }

@@ -157,6 +157,9 @@ impl Worker {
                 drop(tx);
                 // SQLite rolls back by itself in some failures; then there is nothing to roll back here.
                 let _ = self.connection.execute_batch("ROLLBACK");
+                if StoreError::is_index_full(error) {
+                    self.reuse_log();
+                }
             }
         }
         for reply in replies {
@@ -171,6 +174,14 @@ impl Worker {
         }
         if tx.has_events {
             self.events.send_modify(|changes| *changes += 1);
+        }
+    }
+
+    /// Begins the log anew in the room that it has: so a delete may still go through and make room for others.
+    fn reuse_log(&self) {
+        let checkpointed = self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+        if let Err(error) = checkpointed {
+            tracing::warn!(%error, "the log of the object store's index could not begin anew");
         }
     }
 

@@ -1,8 +1,13 @@
 //! Single objects: what is put comes back, conditions hold, strangers stay out.
 
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, MetadataDirective, ObjectIdentifier};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::endpoint::{Endpoint, code};
 
@@ -191,6 +196,23 @@ async fn strangers_are_refused() {
     assert_eq!(code(answer), "SignatureDoesNotMatch");
     let unknown = endpoint.client_with("AKIDOTHER", "secret");
     assert_eq!(code(unknown.list_buckets().send().await), "InvalidAccessKeyId");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_upload_that_expects_a_go_ahead_ends_its_connection() {
+    let endpoint = Endpoint::start().await;
+    let minute = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let put = endpoint.client().put_object().bucket("drop").key("empty").presigned(minute).await.unwrap();
+    let uri: http::Uri = put.uri().parse().unwrap();
+    let (host, path) = (uri.authority().unwrap().as_str(), uri.path_and_query().unwrap().as_str());
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let head =
+        format!("PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    // botocore would wait for ever with its next request on this connection.
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
