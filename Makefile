@@ -22,8 +22,8 @@ check: test        ## Format, lints, tests
 
 bench:             ## Measure, beside the named rivals; writes target/bench.json
 	tests/setup
-	cargo build --release --package ec2-worker
-	cargo bench --package e2e
+	cargo build --release --bin ec2-worker
+	cargo bench --bench speed
 
 samples:           ## Make the sample files anew from their seed
 	cargo run --bin generate-samples pipeline-definitions/orders/samples

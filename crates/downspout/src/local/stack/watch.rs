@@ -21,7 +21,7 @@ use crate::upload;
 /// Time between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// A file that stayed the same this many looks in a row has stopped growing.
-const QUIET_LOOKS: u32 = 3;
+const QUIET_LOOKS: u32 = 10;
 /// Names that programs give to files while they write them.
 const UNFINISHED: [&str; 5] = [".part", ".tmp", ".partial", ".crdownload", ".filepart"];
 
