@@ -123,7 +123,8 @@ impl Stage {
         self.world.wind_milliseconds(1);
         self.world.put("drop", &key, &format!("content {content}"));
         self.events.push(json!({"Records": [{
-            "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+            "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": "2026-11-20T14:00:00.000Z",
+            "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
             "s3": {"bucket": {"name": "drop"}, "object": {"key": key, "size": 9}}
         }]}));
     }
