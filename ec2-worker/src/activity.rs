@@ -14,6 +14,8 @@ use crate::storage::Storage;
 use crate::task::{Activity, Script, Task};
 use crate::{Clients, Config};
 
+pub(crate) use shell::{STDERR, STDOUT};
+
 /// What every activity works with.
 #[derive(Clone, Debug)]
 pub(crate) struct Tools {

@@ -189,6 +189,16 @@ impl Drop for Transaction {
     }
 }
 
+/// Connects once, as the activities will.
+///
+/// # Errors
+///
+/// Why it does not work, without the password.
+pub async fn check(url: &str) -> Result<(), String> {
+    let target = Target::parse(url, None, None, None, &[]).map_err(|what| format!("the URL {what}"))?;
+    connect(&target).await.map(drop).map_err(|failure| failure.message)
+}
+
 async fn connect(target: &Target) -> Result<Client, Failure> {
     let config: &Config = &target.config;
     let connected = match &target.tls {

@@ -25,8 +25,6 @@ enum Kind {
     Away,
     /// The database refused these rows, not the statement.
     Refused,
-    /// The service said stop.
-    Canceled,
 }
 
 impl Failure {
@@ -48,13 +46,6 @@ impl Failure {
             column: None,
             kind: Kind::Away,
         }
-    }
-
-    /// Returns the answer to a `canceled` from the service.
-    #[must_use]
-    pub fn canceled() -> Self {
-        let message = "the task was cancelled".to_owned();
-        Self { id: "Canceled".to_owned(), message, column: None, kind: Kind::Canceled }
     }
 
     /// Returns what a local file operation that failed means.
@@ -96,12 +87,6 @@ impl Failure {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.kind == Kind::Refused
-    }
-
-    /// Returns whether the work ended because the service said so.
-    #[must_use]
-    pub fn is_canceled(&self) -> bool {
-        self.kind == Kind::Canceled
     }
 }
 

@@ -1,41 +1,95 @@
 //! An attempt's logs, packed and put under `pipelineLogUri`.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use flate2::Compression;
-use flate2::read::GzEncoder;
+use flate2::write::GzEncoder;
 
+use crate::activity::{STDERR, STDOUT};
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::storage::{S3Uri, Storage};
+use crate::storage::{S3Uri, Storage, Upload};
+
+/// Packed and sent at a time: a command may have written more than there is memory.
+const PIECE: usize = 1024 * 1024;
 
 /// Uploads `Activity.log.gz`, and the output of a command where there is one.
 ///
 /// A log that cannot be written is worth a warning, not a failed task.
 pub(crate) async fn upload(storage: &Storage, at: &S3Uri, folder: &Path, progress: &Progress) {
-    let text = progress.log_text();
-    let activity = pack(text.as_bytes());
-    let mut logs = vec![("Activity.log.gz", activity)];
-    for (name, file) in [("StdOutput.gz", "StdOutput"), ("StdError.gz", "StdError")] {
-        if let Ok(file) = File::open(folder.join(file)) {
-            logs.push((name, pack(BufReader::new(file))));
-        }
-    }
-    for (name, packed) in logs {
-        let put = match packed {
-            Ok(bytes) => storage.put(&at.child(name), bytes).await,
-            Err(error) => Err(Failure::scratch("packing a log", &error)),
-        };
-        if let Err(failure) = put {
-            tracing::warn!(log.name = name, error = %failure, "a log could not be uploaded");
+    let activity = io::Cursor::new(progress.log_text().into_bytes());
+    warn_of("Activity.log.gz", send(storage, at.child("Activity.log.gz"), activity).await);
+    for file in [STDOUT, STDERR] {
+        if let Ok(text) = File::open(folder.join(file)) {
+            let name = format!("{file}.gz");
+            warn_of(&name, send(storage, at.child(&name), BufReader::new(text)).await);
         }
     }
 }
 
-fn pack(text: impl io::Read) -> io::Result<Vec<u8>> {
-    let mut packed = Vec::new();
-    io::copy(&mut GzEncoder::new(text, Compression::fast()), &mut packed)?;
-    Ok(packed)
+fn warn_of(log: &str, sent: Result<(), Failure>) {
+    if let Err(failure) = sent {
+        tracing::warn!(log.name = log, error = %failure, "a log could not be uploaded");
+    }
+}
+
+async fn send<R: Read + Send + 'static>(storage: &Storage, at: S3Uri, text: R) -> Result<(), Failure> {
+    let mut upload = Upload::new(storage.clone(), at);
+    let mut packing = Packing { text, packer: GzEncoder::new(Vec::new(), Compression::fast()) };
+    loop {
+        // Packing takes the processor, and reading waits for the disk.
+        let packed = tokio::task::spawn_blocking(move || packing.piece()).await;
+        let packed = packed.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        let (piece, rest) = packed.map_err(|error| Failure::scratch("packing a log", &error))?;
+        upload.write(&piece).await?;
+        match rest {
+            Some(rest) => packing = rest,
+            None => return upload.finish().await,
+        }
+    }
+}
+
+/// A log on its way through the packer.
+struct Packing<R> {
+    text: R,
+    packer: GzEncoder<Vec<u8>>,
+}
+
+impl<R: Read> Packing<R> {
+    /// Packs the next piece; returns its bytes, and what is left unless that was the last.
+    fn piece(mut self) -> io::Result<(Vec<u8>, Option<Self>)> {
+        let count = io::copy(&mut self.text.by_ref().take(PIECE as u64), &mut self.packer)?;
+        if count < PIECE as u64 {
+            return Ok((self.packer.finish()?, None));
+        }
+        Ok((std::mem::take(self.packer.get_mut()), Some(self)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    #[test]
+    fn pieces_unpack_to_the_whole() {
+        let text: Vec<u8> = (0..PIECE * 2 + 7).map(|number| (number % 251) as u8).collect();
+        let packer = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut packing = Packing { text: io::Cursor::new(text.clone()), packer };
+        let mut packed = Vec::new();
+        loop {
+            let (piece, rest) = packing.piece().expect("memory does not fail");
+            packed.extend(piece);
+            match rest {
+                Some(rest) => packing = rest,
+                None => break,
+            }
+        }
+        let mut unpacked = Vec::new();
+        GzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).expect("it is whole");
+        assert!(unpacked == text);
+    }
 }

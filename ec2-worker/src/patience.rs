@@ -32,6 +32,7 @@ impl Patience {
             self.since = Some(Instant::now());
             self.pause = FIRST_PAUSE;
             tracing::warn!(error = %failure, "the database is away, trying again");
+            progress.note(format!("{failure}; tried again"));
         }
         progress.log(&format!("{failure}; trying again"));
         let waited = self.since.map_or(Duration::ZERO, |since| since.elapsed());

@@ -9,6 +9,7 @@ use crate::handler::Handler;
 use crate::ledger::{self, State, Step};
 use crate::ports::Edges;
 use crate::set::{Found, Set};
+use crate::turn::Ahead;
 
 impl<E: Edges> Handler<E> {
     /// Returns what happened, or would happen, with a key; changes nothing.
@@ -42,12 +43,24 @@ impl<E: Edges> Handler<E> {
             }
             Step::Deferred(until) => deferred(set, until, &entry),
             Step::Queue | Step::Queued => queued(set, &entry),
-            Step::Look(_) | Step::Restore | Step::Claim | Step::TakeOver => {
-                set.decision(Verdict::Ready, "the set is whole and about to start")
+            Step::Look(_) | Step::Restore => ready(set),
+            Step::Claim => self.ready_or_behind(set, entry.ledger.next_generation()).await?,
+            Step::TakeOver => {
+                let generation = entry.ledger.head.as_ref().map_or(1, |head| head.generation);
+                self.ready_or_behind(set, generation).await?
             }
         };
         Ok(decision)
     }
+
+    async fn ready_or_behind(&self, set: &Set<'_>, generation: u32) -> anyhow::Result<Decision> {
+        let ahead = self.look_ahead(set, generation).await?;
+        Ok(ahead.map_or_else(|| ready(set), |ahead| behind(set, &ahead)))
+    }
+}
+
+fn ready(set: &Set<'_>) -> Decision {
+    set.decision(Verdict::Ready, "the set is whole and about to start")
 }
 
 /// Logs what became of a key.
@@ -57,7 +70,7 @@ pub(crate) fn log(decision: &Decision, key: &str) {
         Verdict::Duplicate => "a dropped file's set has its run already",
         Verdict::Incomplete => "a dropped file waits for the rest of its set",
         Verdict::Deferred => "a dropped file's set waits for another day",
-        Verdict::Next => "a dropped file's set comes after the run at work",
+        Verdict::Next | Verdict::Behind => "a dropped file's set comes after the run at work",
         Verdict::Unmatched => "a dropped file fits no pattern",
         Verdict::Ignored => "ignored a key",
         Verdict::Failed | Verdict::Ready => "looked at a dropped file's set",
@@ -97,7 +110,17 @@ pub(crate) fn deferred(set: &Set<'_>, until: Timestamp, entry: &Entry) -> Decisi
 
 pub(crate) fn queued(set: &Set<'_>, entry: &Entry) -> Decision {
     let reason = "an earlier run of the set comes first; this content is next";
-    with_head(set.decision(Verdict::Next, reason), entry)
+    let mut decision = set.decision(Verdict::Next, reason);
+    decision.pipeline_id = entry.ledger.head.as_ref().and_then(|head| head.pipeline_id.clone());
+    decision
+}
+
+/// The runs of a definition go one after another.
+pub(crate) fn behind(set: &Set<'_>, ahead: &Ahead) -> Decision {
+    let id = ahead.pipeline_id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+    let definition = set.definition();
+    let reason = format!("the run of {definition}/{}{id} is at work; this set comes after it", ahead.set);
+    set.decision(Verdict::Behind, reason)
 }
 
 /// Adds what the ledger says of the head: its pipeline, its state, and why it failed.

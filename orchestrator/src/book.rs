@@ -39,7 +39,7 @@ impl Book {
     }
 
     /// Returns whether a holder is an earlier incarnation of ours: `name#incarnation`, same name. It is gone.
-    fn is_gone(&self, holder: &str) -> bool {
+    pub(crate) fn is_gone(&self, holder: &str) -> bool {
         let Some((name, _)) = self.holder.split_once('#') else { return false };
         let ours = holder.strip_prefix(self.holder.as_str()).is_some_and(|rest| rest.starts_with('/'));
         let is_named_so = holder.split_once('#').is_some_and(|(other, _)| other == name);

@@ -43,8 +43,10 @@ pub enum Verdict {
     Incomplete,
     /// The day's cap is reached; the set runs another day.
     Deferred,
-    /// The earlier run of the set is at work; this content comes next.
+    /// An earlier run of the set is at work, or more changes may follow; this content comes next.
     Next,
+    /// A run of another set of the definition is at work; this set comes after it.
+    Behind,
     /// The key fits no pattern.
     Unmatched,
     /// The key is none that could start something.

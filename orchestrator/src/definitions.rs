@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
+use definition::diagnosis::{self, Beside, Finding};
 use definition::trigger::Trigger;
-use definition::validate::Problem;
-use definition::{Definition, ParameterValue, file, validate};
+use definition::{Definition, ParameterValue, file};
 use futures::future;
 
 use crate::ports::{Depth, Listed, Storage};
@@ -151,44 +151,35 @@ fn name_of<'a>(home: &Home, key: &'a str) -> Option<&'a str> {
 }
 
 fn read(name: &str, body: &[u8]) -> Content {
-    let text = match std::str::from_utf8(body) {
-        Ok(text) => text,
-        Err(error) => return Content::Broken(format!("byte {}: not UTF-8", error.valid_up_to() + 1)),
-    };
-    let content = if name == VALUES {
-        file::parse_values(text).map(Content::Values).map_err(|error| error.to_string())
-    } else {
-        read_definition(text).map(Content::Definition)
+    let content = match file::decode(body) {
+        Ok(text) if name == VALUES => {
+            file::parse_values(text).map(Content::Values).map_err(|error| error.to_string())
+        }
+        Ok(text) => read_definition(text).map(Content::Definition),
+        Err(error) => Err(error.to_string()),
     };
     content.unwrap_or_else(Content::Broken)
 }
 
 fn read_definition(text: &str) -> Result<Watched, String> {
-    let definition = file::parse(text).map_err(|error| error.to_string())?;
-    let trigger = Trigger::of(&definition).map_err(|error| {
-        let place = place(text, error.object.as_str(), Some(error.field.as_str()));
-        format!("{place}{error}")
-    })?;
-    let problems = validate::validate(&definition).errors;
+    let diagnosis = diagnosis::diagnose(text, Beside::default());
+    let problems: Vec<&Finding> = diagnosis.errors().collect();
     if problems.is_empty() {
-        return Ok(Watched { definition, trigger });
+        return Ok(Watched { definition: diagnosis.definition, trigger: diagnosis.trigger });
     }
-    let told = problems.iter().take(MAX_PROBLEMS).map(|problem| told(text, problem));
+    let told = problems.iter().take(MAX_PROBLEMS).map(|problem| told(problem));
     let more = problems.len().saturating_sub(MAX_PROBLEMS);
     let more = (more > 0).then(|| format!("and {more} more"));
     Err(told.chain(more).collect::<Vec<_>>().join("\n"))
 }
 
-fn told(text: &str, problem: &Problem) -> String {
-    let field = problem.field.as_ref().map(|field| field.as_str());
-    let place = place(text, problem.object.as_str(), field);
-    let field = field.map(|field| format!(", field `{field}`")).unwrap_or_default();
-    format!("{place}object `{}`{field}: {}", problem.object, problem.message)
-}
-
-fn place(text: &str, object: &str, field: Option<&str>) -> String {
-    let found = file::locate(text, object, field).or_else(|| file::locate(text, object, None));
-    found.map(|at| format!("line {}, column {}: ", at.line, at.column)).unwrap_or_default()
+fn told(problem: &Finding) -> String {
+    let place = problem.span.map(|span| format!("{}: ", span.at)).unwrap_or_default();
+    let object = problem.object.as_ref().map(|object| format!("object `{object}`"));
+    let field = problem.field.as_ref().map(|field| format!("field `{field}`"));
+    let about: Vec<_> = object.into_iter().chain(field).collect();
+    let about = if about.is_empty() { String::new() } else { format!("{}: ", about.join(", ")) };
+    format!("{place}{about}{}", problem.message)
 }
 
 #[cfg(test)]

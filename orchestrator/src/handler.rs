@@ -11,7 +11,7 @@ use futures::future;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::answer::{deferred, ignored, incomplete, log, queued, with_head};
+use crate::answer::{behind, deferred, ignored, incomplete, log, queued, with_head};
 use crate::book::{Book, Entry};
 use crate::caps;
 use crate::decision::{Decision, Verdict};
@@ -20,6 +20,7 @@ use crate::event::{self, Event, Item, Message};
 use crate::ledger::{self, Claim, Content, Deferral, Ending, Step};
 use crate::ports::{Condition, Edges, Instances, PipelineError, Put};
 use crate::set::{Found, Set};
+use crate::turn::{Ahead, Asked};
 use crate::{Config, Now, stale};
 
 /// Times that a set is looked at again because somebody else changed its ledger.
@@ -84,6 +85,14 @@ impl<E: Edges> Handler<E> {
     pub(crate) async fn load_definitions(&self) -> anyhow::Result<Definitions> {
         let definitions = self.definitions.load(&self.edges, &self.book.home).await?;
         for (file, why) in definitions.broken() {
+            // What lands while it is broken counts once it is mended.
+            if let Err(error) = self.first_seen(&file.name).await {
+                tracing::error!(
+                    definition = file.name,
+                    error = format!("{error:#}"),
+                    "its first sight is not known"
+                );
+            }
             self.tell_broken(file, why).await?;
         }
         Ok(definitions)
@@ -162,7 +171,11 @@ impl<E: Edges> Handler<E> {
                 return Ok(decision);
             }
         }
-        bail!("the ledger of {}/{} changed {MAX_ROUNDS} times while it was read", set.definition(), set.id)
+        bail!(
+            "the ledger of {}/{} changed {MAX_ROUNDS} times while it was looked at",
+            set.definition(),
+            set.id
+        )
     }
 
     /// Takes the next step for a whole set; `None` when somebody else changed the ledger first.
@@ -213,7 +226,7 @@ impl<E: Edges> Handler<E> {
         }
     }
 
-    /// Takes a cap slot, then the claim, then starts the run.
+    /// Takes the definition's turn, a cap slot, and the claim; then starts the run.
     async fn claim(
         &self,
         set: &Set<'_>,
@@ -224,6 +237,15 @@ impl<E: Edges> Handler<E> {
         let number = self.claims.fetch_add(1, Ordering::Relaxed);
         let holder = format!("{}/{number}", self.config.holder);
         let mut claim = Claim { holder, now: self.now(), lease: self.config.lease, slot: None };
+        let generation = match &entry.ledger.head {
+            Some(head) if takes_over => head.generation,
+            Some(_) | None => entry.ledger.next_generation(),
+        };
+        match self.take_turn(set, generation, &claim).await? {
+            Asked::Taken => {}
+            Asked::Behind(ahead) => return self.stand_behind(set, content, entry, &ahead).await,
+            Asked::Changed => return Ok(None),
+        }
         if let Some(cap) = set.trigger.max_runs_per_day {
             let owner = caps::Owner { set: set.id.clone(), run_key: content.run_key.clone() };
             let definition = set.definition();
@@ -241,6 +263,26 @@ impl<E: Edges> Handler<E> {
         let entry = self.run(set, entry).await?;
         let reason = if takes_over { "went on with a start that was given up" } else { "the set is whole" };
         Ok(Some(with_head(set.decision(Verdict::Started, reason), &entry)))
+    }
+
+    /// Notes content that waits for the definition's turn, so that sweeps know of it.
+    async fn stand_behind(
+        &self,
+        set: &Set<'_>,
+        content: &Content,
+        entry: Entry,
+        ahead: &Ahead,
+    ) -> anyhow::Result<Option<Decision>> {
+        let is_noted = entry.ledger.head.as_ref().is_some_and(|head| head.run_key == content.run_key)
+            || entry.ledger.next.as_ref().is_some_and(|next| next.run_key == content.run_key);
+        if !is_noted {
+            let mut ledger = entry.ledger.with_next(content, self.now());
+            ledger.bucket.clone_from(&set.bucket);
+            if self.book.put(&self.edges, &entry, ledger).await?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(behind(set, ahead)))
     }
 
     async fn defer(

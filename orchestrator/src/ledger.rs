@@ -224,12 +224,17 @@ impl Ledger {
         }
     }
 
+    /// Returns the generation of the set's next claim.
+    pub(crate) fn next_generation(&self) -> u32 {
+        self.heads().map(|head| head.generation).max().unwrap_or(0) + 1
+    }
+
     /// Returns the ledger with `content` claimed: a new head of the next generation.
     pub(crate) fn claimed(&self, content: &Content, claim: &Claim) -> Self {
         let head = Head {
             run_key: content.run_key.clone(),
             files: content.files.clone(),
-            generation: self.heads().map(|head| head.generation).max().unwrap_or(0) + 1,
+            generation: self.next_generation(),
             state: State::Claimed,
             pipeline_id: None,
             holder: claim.holder.clone(),

@@ -21,6 +21,7 @@ mod set;
 mod stale;
 mod sweep;
 mod telling;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;

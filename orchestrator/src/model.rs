@@ -5,8 +5,10 @@
 
 mod world;
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -75,6 +77,8 @@ struct Stage {
     handlers: Vec<Arc<Handler<Hands>>>,
     invocations: Vec<Invocation>,
     events: Vec<Value>,
+    /// Errors that went back to Lambda, which delivers their events again.
+    errors: Rc<RefCell<Vec<String>>>,
 }
 
 impl Stage {
@@ -82,7 +86,8 @@ impl Stage {
         let world = Arc::new(World::new());
         world.put("definitions", "orders.json", DEFINITION);
         let handlers = (0..HANDLERS).map(|number| handler(&world, number, 0)).collect();
-        let mut stage = Self { world, handlers, invocations: Vec::new(), events: Vec::new() };
+        let mut stage =
+            Self { world, handlers, invocations: Vec::new(), events: Vec::new(), errors: Rc::default() };
         // The definition is first seen before anything is dropped.
         stage.sweep_whole();
         stage
@@ -131,12 +136,13 @@ impl Stage {
 
     fn invoke(&mut self, handler: usize, event: Option<Value>) {
         let subject = Arc::clone(&self.handlers[handler]);
+        let errors = Rc::clone(&self.errors);
         let running: Running = Box::pin(async move {
-            // Errors go back to Lambda; here the event simply stays deliverable.
-            let _ = match event {
+            let answer = match event {
                 Some(event) => subject.handle(&event).await.map(drop),
                 None => subject.sweep().await.map(drop),
             };
+            errors.borrow_mut().extend(answer.err().map(|error| format!("{error:#}")));
         });
         self.invocations.push(Invocation { handler, started: self.world.seconds(), running });
     }
@@ -193,7 +199,7 @@ fn handler(world: &Arc<World>, number: usize, incarnation: i64) -> Arc<Handler<H
         drop_bucket: Some("drop".to_owned()),
         topic_arn: "arn:topic".to_owned(),
         lease: Duration::from_secs(LEASE_SECS.unsigned_abs()),
-        holder: format!("handler-{number}-{incarnation}"),
+        holder: format!("handler-{number}#{incarnation}"),
         now: Arc::new(move || clock.now()),
     };
     let home = Home::parse("s3://definitions").expect("the place is well-formed");
@@ -310,6 +316,15 @@ fn the_same_event_five_times_out_of_order_makes_one_run() {
 }
 
 #[test]
+fn many_handlers_at_one_set_at_once_have_an_answer_each() {
+    let mut stage = Stage::new();
+    drop_set(&mut stage, 0, 0);
+    deliver(&mut stage, 30);
+    assert_eq!(*stage.errors.borrow(), Vec::<String>::new());
+    assert_eq!(stage.world.activations().len(), 1);
+}
+
+#[test]
 fn the_same_files_again_make_no_second_run() {
     let mut stage = Stage::new();
     drop_set(&mut stage, 0, 0);
@@ -354,11 +369,102 @@ fn a_set_over_the_cap_runs_the_next_day_with_one_notice() {
         drop_set(&mut stage, content, content);
     }
     deliver(&mut stage, 2);
-    stage.sweep_whole();
+    for _ in 0..2 {
+        stage.world.end_all_runs();
+        stage.sweep_whole();
+    }
     assert_eq!((stage.world.activations().len(), stage.world.notices().len()), (2, 1));
     stage.wind(DAY_SECS);
     stage.sweep_whole();
     assert_eq!((stage.world.activations().len(), stage.world.notices().len()), (3, 1));
+}
+
+#[test]
+fn sets_of_one_definition_run_one_after_another_the_oldest_first() {
+    let mut stage = Stage::new();
+    drop_set(&mut stage, 3, 0);
+    deliver(&mut stage, 1);
+    for day in [2, 0] {
+        drop_set(&mut stage, day, 0);
+    }
+    // The youngest event comes first.
+    deliver(&mut stage, 3);
+    stage.sweep_whole();
+    assert_eq!(stage.world.activations().len(), 1, "the others wait for the first");
+    for _ in 0..2 {
+        stage.world.end_all_runs();
+        stage.wind(1);
+        stage.sweep_whole();
+    }
+    stage.wind(DAY_SECS);
+    stage.world.end_all_runs();
+    stage.sweep_whole();
+    let names: Vec<_> = stage.world.activations().into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["orders/day=3", "orders/day=2", "orders/day=0"]);
+    assert_eq!(stage.world.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn content_that_waits_for_its_burst_does_not_keep_another_set_waiting() {
+    let mut stage = Stage::new();
+    drop_set(&mut stage, 0, 0);
+    deliver(&mut stage, 1);
+    stage.drop_file(0, 0, 1);
+    deliver(&mut stage, 1);
+    stage.world.end_all_runs();
+    drop_set(&mut stage, 1, 0);
+    stage.sweep_whole();
+    let names: Vec<_> = stage.world.activations().into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["orders/day=0", "orders/day=1"]);
+}
+
+#[test]
+fn replace_ends_the_run_of_another_set_before_its_own_starts() {
+    let mut stage = Stage::new();
+    let replaces = DEFINITION.replace(r#""myMaxRunsPerDay": "2""#, r#""myStaleRuns": "replace""#);
+    stage.world.put("definitions", "orders.json", &replaces);
+    stage.world.let_runs_be_replaced();
+    drop_set(&mut stage, 0, 0);
+    deliver(&mut stage, 2);
+    drop_set(&mut stage, 1, 0);
+    deliver(&mut stage, 3);
+    assert_eq!((stage.world.activations().len(), stage.world.pipelines()), (2, 1));
+    assert_eq!(stage.world.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn a_set_that_cannot_start_does_not_keep_the_others_waiting() {
+    let mut stage = Stage::new();
+    stage.world.answer_no_definitions(true);
+    drop_set(&mut stage, 0, 0);
+    // One event of two: a second handler would hold the turn for its lease.
+    stage.events.truncate(1);
+    deliver(&mut stage, 1);
+    stage.world.answer_no_definitions(false);
+    drop_set(&mut stage, 1, 0);
+    for event in std::mem::take(&mut stage.events) {
+        stage.invoke(0, Some(event));
+        run_out(&mut stage);
+    }
+    let names: Vec<_> = stage.world.activations().into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["orders/day=1"]);
+}
+
+#[test]
+fn what_lands_while_a_new_definition_is_broken_runs_when_it_is_mended() {
+    let mut stage = Stage::new();
+    stage.world.put("definitions", "returns.json", &DEFINITION.replace("in/{day}", "returns/{day}")[1..]);
+    stage.sweep_whole();
+    stage.world.wind_milliseconds(1);
+    for name in ["a", "b"] {
+        stage.world.put("drop", &format!("returns/1/{name}.csv"), "content");
+    }
+    stage.sweep_whole();
+    assert_eq!(stage.world.activations().len(), 0);
+    stage.world.wind_milliseconds(1);
+    stage.world.put("definitions", "returns.json", &DEFINITION.replace("in/{day}", "returns/{day}"));
+    stage.sweep_whole();
+    assert_eq!(stage.world.activations().len(), 1);
 }
 
 #[test]

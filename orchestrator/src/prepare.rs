@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use definition::expression::{self, Evaluated, Scope, Value};
+use definition::diagnosis::override_values;
 use definition::parameters::Parameters;
+use definition::preview::Preview;
 use definition::trigger::Captures;
-use definition::{Definition, FieldValue, ObjectId, ParameterValue, PipelineObject, inherit};
+use definition::{Definition, ObjectId, ParameterValue, PipelineObject, inherit};
 
 use crate::ledger::DroppedFile;
 
@@ -23,20 +24,10 @@ pub(crate) struct DroppedSet<'a> {
 /// Returns the definition that is to be put for the drop.
 pub(crate) fn prepared(definition: &Definition, drop: &DroppedSet<'_>) -> Definition {
     let mut prepared = definition.clone();
-    override_values(&mut prepared, drop.values.to_vec());
-    override_values(&mut prepared, filled_values(definition, drop));
+    override_values(&mut prepared, drop.values);
+    override_values(&mut prepared, &filled_values(definition, drop));
     pin_files(&mut prepared, drop);
     prepared
-}
-
-/// Values count where the definition declares their parameter, and nowhere else.
-fn override_values(definition: &mut Definition, given: Vec<ParameterValue>) {
-    let declared: HashSet<&str> =
-        definition.parameters.iter().map(|parameter| parameter.id.as_str()).collect();
-    let given: Vec<_> = given.into_iter().filter(|value| declared.contains(value.id.as_str())).collect();
-    let ids: HashSet<&str> = given.iter().map(|value| value.id.as_str()).collect();
-    definition.values.retain(|value| !ids.contains(value.id.as_str()));
-    definition.values.extend(given);
 }
 
 fn filled_values(definition: &Definition, drop: &DroppedSet<'_>) -> Vec<ParameterValue> {
@@ -71,6 +62,7 @@ fn pin_files(definition: &mut Definition, drop: &DroppedSet<'_>) {
         .flat_map(|object| object.references("output").map(|target| target.as_str()).collect::<Vec<_>>())
         .collect();
     let parameters = Parameters::of(definition);
+    let preview = Preview::new(&resolved, &parameters, None);
     let uris: HashMap<String, &str> = drop
         .files
         .iter()
@@ -80,8 +72,7 @@ fn pin_files(definition: &mut Definition, drop: &DroppedSet<'_>) {
         if object.type_name() != Some("S3DataNode") || written.contains(object.id.as_str()) {
             continue;
         }
-        let etag =
-            evaluated(object, "filePath", &resolved, &parameters).and_then(|path| uris.get(&path).copied());
+        let etag = path(object, "filePath", &preview).and_then(|path| uris.get(&path).copied());
         let own = definition.objects.iter_mut().find(|own| own.id == object.id);
         if let (Some(etag), Some(own)) = (etag, own) {
             own.set("myETag", etag);
@@ -93,11 +84,12 @@ fn pin_files(definition: &mut Definition, drop: &DroppedSet<'_>) {
 pub(crate) fn own_places(definition: &Definition) -> Vec<String> {
     let Ok(resolved) = inherit::resolve(definition) else { return Vec::new() };
     let parameters = Parameters::of(definition);
+    let preview = Preview::new(&resolved, &parameters, None);
     let outputs: HashSet<&ObjectId> =
         resolved.iter().flat_map(|object| object.references("output").collect::<Vec<_>>()).collect();
     let places = resolved.iter().flat_map(|object| {
         let own = if outputs.contains(&object.id) { OUTPUT_FIELDS } else { LOG_FIELDS };
-        own.iter().filter_map(|field| evaluated(object, field, &resolved, &parameters))
+        own.iter().filter_map(|field| path(object, field, &preview))
     });
     places.filter(|place| place.starts_with("s3://")).collect()
 }
@@ -108,66 +100,9 @@ const OUTPUT_FIELDS: &[&str] = &["filePath", "directoryPath"];
 const LOG_FIELDS: &[&str] = &["pipelineLogUri", "myRejectsPath"];
 
 /// A path that only the running pipeline knows is none that a drop can have.
-fn evaluated(
-    object: &PipelineObject,
-    field: &str,
-    objects: &[PipelineObject],
-    parameters: &Parameters,
-) -> Option<String> {
-    let scope = ObjectScope { object, objects, parameters, depth: 0 };
-    match expression::evaluate(object.string(field)?, &scope) {
-        Ok(Evaluated::One(path)) => Some(path),
-        Ok(Evaluated::Many(_)) | Err(_) => None,
-    }
-}
-
-/// Fields that name each other are followed this far.
-const MAX_FIELD_DEPTH: usize = 8;
-
-/// An object before it runs: its fields, the objects it refers to, the parameters.
-struct ObjectScope<'a> {
-    object: &'a PipelineObject,
-    objects: &'a [PipelineObject],
-    parameters: &'a Parameters,
-    depth: usize,
-}
-
-impl Scope for ObjectScope<'_> {
-    fn value(&self, name: &str) -> Option<Value> {
-        let fields: Vec<&FieldValue> =
-            self.object.fields.iter().filter(|field| field.key == name).map(|field| &field.value).collect();
-        let texts = if fields.is_empty() {
-            self.parameters.values(name).to_vec()
-        } else {
-            fields.into_iter().map(|field| self.text(field)).collect::<Option<Vec<_>>>()?
-        };
-        let mut values = texts.into_iter().map(Value::String);
-        match values.len() {
-            0 | 1 => values.next(),
-            _ => Some(Value::List(values.collect())),
-        }
-    }
-
-    fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>> {
-        let target = self.object.reference(name)?;
-        let object = self.objects.iter().find(|object| object.id == *target)?;
-        Some(Box::new(ObjectScope { object, ..*self }))
-    }
-}
-
-impl ObjectScope<'_> {
-    fn text(&self, value: &FieldValue) -> Option<String> {
-        match value {
-            FieldValue::Ref(target) => Some(target.to_string()),
-            FieldValue::String(_) if self.depth >= MAX_FIELD_DEPTH => None,
-            FieldValue::String(text) => {
-                match expression::evaluate(text, &ObjectScope { depth: self.depth + 1, ..*self }) {
-                    Ok(Evaluated::One(text)) => Some(text),
-                    Ok(Evaluated::Many(_)) | Err(_) => None,
-                }
-            }
-        }
-    }
+fn path<'a>(object: &'a PipelineObject, field: &str, preview: &Preview<'a>) -> Option<String> {
+    let texts = preview.text(&object.id, object.string(field)?)?;
+    <[String; 1]>::try_from(texts).ok().map(|[path]| path)
 }
 
 #[cfg(test)]

@@ -201,9 +201,31 @@ impl<E: Edges> Handler<E> {
     }
 
     async fn clean_one(&self, set: &Set<'_>, pipeline: Description, replaces: bool) -> anyhow::Result<()> {
-        let id = pipeline.id.as_str();
         let Some(its_set) = stale::set_of(set.definition(), &pipeline.name) else { return Ok(()) };
-        let entry = self.book.entry(&self.edges, set.definition(), its_set).await?;
+        for _ in 0..MAX_PUTS {
+            let entry = self.book.entry(&self.edges, set.definition(), its_set).await?;
+            if self.clean_with(set, &pipeline, its_set, entry, replaces).await? {
+                return Ok(());
+            }
+            // Somebody noted something in this ledger just now. An ended pipeline can wait for the next cleaning; one
+            // at work that is replaced cannot.
+            if !replaces {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("the ledger of {} changed {MAX_PUTS} times while it was written", pipeline.name)
+    }
+
+    /// Removes the pipeline if it is stale; false when its ledger changed meanwhile.
+    async fn clean_with(
+        &self,
+        set: &Set<'_>,
+        pipeline: &Description,
+        its_set: &str,
+        entry: Entry,
+        replaces: bool,
+    ) -> anyhow::Result<bool> {
+        let id = pipeline.id.as_str();
         let its_head = entry.ledger.heads().find(|head| head.pipeline_id.as_deref() == Some(id));
         let ending = match its_head.map(|head| head.state) {
             Some(State::Finished) => Ending::Finished,
@@ -214,19 +236,19 @@ impl<E: Edges> Handler<E> {
         let ours = claimed.and_then(|head| head.pipeline_id.as_deref());
         let now = self.now();
         if !stale::is_stale(id, ending, &entry.ledger, ours, replaces, now) {
-            return Ok(());
+            return Ok(true);
         }
         let mut ledger = entry.ledger.clone();
         ledger.settle_pipeline(id, ending, now);
         if ending == Ending::AtWork {
             ledger.supersede(id);
         }
-        // Somebody is at this ledger just now: the pipeline waits for the next cleaning.
         if ledger != entry.ledger && self.book.put(&self.edges, &entry, ledger).await?.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         tracing::info!(pipeline.id = id, pipeline.name = pipeline.name, "deleting a stale pipeline");
-        self.edges.delete(id).await.with_context(|| format!("deleting the stale pipeline {id}"))
+        self.edges.delete(id).await.with_context(|| format!("deleting the stale pipeline {id}"))?;
+        Ok(true)
     }
 }
 

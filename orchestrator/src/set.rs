@@ -32,6 +32,11 @@ impl Set<'_> {
         &self.file.name
     }
 
+    /// Returns whether `myStaleRuns` is `replace`.
+    pub(crate) fn replaces(&self) -> bool {
+        self.trigger.stale_runs == StaleRuns::Replace
+    }
+
     pub(crate) fn decision(&self, verdict: Verdict, reason: impl Into<String>) -> Decision {
         Decision {
             definition: self.definition().to_owned(),
@@ -133,7 +138,7 @@ impl<E: Edges> Handler<E> {
     pub(crate) fn terms(&self, set: &Set<'_>, has_looked: bool) -> Terms {
         Terms {
             now: self.now(),
-            replaces: set.trigger.stale_runs == StaleRuns::Replace,
+            replaces: set.replaces(),
             is_fixed: !set.trigger.has_captures(),
             cap: set.trigger.max_runs_per_day,
             has_looked,

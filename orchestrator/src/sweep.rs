@@ -15,7 +15,7 @@ use crate::book::Entry;
 use crate::decision::{Decision, SweepReport, Verdict};
 use crate::definitions::Definitions;
 use crate::handler::Handler;
-use crate::ledger::{Content, DroppedFile, State};
+use crate::ledger::{Content, DroppedFile, Ledger, State};
 use crate::ports::{Depth, Edges};
 use crate::set::Set;
 
@@ -74,10 +74,13 @@ impl<E: Edges> Handler<E> {
             candidate.entry.exists() || candidate.landed_at().is_some_and(|landed| landed >= first_seen)
         });
         candidates.sort_by_key(Candidate::landed_at);
+        let mut is_taken = false;
         for candidate in candidates {
             let set = format!("{name}/{}", candidate.set.id);
-            match self.sweep_set(candidate, report).await {
+            match self.sweep_set(candidate, is_taken, report).await {
                 Ok(Some(decision)) if decision.verdict != Verdict::Duplicate => {
+                    // What stands behind another set's run goes before everything younger.
+                    is_taken |= decision.verdict == Verdict::Behind;
                     report.decisions.push(decision)
                 }
                 Ok(Some(_) | None) => {}
@@ -158,12 +161,16 @@ impl<E: Edges> Handler<E> {
     async fn sweep_set(
         &self,
         mut candidate: Candidate<'_>,
+        is_taken: bool,
         report: &mut SweepReport,
     ) -> anyhow::Result<Option<Decision>> {
         report.ended += usize::from(self.write_outcome(&mut candidate.entry).await?);
         let missing = candidate.missing();
         let Candidate { set, files, entry } = candidate;
         if missing.is_empty() {
+            if is_taken {
+                return Ok(None);
+            }
             let content = Content::new(set.definition(), &set.id, files);
             let decision = match self.bring_on(&set, &content, entry).await? {
                 Some(decision) => decision,
@@ -174,7 +181,7 @@ impl<E: Edges> Handler<E> {
         if self.config.drop_bucket.is_none() && files.is_empty() {
             return self.consider(&set).await.map(Some);
         }
-        self.give_up_gone(&entry).await?;
+        let entry = self.give_up_gone(entry).await?;
         match files.iter().map(|file| file.modified).min() {
             Some(first) => self.tell_missing(&set, entry, first, missing).await.map(Some),
             None => Ok(None),
@@ -205,7 +212,7 @@ impl<E: Edges> Handler<E> {
     }
 
     /// A claim, a deferral or a `next` whose files are gone has nothing to wait for.
-    async fn give_up_gone(&self, entry: &Entry) -> anyhow::Result<()> {
+    async fn give_up_gone(&self, entry: Entry) -> anyhow::Result<Entry> {
         let mut ledger = entry.ledger.clone();
         ledger.next = None;
         if let Some(head) = &mut ledger.head {
@@ -215,10 +222,13 @@ impl<E: Edges> Handler<E> {
                 head.state = State::Superseded;
             }
         }
-        if ledger != entry.ledger {
-            self.book.put(&self.edges, entry, ledger).await?;
+        if ledger == entry.ledger {
+            return Ok(entry);
         }
-        Ok(())
+        match self.book.put(&self.edges, &entry, ledger).await? {
+            Some(written) => Ok(written),
+            None => self.book.again(&self.edges, &entry).await,
+        }
     }
 
     /// Tells once which files are missing, after `myWaitFor`.
@@ -243,8 +253,9 @@ impl<E: Edges> Handler<E> {
 }
 
 fn captures_of(entry: &Entry, trigger: &definition::trigger::Trigger) -> Option<Captures> {
-    let file = entry.ledger.head.as_ref()?.files.first()?;
-    trigger.captures(&file.key)
+    let Ledger { head, next, .. } = &entry.ledger;
+    let files = head.as_ref().map(|head| &head.files).or(next.as_ref().map(|next| &next.files))?;
+    trigger.captures(&files.first()?.key)
 }
 
 fn report_failure(report: &mut SweepReport, what: &str, error: &anyhow::Error) {

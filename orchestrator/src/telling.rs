@@ -100,6 +100,14 @@ impl<E: Edges> Handler<E> {
         if let Err(error) = written.await {
             tracing::warn!(error = format!("{error:#}"), "a failure could not be written into the ledger");
         }
+        if let Some(head) = entry.ledger.head.as_ref().filter(|_| failure.kind != FailureKind::Ledger)
+            && let Err(error) = self.give_turn_back(set, &head.holder).await
+        {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the turn stays with a start that failed, for its lease"
+            );
+        }
         let place = format!("{} of {}/{}", failure.step, set.definition(), set.id);
         failure.error.context(place)
     }

@@ -137,7 +137,9 @@ async fn deliver(story: &Story, events: Vec<Value>) -> usize {
         .collect();
     let mut started = 0;
     for delivery in deliveries {
-        let answer = delivery.await.expect("a handler ends").expect("a handler answers");
+        let answer = delivery.await.expect("a handler ends");
+        let answer =
+            answer.unwrap_or_else(|error| panic!("a handler answers: {error:#}\n{}", story.up.log()));
         let decisions = answer["decisions"].as_array().cloned().unwrap_or_default();
         started += decisions.iter().filter(|decision| decision["decision"] == "started").count();
     }
@@ -235,4 +237,39 @@ async fn an_event_that_was_never_delivered_is_made_up_for_by_the_sweep() {
     assert_eq!(story.up.staging_rows().await, samples.rows());
     story.handler("sweeper").sweep().await.expect("a second sweep");
     assert_eq!(story.pipelines().await.len(), 1, "a second sweep starts nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sets_dropped_together_give_what_they_give_one_by_one() {
+    let days = ["2026-08-01", "2026-08-02", "2026-08-03"];
+    let samples = |index: usize| Samples::small(70 + index as u64, 150 + 10 * index as u64);
+    let definitions = Definitions::uncapped();
+    let options = ["--definitions", definitions.path()];
+    let (together, one_by_one) = tokio::join!(Up::start(PROGRAM, &options), Up::start(PROGRAM, &options));
+    for (index, day) in days.iter().enumerate() {
+        together.drop_set(day, &samples(index)).await;
+    }
+    for (index, day) in days.iter().enumerate() {
+        one_by_one.drop_set(day, &samples(index)).await;
+        one_by_one.mail_of(day).await;
+    }
+    for day in days {
+        let subject = together.mail_of(day).await.subject;
+        assert_eq!(subject, one_by_one.mail_of(day).await.subject);
+        assert_eq!(results(&together, day).await, results(&one_by_one, day).await);
+    }
+}
+
+/// Returns the result files of a day.
+async fn results(up: &Up, day: &str) -> Vec<(String, Vec<u8>)> {
+    let (s3, bucket) = (up.s3(), &up.endpoints.buckets.results);
+    let listed = s3.list_objects_v2().bucket(bucket).prefix(format!("orders/{day}/")).send().await;
+    let mut results = Vec::new();
+    for key in listed.expect("listing the results").contents().iter().filter_map(|object| object.key()) {
+        let object = s3.get_object().bucket(bucket).key(key).send().await.expect("a result");
+        let bytes = object.body.collect().await.expect("its bytes").to_vec();
+        results.push((key.to_owned(), bytes));
+    }
+    assert_eq!(results.len(), 3, "{results:?}");
+    results
 }

@@ -7,6 +7,7 @@ mod database;
 mod demo;
 mod ledger;
 mod samples;
+mod translation;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downspout-under-test");

@@ -43,7 +43,15 @@ pub fn check(active: &Definition, new: &Definition) -> Vec<Problem> {
 }
 
 fn problem(object: &ObjectId, field: Option<&str>, message: String) -> Problem {
-    Problem { object: object.clone(), field: field.map(FieldKey::from), code: CODE, message, fatal: false }
+    Problem {
+        object: object.clone(),
+        field: field.map(FieldKey::from),
+        code: CODE,
+        message,
+        fatal: false,
+        value: 0,
+        offset: None,
+    }
 }
 
 fn timing(before: &PipelineObject, after: &PipelineObject, problems: &mut Vec<Problem>) {

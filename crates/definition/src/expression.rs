@@ -3,6 +3,7 @@
 //! The scope says what a name means; we read and compute. Evaluated text is not scanned again,
 //! and `${...}` is not ours: it belongs to the shell.
 
+mod budget;
 mod evaluate;
 mod functions;
 mod joda;
@@ -11,8 +12,10 @@ mod parser;
 mod template;
 mod value;
 
+pub use budget::Budget;
 pub(crate) use functions::{FUNCTIONS, arity};
 pub(crate) use joda::is_pattern;
+pub use parser::Name;
 pub use template::Template;
 pub use value::Value;
 pub(crate) use value::{parse_double, parse_time};
@@ -32,6 +35,11 @@ pub trait Scope {
     /// better than no message.
     fn blank_when_unknown(&self) -> bool {
         false
+    }
+
+    /// Returns the work that is left to this evaluation and others together; without one, each has its own.
+    fn budget(&self) -> Option<&Budget> {
+        None
     }
 }
 
@@ -124,17 +132,34 @@ pub enum EvaluateError {
     /// A whole number out of range.
     #[error("the result does not fit into 64 bits")]
     Overflow,
-    /// Lists or texts that grow beyond every use.
-    #[error("the result is too long")]
+    /// Lists or texts that grow beyond every use, or take too many steps.
+    #[error("the result is too long, or takes too many steps")]
     TooLong,
 }
 
 /// Evaluates every expression in `text`.
 pub fn evaluate(text: &str, scope: &dyn Scope) -> Result<Evaluated, EvaluateError> {
-    if !text.contains("#{") {
+    if !is_in(text) {
         return Ok(Evaluated::One(text.to_owned()));
     }
-    Template::parse(text)?.evaluate(scope)
+    let own = Budget::new();
+    let budget = scope.budget().unwrap_or(&own);
+    budget.read(text)?;
+    Template::parse(text)?.evaluate_within(scope, budget)
+}
+
+/// Returns whether an expression begins in `text`.
+#[must_use]
+pub fn is_in(text: &str) -> bool {
+    // Looking for one byte is much faster than looking for two, and most texts have none.
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'#') {
+        rest = &rest[at + 1..];
+        if rest.first() == Some(&b'{') {
+            return true;
+        }
+    }
+    false
 }
 
 /// Returns whether the text of the field `key` is used as it stands, its `#{` too.

@@ -1,11 +1,37 @@
-//! The object types, and what belongs to each.
+//! The object types, each described once as a table: its fields, what they hold, what they are for.
+//!
+//! Validation, help, the JSON Schema and the typed views all read these tables. A new type is a table in the
+//! file of its family and a line in the list below.
 
-mod fields;
+mod actions;
+mod activities;
+mod common;
+mod data_formats;
+mod data_nodes;
+mod databases;
+mod default_object;
+pub mod help;
+pub mod own;
+mod preconditions;
+mod resources;
+mod schedule;
+mod slot;
 mod spec;
+mod utilities;
 
-pub use spec::{FieldSpec, OneOf, Slot, Target};
+pub use slot::{BID_PRICE_LIMIT, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, Slot, Target};
+pub use spec::{DefaultSpec, FieldGroup, FieldSpec, KindSpec, OneOf};
+
+pub(crate) use common::UNTYPED;
+
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 
 use crate::PipelineObject;
+
+/// What is usual on the Default object.
+pub static DEFAULT_OBJECT: &DefaultSpec = &default_object::DEFAULT;
 
 /// What an object type is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,34 +56,73 @@ pub enum Group {
     Utility,
 }
 
+impl Group {
+    /// Every group, in the order of a definition that is read from its work outwards.
+    pub const ALL: &'static [Self] = &[
+        Self::Activity,
+        Self::DataNode,
+        Self::DataFormat,
+        Self::Database,
+        Self::Resource,
+        Self::Precondition,
+        Self::Action,
+        Self::Schedule,
+        Self::Utility,
+    ];
+
+    /// Returns the name of the family and what it is for, as a heading.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Activity => "Activities: work",
+            Self::DataNode => "Data nodes: where data is",
+            Self::Resource => "Resources: machines and clusters, started for the work",
+            Self::Precondition => "Preconditions: what must hold before an object becomes ready",
+            Self::Database => "Databases: connections",
+            Self::DataFormat => "Data formats: how records are written",
+            Self::Action => "Actions: what happens on an outcome",
+            Self::Schedule => "Schedules: when runs begin",
+            Self::Utility => "Utilities: settings of the others",
+        }
+    }
+
+    /// Returns the words for one of the family, with their article.
+    #[must_use]
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Activity => "an activity",
+            Self::DataNode => "a data node",
+            Self::Resource => "a resource",
+            Self::Precondition => "a precondition",
+            Self::Database => "a database",
+            Self::DataFormat => "a data format",
+            Self::Action => "an action",
+            Self::Schedule => "a schedule",
+            Self::Utility => "a utility",
+        }
+    }
+}
+
 macro_rules! kinds {
-    ($($kind:ident $group:ident $doc:literal,)*) => {
+    ($($kind:ident = $file:ident::$table:ident,)*) => {
         /// The type of an object.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Kind {
-            $(#[doc = $doc] $kind,)*
+            $(
+                #[doc = concat!("The type that [`Kind::spec`] describes as `", stringify!($kind), "`.")]
+                $kind,
+            )*
         }
 
         impl Kind {
             /// Every type.
             pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
 
-            /// Returns the word in the `type` field.
+            /// Returns the table of the type.
             #[must_use]
-            pub fn name(self) -> &'static str {
+            pub fn spec(self) -> &'static KindSpec {
                 match self {
-                    // Types are written as we name them, but for the two abbreviations.
-                    Self::Csv => "CSV",
-                    Self::Tsv => "TSV",
-                    $(#[allow(unreachable_patterns, reason = "the two above")] Self::$kind => stringify!($kind),)*
-                }
-            }
-
-            /// Returns what the type is for.
-            #[must_use]
-            pub fn group(self) -> Group {
-                match self {
-                    $(Self::$kind => Group::$group,)*
+                    $(Self::$kind => &$file::$table,)*
                 }
             }
         }
@@ -65,50 +130,62 @@ macro_rules! kinds {
 }
 
 kinds! {
-    DynamoDBDataNode DataNode "A DynamoDB table.",
-    MySqlDataNode DataNode "A table of MySQL; the old name of `SqlDataNode`.",
-    SqlDataNode DataNode "A table or query of a SQL database.",
-    RedshiftDataNode DataNode "A table of Redshift.",
-    S3DataNode DataNode "An S3 object or a prefix.",
-    CopyActivity Activity "Copies between S3 and SQL.",
-    EmrActivity Activity "Runs steps on a cluster.",
-    HadoopActivity Activity "Runs a JAR on a cluster.",
-    HiveActivity Activity "Runs HiveQL.",
-    HiveCopyActivity Activity "Copies between DynamoDB and S3.",
-    PigActivity Activity "Runs Pig Latin.",
-    RedshiftCopyActivity Activity "Copies into or out of Redshift.",
-    ShellCommandActivity Activity "Runs a shell command.",
-    SqlActivity Activity "Runs SQL.",
-    Ec2Resource Resource "An EC2 machine.",
-    EmrCluster Resource "An EMR cluster.",
-    DynamoDBDataExists Precondition "A DynamoDB table holds an item.",
-    DynamoDBTableExists Precondition "A DynamoDB table exists.",
-    S3KeyExists Precondition "An S3 key exists.",
-    S3PrefixNotEmpty Precondition "An S3 prefix is not empty.",
-    Exists Precondition "The guarded data node exists.",
-    ShellCommandPrecondition Precondition "A shell command exits with 0.",
-    JdbcDatabase Database "A database by JDBC URL.",
-    RdsDatabase Database "A database by RDS instance.",
-    RedshiftDatabase Database "A Redshift cluster.",
-    Csv DataFormat "Comma-separated values.",
-    Tsv DataFormat "Tab-separated values.",
-    Custom DataFormat "Values separated by a character of choice.",
-    RegEx DataFormat "Values cut out by a regular expression.",
-    DynamoDBDataFormat DataFormat "Columns over a DynamoDB table.",
-    DynamoDBExportDataFormat DataFormat "DynamoDB's export files.",
-    SnsAlarm Action "Publishes to a topic.",
-    Terminate Action "Cancels a late object.",
-    Schedule Schedule "When runs begin.",
-    ShellScriptConfig Utility "Scripts before or after an activity.",
-    EmrConfiguration Utility "Configuration of a cluster.",
-    Property Utility "A key and its value.",
-    EbsConfiguration Utility "EBS of a cluster's machines.",
-    EbsBlockDeviceConfig Utility "EBS volumes of one machine.",
-    VolumeSpecification Utility "Size and type of a volume.",
-    HttpProxy Utility "A proxy for task runners.",
+    DynamoDBDataNode = data_nodes::DYNAMO_DB_DATA_NODE,
+    MySqlDataNode = data_nodes::MY_SQL_DATA_NODE,
+    SqlDataNode = data_nodes::SQL_DATA_NODE,
+    RedshiftDataNode = data_nodes::REDSHIFT_DATA_NODE,
+    S3DataNode = data_nodes::S3_DATA_NODE,
+    CopyActivity = activities::COPY_ACTIVITY,
+    EmrActivity = activities::EMR_ACTIVITY,
+    HadoopActivity = activities::HADOOP_ACTIVITY,
+    HiveActivity = activities::HIVE_ACTIVITY,
+    HiveCopyActivity = activities::HIVE_COPY_ACTIVITY,
+    PigActivity = activities::PIG_ACTIVITY,
+    RedshiftCopyActivity = activities::REDSHIFT_COPY_ACTIVITY,
+    ShellCommandActivity = activities::SHELL_COMMAND_ACTIVITY,
+    SqlActivity = activities::SQL_ACTIVITY,
+    Ec2Resource = resources::EC2_RESOURCE,
+    EmrCluster = resources::EMR_CLUSTER,
+    DynamoDBDataExists = preconditions::DYNAMO_DB_DATA_EXISTS,
+    DynamoDBTableExists = preconditions::DYNAMO_DB_TABLE_EXISTS,
+    S3KeyExists = preconditions::S3_KEY_EXISTS,
+    S3PrefixNotEmpty = preconditions::S3_PREFIX_NOT_EMPTY,
+    Exists = preconditions::EXISTS,
+    ShellCommandPrecondition = preconditions::SHELL_COMMAND_PRECONDITION,
+    JdbcDatabase = databases::JDBC_DATABASE,
+    RdsDatabase = databases::RDS_DATABASE,
+    RedshiftDatabase = databases::REDSHIFT_DATABASE,
+    Csv = data_formats::CSV,
+    Tsv = data_formats::TSV,
+    Custom = data_formats::CUSTOM,
+    RegEx = data_formats::REG_EX,
+    DynamoDBDataFormat = data_formats::DYNAMO_DB_DATA_FORMAT,
+    DynamoDBExportDataFormat = data_formats::DYNAMO_DB_EXPORT_DATA_FORMAT,
+    SnsAlarm = actions::SNS_ALARM,
+    Terminate = actions::TERMINATE,
+    Schedule = schedule::SCHEDULE,
+    ShellScriptConfig = utilities::SHELL_SCRIPT_CONFIG,
+    EmrConfiguration = utilities::EMR_CONFIGURATION,
+    Property = utilities::PROPERTY,
+    EbsConfiguration = utilities::EBS_CONFIGURATION,
+    EbsBlockDeviceConfig = utilities::EBS_BLOCK_DEVICE_CONFIG,
+    VolumeSpecification = utilities::VOLUME_SPECIFICATION,
+    HttpProxy = utilities::HTTP_PROXY,
 }
 
 impl Kind {
+    /// Returns the word in the `type` field.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// Returns what the type is for.
+    #[must_use]
+    pub fn group(self) -> Group {
+        self.spec().group
+    }
+
     /// Returns the type of `object`; none when it has no type or an unknown one.
     #[must_use]
     pub fn of(object: &PipelineObject) -> Option<Self> {
@@ -118,7 +195,9 @@ impl Kind {
     /// Returns the type written as `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+        static NAMED: LazyLock<FxHashMap<&str, Kind>> =
+            LazyLock::new(|| Kind::ALL.iter().map(|kind| (kind.name(), *kind)).collect());
+        NAMED.get(name).copied()
     }
 
     /// Returns whether the type is work.
@@ -181,26 +260,75 @@ impl Kind {
         self.is_schedulable() || self.is_precondition()
     }
 
-    /// Returns every field of the type, its own ones first.
+    /// Returns every field that a definition may give an object of the type, its own ones first.
     pub fn fields(self) -> impl Iterator<Item = &'static FieldSpec> {
-        fields::tables(self).into_iter().flatten()
+        self.described().filter(|spec| !spec.is_runtime)
     }
 
-    /// Returns what the field `key` is on this type.
+    /// Returns every field that the service sets on an object of the type, and on its instances and attempts.
+    pub fn runtime_fields(self) -> impl Iterator<Item = &'static FieldSpec> {
+        self.described().filter(|spec| spec.is_runtime)
+    }
+
+    /// Returns our own `my` fields of the type, which AWS lets pass.
+    #[must_use]
+    pub fn my_fields(self) -> &'static [FieldSpec] {
+        self.spec().my_fields
+    }
+
+    fn described(self) -> impl Iterator<Item = &'static FieldSpec> {
+        let spec = self.spec();
+        spec.fields.iter().chain(spec.includes.iter().flat_map(|group| group.fields))
+    }
+
+    /// Returns what the field `key` is on this type, where a definition may give it.
     #[must_use]
     pub fn field(self, key: &str) -> Option<&'static FieldSpec> {
-        self.fields().find(|spec| spec.key == key)
+        lookup(self).fields.get(key).copied()
+    }
+
+    /// Returns the fields that an object of the type lacks something without.
+    pub fn required_fields(self) -> impl Iterator<Item = &'static FieldSpec> {
+        lookup(self).required.iter().copied()
+    }
+
+    /// Returns what the field `key` is on this type, where the service sets it.
+    #[must_use]
+    pub fn runtime_field(self, key: &str) -> Option<&'static FieldSpec> {
+        self.runtime_fields().find(|spec| spec.key == key)
     }
 
     /// Returns the groups of fields of which one must be there.
     #[must_use]
-    pub fn one_of(self) -> Vec<OneOf> {
-        fields::one_of(self)
+    pub fn one_of(self) -> &'static [OneOf] {
+        self.spec().one_of
     }
+}
+
+/// A type's fields by name; of two with the same name, the type's own.
+struct Lookup {
+    fields: FxHashMap<&'static str, &'static FieldSpec>,
+    required: Vec<&'static FieldSpec>,
+}
+
+fn lookup(kind: Kind) -> &'static Lookup {
+    static LOOKUPS: LazyLock<Vec<Lookup>> =
+        LazyLock::new(|| Kind::ALL.iter().map(|kind| of(*kind)).collect());
+    fn of(kind: Kind) -> Lookup {
+        let mut fields = FxHashMap::default();
+        for spec in kind.fields() {
+            fields.entry(spec.key).or_insert(spec);
+        }
+        Lookup { fields, required: kind.fields().filter(|spec| spec.is_required).collect() }
+    }
+    // `ALL` has the types in the order in which they are declared.
+    &LOOKUPS[kind as usize]
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -226,5 +354,52 @@ mod tests {
         assert!(Kind::Ec2Resource.field("runsOn").is_none());
         assert!(Kind::Ec2Resource.field("workerGroup").is_none());
         assert!(Kind::S3DataNode.field("workerGroup").is_some());
+    }
+
+    #[test]
+    fn no_type_has_a_field_twice() {
+        for kind in Kind::ALL {
+            let mut met = HashSet::new();
+            for spec in kind.described().chain(kind.my_fields()) {
+                assert!(met.insert(spec.key), "{kind:?} {}", spec.key);
+            }
+        }
+    }
+
+    #[test]
+    fn every_description_is_a_short_sentence() {
+        let fields = Kind::ALL.iter().flat_map(|kind| kind.described()).chain(own::all());
+        let docs = fields.map(|spec| (spec.key, spec.doc));
+        for (name, doc) in docs.chain(Kind::ALL.iter().map(|kind| (kind.name(), kind.spec().doc))) {
+            let is_sentence = doc.ends_with('.') && doc.starts_with(|first: char| first.is_uppercase());
+            assert!(is_sentence && doc.len() < 200, "{name}: {doc}");
+        }
+    }
+
+    #[test]
+    fn what_begins_with_an_at_sign_is_never_in_a_definition() {
+        for kind in Kind::ALL {
+            assert!(kind.fields().all(|spec| !spec.key.starts_with('@')), "{kind:?}");
+            assert!(
+                kind.runtime_fields().all(|spec| !spec.is_required && spec.default.is_none()),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_group_is_listed_once() {
+        for kind in Kind::ALL {
+            assert_eq!(Group::ALL.iter().filter(|group| **group == kind.group()).count(), 1, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn our_own_fields_know_where_they_are_read() {
+        let (header, place) = own::named("myHeader").expect("one of ours");
+        assert_eq!(header.default, Some("false"));
+        assert_eq!(place, own::Place::Kinds(vec![Kind::Csv, Kind::Tsv, Kind::Custom]));
+        assert_eq!(own::named("myDropFile").map(|(_, place)| place), Some(own::Place::Default));
+        assert_eq!(own::named("myComment"), None);
     }
 }

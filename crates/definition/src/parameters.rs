@@ -1,6 +1,6 @@
 //! The declared parameters and the values that hold for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     Definition, ParameterObject, ParameterValue,
@@ -76,16 +76,29 @@ fn is_true(parameter: &ParameterObject, attribute: &str) -> bool {
     parameter.attribute(attribute).is_some_and(|word| word.eq_ignore_ascii_case("true"))
 }
 
-/// Returns whether `allowedValues` lets `value` pass.
-///
-/// Some clients send the values as one text with commas: the text as a whole counts first.
-#[must_use]
-pub fn is_allowed(parameter: &ParameterObject, value: &str) -> bool {
-    let allowed: Vec<&str> =
-        parameter.attributes.iter().filter(|a| a.key == "allowedValues").map(|a| a.value.as_str()).collect();
-    allowed.is_empty()
-        || allowed.contains(&value)
-        || allowed.iter().flat_map(|text| text.split(',')).any(|part| part.trim() == value)
+/// What `allowedValues` lets pass; everything where a parameter has none.
+#[derive(Clone, Debug)]
+pub struct Allowed<'a> {
+    values: HashSet<&'a str>,
+}
+
+impl<'a> Allowed<'a> {
+    /// Returns what `parameter` allows.
+    ///
+    /// Some clients send the values as one text with commas: the text as a whole counts as well as its parts.
+    #[must_use]
+    pub fn by(parameter: &'a ParameterObject) -> Self {
+        let texts =
+            parameter.attributes.iter().filter(|a| a.key == "allowedValues").map(|a| a.value.as_str());
+        let values = texts.flat_map(|text| text.split(',').map(str::trim).chain([text])).collect();
+        Self { values }
+    }
+
+    /// Returns whether `value` is among them.
+    #[must_use]
+    pub fn holds(&self, value: &str) -> bool {
+        self.values.is_empty() || self.values.contains(value)
+    }
 }
 
 /// The parameters of a definition with the values in force: those of the activation, else the stored
@@ -204,8 +217,9 @@ mod tests {
     fn allowed_values_may_be_joined_by_commas() {
         let parameters = parameters(&[]);
         let declaration = parameters.declaration("myWord").unwrap();
-        assert!(is_allowed(declaration, "b"));
-        assert!(is_allowed(declaration, "a, b"));
-        assert!(!is_allowed(declaration, "c"));
+        let allowed = Allowed::by(declaration);
+        assert!(allowed.holds("b") && allowed.holds("a, b") && !allowed.holds("c"));
+        let free = Allowed::by(parameters.declaration("myList").unwrap()).holds("anything");
+        assert!(free);
     }
 }

@@ -11,14 +11,20 @@ mod graph;
 mod limits;
 mod nearest;
 mod own;
-mod slots;
+mod secrets;
+pub(crate) mod slots;
 mod subject;
 mod texts;
+mod unused;
 mod values;
 
 use std::fmt;
 
-use crate::{Definition, FieldKey, ObjectId};
+use crate::{
+    Definition, FieldKey, ObjectId,
+    inherit::{InheritError, Inheritance},
+    parameters::Parameters,
+};
 use findings::Findings;
 use subject::Subject;
 
@@ -44,6 +50,10 @@ pub struct Problem {
     pub message: String,
     /// Whether the definition cannot even be stored.
     pub fatal: bool,
+    /// Which of the field's values it is about, from zero.
+    pub value: usize,
+    /// The byte of that value's text at which it shows.
+    pub offset: Option<usize>,
 }
 
 impl fmt::Display for Problem {
@@ -67,9 +77,17 @@ impl Report {
     }
 }
 
-/// Many times AWS's limits: past them only the limits are looked at.
-const MAX_OBJECTS_LOOKED_AT: usize = 1_000;
-const MAX_FIELDS_LOOKED_AT: usize = 20_000;
+/// The codes that a finder of places must know.
+pub(crate) const DUPLICATE_ID: &str = "DUPLICATE_ID";
+/// The value of a parameter, not its declaration.
+pub(crate) const INVALID_VALUE: &str = "INVALID_PARAMETER_VALUE";
+pub(crate) const MISSING_VALUE: &str = "MISSING_PARAMETER_VALUE";
+const UNKNOWN_FIELD: &str = "UNKNOWN_FIELD";
+const READ_ONLY: &str = "READ_ONLY_FIELD";
+const NOT_ALLOWED: &str = "FIELD_NOT_ALLOWED";
+const MISPLACED: &str = "MISPLACED_FIELD";
+/// What is about a field's name, whatever it holds.
+pub(crate) const ABOUT_THE_KEY: &[&str] = &[UNKNOWN_FIELD, READ_ONLY, NOT_ALLOWED, MISPLACED];
 
 /// Finds what is wrong with a definition that is put.
 ///
@@ -89,20 +107,31 @@ pub fn for_activation(definition: &Definition) -> Report {
 fn check(definition: &Definition, is_activation: bool) -> Report {
     let mut findings = Findings::default();
     limits::check(definition, &mut findings);
-    let fields: usize = definition.objects.iter().map(|object| object.fields.len()).sum();
-    let is_small = definition.values.len().max(definition.parameters.len()) <= MAX_OBJECTS_LOOKED_AT;
-    if is_small {
-        values::check(definition, is_activation, &mut findings);
-    }
-    if definition.objects.len() <= MAX_OBJECTS_LOOKED_AT && fields <= MAX_FIELDS_LOOKED_AT {
-        let subject = Subject::new(definition, &mut findings);
-        fields::check(&subject, &mut findings);
-        own::check(&subject, &mut findings);
-        texts::check(&subject, &mut findings);
-        graph::check(&subject, &mut findings);
-        advice::check(&subject, &mut findings);
+    values::check(definition, is_activation, &mut findings);
+    let inheritance = Inheritance::of(definition);
+    let parameters = Parameters::of(definition);
+    let subject = Subject::new(definition, &inheritance, &parameters);
+    circles_of_parents(&inheritance.errors, &mut findings);
+    fields::check(&subject, &mut findings);
+    own::check(&subject, &mut findings);
+    texts::check(&subject, &mut findings);
+    graph::check(&subject, &mut findings);
+    advice::check(&subject, &mut findings);
+    secrets::check(&subject, &mut findings);
+    if !findings.has_errors() {
+        // What is misspelt elsewhere would show here as unused.
+        unused::check(&subject, &mut findings);
     }
     findings.report(definition)
+}
+
+/// A missing parent is a dangling reference, and told as one.
+fn circles_of_parents(errors: &[InheritError], findings: &mut Findings) {
+    for error in errors {
+        if let InheritError::Cycle { id, .. } = error {
+            findings.error(id, Some("parent"), "INHERITANCE_CYCLE", error.to_string());
+        }
+    }
 }
 
 #[cfg(test)]

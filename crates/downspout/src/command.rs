@@ -2,13 +2,18 @@
 
 mod bucket;
 mod dead_letters;
+mod definition_file;
 mod demo;
 mod drop;
 mod env;
+mod excerpt;
 pub mod exit;
 mod follow;
+mod graph;
+mod help_object;
 mod logs;
 mod output;
+mod render;
 mod rerun;
 mod run_view;
 mod runs;
@@ -76,8 +81,16 @@ pub enum Command {
     Sweep(sweep::SweepArgs),
     /// List events that could not be handled, or hand them out again
     DeadLetters(dead_letters::DeadLettersArgs),
-    /// Check a definition file, with line and column of every problem
+    /// Check definition files, with line and column of every problem
     Validate(validate::ValidateArgs),
+    /// Print a definition as it will run: values, inheritance and expressions worked out
+    Render(render::RenderArgs),
+    /// Draw a definition's run order, as SVG, DOT or Mermaid
+    Graph(graph::GraphArgs),
+    /// Explain an object type: its fields, what they hold, their defaults
+    HelpObject(help_object::HelpObjectArgs),
+    /// Print the JSON Schema of definitions, with which an editor completes and checks
+    Schema(help_object::SchemaArgs),
     /// List buckets, or the keys of one
     Ls(bucket::LsArgs),
     /// Fetch an object of a bucket
@@ -90,7 +103,8 @@ pub enum Command {
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let given = cli.data_dir.as_deref();
     let data_dir = given.unwrap_or(Path::new(DATA_DIR));
-    match cli.command {
+    let needs_a_stack = cli.command.needs_a_stack();
+    let result = match cli.command {
         Command::Up(args) => up::run(data_dir, args).await,
         Command::Env(args) => env::run(data_dir, &args).await,
         Command::Drop(args) => drop::run(data_dir, &args).await,
@@ -101,10 +115,15 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Sweep(args) => sweep::run(data_dir, &args).await,
         Command::DeadLetters(args) => dead_letters::run(data_dir, &args).await,
         Command::Validate(args) => validate::run(&args),
+        Command::Render(args) => render::run(&args),
+        Command::Graph(args) => graph::run(&args),
+        Command::HelpObject(args) => help_object::run(&args),
+        Command::Schema(_) => help_object::print_schema(),
         Command::Ls(args) => bucket::ls(data_dir, &args).await,
         Command::Get(args) => bucket::get(data_dir, &args).await,
         Command::Demo(args) => demo::run(given, args).await,
-    }
+    };
+    if needs_a_stack { stack::explained(data_dir, result).await } else { result }
 }
 
 impl Command {
@@ -112,5 +131,13 @@ impl Command {
     #[must_use]
     pub fn runs_a_stack(&self) -> bool {
         matches!(self, Self::Up(_))
+    }
+
+    fn needs_a_stack(&self) -> bool {
+        let is_pure = matches!(
+            self,
+            Self::Validate(_) | Self::Render(_) | Self::Graph(_) | Self::HelpObject(_) | Self::Schema(_)
+        );
+        !is_pure && !matches!(self, Self::Up(_) | Self::Demo(_))
     }
 }

@@ -26,6 +26,7 @@ pub mod time;
 pub mod wire_objects;
 
 pub use attempt::Attempt;
+pub use definition::MASK;
 pub use effect::{Effect, Notice};
 pub use event::{ATTEMPT_TIMEOUT, BAD_INPUT, Event, INVALID_FIELD, STALLED, TaskError, TaskOutcome};
 pub use expand::{Activation, ExpandError, check, expand};
@@ -33,5 +34,4 @@ pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, Task
 pub use instance::Instance;
 pub use plan::Plan;
 pub use run::{End, Header, IllegalEvent, Outcome, Run, Step};
-pub use scope::MASK;
 pub use status::{PipelineState, Status, UnknownStatus};

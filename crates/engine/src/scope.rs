@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use definition::expression::{self, Evaluated, Scope, Value};
-use definition::{Field, FieldValue, ObjectId, PipelineObject};
+use definition::expression::{self, Budget, Evaluated, Scope, Value};
+use definition::{Field, FieldValue, MASK, ObjectId, PipelineObject};
 use jiff::Timestamp;
 
 use crate::attempt::Attempt;
@@ -14,9 +14,6 @@ use crate::{runtime, summary};
 
 /// Fields that refer to fields may nest so deep; more is a circle.
 const DEPTH_LIMIT: u8 = 16;
-
-/// What stands for a secret that is not shown.
-pub const MASK: &str = "********";
 
 /// An object of a run, and what an expression in it may see.
 #[derive(Clone)]
@@ -30,8 +27,7 @@ pub(crate) struct Context<'a> {
     distant: bool,
     masked: bool,
     depth: u8,
-    /// Why a field on the way could not be evaluated, which is more to the point than `not set`.
-    trouble: &'a RefCell<Option<String>>,
+    trouble: &'a Trouble,
 }
 
 /// What `node` means in an alarm.
@@ -43,8 +39,21 @@ pub(crate) enum Node<'a> {
     Run(&'a summary::Summary),
 }
 
-/// Where the reason of a failed evaluation is left.
-pub(crate) type Trouble = RefCell<Option<String>>;
+/// What the evaluation of a text has in common with those of the fields that it uses.
+#[derive(Default)]
+pub(crate) struct Trouble {
+    /// Why a field on the way could not be evaluated, which is more to the point than `not set`.
+    reason: RefCell<Option<String>>,
+    /// Fields may use fields that use fields: each a few times is many times in the end.
+    budget: Budget,
+}
+
+impl Trouble {
+    fn begin(&self) {
+        self.reason.borrow_mut().take();
+        self.budget.refill();
+    }
+}
 
 impl<'a> Context<'a> {
     /// The context of an instance, or of one attempt at it.
@@ -108,13 +117,13 @@ impl<'a> Context<'a> {
 
     /// Evaluates `text`, which stands in the field `key`.
     pub(crate) fn evaluate(&self, key: &str, text: &str) -> Result<Vec<String>, String> {
-        self.trouble.borrow_mut().take();
+        self.trouble.begin();
         let object = self.object.map(|object| object.id.as_str()).unwrap_or_default();
         match expression::evaluate(text, self) {
             Ok(Evaluated::One(text)) => Ok(vec![text]),
             Ok(Evaluated::Many(texts)) => Ok(texts),
             Err(error) => {
-                let inner = self.trouble.borrow_mut().take();
+                let inner = self.trouble.reason.borrow_mut().take();
                 let reason = inner.unwrap_or_else(|| error.to_string());
                 Err(format!("object `{object}`, field `{key}`: {reason}"))
             }
@@ -171,7 +180,7 @@ impl<'a> Context<'a> {
     }
 
     fn complain(&self, reason: String) {
-        self.trouble.borrow_mut().get_or_insert(reason);
+        self.trouble.reason.borrow_mut().get_or_insert(reason);
     }
 
     fn runtime_field(&self, name: &str) -> Option<Value> {
@@ -259,6 +268,10 @@ impl Scope for Context<'_> {
     fn blank_when_unknown(&self) -> bool {
         self.node.is_some()
     }
+
+    fn budget(&self) -> Option<&Budget> {
+        Some(&self.trouble.budget)
+    }
 }
 
 /// The object that an alarm is about: what it lacks is blank, in the objects that it refers to as well.
@@ -276,6 +289,10 @@ impl Scope for Blank<'_> {
 
     fn blank_when_unknown(&self) -> bool {
         true
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        self.0.budget()
     }
 }
 

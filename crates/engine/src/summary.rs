@@ -101,8 +101,10 @@ fn listed(lines: Vec<String>) -> String {
 fn reasons(run: &Run) -> String {
     let all: Vec<_> = run.instances.iter().flat_map(|instance| reported(instance, "rejectReasons")).collect();
     let mut lines: Vec<_> = all.iter().take(REASON_LIMIT).map(|line| (*line).to_owned()).collect();
-    if all.len() > REASON_LIMIT {
-        lines.push(format!("and {} more", all.len() - REASON_LIMIT));
+    // Each load tells its first reasons only, and how many rows it refused.
+    let refused = usize::try_from(sum(run, "rowsRejected", false)).unwrap_or(usize::MAX).max(all.len());
+    if !lines.is_empty() && refused > lines.len() {
+        lines.push(format!("and {} more", refused - lines.len()));
     }
     listed(lines)
 }

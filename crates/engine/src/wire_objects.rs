@@ -12,8 +12,8 @@ use crate::run::Run;
 use crate::runtime;
 use crate::scope::Context;
 
-pub use crate::scope::MASK;
 use crate::time::wire;
+pub use definition::MASK;
 
 /// How an object is to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Run {
         std::iter::once(own).chain(needed).map(|object| (object.id.clone(), object)).collect()
     }
 
-    /// Evaluates `text` where the object `id` (of any sphere) stands.
+    /// Evaluates `text` where the object `id` (of any sphere) stands; secrets in it are masked.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl Run {
             (None, Some(component)) => Context::of_component(self, component, &trouble),
             (None, None) => return Err(format!("there is no object `{id}`")),
         };
-        context.evaluate("expression", text).map(|texts| texts.join(","))
+        context.masked(true).evaluate("expression", text).map(|texts| texts.join(","))
     }
 }
 

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use store::SqliteStore;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -81,15 +82,12 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let store = SqliteStore::open(&config.db_path).context("opening the pipeline store")?;
     let driver = Arc::new(Driver::new(Arc::new(store), config.now));
     driver.recover(config.own_runners.as_deref()).await.context("recovering unfinished runs")?;
-    let background = TaskTracker::new();
+    let mut background = JoinSet::new();
     background.spawn({
         let (driver, wound, shutdown) = (Arc::clone(&driver), config.wound, shutdown.clone());
         async move { driver.keep_time(wound, shutdown).await }
     });
-    background.spawn({
-        let (driver, sns, shutdown) = (Arc::clone(&driver), config.sns, shutdown.clone());
-        async move { driver.publish_notices(sns, shutdown).await }
-    });
+    background.spawn(Arc::clone(&driver).publish_notices(config.sns, shutdown.clone()));
     let service = Arc::new(Service {
         driver,
         verifier: Verifier::new(config.region, SERVICE, config.credentials),
@@ -98,11 +96,15 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         shutdown: shutdown.clone(),
         operations: TaskTracker::new(),
     });
-    let served = listen(Arc::clone(&service), listener, &shutdown).await;
+    let served = tokio::select! {
+        served = listen(Arc::clone(&service), listener, &shutdown) => served,
+        // Without them nothing retries, times out or is told: better no service than half a one.
+        Some(Err(panic)) = background.join_next() => Err(panic).context("a background loop broke down"),
+    };
     shutdown.cancel();
-    background.close();
     service.operations.close();
-    let ended = async { tokio::join!(background.wait(), service.operations.wait()) };
+    let loops_end = async { while background.join_next().await.is_some() {} };
+    let ended = async { tokio::join!(loops_end, service.operations.wait()) };
     if tokio::time::timeout(DRAIN_WAIT, ended).await.is_err() {
         tracing::warn!("stopped with work under way; it goes on at the next start");
     }

@@ -1,10 +1,9 @@
 //! PollForTask: which work is on offer in which worker group, and who waits for it.
 //!
 //! Offers are hints: taking one decides nothing, only the claim that follows does (see
-//! [`crate::driver`]). So an offer may stand here twice, or be out of date, without harm; what must
-//! not happen is that one is lost.
+//! [`crate::driver`]). So an offer may be out of date without harm; what must not happen is that one is lost.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +11,7 @@ use engine::{AttemptId, PipelineId, WorkerGroup};
 use tokio::sync::Notify;
 
 /// An attempt that may be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Offer {
     pub(crate) pipeline: PipelineId,
     pub(crate) attempt: AttemptId,
@@ -27,15 +26,36 @@ pub(crate) struct Waiting {
 /// One worker group: its offers, oldest first, and its pollers, in the order in which they came.
 #[derive(Default)]
 struct Group {
-    offers: Mutex<VecDeque<Offer>>,
+    offers: Mutex<Offers>,
     arrived: Notify,
+}
+
+/// Offers in the order in which they came, each once: a pipeline that is loaded again offers all its work again.
+#[derive(Default)]
+struct Offers {
+    queue: VecDeque<Offer>,
+    known: HashSet<Offer>,
+}
+
+impl Offers {
+    fn push(&mut self, offer: Offer) {
+        if self.known.insert(offer.clone()) {
+            self.queue.push_back(offer);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Offer> {
+        let offer = self.queue.pop_front()?;
+        self.known.remove(&offer);
+        Some(offer)
+    }
 }
 
 impl Waiting {
     /// Puts work on offer and wakes one poller of its group.
     pub(crate) fn offer(&self, group: &WorkerGroup, offer: Offer) {
         let group = self.group(group);
-        lock(&group.offers).push_back(offer);
+        lock(&group.offers).push(offer);
         group.arrived.notify_one();
     }
 
@@ -48,7 +68,7 @@ impl Waiting {
             let mut arrived = pin!(member.group.arrived.notified());
             // Counted as waiting before the look, so that no wake-up falls between the two.
             arrived.as_mut().enable();
-            if let Some(offer) = lock(&member.group.offers).pop_front() {
+            if let Some(offer) = lock(&member.group.offers).pop() {
                 return offer;
             }
             arrived.await;
@@ -72,7 +92,7 @@ impl Drop for Member<'_> {
         let mut groups = lock(&self.waiting.groups);
         // Ours and the map's: nobody else can come to hold it while the map is locked.
         let alone = Arc::strong_count(&self.group) == 2;
-        if alone && lock(&self.group.offers).is_empty() {
+        if alone && lock(&self.group.offers).queue.is_empty() {
             groups.remove(self.name);
         }
     }
@@ -105,6 +125,18 @@ mod tests {
         waiting.offer(&WorkerGroup::from("G"), offer("other group"));
         waiting.offer(&group, offer("b"));
         assert_eq!(poller.await.unwrap(), offer("b"));
+    }
+
+    #[tokio::test]
+    async fn an_offer_made_twice_is_taken_once() {
+        let waiting = Waiting::default();
+        let group = WorkerGroup::from("g");
+        for attempt in ["a", "a", "b"] {
+            waiting.offer(&group, offer(attempt));
+        }
+        assert_eq!((waiting.take(&group).await, waiting.take(&group).await), (offer("a"), offer("b")));
+        waiting.offer(&group, offer("a"));
+        assert_eq!(waiting.take(&group).await, offer("a"));
     }
 
     #[tokio::test]

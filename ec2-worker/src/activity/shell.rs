@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 use tokio::process::Command;
 
 use super::Work;
@@ -124,9 +124,17 @@ async fn finish(work: &Work<'_>, mut command: Command) -> Result<(), Failure> {
 
 /// Returns the last lines of a file.
 async fn tail(path: &Path) -> String {
-    let Ok(text) = tokio::fs::read(path).await else { return String::new() };
-    let from = text.len().saturating_sub(TAIL as usize);
-    String::from_utf8_lossy(&text[from..]).trim().to_owned()
+    let read = async {
+        let mut file = tokio::fs::File::open(path).await?;
+        let length = file.metadata().await?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).await?;
+        let mut text = Vec::new();
+        file.take(TAIL).read_to_end(&mut text).await?;
+        std::io::Result::Ok(text)
+    };
+    // Without its last words, the exit code must do.
+    let text = read.await.unwrap_or_default();
+    String::from_utf8_lossy(&text).trim().to_owned()
 }
 
 async fn staged_folders(work: &Work<'_>, name: &str, count: usize) -> Result<Vec<PathBuf>, Failure> {

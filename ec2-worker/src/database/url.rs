@@ -51,6 +51,9 @@ impl Target {
         let mut config = Config::new();
         config.host(host.trim_matches(['[', ']'])).port(port);
         config.application_name("ec2-worker").connect_timeout(Duration::from_secs(10));
+        // A database whose host is gone says nothing; without these, nobody would notice for hours.
+        config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
+        config.keepalives_retries(3).tcp_user_timeout(Duration::from_secs(60));
         let mut settings = Settings { ssl: None, root: None, user: None, password: None };
         for (key, value) in parsed.query_pairs() {
             settings.set(&key, &value);

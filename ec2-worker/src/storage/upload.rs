@@ -29,12 +29,6 @@ impl Upload {
         Self { storage, at, buffer: Vec::new(), parts: None }
     }
 
-    /// Returns where the object will be.
-    #[must_use]
-    pub fn at(&self) -> &S3Uri {
-        &self.at
-    }
-
     /// Appends bytes.
     ///
     /// # Errors

@@ -67,7 +67,7 @@ pub(crate) fn decide(ledger: &Ledger, content: &Content, terms: &Terms) -> Step 
         State::Activated => while_activated(ledger, head, content, terms),
         State::Finished if is_same => Step::Duplicate("this content was run already"),
         State::Finished => new_content(ledger, content, terms),
-        State::Failed | State::Superseded if is_same => again(head, content, terms),
+        State::Failed | State::Superseded if is_same => again(head, content),
         State::Failed | State::Superseded => new_content(ledger, content, terms),
         State::Deferred => match &head.deferred {
             // A cap that was raised since lets the set go on at once.
@@ -82,7 +82,7 @@ pub(crate) fn decide(ledger: &Ledger, content: &Content, terms: &Terms) -> Step 
 
 fn while_activated(ledger: &Ledger, head: &Head, content: &Content, terms: &Terms) -> Step {
     let is_same = head.run_key == content.run_key;
-    if is_same && !is_put_anew(head, content, terms) {
+    if is_same && !is_put_anew(head, content) {
         return Step::Duplicate("this content was started already");
     }
     match &head.pipeline_id {
@@ -96,8 +96,8 @@ fn while_activated(ledger: &Ledger, head: &Head, content: &Content, terms: &Term
 }
 
 /// The same content once more, after a run of it failed.
-fn again(head: &Head, content: &Content, terms: &Terms) -> Step {
-    if is_put_anew(head, content, terms) {
+fn again(head: &Head, content: &Content) -> Step {
+    if is_put_anew(head, content) {
         return Step::Claim;
     }
     match head.state {
@@ -135,9 +135,10 @@ fn queue(ledger: &Ledger, content: &Content) -> Step {
 }
 
 /// S3 gives the same ETag to the same bytes; that they were put again shows in the time alone.
-fn is_put_anew(head: &Head, content: &Content, terms: &Terms) -> bool {
-    let mut newer = content.files.iter().map(|file| is_newer(head, file));
-    if terms.is_fixed { newer.all(|is_newer| is_newer) } else { newer.any(|is_newer| is_newer) }
+///
+/// All of them: files are put one after another, and each alone would start a run as soon as the one before failed.
+fn is_put_anew(head: &Head, content: &Content) -> bool {
+    content.files.iter().all(|file| is_newer(head, file))
 }
 
 fn is_newer(head: &Head, file: &DroppedFile) -> bool {
@@ -260,6 +261,14 @@ mod tests {
         let failed = with_pipeline(&one, State::Failed);
         assert!(matches!(decide(&failed, &one, &terms(50)), Step::Duplicate(_)));
         assert_eq!(decide(&failed, &again, &terms(50)), Step::Claim);
+        let (two, half, whole) = (
+            content(&[("a", "1", 1), ("b", "1", 1)]),
+            content(&[("a", "1", 50), ("b", "1", 1)]),
+            content(&[("a", "1", 50), ("b", "1", 51)]),
+        );
+        let failed_two = with_pipeline(&two, State::Failed);
+        assert!(matches!(decide(&failed_two, &half, &terms(50)), Step::Duplicate(_)));
+        assert_eq!(decide(&failed_two, &whole, &terms(51)), Step::Claim);
         let redone = failed.claimed(&again, &claim(50));
         assert_eq!(redone.head.as_ref().map(|head| head.generation), Some(2));
         assert_eq!(redone.behind[0].state, State::Failed);

@@ -47,6 +47,8 @@ struct Contents {
     notices: Vec<Notice>,
     violations: Vec<String>,
     refuses_definitions: bool,
+    answers_no_definitions: bool,
+    lets_runs_be_replaced: bool,
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +115,14 @@ impl World {
 
     pub(super) fn refuse_definitions(&self, refuses: bool) {
         self.contents().refuses_definitions = refuses;
+    }
+
+    pub(super) fn answer_no_definitions(&self, answers_none: bool) {
+        self.contents().answers_no_definitions = answers_none;
+    }
+
+    pub(super) fn let_runs_be_replaced(&self) {
+        self.contents().lets_runs_be_replaced = true;
     }
 
     /// All activations in order.
@@ -256,10 +266,12 @@ impl Contents {
         if second_time {
             self.violations.push(format!("{id} ({name}) was activated twice"));
         }
-        let at_work =
-            self.pipelines.iter().filter(|it| it.new.name == name && it.state == "SCHEDULED").count();
-        if at_work > 1 {
-            self.violations.push(format!("{at_work} runs of {name} are at work"));
+        let is_at_work = |it: &&Pipeline| it.state == "SCHEDULED" && !it.is_deleted;
+        let at_work: Vec<_> = self.pipelines.iter().filter(is_at_work).collect();
+        if at_work.len() > 1 {
+            let names: Vec<_> = at_work.iter().map(|it| it.new.name.as_str()).collect();
+            self.violations
+                .push(format!("runs of one definition are at work together: {}", names.join(", ")));
         }
         Ok(())
     }
@@ -328,6 +340,9 @@ impl Pipelines for Hands {
 
     async fn put_definition(&self, id: &str, _: &Definition) -> Result<Vec<Refusal>, PipelineError> {
         self.act(|world| {
+            if world.answers_no_definitions {
+                return Err(PipelineError::Unanswered(anyhow::anyhow!("no answer")));
+            }
             if world.refuses_definitions {
                 return Ok(vec![Refusal { object: "Say".to_owned(), message: "no".to_owned() }]);
             }
@@ -344,11 +359,10 @@ impl Pipelines for Hands {
     async fn delete(&self, id: &str) -> Result<(), PipelineError> {
         self.act(|world| {
             if let Ok(pipeline) = world.pipeline(id) {
-                if pipeline.state == "SCHEDULED" {
-                    let text = format!("{id} was deleted at work");
-                    world.violations.push(text);
-                } else {
-                    pipeline.is_deleted = true;
+                let is_at_work = pipeline.state == "SCHEDULED";
+                pipeline.is_deleted = true;
+                if is_at_work && !world.lets_runs_be_replaced {
+                    world.violations.push(format!("{id} was deleted at work"));
                 }
             }
         })

@@ -1,53 +1,73 @@
 //! What an expression is worth in a scope.
 
 use super::{
-    EvaluateError, Scope, Value, functions,
-    parser::{Expr, Operator},
+    Budget, EvaluateError, Scope, Value, functions,
+    parser::{Expr, Name, Operator},
     value::Number,
 };
 
 /// Longest list that products of lists may grow to: lists multiply, and input is not trusted.
 pub(super) const MAX_ELEMENTS: usize = 10_000;
 
+/// A scope may search long for a name.
+const STEPS_OF_A_NAME: usize = 4;
+
+/// Where an expression stands, and how much it may do.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'s> {
+    pub(super) scope: &'s dyn Scope,
+    pub(super) budget: &'s Budget,
+}
+
 /// Computes `expr`. Where names may be unknown (alarms), whatever cannot be computed is the empty string.
-pub(super) fn value(expr: &Expr, scope: &dyn Scope) -> Result<Value, EvaluateError> {
-    match compute(expr, scope) {
-        Err(_) if scope.blank_when_unknown() => Ok(Value::String(String::new())),
+pub(super) fn value(expr: &Expr<'_>, around: Around<'_>) -> Result<Value, EvaluateError> {
+    match compute(expr, around) {
+        Err(_) if around.scope.blank_when_unknown() => Ok(Value::String(String::new())),
         result => result,
     }
 }
 
-fn compute(expr: &Expr, scope: &dyn Scope) -> Result<Value, EvaluateError> {
+fn compute(expr: &Expr<'_>, around: Around<'_>) -> Result<Value, EvaluateError> {
+    let budget = around.budget;
+    budget.steps(1)?;
     match expr {
-        Expr::Literal(value) => Ok(value.clone()),
-        Expr::Path(names) => path(names, scope),
-        Expr::Negative(inner) => operate(Operator::Minus, &Value::Integer(0), &compute(inner, scope)?),
+        Expr::Literal(value, _) => Ok(value.clone()),
+        Expr::Path(names, _) => path(names, around),
+        Expr::Negative(inner) => {
+            operate(Operator::Minus, &Value::Integer(0), &compute(inner, around)?, budget)
+        }
         Expr::Chain(first, rest) => {
-            let mut total = compute(first, scope)?;
+            let mut total = compute(first, around)?;
             for (operator, operand) in rest {
-                total = operate(*operator, &total, &compute(operand, scope)?)?;
+                total = operate(*operator, &total, &compute(operand, around)?, budget)?;
             }
             Ok(total)
         }
-        Expr::Call { function, arguments } => {
-            let arguments =
-                arguments.iter().map(|argument| compute(argument, scope)).collect::<Result<_, _>>()?;
-            call(function, arguments)
+        Expr::Call { function, arguments, .. } => {
+            let mut computed = Vec::with_capacity(arguments.len());
+            for argument in arguments {
+                computed.push(compute(argument, around)?);
+            }
+            call(function, computed, budget)
         }
     }
 }
 
-fn path(names: &[String], scope: &dyn Scope) -> Result<Value, EvaluateError> {
+fn path(names: &[Name<'_>], Around { scope, budget }: Around<'_>) -> Result<Value, EvaluateError> {
+    budget.steps(STEPS_OF_A_NAME)?;
     // `node.output.@actualEndTime` is not supported: runtime fields are reached over one reference at most.
     let is_transitive = names.len() > 2 && names.last().is_some_and(|name| name.starts_with('@'));
     match lookup(names, scope) {
-        Some(value) if !is_transitive => Ok(value),
+        Some(value) if !is_transitive => {
+            budget.value(&value)?;
+            Ok(value)
+        }
         _ if scope.blank_when_unknown() => Ok(Value::String(String::new())),
         _ => Err(EvaluateError::Unknown { name: names.join(".") }),
     }
 }
 
-fn lookup(names: &[String], scope: &dyn Scope) -> Option<Value> {
+fn lookup(names: &[Name<'_>], scope: &dyn Scope) -> Option<Value> {
     match names {
         [] => None,
         [name] => scope.value(name),
@@ -56,27 +76,32 @@ fn lookup(names: &[String], scope: &dyn Scope) -> Option<Value> {
 }
 
 /// A function of a list is the list of the function of each element.
-fn call(function: &str, arguments: Vec<Value>) -> Result<Value, EvaluateError> {
+fn call(function: &str, arguments: Vec<Value>, budget: &Budget) -> Result<Value, EvaluateError> {
     let Some(at) = arguments.iter().position(|argument| matches!(argument, Value::List(_))) else {
         return functions::call(function, &arguments);
     };
     let mut results = Vec::new();
     for element in elements(&arguments[at]) {
+        budget.steps(1)?;
+        arguments.iter().try_for_each(|argument| budget.value(argument))?;
         let mut arguments = arguments.clone();
         arguments[at] = element;
-        extend(&mut results, call(function, arguments)?)?;
+        extend(&mut results, call(function, arguments, budget)?)?;
     }
     Ok(Value::List(results))
 }
 
-fn operate(operator: Operator, left: &Value, right: &Value) -> Result<Value, EvaluateError> {
+fn operate(operator: Operator, left: &Value, right: &Value, budget: &Budget) -> Result<Value, EvaluateError> {
     if !matches!(left, Value::List(_)) && !matches!(right, Value::List(_)) {
-        return apply(operator, left, right);
+        return apply(operator, left, right, budget);
     }
     let mut results = Vec::new();
     for left in elements(left) {
+        budget.steps(1)?;
+        budget.value(right)?;
         for right in elements(right) {
-            extend(&mut results, apply(operator, &left, &right)?)?;
+            budget.steps(1)?;
+            extend(&mut results, apply(operator, &left, &right, budget)?)?;
         }
     }
     Ok(Value::List(results))
@@ -95,10 +120,11 @@ fn extend(results: &mut Vec<Value>, value: Value) -> Result<(), EvaluateError> {
     if results.len() > MAX_ELEMENTS { Err(EvaluateError::TooLong) } else { Ok(()) }
 }
 
-fn apply(operator: Operator, left: &Value, right: &Value) -> Result<Value, EvaluateError> {
+fn apply(operator: Operator, left: &Value, right: &Value, budget: &Budget) -> Result<Value, EvaluateError> {
     let is_text = |value: &Value| matches!(value, Value::String(_) | Value::Reference(_));
     if operator == Operator::Plus && (is_text(left) || is_text(right)) {
         let joined = left.to_text() + &right.to_text();
+        budget.bytes(joined.len())?;
         return if joined.len() > super::MAX_BYTES {
             Err(EvaluateError::TooLong)
         } else {

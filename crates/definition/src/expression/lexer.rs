@@ -1,28 +1,30 @@
 //! The words of an expression, from behind `#{` up to the first `}` outside quotes.
 
+use std::borrow::Cow;
+
 use super::SyntaxError;
 
 /// One word.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(super) enum Token<'a> {
     Integer(i64),
     Double(f64),
-    String(String),
+    String(Cow<'a, str>),
     /// A name with its `@`, if it has one. The `*` of a secret is told from "times" by the parser.
-    Name(String),
+    Name(&'a str),
     /// `+ - * / ^ . , ( )`
     Sign(char),
 }
 
 /// A word and its byte offset in the whole text.
 #[derive(Clone, Debug)]
-pub(super) struct Word {
+pub(super) struct Word<'a> {
     pub(super) offset: usize,
-    pub(super) token: Token,
+    pub(super) token: Token<'a>,
 }
 
 /// Reads the expression that begins at `begin`, behind its `#{`; returns its words and where its `}` stands.
-pub(super) fn words(text: &str, begin: usize) -> Result<(Vec<Word>, usize), SyntaxError> {
+pub(super) fn words(text: &str, begin: usize) -> Result<(Vec<Word<'_>>, usize), SyntaxError> {
     let mut lexer = Lexer { text, offset: begin };
     let mut words = Vec::new();
     loop {
@@ -84,7 +86,7 @@ impl<'a> Lexer<'a> {
         &rest[..end]
     }
 
-    fn number(&mut self) -> Result<Token, SyntaxError> {
+    fn number(&mut self) -> Result<Token<'a>, SyntaxError> {
         let begin = self.offset;
         self.take(|c| c.is_ascii_digit());
         let mut after = self.rest().chars();
@@ -104,9 +106,18 @@ impl<'a> Lexer<'a> {
 
     /// Both quotes are used by AWS; a backslash escapes what follows, and a doubled quote is one quote, so that
     /// `'YYYY-MM-dd''T''HH'` reaches the date pattern as it is meant.
-    fn string(&mut self, quote: char) -> Result<String, SyntaxError> {
+    fn string(&mut self, quote: char) -> Result<Cow<'a, str>, SyntaxError> {
         let begin = self.offset;
         self.next();
+        let rest = self.rest();
+        // Most have neither: they are a piece of the text.
+        if let Some(end) = rest.find([quote, '\\'])
+            && rest[end..].starts_with(quote)
+            && !rest[end + 1..].starts_with(quote)
+        {
+            self.offset += end + 1;
+            return Ok(Cow::Borrowed(&rest[..end]));
+        }
         let mut string = String::new();
         loop {
             match self.next() {
@@ -114,7 +125,7 @@ impl<'a> Lexer<'a> {
                 Some('\\') => string.extend(self.next()),
                 Some(c) if c == quote => {
                     if self.peek() != Some(quote) {
-                        return Ok(string);
+                        return Ok(Cow::Owned(string));
                     }
                     self.next();
                     string.push(quote);
@@ -124,7 +135,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn name(&mut self) -> Result<Token, SyntaxError> {
+    fn name(&mut self) -> Result<Token<'a>, SyntaxError> {
         let begin = self.offset;
         if self.peek() == Some('@') {
             self.next();
@@ -133,6 +144,6 @@ impl<'a> Lexer<'a> {
         if ident.is_empty() || ident.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(SyntaxError::new(begin, "a name must follow the `@`"));
         }
-        Ok(Token::Name(self.text[begin..self.offset].to_owned()))
+        Ok(Token::Name(&self.text[begin..self.offset]))
     }
 }

@@ -11,6 +11,8 @@
 //!
 //! Chains are flat and nesting is limited, so that no input can exhaust the stack.
 
+use std::borrow::Cow;
+
 use super::{
     SyntaxError, Value,
     lexer::{Token, Word},
@@ -20,20 +22,28 @@ use super::{
 const MAX_DEPTH: usize = 50;
 /// Longest `a.b.c` chain.
 const MAX_STEPS: usize = 32;
+/// Most calls behind a dot: each is a level, and brackets may stand around every chain of them.
+const MAX_CHAINED: usize = 100;
+
+/// A name as the text has it; owned where there is a blank between the `*` of a secret and its name.
+pub type Name<'a> = Cow<'a, str>;
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Expr {
-    Literal(Value),
-    /// `a.b.c`, at least one name.
-    Path(Vec<String>),
+pub(super) enum Expr<'a> {
+    /// With the byte of the text at which it stands.
+    Literal(Value, usize),
+    /// `a.b.c`, at least one name, and the byte at which it stands.
+    Path(Vec<Name<'a>>, usize),
     Call {
-        function: String,
-        arguments: Vec<Expr>,
+        function: Name<'a>,
+        /// The byte at which its name stands.
+        offset: usize,
+        arguments: Vec<Expr<'a>>,
     },
-    Negative(Box<Expr>),
+    Negative(Box<Expr<'a>>),
     /// A first operand, then operators of one rank with theirs, left to right.
-    Chain(Box<Expr>, Vec<(Operator, Expr)>),
+    Chain(Box<Expr<'a>>, Vec<(Operator, Expr<'a>)>),
 }
 
 /// An operator between two operands.
@@ -47,8 +57,8 @@ pub(super) enum Operator {
 }
 
 /// Reads one whole expression; `end` is where its text ends.
-pub(super) fn parse(words: Vec<Word>, end: usize) -> Result<Expr, SyntaxError> {
-    let mut parser = Parser { words, next: 0, end };
+pub(super) fn parse<'a>(text: &'a str, words: Vec<Word<'a>>, end: usize) -> Result<Expr<'a>, SyntaxError> {
+    let mut parser = Parser { text, words, next: 0, end, chained: 0 };
     let expr = parser.add(0)?;
     match parser.words.get(parser.next) {
         None => Ok(expr),
@@ -56,14 +66,17 @@ pub(super) fn parse(words: Vec<Word>, end: usize) -> Result<Expr, SyntaxError> {
     }
 }
 
-struct Parser {
-    words: Vec<Word>,
+struct Parser<'a> {
+    text: &'a str,
+    words: Vec<Word<'a>>,
     next: usize,
     end: usize,
+    /// Calls behind a dot so far.
+    chained: usize,
 }
 
-impl Parser {
-    fn peek(&self) -> Option<&Token> {
+impl<'a> Parser<'a> {
+    fn peek(&self) -> Option<&Token<'a>> {
         self.words.get(self.next).map(|word| &word.token)
     }
 
@@ -89,11 +102,11 @@ impl Parser {
         found
     }
 
-    fn add(&mut self, depth: usize) -> Result<Expr, SyntaxError> {
+    fn add(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
         self.chain(depth, &[('+', Operator::Plus), ('-', Operator::Minus)], Self::mul)
     }
 
-    fn mul(&mut self, depth: usize) -> Result<Expr, SyntaxError> {
+    fn mul(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
         self.chain(depth, &[('*', Operator::Times), ('/', Operator::Divided)], Self::pow)
     }
 
@@ -101,8 +114,8 @@ impl Parser {
         &mut self,
         depth: usize,
         operators: &[(char, Operator)],
-        operand: fn(&mut Self, usize) -> Result<Expr, SyntaxError>,
-    ) -> Result<Expr, SyntaxError> {
+        operand: fn(&mut Self, usize) -> Result<Expr<'a>, SyntaxError>,
+    ) -> Result<Expr<'a>, SyntaxError> {
         let first = operand(self, depth)?;
         let mut rest = Vec::new();
         while let Some((_, operator)) = operators.iter().find(|(sign, _)| self.sign(*sign)) {
@@ -111,7 +124,7 @@ impl Parser {
         Ok(if rest.is_empty() { first } else { Expr::Chain(Box::new(first), rest) })
     }
 
-    fn pow(&mut self, depth: usize) -> Result<Expr, SyntaxError> {
+    fn pow(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
         let base = self.unary(depth)?;
         if !self.sign('^') {
             return Ok(base);
@@ -120,14 +133,14 @@ impl Parser {
         Ok(Expr::Chain(Box::new(base), vec![(Operator::Power, exponent)]))
     }
 
-    fn unary(&mut self, depth: usize) -> Result<Expr, SyntaxError> {
+    fn unary(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
         if self.sign('-') {
             return Ok(Expr::Negative(Box::new(self.unary(self.deeper(depth)?)?)));
         }
         self.postfix(depth)
     }
 
-    fn postfix(&mut self, depth: usize) -> Result<Expr, SyntaxError> {
+    fn postfix(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
         let mut expr = self.primary(depth)?;
         let mut steps = 0;
         while self.sign('.') {
@@ -141,10 +154,17 @@ impl Parser {
             let offset = self.offset();
             let name = self.name()?;
             if self.sign('(') {
+                self.chained += 1;
+                if self.chained > MAX_CHAINED {
+                    return Err(SyntaxError::new(
+                        offset,
+                        format!("more than {MAX_CHAINED} calls behind a dot"),
+                    ));
+                }
                 let mut arguments = vec![expr];
                 self.arguments(&mut arguments, depth)?;
-                expr = Expr::Call { function: name, arguments };
-            } else if let Expr::Path(names) = &mut expr {
+                expr = Expr::Call { function: name, offset, arguments };
+            } else if let Expr::Path(names, _) = &mut expr {
                 names.push(name);
             } else {
                 let message = format!("`.{name}` needs a name before it, or `(` after it");
@@ -154,11 +174,12 @@ impl Parser {
         Ok(expr)
     }
 
-    fn primary(&mut self, depth: usize) -> Result<Expr, SyntaxError> {
+    fn primary(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
+        let offset = self.offset();
         let literal = match self.peek() {
             Some(Token::Integer(number)) => Value::Integer(*number),
             Some(Token::Double(number)) => Value::Double(*number),
-            Some(Token::String(text)) => Value::String(text.clone()),
+            Some(Token::String(text)) => Value::String(text.to_string()),
             Some(Token::Name(_) | Token::Sign('*')) => return self.named(depth),
             Some(Token::Sign('(')) => {
                 self.next += 1;
@@ -168,33 +189,37 @@ impl Parser {
             _ => return Err(self.expected("a number, a string or a name")),
         };
         self.next += 1;
-        Ok(Expr::Literal(literal))
+        Ok(Expr::Literal(literal, offset))
     }
 
-    fn named(&mut self, depth: usize) -> Result<Expr, SyntaxError> {
+    fn named(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
+        let offset = self.offset();
         let name = self.name()?;
         if !self.sign('(') {
-            return Ok(Expr::Path(vec![name]));
+            return Ok(Expr::Path(vec![name], offset));
         }
         let mut arguments = Vec::new();
         self.arguments(&mut arguments, depth)?;
-        Ok(Expr::Call { function: name, arguments })
+        Ok(Expr::Call { function: name, offset, arguments })
     }
 
-    fn name(&mut self) -> Result<String, SyntaxError> {
-        let secret = if self.sign('*') { "*" } else { "" };
-        match self.peek() {
-            Some(Token::Name(name)) => {
-                let name = format!("{secret}{name}");
-                self.next += 1;
-                Ok(name)
-            }
-            _ => Err(self.expected("a name")),
-        }
+    fn name(&mut self) -> Result<Name<'a>, SyntaxError> {
+        let begin = self.offset();
+        let is_secret = self.sign('*');
+        let Some(Word { offset, token: Token::Name(name) }) = self.words.get(self.next) else {
+            return Err(self.expected("a name"));
+        };
+        let (offset, name) = (*offset, *name);
+        self.next += 1;
+        Ok(match is_secret {
+            false => Cow::Borrowed(name),
+            true if offset == begin + 1 => Cow::Borrowed(&self.text[begin..offset + name.len()]),
+            true => Cow::Owned(format!("*{name}")),
+        })
     }
 
     /// The arguments behind `(`, and the `)`.
-    fn arguments(&mut self, arguments: &mut Vec<Expr>, depth: usize) -> Result<(), SyntaxError> {
+    fn arguments(&mut self, arguments: &mut Vec<Expr<'a>>, depth: usize) -> Result<(), SyntaxError> {
         if self.sign(')') {
             return Ok(());
         }

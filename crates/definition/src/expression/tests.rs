@@ -129,6 +129,74 @@ fn functions_are_those_of_the_guide() {
 }
 
 #[test]
+fn functions_hold_at_their_edges() {
+    for (call, result) in [
+        ("plusMinutes(@d,60)", "2011-05-24T18:10:00"),
+        ("plusMinutes(@d,-10)", "2011-05-24T17:00:00"),
+        ("minusMinutes(makeDate(2011,1,1),1)", "2010-12-31T23:59:00"),
+        ("plusHours(@d,7)", "2011-05-25T00:10:00"),
+        ("minusHours(@d,18)", "2011-05-23T23:10:00"),
+        ("plusDays(makeDate(2011,12,31),1)", "2012-01-01T00:00:00"),
+        ("plusDays(@d,'1')", "2011-05-25T17:10:00"),
+        ("minusDays(makeDate(2012,3,1),1)", "2012-02-29T00:00:00"),
+        ("plusWeeks(@d,1)", "2011-05-31T17:10:00"),
+        ("minusWeeks(@d,0)", "2011-05-24T17:10:00"),
+        ("plusMonths(makeDate(2012,1,31),1)", "2012-02-29T00:00:00"),
+        ("plusMonths(makeDate(2011,12,31),2)", "2012-02-29T00:00:00"),
+        ("minusMonths(makeDate(2011,3,31),1)", "2011-02-28T00:00:00"),
+        ("minusMonths(makeDate(2011,1,31),-1)", "2011-02-28T00:00:00"),
+        ("plusYears(makeDate(2012,2,29),1)", "2013-02-28T00:00:00"),
+        ("minusYears(makeDate(2012,2,29),4)", "2008-02-29T00:00:00"),
+        ("dayOfYear(makeDate(2012,12,31))", "366"),
+        ("month(makeDate(2012,12,31))", "12"),
+        ("minute(makeDateTime(2011,5,24,23,59))", "59"),
+        ("hour(makeDate(2011,5,24))", "0"),
+        ("year('0099-01-01')", "99"),
+        ("firstOfMonth(makeDate(2012,2,29))", "2012-02-01T00:00:00"),
+        ("firstOfMonth(firstOfMonth(@d))", "2011-05-01T17:10:00"),
+        ("midnight(makeDate(2011,5,24))", "2011-05-24T00:00:00"),
+        ("midnight('2011-05-25T17:10:00')", "2011-05-25T00:00:00"),
+        ("yesterday(makeDate(2012,3,1))", "2012-02-29T00:00:00"),
+        ("sunday(makeDate(2011,5,22))", "2011-05-22T00:00:00"),
+        ("sunday(makeDate(2011,1,1))", "2010-12-26T00:00:00"),
+        ("makeDate(2012,2,29)", "2012-02-29T00:00:00"),
+        ("plusPeriod(makeDate(2011,1,31),'1 month')", "2011-02-28T00:00:00"),
+        ("minusPeriod(makeDate(2012,3,31),'1 Month')", "2012-02-29T00:00:00"),
+        ("inTimeZone(@d,'America/Los_Angeles')", "2011-05-24T10:10:00"),
+        ("day(inTimeZone(@d,'Asia/Tokyo'))", "25"),
+        ("midnight(inTimeZone(@d,'Asia/Tokyo'))", "2011-05-25T00:00:00"),
+        // 01:30 in winter time, and an hour later it is 03:30 in summer time.
+        (
+            "plusHours(inTimeZone(makeDateTime(2011,3,13,9,30),'America/Los_Angeles'),1)",
+            "2011-03-13T03:30:00",
+        ),
+        ("format(inTimeZone(@d,'America/Los_Angeles'),'z Z ZZ ZZZ')", "PDT -0700 -07:00 America/Los_Angeles"),
+        // The guide's own slip: months and fractions where minutes and seconds were meant.
+        ("format(@d,'YY-MM-DD HH:MM:SS')", "11-05-144 17:05:00"),
+        ("format(makeDate(2012,12,31),'YYYY x')", "2012 2013"),
+    ] {
+        assert_eq!(one(&format!("#{{{call}}}")), result, "{call}");
+    }
+    for call in [
+        "makeDate(2011,2,29)",
+        "makeDate(2011,13,1)",
+        "makeDateTime(2011,5,24,24,0)",
+        "makeDateTime(2011,5,24)",
+        "plusDays(@d,1.5)",
+        "plusDays(@d,'a day')",
+        "plusYears(@d,9999999)",
+        "minute('noon')",
+        "plusPeriod(@d,'a while')",
+        "inTimeZone(@d,'Mars')",
+        "format(@d,'b')",
+        "midnight()",
+        "yesterday(@d,1)",
+    ] {
+        assert!(evaluated(&format!("#{{{call}}}")).is_err(), "{call}");
+    }
+}
+
+#[test]
 fn a_literal_t_in_a_pattern_may_be_quoted_either_way() {
     assert_eq!(one("#{format(@d,'YYYY-MM-dd''T''HH')}"), "2011-05-24T17");
     assert_eq!(one(r#"#{format(@d,"YYYY-MM-dd'T'HH")}"#), "2011-05-24T17");

@@ -49,7 +49,18 @@ impl Value {
             Self::Double(number) => double_text(*number),
             Self::String(text) => text.clone(),
             // No suffix for the zone: PollForTask and EvaluateExpression write none.
-            Self::DateTime(time) => time.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+            Self::DateTime(time) => {
+                let (date, clock) = (time.date(), time.time());
+                format!(
+                    "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+                    date.year(),
+                    date.month(),
+                    date.day(),
+                    clock.hour(),
+                    clock.minute(),
+                    clock.second()
+                )
+            }
             Self::List(items) => items.iter().map(Self::to_text).collect::<Vec<_>>().join(","),
             Self::Reference(target) => target.to_string(),
         }

@@ -3,67 +3,75 @@
 //! Programs that call the API keep such files. The CLI refuses them, so that reading them takes
 //! nothing from the file form.
 
-use super::{
-    FileError,
-    json::{Json, Member, Node},
-    last, object_of, text_of,
-};
+use super::json::{Json, Member, Node};
+use super::last;
+use super::translate::Translator;
 use crate::{Field, FieldKey, FieldValue, ParameterAttribute, ParameterValue};
 
 /// The fields of an object; none when it is in the file form.
-pub(super) fn fields(members: &[Member]) -> Result<Option<Vec<Field>>, FileError> {
-    list(members, "fields", "key", &["id", "name"])
-        .map(|items| {
-            let field = |node: &Node| {
-                let key = FieldKey::from(required(node, "key")?);
-                let value = match (text(node, "stringValue")?, text(node, "refValue")?) {
-                    (Some(text), None) => FieldValue::String(text),
-                    (None, Some(target)) => FieldValue::Ref(target.into()),
-                    _ => {
-                        let message = format!("field `{key}` needs either `stringValue` or `refValue`");
-                        return Err(FileError::at(node.at, message));
-                    }
-                };
-                Ok(Field { key, value })
-            };
-            items.iter().map(field).collect()
-        })
-        .transpose()
+pub(super) fn fields<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n [Node<'a>]> {
+    list(members, "fields", &["id", "name"])
+}
+
+pub(super) fn field(translator: &mut Translator, node: &Node<'_>) -> Option<Field> {
+    let key = FieldKey::from(own_key(translator, node, &["id", "name"])?);
+    let value = match (text(translator, node, "stringValue")?, text(translator, node, "refValue")?) {
+        (Some(text), None) => FieldValue::String(text),
+        (None, Some(target)) => FieldValue::Ref(target.into()),
+        _ => {
+            translator.error(node, format!("field `{key}` needs either `stringValue` or `refValue`"));
+            return None;
+        }
+    };
+    Some(Field { key, value })
 }
 
 /// The attributes of a parameter; none when it is in the file form.
-pub(super) fn attributes(members: &[Member]) -> Result<Option<Vec<ParameterAttribute>>, FileError> {
-    list(members, "attributes", "key", &["id"])
-        .map(|items| {
-            let attribute = |node: &Node| {
-                Ok(ParameterAttribute { key: required(node, "key")?, value: required(node, "stringValue")? })
-            };
-            items.iter().map(attribute).collect()
-        })
-        .transpose()
+pub(super) fn attributes<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n [Node<'a>]> {
+    list(members, "attributes", &["id"])
 }
 
-/// A list of parameter values; none when they are in the file form.
-pub(super) fn values(node: &Node) -> Result<Option<Vec<ParameterValue>>, FileError> {
-    let Json::Array(items) = &node.json else { return Ok(None) };
-    let value =
-        |node: &Node| Ok(ParameterValue { id: required(node, "id")?, value: required(node, "stringValue")? });
-    items.iter().map(value).collect::<Result<_, _>>().map(Some)
+pub(super) fn attribute(translator: &mut Translator, node: &Node<'_>) -> Option<ParameterAttribute> {
+    let key = own_key(translator, node, &["id"])?;
+    Some(ParameterAttribute { key, value: required(translator, node, "stringValue")? })
 }
 
-/// The list under `name`, when every item has the key `mark` and the element nothing else but `beside`.
-fn list<'a>(members: &'a [Member], name: &str, mark: &str, beside: &[&str]) -> Option<&'a [Node]> {
+pub(super) fn value(translator: &mut Translator, node: &Node<'_>) -> Option<ParameterValue> {
+    let id = required(translator, node, "id")?;
+    Some(ParameterValue { id, value: required(translator, node, "stringValue")? })
+}
+
+/// The list under `name`, when every item has a `key` and the element nothing else but `beside`.
+fn list<'n, 'a>(members: &'n [Member<'a>], name: &str, beside: &[&str]) -> Option<&'n [Node<'a>]> {
     let Some(Node { json: Json::Array(items), .. }) = last(members, name) else { return None };
-    let is_marked = |node: &Node| matches!(&node.json, Json::Object(item) if last(item, mark).is_some());
-    let is_alone = members.iter().all(|it| it.key == name || beside.contains(&it.key.as_str()));
+    let is_marked = |node: &Node<'_>| matches!(&node.json, Json::Object(item) if last(item, "key").is_some());
+    let is_alone = members.iter().all(|it| it.key == name || beside.contains(&it.key.as_ref()));
     (is_alone && items.iter().all(is_marked)).then_some(items)
 }
 
-fn required(node: &Node, name: &str) -> Result<String, FileError> {
-    text(node, name)?.ok_or_else(|| FileError::at(node.at, format!("this lacks its `{name}`")))
+/// The key of a field or attribute: what its element has beside them could not be told apart in the file form.
+fn own_key(translator: &mut Translator, node: &Node<'_>, beside: &[&str]) -> Option<String> {
+    let key = required(translator, node, "key")?;
+    if beside.contains(&key.as_str()) {
+        translator.error(node, format!("`{key}` stands beside the list, not in it"));
+        return None;
+    }
+    Some(key)
 }
 
-fn text(node: &Node, name: &str) -> Result<Option<String>, FileError> {
-    let members = object_of(node, "an item in the API form")?;
-    last(members, name).map(|value| text_of(value, &format!("`{name}`"))).transpose()
+fn required(translator: &mut Translator, node: &Node<'_>, name: &str) -> Option<String> {
+    let found = text(translator, node, name)?;
+    if found.is_none() {
+        translator.error(node, format!("this lacks its `{name}`"));
+    }
+    found
+}
+
+/// The text under `name`, if there is one; none when what is there is no text.
+fn text(translator: &mut Translator, node: &Node<'_>, name: &str) -> Option<Option<String>> {
+    let members = translator.members(node, "an item in the API form")?;
+    match last(members, name) {
+        Some(value) => translator.text(value, &format!("`{name}`")).map(Some),
+        None => Some(None),
+    }
 }

@@ -1,55 +1,46 @@
 //! JSON that remembers where every value stands and keeps repeated keys.
 //!
-//! Ordinary JSON readers keep the last of two equal keys and forget positions;
-//! definition files are written by hand, so we need both.
+//! Ordinary JSON readers keep the last of two equal keys and forget positions; definition files are written by
+//! hand, so we need both, and a word about the slip where there is one.
 
-use std::fmt;
+use std::borrow::Cow;
+
+use super::position::Lines;
 
 /// Deeper nesting than any definition has; keeps recursion within the stack.
 const MAX_DEPTH: usize = 64;
+/// So much of what was found is quoted.
+const QUOTED: usize = 20;
 
-/// A place in a text, both counted from one; columns count characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
-    /// Line, from one.
-    pub line: usize,
-    /// Column in characters, from one.
-    pub column: usize,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}", self.line, self.column)
-    }
-}
-
-/// A value and where it begins.
+/// A value and the bytes it takes.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) at: Position,
-    pub(super) json: Json,
+pub(super) struct Node<'a> {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) json: Json<'a>,
 }
 
 /// A JSON value; an object keeps its members in order, repeated keys included.
 #[derive(Clone, Debug)]
-pub(super) enum Json {
+pub(super) enum Json<'a> {
     Null,
     Bool,
     Number,
-    String(String),
-    Array(Vec<Node>),
-    Object(Vec<Member>),
+    String(Cow<'a, str>),
+    Array(Vec<Node<'a>>),
+    Object(Vec<Member<'a>>),
 }
 
-/// One member of an object; `at` is where its key begins.
+/// One member of an object, and the bytes that its key takes.
 #[derive(Clone, Debug)]
-pub(super) struct Member {
-    pub(super) at: Position,
-    pub(super) key: String,
-    pub(super) value: Node,
+pub(super) struct Member<'a> {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) key: Cow<'a, str>,
+    pub(super) value: Node<'a>,
 }
 
-impl Json {
+impl Json<'_> {
     /// Returns what the value is, for messages.
     pub(super) fn describe(&self) -> &'static str {
         match self {
@@ -63,50 +54,71 @@ impl Json {
     }
 }
 
-/// Why a text is not JSON.
+/// Why a text is not JSON, and the byte at which that shows.
 #[derive(Debug)]
 pub(super) struct SyntaxError {
-    pub(super) at: Position,
+    pub(super) at: usize,
     pub(super) message: String,
 }
 
 /// Reads the whole of `text`, which may begin with a byte order mark.
-pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { rest: text, at: Position { line: 1, column: 1 } };
+pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
+    let begin = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut reader = Reader { text, at: begin };
     reader.skip_white();
     let node = reader.value(0)?;
     reader.skip_white();
     match reader.peek() {
         None => Ok(node),
-        Some(found) => Err(reader.error(format!("expected the end of the file, found `{found}`"))),
+        Some(_) => Err(reader.expected("the end of the file")),
     }
+}
+
+/// How far a string is read: bytes of its content, and the byte of the source behind them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Behind {
+    pub(super) content: usize,
+    pub(super) source: usize,
+}
+
+/// Reads a string on from `from` until `offset` bytes of its content are read.
+pub(super) fn behind(text: &str, from: Behind, offset: usize) -> Behind {
+    let mut reader = Reader { text, at: from.source };
+    let mut content = from.content;
+    while content < offset {
+        let length = match reader.peek() {
+            None | Some(b'"') => break,
+            Some(b'\\') => reader.escape().map_or(1, char::len_utf8),
+            Some(_) => reader.next_char().map_or(1, char::len_utf8),
+        };
+        content += length;
+    }
+    Behind { content, source: reader.at }
 }
 
 struct Reader<'a> {
-    rest: &'a str,
-    at: Position,
+    text: &'a str,
+    at: usize,
 }
 
-impl Reader<'_> {
-    fn peek(&self) -> Option<char> {
-        self.rest.chars().next()
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
     }
 
-    fn next(&mut self) -> Option<char> {
-        let next = self.peek()?;
-        self.rest = &self.rest[next.len_utf8()..];
-        if next == '\n' {
-            self.at = Position { line: self.at.line + 1, column: 1 };
-        } else {
-            self.at.column += 1;
-        }
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn next_char(&mut self) -> Option<char> {
+        let next = self.rest().chars().next()?;
+        self.at += next.len_utf8();
         Some(next)
     }
 
     fn skip_white(&mut self) {
-        while matches!(self.peek(), Some(' ' | '\t' | '\n' | '\r')) {
-            self.next();
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
         }
     }
 
@@ -114,91 +126,142 @@ impl Reader<'_> {
         SyntaxError { at: self.at, message: message.into() }
     }
 
+    /// What should stand here, what does, and what the slip is where it is a known one.
     fn expected(&self, what: &str) -> SyntaxError {
-        match self.peek() {
-            Some(found) => self.error(format!("expected {what}, found `{}`", found.escape_debug())),
-            None => self.error(format!("expected {what}, found the end of the file")),
-        }
+        let rest = self.rest();
+        let Some(found) = rest.chars().next() else {
+            return self.error(format!("expected {what}, found the end of the file"));
+        };
+        let word: String =
+            rest.chars().take(QUOTED).take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let slip = match found {
+            '/' if rest.starts_with("//") || rest.starts_with("/*") => Some(COMMENT),
+            '#' => Some(COMMENT),
+            '\'' => Some("text goes into double quotes, not single ones"),
+            '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2018}' | '\u{2019}' | '`' => {
+                Some("text goes into straight double quotes")
+            }
+            ',' => Some("there is a comma too many, or a value is missing before it"),
+            _ if matches!(word.as_str(), "True" | "False" | "None" | "NaN") => {
+                Some("write true, false or null in lower case; as the value of a field, in double quotes")
+            }
+            _ if !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit()) => {
+                Some("text goes into double quotes")
+            }
+            _ => None,
+        };
+        let written = if found.is_control() { found.escape_debug().to_string() } else { found.to_string() };
+        let found = if word.is_empty() { written } else { word };
+        let slip = slip.map(|slip| format!(": {slip}")).unwrap_or_default();
+        self.error(format!("expected {what}, found `{found}`{slip}"))
     }
 
-    fn value(&mut self, depth: usize) -> Result<Node, SyntaxError> {
+    fn unclosed(&self, bracket: char, start: usize) -> SyntaxError {
+        let opened = Lines::of(self.text).position(start);
+        self.error(format!("the file ends, but the `{bracket}` of {opened} is never closed"))
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Node<'a>, SyntaxError> {
         if depth > MAX_DEPTH {
             return Err(self.error(format!("nested deeper than {MAX_DEPTH} levels")));
         }
-        let at = self.at;
+        let start = self.at;
         let json = match self.peek() {
-            Some('{') => self.object(depth)?,
-            Some('[') => self.array(depth)?,
-            Some('"') => Json::String(self.string()?),
-            Some('-' | '0'..='9') => self.number()?,
-            Some('a'..='z') => self.word()?,
+            Some(b'{') => self.object(depth)?,
+            Some(b'[') => self.array(depth)?,
+            Some(b'"') => Json::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b'a'..=b'z') => self.word()?,
             _ => return Err(self.expected("a value")),
         };
-        Ok(Node { at, json })
+        Ok(Node { start, end: self.at, json })
     }
 
-    fn object(&mut self, depth: usize) -> Result<Json, SyntaxError> {
+    fn object(&mut self, depth: usize) -> Result<Json<'a>, SyntaxError> {
+        let opened = self.at;
         let mut members = Vec::new();
-        self.next();
+        self.at += 1;
         self.skip_white();
-        if self.peek() == Some('}') {
-            self.next();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
             return Ok(Json::Object(members));
         }
         loop {
             self.skip_white();
-            if self.peek() != Some('"') {
-                return Err(self.expected("a key in double quotes"));
+            match self.peek() {
+                Some(b'"') => {}
+                Some(b'}') => return Err(self.error("there is a comma before this `}`: take it away")),
+                None => return Err(self.unclosed('{', opened)),
+                _ => return Err(self.expected("a key in double quotes")),
             }
-            let at = self.at;
+            let start = self.at;
             let key = self.string()?;
+            let end = self.at;
             self.skip_white();
-            if self.peek() != Some(':') {
+            if self.peek() != Some(b':') {
                 return Err(self.expected("`:` after the key"));
             }
-            self.next();
+            self.at += 1;
             self.skip_white();
-            let value = self.value(depth + 1)?;
-            members.push(Member { at, key, value });
+            let value = self.value(depth + 1).map_err(|error| match key.starts_with('*') {
+                // What was found may be the secret itself.
+                true => SyntaxError {
+                    message: "the value of a secret must be text in double quotes".to_owned(),
+                    ..error
+                },
+                false => error,
+            })?;
+            members.push(Member { start, end, key, value });
             self.skip_white();
             match self.peek() {
-                Some(',') => self.next(),
-                Some('}') => {
-                    self.next();
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
                     return Ok(Json::Object(members));
                 }
+                Some(b'"') => return Err(self.error("a comma is missing before this key")),
+                None => return Err(self.unclosed('{', opened)),
                 _ => return Err(self.expected("`,` or `}`")),
             };
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<Json, SyntaxError> {
+    fn array(&mut self, depth: usize) -> Result<Json<'a>, SyntaxError> {
+        let opened = self.at;
         let mut items = Vec::new();
-        self.next();
+        self.at += 1;
         self.skip_white();
-        if self.peek() == Some(']') {
-            self.next();
+        if self.peek() == Some(b']') {
+            self.at += 1;
             return Ok(Json::Array(items));
         }
         loop {
             self.skip_white();
-            items.push(self.value(depth + 1)?);
+            match self.peek() {
+                Some(b']') => return Err(self.error("there is a comma before this `]`: take it away")),
+                None => return Err(self.unclosed('[', opened)),
+                _ => items.push(self.value(depth + 1)?),
+            }
             self.skip_white();
             match self.peek() {
-                Some(',') => self.next(),
-                Some(']') => {
-                    self.next();
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
                     return Ok(Json::Array(items));
                 }
+                Some(b'"' | b'{' | b'[') => return Err(self.error("a comma is missing before this item")),
+                None => return Err(self.unclosed('[', opened)),
                 _ => return Err(self.expected("`,` or `]`")),
             };
         }
     }
 
-    fn string(&mut self) -> Result<String, SyntaxError> {
+    /// Reads a string; without escapes it is a piece of the text.
+    fn string(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
         let opened = self.at;
-        self.next();
-        let mut text = String::new();
+        self.at += 1;
+        let mut begin = self.at;
+        let mut unescaped: Option<String> = None;
         loop {
             match self.peek() {
                 None => {
@@ -207,27 +270,43 @@ impl Reader<'_> {
                         message: "this string is never closed".to_owned(),
                     });
                 }
-                Some('"') => {
-                    self.next();
-                    return Ok(text);
+                Some(b'"') => {
+                    let tail = &self.text[begin..self.at];
+                    self.at += 1;
+                    return Ok(match unescaped {
+                        None => Cow::Borrowed(tail),
+                        Some(text) => Cow::Owned(text + tail),
+                    });
                 }
-                Some('\\') => text.push(self.escape()?),
-                Some(control) if control < ' ' => {
-                    let written = control.escape_debug();
-                    return Err(self.error(format!("a string cannot hold a raw `{written}`: escape it")));
+                Some(b'\\') => {
+                    let text = unescaped.get_or_insert_default();
+                    text.push_str(&self.text[begin..self.at]);
+                    text.push(self.escape()?);
+                    begin = self.at;
                 }
-                Some(other) => {
-                    text.push(other);
-                    self.next();
+                Some(b'\n' | b'\r') => return Err(self.broken_line(opened)),
+                Some(control) if control < b' ' => {
+                    let written = char::from(control).escape_unicode();
+                    return Err(self.error(format!(
+                        "a string cannot hold the control character {written} as it is: write it as an escape"
+                    )));
                 }
+                Some(_) => self.at += 1,
             }
         }
     }
 
+    fn broken_line(&self, opened: usize) -> SyntaxError {
+        let opened = Lines::of(self.text).position(opened);
+        self.error(format!(
+            "the line ends inside the string that begins at {opened}: write \\n for a line break, or close the string"
+        ))
+    }
+
     fn escape(&mut self) -> Result<char, SyntaxError> {
-        let begun = self.error("unknown escape in a string");
-        self.next();
-        match self.next() {
+        let begun = self.at;
+        self.at += 1;
+        match self.next_char() {
             Some(same @ ('"' | '\\' | '/')) => Ok(same),
             Some('b') => Ok('\u{8}'),
             Some('f') => Ok('\u{c}'),
@@ -235,19 +314,18 @@ impl Reader<'_> {
             Some('r') => Ok('\r'),
             Some('t') => Ok('\t'),
             Some('u') => self.unicode(begun),
-            _ => Err(begun),
+            _ => Err(no_escape(begun)),
         }
     }
 
-    fn unicode(&mut self, begun: SyntaxError) -> Result<char, SyntaxError> {
-        let Some(high) = self.four_hex() else { return Err(begun) };
+    fn unicode(&mut self, begun: usize) -> Result<char, SyntaxError> {
+        let Some(high) = self.four_hex() else { return Err(no_escape(begun)) };
         if let Some(plain) = char::from_u32(high) {
             return Ok(plain);
         }
         // A surrogate: the other half must follow.
-        let low = if self.rest.starts_with("\\u") {
-            self.next();
-            self.next();
+        let low = if self.rest().starts_with("\\u") {
+            self.at += 2;
             self.four_hex()
         } else {
             None
@@ -256,41 +334,47 @@ impl Reader<'_> {
             let valid = (0xd800..0xdc00).contains(&high) && (0xdc00..0xe000).contains(&low);
             valid.then(|| 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))
         });
-        pair.and_then(char::from_u32)
-            .ok_or(SyntaxError { message: "half of a surrogate pair in a string".to_owned(), ..begun })
+        pair.and_then(char::from_u32).ok_or_else(|| SyntaxError {
+            at: begun,
+            message: "half of a surrogate pair in a string".to_owned(),
+        })
     }
 
     fn four_hex(&mut self) -> Option<u32> {
         let mut number = 0;
         for _ in 0..4 {
-            number = number * 16 + self.peek()?.to_digit(16)?;
-            self.next();
+            number = number * 16 + char::from(self.peek()?).to_digit(16)?;
+            self.at += 1;
         }
         Some(number)
     }
 
-    fn number(&mut self) -> Result<Json, SyntaxError> {
-        let mut text = String::new();
-        let begun = self.error("not a number");
-        while let Some(part @ ('-' | '+' | '.' | 'e' | 'E' | '0'..='9')) = self.peek() {
-            text.push(part);
-            self.next();
+    fn number(&mut self) -> Result<Json<'a>, SyntaxError> {
+        let begin = self.at;
+        while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
+            self.at += 1;
         }
-        if text.parse::<f64>().is_err() {
-            return Err(begun);
+        match self.text[begin..self.at].parse::<f64>() {
+            Ok(_) => Ok(Json::Number),
+            Err(_) => Err(SyntaxError { at: begin, message: "not a number".to_owned() }),
         }
-        Ok(Json::Number)
     }
 
-    fn word(&mut self) -> Result<Json, SyntaxError> {
+    fn word(&mut self) -> Result<Json<'a>, SyntaxError> {
+        let rest = self.rest();
         for (word, json) in [("true", Json::Bool), ("false", Json::Bool), ("null", Json::Null)] {
-            if self.rest.starts_with(word) {
-                for _ in 0..word.len() {
-                    self.next();
-                }
+            let after = rest.strip_prefix(word).map(|rest| rest.chars().next());
+            if after.is_some_and(|after| !after.is_some_and(|c| c.is_alphanumeric() || c == '_')) {
+                self.at += word.len();
                 return Ok(json);
             }
         }
         Err(self.expected("a value"))
     }
 }
+
+fn no_escape(at: usize) -> SyntaxError {
+    SyntaxError { at, message: "there is no such escape; a backslash itself is written \\\\".to_owned() }
+}
+
+const COMMENT: &str = "JSON has no comments; words of your own go into a field such as \"myComment\"";

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::PipelineObject;
 
 fn fields(text: &str) -> Vec<Field> {
     parse(text).unwrap().objects.remove(0).fields
@@ -33,10 +34,26 @@ fn a_list_is_one_field_per_item_and_an_empty_one_is_none() {
 }
 
 #[test]
-fn a_repeated_key_is_a_list() {
-    let text = r#"{"objects": [{"id": "A", "step": "1", "a": "0", "step": ["2", "3"]}]}"#;
-    let steps = [Field::string("step", "1"), Field::string("step", "2"), Field::string("step", "3")];
-    assert_eq!(fields(text)[1..], steps);
+fn a_repeated_key_is_an_error_at_its_second_place() {
+    let text = "{\"objects\": [{\"id\": \"A\",\n \"step\": \"1\",\n \"step\": [\"2\", \"3\"]}]}";
+    let (definition, errors) = Source::read(text).unwrap().translate();
+    assert_eq!(errors.len(), 1);
+    assert!(
+        errors[0].to_string().starts_with("line 3, column 2: the key `step` is here for the second time")
+    );
+    // What the AWS CLI would make of it.
+    assert_eq!(definition.objects[0].fields, [Field::string("step", "2"), Field::string("step", "3")]);
+    assert!(error(r#"{"objects": [], "values": {"myA": "1", "myA": "2"}}"#).contains("`myA`"));
+    assert!(error(r#"{"objects": [], "objects": []}"#).contains("`objects`"));
+}
+
+#[test]
+fn every_error_is_told_at_once() {
+    let text = "{\"objects\": [\n  {\"name\": \"a\"},\n  {\"id\": \"B\", \"x\": 5, \"y\": [true, \"z\"]}\n], \"values\": []}";
+    let (definition, errors) = Source::read(text).unwrap().translate();
+    let lines: Vec<_> = errors.iter().map(|error| (error.span.at.line, error.span.length)).collect();
+    assert_eq!(lines, [(2, 1), (3, 1), (3, 4)]);
+    assert_eq!(definition.objects[0].fields, [Field::string("y", "z")]);
 }
 
 #[test]
@@ -67,8 +84,11 @@ fn the_api_form_in_a_file_is_read_as_such() {
 }
 
 #[test]
-fn a_byte_order_mark_is_let_pass() {
-    assert_eq!(parse("\u{feff}{\"objects\": []}").unwrap(), Definition::default());
+fn a_byte_order_mark_is_let_pass_with_a_remark() {
+    let text = "\u{feff}{\"objects\": []}";
+    assert_eq!(parse(text).unwrap(), Definition::default());
+    let remarks = Source::read(text).unwrap().remarks();
+    assert!(remarks[0].to_string().starts_with("line 1, column 1: the file begins with a byte order mark"));
 }
 
 #[test]
@@ -99,12 +119,57 @@ fn every_error_has_line_and_column() {
         ),
         (
             "{\"objects\": [{\"id\": \"A\"} {\"id\": \"B\"}]}",
-            "line 1, column 26: not JSON: expected `,` or `]`",
+            "line 1, column 26: not JSON: a comma is missing before this item",
         ),
-        ("{\"objects\": [{\"id\": \"A\",}]}", "line 1, column 25: not JSON: expected a key in double quotes"),
+        (
+            "{\"objects\": [{\"id\": \"A\",}]}",
+            "line 1, column 25: not JSON: there is a comma before this `}`: take it away",
+        ),
+        (
+            "{\"objects\": [1,]}",
+            "line 1, column 16: not JSON: there is a comma before this `]`: take it away",
+        ),
         (
             "{\"objects\": [],\n\"é\": \"x\ny\"}",
-            "line 2, column 8: not JSON: a string cannot hold a raw `\\n`",
+            "line 2, column 8: not JSON: the line ends inside the string that begins at line 2, column 6: write \\n",
+        ),
+        (
+            "{\"objects\": [] // none",
+            "line 1, column 16: not JSON: expected `,` or `}`, found `/`: JSON has no comments",
+        ),
+        (
+            "{# none\n}",
+            "line 1, column 2: not JSON: expected a key in double quotes, found `#`: JSON has no comments",
+        ),
+        (
+            "{'objects': []}",
+            "line 1, column 2: not JSON: expected a key in double quotes, found `'`: text goes into double",
+        ),
+        (
+            "{objects: []}",
+            "line 1, column 2: not JSON: expected a key in double quotes, found `objects`: text goes into",
+        ),
+        (
+            "{\"a\": “b”}",
+            "line 1, column 7: not JSON: expected a value, found `“`: text goes into straight double quotes",
+        ),
+        (
+            "{\"a\": True}",
+            "line 1, column 7: not JSON: expected a value, found `True`: write true, false or null in lower",
+        ),
+        ("{\"a\": \"b\" \"c\": \"d\"}", "line 1, column 11: not JSON: a comma is missing before this key"),
+        ("{\"a\": [\"b\"\n\"c\"]}", "line 2, column 1: not JSON: a comma is missing before this item"),
+        (
+            "{\"a\": , \"b\": 1}",
+            "line 1, column 7: not JSON: expected a value, found `,`: there is a comma too many",
+        ),
+        (
+            "{\"a\": \"\\d\"}",
+            "line 1, column 8: not JSON: there is no such escape; a backslash itself is written \\\\",
+        ),
+        (
+            "{\n \"a\": [\"b\"",
+            "line 2, column 11: not JSON: the file ends, but the `[` of line 2, column 7 is never closed",
         ),
         ("{\"objects\": [{\"id\": \"A", "line 1, column 21: not JSON: this string is never closed"),
         ("{\"objects\": []} x", "line 1, column 17: not JSON: expected the end of the file"),
@@ -136,13 +201,35 @@ fn values_stand_alone_or_under_values() {
 fn a_field_an_object_and_a_parameter_are_found_in_the_text() {
     let text = "{\"objects\": [\n  {\"id\": \"A\",\n   \"x\": \"1\"}],\n \"parameters\": [{\"id\": \"myP\"}],\n \
                 \"values\": {\"myV\": \"1\"}}";
-    let place = |id, field| locate(text, id, field).map(|at| (at.line, at.column));
-    assert_eq!(place("A", Some("x")), Some((3, 4)));
-    assert_eq!(place("A", Some("absent")), Some((2, 3)));
-    assert_eq!(place("A", None), Some((2, 3)));
-    assert_eq!(place("myP", None), Some((4, 17)));
-    assert_eq!(place("myV", None), Some((5, 13)));
-    assert_eq!(place("nobody", None), None);
+    let source = Source::read(text).unwrap();
+    let places = source.places();
+    let place = |id, field, part| {
+        places.find(id, field, part).map(|span| (span.at.line, span.at.column, span.length))
+    };
+    assert_eq!(place("A", Some("x"), Part::Key), Some((3, 4, 3)));
+    assert_eq!(place("A", Some("x"), Part::Value(0)), Some((3, 9, 3)));
+    assert_eq!(place("A", Some("absent"), Part::Value(0)), Some((2, 10, 3)));
+    assert_eq!(place("A", None, Part::Key), Some((2, 10, 3)));
+    assert_eq!(place("myP", None, Part::Key), Some((4, 24, 5)));
+    assert_eq!(place("myV", None, Part::Key), Some((5, 20, 3)));
+    assert_eq!(place("nobody", None, Part::Key), None);
+}
+
+#[test]
+fn a_character_of_a_text_is_found_behind_its_escapes() {
+    let text = "{\"objects\": [{\"id\": \"A\", \"x\": [\"1\", \"é\\n\\u00e9#{a b}\"]}]}";
+    let source = Source::read(text).unwrap();
+    let content = "é\né#{a b}";
+    let offset = content.find('b').unwrap();
+    let span = source.places().find("A", Some("x"), Part::Text(1, offset)).unwrap();
+    assert_eq!(text.chars().nth(span.at.column - 1), Some('b'));
+}
+
+#[test]
+fn bytes_that_are_no_text_have_a_place() {
+    let error = decode(b"{\n \"a\": \"\xe9\"}").unwrap_err().to_string();
+    assert_eq!(error, "line 2, column 8: here is a byte that is not UTF-8: save the file as UTF-8");
+    assert!(decode(b"\xff\xfe{\0").unwrap_err().to_string().contains("UTF-16"));
 }
 
 #[test]
@@ -177,6 +264,20 @@ proptest! {
     fn arbitrary_text_never_panics(text in "[\\[\\]{}\":,a-z0-9\\\\ \n.u-]{0,80}") {
         let _ = parse(&text);
         let _ = parse_values(&text);
-        let _ = locate(&text, "a", Some("b"));
+        if let Ok(source) = Source::read(&text) {
+            let _ = source.translate();
+            let _ = source.places().find("a", Some("b"), Part::Text(0, 3));
+        }
     }
+}
+
+#[test]
+fn the_id_is_no_field_of_the_api_form() {
+    let field = r#"{"objects": [{"id": "A", "fields": [{"key": "name", "stringValue": "B"}]}]}"#;
+    assert_eq!(
+        parse(field).unwrap_err().to_string(),
+        "line 1, column 37: `name` stands beside the list, not in it"
+    );
+    let attribute = r#"{"objects": [], "parameters": [{"id": "myA", "attributes": [{"key": "id", "stringValue": "B"}]}]}"#;
+    assert!(parse(attribute).is_err());
 }

@@ -1,88 +1,65 @@
-//! What can be said about one field of an object type.
+//! What can be said about an object type and about one field of it, and the words to say it in.
 
-use super::{Group, Kind};
+use super::{Group, Kind, Slot, Target};
+
+/// Everything there is to say about one object type.
+#[derive(Debug)]
+pub struct KindSpec {
+    /// The word in the `type` field.
+    pub name: &'static str,
+    /// What the type is for.
+    pub group: Group,
+    /// One sentence for people.
+    pub doc: &'static str,
+    /// The fields that this type has for itself, runtime fields among them.
+    pub fields: &'static [FieldSpec],
+    /// The fields that it shares with other types.
+    pub includes: &'static [FieldGroup],
+    /// The groups of fields of which one must be there.
+    pub one_of: &'static [OneOf],
+    /// The fields that AWS lets pass as a user's own and that our programs read.
+    pub my_fields: &'static [FieldSpec],
+}
+
+/// What is usual on the Default object, which may hold any field for its heirs.
+#[derive(Debug)]
+pub struct DefaultSpec {
+    /// One sentence for people.
+    pub doc: &'static str,
+    /// Usual fields that are not shared by everything that is executed.
+    pub fields: &'static [FieldSpec],
+    /// Usual fields of what inherits them.
+    pub includes: &'static [FieldGroup],
+    /// The fields that start runs: AWS lets them pass as a user's own, and our programs read them.
+    pub my_fields: &'static [FieldSpec],
+}
+
+/// Fields that many types share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FieldGroup {
+    /// Who has them, such as `Of everything that is scheduled`.
+    pub title: &'static str,
+    /// The fields.
+    pub fields: &'static [FieldSpec],
+}
 
 /// What a field is, on one object type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FieldSpec {
     /// The field's name.
     pub key: &'static str,
+    /// What it is for: one sentence for people.
+    pub doc: &'static str,
     /// What it holds.
     pub slot: Slot,
+    /// The value that counts when an object has none, where that is one value; other rules stand in `doc`.
+    pub default: Option<&'static str>,
     /// Whether an object lacks something without it.
     pub is_required: bool,
     /// Whether it may repeat.
     pub is_multi: bool,
-}
-
-/// What a field holds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Slot {
-    /// Any text.
-    Text,
-    /// A whole number within limits.
-    Integer {
-        /// Smallest.
-        least: i64,
-        /// Largest.
-        most: i64,
-    },
-    /// A decimal number.
-    Double,
-    /// `true` or `false`.
-    Boolean,
-    /// `15 minutes`.
-    Period,
-    /// A period, or a bare number of hours (`terminateAfter` of a cluster).
-    PeriodOrHours,
-    /// The period of a schedule: 15 minutes to 3 years, or `ONDEMAND_PERIOD`.
-    SchedulePeriod,
-    /// `2030-01-31T22:00:00`, UTC.
-    DateTime,
-    /// One of the words, in any case.
-    Word(&'static [&'static str]),
-    /// A reference.
-    Ref(Target),
-}
-
-/// What a reference may point at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Any object.
-    Any,
-    /// Anything that is executed.
-    Runnable,
-    /// Every type of a group.
-    Group(Group),
-    /// These types.
-    Kinds(&'static [Kind]),
-}
-
-impl Target {
-    /// Returns whether an object of type `kind` is meant.
-    #[must_use]
-    pub fn accepts(self, kind: Kind) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Runnable => kind.is_runnable(),
-            Self::Group(group) => kind.group() == group,
-            Self::Kinds(kinds) => kinds.contains(&kind),
-        }
-    }
-
-    /// Returns the types by name, for messages.
-    #[must_use]
-    pub fn describe(self) -> String {
-        let quoted = |kinds: &mut dyn Iterator<Item = Kind>| {
-            kinds.map(|kind| format!("'{}'", kind.name())).collect::<Vec<_>>().join(" or ")
-        };
-        match self {
-            Self::Any => "any".to_owned(),
-            Self::Runnable => "'Activity' or 'DataNode' or 'Resource' or 'Precondition'".to_owned(),
-            Self::Group(group) => quoted(&mut Kind::ALL.iter().copied().filter(|kind| kind.group() == group)),
-            Self::Kinds(kinds) => quoted(&mut kinds.iter().copied()),
-        }
-    }
+    /// Whether the service sets it and a definition cannot.
+    pub is_runtime: bool,
 }
 
 /// Fields of which at least one must be there.
@@ -94,40 +71,58 @@ pub struct OneOf {
     pub is_exclusive: bool,
 }
 
-pub(super) const fn spec(key: &'static str, slot: Slot) -> FieldSpec {
-    FieldSpec { key, slot, is_required: false, is_multi: false }
+impl OneOf {
+    pub(super) const fn at_least(keys: &'static [&'static str]) -> Self {
+        Self { keys, is_exclusive: false }
+    }
+
+    pub(super) const fn exactly(keys: &'static [&'static str]) -> Self {
+        Self { keys, is_exclusive: true }
+    }
 }
 
-pub(super) const fn text(key: &'static str) -> FieldSpec {
-    spec(key, Slot::Text)
+pub(super) const fn spec(key: &'static str, slot: Slot, doc: &'static str) -> FieldSpec {
+    FieldSpec { key, doc, slot, default: None, is_required: false, is_multi: false, is_runtime: false }
 }
 
-pub(super) const fn boolean(key: &'static str) -> FieldSpec {
-    spec(key, Slot::Boolean)
+pub(super) const fn text(key: &'static str, doc: &'static str) -> FieldSpec {
+    spec(key, Slot::Text, doc)
 }
 
-pub(super) const fn period(key: &'static str) -> FieldSpec {
-    spec(key, Slot::Period)
+pub(super) const fn boolean(key: &'static str, doc: &'static str) -> FieldSpec {
+    spec(key, Slot::Boolean, doc)
 }
 
-pub(super) const fn integer(key: &'static str, least: i64, most: i64) -> FieldSpec {
-    spec(key, Slot::Integer { least, most })
+pub(super) const fn period(key: &'static str, doc: &'static str) -> FieldSpec {
+    spec(key, Slot::Period, doc)
 }
 
-pub(super) const fn count(key: &'static str) -> FieldSpec {
-    integer(key, 0, i64::MAX)
+pub(super) const fn time(key: &'static str, doc: &'static str) -> FieldSpec {
+    spec(key, Slot::DateTime, doc)
 }
 
-pub(super) const fn word(key: &'static str, words: &'static [&'static str]) -> FieldSpec {
-    spec(key, Slot::Word(words))
+pub(super) const fn integer(key: &'static str, least: i64, most: i64, doc: &'static str) -> FieldSpec {
+    spec(key, Slot::Integer { least, most }, doc)
 }
 
-pub(super) const fn to(key: &'static str, kinds: &'static [Kind]) -> FieldSpec {
-    spec(key, Slot::Ref(Target::Kinds(kinds)))
+pub(super) const fn count(key: &'static str, doc: &'static str) -> FieldSpec {
+    integer(key, 0, i64::MAX, doc)
 }
 
-pub(super) const fn to_group(key: &'static str, group: Group) -> FieldSpec {
-    spec(key, Slot::Ref(Target::Group(group)))
+pub(super) const fn word(key: &'static str, words: &'static [&'static str], doc: &'static str) -> FieldSpec {
+    spec(key, Slot::Word(words), doc)
+}
+
+pub(super) const fn to(key: &'static str, kinds: &'static [Kind], doc: &'static str) -> FieldSpec {
+    spec(key, Slot::Ref(Target::Kinds(kinds)), doc)
+}
+
+pub(super) const fn to_group(key: &'static str, group: Group, doc: &'static str) -> FieldSpec {
+    spec(key, Slot::Ref(Target::Group(group)), doc)
+}
+
+pub(super) const fn to_any(key: &'static str, doc: &'static str) -> FieldSpec {
+    spec(key, Slot::Ref(Target::Any), doc)
 }
 
 impl FieldSpec {
@@ -138,6 +133,16 @@ impl FieldSpec {
 
     pub(super) const fn multi(mut self) -> Self {
         self.is_multi = true;
+        self
+    }
+
+    pub(super) const fn runtime(mut self) -> Self {
+        self.is_runtime = true;
+        self
+    }
+
+    pub(super) const fn default(mut self, value: &'static str) -> Self {
+        self.default = Some(value);
         self
     }
 }

@@ -70,6 +70,11 @@ impl Pattern {
         Some(S3Key(key))
     }
 
+    /// Returns the parameters that its names fill: `{day}` fills `myDay`.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = String> {
+        self.names().into_iter().map(super::parameter_id)
+    }
+
     pub(super) fn names(&self) -> BTreeSet<&str> {
         self.parts
             .iter()

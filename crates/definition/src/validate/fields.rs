@@ -1,11 +1,14 @@
 //! Types, references, required fields, and what every field holds.
 
-use super::{findings::Findings, nearest, slots, subject::Subject};
+use std::{collections::HashSet, sync::LazyLock};
+
+use super::{NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, findings::Findings, slots, subject::Subject};
 use crate::{
-    FieldValue, ObjectId, PipelineObject,
-    expression::{Template, parse_time},
+    Field, FieldValue, ObjectId, PipelineObject,
+    expression::{self, Template, parse_time},
     inherit::DEFAULT_ID,
     kind::{FieldSpec, Kind, Slot, Target},
+    period::Period,
 };
 
 const INVALID: &str = "INVALID_FIELD_VALUE";
@@ -15,10 +18,12 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         stated(subject, object, findings);
     }
     for (object, kind) in subject.typed() {
-        for spec in kind.fields() {
-            field(subject, object, spec, findings);
+        known(subject, object, kind, findings);
+        // What a parent that is not there would have given, nobody knows.
+        let has_parent = object.reference("parent").is_none_or(|parent| subject.object(parent).is_some());
+        if has_parent {
+            required(object, kind, findings);
         }
-        required(object, kind, findings);
         if kind.is_schedule() {
             schedule(subject, object, findings);
         }
@@ -28,19 +33,25 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 /// What can be said of an object's own fields without knowing whom it inherits from.
 fn stated(subject: &Subject<'_>, object: &PipelineObject, findings: &mut Findings) {
     type_word(object, findings);
-    let kind = subject.object(&object.id).and_then(Kind::of);
+    let kind = subject.kind(&object.id);
     for field in &object.fields {
         let key = field.key.as_str();
         if key.starts_with('@') {
             let message = format!("'{key}' is read-only: the service sets it, a definition cannot");
-            findings.error(&object.id, Some(key), "READ_ONLY_FIELD", message);
+            findings.error(&object.id, Some(key), READ_ONLY, message);
         } else if kind.is_some_and(Kind::is_resource) && matches!(key, "runsOn" | "workerGroup") {
             let message = format!("'{key}' is not allowed on a resource: leave it to the activities");
-            findings.error(&object.id, Some(key), "FIELD_NOT_ALLOWED", message);
+            findings.error(&object.id, Some(key), NOT_ALLOWED, message);
         } else {
             unknown(object, kind, key, findings);
         }
         if let FieldValue::Ref(target) = &field.value {
+            if field.key.is_secret() {
+                // What it refers to may be the secret itself.
+                let message = format!("'{key}' must be text, not a reference");
+                findings.error(&object.id, Some(key), INVALID, message);
+                continue;
+            }
             dangling(subject, object, key, target, findings);
         }
     }
@@ -57,7 +68,7 @@ fn type_word(object: &PipelineObject, findings: &mut Findings) {
         };
         // CloudFormation samples write the type of Default.
         if Kind::named(word).is_none() && !(object.id == DEFAULT_ID && word == DEFAULT_ID) {
-            let hint = nearest::hint(word, Kind::ALL.iter().map(|kind| kind.name()));
+            let hint = findings.hints.hint(word, Kind::ALL.iter().map(|kind| kind.name()));
             findings.error(
                 &object.id,
                 Some("type"),
@@ -77,7 +88,7 @@ fn dangling(
 ) {
     if subject.object(target).is_none() && !target.as_str().is_empty() {
         let ids = subject.definition.objects.iter().map(|object| object.id.as_str());
-        let hint = nearest::hint(target.as_str(), ids);
+        let hint = findings.hints.hint(target.as_str(), ids);
         let message = format!("'{key}' refers to '{target}', which the definition lacks{hint}");
         findings.error(&object.id, Some(key), "DANGLING_REFERENCE", message);
     }
@@ -89,80 +100,105 @@ fn unknown(object: &PipelineObject, kind: Option<Kind>, key: &str, findings: &mu
     if after_my.is_some_and(|c| c.is_ascii_uppercase() || c == '_') || key.is_empty() {
         return;
     }
-    let known: Vec<&str> = match kind {
-        Some(kind) => kind.fields().map(|spec| spec.key).collect(),
-        // Without a type the heirs decide: any field of any type may be meant.
-        None => Kind::ALL.iter().flat_map(|kind| kind.fields()).map(|spec| spec.key).collect(),
-    };
-    if known.contains(&key) {
+    // Without a type the heirs decide: any field of any type may be meant.
+    let is_known = kind.map_or_else(|| is_field_of_any(key), |kind| kind.field(key).is_some());
+    if is_known {
         return;
     }
-    let hint = nearest::hint(key, known.into_iter());
+    let kinds = kind.as_ref().map_or(Kind::ALL, std::slice::from_ref);
+    let known = kinds.iter().flat_map(|kind| kind.fields()).map(|spec| spec.key);
+    let hint = findings.hints.hint(key, known);
     let of = kind.map_or_else(|| "any type".to_owned(), |kind| format!("type '{}'", kind.name()));
     let message = format!("'{key}' is not a field of {of}{hint}; fields of your own begin with 'my'");
-    findings.warning(&object.id, Some(key), "UNKNOWN_FIELD", message);
+    findings.warning(&object.id, Some(key), UNKNOWN_FIELD, message);
 }
 
-fn field(subject: &Subject<'_>, object: &PipelineObject, spec: &FieldSpec, findings: &mut Findings) {
-    let key = spec.key;
-    let owner = subject.owner(object, key);
-    let values: Vec<_> = object.values(key).collect();
-    if values.len() > 1 && !spec.is_multi {
-        let message = format!("'{key}' takes one value. Found {}", values.len());
-        findings.error(owner, Some(key), INVALID, message);
+fn is_field_of_any(key: &str) -> bool {
+    static KEYS: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| Kind::ALL.iter().flat_map(|kind| kind.fields()).map(|spec| spec.key).collect());
+    KEYS.contains(key)
+}
+
+/// Checks each field that the type knows, however often it is there.
+fn known<'a>(subject: &Subject<'a>, object: &'a PipelineObject, kind: Kind, findings: &mut Findings) {
+    let mut order: Vec<&Field> = object.fields.iter().collect();
+    // Stable: the values of a field stay in their order.
+    order.sort_by(|a, b| a.key.cmp(&b.key));
+    for values in order.chunk_by(|a, b| a.key == b.key) {
+        if let Some(spec) = values.first().and_then(|field| kind.field(field.key.as_str())) {
+            field(subject, object, spec, values, findings);
+        }
     }
-    for value in values {
-        match (spec.slot, value) {
-            (Slot::Ref(target), FieldValue::Ref(id)) => reference(subject, owner, key, target, id, findings),
+    findings.look_away();
+}
+
+fn field<'a>(
+    subject: &Subject<'a>,
+    object: &'a PipelineObject,
+    spec: &FieldSpec,
+    values: &[&'a Field],
+    findings: &mut Findings,
+) {
+    let key = spec.key;
+    let error = |findings: &mut Findings, message: String| {
+        findings.error(subject.owner(object, key), Some(key), INVALID, message);
+    };
+    if values.len() > 1 && !spec.is_multi {
+        findings.look_away();
+        error(findings, format!("'{key}' takes one value. Found {}", values.len()));
+    }
+    for (number, field) in values.iter().enumerate() {
+        findings.look_at(number, None);
+        match (spec.slot, &field.value) {
+            (Slot::Ref(target), FieldValue::Ref(id)) => {
+                if let Some(complaint) = reference(subject, key, target, id) {
+                    error(findings, complaint);
+                }
+            }
             (Slot::Ref(_), FieldValue::String(text)) => {
-                let message = format!("'{key}' must be a reference: write {{\"ref\": \"{text}\"}}");
-                findings.error(owner, Some(key), INVALID, message);
+                error(findings, format!("'{key}' must be a reference: write {{\"ref\": \"{text}\"}}"));
             }
-            (_, FieldValue::Ref(_)) => {
-                findings.error(owner, Some(key), INVALID, format!("'{key}' must be text, not a reference"));
-            }
+            (_, FieldValue::Ref(_)) => error(findings, format!("'{key}' must be text, not a reference")),
             (slot, FieldValue::String(text)) => {
                 if let Some(complaint) = text_complaint(subject, object, key, slot, text) {
-                    findings.error(owner, Some(key), INVALID, complaint);
+                    error(findings, complaint);
                 }
             }
         }
     }
 }
 
-fn reference(
-    subject: &Subject<'_>,
-    owner: &ObjectId,
-    key: &str,
-    target: Target,
-    id: &ObjectId,
-    findings: &mut Findings,
-) {
-    let Some(found) = subject.object(id) else { return };
-    let kind = Kind::of(found);
+/// Returns what is wrong with an object that is of another kind than the field takes.
+fn reference(subject: &Subject<'_>, key: &str, target: Target, id: &ObjectId) -> Option<String> {
+    let found = subject.object(id)?;
+    let kind = subject.kind(id);
     if target == Target::Any || kind.is_some_and(|kind| target.accepts(kind)) {
-        return;
+        return None;
     }
     // An object with an unknown type has its own error.
     let found = match (kind, found.type_name()) {
         (Some(kind), _) => format!("'{}'", kind.name()),
-        (None, Some(_)) => return,
+        (None, Some(_)) => return None,
         (None, None) if *id == DEFAULT_ID => "'Default'".to_owned(),
         (None, None) => format!("none ('{id}' has no type)"),
     };
     // The wording of the service.
-    let message =
-        format!("'{key}' values must be of type {}. Found values of type {found}", target.describe());
-    findings.error(owner, Some(key), INVALID, message);
+    Some(format!("'{key}' values must be of type {}. Found values of type {found}", target.describe()))
 }
 
-fn text_complaint(
-    subject: &Subject<'_>,
+fn text_complaint<'a>(
+    subject: &Subject<'a>,
     object: &PipelineObject,
     key: &str,
     slot: Slot,
-    text: &str,
+    text: &'a str,
 ) -> Option<String> {
+    if slot == Slot::Text {
+        return None;
+    }
+    if !expression::is_in(text) && slot != Slot::DateTime {
+        return slots::complaint(key, slot, text);
+    }
     // What cannot be told before a run is let pass; a broken expression has its own error.
     let texts = subject.foreseen(object, text)?;
     if slot == Slot::DateTime && is_bare_call(text) {
@@ -179,19 +215,19 @@ fn is_bare_call(text: &str) -> bool {
 
 fn required(object: &PipelineObject, kind: Kind, findings: &mut Findings) {
     let has = |key: &str| object.values(key).next().is_some();
-    for spec in kind.fields().filter(|spec| spec.is_required && !has(spec.key)) {
+    for spec in kind.required_fields().filter(|spec| !has(spec.key)) {
         let message = format!("'{}' is required on type '{}'", spec.key, kind.name());
         findings.error(&object.id, Some(spec.key), "MISSING_FIELD", message);
     }
     for choice in kind.one_of() {
-        let quoted: Vec<_> = choice.keys.iter().map(|key| format!("'{key}'")).collect();
+        let quoted = || choice.keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", ");
         let given = choice.keys.iter().filter(|key| has(key)).count();
         let first = choice.keys.first().copied();
         if given == 0 {
-            let message = format!("one of {} is required on type '{}'", quoted.join(", "), kind.name());
+            let message = format!("one of {} is required on type '{}'", quoted(), kind.name());
             findings.error(&object.id, first, "MISSING_FIELD", message);
         } else if given > 1 && choice.is_exclusive {
-            let message = format!("only one of {} may be given", quoted.join(", "));
+            let message = format!("only one of {} may be given", quoted());
             findings.error(&object.id, first, "CONFLICTING_FIELDS", message);
         }
     }
@@ -202,7 +238,7 @@ fn required(object: &PipelineObject, kind: Kind, findings: &mut Findings) {
     }
 }
 
-fn schedule(subject: &Subject<'_>, object: &PipelineObject, findings: &mut Findings) {
+fn schedule<'a>(subject: &Subject<'a>, object: &'a PipelineObject, findings: &mut Findings) {
     let time = |key: &str| {
         let texts = subject.foreseen(object, object.string(key)?)?;
         texts.first().and_then(|text| parse_time(text))
@@ -216,6 +252,14 @@ fn schedule(subject: &Subject<'_>, object: &PipelineObject, findings: &mut Findi
             INVALID,
             "'endDateTime' must be after 'startDateTime'",
         );
+    } else if let (Some(start), Some(end), Some(period)) =
+        (time("startDateTime"), time("endDateTime"), object.string("period"))
+        && let Some(period) =
+            subject.foreseen(object, period).and_then(|texts| Period::parse(texts.first()?).ok())
+        && period.span().ok().and_then(|span| start.checked_add(span).ok()).is_some_and(|first| first > end)
+    {
+        let message = "'endDateTime' comes before the first period is over, so the schedule never fires";
+        findings.warning(&object.id, Some("endDateTime"), "NEVER_FIRES", message);
     }
     if object.string("occurrences").is_some() && object.string("endDateTime").is_some() {
         let message = "only one of 'occurrences', 'endDateTime' may be given";

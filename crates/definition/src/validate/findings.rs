@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Problem, Report};
+use super::{Problem, Report, nearest::Hints};
 use crate::{Definition, FieldKey, ObjectId};
 
 /// Messages quote what they found, and that may be long; a `validationMessage` holds 10,000.
@@ -10,12 +10,31 @@ const MAX_CHARACTERS: usize = 1_000;
 
 #[derive(Default)]
 pub(super) struct Findings {
+    /// What else may have been meant.
+    pub(super) hints: Hints,
     report: Report,
     /// An inherited field is met once per heir; its problem is told once.
     told: HashSet<(ObjectId, Option<FieldKey>, String)>,
+    /// Where in a field the checks are.
+    value: usize,
+    offset: Option<usize>,
 }
 
 impl Findings {
+    /// Says what is looked at from here on: the value of that number, at a byte of its text.
+    pub(super) fn look_at(&mut self, value: usize, offset: Option<usize>) {
+        (self.value, self.offset) = (value, offset);
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        !self.report.errors.is_empty()
+    }
+
+    /// Says that no value of a field is looked at any more.
+    pub(super) fn look_away(&mut self) {
+        self.look_at(0, None);
+    }
+
     pub(super) fn error(
         &mut self,
         object: &ObjectId,
@@ -61,12 +80,15 @@ impl Findings {
         fatal: bool,
     ) -> Option<Problem> {
         let field = field.map(FieldKey::from);
-        let message = match message.char_indices().nth(MAX_CHARACTERS) {
+        let end =
+            (message.len() > MAX_CHARACTERS).then(|| message.char_indices().nth(MAX_CHARACTERS)).flatten();
+        let message = match end {
             Some((end, _)) => format!("{}...", &message[..end]),
             None => message,
         };
         let is_new = self.told.insert((object.clone(), field.clone(), message.clone()));
-        is_new.then(|| Problem { object: object.clone(), field, code, message, fatal })
+        let (value, offset) = (self.value, self.offset);
+        is_new.then(|| Problem { object: object.clone(), field, code, message, fatal, value, offset })
     }
 
     /// Everything found, by object in the definition's order; parameters come last.

@@ -9,7 +9,7 @@ use crate::{ObjectId, kind::Kind};
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let order: Vec<&ObjectId> = subject.resolved.iter().map(|object| &object.id).collect();
-    for circle in circles(waits(subject), &order) {
+    for circle in circles(&waits(subject), &order) {
         let quoted: Vec<_> = circle.iter().map(|id| format!("'{id}'")).collect();
         let message = format!("objects wait for each other in a circle: {} and again", quoted.join(", "));
         // The field to look at: `dependsOn` where there is one.
@@ -38,5 +38,5 @@ fn waits<'a>(subject: &'a Subject<'_>) -> Needs<&'a ObjectId> {
 }
 
 fn is_node(subject: &Subject<'_>, id: &ObjectId) -> bool {
-    subject.object(id).and_then(Kind::of).is_some_and(Kind::is_data_node)
+    subject.kind(id).is_some_and(Kind::is_data_node)
 }

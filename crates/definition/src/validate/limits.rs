@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::findings::Findings;
+use super::{DUPLICATE_ID, findings::Findings};
 use crate::{Definition, Field, FieldValue, ObjectId, PipelineObject};
 
 const MAX_OBJECTS: usize = 100;
@@ -23,7 +23,7 @@ pub(super) fn check(definition: &Definition, findings: &mut Findings) {
     for object in &definition.objects {
         if !met.insert(&object.id) {
             let message = format!("the id '{}' stands for more than one object", object.id);
-            findings.fatal(&object.id, None, "DUPLICATE_ID", message);
+            findings.fatal(&object.id, None, DUPLICATE_ID, message);
         }
         check_object(object, findings);
     }

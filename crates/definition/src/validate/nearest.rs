@@ -1,26 +1,75 @@
 //! "Did you mean": the nearest of the words that would have been right.
 
-/// Returns ` (did you mean ...?)` when one of `words` is nearly `written`, else nothing.
-pub(super) fn hint<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> String {
-    nearest(written, words).map_or_else(String::new, |word| format!(" (did you mean '{word}'?)"))
+/// How many words are still compared for the hints of a report: nobody reads them by the thousand.
+pub(super) struct Hints {
+    left: usize,
 }
 
+impl Default for Hints {
+    fn default() -> Self {
+        Self { left: 20_000 }
+    }
+}
+
+impl Hints {
+    /// Returns ` (did you mean ...?)` when one of `words` is nearly `written`, else nothing.
+    pub(super) fn hint<'a>(&mut self, written: &str, words: impl Iterator<Item = &'a str>) -> String {
+        self.nearest(written, words).map_or_else(String::new, |word| format!(" (did you mean '{word}'?)"))
+    }
+
+    /// Returns the word nearest to `written`, if it is near at all.
+    pub(super) fn nearest<'a>(
+        &mut self,
+        written: &str,
+        words: impl Iterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        let mut compared = 0;
+        let found = nearest(written, words.take(self.left).inspect(|_| compared += 1));
+        self.left -= compared;
+        found
+    }
+}
+
+/// A word that begins with another is near it from this length on.
+const MIN_PREFIX: usize = 5;
 /// Longest text that is compared, and most words that it is compared with: a hint is not worth more.
 const MAX_LENGTH: usize = 40;
 const MAX_WORDS: usize = 400;
 
 /// Returns the word nearest to `written`, if it is near at all.
-pub(super) fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > MAX_LENGTH {
         return None;
     }
     let most = (written.chars().count() / 4).clamp(1, 3);
     let lower = written.to_lowercase();
+    let near = |word: &str| {
+        // Most words are not worth more than a look at their first letters.
+        let is_prefix = word
+            .as_bytes()
+            .iter()
+            .zip(written.as_bytes())
+            .take(MIN_PREFIX)
+            .all(|(a, b)| a.eq_ignore_ascii_case(b));
+        if !is_prefix && word.len().abs_diff(written.len()) > most {
+            return None;
+        }
+        let word = word.to_lowercase();
+        // `formatDate` for `format`, `script` for `scriptUri`.
+        let is_longer =
+            |longer: &str, shorter: &str| shorter.len() >= MIN_PREFIX && longer.starts_with(shorter);
+        let is_beginning = is_longer(&lower, &word) || is_longer(&word, &lower);
+        let difference = lower.chars().count().abs_diff(word.chars().count());
+        if difference > most && !is_beginning {
+            return None;
+        }
+        let distance = distance(&lower, &word);
+        (distance <= most || is_beginning).then_some(distance)
+    };
     words
         .take(MAX_WORDS)
-        .filter(|word| word.len().abs_diff(written.len()) <= 8)
-        .map(|word| (distance(&lower, &word.to_lowercase()), word))
-        .filter(|(distance, word)| *distance <= most && *word != written)
+        .filter(|word| word.len().abs_diff(written.len()) <= 8 && *word != written)
+        .filter_map(|word| Some((near(word)?, word)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }

@@ -1,8 +1,8 @@
 //! Whether a text is what its field holds.
 
 use crate::{
-    expression::{parse_double, parse_time},
-    kind::Slot,
+    expression::{is_pattern, parse_double, parse_time},
+    kind::{BID_PRICE_LIMIT, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, Slot},
     period::Period,
 };
 
@@ -11,11 +11,15 @@ const FIFTEEN_MINUTES: u64 = 15 * 60;
 const THREE_YEARS: u64 = (3 * 365 + 1) * 86_400;
 
 /// Returns what the field `key` must hold, when `text` is not it.
-pub(super) fn complaint(key: &str, slot: Slot, text: &str) -> Option<String> {
+pub(crate) fn complaint(key: &str, slot: Slot, text: &str) -> Option<String> {
     let must = match slot {
-        Slot::Text | Slot::Ref(_) => return None,
+        // The trigger tells itself what is wrong with a key pattern.
+        Slot::Text | Slot::Ref(_) | Slot::KeyPattern => return None,
         Slot::Integer { least, most } => return integer(key, least, most, text),
-        Slot::Double => parse_double(text.trim()).is_none().then(|| "a number".to_owned()),
+        Slot::Double { least, most } => {
+            let is_within = parse_double(text.trim()).is_some_and(|number| (least..=most).contains(&number));
+            (!is_within).then(|| slot.describe())
+        }
         Slot::Boolean => (!is_word(text, &["true", "false"])).then(|| "'true' or 'false'".to_owned()),
         Slot::Period => Period::parse(text).is_err().then(a_period),
         Slot::PeriodOrHours => {
@@ -33,6 +37,17 @@ pub(super) fn complaint(key: &str, slot: Slot, text: &str) -> Option<String> {
             let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
             quoted.join(" or ")
         }),
+        Slot::BidPrice { or_on_demand } => {
+            let is_legal = is_bid(text) || (or_on_demand && is_word(text, &[ON_DEMAND_PRICE]));
+            (!is_legal).then(|| slot.describe())
+        }
+        Slot::CountOrPercentage => {
+            (!is_count_or_percentage(text)).then(|| "a count of rows or a percentage such as '1%'".to_owned())
+        }
+        Slot::S3Prefix => (!text.starts_with("s3://")).then(|| slot.describe()),
+        Slot::DatePattern => {
+            (!is_pattern(text)).then(|| "a Joda date pattern such as 'dd/MM/yyyy'".to_owned())
+        }
     };
     must.map(|must| format!("'{key}' value must be {must}. Found '{text}'"))
 }
@@ -56,12 +71,63 @@ fn integer(key: &str, least: i64, most: i64, text: &str) -> Option<String> {
 }
 
 fn schedule_period(text: &str) -> Option<String> {
-    if text.eq_ignore_ascii_case("ONDEMAND_PERIOD") {
+    if text.eq_ignore_ascii_case(ON_DEMAND_PERIOD) {
         return None;
     }
     match Period::parse(text).map(|period| period.duration().as_secs()) {
         Err(_) => Some(a_period()),
         Ok(FIFTEEN_MINUTES..=THREE_YEARS) => None,
         Ok(_) => Some("a period from 15 minutes to 3 years".to_owned()),
+    }
+}
+
+fn is_bid(text: &str) -> bool {
+    parse_double(text.trim()).is_some_and(|price| price > 0.0 && price < BID_PRICE_LIMIT)
+}
+
+fn is_count_or_percentage(text: &str) -> bool {
+    match text.trim().strip_suffix('%') {
+        Some(percentage) => {
+            percentage.trim().parse::<f64>().is_ok_and(|number| (0.0..=100.0).contains(&number))
+        }
+        None => text.trim().parse::<u64>().is_ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::{Kind, own};
+
+    #[test]
+    fn every_default_is_legal_in_its_field() {
+        let fields = Kind::ALL.iter().flat_map(|kind| kind.fields()).chain(own::all());
+        for spec in fields {
+            let complaint = spec.default.and_then(|default| complaint(spec.key, spec.slot, default));
+            assert_eq!(complaint, None);
+        }
+    }
+
+    #[test]
+    fn a_bid_is_a_price_within_the_limits_or_the_word() {
+        let spot = Slot::BidPrice { or_on_demand: false };
+        let cluster = Slot::BidPrice { or_on_demand: true };
+        assert_eq!(complaint("spotBidPrice", spot, "0.05"), None);
+        assert_eq!(
+            complaint("spotBidPrice", spot, "20").as_deref(),
+            Some("'spotBidPrice' value must be dollars an hour, above 0 and below 20.00. Found '20'")
+        );
+        assert!(complaint("spotBidPrice", spot, "OnDemandPrice").is_some());
+        assert_eq!(complaint("coreInstanceBidPrice", cluster, "ondemandprice"), None);
+    }
+
+    #[test]
+    fn a_share_of_throughput_is_at_most_all_of_it() {
+        let share = Slot::Double { least: 0.1, most: 1.0 };
+        assert_eq!(complaint("readThroughputPercent", share, "0.25"), None);
+        assert_eq!(
+            complaint("readThroughputPercent", share, "25").as_deref(),
+            Some("'readThroughputPercent' value must be a number from 0.1 to 1.0. Found '25'")
+        );
     }
 }

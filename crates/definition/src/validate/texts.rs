@@ -1,44 +1,30 @@
 //! Expressions: that they can be read, and that the names in them mean something.
 
+use std::collections::HashSet;
+
 use super::{
     circle::{Needs, circles},
     findings::Findings,
-    nearest,
     subject::Subject,
 };
 use crate::{
     FieldValue, ObjectId, PipelineObject,
-    expression::{Template, arity, is_pattern, is_verbatim},
+    expression::{self, Name, Template, arity, is_pattern, is_verbatim},
     kind::{Group, Kind},
 };
 
 const INVALID: &str = "INVALID_EXPRESSION";
 
-/// Fields that the service sets and that carry no `@`.
-const RUNTIME: &[&str] = &[
-    "id",
-    "name",
-    "type",
-    "attemptStatus",
-    "cancellationReason",
-    "currentRetryCount",
-    "emrStepLog",
-    "errorId",
-    "errorMessage",
-    "errorStackTrace",
-    "hadoopJobLog",
-    "hostname",
-    "lastRetryTime",
-    "node",
-    "reportProgressTime",
-];
+/// What every object has beside its fields, and `type`, which one without a type may still inherit.
+const MEMBERS: &[&str] = &["id", "name", "type"];
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     for object in &subject.definition.objects {
-        for (key, text) in texts(object) {
-            match Template::parse(text) {
-                Ok(template) => calls(&object.id, key, &template, findings),
+        for Text { key, number, text } in texts(object) {
+            match subject.template(text).as_ref() {
+                Ok(template) => calls(&object.id, Text { key, number, text }, template, findings),
                 Err(error) => {
+                    findings.look_at(number, Some(error.offset));
                     let message = format!("'{key}' holds an expression that is not understood, {error}");
                     findings.error(&object.id, Some(key), INVALID, message);
                 }
@@ -46,34 +32,45 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         }
     }
     for (object, kind) in subject.typed() {
-        for (key, text) in texts(object) {
+        if texts(object).next().is_none() {
+            continue;
+        }
+        let keys: HashSet<&str> = texts(object).map(|text| text.key).collect();
+        let mut needs = Needs::new();
+        for Text { key, number, text } in texts(object) {
+            let template = subject.template(text);
+            let Ok(template) = template.as_ref() else { continue };
+            let used = own_names(template, &keys);
+            if !used.is_empty() {
+                needs.entry(key).or_default().extend(used);
+            }
             let owner = subject.owner(object, key);
             if kind.field(key).is_none() && *owner != object.id {
                 continue;
             }
-            let Ok(template) = Template::parse(text) else { continue };
-            for path in template.names() {
+            for (path, offset) in template.paths() {
+                findings.look_at(number, Some(offset));
                 name(&Place { subject, object, kind, owner, key }, path, findings);
             }
         }
-        circular(subject, object, findings);
+        circular(subject, object, &needs, findings);
     }
+    findings.look_away();
+}
+
+/// Which of the fields `keys` of its object a text uses.
+fn own_names<'a>(template: &Template<'_>, keys: &HashSet<&'a str>) -> Vec<&'a str> {
+    let single =
+        template.names().into_iter().filter_map(|path| if let [name] = path { Some(name) } else { None });
+    single.filter_map(|name| keys.get(name.as_ref()).copied()).collect()
 }
 
 /// Fields whose texts use each other have no value.
-fn circular(subject: &Subject<'_>, object: &PipelineObject, findings: &mut Findings) {
-    let order: Vec<&str> = texts(object).map(|(key, _)| key).collect();
-    let mut needs = Needs::new();
-    for (key, text) in texts(object) {
-        let Ok(template) = Template::parse(text) else { continue };
-        for path in template.names() {
-            if let [name] = path
-                && let Some(used) = order.iter().find(|field| *field == name)
-            {
-                needs.entry(key).or_default().insert(*used);
-            }
-        }
+fn circular(subject: &Subject<'_>, object: &PipelineObject, needs: &Needs<&str>, findings: &mut Findings) {
+    if needs.is_empty() {
+        return;
     }
+    let order: Vec<&str> = texts(object).map(|text| text.key).collect();
     for circle in circles(needs, &order) {
         let quoted: Vec<_> = circle.iter().map(|key| format!("'{key}'")).collect();
         let message = format!("fields use each other in a circle: {} and again", quoted.join(", "));
@@ -81,46 +78,69 @@ fn circular(subject: &Subject<'_>, object: &PipelineObject, findings: &mut Findi
     }
 }
 
-fn texts(object: &PipelineObject) -> impl Iterator<Item = (&str, &str)> {
-    object.fields.iter().filter_map(|field| match &field.value {
-        FieldValue::String(text) if text.contains("#{") && !is_verbatim(field.key.as_str()) => {
-            Some((field.key.as_str(), text.as_str()))
+/// A text with an expression in it: the value of that number of a field.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    key: &'a str,
+    number: usize,
+    text: &'a str,
+}
+
+fn texts(object: &PipelineObject) -> impl Iterator<Item = Text<'_>> {
+    // The values of a field follow each other.
+    let numbered = object.fields.iter().scan(("", 0), |(before, number), field| {
+        let key = field.key.as_str();
+        *number = if *before == key { *number + 1 } else { 0 };
+        *before = key;
+        Some((*number, field))
+    });
+    numbered.filter_map(|(number, field)| match &field.value {
+        FieldValue::String(text) if expression::is_in(text) && !is_verbatim(field.key.as_str()) => {
+            Some(Text { key: field.key.as_str(), number, text })
         }
         _ => None,
     })
 }
 
-fn calls(object: &ObjectId, key: &str, template: &Template, findings: &mut Findings) {
+fn calls(
+    object: &ObjectId,
+    Text { key, number, .. }: Text<'_>,
+    template: &Template<'_>,
+    findings: &mut Findings,
+) {
     for call in template.calls() {
         let function = call.function;
+        let mut offset = call.offset;
         let message = match (arity(function), call.pattern) {
             (None, _) => {
-                let hint = nearest::hint(function, crate::expression::FUNCTIONS.iter().copied());
+                let hint = findings.hints.hint(function, crate::expression::FUNCTIONS.iter().copied());
                 format!("'{key}' calls '{function}', which is no function{hint}")
             }
             (Some(arity), _) if !arity.contains(&call.arguments) => {
                 let (takes, given) = (arity.end(), call.arguments);
                 format!("'{key}' calls '{function}' with {given} arguments; it takes {takes}")
             }
-            (_, Some(pattern)) if function == "format" && !is_pattern(pattern) => {
+            (_, Some((pattern, at))) if function == "format" && !is_pattern(pattern) => {
+                offset = at;
                 format!("'{key}' holds '{pattern}', which is no Joda date pattern")
             }
             _ => continue,
         };
+        findings.look_at(number, Some(offset));
         findings.error(object, Some(key), INVALID, message);
     }
 }
 
 /// Where a name stands.
-struct Place<'a> {
-    subject: &'a Subject<'a>,
+struct Place<'a, 's> {
+    subject: &'a Subject<'s>,
     object: &'a PipelineObject,
     kind: Kind,
     owner: &'a ObjectId,
     key: &'a str,
 }
 
-fn name(place: &Place<'_>, path: &[String], findings: &mut Findings) {
+fn name(place: &Place<'_, '_>, path: &[Name<'_>], findings: &mut Findings) {
     match path {
         [] => {}
         [name] => single(place, name, findings),
@@ -136,29 +156,28 @@ fn name(place: &Place<'_>, path: &[String], findings: &mut Findings) {
     }
 }
 
-fn single(place: &Place<'_>, name: &str, findings: &mut Findings) {
+fn single(place: &Place<'_, '_>, name: &str, findings: &mut Findings) {
     let Place { subject, object, kind, owner, key } = place;
-    let parameters = &subject.parameters;
-    let is_parameter = parameters.declaration(name).is_some() || !parameters.values(name).is_empty();
-    if is_parameter || is_field(object, Some(*kind), name) {
+    if subject.is_parameter(name) || is_field(subject, object, Some(*kind), name) {
         return;
     }
     let declared = subject.definition.parameters.iter().map(|parameter| parameter.id.as_str());
     if name.starts_with("my") || name.starts_with('*') {
-        let hint = nearest::hint(name, declared);
+        let hint = findings.hints.hint(name, declared);
         let message = format!(
             "'{key}' uses '{name}', which is neither a parameter nor a field of the object{hint}: declare it \
              under 'parameters'"
         );
         findings.error(owner, Some(key), "UNKNOWN_PARAMETER", message);
     } else {
-        let hint = nearest::hint(name, kind.fields().map(|spec| spec.key).chain(declared));
+        let fields = kind.fields().chain(kind.runtime_fields()).map(|spec| spec.key);
+        let hint = findings.hints.hint(name, fields.chain(declared));
         let message = format!("'{key}' uses '{name}', which the object lacks{hint}");
         findings.warning(owner, Some(key), "UNKNOWN_NAME", message);
     }
 }
 
-fn followed(place: &Place<'_>, first: &str, rest: &[String], findings: &mut Findings) {
+fn followed(place: &Place<'_, '_>, first: &str, rest: &[Name<'_>], findings: &mut Findings) {
     let Place { subject, object, owner, key, .. } = place;
     let Some(target) = object.reference(first) else {
         let message =
@@ -168,16 +187,19 @@ fn followed(place: &Place<'_>, first: &str, rest: &[String], findings: &mut Find
     };
     // Longer chains are left to the run.
     if let ([name], Some(target)) = (rest, subject.object(target))
-        && !is_field(target, Kind::of(target), name)
+        && !is_field(subject, target, Kind::of(target), name)
     {
         let message = format!("'{key}' uses '{first}.{name}', but '{}' has no '{name}'", target.id);
         findings.warning(owner, Some(key), "UNKNOWN_NAME", message);
     }
 }
 
-fn is_field(object: &PipelineObject, kind: Option<Kind>, name: &str) -> bool {
+fn is_field(subject: &Subject<'_>, object: &PipelineObject, kind: Option<Kind>, name: &str) -> bool {
+    let is_of = |kind: Kind| kind.field(name).is_some() || kind.runtime_field(name).is_some();
     name.starts_with('@')
-        || RUNTIME.contains(&name)
-        || object.values(name).next().is_some()
-        || kind.is_some_and(|kind| kind.field(name).is_some())
+        || MEMBERS.contains(&name)
+        || subject.has(object, name)
+        || kind.is_some_and(is_of)
+        // Without a type the heirs decide.
+        || (kind.is_none() && Kind::ALL.iter().any(|kind| kind.runtime_field(name).is_some()))
 }

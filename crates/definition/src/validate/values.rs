@@ -2,25 +2,26 @@
 
 use std::collections::HashSet;
 
-use super::{findings::Findings, nearest};
+use super::{DUPLICATE_ID, INVALID_VALUE, MISSING_VALUE, findings::Findings};
 use crate::{
     Definition, ObjectId, ParameterObject,
-    parameters::{ParameterType, Parameters, is_allowed, is_array, is_optional},
+    parameters::{Allowed, ParameterType, Parameters, is_array, is_optional},
 };
-
-const INVALID: &str = "INVALID_PARAMETER_VALUE";
 
 pub(super) fn check(definition: &Definition, is_activation: bool, findings: &mut Findings) {
     let mut met = HashSet::new();
     let parameters = Parameters::of(definition);
     for parameter in &definition.parameters {
         let id = ObjectId::from(parameter.id.as_str());
-        if !met.insert(&parameter.id) {
+        let is_first = met.insert(parameter.id.as_str());
+        if !is_first {
             let message = format!("the parameter '{id}' is declared more than once");
-            findings.error(&id, Some("id"), "DUPLICATE_ID", message);
+            findings.error(&id, Some("id"), DUPLICATE_ID, message);
         }
         declaration(&id, parameter, findings);
-        value(&id, parameter, &parameters, is_activation, findings);
+        if is_first {
+            value(&id, parameter, &parameters, is_activation, findings);
+        }
     }
     undeclared(definition, &met, findings);
 }
@@ -32,7 +33,7 @@ fn declaration(id: &ObjectId, parameter: &ParameterObject, findings: &mut Findin
     }
     if let Some(word) = parameter.attribute("type").filter(|word| ParameterType::named(word).is_none()) {
         let words = ["String", "Integer", "Double", "AWS::S3::ObjectKey"];
-        let hint = nearest::hint(word, words.into_iter());
+        let hint = findings.hints.hint(word, words.into_iter());
         let message =
             format!("the parameter '{id}' has the type '{word}'{hint}; there are {}", words.join(", "));
         findings.error(id, Some("type"), "INVALID_PARAMETER", message);
@@ -59,33 +60,36 @@ fn value(
         let message =
             format!("the parameter '{id}' has no value: give one, or declare a default or 'optional'");
         if is_activation {
-            findings.error(id, None, "MISSING_PARAMETER_VALUE", message);
+            findings.error(id, None, MISSING_VALUE, message);
         } else {
-            findings.warning(id, None, "MISSING_PARAMETER_VALUE", message);
+            findings.warning(id, None, MISSING_VALUE, message);
         }
     }
     if values.len() > 1 && !is_array(parameter) {
         let message = format!("the parameter '{id}' has {} values but 'isArray' is not 'true'", values.len());
-        findings.error(id, None, INVALID, message);
+        findings.error(id, None, INVALID_VALUE, message);
     }
+    let allowed = Allowed::by(parameter);
     for value in values {
         // The text of a secret stays out of messages.
         let shown = if parameter.id.starts_with('*') { "a secret" } else { &format!("'{value}'") };
         if let Some(must) = ParameterType::of(parameter).complaint(value) {
             let message = format!("the value of the parameter '{id}' must be {must}. Found {shown}");
-            findings.error(id, None, INVALID, message);
-        } else if !is_allowed(parameter, value) {
+            findings.error(id, None, INVALID_VALUE, message);
+        } else if !allowed.holds(value) {
             let message =
                 format!("the value of the parameter '{id}' is not among its 'allowedValues'. Found {shown}");
-            findings.error(id, None, INVALID, message);
+            findings.error(id, None, INVALID_VALUE, message);
         }
     }
 }
 
-fn undeclared(definition: &Definition, declared: &HashSet<&String>, findings: &mut Findings) {
-    for value in definition.values.iter().filter(|value| !declared.contains(&value.id)) {
-        let hint = nearest::hint(&value.id, declared.iter().map(|id| id.as_str()));
+fn undeclared(definition: &Definition, declared: &HashSet<&str>, findings: &mut Findings) {
+    for value in definition.values.iter().filter(|value| !declared.contains(value.id.as_str())) {
+        let ids = definition.parameters.iter().map(|parameter| parameter.id.as_str());
+        let hint = findings.hints.hint(&value.id, ids);
         let message = format!("'values' has '{}', which 'parameters' does not declare{hint}", value.id);
-        findings.error(&ObjectId::from(value.id.as_str()), None, "UNKNOWN_PARAMETER", message);
+        // A text may use it all the same.
+        findings.warning(&ObjectId::from(value.id.as_str()), None, "UNKNOWN_PARAMETER", message);
     }
 }

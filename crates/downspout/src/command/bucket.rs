@@ -79,6 +79,8 @@ pub(super) async fn ls(data_dir: &Path, args: &LsArgs) -> anyhow::Result<Exit> {
 pub(super) async fn get(data_dir: &Path, args: &GetArgs) -> anyhow::Result<Exit> {
     let endpoints = stack::reach(data_dir).await?;
     let (bucket, key) = split(&endpoints, &args.place);
+    let what = format!("{} names no object: `downspout ls s3://{bucket}` lists them", args.place);
+    anyhow::ensure!(!key.is_empty() && !key.ends_with('/'), what);
     let answer = endpoints.s3().get_object().bucket(&bucket).key(&key).send().await;
     let answer = answer.map_err(readable);
     let mut body = answer.with_context(|| format!("fetching s3://{bucket}/{key}"))?.body.into_async_read();

@@ -3,6 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use super::output;
+
 /// How a command ended, as scripts see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -32,9 +34,11 @@ pub fn report(error: &anyhow::Error) -> Exit {
         // Who read our output (`head`, `less`) has seen enough.
         return Exit::Done;
     }
-    eprintln!("downspout: {}", sentence(error));
+    output::complain!("downspout: {}", sentence(error));
     if causes_io(error, io::ErrorKind::StorageFull) || is_full_database(error) {
-        eprintln!("The disk is full: free some space and start again. What was acknowledged is kept.");
+        output::complain!(
+            "The disk is full: free some space and start again. What was acknowledged is kept."
+        );
     }
     match error.downcast_ref::<super::stack::StackError>() {
         Some(_) => Exit::NoStack,

@@ -67,7 +67,7 @@ impl Progress {
         for instance in run.instances.iter().filter(|instance| instance.is_worth_showing()) {
             let last = self.seen.insert(instance.id.clone(), instance.status.clone());
             if last.as_ref() != Some(&instance.status) && !instance.status.starts_with("WAITING") {
-                eprintln!("{} {}", instance.component, instance.status);
+                output::complain!("{} {}", instance.component, instance.status);
             }
         }
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use flate2::read::MultiGzDecoder;
 
 use super::output::{self, Style};
-use super::run_view::readable;
+use super::run_view::{RunView, readable};
 use super::{Exit, stack};
 use crate::local::stack::Endpoints;
 
@@ -46,6 +46,11 @@ pub(super) async fn run(data_dir: &Path, args: &LogsArgs) -> anyhow::Result<Exit
     if args.json {
         output::json(&logs)?;
     } else if logs.is_empty() {
+        // Logs outlive their pipeline, so its absence is an error only where there are none.
+        let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
+        run.with_context(|| {
+            format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id)
+        })?;
         output::line(&format!(
             "no logs of {} yet; they are uploaded when an attempt ends",
             args.pipeline_id

@@ -58,6 +58,15 @@ pub(super) fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Writes a line to standard error; whoever closed it does not want to hear.
+macro_rules! complain {
+    ($($piece:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($piece)*);
+    }};
+}
+pub(crate) use complain;
+
 /// Prints a line.
 pub(super) fn line(text: &str) -> io::Result<()> {
     print(&format!("{text}\n"))
@@ -111,7 +120,7 @@ pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -7,6 +7,7 @@ use anyhow::Context;
 use aws_sdk_s3::types::MetadataDirective;
 use clap::Args;
 use definition::trigger::Trigger;
+use orchestrator::Decision;
 
 use super::drop::follow_keys;
 use super::run_view::{Outcome, RunView, readable};
@@ -14,8 +15,8 @@ use super::{Exit, output, stack};
 use crate::local::stack::Endpoints;
 
 const AFTER_HELP: &str = "\
-A file set runs once per content, so only a failed run can be repeated: its files are put anew where they are, which
-starts a new pipeline with today's definition. Mend the definition or the file first.";
+A file set runs once per content, so only a failed or cancelled run can be repeated: its files are put anew where
+they are, which starts a new pipeline with today's definition. Mend the definition or the file first.";
 
 /// Arguments of `rerun`.
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
     let run = run
         .with_context(|| format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id))?;
     let refusal = match run.outcome() {
-        Outcome::Failed => None,
+        Outcome::Failed | Outcome::Canceled => None,
         Outcome::Running => Some("is still at work: `downspout show` says what it waits for"),
         Outcome::Finished => {
             Some("finished well, and a file set runs once per content: drop changed files instead")
@@ -45,6 +46,12 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
         return Ok(Exit::NothingRan);
     }
     let keys = keys(&endpoints, &run).await?;
+    if let Some(later) = finished_since(&endpoints, &run, &keys[0]).await? {
+        output::line(&format!(
+            "These files have run since, as {later}, and finished: nothing is left to repeat."
+        ))?;
+        return Ok(Exit::NothingRan);
+    }
     put_anew(&endpoints, &keys).await?;
     for key in &keys {
         output::line(&format!("s3://{}/{key}", endpoints.buckets.drop))?;
@@ -53,6 +60,15 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
         return Ok(Exit::Done);
     }
     follow_keys(&endpoints, &keys[..1], &BTreeSet::new()).await
+}
+
+/// Returns the later run of the same files that finished, if there is one.
+async fn finished_since(endpoints: &Endpoints, run: &RunView, key: &str) -> anyhow::Result<Option<String>> {
+    let path = format!("/status?{}", serde_urlencoded::to_string([("key", key)])?);
+    let decisions: Vec<Decision> = stack::ask(endpoints, http::Method::GET, &path).await?;
+    let ours = decisions.into_iter().find(|decision| decision.definition == run.definition());
+    let finished = ours.filter(|decision| decision.state.as_deref() == Some("finished"));
+    Ok(finished.and_then(|decision| decision.pipeline_id).filter(|id| *id != run.pipeline_id))
 }
 
 /// Returns the keys of the run's file set: those that its definition's patterns give for the values in its name.

@@ -66,6 +66,8 @@ pub(super) enum Outcome {
     Finished,
     /// Ended otherwise, or nothing in it can move any more.
     Failed,
+    /// Somebody cancelled it before anything failed.
+    Canceled,
 }
 
 impl RunView {
@@ -107,9 +109,18 @@ impl RunView {
         match (self.instances.is_empty(), all_final, failed) {
             (true, _, _) => Outcome::Running,
             (false, true, false) => Outcome::Finished,
-            (false, true, true) => Outcome::Failed,
-            (false, false, true) if self.is_stuck() => Outcome::Failed,
+            (false, true, true) => self.failed_or_canceled(),
+            (false, false, true) if self.is_stuck() => self.failed_or_canceled(),
             (false, false, _) => Outcome::Running,
+        }
+    }
+
+    fn failed_or_canceled(&self) -> Outcome {
+        let has = |status: &str| self.instances.iter().any(|instance| instance.status == status);
+        if has("CANCELED") && !has("FAILED") && !has("TIMEDOUT") {
+            Outcome::Canceled
+        } else {
+            Outcome::Failed
         }
     }
 
@@ -343,6 +354,12 @@ mod tests {
         assert_eq!(run(&[("FINISHED", &[]), ("FINISHED", &[])]).outcome(), Outcome::Finished);
         assert_eq!(run(&[("FAILED", &[]), ("CASCADE_FAILED", &["a"])]).outcome(), Outcome::Failed);
         assert_eq!(run(&[]).outcome(), Outcome::Running);
+    }
+
+    #[test]
+    fn a_cancelled_run_did_not_fail() {
+        assert_eq!(run(&[("CANCELED", &[]), ("CASCADE_FAILED", &["a"])]).outcome(), Outcome::Canceled);
+        assert_eq!(run(&[("CANCELED", &[]), ("FAILED", &[])]).outcome(), Outcome::Failed);
     }
 
     #[test]

@@ -74,6 +74,7 @@ fn cells(row: &Row) -> Vec<String> {
         (Outcome::Running, Some(_)) => output::paint_status("RUNNING"),
         (Outcome::Finished, _) => output::paint_status("FINISHED"),
         (Outcome::Failed, _) => output::paint_status("FAILED"),
+        (Outcome::Canceled, _) => output::paint_status("CANCELED"),
     };
     vec![
         row.pipeline_id.clone(),

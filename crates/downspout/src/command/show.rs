@@ -52,6 +52,7 @@ fn heading(run: &RunView) -> String {
         Outcome::Running => output::paint_status("RUNNING"),
         Outcome::Finished => output::paint_status("FINISHED"),
         Outcome::Failed => output::paint_status("FAILED"),
+        Outcome::Canceled => output::paint_status("CANCELED"),
     };
     let mut words = vec![outcome];
     words.extend(run.started.map(|at| format!("activated {at:.0}")));
@@ -109,6 +110,9 @@ fn remarks(run: &RunView, instance: &InstanceView) -> String {
     lines.extend(why_it_waits(run, instance));
     if let Some(reasons) = instance.fields.get("rejectReasons") {
         lines.extend(reasons.iter().map(|reason| format!("{name}, refused row: {reason}")));
+        let refused = instance.number("rowsRejected").unwrap_or_default();
+        let more = refused.saturating_sub(reasons.len() as u64);
+        lines.extend((more > 0).then(|| format!("{name}, refused rows: and {} more", output::count(more))));
     }
     if let Some(notes) = instance.fields.get("note") {
         lines.extend(notes.iter().map(|note| format!("{name}: {note}")));

@@ -30,6 +30,20 @@ pub(super) async fn reach(data_dir: &Path) -> anyhow::Result<Endpoints> {
     Ok(endpoints)
 }
 
+/// Returns `result`; an error that came because the stack has ended meanwhile says so.
+pub(super) async fn explained<T>(data_dir: &Path, result: anyhow::Result<T>) -> anyhow::Result<T> {
+    let Err(error) = result else { return result };
+    if error.is::<StackError>() {
+        return Err(error);
+    }
+    match Endpoints::read(data_dir) {
+        Ok(Some(endpoints)) if !endpoints.are_alive().await => {
+            Err(error.context(StackError::Stopped(data_dir.to_owned())))
+        }
+        Ok(_) | Err(_) => Err(error),
+    }
+}
+
 /// Asks the stack's own desk, which answers what no AWS operation does.
 pub(super) async fn ask<T: DeserializeOwned>(
     endpoints: &Endpoints,

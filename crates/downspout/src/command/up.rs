@@ -1,6 +1,7 @@
 //! `up`: the whole stack on this machine, until it is told to stop.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +25,10 @@ DOWNSPOUT_DATABASE_URL than with --database-url: command lines can be read by ev
 
 /// Where `up` looks for definitions by itself.
 const USUAL_FOLDER: &str = "pipeline-definitions";
+/// How long `up` waits for the user's database to answer before it says so.
+const DATABASE_WAIT: Duration = Duration::from_secs(10);
+/// Each keeps connections open and may run a command.
+const MOST_WORKERS: usize = 256;
 
 /// Arguments of `up`.
 #[derive(Debug, Args)]
@@ -48,7 +53,7 @@ pub struct UpArgs {
     /// Send mails to this address; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     notify: Vec<String>,
-    /// Upload files that are put here to the drop bucket, once they have stopped growing
+    /// Upload files that are put here to the drop bucket, once they have stopped growing; folders in it are left alone
     #[arg(long, value_name = "DIR")]
     watch: Option<PathBuf>,
     /// How many workers do tasks at the same time
@@ -62,19 +67,36 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
     let config = config(data_dir, args)?;
     let definitions = describe(&config.definitions);
     let watch = config.watch.clone();
-    let own_database = config.database_url.is_some();
+    let own_database = config.database_url.clone();
     let mut stop = std::pin::pin!(stop);
     let mut stack = tokio::select! {
         started = Stack::start(config) => started?,
         () = &mut stop => return Ok(Exit::Done),
     };
-    output::print(&what_is_where(stack.endpoints(), &definitions, watch.as_deref(), own_database))?;
+    let is_own = own_database.is_some();
+    output::print(&what_is_where(stack.endpoints(), &definitions, watch.as_deref(), is_own))?;
+    let run = async {
+        if let Some(url) = own_database
+            && let Err(why) = reach(&url).await
+        {
+            // No reason to stay down: it may be on its way up as well.
+            output::line(&format!("Runs that need PostgreSQL will wait, then fail: {why}."))?;
+        }
+        Err::<(), anyhow::Error>(stack.broken().await)
+    };
     let error = tokio::select! {
         () = &mut stop => None,
-        error = stack.broken() => Some(error),
+        error = run => error.err(),
     };
     stack.stop().await;
     error.map_or(Ok(Exit::Done), Err)
+}
+
+/// Connects to the user's database once.
+async fn reach(url: &str) -> Result<(), String> {
+    // What listens there may be no database, and say nothing.
+    let checked = tokio::time::timeout(DATABASE_WAIT, ec2_worker::database::check(url)).await;
+    checked.unwrap_or_else(|_| Err(format!("no answer within {} s", DATABASE_WAIT.as_secs())))
 }
 
 fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
@@ -90,7 +112,8 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
     if let Err(error) = args.mail_from.parse::<lettre::message::Mailbox>() {
         anyhow::bail!("--mail-from {}: {error}; write it as `Name <name@example.com>`", args.mail_from);
     }
-    anyhow::ensure!(args.workers > 0, "--workers 0 would leave every task waiting for ever");
+    let workers = 1..=MOST_WORKERS;
+    anyhow::ensure!(workers.contains(&args.workers), "--workers {}: give 1 to {MOST_WORKERS}", args.workers);
     Ok(StackConfig {
         definitions,
         database_url: args.database_url,

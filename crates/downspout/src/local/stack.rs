@@ -22,6 +22,7 @@ use anyhow::Context;
 use orchestrator::Orchestrator;
 use server::sigv4::{Credentials, Verifier};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -52,6 +53,8 @@ const OWN_WORKERS: &str = "downspout-up-";
 const STOP_LIMIT: Duration = Duration::from_millis(2_000);
 /// A worker's share of it: what it has in hand then is handed out again at the next start.
 const WORKER_STOP_LIMIT: Duration = Duration::from_millis(1_500);
+/// A report also asks whether the task was cancelled; nobody at a laptop waits a minute for that.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// A handler may take a little less than its claim holds.
 const LEASE_BEYOND_INVOCATION: Duration = Duration::from_secs(5);
 
@@ -110,7 +113,9 @@ impl Stack {
         let endpoints = endpoints(&data_dir, &listeners, &keys, database_url)?;
         let mut servers = JoinSet::new();
         serve_s3(&mut servers, &store, listeners.s3, &endpoints, &servers_stop);
-        serve_topic(&mut servers, listeners.sns, &data_dir, &config, &endpoints, &servers_stop);
+        let sweep_now = Arc::new(Notify::new());
+        let topic = topic_config(&data_dir, &config, &endpoints, Arc::clone(&sweep_now));
+        serve_topic(&mut servers, listeners.sns, topic, &servers_stop);
         serve_pipelines(&mut servers, listeners.datapipeline, &data_dir, &config, &endpoints, &servers_stop);
         let mut stack = Self {
             orchestrator: Arc::new(orchestrator(&config, &endpoints)),
@@ -128,7 +133,7 @@ impl Stack {
             store: store.clone(),
         };
         stack.servers.spawn(admin::serve(admin, listeners.admin, stack.servers_stop.clone()));
-        stack.ready(&config, store).await?;
+        stack.ready(&config, store, sweep_now).await?;
         guard.disarm();
         Ok(stack)
     }
@@ -174,7 +179,12 @@ impl Stack {
     }
 
     /// Sets up what runs on the servers: topic, definitions, handler, workers; then says where everything is.
-    async fn ready(&mut self, config: &StackConfig, store: S3Store) -> anyhow::Result<()> {
+    async fn ready(
+        &mut self,
+        config: &StackConfig,
+        store: S3Store,
+        sweep_now: Arc<Notify>,
+    ) -> anyhow::Result<()> {
         let setup = set_up(config, self.endpoints.clone());
         let definitions = tokio::select! {
             done = setup => done?,
@@ -187,8 +197,9 @@ impl Stack {
             self.users.spawn(watch.run(stop.clone()));
         }
         let queue = Arc::new(queue::S3Events(store));
-        let host = Host::new(Arc::clone(&self.orchestrator), queue, config.lambda.clone(), REGION, ACCOUNT);
-        self.users.spawn(definitions.follow(host.sweep_now(), stop.clone()));
+        self.users.spawn(definitions.follow(Arc::clone(&sweep_now), stop.clone()));
+        let orchestrator = Arc::clone(&self.orchestrator);
+        let host = Host::new(orchestrator, queue, sweep_now, config.lambda.clone(), REGION, ACCOUNT);
         self.users.spawn(host.run(stop.clone()));
         for number in 1..=config.workers {
             self.users.spawn(work(
@@ -297,24 +308,32 @@ fn serve_s3(
     });
 }
 
-fn serve_topic(
-    servers: &mut JoinSet<anyhow::Result<()>>,
-    listener: TcpListener,
+/// Mails tell of runs that have ended, and what waits for one can start: `sweep_now` sees to it.
+fn topic_config(
     data_dir: &DataDir,
     config: &StackConfig,
     endpoints: &Endpoints,
-    stop: &CancellationToken,
-) {
-    let config = TopicConfig {
+    sweep_now: Arc<Notify>,
+) -> TopicConfig {
+    TopicConfig {
         region: REGION.to_owned(),
         account: ACCOUNT.to_owned(),
         database: data_dir.join("topic.sqlite"),
         outbox: endpoints.outbox.clone(),
         mail_from: config.mail_from.clone(),
         smtp: config.smtp.clone(),
+        mailed: sweep_now,
         now: Arc::clone(&config.now),
         verifier: Verifier::new(REGION, "sns", vec![credentials(endpoints)]),
-    };
+    }
+}
+
+fn serve_topic(
+    servers: &mut JoinSet<anyhow::Result<()>>,
+    listener: TcpListener,
+    config: TopicConfig,
+    stop: &CancellationToken,
+) {
     let stop = stop.clone();
     servers.spawn(
         async move { topic::serve(config, listener, stop).await.context("running the notifications") },
@@ -380,6 +399,7 @@ async fn work(number: usize, scratch: std::path::PathBuf, endpoints: Endpoints, 
         runner_id: name.clone(),
         concurrency: 1,
         shutdown_limit: WORKER_STOP_LIMIT,
+        progress_every: PROGRESS_EVERY,
         ..ec2_worker::Config::new(WORKER_GROUP, scratch.join(&name))
     };
     let clients = ec2_worker::Clients { datapipeline: endpoints.datapipeline(), s3: endpoints.s3() };

@@ -46,6 +46,8 @@ pub struct TopicConfig {
     pub mail_from: String,
     /// A real mail server to send to as well.
     pub smtp: Option<SmtpConfig>,
+    /// Notified when mails were written: a run has ended, most likely.
+    pub mailed: Arc<Notify>,
     /// The clock of the mails' dates.
     pub now: Now,
     /// Who may call.
@@ -63,6 +65,7 @@ struct Topic {
     sends_by_smtp: bool,
     /// Wakes the sender of mails by SMTP.
     mail_waits: Arc<Notify>,
+    mailed: Arc<Notify>,
     now: Now,
     verifier: Verifier,
 }
@@ -81,6 +84,7 @@ pub async fn serve(
         writing: Default::default(),
         sends_by_smtp: config.smtp.is_some(),
         mail_waits: Arc::new(Notify::new()),
+        mailed: config.mailed,
         now: config.now,
         verifier: config.verifier,
     });
@@ -122,6 +126,7 @@ impl Topic {
         for delivery in self.store.unwritten()? {
             self.outbox.write(&delivery)?;
             self.store.mark_written(delivery.id)?;
+            self.mailed.notify_one();
         }
         Ok(())
     }

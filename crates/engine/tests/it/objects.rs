@@ -4,7 +4,7 @@ use definition::PipelineObject;
 use engine::wire_objects::{Form, MASK, component};
 use engine::{AttemptId, TaskOutcome};
 
-use crate::harness::{Driven, drive_with, instance, shell, try_drive};
+use crate::harness::{Driven, drive, drive_with, instance, shell, try_drive};
 
 pub(crate) const PLAIN: Form = Form { evaluated: false, secrets_clear: false };
 const EVALUATED: Form = Form { evaluated: true, secrets_clear: false };
@@ -118,6 +118,7 @@ fn text_is_evaluated_where_an_object_stands() {
     assert_eq!(value, Ok(format!("s3://b/In/2030 INT {id}")));
     assert!(run.run.evaluate(id.as_str(), "#{input.@actualEndTime}").is_err());
     assert!(run.run.evaluate("nowhere", "x").is_err());
+    assert_eq!(run.run.evaluate("Db", "#{*password} #{*myPassword}"), Ok(format!("{MASK} {MASK}")));
 }
 
 #[test]
@@ -126,4 +127,35 @@ fn fields_that_refer_to_each_other_in_a_circle_are_an_error() {
     let error =
         run.run.attempt(&AttemptId::from("@A_2030-01-31T22:00:00_Attempt=1")).map(|attempt| &attempt.status);
     assert!(format!("{error:?}").contains("refers to itself"), "{error:?}");
+}
+
+/// Fields that use the next one many times, `use_of` saying how; evaluated anew each time, this would take for ever.
+fn tower(use_of: impl Fn(usize) -> String) -> String {
+    let level = |n: usize| format!(r#""my_{n}": "{}""#, use_of(n + 1).repeat(40));
+    let levels: Vec<String> = (0..12).map(level).collect();
+    format!(r#"{}, "my_12": "x""#, levels.join(", "))
+}
+
+#[test]
+fn fields_that_use_each_other_too_many_times_are_an_error() {
+    for tower in [tower(|n| format!("#{{my_{n}}}")), tower(|n| format!("#{{myMe.my_{n}}}"))] {
+        let run = drive_with("", &shell("A", &format!(r#", "myMe": {{"ref": "A"}}, {tower}"#)));
+        let error = run
+            .run
+            .attempt(&AttemptId::from("@A_2030-01-31T22:00:00_Attempt=1"))
+            .map(|attempt| &attempt.status);
+        assert!(format!("{error:?}").contains("too many steps"), "{error:?}");
+    }
+}
+
+#[test]
+fn an_alarm_whose_fields_use_each_other_too_many_times_is_sent_all_the_same() {
+    let tower = tower(|n| format!("#{{my_{n}}}"));
+    let mail = format!(
+        r##"{{"id": "Mail", "type": "SnsAlarm", "topicArn": "t", "role": "r", "subject": "s", "message": "#{{my_0}}", {tower}}}"##
+    );
+    let mut run =
+        drive(&format!("{mail}, {}", shell("A", r#", "onFail": {"ref": "Mail"}, "maximumRetries": "0""#)));
+    run.fail("A", "E", "no");
+    assert_eq!(run.notices().len(), 1);
 }

@@ -1,11 +1,13 @@
 //! Notices on their way to SNS: published until the topic took them, also over restarts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::MessageAttributeValue;
 use engine::{Notice, NoticeId};
+use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Driver;
@@ -19,62 +21,109 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// SNS answers within seconds or not at all.
 const PUBLISH_WAIT: Duration = Duration::from_secs(20);
 
+/// So many are on their way at once, at most: enough for a burst, and few connections.
+const MOST_AT_ONCE: usize = 16;
+/// What cannot be read from the store now is asked for again after this long.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+
 /// When a notice that was refused is tried next.
 struct Pause {
     until: Instant,
     length: Duration,
 }
 
+/// Notices between store and topic, each by itself: a topic that is away does not hold up another.
+#[derive(Default)]
+struct Publishing {
+    tasks: JoinSet<Result<(), String>>,
+    at_work: HashMap<task::Id, NoticeId>,
+    pauses: HashMap<NoticeId, Pause>,
+    /// When the store is to be read again after it could not be.
+    read_again: Option<Instant>,
+}
+
+impl Publishing {
+    /// Waits until one is published or refused; for ever when none is under way.
+    async fn one_ended(&mut self) {
+        let (task, cause) = match self.tasks.join_next_with_id().await {
+            Some(Ok((task, Ok(())))) => {
+                self.at_work.remove(&task);
+                return;
+            }
+            Some(Ok((task, Err(cause)))) => (task, cause),
+            Some(Err(panic)) => (panic.id(), panic.to_string()),
+            None => std::future::pending().await,
+        };
+        let Some(id) = self.at_work.remove(&task) else { return };
+        let length = self.pauses.get(&id).map_or(FIRST_PAUSE, |pause| pause.length * 2).min(LONGEST_PAUSE);
+        tracing::warn!(
+            notice.id = %id, retry_secs = length.as_secs_f32(), "a notice was not taken, trying again: {cause}"
+        );
+        self.pauses.insert(id, Pause { until: Instant::now() + length, length });
+    }
+
+    /// Returns when something is to be begun though nothing happens.
+    fn due(&self) -> Option<Instant> {
+        if self.read_again.is_some() || self.tasks.len() >= MOST_AT_ONCE {
+            // Nothing can begin before.
+            return self.read_again;
+        }
+        let waiting = self.pauses.iter().filter(|(id, _)| !self.is_at_work(id));
+        waiting.map(|(_, pause)| pause.until).min()
+    }
+
+    fn is_at_work(&self, id: &NoticeId) -> bool {
+        self.at_work.values().any(|other| other == id)
+    }
+}
+
 impl Driver {
     /// Publishes what is pending until `shutdown`.
-    ///
-    /// Each notice waits by itself: one topic that is away does not hold up another.
     pub(crate) async fn publish_notices(
-        &self,
+        self: Arc<Self>,
         sns: Option<aws_sdk_sns::Client>,
         shutdown: CancellationToken,
     ) {
         let Some(sns) = sns else {
             tracing::warn!("no SNS client is configured: notices are kept until there is one");
-            return;
+            return shutdown.cancelled().await;
         };
-        let mut pauses: HashMap<NoticeId, Pause> = HashMap::new();
+        let mut publishing = Publishing::default();
         loop {
+            let due = publishing.due();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = self.notice_waits.notified() => {}
-                () = first_pause_over(&pauses) => {}
+                () = sleep_until(due) => {}
+                () = publishing.one_ended() => {}
             }
-            let round = self.publish_pending(&sns, &mut pauses);
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = round => {}
-            }
+            self.begin_pending(&sns, &mut publishing).await;
         }
     }
 
-    async fn publish_pending(&self, sns: &aws_sdk_sns::Client, pauses: &mut HashMap<NoticeId, Pause>) {
-        let pending = match self.store.pending_notices().await {
+    /// Begins to publish every pending notice that is neither under way nor paused.
+    async fn begin_pending(self: &Arc<Self>, sns: &aws_sdk_sns::Client, publishing: &mut Publishing) {
+        publishing.read_again = None;
+        let mut pending = match self.store.pending_notices().await {
             Ok(pending) => pending,
             Err(error) => {
-                tracing::error!("pending notices cannot be read: {error}");
+                tracing::error!("pending notices cannot be read, trying again: {error}");
+                publishing.read_again = Some(Instant::now() + READ_AGAIN);
                 return;
             }
         };
-        pauses.retain(|id, _| pending.iter().any(|notice| notice.id == *id));
+        publishing.pauses.retain(|id, _| pending.iter().any(|notice| notice.id == *id));
+        // What was never tried goes before what was refused: a topic that hangs holds nobody up for long.
+        pending.sort_by_key(|notice| publishing.pauses.get(&notice.id).map(|pause| pause.until));
         for notice in pending {
-            if pauses.get(&notice.id).is_some_and(|pause| pause.until > Instant::now()) {
+            let pause = publishing.pauses.get(&notice.id);
+            let is_paused = pause.is_some_and(|pause| pause.until > Instant::now());
+            if is_paused || publishing.is_at_work(&notice.id) || publishing.tasks.len() >= MOST_AT_ONCE {
                 continue;
             }
-            if let Err(cause) = self.publish_one(sns, &notice).await {
-                let pause = pauses.get(&notice.id).map_or(FIRST_PAUSE, |pause| pause.length * 2);
-                let length = pause.min(LONGEST_PAUSE);
-                tracing::warn!(
-                    notice.id = %notice.id, pipeline.id = %notice.pipeline, topic.arn = notice.topic_arn,
-                    retry_secs = length.as_secs_f32(), "a notice was not taken, trying again: {cause}"
-                );
-                pauses.insert(notice.id, Pause { until: Instant::now() + length, length });
-            }
+            let (driver, sns, id) = (Arc::clone(self), sns.clone(), notice.id.clone());
+            let task = publishing.tasks.spawn(async move { driver.publish_one(&sns, &notice).await });
+            publishing.at_work.insert(task.id(), id);
         }
     }
 
@@ -97,9 +146,9 @@ impl Driver {
     }
 }
 
-async fn first_pause_over(pauses: &HashMap<NoticeId, Pause>) {
-    match pauses.values().map(|pause| pause.until).min() {
-        Some(until) => tokio::time::sleep_until(until.into()).await,
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! EvaluateExpression: text in the context of an object, for workers. Secrets are in clear.
+//! EvaluateExpression: text in the context of an object, for workers. Secrets are masked: a task brings its own.
 
 use engine::RunId;
 

@@ -34,6 +34,12 @@ pub(in crate::command) async fn follow_keys(
     for key in keys {
         fates.extend(fates_of(endpoints, key).await?);
     }
+    // Keys of one set may have seen its run in different states.
+    let mut followed = BTreeSet::new();
+    fates.retain(|fate| match fate {
+        Fate::Run(id, _) => followed.insert(id.clone()),
+        Fate::Nothing(_) | Fate::Broken(_) => true,
+    });
     let mut exits = Vec::new();
     for fate in &fates {
         exits.push(match fate {
@@ -77,9 +83,19 @@ async fn follow_run(
 
 async fn fates_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Fate>> {
     let path = format!("/status?{}", serde_urlencoded::to_string([("key", key)])?);
-    let began = Instant::now();
+    let mut began = Instant::now();
+    let mut told = None;
     loop {
         let decisions: Vec<Decision> = stack::ask(endpoints, http::Method::GET, &path).await?;
+        if let Some(next) = decisions.iter().find(|decision| waits_for_a_run(decision)) {
+            // However long the run before takes, this one comes after it.
+            began = Instant::now();
+            let waits = Some(reason(next));
+            if waits != told {
+                output::complain!("{}", waits.as_deref().unwrap_or_default());
+                told = waits;
+            }
+        }
         let fates: Option<Vec<Fate>> = decisions.iter().map(|decision| fate(key, decision)).collect();
         match fates {
             Some(fates) if fates.is_empty() => {
@@ -99,16 +115,19 @@ async fn fates_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Fate>>
     }
 }
 
+/// Returns the decision about a set as one sentence.
+fn reason(decision: &Decision) -> String {
+    let set = decision.set.as_deref().map(|set| format!("/{set}")).unwrap_or_default();
+    let missing = decision.missing.join(", ");
+    let missing = if missing.is_empty() { missing } else { format!(": {missing}") };
+    format!("{}{set}: {}{missing}", decision.definition, decision.reason)
+}
+
 /// Returns what the decision means for the key, or `None` while that is still open.
 fn fate(key: &str, decision: &Decision) -> Option<Fate> {
-    let reason = || {
-        let set = decision.set.as_deref().map(|set| format!("/{set}")).unwrap_or_default();
-        let missing = decision.missing.join(", ");
-        match decision.definition.as_str() {
-            "" => format!("{key}: {}", decision.reason),
-            definition if missing.is_empty() => format!("{definition}{set}: {}", decision.reason),
-            definition => format!("{definition}{set}: {}: {missing}", decision.reason),
-        }
+    let reason = || match decision.definition.as_str() {
+        "" => format!("{key}: {}", decision.reason),
+        _ => reason(decision),
     };
     match decision.verdict {
         Verdict::Started | Verdict::Duplicate => {
@@ -118,7 +137,11 @@ fn fate(key: &str, decision: &Decision) -> Option<Fate> {
             Some(Fate::Nothing(reason()))
         }
         Verdict::Failed => Some(Fate::Broken(reason())),
-        // The event is still under way, or the earlier run of the set still at work.
-        Verdict::Ready | Verdict::Next => None,
+        // The event is still under way, or an earlier run still at work.
+        Verdict::Ready | Verdict::Next | Verdict::Behind => None,
     }
+}
+
+fn waits_for_a_run(decision: &Decision) -> bool {
+    matches!(decision.verdict, Verdict::Next | Verdict::Behind)
 }

@@ -28,16 +28,16 @@ pub struct Host<H, Q> {
 }
 
 impl<H: Handler, Q: Queue> Host<H, Q> {
-    /// Returns a host of `handler` for the events of `queue`.
-    pub fn new(handler: Arc<H>, queue: Arc<Q>, limits: Limits, region: &str, account: &str) -> Self {
-        let (region, account) = (region.to_owned(), account.to_owned());
-        Self { handler, queue, limits, region, account, sweep_now: Arc::default() }
-    }
-
-    /// Returns what brings the next sweep on when it is notified.
-    #[must_use]
-    pub fn sweep_now(&self) -> Arc<Notify> {
-        Arc::clone(&self.sweep_now)
+    /// Returns a host of `handler` for the events of `queue`; `sweep_now` brings the next sweep on when notified.
+    pub fn new(
+        handler: Arc<H>,
+        queue: Arc<Q>,
+        sweep_now: Arc<Notify>,
+        limits: Limits,
+        region: &str,
+        account: &str,
+    ) -> Self {
+        Self { handler, queue, sweep_now, limits, region: region.to_owned(), account: account.to_owned() }
     }
 
     /// Runs until `shutdown`; what is in hand then stays in the queue and is delivered again.
@@ -240,7 +240,14 @@ mod tests {
     async fn run(desk: &Arc<Desk>) {
         let pauses = [Duration::from_millis(1); 2];
         let limits = Limits { pauses, ..Limits::default() };
-        let host = Host::new(Arc::clone(desk), Arc::clone(desk), limits, "us-east-1", "000000000000");
+        let host = Host::new(
+            Arc::clone(desk),
+            Arc::clone(desk),
+            Arc::default(),
+            limits,
+            "us-east-1",
+            "000000000000",
+        );
         let stop = CancellationToken::new();
         let running = tokio::spawn(host.run(stop.clone()));
         desk.settled().await;

@@ -39,7 +39,7 @@ pub(super) struct Page {
 /// An object, or keys rolled up by the delimiter.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
-    Object(S3Object),
+    Object(Box<S3Object>),
     Prefix(String),
 }
 
@@ -123,7 +123,7 @@ fn page(connection: &Connection, bucket: &str, listing: &Listing) -> Result<Page
             }
             let Some(prefix) = listing.rolled_up(&object.key).map(str::to_owned) else {
                 begin = behind_key(object.key.as_bytes());
-                page.entries.push(Entry::Object(object));
+                page.entries.push(Entry::Object(Box::new(object)));
                 continue;
             };
             begin = behind_prefix(prefix.as_bytes());

@@ -123,9 +123,12 @@ fn open_at(mut file: File, offset: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// What was read, and the reader, which goes on from there.
+type Chunk = (Reader, Option<Bytes>);
+
 /// A content on its way out: while one chunk is being sent, the next is being read.
 pub(super) struct ContentStream {
-    reading: Option<JoinHandle<Result<(Reader, Option<Bytes>), StoreError>>>,
+    reading: Option<JoinHandle<Result<Chunk, StoreError>>>,
     remaining: u64,
 }
 

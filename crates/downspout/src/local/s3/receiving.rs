@@ -56,7 +56,7 @@ pub(super) async fn receive<S>(
 where
     S: Stream<Item = Result<Bytes, StdError>> + Unpin,
 {
-    let mut stage = Stage::Idle(Sink::new(Arc::clone(blobs), hasher));
+    let mut stage = Stage::Idle(Box::new(Sink::new(Arc::clone(blobs), hasher)));
     let mut batch = Vec::new();
     let mut gathered = 0;
     while let Some(bytes) = stream.next().await {
@@ -95,14 +95,14 @@ pub(super) async fn hash(
 
 /// Whether the sink is at hand, or a thread writes into it.
 enum Stage {
-    Idle(Sink),
+    Idle(Box<Sink>),
     Writing(JoinHandle<Result<Sink, StoreError>>),
 }
 
 impl Stage {
     async fn idle(self) -> Result<Sink, StoreError> {
         match self {
-            Self::Idle(sink) => Ok(sink),
+            Self::Idle(sink) => Ok(*sink),
             Self::Writing(handle) => joined(handle).await,
         }
     }

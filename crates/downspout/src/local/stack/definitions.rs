@@ -192,11 +192,15 @@ fn local_values(endpoints: &Endpoints) -> anyhow::Result<Map<String, Value>> {
         .ok()
         .filter(|url| matches!(url.scheme(), "postgres" | "postgresql") && url.host().is_some())
         .context("--database-url is not an address such as postgres://user:password@host:5432/name")?;
+    let in_query =
+        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let user = in_query("user").unwrap_or_else(|| decoded(url.username()));
+    let password = in_query("password").unwrap_or_else(|| decoded(url.password().unwrap_or_default()));
     let buckets = &endpoints.buckets;
     let values = [
         ("myDatabaseUrl", jdbc_url(&url)),
-        ("myDatabaseUsername", decoded(url.username())),
-        ("*myDatabasePassword", decoded(url.password().unwrap_or_default())),
+        ("myDatabaseUsername", user),
+        ("*myDatabasePassword", password),
         ("myResultsBucket", buckets.results.clone()),
         ("myLogsBucket", buckets.logs.clone()),
         ("myDefinitionsBucket", buckets.definitions.clone()),
@@ -208,7 +212,13 @@ fn local_values(endpoints: &Endpoints) -> anyhow::Result<Map<String, Value>> {
 /// Returns the URL as JDBC writes it: user and password apart.
 fn jdbc_url(url: &Url) -> String {
     let host = url.host_str().unwrap_or("127.0.0.1");
-    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let kept: Vec<&str> = url
+        .query()
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .filter(|pair| !matches!(pair.split('=').next(), Some("user" | "password")))
+        .collect();
+    let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
     let name = url.path().trim_start_matches('/');
     let name = if name.is_empty() { url.username() } else { name };
     format!("jdbc:postgresql://{host}:{}/{name}{query}", url.port().unwrap_or(5432))
@@ -231,6 +241,8 @@ mod tests {
             Url::parse("postgres://me:p%40ss+word@db.example.com:6432/shop?sslmode=require").expect("an URL");
         assert_eq!(jdbc_url(&url), "jdbc:postgresql://db.example.com:6432/shop?sslmode=require");
         assert_eq!(decoded(url.password().unwrap_or_default()), "p@ss+word");
+        let url = Url::parse("postgres://db/shop?user=me&password=secret&sslmode=require").expect("an URL");
+        assert_eq!(jdbc_url(&url), "jdbc:postgresql://db:5432/shop?sslmode=require");
     }
 
     #[test]

@@ -36,13 +36,13 @@ struct Seen {
 /// A watched folder.
 pub(super) struct Watch {
     folder: PathBuf,
-    /// Remembers what was uploaded, over restarts too.
+    /// Remembers what was uploaded, by path, over restarts too.
     manifest: PathBuf,
     s3: Client,
     bucket: String,
     now: Now,
-    uploaded: BTreeMap<String, Seen>,
-    growing: BTreeMap<String, (Seen, u32)>,
+    uploaded: BTreeMap<PathBuf, Seen>,
+    growing: BTreeMap<PathBuf, (Seen, u32)>,
 }
 
 impl Watch {
@@ -56,7 +56,9 @@ impl Watch {
             .with_context(|| format!("creating the watched folder {}", folder.display()))?;
         let manifest = data_dir.join("watched.json");
         Ok(Self {
-            folder: folder.to_owned(),
+            // The manifest is by path, and the working directory may be another at the next start.
+            folder: fs::canonicalize(folder)
+                .with_context(|| format!("finding the watched folder {}", folder.display()))?,
             uploaded: read_json(&manifest)?.unwrap_or_default(),
             manifest,
             s3: endpoints.s3(),
@@ -74,48 +76,61 @@ impl Watch {
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
             if let Err(error) = self.look().await {
-                tracing::warn!(error = %format!("{error:#}"), "a watched file could not be uploaded; it is tried again");
+                tracing::warn!(error = %format!("{error:#}"), "the watched folder cannot be read; it is tried again");
             }
         }
     }
 
     async fn look(&mut self) -> anyhow::Result<()> {
         let found = files(&self.folder).with_context(|| format!("reading {}", self.folder.display()))?;
-        for name in self.whole(found) {
-            let day = (self.now)().strftime("%Y-%m-%d");
-            let key = format!("incoming/{day}/{name}");
-            upload::file(&self.s3, &self.bucket, &self.folder.join(&name), &key, &|_| {}).await?;
-            tracing::info!(s3.key = %key, "uploaded a watched file");
-            if let Some((seen, _)) = self.growing.remove(&name) {
-                self.uploaded.insert(name, seen);
+        for file in self.whole(found) {
+            // One file that cannot be read does not keep the others.
+            if let Err(error) = self.upload(file).await {
+                tracing::warn!(error = %format!("{error:#}"), "a watched file could not be uploaded; it is tried again");
             }
-            write_json(&self.manifest, &self.uploaded)?;
         }
         Ok(())
     }
 
+    async fn upload(&mut self, file: PathBuf) -> anyhow::Result<()> {
+        let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
+        let day = (self.now)().strftime("%Y-%m-%d");
+        let key = format!("incoming/{day}/{name}");
+        // Taken out first: a file that fails starts to be watched anew, and is not tried at every look.
+        let seen = self.growing.remove(&file).map(|(seen, _)| seen);
+        upload::file(&self.s3, &self.bucket, &file, &key, &|_| {}).await?;
+        tracing::info!(s3.key = %key, "uploaded a watched file");
+        if let Some(seen) = seen {
+            self.uploaded.insert(file, seen);
+        }
+        write_json(&self.manifest, &self.uploaded)?;
+        Ok(())
+    }
+
     /// Returns the files that have stopped growing and are not uploaded as they are.
-    fn whole(&mut self, found: BTreeMap<String, Seen>) -> Vec<String> {
-        self.growing.retain(|name, _| found.contains_key(name));
+    fn whole(&mut self, found: BTreeMap<PathBuf, Seen>) -> Vec<PathBuf> {
+        self.growing.retain(|file, _| found.contains_key(file));
+        // What was taken away is a new file when it comes again.
+        self.uploaded.retain(|file, _| file.parent() != Some(&self.folder) || found.contains_key(file));
         let mut whole = Vec::new();
-        for (name, seen) in found {
-            if self.uploaded.get(&name) == Some(&seen) {
+        for (file, seen) in found {
+            if self.uploaded.get(&file) == Some(&seen) {
                 continue;
             }
-            let looks = match self.growing.get(&name) {
+            let looks = match self.growing.get(&file) {
                 Some((before, looks)) if *before == seen => looks + 1,
                 _ => 1,
             };
-            self.growing.insert(name.clone(), (seen, looks));
+            self.growing.insert(file.clone(), (seen, looks));
             if looks >= QUIET_LOOKS {
-                whole.push(name);
+                whole.push(file);
             }
         }
         whole
     }
 }
 
-fn files(folder: &Path) -> std::io::Result<BTreeMap<String, Seen>> {
+fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Seen>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -128,7 +143,7 @@ fn files(folder: &Path) -> std::io::Result<BTreeMap<String, Seen>> {
         }
         let modified =
             metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-        found.insert(name, Seen { size: metadata.len(), modified });
+        found.insert(entry.path(), Seen { size: metadata.len(), modified });
     }
     Ok(found)
 }

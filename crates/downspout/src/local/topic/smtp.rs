@@ -39,6 +39,12 @@ pub enum SmtpConfigError {
          {PASSWORD_VARIABLE} or with --smtp-password-file"
     )]
     PasswordInUrl,
+    /// A password that would be sent in the clear.
+    #[error(
+        "--smtp-url would send the password in the clear: begin it with smtps://, or end it in ?tls=required where the \
+         server has STARTTLS"
+    )]
+    InTheClear,
     /// The password's file.
     #[error("reading the password of the mail server from {path}")]
     PasswordFile {
@@ -67,6 +73,9 @@ impl SmtpConfig {
             .map_err(|error| SmtpConfigError::Url(error.into()))?
             .timeout(Some(SEND_LIMIT));
         if let Some(password) = password(password_file)? {
+            if !is_private(&url) {
+                return Err(SmtpConfigError::InTheClear);
+            }
             builder = builder.credentials(Credentials::new(url.username().to_owned(), password));
         }
         Ok(Self { transport: builder.build(), shown: url.to_string() })
@@ -77,6 +86,13 @@ impl SmtpConfig {
     pub fn shown(&self) -> &str {
         &self.shown
     }
+}
+
+/// Returns whether nobody between us and the server can read what is sent.
+fn is_private(url: &Url) -> bool {
+    let requires_tls = || url.query_pairs().any(|(key, value)| key == "tls" && value == "required");
+    let is_loopback = || matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    url.scheme() == "smtps" || requires_tls() || is_loopback()
 }
 
 fn password(file: Option<&Path>) -> Result<Option<String>, SmtpConfigError> {
@@ -144,4 +160,19 @@ async fn send(topic: &Topic, smtp: &SmtpConfig, delivery: &Delivery) {
 fn next_try(tries: u32) -> Option<Timestamp> {
     let secs = RETRY_AFTER_SECS.get(usize::try_from(tries).ok()?)?;
     Timestamp::now().checked_add(SignedDuration::from_secs(*secs)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_travels_encrypted_or_not_at_all() {
+        let private = |url: &str| is_private(&Url::parse(url).expect("an URL"));
+        assert!(private("smtps://me@mail.example.com"));
+        assert!(private("smtp://me@mail.example.com:587?tls=required"));
+        assert!(private("smtp://me@127.0.0.1:1025"));
+        assert!(!private("smtp://me@mail.example.com"));
+        assert!(!private("smtp://me@mail.example.com?tls=opportunistic"));
+    }
 }

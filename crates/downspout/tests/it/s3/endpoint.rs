@@ -79,7 +79,7 @@ impl Endpoint {
 
 /// Returns S3's name of what went wrong.
 pub(crate) fn code<T: std::fmt::Debug, E: ProvideErrorMetadata>(answer: Result<T, SdkError<E>>) -> String {
-    let error = answer.err().expect("the request is refused");
+    let error = answer.expect_err("the request is refused");
     error.code().unwrap_or("no code").to_owned()
 }
 

@@ -137,7 +137,7 @@ impl Encoding {
         let (mut objects, mut prefixes) = (Vec::new(), Vec::new());
         for entry in page.entries {
             match entry {
-                Entry::Object(object) => objects.push(self.listed(object, with_owner)),
+                Entry::Object(object) => objects.push(self.listed(*object, with_owner)),
                 Entry::Prefix(prefix) => prefixes.push(CommonPrefix { prefix: Some(self.encode(&prefix)) }),
             }
         }

@@ -3,6 +3,8 @@
 //! Prints a table and writes `target/bench.json`. Each figure with a rival is measured in turns with it, so that the
 //! ratio holds when the machine's speed drifts. `DOWNSPOUT_BENCH_MB` sets the size of the loaded file (default 1024).
 
+mod definitions;
+
 use std::{
     fs::{self, File},
     io::{BufWriter, Write as _},
@@ -26,6 +28,7 @@ const BYTES_OF_AN_ORDER: u64 = 43;
 const WARM_DROPS: usize = 3;
 const DROPS: usize = 15;
 const LOADS: usize = 3;
+const KILLS: usize = 9;
 
 #[derive(Serialize)]
 struct Figure {
@@ -38,10 +41,17 @@ struct Figure {
     ratio: Option<f64>,
 }
 
+impl Figure {
+    fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
+        Self { name, value, unit, rival: None, ratio: None }
+    }
+}
+
 fn main() -> Result<()> {
     let target = Path::new(PROGRAM).parent().and_then(Path::parent).context("the target folder")?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let mut figures = vec![runtime.block_on(drop_to_mail())?];
+    let mut figures = vec![runtime.block_on(drop_to_mail())?, runtime.block_on(kill_to_work())?];
+    figures.extend(definitions::figures()?);
     figures.extend(load_beside_psql(target)?);
     println!("\n{:<28} {:>12} {:<6} {:>7}  rival", "figure", "value", "unit", "ratio");
     for Figure { name, value, unit, rival, ratio } in &figures {
@@ -72,13 +82,38 @@ async fn drop_to_mail() -> Result<Figure> {
         }
     }
     println!("drop to mail, ms: {times:.0?}");
-    Ok(Figure {
-        name: "drop_to_mail_median",
-        value: median(&mut times),
-        unit: "ms",
-        rival: None,
-        ratio: None,
-    })
+    Ok(Figure::new("drop_to_mail_median", median(&mut times), "ms"))
+}
+
+/// From the restart of a stack that was killed in mid-run to its run going on: the first task that a worker begins.
+async fn kill_to_work() -> Result<Figure> {
+    const BEGINS: &str = "task begins";
+    let definitions = Definitions::uncapped();
+    let mut up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
+    let mut times = Vec::new();
+    for round in 1..=KILLS {
+        let day = format!("2026-02-{round:02}");
+        let before = up.log().matches(BEGINS).count();
+        up.drop_set(&day, &Samples::CHECKED_IN).await;
+        let dropped = Instant::now();
+        while up.log().matches(BEGINS).count() < before + 3 {
+            ensure!(dropped.elapsed() < Duration::from_secs(60), "no work on {day}: {}", up.log());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        up.kill();
+        let before = up.log().matches(BEGINS).count();
+        let restarted = Instant::now();
+        up.respawn();
+        while up.log().matches(BEGINS).count() == before {
+            ensure!(restarted.elapsed() < Duration::from_secs(60), "{day} does not go on: {}", up.log());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        times.push(restarted.elapsed().as_secs_f64() * 1_000.0);
+        up.ready().await;
+        up.mail_of(&day).await;
+    }
+    println!("restart after a kill to the run going on, ms: {times:.0?}");
+    Ok(Figure::new("restart_to_work_median", median(&mut times), "ms"))
 }
 
 /// The worker's load of a large CSV into a native PostgreSQL, in turns with `psql \copy`.
@@ -117,8 +152,8 @@ fn load_beside_psql(target: &Path) -> Result<Vec<Figure>> {
             rival,
             ratio: Some(median(&mut ratios)),
         },
-        Figure { name: "psql_copy", value: median(&mut theirs), unit: "ms", rival: None, ratio: None },
-        Figure { name: "load_peak_memory", value: median(&mut memory), unit: "MB", rival: None, ratio: None },
+        Figure::new("psql_copy", median(&mut theirs), "ms"),
+        Figure::new("load_peak_memory", median(&mut memory), "MB"),
     ])
 }
 

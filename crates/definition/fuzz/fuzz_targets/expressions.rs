@@ -1,0 +1,106 @@
+//! Any text as that of a field: it is read, checked and evaluated among lists, times, references, and fields that use
+//! themselves.
+#![no_main]
+
+use definition::expression::{self, Scope, Template, Value};
+use definition::parameters::Parameters;
+use definition::preview::{Interval, Preview};
+use definition::{Field, ParameterValue, PipelineObject, file, inherit, validate};
+
+/// What stands around the text, which is put into `command`, `my_self` and a list.
+const AROUND: &str = r##"{
+    "objects": [
+        {"id": "Default", "myDay": "#{format(@scheduledStartTime, 'YYYY-MM-dd')}", "onFail": {"ref": "Mail"}},
+        {"id": "A", "type": "ShellCommandActivity", "a": "#{b}", "b": "#{a}", "once": "#{my_self}#{my_self}",
+            "myList": ["1", "#{two}", "3"], "two": "2", "myOther": {"ref": "B"}, "myMe": {"ref": "A"}, "n": "-1.5e3"},
+        {"id": "B", "type": "S3DataNode", "filePath": "s3://b/#{myMe.my_self}", "myMe": {"ref": "A"}, "myList": ["x", "y"]},
+        {"id": "Mail", "type": "SnsAlarm", "message": "#{node.errorMessage}"}
+    ],
+    "parameters": [{"id": "myNone", "isArray": "true", "optional": "true"}, {"id": "myNumbers", "type": "Integer", "isArray": "true"}],
+    "values": {"myNumbers": ["1", "2", "9223372036854775807"], "myDate": "2030-01-31T22:00:00", "*mySecret": "hush"}
+}"##;
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    let _ = expression::evaluate(text, &Plenty);
+    let _ = expression::evaluate(text, &Blank);
+    if let Ok(template) = Template::parse(text) {
+        assert!(template.is_literal() != text.contains("#{"));
+        let _ = template.evaluate_known(text, &Plenty);
+    }
+    let mut definition = file::parse(AROUND).expect("a definition");
+    let a = &mut definition.objects[1];
+    a.fields.push(Field::string("command", text));
+    a.fields.push(Field::string("my_self", text));
+    a.fields.extend([Field::string("my_many", text), Field::string("my_many", text)]);
+    definition.values.push(ParameterValue { id: "myText".to_owned(), value: text.to_owned() });
+    let report = validate::for_activation(&definition);
+    for problem in report.errors.iter().chain(&report.warnings) {
+        if let (Some("command"), Some(offset)) =
+            (problem.field.as_ref().map(|it| it.as_str()), problem.offset)
+        {
+            assert!(text.get(offset..).is_some(), "{problem:?}");
+        }
+    }
+    preview(&inherit::resolve(&definition).expect("parents"), &Parameters::of(&definition), text);
+});
+
+fn preview(objects: &[PipelineObject], parameters: &Parameters, text: &str) {
+    let start = "2030-01-31T22:00:00Z".parse().expect("a time");
+    for interval in [None, Some(Interval { start, end: start })] {
+        // Each has its own budget, lest the second find it used up.
+        let preview = || Preview::new(objects, parameters, interval);
+        for object in objects {
+            let whole = preview().text(&object.id, text);
+            let known = preview().known(&object.id, text);
+            assert!(
+                whole.is_none_or(|whole| whole == known),
+                "what is known as a whole is known in its parts"
+            );
+        }
+    }
+}
+
+/// A scope of everything that a text can make much of.
+struct Plenty;
+
+impl Scope for Plenty {
+    fn value(&self, name: &str) -> Option<Value> {
+        let text = |text: &str| Value::String(text.to_owned());
+        Some(match name {
+            "a" => Value::Integer(i64::MAX),
+            "b" => Value::Double(0.5),
+            "c" => text("2030-01-31T22:00:00"),
+            "d" => Value::time(jiff::Timestamp::MAX),
+            "e" => Value::time(jiff::Timestamp::MIN),
+            "f" => Value::Reference("A".into()),
+            "g" => Value::List(Vec::new()),
+            "h" => Value::List((0..300).map(Value::Integer).collect()),
+            "i" => Value::List(vec![text("1"), Value::List(vec![text("x"), text("2011-05-24")])]),
+            "j" => text(&"x".repeat(100_000)),
+            "k" => text("America/New_York"),
+            "l" => text("1000000 years"),
+            _ => return None,
+        })
+    }
+
+    fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>> {
+        (name == "n").then(|| Box::new(Self) as Box<dyn Scope>)
+    }
+}
+
+/// As in alarms: nothing is known, and nothing is missed.
+struct Blank;
+
+impl Scope for Blank {
+    fn value(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn follow(&self, _: &str) -> Option<Box<dyn Scope + '_>> {
+        Some(Box::new(Self))
+    }
+
+    fn blank_when_unknown(&self) -> bool {
+        true
+    }
+}

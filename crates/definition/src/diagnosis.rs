@@ -1,0 +1,156 @@
+//! Everything that is wrong with a definition file, with the place of each.
+//!
+//! What the file form, the service's validation and the trigger have to say, in the order of the file.
+
+use std::collections::HashSet;
+
+use crate::file::{FileError, Part, Places, Source, Span};
+use crate::trigger::{Pattern, Trigger, TriggerError};
+use crate::validate::{self, Problem, Report};
+use crate::{Definition, FieldKey, ObjectId, ParameterValue};
+
+/// What is known beside the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// Values that count instead of the file's own, for parameters that it declares.
+    pub values: &'a [ParameterValue],
+    /// Values that count instead of all others, declared or not.
+    pub settings: &'a [ParameterValue],
+    /// Parameters that somebody fills in before a run, `myDropKeys` say.
+    pub filled: &'a [&'a str],
+}
+
+/// A problem with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it keeps the definition from running.
+    pub is_error: bool,
+    /// Where the file shows it; none for what is nowhere in it.
+    pub span: Option<Span>,
+    /// The object or parameter.
+    pub object: Option<ObjectId>,
+    /// The field.
+    pub field: Option<FieldKey>,
+    /// Word for programs.
+    pub code: &'static str,
+    /// Sentence for people.
+    pub message: String,
+}
+
+/// What a file says and what is wrong with it.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnosis {
+    /// The definition with the values beside it; what could be read of it, where there are errors.
+    pub definition: Definition,
+    /// Its trigger, if it has a usable one.
+    pub trigger: Option<Trigger>,
+    /// The problems, in the order of the file.
+    pub findings: Vec<Finding>,
+}
+
+impl Diagnosis {
+    /// Returns what keeps the definition from running.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_error)
+    }
+}
+
+/// Reads a definition file and finds all that is wrong with it.
+#[must_use]
+pub fn diagnose(text: &str, beside: Beside<'_>) -> Diagnosis {
+    let source = match Source::read(text) {
+        Ok(source) => source,
+        Err(error) => return Diagnosis { findings: vec![of_file(error, true)], ..Diagnosis::default() },
+    };
+    let (mut definition, errors) = source.translate();
+    let places = source.places();
+    let mut findings: Vec<Finding> = errors.into_iter().map(|error| of_file(error, true)).collect();
+    findings.extend(source.remarks().into_iter().map(|error| of_file(error, false)));
+    override_values(&mut definition, beside.values);
+    replace_values(&mut definition, beside.settings.to_vec());
+    let Report { errors, mut warnings } = validate::validate(&definition);
+    let trigger = Trigger::of(&definition);
+    // Without a usable trigger nobody knows what will be filled in.
+    warnings.retain(|problem| problem.code != validate::MISSING_VALUE || trigger.is_ok());
+    let filled = filled(trigger.as_ref().ok().and_then(Option::as_ref), beside.filled);
+    warnings.retain(|problem| {
+        problem.code != validate::MISSING_VALUE || !filled.contains(problem.object.as_str())
+    });
+    findings.extend(errors.into_iter().map(|problem| of_problem(problem, true, &places)));
+    findings.extend(warnings.into_iter().map(|problem| of_problem(problem, false, &places)));
+    let trigger = match trigger {
+        Ok(trigger) => trigger,
+        Err(error) => {
+            let finding = of_trigger(error, &places);
+            // The same complaint may have come from the fields' own check.
+            if !findings.iter().any(|other| other.is_error && other.field == finding.field) {
+                findings.push(finding);
+            }
+            None
+        }
+    };
+    findings.sort_by_key(|finding| finding.span);
+    Diagnosis { definition, trigger, findings }
+}
+
+/// Puts `given` in the place of the file's own values, for parameters that it declares.
+pub fn override_values(definition: &mut Definition, given: &[ParameterValue]) {
+    let declared: HashSet<&str> =
+        definition.parameters.iter().map(|parameter| parameter.id.as_str()).collect();
+    let given: Vec<_> = given.iter().filter(|value| declared.contains(value.id.as_str())).cloned().collect();
+    replace_values(definition, given);
+}
+
+fn replace_values(definition: &mut Definition, given: Vec<ParameterValue>) {
+    let ids: HashSet<&str> = given.iter().map(|value| value.id.as_str()).collect();
+    definition.values.retain(|value| !ids.contains(value.id.as_str()));
+    definition.values.extend(given);
+}
+
+/// The parameters that have a value when a drop starts the pipeline, though the file itself gives none.
+fn filled(trigger: Option<&Trigger>, beside: &[&str]) -> HashSet<String> {
+    let Some(trigger) = trigger else { return HashSet::new() };
+    let mut filled: HashSet<String> = beside.iter().map(|id| (*id).to_owned()).collect();
+    filled.extend(trigger.drop_files.iter().flat_map(Pattern::parameters));
+    filled
+}
+
+/// Returns what keeps a file from being read as a finding.
+#[must_use]
+pub fn of_file(error: FileError, is_error: bool) -> Finding {
+    let FileError { span, message } = error;
+    Finding { is_error, span: Some(span), object: None, field: None, code: "MALFORMED_FILE", message }
+}
+
+fn of_problem(problem: Problem, is_error: bool, places: &Places<'_>) -> Finding {
+    let span = span_of(&problem, places);
+    let Problem { object, field, code, message, .. } = problem;
+    Finding { is_error, span, object: Some(object), field, code, message }
+}
+
+fn span_of(problem: &Problem, places: &Places<'_>) -> Option<Span> {
+    let (id, field) = (problem.object.as_str(), problem.field.as_ref().map(FieldKey::as_str));
+    let part = match problem.code {
+        validate::DUPLICATE_ID => return places.again(id).or_else(|| places.find(id, field, Part::Key)),
+        validate::INVALID_VALUE => return places.value(id).or_else(|| places.find(id, field, Part::Key)),
+        code if validate::ABOUT_THE_KEY.contains(&code) => Part::Key,
+        _ => match (problem.value, problem.offset) {
+            (value, Some(offset)) => Part::Text(value, offset),
+            (value, None) => Part::Value(value),
+        },
+    };
+    places.find(id, field, part)
+}
+
+/// The trigger is ours, so the service's validation does not look at it.
+fn of_trigger(error: TriggerError, places: &Places<'_>) -> Finding {
+    let TriggerError { object, field, message } = error;
+    Finding {
+        is_error: true,
+        span: places.find(object.as_str(), Some(field.as_str()), Part::Value(0)),
+        object: Some(object),
+        field: Some(field),
+        code: "INVALID_TRIGGER",
+        message,
+    }
+}

@@ -1,0 +1,103 @@
+//! Lines and columns of a text.
+
+use std::fmt;
+
+/// A place in a text, both counted from one; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Line, from one.
+    pub line: usize,
+    /// Column in characters, from one.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// A piece of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// Where it begins.
+    pub at: Position,
+    /// How many characters it takes, up to the end of its line.
+    pub length: usize,
+}
+
+/// The characters of a text are counted once for every so many bytes: a line may be as long as a file.
+const BLOCK: usize = 64;
+
+/// Where the lines of a text begin.
+#[derive(Clone, Debug)]
+pub(super) struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+    /// How many characters begin before each block.
+    characters: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let starts = std::iter::once(0).chain(breaks).collect();
+        let mut before = 0;
+        let count = |block: &[u8]| {
+            let so_far = before;
+            before += characters(block);
+            so_far
+        };
+        let characters = text.as_bytes().chunks(BLOCK).map(count).collect();
+        Self { text, starts, characters }
+    }
+
+    /// Returns the position of a byte.
+    pub(super) fn position(&self, offset: usize) -> Position {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = self.starts[line - 1];
+        let mut column = self.characters_before(offset) - self.characters_before(start) + 1;
+        // A byte order mark is not seen, so it takes no column.
+        if line == 1 && offset > 0 && self.text.starts_with('\u{feff}') {
+            column -= 1;
+        }
+        Position { line, column }
+    }
+
+    /// How many characters begin before a byte.
+    fn characters_before(&self, offset: usize) -> usize {
+        let offset = offset.min(self.text.len());
+        // The end of a text may stand right behind its last block.
+        let block = (offset / BLOCK).min(self.characters.len().saturating_sub(1));
+        let before = self.characters.get(block).copied().unwrap_or_default();
+        before + characters(&self.text.as_bytes()[block * BLOCK..offset])
+    }
+
+    /// Returns the span of the bytes from `start` to `end`.
+    pub(super) fn span(&self, start: usize, end: usize) -> Span {
+        let line = self.starts.partition_point(|begin| *begin <= start);
+        let line_end = self.starts.get(line).map_or(self.text.len(), |next| next - 1);
+        let line_end = if self.text[..line_end].ends_with('\r') { line_end - 1 } else { line_end };
+        let length = self.characters_before(end.min(line_end)).saturating_sub(self.characters_before(start));
+        Span { at: self.position(start), length: length.max(1) }
+    }
+}
+
+/// How many characters begin in these bytes.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_and_lines_begin_behind_their_break() {
+        let lines = Lines::of("\u{feff}{é: x\r\n\ny");
+        let positions = [3, 8, 10, 11, 12].map(|offset| lines.position(offset));
+        let expected = [(1, 1), (1, 5), (1, 7), (2, 1), (3, 1)];
+        assert_eq!(positions.map(|at| (at.line, at.column)), expected);
+        assert_eq!([lines.span(4, 40).length, lines.span(10, 11).length], [4, 1]);
+    }
+}

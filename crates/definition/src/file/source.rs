@@ -1,0 +1,222 @@
+//! A definition file's text, read once: what it says, and where it says it.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+
+use super::json::{self, Json, Member, Node};
+use super::position::{Lines, Span};
+use super::{FileError, last, translate};
+use crate::Definition;
+
+/// The text of a definition file that is JSON.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    text: &'a str,
+    lines: Lines<'a>,
+    root: Node<'a>,
+}
+
+/// Which part of a field is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its name.
+    Key,
+    /// One of its values, counted from zero.
+    Value(usize),
+    /// A byte in the text of one of its values.
+    Text(usize, usize),
+}
+
+impl<'a> Source<'a> {
+    /// Reads the JSON.
+    ///
+    /// # Errors
+    ///
+    /// The place at which the text stops being JSON, and the slip where it is a known one.
+    pub fn read(text: &'a str) -> Result<Self, FileError> {
+        let lines = Lines::of(text);
+        match json::parse(text) {
+            Ok(root) => Ok(Self { text, lines, root }),
+            Err(error) => {
+                let span = lines.span(error.at, error.at + 1);
+                Err(FileError { span, message: format!("not JSON: {}", error.message) })
+            }
+        }
+    }
+
+    /// Returns the definition, and everything that keeps the file from being one.
+    ///
+    /// With errors, the definition holds what could be read, so that more can be said about that.
+    #[must_use]
+    pub fn translate(&self) -> (Definition, Vec<FileError>) {
+        let mut translator = translate::Translator::default();
+        let definition = translator.definition(&self.root);
+        let told = translator.errors.into_iter();
+        (definition, told.map(|(start, end, message)| self.error(start, end, message)).collect())
+    }
+
+    /// Returns what of the file others refuse, though we do not.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<FileError> {
+        let mark = self.text.starts_with('\u{feff}').then(|| {
+            let message =
+                "the file begins with a byte order mark, which the AWS CLI refuses: save it as UTF-8 without";
+            self.error(0, 0, message.to_owned())
+        });
+        mark.into_iter().collect()
+    }
+
+    /// Returns the index of what stands where.
+    #[must_use]
+    pub fn places(&self) -> Places<'_> {
+        let mut places = Places {
+            source: self,
+            ids: HashMap::new(),
+            fields: HashMap::new(),
+            values: HashMap::new(),
+            last_text: Cell::new((0, json::Behind::default())),
+        };
+        let Json::Object(members) = &self.root.json else { return places };
+        for part in ["objects", "parameters"] {
+            let Some(Node { json: Json::Array(elements), .. }) = last(members, part) else { continue };
+            elements.iter().for_each(|element| places.add(element));
+        }
+        match value_node(members).map(|node| &node.json) {
+            Some(Json::Object(values)) => {
+                places.values.extend(values.iter().map(|member| (member.key.as_ref(), &member.value)));
+            }
+            Some(Json::Array(values)) => {
+                places.values.extend(values.iter().filter_map(|value| Some((id_of(value)?.0, value))));
+            }
+            _ => {}
+        }
+        places
+    }
+
+    pub(super) fn root(&self) -> &Node<'a> {
+        &self.root
+    }
+
+    pub(super) fn error(&self, start: usize, end: usize, message: String) -> FileError {
+        FileError { span: self.lines.span(start, end), message }
+    }
+}
+
+/// Where the objects, parameters and values of a file stand.
+#[derive(Debug)]
+pub struct Places<'s> {
+    source: &'s Source<'s>,
+    /// The ids of objects and parameters; one that is there twice is an error, and has two places.
+    ids: HashMap<&'s str, Vec<&'s Node<'s>>>,
+    /// By id and name; of elements with one id, the first that has the field.
+    fields: HashMap<(&'s str, &'s str), Stated<'s>>,
+    values: HashMap<&'s str, &'s Node<'s>>,
+    /// How far the string that begins at a byte was read: what is found in a text is found in its order.
+    last_text: Cell<(usize, json::Behind)>,
+}
+
+/// How an element states a field.
+#[derive(Clone, Copy, Debug)]
+enum Stated<'s> {
+    Member(&'s Member<'s>),
+    /// `"fields": [{"key": ...}]`.
+    InApiForm(&'s Node<'s>),
+}
+
+impl<'s> Places<'s> {
+    fn add(&mut self, element: &'s Node<'s>) {
+        let (Some((id, node)), Json::Object(members)) = (id_of(element), &element.json) else { return };
+        self.ids.entry(id).or_default().push(node);
+        for member in members {
+            self.fields.entry((id, &member.key)).or_insert(Stated::Member(member));
+        }
+        if let Some(Node { json: Json::Array(items), .. }) = last(members, "fields") {
+            for item in items {
+                if let Some(key) = text_of(item, "key") {
+                    self.fields.entry((id, key.0)).or_insert(Stated::InApiForm(item));
+                }
+            }
+        }
+    }
+
+    /// Returns where the part of an object's field stands; the object's id where it has no such field.
+    ///
+    /// Parameters are found by their id as well.
+    #[must_use]
+    pub fn find(&self, id: &str, field: Option<&str>, part: Part) -> Option<Span> {
+        let Some(ids) = self.ids.get(id) else { return self.value(id) };
+        let stated = field.and_then(|field| self.fields.get(&(id, field)));
+        stated.map(|stated| self.part(stated, part)).or_else(|| ids.first().map(|id| self.span(id)))
+    }
+
+    /// Returns where an id is given for the second time.
+    #[must_use]
+    pub fn again(&self, id: &str) -> Option<Span> {
+        self.ids.get(id)?.get(1).map(|id| self.span(id))
+    }
+
+    /// Returns where the file gives the parameter `id` its value.
+    #[must_use]
+    pub fn value(&self, id: &str) -> Option<Span> {
+        self.values.get(id).map(|node| self.span(node))
+    }
+
+    fn span(&self, node: &Node<'_>) -> Span {
+        self.source.lines.span(node.start, node.end)
+    }
+
+    fn part(&self, stated: &Stated<'_>, part: Part) -> Span {
+        let member = match stated {
+            Stated::Member(member) => member,
+            Stated::InApiForm(item) => return self.span(item),
+        };
+        let lines = &self.source.lines;
+        match part {
+            Part::Key => lines.span(member.start, member.end),
+            Part::Value(number) => self.span(nth(&member.value, number)),
+            Part::Text(number, offset) => {
+                let at = self.text_offset(nth(&member.value, number), offset);
+                lines.span(at, at + 1)
+            }
+        }
+    }
+
+    /// The byte of the file at which the byte `offset` of a string's content stands.
+    fn text_offset(&self, node: &Node<'_>, offset: usize) -> usize {
+        let (start, behind) = self.last_text.get();
+        let from = if start == node.start && behind.content <= offset {
+            behind
+        } else {
+            json::Behind { content: 0, source: node.start + 1 }
+        };
+        let behind = json::behind(self.source.text, from, offset);
+        self.last_text.set((node.start, behind));
+        behind.source
+    }
+}
+
+fn nth<'n, 'a>(node: &'n Node<'a>, number: usize) -> &'n Node<'a> {
+    match &node.json {
+        Json::Array(items) => items.get(number).unwrap_or(node),
+        _ => node,
+    }
+}
+
+/// The parameter values; `parameterValues` is the API's name, which comes with its form.
+pub(super) fn value_node<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n Node<'a>> {
+    last(members, "values").or_else(|| last(members, "parameterValues"))
+}
+
+/// The id of an element, and where it stands.
+fn id_of<'n>(node: &'n Node<'n>) -> Option<(&'n str, &'n Node<'n>)> {
+    text_of(node, "id")
+}
+
+fn text_of<'n>(node: &'n Node<'n>, key: &str) -> Option<(&'n str, &'n Node<'n>)> {
+    let Json::Object(members) = &node.json else { return None };
+    let node = last(members, key)?;
+    match &node.json {
+        Json::String(text) => Some((text, node)),
+        _ => None,
+    }
+}

@@ -1,0 +1,200 @@
+//! From JSON to the API form, as the AWS CLI translates it; everything that is wrong is told at once.
+
+use std::collections::HashSet;
+
+use super::json::{Json, Member, Node};
+use super::source::value_node;
+use super::{api, last};
+use crate::{
+    Definition, Field, FieldKey, FieldValue, ParameterAttribute, ParameterObject, ParameterValue,
+    PipelineObject,
+};
+
+/// More keys than this are looked up by their hash.
+const FEW_KEYS: usize = 16;
+
+/// Translates, and collects what it cannot.
+#[derive(Debug, Default)]
+pub(super) struct Translator {
+    /// First byte, end, and sentence.
+    pub(super) errors: Vec<(usize, usize, String)>,
+}
+
+impl Translator {
+    pub(super) fn definition(&mut self, root: &Node<'_>) -> Definition {
+        let Some(members) = self.members(root, "a definition file") else { return Definition::default() };
+        let mut definition = Definition::default();
+        match last(members, "objects") {
+            Some(node) => {
+                let elements = self.items(node, "`objects`");
+                definition.objects = elements.iter().filter_map(|node| self.pipeline_object(node)).collect();
+            }
+            None => {
+                let message = "the definition lacks `objects`, the list of its objects";
+                self.errors.push((root.start, root.start + 1, message.to_owned()));
+            }
+        }
+        if let Some(node) = last(members, "parameters") {
+            let elements = self.items(node, "`parameters`");
+            definition.parameters = elements.iter().filter_map(|node| self.parameter_object(node)).collect();
+        }
+        if let Some(node) = value_node(members) {
+            definition.values = self.parameter_values(node, "`values`");
+        }
+        definition
+    }
+
+    pub(super) fn parameter_values(&mut self, node: &Node<'_>, what: &str) -> Vec<ParameterValue> {
+        if let Json::Array(items) = &node.json {
+            return items.iter().filter_map(|item| api::value(self, item)).collect();
+        }
+        let mut values = Vec::new();
+        for member in self.members(node, what).unwrap_or_default() {
+            for item in items(&member.value) {
+                if let Some(value) = self.text(item, &format!("the value of parameter `{}`", member.key)) {
+                    values.push(ParameterValue { id: member.key.to_string(), value });
+                }
+            }
+        }
+        values
+    }
+
+    fn pipeline_object(&mut self, node: &Node<'_>) -> Option<PipelineObject> {
+        const WHAT: &str = "an element of `objects`";
+        let members = self.members(node, WHAT)?;
+        let id = self.id(node, members, WHAT)?;
+        let name = match last(members, "name") {
+            Some(name) => self.text(name, "`name`").unwrap_or_default(),
+            None => id.clone(),
+        };
+        if let Some(items) = api::fields(members) {
+            let fields = items.iter().filter_map(|item| api::field(self, item)).collect();
+            return Some(PipelineObject { id: id.into(), name, fields });
+        }
+        let mut fields = Vec::new();
+        for member in sorted(members, &["id", "name"]) {
+            for value in items(&member.value) {
+                if let Some(value) = self.field_value(value, &member.key) {
+                    fields.push(Field { key: FieldKey::from(member.key.as_ref()), value });
+                }
+            }
+        }
+        Some(PipelineObject { id: id.into(), name, fields })
+    }
+
+    fn field_value(&mut self, node: &Node<'_>, key: &str) -> Option<FieldValue> {
+        if let Json::Object(members) = &node.json {
+            if let [member] = members.as_slice()
+                && member.key == "ref"
+            {
+                return self.text(&member.value, "`ref`").map(|target| FieldValue::Ref(target.into()));
+            }
+            let message =
+                format!("the object in field `{key}` must be of the form {{\"ref\": \"ObjectId\"}}");
+            self.error(node, message);
+            return None;
+        }
+        self.text(node, &format!("field `{key}`")).map(FieldValue::String)
+    }
+
+    fn parameter_object(&mut self, node: &Node<'_>) -> Option<ParameterObject> {
+        const WHAT: &str = "an element of `parameters`";
+        let members = self.members(node, WHAT)?;
+        let id = self.id(node, members, WHAT)?;
+        if let Some(items) = api::attributes(members) {
+            let attributes = items.iter().filter_map(|item| api::attribute(self, item)).collect();
+            return Some(ParameterObject { id, attributes });
+        }
+        let mut attributes = Vec::new();
+        for member in sorted(members, &["id"]) {
+            for value in items(&member.value) {
+                let what = format!("attribute `{}` of parameter `{id}`", member.key);
+                if let Some(value) = self.text(value, &what) {
+                    attributes.push(ParameterAttribute { key: member.key.to_string(), value });
+                }
+            }
+        }
+        Some(ParameterObject { id, attributes })
+    }
+
+    /// The members of an object, each key of which may be there once.
+    pub(super) fn members<'n, 'a>(&mut self, node: &'n Node<'a>, what: &str) -> Option<&'n [Member<'a>]> {
+        let Json::Object(members) = &node.json else {
+            self.error(node, format!("{what} must be an object, found {}", node.json.describe()));
+            return None;
+        };
+        let mut met = HashSet::new();
+        for (number, member) in members.iter().enumerate() {
+            let is_again = match members.len() {
+                0..=FEW_KEYS => members[..number].iter().any(|earlier| earlier.key == member.key),
+                _ => !met.insert(member.key.as_ref()),
+            };
+            if is_again {
+                let message = format!(
+                    "the key `{}` is here for the second time, and the AWS CLI silently keeps the last one: take one \
+                     away, or make them one list",
+                    member.key
+                );
+                self.errors.push((member.start, member.end, message));
+            }
+        }
+        Some(members)
+    }
+
+    fn items<'n, 'a>(&mut self, node: &'n Node<'a>, what: &str) -> &'n [Node<'a>] {
+        if let Json::Array(items) = &node.json {
+            return items;
+        }
+        self.error(node, format!("{what} must be a list, found {}", node.json.describe()));
+        &[]
+    }
+
+    fn id(&mut self, node: &Node<'_>, members: &[Member<'_>], what: &str) -> Option<String> {
+        match last(members, "id") {
+            Some(id) => self.text(id, "`id`"),
+            None => {
+                self.errors.push((node.start, node.start + 1, format!("{what} lacks its `id`")));
+                None
+            }
+        }
+    }
+
+    pub(super) fn text(&mut self, node: &Node<'_>, what: &str) -> Option<String> {
+        match &node.json {
+            Json::String(text) => return Some(text.to_string()),
+            quoteless @ (Json::Number | Json::Bool) => {
+                let found = quoteless.describe();
+                self.error(node, format!("{what} must be a string, found {found}: put it in double quotes"));
+            }
+            other => self.error(node, format!("{what} must be a string, found {}", other.describe())),
+        }
+        None
+    }
+
+    pub(super) fn error(&mut self, node: &Node<'_>, message: String) {
+        self.errors.push((node.start, node.end, message));
+    }
+}
+
+/// The members without those that leave, sorted by name as the CLI sorts them. Of equal keys the CLI knows the last.
+fn sorted<'n, 'a>(members: &'n [Member<'a>], leave: &[&str]) -> Vec<&'n Member<'a>> {
+    let mut stay: Vec<_> = members.iter().filter(|member| !leave.contains(&member.key.as_ref())).collect();
+    stay.sort_by(|a, b| a.key.cmp(&b.key));
+    // The sort is stable: of equal neighbours the later one is the later in the file.
+    stay.dedup_by(|later, earlier| {
+        let is_same = later.key == earlier.key;
+        if is_same {
+            *earlier = *later;
+        }
+        is_same
+    });
+    stay
+}
+
+/// The items of a list, or the one value that is no list.
+fn items<'n, 'a>(node: &'n Node<'a>) -> &'n [Node<'a>] {
+    match &node.json {
+        Json::Array(items) => items,
+        _ => std::slice::from_ref(node),
+    }
+}

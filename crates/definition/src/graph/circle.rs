@@ -1,0 +1,50 @@
+//! Which edges lead back: without them the graph has no circle.
+
+use super::{Edge, Line};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Visit {
+    Not,
+    /// On the way from where the search began.
+    Open,
+    Done,
+}
+
+/// Marks edges that close a circle, searching from the nodes that wait for nothing, in their order.
+pub(super) fn mark(nodes: usize, edges: &mut [Edge]) {
+    let mut leaving = vec![Vec::new(); nodes];
+    let mut is_waiting = vec![false; nodes];
+    for (at, edge) in edges.iter().enumerate().filter(|(_, edge)| edge.line == Line::Forward) {
+        leaving[edge.from].push(at);
+        is_waiting[edge.to] = true;
+    }
+    let (waiting, free): (Vec<usize>, Vec<usize>) = (0..nodes).partition(|node| is_waiting[*node]);
+    let mut visits = vec![Visit::Not; nodes];
+    for start in free.into_iter().chain(waiting) {
+        if visits[start] == Visit::Not {
+            search(start, &leaving, edges, &mut visits);
+        }
+    }
+}
+
+/// Goes depth first with a stack of its own: a chain may be longer than the thread's stack bears.
+fn search(start: usize, leaving: &[Vec<usize>], edges: &mut [Edge], visits: &mut [Visit]) {
+    visits[start] = Visit::Open;
+    let mut way = vec![(start, leaving[start].iter())];
+    while let Some((node, rest)) = way.last_mut() {
+        let Some(at) = rest.next() else {
+            visits[*node] = Visit::Done;
+            way.pop();
+            continue;
+        };
+        let to = edges[*at].to;
+        match visits[to] {
+            Visit::Not => {
+                visits[to] = Visit::Open;
+                way.push((to, leaving[to].iter()));
+            }
+            Visit::Open => edges[*at].line = Line::Circle,
+            Visit::Done => {}
+        }
+    }
+}

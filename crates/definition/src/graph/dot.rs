@@ -1,0 +1,71 @@
+//! The run order in Graphviz's language.
+
+use std::fmt::Write as _;
+
+use super::{Edge, Line, Node, RunOrder, palette, text::Face};
+
+/// Graphviz sets text in 10 points below; so wide is a detail at most.
+const DETAIL: (Face, f64) = (Face { size: 10.0, is_bold: false }, 240.0);
+
+/// Returns `order` as a DOT graph.
+///
+/// ```
+/// use definition::{file, graph};
+///
+/// let definition = file::parse(r#"{"objects": [{"id": "Hello", "type": "ShellCommandActivity"}]}"#).unwrap();
+/// let dot = graph::to_dot(&graph::RunOrder::of(&definition));
+/// assert!(dot.contains(r#""Hello" [label="Hello\nShellCommandActivity""#));
+/// ```
+#[must_use]
+pub fn to_dot(order: &RunOrder) -> String {
+    let mut dot = String::from(
+        "digraph \"run order\" {\n  rankdir=LR;\n  bgcolor=\"transparent\";\n  \
+         node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\", fontsize=10];\n  \
+         edge [fontcolor=\"#75859a\", fontname=\"Helvetica\", fontsize=9, arrowsize=0.7];\n",
+    );
+    for node in &order.nodes {
+        let look = palette::look(node.kind.group());
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            dot,
+            "  {} [label={}, fillcolor=\"{}\", color=\"{}\"];",
+            name(node.id.as_str()),
+            label(node),
+            look.fill[0],
+            look.border[0]
+        );
+    }
+    for edge in order.edges.iter().filter(|edge| edge.line != Line::Shared) {
+        let [from, to] = [edge.from, edge.to].map(|at| name(order.nodes[at].id.as_str()));
+        let _ = writeln!(dot, "  {from} -> {to} [{}];", style(edge));
+    }
+    dot.push_str("}\n");
+    dot
+}
+
+/// Quotes an id. A backslash is doubled, lest the last one swallow the closing quote.
+fn name(id: &str) -> String {
+    format!("\"{}\"", id.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn label(node: &Node) -> String {
+    let (face, room) = DETAIL;
+    let shared = node.shared.iter().map(ToString::to_string);
+    let detail = node.detail.iter().map(|detail| face.fit(detail, room).into_owned());
+    let lines = [node.id.to_string(), node.kind.name().to_owned()].into_iter().chain(detail).chain(shared);
+    // Labels know entities; names do not.
+    let lines = lines.map(|line| line.replace('\\', "\\\\").replace('"', "\\\"").replace('&', "&amp;"));
+    format!("\"{}\"", lines.collect::<Vec<_>>().join("\\n"))
+}
+
+fn style(edge: &Edge) -> String {
+    let colour = palette::line(edge.link);
+    if edge.line == Line::Circle {
+        // Without `constraint` the line would pull its start before its end.
+        format!("color=\"{}\", style=dashed, constraint=false", palette::CIRCLE)
+    } else if edge.link.is_order() {
+        format!("color=\"{colour}\"")
+    } else {
+        format!("color=\"{colour}\", label=\"{}\", style=dotted, arrowsize=0.5", edge.link.field())
+    }
+}

@@ -1,0 +1,206 @@
+//! Where boxes and lines go: layers from left to right, after Sugiyama.
+//!
+//! What hangs together is laid out by itself: layers along the longest way, an order in each layer
+//! with few crossings, then heights that keep lines straight. The parts are stacked; what hangs on
+//! nothing fills rows below. Knows nothing of definitions, and the same input gives the same picture.
+
+mod columns;
+mod heights;
+mod layers;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use heights::GAP;
+use layers::Layers;
+
+/// Between two columns: room for curves.
+const COLUMN_GAP: f64 = 72.0;
+/// Between two parts that do not hang together.
+const PART_GAP: f64 = 40.0;
+/// Rows of loose boxes are at least so wide before they wrap.
+const ROW_WIDTH: f64 = 900.0;
+
+/// How large a box is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Size {
+    pub(super) width: f64,
+    pub(super) height: f64,
+}
+
+/// A place in the picture; `y` grows downwards.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+}
+
+/// A box in its place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Place {
+    /// The corner at the left and top.
+    pub(super) corner: Point,
+    /// Boxes of one layer are equally wide.
+    pub(super) size: Size,
+}
+
+/// A line to be drawn from the right of a box to the left of another. Arrows must not go in circles.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrow {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// How much it should be short and straight.
+    pub(super) weight: f64,
+    /// How far it is off the middle of both boxes.
+    pub(super) shift: f64,
+}
+
+/// The places of boxes and the ways of arrows.
+pub(super) struct Layout {
+    pub(super) places: Vec<Place>,
+    /// For each arrow: a curve between the first two points, a straight line between the next two
+    /// (past the boxes of a layer), and so on in turns.
+    pub(super) routes: Vec<Vec<Point>>,
+    pub(super) size: Size,
+}
+
+/// Lays out boxes of `sizes`; loose ones stand in rows, those that `is_last` chooses in the lowest.
+pub(super) fn lay_out(sizes: &[Size], arrows: &[Arrow], is_last: impl Fn(usize) -> bool) -> Layout {
+    let nowhere = Point { x: 0.0, y: 0.0 };
+    let mut layout = Layout {
+        places: sizes.iter().map(|size| Place { corner: nowhere, size: *size }).collect(),
+        routes: vec![Vec::new(); arrows.len()],
+        size: Size { width: 0.0, height: 0.0 },
+    };
+    let mut loose = Vec::new();
+    for part in parts(sizes.len(), arrows) {
+        match part.boxes[..] {
+            [alone] => loose.push(alone),
+            _ => layout.add(&part, arrows),
+        }
+    }
+    let (last, first): (Vec<usize>, Vec<usize>) = loose.into_iter().partition(|at| is_last(*at));
+    layout.add_rows(&first);
+    layout.add_rows(&last);
+    layout
+}
+
+/// Boxes and arrows that hang together.
+struct Part {
+    boxes: Vec<usize>,
+    arrows: Vec<usize>,
+}
+
+fn parts(boxes: usize, arrows: &[Arrow]) -> Vec<Part> {
+    let mut leaders: Vec<usize> = (0..boxes).collect();
+    for arrow in arrows {
+        let (one, other) = (leader(&mut leaders, arrow.from), leader(&mut leaders, arrow.to));
+        leaders[one.max(other)] = one.min(other);
+    }
+    let mut parts: Vec<Part> = Vec::new();
+    let mut part_of = HashMap::new();
+    for at in 0..boxes {
+        let part = *part_of.entry(leader(&mut leaders, at)).or_insert_with(|| {
+            parts.push(Part { boxes: Vec::new(), arrows: Vec::new() });
+            parts.len() - 1
+        });
+        parts[part].boxes.push(at);
+    }
+    for (at, arrow) in arrows.iter().enumerate() {
+        parts[part_of[&leader(&mut leaders, arrow.from)]].arrows.push(at);
+    }
+    parts
+}
+
+fn leader(leaders: &mut [usize], mut at: usize) -> usize {
+    while leaders[at] != at {
+        // Halves the way for whoever comes next.
+        leaders[at] = leaders[leaders[at]];
+        at = leaders[at];
+    }
+    at
+}
+
+impl Layout {
+    /// Adds what hangs together below all that is there.
+    fn add(&mut self, part: &Part, arrows: &[Arrow]) {
+        let local: HashMap<usize, usize> = part.boxes.iter().enumerate().map(|(at, id)| (*id, at)).collect();
+        let joined: Vec<(usize, usize, f64)> = part
+            .arrows
+            .iter()
+            .map(|at| (local[&arrows[*at].from], local[&arrows[*at].to], arrows[*at].weight))
+            .collect();
+        let mut layers = Layers::new(part.boxes.len(), &joined);
+        columns::order(&mut layers);
+        let box_heights: Vec<f64> = part.boxes.iter().map(|at| self.places[*at].size.height).collect();
+        let middles = heights::middles(&layers, &box_heights);
+
+        let top = self.next_top();
+        let mut left = 0.0;
+        let mut spans = Vec::new();
+        for column in &layers.columns {
+            let boxes = || column.iter().filter(|at| **at < part.boxes.len()).map(|at| part.boxes[*at]);
+            let width = boxes().map(|at| self.places[at].size.width).fold(0.0, f64::max);
+            spans.push((left, left + width));
+            for at in boxes() {
+                let height = self.places[at].size.height;
+                let corner = Point { x: left, y: top + middles[local[&at]] - height / 2.0 };
+                self.places[at] = Place { corner, size: Size { width, height } };
+                self.cover(self.places[at]);
+            }
+            left += width + COLUMN_GAP;
+        }
+        for (at, way) in part.arrows.iter().zip(&layers.ways) {
+            self.routes[*at] = route(way, &layers, &spans, &middles, top, arrows[*at].shift);
+            let lowest = self.routes[*at].iter().map(|point| point.y).fold(0.0, f64::max);
+            self.size.height = self.size.height.max(lowest);
+        }
+    }
+
+    /// Adds boxes that hang on nothing, row by row.
+    fn add_rows(&mut self, boxes: &[usize]) {
+        let area: f64 = boxes.iter().map(|at| self.places[*at].size).map(|it| it.width * it.height).sum();
+        // Very many boxes make a picture of an easy shape.
+        let limit = ROW_WIDTH.max(self.size.width).max((area * 2.0).sqrt());
+        let mut corner = Point { x: 0.0, y: self.next_top() };
+        let mut row_height: f64 = 0.0;
+        for at in boxes {
+            let size = self.places[*at].size;
+            if corner.x > 0.0 && corner.x + size.width > limit {
+                corner = Point { x: 0.0, y: corner.y + row_height + GAP };
+                row_height = 0.0;
+            }
+            self.places[*at].corner = corner;
+            self.cover(self.places[*at]);
+            corner.x += size.width + GAP;
+            row_height = row_height.max(size.height);
+        }
+    }
+
+    fn next_top(&self) -> f64 {
+        if self.size.height > 0.0 { self.size.height + PART_GAP } else { 0.0 }
+    }
+
+    fn cover(&mut self, place: Place) {
+        self.size.width = self.size.width.max(place.corner.x + place.size.width);
+        self.size.height = self.size.height.max(place.corner.y + place.size.height);
+    }
+}
+
+fn route(
+    way: &[usize],
+    layers: &Layers,
+    spans: &[(f64, f64)],
+    middles: &[f64],
+    top: f64,
+    shift: f64,
+) -> Vec<Point> {
+    let ends = way.iter().flat_map(|at| {
+        let (left, right) = spans[layers.layer_of[*at]];
+        let y = top + middles[*at] + shift;
+        [Point { x: left, y }, Point { x: right, y }]
+    });
+    // It begins at the right of the first box and ends at the left of the last.
+    ends.skip(1).take(way.len() * 2 - 2).collect()
+}

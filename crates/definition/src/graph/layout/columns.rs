@@ -1,0 +1,110 @@
+//! The order within each layer: as few crossings of lines as a few sweeps find.
+
+use super::layers::Layers;
+
+/// Sweeps over all layers; large graphs get fewer.
+const SWEEPS: usize = 24;
+const SWEEPS_OF_MANY: usize = 6;
+/// So many boxes and bends are many.
+const MANY: usize = 4_000;
+
+/// Orders every layer from top to bottom.
+pub(super) fn order(layers: &mut Layers) {
+    let mut columns = first_order(layers);
+    let mut places = vec![0; layers.layer_of.len()];
+    columns.iter().for_each(|column| note(column, &mut places));
+    let mut fewest = crossings(layers, &columns, &places);
+    layers.columns.clone_from(&columns);
+    let sweeps = if places.len() > MANY { SWEEPS_OF_MANY } else { SWEEPS };
+    for sweep in 0..sweeps {
+        if fewest == 0 {
+            return;
+        }
+        let is_rightward = sweep % 2 == 0;
+        let neighbours = if is_rightward { &layers.before } else { &layers.after };
+        for step in 0..columns.len() {
+            let at = if is_rightward { step } else { columns.len() - 1 - step };
+            // Neighbours that are level change places in every other pair of sweeps, to get unstuck.
+            sort(&mut columns[at], neighbours, &mut places, sweep % 4 >= 2);
+        }
+        let found = crossings(layers, &columns, &places);
+        if found < fewest {
+            fewest = found;
+            layers.columns.clone_from(&columns);
+        }
+    }
+}
+
+/// Depth first from the left, so that chains begin side by side.
+fn first_order(layers: &Layers) -> Vec<Vec<usize>> {
+    let mut columns = vec![Vec::new(); layers.columns.len()];
+    let mut is_met = vec![false; layers.layer_of.len()];
+    let starts = layers.columns.iter().flatten().filter(|at| layers.before[**at].is_empty());
+    for start in starts {
+        let mut waiting = vec![*start];
+        while let Some(at) = waiting.pop() {
+            if !std::mem::replace(&mut is_met[at], true) {
+                columns[layers.layer_of[at]].push(at);
+                waiting.extend(layers.after[at].iter().rev().map(|(to, _)| *to));
+            }
+        }
+    }
+    columns
+}
+
+fn note(column: &[usize], places: &mut [usize]) {
+    for (place, at) in column.iter().enumerate() {
+        places[*at] = place;
+    }
+}
+
+/// Sorts a layer by the mean place of its neighbours; who has none stays where it is.
+fn sort(column: &mut [usize], neighbours: &[Vec<(usize, f64)>], places: &mut [usize], turns_ties: bool) {
+    let mean = |at: usize| {
+        let weight: f64 = neighbours[at].iter().map(|(_, weight)| weight).sum();
+        let sum: f64 = neighbours[at].iter().map(|(to, weight)| places[*to] as f64 * weight).sum();
+        if neighbours[at].is_empty() { places[at] as f64 } else { sum / weight }
+    };
+    let mut means: Vec<(f64, usize)> = column.iter().map(|at| (mean(*at), *at)).collect();
+    if turns_ties {
+        means.reverse();
+    }
+    means.sort_by(|one, other| one.0.total_cmp(&other.0));
+    for (slot, (_, at)) in column.iter_mut().zip(means) {
+        *slot = at;
+    }
+    note(column, places);
+}
+
+fn crossings(layers: &Layers, columns: &[Vec<usize>], places: &[usize]) -> usize {
+    columns.windows(2).map(|pair| crossings_between(layers, &pair[0], pair[1].len(), places)).sum()
+}
+
+/// Counts the pairs of lines that change sides, with a tree of sums (Fenwick) and not pair by pair.
+fn crossings_between(layers: &Layers, left: &[usize], right: usize, places: &[usize]) -> usize {
+    let mut sums = vec![0_usize; right + 1];
+    let mut drawn = 0;
+    let mut crossings = 0;
+    for at in left {
+        // Lines from one box do not cross: all are counted before any is added.
+        let ends: Vec<usize> = layers.after[*at].iter().map(|(to, _)| places[*to] + 1).collect();
+        for end in &ends {
+            let mut above = 0;
+            let mut slot = *end;
+            while slot > 0 {
+                above += sums[slot];
+                slot &= slot - 1;
+            }
+            crossings += drawn - above;
+        }
+        for end in &ends {
+            let mut slot = *end;
+            while slot <= right {
+                sums[slot] += 1;
+                slot += slot & slot.wrapping_neg();
+            }
+        }
+        drawn += ends.len();
+    }
+    crossings
+}

@@ -1,0 +1,112 @@
+//! How high each box and bend stands: lines as straight as the order in the layers allows.
+
+use super::layers::Layers;
+
+/// Between two boxes, one above the other.
+pub(super) const GAP: f64 = 22.0;
+/// Between a line and what is next to it.
+const LINE_GAP: f64 = 16.0;
+/// Rounds of settling; large graphs get fewer.
+const ROUNDS: usize = 16;
+const ROUNDS_OF_MANY: usize = 4;
+const MANY: usize = 4_000;
+
+/// Which neighbours a layer is drawn to.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Left,
+    Right,
+    Both,
+}
+
+/// Returns the middle of each box and bend; nothing reaches above 0.
+pub(super) fn middles(layers: &Layers, box_heights: &[f64]) -> Vec<f64> {
+    let half = |at: usize| box_heights.get(at).map_or(0.0, |height| height / 2.0);
+    let offsets: Vec<Vec<f64>> = layers.columns.iter().map(|column| offsets(column, layers, half)).collect();
+    let mut middles = vec![0.0; layers.layer_of.len()];
+    for (column, offsets) in layers.columns.iter().zip(&offsets) {
+        // Centred, as a start.
+        let middle = offsets.last().map_or(0.0, |last| last / 2.0);
+        column.iter().zip(offsets).for_each(|(at, offset)| middles[*at] = offset - middle);
+    }
+    let rounds = if middles.len() > MANY { ROUNDS_OF_MANY } else { ROUNDS };
+    for round in 0..rounds {
+        let sides = if round * 2 < rounds { [Side::Left, Side::Right] } else { [Side::Both, Side::Both] };
+        for (turn, side) in sides.into_iter().enumerate() {
+            for step in 0..layers.columns.len() {
+                let at = if turn == 0 { step } else { layers.columns.len() - 1 - step };
+                settle(&layers.columns[at], &offsets[at], layers, side, &mut middles);
+            }
+        }
+    }
+    let top = middles.iter().enumerate().map(|(at, middle)| middle - half(at)).fold(f64::INFINITY, f64::min);
+    middles.iter_mut().for_each(|middle| *middle -= top);
+    middles
+}
+
+/// How far below the first of its layer each one stands at least.
+fn offsets(column: &[usize], layers: &Layers, half: impl Fn(usize) -> f64) -> Vec<f64> {
+    let mut offset = 0.0;
+    let mut offsets = vec![0.0; column.len().min(1)];
+    for pair in column.windows(2) {
+        let touches_line = layers.is_bend(pair[0]) || layers.is_bend(pair[1]);
+        offset += half(pair[0]) + half(pair[1]) + if touches_line { LINE_GAP } else { GAP };
+        offsets.push(offset);
+    }
+    offsets
+}
+
+/// Boxes that have met and move as one.
+struct Block {
+    weight: f64,
+    /// Weighted sum of where its members would have the layer begin.
+    pull: f64,
+    members: usize,
+}
+
+impl Block {
+    fn start(&self) -> f64 {
+        self.pull / self.weight
+    }
+}
+
+/// Moves a layer as near to its neighbours as order and gaps allow.
+///
+/// Least squares with the order kept: whoever would overlap is pooled and goes to the common mean.
+fn settle(column: &[usize], offsets: &[f64], layers: &Layers, side: Side, middles: &mut [f64]) {
+    let mut blocks: Vec<Block> = Vec::new();
+    for (at, offset) in column.iter().zip(offsets) {
+        let (weight, middle) = wish(*at, layers, side, middles);
+        let mut block = Block { weight, pull: weight * (middle - offset), members: 1 };
+        while let Some(above) = blocks.pop_if(|above| above.start() >= block.start()) {
+            block.weight += above.weight;
+            block.pull += above.pull;
+            block.members += above.members;
+        }
+        blocks.push(block);
+    }
+    let starts = blocks.iter().flat_map(|block| std::iter::repeat_n(block.start(), block.members));
+    for ((at, offset), start) in column.iter().zip(offsets).zip(starts) {
+        middles[*at] = start + offset;
+    }
+}
+
+/// Where a box or bend would like to stand, and how much.
+fn wish(at: usize, layers: &Layers, side: Side, middles: &[f64]) -> (f64, f64) {
+    let left = layers.before[at].iter().filter(|_| side != Side::Right);
+    let right = layers.after[at].iter().filter(|_| side != Side::Left);
+    let (mut weight, mut pull) = (0.0, 0.0);
+    for (to, line_weight) in left.chain(right) {
+        // A long line should be straight before all else (the weights of Gansner and others).
+        let line_weight = line_weight
+            * match (layers.is_bend(at), layers.is_bend(*to)) {
+                (true, true) => 8.0,
+                (true, false) | (false, true) => 2.0,
+                (false, false) => 1.0,
+            };
+        weight += line_weight;
+        pull += line_weight * middles[*to];
+    }
+    // Who has no neighbours stays, unless somebody pushes.
+    if weight > 0.0 { (weight, pull / weight) } else { (0.01, middles[at]) }
+}

@@ -1,0 +1,81 @@
+//! The run order in Mermaid's language, which GitHub and others draw in Markdown.
+
+use std::fmt::Write as _;
+
+use super::{Line, Node, RunOrder, palette, text::Face};
+
+/// So wide is a detail at most.
+const DETAIL: (Face, f64) = (Face { size: 10.0, is_bold: false }, 240.0);
+
+/// Returns `order` as a Mermaid flowchart.
+///
+/// Mermaid as it comes draws no more than 500 edges and 50,000 characters.
+#[must_use]
+pub fn to_mermaid(order: &RunOrder) -> String {
+    let mut mermaid = String::from("flowchart LR\n");
+    for (at, node) in order.nodes.iter().enumerate() {
+        let [open, close] = if node.kind.is_data_node() { ["([", "])"] } else { ["(", ")"] };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            mermaid,
+            "  n{at}{open}\"{}\"{close}:::{}",
+            label(node),
+            palette::look(node.kind.group()).class
+        );
+    }
+    let mut circles = Vec::new();
+    let drawn = order.edges.iter().filter(|edge| edge.line != Line::Shared);
+    for (at, edge) in drawn.enumerate() {
+        let arrow = match edge.link.is_order() {
+            true => "-->".to_owned(),
+            false => format!("-. {} .->", edge.link.field()),
+        };
+        let _ = writeln!(mermaid, "  n{} {arrow} n{}", edge.from, edge.to);
+        if edge.line == Line::Circle {
+            circles.push(at.to_string());
+        }
+    }
+    for group in palette::families(order) {
+        let palette::Look { class, fill, border, .. } = palette::look(group);
+        let _ = writeln!(mermaid, "  classDef {class} fill:{},stroke:{},color:#1f2933", fill[0], border[0]);
+    }
+    if !circles.is_empty() {
+        let circles = circles.join(",");
+        let _ = writeln!(mermaid, "  linkStyle {circles} stroke:{},stroke-dasharray:6 4", palette::CIRCLE);
+    }
+    mermaid
+}
+
+fn label(node: &Node) -> String {
+    let (face, room) = DETAIL;
+    let mut label = format!("<b>{}</b><br/>{}", escape(node.id.as_str()), node.kind.name());
+    let detail = node.detail.iter().map(|detail| escape(&face.fit(detail, room)));
+    for line in detail.chain(node.shared.iter().map(ToString::to_string)) {
+        label.push_str("<br/>");
+        label.push_str(&line);
+    }
+    label
+}
+
+/// Writes as `#code;` whatever is not plainly harmless.
+///
+/// Even between quotes Mermaid looks for entities, tags, directives, icons, formulas and Markdown.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut before = ' ';
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let is_plain = match character {
+            // Between letters it begins no emphasis.
+            '_' => before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric()),
+            _ => character.is_ascii_alphanumeric() || " -./,=".contains(character) || !character.is_ascii(),
+        };
+        if is_plain {
+            escaped.push(character);
+        } else {
+            let _ = write!(escaped, "#{};", u32::from(character));
+        }
+        before = character;
+    }
+    escaped
+}

@@ -1,0 +1,151 @@
+//! From a definition to its run order: which objects matter, and what joins them.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::{Edge, Line, Link, Node, RunOrder, Shared, circle, detail};
+use crate::{
+    Definition, FieldValue, ObjectId, PipelineObject,
+    inherit::{DEFAULT_ID, Inheritance},
+    kind::Kind,
+};
+
+/// From so many lines to one box on, they hide the run order and the box says it in words.
+const LINES_TO_SHARE: usize = 5;
+
+/// Of so many objects that come before another is asked which schedule starts them.
+const MOST_LOOKED_AT: usize = 100;
+
+impl RunOrder {
+    /// Returns the run order of `definition`.
+    ///
+    /// Activities and data nodes always matter; preconditions, resources, actions and schedules
+    /// when something that matters names them. Links to what the definition lacks are left out.
+    #[must_use]
+    pub fn of(definition: &Definition) -> Self {
+        let resolved = Inheritance::of(definition).objects;
+        let objects = typed(&resolved);
+        let stated = stated(&objects);
+        let places = places(&objects, &stated);
+        let nodes = objects.iter().zip(&places).filter(|(_, place)| place.is_some());
+        let nodes = nodes.map(|((object, kind), _)| Node {
+            id: object.id.clone(),
+            kind: *kind,
+            detail: detail::of(object, *kind),
+            shared: Vec::new(),
+        });
+        let edges = stated.iter().filter_map(|(owner, link, target)| {
+            let (owner, target) = (places[*owner]?, places[*target]?);
+            let (from, to) = if link.starts_at_owner() { (owner, target) } else { (target, owner) };
+            Some(Edge { from, to, link: *link, line: Line::Forward })
+        });
+        let mut order = Self { nodes: nodes.collect(), edges: edges.collect() };
+        share(&mut order, definition.object(DEFAULT_ID));
+        circle::mark(order.nodes.len(), &mut order.edges);
+        keep_first_starts(&mut order);
+        order
+    }
+}
+
+/// The objects with a known type, each id once.
+fn typed(resolved: &[PipelineObject]) -> Vec<(&PipelineObject, Kind)> {
+    let mut met = HashSet::new();
+    let own = resolved.iter().filter(|object| object.id != DEFAULT_ID && met.insert(&object.id));
+    own.filter_map(|object| Some((object, Kind::of(object)?))).collect()
+}
+
+/// Every link as its field states it: who states it, the link, whom it names.
+type Stated = (usize, Link, usize);
+
+fn stated(objects: &[(&PipelineObject, Kind)]) -> Vec<Stated> {
+    let places: HashMap<&ObjectId, usize> =
+        objects.iter().enumerate().map(|(at, (object, _))| (&object.id, at)).collect();
+    let mut met = HashSet::new();
+    let mut stated = Vec::new();
+    for (owner, (object, kind)) in objects.iter().enumerate() {
+        for link in Link::ALL.into_iter().filter(|link| link.is_stated_by(*kind)) {
+            let targets = object.references(link.field()).filter_map(|id| places.get(id).copied());
+            let links = targets.filter(|at| link.accepts(objects[*at].1)).map(|target| (owner, link, target));
+            stated.extend(links.filter(|link| met.insert(*link)));
+        }
+    }
+    stated
+}
+
+/// Where each object stands among the nodes; none when it does not matter.
+fn places(objects: &[(&PipelineObject, Kind)], stated: &[Stated]) -> Vec<Option<usize>> {
+    let mut named = vec![Vec::new(); objects.len()];
+    for (owner, _, target) in stated {
+        named[*owner].push(*target);
+    }
+    let mut matters: Vec<bool> =
+        objects.iter().map(|(_, kind)| kind.is_activity() || kind.is_data_node()).collect();
+    let mut waiting: VecDeque<usize> = (0..objects.len()).filter(|at| matters[*at]).collect();
+    while let Some(at) = waiting.pop_front() {
+        for target in &named[at] {
+            if !std::mem::replace(&mut matters[*target], true) {
+                waiting.push_back(*target);
+            }
+        }
+    }
+    let mut next = 0..;
+    matters.into_iter().map(|matters| if matters { next.next() } else { None }).collect()
+}
+
+/// Turns links that many objects have to one node into a remark on the node.
+fn share(order: &mut RunOrder, default: Option<&PipelineObject>) {
+    let mut counts: HashMap<(Link, usize), usize> = HashMap::new();
+    for edge in order.edges.iter().filter(|edge| !edge.link.is_order()) {
+        *counts.entry((edge.link, named_by(edge))).or_default() += 1;
+    }
+    let possible =
+        Link::ALL.map(|link| order.nodes.iter().filter(|node| link.is_stated_by(node.kind)).count());
+    let of_default: HashSet<(&str, &ObjectId)> = default.into_iter().flat_map(references).collect();
+    for (at, node) in order.nodes.iter_mut().enumerate() {
+        for (link, possible) in Link::ALL.into_iter().zip(possible) {
+            let by = counts.get(&(link, at)).copied().unwrap_or(0);
+            // What Default states is meant for everyone, however few they are.
+            let is_from_default = || of_default.contains(&(link.field(), &node.id));
+            if by >= LINES_TO_SHARE || by > 1 && is_from_default() {
+                node.shared.push(Shared { link, by, is_by_all: by == possible });
+            }
+        }
+    }
+    for edge in &mut order.edges {
+        if order.nodes[named_by(edge)].shared.iter().any(|shared| shared.link == edge.link) {
+            edge.line = Line::Shared;
+        }
+    }
+}
+
+fn references(object: &PipelineObject) -> impl Iterator<Item = (&str, &ObjectId)> {
+    object.fields.iter().filter_map(|field| match &field.value {
+        FieldValue::Ref(target) => Some((field.key.as_str(), target)),
+        FieldValue::String(_) => None,
+    })
+}
+
+/// The node that the field of the edge names.
+fn named_by(edge: &Edge) -> usize {
+    if edge.link.starts_at_owner() { edge.to } else { edge.from }
+}
+
+/// A schedule is drawn to what it starts first; the rest follows from the run order.
+fn keep_first_starts(order: &mut RunOrder) {
+    let starts: HashSet<(usize, usize)> = order
+        .edges
+        .iter()
+        .filter(|edge| edge.link == Link::Schedule)
+        .map(|edge| (edge.from, edge.to))
+        .collect();
+    let mut comes_after: HashMap<usize, Vec<usize>> = HashMap::new();
+    for edge in order.edges.iter().filter(|edge| edge.link.is_order() && edge.line == Line::Forward) {
+        comes_after.entry(edge.to).or_default().push(edge.from);
+    }
+    let follows = |schedule: usize, object: usize| {
+        let before = comes_after.get(&object).into_iter().flatten().take(MOST_LOOKED_AT);
+        before.into_iter().any(|before| starts.contains(&(schedule, *before)))
+    };
+    order.edges.retain(|edge| {
+        edge.link != Link::Schedule || edge.line == Line::Shared || !follows(edge.from, edge.to)
+    });
+}

@@ -1,0 +1,64 @@
+//! The colours of the families of objects, and of the lines between them.
+//!
+//! Boxes have a light and a dark look; lines and bare text are of middle tones that can be read on
+//! white and on black, since a picture does not know what it will lie on.
+
+use super::{Link, RunOrder};
+use crate::kind::Group;
+
+/// How a family of objects looks.
+pub(super) struct Look {
+    /// The word in the legend.
+    pub(super) word: &'static str,
+    /// The name of the style class.
+    pub(super) class: &'static str,
+    /// Inside of a box, and in the dark.
+    pub(super) fill: [&'static str; 2],
+    /// Border of a box, and in the dark.
+    pub(super) border: [&'static str; 2],
+}
+
+/// The colour of what waits in a circle.
+pub(super) const CIRCLE: &str = "#d64545";
+/// The colour of text and lines without a family.
+pub(super) const PLAIN: &str = "#75859a";
+
+/// The families that are drawn, in the legend's order.
+const DRAWN: [Group; 6] =
+    [Group::Activity, Group::DataNode, Group::Precondition, Group::Resource, Group::Action, Group::Schedule];
+
+/// Returns the families that occur in `order`.
+pub(super) fn families(order: &RunOrder) -> impl Iterator<Item = Group> {
+    DRAWN.into_iter().filter(|group| order.nodes.iter().any(|node| node.kind.group() == *group))
+}
+
+/// Returns how a family looks.
+pub(super) fn look(group: Group) -> Look {
+    let (word, class, fill, border) = match group {
+        Group::Activity => ("activity", "activity", ["#e9f1fc", "#17283d"], ["#6d9ad3", "#5887c0"]),
+        Group::DataNode => ("data node", "data", ["#e5f5ee", "#142d25"], ["#58a888", "#4a967a"]),
+        Group::Precondition => {
+            ("precondition", "precondition", ["#f2ecfb", "#292140"], ["#9a82cd", "#8a72c0"])
+        }
+        Group::Resource => ("resource", "resource", ["#fdf3e0", "#352a15"], ["#cda04b", "#b3883c"]),
+        Group::Action => ("action", "action", ["#fcedee", "#3a2126"], ["#cf848a", "#b36b72"]),
+        Group::Schedule | Group::Database | Group::DataFormat | Group::Utility => {
+            ("schedule", "schedule", ["#f0f2f5", "#242b33"], ["#94a0ae", "#76838f"])
+        }
+    };
+    Look { word, class, fill, border }
+}
+
+/// Returns the colour of a link's lines.
+pub(super) fn line(link: Link) -> &'static str {
+    match link {
+        Link::Input | Link::Output => "#4fa283",
+        Link::DependsOn => "#5f8fcb",
+        Link::Precondition => "#9078c8",
+        Link::RunsOn => "#c2933c",
+        Link::OnSuccess => "#62a35a",
+        Link::OnFail => "#cc6f76",
+        Link::OnLateAction => "#cf8a4a",
+        Link::Schedule => PLAIN,
+    }
+}

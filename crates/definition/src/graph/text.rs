@@ -1,0 +1,126 @@
+//! Text in a picture: how wide it is, what fits, what XML allows.
+
+use std::borrow::Cow;
+
+/// The face that a text is set in.
+#[derive(Clone, Copy)]
+pub(super) struct Face {
+    /// Size in pixels.
+    pub(super) size: f64,
+    /// Whether it is bold.
+    pub(super) is_bold: bool,
+}
+
+impl Face {
+    /// Returns about how wide `text` is. The reader's font is unknown, so it is rather too much.
+    pub(super) fn width(self, text: &str) -> f64 {
+        text.chars().map(|character| self.advance(character)).sum()
+    }
+
+    fn advance(self, character: char) -> f64 {
+        let share = match character {
+            'i' | 'j' | 'l' | '|' | '.' | ',' | ':' | ';' | '\'' | '!' | 'I' => 0.31,
+            ' ' | 'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '{' | '}' | '/' | '-' => 0.39,
+            'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.92,
+            'A'..='Z' | '#' | '_' | '…' | '+' | '=' | '<' | '>' | '&' => 0.7,
+            '\0'..='\u{7f}' => 0.58,
+            // Latin, Greek, Cyrillic and the like.
+            '\u{80}'..='\u{10ff}' => 0.68,
+            // CJK is as wide as it is high; emoji are somewhat more.
+            '\u{1100}'..='\u{ffff}' => 1.05,
+            _ => 1.35,
+        };
+        share * self.size * if self.is_bold { 1.12 } else { 1.0 }
+    }
+
+    /// Returns `text`, cut with an ellipsis if it is wider than `room`.
+    ///
+    /// The end of a path says most: of paths, whole folders before it are left out.
+    pub(super) fn fit(self, text: &str, room: f64) -> Cow<'_, str> {
+        if self.width(text) <= room {
+            return Cow::Borrowed(text);
+        }
+        let is_path = text.contains('/') && !text.contains(' ');
+        if let Some(path) = is_path.then(|| self.fit_path(text, room)).flatten() {
+            return Cow::Owned(path);
+        }
+        let fits = self.count(text.chars(), room - self.advance('…'));
+        let end = text.char_indices().nth(fits).map_or(text.len(), |(at, _)| at);
+        Cow::Owned(format!("{}…", text[..end].trim_end()))
+    }
+
+    /// The longest end of a path that begins with a slash and fits; none if its last name alone is too long.
+    fn fit_path(self, path: &str, room: f64) -> Option<String> {
+        let scheme = path.find("://").map_or("", |at| &path[..at + 3]);
+        let room = room - self.width(scheme) - self.advance('…');
+        let fits = self.count(path.chars().rev(), room);
+        let start = path.char_indices().nth(path.chars().count() - fits).map_or(path.len(), |(at, _)| at);
+        let end = path[start..].find('/').map(|at| &path[start + at..]);
+        // A lone slash would say nothing.
+        end.filter(|end| end.len() > 1).map(|end| format!("{scheme}…{end}"))
+    }
+
+    /// How many of the characters fit into `room`.
+    fn count(self, characters: impl Iterator<Item = char>, room: f64) -> usize {
+        let mut width = 0.0;
+        let fits = characters.take_while(|character| {
+            width += self.advance(*character);
+            width <= room
+        });
+        fits.count()
+    }
+}
+
+/// Returns `text` as it stands between tags and in attributes of XML.
+pub(super) fn escape_xml(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\n' | '\t' => escaped.push(character),
+            // XML 1.0 has no way to write these.
+            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            _ if character.is_control() => escaped.push('\u{fffd}'),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FACE: Face = Face { size: 10.0, is_bold: false };
+
+    #[test]
+    fn a_text_that_fits_stays_whole() {
+        assert_eq!(FACE.fit("orders", 100.0), "orders");
+        assert_eq!(FACE.fit("", 0.0), "");
+    }
+
+    #[test]
+    fn a_text_is_cut_at_its_end_and_a_path_in_the_middle() {
+        let command = "psql --file tables.sql --quiet --no-psqlrc";
+        let path = "s3://bucket/incoming/2030-01-31/orders.csv";
+        assert_eq!(FACE.fit(command, 100.0), "psql --file tables.s…");
+        assert_eq!(FACE.fit(path, 120.0), "s3://…/orders.csv");
+        for room in 0..200 {
+            for text in [command, path, "日本語の長い名前/です", "é/é/é/é/é"] {
+                assert!(
+                    FACE.width(&FACE.fit(text, f64::from(room)))
+                        <= f64::from(room).max(FACE.width("…")) + 1e-9
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn xml_has_no_markup_and_no_control_characters() {
+        assert_eq!(escape_xml("<a b='\"&\u{1}'>"), "&lt;a b=&#39;&quot;&amp;\u{fffd}&#39;&gt;");
+    }
+}

@@ -1,0 +1,40 @@
+//! What happens on an outcome.
+
+use super::{
+    Group,
+    common::PLAIN,
+    spec::{FieldSpec, KindSpec, boolean, text, to_any},
+};
+
+const NODE: FieldSpec = to_any("node", "The object whose outcome called for the action.").runtime();
+
+pub(super) static SNS_ALARM: KindSpec = KindSpec {
+    name: "SnsAlarm",
+    group: Group::Action,
+    doc: "Publishes a message to a topic of SNS.",
+    fields: &[
+        text("topicArn", "ARN of the topic, arn:aws:sns:...").required(),
+        text("subject", "Subject of the message: one line of at most 100 characters.").required(),
+        text("message", "Text of the message; #{node.errorMessage} and its like tell of the outcome.")
+            .required(),
+        text("role", "IAM role with which the service publishes; usually on the Default object.").required(),
+        NODE,
+    ],
+    includes: PLAIN,
+    one_of: &[],
+    my_fields: &[boolean(
+        "myOncePerRun",
+        "Whether one message tells of the whole run when it is over, not one of each object.",
+    )
+    .default("false")],
+};
+
+pub(super) static TERMINATE: KindSpec = KindSpec {
+    name: "Terminate",
+    group: Group::Action,
+    doc: "Cancels an object that is late; for onLateAction.",
+    fields: &[NODE],
+    includes: PLAIN,
+    one_of: &[],
+    my_fields: &[],
+};

@@ -1,0 +1,74 @@
+//! Connections to databases.
+
+use super::{
+    Group, Kind,
+    common::PLAIN,
+    spec::{FieldSpec, KindSpec, OneOf, text},
+};
+
+/// What a `database` field may refer to.
+pub(super) const ANY_DATABASE: &[Kind] = &[Kind::JdbcDatabase, Kind::RdsDatabase, Kind::RedshiftDatabase];
+
+const USERNAME: FieldSpec = text("username", "User at the database.").required();
+const PASSWORD: FieldSpec =
+    text("*password", "Password at the database; the asterisk keeps it out of every output.").required();
+const DATABASE_NAME: FieldSpec = text("databaseName", "Name of the database on its server.");
+const REGION: FieldSpec = text("region", "Region of the database, such as us-east-1.");
+const PROPERTIES: FieldSpec = text("jdbcProperties", "Property of the JDBC connection, name=value.").multi();
+
+pub(super) static JDBC_DATABASE: KindSpec = KindSpec {
+    name: "JdbcDatabase",
+    group: Group::Database,
+    doc: "A database that is reached by a JDBC URL.",
+    fields: &[
+        text("connectionString", "The JDBC URL, such as jdbc:postgresql://host:5432/database.").required(),
+        text("jdbcDriverClass", "Class of the JDBC driver, such as org.postgresql.Driver.").required(),
+        USERNAME,
+        PASSWORD,
+        DATABASE_NAME,
+        text("jdbcDriverJarUri", "JAR of the JDBC driver in S3, s3://bucket/key."),
+        PROPERTIES,
+    ],
+    includes: PLAIN,
+    one_of: &[],
+    my_fields: &[],
+};
+
+pub(super) static RDS_DATABASE: KindSpec = KindSpec {
+    name: "RdsDatabase",
+    group: Group::Database,
+    doc: "A database of RDS by its instance; for Aurora write JdbcDatabase.",
+    fields: &[
+        text("rdsInstanceId", "Identifier of the RDS instance.").required(),
+        USERNAME,
+        PASSWORD,
+        DATABASE_NAME,
+        REGION,
+        text(
+            "jdbcDriverJarUri",
+            "JAR of the JDBC driver in S3, s3://bucket/key; Oracle and SQL Server cannot do without.",
+        ),
+        PROPERTIES,
+    ],
+    includes: PLAIN,
+    one_of: &[],
+    my_fields: &[],
+};
+
+pub(super) static REDSHIFT_DATABASE: KindSpec = KindSpec {
+    name: "RedshiftDatabase",
+    group: Group::Database,
+    doc: "A database of Redshift, by its cluster or by a JDBC URL.",
+    fields: &[
+        USERNAME,
+        PASSWORD,
+        text("clusterId", "Identifier of the Redshift cluster."),
+        text("connectionString", "JDBC URL of the cluster, jdbc:redshift://... or jdbc:postgresql://..."),
+        DATABASE_NAME,
+        REGION,
+        PROPERTIES,
+    ],
+    includes: PLAIN,
+    one_of: &[OneOf::exactly(&["clusterId", "connectionString"])],
+    my_fields: &[],
+};

@@ -1,0 +1,197 @@
+//! What the tables say, as plain text for a terminal.
+
+use std::fmt::Write;
+
+use super::{DEFAULT_OBJECT, FieldGroup, FieldSpec, Group, Kind, OneOf, Slot};
+use crate::inherit::DEFAULT_ID;
+
+/// Columns of the text: fits beside an editor, and holds a sentence beside a long field name.
+const WIDTH: usize = 100;
+
+/// Returns everything there is to know about a type: what it is for and its fields, group by group.
+#[must_use]
+pub fn help(kind: Kind) -> String {
+    let spec = kind.spec();
+    let groups = spec.includes.iter().flat_map(|group| group.fields);
+    let mut page = Page::new(spec.fields.iter().chain(groups).chain(spec.my_fields));
+    page.head(spec.name, spec.doc);
+    let own: Vec<&FieldSpec> = spec.fields.iter().filter(|field| !field.is_runtime).collect();
+    page.section("Required", own.iter().filter(|field| field.is_required).copied());
+    for choice in spec.one_of {
+        let fields = choice.keys.iter().filter_map(|key| kind.field(key));
+        page.section(choice_title(choice), fields);
+    }
+    let is_chosen = |field: &FieldSpec| spec.one_of.iter().any(|choice| choice.keys.contains(&field.key));
+    page.section("Optional", own.iter().filter(|field| !field.is_required && !is_chosen(field)).copied());
+    for group in spec.includes {
+        let fields = group.fields.iter().filter(|field| !field.is_runtime && !is_chosen(field));
+        page.section(group.title, fields);
+    }
+    page.section("Read by Downspout only; AWS lets them pass", spec.my_fields.iter());
+    page.runtime(kind.runtime_fields());
+    page.text
+}
+
+/// Returns what is usual on the Default object, and which of our own fields it may hold.
+#[must_use]
+pub fn help_default() -> String {
+    let spec = DEFAULT_OBJECT;
+    let groups = spec.includes.iter().flat_map(|group: &FieldGroup| group.fields);
+    let mut page = Page::new(spec.fields.iter().chain(groups).chain(spec.my_fields));
+    page.head(DEFAULT_ID, spec.doc);
+    page.section("Read by Downspout only; AWS lets them pass", spec.my_fields.iter());
+    page.section("Usual here", spec.fields.iter());
+    for group in spec.includes {
+        page.section(group.title, group.fields.iter());
+    }
+    page.text
+}
+
+/// Returns all types by family, and the Default object, a line for each.
+#[must_use]
+pub fn overview() -> String {
+    let width = Kind::ALL.iter().map(|kind| kind.name().len()).max().unwrap_or_default();
+    let mut text = String::new();
+    row(&mut text, width, DEFAULT_ID, DEFAULT_OBJECT.doc);
+    for group in Group::ALL {
+        line(&mut text, &format!("\n{}", group.title()));
+        for kind in Kind::ALL.iter().filter(|kind| kind.group() == *group) {
+            row(&mut text, width, kind.name(), kind.spec().doc);
+        }
+    }
+    text
+}
+
+fn choice_title(choice: &OneOf) -> &'static str {
+    if choice.is_exclusive { "Exactly one of" } else { "At least one of" }
+}
+
+/// A page in the making; `width` is that of its longest field name.
+struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Page {
+    fn new(fields: impl Iterator<Item = &'static FieldSpec>) -> Self {
+        Self { text: String::new(), width: fields.map(|field| field.key.len()).max().unwrap_or_default() }
+    }
+
+    fn head(&mut self, title: &str, doc: &str) {
+        line(&mut self.text, title);
+        self.text.push('\n');
+        for part in wrapped(doc, WIDTH) {
+            line(&mut self.text, &part);
+        }
+    }
+
+    /// A section without fields is left out.
+    fn section(&mut self, title: &str, fields: impl Iterator<Item = &'static FieldSpec>) {
+        let mut fields = fields.peekable();
+        if fields.peek().is_none() {
+            return;
+        }
+        line(&mut self.text, &format!("\n{title}"));
+        for field in fields {
+            row(&mut self.text, self.width, field.key, &holds(field));
+            row(&mut self.text, self.width, "", field.doc);
+        }
+    }
+
+    /// What the service sets needs no more than its sentence.
+    fn runtime(&mut self, fields: impl Iterator<Item = &'static FieldSpec>) {
+        line(&mut self.text, "\nSet by the service; expressions can use them, a definition cannot set them");
+        for field in fields {
+            row(&mut self.text, self.width, field.key, field.doc);
+        }
+    }
+}
+
+/// What a field holds, whether it repeats, and what counts without it.
+fn holds(field: &FieldSpec) -> String {
+    let mut text = field.slot.describe();
+    if matches!(field.slot, Slot::Word(_)) {
+        text.push_str(", in any case");
+    }
+    if field.is_multi {
+        text.push_str("; may repeat");
+    }
+    if let Some(default) = field.default {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "; default {default}");
+    }
+    text
+}
+
+/// A name and, beside it, what is said of it.
+fn row(text: &mut String, width: usize, name: &str, said: &str) {
+    let mut name = name;
+    for part in wrapped(said, WIDTH - width - 4) {
+        line(text, format!("  {name:<width$}  {part}").trim_end());
+        name = "";
+    }
+}
+
+fn line(text: &mut String, part: &str) {
+    text.push_str(part);
+    text.push('\n');
+}
+
+/// Breaks `text` between words into lines of at most `width` characters, where its words allow it.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        let current = &mut lines[last];
+        if !current.is_empty() && current.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+            continue;
+        }
+        if !current.is_empty() {
+            current.push(' ');
+        }
+        current.push_str(word);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_of_an_activity() {
+        insta::assert_snapshot!(help(Kind::CopyActivity));
+    }
+
+    #[test]
+    fn help_of_a_schedule() {
+        insta::assert_snapshot!(help(Kind::Schedule));
+    }
+
+    #[test]
+    fn help_of_the_default_object() {
+        insta::assert_snapshot!(help_default());
+    }
+
+    #[test]
+    fn all_types_at_a_glance() {
+        insta::assert_snapshot!(overview());
+    }
+
+    #[test]
+    fn every_page_fits_its_width_and_tells_of_every_field_once() {
+        for kind in Kind::ALL {
+            let page = help(*kind);
+            assert!(page.lines().all(|line| line.chars().count() <= WIDTH && !line.ends_with(' ')), "{page}");
+            for spec in kind.fields().chain(kind.runtime_fields()).chain(kind.my_fields()) {
+                let begin = format!("  {} ", spec.key);
+                assert_eq!(
+                    page.lines().filter(|line| line.starts_with(&begin)).count(),
+                    1,
+                    "{kind:?} {begin}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Machines and clusters that the service starts for the work and ends afterwards.
+
+use super::{
+    Group, Kind, Slot,
+    common::RESOURCE,
+    spec::{FieldSpec, KindSpec, boolean, count, period, spec, text, to, word},
+};
+
+const KEY_PAIR: FieldSpec = text("keyPair", "EC2 key pair with which one can log in.");
+const ZONE: FieldSpec = text("availabilityZone", "Availability zone to start in, such as us-east-1a.");
+const SUBNET: FieldSpec = text("subnetId", "Subnet of a VPC to start in, subnet-...");
+const REGION: FieldSpec =
+    text("region", "Region to start in, such as us-east-1; without it the pipeline's own.");
+const INIT_TIMEOUT: FieldSpec = period("initTimeout", "How long the start may take.");
+const ON_RESOURCE_FAILURE: FieldSpec = word(
+    "actionOnResourceFailure",
+    &["retryall", "retrynone"],
+    "Whether the work is tried again when its machine or cluster has failed.",
+);
+const ON_TASK_FAILURE: FieldSpec = word(
+    "actionOnTaskFailure",
+    &["continue", "terminate"],
+    "Whether the machine or cluster goes on or is ended when work on it has failed.",
+);
+const HTTP_PROXY: FieldSpec =
+    to("httpProxy", &[Kind::HttpProxy], "Proxy through which the task runner reaches AWS.");
+const ON_DEMAND_AT_LAST: FieldSpec =
+    boolean("useOnDemandOnLastAttempt", "Whether the last try asks for a machine on demand, not a spot one.");
+const FAILURE_REASON: FieldSpec =
+    text("@failureReason", "Why the machine or cluster failed, in the words of EC2 or EMR.").runtime();
+// Not in AWS's tables; seen on real objects.
+const RESOURCE_ID: FieldSpec = text("@resourceId", "Id at EC2 (i-...) or EMR (j-...).").runtime();
+const RESOURCE_REGION: FieldSpec = text("@resourceRegion", "Region it was started in.").runtime();
+const RESOURCE_STATUS: FieldSpec =
+    text("@resourceStatus", "Where it stands, in the words of EC2 or EMR.").runtime();
+
+const PRICE: Slot = Slot::BidPrice { or_on_demand: false };
+const PRICE_OR_WORD: Slot = Slot::BidPrice { or_on_demand: true };
+
+pub(super) static EC2_RESOURCE: KindSpec = KindSpec {
+    name: "Ec2Resource",
+    group: Group::Resource,
+    doc: "One EC2 machine, started for the work and ended after it.",
+    fields: &[
+        text("role", "IAM role with which the service starts the machine; usually on the Default object.")
+            .required(),
+        text("resourceRole", "IAM role that the machine itself has; usually on the Default object.")
+            .required(),
+        period("terminateAfter", "How long after its start the machine is ended, whatever it does."),
+        text("instanceType", "Size of the machine.").default("m1.small"),
+        text("imageId", "Machine image, ami-...; a Linux with bash, wget, unzip, Java and cloud-init."),
+        text("securityGroups", "Security group by name, outside a VPC.").multi(),
+        text("securityGroupIds", "Security group by id, sg-..., in a VPC.").multi(),
+        boolean(
+            "associatePublicIpAddress",
+            "Whether the machine has a public address; without it only in a default VPC.",
+        ),
+        text("runAsUser", "User of the machine that runs the task runner."),
+        spec(
+            "spotBidPrice",
+            PRICE,
+            "Most that is paid for a spot machine; without it the machine is on demand.",
+        ),
+        count("instanceCount", "Deprecated: there is always one machine."),
+        count("minInstanceCount", "Deprecated: there is always one machine."),
+        text("logUri", "Older S3 prefix for logs, s3://bucket/prefix; pipelineLogUri is to be preferred."),
+        INIT_TIMEOUT,
+        ON_RESOURCE_FAILURE,
+        ON_TASK_FAILURE,
+        HTTP_PROXY,
+        ON_DEMAND_AT_LAST,
+        KEY_PAIR,
+        ZONE,
+        SUBNET,
+        REGION,
+        FAILURE_REASON,
+        RESOURCE_ID,
+        RESOURCE_REGION,
+        RESOURCE_STATUS,
+    ],
+    includes: RESOURCE,
+    one_of: &[],
+    my_fields: &[],
+};
+
+const CLUSTER_CONFIGURATION: &[Kind] = &[Kind::EmrConfiguration];
+const DISKS: &[Kind] = &[Kind::EbsConfiguration];
+
+pub(super) static EMR_CLUSTER: KindSpec = KindSpec {
+    name: "EmrCluster",
+    group: Group::Resource,
+    doc: "An EMR cluster, started for the work and ended after it.",
+    fields: &[
+        text("role", "IAM role with which EMR starts the machines.").default("DataPipelineDefaultRole"),
+        text("resourceRole", "IAM role that the machines themselves have.")
+            .default("DataPipelineDefaultResourceRole"),
+        spec(
+            "terminateAfter",
+            Slot::PeriodOrHours,
+            "How long after its start the cluster is ended, whatever it does.",
+        ),
+        text("amiVersion", "Version of EMR before 4.0, such as 3.11.0."),
+        text("releaseLabel", "Version of EMR from 4.0 on, such as emr-5.36.0."),
+        text("hadoopVersion", "Older: version of Hadoop, such as 2.4.0."),
+        text("applications", "Application to install, from EMR 4.0 on; Hive and Pig without it.").multi(),
+        to("configuration", CLUSTER_CONFIGURATION, "Settings of the whole cluster, from EMR 4.0 on.").multi(),
+        to("masterGroupConfiguration", CLUSTER_CONFIGURATION, "Settings of the master machine."),
+        to("coreGroupConfiguration", CLUSTER_CONFIGURATION, "Settings of the core machines."),
+        to("taskGroupConfiguration", CLUSTER_CONFIGURATION, "Settings of the task machines."),
+        to("masterEbsConfiguration", DISKS, "Disks of the master machine."),
+        to("coreEbsConfiguration", DISKS, "Disks of each core machine."),
+        to("taskEbsConfiguration", DISKS, "Disks of each task machine."),
+        to(
+            "EbsBlockDeviceConfig",
+            &[Kind::EbsBlockDeviceConfig],
+            "Disks of a machine; usually on EbsConfiguration.",
+        )
+        .multi(),
+        to(
+            "VolumeSpecification",
+            &[Kind::VolumeSpecification],
+            "Size and type of a disk; usually on EbsBlockDeviceConfig.",
+        ),
+        text("masterInstanceType", "Size of the master machine.").default("m1.small"),
+        text("coreInstanceType", "Size of the core machines.").default("m1.small"),
+        text("taskInstanceType", "Size of the task machines.").default("m1.small"),
+        count("coreInstanceCount", "How many core machines there are.").default("1"),
+        count("taskInstanceCount", "How many task machines there are.").default("1"),
+        spec(
+            "masterInstanceBidPrice",
+            PRICE_OR_WORD,
+            "Most that is paid for the master machine as a spot one.",
+        ),
+        spec(
+            "coreInstanceBidPrice",
+            PRICE_OR_WORD,
+            "Most that is paid for each core machine as a spot one; needs coreInstanceCount.",
+        ),
+        spec("taskInstanceBidPrice", PRICE_OR_WORD, "Most that is paid for each task machine as a spot one."),
+        text(
+            "bootstrapAction",
+            "Script for every machine before the work: its S3 path and arguments, commas between.",
+        )
+        .multi(),
+        text("supportedProducts", "Product of another maker to install.").multi(),
+        text("enableDebugging", "Whether EMR indexes the cluster's logs for its console."),
+        text("emrLogUri", "S3 prefix for the cluster's logs, in place of pipelineLogUri."),
+        word(
+            "hadoopSchedulerType",
+            &["PARALLEL_FAIR_SCHEDULING", "PARALLEL_CAPACITY_SCHEDULING", "DEFAULT_SCHEDULER"],
+            "How Hadoop shares the cluster among jobs.",
+        ),
+        text(
+            "emrManagedMasterSecurityGroupId",
+            "Security group of the master machine in a private subnet, sg-...",
+        ),
+        text(
+            "emrManagedSlaveSecurityGroupId",
+            "Security group of the other machines in a private subnet, sg-...",
+        ),
+        text(
+            "serviceAccessSecurityGroupId",
+            "Security group through which EMR reaches a private subnet, sg-...",
+        ),
+        text("additionalMasterSecurityGroupIds", "Further security group of the master machine, sg-...")
+            .multi(),
+        text("additionalSlaveSecurityGroupIds", "Further security group of the other machines, sg-...")
+            .multi(),
+        boolean("visibleToAllUsers", "Older: whether every user of the account sees the cluster."),
+        text("installHive", "Older: version of Hive to install."),
+        INIT_TIMEOUT,
+        ON_RESOURCE_FAILURE,
+        ON_TASK_FAILURE,
+        HTTP_PROXY,
+        ON_DEMAND_AT_LAST,
+        KEY_PAIR,
+        ZONE,
+        SUBNET,
+        REGION,
+        FAILURE_REASON,
+        RESOURCE_ID,
+        RESOURCE_REGION,
+        RESOURCE_STATUS,
+    ],
+    includes: RESOURCE,
+    one_of: &[],
+    my_fields: &[],
+};

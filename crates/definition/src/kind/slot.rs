@@ -1,0 +1,149 @@
+//! What a field can hold.
+
+use super::{Group, Kind};
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Slot {
+    /// Any text.
+    Text,
+    /// A whole number within limits.
+    Integer {
+        /// Smallest.
+        least: i64,
+        /// Largest.
+        most: i64,
+    },
+    /// A decimal number within limits.
+    Double {
+        /// Smallest.
+        least: f64,
+        /// Largest.
+        most: f64,
+    },
+    /// `true` or `false`.
+    Boolean,
+    /// `15 minutes`.
+    Period,
+    /// A period, or a bare number of hours (`terminateAfter` of a cluster).
+    PeriodOrHours,
+    /// The period of a schedule: 15 minutes to 3 years, or `ONDEMAND_PERIOD`.
+    SchedulePeriod,
+    /// `2030-01-31T22:00:00`, UTC.
+    DateTime,
+    /// One of the words, in any case.
+    Word(&'static [&'static str]),
+    /// A reference.
+    Ref(Target),
+    /// The most that is paid for an hour of a spot machine, in dollars.
+    BidPrice {
+        /// Whether `OnDemandPrice` may stand for a number.
+        or_on_demand: bool,
+    },
+    /// A count of rows, or a percentage such as `1%`.
+    CountOrPercentage,
+    /// `s3://bucket/prefix`.
+    S3Prefix,
+    /// A Joda pattern of dates, `dd/MM/yyyy`.
+    DatePattern,
+    /// A pattern of S3 keys, `incoming/{day}/orders.csv`.
+    KeyPattern,
+}
+
+/// Bid prices lie below this many dollars an hour, and above none.
+pub const BID_PRICE_LIMIT: f64 = 20.0;
+/// The word for the period of a schedule whose runs begin when the pipeline is activated.
+pub const ON_DEMAND_PERIOD: &str = "ONDEMAND_PERIOD";
+/// The word for a bid at the price of a machine on demand.
+pub const ON_DEMAND_PRICE: &str = "OnDemandPrice";
+
+impl Slot {
+    /// Returns what the field holds, as a phrase for people.
+    #[must_use]
+    pub fn describe(self) -> String {
+        let fixed = match self {
+            Self::Text => "text",
+            Self::Boolean => "true or false",
+            Self::Period => "a period such as 15 minutes",
+            Self::PeriodOrHours => "a period such as 2 hours, or a bare number of hours",
+            Self::SchedulePeriod => "a period from 15 minutes to 3 years, or ONDEMAND_PERIOD",
+            Self::DateTime => "a time in UTC such as 2030-01-31T22:00:00",
+            Self::CountOrPercentage => "a count of rows, or a percentage such as 1%",
+            Self::S3Prefix => "an S3 prefix, s3://bucket/prefix",
+            Self::DatePattern => "a Joda date pattern such as dd/MM/yyyy",
+            Self::KeyPattern => "a key pattern such as incoming/{day}/orders.csv",
+            Self::BidPrice { or_on_demand: false } => "dollars an hour, above 0 and below 20.00",
+            Self::BidPrice { or_on_demand: true } => {
+                "dollars an hour, above 0 and below 20.00, or OnDemandPrice"
+            }
+            Self::Integer { least, most: i64::MAX } => {
+                return format!("a whole number of at least {least}");
+            }
+            Self::Integer { least, most } => return format!("a whole number from {least} to {most}"),
+            Self::Double { least, most } => return format!("a number from {least:?} to {most:?}"),
+            Self::Word(words) => return one_of(words.iter().copied()),
+            Self::Ref(target) => return format!("a reference to {}", target.describe_plainly()),
+        };
+        fixed.to_owned()
+    }
+}
+
+/// What a reference may point at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Any object.
+    Any,
+    /// Anything that is executed.
+    Runnable,
+    /// Every type of a group.
+    Group(Group),
+    /// These types.
+    Kinds(&'static [Kind]),
+}
+
+impl Target {
+    /// Returns whether an object of type `kind` is meant.
+    #[must_use]
+    pub fn accepts(self, kind: Kind) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Runnable => kind.is_runnable(),
+            Self::Group(group) => kind.group() == group,
+            Self::Kinds(kinds) => kinds.contains(&kind),
+        }
+    }
+
+    /// Returns the types by name, for messages.
+    #[must_use]
+    pub fn describe(self) -> String {
+        let quoted = |kinds: &mut dyn Iterator<Item = Kind>| {
+            kinds.map(|kind| format!("'{}'", kind.name())).collect::<Vec<_>>().join(" or ")
+        };
+        match self {
+            Self::Any => "any".to_owned(),
+            Self::Runnable => "'Activity' or 'DataNode' or 'Resource' or 'Precondition'".to_owned(),
+            Self::Group(group) => quoted(&mut Kind::ALL.iter().copied().filter(|kind| kind.group() == group)),
+            Self::Kinds(kinds) => quoted(&mut kinds.iter().copied()),
+        }
+    }
+
+    /// Returns what is meant, as a phrase for people.
+    fn describe_plainly(self) -> String {
+        match self {
+            Self::Any => "any object".to_owned(),
+            Self::Runnable => "an activity, data node, resource or precondition".to_owned(),
+            Self::Group(group) => group.singular().to_owned(),
+            Self::Kinds(kinds) => one_of(kinds.iter().map(|kind| kind.name())),
+        }
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words: Vec<&str> = words.collect();
+    match words.as_slice() {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}

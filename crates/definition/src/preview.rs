@@ -1,0 +1,325 @@
+//! What texts become, as far as that is known before anything runs.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use jiff::Timestamp;
+
+use crate::expression::{self, Budget, Evaluated, Scope, SyntaxError, Template, Value};
+use crate::parameters::Parameters;
+use crate::{FieldValue, ObjectId, PipelineObject};
+
+/// The interval that a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// `@scheduledStartTime`.
+    pub start: Timestamp,
+    /// `@scheduledEndTime`.
+    pub end: Timestamp,
+}
+
+/// Objects with their inherited fields, and the values of their parameters.
+///
+/// Every field is evaluated once, however many texts use it, and all of them have one budget: what is asked for takes
+/// time that grows with the definition, never faster. What comes when it is used up is not known, as secrets are not:
+/// what is previewed may be shown.
+#[derive(Debug)]
+pub struct Preview<'a> {
+    objects: &'a [PipelineObject],
+    places: HashMap<&'a str, usize>,
+    parameters: &'a Parameters,
+    interval: Option<Interval>,
+    /// For each object, where the fields of each key are.
+    keys: Vec<OnceCell<HashMap<&'a str, Key>>>,
+    fields: RefCell<HashMap<FieldAt<'a>, Computed>>,
+    templates: RefCell<HashMap<&'a str, Rc<Parsed<'a>>>>,
+    budget: Budget,
+}
+
+/// A text that was read.
+pub(crate) type Parsed<'a> = Result<Template<'a>, SyntaxError>;
+
+/// More fields than this are found by their hash.
+const FEW_FIELDS: usize = 64;
+
+/// A field: the place of its object, and its key as the object has it.
+type FieldAt<'a> = (usize, &'a str);
+
+/// Where the fields of one key are among those of their object.
+#[derive(Clone, Debug, Default)]
+struct Key {
+    numbers: Vec<usize>,
+    first_reference: Option<usize>,
+}
+
+/// How far a field is.
+#[derive(Clone, Debug)]
+enum Computed {
+    /// It is being computed: who asks for it now asks in a circle.
+    AtIt,
+    Done(Option<Value>),
+}
+
+impl<'a> Preview<'a> {
+    /// Returns a preview of `objects`, which have their inherited fields; with an interval, of a run for it.
+    #[must_use]
+    pub fn new(
+        objects: &'a [PipelineObject],
+        parameters: &'a Parameters,
+        interval: Option<Interval>,
+    ) -> Self {
+        let mut places = HashMap::with_capacity(objects.len());
+        for (place, object) in objects.iter().enumerate() {
+            places.entry(object.id.as_str()).or_insert(place);
+        }
+        let keys = vec![OnceCell::new(); objects.len()];
+        let (fields, templates) = Default::default();
+        Self { objects, places, parameters, interval, keys, fields, templates, budget: Budget::new() }
+    }
+
+    /// Returns the object `id`.
+    #[must_use]
+    pub fn object(&self, id: &ObjectId) -> Option<&'a PipelineObject> {
+        self.places.get(id.as_str()).map(|place| &self.objects[*place])
+    }
+
+    /// Returns what `text` in the object `id` becomes: every value, if it is a list; none when that depends on a run.
+    #[must_use]
+    pub fn text(&self, id: &ObjectId, text: &'a str) -> Option<Vec<String>> {
+        if !expression::is_in(text) {
+            return Some(vec![text.to_owned()]);
+        }
+        let scope = self.scope(id)?;
+        let template = self.template(text);
+        Some(texts(template.as_ref().as_ref().ok()?.evaluate(&scope).ok()?))
+    }
+
+    /// Returns `text` in the object `id` with every expression evaluated that can be, the others as they are.
+    #[must_use]
+    pub fn known(&self, id: &ObjectId, text: &'a str) -> Vec<String> {
+        match (self.scope(id), self.template(text).as_ref()) {
+            (Some(scope), Ok(template)) => texts(template.evaluate_known(text, &scope)),
+            _ => vec![text.to_owned()],
+        }
+    }
+
+    /// Returns `text` taken apart; what is inherited by many is read once.
+    pub(crate) fn template(&self, text: &'a str) -> Rc<Parsed<'a>> {
+        let mut templates = self.templates.borrow_mut();
+        Rc::clone(templates.entry(text).or_insert_with(|| Rc::new(Template::parse(text))))
+    }
+
+    fn scope(&self, id: &ObjectId) -> Option<ObjectScope<'a, '_>> {
+        self.places.get(id.as_str()).map(|place| ObjectScope { preview: self, place: *place })
+    }
+
+    fn keys(&self, place: usize) -> &HashMap<&'a str, Key> {
+        self.keys[place].get_or_init(|| {
+            let mut keys: HashMap<&str, Key> = HashMap::new();
+            for (number, field) in self.objects[place].fields.iter().enumerate() {
+                let key = keys.entry(field.key.as_str()).or_default();
+                key.numbers.push(number);
+                if matches!(field.value, FieldValue::Ref(_)) {
+                    key.first_reference.get_or_insert(number);
+                }
+            }
+            keys
+        })
+    }
+
+    /// The values of a field.
+    fn values(&self, (place, key): FieldAt<'a>) -> Vec<&'a FieldValue> {
+        let fields = &self.objects[place].fields;
+        if fields.len() <= FEW_FIELDS {
+            return fields.iter().filter(|field| field.key == key).map(|field| &field.value).collect();
+        }
+        let numbers = self.keys(place).get(key).map(|key| key.numbers.as_slice()).unwrap_or_default();
+        numbers.iter().map(|number| &fields[*number].value).collect()
+    }
+
+    /// The field `name` of an object, if it has it.
+    fn field_at(&self, place: usize, name: &str) -> Option<FieldAt<'a>> {
+        let fields = &self.objects[place].fields;
+        if fields.len() <= FEW_FIELDS {
+            return fields.iter().find(|field| field.key == name).map(|field| (place, field.key.as_str()));
+        }
+        Some((place, *self.keys(place).get_key_value(name)?.0))
+    }
+
+    /// The place of the object that the field `name` refers to.
+    ///
+    /// A parent is the component when something runs, not the parent of the definition.
+    fn follow(&self, place: usize, name: &str) -> Option<usize> {
+        if name == "parent" {
+            return None;
+        }
+        let object = &self.objects[place];
+        let target = if object.fields.len() <= FEW_FIELDS {
+            object.reference(name)?
+        } else {
+            match &object.fields[self.keys(place).get(name)?.first_reference?].value {
+                FieldValue::Ref(target) => target,
+                FieldValue::String(_) => return None,
+            }
+        };
+        self.places.get(target.as_str()).copied()
+    }
+
+    fn field(&self, place: usize, name: &str) -> Option<Value> {
+        let at = self.field_at(place, name)?;
+        if !self.fields.borrow().contains_key(&at) {
+            self.compute_with_needs(at);
+        }
+        match self.fields.borrow().get(&at)? {
+            Computed::AtIt => None,
+            Computed::Done(value) => value.clone(),
+        }
+    }
+
+    /// Computes what the field needs, and then the field, with a stack of its own: fields may use fields in a chain
+    /// that is longer than the thread's stack bears.
+    fn compute_with_needs(&self, at: FieldAt<'a>) {
+        self.fields.borrow_mut().insert(at, Computed::AtIt);
+        let mut way = vec![(at, self.needs(at).into_iter())];
+        while let Some((at, needs)) = way.last_mut() {
+            let at = *at;
+            match needs.find(|need| !self.fields.borrow().contains_key(need)) {
+                Some(need) => {
+                    self.fields.borrow_mut().insert(need, Computed::AtIt);
+                    way.push((need, self.needs(need).into_iter()));
+                }
+                None => {
+                    let value = self.compute(at);
+                    self.fields.borrow_mut().insert(at, Computed::Done(value));
+                    way.pop();
+                }
+            }
+        }
+    }
+
+    /// The fields that the expressions in a field read.
+    fn needs(&self, at: FieldAt<'a>) -> Vec<FieldAt<'a>> {
+        let mut needs = Vec::new();
+        for value in self.values(at) {
+            let FieldValue::String(text) = value else { continue };
+            if !expression::is_in(text) || expression::is_verbatim(at.1) {
+                continue;
+            }
+            let template = self.template(text);
+            let Ok(template) = template.as_ref() else { continue };
+            for path in template.names() {
+                let Some((name, way)) = path.split_last() else { continue };
+                let place = way.iter().try_fold(at.0, |place, step| self.follow(place, step));
+                let field = place
+                    .and_then(|place| self.field_at(place, name))
+                    .filter(|_| !name.starts_with(['*', '@']));
+                needs.extend(field);
+            }
+        }
+        needs
+    }
+
+    fn compute(&self, at: FieldAt<'a>) -> Option<Value> {
+        let scope = ObjectScope { preview: self, place: at.0 };
+        let mut items = Vec::new();
+        for value in self.values(at) {
+            match value {
+                FieldValue::Ref(target) => items.push(Value::Reference(target.clone())),
+                FieldValue::String(text) if expression::is_verbatim(at.1) || !expression::is_in(text) => {
+                    items.push(Value::String(text.clone()));
+                }
+                FieldValue::String(text) => {
+                    let template = self.template(text);
+                    let evaluated = template.as_ref().as_ref().ok()?.evaluate(&scope).ok()?;
+                    items.extend(texts(evaluated).into_iter().map(Value::String));
+                }
+            }
+        }
+        if items.len() == 1 { items.pop() } else { Some(Value::List(items)) }
+    }
+}
+
+fn texts(evaluated: Evaluated) -> Vec<String> {
+    match evaluated {
+        Evaluated::One(text) => vec![text],
+        Evaluated::Many(texts) => texts,
+    }
+}
+
+/// An object before it runs, or as it will run for an interval.
+struct ObjectScope<'a, 'p> {
+    preview: &'p Preview<'a>,
+    place: usize,
+}
+
+impl ObjectScope<'_, '_> {
+    fn runtime_field(&self, name: &str) -> Option<Value> {
+        let interval = self.preview.interval?;
+        match name {
+            "@scheduledStartTime" => Some(Value::time(interval.start)),
+            "@scheduledEndTime" => Some(Value::time(interval.end)),
+            _ => None,
+        }
+    }
+}
+
+impl Scope for ObjectScope<'_, '_> {
+    fn value(&self, name: &str) -> Option<Value> {
+        if name.starts_with('*') {
+            return None;
+        }
+        if name.starts_with('@') {
+            return self.runtime_field(name);
+        }
+        self.preview.field(self.place, name).or_else(|| self.preview.parameters.to_value(name))
+    }
+
+    fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>> {
+        let place = self.preview.follow(self.place, name)?;
+        Some(Box::new(ObjectScope { preview: self.preview, place }))
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        Some(&self.preview.budget)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{file, inherit};
+
+    fn previewed(objects: &str, id: &str, text: &'static str) -> Option<Vec<String>> {
+        let text_of = format!(
+            r##"{{"objects": [{objects}], "values": {{"myDay": "2030-01-31", "*mySecret": "hush"}}}}"##
+        );
+        let definition = file::parse(&text_of).expect("a definition");
+        let resolved = inherit::resolve(&definition).expect("no circles");
+        let parameters = Parameters::of(&definition);
+        let start = "2030-01-31T22:00:00Z".parse().expect("a time");
+        let preview = Preview::new(&resolved, &parameters, Some(Interval { start, end: start }));
+        preview.text(&id.into(), text)
+    }
+
+    #[test]
+    fn fields_references_parameters_and_the_interval_are_known() {
+        let objects = r##"{"id": "A", "x": "#{myDay}/x", "myB": {"ref": "B"}}, {"id": "B", "list": ["1", "#{y}"], "y": "2"}"##;
+        let one = |text| previewed(objects, "A", text);
+        assert_eq!(one("#{x}!"), Some(vec!["2030-01-31/x!".to_owned()]));
+        assert_eq!(one("n#{myB.list}"), Some(vec!["n1".to_owned(), "n2".to_owned()]));
+        assert_eq!(one("#{year(@scheduledStartTime)}"), Some(vec!["2030".to_owned()]));
+        assert_eq!((one("#{@actualStartTime}"), one("#{*mySecret}"), one("#{nothing}")), (None, None, None));
+    }
+
+    #[test]
+    fn circles_and_towers_of_fields_end() {
+        let circle = r##"{"id": "A", "x": "#{y}", "y": "#{x}"}"##;
+        assert_eq!(previewed(circle, "A", "#{x}"), None);
+        // Each level uses the next one many times: evaluated anew each time, this would take for ever.
+        let level = |n: usize| format!(r##""f{n}": "{}""##, format!("#{{f{}}}", n + 1).repeat(40));
+        let tower: Vec<_> = (0..30).map(level).collect();
+        let tower = format!(r##"{{"id": "A", {}, "f30": ""}}"##, tower.join(", "));
+        assert_eq!(previewed(&tower, "A", "#{f0}"), Some(vec![String::new()]));
+    }
+}

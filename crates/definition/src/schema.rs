@@ -1,0 +1,312 @@
+//! A JSON Schema of definition files, made from the tables, so that an editor completes and checks while
+//! one types.
+//!
+//! Draft 07, which editors know best. The schema is more lenient than validation: it looks at one object at
+//! a time, so it cannot tell what an object inherits, which ids exist, or what an expression becomes. What
+//! it refuses, validation refuses too.
+
+mod pattern;
+
+use std::iter;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    inherit::DEFAULT_ID,
+    kind::{
+        DEFAULT_OBJECT, FieldGroup, FieldSpec, Kind, KindSpec, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, Slot,
+        UNTYPED,
+    },
+};
+
+/// Returns the JSON Schema of a definition file.
+#[must_use]
+pub fn json_schema() -> Value {
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "AWS Data Pipeline definition",
+        "description": "The objects of a pipeline, its parameters, and the values of these.",
+        "type": "object",
+        "required": ["objects"],
+        "properties": {
+            "$schema": {"description": "Address of this schema, for editors.", "type": "string"},
+            "objects": {
+                "description": "The objects of the pipeline; their order has no meaning.",
+                "type": "array",
+                "items": reference_to("object"),
+            },
+            "parameters": {
+                "description": "The parameters that #{myName} in a field stands for.",
+                "type": "array",
+                "items": reference_to("parameter"),
+            },
+            "values": {
+                "description": "The values of the parameters, by id.",
+                "allOf": [reference_to("values")],
+            },
+            "parameterValues": {
+                "description": "The values of the parameters, as the API writes them.",
+                "allOf": [reference_to("values")],
+            },
+            "metadata": {"description": "What the console notes; it has no effect.", "type": "object"},
+        },
+        "definitions": definitions(),
+    })
+}
+
+fn definitions() -> Value {
+    let mut definitions = Map::new();
+    let mut define = |name: &str, schema: Value| definitions.insert(name.to_owned(), schema);
+    define("object", object());
+    define("parameter", parameter());
+    define("text", json!({"type": "string", "minLength": 1}));
+    define("texts", one_or_more(&[json!({"type": "string"})], None));
+    define(
+        "reference",
+        json!({
+            "type": "object",
+            "required": ["ref"],
+            "properties": {
+                "ref": {"description": "Id of another object.", "type": "string", "minLength": 1},
+            },
+            "additionalProperties": false,
+        }),
+    );
+    define("value", one_or_more(&[reference_to("text"), reference_to("reference")], None));
+    define("type", type_word());
+    define("pairs", pairs());
+    define("values", values());
+    for group in groups() {
+        define(&slug(group), json!({"properties": properties(group.fields)}));
+    }
+    for kind in Kind::ALL {
+        define(kind.name(), described(kind.spec()));
+    }
+    define(DEFAULT_ID, default_object());
+    define("untyped", untyped());
+    Value::Object(definitions)
+}
+
+/// One object: what holds for all, then what its type says.
+fn object() -> Value {
+    let of_type = Kind::ALL.iter().map(|kind| {
+        json!({
+            "if": {"required": ["type"], "properties": {"type": {"const": kind.name()}}},
+            "then": reference_to(kind.name()),
+        })
+    });
+    let default = json!({
+        "if": {"required": ["id"], "properties": {"id": {"const": DEFAULT_ID}}},
+        "then": reference_to(DEFAULT_ID),
+        "else": {
+            "properties": {"type": reference_to("type")},
+            "if": {"required": ["type"]},
+            "else": reference_to("untyped"),
+        },
+    });
+    let branches: Vec<Value> = iter::once(default).chain(of_type).collect();
+    json!({
+        "type": "object",
+        "required": ["id"],
+        "properties": {
+            "id": {"description": "Id of the object, unique in the definition.", "type": "string", "minLength": 1},
+            "name": {"description": "Name of the object; the id without it.", "type": "string", "minLength": 1},
+            "type": {"description": "The type of the object.", "type": "string"},
+            // Programs that call the API keep elements in its form.
+            "fields": {"anyOf": [reference_to("value"), reference_to("pairs")]},
+        },
+        "patternProperties": {
+            // Set by the service alone.
+            "^@": false,
+            "^\\*?my[A-Z_]": {
+                "description": "A field of your own; expressions can use it.",
+                "allOf": [reference_to("value")],
+            },
+        },
+        // A field that no table knows is kept, and validation warns of it.
+        "additionalProperties": reference_to("value"),
+        "allOf": branches,
+    })
+}
+
+fn type_word() -> Value {
+    let names: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let docs: Vec<_> = Kind::ALL.iter().map(|kind| kind.spec().doc).collect();
+    // `enumDescriptions` is what editors show beside each word; other readers ignore it.
+    json!({"description": "The type of the object.", "enum": names, "enumDescriptions": docs})
+}
+
+fn described(spec: &KindSpec) -> Value {
+    json!({
+        "description": spec.doc,
+        "properties": properties(spec.fields.iter().chain(spec.my_fields)),
+        "allOf": spec.includes.iter().filter_map(shared).collect::<Vec<_>>(),
+    })
+}
+
+fn default_object() -> Value {
+    let spec = DEFAULT_OBJECT;
+    let mut properties = properties(spec.fields.iter().chain(spec.my_fields));
+    // CloudFormation samples write the type of Default.
+    let word = json!({"anyOf": [{"const": DEFAULT_ID}, reference_to("type")]});
+    properties.insert("type".to_owned(), word);
+    json!({
+        "description": spec.doc,
+        "properties": properties,
+        "allOf": spec.includes.iter().filter_map(shared).collect::<Vec<_>>(),
+    })
+}
+
+/// An object without a type of its own may pass any field on; offered are those that most heirs have.
+fn untyped() -> Value {
+    json!({
+        "description": "An object without a type: a parent that others inherit from, or one that inherits its type.",
+        "properties": properties(Kind::ALL.iter().flat_map(|kind| kind.my_fields())),
+        "allOf": UNTYPED.iter().filter_map(shared).collect::<Vec<_>>(),
+    })
+}
+
+/// Every shared group that holds fields a definition can give, once.
+fn groups() -> Vec<&'static FieldGroup> {
+    let all = Kind::ALL.iter().flat_map(|kind| kind.spec().includes).filter(|group| is_given(group));
+    let mut groups: Vec<&FieldGroup> = Vec::new();
+    for group in all {
+        if groups.iter().all(|known| known.title != group.title) {
+            groups.push(group);
+        }
+    }
+    groups
+}
+
+fn is_given(group: &FieldGroup) -> bool {
+    group.fields.iter().any(|field| !field.is_runtime)
+}
+
+fn shared(group: &FieldGroup) -> Option<Value> {
+    is_given(group).then(|| reference_to(&slug(group)))
+}
+
+fn slug(group: &FieldGroup) -> String {
+    group.title.to_lowercase().replace(' ', "-")
+}
+
+fn properties(fields: impl IntoIterator<Item = &'static FieldSpec>) -> Map<String, Value> {
+    // The word of `type` is settled where the types are told apart.
+    let given = fields.into_iter().filter(|field| !field.is_runtime && field.key != "type");
+    given.map(|field| (field.key.to_owned(), property(field))).collect()
+}
+
+fn property(field: &FieldSpec) -> Value {
+    let mut property = Map::new();
+    property.insert("description".to_owned(), description(field).into());
+    if let Some(default) = field.default {
+        property.insert("default".to_owned(), default.into());
+    }
+    let most = (!field.is_multi).then_some(1);
+    let Value::Object(holds) = one_or_more(&alternatives(field.slot), most) else { return property.into() };
+    property.extend(holds);
+    property.into()
+}
+
+fn description(field: &FieldSpec) -> String {
+    let needed = if field.is_required { " Required, here or inherited." } else { "" };
+    let default = field.default.map_or_else(String::new, |default| format!(" Default: {default}."));
+    format!("{} Holds {}.{needed}{default}", field.doc, field.slot.describe())
+}
+
+/// What one value of the field can be; the words first, so that an editor offers them.
+fn alternatives(slot: Slot) -> Vec<Value> {
+    let words: Vec<String> = match slot {
+        Slot::Ref(_) => return vec![reference_to("reference")],
+        Slot::Boolean => vec!["true".to_owned(), "false".to_owned()],
+        Slot::Word(words) => words.iter().map(|word| (*word).to_owned()).collect(),
+        // Of what these hold only the word can be offered.
+        Slot::SchedulePeriod => vec![ON_DEMAND_PERIOD.to_owned()],
+        Slot::BidPrice { or_on_demand: true } => vec![ON_DEMAND_PRICE.to_owned()],
+        Slot::Integer { least, most } if most - least < 10 => {
+            (least..=most).map(|number| number.to_string()).collect()
+        }
+        _ => Vec::new(),
+    };
+    let offered = (!words.is_empty()).then(|| json!({"enum": words}));
+    let taken = match pattern::of(slot) {
+        Some(pattern) => json!({"type": "string", "pattern": pattern}),
+        None => reference_to("text"),
+    };
+    offered.into_iter().chain([taken]).collect()
+}
+
+/// A value or a list of such values: a list is one field per item.
+fn one_or_more(alternatives: &[Value], most: Option<usize>) -> Value {
+    let item = match alternatives {
+        [only] => only.clone(),
+        several => json!({"anyOf": several}),
+    };
+    let mut list = json!({"type": "array", "items": item});
+    if let (Some(most), Value::Object(list)) = (most, &mut list) {
+        list.insert("maxItems".to_owned(), most.into());
+    }
+    let all: Vec<Value> = alternatives.iter().cloned().chain([list]).collect();
+    json!({"anyOf": all})
+}
+
+fn parameter() -> Value {
+    let words =
+        |words: &[&str]| json!([{"enum": words}, {"type": "string", "pattern": pattern::words(words)}]);
+    let texts = |description: &str| json!({"description": description, "allOf": [reference_to("texts")]});
+    json!({
+        "type": "object",
+        "required": ["id"],
+        "properties": {
+            "id": {
+                "description": "Id of the parameter, myName; *myName keeps its value out of every output.",
+                "type": "string",
+                "pattern": "^\\**my",
+            },
+            "type": {
+                "description": "What a value must be; String without it.",
+                "enum": ["String", "Integer", "Double", "AWS::S3::ObjectKey"],
+            },
+            "description": texts("What the parameter is for."),
+            "optional": {"description": "Whether there may be no value.", "anyOf": words(&["true", "false"])},
+            "isArray": {"description": "Whether there may be several values.", "anyOf": words(&["true", "false"])},
+            "allowedValues": texts("The only values that are taken."),
+            "default": texts("The value without another."),
+            "watermark": texts("Hint in the console's empty field."),
+            "helpText": texts("Help in the console."),
+            "helpLink": texts("Address of help in the console."),
+            "attributes": {"anyOf": [reference_to("texts"), reference_to("pairs")]},
+        },
+        "additionalProperties": reference_to("texts"),
+    })
+}
+
+fn values() -> Value {
+    let item = json!({
+        "type": "object",
+        "required": ["id", "stringValue"],
+        "properties": {"id": {"type": "string"}, "stringValue": {"type": "string"}},
+    });
+    // In the file form an object, in the API's a list: a keyword only holds for its own kind of value.
+    json!({"type": ["object", "array"], "additionalProperties": reference_to("texts"), "items": item})
+}
+
+/// The fields of an object or the attributes of a parameter in the API form.
+fn pairs() -> Value {
+    let text = json!({"type": "string"});
+    json!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["key"],
+            "properties": {"key": text, "stringValue": text, "refValue": text},
+        },
+    })
+}
+
+fn reference_to(definition: &str) -> Value {
+    json!({"$ref": format!("#/definitions/{definition}")})
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

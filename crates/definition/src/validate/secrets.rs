@@ -1,0 +1,72 @@
+//! Secrets that others can read.
+
+use super::{findings::Findings, subject::Subject};
+use crate::{FieldValue, ObjectId, PipelineObject, expression};
+
+const CODE: &str = "CLEAR_SECRET";
+/// Parts of names that people give to secrets.
+const TELLING: [&str; 4] = ["password", "passwd", "secret", "token"];
+
+pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+    for parameter in &subject.definition.parameters {
+        let id = parameter.id.as_str();
+        let lower = id.to_ascii_lowercase();
+        if !id.starts_with('*') && TELLING.iter().any(|word| lower.contains(word)) {
+            let message =
+                format!("'{id}' looks like a secret: call it '*{id}', and its value is masked everywhere");
+            findings.warning(&ObjectId::from(id), Some("id"), CODE, message);
+        }
+    }
+    for object in &subject.definition.objects {
+        fields(subject, object, findings);
+    }
+    findings.look_away();
+}
+
+fn fields<'a>(subject: &Subject<'a>, object: &'a PipelineObject, findings: &mut Findings) {
+    for field in &object.fields {
+        let FieldValue::String(text) = &field.value else { continue };
+        let key = field.key.as_str();
+        let message = if field.key.is_secret() {
+            secret(subject, key, text)
+        } else if expression::is_in(text) {
+            clear(subject, key, text)
+        } else if key == "connectionString" && text.to_ascii_lowercase().contains("password=") {
+            Some(
+                "'connectionString' holds a password that everybody who reads the file sees: use '*password'"
+                    .to_owned(),
+            )
+        } else {
+            None
+        };
+        if let Some(message) = message {
+            findings.warning(&object.id, Some(key), CODE, message);
+        }
+    }
+}
+
+fn secret<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> {
+    if !expression::is_in(text) {
+        return Some(format!(
+            "'{key}' stands here for everybody who reads the file: declare a parameter such as '*myPassword', write \
+             #{{*myPassword}} here, and give its value at activation"
+        ));
+    }
+    let template = subject.template(text);
+    let names = template.as_ref().as_ref().ok()?.names();
+    let open = names.iter().find_map(|path| match path {
+        [name] if name.starts_with("my") => Some(name),
+        _ => None,
+    })?;
+    Some(format!("'{key}' takes its value from '{open}', which is no secret: call it '*{open}'"))
+}
+
+/// A secret in a field that is none is handed out in clear: to the shell, to the process list.
+fn clear<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> {
+    let template = subject.template(text);
+    let names = template.as_ref().as_ref().ok()?.names();
+    let secret = names.iter().filter_map(|path| path.last()).find(|name| name.starts_with('*'))?;
+    Some(format!(
+        "'{key}' uses the secret '{secret}', but is not a secret field itself: workers get it in clear there"
+    ))
+}

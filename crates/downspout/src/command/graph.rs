@@ -1,0 +1,111 @@
+//! `graph`: the run order of a definition as a picture.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use definition::graph::{RunOrder, to_dot, to_mermaid, to_svg};
+
+use super::definition_file::{self, Setting};
+use super::{Exit, output, validate};
+
+const AFTER_HELP: &str = "\
+Examples:
+  downspout graph pipeline-definitions/orders.json -o orders.svg      open it in a browser
+  downspout graph orders.json --format mermaid                        paste it into a README
+  downspout graph orders.json --format dot | dot -Tpng > orders.png
+
+A definition with errors is drawn as far as it can be read, and the exit code is 1.";
+
+/// Arguments of `graph`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct GraphArgs {
+    /// The definition, a JSON file as the AWS CLI takes it
+    file: PathBuf,
+    /// The form [default: what the name of the output says, else svg]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Where to write it [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// The form of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A picture for browsers.
+    Svg,
+    /// Graphviz's language.
+    Dot,
+    /// A flowchart for Markdown.
+    Mermaid,
+}
+
+pub(super) fn run(args: &GraphArgs) -> anyhow::Result<Exit> {
+    let settings: &[Setting] = &[];
+    let read = definition_file::read(&args.file, settings)?;
+    let has_errors = read.diagnosis.errors().next().is_some();
+    if has_errors {
+        output::complain!("{}", validate::describe(&read).trim_end());
+    }
+    if has_errors && read.diagnosis.definition.objects.is_empty() {
+        // An earlier picture is better than none.
+        return Ok(Exit::Failed);
+    }
+    let format = match (args.format, args.output.as_deref()) {
+        (Some(format), _) => format,
+        (None, None) => Format::Svg,
+        (None, Some(path)) => named(path).with_context(|| {
+            format!("{}: the name ends in none of .svg, .dot, .mmd; say which with --format", path.display())
+        })?,
+    };
+    let order = RunOrder::of(&read.diagnosis.definition);
+    let graph = match format {
+        Format::Svg => to_svg(&order),
+        Format::Dot => to_dot(&order),
+        Format::Mermaid => to_mermaid(&order),
+    };
+    match &args.output {
+        Some(path) => {
+            let written = std::fs::File::create(path).and_then(|mut file| file.write_all(graph.as_bytes()));
+            written.with_context(|| format!("writing {}", path.display()))?;
+        }
+        None => output::print(&graph)?,
+    }
+    Ok(if has_errors { Exit::Failed } else { Exit::Done })
+}
+
+/// The form that a file's name asks for.
+fn named(path: &Path) -> Option<Format> {
+    match path.extension()?.to_str()? {
+        "svg" => Some(Format::Svg),
+        "dot" | "gv" => Some(Format::Dot),
+        "mmd" | "mermaid" => Some(Format::Mermaid),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_output_says_the_form() {
+        assert_eq!(named(Path::new("a/orders.svg")), Some(Format::Svg));
+        assert_eq!(named(Path::new("orders.mmd")), Some(Format::Mermaid));
+        assert_eq!(named(Path::new("orders")), None);
+    }
+
+    #[test]
+    fn the_picture_in_the_docs_is_what_is_drawn() {
+        let text = include_str!("../../../../pipeline-definitions/orders.json");
+        let order = RunOrder::of(&definition::file::parse(text).expect("the shipped definition"));
+        let is_same = to_svg(&order) == include_str!("../../../../docs/images/orders.svg");
+        assert!(
+            is_same,
+            "draw it anew: downspout graph pipeline-definitions/orders.json -o docs/images/orders.svg"
+        );
+    }
+}
