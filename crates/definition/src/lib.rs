@@ -14,6 +14,7 @@ pub mod parameters;
 pub mod period;
 pub mod preview;
 pub mod render;
+pub mod schedule;
 pub mod schema;
 pub mod trigger;
 pub mod validate;

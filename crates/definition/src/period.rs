@@ -95,9 +95,50 @@ impl Period {
         self.span().and_then(|span| zoned.checked_add(span)).map_or(Timestamp::MAX, |later| later.timestamp())
     }
 
+    /// Returns the time `times` periods after `from` (before it, where negative), counted as one span in the UTC
+    /// calendar: a month after a month after the 31st is the 31st again. `None` past the ends of time.
+    #[must_use]
+    pub fn nth_after(&self, from: Timestamp, times: i64) -> Option<Timestamp> {
+        let span = self.span_times(times).ok()?;
+        let zoned = from.to_zoned(TimeZone::UTC).checked_add(span).ok()?;
+        Some(zoned.timestamp())
+    }
+
+    /// Returns the least number of periods after `from` that does not come before `at`.
+    #[must_use]
+    pub fn count_until(&self, from: Timestamp, at: Timestamp) -> i64 {
+        let length = i64::try_from(self.longest_seconds()).unwrap_or(i64::MAX).max(1);
+        // Not more than it is: months and years are taken at their longest. What is left is a few steps.
+        let passed = at.as_second().saturating_sub(from.as_second());
+        let mut count = passed.div_euclid(length).min(passed / length);
+        let is_before = |count: i64| self.nth_after(from, count).is_some_and(|start| start < at);
+        while is_before(count) {
+            count += 1;
+        }
+        while self.nth_after(from, count - 1).is_some_and(|start| start >= at) {
+            count -= 1;
+        }
+        count
+    }
+
+    fn longest_seconds(&self) -> u64 {
+        let unit = match self.unit {
+            Unit::Month => 31 * 86_400,
+            Unit::Year => 366 * 86_400,
+            Unit::Second | Unit::Minute | Unit::Hour | Unit::Day | Unit::Week => {
+                return self.duration().as_secs();
+            }
+        };
+        u64::from(self.count) * unit
+    }
+
     /// Returns the period as a calendar span.
     pub(crate) fn span(&self) -> Result<Span, jiff::Error> {
-        let count = i64::from(self.count);
+        self.span_times(1)
+    }
+
+    fn span_times(&self, times: i64) -> Result<Span, jiff::Error> {
+        let count = i64::from(self.count).saturating_mul(times);
         let span = Span::new();
         match self.unit {
             Unit::Second => span.try_seconds(count),

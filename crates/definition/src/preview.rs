@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::expression::{self, Budget, Evaluated, Scope, SyntaxError, Template, Value};
 use crate::parameters::Parameters;
 use crate::{FieldValue, ObjectId, PipelineObject};
 
 /// The interval that a run is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
     /// `@scheduledStartTime`.
     pub start: Timestamp,

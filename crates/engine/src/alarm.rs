@@ -28,7 +28,9 @@ pub(crate) fn of_instance(run: &Run, place: usize) -> Vec<Notice> {
         Status::Failed | Status::CascadeFailed { .. } => "onFail",
         // Whoever canceled it knows.
         Status::Canceled { .. } => return Vec::new(),
-        Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } => return Vec::new(),
+        Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } | Status::Skipped => {
+            return Vec::new();
+        }
     };
     let about = format!("{}#{}", instance.id, instance.generation);
     alarms(run, instance, slot)

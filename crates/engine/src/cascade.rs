@@ -25,7 +25,8 @@ pub(crate) fn rises<'a>(consumer: &Instance, mut dependencies: impl Iterator<Ite
         | Status::RetryPause { .. }
         | Status::Finished
         | Status::Failed
-        | Status::Canceled { .. } => false,
+        | Status::Canceled { .. }
+        | Status::Skipped => false,
     };
     fell && consumer.cascade && dependencies.all(|dependency| !dependency.is_bad())
 }
@@ -39,7 +40,8 @@ fn chain(cause: &Instance) -> Vec<InstanceId> {
         | Status::RetryPause { .. }
         | Status::Finished
         | Status::Failed
-        | Status::Canceled { .. } => Vec::new(),
+        | Status::Canceled { .. }
+        | Status::Skipped => Vec::new(),
     };
     chain.push(cause.id.clone());
     chain

@@ -1,12 +1,12 @@
-//! Definition and activation become a run: one instance per activity and data node.
-//!
-//! On-demand pipelines only, yet: a periodic schedule is refused.
+//! Definition and activation become a run: one instance per activity and data node, and per interval where it has a
+//! schedule.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use definition::inherit::{DEFAULT_ID, InheritError};
+use definition::inherit::InheritError;
 use definition::kind::{Group, Kind};
+use definition::preview::Interval;
 use definition::{ObjectId, PipelineObject};
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::round::Round;
 use crate::run::{Header, Run, Step};
 use crate::time;
+use crate::timetable::{Occurrence, Timetable};
 
 /// Why a definition cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +36,24 @@ pub enum ExpandError {
     NoWorkerGroup {
         /// The object.
         object: ObjectId,
+    },
+    /// An object runs on a schedule and has none.
+    #[error(
+        "object `{object}` has no `schedule`: refer to a Schedule, or set `scheduleType` to `ondemand` on Default"
+    )]
+    NoSchedule {
+        /// The object.
+        object: ObjectId,
+    },
+    /// A Schedule is none.
+    #[error("object `{object}`, field `{field}`: {reason}")]
+    Schedule {
+        /// The Schedule.
+        object: ObjectId,
+        /// Its field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
     },
     /// Objects wait for each other in a circle.
     #[error("object `{object}` waits for itself, by `dependsOn`, `input` and `output`")]
@@ -56,10 +75,29 @@ pub struct Activation {
     pub pipeline_name: String,
     /// The version of its definition.
     pub version: u32,
-    /// When it was activated.
+    /// When it was activated, or when the time of a scheduled run came.
     pub at: Timestamp,
-    /// The scheduled start of the pipeline's newest run.
-    pub latest: Option<Timestamp>,
+    /// What it is for.
+    pub occasion: Occasion,
+}
+
+/// Why a run begins.
+#[derive(Clone, Debug)]
+pub enum Occasion {
+    /// A user wants one.
+    OnDemand {
+        /// The scheduled start of the pipeline's newest run.
+        latest: Option<Timestamp>,
+    },
+    /// Its time has come.
+    Scheduled {
+        /// The timetable of the definition.
+        timetable: Arc<Timetable>,
+        /// The scheduled start of the run.
+        start: Timestamp,
+        /// A later start was asked for: every instance is SKIPPED.
+        is_skipped: bool,
+    },
 }
 
 /// Makes the run of `activation`: instances waiting, ready or FINISHED already.
@@ -70,13 +108,30 @@ pub struct Activation {
 pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), ExpandError> {
     check(&plan)?;
     let started = time::whole_millis(activation.at);
-    let scheduled = scheduled_start(started, activation.latest);
-    let id = RunId::at(scheduled);
-    let instances = instances(&plan, &id, started);
+    let (scheduled, parts, is_skipped): (_, Vec<Part<'_>>, _) = match &activation.occasion {
+        Occasion::OnDemand { latest } => {
+            let scheduled = scheduled_start(started, *latest);
+            // An interval without length: both ends are the activation.
+            let interval = Interval { start: scheduled, end: scheduled };
+            let parts = plan.objects().iter();
+            let parts = parts.filter_map(|object| Part::of(object, interval, None)).collect();
+            (scheduled, parts, false)
+        }
+        Occasion::Scheduled { timetable, start, is_skipped } => {
+            let occurrences = timetable.occurrences(*start).into_iter();
+            let part =
+                |it: Occurrence| Part::of(plan.object(it.component.as_str())?, it.interval, Some(it.release));
+            (*start, occurrences.filter_map(part).collect(), *is_skipped)
+        }
+    };
+    let mut instances = instances(&parts, started);
     acyclic(&instances)?;
+    if is_skipped {
+        instances.iter_mut().for_each(|instance| instance.skip(started));
+    }
     let header = Header {
         pipeline: activation.pipeline,
-        id,
+        id: RunId::at(scheduled),
         pipeline_name: activation.pipeline_name,
         version: activation.version,
         scheduled,
@@ -105,8 +160,7 @@ fn scheduled_start(started: Timestamp, latest: Option<Timestamp>) -> Timestamp {
 ///
 /// [`ExpandError`] names the first object and field that it cannot.
 pub fn check(plan: &Plan) -> Result<(), ExpandError> {
-    on_demand(plan)?;
-    for object in plan.objects().filter(|object| role(object).is_some()) {
+    for object in plan.objects().iter().filter(|object| role(object).is_some()) {
         for (field, hint) in UNSUPPORTED {
             if object.values(field).next().is_some() {
                 let (object, field, hint) = (object.id.clone(), (*field).to_owned(), (*hint).to_owned());
@@ -118,31 +172,6 @@ pub fn check(plan: &Plan) -> Result<(), ExpandError> {
         }
     }
     Ok(())
-}
-
-/// Only on-demand runs, yet: `scheduleType` on Default, or a Schedule in the explicit form.
-fn on_demand(plan: &Plan) -> Result<(), ExpandError> {
-    let is = |object: &PipelineObject, key: &str, word: &str| {
-        object.string(key).is_some_and(|value| value.eq_ignore_ascii_case(word))
-    };
-    let declared = plan.object(DEFAULT_ID).is_some_and(|default| is(default, "scheduleType", "ondemand"));
-    let schedules = plan.objects().filter(|object| Kind::of(object) == Some(Kind::Schedule));
-    let mut periodic = schedules.filter(|schedule| !is(schedule, "period", "ONDEMAND_PERIOD"));
-    match (declared, periodic.next()) {
-        (true, _) => Ok(()),
-        (false, Some(schedule)) => Err(ExpandError::Unsupported {
-            object: schedule.id.clone(),
-            field: "period".to_owned(),
-            hint: "only on-demand runs are; set `scheduleType` to `ondemand` on the Default object"
-                .to_owned(),
-        }),
-        (false, None) if plan.objects().any(|object| Kind::of(object) == Some(Kind::Schedule)) => Ok(()),
-        (false, None) => Err(ExpandError::Unsupported {
-            object: ObjectId::from(DEFAULT_ID),
-            field: "scheduleType".to_owned(),
-            hint: "only on-demand runs are; set it to `ondemand` on the Default object".to_owned(),
-        }),
-    }
 }
 
 const UNSUPPORTED: &[(&str, &str)] = &[
@@ -165,26 +194,63 @@ pub(crate) fn role(object: &PipelineObject) -> Option<Role> {
     }
 }
 
-fn instances(plan: &Plan, run: &RunId, started: Timestamp) -> Vec<Instance> {
-    let parts: Vec<_> = plan.objects().filter_map(|object| Some((object, role(object)?))).collect();
-    let present: HashSet<&ObjectId> = parts.iter().map(|(object, _)| &object.id).collect();
-    let producers = producers(&parts);
-    let instance = |(sequence, (object, role)): (usize, &(&PipelineObject, Role))| {
-        let inputs = object.references("input").filter(|_| *role == Role::Activity);
+/// An instance to be.
+struct Part<'a> {
+    object: &'a PipelineObject,
+    role: Role,
+    interval: Interval,
+    release: Option<Timestamp>,
+}
+
+impl<'a> Part<'a> {
+    fn of(object: &'a PipelineObject, interval: Interval, release: Option<Timestamp>) -> Option<Self> {
+        Some(Self { object, role: role(object)?, interval, release })
+    }
+
+    fn id(&self) -> InstanceId {
+        InstanceId::new(&self.object.id, self.interval.start)
+    }
+
+    fn length(&self) -> SignedDuration {
+        self.interval.end.duration_since(self.interval.start)
+    }
+
+    /// Returns whether this is an instance that one of `other`'s interval has to do with: the one whose interval
+    /// `other` begins in or, where this one's are the shorter, every one that begins in `other`'s.
+    fn goes_with(&self, other: &Self) -> bool {
+        let begins_in = |one: &Self, outer: &Self| {
+            let Interval { start, end } = outer.interval;
+            one.interval.start == start || (start..end).contains(&one.interval.start)
+        };
+        if self.length() < other.length() { begins_in(self, other) } else { begins_in(other, self) }
+    }
+}
+
+fn instances(parts: &[Part<'_>], started: Timestamp) -> Vec<Instance> {
+    let mut by_component: HashMap<&ObjectId, Vec<&Part<'_>>> = HashMap::new();
+    for part in parts {
+        by_component.entry(&part.object.id).or_default().push(part);
+    }
+    let producers = producers(parts);
+    let instance = |(sequence, part): (usize, &Part<'_>)| {
+        let object = part.object;
+        let inputs = object.references("input").filter(|_| part.role == Role::Activity);
         let produced_by = producers.get(&object.id).into_iter().flatten().copied();
         let mut seen = HashSet::new();
-        let depends_on = object
-            .references("dependsOn")
-            .chain(inputs)
-            .chain(produced_by)
-            .filter(|target| present.contains(target) && seen.insert(*target))
-            .map(|target| InstanceId::new(target, run))
+        let targets = object.references("dependsOn").chain(inputs).chain(produced_by);
+        let depends_on = targets
+            .filter(|target| seen.insert(*target))
+            .filter_map(|target| by_component.get(target))
+            .flat_map(|targets| targets.iter().filter(|target| target.goes_with(part)))
+            .map(|target| target.id())
             .collect();
         Instance {
-            id: InstanceId::new(&object.id, run),
+            id: part.id(),
             component: object.id.clone(),
             sequence,
-            role: *role,
+            role: part.role,
+            interval: Some(part.interval),
+            release: part.release,
             status: Status::WaitingOnDependencies,
             depends_on,
             cascade: object
@@ -201,11 +267,14 @@ fn instances(plan: &Plan, run: &RunId, started: Timestamp) -> Vec<Instance> {
 }
 
 /// Returns by data node the activities that write it.
-fn producers<'a>(parts: &[(&'a PipelineObject, Role)]) -> HashMap<&'a ObjectId, Vec<&'a ObjectId>> {
+fn producers<'a>(parts: &[Part<'a>]) -> HashMap<&'a ObjectId, Vec<&'a ObjectId>> {
     let mut producers: HashMap<_, Vec<_>> = HashMap::new();
-    for (object, role) in parts {
-        for output in object.references("output").filter(|_| *role == Role::Activity) {
-            producers.entry(output).or_default().push(&object.id);
+    for part in parts.iter().filter(|part| part.role == Role::Activity) {
+        for output in part.object.references("output") {
+            let known = producers.entry(output).or_default();
+            if known.last() != Some(&&part.object.id) {
+                known.push(&part.object.id);
+            }
         }
     }
     producers

@@ -91,7 +91,8 @@ impl RunId {
         Self(time::wire(scheduled))
     }
 
-    /// Returns the run to which the instance or attempt `object` belongs by its id.
+    /// Returns the run that begins with the interval of the instance or attempt `object`: its own, unless its run is
+    /// for a longer interval.
     #[must_use]
     pub fn of_object(object: &str) -> Option<Self> {
         let instance = match object.rsplit_once(ATTEMPT_MARK) {
@@ -108,10 +109,23 @@ impl RunId {
 const ATTEMPT_MARK: &str = "_Attempt=";
 
 impl InstanceId {
-    /// Returns the id of the instance of `component` in `run`.
+    /// Returns the id of the instance of `component` whose interval begins at `start`.
     #[must_use]
-    pub fn new(component: &ObjectId, run: &RunId) -> Self {
-        Self(format!("@{component}_{run}"))
+    pub fn new(component: &ObjectId, start: Timestamp) -> Self {
+        Self(format!("@{component}_{}", time::wire(start)))
+    }
+
+    /// Returns the component that it is an instance of; empty if the id is none that we made.
+    #[must_use]
+    pub fn component(&self) -> &str {
+        let end = self.0.len().saturating_sub(START_LENGTH + 1);
+        self.0.get(1..end).unwrap_or_default()
+    }
+
+    /// Returns the start of its interval; `None` if the id is none that we made.
+    #[must_use]
+    pub fn start(&self) -> Option<Timestamp> {
+        time::parse(self.0.get(self.0.len().checked_sub(START_LENGTH)?..)?)
     }
 
     /// Returns the same text as an object id.
@@ -166,12 +180,6 @@ impl TaskId {
         attempt.parts()?;
         Some(Self { pipeline: PipelineId::from(pipeline), attempt, lease: lease.parse().ok()? })
     }
-
-    /// Returns the run that the task belongs to.
-    #[must_use]
-    pub fn run(&self) -> Option<RunId> {
-        RunId::of_object(self.attempt.as_str())
-    }
 }
 
 impl fmt::Display for TaskId {
@@ -186,9 +194,11 @@ mod tests {
 
     #[test]
     fn an_object_id_tells_its_run() {
-        let run = RunId::from("2030-01-31T22:00:00");
-        let instance = InstanceId::new(&ObjectId::from("Load_A/b"), &run);
+        let start = time::parse("2030-01-31T22:00:00").unwrap();
+        let (run, instance) = (RunId::at(start), InstanceId::new(&ObjectId::from("Load_A/b"), start));
         assert_eq!(RunId::of_object(instance.as_str()), Some(run.clone()));
+        assert_eq!((instance.component(), instance.start()), ("Load_A/b", Some(start)));
+        assert_eq!((InstanceId::from("@").component(), InstanceId::from("@").start()), ("", None));
         assert_eq!(RunId::of_object(AttemptId::new(&instance, 12).as_str()), Some(run));
         assert_eq!(RunId::of_object("Load"), None);
         assert_eq!(RunId::of_object("@Loäd_2030-01-31T22:00:0ä"), None);

@@ -1,6 +1,7 @@
 //! One instance: what it waits for, its attempts, its retries.
 
 use definition::ObjectId;
+use definition::preview::Interval;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,13 @@ pub struct Instance {
     pub sequence: usize,
     /// Whether it has work to do or only stands for data.
     pub role: Role,
+    /// Its interval: `@scheduledStartTime` and `@scheduledEndTime`. What was stored before there were any ran on
+    /// demand, at its run's start.
+    #[serde(default)]
+    pub interval: Option<Interval>,
+    /// When it may start at the earliest, until it may.
+    #[serde(default)]
+    pub release: Option<Timestamp>,
     /// Where it stands.
     pub status: Status,
     /// What must be FINISHED first. Never changes, so a store keeps it apart and writes it once.
@@ -75,6 +83,8 @@ pub enum Status {
         /// Why: `cancellationReason`.
         reason: String,
     },
+    /// Its interval was passed over by an activation with a later start.
+    Skipped,
 }
 
 impl Instance {
@@ -86,6 +96,8 @@ impl Instance {
             component: self.component.clone(),
             sequence: self.sequence,
             role: self.role,
+            interval: self.interval,
+            release: self.release,
             status: self.status.clone(),
             depends_on: Vec::new(),
             cascade: self.cascade,
@@ -117,6 +129,7 @@ impl Instance {
             Status::Failed => status::Status::Failed,
             Status::CascadeFailed { .. } => status::Status::CascadeFailed,
             Status::Canceled { .. } => status::Status::Canceled,
+            Status::Skipped => status::Status::Skipped,
         }
     }
 
@@ -124,9 +137,11 @@ impl Instance {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self.status {
-            Status::Finished | Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } => {
-                true
-            }
+            Status::Finished
+            | Status::Failed
+            | Status::CascadeFailed { .. }
+            | Status::Canceled { .. }
+            | Status::Skipped => true,
             // A settled attempt is not the end: a retry may follow.
             Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } => false,
         }
@@ -137,9 +152,11 @@ impl Instance {
     pub fn is_bad(&self) -> bool {
         match self.status {
             Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } => true,
-            Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } | Status::Finished => {
-                false
-            }
+            Status::WaitingOnDependencies
+            | Status::Trying
+            | Status::RetryPause { .. }
+            | Status::Finished
+            | Status::Skipped => false,
         }
     }
 
@@ -148,11 +165,12 @@ impl Instance {
     pub fn is_live(&self) -> bool {
         match self.status {
             Status::Trying | Status::RetryPause { .. } => true,
-            Status::WaitingOnDependencies
-            | Status::Finished
+            Status::WaitingOnDependencies => self.release.is_some(),
+            Status::Finished
             | Status::Failed
             | Status::CascadeFailed { .. }
-            | Status::Canceled { .. } => false,
+            | Status::Canceled { .. }
+            | Status::Skipped => false,
         }
     }
 
@@ -190,12 +208,20 @@ impl Instance {
         match &self.status {
             Status::Trying => self.head().and_then(|head| head.status.deadline()),
             Status::RetryPause { until } => Some(*until),
-            Status::WaitingOnDependencies
-            | Status::Finished
+            Status::WaitingOnDependencies => self.release,
+            Status::Finished
             | Status::Failed
             | Status::CascadeFailed { .. }
-            | Status::Canceled { .. } => None,
+            | Status::Canceled { .. }
+            | Status::Skipped => None,
         }
+    }
+
+    /// Passes a new instance over.
+    pub(crate) fn skip(&mut self, now: Timestamp) {
+        self.status = Status::Skipped;
+        self.release = None;
+        self.ended = Some(now);
     }
 
     /// Decides where the instance stands now that its newest attempt may be settled.

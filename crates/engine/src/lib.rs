@@ -23,15 +23,17 @@ mod setup;
 mod status;
 mod summary;
 pub mod time;
+mod timetable;
 pub mod wire_objects;
 
 pub use attempt::Attempt;
 pub use definition::MASK;
 pub use effect::{Effect, Notice};
 pub use event::{ATTEMPT_TIMEOUT, BAD_INPUT, Event, INVALID_FIELD, STALLED, TaskError, TaskOutcome};
-pub use expand::{Activation, ExpandError, check, expand};
+pub use expand::{Activation, ExpandError, Occasion, check, expand};
 pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, TaskId, WorkerGroup};
 pub use instance::Instance;
 pub use plan::Plan;
 pub use run::{End, Header, IllegalEvent, Outcome, Run, Step};
 pub use status::{PipelineState, Status, UnknownStatus};
+pub use timetable::{Timetable, Upcoming};

@@ -2,17 +2,21 @@
 
 use std::collections::HashMap;
 
+use definition::inherit::DEFAULT_ID;
 use definition::parameters::Parameters;
 use definition::{Definition, ObjectId, PipelineObject, inherit};
 
 use crate::expand::ExpandError;
 
+/// The quota of `maxActiveInstances`.
+const MOST_ACTIVE: usize = 5;
+
 /// The definition of a run as it was activated, with its parameter values.
 #[derive(Clone, Debug)]
 pub struct Plan {
     definition: Definition,
-    objects: HashMap<ObjectId, PipelineObject>,
-    order: Vec<ObjectId>,
+    objects: Vec<PipelineObject>,
+    places: HashMap<ObjectId, usize>,
     parameters: Parameters,
 }
 
@@ -23,11 +27,10 @@ impl Plan {
     ///
     /// [`ExpandError`] if objects cannot inherit as they say.
     pub fn of(definition: Definition) -> Result<Self, ExpandError> {
-        let resolved = inherit::resolve(&definition)?;
+        let objects = inherit::resolve(&definition)?;
         let parameters = Parameters::of(&definition);
-        let order = resolved.iter().map(|object| object.id.clone()).collect();
-        let objects = resolved.into_iter().map(|object| (object.id.clone(), object)).collect();
-        Ok(Self { definition, objects, order, parameters })
+        let places = objects.iter().enumerate().map(|(place, object)| (object.id.clone(), place)).collect();
+        Ok(Self { definition, objects, places, parameters })
     }
 
     /// Returns the definition as it was activated.
@@ -42,14 +45,25 @@ impl Plan {
         &self.parameters
     }
 
+    /// Returns how many runs may be at work at once: `maxActiveInstances` of the Default object, from 1 to 5. What is
+    /// not said is 1 on demand and 5 on a schedule.
+    #[must_use]
+    pub fn max_active_instances(&self, is_scheduled: bool) -> usize {
+        let stated = self.object(DEFAULT_ID).and_then(|object| object.string("maxActiveInstances"));
+        let stated = stated.and_then(|text| text.trim().parse().ok());
+        let usual = if is_scheduled { MOST_ACTIVE } else { 1 };
+        stated.unwrap_or(usual).clamp(1, MOST_ACTIVE)
+    }
+
     /// Returns the object `id` with its inherited fields.
     #[must_use]
     pub fn object(&self, id: &str) -> Option<&PipelineObject> {
-        self.objects.get(id)
+        self.places.get(id).map(|place| &self.objects[*place])
     }
 
     /// Returns every object with its inherited fields, in the order of the definition.
-    pub fn objects(&self) -> impl Iterator<Item = &PipelineObject> {
-        self.order.iter().filter_map(|id| self.objects.get(id))
+    #[must_use]
+    pub fn objects(&self) -> &[PipelineObject] {
+        &self.objects
     }
 }

@@ -42,11 +42,21 @@ impl<'a> Round<'a> {
     pub(crate) fn begin(mut self) -> Step {
         for place in 0..self.run.instances.len() {
             self.step.instances.insert(place);
-            if self.run.unmet[place] == 0 {
-                self.ready(place);
+            if self.run.instances[place].release.is_none_or(|at| at <= self.now) {
+                self.release(place);
             }
         }
         self.close()
+    }
+
+    /// The time of an instance has come: it starts as soon as it depends on nothing.
+    fn release(&mut self, place: usize) {
+        if self.run.instances[place].release.is_some() {
+            self.change(place, false, |instance| instance.release = None);
+        }
+        if self.run.unmet[place] == 0 {
+            self.ready(place);
+        }
     }
 
     fn close(mut self) -> Step {
@@ -165,12 +175,17 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Gives an instance its status and keeps the indexes.
+    /// Gives an instance its status.
     fn set(&mut self, place: usize, status: Status, silent: bool) {
+        self.change(place, silent, |instance| instance.status = status);
+    }
+
+    /// Changes an instance and keeps the indexes.
+    fn change(&mut self, place: usize, silent: bool, change: impl FnOnce(&mut Instance)) {
         let run = &mut *self.run;
         let instance = &mut run.instances[place];
         let (was_live, was_final) = (instance.is_live(), instance.is_final());
-        instance.status = status;
+        change(instance);
         if instance.is_final() {
             instance.ended = Some(self.now);
             instance.canceling = None;
@@ -216,7 +231,7 @@ impl<'a> Round<'a> {
 
     fn ready(&mut self, place: usize) {
         let instance = &self.run.instances[place];
-        if instance.status != Status::WaitingOnDependencies {
+        if instance.status != Status::WaitingOnDependencies || instance.release.is_some() {
             return;
         }
         match instance.role {
@@ -253,7 +268,11 @@ impl<'a> Round<'a> {
                 let newest = instance.attempts.len().saturating_sub(1);
                 self.apply((place, newest), &attempt::Event::CancelRequested)
             }
-            Status::Finished | Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } => {
+            Status::Finished
+            | Status::Failed
+            | Status::CascadeFailed { .. }
+            | Status::Canceled { .. }
+            | Status::Skipped => {
                 Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() })
             }
         }
@@ -343,11 +362,12 @@ impl<'a> Round<'a> {
                     // A wake-up is legal everywhere.
                     let _ = self.apply((place, newest), &attempt::Event::Woke);
                 }
-                Status::WaitingOnDependencies
-                | Status::Finished
+                Status::WaitingOnDependencies => self.release(place),
+                Status::Finished
                 | Status::Failed
                 | Status::CascadeFailed { .. }
-                | Status::Canceled { .. } => {}
+                | Status::Canceled { .. }
+                | Status::Skipped => {}
             }
         }
     }

@@ -95,6 +95,8 @@ pub struct Run {
     pub(crate) indexed: Vec<Option<Timestamp>>,
     /// How many instances will move by themselves or by their runner.
     pub(crate) live: usize,
+    /// Every instance has the run's own start: their ids follow from their components.
+    pub(crate) is_uniform: bool,
 }
 
 /// What a step changed, and what the driver owes for it.
@@ -172,7 +174,10 @@ impl Run {
         let due = |(place, due): (usize, &Option<Timestamp>)| due.map(|due| (due, place));
         let deadlines = indexed.iter().enumerate().filter_map(due).collect();
         let live = instances.iter().filter(|instance| instance.is_live()).count();
-        Self { header, plan, instances, index, dependants, unmet, deadlines, indexed, live }
+        let is_uniform = instances
+            .iter()
+            .all(|instance| instance.interval.is_none_or(|interval| interval.start == header.scheduled));
+        Self { header, plan, instances, index, dependants, unmet, deadlines, indexed, live, is_uniform }
     }
 
     /// Decides what `event`, arriving at `now`, makes of the run.

@@ -27,7 +27,8 @@ pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
         | Status::Trying
         | Status::RetryPause { .. }
         | Status::Finished
-        | Status::Failed => {}
+        | Status::Failed
+        | Status::Skipped => {}
     }
     if instance.role == Role::Activity {
         fields.push(Field::string("@attemptCount", instance.attempts.len().to_string()));
@@ -62,13 +63,12 @@ pub(crate) fn of_attempt(run: &Run, instance: &Instance, attempt: &Attempt) -> V
 }
 
 fn common(run: &Run, instance: &Instance, sphere: &str) -> Vec<Field> {
-    let header = run.header();
+    let (header, interval) = (run.header(), run.interval(instance));
     let mut fields = vec![
         Field::reference("@componentParent", instance.component.clone()),
         Field::string("@pipelineId", header.pipeline.as_str()),
-        Field::string("@scheduledStartTime", wire(header.scheduled)),
-        // On demand, an interval has no length.
-        Field::string("@scheduledEndTime", wire(header.scheduled)),
+        Field::string("@scheduledStartTime", wire(interval.start)),
+        Field::string("@scheduledEndTime", wire(interval.end)),
         Field::string("@sphere", sphere),
         Field::string("@version", header.version.to_string()),
     ];

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use definition::expression::{self, Budget, Evaluated, Scope, Value};
+use definition::preview::Interval;
 use definition::{Field, FieldValue, MASK, ObjectId, PipelineObject};
 use jiff::Timestamp;
 
@@ -132,7 +133,7 @@ impl<'a> Context<'a> {
 
     fn instantiate(&self, value: &FieldValue) -> FieldValue {
         match value {
-            FieldValue::Ref(target) => FieldValue::Ref(self.run.instance_of(target)),
+            FieldValue::Ref(target) => FieldValue::Ref(self.run.instance_of(target, self.instance)),
             FieldValue::String(text) => FieldValue::String(text.clone()),
         }
     }
@@ -174,7 +175,7 @@ impl<'a> Context<'a> {
                 let items: Option<Vec<_>> = items.into_iter().map(|item| self.computed(name, item)).collect();
                 Some(Value::List(flat(items?)))
             }
-            Value::Reference(target) => Some(Value::Reference(self.run.instance_of(&target))),
+            Value::Reference(target) => Some(Value::Reference(self.run.instance_of(&target, self.instance))),
             Value::String(_) | Value::Integer(_) | Value::Double(_) | Value::DateTime(_) => Some(value),
         }
     }
@@ -187,8 +188,8 @@ impl<'a> Context<'a> {
         let instance = self.instance?;
         let at = |time: Timestamp| Some(Value::time(time));
         match name {
-            // An interval without length: both are the activation.
-            "@scheduledStartTime" | "@scheduledEndTime" => return at(self.run.header.scheduled),
+            "@scheduledStartTime" => return at(self.run.interval(instance).start),
+            "@scheduledEndTime" => return at(self.run.interval(instance).end),
             "@pipelineId" => return Some(Value::String(self.run.header.pipeline.to_string())),
             _ if self.distant => return None,
             _ => {}
@@ -211,7 +212,7 @@ impl<'a> Context<'a> {
 
     fn distant(&self, target: &ObjectId) -> Option<Self> {
         let component = self.run.plan.object(target.as_str());
-        let instance = self.run.instance_of_component(target);
+        let instance = self.run.counterpart(target, self.instance);
         component.map(|object| Self {
             object: Some(object),
             instance,
@@ -297,15 +298,44 @@ impl Scope for Blank<'_> {
 }
 
 impl Run {
-    /// Returns the instance of `component` in this run.
+    /// Returns the interval of an instance.
+    #[must_use]
+    pub fn interval(&self, instance: &Instance) -> Interval {
+        let on_demand = Interval { start: self.header.scheduled, end: self.header.scheduled };
+        instance.interval.unwrap_or(on_demand)
+    }
+
+    /// Returns the newest instance of `component` in this run.
     #[must_use]
     pub fn instance_of_component(&self, component: &ObjectId) -> Option<&Instance> {
-        self.instance(InstanceId::new(component, &self.header.id).as_str())
+        let same = self.instance(InstanceId::new(component, self.header.scheduled).as_str());
+        if self.is_uniform {
+            return same;
+        }
+        self.instances.iter().rfind(|instance| instance.component == *component)
+    }
+
+    /// Returns the instance of `component` that goes with `other`: the one whose interval `other` begins in or, where
+    /// `component` has the shorter intervals, the newest of those that begin in `other`'s.
+    pub(crate) fn counterpart(&self, component: &ObjectId, other: Option<&Instance>) -> Option<&Instance> {
+        let Some(other) = other.filter(|_| !self.is_uniform) else {
+            return self.instance_of_component(component);
+        };
+        let Interval { start, end } = self.interval(other);
+        let begins_by = |instance: &&Instance| instance.component == *component;
+        let of_component = || self.instances.iter().filter(begins_by);
+        let around = of_component().rfind(|instance| {
+            let interval = self.interval(instance);
+            interval.start <= start && end <= interval.end
+        });
+        around.or_else(|| {
+            of_component().rfind(|instance| (start..end).contains(&self.interval(instance).start))
+        })
     }
 
     /// Returns the id of the component's instance where it has one, else its own.
-    pub(crate) fn instance_of(&self, component: &ObjectId) -> ObjectId {
-        self.instance_of_component(component)
+    pub(crate) fn instance_of(&self, component: &ObjectId, other: Option<&Instance>) -> ObjectId {
+        self.counterpart(component, other)
             .map_or_else(|| component.clone(), |instance| instance.id.object_id())
     }
 }

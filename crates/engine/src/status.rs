@@ -65,6 +65,8 @@ words! {
         CascadeFailed = "CASCADE_FAILED",
         /// Stopped by a user.
         Canceled = "CANCELED",
+        /// Its interval was passed over by a later start.
+        Skipped = "SKIPPED",
     }
 }
 
@@ -74,7 +76,7 @@ impl Status {
     pub fn is_final(self) -> bool {
         match self {
             Self::WaitingOnDependencies | Self::WaitingForRunner | Self::Running => false,
-            Self::Finished | Self::Failed | Self::CascadeFailed | Self::Canceled => true,
+            Self::Finished | Self::Failed | Self::CascadeFailed | Self::Canceled | Self::Skipped => true,
         }
     }
 }

@@ -146,7 +146,7 @@ pub(crate) fn needed(run: &Run, instance: &Instance) -> Result<Vec<PipelineObjec
             }
         }
         if id != &instance.component {
-            objects.push(evaluated(run, component)?);
+            objects.push(evaluated(run, component, instance)?);
         }
     }
     Ok(objects)
@@ -158,9 +158,9 @@ fn is_needed(key: &str) -> bool {
     !(reaction || order || key.starts_with('@'))
 }
 
-fn evaluated(run: &Run, component: &PipelineObject) -> Result<PipelineObject, String> {
+fn evaluated(run: &Run, component: &PipelineObject, other: &Instance) -> Result<PipelineObject, String> {
     let trouble = Default::default();
-    match run.instance_of_component(&component.id) {
+    match run.counterpart(&component.id, Some(other)) {
         Some(instance) => {
             let context = Context::of_instance(run, instance, None, &trouble);
             let mut fields = context.fields()?;
@@ -219,7 +219,7 @@ fn component_runtime(run: &Run, id: &str) -> Vec<Field> {
     let health = match &instance.status {
         Status::Finished => Some("HEALTHY"),
         Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } => Some("ERROR"),
-        Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } => None,
+        Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } | Status::Skipped => None,
     };
     if let (Some(health), Some(ended)) = (health, instance.ended) {
         fields.push(Field::string("@healthStatus", health));

@@ -9,6 +9,7 @@
 
 mod live;
 mod notices;
+mod schedule;
 mod timers;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use crate::error::ServiceError;
 use crate::waiting::{Offer, Waiting};
 
 pub(crate) use live::Live;
+pub(crate) use schedule::Active;
 
 /// The service's clock; tests wind it.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -105,6 +107,7 @@ impl Driver {
     ///
     /// What runners with a name beginning with `own_runners` held is free again at once: they ended with us.
     pub(crate) async fn recover(&self, own_runners: Option<&str>) -> anyhow::Result<()> {
+        let scheduled = self.recover_schedules(&*self.store).await?;
         let mut pipelines: Vec<PipelineId> =
             self.store.open_runs().await?.into_iter().map(|(id, _)| id).collect();
         pipelines.sort_unstable();
@@ -116,7 +119,7 @@ impl Driver {
             }
         }
         self.notice_waits.notify_one();
-        tracing::info!(pipelines = pipelines.len(), "recovered unfinished runs");
+        tracing::info!(pipelines = pipelines.len(), scheduled, "recovered unfinished runs");
         Ok(())
     }
 
@@ -163,6 +166,7 @@ impl Driver {
         for run in runs {
             self.step(&mut held, &run, Event::Woke).await?;
         }
+        self.catch_up(&mut held).await?;
         // Also when there was nothing to do: the wake-up was taken from the clock.
         self.timers.set(id, held.next_wake());
         Ok(())
@@ -251,8 +255,32 @@ impl Driver {
             self.save(held, batch).await?;
         }
         held.forget_ended();
+        if ended_or_revived {
+            self.make_room_used(held).await;
+        }
         self.act(held, &step.effects);
         Ok(step)
+    }
+
+    /// Where a run ended there is room for the next one. What was saved is not undone when that cannot begin.
+    async fn make_room_used(&self, held: &mut Held) {
+        if let Err(error) = self.catch_up(held).await {
+            tracing::error!(pipeline.id = %held.pipeline.id, "the next scheduled run cannot begin: {error:#}");
+            self.timers.set(&held.pipeline.id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
+        }
+    }
+
+    /// Returns the run that holds the instance or attempt `object`, by its id.
+    pub(crate) async fn run_of(&self, held: &Held, object: &str) -> Result<Option<RunId>, StoreError> {
+        let attempt = engine::AttemptId::from(object).parts();
+        let instance = attempt.map_or_else(|| engine::InstanceId::from(object), |(instance, _)| instance);
+        if let Some(run) = held.run_of(instance.as_str()) {
+            return Ok(Some(run.clone()));
+        }
+        if RunId::of_object(object).is_none() {
+            return Ok(None);
+        }
+        self.store.run_of(&held.pipeline.id, &instance).await
     }
 
     /// Steps runs by several events, all or nothing, as one save. Costs a copy of each run.
@@ -281,6 +309,7 @@ impl Driver {
         let batch = batch.pipeline(&held.pipeline);
         self.save(held, batch).await?;
         held.forget_ended();
+        self.make_room_used(held).await;
         self.act(held, &effects);
         Ok(())
     }
@@ -312,6 +341,11 @@ impl Driver {
         saved
     }
 
+    /// Sets the pipeline's wake-up.
+    pub(crate) fn set_clock(&self, held: &Held) {
+        self.timers.set(&held.pipeline.id, held.next_wake());
+    }
+
     fn act(&self, held: &Held, effects: &[Effect]) {
         let pipeline = &held.pipeline.id;
         for effect in effects {
@@ -327,7 +361,7 @@ impl Driver {
                 }
             }
         }
-        self.timers.set(pipeline, held.next_wake());
+        self.set_clock(held);
     }
 
     /// Hands the attempt of `offer` to `runner`; `None` if it is not to be had any more.
@@ -336,12 +370,12 @@ impl Driver {
         offer: &Offer,
         runner: RunnerId,
     ) -> Result<Option<Claimed>, ServiceError> {
-        let Some(run) = RunId::of_object(offer.attempt.as_str()) else { return Ok(None) };
         let mut held = match self.hold(offer.pipeline.as_str()).await {
             Ok(held) => held,
             Err(ServiceError::PipelineNotFound(_) | ServiceError::PipelineDeleted(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
+        let Some(run) = self.run_of(&held, offer.attempt.as_str()).await? else { return Ok(None) };
         let event = Event::Claimed { attempt: offer.attempt.clone(), runner };
         match self.step(&mut held, &run, event).await {
             Ok(_) => {}
@@ -359,8 +393,8 @@ impl Driver {
 
     /// Frees an attempt whose poller hung up before it could be told.
     pub(crate) async fn release(&self, task: TaskId) {
-        let Some(run) = task.run() else { return };
         let Ok(mut held) = self.hold(task.pipeline.as_str()).await else { return };
+        let Ok(Some(run)) = self.run_of(&held, task.attempt.as_str()).await else { return };
         let current = held.run(&run).and_then(|run| run.attempt(&task.attempt)).map(|attempt| attempt.leases);
         if current == Some(task.lease) {
             // If this is lost too, the acknowledgement window frees the attempt.

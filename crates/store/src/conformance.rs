@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use definition::{Definition, file};
 use engine::{
-    Activation, Effect, Event, PipelineId, PipelineState, Plan, Run, RunId, RunnerId, Step, TaskOutcome,
-    expand, time,
+    Activation, Effect, Event, InstanceId, Occasion, PipelineId, PipelineState, Plan, Run, RunId, RunnerId,
+    Step, TaskOutcome, Upcoming, expand, time,
 };
 use jiff::Timestamp;
 
@@ -29,6 +29,8 @@ macro_rules! conformance {
             nothing_of_a_refused_batch_is_kept
             a_notice_stays_until_it_is_done_also_without_its_pipeline
             objects_are_found_by_their_fields_page_by_page
+            an_instance_is_found_in_its_run
+            the_next_runs_of_all_pipelines_are_listed_by_their_time
         }
     };
     ($fresh:expr; $($rule:ident)+) => {
@@ -66,7 +68,7 @@ fn expanded(id: &str) -> (Run, Step) {
         pipeline_name: id.to_owned(),
         version: 1,
         at: now(),
-        latest: None,
+        occasion: Occasion::OnDemand { latest: None },
     };
     expand(Arc::new(Plan::of(definition()).unwrap()), activation).unwrap()
 }
@@ -236,4 +238,26 @@ pub(crate) async fn objects_are_found_by_their_fields_page_by_page(store: &dyn S
     let first = store.query(&run.header().pipeline, all.clone(), None, 1).await.unwrap();
     let second = store.query(&run.header().pipeline, all, first.next, 1).await.unwrap();
     assert_eq!((first.items, second.items, second.next), (vec![a], vec![b], None));
+}
+
+pub(crate) async fn an_instance_is_found_in_its_run(store: &dyn Store) {
+    let run = with_run(store, "df-1").await;
+    let (pipeline, header) = (PipelineId::from("df-1"), run.header());
+    let instance = &run.instances()[0].id;
+    assert_eq!(store.run_of(&pipeline, instance).await.unwrap(), Some(header.id.clone()));
+    assert_eq!(store.run_of(&PipelineId::from("df-2"), instance).await.unwrap(), None);
+    assert_eq!(store.run_of(&pipeline, &InstanceId::from("@No")).await.unwrap(), None);
+}
+
+pub(crate) async fn the_next_runs_of_all_pipelines_are_listed_by_their_time(store: &dyn Store) {
+    let later = time::parse("2030-02-28T00:00:00").unwrap();
+    for (id, due) in [("df-1", Some(later)), ("df-2", Some(now())), ("df-3", None)] {
+        let mut pipeline = store.create_pipeline(pipeline(id)).await.unwrap();
+        pipeline.next_run = due.map(|due| Upcoming { start: now(), due });
+        store.save(Batch::new().pipeline(&pipeline)).await.unwrap();
+    }
+    let expected = [("df-2", now()), ("df-1", later)].map(|(id, due)| (PipelineId::from(id), due));
+    assert_eq!(store.upcoming().await.unwrap(), expected);
+    store.delete_pipeline(&PipelineId::from("df-2"), now()).await.unwrap();
+    assert_eq!(store.upcoming().await.unwrap(), expected[1..]);
 }

@@ -15,7 +15,7 @@ mod sqlite;
 
 use async_trait::async_trait;
 use definition::Definition;
-use engine::{Header, Notice, NoticeId, PipelineId, Run, RunId};
+use engine::{Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId};
 use jiff::Timestamp;
 
 pub use batch::{Batch, DefinitionVersion};
@@ -62,6 +62,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Returns the runs in which something moves.
     async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError>;
+
+    /// Returns the pipelines whose next run has a time, and when that is.
+    async fn upcoming(&self) -> Result<Vec<(PipelineId, Timestamp)>, StoreError>;
+
+    /// Returns the run that holds the instance.
+    async fn run_of(&self, pipeline: &PipelineId, instance: &InstanceId)
+    -> Result<Option<RunId>, StoreError>;
 
     /// Returns the headers of a pipeline's runs, oldest first.
     async fn runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError>;

@@ -1,6 +1,6 @@
 //! The registered thing: name, unique id, state, times.
 
-use engine::{PipelineId, PipelineState};
+use engine::{PipelineId, PipelineState, Upcoming};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,12 @@ pub struct Pipeline {
     pub last_deactivated: Option<Timestamp>,
     /// Scheduled start of the newest run: the next one starts later.
     pub latest_run: Option<Timestamp>,
+    /// The next run of a pipeline that is active on a schedule.
+    #[serde(default)]
+    pub next_run: Option<Upcoming>,
+    /// Intervals that begin before this are passed over: `startTimestamp` of the last activation.
+    #[serde(default)]
+    pub skip_until: Option<Timestamp>,
 }
 
 impl Pipeline {
@@ -53,6 +59,8 @@ impl Pipeline {
             finished: None,
             last_deactivated: None,
             latest_run: None,
+            next_run: None,
+            skip_until: None,
         }
     }
 }

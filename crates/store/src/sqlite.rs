@@ -14,7 +14,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use definition::Definition;
-use engine::{Header, Notice, NoticeId, PipelineId, Run, RunId};
+use engine::{Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -117,6 +117,19 @@ impl Store for SqliteStore {
 
     async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError> {
         self.writer.run(read::open_runs).await
+    }
+
+    async fn upcoming(&self) -> Result<Vec<(PipelineId, Timestamp)>, StoreError> {
+        self.writer.run(read::upcoming).await
+    }
+
+    async fn run_of(
+        &self,
+        pipeline: &PipelineId,
+        instance: &InstanceId,
+    ) -> Result<Option<RunId>, StoreError> {
+        let (pipeline, instance) = (pipeline.clone(), instance.clone());
+        self.writer.run(move |connection| read::run_of(connection, &pipeline, &instance)).await
     }
 
     async fn runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
@@ -249,6 +262,6 @@ mod tests {
             })
             .await
             .unwrap();
-        assert_eq!(version, 1);
+        assert_eq!(version, 2);
     }
 }

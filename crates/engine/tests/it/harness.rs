@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use definition::{Field, ObjectId, file};
 use engine::{
-    Activation, AttemptId, Effect, Event, ExpandError, IllegalEvent, InstanceId, Notice, PipelineId, Plan,
-    Run, RunnerId, Status, Step, TaskError, TaskOutcome, expand,
+    Activation, AttemptId, Effect, Event, ExpandError, IllegalEvent, InstanceId, Notice, Occasion,
+    PipelineId, Plan, Run, RunnerId, Status, Step, TaskError, TaskOutcome, expand,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,7 +29,7 @@ pub(crate) fn activation() -> Activation {
         pipeline_name: "orders/2030-01-31".to_owned(),
         version: 1,
         at: engine::time::parse(STARTED).unwrap() + SignedDuration::from_millis(250),
-        latest: None,
+        occasion: Occasion::OnDemand { latest: None },
     }
 }
 

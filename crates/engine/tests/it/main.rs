@@ -7,4 +7,5 @@ mod any_sequence;
 mod harness;
 mod objects;
 mod runs;
+mod schedules;
 mod state_machine;

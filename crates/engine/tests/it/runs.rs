@@ -1,6 +1,6 @@
 //! The rules of order, retry, cascade, cancel and rerun.
 
-use engine::{Effect, Event, Outcome, RunnerId, Status, TaskError, TaskOutcome, expand};
+use engine::{Effect, Event, Occasion, Outcome, RunnerId, Status, TaskError, TaskOutcome, expand};
 use jiff::SignedDuration;
 
 use crate::harness::{Driven, activation, drive, drive_with, instance, plan, shell, try_drive};
@@ -227,7 +227,9 @@ fn a_second_activation_within_a_second_is_a_second_later() {
     let plan = plan(r#"{"id": "Default", "scheduleType": "ONDEMAND"}"#, "").unwrap();
     let first = expand(plan.clone(), activation()).unwrap().0;
     let latest = Some(first.header().scheduled);
-    let second = expand(plan, engine::Activation { latest, ..activation() }).unwrap().0;
+    let second = expand(plan, engine::Activation { occasion: Occasion::OnDemand { latest }, ..activation() })
+        .unwrap()
+        .0;
     assert_eq!(first.header().id.as_str(), "2030-01-31T22:00:00");
     assert_eq!(second.header().id.as_str(), "2030-01-31T22:00:01");
 }
@@ -241,8 +243,6 @@ fn what_is_not_run_yet_is_refused_by_object_and_field() {
     let default = r#"{"id": "Default", "scheduleType": "ondemand", "workerGroup": "g"}"#;
     let on_machine = shell("A", r#", "runsOn": {"ref": "M"}"#);
     assert!(refused(&format!("{default}, {on_machine}")).starts_with("object `A`: field `runsOn`"));
-    let periodic = r#"{"id": "S", "type": "Schedule", "period": "1 day"}"#;
-    assert!(refused(periodic).starts_with("object `S`: field `period`"));
     let a = shell("A", r#", "dependsOn": {"ref": "B"}"#);
     let b = shell("B", r#", "dependsOn": {"ref": "A"}"#);
     assert!(refused(&format!("{default}, {a}, {b}")).contains("waits for itself"));

@@ -6,11 +6,17 @@ use engine::{PipelineId, PipelineState, Run, RunId};
 use jiff::Timestamp;
 use store::{Pipeline, Store, StoreError};
 
+use super::schedule::Active;
+
 /// What the store holds of a pipeline, kept in step with it by whoever holds the pipeline's lock.
 pub(crate) struct Live {
     pub(crate) pipeline: Pipeline,
     /// The runs that have not ended, and no others for long.
     runs: HashMap<RunId, Run>,
+    /// The definition that runs, once a schedule asked for it.
+    pub(super) active: Option<Active>,
+    /// The next run's time has come, but not its turn.
+    pub(super) is_full: bool,
     /// A save failed: what is here is ahead of the store, and must be loaded anew.
     pub(super) is_stale: bool,
 }
@@ -19,7 +25,8 @@ impl Live {
     /// Loads the pipeline and its open runs; `None` if there is no such pipeline.
     pub(super) async fn load(store: &dyn Store, id: &PipelineId) -> Result<Option<Self>, StoreError> {
         let Some(pipeline) = store.pipeline(id).await? else { return Ok(None) };
-        let mut live = Self { pipeline, runs: HashMap::new(), is_stale: false };
+        let runs = HashMap::new();
+        let mut live = Self { pipeline, runs, active: None, is_full: false, is_stale: false };
         // A pipeline that was never activated has no runs to look for.
         if live.pipeline.latest_run.is_some() {
             for header in store.runs(id).await?.into_iter().filter(|header| header.ended.is_none()) {
@@ -53,6 +60,18 @@ impl Live {
         self.runs.insert(run.header().id.clone(), run);
     }
 
+    /// Makes a definition the active one.
+    pub(crate) fn activate(&mut self, active: Active) {
+        self.active = Some(active);
+    }
+
+    /// Returns the run in memory that holds the instance `id`.
+    pub(super) fn run_of(&self, id: &str) -> Option<&RunId> {
+        let by_start = RunId::of_object(id).and_then(|run| self.runs.get(&run));
+        let holds = |run: &&Run| run.instance(id).is_some();
+        by_start.filter(holds).or_else(|| self.runs.values().find(holds)).map(|run| &run.header().id)
+    }
+
     /// Returns the runs in which something moves.
     pub(crate) fn open_runs(&self) -> impl Iterator<Item = &Run> {
         self.runs.values().filter(|run| run.end().is_none())
@@ -64,11 +83,13 @@ impl Live {
     }
 
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        self.runs.values().filter_map(Run::next_wake).min()
+        let scheduled = self.pipeline.next_run.filter(|_| !self.is_full);
+        let scheduled = scheduled.filter(|_| self.pipeline.state == PipelineState::Scheduled);
+        self.runs.values().filter_map(Run::next_wake).chain(scheduled.map(|next| next.due)).min()
     }
 
     /// Lets the pipeline's state follow from its runs; returns whether it changed.
-    pub(super) fn settle(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn settle(&mut self, now: Timestamp) -> bool {
         let moving = self.open_runs().next().is_some();
         let stuck = self.runs.values().any(|run| run.end().is_some_and(|end| end.stuck));
         let before = self.pipeline.state;
@@ -78,7 +99,7 @@ impl Live {
                 self.pipeline.last_deactivated = Some(now);
             }
             // What waits for ever on something that failed may still be rerun: such a run is not finished.
-            (PipelineState::Scheduled, false) if !stuck => {
+            (PipelineState::Scheduled, false) if !stuck && self.pipeline.next_run.is_none() => {
                 self.pipeline.state = PipelineState::Finished;
                 self.pipeline.finished = Some(now);
             }

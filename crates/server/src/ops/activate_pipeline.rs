@@ -1,13 +1,14 @@
-//! ActivatePipeline: the latest definition becomes the active one, and a run begins.
+//! ActivatePipeline: the latest definition becomes the active one, and a run begins, now or when its time comes.
 
 use std::sync::Arc;
 
 use definition::validate::for_activation;
 use definition::{Definition, ParameterValue};
-use engine::{Activation, PipelineState, Plan};
+use engine::{Activation, Occasion, PipelineState, Upcoming};
+use jiff::Timestamp;
 use store::{Batch, DefinitionVersion};
 
-use crate::driver::Held;
+use crate::driver::{Active, Held, Live};
 use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
@@ -16,18 +17,12 @@ use crate::wire::object::read_values;
 use crate::wire::request::ActivatePipeline;
 use crate::wire::response::Empty;
 
-/// `maxActiveInstances` of an on-demand pipeline: what it is when nobody says, and at most.
-const ACTIVE_INSTANCES: (usize, usize) = (1, 5);
-
 pub(super) async fn serve(service: &Service, request: ActivatePipeline) -> Result<Empty, ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     let values = read_values("parameterValues", request.parameter_values, &mut check);
     check.finish()?;
-    // `startTimestamp` is ignored for on-demand pipelines; it must be a time all the same.
-    if let Some(time) = request.start_timestamp.filter(|time| !is_time(time)) {
-        return Err(ServiceError::Serialization(format!("startTimestamp {time} is no time")));
-    }
+    let start = request.start_timestamp.as_ref().map(time_of).transpose()?.flatten();
     let mut held = service.driver.hold(&id).await?;
     let stored = service.driver.store.definition(&held.pipeline.id, DefinitionVersion::Latest).await?;
     let Some(stored) = stored.filter(|stored| !stored.objects.is_empty()) else {
@@ -35,8 +30,9 @@ pub(super) async fn serve(service: &Service, request: ActivatePipeline) -> Resul
     };
     let definition = valued(stored, values);
     refuse_errors(&definition)?;
-    refuse_state(&held, &definition)?;
-    begin(service, &mut held, definition).await?;
+    refuse_state(&held)?;
+    activate(service, &mut held, definition, start).await?;
+    tracing::info!(pipeline.id = %held.pipeline.id, pipeline.name = held.pipeline.name, "activated a pipeline");
     Ok(Empty {})
 }
 
@@ -57,74 +53,114 @@ fn refuse_errors(definition: &Definition) -> Result<(), ServiceError> {
     Err(ServiceError::InvalidRequest(format!("Pipeline definition has errors: [{}]", list.join("; "))))
 }
 
-fn refuse_state(held: &Held, definition: &Definition) -> Result<(), ServiceError> {
+fn refuse_state(held: &Held) -> Result<(), ServiceError> {
     match held.pipeline.state {
         PipelineState::Pending
         | PipelineState::Scheduled
         | PipelineState::Inactive
-        | PipelineState::Finished => {}
+        | PipelineState::Finished => Ok(()),
         state @ (PipelineState::Deactivating | PipelineState::Deleting) => {
-            return Err(invalid(&format!(
-                "the pipeline is {state}: it cannot be activated until that is over"
-            )));
+            Err(invalid(&format!("the pipeline is {state}: it cannot be activated until that is over")))
         }
     }
-    let (default, most) = ACTIVE_INSTANCES;
-    let stated = definition.object("Default").and_then(|object| object.string("maxActiveInstances"));
-    let bound = stated.and_then(|text| text.trim().parse().ok()).unwrap_or(default).clamp(1, most);
-    if held.open_runs().count() >= bound {
-        return Err(invalid(&format!(
-            "the number of concurrent executions that maxActiveInstances allows ({bound}) is reached: wait until one \
-             ends, or cancel it"
-        )));
+}
+
+async fn activate(
+    service: &Service,
+    held: &mut Held,
+    definition: Definition,
+    start: Option<Timestamp>,
+) -> Result<(), ServiceError> {
+    let now = service.driver.now();
+    let store = &service.driver.store;
+    let before = store.definition(&held.pipeline.id, DefinitionVersion::Active).await?;
+    let is_new = held.pipeline.version == 0 || before.as_ref() != Some(&definition);
+    let pipeline = &mut held.pipeline;
+    let first = pipeline.first_activation.unwrap_or(now);
+    let active = Active::of(definition.clone(), first).map_err(|error| invalid(&error.to_string()))?;
+    let activation = Activation {
+        pipeline: pipeline.id.clone(),
+        pipeline_name: pipeline.name.clone(),
+        version: pipeline.version + u32::from(is_new),
+        at: now,
+        occasion: Occasion::OnDemand { latest: pipeline.latest_run },
+    };
+    match active.timetable.clone() {
+        None => {
+            refuse_another(held, &active)?;
+            let begun = engine::expand(Arc::clone(&active.plan), activation);
+            let (run, step) = begun.map_err(|error| invalid(&error.to_string()))?;
+            note(held, now, is_new, active);
+            held.pipeline.latest_run = Some(run.header().scheduled);
+            let batch = |live: &Live| batch(live, &definition);
+            service.driver.begin(held, run, &step, batch).await?;
+        }
+        Some(timetable) => {
+            let next = timetable.next(pipeline.latest_run);
+            // What cannot begin is told now, not when its time comes.
+            if let Some(Upcoming { start, .. }) = next {
+                let occasion = Occasion::Scheduled { timetable, start, is_skipped: false };
+                engine::expand(Arc::clone(&active.plan), Activation { occasion, ..activation })
+                    .map_err(|error| invalid(&error.to_string()))?;
+            }
+            note(held, now, is_new, active);
+            held.pipeline.next_run = next;
+            held.pipeline.skip_until = start;
+            held.settle(now);
+            let batch = batch(held, &definition);
+            service.driver.save(held, batch).await?;
+            service.driver.catch_up(held).await.map_err(ServiceError::Internal)?;
+            service.driver.set_clock(held);
+        }
     }
     Ok(())
 }
 
-async fn begin(service: &Service, held: &mut Held, definition: Definition) -> Result<(), ServiceError> {
-    let now = service.driver.now();
-    let store = &service.driver.store;
-    let active = store.definition(&held.pipeline.id, DefinitionVersion::Active).await?;
-    let is_new = held.pipeline.version == 0 || active.as_ref() != Some(&definition);
-    let version = held.pipeline.version + u32::from(is_new);
-    let plan = Plan::of(definition.clone()).map_err(|error| invalid(&error.to_string()))?;
-    let activation = Activation {
-        pipeline: held.pipeline.id.clone(),
-        pipeline_name: held.pipeline.name.clone(),
-        version,
-        at: now,
-        latest: held.pipeline.latest_run,
-    };
-    let (run, step) =
-        engine::expand(Arc::new(plan), activation).map_err(|error| invalid(&error.to_string()))?;
+fn refuse_another(held: &Held, active: &Active) -> Result<(), ServiceError> {
+    let most = active.most_open();
+    if held.open_runs().count() < most {
+        return Ok(());
+    }
+    Err(invalid(&format!(
+        "the number of concurrent executions that maxActiveInstances allows ({most}) is reached: wait until one ends, \
+         or cancel it"
+    )))
+}
+
+/// Notes the activation.
+fn note(held: &mut Held, now: Timestamp, is_new: bool, active: Active) {
     let pipeline = &mut held.pipeline;
-    pipeline.version = version;
+    pipeline.version += u32::from(is_new);
     pipeline.state = PipelineState::Scheduled;
     pipeline.finished = None;
     pipeline.first_activation.get_or_insert(now);
     pipeline.last_activation = Some(now);
-    pipeline.latest_run = Some(run.header().scheduled);
-    let batch = |live: &crate::driver::Live| {
-        let id = &live.pipeline.id;
-        Batch::new()
-            .pipeline(&live.pipeline)
-            .definition(id, DefinitionVersion::Latest, &definition)
-            .definition(id, DefinitionVersion::Active, &definition)
-    };
-    service.driver.begin(held, run, &step, batch).await?;
-    tracing::info!(pipeline.id = %held.pipeline.id, pipeline.name = held.pipeline.name, "activated a pipeline");
-    Ok(())
+    pipeline.next_run = None;
+    pipeline.skip_until = None;
+    held.activate(active);
 }
 
-/// Epoch seconds, as SDKs send them, or ISO 8601.
-fn is_time(value: &serde_json::Value) -> bool {
-    match value {
-        serde_json::Value::Null | serde_json::Value::Number(_) => true,
-        serde_json::Value::String(text) => {
-            text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok()
+fn batch(live: &Live, definition: &Definition) -> Batch {
+    let id = &live.pipeline.id;
+    Batch::new().pipeline(&live.pipeline).definition(id, DefinitionVersion::Latest, definition).definition(
+        id,
+        DefinitionVersion::Active,
+        definition,
+    )
+}
+
+/// Reads epoch seconds, as SDKs send them, or ISO 8601. On demand it means nothing; it must be a time all the same.
+fn time_of(value: &serde_json::Value) -> Result<Option<Timestamp>, ServiceError> {
+    let time = match value {
+        serde_json::Value::Null => return Ok(None),
+        serde_json::Value::Number(number) => {
+            // Whole seconds are what ids tell; a fraction belongs to the second that it is in.
+            number.as_f64().and_then(|seconds| Timestamp::from_second(seconds.floor() as i64).ok())
         }
-        _ => false,
-    }
+        serde_json::Value::String(text) => text.parse().ok().or_else(|| engine::time::parse(text)),
+        _ => None,
+    };
+    time.map(Some).ok_or_else(|| ServiceError::Serialization(format!("startTimestamp {value} is no time")))
 }
 
 fn invalid(text: &str) -> ServiceError {

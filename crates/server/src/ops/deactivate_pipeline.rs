@@ -18,6 +18,8 @@ pub(super) async fn serve(service: &Service, request: DeactivatePipeline) -> Res
     if matches!(held.pipeline.state, PipelineState::Pending | PipelineState::Inactive) {
         return Ok(Empty {});
     }
+    // Activated again, it goes on after its newest run.
+    held.pipeline.next_run = None;
     let runs: Vec<_> = held.open_runs().map(|run| run.header().id.clone()).collect();
     if runs.is_empty() {
         held.pipeline.state = PipelineState::Inactive;

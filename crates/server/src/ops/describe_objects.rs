@@ -67,7 +67,7 @@ impl<'a> View<'a> {
         id: &str,
         form: Form,
     ) -> Result<Option<PipelineObject>, ServiceError> {
-        if let Some(run) = RunId::of_object(id) {
+        if let Some(run) = self.service.driver.run_of(self.held, id).await? {
             return Ok(self.run(&run).await?.and_then(|run| run.object(id, form)));
         }
         self.load_components().await?;

@@ -71,6 +71,7 @@ fn fields(pipeline: &Pipeline, health: Option<(Timestamp, Outcome)>, account: &s
         ("@firstActivationTime", pipeline.first_activation),
         ("@lastActivationTime", pipeline.last_activation),
         ("@latestRunTime", pipeline.latest_run),
+        ("@nextRunTime", pipeline.next_run.map(|next| next.start)),
         ("@lastDeactivatedTime", pipeline.last_deactivated),
         ("@finishedTime", finished),
     ];

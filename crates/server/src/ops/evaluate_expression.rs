@@ -16,7 +16,8 @@ pub(super) async fn serve(service: &Service, request: EvaluateExpression) -> Res
     let expression = check.required("expression", request.expression, LONG);
     check.finish()?;
     let held = service.driver.hold(&id).await?;
-    let run = RunId::of_object(&object).or_else(|| held.pipeline.latest_run.map(RunId::at));
+    let run = service.driver.run_of(&held, &object).await?;
+    let run = run.or_else(|| held.pipeline.latest_run.map(RunId::at));
     let Some(run) = run else {
         let text = format!("pipeline {id} never ran: there is nothing to evaluate in");
         return Err(ServiceError::InvalidRequest(text));

@@ -30,7 +30,8 @@ pub(super) async fn serve(
         Err(ServiceError::PipelineDeleted(_)) => return Ok(Progressed { canceled: true }),
         held => held?,
     };
-    let run = task.run().ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
+    let run = service.driver.run_of(&held, task.attempt.as_str()).await?;
+    let run = run.ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
     let event = Event::ProgressReported { attempt: task.attempt, lease: task.lease, fields };
     let step =
         service.driver.step(&mut held, &run, event).await.map_err(|error| refuse_report(&text, error))?;

@@ -22,7 +22,10 @@ pub(super) async fn serve(service: &Service, request: SetStatus) -> Result<(), S
     }
     let mut events = Vec::with_capacity(objects.len());
     for object in &objects {
-        let Some(run) = RunId::of_object(object) else { return Err(component(&status, object)) };
+        let run = service.driver.run_of(&held, object).await?;
+        let Some(run) = run.or_else(|| RunId::of_object(object)) else {
+            return Err(component(&status, object));
+        };
         events.push((run, event(&status, InstanceId::from(object.as_str()))?));
     }
     service.driver.step_all(&mut held, events).await.map_err(refuse)

@@ -37,7 +37,8 @@ pub(super) async fn serve(service: &Service, request: SetTaskStatus) -> Result<E
     };
     let task = task(&text)?;
     let mut held = service.driver.hold(task.pipeline.as_str()).await?;
-    let run = task.run().ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
+    let run = service.driver.run_of(&held, task.attempt.as_str()).await?;
+    let run = run.ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
     let event = Event::StatusSet { attempt: task.attempt, lease: task.lease, outcome };
     service.driver.step(&mut held, &run, event).await.map_err(|error| refuse_report(&text, error))?;
     Ok(Empty {})

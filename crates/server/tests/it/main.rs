@@ -8,3 +8,4 @@ mod long_poll;
 mod management;
 mod notices;
 mod restart;
+mod schedules;

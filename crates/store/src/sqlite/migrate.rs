@@ -7,7 +7,10 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// The migrations in order; the n-th brings a file to version n.
-const MIGRATIONS: &[(&str, &str)] = &[("first", include_str!("../../migrations/sqlite/0001_first.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("first", include_str!("../../migrations/sqlite/0001_first.sql")),
+    ("next runs", include_str!("../../migrations/sqlite/0002_next_runs.sql")),
+];
 
 /// Applies the migrations that the file lacks.
 pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use definition::Definition;
 use engine::{Attempt, Header, Instance, InstanceId, Notice, PipelineId, Plan, Run, RunId};
+use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
 use serde::de::DeserializeOwned;
@@ -99,6 +100,30 @@ pub(super) fn open_runs(connection: &Connection) -> Result<Vec<(PipelineId, RunI
         let (pipeline, run): (String, String) = (row.get(0)?, row.get(1)?);
         Ok((PipelineId::from(pipeline), RunId::from(run)))
     })
+}
+
+pub(super) fn upcoming(connection: &Connection) -> Result<Vec<(PipelineId, Timestamp)>, StoreError> {
+    let sql = "SELECT id, next_due FROM pipelines WHERE next_due IS NOT NULL ORDER BY next_due, seq";
+    all(connection, "listing the next runs", sql, [], |row| {
+        let (id, due): (String, i64) = (row.get(0)?, row.get(1)?);
+        Ok((PipelineId::from(id), Timestamp::from_millisecond(due).unwrap_or(Timestamp::MAX)))
+    })
+}
+
+pub(super) fn run_of(
+    connection: &Connection,
+    pipeline: &PipelineId,
+    instance: &InstanceId,
+) -> Result<Option<RunId>, StoreError> {
+    let sql = "SELECT run_id FROM instances WHERE pipeline_id = ?1 AND id = ?2";
+    let found: Option<String> = one(
+        connection,
+        "looking for the run of an instance",
+        sql,
+        (pipeline.as_str(), instance.as_str()),
+        |row| row.get(0),
+    )?;
+    Ok(found.map(RunId::from))
 }
 
 pub(super) fn runs(connection: &Connection, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {

@@ -29,8 +29,12 @@ pub(super) fn create_pipeline(connection: &Connection, new: Pipeline) -> Result<
     }
     let body = json("a pipeline", &new)?;
     connection
-        .prepare_cached("INSERT INTO pipelines (id, name, unique_id, body) VALUES (?1, ?2, ?3, ?4)")
-        .and_then(|mut insert| insert.execute((new.id.as_str(), &new.name, &new.unique_id, body)))
+        .prepare_cached(
+            "INSERT INTO pipelines (id, name, unique_id, body, next_due) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .and_then(|mut insert| {
+            insert.execute((new.id.as_str(), &new.name, &new.unique_id, body, next_due(&new)))
+        })
         .map_err(StoreError::doing(doing))?;
     Ok(new)
 }
@@ -102,10 +106,14 @@ fn must_exist(changed: usize, id: &PipelineId) -> Result<(), StoreError> {
 fn save_pipeline(connection: &Connection, pipeline: &Pipeline) -> Result<(), StoreError> {
     let body = json("a pipeline", pipeline)?;
     let changed = connection
-        .prepare_cached("UPDATE pipelines SET body = ?2 WHERE id = ?1")
-        .and_then(|mut update| update.execute((pipeline.id.as_str(), body)))
+        .prepare_cached("UPDATE pipelines SET body = ?2, next_due = ?3 WHERE id = ?1")
+        .and_then(|mut update| update.execute((pipeline.id.as_str(), body, next_due(pipeline))))
         .map_err(StoreError::doing("saving a pipeline"))?;
     must_exist(changed, &pipeline.id)
+}
+
+fn next_due(pipeline: &Pipeline) -> Option<i64> {
+    pipeline.next_run.map(|next| next.due.as_millisecond())
 }
 
 fn save_run(connection: &Connection, change: &RunChange) -> Result<(), StoreError> {
@@ -208,7 +216,7 @@ fn insert_instance(
                 instance.id.as_str(),
                 instance.component.as_str(),
                 instance.word().as_str(),
-                seconds(header.scheduled),
+                seconds(instance.interval.map_or(header.scheduled, |interval| interval.start)),
                 seconds(instance.started),
                 instance.ended.map(seconds),
                 depends_on,
@@ -242,9 +250,6 @@ fn update_instance(connection: &Connection, header: &Header, instance: &Instance
 
 fn save_attempt(connection: &Connection, header: &Header, attempt: &Attempt) -> Result<(), StoreError> {
     let body = json("an attempt", attempt)?;
-    let component =
-        attempt.instance.as_str().strip_prefix('@').and_then(|id| id.strip_suffix(header.id.as_str()));
-    let component = component.and_then(|id| id.strip_suffix('_')).unwrap_or_default();
     connection
         .prepare_cached(
             "INSERT INTO attempts (pipeline_id, run_id, id, component_id, instance_id, status, scheduled_at, \
@@ -258,10 +263,10 @@ fn save_attempt(connection: &Connection, header: &Header, attempt: &Attempt) -> 
                 ":pipeline": header.pipeline.as_str(),
                 ":run": header.id.as_str(),
                 ":id": attempt.id.as_str(),
-                ":component": component,
+                ":component": attempt.instance.component(),
                 ":instance": attempt.instance.as_str(),
                 ":status": attempt.status.word().as_str(),
-                ":scheduled": seconds(header.scheduled),
+                ":scheduled": seconds(attempt.instance.start().unwrap_or(header.scheduled)),
                 ":started": seconds(attempt.created),
                 ":ended": attempt.ended.map(seconds),
                 ":body": body,

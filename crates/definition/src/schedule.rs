@@ -1,0 +1,202 @@
+//! `Schedule` objects as intervals: when each begins and ends, and how many there are.
+//!
+//! Every interval is counted from the first one's start, so a monthly schedule from the 31st does not drift.
+
+use jiff::Timestamp;
+
+use crate::expression::parse_time;
+use crate::kind::ON_DEMAND_PERIOD;
+use crate::period::Period;
+use crate::preview::Interval;
+
+/// `scheduleType`: when the instance of an interval may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScheduleType {
+    /// `cron`: at the interval's beginning.
+    Cron,
+    /// `timeseries`: at its end, when the data of the interval is complete.
+    TimeSeries,
+}
+
+impl ScheduleType {
+    /// Reads the word of a field, in any case; what is not given is `timeseries`. On demand, it is none of them.
+    #[must_use]
+    pub fn of(word: Option<&str>) -> Option<Self> {
+        match word.map(str::trim) {
+            None => Some(Self::TimeSeries),
+            Some(word) if word.eq_ignore_ascii_case("timeseries") => Some(Self::TimeSeries),
+            Some(word) if word.eq_ignore_ascii_case("cron") => Some(Self::Cron),
+            Some(_) => None,
+        }
+    }
+
+    /// Returns when the instance of `interval` may start.
+    #[must_use]
+    pub fn release(self, interval: Interval) -> Timestamp {
+        match self {
+            Self::Cron => interval.start,
+            Self::TimeSeries => interval.end,
+        }
+    }
+}
+
+/// Endless or bounded intervals of one period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Schedule {
+    /// The start of the first interval.
+    pub first: Timestamp,
+    /// How long an interval is.
+    pub period: Period,
+    /// `occurrences`: how many intervals there are.
+    pub occurrences: Option<u64>,
+    /// `endDateTime`: when the last one must be over, or have begun.
+    pub end: Option<Timestamp>,
+}
+
+/// Why the fields of a Schedule make no schedule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("field `{field}`: {reason}")]
+pub struct ScheduleError {
+    /// The field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Schedule {
+    /// Reads a Schedule by its fields' texts, of which expressions are evaluated; `None` if it is one on demand.
+    ///
+    /// `activated` is when the pipeline was first activated, which `FIRST_ACTIVATION_DATE_TIME` stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`ScheduleError`] for the first field that is missing or holds something else.
+    pub fn read(
+        text: impl Fn(&str) -> Option<String>,
+        activated: Timestamp,
+    ) -> Result<Option<Self>, ScheduleError> {
+        let wrong = |field, reason: String| ScheduleError { field, reason };
+        let time = |field: &'static str| match text(field) {
+            Some(text) => match parse_time(&text) {
+                Some(time) => Ok(Some(time.timestamp())),
+                None => Err(wrong(field, format!("`{text}` is no time such as 2030-01-31T22:00:00"))),
+            },
+            None => Ok(None),
+        };
+        let period = text("period").ok_or_else(|| wrong("period", "it is missing".to_owned()))?;
+        if period.trim().eq_ignore_ascii_case(ON_DEMAND_PERIOD) {
+            return Ok(None);
+        }
+        let period = Period::parse(&period).map_err(|error| wrong("period", error.to_string()))?;
+        if period.duration().is_zero() {
+            return Err(wrong("period", "it has no length".to_owned()));
+        }
+        let occurrences = match text("occurrences") {
+            Some(text) => Some(
+                text.trim()
+                    .parse()
+                    .map_err(|_| wrong("occurrences", format!("`{text}` is no whole number")))?,
+            ),
+            None => None,
+        };
+        let first = time("startDateTime")?.unwrap_or(activated);
+        Ok(Some(Self { first, period, occurrences, end: time("endDateTime")? }))
+    }
+
+    /// Returns the interval of that number, from 0; `None` after the last one.
+    #[must_use]
+    pub fn interval(&self, number: u64, kind: ScheduleType) -> Option<Interval> {
+        if self.occurrences.is_some_and(|count| number >= count) {
+            return None;
+        }
+        let count = i64::try_from(number).ok()?;
+        let start = self.period.nth_after(self.first, count)?;
+        let end = self.period.nth_after(self.first, count.checked_add(1)?)?;
+        let is_within = self.end.is_none_or(|last| match kind {
+            ScheduleType::Cron => start < last,
+            ScheduleType::TimeSeries => end <= last,
+        });
+        is_within.then_some(Interval { start, end })
+    }
+
+    /// Returns the number of the first interval that begins at `at` or later.
+    #[must_use]
+    pub fn number_from(&self, at: Timestamp) -> u64 {
+        let number = self.period.count_until(self.first, at);
+        u64::try_from(number).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        format!("{text}Z").parse().unwrap()
+    }
+
+    fn schedule(fields: &[(&str, &str)]) -> Schedule {
+        let text =
+            |key: &str| fields.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
+        Schedule::read(text, at("2030-01-01T00:00:30")).unwrap().unwrap()
+    }
+
+    fn starts(schedule: &Schedule, kind: ScheduleType) -> Vec<String> {
+        (0..5).map_while(|number| Some(schedule.interval(number, kind)?.start.to_string())).collect()
+    }
+
+    #[test]
+    fn months_are_counted_from_the_first_start_and_do_not_drift() {
+        let monthly = schedule(&[("period", "1 month"), ("startDateTime", "2030-01-31T10:00:00")]);
+        let ends = ["2030-01-31", "2030-02-28", "2030-03-31", "2030-04-30", "2030-05-31"];
+        assert_eq!(starts(&monthly, ScheduleType::Cron), ends.map(|day| format!("{day}T10:00:00Z")));
+        assert_eq!(monthly.number_from(at("2030-04-30T10:00:00")), 3);
+        assert_eq!(monthly.number_from(at("2030-04-30T10:00:01")), 4);
+        assert_eq!(monthly.number_from(at("1999-01-01T00:00:00")), 0);
+    }
+
+    #[test]
+    fn an_end_and_a_number_of_occurrences_bound_it() {
+        let two = schedule(&[("period", "1 hour"), ("occurrences", "2")]);
+        assert_eq!(
+            starts(&two, ScheduleType::Cron),
+            ["2030-01-01T00:00:30Z", "2030-01-01T01:00:30Z"],
+            "from the first activation, its seconds kept"
+        );
+        let day = [("period", "8 hours"), ("startDateTime", "2030-01-01T00:00:00")];
+        let ended = schedule(&[day[0], day[1], ("endDateTime", "2030-01-01T20:00:00")]);
+        assert_eq!(starts(&ended, ScheduleType::Cron).len(), 3);
+        assert_eq!(starts(&ended, ScheduleType::TimeSeries).len(), 2);
+    }
+
+    #[test]
+    fn long_after_the_first_start_intervals_are_found_at_once() {
+        for period in ["15 minutes", "1 day", "2 weeks", "1 month", "1 year"] {
+            let schedule = schedule(&[("period", period), ("startDateTime", "1970-01-01T00:00:00")]);
+            let number = schedule.number_from(at("2030-06-15T12:00:00"));
+            let start = |number| schedule.interval(number, ScheduleType::Cron).unwrap().start;
+            assert!(start(number) >= at("2030-06-15T12:00:00"), "{period}");
+            assert!(start(number - 1) < at("2030-06-15T12:00:00"), "{period}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_schedule_names_its_field() {
+        let read = |fields: &'static [(&str, &str)]| {
+            let text = move |key: &str| {
+                fields.iter().find(|(name, _)| *name == key).map(|(_, text)| (*text).to_owned())
+            };
+            Schedule::read(text, Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(read(&[("period", "ONDEMAND_PERIOD")]), Ok(None));
+        for (fields, field) in [
+            (&[][..], "period"),
+            (&[("period", "often")], "period"),
+            (&[("period", "0 days")], "period"),
+            (&[("period", "1 day"), ("startDateTime", "soon")], "startDateTime"),
+            (&[("period", "1 day"), ("occurrences", "-1")], "occurrences"),
+        ] {
+            assert_eq!(read(fields).unwrap_err().field, field);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! When the runs of a scheduled pipeline begin, and which intervals each of them is for.
+//!
+//! Time is cut by the longest period that the definition has: a run is for one such interval and holds the instances
+//! of every interval that begins in it, so that what depends on each other across periods is one unit of
+//! consistency. Where all objects have one schedule, as most definitions do, a run is one interval.
+
+use definition::kind::{Group, Kind};
+use definition::period::Period;
+use definition::preview::{Interval, Preview};
+use definition::schedule::{Schedule, ScheduleError, ScheduleType};
+use definition::{ObjectId, PipelineObject};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::expand::{ExpandError, role};
+use crate::plan::Plan;
+
+/// The intervals of every object of a scheduled pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timetable {
+    /// A run begins here and at every multiple of `period` before and after.
+    anchor: Timestamp,
+    period: Period,
+    rhythms: Vec<Rhythm>,
+}
+
+/// The intervals that some objects have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rhythm {
+    schedule: Schedule,
+    kind: ScheduleType,
+    /// With their places in the definition.
+    components: Vec<(usize, ObjectId)>,
+}
+
+/// A run to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upcoming {
+    /// Its scheduled start, which makes its id.
+    pub start: Timestamp,
+    /// When the first of its instances may start: until then there is no run.
+    pub due: Timestamp,
+}
+
+/// One interval of one component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Occurrence {
+    pub(crate) component: ObjectId,
+    pub(crate) interval: Interval,
+    /// When its instance may start.
+    pub(crate) release: Timestamp,
+}
+
+impl Timetable {
+    /// Returns the timetable of `plan`, or `None` if its runs begin on demand.
+    ///
+    /// `activated` is when the pipeline was first activated.
+    ///
+    /// # Errors
+    ///
+    /// [`ExpandError`] if an object that runs has no schedule, or one that cannot be read.
+    pub fn of(plan: &Plan, activated: Timestamp) -> Result<Option<Self>, ExpandError> {
+        let objects = plan.objects();
+        let preview = Preview::new(objects, plan.parameters(), None);
+        let mut rhythms: Vec<Rhythm> = Vec::new();
+        for (place, object) in objects.iter().enumerate().filter(|(_, object)| role(object).is_some()) {
+            let Some(kind) = ScheduleType::of(object.string("scheduleType")) else { return Ok(None) };
+            let Some(schedule) = schedule_of(plan, &preview, object, activated)? else { return Ok(None) };
+            let known = rhythms.iter_mut().find(|rhythm| (rhythm.schedule, rhythm.kind) == (schedule, kind));
+            let component = (place, object.id.clone());
+            match known {
+                Some(rhythm) => rhythm.components.push(component),
+                None => rhythms.push(Rhythm { schedule, kind, components: vec![component] }),
+            }
+        }
+        let longest = rhythms.iter().map(|rhythm| rhythm.schedule).max_by_key(|it| it.period.duration());
+        Ok(longest.map(|Schedule { first: anchor, period, .. }| Self { anchor, period, rhythms }))
+    }
+
+    /// Returns the first run that begins after `after`, or the very first; `None` when there are no more.
+    #[must_use]
+    pub fn next(&self, after: Option<Timestamp>) -> Option<Upcoming> {
+        let from = after.map(|after| self.end_of(self.start_of(after)));
+        let first = self.rhythms.iter().filter_map(|rhythm| {
+            let number = from.map_or(0, |from| rhythm.schedule.number_from(from));
+            Some(rhythm.schedule.interval(number, rhythm.kind)?.start)
+        });
+        self.upcoming(self.start_of(first.min()?))
+    }
+
+    /// Returns the first run that holds nothing from before `at`.
+    #[must_use]
+    pub fn next_from(&self, at: Timestamp) -> Option<Upcoming> {
+        let start = self.start_of(at);
+        match self.upcoming(start).filter(|_| start == at) {
+            Some(upcoming) => Some(upcoming),
+            None => self.next(Some(at)),
+        }
+    }
+
+    /// Returns what the run that begins at `start` holds, in order of time and then of the definition.
+    pub(crate) fn occurrences(&self, start: Timestamp) -> Vec<Occurrence> {
+        let end = self.end_of(start);
+        let mut occurrences = Vec::new();
+        for Rhythm { schedule, kind, components } in &self.rhythms {
+            let first = schedule.number_from(start);
+            let intervals = (first..).map_while(|number| schedule.interval(number, *kind));
+            for interval in intervals.take_while(|interval| interval.start < end) {
+                let release = kind.release(interval);
+                let of_component = |(place, id): &(usize, ObjectId)| {
+                    let occurrence = Occurrence { component: id.clone(), interval, release };
+                    ((interval.start, *place), occurrence)
+                };
+                occurrences.extend(components.iter().map(of_component));
+            }
+        }
+        occurrences.sort_by_key(|(order, _)| *order);
+        occurrences.into_iter().map(|(_, occurrence)| occurrence).collect()
+    }
+
+    fn upcoming(&self, start: Timestamp) -> Option<Upcoming> {
+        let due = self.occurrences(start).into_iter().map(|occurrence| occurrence.release).min()?;
+        Some(Upcoming { start, due })
+    }
+
+    /// The start of the run that an interval beginning at `at` belongs to.
+    fn start_of(&self, at: Timestamp) -> Timestamp {
+        let count = self.period.count_until(self.anchor, at);
+        let start = |count| self.period.nth_after(self.anchor, count).unwrap_or(at);
+        if start(count) == at { at } else { start(count - 1) }
+    }
+
+    fn end_of(&self, start: Timestamp) -> Timestamp {
+        let count = self.period.count_until(self.anchor, start);
+        self.period.nth_after(self.anchor, count + 1).unwrap_or(Timestamp::MAX)
+    }
+}
+
+fn schedule_of<'a>(
+    plan: &'a Plan,
+    preview: &Preview<'a>,
+    object: &PipelineObject,
+    activated: Timestamp,
+) -> Result<Option<Schedule>, ExpandError> {
+    let missing = || ExpandError::NoSchedule { object: object.id.clone() };
+    let id = object.reference("schedule").ok_or_else(missing)?;
+    let schedule = plan.object(id.as_str()).filter(|it| kind_group(it) == Some(Group::Schedule));
+    let schedule = schedule.ok_or_else(missing)?;
+    let text = |key: &str| {
+        let written = schedule.string(key)?;
+        let texts = preview.text(&schedule.id, written)?;
+        Some(texts.into_iter().next().unwrap_or_default())
+    };
+    Schedule::read(text, activated).map_err(|ScheduleError { field, reason }| ExpandError::Schedule {
+        object: schedule.id.clone(),
+        field,
+        reason,
+    })
+}
+
+fn kind_group(object: &PipelineObject) -> Option<Group> {
+    Kind::of(object).map(Kind::group)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use definition::file;
+
+    fn at(text: &str) -> Timestamp {
+        crate::time::parse(text).unwrap()
+    }
+
+    fn timetable(objects: &str) -> Timetable {
+        let plan = Plan::of(file::parse(&format!(r#"{{"objects": [{objects}]}}"#)).unwrap()).unwrap();
+        Timetable::of(&plan, at("2030-01-31T22:00:00")).unwrap().unwrap()
+    }
+
+    fn starts(timetable: &Timetable) -> Vec<(String, String)> {
+        let next = |before: &Upcoming| timetable.next(Some(before.start));
+        std::iter::successors(timetable.next(None), next)
+            .take(4)
+            .map(|upcoming| (crate::time::wire(upcoming.start), crate::time::wire(upcoming.due)))
+            .collect()
+    }
+
+    const HOURLY: &str = r#"{"id": "Hourly", "type": "Schedule", "period": "1 hour",
+        "startDateTime": "2030-01-31T22:00:00", "occurrences": "2"}"#;
+
+    fn shell(id: &str, schedule: &str, kind: &str) -> String {
+        format!(
+            r#"{{"id": "{id}", "type": "ShellCommandActivity", "command": "true", "workerGroup": "g",
+                "schedule": {{"ref": "{schedule}"}}, "scheduleType": "{kind}"}}"#
+        )
+    }
+
+    #[test]
+    fn one_schedule_makes_a_run_of_each_interval_due_at_its_start_or_end() {
+        let cron = timetable(&format!("{HOURLY}, {}", shell("A", "Hourly", "CRON")));
+        let hours = ["2030-01-31T22:00:00", "2030-01-31T23:00:00", "2030-02-01T00:00:00"].map(str::to_owned);
+        let [first, second, third] = hours;
+        assert_eq!(starts(&cron), [(first.clone(), first.clone()), (second.clone(), second.clone())]);
+        let series = timetable(&format!("{HOURLY}, {}", shell("A", "Hourly", "timeseries")));
+        assert_eq!(starts(&series), [(first, second.clone()), (second, third)]);
+    }
+
+    #[test]
+    fn a_run_holds_the_shorter_intervals_that_begin_in_it() {
+        let daily = r#"{"id": "Daily", "type": "Schedule", "period": "1 day",
+            "startDateTime": "2030-02-01T00:00:00", "occurrences": "1"}"#;
+        let long = HOURLY.replace(r#""occurrences": "2""#, r#""endDateTime": "2030-02-02T02:00:00""#);
+        let both = timetable(&format!(
+            "{daily}, {long}, {}, {}",
+            shell("A", "Hourly", "cron"),
+            shell("B", "Daily", "cron")
+        ));
+        let runs = starts(&both);
+        let days = ["2030-01-31T00:00:00", "2030-02-01T00:00:00", "2030-02-02T00:00:00"];
+        assert_eq!(runs.iter().map(|(start, _)| start.as_str()).collect::<Vec<_>>(), days);
+        let counts = days.map(|day| both.occurrences(at(day)).len());
+        assert_eq!(counts, [2, 25, 2], "before, within and after the only day of the daily one");
+        assert_eq!(runs[0].1, "2030-01-31T22:00:00", "due with its first instance");
+    }
+
+    #[test]
+    fn a_later_start_passes_over_what_began_before() {
+        let cron = timetable(&format!("{HOURLY}, {}", shell("A", "Hourly", "cron")));
+        let next = |text| cron.next_from(at(text)).map(|upcoming| crate::time::wire(upcoming.start));
+        assert_eq!(next("2030-01-31T21:00:00").as_deref(), Some("2030-01-31T22:00:00"));
+        assert_eq!(next("2030-01-31T22:00:00").as_deref(), Some("2030-01-31T22:00:00"));
+        assert_eq!(next("2030-01-31T22:00:01").as_deref(), Some("2030-01-31T23:00:00"));
+        assert_eq!(next("2030-01-31T23:00:01"), None);
+    }
+}

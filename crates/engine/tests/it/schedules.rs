@@ -1,0 +1,138 @@
+//! Scheduled runs: whose time has come, which interval they are for, what was passed over.
+
+use std::sync::Arc;
+
+use engine::{Activation, Event, ExpandError, Occasion, Outcome, Plan, Run, Status, Timetable, Upcoming};
+use jiff::Timestamp;
+
+use crate::harness::{Driven, activation, plan};
+
+const HOURLY: &str = r#"{"id": "Hourly", "type": "Schedule", "period": "1 hour",
+    "startDateTime": "2030-01-31T22:00:00", "occurrences": "2"}"#;
+
+fn at(text: &str) -> Timestamp {
+    engine::time::parse(text).unwrap()
+}
+
+/// A pipeline whose runs are made as their time comes.
+struct Scheduled {
+    plan: Arc<Plan>,
+    timetable: Arc<Timetable>,
+    next: Option<Upcoming>,
+}
+
+fn scheduled(kind: &str, objects: &str) -> Scheduled {
+    let default = format!(
+        r#"{{"id": "Default", "scheduleType": "{kind}", "schedule": {{"ref": "Hourly"}}, "workerGroup": "g",
+            "failureAndRerunMode": "CASCADE"}}"#
+    );
+    let plan = plan(&format!("{default}, {HOURLY}, {objects}"), "").unwrap();
+    let timetable = Arc::new(Timetable::of(&plan, at("2030-01-31T22:00:00")).unwrap().unwrap());
+    let next = timetable.next(None);
+    Scheduled { plan, timetable, next }
+}
+
+impl Scheduled {
+    fn begin(&mut self, is_skipped: bool) -> Driven {
+        let Upcoming { start, due } = self.next.unwrap();
+        self.next = self.timetable.next(Some(start));
+        let timetable = Arc::clone(&self.timetable);
+        let occasion = Occasion::Scheduled { timetable, start, is_skipped };
+        let activation = Activation { at: due, occasion, ..activation() };
+        let (run, step) = engine::expand(Arc::clone(&self.plan), activation).unwrap();
+        Driven { now: due, run, effects: step.effects }
+    }
+}
+
+fn field(run: &Run, id: &str, key: &str) -> String {
+    let form = engine::wire_objects::Form { evaluated: true, secrets_clear: false };
+    run.object(id, form).unwrap().string(key).unwrap_or_default().to_owned()
+}
+
+const WORK: &str = r##"{"id": "Out", "type": "S3DataNode", "directoryPath": "s3://out/#{@scheduledStartTime}"},
+    {"id": "Work", "type": "ShellCommandActivity", "output": {"ref": "Out"},
+     "command": "day #{day(@scheduledEndTime)}"}"##;
+
+#[test]
+fn each_interval_has_a_run_of_its_own_with_its_times() {
+    let mut pipeline = scheduled("cron", WORK);
+    let (first, second) = (pipeline.begin(false), pipeline.begin(false));
+    assert_eq!(pipeline.next, None);
+    assert_eq!(first.offers(), ["@Work_2030-01-31T22:00:00_Attempt=1 g"]);
+    assert_eq!(second.now, at("2030-01-31T23:00:00"));
+    let id = "@Work_2030-01-31T23:00:00";
+    assert_eq!(field(&second.run, id, "@scheduledStartTime"), "2030-01-31T23:00:00");
+    assert_eq!(field(&second.run, id, "@scheduledEndTime"), "2030-02-01T00:00:00");
+    assert_eq!(field(&second.run, id, "command"), "day 1");
+    let out = "@Out_2030-01-31T23:00:00";
+    assert_eq!(field(&second.run, out, "directoryPath"), "s3://out/2030-01-31T23:00:00");
+}
+
+#[test]
+fn a_timeseries_run_begins_when_its_interval_is_over() {
+    let mut pipeline = scheduled("timeseries", WORK);
+    let first = pipeline.begin(false);
+    assert_eq!(first.now, at("2030-01-31T23:00:00"));
+    assert_eq!(first.offers(), ["@Work_2030-01-31T22:00:00_Attempt=1 g"], "but its times are the same");
+}
+
+#[test]
+fn what_is_passed_over_is_skipped_and_over_at_once() {
+    let mut pipeline = scheduled("cron", WORK);
+    let first = pipeline.begin(true);
+    assert_eq!(first.status("Work"), Status::Skipped);
+    assert_eq!(first.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    assert!(first.effects.iter().all(|effect| !matches!(effect, engine::Effect::Offer { .. })));
+}
+
+#[test]
+fn in_one_run_each_instance_waits_for_its_time_and_for_those_it_goes_with() {
+    // A day's sum of hourly loads; each load takes the list that is made once a day.
+    let objects = r#"{"id": "Daily", "type": "Schedule", "period": "3 hours", "startDateTime": "2030-01-31T22:00:00",
+        "occurrences": "1"},
+        {"id": "List", "type": "ShellCommandActivity", "command": "l", "schedule": {"ref": "Daily"}},
+        {"id": "Load", "type": "ShellCommandActivity", "command": "l", "dependsOn": {"ref": "List"}},
+        {"id": "Sum", "type": "ShellCommandActivity", "command": "s", "schedule": {"ref": "Daily"},
+         "dependsOn": {"ref": "Load"}}"#;
+    let mut run = scheduled("cron", objects).begin(false);
+    let statuses = |run: &Driven| -> Vec<String> {
+        run.run.instances().iter().map(|it| format!("{} {}", it.id, it.word())).collect()
+    };
+    let [list, first, sum, second] = [
+        "@List_2030-01-31T22:00:00",
+        "@Load_2030-01-31T22:00:00",
+        "@Sum_2030-01-31T22:00:00",
+        "@Load_2030-01-31T23:00:00",
+    ];
+    assert_eq!(
+        statuses(&run),
+        [
+            format!("{list} WAITING_FOR_RUNNER"),
+            format!("{first} WAITING_ON_DEPENDENCIES"),
+            format!("{sum} WAITING_ON_DEPENDENCIES"),
+            format!("{second} WAITING_ON_DEPENDENCIES"),
+        ]
+    );
+    let finish = |run: &mut Driven, id: &str| {
+        run.step(Event::MarkedFinished { instance: id.into() });
+    };
+    finish(&mut run, list);
+    assert_eq!(run.offers(), [format!("{first}_Attempt=1 g")], "the second load's hour has not come");
+    finish(&mut run, first);
+    assert_eq!(run.run.next_wake(), Some(at("2030-01-31T23:00:00")));
+    assert!(run.run.end().is_none());
+    run.pass(60);
+    assert_eq!(run.offers(), [format!("{second}_Attempt=1 g")]);
+    finish(&mut run, second);
+    assert_eq!(run.offers(), [format!("{sum}_Attempt=1 g")]);
+    finish(&mut run, sum);
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+}
+
+#[test]
+fn what_runs_on_no_schedule_is_refused_by_name() {
+    let lone = r#"{"id": "A", "type": "ShellCommandActivity", "command": "a", "workerGroup": "g"}"#;
+    let plan = plan(lone, "").unwrap();
+    let error = Timetable::of(&plan, Timestamp::UNIX_EPOCH).unwrap_err();
+    assert_eq!(error, ExpandError::NoSchedule { object: "A".into() });
+}

@@ -1,0 +1,139 @@
+//! Scheduled pipelines: runs in their time, backfill, later starts, deactivation, restarts.
+
+use aws_sdk_datapipeline::types::PipelineObject;
+
+use crate::harness::{Stage, activity, object, refers, string};
+
+const HOUR: i64 = 3600;
+
+/// An hourly schedule; the clock stands at 17:46:40.
+fn hourly(kind: &str, more: &[(&str, &str)]) -> Vec<PipelineObject> {
+    let default = [("scheduleType", kind), ("failureAndRerunMode", "CASCADE"), ("workerGroup", "wg")];
+    let mut default: Vec<_> = default.iter().map(|(key, value)| string(key, value)).collect();
+    default.push(string("pipelineLogUri", "s3://logs/dp"));
+    default.push(string("maxActiveInstances", "2"));
+    default.push(refers("schedule", "Hourly"));
+    let mut schedule = vec![string("type", "Schedule"), string("period", "1 hour")];
+    schedule.extend(more.iter().map(|(key, value)| string(key, value)));
+    vec![object("Default", default), object("Hourly", schedule), activity("Work", &[])]
+}
+
+fn at(hour: &str) -> String {
+    format!("@Work_2030-03-17T{hour}")
+}
+
+async fn put(stage: &Stage, objects: Vec<PipelineObject>) -> String {
+    let pipeline = stage.create("p").await;
+    let put =
+        stage.client.put_pipeline_definition().pipeline_id(&pipeline).set_pipeline_objects(Some(objects));
+    let put = put.send().await.unwrap();
+    assert!(!put.errored(), "{:?}", put.validation_errors());
+    pipeline
+}
+
+async fn activate(stage: &Stage, pipeline: &str) {
+    stage.client.activate_pipeline().pipeline_id(pipeline).send().await.unwrap();
+}
+
+/// Does the next task and returns the instance that it was for.
+async fn work(stage: &Stage) -> String {
+    let task = stage.poll().await;
+    stage.work(&task).await;
+    task.attempt_id().unwrap().rsplit_once("_Attempt=").unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn each_interval_runs_in_its_time_and_the_last_one_ends_the_pipeline() {
+    let stage = Stage::new().await;
+    let objects = hourly("cron", &[("startDateTime", "2030-03-17T18:00:00"), ("occurrences", "2")]);
+    let pipeline = stage.run(objects).await;
+    let state = async |key: &str| stage.pipeline_field(&pipeline, key).await;
+    assert_eq!(state("@pipelineState").await.as_deref(), Some("SCHEDULED"));
+    assert_eq!(state("@nextRunTime").await.as_deref(), Some("2030-03-17T18:00:00"));
+    assert_eq!(stage.ids(&pipeline, "INSTANCE").await, Vec::<String>::new());
+    stage.wind(HOUR);
+    assert_eq!(work(&stage).await, at("18:00:00"));
+    assert_eq!(state("@nextRunTime").await.as_deref(), Some("2030-03-17T19:00:00"));
+    stage.wind(HOUR);
+    assert_eq!(work(&stage).await, at("19:00:00"));
+    assert_eq!(state("@pipelineState").await.as_deref(), Some("FINISHED"));
+    assert_eq!(state("@nextRunTime").await, None);
+}
+
+#[tokio::test]
+async fn a_timeseries_begins_at_the_first_activation_and_runs_when_the_hour_is_over() {
+    let stage = Stage::new().await;
+    let pipeline = stage.run(hourly("timeseries", &[("startAt", "FIRST_ACTIVATION_DATE_TIME")])).await;
+    stage.wind(HOUR - 1);
+    assert_eq!(stage.ids(&pipeline, "INSTANCE").await, Vec::<String>::new());
+    stage.wind(1);
+    assert_eq!(work(&stage).await, at("17:46:40"));
+}
+
+#[tokio::test]
+async fn the_past_is_made_up_for_a_few_runs_at_a_time_also_across_a_restart() {
+    let stage = Stage::new().await;
+    let pipeline = stage.run(hourly("cron", &[("startDateTime", "2030-03-17T13:00:00")])).await;
+    assert_eq!(stage.ids(&pipeline, "INSTANCE").await, [at("13:00:00"), at("14:00:00")]);
+    assert_eq!(work(&stage).await, at("13:00:00"));
+    assert_eq!(stage.ids(&pipeline, "INSTANCE").await.len(), 3);
+    let stage = stage.restart().await;
+    for hour in ["14:00:00", "15:00:00", "16:00:00", "17:00:00"] {
+        assert_eq!(work(&stage).await, at(hour));
+    }
+    assert_eq!(stage.ids(&pipeline, "INSTANCE").await.len(), 5);
+    // Nothing of it is in memory now: the clock alone knows when to load it.
+    let stage = stage.restart().await;
+    stage.wind(HOUR);
+    assert_eq!(work(&stage).await, at("18:00:00"));
+}
+
+#[tokio::test]
+async fn a_later_start_skips_what_lies_before_it() {
+    let stage = Stage::new().await;
+    let pipeline = put(&stage, hourly("cron", &[("startDateTime", "2030-03-17T15:00:00")])).await;
+    let start = aws_sdk_datapipeline::primitives::DateTime::from_secs(1_900_000_000 - HOUR);
+    let activation = stage.client.activate_pipeline().pipeline_id(&pipeline).start_timestamp(start);
+    activation.send().await.unwrap();
+    let wanted = [("Work", "SKIPPED"), ("Work", "SKIPPED"), ("Work", "WAITING_FOR_RUNNER")];
+    stage.until(&pipeline, &wanted).await;
+    assert_eq!(work(&stage).await, at("17:00:00"));
+}
+
+#[tokio::test]
+async fn a_deactivated_pipeline_rests_and_goes_on_after_its_newest_run() {
+    let stage = Stage::new().await;
+    let pipeline = stage.run(hourly("cron", &[("startDateTime", "2030-03-17T17:00:00")])).await;
+    assert_eq!(work(&stage).await, at("17:00:00"));
+    stage.client.deactivate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
+    let state = async || stage.pipeline_field(&pipeline, "@pipelineState").await;
+    assert_eq!(state().await.as_deref(), Some("INACTIVE"));
+    stage.wind(2 * HOUR);
+    assert_eq!(stage.ids(&pipeline, "INSTANCE").await.len(), 1);
+    activate(&stage, &pipeline).await;
+    assert_eq!(state().await.as_deref(), Some("SCHEDULED"));
+    assert_eq!([work(&stage).await, work(&stage).await], [at("18:00:00"), at("19:00:00")]);
+}
+
+#[tokio::test]
+async fn a_changed_definition_counts_for_the_runs_to_come() {
+    let stage = Stage::new().await;
+    let mut objects = hourly("cron", &[("startDateTime", "2030-03-17T17:00:00")]);
+    let pipeline = stage.run(objects.clone()).await;
+    objects.push(activity("Also", &["Work"]));
+    let again = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
+    again.set_pipeline_objects(Some(objects)).send().await.unwrap();
+    activate(&stage, &pipeline).await;
+    stage.wind(HOUR);
+    stage
+        .until(
+            &pipeline,
+            &[
+                ("Work", "WAITING_FOR_RUNNER"),
+                ("Work", "WAITING_FOR_RUNNER"),
+                ("Also", "WAITING_ON_DEPENDENCIES"),
+            ],
+        )
+        .await;
+    assert_eq!(stage.pipeline_field(&pipeline, "@version").await.as_deref(), Some("2"));
+}
