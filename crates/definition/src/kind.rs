@@ -206,6 +206,15 @@ impl Kind {
         self.group() == Group::Activity
     }
 
+    /// Returns whether it is a precondition that the service itself looks at.
+    #[must_use]
+    pub fn is_looked_at_by_service(self) -> bool {
+        matches!(
+            self,
+            Self::DynamoDBDataExists | Self::DynamoDBTableExists | Self::S3KeyExists | Self::S3PrefixNotEmpty
+        )
+    }
+
     /// Returns whether the type says where data is.
     #[must_use]
     pub fn is_data_node(self) -> bool {

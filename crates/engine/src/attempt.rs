@@ -8,7 +8,7 @@ use definition::Field;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{ATTEMPT_TIMEOUT, STALLED, TaskError, TaskOutcome};
+use crate::event::{ATTEMPT_TIMEOUT, PRECONDITION_TIMEOUT, STALLED, TaskError, TaskOutcome};
 use crate::ids::{AttemptId, InstanceId, RunnerId, WorkerGroup};
 use crate::{status, time};
 
@@ -29,6 +29,9 @@ pub struct Attempt {
     pub leases: u32,
     /// Who may take it.
     pub group: WorkerGroup,
+    /// It is one at a precondition, which may be FALSE.
+    #[serde(default)]
+    pub is_look: bool,
     /// Its time limits and the retries that may follow.
     pub limits: Limits,
     /// When it was made: `@actualStartTime`, as AWS shows it even before a runner takes it.
@@ -41,6 +44,12 @@ pub struct Attempt {
     pub reported: Vec<Field>,
     /// When the runner reported last.
     pub reported_at: Option<Timestamp>,
+    /// How often it was looked at in vain, a precondition: `currentRetryCount`.
+    #[serde(default)]
+    pub looks: u32,
+    /// When it was looked at last: `lastRetryTime`.
+    #[serde(default)]
+    pub looked_at: Option<Timestamp>,
 }
 
 /// Where an attempt stands.
@@ -61,6 +70,11 @@ pub enum Status {
         over_at: Option<Timestamp>,
         /// The runner's next report is answered with `canceled`.
         cancel_requested: bool,
+    },
+    /// A precondition that does not hold yet.
+    NotYet {
+        /// When it is looked at again.
+        until: Timestamp,
     },
     /// Done.
     Finished,
@@ -92,6 +106,9 @@ pub struct Limits {
     pub retry_delay_ms: i64,
     /// `maximumRetries`.
     pub maximum_retries: u32,
+    /// Until when a precondition must hold: `preconditionTimeout` after its first attempt.
+    #[serde(default)]
+    pub gives_up_at: Option<Timestamp>,
 }
 
 impl Default for Limits {
@@ -103,6 +120,7 @@ impl Default for Limits {
             whole_ms: None,
             retry_delay_ms: 10 * 60_000,
             maximum_retries: 2,
+            gives_up_at: None,
         }
     }
 }
@@ -112,7 +130,7 @@ impl Status {
     #[must_use]
     pub fn word(&self) -> status::Status {
         match self {
-            Self::WaitingForRunner { .. } => status::Status::WaitingForRunner,
+            Self::WaitingForRunner { .. } | Self::NotYet { .. } => status::Status::WaitingForRunner,
             Self::Running { .. } => status::Status::Running,
             Self::Finished => status::Status::Finished,
             Self::Failed(_) => status::Status::Failed,
@@ -134,6 +152,7 @@ impl Status {
             Self::Running { silent_until, over_at, .. } => {
                 Some(over_at.map_or(*silent_until, |over| over.min(*silent_until)))
             }
+            Self::NotYet { until } => Some(*until),
             Self::Finished | Self::Failed(_) | Self::Canceled => None,
         }
     }
@@ -169,7 +188,8 @@ pub fn step(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, 
     match &attempt.status {
         Status::WaitingForRunner { held } => waiting_for_runner(attempt, held.as_ref(), event, now),
         Status::Running { .. } => running(attempt, event, now),
-        Status::Finished | Status::Failed(_) | Status::Canceled => settled(&attempt.status, event),
+        Status::NotYet { until } => not_yet(attempt, *until, event, now),
+        Status::Finished | Status::Failed(_) | Status::Canceled => settled(attempt, event, now),
     }
 }
 
@@ -187,7 +207,7 @@ fn waiting_for_runner(
         }
         (Event::ProgressReported, Some(lease)) => Ok(started(&attempt.limits, &lease.runner, now)),
         // A short task may end before its first report.
-        (Event::StatusSet(outcome), Some(_)) => outcome_status(outcome),
+        (Event::StatusSet(outcome), Some(_)) => outcome_status(attempt, outcome, now),
         // Nobody acknowledged in time: the same attempt is free again.
         (Event::Woke, Some(lease)) if lease.until <= now => Ok(free),
         (Event::Woke, Some(_) | None) => Ok(attempt.status.clone()),
@@ -207,12 +227,39 @@ fn started(limits: &Limits, runner: &RunnerId, now: Timestamp) -> Status {
     }
 }
 
-fn outcome_status(outcome: &TaskOutcome) -> Result<Status, Illegal> {
+fn outcome_status(attempt: &Attempt, outcome: &TaskOutcome, now: Timestamp) -> Result<Status, Illegal> {
     match outcome {
         TaskOutcome::Finished => Ok(Status::Finished),
         TaskOutcome::Failed(error) => Ok(Status::Failed(error.clone())),
         // FALSE is a precondition's answer; an activity has no such end.
-        TaskOutcome::False => Err(Illegal),
+        TaskOutcome::False if !attempt.is_look => Err(Illegal),
+        TaskOutcome::False => {
+            let until = time::later(now, SignedDuration::from_millis(attempt.limits.retry_delay_ms));
+            Ok(look_again(attempt, until, now))
+        }
+    }
+}
+
+/// Waits for the next look, if there is still time for one.
+fn look_again(attempt: &Attempt, until: Timestamp, now: Timestamp) -> Status {
+    match attempt.limits.gives_up_at {
+        Some(at) if at <= now => Status::Failed(TaskError::new(
+            PRECONDITION_TIMEOUT,
+            "the precondition did not hold within its preconditionTimeout",
+        )),
+        // The last look is at the very end.
+        Some(at) => Status::NotYet { until: until.min(at) },
+        None => Status::NotYet { until },
+    }
+}
+
+fn not_yet(attempt: &Attempt, until: Timestamp, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
+    match event {
+        Event::Woke if until <= now => Ok(Status::WaitingForRunner { held: None }),
+        // A runner may say twice what it saw.
+        Event::Woke | Event::Released | Event::StatusSet(TaskOutcome::False) => Ok(attempt.status.clone()),
+        Event::CancelRequested => Ok(Status::Canceled),
+        Event::Claimed(_) | Event::ProgressReported | Event::StatusSet(_) => Err(Illegal),
     }
 }
 
@@ -229,8 +276,10 @@ fn running(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, I
             over_at: *over_at,
             cancel_requested: false,
         }),
-        Event::StatusSet(TaskOutcome::Failed(_)) if *cancel_requested => Ok(Status::Canceled),
-        Event::StatusSet(outcome) => outcome_status(outcome),
+        Event::StatusSet(TaskOutcome::Failed(_) | TaskOutcome::False) if *cancel_requested => {
+            Ok(Status::Canceled)
+        }
+        Event::StatusSet(outcome) => outcome_status(attempt, outcome, now),
         Event::Released if *cancel_requested => Ok(Status::Canceled),
         Event::Released => Ok(Status::WaitingForRunner { held: None }),
         Event::CancelRequested => Ok(Status::Running {
@@ -253,7 +302,8 @@ fn running(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, I
     }
 }
 
-fn settled(status: &Status, event: &Event) -> Result<Status, Illegal> {
+fn settled(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
+    let status = &attempt.status;
     match (event, status) {
         // The answer to a late report says `canceled`, so that the runner stops.
         (Event::ProgressReported | Event::Released | Event::CancelRequested | Event::Woke, _) => {
@@ -261,11 +311,16 @@ fn settled(status: &Status, event: &Event) -> Result<Status, Illegal> {
         }
         // A runner that was told to stop may still say how it stopped.
         (Event::StatusSet(_), Status::Canceled) => Ok(status.clone()),
-        (Event::StatusSet(outcome), Status::Finished | Status::Failed(_)) => match outcome_status(outcome) {
-            Ok(repeated) if repeated == *status => Ok(repeated),
-            Ok(_) | Err(Illegal) => Err(Illegal),
-        },
-        (Event::StatusSet(_), Status::WaitingForRunner { .. } | Status::Running { .. })
+        (Event::StatusSet(outcome), Status::Finished | Status::Failed(_)) => {
+            match outcome_status(attempt, outcome, now) {
+                Ok(repeated) if repeated == *status => Ok(repeated),
+                Ok(_) | Err(Illegal) => Err(Illegal),
+            }
+        }
+        (
+            Event::StatusSet(_),
+            Status::WaitingForRunner { .. } | Status::Running { .. } | Status::NotYet { .. },
+        )
         | (Event::Claimed(_), _) => Err(Illegal),
     }
 }
@@ -283,7 +338,7 @@ impl Attempt {
         match &self.status {
             Status::WaitingForRunner { held } => held.as_ref().map(|lease| &lease.runner),
             Status::Running { runner, .. } => Some(runner),
-            Status::Finished | Status::Failed(_) | Status::Canceled => None,
+            Status::NotYet { .. } | Status::Finished | Status::Failed(_) | Status::Canceled => None,
         }
     }
 
@@ -300,6 +355,10 @@ impl Attempt {
                 self.hostname = Some(runner.clone());
             }
             Event::ProgressReported if !self.status.is_settled() => self.reported_at = Some(now),
+            Event::StatusSet(TaskOutcome::False) if self.runner().is_some() => {
+                self.looks += 1;
+                self.looked_at = Some(now);
+            }
             Event::ProgressReported
             | Event::StatusSet(_)
             | Event::Released
@@ -354,6 +413,9 @@ mod tests {
             hostname: None,
             reported: Vec::new(),
             reported_at: None,
+            is_look: false,
+            looks: 0,
+            looked_at: None,
         }
     }
 
@@ -374,6 +436,34 @@ mod tests {
         assert_eq!(after(&[(0, claimed())]).status.deadline(), Some(at(2)));
         assert!(after(&[(0, claimed()), (2, Event::Woke)]).is_free());
         assert!(!after(&[(0, claimed()), (1, Event::Woke)]).is_free());
+    }
+
+    #[test]
+    fn false_is_no_end_of_an_activity() {
+        for events in [vec![(0, claimed())], vec![(0, claimed()), (1, Event::ProgressReported)]] {
+            assert_eq!(after(&events).apply(&Event::StatusSet(TaskOutcome::False), at(1)), Err(Illegal));
+        }
+    }
+
+    #[test]
+    fn a_look_in_vain_is_counted_and_followed_by_another_until_the_time_is_over() {
+        let mut look = attempt();
+        look.is_look = true;
+        look.limits.gives_up_at = Some(at(15));
+        for (minute, event) in
+            [(0, claimed()), (1, Event::StatusSet(TaskOutcome::False)), (10, Event::Woke), (11, Event::Woke)]
+        {
+            look.apply(&event, at(minute)).unwrap();
+        }
+        assert!(look.is_free(), "ten minutes of retryDelay are over");
+        assert_eq!((look.looks, look.looked_at), (1, Some(at(1))));
+        look.apply(&claimed(), at(11)).unwrap();
+        look.apply(&Event::StatusSet(TaskOutcome::False), at(11)).unwrap();
+        assert_eq!(look.status, Status::NotYet { until: at(15) }, "the last look is at the very end");
+        look.apply(&Event::Woke, at(15)).unwrap();
+        look.apply(&claimed(), at(15)).unwrap();
+        look.apply(&Event::StatusSet(TaskOutcome::False), at(15)).unwrap();
+        assert!(matches!(&look.status, Status::Failed(error) if !error.is_retryable()));
     }
 
     #[test]

@@ -10,8 +10,18 @@ use crate::instance::{Instance, Status};
 /// Decides whether `consumer` falls because `cause` ended otherwise than FINISHED, and what it is then.
 #[must_use]
 pub(crate) fn falls(consumer: &Instance, cause: &Instance) -> Option<Status> {
-    let blocked = consumer.status == Status::WaitingOnDependencies;
-    (blocked && consumer.cascade && cause.is_bad()).then(|| Status::CascadeFailed { on: chain(cause) })
+    let is_blocked = consumer.status == Status::WaitingOnDependencies;
+    if !is_blocked || !cause.is_bad() {
+        return None;
+    }
+    match cause.status {
+        // A precondition that does not hold is its owner's own failure.
+        Status::Failed if cause.guards.as_ref() == Some(&consumer.id) => Some(Status::Failed),
+        _ if !consumer.cascade => None,
+        // There is nothing left to look for.
+        _ if consumer.guards.is_some() => Some(Status::Canceled { reason: format!("`{}` failed", cause.id) }),
+        _ => Some(Status::CascadeFailed { on: chain(cause) }),
+    }
 }
 
 /// Decides whether `consumer`, which fell with a dependency, gets up again with it.

@@ -98,6 +98,9 @@ pub const STALLED: &str = "Service_Stalled";
 /// The error id of an attempt that took longer than `attemptTimeout`.
 pub const ATTEMPT_TIMEOUT: &str = "Service_AttemptTimeout";
 
+/// The error id of a precondition that did not hold in time.
+pub const PRECONDITION_TIMEOUT: &str = "Service_PreconditionTimeout";
+
 impl TaskError {
     /// Returns an error with an id and a message.
     pub fn new(id: &str, message: impl Into<String>) -> Self {
@@ -107,11 +110,11 @@ impl TaskError {
     /// Returns whether another attempt could end better.
     ///
     /// Ours, AWS knows no such thing: `BadInput` and `BadInput:...` from a runner, and fields
-    /// that cannot be evaluated, fail the same way every time.
+    /// that cannot be evaluated, fail the same way every time. A precondition's time is over for good.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         let family = self.id.as_deref().map(|id| id.split(':').next().unwrap_or(id));
-        !matches!(family, Some(BAD_INPUT | INVALID_FIELD))
+        !matches!(family, Some(BAD_INPUT | INVALID_FIELD | PRECONDITION_TIMEOUT))
     }
 }
 

@@ -167,17 +167,25 @@ pub fn check(plan: &Plan) -> Result<(), ExpandError> {
                 return Err(ExpandError::Unsupported { object, field, hint });
             }
         }
-        if role(object) == Some(Role::Activity) && object.values("workerGroup").next().is_none() {
+        let preconditions = object.references("precondition").filter_map(|id| plan.object(id.as_str()));
+        let kinds = preconditions.filter_map(|precondition| Some((precondition, Kind::of(precondition)?)));
+        let mut needs_worker = role(object) == Some(Role::Activity);
+        for (precondition, kind) in kinds {
+            if matches!(kind, Kind::DynamoDBDataExists | Kind::DynamoDBTableExists) {
+                let hint = "DynamoDB is not asked; ask it in a ShellCommandPrecondition".to_owned();
+                let (object, field) = (precondition.id.clone(), "type".to_owned());
+                return Err(ExpandError::Unsupported { object, field, hint });
+            }
+            needs_worker |= !kind.is_looked_at_by_service();
+        }
+        if needs_worker && object.values("workerGroup").next().is_none() {
             return Err(ExpandError::NoWorkerGroup { object: object.id.clone() });
         }
     }
     Ok(())
 }
 
-const UNSUPPORTED: &[(&str, &str)] = &[
-    ("runsOn", "name a `workerGroup` and start a worker for it"),
-    ("precondition", "leave it out, or check in a ShellCommandActivity that others depend on"),
-];
+const UNSUPPORTED: &[(&str, &str)] = &[("runsOn", "name a `workerGroup` and start a worker for it")];
 
 /// Returns what an instance of `object` is to a run; `None` if it has none.
 pub(crate) fn role(object: &PipelineObject) -> Option<Role> {
@@ -232,7 +240,7 @@ fn instances(parts: &[Part<'_>], started: Timestamp) -> Vec<Instance> {
         by_component.entry(&part.object.id).or_default().push(part);
     }
     let producers = producers(parts);
-    let instance = |(sequence, part): (usize, &Part<'_>)| {
+    let instance = |part: &Part<'_>| {
         let object = part.object;
         let inputs = object.references("input").filter(|_| part.role == Role::Activity);
         let produced_by = producers.get(&object.id).into_iter().flatten().copied();
@@ -247,10 +255,11 @@ fn instances(parts: &[Part<'_>], started: Timestamp) -> Vec<Instance> {
         Instance {
             id: part.id(),
             component: object.id.clone(),
-            sequence,
+            sequence: 0,
             role: part.role,
             interval: Some(part.interval),
             release: part.release,
+            guards: None,
             status: Status::WaitingOnDependencies,
             depends_on,
             cascade: object
@@ -263,7 +272,26 @@ fn instances(parts: &[Part<'_>], started: Timestamp) -> Vec<Instance> {
             attempts: Vec::new(),
         }
     };
-    parts.iter().enumerate().map(instance).collect()
+    let guarded = parts.iter().flat_map(|part| with_preconditions(part.object, instance(part)));
+    let numbered = guarded.enumerate().map(|(sequence, instance)| Instance { sequence, ..instance });
+    numbered.collect()
+}
+
+/// Returns the instance and those of its preconditions, which look once all else that it waits for is there.
+fn with_preconditions(object: &PipelineObject, mut owner: Instance) -> Vec<Instance> {
+    let mut seen = HashSet::new();
+    let preconditions = object.references("precondition").filter(|target| seen.insert(*target));
+    let preconditions: Vec<_> = preconditions
+        .map(|target| Instance {
+            id: InstanceId::of_precondition(target, &owner.id),
+            component: target.clone(),
+            role: Role::Precondition,
+            guards: Some(owner.id.clone()),
+            ..owner.clone()
+        })
+        .collect();
+    owner.depends_on.extend(preconditions.iter().map(|precondition| precondition.id.clone()));
+    std::iter::once(owner).chain(preconditions).collect()
 }
 
 /// Returns by data node the activities that write it.

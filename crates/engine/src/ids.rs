@@ -81,6 +81,23 @@ id! {
     NoticeId
 }
 
+impl WorkerGroup {
+    /// Returns the group of the work that the service does itself. No user's group is called so: the wire takes no
+    /// such character.
+    #[must_use]
+    pub fn service() -> Self {
+        Self("\u{1}service".to_owned())
+    }
+}
+
+impl InstanceId {
+    /// Returns the id of the instance of the precondition `component` that guards `owner`.
+    #[must_use]
+    pub fn of_precondition(component: &ObjectId, owner: &Self) -> Self {
+        Self(format!("@{component}_{}", owner.0.trim_start_matches('@')))
+    }
+}
+
 /// How many characters a scheduled start takes.
 const START_LENGTH: usize = "2030-01-31T22:00:00".len();
 
@@ -113,13 +130,6 @@ impl InstanceId {
     #[must_use]
     pub fn new(component: &ObjectId, start: Timestamp) -> Self {
         Self(format!("@{component}_{}", time::wire(start)))
-    }
-
-    /// Returns the component that it is an instance of; empty if the id is none that we made.
-    #[must_use]
-    pub fn component(&self) -> &str {
-        let end = self.0.len().saturating_sub(START_LENGTH + 1);
-        self.0.get(1..end).unwrap_or_default()
     }
 
     /// Returns the start of its interval; `None` if the id is none that we made.
@@ -197,8 +207,10 @@ mod tests {
         let start = time::parse("2030-01-31T22:00:00").unwrap();
         let (run, instance) = (RunId::at(start), InstanceId::new(&ObjectId::from("Load_A/b"), start));
         assert_eq!(RunId::of_object(instance.as_str()), Some(run.clone()));
-        assert_eq!((instance.component(), instance.start()), ("Load_A/b", Some(start)));
-        assert_eq!((InstanceId::from("@").component(), InstanceId::from("@").start()), ("", None));
+        assert_eq!((instance.start(), InstanceId::from("@").start()), (Some(start), None));
+        let guard = InstanceId::of_precondition(&ObjectId::from("Ready"), &instance);
+        assert_eq!(guard.as_str(), "@Ready_Load_A/b_2030-01-31T22:00:00");
+        assert_eq!(guard.start(), Some(start));
         assert_eq!(RunId::of_object(AttemptId::new(&instance, 12).as_str()), Some(run));
         assert_eq!(RunId::of_object("Load"), None);
         assert_eq!(RunId::of_object("@Loäd_2030-01-31T22:00:0ä"), None);

@@ -28,6 +28,9 @@ pub struct Instance {
     /// When it may start at the earliest, until it may.
     #[serde(default)]
     pub release: Option<Timestamp>,
+    /// The instance that it is a precondition of: `node`.
+    #[serde(default)]
+    pub guards: Option<InstanceId>,
     /// Where it stands.
     pub status: Status,
     /// What must be FINISHED first. Never changes, so a store keeps it apart and writes it once.
@@ -55,6 +58,8 @@ pub enum Role {
     Activity,
     /// Data: FINISHED as soon as what it depends on is.
     DataNode,
+    /// A look at whether something holds, again and again until it does.
+    Precondition,
 }
 
 /// Where an instance stands.
@@ -98,6 +103,7 @@ impl Instance {
             role: self.role,
             interval: self.interval,
             release: self.release,
+            guards: self.guards.clone(),
             status: self.status.clone(),
             depends_on: Vec::new(),
             cascade: self.cascade,
@@ -197,6 +203,7 @@ impl Instance {
             attempt::Status::Failed(error) => Some(error),
             attempt::Status::WaitingForRunner { .. }
             | attempt::Status::Running { .. }
+            | attempt::Status::NotYet { .. }
             | attempt::Status::Finished
             | attempt::Status::Canceled => None,
         }
@@ -229,7 +236,9 @@ impl Instance {
     pub fn after_attempt(&self, now: Timestamp) -> Status {
         let Some(head) = self.head() else { return self.status.clone() };
         match &head.status {
-            attempt::Status::WaitingForRunner { .. } | attempt::Status::Running { .. } => Status::Trying,
+            attempt::Status::WaitingForRunner { .. }
+            | attempt::Status::Running { .. }
+            | attempt::Status::NotYet { .. } => Status::Trying,
             attempt::Status::Finished => Status::Finished,
             attempt::Status::Canceled => {
                 Status::Canceled { reason: self.canceling.clone().unwrap_or_default() }

@@ -29,7 +29,9 @@ pub mod wire_objects;
 pub use attempt::Attempt;
 pub use definition::MASK;
 pub use effect::{Effect, Notice};
-pub use event::{ATTEMPT_TIMEOUT, BAD_INPUT, Event, INVALID_FIELD, STALLED, TaskError, TaskOutcome};
+pub use event::{
+    ATTEMPT_TIMEOUT, BAD_INPUT, Event, INVALID_FIELD, PRECONDITION_TIMEOUT, STALLED, TaskError, TaskOutcome,
+};
 pub use expand::{Activation, ExpandError, Occasion, check, expand};
 pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, TaskId, WorkerGroup};
 pub use instance::Instance;

@@ -236,7 +236,7 @@ impl<'a> Round<'a> {
         }
         match instance.role {
             Role::DataNode => self.set(place, Status::Finished, false),
-            Role::Activity => self.try_once(place),
+            Role::Activity | Role::Precondition => self.try_once(place),
         }
     }
 
@@ -315,6 +315,7 @@ impl<'a> Round<'a> {
             reset.push(place);
             let consumers = self.run.dependants[place].iter().copied();
             again.extend(consumers.filter(|consumer| self.rises(*consumer)));
+            again.extend(self.preconditions(place).filter(|place| self.run.instances[*place].is_bad()));
         }
         for place in reset {
             self.go_on(place);
@@ -322,10 +323,19 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
+    /// The instances that look whether what the one at `place` needs holds.
+    fn preconditions(&self, place: usize) -> impl Iterator<Item = usize> {
+        let instance = &self.run.instances[place];
+        let of_instance = |it: &usize| self.run.instances[*it].guards.as_ref() == Some(&instance.id);
+        instance.depends_on.iter().filter_map(|id| self.run.index.get(id).copied()).filter(of_instance)
+    }
+
     fn rises(&self, consumer: usize) -> bool {
         let instance = &self.run.instances[consumer];
+        // Its preconditions get up along with it.
+        let own = |it: &&Instance| it.guards.as_ref() == Some(&instance.id);
         let dependencies = instance.depends_on.iter().filter_map(|id| self.run.instance(id.as_str()));
-        cascade::rises(instance, dependencies)
+        cascade::rises(instance, dependencies.filter(|it| !own(it)))
     }
 
     fn reset(&mut self, place: usize) {
@@ -418,6 +428,9 @@ fn new_attempt(
         hostname: None,
         reported: Vec::new(),
         reported_at: None,
+        is_look: instance.role == Role::Precondition,
+        looks: 0,
+        looked_at: None,
     }
 }
 

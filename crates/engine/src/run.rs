@@ -263,8 +263,14 @@ impl Run {
         step.instances.iter().map(|place| &self.instances[*place])
     }
 
-    /// Returns the attempts that `step` changed.
-    pub fn changed_attempts<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Attempt> {
-        step.attempts.iter().map(|(place, number)| &self.instances[*place].attempts[*number])
+    /// Returns the attempts that `step` changed, each with its instance.
+    pub fn changed_attempts<'a>(
+        &'a self,
+        step: &'a Step,
+    ) -> impl Iterator<Item = (&'a Instance, &'a Attempt)> {
+        step.attempts.iter().map(|(place, number)| {
+            let instance = &self.instances[*place];
+            (instance, &instance.attempts[*number])
+        })
     }
 }

@@ -30,7 +30,8 @@ pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
         | Status::Failed
         | Status::Skipped => {}
     }
-    if instance.role == Role::Activity {
+    fields.extend(instance.guards.iter().map(|node| Field::reference("node", node.object_id())));
+    if instance.role != Role::DataNode {
         fields.push(Field::string("@attemptCount", instance.attempts.len().to_string()));
         fields.push(Field::string("@triesLeft", instance.tries_left().to_string()));
     }
@@ -47,6 +48,7 @@ pub(crate) fn of_attempt(run: &Run, instance: &Instance, attempt: &Attempt) -> V
     let mut fields = common(run, instance, "ATTEMPT");
     fields.push(Field::string("@id", attempt.id.as_str()));
     fields.push(Field::reference("@instanceParent", instance.id.object_id()));
+    fields.extend(instance.guards.iter().map(|node| Field::reference("node", node.object_id())));
     fields.push(Field::string("@status", attempt.status.word().as_str()));
     fields.push(Field::string("@attemptCount", attempt.number.to_string()));
     fields.push(Field::string("@actualStartTime", wire(attempt.created)));
@@ -83,6 +85,10 @@ fn said(attempt: &Attempt) -> Vec<Field> {
     let mut fields = Vec::new();
     if let Some(hostname) = &attempt.hostname {
         fields.push(Field::string("hostname", hostname.as_str()));
+    }
+    if attempt.is_look {
+        fields.push(Field::string("currentRetryCount", attempt.looks.to_string()));
+        fields.extend(attempt.looked_at.map(|at| Field::string("lastRetryTime", wire(at))));
     }
     if let Some(at) = attempt.reported_at {
         fields.push(Field::string("reportProgressTime", wire(at)));

@@ -253,6 +253,12 @@ impl Scope for Context<'_> {
                 Some(Box::new(Blank(context.masked(self.masked))))
             }
             ("node", Some(Node::Run(summary))) => Some(Box::new(summary.clone())),
+            // A precondition's node is what it guards.
+            ("node", None) if self.instance.is_some_and(|instance| instance.guards.is_some()) => {
+                let guarded = self.run.instance(self.instance?.guards.as_ref()?.as_str())?;
+                let context = Context::of_instance(self.run, guarded, None, self.trouble);
+                Some(Box::new(context.masked(self.masked)))
+            }
             // An instance's parent is its component.
             ("parent", None) if self.instance.is_some() => {
                 let object = self.object?;

@@ -136,6 +136,9 @@ fn with_runtime(id: ObjectId, mut fields: Vec<Field>, runtime: Vec<Field>) -> Pi
 pub(crate) fn needed(run: &Run, instance: &Instance) -> Result<Vec<PipelineObject>, String> {
     let mut seen: HashSet<&ObjectId> = HashSet::from([&instance.component]);
     let mut open: Vec<&ObjectId> = vec![&instance.component];
+    // What a precondition guards, too.
+    let node = instance.guards.as_ref().and_then(|id| run.instance(id.as_str()));
+    open.extend(node.map(|node| &node.component).filter(|id| seen.insert(id)));
     let mut objects = Vec::new();
     while let Some(id) = open.pop() {
         let Some(component) = run.plan.object(id.as_str()) else { continue };

@@ -1,6 +1,6 @@
 //! What is saved together: all of it, or nothing.
 
-use definition::Definition;
+use definition::{Definition, ObjectId};
 use engine::{Attempt, Effect, Header, Instance, InstanceId, Notice, PipelineId, Run, Step};
 
 use crate::pipeline::Pipeline;
@@ -41,7 +41,8 @@ pub(crate) struct RunChange {
     /// Present when the run is new: its definition, and by instance what it depends on.
     pub(crate) created: Option<(Definition, Vec<Vec<InstanceId>>)>,
     pub(crate) instances: Vec<Instance>,
-    pub(crate) attempts: Vec<Attempt>,
+    /// Each with its component.
+    pub(crate) attempts: Vec<(ObjectId, Attempt)>,
 }
 
 impl Batch {
@@ -93,7 +94,10 @@ impl Batch {
             header: run.header().clone(),
             created,
             instances: run.changed_instances(step).map(Instance::bare).collect(),
-            attempts: run.changed_attempts(step).cloned().collect(),
+            attempts: run
+                .changed_attempts(step)
+                .map(|(instance, attempt)| (instance.component.clone(), attempt.clone()))
+                .collect(),
         });
         self.notices.extend(step.effects.iter().filter_map(|effect| match effect {
             Effect::Publish(notice) => Some(notice.clone()),

@@ -6,6 +6,7 @@ mod alarms;
 mod any_sequence;
 mod harness;
 mod objects;
+mod preconditions;
 mod runs;
 mod schedules;
 mod state_machine;

@@ -17,7 +17,9 @@ const INTRO: &str = "\
 
 Rows: where the attempt stands. Columns: what happens. A dash: the event means nothing there and changes nothing
 (the runner is answered with `TaskNotFoundException`). `held` is an attempt that a runner took and has not
-acknowledged; `stopping` is one whose runner hears `canceled` with its next report.
+acknowledged; `stopping` is one whose runner hears `canceled` with its next report. `FALSE` is a precondition's answer,
+after which it waits `not yet` for the next look (shown as WAITING_FOR_RUNNER); to an activity's attempt it means
+nothing.
 
 ";
 
@@ -32,6 +34,8 @@ WAITING_ON_DEPENDENCIES ----> trying (its newest attempt) ----------------> FINI
         |                        | FAILED     |
         |                        +-- tries left, and worth one --> retry pause (shown as WAITING_FOR_RUNNER)
         |                        +-- else -----------------------> FAILED
+        | its interval was passed over by a later start ----------> SKIPPED, from the beginning
+        | one of its preconditions FAILED ------------------------> FAILED
         | a dependency FAILED, CASCADE_FAILED or CANCELED, and failureAndRerunMode is cascade
         +--------------------------------------------------------> CASCADE_FAILED
 any that is not final -- cancel ---------------------------------> CANCELED
@@ -39,7 +43,10 @@ FAILED, CASCADE_FAILED, CANCELED, FINISHED -- rerun -------------> WAITING_ON_DE
 any -- mark finished --------------------------------------------> FINISHED, without onSuccess
 ```
 
-A data node has no attempts: it is FINISHED as soon as what it depends on is. Not worth another try: `BadInput` and
+On a schedule it waits for its time as well: the start of its interval (`cron`) or the end (`timeseries`). A data node
+has no attempts: it is FINISHED as soon as what it depends on is. A precondition is an instance of its own, which waits
+for what its owner waits for and then looks again and again; its owner waits for it, and where its owner falls it is
+CANCELED. Not worth another try: `BadInput` and
 `BadInput:...` from a runner, and fields that cannot be evaluated.
 
 ## A run
@@ -66,6 +73,7 @@ fn statuses() -> Vec<(&'static str, Status)> {
         ("held", Status::WaitingForRunner { held }),
         ("RUNNING", running(false)),
         ("stopping", running(true)),
+        ("not yet", Status::NotYet { until: at(10) }),
         ("FINISHED", Status::Finished),
         ("FAILED", Status::Failed(TaskError::default())),
         ("CANCELED", Status::Canceled),
@@ -103,6 +111,9 @@ fn attempt(status: Status) -> Attempt {
         hostname: None,
         reported: Vec::new(),
         reported_at: None,
+        is_look: true,
+        looks: 0,
+        looked_at: None,
     }
 }
 
@@ -112,6 +123,7 @@ fn name(status: &Status) -> &'static str {
         Status::WaitingForRunner { held: Some(_) } => "held",
         Status::Running { cancel_requested: false, .. } => "RUNNING",
         Status::Running { cancel_requested: true, .. } => "stopping",
+        Status::NotYet { .. } => "not yet",
         Status::Finished => "FINISHED",
         Status::Failed(_) => "FAILED",
         Status::Canceled => "CANCELED",

@@ -1,5 +1,6 @@
 //! Changes to the tables, each within the caller's transaction.
 
+use definition::ObjectId;
 use engine::{Attempt, Header, Instance, InstanceId, NoticeId, PipelineId, time};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
@@ -132,8 +133,8 @@ fn save_run(connection: &Connection, change: &RunChange) -> Result<(), StoreErro
             }
         }
     }
-    for attempt in &change.attempts {
-        save_attempt(connection, header, attempt)?;
+    for (component, attempt) in &change.attempts {
+        save_attempt(connection, header, component, attempt)?;
     }
     Ok(())
 }
@@ -248,7 +249,12 @@ fn update_instance(connection: &Connection, header: &Header, instance: &Instance
         .map_err(StoreError::doing("saving an instance"))
 }
 
-fn save_attempt(connection: &Connection, header: &Header, attempt: &Attempt) -> Result<(), StoreError> {
+fn save_attempt(
+    connection: &Connection,
+    header: &Header,
+    component: &ObjectId,
+    attempt: &Attempt,
+) -> Result<(), StoreError> {
     let body = json("an attempt", attempt)?;
     connection
         .prepare_cached(
@@ -263,7 +269,7 @@ fn save_attempt(connection: &Connection, header: &Header, attempt: &Attempt) -> 
                 ":pipeline": header.pipeline.as_str(),
                 ":run": header.id.as_str(),
                 ":id": attempt.id.as_str(),
-                ":component": attempt.instance.component(),
+                ":component": component.as_str(),
                 ":instance": attempt.instance.as_str(),
                 ":status": attempt.status.word().as_str(),
                 ":scheduled": seconds(attempt.instance.start().unwrap_or(header.scheduled)),

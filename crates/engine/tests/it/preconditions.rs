@@ -1,0 +1,128 @@
+//! Preconditions: who looks, how often, and what their end means for what they guard.
+
+use engine::{Event, InstanceId, Outcome, RunnerId, Status, TaskError, TaskOutcome};
+
+use crate::harness::{Driven, STARTED, drive_with, shell};
+
+const READY: &str = r##"{"id": "Ready", "type": "S3PrefixNotEmpty", "s3Prefix": "#{node.directoryPath}", "role": "r",
+    "retryDelay": "5 minutes", "preconditionTimeout": "12 minutes", "maximumRetries": "1"}"##;
+const IN: &str = r#"{"id": "In", "type": "S3DataNode", "directoryPath": "s3://in/raw",
+    "precondition": {"ref": "Ready"}}"#;
+
+/// `Work` takes `In`, which must not be empty.
+fn guarded() -> Driven {
+    let work = shell("Work", r#", "input": {"ref": "In"}"#);
+    drive_with(r#", "failureAndRerunMode": "cascade""#, &format!("{IN}, {READY}, {work}"))
+}
+
+fn id(name: &str) -> InstanceId {
+    InstanceId::from(format!("@{name}_{STARTED}"))
+}
+
+fn status(run: &Driven, name: &str) -> Status {
+    run.run.instance(id(name).as_str()).unwrap().word()
+}
+
+fn look(run: &mut Driven, outcome: TaskOutcome) {
+    let head = run.run.instance(id("Ready_In").as_str()).unwrap().head().unwrap();
+    let (attempt, lease) = (head.id.clone(), head.leases + 1);
+    run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("service") });
+    run.step(Event::StatusSet { attempt, lease, outcome });
+}
+
+fn field(run: &Driven, object: &str, key: &str) -> Option<String> {
+    let form = engine::wire_objects::Form { evaluated: true, secrets_clear: false };
+    let object = run.run.object(object, form).unwrap();
+    object.string(key).map(str::to_owned).or_else(|| object.reference(key).map(ToString::to_string))
+}
+
+#[test]
+fn a_precondition_is_looked_at_again_until_it_holds() {
+    let mut run = guarded();
+    let offers: Vec<_> =
+        run.run.offers().map(|(attempt, group)| (attempt.to_string(), group.clone())).collect();
+    let attempt = format!("{}_Attempt=1", id("Ready_In"));
+    assert_eq!(offers, [(attempt.clone(), engine::WorkerGroup::service())]);
+    assert_eq!(field(&run, &attempt, "s3Prefix").as_deref(), Some("s3://in/raw"));
+    assert_eq!(field(&run, &attempt, "node"), Some(id("In").to_string()));
+    look(&mut run, TaskOutcome::False);
+    run.pass(4);
+    assert_eq!(run.run.offers().count(), 0);
+    run.pass(1);
+    assert_eq!(run.run.offers().count(), 1);
+    assert_eq!(field(&run, &attempt, "currentRetryCount").as_deref(), Some("1"));
+    assert_eq!(
+        (status(&run, "In"), status(&run, "Work")),
+        (Status::WaitingOnDependencies, Status::WaitingOnDependencies)
+    );
+    look(&mut run, TaskOutcome::Finished);
+    assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Finished, Status::Finished));
+    assert_eq!(status(&run, "Work"), Status::WaitingForRunner);
+    run.finish("Work");
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+}
+
+#[test]
+fn one_that_does_not_hold_in_time_fails_what_it_guards() {
+    let mut run = guarded();
+    for minutes in [5, 5, 2] {
+        look(&mut run, TaskOutcome::False);
+        run.pass(minutes);
+    }
+    look(&mut run, TaskOutcome::False);
+    assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
+    assert_eq!(status(&run, "Work"), Status::CascadeFailed);
+    // Rerun, all of them get up, and the time counts anew.
+    run.step(Event::RerunRequested { instance: id("In") });
+    assert_eq!(status(&run, "Work"), Status::WaitingOnDependencies);
+    look(&mut run, TaskOutcome::False);
+    run.pass(5);
+    look(&mut run, TaskOutcome::Finished);
+    assert_eq!(status(&run, "Work"), Status::WaitingForRunner);
+}
+
+#[test]
+fn errors_are_tries_and_false_answers_are_not() {
+    let mut run = guarded();
+    look(&mut run, TaskOutcome::False);
+    run.pass(5);
+    look(&mut run, TaskOutcome::Failed(TaskError::new("AccessDenied", "no")));
+    assert_eq!(status(&run, "Ready_In"), Status::WaitingForRunner);
+    run.pass(5);
+    look(&mut run, TaskOutcome::Failed(TaskError::new("AccessDenied", "no")));
+    assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
+}
+
+#[test]
+fn a_worker_looks_where_the_guarded_object_is_worked_on_and_knows_it() {
+    let precondition =
+        r##"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "test -e #{node.filePath}"}"##;
+    let file = r#"{"id": "F", "type": "S3DataNode", "filePath": "s3://b/f", "workerGroup": "near",
+        "precondition": {"ref": "Asked"}}"#;
+    let run = drive_with("", &format!("{precondition}, {file}"));
+    let (attempt, group) = run.run.offers().next().unwrap();
+    assert_eq!(group.as_str(), "near");
+    let objects = run.run.task_objects(attempt);
+    assert_eq!(objects[attempt.as_str()].string("command"), Some("test -e s3://b/f"));
+    assert!(objects.contains_key(id("F").as_str()), "{:?}", objects.keys());
+}
+
+#[test]
+fn where_the_owner_falls_there_is_nothing_left_to_look_for() {
+    let first = shell("First", "");
+    let asked = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
+    let second = shell("Second", r#", "dependsOn": {"ref": "First"}, "precondition": {"ref": "Asked"}"#);
+    let more = r#", "failureAndRerunMode": "cascade", "maximumRetries": "0""#;
+    let mut run = drive_with(more, &format!("{first}, {asked}, {second}"));
+    run.fail("First", "Oops", "it broke");
+    assert_eq!(
+        (status(&run, "Second"), status(&run, "Asked_Second")),
+        (Status::CascadeFailed, Status::Canceled)
+    );
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Failed));
+    run.rerun("First");
+    let waiting = Status::WaitingOnDependencies;
+    assert_eq!((status(&run, "Second"), status(&run, "Asked_Second")), (waiting, waiting));
+    run.finish("First");
+    assert_eq!((status(&run, "Second"), status(&run, "Asked_Second")), (waiting, Status::WaitingForRunner));
+}
