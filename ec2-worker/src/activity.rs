@@ -1,7 +1,8 @@
-//! The activities this worker can do.
+//! The activities and preconditions that this worker can do.
 
 mod copy;
 mod objects;
+mod precondition;
 mod shell;
 mod sql;
 
@@ -31,6 +32,15 @@ impl Tools {
     }
 }
 
+/// How a task ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is done; a precondition holds.
+    Finished,
+    /// A precondition does not hold yet.
+    False,
+}
+
 /// What one attempt works with: the tools, its folder, and the handle it tells its progress to.
 pub(crate) struct Work<'a> {
     pub(crate) tools: &'a Tools,
@@ -41,12 +51,14 @@ pub(crate) struct Work<'a> {
 
 impl Work<'_> {
     /// Does the task. Dropping the future stops it: transactions are undone, processes killed.
-    pub(crate) async fn run(&self) -> Result<(), Failure> {
+    pub(crate) async fn run(&self) -> Result<Outcome, Failure> {
         match &self.task.activity {
             Activity::Shell(command) => shell::run(self, command).await,
             Activity::Copy(copy) => copy::run(self, copy).await,
             Activity::Sql(script) => sql::run(self, script).await,
+            Activity::Precondition(precondition) => return precondition::run(self, precondition).await,
         }
+        .map(|()| Outcome::Finished)
     }
 
     async fn script(&self, script: &Script) -> Result<(String, String), Failure> {

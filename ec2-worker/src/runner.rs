@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::activity::{Tools, Work};
+use crate::activity::{Outcome, Tools, Work};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::service::{Answer, Service};
@@ -157,12 +157,15 @@ impl Runner {
             return;
         };
         match &result {
-            Ok(()) => progress.log("finished"),
+            Ok(Outcome::Finished) => progress.log("finished"),
+            Ok(Outcome::False) => progress.log("it does not hold yet"),
             Err(failure) => progress.log(&format!("failed: {}: {failure}", failure.id)),
         }
         self.tell(id, &progress, &result).await;
         match &result {
-            Ok(()) => tracing::info!(pipeline.id = pipeline, attempt.id = attempt, "task finished"),
+            Ok(outcome) => {
+                tracing::info!(pipeline.id = pipeline, attempt.id = attempt, ?outcome, "task ended");
+            }
             Err(failure) => {
                 tracing::warn!(
                     pipeline.id = pipeline,
@@ -185,7 +188,7 @@ impl Runner {
         task: &Task,
         folder: PathBuf,
         progress: &Progress,
-    ) -> Option<Result<(), Failure>> {
+    ) -> Option<Result<Outcome, Failure>> {
         let work = Work { tools: &self.tools, task, folder, progress };
         let mut running = std::pin::pin!(work.run());
         let mut ticks = tokio::time::interval(self.config.progress_every);
@@ -209,7 +212,7 @@ impl Runner {
         }
     }
 
-    async fn tell(&self, id: &str, progress: &Progress, result: &Result<(), Failure>) {
+    async fn tell(&self, id: &str, progress: &Progress, result: &Result<Outcome, Failure>) {
         let fields = progress.wire();
         if !fields.is_empty() && self.service.report(id, &fields).await != Answer::Taken {
             return;

@@ -7,6 +7,7 @@ use aws_sdk_datapipeline::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_datapipeline::types::{Field, TaskObject, TaskStatus};
 use tokio_util::sync::CancellationToken;
 
+use crate::activity::Outcome;
 use crate::failure::Failure;
 
 /// First and longest pause between two tries.
@@ -69,12 +70,13 @@ impl Service {
     }
 
     /// Ends the task; repeated until the service answers.
-    pub(crate) async fn finish(&self, task: &str, result: &Result<(), Failure>) -> Answer {
+    pub(crate) async fn finish(&self, task: &str, result: &Result<Outcome, Failure>) -> Answer {
         let mut pause = PAUSE;
         loop {
             let set = self.client.set_task_status().task_id(task);
             let set = match result {
-                Ok(()) => set.task_status(TaskStatus::Finished),
+                Ok(Outcome::Finished) => set.task_status(TaskStatus::Finished),
+                Ok(Outcome::False) => set.task_status(TaskStatus::False),
                 Err(failure) => set
                     .task_status(TaskStatus::Failed)
                     .error_id(&failure.id)

@@ -105,6 +105,19 @@ impl Storage {
         Ok(ObjectRef { at: at.clone(), etag: Some(etag_now.to_owned()), size })
     }
 
+    /// Returns whether an object is there.
+    ///
+    /// # Errors
+    ///
+    /// When it may not be looked at.
+    pub async fn exists(&self, at: &S3Uri) -> Result<bool, Failure> {
+        match self.client.head_object().bucket(&at.bucket).key(&at.key).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.raw_response().is_some_and(|it| it.status().as_u16() == 404) => Ok(false),
+            Err(error) => Err(refused("looking up", at, &error)),
+        }
+    }
+
     /// Lists the objects under a prefix, folders' own empty objects left out.
     ///
     /// # Errors

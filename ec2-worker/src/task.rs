@@ -38,6 +38,17 @@ pub enum Activity {
     Copy(Box<Copy>),
     /// Run an SQL script.
     Sql(Box<SqlScript>),
+    /// Look whether something holds.
+    Precondition(Box<Precondition>),
+}
+
+/// What is to be looked at.
+#[derive(Clone, Debug)]
+pub enum Precondition {
+    /// `ShellCommandPrecondition`: whether a command ends with exit code 0.
+    Shell(ShellCommand),
+    /// `Exists`: whether a data node is there.
+    Exists(Node),
 }
 
 /// Text, or where it is.

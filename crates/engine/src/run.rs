@@ -226,8 +226,8 @@ impl Run {
     }
 
     /// Returns the attempts that a runner holds or works on.
-    pub fn held(&self) -> impl Iterator<Item = (&AttemptId, &RunnerId)> {
-        self.heads().filter_map(|head| head.runner().map(|runner| (&head.id, runner)))
+    pub fn held(&self) -> impl Iterator<Item = (&Attempt, &RunnerId)> {
+        self.heads().filter_map(|head| head.runner().map(|runner| (head, runner)))
     }
 
     fn heads(&self) -> impl Iterator<Item = &Attempt> {

@@ -8,6 +8,7 @@
 //! drops its request): [`crate::ops`] runs them on tasks of their own.
 
 mod live;
+mod looks;
 mod notices;
 mod schedule;
 mod timers;
@@ -15,7 +16,9 @@ mod timers;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::{Effect, Event, IllegalEvent, PipelineId, Run, RunId, RunnerId, Step, TaskId};
+use engine::{
+    Attempt, Effect, Event, IllegalEvent, PipelineId, Run, RunId, RunnerId, Step, TaskId, WorkerGroup,
+};
 use jiff::Timestamp;
 use store::{Batch, Store, StoreError};
 use tokio::sync::{Notify, OwnedMutexGuard};
@@ -126,7 +129,7 @@ impl Driver {
     async fn recover_one(&self, id: &PipelineId, own_runners: Option<&str>) -> anyhow::Result<()> {
         // Loading puts free work on offer.
         let mut held = self.hold(id.as_str()).await?;
-        let released = own_runners.map(|prefix| held_by(&held, prefix)).unwrap_or_default();
+        let released = held_by_us(&held, own_runners);
         for (run, event) in released {
             self.step(&mut held, &run, event).await?;
         }
@@ -416,12 +419,17 @@ fn rests(slot: &Slot) -> bool {
     slot.try_lock().is_ok_and(|live| live.as_ref().is_none_or(|live| live.open_runs().next().is_none()))
 }
 
-/// Returns the events that free what runners with such names hold.
-fn held_by(live: &Live, prefix: &str) -> Vec<(RunId, Event)> {
+/// Returns the events that free what the service itself and runners with such names hold.
+fn held_by_us(live: &Live, prefix: Option<&str>) -> Vec<(RunId, Event)> {
+    let is_ours = |attempt: &Attempt, runner: &RunnerId| {
+        let is_own = prefix.is_some_and(|prefix| runner.as_str().starts_with(prefix));
+        is_own || attempt.group == WorkerGroup::service()
+    };
     let of_run = |run: &Run| {
         let id = run.header().id.clone();
-        let own = run.held().filter(|(_, runner)| runner.as_str().starts_with(prefix));
-        own.map(|(attempt, _)| (id.clone(), Event::Released { attempt: attempt.clone() })).collect::<Vec<_>>()
+        let own = run.held().filter(|(attempt, runner)| is_ours(attempt, runner));
+        own.map(|(attempt, _)| (id.clone(), Event::Released { attempt: attempt.id.clone() }))
+            .collect::<Vec<_>>()
     };
     live.open_runs().flat_map(of_run).collect()
 }

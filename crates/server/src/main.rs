@@ -9,7 +9,7 @@ use server::{Config, serve};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Serves the AWS Data Pipeline API (2012-10-29) and runs on-demand pipelines.
+/// Serves the AWS Data Pipeline API (2012-10-29) and runs pipelines, on demand and on schedules.
 ///
 /// Any AWS tool talks to it once it knows where it is and signs with the same keys:
 ///
@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 ///   aws datapipeline list-pipelines
 ///
 /// Work is done by task runners that poll a worker group (`ec2-worker --worker-group NAME`). Notices
-/// of SnsAlarm objects are published to Amazon SNS, or to whatever AWS_ENDPOINT_URL_SNS names.
+/// of SnsAlarm objects are published to Amazon SNS, or to whatever AWS_ENDPOINT_URL_SNS names. S3KeyExists
+/// and S3PrefixNotEmpty look at Amazon S3, or at AWS_ENDPOINT_URL_S3.
 #[derive(Parser)]
 #[command(name = "server", version, verbatim_doc_comment)]
 struct Arguments {
@@ -59,8 +60,9 @@ async fn main() -> anyhow::Result<()> {
     let mut config = Config::new(arguments.data, credentials);
     config.region = arguments.region;
     config.account_id = arguments.account_id;
+    let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    config.s3 = Some(aws_sdk_s3::Client::new(&aws));
     if !arguments.no_sns {
-        let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
         config.sns = Some(aws_sdk_sns::Client::new(&aws));
     }
     let listener = TcpListener::bind(&arguments.listen).await.with_context(|| {

@@ -37,6 +37,8 @@ pub struct Config {
     pub account_id: String,
     /// Where notices are published; without it they are kept.
     pub sns: Option<aws_sdk_sns::Client>,
+    /// Where the service looks whether preconditions hold; without it they wait.
+    pub s3: Option<aws_sdk_s3::Client>,
     /// Task runners whose host names begin so end with this process: what they hold at start is free again.
     pub own_runners: Option<String>,
     /// The clock. Signatures are checked by the wall clock all the same.
@@ -56,6 +58,7 @@ impl Config {
             region: "us-east-1".to_owned(),
             account_id: "000000000000".to_owned(),
             sns: None,
+            s3: None,
             own_runners: None,
             now: Arc::new(Timestamp::now),
             wound: Arc::new(Notify::new()),
@@ -88,6 +91,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         async move { driver.keep_time(wound, shutdown).await }
     });
     background.spawn(Arc::clone(&driver).publish_notices(config.sns, shutdown.clone()));
+    background.spawn(Arc::clone(&driver).look(config.s3, shutdown.clone()));
     let service = Arc::new(Service {
         driver,
         verifier: Verifier::new(config.region, SERVICE, config.credentials),

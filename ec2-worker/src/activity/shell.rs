@@ -1,4 +1,4 @@
-//! `ShellCommandActivity`: a command in a process group of its own, with staged inputs and outputs.
+//! `ShellCommandActivity` and `ShellCommandPrecondition`: a command in a process group of its own, with staged inputs and outputs.
 //!
 //! The group must not outlive the worker, even one that is killed. So a small watcher in the group reads
 //! from a pipe whose other end only the worker holds: when the pipe closes, for whatever reason, the
@@ -20,6 +20,9 @@ use crate::task::{S3Node, ShellCommand};
 pub(crate) const STDOUT: &str = "StdOutput";
 pub(crate) const STDERR: &str = "StdError";
 
+/// The error id of a command that ended otherwise than with 0.
+const NON_ZERO_EXIT: &str = "ActivityFailed:NonZeroExit";
+
 /// So much of standard error is told in an error message.
 const TAIL: u64 = 1024;
 
@@ -37,6 +40,18 @@ exec 3<&-
 /bin/bash "$@"
 exit $?
 "#;
+
+/// Runs the command; returns whether it ended with exit code 0.
+pub(super) async fn succeeds(work: &Work<'_>, shell: &ShellCommand) -> Result<bool, Failure> {
+    match run(work, shell).await {
+        Ok(()) => Ok(true),
+        Err(failure) if failure.id == NON_ZERO_EXIT => {
+            work.progress.log(&failure.message);
+            Ok(false)
+        }
+        Err(failure) => Err(failure),
+    }
+}
 
 pub(super) async fn run(work: &Work<'_>, shell: &ShellCommand) -> Result<(), Failure> {
     let script = work.folder.join("command.sh");
@@ -119,7 +134,7 @@ async fn finish(work: &Work<'_>, mut command: Command) -> Result<(), Failure> {
     };
     let tail = tail(&work.folder.join(STDERR)).await;
     let tail = if tail.is_empty() { "nothing on standard error".to_owned() } else { tail };
-    Err(Failure::new("ActivityFailed:NonZeroExit", format!("the command ended with {how}: {tail}")))
+    Err(Failure::new(NON_ZERO_EXIT, format!("the command ended with {how}: {tail}")))
 }
 
 /// Returns the last lines of a file.
@@ -248,7 +263,7 @@ mod tests {
 
     async fn perform(folder: &Path, task: &Task) -> Result<(), Failure> {
         let (tools, progress) = (tools(folder), Progress::default());
-        Work { tools: &tools, task, folder: folder.to_owned(), progress: &progress }.run().await
+        Work { tools: &tools, task, folder: folder.to_owned(), progress: &progress }.run().await.map(drop)
     }
 
     #[tokio::test]

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use definition::{FieldValue, PipelineObject};
 
-use super::{Activity, Copy, Format, LoadMode, Node, S3Node, Script, ShellCommand, SqlNode, SqlScript, Task};
+use super::{
+    Activity, Copy, Format, LoadMode, Node, Precondition, S3Node, Script, ShellCommand, SqlNode, SqlScript,
+    Task,
+};
 use crate::database::Target;
 use crate::etl::date::Pattern;
 use crate::etl::rejects::Limit;
@@ -30,12 +33,17 @@ impl Reader<'_> {
             Some("ShellCommandActivity") => Activity::Shell(Box::new(self.shell()?)),
             Some("CopyActivity") => Activity::Copy(Box::new(self.copy(&key, logs.as_ref())?)),
             Some("SqlActivity") => Activity::Sql(Box::new(self.sql()?)),
+            Some("ShellCommandPrecondition") => {
+                Activity::Precondition(Box::new(Precondition::Shell(self.shell()?)))
+            }
+            Some("Exists") => Activity::Precondition(Box::new(Precondition::Exists(self.node("node")?))),
             Some(other) => {
                 return Err(problem(
                     attempt,
                     "type",
                     &format!(
-                        "is {other}; this worker does ShellCommandActivity, CopyActivity and SqlActivity"
+                        "is {other}; this worker does ShellCommandActivity, CopyActivity, SqlActivity, \
+                         ShellCommandPrecondition and Exists"
                     ),
                 ));
             }
@@ -143,7 +151,7 @@ impl Reader<'_> {
                 Err(problem(
                     object,
                     "type",
-                    &format!("is {other}; CopyActivity takes S3DataNode and SqlDataNode"),
+                    &format!("is {other}; this worker knows S3DataNode and SqlDataNode"),
                 ))
             }
         }

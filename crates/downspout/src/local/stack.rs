@@ -349,6 +349,7 @@ fn serve_pipelines(
     stop: &CancellationToken,
 ) {
     let config = server::Config {
+        s3: Some(endpoints.s3()),
         sns: Some(endpoints.sns()),
         own_runners: Some(OWN_WORKERS.to_owned()),
         now: Arc::clone(&config.now),

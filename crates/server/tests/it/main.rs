@@ -7,5 +7,6 @@ mod life;
 mod long_poll;
 mod management;
 mod notices;
+mod preconditions;
 mod restart;
 mod schedules;
