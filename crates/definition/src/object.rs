@@ -100,6 +100,30 @@ pub enum FieldValue {
     Ref(ObjectId),
 }
 
+impl FieldValue {
+    /// The text, or the id of the other object.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::String(text) => text,
+            Self::Ref(target) => target.as_str(),
+        }
+    }
+
+    pub(crate) fn as_string(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            Self::Ref(_) => None,
+        }
+    }
+
+    pub(crate) fn as_reference(&self) -> Option<&ObjectId> {
+        match self {
+            Self::Ref(target) => Some(target),
+            Self::String(_) => None,
+        }
+    }
+}
+
 /// One key with one value. A list is several fields with the same key, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Field {
@@ -136,35 +160,25 @@ impl PipelineObject {
     /// Returns the first string value of `key`.
     #[must_use]
     pub fn string(&self, key: &str) -> Option<&str> {
-        self.fields.iter().filter(|field| field.key == key).find_map(|field| match &field.value {
-            FieldValue::String(text) => Some(text.as_str()),
-            FieldValue::Ref(_) => None,
-        })
+        let mut fields = self.fields.iter().filter(|field| field.key == key);
+        fields.find_map(|field| field.value.as_string())
     }
 
     /// Returns every string value of `key`, in order.
     pub fn strings<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.values(key).filter_map(|value| match value {
-            FieldValue::String(text) => Some(text.as_str()),
-            FieldValue::Ref(_) => None,
-        })
+        self.values(key).filter_map(FieldValue::as_string)
     }
 
     /// Returns the first reference of `key`.
     #[must_use]
     pub fn reference(&self, key: &str) -> Option<&ObjectId> {
-        self.fields.iter().filter(|field| field.key == key).find_map(|field| match &field.value {
-            FieldValue::Ref(target) => Some(target),
-            FieldValue::String(_) => None,
-        })
+        let mut fields = self.fields.iter().filter(|field| field.key == key);
+        fields.find_map(|field| field.value.as_reference())
     }
 
     /// Returns every reference of `key`, in order.
     pub fn references<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a ObjectId> {
-        self.values(key).filter_map(|value| match value {
-            FieldValue::Ref(target) => Some(target),
-            FieldValue::String(_) => None,
-        })
+        self.values(key).filter_map(FieldValue::as_reference)
     }
 
     /// Returns every value of `key`, in order.

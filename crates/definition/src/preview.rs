@@ -1,6 +1,7 @@
 //! What texts become, as far as that is known before anything runs.
 
-use std::cell::{OnceCell, RefCell};
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::expression::{self, Budget, Evaluated, Scope, SyntaxError, Template, Value};
+use crate::inherit::Resolved;
 use crate::parameters::Parameters;
 use crate::{FieldValue, ObjectId, PipelineObject};
 
@@ -27,13 +29,12 @@ pub struct Interval {
 /// what is previewed may be shown.
 #[derive(Debug)]
 pub struct Preview<'a> {
-    objects: &'a [PipelineObject],
+    objects: Cow<'a, [Resolved<'a>]>,
+    /// Of two objects with one id, the first one.
     places: HashMap<&'a str, usize>,
     parameters: &'a Parameters,
     interval: Option<Interval>,
-    /// For each object, where the fields of each key are.
-    keys: Vec<OnceCell<HashMap<&'a str, Key>>>,
-    fields: RefCell<HashMap<FieldAt<'a>, Computed>>,
+    fields: RefCell<HashMap<FieldAt, Computed>>,
     templates: RefCell<HashMap<&'a str, Rc<Parsed<'a>>>>,
     budget: Budget,
 }
@@ -41,18 +42,8 @@ pub struct Preview<'a> {
 /// A text that was read.
 pub(crate) type Parsed<'a> = Result<Template<'a>, SyntaxError>;
 
-/// More fields than this are found by their hash.
-const FEW_FIELDS: usize = 64;
-
-/// A field: the place of its object, and its key as the object has it.
-type FieldAt<'a> = (usize, &'a str);
-
-/// Where the fields of one key are among those of their object.
-#[derive(Clone, Debug, Default)]
-struct Key {
-    numbers: Vec<usize>,
-    first_reference: Option<usize>,
-}
+/// A field: the place of its object, and the number of its key there.
+type FieldAt = (usize, usize);
 
 /// How far a field is.
 #[derive(Clone, Debug)]
@@ -70,19 +61,29 @@ impl<'a> Preview<'a> {
         parameters: &'a Parameters,
         interval: Option<Interval>,
     ) -> Self {
-        let mut places = HashMap::with_capacity(objects.len());
-        for (place, object) in objects.iter().enumerate() {
-            places.entry(object.id.as_str()).or_insert(place);
-        }
-        let keys = vec![OnceCell::new(); objects.len()];
-        let (fields, templates) = Default::default();
-        Self { objects, places, parameters, interval, keys, fields, templates, budget: Budget::new() }
+        Self::with(objects.iter().map(Resolved::of).collect(), parameters, interval)
     }
 
-    /// Returns the object `id`.
-    #[must_use]
-    pub fn object(&self, id: &ObjectId) -> Option<&'a PipelineObject> {
-        self.places.get(id.as_str()).map(|place| &self.objects[*place])
+    /// Returns a preview of the objects of a definition.
+    pub(crate) fn of(
+        objects: &'a [Resolved<'a>],
+        parameters: &'a Parameters,
+        interval: Option<Interval>,
+    ) -> Self {
+        Self::with(objects.into(), parameters, interval)
+    }
+
+    fn with(
+        objects: Cow<'a, [Resolved<'a>]>,
+        parameters: &'a Parameters,
+        interval: Option<Interval>,
+    ) -> Self {
+        let mut places = HashMap::with_capacity(objects.len());
+        for (place, object) in objects.iter().enumerate() {
+            places.entry(object.id().as_str()).or_insert(place);
+        }
+        let (fields, templates) = Default::default();
+        Self { objects, places, parameters, interval, fields, templates, budget: Budget::new() }
     }
 
     /// Returns what `text` in the object `id` becomes: every value, if it is a list; none when that depends on a run.
@@ -91,7 +92,7 @@ impl<'a> Preview<'a> {
         if !expression::is_in(text) {
             return Some(vec![text.to_owned()]);
         }
-        let scope = self.scope(id)?;
+        let scope = ObjectScope { preview: self, place: *self.places.get(id.as_str())? };
         let template = self.template(text);
         Some(texts(template.as_ref().as_ref().ok()?.evaluate(&scope).ok()?))
     }
@@ -99,9 +100,15 @@ impl<'a> Preview<'a> {
     /// Returns `text` in the object `id` with every expression evaluated that can be, the others as they are.
     #[must_use]
     pub fn known(&self, id: &ObjectId, text: &'a str) -> Vec<String> {
-        match (self.scope(id), self.template(text).as_ref()) {
-            (Some(scope), Ok(template)) => texts(template.evaluate_known(text, &scope)),
-            _ => vec![text.to_owned()],
+        let place = self.places.get(id.as_str());
+        place.map_or_else(|| vec![text.to_owned()], |place| self.known_at(*place, text))
+    }
+
+    /// As [`known`](Self::known), in the object at `place`.
+    pub(crate) fn known_at(&self, place: usize, text: &'a str) -> Vec<String> {
+        match self.template(text).as_ref() {
+            Ok(template) => texts(template.evaluate_known(text, &ObjectScope { preview: self, place })),
+            Err(_) => vec![text.to_owned()],
         }
     }
 
@@ -111,41 +118,9 @@ impl<'a> Preview<'a> {
         Rc::clone(templates.entry(text).or_insert_with(|| Rc::new(Template::parse(text))))
     }
 
-    fn scope(&self, id: &ObjectId) -> Option<ObjectScope<'a, '_>> {
-        self.places.get(id.as_str()).map(|place| ObjectScope { preview: self, place: *place })
-    }
-
-    fn keys(&self, place: usize) -> &HashMap<&'a str, Key> {
-        self.keys[place].get_or_init(|| {
-            let mut keys: HashMap<&str, Key> = HashMap::new();
-            for (number, field) in self.objects[place].fields.iter().enumerate() {
-                let key = keys.entry(field.key.as_str()).or_default();
-                key.numbers.push(number);
-                if matches!(field.value, FieldValue::Ref(_)) {
-                    key.first_reference.get_or_insert(number);
-                }
-            }
-            keys
-        })
-    }
-
-    /// The values of a field.
-    fn values(&self, (place, key): FieldAt<'a>) -> Vec<&'a FieldValue> {
-        let fields = &self.objects[place].fields;
-        if fields.len() <= FEW_FIELDS {
-            return fields.iter().filter(|field| field.key == key).map(|field| &field.value).collect();
-        }
-        let numbers = self.keys(place).get(key).map(|key| key.numbers.as_slice()).unwrap_or_default();
-        numbers.iter().map(|number| &fields[*number].value).collect()
-    }
-
     /// The field `name` of an object, if it has it.
-    fn field_at(&self, place: usize, name: &str) -> Option<FieldAt<'a>> {
-        let fields = &self.objects[place].fields;
-        if fields.len() <= FEW_FIELDS {
-            return fields.iter().find(|field| field.key == name).map(|field| (place, field.key.as_str()));
-        }
-        Some((place, *self.keys(place).get_key_value(name)?.0))
+    fn field_at(&self, place: usize, name: &str) -> Option<FieldAt> {
+        Some((place, self.objects[place].number(name)?))
     }
 
     /// The place of the object that the field `name` refers to.
@@ -155,15 +130,7 @@ impl<'a> Preview<'a> {
         if name == "parent" {
             return None;
         }
-        let object = &self.objects[place];
-        let target = if object.fields.len() <= FEW_FIELDS {
-            object.reference(name)?
-        } else {
-            match &object.fields[self.keys(place).get(name)?.first_reference?].value {
-                FieldValue::Ref(target) => target,
-                FieldValue::String(_) => return None,
-            }
-        };
+        let target = self.objects[place].reference(name)?;
         self.places.get(target.as_str()).copied()
     }
 
@@ -180,7 +147,7 @@ impl<'a> Preview<'a> {
 
     /// Computes what the field needs, and then the field, with a stack of its own: fields may use fields in a chain
     /// that is longer than the thread's stack bears.
-    fn compute_with_needs(&self, at: FieldAt<'a>) {
+    fn compute_with_needs(&self, at: FieldAt) {
         self.fields.borrow_mut().insert(at, Computed::AtIt);
         let mut way = vec![(at, self.needs(at).into_iter())];
         while let Some((at, needs)) = way.last_mut() {
@@ -200,13 +167,12 @@ impl<'a> Preview<'a> {
     }
 
     /// The fields that the expressions in a field read.
-    fn needs(&self, at: FieldAt<'a>) -> Vec<FieldAt<'a>> {
+    fn needs(&self, at: FieldAt) -> Vec<FieldAt> {
         let mut needs = Vec::new();
-        for value in self.values(at) {
-            let FieldValue::String(text) = value else { continue };
-            if !expression::is_in(text) || expression::is_verbatim(at.1) {
-                continue;
-            }
+        let object = &self.objects[at.0];
+        let key = &object.keys()[at.1];
+        let texts = object.values_of(key).iter().filter_map(|value| value.as_string());
+        for text in texts.filter(|text| key.has_expression && expression::is_in(text)) {
             let template = self.template(text);
             let Ok(template) = template.as_ref() else { continue };
             for path in template.names() {
@@ -221,13 +187,15 @@ impl<'a> Preview<'a> {
         needs
     }
 
-    fn compute(&self, at: FieldAt<'a>) -> Option<Value> {
+    fn compute(&self, at: FieldAt) -> Option<Value> {
         let scope = ObjectScope { preview: self, place: at.0 };
         let mut items = Vec::new();
-        for value in self.values(at) {
+        let object = &self.objects[at.0];
+        let key = &object.keys()[at.1];
+        for value in object.values_of(key) {
             match value {
                 FieldValue::Ref(target) => items.push(Value::Reference(target.clone())),
-                FieldValue::String(text) if expression::is_verbatim(at.1) || !expression::is_in(text) => {
+                FieldValue::String(text) if !key.has_expression || !expression::is_in(text) => {
                     items.push(Value::String(text.clone()));
                 }
                 FieldValue::String(text) => {

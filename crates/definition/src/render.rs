@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::expression::{self, Template, is_verbatim};
-use crate::inherit::{DEFAULT_ID, Inheritance};
-use crate::kind::Kind;
+use crate::expression::{self, Template};
+use crate::inherit::{DEFAULT_ID, Inheritance, Key, Resolved};
 use crate::parameters::Parameters;
 use crate::preview::{Interval, Preview};
 use crate::{Definition, Field, FieldValue, MASK, ParameterObject, ParameterValue, PipelineObject};
@@ -17,65 +16,47 @@ use crate::{Definition, Field, FieldValue, MASK, ParameterObject, ParameterValue
 pub fn render(definition: &Definition, given: &[ParameterValue], interval: Option<Interval>) -> Definition {
     let resolved = Inheritance::of(definition).objects;
     let parameters = Parameters::for_activation(definition, given);
-    let preview = Preview::new(&resolved, &parameters, interval);
-    let texts: Vec<Vec<Known>> = resolved.iter().map(|object| known(object, &preview)).collect();
-    drop(preview);
-    let rendered = definition.objects.iter().zip(resolved).zip(texts);
+    let preview = Preview::of(&resolved, &parameters, interval);
+    let rendered = resolved.iter().enumerate();
     let objects: Vec<_> =
-        rendered.filter_map(|((stated, object), texts)| filled(stated, object, texts)).collect();
+        rendered.filter_map(|(place, object)| filled(object, |text| preview.known_at(place, text))).collect();
     let used = names(&objects);
     let declared = definition.parameters.iter().filter(|parameter| used.contains(&parameter.id));
     Definition { parameters: declared.cloned().map(without_secret).collect(), values: Vec::new(), objects }
 }
 
-/// What the field of that number becomes.
-type Known = (usize, Vec<String>);
-
-/// Works out the fields of an object that change.
-fn known<'a>(object: &'a PipelineObject, preview: &Preview<'a>) -> Vec<Known> {
-    let fields = object.fields.iter().enumerate();
-    let changed = fields.filter_map(|(number, field)| {
-        let FieldValue::String(text) = &field.value else { return None };
-        let has_expression = expression::is_in(text);
-        match (field.key.is_secret(), has_expression) {
-            (true, false) => Some((number, vec![MASK.to_owned()])),
-            (false, true) if !is_verbatim(field.key.as_str()) => {
-                Some((number, preview.known(&object.id, text)))
-            }
-            _ => None,
-        }
-    });
-    changed.collect()
-}
-
-/// Fills in what was worked out; nothing is left of an object that only passes fields on.
-fn filled(stated: &PipelineObject, object: PipelineObject, texts: Vec<Known>) -> Option<PipelineObject> {
-    let kind = Kind::of(&object);
-    if kind.is_none() && object.id != DEFAULT_ID {
+/// Fills in what is known; nothing is left of an object that only passes fields on.
+fn filled<'a>(object: &Resolved<'a>, known: impl Fn(&'a str) -> Vec<String>) -> Option<PipelineObject> {
+    let PipelineObject { id, name, .. } = object.stated;
+    let kind = object.kind();
+    if kind.is_none() && *id != DEFAULT_ID {
         return None;
     }
     // Default passes everything on to everybody; what means nothing to a type does nothing there.
-    let means_something = |key: &str| {
-        key.starts_with("my")
-            || kind.is_some_and(|kind| kind.field(key).is_some())
-            || stated.values(key).next().is_some()
+    let means_something = |key: &&Key<'_>| {
+        let name = key.name.as_str();
+        name != "parent"
+            && (name.starts_with("my")
+                || kind.is_some_and(|kind| kind.field(name).is_some())
+                || std::ptr::eq(key.owner, object.stated))
     };
-    let mut texts = texts.into_iter().peekable();
-    let mut fields = Vec::with_capacity(object.fields.len());
-    for (number, field) in object.fields.into_iter().enumerate() {
-        let texts = texts.next_if(|(changed, _)| *changed == number);
-        if field.key == "parent" || !means_something(field.key.as_str()) {
-            continue;
-        }
-        match texts {
-            Some((_, texts)) => {
-                fields.extend(texts.into_iter().map(|text| Field::string(field.key.clone(), text)));
+    let mut fields = Vec::with_capacity(object.keys().len());
+    for key in object.keys().iter().filter(|key| means_something(key)) {
+        let is_secret = key.name.is_secret();
+        let mut add = |value| fields.push(Field { key: key.name.clone(), value });
+        for value in object.values_of(key) {
+            match value {
+                FieldValue::String(text) if is_secret && !expression::is_in(text) => {
+                    add(FieldValue::String(MASK.to_owned()));
+                }
+                FieldValue::String(text) if !is_secret && key.has_expression && expression::is_in(text) => {
+                    known(text).into_iter().map(FieldValue::String).for_each(&mut add);
+                }
+                value => add((*value).clone()),
             }
-            None => fields.push(field),
         }
     }
-    fields.sort_by(|a, b| a.key.cmp(&b.key));
-    Some(PipelineObject { fields, ..object })
+    Some(PipelineObject { id: id.clone(), name: name.clone(), fields })
 }
 
 fn without_secret(mut parameter: ParameterObject) -> ParameterObject {

@@ -82,6 +82,7 @@ pub(crate) const DUPLICATE_ID: &str = "DUPLICATE_ID";
 /// The value of a parameter, not its declaration.
 pub(crate) const INVALID_VALUE: &str = "INVALID_PARAMETER_VALUE";
 pub(crate) const MISSING_VALUE: &str = "MISSING_PARAMETER_VALUE";
+const INVALID: &str = "INVALID_FIELD_VALUE";
 const UNKNOWN_FIELD: &str = "UNKNOWN_FIELD";
 const READ_ONLY: &str = "READ_ONLY_FIELD";
 const NOT_ALLOWED: &str = "FIELD_NOT_ALLOWED";

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::{Edge, Line, Link, Node, RunOrder, Shared, circle, detail};
 use crate::{
     Definition, FieldValue, ObjectId, PipelineObject,
-    inherit::{DEFAULT_ID, Inheritance},
+    inherit::{DEFAULT_ID, Inheritance, Resolved},
     kind::Kind,
 };
 
@@ -22,7 +22,7 @@ impl RunOrder {
     /// when something that matters names them. Links to what the definition lacks are left out.
     #[must_use]
     pub fn of(definition: &Definition) -> Self {
-        let resolved = Inheritance::of(definition).objects;
+        let resolved: Vec<_> = Inheritance::of(definition).objects.iter().map(Resolved::to_object).collect();
         let objects = typed(&resolved);
         let stated = stated(&objects);
         let places = places(&objects, &stated);

@@ -1,13 +1,13 @@
 //! What works but is better otherwise: the warnings of the service, in our words.
 
-use super::{findings::Findings, subject::Subject};
-use crate::{ObjectId, inherit::DEFAULT_ID, kind::Kind};
+use super::{INVALID, findings::Findings, subject::Subject};
+use crate::{ObjectId, PipelineObject, expression, inherit::DEFAULT_ID, kind::Kind};
 
 const CODE: &str = "RECOMMENDED_FIELD";
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let has_work = subject.typed().any(|(_, kind)| kind.is_activity());
-    if let Some(default) = subject.stated(&ObjectId::from(DEFAULT_ID))
+    if let Some(default) = subject.object(&ObjectId::from(DEFAULT_ID)).map(|object| object.stated)
         && has_work
         && default.string("failureAndRerunMode").is_none()
     {
@@ -18,35 +18,33 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     for (object, kind) in subject.typed() {
         if kind.is_activity() && object.string("pipelineLogUri").is_none() {
             let message = "'pipelineLogUri' is missing: set it on the Default object, so that logs are kept";
-            findings.warning(&object.id, Some("pipelineLogUri"), CODE, message);
+            findings.warning(object.id(), Some("pipelineLogUri"), CODE, message);
         }
         if kind.is_resource() && object.string("terminateAfter").is_none() {
             let message =
                 "'terminateAfter' is missing: without it a forgotten resource runs, and costs, for ever";
-            findings.warning(&object.id, Some("terminateAfter"), CODE, message);
+            findings.warning(object.id(), Some("terminateAfter"), CODE, message);
         }
-        if kind.is_activity() && has_both_runners(subject, object.id.clone()) {
+        if kind.is_activity() && has_both_runners(object.stated) {
             let message = "'workerGroup' is ignored, because 'runsOn' is set";
-            findings.warning(&object.id, Some("workerGroup"), "IGNORED_FIELD", message);
+            findings.warning(object.id(), Some("workerGroup"), "IGNORED_FIELD", message);
         }
         if kind == Kind::SnsAlarm {
-            subject_line(object.string("subject"), &object.id, findings);
+            subject_line(object.string("subject"), object.id(), findings);
         }
     }
 }
 
 /// Both stated by the object itself; two inherited ones are common and harmless.
-fn has_both_runners(subject: &Subject<'_>, id: ObjectId) -> bool {
-    subject
-        .stated(&id)
-        .is_some_and(|object| object.reference("runsOn").is_some() && object.string("workerGroup").is_some())
+fn has_both_runners(stated: &PipelineObject) -> bool {
+    stated.reference("runsOn").is_some() && stated.string("workerGroup").is_some()
 }
 
 /// SNS takes subjects of 100 characters in one line.
 fn subject_line(subject: Option<&str>, id: &ObjectId, findings: &mut Findings) {
-    let Some(text) = subject.filter(|text| !text.contains("#{")) else { return };
+    let Some(text) = subject.filter(|text| !expression::is_in(text)) else { return };
     if text.chars().count() > 100 || text.contains(['\n', '\r']) {
         let message = "'subject' is cut: SNS takes one line of 100 characters";
-        findings.warning(id, Some("subject"), "INVALID_FIELD_VALUE", message);
+        findings.warning(id, Some("subject"), INVALID, message);
     }
 }

@@ -2,20 +2,18 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use super::{NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, findings::Findings, slots, subject::Subject};
+use super::{INVALID, NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, findings::Findings, slots, subject::Subject};
 use crate::{
-    Field, FieldValue, ObjectId, PipelineObject,
+    FieldValue, ObjectId, PipelineObject,
     expression::{self, Template, parse_time},
-    inherit::DEFAULT_ID,
+    inherit::{DEFAULT_ID, Key, Resolved},
     kind::{FieldSpec, Kind, Slot, Target},
     period::Period,
 };
 
-const INVALID: &str = "INVALID_FIELD_VALUE";
-
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
-    for object in &subject.definition.objects {
-        stated(subject, object, findings);
+    for (object, kind) in subject.with_kinds() {
+        stated(subject, object.stated, kind, findings);
     }
     for (object, kind) in subject.typed() {
         known(subject, object, kind, findings);
@@ -31,9 +29,8 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 }
 
 /// What can be said of an object's own fields without knowing whom it inherits from.
-fn stated(subject: &Subject<'_>, object: &PipelineObject, findings: &mut Findings) {
+fn stated(subject: &Subject<'_>, object: &PipelineObject, kind: Option<Kind>, findings: &mut Findings) {
     type_word(object, findings);
-    let kind = subject.kind(&object.id);
     for field in &object.fields {
         let key = field.key.as_str();
         if key.starts_with('@') {
@@ -120,13 +117,10 @@ fn is_field_of_any(key: &str) -> bool {
 }
 
 /// Checks each field that the type knows, however often it is there.
-fn known<'a>(subject: &Subject<'a>, object: &'a PipelineObject, kind: Kind, findings: &mut Findings) {
-    let mut order: Vec<&Field> = object.fields.iter().collect();
-    // Stable: the values of a field stay in their order.
-    order.sort_by(|a, b| a.key.cmp(&b.key));
-    for values in order.chunk_by(|a, b| a.key == b.key) {
-        if let Some(spec) = values.first().and_then(|field| kind.field(field.key.as_str())) {
-            field(subject, object, spec, values, findings);
+fn known<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findings: &mut Findings) {
+    for key in object.keys() {
+        if let Some(spec) = kind.field(key.name.as_str()) {
+            field(subject, object, key, spec, findings);
         }
     }
     findings.look_away();
@@ -134,22 +128,22 @@ fn known<'a>(subject: &Subject<'a>, object: &'a PipelineObject, kind: Kind, find
 
 fn field<'a>(
     subject: &Subject<'a>,
-    object: &'a PipelineObject,
+    object: &Resolved<'a>,
+    key: &Key<'a>,
     spec: &FieldSpec,
-    values: &[&'a Field],
     findings: &mut Findings,
 ) {
-    let key = spec.key;
+    let (owner, values, key) = (&key.owner.id, object.values_of(key), spec.key);
     let error = |findings: &mut Findings, message: String| {
-        findings.error(subject.owner(object, key), Some(key), INVALID, message);
+        findings.error(owner, Some(key), INVALID, message);
     };
     if values.len() > 1 && !spec.is_multi {
         findings.look_away();
         error(findings, format!("'{key}' takes one value. Found {}", values.len()));
     }
-    for (number, field) in values.iter().enumerate() {
+    for (number, value) in values.iter().enumerate() {
         findings.look_at(number, None);
-        match (spec.slot, &field.value) {
+        match (spec.slot, value) {
             (Slot::Ref(target), FieldValue::Ref(id)) => {
                 if let Some(complaint) = reference(subject, key, target, id) {
                     error(findings, complaint);
@@ -176,7 +170,7 @@ fn reference(subject: &Subject<'_>, key: &str, target: Target, id: &ObjectId) ->
         return None;
     }
     // An object with an unknown type has its own error.
-    let found = match (kind, found.type_name()) {
+    let found = match (kind, found.string("type")) {
         (Some(kind), _) => format!("'{}'", kind.name()),
         (None, Some(_)) => return None,
         (None, None) if *id == DEFAULT_ID => "'Default'".to_owned(),
@@ -188,7 +182,7 @@ fn reference(subject: &Subject<'_>, key: &str, target: Target, id: &ObjectId) ->
 
 fn text_complaint<'a>(
     subject: &Subject<'a>,
-    object: &PipelineObject,
+    object: &Resolved<'a>,
     key: &str,
     slot: Slot,
     text: &'a str,
@@ -213,11 +207,11 @@ fn is_bare_call(text: &str) -> bool {
     is_call && Template::parse(&format!("#{{{text}}}")).is_ok()
 }
 
-fn required(object: &PipelineObject, kind: Kind, findings: &mut Findings) {
-    let has = |key: &str| object.values(key).next().is_some();
+fn required(object: &Resolved<'_>, kind: Kind, findings: &mut Findings) {
+    let has = |key: &str| object.has(key);
     for spec in kind.required_fields().filter(|spec| !has(spec.key)) {
         let message = format!("'{}' is required on type '{}'", spec.key, kind.name());
-        findings.error(&object.id, Some(spec.key), "MISSING_FIELD", message);
+        findings.error(object.id(), Some(spec.key), "MISSING_FIELD", message);
     }
     for choice in kind.one_of() {
         let quoted = || choice.keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", ");
@@ -225,20 +219,20 @@ fn required(object: &PipelineObject, kind: Kind, findings: &mut Findings) {
         let first = choice.keys.first().copied();
         if given == 0 {
             let message = format!("one of {} is required on type '{}'", quoted(), kind.name());
-            findings.error(&object.id, first, "MISSING_FIELD", message);
+            findings.error(object.id(), first, "MISSING_FIELD", message);
         } else if given > 1 && choice.is_exclusive {
             let message = format!("only one of {} may be given", quoted());
-            findings.error(&object.id, first, "CONFLICTING_FIELDS", message);
+            findings.error(object.id(), first, "CONFLICTING_FIELDS", message);
         }
     }
     let on_demand = object.string("scheduleType").is_some_and(|word| word.eq_ignore_ascii_case("ondemand"));
     if kind.is_activity() && !on_demand && !has("schedule") {
         let message = "'schedule' is required unless 'scheduleType' is 'ondemand' (on the Default object)";
-        findings.error(&object.id, Some("schedule"), "MISSING_FIELD", message);
+        findings.error(object.id(), Some("schedule"), "MISSING_FIELD", message);
     }
 }
 
-fn schedule<'a>(subject: &Subject<'a>, object: &'a PipelineObject, findings: &mut Findings) {
+fn schedule<'a>(subject: &Subject<'a>, object: &Resolved<'a>, findings: &mut Findings) {
     let time = |key: &str| {
         let texts = subject.foreseen(object, object.string(key)?)?;
         texts.first().and_then(|text| parse_time(text))
@@ -247,7 +241,7 @@ fn schedule<'a>(subject: &Subject<'a>, object: &'a PipelineObject, findings: &mu
         && end <= start
     {
         findings.error(
-            &object.id,
+            object.id(),
             Some("endDateTime"),
             INVALID,
             "'endDateTime' must be after 'startDateTime'",
@@ -259,16 +253,16 @@ fn schedule<'a>(subject: &Subject<'a>, object: &'a PipelineObject, findings: &mu
         && period.span().ok().and_then(|span| start.checked_add(span).ok()).is_some_and(|first| first > end)
     {
         let message = "'endDateTime' comes before the first period is over, so the schedule never fires";
-        findings.warning(&object.id, Some("endDateTime"), "NEVER_FIRES", message);
+        findings.warning(object.id(), Some("endDateTime"), "NEVER_FIRES", message);
     }
     if object.string("occurrences").is_some() && object.string("endDateTime").is_some() {
         let message = "only one of 'occurrences', 'endDateTime' may be given";
-        findings.error(&object.id, Some("occurrences"), "CONFLICTING_FIELDS", message);
+        findings.error(object.id(), Some("occurrences"), "CONFLICTING_FIELDS", message);
     }
     for key in ["startDateTime", "endDateTime"] {
         if object.string(key).is_some_and(is_bare_call) {
             let message = format!("'{key}' should be a literal, or the call in #{{...}}");
-            findings.warning(&object.id, Some(key), INVALID, message);
+            findings.warning(object.id(), Some(key), INVALID, message);
         }
     }
 }

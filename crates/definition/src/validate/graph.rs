@@ -5,10 +5,10 @@ use super::{
     findings::Findings,
     subject::Subject,
 };
-use crate::{ObjectId, kind::Kind};
+use crate::{ObjectId, inherit::Resolved, kind::Kind};
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
-    let order: Vec<&ObjectId> = subject.resolved.iter().map(|object| &object.id).collect();
+    let order: Vec<&ObjectId> = subject.objects().iter().map(Resolved::id).collect();
     for circle in circles(&waits(subject), &order) {
         let quoted: Vec<_> = circle.iter().map(|id| format!("'{id}'")).collect();
         let message = format!("objects wait for each other in a circle: {} and again", quoted.join(", "));
@@ -22,15 +22,15 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 }
 
 /// An activity waits for what it depends on and for its inputs, a data node for who writes it.
-fn waits<'a>(subject: &'a Subject<'_>) -> Needs<&'a ObjectId> {
+fn waits<'a>(subject: &Subject<'a>) -> Needs<&'a ObjectId> {
     let mut waits = Needs::new();
     for (object, kind) in subject.typed().filter(|(_, kind)| kind.is_runnable()) {
-        let own = waits.entry(&object.id).or_default();
+        let own = waits.entry(object.id()).or_default();
         own.extend(object.references("dependsOn"));
         if kind.is_activity() {
             own.extend(object.references("input"));
             for node in object.references("output").filter(|node| is_node(subject, node)) {
-                waits.entry(node).or_default().insert(&object.id);
+                waits.entry(node).or_default().insert(object.id());
             }
         }
     }

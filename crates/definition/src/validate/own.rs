@@ -2,21 +2,19 @@
 
 use std::collections::HashSet;
 
-use super::{MISPLACED, UNKNOWN_FIELD, findings::Findings, slots, subject::Subject};
+use super::{INVALID, MISPLACED, UNKNOWN_FIELD, findings::Findings, slots, subject::Subject};
 use crate::{
     FieldValue, PipelineObject,
-    inherit::DEFAULT_ID,
+    inherit::{DEFAULT_ID, Resolved},
     kind::{
         FieldSpec, Kind,
         own::{self, Place},
     },
 };
 
-const INVALID: &str = "INVALID_FIELD_VALUE";
-
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
-    for object in subject.resolved {
-        let Some(stated) = subject.stated(&object.id) else { continue };
+    for (object, kind) in subject.with_kinds() {
+        let stated = object.stated;
         let mut met = HashSet::new();
         for field in stated.fields.iter().filter(|field| field.key.as_str().starts_with("my")) {
             let key = field.key.as_str();
@@ -25,11 +23,11 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
                 None => {}
                 Some((spec, place)) => {
                     if met.insert(key) {
-                        misplaced(object, key, &place, findings);
+                        misplaced(stated, kind, key, &place, findings);
                         repeated(stated, spec, findings);
                     }
                     if let Some(complaint) = complaint(subject, object, spec, &field.value) {
-                        findings.error(&object.id, Some(key), INVALID, complaint);
+                        findings.error(&stated.id, Some(key), INVALID, complaint);
                     }
                 }
             }
@@ -48,8 +46,8 @@ fn near_miss(object: &PipelineObject, key: &str, findings: &mut Findings) {
     }
 }
 
-fn misplaced(object: &PipelineObject, key: &str, place: &Place, findings: &mut Findings) {
-    let only = match (place, Kind::of(object)) {
+fn misplaced(object: &PipelineObject, kind: Option<Kind>, key: &str, place: &Place, findings: &mut Findings) {
+    let only = match (place, kind) {
         (Place::Default, _) if object.id != DEFAULT_ID => "the Default object".to_owned(),
         (Place::Kinds(kinds), Some(kind)) if !kinds.contains(&kind) => {
             kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
@@ -70,7 +68,7 @@ fn repeated(stated: &PipelineObject, spec: &FieldSpec, findings: &mut Findings) 
 
 fn complaint<'a>(
     subject: &Subject<'a>,
-    object: &PipelineObject,
+    object: &Resolved<'a>,
     spec: &FieldSpec,
     value: &'a FieldValue,
 ) -> Option<String> {

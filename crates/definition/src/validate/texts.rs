@@ -1,15 +1,14 @@
 //! Expressions: that they can be read, and that the names in them mean something.
 
-use std::collections::HashSet;
-
 use super::{
     circle::{Needs, circles},
     findings::Findings,
     subject::Subject,
 };
 use crate::{
-    FieldValue, ObjectId, PipelineObject,
-    expression::{self, Name, Template, arity, is_pattern, is_verbatim},
+    ObjectId,
+    expression::{Name, Template, arity, is_pattern},
+    inherit::{Resolved, Text},
     kind::{Group, Kind},
 };
 
@@ -19,95 +18,63 @@ const INVALID: &str = "INVALID_EXPRESSION";
 const MEMBERS: &[&str] = &["id", "name", "type"];
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
-    for object in &subject.definition.objects {
-        for Text { key, number, text } in texts(object) {
-            match subject.template(text).as_ref() {
-                Ok(template) => calls(&object.id, Text { key, number, text }, template, findings),
+    for object in subject.objects() {
+        for text in object.texts().take_while(|text| std::ptr::eq(text.owner, object.stated)) {
+            match subject.template(text.text).as_ref() {
+                Ok(template) => calls(text, template, findings),
                 Err(error) => {
+                    let Text { key, number, .. } = text;
                     findings.look_at(number, Some(error.offset));
                     let message = format!("'{key}' holds an expression that is not understood, {error}");
-                    findings.error(&object.id, Some(key), INVALID, message);
+                    findings.error(object.id(), Some(key), INVALID, message);
                 }
             }
         }
     }
     for (object, kind) in subject.typed() {
-        if texts(object).next().is_none() {
-            continue;
-        }
-        let keys: HashSet<&str> = texts(object).map(|text| text.key).collect();
         let mut needs = Needs::new();
-        for Text { key, number, text } in texts(object) {
+        for Text { key, number, text, owner } in object.texts() {
             let template = subject.template(text);
             let Ok(template) = template.as_ref() else { continue };
-            let used = own_names(template, &keys);
+            let used = own_names(template, object);
             if !used.is_empty() {
                 needs.entry(key).or_default().extend(used);
             }
-            let owner = subject.owner(object, key);
-            if kind.field(key).is_none() && *owner != object.id {
+            if kind.field(key).is_none() && owner.id != *object.id() {
                 continue;
             }
             for (path, offset) in template.paths() {
                 findings.look_at(number, Some(offset));
-                name(&Place { subject, object, kind, owner, key }, path, findings);
+                name(&Place { subject, object, kind, owner: &owner.id, key }, path, findings);
             }
         }
-        circular(subject, object, &needs, findings);
+        circular(object, &needs, findings);
     }
     findings.look_away();
 }
 
-/// Which of the fields `keys` of its object a text uses.
-fn own_names<'a>(template: &Template<'_>, keys: &HashSet<&'a str>) -> Vec<&'a str> {
+/// Which other fields with expressions a text uses.
+fn own_names<'a>(template: &Template<'_>, object: &Resolved<'a>) -> Vec<&'a str> {
     let single =
         template.names().into_iter().filter_map(|path| if let [name] = path { Some(name) } else { None });
-    single.filter_map(|name| keys.get(name.as_ref()).copied()).collect()
+    let keys = single.filter_map(|name| object.key(name)).filter(|key| key.has_expression);
+    keys.map(|key| key.name.as_str()).collect()
 }
 
 /// Fields whose texts use each other have no value.
-fn circular(subject: &Subject<'_>, object: &PipelineObject, needs: &Needs<&str>, findings: &mut Findings) {
+fn circular(object: &Resolved<'_>, needs: &Needs<&str>, findings: &mut Findings) {
     if needs.is_empty() {
         return;
     }
-    let order: Vec<&str> = texts(object).map(|text| text.key).collect();
+    let order: Vec<&str> = object.texts().map(|text| text.key).collect();
     for circle in circles(needs, &order) {
         let quoted: Vec<_> = circle.iter().map(|key| format!("'{key}'")).collect();
         let message = format!("fields use each other in a circle: {} and again", quoted.join(", "));
-        findings.error(subject.owner(object, circle[0]), Some(circle[0]), INVALID, message);
+        findings.error(&object.owner(circle[0]).id, Some(circle[0]), INVALID, message);
     }
 }
 
-/// A text with an expression in it: the value of that number of a field.
-#[derive(Clone, Copy)]
-struct Text<'a> {
-    key: &'a str,
-    number: usize,
-    text: &'a str,
-}
-
-fn texts(object: &PipelineObject) -> impl Iterator<Item = Text<'_>> {
-    // The values of a field follow each other.
-    let numbered = object.fields.iter().scan(("", 0), |(before, number), field| {
-        let key = field.key.as_str();
-        *number = if *before == key { *number + 1 } else { 0 };
-        *before = key;
-        Some((*number, field))
-    });
-    numbered.filter_map(|(number, field)| match &field.value {
-        FieldValue::String(text) if expression::is_in(text) && !is_verbatim(field.key.as_str()) => {
-            Some(Text { key: field.key.as_str(), number, text })
-        }
-        _ => None,
-    })
-}
-
-fn calls(
-    object: &ObjectId,
-    Text { key, number, .. }: Text<'_>,
-    template: &Template<'_>,
-    findings: &mut Findings,
-) {
+fn calls(Text { key, number, owner, .. }: Text<'_>, template: &Template<'_>, findings: &mut Findings) {
     for call in template.calls() {
         let function = call.function;
         let mut offset = call.offset;
@@ -127,14 +94,14 @@ fn calls(
             _ => continue,
         };
         findings.look_at(number, Some(offset));
-        findings.error(object, Some(key), INVALID, message);
+        findings.error(&owner.id, Some(key), INVALID, message);
     }
 }
 
 /// Where a name stands.
 struct Place<'a, 's> {
     subject: &'a Subject<'s>,
-    object: &'a PipelineObject,
+    object: &'a Resolved<'s>,
     kind: Kind,
     owner: &'a ObjectId,
     key: &'a str,
@@ -158,7 +125,7 @@ fn name(place: &Place<'_, '_>, path: &[Name<'_>], findings: &mut Findings) {
 
 fn single(place: &Place<'_, '_>, name: &str, findings: &mut Findings) {
     let Place { subject, object, kind, owner, key } = place;
-    if subject.is_parameter(name) || is_field(subject, object, Some(*kind), name) {
+    if subject.is_parameter(name) || is_field(object, Some(*kind), name) {
         return;
     }
     let declared = subject.definition.parameters.iter().map(|parameter| parameter.id.as_str());
@@ -187,18 +154,18 @@ fn followed(place: &Place<'_, '_>, first: &str, rest: &[Name<'_>], findings: &mu
     };
     // Longer chains are left to the run.
     if let ([name], Some(target)) = (rest, subject.object(target))
-        && !is_field(subject, target, Kind::of(target), name)
+        && !is_field(target, target.kind(), name)
     {
-        let message = format!("'{key}' uses '{first}.{name}', but '{}' has no '{name}'", target.id);
+        let message = format!("'{key}' uses '{first}.{name}', but '{}' has no '{name}'", target.id());
         findings.warning(owner, Some(key), "UNKNOWN_NAME", message);
     }
 }
 
-fn is_field(subject: &Subject<'_>, object: &PipelineObject, kind: Option<Kind>, name: &str) -> bool {
+fn is_field(object: &Resolved<'_>, kind: Option<Kind>, name: &str) -> bool {
     let is_of = |kind: Kind| kind.field(name).is_some() || kind.runtime_field(name).is_some();
     name.starts_with('@')
         || MEMBERS.contains(&name)
-        || subject.has(object, name)
+        || object.has(name)
         || kind.is_some_and(is_of)
         // Without a type the heirs decide.
         || (kind.is_none() && Kind::ALL.iter().any(|kind| kind.runtime_field(name).is_some()))

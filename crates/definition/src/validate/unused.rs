@@ -1,9 +1,13 @@
 //! What is declared and does nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::{findings::Findings, subject::Subject};
-use crate::{FieldValue, ObjectId, PipelineObject, expression, inherit::DEFAULT_ID, kind::Kind};
+use crate::{
+    FieldValue, ObjectId, expression,
+    inherit::{DEFAULT_ID, Resolved},
+    kind::Kind,
+};
 
 const CODE: &str = "UNUSED";
 
@@ -44,28 +48,25 @@ fn names(subject: &Subject<'_>) -> HashSet<String> {
 
 /// Whatever no activity leads to is not part of a run.
 fn objects(subject: &Subject<'_>, findings: &mut Findings) {
-    let by_id: HashMap<&str, &PipelineObject> =
-        subject.resolved.iter().map(|object| (object.id.as_str(), object)).collect();
-    let is_root =
-        |object: &&PipelineObject| object.id == DEFAULT_ID || Kind::of(object).is_some_and(Kind::is_activity);
-    let mut open: Vec<&PipelineObject> = subject.resolved.iter().filter(is_root).collect();
     // Without any work, this is not what is wrong.
-    if !open.iter().any(|object| object.id != DEFAULT_ID) {
+    if !subject.typed().any(|(object, kind)| kind.is_activity() && *object.id() != DEFAULT_ID) {
         return;
     }
-    let mut met: HashSet<&str> = open.iter().map(|object| object.id.as_str()).collect();
-    while let Some(object) = open.pop() {
-        for field in &object.fields {
-            let FieldValue::Ref(target) = &field.value else { continue };
-            if let Some(next) = by_id.get(target.as_str())
-                && met.insert(next.id.as_str())
-            {
+    let is_root = |(object, kind): &(&Resolved<'_>, Option<Kind>)| {
+        *object.id() == DEFAULT_ID || kind.is_some_and(Kind::is_activity)
+    };
+    let mut is_met: Vec<bool> = subject.with_kinds().map(|object| is_root(&object)).collect();
+    let mut open: Vec<usize> = (0..is_met.len()).filter(|place| is_met[*place]).collect();
+    while let Some(place) = open.pop() {
+        let targets = subject.objects()[place].fields().filter_map(|field| field.value.as_reference());
+        for next in targets.filter_map(|target| subject.place(target)) {
+            if !std::mem::replace(&mut is_met[next], true) {
                 open.push(next);
             }
         }
     }
-    for object in subject.resolved.iter().filter(|object| !met.contains(object.id.as_str())) {
-        let id = &object.id;
+    for (object, _) in subject.objects().iter().zip(is_met).filter(|(_, is_met)| !is_met) {
+        let id = object.id();
         let message =
             format!("nothing that runs refers to '{id}', so it does nothing: refer to it, or take it away");
         findings.warning(id, None, CODE, message);
