@@ -33,6 +33,16 @@ pub enum Unit {
     Year,
 }
 
+const UNITS: [(&str, Unit); 7] = [
+    ("second", Unit::Second),
+    ("minute", Unit::Minute),
+    ("hour", Unit::Hour),
+    ("day", Unit::Day),
+    ("week", Unit::Week),
+    ("month", Unit::Month),
+    ("year", Unit::Year),
+];
+
 /// Why a text is not a period.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -59,18 +69,10 @@ impl Period {
         let digits = text.find(|c: char| !c.is_ascii_digit())?;
         let (count, unit) = text.split_at(digits);
         let count = count.parse().ok().filter(|count| *count <= MAX_COUNT)?;
-        let unit = unit.trim().to_ascii_lowercase();
-        let unit = match unit.strip_suffix('s').unwrap_or(&unit) {
-            "second" => Unit::Second,
-            "minute" => Unit::Minute,
-            "hour" => Unit::Hour,
-            "day" => Unit::Day,
-            "week" => Unit::Week,
-            "month" => Unit::Month,
-            "year" => Unit::Year,
-            _ => return None,
-        };
-        Some(Self { count, unit })
+        let unit = unit.trim();
+        let unit = unit.strip_suffix(['s', 'S']).unwrap_or(unit);
+        let (_, unit) = UNITS.iter().find(|(word, _)| word.eq_ignore_ascii_case(unit))?;
+        Some(Self { count, unit: *unit })
     }
 
     /// Returns how long the period is; a month counts as 30 days, a year as 365.
@@ -162,15 +164,7 @@ impl FromStr for Period {
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.unit {
-            Unit::Second => "second",
-            Unit::Minute => "minute",
-            Unit::Hour => "hour",
-            Unit::Day => "day",
-            Unit::Week => "week",
-            Unit::Month => "month",
-            Unit::Year => "year",
-        };
+        let unit = UNITS.iter().find(|(_, unit)| *unit == self.unit).map_or("", |(word, _)| word);
         let plural = if self.count == 1 { "" } else { "s" };
         write!(f, "{} {unit}{plural}", self.count)
     }

@@ -123,7 +123,7 @@ fn extend(results: &mut Vec<Value>, value: Value) -> Result<(), EvaluateError> {
 fn apply(operator: Operator, left: &Value, right: &Value, budget: &Budget) -> Result<Value, EvaluateError> {
     let is_text = |value: &Value| matches!(value, Value::String(_) | Value::Reference(_));
     if operator == Operator::Plus && (is_text(left) || is_text(right)) {
-        let joined = left.to_text() + &right.to_text();
+        let joined = left.to_text() + &right.text();
         budget.bytes(joined.len())?;
         return if joined.len() > super::MAX_BYTES {
             Err(EvaluateError::TooLong)

@@ -81,8 +81,8 @@ fn of_time(name: &str, time: &Zoned, rest: &[Value]) -> Result<Value, EvaluateEr
         "midnight" => a_time(time.start_of_day()),
         "yesterday" => a_time(time.checked_sub(Span::new().days(1))),
         "sunday" => a_time(time.checked_sub(Span::new().days(time.weekday().to_sunday_zero_offset()))),
-        "format" => joda::format(time, &rest[0].to_text()).map(Value::String),
-        "inTimeZone" => in_zone(time, &rest[0].to_text()),
+        "format" => joda::format(time, &rest[0].text()).map(Value::String),
+        "inTimeZone" => in_zone(time, &rest[0].text()),
         "plusPeriod" => a_time(period(&rest[0])?.span().and_then(|span| time.checked_add(span))),
         "minusPeriod" => a_time(period(&rest[0])?.span().and_then(|span| time.checked_sub(span))),
         shift => shifted(shift, time, rest[0].to_integer()?),
@@ -111,8 +111,7 @@ fn a_time(time: Result<Zoned, jiff::Error>) -> Result<Value, EvaluateError> {
 }
 
 fn period(value: &Value) -> Result<Period, EvaluateError> {
-    let text = value.to_text();
-    Period::parse(&text).map_err(|error| EvaluateError::Time { reason: error.to_string() })
+    Period::parse(&value.text()).map_err(|error| EvaluateError::Time { reason: error.to_string() })
 }
 
 fn in_zone(time: &Zoned, zone: &str) -> Result<Value, EvaluateError> {

@@ -112,13 +112,18 @@ fn field(
 }
 
 /// Pads with zeros by hand: a format width has an upper limit, a pattern has none.
-fn number(written: &mut String, number: i64, count: usize) {
+pub(super) fn number(written: &mut String, number: i64, count: usize) {
     if number < 0 {
         written.push('-');
     }
-    let digits = number.unsigned_abs().to_string();
-    written.extend(std::iter::repeat_n('0', count.saturating_sub(digits.len())));
-    written.push_str(&digits);
+    let number = number.unsigned_abs();
+    let digits = number.checked_ilog10().unwrap_or_default() as usize + 1;
+    written.extend(std::iter::repeat_n('0', count.saturating_sub(digits)));
+    // From the first digit on: the numbers of times are short.
+    for place in (0..digits).rev() {
+        let digit = number / 10_u64.pow(place as u32) % 10;
+        written.push(char::from(b'0' + digit as u8));
+    }
 }
 
 fn a_year(written: &mut String, year: i64, count: usize) {

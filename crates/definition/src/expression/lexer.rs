@@ -26,7 +26,8 @@ pub(super) struct Word<'a> {
 /// Reads the expression that begins at `begin`, behind its `#{`; returns its words and where its `}` stands.
 pub(super) fn words(text: &str, begin: usize) -> Result<(Vec<Word<'_>>, usize), SyntaxError> {
     let mut lexer = Lexer { text, offset: begin };
-    let mut words = Vec::new();
+    // As many as a call with two arguments has: most expressions are that long.
+    let mut words = Vec::with_capacity(8);
     loop {
         lexer.skip_white();
         let offset = lexer.offset;

@@ -97,7 +97,7 @@ impl<'a> Parser<'a> {
     }
 
     fn sign(&mut self, sign: char) -> bool {
-        let found = self.peek() == Some(&Token::Sign(sign));
+        let found = matches!(self.peek(), Some(Token::Sign(found)) if *found == sign);
         self.next += usize::from(found);
         found
     }

@@ -1,6 +1,6 @@
 //! A text with expressions in it, read once.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     Budget, EvaluateError, Evaluated, MAX_BYTES, Scope, SyntaxError, Value,
@@ -20,8 +20,6 @@ enum Part<'a> {
     Text(&'a str),
     /// With the bytes of the text that it takes, its `#{` and `}` too.
     Expr(Expr<'a>, Range<usize>),
-    /// An expression that is evaluated already.
-    Known(Value),
 }
 
 /// A function call as it is written.
@@ -115,16 +113,21 @@ impl<'a> Template<'a> {
     pub fn evaluate_known(&self, text: &'a str, scope: &dyn Scope) -> Evaluated {
         let own = Budget::new();
         let budget = scope.budget().unwrap_or(&own);
-        let known = |part: &Part<'a>| match part {
-            Part::Expr(expr, range) => match evaluate::value(expr, Around { scope, budget }) {
-                Ok(value) => Part::Known(value),
-                Err(_) => Part::Text(text.get(range.clone()).unwrap_or_default()),
-            },
-            part => part.clone(),
+        let known = || {
+            let mut written = Written::new(budget);
+            for part in &self.parts {
+                match part {
+                    Part::Text(text) => written.append(text)?,
+                    Part::Expr(expr, range) => match evaluate::value(expr, Around { scope, budget }) {
+                        Ok(value) => written.add(&value)?,
+                        Err(_) => written.append(text.get(range.clone()).unwrap_or_default())?,
+                    },
+                }
+            }
+            Ok::<_, EvaluateError>(written.done())
         };
-        let parts = self.parts.iter().map(known).collect();
         // Nothing is left in it that could fail but the length.
-        Self { parts }.evaluate_within(scope, budget).unwrap_or_else(|_| Evaluated::One(text.to_owned()))
+        known().unwrap_or_else(|_| Evaluated::One(text.to_owned()))
     }
 
     /// Evaluates every expression of the text.
@@ -140,32 +143,14 @@ impl<'a> Template<'a> {
         scope: &dyn Scope,
         budget: &Budget,
     ) -> Result<Evaluated, EvaluateError> {
-        let mut texts = vec![String::new()];
-        let mut is_list = false;
+        let mut written = Written::new(budget);
         for part in &self.parts {
-            let computed;
-            let value = match part {
-                Part::Text(text) => {
-                    texts = product(texts, std::slice::from_ref(text), budget)?;
-                    continue;
-                }
-                Part::Expr(expr, _) => {
-                    computed = evaluate::value(expr, Around { scope, budget })?;
-                    &computed
-                }
-                Part::Known(value) => value,
-            };
-            is_list |= matches!(value, Value::List(_));
-            let pieces: Vec<_> = evaluate::elements(value).iter().map(Value::to_text).collect();
-            texts = product(texts, &pieces, budget)?;
-        }
-        match texts.pop() {
-            Some(text) if !is_list => Ok(Evaluated::One(text)),
-            last => {
-                texts.extend(last);
-                Ok(Evaluated::Many(texts))
+            match part {
+                Part::Text(text) => written.append(text)?,
+                Part::Expr(expr, _) => written.add(&evaluate::value(expr, Around { scope, budget })?)?,
             }
         }
+        Ok(written.done())
     }
 }
 
@@ -182,27 +167,70 @@ fn visit<'t, 'a>(expr: &'t Expr<'a>, see: &mut dyn FnMut(&'t Expr<'a>)) {
     }
 }
 
-/// Every text with every piece behind it.
-fn product<S: AsRef<str> + std::fmt::Display>(
-    mut texts: Vec<String>,
-    pieces: &[S],
-    budget: &Budget,
-) -> Result<Vec<String>, EvaluateError> {
-    let number = texts.len().saturating_mul(pieces.len());
-    let added = pieces.iter().map(|piece| piece.as_ref().len()).sum::<usize>().saturating_mul(texts.len());
-    let before = texts.iter().map(String::len).sum::<usize>();
-    let total = before.saturating_mul(pieces.len()).saturating_add(added);
-    if total > MAX_BYTES || (pieces.len() > 1 && number > MAX_ELEMENTS) {
-        return Err(EvaluateError::TooLong);
+/// What is written of a text so far; a list in it makes it several texts.
+struct Written<'b> {
+    texts: Vec<String>,
+    is_list: bool,
+    budget: &'b Budget,
+}
+
+impl<'b> Written<'b> {
+    fn new(budget: &'b Budget) -> Self {
+        Self { texts: vec![String::new()], is_list: false, budget }
     }
-    budget.steps(number.max(texts.len()))?;
-    if let [piece] = pieces {
-        budget.bytes(added)?;
-        texts.iter_mut().for_each(|text| text.push_str(piece.as_ref()));
-    } else {
-        budget.bytes(total)?;
-        texts =
-            texts.iter().flat_map(|text| pieces.iter().map(move |piece| format!("{text}{piece}"))).collect();
+
+    fn add(&mut self, value: &Value) -> Result<(), EvaluateError> {
+        if !matches!(value, Value::List(_)) {
+            return self.append(&value.text());
+        }
+        self.is_list = true;
+        let elements = evaluate::elements(value);
+        let pieces: Vec<_> = elements.iter().map(Value::text).collect();
+        match pieces.as_slice() {
+            [piece] => self.append(piece),
+            pieces => self.multiply(pieces),
+        }
     }
-    Ok(texts)
+
+    /// Puts a piece behind every text.
+    fn append(&mut self, piece: &str) -> Result<(), EvaluateError> {
+        let added = piece.len().saturating_mul(self.texts.len());
+        if self.length().saturating_add(added) > MAX_BYTES {
+            return Err(EvaluateError::TooLong);
+        }
+        self.budget.steps(self.texts.len())?;
+        self.budget.bytes(added)?;
+        self.texts.iter_mut().for_each(|text| text.push_str(piece));
+        Ok(())
+    }
+
+    /// Puts every piece behind every text.
+    fn multiply(&mut self, pieces: &[Cow<'_, str>]) -> Result<(), EvaluateError> {
+        let number = self.texts.len().saturating_mul(pieces.len());
+        let added = pieces.iter().map(|piece| piece.len()).sum::<usize>().saturating_mul(self.texts.len());
+        let total = self.length().saturating_mul(pieces.len()).saturating_add(added);
+        if total > MAX_BYTES || number > MAX_ELEMENTS {
+            return Err(EvaluateError::TooLong);
+        }
+        self.budget.steps(number.max(self.texts.len()))?;
+        self.budget.bytes(total)?;
+        let joined =
+            self.texts.iter().flat_map(|text| pieces.iter().map(move |piece| format!("{text}{piece}")));
+        self.texts = joined.collect();
+        Ok(())
+    }
+
+    fn length(&self) -> usize {
+        self.texts.iter().map(String::len).sum()
+    }
+
+    fn done(mut self) -> Evaluated {
+        match self.texts.pop() {
+            Some(text) if !self.is_list => Evaluated::One(text),
+            last => {
+                self.texts.extend(last);
+                Evaluated::Many(self.texts)
+            }
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Values that expressions compute with, and how one becomes another.
 
+use std::borrow::Cow;
+
 use jiff::{Timestamp, Zoned, civil, tz::TimeZone};
 
-use super::EvaluateError;
+use super::{EvaluateError, joda};
 use crate::{FieldValue, ObjectId, PipelineObject};
 
 /// A value in an expression.
@@ -44,25 +46,17 @@ impl Value {
     /// Returns the value as it stands in text. A list, which evaluation takes apart before, joins with commas.
     #[must_use]
     pub fn to_text(&self) -> String {
+        self.text().into_owned()
+    }
+
+    pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Integer(number) => number.to_string(),
-            Self::Double(number) => double_text(*number),
-            Self::String(text) => text.clone(),
-            // No suffix for the zone: PollForTask and EvaluateExpression write none.
-            Self::DateTime(time) => {
-                let (date, clock) = (time.date(), time.time());
-                format!(
-                    "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-                    date.year(),
-                    date.month(),
-                    date.day(),
-                    clock.hour(),
-                    clock.minute(),
-                    clock.second()
-                )
-            }
-            Self::List(items) => items.iter().map(Self::to_text).collect::<Vec<_>>().join(","),
-            Self::Reference(target) => target.to_string(),
+            Self::Integer(number) => number.to_string().into(),
+            Self::Double(number) => double_text(*number).into(),
+            Self::String(text) => text.into(),
+            Self::DateTime(time) => time_text(time.datetime()).into(),
+            Self::List(items) => items.iter().map(Self::text).collect::<Vec<_>>().join(",").into(),
+            Self::Reference(target) => target.as_str().into(),
         }
     }
 
@@ -142,6 +136,23 @@ pub(crate) fn parse_time(text: &str) -> Option<Zoned> {
         return Some(instant.to_zoned(TimeZone::UTC));
     }
     text.parse::<civil::DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()
+}
+
+/// No suffix for the zone: PollForTask and EvaluateExpression write none.
+fn time_text(time: civil::DateTime) -> String {
+    let mut text = String::with_capacity("2030-01-31T22:00:00".len());
+    joda::number(&mut text, time.year().into(), 4);
+    for (sign, number) in [
+        ('-', time.month()),
+        ('-', time.day()),
+        ('T', time.hour()),
+        (':', time.minute()),
+        (':', time.second()),
+    ] {
+        text.push(sign);
+        joda::number(&mut text, number.into(), 2);
+    }
+    text
 }
 
 /// As Java writes a double: `4.0`, `0.5`, `1.0E7`.
