@@ -263,6 +263,9 @@ impl<'a> Reader<'a> {
         let mut begin = self.at;
         let mut unescaped: Option<String> = None;
         loop {
+            let is_special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+            let rest = &self.text.as_bytes()[self.at..];
+            self.at += rest.iter().position(is_special).unwrap_or(rest.len());
             match self.peek() {
                 None => {
                     return Err(SyntaxError {
@@ -285,13 +288,12 @@ impl<'a> Reader<'a> {
                     begin = self.at;
                 }
                 Some(b'\n' | b'\r') => return Err(self.broken_line(opened)),
-                Some(control) if control < b' ' => {
+                Some(control) => {
                     let written = char::from(control).escape_unicode();
                     return Err(self.error(format!(
                         "a string cannot hold the control character {written} as it is: write it as an escape"
                     )));
                 }
-                Some(_) => self.at += 1,
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Lines and columns of a text.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 /// A place in a text, both counted from one; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,17 +30,23 @@ pub struct Span {
 /// The characters of a text are counted once for every so many bytes: a line may be as long as a file.
 const BLOCK: usize = 64;
 
-/// Where the lines of a text begin.
+/// The lines of a text, counted when a place is asked for: most texts have nothing to show.
 #[derive(Clone, Debug)]
 pub(super) struct Lines<'a> {
     text: &'a str,
+    counted: OnceLock<Counted>,
+}
+
+#[derive(Clone, Debug)]
+struct Counted {
+    /// Where each line begins.
     starts: Vec<usize>,
     /// How many characters begin before each block.
     characters: Vec<usize>,
 }
 
-impl<'a> Lines<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
+impl Counted {
+    fn of(text: &str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let starts = std::iter::once(0).chain(breaks).collect();
         let mut before = 0;
@@ -49,13 +56,24 @@ impl<'a> Lines<'a> {
             so_far
         };
         let characters = text.as_bytes().chunks(BLOCK).map(count).collect();
-        Self { text, starts, characters }
+        Self { starts, characters }
+    }
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { text, counted: OnceLock::new() }
+    }
+
+    fn counted(&self) -> &Counted {
+        self.counted.get_or_init(|| Counted::of(self.text))
     }
 
     /// Returns the position of a byte.
     pub(super) fn position(&self, offset: usize) -> Position {
-        let line = self.starts.partition_point(|start| *start <= offset);
-        let start = self.starts[line - 1];
+        let starts = &self.counted().starts;
+        let line = starts.partition_point(|start| *start <= offset);
+        let start = starts[line - 1];
         let mut column = self.characters_before(offset) - self.characters_before(start) + 1;
         // A byte order mark is not seen, so it takes no column.
         if line == 1 && offset > 0 && self.text.starts_with('\u{feff}') {
@@ -68,15 +86,17 @@ impl<'a> Lines<'a> {
     fn characters_before(&self, offset: usize) -> usize {
         let offset = offset.min(self.text.len());
         // The end of a text may stand right behind its last block.
-        let block = (offset / BLOCK).min(self.characters.len().saturating_sub(1));
-        let before = self.characters.get(block).copied().unwrap_or_default();
+        let counted = &self.counted().characters;
+        let block = (offset / BLOCK).min(counted.len().saturating_sub(1));
+        let before = counted.get(block).copied().unwrap_or_default();
         before + characters(&self.text.as_bytes()[block * BLOCK..offset])
     }
 
     /// Returns the span of the bytes from `start` to `end`.
     pub(super) fn span(&self, start: usize, end: usize) -> Span {
-        let line = self.starts.partition_point(|begin| *begin <= start);
-        let line_end = self.starts.get(line).map_or(self.text.len(), |next| next - 1);
+        let starts = &self.counted().starts;
+        let line = starts.partition_point(|begin| *begin <= start);
+        let line_end = starts.get(line).map_or(self.text.len(), |next| next - 1);
         let line_end = if self.text[..line_end].ends_with('\r') { line_end - 1 } else { line_end };
         let length = self.characters_before(end.min(line_end)).saturating_sub(self.characters_before(start));
         Span { at: self.position(start), length: length.max(1) }

@@ -1,6 +1,7 @@
 //! From JSON to the API form, as the AWS CLI translates it; everything that is wrong is told at once.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use super::json::{Json, Member, Node};
 use super::source::value_node;
@@ -51,7 +52,8 @@ impl Translator {
         let mut values = Vec::new();
         for member in self.members(node, what).unwrap_or_default() {
             for item in items(&member.value) {
-                if let Some(value) = self.text(item, &format!("the value of parameter `{}`", member.key)) {
+                if let Some(value) = self.text(item, format_args!("the value of parameter `{}`", member.key))
+                {
                     values.push(ParameterValue { id: member.key.to_string(), value });
                 }
             }
@@ -94,7 +96,7 @@ impl Translator {
             self.error(node, message);
             return None;
         }
-        self.text(node, &format!("field `{key}`")).map(FieldValue::String)
+        self.text(node, format_args!("field `{key}`")).map(FieldValue::String)
     }
 
     fn parameter_object(&mut self, node: &Node<'_>) -> Option<ParameterObject> {
@@ -108,8 +110,8 @@ impl Translator {
         let mut attributes = Vec::new();
         for member in sorted(members, &["id"]) {
             for value in items(&member.value) {
-                let what = format!("attribute `{}` of parameter `{id}`", member.key);
-                if let Some(value) = self.text(value, &what) {
+                let what = format_args!("attribute `{}` of parameter `{id}`", member.key);
+                if let Some(value) = self.text(value, what) {
                     attributes.push(ParameterAttribute { key: member.key.to_string(), value });
                 }
             }
@@ -159,7 +161,7 @@ impl Translator {
         }
     }
 
-    pub(super) fn text(&mut self, node: &Node<'_>, what: &str) -> Option<String> {
+    pub(super) fn text(&mut self, node: &Node<'_>, what: impl Display) -> Option<String> {
         match &node.json {
             Json::String(text) => return Some(text.to_string()),
             quoteless @ (Json::Number | Json::Bool) => {
