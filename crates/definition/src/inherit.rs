@@ -3,8 +3,9 @@
 //! Default applies at the root of a chain of parents. An own field beats an inherited one, and a
 //! field with several values is replaced as a whole. `type` comes from explicit parents only.
 
-use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+
+use foldhash::{HashMap, HashSet};
 
 use crate::expression;
 use crate::kind::Kind;

@@ -1,6 +1,6 @@
 //! The declared parameters and the values that hold for them.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use crate::{
     Definition, ParameterObject, ParameterValue,
@@ -119,7 +119,7 @@ impl Parameters {
     /// Returns the parameters with `given` beating the stored values, id by id.
     #[must_use]
     pub fn for_activation(definition: &Definition, given: &[ParameterValue]) -> Self {
-        let mut values = HashMap::new();
+        let mut values = HashMap::default();
         for parameter in &definition.parameters {
             let defaults = parameter.attributes.iter().filter(|attribute| attribute.key == "default");
             let defaults: Vec<String> = defaults.map(|attribute| attribute.value.clone()).collect();
@@ -171,7 +171,7 @@ impl Parameters {
 }
 
 fn by_id(values: &[ParameterValue]) -> HashMap<String, Vec<String>> {
-    let mut by_id: HashMap<String, Vec<String>> = HashMap::new();
+    let mut by_id: HashMap<String, Vec<String>> = HashMap::default();
     for ParameterValue { id, value } in values {
         by_id.entry(id.clone()).or_default().push(value.clone());
     }

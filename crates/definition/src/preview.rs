@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -78,10 +78,8 @@ impl<'a> Preview<'a> {
         parameters: &'a Parameters,
         interval: Option<Interval>,
     ) -> Self {
-        let mut places = HashMap::with_capacity(objects.len());
-        for (place, object) in objects.iter().enumerate() {
-            places.entry(object.id().as_str()).or_insert(place);
-        }
+        let places = objects.iter().enumerate().rev();
+        let places = places.map(|(place, object)| (object.id().as_str(), place)).collect();
         let (fields, templates) = Default::default();
         Self { objects, places, parameters, interval, fields, templates, budget: Budget::new() }
     }

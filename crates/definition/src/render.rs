@@ -1,8 +1,8 @@
 //! The definition as it will run: values filled in, inheritance applied, expressions evaluated.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
-use crate::expression::{self, Template};
+use crate::expression::{self, Name, Template};
 use crate::inherit::{DEFAULT_ID, Inheritance, Key, Resolved};
 use crate::parameters::Parameters;
 use crate::preview::{Interval, Preview};
@@ -21,7 +21,7 @@ pub fn render(definition: &Definition, given: &[ParameterValue], interval: Optio
     let objects: Vec<_> =
         rendered.filter_map(|(place, object)| filled(object, |text| preview.known_at(place, text))).collect();
     let used = names(&objects);
-    let declared = definition.parameters.iter().filter(|parameter| used.contains(&parameter.id));
+    let declared = definition.parameters.iter().filter(|parameter| used.contains(parameter.id.as_str()));
     Definition { parameters: declared.cloned().map(without_secret).collect(), values: Vec::new(), objects }
 }
 
@@ -67,16 +67,14 @@ fn without_secret(mut parameter: ParameterObject) -> ParameterObject {
 }
 
 /// The single names that texts still use.
-fn names(objects: &[PipelineObject]) -> HashSet<String> {
-    let mut names = HashSet::new();
+fn names(objects: &[PipelineObject]) -> HashSet<Name<'_>> {
+    let mut names = HashSet::default();
     for field in objects.iter().flat_map(|object| &object.fields) {
         let FieldValue::String(text) = &field.value else { continue };
         if expression::is_in(text)
             && let Ok(template) = Template::parse(text)
         {
-            names.extend(
-                template.names().into_iter().filter_map(|path| path.first()).map(ToString::to_string),
-            );
+            names.extend(template.names().into_iter().filter_map(|path| path.first()).cloned());
         }
     }
     names

@@ -1,6 +1,10 @@
 //! Our own `my` fields, which AWS lets pass and our programs read: each stands in the table of a type or in
 //! that of the Default object, and is found here by its name.
 
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
+
 use super::{DEFAULT_OBJECT, FieldSpec, Kind};
 
 /// Where one of our own fields is read.
@@ -15,13 +19,22 @@ pub enum Place {
 /// Returns the field `key` and where it is read, when it is one of our own.
 #[must_use]
 pub fn named(key: &str) -> Option<(&'static FieldSpec, Place)> {
-    if let Some(spec) = DEFAULT_OBJECT.my_fields.iter().find(|spec| spec.key == key) {
-        return Some((spec, Place::Default));
+    static NAMED: LazyLock<FxHashMap<&str, (&FieldSpec, Place)>> = LazyLock::new(|| {
+        let mut named = FxHashMap::default();
+        for spec in all() {
+            named.entry(spec.key).or_insert_with(|| (spec, place(spec.key)));
+        }
+        named
+    });
+    NAMED.get(key).cloned()
+}
+
+fn place(key: &str) -> Place {
+    let is_in = |fields: &[FieldSpec]| fields.iter().any(|spec| spec.key == key);
+    if is_in(DEFAULT_OBJECT.my_fields) {
+        return Place::Default;
     }
-    let has_it = |kind: &Kind| kind.my_fields().iter().any(|spec| spec.key == key);
-    let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(has_it).collect();
-    let spec = kinds.first()?.my_fields().iter().find(|spec| spec.key == key)?;
-    Some((spec, Place::Kinds(kinds)))
+    Place::Kinds(Kind::ALL.iter().copied().filter(|kind| is_in(kind.my_fields())).collect())
 }
 
 /// Returns every one of our own fields, once for each place that it is read in.

@@ -1,7 +1,8 @@
 //! Circles among things that need each other.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
+
+use foldhash::{HashMap, HashSet};
 
 /// Who needs whom.
 pub(super) type Needs<T> = HashMap<T, HashSet<T>>;
@@ -54,7 +55,7 @@ struct Left<T> {
 
 impl<T: Copy + Eq + Hash> Left<T> {
     fn of(needs: &Needs<T>, order: &[T]) -> Self {
-        let mut places = HashMap::new();
+        let mut places = HashMap::default();
         let mut things = Vec::new();
         for thing in order.iter().filter(|thing| needs.contains_key(thing)) {
             places.entry(*thing).or_insert_with(|| {

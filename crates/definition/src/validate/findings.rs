@@ -1,6 +1,6 @@
 //! Collects problems, each once.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use super::{Problem, Report, nearest::Hints};
 use crate::{Definition, FieldKey, ObjectId};
@@ -93,7 +93,7 @@ impl Findings {
 
     /// Everything found, by object in the definition's order; parameters come last.
     pub(super) fn report(mut self, definition: &Definition) -> Report {
-        let mut order = HashMap::new();
+        let mut order = HashMap::default();
         for (at, object) in definition.objects.iter().enumerate() {
             order.entry(object.id.clone()).or_insert(at);
         }

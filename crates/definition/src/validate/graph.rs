@@ -23,7 +23,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 
 /// An activity waits for what it depends on and for its inputs, a data node for who writes it.
 fn waits<'a>(subject: &Subject<'a>) -> Needs<&'a ObjectId> {
-    let mut waits = Needs::new();
+    let mut waits = Needs::default();
     for (object, kind) in subject.typed().filter(|(_, kind)| kind.is_runnable()) {
         let own = waits.entry(object.id()).or_default();
         own.extend(object.references("dependsOn"));

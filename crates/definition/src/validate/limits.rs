@@ -1,9 +1,9 @@
 //! What a definition cannot even be stored with: missing ids, empty values, more than the limits.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use super::{DUPLICATE_ID, findings::Findings};
-use crate::{Definition, Field, FieldValue, ObjectId, PipelineObject};
+use crate::{Definition, Field, ObjectId, PipelineObject};
 
 const MAX_OBJECTS: usize = 100;
 const MAX_FIELDS: usize = 50;
@@ -19,7 +19,7 @@ pub(super) fn check(definition: &Definition, findings: &mut Findings) {
     count(definition.parameters.len(), MAX_PARAMETERS, "parameters", "Default", findings);
     let bytes: usize = definition.values.iter().map(|value| value.id.len() + value.value.len()).sum();
     count(bytes, MAX_VALUES_BYTES, "bytes of parameter values", "Default", findings);
-    let mut met = HashSet::new();
+    let mut met = HashSet::default();
     for object in &definition.objects {
         if !met.insert(&object.id) {
             let message = format!("the id '{}' stands for more than one object", object.id);
@@ -52,7 +52,7 @@ fn check_object(object: &PipelineObject, findings: &mut Findings) {
         findings.fatal(id, None, "LIMIT_EXCEEDED", message);
     }
     let bytes: usize =
-        object.fields.iter().map(|field| field.key.as_str().len() + text_of(field).len()).sum();
+        object.fields.iter().map(|field| field.key.as_str().len() + field.value.as_str().len()).sum();
     if bytes > MAX_OBJECT_BYTES {
         let message = format!("the object has {bytes} bytes; at most {MAX_OBJECT_BYTES} are allowed");
         findings.fatal(id, None, "LIMIT_EXCEEDED", message);
@@ -64,7 +64,7 @@ fn check_object(object: &PipelineObject, findings: &mut Findings) {
 
 fn check_field(id: &ObjectId, field: &Field, findings: &mut Findings) {
     let key = field.key.as_str();
-    let text = text_of(field);
+    let text = field.value.as_str();
     if key.is_empty() {
         findings.fatal(id, Some(key), "MISSING_FIELD", "a field lacks its name");
     }
@@ -80,23 +80,22 @@ fn check_field(id: &ObjectId, field: &Field, findings: &mut Findings) {
         let message = format!("'{key}' has {} bytes; at most {MAX_FIELD_BYTES} are allowed", text.len());
         findings.fatal(id, Some(key), "LIMIT_EXCEEDED", message);
     }
-    if let Some(illegal) = key.chars().chain(text.chars()).find(|c| !is_legal(*c)) {
+    let mut illegal = [key, text].into_iter().filter(|text| !is_plain(text)).flat_map(str::chars);
+    if let Some(illegal) = illegal.find(|c| !is_legal(*c)) {
         let message =
             format!("'{key}' holds the character {}, which is not allowed", illegal.escape_unicode());
         findings.fatal(id, Some(key), "ILLEGAL_CHARACTER", message);
     }
 }
 
-fn text_of(field: &Field) -> &str {
-    match &field.value {
-        FieldValue::String(text) => text,
-        FieldValue::Ref(target) => target.as_str(),
-    }
-}
-
 /// As the Java service counts characters.
 fn utf16_length(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
+}
+
+/// Whether there is nothing but the legal characters that most texts consist of.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// The characters of XML 1.0, to which the service's strings are held.

@@ -1,6 +1,6 @@
 //! Our own `my` fields, which AWS lets pass and our programs read.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use super::{INVALID, MISPLACED, UNKNOWN_FIELD, findings::Findings, slots, subject::Subject};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     for (object, kind) in subject.with_kinds() {
         let stated = object.stated;
-        let mut met = HashSet::new();
+        let mut met = HashSet::default();
         for field in stated.fields.iter().filter(|field| field.key.as_str().starts_with("my")) {
             let key = field.key.as_str();
             match own::named(key) {

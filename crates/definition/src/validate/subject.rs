@@ -1,7 +1,8 @@
 //! A definition as the checks look at it: fields inherited, objects found by id.
 
-use std::collections::HashSet;
 use std::rc::Rc;
+
+use foldhash::HashSet;
 
 use crate::{
     Definition, ObjectId,

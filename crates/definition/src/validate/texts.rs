@@ -32,7 +32,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         }
     }
     for (object, kind) in subject.typed() {
-        let mut needs = Needs::new();
+        let mut needs = Needs::default();
         for Text { key, number, text, owner } in object.texts() {
             let template = subject.template(text);
             let Ok(template) = template.as_ref() else { continue };

@@ -1,10 +1,11 @@
 //! What is declared and does nothing.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use super::{findings::Findings, subject::Subject};
 use crate::{
-    FieldValue, ObjectId, expression,
+    FieldValue, ObjectId,
+    expression::{self, Name},
     inherit::{DEFAULT_ID, Resolved},
     kind::Kind,
 };
@@ -30,17 +31,15 @@ fn parameters(subject: &Subject<'_>, findings: &mut Findings) {
 }
 
 /// The names that any expression reads.
-fn names(subject: &Subject<'_>) -> HashSet<String> {
-    let mut names = HashSet::new();
+fn names<'a>(subject: &Subject<'a>) -> HashSet<Name<'a>> {
+    let mut names = HashSet::default();
     for field in subject.definition.objects.iter().flat_map(|object| &object.fields) {
         let FieldValue::String(text) = &field.value else { continue };
         if !expression::is_in(text) {
             continue;
         }
         if let Ok(template) = subject.template(text).as_ref() {
-            names.extend(
-                template.names().into_iter().filter_map(|path| path.first()).map(ToString::to_string),
-            );
+            names.extend(template.names().into_iter().filter_map(|path| path.first()).cloned());
         }
     }
     names

@@ -1,6 +1,6 @@
 //! Parameters: their declarations, and the values given to them.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use super::{DUPLICATE_ID, INVALID_VALUE, MISSING_VALUE, findings::Findings};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) fn check(definition: &Definition, is_activation: bool, findings: &mut Findings) {
-    let mut met = HashSet::new();
+    let mut met = HashSet::default();
     let parameters = Parameters::of(definition);
     for parameter in &definition.parameters {
         let id = ObjectId::from(parameter.id.as_str());
