@@ -71,7 +71,7 @@ fn required(translator: &mut Translator, node: &Node<'_>, name: &str) -> Option<
 fn text(translator: &mut Translator, node: &Node<'_>, name: &str) -> Option<Option<String>> {
     let members = translator.members(node, "an item in the API form")?;
     match last(members, name) {
-        Some(value) => translator.text(value, &format!("`{name}`")).map(Some),
+        Some(value) => translator.text(value, format_args!("`{name}`")).map(|text| Some(text.to_owned())),
         None => Some(None),
     }
 }

@@ -7,7 +7,7 @@ use super::json::{Json, Member, Node};
 use super::source::value_node;
 use super::{api, last};
 use crate::{
-    Definition, Field, FieldKey, FieldValue, ParameterAttribute, ParameterObject, ParameterValue,
+    Definition, Field, FieldKey, FieldValue, ObjectId, ParameterAttribute, ParameterObject, ParameterValue,
     PipelineObject,
 };
 
@@ -52,9 +52,9 @@ impl Translator {
         let mut values = Vec::new();
         for member in self.members(node, what).unwrap_or_default() {
             for item in items(&member.value) {
-                if let Some(value) = self.text(item, format_args!("the value of parameter `{}`", member.key))
-                {
-                    values.push(ParameterValue { id: member.key.to_string(), value });
+                let what = format_args!("the value of parameter `{}`", member.key);
+                if let Some(value) = self.text(item, what) {
+                    values.push(ParameterValue { id: member.key.to_string(), value: value.to_owned() });
                 }
             }
         }
@@ -67,11 +67,12 @@ impl Translator {
         let id = self.id(node, members, WHAT)?;
         let name = match last(members, "name") {
             Some(name) => self.text(name, "`name`").unwrap_or_default(),
-            None => id.clone(),
+            None => id,
         };
+        let (id, name) = (ObjectId::from(id), name.to_owned());
         if let Some(items) = api::fields(members) {
             let fields = items.iter().filter_map(|item| api::field(self, item)).collect();
-            return Some(PipelineObject { id: id.into(), name, fields });
+            return Some(PipelineObject { id, name, fields });
         }
         let mut fields = Vec::new();
         for member in sorted(members, &["id", "name"]) {
@@ -81,7 +82,7 @@ impl Translator {
                 }
             }
         }
-        Some(PipelineObject { id: id.into(), name, fields })
+        Some(PipelineObject { id, name, fields })
     }
 
     fn field_value(&mut self, node: &Node<'_>, key: &str) -> Option<FieldValue> {
@@ -96,13 +97,13 @@ impl Translator {
             self.error(node, message);
             return None;
         }
-        self.text(node, format_args!("field `{key}`")).map(FieldValue::String)
+        self.text(node, format_args!("field `{key}`")).map(|text| FieldValue::String(text.to_owned()))
     }
 
     fn parameter_object(&mut self, node: &Node<'_>) -> Option<ParameterObject> {
         const WHAT: &str = "an element of `parameters`";
         let members = self.members(node, WHAT)?;
-        let id = self.id(node, members, WHAT)?;
+        let id = self.id(node, members, WHAT)?.to_owned();
         if let Some(items) = api::attributes(members) {
             let attributes = items.iter().filter_map(|item| api::attribute(self, item)).collect();
             return Some(ParameterObject { id, attributes });
@@ -112,7 +113,8 @@ impl Translator {
             for value in items(&member.value) {
                 let what = format_args!("attribute `{}` of parameter `{id}`", member.key);
                 if let Some(value) = self.text(value, what) {
-                    attributes.push(ParameterAttribute { key: member.key.to_string(), value });
+                    attributes
+                        .push(ParameterAttribute { key: member.key.to_string(), value: value.to_owned() });
                 }
             }
         }
@@ -151,7 +153,7 @@ impl Translator {
         &[]
     }
 
-    fn id(&mut self, node: &Node<'_>, members: &[Member<'_>], what: &str) -> Option<String> {
+    fn id<'n>(&mut self, node: &Node<'_>, members: &'n [Member<'_>], what: &str) -> Option<&'n str> {
         match last(members, "id") {
             Some(id) => self.text(id, "`id`"),
             None => {
@@ -161,9 +163,9 @@ impl Translator {
         }
     }
 
-    pub(super) fn text(&mut self, node: &Node<'_>, what: impl Display) -> Option<String> {
+    pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, what: impl Display) -> Option<&'n str> {
         match &node.json {
-            Json::String(text) => return Some(text.to_string()),
+            Json::String(text) => return Some(text),
             quoteless @ (Json::Number | Json::Bool) => {
                 let found = quoteless.describe();
                 self.error(node, format!("{what} must be a string, found {found}: put it in double quotes"));
