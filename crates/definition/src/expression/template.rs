@@ -114,7 +114,7 @@ impl<'a> Template<'a> {
         let own = Budget::new();
         let budget = scope.budget().unwrap_or(&own);
         let known = || {
-            let mut written = Written::new(budget);
+            let mut written = Written::new(self, budget);
             for part in &self.parts {
                 match part {
                     Part::Text(text) => written.append(text)?,
@@ -143,7 +143,7 @@ impl<'a> Template<'a> {
         scope: &dyn Scope,
         budget: &Budget,
     ) -> Result<Evaluated, EvaluateError> {
-        let mut written = Written::new(budget);
+        let mut written = Written::new(self, budget);
         for part in &self.parts {
             match part {
                 Part::Text(text) => written.append(text)?,
@@ -175,8 +175,14 @@ struct Written<'b> {
 }
 
 impl<'b> Written<'b> {
-    fn new(budget: &'b Budget) -> Self {
-        Self { texts: vec![String::new()], is_list: false, budget }
+    fn new(template: &Template<'_>, budget: &'b Budget) -> Self {
+        let length = |part: &Part<'_>| match part {
+            Part::Text(text) => text.len(),
+            Part::Expr(_, range) => range.len(),
+        };
+        // What is computed is about as long as what is written for it.
+        let length = template.parts.iter().map(length).sum();
+        Self { texts: vec![String::with_capacity(length)], is_list: false, budget }
     }
 
     fn add(&mut self, value: &Value) -> Result<(), EvaluateError> {

@@ -36,14 +36,14 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         for Text { key, number, text, owner } in object.texts() {
             let template = subject.template(text);
             let Ok(template) = template.as_ref() else { continue };
-            let used = own_names(template, object);
-            if !used.is_empty() {
-                needs.entry(key).or_default().extend(used);
+            let paths = template.paths();
+            for used in own_names(&paths, object) {
+                needs.entry(key).or_default().insert(used);
             }
-            if kind.field(key).is_none() && owner.id != *object.id() {
+            if owner.id != *object.id() && kind.field(key).is_none() {
                 continue;
             }
-            for (path, offset) in template.paths() {
+            for (path, offset) in paths {
                 findings.look_at(number, Some(offset));
                 name(&Place { subject, object, kind, owner: &owner.id, key }, path, findings);
             }
@@ -53,12 +53,11 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     findings.look_away();
 }
 
-/// Which other fields with expressions a text uses.
-fn own_names<'a>(template: &Template<'_>, object: &Resolved<'a>) -> Vec<&'a str> {
-    let single =
-        template.names().into_iter().filter_map(|path| if let [name] = path { Some(name) } else { None });
+/// Which fields with expressions the names of a text mean.
+fn own_names<'a>(paths: &[(&[Name<'_>], usize)], object: &Resolved<'a>) -> impl Iterator<Item = &'a str> {
+    let single = paths.iter().filter_map(|(path, _)| if let [name] = path { Some(name) } else { None });
     let keys = single.filter_map(|name| object.key(name)).filter(|key| key.has_expression);
-    keys.map(|key| key.name.as_str()).collect()
+    keys.map(|key| key.name.as_str())
 }
 
 /// Fields whose texts use each other have no value.
