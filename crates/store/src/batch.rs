@@ -41,7 +41,8 @@ pub(crate) struct RunChange {
     /// Present when the run is new: its definition, and by instance what it depends on.
     pub(crate) created: Option<(Definition, Vec<Vec<InstanceId>>)>,
     pub(crate) instances: Vec<Instance>,
-    pub(crate) attempts: Vec<Attempt>,
+    /// Each with its instance's place in the order of creation.
+    pub(crate) attempts: Vec<(usize, Attempt)>,
 }
 
 impl Batch {
@@ -89,11 +90,15 @@ impl Batch {
     }
 
     fn push_run(&mut self, run: &Run, step: &Step, created: Option<(Definition, Vec<Vec<InstanceId>>)>) {
+        let placed = |attempt: &Attempt| {
+            let instance = run.instance(attempt.instance.as_str())?;
+            Some((instance.sequence, attempt.clone()))
+        };
         self.runs.push(RunChange {
             header: run.header().clone(),
             created,
             instances: run.changed_instances(step).map(Instance::bare).collect(),
-            attempts: run.changed_attempts(step).cloned().collect(),
+            attempts: run.changed_attempts(step).filter_map(placed).collect(),
         });
         self.notices.extend(step.effects.iter().filter_map(|effect| match effect {
             Effect::Publish(notice) => Some(notice.clone()),

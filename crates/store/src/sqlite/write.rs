@@ -1,31 +1,23 @@
 //! Changes to the tables, each within the caller's transaction.
 
-use engine::{Attempt, Header, Instance, InstanceId, NoticeId, PipelineId, time};
+use engine::{Attempt, Header, Instance, InstanceId, NoticeId, PipelineId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
-use serde::Serialize;
 
 use super::read;
 use crate::batch::RunChange;
+use crate::column::{self, component, revision, seconds, write as json};
 use crate::{Batch, Pipeline, StoreError};
-
-fn json(what: &str, value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(StoreError::row(what))
-}
-
-/// Returns the whole seconds of a time, as columns hold them.
-pub(super) fn seconds(time: Timestamp) -> i64 {
-    time::whole_seconds(time).as_second()
-}
 
 pub(super) fn create_pipeline(connection: &Connection, new: Pipeline) -> Result<Pipeline, StoreError> {
     let doing = "creating a pipeline";
+    column::check_pipeline(&new)?;
     let existing: Option<String> = connection
         .prepare_cached("SELECT body FROM pipelines WHERE name = ?1 AND unique_id = ?2")
         .and_then(|mut select| select.query_row((&new.name, &new.unique_id), |row| row.get(0)).optional())
         .map_err(StoreError::doing(doing))?;
     if let Some(body) = existing {
-        return read::json("a pipeline", &body);
+        return column::read("a pipeline", &body);
     }
     let body = json("a pipeline", &new)?;
     connection
@@ -68,6 +60,7 @@ pub(super) fn notice_done(connection: &Connection, id: &NoticeId) -> Result<(), 
 }
 
 pub(super) fn save(connection: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    column::check_batch(batch)?;
     for pipeline in &batch.pipelines {
         save_pipeline(connection, pipeline)?;
     }
@@ -124,7 +117,7 @@ fn save_run(connection: &Connection, change: &RunChange) -> Result<(), StoreErro
             }
         }
     }
-    for attempt in &change.attempts {
+    for (_, attempt) in &change.attempts {
         save_attempt(connection, header, attempt)?;
     }
     Ok(())
@@ -175,10 +168,6 @@ fn update_header(connection: &Connection, header: &Header) -> Result<(), StoreEr
         })
         .map_err(StoreError::doing("saving a run"))?;
     no_race(updated, header)
-}
-
-fn revision(header: &Header) -> i64 {
-    i64::try_from(header.revision).unwrap_or(i64::MAX)
 }
 
 fn no_race(changed: usize, header: &Header) -> Result<(), StoreError> {
@@ -242,9 +231,6 @@ fn update_instance(connection: &Connection, header: &Header, instance: &Instance
 
 fn save_attempt(connection: &Connection, header: &Header, attempt: &Attempt) -> Result<(), StoreError> {
     let body = json("an attempt", attempt)?;
-    let component =
-        attempt.instance.as_str().strip_prefix('@').and_then(|id| id.strip_suffix(header.id.as_str()));
-    let component = component.and_then(|id| id.strip_suffix('_')).unwrap_or_default();
     connection
         .prepare_cached(
             "INSERT INTO attempts (pipeline_id, run_id, id, component_id, instance_id, status, scheduled_at, \
@@ -258,7 +244,7 @@ fn save_attempt(connection: &Connection, header: &Header, attempt: &Attempt) -> 
                 ":pipeline": header.pipeline.as_str(),
                 ":run": header.id.as_str(),
                 ":id": attempt.id.as_str(),
-                ":component": component,
+                ":component": component(attempt, header),
                 ":instance": attempt.instance.as_str(),
                 ":status": attempt.status.word().as_str(),
                 ":scheduled": seconds(header.scheduled),
