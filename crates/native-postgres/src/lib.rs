@@ -52,7 +52,7 @@ impl NativePostgres {
 
     fn start_with(settings: &'static str) -> Self {
         let bin = programs().expect(
-            "this test loads into a native PostgreSQL, which is missing: \
+            "this test needs a native PostgreSQL, which is missing: \
              run `tests/setup`, or `apt-get install -y postgresql`",
         );
         let folder = TempDir::with_prefix("downspout-pg-").expect("a temporary folder");

@@ -7,4 +7,5 @@ mod life;
 mod long_poll;
 mod management;
 mod notices;
+mod postgres;
 mod restart;

@@ -4,6 +4,7 @@
 //! server undid (a deadlock) or that a lost connection took along before it was committed is repeated. A lost
 //! `COMMIT` is not: nobody knows whether it counted, and the caller must look.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -207,11 +208,13 @@ impl Sessions {
 
     /// Carries out the statements in one transaction: all, or none.
     pub(super) async fn carry_out(&self, statements: &[Statement]) -> Result<(), StoreError> {
-        for tried in 1.. {
+        let mut tried = 0;
+        loop {
+            tried += 1;
             let error = match self.try_to_carry_out(statements).await {
                 Ok(()) => return Ok(()),
                 Err(Failed::ForGood(error)) => return Err(error),
-                Err(Failed::Undone(error)) if tried >= MOST_TRIES => return Err(error),
+                Err(Failed::Undone(error)) if tried == MOST_TRIES => return Err(error),
                 Err(Failed::Undone(error)) => error,
             };
             tracing::debug!("a transaction was undone, trying again: {error}");
@@ -220,7 +223,6 @@ impl Sessions {
             }
             tokio::time::sleep(RETRY_PAUSE * tried).await;
         }
-        Ok(())
     }
 
     async fn try_to_carry_out(&self, statements: &[Statement]) -> Result<(), Failed> {
@@ -251,33 +253,35 @@ impl Sessions {
             let ready = session.prepare_cached(statement.sql).await;
             prepared.push(ready.map_err(failed(statement.doing))?);
         }
-        // The client sends a statement when its future is first polled.
-        let mut begun = Box::pin(session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"));
-        let begun_at_once = futures::poll!(&mut begun);
-        let mut sent = Vec::with_capacity(statements.len());
+        let begun = send(session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED")).await;
+        let mut answers = Vec::with_capacity(statements.len());
         for (statement, ready) in statements.iter().zip(&prepared) {
             let values = statement.values.iter().map(|value| -> &(dyn ToSql + Sync) { &**value });
-            let mut touched = Box::pin(session.execute_raw(ready, values));
-            sent.push((futures::poll!(&mut touched), touched));
+            answers.push(send(session.execute_raw(ready, values)).await);
         }
-        let begun = match begun_at_once {
-            std::task::Poll::Ready(begun) => begun,
-            std::task::Poll::Pending => begun.await,
-        };
-        begun.map_err(failed("beginning a transaction"))?;
+        begun.await.map_err(failed("beginning a transaction"))?;
         // In order: what fails first is the reason why the others do.
-        for (statement, (at_once, touched)) in statements.iter().zip(sent) {
-            let touched = match at_once {
-                std::task::Poll::Ready(touched) => touched,
-                std::task::Poll::Pending => touched.await,
-            };
-            if touched.map_err(failed(statement.doing))? == 0
+        for (statement, answer) in statements.iter().zip(answers) {
+            let touched = answer.await.map_err(failed(statement.doing))?;
+            if touched == 0
                 && let Some(error) = statement.untouched.error()
             {
                 return Err(Failed::ForGood(error));
             }
         }
         Ok(())
+    }
+}
+
+/// Sends what `work` asks, which the client does when it is first polled; returns what waits for the answer.
+async fn send<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let mut work = Box::pin(work);
+    let at_once = futures::poll!(&mut work);
+    async move {
+        match at_once {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => work.await,
+        }
     }
 }
 

@@ -59,7 +59,7 @@ async fn count(client: &Client, sql: &str) -> i64 {
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-/// Waits until a session waits for a lock in the schema of `client`, whose own query is the asking one.
+/// Waits until a store's session waits for somebody else's lock on a row of `table`, in the schema of `client`.
 async fn until_one_waits(client: &Client, table: &str) {
     let waiting = format!(
         "SELECT count(*) FROM pg_stat_activity JOIN pg_locks USING (pid) \
@@ -238,6 +238,30 @@ async fn a_save_that_is_given_up_is_undone_and_holds_nobody_up() {
     transaction.commit().await.unwrap();
     // It was not kept, so that the same step is no conflict.
     store.save(batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_who_saves_a_run_and_takes_that_along() {
+    let schema = Schema::fresh();
+    let store = Arc::new(schema.store().await);
+    let (run, step) = crate::conformance::fresh_run(&*store, "df-1").await;
+    store.save(Batch::new().new_run(&run, &step)).await.unwrap();
+    let mut client = schema.client().await;
+    // Another server in the middle of a save: it holds the run, and has written what nobody sees yet.
+    let transaction = client.transaction().await.unwrap();
+    transaction.execute("UPDATE runs SET revision = revision + 1", &[]).await.unwrap();
+    let another = "INSERT INTO attempts (pipeline_id, run_id, sequence, number, id, component_id, instance_id, \
+                   status, scheduled_at, body) SELECT pipeline_id, run_id, sequence, number + 1, id, \
+                   component_id, instance_id, status, scheduled_at, body FROM attempts";
+    assert_eq!(transaction.execute(another, &[]).await.unwrap(), 1);
+    let deleting = tokio::spawn({
+        let (store, id) = (Arc::clone(&store), run.header().pipeline.clone());
+        async move { store.delete_pipeline(&id, Timestamp::UNIX_EPOCH).await }
+    });
+    until_one_waits(transaction.client(), "runs").await;
+    transaction.commit().await.unwrap();
+    assert!(deleting.await.unwrap().unwrap());
+    assert_eq!(count(&client, "SELECT count(*) FROM attempts").await, 0);
 }
 
 #[test]
