@@ -496,7 +496,6 @@ pub(crate) async fn a_run_of_ten_thousand_instances_loads_as_it_was_saved(store:
     let in_order: Vec<_> = run.instances().iter().map(|instance| instance.id.to_string()).collect();
     assert!(ids(store, &id, Sphere::Instance).await == in_order);
     assert_eq!(ids(store, &id, Sphere::Attempt).await.len(), INSTANCES);
-    let mut run = loaded(store, &run).await;
     let step = run.step(Event::RunCanceled { reason: "r".to_owned() }, now()).unwrap();
     store.save(Batch::new().step(&run, &step)).await.unwrap();
     must_hold(store, &run).await;

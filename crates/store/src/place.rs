@@ -11,7 +11,7 @@ pub enum Place {
     /// A file.
     Sqlite(PathBuf),
     /// A schema of a database.
-    Postgres(Target),
+    Postgres(Box<Target>),
 }
 
 impl Place {
@@ -30,7 +30,7 @@ impl Place {
         }
         match text.split_once("://") {
             Some(("postgres" | "postgresql", _)) => {
-                Target::parse(text).map(Self::Postgres).map_err(StoreError::Url)
+                Target::parse(text).map(Box::new).map(Self::Postgres).map_err(StoreError::Url)
             }
             Some((scheme, _)) => Err(StoreError::Url(format!(
                 "is for {scheme:?}: write a path, sqlite:PATH or postgres://user@host/database"
