@@ -2,7 +2,8 @@
 
 pub mod definitions;
 pub mod mail;
-pub mod postgres;
 pub mod program;
 pub mod samples;
 pub mod until;
+
+pub use native_postgres as postgres;

@@ -1,11 +1,10 @@
 //! The Data Pipeline service alone, for hosting: what `downspout up` runs beside everything else.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 use clap::Parser;
 use server::sigv4::Credentials;
 use server::{Config, serve};
+use store::Place;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +17,14 @@ use tokio_util::sync::CancellationToken;
 ///   export AWS_ENDPOINT_URL_DATA_PIPELINE=http://127.0.0.1:4567
 ///   aws datapipeline list-pipelines
 ///
+/// Pipelines, runs and notices are kept in a file, or in PostgreSQL:
+///
+///   export DOWNSPOUT_DATA='postgres://me:secret@db.example.com/pipelines?sslmode=verify-full'
+///
+/// There they stand in the schema downspout_engine, or in the one that `schema=NAME` in the URL
+/// names; it is made if it is not there. One server at a time serves a store, since it keeps live
+/// runs in memory.
+///
 /// Work is done by task runners that poll a worker group (`ec2-worker --worker-group NAME`). Notices
 /// of SnsAlarm objects are published to Amazon SNS, or to whatever AWS_ENDPOINT_URL_SNS names. S3KeyExists
 /// and S3PrefixNotEmpty look at Amazon S3, or at AWS_ENDPOINT_URL_S3.
@@ -27,9 +34,17 @@ struct Arguments {
     /// Where to listen; port 0 takes a free one, which is printed.
     #[arg(long, env = "DOWNSPOUT_LISTEN", default_value = "127.0.0.1:4567")]
     listen: String,
-    /// The file that holds pipelines, runs and notices; made if it is not there.
-    #[arg(long, env = "DOWNSPOUT_DATA", default_value = "pipelines.db")]
-    data: PathBuf,
+    /// What holds pipelines, runs and notices: a file, as PATH or sqlite:PATH, made if it is not there; or
+    /// postgres://USER@HOST/DATABASE. Give a URL with a password in DOWNSPOUT_DATA: command lines can be read
+    /// by every process of the machine.
+    #[arg(
+        long,
+        value_name = "PATH or URL",
+        env = "DOWNSPOUT_DATA",
+        hide_env_values = true,
+        default_value = "pipelines.db"
+    )]
+    data: String,
     /// The access key that clients sign with.
     #[arg(long, env = "AWS_ACCESS_KEY_ID")]
     access_key_id: String,
@@ -57,7 +72,8 @@ async fn main() -> anyhow::Result<()> {
     let secret_access_key = std::env::var("AWS_SECRET_ACCESS_KEY")
         .context("AWS_SECRET_ACCESS_KEY is not set: clients sign with it, and the server checks by it")?;
     let credentials = Credentials { access_key_id: arguments.access_key_id, secret_access_key };
-    let mut config = Config::new(arguments.data, credentials);
+    // Not read by clap, whose messages quote what they refuse.
+    let mut config = Config::new(Place::parse(&arguments.data)?, credentials);
     config.region = arguments.region;
     config.account_id = arguments.account_id;
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;

@@ -1,13 +1,12 @@
 //! The service as one thing: configuration in, a server until shutdown.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use jiff::Timestamp;
-use store::SqliteStore;
+use store::Place;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -27,8 +26,8 @@ const DRAIN_WAIT: Duration = Duration::from_secs(2);
 
 /// What the service needs to know.
 pub struct Config {
-    /// The SQLite file that holds everything.
-    pub db_path: PathBuf,
+    /// Where everything is kept.
+    pub store: Place,
     /// Who may call.
     pub credentials: Vec<Credentials>,
     /// The region that requests must be signed for.
@@ -51,9 +50,9 @@ pub struct Config {
 
 impl Config {
     /// Returns the configuration of a service in `us-east-1` with the wall clock.
-    pub fn new(db_path: impl Into<PathBuf>, credentials: Credentials) -> Self {
+    pub fn new(store: impl Into<Place>, credentials: Credentials) -> Self {
         Self {
-            db_path: db_path.into(),
+            store: store.into(),
             credentials: vec![credentials],
             region: "us-east-1".to_owned(),
             account_id: "000000000000".to_owned(),
@@ -82,8 +81,8 @@ pub(crate) struct Service {
 ///
 /// Long polls end at once at shutdown; everything is saved by then, so that stopping loses nothing.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let store = SqliteStore::open(&config.db_path).context("opening the pipeline store")?;
-    let driver = Arc::new(Driver::new(Arc::new(store), config.now));
+    let store = config.store.open().await.context("opening the pipeline store")?;
+    let driver = Arc::new(Driver::new(store, config.now));
     driver.recover(config.own_runners.as_deref()).await.context("recovering unfinished runs")?;
     let mut background = JoinSet::new();
     background.spawn({

@@ -2,6 +2,7 @@
 
 use definition::{Definition, ObjectId};
 use engine::{Attempt, Effect, Header, Instance, InstanceId, Notice, PipelineId, Run, Step};
+use jiff::Timestamp;
 
 use crate::pipeline::Pipeline;
 
@@ -41,8 +42,17 @@ pub(crate) struct RunChange {
     /// Present when the run is new: its definition, and by instance what it depends on.
     pub(crate) created: Option<(Definition, Vec<Vec<InstanceId>>)>,
     pub(crate) instances: Vec<Instance>,
-    /// Each with its component.
-    pub(crate) attempts: Vec<(ObjectId, Attempt)>,
+    pub(crate) attempts: Vec<AttemptChange>,
+}
+
+/// An attempt that changed, and what its columns tell of its instance.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptChange {
+    /// The instance's place in the order of creation.
+    pub(crate) sequence: usize,
+    pub(crate) component: ObjectId,
+    pub(crate) scheduled: Timestamp,
+    pub(crate) attempt: Attempt,
 }
 
 impl Batch {
@@ -90,14 +100,17 @@ impl Batch {
     }
 
     fn push_run(&mut self, run: &Run, step: &Step, created: Option<(Definition, Vec<Vec<InstanceId>>)>) {
+        let changed = |(instance, attempt): (&Instance, &Attempt)| AttemptChange {
+            sequence: instance.sequence,
+            component: instance.component.clone(),
+            scheduled: run.interval(instance).start,
+            attempt: attempt.clone(),
+        };
         self.runs.push(RunChange {
             header: run.header().clone(),
             created,
             instances: run.changed_instances(step).map(Instance::bare).collect(),
-            attempts: run
-                .changed_attempts(step)
-                .map(|(instance, attempt)| (instance.component.clone(), attempt.clone()))
-                .collect(),
+            attempts: run.changed_attempts(step).map(changed).collect(),
         });
         self.notices.extend(step.effects.iter().filter_map(|effect| match effect {
             Effect::Publish(notice) => Some(notice.clone()),

@@ -18,14 +18,14 @@ pub enum StoreError {
     /// The pipeline was deleted meanwhile.
     #[error("there is no pipeline {0}")]
     NoPipeline(PipelineId),
-    /// The file is from a newer program.
+    /// What is kept is from a newer program.
     #[error(
-        "the data file {path} is of schema version {found}, this program knows versions up to {known}: \
+        "{place} is of schema version {found}, this program knows versions up to {known}: \
          use the newer program that wrote it"
     )]
     Newer {
-        /// The file.
-        path: PathBuf,
+        /// The data file, or the schema of a database.
+        place: String,
         /// Its version.
         found: i64,
         /// The newest we know.
@@ -49,11 +49,62 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The URL of a database is not understood. Never quotes it: it may hold a password.
+    #[error("the URL of the store {0}")]
+    Url(String),
+    /// PostgreSQL cannot be reached, or refuses us.
+    #[error("connecting to the database {at}")]
+    Connect {
+        /// Host, port and database.
+        at: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The connection to PostgreSQL broke; the next call connects anew.
+    #[error("{doing}: the connection to the database {at} was lost")]
+    Lost {
+        /// What was being done.
+        doing: &'static str,
+        /// Host, port and database.
+        at: String,
+        /// Why.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// PostgreSQL refused.
+    #[error("{doing}")]
+    Postgres {
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// The database cannot hold our texts.
+    #[error(
+        "the database {at} is of encoding {encoding}, which cannot hold every text: \
+         make one with CREATE DATABASE name TEMPLATE template0 ENCODING 'UTF8'"
+    )]
+    Encoding {
+        /// Host, port and database.
+        at: String,
+        /// Its encoding.
+        encoding: String,
+    },
+    /// A name or id that not every database keeps.
+    #[error("the {what} {text:?} holds a NUL character: leave it out")]
+    Nul {
+        /// Whose.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
     /// The transaction that held the work could not be committed (a full disk, mostly).
     #[error("writing to the data file: {0}")]
     Commit(String),
     /// A row does not read.
-    #[error("{what} in the data file does not read")]
+    #[error("{what} in the store does not read")]
     Row {
         /// Which row.
         what: String,

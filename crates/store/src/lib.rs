@@ -1,15 +1,18 @@
 //! Durable pipelines, runs and notices.
 //!
-//! [`Store`] is what the driver needs; [`SqliteStore`] keeps it in one file. What `save` has
-//! acknowledged is on the disk. Deliberately absent: any decision about runs (that is
-//! `engine`), and caching (that is the server).
+//! [`Store`] is what the driver needs; [`SqliteStore`] keeps it in one file, [`PostgresStore`] in a database,
+//! and [`Place`] says which. What `save` has acknowledged is on the disk. Deliberately absent: any decision
+//! about runs (that is `engine`), and caching (that is the server).
 #![warn(missing_docs)]
 
 mod batch;
+mod column;
 #[cfg(test)]
 mod conformance;
 mod error;
 mod pipeline;
+mod place;
+mod postgres;
 mod query;
 mod sqlite;
 
@@ -21,6 +24,8 @@ use jiff::Timestamp;
 pub use batch::{Batch, DefinitionVersion};
 pub use error::StoreError;
 pub use pipeline::{Pipeline, Tag};
+pub use place::Place;
+pub use postgres::{PostgresStore, Target};
 pub use query::{Marker, Page, Query, Selector, Sphere, TextField, TimeField};
 pub use sqlite::SqliteStore;
 
@@ -28,6 +33,9 @@ pub use sqlite::SqliteStore;
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Keeps a new pipeline, or returns the one with the same name and unique id.
+    ///
+    /// [`StoreError::Nul`] says that a name or id holds U+0000, as it does of [`Store::save`]. Other texts may
+    /// hold it; asking for an id that holds it finds nothing.
     async fn create_pipeline(&self, new: Pipeline) -> Result<Pipeline, StoreError>;
 
     /// Returns the pipeline `id`.

@@ -74,6 +74,24 @@ impl Marker {
     }
 }
 
+/// Returns the sequence number that a page begins after.
+pub(crate) fn after(from: Option<Marker>) -> i64 {
+    from.map_or(0, |marker| marker.0)
+}
+
+/// One row more than the page holds tells whether there is a next page.
+pub(crate) fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// Makes a page of rows with their sequence numbers, of which there may be one more than `limit`.
+pub(crate) fn page<T>(mut rows: Vec<(i64, T)>, limit: usize) -> Page<T> {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|(seq, _)| Marker(*seq));
+    Page { items: rows.into_iter().map(|(_, item)| item).collect(), next }
+}
+
 impl std::fmt::Display for Marker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)

@@ -170,7 +170,13 @@ mod tests {
     use super::*;
     use engine::PipelineId;
 
-    crate::conformance::conformance!(SqliteStore::in_memory().unwrap());
+    crate::conformance::conformance!(tempfile::tempdir().unwrap());
+
+    impl crate::conformance::Site for tempfile::TempDir {
+        async fn open(&self) -> Arc<dyn Store> {
+            Arc::new(SqliteStore::open(&self.path().join("store.sqlite")).unwrap())
+        }
+    }
 
     fn pipeline(id: &str) -> Pipeline {
         Pipeline::new(PipelineId::from(id), id, "token", Timestamp::UNIX_EPOCH)

@@ -7,6 +7,7 @@ mod life;
 mod long_poll;
 mod management;
 mod notices;
+mod postgres;
 mod preconditions;
 mod restart;
 mod schedules;

@@ -36,7 +36,7 @@ pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Resu
     }
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+        return Err(StoreError::Newer { place: format!("the data file {}", path.display()), found, known });
     }
     transaction.commit().map_err(StoreError::doing("bringing the schema up to date"))
 }

@@ -8,16 +8,12 @@ use engine::{Attempt, Header, Instance, InstanceId, Notice, PipelineId, Plan, Ru
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
-use serde::de::DeserializeOwned;
 
-use super::write::seconds;
+use crate::column::{read as json, seconds};
+use crate::query::{after, one_more, page};
 use crate::{
     DefinitionVersion, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError, TextField, TimeField,
 };
-
-pub(super) fn json<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(StoreError::row(what))
-}
 
 fn one<T>(
     connection: &Connection,
@@ -65,22 +61,6 @@ pub(super) fn list_pipelines(
     };
     let rows = all(connection, "listing pipelines", sql, (after(from), one_more(limit)), read)?;
     Ok(page(rows, limit))
-}
-
-fn after(from: Option<Marker>) -> i64 {
-    from.map_or(0, |marker| marker.0)
-}
-
-/// One row more than the page holds tells whether there is a next page.
-fn one_more(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
-}
-
-fn page<T>(mut rows: Vec<(i64, T)>, limit: usize) -> Page<T> {
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|(seq, _)| Marker(*seq));
-    Page { items: rows.into_iter().map(|(_, item)| item).collect(), next }
 }
 
 pub(super) fn definition(

@@ -1,41 +1,28 @@
 //! Changes to the tables, each within the caller's transaction.
 
-use definition::ObjectId;
-use engine::{Attempt, Header, Instance, InstanceId, NoticeId, PipelineId, time};
+use engine::{Header, Instance, InstanceId, NoticeId, PipelineId};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
-use serde::Serialize;
 
 use super::read;
-use crate::batch::RunChange;
+use crate::batch::{AttemptChange, RunChange};
+use crate::column::{self, next_due, revision, seconds, write as json};
 use crate::{Batch, Pipeline, StoreError};
-
-fn json(what: &str, value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(StoreError::row(what))
-}
-
-/// Returns the whole seconds of a time, as columns hold them.
-pub(super) fn seconds(time: Timestamp) -> i64 {
-    time::whole_seconds(time).as_second()
-}
 
 pub(super) fn create_pipeline(connection: &Connection, new: Pipeline) -> Result<Pipeline, StoreError> {
     let doing = "creating a pipeline";
+    column::check_pipeline(&new)?;
     let existing: Option<String> = connection
         .prepare_cached("SELECT body FROM pipelines WHERE name = ?1 AND unique_id = ?2")
         .and_then(|mut select| select.query_row((&new.name, &new.unique_id), |row| row.get(0)).optional())
         .map_err(StoreError::doing(doing))?;
     if let Some(body) = existing {
-        return read::json("a pipeline", &body);
+        return column::read("a pipeline", &body);
     }
     let body = json("a pipeline", &new)?;
     connection
-        .prepare_cached(
-            "INSERT INTO pipelines (id, name, unique_id, body, next_due) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )
-        .and_then(|mut insert| {
-            insert.execute((new.id.as_str(), &new.name, &new.unique_id, body, next_due(&new)))
-        })
+        .prepare_cached("INSERT INTO pipelines (id, name, unique_id, body) VALUES (?1, ?2, ?3, ?4)")
+        .and_then(|mut insert| insert.execute((new.id.as_str(), &new.name, &new.unique_id, body)))
         .map_err(StoreError::doing(doing))?;
     Ok(new)
 }
@@ -73,6 +60,7 @@ pub(super) fn notice_done(connection: &Connection, id: &NoticeId) -> Result<(), 
 }
 
 pub(super) fn save(connection: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    column::check_batch(batch)?;
     for pipeline in &batch.pipelines {
         save_pipeline(connection, pipeline)?;
     }
@@ -113,10 +101,6 @@ fn save_pipeline(connection: &Connection, pipeline: &Pipeline) -> Result<(), Sto
     must_exist(changed, &pipeline.id)
 }
 
-fn next_due(pipeline: &Pipeline) -> Option<i64> {
-    pipeline.next_run.map(|next| next.due.as_millisecond())
-}
-
 fn save_run(connection: &Connection, change: &RunChange) -> Result<(), StoreError> {
     let header = &change.header;
     match &change.created {
@@ -133,8 +117,8 @@ fn save_run(connection: &Connection, change: &RunChange) -> Result<(), StoreErro
             }
         }
     }
-    for (component, attempt) in &change.attempts {
-        save_attempt(connection, header, component, attempt)?;
+    for change in &change.attempts {
+        save_attempt(connection, header, change)?;
     }
     Ok(())
 }
@@ -184,10 +168,6 @@ fn update_header(connection: &Connection, header: &Header) -> Result<(), StoreEr
         })
         .map_err(StoreError::doing("saving a run"))?;
     no_race(updated, header)
-}
-
-fn revision(header: &Header) -> i64 {
-    i64::try_from(header.revision).unwrap_or(i64::MAX)
 }
 
 fn no_race(changed: usize, header: &Header) -> Result<(), StoreError> {
@@ -249,12 +229,8 @@ fn update_instance(connection: &Connection, header: &Header, instance: &Instance
         .map_err(StoreError::doing("saving an instance"))
 }
 
-fn save_attempt(
-    connection: &Connection,
-    header: &Header,
-    component: &ObjectId,
-    attempt: &Attempt,
-) -> Result<(), StoreError> {
+fn save_attempt(connection: &Connection, header: &Header, change: &AttemptChange) -> Result<(), StoreError> {
+    let attempt = &change.attempt;
     let body = json("an attempt", attempt)?;
     connection
         .prepare_cached(
@@ -269,10 +245,10 @@ fn save_attempt(
                 ":pipeline": header.pipeline.as_str(),
                 ":run": header.id.as_str(),
                 ":id": attempt.id.as_str(),
-                ":component": component.as_str(),
+                ":component": change.component.as_str(),
                 ":instance": attempt.instance.as_str(),
                 ":status": attempt.status.word().as_str(),
-                ":scheduled": seconds(attempt.instance.start().unwrap_or(header.scheduled)),
+                ":scheduled": seconds(change.scheduled),
                 ":started": seconds(attempt.created),
                 ":ended": attempt.ended.map(seconds),
                 ":body": body,

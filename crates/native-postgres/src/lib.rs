@@ -1,11 +1,15 @@
-//! A native PostgreSQL of a test's own, which it may stop and start.
+//! A native PostgreSQL for tests: one of a test's own, which it may stop and start, or one that they share.
+//!
+//! For tests alone; it panics where they would.
+#![warn(missing_docs)]
 
 use std::{
     fs,
     net::TcpListener,
     os::unix::{fs::chown, process::CommandExt as _},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
 };
 
 use tempfile::TempDir;
@@ -16,6 +20,7 @@ pub struct NativePostgres {
     folder: TempDir,
     port: u16,
     user: Option<(u32, u32)>,
+    settings: &'static str,
 }
 
 impl NativePostgres {
@@ -25,8 +30,29 @@ impl NativePostgres {
     /// When PostgreSQL is missing: says how to get it.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Returns the one that all tests of this process share, made when first asked for.
+    ///
+    /// It may not be stopped, holds many sessions, and forgets what the machine's crash would take. Tests keep apart by schemas.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<(NativePostgres, Child)> = OnceLock::new();
+        let (postgres, _) = SHARED.get_or_init(|| {
+            let postgres = Self::start_with(" -c fsync=off -c max_connections=400");
+            let janitor = postgres.janitor();
+            (postgres, janitor)
+        });
+        postgres
+    }
+
+    fn start_with(settings: &'static str) -> Self {
         let bin = programs().expect(
-            "this test loads into a native PostgreSQL, which is missing: \
+            "this test needs a native PostgreSQL, which is missing: \
              run `tests/setup`, or `apt-get install -y postgresql`",
         );
         let folder = TempDir::with_prefix("downspout-pg-").expect("a temporary folder");
@@ -37,7 +63,7 @@ impl NativePostgres {
             ids
         });
         let port = free_port();
-        let postgres = Self { bin, folder, port, user };
+        let postgres = Self { bin, folder, port, user, settings };
         postgres.must(
             postgres
                 .program("initdb")
@@ -56,8 +82,8 @@ impl NativePostgres {
 
     /// Starts the server again after [`Self::down`].
     pub fn up(&self) {
-        let options =
-            format!("-p {} -c listen_addresses=127.0.0.1 -k {}", self.port, self.folder.path().display());
+        let (port, folder, settings) = (self.port, self.folder.path().display(), self.settings);
+        let options = format!("-p {port} -c listen_addresses=127.0.0.1 -k {folder}{settings}");
         self.must(
             self.program("pg_ctl")
                 .args(["-w", "-t", "60", "-o", &options, "-l"])
@@ -82,6 +108,28 @@ impl NativePostgres {
             command.uid(uid).gid(gid);
         }
         command
+    }
+
+    /// Starts what stops the server and removes its folder once this process ends, however it ends: no value
+    /// of a `static` is ever dropped. It waits for the end of its input, which we alone hold open.
+    fn janitor(&self) -> Child {
+        let mut janitor = Command::new("sh");
+        janitor
+            .args([
+                "-c",
+                r#"trap "" INT; cat >/dev/null; "$1" -m immediate -D "$2/data" stop; rm -rf "$2""#,
+                "sh",
+            ])
+            .arg(self.bin.join("pg_ctl"))
+            .arg(self.folder.path())
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if let Some((uid, gid)) = self.user {
+            janitor.uid(uid).gid(gid);
+        }
+        janitor.spawn().expect("`sh` is everywhere")
     }
 
     fn data(&self) -> PathBuf {

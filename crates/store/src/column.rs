@@ -1,0 +1,67 @@
+//! What columns hold, alike in every database.
+
+use engine::{Header, time};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::batch::RunChange;
+use crate::{Batch, Pipeline, StoreError};
+
+/// Returns the whole seconds of a time.
+pub(crate) fn seconds(time: Timestamp) -> i64 {
+    time::whole_seconds(time).as_second()
+}
+
+pub(crate) fn revision(header: &Header) -> i64 {
+    i64::try_from(header.revision).unwrap_or(i64::MAX)
+}
+
+/// Returns when the pipeline's next run is due, in milliseconds.
+pub(crate) fn next_due(pipeline: &Pipeline) -> Option<i64> {
+    pipeline.next_run.map(|next| next.due.as_millisecond())
+}
+
+/// Writes a body.
+pub(crate) fn write(what: &str, value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(StoreError::row(what))
+}
+
+/// Reads a body.
+pub(crate) fn read<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(StoreError::row(what))
+}
+
+/// Refuses names and ids that not every database keeps. Bodies are JSON, which escapes such characters.
+pub(crate) fn check_pipeline(pipeline: &Pipeline) -> Result<(), StoreError> {
+    keepable("pipeline id", pipeline.id.as_str())?;
+    keepable("pipeline name", &pipeline.name)?;
+    keepable("unique id", &pipeline.unique_id)
+}
+
+/// As [`check_pipeline`], for all that is in the batch.
+pub(crate) fn check_batch(batch: &Batch) -> Result<(), StoreError> {
+    batch.pipelines.iter().try_for_each(check_pipeline)?;
+    batch.definitions.iter().try_for_each(|(id, _, _)| keepable("pipeline id", id.as_str()))?;
+    batch.runs.iter().try_for_each(check_run)?;
+    batch.notices.iter().try_for_each(|notice| keepable("notice id", notice.id.as_str()))
+}
+
+fn check_run(change: &RunChange) -> Result<(), StoreError> {
+    keepable("pipeline id", change.header.pipeline.as_str())?;
+    keepable("run id", change.header.id.as_str())?;
+    for instance in &change.instances {
+        keepable("object id", instance.component.as_str())?;
+        keepable("object id", instance.id.as_str())?;
+    }
+    change.attempts.iter().try_for_each(|change| keepable("object id", change.attempt.id.as_str()))
+}
+
+/// Returns whether a column can hold the text: PostgreSQL's cannot hold U+0000.
+pub(crate) fn is_keepable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+fn keepable(what: &'static str, text: &str) -> Result<(), StoreError> {
+    if is_keepable(text) { Ok(()) } else { Err(StoreError::Nul { what, text: text.to_owned() }) }
+}

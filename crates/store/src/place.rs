@@ -1,0 +1,84 @@
+//! Where a store is, as one word of a command line says it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::{PostgresStore, SqliteStore, Store, StoreError, Target};
+
+/// Where a store is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A schema of a database.
+    Postgres(Box<Target>),
+}
+
+impl Place {
+    /// Reads `PATH`, `sqlite:PATH` or `postgres://user@host/database`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Url`] says what is not understood; it never quotes a password.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return match path {
+                "" => Err(StoreError::Url("names no file: write sqlite:PATH".to_owned())),
+                path => Ok(Self::Sqlite(path.into())),
+            };
+        }
+        match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => {
+                Target::parse(text).map(Box::new).map(Self::Postgres).map_err(StoreError::Url)
+            }
+            Some((scheme, _)) => Err(StoreError::Url(format!(
+                "is for {scheme:?}: write a path, sqlite:PATH or postgres://user@host/database"
+            ))),
+            None => Ok(Self::Sqlite(text.into())),
+        }
+    }
+
+    /// Opens the store there, made or brought up to date as needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStore::open`] and [`PostgresStore::open`].
+    pub async fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(path) => Arc::new(SqliteStore::open(path)?),
+            Self::Postgres(target) => Arc::new(PostgresStore::open(target).await?),
+        })
+    }
+}
+
+impl From<PathBuf> for Place {
+    fn from(path: PathBuf) -> Self {
+        Self::Sqlite(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        match Place::parse(text) {
+            Ok(place) => format!("{place:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_path_is_a_file_and_a_url_is_what_its_scheme_says() {
+        assert_eq!(shown("pipelines.db"), r#"Sqlite("pipelines.db")"#);
+        assert_eq!(shown("sqlite:/var/lib/p.db"), r#"Sqlite("/var/lib/p.db")"#);
+        assert_eq!(shown("sqlite:///var/lib/p.db"), r#"Sqlite("/var/lib/p.db")"#);
+        assert_eq!(shown("postgres://me@db.example.com/p"), "Postgres(db.example.com:5432/p)");
+        assert_eq!(
+            shown("mysql://me:secret@host/p"),
+            "the URL of the store is for \"mysql\": write a path, sqlite:PATH or postgres://user@host/database"
+        );
+        assert_eq!(shown("sqlite:"), "the URL of the store names no file: write sqlite:PATH");
+    }
+}

@@ -1,0 +1,166 @@
+//! The store in a schema of a PostgreSQL database.
+//!
+//! Several servers may have it open. What is saved together is one transaction; a run's row is locked by who
+//! saves it and carries the revision that the next one must know. Reading never waits for writing. The
+//! tables are those of the SQLite store, in a schema of their own.
+
+mod migrate;
+mod read;
+mod session;
+mod target;
+mod tls;
+mod write;
+
+use async_trait::async_trait;
+use definition::Definition;
+use engine::{Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId};
+use jiff::Timestamp;
+
+use crate::column::{self, check_batch, check_pipeline, is_keepable};
+use crate::{Batch, DefinitionVersion, Marker, Page, Pipeline, Query, Store, StoreError};
+use session::{Sessions, is_contention};
+
+pub use target::Target;
+
+/// So often a creation finds neither a place for the pipeline nor the one that has it before it gives up:
+/// each time, another was created and deleted in between.
+const MOST_CREATIONS: usize = 10;
+
+/// A store in a schema of a PostgreSQL database.
+pub struct PostgresStore {
+    sessions: Sessions,
+}
+
+impl PostgresStore {
+    /// Connects, and makes the schema or brings it up to date as needed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Newer`] if a newer program wrote there; [`StoreError::Connect`],
+    /// [`StoreError::Encoding`] and [`StoreError::Postgres`] if the database cannot be used.
+    pub async fn open(target: &Target) -> Result<Self, StoreError> {
+        let sessions = Sessions::new(target)?;
+        migrate::bring_up_to_date(&sessions, target).await?;
+        Ok(Self { sessions })
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn create_pipeline(&self, new: Pipeline) -> Result<Pipeline, StoreError> {
+        let doing = "creating a pipeline";
+        check_pipeline(&new)?;
+        let (creation_key, body) = (write::creation_key(&new), column::write("a pipeline", &new)?);
+        // Who creates the same at once waits for the first, and then finds it.
+        let sql = "INSERT INTO pipelines (id, name, creation_key, body) VALUES ($1, $2, $3, $4) \
+                   ON CONFLICT (creation_key) DO NOTHING RETURNING seq";
+        for _ in 0..MOST_CREATIONS {
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+                [&new.id.as_str(), &new.name, &creation_key, &body];
+            if !self.sessions.rows(doing, sql, &values).await?.is_empty() {
+                return Ok(new);
+            }
+            if let Some(existing) = read::pipeline_by_key(&self.sessions, &creation_key).await? {
+                return Ok(existing);
+            }
+        }
+        Err(StoreError::NoPipeline(new.id))
+    }
+
+    async fn pipeline(&self, id: &PipelineId) -> Result<Option<Pipeline>, StoreError> {
+        read::pipeline(&self.sessions, id).await
+    }
+
+    async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError> {
+        read::was_deleted(&self.sessions, id).await
+    }
+
+    async fn list_pipelines(
+        &self,
+        from: Option<Marker>,
+        limit: usize,
+    ) -> Result<Page<(PipelineId, String)>, StoreError> {
+        read::list_pipelines(&self.sessions, from, limit).await
+    }
+
+    async fn delete_pipeline(&self, id: &PipelineId, now: Timestamp) -> Result<bool, StoreError> {
+        if !is_keepable(id.as_str()) {
+            return Ok(false);
+        }
+        match self.sessions.carry_out(&write::delete_pipeline(id, now)).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::NoPipeline(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn definition(
+        &self,
+        id: &PipelineId,
+        version: DefinitionVersion,
+    ) -> Result<Option<Definition>, StoreError> {
+        read::definition(&self.sessions, id, version).await
+    }
+
+    async fn save(&self, batch: Batch) -> Result<(), StoreError> {
+        check_batch(&batch)?;
+        let statements = write::save(&batch)?;
+        if statements.is_empty() {
+            return Ok(());
+        }
+        self.sessions.carry_out(&statements).await.map_err(|error| match (&error, batch.runs.first()) {
+            // Others were in the way at every try: to load anew and step again may help, as after any race.
+            (StoreError::Postgres { source, .. }, Some(run)) if is_contention(source) => {
+                let (pipeline, run) = (run.header.pipeline.clone(), run.header.id.clone());
+                StoreError::Conflict { pipeline, run }
+            }
+            _ => error,
+        })
+    }
+
+    async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError> {
+        read::open_runs(&self.sessions).await
+    }
+
+    async fn upcoming(&self) -> Result<Vec<(PipelineId, Timestamp)>, StoreError> {
+        read::upcoming(&self.sessions).await
+    }
+
+    async fn run_of(
+        &self,
+        pipeline: &PipelineId,
+        instance: &InstanceId,
+    ) -> Result<Option<RunId>, StoreError> {
+        read::run_of(&self.sessions, pipeline, instance).await
+    }
+
+    async fn runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
+        read::runs(&self.sessions, pipeline).await
+    }
+
+    async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError> {
+        read::run(&self.sessions, pipeline, run).await
+    }
+
+    async fn query(
+        &self,
+        pipeline: &PipelineId,
+        query: Query,
+        from: Option<Marker>,
+        limit: usize,
+    ) -> Result<Page<String>, StoreError> {
+        read::query(&self.sessions, pipeline, &query, from, limit).await
+    }
+
+    async fn pending_notices(&self) -> Result<Vec<Notice>, StoreError> {
+        read::pending_notices(&self.sessions).await
+    }
+
+    async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError> {
+        let sql = "DELETE FROM notices WHERE id = $1";
+        self.sessions.rows("forgetting a notice", sql, &[&id.as_str()]).await.map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Questions to the tables. Each is one statement, and so sees one moment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use definition::Definition;
+use engine::{Attempt, Header, Instance, InstanceId, Notice, PipelineId, Plan, Run, RunId};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::session::Sessions;
+use crate::column::{is_keepable, read as json, seconds};
+use crate::query::{after, one_more, page};
+use crate::{
+    DefinitionVersion, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError, TextField, TimeField,
+};
+
+/// Asks for bodies, the only column of the rows.
+async fn bodies<T: DeserializeOwned>(
+    sessions: &Sessions,
+    (doing, what): (&'static str, &'static str),
+    sql: &'static str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<T>, StoreError> {
+    let rows = sessions.rows(doing, sql, values).await?;
+    rows.iter().map(|row| json(what, row.get(0))).collect()
+}
+
+pub(super) async fn pipeline(sessions: &Sessions, id: &PipelineId) -> Result<Option<Pipeline>, StoreError> {
+    let sql = "SELECT body FROM pipelines WHERE id = $1";
+    Ok(bodies(sessions, ("reading a pipeline", "a pipeline"), sql, &[&id.as_str()]).await?.pop())
+}
+
+pub(super) async fn pipeline_by_key(
+    sessions: &Sessions,
+    creation_key: &[u8],
+) -> Result<Option<Pipeline>, StoreError> {
+    let sql = "SELECT body FROM pipelines WHERE creation_key = $1";
+    Ok(bodies(sessions, ("reading a pipeline", "a pipeline"), sql, &[&creation_key]).await?.pop())
+}
+
+pub(super) async fn was_deleted(sessions: &Sessions, id: &PipelineId) -> Result<bool, StoreError> {
+    let sql = "SELECT FROM deleted_pipelines WHERE id = $1";
+    Ok(!sessions.rows("reading deleted pipelines", sql, &[&id.as_str()]).await?.is_empty())
+}
+
+pub(super) async fn list_pipelines(
+    sessions: &Sessions,
+    from: Option<Marker>,
+    limit: usize,
+) -> Result<Page<(PipelineId, String)>, StoreError> {
+    let sql = "SELECT seq, id, name FROM pipelines WHERE seq > $1 ORDER BY seq LIMIT $2";
+    let rows = sessions.rows("listing pipelines", sql, &[&after(from), &one_more(limit)]).await?;
+    let rows = rows.iter().map(|row| (row.get(0), (PipelineId::from(row.get::<_, &str>(1)), row.get(2))));
+    Ok(page(rows.collect(), limit))
+}
+
+pub(super) async fn definition(
+    sessions: &Sessions,
+    id: &PipelineId,
+    version: DefinitionVersion,
+) -> Result<Option<Definition>, StoreError> {
+    let sql = "SELECT body FROM definitions WHERE pipeline_id = $1 AND version = $2";
+    let key: [&(dyn ToSql + Sync); 2] = [&id.as_str(), &version.word()];
+    Ok(bodies(sessions, ("reading a definition", "a definition"), sql, &key).await?.pop())
+}
+
+pub(super) async fn open_runs(sessions: &Sessions) -> Result<Vec<(PipelineId, RunId)>, StoreError> {
+    let sql = "SELECT pipeline_id, id FROM runs WHERE is_open ORDER BY pipeline_id, id";
+    let rows = sessions.rows("listing open runs", sql, &[]).await?;
+    let read = |row: &tokio_postgres::Row| {
+        (PipelineId::from(row.get::<_, &str>(0)), RunId::from(row.get::<_, &str>(1)))
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+pub(super) async fn upcoming(sessions: &Sessions) -> Result<Vec<(PipelineId, Timestamp)>, StoreError> {
+    let sql = "SELECT id, next_due FROM pipelines WHERE next_due IS NOT NULL ORDER BY next_due, seq";
+    let rows = sessions.rows("listing the next runs", sql, &[]).await?;
+    let read = |row: &tokio_postgres::Row| {
+        let due = Timestamp::from_millisecond(row.get(1)).unwrap_or(Timestamp::MAX);
+        (PipelineId::from(row.get::<_, &str>(0)), due)
+    };
+    Ok(rows.iter().map(read).collect())
+}
+
+pub(super) async fn run_of(
+    sessions: &Sessions,
+    pipeline: &PipelineId,
+    instance: &InstanceId,
+) -> Result<Option<RunId>, StoreError> {
+    if !is_keepable(instance.as_str()) {
+        return Ok(None);
+    }
+    let sql = "SELECT run_id FROM instances WHERE id = $2 AND pipeline_id = $1";
+    let doing = "looking for the run of an instance";
+    let rows = sessions.rows(doing, sql, &[&pipeline.as_str(), &instance.as_str()]).await?;
+    Ok(rows.first().map(|row| RunId::from(row.get::<_, &str>(0))))
+}
+
+pub(super) async fn runs(sessions: &Sessions, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
+    let sql = "SELECT header FROM runs WHERE pipeline_id = $1 ORDER BY id";
+    bodies(sessions, ("listing runs", "a run"), sql, &[&pipeline.as_str()]).await
+}
+
+pub(super) async fn run(
+    sessions: &Sessions,
+    pipeline: &PipelineId,
+    run: &RunId,
+) -> Result<Option<Run>, StoreError> {
+    // Header, instances and attempts must be of one moment, so they are one statement.
+    let sql = "SELECT 0 AS part, 0::bigint AS sequence, 0::bigint AS number, header, run_definitions.body \
+               FROM runs JOIN run_definitions \
+               ON run_definitions.pipeline_id = runs.pipeline_id AND run_definitions.run_id = runs.id \
+               WHERE runs.pipeline_id = $1 AND runs.id = $2 \
+               UNION ALL SELECT 1, sequence, 0, body, depends_on FROM instances \
+               WHERE pipeline_id = $1 AND run_id = $2 \
+               UNION ALL SELECT 2, sequence, number, body, '' FROM attempts \
+               WHERE pipeline_id = $1 AND run_id = $2 \
+               ORDER BY part, sequence, number";
+    let rows = sessions.rows("reading a run", sql, &[&pipeline.as_str(), &run.as_str()]).await?;
+    let (mut top, mut instances): (Option<(Header, Definition)>, Vec<Instance>) = (None, Vec::new());
+    let mut attempts: HashMap<InstanceId, Vec<Attempt>> = HashMap::new();
+    for row in &rows {
+        let (part, body, other): (i32, &str, &str) = (row.get(0), row.get(3), row.get(4));
+        match part {
+            0 => top = Some((json("a run", body)?, json("a run's definition", other)?)),
+            1 => {
+                let mut instance: Instance = json("an instance", body)?;
+                instance.depends_on = json("dependencies", other)?;
+                instances.push(instance);
+            }
+            _ => {
+                let attempt: Attempt = json("an attempt", body)?;
+                attempts.entry(attempt.instance.clone()).or_default().push(attempt);
+            }
+        }
+    }
+    let Some((header, definition)) = top else { return Ok(None) };
+    let plan = Plan::of(definition).map_err(|source| StoreError::Plan { run: run.clone(), source })?;
+    for instance in &mut instances {
+        instance.attempts = attempts.remove(&instance.id).unwrap_or_default();
+    }
+    Ok(Some(Run::assemble(header, Arc::new(plan), instances)))
+}
+
+pub(super) async fn pending_notices(sessions: &Sessions) -> Result<Vec<Notice>, StoreError> {
+    let sql = "SELECT body FROM notices ORDER BY seq";
+    bodies(sessions, ("reading notices", "a notice"), sql, &[]).await
+}
+
+pub(super) async fn query(
+    sessions: &Sessions,
+    pipeline: &PipelineId,
+    query: &Query,
+    from: Option<Marker>,
+    limit: usize,
+) -> Result<Page<String>, StoreError> {
+    let table = match query.sphere {
+        Sphere::Instance => "instances",
+        Sphere::Attempt => "attempts",
+    };
+    let mut values = Values(vec![
+        (Box::new(pipeline.to_string()), Type::TEXT),
+        (Box::new(after(from)), Type::INT8),
+        (Box::new(one_more(limit)), Type::INT8),
+    ]);
+    let mut sql = format!("SELECT seq, id FROM {table} WHERE pipeline_id = $1 AND seq > $2");
+    for selector in &query.selectors {
+        sql.push_str(" AND ");
+        sql.push_str(&condition(query.sphere, selector, &mut values));
+    }
+    sql.push_str(" ORDER BY seq LIMIT $3");
+    let values: Vec<(&(dyn ToSql + Sync), Type)> =
+        values.0.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect();
+    let rows = sessions.rows_of("querying objects", &sql, &values).await?;
+    Ok(page(rows.iter().map(|row| (row.get(0), row.get(1))).collect(), limit))
+}
+
+/// Values of a statement that is put together.
+struct Values(Vec<(super::session::Value, Type)>);
+
+impl Values {
+    /// Adds a value and returns how SQL refers to it.
+    fn push(&mut self, value: super::session::Value, kind: Type) -> String {
+        self.0.push((value, kind));
+        format!("${}", self.0.len())
+    }
+}
+
+/// Writes a selector as SQL.
+fn condition(sphere: Sphere, selector: &Selector, values: &mut Values) -> String {
+    match selector {
+        Selector::AnyOf(field, words) => {
+            let column = match (field, sphere) {
+                (TextField::Id, _) => "id",
+                (TextField::Status, _) => "status",
+                (TextField::Component, _) => "component_id",
+                (TextField::Instance, Sphere::Attempt) => "instance_id",
+                // Instances lack the field, so none of them fits.
+                (TextField::Instance, Sphere::Instance) => return "false".to_owned(),
+            };
+            // What no column holds fits nothing.
+            let words: Vec<String> = words.iter().filter(|word| is_keepable(word)).cloned().collect();
+            format!("{column} = ANY ({})", values.push(Box::new(words), Type::TEXT_ARRAY))
+        }
+        Selector::Within(field, first, last) => {
+            let column = match field {
+                TimeField::Scheduled => "scheduled_at",
+                TimeField::Started => "started_at",
+                TimeField::Ended => "ended_at",
+            };
+            let mut bound =
+                |time: &Option<_>, open: i64| values.push(Box::new(time.map_or(open, seconds)), Type::INT8);
+            let (first, last) = (bound(first, i64::MIN), bound(last, i64::MAX));
+            format!("{column} BETWEEN {first} AND {last}")
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Sessions with the server: a bounded pool of them, one statement on one, and transactions.
+//!
+//! What is to be done comes as data, [`Statement`]s, so that it can be done again: a transaction that the
+//! server undid (a deadlock) or that a lost connection took along before it was committed is repeated. A lost
+//! `COMMIT` is not: nobody knows whether it counted, and the caller must look.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
+use engine::{PipelineId, RunId};
+use futures::future::BoxFuture;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, NoTls, Row};
+
+use super::Target;
+use crate::StoreError;
+
+/// Sessions of one server. They are seldom all at work: a save takes a few milliseconds.
+const MOST_SESSIONS: usize = 8;
+/// So long a call waits for one of them before it gives up.
+const SESSION_WAIT: Duration = Duration::from_secs(30);
+/// Making a session takes a connection attempt and a few answers.
+const MAKE_WAIT: Duration = Duration::from_secs(20);
+/// So often a transaction is tried that the server undoes.
+const MOST_TRIES: u32 = 5;
+/// The pause after the first such failure; each further one is longer by as much.
+const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// What every session is told first. Waits have limits: a server that hangs must not hold up another for
+/// ever. A commit is on the disk before it is acknowledged, whatever the database's default is.
+const SETTINGS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '60s'; \
+    SET idle_in_transaction_session_timeout = '60s'; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
+
+/// A value for a statement.
+pub(super) type Value = Box<dyn ToSql + Send + Sync>;
+
+/// A statement of a transaction.
+pub(super) struct Statement {
+    pub(super) doing: &'static str,
+    pub(super) sql: &'static str,
+    pub(super) values: Vec<Value>,
+    pub(super) untouched: Untouched,
+}
+
+/// What it means that a statement touched no row; what is an error undoes the transaction.
+pub(super) enum Untouched {
+    Fine,
+    NoPipeline(PipelineId),
+    Conflict(PipelineId, RunId),
+}
+
+impl Untouched {
+    fn error(&self) -> Option<StoreError> {
+        match self {
+            Self::Fine => None,
+            Self::NoPipeline(id) => Some(StoreError::NoPipeline(id.clone())),
+            Self::Conflict(pipeline, run) => {
+                Some(StoreError::Conflict { pipeline: pipeline.clone(), run: run.clone() })
+            }
+        }
+    }
+}
+
+/// The way to the server.
+pub(super) struct Sessions {
+    pool: Pool,
+    shown: String,
+}
+
+/// A session; one that is dropped in the middle of a transaction is closed, which undoes it.
+struct Session {
+    object: Option<Object>,
+    at_rest: bool,
+}
+
+impl std::ops::Deref for Session {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        self.object.as_ref().expect("only dropping takes it")
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.at_rest
+            && let Some(object) = self.object.take()
+        {
+            drop(Object::take(object));
+        }
+    }
+}
+
+/// How a try to carry out a transaction failed.
+enum Failed {
+    /// Nothing was kept, and the next try may succeed.
+    Undone(StoreError),
+    /// That is the answer.
+    ForGood(StoreError),
+}
+
+impl Sessions {
+    pub(super) fn new(target: &Target) -> Result<Self, StoreError> {
+        let config = target.config.clone();
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match &target.tls {
+            Some(tls) => Manager::from_config(config, tls.clone(), recycling),
+            None => Manager::from_config(config, NoTls, recycling),
+        };
+        let settings = format!("SET search_path TO {}; {SETTINGS}", target.quoted_schema());
+        let pool = Pool::builder(manager)
+            .max_size(MOST_SESSIONS)
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts {
+                wait: Some(SESSION_WAIT),
+                create: Some(MAKE_WAIT),
+                recycle: Some(MAKE_WAIT),
+            })
+            .post_create(Hook::async_fn(move |client, _| {
+                let settings = settings.clone();
+                Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
+            }))
+            .build()
+            .map_err(|source| StoreError::Connect { at: target.shown.clone(), source: source.into() })?;
+        Ok(Self { pool, shown: target.shown.clone() })
+    }
+
+    /// Takes a session from the pool, or makes one.
+    pub(super) async fn take(&self) -> Result<Object, StoreError> {
+        self.pool.get().await.map_err(|error| {
+            let source = match error {
+                PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                    error.into()
+                }
+                error => error.into(),
+            };
+            StoreError::Connect { at: self.shown.clone(), source }
+        })
+    }
+
+    /// Returns a function that says what was being done when the server refused or was lost.
+    pub(super) fn doing(&self, doing: &'static str) -> impl FnOnce(Error) -> StoreError {
+        let at = self.shown.clone();
+        move |source| match is_lost(&source) {
+            true => StoreError::Lost { doing, at, source },
+            false => StoreError::Postgres { doing, source },
+        }
+    }
+
+    /// Asks by one statement that may be repeated: when its connection turns out to be lost, another is tried.
+    pub(super) async fn rows(
+        &self,
+        doing: &'static str,
+        sql: &'static str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.again_if_lost(doing, || {
+            Box::pin(async move {
+                let session = self.take().await?;
+                let rows = async { session.query(&session.prepare_cached(sql).await?, values).await };
+                Ok(rows.await)
+            })
+        })
+        .await
+    }
+
+    /// As [`Self::rows`], for a statement that was put together: it is not kept prepared.
+    pub(super) async fn rows_of(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.again_if_lost(doing, || {
+            Box::pin(async move { Ok(self.take().await?.query_typed(sql, values).await) })
+        })
+        .await
+    }
+
+    async fn again_if_lost<'a>(
+        &self,
+        doing: &'static str,
+        ask: impl Fn() -> BoxFuture<'a, Result<Result<Vec<Row>, Error>, StoreError>>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let answer = match ask().await? {
+            Err(error) if is_lost(&error) => {
+                self.forget_idle();
+                ask().await?
+            }
+            answer => answer,
+        };
+        match answer {
+            // A text with U+0000 was asked for: no column holds one.
+            Err(error) if error.code() == Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) => Ok(Vec::new()),
+            answer => answer.map_err(self.doing(doing)),
+        }
+    }
+
+    /// Where one connection was lost, the idle ones mostly are too.
+    fn forget_idle(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
+    /// Carries out the statements in one transaction: all, or none.
+    pub(super) async fn carry_out(&self, statements: &[Statement]) -> Result<(), StoreError> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let error = match self.try_to_carry_out(statements).await {
+                Ok(()) => return Ok(()),
+                Err(Failed::ForGood(error)) => return Err(error),
+                Err(Failed::Undone(error)) if tried == MOST_TRIES => return Err(error),
+                Err(Failed::Undone(error)) => error,
+            };
+            tracing::debug!("a transaction was undone, trying again: {error}");
+            if matches!(error, StoreError::Lost { .. }) {
+                self.forget_idle();
+            }
+            tokio::time::sleep(RETRY_PAUSE * tried).await;
+        }
+    }
+
+    async fn try_to_carry_out(&self, statements: &[Statement]) -> Result<(), Failed> {
+        let object = self.take().await.map_err(Failed::ForGood)?;
+        let mut session = Session { object: Some(object), at_rest: false };
+        if let Err(failed) = self.send_all(&session, statements).await {
+            session.at_rest = session.batch_execute("ROLLBACK").await.is_ok();
+            return Err(failed);
+        }
+        let doing = "committing (reading tells whether it was kept)";
+        session.batch_execute("COMMIT").await.map_err(self.doing(doing)).map_err(Failed::ForGood)?;
+        session.at_rest = true;
+        Ok(())
+    }
+
+    /// Begins a transaction and sends every statement before the first answer is awaited: one round trip.
+    async fn send_all(&self, session: &Session, statements: &[Statement]) -> Result<(), Failed> {
+        let failed = |doing: &'static str| {
+            move |error: Error| {
+                let is_undone = is_lost(&error) || is_contention(&error);
+                let error = self.doing(doing)(error);
+                if is_undone { Failed::Undone(error) } else { Failed::ForGood(error) }
+            }
+        };
+        let mut prepared = Vec::with_capacity(statements.len());
+        for statement in statements {
+            // Once per session: then it is at hand.
+            let ready = session.prepare_cached(statement.sql).await;
+            prepared.push(ready.map_err(failed(statement.doing))?);
+        }
+        let begun = send(session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED")).await;
+        let mut answers = Vec::with_capacity(statements.len());
+        for (statement, ready) in statements.iter().zip(&prepared) {
+            let values = statement.values.iter().map(|value| -> &(dyn ToSql + Sync) { &**value });
+            answers.push(send(session.execute_raw(ready, values)).await);
+        }
+        begun.await.map_err(failed("beginning a transaction"))?;
+        // In order: what fails first is the reason why the others do.
+        for (statement, answer) in statements.iter().zip(answers) {
+            let touched = answer.await.map_err(failed(statement.doing))?;
+            if touched == 0
+                && let Some(error) = statement.untouched.error()
+            {
+                return Err(Failed::ForGood(error));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sends what `work` asks, which the client does when it is first polled; returns what waits for the answer.
+async fn send<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let mut work = Box::pin(work);
+    let at_once = futures::poll!(&mut work);
+    async move {
+        match at_once {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => work.await,
+        }
+    }
+}
+
+/// Returns whether the connection, and with it any transaction, is gone.
+fn is_lost(error: &Error) -> bool {
+    match error.code() {
+        // Class 08 is "connection exception"; the others end the session.
+        Some(code) => {
+            code.code().starts_with("08")
+                || matches!(code.code(), "57P01" | "57P02" | "57P03" | "57P05" | "25P03")
+        }
+        None => {
+            error.is_closed()
+                || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
+        }
+    }
+}
+
+/// Returns whether the server undid the transaction for the sake of another.
+pub(super) fn is_contention(error: &Error) -> bool {
+    let code = error.code();
+    code == Some(&SqlState::T_R_SERIALIZATION_FAILURE) || code == Some(&SqlState::T_R_DEADLOCK_DETECTED)
+}

@@ -1,0 +1,272 @@
+use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use engine::{Event, PipelineId, RunnerId};
+use native_postgres::NativePostgres;
+use tokio_postgres::{Client, NoTls};
+
+use super::*;
+use crate::conformance::{Site, conformance};
+
+conformance!(Schema::fresh());
+
+/// A schema of the PostgreSQL that the tests share.
+struct Schema(Target);
+
+impl Schema {
+    fn fresh() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self(target(&format!("{}?schema=test_{number}", NativePostgres::shared().url())))
+    }
+
+    async fn store(&self) -> PostgresStore {
+        PostgresStore::open(&self.0).await.unwrap()
+    }
+
+    /// A session without a store, in the same schema.
+    async fn client(&self) -> Client {
+        let (client, connection) = self.0.config.connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&format!("SET search_path TO {}", self.0.quoted_schema())).await.unwrap();
+        client
+    }
+}
+
+impl Site for Schema {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.store().await)
+    }
+}
+
+fn target(url: &str) -> Target {
+    Target::parse(url).unwrap()
+}
+
+fn pipeline(id: &str) -> Pipeline {
+    Pipeline::new(PipelineId::from(id), id, "token", Timestamp::UNIX_EPOCH)
+}
+
+/// An error with its causes, as the edge prints it.
+fn told(error: &StoreError) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
+}
+
+async fn count(client: &Client, sql: &str) -> i64 {
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// Waits until a store's session waits for somebody else's lock on a row of `table`, in the schema of `client`.
+async fn until_one_waits(client: &Client, table: &str) {
+    let waiting = format!(
+        "SELECT count(*) FROM pg_stat_activity JOIN pg_locks USING (pid) \
+         WHERE wait_event_type = 'Lock' AND relation = '{table}'::regclass AND application_name = 'downspout'"
+    );
+    for _ in 0..1000 {
+        if count(client, &waiting).await > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("no session waits for a lock on {table}");
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_program_is_refused_in_clear_words() {
+    let schema = Schema::fresh();
+    drop(schema.store().await);
+    let later = "INSERT INTO migrations (version, name) VALUES (99, 'later')";
+    schema.client().await.batch_execute(later).await.unwrap();
+    let error = PostgresStore::open(&schema.0).await.err().unwrap();
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+    let error = error.to_string();
+    assert!(error.contains("schema version 99") && error.contains("newer program"), "{error}");
+}
+
+#[tokio::test]
+async fn stores_that_start_at_once_bring_the_schema_up_to_date_once() {
+    let schema = Schema::fresh();
+    let stores = futures::future::join_all((0..8).map(|_| schema.store())).await;
+    assert_eq!(stores.len(), 8);
+    assert_eq!(count(&schema.client().await, "SELECT count(*) - max(version) FROM migrations").await, 0);
+}
+
+#[tokio::test]
+async fn who_may_not_make_schemas_uses_one_that_is_there() {
+    let schema = Schema::fresh();
+    let client = schema.client().await;
+    let name = schema.0.quoted_schema();
+    let make = format!("CREATE ROLE modest LOGIN; CREATE SCHEMA {name} AUTHORIZATION modest");
+    client.batch_execute(&make).await.unwrap();
+    let url = NativePostgres::shared().url().replace("postgres@", "modest@");
+    let modest = target(&format!("{url}?schema={}", schema.0.schema));
+    drop(PostgresStore::open(&modest).await.unwrap());
+    let store = PostgresStore::open(&modest).await.unwrap();
+    store.create_pipeline(pipeline("df-1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn tables_stand_in_a_schema_of_their_own_and_sort_by_bytes() {
+    let target = target(&NativePostgres::shared().url());
+    let store = PostgresStore::open(&target).await.unwrap();
+    store.create_pipeline(pipeline("df-1")).await.unwrap();
+    let client = store.sessions.take().await.unwrap();
+    assert_eq!(count(&client, "SELECT count(*) FROM downspout_engine.pipelines").await, 1);
+    let otherwise = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'downspout_engine' \
+                     AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'";
+    assert_eq!(count(&client, otherwise).await, 0);
+}
+
+#[tokio::test]
+async fn a_commit_is_flushed_whatever_the_default_is() {
+    let schema = Schema::fresh();
+    let careless = "CREATE ROLE careless LOGIN SUPERUSER; ALTER ROLE careless SET synchronous_commit = off";
+    schema.client().await.batch_execute(careless).await.unwrap();
+    let url = NativePostgres::shared().url().replace("postgres@", "careless@");
+    let store = PostgresStore::open(&target(&format!("{url}?schema={}", schema.0.schema))).await.unwrap();
+    let session = store.sessions.take().await.unwrap();
+    let row = session.query_one("SHOW synchronous_commit", &[]).await.unwrap();
+    assert_eq!(row.get::<_, &str>(0), "on");
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_hold_every_text_is_refused() {
+    let client = Schema::fresh().client().await;
+    let make = "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'";
+    client.batch_execute(make).await.unwrap();
+    let url = NativePostgres::shared().url();
+    let latin = url.strip_suffix("/postgres").unwrap().to_owned() + "/latin";
+    let error = PostgresStore::open(&target(&latin)).await.err().unwrap();
+    assert!(
+        matches!(&error, StoreError::Encoding { encoding, .. } if encoding == "LATIN1"),
+        "{}",
+        told(&error)
+    );
+}
+
+#[tokio::test]
+async fn a_password_is_never_told() {
+    let port = native_postgres::free_port();
+    let target = target(&format!("postgres://me:geheim@127.0.0.1:{port}/p"));
+    let error = PostgresStore::open(&target).await.err().unwrap();
+    let error = format!("{} {error:?} {target:?}", told(&error));
+    assert!(error.contains(&format!("127.0.0.1:{port}/p")) && !error.contains("geheim"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_outlives_a_crash_and_the_next_call_connects_anew() {
+    let postgres = NativePostgres::start();
+    let store = PostgresStore::open(&target(&postgres.url())).await.unwrap();
+    let created = store.create_pipeline(pipeline("df-1")).await.unwrap();
+    // Several sessions, so that several are dead at once.
+    futures::future::join_all((0..8).map(|_| store.open_runs())).await;
+
+    postgres.down();
+    let error = store.save(Batch::new().pipeline(&created)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Connect { .. } | StoreError::Lost { .. }), "{error:?}");
+    assert!(told(&error).contains("127.0.0.1"), "{}", told(&error));
+    let error = store.pipeline(&created.id).await.unwrap_err();
+    assert!(matches!(error, StoreError::Connect { .. }), "{error:?}");
+
+    postgres.up();
+    assert_eq!(store.pipeline(&created.id).await.unwrap(), Some(created.clone()));
+    store.save(Batch::new().pipeline(&created)).await.unwrap();
+
+    // Sessions that the server closes while they idle are replaced without a word.
+    let session = store.sessions.take().await.unwrap();
+    futures::future::join_all((0..8).map(|_| store.open_runs())).await;
+    let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                  WHERE application_name = 'downspout' AND pid <> pg_backend_pid()";
+    assert!(count(&session, others).await > 0);
+    store.save(Batch::new().pipeline(&created)).await.unwrap();
+    let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+                  AND application_name = 'downspout'";
+    count(&session, others).await;
+    assert_eq!(store.pipeline(&created.id).await.unwrap(), Some(created));
+}
+
+#[tokio::test]
+async fn a_deadlock_is_tried_again() {
+    let schema = Schema::fresh();
+    let store = Arc::new(schema.store().await);
+    for id in ["df-1", "df-2"] {
+        store.create_pipeline(pipeline(id)).await.unwrap();
+    }
+    let mut client = schema.client().await;
+    // So the store's session is the one that finds out, and gives way.
+    client.batch_execute("SET deadlock_timeout = '1min'").await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    transaction.execute("UPDATE pipelines SET name = 'x' WHERE id = 'df-2'", &[]).await.unwrap();
+    let changed = |id| Pipeline { description: Some("new".to_owned()), ..pipeline(id) };
+    let batch = Batch::new().pipeline(&changed("df-1")).pipeline(&changed("df-2"));
+    let saving = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.save(batch).await }
+    });
+    until_one_waits(transaction.client(), "pipelines").await;
+    transaction.execute("UPDATE pipelines SET name = 'x' WHERE id = 'df-1'", &[]).await.unwrap();
+    transaction.commit().await.unwrap();
+    saving.await.unwrap().unwrap();
+    for id in ["df-1", "df-2"] {
+        assert_eq!(store.pipeline(&PipelineId::from(id)).await.unwrap(), Some(changed(id)));
+    }
+}
+
+#[tokio::test]
+async fn a_save_that_is_given_up_is_undone_and_holds_nobody_up() {
+    let schema = Schema::fresh();
+    let store = Arc::new(schema.store().await);
+    let (mut run, step) = crate::conformance::fresh_run(&*store, "df-1").await;
+    store.save(Batch::new().new_run(&run, &step)).await.unwrap();
+    let mut client = schema.client().await;
+    let transaction = client.transaction().await.unwrap();
+    transaction.execute("UPDATE runs SET is_open = is_open", &[]).await.unwrap();
+    let attempt = run.offers().next().unwrap().0.clone();
+    let claimed = Event::Claimed { attempt, runner: RunnerId::from("r") };
+    let step = run.step(claimed, Timestamp::UNIX_EPOCH).unwrap();
+    let batch = Batch::new().step(&run, &step);
+    let saving = tokio::spawn({
+        let (store, batch) = (Arc::clone(&store), batch.clone());
+        async move { store.save(batch).await }
+    });
+    until_one_waits(transaction.client(), "runs").await;
+    saving.abort();
+    assert!(saving.await.unwrap_err().is_cancelled());
+    transaction.commit().await.unwrap();
+    // It was not kept, so that the same step is no conflict.
+    store.save(batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_who_saves_a_run_and_takes_that_along() {
+    let schema = Schema::fresh();
+    let store = Arc::new(schema.store().await);
+    let (run, step) = crate::conformance::fresh_run(&*store, "df-1").await;
+    store.save(Batch::new().new_run(&run, &step)).await.unwrap();
+    let mut client = schema.client().await;
+    // Another server in the middle of a save: it holds the run, and has written what nobody sees yet.
+    let transaction = client.transaction().await.unwrap();
+    transaction.execute("UPDATE runs SET revision = revision + 1", &[]).await.unwrap();
+    let another = "INSERT INTO attempts (pipeline_id, run_id, sequence, number, id, component_id, instance_id, \
+                   status, scheduled_at, body) SELECT pipeline_id, run_id, sequence, number + 1, id, \
+                   component_id, instance_id, status, scheduled_at, body FROM attempts";
+    assert_eq!(transaction.execute(another, &[]).await.unwrap(), 1);
+    let deleting = tokio::spawn({
+        let (store, id) = (Arc::clone(&store), run.header().pipeline.clone());
+        async move { store.delete_pipeline(&id, Timestamp::UNIX_EPOCH).await }
+    });
+    until_one_waits(transaction.client(), "runs").await;
+    transaction.commit().await.unwrap();
+    assert!(deleting.await.unwrap().unwrap());
+    assert_eq!(count(&client, "SELECT count(*) FROM attempts").await, 0);
+}
+
+#[test]
+fn a_run_of_thousands_is_few_statements() {
+    let (run, step) = crate::conformance::big_run(10_000);
+    let statements = write::save(&Batch::new().new_run(&run, &step)).unwrap();
+    assert!(statements.len() < 10, "{} statements", statements.len());
+}

@@ -1,0 +1,349 @@
+//! Changes as statements. A step with thousands of instances is a few of them: rows go in as arrays.
+
+use std::collections::BTreeMap;
+
+use engine::{Header, Instance, InstanceId, PipelineId, RunId};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::session::{Statement, Untouched, Value};
+use crate::batch::{AttemptChange, RunChange};
+use crate::column::{next_due, revision, seconds, write as json};
+use crate::{Batch, Pipeline, StoreError};
+
+/// Rows of one statement: enough to make round trips cheap, and little to hold in memory twice.
+const MOST_ROWS: usize = 2000;
+
+/// Returns what makes a pipeline the same as another: a digest, since indexes refuse long texts.
+pub(super) fn creation_key(pipeline: &Pipeline) -> Vec<u8> {
+    let mut digest = Sha256::new();
+    digest.update(pipeline.name.len().to_be_bytes());
+    digest.update(&pipeline.name);
+    digest.update(&pipeline.unique_id);
+    digest.finalize().to_vec()
+}
+
+fn statement(doing: &'static str, sql: &'static str, values: Vec<Value>) -> Statement {
+    Statement { doing, sql, values, untouched: Untouched::Fine }
+}
+
+fn text(text: &str) -> Value {
+    Box::new(text.to_owned())
+}
+
+pub(super) fn delete_pipeline(id: &PipelineId, now: Timestamp) -> Vec<Statement> {
+    let doing = "deleting a pipeline";
+    let first = Statement {
+        doing,
+        sql: "WITH gone AS (DELETE FROM pipelines WHERE id = $1 RETURNING id) \
+              INSERT INTO deleted_pipelines (id, deleted_at) SELECT id, $2::bigint FROM gone \
+              ON CONFLICT (id) DO UPDATE SET deleted_at = excluded.deleted_at",
+        values: vec![text(id.as_str()), Box::new(seconds(now))],
+        untouched: Untouched::NoPipeline(id.clone()),
+    };
+    // Runs before what hangs on them: whoever saves a run holds its row until what hangs on it is visible.
+    let rest = [
+        "DELETE FROM runs WHERE pipeline_id = $1",
+        "DELETE FROM definitions WHERE pipeline_id = $1",
+        "DELETE FROM run_definitions WHERE pipeline_id = $1",
+        "DELETE FROM instances WHERE pipeline_id = $1",
+        "DELETE FROM attempts WHERE pipeline_id = $1",
+    ];
+    let rest = rest.into_iter().map(|sql| statement(doing, sql, vec![text(id.as_str())]));
+    std::iter::once(first).chain(rest).collect()
+}
+
+/// Returns the statements of a batch, in an order that all servers keep: who locks in one order never waits
+/// in a circle.
+pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
+    let mut statements = Vec::new();
+    // The last word on each pipeline counts.
+    let pipelines: BTreeMap<&str, &Pipeline> =
+        batch.pipelines.iter().map(|pipeline| (pipeline.id.as_str(), pipeline)).collect();
+    for pipeline in pipelines.into_values() {
+        statements.push(Statement {
+            doing: "saving a pipeline",
+            sql: "UPDATE pipelines SET body = $2, next_due = $3 WHERE id = $1",
+            values: vec![
+                text(pipeline.id.as_str()),
+                Box::new(json("a pipeline", pipeline)?),
+                Box::new(next_due(pipeline)),
+            ],
+            untouched: Untouched::NoPipeline(pipeline.id.clone()),
+        });
+    }
+    for (id, version, definition) in &batch.definitions {
+        statements.push(Statement {
+            doing: "saving a definition",
+            // The pipeline's row is held, so that it is not deleted meanwhile.
+            sql: "INSERT INTO definitions (pipeline_id, version, body) \
+                  SELECT id, $2::text, $3::text FROM (SELECT id FROM pipelines WHERE id = $1 FOR KEY SHARE) AS held \
+                  ON CONFLICT (pipeline_id, version) DO UPDATE SET body = excluded.body",
+            values: vec![
+                text(id.as_str()),
+                text(version.word()),
+                Box::new(json("a definition", definition)?),
+            ],
+            untouched: Untouched::NoPipeline(id.clone()),
+        });
+    }
+    for run in merged(&batch.runs).into_values() {
+        save_run(&run, &mut statements)?;
+    }
+    for notices in batch.notices.chunks(MOST_ROWS) {
+        let ids: Vec<String> = notices.iter().map(|notice| notice.id.to_string()).collect();
+        let bodies = notices.iter().map(|notice| json("a notice", notice)).collect::<Result<Vec<_>, _>>()?;
+        statements.push(statement(
+            "saving notices",
+            "INSERT INTO notices (id, body) SELECT id, body \
+             FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS new (id, body, place) ORDER BY place \
+             ON CONFLICT (id) DO NOTHING",
+            vec![Box::new(ids), Box::new(bodies)],
+        ));
+    }
+    Ok(statements)
+}
+
+/// All that a batch changes of one run: several steps of it become one, as the last leaves it.
+struct Merged<'a> {
+    first: &'a RunChange,
+    header: &'a Header,
+    instances: BTreeMap<usize, &'a Instance>,
+    attempts: BTreeMap<(usize, u32), &'a AttemptChange>,
+}
+
+fn merged(changes: &[RunChange]) -> BTreeMap<(&PipelineId, &RunId), Merged<'_>> {
+    let mut runs: BTreeMap<(&PipelineId, &RunId), Merged<'_>> = BTreeMap::new();
+    for change in changes {
+        let run = runs.entry((&change.header.pipeline, &change.header.id)).or_insert_with(|| Merged {
+            first: change,
+            header: &change.header,
+            instances: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+        });
+        run.header = &change.header;
+        run.instances.extend(change.instances.iter().map(|instance| (instance.sequence, instance)));
+        let attempts = change.attempts.iter();
+        run.attempts.extend(attempts.map(|change| ((change.sequence, change.attempt.number), change)));
+    }
+    runs
+}
+
+fn save_run(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<(), StoreError> {
+    match &run.first.created {
+        Some((definition, depends_on)) => {
+            insert_header(run.header, json("a definition", definition)?, statements)?;
+            let created = run.first.instances.iter().zip(depends_on);
+            let depends_on: BTreeMap<usize, &Vec<InstanceId>> =
+                created.map(|(instance, depends_on)| (instance.sequence, depends_on)).collect();
+            insert_instances(run, &depends_on, statements)?;
+        }
+        None => {
+            update_header(run, statements)?;
+            update_instances(run, statements)?;
+        }
+    }
+    save_attempts(run, statements)
+}
+
+fn insert_header(
+    header: &Header,
+    definition: String,
+    statements: &mut Vec<Statement>,
+) -> Result<(), StoreError> {
+    let key = || vec![text(header.pipeline.as_str()), text(header.id.as_str())];
+    statements.push(Statement {
+        doing: "holding the pipeline of a new run",
+        sql: "SELECT FROM pipelines WHERE id = $1 FOR KEY SHARE",
+        values: vec![text(header.pipeline.as_str())],
+        untouched: Untouched::NoPipeline(header.pipeline.clone()),
+    });
+    let mut values = key();
+    values.push(Box::new(revision(header)));
+    values.push(Box::new(header.ended.is_none()));
+    values.push(Box::new(json("a run", header)?));
+    statements.push(Statement {
+        doing: "saving a new run",
+        sql: "INSERT INTO runs (pipeline_id, id, revision, is_open, header) VALUES ($1, $2, $3, $4, $5) \
+              ON CONFLICT (pipeline_id, id) DO NOTHING",
+        values,
+        untouched: Untouched::Conflict(header.pipeline.clone(), header.id.clone()),
+    });
+    let mut values = key();
+    values.push(Box::new(definition));
+    statements.push(statement(
+        "saving the definition of a new run",
+        "INSERT INTO run_definitions (pipeline_id, run_id, body) VALUES ($1, $2, $3)",
+        values,
+    ));
+    Ok(())
+}
+
+fn update_header(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<(), StoreError> {
+    let header = run.header;
+    statements.push(Statement {
+        doing: "saving a run",
+        // Who comes second waits here for the first, and then finds another revision.
+        sql: "UPDATE runs SET revision = $3, is_open = $4, header = $5 \
+              WHERE pipeline_id = $1 AND id = $2 AND revision = $6",
+        values: vec![
+            text(header.pipeline.as_str()),
+            text(header.id.as_str()),
+            Box::new(revision(header)),
+            Box::new(header.ended.is_none()),
+            Box::new(json("a run", header)?),
+            Box::new(revision(&run.first.header) - 1),
+        ],
+        untouched: Untouched::Conflict(header.pipeline.clone(), header.id.clone()),
+    });
+    Ok(())
+}
+
+/// Columns of rows, one array each.
+#[derive(Default)]
+struct Rows {
+    sequence: Vec<i64>,
+    number: Vec<i64>,
+    id: Vec<String>,
+    component: Vec<String>,
+    instance: Vec<String>,
+    status: Vec<String>,
+    scheduled: Vec<i64>,
+    started: Vec<i64>,
+    ended: Vec<Option<i64>>,
+    depends_on: Vec<String>,
+    body: Vec<String>,
+}
+
+impl Rows {
+    fn push_instance(&mut self, instance: &Instance, header: &Header) -> Result<(), StoreError> {
+        self.sequence.push(wide(instance.sequence));
+        self.id.push(instance.id.to_string());
+        self.component.push(instance.component.to_string());
+        self.status.push(instance.word().as_str().to_owned());
+        let interval = instance.interval;
+        self.scheduled.push(seconds(interval.map_or(header.scheduled, |interval| interval.start)));
+        self.started.push(seconds(instance.started));
+        self.ended.push(instance.ended.map(seconds));
+        self.body.push(json("an instance", instance)?);
+        Ok(())
+    }
+
+    fn push_attempt(&mut self, change: &AttemptChange) -> Result<(), StoreError> {
+        let attempt = &change.attempt;
+        self.sequence.push(wide(change.sequence));
+        self.number.push(i64::from(attempt.number));
+        self.id.push(attempt.id.to_string());
+        self.component.push(change.component.to_string());
+        self.instance.push(attempt.instance.to_string());
+        self.status.push(attempt.status.word().as_str().to_owned());
+        self.scheduled.push(seconds(change.scheduled));
+        self.started.push(seconds(attempt.created));
+        self.ended.push(attempt.ended.map(seconds));
+        self.body.push(json("an attempt", attempt)?);
+        Ok(())
+    }
+}
+
+fn wide(place: usize) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX)
+}
+
+fn insert_instances(
+    run: &Merged<'_>,
+    depends_on: &BTreeMap<usize, &Vec<InstanceId>>,
+    statements: &mut Vec<Statement>,
+) -> Result<(), StoreError> {
+    let instances: Vec<&Instance> = run.instances.values().copied().collect();
+    for chunk in instances.chunks(MOST_ROWS) {
+        let mut rows = Rows::default();
+        for instance in chunk {
+            rows.push_instance(instance, run.header)?;
+            let on = depends_on.get(&instance.sequence).map_or(&[][..], |on| on.as_slice());
+            rows.depends_on.push(json("dependencies", &on)?);
+        }
+        statements.push(statement(
+            "saving new instances",
+            "INSERT INTO instances (pipeline_id, run_id, scheduled_at, sequence, id, component_id, status, \
+             started_at, ended_at, depends_on, body) \
+             SELECT $1::text, $2::text, * FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], \
+             $8::bigint[], $9::bigint[], $10::text[], $11::text[]) AS new (scheduled_at, sequence) \
+             ORDER BY new.sequence",
+            vec![
+                text(run.header.pipeline.as_str()),
+                text(run.header.id.as_str()),
+                Box::new(rows.scheduled),
+                Box::new(rows.sequence),
+                Box::new(rows.id),
+                Box::new(rows.component),
+                Box::new(rows.status),
+                Box::new(rows.started),
+                Box::new(rows.ended),
+                Box::new(rows.depends_on),
+                Box::new(rows.body),
+            ],
+        ));
+    }
+    Ok(())
+}
+
+fn update_instances(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<(), StoreError> {
+    let instances: Vec<&Instance> = run.instances.values().copied().collect();
+    for chunk in instances.chunks(MOST_ROWS) {
+        let mut rows = Rows::default();
+        chunk.iter().try_for_each(|instance| rows.push_instance(instance, run.header))?;
+        statements.push(statement(
+            "saving instances",
+            "UPDATE instances SET status = new.status, started_at = new.started_at, \
+             ended_at = new.ended_at, body = new.body \
+             FROM unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::text[]) \
+             AS new (sequence, status, started_at, ended_at, body) \
+             WHERE instances.pipeline_id = $1 AND instances.run_id = $2 \
+             AND instances.sequence = new.sequence",
+            vec![
+                text(run.header.pipeline.as_str()),
+                text(run.header.id.as_str()),
+                Box::new(rows.sequence),
+                Box::new(rows.status),
+                Box::new(rows.started),
+                Box::new(rows.ended),
+                Box::new(rows.body),
+            ],
+        ));
+    }
+    Ok(())
+}
+
+fn save_attempts(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<(), StoreError> {
+    let attempts: Vec<&AttemptChange> = run.attempts.values().copied().collect();
+    for chunk in attempts.chunks(MOST_ROWS) {
+        let mut rows = Rows::default();
+        chunk.iter().try_for_each(|change| rows.push_attempt(change))?;
+        statements.push(statement(
+            "saving attempts",
+            "INSERT INTO attempts (pipeline_id, run_id, scheduled_at, sequence, number, id, component_id, \
+             instance_id, status, started_at, ended_at, body) \
+             SELECT $1::text, $2::text, * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], \
+             $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::text[]) \
+             AS new (scheduled_at, sequence, number) \
+             ORDER BY new.sequence, new.number \
+             ON CONFLICT (pipeline_id, run_id, sequence, number) DO UPDATE SET status = excluded.status, \
+             started_at = excluded.started_at, ended_at = excluded.ended_at, body = excluded.body",
+            vec![
+                text(run.header.pipeline.as_str()),
+                text(run.header.id.as_str()),
+                Box::new(rows.scheduled),
+                Box::new(rows.sequence),
+                Box::new(rows.number),
+                Box::new(rows.id),
+                Box::new(rows.component),
+                Box::new(rows.instance),
+                Box::new(rows.status),
+                Box::new(rows.started),
+                Box::new(rows.ended),
+                Box::new(rows.body),
+            ],
+        ));
+    }
+    Ok(())
+}
