@@ -17,6 +17,8 @@ use crate::run::{Outcome, Run};
 use crate::scope::{Context, Node};
 use crate::summary::Summary;
 
+/// The field that says what to do about a late object.
+pub(crate) const LATE: &str = "onLateAction";
 /// What SNS takes as a subject at most.
 const SUBJECT_LIMIT: usize = 100;
 
@@ -60,6 +62,15 @@ pub(crate) fn of_run(run: &Run, outcome: Outcome) -> Vec<Notice> {
     alarms.into_iter().map(|alarm| notice(run, alarm, Node::Run(&summary), slot, &about)).collect()
 }
 
+/// Returns the notices of the instance at `place`, which is late.
+pub(crate) fn of_late(run: &Run, place: usize) -> Vec<Notice> {
+    let instance = &run.instances[place];
+    let about = format!("{}#{}", instance.id, instance.generation);
+    alarms(run, instance, LATE)
+        .map(|alarm| notice(run, alarm, Node::Instance(instance), LATE, &about))
+        .collect()
+}
+
 fn alarms<'a>(
     run: &'a Run,
     instance: &'a Instance,
@@ -70,7 +81,7 @@ fn alarms<'a>(
         instance.guards.as_ref().and_then(|_| run.plan.definition().object(instance.component.as_str()));
     let component = own.or_else(|| run.plan.object(instance.component.as_str()));
     let targets = component.into_iter().flat_map(move |component| component.references(slot));
-    // `Terminate` acts on late objects only, and nothing is late on demand.
+    // `Terminate` acts on late objects only: see `crate::late`.
     targets
         .filter_map(|target| run.plan.object(target.as_str()))
         .filter(|object| Kind::of(object) == Some(Kind::SnsAlarm))

@@ -1,6 +1,6 @@
 //! What can happen to a run.
 
-use definition::Field;
+use definition::{Field, ObjectId};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptId, InstanceId, RunnerId};
@@ -59,6 +59,16 @@ pub enum Event {
     MarkedFinished {
         /// The instance.
         instance: InstanceId,
+    },
+    /// Nothing of the component is to start.
+    Paused {
+        /// The component.
+        component: ObjectId,
+    },
+    /// What was held back may go on.
+    Resumed {
+        /// The component.
+        component: ObjectId,
     },
     /// Time has passed; a wake-up that comes early changes nothing.
     Woke,

@@ -1,7 +1,7 @@
 //! Definition and activation become a run: one instance per activity and data node, and per interval where it has a
 //! schedule.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use definition::inherit::InheritError;
@@ -79,6 +79,8 @@ pub struct Activation {
     pub at: Timestamp,
     /// What it is for.
     pub occasion: Occasion,
+    /// The components of which nothing starts: a user paused them.
+    pub paused: BTreeSet<ObjectId>,
 }
 
 /// Why a run begins.
@@ -124,7 +126,7 @@ pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), Ex
             (*start, occurrences.filter_map(part).collect(), *is_skipped)
         }
     };
-    let mut instances = instances(&parts, started);
+    let mut instances = instances(&parts, started, &activation.paused);
     acyclic(&instances)?;
     if is_skipped {
         instances.iter_mut().for_each(|instance| instance.skip(started));
@@ -234,7 +236,7 @@ impl<'a> Part<'a> {
     }
 }
 
-fn instances(parts: &[Part<'_>], started: Timestamp) -> Vec<Instance> {
+fn instances(parts: &[Part<'_>], started: Timestamp, paused: &BTreeSet<ObjectId>) -> Vec<Instance> {
     let mut by_component: HashMap<&ObjectId, Vec<&Part<'_>>> = HashMap::new();
     for part in parts {
         by_component.entry(&part.object.id).or_default().push(part);
@@ -259,6 +261,9 @@ fn instances(parts: &[Part<'_>], started: Timestamp) -> Vec<Instance> {
             role: part.role,
             interval: Some(part.interval),
             release: part.release,
+            late_at: None,
+            is_paused: paused.contains(&object.id),
+            is_held_back: false,
             guards: None,
             status: Status::WaitingOnDependencies,
             depends_on,
@@ -287,6 +292,7 @@ fn with_preconditions(object: &PipelineObject, mut owner: Instance) -> Vec<Insta
             component: target.clone(),
             role: Role::Precondition,
             guards: Some(owner.id.clone()),
+            is_paused: false,
             ..owner.clone()
         })
         .collect();

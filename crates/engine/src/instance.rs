@@ -28,6 +28,15 @@ pub struct Instance {
     /// When it may start at the earliest, until it may.
     #[serde(default)]
     pub release: Option<Timestamp>,
+    /// When it is late, unless it is over by then: `lateAfterTimeout` after it was released.
+    #[serde(default)]
+    pub late_at: Option<Timestamp>,
+    /// A user paused its component: nothing of it starts.
+    #[serde(default)]
+    pub is_paused: bool,
+    /// It would have started, were it not paused.
+    #[serde(default)]
+    pub is_held_back: bool,
     /// The instance that it is a precondition of: `node`.
     #[serde(default)]
     pub guards: Option<InstanceId>,
@@ -103,6 +112,9 @@ impl Instance {
             role: self.role,
             interval: self.interval,
             release: self.release,
+            late_at: self.late_at,
+            is_paused: self.is_paused,
+            is_held_back: self.is_held_back,
             guards: self.guards.clone(),
             status: self.status.clone(),
             depends_on: Vec::new(),
@@ -171,7 +183,8 @@ impl Instance {
     pub fn is_live(&self) -> bool {
         match self.status {
             Status::Trying | Status::RetryPause { .. } => true,
-            Status::WaitingOnDependencies => self.release.is_some(),
+            // Whoever paused it lets it go on.
+            Status::WaitingOnDependencies => self.release.is_some() || self.is_held_back,
             Status::Finished
             | Status::Failed
             | Status::CascadeFailed { .. }
@@ -212,8 +225,18 @@ impl Instance {
     /// Returns when a wake-up is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
+        let next = self.next_move();
+        // What is over is not late any more.
+        let late = self.late_at.filter(|_| !self.is_final());
+        late.map_or(next, |late| Some(next.map_or(late, |next| next.min(late))))
+    }
+
+    /// Returns when it goes on by itself.
+    #[must_use]
+    pub(crate) fn next_move(&self) -> Option<Timestamp> {
         match &self.status {
             Status::Trying => self.head().and_then(|head| head.status.deadline()),
+            Status::RetryPause { .. } if self.is_paused => None,
             Status::RetryPause { until } => Some(*until),
             Status::WaitingOnDependencies => self.release,
             Status::Finished

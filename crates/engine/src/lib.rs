@@ -14,6 +14,7 @@ mod event;
 mod expand;
 mod ids;
 pub mod instance;
+mod late;
 mod plan;
 mod round;
 mod run;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use definition::ObjectId;
 use jiff::Timestamp;
 
 use crate::attempt::{self, Attempt};
@@ -10,7 +11,8 @@ use crate::event::Event;
 use crate::ids::{AttemptId, InstanceId};
 use crate::instance::{Instance, Role, Status};
 use crate::run::{End, IllegalEvent, Outcome, Run, Step};
-use crate::{alarm, cascade, setup};
+use crate::status::Status as word;
+use crate::{alarm, cascade, late, setup};
 
 /// A run in the middle of a step.
 pub(crate) struct Round<'a> {
@@ -54,6 +56,10 @@ impl<'a> Round<'a> {
         if self.run.instances[place].release.is_some() {
             self.change(place, false, |instance| instance.release = None);
         }
+        let late_at = late::after_release(self.run, place, self.now);
+        if late_at.is_some() {
+            self.change(place, false, |instance| instance.late_at = late_at);
+        }
         if self.run.unmet[place] == 0 {
             self.ready(place);
         }
@@ -72,6 +78,11 @@ impl<'a> Round<'a> {
         match event {
             Event::Claimed { attempt, runner } => {
                 let place = self.find(&attempt, None)?;
+                let instance = &self.run.instances[place.0];
+                if instance.is_paused {
+                    let (instance, status) = (instance.id.clone(), word::Paused);
+                    return Err(IllegalEvent::Instance { instance, status });
+                }
                 self.apply(place, &attempt::Event::Claimed(runner))
             }
             Event::ProgressReported { attempt, lease, fields } => {
@@ -101,6 +112,14 @@ impl<'a> Round<'a> {
             Event::MarkedFinished { instance } => {
                 let place = self.place(&instance)?;
                 self.mark_finished(place);
+                Ok(())
+            }
+            Event::Paused { component } => {
+                self.pause(&component);
+                Ok(())
+            }
+            Event::Resumed { component } => {
+                self.resume(&component);
                 Ok(())
             }
             Event::Woke => {
@@ -234,6 +253,9 @@ impl<'a> Round<'a> {
         if instance.status != Status::WaitingOnDependencies || instance.release.is_some() {
             return;
         }
+        if instance.is_paused {
+            return self.change(place, false, |instance| instance.is_held_back = true);
+        }
         match instance.role {
             Role::DataNode => self.set(place, Status::Finished, false),
             Role::Activity | Role::Precondition => self.try_once(place),
@@ -364,7 +386,11 @@ impl<'a> Round<'a> {
     fn wake(&mut self) {
         let due = self.run.due(self.now);
         for place in due {
+            self.see_whether_late(place);
             let instance = &self.run.instances[place];
+            if instance.next_move().is_none_or(|at| at > self.now) {
+                continue;
+            }
             match instance.status {
                 Status::RetryPause { .. } => self.try_once(place),
                 Status::Trying => {
@@ -380,6 +406,52 @@ impl<'a> Round<'a> {
                 | Status::Skipped => {}
             }
         }
+    }
+
+    /// What is late is told once; `Terminate` stops it, unless it is at work by then.
+    fn see_whether_late(&mut self, place: usize) {
+        let instance = &self.run.instances[place];
+        if instance.is_final() || instance.late_at.is_none_or(|at| at > self.now) {
+            return;
+        }
+        self.change(place, false, |instance| instance.late_at = None);
+        let notices = alarm::of_late(self.run, place);
+        self.step.effects.extend(notices.into_iter().map(Effect::Publish));
+        let instance = &self.run.instances[place];
+        if late::is_terminated(self.run, instance) && instance.word() != word::Running {
+            // It is not final, so it can be canceled.
+            let _ = self.cancel(place, "it had not started within its lateAfterTimeout".to_owned());
+        }
+    }
+
+    /// Nothing of the component starts until it is resumed.
+    fn pause(&mut self, component: &ObjectId) {
+        for place in self.of_component(component) {
+            self.change(place, false, |instance| instance.is_paused = true);
+        }
+    }
+
+    fn resume(&mut self, component: &ObjectId) {
+        for place in self.of_component(component) {
+            self.change(place, false, |instance| {
+                instance.is_paused = false;
+                instance.is_held_back = false;
+            });
+            let free = self.run.instances[place].head().filter(|head| head.is_free());
+            let offer =
+                free.map(|head| Effect::Offer { attempt: head.id.clone(), group: head.group.clone() });
+            self.step.effects.extend(offer);
+            if self.run.unmet[place] == 0 {
+                self.ready(place);
+            }
+        }
+    }
+
+    /// The instances of a component that are not over, paused or not.
+    fn of_component(&self, component: &ObjectId) -> Vec<usize> {
+        let is_open =
+            |(_, instance): &(usize, &Instance)| instance.component == *component && !instance.is_final();
+        self.run.instances.iter().enumerate().filter(is_open).map(|(place, _)| place).collect()
     }
 
     /// A run is over once nothing in it moves, though some may wait for ever.

@@ -222,7 +222,9 @@ impl Run {
 
     /// Returns the attempts that a poller may take now.
     pub fn offers(&self) -> impl Iterator<Item = (&AttemptId, &WorkerGroup)> {
-        self.heads().filter(|head| head.is_free()).map(|head| (&head.id, &head.group))
+        let open = self.instances.iter().filter(|instance| instance.is_live() && !instance.is_paused);
+        let free = open.filter_map(Instance::head).filter(|head| head.is_free());
+        free.map(|head| (&head.id, &head.group))
     }
 
     /// Returns the attempts that a runner holds or works on.

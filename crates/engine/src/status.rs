@@ -63,6 +63,8 @@ words! {
         Failed = "FAILED",
         /// Something that it depends on failed.
         CascadeFailed = "CASCADE_FAILED",
+        /// A user lets nothing of it start.
+        Paused = "PAUSED",
         /// Stopped by a user.
         Canceled = "CANCELED",
         /// Its interval was passed over by a later start.
@@ -75,7 +77,7 @@ impl Status {
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::WaitingOnDependencies | Self::WaitingForRunner | Self::Running => false,
+            Self::WaitingOnDependencies | Self::WaitingForRunner | Self::Running | Self::Paused => false,
             Self::Finished | Self::Failed | Self::CascadeFailed | Self::Canceled | Self::Skipped => true,
         }
     }

@@ -101,6 +101,7 @@ fn expanded_at(id: &str, definition: Definition, at: Timestamp) -> (Run, Step) {
         version: 1,
         at,
         occasion: Occasion::OnDemand { latest: None },
+        paused: Default::default(),
     };
     expand(Arc::new(Plan::of(definition).unwrap()), activation).unwrap()
 }

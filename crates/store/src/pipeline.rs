@@ -1,5 +1,8 @@
 //! The registered thing: name, unique id, state, times.
 
+use std::collections::BTreeSet;
+
+use definition::ObjectId;
 use engine::{PipelineId, PipelineState, Upcoming};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,6 +42,9 @@ pub struct Pipeline {
     /// Intervals that begin before this are passed over: `startTimestamp` of the last activation.
     #[serde(default)]
     pub skip_until: Option<Timestamp>,
+    /// The components of which nothing starts: SetStatus PAUSE.
+    #[serde(default)]
+    pub paused: BTreeSet<ObjectId>,
 }
 
 impl Pipeline {
@@ -61,6 +67,7 @@ impl Pipeline {
             latest_run: None,
             next_run: None,
             skip_until: None,
+            paused: BTreeSet::new(),
         }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn activation() -> Activation {
         version: 1,
         at: engine::time::parse(STARTED).unwrap() + SignedDuration::from_millis(250),
         occasion: Occasion::OnDemand { latest: None },
+        paused: Default::default(),
     }
 }
 

@@ -5,7 +5,9 @@
 mod alarms;
 mod any_sequence;
 mod harness;
+mod late;
 mod objects;
+mod paused;
 mod preconditions;
 mod runs;
 mod schedules;

@@ -82,6 +82,7 @@ impl Driver {
             version: pipeline.version,
             at: self.now(),
             occasion: Occasion::Scheduled { timetable, start: next.start, is_skipped },
+            paused: pipeline.paused.clone(),
         };
         let (run, step) = engine::expand(Arc::clone(&active.plan), activation)?;
         tracing::info!(pipeline.id = %pipeline.id, run.id = %run.header().id, "a scheduled run begins");

@@ -84,6 +84,7 @@ async fn activate(
         version: pipeline.version + u32::from(is_new),
         at: now,
         occasion: Occasion::OnDemand { latest: pipeline.latest_run },
+        paused: pipeline.paused.clone(),
     };
     match active.timetable.clone() {
         None => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use definition::PipelineObject;
 use engine::wire_objects::{self, Form};
-use engine::{Plan, Run, RunId};
+use engine::{Plan, Run, RunId, time};
 use store::DefinitionVersion;
 
 use crate::driver::Held;
@@ -123,7 +123,15 @@ impl<'a> View<'a> {
         let pipeline = &self.held.pipeline;
         let version = (pipeline.version > 0).then(|| pipeline.version.to_string());
         let status = if pipeline.version > 0 { "SCHEDULED" } else { "PENDING" };
+        if pipeline.paused.contains(&object.id) {
+            object.set("@status", "PAUSED");
+        }
+        let plan = self.components.as_ref().and_then(|components| components.plan.as_ref());
+        let resolved = plan.and_then(|plan| plan.object(object.id.as_str()));
+        let is_scheduled = resolved.is_some_and(|object| object.reference("schedule").is_some());
+        let next = pipeline.next_run.filter(|_| is_scheduled);
         let known = [
+            ("@nextRunTime", next.map(|next| time::wire(next.start))),
             ("@sphere", Some("COMPONENT".to_owned())),
             ("@pipelineId", Some(pipeline.id.to_string())),
             ("@version", version),

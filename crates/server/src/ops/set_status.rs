@@ -1,8 +1,10 @@
-//! SetStatus: cancel, rerun or mark instances as finished.
+//! SetStatus: cancel, rerun or mark instances as finished; pause and resume components.
 
+use definition::ObjectId;
 use engine::{Event, InstanceId, PipelineState, RunId};
+use store::DefinitionVersion;
 
-use crate::driver::StepError;
+use crate::driver::{Held, StepError};
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::check::{Check, ID, STRING};
@@ -20,15 +22,59 @@ pub(super) async fn serve(service: &Service, request: SetStatus) -> Result<(), S
         let text = format!("pipeline {id} is FINISHED: activate it to run it again");
         return Err(ServiceError::InvalidRequest(text));
     }
-    let mut events = Vec::with_capacity(objects.len());
-    for object in &objects {
-        let run = service.driver.run_of(&held, object).await?;
-        let Some(run) = run.or_else(|| RunId::of_object(object)) else {
-            return Err(component(&status, object));
-        };
-        events.push((run, event(&status, InstanceId::from(object.as_str()))?));
+    let word = status.to_ascii_uppercase();
+    match word.as_str() {
+        "PAUSE" | "RESUME" => pause(service, &mut held, &objects, word == "PAUSE").await,
+        _ => command(service, &mut held, &objects, &status).await,
     }
-    service.driver.step_all(&mut held, events).await.map_err(refuse)
+}
+
+/// Lets nothing of the components start, or lets it go on: in the runs that are under way, and in those to come.
+async fn pause(
+    service: &Service,
+    held: &mut Held,
+    components: &[String],
+    is_paused: bool,
+) -> Result<(), ServiceError> {
+    let active = service.driver.store.definition(&held.pipeline.id, DefinitionVersion::Active).await?;
+    let definition = active.unwrap_or_default();
+    if let Some(unknown) = components.iter().find(|id| definition.object(id).is_none()) {
+        return Err(ServiceError::InvalidRequest(format!(
+            "'{unknown}' is no component of the active definition: PAUSE and RESUME are for components"
+        )));
+    }
+    let mut events = Vec::new();
+    for id in components {
+        let component = ObjectId::from(id.as_str());
+        let event = if is_paused {
+            Event::Paused { component: component.clone() }
+        } else {
+            Event::Resumed { component: component.clone() }
+        };
+        events.extend(held.open_runs().map(|run| (run.header().id.clone(), event.clone())));
+        if is_paused {
+            held.pipeline.paused.insert(component);
+        } else {
+            held.pipeline.paused.remove(&component);
+        }
+    }
+    service.driver.step_all(held, events).await.map_err(refuse)
+}
+
+async fn command(
+    service: &Service,
+    held: &mut Held,
+    objects: &[String],
+    status: &str,
+) -> Result<(), ServiceError> {
+    let mut events = Vec::with_capacity(objects.len());
+    for object in objects {
+        let event = event(status, InstanceId::from(object.as_str()))?;
+        let run = service.driver.run_of(held, object).await?;
+        let run = run.or_else(|| RunId::of_object(object)).ok_or_else(|| component(status, object))?;
+        events.push((run, event));
+    }
+    service.driver.step_all(held, events).await.map_err(refuse)
 }
 
 /// The AWS sample sends the word in lower case.
@@ -39,18 +85,16 @@ fn event(status: &str, instance: InstanceId) -> Result<Event, ServiceError> {
         }
         "RERUN" => Ok(Event::RerunRequested { instance }),
         "MARK_FINISHED" => Ok(Event::MarkedFinished { instance }),
-        word @ ("PAUSE" | "RESUME") => Err(ServiceError::InvalidRequest(format!(
-            "{word} is for components; '{instance}' is an instance"
-        ))),
         _ => Err(ServiceError::InvalidRequest(format!(
-            "'{status}' is no status to set: say TRY_CANCEL, RERUN or MARK_FINISHED"
+            "'{status}' is no status to set: say TRY_CANCEL, RERUN or MARK_FINISHED of instances, PAUSE or RESUME of \
+             components"
         ))),
     }
 }
 
 fn component(status: &str, object: &str) -> ServiceError {
     ServiceError::InvalidRequest(format!(
-        "'{object}' is no instance: {status} of components is not done by this engine yet"
+        "'{object}' is no instance: {status} is for instances, such as @Load_2030-01-31T22:00:00"
     ))
 }
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_datapipeline::types::PipelineObject;
 
-use crate::harness::{Stage, activity, object, refers, string};
+use crate::harness::{Stage, activity, object, refers, string, value};
 
 const HOUR: i64 = 3600;
 
@@ -136,4 +136,34 @@ async fn a_changed_definition_counts_for_the_runs_to_come() {
         )
         .await;
     assert_eq!(stage.pipeline_field(&pipeline, "@version").await.as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn a_paused_component_starts_in_no_run_until_it_is_resumed() {
+    let stage = Stage::new().await;
+    let pipeline = stage.run(hourly("cron", &[("startDateTime", "2030-03-17T17:00:00")])).await;
+    let set = async |status: &str| {
+        let set = stage.client.set_status().pipeline_id(&pipeline).object_ids("Work").status(status);
+        set.send().await.unwrap();
+    };
+    set("pause").await;
+    let component = stage.object(&pipeline, "Work").await;
+    assert_eq!(value(component.fields(), "@status").as_deref(), Some("PAUSED"));
+    assert_eq!(value(component.fields(), "@nextRunTime").as_deref(), Some("2030-03-17T18:00:00"));
+    // The run at work was on offer, the next one never was: nothing of both is handed out, also after a restart.
+    let stage = stage.restart().await;
+    stage.wind(HOUR);
+    stage.until(&pipeline, &[("Work", "WAITING_FOR_RUNNER"), ("Work", "WAITING_ON_DEPENDENCIES")]).await;
+    let set = stage.client.set_status().pipeline_id(&pipeline).object_ids("Work").status("RESUME");
+    set.send().await.unwrap();
+    assert_eq!([work(&stage).await, work(&stage).await], [at("17:00:00"), at("18:00:00")]);
+}
+
+#[tokio::test]
+async fn what_is_no_component_is_not_paused() {
+    let stage = Stage::new().await;
+    let pipeline = stage.run(hourly("cron", &[("startDateTime", "2030-03-17T17:00:00")])).await;
+    let pause = stage.client.set_status().pipeline_id(&pipeline).object_ids(at("17:00:00")).status("PAUSE");
+    let error = pause.send().await.unwrap_err().into_service_error();
+    assert!(error.to_string().contains("is no component"), "{error}");
 }

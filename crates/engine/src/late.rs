@@ -1,0 +1,37 @@
+//! `lateAfterTimeout`: when an instance is late, and whether it is stopped then.
+//!
+//! Only what runs on a schedule can be late. The time counts from the moment at which an instance may start.
+
+use definition::kind::Kind;
+use definition::period::Period;
+use jiff::Timestamp;
+
+use crate::alarm::LATE;
+use crate::instance::Instance;
+use crate::run::Run;
+use crate::scope::Context;
+
+/// Returns when the instance at `place`, which may start from `now` on, is late.
+pub(crate) fn after_release(run: &Run, place: usize, now: Timestamp) -> Option<Timestamp> {
+    let instance = &run.instances[place];
+    let is_scheduled = run.interval(instance).start != run.interval(instance).end;
+    // A precondition is late with its owner.
+    if !is_scheduled || instance.guards.is_some() || instance.is_final() {
+        return None;
+    }
+    let object = run.plan.object(instance.component.as_str())?;
+    object.reference(LATE)?;
+    let written = object.string("lateAfterTimeout")?;
+    let trouble = Default::default();
+    let texts = Context::of_instance(run, instance, None, &trouble).evaluate("lateAfterTimeout", written);
+    // What cannot be read was told by validation.
+    let period = Period::parse(texts.ok()?.first()?).ok()?;
+    Some(period.after(now))
+}
+
+/// Returns whether a Terminate acts on the instance when it is late.
+pub(crate) fn is_terminated(run: &Run, instance: &Instance) -> bool {
+    let component = run.plan.object(instance.component.as_str());
+    let mut actions = component.into_iter().flat_map(|component| component.references(LATE));
+    actions.any(|id| run.plan.object(id.as_str()).and_then(Kind::of) == Some(Kind::Terminate))
+}

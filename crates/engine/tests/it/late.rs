@@ -1,0 +1,58 @@
+//! `lateAfterTimeout` and `onLateAction`.
+
+use std::sync::Arc;
+
+use engine::{Activation, Occasion, Status, Timetable};
+
+use crate::harness::{Driven, activation, plan, shell};
+
+/// An hourly `Work` that is late after 10 minutes, beside `more`.
+fn scheduled(actions: &str, more: &str) -> Driven {
+    let text = format!(
+        r##"{{"id": "Default", "scheduleType": "cron", "schedule": {{"ref": "Hourly"}}, "workerGroup": "g"}},
+        {{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "2030-01-31T22:00:00"}},
+        {{"id": "Stop", "type": "Terminate"}},
+        {{"id": "Tell", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "late", "message": "#{{node.name}}"}},
+        {}{more}"##,
+        shell("Work", &format!(r#", "lateAfterTimeout": "10 minutes", "onLateAction": {actions}"#))
+    );
+    let plan = plan(&text, "").unwrap();
+    let timetable = Arc::new(Timetable::of(&plan, activation().at).unwrap().unwrap());
+    let start = timetable.next(None).unwrap().start;
+    let occasion = Occasion::Scheduled { timetable, start, is_skipped: false };
+    let (run, step) = engine::expand(plan, Activation { occasion, ..activation() }).unwrap();
+    Driven { now: run.header().started, run, effects: step.effects }
+}
+
+#[test]
+fn what_is_late_is_told_once_and_stopped_if_it_has_not_started() {
+    let mut run = scheduled(r#"[{"ref": "Tell"}, {"ref": "Stop"}]"#, "");
+    run.pass(9);
+    assert!(run.notices().is_empty());
+    run.pass(1);
+    let message = format!("@Work_{}", crate::harness::STARTED);
+    assert_eq!(run.notices().iter().map(|notice| notice.message.clone()).collect::<Vec<_>>(), [message]);
+    assert_eq!(run.status("Work"), Status::Canceled);
+    run.pass(10);
+    assert_eq!(run.notices().len(), 1);
+}
+
+#[test]
+fn what_is_at_work_is_told_of_and_goes_on() {
+    let mut run = scheduled(r#"[{"ref": "Tell"}, {"ref": "Stop"}]"#, "");
+    run.claim("Work");
+    run.report("Work", &[]);
+    run.pass(10);
+    assert_eq!((run.notices().len(), run.status("Work")), (1, Status::Running));
+    run.set("Work", engine::TaskOutcome::Finished);
+    assert_eq!(run.status("Work"), Status::Finished);
+}
+
+#[test]
+fn what_is_over_in_time_is_not_late() {
+    let mut run = scheduled(r#"{"ref": "Tell"}"#, "");
+    run.finish("Work");
+    assert_eq!(run.run.next_wake(), None);
+    run.pass(60);
+    assert!(run.notices().is_empty());
+}

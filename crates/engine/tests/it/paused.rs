@@ -1,0 +1,50 @@
+//! Paused components: nothing of them starts, and nothing of them is lost.
+
+use engine::{Event, IllegalEvent, RunnerId, Status};
+
+use crate::harness::{Driven, drive, shell};
+
+fn set(run: &mut Driven, component: &str, is_paused: bool) {
+    let component = component.into();
+    run.step(if is_paused { Event::Paused { component } } else { Event::Resumed { component } });
+}
+
+#[test]
+fn what_is_paused_is_held_back_when_its_turn_comes() {
+    let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
+    let mut run = drive(&format!("{}, {second}", shell("First", "")));
+    set(&mut run, "Second", true);
+    run.finish("First");
+    assert_eq!((run.status("Second"), run.offers().len()), (Status::WaitingOnDependencies, 0));
+    assert!(run.run.end().is_none(), "a user may let it go on");
+    set(&mut run, "Second", false);
+    assert_eq!(run.status("Second"), Status::WaitingForRunner);
+    run.finish("Second");
+    assert!(run.run.end().is_some());
+}
+
+#[test]
+fn what_is_on_offer_is_withdrawn_and_offered_again() {
+    let mut run = drive(&shell("A", ""));
+    set(&mut run, "A", true);
+    assert_eq!(run.offers(), Vec::<String>::new());
+    let attempt = run.head("A").0;
+    let claim = Event::Claimed { attempt, runner: RunnerId::from("r") };
+    assert!(matches!(run.try_step(claim), Err(IllegalEvent::Instance { status: Status::Paused, .. })));
+    set(&mut run, "A", false);
+    assert_eq!(run.offers().len(), 1);
+    run.finish("A");
+}
+
+#[test]
+fn what_runs_goes_on_but_is_not_tried_again() {
+    let mut run = drive(&shell("A", ""));
+    run.claim("A");
+    set(&mut run, "A", true);
+    run.set("A", engine::TaskOutcome::Failed(engine::TaskError::new("Oops", "it broke")));
+    run.pass(10);
+    assert_eq!((run.offers().len(), run.run.next_wake()), (0, None));
+    set(&mut run, "A", false);
+    run.pass(0);
+    assert_eq!(run.offers(), [format!("{}_Attempt=2 g", crate::harness::instance("A"))]);
+}
