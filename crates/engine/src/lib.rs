@@ -25,6 +25,7 @@ mod status;
 mod summary;
 pub mod time;
 mod timetable;
+mod why;
 pub mod wire_objects;
 
 pub use attempt::Attempt;
@@ -38,5 +39,6 @@ pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, Task
 pub use instance::Instance;
 pub use plan::Plan;
 pub use run::{End, Header, IllegalEvent, Outcome, Run, Step};
+pub use runtime::WHY;
 pub use status::{PipelineState, Status, UnknownStatus};
 pub use timetable::{Timetable, Upcoming};

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::{AttemptId, PipelineId, WorkerGroup};
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 /// An attempt that may be taken.
@@ -21,7 +22,12 @@ pub(crate) struct Offer {
 #[derive(Default)]
 pub(crate) struct Waiting {
     groups: Mutex<HashMap<WorkerGroup, Arc<Group>>>,
+    /// When a group was polled last.
+    polled: Mutex<HashMap<WorkerGroup, Timestamp>>,
 }
+
+/// So many groups' polls are remembered: names that somebody made up must not fill the memory.
+const MOST_REMEMBERED: usize = 10_000;
 
 /// One worker group: its offers, oldest first, and its pollers, in the order in which they came.
 #[derive(Default)]
@@ -57,6 +63,19 @@ impl Waiting {
         let group = self.group(group);
         lock(&group.offers).push(offer);
         group.arrived.notify_one();
+    }
+
+    /// Notes that somebody polls the group.
+    pub(crate) fn note_poll(&self, group: &WorkerGroup, now: Timestamp) {
+        let mut polled = lock(&self.polled);
+        if polled.len() < MOST_REMEMBERED || polled.contains_key(group) {
+            polled.insert(group.clone(), now);
+        }
+    }
+
+    /// Returns when somebody polled the group last; not known of the time before the service began.
+    pub(crate) fn polled_at(&self, group: &str) -> Option<Timestamp> {
+        lock(&self.polled).get(group).copied()
     }
 
     /// Takes the oldest offer of `group`, waiting for one if there is none.

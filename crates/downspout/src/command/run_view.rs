@@ -39,7 +39,6 @@ pub(super) struct InstanceView {
     pub(super) error_id: Option<String>,
     pub(super) error_message: Option<String>,
     pub(super) tries_left: Option<u32>,
-    pub(super) worker_group: Option<String>,
     pub(super) fields: BTreeMap<String, Vec<String>>,
     pub(super) attempts: Vec<AttemptView>,
 }
@@ -104,8 +103,10 @@ impl RunView {
     pub(super) fn outcome(&self) -> Outcome {
         let is = |words: &[&str], instance: &InstanceView| words.contains(&instance.status.as_str());
         let failed = self.instances.iter().any(|instance| is(&FAILED, instance));
-        let all_final =
-            self.instances.iter().all(|instance| is(&FAILED, instance) || is(&["FINISHED"], instance));
+        let all_final = self
+            .instances
+            .iter()
+            .all(|instance| is(&FAILED, instance) || is(&["FINISHED", "SKIPPED"], instance));
         match (self.instances.is_empty(), all_final, failed) {
             (true, _, _) => Outcome::Running,
             (false, true, false) => Outcome::Finished,
@@ -229,7 +230,6 @@ fn instance(object: &PipelineObject, mut attempts: Vec<AttemptView>) -> Instance
         error_id: fields.one("errorId"),
         error_message: fields.one("errorMessage"),
         tries_left: fields.one("@triesLeft").and_then(|text| text.parse().ok()),
-        worker_group: fields.one("workerGroup"),
         fields: fields.reported(),
         attempts,
     }
@@ -333,7 +333,6 @@ mod tests {
             error_id: None,
             error_message: None,
             tries_left: None,
-            worker_group: None,
             fields: BTreeMap::new(),
             attempts: vec![],
         };

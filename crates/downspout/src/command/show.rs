@@ -41,7 +41,7 @@ pub(super) fn timeline(run: &RunView) -> String {
     let rows = shown.map(|instance| row(instance, origin)).collect();
     text.push_str(&output::table(&["at", "took", "what", "status", "rows"], rows));
     for instance in &run.instances {
-        text.push_str(&remarks(run, instance));
+        text.push_str(&remarks(instance));
     }
     text.push_str(&what_fell_with(run));
     text
@@ -91,7 +91,7 @@ fn rows(instance: &InstanceView) -> String {
 }
 
 /// Returns what there is to say about an instance below the table: errors, tries, why it waits.
-fn remarks(run: &RunView, instance: &InstanceView) -> String {
+fn remarks(instance: &InstanceView) -> String {
     let name = &instance.component;
     let mut lines = Vec::new();
     if instance.failed_itself()
@@ -107,7 +107,7 @@ fn remarks(run: &RunView, instance: &InstanceView) -> String {
             format!("{name}, attempt {number}: {}: {message}", output::paint_status(&attempt.status))
         }));
     }
-    lines.extend(why_it_waits(run, instance));
+    lines.extend(instance.text("waitReason").map(|why| format!("{name} {why}.")));
     if let Some(reasons) = instance.fields.get("rejectReasons") {
         lines.extend(reasons.iter().map(|reason| format!("{name}, refused row: {reason}")));
         let refused = instance.number("rowsRejected").unwrap_or_default();
@@ -118,43 +118,6 @@ fn remarks(run: &RunView, instance: &InstanceView) -> String {
         lines.extend(notes.iter().map(|note| format!("{name}: {note}")));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
-}
-
-/// Returns one sentence on what an instance waits for.
-fn why_it_waits(run: &RunView, instance: &InstanceView) -> Option<String> {
-    let name = &instance.component;
-    match instance.status.as_str() {
-        "WAITING_ON_DEPENDENCIES" => Some(why_it_depends(run, instance)),
-        "WAITING_FOR_RUNNER"
-            if instance.attempts.last().is_some_and(|attempt| attempt.error_message.is_some()) =>
-        {
-            let left = instance.tries_left.map(|left| format!(", {left} left")).unwrap_or_default();
-            Some(format!("{name} waits for its next try{left}, because the last one failed."))
-        }
-        "WAITING_FOR_RUNNER" => {
-            let group = instance
-                .worker_group
-                .as_deref()
-                .map(|group| format!(" that polls the worker group `{group}`"));
-            Some(format!("{name} waits for a worker{}.", group.unwrap_or_default()))
-        }
-        _ => None,
-    }
-}
-
-fn why_it_depends(run: &RunView, instance: &InstanceView) -> String {
-    let name = &instance.component;
-    let has_failed =
-        |id: &&String| run.instances.iter().any(|other| &other.id == *id && other.failed_itself());
-    let failed: Vec<String> = instance.waiting_on.iter().filter(has_failed).cloned().collect();
-    if !failed.is_empty() {
-        let failed = names(&failed);
-        return format!("{name} waits for {failed}, which failed, and will not run until that is run again.");
-    }
-    if instance.waiting_on.is_empty() {
-        return format!("{name} waits for its turn.");
-    }
-    format!("{name} waits until {} is finished.", names(&instance.waiting_on))
 }
 
 /// Returns one sentence per failed instance: what did not run because of it.

@@ -12,3 +12,4 @@ mod preconditions;
 mod runs;
 mod schedules;
 mod state_machine;
+mod why;

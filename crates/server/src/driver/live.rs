@@ -1,6 +1,6 @@
 //! A pipeline in memory, with those of its runs in which something moves.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use engine::{PipelineId, PipelineState, Run, RunId};
 use jiff::Timestamp;
@@ -11,8 +11,8 @@ use super::schedule::Active;
 /// What the store holds of a pipeline, kept in step with it by whoever holds the pipeline's lock.
 pub(crate) struct Live {
     pub(crate) pipeline: Pipeline,
-    /// The runs that have not ended, and no others for long.
-    runs: HashMap<RunId, Run>,
+    /// The runs that have not ended, and no others for long; oldest first, as their work is offered.
+    runs: BTreeMap<RunId, Run>,
     /// The definition that runs, once a schedule asked for it.
     pub(super) active: Option<Active>,
     /// The next run's time has come, but not its turn.
@@ -25,7 +25,7 @@ impl Live {
     /// Loads the pipeline and its open runs; `None` if there is no such pipeline.
     pub(super) async fn load(store: &dyn Store, id: &PipelineId) -> Result<Option<Self>, StoreError> {
         let Some(pipeline) = store.pipeline(id).await? else { return Ok(None) };
-        let runs = HashMap::new();
+        let runs = BTreeMap::new();
         let mut live = Self { pipeline, runs, active: None, is_full: false, is_stale: false };
         // A pipeline that was never activated has no runs to look for.
         if live.pipeline.latest_run.is_some() {

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use definition::PipelineObject;
 use engine::wire_objects::{self, Form};
-use engine::{Plan, Run, RunId, time};
+use engine::{Instance, Plan, Run, RunId, WorkerGroup, time};
 use store::DefinitionVersion;
 
 use crate::driver::Held;
 use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
+use crate::waiting::Waiting;
 use crate::wire::check::{Check, ID};
 use crate::wire::object::read_ids;
 use crate::wire::request::DescribeObjects;
@@ -41,6 +42,22 @@ pub(super) async fn serve(service: &Service, request: DescribeObjects) -> Result
     Ok(Objects { pipeline_objects: objects, marker: None, has_more_results: false })
 }
 
+/// Adds to the words on an instance that waits for a task runner when there was one.
+fn with_polls(waiting: &Waiting, run: &Run, mut object: PipelineObject) -> PipelineObject {
+    let head = run.instance(object.id.as_str()).and_then(Instance::head).filter(|head| head.is_free());
+    let why = object.string(engine::WHY).map(str::to_owned);
+    if let (Some(head), Some(why)) = (head, why)
+        && head.group != WorkerGroup::service()
+    {
+        let last = match waiting.polled_at(head.group.as_str()) {
+            Some(at) => format!("it was polled last at {}", time::wire(at)),
+            None => "nobody has polled it since the service began".to_owned(),
+        };
+        object.set(engine::WHY, format!("{why}; {last}"));
+    }
+    object
+}
+
 /// The objects of one pipeline; what has to be loaded is loaded once.
 pub(super) struct View<'a> {
     service: &'a Service,
@@ -68,7 +85,9 @@ impl<'a> View<'a> {
         form: Form,
     ) -> Result<Option<PipelineObject>, ServiceError> {
         if let Some(run) = self.service.driver.run_of(self.held, id).await? {
-            return Ok(self.run(&run).await?.and_then(|run| run.object(id, form)));
+            let waiting = &self.service.driver.waiting;
+            let Some(run) = self.run(&run).await? else { return Ok(None) };
+            return Ok(run.object(id, form).map(|object| with_polls(waiting, run, object)));
         }
         self.load_components().await?;
         let latest = self.held.pipeline.latest_run.map(RunId::at);

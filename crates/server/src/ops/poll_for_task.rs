@@ -20,6 +20,7 @@ pub(super) async fn serve(service: &Arc<Service>, request: PollForTask) -> Resul
     check.finish()?;
     let group = WorkerGroup::from(group);
     let runner = RunnerId::from(hostname.unwrap_or_else(|| "unknown".to_owned()));
+    service.driver.waiting.note_poll(&group, service.driver.now());
     tokio::select! {
         // What is ready is handed out, also at the last moment.
         biased;

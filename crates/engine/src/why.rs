@@ -1,0 +1,97 @@
+//! Why an instance waits: one sentence for people, beside `@waitingOn` for programs.
+
+use crate::attempt;
+use crate::attempt::Attempt;
+use crate::ids::WorkerGroup;
+use crate::instance::{Instance, Status};
+use crate::run::Run;
+use crate::time::wire;
+
+/// Dependencies that a sentence names; the others are counted.
+const MOST_NAMED: usize = 3;
+
+impl Run {
+    /// Returns what the instance waits for, as the rest of a sentence about it; `None` if it is at work or over.
+    #[must_use]
+    pub fn why_it_waits(&self, instance: &Instance) -> Option<String> {
+        match &instance.status {
+            Status::WaitingOnDependencies => Some(self.why_it_does_not_start(instance)),
+            _ if instance.is_paused && !instance.is_final() && instance.word() != crate::Status::Running => {
+                Some(paused(instance))
+            }
+            Status::RetryPause { .. } | Status::Trying => why_it_does_not_run(instance),
+            Status::Finished
+            | Status::Failed
+            | Status::CascadeFailed { .. }
+            | Status::Canceled { .. }
+            | Status::Skipped => None,
+        }
+    }
+
+    fn why_it_does_not_start(&self, instance: &Instance) -> String {
+        if let Some(release) = instance.release {
+            return format!("waits for its time, {}", wire(release));
+        }
+        if instance.is_held_back {
+            return paused(instance);
+        }
+        let unmet = self.waiting_on(instance);
+        let named = unmet.iter().take(MOST_NAMED).filter_map(|id| self.instance(id.as_str()));
+        let named: Vec<_> = named.map(what_is_waited_for).collect();
+        let more = unmet.len().saturating_sub(MOST_NAMED);
+        let more = if more > 0 { format!("; and for {more} more") } else { String::new() };
+        format!("waits for {}{more}", named.join("; "))
+    }
+}
+
+fn paused(instance: &Instance) -> String {
+    format!("is held back: `{}` is PAUSED, until somebody resumes it", instance.component)
+}
+
+/// A dependency that is not FINISHED, and why it is not.
+fn what_is_waited_for(instance: &Instance) -> String {
+    let id = &instance.id;
+    match &instance.status {
+        Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } | Status::Skipped => {
+            format!("{id}, which is {}: rerun it, or mark it as finished", instance.word())
+        }
+        Status::WaitingOnDependencies => format!("{id}, which waits itself"),
+        Status::Finished => id.to_string(),
+        Status::Trying | Status::RetryPause { .. } => match why_it_does_not_run(instance) {
+            Some(why) => format!("{id}, which {why}"),
+            None => format!("{id}, which is RUNNING"),
+        },
+    }
+}
+
+fn why_it_does_not_run(instance: &Instance) -> Option<String> {
+    let head = instance.head()?;
+    if let Status::RetryPause { until } = instance.status {
+        let error = instance.error().and_then(|error| error.message.as_deref());
+        let error = error.map(|message| format!(": {message}")).unwrap_or_default();
+        let (number, next) = (head.number, wire(until));
+        return Some(format!("waits until {next} for its next attempt, as attempt {number} failed{error}"));
+    }
+    match &head.status {
+        attempt::Status::WaitingForRunner { held: Some(lease) } => {
+            Some(format!("waits for the task runner on {} to acknowledge it", lease.runner))
+        }
+        attempt::Status::WaitingForRunner { held: None } => Some(waits_for_runner(head)),
+        attempt::Status::NotYet { until } => {
+            let looks = if head.looks == 1 { "once".to_owned() } else { format!("{} times", head.looks) };
+            Some(format!("does not hold yet: looked at {looks}, the next time at {}", wire(*until)))
+        }
+        attempt::Status::Running { .. }
+        | attempt::Status::Finished
+        | attempt::Status::Failed(_)
+        | attempt::Status::Canceled => None,
+    }
+}
+
+fn waits_for_runner(head: &Attempt) -> String {
+    if head.group == WorkerGroup::service() {
+        "waits for the service to look at it".to_owned()
+    } else {
+        format!("waits for a task runner that polls worker group `{}`", head.group)
+    }
+}

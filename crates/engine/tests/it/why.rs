@@ -1,0 +1,71 @@
+//! Why an instance waits, in words.
+
+use engine::{Event, InstanceId, RunnerId, TaskError, TaskOutcome};
+
+use crate::harness::{Driven, STARTED, drive, drive_with, shell};
+
+fn why(run: &Driven, name: &str) -> String {
+    let instance = run.run.instance(&format!("@{name}_{STARTED}")).unwrap();
+    run.run.why_it_waits(instance).unwrap_or_default().replace(STARTED, "T")
+}
+
+fn chain() -> Driven {
+    let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
+    drive(&format!("{}, {second}", shell("First", "")))
+}
+
+#[test]
+fn what_is_on_its_way_says_who_is_to_move_next() {
+    let mut run = chain();
+    let runner = "waits for a task runner that polls worker group `g`";
+    assert_eq!(
+        (why(&run, "First"), why(&run, "Second")),
+        (runner.into(), format!("waits for @First_T, which {runner}"))
+    );
+    run.claim("First");
+    assert_eq!(why(&run, "First"), "waits for the task runner on runner to acknowledge it");
+    run.report("First", &[]);
+    assert_eq!(
+        (why(&run, "First"), why(&run, "Second")),
+        (String::new(), "waits for @First_T, which is RUNNING".into())
+    );
+    run.set("First", TaskOutcome::Failed(TaskError::new("Oops", "the disk is full")));
+    let retry = "waits until 2030-01-31T22:01:00 for its next attempt, as attempt 1 failed: the disk is full";
+    assert_eq!(why(&run, "First"), retry);
+}
+
+#[test]
+fn what_will_never_move_by_itself_says_what_to_do() {
+    let mut run = drive_with(
+        r#", "maximumRetries": "0""#,
+        &format!("{}, {}", shell("First", ""), shell("Second", r#", "dependsOn": {"ref": "First"}"#)),
+    );
+    run.fail("First", "Oops", "it broke");
+    assert_eq!(why(&run, "Second"), "waits for @First_T, which is FAILED: rerun it, or mark it as finished");
+    let mut run = chain();
+    run.step(Event::Paused { component: "First".into() });
+    assert_eq!(why(&run, "First"), "is held back: `First` is PAUSED, until somebody resumes it");
+}
+
+#[test]
+fn what_does_not_hold_yet_says_how_often_it_was_looked_at() {
+    let ready = r#"{"id": "Ready", "type": "S3KeyExists", "s3Key": "s3://b/k", "role": "r"}"#;
+    let mut run = drive(&format!("{ready}, {}", shell("Work", r#", "precondition": {"ref": "Ready"}"#)));
+    assert_eq!(why(&run, "Ready_Work"), "waits for the service to look at it");
+    let id = InstanceId::from(format!("@Ready_Work_{STARTED}"));
+    let attempt = run.run.instance(id.as_str()).unwrap().head().unwrap().id.clone();
+    run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("service") });
+    run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::False });
+    let look = "does not hold yet: looked at once, the next time at 2030-01-31T22:01:00";
+    assert_eq!(why(&run, "Ready_Work"), look);
+    assert_eq!(why(&run, "Work"), format!("waits for @Ready_Work_T, which {look}"));
+}
+
+#[test]
+fn many_are_counted() {
+    let first: Vec<_> = (0..5).map(|number| shell(&format!("A{number}"), "")).collect();
+    let after: Vec<_> = (0..5).map(|number| format!(r#"{{"ref": "A{number}"}}"#)).collect();
+    let last = shell("Last", &format!(r#", "dependsOn": [{}]"#, after.join(", ")));
+    let run = drive(&format!("{}, {last}", first.join(", ")));
+    assert!(why(&run, "Last").ends_with("; and for 2 more"), "{}", why(&run, "Last"));
+}
