@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::PROGRAM;
 
 /// Runs a bash script with the AWS CLI on its path and the environment that `downspout env` prints.
-fn bash(up: &Up, script: &str) -> String {
+pub(crate) fn bash(up: &Up, script: &str) -> String {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/venv/bin");
     assert!(venv.join("aws").exists(), "the AWS CLI is missing: run `tests/setup`");
     let path = format!("{}:{}", venv.display(), std::env::var("PATH").unwrap_or_default());
@@ -35,7 +35,7 @@ fn bash(up: &Up, script: &str) -> String {
     said
 }
 
-fn json(text: &str) -> Value {
+pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 

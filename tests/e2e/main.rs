@@ -7,6 +7,7 @@ mod database;
 mod demo;
 mod ledger;
 mod samples;
+mod schedules;
 mod translation;
 
 /// The program under test.

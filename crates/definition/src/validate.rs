@@ -11,6 +11,7 @@ mod graph;
 mod limits;
 mod nearest;
 mod own;
+mod rollups;
 mod secrets;
 pub(crate) mod slots;
 mod subject;
@@ -117,6 +118,7 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     own::check(&subject, &mut findings);
     texts::check(&subject, &mut findings);
     graph::check(&subject, &mut findings);
+    rollups::check(&subject, &mut findings);
     advice::check(&subject, &mut findings);
     secrets::check(&subject, &mut findings);
     if !findings.has_errors() {

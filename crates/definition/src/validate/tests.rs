@@ -580,3 +580,29 @@ fn a_schedule_that_never_fires_is_warned_of() {
         ]
     );
 }
+
+#[test]
+fn a_longer_interval_waits_for_so_many_shorter_ones_only() {
+    let schedules = |short: &str| {
+        format!(
+            r#"{{"id": "Daily", "type": "Schedule", "period": "1 day", "startDateTime": "2030-01-31T22:00:00"}},
+            {{"id": "Short", "type": "Schedule", "period": "{short}", "startDateTime": "2030-01-31T22:00:00"}},
+            {{"id": "Load", "type": "ShellCommandActivity", "command": "l", "schedule": {{"ref": "Short"}},
+              "scheduleType": "cron"}},
+            {{"id": "Sum", "type": "ShellCommandActivity", "command": "s", "schedule": {{"ref": "Daily"}},
+              "scheduleType": "cron", "dependsOn": {{"ref": "Load"}}}}"#
+        )
+    };
+    let told = |short: &str| {
+        let errors = errors(&schedules(short));
+        errors.into_iter().filter(|line| line.contains("LIMIT_EXCEEDED")).collect::<Vec<_>>()
+    };
+    assert_eq!(told("1 hour"), Vec::<String>::new());
+    assert_eq!(
+        told("30 minutes"),
+        [
+            "Sum.dependsOn LIMIT_EXCEEDED:  'Sum' runs each 1 day and 'Load' each 30 minutes: it would wait for 48 \
+          instances at once; at most 32 are allowed"
+        ]
+    );
+}

@@ -1,0 +1,49 @@
+//! Objects that would wait for more instances of another at once than the service allows.
+
+use super::findings::Findings;
+use super::subject::Subject;
+use crate::inherit::Resolved;
+use crate::period::Period;
+use crate::{ObjectId, kind::Kind};
+
+/// The quota of instances with shorter intervals that one instance may wait for.
+const MOST_ROLL_UPS: u64 = 32;
+
+pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+    if !subject.typed().any(|(_, kind)| kind == Kind::Schedule) {
+        return;
+    }
+    for (object, _) in subject.typed().filter(|(_, kind)| kind.is_runnable()) {
+        let Some(own) = period_of(subject, object) else { continue };
+        for field in ["dependsOn", "input"] {
+            for target in object.references(field) {
+                roll_up(subject, (object, own), (field, target), findings);
+            }
+        }
+    }
+}
+
+fn roll_up(
+    subject: &Subject<'_>,
+    (object, own): (&Resolved<'_>, Period),
+    (field, target): (&'static str, &ObjectId),
+    findings: &mut Findings,
+) {
+    let Some(shorter) = subject.object(target).and_then(|target| period_of(subject, target)) else { return };
+    let count = own.duration().as_secs() / shorter.duration().as_secs().max(1);
+    if count > MOST_ROLL_UPS {
+        let message = format!(
+            "'{}' runs each {own} and '{target}' each {shorter}: it would wait for {count} instances at once; at most \
+             {MOST_ROLL_UPS} are allowed",
+            object.id()
+        );
+        findings.error(object.id(), Some(field), "LIMIT_EXCEEDED", message);
+    }
+}
+
+/// The period of the object's schedule, where it is known.
+fn period_of(subject: &Subject<'_>, object: &Resolved<'_>) -> Option<Period> {
+    let schedule = subject.object(object.reference("schedule")?)?;
+    let texts = subject.foreseen(schedule, schedule.string("period")?)?;
+    Period::parse(texts.first()?).ok()
+}
