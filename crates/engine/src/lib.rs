@@ -39,6 +39,6 @@ pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, Task
 pub use instance::Instance;
 pub use plan::Plan;
 pub use run::{End, Header, IllegalEvent, Outcome, Run, Step};
-pub use runtime::WHY;
 pub use status::{PipelineState, Status, UnknownStatus};
 pub use timetable::{Timetable, Upcoming};
+pub use why::WHY;

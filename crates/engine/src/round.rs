@@ -156,7 +156,7 @@ impl<'a> Round<'a> {
 
     /// Applies an event to an attempt, and lets its instance follow if it is the newest.
     fn apply(&mut self, at: (usize, usize), event: &attempt::Event) -> Result<(), IllegalEvent> {
-        let now = self.now;
+        let (now, is_paused) = (self.now, self.run.instances[at.0].is_paused);
         let attempt = self.attempt(at);
         let (was_free, before) = (attempt.is_free(), attempt.status.clone());
         attempt.apply(event, now).map_err(|attempt::Illegal| IllegalEvent::Attempt {
@@ -166,7 +166,8 @@ impl<'a> Round<'a> {
         if attempt.status == before {
             return Ok(());
         }
-        let offer = (!was_free && attempt.is_free())
+        // What is paused is offered when it is resumed.
+        let offer = (!was_free && !is_paused && attempt.is_free())
             .then(|| Effect::Offer { attempt: attempt.id.clone(), group: attempt.group.clone() });
         self.step.attempts.insert(at);
         self.step.effects.extend(offer);
@@ -433,6 +434,9 @@ impl<'a> Round<'a> {
 
     fn resume(&mut self, component: &ObjectId) {
         for place in self.of_component(component) {
+            if !self.run.instances[place].is_paused {
+                continue;
+            }
             self.change(place, false, |instance| {
                 instance.is_paused = false;
                 instance.is_held_back = false;

@@ -9,9 +9,6 @@ use crate::instance::{Instance, Role, Status};
 use crate::run::Run;
 use crate::time::wire;
 
-/// The field that says in words why an instance waits.
-pub const WHY: &str = "waitReason";
-
 /// Returns the runtime fields of an instance.
 pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
     let mut fields = common(run, instance, "INSTANCE");
@@ -23,8 +20,6 @@ pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
         fields.push(Field::string("@finishedTime", wire(ended)));
     }
     fields.extend(references("@waitingOn", run.waiting_on(instance)));
-    // Ours: the same for people.
-    fields.extend(run.why_it_waits(instance).map(|why| Field::string(WHY, why)));
     match &instance.status {
         Status::CascadeFailed { on } => fields.extend(references("@cascadeFailedOn", on.clone())),
         Status::Canceled { reason } => fields.push(Field::string("cancellationReason", reason)),

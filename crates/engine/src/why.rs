@@ -1,5 +1,7 @@
 //! Why an instance waits: one sentence for people, beside `@waitingOn` for programs.
 
+use std::collections::{HashSet, VecDeque};
+
 use crate::attempt;
 use crate::attempt::Attempt;
 use crate::ids::WorkerGroup;
@@ -7,6 +9,10 @@ use crate::instance::{Instance, Status};
 use crate::run::Run;
 use crate::time::wire;
 
+/// The field of an instance that says it.
+pub const WHY: &str = "waitReason";
+/// Dependencies that are looked at for one sentence: it need not be whole, but it must be quick.
+const MOST_LOOKED_AT: usize = 1_000;
 /// Dependencies that a sentence names; the others are counted.
 const MOST_NAMED: usize = 3;
 
@@ -35,12 +41,28 @@ impl Run {
         if instance.is_held_back {
             return paused(instance);
         }
-        let unmet = self.waiting_on(instance);
-        let named = unmet.iter().take(MOST_NAMED).filter_map(|id| self.instance(id.as_str()));
-        let named: Vec<_> = named.map(what_is_waited_for).collect();
-        let more = unmet.len().saturating_sub(MOST_NAMED);
+        let causes = self.what_holds_up(instance);
+        let named: Vec<_> = causes.iter().take(MOST_NAMED).map(|cause| what_is_waited_for(cause)).collect();
+        let more = causes.len().saturating_sub(MOST_NAMED);
         let more = if more > 0 { format!("; and for {more} more") } else { String::new() };
         format!("waits for {}{more}", named.join("; "))
+    }
+
+    /// Returns what an instance waits for in the end: not what waits for others itself, but those.
+    fn what_holds_up(&self, instance: &Instance) -> Vec<&Instance> {
+        let unmet = |instance: &Instance| self.waiting_on(instance).into_iter();
+        let mut open: VecDeque<_> = unmet(instance).collect();
+        let mut seen: HashSet<_> = open.iter().cloned().collect();
+        let mut causes = Vec::new();
+        while let Some(id) = open.pop_front() {
+            let Some(dependency) = self.instance(id.as_str()) else { continue };
+            let further: Vec<_> = unmet(dependency).collect();
+            if further.is_empty() || seen.len() > MOST_LOOKED_AT {
+                causes.push(dependency);
+            }
+            open.extend(further.into_iter().filter(|id| seen.insert(id.clone())));
+        }
+        causes
     }
 }
 
@@ -55,7 +77,11 @@ fn what_is_waited_for(instance: &Instance) -> String {
         Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } | Status::Skipped => {
             format!("{id}, which is {}: rerun it, or mark it as finished", instance.word())
         }
-        Status::WaitingOnDependencies => format!("{id}, which waits itself"),
+        Status::WaitingOnDependencies => match instance.release {
+            Some(release) => format!("{id}, which waits for its time, {}", wire(release)),
+            None if instance.is_held_back => format!("{id}, which {}", paused(instance)),
+            None => format!("{id}, which waits itself"),
+        },
         Status::Finished => id.to_string(),
         Status::Trying | Status::RetryPause { .. } => match why_it_does_not_run(instance) {
             Some(why) => format!("{id}, which {why}"),

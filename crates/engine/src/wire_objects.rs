@@ -13,6 +13,7 @@ use crate::runtime;
 use crate::scope::Context;
 
 use crate::time::wire;
+use crate::why::WHY;
 pub use definition::MASK;
 
 /// How an object is to be shown.
@@ -40,7 +41,9 @@ impl Run {
         let trouble = Default::default();
         let context = Context::of_instance(self, instance, None, &trouble);
         let fields = shown(&context, instance, form);
-        with_runtime(instance.id.object_id(), fields, runtime::of_instance(self, instance))
+        let mut runtime = runtime::of_instance(self, instance);
+        runtime.extend(self.why_it_waits(instance).map(|why| Field::string(WHY, why)));
+        with_runtime(instance.id.object_id(), fields, runtime)
     }
 
     fn attempt_object(&self, instance: &Instance, attempt: &Attempt, form: Form) -> PipelineObject {

@@ -22,6 +22,8 @@ pub(super) struct RunView {
     pub(super) created: Option<Timestamp>,
     pub(super) started: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
+    /// The scheduled start of the run to come.
+    pub(super) next_run: Option<String>,
     pub(super) instances: Vec<InstanceView>,
 }
 
@@ -34,7 +36,9 @@ pub(super) struct InstanceView {
     pub(super) status: String,
     pub(super) started: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
+    pub(super) scheduled: Option<String>,
     pub(super) waiting_on: Vec<String>,
+    pub(super) wait_reason: Option<String>,
     pub(super) cascade_failed_on: Vec<String>,
     pub(super) error_id: Option<String>,
     pub(super) error_message: Option<String>,
@@ -93,10 +97,18 @@ impl RunView {
             created: fields.time("@creationTime"),
             started: fields.time("@lastActivationTime"),
             ended: fields.time("@finishedTime"),
+            next_run: fields.one("@nextRunTime"),
             instances: Vec::new(),
         };
         run.instances = instances(client, pipeline_id).await?;
         Ok(Some(run))
+    }
+
+    /// Returns whether there are instances of more than one interval, which only their times tell apart.
+    pub(super) fn has_intervals(&self) -> bool {
+        let mut starts = self.instances.iter().map(|instance| &instance.scheduled);
+        let first = starts.next();
+        self.next_run.is_some() || starts.any(|start| Some(start) != first)
     }
 
     /// Returns how the run stands.
@@ -225,7 +237,9 @@ fn instance(object: &PipelineObject, mut attempts: Vec<AttemptView>) -> Instance
         kind: fields.one("type").unwrap_or_default(),
         started,
         ended: ended.or_else(|| fields.time("@actualEndTime")),
+        scheduled: fields.one("@scheduledStartTime"),
         waiting_on: fields.many("@waitingOn"),
+        wait_reason: fields.one(engine::WHY),
         cascade_failed_on: fields.many("@cascadeFailedOn"),
         error_id: fields.one("errorId"),
         error_message: fields.one("errorMessage"),
@@ -328,7 +342,9 @@ mod tests {
             status: (*status).to_owned(),
             started: None,
             ended: None,
+            scheduled: None,
             waiting_on: waiting.iter().map(|id| (*id).to_owned()).collect(),
+            wait_reason: None,
             cascade_failed_on: vec![],
             error_id: None,
             error_message: None,
@@ -343,6 +359,7 @@ mod tests {
             created: None,
             started: None,
             ended: None,
+            next_run: None,
             instances: statuses.iter().map(instance).collect(),
         }
     }

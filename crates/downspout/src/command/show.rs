@@ -38,7 +38,8 @@ pub(super) fn timeline(run: &RunView) -> String {
     let mut text = heading(run);
     let (origin, _) = run.span();
     let shown = run.instances.iter().filter(|instance| instance.is_worth_showing());
-    let rows = shown.map(|instance| row(instance, origin)).collect();
+    let has_intervals = run.has_intervals();
+    let rows = shown.map(|instance| row(instance, origin, has_intervals)).collect();
     text.push_str(&output::table(&["at", "took", "what", "status", "rows"], rows));
     for instance in &run.instances {
         text.push_str(&remarks(instance));
@@ -59,16 +60,21 @@ fn heading(run: &RunView) -> String {
     let (first, last) = run.span();
     let took = first.zip(last);
     words.extend(took.map(|(start, end)| format!("took {}", duration(start, end))));
+    words.extend(run.next_run.as_ref().map(|at| format!("next run {at}")));
     format!("{}  {}  ({})\n", output::paint(&run.name, Style::Bold), run.pipeline_id, words.join(", "))
 }
 
-fn row(instance: &InstanceView, origin: Option<Timestamp>) -> Vec<String> {
+fn row(instance: &InstanceView, origin: Option<Timestamp>, has_intervals: bool) -> Vec<String> {
     let at = origin.zip(instance.started).map(|(origin, start)| format!("+{}", duration(origin, start)));
     let took = instance.started.zip(instance.ended).map(|(start, end)| duration(start, end));
+    let what = match instance.scheduled.as_ref().filter(|_| has_intervals) {
+        Some(start) => format!("{} {start}", instance.component),
+        None => instance.component.clone(),
+    };
     vec![
         at.unwrap_or_default(),
         took.unwrap_or_default(),
-        instance.component.clone(),
+        what,
         output::paint_status(&instance.status),
         rows(instance),
     ]
@@ -107,7 +113,7 @@ fn remarks(instance: &InstanceView) -> String {
             format!("{name}, attempt {number}: {}: {message}", output::paint_status(&attempt.status))
         }));
     }
-    lines.extend(instance.text("waitReason").map(|why| format!("{name} {why}.")));
+    lines.extend(instance.wait_reason.as_ref().map(|why| format!("{name} {why}.")));
     if let Some(reasons) = instance.fields.get("rejectReasons") {
         lines.extend(reasons.iter().map(|reason| format!("{name}, refused row: {reason}")));
         let refused = instance.number("rowsRejected").unwrap_or_default();

@@ -1,13 +1,17 @@
 //! Whatever happens in whatever order: final stays final, attempts stay within the retries, every
 //! run can come to its end, and a replay (also through the store's form) equals the live run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use engine::{Event, Instance, InstanceId, Run, RunnerId, Status, TaskError, TaskOutcome};
+use engine::{
+    Activation, Effect, Event, Instance, InstanceId, Occasion, Run, RunnerId, Status, TaskError, TaskOutcome,
+    Timetable,
+};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use crate::harness::{Driven, drive_with, shell};
+use crate::harness::{Driven, STARTED, activation, drive_with, plan, shell};
 
 const RETRIES: u32 = 1;
 
@@ -25,6 +29,35 @@ fn diamond(cascade: bool) -> Driven {
     drive_with(more, &[shell("A", ""), b, c, d, shell("E", ""), node.to_owned()].join(", "))
 }
 
+/// A day's sum of hourly loads: each load takes a guarded file, and everything may be late.
+fn scheduled(cascade: bool) -> Driven {
+    let cascade = if cascade { r#", "failureAndRerunMode": "cascade""# } else { "" };
+    let default = format!(
+        r#"{{"id": "Default", "scheduleType": "cron", "schedule": {{"ref": "Hourly"}}, "workerGroup": "g",
+            "maximumRetries": "1", "lateAfterTimeout": "40 minutes", "onLateAction": {{"ref": "Stop"}}{cascade}}}"#
+    );
+    let schedule = |id: &str, period: &str| {
+        format!(
+            r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}",
+                "endDateTime": "2030-02-01T01:00:00"}}"#
+        )
+    };
+    let rest = r#"{"id": "Stop", "type": "Terminate"},
+        {"id": "Landed", "type": "S3KeyExists", "s3Key": "s3://b/k", "role": "r", "preconditionTimeout": "1 hour"},
+        {"id": "Asked", "type": "ShellCommandPrecondition", "command": "true", "retryDelay": "5 minutes"},
+        {"id": "F", "type": "S3DataNode", "filePath": "s3://b/k", "precondition": {"ref": "Landed"}}"#;
+    let load = shell("Load", r#", "input": {"ref": "F"}, "precondition": {"ref": "Asked"}"#);
+    let sum = shell("Sum", r#", "schedule": {"ref": "Daily"}, "dependsOn": {"ref": "Load"}"#);
+    let objects =
+        [default, schedule("Hourly", "1 hour"), schedule("Daily", "3 hours"), rest.to_owned(), load, sum];
+    let plan = plan(&objects.join(", "), "").unwrap();
+    let timetable = Arc::new(Timetable::of(&plan, activation().at).unwrap().unwrap());
+    let start = timetable.next(None).unwrap().start;
+    let occasion = Occasion::Scheduled { timetable, start, is_skipped: false };
+    let (run, step) = engine::expand(plan, Activation { occasion, ..activation() }).unwrap();
+    Driven { now: run.header().started, run, effects: step.effects }
+}
+
 /// What a random step does, to the instance with the given number.
 #[derive(Clone, Debug)]
 enum Move {
@@ -36,29 +69,40 @@ enum Move {
     Cancel(usize),
     Rerun(usize),
     Mark(usize),
+    SayFalse(usize),
+    Pause(usize),
+    Resume(usize),
     Pass(i64),
     StaleReport(usize),
 }
 
+fn at() -> impl Strategy<Value = usize> {
+    0..16usize
+}
+
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
-        6 => (0..6usize).prop_map(Move::Claim),
-        4 => (0..6usize).prop_map(Move::Report),
-        4 => (0..6usize).prop_map(Move::Finish),
-        3 => (0..6usize, any::<bool>()).prop_map(|(at, bad)| Move::Fail(at, bad)),
-        1 => (0..6usize).prop_map(Move::Release),
-        1 => (0..6usize).prop_map(Move::Cancel),
-        1 => (0..6usize).prop_map(Move::Rerun),
-        1 => (0..6usize).prop_map(Move::Mark),
+        6 => at().prop_map(Move::Claim),
+        4 => at().prop_map(Move::Report),
+        4 => at().prop_map(Move::Finish),
+        3 => (at(), any::<bool>()).prop_map(|(at, bad)| Move::Fail(at, bad)),
+        1 => at().prop_map(Move::Release),
+        1 => at().prop_map(Move::Cancel),
+        1 => at().prop_map(Move::Rerun),
+        1 => at().prop_map(Move::Mark),
+        2 => at().prop_map(Move::SayFalse),
+        1 => at().prop_map(Move::Pause),
+        1 => at().prop_map(Move::Resume),
         3 => (0..25i64).prop_map(Move::Pass),
-        1 => (0..6usize).prop_map(Move::StaleReport),
+        1 => at().prop_map(Move::StaleReport),
     ];
-    prop::collection::vec(one, 0..60)
+    prop::collection::vec(one, 0..80)
 }
 
 fn event(run: &Run, step: &Move) -> Option<Event> {
-    let instance = |at: usize| run.instances()[at].id.clone();
-    let head = |at: usize| run.instances()[at].head().map(|head| (head.id.clone(), head.leases));
+    let instance_at = |at: usize| &run.instances()[at % run.instances().len()];
+    let instance = |at: usize| instance_at(at).id.clone();
+    let head = |at: usize| instance_at(at).head().map(|head| (head.id.clone(), head.leases));
     let set = |at, outcome| head(at).map(|(attempt, lease)| Event::StatusSet { attempt, lease, outcome });
     match *step {
         Move::Claim(at) => {
@@ -72,6 +116,9 @@ fn event(run: &Run, step: &Move) -> Option<Event> {
             lease: lease.wrapping_sub(1),
             fields: vec![],
         }),
+        Move::SayFalse(at) => set(at, TaskOutcome::False),
+        Move::Pause(at) => Some(Event::Paused { component: instance_at(at).component.clone() }),
+        Move::Resume(at) => Some(Event::Resumed { component: instance_at(at).component.clone() }),
         Move::Finish(at) => set(at, TaskOutcome::Finished),
         Move::Fail(at, bad) => {
             let error = TaskError::new(if bad { "BadInput" } else { "E" }, "no");
@@ -126,8 +173,30 @@ fn still_final(
     Ok(())
 }
 
+/// What is put on offer may be worked on now: its time has come and nobody paused it. What is tried for the first time
+/// waits for nothing; `made` attempts there were before.
+fn may_run(made: &HashMap<InstanceId, usize>, run: &Run, effects: &[Effect]) -> Result<(), TestCaseError> {
+    for effect in effects {
+        let Effect::Offer { attempt, .. } = effect else { continue };
+        let instance = run.instance(attempt.parts().unwrap().0.as_str()).unwrap();
+        prop_assert!(instance.release.is_none() && !instance.is_paused, "{attempt} is on offer");
+        let unmet = instance.depends_on.iter().filter_map(|id| run.instance(id.as_str()));
+        let unmet: Vec<_> = unmet.filter(|it| it.word() != Status::Finished).map(|it| &it.id).collect();
+        let is_first = instance.attempts.len() > made[&instance.id] && instance.tries() == 1;
+        prop_assert!(!is_first || unmet.is_empty(), "{attempt} is tried before {unmet:?}");
+    }
+    if run.end().is_some() {
+        prop_assert_eq!(run.offers().count(), 0);
+    }
+    Ok(())
+}
+
 /// With willing runners every run ends.
 fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
+    let components: HashSet<_> = driven.run.instances().iter().map(|it| it.component.clone()).collect();
+    for component in components {
+        driven.step(Event::Resumed { component });
+    }
     for _ in 0..100 {
         if driven.run.end().is_some() {
             return Ok(());
@@ -148,19 +217,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_of_events_keeps_the_rules(cascade: bool, moves in moves()) {
-        let mut driven = diamond(cascade);
-        let mut replay = diamond(cascade).run;
+    fn any_sequence_of_events_keeps_the_rules(is_scheduled: bool, cascade: bool, moves in moves()) {
+        let make = if is_scheduled { scheduled } else { diamond };
+        let mut driven = make(cascade);
+        let mut replay = make(cascade).run;
         for step in &moves {
             if let Move::Pass(minutes) = step {
                 driven.now += SignedDuration::from_mins(*minutes);
             }
             let Some(event) = event(&driven.run, step) else { continue };
             let (before, revision) = (finals(&driven.run), driven.run.header().revision);
+            let attempts = |it: &Instance| (it.id.clone(), it.attempts.len());
+            let made = driven.run.instances().iter().map(attempts).collect();
             let stepped = driven.try_step(event.clone());
             replay = reloaded(&replay);
             prop_assert_eq!(replay.step(event, driven.now), stepped.clone());
             same(&driven.run, &replay)?;
+            let effects = stepped.as_ref().map(|step| step.effects.clone()).unwrap_or_default();
+            may_run(&made, &driven.run, &effects)?;
             let changed = stepped.is_ok_and(|step| !step.is_empty());
             prop_assert_eq!(driven.run.header().revision, revision + u64::from(changed));
             still_final(&before, &driven.run, matches!(step, Move::Mark(_)))?;

@@ -62,6 +62,16 @@ fn what_does_not_hold_yet_says_how_often_it_was_looked_at() {
 }
 
 #[test]
+fn what_waits_in_a_chain_names_what_holds_up_the_chain() {
+    let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
+    let third = shell("Third", r#", "dependsOn": [{"ref": "Second"}, {"ref": "First"}]"#);
+    let mut run = drive(&format!("{}, {second}, {third}", shell("First", "")));
+    run.claim("First");
+    run.report("First", &[]);
+    assert_eq!(why(&run, "Third"), "waits for @First_T, which is RUNNING");
+}
+
+#[test]
 fn many_are_counted() {
     let first: Vec<_> = (0..5).map(|number| shell(&format!("A{number}"), "")).collect();
     let after: Vec<_> = (0..5).map(|number| format!(r#"{{"ref": "A{number}"}}"#)).collect();
