@@ -1,8 +1,9 @@
-//! How fast: from a drop to its mail, and a load beside `psql \copy`.
+//! How fast: from a drop to its mail, attempts, definitions, and a load beside `psql \copy`.
 //!
 //! Prints a table and writes `target/bench.json`. Each figure with a rival is measured in turns with it, so that the
 //! ratio holds when the machine's speed drifts. `DOWNSPOUT_BENCH_MB` sets the size of the loaded file (default 1024).
 
+mod attempts;
 mod definitions;
 
 use std::{
@@ -51,6 +52,7 @@ fn main() -> Result<()> {
     let target = Path::new(PROGRAM).parent().and_then(Path::parent).context("the target folder")?;
     let runtime = tokio::runtime::Runtime::new()?;
     let mut figures = vec![runtime.block_on(drop_to_mail())?, runtime.block_on(kill_to_work())?];
+    figures.extend(runtime.block_on(attempts::figures())?);
     figures.extend(definitions::figures()?);
     figures.extend(load_beside_psql(target)?);
     println!("\n{:<28} {:>12} {:<6} {:>7}  rival", "figure", "value", "unit", "ratio");

@@ -1,0 +1,133 @@
+//! Whole attempts through the wire protocol, with nothing to do in them: polled, acknowledged, ended, settled, durable.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use aws_sdk_datapipeline::Client;
+use aws_sdk_datapipeline::types::{Field, PipelineObject, TaskStatus};
+use e2e::{definitions::Definitions, program::Up};
+use tokio::task::JoinSet;
+
+use crate::{Figure, PROGRAM, median};
+
+const GROUP: &str = "bench";
+/// A definition holds 100 objects at most, Default among them.
+const CHAIN: usize = 95;
+const CHAINS: usize = 40;
+const POLLERS: usize = 32;
+const LIMIT: Duration = Duration::from_secs(300);
+
+pub(crate) async fn figures() -> Result<Vec<Figure>> {
+    let definitions = Definitions::uncapped();
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
+    let client = up.datapipeline();
+    // The first chain warms the stack and measures one attempt after another.
+    let mut times = ready_to_held(&client).await?;
+    println!("ready to held, ms: {times:.1?}");
+    Ok(vec![
+        Figure::new("ready_to_held_median", median(&mut times), "ms"),
+        Figure::new("attempts_per_second", attempts_per_second(&client).await?, "1/s"),
+    ])
+}
+
+/// Many chains at once, as many pollers: attempts that end in a second.
+async fn attempts_per_second(client: &Client) -> Result<f64> {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let mut pollers = JoinSet::new();
+    let mut pipelines = Vec::new();
+    for number in 0..CHAINS {
+        pipelines.push(chain(client, &format!("chain-{number}")).await?);
+    }
+    for _ in 0..POLLERS {
+        let (client, ended) = (client.clone(), Arc::clone(&ended));
+        pollers.spawn(async move {
+            while ended.load(Ordering::Relaxed) < CHAINS * CHAIN {
+                let Some(task) = poll(&client).await? else { continue };
+                end(&client, &task).await?;
+                ended.fetch_add(1, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+    }
+    let begun = Instant::now();
+    for id in &pipelines {
+        client.activate_pipeline().pipeline_id(id).send().await.context("activating a chain")?;
+    }
+    while ended.load(Ordering::Relaxed) < CHAINS * CHAIN {
+        ensure!(begun.elapsed() < LIMIT, "{} attempts ended", ended.load(Ordering::Relaxed));
+        if let Some(failed) = pollers.try_join_next() {
+            failed.context("a poller broke down")??;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok((CHAINS * CHAIN) as f64 / begun.elapsed().as_secs_f64())
+}
+
+/// For each link of a chain: from the call that ends it, until a poller that waits holds the next.
+async fn ready_to_held(client: &Client) -> Result<Vec<f64>> {
+    let id = chain(client, "one-by-one").await?;
+    client.activate_pipeline().pipeline_id(&id).send().await.context("activating a chain")?;
+    let mut task = poll(client).await?.context("the first link is ready")?;
+    let mut times = Vec::new();
+    for _ in 1..CHAIN {
+        let waiting = tokio::spawn({
+            let client = client.clone();
+            async move { (poll(&client).await, Instant::now()) }
+        });
+        acknowledge(client, &task).await?;
+        // The poll is on its way for certain; a link is worth measuring only if it then waits.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let begun = Instant::now();
+        finish(client, &task).await?;
+        let (next, held) = waiting.await.context("a poller broke down")?;
+        task = next?.context("the next link is ready")?;
+        times.push(held.duration_since(begun).as_secs_f64() * 1_000.0);
+    }
+    end(client, &task).await?;
+    Ok(times)
+}
+
+async fn poll(client: &Client) -> Result<Option<String>> {
+    let polled = client.poll_for_task().worker_group(GROUP).hostname("bench").send().await;
+    Ok(polled.context("polling")?.task_object.and_then(|task| task.task_id))
+}
+
+async fn end(client: &Client, task: &str) -> Result<()> {
+    acknowledge(client, task).await?;
+    finish(client, task).await
+}
+
+async fn acknowledge(client: &Client, task: &str) -> Result<()> {
+    client.report_task_progress().task_id(task).send().await.map(drop).context("acknowledging")
+}
+
+async fn finish(client: &Client, task: &str) -> Result<()> {
+    let finished = client.set_task_status().task_id(task).task_status(TaskStatus::Finished);
+    finished.send().await.map(drop).context("finishing")
+}
+
+/// Puts a pipeline of activities, each after the one before.
+async fn chain(client: &Client, name: &str) -> Result<String> {
+    let created = client.create_pipeline().name(name).unique_id(name).send().await.context("creating")?;
+    let id = created.pipeline_id().to_owned();
+    let text = |key: &str, value: &str| Field::builder().key(key).string_value(value).build();
+    let object = |id: String, fields: Vec<Field>| {
+        PipelineObject::builder().name(id.clone()).id(id).set_fields(Some(fields)).build()
+    };
+    let default = vec![text("scheduleType", "ondemand")?, text("workerGroup", GROUP)?];
+    let mut objects = vec![object("Default".to_owned(), default)?];
+    for number in 0..CHAIN {
+        let mut fields = vec![text("type", "ShellCommandActivity")?, text("command", "true")?];
+        if number > 0 {
+            let before = format!("Link{}", number - 1);
+            fields.push(Field::builder().key("dependsOn").ref_value(before).build()?);
+        }
+        objects.push(object(format!("Link{number}"), fields)?);
+    }
+    let put = client.put_pipeline_definition().pipeline_id(&id).set_pipeline_objects(Some(objects));
+    let put = put.send().await.context("putting a chain")?;
+    ensure!(!put.errored(), "{:?}", put.validation_errors());
+    Ok(id)
+}
