@@ -11,6 +11,7 @@ mod data_nodes;
 mod databases;
 mod default_object;
 pub mod help;
+pub(crate) mod legal;
 pub mod own;
 mod preconditions;
 mod resources;

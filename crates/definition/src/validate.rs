@@ -13,7 +13,6 @@ mod nearest;
 mod own;
 mod rollups;
 mod secrets;
-pub(crate) mod slots;
 mod subject;
 mod texts;
 mod unused;

@@ -2,12 +2,12 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use super::{INVALID, NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, findings::Findings, slots, subject::Subject};
+use super::{INVALID, NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, findings::Findings, subject::Subject};
 use crate::{
     FieldValue, ObjectId, PipelineObject,
     expression::{self, Template, parse_time},
     inherit::{DEFAULT_ID, Key, Resolved},
-    kind::{FieldSpec, Kind, Slot, Target},
+    kind::{FieldSpec, Kind, Slot, Target, legal},
     period::Period,
 };
 
@@ -191,14 +191,14 @@ fn text_complaint<'a>(
         return None;
     }
     if !expression::is_in(text) && slot != Slot::DateTime {
-        return slots::complaint(key, slot, text);
+        return legal::complaint(key, slot, text);
     }
     // What cannot be told before a run is let pass; a broken expression has its own error.
     let texts = subject.foreseen(object, text)?;
     if slot == Slot::DateTime && is_bare_call(text) {
         return None;
     }
-    texts.iter().find_map(|text| slots::complaint(key, slot, text))
+    texts.iter().find_map(|text| legal::complaint(key, slot, text))
 }
 
 /// The guide writes `makeDate(2011,5,24)` without `#{}` once.

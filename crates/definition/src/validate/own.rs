@@ -2,12 +2,12 @@
 
 use foldhash::HashSet;
 
-use super::{INVALID, MISPLACED, UNKNOWN_FIELD, findings::Findings, slots, subject::Subject};
+use super::{INVALID, MISPLACED, UNKNOWN_FIELD, findings::Findings, subject::Subject};
 use crate::{
     FieldValue, PipelineObject,
     inherit::{DEFAULT_ID, Resolved},
     kind::{
-        FieldSpec, Kind,
+        FieldSpec, Kind, legal,
         own::{self, Place},
     },
 };
@@ -77,5 +77,5 @@ fn complaint<'a>(
         return Some(format!("'{key}' must be text, not a reference"));
     };
     let texts = subject.foreseen(object, text)?;
-    texts.iter().find_map(|text| slots::complaint(key, spec.slot, text))
+    texts.iter().find_map(|text| legal::complaint(key, spec.slot, text))
 }
