@@ -5,7 +5,8 @@
 use std::collections::HashSet;
 
 use crate::file::{FileError, Part, Places, Source, Span};
-use crate::trigger::{Pattern, Trigger, TriggerError};
+use crate::kind::field::FieldError;
+use crate::trigger::{Pattern, Trigger};
 use crate::validate::{self, Problem, Report};
 use crate::{Definition, FieldKey, ObjectId, ParameterValue};
 
@@ -143,14 +144,14 @@ fn span_of(problem: &Problem, places: &Places<'_>) -> Option<Span> {
 }
 
 /// The trigger is ours, so the service's validation does not look at it.
-fn of_trigger(error: TriggerError, places: &Places<'_>) -> Finding {
-    let TriggerError { object, field, message } = error;
+fn of_trigger(error: FieldError, places: &Places<'_>) -> Finding {
+    let FieldError { object, field, reason } = error;
     Finding {
         is_error: true,
-        span: places.find(object.as_str(), Some(field.as_str()), Part::Value(0)),
+        span: places.find(object.as_str(), Some(field), Part::Value(0)),
         object: Some(object),
-        field: Some(field),
+        field: Some(field.into()),
         code: "INVALID_TRIGGER",
-        message,
+        message: reason,
     }
 }

@@ -10,6 +10,8 @@ mod data_formats;
 mod data_nodes;
 mod databases;
 mod default_object;
+pub mod field;
+mod held;
 pub mod help;
 pub(crate) mod legal;
 pub mod own;
@@ -24,6 +26,7 @@ pub use slot::{BID_PRICE_LIMIT, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, Slot, Target}
 pub use spec::{DefaultSpec, FieldGroup, FieldSpec, KindSpec, OneOf};
 
 pub(crate) use common::UNTYPED;
+pub(crate) use held::{Held, words};
 
 use std::sync::LazyLock;
 

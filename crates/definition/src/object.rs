@@ -182,7 +182,7 @@ impl PipelineObject {
     }
 
     /// Returns every value of `key`, in order.
-    pub fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a FieldValue> {
+    pub fn values<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a FieldValue> {
         self.fields.iter().filter(move |field| field.key == key).map(|field| &field.value)
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::expression::{self, Budget, Evaluated, Scope, SyntaxError, Template, Value};
 use crate::inherit::Resolved;
+use crate::kind::field::Fields;
 use crate::parameters::Parameters;
 use crate::{FieldValue, ObjectId, PipelineObject};
 
@@ -82,6 +83,12 @@ impl<'a> Preview<'a> {
         let places = places.map(|(place, object)| (object.id().as_str(), place)).collect();
         let (fields, templates) = Default::default();
         Self { objects, places, parameters, interval, fields, templates, budget: Budget::new() }
+    }
+
+    /// Returns `object` with its fields evaluated; those that depend on a run are absent.
+    #[must_use]
+    pub fn object(&self, object: &'a PipelineObject) -> Foreseen<'_, 'a> {
+        Foreseen { preview: self, object }
     }
 
     /// Returns what `text` in the object `id` becomes: every value, if it is a list; none when that depends on a run.
@@ -211,6 +218,30 @@ fn texts(evaluated: Evaluated) -> Vec<String> {
     match evaluated {
         Evaluated::One(text) => vec![text],
         Evaluated::Many(texts) => texts,
+    }
+}
+
+/// An object whose fields are evaluated as they are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreseen<'p, 'a> {
+    preview: &'p Preview<'a>,
+    object: &'a PipelineObject,
+}
+
+impl Fields for Foreseen<'_, '_> {
+    fn object(&self) -> &PipelineObject {
+        self.object
+    }
+
+    fn values_of<'s>(&'s self, key: &'s str) -> impl Iterator<Item = Cow<'s, FieldValue>> {
+        let Self { preview, object } = *self;
+        object.values(key).flat_map(|value| match value {
+            FieldValue::Ref(_) => vec![Cow::Borrowed(value)],
+            FieldValue::String(text) => {
+                let texts = preview.text(&object.id, text).unwrap_or_default();
+                texts.into_iter().map(|text| Cow::Owned(FieldValue::String(text))).collect()
+            }
+        })
     }
 }
 

@@ -4,37 +4,29 @@
 
 use jiff::Timestamp;
 
-use crate::expression::parse_time;
-use crate::kind::ON_DEMAND_PERIOD;
+use crate::kind::field::{self, FieldError, Fields, SchedulePeriod};
+use crate::kind::words;
 use crate::period::Period;
 use crate::preview::Interval;
 
-/// `scheduleType`: when the instance of an interval may start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ScheduleType {
-    /// `cron`: at the interval's beginning.
-    Cron,
-    /// `timeseries`: at its end, when the data of the interval is complete.
-    TimeSeries,
+words! {
+    /// `scheduleType`: when the instance of an interval may start.
+    ScheduleType {
+        /// At the interval's beginning.
+        Cron = "cron",
+        /// At its end, when the data of the interval is complete.
+        TimeSeries = "timeseries",
+        /// At once: there are no intervals, runs begin when the pipeline is activated.
+        OnDemand = "ondemand",
+    }
 }
 
 impl ScheduleType {
-    /// Reads the word of a field, in any case; what is not given is `timeseries`. On demand, it is none of them.
-    #[must_use]
-    pub fn of(word: Option<&str>) -> Option<Self> {
-        match word.map(str::trim) {
-            None => Some(Self::TimeSeries),
-            Some(word) if word.eq_ignore_ascii_case("timeseries") => Some(Self::TimeSeries),
-            Some(word) if word.eq_ignore_ascii_case("cron") => Some(Self::Cron),
-            Some(_) => None,
-        }
-    }
-
     /// Returns when the instance of `interval` may start.
     #[must_use]
     pub fn release(self, interval: Interval) -> Timestamp {
         match self {
-            Self::Cron => interval.start,
+            Self::Cron | Self::OnDemand => interval.start,
             Self::TimeSeries => interval.end,
         }
     }
@@ -53,54 +45,22 @@ pub struct Schedule {
     pub end: Option<Timestamp>,
 }
 
-/// Why the fields of a Schedule make no schedule.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("field `{field}`: {reason}")]
-pub struct ScheduleError {
-    /// The field.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 impl Schedule {
-    /// Reads a Schedule by its fields' texts, of which expressions are evaluated; `None` if it is one on demand.
+    /// Reads a Schedule, whose expressions are evaluated; `None` if it is one on demand.
     ///
     /// `activated` is when the pipeline was first activated, which `FIRST_ACTIVATION_DATE_TIME` stands for.
     ///
     /// # Errors
     ///
-    /// [`ScheduleError`] for the first field that is missing or holds something else.
-    pub fn read(
-        text: impl Fn(&str) -> Option<String>,
-        activated: Timestamp,
-    ) -> Result<Option<Self>, ScheduleError> {
-        let wrong = |field, reason: String| ScheduleError { field, reason };
-        let time = |field: &'static str| match text(field) {
-            Some(text) => match parse_time(&text) {
-                Some(time) => Ok(Some(time.timestamp())),
-                None => Err(wrong(field, format!("`{text}` is no time such as 2030-01-31T22:00:00"))),
-            },
-            None => Ok(None),
+    /// [`FieldError`] for the first field that is missing or holds something else.
+    pub fn of(object: &impl Fields, activated: Timestamp) -> Result<Option<Self>, FieldError> {
+        let period = match field::PERIOD.required(object)? {
+            SchedulePeriod::OnDemand => return Ok(None),
+            SchedulePeriod::Every(period) => period,
         };
-        let period = text("period").ok_or_else(|| wrong("period", "it is missing".to_owned()))?;
-        if period.trim().eq_ignore_ascii_case(ON_DEMAND_PERIOD) {
-            return Ok(None);
-        }
-        let period = Period::parse(&period).map_err(|error| wrong("period", error.to_string()))?;
-        if period.duration().is_zero() {
-            return Err(wrong("period", "it has no length".to_owned()));
-        }
-        let occurrences = match text("occurrences") {
-            Some(text) => Some(
-                text.trim()
-                    .parse()
-                    .map_err(|_| wrong("occurrences", format!("`{text}` is no whole number")))?,
-            ),
-            None => None,
-        };
-        let first = time("startDateTime")?.unwrap_or(activated);
-        Ok(Some(Self { first, period, occurrences, end: time("endDateTime")? }))
+        let occurrences = field::OCCURRENCES.of(object)?;
+        let first = field::START_DATE_TIME.of(object)?.unwrap_or(activated);
+        Ok(Some(Self { first, period, occurrences, end: field::END_DATE_TIME.of(object)? }))
     }
 
     /// Returns the interval of that number, from 0; `None` after the last one.
@@ -113,7 +73,7 @@ impl Schedule {
         let start = self.period.nth_after(self.first, count)?;
         let end = self.period.nth_after(self.first, count.checked_add(1)?)?;
         let is_within = self.end.is_none_or(|last| match kind {
-            ScheduleType::Cron => start < last,
+            ScheduleType::Cron | ScheduleType::OnDemand => start < last,
             ScheduleType::TimeSeries => end <= last,
         });
         is_within.then_some(Interval { start, end })
@@ -130,15 +90,20 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Field, PipelineObject};
 
     fn at(text: &str) -> Timestamp {
         format!("{text}Z").parse().unwrap()
     }
 
+    fn read(fields: &[(&str, &str)]) -> Result<Option<Schedule>, FieldError> {
+        let fields = fields.iter().map(|(key, value)| Field::string(*key, *value)).collect();
+        let object = PipelineObject { id: "Daily".into(), name: "Daily".to_owned(), fields };
+        Schedule::of(&object, at("2030-01-01T00:00:30"))
+    }
+
     fn schedule(fields: &[(&str, &str)]) -> Schedule {
-        let text =
-            |key: &str| fields.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned());
-        Schedule::read(text, at("2030-01-01T00:00:30")).unwrap().unwrap()
+        read(fields).unwrap().unwrap()
     }
 
     fn starts(schedule: &Schedule, kind: ScheduleType) -> Vec<String> {
@@ -182,12 +147,6 @@ mod tests {
 
     #[test]
     fn what_makes_no_schedule_names_its_field() {
-        let read = |fields: &'static [(&str, &str)]| {
-            let text = move |key: &str| {
-                fields.iter().find(|(name, _)| *name == key).map(|(_, text)| (*text).to_owned())
-            };
-            Schedule::read(text, Timestamp::UNIX_EPOCH)
-        };
         assert_eq!(read(&[("period", "ONDEMAND_PERIOD")]), Ok(None));
         for (fields, field) in [
             (&[][..], "period"),

@@ -11,13 +11,14 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::inherit::DEFAULT_ID;
+use crate::kind::field::{self, FieldError};
+use crate::kind::{legal, words};
 use crate::period::Period;
-use crate::{Definition, FieldKey, FieldValue, ObjectId, ParameterValue, PipelineObject};
+use crate::{Definition, FieldValue, ParameterValue, PipelineObject};
 
 pub use pattern::Pattern;
 
-/// The object that carries the trigger.
-const DEFAULT_OBJECT: &str = "Default";
 /// Longest readable form of a set; S3 keys end at 1,024 bytes, and longer sets are cut and hashed.
 const MAX_ENCODED: usize = 160;
 
@@ -36,28 +37,16 @@ pub struct Trigger {
     pub backfill: bool,
 }
 
-/// What happens to earlier pipelines of a definition when a new run starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StaleRuns {
-    /// Those that have ended are deleted.
-    #[default]
-    Delete,
-    /// Those still at work are canceled and deleted as well.
-    Replace,
-    /// All are kept.
-    Keep,
-}
-
-/// Why a definition's trigger cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("object `{object}`, field `{field}`: {message}")]
-pub struct TriggerError {
-    /// The object that holds the field.
-    pub object: ObjectId,
-    /// The field.
-    pub field: FieldKey,
-    /// What is wrong and what to write instead.
-    pub message: String,
+words! {
+    /// `myStaleRuns`: what happens to earlier pipelines of a definition when a new run starts.
+    StaleRuns {
+        /// Those that have ended are deleted.
+        Delete = "delete",
+        /// Those still at work are canceled and deleted as well.
+        Replace = "replace",
+        /// All are kept.
+        Keep = "keep",
+    }
 }
 
 /// A key in S3: text, not a path.
@@ -92,24 +81,24 @@ impl fmt::Display for S3Key {
 
 impl Trigger {
     /// Reads the trigger of `definition`; `None` when drops never start it.
-    pub fn of(definition: &Definition) -> Result<Option<Self>, TriggerError> {
-        let Some(object) = definition.object(DEFAULT_OBJECT) else { return Ok(None) };
-        let fields = Fields { object };
-        let patterns = fields.texts("myDropFile")?;
-        if patterns.is_empty() {
+    pub fn of(definition: &Definition) -> Result<Option<Self>, FieldError> {
+        let Some(default) = definition.object(DEFAULT_ID) else { return Ok(None) };
+        let drop_files = drop_files(default).map_err(|reason| FieldError {
+            object: default.id.clone(),
+            field: "myDropFile",
+            reason,
+        })?;
+        if drop_files.is_empty() {
             return Ok(None);
         }
-        let drop_files = patterns
-            .iter()
-            .map(|text| Pattern::parse(text).map_err(|error| fields.error("myDropFile", &error)))
-            .collect::<Result<Vec<_>, _>>()?;
-        same_names(&drop_files).map_err(|message| fields.error("myDropFile", &message))?;
+        let most = field::MY_MAX_RUNS_PER_DAY.of(default)?;
         Ok(Some(Self {
             drop_files,
-            max_runs_per_day: fields.read("myMaxRunsPerDay", parse_cap)?,
-            stale_runs: fields.read("myStaleRuns", parse_stale_runs)?.unwrap_or_default(),
-            wait_for: fields.read("myWaitFor", parse_period)?,
-            backfill: fields.read("myBackfill", parse_boolean)?.unwrap_or(false),
+            // Nothing is started more often than that.
+            max_runs_per_day: most.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+            stale_runs: field::MY_STALE_RUNS.of(default)?,
+            wait_for: field::MY_WAIT_FOR.of(default)?,
+            backfill: field::MY_BACKFILL.of(default)?,
         }))
     }
 
@@ -225,6 +214,16 @@ fn percent_encoded(value: &str) -> String {
     })
 }
 
+fn drop_files(default: &PipelineObject) -> Result<Vec<Pattern>, String> {
+    let patterns = default.values("myDropFile").map(|value| match value {
+        FieldValue::String(text) => Pattern::parse(text),
+        FieldValue::Ref(_) => Err(legal::not_text("myDropFile")),
+    });
+    let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
+    same_names(&patterns)?;
+    Ok(patterns)
+}
+
 /// A file that lacks a name could belong to any set, and a run would not know which.
 fn same_names(patterns: &[Pattern]) -> Result<(), String> {
     let Some((first, others)) = patterns.split_first() else { return Ok(()) };
@@ -236,63 +235,6 @@ fn same_names(patterns: &[Pattern]) -> Result<(), String> {
             other.as_str()
         )),
     }
-}
-
-/// The fields of the object that carries the trigger.
-struct Fields<'a> {
-    object: &'a PipelineObject,
-}
-
-impl Fields<'_> {
-    fn error(&self, field: &str, message: &str) -> TriggerError {
-        TriggerError { object: self.object.id.clone(), field: field.into(), message: message.to_owned() }
-    }
-
-    fn texts(&self, field: &str) -> Result<Vec<&str>, TriggerError> {
-        let fields = self.object.fields.iter().filter(|candidate| candidate.key == field);
-        fields
-            .map(|candidate| match &candidate.value {
-                FieldValue::String(text) => Ok(text.as_str()),
-                FieldValue::Ref(_) => Err(self.error(field, "is a reference; write a string")),
-            })
-            .collect()
-    }
-
-    fn read<T>(&self, field: &str, parse: fn(&str) -> Result<T, String>) -> Result<Option<T>, TriggerError> {
-        match self.texts(field)?.as_slice() {
-            [] => Ok(None),
-            [text] => parse(text.trim()).map(Some).map_err(|message| self.error(field, &message)),
-            [_, ..] => Err(self.error(field, "is given more than once")),
-        }
-    }
-}
-
-fn parse_cap(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err(format!("`{text}` is no whole number from 1 on")),
-        Ok(cap) => Ok(cap),
-    }
-}
-
-fn parse_stale_runs(text: &str) -> Result<StaleRuns, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "delete" => Ok(StaleRuns::Delete),
-        "replace" => Ok(StaleRuns::Replace),
-        "keep" => Ok(StaleRuns::Keep),
-        _ => Err(format!("`{text}` is none of `delete`, `replace` and `keep`")),
-    }
-}
-
-fn parse_boolean(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(format!("`{text}` is neither `true` nor `false`")),
-    }
-}
-
-fn parse_period(text: &str) -> Result<Period, String> {
-    Period::parse(text).map_err(|error| format!("{error}; write a period such as `30 minutes` or `6 hours`"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{
     Group,
     common::PLAIN,
+    field::Defaulted,
     spec::{FieldSpec, KindSpec, boolean, text, to_any},
 };
 
@@ -22,12 +23,16 @@ pub(super) static SNS_ALARM: KindSpec = KindSpec {
     ],
     includes: PLAIN,
     one_of: &[],
-    my_fields: &[boolean(
-        "myOncePerRun",
-        "Whether one message tells of the whole run when it is over, not one of each object.",
-    )
-    .default("false")],
+    my_fields: &[MY_ONCE_PER_RUN.spec()],
 };
+
+/// `myOncePerRun`.
+pub const MY_ONCE_PER_RUN: Defaulted<bool> = boolean(
+    "myOncePerRun",
+    "Whether one message tells of the whole run when it is over, not one of each object.",
+)
+.typed()
+.or("false");
 
 pub(super) static TERMINATE: KindSpec = KindSpec {
     name: "Terminate",

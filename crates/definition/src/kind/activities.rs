@@ -4,6 +4,7 @@ use super::{
     Group, Kind, Slot,
     common::{CLUSTER_WORK, RUNNER, WORK},
     databases::ANY_DATABASE,
+    field::{Defaulted, Limit, LoadMode},
     spec::{FieldSpec, KindSpec, OneOf, boolean, count, spec, text, to, to_group, word},
 };
 
@@ -46,28 +47,38 @@ pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
     includes: WORK,
     one_of: &[RUNNER],
     my_fields: &[
-        word(
-            "myLoadMode",
-            &["append", "replace", "upsert"],
-            "Adds the rows, makes the table hold exactly this file's rows, or replaces rows of equal primary key.",
-        )
-        .default("append"),
-        spec(
-            "myMaxRejects",
-            Slot::CountOrPercentage,
-            "How many rows may be refused before the try fails and leaves the table as it was.",
-        )
-        .default("0"),
+        MY_LOAD_MODE.spec(),
+        MY_MAX_REJECTS.spec(),
         spec(
             "myRejectsPath",
             Slot::S3Prefix,
             "Where refused rows are written besides the table <table>_rejects; without it the log prefix.",
         ),
-        text("myNullValues", "Texts that mean NULL besides the empty unquoted field; \"\" is the empty text.")
-            .multi(),
+        text(
+            "myNullValues",
+            "Texts that mean NULL besides the empty unquoted field; \"\" is the empty text.",
+        )
+        .multi(),
         spec("myDateFormat", Slot::DatePattern, "How dates and times are written where it is not ISO 8601."),
     ],
 };
+
+/// `myLoadMode`.
+pub const MY_LOAD_MODE: Defaulted<LoadMode> = word(
+    "myLoadMode",
+    LoadMode::WORDS,
+    "Adds the rows, makes the table hold exactly this file's rows, or replaces rows of equal primary key.",
+)
+.typed()
+.or("append");
+/// `myMaxRejects`.
+pub const MY_MAX_REJECTS: Defaulted<Limit> = spec(
+    "myMaxRejects",
+    Slot::CountOrPercentage,
+    "How many rows may be refused before the try fails and leaves the table as it was.",
+)
+.typed()
+.or("0");
 
 const COPIED: &[Kind] = &[Kind::S3DataNode, Kind::SqlDataNode, Kind::MySqlDataNode];
 
@@ -213,11 +224,7 @@ pub(super) static SHELL_COMMAND_ACTIVITY: KindSpec = KindSpec {
         text("command", "The command itself."),
         SCRIPT_URI,
         text("scriptArgument", "Argument of the command or script, $1 and so on.").multi(),
-        boolean(
-            "stage",
-            "Whether S3 nodes appear as the folders ${INPUT1_STAGING_DIR}, ${OUTPUT1_STAGING_DIR}.",
-        )
-        .default("false"),
+        STAGE.spec(),
         text("stdout", "Where standard output goes: an S3 path, or a local one with workerGroup."),
         text("stderr", "Where standard error goes: an S3 path, or a local one with workerGroup."),
         INPUT,
@@ -227,6 +234,12 @@ pub(super) static SHELL_COMMAND_ACTIVITY: KindSpec = KindSpec {
     one_of: &[OneOf::at_least(&["command", "scriptUri"]), RUNNER],
     my_fields: &[],
 };
+
+/// `stage` of a `ShellCommandActivity`.
+pub const STAGE: Defaulted<bool> =
+    boolean("stage", "Whether S3 nodes appear as the folders ${INPUT1_STAGING_DIR}, ${OUTPUT1_STAGING_DIR}.")
+        .typed()
+        .or("false");
 
 pub(super) static SQL_ACTIVITY: KindSpec = KindSpec {
     name: "SqlActivity",

@@ -3,10 +3,12 @@
 
 use super::{
     Group, Kind, Slot, Target,
+    field::{Defaulted, FailureAndRerunMode, Optional},
     spec::{
         FieldGroup, FieldSpec, OneOf, count, integer, period, spec, text, time, to, to_any, to_group, word,
     },
 };
+use crate::{period::Period, schedule::ScheduleType};
 
 /// What an activity or data node has beside its own fields.
 pub(super) const WORK: &[FieldGroup] =
@@ -50,56 +52,84 @@ pub(super) const RUNNABLE: FieldGroup = FieldGroup {
     title: "Of everything that is executed",
     fields: &[
         text("attemptStatus", "Status in words, as the worker reported it last."),
-        period(
-            "attemptTimeout",
-            "How long one try may take from its start; then it fails. No limit without it.",
-        ),
-        word(
-            "failureAndRerunMode",
-            &["none", "cascade"],
-            "With cascade, a failure or rerun reaches the objects that depend on this one.",
-        )
-        .default("none"),
+        ATTEMPT_TIMEOUT.spec(),
+        FAILURE_AND_RERUN_MODE.spec(),
         period(
             "lateAfterTimeout",
             "How long after its scheduled start an unfinished object counts as late; not used on demand.",
         ),
-        // Five retries are AWS's limit.
-        integer("maximumRetries", 0, 5, "How many more tries follow a failed one.").default("2"),
+        MAXIMUM_RETRIES.spec(),
         to_group("onFail", Group::Action, "Actions taken when the object has failed for good.").multi(),
         to_group("onSuccess", Group::Action, "Actions taken when the object has finished.").multi(),
         to_group("onLateAction", Group::Action, "Actions taken when the object is late.").multi(),
-        period(
-            "reportProgressTimeout",
-            "How long a worker may stay silent before its try counts as stalled and is repeated.",
-        )
-        .default("15 minutes"),
-        period("retryDelay", "How long to wait between two tries; seconds are taken too.")
-            .default("10 minutes"),
+        REPORT_PROGRESS_TIMEOUT.spec(),
+        RETRY_DELAY.spec(),
     ],
 };
+
+/// `attemptTimeout`.
+pub const ATTEMPT_TIMEOUT: Optional<Period> =
+    period("attemptTimeout", "How long one try may take from its start; then it fails. No limit without it.")
+        .typed();
+/// `failureAndRerunMode`.
+pub const FAILURE_AND_RERUN_MODE: Defaulted<FailureAndRerunMode> = word(
+    "failureAndRerunMode",
+    FailureAndRerunMode::WORDS,
+    "With cascade, a failure or rerun reaches the objects that depend on this one.",
+)
+.typed()
+.or("none");
+/// `maximumRetries`: five are AWS's limit.
+pub const MAXIMUM_RETRIES: Defaulted<u32> =
+    integer("maximumRetries", 0, 5, "How many more tries follow a failed one.").typed().or("2");
+/// `reportProgressTimeout`.
+pub const REPORT_PROGRESS_TIMEOUT: Defaulted<Period> = period(
+    "reportProgressTimeout",
+    "How long a worker may stay silent before its try counts as stalled and is repeated.",
+)
+.typed()
+.or("15 minutes");
+/// `retryDelay`.
+pub const RETRY_DELAY: Defaulted<Period> =
+    period("retryDelay", "How long to wait between two tries; seconds are taken too.")
+        .typed()
+        .or("10 minutes");
 
 /// Of everything that is scheduled: activities, data nodes and resources.
 pub(super) const SCHEDULABLE: FieldGroup = FieldGroup {
     title: "Of everything that is scheduled",
     fields: &[
-        to_group("schedule", Group::Schedule, "When runs begin; an activity needs one unless it runs on demand."),
-        word(
-            "scheduleType",
-            &["cron", "timeseries", "ondemand"],
-            "Whether a run begins at the start (cron) or the end (timeseries) of its interval, or when the pipeline \
-             is activated (ondemand, on the Default object only).",
-        )
-        .default("timeseries"),
-        integer(
-            "maxActiveInstances",
-            1,
-            5,
-            "How many instances of the object may be at work at once; without it 1 on demand, else 5.",
+        to_group(
+            "schedule",
+            Group::Schedule,
+            "When runs begin; an activity needs one unless it runs on demand.",
         ),
-        text("pipelineLogUri", "S3 prefix that logs are written under, s3://bucket/prefix. No logs without it."),
+        SCHEDULE_TYPE.spec(),
+        MAX_ACTIVE_INSTANCES.spec(),
+        text(
+            "pipelineLogUri",
+            "S3 prefix that logs are written under, s3://bucket/prefix. No logs without it.",
+        ),
     ],
 };
+
+/// `scheduleType`.
+pub const SCHEDULE_TYPE: Defaulted<ScheduleType> = word(
+    "scheduleType",
+    ScheduleType::WORDS,
+    "Whether a run begins at the start (cron) or the end (timeseries) of its interval, or when the pipeline is \
+     activated (ondemand, on the Default object only).",
+)
+.typed()
+.or("timeseries");
+/// `maxActiveInstances`.
+pub const MAX_ACTIVE_INSTANCES: Optional<usize> = integer(
+    "maxActiveInstances",
+    1,
+    5,
+    "How many instances of the object may be at work at once; without it 1 on demand, else 5.",
+)
+.typed();
 
 const WORKER_GROUP: FieldSpec = text(
     "workerGroup",

@@ -3,6 +3,7 @@
 use super::{
     Group,
     common::PLAIN,
+    field::Defaulted,
     spec::{FieldSpec, KindSpec, boolean, text},
 };
 
@@ -10,9 +11,11 @@ const COLUMN: FieldSpec =
     text("column", "A column in order, NAME TYPE; STRING is meant where the type is left out.").multi();
 const ESCAPE: FieldSpec = text("escapeChar", "Character that takes its meaning from the one after it.");
 const RECORD_SEPARATOR: FieldSpec = text("recordSeparator", "Character that ends a record.");
-const HEADER: FieldSpec =
+/// `myHeader`.
+pub const MY_HEADER: Defaulted<bool> =
     boolean("myHeader", "Whether the first record names the columns; they are matched to the table by name.")
-        .default("false");
+        .typed()
+        .or("false");
 
 pub(super) static CSV: KindSpec = KindSpec {
     name: "CSV",
@@ -21,7 +24,7 @@ pub(super) static CSV: KindSpec = KindSpec {
     fields: &[COLUMN, ESCAPE],
     includes: PLAIN,
     one_of: &[],
-    my_fields: &[HEADER],
+    my_fields: &[MY_HEADER.spec()],
 };
 
 pub(super) static TSV: KindSpec = KindSpec {
@@ -36,7 +39,7 @@ pub(super) static TSV: KindSpec = KindSpec {
     ],
     includes: PLAIN,
     one_of: &[],
-    my_fields: &[HEADER],
+    my_fields: &[MY_HEADER.spec()],
 };
 
 pub(super) static CUSTOM: KindSpec = KindSpec {
@@ -46,7 +49,7 @@ pub(super) static CUSTOM: KindSpec = KindSpec {
     fields: &[text("columnSeparator", "Character between values.").required(), COLUMN, RECORD_SEPARATOR],
     includes: PLAIN,
     one_of: &[],
-    my_fields: &[HEADER],
+    my_fields: &[MY_HEADER.spec()],
 };
 
 pub(super) static REG_EX: KindSpec = KindSpec {

@@ -4,6 +4,7 @@ use super::{
     Group, Kind, Slot,
     common::WORK,
     databases::ANY_DATABASE,
+    field::{Compression, Defaulted},
     spec::{FieldSpec, KindSpec, OneOf, spec, text, to, to_group, word},
 };
 
@@ -105,8 +106,7 @@ pub(super) static S3_DATA_NODE: KindSpec = KindSpec {
     fields: &[
         text("filePath", "One object, s3://bucket/key."),
         text("directoryPath", "Every object under a prefix, s3://bucket/prefix."),
-        word("compression", &["none", "gzip"], "How the objects are packed, for CopyActivity and Redshift.")
-            .default("none"),
+        COMPRESSION.spec(),
         to_group("dataFormat", Group::DataFormat, "How records are written in the objects."),
         text("manifestFilePath", "Redshift manifest that lists the objects, for RedshiftCopyActivity only."),
         word(
@@ -123,3 +123,9 @@ pub(super) static S3_DATA_NODE: KindSpec = KindSpec {
         "Reads this version of the object or none; the orchestrator sets it on the files of a drop.",
     )],
 };
+
+/// `compression`.
+pub const COMPRESSION: Defaulted<Compression> =
+    word("compression", Compression::WORDS, "How the objects are packed, for CopyActivity and Redshift.")
+        .typed()
+        .or("none");

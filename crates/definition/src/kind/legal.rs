@@ -1,8 +1,11 @@
-//! Whether a text is what its field holds.
+//! Whether a field holds what its table says, and the sentences for when it does not.
 
 use crate::{
     expression::{is_pattern, parse_double, parse_time},
-    kind::{BID_PRICE_LIMIT, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, Slot},
+    kind::{
+        BID_PRICE_LIMIT, Held, ON_DEMAND_PRICE, Slot,
+        field::{Limit, SchedulePeriod},
+    },
     period::Period,
 };
 
@@ -20,7 +23,7 @@ pub(crate) fn complaint(key: &str, slot: Slot, text: &str) -> Option<String> {
             let is_within = parse_double(text.trim()).is_some_and(|number| (least..=most).contains(&number));
             (!is_within).then(|| slot.describe())
         }
-        Slot::Boolean => (!is_word(text, &["true", "false"])).then(|| "'true' or 'false'".to_owned()),
+        Slot::Boolean => bool::read(text).is_none().then(|| "'true' or 'false'".to_owned()),
         Slot::Period => Period::parse(text).is_err().then(a_period),
         Slot::PeriodOrHours => {
             let is_hours = text.trim().parse::<u32>().is_ok();
@@ -42,14 +45,34 @@ pub(crate) fn complaint(key: &str, slot: Slot, text: &str) -> Option<String> {
             (!is_legal).then(|| slot.describe())
         }
         Slot::CountOrPercentage => {
-            (!is_count_or_percentage(text)).then(|| "a count of rows or a percentage such as '1%'".to_owned())
+            Limit::read(text).is_none().then(|| "a count of rows or a percentage such as '1%'".to_owned())
         }
         Slot::S3Prefix => (!text.starts_with("s3://")).then(|| slot.describe()),
         Slot::DatePattern => {
             (!is_pattern(text)).then(|| "a Joda date pattern such as 'dd/MM/yyyy'".to_owned())
         }
     };
-    must.map(|must| format!("'{key}' value must be {must}. Found '{text}'"))
+    must.map(|must| must_be(key, &must, text))
+}
+
+/// The sentence for a text that is not what the field `key` must hold.
+pub(crate) fn must_be(key: &str, must: &str, text: &str) -> String {
+    format!("'{key}' value must be {must}. Found '{text}'")
+}
+
+/// The sentence for a field that holds a reference and must not.
+pub(crate) fn not_text(key: &str) -> String {
+    format!("'{key}' must be text, not a reference")
+}
+
+/// The sentence for a field that holds `count` values and must hold one.
+pub(crate) fn too_many(key: &str, count: usize) -> String {
+    format!("'{key}' takes one value. Found {count}")
+}
+
+/// The sentence for a field that an object of type `kind` must have.
+pub(crate) fn missing(key: &str, kind: &str) -> String {
+    format!("'{key}' is required on type '{kind}'")
 }
 
 fn a_period() -> String {
@@ -67,31 +90,21 @@ fn integer(key: &str, least: i64, most: i64, text: &str) -> Option<String> {
     }
     let range =
         if most == i64::MAX { format!("of at least {least}") } else { format!("from {least} to {most}") };
-    Some(format!("'{key}' value must be a whole number {range}. Found '{text}'"))
+    Some(must_be(key, &format!("a whole number {range}"), text))
 }
 
 fn schedule_period(text: &str) -> Option<String> {
-    if text.eq_ignore_ascii_case(ON_DEMAND_PERIOD) {
-        return None;
-    }
-    match Period::parse(text).map(|period| period.duration().as_secs()) {
-        Err(_) => Some(a_period()),
-        Ok(FIFTEEN_MINUTES..=THREE_YEARS) => None,
-        Ok(_) => Some("a period from 15 minutes to 3 years".to_owned()),
-    }
+    let period = match SchedulePeriod::read(text) {
+        None => return Some(a_period()),
+        Some(SchedulePeriod::OnDemand) => return None,
+        Some(SchedulePeriod::Every(period)) => period,
+    };
+    let is_legal = (FIFTEEN_MINUTES..=THREE_YEARS).contains(&period.duration().as_secs());
+    (!is_legal).then(|| "a period from 15 minutes to 3 years".to_owned())
 }
 
 fn is_bid(text: &str) -> bool {
     parse_double(text.trim()).is_some_and(|price| price > 0.0 && price < BID_PRICE_LIMIT)
-}
-
-fn is_count_or_percentage(text: &str) -> bool {
-    match text.trim().strip_suffix('%') {
-        Some(percentage) => {
-            percentage.trim().parse::<f64>().is_ok_and(|number| (0.0..=100.0).contains(&number))
-        }
-        None => text.trim().parse::<u64>().is_ok(),
-    }
 }
 
 #[cfg(test)]

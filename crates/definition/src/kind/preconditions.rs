@@ -4,11 +4,16 @@
 use super::{
     Group,
     common::PRECONDITION,
+    field::Optional,
     spec::{FieldSpec, KindSpec, OneOf, count, period, text, time, to_any},
 };
+use crate::period::Period;
 
-const TIMEOUT: FieldSpec =
-    period("preconditionTimeout", "How long after its start a condition that still does not hold fails.");
+/// `preconditionTimeout`.
+pub const PRECONDITION_TIMEOUT: Optional<Period> =
+    period("preconditionTimeout", "How long after its start a condition that still does not hold fails.")
+        .typed();
+const TIMEOUT: FieldSpec = PRECONDITION_TIMEOUT.spec();
 const ROLE: FieldSpec =
     text("role", "IAM role with which the service looks; usually on the Default object.").required();
 const TABLE: FieldSpec = text("tableName", "Name of the table.").required();

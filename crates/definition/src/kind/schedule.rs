@@ -1,25 +1,42 @@
 //! When runs begin.
 
+use jiff::Timestamp;
+
 use super::{
     Group, Slot,
     common::PLAIN,
+    field::{Optional, SchedulePeriod},
     spec::{KindSpec, OneOf, integer, spec, time, word},
 };
+
+/// `period`.
+pub const PERIOD: Optional<SchedulePeriod> =
+    spec("period", Slot::SchedulePeriod, "How long an interval is.").required().typed();
+/// `startDateTime`.
+pub const START_DATE_TIME: Optional<Timestamp> =
+    time("startDateTime", "When the first interval begins.").typed();
+/// `endDateTime`.
+pub const END_DATE_TIME: Optional<Timestamp> =
+    time("endDateTime", "When the last interval ends, after the start; without it there is no end.").typed();
+/// `occurrences`.
+pub const OCCURRENCES: Optional<u64> =
+    integer("occurrences", 1, i64::MAX, "How many intervals there are; not together with endDateTime.")
+        .typed();
 
 pub(super) static SCHEDULE: KindSpec = KindSpec {
     name: "Schedule",
     group: Group::Schedule,
     doc: "The intervals that runs are made for.",
     fields: &[
-        spec("period", Slot::SchedulePeriod, "How long an interval is.").required(),
-        time("startDateTime", "When the first interval begins."),
+        PERIOD.spec(),
+        START_DATE_TIME.spec(),
         word(
             "startAt",
             &["FIRST_ACTIVATION_DATE_TIME", "ONDEMAND_ACTIVATION_TIME"],
             "Begins the first interval when the pipeline is first activated, or one at each activation on demand.",
         ),
-        time("endDateTime", "When the last interval ends, after the start; without it there is no end."),
-        integer("occurrences", 1, i64::MAX, "How many intervals there are; not together with endDateTime."),
+        END_DATE_TIME.spec(),
+        OCCURRENCES.spec(),
         time("@firstActivationTime", "When the pipeline was first activated.").runtime(),
     ],
     includes: PLAIN,

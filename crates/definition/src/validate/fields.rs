@@ -7,8 +7,9 @@ use crate::{
     FieldValue, ObjectId, PipelineObject,
     expression::{self, Template, parse_time},
     inherit::{DEFAULT_ID, Key, Resolved},
-    kind::{FieldSpec, Kind, Slot, Target, legal},
+    kind::{FieldSpec, Kind, Slot, Target, field::SCHEDULE_TYPE, legal},
     period::Period,
+    schedule::ScheduleType,
 };
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
@@ -45,8 +46,7 @@ fn stated(subject: &Subject<'_>, object: &PipelineObject, kind: Option<Kind>, fi
         if let FieldValue::Ref(target) = &field.value {
             if field.key.is_secret() {
                 // What it refers to may be the secret itself.
-                let message = format!("'{key}' must be text, not a reference");
-                findings.error(&object.id, Some(key), INVALID, message);
+                findings.error(&object.id, Some(key), INVALID, legal::not_text(key));
                 continue;
             }
             dangling(subject, object, key, target, findings);
@@ -59,7 +59,7 @@ fn type_word(object: &PipelineObject, findings: &mut Findings) {
         let word = match value {
             FieldValue::String(word) => word,
             FieldValue::Ref(_) => {
-                findings.error(&object.id, Some("type"), INVALID, "'type' must be text, not a reference");
+                findings.error(&object.id, Some("type"), INVALID, legal::not_text("type"));
                 continue;
             }
         };
@@ -139,7 +139,7 @@ fn field<'a>(
     };
     if values.len() > 1 && !spec.is_multi {
         findings.look_away();
-        error(findings, format!("'{key}' takes one value. Found {}", values.len()));
+        error(findings, legal::too_many(key, values.len()));
     }
     for (number, value) in values.iter().enumerate() {
         findings.look_at(number, None);
@@ -152,7 +152,7 @@ fn field<'a>(
             (Slot::Ref(_), FieldValue::String(text)) => {
                 error(findings, format!("'{key}' must be a reference: write {{\"ref\": \"{text}\"}}"));
             }
-            (_, FieldValue::Ref(_)) => error(findings, format!("'{key}' must be text, not a reference")),
+            (_, FieldValue::Ref(_)) => error(findings, legal::not_text(key)),
             (slot, FieldValue::String(text)) => {
                 if let Some(complaint) = text_complaint(subject, object, key, slot, text) {
                     error(findings, complaint);
@@ -210,8 +210,7 @@ fn is_bare_call(text: &str) -> bool {
 fn required(object: &Resolved<'_>, kind: Kind, findings: &mut Findings) {
     let has = |key: &str| object.has(key);
     for spec in kind.required_fields().filter(|spec| !has(spec.key)) {
-        let message = format!("'{}' is required on type '{}'", spec.key, kind.name());
-        findings.error(object.id(), Some(spec.key), "MISSING_FIELD", message);
+        findings.error(object.id(), Some(spec.key), "MISSING_FIELD", legal::missing(spec.key, kind.name()));
     }
     for choice in kind.one_of() {
         let quoted = || choice.keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", ");
@@ -225,7 +224,8 @@ fn required(object: &Resolved<'_>, kind: Kind, findings: &mut Findings) {
             findings.error(object.id(), first, "CONFLICTING_FIELDS", message);
         }
     }
-    let on_demand = object.string("scheduleType").is_some_and(|word| word.eq_ignore_ascii_case("ondemand"));
+    let schedule_type = object.string("scheduleType").map(|word| SCHEDULE_TYPE.parse(word));
+    let on_demand = schedule_type == Some(Ok(ScheduleType::OnDemand));
     if kind.is_activity() && !on_demand && !has("schedule") {
         let message = "'schedule' is required unless 'scheduleType' is 'ondemand' (on the Default object)";
         findings.error(object.id(), Some("schedule"), "MISSING_FIELD", message);

@@ -61,8 +61,7 @@ fn misplaced(object: &PipelineObject, kind: Option<Kind>, key: &str, place: &Pla
 fn repeated(stated: &PipelineObject, spec: &FieldSpec, findings: &mut Findings) {
     let values = stated.values(spec.key).count();
     if values > 1 && !spec.is_multi {
-        let message = format!("'{}' takes one value. Found {values}", spec.key);
-        findings.error(&stated.id, Some(spec.key), INVALID, message);
+        findings.error(&stated.id, Some(spec.key), INVALID, legal::too_many(spec.key, values));
     }
 }
 
@@ -74,7 +73,7 @@ fn complaint<'a>(
 ) -> Option<String> {
     let key = spec.key;
     let FieldValue::String(text) = value else {
-        return Some(format!("'{key}' must be text, not a reference"));
+        return Some(legal::not_text(key));
     };
     let texts = subject.foreseen(object, text)?;
     texts.iter().find_map(|text| legal::complaint(key, spec.slot, text))
