@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use definition::kind::Kind;
+use definition::kind::{Kind, field};
 use definition::{ObjectId, PipelineObject};
 use sha2::{Digest, Sha256};
 
@@ -88,7 +88,7 @@ fn alarms<'a>(
 }
 
 fn once_per_run(alarm: &PipelineObject) -> bool {
-    alarm.string("myOncePerRun").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    field::MY_ONCE_PER_RUN.of(alarm) == Ok(true)
 }
 
 fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, slot: &str, about: &str) -> Notice {

@@ -5,6 +5,8 @@
 //! [`crate::instance`] and [`crate::cascade`].
 
 use definition::Field;
+use definition::kind::field;
+use definition::period::Period;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -113,13 +115,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        let millis = |period: Period| i64::try_from(period.duration().as_millis()).unwrap_or(i64::MAX);
         Self {
             // ReportTaskProgress within 2 minutes, else reassign (API reference, PollForTask).
             acknowledge_ms: 2 * 60_000,
-            silence_ms: 15 * 60_000,
+            silence_ms: millis(field::REPORT_PROGRESS_TIMEOUT.usual()),
             whole_ms: None,
-            retry_delay_ms: 10 * 60_000,
-            maximum_retries: 2,
+            retry_delay_ms: millis(field::RETRY_DELAY.usual()),
+            maximum_retries: field::MAXIMUM_RETRIES.usual(),
             gives_up_at: None,
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use definition::inherit::InheritError;
+use definition::kind::field::{self, FailureAndRerunMode, FieldError};
 use definition::kind::{Group, Kind};
 use definition::preview::Interval;
 use definition::{ObjectId, PipelineObject};
@@ -45,16 +46,9 @@ pub enum ExpandError {
         /// The object.
         object: ObjectId,
     },
-    /// A Schedule is none.
-    #[error("object `{object}`, field `{field}`: {reason}")]
-    Schedule {
-        /// The Schedule.
-        object: ObjectId,
-        /// Its field.
-        field: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// A field holds what it must not.
+    #[error(transparent)]
+    Field(#[from] FieldError),
     /// Objects wait for each other in a circle.
     #[error("object `{object}` waits for itself, by `dependsOn`, `input` and `output`")]
     Cycle {
@@ -267,9 +261,7 @@ fn instances(parts: &[Part<'_>], started: Timestamp, paused: &BTreeSet<ObjectId>
             guards: None,
             status: Status::WaitingOnDependencies,
             depends_on,
-            cascade: object
-                .string("failureAndRerunMode")
-                .is_some_and(|mode| mode.eq_ignore_ascii_case("cascade")),
+            cascade: field::FAILURE_AND_RERUN_MODE.of(object) == Ok(FailureAndRerunMode::Cascade),
             generation: 0,
             started,
             ended: None,

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use definition::inherit::DEFAULT_ID;
+use definition::kind::field;
 use definition::parameters::Parameters;
 use definition::{Definition, ObjectId, PipelineObject, inherit};
 
 use crate::expand::ExpandError;
 
-/// The quota of `maxActiveInstances`.
+/// How many runs are at work at once on a schedule, where nothing is said: the quota.
 const MOST_ACTIVE: usize = 5;
 
 /// The definition of a run as it was activated, with its parameter values.
@@ -45,14 +46,13 @@ impl Plan {
         &self.parameters
     }
 
-    /// Returns how many runs may be at work at once: `maxActiveInstances` of the Default object, from 1 to 5. What is
-    /// not said is 1 on demand and 5 on a schedule.
+    /// Returns how many runs may be at work at once: `maxActiveInstances` of the Default object. What is not said is 1
+    /// on demand and 5 on a schedule.
     #[must_use]
     pub fn max_active_instances(&self, is_scheduled: bool) -> usize {
-        let stated = self.object(DEFAULT_ID).and_then(|object| object.string("maxActiveInstances"));
-        let stated = stated.and_then(|text| text.trim().parse().ok());
-        let usual = if is_scheduled { MOST_ACTIVE } else { 1 };
-        stated.unwrap_or(usual).clamp(1, MOST_ACTIVE)
+        let stated =
+            self.object(DEFAULT_ID).and_then(|default| field::MAX_ACTIVE_INSTANCES.of(default).ok()?);
+        stated.unwrap_or(if is_scheduled { MOST_ACTIVE } else { 1 })
     }
 
     /// Returns the object `id` with its inherited fields.

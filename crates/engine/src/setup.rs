@@ -3,9 +3,10 @@
 //! Every field that its work will see is evaluated once here, so that a text that cannot be
 //! evaluated fails the attempt with object and field, and never reaches a runner.
 
+use definition::PipelineObject;
 use definition::kind::Kind;
+use definition::kind::field::{self, FieldError};
 use definition::period::Period;
-use definition::{Field, FieldValue};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::attempt::Limits;
@@ -35,73 +36,62 @@ impl Default for Setup {
 /// Evaluates the instance at `place` for a new attempt.
 pub(crate) fn of(run: &Run, place: usize, now: Timestamp) -> Result<Setup, TaskError> {
     let instance = &run.instances[place];
-    let trouble = Default::default();
-    let context = Context::of_instance(run, instance, None, &trouble);
-    let invalid = |reason: String| TaskError::new(INVALID_FIELD, reason);
-    let fields = context.fields().map_err(invalid)?;
+    let object = evaluated(run, instance)?;
     wire_objects::needed(run, instance).map_err(invalid)?;
-    let text = |key: &str| text(&fields, key);
-    let wrong = |key: &str, reason: String| {
-        invalid(format!("object `{}`, field `{key}`: {reason}", instance.component))
-    };
-    let millis = |key: &str| match text(key) {
-        Some(text) => match Period::parse(text) {
-            Ok(period) => Ok(Some(period.after(now).as_millisecond() - now.as_millisecond())),
-            Err(error) => Err(wrong(key, error.to_string())),
-        },
-        None => Ok(None),
-    };
-    let usual = Limits::default();
-    let maximum_retries = match text("maximumRetries") {
-        Some(text) => {
-            let number = text.trim().parse();
-            number.map_err(|_| wrong("maximumRetries", format!("`{text}` is not a whole number")))?
-        }
-        None => usual.maximum_retries,
-    };
+    let millis = |period: Period| period.after(now).as_millisecond() - now.as_millisecond();
     let is_look = instance.role == Role::Precondition;
-    let timeout = millis("preconditionTimeout")?.filter(|_| is_look);
+    let timeout = field::PRECONDITION_TIMEOUT.of(&object)?.filter(|_| is_look);
     let began = instance.attempts.iter().find(|attempt| attempt.generation == instance.generation);
     let gives_up_at = timeout.map(|timeout| {
         let began = began.map_or(now, |first| first.created);
-        time::later(began, SignedDuration::from_millis(timeout))
+        time::later(began, SignedDuration::from_millis(millis(timeout)))
     });
-    let mut retry_delay_ms = millis("retryDelay")?.unwrap_or(usual.retry_delay_ms);
+    let mut retry_delay_ms = millis(field::RETRY_DELAY.of(&object)?);
     let service = is_look && is_looked_at_by_service(run, instance);
     if service {
         retry_delay_ms = retry_delay_ms.max(SHORTEST_LOOK_MS);
     }
     let limits = Limits {
-        acknowledge_ms: usual.acknowledge_ms,
-        silence_ms: millis("reportProgressTimeout")?.unwrap_or(usual.silence_ms),
-        whole_ms: millis("attemptTimeout")?,
+        silence_ms: millis(field::REPORT_PROGRESS_TIMEOUT.of(&object)?),
+        whole_ms: field::ATTEMPT_TIMEOUT.of(&object)?.map(millis),
         retry_delay_ms,
-        maximum_retries,
+        maximum_retries: field::MAXIMUM_RETRIES.of(&object)?,
         gives_up_at,
+        ..Limits::default()
     };
     if service {
         return Ok(Setup { group: WorkerGroup::service(), limits });
     }
     // A worker looks where the guarded object is worked on.
     let owner = instance.guards.as_ref().and_then(|id| run.instance(id.as_str()));
-    let fields = match owner {
-        Some(owner) => Context::of_instance(run, owner, None, &trouble).fields().map_err(invalid)?,
-        None => fields,
-    };
-    let group = self::text(&fields, "workerGroup").filter(|group| !group.is_empty());
-    let group = group.ok_or_else(|| wrong("workerGroup", "it is empty".to_owned()))?;
+    let object = owner.map_or(Ok(object), |owner| evaluated(run, owner))?;
+    let group = object.string("workerGroup").filter(|group| !group.is_empty()).ok_or_else(|| {
+        let (object, reason) = (instance.component.clone(), "it is empty".to_owned());
+        FieldError { object, field: "workerGroup", reason }
+    })?;
     Ok(Setup { group: WorkerGroup::from(group), limits })
+}
+
+/// Returns the object of `instance` with its fields evaluated.
+fn evaluated(run: &Run, instance: &Instance) -> Result<PipelineObject, TaskError> {
+    let trouble = Default::default();
+    let fields = Context::of_instance(run, instance, None, &trouble).fields().map_err(invalid)?;
+    let id = instance.component.clone();
+    Ok(PipelineObject { name: id.to_string(), id, fields })
+}
+
+impl From<FieldError> for TaskError {
+    fn from(error: FieldError) -> Self {
+        invalid(error.to_string())
+    }
+}
+
+fn invalid(reason: String) -> TaskError {
+    TaskError::new(INVALID_FIELD, reason)
 }
 
 /// Returns whether the service itself looks whether the precondition holds.
 fn is_looked_at_by_service(run: &Run, instance: &Instance) -> bool {
     let kind = run.plan.object(instance.component.as_str()).and_then(Kind::of);
     kind.is_some_and(Kind::is_looked_at_by_service)
-}
-
-fn text<'a>(fields: &'a [Field], key: &str) -> Option<&'a str> {
-    fields.iter().find(|field| field.key == *key).and_then(|field| match &field.value {
-        FieldValue::String(text) => Some(text.as_str()),
-        FieldValue::Ref(_) => None,
-    })
 }

@@ -4,10 +4,10 @@
 //! of every interval that begins in it, so that what depends on each other across periods is one unit of
 //! consistency. Where all objects have one schedule, as most definitions do, a run is one interval.
 
-use definition::kind::{Group, Kind};
+use definition::kind::{Group, Kind, field};
 use definition::period::Period;
 use definition::preview::{Interval, Preview};
-use definition::schedule::{Schedule, ScheduleError, ScheduleType};
+use definition::schedule::{Schedule, ScheduleType};
 use definition::{ObjectId, PipelineObject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,10 @@ impl Timetable {
         let preview = Preview::new(objects, plan.parameters(), None);
         let mut rhythms: Vec<Rhythm> = Vec::new();
         for (place, object) in objects.iter().enumerate().filter(|(_, object)| role(object).is_some()) {
-            let Some(kind) = ScheduleType::of(object.string("scheduleType")) else { return Ok(None) };
+            let kind = field::SCHEDULE_TYPE.of(&preview.object(object))?;
+            if kind == ScheduleType::OnDemand {
+                return Ok(None);
+            }
             let Some(schedule) = schedule_of(plan, &preview, object, activated)? else { return Ok(None) };
             let known = rhythms.iter_mut().find(|rhythm| (rhythm.schedule, rhythm.kind) == (schedule, kind));
             let component = (place, object.id.clone());
@@ -146,16 +149,7 @@ fn schedule_of<'a>(
     let id = object.reference("schedule").ok_or_else(missing)?;
     let schedule = plan.object(id.as_str()).filter(|it| kind_group(it) == Some(Group::Schedule));
     let schedule = schedule.ok_or_else(missing)?;
-    let text = |key: &str| {
-        let written = schedule.string(key)?;
-        let texts = preview.text(&schedule.id, written)?;
-        Some(texts.into_iter().next().unwrap_or_default())
-    };
-    Schedule::read(text, activated).map_err(|ScheduleError { field, reason }| ExpandError::Schedule {
-        object: schedule.id.clone(),
-        field,
-        reason,
-    })
+    Ok(Schedule::of(&preview.object(schedule), activated)?)
 }
 
 fn kind_group(object: &PipelineObject) -> Option<Group> {
