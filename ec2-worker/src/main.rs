@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use definition::kind::field;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -13,11 +14,9 @@ use ec2_worker::database::{Pool, Target};
 use ec2_worker::etl::date::Pattern;
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Load};
-use ec2_worker::etl::rejects::Limit;
 use ec2_worker::etl::source::{Place, Source};
 use ec2_worker::ledger::WorkKey;
 use ec2_worker::progress::Progress;
-use ec2_worker::task::LoadMode;
 use ec2_worker::{Clients, Config};
 
 /// Does the tasks of AWS Data Pipeline definitions: CopyActivity, SqlActivity, ShellCommandActivity.
@@ -170,12 +169,9 @@ async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
     let target = Target::parse(&arguments.database_url, None, arguments.password.as_deref(), None, &[])
         .map_err(|problem| anyhow::anyhow!("--database-url {problem}"))?;
     let dates = arguments.date_format.as_deref().map(Pattern::new).transpose().map_err(anyhow::Error::msg)?;
-    let mode = match arguments.mode.as_str() {
-        "append" => LoadMode::Append,
-        "replace" => LoadMode::Replace,
-        "upsert" => LoadMode::Upsert,
-        other => anyhow::bail!("--mode {other}: give append, replace or upsert"),
-    };
+    let problem = |option: &'static str| move |reason: String| anyhow::anyhow!("{option}: {reason}");
+    let mode = field::MY_LOAD_MODE.parse(&arguments.mode).map_err(problem("--mode"))?;
+    let limit = field::MY_MAX_REJECTS.parse(&arguments.max_rejects).map_err(problem("--max-rejects"))?;
     // Every call is new work: a local file has no version that the ledger could know it by.
     let now = jiff::Timestamp::now().as_microsecond();
     let load = Load {
@@ -190,7 +186,7 @@ async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
         declared: Vec::new(),
         dates,
         mode,
-        limit: Limit::parse(&arguments.max_rejects).context("--max-rejects: give a count, or as 1%")?,
+        limit,
         quarantine: None,
         scratch: scratch.path().to_owned(),
         patience: Duration::from_secs(10),

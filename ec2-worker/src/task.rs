@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_datapipeline::types::TaskObject;
+use definition::kind::field::{Limit, LoadMode};
 use definition::{Field, ObjectId, PipelineObject};
 
 use crate::database::Target;
 use crate::etl::date::Pattern;
-use crate::etl::rejects::Limit;
 use crate::failure::Failure;
 use crate::ledger::WorkKey;
 use crate::storage::S3Uri;
@@ -94,17 +94,6 @@ pub struct Copy {
     pub nulls: Vec<String>,
     /// `myDateFormat`.
     pub dates: Option<Pattern>,
-}
-
-/// How a load treats the rows that a table has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadMode {
-    /// They stay.
-    Append,
-    /// They go.
-    Replace,
-    /// Those with the key of a new one are changed.
-    Upsert,
 }
 
 /// A `SqlActivity`.

@@ -11,11 +11,13 @@ mod batch;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use definition::kind::field::{Limit, LoadMode};
+
 use super::column::Column;
 use super::date::Pattern;
 use super::dialect::Dialect;
 use super::position::Position;
-use super::rejects::{Limit, Spool};
+use super::rejects::Spool;
 use super::source::{Place, Source};
 use super::table::Table;
 use super::transform::{self, Chunk, Message, Plan, Reject, Shape};
@@ -26,7 +28,6 @@ use crate::patience::Patience;
 use crate::progress::Progress;
 use crate::sql::{Template, identifier, literal};
 use crate::storage::{S3Uri, Storage, Upload};
-use crate::task::LoadMode;
 use batch::{Batch, Writer};
 
 /// A batch ends with this many encoded bytes: large enough that savepoints cost nothing.

@@ -17,53 +17,6 @@ pub const COLUMNS: [&str; 8] =
 /// Reasons that are reported word for word.
 const REPORTED: usize = 5;
 
-/// How many records may be refused before the load fails.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Limit {
-    /// So many.
-    Count(u64),
-    /// So many of a hundred.
-    Percent(f64),
-}
-
-impl Limit {
-    /// Reads `myMaxRejects`: a count, or a percentage as `1%`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        match text.strip_suffix('%') {
-            Some(percent) => {
-                percent.trim().parse().ok().filter(|p| (0.0..=100.0).contains(p)).map(Self::Percent)
-            }
-            None => text.parse().ok().map(Self::Count),
-        }
-    }
-
-    /// Returns whether `refused` is too many already, whatever may follow.
-    #[must_use]
-    pub fn is_passed(self, refused: u64) -> bool {
-        matches!(self, Self::Count(most) if refused > most)
-    }
-
-    /// Returns whether `refused` of `total` is too many at the end.
-    #[must_use]
-    pub fn is_exceeded(self, refused: u64, total: u64) -> bool {
-        match self {
-            Self::Count(most) => refused > most,
-            Self::Percent(percent) => refused as f64 * 100.0 > percent * total as f64,
-        }
-    }
-}
-
-impl std::fmt::Display for Limit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Count(most) => write!(f, "{most}"),
-            Self::Percent(percent) => write!(f, "{percent}%"),
-        }
-    }
-}
-
 /// The refused records of one load.
 pub struct Spool {
     folder: PathBuf,
@@ -162,17 +115,6 @@ impl Spool {
 mod tests {
     use super::super::position::Position;
     use super::*;
-
-    #[test]
-    fn a_limit_is_a_count_or_a_percentage() {
-        assert_eq!(Limit::parse("12"), Some(Limit::Count(12)));
-        assert_eq!(Limit::parse(" 1 %"), Some(Limit::Percent(1.0)));
-        assert_eq!(Limit::parse("101%"), None);
-        assert_eq!(Limit::parse("few"), None);
-        assert!(!Limit::Percent(1.0).is_exceeded(1, 100));
-        assert!(Limit::Percent(1.0).is_exceeded(2, 100));
-        assert!(Limit::Count(0).is_passed(1));
-    }
 
     #[test]
     fn a_spool_is_a_csv_file_that_can_be_read_more_than_once() {

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
+use definition::kind::Kind;
+use definition::kind::field::{self, Compression, FieldError};
 use definition::{FieldValue, PipelineObject};
 
 use super::{
-    Activity, Copy, Format, LoadMode, Node, Precondition, S3Node, Script, ShellCommand, SqlNode, SqlScript,
-    Task,
+    Activity, Copy, Format, Node, Precondition, S3Node, Script, ShellCommand, SqlNode, SqlScript, Task,
 };
 use crate::database::Target;
 use crate::etl::date::Pattern;
-use crate::etl::rejects::Limit;
 use crate::failure::Failure;
 use crate::ledger::WorkKey;
 use crate::storage::S3Uri;
@@ -29,25 +29,24 @@ impl Reader<'_> {
         let key = WorkKey { pipeline: pipeline.to_owned(), instance: instance.to_owned(), generation };
         let logs = self.s3("pipelineLogUri", attempt)?;
         let logs = logs.map(|root| root.child(&format!("{pipeline}/{component}/{instance}")));
-        let activity = match attempt.string("type") {
-            Some("ShellCommandActivity") => Activity::Shell(Box::new(self.shell()?)),
-            Some("CopyActivity") => Activity::Copy(Box::new(self.copy(&key, logs.as_ref())?)),
-            Some("SqlActivity") => Activity::Sql(Box::new(self.sql()?)),
-            Some("ShellCommandPrecondition") => {
+        let activity = match Kind::of(attempt) {
+            Some(Kind::ShellCommandActivity) => Activity::Shell(Box::new(self.shell()?)),
+            Some(Kind::CopyActivity) => Activity::Copy(Box::new(self.copy(&key, logs.as_ref())?)),
+            Some(Kind::SqlActivity) => Activity::Sql(Box::new(self.sql()?)),
+            Some(Kind::ShellCommandPrecondition) => {
                 Activity::Precondition(Box::new(Precondition::Shell(self.shell()?)))
             }
-            Some("Exists") => Activity::Precondition(Box::new(Precondition::Exists(self.node("node")?))),
-            Some(other) => {
-                return Err(problem(
-                    attempt,
-                    "type",
-                    &format!(
+            Some(Kind::Exists) => Activity::Precondition(Box::new(Precondition::Exists(self.node("node")?))),
+            _ => {
+                let what = match attempt.type_name() {
+                    Some(other) => format!(
                         "is {other}; this worker does ShellCommandActivity, CopyActivity, SqlActivity, \
                          ShellCommandPrecondition and Exists"
                     ),
-                ));
+                    None => "is missing".to_owned(),
+                };
+                return Err(problem(attempt, "type", &what));
             }
-            None => return Err(problem(attempt, "type", "is missing")),
         };
         let attempt_id = attempt.id.as_str().to_owned();
         let logs = logs.map(|folder| folder.child(&attempt_id));
@@ -55,12 +54,12 @@ impl Reader<'_> {
     }
 
     fn shell(&self) -> Result<ShellCommand, Failure> {
-        let staged = flag(self.attempt, "stage", false)?;
+        let staged = field::STAGE.of(self.attempt).map_err(|error| refused(self.attempt, error))?;
         let nodes = |key: &str| -> Result<Vec<S3Node>, Failure> {
             let mut nodes = Vec::new();
             for object in self.referred(key)? {
                 // Other nodes are dependencies only.
-                if staged && object.string("type") == Some("S3DataNode") {
+                if staged && Kind::of(object) == Some(Kind::S3DataNode) {
                     nodes.push(self.s3_node(object)?);
                 }
             }
@@ -78,22 +77,7 @@ impl Reader<'_> {
 
     fn copy(&self, key: &WorkKey, logs: Option<&S3Uri>) -> Result<Copy, Failure> {
         let attempt = self.attempt;
-        let mode = match attempt.string("myLoadMode").map(str::to_ascii_lowercase).as_deref() {
-            None | Some("append") => LoadMode::Append,
-            Some("replace") => LoadMode::Replace,
-            Some("upsert") => LoadMode::Upsert,
-            Some(other) => {
-                return Err(problem(
-                    attempt,
-                    "myLoadMode",
-                    &format!("is {other}; give append, replace or upsert"),
-                ));
-            }
-        };
-        let limit = attempt.string("myMaxRejects").unwrap_or("0");
-        let max_rejects = Limit::parse(limit).ok_or_else(|| {
-            problem(attempt, "myMaxRejects", &format!("is {limit}; give a count, or as 1%"))
-        })?;
+        let refused = |error| refused(attempt, error);
         let dates = attempt.string("myDateFormat").map(Pattern::new).transpose();
         let dates =
             dates.map_err(|reason| problem(attempt, "myDateFormat", &format!("is unreadable: {reason}")))?;
@@ -102,8 +86,8 @@ impl Reader<'_> {
         Ok(Copy {
             source: self.node("input")?,
             sink: self.node("output")?,
-            mode,
-            max_rejects,
+            mode: field::MY_LOAD_MODE.of(attempt).map_err(refused)?,
+            max_rejects: field::MY_MAX_REJECTS.of(attempt).map_err(refused)?,
             quarantine: own.or_else(|| logs.map(|folder| folder.child("rejects.csv"))),
             nulls: attempt.strings("myNullValues").map(str::to_owned).collect(),
             dates,
@@ -141,18 +125,15 @@ impl Reader<'_> {
     fn node(&self, key: &str) -> Result<Node, Failure> {
         let objects = self.referred(key)?;
         let object = objects.first().ok_or_else(|| problem(self.attempt, key, "is missing"))?;
-        match object.string("type") {
-            Some("S3DataNode") => self.s3_node(object).map(|node| Node::S3(Box::new(node))),
-            Some("SqlDataNode" | "MySqlDataNode" | "RedshiftDataNode") => {
+        match Kind::of(object) {
+            Some(Kind::S3DataNode) => self.s3_node(object).map(|node| Node::S3(Box::new(node))),
+            Some(Kind::SqlDataNode | Kind::MySqlDataNode | Kind::RedshiftDataNode) => {
                 self.sql_node(object).map(|node| Node::Sql(Box::new(node)))
             }
-            other => {
-                let other = other.unwrap_or("nothing");
-                Err(problem(
-                    object,
-                    "type",
-                    &format!("is {other}; this worker knows S3DataNode and SqlDataNode"),
-                ))
+            _ => {
+                let other = object.type_name().unwrap_or("nothing");
+                let what = format!("is {other}; this worker knows S3DataNode and SqlDataNode");
+                Err(problem(object, "type", &what))
             }
         }
     }
@@ -166,18 +147,13 @@ impl Reader<'_> {
                 .s3("directoryPath", object)?
                 .ok_or_else(|| problem(object, "filePath", "is missing; give it, or `directoryPath`"))?,
         };
-        let gzip = match object.string("compression").map(str::to_ascii_lowercase).as_deref() {
-            None | Some("none") => false,
-            Some("gzip") => true,
-            Some(other) => {
-                return Err(problem(object, "compression", &format!("is {other}; give none or gzip")));
-            }
-        };
+        let compression = field::COMPRESSION.of(object).map_err(|error| refused(object, error))?;
         let format = match object.reference("dataFormat") {
             Some(id) => Some(format(self.object(object, "dataFormat", id.as_str())?)?),
             None => None,
         };
         let etag = object.string("myETag").map(str::to_owned);
+        let gzip = compression == Compression::Gzip;
         Ok(S3Node { id: object.id.to_string(), at, directory, gzip, etag, format })
     }
 
@@ -227,7 +203,7 @@ fn format(object: &PipelineObject) -> Result<Format, Failure> {
         column_separator: own("columnSeparator"),
         record_separator: own("recordSeparator"),
         escape_char: own("escapeChar"),
-        header: flag(object, "myHeader", false)?,
+        header: field::MY_HEADER.of(object).map_err(|error| refused(object, error))?,
         columns: columns.map(str::to_owned).collect(),
     })
 }
@@ -244,15 +220,6 @@ fn target(object: &PipelineObject) -> Result<Target, Failure> {
         .map_err(|what| problem(object, "connectionString", &what))
 }
 
-fn flag(object: &PipelineObject, key: &str, default: bool) -> Result<bool, Failure> {
-    match object.string(key).map(str::to_ascii_lowercase).as_deref() {
-        None => Ok(default),
-        Some("true") => Ok(true),
-        Some("false") => Ok(false),
-        Some(other) => Err(problem(object, key, &format!("is {other}; give true or false"))),
-    }
-}
-
 fn text_or_reference<'a>(object: &'a PipelineObject, key: &'a str) -> Option<&'a str> {
     object.values(key).next().map(|value| match value {
         FieldValue::String(text) => text.as_str(),
@@ -261,7 +228,62 @@ fn text_or_reference<'a>(object: &'a PipelineObject, key: &'a str) -> Option<&'a
 }
 
 fn problem(object: &PipelineObject, field: &str, what: &str) -> Failure {
-    // People know the definition's object, not the attempt of an instance of it.
-    let id = text_or_reference(object, "@componentParent").unwrap_or_else(|| object.id.as_str());
+    let id = component(object);
     Failure::bad_input("Definition", format!("object `{id}`, field `{field}` {what}"))
+}
+
+fn refused(object: &PipelineObject, error: FieldError) -> Failure {
+    let error = FieldError { object: component(object).into(), ..error };
+    Failure::bad_input("Definition", error.to_string())
+}
+
+/// People know the definition's object, not the attempt of an instance of it.
+fn component(object: &PipelineObject) -> &str {
+    text_or_reference(object, "@componentParent").unwrap_or_else(|| object.id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use definition::Field;
+    use definition::kind::field::{Limit, LoadMode};
+
+    use super::*;
+
+    fn object(id: &str, kind: &str, fields: &[(&str, &str)]) -> PipelineObject {
+        let fields = fields.iter().map(|(key, value)| Field::string(*key, *value));
+        let fields = std::iter::once(Field::string("type", kind)).chain(fields).collect();
+        PipelineObject { id: id.into(), name: id.to_owned(), fields }
+    }
+
+    fn copy(fields: &[(&str, &str)]) -> Result<Task, Failure> {
+        let mut attempt = object("@Load_Attempt=1", "CopyActivity", fields);
+        let references = [("input", "In"), ("output", "Out"), ("@componentParent", "Load")];
+        attempt.fields.extend(references.map(|(key, target)| Field::reference(key, target)));
+        let at = |id| object(id, "S3DataNode", &[("filePath", "s3://b/orders.csv"), ("compression", "GZIP")]);
+        let objects = ["In", "Out"].map(|id| (id.to_owned(), at(id)));
+        Reader { objects: &HashMap::from(objects), attempt: &attempt }.task("df-1")
+    }
+
+    #[test]
+    fn words_count_in_any_case_and_defaults_are_those_of_the_tables() {
+        for (fields, mode, limit) in [
+            (&[][..], LoadMode::Append, Limit::Count(0)),
+            (&[("myLoadMode", "Upsert"), ("myMaxRejects", "1 %")], LoadMode::Upsert, Limit::Percent(1.0)),
+        ] {
+            let Activity::Copy(copy) = copy(fields).expect("legal").activity else { panic!("a copy") };
+            assert_eq!((copy.mode, copy.max_rejects), (mode, limit));
+            assert!(matches!(copy.source, Node::S3(node) if node.gzip));
+        }
+    }
+
+    #[test]
+    fn a_field_is_refused_on_the_component_in_the_words_of_validation() {
+        let failure = copy(&[("myLoadMode", "merge")]).expect_err("no such mode");
+        assert_eq!(failure.id, "BadInput:Definition");
+        assert_eq!(
+            failure.message,
+            "object `Load`, field `myLoadMode`: 'myLoadMode' value must be 'append' or 'replace' or 'upsert'. Found \
+             'merge'"
+        );
+    }
 }

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use ec2_worker::etl::rejects::Limit;
-use ec2_worker::task::LoadMode;
+use definition::kind::field::{Limit, LoadMode};
 
 use super::World;
 

@@ -7,16 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use definition::kind::field::{Limit, LoadMode};
 use e2e::postgres::NativePostgres;
 use ec2_worker::database::{Pool, Target};
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Load};
-use ec2_worker::etl::rejects::Limit;
 use ec2_worker::etl::source::{Place, Source};
 use ec2_worker::failure::Failure;
 use ec2_worker::ledger::WorkKey;
 use ec2_worker::progress::Progress;
-use ec2_worker::task::LoadMode;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 

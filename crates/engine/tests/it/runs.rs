@@ -90,6 +90,15 @@ fn a_field_that_cannot_be_evaluated_fails_the_attempt_by_object_and_field() {
 }
 
 #[test]
+fn a_field_that_comes_to_hold_what_it_must_not_fails_the_attempt_in_the_words_of_validation() {
+    let run = drive(&shell("A", r##", "maximumRetries": "#{4 + 5}""##));
+    assert_eq!(run.status("A"), Status::Failed);
+    let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned().unwrap();
+    let reason = "'maximumRetries' value must be a whole number from 0 to 5. Found '9'";
+    assert_eq!(error.message.unwrap(), format!("object `A`, field `maximumRetries`: {reason}"));
+}
+
+#[test]
 fn a_task_that_nobody_acknowledges_goes_out_again_under_a_new_task_id() {
     let mut run = drive(&shell("A", ""));
     run.claim("A");

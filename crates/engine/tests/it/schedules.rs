@@ -130,6 +130,23 @@ fn in_one_run_each_instance_waits_for_its_time_and_for_those_it_goes_with() {
 }
 
 #[test]
+fn a_schedule_type_may_be_a_parameter() {
+    let of = |value: &str| {
+        let default = r##"{"id": "Default", "scheduleType": "#{myType}", "schedule": {"ref": "Hourly"},
+            "workerGroup": "g"}"##;
+        let values = format!(r#", "parameters": [{{"id": "myType"}}], "values": {{"myType": "{value}"}}"#);
+        let plan = plan(&format!("{default}, {HOURLY}, {WORK}"), &values).unwrap();
+        Timetable::of(&plan, at("2030-01-31T22:00:00"))
+    };
+    assert_eq!(of("OnDemand"), Ok(None));
+    let due = |value: &str| of(value).unwrap().unwrap().next(None).unwrap().due;
+    assert_eq!([due("cron"), due("timeseries")], [at("2030-01-31T22:00:00"), at("2030-01-31T23:00:00")]);
+    let error = of("daily").unwrap_err().to_string();
+    let reason = "'scheduleType' value must be 'cron' or 'timeseries' or 'ondemand'. Found 'daily'";
+    assert!(error.ends_with(&format!("field `scheduleType`: {reason}")), "{error}");
+}
+
+#[test]
 fn what_runs_on_no_schedule_is_refused_by_name() {
     let lone = r#"{"id": "A", "type": "ShellCommandActivity", "command": "a", "workerGroup": "g"}"#;
     let plan = plan(lone, "").unwrap();

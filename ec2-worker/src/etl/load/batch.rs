@@ -4,6 +4,7 @@ use std::fs::File;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use definition::kind::field::LoadMode;
 use futures::SinkExt as _;
 use tokio_postgres::CopyInSink;
 
@@ -15,7 +16,6 @@ use super::list;
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
-use crate::task::LoadMode;
 
 /// What binary `COPY` begins and ends with (PostgreSQL manual, COPY, "Binary Format").
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
