@@ -213,6 +213,8 @@ fn waiting_for_runner(
         (Event::StatusSet(outcome), Some(_)) => outcome_status(attempt, outcome, now),
         // Nobody acknowledged in time: the same attempt is free again.
         (Event::Woke, Some(lease)) if lease.until <= now => Ok(free),
+        // Nobody came to look.
+        (Event::Woke, None) if attempt.deadline().is_some_and(|at| at <= now) => Ok(not_in_time()),
         (Event::Woke, Some(_) | None) => Ok(attempt.status.clone()),
         (Event::Released, Some(_) | None) => Ok(free),
         (Event::CancelRequested, Some(_) | None) => Ok(Status::Canceled),
@@ -246,14 +248,16 @@ fn outcome_status(attempt: &Attempt, outcome: &TaskOutcome, now: Timestamp) -> R
 /// Waits for the next look, if there is still time for one.
 fn look_again(attempt: &Attempt, until: Timestamp, now: Timestamp) -> Status {
     match attempt.limits.gives_up_at {
-        Some(at) if at <= now => Status::Failed(TaskError::new(
-            PRECONDITION_TIMEOUT,
-            "the precondition did not hold within its preconditionTimeout",
-        )),
+        Some(at) if at <= now => not_in_time(),
         // The last look is at the very end.
         Some(at) => Status::NotYet { until: until.min(at) },
         None => Status::NotYet { until },
     }
+}
+
+fn not_in_time() -> Status {
+    let text = "the precondition did not hold within its preconditionTimeout";
+    Status::Failed(TaskError::new(PRECONDITION_TIMEOUT, text))
 }
 
 fn not_yet(attempt: &Attempt, until: Timestamp, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
@@ -333,6 +337,15 @@ impl Attempt {
     #[must_use]
     pub fn is_free(&self) -> bool {
         self.status == Status::WaitingForRunner { held: None }
+    }
+
+    /// Returns when a wake-up is due: the status's own, or the time at which a look that nobody takes has failed. The
+    /// very last look begins when the time is over, so it has as long as an acknowledgement.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let last = self.limits.gives_up_at.filter(|_| self.is_look && self.is_free());
+        let last = last.map(|at| time::later(at, SignedDuration::from_millis(self.limits.acknowledge_ms)));
+        self.status.deadline().or(last)
     }
 
     /// Returns the runner that holds it or works on it.

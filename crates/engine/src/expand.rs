@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::round::Round;
 use crate::run::{Header, Run, Step};
 use crate::time;
-use crate::timetable::{Occurrence, Timetable};
+use crate::timetable::{Occurrence, Timetable, Upcoming};
 
 /// Why a definition cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +49,14 @@ pub enum ExpandError {
     /// A field holds what it must not.
     #[error(transparent)]
     Field(#[from] FieldError),
+    /// Two instances would be called alike.
+    #[error("two instances would have the id `{id}`: give `{object}` another id")]
+    SameId {
+        /// The component of one of them.
+        object: ObjectId,
+        /// The id.
+        id: InstanceId,
+    },
     /// Objects wait for each other in a circle.
     #[error("object `{object}` waits for itself, by `dependsOn`, `input` and `output`")]
     Cycle {
@@ -89,8 +97,8 @@ pub enum Occasion {
     Scheduled {
         /// The timetable of the definition.
         timetable: Arc<Timetable>,
-        /// The scheduled start of the run.
-        start: Timestamp,
+        /// The run.
+        upcoming: Upcoming,
         /// A later start was asked for: every instance is SKIPPED.
         is_skipped: bool,
     },
@@ -113,11 +121,11 @@ pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), Ex
             let parts = parts.filter_map(|object| Part::of(object, interval, None)).collect();
             (scheduled, parts, false)
         }
-        Occasion::Scheduled { timetable, start, is_skipped } => {
-            let occurrences = timetable.occurrences(*start).into_iter();
+        Occasion::Scheduled { timetable, upcoming, is_skipped } => {
+            let occurrences = timetable.occurrences(upcoming).into_iter();
             let part =
                 |it: Occurrence| Part::of(plan.object(it.component.as_str())?, it.interval, Some(it.release));
-            (*start, occurrences.filter_map(part).collect(), *is_skipped)
+            (upcoming.start, occurrences.filter_map(part).collect(), *is_skipped)
         }
     };
     let mut instances = instances(&parts, started, &activation.paused);
@@ -269,13 +277,17 @@ fn instances(parts: &[Part<'_>], started: Timestamp, paused: &BTreeSet<ObjectId>
             attempts: Vec::new(),
         }
     };
-    let guarded = parts.iter().flat_map(|part| with_preconditions(part.object, instance(part)));
+    let guarded = parts.iter().flat_map(|part| with_preconditions(part.object, instance(part), paused));
     let numbered = guarded.enumerate().map(|(sequence, instance)| Instance { sequence, ..instance });
     numbered.collect()
 }
 
 /// Returns the instance and those of its preconditions, which look once all else that it waits for is there.
-fn with_preconditions(object: &PipelineObject, mut owner: Instance) -> Vec<Instance> {
+fn with_preconditions(
+    object: &PipelineObject,
+    mut owner: Instance,
+    paused: &BTreeSet<ObjectId>,
+) -> Vec<Instance> {
     let mut seen = HashSet::new();
     let preconditions = object.references("precondition").filter(|target| seen.insert(*target));
     let preconditions: Vec<_> = preconditions
@@ -284,7 +296,7 @@ fn with_preconditions(object: &PipelineObject, mut owner: Instance) -> Vec<Insta
             component: target.clone(),
             role: Role::Precondition,
             guards: Some(owner.id.clone()),
-            is_paused: false,
+            is_paused: paused.contains(target),
             ..owner.clone()
         })
         .collect();
@@ -309,6 +321,9 @@ fn producers<'a>(parts: &[Part<'a>]) -> HashMap<&'a ObjectId, Vec<&'a ObjectId>>
 fn acyclic(instances: &[Instance]) -> Result<(), ExpandError> {
     let index: HashMap<_, _> =
         instances.iter().enumerate().map(|(place, instance)| (&instance.id, place)).collect();
+    if let Some(doubled) = instances.iter().enumerate().find(|(place, it)| index[&it.id] != *place) {
+        return Err(ExpandError::SameId { object: doubled.1.component.clone(), id: doubled.1.id.clone() });
+    }
     let mut open: Vec<usize> = instances.iter().map(|instance| instance.depends_on.len()).collect();
     let mut consumers = vec![Vec::new(); instances.len()];
     for (place, instance) in instances.iter().enumerate() {

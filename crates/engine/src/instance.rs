@@ -235,7 +235,7 @@ impl Instance {
     #[must_use]
     pub(crate) fn next_move(&self) -> Option<Timestamp> {
         match &self.status {
-            Status::Trying => self.head().and_then(|head| head.status.deadline()),
+            Status::Trying => self.head().and_then(Attempt::deadline),
             Status::RetryPause { .. } if self.is_paused => None,
             Status::RetryPause { until } => Some(*until),
             Status::WaitingOnDependencies => self.release,

@@ -228,6 +228,7 @@ impl<'a> Round<'a> {
                     .effects
                     .extend(alarm::of_instance(self.run, place).into_iter().map(Effect::Publish));
             }
+            self.end_looks_of(place);
             let finished = self.run.instances[place].status == Status::Finished;
             for consumer in self.run.dependants[place].clone() {
                 if finished {
@@ -239,6 +240,17 @@ impl<'a> Round<'a> {
                     self.fall(consumer, place);
                 }
             }
+        }
+    }
+
+    /// Where the owner is over, there is nothing left to look for.
+    fn end_looks_of(&mut self, place: usize) {
+        let open: Vec<_> =
+            self.preconditions(place).filter(|it| !self.run.instances[*it].is_final()).collect();
+        for precondition in open {
+            let reason = format!("`{}` is over", self.run.instances[place].id);
+            // It is not final, so it can be canceled.
+            let _ = self.cancel(precondition, reason);
         }
     }
 
@@ -364,6 +376,8 @@ impl<'a> Round<'a> {
     fn reset(&mut self, place: usize) {
         let was_finished = self.run.instances[place].status == Status::Finished;
         self.run.instances[place].generation += 1;
+        // Told once: a rerun is somebody's wish, late as it may be.
+        self.run.instances[place].late_at = None;
         self.set(place, Status::WaitingOnDependencies, false);
         if was_finished {
             for consumer in self.run.dependants[place].clone() {
@@ -472,6 +486,10 @@ impl<'a> Round<'a> {
         let end = End { at: self.now, outcome, generation, stuck };
         let before = self.run.header.ended.replace(end);
         if before.is_some_and(|before| (before.outcome, before.generation) == (outcome, generation)) {
+            return;
+        }
+        let is_passed_over = self.run.instances.iter().all(|instance| instance.status == Status::Skipped);
+        if is_passed_over && !self.run.instances.is_empty() {
             return;
         }
         let notices = alarm::of_run(self.run, outcome);

@@ -28,7 +28,8 @@ pub fn whole_seconds(time: Timestamp) -> Timestamp {
 }
 
 /// Returns `time` moved by `by`, or the last time there is.
-pub(crate) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+#[must_use]
+pub fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 

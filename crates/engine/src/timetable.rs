@@ -4,6 +4,9 @@
 //! of every interval that begins in it, so that what depends on each other across periods is one unit of
 //! consistency. Where all objects have one schedule, as most definitions do, a run is one interval.
 
+use std::collections::HashMap;
+
+use definition::kind::field::FieldError;
 use definition::kind::{Group, Kind, field};
 use definition::period::Period;
 use definition::preview::{Interval, Preview};
@@ -14,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::expand::{ExpandError, role};
 use crate::plan::Plan;
+
+/// Instances that one run may hold.
+const MOST_INSTANCES: u64 = 10_000;
 
 /// The intervals of every object of a scheduled pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +44,8 @@ struct Rhythm {
 pub struct Upcoming {
     /// Its scheduled start, which makes its id.
     pub start: Timestamp,
+    /// It holds every interval that begins before this; the run after it begins here or later.
+    pub end: Timestamp,
     /// When the first of its instances may start: until then there is no run.
     pub due: Timestamp,
 }
@@ -77,38 +85,46 @@ impl Timetable {
             }
         }
         let longest = rhythms.iter().map(|rhythm| rhythm.schedule).max_by_key(|it| it.period.duration());
-        Ok(longest.map(|Schedule { first: anchor, period, .. }| Self { anchor, period, rhythms }))
+        let Some(Schedule { first: anchor, period, .. }) = longest else { return Ok(None) };
+        let timetable = Self { anchor, period, rhythms };
+        timetable.check(plan)?;
+        Ok(Some(timetable))
     }
 
-    /// Returns the first run that begins after `after`, or the very first; `None` when there are no more.
+    /// Returns the next run when every interval that begins before `made` has been made or passed over; `None` when there
+    /// are no more.
     #[must_use]
-    pub fn next(&self, after: Option<Timestamp>) -> Option<Upcoming> {
-        let from = after.map(|after| self.end_of(self.start_of(after)));
+    pub fn next(&self, made: Option<Timestamp>) -> Option<Upcoming> {
+        let from = made.unwrap_or(Timestamp::MIN);
         let first = self.rhythms.iter().filter_map(|rhythm| {
-            let number = from.map_or(0, |from| rhythm.schedule.number_from(from));
+            let number = rhythm.schedule.number_from(from);
             Some(rhythm.schedule.interval(number, rhythm.kind)?.start)
         });
-        self.upcoming(self.start_of(first.min()?))
+        let cut = self.start_of(first.min()?);
+        self.upcoming(cut.max(from), self.end_of(cut))
     }
 
-    /// Returns the first run that holds nothing from before `at`.
+    /// Returns the part of `run` that begins before `until`.
     #[must_use]
-    pub fn next_from(&self, at: Timestamp) -> Option<Upcoming> {
-        let start = self.start_of(at);
-        match self.upcoming(start).filter(|_| start == at) {
-            Some(upcoming) => Some(upcoming),
-            None => self.next(Some(at)),
-        }
+    pub fn before(&self, run: Upcoming, until: Timestamp) -> Option<Upcoming> {
+        self.upcoming(run.start, run.end.min(until))
     }
 
-    /// Returns what the run that begins at `start` holds, in order of time and then of the definition.
-    pub(crate) fn occurrences(&self, start: Timestamp) -> Vec<Occurrence> {
-        let end = self.end_of(start);
+    fn upcoming(&self, start: Timestamp, end: Timestamp) -> Option<Upcoming> {
+        let first = self.rhythms.iter().filter_map(|Rhythm { schedule, kind, .. }| {
+            let interval = schedule.interval(schedule.number_from(start), *kind)?;
+            (interval.start < end).then(|| kind.release(interval))
+        });
+        Some(Upcoming { start, end, due: first.min()? })
+    }
+
+    /// Returns what a run holds, in order of time and then of the definition.
+    pub(crate) fn occurrences(&self, run: &Upcoming) -> Vec<Occurrence> {
         let mut occurrences = Vec::new();
         for Rhythm { schedule, kind, components } in &self.rhythms {
-            let first = schedule.number_from(start);
+            let first = schedule.number_from(run.start);
             let intervals = (first..).map_while(|number| schedule.interval(number, *kind));
-            for interval in intervals.take_while(|interval| interval.start < end) {
+            for interval in intervals.take_while(|interval| interval.start < run.end) {
                 let release = kind.release(interval);
                 let of_component = |(place, id): &(usize, ObjectId)| {
                     let occurrence = Occurrence { component: id.clone(), interval, release };
@@ -121,9 +137,48 @@ impl Timetable {
         occurrences.into_iter().map(|(_, occurrence)| occurrence).collect()
     }
 
-    fn upcoming(&self, start: Timestamp) -> Option<Upcoming> {
-        let due = self.occurrences(start).into_iter().map(|occurrence| occurrence.release).min()?;
-        Some(Upcoming { start, due })
+    /// Refuses what one run cannot hold together: more instances than anybody means, or dependencies between schedules
+    /// whose intervals do not nest, so that they would lie in different runs.
+    fn check(&self, plan: &Plan) -> Result<(), ExpandError> {
+        let longest = self.period.duration().as_secs();
+        let instances = self.rhythms.iter().map(|rhythm| {
+            let each = longest / rhythm.schedule.period.duration().as_secs().max(1);
+            each.saturating_mul(rhythm.components.len() as u64)
+        });
+        let instances = instances.fold(0, u64::saturating_add);
+        let first = |rhythm: &Rhythm| rhythm.components.first().map(|(_, id)| id.clone());
+        if instances > MOST_INSTANCES {
+            let object = self.rhythms.iter().find_map(first).unwrap_or_else(|| ObjectId::from(""));
+            let reason = format!(
+                "an interval of {} holds {instances} instances of this definition; at most {MOST_INSTANCES} fit: use \
+                 one definition for each period",
+                self.period
+            );
+            return Err(FieldError { object, field: "schedule", reason }.into());
+        }
+        let leading = Schedule { first: self.anchor, period: self.period, occurrences: None, end: None };
+        let schedules: HashMap<&ObjectId, &Schedule> = self
+            .rhythms
+            .iter()
+            .flat_map(|rhythm| rhythm.components.iter().map(move |(_, id)| (id, &rhythm.schedule)))
+            .collect();
+        for (id, own) in &schedules {
+            let Some(object) = plan.object(id.as_str()) else { continue };
+            for field in ["dependsOn", "input", "output"] {
+                let other = object.references(field).find(|target| {
+                    let other = schedules.get(target).copied().unwrap_or(own);
+                    other != *own && !(nest(own, other) && nest(own, &leading) && nest(other, &leading))
+                });
+                if let Some(target) = other {
+                    let reason = format!(
+                        "refers to `{target}`, whose intervals neither hold its own whole nor fit into them: let both \
+                         schedules begin at the same time of the longer one's interval"
+                    );
+                    return Err(FieldError { object: (*id).clone(), field, reason }.into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The start of the run that an interval beginning at `at` belongs to.
@@ -137,6 +192,17 @@ impl Timetable {
         let count = self.period.count_until(self.anchor, start);
         self.period.nth_after(self.anchor, count + 1).unwrap_or(Timestamp::MAX)
     }
+}
+
+/// Returns whether each interval of the longer schedule begins and ends with one of the shorter.
+fn nest(one: &Schedule, other: &Schedule) -> bool {
+    let is_longer = one.period.duration() >= other.period.duration();
+    let (long, short) = if is_longer { (one, other) } else { (other, one) };
+    let hits = |at: Timestamp| {
+        let count = short.period.count_until(short.first, at);
+        short.period.nth_after(short.first, count) == Some(at)
+    };
+    hits(long.first) && hits(long.period.after(long.first))
 }
 
 fn schedule_of<'a>(
@@ -171,7 +237,7 @@ mod tests {
     }
 
     fn starts(timetable: &Timetable) -> Vec<(String, String)> {
-        let next = |before: &Upcoming| timetable.next(Some(before.start));
+        let next = |before: &Upcoming| timetable.next(Some(before.end));
         std::iter::successors(timetable.next(None), next)
             .take(4)
             .map(|upcoming| (crate::time::wire(upcoming.start), crate::time::wire(upcoming.due)))
@@ -211,7 +277,8 @@ mod tests {
         let runs = starts(&both);
         let days = ["2030-01-31T00:00:00", "2030-02-01T00:00:00", "2030-02-02T00:00:00"];
         assert_eq!(runs.iter().map(|(start, _)| start.as_str()).collect::<Vec<_>>(), days);
-        let counts = days.map(|day| both.occurrences(at(day)).len());
+        let held = std::iter::successors(both.next(None), |before| both.next(Some(before.end)));
+        let counts: Vec<_> = held.map(|run| both.occurrences(&run).len()).collect();
         assert_eq!(counts, [2, 25, 2], "before, within and after the only day of the daily one");
         assert_eq!(runs[0].1, "2030-01-31T22:00:00", "due with its first instance");
     }
@@ -219,7 +286,7 @@ mod tests {
     #[test]
     fn a_later_start_passes_over_what_began_before() {
         let cron = timetable(&format!("{HOURLY}, {}", shell("A", "Hourly", "cron")));
-        let next = |text| cron.next_from(at(text)).map(|upcoming| crate::time::wire(upcoming.start));
+        let next = |text| cron.next(Some(at(text))).map(|upcoming| crate::time::wire(upcoming.start));
         assert_eq!(next("2030-01-31T21:00:00").as_deref(), Some("2030-01-31T22:00:00"));
         assert_eq!(next("2030-01-31T22:00:00").as_deref(), Some("2030-01-31T22:00:00"));
         assert_eq!(next("2030-01-31T22:00:01").as_deref(), Some("2030-01-31T23:00:00"));

@@ -258,18 +258,23 @@ impl Driver {
             self.save(held, batch).await?;
         }
         held.forget_ended();
+        self.act(held, &step.effects);
         if ended_or_revived {
             self.make_room_used(held).await;
         }
-        self.act(held, &step.effects);
         Ok(step)
     }
 
     /// Where a run ended there is room for the next one. What was saved is not undone when that cannot begin.
-    async fn make_room_used(&self, held: &mut Held) {
-        if let Err(error) = self.catch_up(held).await {
-            tracing::error!(pipeline.id = %held.pipeline.id, "the next scheduled run cannot begin: {error:#}");
-            self.timers.set(&held.pipeline.id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
+    pub(crate) async fn make_room_used(&self, held: &mut Held) {
+        match self.catch_up(held).await {
+            Ok(()) => self.set_clock(held),
+            Err(error) => {
+                tracing::error!(pipeline.id = %held.pipeline.id, "the next scheduled run cannot begin: {error:#}");
+                held.is_stale = true;
+                let again = engine::time::whole_millis(self.now() + RETRY_WAKE);
+                self.timers.set(&held.pipeline.id, Some(again));
+            }
         }
     }
 
@@ -292,29 +297,42 @@ impl Driver {
         held: &mut Held,
         events: Vec<(RunId, Event)>,
     ) -> Result<(), StepError> {
+        let stepped = self.step_copies(held, events).await;
+        if stepped.is_err() {
+            held.forget_ended();
+        }
+        let Stepped { copies, batch, effects } = stepped?;
+        let is_open = |run: &Run| run.end().is_none();
+        let has_turned = |(id, copy): (&RunId, &Run)| held.run(id).map(is_open) != Some(is_open(copy));
+        let ended_or_revived = copies.iter().any(has_turned);
+        for (_, copy) in copies {
+            held.keep(copy);
+        }
+        if ended_or_revived {
+            held.settle(self.now());
+        }
+        let batch = batch.pipeline(&held.pipeline);
+        self.save(held, batch).await?;
+        held.forget_ended();
+        self.act(held, &effects);
+        self.make_room_used(held).await;
+        Ok(())
+    }
+
+    async fn step_copies(&self, held: &mut Held, events: Vec<(RunId, Event)>) -> Result<Stepped, StepError> {
         let now = self.now();
-        let mut copies: HashMap<RunId, Run> = HashMap::new();
-        let (mut batch, mut effects) = (Batch::new(), Vec::new());
+        let mut stepped = Stepped::default();
         for (id, event) in events {
             if !held.fetch(&*self.store, &id).await? {
                 return Err(StepError::NoRun(id));
             }
             let Some(original) = held.run(&id) else { return Err(StepError::NoRun(id)) };
-            let copy = copies.entry(id).or_insert_with(|| original.clone());
+            let copy = stepped.copies.entry(id).or_insert_with(|| original.clone());
             let step = copy.step(event, now)?;
-            batch = batch.step(copy, &step);
-            effects.extend(step.effects);
+            stepped.batch = std::mem::take(&mut stepped.batch).step(copy, &step);
+            stepped.effects.extend(step.effects);
         }
-        for (_, copy) in copies {
-            held.keep(copy);
-        }
-        held.settle(now);
-        let batch = batch.pipeline(&held.pipeline);
-        self.save(held, batch).await?;
-        held.forget_ended();
-        self.make_room_used(held).await;
-        self.act(held, &effects);
-        Ok(())
+        Ok(stepped)
     }
 
     /// Takes a new run into the pipeline, saving it together with what `batch` holds already.
@@ -406,6 +424,14 @@ impl Driver {
             }
         }
     }
+}
+
+/// Runs as events made them, not saved yet.
+#[derive(Default)]
+struct Stepped {
+    copies: HashMap<RunId, Run>,
+    batch: Batch,
+    effects: Vec<Effect>,
 }
 
 /// An attempt in a runner's hands.

@@ -310,7 +310,7 @@ pub(crate) async fn the_next_runs_of_all_pipelines_are_listed_by_their_time(stor
     let later = time::parse("2030-02-28T00:00:00").unwrap();
     for (id, due) in [("df-1", Some(later)), ("df-2", Some(now())), ("df-3", None)] {
         let mut pipeline = store.create_pipeline(pipeline(id)).await.unwrap();
-        pipeline.next_run = due.map(|due| Upcoming { start: now(), due });
+        pipeline.next_run = due.map(|due| Upcoming { start: now(), end: due, due });
         store.save(Batch::new().pipeline(&pipeline)).await.unwrap();
     }
     let expected = [("df-2", now()), ("df-1", later)].map(|(id, due)| (PipelineId::from(id), due));

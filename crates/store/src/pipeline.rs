@@ -36,6 +36,9 @@ pub struct Pipeline {
     pub last_deactivated: Option<Timestamp>,
     /// Scheduled start of the newest run: the next one starts later.
     pub latest_run: Option<Timestamp>,
+    /// Every interval of its schedules that begins before this was made into a run, or passed over.
+    #[serde(default)]
+    pub made_until: Option<Timestamp>,
     /// The next run of a pipeline that is active on a schedule.
     #[serde(default)]
     pub next_run: Option<Upcoming>,
@@ -65,6 +68,7 @@ impl Pipeline {
             finished: None,
             last_deactivated: None,
             latest_run: None,
+            made_until: None,
             next_run: None,
             skip_until: None,
             paused: BTreeSet::new(),

@@ -52,8 +52,8 @@ fn scheduled(cascade: bool) -> Driven {
         [default, schedule("Hourly", "1 hour"), schedule("Daily", "3 hours"), rest.to_owned(), load, sum];
     let plan = plan(&objects.join(", "), "").unwrap();
     let timetable = Arc::new(Timetable::of(&plan, activation().at).unwrap().unwrap());
-    let start = timetable.next(None).unwrap().start;
-    let occasion = Occasion::Scheduled { timetable, start, is_skipped: false };
+    let upcoming = timetable.next(None).unwrap();
+    let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped: false };
     let (run, step) = engine::expand(plan, Activation { occasion, ..activation() }).unwrap();
     Driven { now: run.header().started, run, effects: step.effects }
 }

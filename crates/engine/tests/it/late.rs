@@ -18,8 +18,8 @@ fn scheduled(actions: &str, more: &str) -> Driven {
     );
     let plan = plan(&text, "").unwrap();
     let timetable = Arc::new(Timetable::of(&plan, activation().at).unwrap().unwrap());
-    let start = timetable.next(None).unwrap().start;
-    let occasion = Occasion::Scheduled { timetable, start, is_skipped: false };
+    let upcoming = timetable.next(None).unwrap();
+    let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped: false };
     let (run, step) = engine::expand(plan, Activation { occasion, ..activation() }).unwrap();
     Driven { now: run.header().started, run, effects: step.effects }
 }

@@ -126,3 +126,29 @@ fn where_the_owner_falls_there_is_nothing_left_to_look_for() {
     run.finish("First");
     assert_eq!((status(&run, "Second"), status(&run, "Asked_Second")), (waiting, Status::WaitingForRunner));
 }
+
+#[test]
+fn where_the_owner_is_over_nobody_looks_any_more() {
+    for event in [
+        Event::CancelRequested { instance: id("In"), reason: "asked".to_owned() },
+        Event::MarkedFinished { instance: id("In") },
+    ] {
+        let mut run = guarded();
+        look(&mut run, TaskOutcome::False);
+        run.step(event);
+        assert_eq!(status(&run, "Ready_In"), Status::Canceled);
+        if status(&run, "Work") == Status::WaitingForRunner {
+            run.finish("Work");
+        }
+        assert!(run.run.end().is_some(), "{:?}", run.run.instances());
+    }
+}
+
+#[test]
+fn one_that_nobody_looks_at_fails_when_its_time_is_over() {
+    let mut run = guarded();
+    run.pass(12);
+    assert_eq!(status(&run, "Ready_In"), Status::WaitingForRunner, "the last look may take its time");
+    run.pass(2);
+    assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
+}

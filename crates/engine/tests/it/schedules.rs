@@ -34,10 +34,10 @@ fn scheduled(kind: &str, objects: &str) -> Scheduled {
 
 impl Scheduled {
     fn begin(&mut self, is_skipped: bool) -> Driven {
-        let Upcoming { start, due } = self.next.unwrap();
-        self.next = self.timetable.next(Some(start));
+        let upcoming @ Upcoming { end, due, .. } = self.next.unwrap();
+        self.next = self.timetable.next(Some(end));
         let timetable = Arc::clone(&self.timetable);
-        let occasion = Occasion::Scheduled { timetable, start, is_skipped };
+        let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped };
         let activation = Activation { at: due, occasion, ..activation() };
         let (run, step) = engine::expand(Arc::clone(&self.plan), activation).unwrap();
         Driven { now: due, run, effects: step.effects }
@@ -152,4 +152,47 @@ fn what_runs_on_no_schedule_is_refused_by_name() {
     let plan = plan(lone, "").unwrap();
     let error = Timetable::of(&plan, Timestamp::UNIX_EPOCH).unwrap_err();
     assert_eq!(error, ExpandError::NoSchedule { object: "A".into() });
+}
+
+#[test]
+fn schedules_that_do_not_nest_may_stand_side_by_side_but_not_wait_for_each_other() {
+    let timetable = |more: &str| {
+        let objects = format!(
+            r#"{{"id": "Default", "scheduleType": "cron", "workerGroup": "g"}},
+            {{"id": "Midnight", "type": "Schedule", "period": "1 day", "startDateTime": "2030-02-01T00:00:00"}},
+            {{"id": "Noon", "type": "Schedule", "period": "1 day", "startDateTime": "2030-02-01T12:00:00"}},
+            {{"id": "Extract", "type": "ShellCommandActivity", "command": "e", "schedule": {{"ref": "Midnight"}}}},
+            {{"id": "Report", "type": "ShellCommandActivity", "command": "r", "schedule": {{"ref": "Noon"}}{more}}}"#
+        );
+        Timetable::of(&plan(&objects, "").unwrap(), Timestamp::UNIX_EPOCH)
+    };
+    assert!(timetable("").is_ok());
+    let error = timetable(r#", "dependsOn": {"ref": "Extract"}"#).unwrap_err().to_string();
+    assert!(error.starts_with("object `Report`, field `dependsOn`: refers to `Extract`"), "{error}");
+}
+
+#[test]
+fn a_run_of_more_instances_than_anybody_means_is_refused() {
+    let objects = format!(
+        r#"{{"id": "Default", "scheduleType": "cron", "workerGroup": "g"}}, {HOURLY},
+        {{"id": "Rare", "type": "Schedule", "period": "3 years", "startDateTime": "2030-01-31T22:00:00"}},
+        {{"id": "A", "type": "ShellCommandActivity", "command": "a", "schedule": {{"ref": "Hourly"}}}},
+        {{"id": "B", "type": "ShellCommandActivity", "command": "b", "schedule": {{"ref": "Rare"}}}}"#
+    );
+    let error = Timetable::of(&plan(&objects, "").unwrap(), Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+    assert!(error.contains("holds 26281 instances"), "{error}");
+}
+
+#[test]
+fn a_longer_schedule_that_comes_later_makes_nothing_twice() {
+    let hourly = scheduled("cron", WORK);
+    let made = hourly.next.unwrap().end;
+    let monthly =
+        HOURLY.replace("\"Hourly\"", "\"Monthly\"").replace("1 hour", "1 month").replace("22:00", "00:00");
+    let objects = format!(
+        r#"{WORK}, {monthly}, {{"id": "Sum", "type": "ShellCommandActivity", "command": "s",
+            "schedule": {{"ref": "Monthly"}}}}"#
+    );
+    let next = scheduled("cron", &objects).timetable.next(Some(made)).unwrap();
+    assert_eq!((next.start, next.due), (made, made), "it goes on within the month");
 }

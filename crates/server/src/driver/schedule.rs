@@ -7,6 +7,9 @@ use store::{Batch, DefinitionVersion, Store};
 
 use super::{Driver, Held};
 
+/// Runs that one look at a pipeline makes.
+const MOST_AT_ONCE: usize = 100;
+
 /// The active definition of a pipeline, made ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Active {
@@ -34,35 +37,51 @@ impl Active {
 }
 
 impl Driver {
-    /// Makes the runs whose time has come, oldest first, as long as there is room for another.
+    /// Makes the runs whose time has come, oldest first, as long as there is room for another. Not all of a long past at
+    /// once: the clock comes back for the rest, after others had their turn.
     pub(crate) async fn catch_up(&self, held: &mut Held) -> anyhow::Result<()> {
-        loop {
-            let now = self.now();
-            held.is_full = false;
-            let waiting = held.pipeline.next_run.filter(|_| held.pipeline.state == PipelineState::Scheduled);
-            let Some(next) = waiting else { return Ok(()) };
-            let is_skipped = held.pipeline.skip_until.is_some_and(|until| next.start < until);
-            if next.due > now && !is_skipped {
-                return Ok(());
+        for _ in 0..MOST_AT_ONCE {
+            if !self.make_next(held).await? {
+                break;
             }
-            let active = self.active(held).await?;
-            let Some(timetable) = active.timetable.clone() else { return Ok(()) };
-            if !is_skipped && held.open_runs().count() >= active.most_open() {
-                // The end of a run makes room.
-                held.is_full = true;
-                return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Makes or passes over the next run, if it is its time and turn; returns whether it was.
+    async fn make_next(&self, held: &mut Held) -> anyhow::Result<bool> {
+        let now = self.now();
+        held.is_full = false;
+        let waiting = held.pipeline.next_run.filter(|_| held.pipeline.state == PipelineState::Scheduled);
+        let Some(next) = waiting else { return Ok(false) };
+        let skip_until = held.pipeline.skip_until.filter(|until| next.start < *until);
+        if next.due > now && skip_until.is_none() {
+            return Ok(false);
+        }
+        let active = self.active(held).await?;
+        let Some(timetable) = active.timetable.clone() else { return Ok(false) };
+        let Some(until) = skip_until else {
+            // Reruns take nobody's room.
+            let open = held.open_runs().filter(|run| run.header().generation == 0).count();
+            // The end of a run makes room.
+            held.is_full = open >= active.most_open();
+            if !held.is_full {
+                self.begin_scheduled(held, &active, timetable, next, false).await?;
             }
-            if is_skipped && next.due > now {
-                // What is still to come is passed over without a trace.
-                held.pipeline.next_run =
-                    held.pipeline.skip_until.and_then(|until| timetable.next_from(until));
+            return Ok(!held.is_full);
+        };
+        match timetable.before(next, until).filter(|part| part.due <= now) {
+            Some(part) => self.begin_scheduled(held, &active, timetable, part, true).await?,
+            // What is still to come is passed over without a trace.
+            None => {
+                held.pipeline.made_until = Some(until);
+                held.pipeline.next_run = timetable.next(Some(until));
                 held.settle(now);
                 let batch = Batch::new().pipeline(&held.pipeline);
                 self.save(held, batch).await?;
-                continue;
             }
-            self.begin_scheduled(held, &active, timetable, next, is_skipped).await?;
         }
+        Ok(true)
     }
 
     async fn begin_scheduled(
@@ -70,22 +89,23 @@ impl Driver {
         held: &mut Held,
         active: &Active,
         timetable: Arc<Timetable>,
-        next: Upcoming,
+        upcoming: Upcoming,
         is_skipped: bool,
     ) -> anyhow::Result<()> {
         let pipeline = &mut held.pipeline;
-        pipeline.latest_run = Some(next.start);
-        pipeline.next_run = timetable.next(Some(next.start));
         let activation = Activation {
             pipeline: pipeline.id.clone(),
             pipeline_name: pipeline.name.clone(),
             version: pipeline.version,
             at: self.now(),
-            occasion: Occasion::Scheduled { timetable, start: next.start, is_skipped },
+            occasion: Occasion::Scheduled { timetable: Arc::clone(&timetable), upcoming, is_skipped },
             paused: pipeline.paused.clone(),
         };
         let (run, step) = engine::expand(Arc::clone(&active.plan), activation)?;
-        tracing::info!(pipeline.id = %pipeline.id, run.id = %run.header().id, "a scheduled run begins");
+        pipeline.latest_run = Some(upcoming.start);
+        pipeline.made_until = Some(upcoming.end);
+        pipeline.next_run = timetable.next(Some(upcoming.end));
+        tracing::info!(pipeline.id = %pipeline.id, run.id = %run.header().id, is_skipped, "a scheduled run begins");
         self.begin(held, run, &step, |live| Batch::new().pipeline(&live.pipeline)).await?;
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use definition::validate::for_activation;
 use definition::{Definition, ParameterValue};
-use engine::{Activation, Occasion, PipelineState, Upcoming};
-use jiff::Timestamp;
+use engine::{Activation, Occasion, PipelineState};
+use jiff::{SignedDuration, Timestamp};
 use store::{Batch, DefinitionVersion};
 
 use crate::driver::{Active, Held, Live};
@@ -97,10 +97,12 @@ async fn activate(
             service.driver.begin(held, run, &step, batch).await?;
         }
         Some(timetable) => {
-            let next = timetable.next(pipeline.latest_run);
+            // After runs on demand, a second later: ids tell whole seconds.
+            let after_latest = pipeline.latest_run.map(|at| engine::time::later(at, SECOND));
+            let next = timetable.next(pipeline.made_until.or(after_latest));
             // What cannot begin is told now, not when its time comes.
-            if let Some(Upcoming { start, .. }) = next {
-                let occasion = Occasion::Scheduled { timetable, start, is_skipped: false };
+            if let Some(upcoming) = next {
+                let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped: false };
                 engine::expand(Arc::clone(&active.plan), Activation { occasion, ..activation })
                     .map_err(|error| invalid(&error.to_string()))?;
             }
@@ -110,12 +112,15 @@ async fn activate(
             held.settle(now);
             let batch = batch(held, &definition);
             service.driver.save(held, batch).await?;
-            service.driver.catch_up(held).await.map_err(ServiceError::Internal)?;
-            service.driver.set_clock(held);
+            // The activation is saved; what cannot begin now is tried again.
+            service.driver.make_room_used(held).await;
         }
     }
     Ok(())
 }
+
+/// What tells the ids of two runs apart.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 fn refuse_another(held: &Held, active: &Active) -> Result<(), ServiceError> {
     let most = active.most_open();
