@@ -1,7 +1,7 @@
 //! The object types, each described once as a table: its fields, what they hold, what they are for.
 //!
-//! Validation, help, the JSON Schema and the typed views all read these tables. A new type is a table in the
-//! file of its family and a line in the list below.
+//! Validation, help, the JSON Schema and the typed fields of [`field`] all read these tables. A new type is a table in
+//! the file of its family and a line in the list below.
 
 mod actions;
 mod activities;
