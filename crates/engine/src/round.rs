@@ -339,8 +339,14 @@ impl<'a> Round<'a> {
         if !instance.is_final() {
             return Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() });
         }
+        // A look is for its owner, which is tried again along with it.
+        let owner = instance.guards.as_ref().and_then(|id| self.run.index.get(id).copied());
+        let owner = owner.filter(|owner| self.run.instances[*owner].is_final());
+        if let Some(done) = owner.map(|owner| &self.run.instances[owner]).filter(|it| !it.is_bad()) {
+            return Err(IllegalEvent::Instance { instance: done.id.clone(), status: done.word() });
+        }
         self.run.header.generation += 1;
-        let mut again = VecDeque::from([place]);
+        let mut again: VecDeque<_> = owner.into_iter().chain([place]).collect();
         let mut reset = Vec::new();
         while let Some(place) = again.pop_front() {
             if !self.run.instances[place].is_final() {

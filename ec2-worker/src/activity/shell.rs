@@ -1,4 +1,5 @@
-//! `ShellCommandActivity` and `ShellCommandPrecondition`: a command in a process group of its own, with staged inputs and outputs.
+//! `ShellCommandActivity` and `ShellCommandPrecondition`: a command in a process group of its own, with staged inputs
+//! and outputs.
 //!
 //! The group must not outlive the worker, even one that is killed. So a small watcher in the group reads
 //! from a pipe whose other end only the worker holds: when the pipe closes, for whatever reason, the

@@ -42,7 +42,7 @@ pub(super) fn timeline(run: &RunView) -> String {
     let rows = shown.map(|instance| row(instance, origin, has_intervals)).collect();
     text.push_str(&output::table(&["at", "took", "what", "status", "rows"], rows));
     for instance in &run.instances {
-        text.push_str(&remarks(instance));
+        text.push_str(&remarks(instance, &name(instance, has_intervals)));
     }
     text.push_str(&what_fell_with(run));
     text
@@ -64,17 +64,21 @@ fn heading(run: &RunView) -> String {
     format!("{}  {}  ({})\n", output::paint(&run.name, Style::Bold), run.pipeline_id, words.join(", "))
 }
 
+/// What people call an instance: its component, and its interval where there are several.
+fn name(instance: &InstanceView, has_intervals: bool) -> String {
+    match instance.scheduled.as_ref().filter(|_| has_intervals) {
+        Some(start) => format!("{} {start}", instance.component),
+        None => instance.component.clone(),
+    }
+}
+
 fn row(instance: &InstanceView, origin: Option<Timestamp>, has_intervals: bool) -> Vec<String> {
     let at = origin.zip(instance.started).map(|(origin, start)| format!("+{}", duration(origin, start)));
     let took = instance.started.zip(instance.ended).map(|(start, end)| duration(start, end));
-    let what = match instance.scheduled.as_ref().filter(|_| has_intervals) {
-        Some(start) => format!("{} {start}", instance.component),
-        None => instance.component.clone(),
-    };
     vec![
         at.unwrap_or_default(),
         took.unwrap_or_default(),
-        what,
+        name(instance, has_intervals),
         output::paint_status(&instance.status),
         rows(instance),
     ]
@@ -97,8 +101,7 @@ fn rows(instance: &InstanceView) -> String {
 }
 
 /// Returns what there is to say about an instance below the table: errors, tries, why it waits.
-fn remarks(instance: &InstanceView) -> String {
-    let name = &instance.component;
+fn remarks(instance: &InstanceView, name: &str) -> String {
     let mut lines = Vec::new();
     if instance.failed_itself()
         && let Some(message) = &instance.error_message

@@ -188,6 +188,12 @@ fn may_run(made: &HashMap<InstanceId, usize>, run: &Run, effects: &[Effect]) -> 
     if run.end().is_some() {
         prop_assert_eq!(run.offers().count(), 0);
     }
+    for look in run.instances().iter().filter(|it| !it.is_final()) {
+        // One that a runner is at is told to stop.
+        let owner = look.guards.as_ref().and_then(|id| run.instance(id.as_str()));
+        let is_left = owner.is_some_and(Instance::is_final) && look.canceling.is_none();
+        prop_assert!(!is_left, "{} outlives its owner", look.id);
+    }
     Ok(())
 }
 
