@@ -10,6 +10,9 @@ use super::{Driver, Held};
 /// Runs that one look at a pipeline makes.
 const MOST_AT_ONCE: usize = 100;
 
+/// Intervals passed over by one later start that leave instances, at most: the newest.
+const MOST_SKIPPED: i32 = 100;
+
 /// The active definition of a pipeline, made ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Active {
@@ -34,6 +37,13 @@ impl Active {
     pub(crate) fn most_open(&self) -> usize {
         self.plan.max_active_instances(self.timetable.is_some())
     }
+}
+
+/// Returns from when on intervals that are passed over until `until` leave SKIPPED instances, when `next` is the first.
+fn first_kept(next: Upcoming, until: jiff::Timestamp) -> jiff::Timestamp {
+    let length = next.end.duration_since(next.start);
+    let kept = length.checked_mul(MOST_SKIPPED).and_then(|kept| until.checked_sub(kept).ok());
+    kept.unwrap_or(next.start)
 }
 
 impl Driver {
@@ -70,12 +80,14 @@ impl Driver {
             }
             return Ok(!held.is_full);
         };
-        match timetable.before(next, until).filter(|part| part.due <= now) {
+        let first_kept = first_kept(next, until);
+        match timetable.before(next, until).filter(|part| part.due <= now && part.start >= first_kept) {
             Some(part) => self.begin_scheduled(held, &active, timetable, part, true).await?,
-            // What is still to come is passed over without a trace.
+            // What is still to come, and what lies too far back, is passed over without a trace.
             None => {
-                held.pipeline.made_until = Some(until);
-                held.pipeline.next_run = timetable.next(Some(until));
+                let passed = if next.start < first_kept { first_kept } else { until };
+                held.pipeline.made_until = Some(passed);
+                held.pipeline.next_run = timetable.next(Some(passed));
                 held.settle(now);
                 let batch = Batch::new().pipeline(&held.pipeline);
                 self.save(held, batch).await?;

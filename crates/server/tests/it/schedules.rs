@@ -167,3 +167,16 @@ async fn what_is_no_component_is_not_paused() {
     let error = pause.send().await.unwrap_err().into_service_error();
     assert!(error.to_string().contains("is no component"), "{error}");
 }
+
+#[tokio::test]
+async fn a_later_start_after_half_a_century_leaves_the_newest_that_it_skips() {
+    let stage = Stage::new().await;
+    let pipeline = put(&stage, hourly("cron", &[("startDateTime", "1970-01-01T00:00:00")])).await;
+    let start = aws_sdk_datapipeline::primitives::DateTime::from_secs(1_900_000_000 - HOUR);
+    let activation = stage.client.activate_pipeline().pipeline_id(&pipeline).start_timestamp(start);
+    activation.send().await.unwrap();
+    assert_eq!(work(&stage).await, at("17:00:00"));
+    let ids = stage.ids(&pipeline, "INSTANCE").await;
+    // A page of them: the first of the hundred hours before.
+    assert_eq!((ids.len(), ids[0].as_str()), (100, "@Work_2030-03-13T13:00:00"));
+}
