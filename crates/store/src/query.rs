@@ -45,7 +45,7 @@ pub enum TextField {
 /// Fields that hold a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TimeField {
-    /// `@scheduledStartTime`, and `@scheduledEndTime`: equal in on-demand runs.
+    /// `@scheduledStartTime`.
     Scheduled,
     /// `@actualStartTime`.
     Started,

@@ -184,7 +184,7 @@ impl Test {
             _ => None,
         };
         let time = match self.field.as_str() {
-            "@scheduledStartTime" | "@scheduledEndTime" => Some(TimeField::Scheduled),
+            "@scheduledStartTime" => Some(TimeField::Scheduled),
             "@actualStartTime" => Some(TimeField::Started),
             "@actualEndTime" => Some(TimeField::Ended),
             _ => None,

@@ -1,6 +1,6 @@
 //! Scheduled pipelines: runs in their time, backfill, later starts, deactivation, restarts.
 
-use aws_sdk_datapipeline::types::PipelineObject;
+use aws_sdk_datapipeline::types::{Operator, OperatorType, PipelineObject, Query, Selector};
 
 use crate::harness::{Stage, activity, object, refers, string, value};
 
@@ -179,4 +179,15 @@ async fn a_later_start_after_half_a_century_leaves_the_newest_that_it_skips() {
     let ids = stage.ids(&pipeline, "INSTANCE").await;
     // A page of them: the first of the hundred hours before.
     assert_eq!((ids.len(), ids[0].as_str()), (100, "@Work_2030-03-13T13:00:00"));
+}
+
+#[tokio::test]
+async fn instances_are_found_by_the_end_of_their_interval() {
+    let stage = Stage::new().await;
+    let pipeline = stage.run(hourly("cron", &[("startDateTime", "2030-03-17T16:00:00")])).await;
+    let operator = Operator::builder().r#type(OperatorType::Equal).values("2030-03-17T17:00:00").build();
+    let selector = Selector::builder().field_name("@scheduledEndTime").operator(operator).build();
+    let query = stage.client.query_objects().pipeline_id(&pipeline).sphere("INSTANCE");
+    let found = query.query(Query::builder().selectors(selector).build()).send().await.unwrap();
+    assert_eq!(found.ids(), [at("16:00:00")]);
 }
