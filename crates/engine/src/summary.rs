@@ -27,6 +27,7 @@ impl Summary {
     pub(crate) fn of(run: &Run, outcome: Outcome) -> Self {
         let header = run.header();
         let ended = header.ended.as_ref().map_or(header.started, |end| end.at);
+        let end = run.instances.iter().map(|instance| run.interval(instance).end).max();
         let mut fields = HashMap::from([
             ("name", header.pipeline_name.clone()),
             ("id", header.pipeline.to_string()),
@@ -35,7 +36,7 @@ impl Summary {
             ("@status", outcome.word().to_string()),
             ("@version", header.version.to_string()),
             ("@scheduledStartTime", wire(header.scheduled)),
-            ("@scheduledEndTime", wire(header.scheduled)),
+            ("@scheduledEndTime", wire(end.unwrap_or(header.scheduled))),
             ("@actualStartTime", wire(header.started)),
             ("@actualEndTime", wire(ended)),
             ("@finishedTime", wire(ended)),

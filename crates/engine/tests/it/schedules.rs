@@ -196,3 +196,14 @@ fn a_longer_schedule_that_comes_later_makes_nothing_twice() {
     let next = scheduled("cron", &objects).timetable.next(Some(made)).unwrap();
     assert_eq!((next.start, next.due), (made, made), "it goes on within the month");
 }
+
+#[test]
+fn the_mail_of_a_run_tells_the_end_of_its_interval() {
+    let alarm = r##"{"id": "Tell", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "s", "myOncePerRun": "true",
+        "message": "#{node.@scheduledStartTime} to #{node.@scheduledEndTime}"},
+        {"id": "Work", "type": "ShellCommandActivity", "command": "w", "onSuccess": {"ref": "Tell"}}"##;
+    let mut run = scheduled("cron", alarm).begin(false);
+    run.step(Event::Claimed { attempt: run.head("Work").0, runner: "r".into() });
+    run.set("Work", engine::TaskOutcome::Finished);
+    assert_eq!(run.notices()[0].message, "2030-01-31T22:00:00 to 2030-01-31T23:00:00");
+}
