@@ -449,6 +449,15 @@ impl<'a> Round<'a> {
     fn pause(&mut self, component: &ObjectId) {
         for place in self.of_component(component) {
             self.change(place, false, |instance| instance.is_paused = true);
+            self.note_offer(place);
+        }
+    }
+
+    /// Whether an attempt is on offer hangs on its instance too.
+    fn note_offer(&mut self, place: usize) {
+        let attempts = &self.run.instances[place].attempts;
+        if attempts.last().is_some_and(Attempt::is_free) {
+            self.step.attempts.insert((place, attempts.len() - 1));
         }
     }
 
@@ -461,6 +470,7 @@ impl<'a> Round<'a> {
                 instance.is_paused = false;
                 instance.is_held_back = false;
             });
+            self.note_offer(place);
             let free = self.run.instances[place].head().filter(|head| head.is_free());
             let offer =
                 free.map(|head| Effect::Offer { attempt: head.id.clone(), group: head.group.clone() });

@@ -1,7 +1,9 @@
 //! What is saved together: all of it, or nothing.
 
+use std::collections::BTreeMap;
+
 use definition::{Definition, ObjectId};
-use engine::{Attempt, Effect, Header, Instance, InstanceId, Notice, PipelineId, Run, Step};
+use engine::{Attempt, Effect, Header, Instance, InstanceId, Notice, PipelineId, Run, Step, WorkerGroup};
 use jiff::Timestamp;
 
 use crate::pipeline::Pipeline;
@@ -13,6 +15,7 @@ pub struct Batch {
     pub(crate) definitions: Vec<(PipelineId, DefinitionVersion, Definition)>,
     pub(crate) runs: Vec<RunChange>,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) since: Option<(PipelineId, u64)>,
 }
 
 /// Which of a pipeline's two definitions.
@@ -39,6 +42,8 @@ impl DefinitionVersion {
 #[derive(Clone, Debug)]
 pub(crate) struct RunChange {
     pub(crate) header: Header,
+    /// When the run wants to be woken.
+    pub(crate) next_wake: Option<Timestamp>,
     /// Present when the run is new: its definition, and by instance what it depends on.
     pub(crate) created: Option<(Definition, Vec<Vec<InstanceId>>)>,
     pub(crate) instances: Vec<Instance>,
@@ -52,6 +57,8 @@ pub(crate) struct AttemptChange {
     pub(crate) sequence: usize,
     pub(crate) component: ObjectId,
     pub(crate) scheduled: Timestamp,
+    /// Who may take it, if it is free.
+    pub(crate) offered_to: Option<WorkerGroup>,
     pub(crate) attempt: Attempt,
 }
 
@@ -60,6 +67,13 @@ impl Batch {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Saves only if nobody has saved anything of the pipeline since [`crate::Store::revision`] was `revision`.
+    #[must_use]
+    pub fn since(mut self, id: &PipelineId, revision: u64) -> Self {
+        self.since = Some((id.clone(), revision));
+        self
     }
 
     /// Saves the pipeline as it is now; it must exist.
@@ -104,10 +118,12 @@ impl Batch {
             sequence: instance.sequence,
             component: instance.component.clone(),
             scheduled: run.interval(instance).start,
+            offered_to: (attempt.is_free() && !instance.is_paused).then(|| attempt.group.clone()),
             attempt: attempt.clone(),
         };
         self.runs.push(RunChange {
             header: run.header().clone(),
+            next_wake: run.next_wake(),
             created,
             instances: run.changed_instances(step).map(Instance::bare).collect(),
             attempts: run.changed_attempts(step).map(changed).collect(),
@@ -116,5 +132,15 @@ impl Batch {
             Effect::Publish(notice) => Some(notice.clone()),
             Effect::Offer { .. } | Effect::Ended(_) => None,
         }));
+    }
+
+    /// The pipelines of which something is saved, in their order, and the revision that each must have.
+    pub(crate) fn touched(&self) -> BTreeMap<&PipelineId, Option<u64>> {
+        let pipelines = self.pipelines.iter().map(|pipeline| &pipeline.id);
+        let definitions = self.definitions.iter().map(|(id, _, _)| id);
+        let runs = self.runs.iter().map(|change| &change.header.pipeline);
+        let must_have =
+            |id: &PipelineId| self.since.as_ref().filter(|(of, _)| of == id).map(|(_, known)| *known);
+        pipelines.chain(definitions).chain(runs).map(|id| (id, must_have(id))).collect()
     }
 }

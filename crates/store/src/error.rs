@@ -15,6 +15,9 @@ pub enum StoreError {
         /// The run.
         run: RunId,
     },
+    /// Somebody else saved something of the pipeline since it was loaded.
+    #[error("pipeline {0} was changed by somebody else")]
+    Raced(PipelineId),
     /// The pipeline was deleted meanwhile.
     #[error("there is no pipeline {0}")]
     NoPipeline(PipelineId),
@@ -127,10 +130,10 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns whether loading the run anew and stepping again may succeed.
+    /// Returns whether loading anew what was to be changed, and changing that, may succeed.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict { .. })
+        matches!(self, Self::Conflict { .. } | Self::Raced(_))
     }
 
     /// Returns a function that says what was being done.

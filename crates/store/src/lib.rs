@@ -18,7 +18,7 @@ mod sqlite;
 
 use async_trait::async_trait;
 use definition::Definition;
-use engine::{Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId};
+use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId, WorkerGroup};
 use jiff::Timestamp;
 
 pub use batch::{Batch, DefinitionVersion};
@@ -40,6 +40,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Returns the pipeline `id`.
     async fn pipeline(&self, id: &PipelineId) -> Result<Option<Pipeline>, StoreError>;
+
+    /// Returns how often something of the pipeline was saved, by whomever; `None` if there is no such pipeline.
+    async fn revision(&self, id: &PipelineId) -> Result<Option<u64>, StoreError>;
 
     /// Returns whether there was a pipeline `id` once.
     async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError>;
@@ -64,8 +67,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Saves the batch: all of it or, on an error, nothing. It is durable on return.
     ///
-    /// [`StoreError::Conflict`] says that a run was changed (or deleted) by somebody else since it
-    /// was loaded: load it and step again.
+    /// [`StoreError::NoPipeline`] says that the pipeline was deleted. [`StoreError::Conflict`] says that a run was changed
+    /// by somebody else since it was loaded, [`StoreError::Raced`] that the pipeline is not what [`Batch::since`] says: load and step again.
     async fn save(&self, batch: Batch) -> Result<(), StoreError>;
 
     /// Returns the runs in which something moves.
@@ -73,6 +76,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Returns the pipelines whose next run has a time, and when that is.
     async fn upcoming(&self) -> Result<Vec<(PipelineId, Timestamp)>, StoreError>;
+
+    /// Returns the pipelines that wanted to be woken at `now` or before, the longest overdue first, `limit` at most.
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<PipelineId>, StoreError>;
+
+    /// Returns attempts that runners of `group` may take, the oldest first, `limit` at most.
+    async fn free(
+        &self,
+        group: &WorkerGroup,
+        limit: usize,
+    ) -> Result<Vec<(PipelineId, AttemptId)>, StoreError>;
 
     /// Returns the run that holds the instance.
     async fn run_of(&self, pipeline: &PipelineId, instance: &InstanceId)
@@ -96,6 +109,20 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the notices that no topic has taken yet, oldest first.
     async fn pending_notices(&self) -> Result<Vec<Notice>, StoreError>;
 
+    /// Claims a pending notice for the time that publishing it takes, half a minute; returns whether it is the
+    /// caller's now. It is not if another server has claimed it, or if it is done.
+    async fn claim_notice(&self, id: &NoticeId) -> Result<bool, StoreError>;
+
     /// Forgets a notice that its topic took.
     async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError>;
+
+    /// Returns whether other servers may have the store open as well.
+    fn is_shared(&self) -> bool;
+
+    /// Tells the other servers that there is more work for these groups than pollers of the caller. A word that is lost
+    /// does no harm: whoever has pollers asks [`Store::free`] from time to time.
+    async fn tell(&self, groups: &[WorkerGroup]) -> Result<(), StoreError>;
+
+    /// Waits for a group that another server told of.
+    async fn hear(&self) -> WorkerGroup;
 }

@@ -5,6 +5,7 @@
 //! tables are those of the SQLite store, in a schema of their own.
 
 mod migrate;
+mod news;
 mod read;
 mod session;
 mod target;
@@ -13,11 +14,12 @@ mod write;
 
 use async_trait::async_trait;
 use definition::Definition;
-use engine::{Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId};
+use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId, WorkerGroup};
 use jiff::Timestamp;
 
 use crate::column::{self, check_batch, check_pipeline, is_keepable};
 use crate::{Batch, DefinitionVersion, Marker, Page, Pipeline, Query, Store, StoreError};
+use news::News;
 use session::{Sessions, is_contention};
 
 pub use target::Target;
@@ -29,6 +31,7 @@ const MOST_CREATIONS: usize = 10;
 /// A store in a schema of a PostgreSQL database.
 pub struct PostgresStore {
     sessions: Sessions,
+    news: News,
 }
 
 impl PostgresStore {
@@ -41,7 +44,7 @@ impl PostgresStore {
     pub async fn open(target: &Target) -> Result<Self, StoreError> {
         let sessions = Sessions::new(target)?;
         migrate::bring_up_to_date(&sessions, target).await?;
-        Ok(Self { sessions })
+        Ok(Self { sessions, news: News::new(target.clone()) })
     }
 }
 
@@ -69,6 +72,10 @@ impl Store for PostgresStore {
 
     async fn pipeline(&self, id: &PipelineId) -> Result<Option<Pipeline>, StoreError> {
         read::pipeline(&self.sessions, id).await
+    }
+
+    async fn revision(&self, id: &PipelineId) -> Result<Option<u64>, StoreError> {
+        read::revision(&self.sessions, id).await
     }
 
     async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError> {
@@ -126,6 +133,18 @@ impl Store for PostgresStore {
         read::upcoming(&self.sessions).await
     }
 
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<PipelineId>, StoreError> {
+        read::overdue(&self.sessions, now, limit).await
+    }
+
+    async fn free(
+        &self,
+        group: &WorkerGroup,
+        limit: usize,
+    ) -> Result<Vec<(PipelineId, AttemptId)>, StoreError> {
+        read::free(&self.sessions, group, limit).await
+    }
+
     async fn run_of(
         &self,
         pipeline: &PipelineId,
@@ -156,9 +175,30 @@ impl Store for PostgresStore {
         read::pending_notices(&self.sessions).await
     }
 
+    async fn claim_notice(&self, id: &NoticeId) -> Result<bool, StoreError> {
+        // By the database's clock: servers' may differ.
+        let sql = "UPDATE notices SET claimed_by = $2, claimed_until = clock_timestamp() + interval '30 seconds' \
+                   WHERE id = $1 AND (claimed_by = $2 OR claimed_until IS NULL OR claimed_until < clock_timestamp()) \
+                   RETURNING seq";
+        let key: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&id.as_str(), &self.news.me()];
+        Ok(!self.sessions.rows("claiming a notice", sql, &key).await?.is_empty())
+    }
+
     async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError> {
         let sql = "DELETE FROM notices WHERE id = $1";
         self.sessions.rows("forgetting a notice", sql, &[&id.as_str()]).await.map(|_| ())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn tell(&self, groups: &[WorkerGroup]) -> Result<(), StoreError> {
+        self.news.tell(&self.sessions, groups).await
+    }
+
+    async fn hear(&self) -> WorkerGroup {
+        self.news.hear().await
     }
 }
 

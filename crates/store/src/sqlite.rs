@@ -14,7 +14,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use definition::Definition;
-use engine::{Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId};
+use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId, WorkerGroup};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -84,6 +84,11 @@ impl Store for SqliteStore {
         self.writer.run(move |connection| read::pipeline(connection, &id)).await
     }
 
+    async fn revision(&self, id: &PipelineId) -> Result<Option<u64>, StoreError> {
+        let id = id.clone();
+        self.writer.run(move |connection| read::revision(connection, &id)).await
+    }
+
     async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError> {
         let id = id.clone();
         self.writer.run(move |connection| read::was_deleted(connection, &id)).await
@@ -123,6 +128,19 @@ impl Store for SqliteStore {
         self.writer.run(read::upcoming).await
     }
 
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<PipelineId>, StoreError> {
+        self.writer.run(move |connection| read::overdue(connection, now, limit)).await
+    }
+
+    async fn free(
+        &self,
+        group: &WorkerGroup,
+        limit: usize,
+    ) -> Result<Vec<(PipelineId, AttemptId)>, StoreError> {
+        let group = group.clone();
+        self.writer.run(move |connection| read::free(connection, &group, limit)).await
+    }
+
     async fn run_of(
         &self,
         pipeline: &PipelineId,
@@ -157,9 +175,27 @@ impl Store for SqliteStore {
         self.writer.run(read::pending_notices).await
     }
 
+    async fn claim_notice(&self, id: &NoticeId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writer.run(move |connection| read::has_notice(connection, &id)).await
+    }
+
     async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError> {
         let id = id.clone();
         self.writer.run(move |connection| write::notice_done(connection, &id)).await
+    }
+
+    /// The file has one server: `up` and `server` lock the folder that it is in.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn tell(&self, _groups: &[WorkerGroup]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn hear(&self) -> WorkerGroup {
+        std::future::pending().await
     }
 }
 
@@ -268,6 +304,6 @@ mod tests {
             })
             .await
             .unwrap();
-        assert_eq!(version, 2);
+        assert_eq!(version, 3);
     }
 }

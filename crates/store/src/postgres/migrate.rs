@@ -10,6 +10,7 @@ use crate::StoreError;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("first", include_str!("../../migrations/postgres/0001_first.sql")),
     ("next runs", include_str!("../../migrations/postgres/0002_next_runs.sql")),
+    ("servers", include_str!("../../migrations/postgres/0005_servers.sql")),
 ];
 
 /// First half of the lock's key, so that it is nobody else's; the second is the schema's.

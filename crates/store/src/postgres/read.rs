@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use definition::Definition;
-use engine::{Attempt, Header, Instance, InstanceId, Notice, PipelineId, Plan, Run, RunId};
+use engine::{
+    Attempt, AttemptId, Header, Instance, InstanceId, Notice, PipelineId, Plan, Run, RunId, WorkerGroup,
+};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use tokio_postgres::types::{ToSql, Type};
@@ -38,6 +40,40 @@ pub(super) async fn pipeline_by_key(
 ) -> Result<Option<Pipeline>, StoreError> {
     let sql = "SELECT body FROM pipelines WHERE creation_key = $1";
     Ok(bodies(sessions, ("reading a pipeline", "a pipeline"), sql, &[&creation_key]).await?.pop())
+}
+
+pub(super) async fn revision(sessions: &Sessions, id: &PipelineId) -> Result<Option<u64>, StoreError> {
+    let sql = "SELECT revision FROM pipelines WHERE id = $1";
+    let rows = sessions.rows("reading a pipeline's revision", sql, &[&id.as_str()]).await?;
+    Ok(rows.first().map(|row| u64::try_from(row.get::<_, i64>(0)).unwrap_or_default()))
+}
+
+pub(super) async fn overdue(
+    sessions: &Sessions,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<PipelineId>, StoreError> {
+    let sql = "SELECT id FROM (SELECT pipeline_id AS id, next_wake AS due FROM runs WHERE next_wake <= $1 \
+               UNION ALL SELECT id, next_due FROM pipelines WHERE next_due <= $1) AS overdue \
+               GROUP BY id ORDER BY min(due), id LIMIT $2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = sessions.rows("listing what is overdue", sql, &[&now.as_millisecond(), &limit]).await?;
+    Ok(rows.iter().map(|row| PipelineId::from(row.get::<_, &str>(0))).collect())
+}
+
+pub(super) async fn free(
+    sessions: &Sessions,
+    group: &WorkerGroup,
+    limit: usize,
+) -> Result<Vec<(PipelineId, AttemptId)>, StoreError> {
+    let sql = "SELECT pipeline_id, id FROM attempts WHERE md5(offered_to) = md5($1) AND offered_to = $1 \
+               ORDER BY seq LIMIT $2";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = sessions.rows("listing free attempts", sql, &[&group.as_str(), &limit]).await?;
+    let read = |row: &tokio_postgres::Row| {
+        (PipelineId::from(row.get::<_, &str>(0)), AttemptId::from(row.get::<_, &str>(1)))
+    };
+    Ok(rows.iter().map(read).collect())
 }
 
 pub(super) async fn was_deleted(sessions: &Sessions, id: &PipelineId) -> Result<bool, StoreError> {

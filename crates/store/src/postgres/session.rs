@@ -51,6 +51,7 @@ pub(super) struct Statement {
 pub(super) enum Untouched {
     Fine,
     NoPipeline(PipelineId),
+    Raced(PipelineId),
     Conflict(PipelineId, RunId),
 }
 
@@ -59,6 +60,7 @@ impl Untouched {
         match self {
             Self::Fine => None,
             Self::NoPipeline(id) => Some(StoreError::NoPipeline(id.clone())),
+            Self::Raced(id) => Some(StoreError::Raced(id.clone())),
             Self::Conflict(pipeline, run) => {
                 Some(StoreError::Conflict { pipeline: pipeline.clone(), run: run.clone() })
             }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use engine::{Event, PipelineId, RunnerId};
+use futures::FutureExt as _;
 use native_postgres::NativePostgres;
 use tokio_postgres::{Client, NoTls};
 
@@ -269,4 +270,37 @@ fn a_run_of_thousands_is_few_statements() {
     let (run, step) = crate::conformance::big_run(10_000);
     let statements = write::save(&Batch::new().new_run(&run, &step)).unwrap();
     assert!(statements.len() < 10, "{} statements", statements.len());
+}
+
+#[tokio::test]
+async fn a_notice_that_one_server_publishes_is_left_alone_by_the_others_until_its_claim_is_over() {
+    let schema = Schema::fresh();
+    let (one, other) = (schema.store().await, schema.store().await);
+    let client = schema.client().await;
+    client.batch_execute("INSERT INTO notices (id, body) VALUES ('n', '{}')").await.unwrap();
+    let id = engine::NoticeId::from("n");
+    assert!(one.claim_notice(&id).await.unwrap());
+    assert!(!other.claim_notice(&id).await.unwrap());
+    client.batch_execute("UPDATE notices SET claimed_until = clock_timestamp()").await.unwrap();
+    assert!(other.claim_notice(&id).await.unwrap());
+    assert!(!one.claim_notice(&id).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_group_with_work_to_spare_is_heard_of_by_the_others_alone() {
+    let schema = Schema::fresh();
+    let (one, other) = (schema.store().await, schema.store().await);
+    let heard = tokio::spawn(async move { other.hear().await });
+    let group = WorkerGroup::from("a group with spaces");
+    // Until the other one listens.
+    for _ in 0..1000 {
+        one.tell(std::slice::from_ref(&group)).await.unwrap();
+        if heard.is_finished() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(heard.is_finished(), "the other server hears nothing");
+    assert_eq!(heard.await.unwrap(), group);
+    assert!(one.news.hear().now_or_never().is_none());
 }

@@ -60,31 +60,20 @@ pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
     // The last word on each pipeline counts.
     let pipelines: BTreeMap<&str, &Pipeline> =
         batch.pipelines.iter().map(|pipeline| (pipeline.id.as_str(), pipeline)).collect();
-    for pipeline in pipelines.into_values() {
-        statements.push(Statement {
-            doing: "saving a pipeline",
-            sql: "UPDATE pipelines SET body = $2, next_due = $3 WHERE id = $1",
-            values: vec![
-                text(pipeline.id.as_str()),
-                Box::new(json("a pipeline", pipeline)?),
-                Box::new(next_due(pipeline)),
-            ],
-            untouched: Untouched::NoPipeline(pipeline.id.clone()),
-        });
+    for (id, known) in batch.touched() {
+        statements.push(revise(id, known, pipelines.get(id.as_str()).copied())?);
     }
     for (id, version, definition) in &batch.definitions {
         statements.push(Statement {
             doing: "saving a definition",
-            // The pipeline's row is held, so that it is not deleted meanwhile.
-            sql: "INSERT INTO definitions (pipeline_id, version, body) \
-                  SELECT id, $2::text, $3::text FROM (SELECT id FROM pipelines WHERE id = $1 FOR KEY SHARE) AS held \
+            sql: "INSERT INTO definitions (pipeline_id, version, body) VALUES ($1, $2, $3) \
                   ON CONFLICT (pipeline_id, version) DO UPDATE SET body = excluded.body",
             values: vec![
                 text(id.as_str()),
                 text(version.word()),
                 Box::new(json("a definition", definition)?),
             ],
-            untouched: Untouched::NoPipeline(id.clone()),
+            untouched: Untouched::Fine,
         });
     }
     for run in merged(&batch.runs).into_values() {
@@ -104,10 +93,33 @@ pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
     Ok(statements)
 }
 
+/// Counts that something of the pipeline is saved, its own row perhaps, if it is of the revision that is known. Its row is
+/// held from then on: who comes second waits, and a deletion finds all or nothing of what is saved.
+fn revise(id: &PipelineId, known: Option<u64>, body: Option<&Pipeline>) -> Result<Statement, StoreError> {
+    let untouched = match known {
+        // Changed or gone: reading tells.
+        Some(_) => Untouched::Raced(id.clone()),
+        None => Untouched::NoPipeline(id.clone()),
+    };
+    let known = known.map(|known| i64::try_from(known).unwrap_or(i64::MAX));
+    let mut values: Vec<Value> = vec![text(id.as_str()), Box::new(known)];
+    let Some(pipeline) = body else {
+        let doing = "counting a change of a pipeline";
+        let sql = "UPDATE pipelines SET revision = revision + 1 WHERE id = $1 AND revision = coalesce($2, revision)";
+        return Ok(Statement { doing, sql, values, untouched });
+    };
+    values.push(Box::new(json("a pipeline", pipeline)?));
+    values.push(Box::new(next_due(pipeline)));
+    let sql = "UPDATE pipelines SET revision = revision + 1, body = $3, next_due = $4 \
+               WHERE id = $1 AND revision = coalesce($2, revision)";
+    Ok(Statement { doing: "saving a pipeline", sql, values, untouched })
+}
+
 /// All that a batch changes of one run: several steps of it become one, as the last leaves it.
 struct Merged<'a> {
     first: &'a RunChange,
     header: &'a Header,
+    next_wake: Option<Timestamp>,
     instances: BTreeMap<usize, &'a Instance>,
     attempts: BTreeMap<(usize, u32), &'a AttemptChange>,
 }
@@ -118,10 +130,12 @@ fn merged(changes: &[RunChange]) -> BTreeMap<(&PipelineId, &RunId), Merged<'_>> 
         let run = runs.entry((&change.header.pipeline, &change.header.id)).or_insert_with(|| Merged {
             first: change,
             header: &change.header,
+            next_wake: change.next_wake,
             instances: BTreeMap::new(),
             attempts: BTreeMap::new(),
         });
         run.header = &change.header;
+        run.next_wake = change.next_wake;
         run.instances.extend(change.instances.iter().map(|instance| (instance.sequence, instance)));
         let attempts = change.attempts.iter();
         run.attempts.extend(attempts.map(|change| ((change.sequence, change.attempt.number), change)));
@@ -132,7 +146,7 @@ fn merged(changes: &[RunChange]) -> BTreeMap<(&PipelineId, &RunId), Merged<'_>> 
 fn save_run(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<(), StoreError> {
     match &run.first.created {
         Some((definition, depends_on)) => {
-            insert_header(run.header, json("a definition", definition)?, statements)?;
+            insert_header(run, json("a definition", definition)?, statements)?;
             let created = run.first.instances.iter().zip(depends_on);
             let depends_on: BTreeMap<usize, &Vec<InstanceId>> =
                 created.map(|(instance, depends_on)| (instance.sequence, depends_on)).collect();
@@ -147,24 +161,21 @@ fn save_run(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<(), Sto
 }
 
 fn insert_header(
-    header: &Header,
+    run: &Merged<'_>,
     definition: String,
     statements: &mut Vec<Statement>,
 ) -> Result<(), StoreError> {
+    let header = run.header;
     let key = || vec![text(header.pipeline.as_str()), text(header.id.as_str())];
-    statements.push(Statement {
-        doing: "holding the pipeline of a new run",
-        sql: "SELECT FROM pipelines WHERE id = $1 FOR KEY SHARE",
-        values: vec![text(header.pipeline.as_str())],
-        untouched: Untouched::NoPipeline(header.pipeline.clone()),
-    });
     let mut values = key();
     values.push(Box::new(revision(header)));
     values.push(Box::new(header.ended.is_none()));
     values.push(Box::new(json("a run", header)?));
+    values.push(Box::new(run.next_wake.map(Timestamp::as_millisecond)));
     statements.push(Statement {
         doing: "saving a new run",
-        sql: "INSERT INTO runs (pipeline_id, id, revision, is_open, header) VALUES ($1, $2, $3, $4, $5) \
+        sql: "INSERT INTO runs (pipeline_id, id, revision, is_open, header, next_wake) \
+              VALUES ($1, $2, $3, $4, $5, $6) \
               ON CONFLICT (pipeline_id, id) DO NOTHING",
         values,
         untouched: Untouched::Conflict(header.pipeline.clone(), header.id.clone()),
@@ -184,7 +195,7 @@ fn update_header(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<()
     statements.push(Statement {
         doing: "saving a run",
         // Who comes second waits here for the first, and then finds another revision.
-        sql: "UPDATE runs SET revision = $3, is_open = $4, header = $5 \
+        sql: "UPDATE runs SET revision = $3, is_open = $4, header = $5, next_wake = $7 \
               WHERE pipeline_id = $1 AND id = $2 AND revision = $6",
         values: vec![
             text(header.pipeline.as_str()),
@@ -193,6 +204,7 @@ fn update_header(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<()
             Box::new(header.ended.is_none()),
             Box::new(json("a run", header)?),
             Box::new(revision(&run.first.header) - 1),
+            Box::new(run.next_wake.map(Timestamp::as_millisecond)),
         ],
         untouched: Untouched::Conflict(header.pipeline.clone(), header.id.clone()),
     });
@@ -212,6 +224,7 @@ struct Rows {
     started: Vec<i64>,
     ended: Vec<Option<i64>>,
     depends_on: Vec<String>,
+    offered_to: Vec<Option<String>>,
     body: Vec<String>,
 }
 
@@ -240,6 +253,7 @@ impl Rows {
         self.scheduled.push(seconds(change.scheduled));
         self.started.push(seconds(attempt.created));
         self.ended.push(attempt.ended.map(seconds));
+        self.offered_to.push(change.offered_to.as_ref().map(ToString::to_string));
         self.body.push(json("an attempt", attempt)?);
         Ok(())
     }
@@ -322,13 +336,14 @@ fn save_attempts(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<()
         statements.push(statement(
             "saving attempts",
             "INSERT INTO attempts (pipeline_id, run_id, scheduled_at, sequence, number, id, component_id, \
-             instance_id, status, started_at, ended_at, body) \
+             instance_id, status, started_at, ended_at, offered_to, body) \
              SELECT $1::text, $2::text, * FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], \
-             $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::text[]) \
+             $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::text[], $13::text[]) \
              AS new (scheduled_at, sequence, number) \
              ORDER BY new.sequence, new.number \
              ON CONFLICT (pipeline_id, run_id, sequence, number) DO UPDATE SET status = excluded.status, \
-             started_at = excluded.started_at, ended_at = excluded.ended_at, body = excluded.body",
+             started_at = excluded.started_at, ended_at = excluded.ended_at, \
+             offered_to = excluded.offered_to, body = excluded.body",
             vec![
                 text(run.header.pipeline.as_str()),
                 text(run.header.id.as_str()),
@@ -341,6 +356,7 @@ fn save_attempts(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<()
                 Box::new(rows.status),
                 Box::new(rows.started),
                 Box::new(rows.ended),
+                Box::new(rows.offered_to),
                 Box::new(rows.body),
             ],
         ));

@@ -10,6 +10,7 @@ use crate::StoreError;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("first", include_str!("../../migrations/sqlite/0001_first.sql")),
     ("next runs", include_str!("../../migrations/sqlite/0002_next_runs.sql")),
+    ("servers", include_str!("../../migrations/sqlite/0005_servers.sql")),
 ];
 
 /// Applies the migrations that the file lacks.

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use definition::Definition;
-use engine::{Attempt, Header, Instance, InstanceId, Notice, PipelineId, Plan, Run, RunId};
+use engine::{
+    Attempt, AttemptId, Header, Instance, InstanceId, Notice, NoticeId, PipelineId, Plan, Run, RunId,
+    WorkerGroup,
+};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
@@ -42,6 +45,38 @@ pub(super) fn pipeline(connection: &Connection, id: &PipelineId) -> Result<Optio
     let sql = "SELECT body FROM pipelines WHERE id = ?1";
     let body: Option<String> = one(connection, "reading a pipeline", sql, [id.as_str()], |row| row.get(0))?;
     body.map(|body| json("a pipeline", &body)).transpose()
+}
+
+pub(super) fn revision(connection: &Connection, id: &PipelineId) -> Result<Option<u64>, StoreError> {
+    let sql = "SELECT revision FROM pipelines WHERE id = ?1";
+    let doing = "reading a pipeline's revision";
+    let revision: Option<i64> = one(connection, doing, sql, [id.as_str()], |row| row.get(0))?;
+    Ok(revision.map(|revision| u64::try_from(revision).unwrap_or_default()))
+}
+
+pub(super) fn overdue(
+    connection: &Connection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<PipelineId>, StoreError> {
+    let sql = "SELECT id FROM (SELECT pipeline_id AS id, next_wake AS due FROM runs WHERE is_open = 1 \
+               UNION ALL SELECT id, next_due FROM pipelines) WHERE due <= ?1 \
+               GROUP BY id ORDER BY min(due), id LIMIT ?2";
+    let key = (now.as_millisecond(), i64::try_from(limit).unwrap_or(i64::MAX));
+    all(connection, "listing what is overdue", sql, key, |row| Ok(PipelineId::from(row.get::<_, String>(0)?)))
+}
+
+pub(super) fn free(
+    connection: &Connection,
+    group: &WorkerGroup,
+    limit: usize,
+) -> Result<Vec<(PipelineId, AttemptId)>, StoreError> {
+    let sql = "SELECT pipeline_id, id FROM attempts WHERE offered_to = ?1 ORDER BY seq LIMIT ?2";
+    let key = (group.as_str(), i64::try_from(limit).unwrap_or(i64::MAX));
+    all(connection, "listing free attempts", sql, key, |row| {
+        let (pipeline, attempt): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok((PipelineId::from(pipeline), AttemptId::from(attempt)))
+    })
 }
 
 pub(super) fn was_deleted(connection: &Connection, id: &PipelineId) -> Result<bool, StoreError> {
@@ -164,6 +199,11 @@ pub(super) fn pending_notices(connection: &Connection) -> Result<Vec<Notice>, St
     let sql = "SELECT body FROM notices ORDER BY seq";
     let rows: Vec<String> = all(connection, "reading notices", sql, [], |row| row.get(0))?;
     rows.iter().map(|row| json("a notice", row)).collect()
+}
+
+pub(super) fn has_notice(connection: &Connection, id: &NoticeId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM notices WHERE id = ?1";
+    Ok(one(connection, "looking for a notice", sql, [id.as_str()], |_| Ok(()))?.is_some())
 }
 
 pub(super) fn query(

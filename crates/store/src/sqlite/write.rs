@@ -1,6 +1,6 @@
 //! Changes to the tables, each within the caller's transaction.
 
-use engine::{Header, Instance, InstanceId, NoticeId, PipelineId};
+use engine::{Header, Instance, InstanceId, NoticeId, PipelineId, WorkerGroup};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params, params};
 
@@ -61,12 +61,14 @@ pub(super) fn notice_done(connection: &Connection, id: &NoticeId) -> Result<(), 
 
 pub(super) fn save(connection: &Connection, batch: &Batch) -> Result<(), StoreError> {
     column::check_batch(batch)?;
+    for (id, known) in batch.touched() {
+        revise(connection, id, known)?;
+    }
     for pipeline in &batch.pipelines {
         save_pipeline(connection, pipeline)?;
     }
     for (id, version, definition) in &batch.definitions {
         let text = json("a definition", definition)?;
-        must_exist(usize::from(read::pipeline(connection, id)?.is_some()), id)?;
         connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO definitions (pipeline_id, version, body) VALUES (?1, ?2, ?3)",
@@ -87,6 +89,21 @@ pub(super) fn save(connection: &Connection, batch: &Batch) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Counts that something of the pipeline is saved, if it is of the revision that is known.
+fn revise(connection: &Connection, id: &PipelineId, known: Option<u64>) -> Result<(), StoreError> {
+    let known = known.map(|known| i64::try_from(known).unwrap_or(i64::MAX));
+    let changed = connection
+        .prepare_cached(
+            "UPDATE pipelines SET revision = revision + 1 WHERE id = ?1 AND revision = coalesce(?2, revision)",
+        )
+        .and_then(|mut update| update.execute((id.as_str(), known)))
+        .map_err(StoreError::doing("counting a change of a pipeline"))?;
+    if changed == 0 && known.is_some() && read::pipeline(connection, id)?.is_some() {
+        return Err(StoreError::Raced(id.clone()));
+    }
+    must_exist(changed, id)
+}
+
 /// A definition or run of a pipeline that is gone must not come back with it.
 fn must_exist(changed: usize, id: &PipelineId) -> Result<(), StoreError> {
     if changed == 0 { Err(StoreError::NoPipeline(id.clone())) } else { Ok(()) }
@@ -105,13 +122,13 @@ fn save_run(connection: &Connection, change: &RunChange) -> Result<(), StoreErro
     let header = &change.header;
     match &change.created {
         Some((definition, depends_on)) => {
-            insert_header(connection, header, &json("a definition", definition)?)?;
+            insert_header(connection, change, &json("a definition", definition)?)?;
             for (instance, depends_on) in change.instances.iter().zip(depends_on) {
                 insert_instance(connection, header, instance, depends_on)?;
             }
         }
         None => {
-            update_header(connection, header)?;
+            update_header(connection, change)?;
             for instance in &change.instances {
                 update_instance(connection, header, instance)?;
             }
@@ -123,14 +140,13 @@ fn save_run(connection: &Connection, change: &RunChange) -> Result<(), StoreErro
     Ok(())
 }
 
-fn insert_header(connection: &Connection, header: &Header, definition: &str) -> Result<(), StoreError> {
-    let pipeline = read::pipeline(connection, &header.pipeline)?;
-    must_exist(usize::from(pipeline.is_some()), &header.pipeline)?;
+fn insert_header(connection: &Connection, change: &RunChange, definition: &str) -> Result<(), StoreError> {
+    let header = &change.header;
     let text = json("a run", header)?;
     let inserted = connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, header) \
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, header, next_wake) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -139,6 +155,7 @@ fn insert_header(connection: &Connection, header: &Header, definition: &str) -> 
                 revision(header),
                 header.ended.is_none(),
                 text,
+                change.next_wake.map(Timestamp::as_millisecond),
             ])
         })
         .map_err(StoreError::doing("saving a new run"))?;
@@ -150,11 +167,12 @@ fn insert_header(connection: &Connection, header: &Header, definition: &str) -> 
         .map_err(StoreError::doing("saving the definition of a new run"))
 }
 
-fn update_header(connection: &Connection, header: &Header) -> Result<(), StoreError> {
+fn update_header(connection: &Connection, change: &RunChange) -> Result<(), StoreError> {
+    let header = &change.header;
     let text = json("a run", header)?;
     let updated = connection
         .prepare_cached(
-            "UPDATE runs SET revision = ?3, is_open = ?4, header = ?5 \
+            "UPDATE runs SET revision = ?3, is_open = ?4, header = ?5, next_wake = ?6 \
              WHERE pipeline_id = ?1 AND id = ?2 AND revision = ?3 - 1",
         )
         .and_then(|mut update| {
@@ -164,6 +182,7 @@ fn update_header(connection: &Connection, header: &Header) -> Result<(), StoreEr
                 revision(header),
                 header.ended.is_none(),
                 text,
+                change.next_wake.map(Timestamp::as_millisecond),
             ])
         })
         .map_err(StoreError::doing("saving a run"))?;
@@ -235,10 +254,11 @@ fn save_attempt(connection: &Connection, header: &Header, change: &AttemptChange
     connection
         .prepare_cached(
             "INSERT INTO attempts (pipeline_id, run_id, id, component_id, instance_id, status, scheduled_at, \
-             started_at, ended_at, body) \
-             VALUES (:pipeline, :run, :id, :component, :instance, :status, :scheduled, :started, :ended, :body) \
+             started_at, ended_at, offered_to, body) VALUES (:pipeline, :run, :id, :component, :instance, :status, \
+             :scheduled, :started, :ended, :offered_to, :body) \
              ON CONFLICT (pipeline_id, id) DO UPDATE SET status = excluded.status, \
-             started_at = excluded.started_at, ended_at = excluded.ended_at, body = excluded.body",
+             started_at = excluded.started_at, ended_at = excluded.ended_at, \
+             offered_to = excluded.offered_to, body = excluded.body",
         )
         .and_then(|mut upsert| {
             upsert.execute(named_params! {
@@ -251,6 +271,7 @@ fn save_attempt(connection: &Connection, header: &Header, change: &AttemptChange
                 ":scheduled": seconds(change.scheduled),
                 ":started": seconds(attempt.created),
                 ":ended": attempt.ended.map(seconds),
+                ":offered_to": change.offered_to.as_ref().map(WorkerGroup::as_str),
                 ":body": body,
             })
         })

@@ -1,0 +1,110 @@
+//! What servers on one store rely on.
+
+use engine::{RunId, WorkerGroup};
+use jiff::SignedDuration;
+
+use super::*;
+
+pub(crate) async fn every_save_of_something_counts_in_its_pipelines_revision(store: &dyn Store) {
+    let id = PipelineId::from("df-1");
+    assert_eq!(store.revision(&id).await.unwrap(), None);
+    let (mut run, step) = fresh_run(store, "df-1").await;
+    let mut last = store.revision(&id).await.unwrap().unwrap();
+    let begun = Batch::new().new_run(&run, &step);
+    let claimed = run.step(claim(&run, "r"), now()).unwrap();
+    let kept = store.pipeline(&id).await.unwrap().unwrap();
+    let batches = [
+        begun,
+        Batch::new().step(&run, &claimed),
+        Batch::new().pipeline(&kept),
+        Batch::new().definition(&id, DefinitionVersion::Latest, &definition()),
+    ];
+    for batch in batches {
+        store.save(batch).await.unwrap();
+        let revision = store.revision(&id).await.unwrap().unwrap();
+        assert!(revision > last, "{revision} follows {last}");
+        last = revision;
+    }
+}
+
+pub(crate) async fn who_does_not_know_the_last_save_is_refused(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+    let created = one.create_pipeline(pipeline("df-1")).await.unwrap();
+    let id = &created.id;
+    let known = one.revision(id).await.unwrap().unwrap();
+    let mut described = created.clone();
+    described.description = Some("by the other".to_owned());
+    other.save(Batch::new().pipeline(&described).since(id, known)).await.unwrap();
+    let refused = one.save(Batch::new().pipeline(&created).since(id, known)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Raced(_)) && refused.is_conflict(), "{refused}");
+    assert_eq!(one.pipeline(id).await.unwrap(), Some(described));
+    let known = one.revision(id).await.unwrap().unwrap();
+    one.save(Batch::new().pipeline(&created).since(id, known)).await.unwrap();
+    other.delete_pipeline(id, now()).await.unwrap();
+    let known = known + 1;
+    one.save(Batch::new().pipeline(&created).since(id, known)).await.unwrap_err();
+    assert_eq!(one.pipeline(id).await.unwrap(), None);
+}
+
+pub(crate) async fn what_is_overdue_is_listed_by_how_long(store: &dyn Store) {
+    let second = SignedDuration::from_secs(1);
+    for (id, due) in [("df-1", now() + second), ("df-2", now() - second), ("df-3", now() + second * 60)] {
+        let mut pipeline = store.create_pipeline(pipeline(id)).await.unwrap();
+        pipeline.next_run = Some(Upcoming { start: now(), end: due, due });
+        store.save(Batch::new().pipeline(&pipeline)).await.unwrap();
+    }
+    // A runner that does not acknowledge loses its attempt after two minutes.
+    let mut run = with_run(store, "df-4").await;
+    let step = run.step(claim(&run, "r"), now() - second * 119).unwrap();
+    store.save(Batch::new().step(&run, &step)).await.unwrap();
+    let overdue = async |at, limit| {
+        let ids = store.overdue(at, limit).await.unwrap();
+        ids.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(overdue(now(), 9).await, ["df-2"]);
+    assert_eq!(overdue(now() + second, 9).await, ["df-2", "df-1", "df-4"]);
+    assert_eq!(overdue(now() + second, 1).await, ["df-2"]);
+    let step = run.step(Event::Woke, now() + second).unwrap();
+    store.save(Batch::new().step(&run, &step)).await.unwrap();
+    assert_eq!(overdue(now() + second, 9).await, ["df-2", "df-1"]);
+}
+
+pub(crate) async fn free_attempts_are_those_that_may_be_taken(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+    let group = WorkerGroup::from("g");
+    let free = async |group: &WorkerGroup, limit| other.free(group, limit).await.unwrap();
+    let mut run = with_run(&*one, "df-1").await;
+    let second = with_run(&*one, "df-2").await;
+    let ids = [&run, &second].map(|run| (run.header().pipeline.clone(), first_offer(run)));
+    assert_eq!(free(&group, 9).await, ids);
+    assert_eq!(free(&group, 1).await, ids[..1]);
+    assert_eq!(free(&WorkerGroup::from("G"), 9).await, []);
+    let save = async |run: &mut Run, event| {
+        let step = run.step(event, now()).unwrap();
+        one.save(Batch::new().step(run, &step)).await.unwrap();
+    };
+    let claimed = claim(&run, "r");
+    save(&mut run, claimed).await;
+    assert_eq!(free(&group, 9).await, ids[1..]);
+    let attempt = ids[0].1.clone();
+    save(&mut run, Event::Released { attempt }).await;
+    assert_eq!(free(&group, 9).await, ids);
+    let component = run.instances()[0].component.clone();
+    save(&mut run, Event::Paused { component: component.clone() }).await;
+    assert_eq!(free(&group, 9).await, ids[1..]);
+    save(&mut run, Event::Resumed { component }).await;
+    assert_eq!(free(&group, 9).await, ids);
+    save(&mut run, Event::RunCanceled { reason: "enough".to_owned() }).await;
+    one.delete_pipeline(&PipelineId::from("df-2"), now()).await.unwrap();
+    assert_eq!(free(&group, 9).await, []);
+    assert_eq!(run.header().id, RunId::at(now()));
+}
+
+pub(crate) async fn a_notice_is_claimed_until_it_is_done(store: &dyn Store) {
+    let mut run = with_run(store, "df-1").await;
+    finish_one(store, &mut run).await;
+    let notice = store.pending_notices().await.unwrap().pop().unwrap();
+    // Whoever claims it may do so again: a topic that refused it is asked again.
+    assert!(store.claim_notice(&notice.id).await.unwrap());
+    assert!(store.claim_notice(&notice.id).await.unwrap());
+    store.notice_done(&notice.id).await.unwrap();
+    assert!(!store.claim_notice(&notice.id).await.unwrap());
+}
