@@ -10,6 +10,7 @@
 mod live;
 mod looks;
 mod notices;
+mod others;
 mod schedule;
 mod timers;
 
@@ -28,6 +29,7 @@ use crate::error::ServiceError;
 use crate::waiting::{Offer, Waiting};
 
 pub(crate) use live::Live;
+pub(crate) use others::{Raced, Tries, unraced};
 pub(crate) use schedule::Active;
 
 /// The service's clock; tests wind it.
@@ -46,6 +48,7 @@ pub(crate) struct Driver {
     slots: Mutex<HashMap<PipelineId, Slot>>,
     timers: timers::Timers,
     notice_waits: Notify,
+    spare: others::Spare,
 }
 
 type Slot = Arc<tokio::sync::Mutex<Option<Live>>>;
@@ -98,6 +101,7 @@ impl Driver {
             slots: Mutex::default(),
             timers: timers::Timers::default(),
             notice_waits: Notify::new(),
+            spare: others::Spare::default(),
         }
     }
 
@@ -117,7 +121,7 @@ impl Driver {
         pipelines.dedup();
         for id in &pipelines {
             // One run that does not read must not keep the others from going on.
-            if let Err(error) = self.recover_one(id, own_runners).await {
+            if let Err(error) = unraced!(self.recover_one(id, own_runners)) {
                 tracing::error!(pipeline.id = %id, "an unfinished run cannot be taken up: {error:#}");
             }
         }
@@ -153,7 +157,7 @@ impl Driver {
     }
 
     async fn wake(&self, id: &PipelineId) {
-        if let Err(error) = self.try_wake(id).await {
+        if let Err(error) = unraced!(self.try_wake(id)) {
             tracing::error!(pipeline.id = %id, "waking a run failed, trying again: {error:#}");
             self.timers.set(id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
         }
@@ -179,7 +183,7 @@ impl Driver {
     pub(crate) async fn hold(&self, id: &str) -> Result<Held, ServiceError> {
         let key = PipelineId::from(id);
         let mut slot = self.slot(&key).lock_owned().await;
-        if slot.as_ref().is_none_or(|live| live.is_stale) {
+        if !self.is_fresh(slot.as_ref()).await? {
             *slot = Live::load(&*self.store, &key).await?;
             match &*slot {
                 Some(live) => self.offer_free(live),
@@ -190,6 +194,16 @@ impl Driver {
             }
         }
         Ok(Held { slot })
+    }
+
+    /// Returns whether memory holds what the store does.
+    async fn is_fresh(&self, live: Option<&Live>) -> Result<bool, StoreError> {
+        match live.filter(|live| !live.is_stale) {
+            Some(live) if self.store.is_shared() => {
+                Ok(self.store.revision(&live.pipeline.id).await? == Some(live.revision))
+            }
+            live => Ok(live.is_some()),
+        }
     }
 
     /// Forgets the pipeline that `held` holds, after it was deleted.
@@ -228,7 +242,7 @@ impl Driver {
         for run in live.open_runs() {
             for (attempt, group) in run.offers() {
                 let offer = Offer { pipeline: live.pipeline.id.clone(), attempt: attempt.clone() };
-                self.waiting.offer(group, offer);
+                self.offer(group, offer);
             }
         }
         self.timers.set(&live.pipeline.id, live.next_wake());
@@ -270,9 +284,13 @@ impl Driver {
         match self.catch_up(held).await {
             Ok(()) => self.set_clock(held),
             Err(error) => {
-                tracing::error!(pipeline.id = %held.pipeline.id, "the next scheduled run cannot begin: {error:#}");
                 held.is_stale = true;
-                let again = engine::time::whole_millis(self.now() + RETRY_WAKE);
+                let mut again = self.now();
+                if !error.is_raced() {
+                    let id = &held.pipeline.id;
+                    tracing::error!(pipeline.id = %id, "the next scheduled run cannot begin: {error:#}");
+                    again = engine::time::whole_millis(again + RETRY_WAKE);
+                }
                 self.timers.set(&held.pipeline.id, Some(again));
             }
         }
@@ -354,10 +372,15 @@ impl Driver {
 
     /// Saves a change of a pipeline. When that fails, memory is read anew from the store at the next use.
     pub(crate) async fn save(&self, held: &mut Held, batch: Batch) -> Result<(), StoreError> {
-        let saved = self.store.save(batch).await;
-        if let Err(error) = &saved {
-            tracing::error!(pipeline.id = %held.pipeline.id, "a change could not be saved: {error}");
-            held.is_stale = true;
+        let saved = self.store.save(batch.since(&held.pipeline.id, held.revision)).await;
+        match &saved {
+            Ok(()) => held.revision += 1,
+            Err(error) => {
+                held.is_stale = true;
+                if !error.is_conflict() {
+                    tracing::error!(pipeline.id = %held.pipeline.id, "a change could not be saved: {error}");
+                }
+            }
         }
         saved
     }
@@ -373,7 +396,7 @@ impl Driver {
             match effect {
                 Effect::Offer { attempt, group } => {
                     let offer = Offer { pipeline: pipeline.clone(), attempt: attempt.clone() };
-                    self.waiting.offer(group, offer);
+                    self.offer(group, offer);
                 }
                 // Saved with the step; the publisher reads it from the store.
                 Effect::Publish(_) => self.notice_waits.notify_one(),
@@ -391,6 +414,10 @@ impl Driver {
         offer: &Offer,
         runner: RunnerId,
     ) -> Result<Option<Claimed>, ServiceError> {
+        unraced!(self.try_claim(offer, runner.clone()))
+    }
+
+    async fn try_claim(&self, offer: &Offer, runner: RunnerId) -> Result<Option<Claimed>, ServiceError> {
         let mut held = match self.hold(offer.pipeline.as_str()).await {
             Ok(held) => held,
             Err(ServiceError::PipelineNotFound(_) | ServiceError::PipelineDeleted(_)) => return Ok(None),
@@ -413,16 +440,21 @@ impl Driver {
     }
 
     /// Frees an attempt whose poller hung up before it could be told.
-    pub(crate) async fn release(&self, task: TaskId) {
-        let Ok(mut held) = self.hold(task.pipeline.as_str()).await else { return };
-        let Ok(Some(run)) = self.run_of(&held, task.attempt.as_str()).await else { return };
+    pub(crate) async fn release(&self, task: &TaskId) {
+        // If this is lost too, the acknowledgement window frees the attempt.
+        if let Err(error) = unraced!(self.try_release(task)) {
+            tracing::warn!(pipeline.id = %task.pipeline, "an unheard task is freed by its time limit: {error:#}");
+        }
+    }
+
+    async fn try_release(&self, task: &TaskId) -> anyhow::Result<()> {
+        let mut held = self.hold(task.pipeline.as_str()).await?;
+        let Some(run) = self.run_of(&held, task.attempt.as_str()).await? else { return Ok(()) };
         let current = held.run(&run).and_then(|run| run.attempt(&task.attempt)).map(|attempt| attempt.leases);
         if current == Some(task.lease) {
-            // If this is lost too, the acknowledgement window frees the attempt.
-            if let Err(error) = self.step(&mut held, &run, Event::Released { attempt: task.attempt }).await {
-                tracing::warn!(pipeline.id = %task.pipeline, "an unheard task is freed by its time limit: {error}");
-            }
+            self.step(&mut held, &run, Event::Released { attempt: task.attempt.clone() }).await?;
         }
+        Ok(())
     }
 }
 

@@ -25,7 +25,7 @@ use axum::body::Bytes;
 use engine::TaskId;
 use serde::Serialize;
 
-use crate::driver::StepError;
+use crate::driver::{StepError, unraced};
 use crate::error::ServiceError;
 use crate::route::Operation;
 use crate::service::Service;
@@ -43,7 +43,8 @@ pub(crate) async fn serve(
     }
     // A client that hangs up must not stop a change half way.
     let task = Arc::clone(service);
-    let task = service.operations.spawn(async move { dispatch(&task, operation, &body).await });
+    let work = async move { unraced!(dispatch(&task, operation, &body)) };
+    let task = service.operations.spawn(work);
     task.await.unwrap_or_else(|panic| Err(ServiceError::Internal(panic.into())))
 }
 

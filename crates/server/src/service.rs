@@ -90,6 +90,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         async move { driver.keep_time(wound, shutdown).await }
     });
     background.spawn(Arc::clone(&driver).publish_notices(config.sns, shutdown.clone()));
+    background.spawn(Arc::clone(&driver).keep_company(shutdown.clone()));
     background.spawn(Arc::clone(&driver).look(config.s3, shutdown.clone()));
     let service = Arc::new(Service {
         driver,

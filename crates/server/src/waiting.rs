@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::{AttemptId, PipelineId, WorkerGroup};
@@ -34,6 +35,7 @@ const MOST_REMEMBERED: usize = 10_000;
 struct Group {
     offers: Mutex<Offers>,
     arrived: Notify,
+    pollers: AtomicUsize,
 }
 
 /// Offers in the order in which they came, each once: a pipeline that is loaded again offers all its work again.
@@ -65,6 +67,33 @@ impl Waiting {
         group.arrived.notify_one();
     }
 
+    /// Puts work on offer if as many poll its group as there is work; returns whether they do.
+    pub(crate) fn offer_to_pollers(&self, group: &WorkerGroup, offer: Offer) -> bool {
+        let Some(group) = lock(&self.groups).get(group).cloned() else { return false };
+        let mut offers = lock(&group.offers);
+        let is_wanted = offers.queue.len() < group.pollers.load(Ordering::SeqCst);
+        if is_wanted {
+            offers.push(offer);
+            group.arrived.notify_one();
+        }
+        is_wanted
+    }
+
+    /// Returns the groups that somebody polls now.
+    pub(crate) fn polled(&self) -> Vec<WorkerGroup> {
+        let is_polled = |group: &Group| group.pollers.load(Ordering::SeqCst) > 0;
+        let groups = lock(&self.groups);
+        let mut polled: Vec<_> =
+            groups.iter().filter(|(_, group)| is_polled(group)).map(|(name, _)| name.clone()).collect();
+        polled.sort_unstable();
+        polled
+    }
+
+    /// Returns whether there is no work on offer for the group.
+    pub(crate) fn is_empty(&self, group: &WorkerGroup) -> bool {
+        lock(&self.groups).get(group).is_none_or(|group| lock(&group.offers).queue.is_empty())
+    }
+
     /// Notes that somebody polls the group.
     pub(crate) fn note_poll(&self, group: &WorkerGroup, now: Timestamp) {
         let mut polled = lock(&self.polled);
@@ -78,20 +107,13 @@ impl Waiting {
         lock(&self.polled).get(group).copied()
     }
 
-    /// Takes the oldest offer of `group`, waiting for one if there is none.
-    ///
-    /// A poller that goes away while it waits takes nothing: a wake-up meant for it goes to the next.
-    pub(crate) async fn take(&self, group: &WorkerGroup) -> Offer {
-        let member = Member { waiting: self, name: group, group: self.group(group) };
-        loop {
-            let mut arrived = pin!(member.group.arrived.notified());
-            // Counted as waiting before the look, so that no wake-up falls between the two.
-            arrived.as_mut().enable();
-            if let Some(offer) = lock(&member.group.offers).pop() {
-                return offer;
-            }
-            arrived.await;
-        }
+    /// Makes the caller a poller of the group, as long as it keeps what it gets.
+    pub(crate) fn poll<'a>(&'a self, name: &'a WorkerGroup) -> Poller<'a> {
+        let mut groups = lock(&self.groups);
+        let group = Arc::clone(groups.entry(name.clone()).or_default());
+        // Counted while the map is locked, so that whoever is counted is found.
+        group.pollers.fetch_add(1, Ordering::SeqCst);
+        Poller { waiting: self, name, group }
     }
 
     fn group(&self, name: &WorkerGroup) -> Arc<Group> {
@@ -99,15 +121,33 @@ impl Waiting {
     }
 }
 
-/// A poller's part in a group; the last one to leave an empty group takes it away.
-struct Member<'a> {
+/// A poller of a group; the last one to leave an empty group takes it away.
+pub(crate) struct Poller<'a> {
     waiting: &'a Waiting,
     name: &'a WorkerGroup,
     group: Arc<Group>,
 }
 
-impl Drop for Member<'_> {
+impl Poller<'_> {
+    /// Takes the oldest offer, waiting for one if there is none.
+    ///
+    /// A poller that goes away while it waits takes nothing: a wake-up meant for it goes to the next.
+    pub(crate) async fn take(&self) -> Offer {
+        loop {
+            let mut arrived = pin!(self.group.arrived.notified());
+            // Counted as waiting before the look, so that no wake-up falls between the two.
+            arrived.as_mut().enable();
+            if let Some(offer) = lock(&self.group.offers).pop() {
+                return offer;
+            }
+            arrived.await;
+        }
+    }
+}
+
+impl Drop for Poller<'_> {
     fn drop(&mut self) {
+        self.group.pollers.fetch_sub(1, Ordering::SeqCst);
         let mut groups = lock(&self.waiting.groups);
         // Ours and the map's: nobody else can come to hold it while the map is locked.
         let alone = Arc::strong_count(&self.group) == 2;
@@ -135,10 +175,10 @@ mod tests {
         let waiting = Arc::new(Waiting::default());
         let group = WorkerGroup::from("g");
         waiting.offer(&group, offer("a"));
-        assert_eq!(waiting.take(&group).await, offer("a"));
+        assert_eq!(waiting.poll(&group).take().await, offer("a"));
         let poller = tokio::spawn({
             let (waiting, group) = (Arc::clone(&waiting), group.clone());
-            async move { waiting.take(&group).await }
+            async move { waiting.poll(&group).take().await }
         });
         tokio::task::yield_now().await;
         waiting.offer(&WorkerGroup::from("G"), offer("other group"));
@@ -153,9 +193,12 @@ mod tests {
         for attempt in ["a", "a", "b"] {
             waiting.offer(&group, offer(attempt));
         }
-        assert_eq!((waiting.take(&group).await, waiting.take(&group).await), (offer("a"), offer("b")));
+        assert_eq!(
+            (waiting.poll(&group).take().await, waiting.poll(&group).take().await),
+            (offer("a"), offer("b"))
+        );
         waiting.offer(&group, offer("a"));
-        assert_eq!(waiting.take(&group).await, offer("a"));
+        assert_eq!(waiting.poll(&group).take().await, offer("a"));
     }
 
     #[tokio::test]
@@ -163,18 +206,36 @@ mod tests {
         let waiting = Waiting::default();
         let group = WorkerGroup::from("g");
         for _ in 0..3 {
-            let mut gone = Box::pin(waiting.take(&group));
+            let mut gone = Box::pin(taken(&waiting, &group));
             assert!(futures_poll(&mut gone).await.is_none());
         }
         assert!(lock(&waiting.groups).is_empty());
-        let mut first = Box::pin(waiting.take(&group));
+        let mut first = Box::pin(taken(&waiting, &group));
         assert!(futures_poll(&mut first).await.is_none());
-        let mut second = Box::pin(waiting.take(&group));
+        let mut second = Box::pin(taken(&waiting, &group));
         assert!(futures_poll(&mut second).await.is_none());
         // The wake-up goes to the first; it leaves before it acts on it.
         waiting.offer(&group, offer("a"));
         drop(first);
         assert_eq!(second.await, offer("a"));
+    }
+
+    async fn taken(waiting: &Waiting, group: &WorkerGroup) -> Offer {
+        waiting.poll(group).take().await
+    }
+
+    #[tokio::test]
+    async fn no_more_is_offered_to_pollers_than_there_are() {
+        let waiting = Waiting::default();
+        let group = WorkerGroup::from("g");
+        assert!(!waiting.offer_to_pollers(&group, offer("a")));
+        let (first, second) = (waiting.poll(&group), waiting.poll(&group));
+        let wanted = ["a", "b", "c"].map(|attempt| waiting.offer_to_pollers(&group, offer(attempt)));
+        assert_eq!(wanted, [true, true, false]);
+        assert_eq!((first.take().await, second.take().await), (offer("a"), offer("b")));
+        assert_eq!((waiting.polled(), waiting.is_empty(&group)), (vec![group.clone()], true));
+        drop((first, second));
+        assert!(waiting.polled().is_empty());
     }
 
     /// Polls once.

@@ -141,6 +141,7 @@ impl Batch {
         let runs = self.runs.iter().map(|change| &change.header.pipeline);
         let must_have =
             |id: &PipelineId| self.since.as_ref().filter(|(of, _)| of == id).map(|(_, known)| *known);
-        pipelines.chain(definitions).chain(runs).map(|id| (id, must_have(id))).collect()
+        let known = self.since.iter().map(|(id, _)| id);
+        pipelines.chain(definitions).chain(runs).chain(known).map(|id| (id, must_have(id))).collect()
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Live {
     pub(super) active: Option<Active>,
     /// The next run's time has come, but not its turn.
     pub(super) is_full: bool,
+    /// What the pipeline's revision was in the store when all this was what the store holds.
+    pub(super) revision: u64,
     /// A save failed: what is here is ahead of the store, and must be loaded anew.
     pub(super) is_stale: bool,
 }
@@ -24,9 +26,11 @@ pub(crate) struct Live {
 impl Live {
     /// Loads the pipeline and its open runs; `None` if there is no such pipeline.
     pub(super) async fn load(store: &dyn Store, id: &PipelineId) -> Result<Option<Self>, StoreError> {
+        // Before the rest: what is saved while that is read shows at the next save, if not before.
+        let Some(revision) = store.revision(id).await? else { return Ok(None) };
         let Some(pipeline) = store.pipeline(id).await? else { return Ok(None) };
         let runs = BTreeMap::new();
-        let mut live = Self { pipeline, runs, active: None, is_full: false, is_stale: false };
+        let mut live = Self { pipeline, runs, active: None, is_full: false, revision, is_stale: false };
         // A pipeline that was never activated has no runs to look for.
         if live.pipeline.latest_run.is_some() {
             for header in store.runs(id).await?.into_iter().filter(|header| header.ended.is_none()) {

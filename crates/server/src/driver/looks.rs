@@ -9,7 +9,7 @@ use engine::{Event, RunnerId, TaskError, TaskOutcome, WorkerGroup};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Claimed, Driver};
+use super::{Claimed, Driver, unraced};
 use crate::waiting::Offer;
 
 /// The host name of the service's own attempts.
@@ -33,6 +33,7 @@ impl Driver {
             return shutdown.cancelled().await;
         };
         let group = WorkerGroup::service();
+        let poller = self.waiting.poll(&group);
         let mut looks = JoinSet::new();
         loop {
             tokio::select! {
@@ -43,7 +44,7 @@ impl Driver {
                         tracing::error!("a look at a precondition broke down: {panic}");
                     }
                 }
-                offer = self.waiting.take(&group), if looks.len() < MOST_AT_ONCE => {
+                offer = poller.take(), if looks.len() < MOST_AT_ONCE => {
                     looks.spawn(Arc::clone(&self).look_at(s3.clone(), offer));
                 }
             }
@@ -57,7 +58,7 @@ impl Driver {
             Err(error) => {
                 tracing::warn!(pipeline.id = %offer.pipeline, "a precondition cannot be taken up: {error:#}");
                 tokio::time::sleep(TRY_AGAIN).await;
-                return self.waiting.offer(&WorkerGroup::service(), offer);
+                return self.offer(&WorkerGroup::service(), offer);
             }
         };
         let Claimed { task, objects } = claimed;
@@ -78,7 +79,7 @@ impl Driver {
             }
         };
         // What cannot be saved is looked at again once the attempt is free.
-        if let Err(error) = self.looked(&task, outcome).await {
+        if let Err(error) = unraced!(self.looked(&task, outcome.clone())) {
             tracing::warn!(pipeline.id = %task.pipeline, "what was seen could not be saved: {error:#}");
         }
     }

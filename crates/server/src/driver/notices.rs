@@ -35,11 +35,24 @@ struct Pause {
 /// Notices between store and topic, each by itself: a topic that is away does not hold up another.
 #[derive(Default)]
 struct Publishing {
-    tasks: JoinSet<Result<(), String>>,
+    tasks: JoinSet<Result<(), Unsent>>,
     at_work: HashMap<task::Id, NoticeId>,
     pauses: HashMap<NoticeId, Pause>,
     /// When the store is to be read again after it could not be.
     read_again: Option<Instant>,
+}
+
+/// Why a notice was not published.
+enum Unsent {
+    /// Another server is about to; it is looked at again in case that one dies.
+    Claimed,
+    Refused(String),
+}
+
+impl From<String> for Unsent {
+    fn from(cause: String) -> Self {
+        Self::Refused(cause)
+    }
 }
 
 impl Publishing {
@@ -51,14 +64,15 @@ impl Publishing {
                 return;
             }
             Some(Ok((task, Err(cause)))) => (task, cause),
-            Some(Err(panic)) => (panic.id(), panic.to_string()),
+            Some(Err(panic)) => (panic.id(), Unsent::Refused(panic.to_string())),
             None => std::future::pending().await,
         };
         let Some(id) = self.at_work.remove(&task) else { return };
         let length = self.pauses.get(&id).map_or(FIRST_PAUSE, |pause| pause.length * 2).min(LONGEST_PAUSE);
-        tracing::warn!(
-            notice.id = %id, retry_secs = length.as_secs_f32(), "a notice was not taken, trying again: {cause}"
-        );
+        if let Unsent::Refused(cause) = cause {
+            let retry_secs = length.as_secs_f32();
+            tracing::warn!(notice.id = %id, retry_secs, "a notice was not taken, trying again: {cause}");
+        }
         self.pauses.insert(id, Pause { until: Instant::now() + length, length });
     }
 
@@ -128,7 +142,10 @@ impl Driver {
     }
 
     /// Publishes and, once taken, forgets. A crash in between publishes again, under the same id.
-    async fn publish_one(&self, sns: &aws_sdk_sns::Client, notice: &Notice) -> Result<(), String> {
+    async fn publish_one(&self, sns: &aws_sdk_sns::Client, notice: &Notice) -> Result<(), Unsent> {
+        if !self.store.claim_notice(&notice.id).await.map_err(|error| error.to_string())? {
+            return Err(Unsent::Claimed);
+        }
         let id = MessageAttributeValue::builder().data_type("String").string_value(notice.id.as_str());
         let id = id.build().map_err(|error| error.to_string())?;
         let publish = sns
@@ -142,7 +159,7 @@ impl Driver {
         let sent = tokio::time::timeout(PUBLISH_WAIT, publish).await.map_err(|_| "no answer".to_owned())?;
         sent.map_err(|error| DisplayErrorContext(&error).to_string())?;
         tracing::info!(notice.id = %notice.id, pipeline.id = %notice.pipeline, "published a notice");
-        self.store.notice_done(&notice.id).await.map_err(|error| error.to_string())
+        Ok(self.store.notice_done(&notice.id).await.map_err(|error| error.to_string())?)
     }
 }
 

@@ -36,11 +36,17 @@ async fn next_task(
     runner: RunnerId,
 ) -> Result<Claimed, ServiceError> {
     loop {
-        let offer = service.driver.waiting.take(group).await;
+        let offer = next_offer(service, group).await?;
         if let Some(claimed) = claim(service, group, offer, runner.clone()).await? {
             return Ok(claimed);
         }
     }
+}
+
+async fn next_offer(service: &Service, group: &WorkerGroup) -> Result<Offer, ServiceError> {
+    let poller = service.driver.waiting.poll(group);
+    service.driver.look_for_work(group).await?;
+    Ok(poller.take().await)
 }
 
 /// Claims on a task of its own: when our client hangs up meanwhile, the claim is undone.
@@ -57,10 +63,10 @@ async fn claim(
         let claimed = driver.claim(&offer, runner).await;
         if claimed.is_err() {
             // The work is still there; the next poller tries again.
-            driver.waiting.offer(&group, offer);
+            driver.offer(&group, offer);
         }
         if let Err(Ok(Some(unheard))) = sender.send(claimed) {
-            driver.release(unheard.task).await;
+            driver.release(&unheard.task).await;
         }
     });
     receiver.await.map_err(|lost| ServiceError::Internal(lost.into()))?
