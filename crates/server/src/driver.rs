@@ -7,12 +7,14 @@
 //! What [`Driver::step`] and its like are called from must not be dropped half way (a client that hangs up
 //! drops its request): [`crate::ops`] runs them on tasks of their own.
 
+mod buckets;
 mod live;
 mod looks;
 mod notices;
 mod others;
 mod schedule;
 mod timers;
+mod topic;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,9 +30,11 @@ use tokio_util::sync::CancellationToken;
 use crate::error::ServiceError;
 use crate::waiting::{Offer, Waiting};
 
+pub(crate) use buckets::Buckets;
 pub(crate) use live::Live;
 pub(crate) use others::{Raced, Tries, unraced};
 pub(crate) use schedule::Active;
+pub(crate) use topic::Topic;
 
 /// The service's clock; tests wind it.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -149,6 +153,7 @@ impl Driver {
                 self.wake(&pipeline).await;
             }
             tokio::select! {
+                biased;
                 () = self.timers.wait(self.now()) => {}
                 () = wound.notified() => {}
                 () = shutdown.cancelled() => {}

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use definition::PipelineObject;
 use engine::{Event, RunnerId, TaskError, TaskOutcome, WorkerGroup};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Claimed, Driver, unraced};
+use super::{Buckets, Claimed, Driver, unraced};
 use crate::waiting::Offer;
 
 /// The host name of the service's own attempts.
@@ -25,7 +24,7 @@ const LOOK_FAILED: &str = "Service_LookFailed";
 
 impl Driver {
     /// Looks at what is on offer until `shutdown`.
-    pub(crate) async fn look(self: Arc<Self>, s3: Option<aws_sdk_s3::Client>, shutdown: CancellationToken) {
+    pub(crate) async fn look(self: Arc<Self>, s3: Option<impl Buckets>, shutdown: CancellationToken) {
         let Some(s3) = s3 else {
             tracing::warn!(
                 "no S3 client is configured: preconditions of the service wait until there is one"
@@ -37,6 +36,7 @@ impl Driver {
         let mut looks = JoinSet::new();
         loop {
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
                 Some(ended) = looks.join_next() => {
                     if let Err(panic) = ended {
@@ -51,7 +51,7 @@ impl Driver {
         }
     }
 
-    async fn look_at(self: Arc<Self>, s3: aws_sdk_s3::Client, offer: Offer) {
+    async fn look_at(self: Arc<Self>, s3: impl Buckets, offer: Offer) {
         let claimed = match self.claim(&offer, RunnerId::from(RUNNER)).await {
             Ok(Some(claimed)) => claimed,
             Ok(None) => return,
@@ -94,34 +94,19 @@ impl Driver {
 }
 
 /// Returns whether the precondition holds, or a sentence that says why nobody knows.
-async fn holds(s3: &aws_sdk_s3::Client, object: &PipelineObject) -> Result<bool, String> {
+async fn holds(s3: &impl Buckets, object: &PipelineObject) -> Result<bool, String> {
     let kind = object.type_name().unwrap_or_default();
     match kind {
         "S3KeyExists" => {
             let (bucket, key) = place(object, "s3Key")?;
-            match s3.head_object().bucket(bucket).key(key).send().await {
-                Ok(_) => Ok(true),
-                Err(error) if is_missing(&error) => Ok(false),
-                Err(error) => Err(format!("HeadObject s3://{bucket}/{key}: {}", DisplayErrorContext(&error))),
-            }
+            s3.key_exists(bucket, key).await
         }
         "S3PrefixNotEmpty" => {
             let (bucket, prefix) = place(object, "s3Prefix")?;
-            match s3.list_objects_v2().bucket(bucket).prefix(prefix).max_keys(1).send().await {
-                Ok(listed) => Ok(!listed.contents().is_empty()),
-                Err(error) if is_missing(&error) => Ok(false),
-                Err(error) => {
-                    Err(format!("ListObjectsV2 s3://{bucket}/{prefix}: {}", DisplayErrorContext(&error)))
-                }
-            }
+            s3.prefix_holds_any(bucket, prefix).await
         }
         other => Err(format!("the service does not look at `{other}`")),
     }
-}
-
-/// What is not there yet may come, be it the bucket.
-fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>) -> bool {
-    error.raw_response().is_some_and(|response| response.status().as_u16() == 404)
 }
 
 fn place<'a>(object: &'a PipelineObject, field: &str) -> Result<(&'a str, &'a str), String> {

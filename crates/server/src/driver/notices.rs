@@ -2,18 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aws_sdk_sns::error::DisplayErrorContext;
-use aws_sdk_sns::types::MessageAttributeValue;
 use engine::{Notice, NoticeId};
 use tokio::task::{self, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Driver;
+use super::{Driver, Topic};
 
-/// By this attribute the receiving end knows a notice that was published twice.
-const ID_ATTRIBUTE: &str = "downspout-notice-id";
 /// The first pause after a refusal; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// A topic that is away is asked this often at least.
@@ -95,7 +92,7 @@ impl Driver {
     /// Publishes what is pending until `shutdown`.
     pub(crate) async fn publish_notices(
         self: Arc<Self>,
-        sns: Option<aws_sdk_sns::Client>,
+        sns: Option<impl Topic>,
         shutdown: CancellationToken,
     ) {
         let Some(sns) = sns else {
@@ -106,17 +103,18 @@ impl Driver {
         loop {
             let due = publishing.due();
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return,
+                () = publishing.one_ended() => {}
                 () = self.notice_waits.notified() => {}
                 () = sleep_until(due) => {}
-                () = publishing.one_ended() => {}
             }
             self.begin_pending(&sns, &mut publishing).await;
         }
     }
 
     /// Begins to publish every pending notice that is neither under way nor paused.
-    async fn begin_pending(self: &Arc<Self>, sns: &aws_sdk_sns::Client, publishing: &mut Publishing) {
+    async fn begin_pending(self: &Arc<Self>, sns: &impl Topic, publishing: &mut Publishing) {
         publishing.read_again = None;
         let mut pending = match self.store.pending_notices().await {
             Ok(pending) => pending,
@@ -142,22 +140,12 @@ impl Driver {
     }
 
     /// Publishes and, once taken, forgets. A crash in between publishes again, under the same id.
-    async fn publish_one(&self, sns: &aws_sdk_sns::Client, notice: &Notice) -> Result<(), Unsent> {
+    async fn publish_one(&self, sns: &impl Topic, notice: &Notice) -> Result<(), Unsent> {
         if !self.store.claim_notice(&notice.id).await.map_err(|error| error.to_string())? {
             return Err(Unsent::Claimed);
         }
-        let id = MessageAttributeValue::builder().data_type("String").string_value(notice.id.as_str());
-        let id = id.build().map_err(|error| error.to_string())?;
-        let publish = sns
-            .publish()
-            .topic_arn(&notice.topic_arn)
-            // SNS refuses an empty subject or message.
-            .set_subject(Some(notice.subject.clone()).filter(|subject| !subject.is_empty()))
-            .message(if notice.message.is_empty() { " " } else { &notice.message })
-            .message_attributes(ID_ATTRIBUTE, id)
-            .send();
-        let sent = tokio::time::timeout(PUBLISH_WAIT, publish).await.map_err(|_| "no answer".to_owned())?;
-        sent.map_err(|error| DisplayErrorContext(&error).to_string())?;
+        let sent = tokio::time::timeout(PUBLISH_WAIT, sns.publish(notice)).await;
+        sent.map_err(|_| "no answer".to_owned())??;
         tracing::info!(notice.id = %notice.id, pipeline.id = %notice.pipeline, "published a notice");
         Ok(self.store.notice_done(&notice.id).await.map_err(|error| error.to_string())?)
     }
@@ -165,7 +153,7 @@ impl Driver {
 
 async fn sleep_until(due: Option<Instant>) {
     match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
+        Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
 }

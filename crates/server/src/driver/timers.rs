@@ -68,6 +68,7 @@ impl Timers {
         let left = left.map(|left| Duration::try_from(left).unwrap_or_default() + Duration::from_millis(1));
         let sleep = left.map_or(LONGEST_SLEEP, |left| left.min(LONGEST_SLEEP));
         tokio::select! {
+            biased;
             () = tokio::time::sleep(sleep) => {}
             () = self.earlier.notified() => {}
         }
