@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use definition::{Definition, ObjectId};
-use engine::{Attempt, Effect, Header, Instance, InstanceId, Notice, PipelineId, Run, Step, WorkerGroup};
+use engine::{
+    Attempt, Effect, Header, Instance, InstanceId, Notice, PipelineId, Run, RunId, Step, WorkerGroup,
+};
 use jiff::Timestamp;
 
 use crate::pipeline::Pipeline;
@@ -111,6 +113,17 @@ impl Batch {
             self.push_run(run, step, None);
         }
         self
+    }
+
+    /// Returns the runs that it changes or adds.
+    pub fn runs(&self) -> impl Iterator<Item = (&PipelineId, &RunId)> {
+        self.runs.iter().map(|change| (&change.header.pipeline, &change.header.id))
+    }
+
+    /// Returns the notices that it adds.
+    #[must_use]
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     fn push_run(&mut self, run: &Run, step: &Step, created: Option<(Definition, Vec<Vec<InstanceId>>)>) {

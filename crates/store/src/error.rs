@@ -136,6 +136,12 @@ impl StoreError {
         matches!(self, Self::Conflict { .. } | Self::Raced(_))
     }
 
+    /// Returns what happened with all its causes.
+    pub(crate) fn chain(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
     /// Returns a function that says what was being done.
     pub(crate) fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| Self::Sqlite { doing, source }

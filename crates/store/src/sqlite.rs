@@ -53,12 +53,37 @@ impl SqliteStore {
     ///
     /// As [`SqliteStore::open`].
     pub fn in_memory() -> Result<Self, StoreError> {
-        let path = Path::new(":memory:");
-        let mut connection = Connection::open_in_memory()
-            .map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
-        migrate::bring_up_to_date(&mut connection, path)?;
-        Ok(Self { writer: Writer::start(connection)? })
+        Ok(Self { writer: Writer::start(memory()?)? })
     }
+
+    /// Opens a store that lives as long as the value and has no thread of its own: every call works on its caller's
+    /// thread and is over when it returns, so that a program of one thread does the same things in the same order
+    /// every time.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStore::open`].
+    pub fn in_memory_inline() -> Result<Self, StoreError> {
+        Ok(Self { writer: Writer::inline(memory()?) })
+    }
+
+    /// Lets the store grow by `bytes` more, at most; what needs more is refused as by a full disk. `None` lifts the
+    /// limit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Sqlite`] if the limit cannot be set.
+    pub async fn limit_growth(&self, bytes: Option<u64>) -> Result<(), StoreError> {
+        self.writer.run(move |connection| write::limit_growth(connection, bytes)).await
+    }
+}
+
+fn memory() -> Result<Connection, StoreError> {
+    let path = Path::new(":memory:");
+    let mut connection =
+        Connection::open_in_memory().map_err(|source| StoreError::Open { path: path.to_owned(), source })?;
+    migrate::bring_up_to_date(&mut connection, path)?;
+    Ok(connection)
 }
 
 #[cfg(unix)]
@@ -290,6 +315,48 @@ mod tests {
             assert!(task.await.unwrap());
         }
         assert_eq!(store.list_pipelines(None, 1000).await.unwrap().items.len(), 180);
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_what_does_not_fit_and_keeps_the_rest() {
+        let store = SqliteStore::in_memory_inline().unwrap();
+        store.limit_growth(Some(0)).await.unwrap();
+        let mut kept = 0;
+        let refused = loop {
+            match store.create_pipeline(pipeline(&format!("df-{kept}"))).await {
+                Ok(_) => kept += 1,
+                Err(error) => break error,
+            }
+            assert!(kept < 1_000, "it grows without limit");
+        };
+        assert!(format!("{refused:?}").contains("full"), "{refused:?}");
+        assert_eq!(store.list_pipelines(None, 1_000).await.unwrap().items.len(), kept);
+        store.limit_growth(None).await.unwrap();
+        store.create_pipeline(pipeline("more")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nothing_that_is_answered_with_an_error_was_kept_when_the_disk_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&folder.path().join("store.sqlite")).unwrap());
+        store.limit_growth(Some(16 << 10)).await.unwrap();
+        // Large ones fill the disk, small ones queue up behind them in the same transaction.
+        let create = |number: usize| {
+            let (store, mut pipeline) = (Arc::clone(&store), pipeline(&format!("df-{number}")));
+            pipeline.description = number.is_multiple_of(5).then(|| "x".repeat(8 << 10));
+            tokio::spawn(async move { store.create_pipeline(pipeline).await.map(|kept| kept.id) })
+        };
+        let tasks: Vec<_> = (0..100).map(create).collect();
+        let mut acknowledged = Vec::new();
+        for task in tasks {
+            acknowledged.extend(task.await.unwrap());
+        }
+        let kept = store.list_pipelines(None, 1_000).await.unwrap().items;
+        let mut kept: Vec<_> = kept.into_iter().map(|(id, _)| id).collect();
+        kept.sort_unstable();
+        acknowledged.sort_unstable();
+        assert!(kept.len() < 100, "the disk was not full");
+        assert_eq!(kept, acknowledged);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
-//! The thread that owns the connection, and its queue.
+//! The thread that owns the connection, and its queue; or the same work done where it is asked for.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -15,13 +16,26 @@ const GROUP_LIMIT: usize = 256;
 const QUEUE_LIMIT: usize = 4096;
 
 /// Does a piece of work, and returns what is left to do once the commit is known.
-type Job = Box<dyn FnOnce(&Connection) -> Answer + Send>;
-type Answer = Box<dyn FnOnce(Option<&str>) + Send>;
+pub(super) type Job = Box<dyn FnOnce(&Connection) -> Done + Send>;
+pub(super) type Answer = Box<dyn FnOnce(Option<&str>) + Send>;
 
-/// The way to the thread. Dropping it waits until the queue is done.
-pub(super) struct Writer {
-    queue: Option<Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
+/// A piece of work that is not committed yet.
+pub(super) struct Done {
+    answer: Answer,
+    /// What went wrong with it.
+    error: Option<String>,
+}
+
+/// The way to the connection.
+pub(super) enum Writer {
+    /// Through the queue of its thread. Dropping it waits until the queue is done.
+    Thread {
+        /// Absent while it is dropped.
+        queue: Option<Sender<Job>>,
+        thread: Option<JoinHandle<()>>,
+    },
+    /// On the caller's thread, at once.
+    Inline(Mutex<Connection>),
 }
 
 impl Writer {
@@ -31,10 +45,14 @@ impl Writer {
             .name("store".to_owned())
             .spawn(move || work(&connection, jobs))
             .map_err(|error| StoreError::Commit(error.to_string()))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self::Thread { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Runs `work` on the thread, and returns what it returned once that is durable.
+    pub(super) fn inline(connection: Connection) -> Self {
+        Self::Inline(Mutex::new(connection))
+    }
+
+    /// Runs `work` on the connection, and returns what it returned once that is durable.
     pub(super) async fn run<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -43,25 +61,37 @@ impl Writer {
         let (sender, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             let result = under_savepoint(connection, work);
-            Box::new(move |commit_error| {
+            let error = result.as_ref().err().map(StoreError::chain);
+            let answer: Answer = Box::new(move |commit_error| {
                 let result = match commit_error {
-                    Some(error) => Err(StoreError::Commit(error.to_owned())),
+                    Some(error) => result.and_then(|_| Err(StoreError::Commit(error.to_owned()))),
                     None => result,
                 };
                 // Nobody waits any more: the caller gave up, the work stands.
                 let _ = sender.send(result);
-            })
+            });
+            Done { answer, error }
         });
-        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
-        queue.send(job).await.map_err(|_| StoreError::Closed)?;
+        match self {
+            Self::Thread { queue, .. } => {
+                let queue = queue.as_ref().ok_or(StoreError::Closed)?;
+                queue.send(job).await.map_err(|_| StoreError::Closed)?;
+            }
+            Self::Inline(connection) => {
+                // SQLite undoes what a panic left half done.
+                let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                commit_group(&connection, job, std::iter::empty());
+            }
+        }
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
+        let Self::Thread { queue, thread } = self else { return };
+        *queue = None;
+        if let Some(thread) = thread.take() {
             // A panic there has been printed; there is nothing left to do about it.
             let _ = thread.join();
         }
@@ -70,24 +100,39 @@ impl Drop for Writer {
 
 fn work(connection: &Connection, mut jobs: Receiver<Job>) {
     while let Some(first) = jobs.blocking_recv() {
-        let begun = connection.execute_batch("BEGIN IMMEDIATE");
-        let mut answers = Vec::new();
-        if begun.is_ok() {
-            let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
-            let group = std::iter::once(first).chain(waiting).take(GROUP_LIMIT);
-            answers.extend(group.map(|job| job(connection)));
-        } else {
-            answers.push(refuse(first, connection));
+        commit_group(connection, first, std::iter::from_fn(|| jobs.try_recv().ok()));
+    }
+}
+
+/// Does a group of jobs in one transaction, and answers each once it is known whether that was committed.
+fn commit_group(connection: &Connection, first: Job, waiting: impl Iterator<Item = Job>) {
+    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+    let mut answers = Vec::new();
+    let mut undone = None;
+    if begun.is_ok() {
+        for job in std::iter::once(first).chain(waiting).take(GROUP_LIMIT) {
+            let Done { answer, error } = job(connection);
+            answers.push(answer);
+            // A full disk, mostly: SQLite has undone the whole transaction, and what came next would stand alone.
+            if connection.is_autocommit() {
+                undone = Some(error.unwrap_or_else(|| "the transaction was undone".to_owned()));
+                break;
+            }
         }
-        let committed = begun.and_then(|()| connection.execute_batch("COMMIT"));
-        let error = committed.err().map(|error| error.to_string());
-        if error.is_some() && !connection.is_autocommit() {
-            // What could not be committed is undone; if that fails too, the next BEGIN says so.
-            let _ = connection.execute_batch("ROLLBACK");
-        }
-        for answer in answers {
-            answer(error.as_deref());
-        }
+    } else {
+        answers.push(refuse(first, connection));
+    }
+    let committed = match undone {
+        Some(error) => Err(error),
+        None => begun.and_then(|()| connection.execute_batch("COMMIT")).map_err(|error| error.to_string()),
+    };
+    let error = committed.err();
+    if error.is_some() && !connection.is_autocommit() {
+        // What could not be committed is undone; if that fails too, the next BEGIN says so.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    for answer in answers {
+        answer(error.as_deref());
     }
 }
 
@@ -95,7 +140,7 @@ fn work(connection: &Connection, mut jobs: Receiver<Job>) {
 fn refuse(job: Job, connection: &Connection) -> Answer {
     // Its savepoint opens a transaction of its own; the caller is told that nothing was kept.
     let _ = connection.execute_batch("SAVEPOINT refused");
-    let answer = job(connection);
+    let Done { answer, .. } = job(connection);
     let _ = connection.execute_batch("ROLLBACK TO refused; RELEASE refused");
     answer
 }
@@ -107,6 +152,7 @@ fn under_savepoint<T>(
     connection.execute_batch("SAVEPOINT job").map_err(StoreError::doing("opening a savepoint"))?;
     let result = work(connection);
     let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-    connection.execute_batch(end).map_err(StoreError::doing("closing a savepoint"))?;
-    result
+    let ended = connection.execute_batch(end).map_err(StoreError::doing("closing a savepoint"));
+    // A savepoint that is gone went with what is told in `result`.
+    result.and_then(|value| ended.map(|()| value))
 }

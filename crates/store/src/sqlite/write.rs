@@ -59,6 +59,23 @@ pub(super) fn notice_done(connection: &Connection, id: &NoticeId) -> Result<(), 
         .map_err(StoreError::doing("forgetting a notice"))
 }
 
+/// The most pages that SQLite knows: its own limit.
+const MOST_PAGES: i64 = 4_294_967_294;
+
+pub(super) fn limit_growth(connection: &Connection, bytes: Option<u64>) -> Result<(), StoreError> {
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let set = |pages: i64| connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()));
+    let limited = || match bytes {
+        Some(bytes) => {
+            let (used, size) = (pragma("page_count")?, pragma("page_size")?.max(1));
+            let more = i64::try_from(bytes).unwrap_or(i64::MAX) / size;
+            set(used.saturating_add(more).min(MOST_PAGES))
+        }
+        None => set(MOST_PAGES),
+    };
+    limited().map_err(StoreError::doing("limiting the size of the store"))
+}
+
 pub(super) fn save(connection: &Connection, batch: &Batch) -> Result<(), StoreError> {
     column::check_batch(batch)?;
     for (id, known) in batch.touched() {
