@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::driver::{Driver, Now};
+use crate::driver::{Buckets, Driver, Now, Topic};
 use crate::http_front;
 use crate::sigv4::{Credentials, Verifier};
 
@@ -84,14 +84,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let store = config.store.open().await.context("opening the pipeline store")?;
     let driver = Arc::new(Driver::new(store, config.now));
     driver.recover(config.own_runners.as_deref()).await.context("recovering unfinished runs")?;
-    let mut background = JoinSet::new();
-    background.spawn({
-        let (driver, wound, shutdown) = (Arc::clone(&driver), config.wound, shutdown.clone());
-        async move { driver.keep_time(wound, shutdown).await }
-    });
-    background.spawn(Arc::clone(&driver).publish_notices(config.sns, shutdown.clone()));
-    background.spawn(Arc::clone(&driver).keep_company(shutdown.clone()));
-    background.spawn(Arc::clone(&driver).look(config.s3, shutdown.clone()));
+    let mut background = start(&driver, config.wound, config.sns, config.s3, &shutdown);
     let service = Arc::new(Service {
         driver,
         verifier: Verifier::new(config.region, SERVICE, config.credentials),
@@ -113,6 +106,25 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         tracing::warn!("stopped with work under way; it goes on at the next start");
     }
     served
+}
+
+/// Sets the background loops of a driver going that has recovered; they end at `shutdown`.
+pub(crate) fn start(
+    driver: &Arc<Driver>,
+    wound: Arc<Notify>,
+    sns: Option<impl Topic>,
+    s3: Option<impl Buckets>,
+    shutdown: &CancellationToken,
+) -> JoinSet<()> {
+    let mut background = JoinSet::new();
+    background.spawn({
+        let (driver, shutdown) = (Arc::clone(driver), shutdown.clone());
+        async move { driver.keep_time(wound, shutdown).await }
+    });
+    background.spawn(Arc::clone(driver).publish_notices(sns, shutdown.clone()));
+    background.spawn(Arc::clone(driver).keep_company(shutdown.clone()));
+    background.spawn(Arc::clone(driver).look(s3, shutdown.clone()));
+    background
 }
 
 async fn listen(
