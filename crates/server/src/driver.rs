@@ -31,6 +31,8 @@ use crate::error::ServiceError;
 use crate::waiting::{Offer, Waiting};
 
 pub(crate) use buckets::Buckets;
+use live::Standing;
+
 pub(crate) use live::Live;
 pub(crate) use others::{Raced, Tries, unraced};
 pub(crate) use schedule::Active;
@@ -260,7 +262,7 @@ impl Driver {
             return Err(StepError::NoRun(run.clone()));
         }
         let Some(stepped) = held.run_mut(run) else { return Err(StepError::NoRun(run.clone())) };
-        let was_open = stepped.end().is_none();
+        let before = Standing::of(stepped);
         let step = match stepped.step(event, now) {
             Ok(step) => step,
             Err(illegal) => {
@@ -268,9 +270,9 @@ impl Driver {
                 return Err(illegal.into());
             }
         };
-        let ended_or_revived = was_open != stepped.end().is_none();
+        let has_turned = before != Standing::of(stepped);
         let mut batch = Batch::new().step(stepped, &step);
-        if ended_or_revived && held.settle(now) {
+        if has_turned && held.settle(now) {
             batch = batch.pipeline(&held.pipeline);
         }
         if !step.is_empty() {
@@ -278,7 +280,7 @@ impl Driver {
         }
         held.forget_ended();
         self.act(held, &step.effects);
-        if ended_or_revived {
+        if has_turned {
             self.make_room_used(held).await;
         }
         Ok(step)
@@ -325,15 +327,10 @@ impl Driver {
             held.forget_ended();
         }
         let Stepped { copies, batch, effects } = stepped?;
-        let is_open = |run: &Run| run.end().is_none();
-        let has_turned = |(id, copy): (&RunId, &Run)| held.run(id).map(is_open) != Some(is_open(copy));
-        let ended_or_revived = copies.iter().any(has_turned);
         for (_, copy) in copies {
             held.keep(copy);
         }
-        if ended_or_revived {
-            held.settle(self.now());
-        }
+        held.settle(self.now());
         let batch = batch.pipeline(&held.pipeline);
         self.save(held, batch).await?;
         held.forget_ended();

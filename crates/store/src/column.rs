@@ -17,6 +17,11 @@ pub(crate) fn revision(header: &Header) -> i64 {
     i64::try_from(header.revision).unwrap_or(i64::MAX)
 }
 
+/// Returns whether the run has ended while something in it waits for ever.
+pub(crate) fn is_stuck(header: &Header) -> bool {
+    header.ended.as_ref().is_some_and(|end| end.stuck)
+}
+
 /// Returns when the pipeline's next run is due, in milliseconds.
 pub(crate) fn next_due(pipeline: &Pipeline) -> Option<i64> {
     pipeline.next_run.map(|next| next.due.as_millisecond())

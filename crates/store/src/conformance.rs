@@ -37,6 +37,7 @@ macro_rules! conformance {
             a_run_steps_on_after_loading_as_if_it_had_never_left
             several_steps_of_a_run_are_saved_as_one
             an_ended_run_is_no_open_run
+            runs_that_are_open_or_stuck_are_unsettled
             a_run_that_somebody_else_changed_is_a_conflict
             nothing_of_a_refused_batch_is_kept
             a_notice_stays_until_it_is_done_also_without_its_pipeline
@@ -242,6 +243,26 @@ pub(crate) async fn an_ended_run_is_no_open_run(store: &dyn Store) {
     finish_one(store, &mut run).await;
     finish_one(store, &mut run).await;
     assert_eq!(store.open_runs().await.unwrap(), []);
+}
+
+pub(crate) async fn runs_that_are_open_or_stuck_are_unsettled(store: &dyn Store) {
+    let id = PipelineId::from("df-1");
+    let open = with_run(store, "df-1").await;
+    // Nothing cascades here: `B` waits for ever for an `A` that is canceled.
+    let (mut stuck, step) = expanded_at("df-1", definition(), now() + jiff::SignedDuration::from_hours(1));
+    store.save(Batch::new().new_run(&stuck, &step)).await.unwrap();
+    let instance = stuck.instances()[0].id.clone();
+    let step = stuck.step(Event::CancelRequested { instance, reason: "r".to_owned() }, now()).unwrap();
+    store.save(Batch::new().step(&stuck, &step)).await.unwrap();
+    assert!(stuck.end().is_some_and(|end| end.stuck));
+    let unsettled = [open.header().clone(), stuck.header().clone()];
+    assert_eq!(store.unsettled_runs(&id).await.unwrap(), unsettled);
+    assert_eq!(store.unsettled_runs(&PipelineId::from("df-2")).await.unwrap(), []);
+
+    let instance = stuck.instances()[1].id.clone();
+    let step = stuck.step(Event::CancelRequested { instance, reason: "r".to_owned() }, now()).unwrap();
+    store.save(Batch::new().step(&stuck, &step)).await.unwrap();
+    assert_eq!(store.unsettled_runs(&id).await.unwrap(), unsettled[..1]);
 }
 
 pub(crate) async fn a_run_that_somebody_else_changed_is_a_conflict(store: &dyn Store) {

@@ -94,6 +94,10 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the headers of a pipeline's runs, oldest first.
     async fn runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError>;
 
+    /// Returns the headers of those runs of a pipeline that are not settled, oldest first: something moves in them, or
+    /// something waits for ever.
+    async fn unsettled_runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError>;
+
     /// Loads a run whole.
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError>;
 

@@ -157,6 +157,10 @@ impl Store for PostgresStore {
         read::runs(&self.sessions, pipeline).await
     }
 
+    async fn unsettled_runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
+        read::unsettled_runs(&self.sessions, pipeline).await
+    }
+
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError> {
         read::run(&self.sessions, pipeline, run).await
     }

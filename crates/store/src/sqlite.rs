@@ -180,6 +180,11 @@ impl Store for SqliteStore {
         self.writer.run(move |connection| read::runs(connection, &pipeline)).await
     }
 
+    async fn unsettled_runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
+        let pipeline = pipeline.clone();
+        self.writer.run(move |connection| read::unsettled_runs(connection, &pipeline)).await
+    }
+
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError> {
         let (pipeline, run) = (pipeline.clone(), run.clone());
         self.writer.run(move |connection| read::run(connection, &pipeline, &run)).await
@@ -371,6 +376,6 @@ mod tests {
             })
             .await
             .unwrap();
-        assert_eq!(version, 3);
+        assert_eq!(version, 4);
     }
 }

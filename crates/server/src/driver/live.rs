@@ -1,6 +1,6 @@
 //! A pipeline in memory, with those of its runs in which something moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{PipelineId, PipelineState, Run, RunId};
 use jiff::Timestamp;
@@ -8,11 +8,26 @@ use store::{Pipeline, Store, StoreError};
 
 use super::schedule::Active;
 
+/// What of a run the state of its pipeline follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    is_open: bool,
+    is_stuck: bool,
+}
+
+impl Standing {
+    pub(super) fn of(run: &Run) -> Self {
+        Self { is_open: run.end().is_none(), is_stuck: run.end().is_some_and(|end| end.stuck) }
+    }
+}
+
 /// What the store holds of a pipeline, kept in step with it by whoever holds the pipeline's lock.
 pub(crate) struct Live {
     pub(crate) pipeline: Pipeline,
     /// The runs that have not ended, and no others for long; oldest first, as their work is offered.
     runs: BTreeMap<RunId, Run>,
+    /// Those that ended while something in them waits for ever, be they in memory or not.
+    stuck: BTreeSet<RunId>,
     /// The definition that runs, once a schedule asked for it.
     pub(super) active: Option<Active>,
     /// The next run's time has come, but not its turn.
@@ -29,12 +44,16 @@ impl Live {
         // Before the rest: what is saved while that is read shows at the next save, if not before.
         let Some(revision) = store.revision(id).await? else { return Ok(None) };
         let Some(pipeline) = store.pipeline(id).await? else { return Ok(None) };
-        let runs = BTreeMap::new();
-        let mut live = Self { pipeline, runs, active: None, is_full: false, revision, is_stale: false };
+        let (runs, stuck) = (BTreeMap::new(), BTreeSet::new());
+        let mut live =
+            Self { pipeline, runs, stuck, active: None, is_full: false, revision, is_stale: false };
         // A pipeline that was never activated has no runs to look for.
         if live.pipeline.latest_run.is_some() {
-            for header in store.runs(id).await?.into_iter().filter(|header| header.ended.is_none()) {
-                live.fetch(store, &header.id).await?;
+            for header in store.unsettled_runs(id).await? {
+                match header.ended {
+                    None => drop(live.fetch(store, &header.id).await?),
+                    Some(_) => drop(live.stuck.insert(header.id)),
+                }
             }
         }
         Ok(Some(live))
@@ -94,8 +113,13 @@ impl Live {
 
     /// Lets the pipeline's state follow from its runs; returns whether it changed.
     pub(crate) fn settle(&mut self, now: Timestamp) -> bool {
+        for (id, run) in &self.runs {
+            match Standing::of(run).is_stuck {
+                true => self.stuck.insert(id.clone()),
+                false => self.stuck.remove(id),
+            };
+        }
         let moving = self.open_runs().next().is_some();
-        let stuck = self.runs.values().any(|run| run.end().is_some_and(|end| end.stuck));
         let before = self.pipeline.state;
         match (before, moving) {
             (PipelineState::Deactivating, false) => {
@@ -103,7 +127,9 @@ impl Live {
                 self.pipeline.last_deactivated = Some(now);
             }
             // What waits for ever on something that failed may still be rerun: such a run is not finished.
-            (PipelineState::Scheduled, false) if !stuck && self.pipeline.next_run.is_none() => {
+            (PipelineState::Scheduled, false)
+                if self.stuck.is_empty() && self.pipeline.next_run.is_none() =>
+            {
                 self.pipeline.state = PipelineState::Finished;
                 self.pipeline.finished = Some(now);
             }

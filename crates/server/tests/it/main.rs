@@ -11,3 +11,4 @@ mod postgres;
 mod preconditions;
 mod restart;
 mod schedules;
+mod stuck;

@@ -10,7 +10,8 @@ use crate::StoreError;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("first", include_str!("../../migrations/postgres/0001_first.sql")),
     ("next runs", include_str!("../../migrations/postgres/0002_next_runs.sql")),
-    ("servers", include_str!("../../migrations/postgres/0005_servers.sql")),
+    ("servers", include_str!("../../migrations/postgres/0003_servers.sql")),
+    ("stuck runs", include_str!("../../migrations/postgres/0004_stuck_runs.sql")),
 ];
 
 /// First half of the lock's key, so that it is nobody else's; the second is the schema's.

@@ -140,6 +140,14 @@ pub(super) async fn runs(sessions: &Sessions, pipeline: &PipelineId) -> Result<V
     bodies(sessions, ("listing runs", "a run"), sql, &[&pipeline.as_str()]).await
 }
 
+pub(super) async fn unsettled_runs(
+    sessions: &Sessions,
+    pipeline: &PipelineId,
+) -> Result<Vec<Header>, StoreError> {
+    let sql = "SELECT header FROM runs WHERE pipeline_id = $1 AND (is_open OR is_stuck) ORDER BY id";
+    bodies(sessions, ("listing unsettled runs", "a run"), sql, &[&pipeline.as_str()]).await
+}
+
 pub(super) async fn run(
     sessions: &Sessions,
     pipeline: &PipelineId,

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::session::{Statement, Untouched, Value};
 use crate::batch::{AttemptChange, RunChange};
-use crate::column::{next_due, revision, seconds, write as json};
+use crate::column::{is_stuck, next_due, revision, seconds, write as json};
 use crate::{Batch, Pipeline, StoreError};
 
 /// Rows of one statement: enough to make round trips cheap, and little to hold in memory twice.
@@ -170,13 +170,13 @@ fn insert_header(
     let mut values = key();
     values.push(Box::new(revision(header)));
     values.push(Box::new(header.ended.is_none()));
+    values.push(Box::new(is_stuck(header)));
     values.push(Box::new(json("a run", header)?));
     values.push(Box::new(run.next_wake.map(Timestamp::as_millisecond)));
     statements.push(Statement {
         doing: "saving a new run",
-        sql: "INSERT INTO runs (pipeline_id, id, revision, is_open, header, next_wake) \
-              VALUES ($1, $2, $3, $4, $5, $6) \
-              ON CONFLICT (pipeline_id, id) DO NOTHING",
+        sql: "INSERT INTO runs (pipeline_id, id, revision, is_open, is_stuck, header, next_wake) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (pipeline_id, id) DO NOTHING",
         values,
         untouched: Untouched::Conflict(header.pipeline.clone(), header.id.clone()),
     });
@@ -195,13 +195,14 @@ fn update_header(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<()
     statements.push(Statement {
         doing: "saving a run",
         // Who comes second waits here for the first, and then finds another revision.
-        sql: "UPDATE runs SET revision = $3, is_open = $4, header = $5, next_wake = $7 \
-              WHERE pipeline_id = $1 AND id = $2 AND revision = $6",
+        sql: "UPDATE runs SET revision = $3, is_open = $4, is_stuck = $5, header = $6, next_wake = $8 \
+              WHERE pipeline_id = $1 AND id = $2 AND revision = $7",
         values: vec![
             text(header.pipeline.as_str()),
             text(header.id.as_str()),
             Box::new(revision(header)),
             Box::new(header.ended.is_none()),
+            Box::new(is_stuck(header)),
             Box::new(json("a run", header)?),
             Box::new(revision(&run.first.header) - 1),
             Box::new(run.next_wake.map(Timestamp::as_millisecond)),

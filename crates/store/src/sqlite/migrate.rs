@@ -10,7 +10,8 @@ use crate::StoreError;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("first", include_str!("../../migrations/sqlite/0001_first.sql")),
     ("next runs", include_str!("../../migrations/sqlite/0002_next_runs.sql")),
-    ("servers", include_str!("../../migrations/sqlite/0005_servers.sql")),
+    ("servers", include_str!("../../migrations/sqlite/0003_servers.sql")),
+    ("stuck runs", include_str!("../../migrations/sqlite/0004_stuck_runs.sql")),
 ];
 
 /// Applies the migrations that the file lacks.

@@ -147,6 +147,16 @@ pub(super) fn runs(connection: &Connection, pipeline: &PipelineId) -> Result<Vec
     rows.iter().map(|row| json("a run", row)).collect()
 }
 
+pub(super) fn unsettled_runs(
+    connection: &Connection,
+    pipeline: &PipelineId,
+) -> Result<Vec<Header>, StoreError> {
+    let sql = "SELECT header FROM runs WHERE pipeline_id = ?1 AND (is_open = 1 OR is_stuck = 1) ORDER BY id";
+    let doing = "listing unsettled runs";
+    let rows: Vec<String> = all(connection, doing, sql, [pipeline.as_str()], |row| row.get(0))?;
+    rows.iter().map(|row| json("a run", row)).collect()
+}
+
 pub(super) fn run(
     connection: &Connection,
     pipeline: &PipelineId,

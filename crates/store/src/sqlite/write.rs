@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::read;
 use crate::batch::{AttemptChange, RunChange};
-use crate::column::{self, next_due, revision, seconds, write as json};
+use crate::column::{self, is_stuck, next_due, revision, seconds, write as json};
 use crate::{Batch, Pipeline, StoreError};
 
 pub(super) fn create_pipeline(connection: &Connection, new: Pipeline) -> Result<Pipeline, StoreError> {
@@ -162,8 +162,8 @@ fn insert_header(connection: &Connection, change: &RunChange, definition: &str) 
     let text = json("a run", header)?;
     let inserted = connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, header, next_wake) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, is_stuck, header, next_wake) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -171,6 +171,7 @@ fn insert_header(connection: &Connection, change: &RunChange, definition: &str) 
                 header.id.as_str(),
                 revision(header),
                 header.ended.is_none(),
+                is_stuck(header),
                 text,
                 change.next_wake.map(Timestamp::as_millisecond),
             ])
@@ -189,7 +190,7 @@ fn update_header(connection: &Connection, change: &RunChange) -> Result<(), Stor
     let text = json("a run", header)?;
     let updated = connection
         .prepare_cached(
-            "UPDATE runs SET revision = ?3, is_open = ?4, header = ?5, next_wake = ?6 \
+            "UPDATE runs SET revision = ?3, is_open = ?4, is_stuck = ?5, header = ?6, next_wake = ?7 \
              WHERE pipeline_id = ?1 AND id = ?2 AND revision = ?3 - 1",
         )
         .and_then(|mut update| {
@@ -198,6 +199,7 @@ fn update_header(connection: &Connection, change: &RunChange) -> Result<(), Stor
                 header.id.as_str(),
                 revision(header),
                 header.ended.is_none(),
+                is_stuck(header),
                 text,
                 change.next_wake.map(Timestamp::as_millisecond),
             ])

@@ -1,0 +1,62 @@
+//! Runs that have ended while something in them waits for ever on what failed.
+
+use aws_sdk_datapipeline::types::PipelineObject;
+
+use crate::harness::{Stage, activity, object, refers, string};
+
+/// Two hours of `First`, then `Second`, which waits for ever when that fails; the clock stands between them.
+fn two_hours() -> Vec<PipelineObject> {
+    let default = [("scheduleType", "cron"), ("workerGroup", "wg"), ("pipelineLogUri", "s3://logs/dp")];
+    let mut default: Vec<_> = default.iter().map(|(key, value)| string(key, value)).collect();
+    default.extend([string("maximumRetries", "0"), refers("schedule", "Hourly")]);
+    let schedule = [
+        ("type", "Schedule"),
+        ("period", "1 hour"),
+        ("startDateTime", "2030-03-17T16:00:00"),
+        ("occurrences", "2"),
+    ];
+    let schedule = schedule.iter().map(|(key, value)| string(key, value)).collect();
+    let objects = [object("Default", default), object("Hourly", schedule)];
+    objects.into_iter().chain([activity("First", &[]), activity("Second", &["First"])]).collect()
+}
+
+const FIRST: &str = "@First_2030-03-17T16:00:00";
+
+/// A pipeline whose first run is stuck, and whose second one has finished after it.
+async fn stuck() -> (Stage, String) {
+    let stage = Stage::new().await;
+    let pipeline = stage.run(two_hours()).await;
+    let first = stage.poll().await;
+    assert!(first.attempt_id().unwrap().starts_with(FIRST));
+    stage.fail(&first, "no luck").await;
+    for _ in 0..2 {
+        stage.work(&stage.poll().await).await;
+    }
+    (stage, pipeline)
+}
+
+async fn set(stage: &Stage, pipeline: &str, id: &str, status: &str) {
+    stage.client.set_status().pipeline_id(pipeline).object_ids(id).status(status).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pipeline_with_a_stuck_run_is_not_finished_by_a_later_one_and_the_stuck_one_is_rerun() {
+    let (stage, pipeline) = stuck().await;
+    assert_eq!(stage.pipeline_field(&pipeline, "@pipelineState").await.as_deref(), Some("SCHEDULED"));
+    // Read anew, from what the store tells.
+    let stage = stage.restart().await;
+    set(&stage, &pipeline, FIRST, "RERUN").await;
+    for _ in 0..2 {
+        stage.work(&stage.poll().await).await;
+    }
+    assert_eq!(stage.pipeline_field(&pipeline, "@pipelineState").await.as_deref(), Some("FINISHED"));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_pipeline_is_finished_when_what_was_stuck_is_canceled() {
+    let (stage, pipeline) = stuck().await;
+    set(&stage, &pipeline, "@Second_2030-03-17T16:00:00", "CANCEL").await;
+    assert_eq!(stage.pipeline_field(&pipeline, "@pipelineState").await.as_deref(), Some("FINISHED"));
+    stage.stop().await;
+}
