@@ -499,8 +499,14 @@ impl<'a> Round<'a> {
         }
         let generation = self.run.header.generation;
         let (outcome, stuck) = outcome(&self.run.instances);
-        let end = End { at: self.now, outcome, generation, stuck };
-        let before = self.run.header.ended.replace(end);
+        // In a run at rest nothing else is due.
+        let end = End { at: self.now, outcome, generation, stuck, late_at: self.run.next_wake() };
+        let before = self.run.header.ended.take();
+        // What changes nothing of how it ended (lateness that is told) is no new end.
+        let is_same =
+            |before: &&End| (before.outcome, before.generation, before.stuck) == (outcome, generation, stuck);
+        let at = before.as_ref().filter(is_same).map_or(end.at, |before| before.at);
+        self.run.header.ended = Some(End { at, ..end });
         if before.is_some_and(|before| (before.outcome, before.generation) == (outcome, generation)) {
             return;
         }

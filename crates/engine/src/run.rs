@@ -53,6 +53,18 @@ pub struct End {
     pub generation: u32,
     /// Some instances still wait, and nothing will ever free them (`failureAndRerunMode` none).
     pub stuck: bool,
+    /// When the first of those that wait is late, which is told.
+    #[serde(default)]
+    pub late_at: Option<Timestamp>,
+}
+
+impl Header {
+    /// Returns whether time may still change something: the run has not ended, or something that waits in it is yet to
+    /// be late.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        self.ended.as_ref().is_none_or(|end| end.late_at.is_some())
+    }
 }
 
 /// How a run ended.

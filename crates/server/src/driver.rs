@@ -176,7 +176,7 @@ impl Driver {
             Err(ServiceError::PipelineNotFound(_) | ServiceError::PipelineDeleted(_)) => return Ok(()),
             held => held?,
         };
-        let runs: Vec<RunId> = held.open_runs().map(|run| run.header().id.clone()).collect();
+        let runs: Vec<RunId> = held.awake_runs().map(|run| run.header().id.clone()).collect();
         for run in runs {
             self.step(&mut held, &run, Event::Woke).await?;
         }

@@ -71,7 +71,7 @@ pub trait Store: Send + Sync + 'static {
     /// by somebody else since it was loaded, [`StoreError::Raced`] that the pipeline is not what [`Batch::since`] says: load and step again.
     async fn save(&self, batch: Batch) -> Result<(), StoreError>;
 
-    /// Returns the runs in which something moves.
+    /// Returns the runs in which something moves, or is yet to be late.
     async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError>;
 
     /// Returns the pipelines whose next run has a time, and when that is.

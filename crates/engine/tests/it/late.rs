@@ -49,6 +49,22 @@ fn what_is_at_work_is_told_of_and_goes_on() {
 }
 
 #[test]
+fn what_waits_for_ever_is_late_though_its_run_is_at_rest() {
+    let work = r#"{"ref": "Tell"}, "dependsOn": {"ref": "Before"}"#;
+    let mut run = scheduled(work, &format!(", {}", shell("Before", r#", "maximumRetries": "0""#)));
+    run.fail("Before", "E", "no luck");
+    let ended = run.run.end().cloned().unwrap();
+    assert!(ended.stuck && run.run.header().is_awake());
+    assert_eq!(run.run.next_wake(), ended.late_at);
+    run.pass(9);
+    assert!(run.notices().is_empty());
+    run.pass(1);
+    assert_eq!(run.notices().len(), 1);
+    let told = run.run.end().unwrap();
+    assert_eq!((told.at, told.late_at, run.run.header().is_awake()), (ended.at, None, false));
+}
+
+#[test]
 fn what_is_over_in_time_is_not_late() {
     let mut run = scheduled(r#"{"ref": "Tell"}"#, "");
     run.finish("Work");

@@ -24,7 +24,7 @@ impl Standing {
 /// What the store holds of a pipeline, kept in step with it by whoever holds the pipeline's lock.
 pub(crate) struct Live {
     pub(crate) pipeline: Pipeline,
-    /// The runs that have not ended, and no others for long; oldest first, as their work is offered.
+    /// The runs that time may still change, and no others for long; oldest first, as their work is offered.
     runs: BTreeMap<RunId, Run>,
     /// Those that ended while something in them waits for ever, be they in memory or not.
     stuck: BTreeSet<RunId>,
@@ -50,9 +50,11 @@ impl Live {
         // A pipeline that was never activated has no runs to look for.
         if live.pipeline.latest_run.is_some() {
             for header in store.unsettled_runs(id).await? {
-                match header.ended {
-                    None => drop(live.fetch(store, &header.id).await?),
-                    Some(_) => drop(live.stuck.insert(header.id)),
+                if header.is_awake() {
+                    live.fetch(store, &header.id).await?;
+                }
+                if header.ended.is_some() {
+                    live.stuck.insert(header.id);
                 }
             }
         }
@@ -100,9 +102,14 @@ impl Live {
         self.runs.values().filter(|run| run.end().is_none())
     }
 
-    /// Forgets the runs that have ended: the store has them.
+    /// Returns the runs that time may still change.
+    pub(super) fn awake_runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values().filter(|run| run.header().is_awake())
+    }
+
+    /// Forgets the runs that rest: the store has them.
     pub(super) fn forget_ended(&mut self) {
-        self.runs.retain(|_, run| run.end().is_none());
+        self.runs.retain(|_, run| run.header().is_awake());
     }
 
     pub(super) fn next_wake(&self) -> Option<Timestamp> {

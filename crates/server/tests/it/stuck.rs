@@ -20,6 +20,15 @@ fn two_hours() -> Vec<PipelineObject> {
     objects.into_iter().chain([activity("First", &[]), activity("Second", &["First"])]).collect()
 }
 
+/// As `two_hours`, with fields that `Second` has besides.
+fn late(more: &[(&str, &str)], action: PipelineObject) -> Vec<PipelineObject> {
+    let mut objects = two_hours();
+    let second = objects.iter_mut().find(|object| object.id == "Second").unwrap();
+    second.fields.extend(more.iter().map(|(key, value)| string(key, value)));
+    second.fields.push(refers("onLateAction", &action.id));
+    objects.into_iter().chain([action]).collect()
+}
+
 const FIRST: &str = "@First_2030-03-17T16:00:00";
 
 /// A pipeline whose first run is stuck, and whose second one has finished after it.
@@ -57,6 +66,23 @@ async fn a_pipeline_with_a_stuck_run_is_not_finished_by_a_later_one_and_the_stuc
 async fn a_pipeline_is_finished_when_what_was_stuck_is_canceled() {
     let (stage, pipeline) = stuck().await;
     set(&stage, &pipeline, "@Second_2030-03-17T16:00:00", "CANCEL").await;
+    assert_eq!(stage.pipeline_field(&pipeline, "@pipelineState").await.as_deref(), Some("FINISHED"));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_ever_is_late_in_its_time_also_across_a_restart() {
+    let stage = Stage::new().await;
+    let stop = object("Stop", vec![string("type", "Terminate")]);
+    let pipeline = stage.run(late(&[("lateAfterTimeout", "20 minutes")], stop)).await;
+    for _ in 0..2 {
+        stage.fail(&stage.poll().await, "no luck").await;
+    }
+    let stage = stage.restart().await;
+    stage.wind(20 * 60);
+    let ended = ["FAILED", "CANCELED"];
+    let wanted = [("First", ended[0]), ("Second", ended[1]), ("First", ended[0]), ("Second", ended[1])];
+    stage.until(&pipeline, &wanted).await;
     assert_eq!(stage.pipeline_field(&pipeline, "@pipelineState").await.as_deref(), Some("FINISHED"));
     stage.stop().await;
 }

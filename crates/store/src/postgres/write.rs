@@ -169,7 +169,7 @@ fn insert_header(
     let key = || vec![text(header.pipeline.as_str()), text(header.id.as_str())];
     let mut values = key();
     values.push(Box::new(revision(header)));
-    values.push(Box::new(header.ended.is_none()));
+    values.push(Box::new(header.is_awake()));
     values.push(Box::new(is_stuck(header)));
     values.push(Box::new(json("a run", header)?));
     values.push(Box::new(run.next_wake.map(Timestamp::as_millisecond)));
@@ -201,7 +201,7 @@ fn update_header(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<()
             text(header.pipeline.as_str()),
             text(header.id.as_str()),
             Box::new(revision(header)),
-            Box::new(header.ended.is_none()),
+            Box::new(header.is_awake()),
             Box::new(is_stuck(header)),
             Box::new(json("a run", header)?),
             Box::new(revision(&run.first.header) - 1),
