@@ -77,9 +77,10 @@ fn alarms<'a>(
     slot: &'static str,
 ) -> impl Iterator<Item = &'a PipelineObject> {
     // What Default says to all is said once: a precondition's end is its owner's.
-    let own =
-        instance.guards.as_ref().and_then(|_| run.plan.definition().object(instance.component.as_str()));
-    let component = own.or_else(|| run.plan.object(instance.component.as_str()));
+    let component = match instance.guards {
+        Some(_) => run.plan.stated_by(instance.component.as_str(), slot),
+        None => run.plan.object(instance.component.as_str()),
+    };
     let targets = component.into_iter().flat_map(move |component| component.references(slot));
     // `Terminate` acts on late objects only: see `crate::late`.
     targets

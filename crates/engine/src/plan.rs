@@ -55,6 +55,16 @@ impl Plan {
         stated.unwrap_or(if is_scheduled { MOST_ACTIVE } else { 1 })
     }
 
+    /// Returns the object that states what `id` says under `field`: itself or one of its parents, but not Default.
+    pub(crate) fn stated_by(&self, id: &str, field: &str) -> Option<&PipelineObject> {
+        // The merged objects stand in the order of the definition. Parents in a circle make no plan.
+        let stated = |id: &str| self.places.get(id).map(|place| &self.definition.objects[*place]);
+        let parent = |object: &&PipelineObject| stated(object.reference("parent")?.as_str());
+        let mut line =
+            std::iter::successors(stated(id), parent).take_while(|object| object.id != *DEFAULT_ID);
+        line.find(|object| object.values(field).next().is_some())
+    }
+
     /// Returns the object `id` with its inherited fields.
     #[must_use]
     pub fn object(&self, id: &str) -> Option<&PipelineObject> {

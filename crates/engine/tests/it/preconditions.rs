@@ -152,3 +152,26 @@ fn one_that_nobody_looks_at_fails_when_its_time_is_over() {
     run.pass(2);
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
 }
+
+#[test]
+fn the_alarm_that_a_precondition_has_from_its_parent_fires_and_that_of_default_once_for_both() {
+    let alarm = |id: &str| {
+        format!(
+            r#"{{"id": "{id}", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "{id}", "message": "m"}}"#
+        )
+    };
+    let ready = |parent: &str| {
+        format!(
+            r#"{{"id": "Ready", "type": "S3KeyExists", "s3Key": "s3://b/k", "role": "r", "maximumRetries": "0"{parent}}}"#
+        )
+    };
+    let file =
+        r#"{"id": "In", "type": "S3DataNode", "filePath": "s3://b/f", "precondition": {"ref": "Ready"}}"#;
+    let family = r#"{"id": "Guards", "parent": {"ref": "Old"}}, {"id": "Old", "onFail": {"ref": "Own"}}"#;
+    for (parent, told) in [("", vec!["All"]), (r#", "parent": {"ref": "Guards"}"#, vec!["Own", "All"])] {
+        let objects = [file, &ready(parent), family, &alarm("All"), &alarm("Own")].join(", ");
+        let mut run = drive_with(r#", "onFail": {"ref": "All"}"#, &objects);
+        look(&mut run, TaskOutcome::Failed(TaskError::new("E", "refused")));
+        assert_eq!(run.notices().iter().map(|notice| notice.subject.as_str()).collect::<Vec<_>>(), told);
+    }
+}
