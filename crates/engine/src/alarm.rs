@@ -46,6 +46,7 @@ pub(crate) fn of_run(run: &Run, outcome: Outcome) -> Vec<Notice> {
     let slot = match outcome {
         Outcome::Finished => "onSuccess",
         Outcome::Failed | Outcome::Canceled => "onFail",
+        Outcome::Skipped => return Vec::new(),
     };
     let mut seen: HashSet<&ObjectId> = HashSet::new();
     let alarms: Vec<_> = run

@@ -510,8 +510,7 @@ impl<'a> Round<'a> {
         if before.is_some_and(|before| (before.outcome, before.generation) == (outcome, generation)) {
             return;
         }
-        let is_passed_over = self.run.instances.iter().all(|instance| instance.status == Status::Skipped);
-        if is_passed_over && !self.run.instances.is_empty() {
+        if outcome == Outcome::Skipped {
             return;
         }
         let notices = alarm::of_run(self.run, outcome);
@@ -551,6 +550,10 @@ fn new_attempt(
 }
 
 fn outcome(instances: &[Instance]) -> (Outcome, bool) {
+    let is_skipped = |instance: &Instance| instance.status == Status::Skipped;
+    if !instances.is_empty() && instances.iter().all(is_skipped) {
+        return (Outcome::Skipped, false);
+    }
     let any = |test: fn(&Instance) -> bool| instances.iter().any(test);
     let stuck = any(|instance| instance.status == Status::WaitingOnDependencies);
     let failed = any(|instance| matches!(instance.status, Status::Failed));

@@ -76,6 +76,8 @@ pub enum Outcome {
     Failed,
     /// None failed, but some were canceled.
     Canceled,
+    /// All of it was passed over by a later start.
+    Skipped,
 }
 
 impl Outcome {
@@ -86,6 +88,7 @@ impl Outcome {
             Self::Finished => status::Status::Finished,
             Self::Failed => status::Status::Failed,
             Self::Canceled => status::Status::Canceled,
+            Self::Skipped => status::Status::Skipped,
         }
     }
 }

@@ -81,7 +81,7 @@ fn what_is_passed_over_is_skipped_and_over_at_once() {
     let mut pipeline = scheduled("cron", WORK);
     let first = pipeline.begin(true);
     assert_eq!(first.status("Work"), Status::Skipped);
-    assert_eq!(first.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    assert_eq!(first.run.end().map(|end| end.outcome), Some(Outcome::Skipped));
     assert!(first.effects.iter().all(|effect| !matches!(effect, engine::Effect::Offer { .. })));
 }
 

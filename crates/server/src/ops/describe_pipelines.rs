@@ -25,20 +25,25 @@ pub(super) async fn serve(service: &Service, request: DescribePipelines) -> Resu
     let mut list = Vec::with_capacity(ids.len());
     for id in ids {
         let pipeline = service.driver.hold(&id).await?.pipeline.clone();
-        let ended = service.driver.store.runs(&pipeline.id).await?;
-        list.push(describe(pipeline, newest_ended(&ended), &service.account_id));
+        let runs = service.driver.store.runs(&pipeline.id).await?;
+        list.push(describe(pipeline, health(&runs), &service.account_id));
     }
     Ok(Described { pipeline_description_list: list })
 }
 
-fn newest_ended(runs: &[Header]) -> Option<(Timestamp, Outcome)> {
-    runs.iter()
-        .filter_map(|run| run.ended.as_ref())
-        .map(|end| (end.at, end.outcome))
-        .max_by_key(|(at, _)| *at)
+/// Returns what the newest run to end says of the pipeline's health, and since when; one that was passed over says
+/// nothing.
+fn health(runs: &[Header]) -> Option<(Timestamp, &'static str)> {
+    let word = |outcome| match outcome {
+        Outcome::Finished => Some("HEALTHY"),
+        Outcome::Failed | Outcome::Canceled => Some("ERROR"),
+        Outcome::Skipped => None,
+    };
+    let ends = runs.iter().filter_map(|run| run.ended.as_ref());
+    ends.filter_map(|end| Some((end.at, word(end.outcome)?))).max_by_key(|(at, _)| *at)
 }
 
-fn describe(pipeline: Pipeline, health: Option<(Timestamp, Outcome)>, account: &str) -> Description {
+fn describe(pipeline: Pipeline, health: Option<(Timestamp, &str)>, account: &str) -> Description {
     let fields = fields(&pipeline, health, account);
     let tags = pipeline.tags.into_iter().map(|tag| (tag.key, tag.value).into()).collect();
     Description {
@@ -50,7 +55,7 @@ fn describe(pipeline: Pipeline, health: Option<(Timestamp, Outcome)>, account: &
     }
 }
 
-fn fields(pipeline: &Pipeline, health: Option<(Timestamp, Outcome)>, account: &str) -> Vec<WireField> {
+fn fields(pipeline: &Pipeline, health: Option<(Timestamp, &str)>, account: &str) -> Vec<WireField> {
     let mut fields = vec![
         WireField::string("@id", pipeline.id.as_str()),
         WireField::string("name", &pipeline.name),
@@ -76,8 +81,7 @@ fn fields(pipeline: &Pipeline, health: Option<(Timestamp, Outcome)>, account: &s
         ("@finishedTime", finished),
     ];
     fields.extend(times.into_iter().filter_map(|(key, at)| Some(WireField::string(key, time::wire(at?)))));
-    if let Some((at, outcome)) = health {
-        let word = if outcome == Outcome::Finished { "HEALTHY" } else { "ERROR" };
+    if let Some((at, word)) = health {
         fields.push(WireField::string("@healthStatus", word));
         fields.push(WireField::string("@healthStatusUpdatedTime", time::wire(at)));
     }

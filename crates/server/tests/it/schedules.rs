@@ -97,7 +97,10 @@ async fn a_later_start_skips_what_lies_before_it() {
     activation.send().await.unwrap();
     let wanted = [("Work", "SKIPPED"), ("Work", "SKIPPED"), ("Work", "WAITING_FOR_RUNNER")];
     stage.until(&pipeline, &wanted).await;
+    let health = async || stage.pipeline_field(&pipeline, "@healthStatus").await;
+    assert_eq!(health().await, None, "what was passed over says nothing of it");
     assert_eq!(work(&stage).await, at("17:00:00"));
+    assert_eq!(health().await.as_deref(), Some("HEALTHY"));
 }
 
 #[tokio::test]
