@@ -151,15 +151,20 @@ pub fn evaluate(text: &str, scope: &dyn Scope) -> Result<Evaluated, EvaluateErro
 /// Returns whether an expression begins in `text`.
 #[must_use]
 pub fn is_in(text: &str) -> bool {
+    next_in(text, 0).is_some()
+}
+
+/// The byte at which the next expression begins, from `at` on.
+fn next_in(text: &str, mut at: usize) -> Option<usize> {
     // Looking for one byte is much faster than looking for two, and most texts have none.
-    let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|byte| *byte == b'#') {
-        rest = &rest[at + 1..];
-        if rest.first() == Some(&b'{') {
-            return true;
+    let bytes = text.as_bytes();
+    loop {
+        let found = at + bytes[at..].iter().position(|byte| *byte == b'#')?;
+        if bytes.get(found + 1) == Some(&b'{') {
+            return Some(found);
         }
+        at = found + 1;
     }
-    false
 }
 
 /// Returns whether the text of the field `key` is used as it stands, its `#{` too.

@@ -3,7 +3,7 @@
 //! Default applies at the root of a chain of parents. An own field beats an inherited one, and a
 //! field with several values is replaced as a whole. `type` comes from explicit parents only.
 
-use std::ops::Range;
+use std::rc::Rc;
 
 use foldhash::{HashMap, HashSet};
 
@@ -56,7 +56,7 @@ pub fn resolve(definition: &Definition) -> Result<Vec<PipelineObject>, InheritEr
 /// limits let anybody need: what comes in may be made to grow without bound.
 const MOST_INHERITED: usize = 100;
 const MOST_INHERITED_BYTES: usize = 8_000_000;
-/// More keys than this are looked up by their hash.
+/// More keys than this are looked up by their order or hash.
 const FEW_KEYS: usize = 32;
 
 /// An object with its inherited fields, all of which stay where the definition states them.
@@ -64,21 +64,28 @@ const FEW_KEYS: usize = 32;
 pub(crate) struct Resolved<'a> {
     /// The object without what it inherits.
     pub(crate) stated: &'a PipelineObject,
-    /// Its own fields in their order, then the inherited ones.
-    fields: Vec<Stated<'a>>,
-    /// The values of each key in turn.
-    values: Vec<&'a FieldValue>,
-    /// By name.
+    /// What it inherits from its parents, in their order.
+    inherited: Vec<Stated<'a>>,
+    /// Its own keys and those of its parents, by name.
     keys: Vec<Key<'a>>,
+    /// What it inherits from Default, where none of those keys is in the way.
+    implied: Option<Rc<Implied<'a>>>,
 }
 
-/// A field as an object states it.
+/// What every object without a parent inherits from Default.
+#[derive(Debug)]
+struct Implied<'a> {
+    fields: Vec<Stated<'a>>,
+    /// By name.
+    keys: Vec<Key<'a>>,
+    bytes: usize,
+}
+
+/// A field, and the object that states it.
 #[derive(Clone, Copy, Debug)]
 struct Stated<'a> {
     field: &'a Field,
     owner: &'a PipelineObject,
-    /// Known from the start: many may inherit a long text.
-    has_expression: bool,
 }
 
 /// One key of an object with all its values.
@@ -90,7 +97,9 @@ pub(crate) struct Key<'a> {
     /// Whether any of its values is to be evaluated.
     pub(crate) has_expression: bool,
     first_reference: Option<&'a ObjectId>,
-    values: Range<usize>,
+    first: &'a FieldValue,
+    /// The values behind the first.
+    more: Vec<&'a FieldValue>,
 }
 
 /// A text with an expression in it.
@@ -103,28 +112,102 @@ pub(crate) struct Text<'a> {
     pub(crate) owner: &'a PipelineObject,
 }
 
+impl<'a> Key<'a> {
+    /// Every value, in order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &'a FieldValue> {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
+
+    /// How many values there are.
+    pub(crate) fn count(&self) -> usize {
+        1 + self.more.len()
+    }
+
+    /// Every value that is to be evaluated, in order.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Text<'a>> {
+        let Self { name, owner, has_expression, .. } = *self;
+        let values = self.values().enumerate().filter(move |_| has_expression);
+        values.filter_map(move |(number, value)| {
+            let text = value.as_string().filter(|text| expression::is_in(text))?;
+            Some(Text { key: name.as_str(), number, text, owner })
+        })
+    }
+
+    fn of(Stated { field, owner }: Stated<'a>) -> Self {
+        let Field { key: name, value } = field;
+        let has_expression = is_evaluated(field);
+        let first_reference = value.as_reference();
+        Self { name, owner, has_expression, first_reference, first: value, more: Vec::new() }
+    }
+
+    fn append(&mut self, later: &Self) {
+        self.has_expression |= later.has_expression;
+        self.first_reference = self.first_reference.or(later.first_reference);
+        self.more.extend(later.values());
+    }
+}
+
+fn is_evaluated(field: &Field) -> bool {
+    let text = field.value.as_string().filter(|text| expression::is_in(text));
+    text.is_some() && !expression::is_verbatim(field.key.as_str())
+}
+
+/// The keys of `fields`, by name.
+fn keys_of<'a>(fields: impl ExactSizeIterator<Item = Stated<'a>>) -> Vec<Key<'a>> {
+    let mut keys = Vec::with_capacity(fields.len());
+    keys.extend(fields.map(Key::of));
+    let is_before = |one: &Key<'_>, other: &Key<'_>| one.name < other.name;
+    // A file is read in the order of the keys.
+    if !keys.is_sorted_by(is_before) {
+        // Stable: the values of a key stay in their order.
+        keys.sort_by(|one, other| one.name.cmp(other.name));
+        keys.dedup_by(|later, earlier| {
+            let is_same = later.name == earlier.name;
+            if is_same {
+                earlier.append(later);
+            }
+            is_same
+        });
+    }
+    keys
+}
+
+/// The keys of both, by name, each of which has its own by name.
+pub(crate) fn merged<'r, 'a: 'r>(
+    one: impl Iterator<Item = &'r Key<'a>>,
+    other: impl Iterator<Item = &'r Key<'a>>,
+) -> impl Iterator<Item = &'r Key<'a>> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(first), Some(second)) if first.name > second.name => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    })
+}
+
+/// The number of a key among `keys`, which are in the order of their names.
+fn number_of(keys: &[Key<'_>], name: &str) -> Option<usize> {
+    if keys.len() <= FEW_KEYS {
+        return keys.iter().position(|key| *key.name == *name);
+    }
+    keys.binary_search_by(|key| key.name.as_str().cmp(name)).ok()
+}
+
 impl<'a> Resolved<'a> {
     /// Returns an object that inherits nothing.
     pub(crate) fn of(object: &'a PipelineObject) -> Self {
-        Self::new(object, stated_by(object).collect())
+        Self::new(object, Vec::new(), None)
     }
 
-    fn new(stated: &'a PipelineObject, fields: Vec<Stated<'a>>) -> Self {
-        let mut sorted = fields.clone();
-        // Stable: the values of a key stay in their order.
-        sorted.sort_by(|a, b| a.field.key.cmp(&b.field.key));
-        let values: Vec<_> = sorted.iter().map(|stated| &stated.field.value).collect();
-        let mut keys = Vec::with_capacity(sorted.len());
-        let mut begin = 0;
-        for same in sorted.chunk_by(|a, b| a.field.key == b.field.key) {
-            let Stated { field, owner, .. } = same[0];
-            let has_expression = same.iter().any(|stated| stated.has_expression);
-            let first_reference = same.iter().find_map(|stated| stated.field.value.as_reference());
-            let values = begin..begin + same.len();
-            begin = values.end;
-            keys.push(Key { name: &field.key, owner, has_expression, first_reference, values });
-        }
-        Self { stated, fields, values, keys }
+    fn new(stated: &'a PipelineObject, inherited: Vec<Stated<'a>>, implied: Option<Rc<Implied<'a>>>) -> Self {
+        let keys = match inherited.as_slice() {
+            [] => keys_of(stated_by(stated)),
+            inherited => {
+                let all: Vec<_> = stated_by(stated).chain(inherited.iter().copied()).collect();
+                keys_of(all.into_iter())
+            }
+        };
+        Self { stated, inherited, keys, implied }
     }
 
     pub(crate) fn id(&self) -> &'a ObjectId {
@@ -138,38 +221,59 @@ impl<'a> Resolved<'a> {
 
     /// Every field: its own ones in their order, then the inherited ones.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &'a Field> {
-        self.fields.iter().map(|stated| stated.field)
+        let implied = self.implied.iter().flat_map(|implied| &implied.fields).map(|stated| stated.field);
+        let implied = implied.filter(|field| !self.overrides(field.key.as_str()));
+        let inherited = self.inherited.iter().map(|stated| stated.field);
+        self.stated.fields.iter().chain(inherited).chain(implied)
     }
 
-    /// Every text with an expression that is to be evaluated: the object's own ones in their order, then the inherited
-    /// ones.
+    /// Every text that is to be evaluated: those of the object and its parents, then those of Default.
     pub(crate) fn texts(&self) -> impl Iterator<Item = Text<'a>> {
-        // The values of a key follow each other.
-        let same_key = self.fields.chunk_by(|a, b| a.field.key == b.field.key);
-        let numbered = same_key.flat_map(|values| values.iter().enumerate());
-        numbered.filter(|(_, stated)| stated.has_expression).filter_map(|(number, stated)| {
-            let text = stated.field.value.as_string()?;
-            Some(Text { key: stated.field.key.as_str(), number, text, owner: stated.owner })
-        })
+        let implied = self.implied_keys().iter().filter(|key| key.has_expression);
+        let implied = implied.filter(|key| !self.overrides(key.name.as_str()));
+        self.keys.iter().chain(implied).flat_map(Key::texts)
     }
 
-    /// Every key, by name.
-    pub(crate) fn keys(&self) -> &[Key<'a>] {
+    /// Every text of its own that is to be evaluated.
+    pub(crate) fn stated_texts(&self) -> impl Iterator<Item = Text<'a>> {
+        self.keys.iter().filter(|key| std::ptr::eq(key.owner, self.stated)).flat_map(Key::texts)
+    }
+
+    /// Every object that a field refers to.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &'a ObjectId> {
+        let implied = self.implied_keys().iter().filter(|key| key.first_reference.is_some());
+        let implied = implied.filter(|key| !self.overrides(key.name.as_str()));
+        self.keys.iter().chain(implied).flat_map(Key::values).filter_map(FieldValue::as_reference)
+    }
+
+    /// The keys of the object and its parents, by name.
+    pub(crate) fn own_keys(&self) -> &[Key<'a>] {
         &self.keys
     }
 
-    /// The number of a key among the keys.
+    /// The keys of Default, by name, the same for all its heirs. The object may override them.
+    pub(crate) fn implied_keys(&self) -> &[Key<'a>] {
+        self.implied.as_ref().map_or(&[], |implied| &implied.keys)
+    }
+
+    /// Whether the object or a parent has the key, so that the one of Default means nothing.
+    pub(crate) fn overrides(&self, key: &str) -> bool {
+        number_of(&self.keys, key).is_some()
+    }
+
+    /// The number of a key, for [`key_at`](Self::key_at).
     pub(crate) fn number(&self, key: &str) -> Option<usize> {
-        self.keys.binary_search_by(|other| other.name.as_str().cmp(key)).ok()
+        let implied = || Some(self.keys.len() + number_of(self.implied_keys(), key)?);
+        number_of(&self.keys, key).or_else(implied)
+    }
+
+    pub(crate) fn key_at(&self, number: usize) -> &Key<'a> {
+        let implied = || &self.implied_keys()[number - self.keys.len()];
+        self.keys.get(number).unwrap_or_else(implied)
     }
 
     pub(crate) fn key(&self, name: &str) -> Option<&Key<'a>> {
-        self.number(name).map(|number| &self.keys[number])
-    }
-
-    /// Every value of one of the keys.
-    pub(crate) fn values_of(&self, key: &Key<'a>) -> &[&'a FieldValue] {
-        &self.values[key.values.clone()]
+        self.number(name).map(|number| self.key_at(number))
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {
@@ -182,13 +286,13 @@ impl<'a> Resolved<'a> {
     }
 
     /// Every value of `key`, in order.
-    pub(crate) fn values(&self, key: &str) -> &[&'a FieldValue] {
-        self.key(key).map_or(&[], |key| self.values_of(key))
+    fn values(&self, key: &str) -> impl Iterator<Item = &'a FieldValue> {
+        self.key(key).into_iter().flat_map(Key::values)
     }
 
     /// The first string value of `key`.
     pub(crate) fn string(&self, key: &str) -> Option<&'a str> {
-        self.values(key).iter().find_map(|value| value.as_string())
+        self.values(key).find_map(FieldValue::as_string)
     }
 
     /// The first reference of `key`.
@@ -198,7 +302,7 @@ impl<'a> Resolved<'a> {
 
     /// Every reference of `key`, in order.
     pub(crate) fn references(&self, key: &str) -> impl Iterator<Item = &'a ObjectId> {
-        self.values(key).iter().filter_map(|value| value.as_reference())
+        self.values(key).filter_map(FieldValue::as_reference)
     }
 
     pub(crate) fn to_object(&self) -> PipelineObject {
@@ -236,10 +340,13 @@ struct Resolver<'a> {
     resolved: Vec<Option<Resolved<'a>>>,
     /// Whether an object was met on a chain; until that is resolved, it is on the chain.
     is_met: Vec<bool>,
-    /// What Default states; it inherits from nobody, and may not be resolved yet.
-    default: Vec<Stated<'a>>,
+    /// Default itself inherits from nobody.
+    default: Option<usize>,
+    implied: Option<Rc<Implied<'a>>>,
     errors: Vec<InheritError>,
     left: Allowance,
+    /// Objects that wait for their parents to be resolved.
+    chain: Vec<usize>,
 }
 
 impl<'a> Resolver<'a> {
@@ -247,34 +354,35 @@ impl<'a> Resolver<'a> {
         let objects = &definition.objects;
         let places: HashMap<_, _> =
             objects.iter().enumerate().map(|(place, object)| (object.id.as_str(), place)).collect();
-        let default = places.get(DEFAULT_ID).map(|place| stated_by(&objects[*place]).collect());
+        let default = places.get(DEFAULT_ID).copied();
         Self {
             definition,
             places,
             resolved: vec![None; objects.len()],
             is_met: vec![false; objects.len()],
-            default: default.unwrap_or_default(),
+            default,
+            implied: default.map(|place| Rc::new(implied_by(&objects[place]))),
             errors: Vec::new(),
+            chain: Vec::new(),
             left: Allowance { fields: 10_000 + MOST_INHERITED * objects.len(), bytes: MOST_INHERITED_BYTES },
         }
     }
 
     /// Resolves an object after all its parents that are not resolved yet.
     fn resolve_chain(&mut self, place: usize) {
-        let mut chain = Vec::new();
         let mut next = Some(place);
         // An object on a circle, from which none of the chain can inherit.
         let mut is_circular = false;
         while let Some(place) = next.filter(|place| self.resolved[*place].is_none()) {
             if std::mem::replace(&mut self.is_met[place], true) {
-                self.circle(&chain, place);
+                self.circle(place);
                 is_circular = true;
                 break;
             }
-            chain.push(place);
+            self.chain.push(place);
             next = self.parent(place);
         }
-        while let Some(place) = chain.pop() {
+        while let Some(place) = self.chain.pop() {
             let parent = self.parent(place).filter(|_| !is_circular);
             self.resolve_one(place, parent);
         }
@@ -285,10 +393,10 @@ impl<'a> Resolver<'a> {
         self.places.get(parent.as_str()).copied()
     }
 
-    fn circle(&mut self, chain: &[usize], again: usize) {
+    fn circle(&mut self, again: usize) {
         let objects = &self.definition.objects;
-        let begin = chain.iter().position(|place| *place == again).unwrap_or_default();
-        let by = chain[begin..].iter().skip(1).chain([&again]);
+        let begin = self.chain.iter().position(|place| *place == again).unwrap_or_default();
+        let by = self.chain[begin..].iter().skip(1).chain([&again]);
         let by = by.map(|place| objects[*place].id.clone()).collect();
         self.errors.push(InheritError::Cycle { id: objects[again].id.clone(), by });
     }
@@ -298,29 +406,37 @@ impl<'a> Resolver<'a> {
         if let (Some(id), None) = (object.reference("parent"), self.parent(place)) {
             self.errors.push(InheritError::Missing { id: object.id.clone(), parent: id.clone() });
         }
-        let is_default = self.places.get(DEFAULT_ID) == Some(&place);
-        let (from, is_implied): (&[Stated<'_>], bool) =
-            match parent.and_then(|parent| self.resolved[parent].as_ref()) {
-                Some(parent) => (&parent.fields, false),
-                None if is_default => (&[], true),
-                None => (&self.default, true),
-            };
-        let own: Vec<&str> = object.fields.iter().map(|field| field.key.as_str()).collect();
-        let own = Keys::of(&own);
-        let mut fields = Vec::with_capacity(object.fields.len() + from.len());
-        fields.extend(stated_by(object));
-        fields.extend(from.iter().filter(|Stated { field, .. }| {
-            is_inherited(field, is_implied) && !own.has(field.key.as_str()) && self.left.take(field)
-        }));
-        self.resolved[place] = Some(Resolved::new(object, fields));
+        let left = &mut self.left;
+        let (inherited, implied) = match parent.and_then(|parent| self.resolved[parent].as_ref()) {
+            Some(parent) => (handed_down(parent, object, left), &parent.implied),
+            None if self.default == Some(place) => (Vec::new(), &None),
+            None => (Vec::new(), &self.implied),
+        };
+        let implied = implied.as_ref().filter(|implied| left.take(implied.fields.len(), implied.bytes));
+        self.resolved[place] = Some(Resolved::new(object, inherited, implied.cloned()));
     }
 }
 
-fn stated_by(owner: &PipelineObject) -> impl Iterator<Item = Stated<'_>> {
-    owner.fields.iter().map(move |field| {
-        let is_evaluated = |text| expression::is_in(text) && !expression::is_verbatim(field.key.as_str());
-        Stated { field, owner, has_expression: field.value.as_string().is_some_and(is_evaluated) }
-    })
+/// What `parent` hands down to `object`.
+fn handed_down<'a>(parent: &Resolved<'a>, object: &PipelineObject, left: &mut Allowance) -> Vec<Stated<'a>> {
+    let own: Vec<&str> = object.fields.iter().map(|field| field.key.as_str()).collect();
+    let own = Keys::of(&own);
+    let fields = stated_by(parent.stated).chain(parent.inherited.iter().copied());
+    let fields = fields.filter(|Stated { field, .. }| {
+        is_inherited(field) && !own.has(field.key.as_str()) && left.take(1, length(field))
+    });
+    fields.collect()
+}
+
+fn implied_by(default: &PipelineObject) -> Implied<'_> {
+    let is_implied = |field: &Field| is_inherited(field) && field.key != "type";
+    let fields: Vec<_> = stated_by(default).filter(|stated| is_implied(stated.field)).collect();
+    let bytes = fields.iter().map(|stated| length(stated.field)).sum();
+    Implied { keys: keys_of(fields.iter().copied()), fields, bytes }
+}
+
+fn stated_by(owner: &PipelineObject) -> impl ExactSizeIterator<Item = Stated<'_>> {
+    owner.fields.iter().map(move |field| Stated { field, owner })
 }
 
 /// How many fields may still be inherited, and how many bytes of them.
@@ -330,11 +446,10 @@ struct Allowance {
 }
 
 impl Allowance {
-    fn take(&mut self, field: &Field) -> bool {
-        let bytes = length(field);
-        let is_enough = self.fields > 0 && self.bytes >= bytes;
+    fn take(&mut self, fields: usize, bytes: usize) -> bool {
+        let is_enough = self.fields >= fields && self.bytes >= bytes;
         if is_enough {
-            self.fields -= 1;
+            self.fields -= fields;
             self.bytes -= bytes;
         }
         is_enough
@@ -364,12 +479,9 @@ fn length(field: &Field) -> usize {
     field.key.as_str().len() + field.value.as_str().len()
 }
 
-fn is_inherited(field: &Field, implied: bool) -> bool {
-    match field.key.as_str() {
-        "id" | "name" | "parent" => false,
-        "type" => !implied,
-        key => !key.starts_with('@'),
-    }
+fn is_inherited(field: &Field) -> bool {
+    let key = field.key.as_str();
+    !matches!(key, "id" | "name" | "parent") && !key.starts_with('@')
 }
 
 #[cfg(test)]

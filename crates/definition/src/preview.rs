@@ -1,7 +1,7 @@
 //! What texts become, as far as that is known before anything runs.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use foldhash::HashMap;
@@ -36,12 +36,17 @@ pub struct Preview<'a> {
     parameters: &'a Parameters,
     interval: Option<Interval>,
     fields: RefCell<HashMap<FieldAt, Computed>>,
-    templates: RefCell<HashMap<&'a str, Rc<Parsed<'a>>>>,
+    texts: RefCell<HashMap<&'a str, Rc<Read<'a>>>>,
     budget: Budget,
 }
 
 /// A text that was read.
-pub(crate) type Parsed<'a> = Result<Template<'a>, SyntaxError>;
+#[derive(Debug)]
+pub(crate) struct Read<'a> {
+    pub(crate) template: Result<Template<'a>, SyntaxError>,
+    /// What is known of it in every object where no name in it is that of a field.
+    alike: OnceCell<Evaluated>,
+}
 
 /// A field: the place of its object, and the number of its key there.
 type FieldAt = (usize, usize);
@@ -81,8 +86,8 @@ impl<'a> Preview<'a> {
     ) -> Self {
         let places = objects.iter().enumerate().rev();
         let places = places.map(|(place, object)| (object.id().as_str(), place)).collect();
-        let (fields, templates) = Default::default();
-        Self { objects, places, parameters, interval, fields, templates, budget: Budget::new() }
+        let (fields, texts) = Default::default();
+        Self { objects, places, parameters, interval, fields, texts, budget: Budget::new() }
     }
 
     /// Returns `object` with its fields evaluated; those that depend on a run are absent.
@@ -98,29 +103,35 @@ impl<'a> Preview<'a> {
             return Some(vec![text.to_owned()]);
         }
         let scope = ObjectScope { preview: self, place: *self.places.get(id.as_str())? };
-        let template = self.template(text);
-        Some(texts(template.as_ref().as_ref().ok()?.evaluate(&scope).ok()?))
+        Some(texts(self.read(text).template.as_ref().ok()?.evaluate(&scope).ok()?))
     }
 
     /// Returns `text` in the object `id` with every expression evaluated that can be, the others as they are.
     #[must_use]
     pub fn known(&self, id: &ObjectId, text: &'a str) -> Vec<String> {
         let place = self.places.get(id.as_str());
-        place.map_or_else(|| vec![text.to_owned()], |place| self.known_at(*place, text))
+        place.map_or_else(|| vec![text.to_owned()], |place| texts(self.known_at(*place, text)))
     }
 
     /// As [`known`](Self::known), in the object at `place`.
-    pub(crate) fn known_at(&self, place: usize, text: &'a str) -> Vec<String> {
-        match self.template(text).as_ref() {
-            Ok(template) => texts(template.evaluate_known(text, &ObjectScope { preview: self, place })),
-            Err(_) => vec![text.to_owned()],
-        }
+    pub(crate) fn known_at(&self, place: usize, text: &'a str) -> Evaluated {
+        let read = self.read(text);
+        let Ok(template) = &read.template else { return Evaluated::One(text.to_owned()) };
+        let evaluate = || template.evaluate_known(text, &ObjectScope { preview: self, place });
+        if self.uses_field(place, template) { evaluate() } else { read.alike.get_or_init(evaluate).clone() }
+    }
+
+    /// Whether a name in the text may mean a field of the object.
+    fn uses_field(&self, place: usize, template: &Template<'_>) -> bool {
+        let mut is_used = false;
+        template.each_path(&mut |path, _| is_used |= path.len() > 1 || self.objects[place].has(&path[0]));
+        is_used
     }
 
     /// Returns `text` taken apart; what is inherited by many is read once.
-    pub(crate) fn template(&self, text: &'a str) -> Rc<Parsed<'a>> {
-        let mut templates = self.templates.borrow_mut();
-        Rc::clone(templates.entry(text).or_insert_with(|| Rc::new(Template::parse(text))))
+    pub(crate) fn read(&self, text: &'a str) -> Rc<Read<'a>> {
+        let read = || Rc::new(Read { template: Template::parse(text), alike: OnceCell::new() });
+        Rc::clone(self.texts.borrow_mut().entry(text).or_insert_with(read))
     }
 
     /// The field `name` of an object, if it has it.
@@ -175,11 +186,9 @@ impl<'a> Preview<'a> {
     fn needs(&self, at: FieldAt) -> Vec<FieldAt> {
         let mut needs = Vec::new();
         let object = &self.objects[at.0];
-        let key = &object.keys()[at.1];
-        let texts = object.values_of(key).iter().filter_map(|value| value.as_string());
-        for text in texts.filter(|text| key.has_expression && expression::is_in(text)) {
-            let template = self.template(text);
-            let Ok(template) = template.as_ref() else { continue };
+        for text in object.key_at(at.1).texts() {
+            let read = self.read(text.text);
+            let Ok(template) = &read.template else { continue };
             for path in template.names() {
                 let Some((name, way)) = path.split_last() else { continue };
                 let place = way.iter().try_fold(at.0, |place, step| self.follow(place, step));
@@ -196,16 +205,15 @@ impl<'a> Preview<'a> {
         let scope = ObjectScope { preview: self, place: at.0 };
         let mut items = Vec::new();
         let object = &self.objects[at.0];
-        let key = &object.keys()[at.1];
-        for value in object.values_of(key) {
+        let key = object.key_at(at.1);
+        for value in key.values() {
             match value {
                 FieldValue::Ref(target) => items.push(Value::Reference(target.clone())),
                 FieldValue::String(text) if !key.has_expression || !expression::is_in(text) => {
                     items.push(Value::String(text.clone()));
                 }
                 FieldValue::String(text) => {
-                    let template = self.template(text);
-                    let evaluated = template.as_ref().as_ref().ok()?.evaluate(&scope).ok()?;
+                    let evaluated = self.read(text).template.as_ref().ok()?.evaluate(&scope).ok()?;
                     items.extend(texts(evaluated).into_iter().map(Value::String));
                 }
             }

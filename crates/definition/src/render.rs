@@ -1,9 +1,11 @@
 //! The definition as it will run: values filled in, inheritance applied, expressions evaluated.
 
 use foldhash::HashSet;
+use rustc_hash::FxHashMap;
 
-use crate::expression::{self, Name, Template};
-use crate::inherit::{DEFAULT_ID, Inheritance, Key, Resolved};
+use crate::expression::{self, Evaluated, Name, Template};
+use crate::inherit::{DEFAULT_ID, Inheritance, Key, Resolved, merged};
+use crate::kind::Kind;
 use crate::parameters::Parameters;
 use crate::preview::{Interval, Preview};
 use crate::{Definition, Field, FieldValue, MASK, ParameterObject, ParameterValue, PipelineObject};
@@ -17,40 +19,74 @@ pub fn render(definition: &Definition, given: &[ParameterValue], interval: Optio
     let resolved = Inheritance::of(definition).objects;
     let parameters = Parameters::for_activation(definition, given);
     let preview = Preview::of(&resolved, &parameters, interval);
+    let mut implied = Implied::default();
     let rendered = resolved.iter().enumerate();
-    let objects: Vec<_> =
-        rendered.filter_map(|(place, object)| filled(object, |text| preview.known_at(place, text))).collect();
+    let objects: Vec<_> = rendered
+        .filter_map(|(place, object)| filled(object, &mut implied, |text| preview.known_at(place, text)))
+        .collect();
     let used = names(&objects);
     let declared = definition.parameters.iter().filter(|parameter| used.contains(parameter.id.as_str()));
     Definition { parameters: declared.cloned().map(without_secret).collect(), values: Vec::new(), objects }
 }
 
+/// The keys of Default that mean something to each type.
+///
+/// Default passes everything on to everybody; what means nothing to a type does nothing there.
+#[derive(Default)]
+struct Implied<'r, 'a> {
+    keys: FxHashMap<Kind, Vec<&'r Key<'a>>>,
+}
+
+impl<'r, 'a> Implied<'r, 'a> {
+    fn of(&mut self, object: &'r Resolved<'a>, kind: Kind) -> &[&'r Key<'a>] {
+        let keys = object.implied_keys();
+        if keys.is_empty() {
+            return &[];
+        }
+        self.keys
+            .entry(kind)
+            .or_insert_with(|| keys.iter().filter(|key| means_something(key, kind)).collect())
+    }
+}
+
+fn means_something(key: &Key<'_>, kind: Kind) -> bool {
+    let name = key.name.as_str();
+    name.starts_with("my") || kind.field(name).is_some()
+}
+
 /// Fills in what is known; nothing is left of an object that only passes fields on.
-fn filled<'a>(object: &Resolved<'a>, known: impl Fn(&'a str) -> Vec<String>) -> Option<PipelineObject> {
+fn filled<'r, 'a>(
+    object: &'r Resolved<'a>,
+    implied: &mut Implied<'r, 'a>,
+    known: impl Fn(&'a str) -> Evaluated,
+) -> Option<PipelineObject> {
     let PipelineObject { id, name, .. } = object.stated;
     let kind = object.kind();
     if kind.is_none() && *id != DEFAULT_ID {
         return None;
     }
-    // Default passes everything on to everybody; what means nothing to a type does nothing there.
-    let means_something = |key: &&Key<'_>| {
-        let name = key.name.as_str();
-        name != "parent"
-            && (name.starts_with("my")
-                || kind.is_some_and(|kind| kind.field(name).is_some())
-                || std::ptr::eq(key.owner, object.stated))
-    };
-    let mut fields = Vec::with_capacity(object.keys().len());
-    for key in object.keys().iter().filter(|key| means_something(key)) {
+    let implied = kind.map_or(&[][..], |kind| implied.of(object, kind));
+    let own = object.own_keys().iter().filter(|key| {
+        let is_stated = std::ptr::eq(key.owner, object.stated);
+        *key.name != "parent" && (is_stated || kind.is_some_and(|kind| means_something(key, kind)))
+    });
+    let implied = implied.iter().copied().filter(|key| !object.overrides(key.name.as_str()));
+    let mut fields = Vec::with_capacity(object.own_keys().len() + object.implied_keys().len());
+    for key in merged(own, implied) {
         let is_secret = key.name.is_secret();
         let mut add = |value| fields.push(Field { key: key.name.clone(), value });
-        for value in object.values_of(key) {
+        for value in key.values() {
             match value {
                 FieldValue::String(text) if is_secret && !expression::is_in(text) => {
                     add(FieldValue::String(MASK.to_owned()));
                 }
                 FieldValue::String(text) if !is_secret && key.has_expression && expression::is_in(text) => {
-                    known(text).into_iter().map(FieldValue::String).for_each(&mut add);
+                    match known(text) {
+                        Evaluated::One(text) => add(FieldValue::String(text)),
+                        Evaluated::Many(texts) => {
+                            texts.into_iter().map(FieldValue::String).for_each(&mut add)
+                        }
+                    }
                 }
                 value => add((*value).clone()),
             }

@@ -116,14 +116,18 @@ pub(super) fn number(written: &mut String, number: i64, count: usize) {
     if number < 0 {
         written.push('-');
     }
-    let number = number.unsigned_abs();
-    let digits = number.checked_ilog10().unwrap_or_default() as usize + 1;
-    written.extend(std::iter::repeat_n('0', count.saturating_sub(digits)));
-    // From the first digit on: the numbers of times are short.
-    for place in (0..digits).rev() {
-        let digit = number / 10_u64.pow(place as u32) % 10;
-        written.push(char::from(b'0' + digit as u8));
+    let mut left = number.unsigned_abs();
+    // The last digit first, in as much room as any number needs.
+    let mut digits = [b'0'; 20];
+    let mut begin = digits.len();
+    while left > 0 || begin == digits.len() {
+        begin -= 1;
+        digits[begin] = b'0' + (left % 10) as u8;
+        left /= 10;
     }
+    let length = digits.len() - begin;
+    written.extend(std::iter::repeat_n('0', count.saturating_sub(length)));
+    written.extend(digits[begin..].iter().copied().map(char::from));
 }
 
 fn a_year(written: &mut String, year: i64, count: usize) {

@@ -35,24 +35,33 @@ pub(super) fn words(text: &str, begin: usize) -> Result<(Vec<Word<'_>>, usize), 
             None => {
                 return Err(SyntaxError::new(begin.saturating_sub(2), "this `#{` is never closed by `}`"));
             }
-            Some('}') => return Ok((words, offset)),
-            Some('0'..='9') => lexer.number()?,
-            Some(quote @ ('\'' | '"')) => Token::String(lexer.string(quote)?),
-            Some(sign @ ('+' | '-' | '*' | '/' | '^' | '.' | ',' | '(' | ')')) => {
-                lexer.next();
-                Token::Sign(sign)
+            Some(b'}') => return Ok((words, offset)),
+            Some(b'0'..=b'9') => lexer.number()?,
+            Some(quote @ (b'\'' | b'"')) => Token::String(lexer.string(quote)?),
+            Some(sign @ (b'+' | b'-' | b'*' | b'/' | b'^' | b'.' | b',' | b'(' | b')')) => {
+                lexer.offset += 1;
+                Token::Sign(char::from(sign))
             }
-            Some('@' | '_' | 'a'..='z' | 'A'..='Z') => lexer.name()?,
-            Some(other) => {
-                return Err(SyntaxError::new(
-                    offset,
-                    format!("`{}` means nothing here", other.escape_debug()),
-                ));
+            Some(b'@' | b'_' | b'a'..=b'z' | b'A'..=b'Z') => lexer.name()?,
+            Some(_) => {
+                let other: String = lexer.rest().chars().take(1).flat_map(char::escape_debug).collect();
+                return Err(SyntaxError::new(offset, format!("`{other}` means nothing here")));
             }
         };
         words.push(Word { offset, token });
     }
 }
+
+/// The bytes of names: looked up, because a text is looked at byte by byte.
+const IN_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_';
+        byte += 1;
+    }
+    table
+};
 
 struct Lexer<'a> {
     text: &'a str,
@@ -64,37 +73,42 @@ impl<'a> Lexer<'a> {
         &self.text[self.offset..]
     }
 
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.offset).copied()
     }
 
-    fn next(&mut self) -> Option<char> {
-        let next = self.peek()?;
+    fn next_char(&mut self) -> Option<char> {
+        let next = self.rest().chars().next()?;
         self.offset += next.len_utf8();
         Some(next)
     }
 
     fn skip_white(&mut self) {
-        while self.peek().is_some_and(char::is_whitespace) {
-            self.next();
+        while let Some(byte) = self.peek() {
+            match byte {
+                b' ' | b'\t'..=b'\r' => self.offset += 1,
+                ..=b'\x7f' => return,
+                _ if self.rest().starts_with(char::is_whitespace) => _ = self.next_char(),
+                _ => return,
+            }
         }
     }
 
-    fn take(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
+    /// The bytes that belong together, all of them ASCII.
+    fn take(&mut self, belongs: impl Fn(u8) -> bool) -> &'a str {
         let rest = self.rest();
-        let end = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
+        let end = rest.bytes().position(|byte| !belongs(byte)).unwrap_or(rest.len());
         self.offset += end;
         &rest[..end]
     }
 
     fn number(&mut self) -> Result<Token<'a>, SyntaxError> {
         let begin = self.offset;
-        self.take(|c| c.is_ascii_digit());
-        let mut after = self.rest().chars();
-        let is_fraction = after.next() == Some('.') && after.next().is_some_and(|c| c.is_ascii_digit());
+        self.take(|byte| byte.is_ascii_digit());
+        let is_fraction = matches!(self.rest().as_bytes(), [b'.', b'0'..=b'9', ..]);
         if is_fraction {
-            self.next();
-            self.take(|c| c.is_ascii_digit());
+            self.offset += 1;
+            self.take(|byte| byte.is_ascii_digit());
         }
         let written = &self.text[begin..self.offset];
         let token = if is_fraction {
@@ -107,28 +121,29 @@ impl<'a> Lexer<'a> {
 
     /// Both quotes are used by AWS; a backslash escapes what follows, and a doubled quote is one quote, so that
     /// `'YYYY-MM-dd''T''HH'` reaches the date pattern as it is meant.
-    fn string(&mut self, quote: char) -> Result<Cow<'a, str>, SyntaxError> {
+    fn string(&mut self, quote: u8) -> Result<Cow<'a, str>, SyntaxError> {
         let begin = self.offset;
-        self.next();
+        self.offset += 1;
         let rest = self.rest();
         // Most have neither: they are a piece of the text.
-        if let Some(end) = rest.find([quote, '\\'])
-            && rest[end..].starts_with(quote)
-            && !rest[end + 1..].starts_with(quote)
+        if let Some(end) = rest.bytes().position(|byte| byte == quote || byte == b'\\')
+            && rest.as_bytes()[end] == quote
+            && rest.as_bytes().get(end + 1) != Some(&quote)
         {
             self.offset += end + 1;
             return Ok(Cow::Borrowed(&rest[..end]));
         }
+        let quote = char::from(quote);
         let mut string = String::new();
         loop {
-            match self.next() {
+            match self.next_char() {
                 None => return Err(SyntaxError::new(begin, format!("this {quote} is never closed"))),
-                Some('\\') => string.extend(self.next()),
+                Some('\\') => string.extend(self.next_char()),
                 Some(c) if c == quote => {
-                    if self.peek() != Some(quote) {
+                    if !self.rest().starts_with(quote) {
                         return Ok(Cow::Owned(string));
                     }
-                    self.next();
+                    self.offset += 1;
                     string.push(quote);
                 }
                 Some(c) => string.push(c),
@@ -138,11 +153,11 @@ impl<'a> Lexer<'a> {
 
     fn name(&mut self) -> Result<Token<'a>, SyntaxError> {
         let begin = self.offset;
-        if self.peek() == Some('@') {
-            self.next();
+        if self.peek() == Some(b'@') {
+            self.offset += 1;
         }
-        let ident = self.take(|c| c.is_ascii_alphanumeric() || c == '_');
-        if ident.is_empty() || ident.starts_with(|c: char| c.is_ascii_digit()) {
+        let ident = self.take(|byte| IN_NAMES[usize::from(byte)]);
+        if ident.as_bytes().first().is_none_or(u8::is_ascii_digit) {
             return Err(SyntaxError::new(begin, "a name must follow the `@`"));
         }
         Ok(Token::Name(&self.text[begin..self.offset]))

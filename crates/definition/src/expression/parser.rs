@@ -96,6 +96,7 @@ impl<'a> Parser<'a> {
         SyntaxError::new(self.offset(), format!("expected {what}, found {found}"))
     }
 
+    #[inline]
     fn sign(&mut self, sign: char) -> bool {
         let found = matches!(self.peek(), Some(Token::Sign(found)) if *found == sign);
         self.next += usize::from(found);
@@ -103,22 +104,25 @@ impl<'a> Parser<'a> {
     }
 
     fn add(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
-        self.chain(depth, &[('+', Operator::Plus), ('-', Operator::Minus)], Self::mul)
+        self.chain(depth, [('+', Operator::Plus), ('-', Operator::Minus)], Self::mul)
     }
 
     fn mul(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
-        self.chain(depth, &[('*', Operator::Times), ('/', Operator::Divided)], Self::pow)
+        self.chain(depth, [('*', Operator::Times), ('/', Operator::Divided)], Self::pow)
     }
 
     fn chain(
         &mut self,
         depth: usize,
-        operators: &[(char, Operator)],
+        operators: [(char, Operator); 2],
         operand: fn(&mut Self, usize) -> Result<Expr<'a>, SyntaxError>,
     ) -> Result<Expr<'a>, SyntaxError> {
         let first = operand(self, depth)?;
         let mut rest = Vec::new();
-        while let Some((_, operator)) = operators.iter().find(|(sign, _)| self.sign(*sign)) {
+        while let Some(Token::Sign(found)) = self.peek()
+            && let Some((_, operator)) = operators.iter().find(|(sign, _)| sign == found)
+        {
+            self.next += 1;
             rest.push((*operator, operand(self, depth)?));
         }
         Ok(if rest.is_empty() { first } else { Expr::Chain(Box::new(first), rest) })

@@ -47,12 +47,12 @@ impl<'a> Template<'a> {
     fn read(text: &'a str) -> Result<Self, SyntaxError> {
         let mut parts = Vec::new();
         let mut at = 0;
-        while let Some(found) = text[at..].find("#{") {
-            if found > 0 {
-                parts.push(Part::Text(&text[at..at + found]));
+        while let Some(found) = super::next_in(text, at) {
+            if found > at {
+                parts.push(Part::Text(&text[at..found]));
             }
-            let (words, end) = lexer::words(text, at + found + 2)?;
-            parts.push(Part::Expr(parser::parse(text, words, end)?, at + found..end + 1));
+            let (words, end) = lexer::words(text, found + 2)?;
+            parts.push(Part::Expr(parser::parse(text, words, end)?, found..end + 1));
             at = end + 1;
         }
         if at < text.len() || parts.is_empty() {
@@ -70,18 +70,18 @@ impl<'a> Template<'a> {
     /// Returns every name that is read, `a.b` as its parts, in order.
     #[must_use]
     pub fn names(&self) -> Vec<&[Name<'a>]> {
-        self.paths().into_iter().map(|(path, _)| path).collect()
+        let mut names = Vec::new();
+        self.each_path(&mut |path, _| names.push(path));
+        names
     }
 
-    /// Returns every name that is read, and the byte at which it stands.
-    pub(crate) fn paths(&self) -> Vec<(&[Name<'a>], usize)> {
-        let mut paths = Vec::new();
+    /// Looks at every name that is read, and the byte at which it stands.
+    pub(crate) fn each_path<'t>(&'t self, see: &mut dyn FnMut(&'t [Name<'a>], usize)) {
         self.visit(&mut |expr| {
             if let Expr::Path(path, offset) = expr {
-                paths.push((path.as_slice(), *offset));
+                see(path, *offset);
             }
         });
-        paths
     }
 
     /// Returns every function call, in order.
@@ -124,7 +124,7 @@ impl<'a> Template<'a> {
                     },
                 }
             }
-            Ok::<_, EvaluateError>(written.done())
+            Ok::<_, EvaluateError>(written.text)
         };
         // Nothing is left in it that could fail but the length.
         known().unwrap_or_else(|_| Evaluated::One(text.to_owned()))
@@ -150,7 +150,7 @@ impl<'a> Template<'a> {
                 Part::Expr(expr, _) => written.add(&evaluate::value(expr, Around { scope, budget })?)?,
             }
         }
-        Ok(written.done())
+        Ok(written.text)
     }
 }
 
@@ -167,10 +167,9 @@ fn visit<'t, 'a>(expr: &'t Expr<'a>, see: &mut dyn FnMut(&'t Expr<'a>)) {
     }
 }
 
-/// What is written of a text so far; a list in it makes it several texts.
+/// What is written of a text so far.
 struct Written<'b> {
-    texts: Vec<String>,
-    is_list: bool,
+    text: Evaluated,
     budget: &'b Budget,
 }
 
@@ -182,14 +181,24 @@ impl<'b> Written<'b> {
         };
         // What is computed is about as long as what is written for it.
         let length = template.parts.iter().map(length).sum();
-        Self { texts: vec![String::with_capacity(length)], is_list: false, budget }
+        Self { text: Evaluated::One(String::with_capacity(length)), budget }
+    }
+
+    /// The texts so far: several, once there was a list.
+    fn texts(&mut self) -> &mut [String] {
+        match &mut self.text {
+            Evaluated::One(text) => std::slice::from_mut(text),
+            Evaluated::Many(texts) => texts,
+        }
     }
 
     fn add(&mut self, value: &Value) -> Result<(), EvaluateError> {
         if !matches!(value, Value::List(_)) {
             return self.append(&value.text());
         }
-        self.is_list = true;
+        if let Evaluated::One(text) = &mut self.text {
+            self.text = Evaluated::Many(vec![std::mem::take(text)]);
+        }
         let elements = evaluate::elements(value);
         let pieces: Vec<_> = elements.iter().map(Value::text).collect();
         match pieces.as_slice() {
@@ -200,43 +209,36 @@ impl<'b> Written<'b> {
 
     /// Puts a piece behind every text.
     fn append(&mut self, piece: &str) -> Result<(), EvaluateError> {
-        let added = piece.len().saturating_mul(self.texts.len());
-        if self.length().saturating_add(added) > MAX_BYTES {
+        let budget = self.budget;
+        let texts = self.texts();
+        let added = piece.len().saturating_mul(texts.len());
+        if length(texts).saturating_add(added) > MAX_BYTES {
             return Err(EvaluateError::TooLong);
         }
-        self.budget.steps(self.texts.len())?;
-        self.budget.bytes(added)?;
-        self.texts.iter_mut().for_each(|text| text.push_str(piece));
+        budget.steps(texts.len())?;
+        budget.bytes(added)?;
+        texts.iter_mut().for_each(|text| text.push_str(piece));
         Ok(())
     }
 
     /// Puts every piece behind every text.
     fn multiply(&mut self, pieces: &[Cow<'_, str>]) -> Result<(), EvaluateError> {
-        let number = self.texts.len().saturating_mul(pieces.len());
-        let added = pieces.iter().map(|piece| piece.len()).sum::<usize>().saturating_mul(self.texts.len());
-        let total = self.length().saturating_mul(pieces.len()).saturating_add(added);
+        let budget = self.budget;
+        let texts = self.texts();
+        let number = texts.len().saturating_mul(pieces.len());
+        let added = pieces.iter().map(|piece| piece.len()).sum::<usize>().saturating_mul(texts.len());
+        let total = length(texts).saturating_mul(pieces.len()).saturating_add(added);
         if total > MAX_BYTES || number > MAX_ELEMENTS {
             return Err(EvaluateError::TooLong);
         }
-        self.budget.steps(number.max(self.texts.len()))?;
-        self.budget.bytes(total)?;
-        let joined =
-            self.texts.iter().flat_map(|text| pieces.iter().map(move |piece| format!("{text}{piece}")));
-        self.texts = joined.collect();
+        budget.steps(number.max(texts.len()))?;
+        budget.bytes(total)?;
+        let joined = texts.iter().flat_map(|text| pieces.iter().map(move |piece| format!("{text}{piece}")));
+        self.text = Evaluated::Many(joined.collect());
         Ok(())
     }
+}
 
-    fn length(&self) -> usize {
-        self.texts.iter().map(String::len).sum()
-    }
-
-    fn done(mut self) -> Evaluated {
-        match self.texts.pop() {
-            Some(text) if !self.is_list => Evaluated::One(text),
-            last => {
-                self.texts.extend(last);
-                Evaluated::Many(self.texts)
-            }
-        }
-    }
+fn length(texts: &[String]) -> usize {
+    texts.iter().map(String::len).sum()
 }

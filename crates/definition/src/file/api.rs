@@ -6,7 +6,7 @@
 use super::json::{Json, Member, Node};
 use super::last;
 use super::translate::Translator;
-use crate::{Field, FieldKey, FieldValue, ParameterAttribute, ParameterValue};
+use crate::{Field, FieldValue, ParameterAttribute, ParameterValue};
 
 /// The fields of an object; none when it is in the file form.
 pub(super) fn fields<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n [Node<'a>]> {
@@ -14,7 +14,7 @@ pub(super) fn fields<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n [Node<'a>]
 }
 
 pub(super) fn field(translator: &mut Translator, node: &Node<'_>) -> Option<Field> {
-    let key = FieldKey::from(own_key(translator, node, &["id", "name"])?);
+    let key = own_key(translator, node, &["id", "name"])?;
     let value = match (text(translator, node, "stringValue")?, text(translator, node, "refValue")?) {
         (Some(text), None) => FieldValue::String(text),
         (None, Some(target)) => FieldValue::Ref(target.into()),
@@ -23,7 +23,7 @@ pub(super) fn field(translator: &mut Translator, node: &Node<'_>) -> Option<Fiel
             return None;
         }
     };
-    Some(Field { key, value })
+    Some(Field { key: translator.key(&key), value })
 }
 
 /// The attributes of a parameter; none when it is in the file form.

@@ -64,7 +64,7 @@ pub(super) struct SyntaxError {
 /// Reads the whole of `text`, which may begin with a byte order mark.
 pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     let begin = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut reader = Reader { text, at: begin };
+    let mut reader = Reader::new(text, begin);
     reader.skip_white();
     let node = reader.value(0)?;
     reader.skip_white();
@@ -83,7 +83,7 @@ pub(super) struct Behind {
 
 /// Reads a string on from `from` until `offset` bytes of its content are read.
 pub(super) fn behind(text: &str, from: Behind, offset: usize) -> Behind {
-    let mut reader = Reader { text, at: from.source };
+    let mut reader = Reader::new(text, from.source);
     let mut content = from.content;
     while content < offset {
         let length = match reader.peek() {
@@ -96,12 +96,33 @@ pub(super) fn behind(text: &str, from: Behind, offset: usize) -> Behind {
     Behind { content, source: reader.at }
 }
 
+/// The bytes at which a string ends or is looked at more closely.
+const SPECIAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut control = 0;
+    while control < b' ' {
+        table[control as usize] = true;
+        control += 1;
+    }
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table
+};
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Of the objects that are being read, those of the outer ones first.
+    members: Vec<Member<'a>>,
+    /// Of the lists that are being read.
+    items: Vec<Node<'a>>,
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str, at: usize) -> Self {
+        Self { text, at, members: Vec::new(), items: Vec::new() }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -179,12 +200,12 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, depth: usize) -> Result<Json<'a>, SyntaxError> {
         let opened = self.at;
-        let mut members = Vec::new();
+        let first = self.members.len();
         self.at += 1;
         self.skip_white();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Json::Object(members));
+            return Ok(Json::Object(Vec::new()));
         }
         loop {
             self.skip_white();
@@ -211,13 +232,13 @@ impl<'a> Reader<'a> {
                 },
                 false => error,
             })?;
-            members.push(Member { start, end, key, value });
+            self.members.push(Member { start, end, key, value });
             self.skip_white();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(Json::Object(members));
+                    return Ok(Json::Object(self.members.drain(first..).collect()));
                 }
                 Some(b'"') => return Err(self.error("a comma is missing before this key")),
                 None => return Err(self.unclosed('{', opened)),
@@ -228,26 +249,29 @@ impl<'a> Reader<'a> {
 
     fn array(&mut self, depth: usize) -> Result<Json<'a>, SyntaxError> {
         let opened = self.at;
-        let mut items = Vec::new();
+        let first = self.items.len();
         self.at += 1;
         self.skip_white();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return Ok(Json::Array(items));
+            return Ok(Json::Array(Vec::new()));
         }
         loop {
             self.skip_white();
             match self.peek() {
                 Some(b']') => return Err(self.error("there is a comma before this `]`: take it away")),
                 None => return Err(self.unclosed('[', opened)),
-                _ => items.push(self.value(depth + 1)?),
+                _ => {
+                    let item = self.value(depth + 1)?;
+                    self.items.push(item);
+                }
             }
             self.skip_white();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(Json::Array(items));
+                    return Ok(Json::Array(self.items.drain(first..).collect()));
                 }
                 Some(b'"' | b'{' | b'[') => return Err(self.error("a comma is missing before this item")),
                 None => return Err(self.unclosed('[', opened)),
@@ -263,9 +287,9 @@ impl<'a> Reader<'a> {
         let mut begin = self.at;
         let mut unescaped: Option<String> = None;
         loop {
-            let is_special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
             let rest = &self.text.as_bytes()[self.at..];
-            self.at += rest.iter().position(is_special).unwrap_or(rest.len());
+            let plain = rest.iter().position(|byte| SPECIAL[usize::from(*byte)]);
+            self.at += plain.unwrap_or(rest.len());
             match self.peek() {
                 None => {
                     return Err(SyntaxError {

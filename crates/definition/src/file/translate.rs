@@ -1,7 +1,8 @@
 //! From JSON to the API form, as the AWS CLI translates it; everything that is wrong is told at once.
 
-use std::collections::HashSet;
 use std::fmt::Display;
+
+use foldhash::HashSet;
 
 use super::json::{Json, Member, Node};
 use super::source::value_node;
@@ -19,6 +20,8 @@ const FEW_KEYS: usize = 16;
 pub(super) struct Translator {
     /// First byte, end, and sentence.
     pub(super) errors: Vec<(usize, usize, String)>,
+    /// The keys so far: many objects share each.
+    keys: HashSet<FieldKey>,
 }
 
 impl Translator {
@@ -74,11 +77,11 @@ impl Translator {
             let fields = items.iter().filter_map(|item| api::field(self, item)).collect();
             return Some(PipelineObject { id, name, fields });
         }
-        let mut fields = Vec::new();
+        let mut fields = Vec::with_capacity(members.len());
         for member in sorted(members, &["id", "name"]) {
             for value in items(&member.value) {
                 if let Some(value) = self.field_value(value, &member.key) {
-                    fields.push(Field { key: FieldKey::from(member.key.as_ref()), value });
+                    fields.push(Field { key: self.key(&member.key), value });
                 }
             }
         }
@@ -127,7 +130,7 @@ impl Translator {
             self.error(node, format!("{what} must be an object, found {}", node.json.describe()));
             return None;
         };
-        let mut met = HashSet::new();
+        let mut met = HashSet::default();
         for (number, member) in members.iter().enumerate() {
             let is_again = match members.len() {
                 0..=FEW_KEYS => members[..number].iter().any(|earlier| earlier.key == member.key),
@@ -161,6 +164,15 @@ impl Translator {
                 None
             }
         }
+    }
+
+    pub(super) fn key(&mut self, text: &str) -> FieldKey {
+        if let Some(same) = self.keys.get(text) {
+            return same.clone();
+        }
+        let new = FieldKey::from(text);
+        self.keys.insert(new.clone());
+        new
     }
 
     pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, what: impl Display) -> Option<&'n str> {

@@ -59,7 +59,8 @@ macro_rules! words {
 
         impl $crate::kind::Held for $name {
             fn read(text: &str) -> Option<Self> {
-                let is = |word: &str| word.eq_ignore_ascii_case(text.trim());
+                let text = text.trim();
+                let is = |word: &str| word.eq_ignore_ascii_case(text);
                 $(if is($word) {
                     return Some(Self::$variant);
                 })+

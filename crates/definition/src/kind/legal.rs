@@ -80,7 +80,8 @@ fn a_period() -> String {
 }
 
 fn is_word(text: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| word.eq_ignore_ascii_case(text.trim()))
+    let text = text.trim();
+    words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 fn integer(key: &str, least: i64, most: i64, text: &str) -> Option<String> {

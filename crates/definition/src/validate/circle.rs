@@ -1,18 +1,11 @@
 //! Circles among things that need each other.
 
-use std::hash::Hash;
-
-use foldhash::{HashMap, HashSet};
-
-/// Who needs whom.
-pub(super) type Needs<T> = HashMap<T, HashSet<T>>;
-
-/// Returns the circles in `needs`, no thing in two of them; `order`, which names every thing that needs others,
-/// decides where each begins.
+/// Returns the circles among things that need others, no thing in two of them. A thing is its number in `needs`, which
+/// says what each needs; the order decides where a circle begins.
 ///
 /// Time grows with the needs, however long the ways between them are.
-pub(super) fn circles<T: Copy + Eq + Hash>(needs: &Needs<T>, order: &[T]) -> Vec<Vec<T>> {
-    let mut left = Left::of(needs, order);
+pub(super) fn circles(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+    let mut left = Left::of(needs);
     let mut circles = Vec::new();
     // The way from the first thing that is left, each thing to the first that it needs.
     let mut way: Vec<usize> = Vec::new();
@@ -29,8 +22,9 @@ pub(super) fn circles<T: Copy + Eq + Hash>(needs: &Needs<T>, order: &[T]) -> Vec
                 way.push(next);
                 continue;
             };
-            circles.push(way[begin..].iter().map(|at| left.things[*at]).collect());
-            left.take_away(way[begin..].to_vec());
+            let circle = way[begin..].to_vec();
+            left.take_away(circle.clone());
+            circles.push(circle);
             // Whoever needed only these is gone as well.
             while let Some(gone) = way.pop_if(|last| !left.is_left[*last]) {
                 place_on_way[gone] = None;
@@ -41,9 +35,8 @@ pub(super) fn circles<T: Copy + Eq + Hash>(needs: &Needs<T>, order: &[T]) -> Vec
 }
 
 /// What is left: everything here needs something else that is here.
-struct Left<T> {
-    things: Vec<T>,
-    /// In their order, by place among the things.
+struct Left {
+    /// In their order.
     needs: Vec<Vec<usize>>,
     /// How many of the needs of each are known to be gone.
     skipped: Vec<usize>,
@@ -53,29 +46,18 @@ struct Left<T> {
     is_left: Vec<bool>,
 }
 
-impl<T: Copy + Eq + Hash> Left<T> {
-    fn of(needs: &Needs<T>, order: &[T]) -> Self {
-        let mut places = HashMap::default();
-        let mut things = Vec::new();
-        for thing in order.iter().filter(|thing| needs.contains_key(thing)) {
-            places.entry(*thing).or_insert_with(|| {
-                things.push(*thing);
-                things.len() - 1
-            });
+impl Left {
+    fn of(mut needs: Vec<Vec<usize>>) -> Self {
+        let mut needed_by = vec![Vec::new(); needs.len()];
+        for (at, needs) in needs.iter_mut().enumerate() {
+            needs.sort_unstable();
+            needs.dedup();
+            needs.iter().for_each(|other| needed_by[*other].push(at));
         }
-        let mut needed_by = vec![Vec::new(); things.len()];
-        let mut needed = Vec::with_capacity(things.len());
-        for (at, thing) in things.iter().enumerate() {
-            let mut of_it: Vec<usize> =
-                needs[thing].iter().filter_map(|other| places.get(other).copied()).collect();
-            of_it.sort_unstable();
-            of_it.iter().for_each(|other| needed_by[*other].push(at));
-            needed.push(of_it);
-        }
-        let open: Vec<usize> = needed.iter().map(Vec::len).collect();
-        let free = (0..things.len()).filter(|at| open[*at] == 0).collect();
-        let (skipped, is_left) = (vec![0; things.len()], vec![true; things.len()]);
-        let mut left = Self { things, needs: needed, skipped, needed_by, open, is_left };
+        let open: Vec<usize> = needs.iter().map(Vec::len).collect();
+        let free = (0..needs.len()).filter(|at| open[*at] == 0).collect();
+        let (skipped, is_left) = (vec![0; needs.len()], vec![true; needs.len()]);
+        let mut left = Self { needs, skipped, needed_by, open, is_left };
         left.take_away(free);
         left
     }
@@ -110,20 +92,15 @@ impl<T: Copy + Eq + Hash> Left<T> {
 mod tests {
     use super::*;
 
-    fn found(needs: &[(u8, &[u8])]) -> Vec<Vec<u8>> {
-        let order: Vec<u8> = needs.iter().map(|(thing, _)| *thing).collect();
-        let needs = needs.iter().map(|(thing, on)| (*thing, on.iter().copied().collect())).collect();
-        circles(&needs, &order)
-    }
-
     #[test]
     fn each_circle_begins_where_the_way_from_the_first_thing_meets_it() {
-        assert_eq!(found(&[(1, &[2]), (2, &[3]), (3, &[2]), (4, &[4]), (5, &[1])]), [vec![2, 3], vec![4]]);
-        assert_eq!(found(&[(1, &[2, 9]), (2, &[]), (3, &[1])]), Vec::<Vec<u8>>::new());
+        let needs = vec![vec![1], vec![2], vec![1], vec![3], vec![0]];
+        assert_eq!(circles(needs), [vec![1, 2], vec![3]]);
+        assert_eq!(circles(vec![vec![1], vec![], vec![0]]), Vec::<Vec<usize>>::new());
     }
 
     #[test]
     fn a_thing_is_in_one_circle_only() {
-        assert_eq!(found(&[(1, &[2, 3]), (2, &[1]), (3, &[1, 3])]), [vec![1, 2], vec![3]]);
+        assert_eq!(circles(vec![vec![1, 2, 1], vec![0], vec![0, 2]]), [vec![0, 1], vec![2]]);
     }
 }

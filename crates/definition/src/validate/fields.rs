@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
+use rustc_hash::FxHashMap;
+
 use super::{INVALID, NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, findings::Findings, subject::Subject};
 use crate::{
     FieldValue, ObjectId, PipelineObject,
@@ -16,8 +18,10 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     for (object, kind) in subject.with_kinds() {
         stated(subject, object.stated, kind, findings);
     }
+    let mut implied = Implied::default();
     for (object, kind) in subject.typed() {
         known(subject, object, kind, findings);
+        implied.check(subject, object, kind, findings);
         // What a parent that is not there would have given, nobody knows.
         let has_parent = object.reference("parent").is_none_or(|parent| subject.object(parent).is_some());
         if has_parent {
@@ -116,14 +120,46 @@ fn is_field_of_any(key: &str) -> bool {
     KEYS.contains(key)
 }
 
-/// Checks each field that the type knows, however often it is there.
+/// Checks each field of the object and its parents that the type knows, however often it is there.
 fn known<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findings: &mut Findings) {
-    for key in object.keys() {
+    for key in object.own_keys() {
         if let Some(spec) = kind.field(key.name.as_str()) {
             field(subject, object, key, spec, findings);
         }
     }
     findings.look_away();
+}
+
+/// The fields of Default that are still to be checked as those of each type.
+#[derive(Default)]
+struct Implied<'a> {
+    left: FxHashMap<Kind, Vec<(&'a Key<'a>, &'static FieldSpec)>>,
+}
+
+impl<'a> Implied<'a> {
+    /// Checks each field of Default that `object` inherits and its type knows.
+    fn check(
+        &mut self,
+        subject: &Subject<'a>,
+        object: &'a Resolved<'a>,
+        kind: Kind,
+        findings: &mut Findings,
+    ) {
+        let keys = object.implied_keys();
+        if keys.is_empty() {
+            return;
+        }
+        let known = || keys.iter().filter_map(|key| Some((key, kind.field(key.name.as_str())?))).collect();
+        self.left.entry(kind).or_insert_with(known).retain(|(key, spec)| {
+            if object.overrides(key.name.as_str()) {
+                return true;
+            }
+            field(subject, object, key, spec, findings);
+            // What holds no expression is the same for every heir.
+            key.has_expression
+        });
+        findings.look_away();
+    }
 }
 
 fn field<'a>(
@@ -133,15 +169,15 @@ fn field<'a>(
     spec: &FieldSpec,
     findings: &mut Findings,
 ) {
-    let (owner, values, key) = (&key.owner.id, object.values_of(key), spec.key);
+    let (owner, stated, key) = (&key.owner.id, key, spec.key);
     let error = |findings: &mut Findings, message: String| {
         findings.error(owner, Some(key), INVALID, message);
     };
-    if values.len() > 1 && !spec.is_multi {
+    if stated.count() > 1 && !spec.is_multi {
         findings.look_away();
-        error(findings, legal::too_many(key, values.len()));
+        error(findings, legal::too_many(key, stated.count()));
     }
-    for (number, value) in values.iter().enumerate() {
+    for (number, value) in stated.values().enumerate() {
         findings.look_at(number, None);
         match (spec.slot, value) {
             (Slot::Ref(target), FieldValue::Ref(id)) => {
@@ -224,9 +260,11 @@ fn required(object: &Resolved<'_>, kind: Kind, findings: &mut Findings) {
             findings.error(object.id(), first, "CONFLICTING_FIELDS", message);
         }
     }
-    let schedule_type = object.string("scheduleType").map(|word| SCHEDULE_TYPE.parse(word));
-    let on_demand = schedule_type == Some(Ok(ScheduleType::OnDemand));
-    if kind.is_activity() && !on_demand && !has("schedule") {
+    let is_on_demand = || {
+        let schedule_type = object.string("scheduleType").map(|word| SCHEDULE_TYPE.parse(word));
+        schedule_type == Some(Ok(ScheduleType::OnDemand))
+    };
+    if kind.is_activity() && !has("schedule") && !is_on_demand() {
         let message = "'schedule' is required unless 'scheduleType' is 'ondemand' (on the Default object)";
         findings.error(object.id(), Some("schedule"), "MISSING_FIELD", message);
     }

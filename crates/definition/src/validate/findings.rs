@@ -93,10 +93,12 @@ impl Findings {
 
     /// Everything found, by object in the definition's order; parameters come last.
     pub(super) fn report(mut self, definition: &Definition) -> Report {
-        let mut order = HashMap::default();
-        for (at, object) in definition.objects.iter().enumerate() {
-            order.entry(object.id.clone()).or_insert(at);
+        if self.told.is_empty() {
+            return self.report;
         }
+        // Of two objects with one id, the first one.
+        let objects = definition.objects.iter().enumerate().rev();
+        let order: HashMap<_, _> = objects.map(|(at, object)| (&object.id, at)).collect();
         let place = |problem: &Problem| order.get(&problem.object).copied().unwrap_or(usize::MAX);
         self.report.errors.sort_by_key(place);
         self.report.warnings.sort_by_key(place);

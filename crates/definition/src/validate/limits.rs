@@ -95,7 +95,8 @@ fn utf16_length(text: &str) -> usize {
 
 /// Whether there is nothing but the legal characters that most texts consist of.
 fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    // Without a way out of the loop, many bytes are looked at together.
+    text.bytes().fold(true, |is_plain, byte| is_plain & matches!(byte, b' '..=b'~'))
 }
 
 /// The characters of XML 1.0, to which the service's strings are held.

@@ -52,8 +52,8 @@ fn secret<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String>
              #{{*myPassword}} here, and give its value at activation"
         ));
     }
-    let template = subject.template(text);
-    let names = template.as_ref().as_ref().ok()?.names();
+    let read = subject.read(text);
+    let names = read.template.as_ref().ok()?.names();
     let open = names.iter().find_map(|path| match path {
         [name] if name.starts_with("my") => Some(name),
         _ => None,
@@ -63,8 +63,8 @@ fn secret<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String>
 
 /// A secret in a field that is none is handed out in clear: to the shell, to the process list.
 fn clear<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> {
-    let template = subject.template(text);
-    let names = template.as_ref().as_ref().ok()?.names();
+    let read = subject.read(text);
+    let names = read.template.as_ref().ok()?.names();
     let secret = names.iter().filter_map(|path| path.last()).find(|name| name.starts_with('*'))?;
     Some(format!(
         "'{key}' uses the secret '{secret}', but is not a secret field itself: workers get it in clear there"

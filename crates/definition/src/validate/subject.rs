@@ -9,7 +9,7 @@ use crate::{
     inherit::{Inheritance, Resolved},
     kind::Kind,
     parameters::Parameters,
-    preview::{Parsed, Preview},
+    preview::{Preview, Read},
 };
 
 pub(super) struct Subject<'a> {
@@ -50,7 +50,12 @@ impl<'a> Subject<'a> {
 
     /// The type of the object `id`, if it has a known one.
     pub(super) fn kind(&self, id: &ObjectId) -> Option<Kind> {
-        self.kinds[self.place(id)?]
+        self.kind_at(self.place(id)?)
+    }
+
+    /// The type of the object at `place`, if it has a known one.
+    pub(super) fn kind_at(&self, place: usize) -> Option<Kind> {
+        self.kinds[place]
     }
 
     /// Every object, and its type if it has a known one.
@@ -74,7 +79,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Returns `text` taken apart.
-    pub(super) fn template(&self, text: &'a str) -> Rc<Parsed<'a>> {
-        self.preview.template(text)
+    pub(super) fn read(&self, text: &'a str) -> Rc<Read<'a>> {
+        self.preview.read(text)
     }
 }

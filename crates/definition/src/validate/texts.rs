@@ -1,10 +1,8 @@
 //! Expressions: that they can be read, and that the names in them mean something.
 
-use super::{
-    circle::{Needs, circles},
-    findings::Findings,
-    subject::Subject,
-};
+use foldhash::HashMap;
+
+use super::{circle::circles, findings::Findings, subject::Subject};
 use crate::{
     ObjectId,
     expression::{Name, Template, arity, is_pattern},
@@ -19,8 +17,8 @@ const MEMBERS: &[&str] = &["id", "name", "type"];
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     for object in subject.objects() {
-        for text in object.texts().take_while(|text| std::ptr::eq(text.owner, object.stated)) {
-            match subject.template(text.text).as_ref() {
+        for text in object.stated_texts() {
+            match &subject.read(text.text).template {
                 Ok(template) => calls(text, template, findings),
                 Err(error) => {
                     let Text { key, number, .. } = text;
@@ -32,44 +30,48 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         }
     }
     for (object, kind) in subject.typed() {
-        let mut needs = Needs::default();
+        let mut uses = Vec::new();
         for Text { key, number, text, owner } in object.texts() {
-            let template = subject.template(text);
-            let Ok(template) = template.as_ref() else { continue };
-            let paths = template.paths();
-            for used in own_names(&paths, object) {
-                needs.entry(key).or_default().insert(used);
-            }
-            if owner.id != *object.id() && kind.field(key).is_none() {
-                continue;
-            }
-            for (path, offset) in paths {
-                findings.look_at(number, Some(offset));
-                name(&Place { subject, object, kind, owner: &owner.id, key }, path, findings);
-            }
+            let read = subject.read(text);
+            let Ok(template) = &read.template else { continue };
+            let is_looked_at = owner.id == *object.id() || kind.field(key).is_some();
+            template.each_path(&mut |path, offset| {
+                uses.extend(used(path, object).map(|used| (key, used)));
+                if is_looked_at {
+                    findings.look_at(number, Some(offset));
+                    name(&Place { subject, object, kind, owner: &owner.id, key }, path, findings);
+                }
+            });
         }
-        circular(object, &needs, findings);
+        circular(object, &uses, findings);
     }
     findings.look_away();
 }
 
-/// Which fields with expressions the names of a text mean.
-fn own_names<'a>(paths: &[(&[Name<'_>], usize)], object: &Resolved<'a>) -> impl Iterator<Item = &'a str> {
-    let single = paths.iter().filter_map(|(path, _)| if let [name] = path { Some(name) } else { None });
-    let keys = single.filter_map(|name| object.key(name)).filter(|key| key.has_expression);
-    keys.map(|key| key.name.as_str())
+/// The field of the object that a name means, if it holds expressions itself.
+fn used<'a>(path: &[Name<'_>], object: &Resolved<'a>) -> Option<&'a str> {
+    let [name] = path else { return None };
+    object.key(name).filter(|key| key.has_expression).map(|key| key.name.as_str())
 }
 
-/// Fields whose texts use each other have no value.
-fn circular(object: &Resolved<'_>, needs: &Needs<&str>, findings: &mut Findings) {
-    if needs.is_empty() {
+/// Fields whose texts use each other have no value; `uses` are pairs of one and another that it uses.
+fn circular(object: &Resolved<'_>, uses: &[(&str, &str)], findings: &mut Findings) {
+    if uses.is_empty() {
         return;
     }
-    let order: Vec<&str> = object.texts().map(|text| text.key).collect();
-    for circle in circles(needs, &order) {
-        let quoted: Vec<_> = circle.iter().map(|key| format!("'{key}'")).collect();
+    let mut keys: Vec<&str> = object.texts().map(|text| text.key).collect();
+    // The texts of a key follow each other.
+    keys.dedup();
+    let places: HashMap<&str, usize> = keys.iter().enumerate().map(|(place, key)| (*key, place)).collect();
+    let mut needs = vec![Vec::new(); keys.len()];
+    for (key, used) in uses {
+        needs[places[key]].extend(places.get(used));
+    }
+    for circle in circles(needs) {
+        let quoted: Vec<_> = circle.iter().map(|place| format!("'{}'", keys[*place])).collect();
         let message = format!("fields use each other in a circle: {} and again", quoted.join(", "));
-        findings.error(&object.owner(circle[0]).id, Some(circle[0]), INVALID, message);
+        let first = keys[circle[0]];
+        findings.error(&object.owner(first).id, Some(first), INVALID, message);
     }
 }
 

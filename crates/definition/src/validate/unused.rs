@@ -4,8 +4,7 @@ use foldhash::HashSet;
 
 use super::{findings::Findings, subject::Subject};
 use crate::{
-    FieldValue, ObjectId,
-    expression::{self, Name},
+    ObjectId,
     inherit::{DEFAULT_ID, Resolved},
     kind::Kind,
 };
@@ -18,31 +17,18 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 }
 
 fn parameters(subject: &Subject<'_>, findings: &mut Findings) {
-    let used = names(subject);
-    for parameter in &subject.definition.parameters {
-        let id = parameter.id.as_str();
-        if !used.contains(id) {
-            let message = format!(
-                "no field uses the parameter '{id}': write #{{{id}}} where it is meant, or take it away"
-            );
-            findings.warning(&ObjectId::from(id), Some("id"), CODE, message);
+    let parameters = &subject.definition.parameters;
+    let mut unused: HashSet<&str> = parameters.iter().map(|parameter| parameter.id.as_str()).collect();
+    for text in subject.objects().iter().flat_map(Resolved::stated_texts) {
+        if let Ok(template) = &subject.read(text.text).template {
+            template.each_path(&mut |path, _| _ = unused.remove(path[0].as_ref()));
         }
     }
-}
-
-/// The names that any expression reads.
-fn names<'a>(subject: &Subject<'a>) -> HashSet<Name<'a>> {
-    let mut names = HashSet::default();
-    for field in subject.definition.objects.iter().flat_map(|object| &object.fields) {
-        let FieldValue::String(text) = &field.value else { continue };
-        if !expression::is_in(text) {
-            continue;
-        }
-        if let Ok(template) = subject.template(text).as_ref() {
-            names.extend(template.names().into_iter().filter_map(|path| path.first()).cloned());
-        }
+    for id in parameters.iter().map(|parameter| parameter.id.as_str()).filter(|id| unused.contains(id)) {
+        let message =
+            format!("no field uses the parameter '{id}': write #{{{id}}} where it is meant, or take it away");
+        findings.warning(&ObjectId::from(id), Some("id"), CODE, message);
     }
-    names
 }
 
 /// Whatever no activity leads to is not part of a run.
@@ -57,8 +43,7 @@ fn objects(subject: &Subject<'_>, findings: &mut Findings) {
     let mut is_met: Vec<bool> = subject.with_kinds().map(|object| is_root(&object)).collect();
     let mut open: Vec<usize> = (0..is_met.len()).filter(|place| is_met[*place]).collect();
     while let Some(place) = open.pop() {
-        let targets = subject.objects()[place].fields().filter_map(|field| field.value.as_reference());
-        for next in targets.filter_map(|target| subject.place(target)) {
+        for next in subject.objects()[place].targets().filter_map(|target| subject.place(target)) {
             if !std::mem::replace(&mut is_met[next], true) {
                 open.push(next);
             }
