@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 ///   export DOWNSPOUT_DATA='postgres://me:secret@db.example.com/pipelines?sslmode=verify-full'
 ///
 /// There they stand in the schema downspout_engine, or in the one that `schema=NAME` in the URL
-/// names; it is made if it is not there. One server at a time serves a store, since it keeps live
-/// runs in memory.
+/// names; it is made if it is not there. Several servers may share one: clients and task runners
+/// speak to any of them, and what a server that died has left is taken up by the others within
+/// seconds. A file belongs to one server at a time.
 ///
 /// Work is done by task runners that poll a worker group (`ec2-worker --worker-group NAME`). Notices
 /// of SnsAlarm objects are published to Amazon SNS, or to whatever AWS_ENDPOINT_URL_SNS names. S3KeyExists

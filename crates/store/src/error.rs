@@ -43,6 +43,24 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    /// Another server has the file.
+    #[error(
+        "another server has the data file {path} open: stop it, or keep the pipelines in PostgreSQL, \
+         which several servers may share"
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file that says who has the data file cannot be made.
+    #[error("locking the data file {path}")]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The database refused.
     #[error("{doing}")]
     Sqlite {

@@ -1,9 +1,14 @@
 //! Where a store is, as one word of a command line says it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::{PostgresStore, SqliteStore, Store, StoreError, Target};
+
+/// So often, and so far apart, a file is tried that another server has.
+const MOST_TRIES: usize = 20;
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// Where a store is.
 #[derive(Clone, Debug)]
@@ -43,13 +48,24 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// As [`SqliteStore::open`] and [`PostgresStore::open`].
+    /// As [`SqliteStore::open_alone`] and [`PostgresStore::open`].
     pub async fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
         Ok(match self {
-            Self::Sqlite(path) => Arc::new(SqliteStore::open(path)?),
+            Self::Sqlite(path) => Arc::new(alone(path).await?),
             Self::Postgres(target) => Arc::new(PostgresStore::open(target).await?),
         })
     }
+}
+
+/// Opens the file once no other server has it: one that is about to end has it a moment longer.
+async fn alone(path: &Path) -> Result<SqliteStore, StoreError> {
+    for _ in 0..MOST_TRIES {
+        match SqliteStore::open_alone(path) {
+            Err(StoreError::InUse { .. }) => tokio::time::sleep(TRY_AGAIN).await,
+            opened => return opened,
+        }
+    }
+    SqliteStore::open_alone(path)
 }
 
 impl From<PathBuf> for Place {

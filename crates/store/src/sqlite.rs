@@ -10,6 +10,7 @@ mod read;
 mod thread;
 mod write;
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -24,6 +25,8 @@ use thread::Writer;
 /// A store in one SQLite file.
 pub struct SqliteStore {
     writer: Writer,
+    /// Held as long as nobody else may open the file.
+    _lock: Option<File>,
 }
 
 impl SqliteStore {
@@ -44,7 +47,25 @@ impl SqliteStore {
             )
             .map_err(opening)?;
         migrate::bring_up_to_date(&mut connection, path)?;
-        Ok(Self { writer: Writer::start(connection)? })
+        Ok(Self { writer: Writer::start(connection)?, _lock: None })
+    }
+
+    /// As [`SqliteStore::open`], for a server: it keeps in memory what the file holds, so that no other may change it.
+    ///
+    /// # Errors
+    ///
+    /// Also [`StoreError::InUse`] if another server has the file, [`StoreError::Lock`] if nobody can tell.
+    pub fn open_alone(path: &Path) -> Result<Self, StoreError> {
+        let mut lock_path = path.as_os_str().to_owned();
+        lock_path.push(".lock");
+        let failed = |source| StoreError::Lock { path: path.to_owned(), source };
+        let lock = File::create(Path::new(&lock_path)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        Ok(Self { _lock: Some(lock), ..Self::open(path)? })
     }
 
     /// Opens a store that lives as long as the value.
@@ -53,7 +74,7 @@ impl SqliteStore {
     ///
     /// As [`SqliteStore::open`].
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(Self { writer: Writer::start(memory()?)? })
+        Ok(Self { writer: Writer::start(memory()?)?, _lock: None })
     }
 
     /// Opens a store that lives as long as the value and has no thread of its own: every call works on its caller's
@@ -64,7 +85,7 @@ impl SqliteStore {
     ///
     /// As [`SqliteStore::open`].
     pub fn in_memory_inline() -> Result<Self, StoreError> {
-        Ok(Self { writer: Writer::inline(memory()?) })
+        Ok(Self { writer: Writer::inline(memory()?), _lock: None })
     }
 
     /// Lets the store grow by `bytes` more, at most; what needs more is refused as by a full disk. `None` lifts the
@@ -215,7 +236,6 @@ impl Store for SqliteStore {
         self.writer.run(move |connection| write::notice_done(connection, &id)).await
     }
 
-    /// The file has one server: `up` and `server` lock the folder that it is in.
     fn is_shared(&self) -> bool {
         false
     }
@@ -257,6 +277,17 @@ mod tests {
         drop(store);
         let store = SqliteStore::open(&path).unwrap();
         assert_eq!(store.pipeline(&created.id).await.unwrap(), Some(created));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_a_server_has_is_refused_to_another_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let store = SqliteStore::open_alone(&path).unwrap();
+        let error = SqliteStore::open_alone(&path).err().unwrap().to_string();
+        assert!(error.contains("another server") && error.contains("store.sqlite"), "{error}");
+        drop(store);
+        SqliteStore::open_alone(&path).unwrap();
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! another server has work to spare or a second has passed. Two servers that do the same thing at once find out when
 //! they save: one of them loads anew and sees that it is done.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -159,9 +160,9 @@ impl Driver {
         let overdue = self.store.overdue(before, MOST_OVERDUE).await?;
         in_vain.retain(|id, until| *until > Instant::now() && overdue.contains(id));
         for id in overdue {
-            if !in_vain.contains_key(&id) {
+            if let Entry::Vacant(place) = in_vain.entry(id.clone()) {
+                place.insert(Instant::now() + IN_VAIN);
                 self.wake(&id).await;
-                in_vain.insert(id, Instant::now() + IN_VAIN);
             }
         }
         Ok(())

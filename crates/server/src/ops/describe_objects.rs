@@ -7,11 +7,10 @@ use engine::wire_objects::{self, Form};
 use engine::{Instance, Plan, Run, RunId, WorkerGroup, time};
 use store::DefinitionVersion;
 
-use crate::driver::Held;
+use crate::driver::{Driver, Held};
 use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
-use crate::waiting::Waiting;
 use crate::wire::check::{Check, ID};
 use crate::wire::object::read_ids;
 use crate::wire::request::DescribeObjects;
@@ -43,14 +42,17 @@ pub(super) async fn serve(service: &Service, request: DescribeObjects) -> Result
 }
 
 /// Adds to the words on an instance that waits for a task runner when there was one.
-fn with_polls(waiting: &Waiting, run: &Run, mut object: PipelineObject) -> PipelineObject {
+fn with_polls(driver: &Driver, run: &Run, mut object: PipelineObject) -> PipelineObject {
     let head = run.instance(object.id.as_str()).and_then(Instance::head).filter(|head| head.is_free());
     let why = object.string(engine::WHY).map(str::to_owned);
     if let (Some(head), Some(why)) = (head, why)
         && head.group != WorkerGroup::service()
     {
-        let last = match waiting.polled_at(head.group.as_str()) {
+        let last = match driver.waiting.polled_at(head.group.as_str()) {
             Some(at) => format!("it was polled last at {}", time::wire(at)),
+            None if driver.store.is_shared() => {
+                "nobody has polled it at this server since that began".to_owned()
+            }
             None => "nobody has polled it since the service began".to_owned(),
         };
         object.set(engine::WHY, format!("{why}; {last}"));
@@ -85,9 +87,9 @@ impl<'a> View<'a> {
         form: Form,
     ) -> Result<Option<PipelineObject>, ServiceError> {
         if let Some(run) = self.service.driver.run_of(self.held, id).await? {
-            let waiting = &self.service.driver.waiting;
+            let driver = &self.service.driver;
             let Some(run) = self.run(&run).await? else { return Ok(None) };
-            return Ok(run.object(id, form).map(|object| with_polls(waiting, run, object)));
+            return Ok(run.object(id, form).map(|object| with_polls(driver, run, object)));
         }
         self.load_components().await?;
         let latest = self.held.pipeline.latest_run.map(RunId::at);

@@ -74,6 +74,11 @@ impl Stage {
         Self::start(folder, clock, |_| {}).await
     }
 
+    /// Starts another service with the same clock.
+    pub(crate) async fn beside(&self, configure: impl FnOnce(&mut Config)) -> Self {
+        Self::start(Arc::clone(&self.folder), self.clock.clone(), configure).await
+    }
+
     /// Ends the service.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();

@@ -11,4 +11,5 @@ mod postgres;
 mod preconditions;
 mod restart;
 mod schedules;
+mod servers;
 mod stuck;
