@@ -3,6 +3,7 @@
 //! Default applies at the root of a chain of parents. An own field beats an inherited one, and a
 //! field with several values is replaced as a whole. `type` comes from explicit parents only.
 
+use std::cmp::Ordering;
 use std::rc::Rc;
 
 use foldhash::{HashMap, HashSet};
@@ -154,8 +155,14 @@ fn is_evaluated(field: &Field) -> bool {
 
 /// The keys of `fields`, by name.
 fn keys_of<'a>(fields: impl ExactSizeIterator<Item = Stated<'a>>) -> Vec<Key<'a>> {
-    let mut keys = Vec::with_capacity(fields.len());
-    keys.extend(fields.map(Key::of));
+    let mut keys: Vec<Key<'a>> = Vec::with_capacity(fields.len());
+    for key in fields.map(Key::of) {
+        match keys.last_mut() {
+            // The values of a key mostly follow each other.
+            Some(last) if last.name == key.name => last.append(&key),
+            _ => keys.push(key),
+        }
+    }
     let is_before = |one: &Key<'_>, other: &Key<'_>| one.name < other.name;
     // A file is read in the order of the keys.
     if !keys.is_sorted_by(is_before) {
@@ -172,16 +179,24 @@ fn keys_of<'a>(fields: impl ExactSizeIterator<Item = Stated<'a>>) -> Vec<Key<'a>
     keys
 }
 
-/// The keys of both, by name, each of which has its own by name.
+/// The keys of both, each in the order of their names, by name; where both have one, that of the first.
 pub(crate) fn merged<'r, 'a: 'r>(
     one: impl Iterator<Item = &'r Key<'a>>,
     other: impl Iterator<Item = &'r Key<'a>>,
 ) -> impl Iterator<Item = &'r Key<'a>> {
     let (mut one, mut other) = (one.peekable(), other.peekable());
-    std::iter::from_fn(move || match (one.peek(), other.peek()) {
-        (Some(first), Some(second)) if first.name > second.name => other.next(),
-        (Some(_), _) => one.next(),
-        (None, _) => other.next(),
+    std::iter::from_fn(move || {
+        let (Some(first), Some(second)) = (one.peek(), other.peek()) else {
+            return one.next().or_else(|| other.next());
+        };
+        match first.name.cmp(second.name) {
+            Ordering::Less => one.next(),
+            Ordering::Equal => {
+                other.next();
+                one.next()
+            }
+            Ordering::Greater => other.next(),
+        }
     })
 }
 

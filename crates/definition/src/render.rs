@@ -70,9 +70,8 @@ fn filled<'r, 'a>(
         let is_stated = std::ptr::eq(key.owner, object.stated);
         *key.name != "parent" && (is_stated || kind.is_some_and(|kind| means_something(key, kind)))
     });
-    let implied = implied.iter().copied().filter(|key| !object.overrides(key.name.as_str()));
     let mut fields = Vec::with_capacity(object.own_keys().len() + object.implied_keys().len());
-    for key in merged(own, implied) {
+    for key in merged(own, implied.iter().copied()) {
         let is_secret = key.name.is_secret();
         let mut add = |value| fields.push(Field { key: key.name.clone(), value });
         for value in key.values() {

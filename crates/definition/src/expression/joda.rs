@@ -23,7 +23,7 @@ const MONTHS: [&str; 12] = [
 
 /// Writes `time` in its own zone by `pattern`.
 pub(super) fn format(time: &Zoned, pattern: &str) -> Result<String, EvaluateError> {
-    let mut written = String::new();
+    let mut written = String::with_capacity(pattern.len());
     let mut chars = pattern.chars().peekable();
     while let Some(next) = chars.next() {
         match next {
@@ -125,9 +125,12 @@ pub(super) fn number(written: &mut String, number: i64, count: usize) {
         digits[begin] = b'0' + (left % 10) as u8;
         left /= 10;
     }
-    let length = digits.len() - begin;
-    written.extend(std::iter::repeat_n('0', count.saturating_sub(length)));
-    written.extend(digits[begin..].iter().copied().map(char::from));
+    for _ in digits.len() - begin..count {
+        written.push('0');
+    }
+    for digit in &digits[begin..] {
+        written.push(char::from(*digit));
+    }
 }
 
 fn a_year(written: &mut String, year: i64, count: usize) {

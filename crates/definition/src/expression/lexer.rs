@@ -23,52 +23,50 @@ pub(super) struct Word<'a> {
     pub(super) token: Token<'a>,
 }
 
-/// Reads the expression that begins at `begin`, behind its `#{`; returns its words and where its `}` stands.
-pub(super) fn words(text: &str, begin: usize) -> Result<(Vec<Word<'_>>, usize), SyntaxError> {
-    let mut lexer = Lexer { text, offset: begin };
-    // As many as a call with two arguments has: most expressions are that long.
-    let mut words = Vec::with_capacity(8);
-    loop {
-        lexer.skip_white();
-        let offset = lexer.offset;
-        let token = match lexer.peek() {
-            None => {
-                return Err(SyntaxError::new(begin.saturating_sub(2), "this `#{` is never closed by `}`"));
-            }
-            Some(b'}') => return Ok((words, offset)),
-            Some(b'0'..=b'9') => lexer.number()?,
-            Some(quote @ (b'\'' | b'"')) => Token::String(lexer.string(quote)?),
-            Some(sign @ (b'+' | b'-' | b'*' | b'/' | b'^' | b'.' | b',' | b'(' | b')')) => {
-                lexer.offset += 1;
-                Token::Sign(char::from(sign))
-            }
-            Some(b'@' | b'_' | b'a'..=b'z' | b'A'..=b'Z') => lexer.name()?,
-            Some(_) => {
-                let other: String = lexer.rest().chars().take(1).flat_map(char::escape_debug).collect();
-                return Err(SyntaxError::new(offset, format!("`{other}` means nothing here")));
-            }
-        };
-        words.push(Word { offset, token });
-    }
-}
-
-/// The bytes of names: looked up, because a text is looked at byte by byte.
-const IN_NAMES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    while byte.is_ascii() {
-        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_';
-        byte += 1;
-    }
-    table
-};
-
-struct Lexer<'a> {
+/// Reads the words of one expression, each when it is asked for.
+pub(super) struct Lexer<'a> {
     text: &'a str,
+    /// Where the expression begins, behind its `#{`.
+    begin: usize,
+    /// How far it is read.
     offset: usize,
 }
 
 impl<'a> Lexer<'a> {
+    pub(super) fn new(text: &'a str, begin: usize) -> Self {
+        Self { text, begin, offset: begin }
+    }
+
+    /// The byte at which the next word begins; behind the last one, where the `}` stands.
+    pub(super) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Reads the next word; none is left before the `}`.
+    pub(super) fn word(&mut self) -> Result<Option<Word<'a>>, SyntaxError> {
+        self.skip_white();
+        let offset = self.offset;
+        let token = match self.peek() {
+            None => {
+                let opened = self.begin.saturating_sub(2);
+                return Err(SyntaxError::new(opened, "this `#{` is never closed by `}`"));
+            }
+            Some(b'}') => return Ok(None),
+            Some(b'0'..=b'9') => self.number()?,
+            Some(quote @ (b'\'' | b'"')) => Token::String(self.string(quote)?),
+            Some(sign @ (b'+' | b'-' | b'*' | b'/' | b'^' | b'.' | b',' | b'(' | b')')) => {
+                self.offset += 1;
+                Token::Sign(char::from(sign))
+            }
+            Some(b'@' | b'_' | b'a'..=b'z' | b'A'..=b'Z') => self.name()?,
+            Some(_) => {
+                let other: String = self.rest().chars().take(1).flat_map(char::escape_debug).collect();
+                return Err(SyntaxError::new(offset, format!("`{other}` means nothing here")));
+            }
+        };
+        Ok(Some(Word { offset, token }))
+    }
+
     fn rest(&self) -> &'a str {
         &self.text[self.offset..]
     }
@@ -163,3 +161,14 @@ impl<'a> Lexer<'a> {
         Ok(Token::Name(&self.text[begin..self.offset]))
     }
 }
+
+/// The bytes of names: looked up, because a text is looked at byte by byte.
+const IN_NAMES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte.is_ascii() {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_';
+        byte += 1;
+    }
+    table
+};

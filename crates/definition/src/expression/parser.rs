@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use super::{
     SyntaxError, Value,
-    lexer::{Token, Word},
+    lexer::{Lexer, Token, Word},
 };
 
 /// Deeper than anyone writes.
@@ -56,32 +56,50 @@ pub(super) enum Operator {
     Power,
 }
 
-/// Reads one whole expression; `end` is where its text ends.
-pub(super) fn parse<'a>(text: &'a str, words: Vec<Word<'a>>, end: usize) -> Result<Expr<'a>, SyntaxError> {
-    let mut parser = Parser { text, words, next: 0, end, chained: 0 };
-    let expr = parser.add(0)?;
-    match parser.words.get(parser.next) {
-        None => Ok(expr),
-        Some(_) => Err(parser.expected("an operator or `}`")),
+/// Reads the expression of `text` that begins at `begin`, behind its `#{`; returns it, and where its `}` stands.
+pub(super) fn parse(text: &str, begin: usize) -> Result<(Expr<'_>, usize), SyntaxError> {
+    let mut parser = Parser { text, lexer: Lexer::new(text, begin), word: None, chained: 0 };
+    let read = parser.whole();
+    // What is no word, or has no end, is told before what stands in the wrong place.
+    while read.is_err() && parser.word.is_some() {
+        parser.next()?;
     }
+    read.map(|expr| (expr, parser.lexer.offset()))
 }
 
 struct Parser<'a> {
     text: &'a str,
-    words: Vec<Word<'a>>,
-    next: usize,
-    end: usize,
+    lexer: Lexer<'a>,
+    /// The word that is looked at; none at the end.
+    word: Option<Word<'a>>,
     /// Calls behind a dot so far.
     chained: usize,
 }
 
 impl<'a> Parser<'a> {
+    fn whole(&mut self) -> Result<Expr<'a>, SyntaxError> {
+        self.next()?;
+        let expr = self.add(0)?;
+        match self.word {
+            None => Ok(expr),
+            Some(_) => Err(self.expected("an operator or `}`")),
+        }
+    }
+
+    /// Goes on to the next word.
+    fn next(&mut self) -> Result<(), SyntaxError> {
+        // Where it cannot be read, there is none.
+        self.word = None;
+        self.word = self.lexer.word()?;
+        Ok(())
+    }
+
     fn peek(&self) -> Option<&Token<'a>> {
-        self.words.get(self.next).map(|word| &word.token)
+        self.word.as_ref().map(|word| &word.token)
     }
 
     fn offset(&self) -> usize {
-        self.words.get(self.next).map_or(self.end, |word| word.offset)
+        self.word.as_ref().map_or(self.lexer.offset(), |word| word.offset)
     }
 
     fn expected(&self, what: &str) -> SyntaxError {
@@ -96,49 +114,66 @@ impl<'a> Parser<'a> {
         SyntaxError::new(self.offset(), format!("expected {what}, found {found}"))
     }
 
-    #[inline]
-    fn sign(&mut self, sign: char) -> bool {
-        let found = matches!(self.peek(), Some(Token::Sign(found)) if *found == sign);
-        self.next += usize::from(found);
-        found
+    /// Goes on behind `sign`, if it stands here.
+    fn sign(&mut self, sign: char) -> Result<bool, SyntaxError> {
+        let is_here = matches!(self.peek(), Some(Token::Sign(found)) if *found == sign);
+        if is_here {
+            self.next()?;
+        }
+        Ok(is_here)
     }
 
     fn add(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
-        self.chain(depth, [('+', Operator::Plus), ('-', Operator::Minus)], Self::mul)
+        let first = self.unary(depth)?;
+        // Most expressions are one operand.
+        if !matches!(self.peek(), Some(Token::Sign('+' | '-' | '*' | '/' | '^'))) {
+            return Ok(first);
+        }
+        let first = self.mul(first, depth)?;
+        self.chain(first, [('+', Operator::Plus), ('-', Operator::Minus)], |parser| {
+            let operand = parser.unary(depth)?;
+            parser.mul(operand, depth)
+        })
     }
 
-    fn mul(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
-        self.chain(depth, [('*', Operator::Times), ('/', Operator::Divided)], Self::pow)
+    /// Reads on behind the first operand.
+    fn mul(&mut self, first: Expr<'a>, depth: usize) -> Result<Expr<'a>, SyntaxError> {
+        let first = self.pow(first, depth)?;
+        self.chain(first, [('*', Operator::Times), ('/', Operator::Divided)], |parser| {
+            let operand = parser.unary(depth)?;
+            parser.pow(operand, depth)
+        })
     }
 
     fn chain(
         &mut self,
-        depth: usize,
+        first: Expr<'a>,
         operators: [(char, Operator); 2],
-        operand: fn(&mut Self, usize) -> Result<Expr<'a>, SyntaxError>,
+        operand: impl Fn(&mut Self) -> Result<Expr<'a>, SyntaxError>,
     ) -> Result<Expr<'a>, SyntaxError> {
-        let first = operand(self, depth)?;
         let mut rest = Vec::new();
         while let Some(Token::Sign(found)) = self.peek()
             && let Some((_, operator)) = operators.iter().find(|(sign, _)| sign == found)
         {
-            self.next += 1;
-            rest.push((*operator, operand(self, depth)?));
+            self.next()?;
+            rest.push((*operator, operand(self)?));
         }
         Ok(if rest.is_empty() { first } else { Expr::Chain(Box::new(first), rest) })
     }
 
-    fn pow(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
-        let base = self.unary(depth)?;
-        if !self.sign('^') {
+    /// Reads on behind the base.
+    fn pow(&mut self, base: Expr<'a>, depth: usize) -> Result<Expr<'a>, SyntaxError> {
+        if !self.sign('^')? {
             return Ok(base);
         }
-        let exponent = self.pow(self.deeper(depth)?)?;
+        let depth = self.deeper(depth)?;
+        let exponent = self.unary(depth)?;
+        let exponent = self.pow(exponent, depth)?;
         Ok(Expr::Chain(Box::new(base), vec![(Operator::Power, exponent)]))
     }
 
     fn unary(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
-        if self.sign('-') {
+        if self.sign('-')? {
             return Ok(Expr::Negative(Box::new(self.unary(self.deeper(depth)?)?)));
         }
         self.postfix(depth)
@@ -147,7 +182,7 @@ impl<'a> Parser<'a> {
     fn postfix(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
         let mut expr = self.primary(depth)?;
         let mut steps = 0;
-        while self.sign('.') {
+        while self.sign('.')? {
             steps += 1;
             if steps > MAX_STEPS {
                 return Err(SyntaxError::new(
@@ -157,7 +192,7 @@ impl<'a> Parser<'a> {
             }
             let offset = self.offset();
             let name = self.name()?;
-            if self.sign('(') {
+            if self.sign('(')? {
                 self.chained += 1;
                 if self.chained > MAX_CHAINED {
                     return Err(SyntaxError::new(
@@ -186,35 +221,34 @@ impl<'a> Parser<'a> {
             Some(Token::String(text)) => Value::String(text.to_string()),
             Some(Token::Name(_) | Token::Sign('*')) => return self.named(depth),
             Some(Token::Sign('(')) => {
-                self.next += 1;
+                self.next()?;
                 let inner = self.add(self.deeper(depth)?)?;
-                return if self.sign(')') { Ok(inner) } else { Err(self.expected("`)`")) };
+                return if self.sign(')')? { Ok(inner) } else { Err(self.expected("`)`")) };
             }
             _ => return Err(self.expected("a number, a string or a name")),
         };
-        self.next += 1;
+        self.next()?;
         Ok(Expr::Literal(literal, offset))
     }
 
     fn named(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
         let offset = self.offset();
         let name = self.name()?;
-        if !self.sign('(') {
+        if !self.sign('(')? {
             return Ok(Expr::Path(vec![name], offset));
         }
-        let mut arguments = Vec::new();
+        let mut arguments = Vec::with_capacity(2);
         self.arguments(&mut arguments, depth)?;
         Ok(Expr::Call { function: name, offset, arguments })
     }
 
     fn name(&mut self) -> Result<Name<'a>, SyntaxError> {
         let begin = self.offset();
-        let is_secret = self.sign('*');
-        let Some(Word { offset, token: Token::Name(name) }) = self.words.get(self.next) else {
+        let is_secret = self.sign('*')?;
+        let Some(Word { offset, token: Token::Name(name) }) = self.word else {
             return Err(self.expected("a name"));
         };
-        let (offset, name) = (*offset, *name);
-        self.next += 1;
+        self.next()?;
         Ok(match is_secret {
             false => Cow::Borrowed(name),
             true if offset == begin + 1 => Cow::Borrowed(&self.text[begin..offset + name.len()]),
@@ -224,15 +258,15 @@ impl<'a> Parser<'a> {
 
     /// The arguments behind `(`, and the `)`.
     fn arguments(&mut self, arguments: &mut Vec<Expr<'a>>, depth: usize) -> Result<(), SyntaxError> {
-        if self.sign(')') {
+        if self.sign(')')? {
             return Ok(());
         }
         loop {
             arguments.push(self.add(self.deeper(depth)?)?);
-            if self.sign(')') {
+            if self.sign(')')? {
                 return Ok(());
             }
-            if !self.sign(',') {
+            if !self.sign(',')? {
                 return Err(self.expected("`,` or `)`"));
             }
         }

@@ -5,7 +5,6 @@ use std::{borrow::Cow, ops::Range};
 use super::{
     Budget, EvaluateError, Evaluated, MAX_BYTES, Scope, SyntaxError, Value,
     evaluate::{self, Around, MAX_ELEMENTS},
-    lexer,
     parser::{self, Expr, Name},
 };
 
@@ -45,15 +44,16 @@ impl<'a> Template<'a> {
     }
 
     fn read(text: &'a str) -> Result<Self, SyntaxError> {
-        let mut parts = Vec::new();
+        // As many as two expressions among text are: most texts have fewer.
+        let mut parts = Vec::with_capacity(5);
         let mut at = 0;
         while let Some(found) = super::next_in(text, at) {
             if found > at {
                 parts.push(Part::Text(&text[at..found]));
             }
-            let (words, end) = lexer::words(text, found + 2)?;
-            parts.push(Part::Expr(parser::parse(text, words, end)?, found..end + 1));
+            let (expr, end) = parser::parse(text, found + 2)?;
             at = end + 1;
+            parts.push(Part::Expr(expr, found..at));
         }
         if at < text.len() || parts.is_empty() {
             parts.push(Part::Text(&text[at..]));

@@ -51,7 +51,11 @@ impl Value {
 
     pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Integer(number) => number.to_string().into(),
+            Self::Integer(number) => {
+                let mut text = String::new();
+                joda::number(&mut text, *number, 1);
+                text.into()
+            }
             Self::Double(number) => double_text(*number).into(),
             Self::String(text) => text.into(),
             Self::DateTime(time) => time_text(time.datetime()).into(),
