@@ -12,7 +12,7 @@ impl Run {
 
     /// Brings the index up to date with the instance at `place`.
     pub(crate) fn refresh_deadline(&mut self, place: usize) {
-        let due = self.instances[place].deadline();
+        let due = self.instances[place].deadline(self.header.is_suspended);
         let kept = self.indexed[place];
         if kept == due {
             return;

@@ -1,6 +1,7 @@
 //! What can happen to a run.
 
 use definition::{Field, ObjectId};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptId, InstanceId, RunnerId};
@@ -49,6 +50,16 @@ pub enum Event {
     RunCanceled {
         /// Becomes the field `cancellationReason` of each.
         reason: String,
+    },
+    /// The pipeline is deactivated: nothing's time comes any more until it is activated again.
+    Deactivated {
+        /// What has begun is to stop: the field `cancellationReason` of each. Without it that may end by itself.
+        cancel: Option<String>,
+    },
+    /// The pipeline is activated, be it again: what waited for that goes on.
+    Activated {
+        /// What waits for its time and has an interval that begins before this is passed over.
+        skip_until: Option<Timestamp>,
     },
     /// A user wants the instance tried again.
     RerunRequested {

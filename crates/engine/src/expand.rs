@@ -141,6 +141,7 @@ pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), Ex
         scheduled,
         started,
         ended: None,
+        is_suspended: false,
         generation: 0,
         revision: 0,
     };

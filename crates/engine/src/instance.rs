@@ -34,7 +34,7 @@ pub struct Instance {
     /// A user paused its component: nothing of it starts.
     #[serde(default)]
     pub is_paused: bool,
-    /// It would have started, were it not paused.
+    /// It would have started, or be on offer, were it not paused.
     #[serde(default)]
     pub is_held_back: bool,
     /// The instance that it is a precondition of: `node`.
@@ -193,6 +193,21 @@ impl Instance {
         }
     }
 
+    /// Returns whether it is at work, or a runner may take it: not what waits for its time or for somebody to resume it.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        match self.status {
+            Status::Trying => !self.is_held_back,
+            Status::RetryPause { .. } => !self.is_paused,
+            Status::WaitingOnDependencies
+            | Status::Finished
+            | Status::Failed
+            | Status::CascadeFailed { .. }
+            | Status::Canceled { .. }
+            | Status::Skipped => false,
+        }
+    }
+
     /// Returns how many attempts its present generation has had.
     #[must_use]
     pub fn tries(&self) -> u32 {
@@ -222,10 +237,11 @@ impl Instance {
         }
     }
 
-    /// Returns when a wake-up is due.
+    /// Returns when a wake-up is due; in a run that is suspended, nothing's time comes.
     #[must_use]
-    pub fn deadline(&self) -> Option<Timestamp> {
-        let next = self.next_move();
+    pub(crate) fn deadline(&self, is_suspended: bool) -> Option<Timestamp> {
+        let is_released = self.status != Status::WaitingOnDependencies;
+        let next = self.next_move().filter(|_| is_released || !is_suspended);
         // What is over is not late any more.
         let late = self.late_at.filter(|_| !self.is_final());
         late.map_or(next, |late| Some(next.map_or(late, |next| next.min(late))))

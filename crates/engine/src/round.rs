@@ -105,6 +105,14 @@ impl<'a> Round<'a> {
                 self.cancel_all(&reason);
                 Ok(())
             }
+            Event::Deactivated { cancel } => {
+                self.deactivate(cancel.as_deref());
+                Ok(())
+            }
+            Event::Activated { skip_until } => {
+                self.activate(skip_until);
+                Ok(())
+            }
             Event::RerunRequested { instance } => {
                 let place = self.place(&instance)?;
                 self.rerun(place)
@@ -169,9 +177,13 @@ impl<'a> Round<'a> {
         // What is paused is offered when it is resumed.
         let offer = (!was_free && !is_paused && attempt.is_free())
             .then(|| Effect::Offer { attempt: attempt.id.clone(), group: attempt.group.clone() });
+        let is_held_back = is_paused && attempt.is_free();
         self.step.attempts.insert(at);
         self.step.effects.extend(offer);
         self.follow_head(at.0);
+        if is_held_back {
+            self.change(at.0, false, |instance| instance.is_held_back = true);
+        }
         Ok(())
     }
 
@@ -204,7 +216,8 @@ impl<'a> Round<'a> {
     fn change(&mut self, place: usize, silent: bool, change: impl FnOnce(&mut Instance)) {
         let run = &mut *self.run;
         let instance = &mut run.instances[place];
-        let (was_live, was_final) = (instance.is_live(), instance.is_final());
+        let (was_live, was_active) = (instance.is_live(), instance.is_active());
+        let was_final = instance.is_final();
         change(instance);
         if instance.is_final() {
             instance.ended = Some(self.now);
@@ -216,6 +229,7 @@ impl<'a> Round<'a> {
             instance.ended = None;
         }
         run.live = run.live + usize::from(instance.is_live()) - usize::from(was_live);
+        run.active = run.active + usize::from(instance.is_active()) - usize::from(was_active);
         self.step.instances.insert(place);
         run.refresh_deadline(place);
     }
@@ -317,6 +331,45 @@ impl<'a> Round<'a> {
         for place in 0..self.run.instances.len() {
             // What is final stays as it is.
             let _ = self.cancel(place, reason.to_owned());
+        }
+    }
+
+    /// What waits for its time waits for the next activation; the rest is stopped, or may end by itself.
+    fn deactivate(&mut self, cancel: Option<&str>) {
+        if self.run.instances.iter().any(|instance| instance.release.is_some() && !instance.is_final()) {
+            self.suspend(true);
+        }
+        let Some(reason) = cancel else { return };
+        for place in 0..self.run.instances.len() {
+            if self.run.instances[place].release.is_none() {
+                // What is final stays as it is.
+                let _ = self.cancel(place, reason.to_owned());
+            }
+        }
+    }
+
+    /// What waited for the activation goes on where it was, or is passed over.
+    fn activate(&mut self, skip_until: Option<Timestamp>) {
+        self.suspend(false);
+        let (now, until) = (self.now, skip_until.unwrap_or(Timestamp::MIN));
+        for place in 0..self.run.instances.len() {
+            let instance = &self.run.instances[place];
+            let is_passed_over = self.run.interval(instance).start < until;
+            if instance.release.is_some() && !instance.is_final() && is_passed_over {
+                self.change(place, false, |instance| instance.skip(now));
+            }
+        }
+        self.wake();
+    }
+
+    fn suspend(&mut self, is_suspended: bool) {
+        if self.run.header.is_suspended == is_suspended {
+            return;
+        }
+        self.run.header.is_suspended = is_suspended;
+        self.step.header = true;
+        for place in 0..self.run.instances.len() {
+            self.run.refresh_deadline(place);
         }
     }
 
@@ -448,7 +501,11 @@ impl<'a> Round<'a> {
     /// Nothing of the component starts until it is resumed.
     fn pause(&mut self, component: &ObjectId) {
         for place in self.of_component(component) {
-            self.change(place, false, |instance| instance.is_paused = true);
+            let is_free = self.run.instances[place].head().is_some_and(Attempt::is_free);
+            self.change(place, false, |instance| {
+                instance.is_paused = true;
+                instance.is_held_back |= is_free;
+            });
             self.note_offer(place);
         }
     }
@@ -497,6 +554,7 @@ impl<'a> Round<'a> {
         if self.run.header.ended.is_some() && self.step.is_empty() {
             return;
         }
+        self.run.header.is_suspended = false;
         let generation = self.run.header.generation;
         let (outcome, stuck) = outcome(&self.run.instances);
         // In a run at rest nothing else is due.

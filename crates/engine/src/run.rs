@@ -36,6 +36,9 @@ pub struct Header {
     pub started: Timestamp,
     /// Set while nothing in it moves.
     pub ended: Option<End>,
+    /// Its pipeline was deactivated: what waits for its time waits for the next activation.
+    #[serde(default)]
+    pub is_suspended: bool,
     /// How often something in it was rerun.
     pub generation: u32,
     /// How many steps changed it; a save that finds another number lost a race.
@@ -110,6 +113,8 @@ pub struct Run {
     pub(crate) indexed: Vec<Option<Timestamp>>,
     /// How many instances will move by themselves or by their runner.
     pub(crate) live: usize,
+    /// How many are at work or may be taken by a runner.
+    pub(crate) active: usize,
     /// Every instance has the run's own start: their ids follow from their components.
     pub(crate) is_uniform: bool,
 }
@@ -121,6 +126,8 @@ pub struct Step {
     pub(crate) instances: BTreeSet<usize>,
     /// Changed attempts, by place of the instance and of the attempt in it.
     pub(crate) attempts: BTreeSet<(usize, usize)>,
+    /// The header changed, be it alone.
+    pub(crate) header: bool,
     /// What to do once the step is saved.
     pub effects: Vec<Effect>,
     /// The answer to a progress report: the runner should stop.
@@ -131,7 +138,7 @@ impl Step {
     /// Returns whether there is nothing to save and nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.instances.is_empty() && self.attempts.is_empty() && self.effects.is_empty()
+        !self.header && self.instances.is_empty() && self.attempts.is_empty() && self.effects.is_empty()
     }
 }
 
@@ -185,14 +192,28 @@ impl Run {
                 unmet[place] += usize::from(instances[*dependency].status != Status::Finished);
             }
         }
-        let indexed: Vec<_> = instances.iter().map(Instance::deadline).collect();
+        let indexed: Vec<_> =
+            instances.iter().map(|instance| instance.deadline(header.is_suspended)).collect();
         let due = |(place, due): (usize, &Option<Timestamp>)| due.map(|due| (due, place));
         let deadlines = indexed.iter().enumerate().filter_map(due).collect();
         let live = instances.iter().filter(|instance| instance.is_live()).count();
+        let active = instances.iter().filter(|instance| instance.is_active()).count();
         let is_uniform = instances
             .iter()
             .all(|instance| instance.interval.is_none_or(|interval| interval.start == header.scheduled));
-        Self { header, plan, instances, index, dependants, unmet, deadlines, indexed, live, is_uniform }
+        Self {
+            header,
+            plan,
+            instances,
+            index,
+            dependants,
+            unmet,
+            deadlines,
+            indexed,
+            live,
+            active,
+            is_uniform,
+        }
     }
 
     /// Decides what `event`, arriving at `now`, makes of the run.
@@ -255,6 +276,12 @@ impl Run {
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.deadlines.first().map(|(due, _)| *due)
+    }
+
+    /// Returns whether something in it is at work, or a runner may take it.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.active > 0
     }
 
     /// Returns how the run ended, as long as nothing in it moves.

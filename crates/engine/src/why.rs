@@ -36,7 +36,9 @@ impl Run {
 
     fn why_it_does_not_start(&self, instance: &Instance) -> String {
         if let Some(release) = instance.release {
-            return format!("waits for its time, {}", wire(release));
+            let after =
+                if self.header.is_suspended { ", and for the pipeline to be activated again" } else { "" };
+            return format!("waits for its time, {}{after}", wire(release));
         }
         if instance.is_held_back {
             return paused(instance);

@@ -316,13 +316,15 @@ impl Driver {
         self.store.run_of(&held.pipeline.id, &instance).await
     }
 
-    /// Steps runs by several events, all or nothing, as one save. Costs a copy of each run.
+    /// Steps runs by several events, all or nothing, as one save with the pipeline and what `batch` holds already. Costs a
+    /// copy of each run.
     pub(crate) async fn step_all(
         &self,
         held: &mut Held,
         events: Vec<(RunId, Event)>,
+        batch: Batch,
     ) -> Result<(), StepError> {
-        let stepped = self.step_copies(held, events).await;
+        let stepped = self.step_copies(held, events, batch).await;
         if stepped.is_err() {
             held.forget_ended();
         }
@@ -339,9 +341,14 @@ impl Driver {
         Ok(())
     }
 
-    async fn step_copies(&self, held: &mut Held, events: Vec<(RunId, Event)>) -> Result<Stepped, StepError> {
+    async fn step_copies(
+        &self,
+        held: &mut Held,
+        events: Vec<(RunId, Event)>,
+        batch: Batch,
+    ) -> Result<Stepped, StepError> {
         let now = self.now();
-        let mut stepped = Stepped::default();
+        let mut stepped = Stepped { batch, ..Stepped::default() };
         for (id, event) in events {
             if !held.fetch(&*self.store, &id).await? {
                 return Err(StepError::NoRun(id));

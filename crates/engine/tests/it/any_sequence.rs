@@ -72,6 +72,8 @@ enum Move {
     SayFalse(usize),
     Pause(usize),
     Resume(usize),
+    Deactivate(bool),
+    Activate(Option<i64>),
     Pass(i64),
     StaleReport(usize),
 }
@@ -93,6 +95,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => at().prop_map(Move::SayFalse),
         1 => at().prop_map(Move::Pause),
         1 => at().prop_map(Move::Resume),
+        1 => any::<bool>().prop_map(Move::Deactivate),
+        1 => prop::option::of(0..120i64).prop_map(Move::Activate),
         3 => (0..25i64).prop_map(Move::Pass),
         1 => at().prop_map(Move::StaleReport),
     ];
@@ -119,6 +123,13 @@ fn event(run: &Run, step: &Move) -> Option<Event> {
         Move::SayFalse(at) => set(at, TaskOutcome::False),
         Move::Pause(at) => Some(Event::Paused { component: instance_at(at).component.clone() }),
         Move::Resume(at) => Some(Event::Resumed { component: instance_at(at).component.clone() }),
+        Move::Deactivate(cancel) => {
+            Some(Event::Deactivated { cancel: cancel.then(|| "deactivated".to_owned()) })
+        }
+        Move::Activate(minutes) => {
+            let until = |minutes| run.header().scheduled + SignedDuration::from_mins(minutes);
+            Some(Event::Activated { skip_until: minutes.map(until) })
+        }
         Move::Finish(at) => set(at, TaskOutcome::Finished),
         Move::Fail(at, bad) => {
             let error = TaskError::new(if bad { "BadInput" } else { "E" }, "no");
@@ -149,6 +160,7 @@ fn same(live: &Run, other: &Run) -> Result<(), TestCaseError> {
     prop_assert_eq!(live.header(), other.header());
     prop_assert_eq!(live.instances(), other.instances());
     prop_assert_eq!(live.next_wake(), other.next_wake());
+    prop_assert_eq!(live.is_active(), other.is_active());
     Ok(())
 }
 
@@ -187,7 +199,12 @@ fn may_run(made: &HashMap<InstanceId, usize>, run: &Run, effects: &[Effect]) -> 
     }
     if run.end().is_some() {
         prop_assert_eq!(run.offers().count(), 0);
+        prop_assert!(!run.is_active());
     }
+    // What a runner may take or holds is what a deactivation waits for.
+    let is_at_work = run.offers().next().is_some() || run.held().next().is_some();
+    prop_assert!(run.is_active() || !is_at_work);
+
     for look in run.instances().iter().filter(|it| !it.is_final()) {
         // One that a runner is at is told to stop.
         let owner = look.guards.as_ref().and_then(|id| run.instance(id.as_str()));
@@ -203,6 +220,7 @@ fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
     for component in components {
         driven.step(Event::Resumed { component });
     }
+    driven.step(Event::Activated { skip_until: None });
     for _ in 0..100 {
         if driven.run.end().is_some() {
             return Ok(());

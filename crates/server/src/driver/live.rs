@@ -13,11 +13,13 @@ use super::schedule::Active;
 pub(super) struct Standing {
     is_open: bool,
     is_stuck: bool,
+    is_active: bool,
 }
 
 impl Standing {
     pub(super) fn of(run: &Run) -> Self {
-        Self { is_open: run.end().is_none(), is_stuck: run.end().is_some_and(|end| end.stuck) }
+        let is_stuck = run.end().is_some_and(|end| end.stuck);
+        Self { is_open: run.end().is_none(), is_stuck, is_active: run.is_active() }
     }
 }
 
@@ -129,7 +131,8 @@ impl Live {
         let moving = self.open_runs().next().is_some();
         let before = self.pipeline.state;
         match (before, moving) {
-            (PipelineState::Deactivating, false) => {
+            // What waits for its time, or for somebody to resume it, is not active.
+            (PipelineState::Deactivating, _) if !self.runs.values().any(Run::is_active) => {
                 self.pipeline.state = PipelineState::Inactive;
                 self.pipeline.last_deactivated = Some(now);
             }

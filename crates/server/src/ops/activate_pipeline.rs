@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use definition::validate::for_activation;
 use definition::{Definition, ParameterValue};
-use engine::{Activation, Occasion, PipelineState};
+use engine::{Activation, Event, Occasion, PipelineId, PipelineState};
 use jiff::{SignedDuration, Timestamp};
 use store::{Batch, DefinitionVersion};
 
+use super::set_status::refuse;
 use crate::driver::{Active, Held, Live};
 use crate::error::ServiceError;
 use crate::secret;
@@ -89,11 +90,15 @@ async fn activate(
     match active.timetable.clone() {
         None => {
             refuse_another(held, &active)?;
+            if held.open_runs().any(|run| run.header().is_suspended) {
+                // It was on a schedule: what that began goes on beside.
+                go_on(service, held, None, Batch::new()).await?;
+            }
             let begun = engine::expand(Arc::clone(&active.plan), activation);
             let (run, step) = begun.map_err(|error| invalid(&error.to_string()))?;
             note(held, now, is_new, active);
             held.pipeline.latest_run = Some(run.header().scheduled);
-            let batch = |live: &Live| batch(live, &definition);
+            let batch = |live: &Live| definitions(&live.pipeline.id, &definition).pipeline(&live.pipeline);
             service.driver.begin(held, run, &step, batch).await?;
         }
         Some(timetable) => {
@@ -109,11 +114,9 @@ async fn activate(
             note(held, now, is_new, active);
             held.pipeline.next_run = next;
             held.pipeline.skip_until = start;
-            held.settle(now);
-            let batch = batch(held, &definition);
-            service.driver.save(held, batch).await?;
-            // The activation is saved; what cannot begin now is tried again.
-            service.driver.make_room_used(held).await;
+            let batch = definitions(&held.pipeline.id, &definition);
+            // The activation is saved with it; what cannot begin now is tried again.
+            go_on(service, held, start, batch).await?;
         }
     }
     Ok(())
@@ -124,7 +127,7 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 fn refuse_another(held: &Held, active: &Active) -> Result<(), ServiceError> {
     let most = active.most_open();
-    if held.open_runs().count() < most {
+    if held.open_runs().filter(|run| !run.header().is_suspended).count() < most {
         return Ok(());
     }
     Err(invalid(&format!(
@@ -146,13 +149,21 @@ fn note(held: &mut Held, now: Timestamp, is_new: bool, active: Active) {
     held.activate(active);
 }
 
-fn batch(live: &Live, definition: &Definition) -> Batch {
-    let id = &live.pipeline.id;
-    Batch::new().pipeline(&live.pipeline).definition(id, DefinitionVersion::Latest, definition).definition(
-        id,
-        DefinitionVersion::Active,
-        definition,
-    )
+/// Lets the runs go on that a deactivation suspended, except for what begins before `start`.
+async fn go_on(
+    service: &Service,
+    held: &mut Held,
+    start: Option<Timestamp>,
+    batch: Batch,
+) -> Result<(), ServiceError> {
+    let event = Event::Activated { skip_until: start };
+    let events = held.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
+    service.driver.step_all(held, events, batch).await.map_err(refuse)
+}
+
+fn definitions(id: &PipelineId, definition: &Definition) -> Batch {
+    let batch = Batch::new().definition(id, DefinitionVersion::Latest, definition);
+    batch.definition(id, DefinitionVersion::Active, definition)
 }
 
 /// Reads epoch seconds, as SDKs send them, or ISO 8601. On demand it means nothing; it must be a time all the same.

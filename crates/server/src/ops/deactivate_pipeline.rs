@@ -18,23 +18,12 @@ pub(super) async fn serve(service: &Service, request: DeactivatePipeline) -> Res
     if matches!(held.pipeline.state, PipelineState::Pending | PipelineState::Inactive) {
         return Ok(Empty {});
     }
-    // Activated again, it goes on after its newest run.
+    // Activated again, it goes on after its newest run, and with what that still holds.
     held.pipeline.next_run = None;
-    let runs: Vec<_> = held.open_runs().map(|run| run.header().id.clone()).collect();
-    if runs.is_empty() {
-        held.pipeline.state = PipelineState::Inactive;
-        held.pipeline.last_deactivated = Some(service.driver.now());
-    } else {
-        held.pipeline.state = PipelineState::Deactivating;
-    }
-    let cancel = request.cancel_active.unwrap_or(true);
-    if cancel && !runs.is_empty() {
-        let event = Event::RunCanceled { reason: "the pipeline was deactivated".to_owned() };
-        let events = runs.into_iter().map(|run| (run, event.clone())).collect();
-        service.driver.step_all(&mut held, events).await.map_err(refuse)?;
-    } else {
-        let batch = Batch::new().pipeline(&held.pipeline);
-        service.driver.save(&mut held, batch).await?;
-    }
+    held.pipeline.state = PipelineState::Deactivating;
+    let reason = request.cancel_active.unwrap_or(true).then(|| "the pipeline was deactivated".to_owned());
+    let event = Event::Deactivated { cancel: reason };
+    let events = held.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
+    service.driver.step_all(&mut held, events, Batch::new()).await.map_err(refuse)?;
     Ok(Empty {})
 }

@@ -2,7 +2,7 @@
 
 use definition::ObjectId;
 use engine::{Event, InstanceId, PipelineState, RunId};
-use store::DefinitionVersion;
+use store::{Batch, DefinitionVersion};
 
 use crate::driver::{Held, StepError};
 use crate::error::ServiceError;
@@ -58,7 +58,7 @@ async fn pause(
             held.pipeline.paused.remove(&component);
         }
     }
-    service.driver.step_all(held, events).await.map_err(refuse)
+    service.driver.step_all(held, events, Batch::new()).await.map_err(refuse)
 }
 
 async fn command(
@@ -74,7 +74,7 @@ async fn command(
         let run = run.or_else(|| RunId::of_object(object)).ok_or_else(|| component(status, object))?;
         events.push((run, event));
     }
-    service.driver.step_all(held, events).await.map_err(refuse)
+    service.driver.step_all(held, events, Batch::new()).await.map_err(refuse)
 }
 
 /// The AWS sample sends the word in lower case.

@@ -1,6 +1,7 @@
 //! The service from outside: `aws-sdk-datapipeline` against a real socket.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod deactivation;
 mod exceptions;
 mod harness;
 mod life;
