@@ -30,9 +30,12 @@ pub(super) async fn serve(service: &Service, request: ActivatePipeline) -> Resul
         return Err(invalid("Pipeline definition is empty: "));
     };
     let definition = valued(stored, values);
-    refuse_errors(&definition)?;
+    let before = service.driver.store.definition(&held.pipeline.id, DefinitionVersion::Active).await?;
+    let before = before.filter(|_| held.pipeline.version > 0);
+    refuse_errors(before.as_ref(), &definition)?;
     refuse_state(&held)?;
-    activate(service, &mut held, definition, start).await?;
+    let is_new = before.as_ref() != Some(&definition);
+    activate(service, &mut held, (definition, is_new), start).await?;
     tracing::info!(pipeline.id = %held.pipeline.id, pipeline.name = held.pipeline.name, "activated a pipeline");
     Ok(Empty {})
 }
@@ -45,8 +48,10 @@ fn valued(mut definition: Definition, mut given: Vec<ParameterValue>) -> Definit
     definition
 }
 
-fn refuse_errors(definition: &Definition) -> Result<(), ServiceError> {
-    let report = for_activation(definition);
+/// Refuses what validation does, and what may not be changed since the activation `before`: both may have been stored.
+fn refuse_errors(before: Option<&Definition>, definition: &Definition) -> Result<(), ServiceError> {
+    let mut report = for_activation(definition);
+    report.errors.extend(before.into_iter().flat_map(|before| definition::edits::check(before, definition)));
     if report.is_ok() {
         return Ok(());
     }
@@ -69,13 +74,10 @@ fn refuse_state(held: &Held) -> Result<(), ServiceError> {
 async fn activate(
     service: &Service,
     held: &mut Held,
-    definition: Definition,
+    (definition, is_new): (Definition, bool),
     start: Option<Timestamp>,
 ) -> Result<(), ServiceError> {
     let now = service.driver.now();
-    let store = &service.driver.store;
-    let before = store.definition(&held.pipeline.id, DefinitionVersion::Active).await?;
-    let is_new = held.pipeline.version == 0 || before.as_ref() != Some(&definition);
     let pipeline = &mut held.pipeline;
     let first = pipeline.first_activation.unwrap_or(now);
     let active = Active::of(definition.clone(), first).map_err(|error| invalid(&error.to_string()))?;

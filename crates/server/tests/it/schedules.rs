@@ -142,6 +142,25 @@ async fn a_changed_definition_counts_for_the_runs_to_come() {
 }
 
 #[tokio::test]
+async fn an_edit_that_is_not_allowed_is_stored_with_its_error_and_cannot_be_activated() {
+    let stage = Stage::new().await;
+    let mut objects = hourly("cron", &[("startDateTime", "2030-03-17T17:00:00")]);
+    let pipeline = stage.run(objects.clone()).await;
+    objects[2] = activity("Other", &[]);
+    let put = async |objects: &[PipelineObject]| {
+        let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
+        put.set_pipeline_objects(Some(objects.to_vec())).send().await.unwrap()
+    };
+    assert!(put(&objects).await.errored());
+    let refused = stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap_err();
+    let error = refused.into_service_error().to_string();
+    assert!(error.contains("the object 'Work' cannot be removed: the pipeline was activated"), "{error}");
+    objects.push(activity("Work", &[]));
+    assert!(!put(&objects).await.errored());
+    activate(&stage, &pipeline).await;
+}
+
+#[tokio::test]
 async fn a_paused_component_starts_in_no_run_until_it_is_resumed() {
     let stage = Stage::new().await;
     let pipeline = stage.run(hourly("cron", &[("startDateTime", "2030-03-17T17:00:00")])).await;
