@@ -4,6 +4,7 @@ use engine::{Header, time};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use crate::batch::RunChange;
 use crate::{Batch, Pipeline, StoreError};
@@ -15,6 +16,11 @@ pub(crate) fn seconds(time: Timestamp) -> i64 {
 
 pub(crate) fn revision(header: &Header) -> i64 {
     i64::try_from(header.revision).unwrap_or(i64::MAX)
+}
+
+/// Returns what tells a definition's body from others of its pipeline.
+pub(crate) fn digest(body: &str) -> Vec<u8> {
+    Sha256::digest(body).to_vec()
 }
 
 /// Returns whether the run has ended while something in it waits for ever.

@@ -254,6 +254,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::conformance;
     use engine::PipelineId;
 
     crate::conformance::conformance!(tempfile::tempdir().unwrap());
@@ -393,6 +394,48 @@ mod tests {
         acknowledged.sort_unstable();
         assert!(kept.len() < 100, "the disk was not full");
         assert_eq!(kept, acknowledged);
+    }
+
+    #[tokio::test]
+    async fn what_an_older_program_wrote_is_read_and_its_definitions_are_kept_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let connection = Connection::open(&path).unwrap();
+        let noting = "CREATE TABLE migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL);
+            INSERT INTO migrations VALUES (1, 'first'), (2, 'next runs')";
+        connection.execute_batch(noting).unwrap();
+        for (_, sql) in &migrate::MIGRATIONS[..2] {
+            connection.execute_batch(sql).unwrap();
+        }
+        let (pipeline, body) = conformance::old_pipeline();
+        let id = pipeline.id.as_str();
+        let insert = "INSERT INTO pipelines (id, name, unique_id, body) VALUES (?1, ?2, ?3, ?4)";
+        connection.execute(insert, (id, &pipeline.name, &pipeline.unique_id, body)).unwrap();
+        for old in conformance::old_runs() {
+            let (header, run) = (old.run.header(), old.run.header().id.as_str());
+            let insert = "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5)";
+            let revision = i64::try_from(header.revision).unwrap();
+            connection.execute(insert, (id, run, revision, header.ended.is_none(), old.header)).unwrap();
+            let insert = "INSERT INTO run_definitions VALUES (?1, ?2, ?3)";
+            connection.execute(insert, (id, run, old.definition)).unwrap();
+            let insert = "INSERT INTO instances (pipeline_id, run_id, id, component_id, status, scheduled_at, \
+                          depends_on, body) VALUES (?1, ?2, ?3, '', '', 0, ?4, ?5)";
+            for (instance, depends_on, body) in old.instances {
+                connection.execute(insert, (id, run, instance, depends_on, body)).unwrap();
+            }
+            let insert = "INSERT INTO attempts (pipeline_id, run_id, id, component_id, instance_id, status, \
+                          scheduled_at, body) VALUES (?1, ?2, ?3, '', '', '', 0, ?4)";
+            connection.execute(insert, (id, run, old.attempt.0, old.attempt.1)).unwrap();
+        }
+        drop(connection);
+        let store = SqliteStore::open(&path).unwrap();
+        conformance::must_hold_old_runs(&store).await;
+        let (run, step) = conformance::third_run();
+        store.save(Batch::new().new_run(&run, &step)).await.unwrap();
+        drop(store);
+        let connection = Connection::open(&path).unwrap();
+        let count = "SELECT count(*) FROM definition_bodies";
+        assert_eq!(connection.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
     }
 
     #[tokio::test]

@@ -7,11 +7,11 @@ use super::session::Sessions;
 use crate::StoreError;
 
 /// The migrations in order; the n-th brings a schema to version n.
-const MIGRATIONS: &[(&str, &str)] = &[
+pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("first", include_str!("../../migrations/postgres/0001_first.sql")),
     ("next runs", include_str!("../../migrations/postgres/0002_next_runs.sql")),
     ("servers", include_str!("../../migrations/postgres/0003_servers.sql")),
-    ("stuck runs", include_str!("../../migrations/postgres/0004_stuck_runs.sql")),
+    ("definitions once, stuck runs", include_str!("../../migrations/postgres/0004_definitions_once.sql")),
 ];
 
 /// First half of the lock's key, so that it is nobody else's; the second is the schema's.

@@ -154,9 +154,9 @@ pub(super) async fn run(
     run: &RunId,
 ) -> Result<Option<Run>, StoreError> {
     // Header, instances and attempts must be of one moment, so they are one statement.
-    let sql = "SELECT 0 AS part, 0::bigint AS sequence, 0::bigint AS number, header, run_definitions.body \
-               FROM runs JOIN run_definitions \
-               ON run_definitions.pipeline_id = runs.pipeline_id AND run_definitions.run_id = runs.id \
+    let sql = "SELECT 0 AS part, 0::bigint AS sequence, 0::bigint AS number, header, definition_bodies.body \
+               FROM runs JOIN definition_bodies \
+               ON definition_bodies.pipeline_id = runs.pipeline_id AND digest = definition \
                WHERE runs.pipeline_id = $1 AND runs.id = $2 \
                UNION ALL SELECT 1, sequence, 0, body, depends_on FROM instances \
                WHERE pipeline_id = $1 AND run_id = $2 \

@@ -96,6 +96,45 @@ async fn stores_that_start_at_once_bring_the_schema_up_to_date_once() {
 }
 
 #[tokio::test]
+async fn what_an_older_program_wrote_is_read_and_its_definitions_are_kept_once() {
+    let schema = Schema::fresh();
+    let client = schema.client().await;
+    let make = format!("CREATE SCHEMA {}", schema.0.quoted_schema());
+    client.batch_execute(&make).await.unwrap();
+    let noting = "CREATE TABLE migrations (version bigint PRIMARY KEY, name text COLLATE \"C\" NOT NULL);
+        INSERT INTO migrations VALUES (1, 'first'), (2, 'next runs')";
+    client.batch_execute(noting).await.unwrap();
+    for (_, sql) in &migrate::MIGRATIONS[..2] {
+        client.batch_execute(sql).await.unwrap();
+    }
+    let (pipeline, body) = crate::conformance::old_pipeline();
+    let (id, key) = (pipeline.id.as_str(), write::creation_key(&pipeline));
+    let insert = "INSERT INTO pipelines (id, name, creation_key, body) VALUES ($1, $2, $3, $4)";
+    client.execute(insert, &[&id, &pipeline.name, &key, &body]).await.unwrap();
+    for old in crate::conformance::old_runs() {
+        let (header, run) = (old.run.header(), old.run.header().id.as_str());
+        let (revision, is_open) = (i64::try_from(header.revision).unwrap(), header.ended.is_none());
+        let insert = "INSERT INTO runs VALUES ($1, $2, $3, $4, $5)";
+        client.execute(insert, &[&id, &run, &revision, &is_open, &old.header]).await.unwrap();
+        let insert = "INSERT INTO run_definitions VALUES ($1, $2, $3)";
+        client.execute(insert, &[&id, &run, &old.definition]).await.unwrap();
+        let insert = "INSERT INTO instances (pipeline_id, run_id, sequence, id, component_id, status, \
+                      scheduled_at, depends_on, body) VALUES ($1, $2, $3, $4, '', '', 0, $5, $6)";
+        for (sequence, (instance, depends_on, body)) in (0_i64..).zip(&old.instances) {
+            client.execute(insert, &[&id, &run, &sequence, instance, depends_on, body]).await.unwrap();
+        }
+        let insert = "INSERT INTO attempts (pipeline_id, run_id, sequence, number, id, component_id, \
+                      instance_id, status, scheduled_at, body) VALUES ($1, $2, 0, 1, $3, '', '', '', 0, $4)";
+        client.execute(insert, &[&id, &run, &old.attempt.0, &old.attempt.1]).await.unwrap();
+    }
+    let store = schema.store().await;
+    crate::conformance::must_hold_old_runs(&store).await;
+    let (run, step) = crate::conformance::third_run();
+    store.save(Batch::new().new_run(&run, &step)).await.unwrap();
+    assert_eq!(count(&client, "SELECT count(*) FROM definition_bodies").await, 1);
+}
+
+#[tokio::test]
 async fn who_may_not_make_schemas_uses_one_that_is_there() {
     let schema = Schema::fresh();
     let client = schema.client().await;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::session::{Statement, Untouched, Value};
 use crate::batch::{AttemptChange, RunChange};
-use crate::column::{is_stuck, next_due, revision, seconds, write as json};
+use crate::column::{self, is_stuck, next_due, revision, seconds, write as json};
 use crate::{Batch, Pipeline, StoreError};
 
 /// Rows of one statement: enough to make round trips cheap, and little to hold in memory twice.
@@ -45,7 +45,7 @@ pub(super) fn delete_pipeline(id: &PipelineId, now: Timestamp) -> Vec<Statement>
     let rest = [
         "DELETE FROM runs WHERE pipeline_id = $1",
         "DELETE FROM definitions WHERE pipeline_id = $1",
-        "DELETE FROM run_definitions WHERE pipeline_id = $1",
+        "DELETE FROM definition_bodies WHERE pipeline_id = $1",
         "DELETE FROM instances WHERE pipeline_id = $1",
         "DELETE FROM attempts WHERE pipeline_id = $1",
     ];
@@ -166,27 +166,28 @@ fn insert_header(
     statements: &mut Vec<Statement>,
 ) -> Result<(), StoreError> {
     let header = run.header;
-    let key = || vec![text(header.pipeline.as_str()), text(header.id.as_str())];
-    let mut values = key();
-    values.push(Box::new(revision(header)));
-    values.push(Box::new(header.is_awake()));
-    values.push(Box::new(is_stuck(header)));
-    values.push(Box::new(json("a run", header)?));
-    values.push(Box::new(run.next_wake.map(Timestamp::as_millisecond)));
-    statements.push(Statement {
-        doing: "saving a new run",
-        sql: "INSERT INTO runs (pipeline_id, id, revision, is_open, is_stuck, header, next_wake) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (pipeline_id, id) DO NOTHING",
-        values,
-        untouched: Untouched::Conflict(header.pipeline.clone(), header.id.clone()),
-    });
-    let mut values = key();
-    values.push(Box::new(definition));
+    let digest = column::digest(&definition);
     statements.push(statement(
         "saving the definition of a new run",
-        "INSERT INTO run_definitions (pipeline_id, run_id, body) VALUES ($1, $2, $3)",
-        values,
+        "INSERT INTO definition_bodies (pipeline_id, digest, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        vec![text(header.pipeline.as_str()), Box::new(digest.clone()), Box::new(definition)],
     ));
+    statements.push(Statement {
+        doing: "saving a new run",
+        sql: "INSERT INTO runs (pipeline_id, id, revision, is_open, is_stuck, header, definition, next_wake) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (pipeline_id, id) DO NOTHING",
+        values: vec![
+            text(header.pipeline.as_str()),
+            text(header.id.as_str()),
+            Box::new(revision(header)),
+            Box::new(header.is_awake()),
+            Box::new(is_stuck(header)),
+            Box::new(json("a run", header)?),
+            Box::new(digest),
+            Box::new(run.next_wake.map(Timestamp::as_millisecond)),
+        ],
+        untouched: Untouched::Conflict(header.pipeline.clone(), header.id.clone()),
+    });
     Ok(())
 }
 

@@ -3,20 +3,22 @@
 use std::path::Path;
 
 use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
 
-use crate::StoreError;
+use crate::{StoreError, column};
 
 /// The migrations in order; the n-th brings a file to version n.
-const MIGRATIONS: &[(&str, &str)] = &[
+pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("first", include_str!("../../migrations/sqlite/0001_first.sql")),
     ("next runs", include_str!("../../migrations/sqlite/0002_next_runs.sql")),
     ("servers", include_str!("../../migrations/sqlite/0003_servers.sql")),
-    ("stuck runs", include_str!("../../migrations/sqlite/0004_stuck_runs.sql")),
+    ("definitions once, stuck runs", include_str!("../../migrations/sqlite/0004_definitions_once.sql")),
 ];
 
 /// Applies the migrations that the file lacks.
 pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let doing = "reading the schema version";
+    with_sha256(connection).map_err(StoreError::doing(doing))?;
     let transaction = connection
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .map_err(StoreError::doing(doing))?;
@@ -41,4 +43,12 @@ pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Resu
         return Err(StoreError::Newer { place: format!("the data file {}", path.display()), found, known });
     }
     transaction.commit().map_err(StoreError::doing("bringing the schema up to date"))
+}
+
+/// PostgreSQL has it of itself; here a migration needs it.
+fn with_sha256(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("sha256", 1, flags, |context| {
+        Ok(column::digest(context.get_raw(0).as_str()?))
+    })
 }

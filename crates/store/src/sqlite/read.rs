@@ -162,8 +162,8 @@ pub(super) fn run(
     pipeline: &PipelineId,
     run: &RunId,
 ) -> Result<Option<Run>, StoreError> {
-    let sql = "SELECT header, body FROM runs JOIN run_definitions \
-               ON run_definitions.pipeline_id = runs.pipeline_id AND run_definitions.run_id = runs.id \
+    let sql = "SELECT header, body FROM runs JOIN definition_bodies \
+               ON definition_bodies.pipeline_id = runs.pipeline_id AND digest = definition \
                WHERE runs.pipeline_id = ?1 AND runs.id = ?2";
     let key = (pipeline.as_str(), run.as_str());
     let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));

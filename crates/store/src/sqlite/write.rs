@@ -36,7 +36,7 @@ pub(super) fn delete_pipeline(
     let removed = connection
         .execute("DELETE FROM pipelines WHERE id = ?1", [id.as_str()])
         .map_err(StoreError::doing(doing))?;
-    for table in ["definitions", "runs", "run_definitions", "instances", "attempts"] {
+    for table in ["definitions", "runs", "definition_bodies", "instances", "attempts"] {
         connection
             .execute(&format!("DELETE FROM {table} WHERE pipeline_id = ?1"), [id.as_str()])
             .map_err(StoreError::doing(doing))?;
@@ -159,11 +159,18 @@ fn save_run(connection: &Connection, change: &RunChange) -> Result<(), StoreErro
 
 fn insert_header(connection: &Connection, change: &RunChange, definition: &str) -> Result<(), StoreError> {
     let header = &change.header;
+    let digest = column::digest(definition);
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO definition_bodies (pipeline_id, digest, body) VALUES (?1, ?2, ?3)",
+        )
+        .and_then(|mut insert| insert.execute(params![header.pipeline.as_str(), digest, definition]))
+        .map_err(StoreError::doing("saving the definition of a new run"))?;
     let text = json("a run", header)?;
     let inserted = connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, is_stuck, header, next_wake) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, is_stuck, header, definition, next_wake) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -173,16 +180,12 @@ fn insert_header(connection: &Connection, change: &RunChange, definition: &str) 
                 header.is_awake(),
                 is_stuck(header),
                 text,
+                digest,
                 change.next_wake.map(Timestamp::as_millisecond),
             ])
         })
         .map_err(StoreError::doing("saving a new run"))?;
-    no_race(inserted, header)?;
-    connection
-        .prepare_cached("INSERT INTO run_definitions (pipeline_id, run_id, body) VALUES (?1, ?2, ?3)")
-        .and_then(|mut insert| insert.execute((header.pipeline.as_str(), header.id.as_str(), definition)))
-        .map(|_| ())
-        .map_err(StoreError::doing("saving the definition of a new run"))
+    no_race(inserted, header)
 }
 
 fn update_header(connection: &Connection, change: &RunChange) -> Result<(), StoreError> {
