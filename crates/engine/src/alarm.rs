@@ -36,7 +36,7 @@ pub(crate) fn of_instance(run: &Run, place: usize) -> Vec<Notice> {
     };
     let about = format!("{}#{}", instance.id, instance.generation);
     alarms(run, instance, slot)
-        .filter(|alarm| !once_per_run(alarm))
+        .filter(|alarm| !once_per_run(run, alarm))
         .map(|alarm| notice(run, alarm, Node::Instance(instance), slot, &about))
         .collect()
 }
@@ -53,7 +53,7 @@ pub(crate) fn of_run(run: &Run, outcome: Outcome) -> Vec<Notice> {
         .instances
         .iter()
         .flat_map(|instance| alarms(run, instance, slot))
-        .filter(|alarm| once_per_run(alarm) && seen.insert(&alarm.id))
+        .filter(|alarm| once_per_run(run, alarm) && seen.insert(&alarm.id))
         .collect();
     if alarms.is_empty() {
         return Vec::new();
@@ -89,8 +89,10 @@ fn alarms<'a>(
         .filter(|object| Kind::of(object) == Some(Kind::SnsAlarm))
 }
 
-fn once_per_run(alarm: &PipelineObject) -> bool {
-    field::MY_ONCE_PER_RUN.of(alarm) == Ok(true)
+fn once_per_run(run: &Run, alarm: &PipelineObject) -> bool {
+    let trouble = Default::default();
+    let context = Context::of_component(run, alarm, &trouble);
+    field::MY_ONCE_PER_RUN.of(&context.reading(alarm)) == Ok(true)
 }
 
 fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, slot: &str, about: &str) -> Notice {

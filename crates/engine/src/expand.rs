@@ -7,7 +7,7 @@ use std::sync::Arc;
 use definition::inherit::InheritError;
 use definition::kind::field::{self, FailureAndRerunMode, FieldError};
 use definition::kind::{Group, Kind};
-use definition::preview::Interval;
+use definition::preview::{Interval, Preview};
 use definition::{ObjectId, PipelineObject};
 use jiff::{SignedDuration, Timestamp};
 
@@ -128,7 +128,8 @@ pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), Ex
             (upcoming.start, occurrences.filter_map(part).collect(), *is_skipped)
         }
     };
-    let mut instances = instances(&parts, started, &activation.paused);
+    let preview = Preview::new(plan.objects(), plan.parameters(), None);
+    let mut instances = instances(&parts, &preview, started, &activation.paused);
     acyclic(&instances)?;
     if is_skipped {
         instances.iter_mut().for_each(|instance| instance.skip(started));
@@ -239,13 +240,18 @@ impl<'a> Part<'a> {
     }
 }
 
-fn instances(parts: &[Part<'_>], started: Timestamp, paused: &BTreeSet<ObjectId>) -> Vec<Instance> {
+fn instances<'a>(
+    parts: &[Part<'a>],
+    preview: &Preview<'a>,
+    started: Timestamp,
+    paused: &BTreeSet<ObjectId>,
+) -> Vec<Instance> {
     let mut by_component: HashMap<&ObjectId, Vec<&Part<'_>>> = HashMap::new();
     for part in parts {
         by_component.entry(&part.object.id).or_default().push(part);
     }
     let producers = producers(parts);
-    let instance = |part: &Part<'_>| {
+    let instance = |part: &Part<'a>| {
         let object = part.object;
         let inputs = object.references("input").filter(|_| part.role == Role::Activity);
         let produced_by = producers.get(&object.id).into_iter().flatten().copied();
@@ -257,6 +263,7 @@ fn instances(parts: &[Part<'_>], started: Timestamp, paused: &BTreeSet<ObjectId>
             .flat_map(|targets| targets.iter().filter(|target| target.goes_with(part)))
             .map(|target| target.id())
             .collect();
+        let mode = field::FAILURE_AND_RERUN_MODE.of(&preview.object(object));
         Instance {
             id: part.id(),
             component: object.id.clone(),
@@ -270,7 +277,7 @@ fn instances(parts: &[Part<'_>], started: Timestamp, paused: &BTreeSet<ObjectId>
             guards: None,
             status: Status::WaitingOnDependencies,
             depends_on,
-            cascade: field::FAILURE_AND_RERUN_MODE.of(object) == Ok(FailureAndRerunMode::Cascade),
+            cascade: mode == Ok(FailureAndRerunMode::Cascade),
             generation: 0,
             started,
             ended: None,

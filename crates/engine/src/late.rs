@@ -2,8 +2,7 @@
 //!
 //! Only what runs on a schedule can be late. The time counts from the moment at which an instance may start.
 
-use definition::kind::Kind;
-use definition::period::Period;
+use definition::kind::{Kind, field};
 use jiff::Timestamp;
 
 use crate::alarm::LATE;
@@ -21,11 +20,10 @@ pub(crate) fn after_release(run: &Run, place: usize, now: Timestamp) -> Option<T
     }
     let object = run.plan.object(instance.component.as_str())?;
     object.reference(LATE)?;
-    let written = object.string("lateAfterTimeout")?;
     let trouble = Default::default();
-    let texts = Context::of_instance(run, instance, None, &trouble).evaluate("lateAfterTimeout", written);
+    let context = Context::of_instance(run, instance, None, &trouble);
     // What cannot be read was told by validation.
-    let period = Period::parse(texts.ok()?.first()?).ok()?;
+    let period = field::LATE_AFTER_TIMEOUT.of(&context.reading(object)).ok()??;
     Some(period.after(now))
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use definition::inherit::DEFAULT_ID;
 use definition::kind::field;
 use definition::parameters::Parameters;
+use definition::preview::Preview;
 use definition::{Definition, ObjectId, PipelineObject, inherit};
 
 use crate::expand::ExpandError;
@@ -50,8 +51,9 @@ impl Plan {
     /// on demand and 5 on a schedule.
     #[must_use]
     pub fn max_active_instances(&self, is_scheduled: bool) -> usize {
-        let stated =
-            self.object(DEFAULT_ID).and_then(|default| field::MAX_ACTIVE_INSTANCES.of(default).ok()?);
+        let preview = Preview::new(&self.objects, &self.parameters, None);
+        let default = self.object(DEFAULT_ID).map(|default| preview.object(default));
+        let stated = default.and_then(|default| field::MAX_ACTIVE_INSTANCES.of(&default).ok()?);
         stated.unwrap_or(if is_scheduled { MOST_ACTIVE } else { 1 })
     }
 

@@ -1,8 +1,10 @@
 //! What expressions see: fields, runtime fields, parameters, and the objects that fields refer to.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use definition::expression::{self, Budget, Evaluated, Scope, Value};
+use definition::kind::field::Fields;
 use definition::preview::Interval;
 use definition::{Field, FieldValue, MASK, ObjectId, PipelineObject};
 use jiff::Timestamp;
@@ -53,6 +55,28 @@ impl Trouble {
     fn begin(&self) {
         self.reason.borrow_mut().take();
         self.budget.refill();
+    }
+}
+
+/// An object of a run whose fields are evaluated as they are read.
+pub(crate) struct Reading<'c, 'a> {
+    context: &'c Context<'a>,
+    object: &'a PipelineObject,
+}
+
+impl Fields for Reading<'_, '_> {
+    fn object(&self) -> &PipelineObject {
+        self.object
+    }
+
+    fn values_of<'s>(&'s self, key: &'s str) -> impl Iterator<Item = Cow<'s, FieldValue>> {
+        self.object.values(key).flat_map(move |value| match value {
+            FieldValue::Ref(_) => vec![Cow::Borrowed(value)],
+            FieldValue::String(text) => {
+                let texts = self.context.evaluate(key, text).unwrap_or_default();
+                texts.into_iter().map(|text| Cow::Owned(FieldValue::String(text))).collect()
+            }
+        })
     }
 }
 
@@ -129,6 +153,12 @@ impl<'a> Context<'a> {
                 Err(format!("object `{object}`, field `{key}`: {reason}"))
             }
         }
+    }
+
+    /// Returns `object`, which this is the context of, with its fields evaluated as they are read; those that cannot
+    /// be are absent.
+    pub(crate) fn reading<'c>(&'c self, object: &'a PipelineObject) -> Reading<'c, 'a> {
+        Reading { context: self, object }
     }
 
     fn instantiate(&self, value: &FieldValue) -> FieldValue {

@@ -2,7 +2,10 @@
 
 use crate::{
     PipelineObject,
-    kind::{Group, Kind},
+    kind::{
+        Group, Kind,
+        field::{PERIOD, START_AT, SchedulePeriod, StartAt},
+    },
 };
 
 /// Longer details say nothing more in a picture, not even in a tooltip.
@@ -45,12 +48,12 @@ fn data(object: &PipelineObject) -> Option<String> {
 
 fn schedule(object: &PipelineObject) -> Option<String> {
     let period = object.string("period")?;
-    if period.eq_ignore_ascii_case("ONDEMAND_PERIOD") {
+    if PERIOD.parse(period) == Ok(SchedulePeriod::OnDemand) {
         return Some("on demand".to_owned());
     }
-    let start = first(object, &["startDateTime", "startAt"]).map(|start| match start.to_ascii_uppercase() {
-        word if word == "FIRST_ACTIVATION_DATE_TIME" => " from activation on".to_owned(),
-        _ => format!(" from {start}"),
+    let start = first(object, &["startDateTime", "startAt"]).map(|start| match START_AT.parse(&start) {
+        Ok(StartAt::FirstActivation) => " from activation on".to_owned(),
+        Ok(StartAt::OnDemandActivation) | Err(_) => format!(" from {start}"),
     });
     Some(format!("every {period}{}", start.unwrap_or_default()))
 }
@@ -100,7 +103,7 @@ mod tests {
     fn a_schedule_says_how_often_and_from_when() {
         let fields = [("period", "1 day"), ("startAt", "FIRST_ACTIVATION_DATE_TIME")];
         assert_eq!(detail(Kind::Schedule, &fields).as_deref(), Some("every 1 day from activation on"));
-        assert_eq!(detail(Kind::Schedule, &[("period", "ONDEMAND_PERIOD")]).as_deref(), Some("on demand"));
+        assert_eq!(detail(Kind::Schedule, &[("period", " OnDemand_Period")]).as_deref(), Some("on demand"));
     }
 
     #[test]

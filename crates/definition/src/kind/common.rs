@@ -54,10 +54,7 @@ pub(super) const RUNNABLE: FieldGroup = FieldGroup {
         text("attemptStatus", "Status in words, as the worker reported it last."),
         ATTEMPT_TIMEOUT.spec(),
         FAILURE_AND_RERUN_MODE.spec(),
-        period(
-            "lateAfterTimeout",
-            "How long after its scheduled start an unfinished object counts as late; not used on demand.",
-        ),
+        LATE_AFTER_TIMEOUT.spec(),
         MAXIMUM_RETRIES.spec(),
         to_group("onFail", Group::Action, "Actions taken when the object has failed for good.").multi(),
         to_group("onSuccess", Group::Action, "Actions taken when the object has finished.").multi(),
@@ -79,6 +76,12 @@ pub const FAILURE_AND_RERUN_MODE: Defaulted<FailureAndRerunMode> = word(
 )
 .typed()
 .or("none");
+/// `lateAfterTimeout`.
+pub const LATE_AFTER_TIMEOUT: Optional<Period> = period(
+    "lateAfterTimeout",
+    "How long after its scheduled start an unfinished object counts as late; not used on demand.",
+)
+.typed();
 /// `maximumRetries`: five are AWS's limit.
 pub const MAXIMUM_RETRIES: Defaulted<u32> =
     integer("maximumRetries", 0, 5, "How many more tries follow a failed one.").typed().or("2");

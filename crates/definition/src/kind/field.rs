@@ -11,15 +11,15 @@ use crate::{FieldValue, ObjectId, PipelineObject};
 pub use super::actions::MY_ONCE_PER_RUN;
 pub use super::activities::{MY_LOAD_MODE, MY_MAX_REJECTS, STAGE};
 pub use super::common::{
-    ATTEMPT_TIMEOUT, FAILURE_AND_RERUN_MODE, MAX_ACTIVE_INSTANCES, MAXIMUM_RETRIES, REPORT_PROGRESS_TIMEOUT,
-    RETRY_DELAY, SCHEDULE_TYPE,
+    ATTEMPT_TIMEOUT, FAILURE_AND_RERUN_MODE, LATE_AFTER_TIMEOUT, MAX_ACTIVE_INSTANCES, MAXIMUM_RETRIES,
+    REPORT_PROGRESS_TIMEOUT, RETRY_DELAY, SCHEDULE_TYPE,
 };
 pub use super::data_formats::MY_HEADER;
 pub use super::data_nodes::COMPRESSION;
 pub use super::default_object::{MY_BACKFILL, MY_MAX_RUNS_PER_DAY, MY_STALE_RUNS, MY_WAIT_FOR};
-pub use super::held::{Compression, FailureAndRerunMode, Limit, LoadMode, SchedulePeriod};
+pub use super::held::{Compression, FailureAndRerunMode, Limit, LoadMode, SchedulePeriod, StartAt};
 pub use super::preconditions::PRECONDITION_TIMEOUT;
-pub use super::schedule::{END_DATE_TIME, OCCURRENCES, PERIOD, START_DATE_TIME};
+pub use super::schedule::{END_DATE_TIME, OCCURRENCES, PERIOD, START_AT, START_DATE_TIME};
 
 /// What has fields: an object as it stands, or what is known of it before it runs.
 pub trait Fields {
@@ -180,9 +180,10 @@ mod tests {
     }
 
     const TYPED: &[Typed] = typed![
-        ATTEMPT_TIMEOUT COMPRESSION END_DATE_TIME FAILURE_AND_RERUN_MODE MAXIMUM_RETRIES MAX_ACTIVE_INSTANCES
-        MY_BACKFILL MY_HEADER MY_LOAD_MODE MY_MAX_REJECTS MY_MAX_RUNS_PER_DAY MY_ONCE_PER_RUN MY_STALE_RUNS MY_WAIT_FOR
-        OCCURRENCES PERIOD PRECONDITION_TIMEOUT REPORT_PROGRESS_TIMEOUT RETRY_DELAY SCHEDULE_TYPE STAGE START_DATE_TIME
+        ATTEMPT_TIMEOUT COMPRESSION END_DATE_TIME FAILURE_AND_RERUN_MODE LATE_AFTER_TIMEOUT MAXIMUM_RETRIES
+        MAX_ACTIVE_INSTANCES MY_BACKFILL MY_HEADER MY_LOAD_MODE MY_MAX_REJECTS MY_MAX_RUNS_PER_DAY MY_ONCE_PER_RUN
+        MY_STALE_RUNS MY_WAIT_FOR OCCURRENCES PERIOD PRECONDITION_TIMEOUT REPORT_PROGRESS_TIMEOUT RETRY_DELAY
+        SCHEDULE_TYPE STAGE START_AT START_DATE_TIME
     ];
 
     fn object(kind: &str, fields: &[(&str, &str)]) -> PipelineObject {
@@ -233,6 +234,7 @@ mod tests {
             "3 years",
             "4 years",
             "ondemand_period ",
+            "First_Activation_Date_Time",
             "2030-01-31T22:00:00",
             "2030-01-31",
             "tomorrow",

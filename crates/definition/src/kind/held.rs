@@ -104,6 +104,16 @@ words! {
     }
 }
 
+words! {
+    /// `startAt`: what a schedule's first interval begins with.
+    StartAt {
+        /// The first activation of the pipeline.
+        FirstActivation = "FIRST_ACTIVATION_DATE_TIME",
+        /// Each activation on demand.
+        OnDemandActivation = "ONDEMAND_ACTIVATION_TIME",
+    }
+}
+
 /// The `period` of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchedulePeriod {

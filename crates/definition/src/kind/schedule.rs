@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Group, Slot,
     common::PLAIN,
-    field::{Optional, SchedulePeriod},
+    field::{Optional, SchedulePeriod, StartAt},
     spec::{KindSpec, OneOf, integer, spec, time, word},
 };
 
@@ -15,6 +15,13 @@ pub const PERIOD: Optional<SchedulePeriod> =
 /// `startDateTime`.
 pub const START_DATE_TIME: Optional<Timestamp> =
     time("startDateTime", "When the first interval begins.").typed();
+/// `startAt`.
+pub const START_AT: Optional<StartAt> = word(
+    "startAt",
+    StartAt::WORDS,
+    "Begins the first interval when the pipeline is first activated, or one at each activation on demand.",
+)
+.typed();
 /// `endDateTime`.
 pub const END_DATE_TIME: Optional<Timestamp> =
     time("endDateTime", "When the last interval ends, after the start; without it there is no end.").typed();
@@ -30,11 +37,7 @@ pub(super) static SCHEDULE: KindSpec = KindSpec {
     fields: &[
         PERIOD.spec(),
         START_DATE_TIME.spec(),
-        word(
-            "startAt",
-            &["FIRST_ACTIVATION_DATE_TIME", "ONDEMAND_ACTIVATION_TIME"],
-            "Begins the first interval when the pipeline is first activated, or one at each activation on demand.",
-        ),
+        START_AT.spec(),
         END_DATE_TIME.spec(),
         OCCURRENCES.spec(),
         time("@firstActivationTime", "When the pipeline was first activated.").runtime(),

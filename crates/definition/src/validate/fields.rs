@@ -25,7 +25,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         // What a parent that is not there would have given, nobody knows.
         let has_parent = object.reference("parent").is_none_or(|parent| subject.object(parent).is_some());
         if has_parent {
-            required(object, kind, findings);
+            required(subject, object, kind, findings);
         }
         if kind.is_schedule() {
             schedule(subject, object, findings);
@@ -243,7 +243,7 @@ fn is_bare_call(text: &str) -> bool {
     is_call && Template::parse(&format!("#{{{text}}}")).is_ok()
 }
 
-fn required(object: &Resolved<'_>, kind: Kind, findings: &mut Findings) {
+fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findings: &mut Findings) {
     let has = |key: &str| object.has(key);
     for spec in kind.required_fields().filter(|spec| !has(spec.key)) {
         findings.error(object.id(), Some(spec.key), "MISSING_FIELD", legal::missing(spec.key, kind.name()));
@@ -261,10 +261,10 @@ fn required(object: &Resolved<'_>, kind: Kind, findings: &mut Findings) {
         }
     }
     let is_on_demand = || {
-        let schedule_type = object.string("scheduleType").map(|word| SCHEDULE_TYPE.parse(word));
-        schedule_type == Some(Ok(ScheduleType::OnDemand))
+        let texts = subject.foreseen(object, object.string("scheduleType")?)?;
+        Some(SCHEDULE_TYPE.parse(texts.first()?) == Ok(ScheduleType::OnDemand))
     };
-    if kind.is_activity() && !has("schedule") && !is_on_demand() {
+    if kind.is_activity() && !has("schedule") && is_on_demand() != Some(true) {
         let message = "'schedule' is required unless 'scheduleType' is 'ondemand' (on the Default object)";
         findings.error(object.id(), Some("schedule"), "MISSING_FIELD", message);
     }

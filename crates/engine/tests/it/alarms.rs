@@ -74,8 +74,8 @@ fn once_per_run_tells_the_first_error_and_blanks_what_is_unknown() {
 
 #[test]
 fn rows_of_a_load_that_failed_are_not_loaded() {
-    let alarm = r##"{"id": "Bad", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t", "subject": "s",
-        "message": "#{node.rowsLoaded} #{node.rowsRejected} #{node.loads}"}"##;
+    let alarm = r##"{"id": "Bad", "type": "SnsAlarm", "myOncePerRun": "#{myOnce}", "myOnce": "true", "topicArn": "arn:t",
+        "subject": "s", "message": "#{node.rowsLoaded} #{node.rowsRejected} #{node.loads}"}"##;
     let a = shell("A", r#", "onFail": {"ref": "Bad"}"#);
     let mut run = drive(&format!("{a}, {}, {alarm}", shell("B", "")));
     for activity in ["A", "B"] {

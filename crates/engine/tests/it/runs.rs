@@ -153,6 +153,17 @@ fn with_cascade_a_failure_takes_everything_downstream_along() {
 }
 
 #[test]
+fn how_far_a_failure_reaches_and_how_many_runs_there_may_be_can_be_said_by_expressions() {
+    let mut run = chain(r##", "failureAndRerunMode": "#{myMode}", "myMode": "Cascade""##);
+    run.fail("Load", "BadInput", "no");
+    assert_eq!(run.status("Build"), Status::CascadeFailed);
+    let default = r##"{"id": "Default", "maxActiveInstances": "#{myMost + 1}"}"##;
+    let values = r#", "parameters": [{"id": "myMost", "type": "Integer", "default": "2"}]"#;
+    let plan = plan(default, values).unwrap();
+    assert_eq!((plan.max_active_instances(false), plan.max_active_instances(true)), (3, 3));
+}
+
+#[test]
 fn without_cascade_consumers_wait_for_ever_and_the_run_counts_as_stuck() {
     let mut run = chain("");
     run.fail("Load", "BadInput", "no");

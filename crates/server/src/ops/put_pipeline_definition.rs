@@ -1,6 +1,11 @@
 //! PutPipelineDefinition: replaces the whole stored definition, errors and all, unless one is fatal.
 
 use definition::Definition;
+use definition::inherit::DEFAULT_ID;
+use definition::kind::field;
+use definition::parameters::Parameters;
+use definition::preview::Preview;
+use definition::schedule::ScheduleType;
 use definition::validate::{Problem, Report, validate};
 use engine::PipelineState;
 use store::{Batch, DefinitionVersion};
@@ -75,8 +80,10 @@ fn refuse_fatal(report: &Report) -> ServiceError {
 
 /// On demand is a property of the whole pipeline, and `Default` says it.
 pub(super) fn is_on_demand(definition: &Definition) -> bool {
-    let default = definition.object("Default").and_then(|default| default.string("scheduleType"));
-    default.is_some_and(|kind| kind.eq_ignore_ascii_case("ondemand"))
+    let parameters = Parameters::of(definition);
+    let preview = Preview::new(&definition.objects, &parameters, None);
+    let default = definition.object(DEFAULT_ID).map(|default| preview.object(default));
+    default.is_some_and(|default| field::SCHEDULE_TYPE.of(&default) == Ok(ScheduleType::OnDemand))
 }
 
 pub(super) fn answer(report: Report) -> Validated {
