@@ -47,7 +47,7 @@ fn a_whole_load_has_no_problems() {
         {"id": "Db", "type": "JdbcDatabase", "connectionString": "jdbc:postgresql://h/d", "username": "u",
          "jdbcDriverClass": "org.postgresql.Driver", "*password": "#{*myPassword}"},
         {"id": "Csv", "type": "CSV", "myHeader": "true"},
-        {"id": "In", "type": "S3DataNode", "filePath": "s3://b/#{myDay}/#{Db.x}.csv", "dataFormat": {"ref": "Csv"},
+        {"id": "In", "type": "S3DataNode", "filePath": "s3://b/#{myDay}/#{Db.username}.csv", "dataFormat": {"ref": "Csv"},
          "Db": {"ref": "Db"}},
         {"id": "Out", "type": "SqlDataNode", "table": "orders", "database": {"ref": "Db"},
          "selectQuery": "select * from #{table}"},
@@ -58,7 +58,7 @@ fn a_whole_load_has_no_problems() {
         "values": {"*myPassword": "p", "myDay": "2030-01-01", "myTries": "3"}"#;
     let report = for_activation(&definition(objects, rest));
     assert_eq!(lines(&report.errors), Vec::<String>::new());
-    assert_eq!(report.warnings.len(), 2, "{:?}", lines(&report.warnings));
+    assert_eq!(report.warnings.len(), 1, "{:?}", lines(&report.warnings));
 }
 
 #[test]
@@ -319,8 +319,8 @@ fn an_undeclared_parameter_is_told_once_where_it_is_stated() {
 }
 
 #[test]
-fn names_that_an_object_lacks_are_warned_of() {
-    let found = warnings(
+fn names_that_an_object_lacks_fail_every_try() {
+    let found = errors(
         r##"{"id": "N", "type": "SqlDataNode", "table": "t", "selectQuery": "select * from #{tabel}"},
             {"id": "A", "type": "ShellCommandActivity", "command": "#{input.filePath} #{input.x} #{output.y}",
              "input": {"ref": "F"}}, {"id": "F", "type": "S3DataNode", "directoryPath": "s3://b/"}"##,
@@ -333,6 +333,36 @@ fn names_that_an_object_lacks_are_warned_of() {
             "A.command UNKNOWN_NAME:  'command' uses 'output.y', but 'output' is no reference here",
         ]
     );
+}
+
+#[test]
+fn an_action_leaves_blank_what_it_does_not_know_and_is_warned_of_it() {
+    let alarm = r##"{"id": "S", "type": "SnsAlarm", "topicArn": "arn", "subject": "#{tpoicArn}",
+        "message": "#{x.y} #{node.anything}"}"##;
+    assert_eq!(errors(alarm), Vec::<String>::new());
+    assert_eq!(
+        warnings(alarm),
+        [
+            "S.message UNKNOWN_NAME:  'message' uses 'x.y', but 'x' is no reference here",
+            "S.subject UNKNOWN_NAME:  'subject' uses 'tpoicArn', which the object lacks (did you mean 'topicArn'?)",
+        ]
+    );
+}
+
+#[test]
+fn what_is_said_of_a_type_that_does_not_exist_is_not_said_again_of_its_fields() {
+    one_error(
+        r##"{"id": "A", "type": "ShellCommandActivity", "command": "x", "myInput": {"ref": "B"},
+             "stdout": "#{myInput.z}"}, {"id": "B", "type": "CSw"}"##,
+        "B.type UNKNOWN_TYPE:  there is no type 'CSw' (did you mean 'CSV'?)",
+    );
+}
+
+#[test]
+fn on_demand_may_be_said_by_an_expression() {
+    let objects = r##"{"id": "P", "scheduleType": "#{myType}", "myType": "OnDemand"},
+        {"id": "A", "type": "ShellCommandActivity", "parent": {"ref": "P"}, "command": "x"}"##;
+    assert_eq!(errors(objects), Vec::<String>::new());
 }
 
 #[test]
@@ -499,7 +529,7 @@ fn one_of_our_own_fields_takes_one_value_unless_it_may_repeat() {
 
 #[test]
 fn a_name_of_the_service_is_known_only_where_the_service_sets_it() {
-    let found = warnings(
+    let found = errors(
         r##"{"id": "A", "type": "ShellCommandActivity", "command": "#{hostname} #{node}"},
             {"id": "B", "type": "CSV", "escapeChar": "#{hostname}"}"##,
     );

@@ -11,6 +11,7 @@ use crate::{
 };
 
 const INVALID: &str = "INVALID_EXPRESSION";
+const UNKNOWN_NAME: &str = "UNKNOWN_NAME";
 
 /// What every object has beside its fields, and `type`, which one without a type may still inherit.
 const MEMBERS: &[&str] = &["id", "name", "type"];
@@ -108,6 +109,18 @@ struct Place<'a, 's> {
     key: &'a str,
 }
 
+impl Place<'_, '_> {
+    /// Tells of a name that means nothing. An action leaves it blank and says the rest; everything else fails whenever
+    /// it is to run.
+    fn unknown(&self, message: String, findings: &mut Findings) {
+        if self.kind.is_action() {
+            findings.warning(self.owner, Some(self.key), UNKNOWN_NAME, message);
+        } else {
+            findings.error(self.owner, Some(self.key), UNKNOWN_NAME, message);
+        }
+    }
+}
+
 fn name(place: &Place<'_, '_>, path: &[Name<'_>], findings: &mut Findings) {
     match path {
         [] => {}
@@ -140,25 +153,24 @@ fn single(place: &Place<'_, '_>, name: &str, findings: &mut Findings) {
     } else {
         let fields = kind.fields().chain(kind.runtime_fields()).map(|spec| spec.key);
         let hint = findings.hints.hint(name, fields.chain(declared));
-        let message = format!("'{key}' uses '{name}', which the object lacks{hint}");
-        findings.warning(owner, Some(key), "UNKNOWN_NAME", message);
+        place.unknown(format!("'{key}' uses '{name}', which the object lacks{hint}"), findings);
     }
 }
 
 fn followed(place: &Place<'_, '_>, first: &str, rest: &[Name<'_>], findings: &mut Findings) {
-    let Place { subject, object, owner, key, .. } = place;
+    let Place { subject, object, key, .. } = place;
     let Some(target) = object.reference(first) else {
-        let message =
-            format!("'{key}' uses '{first}.{}', but '{first}' is no reference here", rest.join("."));
-        findings.warning(owner, Some(key), "UNKNOWN_NAME", message);
+        let name = rest.join(".");
+        place.unknown(format!("'{key}' uses '{first}.{name}', but '{first}' is no reference here"), findings);
         return;
     };
-    // Longer chains are left to the run.
+    // Longer chains are left to the run, and an unknown type has its own error.
     if let ([name], Some(target)) = (rest, subject.object(target))
+        && (target.kind().is_some() || !target.has("type"))
         && !is_field(target, target.kind(), name)
     {
         let message = format!("'{key}' uses '{first}.{name}', but '{}' has no '{name}'", target.id());
-        findings.warning(owner, Some(key), "UNKNOWN_NAME", message);
+        place.unknown(message, findings);
     }
 }
 
