@@ -16,6 +16,8 @@ use definition::{
 use proptest::prelude::*;
 
 const MEGABYTE: usize = 1 << 20;
+/// So many that what is quadratic takes seconds, and all else a moment.
+const MANY: usize = 3_000;
 
 /// Puts everything that reads a definition file to work on `text`.
 fn everything(text: &str) -> Diagnosis {
@@ -48,7 +50,7 @@ fn ring(number: usize, field: &str) -> String {
 
 #[test]
 fn brackets_may_nest_without_end() {
-    for number in [10_000, 1_000_000] {
+    for number in [10_000, 200_000] {
         for bracket in ["[", "{", r#"{"a":"#, r#"{"objects":["#, r#"[{"#] {
             let diagnosis = everything(&bracket.repeat(number));
             assert_eq!(told(&diagnosis, "MALFORMED_FILE"), 1, "{bracket}");
@@ -61,8 +63,8 @@ fn brackets_may_nest_without_end() {
 #[test]
 fn strings_may_be_a_megabyte_long() {
     let plain = "x".repeat(MEGABYTE);
-    let escapes = r#"\n\"\\\u00e9"#.repeat(MEGABYTE / 12);
-    let halves = r"\ud83d\ude00".repeat(MEGABYTE / 12);
+    let escapes = r#"\n\"\\\u00e9"#.repeat(MEGABYTE / 48);
+    let halves = r"\ud83d\ude00".repeat(MEGABYTE / 48);
     for text in [plain.as_str(), &escapes, &halves] {
         let file =
             objects([format!(r#"{{"id": "A", "type": "ShellCommandActivity", "command": "{text}"}}"#)]);
@@ -88,41 +90,41 @@ fn a_megabyte_of_line_breaks_and_of_mistakes_has_places() {
 }
 
 #[test]
-fn ten_thousand_objects_may_stand_in_a_ring_or_a_chain() {
-    let parents = everything(&ring(10_000, "parent"));
+fn thousands_of_objects_may_stand_in_a_ring_or_a_chain() {
+    let parents = everything(&ring(MANY, "parent"));
     assert_eq!(told(&parents, "INHERITANCE_CYCLE"), 1);
-    let waits = everything(&ring(10_000, "dependsOn"));
+    let waits = everything(&ring(MANY, "dependsOn"));
     assert_eq!(told(&waits, "DEPENDENCY_CYCLE"), 1);
-    let chain = objects((0..10_000).map(|n| {
+    let chain = objects((0..MANY).map(|n| {
         format!(r#"{{"id": "O{n}", "type": "ShellCommandActivity", "dependsOn": {{"ref": "O{}"}}}}"#, n + 1)
     }));
     let chain = everything(&chain);
     assert_eq!((told(&chain, "DEPENDENCY_CYCLE"), told(&chain, "DANGLING_REFERENCE")), (0, 1));
-    let themselves = everything(&objects((0..10_000).map(|n| {
+    let themselves = everything(&objects((0..MANY).map(|n| {
         format!(r#"{{"id": "O{n}", "type": "ShellCommandActivity", "dependsOn": {{"ref": "O{n}"}}}}"#)
     })));
-    assert_eq!(told(&themselves, "DEPENDENCY_CYCLE"), 10_000);
+    assert_eq!(told(&themselves, "DEPENDENCY_CYCLE"), MANY);
 }
 
 #[test]
 fn a_long_way_may_lead_to_many_circles() {
-    let way = (0..3_000).map(|n| {
+    let way = (0..1_500).map(|n| {
         format!(r#"{{"id": "W{n}", "type": "ShellCommandActivity", "dependsOn": {{"ref": "W{}"}}}}"#, n + 1)
     });
-    let refs: Vec<_> = (0..3_000).map(|n| format!(r#"{{"ref": "C{n}"}}"#)).collect();
+    let refs: Vec<_> = (0..1_500).map(|n| format!(r#"{{"ref": "C{n}"}}"#)).collect();
     let end =
-        format!(r#"{{"id": "W3000", "type": "ShellCommandActivity", "dependsOn": [{}]}}"#, refs.join(","));
-    let circles = (0..3_000).map(|n| {
+        format!(r#"{{"id": "W1500", "type": "ShellCommandActivity", "dependsOn": [{}]}}"#, refs.join(","));
+    let circles = (0..1_500).map(|n| {
         format!(r#"{{"id": "C{n}", "type": "ShellCommandActivity", "dependsOn": {{"ref": "C{n}"}}}}"#)
     });
     let diagnosis = everything(&objects(way.chain([end]).chain(circles)));
-    assert_eq!(told(&diagnosis, "DEPENDENCY_CYCLE"), 3_000);
+    assert_eq!(told(&diagnosis, "DEPENDENCY_CYCLE"), 1_500);
 }
 
 #[test]
-fn ten_thousand_objects_may_have_one_id() {
+fn thousands_of_objects_may_have_one_id() {
     let same =
-        objects((0..10_000).map(|n| format!(r##"{{"id": "A", "type": "CSV", "f{n}": "#{{nothing{n}}}"}}"##)));
+        objects((0..MANY).map(|n| format!(r##"{{"id": "A", "type": "CSV", "f{n}": "#{{nothing{n}}}"}}"##)));
     assert_eq!(told(&everything(&same), "DUPLICATE_ID"), 1);
     // The first one has more fields than the last.
     let shorter =
@@ -132,7 +134,7 @@ fn ten_thousand_objects_may_have_one_id() {
 
 #[test]
 fn fields_may_use_each_other_in_rings() {
-    for number in [2, 10_000] {
+    for number in [2, MANY] {
         let fields: Vec<_> =
             (0..number).map(|n| format!(r##""my_{n}": "#{{my_{}}}""##, (n + 1) % number)).collect();
         let own = format!(r#"{{"id": "A", "type": "ShellCommandActivity", {}}}"#, fields.join(","));
@@ -151,17 +153,17 @@ fn fields_may_use_each_other_in_rings() {
 }
 
 #[test]
-fn a_chain_of_ten_thousand_fields_is_computed() {
-    let fields: Vec<_> = (0..10_000).map(|n| format!(r##""my_{n}": "#{{my_{}}}""##, n + 1)).collect();
+fn a_chain_of_thousands_of_fields_is_computed() {
+    let fields: Vec<_> = (0..MANY).map(|n| format!(r##""my_{n}": "#{{my_{}}}""##, n + 1)).collect();
     let own = objects([format!(
-        r#"{{"id": "A", "type": "ShellCommandActivity", {}, "my_10000": "end"}}"#,
+        r#"{{"id": "A", "type": "ShellCommandActivity", {}, "my_{MANY}": "end"}}"#,
         fields.join(",")
     )]);
     assert_eq!(known(&own, "A", "#{my_0}"), Some(vec!["end".to_owned()]));
     everything(&own);
-    let over = objects((0..10_000).map(|n| {
+    let over = objects((0..MANY).map(|n| {
         format!(r##"{{"id": "O{n}", "type": "CSV", "myNext": {{"ref": "O{}"}}, "column": "#{{myNext.column}}"}}"##, n + 1)
-    }).chain([r#"{"id": "O10000", "type": "CSV", "column": "end"}"#.to_owned()]));
+    }).chain([format!(r#"{{"id": "O{MANY}", "type": "CSV", "column": "end"}}"#)]));
     assert_eq!(known(&over, "O0", "#{column}"), Some(vec!["end".to_owned()]));
     everything(&over);
 }
@@ -205,64 +207,59 @@ fn long_texts_may_be_used_many_times() {
 }
 
 #[test]
-fn an_object_may_have_twenty_thousand_fields() {
+fn an_object_may_have_thousands_of_fields() {
     for field in [
         r#""name{n}": "x""#,
         r##""my_{n}": "#{nothing{n}}""##,
         r#""myLoadModes{n}": "x""#,
         r#""n{n}": {"ref": "Nobody{n}"}"#,
     ] {
-        let fields: Vec<_> = (0..20_000).map(|n| field.replace("{n}", &n.to_string())).collect();
+        let fields: Vec<_> = (0..2 * MANY).map(|n| field.replace("{n}", &n.to_string())).collect();
         let object = format!(r#"{{"id": "A", "type": "ShellCommandActivity", {}}}"#, fields.join(","));
         assert!(told(&everything(&objects([object])), "LIMIT_EXCEEDED") > 0);
     }
-    let list = vec![r##""#{nothing}""##; 20_000].join(",");
+    let list = vec![r##""#{nothing}""##; 2 * MANY].join(",");
     everything(&objects([format!(
         r#"{{"id": "A", "type": "S3DataNode", "myLoadMode": [{list}], "filePath": [{list}]}}"#
     )]));
     // Without a type, every field of every type is known.
-    let items: Vec<_> = (0..20_000).map(|n| format!(r#"{{"key": "f{n}", "stringValue": "x"}}"#)).collect();
+    let items: Vec<_> = (0..2 * MANY).map(|n| format!(r#"{{"key": "f{n}", "stringValue": "x"}}"#)).collect();
     everything(&objects([format!(r#"{{"id": "A", "fields": [{}]}}"#, items.join(","))]));
 }
 
 #[test]
-fn ten_thousand_references_may_lead_nowhere() {
-    let spread = objects((0..10_000).map(|n| {
+fn thousands_of_references_may_lead_nowhere() {
+    let spread = objects((0..MANY).map(|n| {
         format!(
             r#"{{"id": "Object{n}", "type": "ShellCommandActivity", "dependsOn": {{"ref": "Objekt{n}"}}}}"#
         )
     }));
-    assert_eq!(told(&everything(&spread), "DANGLING_REFERENCE"), 10_000);
-    let refs: Vec<_> = (0..10_000).map(|n| format!(r#"{{"ref": "Objekt{n}"}}"#)).collect();
+    assert_eq!(told(&everything(&spread), "DANGLING_REFERENCE"), MANY);
+    let refs: Vec<_> = (0..MANY).map(|n| format!(r#"{{"ref": "Objekt{n}"}}"#)).collect();
     let one =
         format!(r#"{{"id": "Object", "type": "ShellCommandActivity", "dependsOn": [{}]}}"#, refs.join(","));
-    assert_eq!(told(&everything(&objects([one])), "DANGLING_REFERENCE"), 10_000);
-    let types =
-        objects((0..10_000).map(|n| format!(r#"{{"id": "O{n}", "type": "ShellComandActivity{n}"}}"#)));
-    assert_eq!(told(&everything(&types), "UNKNOWN_TYPE"), 10_000);
+    assert_eq!(told(&everything(&objects([one])), "DANGLING_REFERENCE"), MANY);
+    let types = objects((0..MANY).map(|n| format!(r#"{{"id": "O{n}", "type": "ShellComandActivity{n}"}}"#)));
+    assert_eq!(told(&everything(&types), "UNKNOWN_TYPE"), MANY);
 }
 
 #[test]
-fn ten_thousand_parameters_and_values_are_looked_at() {
-    let declared: Vec<_> = (0..10_000)
-        .map(|n| format!(r#"{{"id": "myParam{n}", "type": "Strin{n}", "default": "x"}}"#))
-        .collect();
-    let values: Vec<_> = (0..10_000).map(|n| format!(r#""myPraam{n}": "x""#)).collect();
+fn thousands_of_parameters_and_values_are_looked_at() {
+    let declared: Vec<_> =
+        (0..MANY).map(|n| format!(r#"{{"id": "myParam{n}", "type": "Strin{n}", "default": "x"}}"#)).collect();
+    let values: Vec<_> = (0..MANY).map(|n| format!(r#""myPraam{n}": "x""#)).collect();
     let file = format!(
         r#"{{"objects": [], "parameters": [{}], "values": {{{}}}}}"#,
         declared.join(","),
         values.join(",")
     );
     let diagnosis = everything(&file);
-    assert_eq!(
-        (told(&diagnosis, "INVALID_PARAMETER"), told(&diagnosis, "UNKNOWN_PARAMETER")),
-        (10_000, 10_000)
-    );
+    assert_eq!((told(&diagnosis, "INVALID_PARAMETER"), told(&diagnosis, "UNKNOWN_PARAMETER")), (MANY, MANY));
 }
 
 #[test]
-fn a_parameter_may_have_ten_thousand_values_and_declarations() {
-    let list: Vec<_> = (0..10_000).map(|n| format!(r#""v{n}""#)).collect();
+fn a_parameter_may_have_thousands_of_values_and_declarations() {
+    let list: Vec<_> = (0..MANY).map(|n| format!(r#""v{n}""#)).collect();
     let list = list.join(",");
     let declaration = format!(r#"{{"id": "myList", "isArray": "true", "allowedValues": [{list}]}}"#);
     let object = format!(
@@ -273,7 +270,7 @@ fn a_parameter_may_have_ten_thousand_values_and_declarations() {
         r#"{{"objects": [{object}], "parameters": [{declaration}], "values": {{"myList": [{list}]}}}}"#
     );
     assert_eq!(told(&everything(&file), "INVALID_PARAMETER_VALUE"), 0);
-    let again = vec![r#"{"id": "myList"}"#; 10_000].join(",");
+    let again = vec![r#"{"id": "myList"}"#; MANY].join(",");
     let file = format!(r#"{{"objects": [], "parameters": [{again}], "values": {{"myList": [{list}]}}}}"#);
     assert_eq!(told(&everything(&file), "DUPLICATE_ID"), 1);
 }
@@ -325,7 +322,7 @@ fn evaluated(text: &str) -> Result<Evaluated, expression::EvaluateError> {
 }
 
 #[test]
-fn an_expression_may_be_a_megabyte_long() {
+fn an_expression_may_be_hundreds_of_kilobytes_long() {
     for (piece, is_computed) in [
         ("(", false),
         ("-", false),
@@ -340,19 +337,19 @@ fn an_expression_may_be_a_megabyte_long() {
         ("many+", false),
         ("1.5*", true),
     ] {
-        let mut text = format!("#{{{}", piece.repeat(MEGABYTE / piece.len()));
+        let mut text = format!("#{{{}", piece.repeat(MEGABYTE / 4 / piece.len()));
         text.push_str("1}");
         assert_eq!(evaluated(&text).is_ok(), is_computed, "{piece}");
     }
 }
 
 #[test]
-fn a_text_may_hold_many_thousands_of_expressions() {
-    let names: String = (0..20_000).map(|n| format!("#{{nothing{n}}}")).collect();
-    let calls: String = (0..20_000).map(|n| format!("#{{nothing{n}()}}")).collect();
-    let sum = format!("#{{{}1}}", "1+".repeat(MEGABYTE / 8));
+fn a_text_may_hold_thousands_of_expressions() {
+    let names: String = (0..5_000).map(|n| format!("#{{nothing{n}}}")).collect();
+    let calls: String = (0..5_000).map(|n| format!("#{{nothing{n}()}}")).collect();
+    let sum = format!("#{{{}1}}", "1+".repeat(MEGABYTE / 32));
     // With an escape in it, its bytes are not those of the file.
-    for (text, expected) in [(names, 20_000), (calls, 20_000), (sum, 0)] {
+    for (text, expected) in [(names, 5_000), (calls, 5_000), (sum, 0)] {
         let object = format!(r#"{{"id": "A", "type": "ShellCommandActivity", "command": "\n{text}"}}"#);
         let diagnosis = everything(&objects([object]));
         assert_eq!(told(&diagnosis, "UNKNOWN_NAME") + told(&diagnosis, "INVALID_EXPRESSION"), expected);
@@ -375,10 +372,10 @@ fn lists_multiply_within_bounds() {
     let texts = [
         "#{format(many, many, none)}".to_owned(),
         "#{f(many, many, many, many, none)}".to_owned(),
-        format!("#{{many{}}}", "+'x'".repeat(50_000)),
+        format!("#{{many{}}}", "+'x'".repeat(10_000)),
         format!("#{{none{}}}", "+many".repeat(10_000)),
         format!("#{{many}}{}", "x".repeat(MEGABYTE)),
-        format!("#{{many}}{}", "#{time}".repeat(50_000)),
+        format!("#{{many}}{}", "#{time}".repeat(10_000)),
         "#{long}".repeat(1_000),
         format!("#{{long{}}}", "+long".repeat(1_000)),
         "#{many}#{long}".to_owned(),
