@@ -1,0 +1,89 @@
+//! Questions after instances and attempts.
+
+use super::*;
+
+pub(crate) async fn objects_are_found_by_their_fields_page_by_page(store: &dyn Store) {
+    let mut run = with_run(store, "df-1").await;
+    with_run(store, "df-2").await;
+    finish_one(store, &mut run).await;
+    let (a, b) = (format!("@A_{STARTED}"), format!("@B_{STARTED}"));
+    let find = async |sphere, selectors: Vec<Selector>| {
+        let query = Query { sphere, selectors };
+        store.query(&run.header().pipeline, query, None, 100).await.unwrap().items
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    assert_eq!(find(Sphere::Instance, vec![]).await, [a.clone(), b.clone()]);
+    let status = |status: &[&str]| Selector::AnyOf(TextField::Status, words(status));
+    assert_eq!(find(Sphere::Instance, vec![status(&["FINISHED", "FAILED"])]).await, [a.as_str()]);
+    let component = Selector::AnyOf(TextField::Component, words(&["B"]));
+    assert_eq!(find(Sphere::Attempt, vec![component.clone()]).await, [format!("{b}_Attempt=1")]);
+    assert_eq!(find(Sphere::Attempt, vec![component, status(&["FINISHED"])]).await, [""; 0]);
+    let of_a = Selector::AnyOf(TextField::Instance, vec![a.clone()]);
+    assert_eq!(find(Sphere::Attempt, vec![of_a.clone()]).await, [format!("{a}_Attempt=1")]);
+    assert_eq!(find(Sphere::Instance, vec![of_a]).await, [""; 0]);
+    let ended = Selector::Within(TimeField::Ended, Some(now()), None);
+    assert_eq!(find(Sphere::Instance, vec![ended]).await, [a.as_str()]);
+    let early = Selector::Within(TimeField::Scheduled, None, Some(now()));
+    assert_eq!(find(Sphere::Instance, vec![early]).await.len(), 2);
+    let all = Query { sphere: Sphere::Instance, selectors: vec![] };
+    let first = store.query(&run.header().pipeline, all.clone(), None, 1).await.unwrap();
+    let second = store.query(&run.header().pipeline, all, first.next, 1).await.unwrap();
+    assert_eq!((first.items, second.items, second.next), (vec![a], vec![b], None));
+}
+
+pub(crate) async fn an_instance_is_found_in_its_run(store: &dyn Store) {
+    let run = with_run(store, "df-1").await;
+    let (pipeline, header) = (PipelineId::from("df-1"), run.header());
+    let instance = &run.instances()[0].id;
+    assert_eq!(store.run_of(&pipeline, instance).await.unwrap(), Some(header.id.clone()));
+    assert_eq!(store.run_of(&PipelineId::from("df-2"), instance).await.unwrap(), None);
+    assert_eq!(store.run_of(&pipeline, &InstanceId::from("@No")).await.unwrap(), None);
+}
+
+pub(crate) async fn pages_hold_what_was_there_while_more_is_added(
+    one: Arc<dyn Store>,
+    other: Arc<dyn Store>,
+) {
+    let before: Vec<String> = (0..20).map(|number| format!("df-{number}")).collect();
+    for id in &before {
+        with_run(&*one, id).await;
+    }
+    let adding = tokio::spawn(async move {
+        for number in 20..40 {
+            with_run(&*other, &format!("df-{number}")).await;
+            let at = now() + jiff::SignedDuration::from_secs(number);
+            let (run, step) = expanded_at("df-0", definition(), at);
+            other.save(Batch::new().new_run(&run, &step)).await.unwrap();
+        }
+    });
+    let (mut listed, mut found, mut from) = (Vec::new(), Vec::new(), (None, None));
+    for number in 0.. {
+        let (pipelines, objects) = from;
+        if number == 0 || pipelines.is_some() {
+            let page = one.list_pipelines(pipelines, 3).await.unwrap();
+            listed.extend(page.items.into_iter().map(|(id, _)| id.to_string()));
+            from.0 = page.next;
+        }
+        if number == 0 || objects.is_some() {
+            let all = Query { sphere: Sphere::Instance, selectors: vec![] };
+            let page = one.query(&PipelineId::from("df-0"), all, objects, 1).await.unwrap();
+            found.extend(page.items);
+            from.1 = page.next;
+        }
+        if from == (None, None) {
+            break;
+        }
+    }
+    adding.await.unwrap();
+    assert_eq!(listed[..20], before);
+    assert_eq!(found[..2], [format!("@A_{STARTED}"), format!("@B_{STARTED}")]);
+    for mut items in [listed, found] {
+        let count = items.len();
+        items.sort_unstable();
+        items.dedup();
+        assert_eq!(items.len(), count, "nothing is there twice");
+    }
+    // Whoever asks afterwards sees all.
+    assert_eq!(one.list_pipelines(None, 100).await.unwrap().items.len(), 40);
+    assert_eq!(ids(&*one, &PipelineId::from("df-0"), Sphere::Instance).await.len(), 42);
+}

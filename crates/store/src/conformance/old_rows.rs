@@ -1,0 +1,61 @@
+//! What an older program wrote; each store makes the rows, here is what they hold.
+
+use super::*;
+
+/// What a run's rows held before definitions were kept once, with its definition and its one attempt.
+pub(crate) struct OldRun {
+    pub(crate) run: Run,
+    pub(crate) header: String,
+    pub(crate) definition: String,
+    pub(crate) instances: Vec<(String, String, String)>,
+    pub(crate) attempt: (String, String),
+}
+
+/// Two runs of `df-1`, the second of which is stuck.
+pub(crate) fn old_runs() -> [OldRun; 2] {
+    let (first, _) = expanded("df-1");
+    let (mut second, _) = expanded_at("df-1", definition(), now() + jiff::SignedDuration::from_hours(1));
+    let instance = second.instances()[0].id.clone();
+    second.step(Event::CancelRequested { instance, reason: "r".to_owned() }, now()).unwrap();
+    assert!(second.end().is_some_and(|end| end.stuck));
+    [first, second].map(|run| {
+        let instance = |it: &engine::Instance| {
+            (
+                it.id.to_string(),
+                serde_json::to_string(&it.depends_on).unwrap(),
+                serde_json::to_string(it).unwrap(),
+            )
+        };
+        let attempt = run.instances()[0].head().unwrap();
+        OldRun {
+            header: serde_json::to_string(run.header()).unwrap(),
+            definition: serde_json::to_string(run.plan().definition()).unwrap(),
+            instances: run.instances().iter().map(instance).collect(),
+            attempt: (attempt.id.to_string(), serde_json::to_string(attempt).unwrap()),
+            run,
+        }
+    })
+}
+
+/// A run of the same definition after the old ones.
+pub(crate) fn third_run() -> (Run, Step) {
+    expanded_at("df-1", definition(), now() + jiff::SignedDuration::from_hours(2))
+}
+
+/// The pipeline of `old_runs`, and its body.
+pub(crate) fn old_pipeline() -> (Pipeline, String) {
+    let pipeline = pipeline("df-1");
+    let body = serde_json::to_string(&pipeline).unwrap();
+    (pipeline, body)
+}
+
+/// Fails unless the store holds the old runs as they were.
+pub(crate) async fn must_hold_old_runs(store: &dyn Store) {
+    let runs = old_runs();
+    for OldRun { run, .. } in &runs {
+        must_hold(store, run).await;
+        assert_eq!(loaded(store, run).await.plan().definition(), run.plan().definition());
+    }
+    let headers = runs.map(|old| old.run.header().clone());
+    assert_eq!(store.unsettled_runs(&headers[0].pipeline).await.unwrap(), headers);
+}
