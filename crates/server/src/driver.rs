@@ -128,7 +128,8 @@ impl Driver {
         for id in &pipelines {
             // One run that does not read must not keep the others from going on.
             if let Err(error) = unraced!(self.recover_one(id, own_runners)) {
-                tracing::error!(pipeline.id = %id, "an unfinished run cannot be taken up: {error:#}");
+                tracing::error!(pipeline.id = %id, "an unfinished run cannot be taken up, trying again: {error:#}");
+                self.timers.set(id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
             }
         }
         self.notice_waits.notify_one();
@@ -387,7 +388,11 @@ impl Driver {
             Err(error) => {
                 held.is_stale = true;
                 if !error.is_conflict() {
-                    tracing::error!(pipeline.id = %held.pipeline.id, "a change could not be saved: {error}");
+                    let id = &held.pipeline.id;
+                    tracing::error!(pipeline.id = %id, "a change could not be saved: {}", error.chain());
+                    // It may have been saved all the same (a connection that broke): what it owes is looked for.
+                    self.notice_waits.notify_one();
+                    self.timers.set(id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
                 }
             }
         }

@@ -8,6 +8,8 @@ pub mod route;
 mod secret;
 mod service;
 pub mod sigv4;
+#[cfg(test)]
+mod simulation;
 mod waiting;
 pub mod wire;
 

@@ -154,8 +154,9 @@ impl StoreError {
         matches!(self, Self::Conflict { .. } | Self::Raced(_))
     }
 
-    /// Returns what happened with all its causes.
-    pub(crate) fn chain(&self) -> String {
+    /// Returns what happened with all its causes, as a log tells it.
+    #[must_use]
+    pub fn chain(&self) -> String {
         let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }

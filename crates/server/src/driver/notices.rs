@@ -119,7 +119,7 @@ impl Driver {
         let mut pending = match self.store.pending_notices().await {
             Ok(pending) => pending,
             Err(error) => {
-                tracing::error!("pending notices cannot be read, trying again: {error}");
+                tracing::error!("pending notices cannot be read, trying again: {}", error.chain());
                 publishing.read_again = Some(Instant::now() + READ_AGAIN);
                 return;
             }
@@ -141,13 +141,13 @@ impl Driver {
 
     /// Publishes and, once taken, forgets. A crash in between publishes again, under the same id.
     async fn publish_one(&self, sns: &impl Topic, notice: &Notice) -> Result<(), Unsent> {
-        if !self.store.claim_notice(&notice.id).await.map_err(|error| error.to_string())? {
+        if !self.store.claim_notice(&notice.id).await.map_err(|error| error.chain())? {
             return Err(Unsent::Claimed);
         }
         let sent = tokio::time::timeout(PUBLISH_WAIT, sns.publish(notice)).await;
         sent.map_err(|_| "no answer".to_owned())??;
         tracing::info!(notice.id = %notice.id, pipeline.id = %notice.pipeline, "published a notice");
-        Ok(self.store.notice_done(&notice.id).await.map_err(|error| error.to_string())?)
+        Ok(self.store.notice_done(&notice.id).await.map_err(|error| error.chain())?)
     }
 }
 

@@ -1,0 +1,46 @@
+//! The one source of chance: what a seed begins, it repeats.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Numbers that follow from a seed (SplitMix64).
+pub(super) struct Dice(Mutex<u64>);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(Mutex::new(seed))
+    }
+
+    fn roll(&self) -> u64 {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Returns a number from 0 up to `end`, which is never reached.
+    pub(super) fn below(&self, end: usize) -> usize {
+        let end = u64::try_from(end.max(1)).unwrap_or(u64::MAX);
+        usize::try_from(self.roll() % end).unwrap_or_default()
+    }
+
+    /// Returns true so many times in a thousand.
+    pub(super) fn chance(&self, per_mille: usize) -> bool {
+        self.below(1_000) < per_mille
+    }
+
+    /// Returns one of several.
+    pub(super) fn one_of<'a, T>(&self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len())]
+    }
+
+    /// Returns a span of whole milliseconds between two in seconds, short ones as often as long ones.
+    pub(super) fn seconds(&self, least: u64, most: u64) -> Duration {
+        let (least, most) = (least * 1_000, most * 1_000);
+        // A span of half as long each time, so that all magnitudes are seen.
+        let span = (most - least) >> self.below(4);
+        let more = self.below(usize::try_from(span).unwrap_or(usize::MAX).saturating_add(1));
+        Duration::from_millis(least + u64::try_from(more).unwrap_or_default())
+    }
+}

@@ -1,0 +1,308 @@
+//! The store as one life of a server has it: the real one, which refuses, takes its time, and outlives its server.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use definition::Definition;
+use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId, WorkerGroup};
+use jiff::Timestamp;
+use store::{Batch, DefinitionVersion, Marker, Page, Pipeline, Query, Store, StoreError};
+use tokio::sync::{Mutex, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use super::judge;
+use super::world::{Planned, World};
+
+/// What every error says that the simulation made up.
+pub(super) const SIMULATED: &str = "simulated";
+
+/// The store of one life of a server. Once that is over no call returns.
+pub(super) struct FaultyStore {
+    pub(super) world: Arc<World>,
+    pub(super) died: CancellationToken,
+    /// Tells this life from all others.
+    life: u64,
+    heard: Mutex<broadcast::Receiver<WorkerGroup>>,
+}
+
+/// What a write changes, for whoever watches.
+enum Change {
+    Created,
+    Deleted(PipelineId),
+    Saved { runs: Vec<(PipelineId, RunId)>, notices: Vec<Notice> },
+    NoticeDone(NoticeId),
+}
+
+/// Returns the runs of a pipeline that have not ended, as they are stored.
+pub(super) async fn open_runs(world: &World, pipeline: &PipelineId) -> Vec<Run> {
+    let mut open = Vec::new();
+    for header in world.disk.runs(pipeline).await.expect("the disk reads") {
+        if header.ended.is_none() {
+            open.extend(world.disk.load_run(pipeline, &header.id).await.expect("the disk reads"));
+        }
+    }
+    open
+}
+
+impl FaultyStore {
+    pub(super) fn new(world: &Arc<World>, died: CancellationToken) -> Self {
+        let heard = Mutex::new(world.words.subscribe());
+        Self { world: Arc::clone(world), died, life: world.next_life(), heard }
+    }
+
+    /// Returns once the server may go on, which it never does when it is dead.
+    async fn live(&self) {
+        if self.died.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn die(&self, how: &str) {
+        self.world.crash_life(&self.died, how);
+        std::future::pending::<()>().await;
+    }
+
+    async fn delay(&self) {
+        if self.world.dice.chance(self.world.chances().store_slow) {
+            self.world.trace().count("fault: slow store");
+            tokio::time::sleep(self.world.dice.seconds(0, 8)).await;
+        }
+        self.live().await;
+    }
+
+    fn refusal(&self, doing: &str) -> Result<(), StoreError> {
+        let refuse = |why: &str| Err(StoreError::Commit(format!("{SIMULATED}: {doing}: {why}")));
+        if !self.world.is_database_up() {
+            return refuse("the database is down");
+        }
+        if self.world.is_planned(Planned::Refusal, doing)
+            || self.world.dice.chance(self.world.chances().store_refuses)
+        {
+            self.world.note("fault: store refuses", doing.to_owned());
+            return refuse("not now");
+        }
+        Ok(())
+    }
+
+    async fn read<T>(
+        &self,
+        doing: &str,
+        read: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        self.live().await;
+        self.delay().await;
+        self.refusal(doing)?;
+        read.await
+    }
+
+    async fn write<T>(
+        &self,
+        doing: &str,
+        change: Change,
+        write: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let world = &self.world;
+        self.live().await;
+        self.delay().await;
+        let number = world.next_write();
+        let is_unlucky = world.dice.chance(world.chances().crash_at_write);
+        let crash = match world.crash_at {
+            Some(at) => (at.write == number).then_some(at.after),
+            None => is_unlucky.then(|| world.dice.chance(500)),
+        };
+        if crash == Some(false) {
+            self.die(&format!("before write {number}, {doing}")).await;
+        }
+        self.refusal(doing)?;
+        let result = write.await;
+        match &result {
+            Ok(_) => self.watch(change).await,
+            Err(error) => world.note("a write fails", format!("{doing}: {error}")),
+        }
+        if crash == Some(true) {
+            self.die(&format!("after write {number}, {doing}")).await;
+        }
+        self.delay().await;
+        let is_doubtful = world.is_planned(Planned::Doubt, doing);
+        if result.is_ok() && (is_doubtful || world.dice.chance(world.chances().store_in_doubt)) {
+            world.note("fault: store in doubt", doing.to_owned());
+            return Err(StoreError::Commit(format!("{SIMULATED}: {doing}: it was done, but who knows")));
+        }
+        result
+    }
+
+    /// Lets the judge see what is on the disk now.
+    async fn watch(&self, change: Change) {
+        let world = &self.world;
+        let checked = match change {
+            Change::Created => Ok(()),
+            Change::Deleted(id) => {
+                world.judge().deleted(&id);
+                Ok(())
+            }
+            Change::NoticeDone(id) => world.judge().forgotten(&id),
+            Change::Saved { runs, notices } => {
+                for (pipeline, run) in runs {
+                    let is_new = !world.judge().knows(&pipeline, &run);
+                    let run = world.disk.load_run(&pipeline, &run).await.expect("the disk reads");
+                    let Some(run) = run else {
+                        world.accuse(format!("a run of {pipeline} was saved and is not there"));
+                        continue;
+                    };
+                    let checked = world.judge().saved(world, run);
+                    world.check(checked);
+                    if is_new {
+                        let pipeline = world.disk.pipeline(&pipeline).await.expect("the disk reads");
+                        world.check(judge::may_begin(pipeline.as_ref()));
+                    }
+                }
+                world.judge().owed(&notices)
+            }
+        };
+        world.check(checked);
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn create_pipeline(&self, mut new: Pipeline) -> Result<Pipeline, StoreError> {
+        // Ids are made of chance that no seed rules.
+        new.id = PipelineId::from(self.world.next_pipeline());
+        self.write("creating a pipeline", Change::Created, self.world.disk.create_pipeline(new)).await
+    }
+
+    async fn pipeline(&self, id: &PipelineId) -> Result<Option<Pipeline>, StoreError> {
+        self.read("reading a pipeline", self.world.disk.pipeline(id)).await
+    }
+
+    async fn revision(&self, id: &PipelineId) -> Result<Option<u64>, StoreError> {
+        self.read("reading a revision", self.world.disk.revision(id)).await
+    }
+
+    async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError> {
+        self.read("reading deleted pipelines", self.world.disk.was_deleted(id)).await
+    }
+
+    async fn list_pipelines(
+        &self,
+        from: Option<Marker>,
+        limit: usize,
+    ) -> Result<Page<(PipelineId, String)>, StoreError> {
+        self.read("listing pipelines", self.world.disk.list_pipelines(from, limit)).await
+    }
+
+    async fn delete_pipeline(&self, id: &PipelineId, now: Timestamp) -> Result<bool, StoreError> {
+        let deletion = self.world.disk.delete_pipeline(id, now);
+        self.write("deleting a pipeline", Change::Deleted(id.clone()), deletion).await
+    }
+
+    async fn definition(
+        &self,
+        id: &PipelineId,
+        version: DefinitionVersion,
+    ) -> Result<Option<Definition>, StoreError> {
+        self.read("reading a definition", self.world.disk.definition(id, version)).await
+    }
+
+    async fn save(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut runs: Vec<_> = batch.runs().map(|(pipeline, run)| (pipeline.clone(), run.clone())).collect();
+        // Steps of one run that are saved together are one change.
+        runs.sort_unstable();
+        runs.dedup();
+        let change = Change::Saved { runs, notices: batch.notices().to_vec() };
+        self.write("saving", change, self.world.disk.save(batch)).await
+    }
+
+    async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError> {
+        self.read("listing open runs", self.world.disk.open_runs()).await
+    }
+
+    async fn upcoming(&self) -> Result<Vec<(PipelineId, Timestamp)>, StoreError> {
+        self.read("listing the next runs", self.world.disk.upcoming()).await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<PipelineId>, StoreError> {
+        self.read("listing what is overdue", self.world.disk.overdue(now, limit)).await
+    }
+
+    async fn free(
+        &self,
+        group: &WorkerGroup,
+        limit: usize,
+    ) -> Result<Vec<(PipelineId, AttemptId)>, StoreError> {
+        self.read("listing free attempts", self.world.disk.free(group, limit)).await
+    }
+
+    async fn unsettled_runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
+        self.read("listing unsettled runs", self.world.disk.unsettled_runs(pipeline)).await
+    }
+
+    async fn run_of(
+        &self,
+        pipeline: &PipelineId,
+        instance: &InstanceId,
+    ) -> Result<Option<RunId>, StoreError> {
+        self.read("looking for a run", self.world.disk.run_of(pipeline, instance)).await
+    }
+
+    async fn runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
+        self.read("listing runs", self.world.disk.runs(pipeline)).await
+    }
+
+    async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError> {
+        self.read("loading a run", self.world.disk.load_run(pipeline, run)).await
+    }
+
+    async fn query(
+        &self,
+        pipeline: &PipelineId,
+        query: Query,
+        from: Option<Marker>,
+        limit: usize,
+    ) -> Result<Page<String>, StoreError> {
+        self.read("answering a query", self.world.disk.query(pipeline, query, from, limit)).await
+    }
+
+    async fn pending_notices(&self) -> Result<Vec<Notice>, StoreError> {
+        self.read("reading notices", self.world.disk.pending_notices()).await
+    }
+
+    async fn claim_notice(&self, id: &NoticeId) -> Result<bool, StoreError> {
+        let is_there = self.read("claiming a notice", self.world.disk.claim_notice(id)).await?;
+        Ok(is_there && self.world.claim(id, self.life))
+    }
+
+    async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError> {
+        let done = self.world.disk.notice_done(id);
+        self.write("forgetting a notice", Change::NoticeDone(id.clone()), done).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.world.servers() > 1
+    }
+
+    async fn tell(&self, groups: &[WorkerGroup]) -> Result<(), StoreError> {
+        self.live().await;
+        self.refusal("telling the other servers")?;
+        for group in groups {
+            if self.world.dice.chance(self.world.chances().request_lost) {
+                self.world.trace().count("fault: word between servers lost");
+            } else {
+                // Whoever is not there hears nothing.
+                let _ = self.world.words.send(group.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn hear(&self) -> WorkerGroup {
+        loop {
+            match self.heard.lock().await.recv().await {
+                Ok(group) => return group,
+                // Words that came too fast are lost.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! One alarm per cause: causes are counted from what happened to instances and runs, notices as they go by.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use definition::PipelineObject;
+use engine::{Instance, Notice, NoticeId, Outcome, Run, Status};
+
+/// What a notice is about: pipeline, run, alarm and text. A rerun may give the same cause another time.
+type About = (String, String, String, String);
+
+/// Causes, and the notices that they gave rise to.
+#[derive(Default)]
+pub(super) struct Alarms {
+    causes: BTreeMap<About, usize>,
+    /// Ends of runs that have been a cause.
+    ends: BTreeSet<String>,
+    owed: BTreeMap<About, BTreeSet<NoticeId>>,
+    texts: HashMap<NoticeId, Notice>,
+    taken: BTreeSet<NoticeId>,
+}
+
+fn about(run: &Run, alarm: &PipelineObject, message: &str) -> About {
+    let header = run.header();
+    let topic = alarm.string("topicArn").unwrap_or_default();
+    (header.pipeline.to_string(), header.id.to_string(), topic.to_owned(), message.to_owned())
+}
+
+fn of_notice(notice: &Notice) -> About {
+    let texts = [notice.pipeline.as_str(), notice.run.as_str(), &notice.topic_arn, &notice.message];
+    let [pipeline, run, topic, message] = texts.map(str::to_owned);
+    (pipeline, run, topic, message)
+}
+
+/// Returns the alarms that an instance's component names in a field.
+fn named<'a>(run: &'a Run, instance: &'a Instance, field: &'static str) -> Vec<&'a PipelineObject> {
+    let id = instance.component.as_str();
+    // Default's alarms are not for preconditions.
+    let own = instance.guards.as_ref().and_then(|_| run.plan().definition().object(id));
+    let Some(component) = own.or_else(|| run.plan().object(id)) else { return Vec::new() };
+    let targets = component.references(field).filter_map(|target| run.plan().object(target.as_str()));
+    targets.filter(|target| target.type_name() == Some("SnsAlarm")).collect()
+}
+
+fn is_once(alarm: &PipelineObject) -> bool {
+    alarm.string("myOncePerRun") == Some("true")
+}
+
+impl Alarms {
+    /// Notes what a change of a run is a cause of.
+    pub(super) fn follow(&mut self, before: Option<&Run>, after: &Run) {
+        for instance in after.instances() {
+            let old = before.and_then(|run| run.instance(instance.id.as_str()));
+            let same_generation = old.filter(|old| old.generation == instance.generation);
+            if let Some(field) = field_of_end(instance)
+                && !same_generation.is_some_and(Instance::is_final)
+            {
+                self.cause(after, instance, field);
+            }
+            let was_due = same_generation.is_some_and(|old| old.late_at.is_some());
+            if was_due && instance.late_at.is_none() {
+                self.cause(after, instance, "onLateAction");
+            }
+        }
+        let is_news = after.end() != before.and_then(Run::end);
+        let is_passed_over = after.instances().iter().all(|it| it.word() == Status::Skipped);
+        if let Some(end) = after.end().filter(|_| is_news && !is_passed_over) {
+            self.end(after, end.outcome, end.generation);
+        }
+    }
+
+    fn cause(&mut self, run: &Run, instance: &Instance, field: &'static str) {
+        let every_time = |alarm: &&PipelineObject| field == "onLateAction" || !is_once(alarm);
+        for alarm in named(run, instance, field).into_iter().filter(every_time) {
+            *self.causes.entry(about(run, alarm, instance.id.as_str())).or_default() += 1;
+        }
+    }
+
+    fn end(&mut self, run: &Run, outcome: Outcome, generation: u32) {
+        let field = if outcome == Outcome::Finished { "onSuccess" } else { "onFail" };
+        let named = run.instances().iter().flat_map(|instance| named(run, instance, field));
+        let ids: BTreeSet<_> = named.filter(|alarm| is_once(alarm)).map(|alarm| alarm.id.as_str()).collect();
+        for alarm in ids.into_iter().filter_map(|id| run.plan().object(id)) {
+            let about = about(run, alarm, alarm.string("message").unwrap_or_default());
+            // It may end again in the same way after somebody touched it.
+            if self.ends.insert(format!("{about:?} {outcome:?} {generation}")) {
+                *self.causes.entry(about).or_default() += 1;
+            }
+        }
+    }
+
+    /// Notices were saved, together with what is their cause.
+    pub(super) fn owed(&mut self, notices: &[Notice]) -> Result<(), String> {
+        for notice in notices {
+            if let Some(known) = self.texts.get(&notice.id).filter(|known| *known != notice) {
+                return Err(format!("notice {} says two things: {known:?} and {notice:?}", notice.id));
+            }
+            self.texts.insert(notice.id.clone(), notice.clone());
+            self.owed.entry(of_notice(notice)).or_default().insert(notice.id.clone());
+        }
+        self.balance()
+    }
+
+    /// Every cause has its notice, and every notice its cause.
+    fn balance(&self) -> Result<(), String> {
+        let count = |about| self.owed.get(about).map_or(0, BTreeSet::len);
+        if let Some((about, causes)) = self.causes.iter().find(|(about, causes)| count(about) != **causes) {
+            return Err(format!("{causes} causes of {about:?} gave rise to {} notices", count(about)));
+        }
+        match self.owed.keys().find(|about| !self.causes.contains_key(about)) {
+            Some(about) => Err(format!("a notice has no cause: {about:?}")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn taken(&mut self, notice: &Notice) -> Result<(), String> {
+        self.taken.insert(notice.id.clone());
+        match self.texts.get(&notice.id) {
+            None => Err(format!("notice {} was published and never saved: {notice:?}", notice.id)),
+            Some(saved) if saved != notice => Err(format!("notice {} was published otherwise", notice.id)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn forgotten(&self, id: &NoticeId) -> Result<(), String> {
+        if self.taken.contains(id) { Ok(()) } else { Err(format!("notice {id} was forgotten, not taken")) }
+    }
+
+    pub(super) fn close(&self) -> Result<(), String> {
+        match self.texts.keys().find(|id| !self.taken.contains(*id)) {
+            Some(id) => Err(format!("notice {id} was never published: {:?}", self.texts[id])),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the field whose alarms tell of the end of an instance.
+fn field_of_end(instance: &Instance) -> Option<&'static str> {
+    let head = instance.head().filter(|head| head.generation == instance.generation);
+    let is_worked_off = head.is_some_and(|head| head.status == engine::attempt::Status::Finished);
+    match instance.word() {
+        Status::Failed | Status::CascadeFailed => Some("onFail"),
+        // Who marked it as finished needs no news of it.
+        Status::Finished if is_worked_off => Some("onSuccess"),
+        _ => None,
+    }
+}

@@ -1,0 +1,264 @@
+//! What may become of a run: rules between two states of it, one write apart.
+
+use definition::period::Period;
+use engine::attempt::Status as Stand;
+use engine::instance::Role;
+use engine::{ATTEMPT_TIMEOUT, Attempt, Instance, Run, STALLED, Status, TaskId, WorkerGroup};
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::server::OWN_RUNNERS;
+use super::super::world::{World, since};
+use super::Heard;
+
+/// How long a step may take until it is on the disk.
+const SLACK: SignedDuration = SignedDuration::from_secs(30);
+
+/// Checks what became of a run.
+pub(super) fn check(world: &World, heard: &Heard, before: Option<&Run>, after: &Run) -> Result<(), String> {
+    let view = View { world, heard, before, run: after };
+    for instance in after.instances() {
+        let old = before.and_then(|run| run.instance(instance.id.as_str()));
+        if old == Some(instance) {
+            continue;
+        }
+        world.trace().count(&format!("instance {}", instance.word()));
+        let checked = view.instance(old, instance);
+        checked.map_err(|text| format!("{} of {}: {text}", instance.id, after.header().pipeline))?;
+    }
+    // What waits for ever waits for something that is over and not FINISHED, or waits itself.
+    if after.end().is_some() {
+        let waits = |it: &&Instance| it.word() == Status::WaitingOnDependencies;
+        let lost = after.instances().iter().filter(waits).find(|it| after.waiting_on(it).is_empty());
+        if let Some(lost) = lost {
+            return Err(format!("the run is over and {} waits for nothing", lost.id));
+        }
+    }
+    Ok(())
+}
+
+/// A run after a write, and what may have caused it.
+struct View<'a> {
+    world: &'a World,
+    heard: &'a Heard,
+    before: Option<&'a Run>,
+    run: &'a Run,
+}
+
+impl View<'_> {
+    fn instance(&self, old: Option<&Instance>, new: &Instance) -> Result<(), String> {
+        if let Some(old) = old {
+            self.final_stays_final(old, new)?;
+        }
+        self.tries_are_counted(new)?;
+        let known = old.map_or(0, |old| old.attempts.len());
+        for (place, attempt) in new.attempts.iter().enumerate() {
+            let before = old.and_then(|old| old.attempts.get(place));
+            if before == Some(attempt) {
+                continue;
+            }
+            self.world.trace().count(&format!("attempt {}", word(attempt)));
+            if place + 1 < new.attempts.len() && !attempt.status.is_settled() {
+                return Err(format!("{} is open, and so is a newer one", attempt.id));
+            }
+            if place >= known {
+                self.may_be_tried(new, place, attempt)?;
+            }
+            self.attempt(new, before, attempt)?;
+        }
+        self.may_fall(old, new)
+    }
+
+    fn final_stays_final(&self, old: &Instance, new: &Instance) -> Result<(), String> {
+        let key = (self.run.header().pipeline.clone(), new.id.clone());
+        if new.generation < old.generation || new.attempts.len() < old.attempts.len() {
+            return Err("it went back in time".to_owned());
+        }
+        if new.generation > old.generation && !self.heard.reruns.contains(&key.0) {
+            return Err("it is tried again, and nobody asked for it".to_owned());
+        }
+        if old.generation != new.generation || !old.is_final() || new.word() == old.word() {
+            return Ok(());
+        }
+        let is_marked = new.word() == Status::Finished && self.heard.marked.contains(&key);
+        if is_marked { Ok(()) } else { Err(format!("it was {} and is {}", old.word(), new.word())) }
+    }
+
+    fn tries_are_counted(&self, new: &Instance) -> Result<(), String> {
+        let tries = new.attempts.iter().filter(|it| it.generation == new.generation).count();
+        let most = self.number(new, "maximumRetries", 2) + 1;
+        if tries > most {
+            return Err(format!("it was tried {tries} times; {most} are allowed"));
+        }
+        let error = new.error().filter(|_| new.word() == Status::Failed && tries > 0);
+        if error.is_some_and(|error| error.is_retryable()) && tries < most {
+            return Err(format!("it is FAILED after {tries} tries; {most} are allowed"));
+        }
+        Ok(())
+    }
+
+    /// An attempt is made once everything that the instance depends on is there, and in its time.
+    fn may_be_tried(&self, new: &Instance, place: usize, attempt: &Attempt) -> Result<(), String> {
+        let previous = place.checked_sub(1).and_then(|place| new.attempts.get(place));
+        if let Some(previous) = previous.filter(|it| it.generation == attempt.generation) {
+            let delay = SignedDuration::from_millis(previous.limits.retry_delay_ms);
+            let pause = self.period(new, "retryDelay").unwrap_or(SignedDuration::from_mins(10));
+            let ended = previous.ended.unwrap_or(Timestamp::MAX);
+            if attempt.created < ended + pause.min(delay) || delay < pause {
+                return Err(format!("{} came before retryDelay was over", attempt.id));
+            }
+            return Ok(());
+        }
+        for id in self.needs(new) {
+            let is_unmet = |run: &Run| run.instance(&id).is_some_and(|need| need.word() != Status::Finished);
+            // One command may rerun both, this one first.
+            if is_unmet(self.run) && self.before.is_none_or(is_unmet) {
+                return Err(format!("{} is tried before {id} is FINISHED", attempt.id));
+            }
+        }
+        let interval = self.run.interval(new);
+        let kind = self.text(new, "scheduleType").unwrap_or_default();
+        let release = if kind == "timeseries" { interval.end } else { interval.start };
+        if release > self.world.highest() {
+            return Err(format!("{} is tried before its time, {release}", attempt.id));
+        }
+        Ok(())
+    }
+
+    /// What the definition says that an instance needs, and what the run says.
+    fn needs(&self, new: &Instance) -> Vec<String> {
+        let start = self.run.interval(new).start;
+        let object = self.run.plan().object(new.component.as_str());
+        let targets =
+            object.into_iter().flat_map(|it| it.references("dependsOn").chain(it.references("input")));
+        let same_start = targets.map(|target| engine::InstanceId::new(target, start).to_string());
+        same_start.chain(new.depends_on.iter().map(ToString::to_string)).collect()
+    }
+
+    fn attempt(&self, new: &Instance, old: Option<&Attempt>, attempt: &Attempt) -> Result<(), String> {
+        let id = &attempt.id;
+        if let Some(old) = old.filter(|old| old.status.is_settled() && old.status != attempt.status) {
+            return Err(format!("{id} was {:?} and is {:?}", old.status, attempt.status));
+        }
+        let was_open = old.is_none_or(|old| !old.status.is_settled());
+        if was_open && attempt.status.is_settled() {
+            self.may_settle(new, old, attempt)?;
+        }
+        let Some(old) = old else { return Ok(()) };
+        if attempt.leases > old.leases + 1 {
+            return Err(format!("{id} was handed out twice at once"));
+        }
+        if attempt.leases > old.leases && !old.is_free() {
+            return Err(format!("{id} was handed out while {:?} held it", old.runner()));
+        }
+        if attempt.is_free() && old.runner().is_some() {
+            self.may_be_free(old)?;
+        }
+        match &attempt.status {
+            Stand::WaitingForRunner { held: Some(lease) } if attempt.leases > old.leases => {
+                let window = since(lease.until, self.world.now());
+                let is_short = window < SignedDuration::from_mins(2) - SLACK;
+                match is_short && !self.world.has_jumped() {
+                    true => Err(format!("{id} must be acknowledged within {window:#}")),
+                    false => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A task is free again once its holder is gone or has let its time pass.
+    fn may_be_free(&self, old: &Attempt) -> Result<(), String> {
+        let runner = old.runner().map(|runner| runner.as_str().to_owned()).unwrap_or_default();
+        let is_gone =
+            self.heard.deaths > 0 && (runner.starts_with(OWN_RUNNERS) || old.group == WorkerGroup::service());
+        let is_over = match &old.status {
+            Stand::WaitingForRunner { held: Some(lease) } => lease.until <= self.world.highest(),
+            _ => false,
+        };
+        // The poller hung up before it could be told.
+        let task = task(self.run, old);
+        let is_unheard = !self.heard.handed.contains(&task);
+        match is_gone || is_over || is_unheard {
+            true => Ok(()),
+            false => Err(format!("{task} is free again, and {runner} is at it")),
+        }
+    }
+
+    /// How an attempt ended is what its holder said, or what time did.
+    fn may_settle(&self, new: &Instance, old: Option<&Attempt>, attempt: &Attempt) -> Result<(), String> {
+        let id = &attempt.id;
+        let said = |word: &str| {
+            let ends = self.heard.ends.get(&task(self.run, attempt));
+            attempt.group == WorkerGroup::service() || ends.is_some_and(|ends| ends.contains(word))
+        };
+        let error = match &attempt.status {
+            Stand::Finished if said("FINISHED") => return Ok(()),
+            Stand::Finished => return Err(format!("{id} is FINISHED, and its holder never said so")),
+            Stand::Failed(error) => error.id.clone().unwrap_or_default(),
+            _ => return Ok(()),
+        };
+        let begun = old.and_then(|old| old.reported_at);
+        let after = |field: &str, usual: Option<SignedDuration>| {
+            self.period(new, field).or(usual).zip(begun).map(|(period, begun)| begun + period)
+        };
+        let due = match error.as_str() {
+            STALLED => after("reportProgressTimeout", Some(SignedDuration::from_mins(15))),
+            // Counted from the first report: the last one cannot be earlier.
+            ATTEMPT_TIMEOUT => self.period(new, "attemptTimeout").map(|period| attempt.created + period),
+            text if text.starts_with("Service_") => return Ok(()),
+            _ if said("FAILED") => return Ok(()),
+            _ => return Err(format!("{id} is FAILED, and its holder never said so")),
+        };
+        match due {
+            Some(due) if due <= self.world.highest() => Ok(()),
+            due => Err(format!("{id} has {error} too early: {due:?}")),
+        }
+    }
+
+    /// Only what cascades falls with something else.
+    fn may_fall(&self, old: Option<&Instance>, new: &Instance) -> Result<(), String> {
+        if new.word() != Status::CascadeFailed || old.is_some_and(|old| old.word() == new.word()) {
+            return Ok(());
+        }
+        let mode = self.text(new, "failureAndRerunMode").unwrap_or_default();
+        let is_bad = |id: &engine::InstanceId| self.run.instance(id.as_str()).is_some_and(Instance::is_bad);
+        match mode == "cascade" && new.depends_on.iter().any(is_bad) && new.role != Role::Precondition {
+            true => Ok(()),
+            false => Err("it fell with nothing, or was not to fall".to_owned()),
+        }
+    }
+
+    fn text(&self, instance: &Instance, field: &str) -> Option<&str> {
+        self.run.plan().object(instance.component.as_str())?.string(field)
+    }
+
+    fn number(&self, instance: &Instance, field: &str, usual: usize) -> usize {
+        self.text(instance, field).and_then(|text| text.parse().ok()).unwrap_or(usual)
+    }
+
+    fn period(&self, instance: &Instance, field: &str) -> Option<SignedDuration> {
+        let period = Period::parse(self.text(instance, field)?).ok()?;
+        let begin = Timestamp::UNIX_EPOCH;
+        Some(since(period.after(begin), begin))
+    }
+}
+
+fn task(run: &Run, attempt: &Attempt) -> String {
+    let (pipeline, lease) = (run.header().pipeline.clone(), attempt.leases);
+    TaskId { pipeline, attempt: attempt.id.clone(), lease }.to_string()
+}
+
+fn word(attempt: &Attempt) -> &'static str {
+    match &attempt.status {
+        Stand::WaitingForRunner { held: None } => "free",
+        Stand::WaitingForRunner { held: Some(_) } => "held",
+        Stand::Running { cancel_requested: false, .. } => "running",
+        Stand::Running { cancel_requested: true, .. } => "to be canceled",
+        Stand::NotYet { .. } => "not yet",
+        Stand::Finished => "finished",
+        Stand::Failed(error) if error.id.as_deref() == Some(STALLED) => "stalled",
+        Stand::Failed(error) if error.id.as_deref() == Some(ATTEMPT_TIMEOUT) => "timed out",
+        Stand::Failed(_) => "failed",
+        Stand::Canceled => "canceled",
+    }
+}

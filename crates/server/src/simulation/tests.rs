@@ -1,0 +1,137 @@
+//! The seeds of every day, and that the simulation itself is what it says.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::definitions::Recipe;
+use super::dice::Dice;
+use super::network::Told;
+use super::world::Planned;
+use super::{CrashAt, Plot, Report};
+use crate::route::Operation;
+
+/// Seeds that every `make test` plays.
+const BUDGET: u64 = 200;
+
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, and is `{text}`")))
+}
+
+/// Plays the plots on every core; returns their reports in order, or what went wrong first.
+fn play_all(plots: &[Plot]) -> Result<Vec<Report>, (Plot, String)> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (next, played) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(plot) = usize::try_from(place).ok().and_then(|place| plots.get(place)) else {
+                        return;
+                    };
+                    let report = plot.play().map_err(|text| (*plot, text));
+                    if report.is_err() {
+                        // No new ones; those before it are played to their end.
+                        next.store(u64::MAX / 2, Ordering::Relaxed);
+                    }
+                    played.lock().unwrap().insert(place, report);
+                }
+            });
+        }
+    });
+    played.into_inner().unwrap().into_values().collect()
+}
+
+fn must_play(plots: &[Plot]) -> Vec<Report> {
+    play_all(plots).unwrap_or_else(|(plot, text)| {
+        let seed = plot.seed;
+        panic!(
+            "{plot:?}: {text}\n\nto see it again, line by line:\n\n    SIMULATION_SEED={seed} cargo test -p server \
+             --lib simulation::tests::seeds -- --nocapture\n"
+        )
+    })
+}
+
+#[test]
+fn seeds_break_no_rule() {
+    if let Some(seed) = setting("SIMULATION_SEED") {
+        must_play(&[Plot { is_loud: true, ..Plot::new(seed) }]);
+        return;
+    }
+    let first = setting("SIMULATION_FIRST").unwrap_or(1);
+    let count = setting("SIMULATION_SEEDS").unwrap_or(BUDGET);
+    let plots: Vec<_> = (first..first + count).map(Plot::new).collect();
+    let begun = std::time::Instant::now();
+    let reports = must_play(&plots);
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for (kind, count) in reports.iter().flat_map(|report| &report.counts) {
+        *counts.entry(kind.clone()).or_default() += count;
+    }
+    if setting("SIMULATION_COUNTS").is_some() {
+        let writes: u64 = reports.iter().map(|report| report.writes).sum();
+        eprintln!("{count} seeds, {writes} writes in {:?}", begun.elapsed());
+        counts.iter().for_each(|(kind, count)| eprintln!("{count:>9} {kind}"));
+    }
+}
+
+#[test]
+fn a_seed_does_the_same_every_time() {
+    let plots: Vec<_> = (1..=5).map(Plot::new).collect();
+    assert_eq!(must_play(&plots), must_play(&plots));
+}
+
+#[test]
+fn a_run_that_cannot_be_read_at_the_start_is_taken_up_later() {
+    let plot = Plot { is_quiet: true, ..Plot::new(1) };
+    let report = plot.play_with(|world| {
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(90)).await;
+            assert!(world.judge().unfinished().is_some());
+            world.plan(Planned::Refusal, "loading a run");
+            world.crash(0, "to begin anew");
+        });
+    });
+    assert!(report.unwrap().counts.contains_key("fault: crash"));
+}
+
+#[test]
+fn a_run_that_was_saved_though_its_server_was_told_otherwise_goes_on() {
+    let plot = Plot { is_quiet: true, ..Plot::new(1) };
+    let report = plot.play_with(|world| {
+        tokio::spawn(async move {
+            // No other pipeline's notices, and no client that tries again.
+            tokio::time::sleep(Duration::from_secs(1_200)).await;
+            let recipe = Recipe::new(&Dice::new(1), None);
+            let created = json!({ "name": "another", "uniqueId": "1" });
+            let Told::Done(created) = world.insist(Operation::CreatePipeline, created).await else {
+                panic!()
+            };
+            let put = json!({ "pipelineId": created["pipelineId"], "pipelineObjects": recipe.objects(1) });
+            world.insist(Operation::PutPipelineDefinition, put).await;
+            world.plan(Planned::Doubt, "saving");
+            let activate = json!({ "pipelineId": created["pipelineId"] });
+            let told = world.call(Operation::ActivatePipeline, activate, Duration::from_secs(10)).await;
+            assert!(matches!(told, Told::Nothing) && recipe.is_on_demand);
+            assert!(world.judge().unfinished().is_some());
+        });
+    });
+    assert!(report.unwrap().counts.contains_key("fault: store in doubt"));
+}
+
+#[test]
+fn a_crash_at_any_write_breaks_no_rule() {
+    for seed in [1, 2] {
+        let quiet = Plot { is_quiet: true, ..Plot::new(seed) };
+        let writes = must_play(&[quiet])[0].writes;
+        let crash = |write, after| Plot { crash_at: Some(CrashAt { write, after }), ..quiet };
+        let plots: Vec<_> =
+            (1..=writes).flat_map(|write| [crash(write, false), crash(write, true)]).collect();
+        let reports = must_play(&plots);
+        assert!(reports.iter().all(|report| report.counts.contains_key("fault: crash")));
+    }
+}

@@ -1,0 +1,53 @@
+//! What happened, line by line: the same for the same seed, to the last character.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// Lines that a failure prints, unless all are wanted.
+const TAIL: usize = 60;
+
+/// The lines of one simulation, and how often each kind of thing occurred.
+#[derive(Default)]
+pub(super) struct Trace {
+    /// Whether lines are printed as they come.
+    pub(super) is_loud: bool,
+    tail: VecDeque<String>,
+    digest: u64,
+    lines: u64,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Trace {
+    pub(super) fn line(&mut self, line: String) {
+        if self.is_loud {
+            eprintln!("{line}");
+        }
+        for byte in line.bytes().chain([b'\n']) {
+            self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        self.lines += 1;
+        self.tail.push_back(line);
+        if self.tail.len() > TAIL {
+            self.tail.pop_front();
+        }
+    }
+
+    pub(super) fn count(&mut self, what: &str) {
+        match self.counts.get_mut(what) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert(what.to_owned(), 1)),
+        }
+    }
+
+    /// Returns the number of lines and a digest of them.
+    pub(super) fn mark(&self) -> (u64, u64) {
+        (self.lines, self.digest)
+    }
+
+    pub(super) fn counts(&self) -> &BTreeMap<String, u64> {
+        &self.counts
+    }
+
+    pub(super) fn tail(&self) -> String {
+        self.tail.iter().map(|line| format!("  {line}\n")).collect()
+    }
+}

@@ -1,0 +1,286 @@
+//! The world of one simulation: its clock, its disk, its servers, and who watches over it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use engine::{NoticeId, WorkerGroup};
+use jiff::{SignedDuration, Timestamp};
+use store::SqliteStore;
+use tokio::sync::{Notify, broadcast};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::dice::Dice;
+use super::faults::Chances;
+use super::judge::Judge;
+use super::server::Server;
+use super::trace::Trace;
+
+/// Where every simulation's clock begins: 2030-03-17T17:46:40.
+const BEGINNING: i64 = 1_900_000_000_000;
+/// Words between servers that wait to be heard.
+const MOST_WORDS: usize = 64;
+/// How long a notice is a server's.
+const CLAIM: Duration = Duration::from_secs(30);
+/// Keys that preconditions look for.
+const KEYS: [&str; 2] = ["landed", "filled/1"];
+
+/// A crash at a certain write, counted from the first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CrashAt {
+    pub(super) write: u64,
+    /// Once the write is durable, not before.
+    pub(super) after: bool,
+}
+
+/// What a story of its own lets go wrong with a call to the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Planned {
+    Refusal,
+    Doubt,
+}
+
+/// Everything that one simulation shares.
+pub(super) struct World {
+    pub(super) dice: Dice,
+    pub(super) disk: SqliteStore,
+    pub(super) stopped: CancellationToken,
+    pub(super) crash_at: Option<CrashAt>,
+    /// What servers tell each other.
+    pub(super) words: broadcast::Sender<WorkerGroup>,
+    begun: Instant,
+    offset_ms: AtomicI64,
+    highest: Mutex<Timestamp>,
+    jumped: Mutex<Option<Instant>>,
+    chances: Mutex<Chances>,
+    is_calm: AtomicBool,
+    is_database_up: AtomicBool,
+    writes: AtomicU64,
+    created: AtomicU64,
+    lives: AtomicU64,
+    claims: Mutex<BTreeMap<NoticeId, (u64, Instant)>>,
+    planned: Mutex<Vec<(Planned, &'static str)>>,
+    keys: Mutex<BTreeSet<&'static str>>,
+    trace: Mutex<Trace>,
+    judge: Mutex<Judge>,
+    servers: Mutex<Vec<Option<Server>>>,
+    violation: Mutex<Option<String>>,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    pub(super) fn new(dice: Dice, chances: Chances, servers: usize, crash_at: Option<CrashAt>) -> Arc<Self> {
+        let beginning = Timestamp::from_millisecond(BEGINNING).expect("a time of our own");
+        Arc::new(Self {
+            dice,
+            disk: SqliteStore::in_memory_inline().expect("a database in memory opens"),
+            stopped: CancellationToken::new(),
+            crash_at,
+            words: broadcast::Sender::new(MOST_WORDS),
+            begun: Instant::now(),
+            offset_ms: AtomicI64::new(0),
+            highest: Mutex::new(beginning),
+            jumped: Mutex::default(),
+            chances: Mutex::new(chances),
+            is_calm: AtomicBool::new(false),
+            is_database_up: AtomicBool::new(true),
+            writes: AtomicU64::new(0),
+            created: AtomicU64::new(0),
+            lives: AtomicU64::new(0),
+            claims: Mutex::default(),
+            planned: Mutex::default(),
+            keys: Mutex::default(),
+            trace: Mutex::default(),
+            judge: Mutex::default(),
+            servers: Mutex::new((0..servers).map(|_| None).collect()),
+            violation: Mutex::default(),
+        })
+    }
+
+    /// Returns the time by the clock that the servers have.
+    pub(super) fn now(&self) -> Timestamp {
+        let elapsed = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let millis = BEGINNING + elapsed + self.offset_ms.load(Ordering::Relaxed);
+        let now = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+        let mut highest = lock(&self.highest);
+        *highest = now.max(*highest);
+        now
+    }
+
+    /// Returns the latest time that the clock has ever shown.
+    pub(super) fn highest(&self) -> Timestamp {
+        self.now().max(*lock(&self.highest))
+    }
+
+    pub(super) fn move_clock(&self, millis: i64) {
+        // What the clock showed last before it goes back.
+        self.now();
+        self.offset_ms.fetch_add(millis, Ordering::Relaxed);
+        *lock(&self.jumped) = Some(Instant::now());
+        for server in lock(&self.servers).iter().flatten() {
+            // Some operating systems say that the clock was set, others do not.
+            if self.dice.chance(500) {
+                server.wound.notify_one();
+            }
+        }
+    }
+
+    /// Returns whether the clock jumped within the last few minutes.
+    pub(super) fn has_jumped(&self) -> bool {
+        lock(&self.jumped).is_some_and(|at| at.elapsed().as_secs() < 300)
+    }
+
+    /// Returns the number of a server's next life.
+    pub(super) fn next_life(&self) -> u64 {
+        self.lives.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Claims a notice for a life, as PostgreSQL does.
+    pub(super) fn claim(&self, id: &NoticeId, life: u64) -> bool {
+        let now = Instant::now();
+        let mut claims = lock(&self.claims);
+        if claims.get(id).is_some_and(|(holder, until)| *holder != life && *until > now) {
+            return false;
+        }
+        claims.insert(id.clone(), (life, now + CLAIM));
+        true
+    }
+
+    pub(super) fn chances(&self) -> Chances {
+        *lock(&self.chances)
+    }
+
+    pub(super) fn is_calm(&self) -> bool {
+        self.is_calm.load(Ordering::Relaxed)
+    }
+
+    /// Ends all trouble: from now on everything works as it should.
+    pub(super) fn calm_down(&self) {
+        self.line("all trouble ends".to_owned());
+        *lock(&self.chances) = Chances::default();
+        self.is_calm.store(true, Ordering::Relaxed);
+        lock(&self.keys).extend(KEYS);
+    }
+
+    pub(super) fn put_key(&self, number: usize) {
+        self.note("a key arrives", KEYS[number].to_owned());
+        lock(&self.keys).insert(KEYS[number]);
+    }
+
+    /// Returns whether a key begins with `prefix`.
+    pub(super) fn has_key(&self, prefix: &str) -> bool {
+        lock(&self.keys).iter().any(|key| key.starts_with(prefix))
+    }
+
+    pub(super) fn is_database_up(&self) -> bool {
+        self.is_database_up.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_database(&self, is_up: bool) {
+        self.is_database_up.store(is_up, Ordering::Relaxed);
+    }
+
+    /// Lets the next call that does this go wrong.
+    pub(super) fn plan(&self, what: Planned, doing: &'static str) {
+        lock(&self.planned).push((what, doing));
+    }
+
+    pub(super) fn is_planned(&self, what: Planned, doing: &str) -> bool {
+        let mut planned = lock(&self.planned);
+        let place = planned.iter().position(|(planned, at)| (*planned, *at) == (what, doing));
+        place.map(|place| planned.remove(place)).is_some()
+    }
+
+    pub(super) async fn fill_disk(&self, left: Option<u64>) {
+        self.disk.limit_growth(left).await.expect("a limit can be set");
+    }
+
+    /// Counts a write; returns its number from 1.
+    pub(super) fn next_write(&self) -> u64 {
+        self.writes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Returns a pipeline id that has not been given before.
+    pub(super) fn next_pipeline(&self) -> String {
+        format!("df-{:019}", self.created.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    pub(super) fn judge(&self) -> MutexGuard<'_, Judge> {
+        lock(&self.judge)
+    }
+
+    pub(super) fn trace(&self) -> MutexGuard<'_, Trace> {
+        lock(&self.trace)
+    }
+
+    /// Counts something, and says so.
+    pub(super) fn note(&self, what: &str, more: String) {
+        self.trace().count(what);
+        self.line(if more.is_empty() { what.to_owned() } else { format!("{what}: {more}") });
+    }
+
+    pub(super) fn line(&self, text: String) {
+        let line = format!("{:>12.3} {} {text}", self.begun.elapsed().as_secs_f64(), self.now());
+        self.trace().line(line);
+    }
+
+    /// Says that a rule is broken: the simulation is over.
+    pub(super) fn accuse(&self, text: String) {
+        self.line(format!("BROKEN: {text}"));
+        lock(&self.violation).get_or_insert(text);
+        self.stopped.cancel();
+    }
+
+    /// Accuses if a check went wrong.
+    pub(super) fn check(&self, checked: Result<(), String>) {
+        if let Err(text) = checked {
+            self.accuse(text);
+        }
+    }
+
+    pub(super) fn violation(&self) -> Option<String> {
+        lock(&self.violation).clone()
+    }
+
+    pub(super) fn servers(&self) -> usize {
+        lock(&self.servers).len()
+    }
+
+    pub(super) fn set_server(&self, number: usize, server: Option<Server>) -> Option<Server> {
+        std::mem::replace(&mut lock(&self.servers)[number], server)
+    }
+
+    /// Returns what `of` returns of the server, if it is up.
+    pub(super) fn server<T>(&self, number: usize, of: impl FnOnce(&Server) -> T) -> Option<T> {
+        lock(&self.servers)[number].as_ref().map(of)
+    }
+
+    /// Returns the servers that are up.
+    pub(super) fn up(&self) -> Vec<usize> {
+        let servers = lock(&self.servers);
+        servers.iter().enumerate().filter(|(_, server)| server.is_some()).map(|(number, _)| number).collect()
+    }
+}
+
+/// The clock as a server has it.
+pub(super) fn clock(world: &Arc<World>) -> crate::driver::Now {
+    let world = Arc::clone(world);
+    Arc::new(move || world.now())
+}
+
+/// Returns how much later `later` is than `earlier`.
+pub(super) fn since(later: Timestamp, earlier: Timestamp) -> SignedDuration {
+    later.duration_since(earlier)
+}
+
+/// A bell that rings when a server's clock is wound.
+pub(super) type Bell = Arc<Notify>;
