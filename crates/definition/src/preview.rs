@@ -5,6 +5,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use foldhash::HashMap;
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +87,9 @@ impl<'a> Preview<'a> {
     ) -> Self {
         let places = objects.iter().enumerate().rev();
         let places = places.map(|(place, object)| (object.id().as_str(), place)).collect();
-        let (fields, texts) = Default::default();
+        // About as many texts as objects hold expressions.
+        let texts = HashMap::with_capacity_and_hasher(objects.len(), RandomState::default());
+        let (fields, texts) = (RefCell::default(), RefCell::new(texts));
         Self { objects, places, parameters, interval, fields, texts, budget: Budget::new() }
     }
 
@@ -124,7 +127,11 @@ impl<'a> Preview<'a> {
     /// Whether a name in the text may mean a field of the object.
     fn uses_field(&self, place: usize, template: &Template<'_>) -> bool {
         let mut is_used = false;
-        template.each_path(&mut |path, _| is_used |= path.len() > 1 || self.objects[place].has(&path[0]));
+        template.each_path(&mut |path, _| match path {
+            [name] if name.starts_with('@') => {}
+            [name] => is_used |= self.objects[place].has(name),
+            _ => is_used = true,
+        });
         is_used
     }
 

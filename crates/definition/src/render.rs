@@ -20,10 +20,10 @@ pub fn render(definition: &Definition, given: &[ParameterValue], interval: Optio
     let parameters = Parameters::for_activation(definition, given);
     let preview = Preview::of(&resolved, &parameters, interval);
     let mut implied = Implied::default();
-    let rendered = resolved.iter().enumerate();
-    let objects: Vec<_> = rendered
-        .filter_map(|(place, object)| filled(object, &mut implied, |text| preview.known_at(place, text)))
-        .collect();
+    let mut objects = Vec::with_capacity(resolved.len());
+    for (place, object) in resolved.iter().enumerate() {
+        objects.extend(filled(object, &mut implied, |text| preview.known_at(place, text)));
+    }
     let used = names(&objects);
     let declared = definition.parameters.iter().filter(|parameter| used.contains(parameter.id.as_str()));
     Definition { parameters: declared.cloned().map(without_secret).collect(), values: Vec::new(), objects }

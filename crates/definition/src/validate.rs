@@ -107,10 +107,10 @@ pub fn for_activation(definition: &Definition) -> Report {
 
 fn check(definition: &Definition, is_activation: bool) -> Report {
     let mut findings = Findings::default();
-    limits::check(definition, &mut findings);
-    values::check(definition, is_activation, &mut findings);
     let inheritance = Inheritance::of(definition);
     let parameters = Parameters::of(definition);
+    limits::check(definition, &inheritance, &mut findings);
+    values::check(definition, &parameters, is_activation, &mut findings);
     let subject = Subject::new(definition, &inheritance, &parameters);
     circles_of_parents(&inheritance.errors, &mut findings);
     fields::check(&subject, &mut findings);

@@ -65,6 +65,9 @@ pub(super) struct SyntaxError {
 pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     let begin = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut reader = Reader::new(text, begin);
+    // What a usual definition has: growing means copying.
+    reader.members.reserve(32);
+    reader.items.reserve(128);
     reader.skip_white();
     let node = reader.value(0)?;
     reader.skip_white();

@@ -31,7 +31,8 @@ impl Translator {
         match last(members, "objects") {
             Some(node) => {
                 let elements = self.items(node, "`objects`");
-                definition.objects = elements.iter().filter_map(|node| self.pipeline_object(node)).collect();
+                definition.objects.reserve(elements.len());
+                definition.objects.extend(elements.iter().filter_map(|node| self.pipeline_object(node)));
             }
             None => {
                 let message = "the definition lacks `objects`, the list of its objects";

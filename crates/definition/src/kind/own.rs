@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{DEFAULT_OBJECT, FieldSpec, Kind};
 
@@ -35,6 +35,15 @@ fn place(key: &str) -> Place {
         return Place::Default;
     }
     Place::Kinds(Kind::ALL.iter().copied().filter(|kind| is_in(kind.my_fields())).collect())
+}
+
+/// Returns the name of every one of our own fields, once.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let mut met = FxHashSet::default();
+        all().map(|spec| spec.key).filter(|key| met.insert(*key)).collect()
+    });
+    NAMES.iter().copied()
 }
 
 /// Returns every one of our own fields, once for each place that it is read in.

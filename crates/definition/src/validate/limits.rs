@@ -3,7 +3,7 @@
 use foldhash::HashSet;
 
 use super::{DUPLICATE_ID, findings::Findings};
-use crate::{Definition, Field, ObjectId, PipelineObject};
+use crate::{Definition, Field, ObjectId, PipelineObject, inherit::Inheritance};
 
 const MAX_OBJECTS: usize = 100;
 const MAX_FIELDS: usize = 50;
@@ -14,18 +14,24 @@ const MAX_OBJECT_BYTES: usize = 15_360;
 const MAX_PARAMETERS: usize = 50;
 const MAX_VALUES_BYTES: usize = 15 * 1_024;
 
-pub(super) fn check(definition: &Definition, findings: &mut Findings) {
+pub(super) fn check(definition: &Definition, inheritance: &Inheritance<'_>, findings: &mut Findings) {
     count(definition.objects.len(), MAX_OBJECTS, "objects", "Default", findings);
     count(definition.parameters.len(), MAX_PARAMETERS, "parameters", "Default", findings);
     let bytes: usize = definition.values.iter().map(|value| value.id.len() + value.value.len()).sum();
     count(bytes, MAX_VALUES_BYTES, "bytes of parameter values", "Default", findings);
-    let mut met = HashSet::default();
+    if inheritance.places.len() < definition.objects.len() {
+        duplicates(definition, findings);
+    }
     for object in &definition.objects {
-        if !met.insert(&object.id) {
-            let message = format!("the id '{}' stands for more than one object", object.id);
-            findings.fatal(&object.id, None, DUPLICATE_ID, message);
-        }
         check_object(object, findings);
+    }
+}
+
+fn duplicates(definition: &Definition, findings: &mut Findings) {
+    let mut met = HashSet::default();
+    for object in definition.objects.iter().filter(|object| !met.insert(&object.id)) {
+        let message = format!("the id '{}' stands for more than one object", object.id);
+        findings.fatal(&object.id, None, DUPLICATE_ID, message);
     }
 }
 

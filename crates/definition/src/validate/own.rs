@@ -39,7 +39,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 fn near_miss(object: &PipelineObject, key: &str, findings: &mut Findings) {
     // Nobody misspells the first letter behind `my`, and most fields of people's own end here.
     let first = |key: &str| key.as_bytes().get(2).map(u8::to_ascii_lowercase);
-    let own = own::all().map(|spec| spec.key).filter(|own| first(own) == first(key));
+    let own = own::names().filter(|own| first(own) == first(key));
     if let Some(meant) = findings.hints.nearest(key, own) {
         let message = format!("'{key}' means nothing here (did you mean '{meant}'?)");
         findings.warning(&object.id, Some(key), UNKNOWN_FIELD, message);

@@ -52,6 +52,8 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 /// The field of the object that a name means, if it holds expressions itself.
 fn used<'a>(path: &[Name<'_>], object: &Resolved<'a>) -> Option<&'a str> {
     let [name] = path else { return None };
+    // What begins so is set by the service.
+    let name = Some(name).filter(|name| !name.starts_with('@'))?;
     object.key(name).filter(|key| key.has_expression).map(|key| key.name.as_str())
 }
 

@@ -8,9 +8,13 @@ use crate::{
     parameters::{Allowed, ParameterType, Parameters, is_array, is_optional},
 };
 
-pub(super) fn check(definition: &Definition, is_activation: bool, findings: &mut Findings) {
+pub(super) fn check(
+    definition: &Definition,
+    parameters: &Parameters,
+    is_activation: bool,
+    findings: &mut Findings,
+) {
     let mut met = HashSet::default();
-    let parameters = Parameters::of(definition);
     for parameter in &definition.parameters {
         let id = ObjectId::from(parameter.id.as_str());
         let is_first = met.insert(parameter.id.as_str());
@@ -20,7 +24,7 @@ pub(super) fn check(definition: &Definition, is_activation: bool, findings: &mut
         }
         declaration(&id, parameter, findings);
         if is_first {
-            value(&id, parameter, &parameters, is_activation, findings);
+            value(&id, parameter, parameters, is_activation, findings);
         }
     }
     undeclared(definition, &met, findings);
