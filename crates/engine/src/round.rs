@@ -556,7 +556,7 @@ impl<'a> Round<'a> {
         }
         self.run.header.is_suspended = false;
         let generation = self.run.header.generation;
-        let (outcome, stuck) = outcome(&self.run.instances);
+        let (outcome, stuck) = outcome(self.run);
         // In a run at rest nothing else is due.
         let end = End { at: self.now, outcome, generation, stuck, late_at: self.run.next_wake() };
         let before = self.run.header.ended.take();
@@ -607,12 +607,16 @@ fn new_attempt(
     }
 }
 
-fn outcome(instances: &[Instance]) -> (Outcome, bool) {
+/// Decides how a run ended. A look whose owner is done all the same (a user said so) counts for nothing.
+fn outcome(run: &Run) -> (Outcome, bool) {
     let is_skipped = |instance: &Instance| instance.status == Status::Skipped;
-    if !instances.is_empty() && instances.iter().all(is_skipped) {
+    if !run.instances.is_empty() && run.instances.iter().all(is_skipped) {
         return (Outcome::Skipped, false);
     }
-    let any = |test: fn(&Instance) -> bool| instances.iter().any(test);
+    let is_done =
+        |owner: &InstanceId| run.instance(owner.as_str()).is_some_and(|it| it.status == Status::Finished);
+    let counts = |instance: &&Instance| !instance.guards.as_ref().is_some_and(is_done);
+    let any = |test: fn(&Instance) -> bool| run.instances.iter().filter(counts).any(test);
     let stuck = any(|instance| instance.status == Status::WaitingOnDependencies);
     let failed = any(|instance| matches!(instance.status, Status::Failed));
     let canceled = any(|instance| matches!(instance.status, Status::Canceled { .. }));

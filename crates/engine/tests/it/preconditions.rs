@@ -175,3 +175,21 @@ fn the_alarm_that_a_precondition_has_from_its_parent_fires_and_that_of_default_o
         assert_eq!(run.notices().iter().map(|notice| notice.subject.as_str()).collect::<Vec<_>>(), told);
     }
 }
+
+#[test]
+fn a_look_that_ended_because_its_owner_is_done_is_no_bad_end_of_the_run() {
+    let alarm = |id: &str| {
+        format!(
+            r#"{{"id": "{id}", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t", "subject": "{id}",
+                "message": "m"}}"#
+        )
+    };
+    let more = r#", "onSuccess": {"ref": "Good"}, "onFail": {"ref": "Bad"}"#;
+    let work = shell("Work", r#", "precondition": {"ref": "Ready"}"#);
+    let ready = READY.replace("#{node.directoryPath}", "s3://in/raw");
+    let mut run = drive_with(more, &[alarm("Good"), alarm("Bad"), ready, work].join(", "));
+    run.step(Event::MarkedFinished { instance: id("Work") });
+    assert_eq!(status(&run, "Ready_Work"), Status::Canceled);
+    assert_eq!(run.run.end().unwrap().outcome, Outcome::Finished);
+    assert_eq!(run.notices().iter().map(|notice| notice.subject.as_str()).collect::<Vec<_>>(), ["Good"]);
+}
