@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::Driver;
+use super::{Driver, StepError};
 use crate::error::ServiceError;
 use crate::waiting::Offer;
 
@@ -64,7 +64,11 @@ pub(crate) trait Raced {
 
 impl Raced for anyhow::Error {
     fn is_raced(&self) -> bool {
-        self.chain().any(|cause| cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_conflict))
+        self.chain().any(|cause| match cause.downcast_ref::<StepError>() {
+            // It speaks for the error within, which the chain leaves out.
+            Some(StepError::Store(error)) => error.is_conflict(),
+            _ => cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_conflict),
+        })
     }
 }
 
@@ -166,5 +170,22 @@ impl Driver {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_race_is_one_however_the_error_came_here() {
+        let raced = || StoreError::Raced(PipelineId::from("df-1"));
+        assert!(anyhow::Error::from(raced()).is_raced());
+        assert!(anyhow::Error::from(raced()).context("waking").is_raced());
+        assert!(anyhow::Error::from(StepError::from(raced())).is_raced());
+        assert!(ServiceError::from(raced()).is_raced());
+        let gone = || StoreError::NoPipeline(PipelineId::from("df-1"));
+        assert!(!anyhow::Error::from(StepError::from(gone())).is_raced());
+        assert!(!ServiceError::from(gone()).is_raced());
     }
 }
