@@ -1,6 +1,6 @@
 # The same verbs as in CI. `make help` lists them.
 
-.PHONY: help demo up test check bench samples clean
+.PHONY: help demo up test check soak bench samples clean
 .DEFAULT_GOAL := help
 
 help:              ## List the verbs
@@ -19,6 +19,10 @@ test:              ## Run every test, having set up what they need
 check: test        ## Format, lints, tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
+
+soak:              ## Run for long what `make test` runs for a short time
+	tests/setup
+	DOWNSPOUT_SOAK_SECS=300 cargo test -p e2e --test e2e servers:: -- --nocapture
 
 bench:             ## Measure, beside the named rivals; writes target/bench.json
 	tests/setup

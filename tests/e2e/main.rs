@@ -8,6 +8,7 @@ mod demo;
 mod ledger;
 mod samples;
 mod schedules;
+mod servers;
 mod translation;
 
 /// The program under test.
