@@ -8,6 +8,7 @@
 //! drops its request): [`crate::ops`] runs them on tasks of their own.
 
 mod buckets;
+mod expiry;
 mod live;
 mod looks;
 mod notices;
@@ -55,6 +56,8 @@ pub(crate) struct Driver {
     timers: timers::Timers,
     notice_waits: Notify,
     spare: others::Spare,
+    /// The clock was wound, for who looks at it seldom.
+    clock_moved: Notify,
 }
 
 type Slot = Arc<tokio::sync::Mutex<Option<Live>>>;
@@ -108,6 +111,7 @@ impl Driver {
             timers: timers::Timers::default(),
             notice_waits: Notify::new(),
             spare: others::Spare::default(),
+            clock_moved: Notify::new(),
         }
     }
 
@@ -158,7 +162,7 @@ impl Driver {
             tokio::select! {
                 biased;
                 () = self.timers.wait(self.now()) => {}
-                () = wound.notified() => {}
+                () = wound.notified() => self.clock_moved.notify_one(),
                 () = shutdown.cancelled() => {}
             }
         }

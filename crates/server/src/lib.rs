@@ -14,4 +14,4 @@ mod waiting;
 pub mod wire;
 
 pub use driver::Now;
-pub use service::{Config, serve};
+pub use service::{Config, KEEP_RUNS, serve};

@@ -2,8 +2,9 @@
 
 use anyhow::Context;
 use clap::Parser;
+use definition::period::Period;
 use server::sigv4::Credentials;
-use server::{Config, serve};
+use server::{Config, KEEP_RUNS, serve};
 use store::Place;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,10 @@ struct Arguments {
     /// The account that owns the pipelines, as DescribePipelines shows it.
     #[arg(long, env = "DOWNSPOUT_ACCOUNT_ID", default_value = "000000000000")]
     account_id: String,
+    /// How long runs are kept after they ended, with their instances and attempts. The newest of each pipeline stays,
+    /// and so does one that something waits in for a rerun.
+    #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_RUNS", default_value = KEEP_RUNS)]
+    keep_runs: Period,
     /// Keep notices instead of publishing them.
     #[arg(long)]
     no_sns: bool,
@@ -77,6 +82,7 @@ async fn main() -> anyhow::Result<()> {
     let mut config = Config::new(Place::parse(&arguments.data)?, credentials);
     config.region = arguments.region;
     config.account_id = arguments.account_id;
+    config.keep_runs = arguments.keep_runs;
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     config.s3 = Some(aws_sdk_s3::Client::new(&aws));
     if !arguments.no_sns {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use definition::period::Period;
 use jiff::Timestamp;
 use store::Place;
 use tokio::net::TcpListener;
@@ -24,6 +25,9 @@ const POLL_WAIT: Duration = Duration::from_secs(85);
 /// How long answers that are under way at shutdown may take.
 const DRAIN_WAIT: Duration = Duration::from_secs(2);
 
+/// How long runs are kept after they ended, where nothing is said.
+pub const KEEP_RUNS: &str = "90 days";
+
 /// What the service needs to know.
 pub struct Config {
     /// Where everything is kept.
@@ -40,6 +44,8 @@ pub struct Config {
     pub s3: Option<aws_sdk_s3::Client>,
     /// Task runners whose host names begin so end with this process: what they hold at start is free again.
     pub own_runners: Option<String>,
+    /// How long runs are kept after they ended.
+    pub keep_runs: Period,
     /// The clock. Signatures are checked by the wall clock all the same.
     pub now: Now,
     /// Notified when `now` was wound.
@@ -59,6 +65,7 @@ impl Config {
             sns: None,
             s3: None,
             own_runners: None,
+            keep_runs: Period::parse(KEEP_RUNS).expect("it is a period"),
             now: Arc::new(Timestamp::now),
             wound: Arc::new(Notify::new()),
             poll_wait: POLL_WAIT,
@@ -85,6 +92,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let driver = Arc::new(Driver::new(store, config.now));
     driver.recover(config.own_runners.as_deref()).await.context("recovering unfinished runs")?;
     let mut background = start(&driver, config.wound, config.sns, config.s3, &shutdown);
+    background.spawn(Arc::clone(&driver).let_runs_expire(config.keep_runs, shutdown.clone()));
     let service = Arc::new(Service {
         driver,
         verifier: Verifier::new(config.region, SERVICE, config.credentials),

@@ -28,6 +28,11 @@ pub(crate) fn is_stuck(header: &Header) -> bool {
     header.ended.as_ref().is_some_and(|end| end.stuck)
 }
 
+/// Returns when the run came to rest, in whole seconds.
+pub(crate) fn ended_at(header: &Header) -> Option<i64> {
+    header.ended.as_ref().filter(|_| !header.is_awake()).map(|end| seconds(end.at))
+}
+
 /// Returns when the pipeline's next run is due, in milliseconds.
 pub(crate) fn next_due(pipeline: &Pipeline) -> Option<i64> {
     pipeline.next_run.map(|next| next.due.as_millisecond())

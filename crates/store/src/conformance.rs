@@ -4,6 +4,7 @@ mod objects;
 mod old_rows;
 mod pipelines;
 mod races;
+mod retention;
 mod runs;
 mod servers;
 mod texts;
@@ -26,6 +27,7 @@ pub(crate) use objects::*;
 pub(crate) use old_rows::*;
 pub(crate) use pipelines::*;
 pub(crate) use races::*;
+pub(crate) use retention::*;
 pub(crate) use runs::*;
 pub(crate) use servers::*;
 pub(crate) use texts::*;
@@ -63,7 +65,9 @@ macro_rules! conformance {
             every_save_of_something_counts_in_its_pipelines_revision
             what_is_overdue_is_listed_by_how_long
             a_notice_is_claimed_until_it_is_done
-            a_run_of_ten_thousand_instances_loads_as_it_was_saved;
+            a_run_of_ten_thousand_instances_loads_as_it_was_saved
+            old_runs_expire_but_for_the_newest_to_end_and_what_is_open_or_stuck
+            what_has_expired_is_neither_read_nor_saved;
             two:
             what_one_store_saves_another_reads
             of_two_saves_of_one_run_exactly_one_wins
@@ -73,6 +77,8 @@ macro_rules! conformance {
             a_deletion_leaves_nothing_of_what_is_saved_meanwhile
             who_does_not_know_the_last_save_is_refused
             free_attempts_are_those_that_may_be_taken
+            what_expired_is_cleared_away_bit_by_bit_by_whoever_comes
+            what_two_let_expire_at_once_expires_once
         }
     };
     ($site:expr; one: $($one:ident)+; two: $($two:ident)+) => {

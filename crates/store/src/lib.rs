@@ -10,6 +10,7 @@ mod column;
 #[cfg(test)]
 mod conformance;
 mod error;
+mod expiry;
 mod pipeline;
 mod place;
 mod postgres;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 
 pub use batch::{Batch, DefinitionVersion};
 pub use error::StoreError;
+pub use expiry::{Expired, ExpiryMarker};
 pub use pipeline::{Pipeline, Tag};
 pub use place::Place;
 pub use postgres::{PostgresStore, Target};
@@ -100,6 +102,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Loads a run whole.
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError>;
+
+    /// Lets those runs expire that came to rest before `ended_before`, except for stuck ones and for the newest of each
+    /// pipeline to have ended. Looks at a few of them, from `from` on, and says where to go on. What expires is gone for
+    /// every reader at once; what it leaves is cleared away by [`Store::clear_expired`].
+    async fn expire_runs(
+        &self,
+        ended_before: Timestamp,
+        from: Option<ExpiryMarker>,
+    ) -> Result<Expired, StoreError>;
+
+    /// Clears away a small part of what expired runs left; returns whether there may be more.
+    async fn clear_expired(&self) -> Result<bool, StoreError>;
 
     /// Answers a question after instances or attempts with their ids, in order of creation.
     async fn query(

@@ -4,6 +4,7 @@
 //! saves it and carries the revision that the next one must know. Reading never waits for writing. The
 //! tables are those of the SQLite store, in a schema of their own.
 
+mod expire;
 mod migrate;
 mod news;
 mod read;
@@ -18,7 +19,9 @@ use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, Run, R
 use jiff::Timestamp;
 
 use crate::column::{self, check_batch, check_pipeline, is_keepable};
-use crate::{Batch, DefinitionVersion, Marker, Page, Pipeline, Query, Store, StoreError};
+use crate::{
+    Batch, DefinitionVersion, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store, StoreError,
+};
 use news::News;
 use session::{Sessions, is_contention};
 
@@ -163,6 +166,18 @@ impl Store for PostgresStore {
 
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError> {
         read::run(&self.sessions, pipeline, run).await
+    }
+
+    async fn expire_runs(
+        &self,
+        ended_before: Timestamp,
+        from: Option<ExpiryMarker>,
+    ) -> Result<Expired, StoreError> {
+        expire::runs(&self.sessions, ended_before, from).await
+    }
+
+    async fn clear_expired(&self) -> Result<bool, StoreError> {
+        expire::clear(&self.sessions).await
     }
 
     async fn query(

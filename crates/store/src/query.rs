@@ -79,9 +79,14 @@ pub(crate) fn after(from: Option<Marker>) -> i64 {
     from.map_or(0, |marker| marker.0)
 }
 
+/// Returns the limit as SQL takes it.
+pub(crate) fn wide(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// One row more than the page holds tells whether there is a next page.
 pub(crate) fn one_more(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+    wide(limit).saturating_add(1)
 }
 
 /// Makes a page of rows with their sequence numbers, of which there may be one more than `limit`.

@@ -5,6 +5,7 @@
 //! piece of work stands under a savepoint of its own, so that one refusal leaves the others.
 //! The file is readable by its owner only, since definitions hold secrets.
 
+mod expire;
 mod migrate;
 mod read;
 mod thread;
@@ -19,7 +20,9 @@ use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, Run, R
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use crate::{Batch, DefinitionVersion, Marker, Page, Pipeline, Query, Store, StoreError};
+use crate::{
+    Batch, DefinitionVersion, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store, StoreError,
+};
 use thread::Writer;
 
 /// A store in one SQLite file.
@@ -209,6 +212,18 @@ impl Store for SqliteStore {
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError> {
         let (pipeline, run) = (pipeline.clone(), run.clone());
         self.writer.run(move |connection| read::run(connection, &pipeline, &run)).await
+    }
+
+    async fn expire_runs(
+        &self,
+        ended_before: Timestamp,
+        from: Option<ExpiryMarker>,
+    ) -> Result<Expired, StoreError> {
+        self.writer.run(move |connection| expire::runs(connection, ended_before, from)).await
+    }
+
+    async fn clear_expired(&self) -> Result<bool, StoreError> {
+        self.writer.run(expire::clear).await
     }
 
     async fn query(
@@ -439,6 +454,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_expired_leaves_no_row_and_no_definition_that_nobody_refers_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let store = SqliteStore::open(&path).unwrap();
+        conformance::one_of_two_expired(&store).await;
+        let connection = Connection::open(&path).unwrap();
+        for (table, rows) in conformance::ROWS_OF_ONE_RUN {
+            let count = format!("SELECT count(*) FROM {table}");
+            assert_eq!(connection.query_row(&count, [], |row| row.get(0)), Ok(rows), "{table}");
+        }
+    }
+
+    #[tokio::test]
     async fn every_migration_leaves_its_version() {
         let store = SqliteStore::in_memory().unwrap();
         let version: i64 = store
@@ -450,6 +478,6 @@ mod tests {
             })
             .await
             .unwrap();
-        assert_eq!(version, 4);
+        assert_eq!(version, 5);
     }
 }

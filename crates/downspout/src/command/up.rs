@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use definition::period::Period;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
@@ -59,6 +60,9 @@ pub struct UpArgs {
     /// How many workers do tasks at the same time
     #[arg(long, value_name = "N", default_value_t = 4)]
     workers: usize,
+    /// How long runs are kept after they ended, such as `30 days`; the newest of each pipeline stays
+    #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_RUNS", default_value = server::KEEP_RUNS)]
+    keep_runs: Period,
 }
 
 pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
@@ -122,6 +126,7 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
         notify: args.notify,
         watch: args.watch,
         workers: args.workers,
+        keep_runs: args.keep_runs,
         ..StackConfig::new(data_dir)
     })
 }

@@ -352,6 +352,7 @@ fn serve_pipelines(
         s3: Some(endpoints.s3()),
         sns: Some(endpoints.sns()),
         own_runners: Some(OWN_WORKERS.to_owned()),
+        keep_runs: config.keep_runs,
         now: Arc::clone(&config.now),
         wound: Arc::clone(&config.wound),
         ..server::Config::new(data_dir.join("pipelines.sqlite"), credentials(endpoints))

@@ -11,6 +11,7 @@ mod notices;
 mod postgres;
 mod preconditions;
 mod restart;
+mod retention;
 mod schedules;
 mod servers;
 mod stuck;

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("next runs", include_str!("../../migrations/postgres/0002_next_runs.sql")),
     ("servers", include_str!("../../migrations/postgres/0003_servers.sql")),
     ("definitions once, stuck runs", include_str!("../../migrations/postgres/0004_definitions_once.sql")),
+    ("retention", include_str!("../../migrations/postgres/0005_retention.sql")),
 ];
 
 /// First half of the lock's key, so that it is nobody else's; the second is the schema's.

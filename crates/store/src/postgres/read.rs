@@ -129,7 +129,8 @@ pub(super) async fn run_of(
     if !is_keepable(instance.as_str()) {
         return Ok(None);
     }
-    let sql = "SELECT run_id FROM instances WHERE id = $2 AND pipeline_id = $1";
+    let sql = "SELECT run_id FROM instances WHERE id = $2 AND pipeline_id = $1 \
+               AND run_id NOT IN (SELECT run_id FROM expired_runs WHERE pipeline_id = $1)";
     let doing = "looking for the run of an instance";
     let rows = sessions.rows(doing, sql, &[&pipeline.as_str(), &instance.as_str()]).await?;
     Ok(rows.first().map(|row| RunId::from(row.get::<_, &str>(0))))
@@ -210,7 +211,10 @@ pub(super) async fn query(
         (Box::new(after(from)), Type::INT8),
         (Box::new(one_more(limit)), Type::INT8),
     ]);
-    let mut sql = format!("SELECT seq, id FROM {table} WHERE pipeline_id = $1 AND seq > $2");
+    let mut sql = format!(
+        "SELECT seq, id FROM {table} WHERE pipeline_id = $1 AND seq > $2 \
+         AND run_id NOT IN (SELECT run_id FROM expired_runs WHERE pipeline_id = $1)"
+    );
     for selector in &query.selectors {
         sql.push_str(" AND ");
         sql.push_str(&condition(query.sphere, selector, &mut values));

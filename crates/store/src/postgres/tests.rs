@@ -135,6 +135,16 @@ async fn what_an_older_program_wrote_is_read_and_its_definitions_are_kept_once()
 }
 
 #[tokio::test]
+async fn what_expired_leaves_no_row_and_no_definition_that_nobody_refers_to() {
+    let schema = Schema::fresh();
+    crate::conformance::one_of_two_expired(&schema.store().await).await;
+    let client = schema.client().await;
+    for (table, rows) in crate::conformance::ROWS_OF_ONE_RUN {
+        assert_eq!(count(&client, &format!("SELECT count(*) FROM {table}")).await, rows, "{table}");
+    }
+}
+
+#[tokio::test]
 async fn who_may_not_make_schemas_uses_one_that_is_there() {
     let schema = Schema::fresh();
     let client = schema.client().await;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::session::{Statement, Untouched, Value};
 use crate::batch::{AttemptChange, RunChange};
-use crate::column::{self, is_stuck, next_due, revision, seconds, write as json};
+use crate::column::{self, ended_at, is_stuck, next_due, revision, seconds, write as json};
 use crate::{Batch, Pipeline, StoreError};
 
 /// Rows of one statement: enough to make round trips cheap, and little to hold in memory twice.
@@ -46,6 +46,8 @@ pub(super) fn delete_pipeline(id: &PipelineId, now: Timestamp) -> Vec<Statement>
         "DELETE FROM runs WHERE pipeline_id = $1",
         "DELETE FROM definitions WHERE pipeline_id = $1",
         "DELETE FROM definition_bodies WHERE pipeline_id = $1",
+        // Who clears one away holds it, and takes instances and attempts only then.
+        "DELETE FROM expired_runs WHERE pipeline_id = $1",
         "DELETE FROM instances WHERE pipeline_id = $1",
         "DELETE FROM attempts WHERE pipeline_id = $1",
     ];
@@ -174,14 +176,15 @@ fn insert_header(
     ));
     statements.push(Statement {
         doing: "saving a new run",
-        sql: "INSERT INTO runs (pipeline_id, id, revision, is_open, is_stuck, header, definition, next_wake) \
-              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (pipeline_id, id) DO NOTHING",
+        sql: "INSERT INTO runs (pipeline_id, id, revision, is_open, is_stuck, ended_at, header, definition, next_wake) \
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (pipeline_id, id) DO NOTHING",
         values: vec![
             text(header.pipeline.as_str()),
             text(header.id.as_str()),
             Box::new(revision(header)),
             Box::new(header.is_awake()),
             Box::new(is_stuck(header)),
+            Box::new(ended_at(header)),
             Box::new(json("a run", header)?),
             Box::new(digest),
             Box::new(run.next_wake.map(Timestamp::as_millisecond)),
@@ -196,14 +199,15 @@ fn update_header(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<()
     statements.push(Statement {
         doing: "saving a run",
         // Who comes second waits here for the first, and then finds another revision.
-        sql: "UPDATE runs SET revision = $3, is_open = $4, is_stuck = $5, header = $6, next_wake = $8 \
-              WHERE pipeline_id = $1 AND id = $2 AND revision = $7",
+        sql: "UPDATE runs SET revision = $3, is_open = $4, is_stuck = $5, ended_at = $6, header = $7, next_wake = $9 \
+              WHERE pipeline_id = $1 AND id = $2 AND revision = $8",
         values: vec![
             text(header.pipeline.as_str()),
             text(header.id.as_str()),
             Box::new(revision(header)),
             Box::new(header.is_awake()),
             Box::new(is_stuck(header)),
+            Box::new(ended_at(header)),
             Box::new(json("a run", header)?),
             Box::new(revision(&run.first.header) - 1),
             Box::new(run.next_wake.map(Timestamp::as_millisecond)),

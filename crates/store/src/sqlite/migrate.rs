@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("next runs", include_str!("../../migrations/sqlite/0002_next_runs.sql")),
     ("servers", include_str!("../../migrations/sqlite/0003_servers.sql")),
     ("definitions once, stuck runs", include_str!("../../migrations/sqlite/0004_definitions_once.sql")),
+    ("retention", include_str!("../../migrations/sqlite/0005_retention.sql")),
 ];
 
 /// Applies the migrations that the file lacks.

@@ -29,7 +29,7 @@ fn one<T>(
     row.map_err(StoreError::doing(doing))
 }
 
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     doing: &'static str,
     sql: &str,
@@ -130,7 +130,8 @@ pub(super) fn run_of(
     pipeline: &PipelineId,
     instance: &InstanceId,
 ) -> Result<Option<RunId>, StoreError> {
-    let sql = "SELECT run_id FROM instances WHERE pipeline_id = ?1 AND id = ?2";
+    let sql = "SELECT run_id FROM instances WHERE pipeline_id = ?1 AND id = ?2 \
+               AND run_id NOT IN (SELECT run_id FROM expired_runs WHERE pipeline_id = ?1)";
     let found: Option<String> = one(
         connection,
         "looking for the run of an instance",
@@ -227,8 +228,12 @@ pub(super) fn query(
         Sphere::Instance => "instances",
         Sphere::Attempt => "attempts",
     };
-    let mut values = vec![Value::from(pipeline.as_str().to_owned()), Value::from(after(from))];
-    let mut sql = format!("SELECT seq, id FROM {table} WHERE pipeline_id = ? AND seq > ?");
+    let of_pipeline = || Value::from(pipeline.as_str().to_owned());
+    let mut values = vec![of_pipeline(), Value::from(after(from)), of_pipeline()];
+    let mut sql = format!(
+        "SELECT seq, id FROM {table} WHERE pipeline_id = ? AND seq > ? \
+         AND run_id NOT IN (SELECT run_id FROM expired_runs WHERE pipeline_id = ?)"
+    );
     for selector in &query.selectors {
         sql.push_str(" AND ");
         sql.push_str(&condition(query.sphere, selector, &mut values));

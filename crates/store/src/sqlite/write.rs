@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 
 use super::read;
 use crate::batch::{AttemptChange, RunChange};
-use crate::column::{self, is_stuck, next_due, revision, seconds, write as json};
+use crate::column::{self, ended_at, is_stuck, next_due, revision, seconds, write as json};
 use crate::{Batch, Pipeline, StoreError};
 
 pub(super) fn create_pipeline(connection: &Connection, new: Pipeline) -> Result<Pipeline, StoreError> {
@@ -36,7 +36,7 @@ pub(super) fn delete_pipeline(
     let removed = connection
         .execute("DELETE FROM pipelines WHERE id = ?1", [id.as_str()])
         .map_err(StoreError::doing(doing))?;
-    for table in ["definitions", "runs", "definition_bodies", "instances", "attempts"] {
+    for table in ["definitions", "runs", "definition_bodies", "expired_runs", "instances", "attempts"] {
         connection
             .execute(&format!("DELETE FROM {table} WHERE pipeline_id = ?1"), [id.as_str()])
             .map_err(StoreError::doing(doing))?;
@@ -169,8 +169,9 @@ fn insert_header(connection: &Connection, change: &RunChange, definition: &str) 
     let text = json("a run", header)?;
     let inserted = connection
         .prepare_cached(
-            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, is_stuck, header, definition, next_wake) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR IGNORE INTO runs (pipeline_id, id, revision, is_open, is_stuck, ended_at, header, definition, \
+             next_wake) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -179,6 +180,7 @@ fn insert_header(connection: &Connection, change: &RunChange, definition: &str) 
                 revision(header),
                 header.is_awake(),
                 is_stuck(header),
+                ended_at(header),
                 text,
                 digest,
                 change.next_wake.map(Timestamp::as_millisecond),
@@ -193,7 +195,7 @@ fn update_header(connection: &Connection, change: &RunChange) -> Result<(), Stor
     let text = json("a run", header)?;
     let updated = connection
         .prepare_cached(
-            "UPDATE runs SET revision = ?3, is_open = ?4, is_stuck = ?5, header = ?6, next_wake = ?7 \
+            "UPDATE runs SET revision = ?3, is_open = ?4, is_stuck = ?5, ended_at = ?6, header = ?7, next_wake = ?8 \
              WHERE pipeline_id = ?1 AND id = ?2 AND revision = ?3 - 1",
         )
         .and_then(|mut update| {
@@ -203,6 +205,7 @@ fn update_header(connection: &Connection, change: &RunChange) -> Result<(), Stor
                 revision(header),
                 header.is_awake(),
                 is_stuck(header),
+                ended_at(header),
                 text,
                 change.next_wake.map(Timestamp::as_millisecond),
             ])

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use definition::period::Period;
 use tokio::sync::Notify;
 
 use crate::local::Now;
@@ -27,6 +28,8 @@ pub struct StackConfig {
     pub watch: Option<PathBuf>,
     /// How many workers poll.
     pub workers: usize,
+    /// How long runs are kept after they ended.
+    pub keep_runs: Period,
     /// The clock of everything but signatures; tests wind it by hand.
     pub now: Now,
     /// Notified by whoever wound the clock.
@@ -57,6 +60,7 @@ impl StackConfig {
             notify: Vec::new(),
             watch: None,
             workers: 4,
+            keep_runs: Period::parse(server::KEEP_RUNS).expect("it is a period"),
             now: Arc::new(jiff::Timestamp::now),
             wound: Arc::new(Notify::new()),
             lambda: Limits::default(),
