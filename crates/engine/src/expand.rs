@@ -174,14 +174,9 @@ pub fn check(plan: &Plan) -> Result<(), ExpandError> {
             }
         }
         let preconditions = object.references("precondition").filter_map(|id| plan.object(id.as_str()));
-        let kinds = preconditions.filter_map(|precondition| Some((precondition, Kind::of(precondition)?)));
+        let kinds = preconditions.filter_map(Kind::of);
         let mut needs_worker = role(object) == Some(Role::Activity);
-        for (precondition, kind) in kinds {
-            if matches!(kind, Kind::DynamoDBDataExists | Kind::DynamoDBTableExists) {
-                let hint = "DynamoDB is not asked; ask it in a ShellCommandPrecondition".to_owned();
-                let (object, field) = (precondition.id.clone(), "type".to_owned());
-                return Err(ExpandError::Unsupported { object, field, hint });
-            }
+        for kind in kinds {
             needs_worker |= !kind.is_looked_at_by_service();
         }
         if needs_worker && object.values("workerGroup").next().is_none() {

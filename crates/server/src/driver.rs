@@ -14,6 +14,7 @@ mod looks;
 mod notices;
 mod others;
 mod schedule;
+mod tables;
 mod timers;
 mod topic;
 
@@ -35,8 +36,10 @@ pub(crate) use buckets::Buckets;
 use live::Standing;
 
 pub(crate) use live::Live;
+pub(crate) use looks::NO_DYNAMODB;
 pub(crate) use others::{Raced, Tries, unraced};
 pub(crate) use schedule::Active;
+pub(crate) use tables::Tables;
 pub(crate) use topic::Topic;
 
 /// The service's clock; tests wind it.

@@ -29,7 +29,8 @@ use tokio_util::sync::CancellationToken;
 ///
 /// Work is done by task runners that poll a worker group (`ec2-worker --worker-group NAME`). Notices
 /// of SnsAlarm objects are published to Amazon SNS, or to whatever AWS_ENDPOINT_URL_SNS names. S3KeyExists
-/// and S3PrefixNotEmpty look at Amazon S3, or at AWS_ENDPOINT_URL_S3.
+/// and S3PrefixNotEmpty look at Amazon S3, or at AWS_ENDPOINT_URL_S3; DynamoDBTableExists and DynamoDBDataExists look at
+/// Amazon DynamoDB, or at AWS_ENDPOINT_URL_DYNAMODB.
 #[derive(Parser)]
 #[command(name = "server", version, verbatim_doc_comment)]
 struct Arguments {
@@ -85,6 +86,7 @@ async fn main() -> anyhow::Result<()> {
     config.keep_runs = arguments.keep_runs;
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     config.s3 = Some(aws_sdk_s3::Client::new(&aws));
+    config.dynamodb = Some(aws_sdk_dynamodb::Client::new(&aws));
     if !arguments.no_sns {
         config.sns = Some(aws_sdk_sns::Client::new(&aws));
     }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::driver::{Buckets, Driver, Now, Topic};
+use crate::driver::{Buckets, Driver, Now, Tables, Topic};
 use crate::http_front;
 use crate::sigv4::{Credentials, Verifier};
 
@@ -42,6 +42,8 @@ pub struct Config {
     pub sns: Option<aws_sdk_sns::Client>,
     /// Where the service looks whether preconditions hold; without it they wait.
     pub s3: Option<aws_sdk_s3::Client>,
+    /// Where the service looks at tables; without it, definitions that ask for one are refused at activation.
+    pub dynamodb: Option<aws_sdk_dynamodb::Client>,
     /// Task runners whose host names begin so end with this process: what they hold at start is free again.
     pub own_runners: Option<String>,
     /// How long runs are kept after they ended.
@@ -64,6 +66,7 @@ impl Config {
             account_id: "000000000000".to_owned(),
             sns: None,
             s3: None,
+            dynamodb: None,
             own_runners: None,
             keep_runs: Period::parse(KEEP_RUNS).expect("it is a period"),
             now: Arc::new(Timestamp::now),
@@ -78,6 +81,7 @@ pub(crate) struct Service {
     pub(crate) driver: Arc<Driver>,
     pub(crate) verifier: Verifier,
     pub(crate) account_id: String,
+    pub(crate) has_dynamodb: bool,
     pub(crate) poll_wait: Duration,
     pub(crate) shutdown: CancellationToken,
     /// Operations under way, which a client that hangs up does not stop.
@@ -91,12 +95,14 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let store = config.store.open().await.context("opening the pipeline store")?;
     let driver = Arc::new(Driver::new(store, config.now));
     driver.recover(config.own_runners.as_deref()).await.context("recovering unfinished runs")?;
-    let mut background = start(&driver, config.wound, config.sns, config.s3, &shutdown);
+    let has_dynamodb = config.dynamodb.is_some();
+    let mut background = start(&driver, config.wound, config.sns, config.s3, config.dynamodb, &shutdown);
     background.spawn(Arc::clone(&driver).let_runs_expire(config.keep_runs, shutdown.clone()));
     let service = Arc::new(Service {
         driver,
         verifier: Verifier::new(config.region, SERVICE, config.credentials),
         account_id: config.account_id,
+        has_dynamodb,
         poll_wait: config.poll_wait,
         shutdown: shutdown.clone(),
         operations: TaskTracker::new(),
@@ -122,6 +128,7 @@ pub(crate) fn start(
     wound: Arc<Notify>,
     sns: Option<impl Topic>,
     s3: Option<impl Buckets>,
+    dynamodb: Option<impl Tables>,
     shutdown: &CancellationToken,
 ) -> JoinSet<()> {
     let mut background = JoinSet::new();
@@ -131,7 +138,7 @@ pub(crate) fn start(
     });
     background.spawn(Arc::clone(driver).publish_notices(sns, shutdown.clone()));
     background.spawn(Arc::clone(driver).keep_company(shutdown.clone()));
-    background.spawn(Arc::clone(driver).look(s3, shutdown.clone()));
+    background.spawn(Arc::clone(driver).look(s3, dynamodb, shutdown.clone()));
     background
 }
 

@@ -60,6 +60,10 @@ pub struct UpArgs {
     /// How many workers do tasks at the same time
     #[arg(long, value_name = "N", default_value_t = 4)]
     workers: usize,
+    /// A DynamoDB for DynamoDBTableExists and DynamoDBDataExists to look at, such as DynamoDB Local; requests are signed
+    /// with the keys that `downspout env` prints
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_DYNAMODB")]
+    dynamodb_url: Option<String>,
     /// How long runs are kept after they ended, such as `30 days`; the newest of each pipeline stays
     #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_RUNS", default_value = server::KEEP_RUNS)]
     keep_runs: Period,
@@ -127,6 +131,7 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
         watch: args.watch,
         workers: args.workers,
         keep_runs: args.keep_runs,
+        dynamodb_url: args.dynamodb_url,
         ..StackConfig::new(data_dir)
     })
 }

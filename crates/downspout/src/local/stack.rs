@@ -350,6 +350,7 @@ fn serve_pipelines(
 ) {
     let config = server::Config {
         s3: Some(endpoints.s3()),
+        dynamodb: config.dynamodb_url.as_deref().map(|url| endpoints.dynamodb(url)),
         sns: Some(endpoints.sns()),
         own_runners: Some(OWN_WORKERS.to_owned()),
         keep_runs: config.keep_runs,

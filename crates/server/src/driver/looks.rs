@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use definition::PipelineObject;
+use definition::kind::Kind;
 use engine::{Event, RunnerId, TaskError, TaskOutcome, WorkerGroup};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Buckets, Claimed, Driver, unraced};
+use super::{Buckets, Claimed, Driver, Tables, unraced};
 use crate::waiting::Offer;
 
 /// The host name of the service's own attempts.
@@ -19,18 +20,26 @@ const MOST_AT_ONCE: usize = 16;
 const LOOK_WAIT: Duration = Duration::from_secs(60);
 /// What could not be read or saved is tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// The error id of a look that S3 refused.
+/// The error id of a look that was refused.
 const LOOK_FAILED: &str = "Service_LookFailed";
+/// What to do where DynamoDB is to be asked and nobody said where it is.
+pub(crate) const NO_DYNAMODB: &str = "no DynamoDB is configured: say where it is with `up --dynamodb-url`, or in \
+    AWS_ENDPOINT_URL_DYNAMODB";
 
 impl Driver {
     /// Looks at what is on offer until `shutdown`.
-    pub(crate) async fn look(self: Arc<Self>, s3: Option<impl Buckets>, shutdown: CancellationToken) {
-        let Some(s3) = s3 else {
+    pub(crate) async fn look(
+        self: Arc<Self>,
+        s3: Option<impl Buckets>,
+        dynamodb: Option<impl Tables>,
+        shutdown: CancellationToken,
+    ) {
+        if s3.is_none() && dynamodb.is_none() {
             tracing::warn!(
-                "no S3 client is configured: preconditions of the service wait until there is one"
+                "neither S3 nor DynamoDB is configured: preconditions of the service wait until one is"
             );
             return shutdown.cancelled().await;
-        };
+        }
         let group = WorkerGroup::service();
         let poller = self.waiting.poll(&group);
         let mut looks = JoinSet::new();
@@ -45,13 +54,13 @@ impl Driver {
                     }
                 }
                 offer = poller.take(), if looks.len() < MOST_AT_ONCE => {
-                    looks.spawn(Arc::clone(&self).look_at(s3.clone(), offer));
+                    looks.spawn(Arc::clone(&self).look_at(s3.clone(), dynamodb.clone(), offer));
                 }
             }
         }
     }
 
-    async fn look_at(self: Arc<Self>, s3: impl Buckets, offer: Offer) {
+    async fn look_at(self: Arc<Self>, s3: Option<impl Buckets>, dynamodb: Option<impl Tables>, offer: Offer) {
         let claimed = match self.claim(&offer, RunnerId::from(RUNNER)).await {
             Ok(Some(claimed)) => claimed,
             Ok(None) => return,
@@ -65,7 +74,7 @@ impl Driver {
         let object = objects.get(task.attempt.as_str());
         let looked = async {
             match object {
-                Some(object) => holds(&s3, object).await,
+                Some(object) => holds(s3.as_ref(), dynamodb.as_ref(), object).await,
                 None => Err("the task lacks its own object".to_owned()),
             }
         };
@@ -74,7 +83,7 @@ impl Driver {
             Ok(Ok(false)) => TaskOutcome::False,
             Ok(Err(reason)) => TaskOutcome::Failed(TaskError::new(LOOK_FAILED, reason)),
             Err(_) => {
-                let text = format!("S3 did not answer within {} s", LOOK_WAIT.as_secs());
+                let text = format!("no answer came within {} s", LOOK_WAIT.as_secs());
                 TaskOutcome::Failed(TaskError::new(LOOK_FAILED, text))
             }
         };
@@ -94,19 +103,31 @@ impl Driver {
 }
 
 /// Returns whether the precondition holds, or a sentence that says why nobody knows.
-async fn holds(s3: &impl Buckets, object: &PipelineObject) -> Result<bool, String> {
-    let kind = object.type_name().unwrap_or_default();
-    match kind {
-        "S3KeyExists" => {
+async fn holds(
+    s3: Option<&impl Buckets>,
+    dynamodb: Option<&impl Tables>,
+    object: &PipelineObject,
+) -> Result<bool, String> {
+    let s3 = s3.ok_or("no S3 is configured");
+    let dynamodb = dynamodb.ok_or(NO_DYNAMODB);
+    match Kind::of(object) {
+        Some(Kind::S3KeyExists) => {
             let (bucket, key) = place(object, "s3Key")?;
-            s3.key_exists(bucket, key).await
+            s3?.key_exists(bucket, key).await
         }
-        "S3PrefixNotEmpty" => {
+        Some(Kind::S3PrefixNotEmpty) => {
             let (bucket, prefix) = place(object, "s3Prefix")?;
-            s3.prefix_holds_any(bucket, prefix).await
+            s3?.prefix_holds_any(bucket, prefix).await
         }
-        other => Err(format!("the service does not look at `{other}`")),
+        Some(Kind::DynamoDBTableExists) => dynamodb?.table_exists(table(object)?).await,
+        Some(Kind::DynamoDBDataExists) => dynamodb?.holds_any_item(table(object)?).await,
+        _ => Err(format!("the service does not look at `{}`", object.type_name().unwrap_or_default())),
     }
+}
+
+fn table(object: &PipelineObject) -> Result<&str, String> {
+    let name = object.string("tableName").map(str::trim).filter(|name| !name.is_empty());
+    name.ok_or_else(|| "field `tableName` is empty".to_owned())
 }
 
 fn place<'a>(object: &'a PipelineObject, field: &str) -> Result<(&'a str, &'a str), String> {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use definition::kind::Kind;
 use definition::validate::for_activation;
-use definition::{Definition, ParameterValue};
+use definition::{Definition, ParameterValue, PipelineObject};
 use engine::{Activation, Event, Occasion, PipelineId, PipelineState};
 use jiff::{SignedDuration, Timestamp};
 use store::{Batch, DefinitionVersion};
 
 use super::set_status::refuse;
-use crate::driver::{Active, Held, Live};
+use crate::driver::{Active, Held, Live, NO_DYNAMODB};
 use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
@@ -81,6 +82,9 @@ async fn activate(
     let pipeline = &mut held.pipeline;
     let first = pipeline.first_activation.unwrap_or(now);
     let active = Active::of(definition.clone(), first).map_err(|error| invalid(&error.to_string()))?;
+    if !service.has_dynamodb {
+        refuse_tables(active.plan.objects())?;
+    }
     let activation = Activation {
         pipeline: pipeline.id.clone(),
         pipeline_name: pipeline.name.clone(),
@@ -122,6 +126,17 @@ async fn activate(
         }
     }
     Ok(())
+}
+
+/// Refuses preconditions on DynamoDB, which nobody can look at here.
+fn refuse_tables(objects: &[PipelineObject]) -> Result<(), ServiceError> {
+    let asks = |object: &&PipelineObject| {
+        matches!(Kind::of(object), Some(Kind::DynamoDBDataExists | Kind::DynamoDBTableExists))
+    };
+    match objects.iter().find(asks) {
+        Some(object) => Err(invalid(&format!("object `{}`, field `type`: {NO_DYNAMODB}", object.id))),
+        None => Ok(()),
+    }
 }
 
 /// What tells the ids of two runs apart.

@@ -15,3 +15,4 @@ mod retention;
 mod schedules;
 mod servers;
 mod stuck;
+mod tables;

@@ -28,6 +28,8 @@ pub struct StackConfig {
     pub watch: Option<PathBuf>,
     /// How many workers poll.
     pub workers: usize,
+    /// A DynamoDB that preconditions ask about, `http://host:port`.
+    pub dynamodb_url: Option<String>,
     /// How long runs are kept after they ended.
     pub keep_runs: Period,
     /// The clock of everything but signatures; tests wind it by hand.
@@ -60,6 +62,7 @@ impl StackConfig {
             notify: Vec::new(),
             watch: None,
             workers: 4,
+            dynamodb_url: None,
             keep_runs: Period::parse(server::KEEP_RUNS).expect("it is a period"),
             now: Arc::new(jiff::Timestamp::now),
             wound: Arc::new(Notify::new()),

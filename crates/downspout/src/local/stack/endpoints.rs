@@ -106,6 +106,13 @@ impl Endpoints {
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
+    /// Returns a client of the DynamoDB at `url`, with the stack's keys.
+    #[must_use]
+    pub(super) fn dynamodb(&self, url: &str) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.sdk_config()).endpoint_url(url);
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
     /// Returns a Data Pipeline client of the stack.
     #[must_use]
     pub fn datapipeline(&self) -> aws_sdk_datapipeline::Client {
