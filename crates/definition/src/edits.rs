@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::{Definition, FieldKey, FieldValue, ObjectId, PipelineObject, validate::Problem};
+use crate::{Definition, Field, FieldKey, FieldValue, ObjectId, PipelineObject, validate::Problem};
 
 const CODE: &str = "EDIT_NOT_ALLOWED";
 
@@ -14,6 +14,26 @@ const TIMING: &[(&str, &str)] = &[
     ("startDateTime", "the start of a schedule"),
     ("startAt", "the start of a schedule"),
 ];
+
+/// Fields that say when the runs of an object end: what may be moved when they have.
+const ENDS: &[&str] = &["endDateTime", "occurrences"];
+
+/// Returns whether `new` differs from `active` in nothing but where its schedules end, and in its values: so a pipeline
+/// that is FINISHED goes on.
+#[must_use]
+pub fn only_move_the_end(active: &Definition, new: &Definition) -> bool {
+    fn rest(object: &PipelineObject) -> impl Iterator<Item = &Field> {
+        let is_schedule = object.type_name() == Some("Schedule");
+        object.fields.iter().filter(move |field| !(is_schedule && ENDS.contains(&field.key.as_str())))
+    }
+    let is_same = |before: &PipelineObject| {
+        let after = new.object(before.id.as_str());
+        after.is_some_and(|after| before.name == after.name && rest(before).eq(rest(after)))
+    };
+    active.parameters == new.parameters
+        && active.objects.len() == new.objects.len()
+        && active.objects.iter().all(is_same)
+}
 
 /// Returns what in `new` goes against the restrictions, `active` being the definition activated before.
 #[must_use]
@@ -112,6 +132,19 @@ mod tests {
     fn the_period_and_the_start_are_fixed() {
         let objects = ACTIVE.replace("1 day", "2 days").replace("2030", "2031");
         assert_eq!(edited(&objects), ["S.period", "S.startDateTime"]);
+    }
+
+    #[test]
+    fn the_end_alone_may_be_moved_when_all_is_over() {
+        let read = |objects: &str| file::parse(&format!(r#"{{"objects": [{objects}]}}"#)).unwrap();
+        let moves = |new: &str| only_move_the_end(&read(ACTIVE), &read(new));
+        let later = ACTIVE.replace(r#""1 day","#, r#""1 day", "occurrences": "3","#);
+        assert!(moves(&later) && moves(ACTIVE));
+        assert!(!moves(&later.replace(r#""x""#, r#""y""#)));
+        assert!(!moves(&later.replace("1 day", "2 days")));
+        assert!(!moves(&format!(r#"{later}, {{"id": "B"}}"#)));
+        // On another object the words mean something else.
+        assert!(!moves(&ACTIVE.replace(r#""x""#, r#""x", "occurrences": "3""#)));
     }
 
     #[test]

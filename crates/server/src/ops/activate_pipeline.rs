@@ -111,6 +111,11 @@ async fn activate(
             // After runs on demand, a second later: ids tell whole seconds.
             let after_latest = pipeline.latest_run.map(|at| engine::time::later(at, SECOND));
             let next = timetable.next(pipeline.made_until.or(after_latest));
+            if next.is_none() && pipeline.state == PipelineState::Finished {
+                let text = "the pipeline is FINISHED and its schedule has no interval left: move `endDateTime` or \
+                            `occurrences` of its Schedule, put the definition and activate it again";
+                return Err(invalid(text));
+            }
             // What cannot begin is told now, not when its time comes.
             if let Some(upcoming) = next {
                 let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped: false };

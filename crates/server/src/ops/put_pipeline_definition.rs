@@ -29,8 +29,13 @@ pub(super) async fn serve(
         return Err(refuse_fatal(&report));
     }
     if held.pipeline.state == PipelineState::Finished && !is_on_demand(&new) {
-        let text = "the pipeline is FINISHED: only an on-demand pipeline takes a new definition then";
-        return Err(ServiceError::InvalidRequest(text.to_owned()));
+        let store = &service.driver.store;
+        let active = store.definition(&held.pipeline.id, DefinitionVersion::Active).await?;
+        if !active.is_some_and(|active| definition::edits::only_move_the_end(&active, &new)) {
+            let text = "the pipeline is FINISHED: then an on-demand pipeline takes a new definition, and one on a \
+                        schedule no change but of its Schedule's `endDateTime` and `occurrences`";
+            return Err(ServiceError::InvalidRequest(text.to_owned()));
+        }
     }
     let batch = Batch::new().definition(&held.pipeline.id, DefinitionVersion::Latest, &new);
     service.driver.save(&mut held, batch).await?;

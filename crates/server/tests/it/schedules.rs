@@ -161,6 +161,32 @@ async fn an_edit_that_is_not_allowed_is_stored_with_its_error_and_cannot_be_acti
 }
 
 #[tokio::test]
+async fn a_finished_pipeline_goes_on_when_the_end_of_its_schedule_is_moved() {
+    let stage = Stage::new().await;
+    let of = |occurrences: &str| {
+        hourly("cron", &[("startDateTime", "2030-03-17T16:00:00"), ("occurrences", occurrences)])
+    };
+    let pipeline = stage.run(of("2")).await;
+    assert_eq!([work(&stage).await, work(&stage).await], [at("16:00:00"), at("17:00:00")]);
+    assert_eq!(stage.pipeline_field(&pipeline, "@pipelineState").await.as_deref(), Some("FINISHED"));
+    let refused = stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap_err();
+    let error = refused.into_service_error().to_string();
+    assert!(error.contains("its schedule has no interval left"), "{error}");
+    let put = async |objects: Vec<PipelineObject>| {
+        let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
+        put.set_pipeline_objects(Some(objects)).send().await
+    };
+    let mut other = of("3");
+    other.push(activity("Also", &[]));
+    let error = put(other).await.unwrap_err().into_service_error().to_string();
+    assert!(error.contains("no change but of its Schedule's"), "{error}");
+    assert!(!put(of("3")).await.unwrap().errored());
+    activate(&stage, &pipeline).await;
+    stage.wind(HOUR);
+    assert_eq!(work(&stage).await, at("18:00:00"));
+}
+
+#[tokio::test]
 async fn a_paused_component_starts_in_no_run_until_it_is_resumed() {
     let stage = Stage::new().await;
     let pipeline = stage.run(hourly("cron", &[("startDateTime", "2030-03-17T17:00:00")])).await;
