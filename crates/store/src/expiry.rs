@@ -5,7 +5,7 @@ use engine::{PipelineId, RunId};
 /// Runs that one call looks at.
 pub(crate) const MOST_RUNS: usize = 100;
 /// Rows of a kind that one call clears away: few enough that a save behind it does not wait long.
-pub(crate) const MOST_ROWS: usize = 500;
+pub(crate) const MOST_ROWS: usize = 200;
 
 /// What a call let expire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
