@@ -25,7 +25,7 @@ soak:              ## Run for long what `make test` runs for a short time
 	DOWNSPOUT_SOAK_SECS=300 cargo test -p e2e --test e2e servers:: -- --nocapture
 
 bench:             ## Measure, beside the named rivals; writes target/bench.json
-	tests/setup
+	tests/setup rivals
 	cargo build --release --bin ec2-worker
 	cargo bench --bench speed
 

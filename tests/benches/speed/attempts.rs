@@ -1,5 +1,6 @@
 //! Whole attempts through the wire protocol, with nothing to do in them: polled, acknowledged, ended, settled, durable.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,9 +14,12 @@ use tokio::task::JoinSet;
 use crate::{Figure, PROGRAM, median};
 
 const GROUP: &str = "bench";
-/// A definition holds 100 objects at most, Default among them.
-const CHAIN: usize = 95;
+/// A definition holds 100 objects at most.
+const CHAIN: usize = 100;
 const CHAINS: usize = 40;
+/// What the rivals are given: the same tasks, of which they need more time.
+const RIVALS_CHAINS: usize = 10;
+const ROUNDS: usize = 3;
 const POLLERS: usize = 32;
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -26,24 +30,57 @@ pub(crate) async fn figures() -> Result<Vec<Figure>> {
     // The first chain warms the stack and measures one attempt after another.
     let mut times = ready_to_held(&client).await?;
     println!("ready to held, ms: {times:.1?}");
-    Ok(vec![
+    let mut rates = Vec::new();
+    for round in 0..ROUNDS {
+        rates.push(attempts_per_second(&client, round, CHAINS).await?);
+    }
+    println!("attempts per second: {rates:.0?}");
+    let mut figures = vec![
         Figure::new("ready_to_held_median", median(&mut times), "ms"),
-        Figure::new("attempts_per_second", attempts_per_second(&client).await?, "1/s"),
-    ])
+        Figure::new("attempts_per_second", median(&mut rates), "1/s"),
+    ];
+    for (number, rival) in ["Luigi", "Prefect"].into_iter().enumerate() {
+        figures.push(beside(&client, rival, ROUNDS + number).await?);
+    }
+    Ok(figures)
+}
+
+/// The same chains of tasks that do nothing, by us and by the rival, in turns.
+async fn beside(client: &Client, rival: &'static str, round: usize) -> Result<Figure> {
+    let own = attempts_per_second(client, round, RIVALS_CHAINS).await?;
+    let tasks = RIVALS_CHAINS * CHAIN;
+    let script = format!("tests/benches/rivals/{}_chains.py", rival.to_lowercase());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the project's folder")?;
+    let python = root.join("target/rivals/bin/python");
+    let ran = tokio::process::Command::new(&python)
+        .arg(root.join(script))
+        .args([RIVALS_CHAINS.to_string(), CHAIN.to_string()])
+        .env("PREFECT_LOGGING_LEVEL", "CRITICAL")
+        .output()
+        .await
+        .with_context(|| format!("starting {}: run tests/setup rivals", python.display()))?;
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let seconds = said.split_whitespace().last().and_then(|word| word.parse::<f64>().ok());
+    let seconds =
+        seconds.with_context(|| format!("{rival}: {said} {}", String::from_utf8_lossy(&ran.stderr)))?;
+    let theirs = tasks as f64 / seconds;
+    println!("{tasks} tasks in chains of {CHAIN}: {own:.0} a second, {rival} {theirs:.0} a second");
+    let name = if rival == "Luigi" { "attempts_beside_luigi" } else { "attempts_beside_prefect" };
+    Ok(Figure { name, value: own, unit: "1/s", rival: Some(rival), ratio: Some(own / theirs) })
 }
 
 /// Many chains at once, as many pollers: attempts that end in a second.
-async fn attempts_per_second(client: &Client) -> Result<f64> {
+async fn attempts_per_second(client: &Client, round: usize, chains: usize) -> Result<f64> {
     let ended = Arc::new(AtomicUsize::new(0));
     let mut pollers = JoinSet::new();
     let mut pipelines = Vec::new();
-    for number in 0..CHAINS {
-        pipelines.push(chain(client, &format!("chain-{number}")).await?);
+    for number in 0..chains {
+        pipelines.push(chain(client, &format!("chain-{round}-{number}")).await?);
     }
     for _ in 0..POLLERS {
         let (client, ended) = (client.clone(), Arc::clone(&ended));
         pollers.spawn(async move {
-            while ended.load(Ordering::Relaxed) < CHAINS * CHAIN {
+            while ended.load(Ordering::Relaxed) < chains * CHAIN {
                 let Some(task) = poll(&client).await? else { continue };
                 end(&client, &task).await?;
                 ended.fetch_add(1, Ordering::Relaxed);
@@ -55,14 +92,14 @@ async fn attempts_per_second(client: &Client) -> Result<f64> {
     for id in &pipelines {
         client.activate_pipeline().pipeline_id(id).send().await.context("activating a chain")?;
     }
-    while ended.load(Ordering::Relaxed) < CHAINS * CHAIN {
+    while ended.load(Ordering::Relaxed) < chains * CHAIN {
         ensure!(begun.elapsed() < LIMIT, "{} attempts ended", ended.load(Ordering::Relaxed));
         if let Some(failed) = pollers.try_join_next() {
             failed.context("a poller broke down")??;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    Ok((CHAINS * CHAIN) as f64 / begun.elapsed().as_secs_f64())
+    Ok((chains * CHAIN) as f64 / begun.elapsed().as_secs_f64())
 }
 
 /// For each link of a chain: from the call that ends it, until a poller that waits holds the next.
@@ -116,10 +153,14 @@ async fn chain(client: &Client, name: &str) -> Result<String> {
     let object = |id: String, fields: Vec<Field>| {
         PipelineObject::builder().name(id.clone()).id(id).set_fields(Some(fields)).build()
     };
-    let default = vec![text("scheduleType", "ondemand")?, text("workerGroup", GROUP)?];
-    let mut objects = vec![object("Default".to_owned(), default)?];
+    let mut objects = Vec::new();
     for number in 0..CHAIN {
-        let mut fields = vec![text("type", "ShellCommandActivity")?, text("command", "true")?];
+        let mut fields = vec![
+            text("type", "ShellCommandActivity")?,
+            text("command", "true")?,
+            text("scheduleType", "ondemand")?,
+            text("workerGroup", GROUP)?,
+        ];
         if number > 0 {
             let before = format!("Link{}", number - 1);
             fields.push(Field::builder().key("dependsOn").ref_value(before).build()?);

@@ -2,9 +2,11 @@
 //!
 //! Prints a table and writes `target/bench.json`. Each figure with a rival is measured in turns with it, so that the
 //! ratio holds when the machine's speed drifts. `DOWNSPOUT_BENCH_MB` sets the size of the loaded file (default 1024).
+//! `cargo bench --bench speed -- attempts scale` measures these parts only; the others are `drops`, `definitions`, `load`.
 
 mod attempts;
 mod definitions;
+mod scale;
 
 use std::{
     fs::{self, File},
@@ -51,10 +53,30 @@ impl Figure {
 fn main() -> Result<()> {
     let target = Path::new(PROGRAM).parent().and_then(Path::parent).context("the target folder")?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let mut figures = vec![runtime.block_on(drop_to_mail())?, runtime.block_on(kill_to_work())?];
-    figures.extend(runtime.block_on(attempts::figures())?);
-    figures.extend(definitions::figures()?);
-    figures.extend(load_beside_psql(target)?);
+    // Cargo adds an argument of its own.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [serve, store] = &arguments[..]
+        && serve == scale::SERVE
+    {
+        return runtime.block_on(scale::serve(Path::new(store)));
+    }
+    let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
+    let mut figures = Vec::new();
+    if wanted("drops") {
+        figures.extend([runtime.block_on(drop_to_mail())?, runtime.block_on(kill_to_work())?]);
+    }
+    if wanted("attempts") {
+        figures.extend(runtime.block_on(attempts::figures())?);
+    }
+    if wanted("scale") {
+        figures.extend(runtime.block_on(scale::figures())?);
+    }
+    if wanted("definitions") {
+        figures.extend(definitions::figures()?);
+    }
+    if wanted("load") {
+        figures.extend(load_beside_psql(target)?);
+    }
     println!("\n{:<28} {:>12} {:<6} {:>7}  rival", "figure", "value", "unit", "ratio");
     for Figure { name, value, unit, rival, ratio } in &figures {
         let ratio = ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();

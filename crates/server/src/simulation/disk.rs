@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use definition::Definition;
 use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId, WorkerGroup};
 use jiff::Timestamp;
-use store::{Batch, DefinitionVersion, Marker, Page, Pipeline, Query, Store, StoreError};
+use store::{
+    Batch, DefinitionVersion, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store, StoreError,
+};
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::CancellationToken;
 
@@ -251,6 +253,18 @@ impl Store for FaultyStore {
 
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError> {
         self.read("loading a run", self.world.disk.load_run(pipeline, run)).await
+    }
+
+    async fn expire_runs(
+        &self,
+        ended_before: Timestamp,
+        from: Option<ExpiryMarker>,
+    ) -> Result<Expired, StoreError> {
+        self.read("letting runs expire", self.world.disk.expire_runs(ended_before, from)).await
+    }
+
+    async fn clear_expired(&self) -> Result<bool, StoreError> {
+        self.read("clearing away", self.world.disk.clear_expired()).await
     }
 
     async fn query(

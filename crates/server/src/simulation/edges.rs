@@ -7,7 +7,7 @@ use engine::Notice;
 use tokio_util::sync::CancellationToken;
 
 use super::world::World;
-use crate::driver::{Buckets, Topic};
+use crate::driver::{Buckets, Tables, Topic};
 
 /// A topic that one life of a server publishes to.
 #[derive(Clone)]
@@ -79,6 +79,17 @@ impl FaultyBuckets {
         let found = world.has_key(prefix);
         world.note(if found { "S3 has it" } else { "S3 does not have it" }, prefix.to_owned());
         Ok(found)
+    }
+}
+
+/// Tables are as moody, and are called like the keys.
+impl Tables for FaultyBuckets {
+    async fn table_exists(&self, table: &str) -> Result<bool, String> {
+        self.look(table).await
+    }
+
+    async fn holds_any_item(&self, table: &str) -> Result<bool, String> {
+        self.look(table).await
     }
 }
 

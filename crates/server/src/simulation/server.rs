@@ -58,11 +58,13 @@ impl World {
         let (wound, shutdown) = (Bell::default(), CancellationToken::new());
         let topic = FaultyTopic { world: Arc::clone(self), died: died.clone() };
         let buckets = FaultyBuckets { world: Arc::clone(self), died: died.clone() };
-        let background = start(&driver, Arc::clone(&wound), Some(topic), Some(buckets), &shutdown);
+        let background =
+            start(&driver, Arc::clone(&wound), Some(topic), Some(buckets.clone()), Some(buckets), &shutdown);
         let service = Arc::new(Service {
             driver,
             verifier: Verifier::new("us-east-1".to_owned(), "datapipeline", Vec::new()),
             account_id: "000000000000".to_owned(),
+            has_dynamodb: true,
             poll_wait: *self.dice.one_of(&[20, 85, 85, 600].map(std::time::Duration::from_secs)),
             shutdown,
             operations: TaskTracker::new(),

@@ -1,0 +1,37 @@
+"""Prefect: CHAINS chains of LINKS tasks that do nothing, against its own local server; prints the seconds that they took."""
+
+import logging
+import sys
+import time
+
+from prefect import flow, task
+
+CHAINS, LINKS = int(sys.argv[1]), int(sys.argv[2])
+
+
+@task
+def link(before):
+    return (before or 0) + 1
+
+
+@flow(log_prints=False)
+def chains():
+    last = []
+    for _ in range(CHAINS):
+        future = None
+        for _ in range(LINKS):
+            future = link.submit(future)
+        last.append(future)
+    return [future.result() for future in last]
+
+
+@flow(log_prints=False)
+def warm():
+    return link.submit(None).result()
+
+
+logging.disable(logging.CRITICAL)
+warm()  # Its server starts with the first flow.
+begun = time.monotonic()
+assert chains() == [LINKS] * CHAINS
+print(time.monotonic() - begun)
