@@ -1,0 +1,293 @@
+//! An object with all its fields: its own, those of its parents, those of Default.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use super::{is_inherited, length};
+use crate::expression;
+use crate::kind::Kind;
+use crate::{Field, FieldKey, FieldValue, ObjectId, PipelineObject};
+
+/// More keys than this are looked up by their order.
+const FEW_KEYS: usize = 32;
+
+/// An object with its inherited fields, all of which stay where the definition states them.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolved<'a> {
+    /// The object without what it inherits.
+    pub(crate) stated: &'a PipelineObject,
+    /// What it inherits from its parents, in their order.
+    pub(super) inherited: Vec<Stated<'a>>,
+    /// Its own keys and those of its parents, by name.
+    keys: Vec<Key<'a>>,
+    /// What it inherits from Default, where none of those keys is in the way.
+    pub(super) implied: Option<Rc<Implied<'a>>>,
+}
+
+/// What every object without a parent inherits from Default.
+#[derive(Debug)]
+pub(super) struct Implied<'a> {
+    pub(super) fields: Vec<Stated<'a>>,
+    /// By name.
+    keys: Vec<Key<'a>>,
+    pub(super) bytes: usize,
+}
+
+/// A field, and the object that states it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stated<'a> {
+    pub(super) field: &'a Field,
+    owner: &'a PipelineObject,
+}
+
+/// One key of an object with all its values.
+#[derive(Clone, Debug)]
+pub(crate) struct Key<'a> {
+    pub(crate) name: &'a FieldKey,
+    /// Who states it: the object or one it inherits from.
+    pub(crate) owner: &'a PipelineObject,
+    /// Whether any of its values is to be evaluated.
+    pub(crate) has_expression: bool,
+    first_reference: Option<&'a ObjectId>,
+    first: &'a FieldValue,
+    /// The values behind the first.
+    more: Vec<&'a FieldValue>,
+}
+
+/// A text with an expression in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Text<'a> {
+    pub(crate) key: &'a str,
+    /// Which of the key's values it is.
+    pub(crate) number: usize,
+    pub(crate) text: &'a str,
+    pub(crate) owner: &'a PipelineObject,
+}
+
+impl<'a> Key<'a> {
+    /// Every value, in order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &'a FieldValue> {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
+
+    /// How many values there are.
+    pub(crate) fn count(&self) -> usize {
+        1 + self.more.len()
+    }
+
+    /// Every value that is to be evaluated, in order.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Text<'a>> {
+        let Self { name, owner, has_expression, .. } = *self;
+        let values = self.values().enumerate().filter(move |_| has_expression);
+        values.filter_map(move |(number, value)| {
+            let text = value.as_string().filter(|text| expression::is_in(text))?;
+            Some(Text { key: name.as_str(), number, text, owner })
+        })
+    }
+
+    fn of(Stated { field, owner }: Stated<'a>) -> Self {
+        let Field { key: name, value } = field;
+        let has_expression = is_evaluated(field);
+        let first_reference = value.as_reference();
+        Self { name, owner, has_expression, first_reference, first: value, more: Vec::new() }
+    }
+
+    fn append(&mut self, later: &Self) {
+        self.has_expression |= later.has_expression;
+        self.first_reference = self.first_reference.or(later.first_reference);
+        self.more.extend(later.values());
+    }
+}
+
+fn is_evaluated(field: &Field) -> bool {
+    let text = field.value.as_string().filter(|text| expression::is_in(text));
+    text.is_some() && !expression::is_verbatim(field.key.as_str())
+}
+
+/// The keys of `fields`, by name.
+fn keys_of<'a>(fields: impl ExactSizeIterator<Item = Stated<'a>>) -> Vec<Key<'a>> {
+    let mut keys: Vec<Key<'a>> = Vec::with_capacity(fields.len());
+    for key in fields.map(Key::of) {
+        match keys.last_mut() {
+            // The values of a key mostly follow each other.
+            Some(last) if last.name == key.name => last.append(&key),
+            _ => keys.push(key),
+        }
+    }
+    let is_before = |one: &Key<'_>, other: &Key<'_>| one.name < other.name;
+    // A file is read in the order of the keys.
+    if !keys.is_sorted_by(is_before) {
+        // Stable: the values of a key stay in their order.
+        keys.sort_by(|one, other| one.name.cmp(other.name));
+        keys.dedup_by(|later, earlier| {
+            let is_same = later.name == earlier.name;
+            if is_same {
+                earlier.append(later);
+            }
+            is_same
+        });
+    }
+    keys
+}
+
+/// The keys of both, each in the order of their names, by name; where both have one, that of the first.
+pub(crate) fn merged<'r, 'a: 'r>(
+    one: impl Iterator<Item = &'r Key<'a>>,
+    other: impl Iterator<Item = &'r Key<'a>>,
+) -> impl Iterator<Item = &'r Key<'a>> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || {
+        let (Some(first), Some(second)) = (one.peek(), other.peek()) else {
+            return one.next().or_else(|| other.next());
+        };
+        match first.name.cmp(second.name) {
+            Ordering::Less => one.next(),
+            Ordering::Equal => {
+                other.next();
+                one.next()
+            }
+            Ordering::Greater => other.next(),
+        }
+    })
+}
+
+/// The number of a key among `keys`, which are in the order of their names.
+fn number_of(keys: &[Key<'_>], name: &str) -> Option<usize> {
+    if keys.len() <= FEW_KEYS {
+        return keys.iter().position(|key| *key.name == *name);
+    }
+    keys.binary_search_by(|key| key.name.as_str().cmp(name)).ok()
+}
+
+impl<'a> Resolved<'a> {
+    /// Returns an object that inherits nothing.
+    pub(crate) fn of(object: &'a PipelineObject) -> Self {
+        Self::new(object, Vec::new(), None)
+    }
+
+    pub(super) fn new(
+        stated: &'a PipelineObject,
+        inherited: Vec<Stated<'a>>,
+        implied: Option<Rc<Implied<'a>>>,
+    ) -> Self {
+        let keys = match inherited.as_slice() {
+            [] => keys_of(stated_by(stated)),
+            inherited => {
+                let all: Vec<_> = stated_by(stated).chain(inherited.iter().copied()).collect();
+                keys_of(all.into_iter())
+            }
+        };
+        Self { stated, inherited, keys, implied }
+    }
+
+    pub(crate) fn id(&self) -> &'a ObjectId {
+        &self.stated.id
+    }
+
+    /// The type, if it is a known one.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.string("type").and_then(Kind::named)
+    }
+
+    /// Every field: its own ones in their order, then the inherited ones.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &'a Field> {
+        let implied = self.implied.iter().flat_map(|implied| &implied.fields).map(|stated| stated.field);
+        let implied = implied.filter(|field| !self.overrides(field.key.as_str()));
+        let inherited = self.inherited.iter().map(|stated| stated.field);
+        self.stated.fields.iter().chain(inherited).chain(implied)
+    }
+
+    /// Every text that is to be evaluated: those of the object and its parents, then those of Default.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Text<'a>> {
+        let implied = self.implied_keys().iter().filter(|key| key.has_expression);
+        let implied = implied.filter(|key| !self.overrides(key.name.as_str()));
+        self.keys.iter().chain(implied).flat_map(Key::texts)
+    }
+
+    /// Every text of its own that is to be evaluated.
+    pub(crate) fn stated_texts(&self) -> impl Iterator<Item = Text<'a>> {
+        self.keys.iter().filter(|key| std::ptr::eq(key.owner, self.stated)).flat_map(Key::texts)
+    }
+
+    /// Every object that a field refers to.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &'a ObjectId> {
+        let implied = self.implied_keys().iter().filter(|key| key.first_reference.is_some());
+        let implied = implied.filter(|key| !self.overrides(key.name.as_str()));
+        self.keys.iter().chain(implied).flat_map(Key::values).filter_map(FieldValue::as_reference)
+    }
+
+    /// The keys of the object and its parents, by name.
+    pub(crate) fn own_keys(&self) -> &[Key<'a>] {
+        &self.keys
+    }
+
+    /// The keys of Default, by name, the same for all its heirs. The object may override them.
+    pub(crate) fn implied_keys(&self) -> &[Key<'a>] {
+        self.implied.as_ref().map_or(&[], |implied| &implied.keys)
+    }
+
+    /// Whether the object or a parent has the key, so that the one of Default means nothing.
+    pub(crate) fn overrides(&self, key: &str) -> bool {
+        number_of(&self.keys, key).is_some()
+    }
+
+    /// The number of a key, for [`key_at`](Self::key_at).
+    pub(crate) fn number(&self, key: &str) -> Option<usize> {
+        let implied = || Some(self.keys.len() + number_of(self.implied_keys(), key)?);
+        number_of(&self.keys, key).or_else(implied)
+    }
+
+    pub(crate) fn key_at(&self, number: usize) -> &Key<'a> {
+        let implied = || &self.implied_keys()[number - self.keys.len()];
+        self.keys.get(number).unwrap_or_else(implied)
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Option<&Key<'a>> {
+        self.number(name).map(|number| self.key_at(number))
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.number(key).is_some()
+    }
+
+    /// Who states the field: the object or one it inherits from.
+    pub(crate) fn owner(&self, key: &str) -> &'a PipelineObject {
+        self.key(key).map_or(self.stated, |key| key.owner)
+    }
+
+    /// Every value of `key`, in order.
+    fn values(&self, key: &str) -> impl Iterator<Item = &'a FieldValue> {
+        self.key(key).into_iter().flat_map(Key::values)
+    }
+
+    /// The first string value of `key`.
+    pub(crate) fn string(&self, key: &str) -> Option<&'a str> {
+        self.values(key).find_map(FieldValue::as_string)
+    }
+
+    /// The first reference of `key`.
+    pub(crate) fn reference(&self, key: &str) -> Option<&'a ObjectId> {
+        self.key(key)?.first_reference
+    }
+
+    /// Every reference of `key`, in order.
+    pub(crate) fn references(&self, key: &str) -> impl Iterator<Item = &'a ObjectId> {
+        self.values(key).filter_map(FieldValue::as_reference)
+    }
+
+    pub(crate) fn to_object(&self) -> PipelineObject {
+        let PipelineObject { id, name, .. } = self.stated;
+        PipelineObject { id: id.clone(), name: name.clone(), fields: self.fields().cloned().collect() }
+    }
+}
+
+pub(super) fn implied_by(default: &PipelineObject) -> Implied<'_> {
+    let is_implied = |field: &Field| is_inherited(field) && field.key != "type";
+    let fields: Vec<_> = stated_by(default).filter(|stated| is_implied(stated.field)).collect();
+    let bytes = fields.iter().map(|stated| length(stated.field)).sum();
+    Implied { keys: keys_of(fields.iter().copied()), fields, bytes }
+}
+
+pub(super) fn stated_by(owner: &PipelineObject) -> impl ExactSizeIterator<Item = Stated<'_>> {
+    owner.fields.iter().map(move |field| Stated { field, owner })
+}
