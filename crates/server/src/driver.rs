@@ -20,6 +20,7 @@ mod topic;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use engine::{
     Attempt, Effect, Event, IllegalEvent, PipelineId, Run, RunId, RunnerId, Step, TaskId, WorkerGroup,
@@ -59,6 +60,8 @@ pub(crate) struct Driver {
     timers: timers::Timers,
     notice_waits: Notify,
     spare: others::Spare,
+    /// How often the store is asked for what other servers left.
+    pub(crate) look_again: Duration,
     /// The clock was wound, for who looks at it seldom.
     clock_moved: Notify,
 }
@@ -114,6 +117,7 @@ impl Driver {
             timers: timers::Timers::default(),
             notice_waits: Notify::new(),
             spare: others::Spare::default(),
+            look_again: others::LOOK_AGAIN,
             clock_moved: Notify::new(),
         }
     }

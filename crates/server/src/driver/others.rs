@@ -22,7 +22,7 @@ use crate::error::ServiceError;
 use crate::waiting::Offer;
 
 /// How often the store is asked for what others left.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// What is overdue by less is still in the hands of the server that saved it last.
 const GRACE: SignedDuration = SignedDuration::from_secs(1);
 /// Overdue pipelines that one look takes up.
@@ -136,7 +136,7 @@ impl Driver {
         if !self.store.is_shared() {
             return shutdown.cancelled().await;
         }
-        let mut look = tokio::time::interval(LOOK_AGAIN);
+        let mut look = tokio::time::interval(self.look_again);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut in_vain = HashMap::new();
         loop {

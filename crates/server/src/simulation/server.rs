@@ -1,6 +1,7 @@
 //! Servers that begin, die at any moment, and begin anew over what was stored.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::Run;
 use tokio::task::JoinSet;
@@ -16,6 +17,9 @@ use crate::sigv4::Verifier;
 
 /// Task runners called so end with their server.
 pub(super) const OWN_RUNNERS: &str = "own-";
+
+/// How often servers on one database look for what others left.
+const LOOK_AGAIN: Duration = Duration::from_secs(120);
 
 /// One life of a server.
 pub(super) struct Server {
@@ -53,7 +57,10 @@ impl World {
 
     async fn begin(self: &Arc<Self>, died: CancellationToken) -> anyhow::Result<Server> {
         let store = FaultyStore::new(self, died.clone());
-        let driver = Arc::new(Driver::new(Arc::new(store), clock(self)));
+        let mut driver = Driver::new(Arc::new(store), clock(self));
+        // Days pass here: every second would be too many looks.
+        driver.look_again = LOOK_AGAIN;
+        let driver = Arc::new(driver);
         driver.recover(Some(OWN_RUNNERS)).await?;
         let (wound, shutdown) = (Bell::default(), CancellationToken::new());
         let topic = FaultyTopic { world: Arc::clone(self), died: died.clone() };
