@@ -20,8 +20,10 @@ check: test        ## Format, lints, tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 
-soak:              ## Run for long what `make test` runs for a short time
+soak:              ## What takes longer than CI has: 10,000 seeds, every mutation, servers killed for five minutes
 	tests/setup
+	SIMULATION_SEEDS=10000 SIMULATION_COUNTS=1 cargo test --release -p server --lib simulation::tests::seeds -- --nocapture
+	tests/mutations
 	DOWNSPOUT_SOAK_SECS=300 cargo test -p e2e --test e2e servers:: -- --nocapture
 
 bench:             ## Measure, beside the named rivals; writes target/bench.json

@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 
 use dice::Dice;
 use faults::Chances;
-use world::{CrashAt, World};
+use world::{CrashAt, Lie, World};
 
 /// How long after all trouble is over everything must have ended; the longest schedule takes two days.
 const MOST_DAYS: u32 = 4;
@@ -45,6 +45,8 @@ struct Plot {
     /// Nothing goes wrong by chance.
     is_quiet: bool,
     crash_at: Option<CrashAt>,
+    /// What the store does behind everybody's back.
+    lie: Option<Lie>,
     is_loud: bool,
 }
 
@@ -61,7 +63,7 @@ impl Plot {
     fn new(seed: u64) -> Self {
         // Every third one has several servers on one database.
         let servers = if seed.is_multiple_of(3) { 3 } else { 1 };
-        Self { seed, servers, is_quiet: false, crash_at: None, is_loud: false }
+        Self { seed, servers, is_quiet: false, crash_at: None, lie: None, is_loud: false }
     }
 
     /// Plays it; an error says which rule was broken, and what happened before.
@@ -77,7 +79,7 @@ impl Plot {
         runtime.block_on(async {
             let dice = Dice::new(self.seed);
             let chances = if self.is_quiet { Chances::default() } else { Chances::new(&dice) };
-            let world = World::new(dice, chances, self.servers, self.crash_at);
+            let world = World::new(dice, chances, self);
             world.trace().is_loud = self.is_loud;
             let _listening = tracing::subscriber::set_default(log::Listener(Arc::clone(&world)));
             beside(Arc::clone(&world));
@@ -93,7 +95,11 @@ impl Plot {
             match world.violation() {
                 Some(text) => Err(format!("{text}\nwhat happened before:\n{}", trace.tail())),
                 None => {
-                    Ok(Report { mark: trace.mark(), writes: world.writes(), counts: trace.counts().clone() })
+                    let mut counts = trace.counts().clone();
+                    let judge = world.judge();
+                    let alarms = judge.alarms().iter();
+                    counts.extend(alarms.map(|(kind, count)| (format!("alarm for {kind}"), *count)));
+                    Ok(Report { mark: trace.mark(), writes: world.writes(), counts })
                 }
             }
         })

@@ -38,9 +38,14 @@ async fn pause(
 ) -> Result<(), ServiceError> {
     let active = service.driver.store.definition(&held.pipeline.id, DefinitionVersion::Active).await?;
     let definition = active.unwrap_or_default();
-    if let Some(unknown) = components.iter().find(|id| definition.object(id).is_none()) {
+    // What runs may be of a definition that has gone since.
+    let is_known = |id: &&String| {
+        let is_running = || held.open_runs().any(|run| run.plan().object(id).is_some());
+        definition.object(id).is_some() || held.pipeline.paused.contains(id.as_str()) || is_running()
+    };
+    if let Some(unknown) = components.iter().find(|id| !is_known(id)) {
         return Err(ServiceError::InvalidRequest(format!(
-            "'{unknown}' is no component of the active definition: PAUSE and RESUME are for components"
+            "'{unknown}' is no component of the active definition or of what runs: PAUSE and RESUME are for components"
         )));
     }
     let mut events = Vec::new();

@@ -10,7 +10,7 @@ pub(super) const GROUPS: [&str; 2] = ["g0", "g1"];
 /// A definition in the form of the API.
 pub(super) struct Recipe {
     objects: Vec<Object>,
-    /// The activities and data nodes by id.
+    /// What can be paused, by id.
     pub(super) components: Vec<String>,
     pub(super) is_on_demand: bool,
 }
@@ -61,6 +61,7 @@ impl Recipe {
         let mut recipe = Self { objects: Vec::new(), components: Vec::new(), is_on_demand };
         recipe.activities(dice, &style);
         recipe.preconditions(dice);
+        recipe.components.extend(["Landed", "Asked"].map(str::to_owned));
         recipe.actions();
         match like {
             Some(like) => recipe.take_frame(dice, like),
@@ -188,8 +189,9 @@ impl Recipe {
             let long = schedule("Long", "2 hours", 2).text("startDateTime", start);
             return self.objects.extend([often, long]);
         }
-        let period = *dice.one_of(&["15 minutes", "30 minutes", "1 hour", "1 hour", "1 day"]);
-        let often = schedule("Often", period, 1 + dice.below(if period == "1 day" { 2 } else { 5 }));
+        let is_rare = dice.chance(50);
+        let period = if is_rare { "1 day" } else { dice.one_of(&["15 minutes", "30 minutes", "1 hour"]) };
+        let often = schedule("Often", period, 1 + dice.below(if is_rare { 2 } else { 5 }));
         self.objects.push(match dice.chance(300) {
             true => often.text("startAt", "FIRST_ACTIVATION_DATE_TIME"),
             false => often.text("startDateTime", start),

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use super::judge;
-use super::world::{Planned, World};
+use super::world::{Lie, Planned, World};
 
 /// What every error says that the simulation made up.
 pub(super) const SIMULATED: &str = "simulated";
@@ -212,11 +212,15 @@ impl Store for FaultyStore {
         runs.sort_unstable();
         runs.dedup();
         let change = Change::Saved { runs, notices: batch.notices().to_vec() };
+        if self.world.lies(Lie::KeepsNothing) {
+            return Ok(());
+        }
         self.write("saving", change, self.world.disk.save(batch)).await
     }
 
     async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError> {
-        self.read("listing open runs", self.world.disk.open_runs()).await
+        let runs = self.read("listing open runs", self.world.disk.open_runs()).await?;
+        Ok(if self.world.lies(Lie::OldRuns) { Vec::new() } else { runs })
     }
 
     async fn upcoming(&self) -> Result<Vec<(PipelineId, Timestamp)>, StoreError> {
@@ -278,7 +282,8 @@ impl Store for FaultyStore {
     }
 
     async fn pending_notices(&self) -> Result<Vec<Notice>, StoreError> {
-        self.read("reading notices", self.world.disk.pending_notices()).await
+        let notices = self.read("reading notices", self.world.disk.pending_notices()).await?;
+        Ok(if self.world.lies(Lie::ForgetsNotices) { Vec::new() } else { notices })
     }
 
     async fn claim_notice(&self, id: &NoticeId) -> Result<bool, StoreError> {

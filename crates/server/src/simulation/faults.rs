@@ -50,7 +50,7 @@ impl Chances {
             store_slow: some(200),
             topic: some(600),
             buckets: some(400),
-            worker: some(700),
+            worker: some(1_000),
             mischief: some(1_000),
         }
     }

@@ -110,6 +110,11 @@ impl Judge {
         self.runs_of(task.pipeline.as_str()).find_map(|run| Some((run, run.attempt(&task.attempt)?)))
     }
 
+    /// Returns how many causes of alarms of each kind there were.
+    pub(super) fn alarms(&self) -> &BTreeMap<&'static str, u64> {
+        self.alarms.kinds()
+    }
+
     /// Says what has not ended yet.
     pub(super) fn unfinished(&self) -> Option<String> {
         let runs = self.runs.values().flat_map(BTreeMap::values);

@@ -160,7 +160,11 @@ impl Operator {
             "MARK_FINISHED" => self.world.dice.chance(500),
             _ => false,
         };
-        let ids = self.some_instances(are_final);
+        let mut ids = self.some_instances(are_final);
+        if matches!(status, "MARK_FINISHED" | "RERUN") {
+            // Of several a run may end in between and say so; on the disk only the last end is seen.
+            ids.truncate(1);
+        }
         if !ids.is_empty() {
             self.send_status(status, ids).await;
         }

@@ -36,7 +36,9 @@ enum Manner {
     Ignores,
 }
 
-const BAD: [Manner; 11] = [
+const BAD: [Manner; 13] = [
+    Manner::Fails,
+    Manner::Fails,
     Manner::Fails,
     Manner::Fails,
     Manner::FailsForGood,
@@ -66,7 +68,10 @@ pub(super) async fn work(world: Arc<World>, number: usize) {
             tokio::time::sleep(world.dice.seconds(1, 15)).await;
             continue;
         };
-        let Some(task) = answer["taskObject"]["taskId"].as_str() else { continue };
+        let Some(task) = answer["taskObject"]["taskId"].as_str() else {
+            tokio::time::sleep(world.dice.seconds(0, 40)).await;
+            continue;
+        };
         let is_bad = world.dice.chance(world.chances().worker);
         let manner = if is_bad { *world.dice.one_of(&BAD) } else { Manner::Works };
         if is_bad {

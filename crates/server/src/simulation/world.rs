@@ -12,6 +12,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Plot;
 use super::dice::Dice;
 use super::faults::Chances;
 use super::judge::Judge;
@@ -35,6 +36,17 @@ pub(super) struct CrashAt {
     pub(super) after: bool,
 }
 
+/// How a store deceives, so that it is seen that the judge sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// Acknowledges a save now and then that it does not do.
+    KeepsNothing,
+    /// Does not tell of the notices that are owed.
+    ForgetsNotices,
+    /// Does not tell of the runs that are open.
+    OldRuns,
+}
+
 /// What a story of its own lets go wrong with a call to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Planned {
@@ -48,6 +60,7 @@ pub(super) struct World {
     pub(super) disk: SqliteStore,
     pub(super) stopped: CancellationToken,
     pub(super) crash_at: Option<CrashAt>,
+    pub(super) lie: Option<Lie>,
     /// What servers tell each other.
     pub(super) words: broadcast::Sender<WorkerGroup>,
     begun: Instant,
@@ -74,13 +87,14 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    pub(super) fn new(dice: Dice, chances: Chances, servers: usize, crash_at: Option<CrashAt>) -> Arc<Self> {
+    pub(super) fn new(dice: Dice, chances: Chances, plot: Plot) -> Arc<Self> {
         let beginning = Timestamp::from_millisecond(BEGINNING).expect("a time of our own");
         Arc::new(Self {
             dice,
             disk: SqliteStore::in_memory_inline().expect("a database in memory opens"),
             stopped: CancellationToken::new(),
-            crash_at,
+            crash_at: plot.crash_at,
+            lie: plot.lie,
             words: broadcast::Sender::new(MOST_WORDS),
             begun: Instant::now(),
             offset_ms: AtomicI64::new(0),
@@ -97,7 +111,7 @@ impl World {
             keys: Mutex::default(),
             trace: Mutex::default(),
             judge: Mutex::default(),
-            servers: Mutex::new((0..servers).map(|_| None).collect()),
+            servers: Mutex::new((0..plot.servers).map(|_| None).collect()),
             violation: Mutex::default(),
         })
     }
@@ -198,6 +212,11 @@ impl World {
 
     pub(super) async fn fill_disk(&self, left: Option<u64>) {
         self.disk.limit_growth(left).await.expect("a limit can be set");
+    }
+
+    /// Returns whether the store is to deceive so this time.
+    pub(super) fn lies(&self, lie: Lie) -> bool {
+        self.lie == Some(lie) && (lie != Lie::KeepsNothing || self.dice.chance(100))
     }
 
     /// Counts a write; returns its number from 1.

@@ -2,7 +2,7 @@
 
 use aws_sdk_datapipeline::types::{Operator, OperatorType, Query, Selector};
 
-use crate::harness::{Stage, reference, two_steps, value};
+use crate::harness::{Stage, activity, default, reference, string, two_steps, value};
 
 #[tokio::test]
 async fn a_pipeline_runs_from_creation_to_its_end() {
@@ -135,5 +135,26 @@ async fn deactivation_cancels_what_runs_and_ends_inactive() {
     assert_eq!(stage.pipeline_field(&pipeline, "@pipelineState").await.as_deref(), Some("INACTIVE"));
     stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
     stage.work(&stage.poll().await).await;
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_paused_is_resumed_although_the_definition_lacks_it_by_now() {
+    let stage = Stage::new().await;
+    let mut default = default();
+    default.fields.push(string("maxActiveInstances", "2"));
+    let with = |more: &[_]| [&[default.clone(), activity("First", &[])], more].concat();
+    let pipeline = stage.run(with(&[activity("Second", &["First"])])).await;
+    let set = |status| stage.client.set_status().pipeline_id(&pipeline).object_ids("Second").status(status);
+    set("PAUSE").send().await.unwrap();
+    let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
+    put.set_pipeline_objects(Some(with(&[]))).send().await.unwrap();
+    stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
+    stage.work(&stage.poll().await).await;
+    stage.work(&stage.poll().await).await;
+    set("RESUME").send().await.unwrap();
+    stage.work(&stage.poll().await).await;
+    stage.until(&pipeline, &[("First", "FINISHED"), ("Second", "FINISHED"), ("First", "FINISHED")]).await;
+    assert!(set("RESUME").send().await.is_err(), "nothing of it is left");
     stage.stop().await;
 }

@@ -17,6 +17,8 @@ pub(super) struct Alarms {
     owed: BTreeMap<About, BTreeSet<NoticeId>>,
     texts: HashMap<NoticeId, Notice>,
     taken: BTreeSet<NoticeId>,
+    /// How many causes of each kind there were.
+    kinds: BTreeMap<&'static str, u64>,
 }
 
 fn about(run: &Run, alarm: &PipelineObject, message: &str) -> About {
@@ -71,6 +73,7 @@ impl Alarms {
     fn cause(&mut self, run: &Run, instance: &Instance, field: &'static str) {
         let every_time = |alarm: &&PipelineObject| field == "onLateAction" || !is_once(alarm);
         for alarm in named(run, instance, field).into_iter().filter(every_time) {
+            *self.kinds.entry(field).or_default() += 1;
             *self.causes.entry(about(run, alarm, instance.id.as_str())).or_default() += 1;
         }
     }
@@ -83,6 +86,8 @@ impl Alarms {
             let about = about(run, alarm, alarm.string("message").unwrap_or_default());
             // It may end again in the same way after somebody touched it.
             if self.ends.insert(format!("{about:?} {outcome:?} {generation}")) {
+                *self.kinds.entry(if field == "onFail" { "a bad end" } else { "a good end" }).or_default() +=
+                    1;
                 *self.causes.entry(about).or_default() += 1;
             }
         }
@@ -123,6 +128,10 @@ impl Alarms {
 
     pub(super) fn forgotten(&self, id: &NoticeId) -> Result<(), String> {
         if self.taken.contains(id) { Ok(()) } else { Err(format!("notice {id} was forgotten, not taken")) }
+    }
+
+    pub(super) fn kinds(&self) -> &BTreeMap<&'static str, u64> {
+        &self.kinds
     }
 
     pub(super) fn close(&self) -> Result<(), String> {

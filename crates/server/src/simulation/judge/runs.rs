@@ -22,6 +22,9 @@ pub(super) fn check(world: &World, heard: &Heard, before: Option<&Run>, after: &
             continue;
         }
         world.trace().count(&format!("instance {}", instance.word()));
+        if instance.is_paused && !old.is_some_and(|old| old.is_paused) {
+            world.trace().count("instance paused");
+        }
         let checked = view.instance(old, instance);
         checked.map_err(|text| format!("{} of {}: {text}", instance.id, after.header().pipeline))?;
     }
@@ -149,6 +152,9 @@ impl View<'_> {
         }
         if attempt.leases > old.leases && !old.is_free() {
             return Err(format!("{id} was handed out while {:?} held it", old.runner()));
+        }
+        if attempt.leases > old.leases && new.is_paused {
+            return Err(format!("{id} was handed out while it is paused"));
         }
         if attempt.is_free() && old.runner().is_some() {
             self.may_be_free(old)?;
