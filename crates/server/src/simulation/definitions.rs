@@ -170,7 +170,7 @@ impl Recipe {
             default = default.refers("schedule", "Often");
             if dice.chance(500) {
                 default = default.text("lateAfterTimeout", *dice.one_of(&["10 minutes", "40 minutes"]));
-                default = default.refers("onLateAction", *dice.one_of::<&str>(&["Told", "Stop", "Told"]));
+                default = default.refers("onLateAction", dice.one_of::<&str>(&["Told", "Stop", "Told"]));
             }
             self.schedules(dice, style);
         }
