@@ -12,8 +12,8 @@ use store::{
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use super::judge;
 use super::world::{Lie, Planned, World};
+use super::{faults, judge};
 
 /// What every error says that the simulation made up.
 pub(super) const SIMULATED: &str = "simulated";
@@ -116,6 +116,12 @@ impl FaultyStore {
             self.die(&format!("before write {number}, {doing}")).await;
         }
         self.refusal(doing)?;
+        if world.dice.chance(world.chances().disk_full) {
+            let world = Arc::clone(world);
+            tokio::spawn(async move { faults::fill_disk(&world).await });
+            tokio::task::yield_now().await;
+            self.live().await;
+        }
         let result = write.await;
         match &result {
             Ok(_) => self.watch(change).await,

@@ -23,6 +23,8 @@ pub(super) struct Chances {
     pub(super) store_refuses: usize,
     /// A write that took place, and the answer says it did not.
     pub(super) store_in_doubt: usize,
+    /// A disk that is full just when something is written, and for a while after.
+    pub(super) disk_full: usize,
     /// A store that takes its time.
     pub(super) store_slow: usize,
     /// A topic that refuses, hangs, or takes a notice and does not say so.
@@ -47,6 +49,7 @@ impl Chances {
             crash_at_write: some(30),
             store_refuses: some(60),
             store_in_doubt: some(60),
+            disk_full: some(40),
             store_slow: some(200),
             topic: some(600),
             buckets: some(400),
@@ -103,14 +106,7 @@ async fn interfere(world: &Arc<World>, kind: Mischief) {
     match kind {
         Mischief::Crash => world.crash(server, "by itself"),
         Mischief::Stop => world.stop(server),
-        Mischief::DiskFull => {
-            let bytes = u64::try_from(world.dice.below(3)).unwrap_or_default() * 4_096;
-            world.note("fault: disk full", format!("{bytes} bytes are left"));
-            world.fill_disk(Some(bytes)).await;
-            tokio::time::sleep(world.dice.seconds(1, 600)).await;
-            world.fill_disk(None).await;
-            world.line("there is room on the disk again".to_owned());
-        }
+        Mischief::DiskFull => fill_disk(world).await,
         Mischief::DatabaseDown => {
             world.note("fault: database down", String::new());
             world.set_database(false);
@@ -135,4 +131,14 @@ async fn interfere(world: &Arc<World>, kind: Mischief) {
             let _ = tokio::time::timeout(Duration::from_secs(60), compared).await;
         }
     }
+}
+
+/// Leaves next to no room on the disk for a while.
+pub(super) async fn fill_disk(world: &World) {
+    let bytes = if world.dice.chance(300) { 8_192 } else { 0 };
+    world.note("fault: disk full", format!("{bytes} bytes are left"));
+    world.limit_disk(Some(bytes)).await;
+    tokio::time::sleep(world.dice.seconds(60, 1_800)).await;
+    world.limit_disk(None).await;
+    world.line("there is room on the disk again".to_owned());
 }

@@ -67,7 +67,8 @@ pub(super) async fn operate(world: Arc<World>, number: usize, deeds: usize) {
     };
     let mut operator = Operator { world, pipeline, recipe, puts: 0 };
     operator.put().await;
-    operator.activate(None).await;
+    let start = operator.world.dice.chance(150).then(|| operator.some_start());
+    operator.activate(start).await;
     for _ in 0..deeds {
         tokio::time::sleep(operator.world.dice.seconds(5, 1_500)).await;
         if operator.world.is_calm() {
@@ -87,11 +88,7 @@ impl Operator {
     async fn act(&mut self, deed: Deed) {
         match deed {
             Deed::Activate => self.activate(None).await,
-            Deed::ActivateLater => {
-                let ahead = self.world.dice.seconds(0, 7_200).as_secs();
-                let start = self.world.now().as_second() + i64::try_from(ahead).unwrap_or_default() - 3_600;
-                self.activate(Some(start)).await;
-            }
+            Deed::ActivateLater => self.activate(Some(self.some_start())).await,
             Deed::Deactivate | Deed::DeactivateGently => {
                 let cancel = matches!(deed, Deed::Deactivate);
                 let body = json!({ "pipelineId": self.pipeline, "cancelActive": cancel });
@@ -137,6 +134,12 @@ impl Operator {
             body["startTimestamp"] = start.into();
         }
         self.send(Operation::ActivatePipeline, body).await;
+    }
+
+    /// Returns a time within an hour or so, past or to come.
+    fn some_start(&self) -> i64 {
+        let ahead = self.world.dice.seconds(0, 7_200).as_secs();
+        self.world.now().as_second() + i64::try_from(ahead).unwrap_or_default() - 3_600
     }
 
     /// Returns one or two instances, final ones or others.
