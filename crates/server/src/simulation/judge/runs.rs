@@ -3,7 +3,7 @@
 use definition::period::Period;
 use engine::attempt::Status as Stand;
 use engine::instance::Role;
-use engine::{ATTEMPT_TIMEOUT, Attempt, Instance, Run, STALLED, Status, TaskId, WorkerGroup};
+use engine::{ATTEMPT_TIMEOUT, Attempt, Instance, Outcome, Run, STALLED, Status, TaskId, WorkerGroup};
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::server::OWN_RUNNERS;
@@ -27,6 +27,17 @@ pub(super) fn check(world: &World, heard: &Heard, before: Option<&Run>, after: &
         }
         let checked = view.instance(old, instance);
         checked.map_err(|text| format!("{} of {}: {text}", instance.id, after.header().pipeline))?;
+    }
+    if let Some(end) = after.end() {
+        // What its preconditions saw is told by whom they guard.
+        let mut counted = after.instances().iter().filter(|it| it.guards.is_none());
+        let is_done = counted.all(|it| matches!(it.word(), Status::Finished | Status::Skipped));
+        if is_done != (end.outcome == Outcome::Finished) {
+            return Err(format!(
+                "the run is over as {}, and all its work is done: {is_done}",
+                end.outcome.word()
+            ));
+        }
     }
     // What waits for ever waits for something that is over and not FINISHED, or waits itself.
     if after.end().is_some() {
