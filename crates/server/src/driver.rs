@@ -151,7 +151,8 @@ impl Driver {
     async fn recover_one(&self, id: &PipelineId, own_runners: Option<&str>) -> anyhow::Result<()> {
         // Loading puts free work on offer.
         let mut held = self.hold(id.as_str()).await?;
-        let released = held_by_us(&held, own_runners);
+        // What the service itself holds may be another server's.
+        let released = held_by_us(&held, own_runners, !self.store.is_shared());
         for (run, event) in released {
             self.step(&mut held, &run, event).await?;
         }
@@ -503,10 +504,10 @@ fn rests(slot: &Slot) -> bool {
 }
 
 /// Returns the events that free what the service itself and runners with such names hold.
-fn held_by_us(live: &Live, prefix: Option<&str>) -> Vec<(RunId, Event)> {
+fn held_by_us(live: &Live, prefix: Option<&str>, is_alone: bool) -> Vec<(RunId, Event)> {
     let is_ours = |attempt: &Attempt, runner: &RunnerId| {
         let is_own = prefix.is_some_and(|prefix| runner.as_str().starts_with(prefix));
-        is_own || attempt.group == WorkerGroup::service()
+        is_own || is_alone && attempt.group == WorkerGroup::service()
     };
     let of_run = |run: &Run| {
         let id = run.header().id.clone();

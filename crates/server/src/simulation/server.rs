@@ -61,7 +61,8 @@ impl World {
         // Days pass here: every second would be too many looks.
         driver.look_again = LOOK_AGAIN;
         let driver = Arc::new(driver);
-        driver.recover(Some(OWN_RUNNERS)).await?;
+        // Of several servers none knows whose they are.
+        driver.recover((self.servers() == 1).then_some(OWN_RUNNERS)).await?;
         let (wound, shutdown) = (Bell::default(), CancellationToken::new());
         let topic = FaultyTopic { world: Arc::clone(self), died: died.clone() };
         let buckets = FaultyBuckets { world: Arc::clone(self), died: died.clone() };
