@@ -27,7 +27,7 @@ pub(crate) fn of_instance(run: &Run, place: usize) -> Vec<Notice> {
     let instance = &run.instances[place];
     let slot = match instance.status {
         Status::Finished => "onSuccess",
-        Status::Failed | Status::CascadeFailed { .. } => "onFail",
+        Status::Failed | Status::TimedOut | Status::CascadeFailed { .. } => "onFail",
         // Whoever canceled it knows.
         Status::Canceled { .. } => return Vec::new(),
         Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } | Status::Skipped => {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{ATTEMPT_TIMEOUT, PRECONDITION_TIMEOUT, STALLED, TaskError, TaskOutcome};
 use crate::ids::{AttemptId, InstanceId, RunnerId, WorkerGroup};
-use crate::{status, time};
+use crate::{resource, status, time};
 
 /// One try at an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,8 @@ pub enum Status {
         /// When it is looked at again.
         until: Timestamp,
     },
+    /// An attempt at a resource is a machine, with a life of its own.
+    Machine(resource::Status),
     /// Done.
     Finished,
     /// Failed, timed out or stalled.
@@ -111,6 +113,9 @@ pub struct Limits {
     /// Until when a precondition must hold: `preconditionTimeout` after its first attempt.
     #[serde(default)]
     pub gives_up_at: Option<Timestamp>,
+    /// Those of a machine, where it is an attempt at a resource.
+    #[serde(default)]
+    pub machine: Option<resource::Limits>,
 }
 
 impl Default for Limits {
@@ -124,6 +129,7 @@ impl Default for Limits {
             retry_delay_ms: millis(field::RETRY_DELAY.usual()),
             maximum_retries: field::MAXIMUM_RETRIES.usual(),
             gives_up_at: None,
+            machine: None,
         }
     }
 }
@@ -135,6 +141,7 @@ impl Status {
         match self {
             Self::WaitingForRunner { .. } | Self::NotYet { .. } => status::Status::WaitingForRunner,
             Self::Running { .. } => status::Status::Running,
+            Self::Machine(machine) => machine.word(),
             Self::Finished => status::Status::Finished,
             Self::Failed(_) => status::Status::Failed,
             Self::Canceled => status::Status::Canceled,
@@ -156,7 +163,22 @@ impl Status {
                 Some(over_at.map_or(*silent_until, |over| over.min(*silent_until)))
             }
             Self::NotYet { until } => Some(*until),
+            Self::Machine(machine) => machine.deadline(),
             Self::Finished | Self::Failed(_) | Self::Canceled => None,
+        }
+    }
+
+    /// Returns why it failed.
+    #[must_use]
+    pub fn error(&self) -> Option<&TaskError> {
+        match self {
+            Self::Failed(error) | Self::Machine(resource::Status::Failed(error)) => Some(error),
+            Self::WaitingForRunner { .. }
+            | Self::Running { .. }
+            | Self::NotYet { .. }
+            | Self::Machine(_)
+            | Self::Finished
+            | Self::Canceled => None,
         }
     }
 }
@@ -172,6 +194,8 @@ pub enum Event {
     StatusSet(TaskOutcome),
     /// Its runner is gone.
     Released,
+    /// Something that only machines meet with.
+    Machine(resource::Event),
     /// It is to stop.
     CancelRequested,
     /// Time has passed.
@@ -192,6 +216,7 @@ pub fn step(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, 
         Status::WaitingForRunner { held } => waiting_for_runner(attempt, held.as_ref(), event, now),
         Status::Running { .. } => running(attempt, event, now),
         Status::NotYet { until } => not_yet(attempt, *until, event, now),
+        Status::Machine(machine) => of_machine(attempt, machine, event, now),
         Status::Finished | Status::Failed(_) | Status::Canceled => settled(attempt, event, now),
     }
 }
@@ -218,8 +243,30 @@ fn waiting_for_runner(
         (Event::Woke, Some(_) | None) => Ok(attempt.status.clone()),
         (Event::Released, Some(_) | None) => Ok(free),
         (Event::CancelRequested, Some(_) | None) => Ok(Status::Canceled),
-        (Event::Claimed(_), Some(_)) | (Event::ProgressReported | Event::StatusSet(_), None) => Err(Illegal),
+        (Event::Claimed(_), Some(_))
+        | (Event::ProgressReported | Event::StatusSet(_), None)
+        | (Event::Machine(_), Some(_) | None) => Err(Illegal),
     }
+}
+
+fn of_machine(
+    attempt: &Attempt,
+    machine: &resource::Status,
+    event: &Event,
+    now: Timestamp,
+) -> Result<Status, Illegal> {
+    let limits = attempt.limits.machine.clone().unwrap_or_default();
+    let event = match event {
+        Event::Machine(event) => event,
+        Event::CancelRequested => &resource::Event::CancelRequested,
+        Event::Woke => &resource::Event::Woke,
+        // No runner holds it.
+        Event::Claimed(_) | Event::ProgressReported | Event::StatusSet(_) | Event::Released => {
+            return Err(Illegal);
+        }
+    };
+    let next = resource::step(machine, &limits, event, now);
+    next.map(Status::Machine).map_err(|resource::Illegal| Illegal)
 }
 
 fn started(limits: &Limits, runner: &RunnerId, now: Timestamp) -> Status {
@@ -266,7 +313,7 @@ fn not_yet(attempt: &Attempt, until: Timestamp, event: &Event, now: Timestamp) -
         // A runner may say twice what it saw.
         Event::Woke | Event::Released | Event::StatusSet(TaskOutcome::False) => Ok(attempt.status.clone()),
         Event::CancelRequested => Ok(Status::Canceled),
-        Event::Claimed(_) | Event::ProgressReported | Event::StatusSet(_) => Err(Illegal),
+        Event::Claimed(_) | Event::ProgressReported | Event::StatusSet(_) | Event::Machine(_) => Err(Illegal),
     }
 }
 
@@ -305,7 +352,7 @@ fn running(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, I
             STALLED,
             format!("`{runner}` reported no progress within reportProgressTimeout"),
         ))),
-        Event::Claimed(_) => Err(Illegal),
+        Event::Claimed(_) | Event::Machine(_) => Err(Illegal),
     }
 }
 
@@ -326,9 +373,12 @@ fn settled(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, I
         }
         (
             Event::StatusSet(_),
-            Status::WaitingForRunner { .. } | Status::Running { .. } | Status::NotYet { .. },
+            Status::WaitingForRunner { .. }
+            | Status::Running { .. }
+            | Status::NotYet { .. }
+            | Status::Machine(_),
         )
-        | (Event::Claimed(_), _) => Err(Illegal),
+        | (Event::Claimed(_) | Event::Machine(_), _) => Err(Illegal),
     }
 }
 
@@ -354,7 +404,25 @@ impl Attempt {
         match &self.status {
             Status::WaitingForRunner { held } => held.as_ref().map(|lease| &lease.runner),
             Status::Running { runner, .. } => Some(runner),
-            Status::NotYet { .. } | Status::Finished | Status::Failed(_) | Status::Canceled => None,
+            Status::NotYet { .. }
+            | Status::Machine(_)
+            | Status::Finished
+            | Status::Failed(_)
+            | Status::Canceled => None,
+        }
+    }
+
+    /// Returns where the machine stands that it is, if it is an attempt at a resource.
+    #[must_use]
+    pub fn machine(&self) -> Option<&resource::Status> {
+        match &self.status {
+            Status::Machine(machine) => Some(machine),
+            Status::WaitingForRunner { .. }
+            | Status::Running { .. }
+            | Status::NotYet { .. }
+            | Status::Finished
+            | Status::Failed(_)
+            | Status::Canceled => None,
         }
     }
 
@@ -378,6 +446,7 @@ impl Attempt {
             Event::ProgressReported
             | Event::StatusSet(_)
             | Event::Released
+            | Event::Machine(_)
             | Event::CancelRequested
             | Event::Woke => {}
         }

@@ -35,6 +35,7 @@ pub(crate) fn rises<'a>(consumer: &Instance, mut dependencies: impl Iterator<Ite
         | Status::RetryPause { .. }
         | Status::Finished
         | Status::Failed
+        | Status::TimedOut
         | Status::Canceled { .. }
         | Status::Skipped => false,
     };
@@ -50,6 +51,7 @@ fn chain(cause: &Instance) -> Vec<InstanceId> {
         | Status::RetryPause { .. }
         | Status::Finished
         | Status::Failed
+        | Status::TimedOut
         | Status::Canceled { .. }
         | Status::Skipped => Vec::new(),
     };

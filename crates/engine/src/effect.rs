@@ -16,6 +16,11 @@ pub enum Effect {
         /// Who may take it.
         group: WorkerGroup,
     },
+    /// The host is to make or to end a machine. After a restart the same follows from [`crate::Run::machines`].
+    Resource {
+        /// The attempt of the resource that the machine is.
+        attempt: AttemptId,
+    },
     /// A notice to publish. It is kept until its topic took it, also when its pipeline is deleted.
     Publish(Notice),
     /// Nothing in the run moves any more. After a restart the run's header says the same.

@@ -71,6 +71,27 @@ pub enum Event {
         /// The instance.
         instance: InstanceId,
     },
+    /// The host says something of a machine that it makes or has, and no more than that.
+    ResourceReported {
+        /// The attempt of the resource that the machine is.
+        attempt: AttemptId,
+        /// Fields for it, such as `@resourceStatus`; a key replaces what was reported under it before.
+        fields: Vec<Field>,
+    },
+    /// The host has made a machine: its workers take tasks.
+    ResourceCreated {
+        /// The attempt of the resource that the machine is.
+        attempt: AttemptId,
+        /// Fields for it, such as `@resourceId`.
+        fields: Vec<Field>,
+    },
+    /// A machine is not there: it could not be made, it went by itself, or it was ended as asked.
+    ResourceGone {
+        /// The attempt of the resource that the machine is.
+        attempt: AttemptId,
+        /// Why, in the host's words.
+        reason: String,
+    },
     /// Nothing of the component is to start.
     Paused {
         /// The component.
@@ -118,6 +139,15 @@ pub const STALLED: &str = "Service_Stalled";
 
 /// The error id of an attempt that took longer than `attemptTimeout`.
 pub const ATTEMPT_TIMEOUT: &str = "Service_AttemptTimeout";
+
+/// The error id of a resource that could not be created.
+pub const RESOURCE_FAILED: &str = "Service_ResourceFailed";
+
+/// The error id of a resource that was not created within `initTimeout`.
+pub const INIT_TIMEOUT: &str = "Service_InitTimeout";
+
+/// The error id of a resource that went while it was in use, and of the attempts that were at work on it.
+pub const RESOURCE_LOST: &str = "Service_ResourceLost";
 
 /// The error id of a precondition that did not hold in time.
 pub const PRECONDITION_TIMEOUT: &str = "Service_PreconditionTimeout";

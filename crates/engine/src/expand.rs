@@ -1,5 +1,5 @@
-//! Definition and activation become a run: one instance per activity and data node, and per interval where it has a
-//! schedule.
+//! Definition and activation become a run: one instance per activity, data node and resource, and per interval where it
+//! has a schedule.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -33,7 +33,10 @@ pub enum ExpandError {
         hint: String,
     },
     /// An activity has nobody to do it.
-    #[error("object `{object}` has no `workerGroup`: name the group of the task runners that do it")]
+    #[error(
+        "object `{object}` has no `workerGroup`: name the group of the task runners that do it, or in `runsOn` the \
+         resource that does"
+    )]
     NoWorkerGroup {
         /// The object.
         object: ObjectId,
@@ -117,7 +120,8 @@ pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), Ex
             let scheduled = scheduled_start(started, *latest);
             // An interval without length: both ends are the activation.
             let interval = Interval { start: scheduled, end: scheduled };
-            let parts = plan.objects().iter();
+            let used = needed_resources(&plan).into_iter().map(|needed| needed.resource).collect();
+            let parts = plan.objects().iter().filter(|object| is_run(object, &used));
             let parts = parts.filter_map(|object| Part::of(object, interval, None)).collect();
             (scheduled, parts, false)
         }
@@ -129,7 +133,7 @@ pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), Ex
         }
     };
     let preview = Preview::new(plan.objects(), plan.parameters(), None);
-    let mut instances = instances(&parts, &preview, started, &activation.paused);
+    let mut instances = instances(&plan, &parts, &preview, started, &activation.paused);
     acyclic(&instances)?;
     if is_skipped {
         instances.iter_mut().for_each(|instance| instance.skip(started));
@@ -167,34 +171,80 @@ fn scheduled_start(started: Timestamp, latest: Option<Timestamp>) -> Timestamp {
 /// [`ExpandError`] names the first object and field that it cannot.
 pub fn check(plan: &Plan) -> Result<(), ExpandError> {
     for object in plan.objects().iter().filter(|object| role(object).is_some()) {
-        for (field, hint) in UNSUPPORTED {
-            if object.values(field).next().is_some() {
-                let (object, field, hint) = (object.id.clone(), (*field).to_owned(), (*hint).to_owned());
-                return Err(ExpandError::Unsupported { object, field, hint });
-            }
-        }
         let preconditions = object.references("precondition").filter_map(|id| plan.object(id.as_str()));
         let kinds = preconditions.filter_map(Kind::of);
         let mut needs_worker = role(object) == Some(Role::Activity);
         for kind in kinds {
             needs_worker |= !kind.is_looked_at_by_service();
         }
-        if needs_worker && object.values("workerGroup").next().is_none() {
+        let has_worker = object.values("workerGroup").next().is_some() || resource(plan, object).is_some();
+        if needs_worker && !has_worker {
             return Err(ExpandError::NoWorkerGroup { object: object.id.clone() });
         }
     }
     Ok(())
 }
 
-const UNSUPPORTED: &[(&str, &str)] = &[("runsOn", "name a `workerGroup` and start a worker for it")];
+/// A field by which work asks for a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunsOn<'a> {
+    /// The object whose `runsOn` it is.
+    pub object: &'a ObjectId,
+    /// The resource that the field names.
+    pub resource: &'a ObjectId,
+    /// Its type.
+    pub kind: Kind,
+}
+
+/// Returns who runs on which resource, in the order of the definition. A host must supply each of them.
+#[must_use]
+pub fn needed_resources(plan: &Plan) -> Vec<RunsOn<'_>> {
+    let users = plan.objects().iter().filter(|object| is_worked_on(plan, object));
+    let needed = users.filter_map(|object| {
+        let resource = resource(plan, object)?;
+        Some(RunsOn { object: &object.id, resource: &resource.id, kind: Kind::of(resource)? })
+    });
+    needed.collect()
+}
+
+/// Returns whether workers have to do with the object: an activity, or data with preconditions that they look at.
+fn is_worked_on(plan: &Plan, object: &PipelineObject) -> bool {
+    match role(object) {
+        Some(Role::Activity) => true,
+        Some(Role::DataNode) => {
+            object.references("precondition").any(|id| is_looked_at_by_workers(plan, id.as_str()))
+        }
+        Some(Role::Precondition | Role::Resource) | None => false,
+    }
+}
+
+fn is_looked_at_by_workers(plan: &Plan, precondition: &str) -> bool {
+    let kind = plan.object(precondition).and_then(Kind::of);
+    kind.is_some_and(|kind| !kind.is_looked_at_by_service())
+}
+
+/// Returns the resource that `object` runs on.
+fn resource<'a>(plan: &'a Plan, object: &PipelineObject) -> Option<&'a PipelineObject> {
+    let resource = plan.object(object.reference("runsOn")?.as_str())?;
+    (role(resource) == Some(Role::Resource)).then_some(resource)
+}
+
+/// Returns whether there are instances of `object`: of a resource only where something runs on it.
+pub(crate) fn is_run(object: &PipelineObject, used: &HashSet<&ObjectId>) -> bool {
+    match role(object) {
+        Some(Role::Resource) => used.contains(&object.id),
+        Some(Role::Activity | Role::DataNode | Role::Precondition) => true,
+        None => false,
+    }
+}
 
 /// Returns what an instance of `object` is to a run; `None` if it has none.
 pub(crate) fn role(object: &PipelineObject) -> Option<Role> {
     match Kind::of(object)?.group() {
         Group::Activity => Some(Role::Activity),
         Group::DataNode => Some(Role::DataNode),
-        Group::Resource
-        | Group::Precondition
+        Group::Resource => Some(Role::Resource),
+        Group::Precondition
         | Group::Database
         | Group::DataFormat
         | Group::Action
@@ -236,6 +286,7 @@ impl<'a> Part<'a> {
 }
 
 fn instances<'a>(
+    plan: &'a Plan,
     parts: &[Part<'a>],
     preview: &Preview<'a>,
     started: Timestamp,
@@ -259,6 +310,8 @@ fn instances<'a>(
             .map(|target| target.id())
             .collect();
         let mode = field::FAILURE_AND_RERUN_MODE.of(&preview.object(object));
+        let resource = resource(plan, object).and_then(|resource| by_component.get(&resource.id));
+        let runs_on = resource.and_then(|parts| parts.iter().find(|resource| resource.goes_with(part)));
         Instance {
             id: part.id(),
             component: object.id.clone(),
@@ -270,6 +323,7 @@ fn instances<'a>(
             is_paused: paused.contains(&object.id),
             is_held_back: false,
             guards: None,
+            runs_on: runs_on.map(|resource| resource.id()),
             status: Status::WaitingOnDependencies,
             depends_on,
             cascade: mode == Ok(FailureAndRerunMode::Cascade),
@@ -280,13 +334,16 @@ fn instances<'a>(
             attempts: Vec::new(),
         }
     };
-    let guarded = parts.iter().flat_map(|part| with_preconditions(part.object, instance(part), paused));
+    let guarded = parts.iter().flat_map(|part| with_preconditions(plan, part.object, instance(part), paused));
     let numbered = guarded.enumerate().map(|(sequence, instance)| Instance { sequence, ..instance });
     numbered.collect()
 }
 
 /// Returns the instance and those of its preconditions, which look once all else that it waits for is there.
+///
+/// Those that workers look at run where their owner does; data itself runs nowhere.
 fn with_preconditions(
+    plan: &Plan,
     object: &PipelineObject,
     mut owner: Instance,
     paused: &BTreeSet<ObjectId>,
@@ -299,10 +356,14 @@ fn with_preconditions(
             component: target.clone(),
             role: Role::Precondition,
             guards: Some(owner.id.clone()),
+            runs_on: owner.runs_on.clone().filter(|_| is_looked_at_by_workers(plan, target.as_str())),
             is_paused: paused.contains(target),
             ..owner.clone()
         })
         .collect();
+    if owner.role != Role::Activity {
+        owner.runs_on = None;
+    }
     owner.depends_on.extend(preconditions.iter().map(|precondition| precondition.id.clone()));
     std::iter::once(owner).chain(preconditions).collect()
 }

@@ -88,6 +88,13 @@ impl WorkerGroup {
     pub fn service() -> Self {
         Self("\u{1}service".to_owned())
     }
+
+    /// Returns the group of the work that runs on the instance `resource` of `pipeline`, which its own workers alone
+    /// poll: nobody would name such a group by accident.
+    #[must_use]
+    pub fn of_resource(pipeline: &PipelineId, resource: &InstanceId) -> Self {
+        Self(format!("{pipeline}/{resource}"))
+    }
 }
 
 impl InstanceId {

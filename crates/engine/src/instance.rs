@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::{self, Attempt};
-use crate::event::TaskError;
+use crate::event::{RESOURCE_LOST, TaskError};
 use crate::ids::InstanceId;
-use crate::{status, time};
+use crate::{resource, status, time};
 
 /// A component compiled for one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Instance {
     /// The instance that it is a precondition of: `node`.
     #[serde(default)]
     pub guards: Option<InstanceId>,
+    /// The instance of the resource that it is worked on: `runsOn`.
+    #[serde(default)]
+    pub runs_on: Option<InstanceId>,
     /// Where it stands.
     pub status: Status,
     /// What must be FINISHED first. Never changes, so a store keeps it apart and writes it once.
@@ -69,6 +72,8 @@ pub enum Role {
     DataNode,
     /// A look at whether something holds, again and again until it does.
     Precondition,
+    /// A machine or cluster that others run on.
+    Resource,
 }
 
 /// Where an instance stands.
@@ -87,6 +92,8 @@ pub enum Status {
     Finished,
     /// Failed after the last try.
     Failed,
+    /// A resource whose `terminateAfter` passed.
+    TimedOut,
     /// Something that it depends on failed.
     CascadeFailed {
         /// The chain, from the first failure to the direct cause.
@@ -116,6 +123,7 @@ impl Instance {
             is_paused: self.is_paused,
             is_held_back: self.is_held_back,
             guards: self.guards.clone(),
+            runs_on: self.runs_on.clone(),
             status: self.status.clone(),
             depends_on: Vec::new(),
             cascade: self.cascade,
@@ -141,10 +149,12 @@ impl Instance {
             Status::Trying => {
                 self.head().map_or(status::Status::WaitingForRunner, |attempt| attempt.status.word())
             }
+            Status::RetryPause { .. } if self.role == Role::Resource => status::Status::Scheduled,
             // Between two tries it waits for a runner, with one try less left.
             Status::RetryPause { .. } => status::Status::WaitingForRunner,
             Status::Finished => status::Status::Finished,
             Status::Failed => status::Status::Failed,
+            Status::TimedOut => status::Status::TimedOut,
             Status::CascadeFailed { .. } => status::Status::CascadeFailed,
             Status::Canceled { .. } => status::Status::Canceled,
             Status::Skipped => status::Status::Skipped,
@@ -157,6 +167,7 @@ impl Instance {
         match self.status {
             Status::Finished
             | Status::Failed
+            | Status::TimedOut
             | Status::CascadeFailed { .. }
             | Status::Canceled { .. }
             | Status::Skipped => true,
@@ -169,7 +180,9 @@ impl Instance {
     #[must_use]
     pub fn is_bad(&self) -> bool {
         match self.status {
-            Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } => true,
+            Status::Failed | Status::TimedOut | Status::CascadeFailed { .. } | Status::Canceled { .. } => {
+                true
+            }
             Status::WaitingOnDependencies
             | Status::Trying
             | Status::RetryPause { .. }
@@ -187,6 +200,7 @@ impl Instance {
             Status::WaitingOnDependencies => self.release.is_some() || self.is_held_back,
             Status::Finished
             | Status::Failed
+            | Status::TimedOut
             | Status::CascadeFailed { .. }
             | Status::Canceled { .. }
             | Status::Skipped => false,
@@ -202,6 +216,7 @@ impl Instance {
             Status::WaitingOnDependencies
             | Status::Finished
             | Status::Failed
+            | Status::TimedOut
             | Status::CascadeFailed { .. }
             | Status::Canceled { .. }
             | Status::Skipped => false,
@@ -227,14 +242,7 @@ impl Instance {
     /// Returns the error of the newest attempt.
     #[must_use]
     pub fn error(&self) -> Option<&TaskError> {
-        match &self.head()?.status {
-            attempt::Status::Failed(error) => Some(error),
-            attempt::Status::WaitingForRunner { .. }
-            | attempt::Status::Running { .. }
-            | attempt::Status::NotYet { .. }
-            | attempt::Status::Finished
-            | attempt::Status::Canceled => None,
-        }
+        self.head()?.status.error()
     }
 
     /// Returns when a wake-up is due; in a run that is suspended, nothing's time comes.
@@ -257,6 +265,7 @@ impl Instance {
             Status::WaitingOnDependencies => self.release,
             Status::Finished
             | Status::Failed
+            | Status::TimedOut
             | Status::CascadeFailed { .. }
             | Status::Canceled { .. }
             | Status::Skipped => None,
@@ -279,14 +288,31 @@ impl Instance {
             | attempt::Status::Running { .. }
             | attempt::Status::NotYet { .. } => Status::Trying,
             attempt::Status::Finished => Status::Finished,
-            attempt::Status::Canceled => {
-                Status::Canceled { reason: self.canceling.clone().unwrap_or_default() }
-            }
-            attempt::Status::Failed(error) if error.is_retryable() && self.tries_left() > 0 => {
-                let delay = SignedDuration::from_millis(head.limits.retry_delay_ms);
-                Status::RetryPause { until: time::later(now, delay) }
-            }
-            attempt::Status::Failed(_) => Status::Failed,
+            attempt::Status::Canceled => self.canceled(),
+            attempt::Status::Failed(error) => self.after_failure(head, error, now),
+            attempt::Status::Machine(machine) => match machine {
+                resource::Status::Creating { .. }
+                | resource::Status::Running { .. }
+                | resource::Status::ShuttingDown { .. } => Status::Trying,
+                resource::Status::Finished => Status::Finished,
+                resource::Status::TimedOut => Status::TimedOut,
+                resource::Status::Canceled => self.canceled(),
+                resource::Status::Failed(error) => self.after_failure(head, error, now),
+            },
         }
+    }
+
+    fn canceled(&self) -> Status {
+        Status::Canceled { reason: self.canceling.clone().unwrap_or_default() }
+    }
+
+    fn after_failure(&self, head: &Attempt, error: &TaskError, now: Timestamp) -> Status {
+        let stays_lost = head.limits.machine.as_ref().is_some_and(|limits| limits.stays_lost);
+        let is_lost = error.id.as_deref() == Some(RESOURCE_LOST);
+        if !error.is_retryable() || self.tries_left() == 0 || (is_lost && stays_lost) {
+            return Status::Failed;
+        }
+        let delay = SignedDuration::from_millis(head.limits.retry_delay_ms);
+        Status::RetryPause { until: time::later(now, delay) }
     }
 }

@@ -1,17 +1,28 @@
 //! `lateAfterTimeout`: when an instance is late, and whether it is stopped then.
 //!
-//! Only what runs on a schedule can be late. The time counts from the moment at which an instance may start.
+//! Only what runs on a schedule can be late. The time counts from the moment at which an instance may start; that of a
+//! resource from when it is needed, as its interval begins long before that.
 
 use definition::kind::{Kind, field};
 use jiff::Timestamp;
 
 use crate::alarm::LATE;
-use crate::instance::Instance;
+use crate::instance::{Instance, Role};
 use crate::run::Run;
 use crate::scope::Context;
 
 /// Returns when the instance at `place`, which may start from `now` on, is late.
 pub(crate) fn after_release(run: &Run, place: usize, now: Timestamp) -> Option<Timestamp> {
+    if run.instances[place].role == Role::Resource { None } else { after(run, place, now) }
+}
+
+/// Returns when the resource at `place`, which is needed from `now` on, is late.
+pub(crate) fn after_need(run: &Run, place: usize, now: Timestamp) -> Option<Timestamp> {
+    let is_first = run.instances[place].attempts.is_empty();
+    is_first.then(|| after(run, place, now)).flatten()
+}
+
+fn after(run: &Run, place: usize, now: Timestamp) -> Option<Timestamp> {
     let instance = &run.instances[place];
     let is_scheduled = run.interval(instance).start != run.interval(instance).end;
     // A precondition is late with its owner.

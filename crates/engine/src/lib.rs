@@ -15,7 +15,9 @@ mod expand;
 mod ids;
 pub mod instance;
 mod late;
+pub mod pipeline;
 mod plan;
+pub mod resource;
 mod round;
 mod run;
 mod runtime;
@@ -32,9 +34,10 @@ pub use attempt::Attempt;
 pub use definition::MASK;
 pub use effect::{Effect, Notice};
 pub use event::{
-    ATTEMPT_TIMEOUT, BAD_INPUT, Event, INVALID_FIELD, PRECONDITION_TIMEOUT, STALLED, TaskError, TaskOutcome,
+    ATTEMPT_TIMEOUT, BAD_INPUT, Event, INIT_TIMEOUT, INVALID_FIELD, PRECONDITION_TIMEOUT, RESOURCE_FAILED,
+    RESOURCE_LOST, STALLED, TaskError, TaskOutcome,
 };
-pub use expand::{Activation, ExpandError, Occasion, check, expand};
+pub use expand::{Activation, ExpandError, Occasion, RunsOn, check, expand, needed_resources};
 pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, TaskId, WorkerGroup};
 pub use instance::Instance;
 pub use plan::Plan;

@@ -1,5 +1,7 @@
 //! One round of a run: take the event, spread what it settled, see whether the run is over.
 
+mod resources;
+
 use std::collections::VecDeque;
 
 use definition::ObjectId;
@@ -10,9 +12,9 @@ use crate::effect::Effect;
 use crate::event::Event;
 use crate::ids::{AttemptId, InstanceId};
 use crate::instance::{Instance, Role, Status};
-use crate::run::{End, IllegalEvent, Outcome, Run, Step};
+use crate::run::{End, IllegalEvent, Outcome, Run, Step, is_up};
 use crate::status::Status as word;
-use crate::{alarm, cascade, late, setup};
+use crate::{alarm, cascade, late, resource, setup};
 
 /// A run in the middle of a step.
 pub(crate) struct Round<'a> {
@@ -67,6 +69,7 @@ impl<'a> Round<'a> {
 
     fn close(mut self) -> Step {
         self.spread();
+        self.end_idle();
         self.see_whether_over();
         if !self.step.is_empty() {
             self.run.header.revision += 1;
@@ -81,6 +84,11 @@ impl<'a> Round<'a> {
                 let instance = &self.run.instances[place.0];
                 if instance.is_paused {
                     let (instance, status) = (instance.id.clone(), word::Paused);
+                    return Err(IllegalEvent::Instance { instance, status });
+                }
+                if let Some(resource) = self.missing_resource(place.0) {
+                    let resource = &self.run.instances[resource];
+                    let (instance, status) = (resource.id.clone(), resource.word());
                     return Err(IllegalEvent::Instance { instance, status });
                 }
                 self.apply(place, &attempt::Event::Claimed(runner))
@@ -119,8 +127,14 @@ impl<'a> Round<'a> {
             }
             Event::MarkedFinished { instance } => {
                 let place = self.place(&instance)?;
-                self.mark_finished(place);
-                Ok(())
+                self.mark_finished(place)
+            }
+            Event::ResourceReported { attempt, fields } => self.machine_reports(&attempt, fields),
+            Event::ResourceCreated { attempt, fields } => {
+                self.machine_says(&attempt, &resource::Event::Created, fields)
+            }
+            Event::ResourceGone { attempt, reason } => {
+                self.machine_says(&attempt, &resource::Event::Gone { reason }, Vec::new())
             }
             Event::Paused { component } => {
                 self.pause(&component);
@@ -164,7 +178,10 @@ impl<'a> Round<'a> {
 
     /// Applies an event to an attempt, and lets its instance follow if it is the newest.
     fn apply(&mut self, at: (usize, usize), event: &attempt::Event) -> Result<(), IllegalEvent> {
-        let (now, is_paused) = (self.now, self.run.instances[at.0].is_paused);
+        let now = self.now;
+        let instance = &self.run.instances[at.0];
+        let (may_be_taken, was_up) = (self.run.may_be_taken(instance), is_up(instance));
+        let is_paused = instance.is_paused;
         let attempt = self.attempt(at);
         let (was_free, before) = (attempt.is_free(), attempt.status.clone());
         attempt.apply(event, now).map_err(|attempt::Illegal| IllegalEvent::Attempt {
@@ -174,8 +191,8 @@ impl<'a> Round<'a> {
         if attempt.status == before {
             return Ok(());
         }
-        // What is paused is offered when it is resumed.
-        let offer = (!was_free && !is_paused && attempt.is_free())
+        // What is paused is offered when it is resumed, and what has lost its resource when that is there again.
+        let offer = (!was_free && may_be_taken && attempt.is_free())
             .then(|| Effect::Offer { attempt: attempt.id.clone(), group: attempt.group.clone() });
         let is_held_back = is_paused && attempt.is_free();
         self.step.attempts.insert(at);
@@ -183,6 +200,9 @@ impl<'a> Round<'a> {
         self.follow_head(at.0);
         if is_held_back {
             self.change(at.0, false, |instance| instance.is_held_back = true);
+        }
+        if self.run.instances[at.0].role == Role::Resource {
+            self.machine_moved(at.0, was_up);
         }
         Ok(())
     }
@@ -228,6 +248,10 @@ impl<'a> Round<'a> {
         } else {
             instance.ended = None;
         }
+        let resource = instance.runs_on.as_ref().and_then(|id| run.index.get(id));
+        if let Some(users) = resource.and_then(|place| run.users.get_mut(place)) {
+            users.open = users.open + usize::from(was_final) - usize::from(instance.is_final());
+        }
         run.live = run.live + usize::from(instance.is_live()) - usize::from(was_live);
         run.active = run.active + usize::from(instance.is_active()) - usize::from(was_active);
         self.step.instances.insert(place);
@@ -243,6 +267,8 @@ impl<'a> Round<'a> {
                     .extend(alarm::of_instance(self.run, place).into_iter().map(Effect::Publish));
             }
             self.end_looks_of(place);
+            self.user_settled(place);
+            self.resource_settled(place);
             let finished = self.run.instances[place].status == Status::Finished;
             for consumer in self.run.dependants[place].clone() {
                 if finished {
@@ -285,7 +311,22 @@ impl<'a> Round<'a> {
         }
         match instance.role {
             Role::DataNode => self.set(place, Status::Finished, false),
-            Role::Activity | Role::Precondition => self.try_once(place),
+            Role::Resource => self.start_if_wanted(place),
+            Role::Activity | Role::Precondition => match self.missing_resource(place) {
+                Some(resource) => self.want(resource),
+                None => self.try_once(place),
+            },
+        }
+    }
+
+    /// Makes the next attempt, where need be once the resource is there again.
+    fn try_again(&mut self, place: usize) {
+        match self.missing_resource(place) {
+            Some(resource) => {
+                self.set(place, Status::WaitingOnDependencies, false);
+                self.want(resource);
+            }
+            None => self.try_once(place),
         }
     }
 
@@ -294,14 +335,20 @@ impl<'a> Round<'a> {
         let setup = setup::of(self.run, place, self.now);
         let instance = &mut self.run.instances[place];
         let attempt = new_attempt(instance, setup, self.now);
-        let effect = attempt
-            .is_free()
-            .then(|| Effect::Offer { attempt: attempt.id.clone(), group: attempt.group.clone() });
+        let id = attempt.id.clone();
+        let effect = match &attempt.status {
+            attempt::Status::Machine(_) => Some(Effect::Resource { attempt: id }),
+            _ => attempt.is_free().then(|| Effect::Offer { attempt: id, group: attempt.group.clone() }),
+        };
+        let error = attempt.machine().and_then(|_| attempt.status.error().cloned());
         self.step.attempts.insert((place, instance.attempts.len()));
         self.step.effects.extend(effect);
         instance.attempts.push(attempt);
         let status = instance.after_attempt(self.now);
         self.set(place, status, false);
+        if let Some(error) = error {
+            self.after_failed_machine(place, &error);
+        }
     }
 
     fn cancel(&mut self, place: usize, reason: String) -> Result<(), IllegalEvent> {
@@ -309,16 +356,19 @@ impl<'a> Round<'a> {
         match instance.status {
             Status::WaitingOnDependencies | Status::RetryPause { .. } => {
                 self.set(place, Status::Canceled { reason }, false);
+                self.drop_users_of_canceled(place);
                 Ok(())
             }
             Status::Trying => {
                 instance.canceling = Some(reason);
                 self.step.instances.insert(place);
+                // A machine that is on its way out already stays so.
                 let newest = instance.attempts.len().saturating_sub(1);
                 self.apply((place, newest), &attempt::Event::CancelRequested)
             }
             Status::Finished
             | Status::Failed
+            | Status::TimedOut
             | Status::CascadeFailed { .. }
             | Status::Canceled { .. }
             | Status::Skipped => {
@@ -341,7 +391,8 @@ impl<'a> Round<'a> {
         }
         let Some(reason) = cancel else { return };
         for place in 0..self.run.instances.len() {
-            if self.run.instances[place].release.is_none() {
+            // A machine that something is still to run on ends like one that nobody uses.
+            if self.run.instances[place].release.is_none() && !self.has_users_to_come(place) {
                 // What is final stays as it is.
                 let _ = self.cancel(place, reason.to_owned());
             }
@@ -373,17 +424,23 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn mark_finished(&mut self, place: usize) {
+    fn mark_finished(&mut self, place: usize) -> Result<(), IllegalEvent> {
         let now = self.now;
+        let has_machine = self.has_machine(place);
         let instance = &mut self.run.instances[place];
         if instance.status == Status::Finished {
-            return;
+            return Ok(());
+        }
+        // The word of a user does not end a machine; a cancellation does.
+        if has_machine {
+            return Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() });
         }
         if let Some(head) = instance.attempts.last_mut() {
             head.abandon(now);
             self.step.attempts.insert((place, instance.attempts.len() - 1));
         }
         self.set(place, Status::Finished, true);
+        Ok(())
     }
 
     /// Tries a final instance again, and with it the consumers that fell because of it.
@@ -410,6 +467,8 @@ impl<'a> Round<'a> {
             let consumers = self.run.dependants[place].iter().copied();
             again.extend(consumers.filter(|consumer| self.rises(*consumer)));
             again.extend(self.preconditions(place).filter(|place| self.run.instances[*place].is_bad()));
+            // Rerunning a resource also tries what runs on it.
+            again.extend(self.users(place).into_iter().filter(|user| self.run.instances[*user].is_bad()));
         }
         for place in reset {
             self.go_on(place);
@@ -437,7 +496,11 @@ impl<'a> Round<'a> {
         self.run.instances[place].generation += 1;
         // Told once: a rerun is somebody's wish, late as it may be.
         self.run.instances[place].late_at = None;
-        self.set(place, Status::WaitingOnDependencies, false);
+        self.change(place, false, |instance| {
+            instance.status = Status::WaitingOnDependencies;
+            // It was stopped while it was paused, and may have been resumed since.
+            instance.is_held_back = false;
+        });
         if was_finished {
             for consumer in self.run.dependants[place].clone() {
                 self.run.unmet[consumer] += 1;
@@ -466,7 +529,7 @@ impl<'a> Round<'a> {
                 continue;
             }
             match instance.status {
-                Status::RetryPause { .. } => self.try_once(place),
+                Status::RetryPause { .. } => self.try_again(place),
                 Status::Trying => {
                     let newest = instance.attempts.len().saturating_sub(1);
                     // A wake-up is legal everywhere.
@@ -475,6 +538,7 @@ impl<'a> Round<'a> {
                 Status::WaitingOnDependencies => self.release(place),
                 Status::Finished
                 | Status::Failed
+                | Status::TimedOut
                 | Status::CascadeFailed { .. }
                 | Status::Canceled { .. }
                 | Status::Skipped => {}
@@ -510,8 +574,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Whether an attempt is on offer hangs on its instance too.
-    fn note_offer(&mut self, place: usize) {
+    /// Whether an attempt is on offer hangs on its instance too, and on the resource that this runs on.
+    pub(super) fn note_offer(&mut self, place: usize) {
         let attempts = &self.run.instances[place].attempts;
         if attempts.last().is_some_and(Attempt::is_free) {
             self.step.attempts.insert((place, attempts.len() - 1));
@@ -519,6 +583,13 @@ impl<'a> Round<'a> {
     }
 
     fn resume(&mut self, component: &ObjectId) {
+        // What is over may be tried again.
+        let over =
+            |(_, it): &(usize, &mut Instance)| it.component == *component && it.is_final() && it.is_paused;
+        for (place, instance) in self.run.instances.iter_mut().enumerate().filter(over) {
+            instance.is_paused = false;
+            self.step.instances.insert(place);
+        }
         for place in self.of_component(component) {
             if !self.run.instances[place].is_paused {
                 continue;
@@ -528,10 +599,12 @@ impl<'a> Round<'a> {
                 instance.is_held_back = false;
             });
             self.note_offer(place);
-            let free = self.run.instances[place].head().filter(|head| head.is_free());
+            let instance = &self.run.instances[place];
+            let free = instance.head().filter(|head| head.is_free() && self.run.may_be_taken(instance));
             let offer =
                 free.map(|head| Effect::Offer { attempt: head.id.clone(), group: head.group.clone() });
             self.step.effects.extend(offer);
+            self.want_again(place);
             if self.run.unmet[place] == 0 {
                 self.ready(place);
             }
@@ -583,7 +656,16 @@ fn new_attempt(
     now: Timestamp,
 ) -> Attempt {
     let number = u32::try_from(instance.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+    let is_resource = instance.role == Role::Resource;
     let (status, setup, ended) = match setup {
+        Ok(setup) if is_resource => {
+            let limits = setup.limits.machine.clone().unwrap_or_default();
+            (attempt::Status::Machine(resource::Status::new(&limits, now)), setup, None)
+        }
+        Err(error) if is_resource => {
+            let status = attempt::Status::Machine(resource::Status::Failed(error));
+            (status, setup::Setup::default(), Some(now))
+        }
         Ok(setup) => (attempt::Status::WaitingForRunner { held: None }, setup, None),
         Err(error) => (attempt::Status::Failed(error), setup::Setup::default(), Some(now)),
     };
@@ -609,7 +691,9 @@ fn new_attempt(
 
 /// Decides how a run ended. A look whose owner is done all the same (a user said so) counts for nothing.
 fn outcome(run: &Run) -> (Outcome, bool) {
-    let is_skipped = |instance: &Instance| instance.status == Status::Skipped;
+    // A resource of which nothing was.
+    let is_unused = |it: &Instance| it.role == Role::Resource && it.status == Status::Finished;
+    let is_skipped = |instance: &Instance| instance.status == Status::Skipped || is_unused(instance);
     if !run.instances.is_empty() && run.instances.iter().all(is_skipped) {
         return (Outcome::Skipped, false);
     }
@@ -618,7 +702,7 @@ fn outcome(run: &Run) -> (Outcome, bool) {
     let counts = |instance: &&Instance| !instance.guards.as_ref().is_some_and(is_done);
     let any = |test: fn(&Instance) -> bool| run.instances.iter().filter(counts).any(test);
     let stuck = any(|instance| instance.status == Status::WaitingOnDependencies);
-    let failed = any(|instance| matches!(instance.status, Status::Failed));
+    let failed = any(|instance| matches!(instance.status, Status::Failed | Status::TimedOut));
     let canceled = any(|instance| matches!(instance.status, Status::Canceled { .. }));
     let fallen = any(|instance| matches!(instance.status, Status::CascadeFailed { .. }));
     match (failed, canceled, fallen || stuck) {

@@ -4,7 +4,7 @@
 //! and no others. What it costs depends on what the event touches, never on the size of the run:
 //! consumers, deadlines and the number of live instances are indexed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,10 +14,10 @@ use crate::attempt::Attempt;
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::ids::{AttemptId, InstanceId, PipelineId, RunId, RunnerId, WorkerGroup};
-use crate::instance::{Instance, Status};
+use crate::instance::{Instance, Role, Status};
 use crate::plan::Plan;
 use crate::round::Round;
-use crate::{status, time};
+use crate::{resource, status, time};
 
 /// What is true of a run as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,12 +111,24 @@ pub struct Run {
     pub(crate) deadlines: BTreeSet<(Timestamp, usize)>,
     /// By instance: what `deadlines` holds of it.
     pub(crate) indexed: Vec<Option<Timestamp>>,
+    /// By resource instance: who runs on it.
+    pub(crate) users: BTreeMap<usize, Users>,
+    /// How many resource instances are RUNNING.
+    pub(crate) up: usize,
     /// How many instances will move by themselves or by their runner.
     pub(crate) live: usize,
     /// How many are at work or may be taken by a runner.
     pub(crate) active: usize,
     /// Every instance has the run's own start: their ids follow from their components.
     pub(crate) is_uniform: bool,
+}
+
+/// The instances that run on a resource.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Users {
+    pub(crate) places: Vec<usize>,
+    /// How many of them are not final.
+    pub(crate) open: usize,
 }
 
 /// What a step changed, and what the driver owes for it.
@@ -192,6 +204,8 @@ impl Run {
                 unmet[place] += usize::from(instances[*dependency].status != Status::Finished);
             }
         }
+        let users = users(&instances, &index);
+        let up = users.keys().filter(|place| is_up(&instances[**place])).count();
         let indexed: Vec<_> =
             instances.iter().map(|instance| instance.deadline(header.is_suspended)).collect();
         let due = |(place, due): (usize, &Option<Timestamp>)| due.map(|due| (due, place));
@@ -210,6 +224,8 @@ impl Run {
             unmet,
             deadlines,
             indexed,
+            users,
+            up,
             live,
             active,
             is_uniform,
@@ -258,9 +274,31 @@ impl Run {
 
     /// Returns the attempts that a poller may take now.
     pub fn offers(&self) -> impl Iterator<Item = (&AttemptId, &WorkerGroup)> {
-        let open = self.instances.iter().filter(|instance| instance.is_live() && !instance.is_paused);
-        let free = open.filter_map(Instance::head).filter(|head| head.is_free());
-        free.map(|head| (&head.id, &head.group))
+        let open = self.instances.iter().filter(|instance| instance.is_live());
+        let heads = open.filter_map(|instance| Some((instance, instance.head()?)));
+        heads.filter_map(|(instance, head)| Some((&head.id, self.offered_to(instance, head)?)))
+    }
+
+    /// Returns who may take an attempt at `instance` now, if anybody may.
+    #[must_use]
+    pub fn offered_to<'a>(&self, instance: &Instance, attempt: &'a Attempt) -> Option<&'a WorkerGroup> {
+        (attempt.is_free() && self.may_be_taken(instance)).then_some(&attempt.group)
+    }
+
+    /// Returns whether nothing keeps runners from its work: nobody paused it, and the resource that it runs on is there.
+    pub(crate) fn may_be_taken(&self, instance: &Instance) -> bool {
+        !instance.is_paused && self.resource_of(instance).is_none_or(is_up)
+    }
+
+    /// Returns the instance of the resource that `instance` runs on.
+    pub(crate) fn resource_of(&self, instance: &Instance) -> Option<&Instance> {
+        self.instance(instance.runs_on.as_ref()?.as_str())
+    }
+
+    /// Returns the attempts at resources that the host is to make, to keep, or to end.
+    pub fn machines(&self) -> impl Iterator<Item = &Attempt> {
+        let heads = self.users.keys().filter_map(|place| self.instances[*place].head());
+        heads.filter(|head| !head.status.is_settled())
     }
 
     /// Returns the attempts that a runner holds or works on.
@@ -299,7 +337,9 @@ impl Run {
         let unmet = |id: &&InstanceId| {
             self.instance(id.as_str()).is_some_and(|dependency| dependency.status != Status::Finished)
         };
-        instance.depends_on.iter().filter(unmet).cloned().collect()
+        let resource = self.resource_of(instance).filter(|resource| !is_up(resource) && !resource.is_final());
+        let resource = resource.map(|resource| resource.id.clone());
+        instance.depends_on.iter().filter(unmet).cloned().chain(resource).collect()
     }
 
     /// Returns the instances that `step` changed.
@@ -317,4 +357,23 @@ impl Run {
             (instance, &instance.attempts[*number])
         })
     }
+}
+
+/// Returns whether the resource instance is RUNNING.
+pub(crate) fn is_up(resource: &Instance) -> bool {
+    let machine = resource.head().filter(|_| resource.status == Status::Trying).and_then(Attempt::machine);
+    matches!(machine, Some(resource::Status::Running { .. }))
+}
+
+/// Returns by resource instance who runs on it.
+fn users(instances: &[Instance], index: &HashMap<InstanceId, usize>) -> BTreeMap<usize, Users> {
+    let resources = instances.iter().enumerate().filter(|(_, instance)| instance.role == Role::Resource);
+    let mut users: BTreeMap<_, _> = resources.map(|(place, _)| (place, Users::default())).collect();
+    for (place, instance) in instances.iter().enumerate() {
+        let resource = instance.runs_on.as_ref().and_then(|id| index.get(id));
+        let Some(of_resource) = resource.and_then(|place| users.get_mut(place)) else { continue };
+        of_resource.places.push(place);
+        of_resource.open += usize::from(!instance.is_final());
+    }
+    users
 }

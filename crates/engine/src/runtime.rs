@@ -28,6 +28,7 @@ pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
         | Status::RetryPause { .. }
         | Status::Finished
         | Status::Failed
+        | Status::TimedOut
         | Status::Skipped => {}
     }
     fields.extend(instance.guards.iter().map(|node| Field::reference("node", node.object_id())));
@@ -93,13 +94,18 @@ fn said(attempt: &Attempt) -> Vec<Field> {
     if let Some(at) = attempt.reported_at {
         fields.push(Field::string("reportProgressTime", wire(at)));
     }
-    if let crate::attempt::Status::Failed(TaskError { id, message, stack_trace }) = &attempt.status {
+    let error = attempt.status.error();
+    if let Some(TaskError { id, message, stack_trace }) = error {
         let given = [("errorId", id), ("errorMessage", message), ("errorStackTrace", stack_trace)];
         let given = given.into_iter().filter_map(|(key, text)| Some(Field::string(key, text.as_deref()?)));
         fields.extend(given);
     }
-    // A runner names its own fields; those that are ours keep their meaning.
-    let own = |field: &&Field| !field.key.as_str().starts_with('@');
+    let machine = attempt.machine();
+    if let Some(reason) = error.and_then(|error| error.message.as_deref()).filter(|_| machine.is_some()) {
+        fields.push(Field::string("@failureReason", reason));
+    }
+    // A runner names its own fields; those that are ours keep their meaning. A host tells the service's.
+    let own = |field: &&Field| machine.is_some() || !field.key.as_str().starts_with('@');
     fields.extend(attempt.reported.iter().filter(own).cloned());
     fields
 }

@@ -15,7 +15,7 @@ use crate::ids::WorkerGroup;
 use crate::instance::{Instance, Role};
 use crate::run::Run;
 use crate::scope::Context;
-use crate::{time, wire_objects};
+use crate::{resource, time, wire_objects};
 
 /// The service looks at most this often, in milliseconds.
 const SHORTEST_LOOK_MS: i64 = 60_000;
@@ -40,6 +40,7 @@ pub(crate) fn of(run: &Run, place: usize, now: Timestamp) -> Result<Setup, TaskE
     wire_objects::needed(run, instance).map_err(invalid)?;
     let millis = |period: Period| period.after(now).as_millisecond() - now.as_millisecond();
     let is_look = instance.role == Role::Precondition;
+    let is_resource = instance.role == Role::Resource;
     let timeout = field::PRECONDITION_TIMEOUT.of(&object)?.filter(|_| is_look);
     let began = instance.attempts.iter().find(|attempt| attempt.generation == instance.generation);
     let gives_up_at = timeout.map(|timeout| {
@@ -57,8 +58,13 @@ pub(crate) fn of(run: &Run, place: usize, now: Timestamp) -> Result<Setup, TaskE
         retry_delay_ms,
         maximum_retries: field::MAXIMUM_RETRIES.of(&object)?,
         gives_up_at,
+        machine: is_resource.then(|| resource::Limits::of(&object, now)).transpose()?,
         ..Limits::default()
     };
+    let of_resource = |id| WorkerGroup::of_resource(&run.header.pipeline, id);
+    if let Some(resource) = instance.runs_on.as_ref().or(is_resource.then_some(&instance.id)) {
+        return Ok(Setup { group: of_resource(resource), limits });
+    }
     if service {
         return Ok(Setup { group: WorkerGroup::service(), limits });
     }

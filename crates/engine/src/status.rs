@@ -55,12 +55,20 @@ words! {
         WaitingOnDependencies = "WAITING_ON_DEPENDENCIES",
         /// Ready, but no runner acknowledged it yet; also between two tries.
         WaitingForRunner = "WAITING_FOR_RUNNER",
-        /// A runner is at work.
+        /// A resource is due, and will be created: between two tries.
+        Scheduled = "SCHEDULED",
+        /// The machine of a resource is being created.
+        Creating = "CREATING",
+        /// A runner is at work; the machine of a resource is there.
         Running = "RUNNING",
+        /// The machine of a resource is being ended.
+        ShuttingDown = "SHUTTING_DOWN",
         /// Done.
         Finished = "FINISHED",
         /// Error after the last try.
         Failed = "FAILED",
+        /// A resource whose `terminateAfter` passed.
+        TimedOut = "TIMEDOUT",
         /// Something that it depends on failed.
         CascadeFailed = "CASCADE_FAILED",
         /// A user lets nothing of it start.
@@ -77,8 +85,19 @@ impl Status {
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::WaitingOnDependencies | Self::WaitingForRunner | Self::Running | Self::Paused => false,
-            Self::Finished | Self::Failed | Self::CascadeFailed | Self::Canceled | Self::Skipped => true,
+            Self::WaitingOnDependencies
+            | Self::WaitingForRunner
+            | Self::Scheduled
+            | Self::Creating
+            | Self::Running
+            | Self::ShuttingDown
+            | Self::Paused => false,
+            Self::Finished
+            | Self::Failed
+            | Self::TimedOut
+            | Self::CascadeFailed
+            | Self::Canceled
+            | Self::Skipped => true,
         }
     }
 }

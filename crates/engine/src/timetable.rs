@@ -15,7 +15,8 @@ use definition::{ObjectId, PipelineObject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::expand::{ExpandError, role};
+use crate::expand::{ExpandError, is_run, needed_resources, role};
+use crate::instance::Role;
 use crate::plan::Plan;
 
 /// Instances that one run may hold.
@@ -71,12 +72,21 @@ impl Timetable {
         let objects = plan.objects();
         let preview = Preview::new(objects, plan.parameters(), None);
         let mut rhythms: Vec<Rhythm> = Vec::new();
-        for (place, object) in objects.iter().enumerate().filter(|(_, object)| role(object).is_some()) {
+        let needed = needed_resources(plan);
+        let used = needed.iter().map(|needed| needed.resource).collect();
+        for (place, object) in objects.iter().enumerate().filter(|(_, object)| is_run(object, &used)) {
             let kind = field::SCHEDULE_TYPE.of(&preview.object(object))?;
             if kind == ScheduleType::OnDemand {
                 return Ok(None);
             }
-            let Some(schedule) = schedule_of(plan, &preview, object, activated)? else { return Ok(None) };
+            let is_resource = role(object) == Some(Role::Resource);
+            // A resource is there from the start of its interval on, whatever the type; without a schedule it has
+            // that of what runs on it.
+            let kind = if is_resource { ScheduleType::Cron } else { kind };
+            let user = needed.iter().find(|needed| *needed.resource == object.id);
+            let user = user.filter(|_| is_resource && object.reference("schedule").is_none());
+            let timed = user.and_then(|user| plan.object(user.object.as_str())).unwrap_or(object);
+            let Some(schedule) = schedule_of(plan, &preview, timed, activated)? else { return Ok(None) };
             let known = rhythms.iter_mut().find(|rhythm| (rhythm.schedule, rhythm.kind) == (schedule, kind));
             let component = (place, object.id.clone());
             match known {
@@ -164,7 +174,7 @@ impl Timetable {
             .collect();
         for (id, own) in &schedules {
             let Some(object) = plan.object(id.as_str()) else { continue };
-            for field in ["dependsOn", "input", "output"] {
+            for field in ["dependsOn", "input", "output", "runsOn"] {
                 let other = object.references(field).find(|target| {
                     let other = schedules.get(target).copied().unwrap_or(own);
                     other != *own && !(nest(own, other) && nest(own, &leading) && nest(other, &leading))

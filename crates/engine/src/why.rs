@@ -2,11 +2,14 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use definition::FieldValue;
+
 use crate::attempt;
 use crate::attempt::Attempt;
 use crate::ids::WorkerGroup;
-use crate::instance::{Instance, Status};
-use crate::run::Run;
+use crate::instance::{Instance, Role, Status};
+use crate::resource;
+use crate::run::{Run, is_up};
 use crate::time::wire;
 
 /// The field of an instance that says it.
@@ -25,9 +28,17 @@ impl Run {
             _ if instance.is_paused && !instance.is_final() && instance.word() != crate::Status::Running => {
                 Some(paused(instance))
             }
-            Status::RetryPause { .. } | Status::Trying => why_it_does_not_run(instance),
+            Status::RetryPause { .. } | Status::Trying => {
+                let is_free =
+                    instance.status == Status::Trying && instance.head().is_some_and(Attempt::is_free);
+                let resource = self.resource_of(instance).filter(|resource| is_free && !is_up(resource));
+                resource
+                    .map(|resource| format!("waits for {}", what_is_waited_for(resource)))
+                    .or_else(|| why_it_does_not_run(instance))
+            }
             Status::Finished
             | Status::Failed
+            | Status::TimedOut
             | Status::CascadeFailed { .. }
             | Status::Canceled { .. }
             | Status::Skipped => None,
@@ -42,6 +53,9 @@ impl Run {
         }
         if instance.is_held_back {
             return paused(instance);
+        }
+        if instance.role == Role::Resource {
+            return "waits until something that runs on it is ready".to_owned();
         }
         let causes = self.what_holds_up(instance);
         let named: Vec<_> = causes.iter().take(MOST_NAMED).map(|cause| what_is_waited_for(cause)).collect();
@@ -58,6 +72,10 @@ impl Run {
         let mut causes = Vec::new();
         while let Some(id) = open.pop_front() {
             let Some(dependency) = self.instance(id.as_str()) else { continue };
+            // A resource that nothing is ready for holds nobody up.
+            if dependency.role == Role::Resource && !dependency.is_live() {
+                continue;
+            }
             let further: Vec<_> = unmet(dependency).collect();
             if further.is_empty() || seen.len() > MOST_LOOKED_AT {
                 causes.push(dependency);
@@ -74,9 +92,14 @@ fn paused(instance: &Instance) -> String {
 
 /// A dependency that is not FINISHED, and why it is not.
 fn what_is_waited_for(instance: &Instance) -> String {
-    let id = &instance.id;
+    let what = if instance.role == Role::Resource { "resource " } else { "" };
+    let id = format!("{what}{}", instance.id);
     match &instance.status {
-        Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } | Status::Skipped => {
+        Status::Failed
+        | Status::TimedOut
+        | Status::CascadeFailed { .. }
+        | Status::Canceled { .. }
+        | Status::Skipped => {
             format!("{id}, which is {}: rerun it, or mark it as finished", instance.word())
         }
         Status::WaitingOnDependencies => match instance.release {
@@ -84,7 +107,7 @@ fn what_is_waited_for(instance: &Instance) -> String {
             None if instance.is_held_back => format!("{id}, which {}", paused(instance)),
             None => format!("{id}, which waits itself"),
         },
-        Status::Finished => id.to_string(),
+        Status::Finished => id,
         Status::Trying | Status::RetryPause { .. } => match why_it_does_not_run(instance) {
             Some(why) => format!("{id}, which {why}"),
             None => format!("{id}, which is RUNNING"),
@@ -98,25 +121,47 @@ fn why_it_does_not_run(instance: &Instance) -> Option<String> {
         let error = instance.error().and_then(|error| error.message.as_deref());
         let error = error.map(|message| format!(": {message}")).unwrap_or_default();
         let (number, next) = (head.number, wire(until));
+        if instance.role == Role::Resource {
+            return Some(format!("is created anew at {next}, as attempt {number} failed{error}"));
+        }
         return Some(format!("waits until {next} for its next attempt, as attempt {number} failed{error}"));
     }
     match &head.status {
         attempt::Status::WaitingForRunner { held: Some(lease) } => {
             Some(format!("waits for the task runner on {} to acknowledge it", lease.runner))
         }
-        attempt::Status::WaitingForRunner { held: None } => Some(waits_for_runner(head)),
+        attempt::Status::WaitingForRunner { held: None } => Some(waits_for_runner(instance, head)),
         attempt::Status::NotYet { until } => {
             let looks = if head.looks == 1 { "once".to_owned() } else { format!("{} times", head.looks) };
             Some(format!("does not hold yet: looked at {looks}, the next time at {}", wire(*until)))
         }
-        attempt::Status::Running { .. }
+        attempt::Status::Machine(resource::Status::Creating { .. }) => {
+            Some(format!("is being created{}", hosts_words(head)))
+        }
+        attempt::Status::Machine(resource::Status::ShuttingDown { .. }) => {
+            Some("is being ended, and created anew then where it is needed".to_owned())
+        }
+        attempt::Status::Machine(_)
+        | attempt::Status::Running { .. }
         | attempt::Status::Finished
         | attempt::Status::Failed(_)
         | attempt::Status::Canceled => None,
     }
 }
 
-fn waits_for_runner(head: &Attempt) -> String {
+/// What the host said last of a machine.
+fn hosts_words(head: &Attempt) -> String {
+    let said = head.reported.iter().rfind(|field| field.key == "@resourceStatus");
+    match said.map(|field| &field.value) {
+        Some(FieldValue::String(text)) => format!(": {text}"),
+        Some(FieldValue::Ref(_)) | None => String::new(),
+    }
+}
+
+fn waits_for_runner(instance: &Instance, head: &Attempt) -> String {
+    if let Some(resource) = &instance.runs_on {
+        return format!("waits for a worker of resource {resource}");
+    }
     if head.group == WorkerGroup::service() {
         "waits for the service to look at it".to_owned()
     } else {

@@ -83,6 +83,14 @@ impl Run {
         std::iter::once(own).chain(needed).map(|object| (object.id.clone(), object)).collect()
     }
 
+    /// Returns the attempt `id` at a resource as the host needs it: evaluated, secrets in clear.
+    #[must_use]
+    pub fn machine_object(&self, id: &AttemptId) -> Option<PipelineObject> {
+        let attempt = self.attempt(id).filter(|attempt| attempt.machine().is_some())?;
+        let instance = self.instance(attempt.instance.as_str())?;
+        Some(self.attempt_object(instance, attempt, Form { evaluated: true, secrets_clear: true }))
+    }
+
     /// Evaluates `text` where the object `id` (of any sphere) stands; secrets in it are masked.
     ///
     /// # Errors
@@ -224,7 +232,9 @@ fn component_runtime(run: &Run, id: &str) -> Vec<Field> {
     fields.push(Field::string("@status", word));
     let health = match &instance.status {
         Status::Finished => Some("HEALTHY"),
-        Status::Failed | Status::CascadeFailed { .. } | Status::Canceled { .. } => Some("ERROR"),
+        Status::Failed | Status::TimedOut | Status::CascadeFailed { .. } | Status::Canceled { .. } => {
+            Some("ERROR")
+        }
         Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } | Status::Skipped => None,
     };
     if let (Some(health), Some(ended)) = (health, instance.ended) {

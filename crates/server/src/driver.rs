@@ -13,6 +13,7 @@ mod live;
 mod looks;
 mod notices;
 mod others;
+mod resources;
 mod schedule;
 mod tables;
 mod timers;
@@ -64,6 +65,7 @@ pub(crate) struct Driver {
     pub(crate) look_again: Duration,
     /// The clock was wound, for who looks at it seldom.
     clock_moved: Notify,
+    machines: resources::Machines,
 }
 
 type Slot = Arc<tokio::sync::Mutex<Option<Live>>>;
@@ -119,6 +121,7 @@ impl Driver {
             spare: others::Spare::default(),
             look_again: others::LOOK_AGAIN,
             clock_moved: Notify::new(),
+            machines: resources::Machines::default(),
         }
     }
 
@@ -265,6 +268,7 @@ impl Driver {
                 self.offer(group, offer);
             }
         }
+        self.note_machines(live);
         self.timers.set(&live.pipeline.id, live.next_wake());
     }
 
@@ -424,6 +428,7 @@ impl Driver {
                     let offer = Offer { pipeline: pipeline.clone(), attempt: attempt.clone() };
                     self.offer(group, offer);
                 }
+                Effect::Resource { attempt } => self.note_machine(held, attempt),
                 // Saved with the step; the publisher reads it from the store.
                 Effect::Publish(_) => self.notice_waits.notify_one(),
                 Effect::Ended(outcome) => {

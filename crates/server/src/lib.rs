@@ -2,6 +2,7 @@
 
 mod driver;
 pub mod error;
+pub mod host;
 mod http_front;
 mod ops;
 pub mod route;

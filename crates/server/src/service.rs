@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::driver::{Buckets, Driver, Now, Tables, Topic};
+use crate::host::Host;
 use crate::http_front;
 use crate::sigv4::{Credentials, Verifier};
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub s3: Option<aws_sdk_s3::Client>,
     /// Where the service looks at tables; without it, definitions that ask for one are refused at activation.
     pub dynamodb: Option<aws_sdk_dynamodb::Client>,
+    /// Who supplies workers for resources (`runsOn`); without it such pipelines are refused.
+    pub host: Option<Arc<dyn Host>>,
     /// Task runners whose host names begin so end with this process: what they hold at start is free again.
     pub own_runners: Option<String>,
     /// How long runs are kept after they ended.
@@ -67,6 +70,7 @@ impl Config {
             sns: None,
             s3: None,
             dynamodb: None,
+            host: None,
             own_runners: None,
             keep_runs: Period::parse(KEEP_RUNS).expect("it is a period"),
             now: Arc::new(Timestamp::now),
@@ -82,6 +86,7 @@ pub(crate) struct Service {
     pub(crate) verifier: Verifier,
     pub(crate) account_id: String,
     pub(crate) has_dynamodb: bool,
+    pub(crate) host: Option<Arc<dyn Host>>,
     pub(crate) poll_wait: Duration,
     pub(crate) shutdown: CancellationToken,
     /// Operations under way, which a client that hangs up does not stop.
@@ -98,11 +103,13 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let has_dynamodb = config.dynamodb.is_some();
     let mut background = start(&driver, config.wound, config.sns, config.s3, config.dynamodb, &shutdown);
     background.spawn(Arc::clone(&driver).let_runs_expire(config.keep_runs, shutdown.clone()));
+    background.spawn(Arc::clone(&driver).keep_machines(config.host.clone(), shutdown.clone()));
     let service = Arc::new(Service {
         driver,
         verifier: Verifier::new(config.region, SERVICE, config.credentials),
         account_id: config.account_id,
         has_dynamodb,
+        host: config.host,
         poll_wait: config.poll_wait,
         shutdown: shutdown.clone(),
         operations: TaskTracker::new(),

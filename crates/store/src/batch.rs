@@ -131,7 +131,7 @@ impl Batch {
             sequence: instance.sequence,
             component: instance.component.clone(),
             scheduled: run.interval(instance).start,
-            offered_to: (attempt.is_free() && !instance.is_paused).then(|| attempt.group.clone()),
+            offered_to: run.offered_to(instance, attempt).cloned(),
             attempt: attempt.clone(),
         };
         self.runs.push(RunChange {
@@ -143,7 +143,7 @@ impl Batch {
         });
         self.notices.extend(step.effects.iter().filter_map(|effect| match effect {
             Effect::Publish(notice) => Some(notice.clone()),
-            Effect::Offer { .. } | Effect::Ended(_) => None,
+            Effect::Offer { .. } | Effect::Resource { .. } | Effect::Ended(_) => None,
         }));
     }
 

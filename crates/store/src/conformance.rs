@@ -77,6 +77,7 @@ macro_rules! conformance {
             a_deletion_leaves_nothing_of_what_is_saved_meanwhile
             who_does_not_know_the_last_save_is_refused
             free_attempts_are_those_that_may_be_taken
+            work_on_a_resource_is_free_while_that_is_there
             what_expired_is_cleared_away_bit_by_bit_by_whoever_comes
             what_two_let_expire_at_once_expires_once
         }

@@ -17,8 +17,14 @@ pub use super::common::{
 pub use super::data_formats::MY_HEADER;
 pub use super::data_nodes::COMPRESSION;
 pub use super::default_object::{MY_BACKFILL, MY_MAX_RUNS_PER_DAY, MY_STALE_RUNS, MY_WAIT_FOR};
-pub use super::held::{Compression, FailureAndRerunMode, Limit, LoadMode, SchedulePeriod, StartAt};
+pub use super::held::{
+    Compression, FailureAndRerunMode, Limit, LoadMode, OnResourceFailure, OnTaskFailure, PeriodOrHours,
+    SchedulePeriod, StartAt,
+};
 pub use super::preconditions::PRECONDITION_TIMEOUT;
+pub use super::resources::{
+    ACTION_ON_RESOURCE_FAILURE, ACTION_ON_TASK_FAILURE, INIT_TIMEOUT, TERMINATE_AFTER,
+};
 pub use super::schedule::{END_DATE_TIME, OCCURRENCES, PERIOD, START_AT, START_DATE_TIME};
 
 /// What has fields: an object as it stands, or what is known of it before it runs.
@@ -180,10 +186,11 @@ mod tests {
     }
 
     const TYPED: &[Typed] = typed![
-        ATTEMPT_TIMEOUT COMPRESSION END_DATE_TIME FAILURE_AND_RERUN_MODE LATE_AFTER_TIMEOUT MAXIMUM_RETRIES
-        MAX_ACTIVE_INSTANCES MY_BACKFILL MY_HEADER MY_LOAD_MODE MY_MAX_REJECTS MY_MAX_RUNS_PER_DAY MY_ONCE_PER_RUN
-        MY_STALE_RUNS MY_WAIT_FOR OCCURRENCES PERIOD PRECONDITION_TIMEOUT REPORT_PROGRESS_TIMEOUT RETRY_DELAY
-        SCHEDULE_TYPE STAGE START_AT START_DATE_TIME
+        ACTION_ON_RESOURCE_FAILURE ACTION_ON_TASK_FAILURE ATTEMPT_TIMEOUT COMPRESSION END_DATE_TIME
+        FAILURE_AND_RERUN_MODE INIT_TIMEOUT LATE_AFTER_TIMEOUT MAXIMUM_RETRIES MAX_ACTIVE_INSTANCES MY_BACKFILL
+        MY_HEADER MY_LOAD_MODE MY_MAX_REJECTS MY_MAX_RUNS_PER_DAY MY_ONCE_PER_RUN MY_STALE_RUNS MY_WAIT_FOR
+        OCCURRENCES PERIOD PRECONDITION_TIMEOUT REPORT_PROGRESS_TIMEOUT RETRY_DELAY SCHEDULE_TYPE STAGE START_AT
+        START_DATE_TIME
     ];
 
     fn object(kind: &str, fields: &[(&str, &str)]) -> PipelineObject {
@@ -201,6 +208,16 @@ mod tests {
             assert!(all.contains(&spec), "{}", spec.key);
             assert!(all.iter().all(|other| other.slot == spec.slot), "{}", spec.key);
         }
+    }
+
+    #[test]
+    fn what_ends_a_cluster_is_read_as_a_period_or_in_hours() {
+        for text in ["2 hours", " 2 ", "120 minutes", "soon", "-1"] {
+            let complaint = legal::complaint("terminateAfter", TERMINATE_AFTER.spec().slot, text);
+            assert_eq!(TERMINATE_AFTER.parse(text).is_ok(), complaint.is_none(), "{text:?}");
+        }
+        let two = |text| TERMINATE_AFTER.parse(text).map(|after| after.0.duration().as_secs());
+        assert_eq!((two("2 hours"), two(" 2 ")), (Ok(7_200), Ok(7_200)));
     }
 
     #[test]

@@ -83,6 +83,39 @@ words! {
 }
 
 words! {
+    /// `actionOnResourceFailure`: what becomes of the work when its machine or cluster has failed.
+    OnResourceFailure {
+        /// It is tried again on a new one.
+        RetryAll = "retryall",
+        /// It ends as well.
+        RetryNone = "retrynone",
+    }
+}
+
+words! {
+    /// `actionOnTaskFailure`: what becomes of a machine or cluster when work on it has failed.
+    OnTaskFailure {
+        /// It goes on.
+        Continue = "continue",
+        /// It is ended.
+        Terminate = "terminate",
+    }
+}
+
+/// A period that may be written as a bare number of hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeriodOrHours(pub Period);
+
+impl Held for PeriodOrHours {
+    fn read(text: &str) -> Option<Self> {
+        let hours = text.trim().parse::<u32>().ok();
+        let period =
+            hours.map_or_else(|| Period::parse(text), |hours| Period::parse(&format!("{hours} hours")));
+        period.ok().map(Self)
+    }
+}
+
+words! {
     /// `compression`: how the objects of a data node are packed.
     Compression {
         /// Not at all.

@@ -3,25 +3,43 @@
 use super::{
     Group, Kind, Slot,
     common::RESOURCE,
+    field::{Defaulted, OnResourceFailure, OnTaskFailure, Optional},
+    held::PeriodOrHours,
     spec::{FieldSpec, KindSpec, boolean, count, period, spec, text, to, word},
 };
+use crate::period::Period;
 
 const KEY_PAIR: FieldSpec = text("keyPair", "EC2 key pair with which one can log in.");
 const ZONE: FieldSpec = text("availabilityZone", "Availability zone to start in, such as us-east-1a.");
 const SUBNET: FieldSpec = text("subnetId", "Subnet of a VPC to start in, subnet-...");
 const REGION: FieldSpec =
     text("region", "Region to start in, such as us-east-1; without it the pipeline's own.");
-const INIT_TIMEOUT: FieldSpec = period("initTimeout", "How long the start may take.");
-const ON_RESOURCE_FAILURE: FieldSpec = word(
+/// `initTimeout`.
+pub const INIT_TIMEOUT: Optional<Period> =
+    period("initTimeout", "How long the start may take; then it fails. No limit without it.").typed();
+/// `terminateAfter`, as a cluster may write it; a machine takes periods alone.
+pub const TERMINATE_AFTER: Optional<PeriodOrHours> = spec(
+    "terminateAfter",
+    Slot::PeriodOrHours,
+    "How long after its start the cluster is ended, whatever it does.",
+)
+.typed();
+/// `actionOnResourceFailure`.
+pub const ACTION_ON_RESOURCE_FAILURE: Defaulted<OnResourceFailure> = word(
     "actionOnResourceFailure",
-    &["retryall", "retrynone"],
+    OnResourceFailure::WORDS,
     "Whether the work is tried again when its machine or cluster has failed.",
-);
-const ON_TASK_FAILURE: FieldSpec = word(
+)
+.typed()
+.or("retryall");
+/// `actionOnTaskFailure`.
+pub const ACTION_ON_TASK_FAILURE: Defaulted<OnTaskFailure> = word(
     "actionOnTaskFailure",
-    &["continue", "terminate"],
+    OnTaskFailure::WORDS,
     "Whether the machine or cluster goes on or is ended when work on it has failed.",
-);
+)
+.typed()
+.or("continue");
 const HTTP_PROXY: FieldSpec =
     to("httpProxy", &[Kind::HttpProxy], "Proxy through which the task runner reaches AWS.");
 const ON_DEMAND_AT_LAST: FieldSpec =
@@ -64,9 +82,9 @@ pub(super) static EC2_RESOURCE: KindSpec = KindSpec {
         count("instanceCount", "Deprecated: there is always one machine."),
         count("minInstanceCount", "Deprecated: there is always one machine."),
         text("logUri", "Older S3 prefix for logs, s3://bucket/prefix; pipelineLogUri is to be preferred."),
-        INIT_TIMEOUT,
-        ON_RESOURCE_FAILURE,
-        ON_TASK_FAILURE,
+        INIT_TIMEOUT.spec(),
+        ACTION_ON_RESOURCE_FAILURE.spec(),
+        ACTION_ON_TASK_FAILURE.spec(),
         HTTP_PROXY,
         ON_DEMAND_AT_LAST,
         KEY_PAIR,
@@ -94,11 +112,7 @@ pub(super) static EMR_CLUSTER: KindSpec = KindSpec {
         text("role", "IAM role with which EMR starts the machines.").default("DataPipelineDefaultRole"),
         text("resourceRole", "IAM role that the machines themselves have.")
             .default("DataPipelineDefaultResourceRole"),
-        spec(
-            "terminateAfter",
-            Slot::PeriodOrHours,
-            "How long after its start the cluster is ended, whatever it does.",
-        ),
+        TERMINATE_AFTER.spec(),
         text("amiVersion", "Version of EMR before 4.0, such as 3.11.0."),
         text("releaseLabel", "Version of EMR from 4.0 on, such as emr-5.36.0."),
         text("hadoopVersion", "Older: version of Hadoop, such as 2.4.0."),
@@ -168,9 +182,9 @@ pub(super) static EMR_CLUSTER: KindSpec = KindSpec {
             .multi(),
         boolean("visibleToAllUsers", "Older: whether every user of the account sees the cluster."),
         text("installHive", "Older: version of Hive to install."),
-        INIT_TIMEOUT,
-        ON_RESOURCE_FAILURE,
-        ON_TASK_FAILURE,
+        INIT_TIMEOUT.spec(),
+        ACTION_ON_RESOURCE_FAILURE.spec(),
+        ACTION_ON_TASK_FAILURE.spec(),
         HTTP_PROXY,
         ON_DEMAND_AT_LAST,
         KEY_PAIR,

@@ -1,17 +1,19 @@
 //! Whatever happens in whatever order: final stays final, attempts stay within the retries, every
 //! run can come to its end, and a replay (also through the store's form) equals the live run.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use definition::Field;
+use engine::attempt::Attempt;
+use engine::instance::Role;
 use engine::{
-    Activation, Effect, Event, Instance, InstanceId, Occasion, Run, RunnerId, Status, TaskError, TaskOutcome,
-    Timetable,
+    AttemptId, Effect, Event, Instance, InstanceId, Run, RunnerId, Status, Step, TaskError, TaskOutcome,
+    WorkerGroup, instance, resource,
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use crate::harness::{Driven, STARTED, activation, drive_with, plan, shell};
+use crate::harness::{self, Driven, STARTED, drive_with, shell};
 
 const RETRIES: u32 = 1;
 
@@ -50,12 +52,52 @@ fn scheduled(cascade: bool) -> Driven {
     let sum = shell("Sum", r#", "schedule": {"ref": "Daily"}, "dependsOn": {"ref": "Load"}"#);
     let objects =
         [default, schedule("Hourly", "1 hour"), schedule("Daily", "3 hours"), rest.to_owned(), load, sum];
-    let plan = plan(&objects.join(", "), "").unwrap();
-    let timetable = Arc::new(Timetable::of(&plan, activation().at).unwrap().unwrap());
-    let upcoming = timetable.next(None).unwrap();
-    let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped: false };
-    let (run, step) = engine::expand(plan, Activation { occasion, ..activation() }).unwrap();
-    Driven { now: run.header().started, run, effects: step.effects }
+    harness::scheduled(&objects.join(", "))
+}
+
+/// Hourly work and checks on machines, some in a chain, beside others that need none; a cluster for the whole time.
+fn on_machines(cascade: bool) -> Driven {
+    let cascade = if cascade { r#", "failureAndRerunMode": "cascade""# } else { "" };
+    let default = format!(
+        r#"{{"id": "Default", "scheduleType": "cron", "schedule": {{"ref": "Hourly"}}, "workerGroup": "g",
+            "maximumRetries": "1"{cascade}}}"#
+    );
+    let schedule = |id: &str, period: &str| {
+        format!(
+            r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}",
+                "endDateTime": "2030-02-01T00:00:00"}}"#
+        )
+    };
+    let rest = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true", "retryDelay": "5 minutes"},
+        {"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r", "retryDelay": "2 minutes",
+         "initTimeout": "20 minutes", "terminateAfter": "2 hours", "actionOnTaskFailure": "terminate",
+         "lateAfterTimeout": "30 minutes", "onLateAction": {"ref": "Stop"}},
+        {"id": "Stop", "type": "Terminate"},
+        {"id": "Farm", "type": "EmrCluster", "schedule": {"ref": "Whole"}, "actionOnResourceFailure": "retrynone"}"#;
+    let before = shell("Before", "");
+    let load = shell("Load", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
+    let more =
+        r#", "runsOn": {"ref": "Box"}, "dependsOn": {"ref": "Load"}, "precondition": {"ref": "Asked"}"#;
+    let sum = shell("Sum", r#", "runsOn": {"ref": "Farm"}"#);
+    let objects = [
+        default,
+        schedule("Hourly", "1 hour"),
+        schedule("Whole", "2 hours"),
+        rest.to_owned(),
+        before,
+        load,
+        shell("More", more),
+        sum,
+    ];
+    harness::scheduled(&objects.join(", "))
+}
+
+fn make(story: usize, cascade: bool) -> Driven {
+    match story {
+        0 => diamond(cascade),
+        1 => scheduled(cascade),
+        _ => on_machines(cascade),
+    }
 }
 
 /// What a random step does, to the instance with the given number.
@@ -74,6 +116,9 @@ enum Move {
     Resume(usize),
     Deactivate(bool),
     Activate(Option<i64>),
+    Create(usize),
+    Tell(usize),
+    Lose(usize),
     Pass(i64),
     StaleReport(usize),
 }
@@ -97,6 +142,9 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => at().prop_map(Move::Resume),
         1 => any::<bool>().prop_map(Move::Deactivate),
         1 => prop::option::of(0..120i64).prop_map(Move::Activate),
+        4 => at().prop_map(Move::Create),
+        1 => at().prop_map(Move::Tell),
+        2 => at().prop_map(Move::Lose),
         3 => (0..25i64).prop_map(Move::Pass),
         1 => at().prop_map(Move::StaleReport),
     ];
@@ -134,6 +182,14 @@ fn event(run: &Run, step: &Move) -> Option<Event> {
         Move::Fail(at, bad) => {
             let error = TaskError::new(if bad { "BadInput" } else { "E" }, "no");
             set(at, TaskOutcome::Failed(error))
+        }
+        Move::Create(at) => head(at).map(|(attempt, _)| Event::ResourceCreated { attempt, fields: vec![] }),
+        Move::Tell(at) => head(at).map(|(attempt, _)| {
+            let fields = vec![Field::string("@resourceStatus", format!("seen {at}"))];
+            Event::ResourceReported { attempt, fields }
+        }),
+        Move::Lose(at) => {
+            head(at).map(|(attempt, _)| Event::ResourceGone { attempt, reason: "it went".to_owned() })
         }
         Move::Release(at) => head(at).map(|(attempt, _)| Event::Released { attempt }),
         Move::Cancel(at) => Some(Event::CancelRequested { instance: instance(at), reason: "r".to_owned() }),
@@ -214,7 +270,71 @@ fn may_run(made: &HashMap<InstanceId, usize>, run: &Run, effects: &[Effect]) -> 
     Ok(())
 }
 
-/// With willing runners every run ends.
+/// Work on a resource is on offer, and taken, only while that is RUNNING; a resource whose users are all over is on its
+/// way out; and a run ends only when its machines are gone.
+fn resources_serve(before: &Run, run: &Run) -> Result<(), TestCaseError> {
+    let is_resource = |it: &&Instance| it.role == Role::Resource;
+    for resource in run.instances().iter().filter(is_resource) {
+        let users = run.instances().iter().filter(|it| it.runs_on.as_ref() == Some(&resource.id));
+        let (open, over): (Vec<_>, Vec<_>) = users.partition(|user| !user.is_final());
+        prop_assert!(!open.is_empty() || !over.is_empty(), "nothing runs on {}", resource.id);
+        let word = resource.word();
+        for user in &open {
+            let is_on = run.offers().any(|(attempt, _)| attempt.parts().unwrap().0 == user.id);
+            let at_work = user.word() == Status::Running;
+            prop_assert!(
+                word == Status::Running || !(is_on || at_work),
+                "{} is on {word} {}",
+                user.id,
+                resource.id
+            );
+            let was = before.instance(user.id.as_str()).and_then(Instance::head).map(|head| head.leases);
+            let is_taken = user.head().is_some_and(|head| head.leases > was.unwrap_or(0));
+            prop_assert!(word == Status::Running || !is_taken, "{} was taken on {word}", user.id);
+        }
+        let is_leaving = resource.is_final() || word == Status::ShuttingDown;
+        prop_assert!(!open.is_empty() || is_leaving, "{} is {word} for nobody", resource.id);
+        let has_ended_badly = resource.is_bad() && resource.status != instance::Status::Skipped;
+        prop_assert!(!has_ended_badly || open.iter().all(|it| it.generation > 0), "{open:?} outlive {word}");
+    }
+    if run.end().is_some() {
+        prop_assert_eq!(run.machines().count(), 0);
+    }
+    Ok(())
+}
+
+/// What a store tells of attempts that may be taken, when only what changed is written.
+#[derive(Default)]
+struct Offered(BTreeMap<AttemptId, WorkerGroup>);
+
+impl Offered {
+    fn of(run: &Run) -> Self {
+        let attempts =
+            run.instances().iter().flat_map(|it| it.attempts.iter().map(move |attempt| (it, attempt)));
+        let mut offered = Self::default();
+        attempts.for_each(|(instance, attempt)| offered.write(run, instance, attempt));
+        offered
+    }
+
+    fn step(&mut self, run: &Run, step: &Step) {
+        run.changed_attempts(step).for_each(|(instance, attempt)| self.write(run, instance, attempt));
+    }
+
+    fn write(&mut self, run: &Run, instance: &Instance, attempt: &Attempt) {
+        match run.offered_to(instance, attempt) {
+            Some(group) => self.0.insert(attempt.id.clone(), group.clone()),
+            None => self.0.remove(&attempt.id),
+        };
+    }
+
+    fn agrees(&self, run: &Run) -> Result<(), TestCaseError> {
+        let offers: BTreeMap<_, _> = run.offers().map(|(id, group)| (id.clone(), group.clone())).collect();
+        prop_assert_eq!(&self.0, &offers, "what is written is not what is on offer");
+        Ok(())
+    }
+}
+
+/// With willing runners and a willing host every run ends.
 fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
     let components: HashSet<_> = driven.run.instances().iter().map(|it| it.component.clone()).collect();
     for component in components {
@@ -225,8 +345,25 @@ fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
         if driven.run.end().is_some() {
             return Ok(());
         }
+        let machines: Vec<_> =
+            driven.run.machines().map(|it| (it.id.clone(), it.machine().unwrap().clone())).collect();
+        for (attempt, machine) in machines {
+            match machine {
+                resource::Status::Creating { .. } => {
+                    driven.step(Event::ResourceCreated { attempt, fields: vec![] });
+                }
+                resource::Status::ShuttingDown { .. } => {
+                    driven.step(Event::ResourceGone { attempt, reason: "ended".to_owned() });
+                }
+                _ => {}
+            }
+        }
         let free: Vec<_> = driven.run.offers().map(|(attempt, _)| attempt.clone()).collect();
         for attempt in free {
+            // The end of another may have ended it: a look that its owner no longer waits for.
+            if driven.run.attempt(&attempt).unwrap().status.is_settled() {
+                continue;
+            }
             driven.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("w") });
             let lease = driven.run.attempt(&attempt).unwrap().leases;
             driven.step(Event::StatusSet { attempt, lease, outcome: TaskOutcome::Finished });
@@ -238,13 +375,14 @@ fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_of_events_keeps_the_rules(is_scheduled: bool, cascade: bool, moves in moves()) {
-        let make = if is_scheduled { scheduled } else { diamond };
-        let mut driven = make(cascade);
-        let mut replay = make(cascade).run;
+    fn any_sequence_of_events_keeps_the_rules(story in 0..3usize, cascade: bool, moves in moves()) {
+        let mut driven = make(story, cascade);
+        let mut replay = make(story, cascade).run;
+        let mut offered = Offered::of(&driven.run);
+        offered.agrees(&driven.run)?;
         for step in &moves {
             if let Move::Pass(minutes) = step {
                 driven.now += SignedDuration::from_mins(*minutes);
@@ -253,12 +391,18 @@ proptest! {
             let (before, revision) = (finals(&driven.run), driven.run.header().revision);
             let attempts = |it: &Instance| (it.id.clone(), it.attempts.len());
             let made = driven.run.instances().iter().map(attempts).collect();
+            let unchanged = driven.run.clone();
             let stepped = driven.try_step(event.clone());
             replay = reloaded(&replay);
             prop_assert_eq!(replay.step(event, driven.now), stepped.clone());
             same(&driven.run, &replay)?;
             let effects = stepped.as_ref().map(|step| step.effects.clone()).unwrap_or_default();
             may_run(&made, &driven.run, &effects)?;
+            resources_serve(&unchanged, &driven.run)?;
+            if let Ok(step) = &stepped {
+                offered.step(&driven.run, step);
+            }
+            offered.agrees(&driven.run)?;
             let changed = stepped.is_ok_and(|step| !step.is_empty());
             prop_assert_eq!(driven.run.header().revision, revision + u64::from(changed));
             still_final(&before, &driven.run, matches!(step, Move::Mark(_)))?;

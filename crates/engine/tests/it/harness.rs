@@ -5,7 +5,7 @@ use std::sync::Arc;
 use definition::{Field, ObjectId, file};
 use engine::{
     Activation, AttemptId, Effect, Event, ExpandError, IllegalEvent, InstanceId, Notice, Occasion,
-    PipelineId, Plan, Run, RunnerId, Status, Step, TaskError, TaskOutcome, expand,
+    PipelineId, Plan, Run, RunnerId, Status, Step, TaskError, TaskOutcome, Timetable, expand,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -49,6 +49,25 @@ pub(crate) fn drive_with(more: &str, objects: &str) -> Driven {
 
 pub(crate) fn drive(objects: &str) -> Driven {
     drive_with("", objects)
+}
+
+/// The first run of a pipeline on a schedule.
+pub(crate) fn scheduled(objects: &str) -> Driven {
+    first_run(objects, false)
+}
+
+/// As [`scheduled`], passed over by a later start.
+pub(crate) fn passed_over(objects: &str) -> Driven {
+    first_run(objects, true)
+}
+
+fn first_run(objects: &str, is_skipped: bool) -> Driven {
+    let plan = plan(objects, "").unwrap();
+    let timetable = Arc::new(Timetable::of(&plan, activation().at).unwrap().unwrap());
+    let upcoming = timetable.next(None).unwrap();
+    let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped };
+    let (run, step) = expand(plan, Activation { occasion, ..activation() }).unwrap();
+    Driven { now: run.header().started, run, effects: step.effects }
 }
 
 /// A shell command with the given fields.
@@ -115,6 +134,18 @@ impl Driven {
         self.try_step(Event::CancelRequested { instance: instance(component), reason: "asked".to_owned() })
     }
 
+    /// The host has made the machine of the resource.
+    pub(crate) fn created(&mut self, component: &str) {
+        let attempt = self.head(component).0;
+        self.step(Event::ResourceCreated { attempt, fields: Vec::new() });
+    }
+
+    /// The machine of the resource is not there.
+    pub(crate) fn gone(&mut self, component: &str, reason: &str) {
+        let attempt = self.head(component).0;
+        self.step(Event::ResourceGone { attempt, reason: reason.to_owned() });
+    }
+
     pub(crate) fn rerun(&mut self, component: &str) {
         self.step(Event::RerunRequested { instance: instance(component) });
     }
@@ -122,7 +153,7 @@ impl Driven {
     pub(crate) fn notices(&self) -> Vec<&Notice> {
         let notices = self.effects.iter().filter_map(|effect| match effect {
             Effect::Publish(notice) => Some(notice),
-            Effect::Offer { .. } | Effect::Ended(_) => None,
+            Effect::Offer { .. } | Effect::Resource { .. } | Effect::Ended(_) => None,
         });
         notices.collect()
     }

@@ -9,6 +9,7 @@ mod late;
 mod objects;
 mod paused;
 mod preconditions;
+mod resources;
 mod runs;
 mod schedules;
 mod state_machine;

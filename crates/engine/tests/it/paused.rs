@@ -2,7 +2,7 @@
 
 use engine::{Event, IllegalEvent, RunnerId, Status};
 
-use crate::harness::{Driven, drive, shell};
+use crate::harness::{Driven, drive, instance, shell};
 
 fn set(run: &mut Driven, component: &str, is_paused: bool) {
     let component = component.into();
@@ -21,6 +21,16 @@ fn what_is_paused_is_held_back_when_its_turn_comes() {
     assert_eq!(run.status("Second"), Status::WaitingForRunner);
     run.finish("Second");
     assert!(run.run.end().is_some());
+}
+
+#[test]
+fn what_was_over_when_its_component_was_resumed_is_tried_again_all_the_same() {
+    let mut run = drive(&shell("Work", ""));
+    run.step(Event::Paused { component: "Work".into() });
+    run.step(Event::MarkedFinished { instance: instance("Work") });
+    run.step(Event::Resumed { component: "Work".into() });
+    run.rerun("Work");
+    assert_eq!(run.status("Work"), Status::WaitingForRunner);
 }
 
 #[test]

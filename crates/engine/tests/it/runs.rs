@@ -261,8 +261,9 @@ fn what_is_not_run_yet_is_refused_by_object_and_field() {
         Err(error) => error.to_string(),
     };
     let default = r#"{"id": "Default", "scheduleType": "ondemand", "workerGroup": "g"}"#;
-    let on_machine = shell("A", r#", "runsOn": {"ref": "M"}"#);
-    assert!(refused(&format!("{default}, {on_machine}")).starts_with("object `A`: field `runsOn`"));
+    let on_nothing = shell("A", r#", "runsOn": {"ref": "M"}"#);
+    let bare = r#"{"id": "Default", "scheduleType": "ondemand"}"#;
+    assert!(refused(&format!("{bare}, {on_nothing}")).starts_with("object `A` has no `workerGroup`"));
     let a = shell("A", r#", "dependsOn": {"ref": "B"}"#);
     let b = shell("B", r#", "dependsOn": {"ref": "A"}"#);
     assert!(refused(&format!("{default}, {a}, {b}")).contains("waits for itself"));

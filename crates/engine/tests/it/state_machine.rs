@@ -1,4 +1,11 @@
-//! `docs/state-machine.md` is what [`step`] really does: generated from it, and compared.
+//! `docs/state-machine.md` is what the engine really does: generated from it, and compared.
+//!
+//! Every cell of its tables is one case that is played here, so every pair of a status and an event is tested. The tables
+//! of instances and pipelines are below `state_machine/`.
+
+mod instances;
+mod machines;
+mod pipelines;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,6 +20,9 @@ const INTRO: &str = "\
 
 # The state machine
 
+Each cell of these tables was played by the test that writes this page: every status and event together, so all of them
+are tested. Whatever happens in whatever order is played by `any_sequence.rs` beside it.
+
 ## An attempt
 
 Rows: where the attempt stands. Columns: what happens. A dash: the event means nothing there and changes nothing
@@ -23,36 +33,11 @@ nothing.
 
 ";
 
-const INSTANCE: &str = "
-## An instance
-
-```text
-                 what it depends on FINISHED              attempt FINISHED
-WAITING_ON_DEPENDENCIES ----> trying (its newest attempt) ----------------> FINISHED
-        |                        |            ^
-        |                        | attempt    | retryDelay passed: the next attempt
-        |                        | FAILED     |
-        |                        +-- tries left, and worth one --> retry pause (shown as WAITING_FOR_RUNNER)
-        |                        +-- else -----------------------> FAILED
-        | its interval was passed over by a later start ----------> SKIPPED, from the beginning
-        | one of its preconditions FAILED ------------------------> FAILED
-        | a dependency FAILED, CASCADE_FAILED or CANCELED, and failureAndRerunMode is cascade
-        +--------------------------------------------------------> CASCADE_FAILED
-any that is not final -- cancel ---------------------------------> CANCELED
-FAILED, CASCADE_FAILED, CANCELED, FINISHED -- rerun -------------> WAITING_ON_DEPENDENCIES, tries counted anew
-any -- mark finished --------------------------------------------> FINISHED, without onSuccess
-```
-
-On a schedule it waits for its time as well: the start of its interval (`cron`) or the end (`timeseries`). A data node
-has no attempts: it is FINISHED as soon as what it depends on is. A precondition is an instance of its own, which waits
-for what its owner waits for and then looks again and again; its owner waits for it, and where its owner falls it is
-CANCELED. Not worth another try: `BadInput` and
-`BadInput:...` from a runner, and fields that cannot be evaluated.
-
+const RUN: &str = "
 ## A run
 
-It has ended while no instance is trying or in a retry pause. If some still wait then, nothing will ever free them
-(`failureAndRerunMode` none): the run is `stuck`, and its outcome is a failure. A rerun opens it again.
+It has ended while no instance is trying or in a retry pause, nor a resource there. If some still wait then, nothing will
+ever free them (`failureAndRerunMode` none): the run is `stuck`, and its outcome is a failure. A rerun opens it again.
 ";
 
 fn at(minutes: i64) -> Timestamp {
@@ -124,6 +109,7 @@ fn name(status: &Status) -> &'static str {
         Status::Running { cancel_requested: false, .. } => "RUNNING",
         Status::Running { cancel_requested: true, .. } => "stopping",
         Status::NotYet { .. } => "not yet",
+        Status::Machine(_) => "a machine",
         Status::Finished => "FINISHED",
         Status::Failed(_) => "FAILED",
         Status::Canceled => "CANCELED",
@@ -132,16 +118,26 @@ fn name(status: &Status) -> &'static str {
 
 fn page() -> String {
     let columns: Vec<_> = events().iter().map(|(event, ..)| *event).collect();
-    let mut page = format!("{INTRO}| | {} |\n|---{}|\n", columns.join(" | "), "|---".repeat(columns.len()));
-    for (row, status) in statuses() {
+    let rows = statuses().into_iter().map(|(row, status)| {
         let attempt = attempt(status);
-        let cells: Vec<_> = events()
-            .iter()
-            .map(|(_, event, minute)| step(&attempt, event, at(*minute)).map_or("-", |next| name(&next)))
-            .collect();
-        writeln!(page, "| **{row}** | {} |", cells.join(" | ")).unwrap();
+        let cell = |(_, event, minute): &(_, Event, i64)| {
+            step(&attempt, event, at(*minute)).map_or("-".to_owned(), |next| name(&next).to_owned())
+        };
+        (row, events().iter().map(cell).collect())
+    });
+    let attempts = table(&columns, rows);
+    let (instances, machines, pipelines) = (instances::section(), machines::section(), pipelines::section());
+    format!("{INTRO}{attempts}{instances}{machines}{pipelines}{RUN}")
+}
+
+/// A table of what each event makes of each status.
+fn table(columns: &[&str], rows: impl Iterator<Item = (&'static str, Vec<String>)>) -> String {
+    let mut table = format!("| | {} |\n|---{}|\n", columns.join(" | "), "|---".repeat(columns.len()));
+    for (row, cells) in rows {
+        assert_eq!(cells.len(), columns.len());
+        writeln!(table, "| **{row}** | {} |", cells.join(" | ")).unwrap();
     }
-    page + INSTANCE
+    table
 }
 
 #[test]

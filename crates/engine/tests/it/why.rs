@@ -72,6 +72,32 @@ fn what_waits_in_a_chain_names_what_holds_up_the_chain() {
 }
 
 #[test]
+fn what_waits_for_a_resource_says_how_far_that_is() {
+    let machine =
+        r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r", "maximumRetries": "1"}"#;
+    let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
+    let mut run =
+        drive_with(r#", "runsOn": {"ref": "Box"}"#, &format!("{machine}, {}, {second}", shell("First", "")));
+    let on_its_way = "waits for resource @Box_T, which is being created";
+    assert_eq!(why(&run, "First"), on_its_way);
+    assert_eq!(why(&run, "Box"), "is being created");
+    assert_eq!(why(&run, "Second"), on_its_way);
+    let attempt = run.head("Box").0;
+    let fields = vec![definition::Field::string("@resourceStatus", "all 2 places are taken")];
+    run.step(Event::ResourceReported { attempt, fields });
+    assert_eq!(why(&run, "First"), format!("{on_its_way}: all 2 places are taken"));
+    run.created("Box");
+    assert_eq!(
+        (why(&run, "First"), why(&run, "Box")),
+        ("waits for a worker of resource @Box_T".into(), String::new())
+    );
+    run.gone("Box", "spot price");
+    let anew = "is created anew at 2030-01-31T22:01:00, as attempt 1 failed: it went while it was in use: spot price";
+    assert_eq!(why(&run, "Box"), anew);
+    assert_eq!(why(&run, "First"), format!("waits for resource @Box_T, which {anew}"));
+}
+
+#[test]
 fn many_are_counted() {
     let first: Vec<_> = (0..5).map(|number| shell(&format!("A{number}"), "")).collect();
     let after: Vec<_> = (0..5).map(|number| format!(r#"{{"ref": "A{number}"}}"#)).collect();

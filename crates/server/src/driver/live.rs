@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use engine::pipeline::{self, Event};
 use engine::{PipelineId, PipelineState, Run, RunId};
 use jiff::Timestamp;
 use store::{Pipeline, Store, StoreError};
@@ -130,25 +131,23 @@ impl Live {
         }
         let moving = self.open_runs().next().is_some();
         let before = self.pipeline.state;
-        match (before, moving) {
-            // What waits for its time, or for somebody to resume it, is not active.
-            (PipelineState::Deactivating, _) if !self.runs.values().any(Run::is_active) => {
-                self.pipeline.state = PipelineState::Inactive;
-                self.pipeline.last_deactivated = Some(now);
-            }
-            // What waits for ever on something that failed may still be rerun: such a run is not finished.
-            (PipelineState::Scheduled, false)
-                if self.stuck.is_empty() && self.pipeline.next_run.is_none() =>
-            {
-                self.pipeline.state = PipelineState::Finished;
-                self.pipeline.finished = Some(now);
-            }
-            (PipelineState::Finished, true) => {
-                self.pipeline.state = PipelineState::Scheduled;
-                self.pipeline.finished = None;
-            }
-            _ => {}
+        let turned = Event::RunsTurned {
+            moving,
+            active: self.runs.values().any(Run::is_active),
+            stuck: !self.stuck.is_empty(),
+            more: self.pipeline.next_run.is_some(),
+        };
+        let after = pipeline::step(before, turned).unwrap_or(before);
+        if after == before {
+            return false;
         }
-        self.pipeline.state != before
+        self.pipeline.state = after;
+        match after {
+            PipelineState::Inactive => self.pipeline.last_deactivated = Some(now),
+            PipelineState::Finished => self.pipeline.finished = Some(now),
+            PipelineState::Scheduled => self.pipeline.finished = None,
+            PipelineState::Pending | PipelineState::Deactivating | PipelineState::Deleting => {}
+        }
+        true
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use definition::kind::Kind;
 use definition::validate::for_activation;
 use definition::{Definition, ParameterValue, PipelineObject};
-use engine::{Activation, Event, Occasion, PipelineId, PipelineState};
+use engine::{Activation, Event, Occasion, PipelineId, PipelineState, Plan, RunsOn, pipeline};
 use jiff::{SignedDuration, Timestamp};
 use store::{Batch, DefinitionVersion};
 
 use super::set_status::refuse;
 use crate::driver::{Active, Held, Live, NO_DYNAMODB};
 use crate::error::ServiceError;
+use crate::host::Host;
 use crate::secret;
 use crate::service::Service;
 use crate::wire::check::{Check, ID};
@@ -60,16 +61,28 @@ fn refuse_errors(before: Option<&Definition>, definition: &Definition) -> Result
     Err(ServiceError::InvalidRequest(format!("Pipeline definition has errors: [{}]", list.join("; "))))
 }
 
-fn refuse_state(held: &Held) -> Result<(), ServiceError> {
-    match held.pipeline.state {
-        PipelineState::Pending
-        | PipelineState::Scheduled
-        | PipelineState::Inactive
-        | PipelineState::Finished => Ok(()),
-        state @ (PipelineState::Deactivating | PipelineState::Deleting) => {
-            Err(invalid(&format!("the pipeline is {state}: it cannot be activated until that is over")))
-        }
+/// What no host supplies would never start: all of it is named before anything does.
+fn refuse_resources(host: Option<&dyn Host>, plan: &Plan) -> Result<(), ServiceError> {
+    let supplies = |needed: &RunsOn<'_>| host.is_some_and(|host| host.supplies(needed.kind));
+    let missing = engine::needed_resources(plan).into_iter().filter(|needed| !supplies(needed));
+    let missing: Vec<String> = missing
+        .map(|RunsOn { object, resource, kind }| {
+            format!("object `{object}`, field `runsOn`: `{resource}` is an {}", kind.name())
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
     }
+    Err(invalid(&format!(
+        "this service has no host for [{}]: write a `workerGroup` in place of `runsOn`, and start a task runner that \
+         polls it, such as `ec2-worker --worker-group NAME`",
+        missing.join("; ")
+    )))
+}
+
+fn refuse_state(held: &Held) -> Result<(), ServiceError> {
+    let activated = pipeline::step(held.pipeline.state, pipeline::Event::Activated);
+    activated.map(|_| ()).map_err(|refused| invalid(&refused.to_string()))
 }
 
 async fn activate(
@@ -85,6 +98,7 @@ async fn activate(
     if !service.has_dynamodb {
         refuse_tables(active.plan.objects())?;
     }
+    refuse_resources(service.host.as_deref(), &active.plan)?;
     let activation = Activation {
         pipeline: pipeline.id.clone(),
         pipeline_name: pipeline.name.clone(),

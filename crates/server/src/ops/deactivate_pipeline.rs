@@ -1,6 +1,6 @@
 //! DeactivatePipeline: what runs is canceled or ends by itself, and nothing new begins.
 
-use engine::{Event, PipelineState};
+use engine::{Event, PipelineState, pipeline};
 use store::Batch;
 
 use super::set_status::refuse;
@@ -20,7 +20,8 @@ pub(super) async fn serve(service: &Service, request: DeactivatePipeline) -> Res
     }
     // Activated again, it goes on after its newest run, and with what that still holds.
     held.pipeline.next_run = None;
-    held.pipeline.state = PipelineState::Deactivating;
+    held.pipeline.state =
+        pipeline::step(held.pipeline.state, pipeline::Event::Deactivated).unwrap_or(held.pipeline.state);
     let reason = request.cancel_active.unwrap_or(true).then(|| "the pipeline was deactivated".to_owned());
     let event = Event::Deactivated { cancel: reason };
     let events = held.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();

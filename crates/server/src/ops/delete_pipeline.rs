@@ -1,4 +1,4 @@
-//! DeletePipeline: definition and history go; runners at work learn by their next report.
+//! DeletePipeline: definition and history go; runners at work learn by their next report, and resources are ended.
 
 use crate::error::ServiceError;
 use crate::service::Service;
@@ -16,6 +16,7 @@ pub(super) async fn serve(service: &Service, request: DeletePipeline) -> Result<
     };
     let key = held.pipeline.id.clone();
     service.driver.store.delete_pipeline(&key, service.driver.now()).await?;
+    service.driver.note_machines(&held);
     service.driver.forget(held);
     tracing::info!(pipeline.id = id, "deleted a pipeline");
     Ok(())

@@ -43,7 +43,9 @@ pub(super) async fn serve(service: &Service, request: DescribeObjects) -> Result
 
 /// Adds to the words on an instance that waits for a task runner when there was one.
 fn with_polls(driver: &Driver, run: &Run, mut object: PipelineObject) -> PipelineObject {
-    let head = run.instance(object.id.as_str()).and_then(Instance::head).filter(|head| head.is_free());
+    // What runs on a resource waits for that, and for its own workers.
+    let instance = run.instance(object.id.as_str()).filter(|instance| instance.runs_on.is_none());
+    let head = instance.and_then(Instance::head).filter(|head| head.is_free());
     let why = object.string(engine::WHY).map(str::to_owned);
     if let (Some(head), Some(why)) = (head, why)
         && head.group != WorkerGroup::service()

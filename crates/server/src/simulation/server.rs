@@ -73,6 +73,7 @@ impl World {
             verifier: Verifier::new("us-east-1".to_owned(), "datapipeline", Vec::new()),
             account_id: "000000000000".to_owned(),
             has_dynamodb: true,
+            host: None,
             poll_wait: *self.dice.one_of(&[20, 85, 600, 600].map(Duration::from_secs)),
             shutdown,
             operations: TaskTracker::new(),

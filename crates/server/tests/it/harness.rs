@@ -69,9 +69,14 @@ impl Stage {
 
     /// Ends the service and starts another on the same file and clock.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    /// Ends the service and starts another on the same file and clock, configured by `configure`.
+    pub(crate) async fn restart_with(self, configure: impl FnOnce(&mut Config)) -> Self {
         let (folder, clock) = (Arc::clone(&self.folder), self.clock.clone());
         self.stop().await;
-        Self::start(folder, clock, |_| {}).await
+        Self::start(folder, clock, configure).await
     }
 
     /// Starts another service with the same clock.

@@ -10,6 +10,7 @@ mod management;
 mod notices;
 mod postgres;
 mod preconditions;
+mod resources;
 mod restart;
 mod retention;
 mod schedules;

@@ -98,6 +98,44 @@ pub(crate) async fn free_attempts_are_those_that_may_be_taken(one: Arc<dyn Store
     assert_eq!(run.header().id, RunId::at(now()));
 }
 
+pub(crate) async fn work_on_a_resource_is_free_while_that_is_there(
+    one: Arc<dyn Store>,
+    other: Arc<dyn Store>,
+) {
+    let text = r#"{"objects": [
+        {"id": "Default", "scheduleType": "ondemand", "runsOn": {"ref": "Box"}, "retryDelay": "1 minute"},
+        {"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"},
+        {"id": "A", "type": "ShellCommandActivity", "command": "true"}]}"#;
+    one.create_pipeline(pipeline("df-1")).await.unwrap();
+    let (mut run, step) = expanded_at("df-1", file::parse(text).unwrap(), now());
+    one.save(Batch::new().new_run(&run, &step)).await.unwrap();
+    let group = WorkerGroup::from(format!("df-1/@Box_{STARTED}"));
+    let free = async |run: &Run| {
+        let free = other.free(&group, 9).await.unwrap();
+        let offers: Vec<_> =
+            run.offers().map(|(attempt, _)| (run.header().pipeline.clone(), attempt.clone())).collect();
+        assert_eq!(free, offers);
+        free.len()
+    };
+    let save = async |run: &mut Run, event: Event, minute: i64| {
+        let step = run.step(event, now() + SignedDuration::from_mins(minute)).unwrap();
+        one.save(Batch::new().step(run, &step)).await.unwrap();
+    };
+    let machine = |run: &Run| run.machines().next().unwrap().id.clone();
+    assert_eq!(free(&run).await, 0);
+    let created = |attempt| Event::ResourceCreated { attempt, fields: vec![] };
+    let attempt = machine(&run);
+    save(&mut run, created(attempt.clone()), 0).await;
+    assert_eq!(free(&run).await, 1);
+    save(&mut run, Event::ResourceGone { attempt, reason: "it went".to_owned() }, 0).await;
+    assert_eq!(free(&run).await, 0);
+    save(&mut run, Event::Woke, 1).await;
+    assert_eq!(free(&run).await, 0);
+    let attempt = machine(&run);
+    save(&mut run, created(attempt), 1).await;
+    assert_eq!(free(&run).await, 1);
+}
+
 pub(crate) async fn a_notice_is_claimed_until_it_is_done(store: &dyn Store) {
     let mut run = with_run(store, "df-1").await;
     finish_one(store, &mut run).await;

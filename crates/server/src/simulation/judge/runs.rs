@@ -272,6 +272,8 @@ fn word(attempt: &Attempt) -> &'static str {
         Stand::Running { cancel_requested: false, .. } => "running",
         Stand::Running { cancel_requested: true, .. } => "to be canceled",
         Stand::NotYet { .. } => "not yet",
+        // Nothing runs on one here: there is no host.
+        Stand::Machine(_) => "a machine",
         Stand::Finished => "finished",
         Stand::Failed(error) if error.id.as_deref() == Some(STALLED) => "stalled",
         Stand::Failed(error) if error.id.as_deref() == Some(ATTEMPT_TIMEOUT) => "timed out",

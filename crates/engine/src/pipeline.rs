@@ -1,0 +1,66 @@
+//! The state of a pipeline: what activation, deactivation and its runs make of it.
+
+use crate::status::PipelineState;
+
+/// Something that happened to a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A user activates it.
+    Activated,
+    /// A user deactivates it.
+    Deactivated,
+    /// A run began, ended, came to rest, or was tried again.
+    RunsTurned {
+        /// Whether a run has not ended.
+        moving: bool,
+        /// Whether something is at work, or may be taken: not what waits for its time, or for somebody to resume it.
+        active: bool,
+        /// Whether a run waits for ever on something that failed, and may be rerun.
+        stuck: bool,
+        /// Whether there are runs to come.
+        more: bool,
+    },
+}
+
+/// The event is refused in this state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the pipeline is {0}: it cannot be activated until that is over")]
+pub struct Refused(pub PipelineState);
+
+/// Decides what `event` makes of a pipeline in `state`.
+///
+/// # Errors
+///
+/// [`Refused`] if a user asks for what cannot be now.
+pub fn step(state: PipelineState, event: Event) -> Result<PipelineState, Refused> {
+    match event {
+        Event::Activated => match state {
+            PipelineState::Pending
+            | PipelineState::Scheduled
+            | PipelineState::Inactive
+            | PipelineState::Finished => Ok(PipelineState::Scheduled),
+            PipelineState::Deactivating | PipelineState::Deleting => Err(Refused(state)),
+        },
+        Event::Deactivated => Ok(match state {
+            PipelineState::Pending | PipelineState::Inactive | PipelineState::Deleting => state,
+            PipelineState::Scheduled | PipelineState::Deactivating | PipelineState::Finished => {
+                PipelineState::Deactivating
+            }
+        }),
+        Event::RunsTurned { moving, active, stuck, more } => Ok(match (state, moving) {
+            (PipelineState::Deactivating, _) if !active => PipelineState::Inactive,
+            // What waits for ever on something that failed may still be rerun: such a run is not finished.
+            (PipelineState::Scheduled, false) if !stuck && !more => PipelineState::Finished,
+            (PipelineState::Finished, true) => PipelineState::Scheduled,
+            (
+                PipelineState::Pending
+                | PipelineState::Scheduled
+                | PipelineState::Deactivating
+                | PipelineState::Inactive
+                | PipelineState::Finished
+                | PipelineState::Deleting,
+                _,
+            ) => state,
+        }),
+    }
+}

@@ -1,0 +1,271 @@
+//! One machine or cluster of a resource, from its creation until it is gone.
+//!
+//! [`step`] decides what an event makes of it. Who runs on it, and what becomes of them, is decided by the round
+//! (`round/resources.rs`); making and ending it is the work of a host, which the driver asks.
+
+use definition::PipelineObject;
+use definition::kind::field::{self, FieldError, OnResourceFailure, OnTaskFailure};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{INIT_TIMEOUT, RESOURCE_FAILED, RESOURCE_LOST, TaskError};
+use crate::{status, time};
+
+/// Where a machine stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// The host makes it.
+    Creating {
+        /// When that has taken too long: `initTimeout`.
+        until: Option<Timestamp>,
+    },
+    /// Its workers take tasks.
+    Running {
+        /// When it is ended, whatever it does: `terminateAfter`.
+        until: Option<Timestamp>,
+    },
+    /// The host ends it.
+    ShuttingDown {
+        /// What it is once it is gone.
+        end: Ending,
+    },
+    /// Gone, its work done.
+    Finished,
+    /// Gone, or never made.
+    Failed(TaskError),
+    /// Gone, as its time was over.
+    TimedOut,
+    /// Gone, as it was to stop.
+    Canceled,
+}
+
+/// Why a machine is ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// Nobody needs it any more.
+    Finished,
+    /// It was not made in time.
+    Failed(TaskError),
+    /// Its `terminateAfter` has passed.
+    TimedOut,
+    /// A user, a deactivation, or a failed task wants it stopped.
+    Canceled,
+}
+
+/// Something that happened to a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The host has made it.
+    Created,
+    /// It is not there: it could not be made, it went by itself, or it was ended as asked.
+    Gone {
+        /// Why, in the host's words.
+        reason: String,
+    },
+    /// Nothing runs on it any more, and nothing will.
+    Unneeded,
+    /// It is to stop.
+    CancelRequested,
+    /// Time has passed.
+    Woke,
+}
+
+/// The event means nothing in this status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Illegal;
+
+/// The time limits of a machine, in milliseconds, and what happens to others when work or machine fails.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// `initTimeout`.
+    pub init_ms: Option<i64>,
+    /// `terminateAfter`.
+    pub terminate_after_ms: Option<i64>,
+    /// `actionOnResourceFailure` is `retrynone`: a machine that is lost is not made anew.
+    pub stays_lost: bool,
+    /// `actionOnTaskFailure` is `terminate`: it ends when work on it has failed.
+    pub ends_with_failed_task: bool,
+}
+
+impl Limits {
+    /// Reads the limits of a resource whose fields are evaluated; both periods count from `now`.
+    pub(crate) fn of(object: &PipelineObject, now: Timestamp) -> Result<Self, FieldError> {
+        let millis =
+            |period: definition::period::Period| period.after(now).as_millisecond() - now.as_millisecond();
+        Ok(Self {
+            init_ms: field::INIT_TIMEOUT.of(object)?.map(millis),
+            terminate_after_ms: field::TERMINATE_AFTER.of(object)?.map(|after| millis(after.0)),
+            stays_lost: field::ACTION_ON_RESOURCE_FAILURE.of(object)? == OnResourceFailure::RetryNone,
+            ends_with_failed_task: field::ACTION_ON_TASK_FAILURE.of(object)? == OnTaskFailure::Terminate,
+        })
+    }
+}
+
+impl Status {
+    /// Returns where a machine stands that the host is asked for at `now`.
+    #[must_use]
+    pub fn new(limits: &Limits, now: Timestamp) -> Self {
+        Self::Creating { until: after(now, limits.init_ms) }
+    }
+
+    /// Returns the word of the wire.
+    #[must_use]
+    pub fn word(&self) -> status::Status {
+        match self {
+            Self::Creating { .. } => status::Status::Creating,
+            Self::Running { .. } => status::Status::Running,
+            Self::ShuttingDown { .. } => status::Status::ShuttingDown,
+            Self::Finished => status::Status::Finished,
+            Self::Failed(_) => status::Status::Failed,
+            Self::TimedOut => status::Status::TimedOut,
+            Self::Canceled => status::Status::Canceled,
+        }
+    }
+
+    /// Returns when a wake-up is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match self {
+            Self::Creating { until } | Self::Running { until } => *until,
+            Self::ShuttingDown { .. }
+            | Self::Finished
+            | Self::Failed(_)
+            | Self::TimedOut
+            | Self::Canceled => None,
+        }
+    }
+}
+
+/// Decides what `event`, arriving at `now`, makes of a machine.
+///
+/// # Errors
+///
+/// [`Illegal`] if the event means nothing there.
+pub fn step(status: &Status, limits: &Limits, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
+    match status {
+        Status::Creating { until } => Ok(creating(*until, limits, event, now)),
+        Status::Running { until } => Ok(running(*until, event, now)),
+        Status::ShuttingDown { end } => Ok(shutting_down(end, event)),
+        Status::Finished | Status::Failed(_) | Status::TimedOut | Status::Canceled => match event {
+            // It is to be ended, not used.
+            Event::Created => Err(Illegal),
+            Event::Gone { .. } | Event::Unneeded | Event::CancelRequested | Event::Woke => Ok(status.clone()),
+        },
+    }
+}
+
+fn creating(until: Option<Timestamp>, limits: &Limits, event: &Event, now: Timestamp) -> Status {
+    match event {
+        Event::Created => Status::Running { until: after(now, limits.terminate_after_ms) },
+        Event::Gone { reason } => {
+            Status::Failed(TaskError::new(RESOURCE_FAILED, format!("it could not be created: {reason}")))
+        }
+        Event::Unneeded => Status::ShuttingDown { end: Ending::Finished },
+        Event::CancelRequested => Status::ShuttingDown { end: Ending::Canceled },
+        Event::Woke if until.is_some_and(|until| until <= now) => {
+            let text = "it was not created within its initTimeout";
+            Status::ShuttingDown { end: Ending::Failed(TaskError::new(INIT_TIMEOUT, text)) }
+        }
+        Event::Woke => Status::Creating { until },
+    }
+}
+
+fn running(until: Option<Timestamp>, event: &Event, now: Timestamp) -> Status {
+    match event {
+        Event::Gone { reason } => {
+            Status::Failed(TaskError::new(RESOURCE_LOST, format!("it went while it was in use: {reason}")))
+        }
+        Event::Unneeded => Status::ShuttingDown { end: Ending::Finished },
+        Event::CancelRequested => Status::ShuttingDown { end: Ending::Canceled },
+        Event::Woke if until.is_some_and(|until| until <= now) => {
+            Status::ShuttingDown { end: Ending::TimedOut }
+        }
+        // A host may say twice that it is there.
+        Event::Created | Event::Woke => Status::Running { until },
+    }
+}
+
+fn shutting_down(end: &Ending, event: &Event) -> Status {
+    match (event, end) {
+        (Event::Gone { .. }, Ending::Finished) => Status::Finished,
+        (Event::Gone { .. }, Ending::Failed(error)) => Status::Failed(error.clone()),
+        (Event::Gone { .. }, Ending::TimedOut) => Status::TimedOut,
+        (Event::Gone { .. }, Ending::Canceled) => Status::Canceled,
+        // It is not to be tried again.
+        (Event::CancelRequested, Ending::Failed(_)) => Status::ShuttingDown { end: Ending::Canceled },
+        (
+            // The host may have made it before it heard that it is to end it.
+            Event::Created | Event::Unneeded | Event::CancelRequested | Event::Woke,
+            Ending::Finished | Ending::Failed(_) | Ending::TimedOut | Ending::Canceled,
+        ) => Status::ShuttingDown { end: end.clone() },
+    }
+}
+
+fn after(now: Timestamp, millis: Option<i64>) -> Option<Timestamp> {
+    millis.map(|millis| time::later(now, SignedDuration::from_millis(millis)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(minute * 60).unwrap()
+    }
+
+    fn after_events(events: &[(i64, Event)]) -> Status {
+        let limits =
+            Limits { init_ms: Some(10 * 60_000), terminate_after_ms: Some(60 * 60_000), ..Limits::default() };
+        let first = Status::new(&limits, at(0));
+        events
+            .iter()
+            .fold(first, |status, (minute, event)| step(&status, &limits, event, at(*minute)).unwrap())
+    }
+
+    fn gone() -> Event {
+        Event::Gone { reason: "no capacity".to_owned() }
+    }
+
+    #[test]
+    fn it_is_made_used_ended_and_gone() {
+        let made = [(0, Event::Created)];
+        assert_eq!(after_events(&made).word(), status::Status::Running);
+        let unneeded = [(0, Event::Created), (5, Event::Unneeded)];
+        assert_eq!(after_events(&unneeded).word(), status::Status::ShuttingDown);
+        let ended = [(0, Event::Created), (5, Event::Unneeded), (6, gone())];
+        assert_eq!(after_events(&ended), Status::Finished);
+    }
+
+    #[test]
+    fn its_making_takes_no_longer_than_init_timeout() {
+        assert_eq!(after_events(&[(9, Event::Woke)]), Status::Creating { until: Some(at(10)) });
+        let ended = after_events(&[(10, Event::Woke), (11, gone())]);
+        assert!(matches!(ended, Status::Failed(error) if error.id.as_deref() == Some(INIT_TIMEOUT)));
+    }
+
+    #[test]
+    fn terminate_after_counts_from_when_it_is_there() {
+        let running = [(7, Event::Created)];
+        assert_eq!(after_events(&running).deadline(), Some(at(67)));
+        let ended = after_events(&[(7, Event::Created), (67, Event::Woke), (68, gone())]);
+        assert_eq!(ended, Status::TimedOut);
+    }
+
+    #[test]
+    fn what_goes_by_itself_has_failed() {
+        let id = |status| match status {
+            Status::Failed(TaskError { id, .. }) => id.unwrap_or_default(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(id(after_events(&[(1, gone())])), RESOURCE_FAILED);
+        assert_eq!(id(after_events(&[(1, Event::Created), (2, gone())])), RESOURCE_LOST);
+    }
+
+    #[test]
+    fn what_is_canceled_on_its_way_out_is_not_tried_again() {
+        let canceled = [(10, Event::Woke), (11, Event::CancelRequested), (12, gone())];
+        assert_eq!(after_events(&canceled), Status::Canceled);
+        let finished = [(1, Event::Unneeded), (2, Event::CancelRequested), (3, gone())];
+        assert_eq!(after_events(&finished), Status::Finished);
+    }
+}

@@ -1,0 +1,500 @@
+//! Resources: made when something is ready to run on them, ended when nothing is left to, and what becomes of the work
+//! when they fail.
+
+use engine::{Effect, Event, Outcome, RunnerId, Status, TaskError, TaskOutcome};
+
+use crate::harness::{Driven, STARTED, drive_with, instance, scheduled, shell, try_drive};
+
+/// A machine with the given fields, before other objects.
+fn with_box(fields: &str, objects: &[String]) -> Driven {
+    let machine =
+        format!(r#"{{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"{fields}}}"#);
+    drive_with(r#", "runsOn": {"ref": "Box"}"#, &format!("{machine}, {}", objects.join(", ")))
+}
+
+/// First, then Second, on one machine.
+fn chain(fields: &str) -> Driven {
+    with_box(fields, &[shell("First", ""), shell("Second", r#", "dependsOn": {"ref": "First"}"#)])
+}
+
+fn statuses(run: &Driven) -> Vec<String> {
+    run.run.instances().iter().map(|it| format!("{} {}", it.component, it.word())).collect()
+}
+
+/// What the host is asked to look at, oldest first.
+fn asked(run: &Driven) -> Vec<String> {
+    let effects = run.effects.iter().filter_map(|effect| match effect {
+        Effect::Resource { attempt } => Some(attempt.to_string()),
+        Effect::Offer { .. } | Effect::Publish(_) | Effect::Ended(_) => None,
+    });
+    effects.collect()
+}
+
+fn reason(run: &Driven, component: &str) -> String {
+    let id = instance(component);
+    match &run.run.instance(id.as_str()).unwrap().status {
+        engine::instance::Status::Canceled { reason } => reason.replace(STARTED, "T"),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_resource_is_made_for_its_first_work_used_by_all_and_ended_after_the_last() {
+    let mut run = chain("");
+    assert_eq!(
+        statuses(&run),
+        ["Box CREATING", "First WAITING_ON_DEPENDENCIES", "Second WAITING_ON_DEPENDENCIES"]
+    );
+    assert_eq!((run.offers(), asked(&run)), (vec![], vec![format!("@Box_{STARTED}_Attempt=1")]));
+    run.created("Box");
+    assert_eq!(run.offers(), [format!("@First_{STARTED}_Attempt=1 df-1/@Box_{STARTED}")]);
+    run.finish("First");
+    run.finish("Second");
+    assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First FINISHED", "Second FINISHED"]);
+    assert!(run.run.end().is_none(), "its machine is still there");
+    run.gone("Box", "ended");
+    assert_eq!(run.status("Box"), Status::Finished);
+    assert_eq!(run.run.end().unwrap().outcome, Outcome::Finished);
+    assert_eq!(run.run.machines().count(), 0);
+}
+
+#[test]
+fn a_resource_waits_until_something_is_ready_for_it() {
+    let before = shell("Before", r#", "workerGroup": "own""#);
+    let work = shell("Work", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
+    let mut run = drive_with("", &[machine.to_owned(), before, work].join(", "));
+    assert_eq!(run.status("Box"), Status::WaitingOnDependencies);
+    run.finish("Before");
+    assert_eq!(run.status("Box"), Status::Creating);
+}
+
+#[test]
+fn a_resource_whose_users_all_failed_while_it_waited_is_finished_and_was_never_made() {
+    let before = shell("Before", r#", "workerGroup": "own", "maximumRetries": "0""#);
+    let work = shell(
+        "Work",
+        r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}, "failureAndRerunMode": "cascade""#,
+    );
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
+    let mut run = drive_with("", &[machine.to_owned(), before, work].join(", "));
+    run.fail("Before", "Oops", "it broke");
+    assert_eq!(statuses(&run), ["Box FINISHED", "Before FAILED", "Work CASCADE_FAILED"]);
+    assert!(asked(&run).is_empty());
+}
+
+#[test]
+fn nothing_is_made_that_nothing_runs_on() {
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
+    let run = drive_with("", &format!("{machine}, {}", shell("Work", "")));
+    assert_eq!(statuses(&run), ["Work WAITING_FOR_RUNNER"]);
+}
+
+#[test]
+fn checks_by_workers_run_where_their_owner_does_and_need_the_resource_first() {
+    let asked = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
+    let landed = r#"{"id": "Landed", "type": "S3KeyExists", "s3Key": "s3://b/k", "role": "r"}"#;
+    let work = shell("Work", r#", "precondition": [{"ref": "Asked"}, {"ref": "Landed"}]"#);
+    let mut run = with_box("", &[asked.to_owned(), landed.to_owned(), work]);
+    assert_eq!(
+        statuses(&run),
+        [
+            "Box CREATING",
+            "Work WAITING_ON_DEPENDENCIES",
+            "Asked WAITING_ON_DEPENDENCIES",
+            "Landed WAITING_FOR_RUNNER"
+        ]
+    );
+    run.created("Box");
+    let group = format!("df-1/@Box_{STARTED}");
+    assert!(run.offers()[0].ends_with(&group), "{:?}", run.offers());
+    assert_eq!(run.offers().len(), 2);
+}
+
+#[test]
+fn a_retry_uses_the_same_resource() {
+    let mut run = chain("");
+    run.created("Box");
+    run.fail("First", "Oops", "no");
+    run.pass(1);
+    assert_eq!(run.offers(), [format!("@First_{STARTED}_Attempt=2 df-1/@Box_{STARTED}")]);
+    assert_eq!(asked(&run).len(), 2, "created, and RUNNING");
+}
+
+#[test]
+fn what_cannot_be_made_is_tried_again_and_then_takes_its_users_along() {
+    let mut run = chain(r#", "maximumRetries": "1", "retryDelay": "5 minutes""#);
+    run.gone("Box", "no capacity");
+    assert_eq!(run.status("Box"), Status::Scheduled);
+    run.pass(5);
+    assert_eq!(run.status("Box"), Status::Creating);
+    run.gone("Box", "no capacity");
+    assert_eq!(statuses(&run), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
+    assert_eq!(reason(&run, "First"), "its resource `@Box_T` failed: it could not be created: no capacity");
+    assert_eq!(run.run.end().unwrap().outcome, Outcome::Failed);
+}
+
+#[test]
+fn making_it_takes_no_longer_than_init_timeout() {
+    let mut run = chain(r#", "maximumRetries": "0", "initTimeout": "10 minutes""#);
+    run.pass(10);
+    assert_eq!(statuses(&run)[..2], ["Box SHUTTING_DOWN", "First WAITING_ON_DEPENDENCIES"]);
+    run.gone("Box", "ended");
+    assert_eq!(statuses(&run), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
+}
+
+#[test]
+fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_what_nobody_began_spends_no_try() {
+    let objects = [shell("Busy", ""), shell("Free", ""), shell("Done", "")];
+    let mut run = with_box(r#", "retryDelay": "5 minutes""#, &objects);
+    run.created("Box");
+    run.finish("Done");
+    run.claim("Busy");
+    run.report("Busy", &[]);
+    run.gone("Box", "spot price");
+    assert_eq!(
+        statuses(&run),
+        ["Box SCHEDULED", "Busy WAITING_FOR_RUNNER", "Free WAITING_FOR_RUNNER", "Done FINISHED"]
+    );
+    assert!(run.offers().is_empty(), "there is nobody to take them");
+    let attempt = run.head("Free").0;
+    let taken = run.try_step(Event::Claimed { attempt, runner: RunnerId::from("r") });
+    assert_eq!(taken.unwrap_err().to_string(), format!("object `@Box_{STARTED}` is SCHEDULED"));
+    run.pass(5);
+    assert_eq!(run.status("Busy"), Status::WaitingOnDependencies, "its retry waits for the machine");
+    run.created("Box");
+    let offers: Vec<_> =
+        run.offers().iter().map(|offer| offer.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(offers, [format!("@Busy_{STARTED}_Attempt=2"), format!("@Free_{STARTED}_Attempt=1")]);
+    run.finish("Busy");
+    run.finish("Free");
+    run.gone("Box", "ended");
+    assert_eq!(run.run.end().unwrap().outcome, Outcome::Finished);
+}
+
+#[test]
+fn retrynone_makes_no_new_machine_for_a_lost_one() {
+    let mut run = chain(r#", "actionOnResourceFailure": "RetryNone""#);
+    run.gone("Box", "no capacity");
+    assert_eq!(run.status("Box"), Status::Scheduled, "nothing ran on it yet");
+    run.pass(1);
+    run.created("Box");
+    run.claim("First");
+    run.report("First", &[]);
+    run.gone("Box", "spot price");
+    assert_eq!(statuses(&run), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
+    assert!(run.report("First", &[]).canceled, "whoever still works at it is told to stop");
+}
+
+#[test]
+fn terminate_after_ends_it_with_all_that_is_on_it_and_no_retry() {
+    let mut run = chain(r#", "terminateAfter": "1 hour", "actionOnResourceFailure": "retryall""#);
+    run.pass(30);
+    run.created("Box");
+    run.claim("First");
+    for _ in 0..6 {
+        run.report("First", &[]);
+        run.pass(10);
+    }
+    assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
+    assert_eq!(reason(&run, "First"), "its resource `@Box_T` ran into its terminateAfter");
+    run.gone("Box", "ended");
+    assert_eq!(run.status("Box"), Status::TimedOut);
+    assert_eq!(run.run.end().unwrap().outcome, Outcome::Failed);
+}
+
+#[test]
+fn a_failed_task_ends_the_resource_only_where_it_says_so() {
+    let failed = |action: &str| {
+        let objects = [shell("Bad", r#", "maximumRetries": "0""#), shell("Good", "")];
+        let mut run = with_box(action, &objects);
+        run.created("Box");
+        run.fail("Bad", "Oops", "no");
+        statuses(&run)
+    };
+    assert_eq!(failed(""), ["Box RUNNING", "Bad FAILED", "Good WAITING_FOR_RUNNER"]);
+    let terminate = failed(r#", "actionOnTaskFailure": "terminate""#);
+    assert_eq!(terminate, ["Box SHUTTING_DOWN", "Bad FAILED", "Good CANCELED"]);
+}
+
+#[test]
+fn a_canceled_resource_takes_along_what_runs_on_it_and_a_rerun_brings_all_back() {
+    let mut run = chain("");
+    run.created("Box");
+    run.claim("First");
+    run.report("First", &[]);
+    run.cancel("Box").unwrap();
+    assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
+    run.gone("Box", "ended");
+    assert_eq!(run.status("Box"), Status::Canceled);
+    assert_eq!(run.run.end().unwrap().outcome, Outcome::Canceled);
+    run.rerun("Box");
+    assert_eq!(
+        statuses(&run),
+        ["Box CREATING", "First WAITING_ON_DEPENDENCIES", "Second WAITING_ON_DEPENDENCIES"]
+    );
+    run.created("Box");
+    run.finish("First");
+    run.finish("Second");
+    run.gone("Box", "ended");
+    assert_eq!(run.run.end().unwrap().outcome, Outcome::Finished);
+}
+
+#[test]
+fn a_rerun_activity_has_its_resource_made_anew() {
+    let mut run = chain("");
+    run.created("Box");
+    run.finish("First");
+    run.finish("Second");
+    run.rerun("Second");
+    assert_eq!(run.status("Box"), Status::ShuttingDown);
+    run.gone("Box", "ended");
+    assert_eq!(statuses(&run), ["Box CREATING", "First FINISHED", "Second WAITING_ON_DEPENDENCIES"]);
+    assert_eq!(run.head("Box").0.as_str(), format!("@Box_{STARTED}_Attempt=2"));
+    run.created("Box");
+    run.finish("Second");
+    run.gone("Box", "ended");
+    run.rerun("Second");
+    assert_eq!(statuses(&run)[0], "Box CREATING", "also when it is gone by then");
+}
+
+#[test]
+fn a_run_that_is_canceled_waits_for_its_machines() {
+    let mut run = chain("");
+    run.created("Box");
+    run.claim("First");
+    run.report("First", &[]);
+    run.step(Event::RunCanceled { reason: "deactivated".to_owned() });
+    assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
+    assert!(run.run.end().is_none());
+    run.gone("Box", "ended");
+    assert_eq!(run.run.end().unwrap().outcome, Outcome::Canceled);
+}
+
+#[test]
+fn a_resource_that_only_stuck_work_would_use_is_ended() {
+    let mut run = chain(r#", "maximumRetries": "0""#);
+    run.created("Box");
+    for _ in 0..3 {
+        run.fail("First", "Oops", "no");
+        run.pass(1);
+    }
+    assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First FAILED", "Second WAITING_ON_DEPENDENCIES"]);
+    run.gone("Box", "ended");
+    assert!(run.run.end().unwrap().stuck);
+    run.step(Event::MarkedFinished { instance: instance("First") });
+    assert_eq!(statuses(&run), ["Box CREATING", "First FINISHED", "Second WAITING_ON_DEPENDENCIES"]);
+}
+
+#[test]
+fn what_a_host_tells_of_a_machine_becomes_its_fields() {
+    let mut run = chain("");
+    let attempt = run.head("Box").0;
+    let field = |key: &str, value: &str| definition::Field::string(key, value);
+    let said = vec![field("@resourceStatus", "pending")];
+    let step = run.step(Event::ResourceReported { attempt: attempt.clone(), fields: said.clone() });
+    assert!(!step.is_empty());
+    assert!(
+        run.step(Event::ResourceReported { attempt: attempt.clone(), fields: said }).is_empty(),
+        "said twice"
+    );
+    let created = vec![field("@resourceId", "i-1"), field("@resourceStatus", "running")];
+    run.step(Event::ResourceCreated { attempt: attempt.clone(), fields: created });
+    let form = engine::wire_objects::Form { evaluated: true, secrets_clear: false };
+    for id in [attempt.as_str(), instance("Box").as_str()] {
+        let object = run.run.object(id, form).unwrap();
+        assert_eq!(
+            (object.string("@resourceId"), object.string("@resourceStatus"), object.string("@status")),
+            (Some("i-1"), Some("running"), Some("RUNNING"))
+        );
+    }
+    run.gone("Box", "spot price");
+    let object = run.run.object(attempt.as_str(), form).unwrap();
+    assert_eq!(object.string("@failureReason"), Some("it went while it was in use: spot price"));
+    let late = run.try_step(Event::ResourceCreated { attempt: attempt.clone(), fields: vec![] });
+    assert_eq!(late.unwrap_err().to_string(), format!("attempt `{attempt}` is FAILED"));
+}
+
+#[test]
+fn a_machine_is_no_work_for_runners() {
+    let mut run = chain("");
+    let (attempt, lease) = run.head("Box");
+    for event in [
+        Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("r") },
+        Event::ProgressReported { attempt: attempt.clone(), lease, fields: vec![] },
+        Event::StatusSet { attempt: attempt.clone(), lease, outcome: TaskOutcome::Finished },
+        Event::Released { attempt },
+        Event::MarkedFinished { instance: instance("Box") },
+    ] {
+        assert!(run.try_step(event.clone()).is_err(), "{event:?}");
+    }
+}
+
+#[test]
+fn fields_that_cannot_be_evaluated_fail_the_resource_before_a_host_hears_of_it() {
+    let run = chain(r##", "imageId": "#{noSuchField}""##);
+    assert_eq!(statuses(&run), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
+    assert!(reason(&run, "First").contains("object `Box`, field `imageId`"), "{}", reason(&run, "First"));
+}
+
+#[test]
+fn a_paused_resource_holds_back_what_runs_on_it() {
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
+    let before = shell("Before", r#", "workerGroup": "g""#);
+    let work = shell("Work", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
+    let mut run = drive_with("", &[machine.to_owned(), before, work].join(", "));
+    run.step(Event::Paused { component: "Box".into() });
+    run.finish("Before");
+    assert_eq!(run.status("Box"), Status::WaitingOnDependencies);
+    assert!(run.run.end().is_none(), "somebody may resume it");
+    run.step(Event::Resumed { component: "Box".into() });
+    assert_eq!(run.status("Box"), Status::Creating);
+}
+
+#[test]
+fn its_failure_and_its_end_are_told_by_its_own_alarms() {
+    let alarm = |id: &str| {
+        format!(
+            r##"{{"id": "{id}", "type": "SnsAlarm", "topicArn": "t", "role": "r", "subject": "{id} #{{node.@status}}", "message": "#{{node.errorMessage}}"}}"##
+        )
+    };
+    let told = r#", "maximumRetries": "0", "onFail": {"ref": "Bad"}, "onSuccess": {"ref": "Good"}"#;
+    let objects = [alarm("Bad"), alarm("Good"), shell("Work", "")];
+    let mut run = with_box(told, &objects);
+    run.created("Box");
+    run.finish("Work");
+    assert!(run.notices().is_empty());
+    run.gone("Box", "ended");
+    assert_eq!(run.notices()[0].subject, "Good FINISHED");
+    let mut run = with_box(told, &objects);
+    run.gone("Box", "no capacity");
+    assert_eq!(run.notices()[0].message, "it could not be created: no capacity");
+}
+
+#[test]
+fn each_interval_has_a_resource_of_its_own_from_its_start_on() {
+    let schedule = format!(
+        r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
+    );
+    let default = r#"{"id": "Default", "scheduleType": "timeseries", "runsOn": {"ref": "Box"}}"#;
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
+    let work = shell("Work", r#", "schedule": {"ref": "Hourly"}"#);
+    let objects = [default.to_owned(), schedule, machine.to_owned(), work].join(", ");
+    let mut run = crate::harness::scheduled(&objects);
+    assert_eq!(statuses(&run), ["Box WAITING_ON_DEPENDENCIES", "Work WAITING_ON_DEPENDENCIES"]);
+    assert!(run.run.instances()[0].release.is_none(), "from the start of its interval on");
+    run.pass(60);
+    assert_eq!(statuses(&run), ["Box CREATING", "Work WAITING_ON_DEPENDENCIES"]);
+    run.created("Box");
+    assert_eq!(run.status("Work"), Status::WaitingForRunner);
+}
+
+#[test]
+fn what_was_passed_over_has_its_resource_made_when_it_is_run_after_all() {
+    let schedule = format!(
+        r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
+    );
+    let default = r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}, "runsOn": {"ref": "Box"}}"#;
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
+    let objects = [default.to_owned(), schedule, machine.to_owned(), shell("Work", "")].join(", ");
+    let mut run = crate::harness::passed_over(&objects);
+    assert_eq!(statuses(&run), ["Box SKIPPED", "Work SKIPPED"]);
+    run.rerun("Work");
+    assert_eq!(statuses(&run), ["Box CREATING", "Work WAITING_ON_DEPENDENCIES"]);
+}
+
+#[test]
+fn an_activity_needs_a_group_or_a_resource_that_is_one() {
+    let default = r#"{"id": "Default", "scheduleType": "ondemand"}"#;
+    let refused = try_drive(&format!("{default}, {}", shell("A", "")), "").err().unwrap().to_string();
+    assert!(refused.contains("`workerGroup`") && refused.contains("`runsOn`"), "{refused}");
+    let wrong = shell("A", r#", "runsOn": {"ref": "N"}"#);
+    let node = r#"{"id": "N", "type": "S3DataNode", "filePath": "s3://b/n"}"#;
+    assert!(try_drive(&format!("{default}, {node}, {wrong}"), "").is_err());
+}
+
+#[test]
+fn a_failed_try_of_work_says_that_its_machine_went() {
+    let mut run = chain(r#", "maximumRetries": "5""#);
+    for _ in 0..3 {
+        run.created("Box");
+        run.claim("First");
+        run.report("First", &[]);
+        run.gone("Box", "spot price");
+        run.pass(1);
+    }
+    assert_eq!(run.status("First"), Status::Failed, "maximumRetries counts lost machines too");
+    let error: &TaskError = run.run.instances()[1].error().unwrap();
+    assert_eq!(error.id.as_deref(), Some(engine::RESOURCE_LOST));
+}
+
+/// Two hourly loads on one cluster.
+fn hourly_on_a_farm() -> Driven {
+    let schedule = |id: &str, period: &str| {
+        format!(
+            r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}",
+                "endDateTime": "2030-02-01T00:00:00"}}"#
+        )
+    };
+    let default = r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}, "runsOn": {"ref": "Farm"}}"#;
+    let farm = r#"{"id": "Farm", "type": "EmrCluster", "schedule": {"ref": "Whole"}}"#;
+    let objects = [schedule("Hourly", "1 hour"), schedule("Whole", "2 hours"), farm.to_owned()];
+    scheduled(&format!("{default}, {}, {}", objects.join(", "), shell("Load", "")))
+}
+
+/// Hands the one attempt on offer to a runner.
+fn claim_offered(run: &mut Driven) -> engine::AttemptId {
+    let attempt = run.run.offers().next().unwrap().0.clone();
+    run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("runner") });
+    attempt
+}
+
+fn deactivated(cancel: bool) -> Event {
+    Event::Deactivated { cancel: cancel.then(|| "deactivated".to_owned()) }
+}
+
+#[test]
+fn a_deactivation_ends_the_machine_and_what_is_still_to_come_gets_another() {
+    let mut run = hourly_on_a_farm();
+    run.created("Farm");
+    claim_offered(&mut run);
+    run.step(deactivated(true));
+    let loads = ["Load CANCELED", "Load WAITING_ON_DEPENDENCIES"];
+    assert_eq!(statuses(&run), [&["Farm SHUTTING_DOWN"], &loads[..]].concat());
+    assert!(run.run.is_active(), "its machine is still there");
+    run.gone("Farm", "ended");
+    assert_eq!(statuses(&run), [&["Farm FINISHED"], &loads[..]].concat());
+    assert!(!run.run.is_active() && run.run.end().is_none());
+    run.pass(60);
+    assert_eq!(run.status("Farm"), Status::Finished, "it waits for the activation");
+    run.step(Event::Activated { skip_until: None });
+    assert_eq!(run.status("Farm"), Status::Creating);
+}
+
+#[test]
+fn a_deactivation_that_lets_work_end_lets_its_machine_serve_until_then() {
+    let mut run = hourly_on_a_farm();
+    run.step(deactivated(false));
+    assert_eq!(run.status("Farm"), Status::Creating, "the first load waits for it");
+    run.created("Farm");
+    let attempt = claim_offered(&mut run);
+    run.pass(1);
+    assert_eq!((run.status("Farm"), run.run.is_active()), (Status::Running, true));
+    run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::Finished });
+    assert_eq!(run.status("Farm"), Status::ShuttingDown);
+}
+
+#[test]
+fn work_that_was_paused_while_its_machine_ended_gets_another_when_it_is_resumed() {
+    let mut run = hourly_on_a_farm();
+    run.created("Farm");
+    run.step(Event::Paused { component: "Load".into() });
+    run.step(deactivated(false));
+    assert_eq!(run.status("Farm"), Status::ShuttingDown);
+    run.gone("Farm", "ended");
+    assert!(!run.run.is_active());
+    run.step(Event::Resumed { component: "Load".into() });
+    assert_eq!((run.status("Farm"), run.offers().len()), (Status::Creating, 0));
+    run.created("Farm");
+    assert_eq!(run.offers().len(), 1);
+}

@@ -1,0 +1,319 @@
+//! The tables of instances: each status is brought about in a small run, and each event is played on it.
+
+use engine::{Event, Instance, InstanceId, RunnerId, TaskError, TaskOutcome, instance};
+
+use jiff::SignedDuration;
+
+use super::table;
+use crate::harness::{Driven, STARTED, drive_with, shell};
+
+const INTRO: &str = "
+## An instance
+
+What an event makes of an instance, by what it is. `-`: the event means nothing there and changes nothing.
+WAITING_ON_DEPENDENCIES also waits for a resource (`runsOn`), and on a schedule for the time of its interval. A retry
+follows a failure while there are tries left and it may end better (`BadInput` and fields that cannot be evaluated do not
+get better); during the pause before it the instance is shown as WAITING_FOR_RUNNER. What was paused before it began is
+`held back`. A rerun counts tries anew. SKIPPED is an instance whose interval a later start passed over. Dependencies here
+are CANCELED; one that is FAILED or CASCADE_FAILED does the same, and where `failureAndRerunMode` is not `cascade` nothing.
+A deactivation stops what has begun, or lets it end; what waits for its time waits for the next activation, which may pass
+it over.
+";
+
+const DATA: &str = "
+### A data node
+
+It has no attempts: it is FINISHED as soon as what it depends on is.
+
+";
+
+const LOOK: &str = "
+### A precondition
+
+It waits for what its owner waits for, and then looks until it holds; its owner waits for it. `FALSE` leaves it waiting
+for the next look; it FAILED when `preconditionTimeout` passed first, and its owner with it.
+
+";
+
+/// An event of a table: what it is called, and how it is played; `false` if it means nothing there.
+type Column = (&'static str, fn(&mut Driven, &str) -> bool);
+/// A status of a table: what it is called, and how it comes about.
+type Row = (&'static str, fn() -> Driven);
+
+pub(super) fn section() -> String {
+    let activity = of("Work", ACTIVITY, ACTIVITY_EVENTS);
+    let node = of("Node", NODE, NODE_EVENTS);
+    let look = of("Asked_Work", PRECONDITION, PRECONDITION_EVENTS);
+    format!("{INTRO}\n### An activity\n\n{activity}{DATA}{node}{LOOK}{look}")
+}
+
+fn of(name: &str, rows: &'static [Row], columns: &[Column]) -> String {
+    let rows = rows.iter().map(|(row, make)| {
+        assert_eq!(standing(&make(), name), *row, "the table's own row");
+        let cell = |(_, play): &Column| {
+            let mut driven = make();
+            if play(&mut driven, name) { standing(&driven, name) } else { "-".to_owned() }
+        };
+        (*row, columns.iter().map(cell).collect())
+    });
+    let names: Vec<_> = columns.iter().map(|(column, _)| *column).collect();
+    table(&names, rows)
+}
+
+pub(super) fn found<'a>(driven: &'a Driven, name: &str) -> &'a Instance {
+    driven.run.instance(&format!("@{name}_{STARTED}")).expect("an instance")
+}
+
+pub(super) fn standing(driven: &Driven, name: &str) -> String {
+    let instance = found(driven, name);
+    let is_look = |it: &Instance| {
+        it.head().is_some_and(|head| matches!(head.status, engine::attempt::Status::NotYet { .. }))
+    };
+    match &instance.status {
+        instance::Status::RetryPause { .. } if instance.is_paused => "retry pause, paused".to_owned(),
+        instance::Status::RetryPause { .. } => "retry pause".to_owned(),
+        instance::Status::WaitingOnDependencies if instance.release.is_some() => {
+            let is_suspended = driven.run.header().is_suspended;
+            let waits = if is_suspended { "waits for an activation" } else { "waits for its time" };
+            if instance.is_paused { format!("{waits}, paused") } else { waits.to_owned() }
+        }
+        instance::Status::WaitingOnDependencies if instance.is_held_back => "held back".to_owned(),
+        instance::Status::WaitingOnDependencies if instance.is_paused => {
+            "WAITING_ON_DEPENDENCIES, paused".to_owned()
+        }
+        instance::Status::Trying if is_look(instance) => "not yet".to_owned(),
+        instance::Status::Trying if instance.is_paused => format!("{}, paused", instance.word()),
+        instance::Status::Trying if instance.canceling.is_some() => format!("{}, stopping", instance.word()),
+        _ => instance.word().to_string(),
+    }
+}
+
+pub(super) fn id(name: &str) -> InstanceId {
+    InstanceId::from(format!("@{name}_{STARTED}"))
+}
+
+pub(super) fn play(driven: &mut Driven, event: Event) -> bool {
+    driven.try_step(event).is_ok()
+}
+
+fn begins(driven: &mut Driven, name: &str) -> bool {
+    let Some(attempt) = found(driven, name).head().map(|head| head.id.clone()) else { return false };
+    play(driven, Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("r") }) && {
+        let lease = driven.run.attempt(&attempt).unwrap().leases;
+        play(driven, Event::ProgressReported { attempt, lease, fields: vec![] })
+    }
+}
+
+fn set(driven: &mut Driven, name: &str, outcome: TaskOutcome) -> bool {
+    let head = found(driven, name).head().map(|head| (head.id.clone(), head.leases));
+    head.is_some_and(|(attempt, lease)| play(driven, Event::StatusSet { attempt, lease, outcome }))
+}
+
+fn failed(id: &str) -> TaskOutcome {
+    TaskOutcome::Failed(TaskError::new(id, "it broke"))
+}
+
+fn pass(driven: &mut Driven, _: &str) -> bool {
+    // As one knows that time passes: every minute.
+    (0..60).for_each(|_| driven.pass(1));
+    true
+}
+
+/// Plays `steps` one after another, all of which mean something.
+fn after(mut driven: Driven, name: &str, steps: &[fn(&mut Driven, &str) -> bool]) -> Driven {
+    assert!(steps.iter().all(|step| step(&mut driven, name)), "every step means something");
+    driven
+}
+
+/// Before, then Work, which asks first whether it may.
+fn work(asks: &str) -> Driven {
+    let asked = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true",
+        "retryDelay": "5 minutes", "preconditionTimeout": "30 minutes"}"#;
+    let node = r#"{"id": "Node", "type": "S3DataNode", "filePath": "s3://b/n"}"#;
+    let more = format!(r#", "dependsOn": {{"ref": "Before"}}{asks}"#);
+    let writer = shell("Before", r#", "output": {"ref": "Node"}"#);
+    let default = r#", "failureAndRerunMode": "cascade", "maximumRetries": "1""#;
+    let asked = if asks.is_empty() { String::new() } else { format!("{asked}, ") };
+    drive_with(default, &format!("{asked}{node}, {writer}, {}", shell("Work", &more)))
+}
+
+fn new() -> Driven {
+    work("")
+}
+
+fn new_look() -> Driven {
+    work(r#", "precondition": {"ref": "Asked"}"#)
+}
+
+fn skipped() -> Driven {
+    let schedule = format!(
+        r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
+    );
+    let default =
+        r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}, "workerGroup": "g"}"#;
+    let objects = format!("{default}, {schedule}, {}, {}", shell("Before", ""), shell("Work", ""));
+    crate::harness::passed_over(&objects)
+}
+
+/// As [`new`], on a schedule, before the end of the interval.
+fn to_come() -> Driven {
+    let schedule = format!(
+        r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
+    );
+    let default = r#"{"id": "Default", "scheduleType": "timeseries", "schedule": {"ref": "Hourly"},
+        "workerGroup": "g", "failureAndRerunMode": "cascade", "maximumRetries": "1"}"#;
+    let work = shell("Work", r#", "dependsOn": {"ref": "Before"}"#);
+    crate::harness::scheduled(&format!("{default}, {schedule}, {}, {work}", shell("Before", "")))
+}
+
+fn dependency_finished(it: &mut Driven, _: &str) -> bool {
+    play(it, Event::MarkedFinished { instance: id("Before") })
+}
+
+fn dependency_canceled(it: &mut Driven, _: &str) -> bool {
+    play(it, Event::CancelRequested { instance: id("Before"), reason: "asked".to_owned() })
+}
+
+fn finishes(it: &mut Driven, name: &str) -> bool {
+    set(it, name, TaskOutcome::Finished)
+}
+
+fn fails(it: &mut Driven, name: &str) -> bool {
+    set(it, name, failed("Oops"))
+}
+
+fn fails_for_good(it: &mut Driven, name: &str) -> bool {
+    set(it, name, failed("BadInput"))
+}
+
+fn says_false(it: &mut Driven, name: &str) -> bool {
+    set(it, name, TaskOutcome::False)
+}
+
+fn canceled(it: &mut Driven, name: &str) -> bool {
+    play(it, Event::CancelRequested { instance: id(name), reason: "asked".to_owned() })
+}
+
+fn rerun(it: &mut Driven, name: &str) -> bool {
+    play(it, Event::RerunRequested { instance: id(name) })
+}
+
+fn marked(it: &mut Driven, name: &str) -> bool {
+    play(it, Event::MarkedFinished { instance: id(name) })
+}
+
+fn owner_over(it: &mut Driven, _: &str) -> bool {
+    marked(it, "Work")
+}
+
+fn paused(it: &mut Driven, name: &str) -> bool {
+    play(it, Event::Paused { component: found(it, name).component.clone() })
+}
+
+fn resumed(it: &mut Driven, name: &str) -> bool {
+    play(it, Event::Resumed { component: found(it, name).component.clone() })
+}
+
+fn deactivated(it: &mut Driven, _: &str) -> bool {
+    play(it, Event::Deactivated { cancel: Some("asked".to_owned()) })
+}
+
+fn let_end(it: &mut Driven, _: &str) -> bool {
+    play(it, Event::Deactivated { cancel: None })
+}
+
+fn activated(it: &mut Driven, _: &str) -> bool {
+    play(it, Event::Activated { skip_until: None })
+}
+
+fn passed_over(it: &mut Driven, _: &str) -> bool {
+    let skip_until = Some(it.now + SignedDuration::from_hours(1));
+    play(it, Event::Activated { skip_until })
+}
+
+const ACTIVITY: &[Row] = &[
+    ("WAITING_ON_DEPENDENCIES", new),
+    ("held back", || after(new(), "Work", &[paused, dependency_finished])),
+    ("WAITING_FOR_RUNNER", || after(new(), "Work", &[dependency_finished])),
+    ("RUNNING", || after(new(), "Work", &[dependency_finished, begins])),
+    ("RUNNING, stopping", || after(new(), "Work", &[dependency_finished, begins, canceled])),
+    ("retry pause", || after(new(), "Work", &[dependency_finished, begins, fails])),
+    ("FINISHED", || after(new(), "Work", &[dependency_finished, begins, finishes])),
+    ("FAILED", || after(new(), "Work", &[dependency_finished, begins, fails_for_good])),
+    ("CASCADE_FAILED", || after(new(), "Work", &[dependency_canceled])),
+    ("CANCELED", || after(new(), "Work", &[canceled])),
+    ("SKIPPED", skipped),
+    ("waits for its time", to_come),
+    ("waits for an activation", || after(to_come(), "Work", &[deactivated])),
+];
+
+const ACTIVITY_EVENTS: &[Column] = &[
+    ("dependency FINISHED", dependency_finished),
+    ("dependency CANCELED", dependency_canceled),
+    ("a runner begins", begins),
+    ("it says FINISHED", finishes),
+    ("it says FAILED", fails),
+    ("FAILED for good", fails_for_good),
+    ("an hour passes", pass),
+    ("cancel", canceled),
+    ("rerun", rerun),
+    ("mark finished", marked),
+    ("pause", paused),
+    ("resume", resumed),
+    ("deactivate", deactivated),
+    ("deactivate, let end", let_end),
+    ("activate", activated),
+    ("activate, from later on", passed_over),
+];
+
+const NODE: &[Row] = &[
+    ("WAITING_ON_DEPENDENCIES", new),
+    ("held back", || after(new(), "Node", &[paused, dependency_finished])),
+    ("FINISHED", || after(new(), "Node", &[dependency_finished])),
+    ("CASCADE_FAILED", || after(new(), "Node", &[dependency_canceled])),
+    ("CANCELED", || after(new(), "Node", &[canceled])),
+];
+
+const NODE_EVENTS: &[Column] = &[
+    ("its writer FINISHED", dependency_finished),
+    ("its writer CANCELED", dependency_canceled),
+    ("an hour passes", pass),
+    ("cancel", canceled),
+    ("rerun", rerun),
+    ("mark finished", marked),
+    ("pause", paused),
+    ("resume", resumed),
+    ("deactivate", deactivated),
+    ("deactivate, let end", let_end),
+];
+
+const PRECONDITION: &[Row] = &[
+    ("WAITING_ON_DEPENDENCIES", new_look),
+    ("held back", || after(new_look(), "Asked_Work", &[paused, dependency_finished])),
+    ("WAITING_FOR_RUNNER", || after(new_look(), "Asked_Work", &[dependency_finished])),
+    ("RUNNING", || after(new_look(), "Asked_Work", &[dependency_finished, begins])),
+    ("not yet", || after(new_look(), "Asked_Work", &[dependency_finished, begins, says_false])),
+    ("retry pause", || after(new_look(), "Asked_Work", &[dependency_finished, begins, fails])),
+    ("FINISHED", || after(new_look(), "Asked_Work", &[dependency_finished, begins, finishes])),
+    ("FAILED", || after(new_look(), "Asked_Work", &[dependency_finished, begins, fails_for_good])),
+    ("CANCELED", || after(new_look(), "Asked_Work", &[canceled])),
+];
+
+const PRECONDITION_EVENTS: &[Column] = &[
+    ("dependency FINISHED", dependency_finished),
+    ("dependency CANCELED", dependency_canceled),
+    ("a look begins", begins),
+    ("it says FINISHED", finishes),
+    ("it says FALSE", says_false),
+    ("it says FAILED", fails),
+    ("FAILED for good", fails_for_good),
+    ("an hour passes", pass),
+    ("its owner is over", owner_over),
+    ("cancel", canceled),
+    ("rerun", rerun),
+    ("mark finished", marked),
+    ("pause", paused),
+    ("resume", resumed),
+    ("deactivate", deactivated),
+    ("deactivate, let end", let_end),
+];

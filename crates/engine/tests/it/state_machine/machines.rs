@@ -1,0 +1,221 @@
+//! The tables of resources: one machine, and the instance that makes it.
+
+use engine::resource::{self, Ending, Limits, Status, step};
+use engine::{Event, TaskError};
+
+use super::instances::{found, id, play, standing};
+use super::{at, table};
+use crate::harness::{Driven, STARTED, drive_with, shell};
+
+const INTRO: &str = "
+## A resource
+
+### Its machine
+
+An attempt at a resource is a machine (or cluster), which the host makes and ends. Rows: where it stands; `SHUTTING_DOWN, X`
+is X once it is gone. `unneeded`: everything that runs on it is over, or nothing moves any more that could come to use it.
+
+";
+
+const INSTANCE: &str = "
+### Its instance
+
+`Work` runs on it. It is made when the first that runs on it is ready, and `-` means as above that nothing changes. Those
+that run on it are CANCELED when it FAILED, TIMEDOUT or was CANCELED; while it is made anew (`maximumRetries`), work that
+was on it has failed, and what nobody had begun waits. `retrynone` makes no lost machine anew. A resource that is over
+is made anew, as another attempt, when something that runs on it gets ready for it: after a rerun, or where somebody
+marked it finished too early. During the pause between two attempts it is shown as SCHEDULED. A deactivation cancels it,
+unless something that runs on it is still to come: then it ends like one that nobody needs, and is made anew after the
+next activation.
+
+";
+
+pub(super) fn section() -> String {
+    let names: Vec<_> = events().iter().map(|(event, ..)| *event).collect();
+    let limits = Limits::default();
+    let rows = statuses().into_iter().map(|status| {
+        let cell = |(_, event, minute): &(_, resource::Event, i64)| {
+            step(&status, &limits, event, at(*minute)).map_or("-".to_owned(), |next| name(&next).to_owned())
+        };
+        (name(&status), events().iter().map(cell).collect())
+    });
+    let machine = table(&names, rows);
+    let names: Vec<_> = COLUMNS.iter().map(|(event, _)| *event).collect();
+    let rows = ROWS.iter().map(|(row, make)| {
+        assert_eq!(standing(&make(), "Box"), *row, "the table's own row");
+        let cell = |(_, played): &Column| {
+            let mut driven = make();
+            let is_legal = played(&mut driven);
+            if is_legal { standing(&driven, "Box") } else { "-".to_owned() }
+        };
+        (*row, COLUMNS.iter().map(cell).collect())
+    });
+    let instance = table(&names, rows);
+    format!("{INTRO}{machine}{INSTANCE}{instance}")
+}
+
+fn statuses() -> Vec<Status> {
+    let ending = |end| Status::ShuttingDown { end };
+    vec![
+        Status::Creating { until: Some(at(10)) },
+        Status::Running { until: Some(at(10)) },
+        ending(Ending::Finished),
+        ending(Ending::Failed(TaskError::default())),
+        ending(Ending::TimedOut),
+        ending(Ending::Canceled),
+        Status::Finished,
+        Status::Failed(TaskError::default()),
+        Status::TimedOut,
+        Status::Canceled,
+    ]
+}
+
+fn name(status: &Status) -> &'static str {
+    match status {
+        Status::Creating { .. } => "CREATING",
+        Status::Running { .. } => "RUNNING",
+        Status::ShuttingDown { end: Ending::Finished } => "SHUTTING_DOWN, FINISHED",
+        Status::ShuttingDown { end: Ending::Failed(_) } => "SHUTTING_DOWN, FAILED",
+        Status::ShuttingDown { end: Ending::TimedOut } => "SHUTTING_DOWN, TIMEDOUT",
+        Status::ShuttingDown { end: Ending::Canceled } => "SHUTTING_DOWN, CANCELED",
+        Status::Finished => "FINISHED",
+        Status::Failed(_) => "FAILED",
+        Status::TimedOut => "TIMEDOUT",
+        Status::Canceled => "CANCELED",
+    }
+}
+
+fn events() -> Vec<(&'static str, resource::Event, i64)> {
+    vec![
+        ("the host made it", resource::Event::Created, 1),
+        ("it is gone", resource::Event::Gone { reason: "gone".to_owned() }, 1),
+        ("unneeded", resource::Event::Unneeded, 1),
+        ("cancel", resource::Event::CancelRequested, 1),
+        ("initTimeout or terminateAfter passed", resource::Event::Woke, 10),
+        ("woken early", resource::Event::Woke, 1),
+    ]
+}
+
+/// Work on a machine, after Before, which needs none.
+fn new() -> Driven {
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r", "maximumRetries": "1",
+        "initTimeout": "20 minutes", "terminateAfter": "40 minutes", "retryDelay": "5 minutes"}"#;
+    let work = shell("Work", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
+    drive_with("", &format!("{machine}, {}, {work}", shell("Before", "")))
+}
+
+fn ready(it: &mut Driven) -> bool {
+    play(it, Event::MarkedFinished { instance: id("Before") })
+}
+
+fn of_head(it: &mut Driven, event: fn(engine::AttemptId) -> Event) -> bool {
+    let head = found(it, "Box").head().map(|head| head.id.clone());
+    head.is_some_and(|attempt| play(it, event(attempt)))
+}
+
+fn created(it: &mut Driven) -> bool {
+    of_head(it, |attempt| Event::ResourceCreated { attempt, fields: vec![] })
+}
+
+fn gone(it: &mut Driven) -> bool {
+    of_head(it, |attempt| Event::ResourceGone { attempt, reason: "gone".to_owned() })
+}
+
+fn users_over(it: &mut Driven) -> bool {
+    play(it, Event::MarkedFinished { instance: id("Work") })
+}
+
+fn pass(it: &mut Driven) -> bool {
+    (0..20).for_each(|_| it.pass(1));
+    true
+}
+
+fn canceled(it: &mut Driven) -> bool {
+    play(it, Event::CancelRequested { instance: id("Box"), reason: "asked".to_owned() })
+}
+
+fn rerun(it: &mut Driven) -> bool {
+    play(it, Event::RerunRequested { instance: id("Box") })
+}
+
+fn user_rerun(it: &mut Driven) -> bool {
+    play(it, Event::RerunRequested { instance: id("Work") })
+}
+
+fn marked(it: &mut Driven) -> bool {
+    play(it, Event::MarkedFinished { instance: id("Box") })
+}
+
+fn paused(it: &mut Driven) -> bool {
+    play(it, Event::Paused { component: "Box".into() })
+}
+
+fn resumed(it: &mut Driven) -> bool {
+    play(it, Event::Resumed { component: "Box".into() })
+}
+
+fn deactivated(it: &mut Driven) -> bool {
+    play(it, Event::Deactivated { cancel: Some("asked".to_owned()) })
+}
+
+fn let_end(it: &mut Driven) -> bool {
+    play(it, Event::Deactivated { cancel: None })
+}
+
+fn activated(it: &mut Driven) -> bool {
+    play(it, Event::Activated { skip_until: None })
+}
+
+fn after(steps: &[fn(&mut Driven) -> bool]) -> Driven {
+    let mut driven = new();
+    assert!(steps.iter().all(|step| step(&mut driven)), "every step means something");
+    driven
+}
+
+fn skipped() -> Driven {
+    let schedule = format!(
+        r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
+    );
+    let default = r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}, "runsOn": {"ref": "Box"}}"#;
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
+    let work =
+        [shell("Before", r#", "runsOn": {"ref": "Box"}"#), shell("Work", r#", "runsOn": {"ref": "Box"}"#)];
+    crate::harness::passed_over(&format!("{default}, {schedule}, {machine}, {}", work.join(", ")))
+}
+
+type Row = (&'static str, fn() -> Driven);
+
+const ROWS: &[Row] = &[
+    ("WAITING_ON_DEPENDENCIES", new),
+    ("held back", || after(&[paused, ready])),
+    ("CREATING", || after(&[ready])),
+    ("RUNNING", || after(&[ready, created])),
+    ("SHUTTING_DOWN", || after(&[ready, created, users_over])),
+    ("SHUTTING_DOWN, stopping", || after(&[ready, created, canceled])),
+    ("retry pause", || after(&[ready, gone])),
+    ("FINISHED", || after(&[ready, created, users_over, gone])),
+    ("FAILED", || after(&[ready, gone, pass, gone])),
+    ("TIMEDOUT", || after(&[ready, created, pass, pass, gone])),
+    ("CANCELED", || after(&[canceled])),
+    ("SKIPPED", skipped),
+];
+
+/// What is played, and how; `false` if it means nothing there.
+type Column = (&'static str, fn(&mut Driven) -> bool);
+
+const COLUMNS: &[Column] = &[
+    ("Work is ready", ready),
+    ("the host made it", created),
+    ("it is gone", gone),
+    ("Work is over", users_over),
+    ("20 minutes pass", pass),
+    ("cancel", canceled),
+    ("rerun", rerun),
+    ("Work is rerun", user_rerun),
+    ("mark finished", marked),
+    ("pause", paused),
+    ("resume", resumed),
+    ("deactivate", deactivated),
+    ("deactivate, let end", let_end),
+    ("activate", activated),
+];

@@ -1,0 +1,314 @@
+//! Resources, made and ended by a host of the test.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use aws_sdk_datapipeline::types::{PipelineObject, TaskObject};
+use definition::Field;
+use definition::kind::Kind;
+use server::host::{Host, Resource, ResourceId, Standing};
+use tokio::sync::Notify;
+
+use crate::harness::{Stage, activity, object, refers, string, value};
+
+/// A cloud that does as the test says.
+#[derive(Default)]
+struct Cloud {
+    machines: Mutex<BTreeMap<String, Machine>>,
+    /// Every machine that was ever made.
+    made: Mutex<Vec<String>>,
+    changed: Notify,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    Starting,
+    Up,
+    Lost,
+    Ending,
+}
+
+#[async_trait]
+impl Host for Cloud {
+    fn supplies(&self, kind: Kind) -> bool {
+        kind == Kind::Ec2Resource
+    }
+
+    async fn create(&self, resource: &Resource) -> anyhow::Result<Standing> {
+        anyhow::ensure!(resource.object.string("imageId") != Some("ami-away"), "the cloud is away");
+        let id = resource.id.to_string();
+        let mut machines = self.machines.lock().unwrap();
+        let machine = machines.entry(id.clone()).or_insert_with(|| {
+            self.made.lock().unwrap().push(id);
+            Machine::Starting
+        });
+        Ok(match machine {
+            Machine::Starting => Standing::Creating(vec![Field::string("@resourceStatus", "pending")]),
+            Machine::Up => Standing::Running(vec![Field::string("@resourceId", "i-1")]),
+            Machine::Lost | Machine::Ending => Standing::Gone("spot price".to_owned()),
+        })
+    }
+
+    async fn terminate(&self, id: &ResourceId) -> anyhow::Result<bool> {
+        let mut machines = self.machines.lock().unwrap();
+        match machines.get_mut(&id.to_string()) {
+            Some(machine @ (Machine::Starting | Machine::Up)) => *machine = Machine::Ending,
+            Some(Machine::Lost) => {
+                machines.remove(&id.to_string());
+            }
+            Some(Machine::Ending) | None => {}
+        }
+        Ok(!machines.contains_key(&id.to_string()))
+    }
+
+    async fn existing(&self) -> anyhow::Result<Vec<ResourceId>> {
+        Ok(self.machines.lock().unwrap().keys().filter_map(|id| ResourceId::parse(id)).collect())
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Cloud {
+    /// Lets every machine in the one standing come to the other.
+    fn turn(&self, from: Machine, to: Machine) {
+        self.machines.lock().unwrap().values_mut().filter(|it| **it == from).for_each(|it| *it = to);
+        self.changed.notify_one();
+    }
+
+    /// Lets those be gone that are being ended.
+    fn clear(&self) {
+        self.machines.lock().unwrap().retain(|_, machine| *machine != Machine::Ending);
+        self.changed.notify_one();
+    }
+
+    fn made(&self) -> usize {
+        self.made.lock().unwrap().len()
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&BTreeMap<String, Machine>) -> bool) {
+        let started = std::time::Instant::now();
+        while !holds(&self.machines.lock().unwrap()) {
+            assert!(started.elapsed().as_secs() < 20, "{what}");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn on_demand() -> PipelineObject {
+    let fields = vec![
+        string("scheduleType", "ondemand"),
+        string("retryDelay", "2 minutes"),
+        string("role", "r"),
+        string("resourceRole", "r"),
+    ];
+    object("Default", fields)
+}
+
+fn machine(image: &str) -> PipelineObject {
+    object("Box", vec![string("type", "Ec2Resource"), string("imageId", image)])
+}
+
+fn work(id: &str) -> PipelineObject {
+    let work = activity(id, &[]);
+    let mut fields = work.fields().to_vec();
+    fields.push(refers("runsOn", "Box"));
+    object(id, fields)
+}
+
+async fn stage(cloud: &Arc<Cloud>) -> Stage {
+    let host: Arc<dyn Host> = cloud.clone();
+    Stage::with(|config| config.host = Some(host)).await
+}
+
+async fn restarted(stage: Stage, cloud: &Arc<Cloud>) -> Stage {
+    let host: Arc<dyn Host> = cloud.clone();
+    stage.restart_with(|config| config.host = Some(host)).await
+}
+
+/// The id of the only instance of the component.
+async fn instance(stage: &Stage, pipeline: &str, component: &str) -> String {
+    let ids = stage.ids(pipeline, "INSTANCE").await;
+    ids.into_iter().find(|id| id.starts_with(&format!("@{component}_"))).expect("an instance")
+}
+
+/// Takes the task as the resource's own worker.
+async fn poll(stage: &Stage, pipeline: &str, runner: &str) -> TaskObject {
+    let group = format!("{pipeline}/{}", instance(stage, pipeline, "Box").await);
+    let polled = stage.client.poll_for_task().worker_group(group).hostname(runner).send();
+    polled.await.unwrap().task_object.expect("work is ready")
+}
+
+async fn why(stage: &Stage, pipeline: &str, component: &str) -> String {
+    let id = instance(stage, pipeline, component).await;
+    let why = value(stage.object(pipeline, &id).await.fields(), "waitReason").unwrap_or_default();
+    why.replace(id.rsplit_once('_').unwrap().1, "T")
+}
+
+#[tokio::test]
+async fn a_machine_is_made_for_work_handed_that_work_and_ended_after_it() {
+    let cloud = Arc::new(Cloud::default());
+    let stage = stage(&cloud).await;
+    let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
+    stage.until(&pipeline, &[("Box", "CREATING"), ("Work", "WAITING_ON_DEPENDENCIES")]).await;
+    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    let waits = "waits for resource @Box_T, which is being created: pending";
+    while why(&stage, &pipeline, "Work").await != waits {
+        tokio::task::yield_now().await;
+    }
+    cloud.turn(Machine::Starting, Machine::Up);
+    stage.until(&pipeline, &[("Box", "RUNNING"), ("Work", "WAITING_FOR_RUNNER")]).await;
+    let id = instance(&stage, &pipeline, "Box").await;
+    assert_eq!(value(stage.object(&pipeline, &id).await.fields(), "@resourceId").as_deref(), Some("i-1"));
+    let task = poll(&stage, &pipeline, "machine").await;
+    stage.work(&task).await;
+    stage.until(&pipeline, &[("Box", "SHUTTING_DOWN"), ("Work", "FINISHED")]).await;
+    let state = stage.pipeline_field(&pipeline, "@pipelineState").await;
+    assert_eq!(state.as_deref(), Some("SCHEDULED"), "until its machine is gone");
+    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    cloud.clear();
+    stage.until(&pipeline, &[("Box", "FINISHED"), ("Work", "FINISHED")]).await;
+    let state = stage.pipeline_field(&pipeline, "@pipelineState").await;
+    assert_eq!(state.as_deref(), Some("FINISHED"));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn what_no_host_supplies_is_named_before_anything_starts() {
+    let farm = object("Farm", vec![string("type", "EmrCluster")]);
+    let step = object(
+        "Step",
+        vec![string("type", "EmrActivity"), string("step", "s3://b/x.jar"), refers("runsOn", "Farm")],
+    );
+    let refusal = async |stage: &Stage, objects: Vec<PipelineObject>| {
+        let pipeline = stage.create("p").await;
+        let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
+        let put = put.set_pipeline_objects(Some(objects)).send().await.unwrap();
+        assert!(!put.errored(), "{:?}", put.validation_errors());
+        let activated = stage.client.activate_pipeline().pipeline_id(&pipeline).send().await;
+        let message = activated.unwrap_err().into_service_error().to_string();
+        assert_eq!(stage.ids(&pipeline, "INSTANCE").await, Vec::<String>::new());
+        message
+    };
+    let objects = vec![on_demand(), machine("ami-1"), work("Work"), work("More"), farm, step];
+    let bare = Stage::new().await;
+    let all = refusal(&bare, objects.clone()).await;
+    for named in [
+        "object `Work`, field `runsOn`: `Box` is an Ec2Resource",
+        "object `More`, field `runsOn`: `Box` is an Ec2Resource",
+        "object `Step`, field `runsOn`: `Farm` is an EmrCluster",
+        "`workerGroup`",
+    ] {
+        assert!(all.contains(named), "{all}");
+    }
+    bare.stop().await;
+    let with_cloud = stage(&Arc::new(Cloud::default())).await;
+    let some = refusal(&with_cloud, objects).await;
+    assert!(some.contains("`Farm` is an EmrCluster") && !some.contains("Ec2Resource"), "{some}");
+    with_cloud.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_finds_what_was_made_and_the_work_on_it_goes_on() {
+    let cloud = Arc::new(Cloud::default());
+    let stage = stage(&cloud).await;
+    let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
+    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    let stage = restarted(stage, &cloud).await;
+    cloud.turn(Machine::Starting, Machine::Up);
+    stage.until(&pipeline, &[("Box", "RUNNING"), ("Work", "WAITING_FOR_RUNNER")]).await;
+    let task = poll(&stage, &pipeline, "own-machine").await;
+    assert!(!stage.progress(&task, &[]).await);
+    let stage = restarted(stage, &cloud).await;
+    let again = poll(&stage, &pipeline, "own-machine").await;
+    assert_eq!(again.attempt_id(), task.attempt_id(), "no try was spent");
+    stage.work(&again).await;
+    let stage = restarted(stage, &cloud).await;
+    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    cloud.clear();
+    stage.until(&pipeline, &[("Box", "FINISHED"), ("Work", "FINISHED")]).await;
+    assert_eq!(cloud.made(), 1);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn work_on_a_machine_that_went_is_done_on_another() {
+    let cloud = Arc::new(Cloud::default());
+    let stage = stage(&cloud).await;
+    let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
+    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    cloud.turn(Machine::Starting, Machine::Up);
+    stage.until(&pipeline, &[("Box", "RUNNING"), ("Work", "WAITING_FOR_RUNNER")]).await;
+    let task = poll(&stage, &pipeline, "machine").await;
+    assert!(!stage.progress(&task, &[]).await);
+    cloud.turn(Machine::Up, Machine::Lost);
+    stage.until(&pipeline, &[("Box", "SCHEDULED"), ("Work", "WAITING_FOR_RUNNER")]).await;
+    assert!(stage.progress(&task, &[]).await, "whoever still works at it is told to stop");
+    stage.wind(120);
+    cloud
+        .until("another is asked for", |machines| machines.values().any(|it| *it == Machine::Starting))
+        .await;
+    cloud.turn(Machine::Starting, Machine::Up);
+    let task = poll(&stage, &pipeline, "machine").await;
+    assert!(task.attempt_id().unwrap().ends_with("_Attempt=2"));
+    stage.work(&task).await;
+    stage.until(&pipeline, &[("Box", "SHUTTING_DOWN"), ("Work", "FINISHED")]).await;
+    cloud.until("the lost one is cleared away", |machines| machines.len() == 1).await;
+    assert_eq!(cloud.made(), 2);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_deleted_pipeline_leaves_no_machine_behind() {
+    let cloud = Arc::new(Cloud::default());
+    let stage = stage(&cloud).await;
+    let objects = || vec![on_demand(), machine("ami-1"), work("Work")];
+    let pipeline = stage.run(objects()).await;
+    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    stage.client.delete_pipeline().pipeline_id(&pipeline).send().await.unwrap();
+    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    cloud.clear();
+    // One that nobody knows any more: its pipeline was deleted by a service that ended before it could see to it.
+    let left = format!("{pipeline}/@Box_2030-03-17T17:46:40_Attempt=7");
+    cloud.machines.lock().unwrap().insert(left, Machine::Up);
+    let stage = restarted(stage, &cloud).await;
+    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_deactivated_pipeline_is_inactive_when_its_machines_are_gone() {
+    let cloud = Arc::new(Cloud::default());
+    let stage = stage(&cloud).await;
+    let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
+    cloud.until("a machine is asked for", |machines| machines.len() == 1).await;
+    stage.client.deactivate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
+    let state = stage.pipeline_field(&pipeline, "@pipelineState").await;
+    assert_eq!(state.as_deref(), Some("DEACTIVATING"));
+    cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
+    cloud.clear();
+    stage.until(&pipeline, &[("Box", "CANCELED"), ("Work", "CANCELED")]).await;
+    let state = stage.pipeline_field(&pipeline, "@pipelineState").await;
+    assert_eq!(state.as_deref(), Some("INACTIVE"));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_tell_is_asked_again_and_init_timeout_ends_the_waiting() {
+    let cloud = Arc::new(Cloud::default());
+    let stage = stage(&cloud).await;
+    let fields = vec![
+        string("type", "Ec2Resource"),
+        string("imageId", "ami-away"),
+        string("initTimeout", "10 minutes"),
+        string("maximumRetries", "0"),
+    ];
+    let pipeline = stage.run(vec![on_demand(), object("Box", fields), work("Work")]).await;
+    stage.until(&pipeline, &[("Box", "CREATING"), ("Work", "WAITING_ON_DEPENDENCIES")]).await;
+    stage.wind(600);
+    stage.until(&pipeline, &[("Box", "FAILED"), ("Work", "CANCELED")]).await;
+    assert_eq!(cloud.made(), 0);
+    stage.stop().await;
+}
