@@ -6,6 +6,7 @@ mod crash;
 mod database;
 mod demo;
 mod ledger;
+mod resources;
 mod samples;
 mod schedules;
 mod servers;

@@ -15,6 +15,7 @@ mod logs;
 mod output;
 mod render;
 mod rerun;
+mod resource_worker;
 mod run_view;
 mod runs;
 mod show;
@@ -97,6 +98,9 @@ pub enum Command {
     Get(bucket::GetArgs),
     /// See it all once: bring a stack up, drop the sample files, show tables and mail
     Demo(demo::DemoArgs),
+    /// Do the tasks of one resource, as long as the stack that started it
+    #[command(hide = true)]
+    ResourceWorker(resource_worker::ResourceWorkerArgs),
 }
 
 /// Carries out the command.
@@ -122,6 +126,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Ls(args) => bucket::ls(data_dir, &args).await,
         Command::Get(args) => bucket::get(data_dir, &args).await,
         Command::Demo(args) => demo::run(given, args).await,
+        Command::ResourceWorker(args) => resource_worker::run(args).await,
     };
     if needs_a_stack { stack::explained(data_dir, result).await } else { result }
 }
@@ -138,6 +143,6 @@ impl Command {
             self,
             Self::Validate(_) | Self::Render(_) | Self::Graph(_) | Self::HelpObject(_) | Self::Schema(_)
         );
-        !is_pure && !matches!(self, Self::Up(_) | Self::Demo(_))
+        !is_pure && !matches!(self, Self::Up(_) | Self::Demo(_) | Self::ResourceWorker(_))
     }
 }

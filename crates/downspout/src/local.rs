@@ -1,5 +1,6 @@
 //! The local stack: what AWS gives in the cloud, on one machine. Composition only; decisions sit in the other crates.
 
+pub mod host;
 pub mod lambda;
 pub mod postgres;
 pub mod s3;

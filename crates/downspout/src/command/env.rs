@@ -37,18 +37,8 @@ pub(super) async fn run(data_dir: &Path, args: &EnvArgs) -> anyhow::Result<Exit>
 }
 
 fn variables(endpoints: &Endpoints) -> Vec<(&'static str, String)> {
-    let mut variables = vec![
-        ("AWS_ACCESS_KEY_ID", endpoints.access_key_id.clone()),
-        ("AWS_SECRET_ACCESS_KEY", endpoints.secret_access_key.clone()),
-        ("AWS_REGION", endpoints.region.clone()),
-        ("AWS_DEFAULT_REGION", endpoints.region.clone()),
-        ("AWS_ENDPOINT_URL_S3", endpoints.s3.clone()),
-        ("AWS_ENDPOINT_URL_DATA_PIPELINE", endpoints.datapipeline.clone()),
-        ("AWS_ENDPOINT_URL_SNS", endpoints.sns.clone()),
-        // Nothing of the stack asks the metadata service of EC2; looking for it costs seconds.
-        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ("DATABASE_URL", endpoints.postgres.clone()),
-    ];
+    let mut variables = endpoints.environment();
+    variables.push(("DATABASE_URL", endpoints.postgres.clone()));
     if let Ok(url) = Url::parse(&endpoints.postgres) {
         variables.push(("PGHOST", url.host_str().unwrap_or("127.0.0.1").to_owned()));
         variables.push(("PGPORT", url.port().unwrap_or(5432).to_string()));

@@ -46,7 +46,7 @@ pub(super) fn paint_status(status: &str) -> String {
     match status {
         "FINISHED" => paint(status, Style::Good),
         "FAILED" | "CASCADE_FAILED" | "TIMEDOUT" | "CANCELED" => paint(status, Style::Bad),
-        "RUNNING" => paint(status, Style::Warn),
+        "CREATING" | "RUNNING" | "SHUTTING_DOWN" => paint(status, Style::Warn),
         _ => paint(status, Style::Dim),
     }
 }

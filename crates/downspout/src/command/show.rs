@@ -109,6 +109,9 @@ fn remarks(instance: &InstanceView, name: &str) -> String {
         let id = instance.error_id.as_deref().map(|id| format!("{id}: ")).unwrap_or_default();
         lines.push(output::paint(&format!("{name} failed: {id}{message}"), Style::Bad));
     }
+    if let Some(reason) = instance.cancellation_reason.as_ref().filter(|_| instance.status == "CANCELED") {
+        lines.push(format!("{name} was canceled: {reason}"));
+    }
     if instance.attempts.len() > 1 || !instance.failed_itself() {
         let failed = (1..).zip(&instance.attempts).filter(|(_, attempt)| attempt.error_message.is_some());
         lines.extend(failed.map(|(number, attempt)| {

@@ -30,6 +30,8 @@ const USUAL_FOLDER: &str = "pipeline-definitions";
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
 /// Each keeps connections open and may run a command.
 const MOST_WORKERS: usize = 256;
+/// Each is a process.
+const MOST_RESOURCES: usize = 64;
 
 /// Arguments of `up`.
 #[derive(Debug, Args)]
@@ -67,6 +69,9 @@ pub struct UpArgs {
     /// How long runs are kept after they ended, such as `30 days`; the newest of each pipeline stays
     #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_RUNS", default_value = server::KEEP_RUNS)]
     keep_runs: Period,
+    /// How many resources (runsOn an Ec2Resource) are there at the same time, each a worker process; others wait
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    resources: usize,
 }
 
 pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
@@ -122,6 +127,12 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
     }
     let workers = 1..=MOST_WORKERS;
     anyhow::ensure!(workers.contains(&args.workers), "--workers {}: give 1 to {MOST_WORKERS}", args.workers);
+    let resources = 1..=MOST_RESOURCES;
+    anyhow::ensure!(
+        resources.contains(&args.resources),
+        "--resources {}: give 1 to {MOST_RESOURCES}",
+        args.resources
+    );
     Ok(StackConfig {
         definitions,
         database_url: args.database_url,
@@ -132,6 +143,7 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
         workers: args.workers,
         keep_runs: args.keep_runs,
         dynamodb_url: args.dynamodb_url,
+        resources: args.resources,
         ..StackConfig::new(data_dir)
     })
 }

@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::host::LocalHost;
 use super::lambda::Host;
 use super::postgres::Postgres;
 use super::s3::{self, LocalS3, S3Store};
@@ -62,6 +63,7 @@ const LEASE_BEYOND_INVOCATION: Duration = Duration::from_secs(5);
 pub struct Stack {
     endpoints: Endpoints,
     orchestrator: Arc<Orchestrator>,
+    resources: Arc<LocalHost>,
     /// Ends what uses the servers.
     users_stop: CancellationToken,
     users: TaskTracker,
@@ -116,10 +118,14 @@ impl Stack {
         let sweep_now = Arc::new(Notify::new());
         let topic = topic_config(&data_dir, &config, &endpoints, Arc::clone(&sweep_now));
         serve_topic(&mut servers, listeners.sns, topic, &servers_stop);
-        serve_pipelines(&mut servers, listeners.datapipeline, &data_dir, &config, &endpoints, &servers_stop);
+        let scratch = data_dir.join("scratch");
+        let resources = LocalHost::new(config.resources, OWN_WORKERS, scratch, endpoints.environment())?;
+        let pipelines = pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources));
+        serve_pipelines(&mut servers, listeners.datapipeline, pipelines, &servers_stop);
         let mut stack = Self {
             orchestrator: Arc::new(orchestrator(&config, &endpoints)),
             endpoints,
+            resources,
             users_stop: CancellationToken::new(),
             users: TaskTracker::new(),
             servers_stop,
@@ -209,6 +215,11 @@ impl Stack {
                 stop.clone(),
             ));
         }
+        let (resources, stopped) = (Arc::clone(&self.resources), stop.clone());
+        self.users.spawn(async move {
+            stopped.cancelled().await;
+            resources.stop().await;
+        });
         self.endpoints.write(&config.data_dir)?;
         Ok(())
     }
@@ -340,15 +351,14 @@ fn serve_topic(
     );
 }
 
-fn serve_pipelines(
-    servers: &mut JoinSet<anyhow::Result<()>>,
-    listener: TcpListener,
+fn pipelines_config(
     data_dir: &DataDir,
     config: &StackConfig,
     endpoints: &Endpoints,
-    stop: &CancellationToken,
-) {
-    let config = server::Config {
+    resources: Arc<LocalHost>,
+) -> server::Config {
+    server::Config {
+        host: Some(resources),
         s3: Some(endpoints.s3()),
         dynamodb: config.dynamodb_url.as_deref().map(|url| endpoints.dynamodb(url)),
         sns: Some(endpoints.sns()),
@@ -357,7 +367,15 @@ fn serve_pipelines(
         now: Arc::clone(&config.now),
         wound: Arc::clone(&config.wound),
         ..server::Config::new(data_dir.join("pipelines.sqlite"), credentials(endpoints))
-    };
+    }
+}
+
+fn serve_pipelines(
+    servers: &mut JoinSet<anyhow::Result<()>>,
+    listener: TcpListener,
+    config: server::Config,
+    stop: &CancellationToken,
+) {
     let stop = stop.clone();
     servers.spawn(async move {
         server::serve(config, listener, stop).await.context("running the pipeline service")

@@ -32,6 +32,8 @@ pub struct StackConfig {
     pub dynamodb_url: Option<String>,
     /// How long runs are kept after they ended.
     pub keep_runs: Period,
+    /// How many resources there are at the same time.
+    pub resources: usize,
     /// The clock of everything but signatures; tests wind it by hand.
     pub now: Now,
     /// Notified by whoever wound the clock.
@@ -64,6 +66,7 @@ impl StackConfig {
             workers: 4,
             dynamodb_url: None,
             keep_runs: Period::parse(server::KEEP_RUNS).expect("it is a period"),
+            resources: 4,
             now: Arc::new(jiff::Timestamp::now),
             wound: Arc::new(Notify::new()),
             lambda: Limits::default(),

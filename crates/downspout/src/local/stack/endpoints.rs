@@ -128,6 +128,22 @@ impl Endpoints {
         aws_sdk_sns::Client::from_conf(config.build())
     }
 
+    /// Returns what AWS tools find the stack by, as environment variables.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ACCESS_KEY_ID", self.access_key_id.clone()),
+            ("AWS_SECRET_ACCESS_KEY", self.secret_access_key.clone()),
+            ("AWS_REGION", self.region.clone()),
+            ("AWS_DEFAULT_REGION", self.region.clone()),
+            ("AWS_ENDPOINT_URL_S3", self.s3.clone()),
+            ("AWS_ENDPOINT_URL_DATA_PIPELINE", self.datapipeline.clone()),
+            ("AWS_ENDPOINT_URL_SNS", self.sns.clone()),
+            // Nothing of the stack asks the metadata service of EC2; looking for it costs seconds.
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ]
+    }
+
     /// Returns whether something listens where the stack was.
     pub async fn are_alive(&self) -> bool {
         let Some(address) = self.admin.strip_prefix("http://") else { return false };

@@ -1,0 +1,146 @@
+//! Work that asks for a machine of its own: on this machine a worker process, for as long as the resource lives.
+
+use std::process::Command;
+
+use e2e::definitions::Definitions;
+use e2e::program::Up;
+use e2e::until::until;
+
+use crate::PROGRAM;
+use crate::clients::bash;
+
+/// Two machines, one place: the second is needed once the first is at work, which it is until a file tells it to go on.
+const DEFINITION: &str = r##"{"objects": [
+    {"id": "Default", "scheduleType": "ondemand", "failureAndRerunMode": "CASCADE", "role": "r", "resourceRole": "r",
+     "pipelineLogUri": "s3://downspout-logs/machines", "maximumRetries": "0"},
+    {"id": "One", "type": "Ec2Resource", "terminateAfter": "1 hour"},
+    {"id": "Two", "type": "Ec2Resource", "terminateAfter": "1 hour"},
+    {"id": "First", "type": "ShellCommandActivity", "runsOn": {"ref": "One"},
+     "command": "touch 'FOLDER/begun'; until [ -e 'FOLDER/go' ]; do sleep 0.1; done"},
+    {"id": "Begun", "type": "ShellCommandActivity", "workerGroup": "downspout",
+     "command": "until [ -e 'FOLDER/begun' ]; do sleep 0.1; done"},
+    {"id": "Second", "type": "ShellCommandActivity", "runsOn": {"ref": "Two"}, "command": "true",
+     "dependsOn": {"ref": "Begun"}}
+]}"##;
+
+/// The worker processes of resources in this data directory.
+fn workers(up: &Up) -> Vec<String> {
+    let listed = Command::new("ps").args(["-eo", "pid=,args="]).output().expect("listing processes");
+    let folder = up.data_dir().display().to_string();
+    let is_ours = |line: &&str| line.contains("resource-worker") && line.contains(&folder);
+    String::from_utf8_lossy(&listed.stdout).lines().filter(is_ours).map(str::to_owned).collect()
+}
+
+/// Puts and activates a pipeline, and returns its id.
+fn activated(up: &Up, definition: &str) -> String {
+    let file = up.data_dir().join("machines.json");
+    let definition = definition.replace("FOLDER", &up.data_dir().display().to_string());
+    std::fs::write(&file, definition).expect("writing the definition");
+    bash(
+        up,
+        &format!(
+            "id=$(aws datapipeline create-pipeline --name machines --unique-id m --query pipelineId --output text)
+             aws datapipeline put-pipeline-definition --pipeline-id $id --pipeline-definition file://{} >&2
+             aws datapipeline activate-pipeline --pipeline-id $id
+             echo -n $id",
+            file.display()
+        ),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_is_a_worker_that_comes_and_goes_with_it_and_never_outlives_the_stack() {
+    let definitions = Definitions::uncapped();
+    let mut up = Up::start(PROGRAM, &["--definitions", definitions.path(), "--resources", "1"]).await;
+    let pipeline = activated(&up, DEFINITION);
+    let shown = |up: &Up| String::from_utf8_lossy(&up.downspout(&["show", &pipeline]).stdout).into_owned();
+    let begun = up.data_dir().join("begun");
+    until("the first is at work", async || if begun.exists() { Ok(()) } else { Err(shown(&up)) }).await;
+    assert_eq!(workers(&up).len(), 1, "{}", shown(&up));
+    let waits = "which is being created: waits for a place, as 1 resources run at a time";
+    until("the second says why it waits", async || {
+        let shown = shown(&up);
+        if shown.contains(waits) { Ok(()) } else { Err(shown) }
+    })
+    .await;
+
+    up.kill();
+    until("no worker outlives the stack", async || {
+        let left = workers(&up);
+        if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
+    })
+    .await;
+    std::fs::remove_file(&begun).expect("it had begun");
+    up.start_again().await;
+    until("the first is at work again", async || if begun.exists() { Ok(()) } else { Err(shown(&up)) }).await;
+    assert_eq!(workers(&up).len(), 1, "the first has its place again: {}", shown(&up));
+    std::fs::write(up.data_dir().join("go"), "").expect("telling it to go on");
+    // With no try to spare (`maximumRetries` 0), it would have failed had the kill spent one.
+    until("the run is over", async || {
+        let shown = shown(&up);
+        if shown.contains("(FINISHED") { Ok(()) } else { Err(shown) }
+    })
+    .await;
+    assert_eq!(workers(&up), Vec::<String>::new());
+    assert!(up.stop().await.success());
+}
+
+/// One machine; a try at it or at the work on it that fails is followed by one more, at once.
+const ONE_MACHINE: &str = r##"{"objects": [
+    {"id": "Default", "scheduleType": "ondemand", "role": "r", "resourceRole": "r", "maximumRetries": "1",
+     "retryDelay": "1 second", "pipelineLogUri": "s3://downspout-logs/machines"},
+    {"id": "One", "type": "Ec2Resource", "terminateAfter": "1 hour"},
+    {"id": "Work", "type": "ShellCommandActivity", "runsOn": {"ref": "One"},
+     "command": "touch 'FOLDER/begun'; until [ -e 'FOLDER/go' ]; do sleep 0.1; done"}
+]}"##;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_whose_worker_was_killed_is_made_anew_with_its_work() {
+    let definitions = Definitions::uncapped();
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
+    let pipeline = activated(&up, ONE_MACHINE);
+    let shown = || String::from_utf8_lossy(&up.downspout(&["show", &pipeline]).stdout).into_owned();
+    let begun = up.data_dir().join("begun");
+    let is_begun = async || if begun.exists() { Ok(()) } else { Err(shown()) };
+    until("the work is begun", is_begun).await;
+    std::fs::remove_file(&begun).expect("it had begun");
+    let running = workers(&up);
+    let [worker] = running.as_slice() else { panic!("one worker: {running:?}") };
+    let pid = worker.split_whitespace().next().expect("its process id");
+    assert!(Command::new("kill").args(["-KILL", pid]).status().is_ok_and(|status| status.success()));
+    until("the work is begun again", is_begun).await;
+    std::fs::write(up.data_dir().join("go"), "").expect("telling it to go on");
+    let ended = until("the run is over", async || {
+        let shown = shown();
+        if shown.contains("(FINISHED") { Ok(shown) } else { Err(shown) }
+    })
+    .await;
+    let lost = "it went while it was in use: its worker process ended with signal: 9 (SIGKILL)";
+    assert!(ended.contains(&format!("One, attempt 1: FAILED: {lost}")), "{ended}");
+    assert!(ended.contains("Work, attempt 1: FAILED: its resource"), "{ended}");
+    assert_eq!(workers(&up), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_refused_before_anything_starts() {
+    let definitions = Definitions::uncapped();
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
+    let file = up.data_dir().join("cluster.json");
+    let definition = r#"{"objects": [
+        {"id": "Default", "scheduleType": "ondemand", "role": "r", "resourceRole": "r"},
+        {"id": "Farm", "type": "EmrCluster"},
+        {"id": "Step", "type": "EmrActivity", "step": "s3://b/x.jar", "runsOn": {"ref": "Farm"}}
+    ]}"#;
+    std::fs::write(&file, definition).expect("writing the definition");
+    let said = bash(
+        &up,
+        &format!(
+            "id=$(aws datapipeline create-pipeline --name farm --unique-id f --query pipelineId --output text)
+             aws datapipeline put-pipeline-definition --pipeline-id $id --pipeline-definition file://{} >&2
+             aws datapipeline activate-pipeline --pipeline-id $id 2>&1 || true",
+            file.display()
+        ),
+    );
+    assert!(said.contains("object `Step`, field `runsOn`: `Farm` is an EmrCluster"), "{said}");
+    assert!(said.contains("`workerGroup`"), "{said}");
+}
