@@ -37,6 +37,8 @@ pub(super) struct Machines {
 struct Care {
     is_under_way: bool,
     is_due: bool,
+    /// It is RUNNING for its run: what the host may have lost at a restart is made good before anything new is made.
+    is_first: bool,
     again: Option<Instant>,
 }
 
@@ -67,6 +69,14 @@ impl Machines {
         self.noted.notify_one();
     }
 
+    fn note_first(&self, id: ResourceId) {
+        let mut known = self.lock();
+        let care = known.entry(id).or_default();
+        (care.is_due, care.is_first) = (true, true);
+        drop(known);
+        self.noted.notify_one();
+    }
+
     fn all_due(&self) {
         self.lock().values_mut().for_each(|care| care.is_due = true);
     }
@@ -74,11 +84,14 @@ impl Machines {
     /// Takes up to `most` machines that are to be looked at now.
     fn take(&self, most: usize, now: Instant) -> Vec<ResourceId> {
         let mut known = self.lock();
-        let is_due =
-            |care: &Care| !care.is_under_way && (care.is_due || care.again.is_some_and(|at| at <= now));
+        let some_go_first = known.values().any(|care| care.is_first);
+        let is_due = |care: &Care| {
+            let is_due = care.is_due || care.again.is_some_and(|at| at <= now);
+            is_due && !care.is_under_way && care.is_first == some_go_first
+        };
         let due = known.iter_mut().filter(|(_, care)| is_due(care)).take(most);
         due.map(|(id, care)| {
-            *care = Care { is_under_way: true, is_due: false, again: None };
+            *care = Care { is_under_way: true, is_due: false, is_first: care.is_first, again: None };
             id.clone()
         })
         .collect()
@@ -87,7 +100,7 @@ impl Machines {
     fn looked(&self, id: &ResourceId, next: Next, now: Instant) {
         let mut known = self.lock();
         let Some(care) = known.get_mut(id) else { return };
-        care.is_under_way = false;
+        (care.is_under_way, care.is_first) = (false, false);
         match next {
             // Noted meanwhile: somebody wants it looked at once more.
             Next::Forget if !care.is_due => {
@@ -118,7 +131,11 @@ impl Driver {
     /// Has every machine of the pipeline looked at: it was loaded, or it is no more.
     pub(crate) fn note_machines(&self, live: &Live) {
         for attempt in live.open_runs().flat_map(engine::Run::machines) {
-            self.note_machine(live, &attempt.id);
+            let id = ResourceId { pipeline: live.pipeline.id.clone(), attempt: attempt.id.clone() };
+            match attempt.machine() {
+                Some(resource::Status::Running { .. }) => self.machines.note_first(id),
+                _ => self.machines.note(id),
+            }
         }
     }
 
@@ -322,6 +339,17 @@ mod tests {
         machines.looked(&id("a"), Next::Forget, now);
         machines.all_due();
         assert_eq!(machines.take(9, now), []);
+    }
+
+    #[test]
+    fn what_is_in_use_is_made_good_before_anything_new_is_made() {
+        let (machines, now) = (Machines::default(), Instant::now());
+        machines.note(id("a"));
+        machines.note_first(id("b"));
+        assert_eq!(machines.take(9, now), [id("b")]);
+        assert_eq!(machines.take(9, now), []);
+        machines.looked(&id("b"), Next::Again, now);
+        assert_eq!(machines.take(9, now), [id("a")]);
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! ReportTaskRunnerHeartbeat: unknown ids are welcome; only runners on managed resources are ever told to end.
+//! ReportTaskRunnerHeartbeat: unknown ids are welcome; only runners of resources are ever told to end.
+
+use engine::instance::Role;
+use engine::{InstanceId, resource};
 
 use crate::error::ServiceError;
 use crate::service::Service;
@@ -6,12 +9,39 @@ use crate::wire::check::{Check, ID, STRING};
 use crate::wire::request::ReportTaskRunnerHeartbeat;
 use crate::wire::response::Beaten;
 
-pub(super) async fn serve(_: &Service, request: ReportTaskRunnerHeartbeat) -> Result<Beaten, ServiceError> {
+pub(super) async fn serve(
+    service: &Service,
+    request: ReportTaskRunnerHeartbeat,
+) -> Result<Beaten, ServiceError> {
     let mut check = Check::default();
     let runner = check.required("taskrunnerId", request.taskrunner_id, ID);
-    let group = check.optional("workerGroup", request.worker_group, STRING);
+    let group = check.optional("workerGroup", request.worker_group, STRING).unwrap_or_default();
     check.optional("hostname", request.hostname, ID);
     check.finish()?;
-    tracing::debug!(runner.id = runner, worker.group = group.unwrap_or_default(), "heartbeat");
-    Ok(Beaten { terminate: false })
+    let terminate = is_of_ended_resource(service, &group).await?;
+    tracing::debug!(runner.id = runner, worker.group = group, terminate, "heartbeat");
+    Ok(Beaten { terminate })
+}
+
+/// Returns whether the group is that of a resource which is not there any more, or is on its way out.
+async fn is_of_ended_resource(service: &Service, group: &str) -> Result<bool, ServiceError> {
+    let parts = group.split_once('/').filter(|(_, instance)| instance.starts_with('@'));
+    let Some((pipeline, instance)) = parts else { return Ok(false) };
+    let held = match service.driver.hold(pipeline).await {
+        Ok(held) => held,
+        Err(ServiceError::PipelineDeleted(_)) => return Ok(true),
+        // Whoever calls a group so has reasons of their own.
+        Err(ServiceError::PipelineNotFound(_)) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let Some(run) = service.driver.run_of(&held, InstanceId::from(instance).as_str()).await? else {
+        return Ok(false);
+    };
+    // A run that has ended is not in memory, and has no machines.
+    let Some(run) = held.run(&run) else { return Ok(true) };
+    let resource = run.instance(instance).filter(|instance| instance.role == Role::Resource);
+    let machine = resource.and_then(|resource| resource.head()?.machine());
+    let is_wanted =
+        matches!(machine, Some(resource::Status::Creating { .. } | resource::Status::Running { .. }));
+    Ok(resource.is_some() && !is_wanted)
 }

@@ -141,6 +141,13 @@ async fn poll(stage: &Stage, pipeline: &str, runner: &str) -> TaskObject {
     polled.await.unwrap().task_object.expect("work is ready")
 }
 
+/// Asks as the resource's own worker.
+async fn is_told_to_end(stage: &Stage, pipeline: &str) -> bool {
+    let group = format!("{pipeline}/{}", instance(stage, pipeline, "Box").await);
+    let beat = stage.client.report_task_runner_heartbeat().taskrunner_id("machine").worker_group(group);
+    beat.send().await.unwrap().terminate()
+}
+
 async fn why(stage: &Stage, pipeline: &str, component: &str) -> String {
     let id = instance(stage, pipeline, component).await;
     let why = value(stage.object(pipeline, &id).await.fields(), "waitReason").unwrap_or_default();
@@ -163,8 +170,10 @@ async fn a_machine_is_made_for_work_handed_that_work_and_ended_after_it() {
     let id = instance(&stage, &pipeline, "Box").await;
     assert_eq!(value(stage.object(&pipeline, &id).await.fields(), "@resourceId").as_deref(), Some("i-1"));
     let task = poll(&stage, &pipeline, "machine").await;
+    assert!(!is_told_to_end(&stage, &pipeline).await);
     stage.work(&task).await;
     stage.until(&pipeline, &[("Box", "SHUTTING_DOWN"), ("Work", "FINISHED")]).await;
+    assert!(is_told_to_end(&stage, &pipeline).await, "by the answer to its heartbeat");
     let state = stage.pipeline_field(&pipeline, "@pipelineState").await;
     assert_eq!(state.as_deref(), Some("SCHEDULED"), "until its machine is gone");
     cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
@@ -172,6 +181,7 @@ async fn a_machine_is_made_for_work_handed_that_work_and_ended_after_it() {
     stage.until(&pipeline, &[("Box", "FINISHED"), ("Work", "FINISHED")]).await;
     let state = stage.pipeline_field(&pipeline, "@pipelineState").await;
     assert_eq!(state.as_deref(), Some("FINISHED"));
+    assert!(is_told_to_end(&stage, &pipeline).await);
     stage.stop().await;
 }
 
