@@ -22,16 +22,6 @@ use crate::timetable::{Occurrence, Timetable, Upcoming};
 /// Why a definition cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExpandError {
-    /// An object asks for something that this engine does not do yet.
-    #[error("object `{object}`: field `{field}` is not run by this engine yet: {hint}")]
-    Unsupported {
-        /// The object.
-        object: ObjectId,
-        /// Its field.
-        field: String,
-        /// What to write instead.
-        hint: String,
-    },
     /// An activity has nobody to do it.
     #[error(
         "object `{object}` has no `workerGroup`: name the group of the task runners that do it, or in `runsOn` the \

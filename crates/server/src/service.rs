@@ -45,7 +45,8 @@ pub struct Config {
     pub s3: Option<aws_sdk_s3::Client>,
     /// Where the service looks at tables; without it, definitions that ask for one are refused at activation.
     pub dynamodb: Option<aws_sdk_dynamodb::Client>,
-    /// Who supplies workers for resources (`runsOn`); without it such pipelines are refused.
+    /// Who supplies workers for resources (`runsOn`); without it such pipelines are refused. Only for a store that no
+    /// other server shares: of machines that another server wants, this one hears when it next uses their pipeline.
     pub host: Option<Arc<dyn Host>>,
     /// Task runners whose host names begin so end with this process: what they hold at start is free again.
     pub own_runners: Option<String>,
