@@ -303,7 +303,14 @@ impl<'a> Round<'a> {
 
     fn ready(&mut self, place: usize) {
         let instance = &self.run.instances[place];
-        if instance.status != Status::WaitingOnDependencies || instance.release.is_some() {
+        if instance.status != Status::WaitingOnDependencies {
+            return;
+        }
+        // Be it paused, or its time still to come.
+        if self.is_unneeded(place) {
+            return self.set(place, Status::Finished, true);
+        }
+        if instance.release.is_some() {
             return;
         }
         if instance.is_paused {
@@ -450,8 +457,7 @@ impl<'a> Round<'a> {
             return Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() });
         }
         // A look is for its owner, which is tried again along with it.
-        let owner = instance.guards.as_ref().and_then(|id| self.run.index.get(id).copied());
-        let owner = owner.filter(|owner| self.run.instances[*owner].is_final());
+        let owner = self.owner(place).filter(|owner| self.run.instances[*owner].is_final());
         if let Some(done) = owner.map(|owner| &self.run.instances[owner]).filter(|it| !it.is_bad()) {
             return Err(IllegalEvent::Instance { instance: done.id.clone(), status: done.word() });
         }
@@ -467,13 +473,20 @@ impl<'a> Round<'a> {
             let consumers = self.run.dependants[place].iter().copied();
             again.extend(consumers.filter(|consumer| self.rises(*consumer)));
             again.extend(self.preconditions(place).filter(|place| self.run.instances[*place].is_bad()));
-            // Rerunning a resource also tries what runs on it.
-            again.extend(self.users(place).into_iter().filter(|user| self.run.instances[*user].is_bad()));
+            // Rerunning a resource also tries what runs on it, looks along with their owners.
+            let users = self.users(place).into_iter().map(|user| self.owner(user).unwrap_or(user));
+            again.extend(users.filter(|user| self.run.instances[*user].is_bad()));
         }
         for place in reset {
             self.go_on(place);
         }
         Ok(())
+    }
+
+    /// The place of the instance for which the look at `place` looks.
+    fn owner(&self, place: usize) -> Option<usize> {
+        let owner = self.run.instances[place].guards.as_ref()?;
+        self.run.index.get(owner).copied()
     }
 
     /// The instances that look whether what the one at `place` needs holds.

@@ -89,11 +89,8 @@ impl Round<'_> {
         }
     }
 
-    /// A resource that may start does so once something is ready for it; with nothing to come it is done.
+    /// A resource that may start does so once something is ready for it.
     pub(super) fn start_if_wanted(&mut self, place: usize) {
-        if self.open_users(place) == 0 {
-            return self.set(place, Status::Finished, true);
-        }
         if self.is_wanted(place) {
             self.create(place);
         }
@@ -105,6 +102,11 @@ impl Round<'_> {
             self.change(place, false, |resource| resource.late_at = late_at);
         }
         self.try_once(place);
+    }
+
+    /// Returns whether the instance at `place` is a resource of which all users are over.
+    pub(super) fn is_unneeded(&self, place: usize) -> bool {
+        self.run.instances[place].role == Role::Resource && self.open_users(place) == 0
     }
 
     fn open_users(&self, place: usize) -> usize {

@@ -2,6 +2,7 @@
 //! when they fail.
 
 use engine::{Effect, Event, Outcome, RunnerId, Status, TaskError, TaskOutcome};
+use jiff::SignedDuration;
 
 use crate::harness::{Driven, STARTED, drive_with, instance, scheduled, shell, try_drive};
 
@@ -497,4 +498,54 @@ fn work_that_was_paused_while_its_machine_ended_gets_another_when_it_is_resumed(
     assert_eq!((run.status("Farm"), run.offers().len()), (Status::Creating, 0));
     run.created("Farm");
     assert_eq!(run.offers().len(), 1);
+}
+
+#[test]
+fn a_paused_resource_that_is_rerun_for_nobody_is_done() {
+    let schedule = |id: &str, period: &str| {
+        format!(r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}"}}"#)
+    };
+    let objects = [
+        r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}}"#.to_owned(),
+        schedule("Hourly", "1 hour"),
+        schedule("Whole", "2 hours"),
+        r#"{"id": "Farm", "type": "EmrCluster"}"#.to_owned(),
+        shell("Load", r#", "runsOn": {"ref": "Farm"}"#),
+        shell("Sum", r#", "workerGroup": "g", "schedule": {"ref": "Whole"}"#),
+    ];
+    let mut run = scheduled(&objects.join(", "));
+    run.step(Event::Paused { component: "Farm".into() });
+    // The second hour is passed over, before it has begun.
+    let second = run.run.instances().iter().rfind(|it| it.component.as_str() == "Farm").unwrap().id.clone();
+    run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
+    assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Skipped);
+    run.step(Event::RerunRequested { instance: second.clone() });
+    assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Finished);
+}
+
+#[test]
+fn a_resource_that_is_rerun_wakes_no_look_whose_owner_was_passed_over() {
+    let schedule = |id: &str, period: &str| {
+        format!(r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}"}}"#)
+    };
+    let objects = [
+        r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}}"#.to_owned(),
+        schedule("Hourly", "1 hour"),
+        schedule("Whole", "2 hours"),
+        r#"{"id": "Farm", "type": "EmrCluster"}"#.to_owned(),
+        r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#.to_owned(),
+        shell("Load", r#", "runsOn": {"ref": "Farm"}, "precondition": {"ref": "Asked"}"#),
+        shell("Sum", r#", "workerGroup": "g", "schedule": {"ref": "Whole"}"#),
+    ];
+    let mut run = scheduled(&objects.join(", "));
+    let second = |run: &Driven, component: &str| {
+        run.run.instances().iter().rfind(|it| it.component.as_str() == component).unwrap().clone()
+    };
+    let look = second(&run, "Asked").id;
+    run.step(Event::CancelRequested { instance: look, reason: "no need".to_owned() });
+    run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
+    let farm = second(&run, "Farm").id;
+    run.step(Event::RerunRequested { instance: farm });
+    let words = ["Asked", "Load"].map(|component| second(&run, component).word());
+    assert_eq!(words, [Status::Canceled, Status::Skipped]);
 }
