@@ -139,7 +139,7 @@ async fn deactivation_cancels_what_runs_and_ends_inactive() {
 }
 
 #[tokio::test]
-async fn what_is_paused_is_resumed_although_the_definition_lacks_it_by_now() {
+async fn what_is_paused_is_resumed_although_a_definition_that_lacks_it_was_put() {
     let stage = Stage::new().await;
     let mut default = default();
     default.fields.push(string("maxActiveInstances", "2"));
@@ -149,12 +149,11 @@ async fn what_is_paused_is_resumed_although_the_definition_lacks_it_by_now() {
     set("PAUSE").send().await.unwrap();
     let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
     put.set_pipeline_objects(Some(with(&[]))).send().await.unwrap();
-    stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
-    stage.work(&stage.poll().await).await;
+    // An object of a pipeline that was activated cannot be removed.
+    stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap_err();
     stage.work(&stage.poll().await).await;
     set("RESUME").send().await.unwrap();
     stage.work(&stage.poll().await).await;
-    stage.until(&pipeline, &[("First", "FINISHED"), ("Second", "FINISHED"), ("First", "FINISHED")]).await;
-    assert!(set("RESUME").send().await.is_err(), "nothing of it is left");
+    stage.until(&pipeline, &[("First", "FINISHED"), ("Second", "FINISHED")]).await;
     stage.stop().await;
 }
