@@ -144,7 +144,7 @@ async fn work_off(runs: usize, instances: usize) -> Result<Duration> {
 fn offered(step: &Step) -> Vec<AttemptId> {
     let offers = step.effects.iter().filter_map(|effect| match effect {
         Effect::Offer { attempt, .. } => Some(attempt.clone()),
-        Effect::Publish(_) | Effect::Ended(_) => None,
+        Effect::Publish(_) | Effect::Resource { .. } | Effect::Ended(_) => None,
     });
     offers.collect()
 }
