@@ -500,20 +500,26 @@ fn work_that_was_paused_while_its_machine_ended_gets_another_when_it_is_resumed(
     assert_eq!(run.offers().len(), 1);
 }
 
-#[test]
-fn a_paused_resource_that_is_rerun_for_nobody_is_done() {
+/// A load each hour on a cluster of its own, within a run of two hours.
+fn two_hours(objects: &str, of_load: &str) -> Driven {
     let schedule = |id: &str, period: &str| {
         format!(r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}"}}"#)
     };
+    let farm = r#"{"id": "Farm", "type": "EmrCluster"}"#;
     let objects = [
         r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}}"#.to_owned(),
         schedule("Hourly", "1 hour"),
         schedule("Whole", "2 hours"),
-        r#"{"id": "Farm", "type": "EmrCluster"}"#.to_owned(),
-        shell("Load", r#", "runsOn": {"ref": "Farm"}"#),
+        format!("{farm}{objects}"),
+        shell("Load", &format!(r#", "runsOn": {{"ref": "Farm"}}{of_load}"#)),
         shell("Sum", r#", "workerGroup": "g", "schedule": {"ref": "Whole"}"#),
     ];
-    let mut run = scheduled(&objects.join(", "));
+    scheduled(&objects.join(", "))
+}
+
+#[test]
+fn a_paused_resource_that_is_rerun_for_nobody_is_done() {
+    let mut run = two_hours("", "");
     run.step(Event::Paused { component: "Farm".into() });
     // The second hour is passed over, before it has begun.
     let second = run.run.instances().iter().rfind(|it| it.component.as_str() == "Farm").unwrap().id.clone();
@@ -525,19 +531,8 @@ fn a_paused_resource_that_is_rerun_for_nobody_is_done() {
 
 #[test]
 fn a_resource_that_is_rerun_wakes_no_look_whose_owner_was_passed_over() {
-    let schedule = |id: &str, period: &str| {
-        format!(r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}"}}"#)
-    };
-    let objects = [
-        r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}}"#.to_owned(),
-        schedule("Hourly", "1 hour"),
-        schedule("Whole", "2 hours"),
-        r#"{"id": "Farm", "type": "EmrCluster"}"#.to_owned(),
-        r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#.to_owned(),
-        shell("Load", r#", "runsOn": {"ref": "Farm"}, "precondition": {"ref": "Asked"}"#),
-        shell("Sum", r#", "workerGroup": "g", "schedule": {"ref": "Whole"}"#),
-    ];
-    let mut run = scheduled(&objects.join(", "));
+    let asked = r#", {"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
+    let mut run = two_hours(asked, r#", "precondition": {"ref": "Asked"}"#);
     let second = |run: &Driven, component: &str| {
         run.run.instances().iter().rfind(|it| it.component.as_str() == component).unwrap().clone()
     };
