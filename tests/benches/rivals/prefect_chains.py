@@ -1,8 +1,13 @@
 """Prefect: CHAINS chains of LINKS tasks that do nothing, against its own local server; prints the seconds that they took."""
 
 import logging
+import os
 import sys
+import tempfile
 import time
+
+# A database of its own, which no other version of Prefect has written.
+os.environ["PREFECT_HOME"] = tempfile.mkdtemp()
 
 from prefect import flow, task
 
