@@ -1,8 +1,8 @@
 //! The store in one SQLite file.
 //!
 //! One thread owns the connection. It takes whatever work has queued up, does it in one
-//! transaction and answers after the commit: many writers share one flush of the disk. Each
-//! piece of work stands under a savepoint of its own, so that one refusal leaves the others.
+//! transaction and answers after the commit: many writers share one flush of the disk. What one
+//! piece of work left half done is undone alone: the others are done again without it.
 //! The file is readable by its owner only, since definitions hold secrets.
 
 mod expire;
@@ -43,10 +43,12 @@ impl SqliteStore {
         let opening = |source| StoreError::Open { path: path.to_owned(), source };
         let mut connection = Connection::open(path).map_err(opening)?;
         owner_only(path);
-        // Acknowledged means on the disk, so FULL; the log makes that one flush per commit.
+        // Acknowledged means on the disk, so FULL; the log makes that one flush per commit. The pages that change change
+        // often, so the log may grow to 32 MiB before each is copied to its place once.
         connection
             .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;",
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \
+                 PRAGMA wal_autocheckpoint = 8192;",
             )
             .map_err(opening)?;
         migrate::bring_up_to_date(&mut connection, path)?;
@@ -125,7 +127,7 @@ fn owner_only(_path: &Path) {}
 #[async_trait]
 impl Store for SqliteStore {
     async fn create_pipeline(&self, new: Pipeline) -> Result<Pipeline, StoreError> {
-        self.writer.run(move |connection| write::create_pipeline(connection, new)).await
+        self.writer.run(move |connection| write::create_pipeline(connection, &new)).await
     }
 
     async fn pipeline(&self, id: &PipelineId) -> Result<Option<Pipeline>, StoreError> {
@@ -219,7 +221,7 @@ impl Store for SqliteStore {
         ended_before: Timestamp,
         from: Option<ExpiryMarker>,
     ) -> Result<Expired, StoreError> {
-        self.writer.run(move |connection| expire::runs(connection, ended_before, from)).await
+        self.writer.run(move |connection| expire::runs(connection, ended_before, from.clone())).await
     }
 
     async fn clear_expired(&self) -> Result<bool, StoreError> {

@@ -15,15 +15,43 @@ const GROUP_LIMIT: usize = 256;
 /// Pieces of work that may wait; a caller beyond that waits for a place.
 const QUEUE_LIMIT: usize = 4096;
 
-/// Does a piece of work, and returns what is left to do once the commit is known.
-pub(super) type Job = Box<dyn FnOnce(&Connection) -> Done + Send>;
-pub(super) type Answer = Box<dyn FnOnce(Option<&str>) + Send>;
+/// A piece of work for the connection, and who waits for it.
+pub(super) trait Job: Send {
+    /// Does the work and keeps what came of it; says what went wrong. May be done again, when all that was done is undone.
+    fn work(&mut self, connection: &Connection) -> Result<(), String>;
 
-/// A piece of work that is not committed yet.
-pub(super) struct Done {
-    answer: Answer,
-    /// What went wrong with it.
-    error: Option<String>,
+    /// Answers with what came of it, or with why that could not be committed.
+    fn answer(self: Box<Self>, commit_error: Option<&str>);
+}
+
+struct Piece<T, W> {
+    work: W,
+    result: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, W> Job for Piece<T, W>
+where
+    T: Send,
+    W: Fn(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn work(&mut self, connection: &Connection) -> Result<(), String> {
+        let result = (self.work)(connection);
+        let done = result.as_ref().map(|_| ()).map_err(StoreError::chain);
+        self.result = Some(result);
+        done
+    }
+
+    fn answer(self: Box<Self>, commit_error: Option<&str>) {
+        let failed = || Err(StoreError::Commit(commit_error.unwrap_or("the work was not done").to_owned()));
+        let result = match (self.result, commit_error) {
+            (Some(Ok(value)), None) => Ok(value),
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(_)) | None, _) => failed(),
+        };
+        // Nobody waits any more: the caller gave up, the work stands.
+        let _ = self.answer.send(result);
+    }
 }
 
 /// The way to the connection.
@@ -31,7 +59,7 @@ pub(super) enum Writer {
     /// Through the queue of its thread. Dropping it waits until the queue is done.
     Thread {
         /// Absent while it is dropped.
-        queue: Option<Sender<Job>>,
+        queue: Option<Sender<Box<dyn Job>>>,
         thread: Option<JoinHandle<()>>,
     },
     /// On the caller's thread, at once.
@@ -56,22 +84,10 @@ impl Writer {
     pub(super) async fn run<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        W: Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let result = under_savepoint(connection, work);
-            let error = result.as_ref().err().map(StoreError::chain);
-            let answer: Answer = Box::new(move |commit_error| {
-                let result = match commit_error {
-                    Some(error) => result.and_then(|_| Err(StoreError::Commit(error.to_owned()))),
-                    None => result,
-                };
-                // Nobody waits any more: the caller gave up, the work stands.
-                let _ = sender.send(result);
-            });
-            Done { answer, error }
-        });
+        let job = Box::new(Piece { work, result: None, answer: sender });
         match self {
             Self::Thread { queue, .. } => {
                 let queue = queue.as_ref().ok_or(StoreError::Closed)?;
@@ -98,61 +114,132 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, mut jobs: Receiver<Job>) {
+fn work(connection: &Connection, mut jobs: Receiver<Box<dyn Job>>) {
     while let Some(first) = jobs.blocking_recv() {
         commit_group(connection, first, std::iter::from_fn(|| jobs.try_recv().ok()));
     }
 }
 
 /// Does a group of jobs in one transaction, and answers each once it is known whether that was committed.
-fn commit_group(connection: &Connection, first: Job, waiting: impl Iterator<Item = Job>) {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE");
-    let mut answers = Vec::new();
-    let mut undone = None;
-    if begun.is_ok() {
-        for job in std::iter::once(first).chain(waiting).take(GROUP_LIMIT) {
-            let Done { answer, error } = job(connection);
-            answers.push(answer);
-            // A full disk, mostly: SQLite has undone the whole transaction, and what came next would stand alone.
-            if connection.is_autocommit() {
-                undone = Some(error.unwrap_or_else(|| "the transaction was undone".to_owned()));
-                break;
-            }
-        }
-    } else {
-        answers.push(refuse(first, connection));
-    }
-    let committed = match undone {
-        Some(error) => Err(error),
-        None => begun.and_then(|()| connection.execute_batch("COMMIT")).map_err(|error| error.to_string()),
+fn commit_group(connection: &Connection, first: Box<dyn Job>, waiting: impl Iterator<Item = Box<dyn Job>>) {
+    let mut group = vec![first];
+    let committed = match do_together(connection, &mut group, waiting.take(GROUP_LIMIT - 1)) {
+        Err(Undone::Spoiled) => do_apart(connection, &mut group),
+        Err(Undone::Failed(error)) => Err(error),
+        Ok(()) => Ok(()),
     };
     let error = committed.err();
-    if error.is_some() && !connection.is_autocommit() {
+    for job in group {
+        job.answer(error.as_deref());
+    }
+}
+
+/// Why nothing of a group was committed.
+enum Undone {
+    /// A piece of work failed half way, and what it left cannot be told from what the others did.
+    Spoiled,
+    Failed(String),
+}
+
+/// Does the jobs with nothing between them, which is cheap and nearly always enough. Those that wait join the group.
+fn do_together(
+    connection: &Connection,
+    group: &mut Vec<Box<dyn Job>>,
+    waiting: impl Iterator<Item = Box<dyn Job>>,
+) -> Result<(), Undone> {
+    in_transaction(connection, || {
+        let mut work = |job: &mut Box<dyn Job>| {
+            let before = connection.total_changes();
+            match job.work(connection) {
+                // A full disk, mostly: SQLite has undone the whole transaction, and what came next would stand alone.
+                Err(error) if connection.is_autocommit() => Err(Undone::Failed(error)),
+                Err(_) if connection.total_changes() != before => Err(Undone::Spoiled),
+                Ok(()) | Err(_) => Ok(()),
+            }
+        };
+        group.iter_mut().try_for_each(&mut work)?;
+        for mut job in waiting {
+            let worked = work(&mut job);
+            group.push(job);
+            worked?;
+        }
+        Ok(())
+    })
+}
+
+/// Does each job under a savepoint of its own, so that what one leaves half done is undone alone.
+fn do_apart(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), String> {
+    let run = |sql: &str| connection.execute_batch(sql).map_err(|error| Undone::Failed(error.to_string()));
+    let done = in_transaction(connection, || {
+        for job in group {
+            run("SAVEPOINT job")?;
+            match job.work(connection) {
+                Err(error) if connection.is_autocommit() => return Err(Undone::Failed(error)),
+                Err(_) => run("ROLLBACK TO job; RELEASE job")?,
+                Ok(()) => run("RELEASE job")?,
+            }
+        }
+        Ok(())
+    });
+    done.map_err(|undone| match undone {
+        Undone::Failed(error) => error,
+        Undone::Spoiled => "the transaction was undone".to_owned(),
+    })
+}
+
+fn in_transaction(connection: &Connection, work: impl FnOnce() -> Result<(), Undone>) -> Result<(), Undone> {
+    let run = |sql: &str| connection.execute_batch(sql).map_err(|error| Undone::Failed(error.to_string()));
+    let done = run("BEGIN IMMEDIATE").and_then(|()| work()).and_then(|()| run("COMMIT"));
+    if done.is_err() && !connection.is_autocommit() {
         // What could not be committed is undone; if that fails too, the next BEGIN says so.
         let _ = connection.execute_batch("ROLLBACK");
     }
-    for answer in answers {
-        answer(error.as_deref());
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Answer = oneshot::Receiver<Result<(), StoreError>>;
+
+    /// A job that inserts `value`, and then fails if it `fails`.
+    fn insert(value: i64, fails: bool) -> (Box<dyn Job>, Answer) {
+        let (answer, answered) = oneshot::channel();
+        let work = move |connection: &Connection| {
+            connection
+                .execute("INSERT INTO numbers VALUES (?1)", [value])
+                .map_err(StoreError::doing("inserting"))?;
+            if fails { Err(StoreError::Closed) } else { Ok(()) }
+        };
+        (Box::new(Piece { work, result: None, answer }), answered)
     }
-}
 
-/// Lets a job that found no transaction make its answer; what it did outside of one is undone.
-fn refuse(job: Job, connection: &Connection) -> Answer {
-    // Its savepoint opens a transaction of its own; the caller is told that nothing was kept.
-    let _ = connection.execute_batch("SAVEPOINT refused");
-    let Done { answer, .. } = job(connection);
-    let _ = connection.execute_batch("ROLLBACK TO refused; RELEASE refused");
-    answer
-}
+    #[test]
+    fn what_a_job_leaves_half_done_is_undone_and_the_others_stand() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE numbers (value INTEGER)").unwrap();
+        let (queue, jobs) = channel(4);
+        let answers = [(1, false), (2, true), (3, false), (4, true)].map(|(value, fails)| {
+            let (job, answer) = insert(value, fails);
+            queue.try_send(job).ok().expect("the queue has room");
+            answer
+        });
+        drop(queue);
+        work(&connection, jobs);
+        let answers = answers.map(|answer| answer.blocking_recv().unwrap());
+        assert!(matches!(answers, [Ok(()), Err(StoreError::Closed), Ok(()), Err(StoreError::Closed)]));
+        let kept: String =
+            connection.query_row("SELECT group_concat(value) FROM numbers", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, "1,3");
+    }
 
-fn under_savepoint<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    connection.execute_batch("SAVEPOINT job").map_err(StoreError::doing("opening a savepoint"))?;
-    let result = work(connection);
-    let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-    let ended = connection.execute_batch(end).map_err(StoreError::doing("closing a savepoint"));
-    // A savepoint that is gone went with what is told in `result`.
-    result.and_then(|value| ended.map(|()| value))
+    #[test]
+    fn every_job_is_answered_where_no_transaction_begins() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("BEGIN").unwrap();
+        let (first, answered) = insert(1, false);
+        commit_group(&connection, first, std::iter::empty());
+        assert!(matches!(answered.blocking_recv().unwrap(), Err(StoreError::Commit(_))));
+    }
 }

@@ -9,9 +9,9 @@ use crate::batch::{AttemptChange, RunChange};
 use crate::column::{self, ended_at, is_stuck, next_due, revision, seconds, write as json};
 use crate::{Batch, Pipeline, StoreError};
 
-pub(super) fn create_pipeline(connection: &Connection, new: Pipeline) -> Result<Pipeline, StoreError> {
+pub(super) fn create_pipeline(connection: &Connection, new: &Pipeline) -> Result<Pipeline, StoreError> {
     let doing = "creating a pipeline";
-    column::check_pipeline(&new)?;
+    column::check_pipeline(new)?;
     let existing: Option<String> = connection
         .prepare_cached("SELECT body FROM pipelines WHERE name = ?1 AND unique_id = ?2")
         .and_then(|mut select| select.query_row((&new.name, &new.unique_id), |row| row.get(0)).optional())
@@ -19,12 +19,12 @@ pub(super) fn create_pipeline(connection: &Connection, new: Pipeline) -> Result<
     if let Some(body) = existing {
         return column::read("a pipeline", &body);
     }
-    let body = json("a pipeline", &new)?;
+    let body = json("a pipeline", new)?;
     connection
         .prepare_cached("INSERT INTO pipelines (id, name, unique_id, body) VALUES (?1, ?2, ?3, ?4)")
         .and_then(|mut insert| insert.execute((new.id.as_str(), &new.name, &new.unique_id, body)))
         .map_err(StoreError::doing(doing))?;
-    Ok(new)
+    Ok(new.clone())
 }
 
 pub(super) fn delete_pipeline(
@@ -193,24 +193,31 @@ fn insert_header(connection: &Connection, change: &RunChange, definition: &str) 
 fn update_header(connection: &Connection, change: &RunChange) -> Result<(), StoreError> {
     let header = &change.header;
     let text = json("a run", header)?;
-    let updated = connection
-        .prepare_cached(
+    let update = |sql: &str| {
+        let row = params![
+            header.pipeline.as_str(),
+            header.id.as_str(),
+            revision(header),
+            header.is_awake(),
+            is_stuck(header),
+            ended_at(header),
+            text,
+            change.next_wake.map(Timestamp::as_millisecond),
+        ];
+        let updated = connection.prepare_cached(sql).and_then(|mut update| update.execute(row));
+        updated.map_err(StoreError::doing("saving a run"))
+    };
+    // Naming a column costs its indexes' being written, also where it stays as it is, as it nearly always does.
+    let mut updated = update(
+        "UPDATE runs SET revision = ?3, header = ?7, next_wake = ?8 WHERE pipeline_id = ?1 AND id = ?2 \
+         AND revision = ?3 - 1 AND is_open = ?4 AND is_stuck = ?5 AND ended_at IS ?6",
+    )?;
+    if updated == 0 {
+        updated = update(
             "UPDATE runs SET revision = ?3, is_open = ?4, is_stuck = ?5, ended_at = ?6, header = ?7, next_wake = ?8 \
              WHERE pipeline_id = ?1 AND id = ?2 AND revision = ?3 - 1",
-        )
-        .and_then(|mut update| {
-            update.execute(params![
-                header.pipeline.as_str(),
-                header.id.as_str(),
-                revision(header),
-                header.is_awake(),
-                is_stuck(header),
-                ended_at(header),
-                text,
-                change.next_wake.map(Timestamp::as_millisecond),
-            ])
-        })
-        .map_err(StoreError::doing("saving a run"))?;
+        )?;
+    }
     no_race(updated, header)
 }
 
