@@ -9,6 +9,7 @@ mod pattern;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use crate::inherit::DEFAULT_ID;
@@ -21,6 +22,8 @@ pub use pattern::Pattern;
 
 /// Longest readable form of a set; S3 keys end at 1,024 bytes, and longer sets are cut and hashed.
 const MAX_ENCODED: usize = 160;
+/// What of a value is escaped in it.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
 /// When and how drops start runs of a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,16 +180,16 @@ impl Captures {
         if self.0.is_empty() {
             return "all".to_owned();
         }
-        let pairs: Vec<String> =
-            self.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
+        let pairs: Vec<String> = self
+            .iter()
+            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ESCAPED)))
+            .collect();
         let whole = pairs.join(",");
         if whole.len() <= MAX_ENCODED {
             return whole;
         }
-        // `~` is not among the characters left as they are, so that a cut name never equals a whole one.
-        let digest: String =
-            Sha256::digest(whole.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}~{digest}", &whole[..MAX_ENCODED - 65])
+        // `~` is among the characters that are escaped, so that a cut name never equals a whole one.
+        format!("{}~{}", &whole[..MAX_ENCODED - 65], hex::encode(Sha256::digest(&whole)))
     }
 }
 
@@ -201,17 +204,6 @@ fn parameter_id(name: &str) -> String {
     let mut letters = name.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().fold("my".to_owned(), |id, letter| format!("{id}{letter}")) + letters.as_str()
-}
-
-fn percent_encoded(value: &str) -> String {
-    value.bytes().fold(String::new(), |mut text, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_') {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-        text
-    })
 }
 
 fn drop_files(default: &PipelineObject) -> Result<Vec<Pattern>, String> {

@@ -4,7 +4,6 @@
 //! An alarm changes no status: what cannot be evaluated in it is sent as it was written.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 
 use definition::kind::{Kind, field};
 use definition::{ObjectId, PipelineObject};
@@ -116,11 +115,7 @@ fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, slot: &str, about: 
 }
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().take(16).fold(String::new(), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(&Sha256::digest(text)[..16])
 }
 
 /// One line of at most 100 printable ASCII characters, and not empty.

@@ -13,12 +13,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
 /// How far a request's date may lie from ours: AWS's own limit.
 const ALLOWED_SKEW_MINUTES: i64 = 15;
+/// What is escaped in a name or value of a query, and in a path.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const PATH: &AsciiSet = &VALUE.remove(b'/');
 
 /// A pair of keys that may sign requests.
 #[derive(Clone)]
@@ -108,15 +112,14 @@ impl Verifier {
         let header = parts.headers.get(http::header::AUTHORIZATION).ok_or(SignatureError::Missing)?;
         let header = header.to_str().map_err(|_| incomplete("Authorization header must be ASCII."))?;
         let claim = Claim::parse(header)?;
-        let date = request_date(&parts.headers)?;
+        let (date, sent) = request_date(&parts.headers)?;
         let credentials = self.credentials.iter().find(|known| known.access_key_id == claim.access_key_id);
         let credentials = credentials.ok_or(SignatureError::UnknownKey)?;
-        self.check_scope(&claim, &date)?;
-        check_date(&date, now)?;
+        self.check_scope(&claim, date)?;
+        check_date(date, sent, now)?;
         check_signed_headers(&claim, &parts.headers)?;
         let text = canonical_request(parts, &claim, &payload_hash(&parts.headers, body)?);
-        let to_sign =
-            format!("{ALGORITHM}\n{date}\n{}\n{}", claim.scope, hex(&Sha256::digest(text.as_bytes())));
+        let to_sign = format!("{ALGORITHM}\n{date}\n{}\n{}", claim.scope, hex::encode(Sha256::digest(&text)));
         let key = signing_key(&credentials.secret_access_key, claim.date, &self.region, &self.service);
         let mut mac = keyed(&key);
         mac.update(to_sign.as_bytes());
@@ -190,19 +193,19 @@ impl<'a> Claim<'a> {
         let [date, region, service, terminator] =
             scope.split('/').collect::<Vec<_>>().try_into().map_err(|_| bad_credential())?;
         let signed_headers = part("SignedHeaders")?;
-        let signature = unhex(part("Signature")?).ok_or_else(does_not_match)?;
+        let signature = hex::decode(part("Signature")?).map_err(|_| does_not_match())?;
         Ok(Self { access_key_id, scope, date, region, service, terminator, signed_headers, signature })
     }
 }
 
-/// Returns the request's date as `YYYYMMDDTHHMMSSZ`.
-fn request_date(headers: &HeaderMap) -> Result<String, SignatureError> {
+/// Returns the request's date, as `YYYYMMDDTHHMMSSZ` and as a time.
+fn request_date(headers: &HeaderMap) -> Result<(&str, Timestamp), SignatureError> {
     let header = headers.get("x-amz-date").or_else(|| headers.get(http::header::DATE)).ok_or_else(|| {
         incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
     })?;
     let text = header.to_str().unwrap_or_default().trim();
     parse_date(text)
-        .map(|_| text.to_owned())
+        .map(|sent| (text, sent))
         .ok_or_else(|| incomplete(&format!("Date must be in ISO-8601 'basic format'. Got '{text}'.")))
 }
 
@@ -211,20 +214,18 @@ fn parse_date(text: &str) -> Option<Timestamp> {
     civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-fn check_date(date: &str, now: Timestamp) -> Result<(), SignatureError> {
-    let sent = parse_date(date).unwrap_or(Timestamp::UNIX_EPOCH);
+fn check_date(date: &str, sent: Timestamp, now: Timestamp) -> Result<(), SignatureError> {
     let window = jiff::SignedDuration::from_mins(ALLOWED_SKEW_MINUTES);
     let (earliest, latest) = (now - window, now + window);
     let basic = |time: Timestamp| time.strftime("%Y%m%dT%H%M%SZ").to_string();
-    let now_text = basic(now);
     if sent < earliest {
-        let limit = basic(earliest);
+        let (limit, now_text) = (basic(earliest), basic(now));
         return Err(mismatch(format!(
             "Signature expired: {date} is now earlier than {limit} ({now_text} - {ALLOWED_SKEW_MINUTES} min.)"
         )));
     }
     if sent > latest {
-        let limit = basic(latest);
+        let (limit, now_text) = (basic(latest), basic(now));
         return Err(mismatch(format!(
             "Signature not yet current: {date} is still later than {limit} ({now_text} + {ALLOWED_SKEW_MINUTES} min.)"
         )));
@@ -247,7 +248,7 @@ fn check_signed_headers(claim: &Claim<'_>, headers: &HeaderMap) -> Result<(), Si
 
 /// Returns the hash that the canonical request ends with, having checked a hash that the client sent.
 fn payload_hash(headers: &HeaderMap, body: &[u8]) -> Result<String, SignatureError> {
-    let actual = hex(&Sha256::digest(body));
+    let actual = hex::encode(Sha256::digest(body));
     match headers.get("x-amz-content-sha256") {
         Some(stated) if stated.as_bytes() != actual.as_bytes() => Err(mismatch(
             "The provided 'x-amz-content-sha256' header does not match what was computed.".to_owned(),
@@ -270,7 +271,7 @@ fn canonical_request(parts: &Parts, claim: &Claim<'_>, payload_hash: &str) -> St
 
 /// Encodes the path once more than it was sent: every service but S3 does.
 fn canonical_path(path: &str) -> String {
-    if path.is_empty() { "/".to_owned() } else { percent_encode(path.as_bytes(), b"/") }
+    if path.is_empty() { "/".to_owned() } else { utf8_percent_encode(path, PATH).to_string() }
 }
 
 fn canonical_query(query: &str) -> String {
@@ -285,30 +286,7 @@ fn canonical_query(query: &str) -> String {
 }
 
 fn reencode(text: &str) -> String {
-    percent_encode(&percent_decode(text.as_bytes()), b"")
-}
-
-fn percent_encode(bytes: &[u8], keep: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || keep.contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
-fn percent_decode(bytes: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let escaped = (byte == b'%').then(|| tail.get(..2).and_then(hex_byte)).flatten();
-        decoded.push(escaped.unwrap_or(byte));
-        rest = if escaped.is_some() { &tail[2..] } else { tail };
-    }
-    decoded
+    percent_encode(&percent_decode_str(text).collect::<Vec<u8>>(), VALUE).to_string()
 }
 
 /// Collapses runs of blanks, as the canonical form of a header value asks.
@@ -327,20 +305,6 @@ fn signing_key(secret: &str, date: &str, region: &str, service: &str) -> Vec<u8>
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
-    if odd.is_empty() { pairs.iter().map(|pair| hex_byte(pair)).collect() } else { None }
-}
-
-fn hex_byte(pair: &[u8]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    Some(digit(*pair.first()?)? * 16 + digit(*pair.get(1)?)?)
 }
 
 fn incomplete(text: &str) -> SignatureError {

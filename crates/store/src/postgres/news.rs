@@ -3,7 +3,6 @@
 //! They only make the others faster: a word that is lost, as while the connection is down, is made up for by asking
 //! the tables.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use engine::WorkerGroup;
@@ -72,11 +71,7 @@ impl Drop for News {
 /// A channel's name is short: a digest of the schema's.
 fn channel(schema: &str) -> String {
     let digest = Sha256::digest(schema);
-    digest.iter().take(8).fold("downspout_".to_owned(), |mut name, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    format!("downspout_{}", hex::encode(&digest[..8]))
 }
 
 struct Ear {

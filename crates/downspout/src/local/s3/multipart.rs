@@ -10,7 +10,7 @@ use super::events::EventName;
 use super::model::{Checksums, Conditions, Meta, Part, S3Object, Upload};
 use super::reading::{Content, Place, Segment};
 use super::receiving::Received;
-use super::store::{self, NewObject, S3Store, hex, unhex};
+use super::store::{self, NewObject, S3Store};
 use super::writer::Tx;
 
 /// S3's least size of every part but the last.
@@ -74,7 +74,8 @@ impl S3Store {
                 remove_parts(tx, &id, Some(number))?;
                 let Received { body, size, md5, checksums } = received;
                 let place = store::keep(tx, body);
-                let part = Part { number, size, etag: hex(&md5), modified: now, checksums: checksums.into() };
+                let part =
+                    Part { number, size, etag: hex::encode(md5), modified: now, checksums: checksums.into() };
                 insert_part(tx.connection, &id, &part, &place)?;
                 Ok(part)
             })
@@ -239,9 +240,9 @@ fn fits(part: &Part, wanted: &NamedPart) -> bool {
 fn multipart_etag(parts: &[StoredPart]) -> String {
     let mut all = Md5::new();
     for stored in parts {
-        all.update(unhex(&stored.part.etag).unwrap_or_default());
+        all.update(hex::decode(&stored.part.etag).unwrap_or_default());
     }
-    format!("{}-{}", hex(&all.finalize()), parts.len())
+    format!("{}-{}", hex::encode(all.finalize()), parts.len())
 }
 
 fn segment(stored: &StoredPart) -> Result<Segment, StoreError> {

@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 use super::blobs::{Blobs, NewBlob};
 use super::error::StoreError;
 use super::reading::Reader;
-use super::store::hex;
 
 /// Contents up to this size stand in the index: they need no file and no disk sync of their own.
 const INLINE_LIMIT: usize = 16 << 10;
@@ -88,7 +87,7 @@ pub(super) async fn hash(
             md5.update(&bytes);
             hasher.update(&bytes);
         }
-        Ok((hex(&md5.finalize()), hasher.finalize()))
+        Ok((hex::encode(md5.finalize()), hasher.finalize()))
     }))
     .await
 }

@@ -214,7 +214,7 @@ impl S3Store {
                 let Received { body, size, md5, checksums } = received;
                 let segment = Segment { number: 1, size, checksums: String::new(), place: keep(tx, body) };
                 let meta = Meta { checksums: checksums.into(), ..meta };
-                let object = NewObject { size, etag: hex(&md5), meta, segments: vec![segment] };
+                let object = NewObject { size, etag: hex::encode(md5), meta, segments: vec![segment] };
                 store_object(tx, &bucket, key, object, &conditions, name, now)
             })
             .await
@@ -445,15 +445,4 @@ fn living_blobs(connection: &Connection) -> Result<HashSet<BlobId>, StoreError> 
     let sql = "SELECT blob FROM segments WHERE blob IS NOT NULL UNION SELECT blob FROM parts WHERE blob IS NOT NULL";
     let mut statement = connection.prepare(sql)?;
     Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
-}
-
-/// Writes bytes in hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Reads hexadecimal digits.
-pub(super) fn unhex(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

@@ -23,7 +23,7 @@ pub(super) async fn etags(s3: &Client, bucket: &str) -> anyhow::Result<BTreeMap<
 
 /// Returns the ETag that S3 gives to content put in one piece.
 pub(super) fn etag(bytes: &[u8]) -> String {
-    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Md5::digest(bytes))
 }
 
 /// Puts an object.

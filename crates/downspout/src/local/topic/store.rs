@@ -275,8 +275,7 @@ fn recipients(connection: &Connection, topic: &str) -> Result<Vec<String>> {
 /// Returns `<time>-<short id>.eml`: names sort by time, and a notice for a recipient has one name for ever.
 fn file_name(at: Timestamp, topic: &str, notice: &str, recipient: &str) -> String {
     let digest = Sha256::digest(format!("{topic}\n{notice}\n{recipient}"));
-    let short: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{short}.eml", at.strftime("%Y%m%dT%H%M%S%3fZ"))
+    format!("{}-{}.eml", at.strftime("%Y%m%dT%H%M%S%3fZ"), hex::encode(&digest[..5]))
 }
 
 fn millis(value: i64) -> Timestamp {

@@ -7,7 +7,6 @@ use super::Service;
 use super::headers::{owner, wire_etag, wire_time};
 use crate::local::s3::listing::{Entry, From, Listing, Page};
 use crate::local::s3::model::S3Object;
-use crate::local::s3::store::{hex, unhex};
 
 /// S3's most keys of a page, and how many a page has when the client does not say.
 const MOST_KEYS: i32 = 1000;
@@ -54,7 +53,7 @@ impl Service {
         let input = request.input;
         let most = most_keys(input.max_keys)?;
         let from = match (&input.continuation_token, &input.start_after) {
-            (Some(token), _) => From::At(unhex(token).ok_or_else(wrong_token)?),
+            (Some(token), _) => From::At(hex::decode(token).map_err(|_| wrong_token())?),
             (None, Some(key)) if !key.is_empty() => From::After(key.clone()),
             _ => From::Start,
         };
@@ -66,7 +65,7 @@ impl Service {
         };
         let page = self.page(&input.bucket, listing).await?;
         let text = Encoding::of(input.encoding_type.as_ref())?;
-        let next = page.next.as_deref().map(hex);
+        let next = page.next.as_deref().map(hex::encode);
         let key_count = page.entries.len() as i32;
         let (contents, common_prefixes) = text.split(page, input.fetch_owner == Some(true));
         Ok(ListObjectsV2Output {
