@@ -7,10 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use aws_sdk_datapipeline::Client;
-use aws_sdk_datapipeline::types::{Field, PipelineObject, TaskStatus};
+use aws_sdk_datapipeline::types::{Field, PipelineObject};
 use e2e::{definitions::Definitions, program::Up};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::caller::Caller;
 use crate::{Figure, PROGRAM, median};
 
 const GROUP: &str = "bench";
@@ -28,11 +32,11 @@ pub(crate) async fn figures() -> Result<Vec<Figure>> {
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let client = up.datapipeline();
     // The first chain warms the stack and measures one attempt after another.
-    let mut times = ready_to_held(&client).await?;
+    let mut times = ready_to_held(&up, &client).await?;
     println!("ready to held, ms: {times:.1?}");
     let mut rates = Vec::new();
     for round in 0..ROUNDS {
-        rates.push(attempts_per_second(&client, round, CHAINS).await?);
+        rates.push(attempts_per_second(&up, &client, round, CHAINS).await?);
     }
     println!("attempts per second: {rates:.0?}");
     let mut figures = vec![
@@ -40,14 +44,14 @@ pub(crate) async fn figures() -> Result<Vec<Figure>> {
         Figure::new("attempts_per_second", median(&mut rates), "1/s"),
     ];
     for (number, rival) in ["Luigi", "Prefect"].into_iter().enumerate() {
-        figures.push(beside(&client, rival, ROUNDS + number).await?);
+        figures.push(beside(&up, &client, rival, ROUNDS + number).await?);
     }
     Ok(figures)
 }
 
 /// The same chains of tasks that do nothing, by us and by the rival, in turns.
-async fn beside(client: &Client, rival: &'static str, round: usize) -> Result<Figure> {
-    let own = attempts_per_second(client, round, RIVALS_CHAINS).await?;
+async fn beside(up: &Up, client: &Client, rival: &'static str, round: usize) -> Result<Figure> {
+    let own = attempts_per_second(up, client, round, RIVALS_CHAINS).await?;
     let tasks = RIVALS_CHAINS * CHAIN;
     let script = format!("tests/benches/rivals/{}_chains.py", rival.to_lowercase());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the project's folder")?;
@@ -70,7 +74,7 @@ async fn beside(client: &Client, rival: &'static str, round: usize) -> Result<Fi
 }
 
 /// Many chains at once, as many pollers: attempts that end in a second.
-async fn attempts_per_second(client: &Client, round: usize, chains: usize) -> Result<f64> {
+async fn attempts_per_second(up: &Up, client: &Client, round: usize, chains: usize) -> Result<f64> {
     let ended = Arc::new(AtomicUsize::new(0));
     let mut pollers = JoinSet::new();
     let mut pipelines = Vec::new();
@@ -78,11 +82,12 @@ async fn attempts_per_second(client: &Client, round: usize, chains: usize) -> Re
         pipelines.push(chain(client, &format!("chain-{round}-{number}")).await?);
     }
     for _ in 0..POLLERS {
-        let (client, ended) = (client.clone(), Arc::clone(&ended));
+        let (mut caller, ended) = (Caller::connect(&up.endpoints).await?, Arc::clone(&ended));
         pollers.spawn(async move {
             while ended.load(Ordering::Relaxed) < chains * CHAIN {
-                let Some(task) = poll(&client).await? else { continue };
-                end(&client, &task).await?;
+                let Some(task) = poll(&mut caller).await? else { continue };
+                acknowledge(&mut caller, &task).await?;
+                finish(&mut caller, &task).await?;
                 ended.fetch_add(1, Ordering::Relaxed);
             }
             anyhow::Ok(())
@@ -103,46 +108,59 @@ async fn attempts_per_second(client: &Client, round: usize, chains: usize) -> Re
 }
 
 /// For each link of a chain: from the call that ends it, until a poller that waits holds the next.
-async fn ready_to_held(client: &Client) -> Result<Vec<f64>> {
+async fn ready_to_held(up: &Up, client: &Client) -> Result<Vec<f64>> {
     let id = chain(client, "one-by-one").await?;
     client.activate_pipeline().pipeline_id(&id).send().await.context("activating a chain")?;
-    let mut task = poll(client).await?.context("the first link is ready")?;
+    let (mut worker, mut next) =
+        (Caller::connect(&up.endpoints).await?, Caller::connect(&up.endpoints).await?);
+    let mut task = poll(&mut worker).await?.context("the first link is ready")?;
     let mut times = Vec::new();
     for _ in 1..CHAIN {
-        let waiting = tokio::spawn({
-            let client = client.clone();
-            async move { (poll(&client).await, Instant::now()) }
+        let waiting = tokio::spawn(async move {
+            let polled = poll(&mut next).await;
+            (polled, Instant::now(), next)
         });
-        acknowledge(client, &task).await?;
+        acknowledge(&mut worker, &task).await?;
         // The poll is on its way for certain; a link is worth measuring only if it then waits.
         tokio::time::sleep(Duration::from_millis(5)).await;
         let begun = Instant::now();
-        finish(client, &task).await?;
-        let (next, held) = waiting.await.context("a poller broke down")?;
-        task = next?.context("the next link is ready")?;
+        finish(&mut worker, &task).await?;
+        let (polled, held, poller) = waiting.await.context("a poller broke down")?;
+        task = polled?.context("the next link is ready")?;
         times.push(held.duration_since(begun).as_secs_f64() * 1_000.0);
+        next = std::mem::replace(&mut worker, poller);
     }
-    end(client, &task).await?;
+    acknowledge(&mut worker, &task).await?;
+    finish(&mut worker, &task).await?;
     Ok(times)
 }
 
-async fn poll(client: &Client) -> Result<Option<String>> {
-    let polled = client.poll_for_task().worker_group(GROUP).hostname("bench").send().await;
-    Ok(polled.context("polling")?.task_object.and_then(|task| task.task_id))
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Polled {
+    task_object: Option<Task>,
 }
 
-async fn end(client: &Client, task: &str) -> Result<()> {
-    acknowledge(client, task).await?;
-    finish(client, task).await
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Task {
+    task_id: String,
 }
 
-async fn acknowledge(client: &Client, task: &str) -> Result<()> {
-    client.report_task_progress().task_id(task).send().await.map(drop).context("acknowledging")
+async fn poll(caller: &mut Caller) -> Result<Option<String>> {
+    let body = json!({"workerGroup": GROUP, "hostname": "bench"}).to_string();
+    let polled: Polled = caller.call("PollForTask", body).await?;
+    Ok(polled.task_object.map(|task| task.task_id))
 }
 
-async fn finish(client: &Client, task: &str) -> Result<()> {
-    let finished = client.set_task_status().task_id(task).task_status(TaskStatus::Finished);
-    finished.send().await.map(drop).context("finishing")
+async fn acknowledge(caller: &mut Caller, task: &str) -> Result<()> {
+    let body = json!({"taskId": task}).to_string();
+    caller.call::<IgnoredAny>("ReportTaskProgress", body).await.map(drop)
+}
+
+async fn finish(caller: &mut Caller, task: &str) -> Result<()> {
+    let body = json!({"taskId": task, "taskStatus": "FINISHED"}).to_string();
+    caller.call::<IgnoredAny>("SetTaskStatus", body).await.map(drop)
 }
 
 /// Puts a pipeline of activities, each after the one before.

@@ -5,6 +5,7 @@
 //! `cargo bench --bench speed -- attempts scale` measures these parts only; the others are `drops`, `definitions`, `load`.
 
 mod attempts;
+mod caller;
 mod definitions;
 mod scale;
 

@@ -1,0 +1,82 @@
+//! A caller of the service that costs little, so that the service is measured: the SDK's client takes more time of a
+//! processor for a call than the service does.
+
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result, ensure};
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
+use axum::body::{Bytes, to_bytes};
+use axum::http::{Request, header};
+use e2e::program::Endpoints;
+use http_body_util::Full;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+
+/// More than any answer here.
+const MOST_BYTES: usize = 1 << 20;
+
+/// One connection, and whose calls it carries.
+pub(crate) struct Caller {
+    sender: SendRequest<Full<Bytes>>,
+    url: String,
+    host: String,
+    region: String,
+    credentials: Credentials,
+}
+
+impl Caller {
+    /// Connects to the service of a stack.
+    pub(crate) async fn connect(endpoints: &Endpoints) -> Result<Self> {
+        let Endpoints { region, access_key_id, secret_access_key, datapipeline: url, .. } = endpoints;
+        let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let stream = TcpStream::connect(&host).await.with_context(|| format!("connecting to {url}"))?;
+        stream.set_nodelay(true).context("calls are small")?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.context("speaking HTTP")?;
+        // Ends with the sender; what broke it is told by the next call.
+        tokio::spawn(connection);
+        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "endpoints.json");
+        let url = format!("http://{host}/");
+        Ok(Self { sender, url, host, region: region.clone(), credentials })
+    }
+
+    /// Calls an operation and returns the answer's JSON as `T`.
+    pub(crate) async fn call<T: DeserializeOwned>(&mut self, operation: &str, body: String) -> Result<T> {
+        let answer = self.send(operation, body).await.with_context(|| format!("calling {operation}"))?;
+        serde_json::from_slice(&answer).with_context(|| format!("reading the answer of {operation}"))
+    }
+
+    async fn send(&mut self, operation: &str, body: String) -> Result<Bytes> {
+        let target = format!("DataPipeline.{operation}");
+        let content_type = "application/x-amz-json-1.1";
+        let headers = [
+            (header::HOST.as_str(), self.host.as_str()),
+            (header::CONTENT_TYPE.as_str(), content_type),
+            ("x-amz-target", target.as_str()),
+        ];
+        let signable = SignableBody::Bytes(body.as_bytes());
+        let signable = SignableRequest::new("POST", &self.url, headers.into_iter(), signable)?;
+        let identity = self.credentials.clone().into();
+        let parameters = SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name("datapipeline")
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()?;
+        let (signature, _) = sign(signable, &parameters.into())?.into_parts();
+        let mut request = Request::post("/");
+        for (name, value) in headers.into_iter().chain(signature.headers()) {
+            request = request.header(name, value);
+        }
+        self.sender.ready().await?;
+        let answer = self.sender.send_request(request.body(Full::from(body))?).await?;
+        let status = answer.status();
+        let answer = to_bytes(axum::body::Body::new(answer.into_body()), MOST_BYTES).await?;
+        ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&answer));
+        Ok(answer)
+    }
+}
