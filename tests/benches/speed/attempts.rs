@@ -20,11 +20,11 @@ use crate::{Figure, PROGRAM, median};
 const GROUP: &str = "bench";
 /// A definition holds 100 objects at most.
 const CHAIN: usize = 100;
-const CHAINS: usize = 40;
+const CHAINS: usize = 64;
 /// What the rivals are given: the same tasks, of which they need more time.
 const RIVALS_CHAINS: usize = 10;
 const ROUNDS: usize = 3;
-const POLLERS: usize = 32;
+const POLLERS: usize = 64;
 const LIMIT: Duration = Duration::from_secs(300);
 
 pub(crate) async fn figures() -> Result<Vec<Figure>> {
@@ -36,7 +36,8 @@ pub(crate) async fn figures() -> Result<Vec<Figure>> {
     println!("ready to held, ms: {times:.1?}");
     let mut rates = Vec::new();
     for round in 0..ROUNDS {
-        rates.push(attempts_per_second(&up, &client, round, CHAINS).await?);
+        let worked = work_off(&up, &client, round, CHAINS).await?;
+        rates.push((CHAINS * CHAIN) as f64 / worked.polling.as_secs_f64());
     }
     println!("attempts per second: {rates:.0?}");
     let mut figures = vec![
@@ -51,8 +52,8 @@ pub(crate) async fn figures() -> Result<Vec<Figure>> {
 
 /// The same chains of tasks that do nothing, by us and by the rival, in turns.
 async fn beside(up: &Up, client: &Client, rival: &'static str, round: usize) -> Result<Figure> {
-    let own = attempts_per_second(up, client, round, RIVALS_CHAINS).await?;
     let tasks = RIVALS_CHAINS * CHAIN;
+    let own = tasks as f64 / work_off(up, client, round, RIVALS_CHAINS).await?.whole.as_secs_f64();
     let script = format!("tests/benches/rivals/{}_chains.py", rival.to_lowercase());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the project's folder")?;
     let python = root.join("target/rivals/bin/python");
@@ -73,14 +74,27 @@ async fn beside(up: &Up, client: &Client, rival: &'static str, round: usize) -> 
     Ok(Figure { name, value: own, unit: "1/s", rival: Some(rival), ratio: Some(own / theirs) })
 }
 
-/// Many chains at once, as many pollers: attempts that end in a second.
-async fn attempts_per_second(up: &Up, client: &Client, round: usize, chains: usize) -> Result<f64> {
+/// How long chains took.
+struct Worked {
+    /// From the first activation on.
+    whole: Duration,
+    /// From the first poll on, when all were active.
+    polling: Duration,
+}
+
+/// Works off many chains at once, with as many pollers.
+async fn work_off(up: &Up, client: &Client, round: usize, chains: usize) -> Result<Worked> {
     let ended = Arc::new(AtomicUsize::new(0));
     let mut pollers = JoinSet::new();
     let mut pipelines = Vec::new();
     for number in 0..chains {
         pipelines.push(chain(client, &format!("chain-{round}-{number}")).await?);
     }
+    let activated = Instant::now();
+    for id in &pipelines {
+        client.activate_pipeline().pipeline_id(id).send().await.context("activating a chain")?;
+    }
+    let polled = Instant::now();
     for _ in 0..POLLERS {
         let (mut caller, ended) = (Caller::connect(&up.endpoints).await?, Arc::clone(&ended));
         pollers.spawn(async move {
@@ -93,18 +107,14 @@ async fn attempts_per_second(up: &Up, client: &Client, round: usize, chains: usi
             anyhow::Ok(())
         });
     }
-    let begun = Instant::now();
-    for id in &pipelines {
-        client.activate_pipeline().pipeline_id(id).send().await.context("activating a chain")?;
-    }
     while ended.load(Ordering::Relaxed) < chains * CHAIN {
-        ensure!(begun.elapsed() < LIMIT, "{} attempts ended", ended.load(Ordering::Relaxed));
+        ensure!(polled.elapsed() < LIMIT, "{} attempts ended", ended.load(Ordering::Relaxed));
         if let Some(failed) = pollers.try_join_next() {
             failed.context("a poller broke down")??;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    Ok((chains * CHAIN) as f64 / begun.elapsed().as_secs_f64())
+    Ok(Worked { whole: activated.elapsed(), polling: polled.elapsed() })
 }
 
 /// For each link of a chain: from the call that ends it, until a poller that waits holds the next.
