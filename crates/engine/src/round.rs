@@ -1,10 +1,11 @@
 //! One round of a run: take the event, spread what it settled, see whether the run is over.
 
+mod pausing;
+mod rerun;
 mod resources;
 
 use std::collections::VecDeque;
 
-use definition::ObjectId;
 use jiff::Timestamp;
 
 use crate::attempt::{self, Attempt};
@@ -450,39 +451,6 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Tries a final instance again, and with it the consumers that fell because of it.
-    fn rerun(&mut self, place: usize) -> Result<(), IllegalEvent> {
-        let instance = &self.run.instances[place];
-        if !instance.is_final() {
-            return Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() });
-        }
-        // A look is for its owner, which is tried again along with it.
-        let owner = self.owner(place).filter(|owner| self.run.instances[*owner].is_final());
-        if let Some(done) = owner.map(|owner| &self.run.instances[owner]).filter(|it| !it.is_bad()) {
-            return Err(IllegalEvent::Instance { instance: done.id.clone(), status: done.word() });
-        }
-        self.run.header.generation += 1;
-        let mut again: VecDeque<_> = owner.into_iter().chain([place]).collect();
-        let mut reset = Vec::new();
-        while let Some(place) = again.pop_front() {
-            if !self.run.instances[place].is_final() {
-                continue;
-            }
-            self.reset(place);
-            reset.push(place);
-            let consumers = self.run.dependants[place].iter().copied();
-            again.extend(consumers.filter(|consumer| self.rises(*consumer)));
-            again.extend(self.preconditions(place).filter(|place| self.run.instances[*place].is_bad()));
-            // Rerunning a resource also tries what runs on it, looks along with their owners.
-            let users = self.users(place).into_iter().map(|user| self.owner(user).unwrap_or(user));
-            again.extend(users.filter(|user| self.run.instances[*user].is_bad()));
-        }
-        for place in reset {
-            self.go_on(place);
-        }
-        Ok(())
-    }
-
     /// The place of the instance for which the look at `place` looks.
     fn owner(&self, place: usize) -> Option<usize> {
         let owner = self.run.instances[place].guards.as_ref()?;
@@ -494,43 +462,6 @@ impl<'a> Round<'a> {
         let instance = &self.run.instances[place];
         let of_instance = |it: &usize| self.run.instances[*it].guards.as_ref() == Some(&instance.id);
         instance.depends_on.iter().filter_map(|id| self.run.index.get(id).copied()).filter(of_instance)
-    }
-
-    fn rises(&self, consumer: usize) -> bool {
-        let instance = &self.run.instances[consumer];
-        // Its preconditions get up along with it.
-        let own = |it: &&Instance| it.guards.as_ref() == Some(&instance.id);
-        let dependencies = instance.depends_on.iter().filter_map(|id| self.run.instance(id.as_str()));
-        cascade::rises(instance, dependencies.filter(|it| !own(it)))
-    }
-
-    fn reset(&mut self, place: usize) {
-        let was_finished = self.run.instances[place].status == Status::Finished;
-        self.run.instances[place].generation += 1;
-        // Told once: a rerun is somebody's wish, late as it may be.
-        self.run.instances[place].late_at = None;
-        self.change(place, false, |instance| {
-            instance.status = Status::WaitingOnDependencies;
-            // It was stopped while it was paused, and may have been resumed since.
-            instance.is_held_back = false;
-        });
-        if was_finished {
-            for consumer in self.run.dependants[place].clone() {
-                self.run.unmet[consumer] += 1;
-            }
-        }
-    }
-
-    /// A reset instance is ready, waits, or falls again with a dependency that is still bad.
-    fn go_on(&mut self, place: usize) {
-        if self.run.unmet[place] == 0 {
-            return self.ready(place);
-        }
-        let dependencies = &self.run.instances[place].depends_on;
-        let places: Vec<_> = dependencies.iter().filter_map(|id| self.run.index.get(id).copied()).collect();
-        for cause in places {
-            self.fall(place, cause);
-        }
     }
 
     fn wake(&mut self) {
@@ -575,60 +506,12 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Nothing of the component starts until it is resumed.
-    fn pause(&mut self, component: &ObjectId) {
-        for place in self.of_component(component) {
-            let is_free = self.run.instances[place].head().is_some_and(Attempt::is_free);
-            self.change(place, false, |instance| {
-                instance.is_paused = true;
-                instance.is_held_back |= is_free;
-            });
-            self.note_offer(place);
-        }
-    }
-
     /// Whether an attempt is on offer hangs on its instance too, and on the resource that this runs on.
     pub(super) fn note_offer(&mut self, place: usize) {
         let attempts = &self.run.instances[place].attempts;
         if attempts.last().is_some_and(Attempt::is_free) {
             self.step.attempts.insert((place, attempts.len() - 1));
         }
-    }
-
-    fn resume(&mut self, component: &ObjectId) {
-        // What is over may be tried again.
-        let over =
-            |(_, it): &(usize, &mut Instance)| it.component == *component && it.is_final() && it.is_paused;
-        for (place, instance) in self.run.instances.iter_mut().enumerate().filter(over) {
-            instance.is_paused = false;
-            self.step.instances.insert(place);
-        }
-        for place in self.of_component(component) {
-            if !self.run.instances[place].is_paused {
-                continue;
-            }
-            self.change(place, false, |instance| {
-                instance.is_paused = false;
-                instance.is_held_back = false;
-            });
-            self.note_offer(place);
-            let instance = &self.run.instances[place];
-            let free = instance.head().filter(|head| head.is_free() && self.run.may_be_taken(instance));
-            let offer =
-                free.map(|head| Effect::Offer { attempt: head.id.clone(), group: head.group.clone() });
-            self.step.effects.extend(offer);
-            self.want_again(place);
-            if self.run.unmet[place] == 0 {
-                self.ready(place);
-            }
-        }
-    }
-
-    /// The instances of a component that are not over, paused or not.
-    fn of_component(&self, component: &ObjectId) -> Vec<usize> {
-        let is_open =
-            |(_, instance): &(usize, &Instance)| instance.component == *component && !instance.is_final();
-        self.run.instances.iter().enumerate().filter(is_open).map(|(place, _)| place).collect()
     }
 
     /// A run is over once nothing in it moves, though some may wait for ever.
