@@ -1,5 +1,7 @@
 //! What can happen to a run.
 
+use std::collections::BTreeSet;
+
 use definition::{Field, ObjectId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,10 +41,10 @@ pub enum Event {
         /// The attempt that it held.
         attempt: AttemptId,
     },
-    /// A user (or a deletion, or a deactivation) wants the instance stopped.
+    /// A user wants the instances stopped.
     CancelRequested {
-        /// The instance.
-        instance: InstanceId,
+        /// All that one command names, as in the other commands of users: it is one change.
+        instances: BTreeSet<InstanceId>,
         /// Becomes the field `cancellationReason`.
         reason: String,
     },
@@ -61,15 +63,15 @@ pub enum Event {
         /// What waits for its time and has an interval that begins before this is passed over.
         skip_until: Option<Timestamp>,
     },
-    /// A user wants the instance tried again.
+    /// A user wants the instances tried again.
     RerunRequested {
-        /// The instance.
-        instance: InstanceId,
+        /// The instances.
+        instances: BTreeSet<InstanceId>,
     },
-    /// A user says that the instance counts as done.
+    /// A user says that the instances count as done.
     MarkedFinished {
-        /// The instance.
-        instance: InstanceId,
+        /// The instances.
+        instances: BTreeSet<InstanceId>,
     },
     /// The host says something of a machine that it makes or has, and no more than that.
     ResourceReported {
@@ -92,15 +94,15 @@ pub enum Event {
         /// Why, in the host's words.
         reason: String,
     },
-    /// Nothing of the component is to start.
+    /// Nothing of the components is to start.
     Paused {
-        /// The component.
-        component: ObjectId,
+        /// The components.
+        components: BTreeSet<ObjectId>,
     },
     /// What was held back may go on.
     Resumed {
-        /// The component.
-        component: ObjectId,
+        /// The components.
+        components: BTreeSet<ObjectId>,
     },
     /// Time has passed; a wake-up that comes early changes nothing.
     Woke,

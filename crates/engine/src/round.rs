@@ -1,5 +1,6 @@
 //! One round of a run: take the event, spread what it settled, see whether the run is over.
 
+mod commands;
 mod pausing;
 mod rerun;
 mod resources;
@@ -106,10 +107,7 @@ impl<'a> Round<'a> {
                 let place = self.find(&attempt, None)?;
                 self.apply(place, &attempt::Event::Released)
             }
-            Event::CancelRequested { instance, reason } => {
-                let place = self.place(&instance)?;
-                self.cancel(place, reason)
-            }
+            Event::CancelRequested { instances, reason } => self.cancel_named(&instances, &reason),
             Event::RunCanceled { reason } => {
                 self.cancel_all(&reason);
                 Ok(())
@@ -122,14 +120,8 @@ impl<'a> Round<'a> {
                 self.activate(skip_until);
                 Ok(())
             }
-            Event::RerunRequested { instance } => {
-                let place = self.place(&instance)?;
-                self.rerun(place)
-            }
-            Event::MarkedFinished { instance } => {
-                let place = self.place(&instance)?;
-                self.mark_finished(place)
-            }
+            Event::RerunRequested { instances } => self.rerun_named(&instances),
+            Event::MarkedFinished { instances } => self.mark_named(&instances),
             Event::ResourceReported { attempt, fields } => self.machine_reports(&attempt, fields),
             Event::ResourceCreated { attempt, fields } => {
                 self.machine_says(&attempt, &resource::Event::Created, fields)
@@ -137,12 +129,12 @@ impl<'a> Round<'a> {
             Event::ResourceGone { attempt, reason } => {
                 self.machine_says(&attempt, &resource::Event::Gone { reason }, Vec::new())
             }
-            Event::Paused { component } => {
-                self.pause(&component);
+            Event::Paused { components } => {
+                self.pause(&components);
                 Ok(())
             }
-            Event::Resumed { component } => {
-                self.resume(&component);
+            Event::Resumed { components } => {
+                self.resume(&components);
                 Ok(())
             }
             Event::Woke => {
@@ -150,11 +142,6 @@ impl<'a> Round<'a> {
                 Ok(())
             }
         }
-    }
-
-    fn place(&self, instance: &InstanceId) -> Result<usize, IllegalEvent> {
-        let place = self.run.index.get(instance).copied();
-        place.ok_or_else(|| IllegalEvent::NoSuchInstance(instance.clone()))
     }
 
     /// Finds the attempt and checks that the lease, where one is given, is its present one.
@@ -430,25 +417,6 @@ impl<'a> Round<'a> {
         for place in 0..self.run.instances.len() {
             self.run.refresh_deadline(place);
         }
-    }
-
-    fn mark_finished(&mut self, place: usize) -> Result<(), IllegalEvent> {
-        let now = self.now;
-        let has_machine = self.has_machine(place);
-        let instance = &mut self.run.instances[place];
-        if instance.status == Status::Finished {
-            return Ok(());
-        }
-        // The word of a user does not end a machine; a cancellation does.
-        if has_machine {
-            return Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() });
-        }
-        if let Some(head) = instance.attempts.last_mut() {
-            head.abandon(now);
-            self.step.attempts.insert((place, instance.attempts.len() - 1));
-        }
-        self.set(place, Status::Finished, true);
-        Ok(())
     }
 
     /// The place of the instance for which the look at `place` looks.

@@ -19,7 +19,7 @@ mod tables;
 mod timers;
 mod topic;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -333,12 +333,12 @@ impl Driver {
         self.store.run_of(&held.pipeline.id, &instance).await
     }
 
-    /// Steps runs by several events, all or nothing, as one save with the pipeline and what `batch` holds already. Costs a
-    /// copy of each run.
+    /// Steps several runs, all or none, as one save with the pipeline and what `batch` holds already. Each takes all that is
+    /// asked of it in one event, so that no more than the run's end after that is told of. Costs a copy of each run.
     pub(crate) async fn step_all(
         &self,
         held: &mut Held,
-        events: Vec<(RunId, Event)>,
+        events: BTreeMap<RunId, Event>,
         batch: Batch,
     ) -> Result<(), StepError> {
         let stepped = self.step_copies(held, events, batch).await;
@@ -346,9 +346,7 @@ impl Driver {
             held.forget_ended();
         }
         let Stepped { copies, batch, effects } = stepped?;
-        for (_, copy) in copies {
-            held.keep(copy);
-        }
+        copies.into_iter().for_each(|copy| held.keep(copy));
         held.settle(self.now());
         let batch = batch.pipeline(&held.pipeline);
         self.save(held, batch).await?;
@@ -361,7 +359,7 @@ impl Driver {
     async fn step_copies(
         &self,
         held: &mut Held,
-        events: Vec<(RunId, Event)>,
+        events: BTreeMap<RunId, Event>,
         batch: Batch,
     ) -> Result<Stepped, StepError> {
         let now = self.now();
@@ -371,10 +369,11 @@ impl Driver {
                 return Err(StepError::NoRun(id));
             }
             let Some(original) = held.run(&id) else { return Err(StepError::NoRun(id)) };
-            let copy = stepped.copies.entry(id).or_insert_with(|| original.clone());
+            let mut copy = original.clone();
             let step = copy.step(event, now)?;
-            stepped.batch = std::mem::take(&mut stepped.batch).step(copy, &step);
+            stepped.batch = stepped.batch.step(&copy, &step);
             stepped.effects.extend(step.effects);
+            stepped.copies.push(copy);
         }
         Ok(stepped)
     }
@@ -492,7 +491,7 @@ impl Driver {
 /// Runs as events made them, not saved yet.
 #[derive(Default)]
 struct Stepped {
-    copies: HashMap<RunId, Run>,
+    copies: Vec<Run>,
     batch: Batch,
     effects: Vec<Effect>,
 }

@@ -1,5 +1,7 @@
 //! Pauses in a round: what is held back, and what goes on when a user lets it.
 
+use std::collections::BTreeSet;
+
 use definition::ObjectId;
 
 use crate::attempt::Attempt;
@@ -8,9 +10,9 @@ use crate::instance::Instance;
 use crate::round::Round;
 
 impl Round<'_> {
-    /// Nothing of the component starts until it is resumed.
-    pub(super) fn pause(&mut self, component: &ObjectId) {
-        for place in self.of_component(component) {
+    /// Nothing of the components starts until they are resumed.
+    pub(super) fn pause(&mut self, components: &BTreeSet<ObjectId>) {
+        for place in self.open_of(components) {
             let is_free = self.run.instances[place].head().is_some_and(Attempt::is_free);
             self.change(place, false, |instance| {
                 instance.is_paused = true;
@@ -20,15 +22,16 @@ impl Round<'_> {
         }
     }
 
-    pub(super) fn resume(&mut self, component: &ObjectId) {
+    pub(super) fn resume(&mut self, components: &BTreeSet<ObjectId>) {
         // What is over may be tried again.
-        let over =
-            |(_, it): &(usize, &mut Instance)| it.component == *component && it.is_final() && it.is_paused;
+        let over = |(_, it): &(usize, &mut Instance)| {
+            components.contains(&it.component) && it.is_final() && it.is_paused
+        };
         for (place, instance) in self.run.instances.iter_mut().enumerate().filter(over) {
             instance.is_paused = false;
             self.step.instances.insert(place);
         }
-        for place in self.of_component(component) {
+        for place in self.open_of(components) {
             if !self.run.instances[place].is_paused {
                 continue;
             }
@@ -49,10 +52,11 @@ impl Round<'_> {
         }
     }
 
-    /// The instances of a component that are not over, paused or not.
-    fn of_component(&self, component: &ObjectId) -> Vec<usize> {
-        let is_open =
-            |(_, instance): &(usize, &Instance)| instance.component == *component && !instance.is_final();
+    /// The instances of components that are not over, paused or not.
+    fn open_of(&self, components: &BTreeSet<ObjectId>) -> Vec<usize> {
+        let is_open = |(_, instance): &(usize, &Instance)| {
+            components.contains(&instance.component) && !instance.is_final()
+        };
         self.run.instances.iter().enumerate().filter(is_open).map(|(place, _)| place).collect()
     }
 }

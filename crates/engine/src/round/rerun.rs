@@ -5,22 +5,11 @@ use std::collections::VecDeque;
 use crate::cascade;
 use crate::instance::{Instance, Status};
 use crate::round::Round;
-use crate::run::IllegalEvent;
 
 impl Round<'_> {
-    /// Tries a final instance again, and with it the consumers that fell because of it.
-    pub(super) fn rerun(&mut self, place: usize) -> Result<(), IllegalEvent> {
-        let instance = &self.run.instances[place];
-        if !instance.is_final() {
-            return Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() });
-        }
-        // A look is for its owner, which is tried again along with it.
-        let owner = self.owner(place).filter(|owner| self.run.instances[*owner].is_final());
-        if let Some(done) = owner.map(|owner| &self.run.instances[owner]).filter(|it| !it.is_bad()) {
-            return Err(IllegalEvent::Instance { instance: done.id.clone(), status: done.word() });
-        }
-        self.run.header.generation += 1;
-        let mut again: VecDeque<_> = owner.into_iter().chain([place]).collect();
+    /// Tries an instance again, if it is final, and with it the consumers that fell because of it.
+    pub(super) fn rerun(&mut self, place: usize) {
+        let mut again: VecDeque<_> = self.final_owner(place).into_iter().chain([place]).collect();
         let mut reset = Vec::new();
         while let Some(place) = again.pop_front() {
             if !self.run.instances[place].is_final() {
@@ -38,7 +27,16 @@ impl Round<'_> {
         for place in reset {
             self.go_on(place);
         }
-        Ok(())
+    }
+
+    /// A look is for its owner, which is tried again along with it.
+    fn final_owner(&self, look: usize) -> Option<usize> {
+        self.owner(look).filter(|owner| self.run.instances[*owner].is_final())
+    }
+
+    /// The owner of the look at `place`, if it is over and wants no other: it did not fail.
+    pub(super) fn done_owner(&self, look: usize) -> Option<usize> {
+        self.final_owner(look).filter(|owner| !self.run.instances[*owner].is_bad())
     }
 
     fn rises(&self, consumer: usize) -> bool {

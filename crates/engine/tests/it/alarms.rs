@@ -91,8 +91,8 @@ fn rows_of_a_load_that_failed_are_not_loaded() {
 fn a_run_that_ends_otherwise_after_all_says_so_once_more() {
     let mut run = drive_with(BOTH, &[shell("A", ""), ONCE.to_owned()].join(", "));
     run.fail("A", "BadInput", "no");
-    run.step(Event::MarkedFinished { instance: instance("A") });
-    run.step(Event::MarkedFinished { instance: instance("A") });
+    run.step(Event::MarkedFinished { instances: [instance("A")].into() });
+    run.step(Event::MarkedFinished { instances: [instance("A")].into() });
     let subjects: Vec<_> = run.notices().iter().map(|notice| notice.subject.clone()).collect();
     assert_eq!(subjects, ["bad", "orders/2030-01-31: 0 rows, 0 refused ? fine"]);
 }

@@ -108,12 +108,12 @@ enum Move {
     Finish(usize),
     Fail(usize, bool),
     Release(usize),
-    Cancel(usize),
-    Rerun(usize),
-    Mark(usize),
+    Cancel(Vec<usize>),
+    Rerun(Vec<usize>),
+    Mark(Vec<usize>),
     SayFalse(usize),
-    Pause(usize),
-    Resume(usize),
+    Pause(Vec<usize>),
+    Resume(Vec<usize>),
     Deactivate(bool),
     Activate(Option<i64>),
     Create(usize),
@@ -127,6 +127,11 @@ fn at() -> impl Strategy<Value = usize> {
     0..16usize
 }
 
+/// What one word of a user names.
+fn some() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(at(), 1..4)
+}
+
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
         6 => at().prop_map(Move::Claim),
@@ -134,12 +139,12 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         4 => at().prop_map(Move::Finish),
         3 => (at(), any::<bool>()).prop_map(|(at, bad)| Move::Fail(at, bad)),
         1 => at().prop_map(Move::Release),
-        1 => at().prop_map(Move::Cancel),
-        1 => at().prop_map(Move::Rerun),
-        1 => at().prop_map(Move::Mark),
+        1 => some().prop_map(Move::Cancel),
+        1 => some().prop_map(Move::Rerun),
+        1 => some().prop_map(Move::Mark),
         2 => at().prop_map(Move::SayFalse),
-        1 => at().prop_map(Move::Pause),
-        1 => at().prop_map(Move::Resume),
+        1 => some().prop_map(Move::Pause),
+        1 => some().prop_map(Move::Resume),
         1 => any::<bool>().prop_map(Move::Deactivate),
         1 => prop::option::of(0..120i64).prop_map(Move::Activate),
         4 => at().prop_map(Move::Create),
@@ -155,6 +160,8 @@ fn event(run: &Run, step: &Move) -> Option<Event> {
     let instance_at = |at: usize| &run.instances()[at % run.instances().len()];
     let instance = |at: usize| instance_at(at).id.clone();
     let head = |at: usize| instance_at(at).head().map(|head| (head.id.clone(), head.leases));
+    let instances = |of: &Vec<usize>| of.iter().map(|at| instance(*at)).collect();
+    let components = |of: &Vec<usize>| of.iter().map(|at| instance_at(*at).component.clone()).collect();
     let set = |at, outcome| head(at).map(|(attempt, lease)| Event::StatusSet { attempt, lease, outcome });
     match *step {
         Move::Claim(at) => {
@@ -169,8 +176,8 @@ fn event(run: &Run, step: &Move) -> Option<Event> {
             fields: vec![],
         }),
         Move::SayFalse(at) => set(at, TaskOutcome::False),
-        Move::Pause(at) => Some(Event::Paused { component: instance_at(at).component.clone() }),
-        Move::Resume(at) => Some(Event::Resumed { component: instance_at(at).component.clone() }),
+        Move::Pause(ref of) => Some(Event::Paused { components: components(of) }),
+        Move::Resume(ref of) => Some(Event::Resumed { components: components(of) }),
         Move::Deactivate(cancel) => {
             Some(Event::Deactivated { cancel: cancel.then(|| "deactivated".to_owned()) })
         }
@@ -192,9 +199,11 @@ fn event(run: &Run, step: &Move) -> Option<Event> {
             head(at).map(|(attempt, _)| Event::ResourceGone { attempt, reason: "it went".to_owned() })
         }
         Move::Release(at) => head(at).map(|(attempt, _)| Event::Released { attempt }),
-        Move::Cancel(at) => Some(Event::CancelRequested { instance: instance(at), reason: "r".to_owned() }),
-        Move::Rerun(at) => Some(Event::RerunRequested { instance: instance(at) }),
-        Move::Mark(at) => Some(Event::MarkedFinished { instance: instance(at) }),
+        Move::Cancel(ref of) => {
+            Some(Event::CancelRequested { instances: instances(of), reason: "r".to_owned() })
+        }
+        Move::Rerun(ref of) => Some(Event::RerunRequested { instances: instances(of) }),
+        Move::Mark(ref of) => Some(Event::MarkedFinished { instances: instances(of) }),
         Move::Pass(_) => Some(Event::Woke),
     }
 }
@@ -270,6 +279,18 @@ fn may_run(made: &HashMap<InstanceId, usize>, run: &Run, effects: &[Effect]) -> 
     Ok(())
 }
 
+/// Of a run's end is told at most once in a step, and as it is then.
+fn tells_its_end(run: &Run, effects: &[Effect]) -> Result<(), TestCaseError> {
+    let told = effects.iter().filter_map(|effect| match effect {
+        Effect::Ended(outcome) => Some(*outcome),
+        Effect::Offer { .. } | Effect::Resource { .. } | Effect::Publish(_) => None,
+    });
+    let told: Vec<_> = told.collect();
+    let ended: Vec<_> = run.end().map(|end| end.outcome).into_iter().collect();
+    prop_assert!(told.is_empty() || told == ended, "{told:?} is told of {ended:?}");
+    Ok(())
+}
+
 /// Work on a resource is on offer, and taken, only while that is RUNNING; a resource whose users are all over is on its
 /// way out; and a run ends only when its machines are gone.
 fn resources_serve(before: &Run, run: &Run) -> Result<(), TestCaseError> {
@@ -338,7 +359,7 @@ impl Offered {
 fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
     let components: HashSet<_> = driven.run.instances().iter().map(|it| it.component.clone()).collect();
     for component in components {
-        driven.step(Event::Resumed { component });
+        driven.step(Event::Resumed { components: [component].into() });
     }
     driven.step(Event::Activated { skip_until: None });
     for _ in 0..100 {
@@ -398,7 +419,11 @@ proptest! {
             same(&driven.run, &replay)?;
             let effects = stepped.as_ref().map(|step| step.effects.clone()).unwrap_or_default();
             may_run(&made, &driven.run, &effects)?;
+            tells_its_end(&driven.run, &effects)?;
             resources_serve(&unchanged, &driven.run)?;
+            if stepped.is_err() {
+                same(&driven.run, &unchanged)?;
+            }
             if let Ok(step) = &stepped {
                 offered.step(&driven.run, step);
             }

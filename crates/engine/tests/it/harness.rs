@@ -131,7 +131,10 @@ impl Driven {
     }
 
     pub(crate) fn cancel(&mut self, component: &str) -> Result<Step, IllegalEvent> {
-        self.try_step(Event::CancelRequested { instance: instance(component), reason: "asked".to_owned() })
+        self.try_step(Event::CancelRequested {
+            instances: [instance(component)].into(),
+            reason: "asked".to_owned(),
+        })
     }
 
     /// The host has made the machine of the resource.
@@ -147,7 +150,7 @@ impl Driven {
     }
 
     pub(crate) fn rerun(&mut self, component: &str) {
-        self.step(Event::RerunRequested { instance: instance(component) });
+        self.step(Event::RerunRequested { instances: [instance(component)].into() });
     }
 
     pub(crate) fn notices(&self) -> Vec<&Notice> {

@@ -4,6 +4,7 @@
 
 mod alarms;
 mod any_sequence;
+mod commands;
 mod harness;
 mod late;
 mod objects;

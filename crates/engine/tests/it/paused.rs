@@ -6,7 +6,11 @@ use crate::harness::{Driven, drive, instance, shell};
 
 fn set(run: &mut Driven, component: &str, is_paused: bool) {
     let component = component.into();
-    run.step(if is_paused { Event::Paused { component } } else { Event::Resumed { component } });
+    run.step(if is_paused {
+        Event::Paused { components: [component].into() }
+    } else {
+        Event::Resumed { components: [component].into() }
+    });
 }
 
 #[test]
@@ -26,9 +30,9 @@ fn what_is_paused_is_held_back_when_its_turn_comes() {
 #[test]
 fn what_was_over_when_its_component_was_resumed_is_tried_again_all_the_same() {
     let mut run = drive(&shell("Work", ""));
-    run.step(Event::Paused { component: "Work".into() });
-    run.step(Event::MarkedFinished { instance: instance("Work") });
-    run.step(Event::Resumed { component: "Work".into() });
+    run.step(Event::Paused { components: ["Work".into()].into() });
+    run.step(Event::MarkedFinished { instances: [instance("Work")].into() });
+    run.step(Event::Resumed { components: ["Work".into()].into() });
     run.rerun("Work");
     assert_eq!(run.status("Work"), Status::WaitingForRunner);
 }

@@ -73,7 +73,7 @@ fn one_that_does_not_hold_in_time_fails_what_it_guards() {
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
     assert_eq!(status(&run, "Work"), Status::CascadeFailed);
     // Rerun, all of them get up, and the time counts anew.
-    run.step(Event::RerunRequested { instance: id("In") });
+    run.step(Event::RerunRequested { instances: [id("In")].into() });
     assert_eq!(status(&run, "Work"), Status::WaitingOnDependencies);
     look(&mut run, TaskOutcome::False);
     run.pass(5);
@@ -130,8 +130,8 @@ fn where_the_owner_falls_there_is_nothing_left_to_look_for() {
 #[test]
 fn where_the_owner_is_over_nobody_looks_any_more() {
     for event in [
-        Event::CancelRequested { instance: id("In"), reason: "asked".to_owned() },
-        Event::MarkedFinished { instance: id("In") },
+        Event::CancelRequested { instances: [id("In")].into(), reason: "asked".to_owned() },
+        Event::MarkedFinished { instances: [id("In")].into() },
     ] {
         let mut run = guarded();
         look(&mut run, TaskOutcome::False);
@@ -188,7 +188,7 @@ fn a_look_that_ended_because_its_owner_is_done_is_no_bad_end_of_the_run() {
     let work = shell("Work", r#", "precondition": {"ref": "Ready"}"#);
     let ready = READY.replace("#{node.directoryPath}", "s3://in/raw");
     let mut run = drive_with(more, &[alarm("Good"), alarm("Bad"), ready, work].join(", "));
-    run.step(Event::MarkedFinished { instance: id("Work") });
+    run.step(Event::MarkedFinished { instances: [id("Work")].into() });
     assert_eq!(status(&run, "Ready_Work"), Status::Canceled);
     assert_eq!(run.run.end().unwrap().outcome, Outcome::Finished);
     assert_eq!(run.notices().iter().map(|notice| notice.subject.as_str()).collect::<Vec<_>>(), ["Good"]);

@@ -283,7 +283,7 @@ fn a_resource_that_only_stuck_work_would_use_is_ended() {
     assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First FAILED", "Second WAITING_ON_DEPENDENCIES"]);
     run.gone("Box", "ended");
     assert!(run.run.end().unwrap().stuck);
-    run.step(Event::MarkedFinished { instance: instance("First") });
+    run.step(Event::MarkedFinished { instances: [instance("First")].into() });
     assert_eq!(statuses(&run), ["Box CREATING", "First FINISHED", "Second WAITING_ON_DEPENDENCIES"]);
 }
 
@@ -325,7 +325,7 @@ fn a_machine_is_no_work_for_runners() {
         Event::ProgressReported { attempt: attempt.clone(), lease, fields: vec![] },
         Event::StatusSet { attempt: attempt.clone(), lease, outcome: TaskOutcome::Finished },
         Event::Released { attempt },
-        Event::MarkedFinished { instance: instance("Box") },
+        Event::MarkedFinished { instances: [instance("Box")].into() },
     ] {
         assert!(run.try_step(event.clone()).is_err(), "{event:?}");
     }
@@ -344,11 +344,11 @@ fn a_paused_resource_holds_back_what_runs_on_it() {
     let before = shell("Before", r#", "workerGroup": "g""#);
     let work = shell("Work", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
     let mut run = drive_with("", &[machine.to_owned(), before, work].join(", "));
-    run.step(Event::Paused { component: "Box".into() });
+    run.step(Event::Paused { components: ["Box".into()].into() });
     run.finish("Before");
     assert_eq!(run.status("Box"), Status::WaitingOnDependencies);
     assert!(run.run.end().is_none(), "somebody may resume it");
-    run.step(Event::Resumed { component: "Box".into() });
+    run.step(Event::Resumed { components: ["Box".into()].into() });
     assert_eq!(run.status("Box"), Status::Creating);
 }
 
@@ -489,12 +489,12 @@ fn a_deactivation_that_lets_work_end_lets_its_machine_serve_until_then() {
 fn work_that_was_paused_while_its_machine_ended_gets_another_when_it_is_resumed() {
     let mut run = hourly_on_a_farm();
     run.created("Farm");
-    run.step(Event::Paused { component: "Load".into() });
+    run.step(Event::Paused { components: ["Load".into()].into() });
     run.step(deactivated(false));
     assert_eq!(run.status("Farm"), Status::ShuttingDown);
     run.gone("Farm", "ended");
     assert!(!run.run.is_active());
-    run.step(Event::Resumed { component: "Load".into() });
+    run.step(Event::Resumed { components: ["Load".into()].into() });
     assert_eq!((run.status("Farm"), run.offers().len()), (Status::Creating, 0));
     run.created("Farm");
     assert_eq!(run.offers().len(), 1);
@@ -520,12 +520,12 @@ fn two_hours(objects: &str, of_load: &str) -> Driven {
 #[test]
 fn a_paused_resource_that_is_rerun_for_nobody_is_done() {
     let mut run = two_hours("", "");
-    run.step(Event::Paused { component: "Farm".into() });
+    run.step(Event::Paused { components: ["Farm".into()].into() });
     // The second hour is passed over, before it has begun.
     let second = run.run.instances().iter().rfind(|it| it.component.as_str() == "Farm").unwrap().id.clone();
     run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
     assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Skipped);
-    run.step(Event::RerunRequested { instance: second.clone() });
+    run.step(Event::RerunRequested { instances: [second.clone()].into() });
     assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Finished);
 }
 
@@ -537,10 +537,10 @@ fn a_resource_that_is_rerun_wakes_no_look_whose_owner_was_passed_over() {
         run.run.instances().iter().rfind(|it| it.component.as_str() == component).unwrap().clone()
     };
     let look = second(&run, "Asked").id;
-    run.step(Event::CancelRequested { instance: look, reason: "no need".to_owned() });
+    run.step(Event::CancelRequested { instances: [look].into(), reason: "no need".to_owned() });
     run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
     let farm = second(&run, "Farm").id;
-    run.step(Event::RerunRequested { instance: farm });
+    run.step(Event::RerunRequested { instances: [farm].into() });
     let words = ["Asked", "Load"].map(|component| second(&run, component).word());
     assert_eq!(words, [Status::Canceled, Status::Skipped]);
 }

@@ -175,7 +175,7 @@ fn without_cascade_consumers_wait_for_ever_and_the_run_counts_as_stuck() {
 fn marking_a_failure_finished_frees_its_consumers() {
     let mut run = chain("");
     run.fail("Load", "BadInput", "no");
-    run.step(Event::MarkedFinished { instance: instance("Load") });
+    run.step(Event::MarkedFinished { instances: [instance("Load")].into() });
     assert_eq!(run.run.end(), None);
     run.finish("Build");
     run.finish("After");

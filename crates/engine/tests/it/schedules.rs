@@ -114,7 +114,7 @@ fn in_one_run_each_instance_waits_for_its_time_and_for_those_it_goes_with() {
         ]
     );
     let finish = |run: &mut Driven, id: &str| {
-        run.step(Event::MarkedFinished { instance: id.into() });
+        run.step(Event::MarkedFinished { instances: [id.into()].into() });
     };
     finish(&mut run, list);
     assert_eq!(run.offers(), [format!("{first}_Attempt=1 g")], "the second load's hour has not come");

@@ -43,7 +43,7 @@ fn what_will_never_move_by_itself_says_what_to_do() {
     run.fail("First", "Oops", "it broke");
     assert_eq!(why(&run, "Second"), "waits for @First_T, which is FAILED: rerun it, or mark it as finished");
     let mut run = chain();
-    run.step(Event::Paused { component: "First".into() });
+    run.step(Event::Paused { components: ["First".into()].into() });
     assert_eq!(why(&run, "First"), "is held back: `First` is PAUSED, until somebody resumes it");
 }
 

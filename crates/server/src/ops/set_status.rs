@@ -1,5 +1,7 @@
 //! SetStatus: cancel, rerun or mark instances as finished; pause and resume components.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use definition::ObjectId;
 use engine::{Event, InstanceId, PipelineState, RunId};
 use store::{Batch, DefinitionVersion};
@@ -48,21 +50,15 @@ async fn pause(
             "'{unknown}' is no component of the active definition or of what runs: PAUSE and RESUME are for components"
         )));
     }
-    let mut events = Vec::new();
-    for id in components {
-        let component = ObjectId::from(id.as_str());
-        let event = if is_paused {
-            Event::Paused { component: component.clone() }
-        } else {
-            Event::Resumed { component: component.clone() }
-        };
-        events.extend(held.open_runs().map(|run| (run.header().id.clone(), event.clone())));
-        if is_paused {
-            held.pipeline.paused.insert(component);
-        } else {
-            held.pipeline.paused.remove(&component);
-        }
-    }
+    let components: BTreeSet<_> = components.iter().map(|id| ObjectId::from(id.as_str())).collect();
+    let event = if is_paused {
+        held.pipeline.paused.extend(components.iter().cloned());
+        Event::Paused { components }
+    } else {
+        held.pipeline.paused.retain(|paused| !components.contains(paused));
+        Event::Resumed { components }
+    };
+    let events = held.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
     service.driver.step_all(held, events, Batch::new()).await.map_err(refuse)
 }
 
@@ -72,24 +68,25 @@ async fn command(
     objects: &[String],
     status: &str,
 ) -> Result<(), ServiceError> {
-    let mut events = Vec::with_capacity(objects.len());
+    let event = event(status)?;
+    let mut instances: BTreeMap<RunId, BTreeSet<InstanceId>> = BTreeMap::new();
     for object in objects {
-        let event = event(status, InstanceId::from(object.as_str()))?;
         let run = service.driver.run_of(held, object).await?;
         let run = run.or_else(|| RunId::of_object(object)).ok_or_else(|| component(status, object))?;
-        events.push((run, event));
+        instances.entry(run).or_default().insert(InstanceId::from(object.as_str()));
     }
+    let events = instances.into_iter().map(|(run, instances)| (run, event(instances))).collect();
     service.driver.step_all(held, events, Batch::new()).await.map_err(refuse)
 }
 
-/// The AWS sample sends the word in lower case.
-fn event(status: &str, instance: InstanceId) -> Result<Event, ServiceError> {
+/// Returns what makes an event of the instances of a run. The AWS sample sends the word in lower case.
+fn event(status: &str) -> Result<fn(BTreeSet<InstanceId>) -> Event, ServiceError> {
     match status.to_ascii_uppercase().as_str() {
         "TRY_CANCEL" | "CANCEL" => {
-            Ok(Event::CancelRequested { instance, reason: "canceled by a user".to_owned() })
+            Ok(|instances| Event::CancelRequested { instances, reason: "canceled by a user".to_owned() })
         }
-        "RERUN" => Ok(Event::RerunRequested { instance }),
-        "MARK_FINISHED" => Ok(Event::MarkedFinished { instance }),
+        "RERUN" => Ok(|instances| Event::RerunRequested { instances }),
+        "MARK_FINISHED" => Ok(|instances| Event::MarkedFinished { instances }),
         _ => Err(ServiceError::InvalidRequest(format!(
             "'{status}' is no status to set: say TRY_CANCEL, RERUN or MARK_FINISHED of instances, PAUSE or RESUME of \
              components"

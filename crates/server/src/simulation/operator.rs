@@ -163,11 +163,7 @@ impl Operator {
             "MARK_FINISHED" => self.world.dice.chance(500),
             _ => false,
         };
-        let mut ids = self.some_instances(are_final);
-        if matches!(status, "MARK_FINISHED" | "RERUN") {
-            // Of several a run may end in between and say so; on the disk only the last end is seen.
-            ids.truncate(1);
-        }
+        let ids = self.some_instances(are_final);
         if !ids.is_empty() {
             self.send_status(status, ids).await;
         }

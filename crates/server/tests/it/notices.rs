@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_datapipeline::types::PipelineObject;
 use aws_sdk_sns::config::{BehaviorVersion, Credentials, Region};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -43,6 +44,15 @@ fn sns(endpoint: &str) -> aws_sdk_sns::Client {
     aws_sdk_sns::Client::from_conf(config)
 }
 
+/// Waits until the topic was told twice: it refuses the first time.
+async fn until_two(seen: &Seen) {
+    let started = std::time::Instant::now();
+    while seen.lock().unwrap().len() < 2 {
+        assert!(started.elapsed().as_secs() < 20, "seen: {:?}", seen.lock().unwrap());
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_refused_notice_is_published_again_under_the_same_id() {
     let (endpoint, seen) = topic().await;
@@ -62,14 +72,51 @@ async fn a_refused_notice_is_published_again_under_the_same_id() {
     stage.run(vec![default(), work, alarm]).await;
     stage.work(&stage.poll().await).await;
 
-    let started = std::time::Instant::now();
-    while seen.lock().unwrap().len() < 2 {
-        assert!(started.elapsed().as_secs() < 20, "seen: {:?}", seen.lock().unwrap());
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until_two(&seen).await;
     let seen = seen.lock().unwrap().clone();
     assert_eq!(seen[0], seen[1]);
     assert!(seen[0].contains("downspout-notice-id"), "{}", seen[0]);
     assert!(seen[0].contains("Subject=done") && seen[0].contains("is%20done"), "{}", seen[0]);
+    stage.stop().await;
+}
+
+/// An alarm at the end of a run that says its own name.
+fn at_the_end(id: &str) -> PipelineObject {
+    let fields = [
+        ("type", "SnsAlarm"),
+        ("topicArn", "arn:t"),
+        ("role", "r"),
+        ("myOncePerRun", "true"),
+        ("subject", id),
+        ("message", "m"),
+    ];
+    object(id, fields.iter().map(|(key, value)| string(key, value)).collect())
+}
+
+#[tokio::test]
+async fn a_call_that_marks_all_that_a_run_lacks_tells_of_no_other_end() {
+    let (endpoint, seen) = topic().await;
+    let stage = Stage::with(|config| config.sns = Some(sns(&endpoint))).await;
+    let mut default = default();
+    default.fields.extend([
+        string("maximumRetries", "0"),
+        refers("onSuccess", "Good"),
+        refers("onFail", "Bad"),
+    ]);
+    default.fields.retain(|field| field != &string("maximumRetries", "1"));
+    let work = [activity("First", &[]), activity("Second", &[])];
+    let alarms = [at_the_end("Good"), at_the_end("Bad")];
+    let pipeline = stage.run([default].into_iter().chain(work).chain(alarms).collect()).await;
+    let (failed, at_work) = (stage.poll().await, stage.poll().await);
+    stage.fail(&failed, "no luck").await;
+    assert!(!stage.progress(&at_work, &[]).await);
+    let ids = stage.ids(&pipeline, "INSTANCE").await;
+    // What is at work first: the run would end with the failure of the other.
+    let ids = ids.into_iter().rev().collect();
+    let set = stage.client.set_status().pipeline_id(&pipeline).set_object_ids(Some(ids));
+    set.status("MARK_FINISHED").send().await.unwrap();
+    until_two(&seen).await;
+    let seen = seen.lock().unwrap().clone();
+    assert!(seen.iter().all(|notice| notice.contains("Subject=Good")), "{seen:?}");
     stage.stop().await;
 }

@@ -16,7 +16,9 @@ pub(crate) fn old_runs() -> [OldRun; 2] {
     let (first, _) = expanded("df-1");
     let (mut second, _) = expanded_at("df-1", definition(), now() + jiff::SignedDuration::from_hours(1));
     let instance = second.instances()[0].id.clone();
-    second.step(Event::CancelRequested { instance, reason: "r".to_owned() }, now()).unwrap();
+    second
+        .step(Event::CancelRequested { instances: [instance].into(), reason: "r".to_owned() }, now())
+        .unwrap();
     assert!(second.end().is_some_and(|end| end.stuck));
     [first, second].map(|run| {
         let instance = |it: &engine::Instance| {

@@ -12,7 +12,7 @@ async fn ended(store: &dyn Store, number: i64, stuck: bool) -> Run {
     store.save(Batch::new().new_run(&run, &step)).await.unwrap();
     let (instance, reason) = (run.instances()[0].id.clone(), "r".to_owned());
     let cancel = match stuck {
-        true => Event::CancelRequested { instance, reason },
+        true => Event::CancelRequested { instances: [instance].into(), reason },
         false => Event::RunCanceled { reason },
     };
     let step = run.step(cancel, hour(number)).unwrap();
@@ -87,7 +87,7 @@ pub(crate) async fn what_has_expired_is_neither_read_nor_saved(store: &dyn Store
         assert_eq!(ids(store, &id, Sphere::Instance).await, instances.collect::<Vec<_>>());
         assert_eq!(ids(store, &id, Sphere::Attempt).await.len(), 1);
         let instance = old.instances()[0].id.clone();
-        let step = old.step(Event::RerunRequested { instance }, hour(3)).unwrap();
+        let step = old.step(Event::RerunRequested { instances: [instance].into() }, hour(3)).unwrap();
         let error = store.save(Batch::new().step(&old, &step)).await.unwrap_err();
         assert!(error.is_conflict(), "{error}");
         let cancel = Event::RunCanceled { reason: "r".to_owned() };

@@ -37,7 +37,9 @@ pub(crate) async fn runs_that_are_open_or_stuck_are_unsettled(store: &dyn Store)
     let (mut stuck, step) = expanded_at("df-1", definition(), now() + jiff::SignedDuration::from_hours(1));
     store.save(Batch::new().new_run(&stuck, &step)).await.unwrap();
     let instance = stuck.instances()[0].id.clone();
-    let step = stuck.step(Event::CancelRequested { instance, reason: "r".to_owned() }, now()).unwrap();
+    let step = stuck
+        .step(Event::CancelRequested { instances: [instance].into(), reason: "r".to_owned() }, now())
+        .unwrap();
     store.save(Batch::new().step(&stuck, &step)).await.unwrap();
     assert!(stuck.end().is_some_and(|end| end.stuck));
     let unsettled = [open.header().clone(), stuck.header().clone()];
@@ -45,7 +47,9 @@ pub(crate) async fn runs_that_are_open_or_stuck_are_unsettled(store: &dyn Store)
     assert_eq!(store.unsettled_runs(&PipelineId::from("df-2")).await.unwrap(), []);
 
     let instance = stuck.instances()[1].id.clone();
-    let step = stuck.step(Event::CancelRequested { instance, reason: "r".to_owned() }, now()).unwrap();
+    let step = stuck
+        .step(Event::CancelRequested { instances: [instance].into(), reason: "r".to_owned() }, now())
+        .unwrap();
     store.save(Batch::new().step(&stuck, &step)).await.unwrap();
     assert_eq!(store.unsettled_runs(&id).await.unwrap(), unsettled[..1]);
 }

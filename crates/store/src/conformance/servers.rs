@@ -88,9 +88,9 @@ pub(crate) async fn free_attempts_are_those_that_may_be_taken(one: Arc<dyn Store
     save(&mut run, Event::Released { attempt }).await;
     assert_eq!(free(&group, 9).await, ids);
     let component = run.instances()[0].component.clone();
-    save(&mut run, Event::Paused { component: component.clone() }).await;
+    save(&mut run, Event::Paused { components: [component.clone()].into() }).await;
     assert_eq!(free(&group, 9).await, ids[1..]);
-    save(&mut run, Event::Resumed { component }).await;
+    save(&mut run, Event::Resumed { components: [component].into() }).await;
     assert_eq!(free(&group, 9).await, ids);
     save(&mut run, Event::RunCanceled { reason: "enough".to_owned() }).await;
     one.delete_pipeline(&PipelineId::from("df-2"), now()).await.unwrap();

@@ -167,11 +167,11 @@ fn to_come() -> Driven {
 }
 
 fn dependency_finished(it: &mut Driven, _: &str) -> bool {
-    play(it, Event::MarkedFinished { instance: id("Before") })
+    play(it, Event::MarkedFinished { instances: [id("Before")].into() })
 }
 
 fn dependency_canceled(it: &mut Driven, _: &str) -> bool {
-    play(it, Event::CancelRequested { instance: id("Before"), reason: "asked".to_owned() })
+    play(it, Event::CancelRequested { instances: [id("Before")].into(), reason: "asked".to_owned() })
 }
 
 fn finishes(it: &mut Driven, name: &str) -> bool {
@@ -191,15 +191,15 @@ fn says_false(it: &mut Driven, name: &str) -> bool {
 }
 
 fn canceled(it: &mut Driven, name: &str) -> bool {
-    play(it, Event::CancelRequested { instance: id(name), reason: "asked".to_owned() })
+    play(it, Event::CancelRequested { instances: [id(name)].into(), reason: "asked".to_owned() })
 }
 
 fn rerun(it: &mut Driven, name: &str) -> bool {
-    play(it, Event::RerunRequested { instance: id(name) })
+    play(it, Event::RerunRequested { instances: [id(name)].into() })
 }
 
 fn marked(it: &mut Driven, name: &str) -> bool {
-    play(it, Event::MarkedFinished { instance: id(name) })
+    play(it, Event::MarkedFinished { instances: [id(name)].into() })
 }
 
 fn owner_over(it: &mut Driven, _: &str) -> bool {
@@ -207,11 +207,11 @@ fn owner_over(it: &mut Driven, _: &str) -> bool {
 }
 
 fn paused(it: &mut Driven, name: &str) -> bool {
-    play(it, Event::Paused { component: found(it, name).component.clone() })
+    play(it, Event::Paused { components: [found(it, name).component.clone()].into() })
 }
 
 fn resumed(it: &mut Driven, name: &str) -> bool {
-    play(it, Event::Resumed { component: found(it, name).component.clone() })
+    play(it, Event::Resumed { components: [found(it, name).component.clone()].into() })
 }
 
 fn deactivated(it: &mut Driven, _: &str) -> bool {

@@ -105,7 +105,7 @@ fn new() -> Driven {
 }
 
 fn ready(it: &mut Driven) -> bool {
-    play(it, Event::MarkedFinished { instance: id("Before") })
+    play(it, Event::MarkedFinished { instances: [id("Before")].into() })
 }
 
 fn of_head(it: &mut Driven, event: fn(engine::AttemptId) -> Event) -> bool {
@@ -122,7 +122,7 @@ fn gone(it: &mut Driven) -> bool {
 }
 
 fn users_over(it: &mut Driven) -> bool {
-    play(it, Event::MarkedFinished { instance: id("Work") })
+    play(it, Event::MarkedFinished { instances: [id("Work")].into() })
 }
 
 fn pass(it: &mut Driven) -> bool {
@@ -131,27 +131,27 @@ fn pass(it: &mut Driven) -> bool {
 }
 
 fn canceled(it: &mut Driven) -> bool {
-    play(it, Event::CancelRequested { instance: id("Box"), reason: "asked".to_owned() })
+    play(it, Event::CancelRequested { instances: [id("Box")].into(), reason: "asked".to_owned() })
 }
 
 fn rerun(it: &mut Driven) -> bool {
-    play(it, Event::RerunRequested { instance: id("Box") })
+    play(it, Event::RerunRequested { instances: [id("Box")].into() })
 }
 
 fn user_rerun(it: &mut Driven) -> bool {
-    play(it, Event::RerunRequested { instance: id("Work") })
+    play(it, Event::RerunRequested { instances: [id("Work")].into() })
 }
 
 fn marked(it: &mut Driven) -> bool {
-    play(it, Event::MarkedFinished { instance: id("Box") })
+    play(it, Event::MarkedFinished { instances: [id("Box")].into() })
 }
 
 fn paused(it: &mut Driven) -> bool {
-    play(it, Event::Paused { component: "Box".into() })
+    play(it, Event::Paused { components: ["Box".into()].into() })
 }
 
 fn resumed(it: &mut Driven) -> bool {
-    play(it, Event::Resumed { component: "Box".into() })
+    play(it, Event::Resumed { components: ["Box".into()].into() })
 }
 
 fn deactivated(it: &mut Driven) -> bool {

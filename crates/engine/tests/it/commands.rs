@@ -1,0 +1,117 @@
+//! What a user asks of several instances in one word is one change, whatever order they are named in.
+
+use std::collections::BTreeSet;
+
+use engine::{Effect, Event, InstanceId, Outcome, Status, TaskOutcome};
+
+use crate::harness::{Driven, drive_with, instance, shell};
+
+const CASCADE: &str = r#", "failureAndRerunMode": "cascade", "maximumRetries": "0""#;
+
+fn named(components: &[&str]) -> BTreeSet<InstanceId> {
+    components.iter().map(|component| instance(component)).collect()
+}
+
+fn cancel(components: &[&str]) -> Event {
+    Event::CancelRequested { instances: named(components), reason: "asked".to_owned() }
+}
+
+fn mark(components: &[&str]) -> Event {
+    Event::MarkedFinished { instances: named(components) }
+}
+
+fn rerun(components: &[&str]) -> Event {
+    Event::RerunRequested { instances: named(components) }
+}
+
+/// A run whose end is told, of activities that each wait for those after the colon.
+fn told(activities: &[(&str, &str)]) -> Driven {
+    let alarm = |id: &str, once: &str| {
+        format!(
+            r#"{{"id": "{id}", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "{id}", "message": "m"{once}}}"#
+        )
+    };
+    let once = r#", "myOncePerRun": "true""#;
+    let alarms = [alarm("Good", once), alarm("Bad", once), alarm("Fallen", "")];
+    let activity = |(id, after): &(&str, &str)| match *after {
+        "" => shell(id, ""),
+        after => shell(id, &format!(r#", "dependsOn": {{"ref": "{after}"}}, "onFail": {{"ref": "Fallen"}}"#)),
+    };
+    let objects: Vec<_> = activities.iter().map(activity).chain(alarms).collect();
+    let default = format!(r#", "onSuccess": {{"ref": "Good"}}, "onFail": {{"ref": "Bad"}}{CASCADE}"#);
+    drive_with(&default, &objects.join(", "))
+}
+
+fn subjects(run: &Driven) -> Vec<&str> {
+    run.notices().iter().map(|notice| notice.subject.as_str()).collect()
+}
+
+#[test]
+fn the_end_of_a_run_is_judged_once_after_all_of_it() {
+    let mut run = told(&[("A", ""), ("B", "")]);
+    run.claim("A");
+    run.fail("B", "E", "no luck");
+    // By the first alone the run would have ended with the failure of the second.
+    let step = run.step(mark(&["A", "B"]));
+    assert_eq!(step.effects.iter().filter(|effect| matches!(effect, Effect::Ended(_))).count(), 1);
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    assert_eq!(subjects(&run), ["Good"]);
+}
+
+#[test]
+fn what_is_marked_is_not_begun_though_it_waited_for_something_that_is_marked_too() {
+    let mut run = told(&[("A", ""), ("B", "A")]);
+    run.step(mark(&["A", "B"]));
+    assert_eq!((run.status("B"), run.offers().len()), (Status::Finished, 0));
+    assert!(run.run.instance(instance("B").as_str()).unwrap().attempts.is_empty());
+    assert_eq!(subjects(&run), ["Good"]);
+}
+
+#[test]
+fn what_is_canceled_along_with_what_it_waits_for_did_not_fall() {
+    let mut run = told(&[("A", ""), ("B", "A"), ("C", "B")]);
+    run.step(cancel(&["A", "B"]));
+    let statuses = ["A", "B", "C"].map(|component| run.status(component));
+    assert_eq!(statuses, [Status::Canceled, Status::Canceled, Status::CascadeFailed]);
+    // Of the end of the run, and of C.
+    assert_eq!(subjects(&run), ["Fallen", "Bad"]);
+}
+
+#[test]
+fn it_happens_to_all_or_to_none() {
+    let mut run = told(&[("A", ""), ("B", ""), ("C", "")]);
+    run.finish("A");
+    let before = run.run.clone();
+    for event in [cancel(&["A", "B"]), rerun(&["A", "B"]), mark(&["B", "Nobody"])] {
+        assert!(run.try_step(event).is_err());
+        assert_eq!((run.run.header(), run.run.instances()), (before.header(), before.instances()));
+    }
+}
+
+#[test]
+fn what_runs_on_a_resource_is_canceled_along_with_it() {
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
+    let mut run = drive_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
+    run.step(cancel(&["Box", "Work"]));
+    assert_eq!((run.status("Box"), run.status("Work")), (Status::ShuttingDown, Status::Canceled));
+}
+
+#[test]
+fn a_resource_is_not_marked_though_all_that_runs_on_it_is() {
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
+    let mut run = drive_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
+    assert!(run.try_step(mark(&["Box", "Work"])).is_err());
+    assert_eq!(run.status("Work"), Status::WaitingOnDependencies);
+}
+
+#[test]
+fn components_that_depend_on_each_other_are_paused_and_resumed_in_one_word() {
+    let mut run = told(&[("A", ""), ("B", "A")]);
+    let components: BTreeSet<_> = ["A".into(), "B".into()].into();
+    run.claim("A");
+    run.step(Event::Paused { components: components.clone() });
+    run.set("A", TaskOutcome::Finished);
+    assert_eq!((run.status("B"), run.offers().len()), (Status::WaitingOnDependencies, 0));
+    run.step(Event::Resumed { components });
+    assert_eq!(run.offers().len(), 1);
+}
