@@ -50,10 +50,10 @@ impl Round<'_> {
         let places = self.places(named)?;
         self.refuse(places.iter().find(|place| !self.run.instances[**place].is_final()))?;
         for place in &places {
-            self.refuse(self.done_owner(*place).as_ref())?;
+            self.refuse(self.done_owner(*place, &places).as_ref())?;
         }
         self.run.header.generation += 1;
-        places.into_iter().for_each(|place| self.rerun(place));
+        self.rerun(&places);
         Ok(())
     }
 

@@ -1,15 +1,17 @@
 //! Reruns in a round: who is tried again along with whom.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::cascade;
 use crate::instance::{Instance, Status};
 use crate::round::Round;
 
 impl Round<'_> {
-    /// Tries an instance again, if it is final, and with it the consumers that fell because of it.
-    pub(super) fn rerun(&mut self, place: usize) {
-        let mut again: VecDeque<_> = self.final_owner(place).into_iter().chain([place]).collect();
+    /// Tries final instances again, and with them the consumers that fell because of them. All are reset before the first
+    /// goes on: what waits for one of the others waits for it anew.
+    pub(super) fn rerun(&mut self, places: &BTreeSet<usize>) {
+        let mut again: VecDeque<_> =
+            places.iter().flat_map(|place| self.final_owner(*place).into_iter().chain([*place])).collect();
         let mut reset = Vec::new();
         while let Some(place) = again.pop_front() {
             if !self.run.instances[place].is_final() {
@@ -34,9 +36,11 @@ impl Round<'_> {
         self.owner(look).filter(|owner| self.run.instances[*owner].is_final())
     }
 
-    /// The owner of the look at `place`, if it is over and wants no other: it did not fail.
-    pub(super) fn done_owner(&self, look: usize) -> Option<usize> {
-        self.final_owner(look).filter(|owner| !self.run.instances[*owner].is_bad())
+    /// The owner of a look that is among `named`, if it is over and wants no other: it did not fail, and nobody wants it
+    /// tried again.
+    pub(super) fn done_owner(&self, look: usize, named: &BTreeSet<usize>) -> Option<usize> {
+        let is_done = |owner: &usize| !self.run.instances[*owner].is_bad() && !named.contains(owner);
+        self.final_owner(look).filter(is_done)
     }
 
     fn rises(&self, consumer: usize) -> bool {

@@ -105,6 +105,75 @@ fn a_resource_is_not_marked_though_all_that_runs_on_it_is() {
 }
 
 #[test]
+fn what_is_tried_again_waits_for_what_is_tried_again_along_with_it() {
+    // In whatever order they were created.
+    for activities in [[("A", ""), ("B", "A")], [("B", "A"), ("A", "")]] {
+        let mut run = told(&activities);
+        run.finish("A");
+        run.finish("B");
+        let before = run.run.header().generation;
+        run.step(rerun(&["A", "B"]));
+        assert_eq!(run.offers(), [format!("{}_Attempt=2 g", instance("A"))]);
+        assert_eq!(
+            (run.status("B"), run.run.header().generation),
+            (Status::WaitingOnDependencies, before + 1)
+        );
+        run.finish("A");
+        assert_eq!(run.offers(), [format!("{}_Attempt=2 g", instance("B"))]);
+        run.finish("B");
+        assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    }
+}
+
+#[test]
+fn an_owner_that_is_tried_again_waits_for_its_precondition_that_is_asked_again() {
+    let asked = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
+    let work = shell("Work", r#", "precondition": {"ref": "Asked"}"#);
+    for ends in [TaskOutcome::Finished, TaskOutcome::Failed(engine::TaskError::new("BadInput", "no"))] {
+        let mut run = drive_with(CASCADE, &format!("{work}, {asked}"));
+        let look = |run: &mut Driven, number: u32| {
+            let attempt = engine::AttemptId::new(&instance("Asked_Work"), number);
+            run.step(Event::Claimed { attempt: attempt.clone(), runner: "r".into() });
+            run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::Finished });
+        };
+        look(&mut run, 1);
+        run.claim("Work");
+        run.set("Work", ends);
+        run.step(rerun(&["Work", "Asked_Work"]));
+        assert_eq!(run.offers(), [format!("{}_Attempt=2 g", instance("Asked_Work"))]);
+        look(&mut run, 2);
+        assert_eq!(run.offers(), [format!("{}_Attempt=2 g", instance("Work"))]);
+    }
+}
+
+#[test]
+fn what_fell_is_tried_again_along_with_what_it_fell_with() {
+    let mut run = told(&[("A", ""), ("B", "A"), ("C", "B")]);
+    run.fail("A", "E", "no luck");
+    assert_eq!(subjects(&run), ["Fallen", "Fallen", "Bad"]);
+    run.step(rerun(&["A", "B"]));
+    assert_eq!(run.status("C"), Status::WaitingOnDependencies, "it rises as it fell");
+    for activity in ["A", "B", "C"] {
+        run.finish(activity);
+    }
+    assert_eq!(subjects(&run)[3..], ["Good"], "nothing fell again meanwhile");
+}
+
+#[test]
+fn what_runs_on_a_resource_is_tried_again_along_with_it_on_one_machine() {
+    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
+    let mut run = drive_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
+    run.created("Box");
+    run.finish("Work");
+    run.gone("Box", "ended");
+    run.step(rerun(&["Box", "Work"]));
+    assert_eq!((run.status("Box"), run.status("Work")), (Status::Creating, Status::WaitingOnDependencies));
+    assert_eq!(run.run.instance(instance("Box").as_str()).unwrap().generation, 1);
+    run.created("Box");
+    assert_eq!(run.offers().len(), 1);
+}
+
+#[test]
 fn components_that_depend_on_each_other_are_paused_and_resumed_in_one_word() {
     let mut run = told(&[("A", ""), ("B", "A")]);
     let components: BTreeSet<_> = ["A".into(), "B".into()].into();
