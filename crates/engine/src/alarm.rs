@@ -52,7 +52,7 @@ pub(crate) fn of_run(run: &Run, outcome: Outcome) -> Vec<Notice> {
         .instances
         .iter()
         .flat_map(|instance| alarms(run, instance, slot))
-        .filter(|alarm| once_per_run(run, alarm) && seen.insert(&alarm.id))
+        .filter(|alarm| seen.insert(&alarm.id) && once_per_run(run, alarm))
         .collect();
     if alarms.is_empty() {
         return Vec::new();

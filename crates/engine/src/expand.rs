@@ -275,6 +275,18 @@ impl<'a> Part<'a> {
     }
 }
 
+/// Returns those of one component's parts, which are in order of time and do not overlap, that go with `other`.
+fn going_with<'p, 'a>(parts: &'p [&'p Part<'a>], other: &Part<'_>) -> impl Iterator<Item = &'p Part<'a>> {
+    let Interval { start, end } = other.interval;
+    // The last that begins by then may last until then; those before it do not.
+    let first = parts.partition_point(|part| part.interval.start <= start).saturating_sub(1);
+    let near = parts[first..].iter().copied().take_while(move |part| {
+        let begun = part.interval.start;
+        begun <= start || begun < end
+    });
+    near.filter(|part| part.goes_with(other))
+}
+
 fn instances<'a>(
     plan: &'a Plan,
     parts: &[Part<'a>],
@@ -296,12 +308,12 @@ fn instances<'a>(
         let depends_on = targets
             .filter(|target| seen.insert(*target))
             .filter_map(|target| by_component.get(target))
-            .flat_map(|targets| targets.iter().filter(|target| target.goes_with(part)))
-            .map(|target| target.id())
+            .flat_map(|targets| going_with(targets, part))
+            .map(Part::id)
             .collect();
         let mode = field::FAILURE_AND_RERUN_MODE.of(&preview.object(object));
         let resource = resource(plan, object).and_then(|resource| by_component.get(&resource.id));
-        let runs_on = resource.and_then(|parts| parts.iter().find(|resource| resource.goes_with(part)));
+        let runs_on = resource.and_then(|parts| going_with(parts, part).next());
         Instance {
             id: part.id(),
             component: object.id.clone(),
@@ -313,7 +325,7 @@ fn instances<'a>(
             is_paused: paused.contains(&object.id),
             is_held_back: false,
             guards: None,
-            runs_on: runs_on.map(|resource| resource.id()),
+            runs_on: runs_on.map(Part::id),
             status: Status::WaitingOnDependencies,
             depends_on,
             cascade: mode == Ok(FailureAndRerunMode::Cascade),

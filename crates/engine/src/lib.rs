@@ -8,6 +8,7 @@
 mod alarm;
 pub mod attempt;
 mod cascade;
+mod counterpart;
 mod deadline;
 mod effect;
 mod event;

@@ -6,6 +6,7 @@ mod rerun;
 mod resources;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -258,7 +259,8 @@ impl<'a> Round<'a> {
             self.user_settled(place);
             self.resource_settled(place);
             let finished = self.run.instances[place].status == Status::Finished;
-            for consumer in self.run.dependants[place].clone() {
+            let dependants = Arc::clone(&self.run.dependants);
+            for consumer in dependants[place].iter().copied() {
                 if finished {
                     self.run.unmet[consumer] = self.run.unmet[consumer].saturating_sub(1);
                     if self.run.unmet[consumer] == 0 {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::Attempt;
+use crate::counterpart::ByComponent;
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::ids::{AttemptId, InstanceId, PipelineId, RunId, RunnerId, WorkerGroup};
@@ -102,9 +103,10 @@ pub struct Run {
     pub(crate) header: Header,
     pub(crate) plan: Arc<Plan>,
     pub(crate) instances: Vec<Instance>,
-    pub(crate) index: HashMap<InstanceId, usize>,
+    /// What follows from the instances and never changes is what all copies of a run have in common.
+    pub(crate) index: Arc<HashMap<InstanceId, usize>>,
     /// By instance: who depends on it.
-    pub(crate) dependants: Vec<Vec<usize>>,
+    pub(crate) dependants: Arc<Vec<Vec<usize>>>,
     /// By instance: how many of its dependencies are not FINISHED.
     pub(crate) unmet: Vec<usize>,
     /// When which instance is due.
@@ -119,8 +121,7 @@ pub struct Run {
     pub(crate) live: usize,
     /// How many are at work or may be taken by a runner.
     pub(crate) active: usize,
-    /// Every instance has the run's own start: their ids follow from their components.
-    pub(crate) is_uniform: bool,
+    pub(crate) by_component: Arc<ByComponent>,
 }
 
 /// The instances that run on a resource.
@@ -212,15 +213,13 @@ impl Run {
         let deadlines = indexed.iter().enumerate().filter_map(due).collect();
         let live = instances.iter().filter(|instance| instance.is_live()).count();
         let active = instances.iter().filter(|instance| instance.is_active()).count();
-        let is_uniform = instances
-            .iter()
-            .all(|instance| instance.interval.is_none_or(|interval| interval.start == header.scheduled));
+        let by_component = Arc::new(ByComponent::of(&header, &instances));
         Self {
             header,
             plan,
             instances,
-            index,
-            dependants,
+            index: Arc::new(index),
+            dependants: Arc::new(dependants),
             unmet,
             deadlines,
             indexed,
@@ -228,7 +227,7 @@ impl Run {
             up,
             live,
             active,
-            is_uniform,
+            by_component,
         }
     }
 

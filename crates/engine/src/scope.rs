@@ -5,12 +5,10 @@ use std::cell::RefCell;
 
 use definition::expression::{self, Budget, Evaluated, Scope, Value};
 use definition::kind::field::Fields;
-use definition::preview::Interval;
 use definition::{Field, FieldValue, MASK, ObjectId, PipelineObject};
 use jiff::Timestamp;
 
 use crate::attempt::Attempt;
-use crate::ids::InstanceId;
 use crate::instance::Instance;
 use crate::run::Run;
 use crate::{runtime, summary};
@@ -330,48 +328,5 @@ impl Scope for Blank<'_> {
 
     fn budget(&self) -> Option<&Budget> {
         self.0.budget()
-    }
-}
-
-impl Run {
-    /// Returns the interval of an instance.
-    #[must_use]
-    pub fn interval(&self, instance: &Instance) -> Interval {
-        let on_demand = Interval { start: self.header.scheduled, end: self.header.scheduled };
-        instance.interval.unwrap_or(on_demand)
-    }
-
-    /// Returns the newest instance of `component` in this run.
-    #[must_use]
-    pub fn instance_of_component(&self, component: &ObjectId) -> Option<&Instance> {
-        let same = self.instance(InstanceId::new(component, self.header.scheduled).as_str());
-        if self.is_uniform {
-            return same;
-        }
-        self.instances.iter().rfind(|instance| instance.component == *component)
-    }
-
-    /// Returns the instance of `component` that goes with `other`: the one whose interval `other` begins in or, where
-    /// `component` has the shorter intervals, the newest of those that begin in `other`'s.
-    pub(crate) fn counterpart(&self, component: &ObjectId, other: Option<&Instance>) -> Option<&Instance> {
-        let Some(other) = other.filter(|_| !self.is_uniform) else {
-            return self.instance_of_component(component);
-        };
-        let Interval { start, end } = self.interval(other);
-        let begins_by = |instance: &&Instance| instance.component == *component;
-        let of_component = || self.instances.iter().filter(begins_by);
-        let around = of_component().rfind(|instance| {
-            let interval = self.interval(instance);
-            interval.start <= start && end <= interval.end
-        });
-        around.or_else(|| {
-            of_component().rfind(|instance| (start..end).contains(&self.interval(instance).start))
-        })
-    }
-
-    /// Returns the id of the component's instance where it has one, else its own.
-    pub(crate) fn instance_of(&self, component: &ObjectId, other: Option<&Instance>) -> ObjectId {
-        self.counterpart(component, other)
-            .map_or_else(|| component.clone(), |instance| instance.id.object_id())
     }
 }

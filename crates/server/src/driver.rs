@@ -386,9 +386,10 @@ impl Driver {
         step: &Step,
         batch: impl FnOnce(&Live) -> Batch,
     ) -> Result<(), StoreError> {
-        held.keep(run.clone());
+        let id = run.header().id.clone();
+        held.keep(run);
         held.settle(self.now());
-        let batch = batch(held).new_run(&run, step);
+        let batch = held.run(&id).into_iter().fold(batch(held), |batch, run| batch.new_run(run, step));
         self.save(held, batch).await?;
         held.forget_ended();
         self.act(held, &step.effects);

@@ -62,8 +62,8 @@ impl Round<'_> {
             instance.is_held_back = false;
         });
         if was_finished {
-            for consumer in self.run.dependants[place].clone() {
-                self.run.unmet[consumer] += 1;
+            for consumer in &self.run.dependants[place] {
+                self.run.unmet[*consumer] += 1;
             }
         }
     }

@@ -1,0 +1,197 @@
+//! Which instance of a component goes with which instance of another.
+//!
+//! A run may hold an instance of every component for each of a great many intervals, and every field that refers to an
+//! object asks: so they are found by component and time, never by looking at all.
+
+use std::collections::HashMap;
+
+use definition::ObjectId;
+use definition::preview::Interval;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ids::InstanceId;
+use crate::instance::Instance;
+use crate::run::{Header, Run};
+
+/// The instances of a run by their components; it never changes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ByComponent {
+    components: HashMap<ObjectId, InTime>,
+    /// Every instance has the run's own start: their ids follow from their components.
+    is_uniform: bool,
+}
+
+/// The instances of one component.
+#[derive(Clone, Debug, Default)]
+struct InTime {
+    /// Start and place of each, in order.
+    starts: Vec<(Timestamp, usize)>,
+    /// How long the longest of their intervals is: periods of months differ, and a precondition has those of its owners.
+    longest: SignedDuration,
+}
+
+impl ByComponent {
+    pub(crate) fn of(header: &Header, instances: &[Instance]) -> Self {
+        let mut components: HashMap<ObjectId, InTime> = HashMap::new();
+        for (place, instance) in instances.iter().enumerate() {
+            let Interval { start, end } = interval(header, instance);
+            let in_time = match components.get_mut(&instance.component) {
+                Some(known) => known,
+                None => components.entry(instance.component.clone()).or_default(),
+            };
+            in_time.starts.push((start, place));
+            in_time.longest = in_time.longest.max(end.duration_since(start));
+        }
+        components.values_mut().for_each(|in_time| in_time.starts.sort_unstable());
+        let starts_with_run = |instance: &Instance| interval(header, instance).start == header.scheduled;
+        Self { components, is_uniform: instances.iter().all(starts_with_run) }
+    }
+}
+
+fn interval(header: &Header, instance: &Instance) -> Interval {
+    let on_demand = Interval { start: header.scheduled, end: header.scheduled };
+    instance.interval.unwrap_or(on_demand)
+}
+
+impl Run {
+    /// Returns the interval of an instance.
+    #[must_use]
+    pub fn interval(&self, instance: &Instance) -> Interval {
+        interval(&self.header, instance)
+    }
+
+    /// Returns the newest instance of `component` in this run.
+    #[must_use]
+    pub fn instance_of_component(&self, component: &ObjectId) -> Option<&Instance> {
+        if self.by_component.is_uniform {
+            return self.instance(InstanceId::new(component, self.header.scheduled).as_str());
+        }
+        let (_, place) = self.by_component.components.get(component)?.starts.last()?;
+        self.instances.get(*place)
+    }
+
+    /// Returns the instance of `component` that goes with `other`: the one whose interval `other` begins in or, where
+    /// `component` has the shorter intervals, the newest of those that begin in `other`'s.
+    pub(crate) fn counterpart(&self, component: &ObjectId, other: Option<&Instance>) -> Option<&Instance> {
+        let Some(other) = other.filter(|_| !self.by_component.is_uniform) else {
+            return self.instance_of_component(component);
+        };
+        let InTime { starts, longest } = self.by_component.components.get(component)?;
+        let Interval { start, end } = self.interval(other);
+        let before = |at: Timestamp| starts.partition_point(|(start, _)| *start < at);
+        let by_start = starts.partition_point(|(begun, _)| *begun <= start);
+        let within = before(start)..before(end);
+        let instance = |(_, place): &(Timestamp, usize)| self.instances.get(*place);
+        // What began longer ago has ended.
+        let may_hold = |(begun, _): &&(Timestamp, usize)| end.duration_since(*begun) <= *longest;
+        let around = starts[..by_start].iter().rev().take_while(may_hold).filter_map(instance);
+        let mut around = around.filter(|instance| end <= self.interval(instance).end);
+        around.next().or_else(|| starts.get(within)?.last().and_then(instance))
+    }
+
+    /// Returns the id of the component's instance where it has one, else its own.
+    pub(crate) fn instance_of(&self, component: &ObjectId, other: Option<&Instance>) -> ObjectId {
+        self.counterpart(component, other)
+            .map_or_else(|| component.clone(), |instance| instance.id.object_id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::expand::{Activation, Occasion, expand};
+    use crate::plan::Plan;
+    use crate::timetable::Timetable;
+
+    /// A run of hours, half hours and three hours that depend on each other, with a look at each.
+    fn nested() -> Run {
+        let schedule = |id: &str, period: &str| {
+            format!(
+                r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "2030-01-31T22:00:00",
+                    "endDateTime": "2030-02-01T04:00:00"}}"#
+            )
+        };
+        let shell = |id: &str, period: &str, needs: &str| {
+            format!(
+                r#"{{"id": "{id}", "type": "ShellCommandActivity", "command": "true", "schedule": {{"ref": "{period}"}},
+                    "dependsOn": {{"ref": "{needs}"}}, "precondition": {{"ref": "Asked"}}}}"#
+            )
+        };
+        let objects = [
+            r#"{"id": "Default", "scheduleType": "cron", "workerGroup": "g"}"#.to_owned(),
+            r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#.to_owned(),
+            schedule("Short", "30 minutes"),
+            schedule("Hourly", "1 hour"),
+            schedule("Long", "3 hours"),
+            shell("Half", "Short", "Whole"),
+            shell("Hour", "Hourly", "Half"),
+            shell("Sum", "Long", "Hour"),
+            shell("Whole", "Long", "Whole").replace(r#""dependsOn": {"ref": "Whole"}, "#, ""),
+        ];
+        let definition =
+            definition::file::parse(&format!(r#"{{"objects": [{}]}}"#, objects.join(", "))).unwrap();
+        let plan = Arc::new(Plan::of(definition).unwrap());
+        let at = crate::time::parse("2030-02-01T04:00:00").unwrap();
+        let timetable = Arc::new(Timetable::of(&plan, at).unwrap().unwrap());
+        let upcoming = timetable.next(None).unwrap();
+        let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped: false };
+        let activation = Activation {
+            pipeline: "df-1".into(),
+            pipeline_name: "p".to_owned(),
+            version: 1,
+            at,
+            occasion,
+            paused: Default::default(),
+        };
+        expand(plan, activation).unwrap().0
+    }
+
+    #[test]
+    fn what_is_found_by_time_is_what_a_look_at_all_finds() {
+        let run = nested();
+        assert_eq!(run.instances().len(), 2 * (6 + 3 + 2));
+        let by_looking = |component: &ObjectId, other: &Instance| {
+            let Interval { start, end } = run.interval(other);
+            let of_component = || run.instances().iter().filter(|it| it.component == *component);
+            let holds = |it: &&Instance| run.interval(it).start <= start && end <= run.interval(it).end;
+            let begins_in = |it: &&Instance| (start..end).contains(&run.interval(it).start);
+            of_component().rfind(holds).or_else(|| of_component().rfind(begins_in))
+        };
+        for other in run.instances() {
+            for component in ["Half", "Hour", "Sum", "Whole", "Asked", "Nobody"].map(ObjectId::from) {
+                let found = run.counterpart(&component, Some(other)).map(|it| &it.id);
+                assert_eq!(
+                    found,
+                    by_looking(&component, other).map(|it| &it.id),
+                    "{component} of {}",
+                    other.id
+                );
+            }
+        }
+        let newest = run.instance_of_component(&"Half".into()).map(|it| it.id.to_string());
+        assert_eq!(newest.as_deref(), Some("@Half_2030-02-01T00:30:00"));
+    }
+
+    #[test]
+    fn work_depends_on_every_interval_that_its_own_has_to_do_with() {
+        let run = nested();
+        let needs = |id: &str| {
+            let activities =
+                run.instance(id).unwrap().depends_on.iter().filter(|id| !id.as_str().contains("Asked"));
+            activities.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(needs("@Half_2030-01-31T22:30:00"), ["@Whole_2030-01-31T22:00:00"]);
+        assert_eq!(
+            needs("@Hour_2030-01-31T23:00:00"),
+            ["@Half_2030-01-31T23:00:00", "@Half_2030-01-31T23:30:00"]
+        );
+        let hours = ["22:00:00", "23:00:00"].map(|hour| format!("@Hour_2030-01-31T{hour}"));
+        let [first, second] = hours;
+        assert_eq!(
+            needs("@Sum_2030-01-31T22:00:00"),
+            [first, second, "@Hour_2030-02-01T00:00:00".to_owned()]
+        );
+    }
+}
