@@ -480,6 +480,6 @@ mod tests {
             })
             .await
             .unwrap();
-        assert_eq!(version, 5);
+        assert_eq!(version, 6);
     }
 }

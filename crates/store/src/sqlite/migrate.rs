@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("servers", include_str!("../../migrations/sqlite/0003_servers.sql")),
     ("definitions once, stuck runs", include_str!("../../migrations/sqlite/0004_definitions_once.sql")),
     ("retention", include_str!("../../migrations/sqlite/0005_retention.sql")),
+    ("pages", include_str!("../../migrations/sqlite/0006_pages.sql")),
 ];
 
 /// Applies the migrations that the file lacks.

@@ -224,6 +224,18 @@ pub(super) fn query(
     from: Option<Marker>,
     limit: usize,
 ) -> Result<Page<String>, StoreError> {
+    let (sql, values) = question(pipeline, query, from, limit);
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let rows = all(connection, "querying objects", &sql, params_from_iter(values), read)?;
+    Ok(page(rows, limit))
+}
+
+fn question(
+    pipeline: &PipelineId,
+    query: &Query,
+    from: Option<Marker>,
+    limit: usize,
+) -> (String, Vec<Value>) {
     let table = match query.sphere {
         Sphere::Instance => "instances",
         Sphere::Attempt => "attempts",
@@ -240,9 +252,7 @@ pub(super) fn query(
     }
     sql.push_str(" ORDER BY seq LIMIT ?");
     values.push(Value::from(one_more(limit)));
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let rows = all(connection, "querying objects", &sql, params_from_iter(values), read)?;
-    Ok(page(rows, limit))
+    (sql, values)
 }
 
 /// Writes a selector as SQL; its values go into `values`, in order.
@@ -269,6 +279,31 @@ fn condition(sphere: Sphere, selector: &Selector, values: &mut Vec<Value>) -> St
             let bound = |time: &Option<_>, open: i64| Value::from(time.map_or(open, seconds));
             values.extend([bound(first, i64::MIN), bound(last, i64::MAX)]);
             format!("{column} BETWEEN ? AND ?")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::migrate;
+
+    #[test]
+    fn a_page_of_objects_follows_the_one_before_it_and_nothing_is_sorted_for_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate::bring_up_to_date(&mut connection, std::path::Path::new("")).unwrap();
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let status = |status: &[&str]| vec![Selector::AnyOf(TextField::Status, words(status))];
+        for sphere in [Sphere::Instance, Sphere::Attempt] {
+            for selectors in [vec![], status(&["FAILED"]), status(&["FAILED", "TIMEDOUT"])] {
+                let query = Query { sphere, selectors };
+                let (sql, values) = question(&PipelineId::from("df-1"), &query, Some(Marker(7)), 100);
+                let (sql, values) = (format!("EXPLAIN QUERY PLAN {sql}"), params_from_iter(values));
+                let plan: Vec<String> = all(&connection, "planning", &sql, values, |row| row.get(3)).unwrap();
+                let plan = plan.join("; ");
+                assert!(plan.contains("rowid>?") || plan.contains("seq>?"), "{query:?}: {plan}");
+                assert!(!plan.contains("ORDER BY"), "{query:?}: {plan}");
+            }
         }
     }
 }
