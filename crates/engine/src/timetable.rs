@@ -19,8 +19,8 @@ use crate::expand::{ExpandError, is_run, needed_resources, role};
 use crate::instance::Role;
 use crate::plan::Plan;
 
-/// Instances that one run may hold.
-const MOST_INSTANCES: u64 = 10_000;
+/// Instances that one run may hold: it is in memory as a whole while something in it moves, and begins in one save.
+const MOST_INSTANCES: u64 = 100_000;
 
 /// The intervals of every object of a scheduled pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::{Activation, Event, ExpandError, Occasion, Outcome, Plan, Run, Status, Timetable, Upcoming};
 use jiff::Timestamp;
 
-use crate::harness::{Driven, activation, plan};
+use crate::harness::{Driven, activation, plan, shell};
 
 const HOURLY: &str = r#"{"id": "Hourly", "type": "Schedule", "period": "1 hour",
     "startDateTime": "2030-01-31T22:00:00", "occurrences": "2"}"#;
@@ -172,15 +172,19 @@ fn schedules_that_do_not_nest_may_stand_side_by_side_but_not_wait_for_each_other
 }
 
 #[test]
-fn a_run_of_more_instances_than_anybody_means_is_refused() {
-    let objects = format!(
-        r#"{{"id": "Default", "scheduleType": "cron", "workerGroup": "g"}}, {HOURLY},
-        {{"id": "Rare", "type": "Schedule", "period": "3 years", "startDateTime": "2030-01-31T22:00:00"}},
-        {{"id": "A", "type": "ShellCommandActivity", "command": "a", "schedule": {{"ref": "Hourly"}}}},
-        {{"id": "B", "type": "ShellCommandActivity", "command": "b", "schedule": {{"ref": "Rare"}}}}"#
-    );
-    let error = Timetable::of(&plan(&objects, "").unwrap(), Timestamp::UNIX_EPOCH).unwrap_err().to_string();
-    assert!(error.contains("holds 26281 instances"), "{error}");
+fn a_run_of_more_than_a_hundred_thousand_instances_is_refused() {
+    let timetable = |hourly: usize| {
+        let default =
+            r#"{"id": "Default", "scheduleType": "cron", "workerGroup": "g", "schedule": {"ref": "Hourly"}}"#;
+        let rare = r#"{"id": "Rare", "type": "Schedule", "period": "3 years", "startDateTime": "2030-01-31T22:00:00"}"#;
+        let once = shell("Once", r#", "schedule": {"ref": "Rare"}"#);
+        let hourly: Vec<_> = (0..hourly).map(|number| shell(&format!("A{number}"), "")).collect();
+        let objects = format!("{default}, {HOURLY}, {rare}, {once}, {}", hourly.join(", "));
+        Timetable::of(&plan(&objects, "").unwrap(), Timestamp::UNIX_EPOCH)
+    };
+    assert!(timetable(3).is_ok());
+    let error = timetable(4).unwrap_err().to_string();
+    assert!(error.contains("holds 105121 instances of this definition; at most 100000 fit"), "{error}");
 }
 
 #[test]
