@@ -16,6 +16,7 @@ mod expand;
 mod ids;
 pub mod instance;
 mod late;
+mod party;
 pub mod pipeline;
 mod plan;
 pub mod resource;
@@ -41,6 +42,7 @@ pub use event::{
 pub use expand::{Activation, ExpandError, Occasion, RunsOn, check, expand, needed_resources};
 pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, TaskId, WorkerGroup};
 pub use instance::Instance;
+pub use party::Party;
 pub use plan::Plan;
 pub use run::{End, Header, IllegalEvent, Outcome, Run, Step};
 pub use status::{PipelineState, Status, UnknownStatus};

@@ -9,13 +9,22 @@ use anyhow::Result;
 use async_trait::async_trait;
 use definition::kind::Kind;
 use definition::{Field, PipelineObject};
-use engine::{AttemptId, PipelineId, WorkerGroup};
+use engine::{AttemptId, Party, PipelineId, WorkerGroup};
+use jiff::Timestamp;
 
 /// Supplies workers for resources.
 #[async_trait]
 pub trait Host: Send + Sync + 'static {
     /// Returns whether it supplies workers for resources of this type.
     fn supplies(&self, kind: Kind) -> bool;
+
+    /// Returns how many resources it can have at the same time; `None` where it knows no bound.
+    ///
+    /// What needs more of them at once is refused. A host with a bound makes room for a whole [party](Resource::party)
+    /// or for none of it: else two would hold what each waits for.
+    fn places(&self) -> Option<usize> {
+        None
+    }
 
     /// Sees to it that `resource` has workers that poll its group, and returns how far that is.
     ///
@@ -56,6 +65,10 @@ pub struct Resource {
     pub kind: Kind,
     /// The group that its workers poll, and nobody else.
     pub worker_group: WorkerGroup,
+    /// The resources of its pipeline that have to be there together with it for any of them to be done with.
+    pub party: Party,
+    /// When it was wanted first: who can make a few only goes by age.
+    pub since: Timestamp,
     /// Its fields, evaluated, with what was told of it before (`@resourceId`).
     pub object: PipelineObject,
 }

@@ -4,6 +4,8 @@
 //! so none outlives it. A process that was started again knows nothing of them and starts others; what they held is
 //! free again by their names, as with the stack's own workers.
 
+mod places;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -19,6 +21,8 @@ use server::host::{Host, Resource, ResourceId, Standing};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{Notify, oneshot};
+
+use places::Places;
 
 /// The hidden command by which this program is a worker.
 pub const COMMAND: &str = "resource-worker";
@@ -36,13 +40,18 @@ pub struct LocalHost {
     scratch: PathBuf,
     /// Host names of the workers begin so.
     prefix: &'static str,
-    most: usize,
-    workers: Mutex<HashMap<ResourceId, Worker>>,
+    workers: Mutex<Workers>,
     changed: Notify,
     /// As `changed`, for who waits until all have ended.
     ended: Notify,
     is_stopping: AtomicBool,
     this: Weak<Self>,
+}
+
+/// The workers that there are, and the places for more.
+struct Workers {
+    of: HashMap<ResourceId, Worker>,
+    places: Places,
 }
 
 /// The worker process of one resource.
@@ -72,8 +81,7 @@ impl LocalHost {
             environment,
             scratch,
             prefix,
-            most,
-            workers: Mutex::default(),
+            workers: Mutex::new(Workers { of: HashMap::new(), places: Places::new(most) }),
             changed: Notify::new(),
             ended: Notify::new(),
             is_stopping: AtomicBool::new(false),
@@ -87,8 +95,8 @@ impl LocalHost {
         loop {
             let all_ended = {
                 let mut workers = self.lock();
-                workers.values_mut().for_each(Worker::ask_to_end);
-                workers.values().all(|worker| matches!(worker, Worker::Ended(_)))
+                workers.of.values_mut().for_each(Worker::ask_to_end);
+                workers.of.values().all(|worker| matches!(worker, Worker::Ended(_)))
             };
             if all_ended {
                 return;
@@ -120,7 +128,7 @@ impl LocalHost {
         let pid = child.id().context("it ended at once")?;
         let stdin = child.stdin.take().context("it has no input")?;
         let (end, asked) = oneshot::channel();
-        self.lock().insert(id.clone(), Worker::Running { pid, end: Some(end) });
+        self.lock().of.insert(id.clone(), Worker::Running { pid, end: Some(end) });
         let (this, id) = (self.this.clone(), id.clone());
         tokio::spawn(async move {
             let ended = mind(child, stdin, asked).await;
@@ -139,10 +147,11 @@ impl LocalHost {
         match unasked {
             Some(reason) => {
                 tracing::warn!(resource.id = %id, "a worker ended by itself: {reason}");
-                workers.insert(id.clone(), Worker::Ended(reason));
+                workers.of.insert(id.clone(), Worker::Ended(reason));
             }
             None => {
-                workers.remove(id);
+                workers.of.remove(id);
+                workers.places.leave(id);
             }
         }
         drop(workers);
@@ -150,7 +159,7 @@ impl LocalHost {
         self.ended.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ResourceId, Worker>> {
+    fn lock(&self) -> MutexGuard<'_, Workers> {
         // Every change is a single one.
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,23 +182,25 @@ impl Host for LocalHost {
         kind == Kind::Ec2Resource
     }
 
+    fn places(&self) -> Option<usize> {
+        Some(self.lock().places.most())
+    }
+
     async fn create(&self, resource: &Resource) -> anyhow::Result<Standing> {
         // Who ends now is not lost: it goes on at the next start, and until then there is nothing to tell.
         if self.is_stopping.load(Ordering::SeqCst) {
             return Ok(Standing::Creating(Vec::new()));
         }
-        let taken = {
-            let workers = self.lock();
-            match workers.get(&resource.id) {
+        let place = {
+            let mut workers = self.lock();
+            match workers.of.get(&resource.id) {
                 Some(Worker::Running { pid, .. }) => return Ok(running(*pid)),
                 Some(Worker::Ended(reason)) => return Ok(Standing::Gone(reason.clone())),
-                None => workers.values().filter(|worker| matches!(worker, Worker::Running { .. })).count(),
+                None => workers.places.ask(resource),
             }
         };
-        if taken >= self.most {
-            let said =
-                format!("waits for a place, as {} resources run at a time (up --resources)", self.most);
-            return Ok(Standing::Creating(vec![Field::string("@resourceStatus", said)]));
+        if let Err(waits) = place {
+            return Ok(Standing::Creating(vec![Field::string("@resourceStatus", waits)]));
         }
         match self.start(resource) {
             Ok(pid) => Ok(running(pid)),
@@ -199,21 +210,19 @@ impl Host for LocalHost {
 
     async fn terminate(&self, id: &ResourceId) -> anyhow::Result<bool> {
         let mut workers = self.lock();
-        match workers.get_mut(id) {
-            None => Ok(true),
-            Some(Worker::Ended(_)) => {
-                workers.remove(id);
-                Ok(true)
-            }
-            Some(worker) => {
-                worker.ask_to_end();
-                Ok(false)
-            }
+        if let Some(worker @ Worker::Running { .. }) = workers.of.get_mut(id) {
+            worker.ask_to_end();
+            return Ok(false);
         }
+        workers.of.remove(id);
+        if workers.places.leave(id) {
+            self.changed.notify_one();
+        }
+        Ok(true)
     }
 
     async fn existing(&self) -> anyhow::Result<Vec<ResourceId>> {
-        Ok(self.lock().keys().cloned().collect())
+        Ok(self.lock().of.keys().cloned().collect())
     }
 
     async fn changed(&self) {

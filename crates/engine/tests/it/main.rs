@@ -8,6 +8,7 @@ mod commands;
 mod harness;
 mod late;
 mod objects;
+mod parties;
 mod paused;
 mod preconditions;
 mod resources;

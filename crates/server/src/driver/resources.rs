@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use definition::kind::Kind;
-use engine::{AttemptId, Event, resource};
+use engine::{AttemptId, Event, Party, resource};
 use tokio::sync::Notify;
 use tokio::task::{self, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -28,18 +28,28 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// The machines that are seen to.
 #[derive(Default)]
 pub(super) struct Machines {
-    known: Mutex<BTreeMap<ResourceId, Care>>,
+    known: Mutex<Known>,
     noted: Notify,
+}
+
+#[derive(Default)]
+struct Known {
+    cares: BTreeMap<ResourceId, Care>,
+    /// How often some became due.
+    turns: u64,
 }
 
 /// When a machine is looked at next.
 #[derive(Default)]
 struct Care {
     is_under_way: bool,
-    is_due: bool,
+    /// The turn in which it became due: who waits longest is looked at first, whatever its name.
+    due: Option<u64>,
     /// It is RUNNING for its run: what the host may have lost at a restart is made good before anything new is made.
     is_first: bool,
     again: Option<Instant>,
+    /// It never changes, and is dear to find out in a large run.
+    party: Option<Party>,
 }
 
 /// What follows a look.
@@ -65,46 +75,49 @@ enum Wanted {
 
 impl Machines {
     fn note(&self, id: ResourceId) {
-        self.lock().entry(id).or_default().is_due = true;
+        self.lock().note(id);
         self.noted.notify_one();
     }
 
     fn note_first(&self, id: ResourceId) {
-        let mut known = self.lock();
-        let care = known.entry(id).or_default();
-        (care.is_due, care.is_first) = (true, true);
-        drop(known);
+        self.lock().note(id).is_first = true;
         self.noted.notify_one();
     }
 
     fn all_due(&self) {
-        self.lock().values_mut().for_each(|care| care.is_due = true);
+        let mut known = self.lock();
+        let turn = known.next_turn();
+        known.cares.values_mut().for_each(|care| care.due = care.due.or(Some(turn)));
     }
 
     /// Takes up to `most` machines that are to be looked at now.
     fn take(&self, most: usize, now: Instant) -> Vec<ResourceId> {
         let mut known = self.lock();
-        let some_go_first = known.values().any(|care| care.is_first);
-        let is_due = |care: &Care| {
-            let is_due = care.is_due || care.again.is_some_and(|at| at <= now);
-            is_due && !care.is_under_way && care.is_first == some_go_first
+        let some_go_first = known.cares.values().any(|care| care.is_first);
+        let turn = |care: &Care| {
+            // What failed is late already.
+            let failed = care.again.filter(|at| *at <= now).map(|_| 0);
+            let due = failed.or(care.due).filter(|_| !care.is_under_way);
+            due.filter(|_| care.is_first == some_go_first)
         };
-        let due = known.iter_mut().filter(|(_, care)| is_due(care)).take(most);
-        due.map(|(id, care)| {
-            *care = Care { is_under_way: true, is_due: false, is_first: care.is_first, again: None };
+        let due = known.cares.iter_mut().filter_map(|(id, care)| Some((turn(care)?, id, care)));
+        let mut due: Vec<_> = due.collect();
+        due.sort_by_key(|(turn, ..)| *turn);
+        let taken = due.into_iter().take(most).map(|(_, id, care)| {
+            (care.is_under_way, care.due, care.again) = (true, None, None);
             id.clone()
-        })
-        .collect()
+        });
+        taken.collect()
     }
 
     fn looked(&self, id: &ResourceId, next: Next, now: Instant) {
         let mut known = self.lock();
-        let Some(care) = known.get_mut(id) else { return };
+        let Some(care) = known.cares.get_mut(id) else { return };
         (care.is_under_way, care.is_first) = (false, false);
         match next {
             // Noted meanwhile: somebody wants it looked at once more.
-            Next::Forget if !care.is_due => {
-                known.remove(id);
+            Next::Forget if care.due.is_none() => {
+                known.cares.remove(id);
             }
             Next::Forget | Next::Wait => {}
             Next::Again => care.again = Some(now + TRY_AGAIN),
@@ -112,12 +125,36 @@ impl Machines {
     }
 
     fn next_try(&self) -> Option<Instant> {
-        self.lock().values().filter_map(|care| care.again).min()
+        self.lock().cares.values().filter_map(|care| care.again).min()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ResourceId, Care>> {
+    /// Returns the party of a machine, which `find` finds out once.
+    fn party(&self, id: &ResourceId, find: impl FnOnce() -> Option<Party>) -> Option<Party> {
+        let known = self.lock().cares.get(id).and_then(|care| care.party.clone());
+        let party = known.or_else(find);
+        if let Some(care) = self.lock().cares.get_mut(id) {
+            care.party.clone_from(&party);
+        }
+        party
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
         // Every critical section here leaves the map as good as before.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn note(&mut self, id: ResourceId) -> &mut Care {
+        let turn = self.next_turn();
+        let care = self.cares.entry(id).or_default();
+        care.due.get_or_insert(turn);
+        care
+    }
+
+    fn next_turn(&mut self) -> u64 {
+        self.turns += 1;
+        self.turns
     }
 }
 
@@ -179,7 +216,7 @@ impl Driver {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.machines.noted.notified() => self.machines.lock().clear(),
+                () = self.machines.noted.notified() => self.machines.lock().cares.clear(),
             }
         }
     }
@@ -242,7 +279,15 @@ impl Driver {
                 let object = run.machine_object(&id.attempt);
                 let wanted = object.and_then(|object| {
                     let (worker_group, kind) = (attempt.group.clone(), Kind::of(&object)?);
-                    Some(Resource { id: id.clone(), kind, worker_group, object })
+                    let party = self.machines.party(id, || run.party_of(&attempt.instance))?;
+                    Some(Resource {
+                        id: id.clone(),
+                        kind,
+                        worker_group,
+                        party,
+                        since: attempt.created,
+                        object,
+                    })
                 });
                 Ok(wanted.map_or(Wanted::Nothing, |resource| Wanted::There(Box::new(resource))))
             }
@@ -350,6 +395,20 @@ mod tests {
         assert_eq!(machines.take(9, now), []);
         machines.looked(&id("b"), Next::Again, now);
         assert_eq!(machines.take(9, now), [id("a")]);
+    }
+
+    #[test]
+    fn who_waits_longest_is_looked_at_first_and_no_name_always_wins() {
+        let (machines, now) = (Machines::default(), Instant::now());
+        machines.note(id("b"));
+        machines.note(id("a"));
+        assert_eq!(machines.take(1, now), [id("b")]);
+        machines.looked(&id("b"), Next::Wait, now);
+        machines.all_due();
+        assert_eq!(machines.take(1, now), [id("a")]);
+        machines.looked(&id("a"), Next::Wait, now);
+        machines.all_due();
+        assert_eq!(machines.take(1, now), [id("b")]);
     }
 
     #[test]
