@@ -10,6 +10,9 @@ use super::output::{self, Style};
 
 /// Longest piece of a line that is shown.
 const WIDTH: usize = 100;
+/// Keys of parameters and objects that are shown beside a secret; any other word there may be part of one.
+const PLAIN_KEYS: [&str; 8] =
+    ["id", "name", "type", "description", "default", "watermark", "optional", "allowedValues"];
 /// So much of it stands before the caret, where the line is longer.
 const BEFORE: usize = 40;
 
@@ -67,7 +70,10 @@ fn hidden(line: &str, is_secret: bool) -> String {
         shown.push_str(&without_words(before));
         let end = end_of(string);
         let (content, after) = string.split_at(end);
-        if content.starts_with('*') || is_plain_expression(content) {
+        // A quotation mark that closes a key, and not one that a value is cut off at.
+        let names_a_value = after.strip_prefix('"').is_some_and(|rest| rest.trim_start().starts_with(':'));
+        let is_key = names_a_value && PLAIN_KEYS.contains(&content);
+        if is_key || content.starts_with('*') || is_plain_expression(content) {
             shown.push_str(content);
         } else {
             shown.extend(std::iter::repeat_n('*', content.chars().count()));
@@ -132,12 +138,14 @@ mod tests {
         let line = r##"{"id": "Db", "*password": "hu\"sh", "username": "me", "*other": "#{*myPw}"}"##;
         let shown = r##"{"id": "**", "*password": "******", "********": "**", "*other": "#{*myPw}"}"##;
         assert_eq!(hidden(line, false), shown);
-        assert_eq!(hidden(r#""default": "hush""#, true), r#""*******": "****""#);
+        assert_eq!(hidden(r#""default": "hush""#, true), r#""default": "****""#);
         for secret in
             [r#""*pw": {"ref": "hush"}"#, r#""*pw": hush"#, r#""*pw": {"hush": 1}"#, r##""*pw": "#{hush(""##]
         {
             assert!(!hidden(secret, false).contains("hush"), "{}", hidden(secret, false));
         }
         assert_eq!(hidden(r#""a": "b""#, false), r#""a": "b""#);
+        let parameter = r#""id": "*myRedshiftPassword""#;
+        assert_eq!(hidden(parameter, true), parameter, "the key is no secret");
     }
 }
