@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output;
-use super::run_view::{InstanceView, Outcome, RunView};
+use super::run_view::{InstanceView, RunView};
 use crate::local::stack::Endpoints;
 
 /// Short enough to feel immediate, long enough to cost nothing.
@@ -18,7 +18,8 @@ pub(super) async fn to_the_end(endpoints: &Endpoints, pipeline_id: &str) -> anyh
     let mut progress = Progress::new();
     loop {
         let Some(run) = RunView::load(&client, pipeline_id).await? else { return Ok(None) };
-        if run.outcome() != Outcome::Running {
+        // Pending, it is about to be activated.
+        if run.outcome().is_over() {
             progress.end(&run);
             return Ok(Some(run));
         }

@@ -36,6 +36,7 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
         .with_context(|| format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id))?;
     let refusal = match run.outcome() {
         Outcome::Failed | Outcome::Canceled => None,
+        Outcome::Pending => Some("was never activated, so nothing of it has run: drop its files again"),
         Outcome::Running => Some("is still at work: `downspout show` says what it waits for"),
         Outcome::Finished => {
             Some("finished well, and a file set runs once per content: drop changed files instead")

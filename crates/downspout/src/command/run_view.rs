@@ -8,6 +8,7 @@ use aws_sdk_datapipeline::types::{Field, PipelineObject};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::output;
 pub(super) use crate::upload::readable;
 
 /// DescribeObjects takes at most this many ids.
@@ -64,6 +65,8 @@ pub(super) struct AttemptView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum Outcome {
+    /// It was never activated: nothing of it runs, nor will.
+    Pending,
     /// Something moves, or will.
     Running,
     /// Every instance finished.
@@ -72,6 +75,27 @@ pub(super) enum Outcome {
     Failed,
     /// Somebody cancelled it before anything failed.
     Canceled,
+}
+
+impl Outcome {
+    /// Returns whether nothing moves any more, and nothing will.
+    pub(super) fn is_over(self) -> bool {
+        match self {
+            Self::Pending | Self::Running => false,
+            Self::Finished | Self::Failed | Self::Canceled => true,
+        }
+    }
+
+    /// Returns its word as it is shown.
+    pub(super) fn painted(self) -> String {
+        match self {
+            Self::Pending => output::paint("PENDING", output::Style::Dim),
+            Self::Running => output::paint_status("RUNNING"),
+            Self::Finished => output::paint_status("FINISHED"),
+            Self::Failed => output::paint_status("FAILED"),
+            Self::Canceled => output::paint_status("CANCELED"),
+        }
+    }
 }
 
 impl RunView {
@@ -121,6 +145,7 @@ impl RunView {
             .iter()
             .all(|instance| is(&FAILED, instance) || is(&["FINISHED", "SKIPPED"], instance));
         match (self.instances.is_empty(), all_final, failed) {
+            (true, _, _) if self.started.is_none() => Outcome::Pending,
             (true, _, _) => Outcome::Running,
             (false, true, false) => Outcome::Finished,
             (false, true, true) => self.failed_or_canceled(),
@@ -152,7 +177,7 @@ impl RunView {
     pub(super) fn span(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         let first = self.instances.iter().filter_map(|instance| instance.started).min().or(self.started);
         let last = self.instances.iter().filter_map(|instance| instance.ended).max();
-        (first, last.filter(|_| self.outcome() != Outcome::Running))
+        (first, last.filter(|_| self.outcome().is_over()))
     }
 
     /// Returns the sum of a number over all instances.
@@ -372,7 +397,14 @@ mod tests {
         assert_eq!(run(&[("FINISHED", &[]), ("RUNNING", &[])]).outcome(), Outcome::Running);
         assert_eq!(run(&[("FINISHED", &[]), ("FINISHED", &[])]).outcome(), Outcome::Finished);
         assert_eq!(run(&[("FAILED", &[]), ("CASCADE_FAILED", &["a"])]).outcome(), Outcome::Failed);
-        assert_eq!(run(&[]).outcome(), Outcome::Running);
+        let begins = RunView { started: Some(Timestamp::UNIX_EPOCH), ..run(&[]) };
+        assert_eq!(begins.outcome(), Outcome::Running);
+    }
+
+    #[test]
+    fn what_was_never_activated_is_pending_and_not_at_work() {
+        assert_eq!(run(&[]).outcome(), Outcome::Pending);
+        assert!(!Outcome::Pending.is_over());
     }
 
     #[test]

@@ -69,17 +69,10 @@ fn row(run: &RunView) -> Row {
 }
 
 fn cells(row: &Row) -> Vec<String> {
-    let outcome = match (row.outcome, row.activated) {
-        (Outcome::Running, None) => output::paint("PENDING", output::Style::Dim),
-        (Outcome::Running, Some(_)) => output::paint_status("RUNNING"),
-        (Outcome::Finished, _) => output::paint_status("FINISHED"),
-        (Outcome::Failed, _) => output::paint_status("FAILED"),
-        (Outcome::Canceled, _) => output::paint_status("CANCELED"),
-    };
     vec![
         row.pipeline_id.clone(),
         row.name.clone(),
-        outcome,
+        row.outcome.painted(),
         row.activated.map(|at| format!("{at:.0}")).unwrap_or_default(),
         row.took.clone().unwrap_or_default(),
         output::count(row.rows_loaded),

@@ -49,13 +49,10 @@ pub(super) fn timeline(run: &RunView) -> String {
 }
 
 fn heading(run: &RunView) -> String {
-    let outcome = match run.outcome() {
-        Outcome::Running => output::paint_status("RUNNING"),
-        Outcome::Finished => output::paint_status("FINISHED"),
-        Outcome::Failed => output::paint_status("FAILED"),
-        Outcome::Canceled => output::paint_status("CANCELED"),
-    };
-    let mut words = vec![outcome];
+    let mut words = vec![run.outcome().painted()];
+    if run.outcome() == Outcome::Pending {
+        words.push("never activated".to_owned());
+    }
     words.extend(run.started.map(|at| format!("activated {at:.0}")));
     let (first, last) = run.span();
     let took = first.zip(last);
