@@ -18,6 +18,7 @@ mod tls;
 mod url;
 
 pub use self::url::Target;
+pub(crate) use self::url::speaks;
 
 /// Idle sessions kept for each database.
 const IDLE: usize = 2;

@@ -12,7 +12,10 @@ use crate::failure::Failure;
 use crate::ledger::WorkKey;
 use crate::storage::S3Uri;
 
+mod ability;
 mod read;
+
+pub use ability::{Hindrance, hindrances};
 
 /// One attempt, as a worker sees it.
 #[derive(Clone, Debug)]

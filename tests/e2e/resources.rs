@@ -57,7 +57,7 @@ async fn a_resource_is_a_worker_that_comes_and_goes_with_it_and_never_outlives_t
     let begun = up.data_dir().join("begun");
     until("the first is at work", async || if begun.exists() { Ok(()) } else { Err(shown(&up)) }).await;
     assert_eq!(workers(&up).len(), 1, "{}", shown(&up));
-    let waits = "which is being created: waits for a place, as 1 resources run at a time";
+    let waits = "which is being created: waits for a place, as 1 resource runs at a time";
     until("the second says why it waits", async || {
         let shown = shown(&up);
         if shown.contains(waits) { Ok(()) } else { Err(shown) }
@@ -121,26 +121,79 @@ async fn a_resource_whose_worker_was_killed_is_made_anew_with_its_work() {
     assert_eq!(workers(&up), Vec::<String>::new());
 }
 
+/// Two machines that wait for each other's work, for five days at once.
+const BACKUP: &str = r##"{"objects": [
+    {"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Daily"}, "failureAndRerunMode": "CASCADE",
+     "role": "r", "resourceRole": "r", "maximumRetries": "0"},
+    {"id": "Daily", "type": "Schedule", "period": "1 day", "startDateTime": "2026-01-01T00:00:00", "occurrences": "5"},
+    {"id": "One", "type": "Ec2Resource", "terminateAfter": "1 hour"},
+    {"id": "Two", "type": "Ec2Resource", "terminateAfter": "1 hour"},
+    {"id": "Init", "type": "ShellCommandActivity", "command": "true", "runsOn": {"ref": "One"}},
+    {"id": "Part1", "type": "ShellCommandActivity", "command": "true", "runsOn": {"ref": "One"},
+     "dependsOn": {"ref": "Init"}},
+    {"id": "Part2", "type": "ShellCommandActivity", "command": "true", "runsOn": {"ref": "Two"},
+     "dependsOn": {"ref": "Init"}},
+    {"id": "Finalize", "type": "ShellCommandActivity", "command": "true", "runsOn": {"ref": "One"},
+     "dependsOn": [{"ref": "Part1"}, {"ref": "Part2"}]}
+]}"##;
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_is_refused_before_anything_starts() {
+async fn machines_that_wait_for_each_other_get_their_places_together() {
+    let definitions = Definitions::uncapped();
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path(), "--resources", "4"]).await;
+    let pipeline = activated(&up, BACKUP);
+    let most = until("every interval is over", async || {
+        let running = workers(&up).len();
+        assert!(running <= 4, "{running} workers");
+        let shown = String::from_utf8_lossy(&up.downspout(&["show", &pipeline]).stdout).into_owned();
+        if shown.contains("(FINISHED") { Ok(shown) } else { Err(shown) }
+    })
+    .await;
+    assert_eq!(most.matches("Finalize 2026-01-0").count(), 5, "{most}");
+    assert_eq!(workers(&up), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_here_can_do_is_refused_before_anything_starts() {
     let definitions = Definitions::uncapped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let file = up.data_dir().join("cluster.json");
-    let definition = r#"{"objects": [
+    let definition = r##"{"objects": [
         {"id": "Default", "scheduleType": "ondemand", "role": "r", "resourceRole": "r"},
         {"id": "Farm", "type": "EmrCluster"},
-        {"id": "Step", "type": "EmrActivity", "step": "s3://b/x.jar", "runsOn": {"ref": "Farm"}}
-    ]}"#;
+        {"id": "Step", "type": "EmrActivity", "step": "s3://b/x.jar", "runsOn": {"ref": "Farm"}},
+        {"id": "Box", "type": "Ec2Resource"},
+        {"id": "Rds", "type": "RdsDatabase", "rdsInstanceId": "i", "username": "me", "*password": "x"},
+        {"id": "Mysql", "type": "JdbcDatabase", "connectionString": "jdbc:#{myKind}://h/d", "username": "me",
+         "*password": "x", "jdbcDriverClass": "org.Driver"},
+        {"id": "OnBox", "type": "SqlActivity", "script": "SELECT 1", "database": {"ref": "Rds"},
+         "runsOn": {"ref": "Box"}},
+        {"id": "InGroup", "type": "SqlActivity", "script": "SELECT 1", "database": {"ref": "Mysql"},
+         "workerGroup": "downspout"},
+        {"id": "Elsewhere", "type": "SqlActivity", "script": "SELECT 1", "database": {"ref": "Rds"},
+         "workerGroup": "mine"}
+    ], "parameters": [{"id": "myKind", "type": "String"}], "values": {"myKind": "mysql"}}"##;
     std::fs::write(&file, definition).expect("writing the definition");
     let said = bash(
         &up,
         &format!(
             "id=$(aws datapipeline create-pipeline --name farm --unique-id f --query pipelineId --output text)
-             aws datapipeline put-pipeline-definition --pipeline-id $id --pipeline-definition file://{} >&2
-             aws datapipeline activate-pipeline --pipeline-id $id 2>&1 || true",
-            file.display()
+             aws datapipeline put-pipeline-definition --pipeline-id $id --pipeline-definition file://{}
+             aws datapipeline activate-pipeline --pipeline-id $id 2>&1 || true
+             '{PROGRAM}' --data-dir '{}' show $id",
+            file.display(),
+            up.data_dir().display()
         ),
     );
-    assert!(said.contains("object `Step`, field `runsOn`: `Farm` is an EmrCluster"), "{said}");
-    assert!(said.contains("`workerGroup`"), "{said}");
+    let (warned, refused) = said.split_once("InvalidRequestException").expect("it is refused");
+    assert!(warned.contains("NO_HOST"), "{said}");
+    for named in [
+        "object `Step`, field `runsOn`: `Farm` is an EmrCluster, and EmrActivity is nothing that `ec2-worker` does",
+        "object `Rds`, field `type`: it is RdsDatabase",
+        "object `Mysql`, field `connectionString`: it is for `mysql`; ec2-worker speaks PostgreSQL only",
+    ] {
+        assert_eq!(refused.matches(named).count(), 1, "{named}: {said}");
+    }
+    assert!(!refused.contains("ec2-worker --worker-group"), "it would not help: {said}");
+    assert!(refused.contains("(PENDING, never activated)"), "{said}");
 }

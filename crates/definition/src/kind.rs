@@ -219,6 +219,19 @@ impl Kind {
         )
     }
 
+    /// Returns whether `ec2-worker`, our task runner, does it; whether it can, its fields decide.
+    #[must_use]
+    pub fn is_done_by_ec2_worker(self) -> bool {
+        matches!(
+            self,
+            Self::ShellCommandActivity
+                | Self::CopyActivity
+                | Self::SqlActivity
+                | Self::ShellCommandPrecondition
+                | Self::Exists
+        )
+    }
+
     /// Returns whether the type says where data is.
     #[must_use]
     pub fn is_data_node(self) -> bool {

@@ -176,25 +176,47 @@ pub fn check(plan: &Plan) -> Result<(), ExpandError> {
 }
 
 /// A field by which work asks for a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunsOn<'a> {
+pub(crate) struct RunsOn<'a> {
     /// The object whose `runsOn` it is.
-    pub object: &'a ObjectId,
+    pub(crate) object: &'a ObjectId,
     /// The resource that the field names.
-    pub resource: &'a ObjectId,
-    /// Its type.
-    pub kind: Kind,
+    pub(crate) resource: &'a ObjectId,
 }
 
-/// Returns who runs on which resource, in the order of the definition. A host must supply each of them.
-#[must_use]
-pub fn needed_resources(plan: &Plan) -> Vec<RunsOn<'_>> {
+/// Returns who runs on which resource, in the order of the definition.
+pub(crate) fn needed_resources(plan: &Plan) -> Vec<RunsOn<'_>> {
     let users = plan.objects().iter().filter(|object| is_worked_on(plan, object));
     let needed = users.filter_map(|object| {
         let resource = resource(plan, object)?;
-        Some(RunsOn { object: &object.id, resource: &resource.id, kind: Kind::of(resource)? })
+        Some(RunsOn { object: &object.id, resource: &resource.id })
     });
     needed.collect()
+}
+
+/// Something that workers do: an activity, or a look at a precondition.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// The activity or precondition.
+    pub object: &'a PipelineObject,
+    /// What the precondition guards, and runs where that does.
+    pub guards: Option<&'a PipelineObject>,
+    /// The resource that it runs on; without one, a worker group does it.
+    pub resource: Option<&'a PipelineObject>,
+}
+
+/// Returns all that workers do, in the order of the definition.
+#[must_use]
+pub fn work(plan: &Plan) -> Vec<Work<'_>> {
+    let owners = plan.objects().iter().filter(|object| is_worked_on(plan, object));
+    let work = owners.flat_map(|owner| {
+        let resource = resource(plan, owner);
+        let own =
+            (role(owner) == Some(Role::Activity)).then_some(Work { object: owner, guards: None, resource });
+        let looks = owner.references("precondition").filter(|id| is_looked_at_by_workers(plan, id.as_str()));
+        let looks = looks.filter_map(|id| plan.object(id.as_str()));
+        own.into_iter().chain(looks.map(move |object| Work { object, guards: Some(owner), resource }))
+    });
+    work.collect()
 }
 
 /// Returns whether workers have to do with the object: an activity, or data with preconditions that they look at.

@@ -3,12 +3,14 @@
 //! A host is asked, never told once: the service asks for what is wanted as long as it is wanted, and for the end of
 //! what is not until that is gone. So nothing is lost when either of them stops in between.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use anyhow::Result;
 use async_trait::async_trait;
 use definition::kind::Kind;
-use definition::{Field, PipelineObject};
+use definition::kind::field::FieldError;
+use definition::{Field, ObjectId, PipelineObject};
 use engine::{AttemptId, Party, PipelineId, WorkerGroup};
 use jiff::Timestamp;
 
@@ -17,6 +19,12 @@ use jiff::Timestamp;
 pub trait Host: Send + Sync + 'static {
     /// Returns whether it supplies workers for resources of this type.
     fn supplies(&self, kind: Kind) -> bool;
+
+    /// Returns what keeps its workers from `work`, by object and field, as far as the definition tells; nothing where
+    /// the work is for others.
+    ///
+    /// What is hindered is refused before anything starts, and would fail later.
+    fn hindrances(&self, work: &Work<'_>) -> Vec<FieldError>;
 
     /// Returns how many resources it can have at the same time; `None` where it knows no bound.
     ///
@@ -54,6 +62,29 @@ pub trait Host: Send + Sync + 'static {
 
     /// Waits until something may stand otherwise than was told last. A host that nobody tells waits for a while.
     async fn changed(&self);
+}
+
+/// Something that workers are to do: an activity, or a look at a precondition.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// The activity or precondition.
+    pub object: &'a PipelineObject,
+    /// What the precondition guards.
+    pub guards: Option<&'a PipelineObject>,
+    /// Who is to do it.
+    pub by: Workers<'a>,
+    /// All objects of the definition, by id. Expressions are evaluated as far as they do not depend on a run; those that
+    /// do stand as they were written.
+    pub objects: &'a HashMap<ObjectId, PipelineObject>,
+}
+
+/// Who does some work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers<'a> {
+    /// Those of a resource of this type, which the host supplies.
+    OfResource(Kind),
+    /// Whoever polls this worker group.
+    InGroup(&'a str),
 }
 
 /// One machine or cluster that the service wants.

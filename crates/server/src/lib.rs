@@ -11,6 +11,7 @@ mod service;
 pub mod sigv4;
 #[cfg(test)]
 mod simulation;
+mod unhosted;
 mod waiting;
 pub mod wire;
 

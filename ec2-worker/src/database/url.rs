@@ -41,11 +41,7 @@ impl Target {
         database: Option<&str>,
         properties: &[String],
     ) -> Result<Self, String> {
-        let plain = url.trim().strip_prefix("jdbc:").unwrap_or(url.trim());
-        let parsed = Url::parse(plain).map_err(|error| format!("is not a database URL: {error}"))?;
-        if !matches!(parsed.scheme(), "postgresql" | "postgres" | "redshift") {
-            return Err(format!("is for `{}`; this worker speaks PostgreSQL only", parsed.scheme()));
-        }
+        let parsed = read(url)?;
         let host = parsed.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost");
         let port = parsed.port().unwrap_or(if parsed.scheme() == "redshift" { 5439 } else { 5432 });
         let mut config = Config::new();
@@ -79,6 +75,35 @@ impl Target {
         let key = format!("{user}@{shown} {:?} {:?}", config.get_password(), config.get_ssl_mode());
         Ok(Self { config, tls, key, shown })
     }
+}
+
+/// Returns whether this worker can speak to the database at `url`, as far as that tells: what an expression in it stands
+/// for is not known.
+///
+/// # Errors
+///
+/// Says why not; never quotes a password.
+pub(crate) fn speaks(url: &str) -> Result<(), String> {
+    match plain(url).split_once("#{") {
+        None => read(url).map(drop),
+        Some((known, _)) => known.split_once(':').map_or(Ok(()), |(scheme, _)| spoken(scheme)),
+    }
+}
+
+fn read(url: &str) -> Result<Url, String> {
+    let parsed = Url::parse(plain(url)).map_err(|error| format!("is not a database URL: {error}"))?;
+    spoken(parsed.scheme()).map(|()| parsed)
+}
+
+fn plain(url: &str) -> &str {
+    url.trim().strip_prefix("jdbc:").unwrap_or(url.trim())
+}
+
+fn spoken(scheme: &str) -> Result<(), String> {
+    if matches!(scheme, "postgresql" | "postgres" | "redshift") {
+        return Ok(());
+    }
+    Err(format!("is for `{scheme}`; ec2-worker speaks PostgreSQL only"))
 }
 
 struct Settings {
@@ -160,7 +185,7 @@ mod tests {
     fn what_is_not_postgresql_is_said_so() {
         let problem =
             Target::parse("jdbc:mysql://host/db", Some("me"), None, None, &[]).expect_err("refused");
-        assert_eq!(problem, "is for `mysql`; this worker speaks PostgreSQL only");
+        assert_eq!(problem, "is for `mysql`; ec2-worker speaks PostgreSQL only");
         assert!(Target::parse("jdbc:postgresql://host/db", None, None, None, &[]).is_err());
     }
 }

@@ -43,19 +43,15 @@ impl Dialect {
         let mut dialect =
             Self { nulls: nulls.iter().map(|n| n.clone().into_bytes()).collect(), ..Self::default() };
         let Some(format) = format else { return Ok(dialect) };
-        match format.kind.as_str() {
-            "CSV" => {}
-            "TSV" => {
+        match reads(&format.kind).map_err(|what| problem(format, "type", &what))? {
+            Family::Csv => {}
+            Family::Tsv => {
                 dialect.separator = b'\t';
                 dialect.nulls.push(b"\\N".to_vec());
             }
-            "Custom" if format.column_separator.is_some() => {}
-            "Custom" => {
+            Family::Custom if format.column_separator.is_some() => {}
+            Family::Custom => {
                 return Err(problem(format, "columnSeparator", "is missing; a Custom format needs it"));
-            }
-            other => {
-                let message = format!("is {other}; CopyActivity reads and writes CSV, TSV and Custom");
-                return Err(problem(format, "type", &message));
             }
         }
         if let Some(text) = &format.column_separator {
@@ -71,6 +67,28 @@ impl Dialect {
         }
         dialect.header = format.header;
         Ok(dialect)
+    }
+}
+
+/// The formats that are read and written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    Csv,
+    Tsv,
+    Custom,
+}
+
+/// Returns what the data format of the type `kind` is here.
+///
+/// # Errors
+///
+/// Says that it is none, as the rest of a sentence.
+pub(crate) fn reads(kind: &str) -> Result<Family, String> {
+    match kind {
+        "CSV" => Ok(Family::Csv),
+        "TSV" => Ok(Family::Tsv),
+        "Custom" => Ok(Family::Custom),
+        other => Err(format!("is {other}; CopyActivity reads and writes CSV, TSV and Custom")),
     }
 }
 

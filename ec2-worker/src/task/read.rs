@@ -6,6 +6,7 @@ use definition::kind::Kind;
 use definition::kind::field::{self, Compression, FieldError};
 use definition::{FieldValue, PipelineObject};
 
+use super::ability::{self, Doing, Hindrance, Place};
 use super::{
     Activity, Copy, Format, Node, Precondition, S3Node, Script, ShellCommand, SqlNode, SqlScript, Task,
 };
@@ -29,24 +30,12 @@ impl Reader<'_> {
         let key = WorkKey { pipeline: pipeline.to_owned(), instance: instance.to_owned(), generation };
         let logs = self.s3("pipelineLogUri", attempt)?;
         let logs = logs.map(|root| root.child(&format!("{pipeline}/{component}/{instance}")));
-        let activity = match Kind::of(attempt) {
-            Some(Kind::ShellCommandActivity) => Activity::Shell(Box::new(self.shell()?)),
-            Some(Kind::CopyActivity) => Activity::Copy(Box::new(self.copy(&key, logs.as_ref())?)),
-            Some(Kind::SqlActivity) => Activity::Sql(Box::new(self.sql()?)),
-            Some(Kind::ShellCommandPrecondition) => {
-                Activity::Precondition(Box::new(Precondition::Shell(self.shell()?)))
-            }
-            Some(Kind::Exists) => Activity::Precondition(Box::new(Precondition::Exists(self.node("node")?))),
-            _ => {
-                let what = match attempt.type_name() {
-                    Some(other) => format!(
-                        "is {other}; this worker does ShellCommandActivity, CopyActivity, SqlActivity, \
-                         ShellCommandPrecondition and Exists"
-                    ),
-                    None => "is missing".to_owned(),
-                };
-                return Err(problem(attempt, "type", &what));
-            }
+        let activity = match ability::doing(attempt)? {
+            Doing::Shell => Activity::Shell(Box::new(self.shell()?)),
+            Doing::Copy => Activity::Copy(Box::new(self.copy(&key, logs.as_ref())?)),
+            Doing::Sql => Activity::Sql(Box::new(self.sql()?)),
+            Doing::ShellPrecondition => Activity::Precondition(Box::new(Precondition::Shell(self.shell()?))),
+            Doing::Exists => Activity::Precondition(Box::new(Precondition::Exists(self.node("node")?))),
         };
         let attempt_id = attempt.id.as_str().to_owned();
         let logs = logs.map(|folder| folder.child(&attempt_id));
@@ -125,16 +114,9 @@ impl Reader<'_> {
     fn node(&self, key: &str) -> Result<Node, Failure> {
         let objects = self.referred(key)?;
         let object = objects.first().ok_or_else(|| problem(self.attempt, key, "is missing"))?;
-        match Kind::of(object) {
-            Some(Kind::S3DataNode) => self.s3_node(object).map(|node| Node::S3(Box::new(node))),
-            Some(Kind::SqlDataNode | Kind::MySqlDataNode | Kind::RedshiftDataNode) => {
-                self.sql_node(object).map(|node| Node::Sql(Box::new(node)))
-            }
-            _ => {
-                let other = object.type_name().unwrap_or("nothing");
-                let what = format!("is {other}; this worker knows S3DataNode and SqlDataNode");
-                Err(problem(object, "type", &what))
-            }
+        match ability::place(object)? {
+            Place::S3 => self.s3_node(object).map(|node| Node::S3(Box::new(node))),
+            Place::Sql => self.sql_node(object).map(|node| Node::Sql(Box::new(node))),
         }
     }
 
@@ -160,12 +142,8 @@ impl Reader<'_> {
     fn sql_node(&self, object: &PipelineObject) -> Result<SqlNode, Failure> {
         let table = object.string("table").or_else(|| object.string("tableName"));
         let table = table.ok_or_else(|| problem(object, "table", "is missing"))?;
-        let database = match object.reference("database") {
-            Some(id) => self.object(object, "database", id.as_str())?,
-            // The older form: the connection stands on the node itself.
-            None if object.string("connectionString").is_some() => object,
-            None => return Err(problem(object, "database", "is missing")),
-        };
+        let database = ability::database_of(object, |id| self.objects.get(id.as_str()))?;
+        let database = database.ok_or_else(|| not_held(object, "database"))?;
         let own = |key: &str| object.string(key).map(str::to_owned);
         Ok(SqlNode {
             id: object.id.to_string(),
@@ -183,8 +161,7 @@ impl Reader<'_> {
     }
 
     fn object(&self, from: &PipelineObject, key: &str, id: &str) -> Result<&PipelineObject, Failure> {
-        let missing = || problem(from, key, &format!("refers to `{id}`, which the task does not hold"));
-        self.objects.get(id).ok_or_else(missing)
+        self.objects.get(id).ok_or_else(|| not_held(from, key))
     }
 
     fn s3(&self, key: &str, object: &PipelineObject) -> Result<Option<S3Uri>, Failure> {
@@ -209,10 +186,7 @@ fn format(object: &PipelineObject) -> Result<Format, Failure> {
 }
 
 fn target(object: &PipelineObject) -> Result<Target, Failure> {
-    let url = object.string("connectionString").ok_or_else(|| {
-        let what = "is missing; this worker connects by URL, as jdbc:postgresql://host:5432/database";
-        problem(object, "connectionString", what)
-    })?;
+    let url = ability::url(object)?;
     let properties: Vec<String> = object.strings("jdbcProperties").map(str::to_owned).collect();
     let password = object.string("*password").or_else(|| object.string("password"));
     let user = object.string("username").filter(|user| !user.is_empty());
@@ -227,6 +201,17 @@ fn text_or_reference<'a>(object: &'a PipelineObject, key: &'a str) -> Option<&'a
     })
 }
 
+fn not_held(from: &PipelineObject, key: &str) -> Failure {
+    let id = from.reference(key).map(ToString::to_string).unwrap_or_default();
+    problem(from, key, &format!("refers to `{id}`, which the task does not hold"))
+}
+
+impl From<Hindrance> for Failure {
+    fn from(Hindrance { object, field, what }: Hindrance) -> Self {
+        Self::bad_input("Definition", format!("object `{object}`, field `{field}` {what}"))
+    }
+}
+
 fn problem(object: &PipelineObject, field: &str, what: &str) -> Failure {
     let id = component(object);
     Failure::bad_input("Definition", format!("object `{id}`, field `{field}` {what}"))
@@ -238,7 +223,7 @@ fn refused(object: &PipelineObject, error: FieldError) -> Failure {
 }
 
 /// People know the definition's object, not the attempt of an instance of it.
-fn component(object: &PipelineObject) -> &str {
+pub(super) fn component(object: &PipelineObject) -> &str {
     text_or_reference(object, "@componentParent").unwrap_or_else(|| object.id.as_str())
 }
 

@@ -17,7 +17,9 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use definition::Field;
 use definition::kind::Kind;
-use server::host::{Host, Resource, ResourceId, Standing};
+use definition::kind::field::FieldError;
+use ec2_worker::task::Hindrance;
+use server::host::{Host, Resource, ResourceId, Standing, Work, Workers};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{Notify, oneshot};
@@ -40,7 +42,9 @@ pub struct LocalHost {
     scratch: PathBuf,
     /// Host names of the workers begin so.
     prefix: &'static str,
-    workers: Mutex<Workers>,
+    /// The worker group of the stack's own workers.
+    own_group: &'static str,
+    workers: Mutex<Crew>,
     changed: Notify,
     /// As `changed`, for who waits until all have ended.
     ended: Notify,
@@ -49,7 +53,7 @@ pub struct LocalHost {
 }
 
 /// The workers that there are, and the places for more.
-struct Workers {
+struct Crew {
     of: HashMap<ResourceId, Worker>,
     places: Places,
 }
@@ -63,7 +67,8 @@ enum Worker {
 }
 
 impl LocalHost {
-    /// Returns a host of up to `most` workers at a time.
+    /// Returns a host of up to `most` workers at a time, their host names beginning with `prefix`, beside a stack whose own
+    /// workers poll `own_group`.
     ///
     /// # Errors
     ///
@@ -71,6 +76,7 @@ impl LocalHost {
     pub fn new(
         most: usize,
         prefix: &'static str,
+        own_group: &'static str,
         scratch: PathBuf,
         environment: Vec<(&'static str, String)>,
     ) -> anyhow::Result<Arc<Self>> {
@@ -81,7 +87,8 @@ impl LocalHost {
             environment,
             scratch,
             prefix,
-            workers: Mutex::new(Workers { of: HashMap::new(), places: Places::new(most) }),
+            own_group,
+            workers: Mutex::new(Crew { of: HashMap::new(), places: Places::new(most) }),
             changed: Notify::new(),
             ended: Notify::new(),
             is_stopping: AtomicBool::new(false),
@@ -159,7 +166,7 @@ impl LocalHost {
         self.ended.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Workers> {
+    fn lock(&self) -> MutexGuard<'_, Crew> {
         // Every change is a single one.
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,6 +187,23 @@ impl Worker {
 impl Host for LocalHost {
     fn supplies(&self, kind: Kind) -> bool {
         kind == Kind::Ec2Resource
+    }
+
+    /// Those of its resources and of the stack's own group are all `ec2-worker`; who else polls is not known.
+    fn hindrances(&self, work: &Work<'_>) -> Vec<FieldError> {
+        let is_ours = match work.by {
+            Workers::OfResource(kind) => self.supplies(kind),
+            Workers::InGroup(group) => group == self.own_group,
+        };
+        if !is_ours {
+            return Vec::new();
+        }
+        let found = ec2_worker::task::hindrances(work.object, work.guards, |id| work.objects.get(id));
+        let error = |hindrance: Hindrance| {
+            let Hindrance { object, field, what } = hindrance;
+            FieldError { object, field, reason: format!("it {what}") }
+        };
+        found.into_iter().map(error).collect()
     }
 
     fn places(&self) -> Option<usize> {

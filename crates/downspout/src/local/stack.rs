@@ -119,7 +119,8 @@ impl Stack {
         let topic = topic_config(&data_dir, &config, &endpoints, Arc::clone(&sweep_now));
         serve_topic(&mut servers, listeners.sns, topic, &servers_stop);
         let scratch = data_dir.join("scratch");
-        let resources = LocalHost::new(config.resources, OWN_WORKERS, scratch, endpoints.environment())?;
+        let resources =
+            LocalHost::new(config.resources, OWN_WORKERS, WORKER_GROUP, scratch, endpoints.environment())?;
         let pipelines = pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources));
         serve_pipelines(&mut servers, listeners.datapipeline, pipelines, &servers_stop);
         let mut stack = Self {

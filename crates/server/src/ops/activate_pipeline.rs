@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use definition::kind::Kind;
 use definition::validate::for_activation;
-use definition::{Definition, ParameterValue, PipelineObject};
-use engine::{Activation, Event, Occasion, PipelineId, PipelineState, Plan, RunsOn, pipeline};
+use definition::{Definition, ParameterValue};
+use engine::{Activation, Event, Occasion, PipelineId, PipelineState, Plan, Run, pipeline};
 use jiff::{SignedDuration, Timestamp};
 use store::{Batch, DefinitionVersion};
 
 use super::set_status::refuse;
-use crate::driver::{Active, Held, Live, NO_DYNAMODB};
+use crate::driver::{Active, Held, Live};
 use crate::error::ServiceError;
-use crate::host::Host;
 use crate::secret;
 use crate::service::Service;
+use crate::unhosted;
 use crate::wire::check::{Check, ID};
 use crate::wire::object::read_values;
 use crate::wire::request::ActivatePipeline;
@@ -61,25 +60,6 @@ fn refuse_errors(before: Option<&Definition>, definition: &Definition) -> Result
     Err(ServiceError::InvalidRequest(format!("Pipeline definition has errors: [{}]", list.join("; "))))
 }
 
-/// What no host supplies would never start: all of it is named before anything does.
-fn refuse_resources(host: Option<&dyn Host>, plan: &Plan) -> Result<(), ServiceError> {
-    let supplies = |needed: &RunsOn<'_>| host.is_some_and(|host| host.supplies(needed.kind));
-    let missing = engine::needed_resources(plan).into_iter().filter(|needed| !supplies(needed));
-    let missing: Vec<String> = missing
-        .map(|RunsOn { object, resource, kind }| {
-            format!("object `{object}`, field `runsOn`: `{resource}` is an {}", kind.name())
-        })
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(invalid(&format!(
-        "this service has no host for [{}]: write a `workerGroup` in place of `runsOn`, and start a task runner that \
-         polls it, such as `ec2-worker --worker-group NAME`",
-        missing.join("; ")
-    )))
-}
-
 fn refuse_state(held: &Held) -> Result<(), ServiceError> {
     let activated = pipeline::step(held.pipeline.state, pipeline::Event::Activated);
     activated.map(|_| ()).map_err(|refused| invalid(&refused.to_string()))
@@ -95,49 +75,49 @@ async fn activate(
     let pipeline = &mut held.pipeline;
     let first = pipeline.first_activation.unwrap_or(now);
     let active = Active::of(definition.clone(), first).map_err(|error| invalid(&error.to_string()))?;
-    if !service.has_dynamodb {
-        refuse_tables(active.plan.objects())?;
-    }
-    refuse_resources(service.host.as_deref(), &active.plan)?;
-    let activation = Activation {
+    let upcoming = active.timetable.as_ref().and_then(|timetable| {
+        // After runs on demand, a second later: ids tell whole seconds.
+        let after_latest = pipeline.latest_run.map(|at| engine::time::later(at, SECOND));
+        timetable.next(pipeline.made_until.or(after_latest))
+    });
+    let occasion = match active.timetable.clone() {
+        None => Some(Occasion::OnDemand { latest: pipeline.latest_run }),
+        Some(timetable) => {
+            upcoming.map(|upcoming| Occasion::Scheduled { timetable, upcoming, is_skipped: false })
+        }
+    };
+    let activation = |occasion| Activation {
         pipeline: pipeline.id.clone(),
         pipeline_name: pipeline.name.clone(),
         version: pipeline.version + u32::from(is_new),
         at: now,
-        occasion: Occasion::OnDemand { latest: pipeline.latest_run },
+        occasion,
         paused: pipeline.paused.clone(),
     };
-    match active.timetable.clone() {
-        None => {
+    // What cannot begin is told now, not when its time comes.
+    let begun = occasion.map(|occasion| engine::expand(Arc::clone(&active.plan), activation(occasion)));
+    let begun = begun.transpose().map_err(|error| invalid(&error.to_string()))?;
+    refuse_unhosted(service, &active.plan, begun.as_ref().map(|(run, _)| run))?;
+    match begun {
+        Some((run, step)) if active.timetable.is_none() => {
             refuse_another(held, &active)?;
             if held.open_runs().any(|run| run.header().is_suspended) {
                 // It was on a schedule: what that began goes on beside.
                 go_on(service, held, None, Batch::new()).await?;
             }
-            let begun = engine::expand(Arc::clone(&active.plan), activation);
-            let (run, step) = begun.map_err(|error| invalid(&error.to_string()))?;
             note(held, now, is_new, active);
             held.pipeline.latest_run = Some(run.header().scheduled);
             let batch = |live: &Live| definitions(&live.pipeline.id, &definition).pipeline(&live.pipeline);
             service.driver.begin(held, run, &step, batch).await?;
         }
-        Some(timetable) => {
-            // After runs on demand, a second later: ids tell whole seconds.
-            let after_latest = pipeline.latest_run.map(|at| engine::time::later(at, SECOND));
-            let next = timetable.next(pipeline.made_until.or(after_latest));
-            if next.is_none() && pipeline.state == PipelineState::Finished {
+        Some(_) | None => {
+            if upcoming.is_none() && held.pipeline.state == PipelineState::Finished {
                 let text = "the pipeline is FINISHED and its schedule has no interval left: move `endDateTime` or \
                             `occurrences` of its Schedule, put the definition and activate it again";
                 return Err(invalid(text));
             }
-            // What cannot begin is told now, not when its time comes.
-            if let Some(upcoming) = next {
-                let occasion = Occasion::Scheduled { timetable, upcoming, is_skipped: false };
-                engine::expand(Arc::clone(&active.plan), Activation { occasion, ..activation })
-                    .map_err(|error| invalid(&error.to_string()))?;
-            }
             note(held, now, is_new, active);
-            held.pipeline.next_run = next;
+            held.pipeline.next_run = upcoming;
             held.pipeline.skip_until = start;
             let batch = definitions(&held.pipeline.id, &definition);
             // The activation is saved with it; what cannot begin now is tried again.
@@ -147,15 +127,12 @@ async fn activate(
     Ok(())
 }
 
-/// Refuses preconditions on DynamoDB, which nobody can look at here.
-fn refuse_tables(objects: &[PipelineObject]) -> Result<(), ServiceError> {
-    let asks = |object: &&PipelineObject| {
-        matches!(Kind::of(object), Some(Kind::DynamoDBDataExists | Kind::DynamoDBTableExists))
-    };
-    match objects.iter().find(asks) {
-        Some(object) => Err(invalid(&format!("object `{}`, field `type`: {NO_DYNAMODB}", object.id))),
-        None => Ok(()),
-    }
+/// What nobody here can do would wait for ever, or fail later: all of it is named before anything starts.
+fn refuse_unhosted(service: &Service, plan: &Plan, run: Option<&Run>) -> Result<(), ServiceError> {
+    let host = service.host.as_deref();
+    let mut found = unhosted::of(plan, host, service.has_dynamodb);
+    found.extend(run.and_then(|run| unhosted::without_places(host, run)));
+    unhosted::refuse(&found)
 }
 
 /// What tells the ids of two runs apart.

@@ -7,12 +7,13 @@ use definition::parameters::Parameters;
 use definition::preview::Preview;
 use definition::schedule::ScheduleType;
 use definition::validate::{Problem, Report, validate};
-use engine::PipelineState;
+use engine::{PipelineState, Plan};
 use store::{Batch, DefinitionVersion};
 
 use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
+use crate::unhosted;
 use crate::wire::check::{Check, ID};
 use crate::wire::object::{read_objects, read_parameters, read_values};
 use crate::wire::request::PutPipelineDefinition;
@@ -69,6 +70,13 @@ pub(super) async fn examine(
     if pipeline.version > 0 {
         let active = store.definition(&pipeline.id, DefinitionVersion::Active).await?;
         report.errors.extend(active.iter().flat_map(|active| definition::edits::check(active, &new)));
+    }
+    // What has errors is not activated anyway.
+    if report.is_ok()
+        && let Ok(plan) = Plan::of(new.clone())
+    {
+        let found = unhosted::of(&plan, service.host.as_deref(), service.has_dynamodb);
+        report.warnings.extend(found.into_iter().map(unhosted::warning));
     }
     Ok((new, report))
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use aws_sdk_datapipeline::types::{PipelineObject, TaskObject};
-use definition::Field;
+use aws_sdk_datapipeline::types::{ParameterObject, ParameterValue, PipelineObject, TaskObject};
 use definition::kind::Kind;
-use server::host::{Host, Resource, ResourceId, Standing};
+use definition::kind::field::FieldError;
+use definition::{Field, FieldValue};
+use server::host::{Host, Resource, ResourceId, Standing, Work, Workers};
 use tokio::sync::Notify;
 
 use crate::harness::{Stage, activity, object, refers, string, value};
@@ -19,6 +20,7 @@ struct Cloud {
     /// Every machine that was ever made.
     made: Mutex<Vec<String>>,
     changed: Notify,
+    places: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,21 @@ enum Machine {
 impl Host for Cloud {
     fn supplies(&self, kind: Kind) -> bool {
         kind == Kind::Ec2Resource
+    }
+
+    /// Its workers, and those in the group `known`, copy no files.
+    fn hindrances(&self, work: &Work<'_>) -> Vec<FieldError> {
+        let is_known = matches!(work.by, Workers::OfResource(_) | Workers::InGroup("known"));
+        if Kind::of(work.object) != Some(Kind::CopyActivity) || !is_known {
+            return Vec::new();
+        }
+        let mut nodes = work.object.references("input").filter_map(|id| work.objects.get(id));
+        let reason = nodes.next().and_then(|node| node.string("filePath")).unwrap_or_default().to_owned();
+        vec![FieldError { object: work.object.id.clone(), field: "input", reason }]
+    }
+
+    fn places(&self) -> Option<usize> {
+        self.places
     }
 
     async fn create(&self, resource: &Resource) -> anyhow::Result<Standing> {
@@ -192,31 +209,111 @@ async fn what_no_host_supplies_is_named_before_anything_starts() {
         "Step",
         vec![string("type", "EmrActivity"), string("step", "s3://b/x.jar"), refers("runsOn", "Farm")],
     );
-    let refusal = async |stage: &Stage, objects: Vec<PipelineObject>| {
-        let pipeline = stage.create("p").await;
-        let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
-        let put = put.set_pipeline_objects(Some(objects)).send().await.unwrap();
-        assert!(!put.errored(), "{:?}", put.validation_errors());
-        let activated = stage.client.activate_pipeline().pipeline_id(&pipeline).send().await;
-        let message = activated.unwrap_err().into_service_error().to_string();
-        assert_eq!(stage.ids(&pipeline, "INSTANCE").await, Vec::<String>::new());
-        message
-    };
-    let objects = vec![on_demand(), machine("ami-1"), work("Work"), work("More"), farm, step];
+    let check = object(
+        "Check",
+        vec![string("type", "DynamoDBTableExists"), string("tableName", "t"), string("role", "r")],
+    );
+    let mut more = work("More");
+    more.fields.push(refers("precondition", "Check"));
+    let objects = vec![on_demand(), machine("ami-1"), work("Work"), more, farm, step, check];
     let bare = Stage::new().await;
     let all = refusal(&bare, objects.clone()).await;
     for named in [
         "object `Work`, field `runsOn`: `Box` is an Ec2Resource",
         "object `More`, field `runsOn`: `Box` is an Ec2Resource",
-        "object `Step`, field `runsOn`: `Farm` is an EmrCluster",
-        "`workerGroup`",
+        "object `Step`, field `runsOn`: `Farm` is an EmrCluster, and EmrActivity is nothing that `ec2-worker` does",
+        "object `Check`, field `type`: no DynamoDB is configured",
+        "such as `ec2-worker --worker-group NAME`",
     ] {
-        assert!(all.contains(named), "{all}");
+        assert!(all.contains(named), "{named}: {all}");
     }
+    assert_eq!(all.matches("--worker-group").count(), 1, "{all}");
     bare.stop().await;
     let with_cloud = stage(&Arc::new(Cloud::default())).await;
     let some = refusal(&with_cloud, objects).await;
     assert!(some.contains("`Farm` is an EmrCluster") && !some.contains("Ec2Resource"), "{some}");
+    assert!(!some.contains("--worker-group"), "it would not help: {some}");
+    with_cloud.stop().await;
+}
+
+/// Puts and activates, and returns why that is refused.
+async fn refusal(stage: &Stage, objects: Vec<PipelineObject>) -> String {
+    let pipeline = stage.create("p").await;
+    let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
+    let put = put.set_pipeline_objects(Some(objects)).send().await.unwrap();
+    assert!(!put.errored(), "{:?}", put.validation_errors());
+    let warned = format!("{:?}", put.validation_warnings());
+    let activated = stage.client.activate_pipeline().pipeline_id(&pipeline).send().await;
+    let message = activated.unwrap_err().into_service_error().to_string();
+    assert_eq!(stage.ids(&pipeline, "INSTANCE").await, Vec::<String>::new());
+    // What lacks places lacks a run.
+    assert!(warned.contains("NO_HOST") || message.contains("--resources"), "{warned}");
+    message
+}
+
+#[tokio::test]
+async fn what_the_workers_of_a_host_cannot_do_is_named_before_anything_starts() {
+    let with_cloud = stage(&Arc::new(Cloud::default())).await;
+    let node =
+        |id: &str, path: &str| object(id, vec![string("type", "S3DataNode"), string("filePath", path)]);
+    let copy = |id: &str, by: Field| {
+        let by = match by.value {
+            FieldValue::Ref(target) => refers(by.key.as_str(), target.as_str()),
+            FieldValue::String(text) => string(by.key.as_str(), &text),
+        };
+        let fields = vec![string("type", "CopyActivity"), refers("input", "In"), refers("output", "Out"), by];
+        object(id, fields)
+    };
+    let objects = vec![
+        on_demand(),
+        machine("ami-1"),
+        node("In", "s3://b/#{myDay}/#{@pipelineId}"),
+        node("Out", "s3://b/out"),
+        copy("OnBox", Field::reference("runsOn", "Box")),
+        copy("InKnown", Field::string("workerGroup", "kno#{myRest}")),
+        copy("InOther", Field::string("workerGroup", "other")),
+    ];
+    let pipeline = with_cloud.create("p").await;
+    let put = with_cloud.client.put_pipeline_definition().pipeline_id(&pipeline);
+    let put = put.set_pipeline_objects(Some(objects));
+    let parameter =
+        |id: &str| ParameterObject::builder().id(id).set_attributes(Some(vec![])).build().unwrap();
+    let put = put.parameter_objects(parameter("myDay")).parameter_objects(parameter("myRest"));
+    let put = put.send().await.unwrap();
+    assert!(!put.errored(), "{:?}", put.validation_errors());
+    let value = |id: &str, value: &str| ParameterValue::builder().id(id).string_value(value).build().unwrap();
+    let activate = with_cloud.client.activate_pipeline().pipeline_id(&pipeline);
+    let activate =
+        activate.parameter_values(value("myDay", "monday")).parameter_values(value("myRest", "wn"));
+    let refused = activate.send().await.unwrap_err().into_service_error().to_string();
+    let named =
+        "object `OnBox`, field `input`: s3://b/monday/#{@pipelineId}; object `InKnown`, field `input`: ";
+    assert!(refused.contains(named) && !refused.contains("InOther"), "{refused}");
+    with_cloud.stop().await;
+}
+
+#[tokio::test]
+async fn what_needs_more_machines_at_once_than_there_are_places_is_refused_with_what_to_do() {
+    let with_cloud = stage(&Arc::new(Cloud { places: Some(1), ..Cloud::default() })).await;
+    let other = object("Other", vec![string("type", "Ec2Resource")]);
+    let on = |id: &str, machine: &str, after: Option<&str>| {
+        let mut fields = activity(id, &after.into_iter().collect::<Vec<_>>()).fields().to_vec();
+        fields.push(refers("runsOn", machine));
+        object(id, fields)
+    };
+    let chain = vec![
+        on_demand(),
+        machine("ami-1"),
+        other,
+        on("First", "Box", None),
+        on("Second", "Other", Some("First")),
+    ];
+    with_cloud.run(chain.clone()).await;
+    let again = [chain, vec![on("Third", "Box", Some("Second"))]].concat();
+    let refused = refusal(&with_cloud, again).await;
+    let said = "object `Box`, field `type`: it has to be there at the same time with `Other`, whose work waits for each \
+                other's: 2 places, and there are 1]; start `up` with `--resources 2`";
+    assert!(refused.contains(said), "{refused}");
     with_cloud.stop().await;
 }
 
