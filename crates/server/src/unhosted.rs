@@ -21,9 +21,9 @@ use crate::host::{Host, Work, Workers};
 /// What to do about work that `ec2-worker` does, where there is no host for its resource.
 const ANOTHER_RUNNER: &str = "in place of such a `runsOn` write a `workerGroup`, and start a task runner that polls it, \
     such as `ec2-worker --worker-group NAME`";
-/// What to do about work that no program of ours does.
+/// What to do about work that no worker here can do.
 const RUNNER_OF_YOUR_OWN: &str =
-    "what `ec2-worker` does not do takes a task runner of your own that polls its `workerGroup`";
+    "what no worker here can do takes a task runner of your own, which polls a `workerGroup` of its own";
 
 /// Something that nobody here can do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +77,7 @@ pub(crate) fn of(plan: &Plan, host: Option<&dyn Host>, has_dynamodb: bool) -> Ve
             object,
             field: field.into(),
             what: reason,
-            advice: None,
+            advice: Some(RUNNER_OF_YOUR_OWN.to_owned()),
         }));
     }
     // Many may use one database.

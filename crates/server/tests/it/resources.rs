@@ -289,6 +289,7 @@ async fn what_the_workers_of_a_host_cannot_do_is_named_before_anything_starts() 
     let named =
         "object `OnBox`, field `input`: s3://b/monday/#{@pipelineId}; object `InKnown`, field `input`: ";
     assert!(refused.contains(named) && !refused.contains("InOther"), "{refused}");
+    assert_eq!(refused.matches("a task runner of your own").count(), 1, "{refused}");
     with_cloud.stop().await;
 }
 
