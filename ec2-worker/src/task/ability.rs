@@ -134,7 +134,7 @@ pub(super) fn url(database: &PipelineObject) -> Result<&str, Hindrance> {
     }
     Err(match Kind::of(database) {
         Some(Kind::RdsDatabase) => {
-            let what = format!("is RdsDatabase, which names none; {BY_URL}: write a JdbcDatabase");
+            let what = format!("is RdsDatabase, which names no address; {BY_URL}: write a JdbcDatabase");
             Hindrance::new(database, "type", what)
         }
         Some(Kind::RedshiftDatabase) if database.string("clusterId").is_some() => {
