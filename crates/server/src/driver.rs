@@ -15,6 +15,7 @@ mod notices;
 mod others;
 mod resources;
 mod schedule;
+mod seen;
 mod tables;
 mod timers;
 mod topic;
@@ -66,6 +67,7 @@ pub(crate) struct Driver {
     /// The clock was wound, for who looks at it seldom.
     clock_moved: Notify,
     machines: resources::Machines,
+    seen: seen::Seen,
 }
 
 type Slot = Arc<tokio::sync::Mutex<Option<Live>>>;
@@ -122,6 +124,7 @@ impl Driver {
             look_again: others::LOOK_AGAIN,
             clock_moved: Notify::new(),
             machines: resources::Machines::default(),
+            seen: seen::Seen::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! DescribeObjects: components, instances and attempts with their fields, in the order asked for.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use definition::PipelineObject;
 use engine::wire_objects::{self, Form};
@@ -66,7 +67,7 @@ fn with_polls(driver: &Driver, run: &Run, mut object: PipelineObject) -> Pipelin
 pub(super) struct View<'a> {
     service: &'a Service,
     held: &'a Held,
-    ended: HashMap<RunId, Option<Run>>,
+    ended: HashMap<RunId, Option<Arc<Run>>>,
     components: Option<Components>,
 }
 
@@ -117,14 +118,14 @@ impl<'a> View<'a> {
     /// Returns a run of the pipeline.
     pub(super) async fn run(&mut self, id: &RunId) -> Result<Option<&Run>, ServiceError> {
         if self.held.run(id).is_none() && !self.ended.contains_key(id) {
-            let run = self.service.driver.store.load_run(&self.held.pipeline.id, id).await?;
+            let run = self.service.driver.at_rest(self.held, id).await?;
             self.ended.insert(id.clone(), run);
         }
         Ok(self.loaded(id))
     }
 
     fn loaded(&self, id: &RunId) -> Option<&Run> {
-        self.held.run(id).or_else(|| self.ended.get(id)?.as_ref())
+        self.held.run(id).or_else(|| self.ended.get(id)?.as_deref())
     }
 
     async fn load_components(&mut self) -> Result<(), ServiceError> {
