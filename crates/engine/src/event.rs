@@ -67,6 +67,8 @@ pub enum Event {
     RerunRequested {
         /// The instances.
         instances: BTreeSet<InstanceId>,
+        /// The components that are paused now: nobody tells a run that is over.
+        paused: BTreeSet<ObjectId>,
     },
     /// A user says that the instances count as done.
     MarkedFinished {

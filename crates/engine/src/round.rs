@@ -121,7 +121,7 @@ impl<'a> Round<'a> {
                 self.activate(skip_until);
                 Ok(())
             }
-            Event::RerunRequested { instances } => self.rerun_named(&instances),
+            Event::RerunRequested { instances, paused } => self.rerun_named(&instances, &paused),
             Event::MarkedFinished { instances } => self.mark_named(&instances),
             Event::ResourceReported { attempt, fields } => self.machine_reports(&attempt, fields),
             Event::ResourceCreated { attempt, fields } => {

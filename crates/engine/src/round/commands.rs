@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use definition::ObjectId;
+
 use crate::ids::InstanceId;
 use crate::instance::{Instance, Status};
 use crate::round::Round;
@@ -46,13 +48,18 @@ impl Round<'_> {
         self.set(place, Status::Finished, true);
     }
 
-    pub(super) fn rerun_named(&mut self, named: &BTreeSet<InstanceId>) -> Result<(), IllegalEvent> {
+    pub(super) fn rerun_named(
+        &mut self,
+        named: &BTreeSet<InstanceId>,
+        paused: &BTreeSet<ObjectId>,
+    ) -> Result<(), IllegalEvent> {
         let places = self.places(named)?;
         self.refuse(places.iter().find(|place| !self.run.instances[**place].is_final()))?;
         for place in &places {
             self.refuse(self.done_owner(*place, &places).as_ref())?;
         }
         self.run.header.generation += 1;
+        self.pause_only(paused);
         self.rerun(&places);
         Ok(())
     }

@@ -6,7 +6,7 @@ use definition::ObjectId;
 
 use crate::attempt::Attempt;
 use crate::effect::Effect;
-use crate::instance::Instance;
+use crate::instance::{Instance, Status};
 use crate::round::Round;
 
 impl Round<'_> {
@@ -48,6 +48,19 @@ impl Round<'_> {
             self.want_again(place);
             if self.run.unmet[place] == 0 {
                 self.ready(place);
+            }
+        }
+    }
+
+    /// Lets what is over, or waits, be paused as its component is.
+    pub(super) fn pause_only(&mut self, components: &BTreeSet<ObjectId>) {
+        for (place, instance) in self.run.instances.iter_mut().enumerate() {
+            let is_paused = components.contains(&instance.component);
+            // What is held back is ready, in a run that was told.
+            let waits = instance.status == Status::WaitingOnDependencies && !instance.is_held_back;
+            if instance.is_paused != is_paused && (instance.is_final() || waits) {
+                instance.is_paused = is_paused;
+                self.step.instances.insert(place);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Whatever happens in whatever order: final stays final, attempts stay within the retries, every
 //! run can come to its end, and a replay (also through the store's form) equals the live run.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use definition::Field;
+use definition::{Field, ObjectId};
 use engine::attempt::Attempt;
 use engine::instance::Role;
 use engine::{
@@ -202,10 +202,15 @@ fn event(run: &Run, step: &Move) -> Option<Event> {
         Move::Cancel(ref of) => {
             Some(Event::CancelRequested { instances: instances(of), reason: "r".to_owned() })
         }
-        Move::Rerun(ref of) => Some(Event::RerunRequested { instances: instances(of) }),
+        Move::Rerun(ref of) => Some(Event::RerunRequested { instances: instances(of), paused: paused(run) }),
         Move::Mark(ref of) => Some(Event::MarkedFinished { instances: instances(of) }),
         Move::Pass(_) => Some(Event::Woke),
     }
+}
+
+/// The components of which something is paused.
+fn paused(run: &Run) -> BTreeSet<ObjectId> {
+    run.instances().iter().filter(|it| it.is_paused).map(|it| it.component.clone()).collect()
 }
 
 /// The run as a store brings it back.

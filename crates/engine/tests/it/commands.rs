@@ -21,7 +21,7 @@ fn mark(components: &[&str]) -> Event {
 }
 
 fn rerun(components: &[&str]) -> Event {
-    Event::RerunRequested { instances: named(components) }
+    Event::RerunRequested { instances: named(components), paused: [].into() }
 }
 
 /// A run whose end is told, of activities that each wait for those after the colon.

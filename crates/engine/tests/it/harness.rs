@@ -150,7 +150,7 @@ impl Driven {
     }
 
     pub(crate) fn rerun(&mut self, component: &str) {
-        self.step(Event::RerunRequested { instances: [instance(component)].into() });
+        self.step(Event::RerunRequested { instances: [instance(component)].into(), paused: [].into() });
     }
 
     pub(crate) fn notices(&self) -> Vec<&Notice> {

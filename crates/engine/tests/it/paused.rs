@@ -38,6 +38,23 @@ fn what_was_over_when_its_component_was_resumed_is_tried_again_all_the_same() {
 }
 
 #[test]
+fn what_is_rerun_is_paused_if_its_component_is_now_whatever_the_run_was_told() {
+    let rerun = |paused: &[&str]| Event::RerunRequested {
+        instances: [instance("Work")].into(),
+        paused: paused.iter().map(|id| (*id).into()).collect(),
+    };
+    let mut run = drive(&shell("Work", ""));
+    set(&mut run, "Work", true);
+    run.step(Event::MarkedFinished { instances: [instance("Work")].into() });
+    run.step(rerun(&[]));
+    run.finish("Work");
+    run.step(rerun(&["Work"]));
+    assert_eq!((run.status("Work"), run.offers().len()), (Status::WaitingOnDependencies, 0));
+    set(&mut run, "Work", false);
+    run.finish("Work");
+}
+
+#[test]
 fn what_is_on_offer_is_withdrawn_and_offered_again() {
     let mut run = drive(&shell("A", ""));
     set(&mut run, "A", true);

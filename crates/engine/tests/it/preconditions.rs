@@ -73,7 +73,7 @@ fn one_that_does_not_hold_in_time_fails_what_it_guards() {
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
     assert_eq!(status(&run, "Work"), Status::CascadeFailed);
     // Rerun, all of them get up, and the time counts anew.
-    run.step(Event::RerunRequested { instances: [id("In")].into() });
+    run.step(Event::RerunRequested { instances: [id("In")].into(), paused: [].into() });
     assert_eq!(status(&run, "Work"), Status::WaitingOnDependencies);
     look(&mut run, TaskOutcome::False);
     run.pass(5);

@@ -525,7 +525,7 @@ fn a_paused_resource_that_is_rerun_for_nobody_is_done() {
     let second = run.run.instances().iter().rfind(|it| it.component.as_str() == "Farm").unwrap().id.clone();
     run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
     assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Skipped);
-    run.step(Event::RerunRequested { instances: [second.clone()].into() });
+    run.step(Event::RerunRequested { instances: [second.clone()].into(), paused: [].into() });
     assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Finished);
 }
 
@@ -540,7 +540,7 @@ fn a_resource_that_is_rerun_wakes_no_look_whose_owner_was_passed_over() {
     run.step(Event::CancelRequested { instances: [look].into(), reason: "no need".to_owned() });
     run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
     let farm = second(&run, "Farm").id;
-    run.step(Event::RerunRequested { instances: [farm].into() });
+    run.step(Event::RerunRequested { instances: [farm].into(), paused: [].into() });
     let words = ["Asked", "Load"].map(|component| second(&run, component).word());
     assert_eq!(words, [Status::Canceled, Status::Skipped]);
 }

@@ -105,6 +105,12 @@ impl Live {
         self.runs.values().filter(|run| run.end().is_none())
     }
 
+    /// Returns the ids of the runs that have not ended, or have while something in them waits for ever.
+    pub(crate) fn unsettled_runs(&self) -> BTreeSet<RunId> {
+        let open = self.open_runs().map(|run| run.header().id.clone());
+        open.chain(self.stuck.iter().cloned()).collect()
+    }
+
     /// Returns the runs that time may still change.
     pub(super) fn awake_runs(&self) -> impl Iterator<Item = &Run> {
         self.runs.values().filter(|run| run.header().is_awake())

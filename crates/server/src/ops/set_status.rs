@@ -58,7 +58,7 @@ async fn pause(
         held.pipeline.paused.retain(|paused| !components.contains(paused));
         Event::Resumed { components }
     };
-    let events = held.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
+    let events = held.unsettled_runs().into_iter().map(|run| (run, event.clone())).collect();
     service.driver.step_all(held, events, Batch::new()).await.map_err(refuse)
 }
 
@@ -68,7 +68,7 @@ async fn command(
     objects: &[String],
     status: &str,
 ) -> Result<(), ServiceError> {
-    let event = event(status)?;
+    let event = event(status, held.pipeline.paused.clone())?;
     let mut instances: BTreeMap<RunId, BTreeSet<InstanceId>> = BTreeMap::new();
     for object in objects {
         let run = service.driver.run_of(held, object).await?;
@@ -79,14 +79,17 @@ async fn command(
     service.driver.step_all(held, events, Batch::new()).await.map_err(refuse)
 }
 
+type MakeEvent = dyn Fn(BTreeSet<InstanceId>) -> Event + Send;
+
 /// Returns what makes an event of the instances of a run. The AWS sample sends the word in lower case.
-fn event(status: &str) -> Result<fn(BTreeSet<InstanceId>) -> Event, ServiceError> {
+fn event(status: &str, paused: BTreeSet<ObjectId>) -> Result<Box<MakeEvent>, ServiceError> {
     match status.to_ascii_uppercase().as_str() {
-        "TRY_CANCEL" | "CANCEL" => {
-            Ok(|instances| Event::CancelRequested { instances, reason: "canceled by a user".to_owned() })
-        }
-        "RERUN" => Ok(|instances| Event::RerunRequested { instances }),
-        "MARK_FINISHED" => Ok(|instances| Event::MarkedFinished { instances }),
+        "TRY_CANCEL" | "CANCEL" => Ok(Box::new(|instances| Event::CancelRequested {
+            instances,
+            reason: "canceled by a user".to_owned(),
+        })),
+        "RERUN" => Ok(Box::new(move |instances| Event::RerunRequested { instances, paused: paused.clone() })),
+        "MARK_FINISHED" => Ok(Box::new(|instances| Event::MarkedFinished { instances })),
         _ => Err(ServiceError::InvalidRequest(format!(
             "'{status}' is no status to set: say TRY_CANCEL, RERUN or MARK_FINISHED of instances, PAUSE or RESUME of \
              components"

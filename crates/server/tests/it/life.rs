@@ -157,3 +157,29 @@ async fn what_is_paused_is_resumed_although_a_definition_that_lacks_it_was_put()
     stage.until(&pipeline, &[("First", "FINISHED"), ("Second", "FINISHED")]).await;
     stage.stop().await;
 }
+
+#[tokio::test]
+async fn pauses_hold_for_what_is_tried_again_in_runs_that_were_over() {
+    let stage = Stage::with(|config| config.poll_wait = std::time::Duration::from_millis(50)).await;
+    for is_paused_before in [true, false] {
+        let pipeline = stage.run(vec![default(), activity("Work", &[])]).await;
+        let [instance] = &stage.ids(&pipeline, "INSTANCE").await[..] else { panic!("one instance") };
+        let set = async |id: &str, status: &str| {
+            let set = stage.client.set_status().pipeline_id(&pipeline).object_ids(id).status(status);
+            set.send().await.unwrap();
+        };
+        if is_paused_before {
+            set("Work", "PAUSE").await;
+        }
+        stage.client.deactivate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
+        set("Work", if is_paused_before { "RESUME" } else { "PAUSE" }).await;
+        set(instance, "RERUN").await;
+        if !is_paused_before {
+            assert!(stage.poll_as("runner").await.is_none());
+            set("Work", "RESUME").await;
+        }
+        stage.work(&stage.poll().await).await;
+        stage.until(&pipeline, &[("Work", "FINISHED")]).await;
+    }
+    stage.stop().await;
+}

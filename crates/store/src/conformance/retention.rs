@@ -87,7 +87,9 @@ pub(crate) async fn what_has_expired_is_neither_read_nor_saved(store: &dyn Store
         assert_eq!(ids(store, &id, Sphere::Instance).await, instances.collect::<Vec<_>>());
         assert_eq!(ids(store, &id, Sphere::Attempt).await.len(), 1);
         let instance = old.instances()[0].id.clone();
-        let step = old.step(Event::RerunRequested { instances: [instance].into() }, hour(3)).unwrap();
+        let step = old
+            .step(Event::RerunRequested { instances: [instance].into(), paused: [].into() }, hour(3))
+            .unwrap();
         let error = store.save(Batch::new().step(&old, &step)).await.unwrap_err();
         assert!(error.is_conflict(), "{error}");
         let cancel = Event::RunCanceled { reason: "r".to_owned() };

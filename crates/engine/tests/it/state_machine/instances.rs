@@ -195,7 +195,7 @@ fn canceled(it: &mut Driven, name: &str) -> bool {
 }
 
 fn rerun(it: &mut Driven, name: &str) -> bool {
-    play(it, Event::RerunRequested { instances: [id(name)].into() })
+    play(it, Event::RerunRequested { instances: [id(name)].into(), paused: [].into() })
 }
 
 fn marked(it: &mut Driven, name: &str) -> bool {

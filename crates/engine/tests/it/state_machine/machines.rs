@@ -135,11 +135,11 @@ fn canceled(it: &mut Driven) -> bool {
 }
 
 fn rerun(it: &mut Driven) -> bool {
-    play(it, Event::RerunRequested { instances: [id("Box")].into() })
+    play(it, Event::RerunRequested { instances: [id("Box")].into(), paused: [].into() })
 }
 
 fn user_rerun(it: &mut Driven) -> bool {
-    play(it, Event::RerunRequested { instances: [id("Work")].into() })
+    play(it, Event::RerunRequested { instances: [id("Work")].into(), paused: [].into() })
 }
 
 fn marked(it: &mut Driven) -> bool {
