@@ -115,10 +115,11 @@ impl Judge {
         self.alarms.kinds()
     }
 
-    /// Says what has not ended yet.
+    /// Says what has not ended yet. What a deactivation left waits for an activation, which may be refused.
     pub(super) fn unfinished(&self) -> Option<String> {
         let runs = self.runs.values().flat_map(BTreeMap::values);
-        let open = runs.filter(|run| run.end().is_none()).map(|run| {
+        let goes_on = |run: &&Run| run.end().is_none() && (run.is_active() || !run.header().is_suspended);
+        let open = runs.filter(goes_on).map(|run| {
             let header = run.header();
             let instances = run.instances().iter().filter(|it| !it.is_final());
             let instances: Vec<_> = instances.map(|it| format!("{} is {}", it.id, it.word())).collect();

@@ -81,7 +81,7 @@ pub(super) async fn operate(world: Arc<World>, number: usize, deeds: usize) {
     while !operator.world.is_calm() {
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     }
-    operator.resume_all().await;
+    operator.let_all_go_on().await;
 }
 
 impl Operator {
@@ -190,12 +190,16 @@ impl Operator {
         self.send(Operation::DescribePipelines, json!({ "pipelineIds": [self.pipeline] })).await;
     }
 
-    /// Nothing that is paused ends.
-    async fn resume_all(&self) {
+    /// Nothing ends that is paused, or left by a deactivation.
+    async fn let_all_go_on(&self) {
         let id = engine::PipelineId::from(self.pipeline.as_str());
         let stored = store::Store::pipeline(&self.world.disk, &id).await.expect("the disk reads");
         for component in stored.into_iter().flat_map(|stored| stored.paused) {
             self.send_status("RESUME", vec![component.to_string()]).await;
+        }
+        let is_suspended = self.world.judge().runs_of(&self.pipeline).any(|run| run.header().is_suspended);
+        if is_suspended {
+            self.activate(None).await;
         }
     }
 }
