@@ -17,7 +17,3 @@ pub mod wire;
 
 pub use driver::Now;
 pub use service::{Config, KEEP_RUNS, serve};
-
-/// Of every program that serves.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

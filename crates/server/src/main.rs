@@ -9,6 +9,10 @@ use store::Place;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+/// Small pieces of memory come and go by the thousand with each call.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Serves the AWS Data Pipeline API (2012-10-29) and runs pipelines, on demand and on schedules.
 ///
 /// Any AWS tool talks to it once it knows where it is and signs with the same keys:
