@@ -235,6 +235,7 @@ impl Driver {
     /// Forgets the pipeline that `held` holds, after it was deleted.
     pub(crate) fn forget(&self, mut held: Held) {
         self.timers.set(&held.pipeline.id, None);
+        self.forget_seen(&held.pipeline.id);
         *held.slot = None;
     }
 
@@ -392,6 +393,7 @@ impl Driver {
         let id = run.header().id.clone();
         held.keep(run);
         held.settle(self.now());
+        // It was kept just now; a copy of a large run would cost as much as all the rest.
         let batch = held.run(&id).into_iter().fold(batch(held), |batch, run| batch.new_run(run, step));
         self.save(held, batch).await?;
         held.forget_ended();

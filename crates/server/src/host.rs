@@ -96,7 +96,7 @@ pub struct Resource {
     pub kind: Kind,
     /// The group that its workers poll, and nobody else.
     pub worker_group: WorkerGroup,
-    /// The resources of its pipeline that have to be there together with it for any of them to be done with.
+    /// The resources of its run that have to be there together with it for any of them to be done with.
     pub party: Party,
     /// When it was wanted first: who can make a few only goes by age.
     pub since: Timestamp,

@@ -1,8 +1,8 @@
 //! The store in one SQLite file.
 //!
 //! One thread owns the connection. It takes whatever work has queued up, does it in one
-//! transaction and answers after the commit: many writers share one flush of the disk. What one
-//! piece of work left half done is undone alone: the others are done again without it.
+//! transaction and answers after the commit: many writers share one flush of the disk. Where one
+//! piece of work fails half way, all are done again, each so that it can be undone alone.
 //! The file is readable by its owner only, since definitions hold secrets.
 
 mod expire;
@@ -44,7 +44,7 @@ impl SqliteStore {
         let mut connection = Connection::open(path).map_err(opening)?;
         owner_only(path);
         // Acknowledged means on the disk, so FULL; the log makes that one flush per commit. The pages that change change
-        // often, so the log may grow to 32 MiB before each is copied to its place once.
+        // often, so the log may grow to 8,192 pages before each is copied to its place once.
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; \

@@ -143,7 +143,8 @@ impl Reader<'_> {
         let table = object.string("table").or_else(|| object.string("tableName"));
         let table = table.ok_or_else(|| problem(object, "table", "is missing"))?;
         let database = ability::database_of(object, |id| self.objects.get(id.as_str()))?;
-        let database = database.ok_or_else(|| not_held(object, "database"))?;
+        let named = || object.reference("database").map(ToString::to_string).unwrap_or_default();
+        let database = database.ok_or_else(|| not_held(object, "database", &named()))?;
         let own = |key: &str| object.string(key).map(str::to_owned);
         Ok(SqlNode {
             id: object.id.to_string(),
@@ -161,7 +162,7 @@ impl Reader<'_> {
     }
 
     fn object(&self, from: &PipelineObject, key: &str, id: &str) -> Result<&PipelineObject, Failure> {
-        self.objects.get(id).ok_or_else(|| not_held(from, key))
+        self.objects.get(id).ok_or_else(|| not_held(from, key, id))
     }
 
     fn s3(&self, key: &str, object: &PipelineObject) -> Result<Option<S3Uri>, Failure> {
@@ -201,8 +202,7 @@ fn text_or_reference<'a>(object: &'a PipelineObject, key: &'a str) -> Option<&'a
     })
 }
 
-fn not_held(from: &PipelineObject, key: &str) -> Failure {
-    let id = from.reference(key).map(ToString::to_string).unwrap_or_default();
+fn not_held(from: &PipelineObject, key: &str, id: &str) -> Failure {
     problem(from, key, &format!("refers to `{id}`, which the task does not hold"))
 }
 

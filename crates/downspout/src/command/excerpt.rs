@@ -10,11 +10,11 @@ use super::output::{self, Style};
 
 /// Longest piece of a line that is shown.
 const WIDTH: usize = 100;
+/// So much of it stands before the caret, where the line is longer.
+const BEFORE: usize = 40;
 /// Keys of parameters and objects that are shown beside a secret; any other word there may be part of one.
 const PLAIN_KEYS: [&str; 8] =
     ["id", "name", "type", "description", "default", "watermark", "optional", "allowedValues"];
-/// So much of it stands before the caret, where the line is longer.
-const BEFORE: usize = 40;
 
 /// Returns the finding with the line of `text` that it is about.
 pub(super) fn of(path: &Path, text: &str, finding: &Finding) -> String {

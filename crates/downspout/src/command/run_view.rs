@@ -65,7 +65,7 @@ pub(super) struct AttemptView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum Outcome {
-    /// It was never activated: nothing of it runs, nor will.
+    /// It was not activated yet.
     Pending,
     /// Something moves, or will.
     Running,

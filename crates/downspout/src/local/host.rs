@@ -167,7 +167,7 @@ impl LocalHost {
     }
 
     fn lock(&self) -> MutexGuard<'_, Crew> {
-        // Every change is a single one.
+        // No change is left half done by a panic.
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -30,6 +30,12 @@ impl Seen {
 }
 
 impl Driver {
+    /// Forgets the run that was looked at last if it is of the pipeline, which is gone.
+    pub(super) fn forget_seen(&self, pipeline: &PipelineId) {
+        let mut seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.take_if(|(of, _, _)| of == pipeline);
+    }
+
     /// Returns a run that is not in memory, to look at.
     pub(crate) async fn at_rest(&self, live: &Live, id: &RunId) -> Result<Option<Arc<Run>>, StoreError> {
         if let Some(run) = self.seen.get(live, id) {

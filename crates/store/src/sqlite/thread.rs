@@ -150,9 +150,13 @@ fn do_together(
     in_transaction(connection, || {
         let mut work = |job: &mut Box<dyn Job>| {
             let before = connection.total_changes();
-            match job.work(connection) {
-                // A full disk, mostly: SQLite has undone the whole transaction, and what came next would stand alone.
-                Err(error) if connection.is_autocommit() => Err(Undone::Failed(error)),
+            let worked = job.work(connection);
+            // A full disk, mostly: SQLite has undone the whole transaction, and what came next would stand alone.
+            if connection.is_autocommit() {
+                let error = worked.err().unwrap_or_else(|| "the transaction was undone".to_owned());
+                return Err(Undone::Failed(error));
+            }
+            match worked {
                 Err(_) if connection.total_changes() != before => Err(Undone::Spoiled),
                 Ok(()) | Err(_) => Ok(()),
             }

@@ -42,8 +42,11 @@ impl Places {
         let key = (resource.id.pipeline.clone(), resource.party.first.clone());
         let (size, since) = (resource.party.size, resource.since);
         let new = || Claim { size, since, members: BTreeSet::new(), is_granted: false };
+        let is_new = !self.claims.contains_key(&key);
         self.claims.entry(key.clone()).or_insert_with(new).members.insert(resource.id.clone());
-        self.grant();
+        if is_new {
+            self.grant();
+        }
         if self.claims.get(&key).is_some_and(|claim| claim.is_granted) {
             return Ok(());
         }
