@@ -61,7 +61,8 @@ impl SqliteStore {
     ///
     /// Also [`StoreError::InUse`] if another server has the file, [`StoreError::Lock`] if nobody can tell.
     pub fn open_alone(path: &Path) -> Result<Self, StoreError> {
-        let mut lock_path = path.as_os_str().to_owned();
+        // By the file's own path, whatever link leads to it; what is not there yet has none.
+        let mut lock_path = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
         lock_path.push(".lock");
         let failed = |source| StoreError::Lock { path: path.to_owned(), source };
         let lock = File::create(Path::new(&lock_path)).map_err(failed)?;
@@ -304,6 +305,12 @@ mod tests {
         let store = SqliteStore::open_alone(&path).unwrap();
         let error = SqliteStore::open_alone(&path).err().unwrap().to_string();
         assert!(error.contains("another server") && error.contains("store.sqlite"), "{error}");
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link.sqlite");
+            std::os::unix::fs::symlink(&path, &link).unwrap();
+            assert!(matches!(SqliteStore::open_alone(&link), Err(StoreError::InUse { .. })));
+        }
         drop(store);
         SqliteStore::open_alone(&path).unwrap();
     }

@@ -173,18 +173,22 @@ fn schedules_that_do_not_nest_may_stand_side_by_side_but_not_wait_for_each_other
 
 #[test]
 fn a_run_of_more_than_a_hundred_thousand_instances_is_refused() {
-    let timetable = |hourly: usize| {
+    let timetable = |hourly: usize, more: &str| {
         let default =
             r#"{"id": "Default", "scheduleType": "cron", "workerGroup": "g", "schedule": {"ref": "Hourly"}}"#;
         let rare = r#"{"id": "Rare", "type": "Schedule", "period": "3 years", "startDateTime": "2030-01-31T22:00:00"}"#;
         let once = shell("Once", r#", "schedule": {"ref": "Rare"}"#);
-        let hourly: Vec<_> = (0..hourly).map(|number| shell(&format!("A{number}"), "")).collect();
-        let objects = format!("{default}, {HOURLY}, {rare}, {once}, {}", hourly.join(", "));
+        let ready = r#"{"id": "Ready", "type": "ShellCommandPrecondition", "command": "true"}"#;
+        let hourly: Vec<_> = (0..hourly).map(|number| shell(&format!("A{number}"), more)).collect();
+        let objects = format!("{default}, {HOURLY}, {rare}, {once}, {ready}, {}", hourly.join(", "));
         Timetable::of(&plan(&objects, "").unwrap(), Timestamp::UNIX_EPOCH)
     };
-    assert!(timetable(3).is_ok());
-    let error = timetable(4).unwrap_err().to_string();
-    assert!(error.contains("holds 105121 instances of this definition; at most 100000 fit"), "{error}");
+    let looks = r#", "precondition": {"ref": "Ready"}"#;
+    assert!(timetable(3, "").is_ok() && timetable(1, looks).is_ok());
+    for (hourly, more) in [(4, ""), (2, looks)] {
+        let error = timetable(hourly, more).unwrap_err().to_string();
+        assert!(error.contains("holds 105121 instances of this definition; at most 100000 fit"), "{error}");
+    }
 }
 
 #[test]
