@@ -47,6 +47,9 @@ const DEEDS: [Deed; 17] = [
     Deed::Resume,
 ];
 
+/// So often is everything let go on; an activation may be refused for good.
+const LET_GO_ON: usize = 30;
+
 struct Operator {
     world: Arc<World>,
     pipeline: String,
@@ -190,16 +193,24 @@ impl Operator {
         self.send(Operation::DescribePipelines, json!({ "pipelineIds": [self.pipeline] })).await;
     }
 
-    /// Nothing ends that is paused, or left by a deactivation.
+    /// Nothing ends that is paused, or left by a deactivation. What fails is tried again: a disk may be full for a while
+    /// yet.
     async fn let_all_go_on(&self) {
         let id = engine::PipelineId::from(self.pipeline.as_str());
-        let stored = store::Store::pipeline(&self.world.disk, &id).await.expect("the disk reads");
-        for component in stored.into_iter().flat_map(|stored| stored.paused) {
-            self.send_status("RESUME", vec![component.to_string()]).await;
-        }
-        let is_suspended = self.world.judge().runs_of(&self.pipeline).any(|run| run.header().is_suspended);
-        if is_suspended {
-            self.activate(None).await;
+        for _ in 0..LET_GO_ON {
+            let stored = store::Store::pipeline(&self.world.disk, &id).await.expect("the disk reads");
+            let paused: Vec<_> = stored.into_iter().flat_map(|stored| stored.paused).collect();
+            let is_left = self.world.judge().runs_of(&self.pipeline).any(|run| run.header().is_suspended);
+            if paused.is_empty() && !is_left {
+                break;
+            }
+            for component in paused {
+                self.send_status("RESUME", vec![component.to_string()]).await;
+            }
+            if is_left {
+                self.activate(None).await;
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(60)).await;
         }
     }
 }
