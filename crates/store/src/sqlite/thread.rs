@@ -226,7 +226,7 @@ mod tests {
         let (queue, jobs) = channel(4);
         let answers = [(1, false), (2, true), (3, false), (4, true)].map(|(value, fails)| {
             let (job, answer) = insert(value, fails);
-            queue.try_send(job).ok().expect("the queue has room");
+            assert!(queue.try_send(job).is_ok(), "the queue has room");
             answer
         });
         drop(queue);
