@@ -51,6 +51,7 @@ async fn pause(
         )));
     }
     let components: BTreeSet<_> = components.iter().map(|id| ObjectId::from(id.as_str())).collect();
+    let before = held.pipeline.paused.clone();
     let event = if is_paused {
         held.pipeline.paused.extend(components.iter().cloned());
         Event::Paused { components }
@@ -59,7 +60,12 @@ async fn pause(
         Event::Resumed { components }
     };
     let events = held.unsettled_runs().into_iter().map(|run| (run, event.clone())).collect();
-    service.driver.step_all(held, events, Batch::new()).await.map_err(refuse)
+    let stepped = service.driver.step_all(held, events, Batch::new()).await;
+    if stepped.is_err() {
+        // A run that could not be loaded: what is refused must not be saved along with the next change.
+        held.pipeline.paused = before;
+    }
+    stepped.map_err(refuse)
 }
 
 async fn command(
