@@ -22,7 +22,7 @@ check: test        ## Format, lints, tests
 
 soak:              ## What takes longer than CI has: 10,000 seeds, every mutation, servers killed for five minutes
 	tests/setup
-	SIMULATION_SEEDS=10000 SIMULATION_COUNTS=1 cargo test --release -p server --lib simulation::tests::seeds -- --nocapture
+	SIMULATION_SEEDS=10000 SIMULATION_COUNTS=1 cargo test --release -p server -p e2e --lib simulation::tests::seeds -- --nocapture
 	tests/mutations
 	DOWNSPOUT_SOAK_SECS=300 cargo test -p e2e --test e2e servers:: -- --nocapture
 

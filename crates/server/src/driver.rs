@@ -24,12 +24,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use engine::{
     Attempt, Effect, Event, IllegalEvent, PipelineId, Run, RunId, RunnerId, Step, TaskId, WorkerGroup,
 };
 use jiff::Timestamp;
 use store::{Batch, Store, StoreError};
 use tokio::sync::{Notify, OwnedMutexGuard};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ServiceError;
@@ -52,6 +54,8 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 const MOST_RESTING: usize = 1024;
 /// How long a wake-up that could not be saved waits for the next try.
 const RETRY_WAKE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
+/// Pipelines that are recovered at once: while one is fetched, others are read.
+const RECOVERED_AT_ONCE: usize = 8;
 
 /// Owner of the live pipelines.
 pub(crate) struct Driver {
@@ -136,22 +140,32 @@ impl Driver {
     /// Brings every unfinished run on: puts its free work on offer, and steps it with what time has done.
     ///
     /// What runners with a name beginning with `own_runners` held is free again at once: they ended with us.
-    pub(crate) async fn recover(&self, own_runners: Option<&str>) -> anyhow::Result<()> {
+    pub(crate) async fn recover(self: &Arc<Self>, own_runners: Option<&str>) -> anyhow::Result<()> {
         let scheduled = self.recover_schedules(&*self.store).await?;
+        let own_runners: Option<Arc<str>> = own_runners.map(Arc::from);
         let mut pipelines: Vec<PipelineId> =
             self.store.open_runs().await?.into_iter().map(|(id, _)| id).collect();
         pipelines.sort_unstable();
         pipelines.dedup();
-        for id in &pipelines {
-            // One run that does not read must not keep the others from going on.
-            if let Err(error) = unraced!(self.recover_one(id, own_runners)) {
-                tracing::error!(pipeline.id = %id, "an unfinished run cannot be taken up, trying again: {error:#}");
-                self.timers.set(id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
+        let (count, mut left, mut under_way) = (pipelines.len(), pipelines.into_iter(), JoinSet::new());
+        loop {
+            for id in left.by_ref().take(RECOVERED_AT_ONCE - under_way.len()) {
+                under_way.spawn(Arc::clone(self).recover_pipeline(id, own_runners.clone()));
             }
+            let Some(recovered) = under_way.join_next().await else { break };
+            recovered.context("recovering a pipeline broke down")?;
         }
         self.notice_waits.notify_one();
-        tracing::info!(pipelines = pipelines.len(), scheduled, "recovered unfinished runs");
+        tracing::info!(pipelines = count, scheduled, "recovered unfinished runs");
         Ok(())
+    }
+
+    async fn recover_pipeline(self: Arc<Self>, id: PipelineId, own_runners: Option<Arc<str>>) {
+        // One run that does not read must not keep the others from going on.
+        if let Err(error) = unraced!(self.recover_one(&id, own_runners.as_deref())) {
+            tracing::error!(pipeline.id = %id, "an unfinished run cannot be taken up, trying again: {error:#}");
+            self.timers.set(&id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
+        }
     }
 
     async fn recover_one(&self, id: &PipelineId, own_runners: Option<&str>) -> anyhow::Result<()> {

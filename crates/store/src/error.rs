@@ -148,10 +148,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns whether loading anew what was to be changed, and changing that, may succeed.
+    /// Returns whether somebody else changed or deleted meanwhile what was to be changed. Who loads it anew can change
+    /// it, or sees that it is gone.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict { .. } | Self::Raced(_))
+        matches!(self, Self::Conflict { .. } | Self::Raced(_) | Self::NoPipeline(_))
     }
 
     /// Returns what happened with all its causes, as a log tells it.

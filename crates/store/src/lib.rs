@@ -15,6 +15,7 @@ mod pipeline;
 mod place;
 mod postgres;
 mod query;
+mod rows;
 mod sqlite;
 
 use async_trait::async_trait;

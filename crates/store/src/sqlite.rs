@@ -20,6 +20,7 @@ use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, Run, R
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use crate::rows::RunRows;
 use crate::{
     Batch, DefinitionVersion, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store, StoreError,
 };
@@ -214,7 +215,8 @@ impl Store for SqliteStore {
 
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError> {
         let (pipeline, run) = (pipeline.clone(), run.clone());
-        self.writer.run(move |connection| read::run(connection, &pipeline, &run)).await
+        let rows = self.writer.run(move |connection| read::run(connection, &pipeline, &run)).await?;
+        rows.map(RunRows::into_run).transpose()
     }
 
     async fn expire_runs(

@@ -17,6 +17,9 @@ use crate::route::Operation;
 /// Seeds that every `make test` plays.
 const BUDGET: u64 = 120;
 
+/// Who plays more than that is told how far it has come.
+const TOLD_EVERY: usize = 500;
+
 /// What must have occurred over the budget, so that no trouble is only thought of.
 const KINDS: &[&str] = &[
     "SetStatus",
@@ -119,7 +122,11 @@ fn play_all(plots: &[Plot]) -> Result<Vec<Report>, (Plot, String)> {
                         // No new ones; those before it are played to their end.
                         next.store(u64::MAX / 2, Ordering::Relaxed);
                     }
-                    played.lock().unwrap().insert(place, report);
+                    let mut played = played.lock().unwrap();
+                    played.insert(place, report);
+                    if played.len().is_multiple_of(TOLD_EVERY) {
+                        eprintln!("{} of {} played", played.len(), plots.len());
+                    }
                 }
             });
         }

@@ -1,12 +1,7 @@
 //! Questions to the tables. Each is one statement, and so sees one moment.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use definition::Definition;
-use engine::{
-    Attempt, AttemptId, Header, Instance, InstanceId, Notice, PipelineId, Plan, Run, RunId, WorkerGroup,
-};
+use engine::{AttemptId, Header, InstanceId, Notice, PipelineId, Run, RunId, WorkerGroup};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use tokio_postgres::types::{ToSql, Type};
@@ -14,6 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::session::Sessions;
 use crate::column::{is_keepable, read as json, seconds};
 use crate::query::{after, one_more, page};
+use crate::rows::{InstanceRow, RunRows};
 use crate::{
     DefinitionVersion, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError, TextField, TimeField,
 };
@@ -165,29 +161,17 @@ pub(super) async fn run(
                WHERE pipeline_id = $1 AND run_id = $2 \
                ORDER BY part, sequence, number";
     let rows = sessions.rows("reading a run", sql, &[&pipeline.as_str(), &run.as_str()]).await?;
-    let (mut top, mut instances): (Option<(Header, Definition)>, Vec<Instance>) = (None, Vec::new());
-    let mut attempts: HashMap<InstanceId, Vec<Attempt>> = HashMap::new();
+    let (mut top, mut instances, mut attempts) = (None, Vec::new(), Vec::new());
     for row in &rows {
-        let (part, body, other): (i32, &str, &str) = (row.get(0), row.get(3), row.get(4));
+        let (part, body, other): (i32, String, String) = (row.get(0), row.get(3), row.get(4));
         match part {
-            0 => top = Some((json("a run", body)?, json("a run's definition", other)?)),
-            1 => {
-                let mut instance: Instance = json("an instance", body)?;
-                instance.depends_on = json("dependencies", other)?;
-                instances.push(instance);
-            }
-            _ => {
-                let attempt: Attempt = json("an attempt", body)?;
-                attempts.entry(attempt.instance.clone()).or_default().push(attempt);
-            }
+            0 => top = Some((body, other)),
+            1 => instances.push(InstanceRow { body, depends_on: other }),
+            _ => attempts.push(body),
         }
     }
     let Some((header, definition)) = top else { return Ok(None) };
-    let plan = Plan::of(definition).map_err(|source| StoreError::Plan { run: run.clone(), source })?;
-    for instance in &mut instances {
-        instance.attempts = attempts.remove(&instance.id).unwrap_or_default();
-    }
-    Ok(Some(Run::assemble(header, Arc::new(plan), instances)))
+    RunRows { id: run.clone(), header, definition, instances, attempts }.into_run().map(Some)
 }
 
 pub(super) async fn pending_notices(sessions: &Sessions) -> Result<Vec<Notice>, StoreError> {

@@ -1,19 +1,14 @@
 //! Questions to the tables.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use definition::Definition;
-use engine::{
-    Attempt, AttemptId, Header, Instance, InstanceId, Notice, NoticeId, PipelineId, Plan, Run, RunId,
-    WorkerGroup,
-};
+use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, RunId, WorkerGroup};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
 
 use crate::column::{read as json, seconds};
 use crate::query::{after, one_more, page};
+use crate::rows::{InstanceRow, RunRows};
 use crate::{
     DefinitionVersion, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError, TextField, TimeField,
 };
@@ -162,48 +157,22 @@ pub(super) fn run(
     connection: &Connection,
     pipeline: &PipelineId,
     run: &RunId,
-) -> Result<Option<Run>, StoreError> {
+) -> Result<Option<RunRows>, StoreError> {
     let sql = "SELECT header, body FROM runs JOIN definition_bodies \
                ON definition_bodies.pipeline_id = runs.pipeline_id AND digest = definition \
                WHERE runs.pipeline_id = ?1 AND runs.id = ?2";
     let key = (pipeline.as_str(), run.as_str());
-    let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let Some((header, definition)) = one(connection, "reading a run", sql, key, read)? else {
         return Ok(None);
     };
-    let definition: Definition = json("a run's definition", &definition)?;
-    let plan = Plan::of(definition).map_err(|source| StoreError::Plan { run: run.clone(), source })?;
-    let instances = instances(connection, key)?;
-    Ok(Some(Run::assemble(json("a run", &header)?, Arc::new(plan), instances)))
-}
-
-fn instances(connection: &Connection, key: (&str, &str)) -> Result<Vec<Instance>, StoreError> {
     let sql = "SELECT body, depends_on FROM instances WHERE pipeline_id = ?1 AND run_id = ?2 ORDER BY seq";
-    let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
-    let rows = all(connection, "reading instances", sql, key, read)?;
-    let mut attempts = attempts(connection, key)?;
-    rows.iter()
-        .map(|(body, depends_on)| {
-            let mut instance: Instance = json("an instance", body)?;
-            instance.depends_on = json("dependencies", depends_on)?;
-            instance.attempts = attempts.remove(&instance.id).unwrap_or_default();
-            Ok(instance)
-        })
-        .collect()
-}
-
-fn attempts(
-    connection: &Connection,
-    key: (&str, &str),
-) -> Result<HashMap<InstanceId, Vec<Attempt>>, StoreError> {
+    let instances = all(connection, "reading instances", sql, key, |row| {
+        Ok(InstanceRow { body: row.get(0)?, depends_on: row.get(1)? })
+    })?;
     let sql = "SELECT body FROM attempts WHERE pipeline_id = ?1 AND run_id = ?2 ORDER BY seq";
-    let rows: Vec<String> = all(connection, "reading attempts", sql, key, |row| row.get(0))?;
-    let mut attempts: HashMap<InstanceId, Vec<Attempt>> = HashMap::new();
-    for row in &rows {
-        let attempt: Attempt = json("an attempt", row)?;
-        attempts.entry(attempt.instance.clone()).or_default().push(attempt);
-    }
-    Ok(attempts)
+    let attempts = all(connection, "reading attempts", sql, key, |row| row.get(0))?;
+    Ok(Some(RunRows { id: run.clone(), header, definition, instances, attempts }))
 }
 
 pub(super) fn pending_notices(connection: &Connection) -> Result<Vec<Notice>, StoreError> {

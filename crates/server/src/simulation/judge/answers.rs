@@ -149,16 +149,22 @@ fn reported(world: &World, asked: &Asked, answer: &Value) -> Result<(), String> 
         return Ok(());
     };
     let Some((_, now)) = judge.attempt(task) else { return Err(format!("{task} is not stored")) };
+    if answer["canceled"] == true {
+        // Its word does not count, whoever it is.
+        return match now.status.is_settled() {
+            true => Ok(()),
+            false => Err(format!("{task} is told to stop, and goes on")),
+        };
+    }
     let is_over = asked.held.as_ref().is_none_or(|held| held.leases != task.lease || held.is_free());
     if is_over {
         return Err(format!("{task} had been taken from its holder, whose word counts all the same"));
     }
     if asked.operation == Operation::ReportTaskProgress {
         let is_kept = now.leases > task.lease || now.reported_at.is_some() || now.status.is_settled();
-        return match answer["canceled"] == true {
-            true if !now.status.is_settled() => Err(format!("{task} is told to stop, and goes on")),
-            false if !is_kept => Err(format!("{task} reported, and nothing of it is stored")),
-            _ => Ok(()),
+        return match is_kept {
+            true => Ok(()),
+            false => Err(format!("{task} reported, and nothing of it is stored")),
         };
     }
     let is_kept = match text(&asked.body, "taskStatus") {
