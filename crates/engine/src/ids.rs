@@ -4,6 +4,7 @@
 //! back: an object id tells its run, and a task id tells its attempt.
 
 use std::fmt;
+use std::ops::Range;
 
 use definition::ObjectId;
 use jiff::Timestamp;
@@ -159,6 +160,14 @@ impl AttemptId {
         Self(format!("{instance}{ATTEMPT_MARK}{number}"))
     }
 
+    /// Returns the range in which the ids of all attempts at `instance` are, as texts are ordered by their bytes.
+    #[must_use]
+    pub fn below(instance: &InstanceId) -> Range<String> {
+        let begin = format!("{instance}{ATTEMPT_MARK}");
+        // What follows is a number, and `:` is what follows `9`.
+        Range { end: format!("{begin}:"), start: begin }
+    }
+
     /// Returns the instance that this is an attempt at, and its number.
     #[must_use]
     pub fn parts(&self) -> Option<(InstanceId, u32)> {
@@ -221,6 +230,18 @@ mod tests {
         assert_eq!(RunId::of_object(AttemptId::new(&instance, 12).as_str()), Some(run));
         assert_eq!(RunId::of_object("Load"), None);
         assert_eq!(RunId::of_object("@Loäd_2030-01-31T22:00:0ä"), None);
+    }
+
+    #[test]
+    fn the_attempts_at_an_instance_are_together_and_no_others_with_them() {
+        let instance = InstanceId::from("@A_2030-01-31T22:00:00");
+        let below = AttemptId::below(&instance);
+        for number in [1, 9, 10, u32::MAX] {
+            assert!(below.contains(&AttemptId::new(&instance, number).to_string()), "{number}");
+        }
+        let other = InstanceId::from("@A_2030-01-31T22:00:01");
+        assert!(!below.contains(&AttemptId::new(&other, 1).to_string()));
+        assert!(!below.contains(&instance.to_string()));
     }
 
     #[test]

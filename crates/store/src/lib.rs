@@ -116,7 +116,8 @@ pub trait Store: Send + Sync + 'static {
     /// Clears away a small part of what expired runs left; returns whether there may be more.
     async fn clear_expired(&self) -> Result<bool, StoreError>;
 
-    /// Answers a question after instances or attempts with their ids, in order of creation.
+    /// Answers a question after instances or attempts with their ids: those of a run in order of creation, and all in
+    /// an order that lasts from page to page.
     async fn query(
         &self,
         pipeline: &PipelineId,

@@ -1,5 +1,6 @@
 //! Questions after instances and attempts, as `QueryObjects` asks them.
 
+use engine::RunId;
 use jiff::Timestamp;
 
 /// Which objects.
@@ -56,27 +57,35 @@ pub enum TimeField {
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// What is on it, in order of creation.
+    /// What is on it.
     pub items: Vec<T>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<Marker>,
 }
 
 /// Where a page begins: opaque to whoever pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Marker(pub(crate) i64);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marker {
+    /// The sequence number of the row before the page.
+    pub(crate) seq: i64,
+    /// That row's run, where rows are paged run by run.
+    pub(crate) run: Option<RunId>,
+}
 
 impl Marker {
     /// Returns the marker that `text` writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|seq| *seq >= 0).map(Self)
+        let (seq, run) =
+            text.split_once('/').map_or((text, None), |(seq, run)| (seq, Some(RunId::from(run))));
+        let seq = seq.parse().ok().filter(|seq| *seq >= 0)?;
+        Some(Self { seq, run })
     }
 }
 
 /// Returns the sequence number that a page begins after.
 pub(crate) fn after(from: Option<Marker>) -> i64 {
-    from.map_or(0, |marker| marker.0)
+    from.unwrap_or_default().seq
 }
 
 /// Returns the limit as SQL takes it.
@@ -90,15 +99,23 @@ pub(crate) fn one_more(limit: usize) -> i64 {
 }
 
 /// Makes a page of rows with their sequence numbers, of which there may be one more than `limit`.
-pub(crate) fn page<T>(mut rows: Vec<(i64, T)>, limit: usize) -> Page<T> {
+pub(crate) fn page<T>(rows: Vec<(i64, T)>, limit: usize) -> Page<T> {
+    page_after(rows.into_iter().map(|(seq, item)| (Marker { seq, run: None }, item)).collect(), limit)
+}
+
+/// As [`page`], of rows with the marker of the page that begins after them.
+pub(crate) fn page_after<T>(mut rows: Vec<(Marker, T)>, limit: usize) -> Page<T> {
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|(seq, _)| Marker(*seq));
+    let next = rows.last().filter(|_| more).map(|(marker, _)| marker.clone());
     Page { items: rows.into_iter().map(|(_, item)| item).collect(), next }
 }
 
 impl std::fmt::Display for Marker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        match &self.run {
+            Some(run) => write!(f, "{}/{run}", self.seq),
+            None => self.seq.fmt(f),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! QueryObjects: ids of the objects of one sphere for which every selector holds, in order of creation.
+//! QueryObjects: ids of the objects of one sphere for which every selector holds, those of a run in order of creation.
 //!
 //! The store answers what it has columns for. Other selectors, and all of them on components, are
 //! tried on the objects themselves.

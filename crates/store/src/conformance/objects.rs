@@ -58,7 +58,7 @@ pub(crate) async fn pages_hold_what_was_there_while_more_is_added(
     });
     let (mut listed, mut found, mut from) = (Vec::new(), Vec::new(), (None, None));
     for number in 0.. {
-        let (pipelines, objects) = from;
+        let (pipelines, objects) = from.clone();
         if number == 0 || pipelines.is_some() {
             let page = one.list_pipelines(pipelines, 3).await.unwrap();
             listed.extend(page.items.into_iter().map(|(id, _)| id.to_string()));

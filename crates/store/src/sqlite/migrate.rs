@@ -15,6 +15,7 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("definitions once, stuck runs", include_str!("../../migrations/sqlite/0004_definitions_once.sql")),
     ("retention", include_str!("../../migrations/sqlite/0005_retention.sql")),
     ("pages", include_str!("../../migrations/sqlite/0006_pages.sql")),
+    ("fewer indexes", include_str!("../../migrations/sqlite/0007_fewer_indexes.sql")),
 ];
 
 /// Applies the migrations that the file lacks.

@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
 
 use crate::column::{read as json, seconds};
-use crate::query::{after, one_more, page};
+use crate::query::{after, one_more, page, page_after, wide};
 use crate::rows::{InstanceRow, RunRows};
 use crate::{
     DefinitionVersion, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError, TextField, TimeField,
@@ -193,53 +193,92 @@ pub(super) fn query(
     from: Option<Marker>,
     limit: usize,
 ) -> Result<Page<String>, StoreError> {
-    let (sql, values) = question(pipeline, query, from, limit);
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let rows = all(connection, "querying objects", &sql, params_from_iter(values), read)?;
-    Ok(page(rows, limit))
+    let mut rows = Vec::new();
+    let run = from.as_ref().and_then(|marker| marker.run.as_ref());
+    let rest = from.as_ref().zip(run).map(|(marker, run)| Stretch::Rest(run, marker.seq));
+    for stretch in rest.into_iter().chain([Stretch::Later(run)]) {
+        let (sql, values) = question(pipeline, query, stretch, one_more(limit) - wide(rows.len()));
+        let read = |row: &Row<'_>| {
+            let run: String = row.get(1)?;
+            Ok((Marker { seq: row.get(0)?, run: Some(RunId::from(run)) }, row.get(2)?))
+        };
+        rows.extend(all(connection, "querying objects", &sql, params_from_iter(values), read)?);
+    }
+    Ok(page_after(rows, limit))
 }
 
-fn question(
-    pipeline: &PipelineId,
-    query: &Query,
-    from: Option<Marker>,
-    limit: usize,
-) -> (String, Vec<Value>) {
-    let table = match query.sphere {
-        Sphere::Instance => "instances",
-        Sphere::Attempt => "attempts",
-    };
+/// A part of what follows a marker. As one condition, SQLite would look through the run from its begin for every page.
+#[derive(Clone, Copy)]
+enum Stretch<'a> {
+    /// What comes after a row in the row's own run.
+    Rest(&'a RunId, i64),
+    /// All runs after this one, or all there are.
+    Later(Option<&'a RunId>),
+}
+
+fn question(pipeline: &PipelineId, query: &Query, stretch: Stretch<'_>, limit: i64) -> (String, Vec<Value>) {
     let of_pipeline = || Value::from(pipeline.as_str().to_owned());
-    let mut values = vec![of_pipeline(), Value::from(after(from)), of_pipeline()];
+    let mut values = vec![of_pipeline(), of_pipeline()];
     let mut sql = format!(
-        "SELECT seq, id FROM {table} WHERE pipeline_id = ? AND seq > ? \
-         AND run_id NOT IN (SELECT run_id FROM expired_runs WHERE pipeline_id = ?)"
+        "SELECT seq, run_id, id FROM {} WHERE pipeline_id = ? \
+         AND run_id NOT IN (SELECT run_id FROM expired_runs WHERE pipeline_id = ?)",
+        table(query.sphere)
     );
+    let text = |run: &RunId| Value::from(run.to_string());
+    match stretch {
+        Stretch::Rest(run, seq) => {
+            sql.push_str(" AND run_id = ? AND seq > ?");
+            values.extend([text(run), Value::from(seq)]);
+        }
+        Stretch::Later(run) => {
+            sql.push_str(" AND run_id > ?");
+            values.push(run.map_or_else(|| Value::from(String::new()), text));
+        }
+    }
     for selector in &query.selectors {
         sql.push_str(" AND ");
-        sql.push_str(&condition(query.sphere, selector, &mut values));
+        sql.push_str(&condition(pipeline, query.sphere, selector, &mut values));
     }
-    sql.push_str(" ORDER BY seq LIMIT ?");
-    values.push(Value::from(one_more(limit)));
+    sql.push_str(" ORDER BY run_id, seq LIMIT ?");
+    values.push(Value::from(limit));
     (sql, values)
 }
 
+/// What the index of instances by their status leaves out, as its migration says it.
+const NOT_INDEXED: [&str; 2] = ["FINISHED", "WAITING_ON_DEPENDENCIES"];
+
 /// Writes a selector as SQL; its values go into `values`, in order.
-fn condition(sphere: Sphere, selector: &Selector, values: &mut Vec<Value>) -> String {
-    match selector {
-        Selector::AnyOf(field, words) => {
-            let column = match (field, sphere) {
-                (TextField::Id, _) => "id",
-                (TextField::Status, _) => "status",
-                (TextField::Component, _) => "component_id",
-                (TextField::Instance, Sphere::Attempt) => "instance_id",
-                // Instances lack the field, so none of them fits.
-                (TextField::Instance, Sphere::Instance) => return "0".to_owned(),
-            };
-            values.extend(words.iter().map(|word| Value::from(word.clone())));
-            format!("{column} IN ({})", vec!["?"; words.len()].join(", "))
+fn condition(pipeline: &PipelineId, sphere: Sphere, selector: &Selector, values: &mut Vec<Value>) -> String {
+    match (selector, sphere) {
+        (Selector::AnyOf(TextField::Id, words), _) => {
+            values.push(Value::from(pipeline.to_string()));
+            by_id(sphere, &any_of("id", words, values))
         }
-        Selector::Within(field, first, last) => {
+        (Selector::AnyOf(TextField::Status, words), _) => {
+            let any = any_of("status", words, values);
+            match &words[..] {
+                // SQLite uses the index only of what says in so many words that it is there.
+                [word] if sphere == Sphere::Instance && !NOT_INDEXED.contains(&word.as_str()) => {
+                    format!("{any} AND status NOT IN ('{}')", NOT_INDEXED.join("', '"))
+                }
+                _ => any,
+            }
+        }
+        (Selector::AnyOf(TextField::Component, words), _) => any_of("component_id", words, values),
+        // The id of an attempt is its instance's, and a number.
+        (Selector::AnyOf(TextField::Instance, instances), Sphere::Attempt) => {
+            values.push(Value::from(pipeline.to_string()));
+            let one = |instance: &String| {
+                let below = AttemptId::below(&InstanceId::from(instance.as_str()));
+                values.extend([below.start, below.end].map(Value::from));
+                "id >= ? AND id < ?"
+            };
+            let ranges: Vec<_> = instances.iter().map(one).collect();
+            by_id(sphere, &ranges.join(" OR "))
+        }
+        // Instances lack the field, so none of them fits.
+        (Selector::AnyOf(TextField::Instance, _), Sphere::Instance) => "0".to_owned(),
+        (Selector::Within(field, first, last), _) => {
             let column = match field {
                 TimeField::Scheduled => "scheduled_at",
                 TimeField::Started => "started_at",
@@ -252,6 +291,24 @@ fn condition(sphere: Sphere, selector: &Selector, values: &mut Vec<Value>) -> St
     }
 }
 
+fn any_of(column: &str, words: &[String], values: &mut Vec<Value>) -> String {
+    values.extend(words.iter().map(|word| Value::from(word.clone())));
+    format!("{column} IN ({})", vec!["?"; words.len()].join(", "))
+}
+
+/// Writes that an object is among those with such ids. As a condition beside the others, SQLite would rather look
+/// through all of a run.
+fn by_id(sphere: Sphere, ids: &str) -> String {
+    format!("seq IN (SELECT seq FROM {} WHERE pipeline_id = ? AND ({ids}))", table(sphere))
+}
+
+fn table(sphere: Sphere) -> &'static str {
+    match sphere {
+        Sphere::Instance => "instances",
+        Sphere::Attempt => "attempts",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,18 +318,35 @@ mod tests {
     fn a_page_of_objects_follows_the_one_before_it_and_nothing_is_sorted_for_it() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate::bring_up_to_date(&mut connection, std::path::Path::new("")).unwrap();
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let status = |status: &[&str]| vec![Selector::AnyOf(TextField::Status, words(status))];
-        for sphere in [Sphere::Instance, Sphere::Attempt] {
-            for selectors in [vec![], status(&["FAILED"]), status(&["FAILED", "TIMEDOUT"])] {
-                let query = Query { sphere, selectors };
-                let (sql, values) = question(&PipelineId::from("df-1"), &query, Some(Marker(7)), 100);
-                let (sql, values) = (format!("EXPLAIN QUERY PLAN {sql}"), params_from_iter(values));
-                let plan: Vec<String> = all(&connection, "planning", &sql, values, |row| row.get(3)).unwrap();
-                let plan = plan.join("; ");
-                assert!(plan.contains("rowid>?") || plan.contains("seq>?"), "{query:?}: {plan}");
-                assert!(!plan.contains("ORDER BY"), "{query:?}: {plan}");
+        let run = RunId::from("2030-01-31T22:00:00");
+        let rest = Stretch::Rest(&run, 7);
+        let plan = |sphere, stretch, field, words: &[&str]| {
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+            let selectors = if words.is_empty() { vec![] } else { vec![Selector::AnyOf(field, words)] };
+            let query = Query { sphere, selectors };
+            let (sql, values) = question(&PipelineId::from("df-1"), &query, stretch, 100);
+            let (sql, values) = (format!("EXPLAIN QUERY PLAN {sql}"), params_from_iter(values));
+            let plan: Vec<String> = all(&connection, "planning", &sql, values, |row| row.get(3)).unwrap();
+            plan.join("; ")
+        };
+        for (sphere, by_run) in [(Sphere::Instance, "instances_of_run"), (Sphere::Attempt, "attempts_of_run")]
+        {
+            for status in [&[][..], &["FINISHED"], &["FAILED", "TIMEDOUT"]] {
+                for (stretch, begins) in [(rest, "run_id=? AND"), (Stretch::Later(None), "run_id>?")] {
+                    let plan = plan(sphere, stretch, TextField::Status, status);
+                    assert!(plan.contains(by_run) && plan.contains(begins), "{status:?}: {plan}");
+                    assert!(!plan.contains("ORDER BY"), "{status:?}: {plan}");
+                }
             }
+        }
+        for stretch in [rest, Stretch::Later(Some(&run))] {
+            let failed = plan(Sphere::Instance, stretch, TextField::Status, &["FAILED"]);
+            assert!(failed.contains("instances_by_status") && !failed.contains("ORDER BY"), "{failed}");
+        }
+        for (field, found) in [(TextField::Instance, "id>? AND id<?"), (TextField::Id, "id=?")] {
+            let attempts = plan(Sphere::Attempt, rest, field, &["@A_2030-01-31T22:00:00"]);
+            assert!(attempts.contains("seq=? AND"), "{attempts}");
+            assert!(attempts.contains(&format!("(pipeline_id=? AND {found})")), "{attempts}");
         }
     }
 }
