@@ -52,6 +52,15 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The log beside the data file cannot be opened.
+    #[error("opening the log of the data file {path}")]
+    Log {
+        /// The data file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The file that says who has the data file cannot be made.
     #[error("locking the data file {path}")]
     Lock {

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
+use super::flush::{Flusher, Group};
 use crate::StoreError;
 
 /// Pieces of work that may share one commit.
@@ -67,11 +68,12 @@ pub(super) enum Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+    /// Begins to work. What is done is answered by the `flusher` if there is one, and else at once.
+    pub(super) fn start(connection: Connection, flusher: Option<Flusher>) -> Result<Self, StoreError> {
         let (queue, jobs) = channel(QUEUE_LIMIT);
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || work(&connection, jobs))
+            .spawn(move || work(&connection, jobs, flusher.as_ref()))
             .map_err(|error| StoreError::Commit(error.to_string()))?;
         Ok(Self::Thread { queue: Some(queue), thread: Some(thread) })
     }
@@ -96,7 +98,7 @@ impl Writer {
             Self::Inline(connection) => {
                 // SQLite undoes what a panic left half done.
                 let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-                commit_group(&connection, job, std::iter::empty());
+                commit_group(&connection, job, std::iter::empty()).answer();
             }
         }
         answer.await.map_err(|_| StoreError::Closed)?
@@ -114,24 +116,31 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, mut jobs: Receiver<Box<dyn Job>>) {
+fn work(connection: &Connection, mut jobs: Receiver<Box<dyn Job>>, flusher: Option<&Flusher>) {
     while let Some(first) = jobs.blocking_recv() {
-        commit_group(connection, first, std::iter::from_fn(|| jobs.try_recv().ok()));
+        let group = commit_group(connection, first, std::iter::from_fn(|| jobs.try_recv().ok()));
+        match flusher {
+            Some(flusher) => flusher.take(group),
+            None => group.answer(),
+        }
     }
 }
 
-/// Does a group of jobs in one transaction, and answers each once it is known whether that was committed.
-fn commit_group(connection: &Connection, first: Box<dyn Job>, waiting: impl Iterator<Item = Box<dyn Job>>) {
+/// Does a group of jobs in one transaction.
+fn commit_group(
+    connection: &Connection,
+    first: Box<dyn Job>,
+    waiting: impl Iterator<Item = Box<dyn Job>>,
+) -> Group {
+    let before = connection.total_changes();
     let mut group = vec![first];
     let committed = match do_together(connection, &mut group, waiting.take(GROUP_LIMIT - 1)) {
         Err(Undone::Spoiled) => do_apart(connection, &mut group),
         Err(Undone::Failed(error)) => Err(error),
         Ok(()) => Ok(()),
     };
-    let error = committed.err();
-    for job in group {
-        job.answer(error.as_deref());
-    }
+    let has_written = connection.total_changes() != before;
+    Group { jobs: group, error: committed.err(), has_written }
 }
 
 /// Why nothing of a group was committed.
@@ -230,7 +239,7 @@ mod tests {
             answer
         });
         drop(queue);
-        work(&connection, jobs);
+        work(&connection, jobs, None);
         let answers = answers.map(|answer| answer.blocking_recv().unwrap());
         assert!(matches!(answers, [Ok(()), Err(StoreError::Closed), Ok(()), Err(StoreError::Closed)]));
         let kept: String =
@@ -243,7 +252,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("BEGIN").unwrap();
         let (first, answered) = insert(1, false);
-        commit_group(&connection, first, std::iter::empty());
+        commit_group(&connection, first, std::iter::empty()).answer();
         assert!(matches!(answered.blocking_recv().unwrap(), Err(StoreError::Commit(_))));
     }
 }
