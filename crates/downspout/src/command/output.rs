@@ -51,6 +51,16 @@ pub(super) fn paint_status(status: &str) -> String {
     }
 }
 
+/// Returns text from elsewhere as it may be printed: what would steer the terminal is written out. Lines stay lines.
+pub(super) fn harmless(text: &str) -> String {
+    let steers = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    let written = |character: char| match steers(character) {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().map(written).collect()
+}
+
 /// Prints text as it is.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -137,6 +147,11 @@ mod tests {
         let rows =
             vec![vec!["a".to_owned(), "FINISHED".to_owned()], vec!["longer".to_owned(), "x".to_owned()]];
         assert_eq!(table(&["name", "status"], rows), "name    status\na       FINISHED\nlonger  x\n");
+    }
+
+    #[test]
+    fn what_a_command_wrote_cannot_steer_the_terminal() {
+        assert_eq!(harmless("a\tb\n\u{1b}[2Jc\r\u{9b}d é"), "a\tb\n\\u{1b}[2Jc\\r\\u{9b}d é");
     }
 
     #[test]

@@ -358,10 +358,11 @@ const REPORTED: [&str; 10] = [
 ];
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn run(statuses: &[(&str, &[&str])]) -> RunView {
+    /// A run of instances with these statuses, each with what it waits on.
+    pub(in super::super) fn run(statuses: &[(&str, &[&str])]) -> RunView {
         let instance = |(status, waiting): &(&str, &[&str])| InstanceView {
             id: "@A_2026".to_owned(),
             component: "A".to_owned(),

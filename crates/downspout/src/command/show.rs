@@ -104,42 +104,48 @@ fn remarks(instance: &InstanceView, name: &str) -> String {
         && let Some(message) = &instance.error_message
     {
         let id = instance.error_id.as_deref().map(|id| format!("{id}: ")).unwrap_or_default();
+        let message = output::harmless(message);
         lines.push(output::paint(&format!("{name} failed: {id}{message}"), Style::Bad));
     }
     if let Some(reason) = instance.cancellation_reason.as_ref().filter(|_| instance.status == "CANCELED") {
-        lines.push(format!("{name} was canceled: {reason}"));
+        lines.push(format!("{name} was canceled: {}", output::harmless(reason)));
     }
     if instance.attempts.len() > 1 || !instance.failed_itself() {
         let failed = (1..).zip(&instance.attempts).filter(|(_, attempt)| attempt.error_message.is_some());
         lines.extend(failed.map(|(number, attempt)| {
-            let message = attempt.error_message.as_deref().unwrap_or_default();
+            let message = output::harmless(attempt.error_message.as_deref().unwrap_or_default());
             format!("{name}, attempt {number}: {}: {message}", output::paint_status(&attempt.status))
         }));
     }
     lines.extend(instance.wait_reason.as_ref().map(|why| format!("{name} {why}.")));
     if let Some(reasons) = instance.fields.get("rejectReasons") {
-        lines.extend(reasons.iter().map(|reason| format!("{name}, refused row: {reason}")));
+        let refusal = |reason: &String| format!("{name}, refused row: {}", output::harmless(reason));
+        lines.extend(reasons.iter().map(refusal));
         let refused = instance.number("rowsRejected").unwrap_or_default();
         let more = refused.saturating_sub(reasons.len() as u64);
         lines.extend((more > 0).then(|| format!("{name}, refused rows: and {} more", output::count(more))));
     }
     if let Some(notes) = instance.fields.get("note") {
-        lines.extend(notes.iter().map(|note| format!("{name}: {note}")));
+        lines.extend(notes.iter().map(|note| format!("{name}: {}", output::harmless(note))));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// Returns one sentence per failed instance: what did not run because of it.
+/// Returns one sentence per instance that ended badly itself: what did not run because of it.
 fn what_fell_with(run: &RunView) -> String {
-    let mut fallen: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut fallen: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
     let shown = run.instances.iter().filter(|instance| instance.is_worth_showing());
     for instance in shown.filter(|instance| instance.status == "CASCADE_FAILED") {
-        // The chain begins with what failed itself.
-        let root = names(instance.cascade_failed_on.get(..1).unwrap_or_default());
+        // The chain begins with what ended badly itself.
+        let root = instance.cascade_failed_on.get(..1).unwrap_or_default();
         fallen.entry(root).or_default().push(&instance.component);
     }
-    let sentence = |(root, names): (String, Vec<&str>)| {
-        format!("Because {root} failed, these did not run: {}.\n", names.join(", "))
+    let sentence = |(root, fell): (&[String], Vec<&str>)| {
+        let is_root = |instance: &&InstanceView| root.first() == Some(&instance.id);
+        let was_canceled =
+            run.instances.iter().find(is_root).is_some_and(|instance| instance.status == "CANCELED");
+        let ended = if was_canceled { "was canceled" } else { "failed" };
+        format!("Because {} {ended}, these did not run: {}.\n", names(root), fell.join(", "))
     };
     fallen.into_iter().map(sentence).collect()
 }
@@ -177,6 +183,17 @@ mod tests {
             [after(7), after(1_250), after(61_000), after(7_260_000)],
             ["7 ms", "1.2 s", "1 min 1 s", "2 h 1 min"]
         );
+    }
+
+    #[test]
+    fn what_fell_with_something_says_how_that_ended() {
+        for (status, ended) in [("CANCELED", "was canceled"), ("FAILED", "failed")] {
+            let mut run = super::super::run_view::tests::run(&[(status, &[]), ("CASCADE_FAILED", &[])]);
+            "Fallen".clone_into(&mut run.instances[1].component);
+            run.instances[1].cascade_failed_on = vec!["@A_2026".to_owned()];
+            "@Fallen_2026".clone_into(&mut run.instances[1].id);
+            assert_eq!(what_fell_with(&run), format!("Because A {ended}, these did not run: Fallen.\n"));
+        }
     }
 
     #[test]
