@@ -85,16 +85,31 @@ fn what_is_passed_over_is_skipped_and_over_at_once() {
     assert!(first.effects.iter().all(|effect| !matches!(effect, engine::Effect::Offer { .. })));
 }
 
-#[test]
-fn in_one_run_each_instance_waits_for_its_time_and_for_those_it_goes_with() {
-    // A day's sum of hourly loads; each load takes the list that is made once a day.
-    let objects = r#"{"id": "Daily", "type": "Schedule", "period": "3 hours", "startDateTime": "2030-01-31T22:00:00",
+/// A day's sum of hourly loads; each load takes the list that is made once a day.
+const DAILY: &str = r#"{"id": "Daily", "type": "Schedule", "period": "3 hours", "startDateTime": "2030-01-31T22:00:00",
         "occurrences": "1"},
         {"id": "List", "type": "ShellCommandActivity", "command": "l", "schedule": {"ref": "Daily"}},
         {"id": "Load", "type": "ShellCommandActivity", "command": "l", "dependsOn": {"ref": "List"}},
         {"id": "Sum", "type": "ShellCommandActivity", "command": "s", "schedule": {"ref": "Daily"},
          "dependsOn": {"ref": "Load"}}"#;
-    let mut run = scheduled("cron", objects).begin(false);
+
+#[test]
+fn what_was_passed_over_and_is_rerun_waits_for_its_time() {
+    let mut run = scheduled("cron", DAILY).begin(false);
+    let (list, load) = ("@List_2030-01-31T22:00:00", "@Load_2030-01-31T23:00:00");
+    run.step(Event::MarkedFinished { instances: [list.into(), "@Load_2030-01-31T22:00:00".into()].into() });
+    run.step(Event::Activated { skip_until: Some(at("2030-01-31T23:30:00")) });
+    let status = |run: &Driven| run.run.instance(load).unwrap().word();
+    assert_eq!(status(&run), Status::Skipped);
+    run.step(Event::RerunRequested { instances: [load.into()].into(), paused: [].into() });
+    assert_eq!((status(&run), run.offers()), (Status::WaitingOnDependencies, vec![]));
+    run.pass(60);
+    assert_eq!(run.offers(), [format!("{load}_Attempt=1 g")]);
+}
+
+#[test]
+fn in_one_run_each_instance_waits_for_its_time_and_for_those_it_goes_with() {
+    let mut run = scheduled("cron", DAILY).begin(false);
     let statuses = |run: &Driven| -> Vec<String> {
         run.run.instances().iter().map(|it| format!("{} {}", it.id, it.word())).collect()
     };
