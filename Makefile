@@ -20,6 +20,7 @@ check: test        ## Format, lints, tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 
+# With e2e, so that its libraries are those of `make bench`.
 soak:              ## What takes longer than CI has: 10,000 seeds, every mutation, servers killed for five minutes
 	tests/setup
 	SIMULATION_SEEDS=10000 SIMULATION_COUNTS=1 cargo test --release -p server -p e2e --lib simulation::tests::seeds -- --nocapture

@@ -160,9 +160,10 @@ impl AttemptId {
         Self(format!("{instance}{ATTEMPT_MARK}{number}"))
     }
 
-    /// Returns the range in which the ids of all attempts at `instance` are, as texts are ordered by their bytes.
+    /// Returns the range in which the ids of all attempts at `instance` are, as texts are ordered by their bytes. Where
+    /// a component's id is made for it, there may be others.
     #[must_use]
-    pub fn below(instance: &InstanceId) -> Range<String> {
+    pub fn around(instance: &InstanceId) -> Range<String> {
         let begin = format!("{instance}{ATTEMPT_MARK}");
         // What follows is a number, and `:` is what follows `9`.
         Range { end: format!("{begin}:"), start: begin }
@@ -233,15 +234,15 @@ mod tests {
     }
 
     #[test]
-    fn the_attempts_at_an_instance_are_together_and_no_others_with_them() {
+    fn the_attempts_at_an_instance_are_together() {
         let instance = InstanceId::from("@A_2030-01-31T22:00:00");
-        let below = AttemptId::below(&instance);
+        let around = AttemptId::around(&instance);
         for number in [1, 9, 10, u32::MAX] {
-            assert!(below.contains(&AttemptId::new(&instance, number).to_string()), "{number}");
+            assert!(around.contains(&AttemptId::new(&instance, number).to_string()), "{number}");
         }
         let other = InstanceId::from("@A_2030-01-31T22:00:01");
-        assert!(!below.contains(&AttemptId::new(&other, 1).to_string()));
-        assert!(!below.contains(&instance.to_string()));
+        assert!(!around.contains(&AttemptId::new(&other, 1).to_string()));
+        assert!(!around.contains(&instance.to_string()));
     }
 
     #[test]

@@ -170,7 +170,11 @@ impl Driver {
 
     async fn recover_one(&self, id: &PipelineId, own_runners: Option<&str>) -> anyhow::Result<()> {
         // Loading puts free work on offer.
-        let mut held = self.hold(id.as_str()).await?;
+        let mut held = match self.hold(id.as_str()).await {
+            // Another server deleted it meanwhile.
+            Err(ServiceError::PipelineNotFound(_) | ServiceError::PipelineDeleted(_)) => return Ok(()),
+            held => held?,
+        };
         // What the service itself holds may be another server's.
         let released = held_by_us(&held, own_runners, !self.store.is_shared());
         for (run, event) in released {

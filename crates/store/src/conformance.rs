@@ -56,6 +56,8 @@ macro_rules! conformance {
             nothing_of_a_refused_batch_is_kept
             a_notice_stays_until_it_is_done_also_without_its_pipeline
             objects_are_found_by_their_fields_page_by_page
+            pages_go_on_from_run_to_run
+            attempts_are_found_by_their_instance_and_no_others_with_them
             an_instance_is_found_in_its_run
             the_next_runs_of_all_pipelines_are_listed_by_their_time
             lists_are_ordered_by_their_bytes

@@ -1,5 +1,7 @@
 //! Questions after instances and attempts, as `QueryObjects` asks them.
 
+use std::fmt;
+
 use engine::RunId;
 use jiff::Timestamp;
 
@@ -111,11 +113,25 @@ pub(crate) fn page_after<T>(mut rows: Vec<(Marker, T)>, limit: usize) -> Page<T>
     Page { items: rows.into_iter().map(|(_, item)| item).collect(), next }
 }
 
-impl std::fmt::Display for Marker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.run {
             Some(run) => write!(f, "{}/{run}", self.seq),
             None => self.seq.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_reads_back() {
+        for run in [None, Some(RunId::from("2030-01-31T22:00:00"))] {
+            let marker = Marker { seq: 7, run };
+            assert_eq!(Marker::parse(&marker.to_string()), Some(marker));
+        }
+        assert_eq!(["", "-1", "/2030-01-31T22:00:00", "next"].map(Marker::parse), [None, None, None, None]);
     }
 }

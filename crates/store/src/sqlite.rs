@@ -40,14 +40,14 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Newer`] if a newer program wrote it; [`StoreError::Open`] and
-    /// [`StoreError::Sqlite`] if it cannot be used.
+    /// [`StoreError::Newer`] if a newer program wrote it; [`StoreError::Open`], [`StoreError::Log`],
+    /// [`StoreError::Sqlite`] and [`StoreError::Commit`] if it cannot be used.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let opening = |source| StoreError::Open { path: path.to_owned(), source };
         let mut connection = Connection::open(path).map_err(opening)?;
         owner_only(path);
         // Acknowledged means on the disk: the flusher sees to that, so that SQLite need not. The pages that change change
-        // often, so the log may grow to 8,192 pages before each is copied to its place once, and 32 MiB of pages are not read again.
+        // often, so the log may grow to 8,192 pages before each is copied to its place once. 32 MiB of pages are not read again.
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; \
@@ -317,9 +317,32 @@ mod tests {
             let link = folder.path().join("link.sqlite");
             std::os::unix::fs::symlink(&path, &link).unwrap();
             assert!(matches!(SqliteStore::open_alone(&link), Err(StoreError::InUse { .. })));
+            drop(store);
+            let by_link = SqliteStore::open_alone(&link).unwrap();
+            by_link.create_pipeline(pipeline("df-1")).await.unwrap();
+            drop(by_link);
         }
+        let store = SqliteStore::open_alone(&path).unwrap();
+        assert_eq!(store.list_pipelines(None, 9).await.unwrap().items.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_done_any_more_after_a_flush_that_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        drop(SqliteStore::open(&path).unwrap());
+        let flusher = Flusher::start(|| Err(std::io::Error::other("a bad disk"))).unwrap();
+        let writer = Writer::start(Connection::open(&path).unwrap(), Some(flusher)).unwrap();
+        let store = SqliteStore { writer, _lock: None };
+        assert_eq!(store.list_pipelines(None, 9).await.unwrap().items, []);
+        for id in ["df-1", "df-2"] {
+            let refused = store.create_pipeline(pipeline(id)).await.unwrap_err().chain();
+            assert!(refused.contains("a bad disk") && refused.contains("restart"), "{refused}");
+        }
+        assert!(store.list_pipelines(None, 9).await.is_err());
         drop(store);
-        SqliteStore::open_alone(&path).unwrap();
+        let kept = SqliteStore::open(&path).unwrap().list_pipelines(None, 9).await.unwrap().items;
+        assert!(kept.iter().all(|(id, _)| id.as_str() == "df-1"), "only what was in hand: {kept:?}");
     }
 
     #[tokio::test]

@@ -21,6 +21,8 @@ use crate::wire::response::Ids;
 const PAGE: usize = 100;
 /// Selectors per query.
 const MOST_SELECTORS: usize = 10;
+/// Values of all selectors of a query.
+const MOST_VALUES: usize = 10_000;
 
 pub(super) async fn serve(service: &Service, request: QueryObjects) -> Result<Ids, ServiceError> {
     let mut check = Check::default();
@@ -33,6 +35,12 @@ pub(super) async fn serve(service: &Service, request: QueryObjects) -> Result<Id
     if selectors.len() > MOST_SELECTORS {
         let text =
             format!("{} selectors were given; a query takes {MOST_SELECTORS} at most", selectors.len());
+        return Err(ServiceError::InvalidRequest(text));
+    }
+    let values = selectors.iter().filter_map(|selector| selector.operator.as_ref()?.values.as_ref());
+    let values: usize = values.map(Vec::len).sum();
+    if values > MOST_VALUES {
+        let text = format!("{values} values were given; the selectors of a query take {MOST_VALUES} at most");
         return Err(ServiceError::InvalidRequest(text));
     }
     let tests = selectors.into_iter().map(Test::read).collect::<Result<Vec<_>, _>>()?;

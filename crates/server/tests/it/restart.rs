@@ -1,5 +1,7 @@
 //! The service ends in the middle of a run, and another goes on from the same file.
 
+use std::collections::BTreeSet;
+
 use crate::harness::{Stage, two_steps};
 
 #[tokio::test]
@@ -12,6 +14,22 @@ async fn a_runner_goes_on_with_its_task_over_a_restart() {
     stage.finish(&first).await;
     stage.work(&stage.poll().await).await;
     stage.until(&pipeline, &[("First", "FINISHED"), ("Second", "FINISHED")]).await;
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn every_pipeline_is_taken_up_however_many_there_are() {
+    let stage = Stage::new().await;
+    let mut pipelines = BTreeSet::new();
+    for _ in 0..20 {
+        pipelines.insert(stage.run(two_steps()).await);
+    }
+    let stage = stage.restart().await;
+    let mut offered = BTreeSet::new();
+    for _ in &pipelines {
+        offered.extend(stage.poll().await.pipeline_id().map(str::to_owned));
+    }
+    assert_eq!(offered, pipelines);
     stage.stop().await;
 }
 

@@ -31,6 +31,67 @@ pub(crate) async fn objects_are_found_by_their_fields_page_by_page(store: &dyn S
     assert_eq!((first.items, second.items, second.next), (vec![a], vec![b], None));
 }
 
+pub(crate) async fn pages_go_on_from_run_to_run(store: &dyn Store) {
+    let pipeline = PipelineId::from("df-1");
+    with_run(store, "df-1").await;
+    // Runs need not be saved in the order of their times.
+    for hours in [2, 1] {
+        let at = now() + jiff::SignedDuration::from_hours(hours);
+        let (mut run, step) = expanded_at("df-1", definition(), at);
+        store.save(Batch::new().new_run(&run, &step)).await.unwrap();
+        finish_one(store, &mut run).await;
+    }
+    let status = |status: &str| vec![Selector::AnyOf(TextField::Status, vec![status.to_owned()])];
+    for (sphere, selectors) in [
+        (Sphere::Instance, vec![]),
+        (Sphere::Attempt, vec![]),
+        (Sphere::Instance, status("FINISHED")),
+        (Sphere::Instance, status("WAITING_FOR_RUNNER")),
+    ] {
+        let query = Query { sphere, selectors };
+        let whole = store.query(&pipeline, query.clone(), None, 100).await.unwrap().items;
+        assert!(whole.len() > 1, "{query:?}: {whole:?}");
+        let (mut paged, mut from) = (Vec::new(), None);
+        loop {
+            let page = store.query(&pipeline, query.clone(), from, 1).await.unwrap();
+            paged.extend(page.items);
+            assert!(paged.len() <= whole.len(), "{query:?}: {paged:?}");
+            // As clients have it: as text.
+            from = page.next.map(|marker| Marker::parse(&marker.to_string()).unwrap());
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!(paged, whole, "{query:?}");
+    }
+}
+
+pub(crate) async fn attempts_are_found_by_their_instance_and_no_others_with_them(store: &dyn Store) {
+    // A component whose id looks like that of an attempt.
+    let twin = format!("A_{STARTED}_Attempt=1");
+    let objects = [("A".to_owned(), "ShellCommandActivity"), (twin, "ShellCommandActivity")];
+    let objects = objects.map(|(id, kind)| {
+        serde_json::json!({ "id": id, "name": id, "type": kind, "command": "true", "workerGroup": "g" })
+    });
+    let mut all = vec![serde_json::json!({ "id": "Default", "scheduleType": "ondemand" })];
+    all.extend(objects);
+    let definition = definition::file::parse(&serde_json::json!({ "objects": all }).to_string()).unwrap();
+    store.create_pipeline(pipeline("df-1")).await.unwrap();
+    let (run, step) = expanded_at("df-1", definition, now());
+    store.save(Batch::new().new_run(&run, &step)).await.unwrap();
+    let of = |instances: Vec<String>| Query {
+        sphere: Sphere::Attempt,
+        selectors: vec![Selector::AnyOf(TextField::Instance, instances)],
+    };
+    let a = format!("@A_{STARTED}");
+    let found = store.query(&run.header().pipeline, of(vec![a.clone()]), None, 9).await.unwrap().items;
+    assert_eq!(found, [format!("{a}_Attempt=1")]);
+    // As many as one may ask for.
+    let many: Vec<_> = (0..5_000).map(|number| format!("@A{number}_{STARTED}")).chain([a.clone()]).collect();
+    let found = store.query(&run.header().pipeline, of(many), None, 9).await.unwrap().items;
+    assert_eq!(found, [format!("{a}_Attempt=1")]);
+}
+
 pub(crate) async fn an_instance_is_found_in_its_run(store: &dyn Store) {
     let run = with_run(store, "df-1").await;
     let (pipeline, header) = (PipelineId::from("df-1"), run.header());

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use super::thread::Job;
@@ -35,6 +36,8 @@ pub(super) struct Flusher {
     /// Without room: what comes while a group waits is one group with all that follows it until then.
     groups: Option<SyncSender<Group>>,
     thread: Option<JoinHandle<()>>,
+    /// Why nothing can be kept any more.
+    broken: Arc<OnceLock<String>>,
 }
 
 impl Flusher {
@@ -46,17 +49,26 @@ impl Flusher {
         log.push("-wal");
         // As long as the connection lives it is the same file: SQLite begins it anew in place.
         let log = File::options().write(true).open(Path::new(&log)).map_err(failed)?;
+        // What a killed server committed last may not be flushed yet, and is read from now on.
+        log.sync_data().map_err(failed)?;
         Self::start(move || log.sync_data())
     }
 
     /// Begins to flush with `flush`.
     pub(super) fn start(flush: impl FnMut() -> io::Result<()> + Send + 'static) -> Result<Self, StoreError> {
         let (groups, waiting) = sync_channel(0);
+        let broken = Arc::new(OnceLock::new());
+        let breaks = Arc::clone(&broken);
         let thread = std::thread::Builder::new()
             .name("store-flush".to_owned())
-            .spawn(move || answer_flushed(waiting, flush))
+            .spawn(move || answer_flushed(waiting, flush, &breaks))
             .map_err(|error| StoreError::Commit(error.to_string()))?;
-        Ok(Self { groups: Some(groups), thread: Some(thread) })
+        Ok(Self { groups: Some(groups), thread: Some(thread), broken })
+    }
+
+    /// Returns why nothing can be kept any more: a flush has failed.
+    pub(super) fn broken(&self) -> Option<&str> {
+        self.broken.get().map(String::as_str)
     }
 
     /// Takes a group over as soon as the one before it is answered.
@@ -76,19 +88,24 @@ impl Drop for Flusher {
     }
 }
 
-fn answer_flushed(groups: Receiver<Group>, mut flush: impl FnMut() -> io::Result<()>) {
-    let mut broken: Option<String> = None;
+fn answer_flushed(
+    groups: Receiver<Group>,
+    mut flush: impl FnMut() -> io::Result<()>,
+    broken: &OnceLock<String>,
+) {
     for mut group in groups {
-        if broken.is_none()
+        if broken.get().is_none()
             && group.has_written
             && let Err(error) = flush()
         {
-            // What the system could not write it may have dropped, with all of the log that comes after it.
-            broken = Some(format!(
-                "flushing the log of the data file: {error}; nothing more can be kept: restart the server"
-            ));
+            // What the system could not write it may have dropped, and with it all of the log that comes after it.
+            broken.get_or_init(|| {
+                format!(
+                    "flushing the log of the data file: {error}; nothing more can be kept: restart the server"
+                )
+            });
         }
-        group.error = broken.clone().or(group.error);
+        group.error = broken.get().cloned().or(group.error);
         group.answer();
     }
 }
@@ -96,7 +113,7 @@ fn answer_flushed(groups: Receiver<Group>, mut flush: impl FnMut() -> io::Result
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::{Sender, TryRecvError, channel};
 
     use super::*;
 
@@ -126,12 +143,14 @@ mod tests {
         // It hears that it may go on once, for the write.
         let flusher = Flusher::start(move || gone.recv().map_err(io::Error::other)).unwrap();
         flusher.take(write);
-        std::thread::scope(|scope| {
+        let early = std::thread::scope(|scope| {
             scope.spawn(|| flusher.take(read));
-            assert!(written.try_recv().is_err() && was_read.try_recv().is_err());
+            let early = [written.try_recv(), was_read.try_recv()];
             go.send(()).unwrap();
-            assert_eq!((written.recv(), was_read.recv()), (Ok(None), Ok(None)));
+            early
         });
+        assert_eq!(early, [Err(TryRecvError::Empty), Err(TryRecvError::Empty)]);
+        assert_eq!((written.recv(), was_read.recv()), (Ok(None), Ok(None)));
     }
 
     #[test]

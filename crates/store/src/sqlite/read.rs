@@ -265,16 +265,8 @@ fn condition(pipeline: &PipelineId, sphere: Sphere, selector: &Selector, values:
             }
         }
         (Selector::AnyOf(TextField::Component, words), _) => any_of("component_id", words, values),
-        // The id of an attempt is its instance's, and a number.
         (Selector::AnyOf(TextField::Instance, instances), Sphere::Attempt) => {
-            values.push(Value::from(pipeline.to_string()));
-            let one = |instance: &String| {
-                let below = AttemptId::below(&InstanceId::from(instance.as_str()));
-                values.extend([below.start, below.end].map(Value::from));
-                "id >= ? AND id < ?"
-            };
-            let ranges: Vec<_> = instances.iter().map(one).collect();
-            by_id(sphere, &ranges.join(" OR "))
+            at_instances(pipeline, instances, values)
         }
         // Instances lack the field, so none of them fits.
         (Selector::AnyOf(TextField::Instance, _), Sphere::Instance) => "0".to_owned(),
@@ -289,6 +281,21 @@ fn condition(pipeline: &PipelineId, sphere: Sphere, selector: &Selector, values:
             format!("{column} BETWEEN ? AND ?")
         }
     }
+}
+
+/// Writes that an attempt is at one of these instances. Its id is the instance's, and a number: so it is found by it.
+fn at_instances(pipeline: &PipelineId, instances: &[String], values: &mut Vec<Value>) -> String {
+    for instance in instances {
+        let around = AttemptId::around(&InstanceId::from(instance.as_str()));
+        values.extend([around.start, around.end, instance.clone()].map(Value::from));
+    }
+    values.push(Value::from(pipeline.to_string()));
+    // Rows, since conditions may not be nested as deep as there may be instances.
+    let wanted = vec!["(?, ?, ?)"; instances.len()].join(", ");
+    format!(
+        "seq IN (SELECT seq FROM (VALUES {wanted}) AS wanted JOIN attempts ON pipeline_id = ? \
+         AND id >= wanted.column1 AND id < wanted.column2 AND instance_id = wanted.column3)"
+    )
 }
 
 fn any_of(column: &str, words: &[String], values: &mut Vec<Value>) -> String {

@@ -118,6 +118,10 @@ impl Drop for Writer {
 
 fn work(connection: &Connection, mut jobs: Receiver<Box<dyn Job>>, flusher: Option<&Flusher>) {
     while let Some(first) = jobs.blocking_recv() {
+        if let Some(why) = flusher.and_then(Flusher::broken) {
+            first.answer(Some(why));
+            continue;
+        }
         let group = commit_group(connection, first, std::iter::from_fn(|| jobs.try_recv().ok()));
         match flusher {
             Some(flusher) => flusher.take(group),
