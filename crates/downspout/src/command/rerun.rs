@@ -22,7 +22,7 @@ they are, which starts a new pipeline with today's definition. Mend the definiti
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct RerunArgs {
-    /// Id of the failed pipeline, `df-...`
+    /// Id of the failed pipeline, `df-...`, which a drop started
     pipeline_id: String,
     /// Follow the new run, and exit as it does
     #[arg(long)]
@@ -34,6 +34,14 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
     let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
     let run = run
         .with_context(|| format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id))?;
+    if !run.name.contains('/') {
+        let id = &run.pipeline_id;
+        output::line(&format!(
+            "{id} was not started by a drop: `aws datapipeline activate-pipeline --pipeline-id {id}` runs it once more, and \
+             `aws datapipeline set-status --status RERUN` what failed in it"
+        ))?;
+        return Ok(Exit::NothingRan);
+    }
     let refusal = match run.outcome() {
         Outcome::Failed | Outcome::Canceled => None,
         Outcome::Pending => Some("was never activated, so nothing of it has run: drop its files again"),

@@ -136,47 +136,44 @@ impl RunView {
         self.next_run.is_some() || starts.any(|start| Some(start) != first)
     }
 
-    /// Returns how the run stands.
+    /// Returns how the pipeline stands: at work as long as anything in it moves, and then as its newest interval ended.
     pub(super) fn outcome(&self) -> Outcome {
-        let is = |words: &[&str], instance: &InstanceView| words.contains(&instance.status.as_str());
-        let failed = self.instances.iter().any(|instance| is(&FAILED, instance));
-        let all_final = self
-            .instances
-            .iter()
-            .all(|instance| is(&FAILED, instance) || is(&["FINISHED", "SKIPPED"], instance));
-        match (self.instances.is_empty(), all_final, failed) {
-            (true, _, _) if self.started.is_none() => Outcome::Pending,
-            (true, _, _) => Outcome::Running,
-            (false, true, false) => Outcome::Finished,
-            (false, true, true) => self.failed_or_canceled(),
-            (false, false, true) if self.is_stuck() => self.failed_or_canceled(),
-            (false, false, _) => Outcome::Running,
+        let is_final = |instance: &InstanceView| {
+            FAILED.contains(&instance.status.as_str())
+                || matches!(instance.status.as_str(), "FINISHED" | "SKIPPED")
+        };
+        let all_final = self.instances.iter().all(is_final);
+        match (self.instances.is_empty(), all_final) {
+            (true, _) if self.started.is_none() => Outcome::Pending,
+            (true, _) => Outcome::Running,
+            (false, true) => ending(self.newest()),
+            (false, false) if self.is_stuck() => ending(self.instances.iter()),
+            (false, false) => Outcome::Running,
         }
     }
 
-    fn failed_or_canceled(&self) -> Outcome {
-        let has = |status: &str| self.instances.iter().any(|instance| instance.status == status);
-        if has("CANCELED") && !has("FAILED") && !has("TIMEDOUT") {
-            Outcome::Canceled
-        } else {
-            Outcome::Failed
-        }
+    /// Returns the instances of the newest interval, or of the newest run on demand.
+    fn newest(&self) -> impl Iterator<Item = &InstanceView> {
+        let newest = self.instances.iter().map(|instance| &instance.scheduled).max();
+        self.instances.iter().filter(move |instance| Some(&instance.scheduled) == newest)
     }
 
     /// Without a failure mode, what waits on a failed instance waits for ever: it does not run.
     fn is_stuck(&self) -> bool {
+        let failed = self.instances.iter().any(|instance| FAILED.contains(&instance.status.as_str()));
         let waits = |instance: &&InstanceView| instance.status == "WAITING_ON_DEPENDENCIES";
         let moves = self.instances.iter().any(|instance| {
             !waits(&instance) && instance.status != "FINISHED" && !FAILED.contains(&instance.status.as_str())
         });
         let free = self.instances.iter().filter(waits).any(|instance| instance.waiting_on.is_empty());
-        !moves && !free
+        failed && !moves && !free
     }
 
-    /// Returns when the first attempt began and the last instance ended; the latter only of a run that is over.
+    /// Returns when the first attempt of the newest interval began, and when its last instance ended; the latter only of a
+    /// pipeline that is at rest.
     pub(super) fn span(&self) -> (Option<Timestamp>, Option<Timestamp>) {
-        let first = self.instances.iter().filter_map(|instance| instance.started).min().or(self.started);
-        let last = self.instances.iter().filter_map(|instance| instance.ended).max();
+        let first = self.newest().filter_map(|instance| instance.started).min().or(self.started);
+        let last = self.newest().filter_map(|instance| instance.ended).max();
         (first, last.filter(|_| self.outcome().is_over()))
     }
 
@@ -188,6 +185,17 @@ impl RunView {
     /// Returns the part of the name before the slash: the definition.
     pub(super) fn definition(&self) -> &str {
         self.name.split_once('/').map_or(self.name.as_str(), |(definition, _)| definition)
+    }
+}
+
+/// Returns how instances ended that are final, or wait for what is.
+fn ending<'a>(instances: impl Iterator<Item = &'a InstanceView>) -> Outcome {
+    let ended: Vec<&str> = instances.map(|instance| instance.status.as_str()).collect();
+    let has = |status: &str| ended.contains(&status);
+    match ended.iter().any(|status| FAILED.contains(status)) {
+        false => Outcome::Finished,
+        true if has("CANCELED") && !has("FAILED") && !has("TIMEDOUT") => Outcome::Canceled,
+        true => Outcome::Failed,
     }
 }
 
@@ -406,6 +414,21 @@ pub(super) mod tests {
     fn what_was_never_activated_is_pending_and_not_at_work() {
         assert_eq!(run(&[]).outcome(), Outcome::Pending);
         assert!(!Outcome::Pending.is_over());
+    }
+
+    #[test]
+    fn a_pipeline_stands_as_its_newest_interval_ended() {
+        let after = |second: &str| {
+            let mut run = run(&[("FAILED", &[]), (second, &[])]);
+            for (instance, hour) in run.instances.iter_mut().zip(["10", "11"]) {
+                instance.scheduled = Some(format!("2026-03-01T{hour}:00:00"));
+            }
+            run.outcome()
+        };
+        assert_eq!(
+            [after("FINISHED"), after("CANCELED"), after("RUNNING")],
+            [Outcome::Finished, Outcome::Canceled, Outcome::Running]
+        );
     }
 
     #[test]
