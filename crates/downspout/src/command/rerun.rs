@@ -38,7 +38,7 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
         let id = &run.pipeline_id;
         output::line(&format!(
             "{id} was not started by a drop: `aws datapipeline activate-pipeline --pipeline-id {id}` runs it once more, and \
-             `aws datapipeline set-status --status RERUN` what failed in it"
+             `aws datapipeline set-status --pipeline-id {id} --object-ids INSTANCE... --status RERUN` what failed in it"
         ))?;
         return Ok(Exit::NothingRan);
     }

@@ -15,7 +15,7 @@ use super::{CrashAt, Plot, Report};
 use crate::route::Operation;
 
 /// Seeds that every `make test` plays.
-const BUDGET: u64 = 120;
+const BUDGET: u64 = 300;
 
 /// Who plays more than that is told how far it has come.
 const TOLD_EVERY: usize = 500;
