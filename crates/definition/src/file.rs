@@ -4,7 +4,6 @@
 //! fields, a list becomes one field per item, `{"ref": ...}` a reference. Beyond the CLI, elements in the API form
 //! are read as such, a key that is there twice is an error, and every error has a line and a column.
 
-mod api;
 mod json;
 mod position;
 mod source;

@@ -4,7 +4,7 @@
 //! evaluated and only named fields are read, so no secret can get into a picture. Whether the
 //! definition is sound is for [`crate::validate`]; what cannot be drawn of a broken one is left out.
 
-mod circle;
+mod cycles;
 mod detail;
 mod dot;
 mod layout;

@@ -5,28 +5,28 @@
 
 mod actions;
 mod activities;
-mod common;
 mod data_formats;
 mod data_nodes;
 mod databases;
 mod default_object;
 pub mod field;
-mod held;
+mod field_type;
 pub mod help;
-pub(crate) mod legal;
-pub mod own;
+pub mod own_fields;
 mod preconditions;
 mod resources;
 mod schedule;
-mod slot;
+mod shared_fields;
 mod spec;
 mod utilities;
+pub(crate) mod value_check;
+mod value_shape;
 
-pub use slot::{BID_PRICE_LIMIT, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, Slot, Target};
 pub use spec::{DefaultSpec, FieldGroup, FieldSpec, KindSpec, OneOf};
+pub use value_shape::{BID_PRICE_LIMIT, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, Slot, Target};
 
-pub(crate) use common::UNTYPED;
-pub(crate) use held::{Held, words};
+pub(crate) use field_type::{Held, words};
+pub(crate) use shared_fields::UNTYPED;
 
 use std::sync::LazyLock;
 
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn every_description_is_a_short_sentence() {
-        let fields = Kind::ALL.iter().flat_map(|kind| kind.described()).chain(own::all());
+        let fields = Kind::ALL.iter().flat_map(|kind| kind.described()).chain(own_fields::all());
         let docs = fields.map(|spec| (spec.key, spec.doc));
         for (name, doc) in docs.chain(Kind::ALL.iter().map(|kind| (kind.name(), kind.spec().doc))) {
             let is_sentence = doc.ends_with('.') && doc.starts_with(|first: char| first.is_uppercase());
@@ -422,10 +422,10 @@ mod tests {
 
     #[test]
     fn our_own_fields_know_where_they_are_read() {
-        let (header, place) = own::named("myHeader").expect("one of ours");
+        let (header, place) = own_fields::named("myHeader").expect("one of ours");
         assert_eq!(header.default, Some("false"));
-        assert_eq!(place, own::Place::Kinds(vec![Kind::Csv, Kind::Tsv, Kind::Custom]));
-        assert_eq!(own::named("myDropFile").map(|(_, place)| place), Some(own::Place::Default));
-        assert_eq!(own::named("myComment"), None);
+        assert_eq!(place, own_fields::Place::Kinds(vec![Kind::Csv, Kind::Tsv, Kind::Custom]));
+        assert_eq!(own_fields::named("myDropFile").map(|(_, place)| place), Some(own_fields::Place::Default));
+        assert_eq!(own_fields::named("myComment"), None);
     }
 }

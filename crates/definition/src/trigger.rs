@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::inherit::DEFAULT_ID;
 use crate::kind::field::{self, FieldError};
-use crate::kind::{legal, words};
+use crate::kind::{value_check, words};
 use crate::period::Period;
 use crate::{Definition, FieldValue, ParameterValue, PipelineObject};
 
@@ -209,7 +209,7 @@ fn parameter_id(name: &str) -> String {
 fn drop_files(default: &PipelineObject) -> Result<Vec<Pattern>, String> {
     let patterns = default.values("myDropFile").map(|value| match value {
         FieldValue::String(text) => Pattern::parse(text),
-        FieldValue::Ref(_) => Err(legal::not_text("myDropFile")),
+        FieldValue::Ref(_) => Err(value_check::not_text("myDropFile")),
     });
     let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
     same_names(&patterns)?;

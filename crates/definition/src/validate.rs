@@ -4,19 +4,19 @@
 //! not even stored. What AWS is silent about and what works anyway is a warning.
 
 mod advice;
-mod circle;
+mod cycles;
+mod dependency_cycles;
+mod expressions;
 mod fields;
 mod findings;
-mod graph;
+mod hints;
 mod limits;
-mod nearest;
-mod own;
+mod own_fields;
+mod parameters;
 mod rollups;
 mod secrets;
 mod subject;
-mod texts;
 mod unused;
-mod values;
 
 use std::fmt;
 
@@ -110,13 +110,13 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     let inheritance = Inheritance::of(definition);
     let parameters = Parameters::of(definition);
     limits::check(definition, &inheritance, &mut findings);
-    values::check(definition, &parameters, is_activation, &mut findings);
+    parameters::check(definition, &parameters, is_activation, &mut findings);
     let subject = Subject::new(definition, &inheritance, &parameters);
     circles_of_parents(&inheritance.errors, &mut findings);
     fields::check(&subject, &mut findings);
-    own::check(&subject, &mut findings);
-    texts::check(&subject, &mut findings);
-    graph::check(&subject, &mut findings);
+    own_fields::check(&subject, &mut findings);
+    expressions::check(&subject, &mut findings);
+    dependency_cycles::check(&subject, &mut findings);
     rollups::check(&subject, &mut findings);
     advice::check(&subject, &mut findings);
     secrets::check(&subject, &mut findings);

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use definition::diagnosis::{Beside, Diagnosis, diagnose};
 use definition::expression::{self, Evaluated, Scope, Value};
 use definition::graph::{RunOrder, to_dot, to_mermaid, to_svg};
-use definition::kind::{Kind, own};
+use definition::kind::{Kind, own_fields};
 use definition::parameters::Parameters;
 use definition::{
     Definition, Field, ParameterAttribute, ParameterObject, ParameterValue, PipelineObject, file, inherit,
@@ -404,7 +404,7 @@ fn word() -> impl Strategy<Value = String> {
 
 fn key() -> impl Strategy<Value = String> {
     let fields = Kind::ALL.iter().flat_map(|kind| kind.fields()).map(|spec| spec.key.to_owned());
-    let own = own::all().map(|spec| spec.key.to_owned());
+    let own = own_fields::all().map(|spec| spec.key.to_owned());
     let mut keys: Vec<String> = fields.chain(own).chain(["my_b".to_owned(), "type".to_owned()]).collect();
     keys.sort();
     keys.dedup();

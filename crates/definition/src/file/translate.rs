@@ -1,12 +1,14 @@
 //! From JSON to the API form, as the AWS CLI translates it; everything that is wrong is told at once.
 
+mod api;
+
 use std::fmt::Display;
 
 use foldhash::HashSet;
 
 use super::json::{Json, Member, Node};
+use super::last;
 use super::source::value_node;
-use super::{api, last};
 use crate::{
     Definition, Field, FieldKey, FieldValue, ObjectId, ParameterAttribute, ParameterObject, ParameterValue,
     PipelineObject,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{Edge, Line, Link, Node, RunOrder, Shared, circle, detail};
+use super::{Edge, Line, Link, Node, RunOrder, Shared, cycles, detail};
 use crate::{
     Definition, FieldValue, ObjectId, PipelineObject,
     inherit::{DEFAULT_ID, Inheritance, Resolved},
@@ -40,7 +40,7 @@ impl RunOrder {
         });
         let mut order = Self { nodes: nodes.collect(), edges: edges.collect() };
         share(&mut order, definition.object(DEFAULT_ID));
-        circle::mark(order.nodes.len(), &mut order.edges);
+        cycles::mark(order.nodes.len(), &mut order.edges);
         keep_first_starts(&mut order);
         order
     }

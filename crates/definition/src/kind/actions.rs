@@ -2,8 +2,8 @@
 
 use super::{
     Group,
-    common::PLAIN,
     field::Defaulted,
+    shared_fields::PLAIN,
     spec::{FieldSpec, KindSpec, boolean, text, to_any},
 };
 

@@ -2,9 +2,9 @@
 
 use super::{
     Group, Kind, Slot,
-    common::{CLUSTER_WORK, RUNNER, WORK},
     databases::ANY_DATABASE,
     field::{Defaulted, Limit, LoadMode},
+    shared_fields::{CLUSTER_WORK, RUNNER, WORK},
     spec::{FieldSpec, KindSpec, OneOf, boolean, count, spec, text, to, to_group, word},
 };
 

@@ -2,9 +2,9 @@
 
 use super::{
     Group, Kind, Slot,
-    common::WORK,
     databases::ANY_DATABASE,
     field::{Compression, Defaulted},
+    shared_fields::WORK,
     spec::{FieldSpec, KindSpec, OneOf, spec, text, to, to_group, word},
 };
 

@@ -2,7 +2,7 @@
 
 use super::{
     Group, Kind,
-    common::PLAIN,
+    shared_fields::PLAIN,
     spec::{FieldSpec, KindSpec, OneOf, text},
 };
 

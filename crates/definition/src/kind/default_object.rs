@@ -2,8 +2,8 @@
 
 use super::{
     Slot,
-    common::{ROUTED, RUNNABLE, SCHEDULABLE},
     field::{Defaulted, Optional},
+    shared_fields::{ROUTED, RUNNABLE, SCHEDULABLE},
     spec::{DefaultSpec, boolean, integer, period, spec, text, word},
 };
 use crate::{period::Period, trigger::StaleRuns};

@@ -5,19 +5,15 @@
 
 use std::borrow::Cow;
 
-use super::{FieldSpec, Held, legal};
+use super::{FieldSpec, Held, value_check};
 use crate::{FieldValue, ObjectId, PipelineObject};
 
 pub use super::actions::MY_ONCE_PER_RUN;
 pub use super::activities::{MY_LOAD_MODE, MY_MAX_REJECTS, STAGE};
-pub use super::common::{
-    ATTEMPT_TIMEOUT, FAILURE_AND_RERUN_MODE, LATE_AFTER_TIMEOUT, MAX_ACTIVE_INSTANCES, MAXIMUM_RETRIES,
-    REPORT_PROGRESS_TIMEOUT, RETRY_DELAY, SCHEDULE_TYPE,
-};
 pub use super::data_formats::MY_HEADER;
 pub use super::data_nodes::COMPRESSION;
 pub use super::default_object::{MY_BACKFILL, MY_MAX_RUNS_PER_DAY, MY_STALE_RUNS, MY_WAIT_FOR};
-pub use super::held::{
+pub use super::field_type::{
     Compression, FailureAndRerunMode, Limit, LoadMode, OnResourceFailure, OnTaskFailure, PeriodOrHours,
     SchedulePeriod, StartAt,
 };
@@ -26,6 +22,10 @@ pub use super::resources::{
     ACTION_ON_RESOURCE_FAILURE, ACTION_ON_TASK_FAILURE, INIT_TIMEOUT, TERMINATE_AFTER,
 };
 pub use super::schedule::{END_DATE_TIME, OCCURRENCES, PERIOD, START_AT, START_DATE_TIME};
+pub use super::shared_fields::{
+    ATTEMPT_TIMEOUT, FAILURE_AND_RERUN_MODE, LATE_AFTER_TIMEOUT, MAX_ACTIVE_INSTANCES, MAXIMUM_RETRIES,
+    REPORT_PROGRESS_TIMEOUT, RETRY_DELAY, SCHEDULE_TYPE,
+};
 
 /// What has fields: an object as it stands, or what is known of it before it runs.
 pub trait Fields {
@@ -94,8 +94,8 @@ impl<T> Optional<T> {
         let mut values = object.values_of(key);
         let read = match (values.next().as_deref(), values.count()) {
             (None, _) => return Ok(None),
-            (Some(_), more @ 1..) => Err(legal::too_many(key, more + 1)),
-            (Some(FieldValue::Ref(_)), 0) => Err(legal::not_text(key)),
+            (Some(_), more @ 1..) => Err(value_check::too_many(key, more + 1)),
+            (Some(FieldValue::Ref(_)), 0) => Err(value_check::not_text(key)),
             (Some(FieldValue::String(text)), 0) => self.parse(text),
         };
         read.map(Some).map_err(|reason| self.error(object, reason))
@@ -108,7 +108,7 @@ impl<T> Optional<T> {
     /// [`FieldError`] if it is not there or holds something else.
     pub fn required(&self, object: &impl Fields) -> Result<T, FieldError> {
         let kind = || object.object().type_name().unwrap_or_default();
-        self.of(object)?.ok_or_else(|| self.error(object, legal::missing(self.spec.key, kind())))
+        self.of(object)?.ok_or_else(|| self.error(object, value_check::missing(self.spec.key, kind())))
     }
 
     /// Reads a text that the field is to hold.
@@ -118,9 +118,9 @@ impl<T> Optional<T> {
     /// What validation says of the text.
     pub fn parse(&self, text: &str) -> Result<T, String> {
         let FieldSpec { key, slot, .. } = self.spec;
-        match legal::complaint(key, slot, text) {
+        match value_check::complaint(key, slot, text) {
             Some(complaint) => Err(complaint),
-            None => (self.read)(text).ok_or_else(|| legal::must_be(key, &slot.describe(), text)),
+            None => (self.read)(text).ok_or_else(|| value_check::must_be(key, &slot.describe(), text)),
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn what_ends_a_cluster_is_read_as_a_period_or_in_hours() {
         for text in ["2 hours", " 2 ", "120 minutes", "soon", "-1"] {
-            let complaint = legal::complaint("terminateAfter", TERMINATE_AFTER.spec().slot, text);
+            let complaint = value_check::complaint("terminateAfter", TERMINATE_AFTER.spec().slot, text);
             assert_eq!(TERMINATE_AFTER.parse(text).is_ok(), complaint.is_none(), "{text:?}");
         }
         let two = |text| TERMINATE_AFTER.parse(text).map(|after| after.0.duration().as_secs());
@@ -258,7 +258,7 @@ mod tests {
         ];
         for (spec, is_read) in TYPED {
             for text in texts.iter().copied().chain(spec.default) {
-                let complaint = legal::complaint(spec.key, spec.slot, text);
+                let complaint = value_check::complaint(spec.key, spec.slot, text);
                 assert_eq!(is_read(text), complaint.is_none(), "{} {text:?}", spec.key);
             }
         }

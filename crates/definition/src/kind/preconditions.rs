@@ -3,8 +3,8 @@
 
 use super::{
     Group,
-    common::PRECONDITION,
     field::Optional,
+    shared_fields::PRECONDITION,
     spec::{FieldSpec, KindSpec, OneOf, count, period, text, time, to_any},
 };
 use crate::period::Period;

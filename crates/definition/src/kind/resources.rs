@@ -2,9 +2,9 @@
 
 use super::{
     Group, Kind, Slot,
-    common::RESOURCE,
     field::{Defaulted, OnResourceFailure, OnTaskFailure, Optional},
-    held::PeriodOrHours,
+    field_type::PeriodOrHours,
+    shared_fields::RESOURCE,
     spec::{FieldSpec, KindSpec, boolean, count, period, spec, text, to, word},
 };
 use crate::period::Period;

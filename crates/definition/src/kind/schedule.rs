@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{
     Group, Slot,
-    common::PLAIN,
     field::{Optional, SchedulePeriod, StartAt},
+    shared_fields::PLAIN,
     spec::{KindSpec, OneOf, integer, spec, time, word},
 };
 

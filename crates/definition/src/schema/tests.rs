@@ -5,7 +5,7 @@ mod reader;
 use std::sync::LazyLock;
 
 use super::*;
-use crate::{file, kind::legal, validate::validate};
+use crate::{file, kind::value_check, validate::validate};
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(json_schema);
 
@@ -170,7 +170,7 @@ fn no_text_that_validation_takes_is_refused() {
     let fields = Kind::ALL.iter().flat_map(|kind| kind.fields().chain(kind.my_fields()));
     for spec in fields.chain(DEFAULT_OBJECT.my_fields).filter(|spec| !matches!(spec.slot, Slot::Ref(_))) {
         let schema = json!({"definitions": SCHEMA["definitions"], "allOf": [property(spec)]});
-        let legal = |text: &&&str| legal::complaint(spec.key, spec.slot, text).is_none();
+        let legal = |text: &&&str| value_check::complaint(spec.key, spec.slot, text).is_none();
         for text in texts.iter().filter(legal) {
             let found = reader::complaints(&schema, &json!(text));
             assert!(found.is_empty(), "{} {text:?}: {found:?}", spec.key);

@@ -9,7 +9,7 @@ use crate::{
     FieldValue, ObjectId, PipelineObject,
     expression::{self, Template, parse_time},
     inherit::{DEFAULT_ID, Key, Resolved},
-    kind::{FieldSpec, Kind, Slot, Target, field::SCHEDULE_TYPE, legal},
+    kind::{FieldSpec, Kind, Slot, Target, field::SCHEDULE_TYPE, value_check},
     period::Period,
     schedule::ScheduleType,
 };
@@ -50,7 +50,7 @@ fn stated(subject: &Subject<'_>, object: &PipelineObject, kind: Option<Kind>, fi
         if let FieldValue::Ref(target) = &field.value {
             if field.key.is_secret() {
                 // What it refers to may be the secret itself.
-                findings.error(&object.id, Some(key), INVALID, legal::not_text(key));
+                findings.error(&object.id, Some(key), INVALID, value_check::not_text(key));
                 continue;
             }
             dangling(subject, object, key, target, findings);
@@ -63,7 +63,7 @@ fn type_word(object: &PipelineObject, findings: &mut Findings) {
         let word = match value {
             FieldValue::String(word) => word,
             FieldValue::Ref(_) => {
-                findings.error(&object.id, Some("type"), INVALID, legal::not_text("type"));
+                findings.error(&object.id, Some("type"), INVALID, value_check::not_text("type"));
                 continue;
             }
         };
@@ -175,7 +175,7 @@ fn field<'a>(
     };
     if stated.count() > 1 && !spec.is_multi {
         findings.look_away();
-        error(findings, legal::too_many(key, stated.count()));
+        error(findings, value_check::too_many(key, stated.count()));
     }
     for (number, value) in stated.values().enumerate() {
         findings.look_at(number, None);
@@ -188,7 +188,7 @@ fn field<'a>(
             (Slot::Ref(_), FieldValue::String(text)) => {
                 error(findings, format!("'{key}' must be a reference: write {{\"ref\": \"{text}\"}}"));
             }
-            (_, FieldValue::Ref(_)) => error(findings, legal::not_text(key)),
+            (_, FieldValue::Ref(_)) => error(findings, value_check::not_text(key)),
             (slot, FieldValue::String(text)) => {
                 if let Some(complaint) = text_complaint(subject, object, key, slot, text) {
                     error(findings, complaint);
@@ -227,14 +227,14 @@ fn text_complaint<'a>(
         return None;
     }
     if !expression::is_in(text) && slot != Slot::DateTime {
-        return legal::complaint(key, slot, text);
+        return value_check::complaint(key, slot, text);
     }
     // What cannot be told before a run is let pass; a broken expression has its own error.
     let texts = subject.foreseen(object, text)?;
     if slot == Slot::DateTime && is_bare_call(text) {
         return None;
     }
-    texts.iter().find_map(|text| legal::complaint(key, slot, text))
+    texts.iter().find_map(|text| value_check::complaint(key, slot, text))
 }
 
 /// The guide writes `makeDate(2011,5,24)` without `#{}` once.
@@ -246,7 +246,12 @@ fn is_bare_call(text: &str) -> bool {
 fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findings: &mut Findings) {
     let has = |key: &str| object.has(key);
     for spec in kind.required_fields().filter(|spec| !has(spec.key)) {
-        findings.error(object.id(), Some(spec.key), "MISSING_FIELD", legal::missing(spec.key, kind.name()));
+        findings.error(
+            object.id(),
+            Some(spec.key),
+            "MISSING_FIELD",
+            value_check::missing(spec.key, kind.name()),
+        );
     }
     for choice in kind.one_of() {
         let quoted = || choice.keys.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", ");

@@ -2,7 +2,7 @@
 
 use foldhash::{HashMap, HashSet};
 
-use super::{Problem, Report, nearest::Hints};
+use super::{Problem, Report, hints::Hints};
 use crate::{Definition, FieldKey, ObjectId};
 
 /// Messages quote what they found, and that may be long; a `validationMessage` holds 10,000.

@@ -111,11 +111,11 @@ fn is_bid(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::{Kind, own};
+    use crate::kind::{Kind, own_fields};
 
     #[test]
     fn every_default_is_legal_in_its_field() {
-        let fields = Kind::ALL.iter().flat_map(|kind| kind.fields()).chain(own::all());
+        let fields = Kind::ALL.iter().flat_map(|kind| kind.fields()).chain(own_fields::all());
         for spec in fields {
             let complaint = spec.default.and_then(|default| complaint(spec.key, spec.slot, default));
             assert_eq!(complaint, None);

@@ -7,8 +7,9 @@ use crate::{
     FieldValue, PipelineObject,
     inherit::{DEFAULT_ID, Resolved},
     kind::{
-        FieldSpec, Kind, legal,
-        own::{self, Place},
+        FieldSpec, Kind,
+        own_fields::{self, Place},
+        value_check,
     },
 };
 
@@ -18,7 +19,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         let mut met = HashSet::default();
         for field in stated.fields.iter().filter(|field| field.key.as_str().starts_with("my")) {
             let key = field.key.as_str();
-            match own::named(key) {
+            match own_fields::named(key) {
                 None if met.insert(key) => near_miss(stated, key, findings),
                 None => {}
                 Some((spec, place)) => {
@@ -39,7 +40,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
 fn near_miss(object: &PipelineObject, key: &str, findings: &mut Findings) {
     // Nobody misspells the first letter behind `my`, and most fields of people's own end here.
     let first = |key: &str| key.as_bytes().get(2).map(u8::to_ascii_lowercase);
-    let own = own::names().filter(|own| first(own) == first(key));
+    let own = own_fields::names().filter(|own| first(own) == first(key));
     if let Some(meant) = findings.hints.nearest(key, own) {
         let message = format!("'{key}' means nothing here (did you mean '{meant}'?)");
         findings.warning(&object.id, Some(key), UNKNOWN_FIELD, message);
@@ -61,7 +62,7 @@ fn misplaced(object: &PipelineObject, kind: Option<Kind>, key: &str, place: &Pla
 fn repeated(stated: &PipelineObject, spec: &FieldSpec, findings: &mut Findings) {
     let values = stated.values(spec.key).count();
     if values > 1 && !spec.is_multi {
-        findings.error(&stated.id, Some(spec.key), INVALID, legal::too_many(spec.key, values));
+        findings.error(&stated.id, Some(spec.key), INVALID, value_check::too_many(spec.key, values));
     }
 }
 
@@ -73,8 +74,8 @@ fn complaint<'a>(
 ) -> Option<String> {
     let key = spec.key;
     let FieldValue::String(text) = value else {
-        return Some(legal::not_text(key));
+        return Some(value_check::not_text(key));
     };
     let texts = subject.foreseen(object, text)?;
-    texts.iter().find_map(|text| legal::complaint(key, spec.slot, text))
+    texts.iter().find_map(|text| value_check::complaint(key, spec.slot, text))
 }

@@ -3,9 +3,9 @@
 //! Programs that call the API keep such files. The CLI refuses them, so that reading them takes
 //! nothing from the file form.
 
-use super::json::{Json, Member, Node};
-use super::last;
-use super::translate::Translator;
+use super::Translator;
+use crate::file::json::{Json, Member, Node};
+use crate::file::last;
 use crate::{Field, FieldValue, ParameterAttribute, ParameterValue};
 
 /// The fields of an object; none when it is in the file form.

@@ -2,7 +2,7 @@
 
 use foldhash::HashMap;
 
-use super::{circle::circles, findings::Findings, subject::Subject};
+use super::{cycles::circles, findings::Findings, subject::Subject};
 use crate::{
     ObjectId,
     expression::{Name, Template, arity, is_pattern},

@@ -1,6 +1,6 @@
 //! Objects that would wait for each other for ever.
 
-use super::{circle::circles, findings::Findings, subject::Subject};
+use super::{cycles::circles, findings::Findings, subject::Subject};
 use crate::kind::Kind;
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
