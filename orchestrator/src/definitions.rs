@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use definition::diagnosis::{self, Beside, Finding};
+use definition::diagnosis::{self, Finding, OutsideValues};
 use definition::trigger::Trigger;
 use definition::{Definition, ParameterValue, file};
 use futures::future;
@@ -162,7 +162,7 @@ fn read(name: &str, body: &[u8]) -> Content {
 }
 
 fn read_definition(text: &str) -> Result<Watched, String> {
-    let diagnosis = diagnosis::diagnose(text, Beside::default());
+    let diagnosis = diagnosis::diagnose(text, OutsideValues::default());
     let problems: Vec<&Finding> = diagnosis.errors().collect();
     if problems.is_empty() {
         return Ok(Watched { definition: diagnosis.definition, trigger: diagnosis.trigger });

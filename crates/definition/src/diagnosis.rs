@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::file::{FileError, Part, Places, Source, Span};
+use crate::file::{FileError, Part, Source, SourceIndex, Span};
 use crate::kind::field::FieldError;
 use crate::trigger::{Pattern, Trigger};
 use crate::validate::{self, Problem, Report};
@@ -12,7 +12,7 @@ use crate::{Definition, FieldKey, ObjectId, ParameterValue};
 
 /// What is known beside the file.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Beside<'a> {
+pub struct OutsideValues<'a> {
     /// Values that count instead of the file's own, for parameters that it declares.
     pub values: &'a [ParameterValue],
     /// Values that count instead of all others, declared or not.
@@ -58,13 +58,13 @@ impl Diagnosis {
 
 /// Reads a definition file and finds all that is wrong with it.
 #[must_use]
-pub fn diagnose(text: &str, beside: Beside<'_>) -> Diagnosis {
+pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
     let source = match Source::read(text) {
         Ok(source) => source,
         Err(error) => return Diagnosis { findings: vec![of_file(error, true)], ..Diagnosis::default() },
     };
     let (mut definition, errors) = source.translate();
-    let places = source.places();
+    let index = source.index();
     let mut findings: Vec<Finding> = errors.into_iter().map(|error| of_file(error, true)).collect();
     findings.extend(source.remarks().into_iter().map(|error| of_file(error, false)));
     override_values(&mut definition, beside.values);
@@ -77,12 +77,12 @@ pub fn diagnose(text: &str, beside: Beside<'_>) -> Diagnosis {
     warnings.retain(|problem| {
         problem.code != validate::MISSING_VALUE || !filled.contains(problem.object.as_str())
     });
-    findings.extend(errors.into_iter().map(|problem| of_problem(problem, true, &places)));
-    findings.extend(warnings.into_iter().map(|problem| of_problem(problem, false, &places)));
+    findings.extend(errors.into_iter().map(|problem| of_problem(problem, true, &index)));
+    findings.extend(warnings.into_iter().map(|problem| of_problem(problem, false, &index)));
     let trigger = match trigger {
         Ok(trigger) => trigger,
         Err(error) => {
-            let finding = of_trigger(error, &places);
+            let finding = of_trigger(error, &index);
             // The same complaint may have come from the fields' own check.
             if !findings.iter().any(|other| other.is_error && other.field == finding.field) {
                 findings.push(finding);
@@ -123,32 +123,32 @@ pub fn of_file(error: FileError, is_error: bool) -> Finding {
     Finding { is_error, span: Some(span), object: None, field: None, code: "MALFORMED_FILE", message }
 }
 
-fn of_problem(problem: Problem, is_error: bool, places: &Places<'_>) -> Finding {
-    let span = span_of(&problem, places);
+fn of_problem(problem: Problem, is_error: bool, index: &SourceIndex<'_>) -> Finding {
+    let span = span_of(&problem, index);
     let Problem { object, field, code, message, .. } = problem;
     Finding { is_error, span, object: Some(object), field, code, message }
 }
 
-fn span_of(problem: &Problem, places: &Places<'_>) -> Option<Span> {
+fn span_of(problem: &Problem, index: &SourceIndex<'_>) -> Option<Span> {
     let (id, field) = (problem.object.as_str(), problem.field.as_ref().map(FieldKey::as_str));
     let part = match problem.code {
-        validate::DUPLICATE_ID => return places.again(id).or_else(|| places.find(id, field, Part::Key)),
-        validate::INVALID_VALUE => return places.value(id).or_else(|| places.find(id, field, Part::Key)),
+        validate::DUPLICATE_ID => return index.again(id).or_else(|| index.find(id, field, Part::Key)),
+        validate::INVALID_VALUE => return index.value(id).or_else(|| index.find(id, field, Part::Key)),
         code if validate::ABOUT_THE_KEY.contains(&code) => Part::Key,
         _ => match (problem.value, problem.offset) {
             (value, Some(offset)) => Part::Text(value, offset),
             (value, None) => Part::Value(value),
         },
     };
-    places.find(id, field, part)
+    index.find(id, field, part)
 }
 
 /// The trigger is ours, so the service's validation does not look at it.
-fn of_trigger(error: FieldError, places: &Places<'_>) -> Finding {
+fn of_trigger(error: FieldError, index: &SourceIndex<'_>) -> Finding {
     let FieldError { object, field, reason } = error;
     Finding {
         is_error: true,
-        span: places.find(object.as_str(), Some(field), Part::Value(0)),
+        span: index.find(object.as_str(), Some(field), Part::Value(0)),
         object: Some(object),
         field: Some(field.into()),
         code: "INVALID_TRIGGER",

@@ -15,7 +15,7 @@ use crate::{Definition, Field, FieldValue, ParameterAttribute, ParameterValue};
 use json::{Json, Member, Node};
 
 pub use position::{Position, Span};
-pub use source::{Part, Places, Source};
+pub use source::{Part, Source, SourceIndex};
 
 /// Why a file is no definition, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -129,6 +129,11 @@ fn fold(element: &mut Map<String, Value>, key: &str, value: Value) {
 /// The last member of that key, which is the one that the AWS CLI keeps.
 fn last<'n, 'a>(members: &'n [Member<'a>], key: &str) -> Option<&'n Node<'a>> {
     members.iter().rev().find(|member| member.key == key).map(|member| &member.value)
+}
+
+/// The parameter values; `parameterValues` is the API's name, which comes with its form.
+fn value_node<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n Node<'a>> {
+    last(members, "values").or_else(|| last(members, "parameterValues"))
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ pub enum Line {
     /// In run order.
     Forward,
     /// Back to what has come already: the objects wait for each other for ever.
-    Circle,
+    Cycle,
     /// Not at all: the node's [`Shared`] says it.
     Shared,
 }

@@ -12,10 +12,8 @@ use foldhash::{HashMap, HashSet};
 use crate::{Definition, Field, ObjectId, PipelineObject};
 use resolved::{Implied, Stated, implied_by, stated_by};
 
+pub use crate::object::DEFAULT_ID;
 pub(crate) use resolved::{Key, Resolved, Text, merged};
-
-/// Id of the object whose fields every object inherits.
-pub const DEFAULT_ID: &str = "Default";
 
 /// Why the fields of an object cannot be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +65,7 @@ pub(crate) struct Inheritance<'a> {
     /// In the definition's order; one with an unusable parent has its own fields and those of Default.
     pub(crate) objects: Vec<Resolved<'a>>,
     /// The places of the objects among them; of two with one id, the later one.
-    pub(crate) places: HashMap<&'a str, usize>,
+    pub(crate) indices: HashMap<&'a str, usize>,
     /// Each missing parent, and each circle once.
     pub(crate) errors: Vec<InheritError>,
 }
@@ -76,17 +74,17 @@ impl<'a> Inheritance<'a> {
     /// Resolves every object once, parents first: time grows with the fields, however long the chains are.
     pub(crate) fn of(definition: &'a Definition) -> Self {
         let mut resolver = Resolver::new(definition);
-        for place in 0..definition.objects.len() {
-            resolver.resolve_chain(place);
+        for index in 0..definition.objects.len() {
+            resolver.resolve_chain(index);
         }
-        let Resolver { resolved, places, errors, .. } = resolver;
-        Self { objects: resolved.into_iter().flatten().collect(), places, errors }
+        let Resolver { resolved, indices, errors, .. } = resolver;
+        Self { objects: resolved.into_iter().flatten().collect(), indices, errors }
     }
 }
 
 struct Resolver<'a> {
     definition: &'a Definition,
-    places: HashMap<&'a str, usize>,
+    indices: HashMap<&'a str, usize>,
     resolved: Vec<Option<Resolved<'a>>>,
     /// Whether an object was met on a chain; until that is resolved, it is on the chain.
     is_met: Vec<bool>,
@@ -102,16 +100,16 @@ struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     fn new(definition: &'a Definition) -> Self {
         let objects = &definition.objects;
-        let places: HashMap<_, _> =
-            objects.iter().enumerate().map(|(place, object)| (object.id.as_str(), place)).collect();
-        let default = places.get(DEFAULT_ID).copied();
+        let indices: HashMap<_, _> =
+            objects.iter().enumerate().map(|(index, object)| (object.id.as_str(), index)).collect();
+        let default = indices.get(DEFAULT_ID).copied();
         Self {
             definition,
-            places,
+            indices,
             resolved: vec![None; objects.len()],
             is_met: vec![false; objects.len()],
             default,
-            implied: default.map(|place| Rc::new(implied_by(&objects[place]))),
+            implied: default.map(|index| Rc::new(implied_by(&objects[index]))),
             errors: Vec::new(),
             chain: Vec::new(),
             left: Allowance { fields: 10_000 + MOST_INHERITED * objects.len(), bytes: MOST_INHERITED_BYTES },
@@ -119,51 +117,51 @@ impl<'a> Resolver<'a> {
     }
 
     /// Resolves an object after all its parents that are not resolved yet.
-    fn resolve_chain(&mut self, place: usize) {
-        let mut next = Some(place);
+    fn resolve_chain(&mut self, index: usize) {
+        let mut next = Some(index);
         // An object on a circle, from which none of the chain can inherit.
         let mut is_circular = false;
-        while let Some(place) = next.filter(|place| self.resolved[*place].is_none()) {
-            if std::mem::replace(&mut self.is_met[place], true) {
-                self.circle(place);
+        while let Some(index) = next.filter(|index| self.resolved[*index].is_none()) {
+            if std::mem::replace(&mut self.is_met[index], true) {
+                self.circle(index);
                 is_circular = true;
                 break;
             }
-            self.chain.push(place);
-            next = self.parent(place);
+            self.chain.push(index);
+            next = self.parent(index);
         }
-        while let Some(place) = self.chain.pop() {
-            let parent = self.parent(place).filter(|_| !is_circular);
-            self.resolve_one(place, parent);
+        while let Some(index) = self.chain.pop() {
+            let parent = self.parent(index).filter(|_| !is_circular);
+            self.resolve_one(index, parent);
         }
     }
 
-    fn parent(&self, place: usize) -> Option<usize> {
-        let parent = self.definition.objects[place].reference("parent")?;
-        self.places.get(parent.as_str()).copied()
+    fn parent(&self, index: usize) -> Option<usize> {
+        let parent = self.definition.objects[index].reference("parent")?;
+        self.indices.get(parent.as_str()).copied()
     }
 
     fn circle(&mut self, again: usize) {
         let objects = &self.definition.objects;
-        let begin = self.chain.iter().position(|place| *place == again).unwrap_or_default();
+        let begin = self.chain.iter().position(|index| *index == again).unwrap_or_default();
         let by = self.chain[begin..].iter().skip(1).chain([&again]);
-        let by = by.map(|place| objects[*place].id.clone()).collect();
+        let by = by.map(|index| objects[*index].id.clone()).collect();
         self.errors.push(InheritError::Cycle { id: objects[again].id.clone(), by });
     }
 
-    fn resolve_one(&mut self, place: usize, parent: Option<usize>) {
-        let object = &self.definition.objects[place];
-        if let (Some(id), None) = (object.reference("parent"), self.parent(place)) {
+    fn resolve_one(&mut self, index: usize, parent: Option<usize>) {
+        let object = &self.definition.objects[index];
+        if let (Some(id), None) = (object.reference("parent"), self.parent(index)) {
             self.errors.push(InheritError::Missing { id: object.id.clone(), parent: id.clone() });
         }
         let left = &mut self.left;
         let (inherited, implied) = match parent.and_then(|parent| self.resolved[parent].as_ref()) {
             Some(parent) => (handed_down(parent, object, left), &parent.implied),
-            None if self.default == Some(place) => (Vec::new(), &None),
+            None if self.default == Some(index) => (Vec::new(), &None),
             None => (Vec::new(), &self.implied),
         };
         let implied = implied.as_ref().filter(|implied| left.take(implied.fields.len(), implied.bytes));
-        self.resolved[place] = Some(Resolved::new(object, inherited, implied.cloned()));
+        self.resolved[index] = Some(Resolved::new(object, inherited, implied.cloned()));
     }
 }
 

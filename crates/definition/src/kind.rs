@@ -11,6 +11,7 @@ mod databases;
 mod default_object;
 pub mod field;
 mod field_type;
+mod group;
 pub mod help;
 pub mod own_fields;
 mod preconditions;
@@ -18,14 +19,16 @@ mod resources;
 mod schedule;
 mod shared_fields;
 mod spec;
+mod typed_field;
 mod utilities;
 pub(crate) mod value_check;
 mod value_shape;
 
+pub use group::Group;
 pub use spec::{DefaultSpec, FieldGroup, FieldSpec, KindSpec, OneOf};
-pub use value_shape::{BID_PRICE_LIMIT, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, Slot, Target};
+pub use value_shape::{BID_PRICE_LIMIT, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, RefTarget, ValueShape};
 
-pub(crate) use field_type::{Held, words};
+pub(crate) use field_type::FieldType;
 pub(crate) use shared_fields::UNTYPED;
 
 use std::sync::LazyLock;
@@ -36,76 +39,6 @@ use crate::PipelineObject;
 
 /// What is usual on the Default object.
 pub static DEFAULT_OBJECT: &DefaultSpec = &default_object::DEFAULT;
-
-/// What an object type is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Group {
-    /// Work.
-    Activity,
-    /// Where data is.
-    DataNode,
-    /// A machine or cluster.
-    Resource,
-    /// What must hold before an object becomes ready.
-    Precondition,
-    /// A connection.
-    Database,
-    /// How records are written.
-    DataFormat,
-    /// What happens on an outcome.
-    Action,
-    /// When.
-    Schedule,
-    /// Settings of the others.
-    Utility,
-}
-
-impl Group {
-    /// Every group, in the order of a definition that is read from its work outwards.
-    pub const ALL: &'static [Self] = &[
-        Self::Activity,
-        Self::DataNode,
-        Self::DataFormat,
-        Self::Database,
-        Self::Resource,
-        Self::Precondition,
-        Self::Action,
-        Self::Schedule,
-        Self::Utility,
-    ];
-
-    /// Returns the name of the family and what it is for, as a heading.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Activity => "Activities: work",
-            Self::DataNode => "Data nodes: where data is",
-            Self::Resource => "Resources: machines and clusters, started for the work",
-            Self::Precondition => "Preconditions: what must hold before an object becomes ready",
-            Self::Database => "Databases: connections",
-            Self::DataFormat => "Data formats: how records are written",
-            Self::Action => "Actions: what happens on an outcome",
-            Self::Schedule => "Schedules: when runs begin",
-            Self::Utility => "Utilities: settings of the others",
-        }
-    }
-
-    /// Returns the words for one of the family, with their article.
-    #[must_use]
-    pub fn singular(self) -> &'static str {
-        match self {
-            Self::Activity => "an activity",
-            Self::DataNode => "a data node",
-            Self::Resource => "a resource",
-            Self::Precondition => "a precondition",
-            Self::Database => "a database",
-            Self::DataFormat => "a data format",
-            Self::Action => "an action",
-            Self::Schedule => "a schedule",
-            Self::Utility => "a utility",
-        }
-    }
-}
 
 macro_rules! kinds {
     ($($kind:ident = $file:ident::$table:ident,)*) => {
@@ -212,7 +145,7 @@ impl Kind {
 
     /// Returns whether it is a precondition that the service itself looks at.
     #[must_use]
-    pub fn is_looked_at_by_service(self) -> bool {
+    pub fn is_system_managed(self) -> bool {
         matches!(
             self,
             Self::DynamoDBDataExists | Self::DynamoDBTableExists | Self::S3KeyExists | Self::S3PrefixNotEmpty
@@ -422,10 +355,13 @@ mod tests {
 
     #[test]
     fn our_own_fields_know_where_they_are_read() {
-        let (header, place) = own_fields::named("myHeader").expect("one of ours");
+        let (header, read_in) = own_fields::named("myHeader").expect("one of ours");
         assert_eq!(header.default, Some("false"));
-        assert_eq!(place, own_fields::Place::Kinds(vec![Kind::Csv, Kind::Tsv, Kind::Custom]));
-        assert_eq!(own_fields::named("myDropFile").map(|(_, place)| place), Some(own_fields::Place::Default));
+        assert_eq!(read_in, own_fields::ReadIn::Kinds(vec![Kind::Csv, Kind::Tsv, Kind::Custom]));
+        assert_eq!(
+            own_fields::named("myDropFile").map(|(_, read_in)| read_in),
+            Some(own_fields::ReadIn::Default)
+        );
         assert_eq!(own_fields::named("myComment"), None);
     }
 }

@@ -70,6 +70,9 @@ macro_rules! text_newtype {
     };
 }
 
+/// The id of the object whose fields every object inherits.
+pub const DEFAULT_ID: &str = "Default";
+
 /// What stands for a secret that is not shown.
 pub const MASK: &str = "********";
 

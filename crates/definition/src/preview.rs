@@ -6,23 +6,13 @@ use std::rc::Rc;
 
 use foldhash::HashMap;
 use foldhash::fast::RandomState;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::expression::{self, Budget, Evaluated, Scope, SyntaxError, Template, Value};
 use crate::inherit::Resolved;
 use crate::kind::field::Fields;
 use crate::parameters::Parameters;
+use crate::schedule::Interval;
 use crate::{FieldValue, ObjectId, PipelineObject};
-
-/// The interval that a run is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Interval {
-    /// `@scheduledStartTime`.
-    pub start: Timestamp,
-    /// `@scheduledEndTime`.
-    pub end: Timestamp,
-}
 
 /// Objects with their inherited fields, and the values of their parameters.
 ///
@@ -33,17 +23,17 @@ pub struct Interval {
 pub struct Preview<'a> {
     objects: Cow<'a, [Resolved<'a>]>,
     /// Of two objects with one id, the first one.
-    places: HashMap<&'a str, usize>,
+    indices: HashMap<&'a str, usize>,
     parameters: &'a Parameters,
     interval: Option<Interval>,
     fields: RefCell<HashMap<FieldAt, Computed>>,
-    texts: RefCell<HashMap<&'a str, Rc<Read<'a>>>>,
+    texts: RefCell<HashMap<&'a str, Rc<ParsedText<'a>>>>,
     budget: Budget,
 }
 
 /// A text that was read.
 #[derive(Debug)]
-pub(crate) struct Read<'a> {
+pub(crate) struct ParsedText<'a> {
     pub(crate) template: Result<Template<'a>, SyntaxError>,
     /// What is known of it in every object where no name in it is that of a field.
     alike: OnceCell<Evaluated>,
@@ -56,7 +46,7 @@ type FieldAt = (usize, usize);
 #[derive(Clone, Debug)]
 enum Computed {
     /// It is being computed: who asks for it now asks in a circle.
-    AtIt,
+    InProgress,
     Done(Option<Value>),
 }
 
@@ -85,18 +75,18 @@ impl<'a> Preview<'a> {
         parameters: &'a Parameters,
         interval: Option<Interval>,
     ) -> Self {
-        let places = objects.iter().enumerate().rev();
-        let places = places.map(|(place, object)| (object.id().as_str(), place)).collect();
+        let indices = objects.iter().enumerate().rev();
+        let indices = indices.map(|(index, object)| (object.id().as_str(), index)).collect();
         // About as many texts as objects hold expressions.
         let texts = HashMap::with_capacity_and_hasher(objects.len(), RandomState::default());
         let (fields, texts) = (RefCell::default(), RefCell::new(texts));
-        Self { objects, places, parameters, interval, fields, texts, budget: Budget::new() }
+        Self { objects, indices, parameters, interval, fields, texts, budget: Budget::new() }
     }
 
     /// Returns `object` with its fields evaluated; those that depend on a run are absent.
     #[must_use]
-    pub fn object(&self, object: &'a PipelineObject) -> Foreseen<'_, 'a> {
-        Foreseen { preview: self, object }
+    pub fn object(&self, object: &'a PipelineObject) -> PreviewedObject<'_, 'a> {
+        PreviewedObject { preview: self, object }
     }
 
     /// Returns what `text` in the object `id` becomes: every value, if it is a list; none when that depends on a run.
@@ -105,65 +95,65 @@ impl<'a> Preview<'a> {
         if !expression::is_in(text) {
             return Some(vec![text.to_owned()]);
         }
-        let scope = ObjectScope { preview: self, place: *self.places.get(id.as_str())? };
+        let scope = ObjectScope { preview: self, index: *self.indices.get(id.as_str())? };
         Some(texts(self.read(text).template.as_ref().ok()?.evaluate(&scope).ok()?))
     }
 
     /// Returns `text` in the object `id` with every expression evaluated that can be, the others as they are.
     #[must_use]
     pub fn known(&self, id: &ObjectId, text: &'a str) -> Vec<String> {
-        let place = self.places.get(id.as_str());
-        place.map_or_else(|| vec![text.to_owned()], |place| texts(self.known_at(*place, text)))
+        let index = self.indices.get(id.as_str());
+        index.map_or_else(|| vec![text.to_owned()], |index| texts(self.known_at(*index, text)))
     }
 
-    /// As [`known`](Self::known), in the object at `place`.
-    pub(crate) fn known_at(&self, place: usize, text: &'a str) -> Evaluated {
+    /// As [`known`](Self::known), in the object at `index`.
+    pub(crate) fn known_at(&self, index: usize, text: &'a str) -> Evaluated {
         let read = self.read(text);
         let Ok(template) = &read.template else { return Evaluated::One(text.to_owned()) };
-        let evaluate = || template.evaluate_known(text, &ObjectScope { preview: self, place });
-        if self.uses_field(place, template) { evaluate() } else { read.alike.get_or_init(evaluate).clone() }
+        let evaluate = || template.evaluate_known(text, &ObjectScope { preview: self, index });
+        if self.uses_field(index, template) { evaluate() } else { read.alike.get_or_init(evaluate).clone() }
     }
 
     /// Whether a name in the text may mean a field of the object.
-    fn uses_field(&self, place: usize, template: &Template<'_>) -> bool {
+    fn uses_field(&self, index: usize, template: &Template<'_>) -> bool {
         let mut is_used = false;
         template.each_path(&mut |path, _| match path {
             [name] if name.starts_with('@') => {}
-            [name] => is_used |= self.objects[place].has(name),
+            [name] => is_used |= self.objects[index].has(name),
             _ => is_used = true,
         });
         is_used
     }
 
     /// Returns `text` taken apart; what is inherited by many is read once.
-    pub(crate) fn read(&self, text: &'a str) -> Rc<Read<'a>> {
-        let read = || Rc::new(Read { template: Template::parse(text), alike: OnceCell::new() });
+    pub(crate) fn read(&self, text: &'a str) -> Rc<ParsedText<'a>> {
+        let read = || Rc::new(ParsedText { template: Template::parse(text), alike: OnceCell::new() });
         Rc::clone(self.texts.borrow_mut().entry(text).or_insert_with(read))
     }
 
     /// The field `name` of an object, if it has it.
-    fn field_at(&self, place: usize, name: &str) -> Option<FieldAt> {
-        Some((place, self.objects[place].number(name)?))
+    fn field_at(&self, index: usize, name: &str) -> Option<FieldAt> {
+        Some((index, self.objects[index].number(name)?))
     }
 
     /// The place of the object that the field `name` refers to.
     ///
     /// A parent is the component when something runs, not the parent of the definition.
-    fn follow(&self, place: usize, name: &str) -> Option<usize> {
+    fn follow(&self, index: usize, name: &str) -> Option<usize> {
         if name == "parent" {
             return None;
         }
-        let target = self.objects[place].reference(name)?;
-        self.places.get(target.as_str()).copied()
+        let target = self.objects[index].reference(name)?;
+        self.indices.get(target.as_str()).copied()
     }
 
-    fn field(&self, place: usize, name: &str) -> Option<Value> {
-        let at = self.field_at(place, name)?;
+    fn field(&self, index: usize, name: &str) -> Option<Value> {
+        let at = self.field_at(index, name)?;
         if !self.fields.borrow().contains_key(&at) {
             self.compute_with_needs(at);
         }
         match self.fields.borrow().get(&at)? {
-            Computed::AtIt => None,
+            Computed::InProgress => None,
             Computed::Done(value) => value.clone(),
         }
     }
@@ -171,19 +161,19 @@ impl<'a> Preview<'a> {
     /// Computes what the field needs, and then the field, with a stack of its own: fields may use fields in a chain
     /// that is longer than the thread's stack bears.
     fn compute_with_needs(&self, at: FieldAt) {
-        self.fields.borrow_mut().insert(at, Computed::AtIt);
-        let mut way = vec![(at, self.needs(at).into_iter())];
-        while let Some((at, needs)) = way.last_mut() {
+        self.fields.borrow_mut().insert(at, Computed::InProgress);
+        let mut path = vec![(at, self.needs(at).into_iter())];
+        while let Some((at, needs)) = path.last_mut() {
             let at = *at;
             match needs.find(|need| !self.fields.borrow().contains_key(need)) {
                 Some(need) => {
-                    self.fields.borrow_mut().insert(need, Computed::AtIt);
-                    way.push((need, self.needs(need).into_iter()));
+                    self.fields.borrow_mut().insert(need, Computed::InProgress);
+                    path.push((need, self.needs(need).into_iter()));
                 }
                 None => {
                     let value = self.compute(at);
                     self.fields.borrow_mut().insert(at, Computed::Done(value));
-                    way.pop();
+                    path.pop();
                 }
             }
         }
@@ -197,10 +187,10 @@ impl<'a> Preview<'a> {
             let read = self.read(text.text);
             let Ok(template) = &read.template else { continue };
             for path in template.names() {
-                let Some((name, way)) = path.split_last() else { continue };
-                let place = way.iter().try_fold(at.0, |place, step| self.follow(place, step));
-                let field = place
-                    .and_then(|place| self.field_at(place, name))
+                let Some((name, path)) = path.split_last() else { continue };
+                let index = path.iter().try_fold(at.0, |index, step| self.follow(index, step));
+                let field = index
+                    .and_then(|index| self.field_at(index, name))
                     .filter(|_| !name.starts_with(['*', '@']));
                 needs.extend(field);
             }
@@ -209,7 +199,7 @@ impl<'a> Preview<'a> {
     }
 
     fn compute(&self, at: FieldAt) -> Option<Value> {
-        let scope = ObjectScope { preview: self, place: at.0 };
+        let scope = ObjectScope { preview: self, index: at.0 };
         let mut items = Vec::new();
         let object = &self.objects[at.0];
         let key = object.key_at(at.1);
@@ -238,12 +228,12 @@ fn texts(evaluated: Evaluated) -> Vec<String> {
 
 /// An object whose fields are evaluated as they are read.
 #[derive(Clone, Copy, Debug)]
-pub struct Foreseen<'p, 'a> {
+pub struct PreviewedObject<'p, 'a> {
     preview: &'p Preview<'a>,
     object: &'a PipelineObject,
 }
 
-impl Fields for Foreseen<'_, '_> {
+impl Fields for PreviewedObject<'_, '_> {
     fn object(&self) -> &PipelineObject {
         self.object
     }
@@ -263,7 +253,7 @@ impl Fields for Foreseen<'_, '_> {
 /// An object before it runs, or as it will run for an interval.
 struct ObjectScope<'a, 'p> {
     preview: &'p Preview<'a>,
-    place: usize,
+    index: usize,
 }
 
 impl ObjectScope<'_, '_> {
@@ -285,12 +275,12 @@ impl Scope for ObjectScope<'_, '_> {
         if name.starts_with('@') {
             return self.runtime_field(name);
         }
-        self.preview.field(self.place, name).or_else(|| self.preview.parameters.to_value(name))
+        self.preview.field(self.index, name).or_else(|| self.preview.parameters.to_value(name))
     }
 
     fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>> {
-        let place = self.preview.follow(self.place, name)?;
-        Some(Box::new(ObjectScope { preview: self.preview, place }))
+        let index = self.preview.follow(self.index, name)?;
+        Some(Box::new(ObjectScope { preview: self.preview, index }))
     }
 
     fn budget(&self) -> Option<&Budget> {

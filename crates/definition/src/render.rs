@@ -7,7 +7,8 @@ use crate::expression::{self, Evaluated, Name, Template};
 use crate::inherit::{DEFAULT_ID, Inheritance, Key, Resolved, merged};
 use crate::kind::Kind;
 use crate::parameters::Parameters;
-use crate::preview::{Interval, Preview};
+use crate::preview::Preview;
+use crate::schedule::Interval;
 use crate::{Definition, Field, FieldValue, MASK, ParameterObject, ParameterValue, PipelineObject};
 
 /// Returns the definition as it runs with the given values, for the interval if one is given.
@@ -19,10 +20,10 @@ pub fn render(definition: &Definition, given: &[ParameterValue], interval: Optio
     let resolved = Inheritance::of(definition).objects;
     let parameters = Parameters::for_activation(definition, given);
     let preview = Preview::of(&resolved, &parameters, interval);
-    let mut implied = Implied::default();
+    let mut default_keys = DefaultKeys::default();
     let mut objects = Vec::with_capacity(resolved.len());
-    for (place, object) in resolved.iter().enumerate() {
-        objects.extend(filled(object, &mut implied, |text| preview.known_at(place, text)));
+    for (index, object) in resolved.iter().enumerate() {
+        objects.extend(filled(object, &mut default_keys, |text| preview.known_at(index, text)));
     }
     let used = names(&objects);
     let declared = definition.parameters.iter().filter(|parameter| used.contains(parameter.id.as_str()));
@@ -33,11 +34,11 @@ pub fn render(definition: &Definition, given: &[ParameterValue], interval: Optio
 ///
 /// Default passes everything on to everybody; what means nothing to a type does nothing there.
 #[derive(Default)]
-struct Implied<'r, 'a> {
+struct DefaultKeys<'r, 'a> {
     keys: FxHashMap<Kind, Vec<&'r Key<'a>>>,
 }
 
-impl<'r, 'a> Implied<'r, 'a> {
+impl<'r, 'a> DefaultKeys<'r, 'a> {
     fn of(&mut self, object: &'r Resolved<'a>, kind: Kind) -> &[&'r Key<'a>] {
         let keys = object.implied_keys();
         if keys.is_empty() {
@@ -57,7 +58,7 @@ fn means_something(key: &Key<'_>, kind: Kind) -> bool {
 /// Fills in what is known; nothing is left of an object that only passes fields on.
 fn filled<'r, 'a>(
     object: &'r Resolved<'a>,
-    implied: &mut Implied<'r, 'a>,
+    default_keys: &mut DefaultKeys<'r, 'a>,
     known: impl Fn(&'a str) -> Evaluated,
 ) -> Option<PipelineObject> {
     let PipelineObject { id, name, .. } = object.stated;
@@ -65,13 +66,13 @@ fn filled<'r, 'a>(
     if kind.is_none() && *id != DEFAULT_ID {
         return None;
     }
-    let implied = kind.map_or(&[][..], |kind| implied.of(object, kind));
+    let default_keys = kind.map_or(&[][..], |kind| default_keys.of(object, kind));
     let own = object.own_keys().iter().filter(|key| {
         let is_stated = std::ptr::eq(key.owner, object.stated);
         *key.name != "parent" && (is_stated || kind.is_some_and(|kind| means_something(key, kind)))
     });
     let mut fields = Vec::with_capacity(object.own_keys().len() + object.implied_keys().len());
-    for key in merged(own, implied.iter().copied()) {
+    for key in merged(own, default_keys.iter().copied()) {
         let is_secret = key.name.is_secret();
         let mut add = |value| fields.push(Field { key: key.name.clone(), value });
         for value in key.values() {

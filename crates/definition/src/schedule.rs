@@ -3,22 +3,20 @@
 //! Every interval is counted from the first one's start, so a monthly schedule from the 31st does not drift.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::kind::field::{self, FieldError, Fields, SchedulePeriod};
-use crate::kind::words;
 use crate::period::Period;
-use crate::preview::Interval;
 
-words! {
-    /// `scheduleType`: when the instance of an interval may start.
-    ScheduleType {
-        /// At the interval's beginning.
-        Cron = "cron",
-        /// At its end, when the data of the interval is complete.
-        TimeSeries = "timeseries",
-        /// At once: there are no intervals, runs begin when the pipeline is activated.
-        OnDemand = "ondemand",
-    }
+pub use crate::kind::field::ScheduleType;
+
+/// The interval that a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// `@scheduledStartTime`.
+    pub start: Timestamp,
+    /// `@scheduledEndTime`.
+    pub end: Timestamp,
 }
 
 impl ScheduleType {

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     inherit::DEFAULT_ID,
     kind::{
-        DEFAULT_OBJECT, FieldGroup, FieldSpec, Kind, KindSpec, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, Slot,
-        UNTYPED,
+        DEFAULT_OBJECT, FieldGroup, FieldSpec, Kind, KindSpec, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, UNTYPED,
+        ValueShape,
     },
 };
 
@@ -203,7 +203,7 @@ fn property(field: &FieldSpec) -> Value {
         property.insert("default".to_owned(), default.into());
     }
     let most = (!field.is_multi).then_some(1);
-    let Value::Object(holds) = one_or_more(&alternatives(field.slot), most) else { return property.into() };
+    let Value::Object(holds) = one_or_more(&alternatives(field.shape), most) else { return property.into() };
     property.extend(holds);
     property.into()
 }
@@ -211,25 +211,25 @@ fn property(field: &FieldSpec) -> Value {
 fn description(field: &FieldSpec) -> String {
     let needed = if field.is_required { " Required, here or inherited." } else { "" };
     let default = field.default.map_or_else(String::new, |default| format!(" Default: {default}."));
-    format!("{} Holds {}.{needed}{default}", field.doc, field.slot.describe())
+    format!("{} Holds {}.{needed}{default}", field.doc, field.shape.describe())
 }
 
 /// What one value of the field can be; the words first, so that an editor offers them.
-fn alternatives(slot: Slot) -> Vec<Value> {
-    let words: Vec<String> = match slot {
-        Slot::Ref(_) => return vec![reference_to("reference")],
-        Slot::Boolean => vec!["true".to_owned(), "false".to_owned()],
-        Slot::Word(words) => words.iter().map(|word| (*word).to_owned()).collect(),
+fn alternatives(shape: ValueShape) -> Vec<Value> {
+    let words: Vec<String> = match shape {
+        ValueShape::Ref(_) => return vec![reference_to("reference")],
+        ValueShape::Boolean => vec!["true".to_owned(), "false".to_owned()],
+        ValueShape::Word(words) => words.iter().map(|word| (*word).to_owned()).collect(),
         // Of what these hold only the word can be offered.
-        Slot::SchedulePeriod => vec![ON_DEMAND_PERIOD.to_owned()],
-        Slot::BidPrice { or_on_demand: true } => vec![ON_DEMAND_PRICE.to_owned()],
-        Slot::Integer { least, most } if most - least < 10 => {
+        ValueShape::SchedulePeriod => vec![ON_DEMAND_PERIOD.to_owned()],
+        ValueShape::BidPrice { or_on_demand: true } => vec![ON_DEMAND_PRICE.to_owned()],
+        ValueShape::Integer { least, most } if most - least < 10 => {
             (least..=most).map(|number| number.to_string()).collect()
         }
         _ => Vec::new(),
     };
     let offered = (!words.is_empty()).then(|| json!({"enum": words}));
-    let taken = match pattern::of(slot) {
+    let taken = match pattern::of(shape) {
         Some(pattern) => json!({"type": "string", "pattern": pattern}),
         None => reference_to("text"),
     };

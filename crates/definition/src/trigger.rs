@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 
 use crate::inherit::DEFAULT_ID;
 use crate::kind::field::{self, FieldError};
-use crate::kind::{value_check, words};
+use crate::kind::value_check;
 use crate::period::Period;
 use crate::{Definition, FieldValue, ParameterValue, PipelineObject};
 
+pub use crate::kind::field::StaleRuns;
 pub use pattern::Pattern;
 
 /// Longest readable form of a set; S3 keys end at 1,024 bytes, and longer sets are cut and hashed.
@@ -38,18 +39,6 @@ pub struct Trigger {
     pub wait_for: Option<Period>,
     /// `myBackfill`: sets that landed before the definition was first seen count too.
     pub backfill: bool,
-}
-
-words! {
-    /// `myStaleRuns`: what happens to earlier pipelines of a definition when a new run starts.
-    StaleRuns {
-        /// Those that have ended are deleted.
-        Delete = "delete",
-        /// Those still at work are canceled and deleted as well.
-        Replace = "replace",
-        /// All are kept.
-        Keep = "keep",
-    }
 }
 
 /// A key in S3: text, not a path.

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use definition::diagnosis::{Beside, Diagnosis, diagnose};
+use definition::diagnosis::{OutsideValues, Diagnosis, diagnose};
 use definition::expression::{self, Evaluated, Scope, Value};
 use definition::graph::{RunOrder, to_dot, to_mermaid, to_svg};
 use definition::kind::{Kind, own_fields};
@@ -21,7 +21,7 @@ const MANY: usize = 3_000;
 
 /// Puts everything that reads a definition file to work on `text`.
 fn everything(text: &str) -> Diagnosis {
-    let diagnosis = diagnose(text, Beside::default());
+    let diagnosis = diagnose(text, OutsideValues::default());
     let definition = &diagnosis.definition;
     let rendered = render(definition, &[], None);
     let order = RunOrder::of(definition);

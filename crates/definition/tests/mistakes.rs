@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use definition::diagnosis::{Beside, Diagnosis, diagnose};
+use definition::diagnosis::{OutsideValues, Diagnosis, diagnose};
 
 const ORDERS: &str = include_str!("../../../pipeline-definitions/orders.json");
 /// What the orchestrator and `up` fill in.
@@ -78,7 +78,7 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
     for (mistake, right, wrong) in MISTAKES {
         assert!(ORDERS.contains(right), "{mistake}: orders.json does not hold {right}");
         let text = ORDERS.replacen(right, wrong, 1);
-        let diagnosis = diagnose(&text, Beside { filled: FILLED, ..Beside::default() });
+        let diagnosis = diagnose(&text, OutsideValues { filled: FILLED, ..OutsideValues::default() });
         assert!(!diagnosis.findings.is_empty(), "{mistake} goes unnoticed");
         assert!(!told(&diagnosis).contains("s3cret"), "{mistake}: a secret is told");
         let _ = writeln!(all, "{mistake}\n{}", told(&diagnosis));
@@ -88,6 +88,6 @@ fn every_mistake_is_told_with_its_place_and_what_to_do() {
 
 #[test]
 fn the_shipped_definition_has_none() {
-    let diagnosis = diagnose(ORDERS, Beside { filled: FILLED, ..Beside::default() });
+    let diagnosis = diagnose(ORDERS, OutsideValues { filled: FILLED, ..OutsideValues::default() });
     assert_eq!(told(&diagnosis), "");
 }

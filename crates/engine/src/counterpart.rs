@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use definition::ObjectId;
-use definition::preview::Interval;
+use definition::schedule::Interval;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ids::InstanceId;

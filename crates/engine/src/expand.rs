@@ -7,7 +7,8 @@ use std::sync::Arc;
 use definition::inherit::InheritError;
 use definition::kind::field::{self, FailureAndRerunMode, FieldError};
 use definition::kind::{Group, Kind};
-use definition::preview::{Interval, Preview};
+use definition::preview::Preview;
+use definition::schedule::Interval;
 use definition::{ObjectId, PipelineObject};
 use jiff::{SignedDuration, Timestamp};
 
@@ -165,7 +166,7 @@ pub fn check(plan: &Plan) -> Result<(), ExpandError> {
         let kinds = preconditions.filter_map(Kind::of);
         let mut needs_worker = role(object) == Some(Role::Activity);
         for kind in kinds {
-            needs_worker |= !kind.is_looked_at_by_service();
+            needs_worker |= !kind.is_system_managed();
         }
         let has_worker = object.values("workerGroup").next().is_some() || resource(plan, object).is_some();
         if needs_worker && !has_worker {
@@ -232,7 +233,7 @@ fn is_worked_on(plan: &Plan, object: &PipelineObject) -> bool {
 
 fn is_looked_at_by_workers(plan: &Plan, precondition: &str) -> bool {
     let kind = plan.object(precondition).and_then(Kind::of);
-    kind.is_some_and(|kind| !kind.is_looked_at_by_service())
+    kind.is_some_and(|kind| !kind.is_system_managed())
 }
 
 /// Returns the resource that `object` runs on.

@@ -1,7 +1,7 @@
 //! One instance: what it waits for, its attempts, its retries.
 
 use definition::ObjectId;
-use definition::preview::Interval;
+use definition::schedule::Interval;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 

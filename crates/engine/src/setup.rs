@@ -99,5 +99,5 @@ fn invalid(reason: String) -> TaskError {
 /// Returns whether the service itself looks whether the precondition holds.
 fn is_looked_at_by_service(run: &Run, instance: &Instance) -> bool {
     let kind = run.plan.object(instance.component.as_str()).and_then(Kind::of);
-    kind.is_some_and(Kind::is_looked_at_by_service)
+    kind.is_some_and(Kind::is_system_managed)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use definition::expression::{self, Scope, Value};
-use definition::preview::Interval;
+use definition::schedule::Interval;
 use definition::render::render;
 use definition::{file, validate};
 use jiff::Timestamp;

@@ -4,7 +4,8 @@
 
 use definition::expression::{self, Scope, Template, Value};
 use definition::parameters::Parameters;
-use definition::preview::{Interval, Preview};
+use definition::preview::Preview;
+use definition::schedule::Interval;
 use definition::{Field, ParameterValue, PipelineObject, file, inherit, validate};
 
 /// What stands around the text, which is put into `command`, `my_self` and a list.

@@ -1,7 +1,7 @@
 //! Any bytes as a definition file: everything that reads one bears it, and what was read is written and read again.
 #![no_main]
 
-use definition::diagnosis::{Beside, diagnose};
+use definition::diagnosis::{OutsideValues, diagnose};
 use definition::file::{self, Part, Source};
 use definition::graph::{RunOrder, to_dot, to_mermaid, to_svg};
 use definition::render::render;
@@ -9,7 +9,7 @@ use definition::{Definition, ParameterValue};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = file::decode(bytes) else { return };
-    let diagnosis = diagnose(text, Beside::default());
+    let diagnosis = diagnose(text, OutsideValues::default());
     let definition = &diagnosis.definition;
     let rendered = render(definition, &[], None);
     for definition in [definition, &rendered] {
@@ -29,13 +29,13 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
 /// Every place that anybody may ask for.
 fn find_all(text: &str, definition: &Definition) {
     let Ok(source) = Source::read(text) else { return };
-    let places = source.places();
+    let index = source.index();
     for object in &definition.objects {
         let id = object.id.as_str();
-        let _ = (places.again(id), places.value(id), places.find(id, None, Part::Key));
+        let _ = (index.again(id), index.value(id), index.find(id, None, Part::Key));
         for (number, field) in object.fields.iter().take(100).enumerate() {
             for part in [Part::Key, Part::Value(number), Part::Text(number, number * 7), Part::Text(0, 3)] {
-                let found = places.find(id, Some(field.key.as_str()), part);
+                let found = index.find(id, Some(field.key.as_str()), part);
                 assert!(found.is_some_and(|span| span.at.line >= 1 && span.at.column >= 1));
             }
         }

@@ -14,46 +14,46 @@ const STEPS_OF_A_NAME: usize = 4;
 
 /// Where an expression stands, and how much it may do.
 #[derive(Clone, Copy)]
-pub(super) struct Around<'s> {
+pub(super) struct Context<'s> {
     pub(super) scope: &'s dyn Scope,
     pub(super) budget: &'s Budget,
 }
 
 /// Computes `expr`. Where names may be unknown (alarms), whatever cannot be computed is the empty string.
-pub(super) fn value(expr: &Expr<'_>, around: Around<'_>) -> Result<Value, EvaluateError> {
-    match compute(expr, around) {
-        Err(_) if around.scope.blank_when_unknown() => Ok(Value::String(String::new())),
+pub(super) fn value(expr: &Expr<'_>, context: Context<'_>) -> Result<Value, EvaluateError> {
+    match compute(expr, context) {
+        Err(_) if context.scope.blank_when_unknown() => Ok(Value::String(String::new())),
         result => result,
     }
 }
 
-fn compute(expr: &Expr<'_>, around: Around<'_>) -> Result<Value, EvaluateError> {
-    let budget = around.budget;
+fn compute(expr: &Expr<'_>, context: Context<'_>) -> Result<Value, EvaluateError> {
+    let budget = context.budget;
     budget.steps(1)?;
     match expr {
         Expr::Literal(value, _) => Ok(value.clone()),
-        Expr::Path(names, _) => path(names, around),
+        Expr::Path(names, _) => path(names, context),
         Expr::Negative(inner) => {
-            operate(Operator::Minus, &Value::Integer(0), &compute(inner, around)?, budget)
+            operate(Operator::Minus, &Value::Integer(0), &compute(inner, context)?, budget)
         }
         Expr::Chain(first, rest) => {
-            let mut total = compute(first, around)?;
+            let mut total = compute(first, context)?;
             for (operator, operand) in rest {
-                total = operate(*operator, &total, &compute(operand, around)?, budget)?;
+                total = operate(*operator, &total, &compute(operand, context)?, budget)?;
             }
             Ok(total)
         }
         Expr::Call { function, arguments, .. } => {
             let mut computed = Vec::with_capacity(arguments.len());
             for argument in arguments {
-                computed.push(compute(argument, around)?);
+                computed.push(compute(argument, context)?);
             }
             call(function, computed, budget)
         }
     }
 }
 
-fn path(names: &[Name<'_>], Around { scope, budget }: Around<'_>) -> Result<Value, EvaluateError> {
+fn path(names: &[Name<'_>], Context { scope, budget }: Context<'_>) -> Result<Value, EvaluateError> {
     budget.steps(STEPS_OF_A_NAME)?;
     // `node.output.@actualEndTime` is not supported: runtime fields are reached over one reference at most.
     let is_transitive = names.len() > 2 && names.last().is_some_and(|name| name.starts_with('@'));

@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::Range};
 
 use super::{
     Budget, EvaluateError, Evaluated, MAX_BYTES, Scope, SyntaxError, Value,
-    evaluate::{self, Around, MAX_ELEMENTS},
+    evaluate::{self, Context, MAX_ELEMENTS},
     parser::{self, Expr, Name},
 };
 
@@ -114,17 +114,17 @@ impl<'a> Template<'a> {
         let own = Budget::new();
         let budget = scope.budget().unwrap_or(&own);
         let known = || {
-            let mut written = Written::new(self, budget);
+            let mut output = Output::new(self, budget);
             for part in &self.parts {
                 match part {
-                    Part::Text(text) => written.append(text)?,
-                    Part::Expr(expr, range) => match evaluate::value(expr, Around { scope, budget }) {
-                        Ok(value) => written.add(&value)?,
-                        Err(_) => written.append(text.get(range.clone()).unwrap_or_default())?,
+                    Part::Text(text) => output.append(text)?,
+                    Part::Expr(expr, range) => match evaluate::value(expr, Context { scope, budget }) {
+                        Ok(value) => output.add(&value)?,
+                        Err(_) => output.append(text.get(range.clone()).unwrap_or_default())?,
                     },
                 }
             }
-            Ok::<_, EvaluateError>(written.text)
+            Ok::<_, EvaluateError>(output.text)
         };
         // Nothing is left in it that could fail but the length.
         known().unwrap_or_else(|_| Evaluated::One(text.to_owned()))
@@ -143,14 +143,14 @@ impl<'a> Template<'a> {
         scope: &dyn Scope,
         budget: &Budget,
     ) -> Result<Evaluated, EvaluateError> {
-        let mut written = Written::new(self, budget);
+        let mut output = Output::new(self, budget);
         for part in &self.parts {
             match part {
-                Part::Text(text) => written.append(text)?,
-                Part::Expr(expr, _) => written.add(&evaluate::value(expr, Around { scope, budget })?)?,
+                Part::Text(text) => output.append(text)?,
+                Part::Expr(expr, _) => output.add(&evaluate::value(expr, Context { scope, budget })?)?,
             }
         }
-        Ok(written.text)
+        Ok(output.text)
     }
 }
 
@@ -168,12 +168,12 @@ fn visit<'t, 'a>(expr: &'t Expr<'a>, see: &mut dyn FnMut(&'t Expr<'a>)) {
 }
 
 /// What is written of a text so far.
-struct Written<'b> {
+struct Output<'b> {
     text: Evaluated,
     budget: &'b Budget,
 }
 
-impl<'b> Written<'b> {
+impl<'b> Output<'b> {
     fn new(template: &Template<'_>, budget: &'b Budget) -> Self {
         let length = |part: &Part<'_>| match part {
             Part::Text(text) => text.len(),

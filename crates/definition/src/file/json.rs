@@ -79,13 +79,13 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
 
 /// How far a string is read: bytes of its content, and the byte of the source behind them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Behind {
+pub(super) struct StringCursor {
     pub(super) content: usize,
     pub(super) source: usize,
 }
 
 /// Reads a string on from `from` until `offset` bytes of its content are read.
-pub(super) fn behind(text: &str, from: Behind, offset: usize) -> Behind {
+pub(super) fn advance(text: &str, from: StringCursor, offset: usize) -> StringCursor {
     let mut reader = Reader::new(text, from.source);
     let mut content = from.content;
     while content < offset {
@@ -96,7 +96,7 @@ pub(super) fn behind(text: &str, from: Behind, offset: usize) -> Behind {
         };
         content += length;
     }
-    Behind { content, source: reader.at }
+    StringCursor { content, source: reader.at }
 }
 
 /// The bytes at which a string ends or is looked at more closely.

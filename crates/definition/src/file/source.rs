@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::json::{self, Json, Member, Node};
 use super::position::{Lines, Span};
-use super::{FileError, last, translate};
+use super::{FileError, last, translate, value_node};
 use crate::Definition;
 
 /// The text of a definition file that is JSON.
@@ -68,29 +68,29 @@ impl<'a> Source<'a> {
 
     /// Returns the index of what stands where.
     #[must_use]
-    pub fn places(&self) -> Places<'_> {
-        let mut places = Places {
+    pub fn index(&self) -> SourceIndex<'_> {
+        let mut index = SourceIndex {
             source: self,
             ids: HashMap::new(),
             fields: HashMap::new(),
             values: HashMap::new(),
-            last_text: Cell::new((0, json::Behind::default())),
+            last_text: Cell::new((0, json::StringCursor::default())),
         };
-        let Json::Object(members) = &self.root.json else { return places };
+        let Json::Object(members) = &self.root.json else { return index };
         for part in ["objects", "parameters"] {
             let Some(Node { json: Json::Array(elements), .. }) = last(members, part) else { continue };
-            elements.iter().for_each(|element| places.add(element));
+            elements.iter().for_each(|element| index.add(element));
         }
         match value_node(members).map(|node| &node.json) {
             Some(Json::Object(values)) => {
-                places.values.extend(values.iter().map(|member| (member.key.as_ref(), &member.value)));
+                index.values.extend(values.iter().map(|member| (member.key.as_ref(), &member.value)));
             }
             Some(Json::Array(values)) => {
-                places.values.extend(values.iter().filter_map(|value| Some((id_of(value)?.0, value))));
+                index.values.extend(values.iter().filter_map(|value| Some((id_of(value)?.0, value))));
             }
             _ => {}
         }
-        places
+        index
     }
 
     pub(super) fn root(&self) -> &Node<'a> {
@@ -104,36 +104,36 @@ impl<'a> Source<'a> {
 
 /// Where the objects, parameters and values of a file stand.
 #[derive(Debug)]
-pub struct Places<'s> {
+pub struct SourceIndex<'s> {
     source: &'s Source<'s>,
     /// The ids of objects and parameters; one that is there twice is an error, and has two places.
     ids: HashMap<&'s str, Vec<&'s Node<'s>>>,
     /// By id and name; of elements with one id, the first that has the field.
-    fields: HashMap<(&'s str, &'s str), Stated<'s>>,
+    fields: HashMap<(&'s str, &'s str), FieldNode<'s>>,
     values: HashMap<&'s str, &'s Node<'s>>,
     /// How far the string that begins at a byte was read: what is found in a text is found in its order.
-    last_text: Cell<(usize, json::Behind)>,
+    last_text: Cell<(usize, json::StringCursor)>,
 }
 
 /// How an element states a field.
 #[derive(Clone, Copy, Debug)]
-enum Stated<'s> {
+enum FieldNode<'s> {
     Member(&'s Member<'s>),
     /// `"fields": [{"key": ...}]`.
     InApiForm(&'s Node<'s>),
 }
 
-impl<'s> Places<'s> {
+impl<'s> SourceIndex<'s> {
     fn add(&mut self, element: &'s Node<'s>) {
         let (Some((id, node)), Json::Object(members)) = (id_of(element), &element.json) else { return };
         self.ids.entry(id).or_default().push(node);
         for member in members {
-            self.fields.entry((id, &member.key)).or_insert(Stated::Member(member));
+            self.fields.entry((id, &member.key)).or_insert(FieldNode::Member(member));
         }
         if let Some(Node { json: Json::Array(items), .. }) = last(members, "fields") {
             for item in items {
                 if let Some(key) = text_of(item, "key") {
-                    self.fields.entry((id, key.0)).or_insert(Stated::InApiForm(item));
+                    self.fields.entry((id, key.0)).or_insert(FieldNode::InApiForm(item));
                 }
             }
         }
@@ -145,8 +145,8 @@ impl<'s> Places<'s> {
     #[must_use]
     pub fn find(&self, id: &str, field: Option<&str>, part: Part) -> Option<Span> {
         let Some(ids) = self.ids.get(id) else { return self.value(id) };
-        let stated = field.and_then(|field| self.fields.get(&(id, field)));
-        stated.map(|stated| self.part(stated, part)).or_else(|| ids.first().map(|id| self.span(id)))
+        let node = field.and_then(|field| self.fields.get(&(id, field)));
+        node.map(|node| self.part(node, part)).or_else(|| ids.first().map(|id| self.span(id)))
     }
 
     /// Returns where an id is given for the second time.
@@ -165,10 +165,10 @@ impl<'s> Places<'s> {
         self.source.lines.span(node.start, node.end)
     }
 
-    fn part(&self, stated: &Stated<'_>, part: Part) -> Span {
-        let member = match stated {
-            Stated::Member(member) => member,
-            Stated::InApiForm(item) => return self.span(item),
+    fn part(&self, node: &FieldNode<'_>, part: Part) -> Span {
+        let member = match node {
+            FieldNode::Member(member) => member,
+            FieldNode::InApiForm(item) => return self.span(item),
         };
         let lines = &self.source.lines;
         match part {
@@ -183,15 +183,15 @@ impl<'s> Places<'s> {
 
     /// The byte of the file at which the byte `offset` of a string's content stands.
     fn text_offset(&self, node: &Node<'_>, offset: usize) -> usize {
-        let (start, behind) = self.last_text.get();
-        let from = if start == node.start && behind.content <= offset {
-            behind
+        let (start, cursor) = self.last_text.get();
+        let from = if start == node.start && cursor.content <= offset {
+            cursor
         } else {
-            json::Behind { content: 0, source: node.start + 1 }
+            json::StringCursor { content: 0, source: node.start + 1 }
         };
-        let behind = json::behind(self.source.text, from, offset);
-        self.last_text.set((node.start, behind));
-        behind.source
+        let cursor = json::advance(self.source.text, from, offset);
+        self.last_text.set((node.start, cursor));
+        cursor.source
     }
 }
 
@@ -200,11 +200,6 @@ fn nth<'n, 'a>(node: &'n Node<'a>, number: usize) -> &'n Node<'a> {
         Json::Array(items) => items.get(number).unwrap_or(node),
         _ => node,
     }
-}
-
-/// The parameter values; `parameterValues` is the API's name, which comes with its form.
-pub(super) fn value_node<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n Node<'a>> {
-    last(members, "values").or_else(|| last(members, "parameterValues"))
 }
 
 /// The id of an element, and where it stands.

@@ -202,17 +202,16 @@ fn a_field_an_object_and_a_parameter_are_found_in_the_text() {
     let text = "{\"objects\": [\n  {\"id\": \"A\",\n   \"x\": \"1\"}],\n \"parameters\": [{\"id\": \"myP\"}],\n \
                 \"values\": {\"myV\": \"1\"}}";
     let source = Source::read(text).unwrap();
-    let places = source.places();
-    let place = |id, field, part| {
-        places.find(id, field, part).map(|span| (span.at.line, span.at.column, span.length))
-    };
-    assert_eq!(place("A", Some("x"), Part::Key), Some((3, 4, 3)));
-    assert_eq!(place("A", Some("x"), Part::Value(0)), Some((3, 9, 3)));
-    assert_eq!(place("A", Some("absent"), Part::Value(0)), Some((2, 10, 3)));
-    assert_eq!(place("A", None, Part::Key), Some((2, 10, 3)));
-    assert_eq!(place("myP", None, Part::Key), Some((4, 24, 5)));
-    assert_eq!(place("myV", None, Part::Key), Some((5, 20, 3)));
-    assert_eq!(place("nobody", None, Part::Key), None);
+    let index = source.index();
+    let found =
+        |id, field, part| index.find(id, field, part).map(|span| (span.at.line, span.at.column, span.length));
+    assert_eq!(found("A", Some("x"), Part::Key), Some((3, 4, 3)));
+    assert_eq!(found("A", Some("x"), Part::Value(0)), Some((3, 9, 3)));
+    assert_eq!(found("A", Some("absent"), Part::Value(0)), Some((2, 10, 3)));
+    assert_eq!(found("A", None, Part::Key), Some((2, 10, 3)));
+    assert_eq!(found("myP", None, Part::Key), Some((4, 24, 5)));
+    assert_eq!(found("myV", None, Part::Key), Some((5, 20, 3)));
+    assert_eq!(found("nobody", None, Part::Key), None);
 }
 
 #[test]
@@ -221,7 +220,7 @@ fn a_character_of_a_text_is_found_behind_its_escapes() {
     let source = Source::read(text).unwrap();
     let content = "é\né#{a b}";
     let offset = content.find('b').unwrap();
-    let span = source.places().find("A", Some("x"), Part::Text(1, offset)).unwrap();
+    let span = source.index().find("A", Some("x"), Part::Text(1, offset)).unwrap();
     assert_eq!(text.chars().nth(span.at.column - 1), Some('b'));
 }
 
@@ -266,7 +265,7 @@ proptest! {
         let _ = parse_values(&text);
         if let Ok(source) = Source::read(&text) {
             let _ = source.translate();
-            let _ = source.places().find("a", Some("b"), Part::Text(0, 3));
+            let _ = source.index().find("a", Some("b"), Part::Text(0, 3));
         }
     }
 }

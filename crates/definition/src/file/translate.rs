@@ -7,8 +7,7 @@ use std::fmt::Display;
 use foldhash::HashSet;
 
 use super::json::{Json, Member, Node};
-use super::last;
-use super::source::value_node;
+use super::{last, value_node};
 use crate::{
     Definition, Field, FieldKey, FieldValue, ObjectId, ParameterAttribute, ParameterObject, ParameterValue,
     PipelineObject,

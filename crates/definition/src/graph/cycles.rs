@@ -43,7 +43,7 @@ fn search(start: usize, leaving: &[Vec<usize>], edges: &mut [Edge], visits: &mut
                 visits[to] = Visit::Open;
                 way.push((to, leaving[to].iter()));
             }
-            Visit::Open => edges[*at].line = Line::Circle,
+            Visit::Open => edges[*at].line = Line::Cycle,
             Visit::Done => {}
         }
     }

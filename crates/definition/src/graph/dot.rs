@@ -24,15 +24,15 @@ pub fn to_dot(order: &RunOrder) -> String {
          edge [fontcolor=\"#75859a\", fontname=\"Helvetica\", fontsize=9, arrowsize=0.7];\n",
     );
     for node in &order.nodes {
-        let look = palette::look(node.kind.group());
+        let style = palette::group_style(node.kind.group());
         // Writing to a string cannot fail.
         let _ = writeln!(
             dot,
             "  {} [label={}, fillcolor=\"{}\", color=\"{}\"];",
             name(node.id.as_str()),
             label(node),
-            look.fill[0],
-            look.border[0]
+            style.fill[0],
+            style.border[0]
         );
     }
     for edge in order.edges.iter().filter(|edge| edge.line != Line::Shared) {
@@ -59,10 +59,10 @@ fn label(node: &Node) -> String {
 }
 
 fn style(edge: &Edge) -> String {
-    let colour = palette::line(edge.link);
-    if edge.line == Line::Circle {
+    let colour = palette::line_colour(edge.link);
+    if edge.line == Line::Cycle {
         // Without `constraint` the line would pull its start before its end.
-        format!("color=\"{}\", style=dashed, constraint=false", palette::CIRCLE)
+        format!("color=\"{}\", style=dashed, constraint=false", palette::CYCLE)
     } else if edge.link.is_order() {
         format!("color=\"{colour}\"")
     } else {

@@ -18,7 +18,7 @@ use layers::Layers;
 /// Between two columns: room for curves.
 const COLUMN_GAP: f64 = 72.0;
 /// Between two parts that do not hang together.
-const PART_GAP: f64 = 40.0;
+const ISLAND_GAP: f64 = 40.0;
 /// Rows of loose boxes are at least so wide before they wrap.
 const ROW_WIDTH: f64 = 900.0;
 
@@ -38,7 +38,7 @@ pub(super) struct Point {
 
 /// A box in its place.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Place {
+pub(super) struct Positioned {
     /// The corner at the left and top.
     pub(super) corner: Point,
     /// Boxes of one layer are equally wide.
@@ -58,7 +58,7 @@ pub(super) struct Arrow {
 
 /// The places of boxes and the ways of arrows.
 pub(super) struct Layout {
-    pub(super) places: Vec<Place>,
+    pub(super) boxes: Vec<Positioned>,
     /// For each arrow: a curve between the first two points, a straight line between the next two
     /// (past the boxes of a layer), and so on in turns.
     pub(super) routes: Vec<Vec<Point>>,
@@ -69,15 +69,15 @@ pub(super) struct Layout {
 pub(super) fn lay_out(sizes: &[Size], arrows: &[Arrow], is_last: impl Fn(usize) -> bool) -> Layout {
     let nowhere = Point { x: 0.0, y: 0.0 };
     let mut layout = Layout {
-        places: sizes.iter().map(|size| Place { corner: nowhere, size: *size }).collect(),
+        boxes: sizes.iter().map(|size| Positioned { corner: nowhere, size: *size }).collect(),
         routes: vec![Vec::new(); arrows.len()],
         size: Size { width: 0.0, height: 0.0 },
     };
     let mut loose = Vec::new();
-    for part in parts(sizes.len(), arrows) {
-        match part.boxes[..] {
+    for island in islands(sizes.len(), arrows) {
+        match island.boxes[..] {
             [alone] => loose.push(alone),
-            _ => layout.add(&part, arrows),
+            _ => layout.add(&island, arrows),
         }
     }
     let (last, first): (Vec<usize>, Vec<usize>) = loose.into_iter().partition(|at| is_last(*at));
@@ -87,30 +87,30 @@ pub(super) fn lay_out(sizes: &[Size], arrows: &[Arrow], is_last: impl Fn(usize) 
 }
 
 /// Boxes and arrows that hang together.
-struct Part {
+struct Island {
     boxes: Vec<usize>,
     arrows: Vec<usize>,
 }
 
-fn parts(boxes: usize, arrows: &[Arrow]) -> Vec<Part> {
+fn islands(boxes: usize, arrows: &[Arrow]) -> Vec<Island> {
     let mut leaders: Vec<usize> = (0..boxes).collect();
     for arrow in arrows {
         let (one, other) = (leader(&mut leaders, arrow.from), leader(&mut leaders, arrow.to));
         leaders[one.max(other)] = one.min(other);
     }
-    let mut parts: Vec<Part> = Vec::new();
-    let mut part_of = HashMap::new();
+    let mut islands: Vec<Island> = Vec::new();
+    let mut island_of = HashMap::new();
     for at in 0..boxes {
-        let part = *part_of.entry(leader(&mut leaders, at)).or_insert_with(|| {
-            parts.push(Part { boxes: Vec::new(), arrows: Vec::new() });
-            parts.len() - 1
+        let island = *island_of.entry(leader(&mut leaders, at)).or_insert_with(|| {
+            islands.push(Island { boxes: Vec::new(), arrows: Vec::new() });
+            islands.len() - 1
         });
-        parts[part].boxes.push(at);
+        islands[island].boxes.push(at);
     }
     for (at, arrow) in arrows.iter().enumerate() {
-        parts[part_of[&leader(&mut leaders, arrow.from)]].arrows.push(at);
+        islands[island_of[&leader(&mut leaders, arrow.from)]].arrows.push(at);
     }
-    parts
+    islands
 }
 
 fn leader(leaders: &mut [usize], mut at: usize) -> usize {
@@ -124,34 +124,35 @@ fn leader(leaders: &mut [usize], mut at: usize) -> usize {
 
 impl Layout {
     /// Adds what hangs together below all that is there.
-    fn add(&mut self, part: &Part, arrows: &[Arrow]) {
-        let local: HashMap<usize, usize> = part.boxes.iter().enumerate().map(|(at, id)| (*id, at)).collect();
-        let joined: Vec<(usize, usize, f64)> = part
+    fn add(&mut self, island: &Island, arrows: &[Arrow]) {
+        let local: HashMap<usize, usize> =
+            island.boxes.iter().enumerate().map(|(at, id)| (*id, at)).collect();
+        let joined: Vec<(usize, usize, f64)> = island
             .arrows
             .iter()
             .map(|at| (local[&arrows[*at].from], local[&arrows[*at].to], arrows[*at].weight))
             .collect();
-        let mut layers = Layers::new(part.boxes.len(), &joined);
+        let mut layers = Layers::new(island.boxes.len(), &joined);
         columns::order(&mut layers);
-        let box_heights: Vec<f64> = part.boxes.iter().map(|at| self.places[*at].size.height).collect();
+        let box_heights: Vec<f64> = island.boxes.iter().map(|at| self.boxes[*at].size.height).collect();
         let middles = heights::middles(&layers, &box_heights);
 
         let top = self.next_top();
         let mut left = 0.0;
         let mut spans = Vec::new();
         for column in &layers.columns {
-            let boxes = || column.iter().filter(|at| **at < part.boxes.len()).map(|at| part.boxes[*at]);
-            let width = boxes().map(|at| self.places[at].size.width).fold(0.0, f64::max);
+            let boxes = || column.iter().filter(|at| **at < island.boxes.len()).map(|at| island.boxes[*at]);
+            let width = boxes().map(|at| self.boxes[at].size.width).fold(0.0, f64::max);
             spans.push((left, left + width));
             for at in boxes() {
-                let height = self.places[at].size.height;
+                let height = self.boxes[at].size.height;
                 let corner = Point { x: left, y: top + middles[local[&at]] - height / 2.0 };
-                self.places[at] = Place { corner, size: Size { width, height } };
-                self.cover(self.places[at]);
+                self.boxes[at] = Positioned { corner, size: Size { width, height } };
+                self.cover(self.boxes[at]);
             }
             left += width + COLUMN_GAP;
         }
-        for (at, way) in part.arrows.iter().zip(&layers.ways) {
+        for (at, way) in island.arrows.iter().zip(&layers.ways) {
             self.routes[*at] = route(way, &layers, &spans, &middles, top, arrows[*at].shift);
             let lowest = self.routes[*at].iter().map(|point| point.y).fold(0.0, f64::max);
             self.size.height = self.size.height.max(lowest);
@@ -160,31 +161,31 @@ impl Layout {
 
     /// Adds boxes that hang on nothing, row by row.
     fn add_rows(&mut self, boxes: &[usize]) {
-        let area: f64 = boxes.iter().map(|at| self.places[*at].size).map(|it| it.width * it.height).sum();
+        let area: f64 = boxes.iter().map(|at| self.boxes[*at].size).map(|it| it.width * it.height).sum();
         // Very many boxes make a picture of an easy shape.
         let limit = ROW_WIDTH.max(self.size.width).max((area * 2.0).sqrt());
         let mut corner = Point { x: 0.0, y: self.next_top() };
         let mut row_height: f64 = 0.0;
         for at in boxes {
-            let size = self.places[*at].size;
+            let size = self.boxes[*at].size;
             if corner.x > 0.0 && corner.x + size.width > limit {
                 corner = Point { x: 0.0, y: corner.y + row_height + GAP };
                 row_height = 0.0;
             }
-            self.places[*at].corner = corner;
-            self.cover(self.places[*at]);
+            self.boxes[*at].corner = corner;
+            self.cover(self.boxes[*at]);
             corner.x += size.width + GAP;
             row_height = row_height.max(size.height);
         }
     }
 
     fn next_top(&self) -> f64 {
-        if self.size.height > 0.0 { self.size.height + PART_GAP } else { 0.0 }
+        if self.size.height > 0.0 { self.size.height + ISLAND_GAP } else { 0.0 }
     }
 
-    fn cover(&mut self, place: Place) {
-        self.size.width = self.size.width.max(place.corner.x + place.size.width);
-        self.size.height = self.size.height.max(place.corner.y + place.size.height);
+    fn cover(&mut self, positioned: Positioned) {
+        self.size.width = self.size.width.max(positioned.corner.x + positioned.size.width);
+        self.size.height = self.size.height.max(positioned.corner.y + positioned.size.height);
     }
 }
 

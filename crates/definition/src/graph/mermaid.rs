@@ -20,10 +20,10 @@ pub fn to_mermaid(order: &RunOrder) -> String {
             mermaid,
             "  n{at}{open}\"{}\"{close}:::{}",
             label(node),
-            palette::look(node.kind.group()).class
+            palette::group_style(node.kind.group()).class
         );
     }
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     let drawn = order.edges.iter().filter(|edge| edge.line != Line::Shared);
     for (at, edge) in drawn.enumerate() {
         let arrow = match edge.link.is_order() {
@@ -31,17 +31,17 @@ pub fn to_mermaid(order: &RunOrder) -> String {
             false => format!("-. {} .->", edge.link.field()),
         };
         let _ = writeln!(mermaid, "  n{} {arrow} n{}", edge.from, edge.to);
-        if edge.line == Line::Circle {
-            circles.push(at.to_string());
+        if edge.line == Line::Cycle {
+            cycles.push(at.to_string());
         }
     }
-    for group in palette::families(order) {
-        let palette::Look { class, fill, border, .. } = palette::look(group);
+    for group in palette::groups(order) {
+        let palette::GroupStyle { class, fill, border, .. } = palette::group_style(group);
         let _ = writeln!(mermaid, "  classDef {class} fill:{},stroke:{},color:#1f2933", fill[0], border[0]);
     }
-    if !circles.is_empty() {
-        let circles = circles.join(",");
-        let _ = writeln!(mermaid, "  linkStyle {circles} stroke:{},stroke-dasharray:6 4", palette::CIRCLE);
+    if !cycles.is_empty() {
+        let cycles = cycles.join(",");
+        let _ = writeln!(mermaid, "  linkStyle {cycles} stroke:{},stroke-dasharray:6 4", palette::CYCLE);
     }
     mermaid
 }

@@ -13,7 +13,7 @@ use crate::{
 const LINES_TO_SHARE: usize = 5;
 
 /// Of so many objects that come before another is asked which schedule starts them.
-const MOST_LOOKED_AT: usize = 100;
+const MOST_CHECKED: usize = 100;
 
 impl RunOrder {
     /// Returns the run order of `definition`.
@@ -25,8 +25,8 @@ impl RunOrder {
         let resolved: Vec<_> = Inheritance::of(definition).objects.iter().map(Resolved::to_object).collect();
         let objects = typed(&resolved);
         let stated = stated(&objects);
-        let places = places(&objects, &stated);
-        let nodes = objects.iter().zip(&places).filter(|(_, place)| place.is_some());
+        let indices = indices(&objects, &stated);
+        let nodes = objects.iter().zip(&indices).filter(|(_, index)| index.is_some());
         let nodes = nodes.map(|((object, kind), _)| Node {
             id: object.id.clone(),
             kind: *kind,
@@ -34,7 +34,7 @@ impl RunOrder {
             shared: Vec::new(),
         });
         let edges = stated.iter().filter_map(|(owner, link, target)| {
-            let (owner, target) = (places[*owner]?, places[*target]?);
+            let (owner, target) = (indices[*owner]?, indices[*target]?);
             let (from, to) = if link.starts_at_owner() { (owner, target) } else { (target, owner) };
             Some(Edge { from, to, link: *link, line: Line::Forward })
         });
@@ -57,13 +57,13 @@ fn typed(resolved: &[PipelineObject]) -> Vec<(&PipelineObject, Kind)> {
 type Stated = (usize, Link, usize);
 
 fn stated(objects: &[(&PipelineObject, Kind)]) -> Vec<Stated> {
-    let places: HashMap<&ObjectId, usize> =
+    let indices: HashMap<&ObjectId, usize> =
         objects.iter().enumerate().map(|(at, (object, _))| (&object.id, at)).collect();
     let mut met = HashSet::new();
     let mut stated = Vec::new();
     for (owner, (object, kind)) in objects.iter().enumerate() {
         for link in Link::ALL.into_iter().filter(|link| link.is_stated_by(*kind)) {
-            let targets = object.references(link.field()).filter_map(|id| places.get(id).copied());
+            let targets = object.references(link.field()).filter_map(|id| indices.get(id).copied());
             let links = targets.filter(|at| link.accepts(objects[*at].1)).map(|target| (owner, link, target));
             stated.extend(links.filter(|link| met.insert(*link)));
         }
@@ -72,7 +72,7 @@ fn stated(objects: &[(&PipelineObject, Kind)]) -> Vec<Stated> {
 }
 
 /// Where each object stands among the nodes; none when it does not matter.
-fn places(objects: &[(&PipelineObject, Kind)], stated: &[Stated]) -> Vec<Option<usize>> {
+fn indices(objects: &[(&PipelineObject, Kind)], stated: &[Stated]) -> Vec<Option<usize>> {
     let mut named = vec![Vec::new(); objects.len()];
     for (owner, _, target) in stated {
         named[*owner].push(*target);
@@ -142,7 +142,7 @@ fn keep_first_starts(order: &mut RunOrder) {
         comes_after.entry(edge.to).or_default().push(edge.from);
     }
     let follows = |schedule: usize, object: usize| {
-        let before = comes_after.get(&object).into_iter().flatten().take(MOST_LOOKED_AT);
+        let before = comes_after.get(&object).into_iter().flatten().take(MOST_CHECKED);
         before.into_iter().any(|before| starts.contains(&(schedule, *before)))
     };
     order.edges.retain(|edge| {

@@ -7,7 +7,7 @@ use super::{Link, RunOrder};
 use crate::kind::Group;
 
 /// How a family of objects looks.
-pub(super) struct Look {
+pub(super) struct GroupStyle {
     /// The word in the legend.
     pub(super) word: &'static str,
     /// The name of the style class.
@@ -19,7 +19,7 @@ pub(super) struct Look {
 }
 
 /// The colour of what waits in a circle.
-pub(super) const CIRCLE: &str = "#d64545";
+pub(super) const CYCLE: &str = "#d64545";
 /// The colour of text and lines without a family.
 pub(super) const PLAIN: &str = "#75859a";
 
@@ -28,12 +28,12 @@ const DRAWN: [Group; 6] =
     [Group::Activity, Group::DataNode, Group::Precondition, Group::Resource, Group::Action, Group::Schedule];
 
 /// Returns the families that occur in `order`.
-pub(super) fn families(order: &RunOrder) -> impl Iterator<Item = Group> {
+pub(super) fn groups(order: &RunOrder) -> impl Iterator<Item = Group> {
     DRAWN.into_iter().filter(|group| order.nodes.iter().any(|node| node.kind.group() == *group))
 }
 
 /// Returns how a family looks.
-pub(super) fn look(group: Group) -> Look {
+pub(super) fn group_style(group: Group) -> GroupStyle {
     let (word, class, fill, border) = match group {
         Group::Activity => ("activity", "activity", ["#e9f1fc", "#17283d"], ["#6d9ad3", "#5887c0"]),
         Group::DataNode => ("data node", "data", ["#e5f5ee", "#142d25"], ["#58a888", "#4a967a"]),
@@ -46,11 +46,11 @@ pub(super) fn look(group: Group) -> Look {
             ("schedule", "schedule", ["#f0f2f5", "#242b33"], ["#94a0ae", "#76838f"])
         }
     };
-    Look { word, class, fill, border }
+    GroupStyle { word, class, fill, border }
 }
 
 /// Returns the colour of a link's lines.
-pub(super) fn line(link: Link) -> &'static str {
+pub(super) fn line_colour(link: Link) -> &'static str {
     match link {
         Link::Input | Link::Output => "#4fa283",
         Link::DependsOn => "#5f8fcb",

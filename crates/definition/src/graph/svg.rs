@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 
 use super::{
     Line, Node, RunOrder, layout,
-    layout::{Arrow, Layout, Place, Size},
+    layout::{Arrow, Layout, Positioned, Size},
     palette,
     text::{Face, escape_xml},
 };
@@ -29,7 +29,7 @@ const FOOT: f64 = 12.0;
 /// Returns `order` as an SVG picture.
 ///
 /// It needs no scripts, fonts or style sheets from elsewhere, and follows the reader's choice of a
-/// light or dark look.
+/// light or dark style.
 #[must_use]
 pub fn to_svg(order: &RunOrder) -> String {
     let sizes: Vec<Size> = order.nodes.iter().map(size).collect();
@@ -109,20 +109,20 @@ fn draw_boxes(body: &mut String, order: &RunOrder, layout: &Layout) {
             if edge.link.starts_at_owner() { (edge.from, edge.to) } else { (edge.to, edge.from) };
         let _ = write!(hints[owner], "\n{}: {}", edge.link.field(), order.nodes[target].id);
     }
-    for ((node, place), hint) in order.nodes.iter().zip(&layout.places).zip(&hints) {
-        draw_box(body, node, place, hint);
+    for ((node, positioned), hint) in order.nodes.iter().zip(&layout.boxes).zip(&hints) {
+        draw_box(body, node, positioned, hint);
     }
 }
 
-fn draw_box(body: &mut String, node: &Node, place: &Place, hint: &str) {
-    let Place { corner, size } = *place;
+fn draw_box(body: &mut String, node: &Node, positioned: &Positioned, hint: &str) {
+    let Positioned { corner, size } = *positioned;
     let texts = texts(node);
     // Data has round ends, so that it can be told from work without colours.
     let radius = if node.kind.is_data_node() { 22.0 } else { 8.0 };
     let _ = writeln!(
         body,
         "<g class=\"{}\"><title>{}</title><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"{}\"/>",
-        palette::look(node.kind.group()).class,
+        palette::group_style(node.kind.group()).class,
         escape_xml(&format!("{}{hint}", texts.join("\n"))),
         Number(corner.x),
         Number(corner.y),

@@ -34,7 +34,7 @@ fn edges(order: &RunOrder) -> Vec<String> {
         let [from, to] = [edge.from, edge.to].map(|at| &order.nodes[at].id);
         let remark = match edge.line {
             Line::Forward => "",
-            Line::Circle => " (circle)",
+            Line::Cycle => " (circle)",
             Line::Shared => " (shared)",
         };
         format!("{from} {} {to}{remark}", edge.link.field())

@@ -2,9 +2,9 @@
 
 use super::{
     Group,
-    field::Defaulted,
     shared_fields::PLAIN,
     spec::{FieldSpec, KindSpec, boolean, text, to_any},
+    typed_field::Defaulted,
 };
 
 const NODE: FieldSpec = to_any("node", "The object whose outcome called for the action.").runtime();

@@ -1,11 +1,12 @@
 //! Work.
 
 use super::{
-    Group, Kind, Slot,
+    Group, Kind, ValueShape,
     databases::ANY_DATABASE,
-    field::{Defaulted, Limit, LoadMode},
+    field_type::{Limit, LoadMode},
     shared_fields::{CLUSTER_WORK, RUNNER, WORK},
     spec::{FieldSpec, KindSpec, OneOf, boolean, count, spec, text, to, to_group, word},
+    typed_field::Defaulted,
 };
 
 const INPUT: FieldSpec = to_group(
@@ -51,7 +52,7 @@ pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
         MY_MAX_REJECTS.spec(),
         spec(
             "myRejectsPath",
-            Slot::S3Prefix,
+            ValueShape::S3Prefix,
             "Where refused rows are written besides the table <table>_rejects; without it the log prefix.",
         ),
         text(
@@ -59,7 +60,11 @@ pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
             "Texts that mean NULL besides the empty unquoted field; \"\" is the empty text.",
         )
         .multi(),
-        spec("myDateFormat", Slot::DatePattern, "How dates and times are written where it is not ISO 8601."),
+        spec(
+            "myDateFormat",
+            ValueShape::DatePattern,
+            "How dates and times are written where it is not ISO 8601.",
+        ),
     ],
 };
 
@@ -74,7 +79,7 @@ pub const MY_LOAD_MODE: Defaulted<LoadMode> = word(
 /// `myMaxRejects`.
 pub const MY_MAX_REJECTS: Defaulted<Limit> = spec(
     "myMaxRejects",
-    Slot::CountOrPercentage,
+    ValueShape::CountOrPercentage,
     "How many rows may be refused before the try fails and leaves the table as it was.",
 )
 .typed()

@@ -2,9 +2,9 @@
 
 use super::{
     Group,
-    field::Defaulted,
     shared_fields::PLAIN,
     spec::{FieldSpec, KindSpec, boolean, text},
+    typed_field::Defaulted,
 };
 
 const COLUMN: FieldSpec =

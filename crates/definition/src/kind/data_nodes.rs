@@ -1,11 +1,12 @@
 //! Where data is.
 
 use super::{
-    Group, Kind, Slot,
+    Group, Kind, ValueShape,
     databases::ANY_DATABASE,
-    field::{Compression, Defaulted},
+    field_type::Compression,
     shared_fields::WORK,
     spec::{FieldSpec, KindSpec, OneOf, spec, text, to, to_group, word},
+    typed_field::Defaulted,
 };
 
 pub(super) static DYNAMO_DB_DATA_NODE: KindSpec = KindSpec {
@@ -36,7 +37,7 @@ pub(super) static DYNAMO_DB_DATA_NODE: KindSpec = KindSpec {
     my_fields: &[],
 };
 
-const THROUGHPUT: Slot = Slot::Double { least: 0.1, most: 1.0 };
+const THROUGHPUT: ValueShape = ValueShape::Double { least: 0.1, most: 1.0 };
 
 pub(super) static MY_SQL_DATA_NODE: KindSpec = KindSpec {
     name: "MySqlDataNode",

@@ -1,12 +1,13 @@
 //! The object with the id `Default`: every object that names no other parent inherits its fields.
 
 use super::{
-    Slot,
-    field::{Defaulted, Optional},
+    ValueShape,
+    field_type::StaleRuns,
     shared_fields::{ROUTED, RUNNABLE, SCHEDULABLE},
     spec::{DefaultSpec, boolean, integer, period, spec, text, word},
+    typed_field::{Defaulted, Optional},
 };
-use crate::{period::Period, trigger::StaleRuns};
+use crate::period::Period;
 
 pub(super) static DEFAULT: DefaultSpec = DefaultSpec {
     doc: "The object with the id Default; every object that names no other parent inherits its fields.",
@@ -19,7 +20,7 @@ pub(super) static DEFAULT: DefaultSpec = DefaultSpec {
     my_fields: &[
     spec(
         "myDropFile",
-        Slot::KeyPattern,
+        ValueShape::KeyPattern,
         "Key of a file that a run needs; {name} takes what has no slash, the same in every file of the set.",
     )
     .multi(),

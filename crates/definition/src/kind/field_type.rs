@@ -6,12 +6,12 @@ use super::ON_DEMAND_PERIOD;
 use crate::{expression::parse_time, period::Period};
 
 /// What the text of a field can be read as.
-pub(crate) trait Held: Sized {
+pub(crate) trait FieldType: Sized {
     /// Reads `text`; none if it is something else.
     fn read(text: &str) -> Option<Self>;
 }
 
-impl Held for bool {
+impl FieldType for bool {
     fn read(text: &str) -> Option<Self> {
         let is = |word: &str| word.eq_ignore_ascii_case(text.trim());
         is("true").then_some(true).or_else(|| is("false").then_some(false))
@@ -21,7 +21,7 @@ impl Held for bool {
 /// Whole numbers are written as those of expressions are.
 macro_rules! whole {
     ($($number:ident)+) => {
-        $(impl Held for $number {
+        $(impl FieldType for $number {
             fn read(text: &str) -> Option<Self> {
                 text.trim().parse::<i64>().ok()?.try_into().ok()
             }
@@ -31,13 +31,13 @@ macro_rules! whole {
 
 whole!(u32 u64 usize);
 
-impl Held for Period {
+impl FieldType for Period {
     fn read(text: &str) -> Option<Self> {
         Self::parse(text).ok()
     }
 }
 
-impl Held for Timestamp {
+impl FieldType for Timestamp {
     fn read(text: &str) -> Option<Self> {
         parse_time(text).map(|time| time.timestamp())
     }
@@ -57,7 +57,7 @@ macro_rules! words {
             pub const WORDS: &'static [&'static str] = &[$($word,)+];
         }
 
-        impl $crate::kind::Held for $name {
+        impl FieldType for $name {
             fn read(text: &str) -> Option<Self> {
                 let text = text.trim();
                 let is = |word: &str| word.eq_ignore_ascii_case(text);
@@ -69,8 +69,6 @@ macro_rules! words {
         }
     };
 }
-
-pub(crate) use words;
 
 words! {
     /// `failureAndRerunMode`: whether an object shares its failures and reruns.
@@ -106,7 +104,7 @@ words! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeriodOrHours(pub Period);
 
-impl Held for PeriodOrHours {
+impl FieldType for PeriodOrHours {
     fn read(text: &str) -> Option<Self> {
         let hours = text.trim().parse::<u32>().ok();
         let period =
@@ -147,6 +145,30 @@ words! {
     }
 }
 
+words! {
+    /// `scheduleType`: when the instance of an interval may start.
+    ScheduleType {
+        /// At the interval's beginning.
+        Cron = "cron",
+        /// At its end, when the data of the interval is complete.
+        TimeSeries = "timeseries",
+        /// At once: there are no intervals, runs begin when the pipeline is activated.
+        OnDemand = "ondemand",
+    }
+}
+
+words! {
+    /// `myStaleRuns`: what happens to earlier pipelines of a definition when a new run starts.
+    StaleRuns {
+        /// Those that have ended are deleted.
+        Delete = "delete",
+        /// Those still at work are canceled and deleted as well.
+        Replace = "replace",
+        /// All are kept.
+        Keep = "keep",
+    }
+}
+
 /// The `period` of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchedulePeriod {
@@ -156,7 +178,7 @@ pub enum SchedulePeriod {
     Every(Period),
 }
 
-impl Held for SchedulePeriod {
+impl FieldType for SchedulePeriod {
     fn read(text: &str) -> Option<Self> {
         if text.trim().eq_ignore_ascii_case(ON_DEMAND_PERIOD) {
             return Some(Self::OnDemand);
@@ -174,7 +196,7 @@ pub enum Limit {
     Percent(f64),
 }
 
-impl Held for Limit {
+impl FieldType for Limit {
     fn read(text: &str) -> Option<Self> {
         let text = text.trim();
         match text.strip_suffix('%') {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{DEFAULT_OBJECT, FieldGroup, FieldSpec, Group, Kind, OneOf, Slot};
-use crate::inherit::DEFAULT_ID;
+use super::{DEFAULT_OBJECT, FieldGroup, FieldSpec, Group, Kind, OneOf, ValueShape};
+use crate::object::DEFAULT_ID;
 
 /// Columns of the text: fits beside an editor, and holds a sentence beside a long field name.
 const WIDTH: usize = 100;
@@ -109,8 +109,8 @@ impl Page {
 
 /// What a field holds, whether it repeats, and what counts without it.
 fn holds(field: &FieldSpec) -> String {
-    let mut text = field.slot.describe();
-    if matches!(field.slot, Slot::Word(_)) {
+    let mut text = field.shape.describe();
+    if matches!(field.shape, ValueShape::Word(_)) {
         text.push_str(", in any case");
     }
     if field.is_multi {

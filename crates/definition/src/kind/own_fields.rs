@@ -9,7 +9,7 @@ use super::{DEFAULT_OBJECT, FieldSpec, Kind};
 
 /// Where one of our own fields is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ReadIn {
     /// On the Default object.
     Default,
     /// On objects of these types.
@@ -18,23 +18,23 @@ pub enum Place {
 
 /// Returns the field `key` and where it is read, when it is one of our own.
 #[must_use]
-pub fn named(key: &str) -> Option<(&'static FieldSpec, Place)> {
-    static NAMED: LazyLock<FxHashMap<&str, (&FieldSpec, Place)>> = LazyLock::new(|| {
+pub fn named(key: &str) -> Option<(&'static FieldSpec, ReadIn)> {
+    static NAMED: LazyLock<FxHashMap<&str, (&FieldSpec, ReadIn)>> = LazyLock::new(|| {
         let mut named = FxHashMap::default();
         for spec in all() {
-            named.entry(spec.key).or_insert_with(|| (spec, place(spec.key)));
+            named.entry(spec.key).or_insert_with(|| (spec, read_in(spec.key)));
         }
         named
     });
     NAMED.get(key).cloned()
 }
 
-fn place(key: &str) -> Place {
+fn read_in(key: &str) -> ReadIn {
     let is_in = |fields: &[FieldSpec]| fields.iter().any(|spec| spec.key == key);
     if is_in(DEFAULT_OBJECT.my_fields) {
-        return Place::Default;
+        return ReadIn::Default;
     }
-    Place::Kinds(Kind::ALL.iter().copied().filter(|kind| is_in(kind.my_fields())).collect())
+    ReadIn::Kinds(Kind::ALL.iter().copied().filter(|kind| is_in(kind.my_fields())).collect())
 }
 
 /// Returns the name of every one of our own fields, once.

@@ -3,9 +3,9 @@
 
 use super::{
     Group,
-    field::Optional,
     shared_fields::PRECONDITION,
     spec::{FieldSpec, KindSpec, OneOf, count, period, text, time, to_any},
+    typed_field::Optional,
 };
 use crate::period::Period;
 

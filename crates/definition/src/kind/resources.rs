@@ -1,11 +1,11 @@
 //! Machines and clusters that the service starts for the work and ends afterwards.
 
 use super::{
-    Group, Kind, Slot,
-    field::{Defaulted, OnResourceFailure, OnTaskFailure, Optional},
-    field_type::PeriodOrHours,
+    Group, Kind, ValueShape,
+    field_type::{OnResourceFailure, OnTaskFailure, PeriodOrHours},
     shared_fields::RESOURCE,
     spec::{FieldSpec, KindSpec, boolean, count, period, spec, text, to, word},
+    typed_field::{Defaulted, Optional},
 };
 use crate::period::Period;
 
@@ -20,7 +20,7 @@ pub const INIT_TIMEOUT: Optional<Period> =
 /// `terminateAfter`, as a cluster may write it; a machine takes periods alone.
 pub const TERMINATE_AFTER: Optional<PeriodOrHours> = spec(
     "terminateAfter",
-    Slot::PeriodOrHours,
+    ValueShape::PeriodOrHours,
     "How long after its start the cluster is ended, whatever it does.",
 )
 .typed();
@@ -52,8 +52,8 @@ const RESOURCE_REGION: FieldSpec = text("@resourceRegion", "Region it was starte
 const RESOURCE_STATUS: FieldSpec =
     text("@resourceStatus", "Where it stands, in the words of EC2 or EMR.").runtime();
 
-const PRICE: Slot = Slot::BidPrice { or_on_demand: false };
-const PRICE_OR_WORD: Slot = Slot::BidPrice { or_on_demand: true };
+const PRICE: ValueShape = ValueShape::BidPrice { or_on_demand: false };
+const PRICE_OR_WORD: ValueShape = ValueShape::BidPrice { or_on_demand: true };
 
 pub(super) static EC2_RESOURCE: KindSpec = KindSpec {
     name: "Ec2Resource",

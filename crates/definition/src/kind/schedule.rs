@@ -3,15 +3,16 @@
 use jiff::Timestamp;
 
 use super::{
-    Group, Slot,
-    field::{Optional, SchedulePeriod, StartAt},
+    Group, ValueShape,
+    field_type::{SchedulePeriod, StartAt},
     shared_fields::PLAIN,
     spec::{KindSpec, OneOf, integer, spec, time, word},
+    typed_field::Optional,
 };
 
 /// `period`.
 pub const PERIOD: Optional<SchedulePeriod> =
-    spec("period", Slot::SchedulePeriod, "How long an interval is.").required().typed();
+    spec("period", ValueShape::SchedulePeriod, "How long an interval is.").required().typed();
 /// `startDateTime`.
 pub const START_DATE_TIME: Optional<Timestamp> =
     time("startDateTime", "When the first interval begins.").typed();

@@ -2,13 +2,14 @@
 //! what is scheduled, what depends on others, and what the service sets on each of these.
 
 use super::{
-    Group, Kind, Slot, Target,
-    field::{Defaulted, FailureAndRerunMode, Optional},
+    Group, Kind, RefTarget, ValueShape,
+    field_type::{FailureAndRerunMode, ScheduleType},
     spec::{
         FieldGroup, FieldSpec, OneOf, count, integer, period, spec, text, time, to, to_any, to_group, word,
     },
+    typed_field::{Defaulted, Optional},
 };
-use crate::{period::Period, schedule::ScheduleType};
+use crate::period::Period;
 
 /// What an activity or data node has beside its own fields.
 pub(super) const WORK: &[FieldGroup] =
@@ -158,7 +159,8 @@ const ROUTED_TO_CLUSTER: FieldGroup = FieldGroup {
 const DEPENDENT: FieldGroup = FieldGroup {
     title: "What it waits for",
     fields: &[
-        spec("dependsOn", Slot::Ref(Target::Runnable), "Objects that must have finished first.").multi(),
+        spec("dependsOn", ValueShape::Ref(RefTarget::Runnable), "Objects that must have finished first.")
+            .multi(),
         to_group("precondition", Group::Precondition, "Conditions that must all hold first.").multi(),
     ],
 };

@@ -1,6 +1,6 @@
 //! What can be said about an object type and about one field of it, and the words to say it in.
 
-use super::{Group, Kind, Slot, Target};
+use super::{Group, Kind, RefTarget, ValueShape};
 
 /// Everything there is to say about one object type.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub struct FieldSpec {
     /// What it is for: one sentence for people.
     pub doc: &'static str,
     /// What it holds.
-    pub slot: Slot,
+    pub shape: ValueShape,
     /// The value that counts when an object has none, where that is one value; other rules stand in `doc`.
     pub default: Option<&'static str>,
     /// Whether an object lacks something without it.
@@ -81,28 +81,28 @@ impl OneOf {
     }
 }
 
-pub(super) const fn spec(key: &'static str, slot: Slot, doc: &'static str) -> FieldSpec {
-    FieldSpec { key, doc, slot, default: None, is_required: false, is_multi: false, is_runtime: false }
+pub(super) const fn spec(key: &'static str, shape: ValueShape, doc: &'static str) -> FieldSpec {
+    FieldSpec { key, doc, shape, default: None, is_required: false, is_multi: false, is_runtime: false }
 }
 
 pub(super) const fn text(key: &'static str, doc: &'static str) -> FieldSpec {
-    spec(key, Slot::Text, doc)
+    spec(key, ValueShape::Text, doc)
 }
 
 pub(super) const fn boolean(key: &'static str, doc: &'static str) -> FieldSpec {
-    spec(key, Slot::Boolean, doc)
+    spec(key, ValueShape::Boolean, doc)
 }
 
 pub(super) const fn period(key: &'static str, doc: &'static str) -> FieldSpec {
-    spec(key, Slot::Period, doc)
+    spec(key, ValueShape::Period, doc)
 }
 
 pub(super) const fn time(key: &'static str, doc: &'static str) -> FieldSpec {
-    spec(key, Slot::DateTime, doc)
+    spec(key, ValueShape::DateTime, doc)
 }
 
 pub(super) const fn integer(key: &'static str, least: i64, most: i64, doc: &'static str) -> FieldSpec {
-    spec(key, Slot::Integer { least, most }, doc)
+    spec(key, ValueShape::Integer { least, most }, doc)
 }
 
 pub(super) const fn count(key: &'static str, doc: &'static str) -> FieldSpec {
@@ -110,19 +110,19 @@ pub(super) const fn count(key: &'static str, doc: &'static str) -> FieldSpec {
 }
 
 pub(super) const fn word(key: &'static str, words: &'static [&'static str], doc: &'static str) -> FieldSpec {
-    spec(key, Slot::Word(words), doc)
+    spec(key, ValueShape::Word(words), doc)
 }
 
 pub(super) const fn to(key: &'static str, kinds: &'static [Kind], doc: &'static str) -> FieldSpec {
-    spec(key, Slot::Ref(Target::Kinds(kinds)), doc)
+    spec(key, ValueShape::Ref(RefTarget::Kinds(kinds)), doc)
 }
 
 pub(super) const fn to_group(key: &'static str, group: Group, doc: &'static str) -> FieldSpec {
-    spec(key, Slot::Ref(Target::Group(group)), doc)
+    spec(key, ValueShape::Ref(RefTarget::Group(group)), doc)
 }
 
 pub(super) const fn to_any(key: &'static str, doc: &'static str) -> FieldSpec {
-    spec(key, Slot::Ref(Target::Any), doc)
+    spec(key, ValueShape::Ref(RefTarget::Any), doc)
 }
 
 impl FieldSpec {

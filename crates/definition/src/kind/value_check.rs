@@ -3,8 +3,8 @@
 use crate::{
     expression::{is_pattern, parse_double, parse_time},
     kind::{
-        BID_PRICE_LIMIT, Held, ON_DEMAND_PRICE, Slot,
-        field::{Limit, SchedulePeriod},
+        BID_PRICE_LIMIT, FieldType, ON_DEMAND_PRICE, ValueShape,
+        field_type::{Limit, SchedulePeriod},
     },
     period::Period,
 };
@@ -14,41 +14,41 @@ const FIFTEEN_MINUTES: u64 = 15 * 60;
 const THREE_YEARS: u64 = (3 * 365 + 1) * 86_400;
 
 /// Returns what the field `key` must hold, when `text` is not it.
-pub(crate) fn complaint(key: &str, slot: Slot, text: &str) -> Option<String> {
-    let must = match slot {
+pub(crate) fn complaint(key: &str, shape: ValueShape, text: &str) -> Option<String> {
+    let must = match shape {
         // The trigger tells itself what is wrong with a key pattern.
-        Slot::Text | Slot::Ref(_) | Slot::KeyPattern => return None,
-        Slot::Integer { least, most } => return integer(key, least, most, text),
-        Slot::Double { least, most } => {
+        ValueShape::Text | ValueShape::Ref(_) | ValueShape::KeyPattern => return None,
+        ValueShape::Integer { least, most } => return integer(key, least, most, text),
+        ValueShape::Double { least, most } => {
             let is_within = parse_double(text.trim()).is_some_and(|number| (least..=most).contains(&number));
-            (!is_within).then(|| slot.describe())
+            (!is_within).then(|| shape.describe())
         }
-        Slot::Boolean => bool::read(text).is_none().then(|| "'true' or 'false'".to_owned()),
-        Slot::Period => Period::parse(text).is_err().then(a_period),
-        Slot::PeriodOrHours => {
+        ValueShape::Boolean => bool::read(text).is_none().then(|| "'true' or 'false'".to_owned()),
+        ValueShape::Period => Period::parse(text).is_err().then(a_period),
+        ValueShape::PeriodOrHours => {
             let is_hours = text.trim().parse::<u32>().is_ok();
             (!is_hours && Period::parse(text).is_err()).then(a_period)
         }
-        Slot::SchedulePeriod => schedule_period(text),
+        ValueShape::SchedulePeriod => schedule_period(text),
         // The wording of the service.
-        Slot::DateTime => {
+        ValueShape::DateTime => {
             return parse_time(text)
                 .is_none()
                 .then(|| format!("'{key}' value must be a literal datetime value."));
         }
-        Slot::Word(words) => (!is_word(text, words)).then(|| {
+        ValueShape::Word(words) => (!is_word(text, words)).then(|| {
             let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
             quoted.join(" or ")
         }),
-        Slot::BidPrice { or_on_demand } => {
+        ValueShape::BidPrice { or_on_demand } => {
             let is_legal = is_bid(text) || (or_on_demand && is_word(text, &[ON_DEMAND_PRICE]));
-            (!is_legal).then(|| slot.describe())
+            (!is_legal).then(|| shape.describe())
         }
-        Slot::CountOrPercentage => {
+        ValueShape::CountOrPercentage => {
             Limit::read(text).is_none().then(|| "a count of rows or a percentage such as '1%'".to_owned())
         }
-        Slot::S3Prefix => (!text.starts_with("s3://")).then(|| slot.describe()),
-        Slot::DatePattern => {
+        ValueShape::S3Prefix => (!text.starts_with("s3://")).then(|| shape.describe()),
+        ValueShape::DatePattern => {
             (!is_pattern(text)).then(|| "a Joda date pattern such as 'dd/MM/yyyy'".to_owned())
         }
     };
@@ -117,15 +117,15 @@ mod tests {
     fn every_default_is_legal_in_its_field() {
         let fields = Kind::ALL.iter().flat_map(|kind| kind.fields()).chain(own_fields::all());
         for spec in fields {
-            let complaint = spec.default.and_then(|default| complaint(spec.key, spec.slot, default));
+            let complaint = spec.default.and_then(|default| complaint(spec.key, spec.shape, default));
             assert_eq!(complaint, None);
         }
     }
 
     #[test]
     fn a_bid_is_a_price_within_the_limits_or_the_word() {
-        let spot = Slot::BidPrice { or_on_demand: false };
-        let cluster = Slot::BidPrice { or_on_demand: true };
+        let spot = ValueShape::BidPrice { or_on_demand: false };
+        let cluster = ValueShape::BidPrice { or_on_demand: true };
         assert_eq!(complaint("spotBidPrice", spot, "0.05"), None);
         assert_eq!(
             complaint("spotBidPrice", spot, "20").as_deref(),
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_share_of_throughput_is_at_most_all_of_it() {
-        let share = Slot::Double { least: 0.1, most: 1.0 };
+        let share = ValueShape::Double { least: 0.1, most: 1.0 };
         assert_eq!(complaint("readThroughputPercent", share, "0.25"), None);
         assert_eq!(
             complaint("readThroughputPercent", share, "25").as_deref(),

@@ -4,7 +4,7 @@ use super::{Group, Kind};
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Slot {
+pub enum ValueShape {
     /// Any text.
     Text,
     /// A whole number within limits.
@@ -34,7 +34,7 @@ pub enum Slot {
     /// One of the words, in any case.
     Word(&'static [&'static str]),
     /// A reference.
-    Ref(Target),
+    Ref(RefTarget),
     /// The most that is paid for an hour of a spot machine, in dollars.
     BidPrice {
         /// Whether `OnDemandPrice` may stand for a number.
@@ -57,7 +57,7 @@ pub const ON_DEMAND_PERIOD: &str = "ONDEMAND_PERIOD";
 /// The word for a bid at the price of a machine on demand.
 pub const ON_DEMAND_PRICE: &str = "OnDemandPrice";
 
-impl Slot {
+impl ValueShape {
     /// Returns what the field holds, as a phrase for people.
     #[must_use]
     pub fn describe(self) -> String {
@@ -90,7 +90,7 @@ impl Slot {
 
 /// What a reference may point at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum RefTarget {
     /// Any object.
     Any,
     /// Anything that is executed.
@@ -101,7 +101,7 @@ pub enum Target {
     Kinds(&'static [Kind]),
 }
 
-impl Target {
+impl RefTarget {
     /// Returns whether an object of type `kind` is meant.
     #[must_use]
     pub fn accepts(self, kind: Kind) -> bool {

@@ -2,31 +2,33 @@
 //!
 //! A text with an expression always passes: what becomes of it is not known while one types.
 
-use crate::kind::{ON_DEMAND_PERIOD, ON_DEMAND_PRICE, Slot};
+use crate::kind::{ON_DEMAND_PERIOD, ON_DEMAND_PRICE, ValueShape};
 
 /// Returns the pattern that every legal text of the field meets; none where any text may be legal.
-pub(super) fn of(slot: Slot) -> Option<String> {
+pub(super) fn of(shape: ValueShape) -> Option<String> {
     let number = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?";
-    let alternatives = match slot {
-        Slot::Text | Slot::Ref(_) | Slot::DatePattern | Slot::KeyPattern => return None,
-        Slot::S3Prefix => return Some(r"^s3://|#\{".to_owned()),
-        Slot::Boolean => return Some(words(&["true", "false"])),
-        Slot::Word(known) => return Some(words(known)),
-        Slot::Integer { least, most } if most - least < 10 => {
+    let alternatives = match shape {
+        ValueShape::Text | ValueShape::Ref(_) | ValueShape::DatePattern | ValueShape::KeyPattern => {
+            return None;
+        }
+        ValueShape::S3Prefix => return Some(r"^s3://|#\{".to_owned()),
+        ValueShape::Boolean => return Some(words(&["true", "false"])),
+        ValueShape::Word(known) => return Some(words(known)),
+        ValueShape::Integer { least, most } if most - least < 10 => {
             let numbers: Vec<String> = (least..=most).map(|number| number.to_string()).collect();
             format!(r"[+-]?0*(?:{})", numbers.join("|"))
         }
-        Slot::Integer { least: 1.., .. } => r"[+-]?0*[1-9][0-9]*".to_owned(),
-        Slot::Integer { .. } => "[+-]?[0-9]+".to_owned(),
-        Slot::Double { .. } => number.to_owned(),
-        Slot::Period => period(),
-        Slot::PeriodOrHours => format!(r"{}|\+?[0-9]+", period()),
-        Slot::SchedulePeriod => format!("{}|{}", period(), any_case(ON_DEMAND_PERIOD)),
+        ValueShape::Integer { least: 1.., .. } => r"[+-]?0*[1-9][0-9]*".to_owned(),
+        ValueShape::Integer { .. } => "[+-]?[0-9]+".to_owned(),
+        ValueShape::Double { .. } => number.to_owned(),
+        ValueShape::Period => period(),
+        ValueShape::PeriodOrHours => format!(r"{}|\+?[0-9]+", period()),
+        ValueShape::SchedulePeriod => format!("{}|{}", period(), any_case(ON_DEMAND_PERIOD)),
         // The guide writes a bare call once.
-        Slot::DateTime => r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|makeDate.*\)".to_owned(),
-        Slot::BidPrice { or_on_demand: false } => number.to_owned(),
-        Slot::BidPrice { or_on_demand: true } => format!("{number}|{}", any_case(ON_DEMAND_PRICE)),
-        Slot::CountOrPercentage => format!(r"\+?[0-9]+|{number}\s*%"),
+        ValueShape::DateTime => r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|makeDate.*\)".to_owned(),
+        ValueShape::BidPrice { or_on_demand: false } => number.to_owned(),
+        ValueShape::BidPrice { or_on_demand: true } => format!("{number}|{}", any_case(ON_DEMAND_PRICE)),
+        ValueShape::CountOrPercentage => format!(r"\+?[0-9]+|{number}\s*%"),
     };
     Some(or_expression(&alternatives))
 }

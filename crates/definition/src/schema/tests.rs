@@ -168,9 +168,11 @@ fn no_text_that_validation_takes_is_refused() {
         "UPSERT",
     ];
     let fields = Kind::ALL.iter().flat_map(|kind| kind.fields().chain(kind.my_fields()));
-    for spec in fields.chain(DEFAULT_OBJECT.my_fields).filter(|spec| !matches!(spec.slot, Slot::Ref(_))) {
+    for spec in
+        fields.chain(DEFAULT_OBJECT.my_fields).filter(|spec| !matches!(spec.shape, ValueShape::Ref(_)))
+    {
         let schema = json!({"definitions": SCHEMA["definitions"], "allOf": [property(spec)]});
-        let legal = |text: &&&str| value_check::complaint(spec.key, spec.slot, text).is_none();
+        let legal = |text: &&&str| value_check::complaint(spec.key, spec.shape, text).is_none();
         for text in texts.iter().filter(legal) {
             let found = reader::complaints(&schema, &json!(text));
             assert!(found.is_empty(), "{} {text:?}: {found:?}", spec.key);

@@ -4,38 +4,38 @@
 /// says what each needs; the order decides where a circle begins.
 ///
 /// Time grows with the needs, however long the ways between them are.
-pub(super) fn circles(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
-    let mut left = Left::of(needs);
-    let mut circles = Vec::new();
+pub(super) fn cycles(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+    let mut remaining = Remaining::of(needs);
+    let mut cycles = Vec::new();
     // The way from the first thing that is left, each thing to the first that it needs.
-    let mut way: Vec<usize> = Vec::new();
-    let mut place_on_way = vec![None; left.needs.len()];
-    for start in 0..left.needs.len() {
-        while left.is_left[start] {
-            let next = match way.last() {
+    let mut path: Vec<usize> = Vec::new();
+    let mut index_on_path = vec![None; remaining.needs.len()];
+    for start in 0..remaining.needs.len() {
+        while remaining.is_remaining[start] {
+            let next = match path.last() {
                 None => Some(start),
-                Some(last) => left.first_need(*last),
+                Some(last) => remaining.first_need(*last),
             };
             let Some(next) = next else { break };
-            let Some(begin) = place_on_way[next] else {
-                place_on_way[next] = Some(way.len());
-                way.push(next);
+            let Some(begin) = index_on_path[next] else {
+                index_on_path[next] = Some(path.len());
+                path.push(next);
                 continue;
             };
-            let circle = way[begin..].to_vec();
-            left.take_away(circle.clone());
-            circles.push(circle);
+            let cycle = path[begin..].to_vec();
+            remaining.remove(cycle.clone());
+            cycles.push(cycle);
             // Whoever needed only these is gone as well.
-            while let Some(gone) = way.pop_if(|last| !left.is_left[*last]) {
-                place_on_way[gone] = None;
+            while let Some(gone) = path.pop_if(|last| !remaining.is_remaining[*last]) {
+                index_on_path[gone] = None;
             }
         }
     }
-    circles
+    cycles
 }
 
 /// What is left: everything here needs something else that is here.
-struct Left {
+struct Remaining {
     /// In their order.
     needs: Vec<Vec<usize>>,
     /// How many of the needs of each are known to be gone.
@@ -43,10 +43,10 @@ struct Left {
     needed_by: Vec<Vec<usize>>,
     /// How many needs of each are left.
     open: Vec<usize>,
-    is_left: Vec<bool>,
+    is_remaining: Vec<bool>,
 }
 
-impl Left {
+impl Remaining {
     fn of(mut needs: Vec<Vec<usize>>) -> Self {
         let mut needed_by = vec![Vec::new(); needs.len()];
         for (at, needs) in needs.iter_mut().enumerate() {
@@ -56,16 +56,16 @@ impl Left {
         }
         let open: Vec<usize> = needs.iter().map(Vec::len).collect();
         let free = (0..needs.len()).filter(|at| open[*at] == 0).collect();
-        let (skipped, is_left) = (vec![0; needs.len()], vec![true; needs.len()]);
-        let mut left = Self { needs, skipped, needed_by, open, is_left };
-        left.take_away(free);
-        left
+        let (skipped, is_remaining) = (vec![0; needs.len()], vec![true; needs.len()]);
+        let mut remaining = Self { needs, skipped, needed_by, open, is_remaining };
+        remaining.remove(free);
+        remaining
     }
 
     /// Takes things away, and then whatever needs nothing that is left.
-    fn take_away(&mut self, mut waiting: Vec<usize>) {
+    fn remove(&mut self, mut waiting: Vec<usize>) {
         while let Some(at) = waiting.pop() {
-            if !std::mem::replace(&mut self.is_left[at], false) {
+            if !std::mem::replace(&mut self.is_remaining[at], false) {
                 continue;
             }
             for by in &self.needed_by[at] {
@@ -79,7 +79,7 @@ impl Left {
 
     fn first_need(&mut self, at: usize) -> Option<usize> {
         while let Some(need) = self.needs[at].get(self.skipped[at]) {
-            if self.is_left[*need] {
+            if self.is_remaining[*need] {
                 return Some(*need);
             }
             self.skipped[at] += 1;
@@ -95,12 +95,12 @@ mod tests {
     #[test]
     fn each_circle_begins_where_the_way_from_the_first_thing_meets_it() {
         let needs = vec![vec![1], vec![2], vec![1], vec![3], vec![0]];
-        assert_eq!(circles(needs), [vec![1, 2], vec![3]]);
-        assert_eq!(circles(vec![vec![1], vec![], vec![0]]), Vec::<Vec<usize>>::new());
+        assert_eq!(cycles(needs), [vec![1, 2], vec![3]]);
+        assert_eq!(cycles(vec![vec![1], vec![], vec![0]]), Vec::<Vec<usize>>::new());
     }
 
     #[test]
     fn a_thing_is_in_one_circle_only() {
-        assert_eq!(circles(vec![vec![1, 2, 1], vec![0], vec![0, 2]]), [vec![0, 1], vec![2]]);
+        assert_eq!(cycles(vec![vec![1, 2, 1], vec![0], vec![0, 2]]), [vec![0, 1], vec![2]]);
     }
 }

@@ -2,7 +2,7 @@
 
 use foldhash::HashMap;
 
-use super::{cycles::circles, findings::Findings, subject::Subject};
+use super::{cycles::cycles, findings::Findings, subject::Subject};
 use crate::{
     ObjectId,
     expression::{Name, Template, arity, is_pattern},
@@ -23,7 +23,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
                 Ok(template) => calls(text, template, findings),
                 Err(error) => {
                     let Text { key, number, .. } = text;
-                    findings.look_at(number, Some(error.offset));
+                    findings.set_position(number, Some(error.offset));
                     let message = format!("'{key}' holds an expression that is not understood, {error}");
                     findings.error(object.id(), Some(key), INVALID, message);
                 }
@@ -35,18 +35,18 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         for Text { key, number, text, owner } in object.texts() {
             let read = subject.read(text);
             let Ok(template) = &read.template else { continue };
-            let is_looked_at = owner.id == *object.id() || kind.field(key).is_some();
+            let is_checked = owner.id == *object.id() || kind.field(key).is_some();
             template.each_path(&mut |path, offset| {
                 uses.extend(used(path, object).map(|used| (key, used)));
-                if is_looked_at {
-                    findings.look_at(number, Some(offset));
-                    name(&Place { subject, object, kind, owner: &owner.id, key }, path, findings);
+                if is_checked {
+                    findings.set_position(number, Some(offset));
+                    name(&Mention { subject, object, kind, owner: &owner.id, key }, path, findings);
                 }
             });
         }
         circular(object, &uses, findings);
     }
-    findings.look_away();
+    findings.clear_position();
 }
 
 /// The field of the object that a name means, if it holds expressions itself.
@@ -65,15 +65,15 @@ fn circular(object: &Resolved<'_>, uses: &[(&str, &str)], findings: &mut Finding
     let mut keys: Vec<&str> = object.texts().map(|text| text.key).collect();
     // The texts of a key follow each other.
     keys.dedup();
-    let places: HashMap<&str, usize> = keys.iter().enumerate().map(|(place, key)| (*key, place)).collect();
+    let indices: HashMap<&str, usize> = keys.iter().enumerate().map(|(index, key)| (*key, index)).collect();
     let mut needs = vec![Vec::new(); keys.len()];
     for (key, used) in uses {
-        needs[places[key]].extend(places.get(used));
+        needs[indices[key]].extend(indices.get(used));
     }
-    for circle in circles(needs) {
-        let quoted: Vec<_> = circle.iter().map(|place| format!("'{}'", keys[*place])).collect();
+    for cycle in cycles(needs) {
+        let quoted: Vec<_> = cycle.iter().map(|index| format!("'{}'", keys[*index])).collect();
         let message = format!("fields use each other in a circle: {} and again", quoted.join(", "));
-        let first = keys[circle[0]];
+        let first = keys[cycle[0]];
         findings.error(&object.owner(first).id, Some(first), INVALID, message);
     }
 }
@@ -97,13 +97,13 @@ fn calls(Text { key, number, owner, .. }: Text<'_>, template: &Template<'_>, fin
             }
             _ => continue,
         };
-        findings.look_at(number, Some(offset));
+        findings.set_position(number, Some(offset));
         findings.error(&owner.id, Some(key), INVALID, message);
     }
 }
 
 /// Where a name stands.
-struct Place<'a, 's> {
+struct Mention<'a, 's> {
     subject: &'a Subject<'s>,
     object: &'a Resolved<'s>,
     kind: Kind,
@@ -111,7 +111,7 @@ struct Place<'a, 's> {
     key: &'a str,
 }
 
-impl Place<'_, '_> {
+impl Mention<'_, '_> {
     /// Tells of a name that means nothing. An action leaves it blank and says the rest; everything else fails whenever
     /// it is to run.
     fn unknown(&self, message: String, findings: &mut Findings) {
@@ -123,24 +123,24 @@ impl Place<'_, '_> {
     }
 }
 
-fn name(place: &Place<'_, '_>, path: &[Name<'_>], findings: &mut Findings) {
+fn name(mention: &Mention<'_, '_>, path: &[Name<'_>], findings: &mut Findings) {
     match path {
         [] => {}
-        [name] => single(place, name, findings),
+        [name] => single(mention, name, findings),
         [first, ..] if first == "parent" || first.starts_with('@') => {}
         [first, ..] if first == "node" => {
-            if !matches!(place.kind.group(), Group::Action | Group::Precondition) {
+            if !matches!(mention.kind.group(), Group::Action | Group::Precondition) {
                 let message =
-                    format!("'{}' uses 'node', which only actions and preconditions have", place.key);
-                findings.error(place.owner, Some(place.key), INVALID, message);
+                    format!("'{}' uses 'node', which only actions and preconditions have", mention.key);
+                findings.error(mention.owner, Some(mention.key), INVALID, message);
             }
         }
-        [first, rest @ ..] => followed(place, first, rest, findings),
+        [first, rest @ ..] => followed(mention, first, rest, findings),
     }
 }
 
-fn single(place: &Place<'_, '_>, name: &str, findings: &mut Findings) {
-    let Place { subject, object, kind, owner, key } = place;
+fn single(mention: &Mention<'_, '_>, name: &str, findings: &mut Findings) {
+    let Mention { subject, object, kind, owner, key } = mention;
     if subject.is_parameter(name) || is_field(object, Some(*kind), name) {
         return;
     }
@@ -155,15 +155,16 @@ fn single(place: &Place<'_, '_>, name: &str, findings: &mut Findings) {
     } else {
         let fields = kind.fields().chain(kind.runtime_fields()).map(|spec| spec.key);
         let hint = findings.hints.hint(name, fields.chain(declared));
-        place.unknown(format!("'{key}' uses '{name}', which the object lacks{hint}"), findings);
+        mention.unknown(format!("'{key}' uses '{name}', which the object lacks{hint}"), findings);
     }
 }
 
-fn followed(place: &Place<'_, '_>, first: &str, rest: &[Name<'_>], findings: &mut Findings) {
-    let Place { subject, object, key, .. } = place;
+fn followed(mention: &Mention<'_, '_>, first: &str, rest: &[Name<'_>], findings: &mut Findings) {
+    let Mention { subject, object, key, .. } = mention;
     let Some(target) = object.reference(first) else {
         let name = rest.join(".");
-        place.unknown(format!("'{key}' uses '{first}.{name}', but '{first}' is no reference here"), findings);
+        mention
+            .unknown(format!("'{key}' uses '{first}.{name}', but '{first}' is no reference here"), findings);
         return;
     };
     // Longer chains are left to the run, and an unknown type has its own error.
@@ -172,7 +173,7 @@ fn followed(place: &Place<'_, '_>, first: &str, rest: &[Name<'_>], findings: &mu
         && !is_field(target, target.kind(), name)
     {
         let message = format!("'{key}' uses '{first}.{name}', but '{}' has no '{name}'", target.id());
-        place.unknown(message, findings);
+        mention.unknown(message, findings);
     }
 }
 

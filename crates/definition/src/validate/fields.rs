@@ -9,7 +9,7 @@ use crate::{
     FieldValue, ObjectId, PipelineObject,
     expression::{self, Template, parse_time},
     inherit::{DEFAULT_ID, Key, Resolved},
-    kind::{FieldSpec, Kind, Slot, Target, field::SCHEDULE_TYPE, value_check},
+    kind::{FieldSpec, Kind, RefTarget, ValueShape, field::SCHEDULE_TYPE, value_check},
     period::Period,
     schedule::ScheduleType,
 };
@@ -18,10 +18,10 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     for (object, kind) in subject.with_kinds() {
         stated(subject, object.stated, kind, findings);
     }
-    let mut implied = Implied::default();
+    let mut default_fields = DefaultFields::default();
     for (object, kind) in subject.typed() {
         known(subject, object, kind, findings);
-        implied.check(subject, object, kind, findings);
+        default_fields.check(subject, object, kind, findings);
         // What a parent that is not there would have given, nobody knows.
         let has_parent = object.reference("parent").is_none_or(|parent| subject.object(parent).is_some());
         if has_parent {
@@ -127,16 +127,16 @@ fn known<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findings:
             field(subject, object, key, spec, findings);
         }
     }
-    findings.look_away();
+    findings.clear_position();
 }
 
 /// The fields of Default that are still to be checked as those of each type.
 #[derive(Default)]
-struct Implied<'a> {
+struct DefaultFields<'a> {
     left: FxHashMap<Kind, Vec<(&'a Key<'a>, &'static FieldSpec)>>,
 }
 
-impl<'a> Implied<'a> {
+impl<'a> DefaultFields<'a> {
     /// Checks each field of Default that `object` inherits and its type knows.
     fn check(
         &mut self,
@@ -158,7 +158,7 @@ impl<'a> Implied<'a> {
             // What holds no expression is the same for every heir.
             key.has_expression
         });
-        findings.look_away();
+        findings.clear_position();
     }
 }
 
@@ -174,23 +174,23 @@ fn field<'a>(
         findings.error(owner, Some(key), INVALID, message);
     };
     if stated.count() > 1 && !spec.is_multi {
-        findings.look_away();
+        findings.clear_position();
         error(findings, value_check::too_many(key, stated.count()));
     }
     for (number, value) in stated.values().enumerate() {
-        findings.look_at(number, None);
-        match (spec.slot, value) {
-            (Slot::Ref(target), FieldValue::Ref(id)) => {
+        findings.set_position(number, None);
+        match (spec.shape, value) {
+            (ValueShape::Ref(target), FieldValue::Ref(id)) => {
                 if let Some(complaint) = reference(subject, key, target, id) {
                     error(findings, complaint);
                 }
             }
-            (Slot::Ref(_), FieldValue::String(text)) => {
+            (ValueShape::Ref(_), FieldValue::String(text)) => {
                 error(findings, format!("'{key}' must be a reference: write {{\"ref\": \"{text}\"}}"));
             }
             (_, FieldValue::Ref(_)) => error(findings, value_check::not_text(key)),
-            (slot, FieldValue::String(text)) => {
-                if let Some(complaint) = text_complaint(subject, object, key, slot, text) {
+            (shape, FieldValue::String(text)) => {
+                if let Some(complaint) = text_complaint(subject, object, key, shape, text) {
                     error(findings, complaint);
                 }
             }
@@ -199,10 +199,10 @@ fn field<'a>(
 }
 
 /// Returns what is wrong with an object that is of another kind than the field takes.
-fn reference(subject: &Subject<'_>, key: &str, target: Target, id: &ObjectId) -> Option<String> {
+fn reference(subject: &Subject<'_>, key: &str, target: RefTarget, id: &ObjectId) -> Option<String> {
     let found = subject.object(id)?;
     let kind = subject.kind(id);
-    if target == Target::Any || kind.is_some_and(|kind| target.accepts(kind)) {
+    if target == RefTarget::Any || kind.is_some_and(|kind| target.accepts(kind)) {
         return None;
     }
     // An object with an unknown type has its own error.
@@ -220,21 +220,21 @@ fn text_complaint<'a>(
     subject: &Subject<'a>,
     object: &Resolved<'a>,
     key: &str,
-    slot: Slot,
+    shape: ValueShape,
     text: &'a str,
 ) -> Option<String> {
-    if slot == Slot::Text {
+    if shape == ValueShape::Text {
         return None;
     }
-    if !expression::is_in(text) && slot != Slot::DateTime {
-        return value_check::complaint(key, slot, text);
+    if !expression::is_in(text) && shape != ValueShape::DateTime {
+        return value_check::complaint(key, shape, text);
     }
     // What cannot be told before a run is let pass; a broken expression has its own error.
-    let texts = subject.foreseen(object, text)?;
-    if slot == Slot::DateTime && is_bare_call(text) {
+    let texts = subject.previewed(object, text)?;
+    if shape == ValueShape::DateTime && is_bare_call(text) {
         return None;
     }
-    texts.iter().find_map(|text| value_check::complaint(key, slot, text))
+    texts.iter().find_map(|text| value_check::complaint(key, shape, text))
 }
 
 /// The guide writes `makeDate(2011,5,24)` without `#{}` once.
@@ -266,7 +266,7 @@ fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findin
         }
     }
     let is_on_demand = || {
-        let texts = subject.foreseen(object, object.string("scheduleType")?)?;
+        let texts = subject.previewed(object, object.string("scheduleType")?)?;
         Some(SCHEDULE_TYPE.parse(texts.first()?) == Ok(ScheduleType::OnDemand))
     };
     if kind.is_activity() && !has("schedule") && is_on_demand() != Some(true) {
@@ -277,7 +277,7 @@ fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findin
 
 fn schedule<'a>(subject: &Subject<'a>, object: &Resolved<'a>, findings: &mut Findings) {
     let time = |key: &str| {
-        let texts = subject.foreseen(object, object.string(key)?)?;
+        let texts = subject.previewed(object, object.string(key)?)?;
         texts.first().and_then(|text| parse_time(text))
     };
     if let (Some(start), Some(end)) = (time("startDateTime"), time("endDateTime"))
@@ -292,7 +292,7 @@ fn schedule<'a>(subject: &Subject<'a>, object: &Resolved<'a>, findings: &mut Fin
     } else if let (Some(start), Some(end), Some(period)) =
         (time("startDateTime"), time("endDateTime"), object.string("period"))
         && let Some(period) =
-            subject.foreseen(object, period).and_then(|texts| Period::parse(texts.first()?).ok())
+            subject.previewed(object, period).and_then(|texts| Period::parse(texts.first()?).ok())
         && period.span().ok().and_then(|span| start.checked_add(span).ok()).is_some_and(|first| first > end)
     {
         let message = "'endDateTime' comes before the first period is over, so the schedule never fires";

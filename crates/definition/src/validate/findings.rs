@@ -14,7 +14,7 @@ pub(super) struct Findings {
     pub(super) hints: Hints,
     report: Report,
     /// An inherited field is met once per heir; its problem is told once.
-    told: HashSet<(ObjectId, Option<FieldKey>, String)>,
+    reported: HashSet<(ObjectId, Option<FieldKey>, String)>,
     /// Where in a field the checks are.
     value: usize,
     offset: Option<usize>,
@@ -22,7 +22,7 @@ pub(super) struct Findings {
 
 impl Findings {
     /// Says what is looked at from here on: the value of that number, at a byte of its text.
-    pub(super) fn look_at(&mut self, value: usize, offset: Option<usize>) {
+    pub(super) fn set_position(&mut self, value: usize, offset: Option<usize>) {
         (self.value, self.offset) = (value, offset);
     }
 
@@ -31,8 +31,8 @@ impl Findings {
     }
 
     /// Says that no value of a field is looked at any more.
-    pub(super) fn look_away(&mut self) {
-        self.look_at(0, None);
+    pub(super) fn clear_position(&mut self) {
+        self.set_position(0, None);
     }
 
     pub(super) fn error(
@@ -86,22 +86,22 @@ impl Findings {
             Some((end, _)) => format!("{}...", &message[..end]),
             None => message,
         };
-        let is_new = self.told.insert((object.clone(), field.clone(), message.clone()));
+        let is_new = self.reported.insert((object.clone(), field.clone(), message.clone()));
         let (value, offset) = (self.value, self.offset);
         is_new.then(|| Problem { object: object.clone(), field, code, message, fatal, value, offset })
     }
 
     /// Everything found, by object in the definition's order; parameters come last.
     pub(super) fn report(mut self, definition: &Definition) -> Report {
-        if self.told.is_empty() {
+        if self.reported.is_empty() {
             return self.report;
         }
         // Of two objects with one id, the first one.
         let objects = definition.objects.iter().enumerate().rev();
         let order: HashMap<_, _> = objects.map(|(at, object)| (&object.id, at)).collect();
-        let place = |problem: &Problem| order.get(&problem.object).copied().unwrap_or(usize::MAX);
-        self.report.errors.sort_by_key(place);
-        self.report.warnings.sort_by_key(place);
+        let position = |problem: &Problem| order.get(&problem.object).copied().unwrap_or(usize::MAX);
+        self.report.errors.sort_by_key(position);
+        self.report.warnings.sort_by_key(position);
         self.report
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn check(definition: &Definition, inheritance: &Inheritance<'_>, find
     count(definition.parameters.len(), MAX_PARAMETERS, "parameters", "Default", findings);
     let bytes: usize = definition.values.iter().map(|value| value.id.len() + value.value.len()).sum();
     count(bytes, MAX_VALUES_BYTES, "bytes of parameter values", "Default", findings);
-    if inheritance.places.len() < definition.objects.len() {
+    if inheritance.indices.len() < definition.objects.len() {
         duplicates(definition, findings);
     }
     for object in &definition.objects {

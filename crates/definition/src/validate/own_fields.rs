@@ -8,7 +8,7 @@ use crate::{
     inherit::{DEFAULT_ID, Resolved},
     kind::{
         FieldSpec, Kind,
-        own_fields::{self, Place},
+        own_fields::{self, ReadIn},
         value_check,
     },
 };
@@ -22,9 +22,9 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             match own_fields::named(key) {
                 None if met.insert(key) => near_miss(stated, key, findings),
                 None => {}
-                Some((spec, place)) => {
+                Some((spec, read_in)) => {
                     if met.insert(key) {
-                        misplaced(stated, kind, key, &place, findings);
+                        misplaced(stated, kind, key, &read_in, findings);
                         repeated(stated, spec, findings);
                     }
                     if let Some(complaint) = complaint(subject, object, spec, &field.value) {
@@ -47,10 +47,16 @@ fn near_miss(object: &PipelineObject, key: &str, findings: &mut Findings) {
     }
 }
 
-fn misplaced(object: &PipelineObject, kind: Option<Kind>, key: &str, place: &Place, findings: &mut Findings) {
-    let only = match (place, kind) {
-        (Place::Default, _) if object.id != DEFAULT_ID => "the Default object".to_owned(),
-        (Place::Kinds(kinds), Some(kind)) if !kinds.contains(&kind) => {
+fn misplaced(
+    object: &PipelineObject,
+    kind: Option<Kind>,
+    key: &str,
+    read_in: &ReadIn,
+    findings: &mut Findings,
+) {
+    let only = match (read_in, kind) {
+        (ReadIn::Default, _) if object.id != DEFAULT_ID => "the Default object".to_owned(),
+        (ReadIn::Kinds(kinds), Some(kind)) if !kinds.contains(&kind) => {
             kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
         }
         _ => return,
@@ -76,6 +82,6 @@ fn complaint<'a>(
     let FieldValue::String(text) = value else {
         return Some(value_check::not_text(key));
     };
-    let texts = subject.foreseen(object, text)?;
-    texts.iter().find_map(|text| value_check::complaint(key, spec.slot, text))
+    let texts = subject.previewed(object, text)?;
+    texts.iter().find_map(|text| value_check::complaint(key, spec.shape, text))
 }

@@ -44,6 +44,6 @@ fn roll_up(
 /// The period of the object's schedule, where it is known.
 fn period_of(subject: &Subject<'_>, object: &Resolved<'_>) -> Option<Period> {
     let schedule = subject.object(object.reference("schedule")?)?;
-    let texts = subject.foreseen(schedule, schedule.string("period")?)?;
+    let texts = subject.previewed(schedule, schedule.string("period")?)?;
     Period::parse(texts.first()?).ok()
 }

@@ -20,7 +20,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     for object in &subject.definition.objects {
         fields(subject, object, findings);
     }
-    findings.look_away();
+    findings.clear_position();
 }
 
 fn fields<'a>(subject: &Subject<'a>, object: &'a PipelineObject, findings: &mut Findings) {

@@ -9,7 +9,7 @@ use crate::{
     inherit::{Inheritance, Resolved},
     kind::Kind,
     parameters::Parameters,
-    preview::{Preview, Read},
+    preview::{ParsedText, Preview},
 };
 
 pub(super) struct Subject<'a> {
@@ -39,23 +39,23 @@ impl<'a> Subject<'a> {
     }
 
     /// The place of the object `id`.
-    pub(super) fn place(&self, id: &ObjectId) -> Option<usize> {
-        self.inheritance.places.get(id.as_str()).copied()
+    pub(super) fn index(&self, id: &ObjectId) -> Option<usize> {
+        self.inheritance.indices.get(id.as_str()).copied()
     }
 
     /// The object `id` with its inherited fields.
     pub(super) fn object(&self, id: &ObjectId) -> Option<&'a Resolved<'a>> {
-        self.place(id).map(|place| &self.objects()[place])
+        self.index(id).map(|index| &self.objects()[index])
     }
 
     /// The type of the object `id`, if it has a known one.
     pub(super) fn kind(&self, id: &ObjectId) -> Option<Kind> {
-        self.kind_at(self.place(id)?)
+        self.kind_at(self.index(id)?)
     }
 
     /// The type of the object at `place`, if it has a known one.
-    pub(super) fn kind_at(&self, place: usize) -> Option<Kind> {
-        self.kinds[place]
+    pub(super) fn kind_at(&self, index: usize) -> Option<Kind> {
+        self.kinds[index]
     }
 
     /// Every object, and its type if it has a known one.
@@ -74,12 +74,12 @@ impl<'a> Subject<'a> {
     }
 
     /// What `text` in `object` becomes, when that does not depend on a run: every value, if it is a list.
-    pub(super) fn foreseen(&self, object: &Resolved<'_>, text: &'a str) -> Option<Vec<String>> {
+    pub(super) fn previewed(&self, object: &Resolved<'_>, text: &'a str) -> Option<Vec<String>> {
         self.preview.text(object.id(), text)
     }
 
     /// Returns `text` taken apart.
-    pub(super) fn read(&self, text: &'a str) -> Rc<Read<'a>> {
+    pub(super) fn read(&self, text: &'a str) -> Rc<ParsedText<'a>> {
         self.preview.read(text)
     }
 }

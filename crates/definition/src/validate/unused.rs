@@ -41,9 +41,9 @@ fn objects(subject: &Subject<'_>, findings: &mut Findings) {
         *object.id() == DEFAULT_ID || kind.is_some_and(Kind::is_activity)
     };
     let mut is_met: Vec<bool> = subject.with_kinds().map(|object| is_root(&object)).collect();
-    let mut open: Vec<usize> = (0..is_met.len()).filter(|place| is_met[*place]).collect();
-    while let Some(place) = open.pop() {
-        for next in subject.objects()[place].targets().filter_map(|target| subject.place(target)) {
+    let mut open: Vec<usize> = (0..is_met.len()).filter(|index| is_met[*index]).collect();
+    while let Some(index) = open.pop() {
+        for next in subject.objects()[index].targets().filter_map(|target| subject.index(target)) {
             if !std::mem::replace(&mut is_met[next], true) {
                 open.push(next);
             }

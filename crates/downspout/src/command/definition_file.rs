@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use definition::diagnosis::{self, Beside, Diagnosis};
+use definition::diagnosis::{self, Diagnosis, OutsideValues};
 use definition::{ParameterValue, file};
 
 /// Parameters that somebody fills in where they are declared: the orchestrator for a drop, and `up` by its
@@ -67,7 +67,7 @@ pub(super) fn read(path: &Path, settings: &[Setting]) -> anyhow::Result<Read> {
         Err(_) => Vec::new(),
     };
     let settings: Vec<_> = settings.iter().map(|Setting(value)| value.clone()).collect();
-    let beside = Beside { values: &stored, settings: &settings, filled: &FILLED };
-    let diagnosis = diagnosis::diagnose(&text, beside);
+    let outside = OutsideValues { values: &stored, settings: &settings, filled: &FILLED };
+    let diagnosis = diagnosis::diagnose(&text, outside);
     Ok(Read { path: path.to_owned(), text, diagnosis })
 }

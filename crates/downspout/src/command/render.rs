@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use definition::file;
-use definition::preview::Interval;
+use definition::schedule::Interval;
 use definition::render::render;
 use jiff::Timestamp;
 use jiff::civil::DateTime;

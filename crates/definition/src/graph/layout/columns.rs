@@ -11,11 +11,11 @@ const MANY: usize = 4_000;
 /// Orders every layer from top to bottom.
 pub(super) fn order(layers: &mut Layers) {
     let mut columns = first_order(layers);
-    let mut places = vec![0; layers.layer_of.len()];
-    columns.iter().for_each(|column| note(column, &mut places));
-    let mut fewest = crossings(layers, &columns, &places);
+    let mut positions = vec![0; layers.layer_of.len()];
+    columns.iter().for_each(|column| note(column, &mut positions));
+    let mut fewest = crossings(layers, &columns, &positions);
     layers.columns.clone_from(&columns);
-    let sweeps = if places.len() > MANY { SWEEPS_OF_MANY } else { SWEEPS };
+    let sweeps = if positions.len() > MANY { SWEEPS_OF_MANY } else { SWEEPS };
     for sweep in 0..sweeps {
         if fewest == 0 {
             return;
@@ -25,9 +25,9 @@ pub(super) fn order(layers: &mut Layers) {
         for step in 0..columns.len() {
             let at = if is_rightward { step } else { columns.len() - 1 - step };
             // Neighbours that are level change places in every other pair of sweeps, to get unstuck.
-            sort(&mut columns[at], neighbours, &mut places, sweep % 4 >= 2);
+            sort(&mut columns[at], neighbours, &mut positions, sweep % 4 >= 2);
         }
-        let found = crossings(layers, &columns, &places);
+        let found = crossings(layers, &columns, &positions);
         if found < fewest {
             fewest = found;
             layers.columns.clone_from(&columns);
@@ -52,18 +52,18 @@ fn first_order(layers: &Layers) -> Vec<Vec<usize>> {
     columns
 }
 
-fn note(column: &[usize], places: &mut [usize]) {
-    for (place, at) in column.iter().enumerate() {
-        places[*at] = place;
+fn note(column: &[usize], positions: &mut [usize]) {
+    for (position, at) in column.iter().enumerate() {
+        positions[*at] = position;
     }
 }
 
 /// Sorts a layer by the mean place of its neighbours; who has none stays where it is.
-fn sort(column: &mut [usize], neighbours: &[Vec<(usize, f64)>], places: &mut [usize], turns_ties: bool) {
+fn sort(column: &mut [usize], neighbours: &[Vec<(usize, f64)>], positions: &mut [usize], turns_ties: bool) {
     let mean = |at: usize| {
         let weight: f64 = neighbours[at].iter().map(|(_, weight)| weight).sum();
-        let sum: f64 = neighbours[at].iter().map(|(to, weight)| places[*to] as f64 * weight).sum();
-        if neighbours[at].is_empty() { places[at] as f64 } else { sum / weight }
+        let sum: f64 = neighbours[at].iter().map(|(to, weight)| positions[*to] as f64 * weight).sum();
+        if neighbours[at].is_empty() { positions[at] as f64 } else { sum / weight }
     };
     let mut means: Vec<(f64, usize)> = column.iter().map(|at| (mean(*at), *at)).collect();
     if turns_ties {
@@ -73,21 +73,21 @@ fn sort(column: &mut [usize], neighbours: &[Vec<(usize, f64)>], places: &mut [us
     for (slot, (_, at)) in column.iter_mut().zip(means) {
         *slot = at;
     }
-    note(column, places);
+    note(column, positions);
 }
 
-fn crossings(layers: &Layers, columns: &[Vec<usize>], places: &[usize]) -> usize {
-    columns.windows(2).map(|pair| crossings_between(layers, &pair[0], pair[1].len(), places)).sum()
+fn crossings(layers: &Layers, columns: &[Vec<usize>], positions: &[usize]) -> usize {
+    columns.windows(2).map(|pair| crossings_between(layers, &pair[0], pair[1].len(), positions)).sum()
 }
 
 /// Counts the pairs of lines that change sides, with a tree of sums (Fenwick) and not pair by pair.
-fn crossings_between(layers: &Layers, left: &[usize], right: usize, places: &[usize]) -> usize {
+fn crossings_between(layers: &Layers, left: &[usize], right: usize, positions: &[usize]) -> usize {
     let mut sums = vec![0_usize; right + 1];
     let mut drawn = 0;
     let mut crossings = 0;
     for at in left {
         // Lines from one box do not cross: all are counted before any is added.
-        let ends: Vec<usize> = layers.after[*at].iter().map(|(to, _)| places[*to] + 1).collect();
+        let ends: Vec<usize> = layers.after[*at].iter().map(|(to, _)| positions[*to] + 1).collect();
         for end in &ends {
             let mut above = 0;
             let mut slot = *end;

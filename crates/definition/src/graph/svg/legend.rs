@@ -25,11 +25,11 @@ pub(super) struct Legend {
 /// Draws the legend of `order` in rows of `room`.
 pub(super) fn draw(order: &RunOrder, room: f64) -> Legend {
     let mut legend = Rows { text: String::new(), room: room.max(LEAST_WIDTH), x: 0.0, y: 0.0, width: 0.0 };
-    for look in palette::families(order).map(palette::look) {
-        let radius = if look.class == "data" { 7.0 } else { 3.5 };
-        legend.add(look.word, |x, y| {
+    for style in palette::groups(order).map(palette::group_style) {
+        let radius = if style.class == "data" { 7.0 } else { 3.5 };
+        legend.add(style.word, |x, y| {
             let (x, y) = (Number(x), Number(y - 7.0));
-            let class = look.class;
+            let class = style.class;
             format!("<g class=\"{class}\"><rect x=\"{x}\" y=\"{y}\" width=\"{SWATCH}\" height=\"14\" rx=\"{radius}\"/></g>")
         });
     }
@@ -56,7 +56,7 @@ fn lines(order: &RunOrder) -> Vec<(String, &'static str)> {
             lines.push((format!("{}{light}", link.field()), link.field()));
         }
     }
-    if order.edges.iter().any(|edge| edge.line == Line::Circle) {
+    if order.edges.iter().any(|edge| edge.line == Line::Cycle) {
         lines.push(("circle".to_owned(), "waits in a circle"));
     }
     lines

@@ -23,7 +23,7 @@ pub(super) struct LaidLine<'a> {
 impl LaidLine<'_> {
     /// Returns whether the line must not be overlooked.
     pub(super) fn is_strong(&self) -> bool {
-        self.edge.link.is_order() || self.edge.line == Line::Circle
+        self.edge.link.is_order() || self.edge.line == Line::Cycle
     }
 }
 
@@ -37,8 +37,8 @@ pub(super) fn lines(order: &RunOrder) -> Vec<LaidLine<'_>> {
     }
     for members in together.into_values() {
         let middle = (members.len() - 1) as f64 / 2.0;
-        for (place, at) in members.into_iter().enumerate() {
-            lines[at].arrow.shift = (place as f64 - middle) * APART;
+        for (number, at) in members.into_iter().enumerate() {
+            lines[at].arrow.shift = (number as f64 - middle) * APART;
         }
     }
     lines
@@ -47,7 +47,7 @@ pub(super) fn lines(order: &RunOrder) -> Vec<LaidLine<'_>> {
 fn arrow(edge: &Edge) -> Arrow {
     let weight = if edge.link.is_order() { 4.0 } else { 1.0 };
     let (from, to) = match edge.line {
-        Line::Circle => (edge.to, edge.from),
+        Line::Cycle => (edge.to, edge.from),
         Line::Forward | Line::Shared => (edge.from, edge.to),
     };
     Arrow { from, to, weight, shift: 0.0 }
@@ -58,7 +58,7 @@ pub(super) fn draw(body: &mut String, order: &RunOrder, line: &LaidLine<'_>, rou
     let mut points = route.to_vec();
     // Which way the line points at its end.
     let mut forward = 1.0;
-    if line.edge.line == Line::Circle {
+    if line.edge.line == Line::Cycle {
         points.reverse();
         forward = -1.0;
     }
@@ -97,7 +97,7 @@ fn draw_head(body: &mut String, edge: &Edge, tip: Point, way: Point) {
     let _ = writeln!(
         body,
         "<path class=\"{} head\" d=\"M{} {}L{} {}L{} {}z\"/>",
-        if edge.line == Line::Circle { "circle" } else { edge.link.field() },
+        if edge.line == Line::Cycle { "circle" } else { edge.link.field() },
         Number(back.x - way.y * side),
         Number(back.y - way.x * side),
         Number(tip.x),
@@ -109,9 +109,9 @@ fn draw_head(body: &mut String, edge: &Edge, tip: Point, way: Point) {
 
 /// Draws what waits for itself: a loop on the top of its box.
 pub(super) fn draw_loops(body: &mut String, order: &RunOrder, layout: &Layout) {
-    for edge in order.edges.iter().filter(|edge| edge.from == edge.to && edge.line == Line::Circle) {
-        let place = layout.places[edge.from];
-        let (x, y) = (place.corner.x + place.size.width - 40.0, place.corner.y);
+    for edge in order.edges.iter().filter(|edge| edge.from == edge.to && edge.line == Line::Cycle) {
+        let positioned = layout.boxes[edge.from];
+        let (x, y) = (positioned.corner.x + positioned.size.width - 40.0, positioned.corner.y);
         let (x, y, right, above, end) = (Number(x), Number(y), Number(x + 18.0), Number(y - 20.0), y - HEAD);
         let title = title(order, edge);
         let end = Number(end);
@@ -126,7 +126,7 @@ pub(super) fn draw_loops(body: &mut String, order: &RunOrder, layout: &Layout) {
 /// The style classes of a line.
 pub(super) fn class(edge: &Edge) -> String {
     match (edge.line, edge.link.is_order()) {
-        (Line::Circle, _) => "circle".to_owned(),
+        (Line::Cycle, _) => "circle".to_owned(),
         (Line::Forward | Line::Shared, true) => edge.link.field().to_owned(),
         (Line::Forward | Line::Shared, false) => format!("{} light", edge.link.field()),
     }
@@ -134,6 +134,6 @@ pub(super) fn class(edge: &Edge) -> String {
 
 fn title(order: &RunOrder, edge: &Edge) -> String {
     let [from, to] = [edge.from, edge.to].map(|at| &order.nodes[at].id);
-    let remark = if edge.line == Line::Circle { ", waits in a circle" } else { "" };
+    let remark = if edge.line == Line::Cycle { ", waits in a circle" } else { "" };
     escape_xml(&format!("{from} → {to}\n{}{remark}", edge.link.field()))
 }

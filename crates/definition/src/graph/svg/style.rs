@@ -28,13 +28,13 @@ pub(super) fn sheet(order: &RunOrder) -> String {
     let occurs =
         |link: &Link| order.edges.iter().any(|edge| edge.link == *link && edge.line == Line::Forward);
     for link in Link::ALL.into_iter().filter(occurs) {
-        let (class, colour) = (link.field(), palette::line(link));
+        let (class, colour) = (link.field(), palette::line_colour(link));
         let _ = writeln!(
             sheet,
             ".run-order path.{class} {{ stroke: {colour} }}\n.run-order path.{class}.head {{ fill: {colour} }}"
         );
     }
-    let circle = palette::CIRCLE;
+    let circle = palette::CYCLE;
     let _ = writeln!(
         sheet,
         ".run-order path.circle {{ stroke: {circle}; stroke-dasharray: 6 4 }}\n\
@@ -54,9 +54,9 @@ pub(super) fn sheet(order: &RunOrder) -> String {
 }
 
 fn boxes(order: &RunOrder, shade: usize) -> String {
-    let looks = palette::families(order).map(palette::look);
-    let rules = looks.map(|look| {
-        let (class, fill, border) = (look.class, look.fill[shade], look.border[shade]);
+    let styles = palette::groups(order).map(palette::group_style);
+    let rules = styles.map(|style| {
+        let (class, fill, border) = (style.class, style.fill[shade], style.border[shade]);
         format!(".run-order .{class} rect {{ fill: {fill}; stroke: {border} }}\n")
     });
     rules.collect()

@@ -88,8 +88,8 @@ impl Reader<'_> {
             }
             "then" | "else" => schema.get("if").is_some(),
             "items" => {
-                for (place, item) in value.as_array().into_iter().flatten().enumerate() {
-                    self.read(demand, item, &format!("{at}/{place}"), found);
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                    self.read(demand, item, &format!("{at}/{index}"), found);
                 }
                 true
             }

@@ -1,0 +1,281 @@
+//! Fields as what they hold, for the programs that run a definition.
+//!
+//! A typed field is itself the line of its table: what is read here is what validation lets pass, and what is refused
+//! is refused in the same words. A text is taken as it is; its expressions have been evaluated by then.
+
+use std::borrow::Cow;
+
+use super::{FieldSpec, FieldType, value_check};
+use crate::{FieldValue, ObjectId, PipelineObject};
+
+/// What has fields: an object as it stands, or what is known of it before it runs.
+pub trait Fields {
+    /// Returns the object.
+    fn object(&self) -> &PipelineObject;
+
+    /// Returns every value of the field `key`, in order.
+    fn values_of<'a>(&'a self, key: &'a str) -> impl Iterator<Item = Cow<'a, FieldValue>>;
+}
+
+impl Fields for PipelineObject {
+    fn object(&self) -> &PipelineObject {
+        self
+    }
+
+    fn values_of<'a>(&'a self, key: &'a str) -> impl Iterator<Item = Cow<'a, FieldValue>> {
+        self.values(key).map(Cow::Borrowed)
+    }
+}
+
+/// A field that an object may lack.
+#[derive(Debug)]
+pub struct Optional<T> {
+    spec: FieldSpec,
+    read: fn(&str) -> Option<T>,
+}
+
+/// A field in whose place its default counts where an object lacks it.
+#[derive(Debug)]
+pub struct Defaulted<T> {
+    field: Optional<T>,
+    default: &'static str,
+}
+
+/// Why a field cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("object `{object}`, field `{field}`: {reason}")]
+pub struct FieldError {
+    /// The object.
+    pub object: ObjectId,
+    /// Its field.
+    pub field: &'static str,
+    /// What is wrong with it, in the words of validation.
+    pub reason: String,
+}
+
+impl<T> Optional<T> {
+    /// Returns the line of the table.
+    #[must_use]
+    pub const fn spec(&self) -> FieldSpec {
+        self.spec
+    }
+
+    /// Returns the field with a default.
+    pub(super) const fn or(self, default: &'static str) -> Defaulted<T> {
+        Defaulted { field: Self { spec: self.spec.default(default), read: self.read }, default }
+    }
+
+    /// Returns what the field holds on `object`, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`] if it holds something else.
+    pub fn of(&self, object: &impl Fields) -> Result<Option<T>, FieldError> {
+        let key = self.spec.key;
+        let mut values = object.values_of(key);
+        let read = match (values.next().as_deref(), values.count()) {
+            (None, _) => return Ok(None),
+            (Some(_), more @ 1..) => Err(value_check::too_many(key, more + 1)),
+            (Some(FieldValue::Ref(_)), 0) => Err(value_check::not_text(key)),
+            (Some(FieldValue::String(text)), 0) => self.parse(text),
+        };
+        read.map(Some).map_err(|reason| self.error(object, reason))
+    }
+
+    /// Returns what the field holds on `object`.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`] if it is not there or holds something else.
+    pub fn required(&self, object: &impl Fields) -> Result<T, FieldError> {
+        let kind = || object.object().type_name().unwrap_or_default();
+        self.of(object)?.ok_or_else(|| self.error(object, value_check::missing(self.spec.key, kind())))
+    }
+
+    /// Reads a text that the field is to hold.
+    ///
+    /// # Errors
+    ///
+    /// What validation says of the text.
+    pub fn parse(&self, text: &str) -> Result<T, String> {
+        let FieldSpec { key, shape, .. } = self.spec;
+        match value_check::complaint(key, shape, text) {
+            Some(complaint) => Err(complaint),
+            None => (self.read)(text).ok_or_else(|| value_check::must_be(key, &shape.describe(), text)),
+        }
+    }
+
+    fn error(&self, object: &impl Fields, reason: String) -> FieldError {
+        FieldError { object: object.object().id.clone(), field: self.spec.key, reason }
+    }
+}
+
+impl<T> Defaulted<T> {
+    /// Returns the line of the table.
+    #[must_use]
+    pub const fn spec(&self) -> FieldSpec {
+        self.field.spec
+    }
+
+    /// Returns what the field holds on `object`, or its default.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`] if it holds something else.
+    pub fn of(&self, object: &impl Fields) -> Result<T, FieldError> {
+        Ok(self.field.of(object)?.unwrap_or_else(|| self.usual()))
+    }
+
+    /// Returns the default.
+    #[must_use]
+    pub fn usual(&self) -> T {
+        (self.field.read)(self.default).expect("a test reads every default")
+    }
+
+    /// Reads a text that the field is to hold.
+    ///
+    /// # Errors
+    ///
+    /// What validation says of the text.
+    pub fn parse(&self, text: &str) -> Result<T, String> {
+        self.field.parse(text)
+    }
+}
+
+impl FieldSpec {
+    /// Returns the field as one that programs read.
+    pub(super) const fn typed<T: FieldType>(self) -> Optional<T> {
+        Optional { spec: self, read: T::read }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Field,
+        kind::{DEFAULT_OBJECT, Kind, field::*},
+    };
+
+    /// The line of a typed field, and whether it reads a text.
+    type Typed = (FieldSpec, fn(&str) -> bool);
+
+    macro_rules! typed {
+        ($($name:ident)+) => {
+            &[$(($name.spec(), |text| $name.parse(text).is_ok()),)+]
+        };
+    }
+
+    const TYPED: &[Typed] = typed![
+        ACTION_ON_RESOURCE_FAILURE ACTION_ON_TASK_FAILURE ATTEMPT_TIMEOUT COMPRESSION END_DATE_TIME
+        FAILURE_AND_RERUN_MODE INIT_TIMEOUT LATE_AFTER_TIMEOUT MAXIMUM_RETRIES MAX_ACTIVE_INSTANCES MY_BACKFILL
+        MY_HEADER MY_LOAD_MODE MY_MAX_REJECTS MY_MAX_RUNS_PER_DAY MY_ONCE_PER_RUN MY_STALE_RUNS MY_WAIT_FOR
+        OCCURRENCES PERIOD PRECONDITION_TIMEOUT REPORT_PROGRESS_TIMEOUT RETRY_DELAY SCHEDULE_TYPE STAGE START_AT
+        START_DATE_TIME
+    ];
+
+    fn object(kind: &str, fields: &[(&str, &str)]) -> PipelineObject {
+        let fields = fields.iter().map(|(key, value)| Field::string(*key, *value));
+        let fields = std::iter::once(Field::string("type", kind)).chain(fields).collect();
+        PipelineObject { id: "A".into(), name: "A".to_owned(), fields }
+    }
+
+    #[test]
+    fn a_typed_field_is_a_line_of_a_table_and_of_one_kind_in_all_of_them() {
+        for (spec, _) in TYPED {
+            let of_kinds = Kind::ALL.iter().flat_map(|kind| kind.described().chain(kind.my_fields()));
+            let all = of_kinds.chain(DEFAULT_OBJECT.my_fields).filter(|other| other.key == spec.key);
+            let all: Vec<_> = all.collect();
+            assert!(all.contains(&spec), "{}", spec.key);
+            assert!(all.iter().all(|other| other.shape == spec.shape), "{}", spec.key);
+        }
+    }
+
+    #[test]
+    fn what_ends_a_cluster_is_read_as_a_period_or_in_hours() {
+        for text in ["2 hours", " 2 ", "120 minutes", "soon", "-1"] {
+            let complaint = value_check::complaint("terminateAfter", TERMINATE_AFTER.spec().shape, text);
+            assert_eq!(TERMINATE_AFTER.parse(text).is_ok(), complaint.is_none(), "{text:?}");
+        }
+        let two = |text| TERMINATE_AFTER.parse(text).map(|after| after.0.duration().as_secs());
+        assert_eq!((two("2 hours"), two(" 2 ")), (Ok(7_200), Ok(7_200)));
+    }
+
+    #[test]
+    fn what_validation_lets_pass_is_read_and_nothing_else() {
+        let texts = [
+            "",
+            "-1",
+            "-0",
+            " 05 ",
+            "+3",
+            "6",
+            "9223372036854775807",
+            "9223372036854775808",
+            "1%",
+            "100.1 %",
+            "true",
+            " FALSE",
+            "Cascade",
+            "NONE ",
+            "GZip",
+            "upsert",
+            "Replace",
+            "cron",
+            "TimeSeries",
+            "onDemand",
+            "delete",
+            "keep",
+            "0 seconds",
+            "14 minutes",
+            " 15 Minutes ",
+            "3 years",
+            "4 years",
+            "ondemand_period ",
+            "First_Activation_Date_Time",
+            "2030-01-31T22:00:00",
+            "2030-01-31",
+            "tomorrow",
+        ];
+        for (spec, is_read) in TYPED {
+            for text in texts.iter().copied().chain(spec.default) {
+                let complaint = value_check::complaint(spec.key, spec.shape, text);
+                assert_eq!(is_read(text), complaint.is_none(), "{} {text:?}", spec.key);
+            }
+        }
+    }
+
+    #[test]
+    fn an_object_without_the_field_has_the_default_of_the_table() {
+        let shell = object("ShellCommandActivity", &[]);
+        assert_eq!(MAXIMUM_RETRIES.of(&shell), Ok(2));
+        assert_eq!(FAILURE_AND_RERUN_MODE.of(&shell), Ok(FailureAndRerunMode::None));
+        assert_eq!(ATTEMPT_TIMEOUT.of(&shell), Ok(None));
+    }
+
+    #[test]
+    fn what_is_refused_is_named_with_the_sentence_of_validation() {
+        let refusal = |fields: &[(&str, &str)]| {
+            let object = object("Schedule", fields);
+            PERIOD.required(&object).map(|_| ()).and(OCCURRENCES.of(&object)).unwrap_err().to_string()
+        };
+        let daily = ("period", "1 day");
+        for (fields, reason) in [
+            (&[][..], "field `period`: 'period' is required on type 'Schedule'"),
+            (
+                &[("period", "1 minute")],
+                "field `period`: 'period' value must be a period from 15 minutes to 3 years. Found '1 minute'",
+            ),
+            (&[daily, daily], "field `period`: 'period' takes one value. Found 2"),
+            (
+                &[daily, ("occurrences", "0")],
+                "field `occurrences`: 'occurrences' value must be a whole number of at least 1. Found '0'",
+            ),
+        ] {
+            assert_eq!(refusal(fields), format!("object `A`, {reason}"));
+        }
+        let mut shell = object("ShellCommandActivity", &[]);
+        shell.fields.push(Field::reference("stage", "B"));
+        assert_eq!(STAGE.of(&shell).unwrap_err().reason, "'stage' must be text, not a reference");
+    }
+}
