@@ -97,84 +97,81 @@ fn escapes_are_understood() {
     assert_eq!(fields(text), [Field::string("x", "é😀\n\"\\/")]);
 }
 
+/// Files that are no definitions, and how the error begins.
+const ERRORS: &[(&str, &str)] = &[
+    ("", "line 1, column 1: not JSON: expected a value"),
+    ("[]", "line 1, column 1: a definition file must be an object"),
+    ("{}", "line 1, column 1: the definition lacks `objects`"),
+    ("{\"objects\": {}}", "line 1, column 13: `objects` must be a list"),
+    ("{\"objects\": [\n  {\"name\": \"a\"}]}", "line 2, column 3: an element of `objects` lacks its `id`"),
+    (
+        "{\"objects\": [\n {\"id\": \"A\", \"n\": 5}]}",
+        "line 2, column 19: field `n` must be a string, found a number: put it in double quotes",
+    ),
+    ("{\"objects\": [{\"id\": \"A\", \"n\": [true]}]}", "line 1, column 32: field `n` must be a string"),
+    (
+        "{\"objects\": [{\"id\": \"A\", \"n\": {\"reff\": \"B\"}}]}",
+        "line 1, column 31: the object in field `n`",
+    ),
+    (
+        "{\"objects\": [{\"id\": \"A\"} {\"id\": \"B\"}]}",
+        "line 1, column 26: not JSON: a comma is missing before this item",
+    ),
+    (
+        "{\"objects\": [{\"id\": \"A\",}]}",
+        "line 1, column 25: not JSON: there is a comma before this `}`: take it away",
+    ),
+    ("{\"objects\": [1,]}", "line 1, column 16: not JSON: there is a comma before this `]`: take it away"),
+    (
+        "{\"objects\": [],\n\"é\": \"x\ny\"}",
+        "line 2, column 8: not JSON: the line ends inside the string that begins at line 2, column 6: write \\n",
+    ),
+    (
+        "{\"objects\": [] // none",
+        "line 1, column 16: not JSON: expected `,` or `}`, found `/`: JSON has no comments",
+    ),
+    (
+        "{# none\n}",
+        "line 1, column 2: not JSON: expected a key in double quotes, found `#`: JSON has no comments",
+    ),
+    (
+        "{'objects': []}",
+        "line 1, column 2: not JSON: expected a key in double quotes, found `'`: text goes into double",
+    ),
+    (
+        "{objects: []}",
+        "line 1, column 2: not JSON: expected a key in double quotes, found `objects`: text goes into",
+    ),
+    (
+        "{\"a\": “b”}",
+        "line 1, column 7: not JSON: expected a value, found `“`: text goes into straight double quotes",
+    ),
+    (
+        "{\"a\": True}",
+        "line 1, column 7: not JSON: expected a value, found `True`: write true, false or null in lower",
+    ),
+    ("{\"a\": \"b\" \"c\": \"d\"}", "line 1, column 11: not JSON: a comma is missing before this key"),
+    ("{\"a\": [\"b\"\n\"c\"]}", "line 2, column 1: not JSON: a comma is missing before this item"),
+    (
+        "{\"a\": , \"b\": 1}",
+        "line 1, column 7: not JSON: expected a value, found `,`: there is a comma too many",
+    ),
+    (
+        "{\"a\": \"\\d\"}",
+        "line 1, column 8: not JSON: there is no such escape; a backslash itself is written \\\\",
+    ),
+    (
+        "{\n \"a\": [\"b\"",
+        "line 2, column 11: not JSON: the file ends, but the `[` of line 2, column 7 is never closed",
+    ),
+    ("{\"objects\": [{\"id\": \"A", "line 1, column 21: not JSON: this string is never closed"),
+    ("{\"objects\": []} x", "line 1, column 17: not JSON: expected the end of the file"),
+    ("{\"objects\": [], \"values\": {\"myA\": null}}", "line 1, column 35: the value of parameter `myA`"),
+];
+
 #[test]
 fn every_error_has_line_and_column() {
-    for (text, begin) in [
-        ("", "line 1, column 1: not JSON: expected a value"),
-        ("[]", "line 1, column 1: a definition file must be an object"),
-        ("{}", "line 1, column 1: the definition lacks `objects`"),
-        ("{\"objects\": {}}", "line 1, column 13: `objects` must be a list"),
-        (
-            "{\"objects\": [\n  {\"name\": \"a\"}]}",
-            "line 2, column 3: an element of `objects` lacks its `id`",
-        ),
-        (
-            "{\"objects\": [\n {\"id\": \"A\", \"n\": 5}]}",
-            "line 2, column 19: field `n` must be a string, found a number: put it in double quotes",
-        ),
-        ("{\"objects\": [{\"id\": \"A\", \"n\": [true]}]}", "line 1, column 32: field `n` must be a string"),
-        (
-            "{\"objects\": [{\"id\": \"A\", \"n\": {\"reff\": \"B\"}}]}",
-            "line 1, column 31: the object in field `n`",
-        ),
-        (
-            "{\"objects\": [{\"id\": \"A\"} {\"id\": \"B\"}]}",
-            "line 1, column 26: not JSON: a comma is missing before this item",
-        ),
-        (
-            "{\"objects\": [{\"id\": \"A\",}]}",
-            "line 1, column 25: not JSON: there is a comma before this `}`: take it away",
-        ),
-        (
-            "{\"objects\": [1,]}",
-            "line 1, column 16: not JSON: there is a comma before this `]`: take it away",
-        ),
-        (
-            "{\"objects\": [],\n\"é\": \"x\ny\"}",
-            "line 2, column 8: not JSON: the line ends inside the string that begins at line 2, column 6: write \\n",
-        ),
-        (
-            "{\"objects\": [] // none",
-            "line 1, column 16: not JSON: expected `,` or `}`, found `/`: JSON has no comments",
-        ),
-        (
-            "{# none\n}",
-            "line 1, column 2: not JSON: expected a key in double quotes, found `#`: JSON has no comments",
-        ),
-        (
-            "{'objects': []}",
-            "line 1, column 2: not JSON: expected a key in double quotes, found `'`: text goes into double",
-        ),
-        (
-            "{objects: []}",
-            "line 1, column 2: not JSON: expected a key in double quotes, found `objects`: text goes into",
-        ),
-        (
-            "{\"a\": “b”}",
-            "line 1, column 7: not JSON: expected a value, found `“`: text goes into straight double quotes",
-        ),
-        (
-            "{\"a\": True}",
-            "line 1, column 7: not JSON: expected a value, found `True`: write true, false or null in lower",
-        ),
-        ("{\"a\": \"b\" \"c\": \"d\"}", "line 1, column 11: not JSON: a comma is missing before this key"),
-        ("{\"a\": [\"b\"\n\"c\"]}", "line 2, column 1: not JSON: a comma is missing before this item"),
-        (
-            "{\"a\": , \"b\": 1}",
-            "line 1, column 7: not JSON: expected a value, found `,`: there is a comma too many",
-        ),
-        (
-            "{\"a\": \"\\d\"}",
-            "line 1, column 8: not JSON: there is no such escape; a backslash itself is written \\\\",
-        ),
-        (
-            "{\n \"a\": [\"b\"",
-            "line 2, column 11: not JSON: the file ends, but the `[` of line 2, column 7 is never closed",
-        ),
-        ("{\"objects\": [{\"id\": \"A", "line 1, column 21: not JSON: this string is never closed"),
-        ("{\"objects\": []} x", "line 1, column 17: not JSON: expected the end of the file"),
-        ("{\"objects\": [], \"values\": {\"myA\": null}}", "line 1, column 35: the value of parameter `myA`"),
-    ] {
+    for (text, begin) in ERRORS {
         let error = error(text);
         assert!(error.starts_with(begin), "{text}\n{error}");
     }

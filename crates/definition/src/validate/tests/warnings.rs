@@ -1,0 +1,72 @@
+//! Warnings about definitions that run but deserve a second thought.
+
+use super::*;
+
+#[test]
+fn what_the_service_recommends_is_a_warning() {
+    let text = r#"{"objects": [{"id": "Default", "scheduleType": "ondemand", "role": "r", "resourceRole": "r"},
+        {"id": "A", "type": "ShellCommandActivity", "command": "x", "runsOn": {"ref": "E"}},
+        {"id": "E", "type": "Ec2Resource"}]}"#;
+    let report = validate(&file::parse(text).unwrap());
+    assert!(report.is_ok());
+    let fields: Vec<_> =
+        report.warnings.iter().map(|it| (it.object.as_str(), it.field.as_ref().unwrap().as_str())).collect();
+    assert_eq!(
+        fields,
+        [("Default", "failureAndRerunMode"), ("A", "pipelineLogUri"), ("E", "terminateAfter")]
+    );
+}
+
+fn all_warnings(objects: &str, rest: &str) -> Vec<String> {
+    lines(&validate(&definition(objects, rest)).warnings)
+}
+
+#[test]
+fn what_no_activity_leads_to_is_warned_of_and_so_are_unused_parameters() {
+    let objects = r##"{"id": "A", "type": "ShellCommandActivity", "command": "#{myUsed}", "input": {"ref": "In"},
+         "parent": {"ref": "P"}},
+        {"id": "P", "stdout": "s3://b/x"}, {"id": "In", "type": "S3DataNode", "filePath": "s3://b/k"},
+        {"id": "Alone", "type": "S3DataNode", "filePath": "s3://b/k", "dataFormat": {"ref": "Csv"}},
+        {"id": "Csv", "type": "CSV"}"##;
+    let rest = r#", "parameters": [{"id": "myUsed"}, {"id": "myUnused"}], "values": {"myUsed": "1", "myUnused": "2"}"#;
+    assert_eq!(
+        all_warnings(objects, rest),
+        [
+            "Alone.- UNUSED:  nothing that runs refers to 'Alone', so it does nothing: refer to it, or take it away",
+            "Csv.- UNUSED:  nothing that runs refers to 'Csv', so it does nothing: refer to it, or take it away",
+            "myUnused.id UNUSED:  no field uses the parameter 'myUnused': write #{myUnused} where it is meant, or take \
+             it away",
+        ]
+    );
+}
+
+#[test]
+fn secrets_that_others_can_read_are_warned_of() {
+    let objects = r##"{"id": "A", "type": "SqlActivity", "database": {"ref": "Db"}, "script": "select '#{*myPw}'"},
+        {"id": "B", "type": "SqlActivity", "database": {"ref": "Db2"}, "script": "select 1"},
+        {"id": "Db", "type": "JdbcDatabase", "connectionString": "jdbc:x?user=u&password=hush", "username": "u",
+         "jdbcDriverClass": "c", "*password": "hush"},
+        {"id": "Db2", "type": "JdbcDatabase", "connectionString": "jdbc:x", "username": "u",
+         "jdbcDriverClass": "c", "*password": "#{myDbPassword}"}"##;
+    let rest = r#", "parameters": [{"id": "*myPw"}, {"id": "myDbPassword"}], "values": {"*myPw": "p", "myDbPassword": "p"}"#;
+    let found = all_warnings(objects, rest);
+    assert_eq!(found.len(), 5, "{found:#?}");
+    assert!(found.iter().all(|line| line.contains("CLEAR_SECRET") && !line.contains("hush")), "{found:#?}");
+}
+
+#[test]
+fn a_schedule_that_never_fires_is_warned_of() {
+    let schedule = |end: &str| {
+        warnings(&format!(
+            r#"{{"id": "S", "type": "Schedule", "period": "1 day", "startDateTime": "2030-01-01T00:00:00",
+                "endDateTime": "{end}"}}"#
+        ))
+    };
+    assert_eq!(schedule("2030-01-02T00:00:00"), Vec::<String>::new());
+    assert_eq!(
+        schedule("2030-01-01T23:00:00"),
+        [
+            "S.endDateTime NEVER_FIRES:  'endDateTime' comes before the first period is over, so the schedule never fires"
+        ]
+    );
+}
