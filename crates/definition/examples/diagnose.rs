@@ -24,13 +24,20 @@ fn main() -> Result<ExitCode, std::io::Error> {
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Returns `file:line:column: error: object 'Id', field 'key': message [CODE]`.
+/// Returns `FILE:LINE:COLUMN: error: OBJECT.FIELD: message [CODE]`.
 fn line(path: &str, finding: &Finding) -> String {
-    // A limit on the whole definition, for example, has no position.
+    // Some findings have no position: too many objects, for example.
     let position = finding.span.map(|span| format!(":{}:{}", span.at.line, span.at.column));
     let severity = if finding.is_error { "error" } else { "warning" };
-    let object = finding.object.as_ref().map(|id| format!("object '{id}', "));
-    let field = finding.field.as_ref().map(|key| format!("field '{key}': "));
-    let [position, object, field] = [position, object, field].map(Option::unwrap_or_default);
-    format!("{path}{position}: {severity}: {object}{field}{} [{}]", finding.message, finding.code)
+    // A file that is not JSON has no objects.
+    let object = finding.object.as_ref().map(|id| id.as_str());
+    let field = finding.field.as_ref().map(|key| key.as_str());
+    let subject: Vec<&str> = object.into_iter().chain(field).collect();
+    let subject = if subject.is_empty() { String::new() } else { format!("{}: ", subject.join(".")) };
+    format!(
+        "{path}{}: {severity}: {subject}{} [{}]",
+        position.unwrap_or_default(),
+        finding.message,
+        finding.code
+    )
 }

@@ -1,6 +1,7 @@
-//! Everything that is wrong with a definition file, with the place of each.
+//! Everything that is wrong with a definition file, each with its position in the file.
 //!
-//! What the file form, the service's validation and the trigger have to say, in the order of the file.
+//! The findings come from the file form, from validation and from the trigger. They stand in the order of the
+//! file.
 
 use std::collections::HashSet;
 
@@ -10,53 +11,55 @@ use crate::trigger::{Pattern, Trigger};
 use crate::validate::{self, Problem, Report};
 use crate::{Definition, FieldKey, ObjectId, ParameterValue};
 
-/// What is known beside the file.
+/// Values that are known in addition to the file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OutsideValues<'a> {
-    /// Values that count instead of the file's own, for parameters that it declares.
+    /// Values that replace the file's own, for parameters that the file declares.
     pub values: &'a [ParameterValue],
-    /// Values that count instead of all others, declared or not.
+    /// Values that replace all others, whether or not the file declares the parameter.
     pub settings: &'a [ParameterValue],
-    /// Parameters that somebody fills in before a run, `myDropKeys` say.
+    /// Parameters that get their value later, before a run. An example is `myDropKeys`.
     pub filled: &'a [&'a str],
 }
 
-/// A problem with its place.
+/// A problem with its position in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Whether it keeps the definition from running.
+    /// Whether the definition cannot run because of the finding.
     pub is_error: bool,
-    /// Where the file shows it; none for what is nowhere in it.
+    /// The part of the file that the finding is about. A limit on the whole definition, for example, has
+    /// none.
     pub span: Option<Span>,
-    /// The object or parameter.
+    /// The object or the parameter that the finding is about.
     pub object: Option<ObjectId>,
-    /// The field.
+    /// The field that the finding is about.
     pub field: Option<FieldKey>,
-    /// Word for programs.
+    /// A code for programs.
     pub code: &'static str,
-    /// Sentence for people.
+    /// A sentence for people.
     pub message: String,
 }
 
-/// What a file says and what is wrong with it.
+/// A definition, and everything that is wrong with its file.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnosis {
-    /// The definition with the values beside it; what could be read of it, where there are errors.
+    /// The definition with the values from outside. If there are errors, it holds the readable part of the
+    /// file.
     pub definition: Definition,
-    /// Its trigger, if it has a usable one.
+    /// The trigger, if the definition has a usable one.
     pub trigger: Option<Trigger>,
-    /// The problems, in the order of the file.
+    /// The findings, in the order of the file.
     pub findings: Vec<Finding>,
 }
 
 impl Diagnosis {
-    /// Returns what keeps the definition from running.
+    /// Returns the findings because of which the definition cannot run.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.is_error)
     }
 }
 
-/// Reads a definition file and finds all that is wrong with it.
+/// Reads a definition file and returns it with everything that is wrong with it.
 #[must_use]
 pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
     let source = match Source::read(text) {
@@ -71,7 +74,7 @@ pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
     replace_values(&mut definition, beside.settings.to_vec());
     let Report { errors, mut warnings } = validate::validate(&definition);
     let trigger = Trigger::of(&definition);
-    // Without a usable trigger nobody knows what will be filled in.
+    // Without a usable trigger, it is unknown which parameters get a value later.
     warnings.retain(|problem| problem.code != validate::MISSING_VALUE || trigger.is_ok());
     let filled = filled(trigger.as_ref().ok().and_then(Option::as_ref), beside.filled);
     warnings.retain(|problem| {
@@ -83,7 +86,7 @@ pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
         Ok(trigger) => trigger,
         Err(error) => {
             let finding = of_trigger(error, &index);
-            // The same complaint may have come from the fields' own check.
+            // The check of the fields may have reported the same problem.
             if !findings.iter().any(|other| other.is_error && other.field == finding.field) {
                 findings.push(finding);
             }
@@ -94,7 +97,7 @@ pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
     Diagnosis { definition, trigger, findings }
 }
 
-/// Puts `given` in the place of the file's own values, for parameters that it declares.
+/// Replaces the file's own values by those in `given`, for parameters that the file declares.
 pub fn override_values(definition: &mut Definition, given: &[ParameterValue]) {
     let declared: HashSet<&str> =
         definition.parameters.iter().map(|parameter| parameter.id.as_str()).collect();
@@ -108,7 +111,7 @@ fn replace_values(definition: &mut Definition, given: Vec<ParameterValue>) {
     definition.values.extend(given);
 }
 
-/// The parameters that have a value when a drop starts the pipeline, though the file itself gives none.
+/// Returns the parameters that get a value when a drop starts the pipeline, although the file gives none.
 fn filled(trigger: Option<&Trigger>, beside: &[&str]) -> HashSet<String> {
     let Some(trigger) = trigger else { return HashSet::new() };
     let mut filled: HashSet<String> = beside.iter().map(|id| (*id).to_owned()).collect();
@@ -116,7 +119,7 @@ fn filled(trigger: Option<&Trigger>, beside: &[&str]) -> HashSet<String> {
     filled
 }
 
-/// Returns what keeps a file from being read as a finding.
+/// Returns an error of the file form as a finding.
 #[must_use]
 pub fn of_file(error: FileError, is_error: bool) -> Finding {
     let FileError { span, message } = error;
@@ -143,7 +146,7 @@ fn span_of(problem: &Problem, index: &SourceIndex<'_>) -> Option<Span> {
     index.find(id, field, part)
 }
 
-/// The trigger is ours, so the service's validation does not look at it.
+/// Returns an error of the trigger as a finding. AWS has no triggers, so validation does not check them.
 fn of_trigger(error: FieldError, index: &SourceIndex<'_>) -> Finding {
     let FieldError { object, field, reason } = error;
     Finding {

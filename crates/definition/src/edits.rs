@@ -1,6 +1,7 @@
-//! What may not be changed in the definition of a pipeline that was activated.
+//! The edits that are not allowed after a pipeline was activated.
 //!
-//! Its instances stand already: they would refer to objects that are gone, or wait for the wrong ones.
+//! The pipeline already has instances. After such an edit they would refer to missing objects, or wait for
+//! the wrong ones.
 
 use std::collections::HashSet;
 
@@ -8,18 +9,18 @@ use crate::{Definition, Field, FieldKey, FieldValue, ObjectId, PipelineObject, v
 
 const CODE: &str = "EDIT_NOT_ALLOWED";
 
-/// Fields that say when the runs of an object are.
+/// The fields of a schedule that set when runs begin.
 const TIMING: &[(&str, &str)] = &[
     ("period", "the period of a schedule"),
     ("startDateTime", "the start of a schedule"),
     ("startAt", "the start of a schedule"),
 ];
 
-/// Fields that say when the runs of an object end: what may be moved when they have.
+/// The fields of a schedule that set when runs end. They may change even after the last run has ended.
 const ENDS: &[&str] = &["endDateTime", "occurrences"];
 
-/// Returns whether `new` differs from `active` in nothing but where its schedules end, and in its values: so a pipeline
-/// that is FINISHED goes on.
+/// Returns whether `new` differs from `active` only in its values and in the end of its schedules. Such an
+/// edit lets a FINISHED pipeline continue.
 #[must_use]
 pub fn only_move_the_end(active: &Definition, new: &Definition) -> bool {
     fn rest(object: &PipelineObject) -> impl Iterator<Item = &Field> {
@@ -35,7 +36,7 @@ pub fn only_move_the_end(active: &Definition, new: &Definition) -> bool {
         && active.objects.iter().all(is_same)
 }
 
-/// Returns what in `new` goes against the restrictions, `active` being the definition activated before.
+/// Returns the edits in `new` that are not allowed. `active` is the definition that was activated before.
 #[must_use]
 pub fn check(active: &Definition, new: &Definition) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -143,7 +144,7 @@ mod tests {
         assert!(!moves(&later.replace(r#""x""#, r#""y""#)));
         assert!(!moves(&later.replace("1 day", "2 days")));
         assert!(!moves(&format!(r#"{later}, {{"id": "B"}}"#)));
-        // On another object the words mean something else.
+        // On another object the same keys have another meaning.
         assert!(!moves(&ACTIVE.replace(r#""x""#, r#""x", "occurrences": "3""#)));
     }
 

@@ -1,7 +1,7 @@
-//! Expressions, `#{...}` inside the text of a field.
+//! Expressions: `#{...}` inside the text of a field.
 //!
-//! The scope says what a name means; we read and compute. Evaluated text is not scanned again,
-//! and `${...}` is not ours: it belongs to the shell.
+//! A [`Scope`] gives the names their values; this module parses and computes. The result is not searched for
+//! expressions again. `${...}` belongs to the shell and stays as it is.
 
 mod budget;
 mod evaluate;
@@ -20,45 +20,46 @@ pub use template::Template;
 pub use value::Value;
 pub(crate) use value::{parse_double, parse_time};
 
-/// Most text that one evaluation may make: the limit of `longString`.
+/// The maximum length of a result: AWS's limit of a `longString`.
 const MAX_BYTES: usize = 20_971_520;
 
-/// What names mean where an expression stands.
+/// The meaning of names in the object whose text is evaluated.
 pub trait Scope {
-    /// Returns the value of a field, runtime field (`@...`) or parameter (`*...` for secrets).
+    /// Returns the value of a field, of a runtime field (`@...`) or of a parameter (`*...` for a secret).
     fn value(&self, name: &str) -> Option<Value>;
 
     /// Returns the scope of the object that the field `name` refers to.
     fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>>;
 
-    /// Returns whether an unknown name means the empty string, as in alarms: a message that lacks a word is
-    /// better than no message.
+    /// Returns whether an unknown name means the empty text. This is so in alarms, because an incomplete
+    /// message is better than none.
     fn blank_when_unknown(&self) -> bool {
         false
     }
 
-    /// Returns the work that is left to this evaluation and others together; without one, each has its own.
+    /// Returns the budget that this evaluation shares with others. Without one, the evaluation has a budget
+    /// of its own.
     fn budget(&self) -> Option<&Budget> {
         None
     }
 }
 
-/// What a text became.
+/// The result of evaluating a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evaluated {
     /// One text.
     One(String),
-    /// A list was in it: one text per element.
+    /// One text for each element, because the text contained a list.
     Many(Vec<String>),
 }
 
-/// Why a text is no expression, and where in it.
+/// The reason why an expression cannot be parsed, and its position in the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("at character {character}: {message}")]
 pub struct SyntaxError {
-    /// Byte offset in the text.
+    /// The byte offset in the text.
     pub offset: usize,
-    /// Character in the text, from one.
+    /// The character in the text, from one.
     pub character: usize,
     /// What is wrong.
     pub message: String,
@@ -69,29 +70,29 @@ impl SyntaxError {
         Self { offset, character: 0, message: message.into() }
     }
 
-    /// Counts the characters up to the offset.
+    /// Sets `character` to the number of the character at the offset.
     fn in_text(mut self, text: &str) -> Self {
         self.character = text.char_indices().take_while(|(at, _)| *at < self.offset).count() + 1;
         self
     }
 }
 
-/// Why a text cannot be evaluated.
+/// The reason why a text cannot be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluateError {
     /// The text does not follow the grammar.
     #[error("the expression is not understood, {0}")]
     Syntax(#[from] SyntaxError),
-    /// A name that nothing is known of.
+    /// A name without a value.
     #[error("`{name}` is not set here")]
     Unknown {
-        /// The name with what it was reached by.
+        /// The name, with the references that lead to it.
         name: String,
     },
     /// A function that does not exist.
     #[error("there is no function `{name}`")]
     NoFunction {
-        /// Its name.
+        /// The name of the function.
         name: String,
     },
     /// A wrong number of arguments.
@@ -99,25 +100,25 @@ pub enum EvaluateError {
     Arguments {
         /// The function.
         function: String,
-        /// How many it takes.
+        /// The number of arguments that it takes.
         takes: usize,
-        /// How many are given.
+        /// The number of arguments that are given.
         given: usize,
     },
     /// A value of the wrong type.
     #[error("expected {expected}, found {found}")]
     Type {
-        /// What is needed.
+        /// The type that is needed.
         expected: &'static str,
-        /// What is there.
+        /// The value that was found.
         found: String,
     },
-    /// A date pattern with letters that mean nothing.
+    /// A date pattern that contains a letter without a meaning.
     #[error("the date pattern `{pattern}` is not understood: {reason}")]
     Pattern {
         /// The pattern.
         pattern: String,
-        /// What is wrong with it.
+        /// What is wrong with the pattern.
         reason: String,
     },
     /// A time that does not exist or is out of range.
@@ -132,7 +133,7 @@ pub enum EvaluateError {
     /// A whole number out of range.
     #[error("the result does not fit into 64 bits")]
     Overflow,
-    /// Lists or texts that grow beyond every use, or take too many steps.
+    /// A list or text that is too long, or an evaluation with too many steps.
     #[error("the result is too long, or takes too many steps")]
     TooLong,
 }
@@ -148,15 +149,15 @@ pub fn evaluate(text: &str, scope: &dyn Scope) -> Result<Evaluated, EvaluateErro
     Template::parse(text)?.evaluate_within(scope, budget)
 }
 
-/// Returns whether an expression begins in `text`.
+/// Returns whether `text` contains the beginning of an expression.
 #[must_use]
 pub fn is_in(text: &str) -> bool {
     next_in(text, 0).is_some()
 }
 
-/// The byte at which the next expression begins, from `at` on.
+/// Returns the byte at or after `at` where the next expression begins.
 fn next_in(text: &str, mut at: usize) -> Option<usize> {
-    // Looking for one byte is much faster than looking for two, and most texts have none.
+    // A search for one byte is much faster than a search for two, and most texts contain no `#`.
     let bytes = text.as_bytes();
     loop {
         let found = at + bytes[at..].iter().position(|byte| *byte == b'#')?;
@@ -167,7 +168,7 @@ fn next_in(text: &str, mut at: usize) -> Option<usize> {
     }
 }
 
-/// Returns whether the text of the field `key` is used as it stands, its `#{` too.
+/// Returns whether the text of the field `key` is used as it is, even if it contains `#{`.
 #[must_use]
 pub fn is_verbatim(key: &str) -> bool {
     matches!(key, "id" | "name" | "type" | "@sphere")

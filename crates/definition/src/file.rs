@@ -1,8 +1,8 @@
-//! The file form of a definition, to the API form and back, as the AWS CLI translates it.
+//! The file form of a definition: translation to the API form and back, as the AWS CLI translates it.
 //!
-//! The CLI's rules: `id` and `name` leave an element, the other keys are sorted and become
-//! fields, a list becomes one field per item, `{"ref": ...}` a reference. Beyond the CLI, elements in the API form
-//! are read as such, a key that is there twice is an error, and every error has a line and a column.
+//! The CLI's rules: `id` and `name` are taken out of an element. The other keys are sorted and become fields.
+//! A list becomes one field for each item, and `{"ref": ...}` becomes a reference. In addition, elements in
+//! the API form are accepted, a repeated key is an error, and every error has a line and a column.
 
 mod json;
 mod position;
@@ -17,13 +17,13 @@ use json::{Json, Member, Node};
 pub use position::{Position, Span};
 pub use source::{Part, Source, SourceIndex};
 
-/// Why a file is no definition, and where.
+/// The reason why a file is not a definition, and the position of the error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", .span.at)]
 pub struct FileError {
-    /// Where it shows.
+    /// The part of the file that is wrong.
     pub span: Span,
-    /// What is wrong and what to do.
+    /// What is wrong, and how to correct it.
     pub message: String,
 }
 
@@ -31,7 +31,7 @@ pub struct FileError {
 ///
 /// # Errors
 ///
-/// The place of the first byte that is not UTF-8.
+/// An error at the first byte that is not UTF-8.
 pub fn decode(bytes: &[u8]) -> Result<&str, FileError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
@@ -46,7 +46,7 @@ pub fn decode(bytes: &[u8]) -> Result<&str, FileError> {
 ///
 /// # Errors
 ///
-/// The first thing that keeps it from being one; [`Source::translate`] tells all.
+/// The first error of the file. [`Source::translate`] returns all errors.
 pub fn parse(text: &str) -> Result<Definition, FileError> {
     let (definition, errors) = Source::read(text)?.translate();
     errors.into_iter().next().map_or(Ok(definition), Err)
@@ -56,13 +56,13 @@ pub fn parse(text: &str) -> Result<Definition, FileError> {
 ///
 /// # Errors
 ///
-/// The first thing that keeps it from being one.
+/// The first error of the file.
 pub fn parse_values(text: &str) -> Result<Vec<ParameterValue>, FileError> {
     let source = Source::read(text)?;
     let mut translator = translate::Translator::default();
     let root = source.root();
     let nested = match &root.json {
-        // The AWS CLI's --parameter-values-uri file has the object under `values`.
+        // A file for the AWS CLI's --parameter-values-uri has the object under `values`.
         Json::Object(members) => last(members, "values").filter(|node| matches!(node.json, Json::Object(_))),
         _ => None,
     };
@@ -80,7 +80,7 @@ pub fn parse_values(text: &str) -> Result<Vec<ParameterValue>, FileError> {
     }
 }
 
-/// Writes the file form: repeated keys fold into a list in order.
+/// Returns a definition in the file form. Repeated keys become a list, in order.
 #[must_use]
 pub fn to_json(definition: &Definition) -> Value {
     let objects = definition.objects.iter().map(|object| {
@@ -115,7 +115,7 @@ pub fn to_json(definition: &Definition) -> Value {
     })
 }
 
-/// Adds a value under `key`; the second one makes a list.
+/// Adds a value under `key`. A second value under the same key makes a list.
 fn fold(element: &mut Map<String, Value>, key: &str, value: Value) {
     match element.get_mut(key) {
         Some(Value::Array(list)) => list.push(value),
@@ -126,12 +126,12 @@ fn fold(element: &mut Map<String, Value>, key: &str, value: Value) {
     }
 }
 
-/// The last member of that key, which is the one that the AWS CLI keeps.
+/// Returns the last member with that key. The AWS CLI also keeps the last one.
 fn last<'n, 'a>(members: &'n [Member<'a>], key: &str) -> Option<&'n Node<'a>> {
     members.iter().rev().find(|member| member.key == key).map(|member| &member.value)
 }
 
-/// The parameter values; `parameterValues` is the API's name, which comes with its form.
+/// Returns the parameter values. They are called `parameterValues` in the API form.
 fn value_node<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n Node<'a>> {
     last(members, "values").or_else(|| last(members, "parameterValues"))
 }

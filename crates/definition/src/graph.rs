@@ -1,8 +1,8 @@
 //! The run order of a definition as a picture: SVG, DOT or Mermaid.
 //!
-//! Drawn is what the definition says: fields inherited, expressions as they are written. Nothing is
-//! evaluated and only named fields are read, so no secret can get into a picture. Whether the
-//! definition is sound is for [`crate::validate`]; what cannot be drawn of a broken one is left out.
+//! The picture shows the definition with inherited fields and unevaluated expressions. Only certain fields
+//! are read, so no secret can appear in a picture. [`crate::validate`] decides whether a definition is
+//! correct; parts of an incorrect one that cannot be drawn are left out.
 
 mod cycles;
 mod detail;
@@ -24,36 +24,37 @@ pub use dot::to_dot;
 pub use mermaid::to_mermaid;
 pub use svg::to_svg;
 
-/// The objects that matter to a run, and who comes before whom.
+/// The objects that matter to a run, and their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunOrder {
-    /// The objects, in the definition's order.
+    /// The objects, in the order of the definition.
     pub nodes: Vec<Node>,
-    /// What joins them, each from what comes first to what comes after.
+    /// The edges between the objects. Each one leads from the earlier object to the later one.
     pub edges: Vec<Edge>,
 }
 
-/// An object of the definition as it is drawn.
+/// An object of the definition in a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// The object's id.
+    /// The id of the object.
     pub id: ObjectId,
-    /// Its type, own or inherited from a parent.
+    /// The type of the object, stated or inherited.
     pub kind: Kind,
-    /// What it is about, in one line: a path, a table, a command.
+    /// A short description in one line: a path, a table or a command, for example.
     pub detail: Option<String>,
-    /// What it does for so many objects that lines to all of them would hide the run order.
+    /// Links that many objects have to this one. They are written in its box, because so many lines would
+    /// hide the run order.
     pub shared: Vec<Shared>,
 }
 
 /// A link that many objects have to one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shared {
-    /// The link.
+    /// The kind of link.
     pub link: Link,
-    /// How many objects have it.
+    /// How many objects have the link.
     pub by: usize,
-    /// Whether these are all that could have it.
+    /// Whether every object that can have the link has it.
     pub is_by_all: bool,
 }
 
@@ -68,27 +69,27 @@ impl fmt::Display for Shared {
     }
 }
 
-/// Joins two nodes.
+/// A line between two nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
-    /// Index of the node that comes first.
+    /// The index of the node that comes first.
     pub from: usize,
-    /// Index of the node that comes after.
+    /// The index of the node that comes after it.
     pub to: usize,
-    /// Why.
+    /// The kind of link.
     pub link: Link,
-    /// How it is drawn.
+    /// How the edge is drawn.
     pub line: Line,
 }
 
 /// How an edge is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// In run order.
+    /// As an arrow in run order.
     Forward,
-    /// Back to what has come already: the objects wait for each other for ever.
+    /// As an arrow back to an earlier node: the objects wait for each other for ever.
     Cycle,
-    /// Not at all: the node's [`Shared`] says it.
+    /// Not at all. The [`Shared`] of the node replaces the edge.
     Shared,
 }
 
@@ -99,24 +100,24 @@ pub enum Link {
     Input,
     /// An activity before the data node that it writes.
     Output,
-    /// What is needed before what waits.
+    /// An object before another object that waits for it.
     DependsOn,
-    /// A precondition before what it guards.
+    /// A precondition before the object that it guards.
     Precondition,
-    /// A resource before the activity that it runs.
+    /// A resource before the activity that runs on it.
     RunsOn,
-    /// An object before what happens when it has succeeded.
+    /// An object before the action after its success.
     OnSuccess,
-    /// An object before what happens when it has failed.
+    /// An object before the action after its failure.
     OnFail,
-    /// An object before what happens when it is late.
+    /// An object before the action that follows when it is late.
     OnLateAction,
-    /// A schedule before what it starts.
+    /// A schedule before the object that it starts.
     Schedule,
 }
 
 impl Link {
-    /// Every link, the ones that order a run first.
+    /// Every link. The ones that order a run come first.
     pub const ALL: [Self; 9] = [
         Self::Input,
         Self::Output,
@@ -145,13 +146,14 @@ impl Link {
         }
     }
 
-    /// Returns whether the link says who waits for whom; the others are drawn lightly.
+    /// Returns whether the link makes one object wait for another. The other links are drawn with light
+    /// lines.
     #[must_use]
     pub fn is_order(self) -> bool {
         matches!(self, Self::Input | Self::Output | Self::DependsOn | Self::Precondition)
     }
 
-    /// Returns whether the object that states the field comes before the one that it names.
+    /// Returns whether the object that states the field comes before the object that the field names.
     fn starts_at_owner(self) -> bool {
         matches!(self, Self::Output | Self::OnSuccess | Self::OnFail | Self::OnLateAction)
     }

@@ -1,7 +1,8 @@
-//! `parent` and the `Default` object: what fields an object has in the end.
+//! Inheritance by `parent` and from the `Default` object: the fields that an object has in the end.
 //!
-//! Default applies at the root of a chain of parents. An own field beats an inherited one, and a
-//! field with several values is replaced as a whole. `type` comes from explicit parents only.
+//! A stated field of the object counts more than an inherited one. A field with several values is replaced as
+//! a whole. Default counts least: the last parent of a chain inherits from it. `type` is inherited from
+//! parents but not from Default.
 
 mod resolved;
 
@@ -15,18 +16,18 @@ use resolved::{Implied, Stated, implied_by, stated_by};
 pub use crate::object::DEFAULT_ID;
 pub(crate) use resolved::{Key, Resolved, Text, merged};
 
-/// Why the fields of an object cannot be told.
+/// The reason why the fields of an object cannot be determined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InheritError {
-    /// Parents that lead back to the object.
+    /// The parents lead back to the object.
     #[error("the parents of object `{id}` go round in a circle: {}", chain(.by))]
     Cycle {
-        /// The object that the cycle was met from.
+        /// The object at which the search entered the cycle.
         id: ObjectId,
         /// The parents in order, up to the repeated one.
         by: Vec<ObjectId>,
     },
-    /// A parent that does not exist.
+    /// The parent does not exist.
     #[error("object `{id}` has the parent `{parent}`, which the definition lacks")]
     Missing {
         /// The object.
@@ -40,11 +41,11 @@ fn chain(by: &[ObjectId]) -> String {
     by.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns every object with its inherited fields merged in, in the definition's order.
+/// Returns every object with its inherited fields, in the order of the definition.
 ///
 /// # Errors
 ///
-/// The first parent that does not exist, or the first circle of parents.
+/// The first parent that does not exist, or the first cycle of parents.
 pub fn resolve(definition: &Definition) -> Result<Vec<PipelineObject>, InheritError> {
     let Inheritance { objects, errors, .. } = Inheritance::of(definition);
     match errors.into_iter().next() {
@@ -53,25 +54,27 @@ pub fn resolve(definition: &Definition) -> Result<Vec<PipelineObject>, InheritEr
     }
 }
 
-/// Inherited fields allowed for each object on average, and bytes of inherited fields in all, many times what AWS's
-/// limits let anybody need: what comes in may be made to grow without bound.
+/// Limits on inheritance, far above anything that AWS's limits allow: the average number of inherited fields
+/// for each object, and their total size in bytes. Without limits, a small hostile file could use all memory.
 const MOST_INHERITED: usize = 100;
 const MOST_INHERITED_BYTES: usize = 8_000_000;
-/// More keys than this are looked up by their hash.
+/// Above this number, keys are looked up in a hash set.
 const FEW_KEYS: usize = 32;
 /// The objects of a definition with their inherited fields.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inheritance<'a> {
-    /// In the definition's order; one with an unusable parent has its own fields and those of Default.
+    /// In the order of the definition. An object with an unusable parent has its stated fields and those of
+    /// Default.
     pub(crate) objects: Vec<Resolved<'a>>,
-    /// The places of the objects among them; of two with one id, the later one.
+    /// The index of each object by its id. If an id appears twice, the last object counts.
     pub(crate) indices: HashMap<&'a str, usize>,
-    /// Each missing parent, and each circle once.
+    /// Each missing parent and each cycle, once.
     pub(crate) errors: Vec<InheritError>,
 }
 
 impl<'a> Inheritance<'a> {
-    /// Resolves every object once, parents first: time grows with the fields, however long the chains are.
+    /// Resolves every object once, parents first. The time grows with the number of fields, however long the
+    /// chains are.
     pub(crate) fn of(definition: &'a Definition) -> Self {
         let mut resolver = Resolver::new(definition);
         for index in 0..definition.objects.len() {
@@ -86,14 +89,14 @@ struct Resolver<'a> {
     definition: &'a Definition,
     indices: HashMap<&'a str, usize>,
     resolved: Vec<Option<Resolved<'a>>>,
-    /// Whether an object was met on a chain; until that is resolved, it is on the chain.
+    /// Whether the search has met an object. If the object is not resolved yet, it is on the current chain.
     is_met: Vec<bool>,
-    /// Default itself inherits from nobody.
+    /// The index of Default, which inherits from no object.
     default: Option<usize>,
     implied: Option<Rc<Implied<'a>>>,
     errors: Vec<InheritError>,
     left: Allowance,
-    /// Objects that wait for their parents to be resolved.
+    /// Objects whose parents must be resolved first.
     chain: Vec<usize>,
 }
 
@@ -116,10 +119,10 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Resolves an object after all its parents that are not resolved yet.
+    /// Resolves an object after all its unresolved parents.
     fn resolve_chain(&mut self, index: usize) {
         let mut next = Some(index);
-        // An object on a circle, from which none of the chain can inherit.
+        // Whether the chain ends in a cycle. Then no object of the chain inherits from its parent.
         let mut is_circular = false;
         while let Some(index) = next.filter(|index| self.resolved[*index].is_none()) {
             if std::mem::replace(&mut self.is_met[index], true) {
@@ -165,7 +168,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// What `parent` hands down to `object`.
+/// Returns the fields that `object` inherits from `parent`.
 fn handed_down<'a>(parent: &Resolved<'a>, object: &PipelineObject, left: &mut Allowance) -> Vec<Stated<'a>> {
     let own: Vec<&str> = object.fields.iter().map(|field| field.key.as_str()).collect();
     let own = Keys::of(&own);
@@ -176,7 +179,7 @@ fn handed_down<'a>(parent: &Resolved<'a>, object: &PipelineObject, left: &mut Al
     fields.collect()
 }
 
-/// How many fields may still be inherited, and how many bytes of them.
+/// The number and size of the fields that can still be inherited.
 struct Allowance {
     fields: usize,
     bytes: usize,
@@ -193,7 +196,7 @@ impl Allowance {
     }
 }
 
-/// The keys of an object's own fields.
+/// The keys of an object's stated fields.
 enum Keys<'k> {
     Few(&'k [&'k str]),
     Many(HashSet<&'k str>),

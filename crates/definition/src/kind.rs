@@ -1,7 +1,7 @@
-//! The object types, each described once as a table: its fields, what they hold, what they are for.
+//! The object types. One table describes each type: its purpose, its fields, and the values that they hold.
 //!
-//! Validation, help, the JSON Schema and the typed fields of [`field`] all read these tables. A new type is a table in
-//! the file of its family and a line in the list below.
+//! Validation, help, the JSON Schema and the typed fields of [`field`] all read these tables. To add a type,
+//! write a table in the file of its group and add a line to the list below.
 
 mod actions;
 mod activities;
@@ -37,7 +37,7 @@ use rustc_hash::FxHashMap;
 
 use crate::PipelineObject;
 
-/// What is usual on the Default object.
+/// The usual fields of the Default object.
 pub static DEFAULT_OBJECT: &DefaultSpec = &default_object::DEFAULT;
 
 macro_rules! kinds {
@@ -111,25 +111,25 @@ kinds! {
 }
 
 impl Kind {
-    /// Returns the word in the `type` field.
+    /// Returns the word that stands in the `type` field.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.spec().name
     }
 
-    /// Returns what the type is for.
+    /// Returns the group that the type belongs to.
     #[must_use]
     pub fn group(self) -> Group {
         self.spec().group
     }
 
-    /// Returns the type of `object`; none when it has no type or an unknown one.
+    /// Returns the type of `object`, or `None` if the object has no type or an unknown one.
     #[must_use]
     pub fn of(object: &PipelineObject) -> Option<Self> {
         object.type_name().and_then(Self::named)
     }
 
-    /// Returns the type written as `name`.
+    /// Returns the type named `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         static NAMED: LazyLock<FxHashMap<&str, Kind>> =
@@ -137,13 +137,15 @@ impl Kind {
         NAMED.get(name).copied()
     }
 
-    /// Returns whether the type is work.
+    /// Returns whether the type is an activity.
     #[must_use]
     pub fn is_activity(self) -> bool {
         self.group() == Group::Activity
     }
 
-    /// Returns whether it is a precondition that the service itself looks at.
+    /// Returns whether the type is a system-managed precondition, which the service checks itself.
+    ///
+    /// A task runner checks every other precondition, on the machine that runs the guarded activity.
     #[must_use]
     pub fn is_system_managed(self) -> bool {
         matches!(
@@ -152,7 +154,7 @@ impl Kind {
         )
     }
 
-    /// Returns whether `ec2-worker`, our task runner, does it; whether it can, its fields decide.
+    /// Returns whether `ec2-worker` runs objects of this type. The fields of an object can still rule it out.
     #[must_use]
     pub fn is_done_by_ec2_worker(self) -> bool {
         matches!(
@@ -165,37 +167,37 @@ impl Kind {
         )
     }
 
-    /// Returns whether the type says where data is.
+    /// Returns whether the type is a data node.
     #[must_use]
     pub fn is_data_node(self) -> bool {
         self.group() == Group::DataNode
     }
 
-    /// Returns whether the type is a machine or cluster.
+    /// Returns whether the type is a resource: a machine or a cluster.
     #[must_use]
     pub fn is_resource(self) -> bool {
         self.group() == Group::Resource
     }
 
-    /// Returns whether the type guards an object.
+    /// Returns whether the type is a precondition.
     #[must_use]
     pub fn is_precondition(self) -> bool {
         self.group() == Group::Precondition
     }
 
-    /// Returns whether the type reacts to an outcome.
+    /// Returns whether the type is an action, which reacts to the outcome of an object.
     #[must_use]
     pub fn is_action(self) -> bool {
         self.group() == Group::Action
     }
 
-    /// Returns whether the type is a connection.
+    /// Returns whether the type is a database.
     #[must_use]
     pub fn is_database(self) -> bool {
         self.group() == Group::Database
     }
 
-    /// Returns whether the type says how records are written.
+    /// Returns whether the type is a data format.
     #[must_use]
     pub fn is_data_format(self) -> bool {
         self.group() == Group::DataFormat
@@ -207,29 +209,30 @@ impl Kind {
         self.group() == Group::Schedule
     }
 
-    /// Returns whether the type has instances of its own in a run (activities, data nodes, resources).
+    /// Returns whether the type can have a schedule (activities, data nodes, resources).
     #[must_use]
     pub fn is_schedulable(self) -> bool {
         matches!(self.group(), Group::Activity | Group::DataNode | Group::Resource)
     }
 
-    /// Returns whether the type is executed and has a status (the schedulable ones and preconditions).
+    /// Returns whether objects of the type are executed and have a status (schedulable types and
+    /// preconditions).
     #[must_use]
     pub fn is_runnable(self) -> bool {
         self.is_schedulable() || self.is_precondition()
     }
 
-    /// Returns every field that a definition may give an object of the type, its own ones first.
+    /// Returns every field that a definition can set on the type, the type's particular fields first.
     pub fn fields(self) -> impl Iterator<Item = &'static FieldSpec> {
         self.described().filter(|spec| !spec.is_runtime)
     }
 
-    /// Returns every field that the service sets on an object of the type, and on its instances and attempts.
+    /// Returns every field that the service sets on objects of the type and on their instances and attempts.
     pub fn runtime_fields(self) -> impl Iterator<Item = &'static FieldSpec> {
         self.described().filter(|spec| spec.is_runtime)
     }
 
-    /// Returns our own `my` fields of the type, which AWS lets pass.
+    /// Returns the own fields of the type: the `my…` fields that Downspout reads.
     #[must_use]
     pub fn my_fields(self) -> &'static [FieldSpec] {
         self.spec().my_fields
@@ -240,31 +243,31 @@ impl Kind {
         spec.fields.iter().chain(spec.includes.iter().flat_map(|group| group.fields))
     }
 
-    /// Returns what the field `key` is on this type, where a definition may give it.
+    /// Returns the description of the field `key`, if a definition can set it on this type.
     #[must_use]
     pub fn field(self, key: &str) -> Option<&'static FieldSpec> {
         lookup(self).fields.get(key).copied()
     }
 
-    /// Returns the fields that an object of the type lacks something without.
+    /// Returns the fields that every object of the type needs.
     pub fn required_fields(self) -> impl Iterator<Item = &'static FieldSpec> {
         lookup(self).required.iter().copied()
     }
 
-    /// Returns what the field `key` is on this type, where the service sets it.
+    /// Returns the description of the field `key`, if the service sets it on this type.
     #[must_use]
     pub fn runtime_field(self, key: &str) -> Option<&'static FieldSpec> {
         self.runtime_fields().find(|spec| spec.key == key)
     }
 
-    /// Returns the groups of fields of which one must be there.
+    /// Returns the choices of the type: groups of fields of which an object needs one.
     #[must_use]
     pub fn one_of(self) -> &'static [OneOf] {
         self.spec().one_of
     }
 }
 
-/// A type's fields by name; of two with the same name, the type's own.
+/// The fields of a type by name. If a name appears twice, the type's particular field counts.
 struct Lookup {
     fields: FxHashMap<&'static str, &'static FieldSpec>,
     required: Vec<&'static FieldSpec>,
@@ -280,7 +283,7 @@ fn lookup(kind: Kind) -> &'static Lookup {
         }
         Lookup { fields, required: kind.fields().filter(|spec| spec.is_required).collect() }
     }
-    // `ALL` has the types in the order in which they are declared.
+    // `ALL` lists the types in the order of their declaration.
     &LOOKUPS[kind as usize]
 }
 

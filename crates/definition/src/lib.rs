@@ -1,6 +1,6 @@
 //! The pipeline definition: objects, parameters and values.
 //!
-//! Pure: no clock, no files, no network. Everything here is a function of its arguments.
+//! The crate is pure: it has no clock, no files and no network. Every result depends on the arguments alone.
 
 pub mod diagnosis;
 pub mod edits;

@@ -1,4 +1,4 @@
-//! The API form of a definition: objects with fields, parameter objects, parameter values.
+//! The API form of a definition: objects with fields, parameter objects, and parameter values.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        // Shared: keys and ids are handed on from object to object.
+        // An `Arc`, because many objects share the same keys and ids.
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Returns the text as it is written.
+            /// Returns the text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -70,23 +70,23 @@ macro_rules! text_newtype {
     };
 }
 
-/// The id of the object whose fields every object inherits.
+/// The id of the object whose fields every other object inherits.
 pub const DEFAULT_ID: &str = "Default";
 
-/// What stands for a secret that is not shown.
+/// The text that stands in for a secret wherever the secret must not be shown.
 pub const MASK: &str = "********";
 
 text_newtype! {
-    /// Id of a pipeline object, unique in its definition.
+    /// The id of a pipeline object, unique in its definition.
     ObjectId
 }
 text_newtype! {
-    /// Name of a field; the `@` of runtime fields and the `*` of secrets belong to it.
+    /// The name of a field. The `@` of a runtime field and the `*` of a secret are part of the name.
     FieldKey
 }
 
 impl FieldKey {
-    /// Returns whether the field holds a secret: its key begins with an asterisk.
+    /// Returns whether the field holds a secret. The name of a secret field begins with an asterisk.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         self.0.starts_with('*')
@@ -97,14 +97,14 @@ impl FieldKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FieldValue {
-    /// `stringValue`: text, expressions unevaluated.
+    /// `stringValue`: a text. Its expressions are not evaluated.
     String(String),
     /// `refValue`: the id of another object.
     Ref(ObjectId),
 }
 
 impl FieldValue {
-    /// The text, or the id of the other object.
+    /// Returns the text, or the id of the referenced object.
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::String(text) => text,
@@ -127,12 +127,12 @@ impl FieldValue {
     }
 }
 
-/// One key with one value. A list is several fields with the same key, in order.
+/// One key with one value. A list is stored as several fields with the same key, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Field {
-    /// The field's name.
+    /// The name of the field.
     pub key: FieldKey,
-    /// The field's value.
+    /// The value of the field.
     pub value: FieldValue,
 }
 
@@ -148,14 +148,14 @@ impl Field {
     }
 }
 
-/// An object of the definition, or (with runtime fields) an instance or attempt of it.
+/// An object of the definition. With runtime fields, it is an instance or an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PipelineObject {
-    /// Unique id.
+    /// The id, unique in the definition.
     pub id: ObjectId,
-    /// Name; the AWS CLI copies the id where a file gives none.
+    /// The name. The AWS CLI copies the id if a file gives no name.
     pub name: String,
-    /// Fields in order.
+    /// The fields, in order.
     pub fields: Vec<Field>,
 }
 
@@ -189,25 +189,25 @@ impl PipelineObject {
         self.fields.iter().filter(move |field| field.key == key).map(|field| &field.value)
     }
 
-    /// Returns the word in the `type` field, which type-less parents lack.
+    /// Returns the value of the `type` field. An object without a type is a parent for others.
     #[must_use]
     pub fn type_name(&self) -> Option<&str> {
         self.string("type")
     }
 
-    /// Replaces all fields of `key` by one that holds `value`.
+    /// Replaces all fields named `key` by one field that holds `value`.
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
         self.fields.retain(|field| field.key != key);
         self.fields.push(Field::string(key, value));
     }
 }
 
-/// Declares a parameter: its attributes (`type`, `default`, `description`, ...) in order.
+/// The declaration of a parameter: its attributes (`type`, `default`, `description`, ...) in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParameterObject {
-    /// Id, `my...` or `*my...` for a secret.
+    /// The id: `my...`, or `*my...` for a secret.
     pub id: String,
-    /// Attributes in order; a list repeats its key.
+    /// The attributes, in order. A list repeats its key.
     pub attributes: Vec<ParameterAttribute>,
 }
 
@@ -225,29 +225,29 @@ impl ParameterObject {
 /// One attribute of a parameter object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParameterAttribute {
-    /// Attribute name.
+    /// The name of the attribute.
     pub key: String,
-    /// Attribute text.
+    /// The text of the attribute.
     pub value: String,
 }
 
-/// A value given to a parameter; a list value repeats the id.
+/// A value given to a parameter. A list of values repeats the id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParameterValue {
-    /// Id of the parameter.
+    /// The id of the parameter.
     pub id: String,
-    /// Text of the value.
+    /// The text of the value.
     pub value: String,
 }
 
-/// A whole definition in API form.
+/// A whole definition in the API form.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
-    /// The objects, `Default` among them.
+    /// The objects, including `Default`.
     pub objects: Vec<PipelineObject>,
     /// The declared parameters.
     pub parameters: Vec<ParameterObject>,
-    /// The parameters' values.
+    /// The values of the parameters.
     pub values: Vec<ParameterValue>,
 }
 

@@ -1,4 +1,4 @@
-//! The declared parameters and the values that hold for them.
+//! The declared parameters and the values that they have.
 
 use foldhash::{HashMap, HashSet};
 
@@ -7,10 +7,10 @@ use crate::{
     expression::{Value, parse_double},
 };
 
-/// What a parameter's values are.
+/// The type of a parameter's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterType {
-    /// Any text; the type of a parameter that names none.
+    /// Any text. A parameter without a `type` has this one.
     String,
     /// A whole number.
     Integer,
@@ -21,7 +21,7 @@ pub enum ParameterType {
 }
 
 impl ParameterType {
-    /// Returns the type written as `word`.
+    /// Returns the type named `word`.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         Some(match word {
@@ -33,13 +33,13 @@ impl ParameterType {
         })
     }
 
-    /// Returns what `parameter` declares; an unknown word counts as `String`.
+    /// Returns the type that `parameter` declares. An unknown word counts as `String`.
     #[must_use]
     pub fn of(parameter: &ParameterObject) -> Self {
         parameter.attribute("type").and_then(Self::named).unwrap_or(Self::String)
     }
 
-    /// Returns what a value must be, when `text` is not it.
+    /// Returns what the value must be, if `text` is not a value of this type.
     #[must_use]
     pub fn complaint(self, text: &str) -> Option<&'static str> {
         match self {
@@ -60,13 +60,13 @@ impl ParameterType {
     }
 }
 
-/// Returns whether a value may be missing.
+/// Returns whether the parameter may have no value.
 #[must_use]
 pub fn is_optional(parameter: &ParameterObject) -> bool {
     is_true(parameter, "optional")
 }
 
-/// Returns whether a parameter takes several values.
+/// Returns whether the parameter may have several values.
 #[must_use]
 pub fn is_array(parameter: &ParameterObject) -> bool {
     is_true(parameter, "isArray")
@@ -76,16 +76,17 @@ fn is_true(parameter: &ParameterObject, attribute: &str) -> bool {
     parameter.attribute(attribute).is_some_and(|word| word.eq_ignore_ascii_case("true"))
 }
 
-/// What `allowedValues` lets pass; everything where a parameter has none.
+/// The values that `allowedValues` lists. A parameter without the attribute allows every value.
 #[derive(Clone, Debug)]
 pub struct Allowed<'a> {
     values: HashSet<&'a str>,
 }
 
 impl<'a> Allowed<'a> {
-    /// Returns what `parameter` allows.
+    /// Returns the values that `parameter` allows.
     ///
-    /// Some clients send the values as one text with commas: the text as a whole counts as well as its parts.
+    /// Some clients send all allowed values as one text with commas. So the whole text is allowed, and each
+    /// of its parts.
     #[must_use]
     pub fn by(parameter: &'a ParameterObject) -> Self {
         let texts =
@@ -94,15 +95,15 @@ impl<'a> Allowed<'a> {
         Self { values }
     }
 
-    /// Returns whether `value` is among them.
+    /// Returns whether `value` is allowed.
     #[must_use]
     pub fn holds(&self, value: &str) -> bool {
         self.values.is_empty() || self.values.contains(value)
     }
 }
 
-/// The parameters of a definition with the values in force: those of the activation, else the stored
-/// ones, else the default.
+/// The parameters of a definition with their values. The values of the activation count first, then the
+/// stored values, then the defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     declared: HashMap<String, ParameterObject>,
@@ -110,13 +111,13 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Returns the parameters of `definition`, valued by its own `values`.
+    /// Returns the parameters of `definition` with its stored values.
     #[must_use]
     pub fn of(definition: &Definition) -> Self {
         Self::for_activation(definition, &[])
     }
 
-    /// Returns the parameters with `given` beating the stored values, id by id.
+    /// Returns the parameters. For each id, the values in `given` replace the stored ones.
     #[must_use]
     pub fn for_activation(definition: &Definition, given: &[ParameterValue]) -> Self {
         let mut values = HashMap::default();
@@ -134,7 +135,7 @@ impl Parameters {
         Self { declared, values }
     }
 
-    /// Returns the values of the parameter `id`; nothing when it has none.
+    /// Returns the values of the parameter `id`. The slice is empty if the parameter has none.
     #[must_use]
     pub fn values(&self, id: &str) -> &[String] {
         self.values.get(id).map_or(&[], Vec::as_slice)
@@ -146,16 +147,17 @@ impl Parameters {
         self.values(id).first().map(String::as_str)
     }
 
-    /// Returns how the parameter `id` is declared.
+    /// Returns the declaration of the parameter `id`.
     #[must_use]
     pub fn declaration(&self, id: &str) -> Option<&ParameterObject> {
         self.declared.get(id)
     }
 
-    /// Returns the parameter `id` as an expression sees it: a number if it is declared as one, a list if it is
-    /// declared as an array or has several values; none without a value.
+    /// Returns the value of the parameter `id` in an expression, or `None` without a value.
     ///
-    /// A declared optional parameter without a value is the empty text, so that texts which use it are whole.
+    /// The value is a number if the parameter is declared as one. It is a list if the parameter is declared
+    /// as an array or has several values. A declared optional parameter without a value is the empty text, so
+    /// that expressions which use it can be evaluated.
     #[must_use]
     pub fn to_value(&self, id: &str) -> Option<Value> {
         let declaration = self.declared.get(id);

@@ -1,13 +1,13 @@
-//! Periods such as `15 minutes`: how long, and what time it is afterwards.
+//! Periods such as `15 minutes`: their length, and the time after them.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use jiff::{Span, Timestamp, tz::TimeZone};
 
-/// More than any period means; keeps calendar arithmetic inside its range.
+/// The greatest count of a period. It keeps calendar arithmetic inside its range.
 const MAX_COUNT: u32 = 1_000_000;
 
-/// A number of calendar units, `N unit`.
+/// A number of calendar units, such as `15 minutes`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Period {
     count: u32,
@@ -17,13 +17,13 @@ pub struct Period {
 /// The unit of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unit {
-    /// Not in AWS's table; accepted for short waits such as `retryDelay`.
+    /// A second. AWS's table lacks it; it is accepted for short waits such as `retryDelay`.
     Second,
     /// A minute.
     Minute,
     /// An hour.
     Hour,
-    /// A day of 24 hours: everything is UTC.
+    /// A day of 24 hours. All times are in UTC.
     Day,
     /// Seven days.
     Week,
@@ -43,7 +43,7 @@ const UNITS: [(&str, Unit); 7] = [
     ("year", Unit::Year),
 ];
 
-/// Why a text is not a period.
+/// The reason why a text is not a period.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{text}` is not a period such as `15 minutes` (seconds, minutes, hours, days, weeks, months, years)"
@@ -59,7 +59,7 @@ impl Period {
         Self { count: count.min(MAX_COUNT), unit }
     }
 
-    /// Reads `N unit`, in any case, singular or plural.
+    /// Reads a count and a unit. The unit can be singular or plural, in upper or lower case.
     pub fn parse(text: &str) -> Result<Self, ParsePeriodError> {
         Self::read(text).ok_or_else(|| ParsePeriodError { text: text.to_owned() })
     }
@@ -75,7 +75,7 @@ impl Period {
         Some(Self { count, unit: *unit })
     }
 
-    /// Returns how long the period is; a month counts as 30 days, a year as 365.
+    /// Returns the length of the period. A month counts as 30 days, a year as 365 days.
     #[must_use]
     pub fn duration(&self) -> Duration {
         let seconds = match self.unit {
@@ -90,15 +90,19 @@ impl Period {
         Duration::from_secs(u64::from(self.count) * seconds)
     }
 
-    /// Returns the time one period after `from`, in the UTC calendar; past the end of time it is the end.
+    /// Returns the time one period after `from` in the UTC calendar, or the last possible time if that is
+    /// earlier.
     #[must_use]
     pub fn after(&self, from: Timestamp) -> Timestamp {
         let zoned = from.to_zoned(TimeZone::UTC);
         self.span().and_then(|span| zoned.checked_add(span)).map_or(Timestamp::MAX, |later| later.timestamp())
     }
 
-    /// Returns the time `times` periods after `from` (before it, where negative), counted as one span in the UTC
-    /// calendar: a month after a month after the 31st is the 31st again. `None` past the ends of time.
+    /// Returns the time `times` periods after `from`, or before it if `times` is negative. Returns `None`
+    /// outside the range of times.
+    ///
+    /// The periods are added as one span in the UTC calendar. So two months after the 31st of a month is the
+    /// 31st again.
     #[must_use]
     pub fn nth_after(&self, from: Timestamp, times: i64) -> Option<Timestamp> {
         let span = self.span_times(times).ok()?;
@@ -106,11 +110,12 @@ impl Period {
         Some(zoned.timestamp())
     }
 
-    /// Returns the least number of periods after `from` that does not come before `at`.
+    /// Returns the least `n` for which the time `n` periods after `from` is not before `at`.
     #[must_use]
     pub fn count_until(&self, from: Timestamp, at: Timestamp) -> i64 {
         let length = i64::try_from(self.longest_seconds()).unwrap_or(i64::MAX).max(1);
-        // Not more than it is: months and years are taken at their longest. What is left is a few steps.
+        // Months and years count at their longest, so this count is not too high. The loops below correct it
+        // in a few steps.
         let passed = at.as_second().saturating_sub(from.as_second());
         let mut count = passed.div_euclid(length).min(passed / length);
         let is_before = |count: i64| self.nth_after(from, count).is_some_and(|start| start < at);

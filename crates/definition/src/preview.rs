@@ -1,4 +1,6 @@
-//! What texts become, as far as that is known before anything runs.
+//! Evaluates the texts of a definition before a run, as far as their values are known.
+//!
+//! Validation, rendering, the engine and the orchestrator use the same preview, so they agree on every value.
 
 use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
@@ -16,13 +18,13 @@ use crate::{FieldValue, ObjectId, PipelineObject};
 
 /// Objects with their inherited fields, and the values of their parameters.
 ///
-/// Every field is evaluated once, however many texts use it, and all of them have one budget: what is asked for takes
-/// time that grows with the definition, never faster. What comes when it is used up is not known, as secrets are not:
-/// what is previewed may be shown.
+/// Every field is evaluated once, however many texts use it, and all evaluations share one budget. So the
+/// time grows with the size of the definition and no faster. After the budget is used up, values count as
+/// unknown. Secrets also count as unknown, so a preview can be shown to anybody.
 #[derive(Debug)]
 pub struct Preview<'a> {
     objects: Cow<'a, [Resolved<'a>]>,
-    /// Of two objects with one id, the first one.
+    /// The index of each object by its id. If an id appears twice, the first object counts.
     indices: HashMap<&'a str, usize>,
     parameters: &'a Parameters,
     interval: Option<Interval>,
@@ -31,27 +33,28 @@ pub struct Preview<'a> {
     budget: Budget,
 }
 
-/// A text that was read.
+/// A text after parsing.
 #[derive(Debug)]
 pub(crate) struct ParsedText<'a> {
     pub(crate) template: Result<Template<'a>, SyntaxError>,
-    /// What is known of it in every object where no name in it is that of a field.
+    /// The known part of the text, for every object in which no name of the text is a field.
     alike: OnceCell<Evaluated>,
 }
 
-/// A field: the place of its object, and the number of its key there.
+/// A field: the index of its object, and the number of its key in that object.
 type FieldAt = (usize, usize);
 
-/// How far a field is.
+/// The state of the evaluation of a field.
 #[derive(Clone, Debug)]
 enum Computed {
-    /// It is being computed: who asks for it now asks in a circle.
+    /// The evaluation has begun. A request for the field at this point closes a cycle.
     InProgress,
     Done(Option<Value>),
 }
 
 impl<'a> Preview<'a> {
-    /// Returns a preview of `objects`, which have their inherited fields; with an interval, of a run for it.
+    /// Returns a preview of `objects`, which already contain their inherited fields. With an interval, it is
+    /// the preview of the run for this interval.
     #[must_use]
     pub fn new(
         objects: &'a [PipelineObject],
@@ -77,19 +80,20 @@ impl<'a> Preview<'a> {
     ) -> Self {
         let indices = objects.iter().enumerate().rev();
         let indices = indices.map(|(index, object)| (object.id().as_str(), index)).collect();
-        // About as many texts as objects hold expressions.
+        // Roughly as many texts contain expressions as there are objects.
         let texts = HashMap::with_capacity_and_hasher(objects.len(), RandomState::default());
         let (fields, texts) = (RefCell::default(), RefCell::new(texts));
         Self { objects, indices, parameters, interval, fields, texts, budget: Budget::new() }
     }
 
-    /// Returns `object` with its fields evaluated; those that depend on a run are absent.
+    /// Returns `object` with its fields evaluated. A field that depends on a run counts as absent.
     #[must_use]
     pub fn object(&self, object: &'a PipelineObject) -> PreviewedObject<'_, 'a> {
         PreviewedObject { preview: self, object }
     }
 
-    /// Returns what `text` in the object `id` becomes: every value, if it is a list; none when that depends on a run.
+    /// Returns the value of `text` in the object `id`: one text, or every text of a list. Returns `None` if
+    /// the value depends on a run.
     #[must_use]
     pub fn text(&self, id: &ObjectId, text: &'a str) -> Option<Vec<String>> {
         if !expression::is_in(text) {
@@ -99,14 +103,14 @@ impl<'a> Preview<'a> {
         Some(texts(self.read(text).template.as_ref().ok()?.evaluate(&scope).ok()?))
     }
 
-    /// Returns `text` in the object `id` with every expression evaluated that can be, the others as they are.
+    /// Returns `text` in the object `id` with the known expressions evaluated and the others left as written.
     #[must_use]
     pub fn known(&self, id: &ObjectId, text: &'a str) -> Vec<String> {
         let index = self.indices.get(id.as_str());
         index.map_or_else(|| vec![text.to_owned()], |index| texts(self.known_at(*index, text)))
     }
 
-    /// As [`known`](Self::known), in the object at `index`.
+    /// Does the same as [`known`](Self::known), in the object at `index`.
     pub(crate) fn known_at(&self, index: usize, text: &'a str) -> Evaluated {
         let read = self.read(text);
         let Ok(template) = &read.template else { return Evaluated::One(text.to_owned()) };
@@ -114,7 +118,7 @@ impl<'a> Preview<'a> {
         if self.uses_field(index, template) { evaluate() } else { read.alike.get_or_init(evaluate).clone() }
     }
 
-    /// Whether a name in the text may mean a field of the object.
+    /// Returns whether a name in the text can be a field of the object.
     fn uses_field(&self, index: usize, template: &Template<'_>) -> bool {
         let mut is_used = false;
         template.each_path(&mut |path, _| match path {
@@ -125,20 +129,21 @@ impl<'a> Preview<'a> {
         is_used
     }
 
-    /// Returns `text` taken apart; what is inherited by many is read once.
+    /// Returns `text` after parsing. A text that many objects inherit is parsed once.
     pub(crate) fn read(&self, text: &'a str) -> Rc<ParsedText<'a>> {
         let read = || Rc::new(ParsedText { template: Template::parse(text), alike: OnceCell::new() });
         Rc::clone(self.texts.borrow_mut().entry(text).or_insert_with(read))
     }
 
-    /// The field `name` of an object, if it has it.
+    /// Returns the field `name` of an object, if the object has it.
     fn field_at(&self, index: usize, name: &str) -> Option<FieldAt> {
         Some((index, self.objects[index].number(name)?))
     }
 
-    /// The place of the object that the field `name` refers to.
+    /// Returns the index of the object that the field `name` refers to.
     ///
-    /// A parent is the component when something runs, not the parent of the definition.
+    /// In a run, `parent` means the component of an instance, not the parent in the definition. So `parent`
+    /// is unknown here.
     fn follow(&self, index: usize, name: &str) -> Option<usize> {
         if name == "parent" {
             return None;
@@ -158,8 +163,9 @@ impl<'a> Preview<'a> {
         }
     }
 
-    /// Computes what the field needs, and then the field, with a stack of its own: fields may use fields in a chain
-    /// that is longer than the thread's stack bears.
+    /// Evaluates every field that the field needs, and then the field.
+    ///
+    /// The stack is a vector, because a chain of fields can be longer than the stack of the thread allows.
     fn compute_with_needs(&self, at: FieldAt) {
         self.fields.borrow_mut().insert(at, Computed::InProgress);
         let mut path = vec![(at, self.needs(at).into_iter())];
@@ -179,7 +185,7 @@ impl<'a> Preview<'a> {
         }
     }
 
-    /// The fields that the expressions in a field read.
+    /// Returns the fields that the expressions in a field use.
     fn needs(&self, at: FieldAt) -> Vec<FieldAt> {
         let mut needs = Vec::new();
         let object = &self.objects[at.0];
@@ -226,7 +232,7 @@ fn texts(evaluated: Evaluated) -> Vec<String> {
     }
 }
 
-/// An object whose fields are evaluated as they are read.
+/// An object whose fields are evaluated when they are read.
 #[derive(Clone, Copy, Debug)]
 pub struct PreviewedObject<'p, 'a> {
     preview: &'p Preview<'a>,
@@ -250,7 +256,7 @@ impl Fields for PreviewedObject<'_, '_> {
     }
 }
 
-/// An object before it runs, or as it will run for an interval.
+/// The scope of an object before a run, or in the run for an interval.
 struct ObjectScope<'a, 'p> {
     preview: &'p Preview<'a>,
     index: usize,
@@ -319,7 +325,8 @@ mod tests {
     fn circles_and_towers_of_fields_end() {
         let circle = r##"{"id": "A", "x": "#{y}", "y": "#{x}"}"##;
         assert_eq!(previewed(circle, "A", "#{x}"), None);
-        // Each level uses the next one many times: evaluated anew each time, this would take for ever.
+        // Each level uses the next level many times. Without a memory of the values, this would take for
+        // ever.
         let level = |n: usize| format!(r##""f{n}": "{}""##, format!("#{{f{}}}", n + 1).repeat(40));
         let tower: Vec<_> = (0..30).map(level).collect();
         let tower = format!(r##"{{"id": "A", {}, "f30": ""}}"##, tower.join(", "));

@@ -1,4 +1,4 @@
-//! The definition as it will run: values filled in, inheritance applied, expressions evaluated.
+//! The definition as it will run: values filled in, fields inherited, expressions evaluated.
 
 use foldhash::HashSet;
 use rustc_hash::FxHashMap;
@@ -11,10 +11,11 @@ use crate::preview::Preview;
 use crate::schedule::Interval;
 use crate::{Definition, Field, FieldValue, MASK, ParameterObject, ParameterValue, PipelineObject};
 
-/// Returns the definition as it runs with the given values, for the interval if one is given.
+/// Returns the definition as it runs with the given values, and for the interval if one is given.
 ///
-/// What only a run knows (`#{node.errorMessage}`, `#{@actualStartTime}`) and what is secret stays as it is written;
-/// so do the declarations of the parameters that are still used then. Parents that only pass fields on are left out.
+/// Values that only a run knows (`#{node.errorMessage}`, `#{@actualStartTime}`) and secrets stay as written.
+/// So do the declarations of parameters that the result still uses. Objects without a type only pass fields
+/// on, so they are left out.
 #[must_use]
 pub fn render(definition: &Definition, given: &[ParameterValue], interval: Option<Interval>) -> Definition {
     let resolved = Inheritance::of(definition).objects;
@@ -30,9 +31,9 @@ pub fn render(definition: &Definition, given: &[ParameterValue], interval: Optio
     Definition { parameters: declared.cloned().map(without_secret).collect(), values: Vec::new(), objects }
 }
 
-/// The keys of Default that mean something to each type.
+/// The keys of Default that have an effect on each type.
 ///
-/// Default passes everything on to everybody; what means nothing to a type does nothing there.
+/// Every object inherits all fields of Default, but its type gives a meaning only to some of them.
 #[derive(Default)]
 struct DefaultKeys<'r, 'a> {
     keys: FxHashMap<Kind, Vec<&'r Key<'a>>>,
@@ -55,7 +56,7 @@ fn means_something(key: &Key<'_>, kind: Kind) -> bool {
     name.starts_with("my") || kind.field(name).is_some()
 }
 
-/// Fills in what is known; nothing is left of an object that only passes fields on.
+/// Returns the object with every known value filled in, or `None` if the object only passes fields on.
 fn filled<'r, 'a>(
     object: &'r Resolved<'a>,
     default_keys: &mut DefaultKeys<'r, 'a>,
@@ -67,11 +68,11 @@ fn filled<'r, 'a>(
         return None;
     }
     let default_keys = kind.map_or(&[][..], |kind| default_keys.of(object, kind));
-    let own = object.own_keys().iter().filter(|key| {
+    let own = object.keys_without_default().iter().filter(|key| {
         let is_stated = std::ptr::eq(key.owner, object.stated);
         *key.name != "parent" && (is_stated || kind.is_some_and(|kind| means_something(key, kind)))
     });
-    let mut fields = Vec::with_capacity(object.own_keys().len() + object.implied_keys().len());
+    let mut fields = Vec::with_capacity(object.keys_without_default().len() + object.implied_keys().len());
     for key in merged(own, default_keys.iter().copied()) {
         let is_secret = key.name.is_secret();
         let mut add = |value| fields.push(Field { key: key.name.clone(), value });
@@ -102,7 +103,7 @@ fn without_secret(mut parameter: ParameterObject) -> ParameterObject {
     parameter
 }
 
-/// The single names that texts still use.
+/// Returns the first name of every path that the texts still use.
 fn names(objects: &[PipelineObject]) -> HashSet<Name<'_>> {
     let mut names = HashSet::default();
     for field in objects.iter().flat_map(|object| &object.fields) {

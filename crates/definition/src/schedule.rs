@@ -1,6 +1,7 @@
-//! `Schedule` objects as intervals: when each begins and ends, and how many there are.
+//! The intervals of `Schedule` objects: when each one begins and ends, and how many there are.
 //!
-//! Every interval is counted from the first one's start, so a monthly schedule from the 31st does not drift.
+//! The start of every interval is computed from the start of the first one. So a monthly schedule from the
+//! 31st does not drift.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -30,27 +31,28 @@ impl ScheduleType {
     }
 }
 
-/// Endless or bounded intervals of one period.
+/// Consecutive intervals of one period, with or without an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Schedule {
     /// The start of the first interval.
     pub first: Timestamp,
-    /// How long an interval is.
+    /// The length of each interval.
     pub period: Period,
-    /// `occurrences`: how many intervals there are.
+    /// `occurrences`: the number of intervals.
     pub occurrences: Option<u64>,
-    /// `endDateTime`: when the last one must be over, or have begun.
+    /// `endDateTime`: the last interval must have ended by then. With `cron`, it must have begun before then.
     pub end: Option<Timestamp>,
 }
 
 impl Schedule {
-    /// Reads a Schedule, whose expressions are evaluated; `None` if it is one on demand.
+    /// Reads a Schedule with evaluated expressions. Returns `None` if the schedule is on demand.
     ///
-    /// `activated` is when the pipeline was first activated, which `FIRST_ACTIVATION_DATE_TIME` stands for.
+    /// `activated` is the time of the pipeline's first activation, which `FIRST_ACTIVATION_DATE_TIME` stands
+    /// for.
     ///
     /// # Errors
     ///
-    /// [`FieldError`] for the first field that is missing or holds something else.
+    /// [`FieldError`] for the first field that is missing or holds a value of another type.
     pub fn of(object: &impl Fields, activated: Timestamp) -> Result<Option<Self>, FieldError> {
         let period = match field::PERIOD.required(object)? {
             SchedulePeriod::OnDemand => return Ok(None),
@@ -61,7 +63,7 @@ impl Schedule {
         Ok(Some(Self { first, period, occurrences, end: field::END_DATE_TIME.of(object)? }))
     }
 
-    /// Returns the interval of that number, from 0; `None` after the last one.
+    /// Returns the interval with this number, counted from 0, or `None` after the last interval.
     #[must_use]
     pub fn interval(&self, number: u64, kind: ScheduleType) -> Option<Interval> {
         if self.occurrences.is_some_and(|count| number >= count) {

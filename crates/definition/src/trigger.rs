@@ -1,8 +1,9 @@
-//! What starts a run: the trigger that a definition carries in the `my…` fields of its `Default` object.
+//! The trigger of a definition: the files that start a run, as the `my…` fields of its `Default` object
+//! describe them.
 //!
-//! A pattern such as `incoming/{day}/orders.csv` names a file the run needs; `{day}` is captured from the key and
-//! has the same value in every file of the set. Everything here is a function of its arguments: who lists keys and
-//! who starts runs is the orchestrator's business.
+//! A pattern such as `incoming/{day}/orders.csv` describes a file that the run needs. `{day}` is captured
+//! from the key and has the same value in every file of a set. The orchestrator lists keys and starts runs;
+//! this module only computes.
 
 mod pattern;
 
@@ -21,9 +22,10 @@ use crate::{Definition, FieldValue, ParameterValue, PipelineObject};
 pub use crate::kind::field::StaleRuns;
 pub use pattern::Pattern;
 
-/// Longest readable form of a set; S3 keys end at 1,024 bytes, and longer sets are cut and hashed.
+/// The maximum length of a set's name. S3 keys have at most 1,024 bytes, so a longer name is cut and gets a
+/// hash.
 const MAX_ENCODED: usize = 160;
-/// What of a value is escaped in it.
+/// The characters of a value that are escaped in the name of a set.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
 /// When and how drops start runs of a definition.
@@ -31,17 +33,17 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub struct Trigger {
     /// `myDropFile`: one pattern for each file that the run needs.
     pub drop_files: Vec<Pattern>,
-    /// `myMaxRunsPerDay`: runs started per UTC day at most.
+    /// `myMaxRunsPerDay`: how many runs may start in one UTC day.
     pub max_runs_per_day: Option<u32>,
     /// `myStaleRuns`: what happens to earlier pipelines of the definition.
     pub stale_runs: StaleRuns,
-    /// `myWaitFor`: a set still incomplete this long after its first file gives a notice.
+    /// `myWaitFor`: how long after the first file of an incomplete set a notice is sent.
     pub wait_for: Option<Period>,
-    /// `myBackfill`: sets that landed before the definition was first seen count too.
+    /// `myBackfill`: whether sets count that landed before the definition was first seen.
     pub backfill: bool,
 }
 
-/// A key in S3: text, not a path.
+/// The key of an S3 object. It is a text, not a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct S3Key(String);
 
@@ -72,7 +74,7 @@ impl fmt::Display for S3Key {
 }
 
 impl Trigger {
-    /// Reads the trigger of `definition`; `None` when drops never start it.
+    /// Reads the trigger of `definition`. Returns `None` if drops never start it.
     pub fn of(definition: &Definition) -> Result<Option<Self>, FieldError> {
         let Some(default) = definition.object(DEFAULT_ID) else { return Ok(None) };
         let drop_files = drop_files(default).map_err(|reason| FieldError {
@@ -86,7 +88,7 @@ impl Trigger {
         let most = field::MY_MAX_RUNS_PER_DAY.of(default)?;
         Ok(Some(Self {
             drop_files,
-            // Nothing is started more often than that.
+            // No service starts more runs than `u32::MAX` in a day.
             max_runs_per_day: most.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
             stale_runs: field::MY_STALE_RUNS.of(default)?,
             wait_for: field::MY_WAIT_FOR.of(default)?,
@@ -94,13 +96,13 @@ impl Trigger {
         }))
     }
 
-    /// Returns what the first pattern that fits `key` captures from it.
+    /// Returns the values that the first matching pattern captures from `key`.
     #[must_use]
     pub fn captures(&self, key: &str) -> Option<Captures> {
         self.drop_files.iter().find_map(|pattern| pattern.captures(key))
     }
 
-    /// Returns the keys of the set that `captures` names, one for each pattern, sorted.
+    /// Returns the keys of the set with these captures, one for each pattern, sorted.
     #[must_use]
     pub fn keys(&self, captures: &Captures) -> Vec<S3Key> {
         let keys: BTreeSet<S3Key> =
@@ -108,7 +110,8 @@ impl Trigger {
         keys.into_iter().collect()
     }
 
-    /// Returns the longest prefix that every key of the set has: one listing of it shows the whole set.
+    /// Returns the longest prefix that all keys of the set share. One listing of this prefix shows the whole
+    /// set.
     #[must_use]
     pub fn listing_prefix(&self, captures: &Captures) -> String {
         let keys = self.keys(captures);
@@ -121,8 +124,8 @@ impl Trigger {
         common
     }
 
-    /// Returns the literal beginnings of all patterns, shortest first and none inside another: listing them shows
-    /// every file of every set once.
+    /// Returns the literal beginnings of all patterns, sorted, without those that begin with another one.
+    /// Listing them shows every file of every set once.
     #[must_use]
     pub fn literal_prefixes(&self) -> Vec<String> {
         let mut prefixes: Vec<String> = self.drop_files.iter().map(Pattern::literal_prefix).collect();
@@ -131,14 +134,14 @@ impl Trigger {
         prefixes
     }
 
-    /// Returns whether keys carry a captured value; without one, every drop is the same set.
+    /// Returns whether the patterns capture values. Without captures, all drops belong to one set.
     #[must_use]
     pub fn has_captures(&self) -> bool {
         self.drop_files.iter().any(|pattern| !pattern.names().is_empty())
     }
 }
 
-/// The values that a set's keys have in common, by name.
+/// The captured values of a set, by name. All keys of the set have them in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Captures(BTreeMap<String, String>);
 
@@ -149,12 +152,12 @@ impl Captures {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Returns names and values, by name.
+    /// Returns the names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Returns the parameter values that the captures fill: `{day}` fills `myDay`.
+    /// Returns the parameter values that the captures give: `{day}` gives `myDay`.
     #[must_use]
     pub fn parameter_values(&self) -> Vec<ParameterValue> {
         self.iter()
@@ -162,8 +165,10 @@ impl Captures {
             .collect()
     }
 
-    /// Returns the set's name, `day=2026-11-20`: the same for the same values, different for different ones, and
-    /// safe in keys and pipeline names whatever the values hold. Never begins with `_`; `all` without captures.
+    /// Returns the name of the set, such as `day=2026-11-20`, or `all` without captures.
+    ///
+    /// Equal captures give equal names, and different captures give different names. The name is safe in keys
+    /// and in pipeline names, whatever the values contain, and never begins with `_`.
     #[must_use]
     pub fn encoded(&self) -> String {
         if self.0.is_empty() {
@@ -177,7 +182,7 @@ impl Captures {
         if whole.len() <= MAX_ENCODED {
             return whole;
         }
-        // `~` is among the characters that are escaped, so that a cut name never equals a whole one.
+        // `~` is escaped in values, so a cut name never equals a whole one.
         format!("{}~{}", &whole[..MAX_ENCODED - 65], hex::encode(Sha256::digest(&whole)))
     }
 }
@@ -188,7 +193,7 @@ impl fmt::Display for Captures {
     }
 }
 
-/// Returns the parameter that `{name}` fills: `myName`.
+/// Returns the parameter that `{name}` gives a value to: `myName`.
 fn parameter_id(name: &str) -> String {
     let mut letters = name.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
@@ -205,7 +210,7 @@ fn drop_files(default: &PipelineObject) -> Result<Vec<Pattern>, String> {
     Ok(patterns)
 }
 
-/// A file that lacks a name could belong to any set, and a run would not know which.
+/// Checks that all patterns have the same names. A file without one of the names could belong to any set.
 fn same_names(patterns: &[Pattern]) -> Result<(), String> {
     let Some((first, others)) = patterns.split_first() else { return Ok(()) };
     match others.iter().find(|other| other.names() != first.names()) {

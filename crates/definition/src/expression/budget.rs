@@ -1,17 +1,18 @@
-//! How much work evaluations may do: texts that use texts, and lists that multiply, grow without bound.
+//! Limits the work of evaluations. Without a limit, texts that use texts and lists that multiply could grow
+//! without end.
 
 use std::cell::Cell;
 
 use super::{EvaluateError, Value};
 
-/// Many times what the longest text takes, and done in a moment.
+/// The total work of a budget. It is far more than the longest text needs, and is done in a moment.
 const MOST: usize = 16_000_000;
-/// What looking at one name, operator or element costs.
+/// The work for one name, operator or element.
 const STEP: usize = 8;
-/// So many bytes are copied for what a unit of work costs.
+/// The number of bytes that can be copied for one unit of work.
 const BYTES: usize = 8;
 
-/// The work that is left to evaluations which belong together.
+/// The remaining work of evaluations that belong together.
 #[derive(Debug)]
 pub struct Budget {
     left: Cell<usize>,
@@ -24,13 +25,13 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Returns the budget of one evaluation.
+    /// Returns a full budget.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes it a new one.
+    /// Makes the budget full again.
     pub fn refill(&self) {
         self.left.set(MOST);
     }
@@ -47,7 +48,7 @@ impl Budget {
         self.spend(number / BYTES)
     }
 
-    /// The work of taking `value` apart or copying it.
+    /// Spends the work of copying `value` or of listing its elements.
     pub(super) fn value(&self, value: &Value) -> Result<(), EvaluateError> {
         match value {
             Value::String(text) => self.bytes(text.len()),
@@ -62,7 +63,7 @@ impl Budget {
 
     fn spend(&self, work: usize) -> Result<(), EvaluateError> {
         let left = self.left.get().checked_sub(work);
-        // What cannot be paid uses everything up: whatever asks next is refused as well.
+        // A request beyond the budget uses it up, so later requests are refused, too.
         self.left.set(left.unwrap_or(0));
         left.map(drop).ok_or(EvaluateError::TooLong)
     }

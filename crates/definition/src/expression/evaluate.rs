@@ -1,4 +1,4 @@
-//! What an expression is worth in a scope.
+//! Computes the value of an expression in a scope.
 
 use super::{
     Budget, EvaluateError, Scope, Value, functions,
@@ -6,20 +6,21 @@ use super::{
     value::Number,
 };
 
-/// Longest list that products of lists may grow to: lists multiply, and input is not trusted.
+/// The maximum length of a list. Lists multiply each other, and definitions are not trusted.
 pub(super) const MAX_ELEMENTS: usize = 10_000;
 
-/// A scope may search long for a name.
+/// The steps that one name costs, because a scope may search several places for it.
 const STEPS_OF_A_NAME: usize = 4;
 
-/// Where an expression stands, and how much it may do.
+/// The scope of an expression, and the budget of its evaluation.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'s> {
     pub(super) scope: &'s dyn Scope,
     pub(super) budget: &'s Budget,
 }
 
-/// Computes `expr`. Where names may be unknown (alarms), whatever cannot be computed is the empty string.
+/// Computes `expr`. If the scope allows unknown names, as alarms do, an expression that cannot be computed is
+/// the empty text.
 pub(super) fn value(expr: &Expr<'_>, context: Context<'_>) -> Result<Value, EvaluateError> {
     match compute(expr, context) {
         Err(_) if context.scope.blank_when_unknown() => Ok(Value::String(String::new())),
@@ -55,7 +56,7 @@ fn compute(expr: &Expr<'_>, context: Context<'_>) -> Result<Value, EvaluateError
 
 fn path(names: &[Name<'_>], Context { scope, budget }: Context<'_>) -> Result<Value, EvaluateError> {
     budget.steps(STEPS_OF_A_NAME)?;
-    // `node.output.@actualEndTime` is not supported: runtime fields are reached over one reference at most.
+    // `node.output.@actualEndTime` is not supported. Only one reference may stand before a runtime field.
     let is_transitive = names.len() > 2 && names.last().is_some_and(|name| name.starts_with('@'));
     match lookup(names, scope) {
         Some(value) if !is_transitive => {
@@ -75,7 +76,7 @@ fn lookup(names: &[Name<'_>], scope: &dyn Scope) -> Option<Value> {
     }
 }
 
-/// A function of a list is the list of the function of each element.
+/// Calls a function. For a list, the function is called with each element, and the result is a list.
 fn call(function: &str, arguments: Vec<Value>, budget: &Budget) -> Result<Value, EvaluateError> {
     let Some(at) = arguments.iter().position(|argument| matches!(argument, Value::List(_))) else {
         return functions::call(function, &arguments);
@@ -107,7 +108,8 @@ fn operate(operator: Operator, left: &Value, right: &Value, budget: &Budget) -> 
     Ok(Value::List(results))
 }
 
-/// The elements of a list with lists inside it flattened; of anything else, itself.
+/// Returns the elements of a list, including those of lists inside it. Any other value is its own only
+/// element.
 pub(super) fn elements(value: &Value) -> Vec<Value> {
     match value {
         Value::List(items) => items.iter().flat_map(elements).collect(),
@@ -148,7 +150,7 @@ fn integers(operator: Operator, left: i64, right: i64) -> Result<i64, EvaluateEr
         Operator::Minus => left.checked_sub(right),
         Operator::Times => left.checked_mul(right),
         Operator::Divided if right == 0 => return Err(EvaluateError::DivisionByZero),
-        // Truncates toward zero, as Java does.
+        // Rounds toward zero, as Java does.
         Operator::Divided => left.checked_div(right),
         Operator::Power => None,
     };

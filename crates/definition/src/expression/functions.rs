@@ -1,4 +1,4 @@
-//! The functions of expressions: parts of times, arithmetic with times, and their format.
+//! The functions of expressions: parts of times, arithmetic with times, and formatting.
 
 use std::ops::RangeInclusive;
 
@@ -39,7 +39,7 @@ pub(crate) const FUNCTIONS: &[&str] = &[
     "minusPeriod",
 ];
 
-/// Returns how many arguments the function `name` takes; none when there is no such function.
+/// Returns how many arguments the function `name` takes, or `None` if there is no such function.
 pub(crate) fn arity(name: &str) -> Option<RangeInclusive<usize>> {
     Some(match name {
         "minute" | "hour" | "day" | "month" | "year" | "dayOfYear" => 1..=1,
@@ -53,7 +53,7 @@ pub(crate) fn arity(name: &str) -> Option<RangeInclusive<usize>> {
     })
 }
 
-/// Calls `name`; arguments are no lists here.
+/// Calls the function `name`. The arguments contain no lists.
 pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, EvaluateError> {
     let Some(arity) = arity(name) else {
         return Err(EvaluateError::NoFunction { name: name.to_owned() });
@@ -76,7 +76,7 @@ fn of_time(name: &str, time: &Zoned, rest: &[Value]) -> Result<Value, EvaluateEr
         "month" => Ok(Value::Integer(time.month().into())),
         "year" => Ok(Value::Integer(time.year().into())),
         "dayOfYear" => Ok(Value::Integer(time.day_of_year().into())),
-        // Keeps the time of day, as the guide's example does.
+        // The time of day is kept, as in the example of AWS's guide.
         "firstOfMonth" => a_time(time.with().day(1).build()),
         "midnight" => a_time(time.start_of_day()),
         "yesterday" => a_time(time.checked_sub(Span::new().days(1))),
@@ -116,7 +116,7 @@ fn period(value: &Value) -> Result<Period, EvaluateError> {
 
 fn in_zone(time: &Zoned, zone: &str) -> Result<Value, EvaluateError> {
     let zone = if zone == "UTC" { Ok(TimeZone::UTC) } else { TimeZone::get(zone) };
-    // The same instant shown in the zone; the guide's old sentence can be read either way.
+    // The result is the same instant, shown in the zone. The sentence in AWS's guide is ambiguous.
     a_time(zone.map(|zone| time.with_time_zone(zone)))
 }
 

@@ -1,6 +1,7 @@
-//! Date patterns of Joda-Time, in English.
+//! Date patterns of Joda-Time, with English names.
 //!
-//! Not those of java.time: `YYYY` is the calendar year (of the era) and `xxxx` the year of the ISO week.
+//! They differ from the patterns of java.time: `YYYY` is the calendar year (of the era), and `xxxx` is the
+//! year of the ISO week.
 
 use jiff::{Zoned, civil::Weekday};
 
@@ -21,7 +22,7 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// Writes `time` in its own zone by `pattern`.
+/// Formats `time` in its own zone by `pattern`.
 pub(super) fn format(time: &Zoned, pattern: &str) -> Result<String, EvaluateError> {
     let mut written = String::with_capacity(pattern.len());
     let mut chars = pattern.chars().peekable();
@@ -41,13 +42,13 @@ pub(super) fn format(time: &Zoned, pattern: &str) -> Result<String, EvaluateErro
     Ok(written)
 }
 
-/// Returns whether `pattern` is one that [`format`] can write.
+/// Returns whether [`format`] understands `pattern`.
 pub(crate) fn is_pattern(pattern: &str) -> bool {
     let any = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
     format(&any, pattern).is_ok()
 }
 
-/// The text behind a quote up to the next one; two quotes are one quote, inside and outside.
+/// Copies the text after a quote up to the next quote. Two quotes mean one quote, inside and outside.
 fn quoted(
     chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
     written: &mut String,
@@ -111,13 +112,14 @@ fn field(
     Ok(())
 }
 
-/// Pads with zeros by hand: a format width has an upper limit, a pattern has none.
+/// Writes a number, padded with zeros. The code pads by hand, because `format!` limits the width and a
+/// pattern does not.
 pub(super) fn number(written: &mut String, number: i64, count: usize) {
     if number < 0 {
         written.push('-');
     }
     let mut left = number.unsigned_abs();
-    // The last digit first, in as much room as any number needs.
+    // The digits are written from the last to the first. Every 64-bit number fits.
     let mut digits = [b'0'; 20];
     let mut begin = digits.len();
     while left > 0 || begin == digits.len() {
@@ -158,7 +160,7 @@ fn day_name(day: Weekday) -> &'static str {
     }
 }
 
-/// The long names of other zones than UTC need tables that nobody has asked for; they are written short.
+/// Writes the name of the zone. Only UTC has a long name here; other zones keep their short name.
 fn zone_name(written: &mut String, time: &Zoned, count: usize) {
     let short = time.strftime("%Z").to_string();
     written.push_str(if count >= 4 && short == "UTC" { "Coordinated Universal Time" } else { &short });

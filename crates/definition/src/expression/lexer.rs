@@ -1,34 +1,35 @@
-//! The words of an expression, from behind `#{` up to the first `}` outside quotes.
+//! Splits an expression into words, from the text after `#{` to the first `}` outside quotes.
 
 use std::borrow::Cow;
 
 use super::SyntaxError;
 
-/// One word.
+/// The kind and content of a word.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token<'a> {
     Integer(i64),
     Double(f64),
     String(Cow<'a, str>),
-    /// A name with its `@`, if it has one. The `*` of a secret is told from "times" by the parser.
+    /// A name, with its `@` if it has one. The parser decides whether a `*` before it marks a secret or
+    /// multiplies.
     Name(&'a str),
     /// `+ - * / ^ . , ( )`
     Sign(char),
 }
 
-/// A word and its byte offset in the whole text.
+/// A word, and its byte offset in the whole text.
 #[derive(Clone, Debug)]
 pub(super) struct Word<'a> {
     pub(super) offset: usize,
     pub(super) token: Token<'a>,
 }
 
-/// Reads the words of one expression, each when it is asked for.
+/// Reads the words of one expression one by one.
 pub(super) struct Lexer<'a> {
     text: &'a str,
-    /// Where the expression begins, behind its `#{`.
+    /// The byte after the `#{` of the expression.
     begin: usize,
-    /// How far it is read.
+    /// The byte up to which the text was read.
     offset: usize,
 }
 
@@ -37,12 +38,12 @@ impl<'a> Lexer<'a> {
         Self { text, begin, offset: begin }
     }
 
-    /// The byte at which the next word begins; behind the last one, where the `}` stands.
+    /// Returns the byte at which the next word begins. After the last word, it is the byte of the `}`.
     pub(super) fn offset(&self) -> usize {
         self.offset
     }
 
-    /// Reads the next word; none is left before the `}`.
+    /// Reads the next word. Returns `None` at the `}`.
     pub(super) fn word(&mut self) -> Result<Option<Word<'a>>, SyntaxError> {
         self.skip_white();
         let offset = self.offset;
@@ -92,7 +93,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The bytes that belong together, all of them ASCII.
+    /// Takes all ASCII bytes up to the first one that does not belong.
     fn take(&mut self, belongs: impl Fn(u8) -> bool) -> &'a str {
         let rest = self.rest();
         let end = rest.bytes().position(|byte| !belongs(byte)).unwrap_or(rest.len());
@@ -117,13 +118,13 @@ impl<'a> Lexer<'a> {
         token.ok_or_else(|| SyntaxError::new(begin, "this number is too large"))
     }
 
-    /// Both quotes are used by AWS; a backslash escapes what follows, and a doubled quote is one quote, so that
-    /// `'YYYY-MM-dd''T''HH'` reaches the date pattern as it is meant.
+    /// Reads a string in single or double quotes; AWS uses both. A backslash escapes the next character, and
+    /// a doubled quote is one quote. So `'YYYY-MM-dd''T''HH'` gives the intended date pattern.
     fn string(&mut self, quote: u8) -> Result<Cow<'a, str>, SyntaxError> {
         let begin = self.offset;
         self.offset += 1;
         let rest = self.rest();
-        // Most have neither: they are a piece of the text.
+        // Most strings contain neither, and are borrowed from the text.
         if let Some(end) = rest.bytes().position(|byte| byte == quote || byte == b'\\')
             && rest.as_bytes()[end] == quote
             && rest.as_bytes().get(end + 1) != Some(&quote)
@@ -162,7 +163,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The bytes of names: looked up, because a text is looked at byte by byte.
+/// The bytes that names consist of. A table is faster than comparisons for each byte.
 const IN_NAMES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;

@@ -18,31 +18,32 @@ use super::{
     lexer::{Lexer, Token, Word},
 };
 
-/// Deeper than anyone writes.
+/// The maximum nesting, deeper than people write.
 const MAX_DEPTH: usize = 50;
-/// Longest `a.b.c` chain.
+/// The maximum length of a chain such as `a.b.c`.
 const MAX_STEPS: usize = 32;
-/// Most calls behind a dot: each is a level, and brackets may stand around every chain of them.
+/// The maximum number of calls after a dot. Each one adds a level of nesting, also inside brackets.
 const MAX_CHAINED: usize = 100;
 
-/// A name as the text has it; owned where there is a blank between the `*` of a secret and its name.
+/// A name, usually borrowed from the text. It is owned if there is a blank between the `*` of a secret and
+/// the name.
 pub type Name<'a> = Cow<'a, str>;
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expr<'a> {
-    /// With the byte of the text at which it stands.
+    /// A literal, and its byte in the text.
     Literal(Value, usize),
-    /// `a.b.c`, at least one name, and the byte at which it stands.
+    /// `a.b.c`: at least one name, and its byte in the text.
     Path(Vec<Name<'a>>, usize),
     Call {
         function: Name<'a>,
-        /// The byte at which its name stands.
+        /// The byte of the function's name.
         offset: usize,
         arguments: Vec<Expr<'a>>,
     },
     Negative(Box<Expr<'a>>),
-    /// A first operand, then operators of one rank with theirs, left to right.
+    /// A first operand, then operators of equal rank with their operands, from left to right.
     Chain(Box<Expr<'a>>, Vec<(Operator, Expr<'a>)>),
 }
 
@@ -56,11 +57,12 @@ pub(super) enum Operator {
     Power,
 }
 
-/// Reads the expression of `text` that begins at `begin`, behind its `#{`; returns it, and where its `}` stands.
+/// Parses the expression in `text` that begins at `begin`, after its `#{`. Returns the expression and the
+/// byte of its `}`.
 pub(super) fn parse(text: &str, begin: usize) -> Result<(Expr<'_>, usize), SyntaxError> {
     let mut parser = Parser { text, lexer: Lexer::new(text, begin), word: None, chained: 0 };
     let read = parser.whole();
-    // What is no word, or has no end, is told before what stands in the wrong place.
+    // An unreadable word or a missing end is reported before a word in the wrong place.
     while read.is_err() && parser.word.is_some() {
         parser.next()?;
     }
@@ -70,9 +72,9 @@ pub(super) fn parse(text: &str, begin: usize) -> Result<(Expr<'_>, usize), Synta
 struct Parser<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
-    /// The word that is looked at; none at the end.
+    /// The current word, or `None` at the end.
     word: Option<Word<'a>>,
-    /// Calls behind a dot so far.
+    /// The number of calls after a dot so far.
     chained: usize,
 }
 
@@ -86,9 +88,9 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Goes on to the next word.
+    /// Moves to the next word.
     fn next(&mut self) -> Result<(), SyntaxError> {
-        // Where it cannot be read, there is none.
+        // If the next word cannot be read, there is no current word.
         self.word = None;
         self.word = self.lexer.word()?;
         Ok(())
@@ -114,7 +116,7 @@ impl<'a> Parser<'a> {
         SyntaxError::new(self.offset(), format!("expected {what}, found {found}"))
     }
 
-    /// Goes on behind `sign`, if it stands here.
+    /// Moves past `sign` if it is the current word. Returns whether it was.
     fn sign(&mut self, sign: char) -> Result<bool, SyntaxError> {
         let is_here = matches!(self.peek(), Some(Token::Sign(found)) if *found == sign);
         if is_here {
@@ -125,7 +127,7 @@ impl<'a> Parser<'a> {
 
     fn add(&mut self, depth: usize) -> Result<Expr<'a>, SyntaxError> {
         let first = self.unary(depth)?;
-        // Most expressions are one operand.
+        // Most expressions consist of one operand.
         if !matches!(self.peek(), Some(Token::Sign('+' | '-' | '*' | '/' | '^'))) {
             return Ok(first);
         }
@@ -136,7 +138,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Reads on behind the first operand.
+    /// Parses products and quotients after the first operand.
     fn mul(&mut self, first: Expr<'a>, depth: usize) -> Result<Expr<'a>, SyntaxError> {
         let first = self.pow(first, depth)?;
         self.chain(first, [('*', Operator::Times), ('/', Operator::Divided)], |parser| {
@@ -161,7 +163,7 @@ impl<'a> Parser<'a> {
         Ok(if rest.is_empty() { first } else { Expr::Chain(Box::new(first), rest) })
     }
 
-    /// Reads on behind the base.
+    /// Parses powers after the base.
     fn pow(&mut self, base: Expr<'a>, depth: usize) -> Result<Expr<'a>, SyntaxError> {
         if !self.sign('^')? {
             return Ok(base);
@@ -256,7 +258,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// The arguments behind `(`, and the `)`.
+    /// Parses the arguments after `(`, and the `)`.
     fn arguments(&mut self, arguments: &mut Vec<Expr<'a>>, depth: usize) -> Result<(), SyntaxError> {
         if self.sign(')')? {
             return Ok(());

@@ -1,4 +1,4 @@
-//! A text with expressions in it, read once.
+//! A text with expressions, parsed once.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -8,7 +8,7 @@ use super::{
     parser::{self, Expr, Name},
 };
 
-/// A field's text, taken apart.
+/// The text of a field, split into plain texts and expressions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template<'a> {
     parts: Vec<Part<'a>>,
@@ -17,7 +17,7 @@ pub struct Template<'a> {
 #[derive(Clone, Debug, PartialEq)]
 enum Part<'a> {
     Text(&'a str),
-    /// With the bytes of the text that it takes, its `#{` and `}` too.
+    /// An expression, and the range of bytes that it takes, including `#{` and `}`.
     Expr(Expr<'a>, Range<usize>),
 }
 
@@ -25,26 +25,27 @@ enum Part<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call<'a> {
     pub(crate) function: &'a str,
-    /// The byte at which its name stands.
+    /// The byte of the function's name.
     pub(crate) offset: usize,
-    /// Arguments, the one before the dot included.
+    /// The number of arguments, including the one before the dot.
     pub(crate) arguments: usize,
-    /// The text of the second argument, if it is a literal, and the byte at which it stands: the pattern of `format`.
+    /// The second argument if it is a literal text, and its byte in the text. For `format`, it is the
+    /// pattern.
     pub(crate) pattern: Option<(&'a str, usize)>,
 }
 
 impl<'a> Template<'a> {
-    /// Reads `text`.
+    /// Parses `text`.
     ///
     /// # Errors
     ///
-    /// Where an expression in it is not understood.
+    /// The position of the first expression that cannot be parsed.
     pub fn parse(text: &'a str) -> Result<Self, SyntaxError> {
         Self::read(text).map_err(|error| error.in_text(text))
     }
 
     fn read(text: &'a str) -> Result<Self, SyntaxError> {
-        // As many as two expressions among text are: most texts have fewer.
+        // Enough for a text with two expressions; most texts have fewer.
         let mut parts = Vec::with_capacity(5);
         let mut at = 0;
         while let Some(found) = super::next_in(text, at) {
@@ -61,13 +62,13 @@ impl<'a> Template<'a> {
         Ok(Self { parts })
     }
 
-    /// Returns whether there is no expression in the text.
+    /// Returns whether the text contains no expression.
     #[must_use]
     pub fn is_literal(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
-    /// Returns every name that is read, `a.b` as its parts, in order.
+    /// Returns every name that the text uses, in order. `a.b` is returned as its parts.
     #[must_use]
     pub fn names(&self) -> Vec<&[Name<'a>]> {
         let mut names = Vec::new();
@@ -75,7 +76,7 @@ impl<'a> Template<'a> {
         names
     }
 
-    /// Looks at every name that is read, and the byte at which it stands.
+    /// Calls `see` with every name that the text uses, and with the byte of the name.
     pub(crate) fn each_path<'t>(&'t self, see: &mut dyn FnMut(&'t [Name<'a>], usize)) {
         self.visit(&mut |expr| {
             if let Expr::Path(path, offset) = expr {
@@ -90,7 +91,7 @@ impl<'a> Template<'a> {
         self.visit(&mut |expr| {
             if let Expr::Call { function, offset, arguments } = expr {
                 let pattern = match arguments.get(1) {
-                    // Behind the quotation mark.
+                    // The text begins after the quotation mark.
                     Some(Expr::Literal(Value::String(text), quote)) => Some((text.as_str(), quote + 1)),
                     _ => None,
                 };
@@ -108,7 +109,8 @@ impl<'a> Template<'a> {
         }
     }
 
-    /// Evaluates what can be evaluated in `text`, which the template was read from, and leaves the rest as written.
+    /// Evaluates the known expressions in `text`, from which the template was parsed. The others stay as
+    /// written.
     #[must_use]
     pub fn evaluate_known(&self, text: &'a str, scope: &dyn Scope) -> Evaluated {
         let own = Budget::new();
@@ -126,13 +128,14 @@ impl<'a> Template<'a> {
             }
             Ok::<_, EvaluateError>(output.text)
         };
-        // Nothing is left in it that could fail but the length.
+        // The only possible error is that the result is too long.
         known().unwrap_or_else(|_| Evaluated::One(text.to_owned()))
     }
 
     /// Evaluates every expression of the text.
     ///
-    /// A text that is one list becomes that list; a list inside longer text multiplies the text.
+    /// A text that consists of one list becomes that list. A list inside a longer text gives one text for
+    /// each element.
     pub fn evaluate(&self, scope: &dyn Scope) -> Result<Evaluated, EvaluateError> {
         let own = Budget::new();
         self.evaluate_within(scope, scope.budget().unwrap_or(&own))
@@ -167,7 +170,7 @@ fn visit<'t, 'a>(expr: &'t Expr<'a>, see: &mut dyn FnMut(&'t Expr<'a>)) {
     }
 }
 
-/// What is written of a text so far.
+/// The result so far.
 struct Output<'b> {
     text: Evaluated,
     budget: &'b Budget,
@@ -179,12 +182,12 @@ impl<'b> Output<'b> {
             Part::Text(text) => text.len(),
             Part::Expr(_, range) => range.len(),
         };
-        // What is computed is about as long as what is written for it.
+        // The result is usually about as long as the text.
         let length = template.parts.iter().map(length).sum();
         Self { text: Evaluated::One(String::with_capacity(length)), budget }
     }
 
-    /// The texts so far: several, once there was a list.
+    /// Returns the results so far. There are several after a list.
     fn texts(&mut self) -> &mut [String] {
         match &mut self.text {
             Evaluated::One(text) => std::slice::from_mut(text),
@@ -207,7 +210,7 @@ impl<'b> Output<'b> {
         }
     }
 
-    /// Puts a piece behind every text.
+    /// Appends a piece to every result.
     fn append(&mut self, piece: &str) -> Result<(), EvaluateError> {
         let budget = self.budget;
         let texts = self.texts();
@@ -221,7 +224,7 @@ impl<'b> Output<'b> {
         Ok(())
     }
 
-    /// Puts every piece behind every text.
+    /// Appends every piece to every result.
     fn multiply(&mut self, pieces: &[Cow<'_, str>]) -> Result<(), EvaluateError> {
         let budget = self.budget;
         let texts = self.texts();

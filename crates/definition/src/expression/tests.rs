@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The guide's `d`, a few fields, lists, and an object reached by `node`.
+/// The scope of the examples in AWS's guide: its time `d`, a few fields, lists, and an object named `node`.
 struct Example {
     blank: bool,
 }
@@ -165,13 +165,13 @@ fn functions_hold_at_their_edges() {
         ("inTimeZone(@d,'America/Los_Angeles')", "2011-05-24T10:10:00"),
         ("day(inTimeZone(@d,'Asia/Tokyo'))", "25"),
         ("midnight(inTimeZone(@d,'Asia/Tokyo'))", "2011-05-25T00:00:00"),
-        // 01:30 in winter time, and an hour later it is 03:30 in summer time.
+        // The clock goes from 01:30 in winter time to 03:30 in summer time within an hour.
         (
             "plusHours(inTimeZone(makeDateTime(2011,3,13,9,30),'America/Los_Angeles'),1)",
             "2011-03-13T03:30:00",
         ),
         ("format(inTimeZone(@d,'America/Los_Angeles'),'z Z ZZ ZZZ')", "PDT -0700 -07:00 America/Los_Angeles"),
-        // The guide's own slip: months and fractions where minutes and seconds were meant.
+        // This is a mistake in AWS's guide: `MM` and `SS` are months and fractions, not minutes and seconds.
         ("format(@d,'YY-MM-DD HH:MM:SS')", "11-05-144 17:05:00"),
         ("format(makeDate(2012,12,31),'YYYY x')", "2012 2013"),
     ] {

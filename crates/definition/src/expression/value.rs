@@ -1,4 +1,4 @@
-//! Values that expressions compute with, and how one becomes another.
+//! The values in expressions, and conversions between them.
 
 use std::borrow::Cow;
 
@@ -14,18 +14,19 @@ pub enum Value {
     Integer(i64),
     /// A number with a fraction.
     Double(f64),
-    /// Text; converted where a number or a time is needed and it looks like one.
+    /// A text. It is converted if a number or a time is needed.
     String(String),
-    /// A time in its zone; UTC unless moved.
+    /// A time in its zone. The zone is UTC unless `inTimeZone` changed it.
     DateTime(Zoned),
-    /// Several values: a repeated field or an array parameter.
+    /// Several values, from a repeated field or an array parameter.
     List(Vec<Value>),
-    /// A reference field; as text it is the id.
+    /// A reference to an object. As a text it is the id.
     Reference(ObjectId),
 }
 
 impl Value {
-    /// Returns what the field `key` of `object` is: a list when it is repeated, none when it is absent.
+    /// Returns the value of the field `key` of `object`: a list if the field repeats, `None` if it is
+    /// missing.
     #[must_use]
     pub fn of_field(object: &PipelineObject, key: &str) -> Option<Self> {
         let mut values = object.values(key).map(|value| match value {
@@ -43,7 +44,7 @@ impl Value {
         Self::DateTime(at.to_zoned(TimeZone::UTC))
     }
 
-    /// Returns the value as it stands in text. A list, which evaluation takes apart before, joins with commas.
+    /// Returns the value as text. A list is joined with commas; evaluation splits lists before that.
     #[must_use]
     pub fn to_text(&self) -> String {
         self.text().into_owned()
@@ -104,7 +105,7 @@ impl Value {
     }
 }
 
-/// A number of either kind.
+/// A whole or decimal number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     Integer(i64),
@@ -121,14 +122,15 @@ impl Number {
     }
 }
 
-/// Reads a decimal number; `inf`, `nan` and the like are text.
+/// Reads a decimal number. Words such as `inf` and `nan` are not numbers.
 pub(crate) fn parse_double(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok()?;
     let decimal = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
     (decimal && number.is_finite()).then_some(number)
 }
 
-/// Reads `2030-01-31T22:00:00`, in UTC; a `Z`, an offset, a fraction or a missing time of day are let pass.
+/// Reads a time such as `2030-01-31T22:00:00` in UTC. A `Z`, an offset and a fraction are accepted, and the
+/// time of day may be missing.
 pub(crate) fn parse_time(text: &str) -> Option<Zoned> {
     let text = text.trim();
     let bytes = text.as_bytes();
@@ -142,7 +144,7 @@ pub(crate) fn parse_time(text: &str) -> Option<Zoned> {
     text.parse::<civil::DateTime>().ok()?.to_zoned(TimeZone::UTC).ok()
 }
 
-/// No suffix for the zone: PollForTask and EvaluateExpression write none.
+/// Writes a time without its zone, as PollForTask and EvaluateExpression do.
 fn time_text(time: civil::DateTime) -> String {
     let mut text = String::with_capacity("2030-01-31T22:00:00".len());
     joda::number(&mut text, time.year().into(), 4);
@@ -159,7 +161,7 @@ fn time_text(time: civil::DateTime) -> String {
     text
 }
 
-/// As Java writes a double: `4.0`, `0.5`, `1.0E7`.
+/// Writes a double as Java does: `4.0`, `0.5`, `1.0E7`.
 fn double_text(number: f64) -> String {
     let size = number.abs();
     if number.is_nan() {

@@ -1,18 +1,18 @@
-//! JSON that remembers where every value stands and keeps repeated keys.
+//! A JSON reader that remembers the position of every value and keeps repeated keys.
 //!
-//! Ordinary JSON readers keep the last of two equal keys and forget positions; definition files are written by
-//! hand, so we need both, and a word about the slip where there is one.
+//! Ordinary JSON readers keep only the last of two equal keys and forget positions. Definition files are
+//! written by hand, so both are needed, and so are helpful messages about common mistakes.
 
 use std::borrow::Cow;
 
 use super::position::Lines;
 
-/// Deeper nesting than any definition has; keeps recursion within the stack.
+/// The maximum nesting, far deeper than in any definition. It keeps the recursion within the stack.
 const MAX_DEPTH: usize = 64;
-/// So much of what was found is quoted.
+/// The maximum number of characters that a message quotes.
 const QUOTED: usize = 20;
 
-/// A value and the bytes it takes.
+/// A value, and the range of bytes that it takes.
 #[derive(Clone, Debug)]
 pub(super) struct Node<'a> {
     pub(super) start: usize,
@@ -20,7 +20,7 @@ pub(super) struct Node<'a> {
     pub(super) json: Json<'a>,
 }
 
-/// A JSON value; an object keeps its members in order, repeated keys included.
+/// A JSON value. An object keeps its members in order, including repeated keys.
 #[derive(Clone, Debug)]
 pub(super) enum Json<'a> {
     Null,
@@ -31,7 +31,7 @@ pub(super) enum Json<'a> {
     Object(Vec<Member<'a>>),
 }
 
-/// One member of an object, and the bytes that its key takes.
+/// One member of an object, and the range of bytes that its key takes.
 #[derive(Clone, Debug)]
 pub(super) struct Member<'a> {
     pub(super) start: usize,
@@ -41,7 +41,7 @@ pub(super) struct Member<'a> {
 }
 
 impl Json<'_> {
-    /// Returns what the value is, for messages.
+    /// Returns the kind of the value, for messages.
     pub(super) fn describe(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -54,18 +54,18 @@ impl Json<'_> {
     }
 }
 
-/// Why a text is not JSON, and the byte at which that shows.
+/// The reason why a text is not JSON, and the byte at which the error was found.
 #[derive(Debug)]
 pub(super) struct SyntaxError {
     pub(super) at: usize,
     pub(super) message: String,
 }
 
-/// Reads the whole of `text`, which may begin with a byte order mark.
+/// Reads the whole `text`. It may begin with a byte order mark.
 pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     let begin = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut reader = Reader::new(text, begin);
-    // What a usual definition has: growing means copying.
+    // Most definitions need no more, so these vectors do not have to grow.
     reader.members.reserve(32);
     reader.items.reserve(128);
     reader.skip_white();
@@ -77,14 +77,14 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     }
 }
 
-/// How far a string is read: bytes of its content, and the byte of the source behind them.
+/// A position in a string: the number of content bytes before it, and its byte in the source text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct StringCursor {
     pub(super) content: usize,
     pub(super) source: usize,
 }
 
-/// Reads a string on from `from` until `offset` bytes of its content are read.
+/// Moves from the cursor `from` to the position after `offset` content bytes.
 pub(super) fn advance(text: &str, from: StringCursor, offset: usize) -> StringCursor {
     let mut reader = Reader::new(text, from.source);
     let mut content = from.content;
@@ -99,7 +99,7 @@ pub(super) fn advance(text: &str, from: StringCursor, offset: usize) -> StringCu
     StringCursor { content, source: reader.at }
 }
 
-/// The bytes at which a string ends or is looked at more closely.
+/// The bytes that end a run of ordinary characters in a string.
 const SPECIAL: [bool; 256] = {
     let mut table = [false; 256];
     let mut control = 0;
@@ -115,9 +115,9 @@ const SPECIAL: [bool; 256] = {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// Of the objects that are being read, those of the outer ones first.
+    /// The members of all unfinished objects. The members of the outer objects come first.
     members: Vec<Member<'a>>,
-    /// Of the lists that are being read.
+    /// The items of all unfinished lists.
     items: Vec<Node<'a>>,
 }
 
@@ -150,7 +150,8 @@ impl<'a> Reader<'a> {
         SyntaxError { at: self.at, message: message.into() }
     }
 
-    /// What should stand here, what does, and what the slip is where it is a known one.
+    /// Returns an error that names the expected text, the found text and, for a common mistake, the
+    /// correction.
     fn expected(&self, what: &str) -> SyntaxError {
         let rest = self.rest();
         let Some(found) = rest.chars().next() else {
@@ -228,7 +229,7 @@ impl<'a> Reader<'a> {
             self.at += 1;
             self.skip_white();
             let value = self.value(depth + 1).map_err(|error| match key.starts_with('*') {
-                // What was found may be the secret itself.
+                // The found text may be the secret itself.
                 true => SyntaxError {
                     message: "the value of a secret must be text in double quotes".to_owned(),
                     ..error
@@ -283,7 +284,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a string; without escapes it is a piece of the text.
+    /// Reads a string. A string without escapes is borrowed from the text.
     fn string(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
         let opened = self.at;
         self.at += 1;
@@ -352,7 +353,7 @@ impl<'a> Reader<'a> {
         if let Some(plain) = char::from_u32(high) {
             return Ok(plain);
         }
-        // A surrogate: the other half must follow.
+        // The first half of a surrogate pair. The second half must follow.
         let low = if self.rest().starts_with("\\u") {
             self.at += 2;
             self.four_hex()

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-/// A place in a text, both counted from one; columns count characters.
+/// A position in a text. Lines and columns are counted from one; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// Line, from one.
+    /// The line, from one.
     pub line: usize,
-    /// Column in characters, from one.
+    /// The column in characters, from one.
     pub column: usize,
 }
 
@@ -18,19 +18,19 @@ impl fmt::Display for Position {
     }
 }
 
-/// A piece of a text.
+/// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
-    /// Where it begins.
+    /// The position of the first character.
     pub at: Position,
-    /// How many characters it takes, up to the end of its line.
+    /// The length in characters, up to the end of the line at most.
     pub length: usize,
 }
 
-/// The characters of a text are counted once for every so many bytes: a line may be as long as a file.
+/// Characters are counted once for each block of this many bytes, because a line may be as long as the file.
 const BLOCK: usize = 64;
 
-/// The lines of a text, counted when a place is asked for: most texts have nothing to show.
+/// The lines of a text. They are counted at the first request, because most files have no findings.
 #[derive(Clone, Debug)]
 pub(super) struct Lines<'a> {
     text: &'a str,
@@ -39,9 +39,9 @@ pub(super) struct Lines<'a> {
 
 #[derive(Clone, Debug)]
 struct Counted {
-    /// Where each line begins.
+    /// The byte at which each line begins.
     starts: Vec<usize>,
-    /// How many characters begin before each block.
+    /// The number of characters that begin before each block.
     characters: Vec<usize>,
 }
 
@@ -75,17 +75,17 @@ impl<'a> Lines<'a> {
         let line = starts.partition_point(|start| *start <= offset);
         let start = starts[line - 1];
         let mut column = self.characters_before(offset) - self.characters_before(start) + 1;
-        // A byte order mark is not seen, so it takes no column.
+        // A byte order mark is invisible, so it takes no column.
         if line == 1 && offset > 0 && self.text.starts_with('\u{feff}') {
             column -= 1;
         }
         Position { line, column }
     }
 
-    /// How many characters begin before a byte.
+    /// Returns the number of characters that begin before a byte.
     fn characters_before(&self, offset: usize) -> usize {
         let offset = offset.min(self.text.len());
-        // The end of a text may stand right behind its last block.
+        // The end of the text can lie directly after its last block.
         let counted = &self.counted().characters;
         let block = (offset / BLOCK).min(counted.len().saturating_sub(1));
         let before = counted.get(block).copied().unwrap_or_default();
@@ -103,7 +103,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// How many characters begin in these bytes.
+/// Returns the number of characters that begin in these bytes.
 fn characters(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }

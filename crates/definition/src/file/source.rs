@@ -1,4 +1,4 @@
-//! A definition file's text, read once: what it says, and where it says it.
+//! The text of a definition file after parsing: its definition, and the position of every part.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use super::position::{Lines, Span};
 use super::{FileError, last, translate, value_node};
 use crate::Definition;
 
-/// The text of a definition file that is JSON.
+/// The text of a definition file, parsed as JSON.
 #[derive(Clone, Debug)]
 pub struct Source<'a> {
     text: &'a str,
@@ -16,23 +16,24 @@ pub struct Source<'a> {
     root: Node<'a>,
 }
 
-/// Which part of a field is meant.
+/// A part of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Its name.
+    /// The name of the field.
     Key,
-    /// One of its values, counted from zero.
+    /// The value with this index.
     Value(usize),
-    /// A byte in the text of one of its values.
+    /// A byte in the text of a value: the index of the value, and the byte offset.
     Text(usize, usize),
 }
 
 impl<'a> Source<'a> {
-    /// Reads the JSON.
+    /// Parses the JSON.
     ///
     /// # Errors
     ///
-    /// The place at which the text stops being JSON, and the slip where it is a known one.
+    /// An error at the position where the text is no longer JSON. For a common mistake, the message says how
+    /// to correct it.
     pub fn read(text: &'a str) -> Result<Self, FileError> {
         let lines = Lines::of(text);
         match json::parse(text) {
@@ -44,9 +45,10 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Returns the definition, and everything that keeps the file from being one.
+    /// Returns the definition, and every error of the translation.
     ///
-    /// With errors, the definition holds what could be read, so that more can be said about that.
+    /// If there are errors, the definition holds the readable part of the file, so that validation can report
+    /// more.
     #[must_use]
     pub fn translate(&self) -> (Definition, Vec<FileError>) {
         let mut translator = translate::Translator::default();
@@ -55,7 +57,7 @@ impl<'a> Source<'a> {
         (definition, told.map(|(start, end, message)| self.error(start, end, message)).collect())
     }
 
-    /// Returns what of the file others refuse, though we do not.
+    /// Returns remarks about the file: we accept it, but other programs refuse it.
     #[must_use]
     pub fn remarks(&self) -> Vec<FileError> {
         let mark = self.text.starts_with('\u{feff}').then(|| {
@@ -66,7 +68,7 @@ impl<'a> Source<'a> {
         mark.into_iter().collect()
     }
 
-    /// Returns the index of what stands where.
+    /// Returns the index of positions.
     #[must_use]
     pub fn index(&self) -> SourceIndex<'_> {
         let mut index = SourceIndex {
@@ -102,24 +104,25 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Where the objects, parameters and values of a file stand.
+/// Finds the position of objects, fields, parameters and values in a file.
 #[derive(Debug)]
 pub struct SourceIndex<'s> {
     source: &'s Source<'s>,
-    /// The ids of objects and parameters; one that is there twice is an error, and has two places.
+    /// The ids of objects and parameters. A repeated id is an error; it has two nodes here.
     ids: HashMap<&'s str, Vec<&'s Node<'s>>>,
-    /// By id and name; of elements with one id, the first that has the field.
+    /// The fields by id and name. If an id appears twice, the first element with the field counts.
     fields: HashMap<(&'s str, &'s str), FieldNode<'s>>,
     values: HashMap<&'s str, &'s Node<'s>>,
-    /// How far the string that begins at a byte was read: what is found in a text is found in its order.
+    /// The string that was searched last, by its first byte, and how far. Positions in a string are usually
+    /// requested in order.
     last_text: Cell<(usize, json::StringCursor)>,
 }
 
-/// How an element states a field.
+/// The node that states a field.
 #[derive(Clone, Copy, Debug)]
 enum FieldNode<'s> {
     Member(&'s Member<'s>),
-    /// `"fields": [{"key": ...}]`.
+    /// An item of `"fields": [{"key": ...}]`.
     InApiForm(&'s Node<'s>),
 }
 
@@ -139,9 +142,10 @@ impl<'s> SourceIndex<'s> {
         }
     }
 
-    /// Returns where the part of an object's field stands; the object's id where it has no such field.
+    /// Returns the position of a part of an object's field. If the object lacks the field, it is the position
+    /// of the object's id.
     ///
-    /// Parameters are found by their id as well.
+    /// Parameters are found by their id, too.
     #[must_use]
     pub fn find(&self, id: &str, field: Option<&str>, part: Part) -> Option<Span> {
         let Some(ids) = self.ids.get(id) else { return self.value(id) };
@@ -149,13 +153,13 @@ impl<'s> SourceIndex<'s> {
         node.map(|node| self.part(node, part)).or_else(|| ids.first().map(|id| self.span(id)))
     }
 
-    /// Returns where an id is given for the second time.
+    /// Returns the position at which an id appears for the second time.
     #[must_use]
     pub fn again(&self, id: &str) -> Option<Span> {
         self.ids.get(id)?.get(1).map(|id| self.span(id))
     }
 
-    /// Returns where the file gives the parameter `id` its value.
+    /// Returns the position at which the file gives the parameter `id` its value.
     #[must_use]
     pub fn value(&self, id: &str) -> Option<Span> {
         self.values.get(id).map(|node| self.span(node))
@@ -181,7 +185,7 @@ impl<'s> SourceIndex<'s> {
         }
     }
 
-    /// The byte of the file at which the byte `offset` of a string's content stands.
+    /// Returns the byte of the file that corresponds to the byte `offset` of a string's content.
     fn text_offset(&self, node: &Node<'_>, offset: usize) -> usize {
         let (start, cursor) = self.last_text.get();
         let from = if start == node.start && cursor.content <= offset {
@@ -202,7 +206,7 @@ fn nth<'n, 'a>(node: &'n Node<'a>, number: usize) -> &'n Node<'a> {
     }
 }
 
-/// The id of an element, and where it stands.
+/// Returns the id of an element, and its node.
 fn id_of<'n>(node: &'n Node<'n>) -> Option<(&'n str, &'n Node<'n>)> {
     text_of(node, "id")
 }

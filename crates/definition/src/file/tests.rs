@@ -41,7 +41,7 @@ fn a_repeated_key_is_an_error_at_its_second_place() {
     assert!(
         errors[0].to_string().starts_with("line 3, column 2: the key `step` is here for the second time")
     );
-    // What the AWS CLI would make of it.
+    // The AWS CLI would also keep the last value.
     assert_eq!(definition.objects[0].fields, [Field::string("step", "2"), Field::string("step", "3")]);
     assert!(error(r#"{"objects": [], "values": {"myA": "1", "myA": "2"}}"#).contains("`myA`"));
     assert!(error(r#"{"objects": [], "objects": []}"#).contains("`objects`"));
@@ -97,7 +97,7 @@ fn escapes_are_understood() {
     assert_eq!(fields(text), [Field::string("x", "é😀\n\"\\/")]);
 }
 
-/// Files that are no definitions, and how the error begins.
+/// Files that are not definitions, and the beginning of the error.
 const ERRORS: &[(&str, &str)] = &[
     ("", "line 1, column 1: not JSON: expected a value"),
     ("[]", "line 1, column 1: a definition file must be an object"),

@@ -1,4 +1,4 @@
-//! From JSON to the API form, as the AWS CLI translates it; everything that is wrong is told at once.
+//! Translates JSON to the API form by the rules of the AWS CLI. All errors are reported at once.
 
 mod api;
 
@@ -13,15 +13,15 @@ use crate::{
     PipelineObject,
 };
 
-/// More keys than this are looked up by their hash.
+/// Above this number, keys are looked up in a hash set.
 const FEW_KEYS: usize = 16;
 
-/// Translates, and collects what it cannot.
+/// Translates the elements of a file, and collects errors.
 #[derive(Debug, Default)]
 pub(super) struct Translator {
-    /// First byte, end, and sentence.
+    /// The errors: first byte, end, and message.
     pub(super) errors: Vec<(usize, usize, String)>,
-    /// The keys so far: many objects share each.
+    /// The keys so far. Objects share equal keys.
     keys: HashSet<FieldKey>,
 }
 
@@ -126,7 +126,7 @@ impl Translator {
         Some(ParameterObject { id, attributes })
     }
 
-    /// The members of an object, each key of which may be there once.
+    /// Returns the members of an object. A repeated key is an error.
     pub(super) fn members<'n, 'a>(&mut self, node: &'n Node<'a>, what: &str) -> Option<&'n [Member<'a>]> {
         let Json::Object(members) = &node.json else {
             self.error(node, format!("{what} must be an object, found {}", node.json.describe()));
@@ -194,11 +194,12 @@ impl Translator {
     }
 }
 
-/// The members without those that leave, sorted by name as the CLI sorts them. Of equal keys the CLI knows the last.
+/// Returns the members without those in `leave`, sorted by name as the CLI sorts them. Of equal keys, only
+/// the last one is kept, as in the CLI.
 fn sorted<'n, 'a>(members: &'n [Member<'a>], leave: &[&str]) -> Vec<&'n Member<'a>> {
     let mut stay: Vec<_> = members.iter().filter(|member| !leave.contains(&member.key.as_ref())).collect();
     stay.sort_by(|a, b| a.key.cmp(&b.key));
-    // The sort is stable: of equal neighbours the later one is the later in the file.
+    // The sort is stable, so the later of two equal neighbours is also the later one in the file.
     stay.dedup_by(|later, earlier| {
         let is_same = later.key == earlier.key;
         if is_same {
@@ -209,7 +210,7 @@ fn sorted<'n, 'a>(members: &'n [Member<'a>], leave: &[&str]) -> Vec<&'n Member<'
     stay
 }
 
-/// The items of a list, or the one value that is no list.
+/// Returns the items of a list, or a value that is not a list as one item.
 fn items<'n, 'a>(node: &'n Node<'a>) -> &'n [Node<'a>] {
     match &node.json {
         Json::Array(items) => items,

@@ -1,16 +1,16 @@
-//! Which edges lead back: without them the graph has no circle.
+//! Finds the edges that close a cycle. Without these edges, the graph has no cycles.
 
 use super::{Edge, Line};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Visit {
     Not,
-    /// On the way from where the search began.
+    /// The node is on the path from the start of the search.
     Open,
     Done,
 }
 
-/// Marks edges that close a circle, searching from the nodes that wait for nothing, in their order.
+/// Marks edges that close a cycle. The search begins at the nodes that wait for nothing, in their order.
 pub(super) fn mark(nodes: usize, edges: &mut [Edge]) {
     let mut leaving = vec![Vec::new(); nodes];
     let mut is_waiting = vec![false; nodes];
@@ -27,7 +27,8 @@ pub(super) fn mark(nodes: usize, edges: &mut [Edge]) {
     }
 }
 
-/// Goes depth first with a stack of its own: a chain may be longer than the thread's stack bears.
+/// Searches depth first. The stack is a vector, because a chain can be longer than the stack of the thread
+/// allows.
 fn search(start: usize, leaving: &[Vec<usize>], edges: &mut [Edge], visits: &mut [Visit]) {
     visits[start] = Visit::Open;
     let mut way = vec![(start, leaving[start].iter())];

@@ -1,4 +1,4 @@
-//! What an object is about, in one line.
+//! Short descriptions of objects, in one line each.
 
 use crate::{
     PipelineObject,
@@ -8,10 +8,10 @@ use crate::{
     },
 };
 
-/// Longer details say nothing more in a picture, not even in a tooltip.
+/// The maximum length. More text does not help in a picture, nor in a tooltip.
 const LONGEST: usize = 240;
 
-/// Returns the detail of `object`, if it has one.
+/// Returns the description of `object`, if it has one.
 pub(super) fn of(object: &PipelineObject, kind: Kind) -> Option<String> {
     let text = match kind.group() {
         Group::Schedule => schedule(object),
@@ -24,7 +24,7 @@ pub(super) fn of(object: &PipelineObject, kind: Kind) -> Option<String> {
         Group::Precondition => first(object, &["s3Key", "s3Prefix", "tableName", "command", "scriptUri"]),
         Group::Database | Group::DataFormat | Group::Utility => None,
     };
-    // The console makes up ids; what people wrote is the name.
+    // AWS's console invents ids, so the name is what the user wrote.
     let text = text.or_else(|| (object.id != *object.name).then(|| object.name.clone()));
     text.map(|text| one_line(&text)).filter(|text| !text.is_empty())
 }
@@ -67,7 +67,7 @@ fn joined(object: &PipelineObject, keys: &[&str]) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join(" · "))
 }
 
-/// Returns `text` on one line, without control characters, which no picture can show.
+/// Returns `text` on one line. Control characters are replaced, because pictures cannot show them.
 fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = line.replace(char::is_control, "\u{fffd}");

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Edge, Line, Node, RunOrder, palette, text::Face};
 
-/// Graphviz sets text in 10 points below; so wide is a detail at most.
+/// The font that Graphviz uses below, and the maximum width of a detail.
 const DETAIL: (Face, f64) = (Face { size: 10.0, is_bold: false }, 240.0);
 
 /// Returns `order` as a DOT graph.
@@ -43,7 +43,8 @@ pub fn to_dot(order: &RunOrder) -> String {
     dot
 }
 
-/// Quotes an id. A backslash is doubled, lest the last one swallow the closing quote.
+/// Returns the id in quotes. Backslashes are doubled, because a single last one would escape the closing
+/// quote.
 fn name(id: &str) -> String {
     format!("\"{}\"", id.replace('\\', "\\\\").replace('"', "\\\""))
 }
@@ -53,7 +54,7 @@ fn label(node: &Node) -> String {
     let shared = node.shared.iter().map(ToString::to_string);
     let detail = node.detail.iter().map(|detail| face.fit(detail, room).into_owned());
     let lines = [node.id.to_string(), node.kind.name().to_owned()].into_iter().chain(detail).chain(shared);
-    // Labels know entities; names do not.
+    // Graphviz interprets entities such as `&amp;` in labels but not in names.
     let lines = lines.map(|line| line.replace('\\', "\\\\").replace('"', "\\\"").replace('&', "&amp;"));
     format!("\"{}\"", lines.collect::<Vec<_>>().join("\\n"))
 }
@@ -61,7 +62,7 @@ fn label(node: &Node) -> String {
 fn style(edge: &Edge) -> String {
     let colour = palette::line_colour(edge.link);
     if edge.line == Line::Cycle {
-        // Without `constraint` the line would pull its start before its end.
+        // Without `constraint=false`, the line would move its start before its end.
         format!("color=\"{}\", style=dashed, constraint=false", palette::CYCLE)
     } else if edge.link.is_order() {
         format!("color=\"{colour}\"")

@@ -1,8 +1,9 @@
-//! Where boxes and lines go: layers from left to right, after Sugiyama.
+//! Positions of boxes and lines, in layers from left to right (Sugiyama's method).
 //!
-//! What hangs together is laid out by itself: layers along the longest way, an order in each layer
-//! with few crossings, then heights that keep lines straight. The parts are stacked; what hangs on
-//! nothing fills rows below. Knows nothing of definitions, and the same input gives the same picture.
+//! Each group of connected boxes is an island. In an island, the longest path decides the layers, the order
+//! within a layer avoids crossings, and the heights keep lines straight. The islands are stacked. Loose
+//! boxes, which no line reaches, fill rows below. The module knows nothing of definitions, and equal input
+//! gives equal pictures.
 
 mod columns;
 mod heights;
@@ -15,57 +16,58 @@ use std::collections::HashMap;
 use heights::GAP;
 use layers::Layers;
 
-/// Between two columns: room for curves.
+/// The space between two columns. Curves need room.
 const COLUMN_GAP: f64 = 72.0;
-/// Between two parts that do not hang together.
+/// The space between two islands.
 const ISLAND_GAP: f64 = 40.0;
-/// Rows of loose boxes are at least so wide before they wrap.
+/// The minimum width of rows of loose boxes.
 const ROW_WIDTH: f64 = 900.0;
 
-/// How large a box is.
+/// The size of a box.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Size {
     pub(super) width: f64,
     pub(super) height: f64,
 }
 
-/// A place in the picture; `y` grows downwards.
+/// A point in the picture. `y` grows downwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Point {
     pub(super) x: f64,
     pub(super) y: f64,
 }
 
-/// A box in its place.
+/// A box with its position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Positioned {
-    /// The corner at the left and top.
+    /// The upper left corner.
     pub(super) corner: Point,
-    /// Boxes of one layer are equally wide.
+    /// The size. All boxes of one layer are equally wide.
     pub(super) size: Size,
 }
 
-/// A line to be drawn from the right of a box to the left of another. Arrows must not go in circles.
+/// A line from the right side of one box to the left side of another. Arrows must not form cycles.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrow {
     pub(super) from: usize,
     pub(super) to: usize,
-    /// How much it should be short and straight.
+    /// How important it is that the line is short and straight.
     pub(super) weight: f64,
-    /// How far it is off the middle of both boxes.
+    /// The vertical distance of the line from the middle of both boxes.
     pub(super) shift: f64,
 }
 
-/// The places of boxes and the ways of arrows.
+/// The positions of boxes and the routes of arrows.
 pub(super) struct Layout {
     pub(super) boxes: Vec<Positioned>,
-    /// For each arrow: a curve between the first two points, a straight line between the next two
-    /// (past the boxes of a layer), and so on in turns.
+    /// The points of each arrow. The first two points are joined by a curve, the next two by a straight line
+    /// past the boxes of a layer, and so on in turns.
     pub(super) routes: Vec<Vec<Point>>,
     pub(super) size: Size,
 }
 
-/// Lays out boxes of `sizes`; loose ones stand in rows, those that `is_last` chooses in the lowest.
+/// Positions boxes with the given sizes. Loose boxes stand in rows; those that `is_last` chooses stand in the
+/// lowest rows.
 pub(super) fn lay_out(sizes: &[Size], arrows: &[Arrow], is_last: impl Fn(usize) -> bool) -> Layout {
     let nowhere = Point { x: 0.0, y: 0.0 };
     let mut layout = Layout {
@@ -86,7 +88,7 @@ pub(super) fn lay_out(sizes: &[Size], arrows: &[Arrow], is_last: impl Fn(usize) 
     layout
 }
 
-/// Boxes and arrows that hang together.
+/// Boxes and arrows that are connected.
 struct Island {
     boxes: Vec<usize>,
     arrows: Vec<usize>,
@@ -115,7 +117,7 @@ fn islands(boxes: usize, arrows: &[Arrow]) -> Vec<Island> {
 
 fn leader(leaders: &mut [usize], mut at: usize) -> usize {
     while leaders[at] != at {
-        // Halves the way for whoever comes next.
+        // Shortens the path for later searches.
         leaders[at] = leaders[leaders[at]];
         at = leaders[at];
     }
@@ -123,7 +125,7 @@ fn leader(leaders: &mut [usize], mut at: usize) -> usize {
 }
 
 impl Layout {
-    /// Adds what hangs together below all that is there.
+    /// Adds an island below everything that was added before.
     fn add(&mut self, island: &Island, arrows: &[Arrow]) {
         let local: HashMap<usize, usize> =
             island.boxes.iter().enumerate().map(|(at, id)| (*id, at)).collect();
@@ -159,10 +161,10 @@ impl Layout {
         }
     }
 
-    /// Adds boxes that hang on nothing, row by row.
+    /// Adds loose boxes, row by row.
     fn add_rows(&mut self, boxes: &[usize]) {
         let area: f64 = boxes.iter().map(|at| self.boxes[*at].size).map(|it| it.width * it.height).sum();
-        // Very many boxes make a picture of an easy shape.
+        // Very many boxes get a wider picture of a convenient shape.
         let limit = ROW_WIDTH.max(self.size.width).max((area * 2.0).sqrt());
         let mut corner = Point { x: 0.0, y: self.next_top() };
         let mut row_height: f64 = 0.0;
@@ -202,6 +204,6 @@ fn route(
         let y = top + middles[*at] + shift;
         [Point { x: left, y }, Point { x: right, y }]
     });
-    // It begins at the right of the first box and ends at the left of the last.
+    // The route begins at the right of the first box and ends at the left of the last one.
     ends.skip(1).take(way.len() * 2 - 2).collect()
 }

@@ -1,15 +1,15 @@
-//! The run order in Mermaid's language, which GitHub and others draw in Markdown.
+//! The run order in Mermaid's language. GitHub and others draw it in Markdown.
 
 use std::fmt::Write as _;
 
 use super::{Line, Node, RunOrder, palette, text::Face};
 
-/// So wide is a detail at most.
+/// The font and the maximum width of a detail.
 const DETAIL: (Face, f64) = (Face { size: 10.0, is_bold: false }, 240.0);
 
 /// Returns `order` as a Mermaid flowchart.
 ///
-/// Mermaid as it comes draws no more than 500 edges and 50,000 characters.
+/// With its default settings, Mermaid draws at most 500 edges and 50,000 characters.
 #[must_use]
 pub fn to_mermaid(order: &RunOrder) -> String {
     let mut mermaid = String::from("flowchart LR\n");
@@ -57,16 +57,16 @@ fn label(node: &Node) -> String {
     label
 }
 
-/// Writes as `#code;` whatever is not plainly harmless.
+/// Writes every character that can have a special meaning as `#code;`.
 ///
-/// Even between quotes Mermaid looks for entities, tags, directives, icons, formulas and Markdown.
+/// Mermaid interprets entities, tags, directives, icons, formulas and Markdown even in quotes.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
     let mut rest = text.chars().peekable();
     while let Some(character) = rest.next() {
         let is_plain = match character {
-            // Between letters it begins no emphasis.
+            // An underscore between letters does not begin emphasis.
             '_' => before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric()),
             _ => character.is_ascii_alphanumeric() || " -./,=".contains(character) || !character.is_ascii(),
         };

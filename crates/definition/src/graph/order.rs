@@ -1,4 +1,4 @@
-//! From a definition to its run order: which objects matter, and what joins them.
+//! Computes the run order of a definition: the objects that matter, and the links between them.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -9,17 +9,18 @@ use crate::{
     kind::Kind,
 };
 
-/// From so many lines to one box on, they hide the run order and the box says it in words.
+/// The number of links to one object from which on the box names them. So many lines would hide the run
+/// order.
 const LINES_TO_SHARE: usize = 5;
 
-/// Of so many objects that come before another is asked which schedule starts them.
+/// The maximum number of earlier objects that are checked for the same schedule.
 const MOST_CHECKED: usize = 100;
 
 impl RunOrder {
     /// Returns the run order of `definition`.
     ///
-    /// Activities and data nodes always matter; preconditions, resources, actions and schedules
-    /// when something that matters names them. Links to what the definition lacks are left out.
+    /// Activities and data nodes always matter. Preconditions, resources, actions and schedules matter if an
+    /// object that matters names them. Links to missing objects are left out.
     #[must_use]
     pub fn of(definition: &Definition) -> Self {
         let resolved: Vec<_> = Inheritance::of(definition).objects.iter().map(Resolved::to_object).collect();
@@ -46,14 +47,15 @@ impl RunOrder {
     }
 }
 
-/// The objects with a known type, each id once.
+/// Returns the objects with a known type, each id once.
 fn typed(resolved: &[PipelineObject]) -> Vec<(&PipelineObject, Kind)> {
     let mut met = HashSet::new();
     let own = resolved.iter().filter(|object| object.id != DEFAULT_ID && met.insert(&object.id));
     own.filter_map(|object| Some((object, Kind::of(object)?))).collect()
 }
 
-/// Every link as its field states it: who states it, the link, whom it names.
+/// A link as its field states it: the index of the stating object, the link, and the index of the named
+/// object.
 type Stated = (usize, Link, usize);
 
 fn stated(objects: &[(&PipelineObject, Kind)]) -> Vec<Stated> {
@@ -71,7 +73,7 @@ fn stated(objects: &[(&PipelineObject, Kind)]) -> Vec<Stated> {
     stated
 }
 
-/// Where each object stands among the nodes; none when it does not matter.
+/// Returns the index of each object among the nodes, or `None` if the object does not matter.
 fn indices(objects: &[(&PipelineObject, Kind)], stated: &[Stated]) -> Vec<Option<usize>> {
     let mut named = vec![Vec::new(); objects.len()];
     for (owner, _, target) in stated {
@@ -91,7 +93,7 @@ fn indices(objects: &[(&PipelineObject, Kind)], stated: &[Stated]) -> Vec<Option
     matters.into_iter().map(|matters| if matters { next.next() } else { None }).collect()
 }
 
-/// Turns links that many objects have to one node into a remark on the node.
+/// Replaces links that many objects have to one node by a remark on the node.
 fn share(order: &mut RunOrder, default: Option<&PipelineObject>) {
     let mut counts: HashMap<(Link, usize), usize> = HashMap::new();
     for edge in order.edges.iter().filter(|edge| !edge.link.is_order()) {
@@ -103,7 +105,7 @@ fn share(order: &mut RunOrder, default: Option<&PipelineObject>) {
     for (at, node) in order.nodes.iter_mut().enumerate() {
         for (link, possible) in Link::ALL.into_iter().zip(possible) {
             let by = counts.get(&(link, at)).copied().unwrap_or(0);
-            // What Default states is meant for everyone, however few they are.
+            // A reference in Default is meant for all objects, even if there are few.
             let is_from_default = || of_default.contains(&(link.field(), &node.id));
             if by >= LINES_TO_SHARE || by > 1 && is_from_default() {
                 node.shared.push(Shared { link, by, is_by_all: by == possible });
@@ -124,12 +126,12 @@ fn references(object: &PipelineObject) -> impl Iterator<Item = (&str, &ObjectId)
     })
 }
 
-/// The node that the field of the edge names.
+/// Returns the node that the field of the edge names.
 fn named_by(edge: &Edge) -> usize {
     if edge.link.starts_at_owner() { edge.to } else { edge.from }
 }
 
-/// A schedule is drawn to what it starts first; the rest follows from the run order.
+/// Keeps the edges from a schedule only to the objects that start first. The rest follows from the run order.
 fn keep_first_starts(order: &mut RunOrder) {
     let starts: HashSet<(usize, usize)> = order
         .edges

@@ -1,38 +1,38 @@
-//! The colours of the families of objects, and of the lines between them.
+//! The colours of the groups of objects, and of the lines between them.
 //!
-//! Boxes have a light and a dark look; lines and bare text are of middle tones that can be read on
-//! white and on black, since a picture does not know what it will lie on.
+//! Boxes have colours for light and dark mode. Lines and text without a box have middle tones that are
+//! readable on white and on black, because the background of the picture is unknown.
 
 use super::{Link, RunOrder};
 use crate::kind::Group;
 
-/// How a family of objects looks.
+/// The appearance of a group of objects.
 pub(super) struct GroupStyle {
     /// The word in the legend.
     pub(super) word: &'static str,
     /// The name of the style class.
     pub(super) class: &'static str,
-    /// Inside of a box, and in the dark.
+    /// The colour inside a box, in light and in dark mode.
     pub(super) fill: [&'static str; 2],
-    /// Border of a box, and in the dark.
+    /// The colour of the border, in light and in dark mode.
     pub(super) border: [&'static str; 2],
 }
 
-/// The colour of what waits in a circle.
+/// The colour of lines that close a cycle.
 pub(super) const CYCLE: &str = "#d64545";
-/// The colour of text and lines without a family.
+/// The colour of text and lines without a group.
 pub(super) const PLAIN: &str = "#75859a";
 
-/// The families that are drawn, in the legend's order.
+/// The groups that are drawn, in the order of the legend.
 const DRAWN: [Group; 6] =
     [Group::Activity, Group::DataNode, Group::Precondition, Group::Resource, Group::Action, Group::Schedule];
 
-/// Returns the families that occur in `order`.
+/// Returns the groups that occur in `order`.
 pub(super) fn groups(order: &RunOrder) -> impl Iterator<Item = Group> {
     DRAWN.into_iter().filter(|group| order.nodes.iter().any(|node| node.kind.group() == *group))
 }
 
-/// Returns how a family looks.
+/// Returns the appearance of a group.
 pub(super) fn group_style(group: Group) -> GroupStyle {
     let (word, class, fill, border) = match group {
         Group::Activity => ("activity", "activity", ["#e9f1fc", "#17283d"], ["#6d9ad3", "#5887c0"]),

@@ -1,4 +1,4 @@
-//! The run order as SVG, complete in itself.
+//! The run order as an SVG picture in one file.
 
 mod legend;
 mod lines;
@@ -13,23 +13,23 @@ use super::{
     text::{Face, escape_xml},
 };
 
-/// Around everything.
+/// The space around the picture.
 const MARGIN: f64 = 24.0;
-/// Between the border of a box and its text; round ends need more.
+/// The space between the border of a box and its text. Boxes with round ends need more.
 const PADDING: f64 = 14.0;
 const PADDING_OF_DATA: f64 = 20.0;
 const WIDTHS: std::ops::RangeInclusive<f64> = 120.0..=264.0;
 const ID: Face = Face { size: 13.0, is_bold: true };
 const SMALL: Face = Face { size: 11.0, is_bold: false };
-/// Base lines of the texts, from the top of the box.
+/// The base lines of the texts, measured from the top of the box.
 const BASELINES: [f64; 3] = [21.0, 37.0, 53.0];
-/// Below the last base line.
+/// The space below the last base line.
 const FOOT: f64 = 12.0;
 
 /// Returns `order` as an SVG picture.
 ///
-/// It needs no scripts, fonts or style sheets from elsewhere, and follows the reader's choice of a
-/// light or dark style.
+/// The picture needs no scripts, fonts or style sheets from elsewhere. It follows the reader's choice of
+/// light or dark mode.
 #[must_use]
 pub fn to_svg(order: &RunOrder) -> String {
     let sizes: Vec<Size> = order.nodes.iter().map(size).collect();
@@ -39,7 +39,7 @@ pub fn to_svg(order: &RunOrder) -> String {
     let legend = legend::draw(order, layout.size.width);
 
     let mut body = String::new();
-    // The light lines lie below the others.
+    // Light lines are drawn below the others.
     for wants_order in [false, true] {
         for (line, route) in lines.iter().zip(&layout.routes) {
             if line.is_strong() == wants_order {
@@ -68,17 +68,17 @@ pub fn to_svg(order: &RunOrder) -> String {
     )
 }
 
-/// A number with at most one decimal: more would only make the file longer.
+/// A number with at most one decimal. More decimals would only make the file longer.
 struct Number(f64);
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Adding zero turns a negative zero into zero.
+        // Adding zero turns negative zero into zero.
         write!(f, "{}", (self.0 * 10.0).round() / 10.0 + 0.0)
     }
 }
 
-/// The texts of a box: id, type, detail.
+/// Returns the texts of a box: id, type, detail.
 fn texts(node: &Node) -> Vec<String> {
     let mut kind = node.kind.name().to_owned();
     for shared in &node.shared {
@@ -117,7 +117,7 @@ fn draw_boxes(body: &mut String, order: &RunOrder, layout: &Layout) {
 fn draw_box(body: &mut String, node: &Node, positioned: &Positioned, hint: &str) {
     let Positioned { corner, size } = *positioned;
     let texts = texts(node);
-    // Data has round ends, so that it can be told from work without colours.
+    // Data nodes have round ends, so that they can be recognized without colours.
     let radius = if node.kind.is_data_node() { 22.0 } else { 8.0 };
     let _ = writeln!(
         body,

@@ -1,4 +1,4 @@
-//! The run order, and the pictures of it, from definitions as people write them.
+//! The run order and the pictures of definitions as people write them.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ fn of_objects(objects: &str) -> RunOrder {
     run_order(&format!(r#"{{"objects": {objects}}}"#))
 }
 
-/// The edges as text, those that are not plainly drawn with a remark.
+/// Returns the edges as text. Edges that are not drawn as plain arrows get a remark.
 fn edges(order: &RunOrder) -> Vec<String> {
     let line = |edge: &Edge| {
         let [from, to] = [edge.from, edge.to].map(|at| &order.nodes[at].id);
@@ -82,7 +82,7 @@ fn what_default_states_for_all_is_said_once() {
     let mail = order.nodes.iter().find(|node| node.id == "Mail").unwrap();
     assert_eq!(mail.shared.iter().map(ToString::to_string).collect::<Vec<_>>(), ["onFail of every object"]);
     assert!(edges(&order).contains(&"Copy onFail Mail (shared)".to_owned()));
-    // But a single object gets its line.
+    // A single object gets a line.
     let order = of_objects(
         r#"[{"id": "Default", "onFail": {"ref": "Mail"}}, {"id": "Mail", "type": "SnsAlarm"},
             {"id": "A", "type": "SqlActivity"}]"#,
@@ -216,7 +216,7 @@ fn ten_thousand_objects_do_not_take_long() {
         let begin = Instant::now();
         let order = RunOrder::of(&definition);
         assert!(to_svg(&order).len() > to_dot(&order).len() + to_mermaid(&order).len());
-        // Ample, for a slow machine without optimisation: a quadratic step takes minutes.
+        // The limit suits a slow machine without optimisation. A quadratic step would take minutes.
         assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }
 }

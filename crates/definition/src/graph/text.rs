@@ -1,18 +1,19 @@
-//! Text in a picture: how wide it is, what fits, what XML allows.
+//! Text in pictures: its width, shortening, and escaping for XML.
 
 use std::borrow::Cow;
 
-/// The face that a text is set in.
+/// A font: its size and weight.
 #[derive(Clone, Copy)]
 pub(super) struct Face {
-    /// Size in pixels.
+    /// The size in pixels.
     pub(super) size: f64,
-    /// Whether it is bold.
+    /// Whether the font is bold.
     pub(super) is_bold: bool,
 }
 
 impl Face {
-    /// Returns about how wide `text` is. The reader's font is unknown, so it is rather too much.
+    /// Returns the approximate width of `text`. The reader's font is unknown, so the result is rather too
+    /// large.
     pub(super) fn width(self, text: &str) -> f64 {
         text.chars().map(|character| self.advance(character)).sum()
     }
@@ -26,16 +27,16 @@ impl Face {
             '\0'..='\u{7f}' => 0.58,
             // Latin, Greek, Cyrillic and the like.
             '\u{80}'..='\u{10ff}' => 0.68,
-            // CJK is as wide as it is high; emoji are somewhat more.
+            // CJK characters are as wide as they are high. Emoji are somewhat wider.
             '\u{1100}'..='\u{ffff}' => 1.05,
             _ => 1.35,
         };
         share * self.size * if self.is_bold { 1.12 } else { 1.0 }
     }
 
-    /// Returns `text`, cut with an ellipsis if it is wider than `room`.
+    /// Returns `text`, shortened with an ellipsis if it is wider than `room`.
     ///
-    /// The end of a path says most: of paths, whole folders before it are left out.
+    /// The end of a path is the most useful part, so a path loses whole folders at its beginning.
     pub(super) fn fit(self, text: &str, room: f64) -> Cow<'_, str> {
         if self.width(text) <= room {
             return Cow::Borrowed(text);
@@ -49,18 +50,19 @@ impl Face {
         Cow::Owned(format!("{}…", text[..end].trim_end()))
     }
 
-    /// The longest end of a path that begins with a slash and fits; none if its last name alone is too long.
+    /// Returns the longest end of a path that begins with a slash and fits, or `None` if the last name alone
+    /// is too long.
     fn fit_path(self, path: &str, room: f64) -> Option<String> {
         let scheme = path.find("://").map_or("", |at| &path[..at + 3]);
         let room = room - self.width(scheme) - self.advance('…');
         let fits = self.count(path.chars().rev(), room);
         let start = path.char_indices().nth(path.chars().count() - fits).map_or(path.len(), |(at, _)| at);
         let end = path[start..].find('/').map(|at| &path[start + at..]);
-        // A lone slash would say nothing.
+        // A slash alone would be useless.
         end.filter(|end| end.len() > 1).map(|end| format!("{scheme}…{end}"))
     }
 
-    /// How many of the characters fit into `room`.
+    /// Returns how many of the characters fit into `room`.
     fn count(self, characters: impl Iterator<Item = char>, room: f64) -> usize {
         let mut width = 0.0;
         let fits = characters.take_while(|character| {
@@ -71,7 +73,7 @@ impl Face {
     }
 }
 
-/// Returns `text` as it stands between tags and in attributes of XML.
+/// Returns `text` escaped for XML content and attributes.
 pub(super) fn escape_xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -82,7 +84,7 @@ pub(super) fn escape_xml(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
             '\n' | '\t' => escaped.push(character),
-            // XML 1.0 has no way to write these.
+            // XML 1.0 cannot express these characters.
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             _ if character.is_control() => escaped.push('\u{fffd}'),
             _ => escaped.push(character),

@@ -1,4 +1,4 @@
-//! An object with all its fields: its own, those of its parents, those of Default.
+//! An object with all its fields: the stated ones, those of its parents, and those of Default.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -8,27 +8,27 @@ use crate::expression;
 use crate::kind::Kind;
 use crate::{Field, FieldKey, FieldValue, ObjectId, PipelineObject};
 
-/// More keys than this are looked up by their order.
+/// Above this number, keys are looked up by binary search.
 const FEW_KEYS: usize = 32;
 
-/// An object with its inherited fields, all of which stay where the definition states them.
+/// An object with its inherited fields. All fields are borrowed from the definition.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved<'a> {
-    /// The object without what it inherits.
+    /// The object as the definition states it.
     pub(crate) stated: &'a PipelineObject,
-    /// What it inherits from its parents, in their order.
+    /// The fields inherited from parents: the nearest parent first.
     pub(super) inherited: Vec<Stated<'a>>,
-    /// Its own keys and those of its parents, by name.
+    /// The stated keys and those of the parents, sorted by name.
     keys: Vec<Key<'a>>,
-    /// What it inherits from Default, where none of those keys is in the way.
+    /// The fields inherited from Default. They count only if none of `keys` has the same name.
     pub(super) implied: Option<Rc<Implied<'a>>>,
 }
 
-/// What every object without a parent inherits from Default.
+/// The fields that every object without a parent inherits from Default.
 #[derive(Debug)]
 pub(super) struct Implied<'a> {
     pub(super) fields: Vec<Stated<'a>>,
-    /// By name.
+    /// Sorted by name.
     keys: Vec<Key<'a>>,
     pub(super) bytes: usize,
 }
@@ -44,38 +44,38 @@ pub(super) struct Stated<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Key<'a> {
     pub(crate) name: &'a FieldKey,
-    /// Who states it: the object or one it inherits from.
+    /// The object that states the key.
     pub(crate) owner: &'a PipelineObject,
-    /// Whether any of its values is to be evaluated.
+    /// Whether any of the values contains an expression.
     pub(crate) has_expression: bool,
     first_reference: Option<&'a ObjectId>,
     first: &'a FieldValue,
-    /// The values behind the first.
+    /// The values after the first.
     more: Vec<&'a FieldValue>,
 }
 
-/// A text with an expression in it.
+/// A text that contains an expression.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text<'a> {
     pub(crate) key: &'a str,
-    /// Which of the key's values it is.
+    /// The index of the text among the values of the key.
     pub(crate) number: usize,
     pub(crate) text: &'a str,
     pub(crate) owner: &'a PipelineObject,
 }
 
 impl<'a> Key<'a> {
-    /// Every value, in order.
+    /// Returns every value, in order.
     pub(crate) fn values(&self) -> impl Iterator<Item = &'a FieldValue> {
         std::iter::once(self.first).chain(self.more.iter().copied())
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     pub(crate) fn count(&self) -> usize {
         1 + self.more.len()
     }
 
-    /// Every value that is to be evaluated, in order.
+    /// Returns every value that contains an expression, in order.
     pub(crate) fn texts(&self) -> impl Iterator<Item = Text<'a>> {
         let Self { name, owner, has_expression, .. } = *self;
         let values = self.values().enumerate().filter(move |_| has_expression);
@@ -104,20 +104,20 @@ fn is_evaluated(field: &Field) -> bool {
     text.is_some() && !expression::is_verbatim(field.key.as_str())
 }
 
-/// The keys of `fields`, by name.
+/// Returns the keys of `fields`, sorted by name.
 fn keys_of<'a>(fields: impl ExactSizeIterator<Item = Stated<'a>>) -> Vec<Key<'a>> {
     let mut keys: Vec<Key<'a>> = Vec::with_capacity(fields.len());
     for key in fields.map(Key::of) {
         match keys.last_mut() {
-            // The values of a key mostly follow each other.
+            // The values of a key are usually adjacent.
             Some(last) if last.name == key.name => last.append(&key),
             _ => keys.push(key),
         }
     }
     let is_before = |one: &Key<'_>, other: &Key<'_>| one.name < other.name;
-    // A file is read in the order of the keys.
+    // The fields of a file are sorted by key already.
     if !keys.is_sorted_by(is_before) {
-        // Stable: the values of a key stay in their order.
+        // The sort is stable, so the values of a key keep their order.
         keys.sort_by(|one, other| one.name.cmp(other.name));
         keys.dedup_by(|later, earlier| {
             let is_same = later.name == earlier.name;
@@ -130,7 +130,7 @@ fn keys_of<'a>(fields: impl ExactSizeIterator<Item = Stated<'a>>) -> Vec<Key<'a>
     keys
 }
 
-/// The keys of both, each in the order of their names, by name; where both have one, that of the first.
+/// Merges two sequences of keys that are sorted by name. If both have a key, the one of `one` is returned.
 pub(crate) fn merged<'r, 'a: 'r>(
     one: impl Iterator<Item = &'r Key<'a>>,
     other: impl Iterator<Item = &'r Key<'a>>,
@@ -151,7 +151,7 @@ pub(crate) fn merged<'r, 'a: 'r>(
     })
 }
 
-/// The number of a key among `keys`, which are in the order of their names.
+/// Returns the index of a key in `keys`, which are sorted by name.
 fn number_of(keys: &[Key<'_>], name: &str) -> Option<usize> {
     if keys.len() <= FEW_KEYS {
         return keys.iter().position(|key| *key.name == *name);
@@ -184,12 +184,12 @@ impl<'a> Resolved<'a> {
         &self.stated.id
     }
 
-    /// The type, if it is a known one.
+    /// Returns the type, if it is a known one.
     pub(crate) fn kind(&self) -> Option<Kind> {
         self.string("type").and_then(Kind::named)
     }
 
-    /// Every field: its own ones in their order, then the inherited ones.
+    /// Returns every field: the stated ones in their order, then the inherited ones.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &'a Field> {
         let implied = self.implied.iter().flat_map(|implied| &implied.fields).map(|stated| stated.field);
         let implied = implied.filter(|field| !self.overrides(field.key.as_str()));
@@ -197,41 +197,43 @@ impl<'a> Resolved<'a> {
         self.stated.fields.iter().chain(inherited).chain(implied)
     }
 
-    /// Every text that is to be evaluated: those of the object and its parents, then those of Default.
+    /// Returns every text with an expression: those of the object and its parents first, then those of
+    /// Default.
     pub(crate) fn texts(&self) -> impl Iterator<Item = Text<'a>> {
         let implied = self.implied_keys().iter().filter(|key| key.has_expression);
         let implied = implied.filter(|key| !self.overrides(key.name.as_str()));
         self.keys.iter().chain(implied).flat_map(Key::texts)
     }
 
-    /// Every text of its own that is to be evaluated.
+    /// Returns every stated text with an expression.
     pub(crate) fn stated_texts(&self) -> impl Iterator<Item = Text<'a>> {
         self.keys.iter().filter(|key| std::ptr::eq(key.owner, self.stated)).flat_map(Key::texts)
     }
 
-    /// Every object that a field refers to.
+    /// Returns every object that a field refers to.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &'a ObjectId> {
         let implied = self.implied_keys().iter().filter(|key| key.first_reference.is_some());
         let implied = implied.filter(|key| !self.overrides(key.name.as_str()));
         self.keys.iter().chain(implied).flat_map(Key::values).filter_map(FieldValue::as_reference)
     }
 
-    /// The keys of the object and its parents, by name.
-    pub(crate) fn own_keys(&self) -> &[Key<'a>] {
+    /// Returns the keys of the object and its parents, sorted by name.
+    pub(crate) fn keys_without_default(&self) -> &[Key<'a>] {
         &self.keys
     }
 
-    /// The keys of Default, by name, the same for all its heirs. The object may override them.
+    /// Returns the keys of Default, sorted by name. They are the same for all objects; the object may
+    /// override them.
     pub(crate) fn implied_keys(&self) -> &[Key<'a>] {
         self.implied.as_ref().map_or(&[], |implied| &implied.keys)
     }
 
-    /// Whether the object or a parent has the key, so that the one of Default means nothing.
+    /// Returns whether the object or a parent has the key. Then the key of Default does not count.
     pub(crate) fn overrides(&self, key: &str) -> bool {
         number_of(&self.keys, key).is_some()
     }
 
-    /// The number of a key, for [`key_at`](Self::key_at).
+    /// Returns the number of a key, which [`key_at`](Self::key_at) takes.
     pub(crate) fn number(&self, key: &str) -> Option<usize> {
         let implied = || Some(self.keys.len() + number_of(self.implied_keys(), key)?);
         number_of(&self.keys, key).or_else(implied)
@@ -250,27 +252,27 @@ impl<'a> Resolved<'a> {
         self.number(key).is_some()
     }
 
-    /// Who states the field: the object or one it inherits from.
+    /// Returns the object that states the field.
     pub(crate) fn owner(&self, key: &str) -> &'a PipelineObject {
         self.key(key).map_or(self.stated, |key| key.owner)
     }
 
-    /// Every value of `key`, in order.
+    /// Returns every value of `key`, in order.
     fn values(&self, key: &str) -> impl Iterator<Item = &'a FieldValue> {
         self.key(key).into_iter().flat_map(Key::values)
     }
 
-    /// The first string value of `key`.
+    /// Returns the first string value of `key`.
     pub(crate) fn string(&self, key: &str) -> Option<&'a str> {
         self.values(key).find_map(FieldValue::as_string)
     }
 
-    /// The first reference of `key`.
+    /// Returns the first reference of `key`.
     pub(crate) fn reference(&self, key: &str) -> Option<&'a ObjectId> {
         self.key(key)?.first_reference
     }
 
-    /// Every reference of `key`, in order.
+    /// Returns every reference of `key`, in order.
     pub(crate) fn references(&self, key: &str) -> impl Iterator<Item = &'a ObjectId> {
         self.values(key).filter_map(FieldValue::as_reference)
     }

@@ -1,4 +1,4 @@
-//! What happens on an outcome.
+//! Actions: reactions to the outcome of an object.
 
 use super::{
     Group,

@@ -1,4 +1,4 @@
-//! Work.
+//! Activities: the work of a pipeline.
 
 use super::{
     Group, Kind, ValueShape,

@@ -1,4 +1,4 @@
-//! How records are written.
+//! Data formats: how records are written in a file.
 
 use super::{
     Group,

@@ -1,4 +1,4 @@
-//! Where data is.
+//! Data nodes: where data is.
 
 use super::{
     Group, Kind, ValueShape,

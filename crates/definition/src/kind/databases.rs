@@ -1,4 +1,4 @@
-//! Connections to databases.
+//! Databases: connections to a database server.
 
 use super::{
     Group, Kind,
@@ -6,7 +6,7 @@ use super::{
     spec::{FieldSpec, KindSpec, OneOf, text},
 };
 
-/// What a `database` field may refer to.
+/// The types that a `database` field accepts.
 pub(super) const ANY_DATABASE: &[Kind] = &[Kind::JdbcDatabase, Kind::RdsDatabase, Kind::RedshiftDatabase];
 
 const USERNAME: FieldSpec = text("username", "User at the database.").required();

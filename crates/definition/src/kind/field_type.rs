@@ -1,13 +1,13 @@
-//! What the texts of fields are read as.
+//! The Rust types that programs read the texts of fields as.
 
 use jiff::Timestamp;
 
 use super::ON_DEMAND_PERIOD;
 use crate::{expression::parse_time, period::Period};
 
-/// What the text of a field can be read as.
+/// A type that the text of a field can be read as.
 pub(crate) trait FieldType: Sized {
-    /// Reads `text`; none if it is something else.
+    /// Reads `text`. Returns `None` if the text is not a value of this type.
     fn read(text: &str) -> Option<Self>;
 }
 
@@ -18,7 +18,7 @@ impl FieldType for bool {
     }
 }
 
-/// Whole numbers are written as those of expressions are.
+/// Reads whole numbers by the same rules as in expressions.
 macro_rules! whole {
     ($($number:ident)+) => {
         $(impl FieldType for $number {
@@ -43,7 +43,7 @@ impl FieldType for Timestamp {
     }
 }
 
-/// Declares the words of a field and what each of them means; they are read in any case.
+/// Declares an enum for a field that holds one of several words. Upper and lower case are equal.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$meaning:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
@@ -71,36 +71,36 @@ macro_rules! words {
 }
 
 words! {
-    /// `failureAndRerunMode`: whether an object shares its failures and reruns.
+    /// `failureAndRerunMode`: whether a failure or a rerun spreads to other objects.
     FailureAndRerunMode {
-        /// It keeps them to itself.
+        /// A failure or rerun concerns this object only.
         None = "none",
-        /// They reach the objects that depend on it.
+        /// A failure or rerun reaches the objects that depend on this one.
         Cascade = "cascade",
     }
 }
 
 words! {
-    /// `actionOnResourceFailure`: what becomes of the work when its machine or cluster has failed.
+    /// `actionOnResourceFailure`: how the work continues after its machine or cluster failed.
     OnResourceFailure {
-        /// It is tried again on a new one.
+        /// The work is tried again on a new machine or cluster.
         RetryAll = "retryall",
-        /// It ends as well.
+        /// The work fails, too.
         RetryNone = "retrynone",
     }
 }
 
 words! {
-    /// `actionOnTaskFailure`: what becomes of a machine or cluster when work on it has failed.
+    /// `actionOnTaskFailure`: what happens to a machine or cluster after work on it failed.
     OnTaskFailure {
-        /// It goes on.
+        /// The machine or cluster continues.
         Continue = "continue",
-        /// It is ended.
+        /// The machine or cluster is terminated.
         Terminate = "terminate",
     }
 }
 
-/// A period that may be written as a bare number of hours.
+/// A period, or a bare number that counts hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeriodOrHours(pub Period);
 
@@ -114,33 +114,33 @@ impl FieldType for PeriodOrHours {
 }
 
 words! {
-    /// `compression`: how the objects of a data node are packed.
+    /// `compression`: how the S3 objects of a data node are compressed.
     Compression {
-        /// Not at all.
+        /// No compression.
         None = "none",
-        /// With gzip.
+        /// Compression with gzip.
         Gzip = "gzip",
     }
 }
 
 words! {
-    /// `myLoadMode`: how a load treats the rows that a table has.
+    /// `myLoadMode`: how a load treats the rows that are already in the table.
     LoadMode {
-        /// They stay.
+        /// The rows stay.
         Append = "append",
-        /// They go.
+        /// The rows are deleted.
         Replace = "replace",
-        /// Those with the key of a new one are changed.
+        /// A row with the primary key of a new row is replaced.
         Upsert = "upsert",
     }
 }
 
 words! {
-    /// `startAt`: what a schedule's first interval begins with.
+    /// `startAt`: when the first interval of a schedule begins.
     StartAt {
-        /// The first activation of the pipeline.
+        /// The interval begins at the first activation of the pipeline.
         FirstActivation = "FIRST_ACTIVATION_DATE_TIME",
-        /// Each activation on demand.
+        /// Each activation on demand begins an interval.
         OnDemandActivation = "ONDEMAND_ACTIVATION_TIME",
     }
 }
@@ -148,11 +148,11 @@ words! {
 words! {
     /// `scheduleType`: when the instance of an interval may start.
     ScheduleType {
-        /// At the interval's beginning.
+        /// The instance starts at the beginning of the interval.
         Cron = "cron",
-        /// At its end, when the data of the interval is complete.
+        /// The instance starts at the end of the interval, when the data of the interval is complete.
         TimeSeries = "timeseries",
-        /// At once: there are no intervals, runs begin when the pipeline is activated.
+        /// The instance starts at once. There are no intervals: activating the pipeline starts a run.
         OnDemand = "ondemand",
     }
 }
@@ -160,11 +160,11 @@ words! {
 words! {
     /// `myStaleRuns`: what happens to earlier pipelines of a definition when a new run starts.
     StaleRuns {
-        /// Those that have ended are deleted.
+        /// Pipelines that have ended are deleted.
         Delete = "delete",
-        /// Those still at work are canceled and deleted as well.
+        /// Pipelines that have ended are deleted, and those that still run are canceled and deleted.
         Replace = "replace",
-        /// All are kept.
+        /// All pipelines are kept.
         Keep = "keep",
     }
 }
@@ -172,9 +172,9 @@ words! {
 /// The `period` of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchedulePeriod {
-    /// Runs begin when the pipeline is activated.
+    /// A run begins when the pipeline is activated.
     OnDemand,
-    /// How long an interval is.
+    /// The length of each interval.
     Every(Period),
 }
 
@@ -187,12 +187,12 @@ impl FieldType for SchedulePeriod {
     }
 }
 
-/// How many records may be refused before a load fails: `myMaxRejects`.
+/// `myMaxRejects`: how many records a load may reject before it fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
-    /// So many.
+    /// A number of records.
     Count(u64),
-    /// So many of a hundred.
+    /// A percentage of all records.
     Percent(f64),
 }
 
@@ -209,13 +209,13 @@ impl FieldType for Limit {
 }
 
 impl Limit {
-    /// Returns whether `refused` is too many already, whatever may follow.
+    /// Returns whether `refused` records already exceed the limit, however many records follow.
     #[must_use]
     pub fn is_passed(self, refused: u64) -> bool {
         matches!(self, Self::Count(most) if refused > most)
     }
 
-    /// Returns whether `refused` of `total` is too many at the end.
+    /// Returns whether `refused` of `total` records exceed the limit at the end of the load.
     #[must_use]
     pub fn is_exceeded(self, refused: u64, total: u64) -> bool {
         match self {

@@ -1,30 +1,30 @@
 //! The groups of object types: activities, data nodes, resources and so on.
 
-/// What an object type is for.
+/// The purpose that several object types have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
-    /// Work.
+    /// An activity: work to be done.
     Activity,
-    /// Where data is.
+    /// A data node: where data is.
     DataNode,
-    /// A machine or cluster.
+    /// A resource: a machine or a cluster.
     Resource,
-    /// What must hold before an object becomes ready.
+    /// A precondition: it must hold before an object becomes ready.
     Precondition,
-    /// A connection.
+    /// A database: a connection.
     Database,
-    /// How records are written.
+    /// A data format: how records are written.
     DataFormat,
-    /// What happens on an outcome.
+    /// An action: a reaction to an outcome.
     Action,
-    /// When.
+    /// A schedule: when runs begin.
     Schedule,
-    /// Settings of the others.
+    /// Settings of other objects.
     Utility,
 }
 
 impl Group {
-    /// Every group, in the order of a definition that is read from its work outwards.
+    /// Every group, in the order in which people describe a pipeline: the work first.
     pub const ALL: &'static [Self] = &[
         Self::Activity,
         Self::DataNode,
@@ -37,7 +37,7 @@ impl Group {
         Self::Utility,
     ];
 
-    /// Returns the name of the family and what it is for, as a heading.
+    /// Returns a heading: the name of the group and its purpose.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Group {
         }
     }
 
-    /// Returns the words for one of the family, with their article.
+    /// Returns the word for one object of the group, with its article.
     #[must_use]
     pub fn singular(self) -> &'static str {
         match self {

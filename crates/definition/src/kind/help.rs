@@ -1,14 +1,15 @@
-//! What the tables say, as plain text for a terminal.
+//! Help about object types as plain text for a terminal, made from the tables.
 
 use std::fmt::Write;
 
 use super::{DEFAULT_OBJECT, FieldGroup, FieldSpec, Group, Kind, OneOf, ValueShape};
 use crate::object::DEFAULT_ID;
 
-/// Columns of the text: fits beside an editor, and holds a sentence beside a long field name.
+/// The width of a page in characters. It fits beside an editor and leaves room for a sentence beside a long
+/// field name.
 const WIDTH: usize = 100;
 
-/// Returns everything there is to know about a type: what it is for and its fields, group by group.
+/// Returns the help page of a type: its purpose and its fields, group by group.
 #[must_use]
 pub fn help(kind: Kind) -> String {
     let spec = kind.spec();
@@ -32,7 +33,7 @@ pub fn help(kind: Kind) -> String {
     page.text
 }
 
-/// Returns what is usual on the Default object, and which of our own fields it may hold.
+/// Returns the help page of the Default object: its usual fields, and the own fields that start runs.
 #[must_use]
 pub fn help_default() -> String {
     let spec = DEFAULT_OBJECT;
@@ -47,7 +48,7 @@ pub fn help_default() -> String {
     page.text
 }
 
-/// Returns all types by family, and the Default object, a line for each.
+/// Returns one line for each type, by group, and one for the Default object.
 #[must_use]
 pub fn overview() -> String {
     let width = Kind::ALL.iter().map(|kind| kind.name().len()).max().unwrap_or_default();
@@ -66,7 +67,7 @@ fn choice_title(choice: &OneOf) -> &'static str {
     if choice.is_exclusive { "Exactly one of" } else { "At least one of" }
 }
 
-/// A page in the making; `width` is that of its longest field name.
+/// A page under construction.
 struct Page {
     text: String,
     width: usize,
@@ -85,7 +86,7 @@ impl Page {
         }
     }
 
-    /// A section without fields is left out.
+    /// Adds a section. A section without fields is left out.
     fn section(&mut self, title: &str, fields: impl Iterator<Item = &'static FieldSpec>) {
         let mut fields = fields.peekable();
         if fields.peek().is_none() {
@@ -98,7 +99,7 @@ impl Page {
         }
     }
 
-    /// What the service sets needs no more than its sentence.
+    /// Adds the fields that the service sets, each with its sentence only.
     fn runtime(&mut self, fields: impl Iterator<Item = &'static FieldSpec>) {
         line(&mut self.text, "\nSet by the service; expressions can use them, a definition cannot set them");
         for field in fields {
@@ -107,7 +108,7 @@ impl Page {
     }
 }
 
-/// What a field holds, whether it repeats, and what counts without it.
+/// Returns a phrase: what a field holds, whether it can repeat, and its default.
 fn holds(field: &FieldSpec) -> String {
     let mut text = field.shape.describe();
     if matches!(field.shape, ValueShape::Word(_)) {
@@ -123,7 +124,7 @@ fn holds(field: &FieldSpec) -> String {
     text
 }
 
-/// A name and, beside it, what is said of it.
+/// Adds a name and, beside it, its description.
 fn row(text: &mut String, width: usize, name: &str, said: &str) {
     let mut name = name;
     for part in wrapped(said, WIDTH - width - 4) {
@@ -137,7 +138,8 @@ fn line(text: &mut String, part: &str) {
     text.push('\n');
 }
 
-/// Breaks `text` between words into lines of at most `width` characters, where its words allow it.
+/// Breaks `text` between words into lines of at most `width` characters. A longer word gets a line of its
+/// own.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -1,5 +1,7 @@
-//! Our own `my` fields, which AWS lets pass and our programs read: each stands in the table of a type or in
-//! that of the Default object, and is found here by its name.
+//! Downspout's own fields: the `my…` fields that our programs read.
+//!
+//! AWS accepts every `my…` field as a field of the user. Each of ours is described in the table of a type or
+//! in that of the Default object.
 
 use std::sync::LazyLock;
 
@@ -7,16 +9,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{DEFAULT_OBJECT, FieldSpec, Kind};
 
-/// Where one of our own fields is read.
+/// The objects on which an own field has an effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadIn {
-    /// On the Default object.
+    /// The Default object.
     Default,
-    /// On objects of these types.
+    /// Objects of these types.
     Kinds(Vec<Kind>),
 }
 
-/// Returns the field `key` and where it is read, when it is one of our own.
+/// Returns the own field `key` and the objects on which it has an effect.
 #[must_use]
 pub fn named(key: &str) -> Option<(&'static FieldSpec, ReadIn)> {
     static NAMED: LazyLock<FxHashMap<&str, (&FieldSpec, ReadIn)>> = LazyLock::new(|| {
@@ -37,7 +39,7 @@ fn read_in(key: &str) -> ReadIn {
     ReadIn::Kinds(Kind::ALL.iter().copied().filter(|kind| is_in(kind.my_fields())).collect())
 }
 
-/// Returns the name of every one of our own fields, once.
+/// Returns the name of every own field once.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
         let mut met = FxHashSet::default();
@@ -46,7 +48,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     NAMES.iter().copied()
 }
 
-/// Returns every one of our own fields, once for each place that it is read in.
+/// Returns the description of every own field, once for each table in which it stands.
 pub fn all() -> impl Iterator<Item = &'static FieldSpec> {
     DEFAULT_OBJECT.my_fields.iter().chain(Kind::ALL.iter().flat_map(|kind| kind.my_fields()))
 }

@@ -1,5 +1,7 @@
-//! What must hold before an object becomes ready. The first four are looked at by the service, the
-//! others by a worker, where the guarded object is executed.
+//! Preconditions: what must hold before an object becomes ready.
+//!
+//! The service checks the first four itself. A task runner checks the others, where the guarded object is
+//! executed.
 
 use super::{
     Group,

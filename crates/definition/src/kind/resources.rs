@@ -1,4 +1,4 @@
-//! Machines and clusters that the service starts for the work and ends afterwards.
+//! Resources: machines and clusters that the service starts for the work and terminates afterwards.
 
 use super::{
     Group, Kind, ValueShape,
@@ -17,7 +17,7 @@ const REGION: FieldSpec =
 /// `initTimeout`.
 pub const INIT_TIMEOUT: Optional<Period> =
     period("initTimeout", "How long the start may take; then it fails. No limit without it.").typed();
-/// `terminateAfter`, as a cluster may write it; a machine takes periods alone.
+/// `terminateAfter` as a cluster accepts it. A machine accepts periods only.
 pub const TERMINATE_AFTER: Optional<PeriodOrHours> = spec(
     "terminateAfter",
     ValueShape::PeriodOrHours,
@@ -46,7 +46,7 @@ const ON_DEMAND_AT_LAST: FieldSpec =
     boolean("useOnDemandOnLastAttempt", "Whether the last try asks for a machine on demand, not a spot one.");
 const FAILURE_REASON: FieldSpec =
     text("@failureReason", "Why the machine or cluster failed, in the words of EC2 or EMR.").runtime();
-// Not in AWS's tables; seen on real objects.
+// AWS's tables lack these three fields; real objects have them.
 const RESOURCE_ID: FieldSpec = text("@resourceId", "Id at EC2 (i-...) or EMR (j-...).").runtime();
 const RESOURCE_REGION: FieldSpec = text("@resourceRegion", "Region it was started in.").runtime();
 const RESOURCE_STATUS: FieldSpec =

@@ -1,4 +1,4 @@
-//! When runs begin.
+//! Schedules: when runs begin.
 
 use jiff::Timestamp;
 

@@ -1,5 +1,7 @@
-//! The fields that many types share: what every object has, what everything that is executed has,
-//! what is scheduled, what depends on others, and what the service sets on each of these.
+//! The fields that many types share, in groups.
+//!
+//! Every object has the first group. The other groups belong to everything that is executed, that has a
+//! schedule, or that depends on other objects. Separate groups hold the fields that the service sets.
 
 use super::{
     Group, Kind, RefTarget, ValueShape,
@@ -11,26 +13,28 @@ use super::{
 };
 use crate::period::Period;
 
-/// What an activity or data node has beside its own fields.
+/// The shared fields of an activity or a data node.
 pub(super) const WORK: &[FieldGroup] =
     &[SYSTEM, RUNNABLE, SCHEDULABLE, ROUTED, DEPENDENT, RUNNABLE_RUNTIME, SCHEDULABLE_RUNTIME];
-/// As [`WORK`], for an activity that needs a cluster.
+/// The shared fields of an activity that needs a cluster.
 pub(super) const CLUSTER_WORK: &[FieldGroup] =
     &[SYSTEM, RUNNABLE, SCHEDULABLE, ROUTED_TO_CLUSTER, DEPENDENT, RUNNABLE_RUNTIME, SCHEDULABLE_RUNTIME];
-/// What a resource has: it is where others are executed, so it is routed nowhere itself.
+/// The shared fields of a resource. A resource has no `runsOn` and no `workerGroup`, because other objects
+/// run on it.
 pub(super) const RESOURCE: &[FieldGroup] =
     &[SYSTEM, RUNNABLE, SCHEDULABLE, RUNNABLE_RUNTIME, SCHEDULABLE_RUNTIME];
-/// What a precondition has: it is executed when the guarded object is, where that one is.
+/// The shared fields of a precondition. It has no schedule, because it is executed with the object that it
+/// guards.
 pub(super) const PRECONDITION: &[FieldGroup] = &[SYSTEM, RUNNABLE, RUNNABLE_RUNTIME];
-/// What an object may have that has no type and passes its fields on.
+/// The fields that an object without a type usually passes on to the objects that inherit from it.
 pub(crate) const UNTYPED: &[FieldGroup] = &[SYSTEM, RUNNABLE, SCHEDULABLE, ROUTED, DEPENDENT];
-/// What any other object has.
+/// The shared fields of any other object.
 pub(super) const PLAIN: &[FieldGroup] = &[SYSTEM];
 
-/// With both, `workerGroup` is ignored; with neither, a task would wait for a runner for ever.
+/// A task without `runsOn` and `workerGroup` would wait for ever. With both fields, `workerGroup` is ignored.
 pub(super) const RUNNER: OneOf = OneOf::at_least(&["runsOn", "workerGroup"]);
 
-/// Of every object; `@version` and its like are set by the service.
+/// The fields of every object. The service sets those that begin with `@`.
 const SYSTEM: FieldGroup = FieldGroup {
     title: "Of every object",
     fields: &[
@@ -48,7 +52,7 @@ const SYSTEM: FieldGroup = FieldGroup {
     ],
 };
 
-/// Of everything that is executed: activities, data nodes, resources and preconditions.
+/// The fields of everything that is executed: activities, data nodes, resources and preconditions.
 pub(super) const RUNNABLE: FieldGroup = FieldGroup {
     title: "Of everything that is executed",
     fields: &[
@@ -83,7 +87,7 @@ pub const LATE_AFTER_TIMEOUT: Optional<Period> = period(
     "How long after its scheduled start an unfinished object counts as late; not used on demand.",
 )
 .typed();
-/// `maximumRetries`: five are AWS's limit.
+/// `maximumRetries`. AWS allows five at most.
 pub const MAXIMUM_RETRIES: Defaulted<u32> =
     integer("maximumRetries", 0, 5, "How many more tries follow a failed one.").typed().or("2");
 /// `reportProgressTimeout`.
@@ -99,7 +103,7 @@ pub const RETRY_DELAY: Defaulted<Period> =
         .typed()
         .or("10 minutes");
 
-/// Of everything that is scheduled: activities, data nodes and resources.
+/// The fields of everything that can have a schedule: activities, data nodes and resources.
 pub(super) const SCHEDULABLE: FieldGroup = FieldGroup {
     title: "Of everything that is scheduled",
     fields: &[
@@ -140,7 +144,7 @@ const WORKER_GROUP: FieldSpec = text(
     "Word that names the task runners to do the work, exact in its case; unused with runsOn.",
 );
 
-/// Where activities and data nodes are executed.
+/// The fields that say where an activity or a data node is executed.
 pub(super) const ROUTED: FieldGroup = FieldGroup {
     title: "Where it is executed",
     fields: &[
@@ -149,13 +153,13 @@ pub(super) const ROUTED: FieldGroup = FieldGroup {
     ],
 };
 
-/// As [`ROUTED`], for what needs a cluster.
+/// The same for activities that need a cluster.
 const ROUTED_TO_CLUSTER: FieldGroup = FieldGroup {
     title: "Which cluster executes it",
     fields: &[to("runsOn", &[Kind::EmrCluster], "The cluster that is started to do the work."), WORKER_GROUP],
 };
 
-/// What activities and data nodes wait for.
+/// The fields that make an activity or a data node wait.
 const DEPENDENT: FieldGroup = FieldGroup {
     title: "What it waits for",
     fields: &[
@@ -184,7 +188,7 @@ const RUNNABLE_RUNTIME: FieldGroup = FieldGroup {
         time("@scheduledEndTime", "End of the scheduled interval.").runtime(),
         text("@status", "Where the object stands, such as RUNNING or FINISHED.").runtime(),
         to_any("@waitingOn", "The objects that this one still waits for.").multi().runtime(),
-        // Not in AWS's tables; seen on real objects.
+        // AWS's tables lack these fields; real objects have them.
         to_any("@componentParent", "The component that an instance or attempt was made from.").runtime(),
         to_any("@instanceParent", "The instance that an attempt is a try of.").runtime(),
         to_any("@headAttempt", "The newest attempt of an instance.").runtime(),

@@ -1,73 +1,74 @@
-//! What can be said about an object type and about one field of it, and the words to say it in.
+//! The rows of the tables that describe object types and their fields, and short functions to write them.
 
 use super::{Group, Kind, RefTarget, ValueShape};
 
-/// Everything there is to say about one object type.
+/// The description of one object type.
 #[derive(Debug)]
 pub struct KindSpec {
     /// The word in the `type` field.
     pub name: &'static str,
-    /// What the type is for.
+    /// The group that the type belongs to.
     pub group: Group,
-    /// One sentence for people.
+    /// The purpose of the type in one sentence.
     pub doc: &'static str,
-    /// The fields that this type has for itself, runtime fields among them.
+    /// The particular fields of the type, including the ones that the service sets.
     pub fields: &'static [FieldSpec],
-    /// The fields that it shares with other types.
+    /// The fields that the type shares with other types.
     pub includes: &'static [FieldGroup],
-    /// The groups of fields of which one must be there.
+    /// The choices: groups of fields of which an object needs one.
     pub one_of: &'static [OneOf],
-    /// The fields that AWS lets pass as a user's own and that our programs read.
+    /// The own fields of the type. AWS accepts them as fields of the user, and our programs read them.
     pub my_fields: &'static [FieldSpec],
 }
 
-/// What is usual on the Default object, which may hold any field for its heirs.
+/// The usual fields of the Default object. It may hold any field for the objects that inherit from it.
 #[derive(Debug)]
 pub struct DefaultSpec {
-    /// One sentence for people.
+    /// The purpose of the object in one sentence.
     pub doc: &'static str,
-    /// Usual fields that are not shared by everything that is executed.
+    /// The usual fields that are not in a shared group.
     pub fields: &'static [FieldSpec],
-    /// Usual fields of what inherits them.
+    /// The shared groups that objects usually inherit from Default.
     pub includes: &'static [FieldGroup],
-    /// The fields that start runs: AWS lets them pass as a user's own, and our programs read them.
+    /// The own fields that start runs. AWS accepts them as fields of the user, and our programs read them.
     pub my_fields: &'static [FieldSpec],
 }
 
 /// Fields that many types share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FieldGroup {
-    /// Who has them, such as `Of everything that is scheduled`.
+    /// The types that share the fields, as a heading such as `Of everything that is scheduled`.
     pub title: &'static str,
     /// The fields.
     pub fields: &'static [FieldSpec],
 }
 
-/// What a field is, on one object type.
+/// The description of one field of one object type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FieldSpec {
-    /// The field's name.
+    /// The name of the field.
     pub key: &'static str,
-    /// What it is for: one sentence for people.
+    /// The purpose of the field in one sentence.
     pub doc: &'static str,
-    /// What it holds.
+    /// The values that the field holds.
     pub shape: ValueShape,
-    /// The value that counts when an object has none, where that is one value; other rules stand in `doc`.
+    /// The value that counts if an object lacks the field. A default that depends on something else stands in
+    /// `doc`.
     pub default: Option<&'static str>,
-    /// Whether an object lacks something without it.
+    /// Whether every object needs the field.
     pub is_required: bool,
-    /// Whether it may repeat.
+    /// Whether the field can repeat.
     pub is_multi: bool,
-    /// Whether the service sets it and a definition cannot.
+    /// Whether the service sets the field. A definition cannot set it then.
     pub is_runtime: bool,
 }
 
-/// Fields of which at least one must be there.
+/// A choice: an object needs at least one of the fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OneOf {
     /// The fields.
     pub keys: &'static [&'static str],
-    /// Whether more than one is an error.
+    /// Whether it is an error to give more than one.
     pub is_exclusive: bool,
 }
 

@@ -1,14 +1,15 @@
-//! Fields as what they hold, for the programs that run a definition.
+//! Fields with the type of their value, for the programs that run a definition.
 //!
-//! A typed field is itself the line of its table: what is read here is what validation lets pass, and what is refused
-//! is refused in the same words. A text is taken as it is; its expressions have been evaluated by then.
+//! A typed field contains the row of its table. So programs accept exactly the values that validation
+//! accepts, and refuse the others in the same words. The caller evaluates expressions before it reads a
+//! field.
 
 use std::borrow::Cow;
 
 use super::{FieldSpec, FieldType, value_check};
 use crate::{FieldValue, ObjectId, PipelineObject};
 
-/// What has fields: an object as it stands, or what is known of it before it runs.
+/// An object whose fields can be read, as they stand or evaluated.
 pub trait Fields {
     /// Returns the object.
     fn object(&self) -> &PipelineObject;
@@ -34,42 +35,42 @@ pub struct Optional<T> {
     read: fn(&str) -> Option<T>,
 }
 
-/// A field in whose place its default counts where an object lacks it.
+/// A field with a default, which counts if an object lacks the field.
 #[derive(Debug)]
 pub struct Defaulted<T> {
     field: Optional<T>,
     default: &'static str,
 }
 
-/// Why a field cannot be read.
+/// The reason why a field cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("object `{object}`, field `{field}`: {reason}")]
 pub struct FieldError {
     /// The object.
     pub object: ObjectId,
-    /// Its field.
+    /// The field.
     pub field: &'static str,
-    /// What is wrong with it, in the words of validation.
+    /// What is wrong with the field, in the words of validation.
     pub reason: String,
 }
 
 impl<T> Optional<T> {
-    /// Returns the line of the table.
+    /// Returns the row of the table.
     #[must_use]
     pub const fn spec(&self) -> FieldSpec {
         self.spec
     }
 
-    /// Returns the field with a default.
+    /// Returns the same field with a default.
     pub(super) const fn or(self, default: &'static str) -> Defaulted<T> {
         Defaulted { field: Self { spec: self.spec.default(default), read: self.read }, default }
     }
 
-    /// Returns what the field holds on `object`, if it is there.
+    /// Returns the value of the field on `object`, or `None` if the object lacks the field.
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if it holds something else.
+    /// [`FieldError`] if the field holds a value of another type.
     pub fn of(&self, object: &impl Fields) -> Result<Option<T>, FieldError> {
         let key = self.spec.key;
         let mut values = object.values_of(key);
@@ -82,21 +83,21 @@ impl<T> Optional<T> {
         read.map(Some).map_err(|reason| self.error(object, reason))
     }
 
-    /// Returns what the field holds on `object`.
+    /// Returns the value of the field on `object`.
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if it is not there or holds something else.
+    /// [`FieldError`] if the object lacks the field, or if the field holds a value of another type.
     pub fn required(&self, object: &impl Fields) -> Result<T, FieldError> {
         let kind = || object.object().type_name().unwrap_or_default();
         self.of(object)?.ok_or_else(|| self.error(object, value_check::missing(self.spec.key, kind())))
     }
 
-    /// Reads a text that the field is to hold.
+    /// Reads `text` as a value of the field.
     ///
     /// # Errors
     ///
-    /// What validation says of the text.
+    /// The message of validation about the text.
     pub fn parse(&self, text: &str) -> Result<T, String> {
         let FieldSpec { key, shape, .. } = self.spec;
         match value_check::complaint(key, shape, text) {
@@ -111,17 +112,17 @@ impl<T> Optional<T> {
 }
 
 impl<T> Defaulted<T> {
-    /// Returns the line of the table.
+    /// Returns the row of the table.
     #[must_use]
     pub const fn spec(&self) -> FieldSpec {
         self.field.spec
     }
 
-    /// Returns what the field holds on `object`, or its default.
+    /// Returns the value of the field on `object`, or the default.
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if it holds something else.
+    /// [`FieldError`] if the field holds a value of another type.
     pub fn of(&self, object: &impl Fields) -> Result<T, FieldError> {
         Ok(self.field.of(object)?.unwrap_or_else(|| self.usual()))
     }
@@ -132,11 +133,11 @@ impl<T> Defaulted<T> {
         (self.field.read)(self.default).expect("a test reads every default")
     }
 
-    /// Reads a text that the field is to hold.
+    /// Reads `text` as a value of the field.
     ///
     /// # Errors
     ///
-    /// What validation says of the text.
+    /// The message of validation about the text.
     pub fn parse(&self, text: &str) -> Result<T, String> {
         self.field.parse(text)
     }
@@ -157,7 +158,7 @@ mod tests {
         kind::{DEFAULT_OBJECT, Kind, field::*},
     };
 
-    /// The line of a typed field, and whether it reads a text.
+    /// The row of a typed field, and a function that says whether the field accepts a text.
     type Typed = (FieldSpec, fn(&str) -> bool);
 
     macro_rules! typed {

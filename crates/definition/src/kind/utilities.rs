@@ -1,4 +1,4 @@
-//! Settings of the other objects.
+//! Utilities: settings of other objects.
 
 use super::{
     Group, Kind,

@@ -1,4 +1,4 @@
-//! Whether a field holds what its table says, and the sentences for when it does not.
+//! Checks whether a text is a legal value of its field, and words the complaint if it is not.
 
 use crate::{
     expression::{is_pattern, parse_double, parse_time},
@@ -13,10 +13,10 @@ const FIFTEEN_MINUTES: u64 = 15 * 60;
 /// Three years, one of them a leap year.
 const THREE_YEARS: u64 = (3 * 365 + 1) * 86_400;
 
-/// Returns what the field `key` must hold, when `text` is not it.
+/// Returns a complaint if the field `key` cannot hold `text`.
 pub(crate) fn complaint(key: &str, shape: ValueShape, text: &str) -> Option<String> {
     let must = match shape {
-        // The trigger tells itself what is wrong with a key pattern.
+        // The trigger reports what is wrong with a key pattern.
         ValueShape::Text | ValueShape::Ref(_) | ValueShape::KeyPattern => return None,
         ValueShape::Integer { least, most } => return integer(key, least, most, text),
         ValueShape::Double { least, most } => {
@@ -30,7 +30,7 @@ pub(crate) fn complaint(key: &str, shape: ValueShape, text: &str) -> Option<Stri
             (!is_hours && Period::parse(text).is_err()).then(a_period)
         }
         ValueShape::SchedulePeriod => schedule_period(text),
-        // The wording of the service.
+        // AWS's wording.
         ValueShape::DateTime => {
             return parse_time(text)
                 .is_none()
@@ -55,22 +55,22 @@ pub(crate) fn complaint(key: &str, shape: ValueShape, text: &str) -> Option<Stri
     must.map(|must| must_be(key, &must, text))
 }
 
-/// The sentence for a text that is not what the field `key` must hold.
+/// Returns the complaint that the field `key` cannot hold `text`.
 pub(crate) fn must_be(key: &str, must: &str, text: &str) -> String {
     format!("'{key}' value must be {must}. Found '{text}'")
 }
 
-/// The sentence for a field that holds a reference and must not.
+/// Returns the complaint that the field `key` holds a reference.
 pub(crate) fn not_text(key: &str) -> String {
     format!("'{key}' must be text, not a reference")
 }
 
-/// The sentence for a field that holds `count` values and must hold one.
+/// Returns the complaint that the field `key` holds `count` values instead of one.
 pub(crate) fn too_many(key: &str, count: usize) -> String {
     format!("'{key}' takes one value. Found {count}")
 }
 
-/// The sentence for a field that an object of type `kind` must have.
+/// Returns the complaint that an object of the type `kind` lacks the field `key`.
 pub(crate) fn missing(key: &str, kind: &str) -> String {
     format!("'{key}' is required on type '{kind}'")
 }

@@ -1,60 +1,60 @@
-//! What a field can hold.
+//! The shapes of values: what a field can hold.
 
 use super::{Group, Kind};
 
-/// What a field holds.
+/// The values that a field can hold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ValueShape {
     /// Any text.
     Text,
     /// A whole number within limits.
     Integer {
-        /// Smallest.
+        /// The smallest number.
         least: i64,
-        /// Largest.
+        /// The largest number.
         most: i64,
     },
     /// A decimal number within limits.
     Double {
-        /// Smallest.
+        /// The smallest number.
         least: f64,
-        /// Largest.
+        /// The largest number.
         most: f64,
     },
     /// `true` or `false`.
     Boolean,
-    /// `15 minutes`.
+    /// A period such as `15 minutes`.
     Period,
     /// A period, or a bare number of hours (`terminateAfter` of a cluster).
     PeriodOrHours,
     /// The period of a schedule: 15 minutes to 3 years, or `ONDEMAND_PERIOD`.
     SchedulePeriod,
-    /// `2030-01-31T22:00:00`, UTC.
+    /// A time in UTC such as `2030-01-31T22:00:00`.
     DateTime,
-    /// One of the words, in any case.
+    /// One of the words. Upper and lower case are equal.
     Word(&'static [&'static str]),
-    /// A reference.
+    /// A reference to another object.
     Ref(RefTarget),
-    /// The most that is paid for an hour of a spot machine, in dollars.
+    /// The highest price for a spot machine, in dollars an hour.
     BidPrice {
-        /// Whether `OnDemandPrice` may stand for a number.
+        /// Whether the word `OnDemandPrice` is allowed in place of a number.
         or_on_demand: bool,
     },
-    /// A count of rows, or a percentage such as `1%`.
+    /// A number of rows, or a percentage such as `1%`.
     CountOrPercentage,
-    /// `s3://bucket/prefix`.
+    /// An S3 prefix such as `s3://bucket/prefix`.
     S3Prefix,
-    /// A Joda pattern of dates, `dd/MM/yyyy`.
+    /// A Joda pattern of dates such as `dd/MM/yyyy`.
     DatePattern,
-    /// A pattern of S3 keys, `incoming/{day}/orders.csv`.
+    /// A pattern of S3 keys such as `incoming/{day}/orders.csv`.
     KeyPattern,
 }
 
-/// Bid prices lie below this many dollars an hour, and above none.
+/// A bid price must be below this limit, in dollars an hour.
 pub const BID_PRICE_LIMIT: f64 = 20.0;
-/// The word for the period of a schedule whose runs begin when the pipeline is activated.
+/// The `period` of a schedule on demand: a run begins when the pipeline is activated.
 pub const ON_DEMAND_PERIOD: &str = "ONDEMAND_PERIOD";
-/// The word for a bid at the price of a machine on demand.
+/// The bid price that equals the price of a machine on demand.
 pub const ON_DEMAND_PRICE: &str = "OnDemandPrice";
 
 impl ValueShape {
@@ -88,21 +88,21 @@ impl ValueShape {
     }
 }
 
-/// What a reference may point at.
+/// The objects that a reference field accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefTarget {
     /// Any object.
     Any,
-    /// Anything that is executed.
+    /// Any object that is executed.
     Runnable,
-    /// Every type of a group.
+    /// Any object of a group.
     Group(Group),
-    /// These types.
+    /// Objects of these types.
     Kinds(&'static [Kind]),
 }
 
 impl RefTarget {
-    /// Returns whether an object of type `kind` is meant.
+    /// Returns whether the field accepts an object of the type `kind`.
     #[must_use]
     pub fn accepts(self, kind: Kind) -> bool {
         match self {
@@ -113,7 +113,7 @@ impl RefTarget {
         }
     }
 
-    /// Returns the types by name, for messages.
+    /// Returns the names of the types in quotes, as AWS's messages list them.
     #[must_use]
     pub fn describe(self) -> String {
         let quoted = |kinds: &mut dyn Iterator<Item = Kind>| {
@@ -127,7 +127,7 @@ impl RefTarget {
         }
     }
 
-    /// Returns what is meant, as a phrase for people.
+    /// Returns the accepted objects as a phrase for people.
     fn describe_plainly(self) -> String {
         match self {
             Self::Any => "any object".to_owned(),
@@ -138,7 +138,7 @@ impl RefTarget {
     }
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins the words: `a`, `a or b`, `a, b or c`.
 fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let words: Vec<&str> = words.collect();
     match words.as_slice() {

@@ -1,15 +1,17 @@
-//! Key patterns, `incoming/{day}/orders.csv`: what a key gives to the names, and back.
+//! Key patterns such as `incoming/{day}/orders.csv`: they capture values from a key and make a key from
+//! values.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Captures, S3Key};
 
-/// Captures a pattern may have; matching time grows with them.
+/// The maximum number of captures in a pattern. The time of a match grows with it.
 const MAX_CAPTURES: usize = 8;
-/// Steps that one match may take when a name repeats in its pattern (otherwise failures are remembered).
+/// The maximum number of steps of a match if a name repeats in the pattern. Without repetition, failures are
+/// remembered instead.
 const MAX_STEPS: u32 = 100_000;
 
-/// A key pattern: literal text and `{name}`s.
+/// A key pattern: literal texts and names in braces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
@@ -23,7 +25,7 @@ enum Part {
 }
 
 impl Pattern {
-    /// Reads a pattern; the error says what is wrong with it.
+    /// Reads a pattern. The error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("the pattern is empty; write a key such as `incoming/{day}/orders.csv`".to_owned());
@@ -40,15 +42,15 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), parts })
     }
 
-    /// Returns the pattern as it is written.
+    /// Returns the text of the pattern.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns what `key` gives to each name, or `None` when it does not fit.
+    /// Returns the values that the pattern captures from `key`, or `None` if the key does not match.
     ///
-    /// Where several readings fit, earlier names take as little as they can.
+    /// If several matches are possible, earlier names capture as few characters as possible.
     #[must_use]
     pub fn captures(&self, key: &str) -> Option<Captures> {
         let repeats =
@@ -57,7 +59,7 @@ impl Pattern {
         search.fits(&self.parts, key, 0).then_some(Captures(search.bound))
     }
 
-    /// Returns the key that the pattern makes of `captures`, or `None` when a name is missing.
+    /// Returns the key that the pattern makes from `captures`, or `None` if a name has no value.
     #[must_use]
     pub fn key(&self, captures: &Captures) -> Option<S3Key> {
         let mut key = String::new();
@@ -70,7 +72,7 @@ impl Pattern {
         Some(S3Key(key))
     }
 
-    /// Returns the parameters that its names fill: `{day}` fills `myDay`.
+    /// Returns the parameters that the names give values to: `{day}` gives `myDay`.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = String> {
         self.names().into_iter().map(super::parameter_id)
     }
@@ -93,7 +95,7 @@ impl Pattern {
     }
 }
 
-/// A match under way: what the names are bound to, and which beginnings are known to lead nowhere.
+/// The state of a match: the value of each name so far, and the positions from which no match is possible.
 struct Search {
     failed: HashSet<(usize, usize)>,
     repeats: bool,
@@ -117,7 +119,7 @@ impl Search {
                 None => self.takes(name, rest, key, at),
             },
         };
-        // With a name that repeats, a failure may be due to what it was bound to.
+        // If a name repeats, the failure may depend on its value.
         if !fits && !self.repeats {
             self.failed.insert((parts.len(), at));
         }

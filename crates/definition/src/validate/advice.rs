@@ -1,11 +1,11 @@
-//! What works but is better otherwise: the warnings of the service, in our words.
+//! Recommendations: definitions that work but can be improved. AWS warns of the same, in other words.
 
-use super::{INVALID, findings::Findings, subject::Subject};
+use super::{INVALID, problems::Problems, subject::Subject};
 use crate::{ObjectId, PipelineObject, expression, inherit::DEFAULT_ID, kind::Kind};
 
 const CODE: &str = "RECOMMENDED_FIELD";
 
-pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     let has_work = subject.typed().any(|(_, kind)| kind.is_activity());
     if let Some(default) = subject.object(&ObjectId::from(DEFAULT_ID)).map(|object| object.stated)
         && has_work
@@ -13,38 +13,38 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     {
         let message = "'failureAndRerunMode' is missing: 'cascade' on the Default object is recommended, so that \
                        a failure reaches who waits for it";
-        findings.warning(&default.id, Some("failureAndRerunMode"), CODE, message);
+        problems.warning(&default.id, Some("failureAndRerunMode"), CODE, message);
     }
     for (object, kind) in subject.typed() {
         if kind.is_activity() && object.string("pipelineLogUri").is_none() {
             let message = "'pipelineLogUri' is missing: set it on the Default object, so that logs are kept";
-            findings.warning(object.id(), Some("pipelineLogUri"), CODE, message);
+            problems.warning(object.id(), Some("pipelineLogUri"), CODE, message);
         }
         if kind.is_resource() && object.string("terminateAfter").is_none() {
             let message =
                 "'terminateAfter' is missing: without it a forgotten resource runs, and costs, for ever";
-            findings.warning(object.id(), Some("terminateAfter"), CODE, message);
+            problems.warning(object.id(), Some("terminateAfter"), CODE, message);
         }
         if kind.is_activity() && has_both_runners(object.stated) {
             let message = "'workerGroup' is ignored, because 'runsOn' is set";
-            findings.warning(object.id(), Some("workerGroup"), "IGNORED_FIELD", message);
+            problems.warning(object.id(), Some("workerGroup"), "IGNORED_FIELD", message);
         }
         if kind == Kind::SnsAlarm {
-            subject_line(object.string("subject"), object.id(), findings);
+            subject_line(object.string("subject"), object.id(), problems);
         }
     }
 }
 
-/// Both stated by the object itself; two inherited ones are common and harmless.
+/// Returns whether the object itself states both runners. It is common and harmless to inherit both.
 fn has_both_runners(stated: &PipelineObject) -> bool {
     stated.reference("runsOn").is_some() && stated.string("workerGroup").is_some()
 }
 
-/// SNS takes subjects of 100 characters in one line.
-fn subject_line(subject: Option<&str>, id: &ObjectId, findings: &mut Findings) {
+/// Warns of a subject that SNS does not accept: it takes 100 characters in one line.
+fn subject_line(subject: Option<&str>, id: &ObjectId, problems: &mut Problems) {
     let Some(text) = subject.filter(|text| !expression::is_in(text)) else { return };
     if text.chars().count() > 100 || text.contains(['\n', '\r']) {
         let message = "'subject' is cut: SNS takes one line of 100 characters";
-        findings.warning(id, Some("subject"), INVALID, message);
+        problems.warning(id, Some("subject"), INVALID, message);
     }
 }

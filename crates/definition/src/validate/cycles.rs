@@ -1,13 +1,14 @@
-//! Circles among things that need each other.
+//! Finds cycles among things that need each other.
 
-/// Returns the circles among things that need others, no thing in two of them. A thing is its number in `needs`, which
-/// says what each needs; the order decides where a circle begins.
+/// Returns the cycles among things that need others. No thing is in two of the returned cycles.
 ///
-/// Time grows with the needs, however long the ways between them are.
+/// Things are numbers from zero; `needs[n]` lists the things that thing `n` needs. The order of things
+/// decides where a cycle begins. The time grows linearly with the number of needs, however long the paths
+/// are.
 pub(super) fn cycles(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
     let mut remaining = Remaining::of(needs);
     let mut cycles = Vec::new();
-    // The way from the first thing that is left, each thing to the first that it needs.
+    // The path from the first remaining thing. Each thing on it is followed by the first thing that it needs.
     let mut path: Vec<usize> = Vec::new();
     let mut index_on_path = vec![None; remaining.needs.len()];
     for start in 0..remaining.needs.len() {
@@ -25,7 +26,7 @@ pub(super) fn cycles(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
             let cycle = path[begin..].to_vec();
             remaining.remove(cycle.clone());
             cycles.push(cycle);
-            // Whoever needed only these is gone as well.
+            // Things that needed only members of the cycle are removed, too.
             while let Some(gone) = path.pop_if(|last| !remaining.is_remaining[*last]) {
                 index_on_path[gone] = None;
             }
@@ -34,14 +35,14 @@ pub(super) fn cycles(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
     cycles
 }
 
-/// What is left: everything here needs something else that is here.
+/// The remaining things. Each of them needs another remaining thing.
 struct Remaining {
-    /// In their order.
+    /// Sorted.
     needs: Vec<Vec<usize>>,
-    /// How many of the needs of each are known to be gone.
+    /// For each thing, how many of its first needs are known to be removed.
     skipped: Vec<usize>,
     needed_by: Vec<Vec<usize>>,
-    /// How many needs of each are left.
+    /// For each thing, how many of its needs remain.
     open: Vec<usize>,
     is_remaining: Vec<bool>,
 }
@@ -62,7 +63,7 @@ impl Remaining {
         remaining
     }
 
-    /// Takes things away, and then whatever needs nothing that is left.
+    /// Removes things, and then every thing that needs no remaining thing.
     fn remove(&mut self, mut waiting: Vec<usize>) {
         while let Some(at) = waiting.pop() {
             if !std::mem::replace(&mut self.is_remaining[at], false) {

@@ -1,22 +1,24 @@
-//! Objects that would wait for each other for ever.
+//! Finds objects that wait for each other for ever.
 
-use super::{cycles::cycles, findings::Findings, subject::Subject};
+use super::{cycles::cycles, problems::Problems, subject::Subject};
 use crate::kind::Kind;
 
-pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     for cycle in cycles(waits(subject)) {
         let cycle: Vec<_> = cycle.into_iter().map(|index| &subject.objects()[index]).collect();
         let quoted: Vec<_> = cycle.iter().map(|object| format!("'{}'", object.id())).collect();
         let message = format!("objects wait for each other in a circle: {} and again", quoted.join(", "));
-        // The field to look at: `dependsOn` where there is one.
+        // The problem is shown at a `dependsOn` field if the cycle has one.
         let stated = cycle.iter().find(|object| object.reference("dependsOn").is_some());
         let field = stated.map(|_| "dependsOn");
-        findings.error(stated.unwrap_or(&cycle[0]).id(), field, "DEPENDENCY_CYCLE", message);
+        problems.error(stated.unwrap_or(&cycle[0]).id(), field, "DEPENDENCY_CYCLE", message);
     }
 }
 
-/// The places of the objects that each object waits for: an activity for what it depends on and for its inputs, a data
-/// node for who writes it.
+/// Returns, for each object, the indices of the objects that it waits for.
+///
+/// An activity waits for the objects that it depends on and for its inputs. A data node waits for the
+/// activities that write it.
 fn waits(subject: &Subject<'_>) -> Vec<Vec<usize>> {
     let mut waits = vec![Vec::new(); subject.objects().len()];
     for (index, (object, kind)) in subject.with_kinds().enumerate() {

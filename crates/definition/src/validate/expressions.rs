@@ -1,8 +1,8 @@
-//! Expressions: that they can be read, and that the names in them mean something.
+//! Checks expressions: whether they can be parsed, and whether the names in them are known.
 
 use foldhash::HashMap;
 
-use super::{cycles::cycles, findings::Findings, subject::Subject};
+use super::{cycles::cycles, problems::Problems, subject::Subject};
 use crate::{
     ObjectId,
     expression::{Name, Template, arity, is_pattern},
@@ -13,19 +13,19 @@ use crate::{
 const INVALID: &str = "INVALID_EXPRESSION";
 const UNKNOWN_NAME: &str = "UNKNOWN_NAME";
 
-/// What every object has beside its fields, and `type`, which one without a type may still inherit.
+/// The names that every object has besides its fields. An object without a type may still inherit one.
 const MEMBERS: &[&str] = &["id", "name", "type"];
 
-pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     for object in subject.objects() {
         for text in object.stated_texts() {
             match &subject.read(text.text).template {
-                Ok(template) => calls(text, template, findings),
+                Ok(template) => calls(text, template, problems),
                 Err(error) => {
                     let Text { key, number, .. } = text;
-                    findings.set_position(number, Some(error.offset));
+                    problems.set_position(number, Some(error.offset));
                     let message = format!("'{key}' holds an expression that is not understood, {error}");
-                    findings.error(object.id(), Some(key), INVALID, message);
+                    problems.error(object.id(), Some(key), INVALID, message);
                 }
             }
         }
@@ -39,31 +39,32 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
             template.each_path(&mut |path, offset| {
                 uses.extend(used(path, object).map(|used| (key, used)));
                 if is_checked {
-                    findings.set_position(number, Some(offset));
-                    name(&Mention { subject, object, kind, owner: &owner.id, key }, path, findings);
+                    problems.set_position(number, Some(offset));
+                    name(&Mention { subject, object, kind, owner: &owner.id, key }, path, problems);
                 }
             });
         }
-        circular(object, &uses, findings);
+        circular(object, &uses, problems);
     }
-    findings.clear_position();
+    problems.clear_position();
 }
 
-/// The field of the object that a name means, if it holds expressions itself.
+/// Returns the field of the object that a name means, if the field contains expressions itself.
 fn used<'a>(path: &[Name<'_>], object: &Resolved<'a>) -> Option<&'a str> {
     let [name] = path else { return None };
-    // What begins so is set by the service.
+    // The service sets names that begin with `@`.
     let name = Some(name).filter(|name| !name.starts_with('@'))?;
     object.key(name).filter(|key| key.has_expression).map(|key| key.name.as_str())
 }
 
-/// Fields whose texts use each other have no value; `uses` are pairs of one and another that it uses.
-fn circular(object: &Resolved<'_>, uses: &[(&str, &str)], findings: &mut Findings) {
+/// Reports fields whose texts use each other, because such fields have no value. Each pair in `uses` is a
+/// field and a field that it uses.
+fn circular(object: &Resolved<'_>, uses: &[(&str, &str)], problems: &mut Problems) {
     if uses.is_empty() {
         return;
     }
     let mut keys: Vec<&str> = object.texts().map(|text| text.key).collect();
-    // The texts of a key follow each other.
+    // The texts of one key are adjacent.
     keys.dedup();
     let indices: HashMap<&str, usize> = keys.iter().enumerate().map(|(index, key)| (*key, index)).collect();
     let mut needs = vec![Vec::new(); keys.len()];
@@ -74,17 +75,17 @@ fn circular(object: &Resolved<'_>, uses: &[(&str, &str)], findings: &mut Finding
         let quoted: Vec<_> = cycle.iter().map(|index| format!("'{}'", keys[*index])).collect();
         let message = format!("fields use each other in a circle: {} and again", quoted.join(", "));
         let first = keys[cycle[0]];
-        findings.error(&object.owner(first).id, Some(first), INVALID, message);
+        problems.error(&object.owner(first).id, Some(first), INVALID, message);
     }
 }
 
-fn calls(Text { key, number, owner, .. }: Text<'_>, template: &Template<'_>, findings: &mut Findings) {
+fn calls(Text { key, number, owner, .. }: Text<'_>, template: &Template<'_>, problems: &mut Problems) {
     for call in template.calls() {
         let function = call.function;
         let mut offset = call.offset;
         let message = match (arity(function), call.pattern) {
             (None, _) => {
-                let hint = findings.hints.hint(function, crate::expression::FUNCTIONS.iter().copied());
+                let hint = problems.hints.hint(function, crate::expression::FUNCTIONS.iter().copied());
                 format!("'{key}' calls '{function}', which is no function{hint}")
             }
             (Some(arity), _) if !arity.contains(&call.arguments) => {
@@ -97,12 +98,12 @@ fn calls(Text { key, number, owner, .. }: Text<'_>, template: &Template<'_>, fin
             }
             _ => continue,
         };
-        findings.set_position(number, Some(offset));
-        findings.error(&owner.id, Some(key), INVALID, message);
+        problems.set_position(number, Some(offset));
+        problems.error(&owner.id, Some(key), INVALID, message);
     }
 }
 
-/// Where a name stands.
+/// The text in which a name is mentioned.
 struct Mention<'a, 's> {
     subject: &'a Subject<'s>,
     object: &'a Resolved<'s>,
@@ -112,68 +113,68 @@ struct Mention<'a, 's> {
 }
 
 impl Mention<'_, '_> {
-    /// Tells of a name that means nothing. An action leaves it blank and says the rest; everything else fails whenever
-    /// it is to run.
-    fn unknown(&self, message: String, findings: &mut Findings) {
+    /// Reports a name without a meaning. An action replaces the name by nothing and sends the rest of its
+    /// message. Any other object fails when it runs.
+    fn unknown(&self, message: String, problems: &mut Problems) {
         if self.kind.is_action() {
-            findings.warning(self.owner, Some(self.key), UNKNOWN_NAME, message);
+            problems.warning(self.owner, Some(self.key), UNKNOWN_NAME, message);
         } else {
-            findings.error(self.owner, Some(self.key), UNKNOWN_NAME, message);
+            problems.error(self.owner, Some(self.key), UNKNOWN_NAME, message);
         }
     }
 }
 
-fn name(mention: &Mention<'_, '_>, path: &[Name<'_>], findings: &mut Findings) {
+fn name(mention: &Mention<'_, '_>, path: &[Name<'_>], problems: &mut Problems) {
     match path {
         [] => {}
-        [name] => single(mention, name, findings),
+        [name] => single(mention, name, problems),
         [first, ..] if first == "parent" || first.starts_with('@') => {}
         [first, ..] if first == "node" => {
             if !matches!(mention.kind.group(), Group::Action | Group::Precondition) {
                 let message =
                     format!("'{}' uses 'node', which only actions and preconditions have", mention.key);
-                findings.error(mention.owner, Some(mention.key), INVALID, message);
+                problems.error(mention.owner, Some(mention.key), INVALID, message);
             }
         }
-        [first, rest @ ..] => followed(mention, first, rest, findings),
+        [first, rest @ ..] => followed(mention, first, rest, problems),
     }
 }
 
-fn single(mention: &Mention<'_, '_>, name: &str, findings: &mut Findings) {
+fn single(mention: &Mention<'_, '_>, name: &str, problems: &mut Problems) {
     let Mention { subject, object, kind, owner, key } = mention;
     if subject.is_parameter(name) || is_field(object, Some(*kind), name) {
         return;
     }
     let declared = subject.definition.parameters.iter().map(|parameter| parameter.id.as_str());
     if name.starts_with("my") || name.starts_with('*') {
-        let hint = findings.hints.hint(name, declared);
+        let hint = problems.hints.hint(name, declared);
         let message = format!(
             "'{key}' uses '{name}', which is neither a parameter nor a field of the object{hint}: declare it \
              under 'parameters'"
         );
-        findings.error(owner, Some(key), "UNKNOWN_PARAMETER", message);
+        problems.error(owner, Some(key), "UNKNOWN_PARAMETER", message);
     } else {
         let fields = kind.fields().chain(kind.runtime_fields()).map(|spec| spec.key);
-        let hint = findings.hints.hint(name, fields.chain(declared));
-        mention.unknown(format!("'{key}' uses '{name}', which the object lacks{hint}"), findings);
+        let hint = problems.hints.hint(name, fields.chain(declared));
+        mention.unknown(format!("'{key}' uses '{name}', which the object lacks{hint}"), problems);
     }
 }
 
-fn followed(mention: &Mention<'_, '_>, first: &str, rest: &[Name<'_>], findings: &mut Findings) {
+fn followed(mention: &Mention<'_, '_>, first: &str, rest: &[Name<'_>], problems: &mut Problems) {
     let Mention { subject, object, key, .. } = mention;
     let Some(target) = object.reference(first) else {
         let name = rest.join(".");
         mention
-            .unknown(format!("'{key}' uses '{first}.{name}', but '{first}' is no reference here"), findings);
+            .unknown(format!("'{key}' uses '{first}.{name}', but '{first}' is no reference here"), problems);
         return;
     };
-    // Longer chains are left to the run, and an unknown type has its own error.
+    // Longer chains are checked in the run. An unknown type has its own error.
     if let ([name], Some(target)) = (rest, subject.object(target))
         && (target.kind().is_some() || !target.has("type"))
         && !is_field(target, target.kind(), name)
     {
         let message = format!("'{key}' uses '{first}.{name}', but '{}' has no '{name}'", target.id());
-        mention.unknown(message, findings);
+        mention.unknown(message, problems);
     }
 }
 
@@ -183,6 +184,6 @@ fn is_field(object: &Resolved<'_>, kind: Option<Kind>, name: &str) -> bool {
         || MEMBERS.contains(&name)
         || object.has(name)
         || kind.is_some_and(is_of)
-        // Without a type the heirs decide.
+        // An object without a type may pass the text on to an object of any type.
         || (kind.is_none() && Kind::ALL.iter().any(|kind| kind.runtime_field(name).is_some()))
 }

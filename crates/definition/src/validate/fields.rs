@@ -1,10 +1,10 @@
-//! Types, references, required fields, and what every field holds.
+//! Checks types, references, required fields, and the values of fields.
 
 use std::{collections::HashSet, sync::LazyLock};
 
 use rustc_hash::FxHashMap;
 
-use super::{INVALID, NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, findings::Findings, subject::Subject};
+use super::{INVALID, NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, problems::Problems, subject::Subject};
 use crate::{
     FieldValue, ObjectId, PipelineObject,
     expression::{self, Template, parse_time},
@@ -14,63 +14,64 @@ use crate::{
     schedule::ScheduleType,
 };
 
-pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     for (object, kind) in subject.with_kinds() {
-        stated(subject, object.stated, kind, findings);
+        stated(subject, object.stated, kind, problems);
     }
     let mut default_fields = DefaultFields::default();
     for (object, kind) in subject.typed() {
-        known(subject, object, kind, findings);
-        default_fields.check(subject, object, kind, findings);
-        // What a parent that is not there would have given, nobody knows.
+        known(subject, object, kind, problems);
+        default_fields.check(subject, object, kind, problems);
+        // A missing parent might have given the required fields.
         let has_parent = object.reference("parent").is_none_or(|parent| subject.object(parent).is_some());
         if has_parent {
-            required(subject, object, kind, findings);
+            required(subject, object, kind, problems);
         }
         if kind.is_schedule() {
-            schedule(subject, object, findings);
+            schedule(subject, object, problems);
         }
     }
 }
 
-/// What can be said of an object's own fields without knowing whom it inherits from.
-fn stated(subject: &Subject<'_>, object: &PipelineObject, kind: Option<Kind>, findings: &mut Findings) {
-    type_word(object, findings);
+/// Checks the parts of an object's stated fields that do not depend on inheritance.
+fn stated(subject: &Subject<'_>, object: &PipelineObject, kind: Option<Kind>, problems: &mut Problems) {
+    type_word(object, problems);
     for field in &object.fields {
         let key = field.key.as_str();
         if key.starts_with('@') {
             let message = format!("'{key}' is read-only: the service sets it, a definition cannot");
-            findings.error(&object.id, Some(key), READ_ONLY, message);
+            problems.error(&object.id, Some(key), READ_ONLY, message);
         } else if kind.is_some_and(Kind::is_resource) && matches!(key, "runsOn" | "workerGroup") {
             let message = format!("'{key}' is not allowed on a resource: leave it to the activities");
-            findings.error(&object.id, Some(key), NOT_ALLOWED, message);
+            problems.error(&object.id, Some(key), NOT_ALLOWED, message);
         } else {
-            unknown(object, kind, key, findings);
+            unknown(object, kind, key, problems);
         }
         if let FieldValue::Ref(target) = &field.value {
             if field.key.is_secret() {
-                // What it refers to may be the secret itself.
-                findings.error(&object.id, Some(key), INVALID, value_check::not_text(key));
+                // The message about a dangling reference would show the target, which may be the secret
+                // itself.
+                problems.error(&object.id, Some(key), INVALID, value_check::not_text(key));
                 continue;
             }
-            dangling(subject, object, key, target, findings);
+            dangling(subject, object, key, target, problems);
         }
     }
 }
 
-fn type_word(object: &PipelineObject, findings: &mut Findings) {
+fn type_word(object: &PipelineObject, problems: &mut Problems) {
     for value in object.values("type") {
         let word = match value {
             FieldValue::String(word) => word,
             FieldValue::Ref(_) => {
-                findings.error(&object.id, Some("type"), INVALID, value_check::not_text("type"));
+                problems.error(&object.id, Some("type"), INVALID, value_check::not_text("type"));
                 continue;
             }
         };
-        // CloudFormation samples write the type of Default.
+        // CloudFormation samples give the Default object the type `Default`.
         if Kind::named(word).is_none() && !(object.id == DEFAULT_ID && word == DEFAULT_ID) {
-            let hint = findings.hints.hint(word, Kind::ALL.iter().map(|kind| kind.name()));
-            findings.error(
+            let hint = problems.hints.hint(word, Kind::ALL.iter().map(|kind| kind.name()));
+            problems.error(
                 &object.id,
                 Some("type"),
                 "UNKNOWN_TYPE",
@@ -85,33 +86,33 @@ fn dangling(
     object: &PipelineObject,
     key: &str,
     target: &ObjectId,
-    findings: &mut Findings,
+    problems: &mut Problems,
 ) {
     if subject.object(target).is_none() && !target.as_str().is_empty() {
         let ids = subject.definition.objects.iter().map(|object| object.id.as_str());
-        let hint = findings.hints.hint(target.as_str(), ids);
+        let hint = problems.hints.hint(target.as_str(), ids);
         let message = format!("'{key}' refers to '{target}', which the definition lacks{hint}");
-        findings.error(&object.id, Some(key), "DANGLING_REFERENCE", message);
+        problems.error(&object.id, Some(key), "DANGLING_REFERENCE", message);
     }
 }
 
-/// User fields are free; any other field that no table knows is kept but deserves a look.
-fn unknown(object: &PipelineObject, kind: Option<Kind>, key: &str, findings: &mut Findings) {
+/// Warns of a field that no table describes. Such a field is kept. A user may name own fields `my...`.
+fn unknown(object: &PipelineObject, kind: Option<Kind>, key: &str, problems: &mut Problems) {
     let after_my = key.trim_start_matches('*').strip_prefix("my").and_then(|rest| rest.chars().next());
     if after_my.is_some_and(|c| c.is_ascii_uppercase() || c == '_') || key.is_empty() {
         return;
     }
-    // Without a type the heirs decide: any field of any type may be meant.
+    // An object without a type may pass the field on to an object of any type.
     let is_known = kind.map_or_else(|| is_field_of_any(key), |kind| kind.field(key).is_some());
     if is_known {
         return;
     }
     let kinds = kind.as_ref().map_or(Kind::ALL, std::slice::from_ref);
     let known = kinds.iter().flat_map(|kind| kind.fields()).map(|spec| spec.key);
-    let hint = findings.hints.hint(key, known);
+    let hint = problems.hints.hint(key, known);
     let of = kind.map_or_else(|| "any type".to_owned(), |kind| format!("type '{}'", kind.name()));
     let message = format!("'{key}' is not a field of {of}{hint}; fields of your own begin with 'my'");
-    findings.warning(&object.id, Some(key), UNKNOWN_FIELD, message);
+    problems.warning(&object.id, Some(key), UNKNOWN_FIELD, message);
 }
 
 fn is_field_of_any(key: &str) -> bool {
@@ -120,17 +121,17 @@ fn is_field_of_any(key: &str) -> bool {
     KEYS.contains(key)
 }
 
-/// Checks each field of the object and its parents that the type knows, however often it is there.
-fn known<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findings: &mut Findings) {
-    for key in object.own_keys() {
+/// Checks each stated or inherited field that the type knows, except those from Default.
+fn known<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, problems: &mut Problems) {
+    for key in object.keys_without_default() {
         if let Some(spec) = kind.field(key.name.as_str()) {
-            field(subject, object, key, spec, findings);
+            field(subject, object, key, spec, problems);
         }
     }
-    findings.clear_position();
+    problems.clear_position();
 }
 
-/// The fields of Default that are still to be checked as those of each type.
+/// The fields of Default that are not checked yet, for each type that inherits them.
 #[derive(Default)]
 struct DefaultFields<'a> {
     left: FxHashMap<Kind, Vec<(&'a Key<'a>, &'static FieldSpec)>>,
@@ -143,7 +144,7 @@ impl<'a> DefaultFields<'a> {
         subject: &Subject<'a>,
         object: &'a Resolved<'a>,
         kind: Kind,
-        findings: &mut Findings,
+        problems: &mut Problems,
     ) {
         let keys = object.implied_keys();
         if keys.is_empty() {
@@ -154,11 +155,11 @@ impl<'a> DefaultFields<'a> {
             if object.overrides(key.name.as_str()) {
                 return true;
             }
-            field(subject, object, key, spec, findings);
-            // What holds no expression is the same for every heir.
+            field(subject, object, key, spec, problems);
+            // A text without expressions is the same in every object that inherits it.
             key.has_expression
         });
-        findings.clear_position();
+        problems.clear_position();
     }
 }
 
@@ -167,38 +168,38 @@ fn field<'a>(
     object: &Resolved<'a>,
     key: &Key<'a>,
     spec: &FieldSpec,
-    findings: &mut Findings,
+    problems: &mut Problems,
 ) {
     let (owner, stated, key) = (&key.owner.id, key, spec.key);
-    let error = |findings: &mut Findings, message: String| {
-        findings.error(owner, Some(key), INVALID, message);
+    let error = |problems: &mut Problems, message: String| {
+        problems.error(owner, Some(key), INVALID, message);
     };
     if stated.count() > 1 && !spec.is_multi {
-        findings.clear_position();
-        error(findings, value_check::too_many(key, stated.count()));
+        problems.clear_position();
+        error(problems, value_check::too_many(key, stated.count()));
     }
     for (number, value) in stated.values().enumerate() {
-        findings.set_position(number, None);
+        problems.set_position(number, None);
         match (spec.shape, value) {
             (ValueShape::Ref(target), FieldValue::Ref(id)) => {
                 if let Some(complaint) = reference(subject, key, target, id) {
-                    error(findings, complaint);
+                    error(problems, complaint);
                 }
             }
             (ValueShape::Ref(_), FieldValue::String(text)) => {
-                error(findings, format!("'{key}' must be a reference: write {{\"ref\": \"{text}\"}}"));
+                error(problems, format!("'{key}' must be a reference: write {{\"ref\": \"{text}\"}}"));
             }
-            (_, FieldValue::Ref(_)) => error(findings, value_check::not_text(key)),
+            (_, FieldValue::Ref(_)) => error(problems, value_check::not_text(key)),
             (shape, FieldValue::String(text)) => {
                 if let Some(complaint) = text_complaint(subject, object, key, shape, text) {
-                    error(findings, complaint);
+                    error(problems, complaint);
                 }
             }
         }
     }
 }
 
-/// Returns what is wrong with an object that is of another kind than the field takes.
+/// Returns a complaint if the object `id` is not of a type that the field accepts.
 fn reference(subject: &Subject<'_>, key: &str, target: RefTarget, id: &ObjectId) -> Option<String> {
     let found = subject.object(id)?;
     let kind = subject.kind(id);
@@ -212,7 +213,7 @@ fn reference(subject: &Subject<'_>, key: &str, target: RefTarget, id: &ObjectId)
         (None, None) if *id == DEFAULT_ID => "'Default'".to_owned(),
         (None, None) => format!("none ('{id}' has no type)"),
     };
-    // The wording of the service.
+    // AWS's wording.
     Some(format!("'{key}' values must be of type {}. Found values of type {found}", target.describe()))
 }
 
@@ -229,7 +230,7 @@ fn text_complaint<'a>(
     if !expression::is_in(text) && shape != ValueShape::DateTime {
         return value_check::complaint(key, shape, text);
     }
-    // What cannot be told before a run is let pass; a broken expression has its own error.
+    // A value that depends on a run passes. An expression that cannot be parsed has its own error.
     let texts = subject.previewed(object, text)?;
     if shape == ValueShape::DateTime && is_bare_call(text) {
         return None;
@@ -237,16 +238,16 @@ fn text_complaint<'a>(
     texts.iter().find_map(|text| value_check::complaint(key, shape, text))
 }
 
-/// The guide writes `makeDate(2011,5,24)` without `#{}` once.
+/// Returns whether the text is a call of `makeDate` without `#{}`. AWS's guide contains one.
 fn is_bare_call(text: &str) -> bool {
     let is_call = text.starts_with("makeDate") && text.ends_with(')');
     is_call && Template::parse(&format!("#{{{text}}}")).is_ok()
 }
 
-fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findings: &mut Findings) {
+fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, problems: &mut Problems) {
     let has = |key: &str| object.has(key);
     for spec in kind.required_fields().filter(|spec| !has(spec.key)) {
-        findings.error(
+        problems.error(
             object.id(),
             Some(spec.key),
             "MISSING_FIELD",
@@ -259,10 +260,10 @@ fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findin
         let first = choice.keys.first().copied();
         if given == 0 {
             let message = format!("one of {} is required on type '{}'", quoted(), kind.name());
-            findings.error(object.id(), first, "MISSING_FIELD", message);
+            problems.error(object.id(), first, "MISSING_FIELD", message);
         } else if given > 1 && choice.is_exclusive {
             let message = format!("only one of {} may be given", quoted());
-            findings.error(object.id(), first, "CONFLICTING_FIELDS", message);
+            problems.error(object.id(), first, "CONFLICTING_FIELDS", message);
         }
     }
     let is_on_demand = || {
@@ -271,11 +272,11 @@ fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, findin
     };
     if kind.is_activity() && !has("schedule") && is_on_demand() != Some(true) {
         let message = "'schedule' is required unless 'scheduleType' is 'ondemand' (on the Default object)";
-        findings.error(object.id(), Some("schedule"), "MISSING_FIELD", message);
+        problems.error(object.id(), Some("schedule"), "MISSING_FIELD", message);
     }
 }
 
-fn schedule<'a>(subject: &Subject<'a>, object: &Resolved<'a>, findings: &mut Findings) {
+fn schedule<'a>(subject: &Subject<'a>, object: &Resolved<'a>, problems: &mut Problems) {
     let time = |key: &str| {
         let texts = subject.previewed(object, object.string(key)?)?;
         texts.first().and_then(|text| parse_time(text))
@@ -283,7 +284,7 @@ fn schedule<'a>(subject: &Subject<'a>, object: &Resolved<'a>, findings: &mut Fin
     if let (Some(start), Some(end)) = (time("startDateTime"), time("endDateTime"))
         && end <= start
     {
-        findings.error(
+        problems.error(
             object.id(),
             Some("endDateTime"),
             INVALID,
@@ -296,16 +297,16 @@ fn schedule<'a>(subject: &Subject<'a>, object: &Resolved<'a>, findings: &mut Fin
         && period.span().ok().and_then(|span| start.checked_add(span).ok()).is_some_and(|first| first > end)
     {
         let message = "'endDateTime' comes before the first period is over, so the schedule never fires";
-        findings.warning(object.id(), Some("endDateTime"), "NEVER_FIRES", message);
+        problems.warning(object.id(), Some("endDateTime"), "NEVER_FIRES", message);
     }
     if object.string("occurrences").is_some() && object.string("endDateTime").is_some() {
         let message = "only one of 'occurrences', 'endDateTime' may be given";
-        findings.error(object.id(), Some("occurrences"), "CONFLICTING_FIELDS", message);
+        problems.error(object.id(), Some("occurrences"), "CONFLICTING_FIELDS", message);
     }
     for key in ["startDateTime", "endDateTime"] {
         if object.string(key).is_some_and(is_bare_call) {
             let message = format!("'{key}' should be a literal, or the call in #{{...}}");
-            findings.warning(object.id(), Some(key), INVALID, message);
+            problems.warning(object.id(), Some(key), INVALID, message);
         }
     }
 }

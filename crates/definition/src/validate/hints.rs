@@ -1,6 +1,7 @@
-//! "Did you mean": the nearest of the words that would have been right.
+//! Suggests the known word that is nearest to a misspelt one.
 
-/// How many words are still compared for the hints of a report: nobody reads them by the thousand.
+/// The suggestions of one report. The number of comparisons is limited, because nobody reads thousands of
+/// suggestions.
 pub(super) struct Hints {
     left: usize,
 }
@@ -12,12 +13,12 @@ impl Default for Hints {
 }
 
 impl Hints {
-    /// Returns ` (did you mean ...?)` when one of `words` is nearly `written`, else nothing.
+    /// Returns ` (did you mean ...?)` if one of `words` is near to `written`, else an empty text.
     pub(super) fn hint<'a>(&mut self, written: &str, words: impl Iterator<Item = &'a str>) -> String {
         self.nearest(written, words).map_or_else(String::new, |word| format!(" (did you mean '{word}'?)"))
     }
 
-    /// Returns the word nearest to `written`, if it is near at all.
+    /// Returns the word nearest to `written`, if one is near.
     pub(super) fn nearest<'a>(
         &mut self,
         written: &str,
@@ -30,13 +31,13 @@ impl Hints {
     }
 }
 
-/// A word that begins with another is near it from this length on.
+/// A word is near if it begins with the other one and both have at least this many bytes.
 const MIN_PREFIX: usize = 5;
-/// Longest text that is compared, and most words that it is compared with: a hint is not worth more.
+/// The longest word that is compared, and the greatest number of words that it is compared with.
 const MAX_LENGTH: usize = 40;
 const MAX_WORDS: usize = 400;
 
-/// Returns the word nearest to `written`, if it is near at all.
+/// Returns the word nearest to `written`, if one is near.
 fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > MAX_LENGTH {
         return None;
@@ -44,7 +45,7 @@ fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'
     let most = (written.chars().count() / 4).clamp(1, 3);
     let lower = written.to_lowercase();
     let near = |word: &str| {
-        // Most words are not worth more than a look at their first letters.
+        // A comparison of the first letters rules most words out.
         let is_prefix = word
             .as_bytes()
             .iter()
@@ -55,7 +56,7 @@ fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'
             return None;
         }
         let word = word.to_lowercase();
-        // `formatDate` for `format`, `script` for `scriptUri`.
+        // Examples: `formatDate` for `format`, `script` for `scriptUri`.
         let is_longer =
             |longer: &str, shorter: &str| shorter.len() >= MIN_PREFIX && longer.starts_with(shorter);
         let is_beginning = is_longer(&lower, &word) || is_longer(&word, &lower);
@@ -74,7 +75,7 @@ fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'
         .map(|(_, word)| word)
 }
 
-/// How many characters must be put, taken, changed, or swapped with their neighbour.
+/// Returns how many characters must be inserted, removed, changed, or swapped with their neighbour.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before = vec![0; b.len() + 1];

@@ -1,8 +1,8 @@
-//! What a definition cannot even be stored with: missing ids, empty values, more than the limits.
+//! Checks that a definition can be stored: ids and values are there, and AWS's limits on size and number hold.
 
 use foldhash::HashSet;
 
-use super::{DUPLICATE_ID, findings::Findings};
+use super::{DUPLICATE_ID, problems::Problems};
 use crate::{Definition, Field, ObjectId, PipelineObject, inherit::Inheritance};
 
 const MAX_OBJECTS: usize = 100;
@@ -14,98 +14,98 @@ const MAX_OBJECT_BYTES: usize = 15_360;
 const MAX_PARAMETERS: usize = 50;
 const MAX_VALUES_BYTES: usize = 15 * 1_024;
 
-pub(super) fn check(definition: &Definition, inheritance: &Inheritance<'_>, findings: &mut Findings) {
-    count(definition.objects.len(), MAX_OBJECTS, "objects", "Default", findings);
-    count(definition.parameters.len(), MAX_PARAMETERS, "parameters", "Default", findings);
+pub(super) fn check(definition: &Definition, inheritance: &Inheritance<'_>, problems: &mut Problems) {
+    count(definition.objects.len(), MAX_OBJECTS, "objects", "Default", problems);
+    count(definition.parameters.len(), MAX_PARAMETERS, "parameters", "Default", problems);
     let bytes: usize = definition.values.iter().map(|value| value.id.len() + value.value.len()).sum();
-    count(bytes, MAX_VALUES_BYTES, "bytes of parameter values", "Default", findings);
+    count(bytes, MAX_VALUES_BYTES, "bytes of parameter values", "Default", problems);
     if inheritance.indices.len() < definition.objects.len() {
-        duplicates(definition, findings);
+        duplicates(definition, problems);
     }
     for object in &definition.objects {
-        check_object(object, findings);
+        check_object(object, problems);
     }
 }
 
-fn duplicates(definition: &Definition, findings: &mut Findings) {
+fn duplicates(definition: &Definition, problems: &mut Problems) {
     let mut met = HashSet::default();
     for object in definition.objects.iter().filter(|object| !met.insert(&object.id)) {
         let message = format!("the id '{}' stands for more than one object", object.id);
-        findings.fatal(&object.id, None, DUPLICATE_ID, message);
+        problems.fatal(&object.id, None, DUPLICATE_ID, message);
     }
 }
 
-fn count(number: usize, most: usize, what: &str, about: &str, findings: &mut Findings) {
+fn count(number: usize, most: usize, what: &str, about: &str, problems: &mut Problems) {
     if number > most {
         let message = format!("the definition has {number} {what}; at most {most} are allowed");
-        findings.fatal(&ObjectId::from(about), None, "LIMIT_EXCEEDED", message);
+        problems.fatal(&ObjectId::from(about), None, "LIMIT_EXCEEDED", message);
     }
 }
 
-fn check_object(object: &PipelineObject, findings: &mut Findings) {
+fn check_object(object: &PipelineObject, problems: &mut Problems) {
     let id = &object.id;
     for (member, text) in [("id", id.as_str()), ("name", object.name.as_str())] {
         if text.is_empty() {
-            findings.fatal(id, Some(member), "MISSING_FIELD", format!("an object lacks its '{member}'"));
+            problems.fatal(id, Some(member), "MISSING_FIELD", format!("an object lacks its '{member}'"));
         } else if utf16_length(text) > MAX_ID_CHARACTERS {
             let message = format!("'{member}' is longer than {MAX_ID_CHARACTERS} characters");
-            findings.fatal(id, Some(member), "LIMIT_EXCEEDED", message);
+            problems.fatal(id, Some(member), "LIMIT_EXCEEDED", message);
         }
     }
     if object.fields.len() > MAX_FIELDS {
         let message =
             format!("the object has {} fields; at most {MAX_FIELDS} are allowed", object.fields.len());
-        findings.fatal(id, None, "LIMIT_EXCEEDED", message);
+        problems.fatal(id, None, "LIMIT_EXCEEDED", message);
     }
     let bytes: usize =
         object.fields.iter().map(|field| field.key.as_str().len() + field.value.as_str().len()).sum();
     if bytes > MAX_OBJECT_BYTES {
         let message = format!("the object has {bytes} bytes; at most {MAX_OBJECT_BYTES} are allowed");
-        findings.fatal(id, None, "LIMIT_EXCEEDED", message);
+        problems.fatal(id, None, "LIMIT_EXCEEDED", message);
     }
     for field in &object.fields {
-        check_field(id, field, findings);
+        check_field(id, field, problems);
     }
 }
 
-fn check_field(id: &ObjectId, field: &Field, findings: &mut Findings) {
+fn check_field(id: &ObjectId, field: &Field, problems: &mut Problems) {
     let key = field.key.as_str();
     let text = field.value.as_str();
     if key.is_empty() {
-        findings.fatal(id, Some(key), "MISSING_FIELD", "a field lacks its name");
+        problems.fatal(id, Some(key), "MISSING_FIELD", "a field lacks its name");
     }
     if key.len() > MAX_KEY_BYTES {
         let message = format!("the name of a field is longer than {MAX_KEY_BYTES} bytes");
-        findings.fatal(id, Some(key), "LIMIT_EXCEEDED", message);
+        problems.fatal(id, Some(key), "LIMIT_EXCEEDED", message);
     }
     if text.is_empty() {
         let message = format!("'{key}' must not be empty: give it a value or leave it out");
-        findings.fatal(id, Some(key), "EMPTY_FIELD", message);
+        problems.fatal(id, Some(key), "EMPTY_FIELD", message);
     }
     if text.len() > MAX_FIELD_BYTES {
         let message = format!("'{key}' has {} bytes; at most {MAX_FIELD_BYTES} are allowed", text.len());
-        findings.fatal(id, Some(key), "LIMIT_EXCEEDED", message);
+        problems.fatal(id, Some(key), "LIMIT_EXCEEDED", message);
     }
     let mut illegal = [key, text].into_iter().filter(|text| !is_plain(text)).flat_map(str::chars);
     if let Some(illegal) = illegal.find(|c| !is_legal(*c)) {
         let message =
             format!("'{key}' holds the character {}, which is not allowed", illegal.escape_unicode());
-        findings.fatal(id, Some(key), "ILLEGAL_CHARACTER", message);
+        problems.fatal(id, Some(key), "ILLEGAL_CHARACTER", message);
     }
 }
 
-/// As the Java service counts characters.
+/// Returns the length as AWS's Java service counts it.
 fn utf16_length(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-/// Whether there is nothing but the legal characters that most texts consist of.
+/// Returns whether the text consists only of printable ASCII characters, as most texts do.
 fn is_plain(text: &str) -> bool {
-    // Without a way out of the loop, many bytes are looked at together.
+    // A loop without an early exit lets the compiler check many bytes at once.
     text.bytes().fold(true, |is_plain, byte| is_plain & matches!(byte, b' '..=b'~'))
 }
 
-/// The characters of XML 1.0, to which the service's strings are held.
+/// Returns whether XML 1.0 allows the character. AWS restricts its strings to these.
 fn is_legal(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }

@@ -1,8 +1,8 @@
-//! Our own `my` fields, which AWS lets pass and our programs read.
+//! Checks Downspout's own fields, the `my…` fields that our programs read.
 
 use foldhash::HashSet;
 
-use super::{INVALID, MISPLACED, UNKNOWN_FIELD, findings::Findings, subject::Subject};
+use super::{INVALID, MISPLACED, UNKNOWN_FIELD, problems::Problems, subject::Subject};
 use crate::{
     FieldValue, PipelineObject,
     inherit::{DEFAULT_ID, Resolved},
@@ -13,22 +13,22 @@ use crate::{
     },
 };
 
-pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     for (object, kind) in subject.with_kinds() {
         let stated = object.stated;
         let mut met = HashSet::default();
         for field in stated.fields.iter().filter(|field| field.key.as_str().starts_with("my")) {
             let key = field.key.as_str();
             match own_fields::named(key) {
-                None if met.insert(key) => near_miss(stated, key, findings),
+                None if met.insert(key) => near_miss(stated, key, problems),
                 None => {}
                 Some((spec, read_in)) => {
                     if met.insert(key) {
-                        misplaced(stated, kind, key, &read_in, findings);
-                        repeated(stated, spec, findings);
+                        misplaced(stated, kind, key, &read_in, problems);
+                        repeated(stated, spec, problems);
                     }
                     if let Some(complaint) = complaint(subject, object, spec, &field.value) {
-                        findings.error(&stated.id, Some(key), INVALID, complaint);
+                        problems.error(&stated.id, Some(key), INVALID, complaint);
                     }
                 }
             }
@@ -36,14 +36,16 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
-/// User fields are free, but `myLoadmode` was hardly meant as one.
-fn near_miss(object: &PipelineObject, key: &str, findings: &mut Findings) {
-    // Nobody misspells the first letter behind `my`, and most fields of people's own end here.
+/// Warns of a field that resembles one of our own. The user may define any `my…` field, but `myLoadmode` is
+/// probably a mistake.
+fn near_miss(object: &PipelineObject, key: &str, problems: &mut Problems) {
+    // Compare only names with the same first letter after `my`: a misspelt first letter is rare, and most
+    // fields of users are ruled out here.
     let first = |key: &str| key.as_bytes().get(2).map(u8::to_ascii_lowercase);
     let own = own_fields::names().filter(|own| first(own) == first(key));
-    if let Some(meant) = findings.hints.nearest(key, own) {
+    if let Some(meant) = problems.hints.nearest(key, own) {
         let message = format!("'{key}' means nothing here (did you mean '{meant}'?)");
-        findings.warning(&object.id, Some(key), UNKNOWN_FIELD, message);
+        problems.warning(&object.id, Some(key), UNKNOWN_FIELD, message);
     }
 }
 
@@ -52,7 +54,7 @@ fn misplaced(
     kind: Option<Kind>,
     key: &str,
     read_in: &ReadIn,
-    findings: &mut Findings,
+    problems: &mut Problems,
 ) {
     let only = match (read_in, kind) {
         (ReadIn::Default, _) if object.id != DEFAULT_ID => "the Default object".to_owned(),
@@ -62,13 +64,13 @@ fn misplaced(
         _ => return,
     };
     let message = format!("'{key}' has no effect here: it is read on {only} only");
-    findings.warning(&object.id, Some(key), MISPLACED, message);
+    problems.warning(&object.id, Some(key), MISPLACED, message);
 }
 
-fn repeated(stated: &PipelineObject, spec: &FieldSpec, findings: &mut Findings) {
+fn repeated(stated: &PipelineObject, spec: &FieldSpec, problems: &mut Problems) {
     let values = stated.values(spec.key).count();
     if values > 1 && !spec.is_multi {
-        findings.error(&stated.id, Some(spec.key), INVALID, value_check::too_many(spec.key, values));
+        problems.error(&stated.id, Some(spec.key), INVALID, value_check::too_many(spec.key, values));
     }
 }
 

@@ -1,8 +1,8 @@
-//! Parameters: their declarations, and the values given to them.
+//! Checks the declarations of parameters and the values given to them.
 
 use foldhash::HashSet;
 
-use super::{DUPLICATE_ID, INVALID_VALUE, MISSING_VALUE, findings::Findings};
+use super::{DUPLICATE_ID, INVALID_VALUE, MISSING_VALUE, problems::Problems};
 use crate::{
     Definition, ObjectId, ParameterObject,
     parameters::{Allowed, ParameterType, Parameters, is_array, is_optional},
@@ -12,7 +12,7 @@ pub(super) fn check(
     definition: &Definition,
     parameters: &Parameters,
     is_activation: bool,
-    findings: &mut Findings,
+    problems: &mut Problems,
 ) {
     let mut met = HashSet::default();
     for parameter in &definition.parameters {
@@ -20,34 +20,34 @@ pub(super) fn check(
         let is_first = met.insert(parameter.id.as_str());
         if !is_first {
             let message = format!("the parameter '{id}' is declared more than once");
-            findings.error(&id, Some("id"), DUPLICATE_ID, message);
+            problems.error(&id, Some("id"), DUPLICATE_ID, message);
         }
-        declaration(&id, parameter, findings);
+        declaration(&id, parameter, problems);
         if is_first {
-            value(&id, parameter, parameters, is_activation, findings);
+            value(&id, parameter, parameters, is_activation, problems);
         }
     }
-    undeclared(definition, &met, findings);
+    undeclared(definition, &met, problems);
 }
 
-fn declaration(id: &ObjectId, parameter: &ParameterObject, findings: &mut Findings) {
+fn declaration(id: &ObjectId, parameter: &ParameterObject, problems: &mut Problems) {
     if !parameter.id.trim_start_matches('*').starts_with("my") {
         let message = format!("the id of the parameter '{id}' must begin with 'my' ('*my' for a secret)");
-        findings.error(id, Some("id"), "INVALID_PARAMETER", message);
+        problems.error(id, Some("id"), "INVALID_PARAMETER", message);
     }
     if let Some(word) = parameter.attribute("type").filter(|word| ParameterType::named(word).is_none()) {
         let words = ["String", "Integer", "Double", "AWS::S3::ObjectKey"];
-        let hint = findings.hints.hint(word, words.into_iter());
+        let hint = problems.hints.hint(word, words.into_iter());
         let message =
             format!("the parameter '{id}' has the type '{word}'{hint}; there are {}", words.join(", "));
-        findings.error(id, Some("type"), "INVALID_PARAMETER", message);
+        problems.error(id, Some("type"), "INVALID_PARAMETER", message);
     }
     for attribute in ["optional", "isArray"] {
         let word = parameter.attribute(attribute).unwrap_or("false");
         if !["true", "false"].iter().any(|legal| legal.eq_ignore_ascii_case(word)) {
             let message =
                 format!("'{attribute}' of the parameter '{id}' must be 'true' or 'false'. Found '{word}'");
-            findings.error(id, Some(attribute), "INVALID_PARAMETER", message);
+            problems.error(id, Some(attribute), "INVALID_PARAMETER", message);
         }
     }
 }
@@ -57,43 +57,43 @@ fn value(
     parameter: &ParameterObject,
     parameters: &Parameters,
     is_activation: bool,
-    findings: &mut Findings,
+    problems: &mut Problems,
 ) {
     let values = parameters.values(&parameter.id);
     if values.is_empty() && !is_optional(parameter) {
         let message =
             format!("the parameter '{id}' has no value: give one, or declare a default or 'optional'");
         if is_activation {
-            findings.error(id, None, MISSING_VALUE, message);
+            problems.error(id, None, MISSING_VALUE, message);
         } else {
-            findings.warning(id, None, MISSING_VALUE, message);
+            problems.warning(id, None, MISSING_VALUE, message);
         }
     }
     if values.len() > 1 && !is_array(parameter) {
         let message = format!("the parameter '{id}' has {} values but 'isArray' is not 'true'", values.len());
-        findings.error(id, None, INVALID_VALUE, message);
+        problems.error(id, None, INVALID_VALUE, message);
     }
     let allowed = Allowed::by(parameter);
     for value in values {
-        // The text of a secret stays out of messages.
+        // The message must not contain the value of a secret.
         let shown = if parameter.id.starts_with('*') { "a secret" } else { &format!("'{value}'") };
         if let Some(must) = ParameterType::of(parameter).complaint(value) {
             let message = format!("the value of the parameter '{id}' must be {must}. Found {shown}");
-            findings.error(id, None, INVALID_VALUE, message);
+            problems.error(id, None, INVALID_VALUE, message);
         } else if !allowed.holds(value) {
             let message =
                 format!("the value of the parameter '{id}' is not among its 'allowedValues'. Found {shown}");
-            findings.error(id, None, INVALID_VALUE, message);
+            problems.error(id, None, INVALID_VALUE, message);
         }
     }
 }
 
-fn undeclared(definition: &Definition, declared: &HashSet<&str>, findings: &mut Findings) {
+fn undeclared(definition: &Definition, declared: &HashSet<&str>, problems: &mut Problems) {
     for value in definition.values.iter().filter(|value| !declared.contains(value.id.as_str())) {
         let ids = definition.parameters.iter().map(|parameter| parameter.id.as_str());
-        let hint = findings.hints.hint(&value.id, ids);
+        let hint = problems.hints.hint(&value.id, ids);
         let message = format!("'values' has '{}', which 'parameters' does not declare{hint}", value.id);
-        // A text may use it all the same.
-        findings.warning(&ObjectId::from(value.id.as_str()), None, "UNKNOWN_PARAMETER", message);
+        // An expression can use a value without a declaration.
+        problems.warning(&ObjectId::from(value.id.as_str()), None, "UNKNOWN_PARAMETER", message);
     }
 }

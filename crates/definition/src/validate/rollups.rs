@@ -1,15 +1,15 @@
-//! Objects that would wait for more instances of another at once than the service allows.
+//! Finds objects that would wait for more instances of another object at once than AWS allows.
 
-use super::findings::Findings;
+use super::problems::Problems;
 use super::subject::Subject;
 use crate::inherit::Resolved;
 use crate::period::Period;
 use crate::{ObjectId, kind::Kind};
 
-/// The quota of instances with shorter intervals that one instance may wait for.
+/// AWS's quota: how many instances with shorter intervals one instance may wait for.
 const MOST_ROLL_UPS: u64 = 32;
 
-pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     if !subject.typed().any(|(_, kind)| kind == Kind::Schedule) {
         return;
     }
@@ -17,7 +17,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
         let Some(own) = period_of(subject, object) else { continue };
         for field in ["dependsOn", "input"] {
             for target in object.references(field) {
-                roll_up(subject, (object, own), (field, target), findings);
+                roll_up(subject, (object, own), (field, target), problems);
             }
         }
     }
@@ -27,7 +27,7 @@ fn roll_up(
     subject: &Subject<'_>,
     (object, own): (&Resolved<'_>, Period),
     (field, target): (&'static str, &ObjectId),
-    findings: &mut Findings,
+    problems: &mut Problems,
 ) {
     let Some(shorter) = subject.object(target).and_then(|target| period_of(subject, target)) else { return };
     let count = own.duration().as_secs() / shorter.duration().as_secs().max(1);
@@ -37,11 +37,11 @@ fn roll_up(
              {MOST_ROLL_UPS} are allowed",
             object.id()
         );
-        findings.error(object.id(), Some(field), "LIMIT_EXCEEDED", message);
+        problems.error(object.id(), Some(field), "LIMIT_EXCEEDED", message);
     }
 }
 
-/// The period of the object's schedule, where it is known.
+/// Returns the period of the object's schedule, if it is known.
 fn period_of(subject: &Subject<'_>, object: &Resolved<'_>) -> Option<Period> {
     let schedule = subject.object(object.reference("schedule")?)?;
     let texts = subject.previewed(schedule, schedule.string("period")?)?;

@@ -1,29 +1,29 @@
-//! Secrets that others can read.
+//! Warns of secrets that other people can read.
 
-use super::{findings::Findings, subject::Subject};
+use super::{problems::Problems, subject::Subject};
 use crate::{FieldValue, ObjectId, PipelineObject, expression};
 
 const CODE: &str = "CLEAR_SECRET";
 /// Parts of names that people give to secrets.
 const TELLING: [&str; 4] = ["password", "passwd", "secret", "token"];
 
-pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     for parameter in &subject.definition.parameters {
         let id = parameter.id.as_str();
         let lower = id.to_ascii_lowercase();
         if !id.starts_with('*') && TELLING.iter().any(|word| lower.contains(word)) {
             let message =
                 format!("'{id}' looks like a secret: call it '*{id}', and its value is masked everywhere");
-            findings.warning(&ObjectId::from(id), Some("id"), CODE, message);
+            problems.warning(&ObjectId::from(id), Some("id"), CODE, message);
         }
     }
     for object in &subject.definition.objects {
-        fields(subject, object, findings);
+        fields(subject, object, problems);
     }
-    findings.clear_position();
+    problems.clear_position();
 }
 
-fn fields<'a>(subject: &Subject<'a>, object: &'a PipelineObject, findings: &mut Findings) {
+fn fields<'a>(subject: &Subject<'a>, object: &'a PipelineObject, problems: &mut Problems) {
     for field in &object.fields {
         let FieldValue::String(text) = &field.value else { continue };
         let key = field.key.as_str();
@@ -40,7 +40,7 @@ fn fields<'a>(subject: &Subject<'a>, object: &'a PipelineObject, findings: &mut 
             None
         };
         if let Some(message) = message {
-            findings.warning(&object.id, Some(key), CODE, message);
+            problems.warning(&object.id, Some(key), CODE, message);
         }
     }
 }
@@ -61,7 +61,7 @@ fn secret<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String>
     Some(format!("'{key}' takes its value from '{open}', which is no secret: call it '*{open}'"))
 }
 
-/// A secret in a field that is none is handed out in clear: to the shell, to the process list.
+/// Warns of a secret in an ordinary field: the shell and the process list show its value.
 fn clear<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> {
     let read = subject.read(text);
     let names = read.template.as_ref().ok()?.names();

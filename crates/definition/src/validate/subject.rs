@@ -1,4 +1,4 @@
-//! A definition as the checks look at it: fields inherited, objects found by id.
+//! The definition that is checked: objects with their inherited fields, found by id.
 
 use std::rc::Rc;
 
@@ -33,52 +33,53 @@ impl<'a> Subject<'a> {
         Self { definition, parameters, inheritance, kinds, declared, preview }
     }
 
-    /// Every object with its inherited fields, in the definition's order.
+    /// Returns every object with its inherited fields, in the order of the definition.
     pub(super) fn objects(&self) -> &'a [Resolved<'a>] {
         &self.inheritance.objects
     }
 
-    /// The place of the object `id`.
+    /// Returns the index of the object `id`.
     pub(super) fn index(&self, id: &ObjectId) -> Option<usize> {
         self.inheritance.indices.get(id.as_str()).copied()
     }
 
-    /// The object `id` with its inherited fields.
+    /// Returns the object `id` with its inherited fields.
     pub(super) fn object(&self, id: &ObjectId) -> Option<&'a Resolved<'a>> {
         self.index(id).map(|index| &self.objects()[index])
     }
 
-    /// The type of the object `id`, if it has a known one.
+    /// Returns the type of the object `id`, if it has a known one.
     pub(super) fn kind(&self, id: &ObjectId) -> Option<Kind> {
         self.kind_at(self.index(id)?)
     }
 
-    /// The type of the object at `place`, if it has a known one.
+    /// Returns the type of the object at `index`, if it has a known one.
     pub(super) fn kind_at(&self, index: usize) -> Option<Kind> {
         self.kinds[index]
     }
 
-    /// Every object, and its type if it has a known one.
+    /// Returns every object, with its type if it has a known one.
     pub(super) fn with_kinds(&self) -> impl Iterator<Item = (&'a Resolved<'a>, Option<Kind>)> {
         self.objects().iter().zip(self.kinds.iter().copied())
     }
 
-    /// Every object that has a known type, with it.
+    /// Returns every object with a known type, and the type.
     pub(super) fn typed(&self) -> impl Iterator<Item = (&'a Resolved<'a>, Kind)> {
         self.with_kinds().filter_map(|(object, kind)| Some((object, kind?)))
     }
 
-    /// Whether `id` is a parameter: declared, or with a value all the same.
+    /// Returns whether `id` is a parameter: it is declared, or it has a value without a declaration.
     pub(super) fn is_parameter(&self, id: &str) -> bool {
         self.declared.contains(id) || !self.parameters.values(id).is_empty()
     }
 
-    /// What `text` in `object` becomes, when that does not depend on a run: every value, if it is a list.
+    /// Returns the value of `text` in `object`: one text, or every text of a list. Returns `None` if the
+    /// value depends on a run.
     pub(super) fn previewed(&self, object: &Resolved<'_>, text: &'a str) -> Option<Vec<String>> {
         self.preview.text(object.id(), text)
     }
 
-    /// Returns `text` taken apart.
+    /// Returns `text` after parsing.
     pub(super) fn read(&self, text: &'a str) -> Rc<ParsedText<'a>> {
         self.preview.read(text)
     }

@@ -1,4 +1,4 @@
-//! The rules of validation, one at a time.
+//! The rules of validation, one at a time. Whole definitions are tried here, the parts of one in the modules.
 
 mod expressions;
 mod fields;
@@ -15,7 +15,7 @@ const DEFAULT: &str = r#"{"id": "Default", "scheduleType": "ondemand", "failureA
 fn definition(objects: &str, rest: &str) -> Definition {
     let text = format!(r#"{{"objects": [{DEFAULT}, {objects}] {rest}}}"#);
     let definition = file::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    // An editor must not refuse what we take.
+    // An editor must not refuse a definition that validation accepts.
     if validate(&definition).is_ok() {
         assert_eq!(schema::tests::complaints(&text), Vec::<String>::new(), "{text}");
     }
@@ -37,7 +37,7 @@ fn errors(objects: &str) -> Vec<String> {
 }
 
 fn warnings(objects: &str) -> Vec<String> {
-    // What nothing leads to has a test of its own; elsewhere objects stand alone.
+    // Unused objects have a test of their own. In the other tests objects stand alone.
     let warnings = validate(&definition(objects, "")).warnings;
     lines(&warnings.into_iter().filter(|problem| problem.code != "UNUSED").collect::<Vec<_>>())
 }

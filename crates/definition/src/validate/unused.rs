@@ -1,8 +1,8 @@
-//! What is declared and does nothing.
+//! Finds declared objects and parameters that have no effect.
 
 use foldhash::HashSet;
 
-use super::{findings::Findings, subject::Subject};
+use super::{problems::Problems, subject::Subject};
 use crate::{
     ObjectId,
     inherit::{DEFAULT_ID, Resolved},
@@ -11,12 +11,12 @@ use crate::{
 
 const CODE: &str = "UNUSED";
 
-pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
-    parameters(subject, findings);
-    objects(subject, findings);
+pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
+    parameters(subject, problems);
+    objects(subject, problems);
 }
 
-fn parameters(subject: &Subject<'_>, findings: &mut Findings) {
+fn parameters(subject: &Subject<'_>, problems: &mut Problems) {
     let parameters = &subject.definition.parameters;
     let mut unused: HashSet<&str> = parameters.iter().map(|parameter| parameter.id.as_str()).collect();
     for text in subject.objects().iter().flat_map(Resolved::stated_texts) {
@@ -27,13 +27,13 @@ fn parameters(subject: &Subject<'_>, findings: &mut Findings) {
     for id in parameters.iter().map(|parameter| parameter.id.as_str()).filter(|id| unused.contains(id)) {
         let message =
             format!("no field uses the parameter '{id}': write #{{{id}}} where it is meant, or take it away");
-        findings.warning(&ObjectId::from(id), Some("id"), CODE, message);
+        problems.warning(&ObjectId::from(id), Some("id"), CODE, message);
     }
 }
 
-/// Whatever no activity leads to is not part of a run.
-fn objects(subject: &Subject<'_>, findings: &mut Findings) {
-    // Without any work, this is not what is wrong.
+/// Warns of objects that no activity leads to, because they are not part of a run.
+fn objects(subject: &Subject<'_>, problems: &mut Problems) {
+    // A definition without activities has another problem.
     if !subject.typed().any(|(object, kind)| kind.is_activity() && *object.id() != DEFAULT_ID) {
         return;
     }
@@ -53,6 +53,6 @@ fn objects(subject: &Subject<'_>, findings: &mut Findings) {
         let id = object.id();
         let message =
             format!("nothing that runs refers to '{id}', so it does nothing: refer to it, or take it away");
-        findings.warning(id, None, CODE, message);
+        problems.warning(id, None, CODE, message);
     }
 }

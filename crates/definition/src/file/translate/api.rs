@@ -1,14 +1,13 @@
 //! Elements in the API form inside a file: `"fields": [{"key": ..., "stringValue": ...}]`.
 //!
-//! Programs that call the API keep such files. The CLI refuses them, so that reading them takes
-//! nothing from the file form.
+//! Programs that call the API store such files. The CLI refuses them, so no file in the file form is misread.
 
 use super::Translator;
 use crate::file::json::{Json, Member, Node};
 use crate::file::last;
 use crate::{Field, FieldValue, ParameterAttribute, ParameterValue};
 
-/// The fields of an object; none when it is in the file form.
+/// Returns the items in `fields` of an object, or `None` if the object is in the file form.
 pub(super) fn fields<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n [Node<'a>]> {
     list(members, "fields", &["id", "name"])
 }
@@ -26,7 +25,7 @@ pub(super) fn field(translator: &mut Translator, node: &Node<'_>) -> Option<Fiel
     Some(Field { key: translator.key(&key), value })
 }
 
-/// The attributes of a parameter; none when it is in the file form.
+/// Returns the items in `attributes` of a parameter, or `None` if the parameter is in the file form.
 pub(super) fn attributes<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n [Node<'a>]> {
     list(members, "attributes", &["id"])
 }
@@ -41,7 +40,8 @@ pub(super) fn value(translator: &mut Translator, node: &Node<'_>) -> Option<Para
     Some(ParameterValue { id, value: required(translator, node, "stringValue")? })
 }
 
-/// The list under `name`, when every item has a `key` and the element nothing else but `beside`.
+/// Returns the list under `name` if every item has a `key` and the element has no other members than
+/// `beside`.
 fn list<'n, 'a>(members: &'n [Member<'a>], name: &str, beside: &[&str]) -> Option<&'n [Node<'a>]> {
     let Some(Node { json: Json::Array(items), .. }) = last(members, name) else { return None };
     let is_marked = |node: &Node<'_>| matches!(&node.json, Json::Object(item) if last(item, "key").is_some());
@@ -49,7 +49,8 @@ fn list<'n, 'a>(members: &'n [Member<'a>], name: &str, beside: &[&str]) -> Optio
     (is_alone && items.iter().all(is_marked)).then_some(items)
 }
 
-/// The key of a field or attribute: what its element has beside them could not be told apart in the file form.
+/// Returns the key of a field or attribute. A key in `beside` is an error, because the file form could not
+/// express such a field.
 fn own_key(translator: &mut Translator, node: &Node<'_>, beside: &[&str]) -> Option<String> {
     let key = required(translator, node, "key")?;
     if beside.contains(&key.as_str()) {
@@ -67,7 +68,8 @@ fn required(translator: &mut Translator, node: &Node<'_>, name: &str) -> Option<
     found
 }
 
-/// The text under `name`, if there is one; none when what is there is no text.
+/// Returns the text under `name`: `Some(None)` if it is missing, `None` after reporting a value that is not a
+/// text.
 fn text(translator: &mut Translator, node: &Node<'_>, name: &str) -> Option<Option<String>> {
     let members = translator.members(node, "an item in the API form")?;
     match last(members, name) {

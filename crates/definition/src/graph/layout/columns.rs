@@ -1,11 +1,11 @@
-//! The order within each layer: as few crossings of lines as a few sweeps find.
+//! The order of boxes within each layer. A few sweeps over the layers reduce the crossings of lines.
 
 use super::layers::Layers;
 
-/// Sweeps over all layers; large graphs get fewer.
+/// The number of sweeps over all layers. Large graphs get fewer.
 const SWEEPS: usize = 24;
 const SWEEPS_OF_MANY: usize = 6;
-/// So many boxes and bends are many.
+/// A graph with more boxes and bends than this is large.
 const MANY: usize = 4_000;
 
 /// Orders every layer from top to bottom.
@@ -24,7 +24,8 @@ pub(super) fn order(layers: &mut Layers) {
         let neighbours = if is_rightward { &layers.before } else { &layers.after };
         for step in 0..columns.len() {
             let at = if is_rightward { step } else { columns.len() - 1 - step };
-            // Neighbours that are level change places in every other pair of sweeps, to get unstuck.
+            // In every other pair of sweeps, neighbours with equal means are swapped. This leads out of local
+            // optima.
             sort(&mut columns[at], neighbours, &mut positions, sweep % 4 >= 2);
         }
         let found = crossings(layers, &columns, &positions);
@@ -35,7 +36,7 @@ pub(super) fn order(layers: &mut Layers) {
     }
 }
 
-/// Depth first from the left, so that chains begin side by side.
+/// Orders the boxes by a depth-first search from the left, so that chains begin side by side.
 fn first_order(layers: &Layers) -> Vec<Vec<usize>> {
     let mut columns = vec![Vec::new(); layers.columns.len()];
     let mut is_met = vec![false; layers.layer_of.len()];
@@ -58,7 +59,7 @@ fn note(column: &[usize], positions: &mut [usize]) {
     }
 }
 
-/// Sorts a layer by the mean place of its neighbours; who has none stays where it is.
+/// Sorts a layer by the mean position of its neighbours. A box without neighbours keeps its position.
 fn sort(column: &mut [usize], neighbours: &[Vec<(usize, f64)>], positions: &mut [usize], turns_ties: bool) {
     let mean = |at: usize| {
         let weight: f64 = neighbours[at].iter().map(|(_, weight)| weight).sum();
@@ -80,13 +81,13 @@ fn crossings(layers: &Layers, columns: &[Vec<usize>], positions: &[usize]) -> us
     columns.windows(2).map(|pair| crossings_between(layers, &pair[0], pair[1].len(), positions)).sum()
 }
 
-/// Counts the pairs of lines that change sides, with a tree of sums (Fenwick) and not pair by pair.
+/// Counts the pairs of lines that cross. A Fenwick tree makes this faster than comparing all pairs.
 fn crossings_between(layers: &Layers, left: &[usize], right: usize, positions: &[usize]) -> usize {
     let mut sums = vec![0_usize; right + 1];
     let mut drawn = 0;
     let mut crossings = 0;
     for at in left {
-        // Lines from one box do not cross: all are counted before any is added.
+        // Lines from one box do not cross each other, so all are counted before any is added.
         let ends: Vec<usize> = layers.after[*at].iter().map(|(to, _)| positions[*to] + 1).collect();
         for end in &ends {
             let mut above = 0;

@@ -1,17 +1,17 @@
-//! How high each box and bend stands: lines as straight as the order in the layers allows.
+//! The vertical positions of boxes and bends: lines are as straight as the order in the layers allows.
 
 use super::layers::Layers;
 
-/// Between two boxes, one above the other.
+/// The space between two boxes, one above the other.
 pub(super) const GAP: f64 = 22.0;
-/// Between a line and what is next to it.
+/// The space between a line and its neighbour.
 const LINE_GAP: f64 = 16.0;
-/// Rounds of settling; large graphs get fewer.
+/// The number of rounds. Large graphs get fewer.
 const ROUNDS: usize = 16;
 const ROUNDS_OF_MANY: usize = 4;
 const MANY: usize = 4_000;
 
-/// Which neighbours a layer is drawn to.
+/// The neighbours that attract a layer.
 #[derive(Clone, Copy, PartialEq)]
 enum Side {
     Left,
@@ -19,13 +19,13 @@ enum Side {
     Both,
 }
 
-/// Returns the middle of each box and bend; nothing reaches above 0.
+/// Returns the middle of each box and bend. Nothing reaches above 0.
 pub(super) fn middles(layers: &Layers, box_heights: &[f64]) -> Vec<f64> {
     let half = |at: usize| box_heights.get(at).map_or(0.0, |height| height / 2.0);
     let offsets: Vec<Vec<f64>> = layers.columns.iter().map(|column| offsets(column, layers, half)).collect();
     let mut middles = vec![0.0; layers.layer_of.len()];
     for (column, offsets) in layers.columns.iter().zip(&offsets) {
-        // Centred, as a start.
+        // At the start, each layer is centred.
         let middle = offsets.last().map_or(0.0, |last| last / 2.0);
         column.iter().zip(offsets).for_each(|(at, offset)| middles[*at] = offset - middle);
     }
@@ -44,7 +44,7 @@ pub(super) fn middles(layers: &Layers, box_heights: &[f64]) -> Vec<f64> {
     middles
 }
 
-/// How far below the first of its layer each one stands at least.
+/// Returns the minimum distance of each box or bend below the first one of its layer.
 fn offsets(column: &[usize], layers: &Layers, half: impl Fn(usize) -> f64) -> Vec<f64> {
     let mut offset = 0.0;
     let mut offsets = vec![0.0; column.len().min(1)];
@@ -56,10 +56,10 @@ fn offsets(column: &[usize], layers: &Layers, half: impl Fn(usize) -> f64) -> Ve
     offsets
 }
 
-/// Boxes that have met and move as one.
+/// Boxes that touch and move together.
 struct Block {
     weight: f64,
-    /// Weighted sum of where its members would have the layer begin.
+    /// The weighted sum of the layer positions that the members prefer.
     pull: f64,
     members: usize,
 }
@@ -72,7 +72,8 @@ impl Block {
 
 /// Moves a layer as near to its neighbours as order and gaps allow.
 ///
-/// Least squares with the order kept: whoever would overlap is pooled and goes to the common mean.
+/// The method is least squares with a fixed order: boxes that would overlap form a block at their common
+/// mean.
 fn settle(column: &[usize], offsets: &[f64], layers: &Layers, side: Side, middles: &mut [f64]) {
     let mut blocks: Vec<Block> = Vec::new();
     for (at, offset) in column.iter().zip(offsets) {
@@ -91,13 +92,13 @@ fn settle(column: &[usize], offsets: &[f64], layers: &Layers, side: Side, middle
     }
 }
 
-/// Where a box or bend would like to stand, and how much.
+/// Returns the preferred position of a box or bend, and its weight.
 fn wish(at: usize, layers: &Layers, side: Side, middles: &[f64]) -> (f64, f64) {
     let left = layers.before[at].iter().filter(|_| side != Side::Right);
     let right = layers.after[at].iter().filter(|_| side != Side::Left);
     let (mut weight, mut pull) = (0.0, 0.0);
     for (to, line_weight) in left.chain(right) {
-        // A long line should be straight before all else (the weights of Gansner and others).
+        // Long lines should be straight first of all. The weights are those of Gansner and others.
         let line_weight = line_weight
             * match (layers.is_bend(at), layers.is_bend(*to)) {
                 (true, true) => 8.0,
@@ -107,6 +108,6 @@ fn wish(at: usize, layers: &Layers, side: Side, middles: &[f64]) -> (f64, f64) {
         weight += line_weight;
         pull += line_weight * middles[*to];
     }
-    // Who has no neighbours stays, unless somebody pushes.
+    // A box without neighbours stays unless another box pushes it.
     if weight > 0.0 { (weight, pull / weight) } else { (0.01, middles[at]) }
 }

@@ -1,26 +1,26 @@
-//! Which layer each box stands in, and where lines that pass a layer bend.
+//! The layer of each box, and the bends of lines that pass a layer.
 
-/// A line may have a bend in every layer that it passes; in a large graph those of the longest
-/// lines are left out, lest there be more bends than anything else.
+/// The maximum number of bends. A line can bend in every layer that it passes. In a large graph the longest
+/// lines get no bends, because bends would outnumber everything else.
 const BENDS_PER_BOX: usize = 6;
 const BENDS_AT_LEAST: usize = 2_000;
 
-/// Boxes and bends, layer by layer. Bends have the numbers after those of the boxes.
+/// Boxes and bends by layer. The numbers of bends follow those of boxes.
 pub(super) struct Layers {
     pub(super) boxes: usize,
     pub(super) layer_of: Vec<usize>,
-    /// Each layer from top to bottom.
+    /// The members of each layer from top to bottom.
     pub(super) columns: Vec<Vec<usize>>,
-    /// Neighbours in the layer to the left, with the weight of the line to each.
+    /// The neighbours in the layer to the left, with the weight of each line.
     pub(super) before: Vec<Vec<(usize, f64)>>,
-    /// Neighbours in the layer to the right.
+    /// The neighbours in the layer to the right, with the weight of each line.
     pub(super) after: Vec<Vec<(usize, f64)>>,
-    /// For each arrow the boxes and bends from its start to its end.
+    /// The boxes and bends of each arrow, from its start to its end.
     pub(super) ways: Vec<Vec<usize>>,
 }
 
 impl Layers {
-    /// Puts `boxes` that are joined by `arrows` (from, to, weight) into layers.
+    /// Assigns layers to `boxes` boxes that are joined by `arrows` (from, to, weight).
     pub(super) fn new(boxes: usize, arrows: &[(usize, usize, f64)]) -> Self {
         let layer_of = layer_of(boxes, arrows);
         let mut layers = Self {
@@ -73,11 +73,12 @@ impl Layers {
     }
 }
 
-/// The layer of each box: the longest way to it, but then as near to what follows as is worth it.
+/// Returns the layer of each box: the length of the longest path to it, or nearer to its successors if that
+/// shortens lines.
 fn layer_of(boxes: usize, arrows: &[(usize, usize, f64)]) -> Vec<usize> {
     let mut after = vec![Vec::new(); boxes];
     let mut missing = vec![0_usize; boxes];
-    // The weight of what leaves less that of what arrives.
+    // The weight of the outgoing lines minus that of the incoming lines.
     let mut pull = vec![0.0; boxes];
     for (from, to, weight) in arrows {
         after[*from].push(*to);
@@ -98,7 +99,7 @@ fn layer_of(boxes: usize, arrows: &[(usize, usize, f64)]) -> Vec<usize> {
             }
         }
     }
-    // An input of late work would else stand at the far left, with a line through everything.
+    // Otherwise an input of late work would stand at the far left, with a line through the whole picture.
     for at in in_order.into_iter().rev().filter(|at| pull[*at] >= 0.0) {
         if let Some(nearest) = after[at].iter().map(|to| layer_of[*to]).min() {
             layer_of[at] = nearest - 1;

@@ -1,4 +1,4 @@
-//! What every layout must hold, whatever it is of.
+//! The rules that every layout keeps.
 
 use proptest::prelude::*;
 

@@ -1,19 +1,19 @@
-//! What the colours and lines mean, as far as they occur.
+//! The legend: the meaning of the colours and lines that occur.
 
 use std::fmt::Write as _;
 
 use super::{Number, SMALL};
 use crate::graph::{Line, Link, RunOrder, layout::Size, palette};
 
-/// Of a row.
+/// The height of a row.
 const HEIGHT: f64 = 22.0;
-/// Of a swatch or a piece of a line.
+/// The width of a swatch or of a piece of a line.
 const SWATCH: f64 = 22.0;
-/// Between a swatch and its word.
+/// The space between a swatch and its word.
 const SPACE: f64 = 7.0;
-/// Between two entries.
+/// The space between two entries.
 const GAP: f64 = 20.0;
-/// A narrow picture's legend wraps no earlier.
+/// The minimum width at which the legend wraps.
 const LEAST_WIDTH: f64 = 380.0;
 
 /// The legend and its size.
@@ -22,7 +22,7 @@ pub(super) struct Legend {
     pub(super) size: Size,
 }
 
-/// Draws the legend of `order` in rows of `room`.
+/// Draws the legend of `order` in rows of the width `room`.
 pub(super) fn draw(order: &RunOrder, room: f64) -> Legend {
     let mut legend = Rows { text: String::new(), room: room.max(LEAST_WIDTH), x: 0.0, y: 0.0, width: 0.0 };
     for style in palette::groups(order).map(palette::group_style) {
@@ -43,7 +43,7 @@ pub(super) fn draw(order: &RunOrder, room: f64) -> Legend {
     Legend { text: legend.text, size: Size { width: legend.width, height } }
 }
 
-/// The kinds of lines that occur: their classes and words.
+/// Returns the classes and words of the kinds of lines that occur.
 fn lines(order: &RunOrder) -> Vec<(String, &'static str)> {
     let occurs = |link: Link| order.edges.iter().any(|edge| edge.link == link && edge.line == Line::Forward);
     let mut lines = Vec::new();

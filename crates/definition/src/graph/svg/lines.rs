@@ -9,19 +9,19 @@ use crate::graph::{
     text::escape_xml,
 };
 
-/// How long an arrowhead is.
+/// The length of an arrowhead.
 const HEAD: f64 = 7.0;
-/// Between two lines that join the same boxes.
+/// The distance between two lines that join the same boxes.
 const APART: f64 = 9.0;
 
-/// An edge as it is laid out: from left to right, even if it leads back.
+/// An edge in the layout. It runs from left to right there, even if it leads back.
 pub(super) struct LaidLine<'a> {
     pub(super) edge: &'a Edge,
     pub(super) arrow: Arrow,
 }
 
 impl LaidLine<'_> {
-    /// Returns whether the line must not be overlooked.
+    /// Returns whether the line must be easy to see.
     pub(super) fn is_strong(&self) -> bool {
         self.edge.link.is_order() || self.edge.line == Line::Cycle
     }
@@ -56,7 +56,7 @@ fn arrow(edge: &Edge) -> Arrow {
 /// Draws a line with its arrowhead.
 pub(super) fn draw(body: &mut String, order: &RunOrder, line: &LaidLine<'_>, route: &[Point]) {
     let mut points = route.to_vec();
-    // Which way the line points at its end.
+    // The direction of the line at its end.
     let mut forward = 1.0;
     if line.edge.line == Line::Cycle {
         points.reverse();
@@ -107,7 +107,7 @@ fn draw_head(body: &mut String, edge: &Edge, tip: Point, way: Point) {
     );
 }
 
-/// Draws what waits for itself: a loop on the top of its box.
+/// Draws a loop on the top of each box that waits for itself.
 pub(super) fn draw_loops(body: &mut String, order: &RunOrder, layout: &Layout) {
     for edge in order.edges.iter().filter(|edge| edge.from == edge.to && edge.line == Line::Cycle) {
         let positioned = layout.boxes[edge.from];
@@ -123,7 +123,7 @@ pub(super) fn draw_loops(body: &mut String, order: &RunOrder, layout: &Layout) {
     }
 }
 
-/// The style classes of a line.
+/// Returns the style classes of a line.
 pub(super) fn class(edge: &Edge) -> String {
     match (edge.line, edge.link.is_order()) {
         (Line::Cycle, _) => "circle".to_owned(),

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::{ID, SMALL};
 use crate::graph::{Line, Link, RunOrder, palette};
 
-/// Returns the rules for what occurs in `order`.
+/// Returns the style rules for the parts that occur in `order`.
 ///
-/// Every rule is scoped to the picture, which may stand in a page, and none needs variables, which
-/// not every program that draws SVG knows.
+/// Every rule is scoped to the picture, because the picture can be part of a page. No rule uses variables,
+/// because some programs that draw SVG do not know them.
 pub(super) fn sheet(order: &RunOrder) -> String {
     let mut sheet = format!(
         ".run-order text {{ font: {}px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, \

@@ -1,27 +1,29 @@
-//! Collects problems, each once.
+//! Collects problems and drops duplicates.
 
 use foldhash::{HashMap, HashSet};
 
 use super::{Problem, Report, hints::Hints};
 use crate::{Definition, FieldKey, ObjectId};
 
-/// Messages quote what they found, and that may be long; a `validationMessage` holds 10,000.
+/// The maximum length of a message, which may quote a long text. AWS allows 10,000 characters in a
+/// `validationMessage`.
 const MAX_CHARACTERS: usize = 1_000;
 
 #[derive(Default)]
-pub(super) struct Findings {
-    /// What else may have been meant.
+pub(super) struct Problems {
+    /// Suggests words that may have been meant.
     pub(super) hints: Hints,
     report: Report,
-    /// An inherited field is met once per heir; its problem is told once.
+    /// The problems so far. Several objects may inherit a wrong field; its problem is reported once.
     reported: HashSet<(ObjectId, Option<FieldKey>, String)>,
-    /// Where in a field the checks are.
+    /// The position of the next problem: the index of the value, and the byte offset in its text.
     value: usize,
     offset: Option<usize>,
 }
 
-impl Findings {
-    /// Says what is looked at from here on: the value of that number, at a byte of its text.
+impl Problems {
+    /// Sets the position of the problems that follow: the index of the value, and the byte offset in its
+    /// text.
     pub(super) fn set_position(&mut self, value: usize, offset: Option<usize>) {
         (self.value, self.offset) = (value, offset);
     }
@@ -30,7 +32,7 @@ impl Findings {
         !self.report.errors.is_empty()
     }
 
-    /// Says that no value of a field is looked at any more.
+    /// Makes the problems that follow refer to a whole field.
     pub(super) fn clear_position(&mut self) {
         self.set_position(0, None);
     }
@@ -91,12 +93,12 @@ impl Findings {
         is_new.then(|| Problem { object: object.clone(), field, code, message, fatal, value, offset })
     }
 
-    /// Everything found, by object in the definition's order; parameters come last.
+    /// Returns all problems in the order of the definition's objects. Problems of parameters come last.
     pub(super) fn report(mut self, definition: &Definition) -> Report {
         if self.reported.is_empty() {
             return self.report;
         }
-        // Of two objects with one id, the first one.
+        // If an id appears twice, the first object counts.
         let objects = definition.objects.iter().enumerate().rev();
         let order: HashMap<_, _> = objects.map(|(at, object)| (&object.id, at)).collect();
         let position = |problem: &Problem| order.get(&problem.object).copied().unwrap_or(usize::MAX);
