@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::effect::Notice;
 use crate::ids::NoticeId;
 use crate::instance::{Instance, Status};
-use crate::run::{Outcome, Run};
+use crate::run::{RunOutcome, Run};
 use crate::scope::{Context, Node};
 use crate::summary::Summary;
 
@@ -41,11 +41,11 @@ pub(crate) fn of_instance(run: &Run, place: usize) -> Vec<Notice> {
 }
 
 /// Returns the notices of the run, which ended.
-pub(crate) fn of_run(run: &Run, outcome: Outcome) -> Vec<Notice> {
+pub(crate) fn of_run(run: &Run, outcome: RunOutcome) -> Vec<Notice> {
     let slot = match outcome {
-        Outcome::Finished => "onSuccess",
-        Outcome::Failed | Outcome::Canceled => "onFail",
-        Outcome::Skipped => return Vec::new(),
+        RunOutcome::Finished => "onSuccess",
+        RunOutcome::Failed | RunOutcome::Canceled => "onFail",
+        RunOutcome::Skipped => return Vec::new(),
     };
     let mut seen: HashSet<&ObjectId> = HashSet::new();
     let alarms: Vec<_> = run

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptId, NoticeId, PipelineId, RunId, WorkerGroup};
-use crate::run::Outcome;
+use crate::run::RunOutcome;
 
 /// Something to do once the step is saved. Carrying it out twice does no harm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub enum Effect {
     /// A notice to publish. It is kept until its topic took it, also when its pipeline is deleted.
     Publish(Notice),
     /// Nothing in the run moves any more. After a restart the run's header says the same.
-    Ended(Outcome),
+    Ended(RunOutcome),
 }
 
 /// What an `SnsAlarm` says.

@@ -44,7 +44,7 @@ pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, Task
 pub use instance::Instance;
 pub use party::Party;
 pub use plan::Plan;
-pub use run::{End, Header, IllegalEvent, Outcome, Run, Step};
+pub use run::{End, Header, IllegalEvent, RunOutcome, Run, Step};
 pub use status::{PipelineState, Status, UnknownStatus};
 pub use timetable::{Timetable, Upcoming};
 pub use why::WHY;

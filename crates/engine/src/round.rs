@@ -15,7 +15,7 @@ use crate::effect::Effect;
 use crate::event::Event;
 use crate::ids::{AttemptId, InstanceId};
 use crate::instance::{Instance, Role, Status};
-use crate::run::{End, IllegalEvent, Outcome, Run, Step, is_up};
+use crate::run::{End, IllegalEvent, RunOutcome, Run, Step, is_up};
 use crate::status::Status as word;
 use crate::{alarm, cascade, late, resource, setup};
 
@@ -507,7 +507,7 @@ impl<'a> Round<'a> {
         if before.is_some_and(|before| (before.outcome, before.generation) == (outcome, generation)) {
             return;
         }
-        if outcome == Outcome::Skipped {
+        if outcome == RunOutcome::Skipped {
             return;
         }
         let notices = alarm::of_run(self.run, outcome);
@@ -556,12 +556,12 @@ fn new_attempt(
 }
 
 /// Decides how a run ended. A look whose owner is done all the same (a user said so) counts for nothing.
-fn outcome(run: &Run) -> (Outcome, bool) {
+fn outcome(run: &Run) -> (RunOutcome, bool) {
     // A resource of which nothing was.
     let is_unused = |it: &Instance| it.role == Role::Resource && it.status == Status::Finished;
     let is_skipped = |instance: &Instance| instance.status == Status::Skipped || is_unused(instance);
     if !run.instances.is_empty() && run.instances.iter().all(is_skipped) {
-        return (Outcome::Skipped, false);
+        return (RunOutcome::Skipped, false);
     }
     let is_done =
         |owner: &InstanceId| run.instance(owner.as_str()).is_some_and(|it| it.status == Status::Finished);
@@ -572,9 +572,9 @@ fn outcome(run: &Run) -> (Outcome, bool) {
     let canceled = any(|instance| matches!(instance.status, Status::Canceled { .. }));
     let fallen = any(|instance| matches!(instance.status, Status::CascadeFailed { .. }));
     match (failed, canceled, fallen || stuck) {
-        (true, _, _) => (Outcome::Failed, stuck),
-        (false, true, _) => (Outcome::Canceled, stuck),
-        (false, false, true) => (Outcome::Failed, stuck),
-        (false, false, false) => (Outcome::Finished, stuck),
+        (true, _, _) => (RunOutcome::Failed, stuck),
+        (false, true, _) => (RunOutcome::Canceled, stuck),
+        (false, false, true) => (RunOutcome::Failed, stuck),
+        (false, false, false) => (RunOutcome::Finished, stuck),
     }
 }

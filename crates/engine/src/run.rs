@@ -52,7 +52,7 @@ pub struct End {
     /// When.
     pub at: Timestamp,
     /// How.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// The run's rerun generation then.
     pub generation: u32,
     /// Some instances still wait, and nothing will ever free them (`failureAndRerunMode` none).
@@ -73,7 +73,7 @@ impl Header {
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// Every instance is FINISHED.
     Finished,
     /// An instance failed, or waits for one that did.
@@ -84,7 +84,7 @@ pub enum Outcome {
     Skipped,
 }
 
-impl Outcome {
+impl RunOutcome {
     /// Returns the status word for a run that ended so.
     #[must_use]
     pub fn word(self) -> status::Status {

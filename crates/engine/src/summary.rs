@@ -6,7 +6,7 @@ use definition::expression::{Scope, Value};
 use definition::{Field, FieldValue};
 
 use crate::instance::{Instance, Status};
-use crate::run::{Outcome, Run};
+use crate::run::{RunOutcome, Run};
 use crate::scope::Context;
 use crate::time::{duration_words, wire};
 
@@ -24,7 +24,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// Sums up a run that ended.
-    pub(crate) fn of(run: &Run, outcome: Outcome) -> Self {
+    pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Self {
         let header = run.header();
         let ended = header.ended.as_ref().map_or(header.started, |end| end.at);
         let end = run.instances.iter().map(|instance| run.interval(instance).end).max();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use engine::{Effect, Event, InstanceId, Outcome, Status, TaskOutcome};
+use engine::{Effect, Event, InstanceId, RunOutcome, Status, TaskOutcome};
 
 use crate::harness::{Driven, drive_with, instance, shell};
 
@@ -54,7 +54,7 @@ fn the_end_of_a_run_is_judged_once_after_all_of_it() {
     // By the first alone the run would have ended with the failure of the second.
     let step = run.step(mark(&["A", "B"]));
     assert_eq!(step.effects.iter().filter(|effect| matches!(effect, Effect::Ended(_))).count(), 1);
-    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Finished));
     assert_eq!(subjects(&run), ["Good"]);
 }
 
@@ -121,7 +121,7 @@ fn what_is_tried_again_waits_for_what_is_tried_again_along_with_it() {
         run.finish("A");
         assert_eq!(run.offers(), [format!("{}_Attempt=2 g", instance("B"))]);
         run.finish("B");
-        assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+        assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Finished));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Preconditions: who looks, how often, and what their end means for what they guard.
 
-use engine::{Event, InstanceId, Outcome, RunnerId, Status, TaskError, TaskOutcome};
+use engine::{Event, InstanceId, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 
 use crate::harness::{Driven, STARTED, drive_with, shell};
 
@@ -59,7 +59,7 @@ fn a_precondition_is_looked_at_again_until_it_holds() {
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Finished, Status::Finished));
     assert_eq!(status(&run, "Work"), Status::WaitingForRunner);
     run.finish("Work");
-    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Finished));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn where_the_owner_falls_there_is_nothing_left_to_look_for() {
         (status(&run, "Second"), status(&run, "Asked_Second")),
         (Status::CascadeFailed, Status::Canceled)
     );
-    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Failed));
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Failed));
     run.rerun("First");
     let waiting = Status::WaitingOnDependencies;
     assert_eq!((status(&run, "Second"), status(&run, "Asked_Second")), (waiting, waiting));
@@ -190,6 +190,6 @@ fn a_look_that_ended_because_its_owner_is_done_is_no_bad_end_of_the_run() {
     let mut run = drive_with(more, &[alarm("Good"), alarm("Bad"), ready, work].join(", "));
     run.step(Event::MarkedFinished { instances: [id("Work")].into() });
     assert_eq!(status(&run, "Ready_Work"), Status::Canceled);
-    assert_eq!(run.run.end().unwrap().outcome, Outcome::Finished);
+    assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Finished);
     assert_eq!(run.notices().iter().map(|notice| notice.subject.as_str()).collect::<Vec<_>>(), ["Good"]);
 }

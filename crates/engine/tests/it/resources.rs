@@ -1,7 +1,7 @@
 //! Resources: made when something is ready to run on them, ended when nothing is left to, and what becomes of the work
 //! when they fail.
 
-use engine::{Effect, Event, Outcome, RunnerId, Status, TaskError, TaskOutcome};
+use engine::{Effect, Event, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 use jiff::SignedDuration;
 
 use crate::harness::{Driven, STARTED, drive_with, instance, scheduled, shell, try_drive};
@@ -55,7 +55,7 @@ fn a_resource_is_made_for_its_first_work_used_by_all_and_ended_after_the_last() 
     assert!(run.run.end().is_none(), "its machine is still there");
     run.gone("Box", "ended");
     assert_eq!(run.status("Box"), Status::Finished);
-    assert_eq!(run.run.end().unwrap().outcome, Outcome::Finished);
+    assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Finished);
     assert_eq!(run.run.machines().count(), 0);
 }
 
@@ -132,7 +132,7 @@ fn what_cannot_be_made_is_tried_again_and_then_takes_its_users_along() {
     run.gone("Box", "no capacity");
     assert_eq!(statuses(&run), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
     assert_eq!(reason(&run, "First"), "its resource `@Box_T` failed: it could not be created: no capacity");
-    assert_eq!(run.run.end().unwrap().outcome, Outcome::Failed);
+    assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Failed);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_what_nobody_began_spen
     run.finish("Busy");
     run.finish("Free");
     run.gone("Box", "ended");
-    assert_eq!(run.run.end().unwrap().outcome, Outcome::Finished);
+    assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Finished);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn terminate_after_ends_it_with_all_that_is_on_it_and_no_retry() {
     assert_eq!(reason(&run, "First"), "its resource `@Box_T` ran into its terminateAfter");
     run.gone("Box", "ended");
     assert_eq!(run.status("Box"), Status::TimedOut);
-    assert_eq!(run.run.end().unwrap().outcome, Outcome::Failed);
+    assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Failed);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_canceled_resource_takes_along_what_runs_on_it_and_a_rerun_brings_all_back()
     assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
     run.gone("Box", "ended");
     assert_eq!(run.status("Box"), Status::Canceled);
-    assert_eq!(run.run.end().unwrap().outcome, Outcome::Canceled);
+    assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Canceled);
     run.rerun("Box");
     assert_eq!(
         statuses(&run),
@@ -238,7 +238,7 @@ fn a_canceled_resource_takes_along_what_runs_on_it_and_a_rerun_brings_all_back()
     run.finish("First");
     run.finish("Second");
     run.gone("Box", "ended");
-    assert_eq!(run.run.end().unwrap().outcome, Outcome::Finished);
+    assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Finished);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn a_run_that_is_canceled_waits_for_its_machines() {
     assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
     assert!(run.run.end().is_none());
     run.gone("Box", "ended");
-    assert_eq!(run.run.end().unwrap().outcome, Outcome::Canceled);
+    assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Canceled);
 }
 
 #[test]

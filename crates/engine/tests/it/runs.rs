@@ -1,6 +1,6 @@
 //! The rules of order, retry, cascade, cancel and rerun.
 
-use engine::{Effect, Event, Occasion, Outcome, RunnerId, Status, TaskError, TaskOutcome, expand};
+use engine::{Effect, Event, Occasion, RunOutcome, RunnerId, Status, TaskError, TaskOutcome, expand};
 use jiff::SignedDuration;
 
 use crate::harness::{Driven, activation, drive, drive_with, instance, plan, shell, try_drive};
@@ -42,14 +42,14 @@ fn a_run_ends_when_every_instance_is_final() {
         assert_eq!(run.run.end(), None);
         run.finish(activity);
     }
-    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((Outcome::Finished, false)));
-    assert_eq!(run.effects.last(), Some(&Effect::Ended(Outcome::Finished)));
+    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((RunOutcome::Finished, false)));
+    assert_eq!(run.effects.last(), Some(&Effect::Ended(RunOutcome::Finished)));
 }
 
 #[test]
 fn a_run_without_work_ends_at_once() {
     let run = drive(r#"{"id": "In", "type": "S3DataNode"}"#);
-    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Finished));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn an_instance_fails_after_one_try_and_maximum_retries() {
     assert_eq!(run.status("A"), Status::Failed);
     let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned();
     assert_eq!(error, Some(TaskError::new("E", "no again")));
-    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((Outcome::Failed, false)));
+    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((RunOutcome::Failed, false)));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn with_cascade_a_failure_takes_everything_downstream_along() {
     let chain: Vec<_> = after.references("@cascadeFailedOn").map(|id| id.as_str()).collect();
     let load_first = [instance("Load"), instance("Table"), instance("Build")];
     assert_eq!(chain, load_first.each_ref().map(|id| id.as_str()));
-    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((Outcome::Failed, false)));
+    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((RunOutcome::Failed, false)));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn without_cascade_consumers_wait_for_ever_and_the_run_counts_as_stuck() {
     let mut run = chain("");
     run.fail("Load", "BadInput", "no");
     assert_eq!(run.status("Build"), Status::WaitingOnDependencies);
-    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((Outcome::Failed, true)));
+    assert_eq!(run.run.end().map(|end| (end.outcome, end.stuck)), Some((RunOutcome::Failed, true)));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn marking_a_failure_finished_frees_its_consumers() {
     assert_eq!(run.run.end(), None);
     run.finish("Build");
     run.finish("After");
-    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Finished));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_rerun_takes_along_what_fell_with_it_and_counts_tries_anew() {
     for activity in ["Load", "Build", "After"] {
         run.finish(activity);
     }
-    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Finished));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn rerunning_a_finished_object_without_cascade_reruns_only_that() {
     run.finish("Load");
     assert_eq!(run.status("Build"), Status::Finished);
     run.finish("After");
-    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Finished));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn what_does_not_run_is_canceled_at_once_and_what_runs_by_its_next_report() {
     assert!(run.report("Load", &[]).canceled);
     assert_eq!(run.status("Load"), Status::Canceled);
     assert_eq!(run.status("Build"), Status::CascadeFailed);
-    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Canceled));
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Canceled));
     assert!(run.cancel("Load").is_err());
 }
 
@@ -239,7 +239,7 @@ fn canceling_the_run_stops_all_that_is_not_final() {
     run.step(Event::RunCanceled { reason: "deleted".to_owned() });
     assert_eq!(run.status("Load"), Status::Finished);
     assert_eq!(run.status("Build"), Status::Canceled);
-    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Canceled));
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Canceled));
 }
 
 #[test]

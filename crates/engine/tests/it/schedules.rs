@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{Activation, Event, ExpandError, Occasion, Outcome, Plan, Run, Status, Timetable, Upcoming};
+use engine::{Activation, Event, ExpandError, Occasion, RunOutcome, Plan, Run, Status, Timetable, Upcoming};
 use jiff::Timestamp;
 
 use crate::harness::{Driven, activation, plan, shell};
@@ -81,7 +81,7 @@ fn what_is_passed_over_is_skipped_and_over_at_once() {
     let mut pipeline = scheduled("cron", WORK);
     let first = pipeline.begin(true);
     assert_eq!(first.status("Work"), Status::Skipped);
-    assert_eq!(first.run.end().map(|end| end.outcome), Some(Outcome::Skipped));
+    assert_eq!(first.run.end().map(|end| end.outcome), Some(RunOutcome::Skipped));
     assert!(first.effects.iter().all(|effect| !matches!(effect, engine::Effect::Offer { .. })));
 }
 
@@ -141,7 +141,7 @@ fn in_one_run_each_instance_waits_for_its_time_and_for_those_it_goes_with() {
     finish(&mut run, second);
     assert_eq!(run.offers(), [format!("{sum}_Attempt=1 g")]);
     finish(&mut run, sum);
-    assert_eq!(run.run.end().map(|end| end.outcome), Some(Outcome::Finished));
+    assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Finished));
 }
 
 #[test]

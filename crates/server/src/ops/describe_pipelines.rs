@@ -1,6 +1,6 @@
 //! DescribePipelines: what is known of up to 25 pipelines; one unknown id fails the call.
 
-use engine::{Header, Outcome, PipelineState, time};
+use engine::{Header, RunOutcome, PipelineState, time};
 use jiff::Timestamp;
 use store::Pipeline;
 
@@ -35,9 +35,9 @@ pub(super) async fn serve(service: &Service, request: DescribePipelines) -> Resu
 /// nothing.
 fn health(runs: &[Header]) -> Option<(Timestamp, &'static str)> {
     let word = |outcome| match outcome {
-        Outcome::Finished => Some("HEALTHY"),
-        Outcome::Failed | Outcome::Canceled => Some("ERROR"),
-        Outcome::Skipped => None,
+        RunOutcome::Finished => Some("HEALTHY"),
+        RunOutcome::Failed | RunOutcome::Canceled => Some("ERROR"),
+        RunOutcome::Skipped => None,
     };
     let ends = runs.iter().filter_map(|run| run.ended.as_ref());
     ends.filter_map(|end| Some((end.at, word(end.outcome)?))).max_by_key(|(at, _)| *at)

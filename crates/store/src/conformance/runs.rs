@@ -19,7 +19,7 @@ pub(crate) async fn a_run_steps_on_after_loading_as_if_it_had_never_left(store: 
     let mut back = loaded(store, &run).await;
     assert_eq!(back.instances(), run.instances());
     let step = finish_one(store, &mut back).await;
-    assert!(step.effects.contains(&Effect::Ended(engine::Outcome::Finished)));
+    assert!(step.effects.contains(&Effect::Ended(engine::RunOutcome::Finished)));
     assert_eq!(loaded(store, &run).await.header(), back.header());
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use definition::PipelineObject;
-use engine::{Instance, Notice, NoticeId, Outcome, Run, Status};
+use engine::{Instance, Notice, NoticeId, RunOutcome, Run, Status};
 
 /// What a notice is about: pipeline, run, alarm and text. A rerun may give the same cause another time.
 type About = (String, String, String, String);
@@ -78,8 +78,8 @@ impl Alarms {
         }
     }
 
-    fn end(&mut self, run: &Run, outcome: Outcome, generation: u32) {
-        let field = if outcome == Outcome::Finished { "onSuccess" } else { "onFail" };
+    fn end(&mut self, run: &Run, outcome: RunOutcome, generation: u32) {
+        let field = if outcome == RunOutcome::Finished { "onSuccess" } else { "onFail" };
         let named = run.instances().iter().flat_map(|instance| named(run, instance, field));
         let ids: BTreeSet<_> = named.filter(|alarm| is_once(alarm)).map(|alarm| alarm.id.as_str()).collect();
         for alarm in ids.into_iter().filter_map(|id| run.plan().object(id)) {

@@ -3,7 +3,7 @@
 use definition::period::Period;
 use engine::attempt::Status as Stand;
 use engine::instance::Role;
-use engine::{ATTEMPT_TIMEOUT, Attempt, Instance, Outcome, Run, STALLED, Status, TaskId, WorkerGroup};
+use engine::{ATTEMPT_TIMEOUT, Attempt, Instance, RunOutcome, Run, STALLED, Status, TaskId, WorkerGroup};
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::server::OWN_RUNNERS;
@@ -32,7 +32,7 @@ pub(super) fn check(world: &World, heard: &Heard, before: Option<&Run>, after: &
         // What its preconditions saw is told by whom they guard.
         let mut counted = after.instances().iter().filter(|it| it.guards.is_none());
         let is_done = counted.all(|it| matches!(it.word(), Status::Finished | Status::Skipped));
-        if is_done != matches!(end.outcome, Outcome::Finished | Outcome::Skipped) {
+        if is_done != matches!(end.outcome, RunOutcome::Finished | RunOutcome::Skipped) {
             return Err(format!(
                 "the run is over as {}, and all its work is done: {is_done}",
                 end.outcome.word()
