@@ -137,7 +137,7 @@ impl Instance {
 
     /// Returns the newest attempt: `@headAttempt`.
     #[must_use]
-    pub fn head(&self) -> Option<&Attempt> {
+    pub fn newest_attempt(&self) -> Option<&Attempt> {
         self.attempts.last()
     }
 
@@ -147,7 +147,7 @@ impl Instance {
         match &self.status {
             Status::WaitingOnDependencies => status::Status::WaitingOnDependencies,
             Status::Trying => {
-                self.head().map_or(status::Status::WaitingForRunner, |attempt| attempt.status.word())
+                self.newest_attempt().map_or(status::Status::WaitingForRunner, |attempt| attempt.status.word())
             }
             Status::RetryPause { .. } if self.role == Role::Resource => status::Status::Scheduled,
             // Between two tries it waits for a runner, with one try less left.
@@ -234,7 +234,7 @@ impl Instance {
     #[must_use]
     pub fn tries_left(&self) -> u32 {
         let limit = self
-            .head()
+            .newest_attempt()
             .map_or(attempt::Limits::default().maximum_retries, |head| head.limits.maximum_retries);
         (limit + 1).saturating_sub(self.tries())
     }
@@ -242,7 +242,7 @@ impl Instance {
     /// Returns the error of the newest attempt.
     #[must_use]
     pub fn error(&self) -> Option<&TaskError> {
-        self.head()?.status.error()
+        self.newest_attempt()?.status.error()
     }
 
     /// Returns when a wake-up is due; in a run that is suspended, nothing's time comes.
@@ -259,7 +259,7 @@ impl Instance {
     #[must_use]
     pub(crate) fn next_move(&self) -> Option<Timestamp> {
         match &self.status {
-            Status::Trying => self.head().and_then(Attempt::deadline),
+            Status::Trying => self.newest_attempt().and_then(Attempt::deadline),
             Status::RetryPause { .. } if self.is_paused => None,
             Status::RetryPause { until } => Some(*until),
             Status::WaitingOnDependencies => self.release,
@@ -283,7 +283,7 @@ impl Instance {
     /// Decides where the instance stands now that its newest attempt may be settled.
     #[must_use]
     pub fn after_attempt(&self, now: Timestamp) -> Status {
-        let Some(head) = self.head() else { return self.status.clone() };
+        let Some(head) = self.newest_attempt() else { return self.status.clone() };
         match &head.status {
             attempt::Status::WaitingForRunner { .. }
             | attempt::Status::Running { .. }

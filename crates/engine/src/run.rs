@@ -274,7 +274,7 @@ impl Run {
     /// Returns the attempts that a poller may take now.
     pub fn offers(&self) -> impl Iterator<Item = (&AttemptId, &WorkerGroup)> {
         let open = self.instances.iter().filter(|instance| instance.is_live());
-        let heads = open.filter_map(|instance| Some((instance, instance.head()?)));
+        let heads = open.filter_map(|instance| Some((instance, instance.newest_attempt()?)));
         heads.filter_map(|(instance, head)| Some((&head.id, self.offered_to(instance, head)?)))
     }
 
@@ -296,7 +296,7 @@ impl Run {
 
     /// Returns the attempts at resources that the host is to make, to keep, or to end.
     pub fn machines(&self) -> impl Iterator<Item = &Attempt> {
-        let heads = self.users.keys().filter_map(|place| self.instances[*place].head());
+        let heads = self.users.keys().filter_map(|place| self.instances[*place].newest_attempt());
         heads.filter(|head| !head.status.is_settled())
     }
 
@@ -306,7 +306,7 @@ impl Run {
     }
 
     fn heads(&self) -> impl Iterator<Item = &Attempt> {
-        self.instances.iter().filter(|instance| instance.is_live()).filter_map(Instance::head)
+        self.instances.iter().filter(|instance| instance.is_live()).filter_map(Instance::newest_attempt)
     }
 
     /// Returns when the run wants to be woken next.
@@ -360,7 +360,7 @@ impl Run {
 
 /// Returns whether the resource instance is RUNNING.
 pub(crate) fn is_up(resource: &Instance) -> bool {
-    let machine = resource.head().filter(|_| resource.status == Status::Trying).and_then(Attempt::machine);
+    let machine = resource.newest_attempt().filter(|_| resource.status == Status::Trying).and_then(Attempt::machine);
     matches!(machine, Some(resource::Status::Running { .. }))
 }
 

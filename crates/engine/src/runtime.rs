@@ -37,7 +37,7 @@ pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
         fields.push(Field::string("@triesLeft", instance.tries_left().to_string()));
     }
     // What the newest attempt says is true of its instance, so that alarms can tell it.
-    if let Some(head) = instance.head() {
+    if let Some(head) = instance.newest_attempt() {
         fields.push(Field::reference("@headAttempt", head.id.object_id()));
         fields.extend(said(head));
     }

@@ -30,7 +30,7 @@ impl Run {
             }
             Status::RetryPause { .. } | Status::Trying => {
                 let is_free =
-                    instance.status == Status::Trying && instance.head().is_some_and(Attempt::is_free);
+                    instance.status == Status::Trying && instance.newest_attempt().is_some_and(Attempt::is_free);
                 let resource = self.resource_of(instance).filter(|resource| is_free && !is_up(resource));
                 resource
                     .map(|resource| format!("waits for {}", what_is_waited_for(resource)))
@@ -116,7 +116,7 @@ fn what_is_waited_for(instance: &Instance) -> String {
 }
 
 fn why_it_does_not_run(instance: &Instance) -> Option<String> {
-    let head = instance.head()?;
+    let head = instance.newest_attempt()?;
     if let Status::RetryPause { until } = instance.status {
         let error = instance.error().and_then(|error| error.message.as_deref());
         let error = error.map(|message| format!(": {message}")).unwrap_or_default();

@@ -13,7 +13,7 @@ impl Round<'_> {
     /// Nothing of the components starts until they are resumed.
     pub(super) fn pause(&mut self, components: &BTreeSet<ObjectId>) {
         for place in self.open_of(components) {
-            let is_free = self.run.instances[place].head().is_some_and(Attempt::is_free);
+            let is_free = self.run.instances[place].newest_attempt().is_some_and(Attempt::is_free);
             self.change(place, false, |instance| {
                 instance.is_paused = true;
                 instance.is_held_back |= is_free;
@@ -41,7 +41,7 @@ impl Round<'_> {
             });
             self.note_offer(place);
             let instance = &self.run.instances[place];
-            let free = instance.head().filter(|head| head.is_free() && self.run.may_be_taken(instance));
+            let free = instance.newest_attempt().filter(|head| head.is_free() && self.run.may_be_taken(instance));
             let offer =
                 free.map(|head| Effect::Offer { attempt: head.id.clone(), group: head.group.clone() });
             self.step.effects.extend(offer);

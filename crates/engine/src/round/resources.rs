@@ -125,7 +125,7 @@ impl Round<'_> {
             match instance.status {
                 Status::WaitingOnDependencies => may_start && self.run.unmet[*user] == 0,
                 // It was paused when the machine ended under it.
-                Status::Trying => may_start && instance.head().is_some_and(Attempt::is_free),
+                Status::Trying => may_start && instance.newest_attempt().is_some_and(Attempt::is_free),
                 _ => false,
             }
         };
@@ -135,7 +135,7 @@ impl Round<'_> {
     /// The machine of the resource at `place` went from one status to another, and its instance followed.
     pub(super) fn machine_moved(&mut self, place: usize, was_up: bool) {
         let resource = &self.run.instances[place];
-        let Some(head) = resource.head() else { return };
+        let Some(head) = resource.newest_attempt() else { return };
         let Some(machine) = head.machine().cloned() else { return };
         self.run.up = self.run.up + usize::from(is_up(resource)) - usize::from(was_up);
         self.step.effects.push(Effect::Resource { attempt: head.id.clone() });
@@ -178,7 +178,7 @@ impl Round<'_> {
     /// Work on a machine that is gone has failed; work that nobody began waits for the next one.
     fn lose(&mut self, user: usize, error: &TaskError) {
         let instance = &self.run.instances[user];
-        let Some(head) = instance.head().filter(|_| instance.status == Status::Trying) else { return };
+        let Some(head) = instance.newest_attempt().filter(|_| instance.status == Status::Trying) else { return };
         let newest = instance.attempts.len() - 1;
         let event = match &head.status {
             attempt::Status::Running { .. } => {
@@ -206,7 +206,7 @@ impl Round<'_> {
                 }
                 continue;
             }
-            let free = instance.head().filter(|head| head.is_free() && self.run.may_be_taken(instance));
+            let free = instance.newest_attempt().filter(|head| head.is_free() && self.run.may_be_taken(instance));
             let offer =
                 free.map(|head| Effect::Offer { attempt: head.id.clone(), group: head.group.clone() });
             self.step.effects.extend(offer);
@@ -249,7 +249,7 @@ impl Round<'_> {
     pub(super) fn user_settled(&mut self, user: usize) {
         let Some(place) = self.resource_of(user) else { return };
         let (instance, resource) = (&self.run.instances[user], &self.run.instances[place]);
-        let limits = resource.head().and_then(|head| head.limits.machine.as_ref());
+        let limits = resource.newest_attempt().and_then(|head| head.limits.machine.as_ref());
         let ends = limits.is_some_and(|limits| limits.ends_with_failed_task);
         if ends && instance.status == Status::Failed && is_up(resource) {
             let reason = format!("`{}` failed, and actionOnTaskFailure is terminate", instance.id);
@@ -286,7 +286,7 @@ impl Round<'_> {
     /// What is on offer as soon as its resource is there needs that again.
     pub(super) fn want_again(&mut self, user: usize) {
         let instance = &self.run.instances[user];
-        let is_free = instance.status == Status::Trying && instance.head().is_some_and(Attempt::is_free);
+        let is_free = instance.status == Status::Trying && instance.newest_attempt().is_some_and(Attempt::is_free);
         if let Some(resource) = self.missing_resource(user).filter(|_| is_free) {
             self.want(resource);
         }

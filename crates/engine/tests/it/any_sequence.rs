@@ -159,7 +159,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 fn event(run: &Run, step: &Move) -> Option<Event> {
     let instance_at = |at: usize| &run.instances()[at % run.instances().len()];
     let instance = |at: usize| instance_at(at).id.clone();
-    let head = |at: usize| instance_at(at).head().map(|head| (head.id.clone(), head.leases));
+    let head = |at: usize| instance_at(at).newest_attempt().map(|head| (head.id.clone(), head.leases));
     let instances = |of: &Vec<usize>| of.iter().map(|at| instance(*at)).collect();
     let components = |of: &Vec<usize>| of.iter().map(|at| instance_at(*at).component.clone()).collect();
     let set = |at, outcome| head(at).map(|(attempt, lease)| Event::StatusSet { attempt, lease, outcome });
@@ -314,8 +314,8 @@ fn resources_serve(before: &Run, run: &Run) -> Result<(), TestCaseError> {
                 user.id,
                 resource.id
             );
-            let was = before.instance(user.id.as_str()).and_then(Instance::head).map(|head| head.leases);
-            let is_taken = user.head().is_some_and(|head| head.leases > was.unwrap_or(0));
+            let was = before.instance(user.id.as_str()).and_then(Instance::newest_attempt).map(|head| head.leases);
+            let is_taken = user.newest_attempt().is_some_and(|head| head.leases > was.unwrap_or(0));
             prop_assert!(word == Status::Running || !is_taken, "{} was taken on {word}", user.id);
         }
         let is_leaving = resource.is_final() || word == Status::ShuttingDown;

@@ -24,7 +24,7 @@ fn status(run: &Driven, name: &str) -> Status {
 }
 
 fn look(run: &mut Driven, outcome: TaskOutcome) {
-    let head = run.run.instance(id("Ready_In").as_str()).unwrap().head().unwrap();
+    let head = run.run.instance(id("Ready_In").as_str()).unwrap().newest_attempt().unwrap();
     let (attempt, lease) = (head.id.clone(), head.leases + 1);
     run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("service") });
     run.step(Event::StatusSet { attempt, lease, outcome });

@@ -53,7 +53,7 @@ fn what_does_not_hold_yet_says_how_often_it_was_looked_at() {
     let mut run = drive(&format!("{ready}, {}", shell("Work", r#", "precondition": {"ref": "Ready"}"#)));
     assert_eq!(why(&run, "Ready_Work"), "waits for the service to look at it");
     let id = InstanceId::from(format!("@Ready_Work_{STARTED}"));
-    let attempt = run.run.instance(id.as_str()).unwrap().head().unwrap().id.clone();
+    let attempt = run.run.instance(id.as_str()).unwrap().newest_attempt().unwrap().id.clone();
     run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("service") });
     run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::False });
     let look = "does not hold yet: looked at once, the next time at 2030-01-31T22:01:00";

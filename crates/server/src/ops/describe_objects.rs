@@ -46,7 +46,7 @@ pub(super) async fn serve(service: &Service, request: DescribeObjects) -> Result
 fn with_polls(driver: &Driver, run: &Run, mut object: PipelineObject) -> PipelineObject {
     // What runs on a resource waits for that, and for its own workers.
     let instance = run.instance(object.id.as_str()).filter(|instance| instance.runs_on.is_none());
-    let head = instance.and_then(Instance::head).filter(|head| head.is_free());
+    let head = instance.and_then(Instance::newest_attempt).filter(|head| head.is_free());
     let why = object.string(engine::WHY).map(str::to_owned);
     if let (Some(head), Some(why)) = (head, why)
         && head.group != WorkerGroup::service()

@@ -40,7 +40,7 @@ async fn is_of_ended_resource(service: &Service, group: &str) -> Result<bool, Se
     // A run that has ended is not in memory, and has no machines.
     let Some(run) = held.run(&run) else { return Ok(true) };
     let resource = run.instance(instance).filter(|instance| instance.role == Role::Resource);
-    let machine = resource.and_then(|resource| resource.head()?.machine());
+    let machine = resource.and_then(|resource| resource.newest_attempt()?.machine());
     let is_wanted =
         matches!(machine, Some(resource::Status::Creating { .. } | resource::Status::Running { .. }));
     Ok(resource.is_some() && !is_wanted)

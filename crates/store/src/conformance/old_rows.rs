@@ -28,7 +28,7 @@ pub(crate) fn old_runs() -> [OldRun; 2] {
                 serde_json::to_string(it).unwrap(),
             )
         };
-        let attempt = run.instances()[0].head().unwrap();
+        let attempt = run.instances()[0].newest_attempt().unwrap();
         OldRun {
             header: serde_json::to_string(run.header()).unwrap(),
             definition: serde_json::to_string(run.plan().definition()).unwrap(),

@@ -67,7 +67,7 @@ pub(super) fn found<'a>(driven: &'a Driven, name: &str) -> &'a Instance {
 pub(super) fn standing(driven: &Driven, name: &str) -> String {
     let instance = found(driven, name);
     let is_look = |it: &Instance| {
-        it.head().is_some_and(|head| matches!(head.status, engine::attempt::Status::NotYet { .. }))
+        it.newest_attempt().is_some_and(|head| matches!(head.status, engine::attempt::Status::NotYet { .. }))
     };
     match &instance.status {
         instance::Status::RetryPause { .. } if instance.is_paused => "retry pause, paused".to_owned(),
@@ -97,7 +97,7 @@ pub(super) fn play(driven: &mut Driven, event: Event) -> bool {
 }
 
 fn begins(driven: &mut Driven, name: &str) -> bool {
-    let Some(attempt) = found(driven, name).head().map(|head| head.id.clone()) else { return false };
+    let Some(attempt) = found(driven, name).newest_attempt().map(|head| head.id.clone()) else { return false };
     play(driven, Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("r") }) && {
         let lease = driven.run.attempt(&attempt).unwrap().leases;
         play(driven, Event::ProgressReported { attempt, lease, fields: vec![] })
@@ -105,7 +105,7 @@ fn begins(driven: &mut Driven, name: &str) -> bool {
 }
 
 fn set(driven: &mut Driven, name: &str, outcome: TaskOutcome) -> bool {
-    let head = found(driven, name).head().map(|head| (head.id.clone(), head.leases));
+    let head = found(driven, name).newest_attempt().map(|head| (head.id.clone(), head.leases));
     head.is_some_and(|(attempt, lease)| play(driven, Event::StatusSet { attempt, lease, outcome }))
 }
 

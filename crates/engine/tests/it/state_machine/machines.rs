@@ -109,7 +109,7 @@ fn ready(it: &mut Driven) -> bool {
 }
 
 fn of_head(it: &mut Driven, event: fn(engine::AttemptId) -> Event) -> bool {
-    let head = found(it, "Box").head().map(|head| head.id.clone());
+    let head = found(it, "Box").newest_attempt().map(|head| head.id.clone());
     head.is_some_and(|attempt| play(it, event(attempt)))
 }
 

@@ -144,7 +144,7 @@ impl Alarms {
 
 /// Returns the field whose alarms tell of the end of an instance.
 fn field_of_end(instance: &Instance) -> Option<&'static str> {
-    let head = instance.head().filter(|head| head.generation == instance.generation);
+    let head = instance.newest_attempt().filter(|head| head.generation == instance.generation);
     let is_worked_off = head.is_some_and(|head| head.status == engine::attempt::Status::Finished);
     match instance.word() {
         Status::Failed | Status::CascadeFailed => Some("onFail"),
