@@ -196,7 +196,7 @@ pub(crate) fn needed_resources(plan: &Plan) -> Vec<RunsOn<'_>> {
 
 /// Something that workers do: an activity, or a look at a precondition.
 #[derive(Clone, Copy, Debug)]
-pub struct Work<'a> {
+pub struct WorkerTask<'a> {
     /// The activity or precondition.
     pub object: &'a PipelineObject,
     /// What the precondition guards, and runs where that does.
@@ -207,15 +207,15 @@ pub struct Work<'a> {
 
 /// Returns all that workers do, in the order of the definition.
 #[must_use]
-pub fn work(plan: &Plan) -> Vec<Work<'_>> {
+pub fn worker_tasks(plan: &Plan) -> Vec<WorkerTask<'_>> {
     let owners = plan.objects().iter().filter(|object| is_worked_on(plan, object));
     let work = owners.flat_map(|owner| {
         let resource = resource(plan, owner);
         let own =
-            (role(owner) == Some(Role::Activity)).then_some(Work { object: owner, guards: None, resource });
+            (role(owner) == Some(Role::Activity)).then_some(WorkerTask { object: owner, guards: None, resource });
         let looks = owner.references("precondition").filter(|id| is_looked_at_by_workers(plan, id.as_str()));
         let looks = looks.filter_map(|id| plan.object(id.as_str()));
-        own.into_iter().chain(looks.map(move |object| Work { object, guards: Some(owner), resource }))
+        own.into_iter().chain(looks.map(move |object| WorkerTask { object, guards: Some(owner), resource }))
     });
     work.collect()
 }

@@ -39,7 +39,7 @@ pub use event::{
     ATTEMPT_TIMEOUT, BAD_INPUT, Event, INIT_TIMEOUT, INVALID_FIELD, PRECONDITION_TIMEOUT, RESOURCE_FAILED,
     RESOURCE_LOST, STALLED, TaskError, TaskOutcome,
 };
-pub use expand::{Activation, ExpandError, Occasion, Work, check, expand, work};
+pub use expand::{Activation, ExpandError, Occasion, WorkerTask, check, expand, worker_tasks};
 pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, TaskId, WorkerGroup};
 pub use instance::Instance;
 pub use party::Party;

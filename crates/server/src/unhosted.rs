@@ -56,7 +56,7 @@ pub(crate) fn of(plan: &Plan, host: Option<&dyn Host>, has_dynamodb: bool) -> Ve
     }
     // Only a host asks for them.
     let objects = LazyCell::new(|| foreseen(plan));
-    for engine::Work { object, guards, resource } in engine::work(plan) {
+    for engine::WorkerTask { object, guards, resource } in engine::worker_tasks(plan) {
         let supplied = match resource.and_then(|resource| Some((resource, Kind::of(resource)?))) {
             Some((resource, kind)) if !host.is_some_and(|host| host.supplies(kind)) => {
                 // An activity speaks for its preconditions, which are where it is.
