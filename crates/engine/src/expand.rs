@@ -346,7 +346,7 @@ fn instances<'a>(
             release: part.release,
             late_at: None,
             is_paused: paused.contains(&object.id),
-            is_held_back: false,
+            is_withheld: false,
             guards: None,
             runs_on: runs_on.map(Part::id),
             status: Status::WaitingOnDependencies,

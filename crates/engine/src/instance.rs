@@ -35,8 +35,8 @@ pub struct Instance {
     #[serde(default)]
     pub is_paused: bool,
     /// It would have started, or be on offer, were it not paused.
-    #[serde(default)]
-    pub is_held_back: bool,
+    #[serde(default, rename = "is_held_back")]
+    pub is_withheld: bool,
     /// The instance that it is a precondition of: `node`.
     #[serde(default)]
     pub guards: Option<InstanceId>,
@@ -121,7 +121,7 @@ impl Instance {
             release: self.release,
             late_at: self.late_at,
             is_paused: self.is_paused,
-            is_held_back: self.is_held_back,
+            is_withheld: self.is_withheld,
             guards: self.guards.clone(),
             runs_on: self.runs_on.clone(),
             status: self.status.clone(),
@@ -197,7 +197,7 @@ impl Instance {
         match self.status {
             Status::Trying | Status::RetryPause { .. } => true,
             // Whoever paused it lets it go on.
-            Status::WaitingOnDependencies => self.release.is_some() || self.is_held_back,
+            Status::WaitingOnDependencies => self.release.is_some() || self.is_withheld,
             Status::Finished
             | Status::Failed
             | Status::TimedOut
@@ -211,7 +211,7 @@ impl Instance {
     #[must_use]
     pub fn is_active(&self) -> bool {
         match self.status {
-            Status::Trying => !self.is_held_back,
+            Status::Trying => !self.is_withheld,
             Status::RetryPause { .. } => !self.is_paused,
             Status::WaitingOnDependencies
             | Status::Finished

@@ -51,7 +51,7 @@ impl Run {
         if parties.len() < 2 {
             return parties;
         }
-        for (one, other) in self.held_together() {
+        for (one, other) in self.pairs_that_must_run_together() {
             let at = |place| parties.iter().position(|party: &BTreeSet<usize>| party.contains(&place));
             let (Some(one), Some(other)) = (at(one), at(other)) else { continue };
             if one != other {
@@ -63,7 +63,7 @@ impl Run {
     }
 
     /// The pairs of which one resource may be up while something that runs on it waits for work on the other.
-    fn held_together(&self) -> BTreeSet<(usize, usize)> {
+    fn pairs_that_must_run_together(&self) -> BTreeSet<(usize, usize)> {
         let on: BTreeMap<usize, usize> = self
             .users
             .iter()

@@ -183,12 +183,12 @@ impl<'a> Round<'a> {
         // What is paused is offered when it is resumed, and what has lost its resource when that is there again.
         let offer = (!was_free && may_be_taken && attempt.is_free())
             .then(|| Effect::Offer { attempt: attempt.id.clone(), group: attempt.group.clone() });
-        let is_held_back = is_paused && attempt.is_free();
+        let is_withheld = is_paused && attempt.is_free();
         self.step.attempts.insert(at);
         self.step.effects.extend(offer);
         self.follow_head(at.0);
-        if is_held_back {
-            self.change(at.0, false, |instance| instance.is_held_back = true);
+        if is_withheld {
+            self.change(at.0, false, |instance| instance.is_withheld = true);
         }
         if self.run.instances[at.0].role == Role::Resource {
             self.machine_moved(at.0, was_up);
@@ -304,7 +304,7 @@ impl<'a> Round<'a> {
             return;
         }
         if instance.is_paused {
-            return self.change(place, false, |instance| instance.is_held_back = true);
+            return self.change(place, false, |instance| instance.is_withheld = true);
         }
         match instance.role {
             Role::DataNode => self.set(place, Status::Finished, false),

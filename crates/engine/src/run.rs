@@ -301,7 +301,7 @@ impl Run {
     }
 
     /// Returns the attempts that a runner holds or works on.
-    pub fn held(&self) -> impl Iterator<Item = (&Attempt, &RunnerId)> {
+    pub fn handed_out(&self) -> impl Iterator<Item = (&Attempt, &RunnerId)> {
         self.heads().filter_map(|head| head.runner().map(|runner| (head, runner)))
     }
 

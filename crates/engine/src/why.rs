@@ -51,7 +51,7 @@ impl Run {
                 if self.header.is_suspended { ", and for the pipeline to be activated again" } else { "" };
             return format!("waits for its time, {}{after}", wire(release));
         }
-        if instance.is_held_back {
+        if instance.is_withheld {
             return paused(instance);
         }
         if instance.role == Role::Resource {
@@ -104,7 +104,7 @@ fn what_is_waited_for(instance: &Instance) -> String {
         }
         Status::WaitingOnDependencies => match instance.release {
             Some(release) => format!("{id}, which waits for its time, {}", wire(release)),
-            None if instance.is_held_back => format!("{id}, which {}", paused(instance)),
+            None if instance.is_withheld => format!("{id}, which {}", paused(instance)),
             None => format!("{id}, which waits itself"),
         },
         Status::Finished => id,

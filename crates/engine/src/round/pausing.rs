@@ -16,7 +16,7 @@ impl Round<'_> {
             let is_free = self.run.instances[place].newest_attempt().is_some_and(Attempt::is_free);
             self.change(place, false, |instance| {
                 instance.is_paused = true;
-                instance.is_held_back |= is_free;
+                instance.is_withheld |= is_free;
             });
             self.note_offer(place);
         }
@@ -37,7 +37,7 @@ impl Round<'_> {
             }
             self.change(place, false, |instance| {
                 instance.is_paused = false;
-                instance.is_held_back = false;
+                instance.is_withheld = false;
             });
             self.note_offer(place);
             let instance = &self.run.instances[place];
@@ -57,7 +57,7 @@ impl Round<'_> {
         for (place, instance) in self.run.instances.iter_mut().enumerate() {
             let is_paused = components.contains(&instance.component);
             // What is held back is ready, in a run that was told.
-            let waits = instance.status == Status::WaitingOnDependencies && !instance.is_held_back;
+            let waits = instance.status == Status::WaitingOnDependencies && !instance.is_withheld;
             if instance.is_paused != is_paused && (instance.is_final() || waits) {
                 instance.is_paused = is_paused;
                 self.step.instances.insert(place);

@@ -59,7 +59,7 @@ impl Round<'_> {
         self.change(place, false, |instance| {
             instance.status = Status::WaitingOnDependencies;
             // It was stopped while it was paused, and may have been resumed since.
-            instance.is_held_back = false;
+            instance.is_withheld = false;
         });
         if was_finished {
             for consumer in &self.run.dependants[place] {

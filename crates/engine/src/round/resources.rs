@@ -71,7 +71,7 @@ impl Round<'_> {
             // Its interval begins first.
             Status::WaitingOnDependencies if resource.release.is_some() => {}
             Status::WaitingOnDependencies if resource.is_paused => {
-                self.change(place, false, |resource| resource.is_held_back = true);
+                self.change(place, false, |resource| resource.is_withheld = true);
             }
             Status::WaitingOnDependencies => self.create(place),
             // On its way, or on its way out: then it is seen to when it is gone.

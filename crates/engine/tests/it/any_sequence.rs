@@ -272,7 +272,7 @@ fn may_run(made: &HashMap<InstanceId, usize>, run: &Run, effects: &[Effect]) -> 
         prop_assert!(!run.is_active());
     }
     // What a runner may take or holds is what a deactivation waits for.
-    let is_at_work = run.offers().next().is_some() || run.held().next().is_some();
+    let is_at_work = run.offers().next().is_some() || run.handed_out().next().is_some();
     prop_assert!(run.is_active() || !is_at_work);
 
     for look in run.instances().iter().filter(|it| !it.is_final()) {

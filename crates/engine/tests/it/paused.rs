@@ -14,7 +14,7 @@ fn set(run: &mut Driven, component: &str, is_paused: bool) {
 }
 
 #[test]
-fn what_is_paused_is_held_back_when_its_turn_comes() {
+fn what_is_paused_is_withheld_when_its_turn_comes() {
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
     let mut run = drive(&format!("{}, {second}", shell("First", "")));
     set(&mut run, "Second", true);

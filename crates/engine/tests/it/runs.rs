@@ -118,7 +118,7 @@ fn a_runner_that_is_gone_gives_its_attempt_back_at_once() {
     let mut run = drive(&shell("A", ""));
     run.claim("A");
     run.report("A", &[]);
-    let held: Vec<_> = run.run.held().map(|(_, runner)| runner.clone()).collect();
+    let held: Vec<_> = run.run.handed_out().map(|(_, runner)| runner.clone()).collect();
     assert_eq!(held, [RunnerId::from("runner")]);
     let attempt = run.head("A").0;
     run.step(Event::Released { attempt });

@@ -70,7 +70,7 @@ fn held_by_us(live: &Live, prefix: Option<&str>, is_alone: bool) -> Vec<(RunId, 
     };
     let of_run = |run: &Run| {
         let id = run.header().id.clone();
-        let own = run.held().filter(|(attempt, runner)| is_ours(attempt, runner));
+        let own = run.handed_out().filter(|(attempt, runner)| is_ours(attempt, runner));
         own.map(|(attempt, _)| (id.clone(), Event::Released { attempt: attempt.id.clone() }))
             .collect::<Vec<_>>()
     };

@@ -77,7 +77,7 @@ pub(super) fn standing(driven: &Driven, name: &str) -> String {
             let waits = if is_suspended { "waits for an activation" } else { "waits for its time" };
             if instance.is_paused { format!("{waits}, paused") } else { waits.to_owned() }
         }
-        instance::Status::WaitingOnDependencies if instance.is_held_back => "held back".to_owned(),
+        instance::Status::WaitingOnDependencies if instance.is_withheld => "held back".to_owned(),
         instance::Status::WaitingOnDependencies if instance.is_paused => {
             "WAITING_ON_DEPENDENCIES, paused".to_owned()
         }
