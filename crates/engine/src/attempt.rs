@@ -32,8 +32,8 @@ pub struct Attempt {
     /// Who may take it.
     pub group: WorkerGroup,
     /// It is one at a precondition, which may be FALSE.
-    #[serde(default)]
-    pub is_look: bool,
+    #[serde(default, rename = "is_look")]
+    pub is_precondition_check: bool,
     /// Its time limits and the retries that may follow.
     pub limits: Limits,
     /// When it was made: `@actualStartTime`, as AWS shows it even before a runner takes it.
@@ -47,11 +47,11 @@ pub struct Attempt {
     /// When the runner reported last.
     pub reported_at: Option<Timestamp>,
     /// How often it was looked at in vain, a precondition: `currentRetryCount`.
-    #[serde(default)]
-    pub looks: u32,
+    #[serde(default, rename = "looks")]
+    pub checks: u32,
     /// When it was looked at last: `lastRetryTime`.
-    #[serde(default)]
-    pub looked_at: Option<Timestamp>,
+    #[serde(default, rename = "looked_at")]
+    pub checked_at: Option<Timestamp>,
 }
 
 /// Where an attempt stands.
@@ -284,16 +284,16 @@ fn outcome_status(attempt: &Attempt, outcome: &TaskOutcome, now: Timestamp) -> R
         TaskOutcome::Finished => Ok(Status::Finished),
         TaskOutcome::Failed(error) => Ok(Status::Failed(error.clone())),
         // FALSE is a precondition's answer; an activity has no such end.
-        TaskOutcome::False if !attempt.is_look => Err(Illegal),
+        TaskOutcome::False if !attempt.is_precondition_check => Err(Illegal),
         TaskOutcome::False => {
             let until = time::later(now, SignedDuration::from_millis(attempt.limits.retry_delay_ms));
-            Ok(look_again(attempt, until, now))
+            Ok(check_again(attempt, until, now))
         }
     }
 }
 
 /// Waits for the next look, if there is still time for one.
-fn look_again(attempt: &Attempt, until: Timestamp, now: Timestamp) -> Status {
+fn check_again(attempt: &Attempt, until: Timestamp, now: Timestamp) -> Status {
     match attempt.limits.gives_up_at {
         Some(at) if at <= now => not_in_time(),
         // The last look is at the very end.
@@ -393,7 +393,7 @@ impl Attempt {
     /// very last look begins when the time is over, so it has as long as an acknowledgement.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        let last = self.limits.gives_up_at.filter(|_| self.is_look && self.is_free());
+        let last = self.limits.gives_up_at.filter(|_| self.is_precondition_check && self.is_free());
         let last = last.map(|at| time::later(at, SignedDuration::from_millis(self.limits.acknowledge_ms)));
         self.status.deadline().or(last)
     }
@@ -440,8 +440,8 @@ impl Attempt {
             }
             Event::ProgressReported if !self.status.is_settled() => self.reported_at = Some(now),
             Event::StatusSet(TaskOutcome::False) if self.runner().is_some() => {
-                self.looks += 1;
-                self.looked_at = Some(now);
+                self.checks += 1;
+                self.checked_at = Some(now);
             }
             Event::ProgressReported
             | Event::StatusSet(_)
@@ -498,9 +498,9 @@ mod tests {
             hostname: None,
             reported: Vec::new(),
             reported_at: None,
-            is_look: false,
-            looks: 0,
-            looked_at: None,
+            is_precondition_check: false,
+            checks: 0,
+            checked_at: None,
         }
     }
 
@@ -531,24 +531,24 @@ mod tests {
     }
 
     #[test]
-    fn a_look_in_vain_is_counted_and_followed_by_another_until_the_time_is_over() {
-        let mut look = attempt();
-        look.is_look = true;
-        look.limits.gives_up_at = Some(at(15));
+    fn an_unmet_check_is_counted_and_followed_by_another_until_the_time_is_over() {
+        let mut check = attempt();
+        check.is_precondition_check = true;
+        check.limits.gives_up_at = Some(at(15));
         for (minute, event) in
             [(0, claimed()), (1, Event::StatusSet(TaskOutcome::False)), (10, Event::Woke), (11, Event::Woke)]
         {
-            look.apply(&event, at(minute)).unwrap();
+            check.apply(&event, at(minute)).unwrap();
         }
-        assert!(look.is_free(), "ten minutes of retryDelay are over");
-        assert_eq!((look.looks, look.looked_at), (1, Some(at(1))));
-        look.apply(&claimed(), at(11)).unwrap();
-        look.apply(&Event::StatusSet(TaskOutcome::False), at(11)).unwrap();
-        assert_eq!(look.status, Status::NotYet { until: at(15) }, "the last look is at the very end");
-        look.apply(&Event::Woke, at(15)).unwrap();
-        look.apply(&claimed(), at(15)).unwrap();
-        look.apply(&Event::StatusSet(TaskOutcome::False), at(15)).unwrap();
-        assert!(matches!(&look.status, Status::Failed(error) if !error.is_retryable()));
+        assert!(check.is_free(), "ten minutes of retryDelay are over");
+        assert_eq!((check.checks, check.checked_at), (1, Some(at(1))));
+        check.apply(&claimed(), at(11)).unwrap();
+        check.apply(&Event::StatusSet(TaskOutcome::False), at(11)).unwrap();
+        assert_eq!(check.status, Status::NotYet { until: at(15) }, "the last look is at the very end");
+        check.apply(&Event::Woke, at(15)).unwrap();
+        check.apply(&claimed(), at(15)).unwrap();
+        check.apply(&Event::StatusSet(TaskOutcome::False), at(15)).unwrap();
+        assert!(matches!(&check.status, Status::Failed(error) if !error.is_retryable()));
     }
 
     #[test]

@@ -213,9 +213,9 @@ pub fn worker_tasks(plan: &Plan) -> Vec<WorkerTask<'_>> {
         let resource = resource(plan, owner);
         let own =
             (role(owner) == Some(Role::Activity)).then_some(WorkerTask { object: owner, guards: None, resource });
-        let looks = owner.references("precondition").filter(|id| is_looked_at_by_workers(plan, id.as_str()));
-        let looks = looks.filter_map(|id| plan.object(id.as_str()));
-        own.into_iter().chain(looks.map(move |object| WorkerTask { object, guards: Some(owner), resource }))
+        let checks = owner.references("precondition").filter(|id| is_checked_by_workers(plan, id.as_str()));
+        let checks = checks.filter_map(|id| plan.object(id.as_str()));
+        own.into_iter().chain(checks.map(move |object| WorkerTask { object, guards: Some(owner), resource }))
     });
     work.collect()
 }
@@ -225,13 +225,13 @@ fn is_worked_on(plan: &Plan, object: &PipelineObject) -> bool {
     match role(object) {
         Some(Role::Activity) => true,
         Some(Role::DataNode) => {
-            object.references("precondition").any(|id| is_looked_at_by_workers(plan, id.as_str()))
+            object.references("precondition").any(|id| is_checked_by_workers(plan, id.as_str()))
         }
         Some(Role::Precondition | Role::Resource) | None => false,
     }
 }
 
-fn is_looked_at_by_workers(plan: &Plan, precondition: &str) -> bool {
+fn is_checked_by_workers(plan: &Plan, precondition: &str) -> bool {
     let kind = plan.object(precondition).and_then(Kind::of);
     kind.is_some_and(|kind| !kind.is_system_managed())
 }
@@ -381,7 +381,7 @@ fn with_preconditions(
             component: target.clone(),
             role: Role::Precondition,
             guards: Some(owner.id.clone()),
-            runs_on: owner.runs_on.clone().filter(|_| is_looked_at_by_workers(plan, target.as_str())),
+            runs_on: owner.runs_on.clone().filter(|_| is_checked_by_workers(plan, target.as_str())),
             is_paused: paused.contains(target),
             ..owner.clone()
         })

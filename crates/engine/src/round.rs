@@ -255,7 +255,7 @@ impl<'a> Round<'a> {
                     .effects
                     .extend(alarm::of_instance(self.run, place).into_iter().map(Effect::Publish));
             }
-            self.end_looks_of(place);
+            self.cancel_preconditions_of(place);
             self.user_settled(place);
             self.resource_settled(place);
             let finished = self.run.instances[place].status == Status::Finished;
@@ -274,7 +274,7 @@ impl<'a> Round<'a> {
     }
 
     /// Where the owner is over, there is nothing left to look for.
-    fn end_looks_of(&mut self, place: usize) {
+    fn cancel_preconditions_of(&mut self, place: usize) {
         let open: Vec<_> =
             self.preconditions(place).filter(|it| !self.run.instances[*it].is_final()).collect();
         for precondition in open {
@@ -549,9 +549,9 @@ fn new_attempt(
         hostname: None,
         reported: Vec::new(),
         reported_at: None,
-        is_look: instance.role == Role::Precondition,
-        looks: 0,
-        looked_at: None,
+        is_precondition_check: instance.role == Role::Precondition,
+        checks: 0,
+        checked_at: None,
     }
 }
 

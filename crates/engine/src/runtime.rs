@@ -87,9 +87,9 @@ fn said(attempt: &Attempt) -> Vec<Field> {
     if let Some(hostname) = &attempt.hostname {
         fields.push(Field::string("hostname", hostname.as_str()));
     }
-    if attempt.is_look {
-        fields.push(Field::string("currentRetryCount", attempt.looks.to_string()));
-        fields.extend(attempt.looked_at.map(|at| Field::string("lastRetryTime", wire(at))));
+    if attempt.is_precondition_check {
+        fields.push(Field::string("currentRetryCount", attempt.checks.to_string()));
+        fields.extend(attempt.checked_at.map(|at| Field::string("lastRetryTime", wire(at))));
     }
     if let Some(at) = attempt.reported_at {
         fields.push(Field::string("reportProgressTime", wire(at)));

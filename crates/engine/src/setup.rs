@@ -18,7 +18,7 @@ use crate::scope::Context;
 use crate::{resource, time, wire_objects};
 
 /// The service looks at most this often, in milliseconds.
-const SHORTEST_LOOK_MS: i64 = 60_000;
+const SHORTEST_CHECK_DELAY_MS: i64 = 60_000;
 
 /// What an attempt needs to be offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,18 +39,18 @@ pub(crate) fn of(run: &Run, place: usize, now: Timestamp) -> Result<Setup, TaskE
     let object = evaluated(run, instance)?;
     wire_objects::needed(run, instance).map_err(invalid)?;
     let millis = |period: Period| period.after(now).as_millisecond() - now.as_millisecond();
-    let is_look = instance.role == Role::Precondition;
+    let is_check = instance.role == Role::Precondition;
     let is_resource = instance.role == Role::Resource;
-    let timeout = field::PRECONDITION_TIMEOUT.of(&object)?.filter(|_| is_look);
+    let timeout = field::PRECONDITION_TIMEOUT.of(&object)?.filter(|_| is_check);
     let began = instance.attempts.iter().find(|attempt| attempt.generation == instance.generation);
     let gives_up_at = timeout.map(|timeout| {
         let began = began.map_or(now, |first| first.created);
         time::later(began, SignedDuration::from_millis(millis(timeout)))
     });
     let mut retry_delay_ms = millis(field::RETRY_DELAY.of(&object)?);
-    let service = is_look && is_looked_at_by_service(run, instance);
+    let service = is_check && is_checked_by_service(run, instance);
     if service {
-        retry_delay_ms = retry_delay_ms.max(SHORTEST_LOOK_MS);
+        retry_delay_ms = retry_delay_ms.max(SHORTEST_CHECK_DELAY_MS);
     }
     let limits = Limits {
         silence_ms: millis(field::REPORT_PROGRESS_TIMEOUT.of(&object)?),
@@ -97,7 +97,7 @@ fn invalid(reason: String) -> TaskError {
 }
 
 /// Returns whether the service itself looks whether the precondition holds.
-fn is_looked_at_by_service(run: &Run, instance: &Instance) -> bool {
+fn is_checked_by_service(run: &Run, instance: &Instance) -> bool {
     let kind = run.plan.object(instance.component.as_str()).and_then(Kind::of);
     kind.is_some_and(Kind::is_system_managed)
 }

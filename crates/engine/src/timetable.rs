@@ -154,10 +154,10 @@ impl Timetable {
         let instances = self.rhythms.iter().map(|rhythm| {
             let each = longest / rhythm.schedule.period.duration().as_secs().max(1);
             // Each instance brings one for each of its preconditions.
-            let with_looks = |(_, id): &(usize, ObjectId)| {
+            let with_preconditions = |(_, id): &(usize, ObjectId)| {
                 1 + plan.object(id.as_str()).map_or(0, |object| object.references("precondition").count())
             };
-            each.saturating_mul(rhythm.components.iter().map(with_looks).sum::<usize>() as u64)
+            each.saturating_mul(rhythm.components.iter().map(with_preconditions).sum::<usize>() as u64)
         });
         let instances = instances.fold(0, u64::saturating_add);
         let first = |rhythm: &Rhythm| rhythm.components.first().map(|(_, id)| id.clone());

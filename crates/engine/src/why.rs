@@ -15,7 +15,7 @@ use crate::time::wire;
 /// The field of an instance that says it.
 pub const WHY: &str = "waitReason";
 /// Dependencies that are looked at for one sentence: it need not be whole, but it must be quick.
-const MOST_LOOKED_AT: usize = 1_000;
+const MOST_VISITED: usize = 1_000;
 /// Dependencies that a sentence names; the others are counted.
 const MOST_NAMED: usize = 3;
 
@@ -77,7 +77,7 @@ impl Run {
                 continue;
             }
             let further: Vec<_> = unmet(dependency).collect();
-            if further.is_empty() || seen.len() > MOST_LOOKED_AT {
+            if further.is_empty() || seen.len() > MOST_VISITED {
                 causes.push(dependency);
             }
             open.extend(further.into_iter().filter(|id| seen.insert(id.clone())));
@@ -132,8 +132,8 @@ fn why_it_does_not_run(instance: &Instance) -> Option<String> {
         }
         attempt::Status::WaitingForRunner { held: None } => Some(waits_for_runner(instance, head)),
         attempt::Status::NotYet { until } => {
-            let looks = if head.looks == 1 { "once".to_owned() } else { format!("{} times", head.looks) };
-            Some(format!("does not hold yet: looked at {looks}, the next time at {}", wire(*until)))
+            let times = if head.checks == 1 { "once".to_owned() } else { format!("{} times", head.checks) };
+            Some(format!("does not hold yet: looked at {times}, the next time at {}", wire(*until)))
         }
         attempt::Status::Machine(resource::Status::Creating { .. }) => {
             Some(format!("is being created{}", hosts_words(head)))

@@ -96,9 +96,9 @@ fn attempt(status: Status) -> Attempt {
         hostname: None,
         reported: Vec::new(),
         reported_at: None,
-        is_look: true,
-        looks: 0,
-        looked_at: None,
+        is_precondition_check: true,
+        checks: 0,
+        checked_at: None,
     }
 }
 

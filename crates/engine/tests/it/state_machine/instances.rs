@@ -66,7 +66,7 @@ pub(super) fn found<'a>(driven: &'a Driven, name: &str) -> &'a Instance {
 
 pub(super) fn standing(driven: &Driven, name: &str) -> String {
     let instance = found(driven, name);
-    let is_look = |it: &Instance| {
+    let is_check = |it: &Instance| {
         it.newest_attempt().is_some_and(|head| matches!(head.status, engine::attempt::Status::NotYet { .. }))
     };
     match &instance.status {
@@ -81,7 +81,7 @@ pub(super) fn standing(driven: &Driven, name: &str) -> String {
         instance::Status::WaitingOnDependencies if instance.is_paused => {
             "WAITING_ON_DEPENDENCIES, paused".to_owned()
         }
-        instance::Status::Trying if is_look(instance) => "not yet".to_owned(),
+        instance::Status::Trying if is_check(instance) => "not yet".to_owned(),
         instance::Status::Trying if instance.is_paused => format!("{}, paused", instance.word()),
         instance::Status::Trying if instance.canceling.is_some() => format!("{}, stopping", instance.word()),
         _ => instance.word().to_string(),

@@ -171,7 +171,7 @@ fn reported(world: &World, asked: &Asked, answer: &Value) -> Result<(), String> 
         "FINISHED" => matches!(now.status, Stand::Finished | Stand::Canceled),
         "FAILED" => matches!(now.status, Stand::Failed(_) | Stand::Canceled),
         // Somebody may be looking again by now.
-        _ => now.looks > 0 || now.status.is_settled(),
+        _ => now.checks > 0 || now.status.is_settled(),
     };
     match is_kept {
         true => Ok(()),
