@@ -27,7 +27,7 @@ pub enum Status {
     /// The host ends it.
     ShuttingDown {
         /// What it is once it is gone.
-        end: Ending,
+        end: ShutdownReason,
     },
     /// Gone, its work done.
     Finished,
@@ -41,7 +41,7 @@ pub enum Status {
 
 /// Why a machine is ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ending {
+pub enum ShutdownReason {
     /// Nobody needs it any more.
     Finished,
     /// It was not made in time.
@@ -160,11 +160,11 @@ fn creating(until: Option<Timestamp>, limits: &Limits, event: &Event, now: Times
         Event::Gone { reason } => {
             Status::Failed(TaskError::new(RESOURCE_FAILED, format!("it could not be created: {reason}")))
         }
-        Event::Unneeded => Status::ShuttingDown { end: Ending::Finished },
-        Event::CancelRequested => Status::ShuttingDown { end: Ending::Canceled },
+        Event::Unneeded => Status::ShuttingDown { end: ShutdownReason::Finished },
+        Event::CancelRequested => Status::ShuttingDown { end: ShutdownReason::Canceled },
         Event::Woke if until.is_some_and(|until| until <= now) => {
             let text = "it was not created within its initTimeout";
-            Status::ShuttingDown { end: Ending::Failed(TaskError::new(INIT_TIMEOUT, text)) }
+            Status::ShuttingDown { end: ShutdownReason::Failed(TaskError::new(INIT_TIMEOUT, text)) }
         }
         Event::Woke => Status::Creating { until },
     }
@@ -175,28 +175,28 @@ fn running(until: Option<Timestamp>, event: &Event, now: Timestamp) -> Status {
         Event::Gone { reason } => {
             Status::Failed(TaskError::new(RESOURCE_LOST, format!("it went while it was in use: {reason}")))
         }
-        Event::Unneeded => Status::ShuttingDown { end: Ending::Finished },
-        Event::CancelRequested => Status::ShuttingDown { end: Ending::Canceled },
+        Event::Unneeded => Status::ShuttingDown { end: ShutdownReason::Finished },
+        Event::CancelRequested => Status::ShuttingDown { end: ShutdownReason::Canceled },
         Event::Woke if until.is_some_and(|until| until <= now) => {
-            Status::ShuttingDown { end: Ending::TimedOut }
+            Status::ShuttingDown { end: ShutdownReason::TimedOut }
         }
         // A host may say twice that it is there.
         Event::Created | Event::Woke => Status::Running { until },
     }
 }
 
-fn shutting_down(end: &Ending, event: &Event) -> Status {
+fn shutting_down(end: &ShutdownReason, event: &Event) -> Status {
     match (event, end) {
-        (Event::Gone { .. }, Ending::Finished) => Status::Finished,
-        (Event::Gone { .. }, Ending::Failed(error)) => Status::Failed(error.clone()),
-        (Event::Gone { .. }, Ending::TimedOut) => Status::TimedOut,
-        (Event::Gone { .. }, Ending::Canceled) => Status::Canceled,
+        (Event::Gone { .. }, ShutdownReason::Finished) => Status::Finished,
+        (Event::Gone { .. }, ShutdownReason::Failed(error)) => Status::Failed(error.clone()),
+        (Event::Gone { .. }, ShutdownReason::TimedOut) => Status::TimedOut,
+        (Event::Gone { .. }, ShutdownReason::Canceled) => Status::Canceled,
         // It is not to be tried again.
-        (Event::CancelRequested, Ending::Failed(_)) => Status::ShuttingDown { end: Ending::Canceled },
+        (Event::CancelRequested, ShutdownReason::Failed(_)) => Status::ShuttingDown { end: ShutdownReason::Canceled },
         (
             // The host may have made it before it heard that it is to end it.
             Event::Created | Event::Unneeded | Event::CancelRequested | Event::Woke,
-            Ending::Finished | Ending::Failed(_) | Ending::TimedOut | Ending::Canceled,
+            ShutdownReason::Finished | ShutdownReason::Failed(_) | ShutdownReason::TimedOut | ShutdownReason::Canceled,
         ) => Status::ShuttingDown { end: end.clone() },
     }
 }

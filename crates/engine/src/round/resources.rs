@@ -150,11 +150,11 @@ impl Round<'_> {
             resource::Status::Running { .. } => self.let_users_on(place),
             resource::Status::ShuttingDown { end } => match end {
                 // Nobody is on it, and perhaps it is tried again.
-                resource::Ending::Finished | resource::Ending::Failed(_) => {}
-                resource::Ending::TimedOut => {
+                resource::ShutdownReason::Finished | resource::ShutdownReason::Failed(_) => {}
+                resource::ShutdownReason::TimedOut => {
                     self.drop_users(place, &format!("its resource `{id}` ran into its terminateAfter"));
                 }
-                resource::Ending::Canceled => self.drop_users_of_canceled(place),
+                resource::ShutdownReason::Canceled => self.drop_users_of_canceled(place),
             },
             resource::Status::Failed(error) => self.after_failed_machine(place, &error),
             resource::Status::Finished | resource::Status::TimedOut | resource::Status::Canceled => {}

@@ -1,6 +1,6 @@
 //! The tables of resources: one machine, and the instance that makes it.
 
-use engine::resource::{self, Ending, Limits, Status, step};
+use engine::resource::{self, ShutdownReason, Limits, Status, step};
 use engine::{Event, TaskError};
 
 use super::instances::{found, id, play, standing};
@@ -59,10 +59,10 @@ fn statuses() -> Vec<Status> {
     vec![
         Status::Creating { until: Some(at(10)) },
         Status::Running { until: Some(at(10)) },
-        ending(Ending::Finished),
-        ending(Ending::Failed(TaskError::default())),
-        ending(Ending::TimedOut),
-        ending(Ending::Canceled),
+        ending(ShutdownReason::Finished),
+        ending(ShutdownReason::Failed(TaskError::default())),
+        ending(ShutdownReason::TimedOut),
+        ending(ShutdownReason::Canceled),
         Status::Finished,
         Status::Failed(TaskError::default()),
         Status::TimedOut,
@@ -74,10 +74,10 @@ fn name(status: &Status) -> &'static str {
     match status {
         Status::Creating { .. } => "CREATING",
         Status::Running { .. } => "RUNNING",
-        Status::ShuttingDown { end: Ending::Finished } => "SHUTTING_DOWN, FINISHED",
-        Status::ShuttingDown { end: Ending::Failed(_) } => "SHUTTING_DOWN, FAILED",
-        Status::ShuttingDown { end: Ending::TimedOut } => "SHUTTING_DOWN, TIMEDOUT",
-        Status::ShuttingDown { end: Ending::Canceled } => "SHUTTING_DOWN, CANCELED",
+        Status::ShuttingDown { end: ShutdownReason::Finished } => "SHUTTING_DOWN, FINISHED",
+        Status::ShuttingDown { end: ShutdownReason::Failed(_) } => "SHUTTING_DOWN, FAILED",
+        Status::ShuttingDown { end: ShutdownReason::TimedOut } => "SHUTTING_DOWN, TIMEDOUT",
+        Status::ShuttingDown { end: ShutdownReason::Canceled } => "SHUTTING_DOWN, CANCELED",
         Status::Finished => "FINISHED",
         Status::Failed(_) => "FAILED",
         Status::TimedOut => "TIMEDOUT",
