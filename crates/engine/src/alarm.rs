@@ -10,9 +10,10 @@ use definition::{ObjectId, PipelineObject};
 use sha2::{Digest, Sha256};
 
 use crate::effect::Notice;
+use crate::header::RunOutcome;
 use crate::ids::NoticeId;
 use crate::instance::{Instance, Status};
-use crate::run::{RunOutcome, Run};
+use crate::run::Run;
 use crate::scope::{Context, Node};
 use crate::summary::Summary;
 

@@ -10,8 +10,9 @@ use definition::period::Period;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{ATTEMPT_TIMEOUT, PRECONDITION_TIMEOUT, STALLED, TaskError, TaskOutcome};
+use crate::event::TaskOutcome;
 use crate::ids::{AttemptId, InstanceId, RunnerId, WorkerGroup};
+use crate::task_error::{ATTEMPT_TIMEOUT, PRECONDITION_TIMEOUT, STALLED, TaskError};
 use crate::{resource, status, time};
 
 /// One try at an instance.

@@ -9,9 +9,10 @@ use definition::ObjectId;
 use definition::schedule::Interval;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::header::Header;
 use crate::ids::InstanceId;
 use crate::instance::Instance;
-use crate::run::{Header, Run};
+use crate::run::Run;
 
 /// The instances of a run by their components; it never changes.
 #[derive(Clone, Debug, Default)]

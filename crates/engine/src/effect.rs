@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::header::RunOutcome;
 use crate::ids::{AttemptId, NoticeId, PipelineId, RunId, WorkerGroup};
-use crate::run::RunOutcome;
 
 /// Something to do once the step is saved. Carrying it out twice does no harm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,11 +12,13 @@ use definition::schedule::Interval;
 use definition::{ObjectId, PipelineObject};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::header::Header;
 use crate::ids::{InstanceId, PipelineId, RunId};
 use crate::instance::{Instance, Role, Status};
 use crate::plan::Plan;
 use crate::round::Round;
-use crate::run::{Header, Run, Step};
+use crate::run::Run;
+use crate::step::Step;
 use crate::time;
 use crate::timetable::{Occurrence, Timetable, Upcoming};
 
@@ -211,8 +213,11 @@ pub fn worker_tasks(plan: &Plan) -> Vec<WorkerTask<'_>> {
     let owners = plan.objects().iter().filter(|object| is_worked_on(plan, object));
     let work = owners.flat_map(|owner| {
         let resource = resource(plan, owner);
-        let own =
-            (role(owner) == Some(Role::Activity)).then_some(WorkerTask { object: owner, guards: None, resource });
+        let own = (role(owner) == Some(Role::Activity)).then_some(WorkerTask {
+            object: owner,
+            guards: None,
+            resource,
+        });
         let checks = owner.references("precondition").filter(|id| is_checked_by_workers(plan, id.as_str()));
         let checks = checks.filter_map(|id| plan.object(id.as_str()));
         own.into_iter().chain(checks.map(move |object| WorkerTask { object, guards: Some(owner), resource }))

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::{self, Attempt};
-use crate::event::{RESOURCE_LOST, TaskError};
 use crate::ids::InstanceId;
+use crate::task_error::{RESOURCE_LOST, TaskError};
 use crate::{resource, status, time};
 
 /// A component compiled for one run.
@@ -146,9 +146,9 @@ impl Instance {
     pub fn word(&self) -> status::Status {
         match &self.status {
             Status::WaitingOnDependencies => status::Status::WaitingOnDependencies,
-            Status::Trying => {
-                self.newest_attempt().map_or(status::Status::WaitingForRunner, |attempt| attempt.status.word())
-            }
+            Status::Trying => self
+                .newest_attempt()
+                .map_or(status::Status::WaitingForRunner, |attempt| attempt.status.word()),
             Status::RetryPause { .. } if self.role == Role::Resource => status::Status::Scheduled,
             // Between two tries it waits for a runner, with one try less left.
             Status::RetryPause { .. } => status::Status::WaitingForRunner,

@@ -13,6 +13,7 @@ mod deadline;
 mod effect;
 mod event;
 mod expand;
+mod header;
 mod ids;
 pub mod instance;
 mod late;
@@ -26,7 +27,9 @@ mod runtime;
 mod scope;
 mod setup;
 mod status;
+mod step;
 mod summary;
+mod task_error;
 pub mod time;
 mod timetable;
 mod why;
@@ -35,16 +38,20 @@ pub mod wire_objects;
 pub use attempt::Attempt;
 pub use definition::MASK;
 pub use effect::{Effect, Notice};
-pub use event::{
-    ATTEMPT_TIMEOUT, BAD_INPUT, Event, INIT_TIMEOUT, INVALID_FIELD, PRECONDITION_TIMEOUT, RESOURCE_FAILED,
-    RESOURCE_LOST, STALLED, TaskError, TaskOutcome,
-};
+pub use event::{Event, TaskOutcome};
 pub use expand::{Activation, ExpandError, Occasion, WorkerTask, check, expand, worker_tasks};
+pub use header::{Header, RunEnd, RunOutcome};
 pub use ids::{AttemptId, InstanceId, NoticeId, PipelineId, RunId, RunnerId, TaskId, WorkerGroup};
 pub use instance::Instance;
 pub use party::Party;
 pub use plan::Plan;
-pub use run::{End, Header, IllegalEvent, RunOutcome, Run, Step};
+pub use round::IllegalEvent;
+pub use run::Run;
 pub use status::{PipelineState, Status, UnknownStatus};
+pub use step::Step;
+pub use task_error::{
+    ATTEMPT_TIMEOUT, BAD_INPUT, INIT_TIMEOUT, INVALID_FIELD, PRECONDITION_TIMEOUT, RESOURCE_FAILED,
+    RESOURCE_LOST, STALLED, TaskError,
+};
 pub use timetable::{Timetable, Upcoming};
 pub use why::WHY;

@@ -8,7 +8,7 @@ use definition::kind::field::{self, FieldError, OnResourceFailure, OnTaskFailure
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{INIT_TIMEOUT, RESOURCE_FAILED, RESOURCE_LOST, TaskError};
+use crate::task_error::{INIT_TIMEOUT, RESOURCE_FAILED, RESOURCE_LOST, TaskError};
 use crate::{status, time};
 
 /// Where a machine stands.
@@ -192,11 +192,16 @@ fn shutting_down(end: &ShutdownReason, event: &Event) -> Status {
         (Event::Gone { .. }, ShutdownReason::TimedOut) => Status::TimedOut,
         (Event::Gone { .. }, ShutdownReason::Canceled) => Status::Canceled,
         // It is not to be tried again.
-        (Event::CancelRequested, ShutdownReason::Failed(_)) => Status::ShuttingDown { end: ShutdownReason::Canceled },
+        (Event::CancelRequested, ShutdownReason::Failed(_)) => {
+            Status::ShuttingDown { end: ShutdownReason::Canceled }
+        }
         (
             // The host may have made it before it heard that it is to end it.
             Event::Created | Event::Unneeded | Event::CancelRequested | Event::Woke,
-            ShutdownReason::Finished | ShutdownReason::Failed(_) | ShutdownReason::TimedOut | ShutdownReason::Canceled,
+            ShutdownReason::Finished
+            | ShutdownReason::Failed(_)
+            | ShutdownReason::TimedOut
+            | ShutdownReason::Canceled,
         ) => Status::ShuttingDown { end: end.clone() },
     }
 }

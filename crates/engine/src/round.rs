@@ -13,11 +13,59 @@ use jiff::Timestamp;
 use crate::attempt::{self, Attempt};
 use crate::effect::Effect;
 use crate::event::Event;
+use crate::header::{RunEnd, RunOutcome};
 use crate::ids::{AttemptId, InstanceId};
 use crate::instance::{Instance, Role, Status};
-use crate::run::{End, IllegalEvent, RunOutcome, Run, Step, is_up};
-use crate::status::Status as word;
-use crate::{alarm, cascade, late, resource, setup};
+use crate::run::{Run, is_up};
+use crate::status::{self, Status as word};
+use crate::step::Step;
+use crate::{alarm, cascade, late, resource, setup, time};
+
+/// The event means nothing to the run as it stands. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalEvent {
+    /// The run has no such attempt.
+    #[error("there is no attempt `{0}`")]
+    NoSuchAttempt(AttemptId),
+    /// The run has no such instance.
+    #[error("there is no instance `{0}`")]
+    NoSuchInstance(InstanceId),
+    /// The attempt was handed out again since, or is free.
+    #[error("lease {lease} of attempt `{attempt}` is over")]
+    LeaseOver {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The lease that is over.
+        lease: u32,
+    },
+    /// The attempt's status does not allow it.
+    #[error("attempt `{attempt}` is {status}")]
+    Attempt {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its status.
+        status: status::Status,
+    },
+    /// The instance's status does not allow it.
+    #[error("object `{instance}` is {status}")]
+    Instance {
+        /// The instance.
+        instance: InstanceId,
+        /// Its status.
+        status: status::Status,
+    },
+}
+
+impl Run {
+    /// Decides what `event`, arriving at `now`, makes of the run.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalEvent`] if the event means nothing there; the run is as it was then.
+    pub fn step(&mut self, event: Event, now: Timestamp) -> Result<Step, IllegalEvent> {
+        Round::new(self, time::whole_millis(now)).play(event)
+    }
+}
 
 /// A run in the middle of a step.
 pub(crate) struct Round<'a> {
@@ -497,13 +545,14 @@ impl<'a> Round<'a> {
         let generation = self.run.header.generation;
         let (outcome, stuck) = outcome(self.run);
         // In a run at rest nothing else is due.
-        let end = End { at: self.now, outcome, generation, stuck, late_at: self.run.next_wake() };
+        let end = RunEnd { at: self.now, outcome, generation, stuck, late_at: self.run.next_wake() };
         let before = self.run.header.ended.take();
         // What changes nothing of how it ended (lateness that is told) is no new end.
-        let is_same =
-            |before: &&End| (before.outcome, before.generation, before.stuck) == (outcome, generation, stuck);
+        let is_same = |before: &&RunEnd| {
+            (before.outcome, before.generation, before.stuck) == (outcome, generation, stuck)
+        };
         let at = before.as_ref().filter(is_same).map_or(end.at, |before| before.at);
-        self.run.header.ended = Some(End { at, ..end });
+        self.run.header.ended = Some(RunEnd { at, ..end });
         if before.is_some_and(|before| (before.outcome, before.generation) == (outcome, generation)) {
             return;
         }
@@ -518,7 +567,7 @@ impl<'a> Round<'a> {
 
 fn new_attempt(
     instance: &Instance,
-    setup: Result<setup::Setup, crate::event::TaskError>,
+    setup: Result<setup::Setup, crate::task_error::TaskError>,
     now: Timestamp,
 ) -> Attempt {
     let number = u32::try_from(instance.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);

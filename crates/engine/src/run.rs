@@ -8,94 +8,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::attempt::Attempt;
 use crate::counterpart::ByComponent;
-use crate::effect::Effect;
-use crate::event::Event;
-use crate::ids::{AttemptId, InstanceId, PipelineId, RunId, RunnerId, WorkerGroup};
+use crate::header::{Header, RunEnd};
+use crate::ids::{AttemptId, InstanceId, RunnerId, WorkerGroup};
 use crate::instance::{Instance, Role, Status};
 use crate::plan::Plan;
-use crate::round::Round;
-use crate::{resource, status, time};
-
-/// What is true of a run as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
-    /// Its pipeline.
-    pub pipeline: PipelineId,
-    /// Its id within the pipeline.
-    pub id: RunId,
-    /// The pipeline's name.
-    pub pipeline_name: String,
-    /// The version of the definition: `@version`.
-    pub version: u32,
-    /// `@scheduledStartTime` of its instances.
-    pub scheduled: Timestamp,
-    /// When it was activated.
-    pub started: Timestamp,
-    /// Set while nothing in it moves.
-    pub ended: Option<End>,
-    /// Its pipeline was deactivated: what waits for its time waits for the next activation.
-    #[serde(default)]
-    pub is_suspended: bool,
-    /// How often something in it was rerun.
-    pub generation: u32,
-    /// How many steps changed it; a save that finds another number lost a race.
-    pub revision: u64,
-}
-
-/// How and when a run ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct End {
-    /// When.
-    pub at: Timestamp,
-    /// How.
-    pub outcome: RunOutcome,
-    /// The run's rerun generation then.
-    pub generation: u32,
-    /// Some instances still wait, and nothing will ever free them (`failureAndRerunMode` none).
-    pub stuck: bool,
-    /// When the first of those that wait is late, which is told.
-    #[serde(default)]
-    pub late_at: Option<Timestamp>,
-}
-
-impl Header {
-    /// Returns whether time may still change something: the run has not ended, or something that waits in it is yet to
-    /// be late.
-    #[must_use]
-    pub fn is_awake(&self) -> bool {
-        self.ended.as_ref().is_none_or(|end| end.late_at.is_some())
-    }
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum RunOutcome {
-    /// Every instance is FINISHED.
-    Finished,
-    /// An instance failed, or waits for one that did.
-    Failed,
-    /// None failed, but some were canceled.
-    Canceled,
-    /// All of it was passed over by a later start.
-    Skipped,
-}
-
-impl RunOutcome {
-    /// Returns the status word for a run that ended so.
-    #[must_use]
-    pub fn word(self) -> status::Status {
-        match self {
-            Self::Finished => status::Status::Finished,
-            Self::Failed => status::Status::Failed,
-            Self::Canceled => status::Status::Canceled,
-            Self::Skipped => status::Status::Skipped,
-        }
-    }
-}
+use crate::resource;
+use crate::step::Step;
 
 /// One activation with all its instances.
 #[derive(Clone, Debug)]
@@ -130,64 +51,6 @@ pub(crate) struct Users {
     pub(crate) places: Vec<usize>,
     /// How many of them are not final.
     pub(crate) open: usize,
-}
-
-/// What a step changed, and what the driver owes for it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Step {
-    /// Changed instances, by place in the run.
-    pub(crate) instances: BTreeSet<usize>,
-    /// Changed attempts, by place of the instance and of the attempt in it.
-    pub(crate) attempts: BTreeSet<(usize, usize)>,
-    /// The header changed, be it alone.
-    pub(crate) header: bool,
-    /// What to do once the step is saved.
-    pub effects: Vec<Effect>,
-    /// The answer to a progress report: the runner should stop.
-    pub canceled: bool,
-}
-
-impl Step {
-    /// Returns whether there is nothing to save and nothing to do.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        !self.header && self.instances.is_empty() && self.attempts.is_empty() && self.effects.is_empty()
-    }
-}
-
-/// The event means nothing to the run as it stands. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IllegalEvent {
-    /// The run has no such attempt.
-    #[error("there is no attempt `{0}`")]
-    NoSuchAttempt(AttemptId),
-    /// The run has no such instance.
-    #[error("there is no instance `{0}`")]
-    NoSuchInstance(InstanceId),
-    /// The attempt was handed out again since, or is free.
-    #[error("lease {lease} of attempt `{attempt}` is over")]
-    LeaseOver {
-        /// The attempt.
-        attempt: AttemptId,
-        /// The lease that is over.
-        lease: u32,
-    },
-    /// The attempt's status does not allow it.
-    #[error("attempt `{attempt}` is {status}")]
-    Attempt {
-        /// The attempt.
-        attempt: AttemptId,
-        /// Its status.
-        status: status::Status,
-    },
-    /// The instance's status does not allow it.
-    #[error("object `{instance}` is {status}")]
-    Instance {
-        /// The instance.
-        instance: InstanceId,
-        /// Its status.
-        status: status::Status,
-    },
 }
 
 impl Run {
@@ -229,15 +92,6 @@ impl Run {
             active,
             by_component,
         }
-    }
-
-    /// Decides what `event`, arriving at `now`, makes of the run.
-    ///
-    /// # Errors
-    ///
-    /// [`IllegalEvent`] if the event means nothing there; the run is as it was then.
-    pub fn step(&mut self, event: Event, now: Timestamp) -> Result<Step, IllegalEvent> {
-        Round::new(self, time::whole_millis(now)).play(event)
     }
 
     /// Returns what is true of the run as a whole.
@@ -323,7 +177,7 @@ impl Run {
 
     /// Returns how the run ended, as long as nothing in it moves.
     #[must_use]
-    pub fn end(&self) -> Option<&End> {
+    pub fn end(&self) -> Option<&RunEnd> {
         self.header.ended.as_ref()
     }
 
@@ -360,7 +214,8 @@ impl Run {
 
 /// Returns whether the resource instance is RUNNING.
 pub(crate) fn is_up(resource: &Instance) -> bool {
-    let machine = resource.newest_attempt().filter(|_| resource.status == Status::Trying).and_then(Attempt::machine);
+    let machine =
+        resource.newest_attempt().filter(|_| resource.status == Status::Trying).and_then(Attempt::machine);
     matches!(machine, Some(resource::Status::Running { .. }))
 }
 

@@ -3,10 +3,10 @@
 use definition::{Field, ObjectId};
 
 use crate::attempt::Attempt;
-use crate::event::TaskError;
 use crate::ids::InstanceId;
 use crate::instance::{Instance, Role, Status};
 use crate::run::Run;
+use crate::task_error::TaskError;
 use crate::time::wire;
 
 /// Returns the runtime fields of an instance.

@@ -10,11 +10,11 @@ use definition::period::Period;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::attempt::Limits;
-use crate::event::{INVALID_FIELD, TaskError};
 use crate::ids::WorkerGroup;
 use crate::instance::{Instance, Role};
 use crate::run::Run;
 use crate::scope::Context;
+use crate::task_error::{INVALID_FIELD, TaskError};
 use crate::{resource, time, wire_objects};
 
 /// The service looks at most this often, in milliseconds.

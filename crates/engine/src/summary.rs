@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use definition::expression::{Scope, Value};
 use definition::{Field, FieldValue};
 
+use crate::header::RunOutcome;
 use crate::instance::{Instance, Status};
-use crate::run::{RunOutcome, Run};
+use crate::run::Run;
 use crate::scope::Context;
 use crate::time::{duration_words, wire};
 
@@ -141,13 +142,13 @@ fn results(run: &Run) -> Vec<String> {
     finished.filter_map(block).collect()
 }
 
-fn first_failure(run: &Run) -> Option<(&Instance, &crate::event::TaskError)> {
+fn first_failure(run: &Run) -> Option<(&Instance, &crate::task_error::TaskError)> {
     let failed = run.instances.iter().filter(|instance| instance.status == Status::Failed);
     let earliest = failed.min_by_key(|instance| (instance.ended, instance.sequence))?;
     Some((earliest, earliest.error()?))
 }
 
-fn error_words(instance: &Instance, error: &crate::event::TaskError) -> String {
+fn error_words(instance: &Instance, error: &crate::task_error::TaskError) -> String {
     let id = error.id.as_ref().map(|id| format!("{id}: ")).unwrap_or_default();
     let message = error.message.as_deref().unwrap_or("it failed without a message");
     format!("{}: {id}{message}", instance.component)

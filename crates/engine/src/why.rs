@@ -29,8 +29,8 @@ impl Run {
                 Some(paused(instance))
             }
             Status::RetryPause { .. } | Status::Trying => {
-                let is_free =
-                    instance.status == Status::Trying && instance.newest_attempt().is_some_and(Attempt::is_free);
+                let is_free = instance.status == Status::Trying
+                    && instance.newest_attempt().is_some_and(Attempt::is_free);
                 let resource = self.resource_of(instance).filter(|resource| is_free && !is_up(resource));
                 resource
                     .map(|resource| format!("waits for {}", what_is_waited_for(resource)))

@@ -9,8 +9,7 @@ use definition::ObjectId;
 
 use crate::ids::InstanceId;
 use crate::instance::{Instance, Status};
-use crate::round::Round;
-use crate::run::IllegalEvent;
+use crate::round::{IllegalEvent, Round};
 
 impl Round<'_> {
     pub(super) fn cancel_named(

@@ -41,7 +41,8 @@ impl Round<'_> {
             });
             self.note_offer(place);
             let instance = &self.run.instances[place];
-            let free = instance.newest_attempt().filter(|head| head.is_free() && self.run.may_be_taken(instance));
+            let free =
+                instance.newest_attempt().filter(|head| head.is_free() && self.run.may_be_taken(instance));
             let offer =
                 free.map(|head| Effect::Offer { attempt: head.id.clone(), group: head.group.clone() });
             self.step.effects.extend(offer);

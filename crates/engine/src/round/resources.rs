@@ -5,12 +5,12 @@
 
 use crate::attempt::{self, Attempt};
 use crate::effect::Effect;
-use crate::event::TaskError;
 use crate::ids::AttemptId;
 use crate::instance::{Role, Status};
 use crate::resource;
-use crate::round::Round;
-use crate::run::{IllegalEvent, is_up};
+use crate::round::{IllegalEvent, Round};
+use crate::run::is_up;
+use crate::task_error::TaskError;
 
 impl Round<'_> {
     /// The place of the resource that the instance at `place` runs on.
@@ -168,8 +168,10 @@ impl Round<'_> {
         if resource.status == Status::Failed {
             return self.drop_users(place, &format!("its resource `{id}` failed: {message}"));
         }
-        let lost =
-            TaskError::new(crate::event::RESOURCE_LOST, format!("its resource `{id}` failed: {message}"));
+        let lost = TaskError::new(
+            crate::task_error::RESOURCE_LOST,
+            format!("its resource `{id}` failed: {message}"),
+        );
         for user in self.users(place) {
             self.lose(user, &lost);
         }
@@ -178,7 +180,9 @@ impl Round<'_> {
     /// Work on a machine that is gone has failed; work that nobody began waits for the next one.
     fn lose(&mut self, user: usize, error: &TaskError) {
         let instance = &self.run.instances[user];
-        let Some(head) = instance.newest_attempt().filter(|_| instance.status == Status::Trying) else { return };
+        let Some(head) = instance.newest_attempt().filter(|_| instance.status == Status::Trying) else {
+            return;
+        };
         let newest = instance.attempts.len() - 1;
         let event = match &head.status {
             attempt::Status::Running { .. } => {
@@ -206,7 +210,8 @@ impl Round<'_> {
                 }
                 continue;
             }
-            let free = instance.newest_attempt().filter(|head| head.is_free() && self.run.may_be_taken(instance));
+            let free =
+                instance.newest_attempt().filter(|head| head.is_free() && self.run.may_be_taken(instance));
             let offer =
                 free.map(|head| Effect::Offer { attempt: head.id.clone(), group: head.group.clone() });
             self.step.effects.extend(offer);
@@ -286,7 +291,8 @@ impl Round<'_> {
     /// What is on offer as soon as its resource is there needs that again.
     pub(super) fn want_again(&mut self, user: usize) {
         let instance = &self.run.instances[user];
-        let is_free = instance.status == Status::Trying && instance.newest_attempt().is_some_and(Attempt::is_free);
+        let is_free =
+            instance.status == Status::Trying && instance.newest_attempt().is_some_and(Attempt::is_free);
         if let Some(resource) = self.missing_resource(user).filter(|_| is_free) {
             self.want(resource);
         }

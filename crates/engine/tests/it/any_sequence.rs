@@ -314,7 +314,8 @@ fn resources_serve(before: &Run, run: &Run) -> Result<(), TestCaseError> {
                 user.id,
                 resource.id
             );
-            let was = before.instance(user.id.as_str()).and_then(Instance::newest_attempt).map(|head| head.leases);
+            let was =
+                before.instance(user.id.as_str()).and_then(Instance::newest_attempt).map(|head| head.leases);
             let is_taken = user.newest_attempt().is_some_and(|head| head.leases > was.unwrap_or(0));
             prop_assert!(word == Status::Running || !is_taken, "{} was taken on {word}", user.id);
         }

@@ -100,7 +100,8 @@ impl Driven {
     }
 
     pub(crate) fn head(&self, component: &str) -> (AttemptId, u32) {
-        let head = self.run.instance_of_component(&ObjectId::from(component)).unwrap().newest_attempt().unwrap();
+        let head =
+            self.run.instance_of_component(&ObjectId::from(component)).unwrap().newest_attempt().unwrap();
         (head.id.clone(), head.leases)
     }
 

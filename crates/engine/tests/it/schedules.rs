@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{Activation, Event, ExpandError, Occasion, RunOutcome, Plan, Run, Status, Timetable, Upcoming};
+use engine::{Activation, Event, ExpandError, Occasion, Plan, Run, RunOutcome, Status, Timetable, Upcoming};
 use jiff::Timestamp;
 
 use crate::harness::{Driven, activation, plan, shell};

@@ -97,7 +97,9 @@ pub(super) fn play(driven: &mut Driven, event: Event) -> bool {
 }
 
 fn begins(driven: &mut Driven, name: &str) -> bool {
-    let Some(attempt) = found(driven, name).newest_attempt().map(|head| head.id.clone()) else { return false };
+    let Some(attempt) = found(driven, name).newest_attempt().map(|head| head.id.clone()) else {
+        return false;
+    };
     play(driven, Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("r") }) && {
         let lease = driven.run.attempt(&attempt).unwrap().leases;
         play(driven, Event::ProgressReported { attempt, lease, fields: vec![] })

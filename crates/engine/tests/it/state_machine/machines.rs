@@ -1,6 +1,6 @@
 //! The tables of resources: one machine, and the instance that makes it.
 
-use engine::resource::{self, ShutdownReason, Limits, Status, step};
+use engine::resource::{self, Limits, ShutdownReason, Status, step};
 use engine::{Event, TaskError};
 
 use super::instances::{found, id, play, standing};
