@@ -13,12 +13,11 @@ use crate::effect::Notice;
 use crate::header::RunOutcome;
 use crate::ids::NoticeId;
 use crate::instance::{Instance, Status};
+use crate::late::LATE;
 use crate::run::Run;
 use crate::scope::{Context, Node};
-use crate::summary::Summary;
+use crate::summary;
 
-/// The field that says what to do about a late object.
-pub(crate) const LATE: &str = "onLateAction";
 /// What SNS takes as a subject at most.
 const SUBJECT_LIMIT: usize = 100;
 
@@ -58,7 +57,7 @@ pub(crate) fn of_run(run: &Run, outcome: RunOutcome) -> Vec<Notice> {
     if alarms.is_empty() {
         return Vec::new();
     }
-    let summary = Summary::of(run, outcome);
+    let summary = summary::of(run, outcome);
     let about = format!("{}#{}", outcome.word(), run.header.generation);
     alarms.into_iter().map(|alarm| notice(run, alarm, Node::Run(&summary), slot, &about)).collect()
 }

@@ -4,65 +4,23 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use definition::inherit::InheritError;
-use definition::kind::field::{self, FailureAndRerunMode, FieldError};
-use definition::kind::{Group, Kind};
+use definition::kind::field::{self, FailureAndRerunMode};
 use definition::preview::Preview;
 use definition::schedule::Interval;
 use definition::{ObjectId, PipelineObject};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::expand_error::ExpandError;
 use crate::header::Header;
 use crate::ids::{InstanceId, PipelineId, RunId};
 use crate::instance::{Instance, Role, Status};
 use crate::plan::Plan;
+use crate::roles::{check, is_checked_by_workers, is_run, needed_resources, resource, role};
 use crate::round::Round;
 use crate::run::Run;
 use crate::step::Step;
 use crate::time;
 use crate::timetable::{Occurrence, Timetable, Upcoming};
-
-/// Why a definition cannot be run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ExpandError {
-    /// An activity has nobody to do it.
-    #[error(
-        "object `{object}` has no `workerGroup`: name the group of the task runners that do it, or in `runsOn` the \
-         resource that does"
-    )]
-    NoWorkerGroup {
-        /// The object.
-        object: ObjectId,
-    },
-    /// An object runs on a schedule and has none.
-    #[error(
-        "object `{object}` has no `schedule`: refer to a Schedule, or set `scheduleType` to `ondemand` on Default"
-    )]
-    NoSchedule {
-        /// The object.
-        object: ObjectId,
-    },
-    /// A field holds what it must not.
-    #[error(transparent)]
-    Field(#[from] FieldError),
-    /// Two instances would be called alike.
-    #[error("two instances would have the id `{id}`: give `{object}` another id")]
-    SameId {
-        /// The component of one of them.
-        object: ObjectId,
-        /// The id.
-        id: InstanceId,
-    },
-    /// Objects wait for each other in a circle.
-    #[error("object `{object}` waits for itself, by `dependsOn`, `input` and `output`")]
-    Cycle {
-        /// One of them.
-        object: ObjectId,
-    },
-    /// Objects cannot inherit as they say.
-    #[error(transparent)]
-    Inherit(#[from] InheritError),
-}
 
 /// What an activation is.
 #[derive(Clone, Debug)]
@@ -154,120 +112,6 @@ fn scheduled_start(started: Timestamp, latest: Option<Timestamp>) -> Timestamp {
     match latest {
         Some(latest) if latest >= second => time::later(latest, SignedDuration::from_secs(1)),
         Some(_) | None => second,
-    }
-}
-
-/// Returns whether this engine can run `plan`.
-///
-/// # Errors
-///
-/// [`ExpandError`] names the first object and field that it cannot.
-pub fn check(plan: &Plan) -> Result<(), ExpandError> {
-    for object in plan.objects().iter().filter(|object| role(object).is_some()) {
-        let preconditions = object.references("precondition").filter_map(|id| plan.object(id.as_str()));
-        let kinds = preconditions.filter_map(Kind::of);
-        let mut needs_worker = role(object) == Some(Role::Activity);
-        for kind in kinds {
-            needs_worker |= !kind.is_system_managed();
-        }
-        let has_worker = object.values("workerGroup").next().is_some() || resource(plan, object).is_some();
-        if needs_worker && !has_worker {
-            return Err(ExpandError::NoWorkerGroup { object: object.id.clone() });
-        }
-    }
-    Ok(())
-}
-
-/// A field by which work asks for a resource.
-pub(crate) struct RunsOn<'a> {
-    /// The object whose `runsOn` it is.
-    pub(crate) object: &'a ObjectId,
-    /// The resource that the field names.
-    pub(crate) resource: &'a ObjectId,
-}
-
-/// Returns who runs on which resource, in the order of the definition.
-pub(crate) fn needed_resources(plan: &Plan) -> Vec<RunsOn<'_>> {
-    let users = plan.objects().iter().filter(|object| is_worked_on(plan, object));
-    let needed = users.filter_map(|object| {
-        let resource = resource(plan, object)?;
-        Some(RunsOn { object: &object.id, resource: &resource.id })
-    });
-    needed.collect()
-}
-
-/// Something that workers do: an activity, or a look at a precondition.
-#[derive(Clone, Copy, Debug)]
-pub struct WorkerTask<'a> {
-    /// The activity or precondition.
-    pub object: &'a PipelineObject,
-    /// What the precondition guards, and runs where that does.
-    pub guards: Option<&'a PipelineObject>,
-    /// The resource that it runs on; without one, a worker group does it.
-    pub resource: Option<&'a PipelineObject>,
-}
-
-/// Returns all that workers do, in the order of the definition.
-#[must_use]
-pub fn worker_tasks(plan: &Plan) -> Vec<WorkerTask<'_>> {
-    let owners = plan.objects().iter().filter(|object| is_worked_on(plan, object));
-    let work = owners.flat_map(|owner| {
-        let resource = resource(plan, owner);
-        let own = (role(owner) == Some(Role::Activity)).then_some(WorkerTask {
-            object: owner,
-            guards: None,
-            resource,
-        });
-        let checks = owner.references("precondition").filter(|id| is_checked_by_workers(plan, id.as_str()));
-        let checks = checks.filter_map(|id| plan.object(id.as_str()));
-        own.into_iter().chain(checks.map(move |object| WorkerTask { object, guards: Some(owner), resource }))
-    });
-    work.collect()
-}
-
-/// Returns whether workers have to do with the object: an activity, or data with preconditions that they look at.
-fn is_worked_on(plan: &Plan, object: &PipelineObject) -> bool {
-    match role(object) {
-        Some(Role::Activity) => true,
-        Some(Role::DataNode) => {
-            object.references("precondition").any(|id| is_checked_by_workers(plan, id.as_str()))
-        }
-        Some(Role::Precondition | Role::Resource) | None => false,
-    }
-}
-
-fn is_checked_by_workers(plan: &Plan, precondition: &str) -> bool {
-    let kind = plan.object(precondition).and_then(Kind::of);
-    kind.is_some_and(|kind| !kind.is_system_managed())
-}
-
-/// Returns the resource that `object` runs on.
-fn resource<'a>(plan: &'a Plan, object: &PipelineObject) -> Option<&'a PipelineObject> {
-    let resource = plan.object(object.reference("runsOn")?.as_str())?;
-    (role(resource) == Some(Role::Resource)).then_some(resource)
-}
-
-/// Returns whether there are instances of `object`: of a resource only where something runs on it.
-pub(crate) fn is_run(object: &PipelineObject, used: &HashSet<&ObjectId>) -> bool {
-    match role(object) {
-        Some(Role::Resource) => used.contains(&object.id),
-        Some(Role::Activity | Role::DataNode | Role::Precondition) => true,
-        None => false,
-    }
-}
-
-/// Returns what an instance of `object` is to a run; `None` if it has none.
-pub(crate) fn role(object: &PipelineObject) -> Option<Role> {
-    match Kind::of(object)?.group() {
-        Group::Activity => Some(Role::Activity),
-        Group::DataNode => Some(Role::DataNode),
-        Group::Resource => Some(Role::Resource),
-        Group::Precondition
-        | Group::Database
-        | Group::DataFormat
-        | Group::Action
-        | Group::Schedule
-        | Group::Utility => None,
     }
 }
 

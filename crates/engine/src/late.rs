@@ -6,10 +6,12 @@
 use definition::kind::{Kind, field};
 use jiff::Timestamp;
 
-use crate::alarm::LATE;
 use crate::instance::{Instance, Role};
 use crate::run::Run;
 use crate::scope::Context;
+
+/// The field that says what to do about a late object.
+pub(crate) const LATE: &str = "onLateAction";
 
 /// Returns when the instance at `place`, which may start from `now` on, is late.
 pub(crate) fn after_release(run: &Run, place: usize, now: Timestamp) -> Option<Timestamp> {

@@ -8,7 +8,7 @@ use definition::parameters::Parameters;
 use definition::preview::Preview;
 use definition::{Definition, ObjectId, PipelineObject, inherit};
 
-use crate::expand::ExpandError;
+use crate::expand_error::ExpandError;
 
 /// How many runs are at work at once on a schedule, where nothing is said: the quota.
 const MOST_ACTIVE: usize = 5;

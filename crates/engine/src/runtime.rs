@@ -1,6 +1,8 @@
 //! The runtime fields of instances and attempts, as the wire shows them.
 
-use definition::{Field, ObjectId};
+use std::collections::HashSet;
+
+use definition::{Field, ObjectId, PipelineObject};
 
 use crate::attempt::Attempt;
 use crate::ids::InstanceId;
@@ -63,6 +65,14 @@ pub(crate) fn of_attempt(run: &Run, instance: &Instance, attempt: &Attempt) -> V
     }
     fields.extend(said(attempt));
     fields
+}
+
+/// Runtime fields win over own fields of the same name.
+pub(crate) fn with_runtime(id: ObjectId, mut fields: Vec<Field>, runtime: Vec<Field>) -> PipelineObject {
+    let keys: HashSet<_> = runtime.iter().map(|field| field.key.as_str()).collect();
+    fields.retain(|field| !keys.contains(field.key.as_str()));
+    fields.extend(runtime);
+    PipelineObject { name: id.to_string(), id, fields }
 }
 
 fn common(run: &Run, instance: &Instance, sphere: &str) -> Vec<Field> {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use definition::expression::{self, Budget, Evaluated, Scope, Value};
 use definition::kind::field::Fields;
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use crate::attempt::Attempt;
 use crate::instance::Instance;
 use crate::run::Run;
-use crate::{runtime, summary};
+use crate::runtime;
 
 /// Fields that refer to fields may nest so deep; more is a circle.
 const DEPTH_LIMIT: u8 = 16;
@@ -37,7 +38,7 @@ pub(crate) enum Node<'a> {
     /// The instance that fired it.
     Instance(&'a Instance),
     /// The run as a whole.
-    Run(&'a summary::Summary),
+    Run(&'a Texts),
 }
 
 /// What the evaluation of a text has in common with those of the fields that it uses.
@@ -280,7 +281,7 @@ impl Scope for Context<'_> {
                 let context = Context::of_instance(self.run, instance, None, self.trouble);
                 Some(Box::new(Blank(context.masked(self.masked))))
             }
-            ("node", Some(Node::Run(summary))) => Some(Box::new(summary.clone())),
+            ("node", Some(Node::Run(texts))) => Some(Box::new(texts.clone())),
             // A precondition's node is what it guards.
             ("node", None) if self.instance.is_some_and(|instance| instance.guards.is_some()) => {
                 let guarded = self.run.instance(self.instance?.guards.as_ref()?.as_str())?;
@@ -328,5 +329,23 @@ impl Scope for Blank<'_> {
 
     fn budget(&self) -> Option<&Budget> {
         self.0.budget()
+    }
+}
+
+/// Texts by name; a name that has none is blank.
+#[derive(Clone, Debug)]
+pub(crate) struct Texts(pub(crate) HashMap<&'static str, String>);
+
+impl Scope for Texts {
+    fn value(&self, name: &str) -> Option<Value> {
+        self.0.get(name).map(|text| Value::String(text.clone()))
+    }
+
+    fn follow(&self, _name: &str) -> Option<Box<dyn Scope + '_>> {
+        None
+    }
+
+    fn blank_when_unknown(&self) -> bool {
+        true
     }
 }

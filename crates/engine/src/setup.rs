@@ -15,7 +15,7 @@ use crate::instance::{Instance, Role};
 use crate::run::Run;
 use crate::scope::Context;
 use crate::task_error::{INVALID_FIELD, TaskError};
-use crate::{resource, time, wire_objects};
+use crate::{needed_objects, resource, time};
 
 /// The service looks at most this often, in milliseconds.
 const SHORTEST_CHECK_DELAY_MS: i64 = 60_000;
@@ -37,7 +37,7 @@ impl Default for Setup {
 pub(crate) fn of(run: &Run, place: usize, now: Timestamp) -> Result<Setup, TaskError> {
     let instance = &run.instances[place];
     let object = evaluated(run, instance)?;
-    wire_objects::needed(run, instance).map_err(invalid)?;
+    needed_objects::needed(run, instance).map_err(invalid)?;
     let millis = |period: Period| period.after(now).as_millisecond() - now.as_millisecond();
     let is_check = instance.role == Role::Precondition;
     let is_resource = instance.role == Role::Resource;

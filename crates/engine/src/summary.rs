@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use definition::expression::{Scope, Value};
 use definition::{Field, FieldValue};
 
 use crate::header::RunOutcome;
 use crate::instance::{Instance, Status};
 use crate::run::Run;
-use crate::scope::Context;
+use crate::scope::{Context, Texts};
 use crate::time::{duration_words, wire};
 
 /// Reasons of refused rows that a mail shows; the quarantine holds them all.
@@ -17,63 +16,41 @@ const REASON_LIMIT: usize = 20;
 /// What is said where there is nothing to list.
 const NOTHING: &str = "none";
 
-/// The fields of a run as a whole.
-#[derive(Clone, Debug)]
-pub(crate) struct Summary {
-    fields: HashMap<&'static str, String>,
-}
-
-impl Summary {
-    /// Sums up a run that ended.
-    pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Self {
-        let header = run.header();
-        let ended = header.ended.as_ref().map_or(header.started, |end| end.at);
-        let end = run.instances.iter().map(|instance| run.interval(instance).end).max();
-        let mut fields = HashMap::from([
-            ("name", header.pipeline_name.clone()),
-            ("id", header.pipeline.to_string()),
-            ("@id", header.pipeline.to_string()),
-            ("@pipelineId", header.pipeline.to_string()),
-            ("@status", outcome.word().to_string()),
-            ("@version", header.version.to_string()),
-            ("@scheduledStartTime", wire(header.scheduled)),
-            ("@scheduledEndTime", wire(end.unwrap_or(header.scheduled))),
-            ("@actualStartTime", wire(header.started)),
-            ("@actualEndTime", wire(ended)),
-            ("@finishedTime", wire(ended)),
-            ("duration", duration_words(ended.duration_since(header.started))),
-            ("rejectReasons", reasons(run)),
-            ("loads", listed(loads(run))),
-            ("results", listed(results(run))),
-            ("logs", logs(run)),
-        ]);
-        for (key, standing) in
-            [("rowsLoaded", true), ("rowsWritten", true), ("rowsRejected", false), ("bytesRead", false)]
-        {
-            fields.insert(key, sum(run, key, standing).to_string());
-        }
-        if let Some((instance, error)) = first_failure(run) {
-            fields.insert("errorId", error.id.clone().unwrap_or_default());
-            fields.insert("errorMessage", error.message.clone().unwrap_or_default());
-            fields.insert("errorStackTrace", error.stack_trace.clone().unwrap_or_default());
-            fields.insert("firstError", error_words(instance, error));
-        }
-        Self { fields }
+/// Sums up a run that ended.
+pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
+    let header = run.header();
+    let ended = header.ended.as_ref().map_or(header.started, |end| end.at);
+    let end = run.instances.iter().map(|instance| run.interval(instance).end).max();
+    let mut fields = HashMap::from([
+        ("name", header.pipeline_name.clone()),
+        ("id", header.pipeline.to_string()),
+        ("@id", header.pipeline.to_string()),
+        ("@pipelineId", header.pipeline.to_string()),
+        ("@status", outcome.word().to_string()),
+        ("@version", header.version.to_string()),
+        ("@scheduledStartTime", wire(header.scheduled)),
+        ("@scheduledEndTime", wire(end.unwrap_or(header.scheduled))),
+        ("@actualStartTime", wire(header.started)),
+        ("@actualEndTime", wire(ended)),
+        ("@finishedTime", wire(ended)),
+        ("duration", duration_words(ended.duration_since(header.started))),
+        ("rejectReasons", reasons(run)),
+        ("loads", listed(loads(run))),
+        ("results", listed(results(run))),
+        ("logs", logs(run)),
+    ]);
+    for (key, standing) in
+        [("rowsLoaded", true), ("rowsWritten", true), ("rowsRejected", false), ("bytesRead", false)]
+    {
+        fields.insert(key, sum(run, key, standing).to_string());
     }
-}
-
-impl Scope for Summary {
-    fn value(&self, name: &str) -> Option<Value> {
-        self.fields.get(name).map(|text| Value::String(text.clone()))
+    if let Some((instance, error)) = first_failure(run) {
+        fields.insert("errorId", error.id.clone().unwrap_or_default());
+        fields.insert("errorMessage", error.message.clone().unwrap_or_default());
+        fields.insert("errorStackTrace", error.stack_trace.clone().unwrap_or_default());
+        fields.insert("firstError", error_words(instance, error));
     }
-
-    fn follow(&self, _name: &str) -> Option<Box<dyn Scope + '_>> {
-        None
-    }
-
-    fn blank_when_unknown(&self) -> bool {
-        true
-    }
+    Texts(fields)
 }
 
 /// The strings that the newest attempt reported under `key`.

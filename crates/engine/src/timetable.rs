@@ -15,9 +15,10 @@ use definition::{ObjectId, PipelineObject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::expand::{ExpandError, is_run, needed_resources, role};
+use crate::expand_error::ExpandError;
 use crate::instance::Role;
 use crate::plan::Plan;
+use crate::roles::{is_run, needed_resources, role};
 
 /// Instances that one run may hold: it is in memory as a whole while something in it moves, and begins in one save.
 const MOST_INSTANCES: u64 = 100_000;

@@ -1,0 +1,57 @@
+//! The objects that a runner gets along with a task, because its fields refer to them.
+
+use std::collections::HashSet;
+
+use definition::{Field, FieldValue, ObjectId, PipelineObject};
+
+use crate::instance::Instance;
+use crate::run::Run;
+use crate::runtime::{self, with_runtime};
+use crate::scope::Context;
+
+/// Returns the objects that work at `instance` needs besides its own: the closure of its references,
+/// evaluated, secrets in clear. Nodes are instances; databases and formats have none.
+pub(crate) fn needed(run: &Run, instance: &Instance) -> Result<Vec<PipelineObject>, String> {
+    let mut seen: HashSet<&ObjectId> = HashSet::from([&instance.component]);
+    let mut open: Vec<&ObjectId> = vec![&instance.component];
+    // What a precondition guards, too.
+    let node = instance.guards.as_ref().and_then(|id| run.instance(id.as_str()));
+    open.extend(node.map(|node| &node.component).filter(|id| seen.insert(id)));
+    let mut objects = Vec::new();
+    while let Some(id) = open.pop() {
+        let Some(component) = run.plan.object(id.as_str()) else { continue };
+        for field in component.fields.iter().filter(|field| is_needed(field.key.as_str())) {
+            let FieldValue::Ref(target) = &field.value else { continue };
+            if seen.insert(target) {
+                open.push(target);
+            }
+        }
+        if id != &instance.component {
+            objects.push(evaluated(run, component, instance)?);
+        }
+    }
+    Ok(objects)
+}
+
+fn is_needed(key: &str) -> bool {
+    let reaction = matches!(key, "onSuccess" | "onFail" | "onLateAction");
+    let order = matches!(key, "schedule" | "parent" | "dependsOn" | "precondition" | "runsOn");
+    !(reaction || order || key.starts_with('@'))
+}
+
+fn evaluated(run: &Run, component: &PipelineObject, other: &Instance) -> Result<PipelineObject, String> {
+    let trouble = Default::default();
+    match run.counterpart(&component.id, Some(other)) {
+        Some(instance) => {
+            let context = Context::of_instance(run, instance, None, &trouble);
+            let mut fields = context.fields()?;
+            fields.retain(|field| field.key != "parent");
+            fields.push(Field::reference("parent", component.id.clone()));
+            Ok(with_runtime(instance.id.object_id(), fields, runtime::of_instance(run, instance)))
+        }
+        None => {
+            let fields = Context::of_component(run, component, &trouble).fields()?;
+            Ok(PipelineObject { id: component.id.clone(), name: component.name.clone(), fields })
+        }
+    }
+}
