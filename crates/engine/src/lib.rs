@@ -8,8 +8,6 @@
 mod alarm;
 pub mod attempt;
 mod cascade;
-mod counterpart;
-mod deadline;
 mod effect;
 mod event;
 mod expand;

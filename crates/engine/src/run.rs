@@ -4,18 +4,21 @@
 //! and no others. What it costs depends on what the event touches, never on the size of the run:
 //! consumers, deadlines and the number of live instances are indexed.
 
+mod by_component;
+mod deadlines;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::attempt::Attempt;
-use crate::counterpart::ByComponent;
 use crate::header::{Header, RunEnd};
 use crate::ids::{AttemptId, InstanceId, RunnerId, WorkerGroup};
 use crate::instance::{Instance, Role, Status};
 use crate::plan::Plan;
 use crate::resource;
+use crate::run::by_component::ByComponent;
 use crate::step::Step;
 
 /// One activation with all its instances.
