@@ -53,6 +53,19 @@ impl Failure {
         Self::new("Worker:ScratchFolder", format!("{what} in the worker's scratch folder: {error}"))
     }
 
+    /// Returns a failure of the worker itself: a bug of ours.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new("Worker:Internal", message)
+    }
+
+    /// Adds what went wrong besides.
+    #[must_use]
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.message.push_str("; ");
+        self.message.push_str(&other.message);
+        self
+    }
+
     /// Returns what a database error means for the work `doing`.
     pub fn database(doing: &str, error: &tokio_postgres::Error) -> Self {
         let Some(refusal) = error.as_db_error() else {

@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 
 use crate::activity::{STDERR, STDOUT};
 use crate::failure::Failure;
+use crate::panics;
 use crate::progress::Progress;
 use crate::storage::{S3Uri, Storage, Upload};
 
@@ -41,7 +42,7 @@ async fn send<R: Read + Send + 'static>(storage: &Storage, at: S3Uri, text: R) -
     loop {
         // Packing takes the processor, and reading waits for the disk.
         let packed = tokio::task::spawn_blocking(move || packing.piece()).await;
-        let packed = packed.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        let packed = packed.map_err(|error| panics::of_thread("packing a log", error))?;
         let (piece, rest) = packed.map_err(|error| Failure::scratch("packing a log", &error))?;
         upload.write(&piece).await?;
         match rest {

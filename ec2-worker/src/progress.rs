@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_sdk_datapipeline::types::Field;
-
 /// Fields as the service stores them: a key may be there more than once.
 pub type Fields = Vec<(String, String)>;
 
@@ -11,8 +9,6 @@ pub type Fields = Vec<(String, String)>;
 const LINES: usize = 10_000;
 /// Values of one repeatable field; the rest is in the log.
 const MOST_VALUES: usize = 10;
-/// Fields of one report (quota of an object's fields).
-const MOST_FIELDS: usize = 50;
 
 /// A handle that activities write to and the runner reads.
 #[derive(Clone, Debug, Default)]
@@ -78,18 +74,6 @@ impl Progress {
         let mut text = state.log.join("\n");
         text.push('\n');
         text
-    }
-
-    /// Returns the fields as the service takes them.
-    #[must_use]
-    pub fn wire(&self) -> Vec<Field> {
-        let fields = self.fields();
-        let wire = fields.into_iter().take(MOST_FIELDS).filter_map(|(key, value)| {
-            // Values have 10,240 characters at most (API reference, Field).
-            let value: String = value.chars().take(10_240).collect();
-            Field::builder().key(key).string_value(value).build().ok()
-        });
-        wire.collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

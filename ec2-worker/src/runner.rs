@@ -12,8 +12,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::activity::{Outcome, Tools, Work};
 use crate::failure::Failure;
-use crate::progress::Progress;
-use crate::service::{Answer, Service};
+use crate::panics;
+use crate::progress::{Fields, Progress};
+use crate::service::{ReportReply, Service};
 use crate::task::Task;
 use crate::{Clients, Config, logs};
 
@@ -132,25 +133,35 @@ impl Runner {
         let id = wire.task_id().unwrap_or_default();
         let (pipeline, attempt) =
             (wire.pipeline_id().unwrap_or_default(), wire.attempt_id().unwrap_or_default());
-        let answer = self.service.report(id, &[]).await;
-        if answer != Answer::Taken {
-            tracing::info!(
-                pipeline.id = pipeline,
-                attempt.id = attempt,
-                ?answer,
-                "a task was not ours to do"
-            );
-            return;
+        match self.service.report(id, &Fields::new()).await {
+            ReportReply::Taken => {}
+            ReportReply::Refused(reason) => {
+                self.service.finish(id, &Err(ReportReply::failure(&reason))).await;
+                return;
+            }
+            reply => {
+                tracing::info!(
+                    pipeline.id = pipeline,
+                    attempt.id = attempt,
+                    ?reply,
+                    "a task was not ours to do"
+                );
+                return;
+            }
         }
         tracing::info!(pipeline.id = pipeline, attempt.id = attempt, "task begins");
         let progress = Progress::default();
         progress.log(&format!("attempt {attempt} begins on {}", self.config.hostname));
-        let task = Task::read(&wire);
         let folder = tempfile::Builder::new().prefix("task-").tempdir_in(&self.config.scratch_dir);
-        let result = match (&task, &folder) {
-            (Err(failure), _) => Some(Err(failure.clone())),
-            (_, Err(error)) => Some(Err(Failure::scratch("making a folder", error))),
-            (Ok(task), Ok(folder)) => self.work(id, task, folder.path().to_owned(), &progress).await,
+        let (task, result) = match panics::caught("reading the task", || Task::read(&wire)) {
+            Err(failure) => (None, Some(Err(failure))),
+            Ok(task) => {
+                let result = match &folder {
+                    Err(error) => Some(Err(Failure::scratch("making a folder", error))),
+                    Ok(folder) => self.work(id, &task, folder.path().to_owned(), &progress).await,
+                };
+                (Some(task), result)
+            }
         };
         let Some(result) = result else {
             tracing::info!(pipeline.id = pipeline, attempt.id = attempt, "task dropped");
@@ -161,7 +172,7 @@ impl Runner {
             Ok(Outcome::False) => progress.log("it does not hold yet"),
             Err(failure) => progress.log(&format!("failed: {}: {failure}", failure.id)),
         }
-        self.tell(id, &progress, &result).await;
+        let result = self.tell(id, &progress, result).await;
         match &result {
             Ok(outcome) => {
                 tracing::info!(pipeline.id = pipeline, attempt.id = attempt, ?outcome, "task ended");
@@ -171,12 +182,13 @@ impl Runner {
                     pipeline.id = pipeline,
                     attempt.id = attempt,
                     error.id = failure.id,
+                    error = %failure,
                     "task failed"
                 );
             }
         }
         // The task's end is not kept waiting for its logs.
-        if let (Ok(Task { logs: Some(at), .. }), Ok(folder)) = (&task, &folder) {
+        if let (Some(Task { logs: Some(at), .. }), Ok(folder)) = (&task, &folder) {
             logs::upload(&self.tools.storage, at, folder.path(), &progress).await;
         }
     }
@@ -190,7 +202,7 @@ impl Runner {
         progress: &Progress,
     ) -> Option<Result<Outcome, Failure>> {
         let work = Work { tools: &self.tools, task, folder, progress };
-        let mut running = std::pin::pin!(work.run());
+        let mut running = std::pin::pin!(panics::caught_in("doing the task", work.run()));
         let mut ticks = tokio::time::interval(self.config.progress_every);
         ticks.tick().await;
         loop {
@@ -199,24 +211,43 @@ impl Runner {
                 () = self.stop.cancelled() => return None,
                 _ = ticks.tick() => {}
             }
-            let fields = progress.wire();
+            let fields = progress.fields();
             let mut report = std::pin::pin!(self.service.report(id, &fields));
             // The work goes on while the service is slow to answer.
-            let answer = tokio::select! {
+            let reply = tokio::select! {
                 result = &mut running => return Some(result),
-                answer = &mut report => answer,
+                reply = &mut report => reply,
             };
-            if answer != Answer::Taken {
-                return None;
+            match reply {
+                ReportReply::Taken => {}
+                ReportReply::Refused(reason) => return Some(Err(ReportReply::failure(&reason))),
+                ReportReply::Canceled | ReportReply::Gone | ReportReply::Unheard => return None,
             }
         }
     }
 
-    async fn tell(&self, id: &str, progress: &Progress, result: &Result<Outcome, Failure>) {
-        let fields = progress.wire();
-        if !fields.is_empty() && self.service.report(id, &fields).await != Answer::Taken {
-            return;
+    /// Reports the last fields and the end of a task; returns what the service was told.
+    async fn tell(
+        &self,
+        id: &str,
+        progress: &Progress,
+        mut result: Result<Outcome, Failure>,
+    ) -> Result<Outcome, Failure> {
+        let fields = progress.fields();
+        if !fields.is_empty() {
+            match self.service.report(id, &fields).await {
+                ReportReply::Taken => {}
+                ReportReply::Refused(reason) => {
+                    let refused = ReportReply::failure(&reason);
+                    result = Err(match result {
+                        Ok(_) => refused,
+                        Err(failure) => failure.and(&refused),
+                    });
+                }
+                ReportReply::Canceled | ReportReply::Gone | ReportReply::Unheard => return result,
+            }
         }
-        self.service.finish(id, result).await;
+        self.service.finish(id, &result).await;
+        result
     }
 }

@@ -1,6 +1,8 @@
 //! The worker's loading and unloading against a real PostgreSQL.
 
 mod loading;
+mod refusals;
+mod stack;
 mod types;
 
 use std::path::{Path, PathBuf};
