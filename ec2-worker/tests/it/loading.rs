@@ -1,8 +1,11 @@
 use std::time::Duration;
 
 use definition::kind::field::{Limit, LoadMode};
+use e2e::until::until;
+use ec2_worker::etl::load;
+use ec2_worker::progress::Progress;
 
-use super::World;
+use super::{World, told};
 
 const ORDERS: &str = "CREATE TABLE orders (id int PRIMARY KEY, quantity int NOT NULL CHECK (quantity > 0), \
                       day date, loaded_at timestamptz NOT NULL DEFAULT now())";
@@ -115,12 +118,17 @@ async fn a_database_that_comes_back_is_waited_for() {
     let world = World::new("CREATE TABLE t (id int)").await;
     let load = world.load("t", &world.file("id\n1\n"));
     world.postgres.down();
-    let (result, ()) = tokio::join!(world.run(&load), async {
-        // Long enough for some tries to fail.
-        tokio::time::timeout(Duration::from_millis(500), std::future::pending::<()>()).await.unwrap_err();
+    let progress = Progress::default();
+    let (result, ()) = tokio::join!(load::load(&load, &world.pool, &progress), async {
+        until("two tries have failed", async || {
+            let log = progress.log_text();
+            if log.matches("; trying again").count() >= 2 { Ok(()) } else { Err(log) }
+        })
+        .await;
         world.postgres.up();
     });
-    let told = result.expect("loaded in the end");
+    result.expect("loaded in the end");
+    let told = told(&progress);
     assert!(told.starts_with("rowsLoaded=1, rowsRejected=0, note=connecting to 127.0.0.1:"), "{told}");
     assert!(told.ends_with("; tried again"), "{told}");
     let mut hasty = world.load("t", &world.file("id\n2\n"));
