@@ -5,6 +5,7 @@ mod clients;
 mod crash;
 mod database;
 mod demo;
+mod gzip;
 mod ledger;
 mod resources;
 mod samples;

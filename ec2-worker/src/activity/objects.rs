@@ -5,13 +5,12 @@ use std::io::Write as _;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use tokio::sync::mpsc;
 
 use super::Work;
 use super::copy::list;
 use crate::etl::dialect::Dialect;
-use crate::etl::source::{Input, Place, Source};
-use crate::etl::splitter::{Splitter, Step};
+use crate::etl::rewrite::Rewrite;
+use crate::etl::source::{Place, Source};
 use crate::failure::Failure;
 use crate::storage::{ObjectRef, S3Uri, Storage, Upload, refused};
 use crate::task::{Copy, S3Node};
@@ -19,7 +18,6 @@ use crate::task::{Copy, S3Node};
 /// One CopyObject takes 5 GB; so do parts of a multipart copy.
 const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;
 const PART: u64 = 512 * 1024 * 1024;
-const PIECE: usize = 256 * 1024;
 
 pub(super) async fn run(work: &Work<'_>, copy: &Copy, from: &S3Node, to: &S3Node) -> Result<(), Failure> {
     let found = list(work, from).await?;
@@ -168,98 +166,12 @@ async fn convert(
     let source = Source { place: Place::Object(work.tools.storage.clone(), object.clone()), gzip: from.gzip };
     let input = source.open(0, None).await?;
     let skips_header = read.header && (!first || !written.header);
-    let (sender, mut receiver) = mpsc::channel(4);
-    let name = object.uri();
-    let thread =
-        tokio::task::spawn_blocking(move || rewrite(input, &name, (&read, &written), skips_header, &sender));
-    while let Some(piece) = receiver.recv().await {
-        let piece: Vec<u8> = piece;
-        sink.write(&piece).await?;
+    let rewrite = Rewrite { file: object.uri(), read, written, skips_header };
+    let mut pieces = rewrite.start(input);
+    while let Some(piece) = pieces.recv().await {
+        sink.write(&piece?).await?;
     }
-    thread.await.map_err(|error| Failure::new("Worker:Internal", format!("rewriting records: {error}")))?
-}
-
-/// Reads records of one dialect and sends them on in another.
-fn rewrite(
-    mut input: Input,
-    name: &str,
-    (read, written): (&Dialect, &Dialect),
-    skips_header: bool,
-    sender: &mpsc::Sender<Vec<u8>>,
-) -> Result<(), Failure> {
-    let mut splitter = Splitter::new(read);
-    let (mut window, mut next, mut text) = (Vec::new(), 0, Vec::new());
-    let mut out = Vec::with_capacity(PIECE);
-    let mut last = input.fill(&mut window)? == 0;
-    let mut line = 1;
-    let mut skips = skips_header;
-    if window.starts_with(b"\xef\xbb\xbf") {
-        next = 3;
-    }
-    while !(last && next == window.len()) {
-        match splitter.split(&window, next, last) {
-            Step::Record { len, lines } => {
-                if !std::mem::take(&mut skips) {
-                    for (index, span) in splitter.fields().iter().enumerate() {
-                        if index > 0 {
-                            out.push(written.separator);
-                        }
-                        splitter.unescape(&window, *span, &mut text);
-                        let null = !span.quoted && (text.is_empty() || read.nulls.contains(&text));
-                        push_field(&text, null, written, &mut out);
-                    }
-                    out.push(written.record_end);
-                }
-                next += len;
-                line += lines;
-            }
-            Step::NeedMore => {
-                window.drain(..next);
-                next = 0;
-                last = input.fill(&mut window)? == 0;
-            }
-            Step::QuoteOpen(_) => {
-                let message =
-                    format!("{name}, record at line {line}: a quote opens here and is never closed");
-                return Err(Failure::bad_input("OpenQuote", message));
-            }
-        }
-        if out.len() >= PIECE
-            && sender.blocking_send(std::mem::replace(&mut out, Vec::with_capacity(PIECE))).is_err()
-        {
-            return Ok(());
-        }
-    }
-    // The receiver is gone only when the upload failed, which is told by itself.
-    drop(sender.blocking_send(out));
     Ok(())
-}
-
-fn push_field(text: &[u8], null: bool, dialect: &Dialect, out: &mut Vec<u8>) {
-    if null {
-        if dialect.separator == b'\t' {
-            out.extend_from_slice(b"\\N");
-        }
-        return;
-    }
-    let special = |byte: &u8| {
-        *byte == dialect.separator
-            || *byte == dialect.quote
-            || matches!(byte, b'\n' | b'\r')
-            || *byte == dialect.record_end
-    };
-    if !text.is_empty() && !text.iter().any(special) {
-        out.extend_from_slice(text);
-        return;
-    }
-    out.push(dialect.quote);
-    for byte in text {
-        if *byte == dialect.quote {
-            out.push(dialect.quote);
-        }
-        out.push(*byte);
-    }
-    out.push(dialect.quote);
 }
 
 #[cfg(test)]
@@ -269,15 +181,5 @@ mod tests {
     #[test]
     fn a_key_in_a_copy_source_is_encoded_but_for_its_slashes() {
         assert_eq!(encoded("a b/ü+.csv"), "a%20b/%C3%BC%2B.csv");
-    }
-
-    #[test]
-    fn fields_are_quoted_only_where_they_must_be() {
-        let mut out = Vec::new();
-        for (text, null) in [("a", false), ("", true), ("", false), ("b,\"c", false)] {
-            push_field(text.as_bytes(), null, &Dialect::default(), &mut out);
-            out.push(b'|');
-        }
-        assert_eq!(out, b"a||\"\"|\"b,\"\"c\"|");
     }
 }

@@ -59,11 +59,17 @@ impl Source {
                 let mut body = storage.read(object, start, end).await?;
                 tokio::spawn(async move {
                     while let Some(piece) = body.next().await {
+                        // An empty piece would be taken for the end.
+                        if matches!(&piece, Ok(piece) if piece.is_empty()) {
+                            continue;
+                        }
                         let failed = piece.is_err();
                         if sender.send(piece).await.is_err() || failed {
-                            break;
+                            return;
                         }
                     }
+                    // The receiver may be gone: then nobody reads on.
+                    drop(sender.send(Ok(Bytes::new())).await);
                 });
             }
             Place::File(path) => {
@@ -74,25 +80,24 @@ impl Source {
                         let mut piece = Vec::with_capacity(FILE_PIECE);
                         let limit = left.min(FILE_PIECE as u64);
                         let read = (&mut file).take(limit).read_to_end(&mut piece).await;
-                        let done = !matches!(read, Ok(count) if count > 0);
                         left -= piece.len() as u64;
+                        let is_end = read.is_err() || piece.is_empty();
                         let message = read
                             .map(|_| Bytes::from(piece))
                             .map_err(|error| Failure::scratch("reading", &error));
-                        if done && message.is_ok() || sender.send(message).await.is_err() {
-                            break;
+                        if sender.send(message).await.is_err() || is_end {
+                            return;
                         }
                     }
+                    drop(sender.send(Ok(Bytes::new())).await);
                 });
             }
         }
-        let pieces = Pieces { receiver, piece: Bytes::new(), failure: None };
-        let reader = if self.gzip {
-            Reader::Packed(Box::new(MultiGzDecoder::new(pieces)))
-        } else {
-            Reader::Plain(pieces)
-        };
-        Ok(Input { reader, skip, left: to.map_or(u64::MAX, |to| to.saturating_sub(from)) })
+        let pieces = Pieces::new(receiver);
+        let reader =
+            if self.gzip { Reader::Packed(Unpacker::Waiting(Some(pieces))) } else { Reader::Plain(pieces) };
+        let left = to.map_or(u64::MAX, |to| to.saturating_sub(from));
+        Ok(Input { name: self.name(), reader, skip, left })
     }
 }
 
@@ -106,6 +111,8 @@ async fn open_file(path: &PathBuf, from: u64) -> Result<tokio::fs::File, Failure
 
 /// An open source. Its reading blocks: it belongs on a thread of its own.
 pub struct Input {
+    /// How messages call the source.
+    name: String,
     reader: Reader,
     skip: u64,
     left: u64,
@@ -113,7 +120,38 @@ pub struct Input {
 
 enum Reader {
     Plain(Pieces),
-    Packed(Box<MultiGzDecoder<Pieces>>),
+    Packed(Unpacker),
+}
+
+/// Unpacks gzip, with any number of members.
+///
+/// The decoder is made at the first read, because its constructor reads the header of the file and so blocks:
+/// [`Source::open`] runs on an async thread, where nothing may block.
+enum Unpacker {
+    Waiting(Option<Pieces>),
+    Open(Box<MultiGzDecoder<Pieces>>),
+}
+
+impl Unpacker {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Self::Waiting(pieces) = self
+            && let Some(pieces) = pieces.take()
+        {
+            *self = Self::Open(Box::new(MultiGzDecoder::new(pieces)));
+        }
+        match self {
+            Self::Waiting(_) => Ok(0),
+            Self::Open(decoder) => decoder.read(buffer),
+        }
+    }
+
+    /// Returns why the packed bytes could not be read, if that is why unpacking failed.
+    fn take_failure(&mut self) -> Option<Failure> {
+        match self {
+            Self::Waiting(_) => None,
+            Self::Open(decoder) => decoder.get_mut().failure.take(),
+        }
+    }
 }
 
 impl Input {
@@ -153,35 +191,48 @@ impl Input {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
-        let (result, pieces) = match &mut self.reader {
-            Reader::Plain(pieces) => (pieces.read(buffer), pieces),
-            Reader::Packed(decoder) => (decoder.read(buffer), decoder.get_mut()),
-        };
-        result.map_err(|error| {
-            pieces.failure.take().unwrap_or_else(|| {
-                Failure::bad_input(
-                    "NotGzip",
-                    format!("the file is declared as gzip, but cannot be unpacked: {error}"),
-                )
-            })
-        })
+        match &mut self.reader {
+            // Plain bytes are read from the middle of the file, so nothing of them is skipped.
+            Reader::Plain(pieces) => pieces.read(buffer).map_err(|error| {
+                pieces.failure.take().unwrap_or_else(|| Failure::scratch("reading", &error))
+            }),
+            Reader::Packed(unpacker) => unpacker
+                .read(buffer)
+                .map_err(|error| unpacker.take_failure().unwrap_or_else(|| not_gzip(&self.name, &error))),
+        }
     }
+}
+
+fn not_gzip(name: &str, error: &io::Error) -> Failure {
+    let what = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the file ends too early; it is not whole".to_owned(),
+        _ => error.to_string(),
+    };
+    let message = format!("{name}: declared as gzip (`compression`), but cannot be unpacked: {what}");
+    Failure::bad_input("NotGzip", message)
 }
 
 /// The pieces as they come, as a blocking reader.
 struct Pieces {
+    /// An empty piece is the end. A channel that closes without it is a reader that broke down, and what came before is
+    /// not the whole file.
     receiver: mpsc::Receiver<Result<Bytes, Failure>>,
     piece: Bytes,
+    is_at_end: bool,
     failure: Option<Failure>,
 }
 
 impl Pieces {
+    fn new(receiver: mpsc::Receiver<Result<Bytes, Failure>>) -> Self {
+        Self { receiver, piece: Bytes::new(), is_at_end: false, failure: None }
+    }
+
     fn next(&mut self, limit: usize) -> Result<Bytes, Failure> {
-        while self.piece.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.piece = piece?,
-                None => break,
-            }
+        if self.piece.is_empty() && !self.is_at_end {
+            let piece = self.receiver.blocking_recv();
+            let broken = || Failure::internal("the download of the file ended without a result");
+            self.piece = piece.ok_or_else(broken)??;
+            self.is_at_end = self.piece.is_empty();
         }
         Ok(self.piece.split_to(limit.min(self.piece.len())))
     }
@@ -200,5 +251,37 @@ impl Read for Pieces {
                 Err(error)
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Input {
+    /// Returns an input of these pieces, in memory.
+    pub(super) fn of_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let (sender, receiver) = mpsc::channel(1 << 16);
+        for piece in pieces.into_iter().filter(|piece| !piece.is_empty()).chain([&b""[..]]) {
+            assert!(sender.try_send(Ok(Bytes::copy_from_slice(piece))).is_ok(), "the channel has room");
+        }
+        Self {
+            name: "pieces".to_owned(),
+            reader: Reader::Plain(Pieces::new(receiver)),
+            skip: 0,
+            left: u64::MAX,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_breaks_down_is_not_taken_for_the_end_of_the_file() {
+        let (sender, receiver) = mpsc::channel(2);
+        assert!(sender.try_send(Ok(Bytes::from_static(b"half"))).is_ok());
+        drop(sender);
+        let mut pieces = Pieces::new(receiver);
+        assert_eq!(pieces.next(9).expect("it came"), "half");
+        assert_eq!(pieces.next(9).expect_err("not whole").id, "Worker:Internal");
     }
 }

@@ -10,21 +10,22 @@ use tokio::sync::mpsc;
 use super::column::{Column, Kind};
 use super::date::Pattern;
 use super::dialect::Dialect;
-use super::encode;
 use super::header::{self, WrongHeader};
 use super::position::Position;
+use super::records::{Record, Records};
 use super::source::Input;
-use super::splitter::{Span, Splitter, Step};
+use super::splitter::Span;
 use crate::failure::Failure;
+use crate::panics;
 use crate::sql::Template;
+use rows::{Refusal, Values, binary_row, text_row};
+
+mod rows;
 
 /// A chunk is handed on when it has this many bytes.
 const CHUNK: usize = 256 * 1024;
-/// A record beyond this is a quote left open far up, not a record.
-const LONGEST_RECORD: usize = 4 * 1024 * 1024;
 /// Chunks waiting for the database.
 const CHUNKS: usize = 8;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a load does with the records of a file.
 #[derive(Clone, Debug)]
@@ -135,127 +136,57 @@ pub fn again(input: Input, plan: Plan, at: Position, layout: Layout) -> mpsc::Re
 fn run(input: Input, plan: Plan, at: Position, layout: Option<Layout>) -> mpsc::Receiver<Message> {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     tokio::task::spawn_blocking(move || {
-        let mut thread = Thread::new(input, plan, at, layout, sender);
-        let last = match thread.run() {
+        let read = panics::caught("reading the file", || {
+            let records = Records::begin(input, plan.file.clone(), &plan.dialect, at)?;
+            Thread::new(records, plan, layout, sender.clone()).run()
+        });
+        let last = match read {
             Ok(true) => Message::End,
             Ok(false) => return,
             Err(failure) => Message::Failed(failure),
         };
         // The receiver may be gone: then nobody wants to know.
-        drop(thread.sender.blocking_send(last));
+        drop(sender.blocking_send(last));
     });
     receiver
 }
 
 struct Thread {
-    input: Input,
+    records: Records,
     plan: Plan,
     sender: mpsc::Sender<Message>,
-    splitter: Splitter,
     layout: Option<Layout>,
     marked: bool,
-    window: Vec<u8>,
-    /// Index in the window of the next record.
-    next: usize,
-    at: Position,
-    /// Whether the window may hold bytes that are not text.
-    suspect: bool,
-    records: u64,
+    /// Records read so far, the header and blank lines left out.
+    count: u64,
     chunk: Chunk,
     scratch: Vec<u8>,
 }
 
 impl Thread {
-    fn new(
-        input: Input,
-        plan: Plan,
-        at: Position,
-        layout: Option<Layout>,
-        sender: mpsc::Sender<Message>,
-    ) -> Self {
-        let splitter = Splitter::new(&plan.dialect);
+    fn new(records: Records, plan: Plan, layout: Option<Layout>, sender: mpsc::Sender<Message>) -> Self {
         let marked = layout.is_some();
-        Self {
-            input,
-            plan,
-            sender,
-            splitter,
-            layout,
-            marked,
-            window: Vec::with_capacity(2 * CHUNK),
-            next: 0,
-            at,
-            suspect: false,
-            records: 0,
-            chunk: Chunk::empty(at),
-            scratch: Vec::new(),
-        }
+        let chunk = Chunk::empty(records.at());
+        Self { records, plan, sender, layout, marked, count: 0, chunk, scratch: Vec::new() }
     }
 
     /// Returns whether the end was reached; not so when nobody listens any more.
     fn run(&mut self) -> Result<bool, Failure> {
-        let mut last = !self.fill()?;
-        if self.at.offset == 0 {
-            self.skip_mark()?;
-        }
-        loop {
-            if last && self.next == self.window.len() {
-                break;
-            }
-            match self.splitter.split(&self.window, self.next, last) {
-                Step::Record { len, lines } => {
-                    if !self.record(len, lines)? {
-                        return Ok(false);
-                    }
-                }
-                Step::NeedMore if self.window.len() - self.next > LONGEST_RECORD => {
-                    return Err(self.too_long());
-                }
-                Step::NeedMore => last = !self.fill()?,
-                Step::QuoteOpen(open) => return Err(self.quote_open(open)),
+        while let Some(record) = self.records.read()? {
+            if !self.record(&record)? {
+                return Ok(false);
             }
         }
-        if self.records == 0 && !self.marked {
+        if self.count == 0 && !self.marked {
             return Err(self.no_rows());
         }
         Ok(self.hand_on())
     }
 
-    fn fill(&mut self) -> Result<bool, Failure> {
-        self.window.drain(..self.next);
-        self.next = 0;
-        let more = self.input.fill(&mut self.window)? > 0;
-        let broken = match std::str::from_utf8(&self.window) {
-            Ok(_) => false,
-            // A character cut at the end is whole once more bytes have come.
-            Err(error) => error.error_len().is_some() || !more,
-        };
-        self.suspect = broken || memchr(0, &self.window).is_some();
-        Ok(more)
-    }
-
-    fn skip_mark(&mut self) -> Result<(), Failure> {
-        // Three bytes decide; the first piece may be shorter.
-        while self.window.len() < 3 && self.fill()? {}
-        if self.window.starts_with(BYTE_ORDER_MARK) {
-            self.next = BYTE_ORDER_MARK.len();
-            self.at.offset = self.next as u64;
-            self.chunk.start = self.at;
-        }
-        if self.window.starts_with(b"\xff\xfe") || self.window.starts_with(b"\xfe\xff") {
-            let message =
-                format!("{}, line 1, column 1: the file is UTF-16; save it as UTF-8", self.plan.file);
-            return Err(Failure::bad_input("Encoding", message));
-        }
-        Ok(())
-    }
-
-    /// Takes the record just split; returns whether anybody listens.
-    fn record(&mut self, len: usize, lines: u64) -> Result<bool, Failure> {
-        let record = self.next..self.next + len;
-        let at = self.at;
-        self.next += len;
-        self.at = Position { offset: at.offset + len as u64, line: at.line + lines };
+    /// Takes the record just read; returns whether anybody listens.
+    fn record(&mut self, record: &Record) -> Result<bool, Failure> {
+        let Record { bytes, at } = record;
+        let at = *at;
         if self.is_blank() {
             return Ok(true);
         }
@@ -267,33 +198,33 @@ impl Thread {
                 return Ok(false);
             }
             if is_header {
-                self.chunk.start = self.at;
+                self.chunk.start = self.records.at();
                 return Ok(true);
             }
         }
-        self.records += 1;
+        self.count += 1;
         let row = self.chunk.data.len();
-        match self.encode(&record) {
+        match self.encode(bytes) {
             Ok(()) => {
                 self.chunk.rows += 1;
                 if self.marked {
-                    let raw = self.raw(&record);
+                    let raw = self.raw(bytes);
                     self.chunk.marks.push(Mark { at, end: self.chunk.data.len(), raw });
                 }
             }
             Err((column, reason)) => {
                 self.chunk.data.truncate(row);
-                let raw = self.raw(&record);
+                let raw = self.raw(bytes);
                 self.chunk.rejects.push(Reject { at, column, reason, raw });
             }
         }
-        self.chunk.end = self.at;
+        self.chunk.end = self.records.at();
         Ok(!self.chunk.is_full() || self.hand_on())
     }
 
     fn hand_on(&mut self) -> bool {
-        self.chunk.end = self.at;
-        let mut next = Chunk::empty(self.at);
+        self.chunk.end = self.records.at();
+        let mut next = Chunk::empty(self.records.at());
         next.data.reserve(CHUNK + CHUNK / 8);
         let chunk = std::mem::replace(&mut self.chunk, next);
         self.sender.blocking_send(Message::Chunk(chunk)).is_ok()
@@ -305,11 +236,11 @@ impl Thread {
             Some(Layout::Binary(columns) | Layout::Text(columns)) => columns.len() == 1,
             _ => false,
         };
-        matches!(self.splitter.fields(), [only] if only.start == only.end && !only.quoted && !one_column)
+        matches!(self.records.splitter().fields(), [only] if only.start == only.end && !only.quoted && !one_column)
     }
 
     fn raw(&self, record: &std::ops::Range<usize>) -> Vec<u8> {
-        let bytes = &self.window[record.clone()];
+        let bytes = &self.records.window()[record.clone()];
         let bytes = bytes.strip_suffix(&[self.plan.dialect.record_end]).unwrap_or(bytes);
         bytes.strip_suffix(b"\r").unwrap_or(bytes).to_vec()
     }
@@ -333,10 +264,10 @@ impl Thread {
     fn names(&self, at: Position) -> Result<Vec<String>, Failure> {
         let mut text = Vec::new();
         let name = |span: &Span| {
-            self.splitter.unescape(&self.window, *span, &mut text);
+            self.records.splitter().unescape(self.records.window(), *span, &mut text);
             String::from_utf8(std::mem::take(&mut text))
         };
-        let names: Result<Vec<String>, _> = self.splitter.fields().iter().map(name).collect();
+        let names: Result<Vec<String>, _> = self.records.splitter().fields().iter().map(name).collect();
         names.map_err(|_| {
             let message = format!(
                 "{}, line {}: the header is not UTF-8; save the file as UTF-8",
@@ -358,7 +289,7 @@ impl Thread {
 
     fn no_rows(&self) -> Failure {
         let file = &self.plan.file;
-        let message = match (self.at.offset, self.plan.dialect.header) {
+        let message = match (self.records.at().offset, self.plan.dialect.header) {
             (0, _) => format!("{file}: the file is empty"),
             (_, true) => format!("{file}: the file has a header, but no rows"),
             (_, false) => format!("{file}: the file has no rows"),
@@ -366,37 +297,13 @@ impl Thread {
         Failure::bad_input("NoRows", format!("{message}; the table is left as it was"))
     }
 
-    fn quote_open(&self, open: usize) -> Failure {
-        let before = &self.window[self.next..open];
-        let breaks = memchr::memchr_iter(b'\n', before).count() as u64;
-        let column = match memchr::memrchr(b'\n', before) {
-            Some(index) => before.len() - index,
-            None => before.len() + 1,
-        };
-        let line = self.at.line + breaks;
-        let message = format!(
-            "{}, line {line}, column {column}: a quote opens here and is never closed; close it, or double it if it \
-             belongs to the text",
-            self.plan.file
-        );
-        Failure::bad_input("OpenQuote", message)
-    }
-
-    fn too_long(&mut self) -> Failure {
-        if let Step::QuoteOpen(open) = self.splitter.split(&self.window, self.next, true) {
-            return self.quote_open(open);
-        }
-        let message = format!("{}, line {}: a record is longer than 4 MB", self.plan.file, self.at.line);
-        Failure::bad_input("RecordTooLong", message)
-    }
-
     #[inline]
     fn encode(&mut self, record: &std::ops::Range<usize>) -> Result<(), Refusal> {
-        let fields = self.splitter.fields();
-        if let Some(index) = self.splitter.text_after_quote() {
+        let fields = self.records.splitter().fields();
+        if let Some(index) = self.records.splitter().text_after_quote() {
             return Err((self.column_name(index), "text follows the closing quote".to_owned()));
         }
-        if self.suspect {
+        if self.records.has_broken_text() {
             self.check_text(record)?;
         }
         let Some(layout) = &self.layout else { return Ok(()) };
@@ -408,8 +315,8 @@ impl Thread {
             return Err((None, format!("{} columns instead of {expected}", fields.len())));
         }
         let mut values = Values {
-            window: &self.window,
-            splitter: &self.splitter,
+            window: self.records.window(),
+            splitter: self.records.splitter(),
             nulls: &self.plan.dialect.nulls,
             scratch: &mut self.scratch,
         };
@@ -438,7 +345,7 @@ impl Thread {
     }
 
     fn check_text(&self, record: &std::ops::Range<usize>) -> Result<(), Refusal> {
-        let bytes = &self.window[record.clone()];
+        let bytes = &self.records.window()[record.clone()];
         let (index, what) = if let Err(error) = std::str::from_utf8(bytes) {
             let index = error.valid_up_to();
             (index, format!("byte {:#04x} is not UTF-8; save the file as UTF-8", bytes[index]))
@@ -448,94 +355,12 @@ impl Thread {
             return Ok(());
         };
         let place = record.start + index;
-        let field = self.splitter.fields().iter().position(|span| place <= span.end);
+        let field = self.records.splitter().fields().iter().position(|span| place <= span.end);
         Err((
             field.and_then(|field| self.column_name(field)),
             format!("{what} (byte {} of the line)", index + 1),
         ))
     }
-}
-
-/// The column at fault and what is wrong.
-type Refusal = (Option<String>, String);
-
-/// Gives the texts of a record's fields.
-struct Values<'a> {
-    window: &'a [u8],
-    splitter: &'a Splitter,
-    nulls: &'a [Vec<u8>],
-    scratch: &'a mut Vec<u8>,
-}
-
-impl Values<'_> {
-    /// Returns a field's text, none for NULL.
-    #[inline]
-    fn text(&mut self, span: Span) -> Option<&[u8]> {
-        let raw = &self.window[span.start..span.end];
-        if !span.quoted && (raw.is_empty() || self.nulls.iter().any(|null| null == raw)) {
-            return None;
-        }
-        if !span.escaped {
-            return Some(raw);
-        }
-        self.splitter.unescape(self.window, span, self.scratch);
-        Some(self.scratch)
-    }
-
-    /// As [`Self::text`]; a quoted empty field is NULL too where the type has no empty value.
-    #[inline]
-    fn of(&mut self, column: &Column, span: Span) -> Result<Option<&[u8]>, Refusal> {
-        let value = self.text(span).filter(|text| !text.is_empty() || column.kind.keeps_spaces());
-        if value.is_none() && column.not_null {
-            return Err((Some(column.name.clone()), "is empty, but the column is NOT NULL".to_owned()));
-        }
-        Ok(value)
-    }
-}
-
-#[inline]
-fn binary_row(
-    columns: &[Column],
-    dates: Option<&Pattern>,
-    fields: &[Span],
-    values: &mut Values<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
-    // A table has at most 1,600 columns.
-    out.extend_from_slice(&(columns.len() as i16).to_be_bytes());
-    for (column, span) in columns.iter().zip(fields) {
-        match values.of(column, *span)? {
-            None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
-            Some(text) => {
-                encode::binary(column, dates, text, out)
-                    .map_err(|reason| (Some(column.name.clone()), reason))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn text_row(
-    columns: &[Column],
-    dates: Option<&Pattern>,
-    fields: &[Span],
-    values: &mut Values<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
-    for (index, (column, span)) in columns.iter().zip(fields).enumerate() {
-        if index > 0 {
-            out.push(b'\t');
-        }
-        match values.of(column, *span)? {
-            None => out.extend_from_slice(b"\\N"),
-            Some(text) => {
-                encode::text(column, dates, text, out)
-                    .map_err(|reason| (Some(column.name.clone()), reason))?;
-            }
-        }
-    }
-    out.push(b'\n');
-    Ok(())
 }
 
 impl Chunk {

@@ -1,6 +1,8 @@
 //! The worker's loading and unloading against a real PostgreSQL.
 
+mod gzip;
 mod loading;
+mod objects;
 mod refusals;
 mod stack;
 mod types;

@@ -1,0 +1,171 @@
+//! Rewrites a file of one dialect in another, record by record.
+
+use tokio::sync::mpsc;
+
+use super::dialect::Dialect;
+use super::position::Position;
+use super::records::{Record, Records};
+use super::source::Input;
+use crate::failure::Failure;
+use crate::panics;
+
+/// Bytes that are handed on at once.
+const PIECE: usize = 256 * 1024;
+/// Pieces that wait for the upload.
+const PIECES: usize = 4;
+
+/// How one file is rewritten.
+#[derive(Clone, Debug)]
+pub struct Rewrite {
+    /// How messages call the file.
+    pub file: String,
+    /// How it is read.
+    pub read: Dialect,
+    /// How it is written.
+    pub written: Dialect,
+    /// Whether the first record is left out.
+    pub skips_header: bool,
+}
+
+impl Rewrite {
+    /// Rewrites `input` on a thread of its own. The channel closes after the last piece, or after a failure.
+    #[must_use]
+    pub fn start(self, input: Input) -> mpsc::Receiver<Result<Vec<u8>, Failure>> {
+        let (sender, receiver) = mpsc::channel(PIECES);
+        tokio::task::spawn_blocking(move || {
+            let done = panics::caught("rewriting the file", || self.run(input, &sender));
+            // The receiver is gone only when the upload failed, which is told by itself.
+            drop(sender.blocking_send(done));
+        });
+        receiver
+    }
+
+    /// Sends the pieces but the last, which it returns.
+    fn run(&self, input: Input, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> Result<Vec<u8>, Failure> {
+        let mut records = Records::begin(input, self.file.clone(), &self.read, Position::START)?;
+        let (mut out, mut text) = (Vec::with_capacity(PIECE), Vec::new());
+        let mut skips = self.skips_header;
+        while let Some(record) = records.read()? {
+            if std::mem::take(&mut skips) {
+                continue;
+            }
+            self.push_record(&records, &record, &mut text, &mut out)?;
+            if out.len() >= PIECE {
+                let piece = std::mem::replace(&mut out, Vec::with_capacity(PIECE));
+                if sender.blocking_send(Ok(piece)).is_err() {
+                    return Ok(Vec::new());
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn push_record(
+        &self,
+        records: &Records,
+        record: &Record,
+        text: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        let splitter = records.splitter();
+        if let Some(index) = splitter.text_after_quote() {
+            // Writing the record without that text would lose it.
+            let (line, column) = (record.at.line, index + 1);
+            let message =
+                format!("{}, line {line}, column {column}: text follows the closing quote", self.file);
+            return Err(Failure::bad_input("TextAfterQuote", message));
+        }
+        for (index, span) in splitter.fields().iter().enumerate() {
+            if index > 0 {
+                out.push(self.written.separator);
+            }
+            splitter.unescape(records.window(), *span, text);
+            let null = !span.quoted && (text.is_empty() || self.read.nulls.contains(text));
+            push_field(text, null, &self.written, out);
+        }
+        out.push(self.written.record_end);
+        Ok(())
+    }
+}
+
+fn push_field(text: &[u8], null: bool, dialect: &Dialect, out: &mut Vec<u8>) {
+    if null {
+        if dialect.separator == b'\t' {
+            out.extend_from_slice(b"\\N");
+        }
+        return;
+    }
+    let special = |byte: &u8| {
+        *byte == dialect.separator
+            || *byte == dialect.quote
+            || matches!(byte, b'\n' | b'\r')
+            || *byte == dialect.record_end
+    };
+    if !text.is_empty() && !text.iter().any(special) {
+        out.extend_from_slice(text);
+        return;
+    }
+    out.push(dialect.quote);
+    for byte in text {
+        if *byte == dialect.quote {
+            out.push(dialect.quote);
+        }
+        out.push(*byte);
+    }
+    out.push(dialect.quote);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn rewritten(pieces: &[&[u8]]) -> Result<String, Failure> {
+        let (read, written) = (Dialect::default(), Dialect { separator: b';', ..Dialect::default() });
+        let rewrite = Rewrite { file: "orders.csv".to_owned(), read, written, skips_header: false };
+        let mut received = rewrite.start(Input::of_pieces(pieces.iter().copied()));
+        let mut out = Vec::new();
+        while let Some(piece) = received.recv().await {
+            out.extend(piece?);
+        }
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_is_left_out_wherever_the_pieces_are_cut() {
+        let text = b"\xef\xbb\xbfid,note\n1,\"a;b\"\n";
+        for cut in 0..text.len() {
+            let (first, second) = text.split_at(cut);
+            assert_eq!(rewritten(&[first, second]).await.expect("legal"), "id;note\n1;\"a;b\"\n", "{cut}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_quote_left_open_ends_the_work_before_the_whole_file_is_in_memory() {
+        let line = b"1,some text of an order that goes on\n".repeat(1000);
+        let mut pieces = vec![&b"id,note\n1,\"open\n"[..]];
+        // 30 MB of it.
+        pieces.extend(std::iter::repeat_n(line.as_slice(), 800));
+        let failure = rewritten(&pieces).await.expect_err("no record is so long");
+        assert_eq!(failure.id, "BadInput:OpenQuote");
+        assert!(failure.message.starts_with("orders.csv, line 2, column 3: a quote opens here"), "{failure}");
+        let long = b"x".repeat(5_000_000);
+        let failure = rewritten(&[b"a,b\n", &long]).await.expect_err("no record is so long");
+        assert_eq!(failure.message, "orders.csv, line 2: a record is longer than 4 MB");
+    }
+
+    #[tokio::test]
+    async fn text_that_would_be_lost_is_told() {
+        let failure = rewritten(&[b"a,b\n1,\"x\"y\n"]).await.expect_err("y would be lost");
+        assert_eq!(failure.message, "orders.csv, line 2, column 2: text follows the closing quote");
+    }
+
+    #[test]
+    fn fields_are_quoted_only_where_they_must_be() {
+        let mut out = Vec::new();
+        for (text, null) in [("a", false), ("", true), ("", false), ("b,\"c", false)] {
+            push_field(text.as_bytes(), null, &Dialect::default(), &mut out);
+            out.push(b'|');
+        }
+        assert_eq!(out, b"a||\"\"|\"b,\"\"c\"|");
+    }
+}

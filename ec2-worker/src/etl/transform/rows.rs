@@ -1,0 +1,88 @@
+//! The fields of one record into one row of `COPY`.
+
+use super::super::column::Column;
+use super::super::date::Pattern;
+use super::super::encode;
+use super::super::splitter::{Span, Splitter};
+
+/// The column at fault and what is wrong.
+pub(super) type Refusal = (Option<String>, String);
+
+/// Gives the texts of a record's fields.
+pub(super) struct Values<'a> {
+    pub(super) window: &'a [u8],
+    pub(super) splitter: &'a Splitter,
+    pub(super) nulls: &'a [Vec<u8>],
+    pub(super) scratch: &'a mut Vec<u8>,
+}
+
+impl Values<'_> {
+    /// Returns a field's text, none for NULL.
+    #[inline]
+    pub(super) fn text(&mut self, span: Span) -> Option<&[u8]> {
+        let raw = &self.window[span.start..span.end];
+        if !span.quoted && (raw.is_empty() || self.nulls.iter().any(|null| null == raw)) {
+            return None;
+        }
+        if !span.escaped {
+            return Some(raw);
+        }
+        self.splitter.unescape(self.window, span, self.scratch);
+        Some(self.scratch)
+    }
+
+    /// As [`Self::text`]; a quoted empty field is NULL too where the type has no empty value.
+    #[inline]
+    fn of(&mut self, column: &Column, span: Span) -> Result<Option<&[u8]>, Refusal> {
+        let value = self.text(span).filter(|text| !text.is_empty() || column.kind.keeps_spaces());
+        if value.is_none() && column.not_null {
+            return Err((Some(column.name.clone()), "is empty, but the column is NOT NULL".to_owned()));
+        }
+        Ok(value)
+    }
+}
+
+#[inline]
+pub(super) fn binary_row(
+    columns: &[Column],
+    dates: Option<&Pattern>,
+    fields: &[Span],
+    values: &mut Values<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Refusal> {
+    // A table has at most 1,600 columns.
+    out.extend_from_slice(&(columns.len() as i16).to_be_bytes());
+    for (column, span) in columns.iter().zip(fields) {
+        match values.of(column, *span)? {
+            None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
+            Some(text) => {
+                encode::binary(column, dates, text, out)
+                    .map_err(|reason| (Some(column.name.clone()), reason))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn text_row(
+    columns: &[Column],
+    dates: Option<&Pattern>,
+    fields: &[Span],
+    values: &mut Values<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Refusal> {
+    for (index, (column, span)) in columns.iter().zip(fields).enumerate() {
+        if index > 0 {
+            out.push(b'\t');
+        }
+        match values.of(column, *span)? {
+            None => out.extend_from_slice(b"\\N"),
+            Some(text) => {
+                encode::text(column, dates, text, out)
+                    .map_err(|reason| (Some(column.name.clone()), reason))?;
+            }
+        }
+    }
+    out.push(b'\n');
+    Ok(())
+}

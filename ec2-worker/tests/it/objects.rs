@@ -1,0 +1,137 @@
+//! Copies with objects of S3 at one end or both, by way of the service.
+
+use super::World;
+use super::gzip::piped;
+use super::stack::{BUCKET, Stack, object, refers, string, value};
+
+/// A `CopyActivity` from `In` to `Out`.
+fn copy(more: &[(&str, &str)]) -> aws_sdk_datapipeline::types::PipelineObject {
+    let mut fields = vec![string("type", "CopyActivity"), refers("input", "In"), refers("output", "Out")];
+    fields.extend(more.iter().map(|(key, value)| string(key, value)));
+    object("Copy", fields)
+}
+
+fn file(id: &str, key: &str, gzip: bool, format: &str) -> aws_sdk_datapipeline::types::PipelineObject {
+    let mut fields = vec![string("type", "S3DataNode"), string("filePath", &format!("s3://{BUCKET}/{key}"))];
+    if gzip {
+        fields.push(string("compression", "GZIP"));
+    }
+    if !format.is_empty() {
+        fields.push(refers("dataFormat", format));
+    }
+    object(id, fields)
+}
+
+fn table(world: &World, id: &str, more: &[(&str, &str)]) -> Vec<aws_sdk_datapipeline::types::PipelineObject> {
+    let database = vec![
+        string("type", "JdbcDatabase"),
+        string("connectionString", &world.postgres.url()),
+        string("username", "postgres"),
+        string("*password", "none"),
+        string("jdbcDriverClass", "org.postgresql.Driver"),
+    ];
+    let mut node = vec![string("type", "SqlDataNode"), refers("database", "Db"), string("table", "t")];
+    node.extend(more.iter().map(|(key, value)| string(key, value)));
+    vec![object("Db", database), object(id, node)]
+}
+
+fn formats() -> Vec<aws_sdk_datapipeline::types::PipelineObject> {
+    let csv = vec![string("type", "CSV"), string("myHeader", "true")];
+    let tsv = vec![string("type", "TSV")];
+    vec![object("Csv", csv), object("Tsv", tsv)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_packed_object_is_loaded_and_rows_are_unloaded_for_other_programs_to_unpack() {
+    let world = World::new("CREATE TABLE t (id int PRIMARY KEY, note text)").await;
+    let stack = Stack::start().await;
+    stack.put("in.csv.gz", piped("gzip", &["-c"], b"id,note\n1,one\n2,two\n")).await;
+    let mut objects = vec![copy(&[]), file("In", "in.csv.gz", true, "Csv")];
+    objects.extend(table(&world, "Out", &[]).into_iter().chain(formats()));
+    let attempt = stack.run(objects).await;
+    assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+    assert_eq!(value(&attempt, "rowsLoaded"), "2");
+    let mut objects = vec![copy(&[]), file("Out", "out.csv.gz", true, "Csv")];
+    let select = [("selectQuery", "SELECT * FROM t ORDER BY id")];
+    objects.extend(table(&world, "In", &select).into_iter().chain(formats()));
+    let attempt = stack.run(objects).await;
+    assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+    let packed = stack.get("out.csv.gz").await;
+    let unpack = "import gzip, sys; sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))";
+    assert_eq!(piped("gzip", &["-d", "-c"], &packed), b"id,note\n1,one\n2,two\n");
+    assert_eq!(piped("python3", &["-c", unpack], &packed), b"id,note\n1,one\n2,two\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_packed_object_is_copied_to_another_object_whole_unpacked_or_rewritten() {
+    let stack = Stack::start().await;
+    let packed = piped("gzip", &["-c"], b"id,note\n1,one\n2,\n");
+    stack.put("in.csv.gz", packed.clone()).await;
+    for (key, gzip, format, plain) in [
+        ("same.csv.gz", true, "", &b"id,note\n1,one\n2,\n"[..]),
+        ("plain.csv", false, "Csv", b"id,note\n1,one\n2,\n"),
+        ("tabs.tsv", false, "Tsv", b"1\tone\n2\t\\N\n"),
+        ("tabs.tsv.gz", true, "Tsv", b"1\tone\n2\t\\N\n"),
+    ] {
+        let mut objects =
+            vec![copy(&[]), file("In", "in.csv.gz", true, "Csv"), file("Out", key, gzip, format)];
+        objects.extend(formats());
+        let attempt = stack.run(objects).await;
+        assert_eq!(value(&attempt, "@status"), "FINISHED", "{key}: {attempt:?}");
+        let written = stack.get(key).await;
+        let written = if gzip { piped("gzip", &["-d", "-c"], &written) } else { written };
+        assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(plain), "{key}");
+    }
+    stack.put("in.csv.gz", packed[..packed.len() - 4].to_vec()).await;
+    let mut objects =
+        vec![copy(&[]), file("In", "in.csv.gz", true, "Csv"), file("Out", "cut.csv", false, "Csv")];
+    objects.extend(formats());
+    let attempt = stack.run(objects).await;
+    assert_eq!(value(&attempt, "errorId"), "BadInput:NotGzip", "{attempt:?}");
+    let message = value(&attempt, "errorMessage");
+    assert!(message.starts_with(&format!("s3://{BUCKET}/in.csv.gz: ")), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_staged_input_stays_packed() {
+    let stack = Stack::start().await;
+    stack.put("in.csv.gz", piped("gzip", &["-c"], b"id\n1\n")).await;
+    let command = vec![
+        string("type", "ShellCommandActivity"),
+        string("stage", "true"),
+        string(
+            "command",
+            "gzip -dc ${INPUT1_STAGING_DIR}/in.csv.gz | gzip -c > ${OUTPUT1_STAGING_DIR}/out.csv.gz",
+        ),
+        refers("input", "In"),
+        refers("output", "Out"),
+    ];
+    let out = vec![string("type", "S3DataNode"), string("directoryPath", &format!("s3://{BUCKET}/out"))];
+    let objects = vec![object("Copy", command), file("In", "in.csv.gz", true, ""), object("Out", out)];
+    let attempt = stack.run(objects).await;
+    assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+    assert_eq!(piped("gzip", &["-d", "-c"], &stack.get("out/out.csv.gz").await), b"id\n1\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_character_in_a_result_or_a_refused_row_is_reported_as_an_escape() {
+    let world = World::new("CREATE TABLE t (id int PRIMARY KEY, note text CHECK (note <> E'\\x02'))").await;
+    world.client.batch_execute("INSERT INTO t VALUES (1, E'a\\x01b')").await.expect("a row");
+    let stack = Stack::start().await;
+    let mut objects = vec![copy(&[]), file("Out", "out.csv", false, "Csv")];
+    objects.extend(table(&world, "In", &[("selectQuery", "SELECT * FROM t")]).into_iter().chain(formats()));
+    let attempt = stack.run(objects).await;
+    assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+    assert_eq!(value(&attempt, "resultPreview"), "id    1\nnote  a\\u{1}b");
+    assert_eq!(stack.get("out.csv").await, b"id,note\n1,a\x01b\n", "the file itself is as it must be");
+
+    stack.put("in.csv", "id,note\n2,\u{2}\n").await;
+    for (rejects, status, field) in [("0", "FAILED", "errorMessage"), ("1", "FINISHED", "rejectReasons")] {
+        let mut objects = vec![copy(&[("myMaxRejects", rejects)]), file("In", "in.csv", false, "Csv")];
+        objects.extend(table(&world, "Out", &[]).into_iter().chain(formats()));
+        let attempt = stack.run(objects).await;
+        assert_eq!(value(&attempt, "@status"), status, "{attempt:?}");
+        let said = value(&attempt, field);
+        assert!(said.contains("(2, \\u{2})"), "{said}");
+    }
+}
