@@ -43,8 +43,10 @@ pub fn check(active: &Definition, new: &Definition) -> Vec<Problem> {
     for before in &active.objects {
         match new.object(before.id.as_str()) {
             None => {
-                let message =
-                    format!("the object '{}' cannot be removed: the pipeline was activated", before.id);
+                let message = format!(
+                    "the object '{}' cannot be removed, because the pipeline was activated",
+                    before.id
+                );
                 problems.push(problem(&before.id, None, message));
             }
             Some(after) => {
@@ -55,8 +57,9 @@ pub fn check(active: &Definition, new: &Definition) -> Vec<Problem> {
     }
     for added in new.objects.iter().filter(|object| active.object(object.id.as_str()).is_none()) {
         for target in added.references("output").filter(|target| active.object(target.as_str()).is_some()) {
-            let message =
-                format!("'output' of a new object cannot be '{target}', which the pipeline had before");
+            let message = format!(
+                "'output' of a new object cannot refer to '{target}', which was in the pipeline before"
+            );
             problems.push(problem(&added.id, Some("output"), message));
         }
     }
@@ -78,8 +81,7 @@ fn problem(object: &ObjectId, field: Option<&str>, message: String) -> Problem {
 fn timing(before: &PipelineObject, after: &PipelineObject, problems: &mut Vec<Problem>) {
     for (key, what) in TIMING.iter().filter(|_| before.type_name() == Some("Schedule")) {
         if before.string(key) != after.string(key) {
-            let message =
-                format!("'{key}' cannot be changed: {what} is fixed once the pipeline was activated");
+            let message = format!("'{key}' cannot be changed: {what} is fixed after the first activation");
             problems.push(problem(&before.id, Some(key), message));
         }
     }
@@ -92,7 +94,7 @@ fn references(before: &PipelineObject, after: &PipelineObject, problems: &mut Ve
         let is_ref = matches!(field.value, FieldValue::Ref(_));
         if is_ref && met.insert(key) && !before.references(key).eq(after.references(key)) {
             let message = format!(
-                "the reference '{key}' cannot be added, removed or changed: the pipeline was activated"
+                "the reference '{key}' cannot be added, removed or changed, because the pipeline was activated"
             );
             problems.push(problem(&before.id, Some(key), message));
         }

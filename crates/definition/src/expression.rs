@@ -81,10 +81,10 @@ impl SyntaxError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluateError {
     /// The text does not follow the grammar.
-    #[error("the expression is not understood, {0}")]
+    #[error("the expression cannot be parsed, {0}")]
     Syntax(#[from] SyntaxError),
     /// A name without a value.
-    #[error("`{name}` is not set here")]
+    #[error("`{name}` has no value here")]
     Unknown {
         /// The name, with the references that lead to it.
         name: String,
@@ -96,7 +96,7 @@ pub enum EvaluateError {
         name: String,
     },
     /// A wrong number of arguments.
-    #[error("the function `{function}` takes {takes} arguments, {given} are given")]
+    #[error("the function `{function}` takes {takes} arguments, but {given} are given")]
     Arguments {
         /// The function.
         function: String,
@@ -114,7 +114,7 @@ pub enum EvaluateError {
         found: String,
     },
     /// A date pattern that contains a letter without a meaning.
-    #[error("the date pattern `{pattern}` is not understood: {reason}")]
+    #[error("the date pattern `{pattern}` is not valid: {reason}")]
     Pattern {
         /// The pattern.
         pattern: String,

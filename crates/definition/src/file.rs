@@ -37,7 +37,7 @@ pub fn decode(bytes: &[u8]) -> Result<&str, FileError> {
         let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
         let span = position::Lines::of(&before).span(before.len(), before.len());
         let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
-        let what = if is_utf16 { "the file is in UTF-16" } else { "here is a byte that is not UTF-8" };
+        let what = if is_utf16 { "the file is in UTF-16" } else { "this byte is not UTF-8" };
         FileError { span, message: format!("{what}: save the file as UTF-8") }
     })
 }

@@ -20,7 +20,7 @@ pub(crate) use resolved::{Key, Resolved, Text, merged};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InheritError {
     /// The parents lead back to the object.
-    #[error("the parents of object `{id}` go round in a circle: {}", chain(.by))]
+    #[error("the parents of object `{id}` form a cycle: {}", chain(.by))]
     Cycle {
         /// The object at which the search entered the cycle.
         id: ObjectId,
@@ -28,7 +28,7 @@ pub enum InheritError {
         by: Vec<ObjectId>,
     },
     /// The parent does not exist.
-    #[error("object `{id}` has the parent `{parent}`, which the definition lacks")]
+    #[error("object `{id}` has the parent `{parent}`, which does not exist")]
     Missing {
         /// The object.
         id: ObjectId,
@@ -126,7 +126,7 @@ impl<'a> Resolver<'a> {
         let mut is_circular = false;
         while let Some(index) = next.filter(|index| self.resolved[*index].is_none()) {
             if std::mem::replace(&mut self.is_met[index], true) {
-                self.circle(index);
+                self.report_cycle(index);
                 is_circular = true;
                 break;
             }
@@ -144,7 +144,7 @@ impl<'a> Resolver<'a> {
         self.indices.get(parent.as_str()).copied()
     }
 
-    fn circle(&mut self, again: usize) {
+    fn report_cycle(&mut self, again: usize) {
         let objects = &self.definition.objects;
         let begin = self.chain.iter().position(|index| *index == again).unwrap_or_default();
         let by = self.chain[begin..].iter().skip(1).chain([&again]);
@@ -269,17 +269,17 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_parents_is_an_error_that_shows_it() {
+    fn a_cycle_of_parents_is_an_error_that_shows_it() {
         let objects = r#"[{"id": "A", "parent": {"ref": "B"}}, {"id": "B", "parent": {"ref": "A"}}]"#;
         let error = resolved(objects).unwrap_err().to_string();
-        assert_eq!(error, "the parents of object `A` go round in a circle: `B`, `A`");
+        assert_eq!(error, "the parents of object `A` form a cycle: `B`, `A`");
         assert!(resolved(r#"[{"id": "Default", "parent": {"ref": "Default"}}]"#).is_err());
     }
 
     #[test]
     fn a_parent_that_does_not_exist_is_an_error() {
         let error = resolved(r#"[{"id": "A", "parent": {"ref": "B"}}]"#).unwrap_err().to_string();
-        assert_eq!(error, "object `A` has the parent `B`, which the definition lacks");
+        assert_eq!(error, "object `A` has the parent `B`, which does not exist");
     }
 
     #[test]

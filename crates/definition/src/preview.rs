@@ -304,7 +304,7 @@ mod tests {
             r##"{{"objects": [{objects}], "values": {{"myDay": "2030-01-31", "*mySecret": "hush"}}}}"##
         );
         let definition = file::parse(&text_of).expect("a definition");
-        let resolved = inherit::resolve(&definition).expect("no circles");
+        let resolved = inherit::resolve(&definition).expect("no cycles");
         let parameters = Parameters::of(&definition);
         let start = "2030-01-31T22:00:00Z".parse().expect("a time");
         let preview = Preview::new(&resolved, &parameters, Some(Interval { start, end: start }));
@@ -322,9 +322,9 @@ mod tests {
     }
 
     #[test]
-    fn circles_and_towers_of_fields_end() {
-        let circle = r##"{"id": "A", "x": "#{y}", "y": "#{x}"}"##;
-        assert_eq!(previewed(circle, "A", "#{x}"), None);
+    fn cycles_and_towers_of_fields_end() {
+        let cycle = r##"{"id": "A", "x": "#{y}", "y": "#{x}"}"##;
+        assert_eq!(previewed(cycle, "A", "#{x}"), None);
         // Each level uses the next level many times. Without a memory of the values, this would take for
         // ever.
         let level = |n: usize| format!(r##""f{n}": "{}""##, format!("#{{f{}}}", n + 1).repeat(40));

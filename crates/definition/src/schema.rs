@@ -1,9 +1,9 @@
-//! A JSON Schema of definition files, made from the tables, so that an editor completes and checks while
-//! one types.
+//! A JSON Schema of definition files, made from the tables. With it, an editor completes and checks a file
+//! while the user types.
 //!
-//! Draft 07, which editors know best. The schema is more lenient than validation: it looks at one object at
-//! a time, so it cannot tell what an object inherits, which ids exist, or what an expression becomes. What
-//! it refuses, validation refuses too.
+//! The schema uses draft 07, which editors support best. It is more lenient than validation: it sees one
+//! object at a time, so it does not know what an object inherits, which ids exist, or what the value of an
+//! expression is. Validation refuses every file that the schema refuses.
 
 mod pattern;
 
@@ -25,7 +25,7 @@ pub fn json_schema() -> Value {
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "AWS Data Pipeline definition",
-        "description": "The objects of a pipeline, its parameters, and the values of these.",
+        "description": "The objects of a pipeline, its parameters, and the values of the parameters.",
         "type": "object",
         "required": ["objects"],
         "properties": {
@@ -36,7 +36,7 @@ pub fn json_schema() -> Value {
                 "items": reference_to("object"),
             },
             "parameters": {
-                "description": "The parameters that #{myName} in a field stands for.",
+                "description": "The parameters, which fields use as #{myName}.",
                 "type": "array",
                 "items": reference_to("parameter"),
             },
@@ -48,7 +48,7 @@ pub fn json_schema() -> Value {
                 "description": "The values of the parameters, as the API writes them.",
                 "allOf": [reference_to("values")],
             },
-            "metadata": {"description": "What the console notes; it has no effect.", "type": "object"},
+            "metadata": {"description": "Notes of the AWS console; they have no effect.", "type": "object"},
         },
         "definitions": definitions(),
     })
@@ -87,7 +87,7 @@ fn definitions() -> Value {
     Value::Object(definitions)
 }
 
-/// One object: what holds for all, then what its type says.
+/// Returns the schema of one object: the rules for all objects, then those of its type.
 fn object() -> Value {
     let of_type = Kind::ALL.iter().map(|kind| {
         json!({
@@ -110,20 +110,20 @@ fn object() -> Value {
         "required": ["id"],
         "properties": {
             "id": {"description": "Id of the object, unique in the definition.", "type": "string", "minLength": 1},
-            "name": {"description": "Name of the object; the id without it.", "type": "string", "minLength": 1},
+            "name": {"description": "Name of the object. Without it: the id.", "type": "string", "minLength": 1},
             "type": {"description": "The type of the object.", "type": "string"},
-            // Programs that call the API keep elements in its form.
+            // Programs that call the API write elements in the API form.
             "fields": {"anyOf": [reference_to("value"), reference_to("pairs")]},
         },
         "patternProperties": {
-            // Set by the service alone.
+            // Only the service sets these fields.
             "^@": false,
             "^\\*?my[A-Z_]": {
                 "description": "A field of your own; expressions can use it.",
                 "allOf": [reference_to("value")],
             },
         },
-        // A field that no table knows is kept, and validation warns of it.
+        // A field that no table describes is kept, and validation warns of it.
         "additionalProperties": reference_to("value"),
         "allOf": branches,
     })
@@ -132,7 +132,7 @@ fn object() -> Value {
 fn type_word() -> Value {
     let names: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
     let docs: Vec<_> = Kind::ALL.iter().map(|kind| kind.spec().doc).collect();
-    // `enumDescriptions` is what editors show beside each word; other readers ignore it.
+    // Editors show `enumDescriptions` beside each word. Other programs ignore it.
     json!({"description": "The type of the object.", "enum": names, "enumDescriptions": docs})
 }
 
@@ -147,7 +147,7 @@ fn described(spec: &KindSpec) -> Value {
 fn default_object() -> Value {
     let spec = DEFAULT_OBJECT;
     let mut properties = properties(spec.fields.iter().chain(spec.my_fields));
-    // CloudFormation samples write the type of Default.
+    // CloudFormation samples give the Default object the type `Default`.
     let word = json!({"anyOf": [{"const": DEFAULT_ID}, reference_to("type")]});
     properties.insert("type".to_owned(), word);
     json!({
@@ -157,7 +157,8 @@ fn default_object() -> Value {
     })
 }
 
-/// An object without a type of its own may pass any field on; offered are those that most heirs have.
+/// Returns the schema of an object without a type. It may pass on any field; the schema offers those that
+/// most types have.
 fn untyped() -> Value {
     json!({
         "description": "An object without a type: a parent that others inherit from, or one that inherits its type.",
@@ -166,7 +167,7 @@ fn untyped() -> Value {
     })
 }
 
-/// Every shared group that holds fields a definition can give, once.
+/// Returns every shared group with fields that a definition can set, once.
 fn groups() -> Vec<&'static FieldGroup> {
     let all = Kind::ALL.iter().flat_map(|kind| kind.spec().includes).filter(|group| is_given(group));
     let mut groups: Vec<&FieldGroup> = Vec::new();
@@ -191,7 +192,7 @@ fn slug(group: &FieldGroup) -> String {
 }
 
 fn properties(fields: impl IntoIterator<Item = &'static FieldSpec>) -> Map<String, Value> {
-    // The word of `type` is settled where the types are told apart.
+    // The field `type` is described where the schema distinguishes the types.
     let given = fields.into_iter().filter(|field| !field.is_runtime && field.key != "type");
     given.map(|field| (field.key.to_owned(), property(field))).collect()
 }
@@ -214,13 +215,13 @@ fn description(field: &FieldSpec) -> String {
     format!("{} Holds {}.{needed}{default}", field.doc, field.shape.describe())
 }
 
-/// What one value of the field can be; the words first, so that an editor offers them.
+/// Returns the schemas of one value of the field. Words come first, so that an editor offers them.
 fn alternatives(shape: ValueShape) -> Vec<Value> {
     let words: Vec<String> = match shape {
         ValueShape::Ref(_) => return vec![reference_to("reference")],
         ValueShape::Boolean => vec!["true".to_owned(), "false".to_owned()],
         ValueShape::Word(words) => words.iter().map(|word| (*word).to_owned()).collect(),
-        // Of what these hold only the word can be offered.
+        // These fields hold many values, but only this word can be offered.
         ValueShape::SchedulePeriod => vec![ON_DEMAND_PERIOD.to_owned()],
         ValueShape::BidPrice { or_on_demand: true } => vec![ON_DEMAND_PRICE.to_owned()],
         ValueShape::Integer { least, most } if most - least < 10 => {
@@ -236,7 +237,7 @@ fn alternatives(shape: ValueShape) -> Vec<Value> {
     offered.into_iter().chain([taken]).collect()
 }
 
-/// A value or a list of such values: a list is one field per item.
+/// Returns the schema of a value or of a list of values. A list stands for several fields with the same key.
 fn one_or_more(alternatives: &[Value], most: Option<usize>) -> Value {
     let item = match alternatives {
         [only] => only.clone(),
@@ -264,17 +265,17 @@ fn parameter() -> Value {
                 "pattern": "^\\**my",
             },
             "type": {
-                "description": "What a value must be; String without it.",
+                "description": "Type of the values. Without it: String.",
                 "enum": ["String", "Integer", "Double", "AWS::S3::ObjectKey"],
             },
-            "description": texts("What the parameter is for."),
-            "optional": {"description": "Whether there may be no value.", "anyOf": words(&["true", "false"])},
-            "isArray": {"description": "Whether there may be several values.", "anyOf": words(&["true", "false"])},
-            "allowedValues": texts("The only values that are taken."),
-            "default": texts("The value without another."),
-            "watermark": texts("Hint in the console's empty field."),
-            "helpText": texts("Help in the console."),
-            "helpLink": texts("Address of help in the console."),
+            "description": texts("Purpose of the parameter."),
+            "optional": {"description": "Whether the parameter can be without a value.", "anyOf": words(&["true", "false"])},
+            "isArray": {"description": "Whether the parameter can have several values.", "anyOf": words(&["true", "false"])},
+            "allowedValues": texts("The only values that are allowed."),
+            "default": texts("The value if no other value is given."),
+            "watermark": texts("Hint in the empty input field of the AWS console."),
+            "helpText": texts("Help text in the AWS console."),
+            "helpLink": texts("Address of the help page in the AWS console."),
             "attributes": {"anyOf": [reference_to("texts"), reference_to("pairs")]},
         },
         "additionalProperties": reference_to("texts"),
@@ -287,11 +288,12 @@ fn values() -> Value {
         "required": ["id", "stringValue"],
         "properties": {"id": {"type": "string"}, "stringValue": {"type": "string"}},
     });
-    // In the file form an object, in the API's a list: a keyword only holds for its own kind of value.
+    // The file form has an object here, the API form a list. Each keyword applies only to its own kind of
+    // value.
     json!({"type": ["object", "array"], "additionalProperties": reference_to("texts"), "items": item})
 }
 
-/// The fields of an object or the attributes of a parameter in the API form.
+/// Returns the schema of an object's fields, or of a parameter's attributes, in the API form.
 fn pairs() -> Value {
     let text = json!({"type": "string"});
     json!({

@@ -267,8 +267,8 @@ mod tests {
     #[test]
     fn errors_name_object_and_field() {
         let patterns = [
-            ("incoming/{day/orders.csv", "a `{` without its `}`"),
-            ("incoming/day}/orders.csv", "a `}` without its `{`"),
+            ("incoming/{day/orders.csv", "a `{` without a `}`"),
+            ("incoming/day}/orders.csv", "a `}` without a `{`"),
             ("incoming/{}/orders.csv", "a name begins with a letter"),
             ("incoming/{a}{b}.csv", "some text between them"),
             ("s3://bucket/{day}.csv", "without bucket name"),

@@ -113,7 +113,7 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     limits::check(definition, &inheritance, &mut problems);
     parameters::check(definition, &parameters, is_activation, &mut problems);
     let subject = Subject::new(definition, &inheritance, &parameters);
-    circles_of_parents(&inheritance.errors, &mut problems);
+    cycles_of_parents(&inheritance.errors, &mut problems);
     fields::check(&subject, &mut problems);
     own_fields::check(&subject, &mut problems);
     expressions::check(&subject, &mut problems);
@@ -129,7 +129,7 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
 }
 
 /// Reports cycles of parents. A missing parent is reported as a dangling reference.
-fn circles_of_parents(errors: &[InheritError], problems: &mut Problems) {
+fn cycles_of_parents(errors: &[InheritError], problems: &mut Problems) {
     for error in errors {
         if let InheritError::Cycle { id, .. } = error {
             problems.error(id, Some("parent"), "INHERITANCE_CYCLE", error.to_string());

@@ -1,7 +1,7 @@
-//! Every field that AWS's guide tells of is in the description of its type.
+//! Every field in AWS's guide is in the table of its type.
 //!
-//! `fields.txt` was read off the tables of the guide, type by type with the shared groups written out, and
-//! not off our own tables: a line is a type and a field that a definition may hold or the service sets.
+//! `fields.txt` was copied from the tables of the guide, not from our tables. Each line is a type and a field
+//! that a definition can hold or that the service sets. The shared groups are listed for each type.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use definition::kind::Kind;
 
 const LISTED: &str = include_str!("fields.txt");
 
-/// What we describe and the guide's tables lack.
+/// The fields that our tables have and the tables of the guide lack.
 const BEYOND: &[(&str, &str, &str)] = &[
     ("*", "type", "the guide states it once for all objects, outside its tables"),
     ("runnable", "@componentParent", "seen on real instances and attempts"),

@@ -1,11 +1,11 @@
-//! Twenty slips that people make in `orders.json`, and what they are told.
+//! Common mistakes in `orders.json`, and the findings about them.
 
 use std::fmt::Write as _;
 
-use definition::diagnosis::{OutsideValues, Diagnosis, diagnose};
+use definition::diagnosis::{Diagnosis, OutsideValues, diagnose};
 
 const ORDERS: &str = include_str!("../../../pipeline-definitions/orders.json");
-/// What the orchestrator and `up` fill in.
+/// The parameters that get their values from the orchestrator or from `up`.
 const FILLED: &[&str] = &[
     "myDropBucket",
     "myDefinitionsBucket",
@@ -17,7 +17,7 @@ const FILLED: &[&str] = &[
     "*myDatabasePassword",
 ];
 
-/// What was meant to be changed, the text that is replaced, and by what.
+/// A name for the mistake, the correct text, and the wrong text.
 const MISTAKES: [(&str, &str, &str); 24] = [
     ("a comma too many", r#""myStaleRuns": "delete""#, r#""myStaleRuns": "delete","#),
     ("a comma too few", r#""role": "DataPipelineDefaultRole","#, r#""role": "DataPipelineDefaultRole""#),
@@ -25,8 +25,8 @@ const MISTAKES: [(&str, &str, &str); 24] = [
     ("single quotes", r#""scheduleType": "ONDEMAND""#, "'scheduleType': 'ONDEMAND'"),
     ("a line break in a text", "are in your tables. It took", "are in your tables.\nIt took"),
     ("a number without quotes", r#""maximumRetries": "2""#, r#""maximumRetries": 2"#),
-    ("a key twice", r#""retryDelay": "30 seconds""#, r#""retryDelay": "30 seconds", "role": "Other""#),
-    ("an id twice", r#"{"id": "Build","#, r#"{"id": "Load","#),
+    ("a repeated key", r#""retryDelay": "30 seconds""#, r#""retryDelay": "30 seconds", "role": "Other""#),
+    ("a repeated id", r#"{"id": "Build","#, r#"{"id": "Load","#),
     ("a misspelt field", r#""dependsOn": {"ref": "CreateTables"}"#, r#""dependOn": {"ref": "CreateTables"}"#),
     ("a misspelt type", r#""type": "JdbcDatabase""#, r#""type": "JDBCDatabase""#),
     ("a reference to nothing", r#""input": {"ref": "OrdersCsv"}"#, r#""input": {"ref": "OrderCsv"}"#),
@@ -36,29 +36,25 @@ const MISTAKES: [(&str, &str, &str); 24] = [
         r#""input": {"ref": "ReviewsCsv"}"#,
         r#""input": {"ref": "Warehouse"}"#,
     ),
-    ("a period that is none", r#""retryDelay": "30 seconds""#, r#""retryDelay": "30 s""#),
-    ("a word that is none", r#""myLoadMode": "replace""#, r#""myLoadMode": "overwrite""#),
-    ("a field of ours misspelt", r#""myMaxRejects": "1%""#, r#""myMaxReject": "1%""#),
-    ("more rejects than there are", r#""myMaxRejects": "1%""#, r#""myMaxRejects": "1 percent""#),
+    ("an unreadable period", r#""retryDelay": "30 seconds""#, r#""retryDelay": "30 s""#),
+    ("an unknown word", r#""myLoadMode": "replace""#, r#""myLoadMode": "overwrite""#),
+    ("a misspelt own field", r#""myMaxRejects": "1%""#, r#""myMaxReject": "1%""#),
+    ("an unreadable limit of rejects", r#""myMaxRejects": "1%""#, r#""myMaxRejects": "1 percent""#),
     (
-        "a parameter misspelt",
+        "a misspelt parameter",
         "s3://#{myDropBucket}/incoming/#{myDay}/orders.csv",
         "s3://#{myDropBuket}/incoming/#{myDay}/orders.csv",
     ),
     (
-        "an expression left open",
+        "an expression without its end",
         "s3://#{myResultsBucket}/orders/#{myDay}/agg_shipments.csv",
         "s3://#{myResultsBucket}/orders/#{myDay/agg_shipments.csv",
     ),
-    (
-        "a function that is none",
-        "orders #{myDay}: FAILED",
-        "orders #{formatDate(myDay, 'dd.MM.YYYY')}: FAILED",
-    ),
+    ("an unknown function", "orders #{myDay}: FAILED", "orders #{formatDate(myDay, 'dd.MM.YYYY')}: FAILED"),
     ("a required field left out", r#""jdbcDriverClass": "org.postgresql.Driver","#, ""),
     ("a password in the file", r##""*password": "#{*myDatabasePassword}""##, r#""*password": "s3cret""#),
-    ("a circle", r#""dependsOn": {"ref": "CreateTables"}"#, r#""dependsOn": {"ref": "BuildShipments"}"#),
-    ("a brace left open in a pattern", "incoming/{day}/reviews.csv\"", "incoming/{day/reviews.csv\""),
+    ("a cycle", r#""dependsOn": {"ref": "CreateTables"}"#, r#""dependsOn": {"ref": "BuildShipments"}"#),
+    ("a brace without its end in a pattern", "incoming/{day}/reviews.csv\"", "incoming/{day/reviews.csv\""),
 ];
 
 fn told(diagnosis: &Diagnosis) -> String {

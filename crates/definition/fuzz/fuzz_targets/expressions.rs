@@ -1,5 +1,5 @@
-//! Any text as that of a field: it is read, checked and evaluated among lists, times, references, and fields that use
-//! themselves.
+//! Fuzzes texts of fields: each text is parsed, validated, and evaluated with lists, times, references, and
+//! fields that use themselves.
 #![no_main]
 
 use definition::expression::{self, Scope, Template, Value};
@@ -8,7 +8,7 @@ use definition::preview::Preview;
 use definition::schedule::Interval;
 use definition::{Field, ParameterValue, PipelineObject, file, inherit, validate};
 
-/// What stands around the text, which is put into `command`, `my_self` and a list.
+/// The definition around the text. The text becomes the value of `command`, of `my_self`, and of a list.
 const AROUND: &str = r##"{
     "objects": [
         {"id": "Default", "myDay": "#{format(@scheduledStartTime, 'YYYY-MM-dd')}", "onFail": {"ref": "Mail"}},
@@ -48,7 +48,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
 fn preview(objects: &[PipelineObject], parameters: &Parameters, text: &str) {
     let start = "2030-01-31T22:00:00Z".parse().expect("a time");
     for interval in [None, Some(Interval { start, end: start })] {
-        // Each has its own budget, lest the second find it used up.
+        // Each evaluation needs its own budget: the first one may use its budget up.
         let preview = || Preview::new(objects, parameters, interval);
         for object in objects {
             let whole = preview().text(&object.id, text);
@@ -61,7 +61,7 @@ fn preview(objects: &[PipelineObject], parameters: &Parameters, text: &str) {
     }
 }
 
-/// A scope of everything that a text can make much of.
+/// A scope with values that can make a result large.
 struct Plenty;
 
 impl Scope for Plenty {
@@ -89,7 +89,7 @@ impl Scope for Plenty {
     }
 }
 
-/// As in alarms: nothing is known, and nothing is missed.
+/// The scope of an alarm: no name is known, and an unknown name is the empty text.
 struct Blank;
 
 impl Scope for Blank {

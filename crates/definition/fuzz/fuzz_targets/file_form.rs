@@ -1,4 +1,5 @@
-//! Any bytes as a definition file: everything that reads one bears it, and what was read is written and read again.
+//! Fuzzes definition files: everything that reads a file gets the bytes, and every readable definition is
+//! written and read again.
 #![no_main]
 
 use definition::diagnosis::{OutsideValues, diagnose};
@@ -26,7 +27,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// Every place that anybody may ask for.
+/// Requests every position that a caller may request.
 fn find_all(text: &str, definition: &Definition) {
     let Ok(source) = Source::read(text) else { return };
     let index = source.index();
@@ -42,7 +43,7 @@ fn find_all(text: &str, definition: &Definition) {
     }
 }
 
-/// The order of a file: fields by their names, values of one parameter together.
+/// Sorts a definition as a file does: fields by name, and the values of one parameter together.
 fn in_order(mut definition: Definition) -> Definition {
     for object in &mut definition.objects {
         object.fields.sort_by(|one, other| one.key.cmp(&other.key));

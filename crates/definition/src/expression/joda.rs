@@ -67,7 +67,7 @@ fn quoted(
             return Ok(());
         }
     }
-    Err(bad_pattern(pattern, "a quote is never closed".to_owned()))
+    Err(bad_pattern(pattern, "a quote is not closed".to_owned()))
 }
 
 fn bad_pattern(pattern: &str, reason: String) -> EvaluateError {
@@ -107,7 +107,7 @@ fn field(
         'S' => fraction(written, time.subsec_nanosecond(), count),
         'z' => zone_name(written, time, count),
         'Z' => zone_offset(written, time, count),
-        other => return Err(bad_pattern(pattern, format!("the letter `{other}` means nothing in it"))),
+        other => return Err(bad_pattern(pattern, format!("the letter `{other}` has no meaning"))),
     }
     Ok(())
 }

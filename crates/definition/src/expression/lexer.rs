@@ -50,7 +50,7 @@ impl<'a> Lexer<'a> {
         let token = match self.peek() {
             None => {
                 let opened = self.begin.saturating_sub(2);
-                return Err(SyntaxError::new(opened, "this `#{` is never closed by `}`"));
+                return Err(SyntaxError::new(opened, "this `#{` is not closed by `}`"));
             }
             Some(b'}') => return Ok(None),
             Some(b'0'..=b'9') => self.number()?,
@@ -62,7 +62,7 @@ impl<'a> Lexer<'a> {
             Some(b'@' | b'_' | b'a'..=b'z' | b'A'..=b'Z') => self.name()?,
             Some(_) => {
                 let other: String = self.rest().chars().take(1).flat_map(char::escape_debug).collect();
-                return Err(SyntaxError::new(offset, format!("`{other}` means nothing here")));
+                return Err(SyntaxError::new(offset, format!("`{other}` has no meaning here")));
             }
         };
         Ok(Some(Word { offset, token }))
@@ -136,7 +136,7 @@ impl<'a> Lexer<'a> {
         let mut string = String::new();
         loop {
             match self.next_char() {
-                None => return Err(SyntaxError::new(begin, format!("this {quote} is never closed"))),
+                None => return Err(SyntaxError::new(begin, format!("this {quote} is not closed"))),
                 Some('\\') => string.extend(self.next_char()),
                 Some(c) if c == quote => {
                     if !self.rest().starts_with(quote) {

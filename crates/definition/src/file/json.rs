@@ -162,16 +162,16 @@ impl<'a> Reader<'a> {
         let slip = match found {
             '/' if rest.starts_with("//") || rest.starts_with("/*") => Some(COMMENT),
             '#' => Some(COMMENT),
-            '\'' => Some("text goes into double quotes, not single ones"),
+            '\'' => Some("write text in double quotes, not in single quotes"),
             '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2018}' | '\u{2019}' | '`' => {
-                Some("text goes into straight double quotes")
+                Some("write text in straight double quotes")
             }
             ',' => Some("there is a comma too many, or a value is missing before it"),
             _ if matches!(word.as_str(), "True" | "False" | "None" | "NaN") => {
                 Some("write true, false or null in lower case; as the value of a field, in double quotes")
             }
             _ if !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit()) => {
-                Some("text goes into double quotes")
+                Some("write text in double quotes")
             }
             _ => None,
         };
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
 
     fn unclosed(&self, bracket: char, start: usize) -> SyntaxError {
         let opened = Lines::of(self.text).position(start);
-        self.error(format!("the file ends, but the `{bracket}` of {opened} is never closed"))
+        self.error(format!("the file ends, but the `{bracket}` at {opened} is not closed"))
     }
 
     fn value(&mut self, depth: usize) -> Result<Node<'a>, SyntaxError> {
@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
             self.skip_white();
             match self.peek() {
                 Some(b'"') => {}
-                Some(b'}') => return Err(self.error("there is a comma before this `}`: take it away")),
+                Some(b'}') => return Err(self.error("there is a comma before this `}`: remove it")),
                 None => return Err(self.unclosed('{', opened)),
                 _ => return Err(self.expected("a key in double quotes")),
             }
@@ -263,7 +263,7 @@ impl<'a> Reader<'a> {
         loop {
             self.skip_white();
             match self.peek() {
-                Some(b']') => return Err(self.error("there is a comma before this `]`: take it away")),
+                Some(b']') => return Err(self.error("there is a comma before this `]`: remove it")),
                 None => return Err(self.unclosed('[', opened)),
                 _ => {
                     let item = self.value(depth + 1)?;
@@ -296,10 +296,7 @@ impl<'a> Reader<'a> {
             self.at += plain.unwrap_or(rest.len());
             match self.peek() {
                 None => {
-                    return Err(SyntaxError {
-                        at: opened,
-                        message: "this string is never closed".to_owned(),
-                    });
+                    return Err(SyntaxError { at: opened, message: "this string is not closed".to_owned() });
                 }
                 Some(b'"') => {
                     let tail = &self.text[begin..self.at];
@@ -319,7 +316,7 @@ impl<'a> Reader<'a> {
                 Some(control) => {
                     let written = char::from(control).escape_unicode();
                     return Err(self.error(format!(
-                        "a string cannot hold the control character {written} as it is: write it as an escape"
+                        "a string cannot contain the control character {written}: write it as an escape"
                     )));
                 }
             }
@@ -366,7 +363,7 @@ impl<'a> Reader<'a> {
         });
         pair.and_then(char::from_u32).ok_or_else(|| SyntaxError {
             at: begun,
-            message: "half of a surrogate pair in a string".to_owned(),
+            message: "the string contains half of a surrogate pair".to_owned(),
         })
     }
 
@@ -404,7 +401,7 @@ impl<'a> Reader<'a> {
 }
 
 fn no_escape(at: usize) -> SyntaxError {
-    SyntaxError { at, message: "there is no such escape; a backslash itself is written \\\\".to_owned() }
+    SyntaxError { at, message: "there is no such escape; write a backslash as \\\\".to_owned() }
 }
 
-const COMMENT: &str = "JSON has no comments; words of your own go into a field such as \"myComment\"";
+const COMMENT: &str = "JSON has no comments; write remarks in a field such as \"myComment\"";

@@ -62,7 +62,7 @@ impl<'a> Source<'a> {
     pub fn remarks(&self) -> Vec<FileError> {
         let mark = self.text.starts_with('\u{feff}').then(|| {
             let message =
-                "the file begins with a byte order mark, which the AWS CLI refuses: save it as UTF-8 without";
+                "the file begins with a byte order mark, which the AWS CLI refuses: save it as UTF-8 without the mark";
             self.error(0, 0, message.to_owned())
         });
         mark.into_iter().collect()

@@ -39,7 +39,7 @@ fn a_repeated_key_is_an_error_at_its_second_place() {
     let (definition, errors) = Source::read(text).unwrap().translate();
     assert_eq!(errors.len(), 1);
     assert!(
-        errors[0].to_string().starts_with("line 3, column 2: the key `step` is here for the second time")
+        errors[0].to_string().starts_with("line 3, column 2: the key `step` appears for the second time")
     );
     // The AWS CLI would also keep the last value.
     assert_eq!(definition.objects[0].fields, [Field::string("step", "2"), Field::string("step", "3")]);
@@ -101,9 +101,9 @@ fn escapes_are_understood() {
 const ERRORS: &[(&str, &str)] = &[
     ("", "line 1, column 1: not JSON: expected a value"),
     ("[]", "line 1, column 1: a definition file must be an object"),
-    ("{}", "line 1, column 1: the definition lacks `objects`"),
+    ("{}", "line 1, column 1: the definition has no `objects`"),
     ("{\"objects\": {}}", "line 1, column 13: `objects` must be a list"),
-    ("{\"objects\": [\n  {\"name\": \"a\"}]}", "line 2, column 3: an element of `objects` lacks its `id`"),
+    ("{\"objects\": [\n  {\"name\": \"a\"}]}", "line 2, column 3: an element of `objects` has no `id`"),
     (
         "{\"objects\": [\n {\"id\": \"A\", \"n\": 5}]}",
         "line 2, column 19: field `n` must be a string, found a number: put it in double quotes",
@@ -119,9 +119,9 @@ const ERRORS: &[(&str, &str)] = &[
     ),
     (
         "{\"objects\": [{\"id\": \"A\",}]}",
-        "line 1, column 25: not JSON: there is a comma before this `}`: take it away",
+        "line 1, column 25: not JSON: there is a comma before this `}`: remove it",
     ),
-    ("{\"objects\": [1,]}", "line 1, column 16: not JSON: there is a comma before this `]`: take it away"),
+    ("{\"objects\": [1,]}", "line 1, column 16: not JSON: there is a comma before this `]`: remove it"),
     (
         "{\"objects\": [],\n\"é\": \"x\ny\"}",
         "line 2, column 8: not JSON: the line ends inside the string that begins at line 2, column 6: write \\n",
@@ -136,15 +136,15 @@ const ERRORS: &[(&str, &str)] = &[
     ),
     (
         "{'objects': []}",
-        "line 1, column 2: not JSON: expected a key in double quotes, found `'`: text goes into double",
+        "line 1, column 2: not JSON: expected a key in double quotes, found `'`: write text in double",
     ),
     (
         "{objects: []}",
-        "line 1, column 2: not JSON: expected a key in double quotes, found `objects`: text goes into",
+        "line 1, column 2: not JSON: expected a key in double quotes, found `objects`: write text in",
     ),
     (
         "{\"a\": “b”}",
-        "line 1, column 7: not JSON: expected a value, found `“`: text goes into straight double quotes",
+        "line 1, column 7: not JSON: expected a value, found `“`: write text in straight double quotes",
     ),
     (
         "{\"a\": True}",
@@ -156,15 +156,12 @@ const ERRORS: &[(&str, &str)] = &[
         "{\"a\": , \"b\": 1}",
         "line 1, column 7: not JSON: expected a value, found `,`: there is a comma too many",
     ),
-    (
-        "{\"a\": \"\\d\"}",
-        "line 1, column 8: not JSON: there is no such escape; a backslash itself is written \\\\",
-    ),
+    ("{\"a\": \"\\d\"}", "line 1, column 8: not JSON: there is no such escape; write a backslash as \\\\"),
     (
         "{\n \"a\": [\"b\"",
-        "line 2, column 11: not JSON: the file ends, but the `[` of line 2, column 7 is never closed",
+        "line 2, column 11: not JSON: the file ends, but the `[` at line 2, column 7 is not closed",
     ),
-    ("{\"objects\": [{\"id\": \"A", "line 1, column 21: not JSON: this string is never closed"),
+    ("{\"objects\": [{\"id\": \"A", "line 1, column 21: not JSON: this string is not closed"),
     ("{\"objects\": []} x", "line 1, column 17: not JSON: expected the end of the file"),
     ("{\"objects\": [], \"values\": {\"myA\": null}}", "line 1, column 35: the value of parameter `myA`"),
 ];
@@ -224,7 +221,7 @@ fn a_character_of_a_text_is_found_behind_its_escapes() {
 #[test]
 fn bytes_that_are_no_text_have_a_place() {
     let error = decode(b"{\n \"a\": \"\xe9\"}").unwrap_err().to_string();
-    assert_eq!(error, "line 2, column 8: here is a byte that is not UTF-8: save the file as UTF-8");
+    assert_eq!(error, "line 2, column 8: this byte is not UTF-8: save the file as UTF-8");
     assert!(decode(b"\xff\xfe{\0").unwrap_err().to_string().contains("UTF-16"));
 }
 
@@ -272,7 +269,7 @@ fn the_id_is_no_field_of_the_api_form() {
     let field = r#"{"objects": [{"id": "A", "fields": [{"key": "name", "stringValue": "B"}]}]}"#;
     assert_eq!(
         parse(field).unwrap_err().to_string(),
-        "line 1, column 37: `name` stands beside the list, not in it"
+        "line 1, column 37: `name` belongs beside the list, not in it"
     );
     let attribute = r#"{"objects": [], "parameters": [{"id": "myA", "attributes": [{"key": "id", "stringValue": "B"}]}]}"#;
     assert!(parse(attribute).is_err());

@@ -36,7 +36,7 @@ impl Translator {
                 definition.objects.extend(elements.iter().filter_map(|node| self.pipeline_object(node)));
             }
             None => {
-                let message = "the definition lacks `objects`, the list of its objects";
+                let message = "the definition has no `objects`, the list of its objects";
                 self.errors.push((root.start, root.start + 1, message.to_owned()));
             }
         }
@@ -140,8 +140,8 @@ impl Translator {
             };
             if is_again {
                 let message = format!(
-                    "the key `{}` is here for the second time, and the AWS CLI silently keeps the last one: take one \
-                     away, or make them one list",
+                    "the key `{}` appears for the second time, and the AWS CLI silently keeps the last one: remove \
+                     one, or write one list",
                     member.key
                 );
                 self.errors.push((member.start, member.end, message));
@@ -162,7 +162,7 @@ impl Translator {
         match last(members, "id") {
             Some(id) => self.text(id, "`id`"),
             None => {
-                self.errors.push((node.start, node.start + 1, format!("{what} lacks its `id`")));
+                self.errors.push((node.start, node.start + 1, format!("{what} has no `id`")));
                 None
             }
         }

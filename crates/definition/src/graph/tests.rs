@@ -34,7 +34,7 @@ fn edges(order: &RunOrder) -> Vec<String> {
         let [from, to] = [edge.from, edge.to].map(|at| &order.nodes[at].id);
         let remark = match edge.line {
             Line::Forward => "",
-            Line::Cycle => " (circle)",
+            Line::Cycle => " (cycle)",
             Line::Shared => " (shared)",
         };
         format!("{from} {} {to}{remark}", edge.link.field())
@@ -105,16 +105,16 @@ fn a_schedule_is_drawn_to_what_it_starts_first() {
 }
 
 #[test]
-fn a_circle_is_broken_where_it_leads_back() {
+fn an_edge_that_closes_a_cycle_is_marked() {
     let order = of_objects(
         r#"[{"id": "A", "type": "SqlActivity", "dependsOn": {"ref": "C"}},
             {"id": "B", "type": "SqlActivity", "dependsOn": [{"ref": "A"}, {"ref": "B"}]},
             {"id": "C", "type": "SqlActivity", "dependsOn": {"ref": "B"}}]"#,
     );
-    let expected = ["C dependsOn A (circle)", "A dependsOn B", "B dependsOn B (circle)", "B dependsOn C"];
+    let expected = ["C dependsOn A (cycle)", "A dependsOn B", "B dependsOn B (cycle)", "B dependsOn C"];
     assert_eq!(edges(&order), expected);
     let svg = to_svg(&order);
-    assert!(svg.contains("waits in a circle"), "{svg}");
+    assert!(svg.contains("waits in a cycle"), "{svg}");
     assert!(to_mermaid(&order).contains("linkStyle 0,2 stroke:#d64545"));
     assert!(to_dot(&order).contains(r##""C" -> "A" [color="#d64545", style=dashed"##));
 }

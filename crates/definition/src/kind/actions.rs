@@ -7,18 +7,21 @@ use super::{
     typed_field::Defaulted,
 };
 
-const NODE: FieldSpec = to_any("node", "The object whose outcome called for the action.").runtime();
+const NODE: FieldSpec = to_any("node", "The object whose outcome caused the action.").runtime();
 
 pub(super) static SNS_ALARM: KindSpec = KindSpec {
     name: "SnsAlarm",
     group: Group::Action,
-    doc: "Publishes a message to a topic of SNS.",
+    doc: "Publishes a message to an SNS topic.",
     fields: &[
         text("topicArn", "ARN of the topic, arn:aws:sns:...").required(),
         text("subject", "Subject of the message: one line of at most 100 characters.").required(),
-        text("message", "Text of the message; #{node.errorMessage} and its like tell of the outcome.")
-            .required(),
-        text("role", "IAM role with which the service publishes; usually on the Default object.").required(),
+        text(
+            "message",
+            "Text of the message; expressions such as #{node.errorMessage} describe the outcome.",
+        )
+        .required(),
+        text("role", "IAM role that the service uses to publish; usually on the Default object.").required(),
         NODE,
     ],
     includes: PLAIN,
@@ -29,7 +32,7 @@ pub(super) static SNS_ALARM: KindSpec = KindSpec {
 /// `myOncePerRun`.
 pub const MY_ONCE_PER_RUN: Defaulted<bool> = boolean(
     "myOncePerRun",
-    "Whether one message tells of the whole run when it is over, not one of each object.",
+    "Whether to send one message about the whole run at its end, instead of one message for each object.",
 )
 .typed()
 .or("false");
@@ -37,7 +40,7 @@ pub const MY_ONCE_PER_RUN: Defaulted<bool> = boolean(
 pub(super) static TERMINATE: KindSpec = KindSpec {
     name: "Terminate",
     group: Group::Action,
-    doc: "Cancels an object that is late; for onLateAction.",
+    doc: "Cancels an object that is late; used in onLateAction.",
     fields: &[NODE],
     includes: PLAIN,
     one_of: &[],

@@ -12,38 +12,38 @@ use super::{
 const INPUT: FieldSpec = to_group(
     "input",
     Group::DataNode,
-    "Data that the work reads: it waits for them, and expressions can use their fields.",
+    "Data that the activity reads: it waits for these nodes, and expressions can use their fields.",
 )
 .multi();
 const OUTPUT: FieldSpec = to_group(
     "output",
     Group::DataNode,
-    "Data that the work writes: who reads them waits, and expressions can use their fields.",
+    "Data that the activity writes: activities that read it wait, and expressions can use its fields.",
 )
 .multi();
-const SCRIPT_URI: FieldSpec = text("scriptUri", "The script as an object in S3, s3://bucket/key.");
+const SCRIPT_URI: FieldSpec = text("scriptUri", "S3 object that contains the script, s3://bucket/key.");
 const BEFORE: FieldSpec =
-    to("preActivityTaskConfig", &[Kind::ShellScriptConfig], "Shell script that is run before the work.");
+    to("preActivityTaskConfig", &[Kind::ShellScriptConfig], "Shell script that runs before the activity.");
 const AFTER: FieldSpec =
-    to("postActivityTaskConfig", &[Kind::ShellScriptConfig], "Shell script that is run after the work.");
+    to("postActivityTaskConfig", &[Kind::ShellScriptConfig], "Shell script that runs after the activity.");
 const RESIZE: FieldSpec = boolean(
     "resizeClusterBeforeRunning",
-    "Whether the cluster is first made as large as its DynamoDB nodes ask for.",
+    "Whether the cluster is first enlarged to what its DynamoDB nodes need.",
 );
 const RESIZE_MOST: FieldSpec =
-    count("resizeClusterMaxInstances", "Most machines that the cluster may be grown to.");
+    count("resizeClusterMaxInstances", "Maximum number of machines when the cluster is enlarged.");
 const GENERATED: FieldSpec =
-    text("generatedScriptsPath", "S3 prefix for the script as it was executed, s3://bucket/prefix.");
-const HADOOP_QUEUE: FieldSpec = text("hadoopQueue", "Queue of the Hadoop scheduler that the job goes to.");
-const QUEUE: FieldSpec = text("queue", "Redshift query group that the statements count to.");
+    text("generatedScriptsPath", "S3 prefix under which the executed script is stored, s3://bucket/prefix.");
+const HADOOP_QUEUE: FieldSpec = text("hadoopQueue", "Queue of the Hadoop scheduler for the job.");
+const QUEUE: FieldSpec = text("queue", "Redshift query group of the statements.");
 
 pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
     name: "CopyActivity",
     group: Group::Activity,
-    doc: "Copies records between objects in S3 and tables of a SQL database, in either direction.",
+    doc: "Copies records between S3 objects and tables of a SQL database, in either direction.",
     fields: &[
-        to("input", COPIED, "Where records are read."),
-        to("output", COPIED, "Where records are written."),
+        to("input", COPIED, "Data node from which records are read."),
+        to("output", COPIED, "Data node to which records are written."),
     ],
     includes: WORK,
     one_of: &[RUNNER],
@@ -53,17 +53,17 @@ pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
         spec(
             "myRejectsPath",
             ValueShape::S3Prefix,
-            "Where refused rows are written besides the table <table>_rejects; without it the log prefix.",
+            "S3 prefix for rejected rows, in addition to the table <table>_rejects. Without it: the log prefix.",
         ),
         text(
             "myNullValues",
-            "Texts that mean NULL besides the empty unquoted field; \"\" is the empty text.",
+            "Texts that mean NULL, in addition to the empty unquoted field; \"\" is the empty text.",
         )
         .multi(),
         spec(
             "myDateFormat",
             ValueShape::DatePattern,
-            "How dates and times are written where it is not ISO 8601.",
+            "Format of dates and times in the file, if it is not ISO 8601.",
         ),
     ],
 };
@@ -72,7 +72,7 @@ pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
 pub const MY_LOAD_MODE: Defaulted<LoadMode> = word(
     "myLoadMode",
     LoadMode::WORDS,
-    "Adds the rows, makes the table hold exactly this file's rows, or replaces rows of equal primary key.",
+    "Whether to add the rows, to replace all rows of the table, or to replace rows with the same primary key.",
 )
 .typed()
 .or("append");
@@ -80,7 +80,7 @@ pub const MY_LOAD_MODE: Defaulted<LoadMode> = word(
 pub const MY_MAX_REJECTS: Defaulted<Limit> = spec(
     "myMaxRejects",
     ValueShape::CountOrPercentage,
-    "How many rows may be refused before the try fails and leaves the table as it was.",
+    "How many rows can be rejected; with more, the attempt fails and leaves the table unchanged.",
 )
 .typed()
 .or("0");
@@ -92,10 +92,10 @@ pub(super) static EMR_ACTIVITY: KindSpec = KindSpec {
     group: Group::Activity,
     doc: "Runs steps on an EMR cluster, one after another.",
     fields: &[
-        text("step", "A step: a JAR and its arguments with commas between; \\\\ before a comma keeps it.")
+        text("step", "A step: a JAR and its arguments, separated by commas; \\\\ before a comma makes it part of an argument.")
             .multi(),
-        text("preStepCommand", "Shell command that is run before the first step.").multi(),
-        text("postStepCommand", "Shell command that is run after the last step.").multi(),
+        text("preStepCommand", "Shell command that runs before the first step.").multi(),
+        text("postStepCommand", "Shell command that runs after the last step.").multi(),
         INPUT,
         OUTPUT,
         RESIZE,
@@ -109,11 +109,11 @@ pub(super) static EMR_ACTIVITY: KindSpec = KindSpec {
 pub(super) static HADOOP_ACTIVITY: KindSpec = KindSpec {
     name: "HadoopActivity",
     group: Group::Activity,
-    doc: "Runs a Hadoop job from a JAR; several may run on one cluster at once.",
+    doc: "Runs a Hadoop job from a JAR; several jobs can run on one cluster at the same time.",
     fields: &[
         text("jarUri", "The JAR, in S3 or on the cluster.").required(),
-        text("mainClass", "Class of the JAR that is started."),
-        text("argument", "Argument of the job; repeat it for more.").multi(),
+        text("mainClass", "Class in the JAR that is started."),
+        text("argument", "Argument of the job; repeat the field for more arguments.").multi(),
         HADOOP_QUEUE,
         INPUT,
         OUTPUT,
@@ -130,7 +130,7 @@ pub(super) static HIVE_ACTIVITY: KindSpec = KindSpec {
     group: Group::Activity,
     doc: "Runs HiveQL on an EMR cluster.",
     fields: &[
-        text("hiveScript", "The HiveQL itself."),
+        text("hiveScript", "The HiveQL text."),
         SCRIPT_URI,
         text("scriptVariable", "Variable for Hive, NAME=value.").multi(),
         boolean("stage", "Whether inputs and outputs appear as the tables ${input1}, ${output1} and so on.")
@@ -154,9 +154,9 @@ pub(super) static HIVE_COPY_ACTIVITY: KindSpec = KindSpec {
     group: Group::Activity,
     doc: "Copies between DynamoDB and S3 with Hive on an EMR cluster.",
     fields: &[
-        to("input", HIVE_COPIED, "Where records are read."),
-        to("output", HIVE_COPIED, "Where records are written; DynamoDB when the input is S3."),
-        text("filterSql", "Condition that the copied records meet, without the word WHERE."),
+        to("input", HIVE_COPIED, "Data node from which records are read."),
+        to("output", HIVE_COPIED, "Data node to which records are written; DynamoDB if the input is S3."),
+        text("filterSql", "Condition for the records to copy, without the word WHERE."),
         GENERATED,
         BEFORE,
         AFTER,
@@ -175,7 +175,7 @@ pub(super) static PIG_ACTIVITY: KindSpec = KindSpec {
     group: Group::Activity,
     doc: "Runs Pig Latin on an EMR cluster.",
     fields: &[
-        text("script", "The Pig script itself."),
+        text("script", "The text of the Pig script."),
         SCRIPT_URI,
         text("scriptVariable", "Variable for Pig, name=value; the script writes $name.").multi(),
         boolean(
@@ -203,17 +203,17 @@ pub(super) static REDSHIFT_COPY_ACTIVITY: KindSpec = KindSpec {
         word(
             "insertMode",
             &["KEEP_EXISTING", "OVERWRITE_EXISTING", "TRUNCATE", "APPEND"],
-            "What becomes of rows that the table already has, compared by primary key or emptied first.",
+            "What happens to existing rows: compare by primary key, empty the table first, or only append.",
         )
         .required(),
         to(
             "input",
             &[Kind::S3DataNode, Kind::DynamoDBDataNode, Kind::RedshiftDataNode],
-            "Where records are read.",
+            "Data node from which records are read.",
         ),
-        to("output", &[Kind::RedshiftDataNode, Kind::S3DataNode], "Where records are written."),
-        text("transformSql", "SELECT over the table staging, which holds what was read."),
-        text("commandOptions", "Option of COPY or UNLOAD; ignored where a node has a data format.").multi(),
+        to("output", &[Kind::RedshiftDataNode, Kind::S3DataNode], "Data node to which records are written."),
+        text("transformSql", "SELECT statement over the table staging, which contains the input."),
+        text("commandOptions", "Option of COPY or UNLOAD; ignored if a node has a data format.").multi(),
         QUEUE,
     ],
     includes: WORK,
@@ -224,14 +224,14 @@ pub(super) static REDSHIFT_COPY_ACTIVITY: KindSpec = KindSpec {
 pub(super) static SHELL_COMMAND_ACTIVITY: KindSpec = KindSpec {
     name: "ShellCommandActivity",
     group: Group::Activity,
-    doc: "Runs a shell command or script; it succeeds when the exit code is 0.",
+    doc: "Runs a shell command or script; it succeeds if the exit code is 0.",
     fields: &[
-        text("command", "The command itself."),
+        text("command", "The command."),
         SCRIPT_URI,
-        text("scriptArgument", "Argument of the command or script, $1 and so on.").multi(),
+        text("scriptArgument", "Argument of the command or script: $1, $2 and so on.").multi(),
         STAGE.spec(),
-        text("stdout", "Where standard output goes: an S3 path, or a local one with workerGroup."),
-        text("stderr", "Where standard error goes: an S3 path, or a local one with workerGroup."),
+        text("stdout", "Path to which standard output is written: in S3, or local with workerGroup."),
+        text("stderr", "Path to which standard error is written: in S3, or local with workerGroup."),
         INPUT,
         OUTPUT,
     ],
@@ -241,23 +241,25 @@ pub(super) static SHELL_COMMAND_ACTIVITY: KindSpec = KindSpec {
 };
 
 /// `stage` of a `ShellCommandActivity`.
-pub const STAGE: Defaulted<bool> =
-    boolean("stage", "Whether S3 nodes appear as the folders ${INPUT1_STAGING_DIR}, ${OUTPUT1_STAGING_DIR}.")
-        .typed()
-        .or("false");
+pub const STAGE: Defaulted<bool> = boolean(
+    "stage",
+    "Whether the command finds its S3 nodes in the folders ${INPUT1_STAGING_DIR}, ${OUTPUT1_STAGING_DIR}.",
+)
+.typed()
+.or("false");
 
 pub(super) static SQL_ACTIVITY: KindSpec = KindSpec {
     name: "SqlActivity",
     group: Group::Activity,
-    doc: "Runs SQL in a database; the result of a query is not kept.",
+    doc: "Runs SQL in a database; the result of a query is not stored.",
     fields: &[
-        to("database", ANY_DATABASE, "The database that the statements are run in.").required(),
-        text("script", "The SQL itself; expressions in it are evaluated."),
+        to("database", ANY_DATABASE, "The database in which the statements run.").required(),
+        text("script", "The SQL text; expressions in it are evaluated."),
         text(
             "scriptUri",
-            "The SQL as an object in S3, s3://bucket/key; expressions in it are not evaluated.",
+            "S3 object that contains the SQL, s3://bucket/key; expressions in it are not evaluated.",
         ),
-        text("scriptArgument", "Value for a ? of the script, in order.").multi(),
+        text("scriptArgument", "Value for a ? in the script, in order.").multi(),
         QUEUE,
         INPUT,
         OUTPUT,

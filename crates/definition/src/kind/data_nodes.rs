@@ -12,23 +12,23 @@ use super::{
 pub(super) static DYNAMO_DB_DATA_NODE: KindSpec = KindSpec {
     name: "DynamoDBDataNode",
     group: Group::DataNode,
-    doc: "A table of DynamoDB, read or written by activities on a cluster and by RedshiftCopyActivity.",
+    doc: "A DynamoDB table. Activities on a cluster and RedshiftCopyActivity read and write it.",
     fields: &[
         text("tableName", "Name of the table.").required(),
         to(
             "dataFormat",
             &[Kind::DynamoDBDataFormat, Kind::DynamoDBExportDataFormat],
-            "How items are laid out, for HiveActivity and HiveCopyActivity.",
+            "Format of the items, for HiveActivity and HiveCopyActivity.",
         ),
         spec(
             "readThroughputPercent",
             THROUGHPUT,
-            "Share of the table's read capacity to use; 0.5 is half of it.",
+            "Share of the table's read capacity that can be used; 0.5 is half of it.",
         ),
         spec(
             "writeThroughputPercent",
             THROUGHPUT,
-            "Share of the table's write capacity to use; 0.5 is half of it.",
+            "Share of the table's write capacity that can be used; 0.5 is half of it.",
         ),
         text("region", "Region of the table, such as us-east-1."),
     ],
@@ -42,7 +42,7 @@ const THROUGHPUT: ValueShape = ValueShape::Double { least: 0.1, most: 1.0 };
 pub(super) static MY_SQL_DATA_NODE: KindSpec = KindSpec {
     name: "MySqlDataNode",
     group: Group::DataNode,
-    doc: "A table of MySQL; deprecated, write SqlDataNode.",
+    doc: "A MySQL table; deprecated, use SqlDataNode.",
     fields: SQL_FIELDS,
     includes: WORK,
     one_of: &[],
@@ -61,38 +61,35 @@ pub(super) static SQL_DATA_NODE: KindSpec = KindSpec {
 
 const SQL_FIELDS: &[FieldSpec] = &[
     text("table", "Name of the table.").required(),
-    to("database", ANY_DATABASE, "The database that the table is in."),
+    to("database", ANY_DATABASE, "The database that contains the table."),
     text(
         "selectQuery",
-        "Query that is read where the node is an input; without it the whole table, #{table}.",
+        "Query whose result is read if the node is an input. Without it: all rows of the table, #{table}.",
     ),
-    text(
-        "insertQuery",
-        "Statement that writes one row where the node is an output, with a ? for each column.",
-    ),
+    text("insertQuery", "Statement that writes one row if the node is an output, with a ? for each column."),
     text(
         "createTableSql",
-        "Statement that makes the table where the node is an output and the table is missing.",
+        "Statement that creates the table if the node is an output and the table is missing.",
     ),
-    text("schemaName", "Schema that the table is in."),
-    text(
-        "connectionString",
-        "JDBC URL of the database; older than the field database, which is to be preferred.",
-    ),
-    text("username", "User at the database, with connectionString."),
-    text("*password", "Password at the database, with connectionString."),
+    text("schemaName", "Schema that contains the table."),
+    text("connectionString", "JDBC URL of the database; older form, use the field database instead."),
+    text("username", "User of the database, with connectionString."),
+    text("*password", "Password of the database user, with connectionString."),
 ];
 
 pub(super) static REDSHIFT_DATA_NODE: KindSpec = KindSpec {
     name: "RedshiftDataNode",
     group: Group::DataNode,
-    doc: "A table of Redshift.",
+    doc: "A Redshift table.",
     fields: &[
-        to("database", &[Kind::RedshiftDatabase], "The database that the table is in.").required(),
+        to("database", &[Kind::RedshiftDatabase], "The database that contains the table.").required(),
         text("tableName", "Name of the table.").required(),
-        text("schemaName", "Schema in which the table is looked for.").default("PUBLIC"),
-        text("createTableSql", "Statement that makes a missing table; it must name the schema itself."),
-        text("primaryKeys", "Columns by which rows are merged, in place of the table's own primary key.")
+        text("schemaName", "Schema that contains the table.").default("PUBLIC"),
+        text(
+            "createTableSql",
+            "Statement that creates a missing table; the statement must contain the schema.",
+        ),
+        text("primaryKeys", "Columns by which rows are merged, instead of the primary key of the table.")
             .multi(),
     ],
     includes: WORK,
@@ -103,30 +100,26 @@ pub(super) static REDSHIFT_DATA_NODE: KindSpec = KindSpec {
 pub(super) static S3_DATA_NODE: KindSpec = KindSpec {
     name: "S3DataNode",
     group: Group::DataNode,
-    doc: "One object in S3, or all objects under a prefix.",
+    doc: "One S3 object, or all S3 objects under a prefix.",
     fields: &[
-        text("filePath", "One object, s3://bucket/key."),
-        text("directoryPath", "Every object under a prefix, s3://bucket/prefix."),
+        text("filePath", "One S3 object, s3://bucket/key."),
+        text("directoryPath", "Every S3 object under a prefix, s3://bucket/prefix."),
         COMPRESSION.spec(),
-        to_group("dataFormat", Group::DataFormat, "How records are written in the objects."),
-        text("manifestFilePath", "Redshift manifest that lists the objects, for RedshiftCopyActivity only."),
-        word(
-            "s3EncryptionType",
-            &["SERVER_SIDE_ENCRYPTION", "NONE"],
-            "Whether S3 encrypts the objects that are written.",
-        )
-        .default("SERVER_SIDE_ENCRYPTION"),
+        to_group("dataFormat", Group::DataFormat, "Format of the records in the objects."),
+        text("manifestFilePath", "Redshift manifest that lists the objects; only for RedshiftCopyActivity."),
+        word("s3EncryptionType", &["SERVER_SIDE_ENCRYPTION", "NONE"], "Whether S3 encrypts written objects.")
+            .default("SERVER_SIDE_ENCRYPTION"),
     ],
     includes: WORK,
     one_of: &[OneOf::at_least(&["filePath", "directoryPath", "manifestFilePath"])],
     my_fields: &[text(
         "myETag",
-        "Reads this version of the object or none; the orchestrator sets it on the files of a drop.",
+        "ETag of the only version that may be read; the orchestrator sets it for the files of a drop.",
     )],
 };
 
 /// `compression`.
 pub const COMPRESSION: Defaulted<Compression> =
-    word("compression", Compression::WORDS, "How the objects are packed, for CopyActivity and Redshift.")
+    word("compression", Compression::WORDS, "Compression of the objects, for CopyActivity and Redshift.")
         .typed()
         .or("none");

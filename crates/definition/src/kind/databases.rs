@@ -9,9 +9,9 @@ use super::{
 /// The types that a `database` field accepts.
 pub(super) const ANY_DATABASE: &[Kind] = &[Kind::JdbcDatabase, Kind::RdsDatabase, Kind::RedshiftDatabase];
 
-const USERNAME: FieldSpec = text("username", "User at the database.").required();
+const USERNAME: FieldSpec = text("username", "User of the database.").required();
 const PASSWORD: FieldSpec =
-    text("*password", "Password at the database; the asterisk keeps it out of every output.").required();
+    text("*password", "Password of the database user; the asterisk keeps it out of every output.").required();
 const DATABASE_NAME: FieldSpec = text("databaseName", "Name of the database on its server.");
 const REGION: FieldSpec = text("region", "Region of the database, such as us-east-1.");
 const PROPERTIES: FieldSpec = text("jdbcProperties", "Property of the JDBC connection, name=value.").multi();
@@ -19,7 +19,7 @@ const PROPERTIES: FieldSpec = text("jdbcProperties", "Property of the JDBC conne
 pub(super) static JDBC_DATABASE: KindSpec = KindSpec {
     name: "JdbcDatabase",
     group: Group::Database,
-    doc: "A database that is reached by a JDBC URL.",
+    doc: "A database with a JDBC URL.",
     fields: &[
         text("connectionString", "The JDBC URL, such as jdbc:postgresql://host:5432/database.").required(),
         text("jdbcDriverClass", "Class of the JDBC driver, such as org.postgresql.Driver.").required(),
@@ -37,7 +37,7 @@ pub(super) static JDBC_DATABASE: KindSpec = KindSpec {
 pub(super) static RDS_DATABASE: KindSpec = KindSpec {
     name: "RdsDatabase",
     group: Group::Database,
-    doc: "A database of RDS by its instance; for Aurora write JdbcDatabase.",
+    doc: "An RDS database, found by its instance; for Aurora use JdbcDatabase.",
     fields: &[
         text("rdsInstanceId", "Identifier of the RDS instance.").required(),
         USERNAME,
@@ -46,7 +46,7 @@ pub(super) static RDS_DATABASE: KindSpec = KindSpec {
         REGION,
         text(
             "jdbcDriverJarUri",
-            "JAR of the JDBC driver in S3, s3://bucket/key; Oracle and SQL Server cannot do without.",
+            "JAR of the JDBC driver in S3, s3://bucket/key; required for Oracle and SQL Server.",
         ),
         PROPERTIES,
     ],
@@ -58,7 +58,7 @@ pub(super) static RDS_DATABASE: KindSpec = KindSpec {
 pub(super) static REDSHIFT_DATABASE: KindSpec = KindSpec {
     name: "RedshiftDatabase",
     group: Group::Database,
-    doc: "A database of Redshift, by its cluster or by a JDBC URL.",
+    doc: "A Redshift database, found by its cluster or by a JDBC URL.",
     fields: &[
         USERNAME,
         PASSWORD,

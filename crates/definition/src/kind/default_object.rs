@@ -12,8 +12,8 @@ use crate::period::Period;
 pub(super) static DEFAULT: DefaultSpec = DefaultSpec {
     doc: "The object with the id Default; every object that names no other parent inherits its fields.",
     fields: &[
-        text("role", "IAM role with which the service acts, for every object that needs one."),
-        text("resourceRole", "IAM role that machines and clusters have themselves."),
+        text("role", "IAM role that the service uses, for every object that needs one."),
+        text("resourceRole", "IAM role of machines and clusters."),
         text("region", "Region of resources, databases and tables, such as us-east-1."),
     ],
     includes: &[SCHEDULABLE, RUNNABLE, ROUTED],
@@ -21,7 +21,7 @@ pub(super) static DEFAULT: DefaultSpec = DefaultSpec {
     spec(
         "myDropFile",
         ValueShape::KeyPattern,
-        "Key of a file that a run needs; {name} takes what has no slash, the same in every file of the set.",
+        "Key of a file that a run needs. {name} matches a text without slash, equal in every file of the set.",
     )
     .multi(),
     MY_MAX_RUNS_PER_DAY.spec(),
@@ -36,25 +36,25 @@ pub const MY_MAX_RUNS_PER_DAY: Optional<u64> = integer(
     "myMaxRunsPerDay",
     1,
     i64::MAX,
-    "Runs started in a UTC day at most; what is over waits for the next day. No limit without it.",
+    "Maximum number of runs that start in a UTC day; more runs wait for the next day. No limit without it.",
 )
 .typed();
 /// `myStaleRuns`.
 pub const MY_STALE_RUNS: Defaulted<StaleRuns> = word(
     "myStaleRuns",
     StaleRuns::WORDS,
-    "Earlier pipelines of the definition: delete those that ended, replace also those at work, or keep all.",
+    "Earlier pipelines of the definition: delete those that ended, replace also those that still run, or keep all.",
 )
 .typed()
 .or("delete");
 /// `myWaitFor`.
 pub const MY_WAIT_FOR: Optional<Period> = period(
     "myWaitFor",
-    "How long after its first file an incomplete set gives a notice of what is missing. None without it.",
+    "How long after the first file of an incomplete set a notice names the missing files. No notice without it.",
 )
 .typed();
 /// `myBackfill`.
 pub const MY_BACKFILL: Defaulted<bool> =
-    boolean("myBackfill", "Whether sets that landed before the definition was first seen are loaded too.")
+    boolean("myBackfill", "Whether to load also the sets that landed before the definition was first seen.")
         .typed()
         .or("false");

@@ -1,7 +1,7 @@
 //! The fields that programs read, each with the type of its value.
 //!
-//! `field::MAXIMUM_RETRIES.of(&object)` reads a field; the constant is also the line of the table that validation, help
-//! and the JSON Schema use.
+//! `field::MAXIMUM_RETRIES.of(&object)` reads a field. Validation, help and the JSON Schema use the same
+//! constant as a row of a table.
 
 pub use super::actions::MY_ONCE_PER_RUN;
 pub use super::activities::{MY_LOAD_MODE, MY_MAX_REJECTS, STAGE};

@@ -49,7 +49,7 @@ impl Group {
             Self::DataFormat => "Data formats: how records are written",
             Self::Action => "Actions: what happens on an outcome",
             Self::Schedule => "Schedules: when runs begin",
-            Self::Utility => "Utilities: settings of the others",
+            Self::Utility => "Utilities: settings of other objects",
         }
     }
 

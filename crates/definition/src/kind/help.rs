@@ -28,7 +28,7 @@ pub fn help(kind: Kind) -> String {
         let fields = group.fields.iter().filter(|field| !field.is_runtime && !is_chosen(field));
         page.section(group.title, fields);
     }
-    page.section("Read by Downspout only; AWS lets them pass", spec.my_fields.iter());
+    page.section("Read by Downspout; AWS accepts them without effect", spec.my_fields.iter());
     page.runtime(kind.runtime_fields());
     page.text
 }
@@ -40,7 +40,7 @@ pub fn help_default() -> String {
     let groups = spec.includes.iter().flat_map(|group: &FieldGroup| group.fields);
     let mut page = Page::new(spec.fields.iter().chain(groups).chain(spec.my_fields));
     page.head(DEFAULT_ID, spec.doc);
-    page.section("Read by Downspout only; AWS lets them pass", spec.my_fields.iter());
+    page.section("Read by Downspout; AWS accepts them without effect", spec.my_fields.iter());
     page.section("Usual here", spec.fields.iter());
     for group in spec.includes {
         page.section(group.title, group.fields.iter());
@@ -112,7 +112,7 @@ impl Page {
 fn holds(field: &FieldSpec) -> String {
     let mut text = field.shape.describe();
     if matches!(field.shape, ValueShape::Word(_)) {
-        text.push_str(", in any case");
+        text.push_str(", case-insensitive");
     }
     if field.is_multi {
         text.push_str("; may repeat");

@@ -12,21 +12,24 @@ use super::{
 use crate::period::Period;
 
 /// `preconditionTimeout`.
-pub const PRECONDITION_TIMEOUT: Optional<Period> =
-    period("preconditionTimeout", "How long after its start a condition that still does not hold fails.")
-        .typed();
+pub const PRECONDITION_TIMEOUT: Optional<Period> = period(
+    "preconditionTimeout",
+    "How long after its start the precondition fails if it still does not hold.",
+)
+.typed();
 const TIMEOUT: FieldSpec = PRECONDITION_TIMEOUT.spec();
 const ROLE: FieldSpec =
-    text("role", "IAM role with which the service looks; usually on the Default object.").required();
+    text("role", "IAM role that the service uses for the check; usually on the Default object.").required();
 const TABLE: FieldSpec = text("tableName", "Name of the table.").required();
-const NODE: FieldSpec = to_any("node", "The object that is guarded.").runtime();
-const RETRIES: FieldSpec = count("currentRetryCount", "How often the service has looked in vain.").runtime();
-const LAST_RETRY: FieldSpec = time("lastRetryTime", "When the service looked last.").runtime();
+const NODE: FieldSpec = to_any("node", "The object that the precondition guards.").runtime();
+const RETRIES: FieldSpec =
+    count("currentRetryCount", "How many checks by the service have failed so far.").runtime();
+const LAST_RETRY: FieldSpec = time("lastRetryTime", "Time of the last check by the service.").runtime();
 
 pub(super) static DYNAMO_DB_DATA_EXISTS: KindSpec = KindSpec {
     name: "DynamoDBDataExists",
     group: Group::Precondition,
-    doc: "Holds when a table of DynamoDB has at least one item.",
+    doc: "Holds if a DynamoDB table has at least one item.",
     fields: &[ROLE, TABLE, TIMEOUT, NODE, RETRIES, LAST_RETRY],
     includes: PRECONDITION,
     one_of: &[],
@@ -36,7 +39,7 @@ pub(super) static DYNAMO_DB_DATA_EXISTS: KindSpec = KindSpec {
 pub(super) static DYNAMO_DB_TABLE_EXISTS: KindSpec = KindSpec {
     name: "DynamoDBTableExists",
     group: Group::Precondition,
-    doc: "Holds when a table of DynamoDB exists.",
+    doc: "Holds if a DynamoDB table exists.",
     fields: &[ROLE, TABLE, TIMEOUT, NODE, RETRIES, LAST_RETRY],
     includes: PRECONDITION,
     one_of: &[],
@@ -46,10 +49,10 @@ pub(super) static DYNAMO_DB_TABLE_EXISTS: KindSpec = KindSpec {
 pub(super) static S3_KEY_EXISTS: KindSpec = KindSpec {
     name: "S3KeyExists",
     group: Group::Precondition,
-    doc: "Holds when an object exists in S3.",
+    doc: "Holds if an S3 object exists.",
     fields: &[
         ROLE,
-        text("s3Key", "The object, s3://bucket/key, often #{node.filePath}.").required(),
+        text("s3Key", "The S3 object, s3://bucket/key, often #{node.filePath}.").required(),
         TIMEOUT,
         NODE,
         RETRIES,
@@ -63,7 +66,7 @@ pub(super) static S3_KEY_EXISTS: KindSpec = KindSpec {
 pub(super) static S3_PREFIX_NOT_EMPTY: KindSpec = KindSpec {
     name: "S3PrefixNotEmpty",
     group: Group::Precondition,
-    doc: "Holds when at least one object lies under a prefix in S3.",
+    doc: "Holds if at least one S3 object exists under a prefix.",
     fields: &[
         ROLE,
         text("s3Prefix", "The prefix, s3://bucket/prefix, often #{node.directoryPath}.").required(),
@@ -80,7 +83,7 @@ pub(super) static S3_PREFIX_NOT_EMPTY: KindSpec = KindSpec {
 pub(super) static EXISTS: KindSpec = KindSpec {
     name: "Exists",
     group: Group::Precondition,
-    doc: "Holds when the guarded data node exists; not for DynamoDBDataNode.",
+    doc: "Holds if the guarded data node exists; not for DynamoDBDataNode.",
     fields: &[TIMEOUT, NODE],
     includes: PRECONDITION,
     one_of: &[],
@@ -90,13 +93,13 @@ pub(super) static EXISTS: KindSpec = KindSpec {
 pub(super) static SHELL_COMMAND_PRECONDITION: KindSpec = KindSpec {
     name: "ShellCommandPrecondition",
     group: Group::Precondition,
-    doc: "Holds when a shell command or script ends with the exit code 0.",
+    doc: "Holds if a shell command or script ends with the exit code 0.",
     fields: &[
-        text("command", "The command itself."),
-        text("scriptUri", "The script as an object in S3, s3://bucket/key."),
-        text("scriptArgument", "Argument of the command or script, $1 and so on.").multi(),
-        text("stdout", "S3 path that standard output goes to."),
-        text("stderr", "S3 path that standard error goes to."),
+        text("command", "The command."),
+        text("scriptUri", "S3 object that contains the script, s3://bucket/key."),
+        text("scriptArgument", "Argument of the command or script: $1, $2 and so on.").multi(),
+        text("stdout", "S3 path to which standard output is written."),
+        text("stderr", "S3 path to which standard error is written."),
         TIMEOUT,
         NODE,
     ],

@@ -9,26 +9,29 @@ use super::{
 };
 use crate::period::Period;
 
-const KEY_PAIR: FieldSpec = text("keyPair", "EC2 key pair with which one can log in.");
-const ZONE: FieldSpec = text("availabilityZone", "Availability zone to start in, such as us-east-1a.");
-const SUBNET: FieldSpec = text("subnetId", "Subnet of a VPC to start in, subnet-...");
+const KEY_PAIR: FieldSpec = text("keyPair", "EC2 key pair for logging in.");
+const ZONE: FieldSpec = text("availabilityZone", "Availability zone in which to start, such as us-east-1a.");
+const SUBNET: FieldSpec = text("subnetId", "Subnet of a VPC in which to start, subnet-...");
 const REGION: FieldSpec =
-    text("region", "Region to start in, such as us-east-1; without it the pipeline's own.");
+    text("region", "Region in which to start, such as us-east-1. Without it: the region of the pipeline.");
 /// `initTimeout`.
-pub const INIT_TIMEOUT: Optional<Period> =
-    period("initTimeout", "How long the start may take; then it fails. No limit without it.").typed();
+pub const INIT_TIMEOUT: Optional<Period> = period(
+    "initTimeout",
+    "Maximum duration of the start; after it, the resource fails. No limit without it.",
+)
+.typed();
 /// `terminateAfter` as a cluster accepts it. A machine accepts periods only.
 pub const TERMINATE_AFTER: Optional<PeriodOrHours> = spec(
     "terminateAfter",
     ValueShape::PeriodOrHours,
-    "How long after its start the cluster is ended, whatever it does.",
+    "How long after its start the cluster is terminated, even if it is at work.",
 )
 .typed();
 /// `actionOnResourceFailure`.
 pub const ACTION_ON_RESOURCE_FAILURE: Defaulted<OnResourceFailure> = word(
     "actionOnResourceFailure",
     OnResourceFailure::WORDS,
-    "Whether the work is tried again when its machine or cluster has failed.",
+    "Whether the work is retried after its machine or cluster failed.",
 )
 .typed()
 .or("retryall");
@@ -36,21 +39,25 @@ pub const ACTION_ON_RESOURCE_FAILURE: Defaulted<OnResourceFailure> = word(
 pub const ACTION_ON_TASK_FAILURE: Defaulted<OnTaskFailure> = word(
     "actionOnTaskFailure",
     OnTaskFailure::WORDS,
-    "Whether the machine or cluster goes on or is ended when work on it has failed.",
+    "Whether the machine or cluster continues or is terminated after work on it failed.",
 )
 .typed()
 .or("continue");
 const HTTP_PROXY: FieldSpec =
     to("httpProxy", &[Kind::HttpProxy], "Proxy through which the task runner reaches AWS.");
-const ON_DEMAND_AT_LAST: FieldSpec =
-    boolean("useOnDemandOnLastAttempt", "Whether the last try asks for a machine on demand, not a spot one.");
+const ON_DEMAND_AT_LAST: FieldSpec = boolean(
+    "useOnDemandOnLastAttempt",
+    "Whether the last attempt uses an on-demand machine instead of a spot machine.",
+);
 const FAILURE_REASON: FieldSpec =
     text("@failureReason", "Why the machine or cluster failed, in the words of EC2 or EMR.").runtime();
 // AWS's tables lack these three fields; real objects have them.
-const RESOURCE_ID: FieldSpec = text("@resourceId", "Id at EC2 (i-...) or EMR (j-...).").runtime();
-const RESOURCE_REGION: FieldSpec = text("@resourceRegion", "Region it was started in.").runtime();
+const RESOURCE_ID: FieldSpec =
+    text("@resourceId", "Id of the machine in EC2 (i-...) or of the cluster in EMR (j-...).").runtime();
+const RESOURCE_REGION: FieldSpec =
+    text("@resourceRegion", "Region in which the machine or cluster was started.").runtime();
 const RESOURCE_STATUS: FieldSpec =
-    text("@resourceStatus", "Where it stands, in the words of EC2 or EMR.").runtime();
+    text("@resourceStatus", "Status of the machine or cluster, in the words of EC2 or EMR.").runtime();
 
 const PRICE: ValueShape = ValueShape::BidPrice { or_on_demand: false };
 const PRICE_OR_WORD: ValueShape = ValueShape::BidPrice { or_on_demand: true };
@@ -58,30 +65,28 @@ const PRICE_OR_WORD: ValueShape = ValueShape::BidPrice { or_on_demand: true };
 pub(super) static EC2_RESOURCE: KindSpec = KindSpec {
     name: "Ec2Resource",
     group: Group::Resource,
-    doc: "One EC2 machine, started for the work and ended after it.",
+    doc: "One EC2 machine, started for the work and terminated after it.",
     fields: &[
-        text("role", "IAM role with which the service starts the machine; usually on the Default object.")
+        text("role", "IAM role that the service uses to start the machine; usually on the Default object.")
             .required(),
-        text("resourceRole", "IAM role that the machine itself has; usually on the Default object.")
-            .required(),
-        period("terminateAfter", "How long after its start the machine is ended, whatever it does."),
+        text("resourceRole", "IAM role of the machine; usually on the Default object.").required(),
+        period(
+            "terminateAfter",
+            "How long after its start the machine is terminated, even if it is at work.",
+        ),
         text("instanceType", "Size of the machine.").default("m1.small"),
         text("imageId", "Machine image, ami-...; a Linux with bash, wget, unzip, Java and cloud-init."),
         text("securityGroups", "Security group by name, outside a VPC.").multi(),
         text("securityGroupIds", "Security group by id, sg-..., in a VPC.").multi(),
         boolean(
             "associatePublicIpAddress",
-            "Whether the machine has a public address; without it only in a default VPC.",
+            "Whether the machine has a public address. Without it: only in a default VPC.",
         ),
         text("runAsUser", "User of the machine that runs the task runner."),
-        spec(
-            "spotBidPrice",
-            PRICE,
-            "Most that is paid for a spot machine; without it the machine is on demand.",
-        ),
+        spec("spotBidPrice", PRICE, "Maximum price of a spot machine. Without it: an on-demand machine."),
         count("instanceCount", "Deprecated: there is always one machine."),
         count("minInstanceCount", "Deprecated: there is always one machine."),
-        text("logUri", "Older S3 prefix for logs, s3://bucket/prefix; pipelineLogUri is to be preferred."),
+        text("logUri", "S3 prefix for logs, s3://bucket/prefix; older form, use pipelineLogUri instead."),
         INIT_TIMEOUT.spec(),
         ACTION_ON_RESOURCE_FAILURE.spec(),
         ACTION_ON_TASK_FAILURE.spec(),
@@ -107,16 +112,16 @@ const DISKS: &[Kind] = &[Kind::EbsConfiguration];
 pub(super) static EMR_CLUSTER: KindSpec = KindSpec {
     name: "EmrCluster",
     group: Group::Resource,
-    doc: "An EMR cluster, started for the work and ended after it.",
+    doc: "An EMR cluster, started for the work and terminated after it.",
     fields: &[
-        text("role", "IAM role with which EMR starts the machines.").default("DataPipelineDefaultRole"),
-        text("resourceRole", "IAM role that the machines themselves have.")
+        text("role", "IAM role that EMR uses to start the machines.").default("DataPipelineDefaultRole"),
+        text("resourceRole", "IAM role of the machines.")
             .default("DataPipelineDefaultResourceRole"),
         TERMINATE_AFTER.spec(),
         text("amiVersion", "Version of EMR before 4.0, such as 3.11.0."),
         text("releaseLabel", "Version of EMR from 4.0 on, such as emr-5.36.0."),
-        text("hadoopVersion", "Older: version of Hadoop, such as 2.4.0."),
-        text("applications", "Application to install, from EMR 4.0 on; Hive and Pig without it.").multi(),
+        text("hadoopVersion", "Version of Hadoop, such as 2.4.0; older form."),
+        text("applications", "Application to install, from EMR 4.0 on. Without it: Hive and Pig.").multi(),
         to("configuration", CLUSTER_CONFIGURATION, "Settings of the whole cluster, from EMR 4.0 on.").multi(),
         to("masterGroupConfiguration", CLUSTER_CONFIGURATION, "Settings of the master machine."),
         to("coreGroupConfiguration", CLUSTER_CONFIGURATION, "Settings of the core machines."),
@@ -138,31 +143,31 @@ pub(super) static EMR_CLUSTER: KindSpec = KindSpec {
         text("masterInstanceType", "Size of the master machine.").default("m1.small"),
         text("coreInstanceType", "Size of the core machines.").default("m1.small"),
         text("taskInstanceType", "Size of the task machines.").default("m1.small"),
-        count("coreInstanceCount", "How many core machines there are.").default("1"),
-        count("taskInstanceCount", "How many task machines there are.").default("1"),
+        count("coreInstanceCount", "Number of core machines.").default("1"),
+        count("taskInstanceCount", "Number of task machines.").default("1"),
         spec(
             "masterInstanceBidPrice",
             PRICE_OR_WORD,
-            "Most that is paid for the master machine as a spot one.",
+            "Maximum price of the master machine as a spot machine.",
         ),
         spec(
             "coreInstanceBidPrice",
             PRICE_OR_WORD,
-            "Most that is paid for each core machine as a spot one; needs coreInstanceCount.",
+            "Maximum price of each core machine as a spot machine; needs coreInstanceCount.",
         ),
-        spec("taskInstanceBidPrice", PRICE_OR_WORD, "Most that is paid for each task machine as a spot one."),
+        spec("taskInstanceBidPrice", PRICE_OR_WORD, "Maximum price of each task machine as a spot machine."),
         text(
             "bootstrapAction",
-            "Script for every machine before the work: its S3 path and arguments, commas between.",
+            "Script that runs on every machine before the work: its S3 path and arguments, separated by commas.",
         )
         .multi(),
-        text("supportedProducts", "Product of another maker to install.").multi(),
+        text("supportedProducts", "Third-party product to install.").multi(),
         text("enableDebugging", "Whether EMR indexes the cluster's logs for its console."),
-        text("emrLogUri", "S3 prefix for the cluster's logs, in place of pipelineLogUri."),
+        text("emrLogUri", "S3 prefix for the cluster's logs, instead of pipelineLogUri."),
         word(
             "hadoopSchedulerType",
             &["PARALLEL_FAIR_SCHEDULING", "PARALLEL_CAPACITY_SCHEDULING", "DEFAULT_SCHEDULER"],
-            "How Hadoop shares the cluster among jobs.",
+            "Scheduler with which Hadoop shares the cluster among jobs.",
         ),
         text(
             "emrManagedMasterSecurityGroupId",
@@ -176,12 +181,12 @@ pub(super) static EMR_CLUSTER: KindSpec = KindSpec {
             "serviceAccessSecurityGroupId",
             "Security group through which EMR reaches a private subnet, sg-...",
         ),
-        text("additionalMasterSecurityGroupIds", "Further security group of the master machine, sg-...")
+        text("additionalMasterSecurityGroupIds", "Additional security group of the master machine, sg-...")
             .multi(),
-        text("additionalSlaveSecurityGroupIds", "Further security group of the other machines, sg-...")
+        text("additionalSlaveSecurityGroupIds", "Additional security group of the other machines, sg-...")
             .multi(),
-        boolean("visibleToAllUsers", "Older: whether every user of the account sees the cluster."),
-        text("installHive", "Older: version of Hive to install."),
+        boolean("visibleToAllUsers", "Whether every user of the account sees the cluster; older form."),
+        text("installHive", "Version of Hive to install; older form."),
         INIT_TIMEOUT.spec(),
         ACTION_ON_RESOURCE_FAILURE.spec(),
         ACTION_ON_TASK_FAILURE.spec(),

@@ -12,36 +12,35 @@ use super::{
 
 /// `period`.
 pub const PERIOD: Optional<SchedulePeriod> =
-    spec("period", ValueShape::SchedulePeriod, "How long an interval is.").required().typed();
+    spec("period", ValueShape::SchedulePeriod, "Length of an interval.").required().typed();
 /// `startDateTime`.
 pub const START_DATE_TIME: Optional<Timestamp> =
-    time("startDateTime", "When the first interval begins.").typed();
+    time("startDateTime", "Start of the first interval.").typed();
 /// `startAt`.
 pub const START_AT: Optional<StartAt> = word(
     "startAt",
     StartAt::WORDS,
-    "Begins the first interval when the pipeline is first activated, or one at each activation on demand.",
+    "Whether the first interval begins at the first activation, or an interval begins at each activation on demand.",
 )
 .typed();
 /// `endDateTime`.
 pub const END_DATE_TIME: Optional<Timestamp> =
-    time("endDateTime", "When the last interval ends, after the start; without it there is no end.").typed();
+    time("endDateTime", "End of the last interval. Without it: no end.").typed();
 /// `occurrences`.
 pub const OCCURRENCES: Optional<u64> =
-    integer("occurrences", 1, i64::MAX, "How many intervals there are; not together with endDateTime.")
-        .typed();
+    integer("occurrences", 1, i64::MAX, "Number of intervals; not together with endDateTime.").typed();
 
 pub(super) static SCHEDULE: KindSpec = KindSpec {
     name: "Schedule",
     group: Group::Schedule,
-    doc: "The intervals that runs are made for.",
+    doc: "The intervals for which runs are made.",
     fields: &[
         PERIOD.spec(),
         START_DATE_TIME.spec(),
         START_AT.spec(),
         END_DATE_TIME.spec(),
         OCCURRENCES.spec(),
-        time("@firstActivationTime", "When the pipeline was first activated.").runtime(),
+        time("@firstActivationTime", "Time of the first activation of the pipeline.").runtime(),
     ],
     includes: PLAIN,
     one_of: &[OneOf::exactly(&["startDateTime", "startAt"])],

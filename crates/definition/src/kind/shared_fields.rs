@@ -36,88 +36,95 @@ pub(super) const RUNNER: OneOf = OneOf::at_least(&["runsOn", "workerGroup"]);
 
 /// The fields of every object. The service sets those that begin with `@`.
 const SYSTEM: FieldGroup = FieldGroup {
-    title: "Of every object",
+    title: "Fields of every object",
     fields: &[
-        text("type", "The type of the object; a parent can hand it down."),
-        to_any("parent", "The object whose fields this one inherits; an own field beats an inherited one."),
-        text("@error", "What is wrong with an object that is not well formed.").runtime(),
-        text("@pipelineId", "Id of the pipeline that the object belongs to.").runtime(),
+        text("type", "The type of the object; it can be inherited from a parent."),
+        to_any(
+            "parent",
+            "The object whose fields this one inherits; a field of the object itself replaces an inherited one.",
+        ),
+        text("@error", "Error of an object that is not well formed.").runtime(),
+        text("@pipelineId", "Id of the object's pipeline.").runtime(),
         word(
             "@sphere",
             &["COMPONENT", "INSTANCE", "ATTEMPT"],
-            "Whether this is the object as defined, one run of it, or one try of that run.",
+            "Whether this is the object as defined, one instance of it, or one attempt of an instance.",
         )
         .runtime(),
-        text("@version", "Version of the definition that the object was made from.").runtime(),
+        text("@version", "Version of the definition from which the object was made.").runtime(),
     ],
 };
 
 /// The fields of everything that is executed: activities, data nodes, resources and preconditions.
 pub(super) const RUNNABLE: FieldGroup = FieldGroup {
-    title: "Of everything that is executed",
+    title: "Fields of everything that is executed",
     fields: &[
-        text("attemptStatus", "Status in words, as the worker reported it last."),
+        text("attemptStatus", "Last status that the worker reported, in words."),
         ATTEMPT_TIMEOUT.spec(),
         FAILURE_AND_RERUN_MODE.spec(),
         LATE_AFTER_TIMEOUT.spec(),
         MAXIMUM_RETRIES.spec(),
-        to_group("onFail", Group::Action, "Actions taken when the object has failed for good.").multi(),
-        to_group("onSuccess", Group::Action, "Actions taken when the object has finished.").multi(),
-        to_group("onLateAction", Group::Action, "Actions taken when the object is late.").multi(),
+        to_group(
+            "onFail",
+            Group::Action,
+            "Actions that follow when the object failed and no retries are left.",
+        )
+        .multi(),
+        to_group("onSuccess", Group::Action, "Actions that follow when the object finished.").multi(),
+        to_group("onLateAction", Group::Action, "Actions that follow when the object is late.").multi(),
         REPORT_PROGRESS_TIMEOUT.spec(),
         RETRY_DELAY.spec(),
     ],
 };
 
 /// `attemptTimeout`.
-pub const ATTEMPT_TIMEOUT: Optional<Period> =
-    period("attemptTimeout", "How long one try may take from its start; then it fails. No limit without it.")
-        .typed();
+pub const ATTEMPT_TIMEOUT: Optional<Period> = period(
+    "attemptTimeout",
+    "Maximum duration of an attempt; after it, the attempt fails. No limit without it.",
+)
+.typed();
 /// `failureAndRerunMode`.
 pub const FAILURE_AND_RERUN_MODE: Defaulted<FailureAndRerunMode> = word(
     "failureAndRerunMode",
     FailureAndRerunMode::WORDS,
-    "With cascade, a failure or rerun reaches the objects that depend on this one.",
+    "Whether a failure or rerun also reaches the objects that depend on this one (cascade).",
 )
 .typed()
 .or("none");
 /// `lateAfterTimeout`.
 pub const LATE_AFTER_TIMEOUT: Optional<Period> = period(
     "lateAfterTimeout",
-    "How long after its scheduled start an unfinished object counts as late; not used on demand.",
+    "How long after its scheduled start an unfinished object is late; not used on demand.",
 )
 .typed();
 /// `maximumRetries`. AWS allows five at most.
 pub const MAXIMUM_RETRIES: Defaulted<u32> =
-    integer("maximumRetries", 0, 5, "How many more tries follow a failed one.").typed().or("2");
+    integer("maximumRetries", 0, 5, "Number of retries after a failed attempt.").typed().or("2");
 /// `reportProgressTimeout`.
 pub const REPORT_PROGRESS_TIMEOUT: Defaulted<Period> = period(
     "reportProgressTimeout",
-    "How long a worker may stay silent before its try counts as stalled and is repeated.",
+    "Maximum time between progress reports of a worker; after it, the attempt counts as stalled and is retried.",
 )
 .typed()
 .or("15 minutes");
 /// `retryDelay`.
 pub const RETRY_DELAY: Defaulted<Period> =
-    period("retryDelay", "How long to wait between two tries; seconds are taken too.")
+    period("retryDelay", "Waiting time between two attempts; seconds are accepted, too.")
         .typed()
         .or("10 minutes");
 
 /// The fields of everything that can have a schedule: activities, data nodes and resources.
 pub(super) const SCHEDULABLE: FieldGroup = FieldGroup {
-    title: "Of everything that is scheduled",
+    title: "Fields of everything that is scheduled",
     fields: &[
         to_group(
             "schedule",
             Group::Schedule,
-            "When runs begin; an activity needs one unless it runs on demand.",
+            "Schedule of the runs; an activity needs one unless it runs on demand.",
         ),
         SCHEDULE_TYPE.spec(),
         MAX_ACTIVE_INSTANCES.spec(),
-        text(
-            "pipelineLogUri",
-            "S3 prefix that logs are written under, s3://bucket/prefix. No logs without it.",
-        ),
+        text("pipelineLogUri", "S3 prefix for logs, s3://bucket/prefix. No logs without it."),
     ],
 };
 
@@ -135,20 +142,20 @@ pub const MAX_ACTIVE_INSTANCES: Optional<usize> = integer(
     "maxActiveInstances",
     1,
     5,
-    "How many instances of the object may be at work at once; without it 1 on demand, else 5.",
+    "Maximum number of instances that run at the same time. Without it: 1 on demand, else 5.",
 )
 .typed();
 
 const WORKER_GROUP: FieldSpec = text(
     "workerGroup",
-    "Word that names the task runners to do the work, exact in its case; unused with runsOn.",
+    "Name of the group of task runners that do the work, case-sensitive; ignored with runsOn.",
 );
 
 /// The fields that say where an activity or a data node is executed.
 pub(super) const ROUTED: FieldGroup = FieldGroup {
     title: "Where it is executed",
     fields: &[
-        to_group("runsOn", Group::Resource, "The machine or cluster that is started to do the work."),
+        to_group("runsOn", Group::Resource, "The machine or cluster that is started for the work."),
         WORKER_GROUP,
     ],
 };
@@ -156,44 +163,45 @@ pub(super) const ROUTED: FieldGroup = FieldGroup {
 /// The same for activities that need a cluster.
 const ROUTED_TO_CLUSTER: FieldGroup = FieldGroup {
     title: "Which cluster executes it",
-    fields: &[to("runsOn", &[Kind::EmrCluster], "The cluster that is started to do the work."), WORKER_GROUP],
+    fields: &[to("runsOn", &[Kind::EmrCluster], "The cluster that is started for the work."), WORKER_GROUP],
 };
 
 /// The fields that make an activity or a data node wait.
 const DEPENDENT: FieldGroup = FieldGroup {
     title: "What it waits for",
     fields: &[
-        spec("dependsOn", ValueShape::Ref(RefTarget::Runnable), "Objects that must have finished first.")
-            .multi(),
-        to_group("precondition", Group::Precondition, "Conditions that must all hold first.").multi(),
+        spec("dependsOn", ValueShape::Ref(RefTarget::Runnable), "Objects that must finish first.").multi(),
+        to_group("precondition", Group::Precondition, "Preconditions that must all hold first.").multi(),
     ],
 };
 
 const RUNNABLE_RUNTIME: FieldGroup = FieldGroup {
     title: "Set on everything that is executed",
     fields: &[
-        to_any("@activeInstances", "The instances of the component that are at work.").multi().runtime(),
-        time("@actualStartTime", "When the execution began.").runtime(),
-        time("@actualEndTime", "When the execution ended.").runtime(),
-        text("cancellationReason", "Why the object was canceled.").runtime(),
-        to_any("@cascadeFailedOn", "The objects whose failure this one shares.").multi().runtime(),
-        text("emrStepLog", "Where the log of the cluster's step lies, on a try of cluster work.").runtime(),
-        text("hadoopJobLog", "Where the logs of the Hadoop jobs lie, on a try of cluster work.").runtime(),
-        text("errorId", "Word for the kind of failure.").runtime(),
-        text("errorMessage", "What went wrong, in words.").runtime(),
-        text("errorStackTrace", "Where in a program it went wrong.").runtime(),
-        text("hostname", "Machine of the worker that took the try.").runtime(),
-        time("reportProgressTime", "When the worker reported progress last.").runtime(),
+        to_any("@activeInstances", "The instances of the component that currently run.").multi().runtime(),
+        time("@actualStartTime", "Start of the execution.").runtime(),
+        time("@actualEndTime", "End of the execution.").runtime(),
+        text("cancellationReason", "Reason for the cancellation.").runtime(),
+        to_any("@cascadeFailedOn", "The failed objects because of which this one failed.").multi().runtime(),
+        text("emrStepLog", "Location of the log of the cluster's step, on an attempt of cluster work.")
+            .runtime(),
+        text("hadoopJobLog", "Location of the logs of the Hadoop jobs, on an attempt of cluster work.")
+            .runtime(),
+        text("errorId", "Code for the kind of failure.").runtime(),
+        text("errorMessage", "Description of the failure.").runtime(),
+        text("errorStackTrace", "Stack trace of the failure.").runtime(),
+        text("hostname", "Machine of the worker that took the attempt.").runtime(),
+        time("reportProgressTime", "Time of the last progress report of the worker.").runtime(),
         time("@scheduledStartTime", "Start of the scheduled interval.").runtime(),
         time("@scheduledEndTime", "End of the scheduled interval.").runtime(),
-        text("@status", "Where the object stands, such as RUNNING or FINISHED.").runtime(),
-        to_any("@waitingOn", "The objects that this one still waits for.").multi().runtime(),
+        text("@status", "Status of the object, such as RUNNING or FINISHED.").runtime(),
+        to_any("@waitingOn", "The objects for which this one still waits.").multi().runtime(),
         // AWS's tables lack these fields; real objects have them.
-        to_any("@componentParent", "The component that an instance or attempt was made from.").runtime(),
-        to_any("@instanceParent", "The instance that an attempt is a try of.").runtime(),
+        to_any("@componentParent", "The component from which an instance or attempt was made.").runtime(),
+        to_any("@instanceParent", "The instance to which an attempt belongs.").runtime(),
         to_any("@headAttempt", "The newest attempt of an instance.").runtime(),
-        count("@attemptCount", "How many tries an instance has had.").runtime(),
-        count("@triesLeft", "How many tries an instance still has.").runtime(),
+        count("@attemptCount", "Number of attempts of an instance so far.").runtime(),
+        count("@triesLeft", "Number of attempts that an instance still has.").runtime(),
         text("@logLocation", "S3 prefix of the logs of an attempt.").runtime(),
     ],
 };
@@ -201,13 +209,14 @@ const RUNNABLE_RUNTIME: FieldGroup = FieldGroup {
 const SCHEDULABLE_RUNTIME: FieldGroup = FieldGroup {
     title: "Set on everything that is scheduled",
     fields: &[
-        time("@finishedTime", "When the object finished.").runtime(),
-        text("@healthStatus", "Whether the newest instance to end did well, on components.").runtime(),
-        text("@healthStatusFromInstanceId", "The instance that the health was told from.").runtime(),
-        time("@healthStatusUpdatedTime", "When the health last changed.").runtime(),
-        time("@lastDeactivatedTime", "When the object was last deactivated.").runtime(),
-        time("@latestCompletedRunTime", "When the newest run to be completed was scheduled.").runtime(),
-        time("@latestRunTime", "When the newest run was scheduled.").runtime(),
-        time("@nextRunTime", "When the next run is scheduled.").runtime(),
+        time("@finishedTime", "Time at which the object finished.").runtime(),
+        text("@healthStatus", "Whether the last instance that ended was successful, on components.")
+            .runtime(),
+        text("@healthStatusFromInstanceId", "The instance from which the health status comes.").runtime(),
+        time("@healthStatusUpdatedTime", "Time of the last change of the health status.").runtime(),
+        time("@lastDeactivatedTime", "Time of the last deactivation of the object.").runtime(),
+        time("@latestCompletedRunTime", "Scheduled time of the newest completed run.").runtime(),
+        time("@latestRunTime", "Scheduled time of the newest run.").runtime(),
+        time("@nextRunTime", "Scheduled time of the next run.").runtime(),
     ],
 };

@@ -37,7 +37,7 @@ pub struct DefaultSpec {
 /// Fields that many types share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FieldGroup {
-    /// The types that share the fields, as a heading such as `Of everything that is scheduled`.
+    /// The types that share the fields, as a heading such as `Fields of everything that is scheduled`.
     pub title: &'static str,
     /// The fields.
     pub fields: &'static [FieldSpec],

@@ -9,10 +9,10 @@ use super::{
 pub(super) static SHELL_SCRIPT_CONFIG: KindSpec = KindSpec {
     name: "ShellScriptConfig",
     group: Group::Utility,
-    doc: "A shell script that is run before or after an activity on a cluster.",
+    doc: "A shell script that runs before or after an activity on a cluster.",
     fields: &[
-        text("scriptUri", "The script as an object in S3, s3://bucket/key."),
-        text("scriptArgument", "Argument of the script, $1 and so on.").multi(),
+        text("scriptUri", "S3 object that contains the script, s3://bucket/key."),
+        text("scriptArgument", "Argument of the script: $1, $2 and so on.").multi(),
     ],
     includes: PLAIN,
     one_of: &[],
@@ -24,9 +24,9 @@ pub(super) static EMR_CONFIGURATION: KindSpec = KindSpec {
     group: Group::Utility,
     doc: "Settings of one application of an EMR cluster.",
     fields: &[
-        text("classification", "What is set, such as core-site or hadoop-env.").required(),
+        text("classification", "Name of the group of settings, such as core-site or hadoop-env.").required(),
         to("property", &[Kind::Property], "The settings.").multi(),
-        to("configuration", &[Kind::EmrConfiguration], "Settings nested in these.").multi(),
+        to("configuration", &[Kind::EmrConfiguration], "Nested settings.").multi(),
     ],
     includes: PLAIN,
     one_of: &[],
@@ -51,9 +51,9 @@ pub(super) static EBS_CONFIGURATION: KindSpec = KindSpec {
     group: Group::Utility,
     doc: "The disks of a cluster's machines.",
     fields: &[
-        boolean("ebsOptimized", "Whether the machines have a line of their own to their disks."),
-        to("ebsBlockDeviceConfig", &[Kind::EbsBlockDeviceConfig], "Disks of one kind.").multi(),
-        to("EbsBlockDeviceConfig", &[Kind::EbsBlockDeviceConfig], "The same, as some definitions write it.")
+        boolean("ebsOptimized", "Whether the machines have dedicated bandwidth to their disks."),
+        to("ebsBlockDeviceConfig", &[Kind::EbsBlockDeviceConfig], "Disks of one type.").multi(),
+        to("EbsBlockDeviceConfig", &[Kind::EbsBlockDeviceConfig], "Another spelling of the same field.")
             .multi(),
     ],
     includes: PLAIN,
@@ -64,11 +64,11 @@ pub(super) static EBS_CONFIGURATION: KindSpec = KindSpec {
 pub(super) static EBS_BLOCK_DEVICE_CONFIG: KindSpec = KindSpec {
     name: "EbsBlockDeviceConfig",
     group: Group::Utility,
-    doc: "Disks of one kind for each machine of a cluster.",
+    doc: "Disks of one type for each machine of a cluster.",
     fields: &[
-        count("volumesPerInstance", "How many such disks each machine has."),
+        count("volumesPerInstance", "Number of these disks on each machine."),
         to("volumeSpecification", &[Kind::VolumeSpecification], "Size and type of the disks."),
-        to("VolumeSpecification", &[Kind::VolumeSpecification], "The same, as some definitions write it."),
+        to("VolumeSpecification", &[Kind::VolumeSpecification], "Another spelling of the same field."),
     ],
     includes: PLAIN,
     one_of: &[],
@@ -81,8 +81,8 @@ pub(super) static VOLUME_SPECIFICATION: KindSpec = KindSpec {
     doc: "Size and type of a disk.",
     fields: &[
         count("sizeInGB", "Size in gigabytes."),
-        text("volumeType", "Type of the disk at EBS, such as gp2 or io1."),
-        count("iops", "Operations a second that the disk is promised."),
+        text("volumeType", "EBS type of the disk, such as gp2 or io1."),
+        count("iops", "Guaranteed operations per second of the disk."),
     ],
     includes: PLAIN,
     one_of: &[],
@@ -92,14 +92,14 @@ pub(super) static VOLUME_SPECIFICATION: KindSpec = KindSpec {
 pub(super) static HTTP_PROXY: KindSpec = KindSpec {
     name: "HttpProxy",
     group: Group::Utility,
-    doc: "A proxy through which task runners on machines of the service reach AWS.",
+    doc: "A proxy through which task runners on the service's machines reach AWS.",
     fields: &[
         text("hostname", "Name or address of the proxy.").required(),
         text("port", "Port of the proxy.").required(),
-        text("username", "User at the proxy."),
-        text("*password", "Password at the proxy; the asterisk keeps it out of every output."),
-        text("windowsDomain", "Windows domain, for a proxy that asks for NTLM."),
-        text("windowsWorkgroup", "Windows workgroup, for a proxy that asks for NTLM."),
+        text("username", "User of the proxy."),
+        text("*password", "Password of the proxy user; the asterisk keeps it out of every output."),
+        text("windowsDomain", "Windows domain, for a proxy with NTLM authentication."),
+        text("windowsWorkgroup", "Windows workgroup, for a proxy with NTLM authentication."),
         boolean("s3NoProxy", "Whether S3 is reached without the proxy."),
     ],
     includes: PLAIN,

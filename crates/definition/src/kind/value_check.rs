@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(complaint("spotBidPrice", spot, "0.05"), None);
         assert_eq!(
             complaint("spotBidPrice", spot, "20").as_deref(),
-            Some("'spotBidPrice' value must be dollars an hour, above 0 and below 20.00. Found '20'")
+            Some("'spotBidPrice' value must be dollars per hour, above 0 and below 20.00. Found '20'")
         );
         assert!(complaint("spotBidPrice", spot, "OnDemandPrice").is_some());
         assert_eq!(complaint("coreInstanceBidPrice", cluster, "ondemandprice"), None);

@@ -72,9 +72,9 @@ impl ValueShape {
             Self::S3Prefix => "an S3 prefix, s3://bucket/prefix",
             Self::DatePattern => "a Joda date pattern such as dd/MM/yyyy",
             Self::KeyPattern => "a key pattern such as incoming/{day}/orders.csv",
-            Self::BidPrice { or_on_demand: false } => "dollars an hour, above 0 and below 20.00",
+            Self::BidPrice { or_on_demand: false } => "dollars per hour, above 0 and below 20.00",
             Self::BidPrice { or_on_demand: true } => {
-                "dollars an hour, above 0 and below 20.00, or OnDemandPrice"
+                "dollars per hour, above 0 and below 20.00, or OnDemandPrice"
             }
             Self::Integer { least, most: i64::MAX } => {
                 return format!("a whole number of at least {least}");

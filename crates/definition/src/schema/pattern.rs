@@ -1,10 +1,11 @@
-//! Regular expressions for what fields hold, in the words that all readers of a schema know.
+//! Regular expressions for the values of fields. They use only syntax that all programs with JSON Schema
+//! support.
 //!
-//! A text with an expression always passes: what becomes of it is not known while one types.
+//! A text with an expression always matches, because its value is unknown while the user types.
 
 use crate::kind::{ON_DEMAND_PERIOD, ON_DEMAND_PRICE, ValueShape};
 
-/// Returns the pattern that every legal text of the field meets; none where any text may be legal.
+/// Returns a pattern that every legal text of the field matches, or `None` if any text may be legal.
 pub(super) fn of(shape: ValueShape) -> Option<String> {
     let number = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?";
     let alternatives = match shape {
@@ -24,7 +25,7 @@ pub(super) fn of(shape: ValueShape) -> Option<String> {
         ValueShape::Period => period(),
         ValueShape::PeriodOrHours => format!(r"{}|\+?[0-9]+", period()),
         ValueShape::SchedulePeriod => format!("{}|{}", period(), any_case(ON_DEMAND_PERIOD)),
-        // The guide writes a bare call once.
+        // AWS's guide contains a call without `#{}`.
         ValueShape::DateTime => r"[0-9]{4}-[0-9]{2}-[0-9]{2}.*|makeDate.*\)".to_owned(),
         ValueShape::BidPrice { or_on_demand: false } => number.to_owned(),
         ValueShape::BidPrice { or_on_demand: true } => format!("{number}|{}", any_case(ON_DEMAND_PRICE)),
@@ -33,7 +34,7 @@ pub(super) fn of(shape: ValueShape) -> Option<String> {
     Some(or_expression(&alternatives))
 }
 
-/// Returns the pattern of the words, in any case.
+/// Returns a pattern of the words. Upper and lower case are equal.
 pub(super) fn words(words: &[&str]) -> String {
     or_expression(&words.iter().map(|word| any_case(word)).collect::<Vec<_>>().join("|"))
 }
@@ -48,7 +49,7 @@ fn period() -> String {
     format!(r"[0-9]+\s*(?:{units})[sS]?")
 }
 
-/// Patterns in a schema have no flag for it.
+/// Returns a pattern of the word in upper or lower case. Patterns in a schema have no flag for it.
 fn any_case(word: &str) -> String {
     let letter = |c: char| match c.is_ascii_alphabetic() {
         true => format!("[{}{}]", c.to_ascii_lowercase(), c.to_ascii_uppercase()),

@@ -1,4 +1,4 @@
-//! The schema lets pass what validation lets pass, and sees a slip of the pen.
+//! The schema accepts what validation accepts, and finds a misspelt word.
 
 mod reader;
 
@@ -9,7 +9,7 @@ use crate::{file, kind::value_check, validate::validate};
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(json_schema);
 
-/// What the schema says against a file, each as the place and the keyword.
+/// Returns the errors of a file by the schema, each with its position and keyword.
 pub(crate) fn complaints(text: &str) -> Vec<String> {
     let file: Value = serde_json::from_str(text).expect("JSON");
     reader::complaints(&SCHEMA, &file)

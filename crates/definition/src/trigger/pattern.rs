@@ -147,7 +147,7 @@ fn parse_parts(text: &str) -> Result<Vec<Part>, String> {
         let open = rest.find('{').unwrap_or(rest.len());
         let (literal, after) = rest.split_at(open);
         if literal.contains('}') {
-            return Err("a `}` without its `{`".to_owned());
+            return Err("a `}` without a `{`".to_owned());
         }
         if !literal.is_empty() {
             parts.push(Part::Literal(literal.to_owned()));
@@ -155,7 +155,7 @@ fn parse_parts(text: &str) -> Result<Vec<Part>, String> {
             return Err("two names in braces need some text between them".to_owned());
         }
         let Some(inside) = after.strip_prefix('{') else { break };
-        let (name, after) = inside.split_once('}').ok_or("a `{` without its `}`")?;
+        let (name, after) = inside.split_once('}').ok_or("a `{` without a `}`")?;
         parts.push(Part::Capture(checked_name(name)?));
         rest = after;
     }
@@ -167,7 +167,7 @@ fn checked_name(name: &str) -> Result<String, String> {
     if begins && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
         return Ok(name.to_owned());
     }
-    Err(format!("`{{{name}}}`: a name begins with a letter and has letters, digits and `_` only"))
+    Err(format!("`{{{name}}}`: a name begins with a letter and contains only letters, digits and `_`"))
 }
 
 #[cfg(test)]

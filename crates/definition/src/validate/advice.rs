@@ -12,17 +12,17 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
         && default.string("failureAndRerunMode").is_none()
     {
         let message = "'failureAndRerunMode' is missing: 'cascade' on the Default object is recommended, so that \
-                       a failure reaches who waits for it";
+                       a failure reaches the objects that wait";
         problems.warning(&default.id, Some("failureAndRerunMode"), CODE, message);
     }
     for (object, kind) in subject.typed() {
         if kind.is_activity() && object.string("pipelineLogUri").is_none() {
-            let message = "'pipelineLogUri' is missing: set it on the Default object, so that logs are kept";
+            let message = "'pipelineLogUri' is missing: set it on the Default object to keep the logs";
             problems.warning(object.id(), Some("pipelineLogUri"), CODE, message);
         }
         if kind.is_resource() && object.string("terminateAfter").is_none() {
             let message =
-                "'terminateAfter' is missing: without it a forgotten resource runs, and costs, for ever";
+                "'terminateAfter' is missing: without it, a forgotten resource runs and costs money for ever";
             problems.warning(object.id(), Some("terminateAfter"), CODE, message);
         }
         if kind.is_activity() && has_both_runners(object.stated) {
@@ -44,7 +44,7 @@ fn has_both_runners(stated: &PipelineObject) -> bool {
 fn subject_line(subject: Option<&str>, id: &ObjectId, problems: &mut Problems) {
     let Some(text) = subject.filter(|text| !expression::is_in(text)) else { return };
     if text.chars().count() > 100 || text.contains(['\n', '\r']) {
-        let message = "'subject' is cut: SNS takes one line of 100 characters";
+        let message = "'subject' will be shortened: SNS accepts one line of at most 100 characters";
         problems.warning(id, Some("subject"), INVALID, message);
     }
 }

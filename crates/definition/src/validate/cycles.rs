@@ -94,14 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_circle_begins_where_the_way_from_the_first_thing_meets_it() {
+    fn each_cycle_begins_where_the_path_from_the_first_thing_meets_it() {
         let needs = vec![vec![1], vec![2], vec![1], vec![3], vec![0]];
         assert_eq!(cycles(needs), [vec![1, 2], vec![3]]);
         assert_eq!(cycles(vec![vec![1], vec![], vec![0]]), Vec::<Vec<usize>>::new());
     }
 
     #[test]
-    fn a_thing_is_in_one_circle_only() {
+    fn a_thing_is_in_one_cycle_only() {
         assert_eq!(cycles(vec![vec![1, 2, 1], vec![0], vec![0, 2]]), [vec![0, 1], vec![2]]);
     }
 }

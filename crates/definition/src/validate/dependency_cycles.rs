@@ -7,7 +7,11 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     for cycle in cycles(waits(subject)) {
         let cycle: Vec<_> = cycle.into_iter().map(|index| &subject.objects()[index]).collect();
         let quoted: Vec<_> = cycle.iter().map(|object| format!("'{}'", object.id())).collect();
-        let message = format!("objects wait for each other in a circle: {} and again", quoted.join(", "));
+        let message = format!(
+            "objects wait for each other in a cycle: {}, then '{}' again",
+            quoted.join(", "),
+            cycle[0].id()
+        );
         // The problem is shown at a `dependsOn` field if the cycle has one.
         let stated = cycle.iter().find(|object| object.reference("dependsOn").is_some());
         let field = stated.map(|_| "dependsOn");

@@ -24,7 +24,7 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
                 Err(error) => {
                     let Text { key, number, .. } = text;
                     problems.set_position(number, Some(error.offset));
-                    let message = format!("'{key}' holds an expression that is not understood, {error}");
+                    let message = format!("'{key}' contains an expression that cannot be parsed, {error}");
                     problems.error(object.id(), Some(key), INVALID, message);
                 }
             }
@@ -73,8 +73,9 @@ fn circular(object: &Resolved<'_>, uses: &[(&str, &str)], problems: &mut Problem
     }
     for cycle in cycles(needs) {
         let quoted: Vec<_> = cycle.iter().map(|index| format!("'{}'", keys[*index])).collect();
-        let message = format!("fields use each other in a circle: {} and again", quoted.join(", "));
         let first = keys[cycle[0]];
+        let message =
+            format!("fields use each other in a cycle: {}, then '{first}' again", quoted.join(", "));
         problems.error(&object.owner(first).id, Some(first), INVALID, message);
     }
 }
@@ -86,7 +87,7 @@ fn calls(Text { key, number, owner, .. }: Text<'_>, template: &Template<'_>, pro
         let message = match (arity(function), call.pattern) {
             (None, _) => {
                 let hint = problems.hints.hint(function, crate::expression::FUNCTIONS.iter().copied());
-                format!("'{key}' calls '{function}', which is no function{hint}")
+                format!("'{key}' calls '{function}', which is not a function{hint}")
             }
             (Some(arity), _) if !arity.contains(&call.arguments) => {
                 let (takes, given) = (arity.end(), call.arguments);
@@ -94,7 +95,7 @@ fn calls(Text { key, number, owner, .. }: Text<'_>, template: &Template<'_>, pro
             }
             (_, Some((pattern, at))) if function == "format" && !is_pattern(pattern) => {
                 offset = at;
-                format!("'{key}' holds '{pattern}', which is no Joda date pattern")
+                format!("'{key}' contains '{pattern}', which is not a Joda date pattern")
             }
             _ => continue,
         };
@@ -156,7 +157,7 @@ fn single(mention: &Mention<'_, '_>, name: &str, problems: &mut Problems) {
     } else {
         let fields = kind.fields().chain(kind.runtime_fields()).map(|spec| spec.key);
         let hint = problems.hints.hint(name, fields.chain(declared));
-        mention.unknown(format!("'{key}' uses '{name}', which the object lacks{hint}"), problems);
+        mention.unknown(format!("'{key}' uses '{name}', which is not a field of the object{hint}"), problems);
     }
 }
 
@@ -164,8 +165,10 @@ fn followed(mention: &Mention<'_, '_>, first: &str, rest: &[Name<'_>], problems:
     let Mention { subject, object, key, .. } = mention;
     let Some(target) = object.reference(first) else {
         let name = rest.join(".");
-        mention
-            .unknown(format!("'{key}' uses '{first}.{name}', but '{first}' is no reference here"), problems);
+        mention.unknown(
+            format!("'{key}' uses '{first}.{name}', but '{first}' is not a reference here"),
+            problems,
+        );
         return;
     };
     // Longer chains are checked in the run. An unknown type has its own error.
@@ -173,7 +176,7 @@ fn followed(mention: &Mention<'_, '_>, first: &str, rest: &[Name<'_>], problems:
         && (target.kind().is_some() || !target.has("type"))
         && !is_field(target, target.kind(), name)
     {
-        let message = format!("'{key}' uses '{first}.{name}', but '{}' has no '{name}'", target.id());
+        let message = format!("'{key}' uses '{first}.{name}', but '{}' has no field '{name}'", target.id());
         mention.unknown(message, problems);
     }
 }

@@ -39,10 +39,10 @@ fn stated(subject: &Subject<'_>, object: &PipelineObject, kind: Option<Kind>, pr
     for field in &object.fields {
         let key = field.key.as_str();
         if key.starts_with('@') {
-            let message = format!("'{key}' is read-only: the service sets it, a definition cannot");
+            let message = format!("'{key}' is read-only: only the service can set it");
             problems.error(&object.id, Some(key), READ_ONLY, message);
         } else if kind.is_some_and(Kind::is_resource) && matches!(key, "runsOn" | "workerGroup") {
-            let message = format!("'{key}' is not allowed on a resource: leave it to the activities");
+            let message = format!("'{key}' is not allowed on a resource: set it on the activities");
             problems.error(&object.id, Some(key), NOT_ALLOWED, message);
         } else {
             unknown(object, kind, key, problems);
@@ -91,7 +91,7 @@ fn dangling(
     if subject.object(target).is_none() && !target.as_str().is_empty() {
         let ids = subject.definition.objects.iter().map(|object| object.id.as_str());
         let hint = problems.hints.hint(target.as_str(), ids);
-        let message = format!("'{key}' refers to '{target}', which the definition lacks{hint}");
+        let message = format!("'{key}' refers to '{target}', which does not exist{hint}");
         problems.error(&object.id, Some(key), "DANGLING_REFERENCE", message);
     }
 }
@@ -262,7 +262,7 @@ fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, proble
             let message = format!("one of {} is required on type '{}'", quoted(), kind.name());
             problems.error(object.id(), first, "MISSING_FIELD", message);
         } else if given > 1 && choice.is_exclusive {
-            let message = format!("only one of {} may be given", quoted());
+            let message = format!("only one of {} is allowed", quoted());
             problems.error(object.id(), first, "CONFLICTING_FIELDS", message);
         }
     }
@@ -296,16 +296,17 @@ fn schedule<'a>(subject: &Subject<'a>, object: &Resolved<'a>, problems: &mut Pro
             subject.previewed(object, period).and_then(|texts| Period::parse(texts.first()?).ok())
         && period.span().ok().and_then(|span| start.checked_add(span).ok()).is_some_and(|first| first > end)
     {
-        let message = "'endDateTime' comes before the first period is over, so the schedule never fires";
+        let message =
+            "'endDateTime' is before the end of the first period, so the schedule never starts a run";
         problems.warning(object.id(), Some("endDateTime"), "NEVER_FIRES", message);
     }
     if object.string("occurrences").is_some() && object.string("endDateTime").is_some() {
-        let message = "only one of 'occurrences', 'endDateTime' may be given";
+        let message = "only one of 'occurrences', 'endDateTime' is allowed";
         problems.error(object.id(), Some("occurrences"), "CONFLICTING_FIELDS", message);
     }
     for key in ["startDateTime", "endDateTime"] {
         if object.string(key).is_some_and(is_bare_call) {
-            let message = format!("'{key}' should be a literal, or the call in #{{...}}");
+            let message = format!("'{key}' should be a literal time, or the call should stand in #{{...}}");
             problems.warning(object.id(), Some(key), INVALID, message);
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn check(definition: &Definition, inheritance: &Inheritance<'_>, prob
 fn duplicates(definition: &Definition, problems: &mut Problems) {
     let mut met = HashSet::default();
     for object in definition.objects.iter().filter(|object| !met.insert(&object.id)) {
-        let message = format!("the id '{}' stands for more than one object", object.id);
+        let message = format!("the id '{}' is used by more than one object", object.id);
         problems.fatal(&object.id, None, DUPLICATE_ID, message);
     }
 }
@@ -46,7 +46,7 @@ fn check_object(object: &PipelineObject, problems: &mut Problems) {
     let id = &object.id;
     for (member, text) in [("id", id.as_str()), ("name", object.name.as_str())] {
         if text.is_empty() {
-            problems.fatal(id, Some(member), "MISSING_FIELD", format!("an object lacks its '{member}'"));
+            problems.fatal(id, Some(member), "MISSING_FIELD", format!("the object has no '{member}'"));
         } else if utf16_length(text) > MAX_ID_CHARACTERS {
             let message = format!("'{member}' is longer than {MAX_ID_CHARACTERS} characters");
             problems.fatal(id, Some(member), "LIMIT_EXCEEDED", message);
@@ -72,14 +72,14 @@ fn check_field(id: &ObjectId, field: &Field, problems: &mut Problems) {
     let key = field.key.as_str();
     let text = field.value.as_str();
     if key.is_empty() {
-        problems.fatal(id, Some(key), "MISSING_FIELD", "a field lacks its name");
+        problems.fatal(id, Some(key), "MISSING_FIELD", "a field has no name");
     }
     if key.len() > MAX_KEY_BYTES {
         let message = format!("the name of a field is longer than {MAX_KEY_BYTES} bytes");
         problems.fatal(id, Some(key), "LIMIT_EXCEEDED", message);
     }
     if text.is_empty() {
-        let message = format!("'{key}' must not be empty: give it a value or leave it out");
+        let message = format!("'{key}' must not be empty: give it a value or remove it");
         problems.fatal(id, Some(key), "EMPTY_FIELD", message);
     }
     if text.len() > MAX_FIELD_BYTES {
@@ -89,7 +89,7 @@ fn check_field(id: &ObjectId, field: &Field, problems: &mut Problems) {
     let mut illegal = [key, text].into_iter().filter(|text| !is_plain(text)).flat_map(str::chars);
     if let Some(illegal) = illegal.find(|c| !is_legal(*c)) {
         let message =
-            format!("'{key}' holds the character {}, which is not allowed", illegal.escape_unicode());
+            format!("'{key}' contains the character {}, which is not allowed", illegal.escape_unicode());
         problems.fatal(id, Some(key), "ILLEGAL_CHARACTER", message);
     }
 }

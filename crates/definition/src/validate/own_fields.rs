@@ -44,7 +44,7 @@ fn near_miss(object: &PipelineObject, key: &str, problems: &mut Problems) {
     let first = |key: &str| key.as_bytes().get(2).map(u8::to_ascii_lowercase);
     let own = own_fields::names().filter(|own| first(own) == first(key));
     if let Some(meant) = problems.hints.nearest(key, own) {
-        let message = format!("'{key}' means nothing here (did you mean '{meant}'?)");
+        let message = format!("'{key}' has no effect here (did you mean '{meant}'?)");
         problems.warning(&object.id, Some(key), UNKNOWN_FIELD, message);
     }
 }
@@ -63,7 +63,7 @@ fn misplaced(
         }
         _ => return,
     };
-    let message = format!("'{key}' has no effect here: it is read on {only} only");
+    let message = format!("'{key}' has no effect here: it is only read on {only}");
     problems.warning(&object.id, Some(key), MISPLACED, message);
 }
 

@@ -38,8 +38,10 @@ fn declaration(id: &ObjectId, parameter: &ParameterObject, problems: &mut Proble
     if let Some(word) = parameter.attribute("type").filter(|word| ParameterType::named(word).is_none()) {
         let words = ["String", "Integer", "Double", "AWS::S3::ObjectKey"];
         let hint = problems.hints.hint(word, words.into_iter());
-        let message =
-            format!("the parameter '{id}' has the type '{word}'{hint}; there are {}", words.join(", "));
+        let message = format!(
+            "the parameter '{id}' has the unknown type '{word}'{hint}; the types are {}",
+            words.join(", ")
+        );
         problems.error(id, Some("type"), "INVALID_PARAMETER", message);
     }
     for attribute in ["optional", "isArray"] {
@@ -61,8 +63,9 @@ fn value(
 ) {
     let values = parameters.values(&parameter.id);
     if values.is_empty() && !is_optional(parameter) {
-        let message =
-            format!("the parameter '{id}' has no value: give one, or declare a default or 'optional'");
+        let message = format!(
+            "the parameter '{id}' has no value: give it one, declare a default, or make it 'optional'"
+        );
         if is_activation {
             problems.error(id, None, MISSING_VALUE, message);
         } else {
@@ -82,7 +85,7 @@ fn value(
             problems.error(id, None, INVALID_VALUE, message);
         } else if !allowed.holds(value) {
             let message =
-                format!("the value of the parameter '{id}' is not among its 'allowedValues'. Found {shown}");
+                format!("the value of the parameter '{id}' is not one of its 'allowedValues'. Found {shown}");
             problems.error(id, None, INVALID_VALUE, message);
         }
     }
@@ -92,7 +95,7 @@ fn undeclared(definition: &Definition, declared: &HashSet<&str>, problems: &mut 
     for value in definition.values.iter().filter(|value| !declared.contains(value.id.as_str())) {
         let ids = definition.parameters.iter().map(|parameter| parameter.id.as_str());
         let hint = problems.hints.hint(&value.id, ids);
-        let message = format!("'values' has '{}', which 'parameters' does not declare{hint}", value.id);
+        let message = format!("'values' contains '{}', which 'parameters' does not declare{hint}", value.id);
         // An expression can use a value without a declaration.
         problems.warning(&ObjectId::from(value.id.as_str()), None, "UNKNOWN_PARAMETER", message);
     }

@@ -33,9 +33,9 @@ fn roll_up(
     let count = own.duration().as_secs() / shorter.duration().as_secs().max(1);
     if count > MOST_ROLL_UPS {
         let message = format!(
-            "'{}' runs each {own} and '{target}' each {shorter}: it would wait for {count} instances at once; at most \
-             {MOST_ROLL_UPS} are allowed",
-            object.id()
+            "'{id}' runs every {own} and '{target}' every {shorter}, so '{id}' would wait for {count} instances at \
+             once; at most {MOST_ROLL_UPS} are allowed",
+            id = object.id()
         );
         problems.error(object.id(), Some(field), "LIMIT_EXCEEDED", message);
     }

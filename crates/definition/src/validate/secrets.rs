@@ -12,8 +12,7 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
         let id = parameter.id.as_str();
         let lower = id.to_ascii_lowercase();
         if !id.starts_with('*') && TELLING.iter().any(|word| lower.contains(word)) {
-            let message =
-                format!("'{id}' looks like a secret: call it '*{id}', and its value is masked everywhere");
+            let message = format!("'{id}' looks like a secret: name it '*{id}' to mask its value everywhere");
             problems.warning(&ObjectId::from(id), Some("id"), CODE, message);
         }
     }
@@ -33,7 +32,7 @@ fn fields<'a>(subject: &Subject<'a>, object: &'a PipelineObject, problems: &mut 
             clear(subject, key, text)
         } else if key == "connectionString" && text.to_ascii_lowercase().contains("password=") {
             Some(
-                "'connectionString' holds a password that everybody who reads the file sees: use '*password'"
+                "'connectionString' contains a password, which everybody who reads the file sees: use '*password'"
                     .to_owned(),
             )
         } else {
@@ -48,7 +47,7 @@ fn fields<'a>(subject: &Subject<'a>, object: &'a PipelineObject, problems: &mut 
 fn secret<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> {
     if !expression::is_in(text) {
         return Some(format!(
-            "'{key}' stands here for everybody who reads the file: declare a parameter such as '*myPassword', write \
+            "everybody who reads the file sees the value of '{key}': declare a parameter such as '*myPassword', write \
              #{{*myPassword}} here, and give its value at activation"
         ));
     }
@@ -58,7 +57,7 @@ fn secret<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String>
         [name] if name.starts_with("my") => Some(name),
         _ => None,
     })?;
-    Some(format!("'{key}' takes its value from '{open}', which is no secret: call it '*{open}'"))
+    Some(format!("'{key}' takes its value from '{open}', which is not a secret: name it '*{open}'"))
 }
 
 /// Warns of a secret in an ordinary field: the shell and the process list show its value.
@@ -67,6 +66,6 @@ fn clear<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> 
     let names = read.template.as_ref().ok()?.names();
     let secret = names.iter().filter_map(|path| path.last()).find(|name| name.starts_with('*'))?;
     Some(format!(
-        "'{key}' uses the secret '{secret}', but is not a secret field itself: workers get it in clear there"
+        "'{key}' uses the secret '{secret}', but is not a secret field itself: workers receive it unmasked"
     ))
 }

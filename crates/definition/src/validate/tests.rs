@@ -76,9 +76,9 @@ fn empty_values_and_missing_names_are_fatal() {
     assert_eq!(
         lines(&report.errors),
         [
-            "A.name MISSING_FIELD:  an object lacks its 'name'",
-            "A.x EMPTY_FIELD:  'x' must not be empty: give it a value or leave it out",
-            "A.y EMPTY_FIELD:  'y' must not be empty: give it a value or leave it out",
+            "A.name MISSING_FIELD:  the object has no 'name'",
+            "A.x EMPTY_FIELD:  'x' must not be empty: give it a value or remove it",
+            "A.y EMPTY_FIELD:  'y' must not be empty: give it a value or remove it",
         ]
     );
 }
@@ -92,7 +92,7 @@ fn limits_are_fatal() {
     );
     let long = format!(r#"{{"id": "A", "myText": "{}"}}"#, "x".repeat(10_241));
     one_error(&long, "A.myText LIMIT_EXCEEDED:  'myText' has 10241 bytes; at most 10240 are allowed");
-    one_error(r#"{"id": "A"}, {"id": "A"}"#, "A.- DUPLICATE_ID:  the id 'A' stands for more than one object");
+    one_error(r#"{"id": "A"}, {"id": "A"}"#, "A.- DUPLICATE_ID:  the id 'A' is used by more than one object");
 }
 
 #[test]

@@ -25,8 +25,9 @@ fn parameters(subject: &Subject<'_>, problems: &mut Problems) {
         }
     }
     for id in parameters.iter().map(|parameter| parameter.id.as_str()).filter(|id| unused.contains(id)) {
-        let message =
-            format!("no field uses the parameter '{id}': write #{{{id}}} where it is meant, or take it away");
+        let message = format!(
+            "no field uses the parameter '{id}': write #{{{id}}} in a field, or remove the parameter"
+        );
         problems.warning(&ObjectId::from(id), Some("id"), CODE, message);
     }
 }
@@ -51,8 +52,7 @@ fn objects(subject: &Subject<'_>, problems: &mut Problems) {
     }
     for (object, _) in subject.objects().iter().zip(is_met).filter(|(_, is_met)| !is_met) {
         let id = object.id();
-        let message =
-            format!("nothing that runs refers to '{id}', so it does nothing: refer to it, or take it away");
+        let message = format!("no activity leads to '{id}', so it has no effect: refer to it, or remove it");
         problems.warning(id, None, CODE, message);
     }
 }

@@ -4,7 +4,7 @@ use definition::expression::{self, Evaluated, Scope, Value};
 
 use super::*;
 
-/// Names that a hostile text may use: long lists and texts, an empty list, a time.
+/// The names that a hostile text may use: long lists and texts, an empty list, a time.
 struct Plenty;
 
 impl Scope for Plenty {
@@ -55,7 +55,7 @@ fn a_text_may_hold_thousands_of_expressions() {
     let names: String = (0..5_000).map(|n| format!("#{{nothing{n}}}")).collect();
     let calls: String = (0..5_000).map(|n| format!("#{{nothing{n}()}}")).collect();
     let sum = format!("#{{{}1}}", "1+".repeat(MEGABYTE / 32));
-    // With an escape in it, its bytes are not those of the file.
+    // The escape shifts the bytes of the text against those of the file.
     for (text, expected) in [(names, 5_000), (calls, 5_000), (sum, 0)] {
         let object = format!(r#"{{"id": "A", "type": "ShellCommandActivity", "command": "\n{text}"}}"#);
         let diagnosis = everything(&objects([object]));

@@ -72,17 +72,17 @@ fn thousands_of_objects_may_stand_in_a_ring_or_a_chain() {
 }
 
 #[test]
-fn a_long_way_may_lead_to_many_circles() {
-    let way = (0..1_500).map(|n| {
+fn a_long_path_may_lead_to_many_cycles() {
+    let path = (0..1_500).map(|n| {
         format!(r#"{{"id": "W{n}", "type": "ShellCommandActivity", "dependsOn": {{"ref": "W{}"}}}}"#, n + 1)
     });
     let refs: Vec<_> = (0..1_500).map(|n| format!(r#"{{"ref": "C{n}"}}"#)).collect();
     let end =
         format!(r#"{{"id": "W1500", "type": "ShellCommandActivity", "dependsOn": [{}]}}"#, refs.join(","));
-    let circles = (0..1_500).map(|n| {
+    let cycles = (0..1_500).map(|n| {
         format!(r#"{{"id": "C{n}", "type": "ShellCommandActivity", "dependsOn": {{"ref": "C{n}"}}}}"#)
     });
-    let diagnosis = everything(&objects(way.chain([end]).chain(circles)));
+    let diagnosis = everything(&objects(path.chain([end]).chain(cycles)));
     assert_eq!(told(&diagnosis, "DEPENDENCY_CYCLE"), 1_500);
 }
 
@@ -91,7 +91,7 @@ fn thousands_of_objects_may_have_one_id() {
     let same =
         objects((0..MANY).map(|n| format!(r##"{{"id": "A", "type": "CSV", "f{n}": "#{{nothing{n}}}"}}"##)));
     assert_eq!(told(&everything(&same), "DUPLICATE_ID"), 1);
-    // The first one has more fields than the last.
+    // The first object has more fields than the last one.
     let shorter =
         r##"{"id": "A", "type": "CSV", "a": "1", "b": "#{nothing}", "c": "1"}, {"id": "A", "type": "CSV"}"##;
     assert_eq!(told(&everything(&objects([shorter.to_owned()])), "DUPLICATE_ID"), 1);
@@ -105,7 +105,7 @@ fn fields_may_use_each_other_in_rings() {
         let own = format!(r#"{{"id": "A", "type": "ShellCommandActivity", {}}}"#, fields.join(","));
         let diagnosis = everything(&objects([own]));
         assert_eq!(told(&diagnosis, "INVALID_EXPRESSION"), 1);
-        // The same through references.
+        // The same cycle, through references.
         let over = objects((0..number).map(|n| {
             let next = (n + 1) % number;
             format!(
@@ -133,7 +133,7 @@ fn a_chain_of_thousands_of_fields_is_computed() {
     everything(&over);
 }
 
-/// What `text` in the object `id` is before anything runs.
+/// Returns the value of `text` in the object `id` before a run.
 fn known(file: &str, id: &str, text: &str) -> Option<Vec<String>> {
     let definition = file::parse(file).expect("a definition");
     let resolved = inherit::resolve(&definition).expect("parents");
@@ -187,7 +187,7 @@ fn an_object_may_have_thousands_of_fields() {
     everything(&objects([format!(
         r#"{{"id": "A", "type": "S3DataNode", "myLoadMode": [{list}], "filePath": [{list}]}}"#
     )]));
-    // Without a type, every field of every type is known.
+    // An object without a type may have the fields of every type.
     let items: Vec<_> = (0..2 * MANY).map(|n| format!(r#"{{"key": "f{n}", "stringValue": "x"}}"#)).collect();
     everything(&objects([format!(r#"{{"id": "A", "fields": [{}]}}"#, items.join(","))]));
 }

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::expressions::evaluated;
 use super::*;
 
-/// Names of types, of fields, and texts that mean something to some of them.
+/// Generates names of types and fields, and texts with a meaning for some types.
 fn word() -> impl Strategy<Value = String> {
     let types = Kind::ALL.iter().map(|kind| kind.name().to_owned());
     let words =
@@ -51,7 +51,7 @@ fn pipeline_object() -> impl Strategy<Value = PipelineObject> {
     let kind = proptest::option::of(proptest::sample::select(Kind::ALL.to_vec()));
     (id, word(), kind, proptest::collection::vec(field(), 0..12)).prop_map(|(id, name, kind, mut fields)| {
         fields.extend(kind.map(|kind| Field::string("type", kind.name())));
-        // The order of a file.
+        // The order of fields in a file.
         fields.sort_by(|one, other| one.key.cmp(&other.key));
         PipelineObject { id: id.into(), name, fields }
     })
@@ -104,7 +104,7 @@ proptest! {
     fn any_definition_is_diagnosed_rendered_and_drawn(definition in a_definition()) {
         let diagnosis = everything(&file::to_json(&definition).to_string());
         prop_assert_eq!(diagnosis.definition, definition);
-        // What is wrong stands in the file.
+        // A finding has a position in the file.
         for finding in diagnosis.findings.iter().filter(|finding| finding.code != "LIMIT_EXCEEDED") {
             let has_object = finding.object.as_ref().is_none_or(|id| *id != "Default");
             prop_assert!(finding.span.is_some() || !has_object, "{:?}", finding);

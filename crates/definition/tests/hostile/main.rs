@@ -1,6 +1,6 @@
-//! What nobody writes by hand: the parser, the checks and the evaluator bear any input, and soon have done.
+//! Hostile input: the parser, validation and evaluation must accept any input without panic and finish soon.
 //!
-//! No times are asserted; what hangs here was quadratic or worse.
+//! The tests do not measure time. A test that hangs has found an algorithm that is quadratic or worse.
 
 mod expressions;
 mod files;
@@ -11,10 +11,10 @@ use definition::graph::{RunOrder, to_dot, to_mermaid, to_svg};
 use definition::render::render;
 
 const MEGABYTE: usize = 1 << 20;
-/// So many that what is quadratic takes seconds, and all else a moment.
+/// With this number, a quadratic algorithm takes seconds and any other one a moment.
 const MANY: usize = 3_000;
 
-/// Puts everything that reads a definition file to work on `text`.
+/// Calls everything that reads a definition file with `text`.
 fn everything(text: &str) -> Diagnosis {
     let diagnosis = diagnose(text, OutsideValues::default());
     let definition = &diagnosis.definition;
@@ -26,7 +26,7 @@ fn everything(text: &str) -> Diagnosis {
     diagnosis
 }
 
-/// The codes that were told, and how often.
+/// Returns how many findings have the code.
 fn told(diagnosis: &Diagnosis, code: &str) -> usize {
     diagnosis.findings.iter().filter(|finding| finding.code == code).count()
 }

@@ -86,7 +86,7 @@ fn a_field_that_cannot_be_evaluated_fails_the_attempt_by_object_and_field() {
     assert_eq!(run.status("A"), Status::Failed);
     let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned().unwrap();
     let message = error.message.unwrap();
-    assert_eq!(message, "object `A`, field `scriptArgument`: `nowhere` is not set here");
+    assert_eq!(message, "object `A`, field `scriptArgument`: `nowhere` has no value here");
 }
 
 #[test]

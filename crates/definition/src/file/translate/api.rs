@@ -54,7 +54,7 @@ fn list<'n, 'a>(members: &'n [Member<'a>], name: &str, beside: &[&str]) -> Optio
 fn own_key(translator: &mut Translator, node: &Node<'_>, beside: &[&str]) -> Option<String> {
     let key = required(translator, node, "key")?;
     if beside.contains(&key.as_str()) {
-        translator.error(node, format!("`{key}` stands beside the list, not in it"));
+        translator.error(node, format!("`{key}` belongs beside the list, not in it"));
         return None;
     }
     Some(key)
@@ -63,7 +63,7 @@ fn own_key(translator: &mut Translator, node: &Node<'_>, beside: &[&str]) -> Opt
 fn required(translator: &mut Translator, node: &Node<'_>, name: &str) -> Option<String> {
     let found = text(translator, node, name)?;
     if found.is_none() {
-        translator.error(node, format!("this lacks its `{name}`"));
+        translator.error(node, format!("this item has no `{name}`"));
     }
     found
 }

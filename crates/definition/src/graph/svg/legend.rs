@@ -57,7 +57,7 @@ fn lines(order: &RunOrder) -> Vec<(String, &'static str)> {
         }
     }
     if order.edges.iter().any(|edge| edge.line == Line::Cycle) {
-        lines.push(("circle".to_owned(), "waits in a circle"));
+        lines.push(("cycle".to_owned(), "waits in a cycle"));
     }
     lines
 }

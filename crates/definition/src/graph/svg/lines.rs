@@ -97,7 +97,7 @@ fn draw_head(body: &mut String, edge: &Edge, tip: Point, way: Point) {
     let _ = writeln!(
         body,
         "<path class=\"{} head\" d=\"M{} {}L{} {}L{} {}z\"/>",
-        if edge.line == Line::Cycle { "circle" } else { edge.link.field() },
+        if edge.line == Line::Cycle { "cycle" } else { edge.link.field() },
         Number(back.x - way.y * side),
         Number(back.y - way.x * side),
         Number(tip.x),
@@ -117,7 +117,7 @@ pub(super) fn draw_loops(body: &mut String, order: &RunOrder, layout: &Layout) {
         let end = Number(end);
         let _ = writeln!(
             body,
-            "<path class=\"circle\" d=\"M{right} {y}C{right} {above} {x} {above} {x} {end}\"><title>{title}</title></path>"
+            "<path class=\"cycle\" d=\"M{right} {y}C{right} {above} {x} {above} {x} {end}\"><title>{title}</title></path>"
         );
         draw_head(body, edge, Point { x: x.0, y: y.0 }, Point { x: 0.0, y: 1.0 });
     }
@@ -126,7 +126,7 @@ pub(super) fn draw_loops(body: &mut String, order: &RunOrder, layout: &Layout) {
 /// Returns the style classes of a line.
 pub(super) fn class(edge: &Edge) -> String {
     match (edge.line, edge.link.is_order()) {
-        (Line::Cycle, _) => "circle".to_owned(),
+        (Line::Cycle, _) => "cycle".to_owned(),
         (Line::Forward | Line::Shared, true) => edge.link.field().to_owned(),
         (Line::Forward | Line::Shared, false) => format!("{} light", edge.link.field()),
     }
@@ -134,6 +134,6 @@ pub(super) fn class(edge: &Edge) -> String {
 
 fn title(order: &RunOrder, edge: &Edge) -> String {
     let [from, to] = [edge.from, edge.to].map(|at| &order.nodes[at].id);
-    let remark = if edge.line == Line::Cycle { ", waits in a circle" } else { "" };
+    let remark = if edge.line == Line::Cycle { ", waits in a cycle" } else { "" };
     escape_xml(&format!("{from} → {to}\n{}{remark}", edge.link.field()))
 }

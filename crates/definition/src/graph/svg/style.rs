@@ -34,11 +34,11 @@ pub(super) fn sheet(order: &RunOrder) -> String {
             ".run-order path.{class} {{ stroke: {colour} }}\n.run-order path.{class}.head {{ fill: {colour} }}"
         );
     }
-    let circle = palette::CYCLE;
+    let cycle = palette::CYCLE;
     let _ = writeln!(
         sheet,
-        ".run-order path.circle {{ stroke: {circle}; stroke-dasharray: 6 4 }}\n\
-         .run-order path.circle.head {{ fill: {circle} }}\n\
+        ".run-order path.cycle {{ stroke: {cycle}; stroke-dasharray: 6 4 }}\n\
+         .run-order path.cycle.head {{ fill: {cycle} }}\n\
          .run-order path.head {{ stroke: none }}"
     );
     sheet.push_str(&boxes(order, 0));

@@ -1,5 +1,5 @@
-//! As much of draft 07 as our schema uses. A keyword that is not known here stops the test, so that none
-//! goes unread. The crates that read all of it bring some twenty others.
+//! A reader of the part of draft 07 that our schema uses. An unknown keyword fails the test, so that no
+//! keyword is ignored. A crate for the whole of draft 07 would need about twenty other crates.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ pub(super) fn complaints(schema: &Value, value: &Value) -> Vec<String> {
     found
 }
 
-/// What a `$ref` stands for.
+/// Returns the schema that a `$ref` refers to.
 pub(super) fn followed<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     let Some(pointer) = schema.get("$ref") else { return schema };
     assert_eq!(schema.as_object().map(Map::len), Some(1), "draft 07 ignores what stands beside a $ref");
@@ -49,7 +49,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether the demand is met; what is wrong further down is told there.
+    /// Returns whether the value satisfies the keyword. Errors of parts of the value go to `found`.
     fn keyword(
         &self,
         schema: &Value,
@@ -106,7 +106,7 @@ impl Reader<'_> {
     }
 }
 
-/// The schemas that `keyword` has for the member `key`.
+/// Returns the schemas that `keyword` applies to the member `key`.
 fn governing<'a>(schema: &'a Value, keyword: &str, demand: &'a Value, key: &str) -> Vec<&'a Value> {
     let by_pattern = |patterns: &'a Value| -> Vec<&'a Value> {
         let all = patterns.as_object().into_iter().flatten();
@@ -124,7 +124,7 @@ fn governing<'a>(schema: &'a Value, keyword: &str, demand: &'a Value, key: &str)
 }
 
 fn is_match(pattern: &str, text: &str) -> bool {
-    // Making a pattern ready takes far longer than using it, and the same ones come again and again.
+    // Compiling a pattern takes much longer than using it, and the same patterns are used many times.
     static READY: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
     let mut ready = READY.lock().expect("no test panics while it holds this");
     let regex = ready.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).expect("a pattern"));

@@ -8,14 +8,14 @@ fn expressions_must_be_readable_and_functions_known() {
     assert_eq!(
         node("s3://b/#{1 + }"),
         [
-            "N.filePath INVALID_EXPRESSION:  'filePath' holds an expression that is not understood, at character 14: \
+            "N.filePath INVALID_EXPRESSION:  'filePath' contains an expression that cannot be parsed, at character 14: \
              expected a number, a string or a name, found `}`"
         ]
     );
     assert_eq!(
         node("s3://b/#{formt(@scheduledStartTime, 'YYYY')}"),
         [
-            "N.filePath INVALID_EXPRESSION:  'filePath' calls 'formt', which is no function (did you mean 'format'?)"
+            "N.filePath INVALID_EXPRESSION:  'filePath' calls 'formt', which is not a function (did you mean 'format'?)"
         ]
     );
     assert_eq!(
@@ -24,7 +24,7 @@ fn expressions_must_be_readable_and_functions_known() {
     );
     assert_eq!(
         node("s3://b/#{@scheduledStartTime.format('QQ')}"),
-        ["N.filePath INVALID_EXPRESSION:  'filePath' holds 'QQ', which is no Joda date pattern"]
+        ["N.filePath INVALID_EXPRESSION:  'filePath' contains 'QQ', which is not a Joda date pattern"]
     );
     assert_eq!(
         node("s3://b/#{node.filePath}"),
@@ -62,9 +62,9 @@ fn names_that_an_object_lacks_fail_every_try() {
     assert_eq!(
         found,
         [
-            "N.selectQuery UNKNOWN_NAME:  'selectQuery' uses 'tabel', which the object lacks (did you mean 'table'?)",
-            "A.command UNKNOWN_NAME:  'command' uses 'input.x', but 'F' has no 'x'",
-            "A.command UNKNOWN_NAME:  'command' uses 'output.y', but 'output' is no reference here",
+            "N.selectQuery UNKNOWN_NAME:  'selectQuery' uses 'tabel', which is not a field of the object (did you mean 'table'?)",
+            "A.command UNKNOWN_NAME:  'command' uses 'input.x', but 'F' has no field 'x'",
+            "A.command UNKNOWN_NAME:  'command' uses 'output.y', but 'output' is not a reference here",
         ]
     );
 }
@@ -77,8 +77,8 @@ fn an_action_leaves_blank_what_it_does_not_know_and_is_warned_of_it() {
     assert_eq!(
         warnings(alarm),
         [
-            "S.message UNKNOWN_NAME:  'message' uses 'x.y', but 'x' is no reference here",
-            "S.subject UNKNOWN_NAME:  'subject' uses 'tpoicArn', which the object lacks (did you mean 'topicArn'?)",
+            "S.message UNKNOWN_NAME:  'message' uses 'x.y', but 'x' is not a reference here",
+            "S.subject UNKNOWN_NAME:  'subject' uses 'tpoicArn', which is not a field of the object (did you mean 'topicArn'?)",
         ]
     );
 }
@@ -97,7 +97,7 @@ fn fields_that_use_each_other_are_an_error() {
     one_error(
         r##"{"id": "N", "type": "SqlDataNode", "table": "#{schemaName}", "schemaName": "a#{table}",
             "selectQuery": "#{table}"}"##,
-        "N.schemaName INVALID_EXPRESSION:  fields use each other in a circle: 'schemaName', 'table' and again",
+        "N.schemaName INVALID_EXPRESSION:  fields use each other in a cycle: 'schemaName', 'table', then 'schemaName' again",
     );
 }
 
@@ -110,8 +110,8 @@ fn a_name_of_the_service_is_known_only_where_the_service_sets_it() {
     assert_eq!(
         found,
         [
-            "A.command UNKNOWN_NAME:  'command' uses 'node', which the object lacks",
-            "B.escapeChar UNKNOWN_NAME:  'escapeChar' uses 'hostname', which the object lacks",
+            "A.command UNKNOWN_NAME:  'command' uses 'node', which is not a field of the object",
+            "B.escapeChar UNKNOWN_NAME:  'escapeChar' uses 'hostname', which is not a field of the object",
         ]
     );
 }

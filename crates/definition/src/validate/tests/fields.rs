@@ -16,7 +16,7 @@ fn required_fields_and_choices_are_named() {
     one_error(
         r#"{"id": "S", "type": "Schedule", "period": "1 day", "startAt": "FIRST_ACTIVATION_DATE_TIME",
             "startDateTime": "2030-01-01T00:00:00"}"#,
-        "S.startDateTime CONFLICTING_FIELDS:  only one of 'startDateTime', 'startAt' may be given",
+        "S.startDateTime CONFLICTING_FIELDS:  only one of 'startDateTime', 'startAt' is allowed",
     );
 }
 
@@ -102,7 +102,7 @@ fn a_schedule_ends_once_after_its_start() {
             "S.period INVALID_FIELD_VALUE:  'period' value must be a period from 15 minutes to 3 years. Found '5 \
              minutes'",
             "S.endDateTime INVALID_FIELD_VALUE:  'endDateTime' must be after 'startDateTime'",
-            "S.occurrences CONFLICTING_FIELDS:  only one of 'occurrences', 'endDateTime' may be given",
+            "S.occurrences CONFLICTING_FIELDS:  only one of 'occurrences', 'endDateTime' is allowed",
         ]
     );
 }
@@ -128,11 +128,11 @@ fn on_demand_may_be_said_by_an_expression() {
 fn runtime_fields_cannot_be_set_and_resources_have_no_runner() {
     one_error(
         r#"{"id": "A", "type": "CSV", "@status": "FINISHED"}"#,
-        "A.@status READ_ONLY_FIELD:  '@status' is read-only: the service sets it, a definition cannot",
+        "A.@status READ_ONLY_FIELD:  '@status' is read-only: only the service can set it",
     );
     one_error(
         r#"{"id": "E", "type": "Ec2Resource", "terminateAfter": "1 hour", "workerGroup": "w"}"#,
-        "E.workerGroup FIELD_NOT_ALLOWED:  'workerGroup' is not allowed on a resource: leave it to the activities",
+        "E.workerGroup FIELD_NOT_ALLOWED:  'workerGroup' is not allowed on a resource: set it on the activities",
     );
 }
 
@@ -183,8 +183,8 @@ fn our_own_fields_have_legal_values_and_places() {
     assert_eq!(
         warnings(objects),
         [
-            "C.myLoadmode UNKNOWN_FIELD:  'myLoadmode' means nothing here (did you mean 'myLoadMode'?)",
-            "C.myOncePerRun MISPLACED_FIELD:  'myOncePerRun' has no effect here: it is read on SnsAlarm only",
+            "C.myLoadmode UNKNOWN_FIELD:  'myLoadmode' has no effect here (did you mean 'myLoadMode'?)",
+            "C.myOncePerRun MISPLACED_FIELD:  'myOncePerRun' has no effect here: it is only read on SnsAlarm",
         ]
     );
 }

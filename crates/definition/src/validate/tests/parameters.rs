@@ -20,10 +20,9 @@ fn values_need_a_declaration_of_their_type() {
             "myOne.- INVALID_PARAMETER_VALUE:  the parameter 'myOne' has 2 values but 'isArray' is not 'true'",
             "myPath.- INVALID_PARAMETER_VALUE:  the value of the parameter 'myPath' must be an S3 location, \
              s3://bucket/key. Found '/tmp'",
-            "myWord.- INVALID_PARAMETER_VALUE:  the value of the parameter 'myWord' is not among its \
-             'allowedValues'. Found 'c'",
+            "myWord.- INVALID_PARAMETER_VALUE:  the value of the parameter 'myWord' is not one of its 'allowedValues'. Found 'c'",
             "other.id INVALID_PARAMETER:  the id of the parameter 'other' must begin with 'my' ('*my' for a secret)",
-            "other.type INVALID_PARAMETER:  the parameter 'other' has the type 'Text'; there are String, Integer, \
+            "other.type INVALID_PARAMETER:  the parameter 'other' has the unknown type 'Text'; the types are String, Integer, \
              Double, AWS::S3::ObjectKey",
             "other.optional INVALID_PARAMETER:  'optional' of the parameter 'other' must be 'true' or 'false'. Found \
              'perhaps'",
@@ -53,8 +52,7 @@ fn a_required_value_may_be_missing_until_activation() {
     assert_eq!(
         lines(&activation.errors),
         [
-            "myA.- MISSING_PARAMETER_VALUE:  the parameter 'myA' has no value: give one, or declare a default or \
-             'optional'"
+            "myA.- MISSING_PARAMETER_VALUE:  the parameter 'myA' has no value: give it one, declare a default, or make it 'optional'"
         ]
     );
 }

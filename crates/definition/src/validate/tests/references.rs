@@ -7,11 +7,11 @@ fn a_dangling_reference_is_told_with_the_nearest_id() {
     one_error(
         r#"{"id": "Node", "type": "S3DataNode", "filePath": "s3://b/k", "dataFormat": {"ref": "Cvs"}},
            {"id": "Csv", "type": "CSV"}"#,
-        "Node.dataFormat DANGLING_REFERENCE:  'dataFormat' refers to 'Cvs', which the definition lacks (did you mean 'Csv'?)",
+        "Node.dataFormat DANGLING_REFERENCE:  'dataFormat' refers to 'Cvs', which does not exist (did you mean 'Csv'?)",
     );
     one_error(
         r#"{"id": "A", "type": "CSV", "myFriend": {"ref": "Fromat"}}, {"id": "Format", "type": "CSV"}"#,
-        "A.myFriend DANGLING_REFERENCE:  'myFriend' refers to 'Fromat', which the definition lacks (did you mean 'Format'?)",
+        "A.myFriend DANGLING_REFERENCE:  'myFriend' refers to 'Fromat', which does not exist (did you mean 'Format'?)",
     );
     let near = errors(
         r#"{"id": "A", "type": "CSV", "parent": {"ref": "Formats"}}, {"id": "Format", "type": "CSV"}"#,
@@ -39,10 +39,10 @@ fn references_must_be_of_the_right_type_in_the_words_of_the_service() {
 }
 
 #[test]
-fn circles_of_parents_and_of_waiting_are_errors() {
+fn cycles_of_parents_and_of_waiting_are_errors() {
     one_error(
         r#"{"id": "A", "parent": {"ref": "A"}}, {"id": "B", "parent": {"ref": "A"}}"#,
-        "A.parent INHERITANCE_CYCLE:  the parents of object `A` go round in a circle: `A`",
+        "A.parent INHERITANCE_CYCLE:  the parents of object `A` form a cycle: `A`",
     );
     let shell = r#""type": "ShellCommandActivity", "command": "x""#;
     one_error(
@@ -50,14 +50,14 @@ fn circles_of_parents_and_of_waiting_are_errors() {
             r#"{{"id": "A", {shell}, "dependsOn": {{"ref": "B"}}}}, {{"id": "B", {shell}, "dependsOn": {{"ref": "C"}}}},
                {{"id": "C", {shell}, "dependsOn": {{"ref": "B"}}}}"#
         ),
-        "B.dependsOn DEPENDENCY_CYCLE:  objects wait for each other in a circle: 'B', 'C' and again",
+        "B.dependsOn DEPENDENCY_CYCLE:  objects wait for each other in a cycle: 'B', 'C', then 'B' again",
     );
     one_error(
         &format!(
             r#"{{"id": "A", {shell}, "input": {{"ref": "N"}}, "output": {{"ref": "N"}}}},
                {{"id": "N", "type": "S3DataNode", "directoryPath": "s3://b/"}}"#
         ),
-        "A.- DEPENDENCY_CYCLE:  objects wait for each other in a circle: 'A', 'N' and again",
+        "A.- DEPENDENCY_CYCLE:  objects wait for each other in a cycle: 'A', 'N', then 'A' again",
     );
 }
 
@@ -81,8 +81,8 @@ fn a_longer_interval_waits_for_so_many_shorter_ones_only() {
     assert_eq!(
         told("30 minutes"),
         [
-            "Sum.dependsOn LIMIT_EXCEEDED:  'Sum' runs each 1 day and 'Load' each 30 minutes: it would wait for 48 \
-          instances at once; at most 32 are allowed"
+            "Sum.dependsOn LIMIT_EXCEEDED:  'Sum' runs every 1 day and 'Load' every 30 minutes, so 'Sum' would wait \
+             for 48 instances at once; at most 32 are allowed"
         ]
     );
 }

@@ -32,10 +32,9 @@ fn what_no_activity_leads_to_is_warned_of_and_so_are_unused_parameters() {
     assert_eq!(
         all_warnings(objects, rest),
         [
-            "Alone.- UNUSED:  nothing that runs refers to 'Alone', so it does nothing: refer to it, or take it away",
-            "Csv.- UNUSED:  nothing that runs refers to 'Csv', so it does nothing: refer to it, or take it away",
-            "myUnused.id UNUSED:  no field uses the parameter 'myUnused': write #{myUnused} where it is meant, or take \
-             it away",
+            "Alone.- UNUSED:  no activity leads to 'Alone', so it has no effect: refer to it, or remove it",
+            "Csv.- UNUSED:  no activity leads to 'Csv', so it has no effect: refer to it, or remove it",
+            "myUnused.id UNUSED:  no field uses the parameter 'myUnused': write #{myUnused} in a field, or remove the parameter",
         ]
     );
 }
@@ -66,7 +65,7 @@ fn a_schedule_that_never_fires_is_warned_of() {
     assert_eq!(
         schedule("2030-01-01T23:00:00"),
         [
-            "S.endDateTime NEVER_FIRES:  'endDateTime' comes before the first period is over, so the schedule never fires"
+            "S.endDateTime NEVER_FIRES:  'endDateTime' is before the end of the first period, so the schedule never starts a run"
         ]
     );
 }
