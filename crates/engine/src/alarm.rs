@@ -13,6 +13,7 @@ use crate::effect::Notice;
 use crate::header::RunOutcome;
 use crate::ids::NoticeId;
 use crate::instance::{Instance, Status};
+use crate::instance_index::InstanceIndex;
 use crate::late::LATE;
 use crate::run::Run;
 use crate::scope::{Context, Node};
@@ -21,9 +22,9 @@ use crate::summary;
 /// What SNS takes as a subject at most.
 const SUBJECT_LIMIT: usize = 100;
 
-/// Returns the notices of the instance at `place`, which became final.
-pub(crate) fn of_instance(run: &Run, place: usize) -> Vec<Notice> {
-    let instance = &run.instances[place];
+/// Returns the notices of the instance at `at`, which became final.
+pub(crate) fn of_instance(run: &Run, at: InstanceIndex) -> Vec<Notice> {
+    let instance = &run[at];
     let slot = match instance.status {
         Status::Finished => "onSuccess",
         Status::Failed | Status::TimedOut | Status::CascadeFailed { .. } => "onFail",
@@ -49,7 +50,7 @@ pub(crate) fn of_run(run: &Run, outcome: RunOutcome) -> Vec<Notice> {
     };
     let mut seen: HashSet<&ObjectId> = HashSet::new();
     let alarms: Vec<_> = run
-        .instances
+        .instances()
         .iter()
         .flat_map(|instance| alarms(run, instance, slot))
         .filter(|alarm| seen.insert(&alarm.id) && once_per_run(run, alarm))
@@ -58,13 +59,13 @@ pub(crate) fn of_run(run: &Run, outcome: RunOutcome) -> Vec<Notice> {
         return Vec::new();
     }
     let summary = summary::of(run, outcome);
-    let about = format!("{}#{}", outcome.word(), run.header.generation);
+    let about = format!("{}#{}", outcome.word(), run.header().generation);
     alarms.into_iter().map(|alarm| notice(run, alarm, Node::Run(&summary), slot, &about)).collect()
 }
 
-/// Returns the notices of the instance at `place`, which is late.
-pub(crate) fn of_late(run: &Run, place: usize) -> Vec<Notice> {
-    let instance = &run.instances[place];
+/// Returns the notices of the instance at `at`, which is late.
+pub(crate) fn of_late(run: &Run, at: InstanceIndex) -> Vec<Notice> {
+    let instance = &run[at];
     let about = format!("{}#{}", instance.id, instance.generation);
     alarms(run, instance, LATE)
         .map(|alarm| notice(run, alarm, Node::Instance(instance), LATE, &about))
@@ -78,13 +79,13 @@ fn alarms<'a>(
 ) -> impl Iterator<Item = &'a PipelineObject> {
     // What Default says to all is said once: a precondition's end is its owner's.
     let component = match instance.guards {
-        Some(_) => run.plan.stated_by(instance.component.as_str(), slot),
-        None => run.plan.object(instance.component.as_str()),
+        Some(_) => run.plan().stated_by(instance.component.as_str(), slot),
+        None => run.plan().object(instance.component.as_str()),
     };
     let targets = component.into_iter().flat_map(move |component| component.references(slot));
     // `Terminate` acts on late objects only: see `crate::late`.
     targets
-        .filter_map(|target| run.plan.object(target.as_str()))
+        .filter_map(|target| run.plan().object(target.as_str()))
         .filter(|object| Kind::of(object) == Some(Kind::SnsAlarm))
 }
 

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::{self, Attempt};
+use crate::header::Header;
 use crate::ids::InstanceId;
 use crate::task_error::{RESOURCE_LOST, TaskError};
 use crate::{resource, status, time};
@@ -139,6 +140,23 @@ impl Instance {
     #[must_use]
     pub fn newest_attempt(&self) -> Option<&Attempt> {
         self.attempts.last()
+    }
+
+    /// Returns the interval of the instance in the run of `header`.
+    pub(crate) fn interval_in(&self, header: &Header) -> Interval {
+        self.interval.unwrap_or(Interval { start: header.scheduled, end: header.scheduled })
+    }
+
+    /// Returns whether a runner could take the newest attempt, were it on offer.
+    pub(crate) fn has_free_attempt(&self) -> bool {
+        self.newest_attempt().is_some_and(Attempt::is_free)
+    }
+
+    /// Returns whether the instance is a resource whose machine is RUNNING.
+    pub(crate) fn is_up(&self) -> bool {
+        let machine =
+            self.newest_attempt().filter(|_| self.status == Status::Trying).and_then(Attempt::machine);
+        matches!(machine, Some(resource::Status::Running { .. }))
     }
 
     /// Returns the word of the wire.

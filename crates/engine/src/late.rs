@@ -7,31 +7,32 @@ use definition::kind::{Kind, field};
 use jiff::Timestamp;
 
 use crate::instance::{Instance, Role};
+use crate::instance_index::InstanceIndex;
 use crate::run::Run;
 use crate::scope::Context;
 
 /// The field that says what to do about a late object.
 pub(crate) const LATE: &str = "onLateAction";
 
-/// Returns when the instance at `place`, which may start from `now` on, is late.
-pub(crate) fn after_release(run: &Run, place: usize, now: Timestamp) -> Option<Timestamp> {
-    if run.instances[place].role == Role::Resource { None } else { after(run, place, now) }
+/// Returns when the instance at `at`, which may start from `now` on, is late.
+pub(crate) fn after_release(run: &Run, at: InstanceIndex, now: Timestamp) -> Option<Timestamp> {
+    if run[at].role == Role::Resource { None } else { after(run, at, now) }
 }
 
-/// Returns when the resource at `place`, which is needed from `now` on, is late.
-pub(crate) fn after_need(run: &Run, place: usize, now: Timestamp) -> Option<Timestamp> {
-    let is_first = run.instances[place].attempts.is_empty();
-    is_first.then(|| after(run, place, now)).flatten()
+/// Returns when the resource at `at`, which is needed from `now` on, is late.
+pub(crate) fn after_need(run: &Run, at: InstanceIndex, now: Timestamp) -> Option<Timestamp> {
+    let is_first = run[at].attempts.is_empty();
+    is_first.then(|| after(run, at, now)).flatten()
 }
 
-fn after(run: &Run, place: usize, now: Timestamp) -> Option<Timestamp> {
-    let instance = &run.instances[place];
+fn after(run: &Run, at: InstanceIndex, now: Timestamp) -> Option<Timestamp> {
+    let instance = &run[at];
     let is_scheduled = run.interval(instance).start != run.interval(instance).end;
     // A precondition is late with its owner.
     if !is_scheduled || instance.guards.is_some() || instance.is_final() {
         return None;
     }
-    let object = run.plan.object(instance.component.as_str())?;
+    let object = run.plan().object(instance.component.as_str())?;
     object.reference(LATE)?;
     let trouble = Default::default();
     let context = Context::of_instance(run, instance, None, &trouble);
@@ -42,7 +43,7 @@ fn after(run: &Run, place: usize, now: Timestamp) -> Option<Timestamp> {
 
 /// Returns whether a Terminate acts on the instance when it is late.
 pub(crate) fn is_terminated(run: &Run, instance: &Instance) -> bool {
-    let component = run.plan.object(instance.component.as_str());
+    let component = run.plan().object(instance.component.as_str());
     let mut actions = component.into_iter().flat_map(|component| component.references(LATE));
-    actions.any(|id| run.plan.object(id.as_str()).and_then(Kind::of) == Some(Kind::Terminate))
+    actions.any(|id| run.plan().object(id.as_str()).and_then(Kind::of) == Some(Kind::Terminate))
 }

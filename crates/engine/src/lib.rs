@@ -15,6 +15,7 @@ mod expand_error;
 mod header;
 mod ids;
 pub mod instance;
+mod instance_index;
 mod late;
 mod needed_objects;
 mod party;

@@ -19,7 +19,7 @@ pub(crate) fn needed(run: &Run, instance: &Instance) -> Result<Vec<PipelineObjec
     open.extend(node.map(|node| &node.component).filter(|id| seen.insert(id)));
     let mut objects = Vec::new();
     while let Some(id) = open.pop() {
-        let Some(component) = run.plan.object(id.as_str()) else { continue };
+        let Some(component) = run.plan().object(id.as_str()) else { continue };
         for field in component.fields.iter().filter(|field| is_needed(field.key.as_str())) {
             let FieldValue::Ref(target) = &field.value else { continue };
             if seen.insert(target) {

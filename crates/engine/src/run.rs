@@ -1,109 +1,55 @@
-//! All instances of one activation: our unit of consistency.
+//! The record of a run: all instances of one activation. A run is our unit of consistency.
 //!
-//! [`Run::step`] takes an event and returns what changed, so that the driver writes those rows
-//! and no others. What it costs depends on what the event touches, never on the size of the run:
-//! consumers, deadlines and the number of live instances are indexed.
+//! [`Run`] holds facts ([`Header`], [`Plan`], instances) and an index of what follows from them (`run/index.rs`). The
+//! events of a run are handled in `round.rs`, which changes instances only through [`Run::change`]. The cost of an event
+//! depends on how many instances it touches, never on the size of the run.
 
 mod by_component;
 mod deadlines;
+mod index;
+mod offers;
+mod relations;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Index;
 use std::sync::Arc;
 
+use definition::schedule::Interval;
 use jiff::Timestamp;
 
 use crate::attempt::Attempt;
 use crate::header::{Header, RunEnd};
-use crate::ids::{AttemptId, InstanceId, RunnerId, WorkerGroup};
-use crate::instance::{Instance, Role, Status};
+use crate::ids::{AttemptId, InstanceId};
+use crate::instance::{Instance, Status};
+use crate::instance_index::{AttemptIndex, InstanceIndex};
 use crate::plan::Plan;
-use crate::resource;
-use crate::run::by_component::ByComponent;
+use crate::run::index::{Facts, RunIndex};
 use crate::step::Step;
 
 /// One activation with all its instances.
 #[derive(Clone, Debug)]
 pub struct Run {
-    pub(crate) header: Header,
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) instances: Vec<Instance>,
-    /// What follows from the instances and never changes is what all copies of a run have in common.
-    pub(crate) index: Arc<HashMap<InstanceId, usize>>,
-    /// By instance: who depends on it.
-    pub(crate) dependants: Arc<Vec<Vec<usize>>>,
-    /// By instance: how many of its dependencies are not FINISHED.
-    pub(crate) unmet: Vec<usize>,
-    /// When which instance is due.
-    pub(crate) deadlines: BTreeSet<(Timestamp, usize)>,
-    /// By instance: what `deadlines` holds of it.
-    pub(crate) indexed: Vec<Option<Timestamp>>,
-    /// By resource instance: who runs on it.
-    pub(crate) users: BTreeMap<usize, Users>,
-    /// How many resource instances are RUNNING.
-    pub(crate) up: usize,
-    /// How many instances will move by themselves or by their runner.
-    pub(crate) live: usize,
-    /// How many are at work or may be taken by a runner.
-    pub(crate) active: usize,
-    pub(crate) by_component: Arc<ByComponent>,
-}
-
-/// The instances that run on a resource.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Users {
-    pub(crate) places: Vec<usize>,
-    /// How many of them are not final.
-    pub(crate) open: usize,
+    header: Header,
+    plan: Arc<Plan>,
+    instances: Vec<Instance>,
+    index: RunIndex,
 }
 
 impl Run {
-    /// Puts a run together from what was saved of it; `instances` carry their attempts.
+    /// Puts a run together from its saved parts; `instances` carry their attempts.
     #[must_use]
     pub fn assemble(header: Header, plan: Arc<Plan>, mut instances: Vec<Instance>) -> Self {
         instances.sort_by_key(|instance| instance.sequence);
-        let index: HashMap<_, _> =
-            instances.iter().enumerate().map(|(place, instance)| (instance.id.clone(), place)).collect();
-        let mut dependants = vec![Vec::new(); instances.len()];
-        let mut unmet = vec![0; instances.len()];
-        for (place, instance) in instances.iter().enumerate() {
-            for dependency in instance.depends_on.iter().filter_map(|id| index.get(id)) {
-                dependants[*dependency].push(place);
-                unmet[place] += usize::from(instances[*dependency].status != Status::Finished);
-            }
-        }
-        let users = users(&instances, &index);
-        let up = users.keys().filter(|place| is_up(&instances[**place])).count();
-        let indexed: Vec<_> =
-            instances.iter().map(|instance| instance.deadline(header.is_suspended)).collect();
-        let due = |(place, due): (usize, &Option<Timestamp>)| due.map(|due| (due, place));
-        let deadlines = indexed.iter().enumerate().filter_map(due).collect();
-        let live = instances.iter().filter(|instance| instance.is_live()).count();
-        let active = instances.iter().filter(|instance| instance.is_active()).count();
-        let by_component = Arc::new(ByComponent::of(&header, &instances));
-        Self {
-            header,
-            plan,
-            instances,
-            index: Arc::new(index),
-            dependants: Arc::new(dependants),
-            unmet,
-            deadlines,
-            indexed,
-            users,
-            up,
-            live,
-            active,
-            by_component,
-        }
+        let index = RunIndex::of(&header, &instances);
+        Self { header, plan, instances, index }
     }
 
-    /// Returns what is true of the run as a whole.
+    /// Returns the record of the run as a whole.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// Returns the definition it runs.
+    /// Returns the definition that the run executes.
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
@@ -118,67 +64,34 @@ impl Run {
     /// Returns the instance `id`.
     #[must_use]
     pub fn instance(&self, id: &str) -> Option<&Instance> {
-        self.index.get(id).map(|place| &self.instances[*place])
+        self.find(id).map(|at| &self[at])
     }
 
     /// Returns the attempt `id`.
     #[must_use]
     pub fn attempt(&self, id: &AttemptId) -> Option<&Attempt> {
-        let (instance, number) = id.parts()?;
-        self.instance(instance.as_str())?.attempts.get(usize::try_from(number.checked_sub(1)?).ok()?)
+        self.find_attempt(id).map(|at| &self[at])
     }
 
-    /// Returns the attempts that a poller may take now.
-    pub fn offers(&self) -> impl Iterator<Item = (&AttemptId, &WorkerGroup)> {
-        let open = self.instances.iter().filter(|instance| instance.is_live());
-        let heads = open.filter_map(|instance| Some((instance, instance.newest_attempt()?)));
-        heads.filter_map(|(instance, head)| Some((&head.id, self.offered_to(instance, head)?)))
-    }
-
-    /// Returns who may take an attempt at `instance` now, if anybody may.
+    /// Returns the interval of an instance.
     #[must_use]
-    pub fn offered_to<'a>(&self, instance: &Instance, attempt: &'a Attempt) -> Option<&'a WorkerGroup> {
-        (attempt.is_free() && self.may_be_taken(instance)).then_some(&attempt.group)
+    pub fn interval(&self, instance: &Instance) -> Interval {
+        instance.interval_in(&self.header)
     }
 
-    /// Returns whether nothing keeps runners from its work: nobody paused it, and the resource that it runs on is there.
-    pub(crate) fn may_be_taken(&self, instance: &Instance) -> bool {
-        !instance.is_paused && self.resource_of(instance).is_none_or(is_up)
-    }
-
-    /// Returns the instance of the resource that `instance` runs on.
-    pub(crate) fn resource_of(&self, instance: &Instance) -> Option<&Instance> {
-        self.instance(instance.runs_on.as_ref()?.as_str())
-    }
-
-    /// Returns the attempts at resources that the host is to make, to keep, or to end.
-    pub fn machines(&self) -> impl Iterator<Item = &Attempt> {
-        let heads = self.users.keys().filter_map(|place| self.instances[*place].newest_attempt());
-        heads.filter(|head| !head.status.is_settled())
-    }
-
-    /// Returns the attempts that a runner holds or works on.
-    pub fn handed_out(&self) -> impl Iterator<Item = (&Attempt, &RunnerId)> {
-        self.heads().filter_map(|head| head.runner().map(|runner| (head, runner)))
-    }
-
-    fn heads(&self) -> impl Iterator<Item = &Attempt> {
-        self.instances.iter().filter(|instance| instance.is_live()).filter_map(Instance::newest_attempt)
-    }
-
-    /// Returns when the run wants to be woken next.
+    /// Returns when the run has to be woken next.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(due, _)| *due)
+        self.index.next_deadline()
     }
 
-    /// Returns whether something in it is at work, or a runner may take it.
+    /// Returns whether an instance is at work, or a runner may take one.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.active > 0
+        self.index.active() > 0
     }
 
-    /// Returns how the run ended, as long as nothing in it moves.
+    /// Returns how the run ended; `None` while it goes on.
     #[must_use]
     pub fn end(&self) -> Option<&RunEnd> {
         self.header.ended.as_ref()
@@ -193,14 +106,15 @@ impl Run {
         let unmet = |id: &&InstanceId| {
             self.instance(id.as_str()).is_some_and(|dependency| dependency.status != Status::Finished)
         };
-        let resource = self.resource_of(instance).filter(|resource| !is_up(resource) && !resource.is_final());
+        let resource = self.resource_of(instance).map(|resource| &self[resource]);
+        let resource = resource.filter(|resource| !resource.is_up() && !resource.is_final());
         let resource = resource.map(|resource| resource.id.clone());
         instance.depends_on.iter().filter(unmet).cloned().chain(resource).collect()
     }
 
     /// Returns the instances that `step` changed.
     pub fn changed_instances<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Instance> {
-        step.instances.iter().map(|place| &self.instances[*place])
+        step.instances().map(|at| &self[at])
     }
 
     /// Returns the attempts that `step` changed, each with its instance.
@@ -208,29 +122,120 @@ impl Run {
         &'a self,
         step: &'a Step,
     ) -> impl Iterator<Item = (&'a Instance, &'a Attempt)> {
-        step.attempts.iter().map(|(place, number)| {
-            let instance = &self.instances[*place];
-            (instance, &instance.attempts[*number])
-        })
+        step.attempts().map(|at| (&self[at.instance], &self[at]))
     }
 }
 
-/// Returns whether the resource instance is RUNNING.
-pub(crate) fn is_up(resource: &Instance) -> bool {
-    let machine =
-        resource.newest_attempt().filter(|_| resource.status == Status::Trying).and_then(Attempt::machine);
-    matches!(machine, Some(resource::Status::Running { .. }))
+/// Positions of instances.
+impl Run {
+    /// Returns the position of every instance, in order of creation.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = InstanceIndex> + use<> {
+        (0..self.instances.len()).map(InstanceIndex::new)
+    }
+
+    /// Returns the position of the instance `id`.
+    pub(crate) fn find(&self, id: &str) -> Option<InstanceIndex> {
+        self.index.position(id)
+    }
+
+    /// Returns the position of the attempt `id`.
+    pub(crate) fn find_attempt(&self, id: &AttemptId) -> Option<AttemptIndex> {
+        let (instance, number) = id.parts()?;
+        let instance = self.find(instance.as_str())?;
+        let attempt = usize::try_from(number.checked_sub(1)?).ok()?;
+        self[instance].attempts.get(attempt).map(|_| AttemptIndex { instance, attempt })
+    }
+
+    /// Returns the position of the newest attempt at the instance at `at`.
+    pub(crate) fn newest_attempt(&self, at: InstanceIndex) -> Option<AttemptIndex> {
+        let attempt = self[at].attempts.len().checked_sub(1)?;
+        Some(AttemptIndex { instance: at, attempt })
+    }
+
+    /// Returns the instances that are due at `now`, the most overdue first.
+    pub(crate) fn due(&self, now: Timestamp) -> Vec<InstanceIndex> {
+        self.index.deadlines().due(now)
+    }
+
+    /// Returns how many resource instances have a RUNNING machine.
+    pub(crate) fn up(&self) -> usize {
+        self.index.up()
+    }
+
+    /// Returns how many instances go on by themselves or by their runner.
+    pub(crate) fn live(&self) -> usize {
+        self.index.live()
+    }
+
+    /// Returns how many instances are at work or may be taken by a runner.
+    pub(crate) fn active(&self) -> usize {
+        self.index.active()
+    }
 }
 
-/// Returns by resource instance who runs on it.
-fn users(instances: &[Instance], index: &HashMap<InstanceId, usize>) -> BTreeMap<usize, Users> {
-    let resources = instances.iter().enumerate().filter(|(_, instance)| instance.role == Role::Resource);
-    let mut users: BTreeMap<_, _> = resources.map(|(place, _)| (place, Users::default())).collect();
-    for (place, instance) in instances.iter().enumerate() {
-        let resource = instance.runs_on.as_ref().and_then(|id| index.get(id));
-        let Some(of_resource) = resource.and_then(|place| users.get_mut(place)) else { continue };
-        of_resource.places.push(place);
-        of_resource.open += usize::from(!instance.is_final());
+/// Changes: each keeps the index true.
+impl Run {
+    /// Changes the instance at `at` or its attempts.
+    pub(crate) fn change<T>(&mut self, at: InstanceIndex, change: impl FnOnce(&mut Instance) -> T) -> T {
+        let instance = &mut self.instances[at.position()];
+        let before = Facts::of(instance);
+        let result = change(instance);
+        self.index.follow(at, before, instance, self.header.is_suspended);
+        result
     }
-    users
+
+    /// Counts one dependency of the instance at `consumer` as FINISHED.
+    pub(crate) fn count_met(&mut self, consumer: InstanceIndex) {
+        self.index.count_met(consumer);
+    }
+
+    /// Counts the instance at `at` as no longer FINISHED for each of its consumers.
+    pub(crate) fn count_unmet(&mut self, at: InstanceIndex) {
+        self.index.count_unmet(at);
+    }
+
+    /// Suspends the run, so that no instance's time comes, or lets it go on.
+    pub(crate) fn set_suspended(&mut self, is_suspended: bool) {
+        self.header.is_suspended = is_suspended;
+        for (position, instance) in self.instances.iter().enumerate() {
+            self.index.refresh_deadline(InstanceIndex::new(position), instance, is_suspended);
+        }
+    }
+
+    /// Begins the next rerun generation of the run.
+    pub(crate) fn begin_generation(&mut self) {
+        self.header.generation += 1;
+    }
+
+    /// Counts a step that changed the run.
+    pub(crate) fn count_revision(&mut self) {
+        self.header.revision += 1;
+    }
+
+    /// Notes that the run goes on.
+    pub(crate) fn reopen(&mut self) {
+        self.header.ended = None;
+    }
+
+    /// Notes that the run has ended. Nothing in it waits for its time then, so it is not suspended either.
+    pub(crate) fn close(&mut self, end: RunEnd) {
+        self.header.is_suspended = false;
+        self.header.ended = Some(end);
+    }
+}
+
+impl Index<InstanceIndex> for Run {
+    type Output = Instance;
+
+    fn index(&self, at: InstanceIndex) -> &Instance {
+        &self.instances[at.position()]
+    }
+}
+
+impl Index<AttemptIndex> for Run {
+    type Output = Attempt;
+
+    fn index(&self, at: AttemptIndex) -> &Attempt {
+        &self[at.instance].attempts[at.attempt]
+    }
 }

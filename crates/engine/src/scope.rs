@@ -87,7 +87,7 @@ impl<'a> Context<'a> {
         attempt: Option<&'a Attempt>,
         trouble: &'a Trouble,
     ) -> Self {
-        let object = run.plan.object(instance.component.as_str());
+        let object = run.plan().object(instance.component.as_str());
         let (instance, masked) = (Some(instance), false);
         Self { run, object, instance, attempt, node: None, distant: false, masked, depth: 0, trouble }
     }
@@ -219,7 +219,7 @@ impl<'a> Context<'a> {
         match name {
             "@scheduledStartTime" => return at(self.run.interval(instance).start),
             "@scheduledEndTime" => return at(self.run.interval(instance).end),
-            "@pipelineId" => return Some(Value::String(self.run.header.pipeline.to_string())),
+            "@pipelineId" => return Some(Value::String(self.run.header().pipeline.to_string())),
             _ if self.distant => return None,
             _ => {}
         }
@@ -232,7 +232,7 @@ impl<'a> Context<'a> {
     }
 
     fn parameter(&self, name: &str) -> Option<Value> {
-        let value = self.run.plan.parameters().to_value(name)?;
+        let value = self.run.plan().parameters().to_value(name)?;
         if self.masked && name.starts_with('*') {
             return Some(Value::String(MASK.to_owned()));
         }
@@ -240,7 +240,7 @@ impl<'a> Context<'a> {
     }
 
     fn distant(&self, target: &ObjectId) -> Option<Self> {
-        let component = self.run.plan.object(target.as_str());
+        let component = self.run.plan().object(target.as_str());
         let instance = self.run.counterpart(target, self.instance);
         component.map(|object| Self {
             object: Some(object),

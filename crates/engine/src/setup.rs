@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::attempt::Limits;
 use crate::ids::WorkerGroup;
 use crate::instance::{Instance, Role};
+use crate::instance_index::InstanceIndex;
 use crate::run::Run;
 use crate::scope::Context;
 use crate::task_error::{INVALID_FIELD, TaskError};
@@ -33,9 +34,9 @@ impl Default for Setup {
     }
 }
 
-/// Evaluates the instance at `place` for a new attempt.
-pub(crate) fn of(run: &Run, place: usize, now: Timestamp) -> Result<Setup, TaskError> {
-    let instance = &run.instances[place];
+/// Evaluates the instance at `at` for a new attempt.
+pub(crate) fn of(run: &Run, at: InstanceIndex, now: Timestamp) -> Result<Setup, TaskError> {
+    let instance = &run[at];
     let object = evaluated(run, instance)?;
     needed_objects::needed(run, instance).map_err(invalid)?;
     let millis = |period: Period| period.after(now).as_millisecond() - now.as_millisecond();
@@ -61,7 +62,7 @@ pub(crate) fn of(run: &Run, place: usize, now: Timestamp) -> Result<Setup, TaskE
         machine: is_resource.then(|| resource::Limits::of(&object, now)).transpose()?,
         ..Limits::default()
     };
-    let of_resource = |id| WorkerGroup::of_resource(&run.header.pipeline, id);
+    let of_resource = |id| WorkerGroup::of_resource(&run.header().pipeline, id);
     if let Some(resource) = instance.runs_on.as_ref().or(is_resource.then_some(&instance.id)) {
         return Ok(Setup { group: of_resource(resource), limits });
     }
@@ -98,6 +99,6 @@ fn invalid(reason: String) -> TaskError {
 
 /// Returns whether the service itself looks whether the precondition holds.
 fn is_checked_by_service(run: &Run, instance: &Instance) -> bool {
-    let kind = run.plan.object(instance.component.as_str()).and_then(Kind::of);
+    let kind = run.plan().object(instance.component.as_str()).and_then(Kind::of);
     kind.is_some_and(Kind::is_system_managed)
 }

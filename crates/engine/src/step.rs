@@ -3,19 +3,18 @@
 use std::collections::BTreeSet;
 
 use crate::effect::Effect;
+use crate::instance_index::{AttemptIndex, InstanceIndex};
 
-/// What a step changed, and what the driver owes for it.
+/// The changes of one step, and the effects that the driver owes for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
-    /// Changed instances, by place in the run.
-    pub(crate) instances: BTreeSet<usize>,
-    /// Changed attempts, by place of the instance and of the attempt in it.
-    pub(crate) attempts: BTreeSet<(usize, usize)>,
-    /// The header changed, be it alone.
-    pub(crate) header: bool,
-    /// What to do once the step is saved.
+    instances: BTreeSet<InstanceIndex>,
+    attempts: BTreeSet<AttemptIndex>,
+    /// Whether the header changed, perhaps alone.
+    header: bool,
+    /// What the driver does after it has saved the step.
     pub effects: Vec<Effect>,
-    /// The answer to a progress report: the runner should stop.
+    /// The answer to a progress report: whether the runner has to stop.
     pub canceled: bool,
 }
 
@@ -24,5 +23,30 @@ impl Step {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.header && self.instances.is_empty() && self.attempts.is_empty() && self.effects.is_empty()
+    }
+
+    /// Returns the changed instances in order of creation.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = InstanceIndex> {
+        self.instances.iter().copied()
+    }
+
+    /// Returns the changed attempts, oldest first within each instance.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = AttemptIndex> {
+        self.attempts.iter().copied()
+    }
+
+    /// Notes that an instance has to be saved.
+    pub(crate) fn note_instance(&mut self, at: InstanceIndex) {
+        self.instances.insert(at);
+    }
+
+    /// Notes that an attempt has to be saved.
+    pub(crate) fn note_attempt(&mut self, at: AttemptIndex) {
+        self.attempts.insert(at);
+    }
+
+    /// Notes that the header has to be saved.
+    pub(crate) fn note_header(&mut self) {
+        self.header = true;
     }
 }

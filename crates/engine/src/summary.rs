@@ -20,7 +20,7 @@ const NOTHING: &str = "none";
 pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
     let header = run.header();
     let ended = header.ended.as_ref().map_or(header.started, |end| end.at);
-    let end = run.instances.iter().map(|instance| run.interval(instance).end).max();
+    let end = run.instances().iter().map(|instance| run.interval(instance).end).max();
     let mut fields = HashMap::from([
         ("name", header.pipeline_name.clone()),
         ("id", header.pipeline.to_string()),
@@ -68,7 +68,7 @@ fn first<'a>(instance: &'a Instance, key: &'a str) -> Option<&'a str> {
 
 /// Sums a count over the instances; over the FINISHED ones where only what stands counts.
 fn sum(run: &Run, key: &str, standing: bool) -> u64 {
-    let counted = run.instances.iter().filter(|instance| !standing || instance.status == Status::Finished);
+    let counted = run.instances().iter().filter(|instance| !standing || instance.status == Status::Finished);
     let counts = counted.filter_map(|instance| first(instance, key)?.trim().parse::<u64>().ok());
     counts.fold(0, u64::saturating_add)
 }
@@ -78,7 +78,8 @@ fn listed(lines: Vec<String>) -> String {
 }
 
 fn reasons(run: &Run) -> String {
-    let all: Vec<_> = run.instances.iter().flat_map(|instance| reported(instance, "rejectReasons")).collect();
+    let all: Vec<_> =
+        run.instances().iter().flat_map(|instance| reported(instance, "rejectReasons")).collect();
     let mut lines: Vec<_> = all.iter().take(REASON_LIMIT).map(|line| (*line).to_owned()).collect();
     // Each load tells its first reasons only, and how many rows it refused.
     let refused = usize::try_from(sum(run, "rowsRejected", false)).unwrap_or(usize::MAX).max(all.len());
@@ -90,7 +91,7 @@ fn reasons(run: &Run) -> String {
 
 /// One line per load that stands: what failed left its table as it was.
 fn loads(run: &Run) -> Vec<String> {
-    let finished = run.instances.iter().filter(|instance| instance.status == Status::Finished);
+    let finished = run.instances().iter().filter(|instance| instance.status == Status::Finished);
     let line = |instance| {
         let table = first(instance, "loadedTable")?;
         let rows = first(instance, "rowsLoaded").unwrap_or("0");
@@ -107,7 +108,7 @@ fn counted(rows: &str) -> String {
 
 /// One block per result that was written: where, and its first lines.
 fn results(run: &Run) -> Vec<String> {
-    let finished = run.instances.iter().filter(|instance| instance.status == Status::Finished);
+    let finished = run.instances().iter().filter(|instance| instance.status == Status::Finished);
     let block = |instance| {
         let to = first(instance, "writtenTo")?;
         let rows =
@@ -120,7 +121,7 @@ fn results(run: &Run) -> Vec<String> {
 }
 
 fn first_failure(run: &Run) -> Option<(&Instance, &crate::task_error::TaskError)> {
-    let failed = run.instances.iter().filter(|instance| instance.status == Status::Failed);
+    let failed = run.instances().iter().filter(|instance| instance.status == Status::Failed);
     let earliest = failed.min_by_key(|instance| (instance.ended, instance.sequence))?;
     Some((earliest, earliest.error()?))
 }
@@ -134,11 +135,11 @@ fn error_words(instance: &Instance, error: &crate::task_error::TaskError) -> Str
 /// The prefix under which the run's logs are.
 fn logs(run: &Run) -> String {
     let uri = || {
-        let default = run.plan.object(definition::inherit::DEFAULT_ID)?;
+        let default = run.plan().object(definition::inherit::DEFAULT_ID)?;
         let trouble = Default::default();
         let context = Context::of_component(run, default, &trouble);
         let texts = context.evaluate("pipelineLogUri", default.string("pipelineLogUri")?).ok()?;
-        Some(format!("{}/{}/", texts.first()?.trim_end_matches('/'), run.header.pipeline))
+        Some(format!("{}/{}/", texts.first()?.trim_end_matches('/'), run.header().pipeline))
     };
     uri().unwrap_or_else(|| NOTHING.to_owned())
 }

@@ -9,7 +9,7 @@ use crate::attempt::Attempt;
 use crate::ids::WorkerGroup;
 use crate::instance::{Instance, Role, Status};
 use crate::resource;
-use crate::run::{Run, is_up};
+use crate::run::Run;
 use crate::time::wire;
 
 /// The field of an instance that says it.
@@ -29,9 +29,9 @@ impl Run {
                 Some(paused(instance))
             }
             Status::RetryPause { .. } | Status::Trying => {
-                let is_free = instance.status == Status::Trying
-                    && instance.newest_attempt().is_some_and(Attempt::is_free);
-                let resource = self.resource_of(instance).filter(|resource| is_free && !is_up(resource));
+                let is_free = instance.status == Status::Trying && instance.has_free_attempt();
+                let resource = self.resource_of(instance).map(|resource| &self[resource]);
+                let resource = resource.filter(|resource| is_free && !resource.is_up());
                 resource
                     .map(|resource| format!("waits for {}", what_is_waited_for(resource)))
                     .or_else(|| why_it_does_not_run(instance))
@@ -48,7 +48,7 @@ impl Run {
     fn why_it_does_not_start(&self, instance: &Instance) -> String {
         if let Some(release) = instance.release {
             let after =
-                if self.header.is_suspended { ", and for the pipeline to be activated again" } else { "" };
+                if self.header().is_suspended { ", and for the pipeline to be activated again" } else { "" };
             return format!("waits for its time, {}{after}", wire(release));
         }
         if instance.is_withheld {

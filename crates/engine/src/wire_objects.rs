@@ -59,9 +59,9 @@ impl Run {
     fn log_location(&self, instance: &Instance, attempt: &Attempt) -> Option<Field> {
         let trouble = Default::default();
         let context = Context::of_instance(self, instance, Some(attempt), &trouble);
-        let uri = self.plan.object(instance.component.as_str())?.string("pipelineLogUri")?;
+        let uri = self.plan().object(instance.component.as_str())?.string("pipelineLogUri")?;
         let uri = context.evaluate("pipelineLogUri", uri).ok()?.into_iter().next()?;
-        let (uri, pipeline) = (uri.trim_end_matches('/'), &self.header.pipeline);
+        let (uri, pipeline) = (uri.trim_end_matches('/'), &self.header().pipeline);
         let location = format!("{uri}/{pipeline}/{}/{}/{}/", instance.component, instance.id, attempt.id);
         Some(Field::string("@logLocation", location))
     }
@@ -104,7 +104,7 @@ impl Run {
             Some(attempt) => self.instance(attempt.instance.as_str()),
             None => self.instance(id),
         };
-        let context = match (instance, self.plan.object(id)) {
+        let context = match (instance, self.plan().object(id)) {
             (Some(instance), _) => Context::of_instance(self, instance, attempt, &trouble),
             (None, Some(component)) => Context::of_component(self, component, &trouble),
             (None, None) => return Err(format!("there is no object `{id}`")),

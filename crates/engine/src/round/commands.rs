@@ -1,80 +1,76 @@
-//! What a user asks of several instances in one word: it happens to all of them, or to none.
+//! Commands of users that name several instances: a command happens to all of them, or to none.
 //!
-//! Whether it may is decided by how they stand before the first of them is changed, and it happens to them in the order of
-//! their creation: the order in which they were named means nothing.
+//! A command is refused if the state of one instance forbids it before anything changed. It happens to the instances in
+//! order of creation; the order in which the user named them has no meaning.
 
 use std::collections::BTreeSet;
 
 use definition::ObjectId;
 
 use crate::ids::InstanceId;
-use crate::instance::{Instance, Status};
+use crate::instance::Status;
+use crate::instance_index::InstanceIndex;
 use crate::round::{IllegalEvent, Round};
 
 impl Round<'_> {
+    /// Cancels the named instances.
     pub(super) fn cancel_named(
         &mut self,
         named: &BTreeSet<InstanceId>,
         reason: &str,
     ) -> Result<(), IllegalEvent> {
-        let places = self.places(named)?;
-        self.refuse(places.iter().find(|place| self.run.instances[**place].is_final()))?;
-        for place in places {
-            // One may be over by now, with the resource that it ran on.
-            let _ = self.cancel(place, reason.to_owned());
+        let instances = self.find_all(named)?;
+        self.refuse_any(instances.iter().find(|at| self.run[**at].is_final()))?;
+        for at in instances {
+            // A resource may be among them, and its users are canceled along with it.
+            let _ = self.cancel(at, reason.to_owned());
         }
         Ok(())
     }
 
+    /// Marks the named instances as finished.
     pub(super) fn mark_named(&mut self, named: &BTreeSet<InstanceId>) -> Result<(), IllegalEvent> {
-        let places = self.places(named)?;
-        // The word of a user does not end a machine; a cancellation does.
-        self.refuse(places.iter().find(|place| self.has_machine(**place)))?;
-        places.into_iter().for_each(|place| self.mark_finished(place));
+        let instances = self.find_all(named)?;
+        // Marking does not end a machine; a cancellation does.
+        self.refuse_any(instances.iter().find(|at| self.run.has_machine(**at)))?;
+        instances.into_iter().for_each(|at| self.mark_finished(at));
         Ok(())
     }
 
-    fn mark_finished(&mut self, place: usize) {
-        let now = self.now;
-        let instance = &mut self.run.instances[place];
-        if instance.status == Status::Finished {
-            return;
+    fn mark_finished(&mut self, at: InstanceIndex) {
+        if self.run[at].status != Status::Finished {
+            self.abandon_newest_attempt(at);
+            self.finish_silently(at);
         }
-        if let Some(head) = instance.attempts.last_mut() {
-            head.abandon(now);
-            self.step.attempts.insert((place, instance.attempts.len() - 1));
-        }
-        self.set(place, Status::Finished, true);
     }
 
+    /// Tries the named instances again; `paused` are the components that are paused now.
     pub(super) fn rerun_named(
         &mut self,
         named: &BTreeSet<InstanceId>,
         paused: &BTreeSet<ObjectId>,
     ) -> Result<(), IllegalEvent> {
-        let places = self.places(named)?;
-        self.refuse(places.iter().find(|place| !self.run.instances[**place].is_final()))?;
-        for place in &places {
-            self.refuse(self.done_owner(*place, &places).as_ref())?;
+        let instances = self.find_all(named)?;
+        self.refuse_any(instances.iter().find(|at| !self.run[**at].is_final()))?;
+        for at in &instances {
+            self.refuse_any(self.done_owner(*at, &instances).as_ref())?;
         }
-        self.run.header.generation += 1;
+        self.run.begin_generation();
         self.pause_only(paused);
-        self.rerun(&places);
+        self.rerun(&instances);
         Ok(())
     }
 
-    fn places(&self, named: &BTreeSet<InstanceId>) -> Result<BTreeSet<usize>, IllegalEvent> {
-        let place = |id: &InstanceId| {
-            let place = self.run.index.get(id).copied();
-            place.ok_or_else(|| IllegalEvent::NoSuchInstance(id.clone()))
+    fn find_all(&self, named: &BTreeSet<InstanceId>) -> Result<BTreeSet<InstanceIndex>, IllegalEvent> {
+        let find = |id: &InstanceId| {
+            self.run.find(id.as_str()).ok_or_else(|| IllegalEvent::NoSuchInstance(id.clone()))
         };
-        named.iter().map(place).collect()
+        named.iter().map(find).collect()
     }
 
-    /// Refuses the command because of how the instance at `place` stands.
-    fn refuse(&self, place: Option<&usize>) -> Result<(), IllegalEvent> {
-        let instance: Option<&Instance> = place.map(|place| &self.run.instances[*place]);
-        instance
-            .map_or(Ok(()), |it| Err(IllegalEvent::Instance { instance: it.id.clone(), status: it.word() }))
+    /// Refuses the command because of the state of the instance at `at`, if there is one.
+    fn refuse_any(&self, at: Option<&InstanceIndex>) -> Result<(), IllegalEvent> {
+        let Some(instance) = at.map(|at| &self.run[*at]) else { return Ok(()) };
+        Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() })
     }
 }

@@ -1,76 +1,69 @@
-//! Pauses in a round: what is held back, and what goes on when a user lets it.
+//! Pauses in a round: which instances are withheld, and which go on when a user resumes them.
 
 use std::collections::BTreeSet;
 
 use definition::ObjectId;
 
-use crate::attempt::Attempt;
-use crate::effect::Effect;
-use crate::instance::{Instance, Status};
+use crate::instance::Status;
+use crate::instance_index::InstanceIndex;
 use crate::round::Round;
 
 impl Round<'_> {
-    /// Nothing of the components starts until they are resumed.
+    /// Lets no instance of the components start until a user resumes them.
     pub(super) fn pause(&mut self, components: &BTreeSet<ObjectId>) {
-        for place in self.open_of(components) {
-            let is_free = self.run.instances[place].newest_attempt().is_some_and(Attempt::is_free);
-            self.change(place, false, |instance| {
+        for at in self.instances_of(components) {
+            if self.run[at].is_final() {
+                continue;
+            }
+            let is_free = self.run[at].has_free_attempt();
+            self.change(at, |instance| {
                 instance.is_paused = true;
                 instance.is_withheld |= is_free;
             });
-            self.note_offer(place);
+            self.note_offer(at);
         }
     }
 
+    /// Lets the paused instances of the components go on.
     pub(super) fn resume(&mut self, components: &BTreeSet<ObjectId>) {
-        // What is over may be tried again.
-        let over = |(_, it): &(usize, &mut Instance)| {
-            components.contains(&it.component) && it.is_final() && it.is_paused
-        };
-        for (place, instance) in self.run.instances.iter_mut().enumerate().filter(over) {
-            instance.is_paused = false;
-            self.step.instances.insert(place);
+        let paused = |round: &Self, at: &InstanceIndex| round.run[*at].is_paused;
+        let all = self.instances_of(components);
+        let (over, open): (Vec<_>, Vec<_>) = all.into_iter().partition(|at| self.run[*at].is_final());
+        // A final instance may be rerun, and starts then.
+        for at in over.into_iter().filter(|at| paused(self, at)).collect::<Vec<_>>() {
+            self.change(at, |instance| instance.is_paused = false);
         }
-        for place in self.open_of(components) {
-            if !self.run.instances[place].is_paused {
+        for at in open {
+            if !paused(self, &at) {
                 continue;
             }
-            self.change(place, false, |instance| {
+            self.change(at, |instance| {
                 instance.is_paused = false;
                 instance.is_withheld = false;
             });
-            self.note_offer(place);
-            let instance = &self.run.instances[place];
-            let free =
-                instance.newest_attempt().filter(|head| head.is_free() && self.run.may_be_taken(instance));
-            let offer =
-                free.map(|head| Effect::Offer { attempt: head.id.clone(), group: head.group.clone() });
-            self.step.effects.extend(offer);
-            self.want_again(place);
-            if self.run.unmet[place] == 0 {
-                self.ready(place);
+            self.note_offer(at);
+            self.offer_newest_attempt(at);
+            self.want_again(at);
+            if self.run.unmet(at) == 0 {
+                self.ready(at);
             }
         }
     }
 
-    /// Lets what is over, or waits, be paused as its component is.
+    /// Lets each final or waiting instance be paused exactly if its component is among `components`.
     pub(super) fn pause_only(&mut self, components: &BTreeSet<ObjectId>) {
-        for (place, instance) in self.run.instances.iter_mut().enumerate() {
+        for at in self.run.indices() {
+            let instance = &self.run[at];
             let is_paused = components.contains(&instance.component);
-            // What is held back is ready, in a run that was told.
+            // A withheld instance is ready in a run that was told of the pause, so its own fact is right.
             let waits = instance.status == Status::WaitingOnDependencies && !instance.is_withheld;
             if instance.is_paused != is_paused && (instance.is_final() || waits) {
-                instance.is_paused = is_paused;
-                self.step.instances.insert(place);
+                self.change(at, |instance| instance.is_paused = is_paused);
             }
         }
     }
 
-    /// The instances of components that are not over, paused or not.
-    fn open_of(&self, components: &BTreeSet<ObjectId>) -> Vec<usize> {
-        let is_open = |(_, instance): &(usize, &Instance)| {
-            components.contains(&instance.component) && !instance.is_final()
-        };
-        self.run.instances.iter().enumerate().filter(is_open).map(|(place, _)| place).collect()
+    fn instances_of(&self, components: &BTreeSet<ObjectId>) -> Vec<InstanceIndex> {
+        self.run.indices().filter(|at| components.contains(&self.run[*at].component)).collect()
     }
 }

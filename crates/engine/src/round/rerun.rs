@@ -1,82 +1,88 @@
-//! Reruns in a round: who is tried again along with whom.
+//! Reruns in a round: decides which other instances are tried again along with the named ones.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::cascade;
 use crate::instance::{Instance, Status};
+use crate::instance_index::InstanceIndex;
 use crate::round::Round;
 
 impl Round<'_> {
-    /// Tries final instances again, and with them the consumers that fell because of them. All are reset before the first
-    /// goes on: what waits for one of the others waits for it anew.
-    pub(super) fn rerun(&mut self, places: &BTreeSet<usize>) {
-        let mut again: VecDeque<_> =
-            places.iter().flat_map(|place| self.final_owner(*place).into_iter().chain([*place])).collect();
+    /// Tries final instances again, and with them the consumers that fell because of them.
+    ///
+    /// All of them are reset before the first goes on, so that an instance waits anew for each of the others that it
+    /// depends on.
+    pub(super) fn rerun(&mut self, named: &BTreeSet<InstanceIndex>) {
+        let with_owner = |at: &InstanceIndex| self.final_owner(*at).into_iter().chain([*at]);
+        let mut again: VecDeque<_> = named.iter().flat_map(with_owner).collect();
         let mut reset = Vec::new();
-        while let Some(place) = again.pop_front() {
-            if !self.run.instances[place].is_final() {
+        while let Some(at) = again.pop_front() {
+            if !self.run[at].is_final() {
                 continue;
             }
-            self.reset(place);
-            reset.push(place);
-            let consumers = self.run.dependants[place].iter().copied();
+            self.reset(at);
+            reset.push(at);
+            let consumers = self.run.consumers(at).iter().copied();
             again.extend(consumers.filter(|consumer| self.rises(*consumer)));
-            again.extend(self.preconditions(place).filter(|place| self.run.instances[*place].is_bad()));
-            // Rerunning a resource also tries what runs on it, looks along with their owners.
-            let users = self.users(place).into_iter().map(|user| self.owner(user).unwrap_or(user));
-            again.extend(users.filter(|user| self.run.instances[*user].is_bad()));
+            again.extend(self.run.preconditions(at).filter(|it| self.run[*it].is_bad()));
+            // Rerunning a resource also reruns the failed instances on it; for a precondition, its owner is rerun.
+            let users = self.run.users(at).iter().map(|user| self.run.owner(*user).unwrap_or(*user));
+            again.extend(users.filter(|user| self.run[*user].is_bad()));
         }
-        for place in reset {
-            self.go_on(place);
+        for at in reset {
+            self.go_on(at);
         }
     }
 
-    /// A look is for its owner, which is tried again along with it.
-    fn final_owner(&self, look: usize) -> Option<usize> {
-        self.owner(look).filter(|owner| self.run.instances[*owner].is_final())
+    /// Returns the owner of a precondition if it is final: rerunning the precondition also reruns its owner.
+    fn final_owner(&self, precondition: InstanceIndex) -> Option<InstanceIndex> {
+        self.run.owner(precondition).filter(|owner| self.run[*owner].is_final())
     }
 
-    /// The owner of a look that is among `named`, if it is over and wants no other: it did not fail, and nobody wants it
-    /// tried again.
-    pub(super) fn done_owner(&self, look: usize, named: &BTreeSet<usize>) -> Option<usize> {
-        let is_done = |owner: &usize| !self.run.instances[*owner].is_bad() && !named.contains(owner);
-        self.final_owner(look).filter(is_done)
+    /// Returns the owner of a precondition if it is final, did not fail, and is not among `named`.
+    ///
+    /// The owner needs no answer of the precondition any more, so a rerun of the precondition alone is refused.
+    pub(super) fn done_owner(
+        &self,
+        precondition: InstanceIndex,
+        named: &BTreeSet<InstanceIndex>,
+    ) -> Option<InstanceIndex> {
+        let is_done = |owner: &InstanceIndex| !self.run[*owner].is_bad() && !named.contains(owner);
+        self.final_owner(precondition).filter(is_done)
     }
 
-    fn rises(&self, consumer: usize) -> bool {
-        let instance = &self.run.instances[consumer];
-        // Its preconditions get up along with it.
-        let own = |it: &&Instance| it.guards.as_ref() == Some(&instance.id);
-        let dependencies = instance.depends_on.iter().filter_map(|id| self.run.instance(id.as_str()));
-        cascade::rises(instance, dependencies.filter(|it| !own(it)))
+    /// Returns whether a consumer that fell is tried again with its dependency.
+    fn rises(&self, consumer: InstanceIndex) -> bool {
+        let instance = &self.run[consumer];
+        // The consumer's own preconditions are tried again along with it.
+        let is_own = |it: &&Instance| it.guards.as_ref() == Some(&instance.id);
+        let dependencies = self.run.dependencies(consumer).map(|dependency| &self.run[dependency]);
+        cascade::rises(instance, dependencies.filter(|it| !is_own(it)))
     }
 
-    pub(super) fn reset(&mut self, place: usize) {
-        let was_finished = self.run.instances[place].status == Status::Finished;
-        self.run.instances[place].generation += 1;
-        // Told once: a rerun is somebody's wish, late as it may be.
-        self.run.instances[place].late_at = None;
-        self.change(place, false, |instance| {
+    /// Lets a final instance wait again, in its next generation.
+    pub(super) fn reset(&mut self, at: InstanceIndex) {
+        let was_finished = self.run[at].status == Status::Finished;
+        self.change(at, |instance| {
+            instance.generation += 1;
             instance.status = Status::WaitingOnDependencies;
-            // It was stopped while it was paused, and may have been resumed since.
+            // A late alarm fires once per instance, and a rerun by hand is not late.
+            instance.late_at = None;
+            // The instance may have ended while it was paused, and been resumed since.
             instance.is_withheld = false;
         });
         if was_finished {
-            for consumer in &self.run.dependants[place] {
-                self.run.unmet[*consumer] += 1;
-            }
+            self.run.count_unmet(at);
         }
     }
 
-    /// A reset instance is ready, waits, or falls again with a dependency that is still bad.
-    fn go_on(&mut self, place: usize) {
-        if self.run.unmet[place] == 0 {
-            return self.ready(place);
+    /// Lets a reset instance start, wait, or fall again with a dependency that is still bad.
+    fn go_on(&mut self, at: InstanceIndex) {
+        if self.run.unmet(at) == 0 {
+            return self.ready(at);
         }
-        let dependencies = &self.run.instances[place].depends_on;
-        let places: Vec<_> = dependencies.iter().filter_map(|id| self.run.index.get(id).copied()).collect();
-        for cause in places {
-            self.fall(place, cause);
+        for cause in self.run.dependencies(at).collect::<Vec<_>>() {
+            self.fall(at, cause);
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Which instance of a component goes with which instance of another.
+//! The instances of a run by component and time: finds the instance that a reference means.
 //!
-//! A run may hold an instance of every component for each of a great many intervals, and every field that refers to an
-//! object asks: so they are found by component and time, never by looking at all.
+//! A field of an instance refers to a component, and means that component's instance for the matching interval. Every
+//! evaluated reference asks this question, and a run may hold many intervals, so the answer comes from a sorted list and
+//! never from a search through all instances.
 
 use std::collections::HashMap;
 
@@ -12,85 +13,77 @@ use jiff::{SignedDuration, Timestamp};
 use crate::header::Header;
 use crate::ids::InstanceId;
 use crate::instance::Instance;
+use crate::instance_index::InstanceIndex;
 use crate::run::Run;
 
-/// The instances of a run by their components; it never changes.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ByComponent {
+/// The instances of a run by component. It never changes.
+#[derive(Debug, Default)]
+pub(super) struct ByComponent {
     components: HashMap<ObjectId, InTime>,
-    /// Every instance has the run's own start: their ids follow from their components.
+    /// Every instance begins with the run, so its id follows from its component.
     is_uniform: bool,
 }
 
 /// The instances of one component.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct InTime {
-    /// Start and place of each, in order.
-    starts: Vec<(Timestamp, usize)>,
-    /// How long the longest of their intervals is: periods of months differ, and a precondition has those of its owners.
+    /// The start and position of each instance, in order of time.
+    starts: Vec<(Timestamp, InstanceIndex)>,
+    /// The length of the longest interval. Lengths differ: months do, and a precondition has the intervals of each owner.
     longest: SignedDuration,
 }
 
 impl ByComponent {
-    pub(crate) fn of(header: &Header, instances: &[Instance]) -> Self {
+    pub(super) fn of(header: &Header, instances: &[Instance]) -> Self {
         let mut components: HashMap<ObjectId, InTime> = HashMap::new();
-        for (place, instance) in instances.iter().enumerate() {
-            let Interval { start, end } = interval(header, instance);
+        for (position, instance) in instances.iter().enumerate() {
+            let Interval { start, end } = instance.interval_in(header);
             let in_time = match components.get_mut(&instance.component) {
                 Some(known) => known,
                 None => components.entry(instance.component.clone()).or_default(),
             };
-            in_time.starts.push((start, place));
+            in_time.starts.push((start, InstanceIndex::new(position)));
             in_time.longest = in_time.longest.max(end.duration_since(start));
         }
         components.values_mut().for_each(|in_time| in_time.starts.sort_unstable());
-        let starts_with_run = |instance: &Instance| interval(header, instance).start == header.scheduled;
+        let starts_with_run = |instance: &Instance| instance.interval_in(header).start == header.scheduled;
         Self { components, is_uniform: instances.iter().all(starts_with_run) }
     }
 }
 
-fn interval(header: &Header, instance: &Instance) -> Interval {
-    let on_demand = Interval { start: header.scheduled, end: header.scheduled };
-    instance.interval.unwrap_or(on_demand)
-}
-
 impl Run {
-    /// Returns the interval of an instance.
-    #[must_use]
-    pub fn interval(&self, instance: &Instance) -> Interval {
-        interval(&self.header, instance)
-    }
-
     /// Returns the newest instance of `component` in this run.
     #[must_use]
     pub fn instance_of_component(&self, component: &ObjectId) -> Option<&Instance> {
-        if self.by_component.is_uniform {
+        if self.index.by_component().is_uniform {
             return self.instance(InstanceId::new(component, self.header.scheduled).as_str());
         }
-        let (_, place) = self.by_component.components.get(component)?.starts.last()?;
-        self.instances.get(*place)
+        let (_, at) = self.index.by_component().components.get(component)?.starts.last()?;
+        Some(&self[*at])
     }
 
-    /// Returns the instance of `component` that goes with `other`: the one whose interval `other` begins in or, where
-    /// `component` has the shorter intervals, the newest of those that begin in `other`'s.
+    /// Returns the instance of `component` for the interval of `other`.
+    ///
+    /// That is the instance whose interval holds the one of `other`. If `component` has the shorter intervals, it is the
+    /// newest instance that begins within the interval of `other`.
     pub(crate) fn counterpart(&self, component: &ObjectId, other: Option<&Instance>) -> Option<&Instance> {
-        let Some(other) = other.filter(|_| !self.by_component.is_uniform) else {
+        let Some(other) = other.filter(|_| !self.index.by_component().is_uniform) else {
             return self.instance_of_component(component);
         };
-        let InTime { starts, longest } = self.by_component.components.get(component)?;
+        let InTime { starts, longest } = self.index.by_component().components.get(component)?;
         let Interval { start, end } = self.interval(other);
         let before = |at: Timestamp| starts.partition_point(|(start, _)| *start < at);
         let by_start = starts.partition_point(|(begun, _)| *begun <= start);
         let within = before(start)..before(end);
-        let instance = |(_, place): &(Timestamp, usize)| self.instances.get(*place);
-        // What began longer ago has ended.
-        let may_hold = |(begun, _): &&(Timestamp, usize)| end.duration_since(*begun) <= *longest;
-        let around = starts[..by_start].iter().rev().take_while(may_hold).filter_map(instance);
+        let instance = |(_, at): &(Timestamp, InstanceIndex)| &self[*at];
+        // Intervals that began longer ago have ended.
+        let may_hold = |(begun, _): &&(Timestamp, InstanceIndex)| end.duration_since(*begun) <= *longest;
+        let around = starts[..by_start].iter().rev().take_while(may_hold).map(instance);
         let mut around = around.filter(|instance| end <= self.interval(instance).end);
-        around.next().or_else(|| starts.get(within)?.last().and_then(instance))
+        around.next().or_else(|| starts.get(within)?.last().map(instance))
     }
 
-    /// Returns the id of the component's instance where it has one, else its own.
+    /// Returns the id of the component's instance, or the component's own id if it has no instance.
     pub(crate) fn instance_of(&self, component: &ObjectId, other: Option<&Instance>) -> ObjectId {
         self.counterpart(component, other)
             .map_or_else(|| component.clone(), |instance| instance.id.object_id())
@@ -106,7 +99,7 @@ mod tests {
     use crate::plan::Plan;
     use crate::timetable::Timetable;
 
-    /// A run of hours, half hours and three hours that depend on each other, with a look at each.
+    /// A run of hours, half hours and three hours that depend on each other, each guarded by a precondition.
     fn nested() -> Run {
         let schedule = |id: &str, period: &str| {
             format!(
@@ -150,10 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_by_time_is_what_a_look_at_all_finds() {
+    fn the_search_by_time_finds_the_same_instance_as_a_search_through_all() {
         let run = nested();
         assert_eq!(run.instances().len(), 2 * (6 + 3 + 2));
-        let by_looking = |component: &ObjectId, other: &Instance| {
+        let by_searching = |component: &ObjectId, other: &Instance| {
             let Interval { start, end } = run.interval(other);
             let of_component = || run.instances().iter().filter(|it| it.component == *component);
             let holds = |it: &&Instance| run.interval(it).start <= start && end <= run.interval(it).end;
@@ -165,7 +158,7 @@ mod tests {
                 let found = run.counterpart(&component, Some(other)).map(|it| &it.id);
                 assert_eq!(
                     found,
-                    by_looking(&component, other).map(|it| &it.id),
+                    by_searching(&component, other).map(|it| &it.id),
                     "{component} of {}",
                     other.id
                 );
@@ -176,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn work_depends_on_every_interval_that_its_own_has_to_do_with() {
+    fn an_instance_depends_on_every_interval_that_overlaps_its_own() {
         let run = nested();
         let needs = |id: &str| {
             let activities =

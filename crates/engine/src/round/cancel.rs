@@ -1,0 +1,52 @@
+//! Cancellations in a round: by a user, by a deactivation, or because an instance is no longer needed.
+
+use crate::attempt;
+use crate::instance::Status;
+use crate::instance_index::InstanceIndex;
+use crate::round::{IllegalEvent, Round};
+
+impl Round<'_> {
+    /// Cancels an instance that is not final. A runner at work on it learns of this by the answer to its next report.
+    pub(super) fn cancel(&mut self, at: InstanceIndex, reason: String) -> Result<(), IllegalEvent> {
+        let instance = &self.run[at];
+        match instance.status {
+            Status::WaitingOnDependencies | Status::RetryPause { .. } => {
+                self.set_status(at, Status::Canceled { reason });
+                self.drop_users_of_canceled(at);
+                Ok(())
+            }
+            Status::Trying => {
+                self.change(at, |instance| instance.canceling = Some(reason));
+                // A machine that is already shutting down goes on doing so.
+                self.apply_to_newest(at, &attempt::Event::CancelRequested);
+                Ok(())
+            }
+            Status::Finished
+            | Status::Failed
+            | Status::TimedOut
+            | Status::CascadeFailed { .. }
+            | Status::Canceled { .. }
+            | Status::Skipped => {
+                Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() })
+            }
+        }
+    }
+
+    /// Cancels every instance that is not final.
+    pub(super) fn cancel_all(&mut self, reason: &str) {
+        for at in self.run.indices() {
+            // Final instances stay as they are.
+            let _ = self.cancel(at, reason.to_owned());
+        }
+    }
+
+    /// Cancels the open preconditions of an instance that is final: their answer no longer matters.
+    pub(super) fn cancel_preconditions_of(&mut self, at: InstanceIndex) {
+        let open: Vec<_> = self.run.preconditions(at).filter(|it| !self.run[*it].is_final()).collect();
+        for precondition in open {
+            let reason = format!("`{}` is over", self.run[at].id);
+            // The precondition is not final, so it can be canceled.
+            let _ = self.cancel(precondition, reason);
+        }
+    }
+}

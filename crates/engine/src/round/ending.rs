@@ -1,0 +1,65 @@
+//! The end of a run: decides in each round whether nothing moves any more, and how the run ended then.
+
+use crate::alarm;
+use crate::effect::Effect;
+use crate::header::{RunEnd, RunOutcome};
+use crate::ids::InstanceId;
+use crate::instance::{Instance, Role, Status};
+use crate::round::Round;
+use crate::run::Run;
+
+impl Round<'_> {
+    /// Closes the run once nothing in it moves, although some instances may wait for ever.
+    pub(super) fn see_whether_over(&mut self) {
+        if self.run.live() > 0 {
+            return self.run.reopen();
+        }
+        if self.run.end().is_some() && self.step.is_empty() {
+            return;
+        }
+        let (outcome, stuck) = outcome(self.run);
+        let generation = self.run.header().generation;
+        let before = self.run.end().cloned();
+        // A step may change nothing about how the run ended, as a late alarm does. Then the end keeps its time.
+        let is_same = |before: &&RunEnd| {
+            (before.outcome, before.generation, before.stuck) == (outcome, generation, stuck)
+        };
+        let at = before.as_ref().filter(is_same).map_or(self.now, |before| before.at);
+        // In a run that ended, lateness is the only deadline left.
+        self.run.close(RunEnd { at, outcome, generation, stuck, late_at: self.run.next_wake() });
+        let is_told =
+            before.is_some_and(|before| (before.outcome, before.generation) == (outcome, generation));
+        if is_told || outcome == RunOutcome::Skipped {
+            return;
+        }
+        let notices = alarm::of_run(self.run, outcome);
+        self.step.effects.extend(notices.into_iter().map(Effect::Publish));
+        self.step.effects.push(Effect::Ended(outcome));
+    }
+}
+
+/// Decides how a run ended, and whether it is stuck.
+///
+/// A precondition does not count if its owner is FINISHED, because a user marked the owner so.
+fn outcome(run: &Run) -> (RunOutcome, bool) {
+    // A FINISHED resource in a run that was passed over was never made.
+    let is_unused = |it: &Instance| it.role == Role::Resource && it.status == Status::Finished;
+    let is_skipped = |instance: &Instance| instance.status == Status::Skipped || is_unused(instance);
+    if !run.instances().is_empty() && run.instances().iter().all(is_skipped) {
+        return (RunOutcome::Skipped, false);
+    }
+    let is_done =
+        |owner: &InstanceId| run.instance(owner.as_str()).is_some_and(|it| it.status == Status::Finished);
+    let counts = |instance: &&Instance| !instance.guards.as_ref().is_some_and(is_done);
+    let any = |test: fn(&Instance) -> bool| run.instances().iter().filter(counts).any(test);
+    let stuck = any(|instance| instance.status == Status::WaitingOnDependencies);
+    let failed = any(|instance| matches!(instance.status, Status::Failed | Status::TimedOut));
+    let canceled = any(|instance| matches!(instance.status, Status::Canceled { .. }));
+    let fallen = any(|instance| matches!(instance.status, Status::CascadeFailed { .. }));
+    match (failed, canceled, fallen || stuck) {
+        (true, _, _) => (RunOutcome::Failed, stuck),
+        (false, true, _) => (RunOutcome::Canceled, stuck),
+        (false, false, true) => (RunOutcome::Failed, stuck),
+        (false, false, false) => (RunOutcome::Finished, stuck),
+    }
+}
