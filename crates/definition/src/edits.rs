@@ -88,11 +88,11 @@ fn timing(before: &PipelineObject, after: &PipelineObject, problems: &mut Vec<Pr
 }
 
 fn references(before: &PipelineObject, after: &PipelineObject, problems: &mut Vec<Problem>) {
-    let mut met = HashSet::new();
+    let mut seen = HashSet::new();
     for field in before.fields.iter().chain(&after.fields) {
         let key = field.key.as_str();
         let is_ref = matches!(field.value, FieldValue::Ref(_));
-        if is_ref && met.insert(key) && !before.references(key).eq(after.references(key)) {
+        if is_ref && seen.insert(key) && !before.references(key).eq(after.references(key)) {
             let message = format!(
                 "the reference '{key}' cannot be added, removed or changed, because the pipeline was activated"
             );

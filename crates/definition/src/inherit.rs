@@ -56,8 +56,8 @@ pub fn resolve(definition: &Definition) -> Result<Vec<PipelineObject>, InheritEr
 
 /// Limits on inheritance, far above anything that AWS's limits allow: the average number of inherited fields
 /// for each object, and their total size in bytes. Without limits, a small hostile file could use all memory.
-const MOST_INHERITED: usize = 100;
-const MOST_INHERITED_BYTES: usize = 8_000_000;
+const MAX_INHERITED: usize = 100;
+const MAX_INHERITED_BYTES: usize = 8_000_000;
 /// Above this number, keys are looked up in a hash set.
 const FEW_KEYS: usize = 32;
 /// The objects of a definition with their inherited fields.
@@ -115,7 +115,7 @@ impl<'a> Resolver<'a> {
             implied: default.map(|index| Rc::new(implied_by(&objects[index]))),
             errors: Vec::new(),
             chain: Vec::new(),
-            left: Allowance { fields: 10_000 + MOST_INHERITED * objects.len(), bytes: MOST_INHERITED_BYTES },
+            left: Allowance { fields: 10_000 + MAX_INHERITED * objects.len(), bytes: MAX_INHERITED_BYTES },
         }
     }
 

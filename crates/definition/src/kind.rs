@@ -321,9 +321,9 @@ mod tests {
     #[test]
     fn no_type_has_a_field_twice() {
         for kind in Kind::ALL {
-            let mut met = HashSet::new();
+            let mut seen = HashSet::new();
             for spec in kind.described().chain(kind.my_fields()) {
-                assert!(met.insert(spec.key), "{kind:?} {}", spec.key);
+                assert!(seen.insert(spec.key), "{kind:?} {}", spec.key);
             }
         }
     }
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_with_an_at_sign_is_never_in_a_definition() {
+    fn a_definition_never_sets_a_field_with_an_at_sign() {
         for kind in Kind::ALL {
             assert!(kind.fields().all(|spec| !spec.key.starts_with('@')), "{kind:?}");
             assert!(
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_fields_know_where_they_are_read() {
+    fn own_fields_know_the_objects_that_read_them() {
         let (header, read_in) = own_fields::named("myHeader").expect("one of ours");
         assert_eq!(header.default, Some("false"));
         assert_eq!(read_in, own_fields::ReadIn::Kinds(vec![Kind::Csv, Kind::Tsv, Kind::Custom]));

@@ -123,7 +123,7 @@ mod tests {
     use crate::file;
 
     #[test]
-    fn what_is_known_is_filled_in_and_the_rest_stays() {
+    fn known_values_are_filled_in_and_unknown_ones_stay() {
         let text = r##"{"objects": [
             {"id": "Default", "workerGroup": "#{myGroup}"},
             {"id": "Logged", "stdout": "s3://b/#{format(@scheduledStartTime, 'YYYY-MM-dd')}/#{@actualStartTime}"},

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_schedule_names_its_field() {
+    fn an_unreadable_schedule_names_its_field() {
         assert_eq!(read(&[("period", "ONDEMAND_PERIOD")]), Ok(None));
         for (fields, field) in [
             (&[][..], "period"),

@@ -57,33 +57,33 @@ const MISTAKES: [(&str, &str, &str); 24] = [
     ("a brace without its end in a pattern", "incoming/{day}/reviews.csv\"", "incoming/{day/reviews.csv\""),
 ];
 
-fn told(diagnosis: &Diagnosis) -> String {
-    let mut told = String::new();
+fn shown(diagnosis: &Diagnosis) -> String {
+    let mut shown = String::new();
     for finding in &diagnosis.findings {
         let severity = if finding.is_error { "error" } else { "warning" };
-        let place = finding.span.map_or_else(|| "nowhere".to_owned(), |span| span.at.to_string());
+        let position = finding.span.map_or_else(|| "nowhere".to_owned(), |span| span.at.to_string());
         let object = finding.object.as_ref().map(|object| format!(", object '{object}'")).unwrap_or_default();
-        let _ = writeln!(told, "  {severity} at {place}{object}: {}", finding.message);
+        let _ = writeln!(shown, "  {severity} at {position}{object}: {}", finding.message);
     }
-    told
+    shown
 }
 
 #[test]
-fn every_mistake_is_told_with_its_place_and_what_to_do() {
+fn every_mistake_is_reported_with_its_position_and_a_remedy() {
     let mut all = String::new();
     for (mistake, right, wrong) in MISTAKES {
         assert!(ORDERS.contains(right), "{mistake}: orders.json does not hold {right}");
         let text = ORDERS.replacen(right, wrong, 1);
         let diagnosis = diagnose(&text, OutsideValues { filled: FILLED, ..OutsideValues::default() });
         assert!(!diagnosis.findings.is_empty(), "{mistake} goes unnoticed");
-        assert!(!told(&diagnosis).contains("s3cret"), "{mistake}: a secret is told");
-        let _ = writeln!(all, "{mistake}\n{}", told(&diagnosis));
+        assert!(!shown(&diagnosis).contains("s3cret"), "{mistake}: a secret is shown");
+        let _ = writeln!(all, "{mistake}\n{}", shown(&diagnosis));
     }
     insta::assert_snapshot!(all);
 }
 
 #[test]
-fn the_shipped_definition_has_none() {
+fn the_shipped_definition_has_no_mistakes() {
     let diagnosis = diagnose(ORDERS, OutsideValues { filled: FILLED, ..OutsideValues::default() });
-    assert_eq!(told(&diagnosis), "");
+    assert_eq!(shown(&diagnosis), "");
 }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use super::{EvaluateError, Value};
 
 /// The total work of a budget. It is far more than the longest text needs, and is done in a moment.
-const MOST: usize = 16_000_000;
+const TOTAL: usize = 16_000_000;
 /// The work for one name, operator or element.
 const STEP: usize = 8;
 /// The number of bytes that can be copied for one unit of work.
@@ -20,7 +20,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: Cell::new(MOST) }
+        Self { left: Cell::new(TOTAL) }
     }
 }
 
@@ -33,7 +33,7 @@ impl Budget {
 
     /// Makes the budget full again.
     pub fn refill(&self) {
-        self.left.set(MOST);
+        self.left.set(TOTAL);
     }
 
     pub(super) fn read(&self, text: &str) -> Result<(), EvaluateError> {

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn traps_of_the_guide_are_reproduced() {
+    fn mistakes_in_the_guide_are_reproduced() {
         assert_eq!(formatted("2011-05-24T17:10:30Z", "YY-MM-DD HH:MM:SS"), "11-05-144 17:05:00");
     }
 

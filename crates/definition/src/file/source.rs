@@ -53,8 +53,8 @@ impl<'a> Source<'a> {
     pub fn translate(&self) -> (Definition, Vec<FileError>) {
         let mut translator = translate::Translator::default();
         let definition = translator.definition(&self.root);
-        let told = translator.errors.into_iter();
-        (definition, told.map(|(start, end, message)| self.error(start, end, message)).collect())
+        let errors = translator.errors.into_iter();
+        (definition, errors.map(|(start, end, message)| self.error(start, end, message)).collect())
     }
 
     /// Returns remarks about the file: we accept it, but other programs refuse it.

@@ -48,7 +48,7 @@ fn a_repeated_key_is_an_error_at_its_second_place() {
 }
 
 #[test]
-fn every_error_is_told_at_once() {
+fn every_error_is_reported_at_once() {
     let text = "{\"objects\": [\n  {\"name\": \"a\"},\n  {\"id\": \"B\", \"x\": 5, \"y\": [true, \"z\"]}\n], \"values\": []}";
     let (definition, errors) = Source::read(text).unwrap().translate();
     let lines: Vec<_> = errors.iter().map(|error| (error.span.at.line, error.span.length)).collect();
@@ -237,7 +237,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
-    fn what_is_written_is_read_again(
+    fn a_written_file_is_read_as_the_same_definition(
         fields in prop::collection::vec(("[a-z*@]{1,4}", "\\PC{0,8}", any::<bool>()), 0..8),
     ) {
         let mut fields: Vec<_> = fields

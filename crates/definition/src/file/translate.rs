@@ -132,11 +132,11 @@ impl Translator {
             self.error(node, format!("{what} must be an object, found {}", node.json.describe()));
             return None;
         };
-        let mut met = HashSet::default();
+        let mut seen = HashSet::default();
         for (number, member) in members.iter().enumerate() {
             let is_again = match members.len() {
                 0..=FEW_KEYS => members[..number].iter().any(|earlier| earlier.key == member.key),
-                _ => !met.insert(member.key.as_ref()),
+                _ => !seen.insert(member.key.as_ref()),
             };
             if is_again {
                 let message = format!(

@@ -31,18 +31,18 @@ pub(super) fn mark(nodes: usize, edges: &mut [Edge]) {
 /// allows.
 fn search(start: usize, leaving: &[Vec<usize>], edges: &mut [Edge], visits: &mut [Visit]) {
     visits[start] = Visit::Open;
-    let mut way = vec![(start, leaving[start].iter())];
-    while let Some((node, rest)) = way.last_mut() {
+    let mut path = vec![(start, leaving[start].iter())];
+    while let Some((node, rest)) = path.last_mut() {
         let Some(at) = rest.next() else {
             visits[*node] = Visit::Done;
-            way.pop();
+            path.pop();
             continue;
         };
         let to = edges[*at].to;
         match visits[to] {
             Visit::Not => {
                 visits[to] = Visit::Open;
-                way.push((to, leaving[to].iter()));
+                path.push((to, leaving[to].iter()));
             }
             Visit::Open => edges[*at].line = Line::Cycle,
             Visit::Done => {}

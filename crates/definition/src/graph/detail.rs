@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_stands_in_for_what_there_is_not() {
+    fn a_name_replaces_a_missing_description() {
         let object =
             PipelineObject { id: "ActivityId_1".into(), name: "Copy".to_owned(), fields: Vec::new() };
         assert_eq!(of(&object, Kind::CopyActivity).as_deref(), Some("Copy"));

@@ -154,8 +154,8 @@ impl Layout {
             }
             left += width + COLUMN_GAP;
         }
-        for (at, way) in island.arrows.iter().zip(&layers.ways) {
-            self.routes[*at] = route(way, &layers, &spans, &middles, top, arrows[*at].shift);
+        for (at, path) in island.arrows.iter().zip(&layers.paths) {
+            self.routes[*at] = route(path, &layers, &spans, &middles, top, arrows[*at].shift);
             let lowest = self.routes[*at].iter().map(|point| point.y).fold(0.0, f64::max);
             self.size.height = self.size.height.max(lowest);
         }
@@ -192,18 +192,18 @@ impl Layout {
 }
 
 fn route(
-    way: &[usize],
+    path: &[usize],
     layers: &Layers,
     spans: &[(f64, f64)],
     middles: &[f64],
     top: f64,
     shift: f64,
 ) -> Vec<Point> {
-    let ends = way.iter().flat_map(|at| {
+    let ends = path.iter().flat_map(|at| {
         let (left, right) = spans[layers.layer_of[*at]];
         let y = top + middles[*at] + shift;
         [Point { x: left, y }, Point { x: right, y }]
     });
     // The route begins at the right of the first box and ends at the left of the last one.
-    ends.skip(1).take(way.len() * 2 - 2).collect()
+    ends.skip(1).take(path.len() * 2 - 2).collect()
 }

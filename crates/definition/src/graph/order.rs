@@ -14,7 +14,7 @@ use crate::{
 const LINES_TO_SHARE: usize = 5;
 
 /// The maximum number of earlier objects that are checked for the same schedule.
-const MOST_CHECKED: usize = 100;
+const MAX_CHECKED: usize = 100;
 
 impl RunOrder {
     /// Returns the run order of `definition`.
@@ -49,8 +49,8 @@ impl RunOrder {
 
 /// Returns the objects with a known type, each id once.
 fn typed(resolved: &[PipelineObject]) -> Vec<(&PipelineObject, Kind)> {
-    let mut met = HashSet::new();
-    let own = resolved.iter().filter(|object| object.id != DEFAULT_ID && met.insert(&object.id));
+    let mut seen = HashSet::new();
+    let own = resolved.iter().filter(|object| object.id != DEFAULT_ID && seen.insert(&object.id));
     own.filter_map(|object| Some((object, Kind::of(object)?))).collect()
 }
 
@@ -61,13 +61,13 @@ type Stated = (usize, Link, usize);
 fn stated(objects: &[(&PipelineObject, Kind)]) -> Vec<Stated> {
     let indices: HashMap<&ObjectId, usize> =
         objects.iter().enumerate().map(|(at, (object, _))| (&object.id, at)).collect();
-    let mut met = HashSet::new();
+    let mut seen = HashSet::new();
     let mut stated = Vec::new();
     for (owner, (object, kind)) in objects.iter().enumerate() {
         for link in Link::ALL.into_iter().filter(|link| link.is_stated_by(*kind)) {
             let targets = object.references(link.field()).filter_map(|id| indices.get(id).copied());
             let links = targets.filter(|at| link.accepts(objects[*at].1)).map(|target| (owner, link, target));
-            stated.extend(links.filter(|link| met.insert(*link)));
+            stated.extend(links.filter(|link| seen.insert(*link)));
         }
     }
     stated
@@ -144,7 +144,7 @@ fn keep_first_starts(order: &mut RunOrder) {
         comes_after.entry(edge.to).or_default().push(edge.from);
     }
     let follows = |schedule: usize, object: usize| {
-        let before = comes_after.get(&object).into_iter().flatten().take(MOST_CHECKED);
+        let before = comes_after.get(&object).into_iter().flatten().take(MAX_CHECKED);
         before.into_iter().any(|before| starts.contains(&(schedule, *before)))
     };
     order.edges.retain(|edge| {

@@ -56,7 +56,7 @@ fn data_runs_from_its_node_through_the_activity_to_the_next() {
 }
 
 #[test]
-fn what_is_needed_comes_before_what_waits() {
+fn a_needed_object_comes_before_the_waiting_one() {
     let order = of_objects(
         r#"[{"id": "B", "type": "SqlActivity", "dependsOn": [{"ref": "A"}, {"ref": "A"}, {"ref": "Gone"}]},
             {"id": "A", "type": "SqlActivity", "precondition": {"ref": "P"}},
@@ -77,7 +77,7 @@ fn inherited_links_are_drawn_and_parents_without_a_type_are_not() {
 }
 
 #[test]
-fn what_default_states_for_all_is_said_once() {
+fn a_reference_in_default_is_shown_once() {
     let order = run_order(SMALL);
     let mail = order.nodes.iter().find(|node| node.id == "Mail").unwrap();
     assert_eq!(mail.shared.iter().map(ToString::to_string).collect::<Vec<_>>(), ["onFail of every object"]);

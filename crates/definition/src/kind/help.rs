@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn every_page_fits_its_width_and_tells_of_every_field_once() {
+    fn every_page_fits_its_width_and_describes_every_field_once() {
         for kind in Kind::ALL {
             let page = help(*kind);
             assert!(page.lines().all(|line| line.chars().count() <= WIDTH && !line.ends_with(' ')), "{page}");

@@ -42,8 +42,8 @@ fn read_in(key: &str) -> ReadIn {
 /// Returns the name of every own field once.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        let mut met = FxHashSet::default();
-        all().map(|spec| spec.key).filter(|key| met.insert(*key)).collect()
+        let mut seen = FxHashSet::default();
+        all().map(|spec| spec.key).filter(|key| seen.insert(*key)).collect()
     });
     NAMES.iter().copied()
 }

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typed_field_is_a_line_of_a_table_and_of_one_kind_in_all_of_them() {
+    fn a_typed_field_is_a_row_with_one_shape_in_every_table() {
         for (spec, _) in TYPED {
             let of_kinds = Kind::ALL.iter().flat_map(|kind| kind.described().chain(kind.my_fields()));
             let all = of_kinds.chain(DEFAULT_OBJECT.my_fields).filter(|other| other.key == spec.key);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_a_cluster_is_read_as_a_period_or_in_hours() {
+    fn the_end_of_a_cluster_is_a_period_or_a_number_of_hours() {
         for text in ["2 hours", " 2 ", "120 minutes", "soon", "-1"] {
             let complaint = value_check::complaint("terminateAfter", TERMINATE_AFTER.spec().shape, text);
             assert_eq!(TERMINATE_AFTER.parse(text).is_ok(), complaint.is_none(), "{text:?}");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_validation_lets_pass_is_read_and_nothing_else() {
+    fn programs_read_exactly_the_texts_that_validation_accepts() {
         let texts = [
             "",
             "-1",
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_named_with_the_sentence_of_validation() {
+    fn an_unreadable_field_has_the_message_of_validation() {
         let refusal = |fields: &[(&str, &str)]| {
             let object = object("Schedule", fields);
             PERIOD.required(&object).map(|_| ()).and(OCCURRENCES.of(&object)).unwrap_err().to_string()

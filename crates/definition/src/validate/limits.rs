@@ -28,8 +28,8 @@ pub(super) fn check(definition: &Definition, inheritance: &Inheritance<'_>, prob
 }
 
 fn duplicates(definition: &Definition, problems: &mut Problems) {
-    let mut met = HashSet::default();
-    for object in definition.objects.iter().filter(|object| !met.insert(&object.id)) {
+    let mut seen = HashSet::default();
+    for object in definition.objects.iter().filter(|object| !seen.insert(&object.id)) {
         let message = format!("the id '{}' is used by more than one object", object.id);
         problems.fatal(&object.id, None, DUPLICATE_ID, message);
     }

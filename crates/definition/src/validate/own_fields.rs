@@ -16,14 +16,14 @@ use crate::{
 pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     for (object, kind) in subject.with_kinds() {
         let stated = object.stated;
-        let mut met = HashSet::default();
+        let mut seen = HashSet::default();
         for field in stated.fields.iter().filter(|field| field.key.as_str().starts_with("my")) {
             let key = field.key.as_str();
             match own_fields::named(key) {
-                None if met.insert(key) => near_miss(stated, key, problems),
+                None if seen.insert(key) => near_miss(stated, key, problems),
                 None => {}
                 Some((spec, read_in)) => {
-                    if met.insert(key) {
+                    if seen.insert(key) {
                         misplaced(stated, kind, key, &read_in, problems);
                         repeated(stated, spec, problems);
                     }

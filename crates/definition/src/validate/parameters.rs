@@ -14,10 +14,10 @@ pub(super) fn check(
     is_activation: bool,
     problems: &mut Problems,
 ) {
-    let mut met = HashSet::default();
+    let mut seen = HashSet::default();
     for parameter in &definition.parameters {
         let id = ObjectId::from(parameter.id.as_str());
-        let is_first = met.insert(parameter.id.as_str());
+        let is_first = seen.insert(parameter.id.as_str());
         if !is_first {
             let message = format!("the parameter '{id}' is declared more than once");
             problems.error(&id, Some("id"), DUPLICATE_ID, message);
@@ -27,7 +27,7 @@ pub(super) fn check(
             value(&id, parameter, parameters, is_activation, problems);
         }
     }
-    undeclared(definition, &met, problems);
+    undeclared(definition, &seen, problems);
 }
 
 fn declaration(id: &ObjectId, parameter: &ParameterObject, problems: &mut Problems) {

@@ -7,7 +7,7 @@ use crate::period::Period;
 use crate::{ObjectId, kind::Kind};
 
 /// AWS's quota: how many instances with shorter intervals one instance may wait for.
-const MOST_ROLL_UPS: u64 = 32;
+const MAX_ROLL_UPS: u64 = 32;
 
 pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     if !subject.typed().any(|(_, kind)| kind == Kind::Schedule) {
@@ -31,10 +31,10 @@ fn roll_up(
 ) {
     let Some(shorter) = subject.object(target).and_then(|target| period_of(subject, target)) else { return };
     let count = own.duration().as_secs() / shorter.duration().as_secs().max(1);
-    if count > MOST_ROLL_UPS {
+    if count > MAX_ROLL_UPS {
         let message = format!(
             "'{id}' runs every {own} and '{target}' every {shorter}, so '{id}' would wait for {count} instances at \
-             once; at most {MOST_ROLL_UPS} are allowed",
+             once; at most {MAX_ROLL_UPS} are allowed",
             id = object.id()
         );
         problems.error(object.id(), Some(field), "LIMIT_EXCEEDED", message);

@@ -27,7 +27,7 @@ fn everything(text: &str) -> Diagnosis {
 }
 
 /// Returns how many findings have the code.
-fn told(diagnosis: &Diagnosis, code: &str) -> usize {
+fn count(diagnosis: &Diagnosis, code: &str) -> usize {
     diagnosis.findings.iter().filter(|finding| finding.code == code).count()
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Layers {
     /// The neighbours in the layer to the right, with the weight of each line.
     pub(super) after: Vec<Vec<(usize, f64)>>,
     /// The boxes and bends of each arrow, from its start to its end.
-    pub(super) ways: Vec<Vec<usize>>,
+    pub(super) paths: Vec<Vec<usize>>,
 }
 
 impl Layers {
@@ -29,7 +29,7 @@ impl Layers {
             columns: Vec::new(),
             before: vec![Vec::new(); boxes],
             after: vec![Vec::new(); boxes],
-            ways: vec![Vec::new(); arrows.len()],
+            paths: vec![Vec::new(); arrows.len()],
         };
         let span = |at: &usize| layers.layer_of[arrows[*at].1] - layers.layer_of[arrows[*at].0];
         let mut shortest_first: Vec<usize> = (0..arrows.len()).collect();
@@ -37,7 +37,7 @@ impl Layers {
         let most = boxes * BENDS_PER_BOX + BENDS_AT_LEAST;
         for at in shortest_first {
             let (from, to, weight) = arrows[at];
-            layers.ways[at] = layers.join(from, to, weight, most);
+            layers.paths[at] = layers.join(from, to, weight, most);
         }
         let depth = layers.layer_of.iter().max().map_or(0, |last| last + 1);
         layers.columns = vec![Vec::new(); depth];
@@ -57,19 +57,19 @@ impl Layers {
         if self.layer_of.len() - self.boxes + passed.len() > most {
             return vec![from, to];
         }
-        let mut way = vec![from];
+        let mut path = vec![from];
         for layer in passed {
-            way.push(self.layer_of.len());
+            path.push(self.layer_of.len());
             self.layer_of.push(layer);
             self.before.push(Vec::new());
             self.after.push(Vec::new());
         }
-        way.push(to);
-        for pair in way.windows(2) {
+        path.push(to);
+        for pair in path.windows(2) {
             self.after[pair[0]].push((pair[1], weight));
             self.before[pair[1]].push((pair[0], weight));
         }
-        way
+        path
     }
 }
 

@@ -91,19 +91,19 @@ pub(super) fn draw(body: &mut String, order: &RunOrder, line: &LaidLine<'_>, rou
     draw_head(body, line.edge, tip, Point { x: forward, y: 0.0 });
 }
 
-fn draw_head(body: &mut String, edge: &Edge, tip: Point, way: Point) {
+fn draw_head(body: &mut String, edge: &Edge, tip: Point, direction: Point) {
     let side = HEAD * 0.52;
-    let back = Point { x: tip.x - way.x * HEAD, y: tip.y - way.y * HEAD };
+    let back = Point { x: tip.x - direction.x * HEAD, y: tip.y - direction.y * HEAD };
     let _ = writeln!(
         body,
         "<path class=\"{} head\" d=\"M{} {}L{} {}L{} {}z\"/>",
         if edge.line == Line::Cycle { "cycle" } else { edge.link.field() },
-        Number(back.x - way.y * side),
-        Number(back.y - way.x * side),
+        Number(back.x - direction.y * side),
+        Number(back.y - direction.x * side),
         Number(tip.x),
         Number(tip.y),
-        Number(back.x + way.y * side),
-        Number(back.y + way.x * side),
+        Number(back.x + direction.y * side),
+        Number(back.y + direction.x * side),
     );
 }
 

@@ -42,7 +42,7 @@ fn the_name_of_an_object_is_no_expression() {
 }
 
 #[test]
-fn an_undeclared_parameter_is_told_once_where_it_is_stated() {
+fn an_undeclared_parameter_is_reported_once_where_it_is_stated() {
     let objects = r##"{"id": "P", "filePath": "s3://b/#{myDya}"},
         {"id": "A", "type": "S3DataNode", "parent": {"ref": "P"}},
         {"id": "B", "type": "S3DataNode", "parent": {"ref": "P"}}"##;
@@ -70,7 +70,7 @@ fn names_that_an_object_lacks_fail_every_try() {
 }
 
 #[test]
-fn an_action_leaves_blank_what_it_does_not_know_and_is_warned_of_it() {
+fn an_unknown_name_in_an_action_is_a_warning() {
     let alarm = r##"{"id": "S", "type": "SnsAlarm", "topicArn": "arn", "subject": "#{tpoicArn}",
         "message": "#{x.y} #{node.anything}"}"##;
     assert_eq!(errors(alarm), Vec::<String>::new());
@@ -84,7 +84,7 @@ fn an_action_leaves_blank_what_it_does_not_know_and_is_warned_of_it() {
 }
 
 #[test]
-fn what_is_said_of_a_type_that_does_not_exist_is_not_said_again_of_its_fields() {
+fn an_unknown_type_hides_the_errors_about_its_fields() {
     one_error(
         r##"{"id": "A", "type": "ShellCommandActivity", "command": "x", "myInput": {"ref": "B"},
              "stdout": "#{myInput.z}"}, {"id": "B", "type": "CSw"}"##,

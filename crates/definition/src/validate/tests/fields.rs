@@ -137,7 +137,7 @@ fn runtime_fields_cannot_be_set_and_resources_have_no_runner() {
 }
 
 #[test]
-fn an_unknown_type_is_told_with_the_nearest() {
+fn an_unknown_type_is_reported_with_the_nearest() {
     one_error(
         r#"{"id": "A", "type": "CopyActivty"}"#,
         "A.type UNKNOWN_TYPE:  there is no type 'CopyActivty' (did you mean 'CopyActivity'?)",
@@ -159,7 +159,7 @@ fn unknown_fields_are_warnings_with_the_nearest_and_user_fields_are_free() {
 }
 
 #[test]
-fn our_own_fields_have_legal_values_and_places() {
+fn own_fields_have_legal_values_on_the_right_objects() {
     let objects = r#"
         {"id": "C", "type": "CopyActivity", "myLoadMode": "merge", "myMaxRejects": "1 percent",
          "myRejectsPath": "/tmp", "myDateFormat": "QQ", "myOncePerRun": "true", "myLoadmode": "append"},
@@ -190,7 +190,7 @@ fn our_own_fields_have_legal_values_and_places() {
 }
 
 #[test]
-fn one_of_our_own_fields_takes_one_value_unless_it_may_repeat() {
+fn an_own_field_takes_one_value_unless_it_may_repeat() {
     one_error(
         r#"{"id": "C", "type": "CopyActivity", "myLoadMode": ["append", "replace"], "myNullValues": ["-", "NA"]}"#,
         "C.myLoadMode INVALID_FIELD_VALUE:  'myLoadMode' takes one value. Found 2",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_dangling_reference_is_told_with_the_nearest_id() {
+fn a_dangling_reference_is_reported_with_the_nearest_id() {
     one_error(
         r#"{"id": "Node", "type": "S3DataNode", "filePath": "s3://b/k", "dataFormat": {"ref": "Cvs"}},
            {"id": "Csv", "type": "CSV"}"#,
@@ -62,7 +62,7 @@ fn cycles_of_parents_and_of_waiting_are_errors() {
 }
 
 #[test]
-fn a_longer_interval_waits_for_so_many_shorter_ones_only() {
+fn a_longer_interval_waits_for_a_limited_number_of_shorter_ones() {
     let schedules = |short: &str| {
         format!(
             r#"{{"id": "Daily", "type": "Schedule", "period": "1 day", "startDateTime": "2030-01-31T22:00:00"}},
@@ -73,13 +73,13 @@ fn a_longer_interval_waits_for_so_many_shorter_ones_only() {
               "scheduleType": "cron", "dependsOn": {{"ref": "Load"}}}}"#
         )
     };
-    let told = |short: &str| {
+    let limit_errors = |short: &str| {
         let errors = errors(&schedules(short));
         errors.into_iter().filter(|line| line.contains("LIMIT_EXCEEDED")).collect::<Vec<_>>()
     };
-    assert_eq!(told("1 hour"), Vec::<String>::new());
+    assert_eq!(limit_errors("1 hour"), Vec::<String>::new());
     assert_eq!(
-        told("30 minutes"),
+        limit_errors("30 minutes"),
         [
             "Sum.dependsOn LIMIT_EXCEEDED:  'Sum' runs every 1 day and 'Load' every 30 minutes, so 'Sum' would wait \
              for 48 instances at once; at most 32 are allowed"

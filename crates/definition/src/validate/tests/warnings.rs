@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_the_service_recommends_is_a_warning() {
+fn a_missing_recommended_field_is_a_warning() {
     let text = r#"{"objects": [{"id": "Default", "scheduleType": "ondemand", "role": "r", "resourceRole": "r"},
         {"id": "A", "type": "ShellCommandActivity", "command": "x", "runsOn": {"ref": "E"}},
         {"id": "E", "type": "Ec2Resource"}]}"#;
@@ -22,7 +22,7 @@ fn all_warnings(objects: &str, rest: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_no_activity_leads_to_is_warned_of_and_so_are_unused_parameters() {
+fn unused_objects_and_parameters_are_warnings() {
     let objects = r##"{"id": "A", "type": "ShellCommandActivity", "command": "#{myUsed}", "input": {"ref": "In"},
          "parent": {"ref": "P"}},
         {"id": "P", "stdout": "s3://b/x"}, {"id": "In", "type": "S3DataNode", "filePath": "s3://b/k"},
@@ -40,7 +40,7 @@ fn what_no_activity_leads_to_is_warned_of_and_so_are_unused_parameters() {
 }
 
 #[test]
-fn secrets_that_others_can_read_are_warned_of() {
+fn secrets_that_others_can_read_are_warnings() {
     let objects = r##"{"id": "A", "type": "SqlActivity", "database": {"ref": "Db"}, "script": "select '#{*myPw}'"},
         {"id": "B", "type": "SqlActivity", "database": {"ref": "Db2"}, "script": "select 1"},
         {"id": "Db", "type": "JdbcDatabase", "connectionString": "jdbc:x?user=u&password=hush", "username": "u",
@@ -54,7 +54,7 @@ fn secrets_that_others_can_read_are_warned_of() {
 }
 
 #[test]
-fn a_schedule_that_never_fires_is_warned_of() {
+fn a_schedule_that_never_starts_a_run_is_a_warning() {
     let schedule = |end: &str| {
         warnings(&format!(
             r#"{{"id": "S", "type": "Schedule", "period": "1 day", "startDateTime": "2030-01-01T00:00:00",
