@@ -3,6 +3,7 @@
 use anyhow::{Context as _, anyhow};
 use aws_sdk_datapipeline::config::Config;
 use aws_sdk_datapipeline::config::retry::RetryConfig;
+use aws_sdk_datapipeline::operation::query_objects::QueryObjectsOutput;
 use aws_sdk_datapipeline::types as pipeline_types;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sns::types::MessageAttributeValue;
@@ -13,8 +14,8 @@ use jiff::Timestamp;
 use crate::Clients;
 use crate::notice::Notice;
 use crate::ports::{
-    Condition, Depth, Description, InstanceStatus, Instances, Listed, NewPipeline, PipelineError,
-    PipelineName, Pipelines, Put, Refusal, Storage, Stored, Topic,
+    Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, PipelineError, PipelineName,
+    Pipelines, Put, Refusal, Storage, Stored, Topic,
 };
 
 /// Pages that any listing is followed for: a bound against a service that never says it is done.
@@ -146,13 +147,24 @@ impl Pipelines for Aws {
         }
     }
 
-    async fn instances(&self, id: &str, which: Instances) -> Result<Vec<InstanceStatus>, PipelineError> {
-        let ids = self.instance_ids(id, which).await?;
-        if which == Instances::Failed {
-            let failed = |id: String| InstanceStatus { id, status: "FAILED".to_owned(), needs: Vec::new() };
-            return Ok(ids.into_iter().map(failed).collect());
+    async fn has_failures(&self, id: &str) -> Result<bool, PipelineError> {
+        let mut marker = None;
+        for _ in 0..MAX_PAGES {
+            let page = self.instance_page(id, Some(failed_query()), marker).await?;
+            if !page.ids().is_empty() {
+                return Ok(true);
+            }
+            marker = next_marker(&page);
+            if marker.is_none() {
+                break;
+            }
         }
+        Ok(false)
+    }
+
+    async fn instances(&self, id: &str) -> Result<Vec<InstanceStatus>, PipelineError> {
         let mut instances = Vec::new();
+        let ids = self.instance_ids(id).await?;
         for ids in ids.chunks(DESCRIBED_OBJECTS) {
             let request = self.clients.datapipeline.describe_objects().pipeline_id(id);
             let page = request.set_object_ids(Some(ids.to_vec())).send().await.map_err(pipeline_error)?;
@@ -245,24 +257,34 @@ impl Aws {
         Ok(output.pipeline_description_list().iter().map(description).collect())
     }
 
-    async fn instance_ids(&self, id: &str, which: Instances) -> Result<Vec<String>, PipelineError> {
-        let request = self.clients.datapipeline.query_objects().pipeline_id(id).sphere("INSTANCE");
-        let request = match which {
-            Instances::All => request,
-            Instances::Failed => request.query(failed_query()),
-        };
+    async fn instance_ids(&self, id: &str) -> Result<Vec<String>, PipelineError> {
         let mut ids = Vec::new();
         let mut marker = None;
         for _ in 0..MAX_PAGES {
-            let page = request.clone().set_marker(marker).send().await.map_err(pipeline_error)?;
+            let page = self.instance_page(id, None, marker).await?;
             ids.extend(page.ids().iter().cloned());
-            marker = page.marker().map(str::to_owned);
-            if !page.has_more_results() || marker.is_none() {
+            marker = next_marker(&page);
+            if marker.is_none() {
                 break;
             }
         }
         Ok(ids)
     }
+
+    /// Returns one page of the ids of the pipeline's instances that `query` selects.
+    async fn instance_page(
+        &self,
+        id: &str,
+        query: Option<pipeline_types::Query>,
+        marker: Option<String>,
+    ) -> Result<QueryObjectsOutput, PipelineError> {
+        let request = self.clients.datapipeline.query_objects().pipeline_id(id).sphere("INSTANCE");
+        request.set_query(query).set_marker(marker).send().await.map_err(pipeline_error)
+    }
+}
+
+fn next_marker(page: &QueryObjectsOutput) -> Option<String> {
+    page.marker().filter(|_| page.has_more_results()).map(str::to_owned)
 }
 
 fn failed_query() -> pipeline_types::Query {

@@ -18,7 +18,7 @@ use crate::decision::{Decision, Verdict};
 use crate::definitions::{Cache, Definitions, Home};
 use crate::event::{self, Event, Item, Message};
 use crate::ledger::{self, Claim, Content, Deferral, Ending, Step};
-use crate::ports::{Condition, Edges, Instances, PipelineError, Put};
+use crate::ports::{Condition, Edges, PipelineError, Put};
 use crate::set::{Found, Set};
 use crate::turn::{Ahead, Asked};
 use crate::{Config, Now, stale};
@@ -319,17 +319,13 @@ impl<E: Edges> Handler<E> {
         if let Some(ending) = stale::ending_by_state(state) {
             return Ok(ending);
         }
-        let has_failures = match self.edges.instances(id, Instances::Failed).await {
-            Ok(failed) => !failed.is_empty(),
+        let has_failures = match self.edges.has_failures(id).await {
+            Ok(has_failures) => has_failures,
             Err(PipelineError::Gone(_)) => return Ok(Ending::Gone),
             Err(error) => return Err(error),
         };
         let is_finished = state.eq_ignore_ascii_case("FINISHED");
-        let all = if has_failures && !is_finished {
-            self.edges.instances(id, Instances::All).await?
-        } else {
-            Vec::new()
-        };
+        let all = if has_failures && !is_finished { self.edges.instances(id).await? } else { Vec::new() };
         Ok(stale::ending(state, has_failures, &all))
     }
 

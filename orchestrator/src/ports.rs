@@ -109,14 +109,6 @@ pub(crate) struct InstanceStatus {
     pub needs: Vec<String>,
 }
 
-/// Which instances are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Instances {
-    All,
-    /// Those whose final status is not FINISHED.
-    Failed,
-}
-
 /// A validation error of PutPipelineDefinition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -148,11 +140,11 @@ pub(crate) trait Pipelines {
         ids: &[String],
     ) -> impl Future<Output = Result<Vec<Description>, PipelineError>> + Send;
 
-    fn instances(
-        &self,
-        id: &str,
-        which: Instances,
-    ) -> impl Future<Output = Result<Vec<InstanceStatus>, PipelineError>> + Send;
+    /// Returns whether an instance of the pipeline ended with another status than FINISHED.
+    fn has_failures(&self, id: &str) -> impl Future<Output = Result<bool, PipelineError>> + Send;
+
+    /// Returns every instance of the pipeline, with its status.
+    fn instances(&self, id: &str) -> impl Future<Output = Result<Vec<InstanceStatus>, PipelineError>> + Send;
 
     fn create(&self, pipeline: &NewPipeline) -> impl Future<Output = Result<String, PipelineError>> + Send;
 

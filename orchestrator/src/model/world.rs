@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use crate::notice::{Notice, digest};
 use crate::ports::{
-    Condition, Depth, Description, InstanceStatus, Instances, Listed, NewPipeline, PipelineError,
-    PipelineName, Pipelines, Put, Refusal, Storage, Stored, Topic,
+    Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, PipelineError, PipelineName,
+    Pipelines, Put, Refusal, Storage, Stored, Topic,
 };
 
 /// 2026-11-20T08:00:00Z.
@@ -37,6 +37,17 @@ struct Pipeline {
     has_definition: bool,
     activated_at: Option<i64>,
     failed: bool,
+}
+
+impl Pipeline {
+    /// Returns the status of the pipeline's only instance.
+    fn instance_status(&self) -> &'static str {
+        match (self.state, self.failed) {
+            ("FINISHED", false) => "FINISHED",
+            ("FINISHED", true) => "FAILED",
+            _ => "RUNNING",
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -300,18 +311,14 @@ impl Pipelines for Hands {
         Ok(self.act(describe).await)
     }
 
-    async fn instances(&self, id: &str, which: Instances) -> Result<Vec<InstanceStatus>, PipelineError> {
+    async fn has_failures(&self, id: &str) -> Result<bool, PipelineError> {
+        self.act(|world| Ok(world.pipeline(id)?.instance_status() == "FAILED")).await
+    }
+
+    async fn instances(&self, id: &str) -> Result<Vec<InstanceStatus>, PipelineError> {
         self.act(|world| {
-            let pipeline = world.pipeline(id)?;
-            let status = match (pipeline.state, pipeline.failed) {
-                ("FINISHED", false) => "FINISHED",
-                ("FINISHED", true) => "FAILED",
-                _ => "RUNNING",
-            };
-            let is_asked = which == Instances::All || status == "FAILED";
-            let instance =
-                InstanceStatus { id: "@Say".to_owned(), status: status.to_owned(), needs: Vec::new() };
-            Ok(is_asked.then_some(instance).into_iter().collect())
+            let status = world.pipeline(id)?.instance_status().to_owned();
+            Ok(vec![InstanceStatus { id: "@Say".to_owned(), status, needs: Vec::new() }])
         })
         .await
     }
