@@ -12,11 +12,11 @@ use definition::{Definition, FieldValue};
 use jiff::Timestamp;
 
 use crate::Clients;
-use crate::notice::Notice;
 use crate::ports::{
     Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, PipelineError, PipelineName,
     Pipelines, Put, Refusal, Storage, Stored, Topic,
 };
+use crate::report::Notice;
 
 /// Pages that any listing is followed for: a bound against a service that never says it is done.
 const MAX_PAGES: usize = 10_000;

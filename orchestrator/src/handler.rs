@@ -1,6 +1,6 @@
 //! The way from an event to an activated pipeline, step by step.
 //!
-//! What is decided, is decided by [`ledger::decide`] and [`crate::stale`]; this module reads, asks, puts and goes on.
+//! What is decided, is decided by [`step::decide`] and [`crate::stale`]; this module reads, asks, puts and goes on.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,15 +11,16 @@ use futures::future;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::answer::{behind, deferred, ignored, incomplete, log, queued, with_head};
 use crate::book::{Book, Entry};
 use crate::caps;
-use crate::decision::{Decision, Verdict};
 use crate::definitions::{Cache, Definitions, Home};
 use crate::event::{self, Event, Item, Message};
-use crate::ledger::{self, Claim, Content, Deferral, Ending, Step};
+use crate::ledger::{Claim, Content, Deferral, Ending};
 use crate::ports::{Condition, Edges, PipelineError, Put};
-use crate::set::{Found, Set};
+use crate::report::{Decision, Verdict};
+use crate::sets::{Found, Set};
+use crate::status::{behind, deferred, ignored, incomplete, log, queued, with_head};
+use crate::step::{self, Step};
 use crate::turn::{Ahead, Asked};
 use crate::{Config, Now, stale};
 
@@ -188,7 +189,7 @@ impl<E: Edges> Handler<E> {
         let mut has_looked = false;
         loop {
             let terms = self.terms(set, has_looked);
-            match ledger::decide(&entry.ledger, content, &terms) {
+            match step::decide(&entry.ledger, content, &terms) {
                 Step::Look(id) => {
                     let ending = self.ending(&id).await.context("looking at the earlier pipeline")?;
                     entry.ledger.settle_head(ending, terms.now);

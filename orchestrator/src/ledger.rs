@@ -4,16 +4,12 @@
 //! conditional puts only. Everything in this module is a function of its arguments; who reads and puts is
 //! [`crate::handler`].
 
-mod decide;
-
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use decide::{Step, Terms, decide};
-
-use crate::notice::digest;
+use crate::report::digest;
 
 /// Heads kept behind the head: more than a set has in a day (they hold the day's cap slots), and a bound on the
 /// object's size.

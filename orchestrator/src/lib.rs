@@ -2,25 +2,25 @@
 //!
 //! It knows the pipeline service, S3 and SNS through the AWS SDK alone; where they are is the SDK's configuration.
 
-mod answer;
 mod aws;
 mod book;
 mod caps;
-mod decision;
 mod definitions;
 mod event;
+mod failure;
 mod handler;
 mod ledger;
 #[cfg(test)]
 mod model;
-mod notice;
 mod ports;
 mod prepare;
-mod run;
-mod set;
+mod report;
+mod sets;
 mod stale;
+mod start;
+mod status;
+mod step;
 mod sweep;
-mod telling;
 mod turn;
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use aws::Aws;
 use definitions::Home;
 use handler::Handler;
 
-pub use decision::{Decision, SweepReport, Verdict};
+pub use report::{Decision, SweepReport, Verdict};
 
 /// The clock; tests wind it by hand.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;

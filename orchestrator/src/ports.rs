@@ -7,7 +7,7 @@ use std::future::Future;
 use definition::Definition;
 use jiff::Timestamp;
 
-use crate::notice::Notice;
+use crate::report::Notice;
 
 /// An S3 object as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,14 +10,14 @@ use definition::trigger::Captures;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
-use crate::answer::incomplete;
 use crate::book::Entry;
-use crate::decision::{Decision, SweepReport, Verdict};
 use crate::definitions::Definitions;
 use crate::handler::Handler;
 use crate::ledger::{Content, DroppedFile, Ledger, State};
 use crate::ports::{Depth, Edges};
-use crate::set::Set;
+use crate::report::{Decision, SweepReport, Verdict};
+use crate::sets::Set;
+use crate::status::incomplete;
 
 /// Ledgers read at the same time.
 const READ_AT_ONCE: usize = 16;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::handler::Handler;
 use crate::ledger::{Claim, Ending, State, after};
 use crate::ports::{Condition, Edges, Put};
-use crate::set::Set;
+use crate::sets::Set;
 
 /// Whose turn it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

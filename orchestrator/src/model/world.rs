@@ -9,11 +9,11 @@ use std::task::Poll;
 use definition::Definition;
 use jiff::Timestamp;
 
-use crate::notice::{Notice, digest};
 use crate::ports::{
     Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, PipelineError, PipelineName,
     Pipelines, Put, Refusal, Storage, Stored, Topic,
 };
+use crate::report::{Notice, digest};
 
 /// 2026-11-20T08:00:00Z.
 const START_MILLISECONDS: i64 = 1_795_161_600_000;

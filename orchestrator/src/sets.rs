@@ -7,13 +7,14 @@ use definition::ParameterValue;
 use definition::trigger::{Captures, StaleRuns, Trigger};
 use futures::future;
 
-use crate::answer::ignored;
-use crate::decision::{Decision, Verdict};
 use crate::definitions::{Definitions, Loaded, Watched};
 use crate::handler::Handler;
-use crate::ledger::{Content, DroppedFile, Terms};
+use crate::ledger::{Content, DroppedFile};
 use crate::ports::Edges;
 use crate::prepare::{self, DroppedSet};
+use crate::report::{Decision, Verdict};
+use crate::status::ignored;
+use crate::step::Terms;
 
 /// A file set of a definition.
 pub(crate) struct Set<'a> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Content, DroppedFile, Head, Ledger, State, after};
+use crate::ledger::{Content, DroppedFile, Head, Ledger, State, after};
 
 /// Changes that follow each other this closely count as one.
 const BURST: Duration = Duration::from_secs(60);

@@ -9,10 +9,10 @@ use crate::book::Entry;
 use crate::definitions::Loaded;
 use crate::handler::Handler;
 use crate::ledger::State;
-use crate::notice::Notice;
 use crate::ports::{Condition, Edges};
-use crate::run::{Failure, FailureKind};
-use crate::set::Set;
+use crate::report::Notice;
+use crate::sets::Set;
+use crate::start::{Failure, FailureKind};
 
 impl<E: Edges> Handler<E> {
     /// Tells once, for each state of the file and each cause, that a definition cannot be used.

@@ -4,11 +4,12 @@ use futures::future;
 use jiff::Timestamp;
 
 use crate::book::Entry;
-use crate::decision::{Decision, Verdict};
 use crate::handler::Handler;
-use crate::ledger::{self, State, Step};
+use crate::ledger::State;
 use crate::ports::Edges;
-use crate::set::{Found, Set};
+use crate::report::{Decision, Verdict};
+use crate::sets::{Found, Set};
+use crate::step::{self, Step};
 use crate::turn::Ahead;
 
 impl<E: Edges> Handler<E> {
@@ -36,7 +37,7 @@ impl<E: Edges> Handler<E> {
             entry.ledger.settle_head(ending, self.now());
         }
         entry.ledger = entry.ledger.restored(&content.run_key);
-        let decision = match ledger::decide(&entry.ledger, &content, &self.terms(set, true)) {
+        let decision = match step::decide(&entry.ledger, &content, &self.terms(set, true)) {
             Step::Duplicate(reason) => with_head(set.decision(Verdict::Duplicate, reason), &entry),
             Step::Incomplete(old) => {
                 incomplete(set, old, "these files are not newer than those of the last run")

@@ -9,7 +9,7 @@ use crate::book::Entry;
 use crate::handler::Handler;
 use crate::ledger::{Ending, Head, Ledger, State};
 use crate::ports::{Description, Edges, NewPipeline, PipelineError, Refusal};
-use crate::set::Set;
+use crate::sets::Set;
 use crate::stale;
 
 /// DescribePipelines takes this many ids at most.

@@ -1,0 +1,5 @@
+//! The next step for a whole set.
+
+mod decide;
+
+pub(crate) use decide::{Step, Terms, decide};
