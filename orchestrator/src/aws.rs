@@ -1,4 +1,4 @@
-//! The edges as AWS SDK clients: S3, Data Pipeline, SNS.
+//! The ports, implemented for the AWS SDK's clients of S3, Data Pipeline and SNS.
 
 use anyhow::{Context as _, anyhow};
 use aws_sdk_datapipeline::config::Config;
@@ -11,23 +11,32 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use definition::{Definition, FieldValue};
 use jiff::Timestamp;
 
-use crate::Clients;
 use crate::ports::{
-    Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, PipelineError, PipelineName,
+    Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, Notice, PipelineError, PipelineName,
     Pipelines, Put, Refusal, Storage, Stored, Topic,
 };
-use crate::report::Notice;
 
-/// Pages that any listing is followed for: a bound against a service that never says it is done.
+/// How many pages of one listing are read, so that a service that never ends a listing cannot hold us.
 const MAX_PAGES: usize = 10_000;
-/// DescribeObjects takes this many ids at most.
+/// The number of ids that DescribeObjects takes at most.
 const DESCRIBED_OBJECTS: usize = 25;
 /// The message attribute that carries a notice's id.
 const NOTICE_ID: &str = "downspout-notice-id";
-/// Final statuses of instances that did not finish.
+/// The final statuses other than FINISHED.
 const FAILED_STATUSES: [&str; 4] = ["FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT"];
 
-/// The services behind the SDK.
+/// The SDK's clients.
+#[derive(Clone)]
+pub struct Clients {
+    /// S3.
+    pub s3: aws_sdk_s3::Client,
+    /// AWS Data Pipeline, or an engine that speaks its protocol.
+    pub datapipeline: aws_sdk_datapipeline::Client,
+    /// SNS.
+    pub sns: aws_sdk_sns::Client,
+}
+
+/// The ports on top of the SDK's clients.
 pub(crate) struct Aws {
     pub clients: Clients,
     pub topic_arn: String,
@@ -81,7 +90,7 @@ impl Storage for Aws {
     }
 
     async fn find(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Listed>> {
-        // The key itself comes first of all keys that begin with it.
+        // Of all keys that begin with `key`, S3 lists `key` itself first.
         let page = self.clients.s3.list_objects_v2().bucket(bucket).prefix(key).max_keys(1).send().await;
         let page = page.with_context(|| format!("ListObjectsV2 s3://{bucket}/{key}"))?;
         Ok(page.contents().first().and_then(listed_object).filter(|listed| listed.key == key))
@@ -98,13 +107,15 @@ fn listed_object(object: &aws_sdk_s3::types::Object) -> Option<Listed> {
     })
 }
 
-/// S3 writes ETags with quotation marks; we keep them without.
+/// Removes the quotation marks that S3 writes around ETags.
 fn bare(etag: &str) -> String {
     etag.trim_matches('"').to_owned()
 }
 
-/// 412 when the condition does not hold, 409 when another put of the key is under way, 404 when an object that
-/// must be unchanged is gone.
+/// Returns whether an error code of PutObject means that the condition did not hold.
+///
+/// S3 answers 412 if it did not hold, 409 if another put of the key is in progress, and 404 if the object that must be
+/// unchanged is gone.
 fn is_conflict(code: Option<&str>) -> bool {
     matches!(code, Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey"))
 }
@@ -130,7 +141,7 @@ impl Pipelines for Aws {
 
     async fn describe(&self, ids: &[String]) -> Result<Vec<Description>, PipelineError> {
         match self.describe_all(ids).await {
-            // One that is gone fails the call for all: ask one by one.
+            // One pipeline that is gone fails the call for all, so ask for each alone.
             Err(PipelineError::Gone(_)) if ids.len() > 1 => {
                 let mut described = Vec::new();
                 for id in ids {
@@ -218,7 +229,8 @@ impl Pipelines for Aws {
     }
 
     async fn activate(&self, id: &str) -> Result<(), PipelineError> {
-        // Not idempotent: an answer that was lost must not be asked for again by the SDK. Whoever goes on looks first.
+        // Activation is not idempotent, so the SDK must not send it again if the answer is lost. The handler that
+        // continues the start asks for the pipeline's state first.
         let once = Config::builder().retry_config(RetryConfig::disabled());
         let call = self.clients.datapipeline.activate_pipeline().pipeline_id(id).customize();
         match call.config_override(once).send().await {
@@ -295,7 +307,7 @@ fn failed_query() -> pipeline_types::Query {
     pipeline_types::Query::builder().selectors(selector).build()
 }
 
-/// What an instance waits for: `@waitingOn` where the service says it, and its references.
+/// Reads an instance. It needs the instances in `@waitingOn`, if the service says so, and those that it refers to.
 fn instance_status(object: &pipeline_types::PipelineObject) -> InstanceStatus {
     let status = object.fields().iter().find(|field| field.key() == "@status");
     let needs =
@@ -336,7 +348,7 @@ fn wire_parameter(
     builder.set_attributes(Some(attributes)).build().map_err(unbuilt)
 }
 
-/// Every member is given, so the builders have nothing to miss.
+/// Turns the error of a builder into ours. It cannot occur, because every member is given.
 fn unbuilt(error: aws_smithy_types::error::operation::BuildError) -> PipelineError {
     PipelineError::Unanswered(anyhow!(error))
 }

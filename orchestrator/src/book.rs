@@ -1,15 +1,17 @@
-//! The ledger's objects in S3: read whole, put only if nobody put in between.
+//! The book: reads the ledger's objects in S3, and writes them if nobody else wrote in between.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 
-use crate::definitions::Home;
+use crate::home::Home;
 use crate::ledger::Ledger;
 use crate::ports::{Condition, Listed, Put, Storage};
+use crate::raced::Raced;
+use crate::set_name::SetName;
 
-/// A ledger object as it was read; its ETag is what the next put depends on.
+/// A ledger object with its ETag, which is the condition of the next put.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entry {
     pub key: String,
@@ -18,18 +20,18 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Returns whether there was such an object.
+    /// Returns whether the object existed when it was read.
     pub(crate) fn exists(&self) -> bool {
         self.etag.is_some()
     }
 }
 
-/// Reads and puts ledger objects.
+/// Reads and writes ledger objects.
 #[derive(Debug)]
 pub(crate) struct Book {
     pub home: Home,
     holder: String,
-    /// What sweeps have read, by key; a listing shows what changed since.
+    /// The entries that sweeps have read, by key. A listing shows which of them have changed.
     read: Mutex<HashMap<String, Entry>>,
 }
 
@@ -38,12 +40,14 @@ impl Book {
         Self { home, holder: holder.to_owned(), read: Mutex::default() }
     }
 
-    /// Returns whether a holder is an earlier incarnation of ours: `name#incarnation`, same name. It is gone.
+    /// Returns whether the process of a holder has ended.
+    ///
+    /// That is known only of holders with this process's own name and another incarnation (`name#incarnation`).
     pub(crate) fn is_gone(&self, holder: &str) -> bool {
         let Some((name, _)) = self.holder.split_once('#') else { return false };
-        let ours = holder.strip_prefix(self.holder.as_str()).is_some_and(|rest| rest.starts_with('/'));
-        let is_named_so = holder.split_once('#').is_some_and(|(other, _)| other == name);
-        is_named_so && !ours
+        let is_ours = holder.strip_prefix(self.holder.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        let has_our_name = holder.split_once('#').is_some_and(|(other, _)| other == name);
+        has_our_name && !is_ours
     }
 
     /// Returns the prefix of a definition's ledger objects.
@@ -51,28 +55,24 @@ impl Book {
         self.home.key(&format!("ledger/{definition}/"))
     }
 
-    /// Returns the set of a ledger object; what begins with `_` is none.
-    pub(crate) fn set_of(&self, definition: &str, key: &str) -> Option<String> {
-        let name = key.strip_prefix(self.folder(definition).as_str())?.strip_suffix(".json")?;
-        (!name.starts_with('_') && !name.contains('/')).then(|| name.to_owned())
+    /// Returns the set whose ledger has this key. Names that begin with `_` belong to other objects of the folder.
+    pub(crate) fn set_of(&self, definition: &str, key: &str) -> Option<SetName> {
+        let id = key.strip_prefix(self.folder(definition).as_str())?.strip_suffix(".json")?;
+        let is_set = !id.starts_with('_') && !id.contains('/');
+        is_set.then(|| SetName { definition: definition.to_owned(), id: id.to_owned() })
     }
 
-    /// Returns the ledger of a set that has none yet.
-    pub(crate) fn absent(&self, definition: &str, set: &str) -> Entry {
-        Entry { key: format!("{}{set}.json", self.folder(definition)), ..Entry::default() }
+    /// Returns the entry of a set that has no ledger yet.
+    pub(crate) fn absent(&self, name: &SetName) -> Entry {
+        Entry { key: format!("{}{}.json", self.folder(&name.definition), name.id), ..Entry::default() }
     }
 
-    /// Reads the ledger of a set; one that does not exist is empty.
-    pub(crate) async fn entry(
-        &self,
-        storage: &impl Storage,
-        definition: &str,
-        set: &str,
-    ) -> anyhow::Result<Entry> {
-        self.read(storage, self.absent(definition, set).key).await
+    /// Reads the ledger of a set. A ledger that does not exist is empty.
+    pub(crate) async fn entry(&self, storage: &impl Storage, name: &SetName) -> anyhow::Result<Entry> {
+        self.read(storage, self.absent(name).key).await
     }
 
-    /// Reads a listed ledger, unless it was read as it is before.
+    /// Reads a listed ledger, unless this process read it before and it has not changed since.
     pub(crate) async fn listed(&self, storage: &impl Storage, listed: &Listed) -> anyhow::Result<Entry> {
         let known = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&listed.key).cloned();
         if let Some(known) = known.filter(|known| known.etag.as_ref() == Some(&listed.etag)) {
@@ -83,7 +83,7 @@ impl Book {
         Ok(entry)
     }
 
-    /// Reads a ledger that has changed since.
+    /// Reads the ledger of an entry again, after it changed.
     pub(crate) async fn again(&self, storage: &impl Storage, entry: &Entry) -> anyhow::Result<Entry> {
         self.read(storage, entry.key.clone()).await
     }
@@ -92,30 +92,30 @@ impl Book {
         let stored = storage.get(&self.home.bucket, &key).await.with_context(|| format!("reading {key}"))?;
         let Some(stored) = stored else { return Ok(Entry { key, ..Entry::default() }) };
         let ledger = serde_json::from_slice(&stored.body);
-        let mut ledger: Ledger = ledger.with_context(|| format!("reading {key}: no ledger"))?;
+        let mut ledger: Ledger = ledger.with_context(|| format!("reading {key}: it is not a ledger"))?;
         if let Some(head) = ledger.head.as_mut().filter(|head| self.is_gone(&head.holder)) {
             head.lease_until = head.lease_until.min(head.claimed_at);
         }
         Ok(Entry { key, ledger, etag: Some(stored.etag) })
     }
 
-    /// Puts `ledger` in the place of `entry`; `None` when somebody else was there first.
+    /// Writes `ledger` in place of the ledger of `entry`.
     pub(crate) async fn put(
         &self,
         storage: &impl Storage,
         entry: &Entry,
         ledger: Ledger,
-    ) -> anyhow::Result<Option<Entry>> {
+    ) -> anyhow::Result<Raced<Entry>> {
         let body = serde_json::to_string_pretty(&ledger).context("writing a ledger")?;
         let condition = entry.etag.clone().map_or(Condition::Absent, Condition::Unchanged);
         let put = storage.put(&self.home.bucket, &entry.key, body, condition).await;
         let key = entry.key.clone();
         match put.with_context(|| format!("writing {key}"))? {
-            Put::Stored(etag) => Ok(Some(Entry { key, ledger, etag: Some(etag) })),
+            Put::Stored(etag) => Ok(Raced::Done(Entry { key, ledger, etag: Some(etag) })),
             Put::Conflict => {
-                // A put whose answer was lost is sent again by the SDK and then conflicts with itself.
+                // The SDK sends a put again if it lost the answer, and then the put conflicts with itself.
                 let now = self.read(storage, key).await?;
-                Ok((now.ledger == ledger).then_some(now))
+                Ok(if now.ledger == ledger { Raced::Done(now) } else { Raced::LedgerChanged })
             }
         }
     }

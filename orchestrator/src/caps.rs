@@ -1,23 +1,24 @@
-//! Cap slots: one object for each run that a definition may start on a UTC day.
+//! Cap slots: one object for each run that a definition may start on one UTC day.
 //!
-//! A slot is taken by a conditional put. It belongs to a set and its content; the same content takes it up again
-//! after a crash or a failure, and other content of the set does when the first never started.
+//! A conditional put takes a slot. The slot belongs to a set and its content: the same content takes it again after a
+//! crash or a failure, and other content of the set takes it if the first content never started.
 
 use anyhow::Context as _;
 use futures::future;
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-use crate::book::Book;
 use crate::ledger::Ledger;
 use crate::ports::{Condition, Depth, Put, Storage};
+use crate::sets::Set;
+use crate::setup::Setup;
 
-/// Whose a slot is.
+/// The set and the content that a slot belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Owner {
-    pub set: String,
-    pub run_key: String,
+struct Owner {
+    set: String,
+    run_key: String,
 }
 
 /// Returns the midnight at which the UTC day of `now` ends.
@@ -27,26 +28,29 @@ pub(crate) fn next_day(now: Timestamp) -> Timestamp {
     midnight.map_or(Timestamp::MAX, |midnight| midnight.timestamp())
 }
 
-/// Takes a slot of today for `owner`; `None` when the day has none left.
+/// Takes one of today's `cap` slots for the content `run_key` of a set; returns `None` if none is free.
 pub(crate) async fn take(
-    book: &Book,
     storage: &impl Storage,
-    definition: &str,
+    setup: &Setup,
+    set: &Set<'_>,
     cap: u32,
-    owner: &Owner,
+    run_key: &str,
     ledger: &Ledger,
     now: Timestamp,
 ) -> anyhow::Result<Option<String>> {
-    let folder = book.home.key(&format!("caps/{definition}/{}/", now.to_zoned(TimeZone::UTC).date()));
+    let home = &setup.book.home;
+    let day = now.to_zoned(TimeZone::UTC).date();
+    let folder = home.key(&format!("caps/{}/{day}/", set.name.definition));
     let key = |number: u32| format!("{folder}{number}.json");
-    let is_ours =
-        |slot: &str, taken: &Owner| taken.set == owner.set && !ledger.slot_is_spent(slot, &owner.run_key);
-    // Most days have their first run here: one call.
-    if put(book, storage, &key(1), owner).await? {
+    let owner = Owner { set: set.name.id.clone(), run_key: run_key.to_owned() };
+    let is_ours = |slot: &str, taken: &Owner| taken.set == owner.set && !ledger.slot_is_spent(slot, run_key);
+    // On most days this is the first run, and one call is enough.
+    if put(storage, &home.bucket, &key(1), &owner).await? {
         return Ok(Some(key(1)));
     }
-    let taken = storage.list(&book.home.bucket, &folder, Depth::All).await.context("listing cap slots")?;
-    let owners = future::try_join_all(taken.iter().map(|slot| owner_of(book, storage, &slot.key))).await?;
+    let taken = storage.list(&home.bucket, &folder, Depth::All).await.context("listing cap slots")?;
+    let owners = taken.iter().map(|slot| owner_of(storage, &home.bucket, &slot.key));
+    let owners = future::try_join_all(owners).await?;
     let ours = taken
         .iter()
         .zip(&owners)
@@ -55,26 +59,28 @@ pub(crate) async fn take(
         return Ok(Some(slot.key.clone()));
     }
     for slot in (1..=cap).map(key).filter(|key| taken.iter().all(|taken| taken.key != *key)) {
-        if put(book, storage, &slot, owner).await? {
+        if put(storage, &home.bucket, &slot, &owner).await? {
             return Ok(Some(slot));
         }
-        // Somebody took it just now: maybe another handler for the same content.
-        if owner_of(book, storage, &slot).await?.is_some_and(|taken| is_ours(&slot, &taken)) {
+        // Another handler took the slot since the listing, perhaps for the same content.
+        let taken = owner_of(storage, &home.bucket, &slot).await?;
+        if taken.is_some_and(|taken| is_ours(&slot, &taken)) {
             return Ok(Some(slot));
         }
     }
     Ok(None)
 }
 
-async fn put(book: &Book, storage: &impl Storage, key: &str, owner: &Owner) -> anyhow::Result<bool> {
+/// Puts a slot and returns whether it was free.
+async fn put(storage: &impl Storage, bucket: &str, key: &str, owner: &Owner) -> anyhow::Result<bool> {
     let body = serde_json::to_string(owner).context("writing a cap slot")?;
-    let put = storage.put(&book.home.bucket, key, body, Condition::Absent).await;
+    let put = storage.put(bucket, key, body, Condition::Absent).await;
     Ok(matches!(put.with_context(|| format!("taking {key}"))?, Put::Stored(_)))
 }
 
-async fn owner_of(book: &Book, storage: &impl Storage, key: &str) -> anyhow::Result<Option<Owner>> {
-    let stored = storage.get(&book.home.bucket, key).await.with_context(|| format!("reading {key}"))?;
-    // A slot that cannot be read is somebody's.
+/// Returns the owner of a slot. An object that cannot be read is a slot too: it belongs to an unknown owner.
+async fn owner_of(storage: &impl Storage, bucket: &str, key: &str) -> anyhow::Result<Option<Owner>> {
+    let stored = storage.get(bucket, key).await.with_context(|| format!("reading {key}"))?;
     Ok(stored.and_then(|stored| serde_json::from_slice(&stored.body).ok()))
 }
 

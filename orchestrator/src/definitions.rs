@@ -1,4 +1,4 @@
-//! The definitions beside the ledger, read again only when their ETag changed.
+//! The definition files in their home. A file is read again only when its ETag changes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,106 +9,82 @@ use definition::trigger::Trigger;
 use definition::{Definition, ParameterValue, file};
 use futures::future;
 
+use crate::home::Home;
 use crate::ports::{Depth, Listed, Storage};
 
-/// The file of values that stands beside the definitions and is none.
+/// The name of the file of values, `values.json`, which lies beside the definitions.
 const VALUES: &str = "values";
-/// Problems told in one notice.
+/// How many problems one notice names.
 const MAX_PROBLEMS: usize = 20;
 
-/// Where the definitions are: a bucket and a prefix that is empty or ends in `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Home {
-    pub bucket: String,
-    pub prefix: String,
-}
-
-impl Home {
-    /// Reads `s3://bucket` or `s3://bucket/prefix`.
-    pub(crate) fn parse(uri: &str) -> anyhow::Result<Self> {
-        let rest = uri.strip_prefix("s3://").filter(|rest| !rest.is_empty() && !rest.starts_with('/'));
-        let rest = rest
-            .with_context(|| format!("`{uri}` is no place in S3; write s3://bucket or s3://bucket/prefix"))?;
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let prefix = prefix.trim_matches('/');
-        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self { bucket: bucket.to_owned(), prefix })
-    }
-
-    /// Returns the key of `name` under the prefix.
-    pub(crate) fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
-    }
-}
-
-/// A file that was read.
+/// A definition file, or the file of values, that was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     /// The file's name without `.json`.
     pub name: String,
     pub etag: String,
-    pub content: Content,
+    pub kind: FileKind,
 }
 
-/// What a file turned out to be.
+/// The kind of a file, and what it says.
 #[derive(Clone, Debug)]
-pub(crate) enum Content {
-    Definition(Watched),
+pub(crate) enum FileKind {
+    Definition(UsableDefinition),
     Values(Vec<ParameterValue>),
-    /// It cannot be used: why, with line and column where they are known.
+    /// The file cannot be used, for this reason, which names line and column where they are known.
     Broken(String),
 }
 
-/// A definition that can be run.
+/// A definition without errors.
 #[derive(Clone, Debug)]
-pub(crate) struct Watched {
+pub(crate) struct UsableDefinition {
     pub definition: Definition,
-    /// None: drops never start it.
+    /// `None` if drops never start the definition.
     pub trigger: Option<Trigger>,
 }
 
-/// All files at one moment.
+/// All files of the home at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Definitions {
     pub files: Vec<Arc<Loaded>>,
 }
 
 impl Definitions {
-    /// Returns the definitions that drops start, with their triggers.
-    pub(crate) fn triggered(&self) -> impl Iterator<Item = (&Arc<Loaded>, &Watched, &Trigger)> {
-        self.files.iter().filter_map(|file| match &file.content {
-            Content::Definition(watched) => Some((file, watched, watched.trigger.as_ref()?)),
-            Content::Values(_) | Content::Broken(_) => None,
+    /// Returns the definitions that drops start, each with its trigger.
+    pub(crate) fn triggered(&self) -> impl Iterator<Item = (&Arc<Loaded>, &UsableDefinition, &Trigger)> {
+        self.files.iter().filter_map(|file| match &file.kind {
+            FileKind::Definition(usable) => Some((file, usable, usable.trigger.as_ref()?)),
+            FileKind::Values(_) | FileKind::Broken(_) => None,
         })
     }
 
-    /// Returns the files that cannot be used, with the reason.
+    /// Returns the files that cannot be used, each with the reason.
     pub(crate) fn broken(&self) -> impl Iterator<Item = (&Loaded, &str)> {
-        self.files.iter().filter_map(|file| match &file.content {
-            Content::Broken(why) => Some((file.as_ref(), why.as_str())),
-            Content::Definition(_) | Content::Values(_) => None,
+        self.files.iter().filter_map(|file| match &file.kind {
+            FileKind::Broken(why) => Some((file.as_ref(), why.as_str())),
+            FileKind::Definition(_) | FileKind::Values(_) => None,
         })
     }
 
-    /// Returns the values that hold in place of each definition's own; the error is why they cannot be read.
+    /// Returns the values that override those of each definition. The error says why they cannot be read.
     pub(crate) fn values(&self) -> Result<&[ParameterValue], &str> {
         let Some(file) = self.files.iter().find(|file| file.name == VALUES) else { return Ok(&[]) };
-        match &file.content {
-            Content::Values(values) => Ok(values),
-            Content::Broken(why) => Err(why),
-            Content::Definition(_) => Ok(&[]),
+        match &file.kind {
+            FileKind::Values(values) => Ok(values),
+            FileKind::Broken(why) => Err(why),
+            FileKind::Definition(_) => Ok(&[]),
         }
     }
 }
 
-/// Remembers files by key and ETag while the process is warm.
+/// The files that this process has read, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     files: Mutex<HashMap<String, Arc<Loaded>>>,
 }
 
 impl Cache {
-    /// Lists the definitions and reads those that changed: one call when none did.
+    /// Lists the definitions and reads the changed ones. If none has changed, one call is enough.
     pub(crate) async fn load(&self, storage: &impl Storage, home: &Home) -> anyhow::Result<Definitions> {
         let listing =
             storage.list(&home.bucket, &home.prefix, Depth::Level).await.context("listing definitions")?;
@@ -136,64 +112,56 @@ impl Cache {
             .get(&home.bucket, &listed.key)
             .await
             .with_context(|| format!("reading {}", listed.key))?;
-        // Deleted since the listing: as if it had not been there.
+        // A file that was deleted since the listing is left out.
         Ok(stored.map(|stored| {
-            let content = read(name, &stored.body);
-            Arc::new(Loaded { name: name.to_owned(), etag: stored.etag, content })
+            let kind = read(name, &stored.body);
+            Arc::new(Loaded { name: name.to_owned(), etag: stored.etag, kind })
         }))
     }
 }
 
-/// `<name>.json` directly under the prefix.
+/// Returns the name of the file with this key: `<name>.json`, directly under the prefix.
 fn name_of<'a>(home: &Home, key: &'a str) -> Option<&'a str> {
     let name = key.strip_prefix(home.prefix.as_str())?.strip_suffix(".json")?;
     (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
-fn read(name: &str, body: &[u8]) -> Content {
-    let content = match file::decode(body) {
+fn read(name: &str, body: &[u8]) -> FileKind {
+    let kind = match file::decode(body) {
         Ok(text) if name == VALUES => {
-            file::parse_values(text).map(Content::Values).map_err(|error| error.to_string())
+            file::parse_values(text).map(FileKind::Values).map_err(|error| error.to_string())
         }
-        Ok(text) => read_definition(text).map(Content::Definition),
+        Ok(text) => read_definition(text).map(FileKind::Definition),
         Err(error) => Err(error.to_string()),
     };
-    content.unwrap_or_else(Content::Broken)
+    kind.unwrap_or_else(FileKind::Broken)
 }
 
-fn read_definition(text: &str) -> Result<Watched, String> {
+fn read_definition(text: &str) -> Result<UsableDefinition, String> {
     let diagnosis = diagnosis::diagnose(text, OutsideValues::default());
     let problems: Vec<&Finding> = diagnosis.errors().collect();
     if problems.is_empty() {
-        return Ok(Watched { definition: diagnosis.definition, trigger: diagnosis.trigger });
+        return Ok(UsableDefinition { definition: diagnosis.definition, trigger: diagnosis.trigger });
     }
-    let told = problems.iter().take(MAX_PROBLEMS).map(|problem| told(problem));
+    let named = problems.iter().take(MAX_PROBLEMS).map(|problem| described(problem));
     let more = problems.len().saturating_sub(MAX_PROBLEMS);
     let more = (more > 0).then(|| format!("and {more} more"));
-    Err(told.chain(more).collect::<Vec<_>>().join("\n"))
+    Err(named.chain(more).collect::<Vec<_>>().join("\n"))
 }
 
-fn told(problem: &Finding) -> String {
-    let place = problem.span.map(|span| format!("{}: ", span.at)).unwrap_or_default();
+/// Returns one line: position, object and field where they are known, and the message.
+fn described(problem: &Finding) -> String {
+    let position = problem.span.map(|span| format!("{}: ", span.at)).unwrap_or_default();
     let object = problem.object.as_ref().map(|object| format!("object `{object}`"));
     let field = problem.field.as_ref().map(|field| format!("field `{field}`"));
     let about: Vec<_> = object.into_iter().chain(field).collect();
     let about = if about.is_empty() { String::new() } else { format!("{}: ", about.join(", ")) };
-    format!("{place}{about}{}", problem.message)
+    format!("{position}{about}{}", problem.message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_home_is_a_bucket_with_or_without_a_prefix() {
-        let home = |uri| Home::parse(uri).map(|home| home.key("orders.json")).ok();
-        assert_eq!(home("s3://definitions"), Some("orders.json".to_owned()));
-        assert_eq!(home("s3://definitions/a/b/"), Some("a/b/orders.json".to_owned()));
-        assert_eq!(home("definitions"), None);
-        assert_eq!(home("s3://"), None);
-    }
 
     #[test]
     fn only_files_right_under_the_prefix_are_definitions() {
@@ -209,7 +177,7 @@ mod tests {
     #[test]
     fn a_broken_definition_says_where() {
         let broken = |text: &str| match read("orders", text.as_bytes()) {
-            Content::Broken(why) => why,
+            FileKind::Broken(why) => why,
             other => panic!("{other:?}"),
         };
         assert!(broken("{\n  oops").starts_with("line 2, column 3"), "{}", broken("{\n  oops"));

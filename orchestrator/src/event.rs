@@ -1,22 +1,22 @@
-//! What an event says: which keys arrived, or that it is time to sweep.
+//! From an event to the keys that arrived, or to a sweep.
 //!
-//! All wrappings are read here and nowhere else: S3's own notification, the same inside SNS, inside SQS and inside
-//! SNS inside SQS, and EventBridge. The key of an S3 notification is form-encoded and decoded once, here;
-//! EventBridge sends it as it is.
+//! Only this module knows the forms of events: S3's own notification, alone or inside SNS, SQS, or SNS inside SQS, and
+//! the event of EventBridge. The key in an S3 notification is form-encoded, and is decoded once, here. EventBridge does
+//! not encode it.
 
 use aws_lambda_events::s3::{S3Entity, S3EventRecord};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-/// Wrappings inside wrappings that are followed; SNS inside SQS is two.
+/// How many messages may lie inside each other. SNS inside SQS makes two.
 const MAX_DEPTH: usize = 4;
 
-/// One event, read.
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A schedule fired.
     Sweep,
-    /// Keys, in messages that fail one by one.
+    /// Messages with keys. Each message fails or succeeds alone.
     Messages(Vec<Message>),
 }
 
@@ -28,16 +28,16 @@ pub(crate) struct Message {
     pub items: Vec<Item>,
 }
 
-/// One record.
+/// One record of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     /// An object was created.
     Arrival { bucket: String, key: String },
-    /// Nothing that could start a run.
+    /// The record cannot start a run.
     Ignored { key: Option<String>, reason: String },
 }
 
-/// Reads an event of any kind; what nobody knows is ignored with a reason.
+/// Reads an event of any kind. A part of unknown form is ignored, with a reason.
 pub(crate) fn parse(event: &Value) -> Event {
     if is_scheduled(event) {
         return Event::Sweep;
@@ -57,7 +57,7 @@ fn records_of(event: &Value) -> &[Value] {
     event["Records"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// S3 and SQS write `eventSource`, SNS `EventSource`.
+/// Returns the source of a record. S3 and SQS write `eventSource`, SNS writes `EventSource`.
 fn source(record: &Value) -> &str {
     record["eventSource"].as_str().or(record["EventSource"].as_str()).unwrap_or_default()
 }
@@ -69,18 +69,18 @@ fn sqs_message(record: &Value) -> Message {
 
 fn items(event: &Value, depth: usize) -> Vec<Item> {
     if event["Event"] == "s3:TestEvent" {
-        return vec![ignored(None, "s3:TestEvent: S3 tries out the notification")];
+        return vec![ignored(None, "s3:TestEvent: S3 tests the notification")];
     }
     if event["detail-type"].is_string() {
         return vec![event_bridge_item(event)];
     }
-    // SNS as a subscriber such as SQS gets it, without raw delivery.
+    // SNS sends this form to a subscriber such as SQS, unless raw delivery is on.
     if event["Type"] == "Notification" {
         return inner(&event["Message"], depth + 1);
     }
     let records = records_of(event);
     if records.is_empty() {
-        return vec![ignored(None, "an event of no known kind")];
+        return vec![ignored(None, "an event of unknown form")];
     }
     records.iter().flat_map(|record| record_items(record, depth)).collect()
 }
@@ -94,33 +94,33 @@ fn record_items(record: &Value, depth: usize) -> Vec<Item> {
     }
 }
 
-/// A wrapped event is JSON in a string.
+/// Reads the event inside a message, which is JSON in a string.
 fn inner(text: &Value, depth: usize) -> Vec<Item> {
     if depth > MAX_DEPTH {
-        return vec![ignored(None, "an event wrapped too often")];
+        return vec![ignored(None, "an event inside too many others")];
     }
     match text.as_str().map(serde_json::from_str::<Value>) {
         Some(Ok(event)) => items(&event, depth),
-        Some(Err(_)) | None => vec![ignored(None, "a message whose text is no JSON")],
+        Some(Err(_)) | None => vec![ignored(None, "a message whose text is not JSON")],
     }
 }
 
 fn s3_item(record: &Value) -> Item {
     let record = match S3EventRecord::deserialize(record) {
         Ok(record) => record,
-        Err(error) => return ignored(None, &format!("a record that is not as S3 sends it: {error}")),
+        Err(error) => return ignored(None, &format!("a record that does not have the form of S3: {error}")),
     };
     let S3Entity { bucket, object, .. } = record.s3;
     let (Some(bucket), Some(encoded)) = (bucket.name, object.key) else {
         return ignored(None, "an S3 record without bucket or key");
     };
     let Some(key) = form_decoded(&encoded) else {
-        return ignored(Some(encoded), "a key that is no UTF-8 after decoding");
+        return ignored(Some(encoded), "a key that is not UTF-8 after decoding");
     };
     let name = record.event_name.unwrap_or_default();
-    // The name has no `s3:` in an event, though it has in a notification's configuration.
+    // The configuration of a notification writes `s3:` before the name; an event does not.
     if !name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
-        return ignored(Some(key), &format!("`{name}` creates no object"));
+        return ignored(Some(key), &format!("the event `{name}` creates no object"));
     }
     arrival(&bucket, key, object.size.and_then(|size| u64::try_from(size).ok()))
 }
@@ -132,14 +132,14 @@ fn event_bridge_item(event: &Value) -> Item {
     };
     let kind = event["detail-type"].as_str().unwrap_or_default();
     if kind != "Object Created" {
-        return ignored(Some(key.to_owned()), &format!("`{kind}` creates no object"));
+        return ignored(Some(key.to_owned()), &format!("the event `{kind}` creates no object"));
     }
     arrival(bucket, key.to_owned(), object["size"].as_u64())
 }
 
 fn arrival(bucket: &str, key: String, size: Option<u64>) -> Item {
     if key.ends_with('/') && size.unwrap_or(0) == 0 {
-        return ignored(Some(key), "an empty object that stands for a folder");
+        return ignored(Some(key), "an empty object that represents a folder");
     }
     Item::Arrival { bucket: bucket.to_owned(), key }
 }
@@ -148,7 +148,7 @@ fn ignored(key: Option<String>, reason: &str) -> Item {
     Item::Ignored { key, reason: reason.to_owned() }
 }
 
-/// `+` is a blank, `%XX` a byte; anything else is itself.
+/// Decodes a form-encoded key: `+` is a space and `%XX` a byte. Returns `None` if the result is not UTF-8.
 fn form_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn wrappings_are_taken_off() {
+    fn an_event_is_found_inside_sns_sqs_and_both() {
         let event = s3("ObjectCreated:Put", "a+b", 1);
         let sns = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": event.to_string()}}]});
         assert_eq!(only_item(&sns), arrived("a b"));
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_means_sweep() {
+    fn a_scheduled_event_is_a_sweep() {
         assert_eq!(parse(&json!({"detail-type": "Scheduled Event", "source": "aws.events"})), Event::Sweep);
     }
 }

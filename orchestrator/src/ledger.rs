@@ -1,38 +1,40 @@
-//! The ledger: one object per file set, the truth about its runs.
+//! The ledger: one object per file set, which says what is true about the runs of the set.
 //!
-//! Events come twice, late or never, and a Lambda dies anywhere. What holds is what stands here, and it changes by
-//! conditional puts only. Everything in this module is a function of its arguments; who reads and puts is
-//! [`crate::handler`].
+//! Events come twice, late or never, and a Lambda may die anywhere, so handlers rely on nothing but the ledger. It
+//! changes by conditional puts only. Every function of this module depends on its arguments alone; [`crate::book`]
+//! reads and writes.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::report::digest;
+use crate::digest::digest;
+use crate::set_name::SetName;
 
-/// Heads kept behind the head: more than a set has in a day (they hold the day's cap slots), and a bound on the
-/// object's size.
-const MAX_BEHIND: usize = 50;
-/// Ids of notices kept; a set has a handful.
+/// How many earlier heads a ledger keeps.
+///
+/// It must be more than a set has in one day, because they own the day's cap slots. The limit bounds the object's size.
+const MAX_EARLIER: usize = 50;
+/// How many ids of notices a ledger keeps. A set has a handful.
 const MAX_NOTICES: usize = 50;
 
-/// What stands about one file set.
+/// The ledger of one file set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ledger {
-    /// The bucket that the files were dropped into.
+    /// The bucket into which the files were dropped.
     pub bucket: String,
-    /// The run that counts.
+    /// The newest run.
     #[serde(default)]
     pub head: Option<Head>,
-    /// Content that came while the head was at work.
+    /// Content that arrived while the head was at work.
     #[serde(default)]
     pub next: Option<Next>,
     /// Earlier heads, newest first.
-    #[serde(default)]
-    pub behind: Vec<Head>,
-    /// Ids of the notices sent about the set.
+    #[serde(default, rename = "behind")]
+    pub earlier: Vec<Head>,
+    /// Ids of the notices that were sent about the set.
     #[serde(default)]
     pub notices: Vec<String>,
 }
@@ -43,50 +45,50 @@ pub(crate) struct Ledger {
 pub(crate) struct Head {
     pub run_key: String,
     pub files: Vec<DroppedFile>,
-    /// Counts the set's claims; with the run key it makes the pipeline's unique id.
+    /// The number of the claim among the claims of the set. With the run key it makes the pipeline's unique id.
     pub generation: u32,
-    pub state: State,
+    pub state: HeadState,
     #[serde(default)]
     pub pipeline_id: Option<String>,
-    /// Who claimed it.
+    /// The handler that made the claim.
     pub holder: String,
-    /// Until when nobody else may go on with it.
+    /// Until then, no other handler may continue this run's start.
     pub lease_until: Timestamp,
     pub claimed_at: Timestamp,
     #[serde(default)]
     pub activated_at: Option<Timestamp>,
-    /// The key of the cap slot that it took.
+    /// The key of the cap slot that the run took.
     #[serde(default)]
     pub slot: Option<String>,
     #[serde(default)]
     pub deferred: Option<Deferral>,
-    /// Why it failed.
+    /// The reason why the run failed.
     #[serde(default)]
     pub error: Option<String>,
 }
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum State {
-    /// Somebody is at it; no pipeline is known yet.
+pub(crate) enum HeadState {
+    /// A handler is starting the run; no pipeline is known yet.
     Claimed,
-    /// Its pipeline exists.
+    /// The run's pipeline exists.
     Created,
-    /// Its pipeline is active.
+    /// The run's pipeline is active.
     Activated,
-    /// Its run ended well.
+    /// The run ended well.
     Finished,
-    /// It could not start, or its run ended badly.
+    /// The run could not start, or it ended badly.
     Failed,
     /// The day's cap was reached.
     Deferred,
-    /// Other content took its place, or its files are gone.
+    /// Other content replaced this content, or the files are gone.
     Superseded,
 }
 
-impl State {
-    /// Returns the word that the ledger has for it.
+impl HeadState {
+    /// Returns the word for the state in the stored ledger.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Claimed => "claimed",
@@ -100,24 +102,24 @@ impl State {
     }
 }
 
-/// Until when a set waits, and the cap that made it wait.
+/// The time until which a set is put off, and the cap that put it off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Deferral {
     pub until: Timestamp,
     pub cap: u32,
 }
 
-/// Content that comes after the head.
+/// Content that runs after the head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Next {
     pub run_key: String,
     pub files: Vec<DroppedFile>,
-    /// When it was first seen.
+    /// The time at which a handler first saw this content.
     pub since: Timestamp,
 }
 
-/// A file of a set as it was seen.
+/// A file of a set, as a handler saw it in the bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DroppedFile {
     pub key: String,
@@ -125,7 +127,7 @@ pub(crate) struct DroppedFile {
     pub modified: Timestamp,
 }
 
-/// A whole set as it is in the bucket now.
+/// All files of a whole set, and the run key that stands for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     pub run_key: String,
@@ -133,28 +135,28 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// Returns the content with its run key: definition name, captured values, and each key with its ETag.
-    pub(crate) fn new(definition: &str, set: &str, mut files: Vec<DroppedFile>) -> Self {
+    /// Returns the content with its run key: a digest of the set's name and of each key with its ETag.
+    pub(crate) fn new(name: &SetName, mut files: Vec<DroppedFile>) -> Self {
         files.sort_by(|one, other| one.key.cmp(&other.key));
-        let mut parts = vec![definition, set];
+        let mut parts = vec![name.definition.as_str(), name.id.as_str()];
         parts.extend(files.iter().flat_map(|file| [file.key.as_str(), file.etag.as_str()]));
         Self { run_key: digest(&parts), files }
     }
 }
 
-/// What a look at a pipeline says about its run.
+/// How far the run of a pipeline came, according to the pipeline service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// Registered, never activated.
+pub(crate) enum Progress {
+    /// The pipeline is registered and was never activated.
     NotStarted,
     AtWork,
     Finished,
     Failed,
-    /// There is no such pipeline (any more).
+    /// The pipeline does not exist, or no longer.
     Gone,
 }
 
-/// A claim that is to be made.
+/// A claim that a handler wants to make.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub holder: String,
@@ -164,60 +166,65 @@ pub(crate) struct Claim {
 }
 
 impl Head {
-    /// Returns the pipeline's idempotency token.
+    /// Returns the unique id of the run's pipeline, which makes CreatePipeline idempotent.
     pub(crate) fn unique_id(&self) -> String {
         format!("{}-{}", self.run_key, self.generation)
     }
 
-    /// Returns whether somebody may be at work on starting it.
+    /// Returns whether a handler may be starting the run at this moment.
     pub(crate) fn is_leased(&self, now: Timestamp) -> bool {
-        matches!(self.state, State::Claimed | State::Created) && now < self.lease_until
+        matches!(self.state, HeadState::Claimed | HeadState::Created) && now < self.lease_until
     }
 
-    /// Returns whether its pipeline was activated, or may have been by somebody who could not write it down.
+    /// Returns whether the run's pipeline was activated, or may have been by a handler that died before noting so.
     pub(crate) fn may_have_started(&self) -> bool {
         match self.state {
-            State::Failed | State::Deferred => self.activated_at.is_some(),
-            State::Claimed | State::Created | State::Activated | State::Finished | State::Superseded => {
-                self.activated_at.is_some() || self.pipeline_id.is_some()
-            }
+            HeadState::Failed | HeadState::Deferred => self.activated_at.is_some(),
+            HeadState::Claimed
+            | HeadState::Created
+            | HeadState::Activated
+            | HeadState::Finished
+            | HeadState::Superseded => self.activated_at.is_some() || self.pipeline_id.is_some(),
         }
     }
 }
 
 impl Ledger {
-    /// Returns all heads, the newest first.
+    /// Returns all heads, newest first.
     pub(crate) fn heads(&self) -> impl Iterator<Item = &Head> {
-        self.head.iter().chain(&self.behind)
+        self.head.iter().chain(&self.earlier)
     }
 
-    /// Returns the newest head that ran or should have: what `newer than the last run` is measured by.
+    /// Returns the newest head that ran or should have run; "newer than the last run" compares with its files.
     pub(crate) fn last_run(&self) -> Option<&Head> {
-        self.heads().find(|head| matches!(head.state, State::Activated | State::Finished | State::Failed))
+        let counts = |state| matches!(state, HeadState::Activated | HeadState::Finished | HeadState::Failed);
+        self.heads().find(|head| counts(head.state))
     }
 
-    /// Writes what a look at the head's pipeline showed.
-    pub(crate) fn settle_head(&mut self, ending: Ending, now: Timestamp) {
+    /// Writes the progress of the head's pipeline into the head.
+    pub(crate) fn settle_head(&mut self, progress: Progress, now: Timestamp) {
         if let Some(head) = &mut self.head {
-            settle(head, ending, now);
+            settle(head, progress, now);
         }
     }
 
-    /// Writes what a look at the pipeline `id` showed; returns whether that changed anything.
-    pub(crate) fn settle_pipeline(&mut self, id: &str, ending: Ending, now: Timestamp) -> bool {
-        let mut heads = self.head.iter_mut().chain(&mut self.behind);
-        let Some(head) = heads.find(|head| head.pipeline_id.as_deref() == Some(id)) else { return false };
-        let before = head.clone();
-        settle(head, ending, now);
-        *head != before
+    /// Writes the progress of the pipeline `id` into its head.
+    pub(crate) fn settle_pipeline(&mut self, id: &str, progress: Progress, now: Timestamp) {
+        if let Some(head) = self.head_of(id) {
+            settle(head, progress, now);
+        }
     }
 
-    /// Notes that the run of the pipeline `id` was ended for a later one.
+    /// Notes that the run of the pipeline `id` was ended to make room for a later one.
     pub(crate) fn supersede(&mut self, id: &str) {
-        let mut heads = self.head.iter_mut().chain(&mut self.behind);
-        if let Some(head) = heads.find(|head| head.pipeline_id.as_deref() == Some(id)) {
-            head.state = State::Superseded;
+        if let Some(head) = self.head_of(id) {
+            head.state = HeadState::Superseded;
         }
+    }
+
+    fn head_of(&mut self, pipeline_id: &str) -> Option<&mut Head> {
+        let mut heads = self.head.iter_mut().chain(&mut self.earlier);
+        heads.find(|head| head.pipeline_id.as_deref() == Some(pipeline_id))
     }
 
     /// Returns the generation of the set's next claim.
@@ -231,7 +238,7 @@ impl Ledger {
             run_key: content.run_key.clone(),
             files: content.files.clone(),
             generation: self.next_generation(),
-            state: State::Claimed,
+            state: HeadState::Claimed,
             pipeline_id: None,
             holder: claim.holder.clone(),
             lease_until: after(claim.now, claim.lease),
@@ -244,7 +251,7 @@ impl Ledger {
         self.with_head(head)
     }
 
-    /// Returns the ledger with the head's claim taken over: the same generation, so the same pipeline.
+    /// Returns the ledger with the head's claim taken over: the generation stays, and with it the pipeline.
     pub(crate) fn taken_over(&self, claim: &Claim) -> Self {
         let mut ledger = self.clone();
         if let Some(head) = &mut ledger.head {
@@ -255,62 +262,66 @@ impl Ledger {
         ledger
     }
 
-    /// Returns the ledger with `content` put off. No pipeline was made for it, so its lease means nothing.
+    /// Returns the ledger with `content` put off. Nothing was created for the content, so the lease ends at once.
     pub(crate) fn deferred(&self, content: &Content, claim: &Claim, deferral: Deferral) -> Self {
         let mut ledger = self.claimed(content, claim);
         if let Some(head) = &mut ledger.head {
-            head.state = State::Deferred;
+            head.state = HeadState::Deferred;
             head.lease_until = claim.now;
             head.deferred = Some(deferral);
         }
         ledger
     }
 
-    /// Returns the ledger with `content` noted as what comes after the head.
+    /// Returns the ledger with `content` noted as the content that runs after the head.
     pub(crate) fn with_next(&self, content: &Content, now: Timestamp) -> Self {
         let next = Next { run_key: content.run_key.clone(), files: content.files.clone(), since: now };
         Self { next: Some(next), ..self.clone() }
     }
 
-    /// Returns where behind a head that never ran the last run stands, if it was one of this content.
+    /// Returns the position of the last run among the earlier heads, if that run counts again.
+    ///
+    /// It counts again if it had the content `run_key`, has ended, and no later head was ever activated.
     pub(crate) fn restorable(&self, run_key: &str) -> Option<usize> {
         let has_run = |head: &Head| head.activated_at.is_some();
         if self.head.as_ref().is_none_or(has_run) {
             return None;
         }
-        let last = self.behind.iter().position(has_run)?;
-        let run = &self.behind[last];
-        let is_ended = matches!(run.state, State::Finished | State::Failed);
-        (is_ended && run.run_key == run_key).then_some(last)
+        let last = self.earlier.iter().position(has_run)?;
+        let run = &self.earlier[last];
+        let has_ended = matches!(run.state, HeadState::Finished | HeadState::Failed);
+        (has_ended && run.run_key == run_key).then_some(last)
     }
 
-    /// Returns the ledger with the last run as its head again; what came after it never ran and is superseded.
+    /// Returns the ledger with the last run as its head again. The later content never ran and is superseded.
     pub(crate) fn restored(&self, run_key: &str) -> Self {
         let mut ledger = self.clone();
         if let Some(last) = self.restorable(run_key) {
-            let run = ledger.behind.remove(last);
+            let run = ledger.earlier.remove(last);
             if let Some(mut head) = ledger.head.replace(run) {
-                head.state = State::Superseded;
-                ledger.behind.insert(0, head);
+                head.state = HeadState::Superseded;
+                ledger.earlier.insert(0, head);
             }
             ledger.next = None;
         }
         ledger
     }
 
-    /// Remembers that a notice was sent.
+    /// Notes that a notice was sent.
     pub(crate) fn remember_notice(&mut self, id: &str) {
         self.notices.push(id.to_owned());
         let surplus = self.notices.len().saturating_sub(MAX_NOTICES);
         self.notices.drain(..surplus);
     }
 
-    /// Returns whether a run that may have started holds `slot`, so that `run_key` cannot have it.
+    /// Returns whether a run that may have started owns `slot`, so that `run_key` cannot have it.
     ///
-    /// The same content may go on with the slot of a claim that was given up or of runs that failed just before.
+    /// Content keeps the slot of its own claim that was given up, and of its own runs that failed just before.
     pub(crate) fn slot_is_spent(&self, slot: &str, run_key: &str) -> bool {
         let is_resumed = |head: &&Head| {
-            head.run_key == run_key && matches!(head.state, State::Claimed | State::Created | State::Failed)
+            let may_resume =
+                matches!(head.state, HeadState::Claimed | HeadState::Created | HeadState::Failed);
+            head.run_key == run_key && may_resume
         };
         let started = self.heads().filter(|head| head.may_have_started());
         started.skip_while(is_resumed).any(|head| head.slot.as_deref() == Some(slot))
@@ -321,47 +332,95 @@ impl Ledger {
         let run_key = head.run_key.clone();
         if let Some(mut earlier) = ledger.head.replace(head) {
             // A deferral of the same content is not a run of its own.
-            let is_kept = earlier.state != State::Deferred || earlier.run_key != run_key;
-            if !matches!(earlier.state, State::Finished | State::Failed) {
-                earlier.state = State::Superseded;
+            let is_kept = earlier.state != HeadState::Deferred || earlier.run_key != run_key;
+            if !matches!(earlier.state, HeadState::Finished | HeadState::Failed) {
+                earlier.state = HeadState::Superseded;
             }
             if is_kept {
-                ledger.behind.insert(0, earlier);
+                ledger.earlier.insert(0, earlier);
             }
         }
-        ledger.behind.truncate(MAX_BEHIND);
+        ledger.earlier.truncate(MAX_EARLIER);
         ledger.next = None;
         ledger
     }
 }
 
-/// A run whose end is written keeps it; one that was superseded while at work stays superseded.
-fn settle(head: &mut Head, ending: Ending, now: Timestamp) {
-    if !matches!(head.state, State::Claimed | State::Created | State::Activated) {
+/// Writes the progress into a head whose end is not known yet. A superseded head stays superseded.
+fn settle(head: &mut Head, progress: Progress, now: Timestamp) {
+    if !matches!(head.state, HeadState::Claimed | HeadState::Created | HeadState::Activated) {
         return;
     }
-    let was_activated = head.state == State::Activated;
-    match ending {
-        Ending::NotStarted => return,
-        Ending::Gone if !was_activated => {
+    let was_activated = head.state == HeadState::Activated;
+    match progress {
+        Progress::NotStarted => return,
+        Progress::Gone if !was_activated => {
             head.pipeline_id = None;
             return;
         }
-        Ending::AtWork => head.state = State::Activated,
-        Ending::Finished => head.state = State::Finished,
-        Ending::Failed => {
-            head.state = State::Failed;
+        Progress::AtWork => head.state = HeadState::Activated,
+        Progress::Finished => head.state = HeadState::Finished,
+        Progress::Failed => {
+            head.state = HeadState::Failed;
             head.error = Some("an object of the pipeline failed".to_owned());
         }
-        Ending::Gone => {
-            head.state = State::Failed;
-            head.error = Some("its pipeline was deleted before its end was seen".to_owned());
+        Progress::Gone => {
+            head.state = HeadState::Failed;
+            head.error = Some("the pipeline was deleted before the end of its run was known".to_owned());
         }
     }
     head.activated_at.get_or_insert(now);
 }
 
-/// Returns the time `wait` after `from`; the end of time when there is none.
+/// Returns the time `wait` after `from`, or the latest possible time if there is none.
 pub(crate) fn after(from: Timestamp, wait: Duration) -> Timestamp {
     from.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ledger as earlier versions wrote it, with every field.
+    const STORED: &str = r#"{
+  "bucket": "drop",
+  "head": {
+    "runKey": "k2",
+    "files": [{"key": "in/1/a.csv", "etag": "e2", "modified": "2026-11-20T08:00:00Z"}],
+    "generation": 2,
+    "state": "deferred",
+    "pipelineId": null,
+    "holder": "h/1",
+    "leaseUntil": "2026-11-20T08:00:01Z",
+    "claimedAt": "2026-11-20T08:00:01Z",
+    "activatedAt": null,
+    "slot": null,
+    "deferred": {"until": "2026-11-21T00:00:00Z", "cap": 1},
+    "error": null
+  },
+  "next": {"runKey": "k3", "files": [], "since": "2026-11-20T08:00:02Z"},
+  "behind": [{
+    "runKey": "k1",
+    "files": [],
+    "generation": 1,
+    "state": "failed",
+    "pipelineId": "df-1",
+    "holder": "h/0",
+    "leaseUntil": "2026-11-20T07:00:01Z",
+    "claimedAt": "2026-11-20T07:00:00Z",
+    "activatedAt": "2026-11-20T07:00:00.5Z",
+    "slot": "caps/orders/2026-11-20/1.json",
+    "deferred": null,
+    "error": "an object of the pipeline failed"
+  }],
+  "notices": ["n1"]
+}"#;
+
+    #[test]
+    fn the_stored_form_of_a_ledger_stays() {
+        let ledger: Ledger = serde_json::from_str(STORED).unwrap();
+        assert_eq!(ledger.earlier.len(), 1);
+        let stored: serde_json::Value = serde_json::from_str(STORED).unwrap();
+        assert_eq!(serde_json::to_value(&ledger).unwrap(), stored);
+    }
 }

@@ -1,111 +1,144 @@
 //! The orchestrator: from a dropped file to an activated pipeline.
 //!
-//! It knows the pipeline service, S3 and SNS through the AWS SDK alone; where they are is the SDK's configuration.
+//! It reaches the pipeline service, S3 and SNS through the AWS SDK only. The SDK's own configuration says where they
+//! are.
+//!
+//! This file lists the modules in the order in which to read them. The way of a drop is a line of values:
+//!
+//! ```text
+//! event -> sets -> content -> step -> claim -> started run
+//! ```
+//!
+//! Each arrow is a free function over the [`ports::Edges`] that takes the value before it and returns the value after
+//! it. `handler` connects them for an event, and `sweep` connects the same functions for sets that no event brought on.
 
-mod aws;
-mod book;
-mod caps;
-mod definitions;
-mod event;
-mod failure;
+// The way of a drop, stage by stage.
+
 mod handler;
-mod ledger;
-#[cfg(test)]
-mod model;
-mod ports;
-mod prepare;
-mod report;
+
+mod event;
+
+mod loading;
+
 mod sets;
-mod stale;
-mod start;
-mod status;
+
+mod content;
+
 mod step;
+
+mod claim;
+
+mod start;
+
+// The other ways: the sweep, and the question that changes nothing.
+
 mod sweep;
+
+mod status;
+
+mod operations;
+
+// Parts of a claim.
+
 mod turn;
 
-use std::sync::Arc;
-use std::time::Duration;
+mod caps;
+
+// Parts of a start.
+
+mod cleaning;
+
+mod stale;
+
+mod progress;
+
+mod prepare;
+
+mod failure;
+
+// The ledger: its values, and how it is read and written.
+
+mod ledger;
+
+mod book;
+
+mod first_seen;
+
+mod raced;
+
+// The definitions, and the names of things.
+
+mod definitions;
+
+mod home;
+
+mod set_name;
+
+mod digest;
+
+// All text for people: decisions, notices and log lines.
+
+mod report;
+
+// The configuration, and the world outside.
+
+mod config;
+
+mod setup;
+
+mod ports;
+
+mod aws;
+
+#[cfg(test)]
+mod model;
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use aws::Aws;
-use definitions::Home;
-use handler::Handler;
+use operations::Operations;
 
+pub use aws::Clients;
+pub use config::{Config, ConfigError, Now};
 pub use report::{Decision, SweepReport, Verdict};
-
-/// The clock; tests wind it by hand.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// What an orchestrator is told about its surroundings.
-#[derive(Clone)]
-pub struct Config {
-    /// Where the definitions are, `s3://bucket` or `s3://bucket/prefix`; the ledger stands beside them.
-    pub definitions_uri: String,
-    /// The watched bucket. Without it, events of any bucket count, and sweeps see only sets that the ledger knows.
-    pub drop_bucket: Option<String>,
-    /// The topic for notices.
-    pub topic_arn: String,
-    /// How long a claim holds: a little longer than one invocation may take.
-    pub lease: Duration,
-    /// Who claims. In `name#incarnation`, earlier incarnations of the same name are taken to be gone, and their
-    /// leases with them: for a process that knows itself to be the only one of its name.
-    pub holder: String,
-    /// The clock.
-    pub now: Now,
-}
-
-/// The services, as the AWS SDK knows them.
-#[derive(Clone)]
-pub struct Clients {
-    /// S3.
-    pub s3: aws_sdk_s3::Client,
-    /// AWS Data Pipeline, or an engine that speaks its protocol.
-    pub datapipeline: aws_sdk_datapipeline::Client,
-    /// SNS.
-    pub sns: aws_sdk_sns::Client,
-}
 
 /// Starts pipelines for dropped files.
 pub struct Orchestrator {
-    handler: Result<Handler<Aws>, String>,
+    operations: Operations<Aws>,
     drop_bucket: Option<String>,
 }
 
 impl Orchestrator {
-    /// Returns an orchestrator; nothing is called yet.
-    #[must_use]
-    pub fn new(config: Config, clients: Clients) -> Self {
+    /// Returns an orchestrator without calling any service.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a setting cannot be used.
+    pub fn new(config: Config, clients: Clients) -> Result<Self, ConfigError> {
         let aws = Aws { clients, topic_arn: config.topic_arn.clone() };
         let drop_bucket = config.drop_bucket.clone();
-        let home = Home::parse(&config.definitions_uri).map_err(|error| error.to_string());
-        Self { handler: home.map(|home| Handler::new(config, home, aws)), drop_bucket }
+        Ok(Self { operations: Operations::new(config, aws)?, drop_bucket })
     }
 
-    /// Handles one event: S3 notifications, also inside SQS, SNS or EventBridge events; a scheduled event is a sweep.
+    /// Handles one event: S3 notifications, also inside SQS, SNS or EventBridge events. A scheduled event is a sweep.
     ///
-    /// The answer is `{"decisions": [...]}`, one [`Decision`] for each key and definition. An error means that the
+    /// The answer is `{"decisions": [...]}`, with one [`Decision`] for each key and definition. After an error, the
     /// event is worth delivering again.
     pub async fn handle(&self, event: Value) -> anyhow::Result<Value> {
-        // Boxed, because the futures inside make a type that compilers find too deep; and hosts may spawn them.
-        self.handler()?.handle(&event).boxed().await
+        // Boxed, because the compiler refuses the type of the futures inside as too deep, and callers may spawn it.
+        self.operations.handle(&event).boxed().await
     }
 
-    /// Brings on everything that events did not: whole sets, `next` and deferred ones, expired leases, outcomes.
+    /// Brings on everything that no event did: whole sets, next and deferred content, expired leases, outcomes of runs.
     pub async fn sweep(&self) -> anyhow::Result<SweepReport> {
-        self.handler()?.sweep().boxed().await
+        self.operations.sweep().boxed().await
     }
 
-    /// Returns what happened, or would happen, with `key` of the drop bucket; changes nothing.
+    /// Returns the decision that was made, or would be made, about `key` of the drop bucket. Changes nothing.
     pub async fn status_of(&self, key: &str) -> anyhow::Result<Vec<Decision>> {
         let bucket = self.drop_bucket.as_deref().context("no drop bucket is configured")?;
-        self.handler()?.status_of(bucket, key).boxed().await
-    }
-
-    fn handler(&self) -> anyhow::Result<&Handler<Aws>> {
-        self.handler.as_ref().map_err(|why| anyhow::anyhow!("{why}"))
+        self.operations.status_of(bucket, key).boxed().await
     }
 }

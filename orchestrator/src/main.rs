@@ -1,4 +1,4 @@
-//! The Lambda function: binary `bootstrap` of the `provided` runtimes.
+//! The Lambda function: the binary `bootstrap` of the `provided` runtimes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,21 +10,22 @@ use orchestrator::{Clients, Config, Orchestrator};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
-/// Time that a claim outlives the longest invocation.
+/// The time that a claim stays valid after the longest invocation.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
-/// The longest that Lambda lets a function run; what holds when its own limit is not told.
+/// The longest time limit that Lambda allows. It is assumed if the function's own limit is not known.
 const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).init();
-    let orchestrator = Arc::new(Orchestrator::new(config()?, clients().await));
+    let orchestrator = Orchestrator::new(config()?, clients().await).context("reading the configuration")?;
+    let orchestrator = Arc::new(orchestrator);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let orchestrator = Arc::clone(&orchestrator);
         async move {
             let answer = orchestrator.handle(event.payload).await;
-            // The whole chain of causes, for the log and the dead-letter queue.
+            // The log and the dead-letter queue get the whole chain of causes.
             answer.map_err(|error| lambda_runtime::Error::from(format!("{error:#}")))
         }
     }))
@@ -37,7 +38,7 @@ fn config() -> anyhow::Result<Config> {
     Ok(Config {
         definitions_uri: required("DEFINITIONS_S3_URI", "s3://bucket/prefix of the definitions")?,
         drop_bucket: std::env::var("DROP_BUCKET").ok().filter(|bucket| !bucket.is_empty()),
-        topic_arn: required("NOTIFY_TOPIC_ARN", "the topic for notices")?,
+        topic_arn: required("NOTIFY_TOPIC_ARN", "the ARN of the topic for notices")?,
         lease: invocation_limit()? + LEASE_MARGIN,
         holder: stream,
         now: Arc::new(jiff::Timestamp::now),
@@ -48,15 +49,15 @@ fn required(name: &str, meaning: &str) -> anyhow::Result<String> {
     std::env::var(name)
         .ok()
         .filter(|value| !value.is_empty())
-        .with_context(|| format!("{name} is not set: {meaning}"))
+        .with_context(|| format!("{name} is not set; it needs {meaning}"))
 }
 
-/// Lambda tells its time limit with each invocation only, so the function's settings repeat it.
+/// Reads the function's time limit from its settings, because Lambda tells it only with each invocation.
 fn invocation_limit() -> anyhow::Result<Duration> {
     match std::env::var("LAMBDA_TIMEOUT_SECS") {
         Ok(text) => {
             let seconds =
-                text.parse().with_context(|| format!("LAMBDA_TIMEOUT_SECS: `{text}` is no number"))?;
+                text.parse().with_context(|| format!("LAMBDA_TIMEOUT_SECS: `{text}` is not a number"))?;
             Ok(Duration::from_secs(seconds))
         }
         Err(_) => Ok(LONGEST_INVOCATION),
@@ -66,7 +67,7 @@ fn invocation_limit() -> anyhow::Result<Duration> {
 async fn clients() -> Clients {
     let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
     let is_set = |name: &str| std::env::var_os(name).is_some();
-    // An endpoint that is told is an address, which cannot have a bucket's name in front.
+    // A configured endpoint may be an IP address, and no bucket's name can stand before an address.
     let path_style = is_set("AWS_ENDPOINT_URL_S3") || is_set("AWS_ENDPOINT_URL");
     let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(path_style).build();
     Clients {

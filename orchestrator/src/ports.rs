@@ -1,53 +1,51 @@
-//! What the orchestrator needs of the world: stored objects, pipelines, a topic.
+//! The ports to the world outside: stored objects, pipelines, and a topic.
 //!
-//! Three small traits in the orchestrator's words; [`crate::aws`] implements them for the SDK clients.
+//! Three small traits in the words of the orchestrator. [`crate::aws`] implements them for the SDK's clients.
 
 use std::future::Future;
 
 use definition::Definition;
 use jiff::Timestamp;
 
-use crate::report::Notice;
-
-/// An S3 object as a listing shows it.
+/// An S3 object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub key: String,
-    /// Without quotation marks.
+    /// The ETag without quotation marks.
     pub etag: String,
     pub modified: Timestamp,
     pub size: u64,
 }
 
-/// An S3 object with its content.
+/// An S3 object with its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub body: Vec<u8>,
     pub etag: String,
 }
 
-/// What must hold for a put to take place.
+/// The condition of a put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// Nothing has the key: `If-None-Match: *`.
+    /// The key has no object: `If-None-Match: *`.
     Absent,
-    /// The object is still this one: `If-Match`.
+    /// The object has this ETag: `If-Match`.
     Unchanged(String),
 }
 
-/// What a conditional put did.
+/// The result of a conditional put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
-    /// It took place; the new ETag.
+    /// The object was stored, with this ETag.
     Stored(String),
-    /// Its condition did not hold.
+    /// The condition did not hold.
     Conflict,
 }
 
-/// How far down a listing goes.
+/// The depth of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// Keys without a further `/` after the prefix.
+    /// Only keys without a further `/` after the prefix.
     Level,
     /// Every key.
     All,
@@ -55,8 +53,10 @@ pub(crate) enum Depth {
 
 /// Objects in S3.
 pub(crate) trait Storage {
+    /// Reads an object; returns `None` if the key has none.
     fn get(&self, bucket: &str, key: &str) -> impl Future<Output = anyhow::Result<Option<Stored>>> + Send;
 
+    /// Writes an object if the condition holds.
     fn put(
         &self,
         bucket: &str,
@@ -65,6 +65,7 @@ pub(crate) trait Storage {
         condition: Condition,
     ) -> impl Future<Output = anyhow::Result<Put>> + Send;
 
+    /// Lists every object whose key begins with `prefix`.
     fn list(
         &self,
         bucket: &str,
@@ -72,11 +73,11 @@ pub(crate) trait Storage {
         depth: Depth,
     ) -> impl Future<Output = anyhow::Result<Vec<Listed>>> + Send;
 
-    /// Looks one key up in a listing, which unlike a HEAD shows milliseconds.
+    /// Finds one key in a listing, which shows milliseconds; the answer to a HEAD does not.
     fn find(&self, bucket: &str, key: &str) -> impl Future<Output = anyhow::Result<Option<Listed>>> + Send;
 }
 
-/// A pipeline that is to be registered.
+/// A pipeline to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NewPipeline {
     pub name: String,
@@ -84,14 +85,14 @@ pub(crate) struct NewPipeline {
     pub tags: Vec<(String, String)>,
 }
 
-/// Id and name of a pipeline, as ListPipelines gives them.
+/// The id and the name of a pipeline, from ListPipelines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PipelineName {
     pub id: String,
     pub name: String,
 }
 
-/// What DescribePipelines says about a pipeline.
+/// The description of a pipeline, from DescribePipelines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Description {
     pub id: String,
@@ -101,7 +102,7 @@ pub(crate) struct Description {
     pub tags: Vec<(String, String)>,
 }
 
-/// An instance of a pipeline and what it waits for.
+/// An instance of a pipeline, with its status and the ids of the instances that it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InstanceStatus {
     pub id: String,
@@ -109,32 +110,33 @@ pub(crate) struct InstanceStatus {
     pub needs: Vec<String>,
 }
 
-/// A validation error of PutPipelineDefinition.
+/// A validation error from PutPipelineDefinition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub object: String,
     pub message: String,
 }
 
-/// Why a call to the pipeline service came to nothing.
+/// The failure of a call to the pipeline service.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PipelineError {
-    /// The service understood and says no; the same call again gets the same answer.
+    /// The service understood the call and refused it. The same call gets the same answer again.
     #[error("{0}")]
     Refused(String),
-    /// The pipeline does not exist (any more).
+    /// The pipeline does not exist, or no longer.
     #[error("{0}")]
     Gone(String),
-    /// No answer that settles it; worth another try.
+    /// No answer decides the matter, so another try is worthwhile.
     #[error("the pipeline service gave no usable answer")]
     Unanswered(#[source] anyhow::Error),
 }
 
 /// The pipeline service.
 pub(crate) trait Pipelines {
+    /// Lists every pipeline of the account.
     fn names(&self) -> impl Future<Output = Result<Vec<PipelineName>, PipelineError>> + Send;
 
-    /// Describes the pipelines that still exist.
+    /// Describes those of the pipelines that still exist.
     fn describe(
         &self,
         ids: &[String],
@@ -146,28 +148,40 @@ pub(crate) trait Pipelines {
     /// Returns every instance of the pipeline, with its status.
     fn instances(&self, id: &str) -> impl Future<Output = Result<Vec<InstanceStatus>, PipelineError>> + Send;
 
+    /// Creates a pipeline and returns its id; a pipeline with the same name and unique id is returned as it is.
     fn create(&self, pipeline: &NewPipeline) -> impl Future<Output = Result<String, PipelineError>> + Send;
 
-    /// Puts the definition; validation errors are an answer, not a failure.
+    /// Puts the definition and returns its validation errors.
     fn put_definition(
         &self,
         id: &str,
         definition: &Definition,
     ) -> impl Future<Output = Result<Vec<Refusal>, PipelineError>> + Send;
 
-    /// Activates the pipeline; one that has as many runs as it may is active already.
+    /// Activates the pipeline. A pipeline that cannot have another active run is active already.
     fn activate(&self, id: &str) -> impl Future<Output = Result<(), PipelineError>> + Send;
 
-    /// Deletes the pipeline; one that is gone is no failure.
+    /// Deletes the pipeline. A pipeline that does not exist is no error.
     fn delete(&self, id: &str) -> impl Future<Output = Result<(), PipelineError>> + Send;
 }
 
-/// Where notices go.
+/// A message for the topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    /// The same for the same cause.
+    pub id: String,
+    /// At most 100 printable ASCII characters, because SNS takes no others.
+    pub subject: String,
+    pub message: String,
+}
+
+/// The topic for notices.
 pub(crate) trait Topic {
+    /// Publishes a notice, at least once.
     fn publish(&self, notice: &Notice) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
-/// All of it: the world as one handler sees it.
+/// All edges of the orchestrator: storage, pipelines and topic.
 pub(crate) trait Edges: Storage + Pipelines + Topic + Send + Sync {}
 
 impl<E: Storage + Pipelines + Topic + Send + Sync> Edges for E {}

@@ -1,4 +1,4 @@
-//! The definition as it is put for one set: parameter values filled in, files pinned to what was dropped.
+//! The definition of one set: its parameter values are filled in, and its inputs are pinned to the dropped files.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,18 +10,18 @@ use definition::{Definition, ObjectId, ParameterValue, PipelineObject, inherit};
 
 use crate::ledger::DroppedFile;
 
-/// What the definition is told about the set.
+/// The facts about a set that go into its definition.
 pub(crate) struct DroppedSet<'a> {
     pub definition_name: &'a str,
     pub bucket: &'a str,
     pub captures: &'a Captures,
     pub files: &'a [DroppedFile],
     pub topic_arn: &'a str,
-    /// `values.json`.
+    /// The values of `values.json`.
     pub values: &'a [ParameterValue],
 }
 
-/// Returns the definition that is to be put for the drop.
+/// Returns the definition to put for the drop.
 pub(crate) fn prepared(definition: &Definition, drop: &DroppedSet<'_>) -> Definition {
     let mut prepared = definition.clone();
     override_values(&mut prepared, drop.values);
@@ -53,9 +53,9 @@ fn is_array(definition: &Definition, id: &str) -> bool {
     attribute.is_some_and(|text| text.eq_ignore_ascii_case("true"))
 }
 
-/// Sets `myETag` on each S3DataNode that reads a file of the drop, so that a run loads what triggered it.
+/// Sets `myETag` on each S3DataNode that reads a file of the drop, so that the run loads the bytes that triggered it.
 fn pin_files(definition: &mut Definition, drop: &DroppedSet<'_>) {
-    // An unusable parent was found by validation; without inheritance nothing is pinned.
+    // Validation has reported an unusable parent already; without inheritance no file can be pinned.
     let Ok(resolved) = inherit::resolve(definition) else { return };
     let written: HashSet<&str> = resolved
         .iter()
@@ -80,26 +80,26 @@ fn pin_files(definition: &mut Definition, drop: &DroppedSet<'_>) {
     }
 }
 
-/// Returns the places in S3 that the pipeline itself writes to: a file that lands there is no drop.
-pub(crate) fn own_places(definition: &Definition) -> Vec<String> {
+/// Returns the locations in S3 to which the pipeline itself writes. A file that arrives there is not a drop.
+pub(crate) fn written_locations(definition: &Definition) -> Vec<String> {
     let Ok(resolved) = inherit::resolve(definition) else { return Vec::new() };
     let parameters = Parameters::of(definition);
     let preview = Preview::new(&resolved, &parameters, None);
     let outputs: HashSet<&ObjectId> =
         resolved.iter().flat_map(|object| object.references("output").collect::<Vec<_>>()).collect();
-    let places = resolved.iter().flat_map(|object| {
+    let locations = resolved.iter().flat_map(|object| {
         let own = if outputs.contains(&object.id) { OUTPUT_FIELDS } else { LOG_FIELDS };
         own.iter().filter_map(|field| path(object, field, &preview))
     });
-    places.filter(|place| place.starts_with("s3://")).collect()
+    locations.filter(|location| location.starts_with("s3://")).collect()
 }
 
-/// Fields of an output that say where it is.
+/// The fields of an output that name its location.
 const OUTPUT_FIELDS: &[&str] = &["filePath", "directoryPath"];
-/// Fields of any object that say where logs and refused rows go.
+/// The fields of any object that name the location of its logs and refused rows.
 const LOG_FIELDS: &[&str] = &["pipelineLogUri", "myRejectsPath"];
 
-/// A path that only the running pipeline knows is none that a drop can have.
+/// Returns the value of a path field; `None` if only the running pipeline knows it, because then no drop can have it.
 fn path<'a>(object: &'a PipelineObject, field: &str, preview: &Preview<'a>) -> Option<String> {
     let texts = preview.text(&object.id, object.string(field)?)?;
     <[String; 1]>::try_from(texts).ok().map(|[path]| path)

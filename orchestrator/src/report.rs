@@ -1,7 +1,13 @@
-//! All text for people.
+//! All text for people: decisions for callers, notices for the topic, and log lines.
+//!
+//! The functions here only choose words. Other modules decide, publish and store.
 
 mod decision;
+pub(crate) mod log;
 mod notice;
 
 pub use decision::{Decision, SweepReport, Verdict};
-pub(crate) use notice::{Notice, digest};
+pub(crate) use decision::{
+    deferred, duplicate, ignored, incomplete, next, not_newer, queued_behind, ready, started, unmatched,
+};
+pub(crate) use notice::{FailedStart, broken_definition, deferral, missing_files, not_started};

@@ -1,5 +1,71 @@
-//! The next step for a whole set.
+//! From content to a step: what has to be done for a whole set.
+//!
+//! [`decide`] is a pure function. [`next`] asks the service first, if the decision depends on the progress of a run.
 
 mod decide;
 
-pub(crate) use decide::{Step, Terms, decide};
+use anyhow::Context as _;
+
+use crate::book::Entry;
+use crate::ledger::{Content, HeadState};
+use crate::ports::Edges;
+use crate::progress;
+use crate::sets::Set;
+use crate::setup::Setup;
+
+pub(crate) use decide::{Step, Terms};
+
+/// A step, and the entry that it was decided from.
+pub(crate) struct Decided {
+    pub step: Step,
+    pub entry: Entry,
+    /// Whether the ledger of `entry` has the progress of its head, which is not stored yet.
+    pub is_settled: bool,
+}
+
+/// Decides the next step for a whole set.
+pub(crate) async fn next<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    content: &Content,
+    mut entry: Entry,
+) -> anyhow::Result<Decided> {
+    let now = setup.now();
+    let mut is_settled = false;
+    if let Some(id) = decide::pipeline_to_ask(&entry.ledger, content, now).map(str::to_owned) {
+        let progress =
+            progress::of(edges, &id).await.context("asking for the progress of the earlier pipeline")?;
+        entry.ledger.settle_head(progress, now);
+        is_settled = true;
+    }
+    let step = decide::decide(&entry.ledger, content, &terms(setup, set));
+    Ok(Decided { step, entry, is_settled })
+}
+
+/// Returns the step that [`next`] would decide. The ledger of `entry` shows the progress afterwards; nothing is stored.
+pub(crate) async fn preview<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    content: &Content,
+    entry: &mut Entry,
+) -> anyhow::Result<Step> {
+    // The answer shows the state of the run, so the service is asked even if the step does not depend on it.
+    let head = entry.ledger.head.as_ref().filter(|head| head.state == HeadState::Activated);
+    if let Some(id) = head.and_then(|head| head.pipeline_id.clone()) {
+        let progress = progress::of(edges, &id).await?;
+        entry.ledger.settle_head(progress, setup.now());
+    }
+    entry.ledger = entry.ledger.restored(&content.run_key);
+    Ok(decide::decide(&entry.ledger, content, &terms(setup, set)))
+}
+
+fn terms(setup: &Setup, set: &Set<'_>) -> Terms {
+    Terms {
+        now: setup.now(),
+        replaces: set.replaces(),
+        is_fixed: !set.trigger.has_captures(),
+        cap: set.trigger.max_runs_per_day,
+    }
+}

@@ -1,31 +1,36 @@
-//! The sweep: brings on whatever events did not.
+//! The sweep: brings on everything that no event did.
 //!
-//! Whole sets that nobody started, `next` and deferred ones whose time has come, claims whose holder is gone, and
-//! the outcomes of runs that ended. It goes the same way as an event, set by set, the oldest first.
+//! It starts whole sets that nobody started, and next or deferred content that may start now. It continues claims whose
+//! holder is gone, and writes down the outcomes of runs that ended. Each set goes through the same stages as after an
+//! event, the oldest set first.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use definition::trigger::Captures;
+use definition::trigger::{Captures, S3Key, Trigger};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::book::Entry;
+use crate::content::dropped_file;
 use crate::definitions::Definitions;
-use crate::handler::Handler;
-use crate::ledger::{Content, DroppedFile, Ledger, State};
-use crate::ports::{Depth, Edges};
-use crate::report::{Decision, SweepReport, Verdict};
+use crate::handler::{bring_on, bring_on_whole};
+use crate::ledger::{Content, DroppedFile, HeadState, Ledger};
+use crate::ports::{Depth, Edges, Storage};
+use crate::raced::Raced;
+use crate::report::{self, Decision, SweepReport, Verdict, log};
+use crate::set_name::SetName;
 use crate::sets::Set;
-use crate::status::incomplete;
+use crate::setup::Setup;
+use crate::{first_seen, loading, progress};
 
-/// Ledgers read at the same time.
+/// How many ledgers are read at the same time.
 const READ_AT_ONCE: usize = 16;
 
-/// A set as the sweep came upon it.
+/// A set that the sweep found.
 struct Candidate<'a> {
     set: Set<'a>,
-    /// Those of its files that are in the bucket.
+    /// The files of the set that are in the bucket.
     files: Vec<DroppedFile>,
     entry: Entry,
 }
@@ -37,228 +42,235 @@ impl Candidate<'_> {
 
     fn missing(&self) -> Vec<String> {
         let keys = self.set.trigger.keys(&self.set.captures);
-        let is_missing =
-            |key: &&definition::trigger::S3Key| self.files.iter().all(|file| file.key != key.as_str());
+        let is_missing = |key: &&S3Key| self.files.iter().all(|file| file.key != key.as_str());
         keys.iter().filter(is_missing).map(ToString::to_string).collect()
     }
 }
 
-impl<E: Edges> Handler<E> {
-    /// Looks at every set once.
-    pub(crate) async fn sweep(&self) -> anyhow::Result<SweepReport> {
-        let definitions = self.load_definitions().await?;
-        let mut report = SweepReport::default();
-        for index in 0..definitions.files.len() {
-            let name = &definitions.files[index].name;
-            if let Err(error) = self.sweep_definition(&definitions, name, &mut report).await {
-                report_failure(&mut report, name, &error);
-            }
-        }
-        Ok(report)
-    }
-
-    async fn sweep_definition(
-        &self,
-        definitions: &Definitions,
-        name: &str,
-        report: &mut SweepReport,
-    ) -> anyhow::Result<()> {
-        let first_seen = match definitions.triggered().find(|(file, ..)| file.name == name) {
-            Some((_, _, trigger)) if trigger.backfill => Timestamp::MIN,
-            Some(_) => self.first_seen(name).await?,
-            None => return Ok(()),
-        };
-        let mut candidates = self.candidates(definitions, name).await?;
-        candidates.retain(|candidate| {
-            // What landed before the definition did is nobody's drop.
-            candidate.entry.exists() || candidate.landed_at().is_some_and(|landed| landed >= first_seen)
-        });
-        candidates.sort_by_key(Candidate::landed_at);
-        let mut is_taken = false;
-        for candidate in candidates {
-            let set = format!("{name}/{}", candidate.set.id);
-            match self.sweep_set(candidate, is_taken, report).await {
-                Ok(Some(decision)) if decision.verdict != Verdict::Duplicate => {
-                    // What stands behind another set's run goes before everything younger.
-                    is_taken |= decision.verdict == Verdict::Behind;
-                    report.decisions.push(decision)
-                }
-                Ok(Some(_) | None) => {}
-                Err(error) => report_failure(report, &set, &error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Lists the definition's drops and ledgers, and puts them together by set.
-    async fn candidates<'a>(
-        &self,
-        definitions: &'a Definitions,
-        name: &str,
-    ) -> anyhow::Result<Vec<Candidate<'a>>> {
-        let Some((file, watched, trigger)) = definitions.triggered().find(|(file, ..)| file.name == name)
-        else {
-            return Ok(Vec::new());
-        };
-        let values = match definitions.values() {
-            Ok(values) => values,
-            Err(why) => anyhow::bail!("values.json cannot be used: {why}"),
-        };
-        let set = |bucket: &str, captures: Captures| {
-            let id = captures.encoded();
-            Set { file, watched, trigger, values, bucket: bucket.to_owned(), captures, id }
-        };
-        let mut candidates: BTreeMap<String, Candidate<'a>> = BTreeMap::new();
-        if let Some(bucket) = &self.config.drop_bucket {
-            for (captures, files) in self.dropped(bucket, trigger).await? {
-                let set = set(bucket, captures);
-                let entry = self.book.absent(name, &set.id);
-                candidates.insert(set.id.clone(), Candidate { set, files, entry });
-            }
-        }
-        let folder = self.book.folder(name);
-        let listing = self.edges.list(&self.book.home.bucket, &folder, Depth::Level).await;
-        let listing = listing.with_context(|| format!("listing {folder}"))?;
-        let sets =
-            listing.into_iter().filter_map(|listed| Some((self.book.set_of(name, &listed.key)?, listed)));
-        let entries = sets.map(|(id, listed)| async move {
-            let entry = self.book.listed(&self.edges, &listed).await?;
-            anyhow::Ok((id, entry))
-        });
-        let entries: Vec<_> = stream::iter(entries).buffer_unordered(READ_AT_ONCE).try_collect().await?;
-        for (id, entry) in entries {
-            if let Some(candidate) = candidates.get_mut(&id) {
-                candidate.entry = entry;
-                continue;
-            }
-            // The files are gone, or no bucket is known to list; the ledger remembers their keys.
-            let Some(captures) = captures_of(&entry, trigger) else { continue };
-            let bucket = entry.ledger.bucket.clone();
-            let set = set(&bucket, captures);
-            candidates.insert(id, Candidate { set, files: Vec::new(), entry });
-        }
-        Ok(candidates.into_values().collect())
-    }
-
-    /// Lists the files under the patterns' literal beginnings, by what their keys capture.
-    async fn dropped(
-        &self,
-        bucket: &str,
-        trigger: &definition::trigger::Trigger,
-    ) -> anyhow::Result<BTreeMap<Captures, Vec<DroppedFile>>> {
-        let mut sets: BTreeMap<Captures, Vec<DroppedFile>> = BTreeMap::new();
-        for prefix in trigger.literal_prefixes() {
-            let listing = self.edges.list(bucket, &prefix, Depth::All).await;
-            for listed in listing.with_context(|| format!("listing s3://{bucket}/{prefix}"))? {
-                let Some(captures) = trigger.captures(&listed.key) else { continue };
-                let file = DroppedFile { key: listed.key, etag: listed.etag, modified: listed.modified };
-                sets.entry(captures).or_default().push(file);
-            }
-        }
-        Ok(sets)
-    }
-
-    async fn sweep_set(
-        &self,
-        mut candidate: Candidate<'_>,
-        is_taken: bool,
-        report: &mut SweepReport,
-    ) -> anyhow::Result<Option<Decision>> {
-        report.ended += usize::from(self.write_outcome(&mut candidate.entry).await?);
-        let missing = candidate.missing();
-        let Candidate { set, files, entry } = candidate;
-        if missing.is_empty() {
-            if is_taken {
-                return Ok(None);
-            }
-            let content = Content::new(set.definition(), &set.id, files);
-            let decision = match self.bring_on(&set, &content, entry).await? {
-                Some(decision) => decision,
-                None => self.consider(&set).await?,
-            };
-            return Ok(Some(decision));
-        }
-        if self.config.drop_bucket.is_none() && files.is_empty() {
-            return self.consider(&set).await.map(Some);
-        }
-        let entry = self.give_up_gone(entry).await?;
-        match files.iter().map(|file| file.modified).min() {
-            Some(first) => self.tell_missing(&set, entry, first, missing).await.map(Some),
-            None => Ok(None),
+/// Brings on every set of every definition once.
+pub(crate) async fn sweep<E: Edges>(edges: &E, setup: &Setup) -> anyhow::Result<SweepReport> {
+    let definitions = loading::definitions(edges, setup).await?;
+    let mut report = SweepReport::default();
+    for file in &definitions.files {
+        if let Err(error) = sweep_definition(edges, setup, &definitions, &file.name, &mut report).await {
+            add_failure(&mut report, &file.name, &error);
         }
     }
-
-    /// Writes the end of the head's run, if it has ended; returns whether it had.
-    async fn write_outcome(&self, entry: &mut Entry) -> anyhow::Result<bool> {
-        let head = entry.ledger.head.as_ref().filter(|head| head.state == State::Activated);
-        let Some(id) = head.and_then(|head| head.pipeline_id.clone()) else { return Ok(false) };
-        let ending = self.ending(&id).await.with_context(|| format!("looking at {id}"))?;
-        let mut ledger = entry.ledger.clone();
-        ledger.settle_head(ending, self.now());
-        if ledger == entry.ledger {
-            return Ok(false);
-        }
-        match self.book.put(&self.edges, entry, ledger).await? {
-            Some(written) => {
-                *entry = written;
-                Ok(true)
-            }
-            // Somebody is at it; what stands there now is what the set is looked at with.
-            None => {
-                *entry = self.book.again(&self.edges, entry).await?;
-                Ok(false)
-            }
-        }
-    }
-
-    /// A claim, a deferral or a `next` whose files are gone has nothing to wait for.
-    async fn give_up_gone(&self, entry: Entry) -> anyhow::Result<Entry> {
-        let mut ledger = entry.ledger.clone();
-        ledger.next = None;
-        if let Some(head) = &mut ledger.head {
-            let is_given_up =
-                matches!(head.state, State::Claimed | State::Created) && !head.is_leased(self.now());
-            if head.state == State::Deferred || (is_given_up && head.pipeline_id.is_none()) {
-                head.state = State::Superseded;
-            }
-        }
-        if ledger == entry.ledger {
-            return Ok(entry);
-        }
-        match self.book.put(&self.edges, &entry, ledger).await? {
-            Some(written) => Ok(written),
-            None => self.book.again(&self.edges, &entry).await,
-        }
-    }
-
-    /// Tells once which files are missing, after `myWaitFor`.
-    async fn tell_missing(
-        &self,
-        set: &Set<'_>,
-        entry: Entry,
-        first: Timestamp,
-        missing: Vec<String>,
-    ) -> anyhow::Result<Decision> {
-        let is_late = set.trigger.wait_for.is_some_and(|wait_for| self.now() >= wait_for.after(first));
-        let notice = self.incomplete_notice(set, first, &missing);
-        if is_late && entry.ledger.head.is_none() && !entry.ledger.notices.contains(&notice.id) {
-            self.edges.publish(&notice).await.context("publishing a notice")?;
-            let mut ledger = entry.ledger.clone();
-            ledger.bucket.clone_from(&set.bucket);
-            ledger.remember_notice(&notice.id);
-            self.book.put(&self.edges, &entry, ledger).await?;
-        }
-        Ok(incomplete(set, missing, "these files have not arrived yet"))
-    }
+    Ok(report)
 }
 
-fn captures_of(entry: &Entry, trigger: &definition::trigger::Trigger) -> Option<Captures> {
-    let Ledger { head, next, .. } = &entry.ledger;
+async fn sweep_definition<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definitions: &Definitions,
+    name: &str,
+    report: &mut SweepReport,
+) -> anyhow::Result<()> {
+    let first_seen = match definitions.triggered().find(|(file, ..)| file.name == name) {
+        Some((_, _, trigger)) if trigger.backfill => Timestamp::MIN,
+        Some(_) => first_seen::of(edges, setup, name).await?,
+        None => return Ok(()),
+    };
+    let mut candidates = candidates(edges, setup, definitions, name).await?;
+    candidates.retain(|candidate| {
+        // Files that are older than the definition were not dropped for it.
+        candidate.entry.exists() || candidate.landed_at().is_some_and(|landed| landed >= first_seen)
+    });
+    candidates.sort_by_key(Candidate::landed_at);
+    let mut is_taken = false;
+    for candidate in candidates {
+        let set = candidate.set.name.to_string();
+        match sweep_set(edges, setup, candidate, is_taken, report).await {
+            Ok(Some(decision)) if decision.verdict != Verdict::Duplicate => {
+                // A set that is queued behind another comes before every younger set.
+                is_taken |= decision.verdict == Verdict::QueuedBehind;
+                report.decisions.push(decision);
+            }
+            Ok(Some(_) | None) => {}
+            Err(error) => add_failure(report, &set, &error),
+        }
+    }
+    Ok(())
+}
+
+/// Lists the dropped files and the ledgers of a definition, and joins them by set.
+async fn candidates<'a, E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definitions: &'a Definitions,
+    definition: &str,
+) -> anyhow::Result<Vec<Candidate<'a>>> {
+    let Some(triggered) = definitions.triggered().find(|(file, ..)| file.name == definition) else {
+        return Ok(Vec::new());
+    };
+    let trigger = triggered.2;
+    let values = match definitions.values() {
+        Ok(values) => values,
+        Err(why) => anyhow::bail!("values.json cannot be used: {why}"),
+    };
+    let mut candidates: BTreeMap<String, Candidate<'a>> = BTreeMap::new();
+    if let Some(bucket) = &setup.config.drop_bucket {
+        for (captures, files) in dropped(edges, bucket, trigger).await? {
+            let set = Set::new(triggered, values, bucket, captures);
+            let entry = setup.book.absent(&set.name);
+            candidates.insert(set.name.id.clone(), Candidate { set, files, entry });
+        }
+    }
+    for (name, entry) in entries(edges, setup, definition).await? {
+        if let Some(candidate) = candidates.get_mut(&name.id) {
+            candidate.entry = entry;
+            continue;
+        }
+        // The files are gone, or the bucket is not known. The ledger knows the keys.
+        let Some(captures) = captures_of(&entry.ledger, trigger) else { continue };
+        let set = Set::new(triggered, values, &entry.ledger.bucket, captures);
+        candidates.insert(name.id, Candidate { set, files: Vec::new(), entry });
+    }
+    Ok(candidates.into_values().collect())
+}
+
+/// Lists the files in the bucket that match a pattern of the trigger, by the values captured from their keys.
+async fn dropped(
+    storage: &impl Storage,
+    bucket: &str,
+    trigger: &Trigger,
+) -> anyhow::Result<BTreeMap<Captures, Vec<DroppedFile>>> {
+    let mut sets: BTreeMap<Captures, Vec<DroppedFile>> = BTreeMap::new();
+    for prefix in trigger.literal_prefixes() {
+        let listing = storage.list(bucket, &prefix, Depth::All).await;
+        for listed in listing.with_context(|| format!("listing s3://{bucket}/{prefix}"))? {
+            if let Some(captures) = trigger.captures(&listed.key) {
+                sets.entry(captures).or_default().push(dropped_file(listed));
+            }
+        }
+    }
+    Ok(sets)
+}
+
+/// Reads every ledger of a definition.
+async fn entries<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definition: &str,
+) -> anyhow::Result<Vec<(SetName, Entry)>> {
+    let book = &setup.book;
+    let folder = book.folder(definition);
+    let listing = edges.list(&book.home.bucket, &folder, Depth::Level).await;
+    let listing = listing.with_context(|| format!("listing {folder}"))?;
+    let named =
+        listing.into_iter().filter_map(|listed| Some((book.set_of(definition, &listed.key)?, listed)));
+    let entries = named.map(|(name, listed)| async move {
+        let entry = book.listed(edges, &listed).await?;
+        anyhow::Ok((name, entry))
+    });
+    stream::iter(entries).buffer_unordered(READ_AT_ONCE).try_collect().await
+}
+
+fn captures_of(ledger: &Ledger, trigger: &Trigger) -> Option<Captures> {
+    let Ledger { head, next, .. } = ledger;
     let files = head.as_ref().map(|head| &head.files).or(next.as_ref().map(|next| &next.files))?;
     trigger.captures(&files.first()?.key)
 }
 
-fn report_failure(report: &mut SweepReport, what: &str, error: &anyhow::Error) {
-    tracing::error!(set = what, error = format!("{error:#}"), "the sweep could not deal with this");
-    report.failures.push(format!("{what}: {error:#}"));
+/// Brings on one set. With `is_taken`, an older set of the definition waits for the turn, so this one cannot start.
+async fn sweep_set<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    mut candidate: Candidate<'_>,
+    is_taken: bool,
+    report: &mut SweepReport,
+) -> anyhow::Result<Option<Decision>> {
+    report.ended += usize::from(write_outcome(edges, setup, &mut candidate.entry).await?);
+    let missing = candidate.missing();
+    let Candidate { set, files, entry } = candidate;
+    if missing.is_empty() {
+        if is_taken {
+            return Ok(None);
+        }
+        let content = Content::new(&set.name, files);
+        return Ok(Some(match bring_on_whole(edges, setup, &set, &content, entry).await? {
+            Raced::Done(decision) => decision,
+            Raced::LedgerChanged => bring_on(edges, setup, &set).await?,
+        }));
+    }
+    // Without a drop bucket, no listing showed the files, and only the handler's own search can find them.
+    if setup.config.drop_bucket.is_none() && files.is_empty() {
+        return bring_on(edges, setup, &set).await.map(Some);
+    }
+    let entry = give_up(edges, setup, entry).await?;
+    match files.iter().map(|file| file.modified).min() {
+        Some(first) => tell_missing(edges, setup, &set, &entry, first, missing).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Writes the outcome of the head's run into the ledger, if the run has ended. Returns whether it wrote.
+async fn write_outcome<E: Edges>(edges: &E, setup: &Setup, entry: &mut Entry) -> anyhow::Result<bool> {
+    let head = entry.ledger.head.as_ref().filter(|head| head.state == HeadState::Activated);
+    let Some(id) = head.and_then(|head| head.pipeline_id.clone()) else { return Ok(false) };
+    let progress = progress::of(edges, &id).await;
+    let progress = progress.with_context(|| format!("asking for the progress of {id}"))?;
+    let mut ledger = entry.ledger.clone();
+    ledger.settle_head(progress, setup.now());
+    if ledger == entry.ledger {
+        return Ok(false);
+    }
+    match setup.book.put(edges, entry, ledger).await? {
+        Raced::Done(written) => {
+            *entry = written;
+            Ok(true)
+        }
+        // Another handler works on the set, and the rest of the sweep needs what it wrote.
+        Raced::LedgerChanged => {
+            *entry = setup.book.again(edges, entry).await?;
+            Ok(false)
+        }
+    }
+}
+
+/// Gives up a claim without a pipeline, a deferral and the next content of a set whose files are gone.
+async fn give_up<E: Edges>(edges: &E, setup: &Setup, entry: Entry) -> anyhow::Result<Entry> {
+    let mut ledger = entry.ledger.clone();
+    ledger.next = None;
+    if let Some(head) = &mut ledger.head {
+        let has_no_holder =
+            matches!(head.state, HeadState::Claimed | HeadState::Created) && !head.is_leased(setup.now());
+        if head.state == HeadState::Deferred || (has_no_holder && head.pipeline_id.is_none()) {
+            head.state = HeadState::Superseded;
+        }
+    }
+    if ledger == entry.ledger {
+        return Ok(entry);
+    }
+    match setup.book.put(edges, &entry, ledger).await? {
+        Raced::Done(written) => Ok(written),
+        Raced::LedgerChanged => setup.book.again(edges, &entry).await,
+    }
+}
+
+/// Tells once which files are missing, when `myWaitFor` has passed since the first file.
+async fn tell_missing<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    entry: &Entry,
+    first: Timestamp,
+    missing: Vec<String>,
+) -> anyhow::Result<Decision> {
+    let is_late = set.trigger.wait_for.is_some_and(|wait_for| setup.now() >= wait_for.after(first));
+    let notice = report::missing_files(&set.name, &set.bucket, first, &missing);
+    if is_late && entry.ledger.head.is_none() && !entry.ledger.notices.contains(&notice.id) {
+        edges.publish(&notice).await.context("publishing a notice")?;
+        let mut ledger = entry.ledger.clone();
+        ledger.bucket.clone_from(&set.bucket);
+        ledger.remember_notice(&notice.id);
+        // After a conflict the next sweep sends the notice again, with the same id.
+        let _ = setup.book.put(edges, entry, ledger).await?;
+    }
+    Ok(report::incomplete(&set.name, missing))
+}
+
+fn add_failure(report: &mut SweepReport, set: &str, error: &anyhow::Error) {
+    log::sweep_failed(set, error);
+    report.failures.push(format!("{set}: {error:#}"));
 }

@@ -1,138 +1,176 @@
-//! A definition's turn: its runs go one after another, whatever set they are of.
+//! A definition's turn: the runs of one definition start one after another, whatever set they belong to.
 //!
-//! The runs of one definition write the same tables; two at a time would mix their rows. So before a set is claimed,
-//! its handler takes the definition's turn, one object that changes by conditional puts only. The turn is for one
-//! claim, a set and its generation, and whether that claim is done with stands in the set's ledger: what the turn
-//! itself remembers is only until when a claim may still appear there.
+//! The runs of one definition write the same tables, and two at a time would mix their rows. So a handler takes the
+//! definition's turn before it claims a set. The turn is one object that changes by conditional puts only. It names one
+//! claim by its set and generation. Whether the run of that claim is over stands in the ledger of its set; the turn
+//! only says until when the claim may still be made.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::handler::Handler;
-use crate::ledger::{Claim, Ending, State, after};
+use crate::ledger::{Claim, Head, HeadState, Progress, after};
 use crate::ports::{Condition, Edges, Put};
+use crate::progress;
+use crate::raced::Raced;
+use crate::report::log;
+use crate::set_name::SetName;
 use crate::sets::Set;
+use crate::setup::Setup;
 
-/// Whose turn it is.
+/// The stored turn: the claim that it belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Turn {
     set: String,
     generation: u32,
     holder: String,
-    /// Until when its claim may still be made.
+    /// Until then, the claim may still be made.
     lease_until: Timestamp,
 }
 
-/// What came of asking for the turn.
+/// The answer to a claim that asks for the turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
+    /// The turn belongs to the claim.
     Taken,
-    Behind(Ahead),
-    /// Somebody else put it first: maybe another handler of the same set, which is claiming it now.
-    Changed,
+    /// The claim has to wait for this run.
+    QueuedBehind(Ahead),
 }
 
-/// The run that comes before a set.
+/// The run that a set is queued behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ahead {
-    pub set: String,
+    pub set: SetName,
     pub pipeline_id: Option<String>,
 }
 
-impl<E: Edges> Handler<E> {
-    /// Takes the turn for the claim of `generation`, if it is nobody else's.
-    pub(crate) async fn take_turn(
-        &self,
-        set: &Set<'_>,
-        generation: u32,
-        claim: &Claim,
-    ) -> anyhow::Result<Asked> {
-        let key = self.turn_key(set);
-        let turn = Turn {
-            set: set.id.clone(),
-            generation,
-            holder: claim.holder.clone(),
-            lease_until: after(claim.now, claim.lease),
-        };
-        let body = serde_json::to_string(&turn).context("writing a turn")?;
-        let condition = match self.turn(&key).await? {
-            None => Condition::Absent,
-            Some((other, etag)) => match self.ahead(set, generation, &other).await? {
-                Some(ahead) => return Ok(Asked::Behind(ahead)),
-                None => Condition::Unchanged(etag),
-            },
-        };
-        let put = self.edges.put(&self.book.home.bucket, &key, body, condition).await;
-        match put.with_context(|| format!("writing {key}"))? {
-            Put::Stored(_) => Ok(Asked::Taken),
-            Put::Conflict => Ok(Asked::Changed),
-        }
-    }
+/// Takes the turn for the claim of `generation`, unless the turn belongs to another claim whose run is not over.
+///
+/// The ledger may have changed if another handler takes the turn first: it may belong to the same set.
+pub(crate) async fn take<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    generation: u32,
+    claim: &Claim,
+) -> anyhow::Result<Raced<Asked>> {
+    let key = key(setup, set);
+    let turn = Turn {
+        set: set.name.id.clone(),
+        generation,
+        holder: claim.holder.clone(),
+        lease_until: after(claim.now, claim.lease),
+    };
+    let condition = match read(edges, setup, &key).await? {
+        None => Condition::Absent,
+        Some((other, etag)) => match run_ahead(edges, setup, set, generation, &other).await? {
+            Some(ahead) => return Ok(Raced::Done(Asked::QueuedBehind(ahead))),
+            None => Condition::Unchanged(etag),
+        },
+    };
+    Ok(match write(edges, setup, &key, &turn, condition).await? {
+        Put::Stored(_) => Raced::Done(Asked::Taken),
+        Put::Conflict => Raced::LedgerChanged,
+    })
+}
 
-    /// Returns whose turn it is, if a claim of `generation` would have to wait; changes nothing.
-    pub(crate) async fn look_ahead(&self, set: &Set<'_>, generation: u32) -> anyhow::Result<Option<Ahead>> {
-        match self.turn(&self.turn_key(set)).await? {
-            Some((turn, _)) => self.ahead(set, generation, &turn).await,
-            None => Ok(None),
-        }
+/// Returns the run that a claim of `generation` would have to wait for. Changes nothing.
+pub(crate) async fn ahead<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    generation: u32,
+) -> anyhow::Result<Option<Ahead>> {
+    match read(edges, setup, &key(setup, set)).await? {
+        Some((turn, _)) => run_ahead(edges, setup, set, generation, &turn).await,
+        None => Ok(None),
     }
+}
 
-    fn turn_key(&self, set: &Set<'_>) -> String {
-        format!("{}_turn.json", self.book.folder(set.definition()))
-    }
+/// Gives back the turn of a claim that started nothing, so that other sets need not wait for the end of its lease.
+pub(crate) async fn give_back<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    holder: &str,
+) -> anyhow::Result<()> {
+    let key = key(setup, set);
+    let Some((turn, etag)) = read(edges, setup, &key).await?.filter(|(turn, _)| turn.holder == holder) else {
+        return Ok(());
+    };
+    let turn = Turn { lease_until: setup.now(), ..turn };
+    // After a conflict, the turn belongs to another claim already.
+    write(edges, setup, &key, &turn, Condition::Unchanged(etag)).await.map(drop)
+}
 
-    async fn turn(&self, key: &str) -> anyhow::Result<Option<(Turn, String)>> {
-        let stored = self.edges.get(&self.book.home.bucket, key).await;
-        let Some(stored) = stored.with_context(|| format!("reading {key}"))? else { return Ok(None) };
-        let turn = serde_json::from_slice(&stored.body).unwrap_or_else(|error| {
-            // Better a turn that is taken too early once than a definition that never runs again.
-            tracing::error!(s3.key = key, error = %error, "this is no turn; it counts as free");
-            Turn::default()
-        });
-        Ok(Some((turn, stored.etag)))
-    }
+fn key(setup: &Setup, set: &Set<'_>) -> String {
+    format!("{}_turn.json", setup.book.folder(&set.name.definition))
+}
 
-    /// Returns the claim of `turn` if it is another's and not done with.
-    async fn ahead(&self, set: &Set<'_>, generation: u32, turn: &Turn) -> anyhow::Result<Option<Ahead>> {
-        if turn.set == set.id && turn.generation == generation {
-            return Ok(None);
-        }
-        let now = self.now();
-        let ledger = self.book.entry(&self.edges, set.definition(), &turn.set).await?.ledger;
-        let may_be_claimed = now < turn.lease_until && !self.book.is_gone(&turn.holder);
-        let Some(head) = ledger.heads().find(|head| head.generation == turn.generation) else {
-            return Ok(may_be_claimed.then(|| Ahead { set: turn.set.clone(), pipeline_id: None }));
-        };
-        let ahead = Ahead { set: turn.set.clone(), pipeline_id: head.pipeline_id.clone() };
-        let may_start = matches!(head.state, State::Claimed | State::Created);
-        if may_start && (may_be_claimed || head.is_leased(now)) {
-            return Ok(Some(ahead));
-        }
-        // A failed run may have been set going again by hand.
-        let may_be_at_work = !matches!(head.state, State::Finished | State::Deferred);
-        let Some(id) = head.pipeline_id.as_ref().filter(|_| may_be_at_work) else { return Ok(None) };
-        let is_ahead = match self.ending(id).await.context("looking at the run before")? {
-            // Under `replace`, what is at work goes before anything of the new run is started.
-            Ending::AtWork => !set.replaces(),
-            // Activated a moment ago: the service shows it soon, or never did it.
-            Ending::NotStarted => head.activated_at.is_some_and(|at| now < after(at, self.config.lease)),
-            Ending::Finished | Ending::Failed | Ending::Gone => false,
-        };
-        Ok(is_ahead.then_some(ahead))
-    }
+async fn read<E: Edges>(edges: &E, setup: &Setup, key: &str) -> anyhow::Result<Option<(Turn, String)>> {
+    let stored = edges.get(&setup.book.home.bucket, key).await;
+    let Some(stored) = stored.with_context(|| format!("reading {key}"))? else { return Ok(None) };
+    let turn = serde_json::from_slice(&stored.body).unwrap_or_else(|error| {
+        // One turn taken too early does less harm than a definition that never runs again.
+        log::unreadable_turn(key, &error);
+        Turn::default()
+    });
+    Ok(Some((turn, stored.etag)))
+}
 
-    /// Gives the turn of a claim that came to nothing back, so that other sets need not wait for its lease.
-    pub(crate) async fn give_turn_back(&self, set: &Set<'_>, holder: &str) -> anyhow::Result<()> {
-        let key = self.turn_key(set);
-        let Some((turn, etag)) = self.turn(&key).await?.filter(|(turn, _)| turn.holder == holder) else {
-            return Ok(());
-        };
-        let body =
-            serde_json::to_string(&Turn { lease_until: self.now(), ..turn }).context("writing a turn")?;
-        let put = self.edges.put(&self.book.home.bucket, &key, body, Condition::Unchanged(etag)).await;
-        // In a conflict it is somebody else's by now.
-        put.with_context(|| format!("writing {key}")).map(drop)
+async fn write<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    key: &str,
+    turn: &Turn,
+    condition: Condition,
+) -> anyhow::Result<Put> {
+    let body = serde_json::to_string(turn).context("writing a turn")?;
+    let put = edges.put(&setup.book.home.bucket, key, body, condition).await;
+    put.with_context(|| format!("writing {key}"))
+}
+
+/// Returns the run of the turn's claim, if that claim is another one and its run is not over.
+async fn run_ahead<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    generation: u32,
+    turn: &Turn,
+) -> anyhow::Result<Option<Ahead>> {
+    if turn.set == set.name.id && turn.generation == generation {
+        return Ok(None);
     }
+    let now = setup.now();
+    let owner = SetName { definition: set.name.definition.clone(), id: turn.set.clone() };
+    let ledger = setup.book.entry(edges, &owner).await?.ledger;
+    let may_be_claimed = now < turn.lease_until && !setup.book.is_gone(&turn.holder);
+    let Some(head) = ledger.heads().find(|head| head.generation == turn.generation) else {
+        return Ok(may_be_claimed.then_some(Ahead { set: owner, pipeline_id: None }));
+    };
+    let may_start = matches!(head.state, HeadState::Claimed | HeadState::Created);
+    let is_starting = may_start && (may_be_claimed || head.is_leased(now));
+    let is_ahead = is_starting || is_at_work(edges, setup, set, head, now).await?;
+    Ok(is_ahead.then(|| Ahead { set: owner, pipeline_id: head.pipeline_id.clone() }))
+}
+
+/// Returns whether the run of `head` is at work and `set` has to wait for its end.
+async fn is_at_work<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    head: &Head,
+    now: Timestamp,
+) -> anyhow::Result<bool> {
+    // A failed run is asked for too: somebody may have rerun it by hand.
+    let is_over = matches!(head.state, HeadState::Finished | HeadState::Deferred);
+    let Some(id) = head.pipeline_id.as_ref().filter(|_| !is_over) else { return Ok(false) };
+    Ok(match progress::of(edges, id).await.context("asking for the progress of the run before")? {
+        // Under `replace`, the run at work is removed before the new run starts.
+        Progress::AtWork => !set.replaces(),
+        // The service may show an activation late. If it still shows none after the lease, there was none.
+        Progress::NotStarted => head.activated_at.is_some_and(|at| now < after(at, setup.config.lease)),
+        Progress::Finished | Progress::Failed | Progress::Gone => false,
+    })
 }

@@ -67,7 +67,7 @@ impl Story {
             }),
         };
         let clients = Clients { s3: self.up.s3(), datapipeline: self.up.datapipeline(), sns: self.up.sns() };
-        Orchestrator::new(config, clients)
+        Orchestrator::new(config, clients).expect("the configuration is right")
     }
 
     fn wind(&self, time: SignedDuration) {

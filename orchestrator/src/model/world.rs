@@ -1,5 +1,6 @@
-//! A world in memory: objects with conditional puts, pipelines, a topic. Every call is two steps: before and after
-//! it takes effect, so that a death can fall between effect and answer.
+//! A world in memory: objects with conditional puts, pipelines, and a topic.
+//!
+//! Each call waits once before and once after its effect, so that a handler can die between the effect and the answer.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -9,16 +10,16 @@ use std::task::Poll;
 use definition::Definition;
 use jiff::Timestamp;
 
+use crate::digest::digest;
 use crate::ports::{
-    Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, PipelineError, PipelineName,
+    Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, Notice, PipelineError, PipelineName,
     Pipelines, Put, Refusal, Storage, Stored, Topic,
 };
-use crate::report::{Notice, digest};
 
 /// 2026-11-20T08:00:00Z.
 const START_MILLISECONDS: i64 = 1_795_161_600_000;
 
-/// An activation, for the record.
+/// An activation of a pipeline.
 #[derive(Clone, Debug)]
 pub(super) struct Activation {
     pub name: String,
@@ -51,7 +52,7 @@ impl Pipeline {
 }
 
 #[derive(Debug, Default)]
-struct Contents {
+struct WorldState {
     milliseconds: i64,
     objects: BTreeMap<(String, String), (Stored, Timestamp)>,
     pipelines: Vec<Pipeline>,
@@ -63,14 +64,14 @@ struct Contents {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct World(Mutex<Contents>);
+pub(super) struct World(Mutex<WorldState>);
 
 impl World {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Contents { milliseconds: START_MILLISECONDS, ..Contents::default() }))
+        Self(Mutex::new(WorldState { milliseconds: START_MILLISECONDS, ..WorldState::default() }))
     }
 
-    fn contents(&self) -> MutexGuard<'_, Contents> {
+    fn contents(&self) -> MutexGuard<'_, WorldState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -95,16 +96,16 @@ impl World {
     }
 
     pub(super) fn body(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
-        let place = (bucket.to_owned(), key.to_owned());
-        self.contents().objects.get(&place).map(|(stored, _)| stored.body.clone())
+        let location = (bucket.to_owned(), key.to_owned());
+        self.contents().objects.get(&location).map(|(stored, _)| stored.body.clone())
     }
 
     pub(super) fn listed(&self, bucket: &str, key: &str) -> Option<Listed> {
-        let place = (bucket.to_owned(), key.to_owned());
-        self.contents().objects.get(&place).map(|(stored, modified)| listed(key, stored, *modified))
+        let location = (bucket.to_owned(), key.to_owned());
+        self.contents().objects.get(&location).map(|(stored, modified)| listed(key, stored, *modified))
     }
 
-    /// Ends a run that is at work, if there is one.
+    /// Ends one of the runs at work, if there is one.
     pub(super) fn end_run(&self, number: usize, fails: bool) {
         let mut contents = self.contents();
         let mut at_work: Vec<_> =
@@ -136,7 +137,7 @@ impl World {
         self.contents().lets_runs_be_replaced = true;
     }
 
-    /// All activations in order.
+    /// Returns all activations, oldest first.
     pub(super) fn activations(&self) -> Vec<Activation> {
         let contents = self.contents();
         let mut activations: Vec<_> = contents
@@ -162,7 +163,7 @@ impl World {
 
     pub(super) fn notices(&self) -> Vec<Notice> {
         let mut notices = self.contents().notices.clone();
-        // Downstream, a notice is told apart by its id.
+        // The topic delivers notices with the same id once.
         notices.dedup_by(|one, other| one.id == other.id);
         notices
     }
@@ -172,10 +173,10 @@ impl World {
     }
 }
 
-/// The world in the hands of a handler.
-pub(super) struct Hands(pub Arc<World>);
+/// The ports of a handler, which act on the world.
+pub(super) struct WorldEdges(pub Arc<World>);
 
-/// One moment at which others may act, or death may come.
+/// Waits for one poll, at which other handlers may act or this one may die.
 async fn moment() {
     let mut has_waited = false;
     poll_fn(|context| {
@@ -189,9 +190,9 @@ async fn moment() {
     .await;
 }
 
-impl Hands {
-    /// Does something to the world, with a moment before and one after.
-    async fn act<T>(&self, action: impl FnOnce(&mut Contents) -> T + Send) -> T
+impl WorldEdges {
+    /// Changes the world, with one wait before the change and one after it.
+    async fn act<T>(&self, action: impl FnOnce(&mut WorldState) -> T + Send) -> T
     where
         T: Send,
     {
@@ -206,17 +207,17 @@ fn listed(key: &str, stored: &Stored, modified: Timestamp) -> Listed {
     Listed { key: key.to_owned(), etag: stored.etag.clone(), modified, size: stored.body.len() as u64 }
 }
 
-impl Storage for Hands {
+impl Storage for WorldEdges {
     async fn get(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Stored>> {
-        let place = (bucket.to_owned(), key.to_owned());
-        Ok(self.act(|world| world.objects.get(&place).map(|(stored, _)| stored.clone())).await)
+        let location = (bucket.to_owned(), key.to_owned());
+        Ok(self.act(|world| world.objects.get(&location).map(|(stored, _)| stored.clone())).await)
     }
 
     async fn put(&self, bucket: &str, key: &str, body: String, condition: Condition) -> anyhow::Result<Put> {
-        let place = (bucket.to_owned(), key.to_owned());
+        let location = (bucket.to_owned(), key.to_owned());
         Ok(self
             .act(|world| {
-                let there = world.objects.get(&place).map(|(stored, _)| stored.etag.clone());
+                let there = world.objects.get(&location).map(|(stored, _)| stored.etag.clone());
                 let holds = match condition {
                     Condition::Absent => there.is_none(),
                     Condition::Unchanged(etag) => there == Some(etag),
@@ -227,28 +228,28 @@ impl Storage for Hands {
                 let etag = digest(&[&body])[..16].to_owned();
                 let modified = Timestamp::from_millisecond(world.milliseconds).unwrap();
                 let stored = Stored { body: body.into_bytes(), etag: etag.clone() };
-                world.objects.insert(place, (stored, modified));
+                world.objects.insert(location, (stored, modified));
                 Put::Stored(etag)
             })
             .await)
     }
 
     async fn list(&self, bucket: &str, prefix: &str, depth: Depth) -> anyhow::Result<Vec<Listed>> {
-        let is_listed = |place: &(String, String)| {
-            let rest = place.1.strip_prefix(prefix).filter(|_| place.0 == bucket);
+        let is_listed = |location: &(String, String)| {
+            let rest = location.1.strip_prefix(prefix).filter(|_| location.0 == bucket);
             rest.is_some_and(|rest| depth == Depth::All || !rest.contains('/'))
         };
-        let list = |world: &mut Contents| {
-            let objects = world.objects.iter().filter(|(place, _)| is_listed(place));
-            objects.map(|(place, (stored, modified))| listed(&place.1, stored, *modified)).collect()
+        let list = |world: &mut WorldState| {
+            let objects = world.objects.iter().filter(|(location, _)| is_listed(location));
+            objects.map(|(location, (stored, modified))| listed(&location.1, stored, *modified)).collect()
         };
         Ok(self.act(list).await)
     }
 
     async fn find(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Listed>> {
-        let place = (bucket.to_owned(), key.to_owned());
-        let find = |world: &mut Contents| {
-            world.objects.get(&place).map(|(stored, modified)| listed(key, stored, *modified))
+        let location = (bucket.to_owned(), key.to_owned());
+        let find = |world: &mut WorldState| {
+            world.objects.get(&location).map(|(stored, modified)| listed(key, stored, *modified))
         };
         Ok(self.act(find).await)
     }
@@ -258,7 +259,7 @@ fn gone(id: &str) -> PipelineError {
     PipelineError::Gone(format!("Pipeline with id: {id} does not exist"))
 }
 
-impl Contents {
+impl WorldState {
     fn pipeline(&mut self, id: &str) -> Result<&mut Pipeline, PipelineError> {
         let mut existing = self.pipelines.iter_mut().filter(|pipeline| !pipeline.is_deleted);
         existing.find(|pipeline| pipeline.id == id).ok_or_else(|| gone(id))
@@ -288,9 +289,9 @@ impl Contents {
     }
 }
 
-impl Pipelines for Hands {
+impl Pipelines for WorldEdges {
     async fn names(&self) -> Result<Vec<PipelineName>, PipelineError> {
-        let names = |world: &mut Contents| {
+        let names = |world: &mut WorldState| {
             let existing = world.pipelines.iter().filter(|pipeline| !pipeline.is_deleted);
             existing.map(|it| PipelineName { id: it.id.clone(), name: it.new.name.clone() }).collect()
         };
@@ -298,7 +299,7 @@ impl Pipelines for Hands {
     }
 
     async fn describe(&self, ids: &[String]) -> Result<Vec<Description>, PipelineError> {
-        let describe = |world: &mut Contents| {
+        let describe = |world: &mut WorldState| {
             let existing = world.pipelines.iter().filter(|it| !it.is_deleted && ids.contains(&it.id));
             let description = |pipeline: &Pipeline| Description {
                 id: pipeline.id.clone(),
@@ -378,7 +379,7 @@ impl Pipelines for Hands {
     }
 }
 
-impl Topic for Hands {
+impl Topic for WorldEdges {
     async fn publish(&self, notice: &Notice) -> anyhow::Result<()> {
         self.act(|world| world.notices.push(notice.clone())).await;
         Ok(())

@@ -1,70 +1,197 @@
-//! What was decided about a drop, as the answer of a handler and for people who ask.
+//! Decisions about keys and sets: the answer of a handler, also shown to people who ask.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What became of a key or a set, for one definition.
+use crate::ledger::{HeadState, Ledger};
+use crate::set_name::SetName;
+
+/// The decision about a key or a set, for one definition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
-    /// The definition's name; empty when no definition has to do with the key.
+    /// The definition's name; empty if the key belongs to no definition.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub definition: String,
-    /// The set's name, `day=2026-11-20`.
+    /// The set's name within the definition, `day=2026-11-20`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
-    /// The key that raised the event; a sweep has none.
+    /// The key in the event. Decisions of a sweep have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// What was decided.
+    /// The decision in one word.
     #[serde(rename = "decision")]
     pub verdict: Verdict,
-    /// The pipeline that was started, or that had been started earlier.
+    /// The pipeline that was started now or earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline_id: Option<String>,
-    /// The state of that earlier run in the ledger: `activated`, `finished`, `failed`, ...
+    /// The state of the set's newest run in the ledger: `activated`, `finished`, `failed`, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// The keys that a whole set still lacks.
+    /// The keys of the files that the set still needs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
-    /// One sentence for people.
+    /// The reason, in one sentence for people.
     pub reason: String,
 }
 
-/// The outcome of looking at a set.
+/// A decision in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// A pipeline was activated for the set.
     Started,
-    /// A run of the same content exists, or another handler is at it.
+    /// The same content has a run already, or another handler is starting one.
     Duplicate,
     /// Files of the set are missing.
     Incomplete,
-    /// The day's cap is reached; the set runs another day.
+    /// The day's cap is reached. The set runs on another day.
     Deferred,
-    /// An earlier run of the set is at work, or more changes may follow; this content comes next.
+    /// An earlier run of the same set is at work, or more changes may follow. This content runs next.
     Next,
-    /// A run of another set of the definition is at work; this set comes after it.
-    Behind,
-    /// The key fits no pattern.
+    /// A run of another set of the definition is at work. This set runs after it.
+    #[serde(rename = "behind")]
+    QueuedBehind,
+    /// The key matches no pattern.
     Unmatched,
-    /// The key is none that could start something.
+    /// The key cannot start a run.
     Ignored,
-    /// The set could not be started; a notice says why.
+    /// The set could not be started. A notice says why.
     Failed,
-    /// Nothing yet: the set is whole and would start (read-only answers alone say this).
+    /// The set is whole and would start now. Only an answer that changes nothing says so.
     Ready,
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SweepReport {
-    /// What was decided about each set that needed something.
+    /// The decisions about the sets that needed something.
     pub decisions: Vec<Decision>,
-    /// Runs whose end was written into the ledger.
+    /// The number of runs whose outcome was written into the ledger.
     pub ended: usize,
-    /// Sets that could not be dealt with, one sentence each.
+    /// The sets that an error stopped, one sentence each.
     pub failures: Vec<String>,
+}
+
+/// A key that cannot start a run, or a record without a key.
+pub(crate) fn ignored(key: Option<String>, reason: &str) -> Decision {
+    Decision {
+        definition: String::new(),
+        set: None,
+        key,
+        verdict: Verdict::Ignored,
+        pipeline_id: None,
+        state: None,
+        missing: Vec::new(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// A key that matches no pattern; `broken` names the definitions that cannot be used, each with the reason.
+pub(crate) fn unmatched<'a>(key: &str, broken: impl Iterator<Item = (&'a str, &'a str)>) -> Decision {
+    let mut reason = "the key matches no `myDropFile` pattern of any definition".to_owned();
+    for (name, why) in broken {
+        let first = why.lines().next().unwrap_or_default();
+        reason.push_str(&format!("; {name}.json cannot be used: {first}"));
+    }
+    Decision { verdict: Verdict::Unmatched, ..ignored(Some(key.to_owned()), &reason) }
+}
+
+/// A set that needs more files.
+pub(crate) fn incomplete(name: &SetName, missing: Vec<String>) -> Decision {
+    Decision { missing, ..of_set(name, Verdict::Incomplete, "these files have not arrived yet") }
+}
+
+/// A set whose files must all be newer than those of its last run, and are not.
+pub(crate) fn not_newer(name: &SetName, old: Vec<String>) -> Decision {
+    let reason = "these files are not newer than those of the last run";
+    Decision { missing: old, ..of_set(name, Verdict::Incomplete, reason) }
+}
+
+/// A set that starts nothing, because its content has a run.
+pub(crate) fn duplicate(name: &SetName, reason: &str, ledger: &Ledger) -> Decision {
+    with_head(of_set(name, Verdict::Duplicate, reason), ledger)
+}
+
+/// A set over the day's cap.
+pub(crate) fn deferred(name: &SetName, until: Timestamp, ledger: &Ledger) -> Decision {
+    let reason = format!("the cap of the day is reached; the set can start from {until} on");
+    with_head(of_set(name, Verdict::Deferred, reason), ledger)
+}
+
+/// Content that runs after the set's own run.
+pub(crate) fn next(name: &SetName, ledger: &Ledger) -> Decision {
+    let mut decision =
+        of_set(name, Verdict::Next, "an earlier run of this set comes first; these files are next");
+    decision.pipeline_id = ledger.head.as_ref().and_then(|head| head.pipeline_id.clone());
+    decision
+}
+
+/// A set that runs after another set of its definition, whose run may have a pipeline.
+pub(crate) fn queued_behind(name: &SetName, other: &SetName, pipeline_id: Option<&str>) -> Decision {
+    let id = pipeline_id.map(|id| format!(" ({id})")).unwrap_or_default();
+    of_set(
+        name,
+        Verdict::QueuedBehind,
+        format!("the run of {other}{id} is at work; this set starts after it"),
+    )
+}
+
+/// A set that would start now.
+pub(crate) fn ready(name: &SetName) -> Decision {
+    of_set(name, Verdict::Ready, "the set is whole and about to start")
+}
+
+/// A set whose pipeline was activated.
+pub(crate) fn started(name: &SetName, reason: &str, ledger: &Ledger) -> Decision {
+    with_head(of_set(name, Verdict::Started, reason), ledger)
+}
+
+fn of_set(name: &SetName, verdict: Verdict, reason: impl Into<String>) -> Decision {
+    Decision {
+        definition: name.definition.clone(),
+        set: Some(name.id.clone()),
+        key: None,
+        verdict,
+        pipeline_id: None,
+        state: None,
+        missing: Vec::new(),
+        reason: reason.into(),
+    }
+}
+
+/// Adds the facts about the ledger's head: its pipeline, its state, and why it failed.
+fn with_head(mut decision: Decision, ledger: &Ledger) -> Decision {
+    let Some(head) = &ledger.head else { return decision };
+    decision.pipeline_id.clone_from(&head.pipeline_id);
+    decision.state = Some(head.state.as_str().to_owned());
+    if let (HeadState::Failed, Some(error)) = (head.state, &head.error) {
+        decision.reason.push_str(&format!(" ({error})"));
+    }
+    decision
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_decisions_stay_what_callers_know() {
+        let words = [
+            (Verdict::Started, "started"),
+            (Verdict::Duplicate, "duplicate"),
+            (Verdict::Incomplete, "incomplete"),
+            (Verdict::Deferred, "deferred"),
+            (Verdict::Next, "next"),
+            (Verdict::QueuedBehind, "behind"),
+            (Verdict::Unmatched, "unmatched"),
+            (Verdict::Ignored, "ignored"),
+            (Verdict::Failed, "failed"),
+            (Verdict::Ready, "ready"),
+        ];
+        for (verdict, word) in words {
+            assert_eq!(serde_json::to_value(verdict).unwrap(), word);
+        }
+    }
 }

@@ -124,7 +124,7 @@ impl Stack {
         let pipelines = pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources));
         serve_pipelines(&mut servers, listeners.datapipeline, pipelines, &servers_stop);
         let mut stack = Self {
-            orchestrator: Arc::new(orchestrator(&config, &endpoints)),
+            orchestrator: Arc::new(orchestrator(&config, &endpoints)?),
             endpoints,
             resources,
             users_stop: CancellationToken::new(),
@@ -383,7 +383,7 @@ fn serve_pipelines(
     });
 }
 
-fn orchestrator(config: &StackConfig, endpoints: &Endpoints) -> Orchestrator {
+fn orchestrator(config: &StackConfig, endpoints: &Endpoints) -> anyhow::Result<Orchestrator> {
     let clients = orchestrator::Clients {
         s3: endpoints.s3(),
         datapipeline: endpoints.datapipeline(),
@@ -398,7 +398,7 @@ fn orchestrator(config: &StackConfig, endpoints: &Endpoints) -> Orchestrator {
         holder: format!("downspout-up#{}", uuid::Uuid::new_v4().simple()),
         now: Arc::clone(&config.now),
     };
-    Orchestrator::new(config, clients)
+    Orchestrator::new(config, clients).context("configuring the orchestrator")
 }
 
 /// Makes the topic and its subscriptions, and brings the definitions into their bucket.

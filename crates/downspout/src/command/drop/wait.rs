@@ -138,10 +138,10 @@ fn fate(key: &str, decision: &Decision) -> Option<Fate> {
         }
         Verdict::Failed => Some(Fate::Broken(reason())),
         // The event is still under way, or an earlier run still at work.
-        Verdict::Ready | Verdict::Next | Verdict::Behind => None,
+        Verdict::Ready | Verdict::Next | Verdict::QueuedBehind => None,
     }
 }
 
 fn waits_for_a_run(decision: &Decision) -> bool {
-    matches!(decision.verdict, Verdict::Next | Verdict::Behind)
+    matches!(decision.verdict, Verdict::Next | Verdict::QueuedBehind)
 }

@@ -1,0 +1,167 @@
+//! From a step to a claim: the definition's turn, a slot of the day's cap, and the conditional put of the ledger.
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use crate::book::Entry;
+use crate::ledger::{Claim, Content, Deferral, Head, Ledger};
+use crate::ports::Edges;
+use crate::raced::Raced;
+use crate::sets::Set;
+use crate::setup::Setup;
+use crate::turn::{Ahead, Asked};
+use crate::{caps, report, turn};
+
+/// How often the ledger of a claim is written again because another handler noted something in it.
+const MAX_PUTS: usize = 8;
+
+/// The two ways to claim a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Start a new run.
+    New,
+    /// Continue the start of the head, whose holder is gone.
+    TakeOver,
+}
+
+impl Way {
+    /// Returns the reason for the decision about the set, once its run started.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::New => "the set is whole",
+            Self::TakeOver => "continued a start that another handler did not finish",
+        }
+    }
+
+    /// Returns the generation of the claim.
+    pub(crate) fn generation(self, ledger: &Ledger) -> u32 {
+        match (self, &ledger.head) {
+            (Self::TakeOver, Some(head)) => head.generation,
+            (Self::TakeOver, None) | (Self::New, _) => ledger.next_generation(),
+        }
+    }
+}
+
+/// The result of trying to claim a set.
+pub(crate) enum Claimed {
+    /// The set belongs to this handler, until the lease ends.
+    Ours(Entry),
+    /// The run of another set comes first.
+    QueuedBehind(Ahead),
+    /// The cap of the day is reached.
+    OverCap { until: Timestamp, entry: Entry },
+}
+
+/// Claims a whole set, if it is the definition's turn and the cap allows another run today.
+pub(crate) async fn claim<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    content: &Content,
+    entry: Entry,
+    way: Way,
+) -> anyhow::Result<Raced<Claimed>> {
+    let mut claim = setup.new_claim();
+    match turn::take(edges, setup, set, way.generation(&entry.ledger), &claim).await? {
+        Raced::Done(Asked::Taken) => {}
+        Raced::Done(Asked::QueuedBehind(ahead)) => {
+            let noted = note_next(edges, setup, set, content, &entry).await?;
+            return Ok(noted.map(|()| Claimed::QueuedBehind(ahead)));
+        }
+        Raced::LedgerChanged => return Ok(Raced::LedgerChanged),
+    }
+    if let Some(cap) = set.trigger.max_runs_per_day {
+        claim.slot = caps::take(edges, setup, set, cap, &content.run_key, &entry.ledger, claim.now).await?;
+        if claim.slot.is_none() {
+            return defer(edges, setup, set, content, &entry, &claim, cap).await;
+        }
+    }
+    let ledger = match way {
+        Way::New => entry.ledger.claimed(content, &claim),
+        Way::TakeOver => entry.ledger.taken_over(&claim),
+    };
+    let ledger = Ledger { bucket: set.bucket.clone(), ..ledger };
+    Ok(setup.book.put(edges, &entry, ledger).await?.map(Claimed::Ours))
+}
+
+/// Notes content that waits for the definition's turn, so that sweeps know about it.
+async fn note_next<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    content: &Content,
+    entry: &Entry,
+) -> anyhow::Result<Raced<()>> {
+    let is_noted = entry.ledger.head.as_ref().is_some_and(|head| head.run_key == content.run_key)
+        || entry.ledger.next.as_ref().is_some_and(|next| next.run_key == content.run_key);
+    if is_noted {
+        return Ok(Raced::Done(()));
+    }
+    let ledger = Ledger { bucket: set.bucket.clone(), ..entry.ledger.with_next(content, setup.now()) };
+    Ok(setup.book.put(edges, entry, ledger).await?.map(|_| ()))
+}
+
+/// Puts a set off to the next day, with one notice.
+async fn defer<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    content: &Content,
+    entry: &Entry,
+    claim: &Claim,
+    cap: u32,
+) -> anyhow::Result<Raced<Claimed>> {
+    let until = caps::next_day(claim.now);
+    let mut ledger = entry.ledger.deferred(content, claim, Deferral { until, cap });
+    ledger.bucket.clone_from(&set.bucket);
+    let notice = report::deferral(&set.name, until, cap);
+    // The notice goes first: after a crash in between, two notices are better than none.
+    if !ledger.notices.contains(&notice.id) {
+        edges.publish(&notice).await.context("publishing a notice")?;
+        ledger.remember_notice(&notice.id);
+    }
+    let put = setup.book.put(edges, entry, ledger).await?;
+    Ok(put.map(|entry| Claimed::OverCap { until, entry }))
+}
+
+/// Changes the head of this handler's claim, and keeps whatever others noted in the ledger meanwhile.
+pub(crate) async fn update_head<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    claimed: &Entry,
+    change: impl Fn(&mut Head),
+) -> anyhow::Result<Entry> {
+    let change = |ledger: &mut Ledger| {
+        if let Some(head) = &mut ledger.head {
+            change(head);
+        }
+    };
+    update(edges, setup, claimed, change).await
+}
+
+/// Changes the ledger of this handler's claim, and keeps whatever others noted in it meanwhile.
+pub(crate) async fn update<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    claimed: &Entry,
+    change: impl Fn(&mut Ledger),
+) -> anyhow::Result<Entry> {
+    let mut entry = claimed.clone();
+    for _ in 0..MAX_PUTS {
+        if !is_same_claim(&entry, claimed) {
+            anyhow::bail!("another handler took over the claim in {}", entry.key);
+        }
+        let mut ledger = entry.ledger.clone();
+        change(&mut ledger);
+        match setup.book.put(edges, &entry, ledger).await? {
+            Raced::Done(entry) => return Ok(entry),
+            Raced::LedgerChanged => entry = setup.book.again(edges, &entry).await?,
+        }
+    }
+    anyhow::bail!("{} changed {MAX_PUTS} times while this handler wrote it", entry.key)
+}
+
+fn is_same_claim(entry: &Entry, claimed: &Entry) -> bool {
+    let claim = |entry: &Entry| entry.ledger.head.as_ref().map(|head| (head.holder.clone(), head.generation));
+    claim(entry) == claim(claimed)
+}

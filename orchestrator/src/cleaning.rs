@@ -1,0 +1,103 @@
+//! The removal of a definition's stale pipelines.
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, TryStreamExt as _, future, stream};
+
+use crate::book::Entry;
+use crate::ledger::{HeadState, Progress};
+use crate::ports::{Description, Edges};
+use crate::raced::Raced;
+use crate::report::log;
+use crate::set_name::SetName;
+use crate::sets::Set;
+use crate::setup::Setup;
+use crate::{progress, stale};
+
+/// The number of ids that DescribePipelines takes at most.
+const DESCRIBED_AT_ONCE: usize = 25;
+/// How many pipelines are removed at the same time. The service allows short bursts only.
+const REMOVED_AT_ONCE: usize = 8;
+/// How often the ledger of a pipeline that must be replaced is written again after a conflict.
+const MAX_PUTS: usize = 8;
+
+/// Removes the stale pipelines of the set's definition, and writes the outcome of each into its ledger before.
+///
+/// With `replaces`, runs at work are stale too.
+pub(crate) async fn clean<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    replaces: bool,
+) -> anyhow::Result<()> {
+    let definition = &set.name.definition;
+    let names = edges.names().await.context("listing pipelines")?;
+    let ids = stale::named(definition, &names);
+    let chunks: Vec<Vec<String>> = ids.chunks(DESCRIBED_AT_ONCE).map(<[String]>::to_vec).collect();
+    let described = future::try_join_all(chunks.iter().map(|ids| edges.describe(ids))).await;
+    let described = described.context("describing pipelines")?.into_iter().flatten();
+    let ours = described.filter(|pipeline| stale::is_tagged(definition, pipeline));
+    let removals = stream::iter(ours.map(|pipeline| clean_one(edges, setup, set, pipeline, replaces)));
+    removals.buffer_unordered(REMOVED_AT_ONCE).try_collect::<()>().await
+}
+
+async fn clean_one<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    pipeline: Description,
+    replaces: bool,
+) -> anyhow::Result<()> {
+    let definition = &set.name.definition;
+    let Some(id) = stale::set_of(definition, &pipeline.name) else { return Ok(()) };
+    let owner = SetName { definition: definition.clone(), id: id.to_owned() };
+    for _ in 0..MAX_PUTS {
+        let entry = setup.book.entry(edges, &owner).await?;
+        match remove_if_stale(edges, setup, set, &pipeline, &owner, &entry, replaces).await? {
+            Raced::Done(()) => return Ok(()),
+            // A pipeline that has ended can wait for the next removal. One at work that is replaced cannot.
+            Raced::LedgerChanged if !replaces => return Ok(()),
+            Raced::LedgerChanged => {}
+        }
+    }
+    anyhow::bail!("the ledger of {owner} changed {MAX_PUTS} times while this handler wrote it")
+}
+
+/// Removes the pipeline if it is stale. `entry` is that of `owner`, the pipeline's set.
+async fn remove_if_stale<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    pipeline: &Description,
+    owner: &SetName,
+    entry: &Entry,
+    replaces: bool,
+) -> anyhow::Result<Raced<()>> {
+    let id = pipeline.id.as_str();
+    let its_head = entry.ledger.heads().find(|head| head.pipeline_id.as_deref() == Some(id));
+    let progress = match its_head.map(|head| head.state) {
+        Some(HeadState::Finished) => Progress::Finished,
+        Some(HeadState::Failed) if progress::by_state(&pipeline.state).is_none() => Progress::Failed,
+        _ => progress::of_described(edges, id, &pipeline.state)
+            .await
+            .context("asking for the progress of an earlier pipeline")?,
+    };
+    let claimed = entry.ledger.head.as_ref().filter(|_| *owner == set.name);
+    let ours = claimed.and_then(|head| head.pipeline_id.as_deref());
+    let now = setup.now();
+    if !stale::is_stale(id, progress, &entry.ledger, ours, replaces, now) {
+        return Ok(Raced::Done(()));
+    }
+    let mut ledger = entry.ledger.clone();
+    ledger.settle_pipeline(id, progress, now);
+    if progress == Progress::AtWork {
+        ledger.supersede(id);
+    }
+    if ledger != entry.ledger
+        && let Raced::LedgerChanged = setup.book.put(edges, entry, ledger).await?
+    {
+        return Ok(Raced::LedgerChanged);
+    }
+    log::deleting_stale(id, &pipeline.name);
+    edges.delete(id).await.with_context(|| format!("deleting the stale pipeline {id}"))?;
+    Ok(Raced::Done(()))
+}

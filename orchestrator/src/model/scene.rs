@@ -1,0 +1,203 @@
+//! Handlers on a world in memory, each invocation polled step by step.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Happening;
+use super::world::{World, WorldEdges};
+use crate::config::Config;
+use crate::operations::Operations;
+
+const LEASE_SECS: i64 = 60;
+pub(super) const DAY_SECS: i64 = 24 * 60 * 60;
+pub(super) const HANDLERS: usize = 3;
+
+pub(super) const DEFINITION: &str = r##"{"objects": [
+    {"id": "Default", "name": "Default", "scheduleType": "ONDEMAND", "failureAndRerunMode": "CASCADE",
+     "pipelineLogUri": "s3://logs/orders", "role": "r", "resourceRole": "r",
+     "myDropFile": ["in/{day}/a.csv", "in/{day}/b.csv"], "myMaxRunsPerDay": "2"},
+    {"id": "Say", "type": "ShellCommandActivity", "command": "echo #{myDay}", "workerGroup": "w"}
+  ], "parameters": [{"id": "myDay", "type": "String"}]}"##;
+
+type Running = Pin<Box<dyn Future<Output = ()>>>;
+
+/// An invocation in progress.
+struct Invocation {
+    handler: usize,
+    started: i64,
+    running: Running,
+}
+
+/// The world, its handlers, their invocations, and the events that S3 may still deliver.
+pub(super) struct Scene {
+    pub world: Arc<World>,
+    handlers: Vec<Arc<Operations<WorldEdges>>>,
+    invocations: Vec<Invocation>,
+    pub events: Vec<Value>,
+    /// Errors that went back to Lambda, which delivers their events again.
+    pub errors: Rc<RefCell<Vec<String>>>,
+}
+
+impl Scene {
+    pub(super) fn new() -> Self {
+        let world = Arc::new(World::new());
+        world.put("definitions", "orders.json", DEFINITION);
+        let handlers = (0..HANDLERS).map(|number| handler(&world, number, 0)).collect();
+        let mut scene =
+            Self { world, handlers, invocations: Vec::new(), events: Vec::new(), errors: Rc::default() };
+        // The definition is first seen before any file is dropped.
+        scene.sweep_whole();
+        scene
+    }
+
+    pub(super) fn happen(&mut self, happening: &Happening) {
+        match *happening {
+            Happening::Drop { day, file, content } => self.drop_file(day, file, content),
+            Happening::Deliver { event, handler } => {
+                if let Some(event) = pick(&self.events, event).cloned() {
+                    self.invoke(handler, Some(event));
+                }
+            }
+            Happening::Sweep { handler } => self.invoke(handler, None),
+            Happening::Step { invocation, steps } => {
+                for _ in 0..steps {
+                    self.step(invocation);
+                }
+            }
+            Happening::Kill { invocation } => {
+                if !self.invocations.is_empty() {
+                    let index = invocation % self.invocations.len();
+                    drop(self.invocations.remove(index));
+                }
+            }
+            Happening::Restart { handler: number } => {
+                self.invocations.retain(|invocation| invocation.handler != number);
+                self.handlers[number] = handler(&self.world, number, self.world.seconds());
+            }
+            Happening::Wind { seconds } => self.wind(seconds),
+            Happening::EndRun { pipeline, fails } => self.world.end_run(pipeline, fails),
+            Happening::NextDay => self.wind(DAY_SECS),
+        }
+    }
+
+    pub(super) fn drop_file(&mut self, day: u8, file: u8, content: u8) {
+        let key = format!("in/{day}/{}.csv", if file == 0 { "a" } else { "b" });
+        self.world.wind_milliseconds(1);
+        self.world.put("drop", &key, &format!("content {content}"));
+        self.events.push(json!({"Records": [{
+            "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": "2026-11-20T14:00:00.000Z",
+            "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+            "s3": {"bucket": {"name": "drop"}, "object": {"key": key, "size": 9}}
+        }]}));
+    }
+
+    pub(super) fn invoke(&mut self, handler: usize, event: Option<Value>) {
+        let subject = Arc::clone(&self.handlers[handler]);
+        let errors = Rc::clone(&self.errors);
+        let running: Running = Box::pin(async move {
+            let answer = match event {
+                Some(event) => subject.handle(&event).await.map(drop),
+                None => subject.sweep().await.map(drop),
+            };
+            errors.borrow_mut().extend(answer.err().map(|error| format!("{error:#}")));
+        });
+        self.invocations.push(Invocation { handler, started: self.world.seconds(), running });
+    }
+
+    fn step(&mut self, number: usize) {
+        if self.invocations.is_empty() {
+            return;
+        }
+        let index = number % self.invocations.len();
+        let mut context = Context::from_waker(Waker::noop());
+        if self.invocations[index].running.as_mut().poll(&mut context).is_ready() {
+            drop(self.invocations.remove(index));
+        }
+    }
+
+    /// Moves the clock. Lambda ends every invocation that takes too long, before its lease ends.
+    pub(super) fn wind(&mut self, seconds: i64) {
+        self.world.wind_milliseconds(seconds * 1000);
+        let now = self.world.seconds();
+        self.invocations.retain(|invocation| now < invocation.started + LEASE_SECS - 1);
+    }
+
+    pub(super) fn sweep_whole(&mut self) {
+        let subject = Arc::clone(&self.handlers[0]);
+        let mut running = Box::pin(async move { subject.sweep().await });
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..100_000 {
+            if let Poll::Ready(report) = running.as_mut().poll(&mut context) {
+                let report = report.expect("no call fails, so the sweep succeeds");
+                assert_eq!(report.failures, Vec::<String>::new());
+                return;
+            }
+        }
+        panic!("the sweep does not end");
+    }
+
+    /// Sweeps until everything has ended, while nothing disturbs.
+    pub(super) fn calm_down(&mut self) {
+        self.invocations.clear();
+        for _ in 0..8 {
+            self.wind(LEASE_SECS + 1);
+            self.sweep_whole();
+            self.world.end_all_runs();
+            self.sweep_whole();
+            self.wind(DAY_SECS);
+        }
+    }
+
+    /// Drops both files of a set.
+    pub(super) fn drop_set(&mut self, day: u8, content: u8) {
+        self.drop_file(day, 0, content);
+        self.drop_file(day, 1, content);
+    }
+
+    /// Delivers every event `copies` times to handlers in turn, the youngest event first, and waits for the end.
+    pub(super) fn deliver(&mut self, copies: usize) {
+        for event in self.events.clone().into_iter().rev() {
+            for copy in 0..copies {
+                self.invoke(copy % HANDLERS, Some(event.clone()));
+            }
+        }
+        self.events.clear();
+        self.run_out();
+    }
+
+    /// Continues all invocations, in turns, until none is left.
+    pub(super) fn run_out(&mut self) {
+        for turn in 0..100_000 {
+            if self.invocations.is_empty() {
+                return;
+            }
+            self.step(turn);
+        }
+        panic!("an invocation does not end");
+    }
+}
+
+fn handler(world: &Arc<World>, number: usize, incarnation: i64) -> Arc<Operations<WorldEdges>> {
+    let clock = Arc::clone(world);
+    let config = Config {
+        definitions_uri: "s3://definitions".to_owned(),
+        drop_bucket: Some("drop".to_owned()),
+        topic_arn: "arn:topic".to_owned(),
+        lease: Duration::from_secs(LEASE_SECS.unsigned_abs()),
+        holder: format!("handler-{number}#{incarnation}"),
+        now: Arc::new(move || clock.now()),
+    };
+    let edges = WorldEdges(Arc::clone(world));
+    Arc::new(Operations::new(config, edges).expect("the configuration is right"))
+}
+
+fn pick<T>(items: &[T], number: usize) -> Option<&T> {
+    items.get(number.checked_rem(items.len())?)
+}

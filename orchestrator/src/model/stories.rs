@@ -1,0 +1,199 @@
+//! One test for each rule, with a fixed order of events.
+
+use super::scene::{DAY_SECS, DEFINITION, Scene};
+
+#[test]
+fn the_same_event_five_times_out_of_order_makes_one_run() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.deliver(5);
+    assert_eq!(scene.world.activations().len(), 1);
+}
+
+#[test]
+fn many_handlers_at_one_set_at_once_all_give_an_answer() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.deliver(30);
+    assert_eq!(*scene.errors.borrow(), Vec::<String>::new());
+    assert_eq!(scene.world.activations().len(), 1);
+}
+
+#[test]
+fn the_same_files_again_make_no_second_run() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.deliver(1);
+    scene.world.end_all_runs();
+    scene.drop_set(0, 0);
+    scene.deliver(1);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 1);
+}
+
+#[test]
+fn a_changed_file_makes_a_new_run_and_the_ended_pipeline_is_deleted() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.deliver(1);
+    scene.world.end_all_runs();
+    scene.drop_file(0, 0, 1);
+    scene.deliver(1);
+    assert_eq!(scene.world.activations().len(), 2);
+    assert_eq!(scene.world.pipelines(), 1);
+}
+
+#[test]
+fn a_failed_run_starts_again_when_its_files_are_dropped_again() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.deliver(1);
+    scene.world.end_run(0, true);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 1);
+    scene.drop_set(0, 0);
+    scene.deliver(3);
+    assert_eq!(scene.world.activations().len(), 2);
+    assert_eq!(scene.world.pipelines(), 2, "a failed pipeline stays until its set succeeds");
+}
+
+#[test]
+fn a_set_over_the_cap_runs_the_next_day_with_one_notice() {
+    let mut scene = Scene::new();
+    for content in 0..3 {
+        scene.drop_set(content, content);
+    }
+    scene.deliver(2);
+    for _ in 0..2 {
+        scene.world.end_all_runs();
+        scene.sweep_whole();
+    }
+    assert_eq!((scene.world.activations().len(), scene.world.notices().len()), (2, 1));
+    scene.wind(DAY_SECS);
+    scene.sweep_whole();
+    assert_eq!((scene.world.activations().len(), scene.world.notices().len()), (3, 1));
+}
+
+#[test]
+fn sets_of_one_definition_run_one_after_another_the_oldest_first() {
+    let mut scene = Scene::new();
+    scene.drop_set(3, 0);
+    scene.deliver(1);
+    for day in [2, 0] {
+        scene.drop_set(day, 0);
+    }
+    // The youngest event comes first.
+    scene.deliver(3);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 1, "the others wait for the first");
+    for _ in 0..2 {
+        scene.world.end_all_runs();
+        scene.wind(1);
+        scene.sweep_whole();
+    }
+    scene.wind(DAY_SECS);
+    scene.world.end_all_runs();
+    scene.sweep_whole();
+    let names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["orders/day=3", "orders/day=2", "orders/day=0"]);
+    assert_eq!(scene.world.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn content_that_waits_for_its_burst_does_not_keep_another_set_waiting() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.deliver(1);
+    scene.drop_file(0, 0, 1);
+    scene.deliver(1);
+    scene.world.end_all_runs();
+    scene.drop_set(1, 0);
+    scene.sweep_whole();
+    let names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["orders/day=0", "orders/day=1"]);
+}
+
+#[test]
+fn replace_ends_the_run_of_another_set_before_its_own_starts() {
+    let mut scene = Scene::new();
+    let replaces = DEFINITION.replace(r#""myMaxRunsPerDay": "2""#, r#""myStaleRuns": "replace""#);
+    scene.world.put("definitions", "orders.json", &replaces);
+    scene.world.let_runs_be_replaced();
+    scene.drop_set(0, 0);
+    scene.deliver(2);
+    scene.drop_set(1, 0);
+    scene.deliver(3);
+    assert_eq!((scene.world.activations().len(), scene.world.pipelines()), (2, 1));
+    assert_eq!(scene.world.violations(), Vec::<String>::new());
+}
+
+#[test]
+fn a_set_that_cannot_start_does_not_keep_the_others_waiting() {
+    let mut scene = Scene::new();
+    scene.world.answer_no_definitions(true);
+    scene.drop_set(0, 0);
+    // One event of two: a second handler would keep the turn until its lease ends.
+    scene.events.truncate(1);
+    scene.deliver(1);
+    scene.world.answer_no_definitions(false);
+    scene.drop_set(1, 0);
+    for event in std::mem::take(&mut scene.events) {
+        scene.invoke(0, Some(event));
+        scene.run_out();
+    }
+    let names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["orders/day=1"]);
+}
+
+#[test]
+fn files_that_arrive_while_a_new_definition_is_broken_run_after_its_correction() {
+    let mut scene = Scene::new();
+    scene.world.put("definitions", "returns.json", &DEFINITION.replace("in/{day}", "returns/{day}")[1..]);
+    scene.sweep_whole();
+    scene.world.wind_milliseconds(1);
+    for name in ["a", "b"] {
+        scene.world.put("drop", &format!("returns/1/{name}.csv"), "content");
+    }
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 0);
+    scene.world.wind_milliseconds(1);
+    scene.world.put("definitions", "returns.json", &DEFINITION.replace("in/{day}", "returns/{day}"));
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 1);
+}
+
+#[test]
+fn the_sweep_starts_a_set_whose_event_never_came() {
+    let mut scene = Scene::new();
+    scene.drop_set(0, 0);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 1);
+}
+
+#[test]
+fn a_broken_definition_stops_only_itself_and_gives_one_notice() {
+    let mut scene = Scene::new();
+    scene.world.put("definitions", "broken.json", "{\n  \"objects\": [}");
+    scene.drop_set(0, 0);
+    scene.deliver(2);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 1);
+    let notices = scene.world.notices();
+    assert_eq!(notices.len(), 1);
+    assert!(notices[0].message.contains("line 2, column 15"), "{}", notices[0].message);
+}
+
+#[test]
+fn a_refused_definition_gives_one_notice_and_starts_when_corrected_and_dropped_again() {
+    let mut scene = Scene::new();
+    scene.world.refuse_definitions(true);
+    scene.drop_set(0, 0);
+    scene.deliver(2);
+    scene.sweep_whole();
+    assert_eq!((scene.world.activations().len(), scene.world.notices().len()), (0, 1));
+    assert!(scene.world.notices()[0].message.contains("object `Say`"));
+    scene.world.refuse_definitions(false);
+    scene.drop_set(0, 0);
+    scene.deliver(2);
+    assert_eq!((scene.world.activations().len(), scene.world.notices().len()), (1, 1));
+}
