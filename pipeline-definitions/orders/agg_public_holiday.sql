@@ -1,5 +1,5 @@
--- Orders of the year before the day of the drop that were placed on a public holiday, by month.
--- The one argument is the day of the drop.
+-- Counts, by month, the orders that were placed on a public holiday in the year before the day of the drop.
+-- The only argument is the day of the drop.
 INSERT INTO analytics.agg_public_holiday
 WITH drop_day AS (
     SELECT ?::date AS day

@@ -1,6 +1,7 @@
--- Late shipments: shipped 6 days or more after the order and not delivered.
--- Undelivered items: orders neither shipped nor delivered, placed 15 days or more before the day of the drop.
--- The one argument is the day of the drop.
+-- Counts late shipments and undelivered items.
+-- A late shipment left 6 days or more after the order and is not delivered. An undelivered item is an order that was
+-- placed 15 days or more before the day of the drop and is neither shipped nor delivered.
+-- The only argument is the day of the drop.
 INSERT INTO analytics.agg_shipments
 WITH drop_day AS (
     SELECT ?::date AS day

@@ -1,6 +1,7 @@
--- The product with the most reviews (on a tie: more points, then the smaller id), and how it did.
--- An early shipment left less than 6 days after the order; a late one 6 days or more after it and is not delivered.
--- The one argument is the day of the drop.
+-- Finds the product with the most reviews, and adds its review points, shares of stars and shipments.
+-- Of products with equally many reviews, the one with more points wins, then the one with the smaller id.
+-- An early shipment left less than 6 days after the order. A late shipment left 6 days or more after the order and is
+-- not delivered. The only argument is the day of the drop.
 INSERT INTO analytics.best_performing_product
 WITH drop_day AS (
     SELECT ?::date AS day

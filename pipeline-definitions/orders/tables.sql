@@ -1,11 +1,11 @@
--- The tables of the orders pipeline. Runs at the start of every run and changes nothing that stands already.
+-- Creates the tables of the orders pipeline. Every run starts with this script, which leaves existing tables unchanged.
 
 CREATE SCHEMA IF NOT EXISTS if_common;
 CREATE SCHEMA IF NOT EXISTS staging;
 CREATE SCHEMA IF NOT EXISTS analytics;
 
--- One row for each day. day_of_the_week_num is 1 (Monday) to 7 (Sunday); a public holiday is a weekday 1 to 5 that is
--- no working day.
+-- One row for each day. day_of_the_week_num is 1 (Monday) to 7 (Sunday). A public holiday is a day from Monday to Friday
+-- that is not a working day.
 CREATE TABLE IF NOT EXISTS if_common.dim_dates (
     calendar_dt           date PRIMARY KEY,
     year_num              integer NOT NULL,
@@ -21,8 +21,8 @@ CREATE TABLE IF NOT EXISTS if_common.dim_products (
     product_name     text NOT NULL
 );
 
--- The public holidays of the calendar: fixed days, and those that move with Easter (Gregorian, after Gauss).
--- To change the holidays, change this list and DELETE FROM if_common.dim_dates; the next run fills it anew.
+-- Fills the calendar. Its public holidays are fixed days, and days that move with Easter (Gregorian, formula of Gauss).
+-- To change the holidays, change this list and DELETE FROM if_common.dim_dates; the next run fills the table again.
 INSERT INTO if_common.dim_dates
 WITH years AS (
     SELECT y, y % 19 AS a, y / 100 AS c, y % 100 AS d FROM generate_series(2015, 2035) AS y
@@ -62,7 +62,7 @@ VALUES ('P01', 'Kitchen', 'Kettle, 1.7 l'),        ('P02', 'Kitchen', 'Toaster')
        ('P19', 'Sports', 'Bicycle pump'),          ('P20', 'Sports', 'Head torch')
 ON CONFLICT (product_id) DO NOTHING;
 
--- Staging holds exactly this drop's rows. An empty date is NULL.
+-- Staging holds exactly the rows of one drop. An empty date is NULL.
 CREATE TABLE IF NOT EXISTS staging.orders (
     order_id    bigint NOT NULL,
     customer_id text NOT NULL,
@@ -85,7 +85,7 @@ CREATE TABLE IF NOT EXISTS staging.shipments (
     delivery_date date
 );
 
--- Analytics holds one row for each day of a drop.
+-- Analytics holds one row for each day on which files were dropped.
 CREATE TABLE IF NOT EXISTS analytics.agg_public_holiday (
     ingestion_date   date PRIMARY KEY,
     tt_order_hol_jan integer NOT NULL,
