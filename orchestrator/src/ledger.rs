@@ -1,7 +1,7 @@
 //! The ledger: one object per file set, which says what is true about the runs of the set.
 //!
 //! Events come twice, late or never, and a Lambda may die anywhere, so handlers rely on nothing but the ledger. It
-//! changes by conditional puts only. Every function of this module depends on its arguments alone; [`crate::book`]
+//! changes by conditional puts only. Every function of this module depends on its arguments alone; `book.rs`
 //! reads and writes.
 
 use std::time::Duration;

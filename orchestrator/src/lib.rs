@@ -9,7 +9,7 @@
 //! event -> sets -> content -> step -> claim -> started run
 //! ```
 //!
-//! Each arrow is a free function over the [`ports::Edges`] that takes the value before it and returns the value after
+//! Each arrow is a free function over the edges (`ports.rs`) that takes the value before it and returns the value after
 //! it. `handler` connects them for an event, and `sweep` connects the same functions for sets that no event brought on.
 
 // The way of a drop, stage by stage.

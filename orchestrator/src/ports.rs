@@ -1,6 +1,6 @@
 //! The ports to the world outside: stored objects, pipelines, and a topic.
 //!
-//! Three small traits in the words of the orchestrator. [`crate::aws`] implements them for the SDK's clients.
+//! Three small traits in the words of the orchestrator. `aws.rs` implements them for the SDK's clients.
 
 use std::future::Future;
 
