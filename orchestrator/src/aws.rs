@@ -16,7 +16,7 @@ use crate::ports::{
     Pipelines, Put, Refusal, Storage, Stored, Topic,
 };
 
-/// How many pages of one listing are read, so that a service that never ends a listing cannot hold us.
+/// How many pages of one listing are read at most. A service that never ends a listing must not stop the handler for ever.
 const MAX_PAGES: usize = 10_000;
 /// The number of ids that DescribeObjects takes at most.
 const DESCRIBED_OBJECTS: usize = 25;

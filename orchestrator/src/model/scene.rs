@@ -143,7 +143,7 @@ impl Scene {
         panic!("the sweep does not end");
     }
 
-    /// Sweeps until everything has ended, while nothing disturbs.
+    /// Ends all invocations, then sweeps over several days until every run has ended.
     pub(super) fn calm_down(&mut self) {
         self.invocations.clear();
         for _ in 0..8 {
@@ -161,7 +161,7 @@ impl Scene {
         self.drop_file(day, 1, content);
     }
 
-    /// Delivers every event `copies` times to handlers in turn, the youngest event first, and waits for the end.
+    /// Delivers every event `copies` times, each copy to another handler, the youngest event first. Waits for the end.
     pub(super) fn deliver(&mut self, copies: usize) {
         for event in self.events.clone().into_iter().rev() {
             for copy in 0..copies {
@@ -172,13 +172,13 @@ impl Scene {
         self.run_out();
     }
 
-    /// Continues all invocations, in turns, until none is left.
+    /// Continues all invocations, one step each at a time, until none is left.
     pub(super) fn run_out(&mut self) {
-        for turn in 0..100_000 {
+        for number in 0..100_000 {
             if self.invocations.is_empty() {
                 return;
             }
-            self.step(turn);
+            self.step(number);
         }
         panic!("an invocation does not end");
     }

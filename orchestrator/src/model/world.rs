@@ -176,7 +176,7 @@ impl World {
 /// The ports of a handler, which act on the world.
 pub(super) struct WorldEdges(pub Arc<World>);
 
-/// Waits for one poll, at which other handlers may act or this one may die.
+/// Returns `Pending` once, so that other handlers may act, or this one may die, at this point.
 async fn moment() {
     let mut has_waited = false;
     poll_fn(|context| {
