@@ -1,6 +1,16 @@
 //! The pipeline definition: objects, parameters and values.
 //!
 //! The crate is pure: it has no clock, no files and no network. Every result depends on the arguments alone.
+//!
+//! Where to begin:
+//!
+//! - [`diagnosis::diagnose`] reads a definition file and returns everything that is wrong with it
+//!   (`examples/diagnose.rs` prints it).
+//! - [`file::parse`] reads a file into a [`Definition`], and [`validate::validate`] checks it.
+//! - [`render::render`] shows the definition as it will run; [`preview::Preview`] evaluates single texts.
+//! - [`graph::RunOrder`] draws the order of a run.
+//! - [`kind::Kind`] describes the object types; [`kind::field`] reads their fields.
+//! - [`trigger::Trigger`] says which dropped files start a run.
 
 pub mod diagnosis;
 pub mod edits;

@@ -53,7 +53,7 @@ pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
         spec(
             "myRejectsPath",
             ValueShape::S3Prefix,
-            "S3 prefix for rejected rows, in addition to the table <table>_rejects. Without it: the log prefix.",
+            "S3 prefix for rejected rows, besides the table <table>_rejects. Without it: the log prefix.",
         ),
         text(
             "myNullValues",
@@ -72,7 +72,7 @@ pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
 pub const MY_LOAD_MODE: Defaulted<LoadMode> = word(
     "myLoadMode",
     LoadMode::WORDS,
-    "Whether to add the rows, to replace all rows of the table, or to replace rows with the same primary key.",
+    "Whether to add the rows, replace all rows of the table, or replace rows with the same primary key.",
 )
 .typed()
 .or("append");
@@ -92,8 +92,11 @@ pub(super) static EMR_ACTIVITY: KindSpec = KindSpec {
     group: Group::Activity,
     doc: "Runs steps on an EMR cluster, one after another.",
     fields: &[
-        text("step", "A step: a JAR and its arguments, separated by commas; \\\\ before a comma makes it part of an argument.")
-            .multi(),
+        text(
+            "step",
+            "A step: a JAR and its arguments, separated by commas; \\\\ before a comma keeps the comma.",
+        )
+        .multi(),
         text("preStepCommand", "Shell command that runs before the first step.").multi(),
         text("postStepCommand", "Shell command that runs after the last step.").multi(),
         INPUT,

@@ -21,7 +21,7 @@ pub(super) static DEFAULT: DefaultSpec = DefaultSpec {
     spec(
         "myDropFile",
         ValueShape::KeyPattern,
-        "Key of a file that a run needs. {name} matches a text without slash, equal in every file of the set.",
+        "Key of a file that a run needs. {name} matches a text without slash, equal in all files of a set.",
     )
     .multi(),
     MY_MAX_RUNS_PER_DAY.spec(),
@@ -43,14 +43,14 @@ pub const MY_MAX_RUNS_PER_DAY: Optional<u64> = integer(
 pub const MY_STALE_RUNS: Defaulted<StaleRuns> = word(
     "myStaleRuns",
     StaleRuns::WORDS,
-    "Earlier pipelines of the definition: delete those that ended, replace also those that still run, or keep all.",
+    "Earlier pipelines of the definition: delete the ended ones, replace also the running ones, or keep all.",
 )
 .typed()
 .or("delete");
 /// `myWaitFor`.
 pub const MY_WAIT_FOR: Optional<Period> = period(
     "myWaitFor",
-    "How long after the first file of an incomplete set a notice names the missing files. No notice without it.",
+    "Time after which an incomplete set of files causes a notice of the missing ones. No notice without it.",
 )
 .typed();
 /// `myBackfill`.

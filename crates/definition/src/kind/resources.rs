@@ -115,8 +115,7 @@ pub(super) static EMR_CLUSTER: KindSpec = KindSpec {
     doc: "An EMR cluster, started for the work and terminated after it.",
     fields: &[
         text("role", "IAM role that EMR uses to start the machines.").default("DataPipelineDefaultRole"),
-        text("resourceRole", "IAM role of the machines.")
-            .default("DataPipelineDefaultResourceRole"),
+        text("resourceRole", "IAM role of the machines.").default("DataPipelineDefaultResourceRole"),
         TERMINATE_AFTER.spec(),
         text("amiVersion", "Version of EMR before 4.0, such as 3.11.0."),
         text("releaseLabel", "Version of EMR from 4.0 on, such as emr-5.36.0."),
@@ -158,7 +157,7 @@ pub(super) static EMR_CLUSTER: KindSpec = KindSpec {
         spec("taskInstanceBidPrice", PRICE_OR_WORD, "Maximum price of each task machine as a spot machine."),
         text(
             "bootstrapAction",
-            "Script that runs on every machine before the work: its S3 path and arguments, separated by commas.",
+            "Script that runs on every machine before the work: S3 path and arguments, separated by commas.",
         )
         .multi(),
         text("supportedProducts", "Third-party product to install.").multi(),

@@ -20,7 +20,7 @@ pub const START_DATE_TIME: Optional<Timestamp> =
 pub const START_AT: Optional<StartAt> = word(
     "startAt",
     StartAt::WORDS,
-    "Whether the first interval begins at the first activation, or an interval begins at each activation on demand.",
+    "Whether the first interval begins at the first activation, or one at each activation on demand.",
 )
 .typed();
 /// `endDateTime`.

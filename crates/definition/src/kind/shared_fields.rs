@@ -41,7 +41,7 @@ const SYSTEM: FieldGroup = FieldGroup {
         text("type", "The type of the object; it can be inherited from a parent."),
         to_any(
             "parent",
-            "The object whose fields this one inherits; a field of the object itself replaces an inherited one.",
+            "The object whose fields this one inherits; a field of the object itself counts more.",
         ),
         text("@error", "Error of an object that is not well formed.").runtime(),
         text("@pipelineId", "Id of the object's pipeline.").runtime(),
@@ -103,7 +103,7 @@ pub const MAXIMUM_RETRIES: Defaulted<u32> =
 /// `reportProgressTimeout`.
 pub const REPORT_PROGRESS_TIMEOUT: Defaulted<Period> = period(
     "reportProgressTimeout",
-    "Maximum time between progress reports of a worker; after it, the attempt counts as stalled and is retried.",
+    "Maximum time between progress reports of a worker; after it, the attempt is stalled and retried.",
 )
 .typed()
 .or("15 minutes");
