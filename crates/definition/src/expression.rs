@@ -61,7 +61,7 @@ pub struct SyntaxError {
     pub offset: usize,
     /// The character in the text, from one.
     pub character: usize,
-    /// What is wrong.
+    /// The error, as a sentence for people.
     pub message: String,
 }
 
@@ -118,13 +118,13 @@ pub enum EvaluateError {
     Pattern {
         /// The pattern.
         pattern: String,
-        /// What is wrong with the pattern.
+        /// The reason why the pattern is not valid.
         reason: String,
     },
     /// A time that does not exist or is out of range.
     #[error("no such time: {reason}")]
     Time {
-        /// What is wrong.
+        /// The reason why there is no such time.
         reason: String,
     },
     /// A division by zero.

@@ -23,7 +23,7 @@ pub use source::{Part, Source, SourceIndex};
 pub struct FileError {
     /// The part of the file that is wrong.
     pub span: Span,
-    /// What is wrong, and how to correct it.
+    /// The error, and how to correct it.
     pub message: String,
 }
 

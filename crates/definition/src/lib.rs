@@ -2,7 +2,7 @@
 //!
 //! The crate is pure: it has no clock, no files and no network. Every result depends on the arguments alone.
 //!
-//! Where to begin:
+//! Entry points:
 //!
 //! - [`diagnosis::diagnose`] reads a definition file and returns everything that is wrong with it
 //!   (`examples/diagnose.rs` prints it).

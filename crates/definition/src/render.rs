@@ -14,8 +14,8 @@ use crate::{Definition, Field, FieldValue, MASK, ParameterObject, ParameterValue
 /// Returns the definition as it runs with the given values, and for the interval if one is given.
 ///
 /// Values that only a run knows (`#{node.errorMessage}`, `#{@actualStartTime}`) and secrets stay as written.
-/// So do the declarations of parameters that the result still uses. Objects without a type only pass fields
-/// on, so they are left out.
+/// The declarations of parameters that the result still uses stay, too. Objects without a type only pass
+/// fields on, so they are left out.
 #[must_use]
 pub fn render(definition: &Definition, given: &[ParameterValue], interval: Option<Interval>) -> Definition {
     let resolved = Inheritance::of(definition).objects;

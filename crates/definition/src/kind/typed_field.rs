@@ -50,7 +50,7 @@ pub struct FieldError {
     pub object: ObjectId,
     /// The field.
     pub field: &'static str,
-    /// What is wrong with the field, in the words of validation.
+    /// The reason, in the words of validation.
     pub reason: String,
 }
 
