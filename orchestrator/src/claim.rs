@@ -9,7 +9,7 @@ use crate::ports::Edges;
 use crate::raced::Raced;
 use crate::sets::Set;
 use crate::setup::Setup;
-use crate::turn::{Ahead, Asked};
+use crate::turn::{Ahead, TurnAnswer};
 use crate::{caps, report, turn};
 
 /// How often the ledger of a claim is written again because another handler noted something in it.
@@ -17,14 +17,14 @@ const MAX_PUTS: usize = 8;
 
 /// The two ways to claim a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum ClaimKind {
     /// Start a new run.
     New,
     /// Continue the start of the head, whose holder is gone.
     TakeOver,
 }
 
-impl Way {
+impl ClaimKind {
     /// Returns the reason for the decision about the set, once its run started.
     pub(crate) fn reason(self) -> &'static str {
         match self {
@@ -59,12 +59,12 @@ pub(crate) async fn claim<E: Edges>(
     set: &Set<'_>,
     content: &Content,
     entry: Entry,
-    way: Way,
+    kind: ClaimKind,
 ) -> anyhow::Result<Raced<Claimed>> {
     let mut claim = setup.new_claim();
-    match turn::take(edges, setup, set, way.generation(&entry.ledger), &claim).await? {
-        Raced::Done(Asked::Taken) => {}
-        Raced::Done(Asked::QueuedBehind(ahead)) => {
+    match turn::take(edges, setup, set, kind.generation(&entry.ledger), &claim).await? {
+        Raced::Done(TurnAnswer::Taken) => {}
+        Raced::Done(TurnAnswer::QueuedBehind(ahead)) => {
             let noted = note_next(edges, setup, set, content, &entry).await?;
             return Ok(noted.map(|()| Claimed::QueuedBehind(ahead)));
         }
@@ -76,9 +76,9 @@ pub(crate) async fn claim<E: Edges>(
             return defer(edges, setup, set, content, &entry, &claim, cap).await;
         }
     }
-    let ledger = match way {
-        Way::New => entry.ledger.claimed(content, &claim),
-        Way::TakeOver => entry.ledger.taken_over(&claim),
+    let ledger = match kind {
+        ClaimKind::New => entry.ledger.claimed(content, &claim),
+        ClaimKind::TakeOver => entry.ledger.taken_over(&claim),
     };
     let ledger = Ledger { bucket: set.bucket.clone(), ..ledger };
     Ok(setup.book.put(edges, &entry, ledger).await?.map(Claimed::Ours))

@@ -1,4 +1,4 @@
-//! The way from an event to an activated pipeline, in the eight steps of section 5 of the design.
+//! From an event to an activated pipeline, in eight steps.
 //!
 //! 1. Load the definitions.
 //! 2. Find the files of the set. If some are missing, stop.
@@ -16,7 +16,7 @@ use futures::future;
 use serde_json::{Value, json};
 
 use crate::book::Entry;
-use crate::claim::{Claimed, Way};
+use crate::claim::{ClaimKind, Claimed};
 use crate::content::Found;
 use crate::definitions::Definitions;
 use crate::event::{Item, Message};
@@ -101,7 +101,7 @@ async fn handle_message<E: Edges>(
     handled
 }
 
-/// Brings on each set that the key belongs to.
+/// Advances each set that the key belongs to.
 async fn handle_key<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -119,7 +119,7 @@ async fn handle_key<E: Edges>(
     let results = future::join_all(sets.iter().map(|set| async move {
         // Only sweeps need the time of the first sight. Storing it meanwhile costs no time.
         let first_seen = first_seen::of(edges, setup, &set.name.definition);
-        let (decision, seen) = future::join(bring_on(edges, setup, set), first_seen).await;
+        let (decision, seen) = future::join(advance(edges, setup, set), first_seen).await;
         decision.and_then(|decision| seen.map(|_| decision))
     }));
     let mut handled = Handled::default();
@@ -132,8 +132,8 @@ async fn handle_key<E: Edges>(
     handled
 }
 
-/// Takes steps 2 to 8 for a set, as far as they lead at this moment.
-pub(crate) async fn bring_on<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Result<Decision> {
+/// Advances a set through steps 2 to 8, as far as possible at this moment.
+pub(crate) async fn advance<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Result<Decision> {
     for _ in 0..MAX_ROUNDS {
         // Step 2, and at the same time the ledger is read for step 3.
         let reading = setup.book.entry(edges, &set.name);
@@ -142,7 +142,7 @@ pub(crate) async fn bring_on<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) 
             Found::Whole(content) => content,
             Found::Missing(keys) => return Ok(report::incomplete(&set.name, keys)),
         };
-        match bring_on_whole(edges, setup, set, &content, entry).await? {
+        match advance_whole(edges, setup, set, &content, entry).await? {
             Raced::Done(decision) => return Ok(decision),
             Raced::LedgerChanged => {}
         }
@@ -150,8 +150,8 @@ pub(crate) async fn bring_on<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) 
     bail!("the ledger of {} changed {MAX_ROUNDS} times while this handler worked on the set", set.name)
 }
 
-/// Takes steps 3 to 8 for a whole set.
-pub(crate) async fn bring_on_whole<E: Edges>(
+/// Advances a whole set through steps 3 to 8.
+pub(crate) async fn advance_whole<E: Edges>(
     edges: &E,
     setup: &Setup,
     set: &Set<'_>,
@@ -164,7 +164,7 @@ pub(crate) async fn bring_on_whole<E: Edges>(
     Ok(match step {
         Step::Duplicate(reason) => {
             if is_settled {
-                // Only saves a question to the service later, so a conflict does no harm.
+                // Stores the progress, so that nobody has to ask the service again. A conflict does no harm.
                 let _ = book.put(edges, &entry, entry.ledger.clone()).await?;
             }
             Raced::Done(report::duplicate(name, reason, &entry.ledger))
@@ -179,25 +179,25 @@ pub(crate) async fn bring_on_whole<E: Edges>(
         Step::Restore => {
             let ledger = entry.ledger.restored(&content.run_key);
             let _ = book.put(edges, &entry, ledger).await?;
-            // By this handler or another: either way the next step depends on the new ledger.
+            // This handler or another one changed the ledger, and the next step depends on the new one.
             Raced::LedgerChanged
         }
-        Step::Claim => claim_and_start(edges, setup, set, content, entry, Way::New).await?,
-        Step::TakeOver => claim_and_start(edges, setup, set, content, entry, Way::TakeOver).await?,
+        Step::Claim => claim_and_start(edges, setup, set, content, entry, ClaimKind::New).await?,
+        Step::TakeOver => claim_and_start(edges, setup, set, content, entry, ClaimKind::TakeOver).await?,
     })
 }
 
-/// Takes steps 4 to 8.
+/// Advances a whole set through steps 4 to 8.
 async fn claim_and_start<E: Edges>(
     edges: &E,
     setup: &Setup,
     set: &Set<'_>,
     content: &Content,
     entry: Entry,
-    way: Way,
+    kind: ClaimKind,
 ) -> anyhow::Result<Raced<Decision>> {
     // Steps 4 and 5.
-    let claimed = match claim::claim(edges, setup, set, content, entry, way).await? {
+    let claimed = match claim::claim(edges, setup, set, content, entry, kind).await? {
         Raced::Done(claimed) => claimed,
         Raced::LedgerChanged => return Ok(Raced::LedgerChanged),
     };
@@ -205,7 +205,7 @@ async fn claim_and_start<E: Edges>(
         Claimed::Ours(entry) => {
             // Steps 6 to 8.
             let started = start::start(edges, setup, set, entry).await?;
-            report::started(&set.name, way.reason(), &started.ledger)
+            report::started(&set.name, kind.reason(), &started.ledger)
         }
         Claimed::QueuedBehind(ahead) => {
             report::queued_behind(&set.name, &ahead.set, ahead.pipeline_id.as_deref())

@@ -3,16 +3,17 @@
 //! It reaches the pipeline service, S3 and SNS through the AWS SDK only. The SDK's own configuration says where they
 //! are.
 //!
-//! This file lists the modules in the order in which to read them. The way of a drop is a line of values:
+//! This file lists the modules in the order in which to read them. A drop becomes a started run in a line of values:
 //!
 //! ```text
 //! event -> sets -> content -> step -> claim -> started run
 //! ```
 //!
 //! Each arrow is a free function over the edges (`ports.rs`) that takes the value before it and returns the value after
-//! it. `handler` connects them for an event, and `sweep` connects the same functions for sets that no event brought on.
+//! it. `handler` connects them for an event; `sweep` connects the same functions for sets whose events were lost or are
+//! long over.
 
-// The way of a drop, stage by stage.
+// From an event to a started run, stage by stage.
 
 mod handler;
 
@@ -30,7 +31,7 @@ mod claim;
 
 mod start;
 
-// The other ways: the sweep, and the question that changes nothing.
+// The sweep, and the question that changes nothing.
 
 mod sweep;
 
@@ -131,7 +132,8 @@ impl Orchestrator {
         self.operations.handle(&event).boxed().await
     }
 
-    /// Brings on everything that no event did: whole sets, next and deferred content, expired leases, outcomes of runs.
+    /// Advances every set that waits for no event: whole sets without a run, next and deferred content, claims whose lease
+    /// has ended. Writes down the outcomes of runs that have ended.
     pub async fn sweep(&self) -> anyhow::Result<SweepReport> {
         self.operations.sweep().boxed().await
     }

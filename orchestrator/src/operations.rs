@@ -29,7 +29,7 @@ impl<E: Edges> Operations<E> {
         }
     }
 
-    /// Brings on every set that no event brought on.
+    /// Advances every set without an event.
     pub(crate) async fn sweep(&self) -> anyhow::Result<SweepReport> {
         sweep::sweep(&self.edges, &self.setup).await
     }

@@ -1,4 +1,4 @@
-//! Work that another handler may get in the way of.
+//! Work that is wasted if another handler changes the ledger first.
 
 /// The result of work that is only valid while nobody else changes the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use futures::future;
 
-use crate::claim::Way;
+use crate::claim::ClaimKind;
 use crate::content::{self, Found};
 use crate::ports::Edges;
 use crate::report::{self, Decision};
@@ -36,16 +36,16 @@ async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Re
     };
     let step = step::preview(edges, setup, set, &content, &mut entry).await?;
     let (name, ledger) = (&set.name, &entry.ledger);
-    let way = match step {
+    let kind = match step {
         Step::Duplicate(reason) => return Ok(report::duplicate(name, reason, ledger)),
         Step::NotNewer(old) => return Ok(report::not_newer(name, old)),
         Step::Deferred(until) => return Ok(report::deferred(name, until, ledger)),
         Step::Queue | Step::Queued => return Ok(report::next(name, ledger)),
         Step::Restore => return Ok(report::ready(name)),
-        Step::Claim => Way::New,
-        Step::TakeOver => Way::TakeOver,
+        Step::Claim => ClaimKind::New,
+        Step::TakeOver => ClaimKind::TakeOver,
     };
-    let ahead = turn::ahead(edges, setup, set, way.generation(ledger)).await?;
+    let ahead = turn::ahead(edges, setup, set, kind.generation(ledger)).await?;
     Ok(match ahead {
         Some(ahead) => report::queued_behind(name, &ahead.set, ahead.pipeline_id.as_deref()),
         None => report::ready(name),

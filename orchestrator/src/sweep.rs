@@ -1,8 +1,8 @@
-//! The sweep: brings on everything that no event did.
+//! The sweep: advances every set without an event.
 //!
-//! It starts whole sets that nobody started, and next or deferred content that may start now. It continues claims whose
-//! holder is gone, and writes down the outcomes of runs that ended. Each set goes through the same stages as after an
-//! event, the oldest set first.
+//! The sweep starts whole sets without a run, and next or deferred content that may start now. It continues claims whose
+//! holder is gone, and writes down the outcomes of runs that have ended. Each set goes through the same stages as after
+//! an event, the oldest set first.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::book::Entry;
 use crate::content::dropped_file;
 use crate::definitions::Definitions;
-use crate::handler::{bring_on, bring_on_whole};
+use crate::handler::{advance, advance_whole};
 use crate::ledger::{Content, DroppedFile, HeadState, Ledger};
 use crate::ports::{Depth, Edges, Storage};
 use crate::raced::Raced;
@@ -47,7 +47,7 @@ impl Candidate<'_> {
     }
 }
 
-/// Brings on every set of every definition once.
+/// Advances every set of every definition once.
 pub(crate) async fn sweep<E: Edges>(edges: &E, setup: &Setup) -> anyhow::Result<SweepReport> {
     let definitions = loading::definitions(edges, setup).await?;
     let mut report = SweepReport::default();
@@ -172,7 +172,7 @@ fn captures_of(ledger: &Ledger, trigger: &Trigger) -> Option<Captures> {
     trigger.captures(&files.first()?.key)
 }
 
-/// Brings on one set. With `is_taken`, an older set of the definition waits for the turn, so this one cannot start.
+/// Advances one set. With `is_taken`, an older set of the definition waits for the turn, so this set cannot start.
 async fn sweep_set<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -188,14 +188,14 @@ async fn sweep_set<E: Edges>(
             return Ok(None);
         }
         let content = Content::new(&set.name, files);
-        return Ok(Some(match bring_on_whole(edges, setup, &set, &content, entry).await? {
+        return Ok(Some(match advance_whole(edges, setup, &set, &content, entry).await? {
             Raced::Done(decision) => decision,
-            Raced::LedgerChanged => bring_on(edges, setup, &set).await?,
+            Raced::LedgerChanged => advance(edges, setup, &set).await?,
         }));
     }
     // Without a drop bucket, no listing showed the files, and only the handler's own search can find them.
     if setup.config.drop_bucket.is_none() && files.is_empty() {
-        return bring_on(edges, setup, &set).await.map(Some);
+        return advance(edges, setup, &set).await.map(Some);
     }
     let entry = give_up(edges, setup, entry).await?;
     match files.iter().map(|file| file.modified).min() {

@@ -2,8 +2,8 @@
 //!
 //! The runs of one definition write the same tables, and two at a time would mix their rows. So a handler takes the
 //! definition's turn before it claims a set. The turn is one object that changes by conditional puts only. It names one
-//! claim by its set and generation. Whether the run of that claim is over stands in the ledger of its set; the turn
-//! only says until when the claim may still be made.
+//! claim by its set and generation. The ledger of that set says whether the run of the claim is over; the turn only says
+//! until when the claim may still be made.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ struct Turn {
 
 /// The answer to a claim that asks for the turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum TurnAnswer {
     /// The turn belongs to the claim.
     Taken,
     /// The claim has to wait for this run.
@@ -47,14 +47,15 @@ pub(crate) struct Ahead {
 
 /// Takes the turn for the claim of `generation`, unless the turn belongs to another claim whose run is not over.
 ///
-/// The ledger may have changed if another handler takes the turn first: it may belong to the same set.
+/// If another handler takes the turn first, the result is `LedgerChanged`, because that handler may have claimed the
+/// same set.
 pub(crate) async fn take<E: Edges>(
     edges: &E,
     setup: &Setup,
     set: &Set<'_>,
     generation: u32,
     claim: &Claim,
-) -> anyhow::Result<Raced<Asked>> {
+) -> anyhow::Result<Raced<TurnAnswer>> {
     let key = key(setup, set);
     let turn = Turn {
         set: set.name.id.clone(),
@@ -65,12 +66,12 @@ pub(crate) async fn take<E: Edges>(
     let condition = match read(edges, setup, &key).await? {
         None => Condition::Absent,
         Some((other, etag)) => match run_ahead(edges, setup, set, generation, &other).await? {
-            Some(ahead) => return Ok(Raced::Done(Asked::QueuedBehind(ahead))),
+            Some(ahead) => return Ok(Raced::Done(TurnAnswer::QueuedBehind(ahead))),
             None => Condition::Unchanged(etag),
         },
     };
     Ok(match write(edges, setup, &key, &turn, condition).await? {
-        Put::Stored(_) => Raced::Done(Asked::Taken),
+        Put::Stored(_) => Raced::Done(TurnAnswer::Taken),
         Put::Conflict => Raced::LedgerChanged,
     })
 }
