@@ -1,6 +1,6 @@
 //! From content to a step: what has to be done for a whole set.
 //!
-//! [`decide`] is a pure function. [`next`] asks the service first, if the decision depends on the progress of a run.
+//! `decide` is a pure function. [`next`] asks the service first, if the decision depends on the progress of a run.
 
 mod decide;
 
