@@ -1,70 +1,253 @@
-//! The activities and preconditions that this worker can do.
-
-mod copy;
-mod objects;
-mod precondition;
-mod shell;
-mod sql;
+//! The types of work that this worker does: activities, and the preconditions that a worker checks.
+//!
+//! To add a type, write its file in this folder and add its line to the table below. A file holds everything about
+//! its type: its shape, how the worker reads it from a task, what hinders it, and how it runs. A program that embeds
+//! the worker adds types of its own with [`Activities::with`].
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use definition::{ObjectId, PipelineObject};
+use futures::future::BoxFuture;
+
+use crate::clients::Clients;
 use crate::database::Pool;
 use crate::failure::Failure;
+use crate::hindrance::{Foreseen, Hindrance};
+use crate::ledger::WorkKey;
+use crate::node::S3Node;
 use crate::progress::Progress;
-use crate::storage::Storage;
-use crate::task::{Activity, Script, Task};
-use crate::{Clients, Config};
+use crate::reader::{Reader, Script};
+use crate::storage::{ObjectRef, Storage};
+
+/// Declares the file of each type, and lists the types in the order in which messages name them.
+macro_rules! table {
+    ($($file:ident::$activity:ident,)+) => {
+        $(mod $file;)+
+
+        impl Default for Activities {
+            /// Returns the types that the worker itself brings.
+            fn default() -> Self {
+                Self { types: Vec::new() }$(.with::<$file::$activity>())+
+            }
+        }
+    };
+}
+
+table! {
+    shell::ShellCommandActivity,
+    copy::CopyActivity,
+    sql::SqlActivity,
+    shell_precondition::ShellCommandPrecondition,
+    exists::Exists,
+}
 
 pub(crate) use shell::{STDERR, STDOUT};
 
-/// What every activity works with.
-#[derive(Clone, Debug)]
-pub(crate) struct Tools {
-    pub(crate) config: Config,
-    pub(crate) storage: Storage,
-    pub(crate) pool: Pool,
-}
+/// A type of work.
+pub trait Activity: Sized + Send + Sync + 'static {
+    /// The `type` of its objects in a definition.
+    const TYPE: &'static str;
 
-impl Tools {
-    pub(crate) fn new(config: &Config, clients: &Clients) -> Self {
-        let storage = Storage::new(clients.s3.clone());
-        Self { config: config.clone(), storage, pool: Pool::default() }
+    /// Reads the work of one attempt.
+    ///
+    /// # Errors
+    ///
+    /// Names the object and the field that cannot be used.
+    fn read(reader: &Reader<'_>) -> Result<Self, Failure>;
+
+    /// Returns the reasons, known before anything runs, why this worker cannot do the work.
+    #[must_use]
+    fn hindrances(_foreseen: &Foreseen<'_>) -> Vec<Hindrance> {
+        Vec::new()
     }
+
+    /// Does the work. Dropping the future must stop it: transactions are undone, processes killed.
+    fn run(&self, work: &Work<'_>) -> impl Future<Output = Result<TaskOutcome, Failure>> + Send;
 }
 
 /// How a task ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It is done; a precondition holds.
+pub enum TaskOutcome {
+    /// The work is done, or the precondition holds.
     Finished,
-    /// A precondition does not hold yet.
+    /// The precondition does not hold yet.
     False,
 }
 
-/// What one attempt works with: the tools, its folder, and the handle it tells its progress to.
-pub(crate) struct Work<'a> {
-    pub(crate) tools: &'a Tools,
-    pub(crate) task: &'a Task,
-    pub(crate) folder: PathBuf,
-    pub(crate) progress: &'a Progress,
+/// The clients and settings that every activity uses.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// S3.
+    pub storage: Storage,
+    /// The sessions with databases.
+    pub pool: Pool,
+    /// How long to keep trying to reach a database that does not answer.
+    pub database_patience: Duration,
+}
+
+impl Tools {
+    pub(crate) fn new(clients: &Clients, database_patience: Duration) -> Self {
+        Self { storage: Storage::new(clients.s3.clone()), pool: Pool::default(), database_patience }
+    }
+}
+
+/// The surroundings of one attempt.
+pub struct Work<'a> {
+    /// The clients and settings.
+    pub tools: &'a Tools,
+    /// The identity of the work over all its attempts.
+    pub key: &'a WorkKey,
+    /// The id of the definition's object.
+    pub component: &'a str,
+    /// An empty folder, deleted after the attempt.
+    pub folder: PathBuf,
+    /// The fields and log lines to report.
+    pub progress: &'a Progress,
 }
 
 impl Work<'_> {
-    /// Does the task. Dropping the future stops it: transactions are undone, processes killed.
-    pub(crate) async fn run(&self) -> Result<Outcome, Failure> {
-        match &self.task.activity {
-            Activity::Shell(command) => shell::run(self, command).await,
-            Activity::Copy(copy) => copy::run(self, copy).await,
-            Activity::Sql(script) => sql::run(self, script).await,
-            Activity::Precondition(precondition) => return precondition::run(self, precondition).await,
-        }
-        .map(|()| Outcome::Finished)
-    }
-
-    async fn script(&self, script: &Script) -> Result<(String, String), Failure> {
+    /// Returns the name of a script for messages, and its text.
+    ///
+    /// # Errors
+    ///
+    /// When the script is in S3 and cannot be read.
+    pub async fn script(&self, script: &Script) -> Result<(String, String), Failure> {
         match script {
-            Script::Inline(text) => Ok((format!("script of `{}`", self.task.component), text.clone())),
+            Script::Inline(text) => Ok((format!("script of `{}`", self.component), text.clone())),
             Script::At(at) => Ok((at.to_string(), self.tools.storage.text(at).await?)),
         }
+    }
+
+    /// Returns the objects of a node. Each is pinned to its present version, or to the version that `myETag` names.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such object or version, or none may be read.
+    pub async fn objects_of(&self, node: &S3Node) -> Result<Vec<ObjectRef>, Failure> {
+        let storage = &self.tools.storage;
+        if !node.directory {
+            return Ok(vec![storage.pin(&node.at, node.etag.as_deref()).await?]);
+        }
+        let found = storage.list(&node.at).await?;
+        if found.is_empty() {
+            let message = format!("object `{}`: there is nothing under {}", node.id, node.at);
+            return Err(Failure::bad_input("NoFiles", message));
+        }
+        Ok(found)
+    }
+}
+
+/// An activity that was read, of any type.
+pub(crate) trait Run: Send + Sync {
+    fn run<'a>(&'a self, work: &'a Work<'_>) -> BoxFuture<'a, Result<TaskOutcome, Failure>>;
+}
+
+impl<A: Activity> Run for A {
+    fn run<'a>(&'a self, work: &'a Work<'_>) -> BoxFuture<'a, Result<TaskOutcome, Failure>> {
+        Box::pin(Activity::run(self, work))
+    }
+}
+
+/// The types of work that a worker does.
+#[derive(Clone)]
+pub struct Activities {
+    types: Vec<Type>,
+}
+
+/// One type, without its Rust type.
+#[derive(Clone, Copy)]
+struct Type {
+    name: &'static str,
+    read: fn(&Reader<'_>) -> Result<Box<dyn Run>, Failure>,
+    hindrances: fn(&Foreseen<'_>) -> Vec<Hindrance>,
+}
+
+impl Activities {
+    /// Adds a type. It replaces a type of the same name.
+    #[must_use]
+    pub fn with<A: Activity>(mut self) -> Self {
+        self.types.retain(|known| known.name != A::TYPE);
+        self.types.push(Type {
+            name: A::TYPE,
+            read: |reader| Ok(Box::new(A::read(reader)?)),
+            hindrances: A::hindrances,
+        });
+        self
+    }
+
+    /// Returns the names of the types.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.types.iter().map(|known| known.name)
+    }
+
+    /// Returns the reasons why this worker cannot do the activity or precondition `work`, as far as the definition
+    /// tells.
+    ///
+    /// `guarded` is the object that a precondition guards. `find` finds the objects of the definition, their fields
+    /// evaluated as far as that is possible before a run.
+    #[must_use]
+    pub fn hindrances<'a>(
+        &self,
+        work: &'a PipelineObject,
+        guarded: Option<&'a PipelineObject>,
+        find: impl Fn(&ObjectId) -> Option<&'a PipelineObject>,
+    ) -> Vec<Hindrance> {
+        match self.of(work) {
+            Ok(known) => (known.hindrances)(&Foreseen { work, guarded, find: &|id| find(id) }),
+            Err(hindrance) => vec![hindrance],
+        }
+    }
+
+    /// Reads the attempt as the type that it names.
+    pub(crate) fn read(&self, reader: &Reader<'_>) -> Result<Box<dyn Run>, Failure> {
+        (self.of(reader.attempt())?.read)(reader)
+    }
+
+    fn of(&self, object: &PipelineObject) -> Result<&Type, Hindrance> {
+        let Some(name) = object.type_name() else {
+            return Err(Hindrance::new(object, "type", "is missing"));
+        };
+        self.types.iter().find(|known| known.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.names().collect();
+            let names = match names.as_slice() {
+                [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+                few => few.concat(),
+            };
+            Hindrance::new(object, "type", format!("is {name}; ec2-worker does {names}"))
+        })
+    }
+}
+
+impl std::fmt::Debug for Activities {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use definition::file;
+
+    use super::*;
+
+    /// Returns what hinders the object `Work` of a definition with these objects, which guards the object `Guarded`.
+    pub(super) fn hindered(objects: &str) -> Vec<String> {
+        let definition = file::parse(&format!(r#"{{"objects": [{objects}]}}"#)).expect("a definition");
+        let work = definition.object("Work").expect("the work");
+        let guarded = definition.object("Guarded");
+        let found = Activities::default().hindrances(work, guarded, |id| definition.object(id.as_str()));
+        found.iter().map(|it| format!("{} {} {}", it.object, it.field, it.what)).collect()
+    }
+
+    #[test]
+    fn a_type_that_the_table_lacks_is_named_with_the_types_that_it_has() {
+        let [said] = hindered(r#"{"id": "Work", "type": "PigActivity"}"#).try_into().expect("one hindrance");
+        assert_eq!(
+            said,
+            "Work type is PigActivity; ec2-worker does ShellCommandActivity, CopyActivity, SqlActivity, \
+             ShellCommandPrecondition and Exists"
+        );
+        assert_eq!(hindered(r#"{"id": "Work"}"#), ["Work type is missing"]);
     }
 }

@@ -1,7 +1,7 @@
-//! Loading and unloading: CSV in S3 to tables, query results to CSV in S3.
+//! Loads CSV from S3 into tables, and writes the results of queries to S3 as CSV.
 //!
-//! The bytes' way of a load: [`source`] reads them, [`transform`] splits, checks and encodes them on a
-//! thread of its own, [`load`] sends them to the database in one transaction.
+//! In a load, [`source`] reads the bytes, [`records`] cuts them into records, [`transform`] checks and encodes the
+//! records on a thread of its own, and [`load`] sends them to the database in one transaction.
 
 pub mod column;
 pub mod date;
@@ -10,9 +10,9 @@ pub mod encode;
 pub mod header;
 pub mod load;
 pub mod position;
-pub mod preview;
 pub mod records;
 pub mod rejects;
+pub mod result_preview;
 pub mod rewrite;
 pub mod source;
 pub mod splitter;

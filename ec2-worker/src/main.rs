@@ -1,4 +1,4 @@
-//! The worker alone, for a host of its own.
+//! The program `ec2-worker`: the worker on a machine of its own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,18 +14,21 @@ use ec2_worker::database::{Pool, Target};
 use ec2_worker::etl::date::Pattern;
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Load};
-use ec2_worker::etl::source::{Place, Source};
+use ec2_worker::etl::source::{Origin, Source};
 use ec2_worker::ledger::WorkKey;
 use ec2_worker::progress::Progress;
 use ec2_worker::{Clients, Config};
 
-/// Does the tasks of AWS Data Pipeline definitions: CopyActivity, SqlActivity, ShellCommandActivity.
+/// A task runner for AWS Data Pipeline.
 ///
-/// Polls a Data Pipeline service for the tasks of its worker groups, works, reports, and uploads logs to the
-/// pipelines' `pipelineLogUri`. Endpoints, region and credentials come from the environment, as for every AWS
-/// tool: AWS_ENDPOINT_URL_DATA_PIPELINE, AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_ACCESS_KEY_ID and so on.
+/// The worker polls a Data Pipeline service for the tasks of its worker groups, does them, reports progress, and
+/// uploads logs to the `pipelineLogUri` of each pipeline. It does CopyActivity, SqlActivity and ShellCommandActivity,
+/// and checks the preconditions Exists and ShellCommandPrecondition.
 ///
-/// On SIGTERM or SIGINT it takes no new task, finishes what it has, and ends.
+/// Endpoints, region and credentials come from the environment, as for every AWS tool: AWS_ENDPOINT_URL_DATA_PIPELINE,
+/// AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_ACCESS_KEY_ID and so on.
+///
+/// On SIGTERM or SIGINT the worker takes no new task, finishes the running tasks, and ends.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
@@ -37,7 +40,7 @@ struct Arguments {
 
 #[derive(Debug, Args)]
 struct Worker {
-    /// Group whose tasks it does, as in `workerGroup` of the definition; may be given more than once
+    /// Worker group to poll, as in `workerGroup` of the definition; repeat the option for more groups
     #[arg(
         long = "worker-group",
         alias = "workerGroup",
@@ -46,22 +49,22 @@ struct Worker {
         value_delimiter = ','
     )]
     worker_groups: Vec<String>,
-    /// Tasks done at the same time, at most
+    /// Largest number of tasks at the same time
     #[arg(long, env = "WORKER_CONCURRENCY", default_value_t = 4)]
     concurrency: usize,
-    /// AWS region; without it, that of the environment
+    /// AWS region [default: from the environment]
     #[arg(long, env = "AWS_REGION")]
     region: Option<String>,
-    /// Id under which it sends heartbeats; without it, host name and process id
+    /// Id of the worker in its heartbeats [default: host name and process id]
     #[arg(long, alias = "taskrunnerId", env = "WORKER_RUNNER_ID")]
     runner_id: Option<String>,
-    /// Name of this host, as attempts show it; without it, $HOSTNAME or /etc/hostname
+    /// Name of this host, which attempts show [default: $HOSTNAME, or the content of /etc/hostname]
     #[arg(long)]
     hostname: Option<String>,
-    /// Folder for working directories
+    /// Folder for working directories [default: a folder in the temporary directory]
     #[arg(long, env = "WORKER_SCRATCH_DIR")]
     scratch_dir: Option<PathBuf>,
-    /// Seconds that tasks at work get to finish after SIGTERM
+    /// Seconds that running tasks get to finish after SIGTERM
     #[arg(long, default_value_t = 30)]
     shutdown_limit: u64,
     /// Write logs as JSON
@@ -81,7 +84,7 @@ struct LoadFile {
     /// URL of the database, as jdbc:postgresql://… or postgres://…
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
-    /// Password, where it does not stand in the URL
+    /// Password, if the URL does not contain it
     #[arg(long, env = "PGPASSWORD", hide = true, hide_env_values = true)]
     password: Option<String>,
     /// Table, as schema.table
@@ -90,7 +93,7 @@ struct LoadFile {
     /// append, replace or upsert
     #[arg(long, default_value = "append")]
     mode: String,
-    /// Rows that may be refused: a count, or as 1%
+    /// Largest number of refused rows, as a count or as a share such as 1%
     #[arg(long, default_value = "0")]
     max_rejects: String,
     /// Pattern of dates that are not ISO 8601
@@ -155,7 +158,7 @@ async fn cancel_on_signal(shutdown: CancellationToken) {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!("finishing the tasks at work, then ending");
+    tracing::info!("finishing the running tasks, then ending");
     shutdown.cancel();
 }
 
@@ -172,7 +175,7 @@ async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
     let problem = |option: &'static str| move |reason: String| anyhow::anyhow!("{option}: {reason}");
     let mode = field::MY_LOAD_MODE.parse(&arguments.mode).map_err(problem("--mode"))?;
     let limit = field::MY_MAX_REJECTS.parse(&arguments.max_rejects).map_err(problem("--max-rejects"))?;
-    // Every call is new work: a local file has no version that the ledger could know it by.
+    // Every call is new work, because a local file has no version for the ledger.
     let now = jiff::Timestamp::now().as_microsecond();
     let load = Load {
         key: WorkKey { pipeline: "local".to_owned(), instance: format!("load-{now}"), generation: 0 },
@@ -181,7 +184,7 @@ async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
         table: arguments.table,
         create: None,
         insert: None,
-        sources: vec![Source { place: Place::File(arguments.file), gzip: false }],
+        sources: vec![Source { origin: Origin::File(arguments.file), gzip: false }],
         dialect: Dialect { header: !arguments.no_header, ..Dialect::default() },
         declared: Vec::new(),
         dates,

@@ -1,4 +1,4 @@
-//! The loop of a worker: poll, work, report.
+//! The loop of a worker: polls for tasks, does them, and reports.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,28 +10,31 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::activity::{Outcome, Tools, Work};
+use crate::activity::{TaskOutcome, Tools, Work};
+use crate::clients::Clients;
+use crate::config::Config;
 use crate::failure::Failure;
+use crate::logs;
 use crate::panics;
 use crate::progress::{Fields, Progress};
 use crate::service::{ReportReply, Service};
 use crate::task::Task;
-use crate::{Clients, Config, logs};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
-/// What the parts of a running worker share.
+/// The state that all loops of a worker share.
 #[derive(Clone)]
 struct Runner {
     config: Config,
     service: Service,
     tools: Tools,
-    places: Arc<Semaphore>,
+    /// One permit for each task that may run at the same time.
+    permits: Arc<Semaphore>,
     tasks: TaskTracker,
-    /// No new task after it.
+    /// When cancelled, the worker takes no new task.
     shutdown: CancellationToken,
-    /// No work after it: what is under way is dropped.
+    /// When cancelled, the worker drops the running tasks.
     stop: CancellationToken,
 }
 
@@ -44,8 +47,8 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
     let service =
         Service::new(clients.datapipeline.clone(), &config.hostname, &config.runner_id, stop.clone());
     let runner = Runner {
-        tools: Tools::new(&config, &clients),
-        places: Arc::new(Semaphore::new(config.concurrency.max(1))),
+        tools: Tools::new(&clients, config.database_patience),
+        permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
         tasks: TaskTracker::new(),
         service,
         shutdown,
@@ -64,15 +67,15 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
 }
 
 impl Runner {
-    /// Asks for tasks of one group, one call at a time.
+    /// Polls for tasks of one group, with one call at a time.
     async fn poll(self, group: String) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let place = tokio::select! {
+            let permit = tokio::select! {
                 () = self.shutdown.cancelled() => return,
-                place = Arc::clone(&self.places).acquire_owned() => place,
+                permit = Arc::clone(&self.permits).acquire_owned() => permit,
             };
-            let Ok(place) = place else { return };
+            let Ok(permit) = permit else { return };
             let polled = tokio::select! {
                 () = self.shutdown.cancelled() => return,
                 polled = self.service.poll(&group) => polled,
@@ -84,12 +87,12 @@ impl Runner {
                         let runner = self.clone();
                         self.tasks.spawn(async move {
                             runner.perform(task).await;
-                            drop(place);
+                            drop(permit);
                         });
                     }
                 }
                 Err(reason) => {
-                    tracing::warn!(worker.group = %group, error = %reason, "the service does not answer a poll");
+                    tracing::warn!(worker.group = %group, error = %reason, "a poll failed");
                     tokio::select! {
                         () = self.shutdown.cancelled() => return,
                         () = tokio::time::sleep(pause) => {}
@@ -113,17 +116,17 @@ impl Runner {
                     self.shutdown.cancel();
                 }
                 Ok(false) => {}
-                Err(reason) => tracing::debug!(error = %reason, "a heartbeat was not heard"),
+                Err(reason) => tracing::debug!(error = %reason, "a heartbeat failed"),
             }
         }
     }
 
-    /// Lets tasks at work finish within the limit.
+    /// Waits until the running tasks have finished, and stops them at the limit.
     async fn wind_down(&self) {
         self.tasks.close();
         if tokio::time::timeout(self.config.shutdown_limit, self.tasks.wait()).await.is_err() {
-            // Not reported: the service hands them out again.
-            tracing::warn!(tasks = self.tasks.len(), "stopping tasks that are still at work");
+            // The worker does not report these tasks, so the service hands them out again.
+            tracing::warn!(tasks = self.tasks.len(), "stopping tasks that are still running");
             self.stop.cancel();
             self.tasks.wait().await;
         }
@@ -144,7 +147,7 @@ impl Runner {
                     pipeline.id = pipeline,
                     attempt.id = attempt,
                     ?reply,
-                    "a task was not ours to do"
+                    "the service took a task back before the work began"
                 );
                 return;
             }
@@ -153,23 +156,24 @@ impl Runner {
         let progress = Progress::default();
         progress.log(&format!("attempt {attempt} begins on {}", self.config.hostname));
         let folder = tempfile::Builder::new().prefix("task-").tempdir_in(&self.config.scratch_dir);
-        let (task, result) = match panics::caught("reading the task", || Task::read(&wire)) {
-            Err(failure) => (None, Some(Err(failure))),
-            Ok(task) => {
-                let result = match &folder {
-                    Err(error) => Some(Err(Failure::scratch("making a folder", error))),
-                    Ok(folder) => self.work(id, &task, folder.path().to_owned(), &progress).await,
-                };
-                (Some(task), result)
-            }
-        };
+        let (task, result) =
+            match panics::caught("reading the task", || Task::read(&wire, &self.config.activities)) {
+                Err(failure) => (None, Some(Err(failure))),
+                Ok(task) => {
+                    let result = match &folder {
+                        Err(error) => Some(Err(Failure::scratch("making a folder", error))),
+                        Ok(folder) => self.work(id, &task, folder.path().to_owned(), &progress).await,
+                    };
+                    (Some(task), result)
+                }
+            };
         let Some(result) = result else {
             tracing::info!(pipeline.id = pipeline, attempt.id = attempt, "task dropped");
             return;
         };
         match &result {
-            Ok(Outcome::Finished) => progress.log("finished"),
-            Ok(Outcome::False) => progress.log("it does not hold yet"),
+            Ok(TaskOutcome::Finished) => progress.log("finished"),
+            Ok(TaskOutcome::False) => progress.log("the precondition does not hold yet"),
             Err(failure) => progress.log(&format!("failed: {}: {failure}", failure.id)),
         }
         let result = self.tell(id, &progress, result).await;
@@ -182,27 +186,27 @@ impl Runner {
                     pipeline.id = pipeline,
                     attempt.id = attempt,
                     error.id = failure.id,
-                    error = %failure,
                     "task failed"
                 );
             }
         }
-        // The task's end is not kept waiting for its logs.
+        // The logs follow after the end of the task, so that the pipeline does not wait for them.
         if let (Some(Task { logs: Some(at), .. }), Ok(folder)) = (&task, &folder) {
             logs::upload(&self.tools.storage, at, folder.path(), &progress).await;
         }
     }
 
-    /// Works and reports until the end; none when the task was cancelled or dropped.
+    /// Does the work and reports progress. Returns none if the task was cancelled or dropped.
     async fn work(
         &self,
         id: &str,
         task: &Task,
         folder: PathBuf,
         progress: &Progress,
-    ) -> Option<Result<Outcome, Failure>> {
-        let work = Work { tools: &self.tools, task, folder, progress };
-        let mut running = std::pin::pin!(panics::caught_in("doing the task", work.run()));
+    ) -> Option<Result<TaskOutcome, Failure>> {
+        let Task { key, component, activity, .. } = task;
+        let work = Work { tools: &self.tools, key, component, folder, progress };
+        let mut running = std::pin::pin!(panics::caught_in("doing the task", activity.run(&work)));
         let mut ticks = tokio::time::interval(self.config.progress_every);
         ticks.tick().await;
         loop {
@@ -213,7 +217,7 @@ impl Runner {
             }
             let fields = progress.fields();
             let mut report = std::pin::pin!(self.service.report(id, &fields));
-            // The work goes on while the service is slow to answer.
+            // The work goes on while the report waits for its answer.
             let reply = tokio::select! {
                 result = &mut running => return Some(result),
                 reply = &mut report => reply,
@@ -226,13 +230,13 @@ impl Runner {
         }
     }
 
-    /// Reports the last fields and the end of a task; returns what the service was told.
+    /// Reports the last fields and the end of a task. Returns the result that it reported.
     async fn tell(
         &self,
         id: &str,
         progress: &Progress,
-        mut result: Result<Outcome, Failure>,
-    ) -> Result<Outcome, Failure> {
+        mut result: Result<TaskOutcome, Failure>,
+    ) -> Result<TaskOutcome, Failure> {
         let fields = progress.fields();
         if !fields.is_empty() {
             match self.service.report(id, &fields).await {

@@ -1,4 +1,4 @@
-//! Calls to the pipeline service, each with its own idea of what may be repeated.
+//! Calls to the pipeline service. Reports are repeated until the service answers; polls and heartbeats are not.
 
 use std::time::Duration;
 
@@ -7,35 +7,35 @@ use aws_sdk_datapipeline::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_datapipeline::types::{TaskObject, TaskStatus};
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::Outcome;
+use crate::activity::TaskOutcome;
 use crate::failure::Failure;
 use crate::progress::Fields;
 use crate::report;
 
-/// First and longest pause between two tries.
+/// The first and the longest pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// The service as one runner sees it.
+/// The pipeline service, for one worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     client: Client,
     hostname: String,
     runner_id: String,
-    /// Ends every wait: nothing is repeated after it.
+    /// Ends every pause, so that nothing is repeated any more.
     stop: CancellationToken,
 }
 
-/// What the service answered to a report, in the end.
+/// The final answer of the service to a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ReportReply {
-    /// Go on.
+    /// The task goes on.
     Taken,
-    /// The task is cancelled: stop.
+    /// The task is cancelled.
     Canceled,
-    /// The task is not ours any more: drop it.
+    /// The task belongs to another worker, or is gone.
     Gone,
-    /// The service refuses the content of the report, and why: it will never take it.
+    /// The service refuses the content of the report, for this reason. It would refuse the report every time.
     Refused(String),
     /// The worker ended before the service answered.
     Unheard,
@@ -54,18 +54,18 @@ impl Service {
         Self { client, hostname: hostname.to_owned(), runner_id: runner_id.to_owned(), stop }
     }
 
-    /// Asks once for a task; the service holds the call for up to 90 s.
+    /// Asks once for a task. The service holds the call for up to 90 s.
     pub(crate) async fn poll(&self, group: &str) -> Result<Option<TaskObject>, String> {
         let poll = self.client.poll_for_task().worker_group(group).hostname(&self.hostname);
         match poll.send().await {
             Ok(output) => Ok(output.task_object),
-            // The answer to a poll that nobody had work for, when a socket gave up first.
+            // The socket timed out before the service answered that there is no work.
             Err(SdkError::TimeoutError(_)) => Ok(None),
             Err(error) => Err(reason(&error)),
         }
     }
 
-    /// Says that the task is being worked on; repeated until the service answers.
+    /// Reports progress, and repeats the report until the service answers.
     pub(crate) async fn report(&self, task: &str, fields: &Fields) -> ReportReply {
         let fields = report::fields(fields);
         let mut pause = PAUSE;
@@ -82,25 +82,22 @@ impl Service {
         }
     }
 
-    /// Ends the task; repeated until the service answers. When it refuses the result for its content, the task fails
-    /// with a message that says so.
-    pub(crate) async fn finish(&self, task: &str, result: &Result<Outcome, Failure>) -> ReportReply {
+    /// Ends the task, and repeats the call until the service answers. If the service refuses the content of the
+    /// result, the task fails with a message that says so.
+    pub(crate) async fn finish(&self, task: &str, result: &Result<TaskOutcome, Failure>) -> ReportReply {
         match self.set_status(task, result).await {
-            ReportReply::Refused(reason) => {
-                tracing::error!(task.id = task, error = %reason, "the service refuses the end of a task");
-                self.set_status(task, &Err(ReportReply::failure(&reason))).await
-            }
+            ReportReply::Refused(reason) => self.set_status(task, &Err(ReportReply::failure(&reason))).await,
             reply => reply,
         }
     }
 
-    async fn set_status(&self, task: &str, result: &Result<Outcome, Failure>) -> ReportReply {
+    async fn set_status(&self, task: &str, result: &Result<TaskOutcome, Failure>) -> ReportReply {
         let mut pause = PAUSE;
         loop {
             let call = self.client.set_task_status().task_id(task);
             let call = match result {
-                Ok(Outcome::Finished) => call.task_status(TaskStatus::Finished),
-                Ok(Outcome::False) => call.task_status(TaskStatus::False),
+                Ok(TaskOutcome::Finished) => call.task_status(TaskStatus::Finished),
+                Ok(TaskOutcome::False) => call.task_status(TaskStatus::False),
                 Err(failure) => call
                     .task_status(TaskStatus::Failed)
                     .error_id(report::error_id(&failure.id))
@@ -117,14 +114,14 @@ impl Service {
         }
     }
 
-    /// Says that the runner lives; returns whether it shall end.
+    /// Sends a heartbeat. Returns whether the service asks the worker to end.
     pub(crate) async fn heartbeat(&self, group: &str) -> Result<bool, String> {
         let beat = self.client.report_task_runner_heartbeat().taskrunner_id(&self.runner_id);
         let sent = beat.worker_group(group).hostname(&self.hostname).send().await;
         sent.map(|output| output.terminate()).map_err(|error| reason(&error))
     }
 
-    /// Returns none when the call is worth another try, after the pause before it.
+    /// Returns the final answer, or pauses and returns none if the call is worth another try.
     async fn after<E>(&self, error: &SdkError<E>, pause: &mut Duration) -> Option<ReportReply>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -132,10 +129,13 @@ impl Service {
         let reason = reason(error);
         match verdict(error) {
             Verdict::Gone => return Some(ReportReply::Gone),
-            Verdict::Refused => return Some(ReportReply::Refused(reason)),
+            Verdict::Refused => {
+                tracing::error!(error = %reason, "the service refuses a report");
+                return Some(ReportReply::Refused(reason));
+            }
             Verdict::TryAgain => {}
         }
-        tracing::warn!(error = %reason, "the service does not answer a report, trying again");
+        tracing::warn!(error = %reason, "the service did not accept a report, trying again");
         let next = (*pause * 2).min(LONGEST_PAUSE);
         let pause = std::mem::replace(pause, next);
         tokio::select! {
@@ -145,11 +145,11 @@ impl Service {
     }
 }
 
-/// What an error says about sending the same call again.
+/// Whether the same call may succeed if it is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     TryAgain,
-    /// The service has no such task any more.
+    /// The service no longer has the task.
     Gone,
     /// The same call is refused every time.
     Refused,
@@ -160,7 +160,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     match error {
-        // The SDK itself could not make a request of it.
+        // The SDK cannot build a request from this content.
         SdkError::ConstructionFailure(_) => Verdict::Refused,
         SdkError::ServiceError(refusal) => {
             of_refusal(refusal.raw().status().as_u16(), refusal.err().code().unwrap_or_default())
@@ -172,7 +172,7 @@ where
 fn of_refusal(status: u16, code: &str) -> Verdict {
     match code.trim_end_matches("Exception") {
         "TaskNotFound" | "PipelineNotFound" | "PipelineDeleted" => Verdict::Gone,
-        // Signatures are refused while a clock is wrong or a key is being replaced; both may be mended meanwhile
+        // A signature is refused if the clock is wrong or a key is being replaced. Somebody may mend that meanwhile
         // (AWS General Reference, Common Errors).
         "AccessDenied"
         | "ExpiredToken"
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_that_is_refused_once_is_refused_for_ever_and_all_else_may_pass() {
+    fn refused_content_is_not_sent_again_and_all_other_errors_are_retried() {
         for code in ["ValidationException", "InvalidRequestException", "SerializationException", "Unheard-of"]
         {
             assert_eq!(of_refusal(400, code), Verdict::Refused, "{code}");

@@ -1,4 +1,4 @@
-//! S3 as activities use it: read a pinned object, list, put, copy.
+//! S3 for activities: pin, read, list and write objects.
 
 use std::time::Duration;
 
@@ -10,14 +10,16 @@ use bytes::Bytes;
 
 use crate::failure::Failure;
 
+mod object_writer;
 mod upload;
 
+pub use object_writer::ObjectWriter;
 pub use upload::Upload;
 
-/// How often the rest of an object is asked for when a download breaks off.
+/// How often a download that breaks off is resumed.
 const RESUMES: u32 = 5;
 
-/// An S3 client with the worker's idea of its errors.
+/// An S3 client whose errors are failures of tasks.
 #[derive(Clone, Debug)]
 pub struct Storage {
     pub(crate) client: Client,
@@ -28,7 +30,7 @@ pub struct Storage {
 pub struct S3Uri {
     /// The bucket.
     pub bucket: String,
-    /// The key, or the beginning of keys.
+    /// The key, or a prefix of keys.
     pub key: String,
 }
 
@@ -42,7 +44,7 @@ impl S3Uri {
         known.then(|| Self { bucket: bucket.to_owned(), key: key.to_owned() })
     }
 
-    /// Returns the URI of `name` under this one as a folder; no slash is doubled.
+    /// Returns the URI of `name` in the folder that this URI names, with one slash between them.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
         let folder = self.key.trim_end_matches('/');
@@ -63,19 +65,19 @@ impl std::fmt::Display for S3Uri {
     }
 }
 
-/// An object, and the only version of it that will do.
+/// An object, pinned to one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRef {
-    /// Where it is.
+    /// The bucket and key.
     pub at: S3Uri,
-    /// `If-Match`, where a version is pinned.
+    /// The ETag of the pinned version.
     pub etag: Option<String>,
-    /// Its size, where it is known.
+    /// The size in bytes; 0 if it is not known.
     pub size: u64,
 }
 
 impl ObjectRef {
-    /// Returns its S3 URI.
+    /// Returns the S3 URI.
     #[must_use]
     pub fn uri(&self) -> String {
         self.at.to_string()
@@ -89,11 +91,11 @@ impl Storage {
         Self { client }
     }
 
-    /// Looks an object up and pins it: to `etag` if given, else to what is there now.
+    /// Pins an object to the version `etag`, or to its present version.
     ///
     /// # Errors
     ///
-    /// When it is not there, is another version, or may not be read.
+    /// When there is no such object or version, or the worker may not read it.
     pub async fn pin(&self, at: &S3Uri, etag: Option<&str>) -> Result<ObjectRef, Failure> {
         let head = self.client.head_object().bucket(&at.bucket).key(&at.key);
         let found = head.send().await.map_err(|error| refused("looking up", at, &error))?;
@@ -105,11 +107,11 @@ impl Storage {
         Ok(ObjectRef { at: at.clone(), etag: Some(etag_now.to_owned()), size })
     }
 
-    /// Returns whether an object is there.
+    /// Returns whether an object exists.
     ///
     /// # Errors
     ///
-    /// When it may not be looked at.
+    /// When the worker may not ask for it.
     pub async fn exists(&self, at: &S3Uri) -> Result<bool, Failure> {
         match self.client.head_object().bucket(&at.bucket).key(&at.key).send().await {
             Ok(_) => Ok(true),
@@ -118,13 +120,13 @@ impl Storage {
         }
     }
 
-    /// Lists the objects under a prefix, folders' own empty objects left out.
+    /// Lists the objects in a folder, without the empty objects that only mark folders.
     ///
     /// # Errors
     ///
-    /// When the bucket is not there or may not be listed.
+    /// When there is no such bucket, or the worker may not list it.
     pub async fn list(&self, folder: &S3Uri) -> Result<Vec<ObjectRef>, Failure> {
-        // A directory path means the folder, not every key that begins alike.
+        // The slash keeps out keys that merely begin with the same letters.
         let prefix = match folder.key.trim_end_matches('/') {
             "" => String::new(),
             key => format!("{key}/"),
@@ -148,7 +150,7 @@ impl Storage {
         Ok(found)
     }
 
-    /// Opens an object's bytes from `from` up to `to`.
+    /// Opens the bytes of an object from `from` up to `to`.
     ///
     /// # Errors
     ///
@@ -191,7 +193,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// When the bucket is not there or may not be written.
+    /// When there is no such bucket, or the worker may not write to it.
     pub async fn put(&self, at: &S3Uri, bytes: Vec<u8>) -> Result<(), Failure> {
         let put = self.client.put_object().bucket(&at.bucket).key(&at.key).body(ByteStream::from(bytes));
         put.send().await.map_err(|error| refused("writing", at, &error))?;
@@ -214,7 +216,7 @@ impl Storage {
     }
 }
 
-/// The bytes of an object; goes on where it was when a connection breaks off.
+/// The bytes of an object. A download that breaks off is resumed at the same byte.
 pub struct Body {
     storage: Storage,
     object: ObjectRef,
@@ -225,7 +227,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// Returns the next piece, none at the end.
+    /// Returns the next piece, or none at the end.
     pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
         loop {
             match self.stream.next().await? {
@@ -262,12 +264,12 @@ fn changed(at: &S3Uri, wanted: &str) -> Failure {
     Failure::bad_input("ObjectChanged", message)
 }
 
-/// Returns what an answer of S3 means for a task.
+/// Returns the failure for an error of S3.
 pub(crate) fn refused<E>(doing: &str, at: &S3Uri, error: &SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    // The answer to a HEAD has no body, so no code: its status must do.
+    // The answer to a HEAD request has no body and so no error code; only its status tells the reason.
     let status = error.raw_response().map(|response| response.status().as_u16());
     let Some(answer) = error.as_service_error() else {
         let text = aws_sdk_s3::error::DisplayErrorContext(error).to_string();
@@ -285,7 +287,7 @@ where
         (None, Some(403)) => Failure::new("S3:AccessDenied", format!("{doing} {at}: access denied")),
         (code, _) => {
             let code = code.unwrap_or("Refused");
-            let message = answer.message().unwrap_or("no further word");
+            let message = answer.message().unwrap_or("without a message");
             Failure::new(format!("S3:{code}"), format!("{doing} {at}: {code}: {message}"))
         }
     }

@@ -154,19 +154,6 @@ impl Kind {
         )
     }
 
-    /// Returns whether `ec2-worker` runs objects of this type. The fields of an object can still rule it out.
-    #[must_use]
-    pub fn is_done_by_ec2_worker(self) -> bool {
-        matches!(
-            self,
-            Self::ShellCommandActivity
-                | Self::CopyActivity
-                | Self::SqlActivity
-                | Self::ShellCommandPrecondition
-                | Self::Exists
-        )
-    }
-
     /// Returns whether the type is a data node.
     #[must_use]
     pub fn is_data_node(self) -> bool {

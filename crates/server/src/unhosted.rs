@@ -15,6 +15,7 @@ use definition::{Field, FieldKey, FieldValue, ObjectId, PipelineObject, expressi
 use engine::{Plan, Run};
 
 use crate::driver::NO_DYNAMODB;
+use crate::ec2_worker::EC2_WORKER_DOES;
 use crate::error::ServiceError;
 use crate::host::{Host, Work, Workers};
 
@@ -143,7 +144,7 @@ fn asks_dynamodb(object: &PipelineObject) -> bool {
 }
 
 fn no_host(owner: &PipelineObject, work: &PipelineObject, resource: &PipelineObject, kind: Kind) -> Unhosted {
-    let is_ours = Kind::of(work).is_some_and(Kind::is_done_by_ec2_worker);
+    let is_ours = Kind::of(work).is_some_and(|kind| EC2_WORKER_DOES.contains(&kind));
     let what = format!("`{}` is an {}", resource.id, kind.name());
     let (what, advice) = match is_ours {
         true => (what, ANOTHER_RUNNER),

@@ -1,15 +1,92 @@
-//! `CopyActivity`: between S3 and PostgreSQL, in every direction.
+//! `CopyActivity`: copies data between S3 and PostgreSQL, in every direction.
 
-use super::{Work, objects};
-use crate::etl::dialect::Dialect;
+use definition::PipelineObject;
+use definition::expression;
+use definition::kind::field::{self, Limit, LoadMode};
+
+use super::{Activity, TaskOutcome, Work};
+use crate::etl::date::Pattern;
+use crate::etl::dialect::{self, Dialect};
 use crate::etl::load::{self, Load};
-use crate::etl::source::{Place, Source};
+use crate::etl::source::{Origin, Source};
 use crate::etl::unload::{self, Unload};
 use crate::failure::Failure;
-use crate::storage::ObjectRef;
-use crate::task::{Copy, Node, S3Node, SqlNode};
+use crate::hindrance::{Find, Foreseen, Hindrance};
+use crate::node::{self, Node, NodeKind, S3Node, SqlNode};
+use crate::reader::{Reader, problem, refused};
+use crate::storage::S3Uri;
 
-pub(super) async fn run(work: &Work<'_>, copy: &Copy) -> Result<(), Failure> {
+mod objects;
+
+/// A `CopyActivity`.
+#[derive(Clone, Debug)]
+pub(super) struct CopyActivity {
+    /// `input`.
+    source: Node,
+    /// `output`.
+    sink: Node,
+    /// `myLoadMode`.
+    mode: LoadMode,
+    /// `myMaxRejects`.
+    max_rejects: Limit,
+    /// The object for the refused rows.
+    quarantine: Option<S3Uri>,
+    /// `myNullValues`.
+    nulls: Vec<String>,
+    /// `myDateFormat`.
+    dates: Option<Pattern>,
+}
+
+impl Activity for CopyActivity {
+    const TYPE: &'static str = "CopyActivity";
+
+    fn read(reader: &Reader<'_>) -> Result<Self, Failure> {
+        let (attempt, key) = (reader.attempt(), reader.key());
+        let refused = |error| refused(attempt, error);
+        let dates = attempt.string("myDateFormat").map(Pattern::new).transpose();
+        let dates =
+            dates.map_err(|reason| problem(attempt, "myDateFormat", &format!("is unreadable: {reason}")))?;
+        let own = reader.s3("myRejectsPath", attempt)?;
+        let own = own.map(|root| root.child(&format!("{}/{}.rejects.csv", key.pipeline, key.instance)));
+        let beside_logs = || reader.log_folder().map(|folder| folder.child("rejects.csv"));
+        Ok(Self {
+            source: Node::read(reader, "input")?,
+            sink: Node::read(reader, "output")?,
+            mode: field::MY_LOAD_MODE.of(attempt).map_err(refused)?,
+            max_rejects: field::MY_MAX_REJECTS.of(attempt).map_err(refused)?,
+            quarantine: own.or_else(beside_logs),
+            nulls: attempt.strings("myNullValues").map(str::to_owned).collect(),
+            dates,
+        })
+    }
+
+    fn hindrances(foreseen: &Foreseen<'_>) -> Vec<Hindrance> {
+        let ends: Vec<_> =
+            ["input", "output"].into_iter().filter_map(|key| foreseen.referred(key).next()).collect();
+        let nodes = ends.iter().filter_map(|end| node::check(end, foreseen.find).err());
+        nodes.chain(format_of_table(&ends, foreseen.find)).collect()
+    }
+
+    async fn run(&self, work: &Work<'_>) -> Result<TaskOutcome, Failure> {
+        copied(work, self).await.map(|()| TaskOutcome::Finished)
+    }
+}
+
+/// Returns a hindrance in the format of a file that is read into a table or written from one. A copy between files
+/// needs no format, because it can copy the bytes.
+fn format_of_table<'a>(ends: &[&'a PipelineObject], find: &Find<'a>) -> Option<Hindrance> {
+    let [first, second] = ends else { return None };
+    let file = match (NodeKind::of(first).ok()?, NodeKind::of(second).ok()?) {
+        (NodeKind::S3, NodeKind::Sql) => first,
+        (NodeKind::Sql, NodeKind::S3) => second,
+        _ => return None,
+    };
+    let format = find(file.reference("dataFormat")?)?;
+    let kind = format.type_name().filter(|kind| !expression::is_in(kind))?;
+    dialect::reads(kind).err().map(|what| Hindrance::new(format, "type", what))
+}
+
+async fn copied(work: &Work<'_>, copy: &CopyActivity) -> Result<(), Failure> {
     match (&copy.source, &copy.sink) {
         (Node::S3(from), Node::Sql(to)) => {
             let sources = sources(work, from).await?;
@@ -20,55 +97,35 @@ pub(super) async fn run(work: &Work<'_>, copy: &Copy) -> Result<(), Failure> {
         (Node::Sql(from), Node::S3(to)) => empty(work, from, to).await,
         (Node::S3(from), Node::S3(to)) => objects::run(work, copy, from, to).await,
         (Node::Sql(from), Node::Sql(to)) => {
-            // By way of a file: both may be one database that lends out one session at a time.
+            // The rows go through a file, because both nodes may be in one database that gives one session at a time.
             let dialect = Dialect::default();
             let path = work.folder.join("rows.csv");
             let out = Unload::new(from, &dialect);
-            unload::to_file(
-                &work.tools.pool,
-                &out,
-                &path,
-                work.tools.config.database_patience,
-                work.progress,
-            )
-            .await?;
-            let source = Source { place: Place::File(path), gzip: false };
+            unload::to_file(&work.tools.pool, &out, &path, work.tools.database_patience, work.progress)
+                .await?;
+            let source = Source { origin: Origin::File(path), gzip: false };
             fill(work, copy, to, vec![source], dialect, Vec::new()).await
         }
     }
 }
 
 async fn sources(work: &Work<'_>, node: &S3Node) -> Result<Vec<Source>, Failure> {
-    let objects = list(work, node).await?;
+    let objects = work.objects_of(node).await?;
     let storage = &work.tools.storage;
-    let source = |object| Source { place: Place::Object(storage.clone(), object), gzip: node.gzip };
+    let source = |object| Source { origin: Origin::Object(storage.clone(), object), gzip: node.gzip };
     Ok(objects.into_iter().map(source).collect())
-}
-
-/// Returns the objects of a node, each pinned to the version that is there now, or that `myETag` says.
-pub(super) async fn list(work: &Work<'_>, node: &S3Node) -> Result<Vec<ObjectRef>, Failure> {
-    let storage = &work.tools.storage;
-    if !node.directory {
-        return Ok(vec![storage.pin(&node.at, node.etag.as_deref()).await?]);
-    }
-    let found = storage.list(&node.at).await?;
-    if found.is_empty() {
-        let message = format!("object `{}`: there is nothing under {}", node.id, node.at);
-        return Err(Failure::bad_input("NoFiles", message));
-    }
-    Ok(found)
 }
 
 async fn fill(
     work: &Work<'_>,
-    copy: &Copy,
+    copy: &CopyActivity,
     to: &SqlNode,
     sources: Vec<Source>,
     dialect: Dialect,
     declared: Vec<String>,
 ) -> Result<(), Failure> {
     let load = Load {
-        key: work.task.key.clone(),
+        key: work.key.clone(),
         target: to.target.clone(),
         schema: to.schema.clone(),
         table: to.table.clone(),
@@ -82,7 +139,7 @@ async fn fill(
         limit: copy.max_rejects,
         quarantine: copy.quarantine.clone().map(|at| (work.tools.storage.clone(), at)),
         scratch: work.folder.clone(),
-        patience: work.tools.config.database_patience,
+        patience: work.tools.database_patience,
     };
     load::load(&load, &work.tools.pool, work.progress).await
 }
@@ -96,7 +153,90 @@ async fn empty(work: &Work<'_>, from: &SqlNode, to: &S3Node) -> Result<(), Failu
         to.at.clone()
     };
     let out = Unload::new(from, &dialect);
-    let patience = work.tools.config.database_patience;
+    let patience = work.tools.database_patience;
     unload::to_object(&work.tools.pool, &out, &work.tools.storage, &at, to.gzip, patience, work.progress)
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use definition::Field;
+
+    use super::super::tests::hindered;
+    use super::*;
+
+    fn copy(input: &str, output: &str) -> Vec<String> {
+        let (input, output) =
+            (input.replacen('{', r#"{"id": "In", "#, 1), output.replacen('{', r#"{"id": "Out", "#, 1));
+        hindered(&format!(
+            r#"{{"id": "Work", "type": "CopyActivity", "input": {{"ref": "In"}}, "output": {{"ref": "Out"}}}}, {input},
+               {output}, {{"id": "Mysql", "type": "JdbcDatabase", "connectionString": "jdbc:mysql://h/d"}},
+               {{"id": "Pg", "type": "JdbcDatabase", "connectionString": "jdbc:postgresql://h/d"}},
+               {{"id": "Odd", "type": "RegEx"}}"#
+        ))
+    }
+
+    #[test]
+    fn each_end_of_a_copy_is_judged_by_its_node_its_database_and_its_format() {
+        const FILE: &str = r#"{"type": "S3DataNode", "filePath": "s3://b/k"}"#;
+        const TABLE: &str = r#"{"type": "SqlDataNode", "database": {"ref": "Pg"}}"#;
+        assert_eq!(copy(FILE, TABLE), Vec::<String>::new());
+        let other = r#"{"type": "DynamoDBDataNode"}"#;
+        let old = r#"{"type": "MySqlDataNode", "connectionString": "jdbc:mysql://h/d"}"#;
+        let both = [
+            "In type is DynamoDBDataNode; ec2-worker reads and writes S3DataNode and SqlDataNode",
+            "Out connectionString is for `mysql`; ec2-worker speaks PostgreSQL only",
+        ];
+        assert_eq!(copy(other, old), both);
+        let by_reference = copy(r#"{"type": "SqlDataNode", "database": {"ref": "Mysql"}}"#, FILE);
+        assert_eq!(
+            by_reference,
+            ["Mysql connectionString is for `mysql`; ec2-worker speaks PostgreSQL only"]
+        );
+        let odd = r#"{"type": "S3DataNode", "filePath": "s3://b/k", "dataFormat": {"ref": "Odd"}}"#;
+        let format = "Odd type is RegEx; CopyActivity reads and writes CSV, TSV and Custom";
+        assert_eq!(copy(odd, TABLE), [format]);
+        assert_eq!(copy(TABLE, odd), [format]);
+        assert_eq!(copy(odd, FILE), Vec::<String>::new(), "its bytes are just copied");
+    }
+
+    fn object(id: &str, kind: &str, fields: &[(&str, &str)]) -> PipelineObject {
+        let fields = fields.iter().map(|(key, value)| Field::string(*key, *value));
+        let fields = std::iter::once(Field::string("type", kind)).chain(fields).collect();
+        PipelineObject { id: id.into(), name: id.to_owned(), fields }
+    }
+
+    fn read(fields: &[(&str, &str)]) -> Result<CopyActivity, Failure> {
+        let mut attempt = object("@Load_Attempt=1", "CopyActivity", fields);
+        let references = [("input", "In"), ("output", "Out"), ("@componentParent", "Load")];
+        attempt.fields.extend(references.map(|(key, target)| Field::reference(key, target)));
+        let at = |id| object(id, "S3DataNode", &[("filePath", "s3://b/orders.csv"), ("compression", "GZIP")]);
+        let objects = ["In", "Out"].map(|id| (id.to_owned(), at(id)));
+        CopyActivity::read(&Reader::new(&HashMap::from(objects), &attempt, "df-1")?)
+    }
+
+    #[test]
+    fn words_count_in_any_case_and_defaults_are_those_of_the_tables() {
+        for (fields, mode, limit) in [
+            (&[][..], LoadMode::Append, Limit::Count(0)),
+            (&[("myLoadMode", "Upsert"), ("myMaxRejects", "1 %")], LoadMode::Upsert, Limit::Percent(1.0)),
+        ] {
+            let copy = read(fields).expect("legal");
+            assert_eq!((copy.mode, copy.max_rejects), (mode, limit));
+            assert!(matches!(copy.source, Node::S3(node) if node.gzip));
+        }
+    }
+
+    #[test]
+    fn a_field_is_refused_on_the_component_in_the_words_of_validation() {
+        let failure = read(&[("myLoadMode", "merge")]).expect_err("no such mode");
+        assert_eq!(failure.id, "BadInput:Definition");
+        assert_eq!(
+            failure.message,
+            "object `Load`, field `myLoadMode`: 'myLoadMode' value must be 'append' or 'replace' or 'upsert'. Found \
+             'merge'"
+        );
+    }
 }

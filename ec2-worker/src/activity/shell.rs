@@ -1,33 +1,35 @@
-//! `ShellCommandActivity` and `ShellCommandPrecondition`: a command in a process group of its own, with staged inputs
-//! and outputs.
+//! `ShellCommandActivity`: runs a command in a process group of its own, with staged inputs and outputs.
 //!
-//! The group must not outlive the worker, even one that is killed. So a small watcher in the group reads
-//! from a pipe whose other end only the worker holds: when the pipe closes, for whatever reason, the
-//! watcher ends the group. Cancelling is nothing but closing the pipe, and so is the cleaning up after a
-//! command that left something running.
+//! The group must not outlive the worker, even if the worker is killed. So a small watcher in the group reads from a
+//! pipe, and only the worker has the other end. When the pipe closes for any reason, the watcher ends the group. The
+//! worker closes the pipe to cancel a command, and to end the processes that a command left behind.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use definition::kind::Kind;
+use definition::kind::field;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 use tokio::process::Command;
 
-use super::Work;
+use super::{Activity, TaskOutcome, Work};
 use crate::failure::Failure;
+use crate::node::S3Node;
+use crate::reader::{Reader, Script, refused};
 use crate::storage::{S3Uri, Upload};
-use crate::task::{S3Node, ShellCommand};
 
-/// Files of an attempt's standard output and error in its folder.
+/// The files for standard output and standard error in the folder of an attempt.
 pub(crate) const STDOUT: &str = "StdOutput";
 pub(crate) const STDERR: &str = "StdError";
 
-/// The error id of a command that ended otherwise than with 0.
+/// The error id of a command whose exit code is not 0.
 const NON_ZERO_EXIT: &str = "ActivityFailed:NonZeroExit";
 
-/// So much of standard error is told in an error message.
+/// The largest number of bytes of standard error in an error message.
 const TAIL: u64 = 1024;
 
-/// Runs `bash "$@"` beside the watcher. TERM comes first, for those who clean up; KILL two seconds later.
+/// Runs `bash "$@"` beside the watcher. The watcher sends TERM, so that processes can clean up, and KILL two seconds
+/// later.
 const WRAPPER: &str = r#"
 exec 3<&0 </dev/null
 ( trap '' TERM
@@ -42,25 +44,75 @@ exec 3<&-
 exit $?
 "#;
 
-/// Runs the command; returns whether it ended with exit code 0.
-pub(super) async fn succeeds(work: &Work<'_>, shell: &ShellCommand) -> Result<bool, Failure> {
-    match run(work, shell).await {
-        Ok(()) => Ok(true),
-        Err(failure) if failure.id == NON_ZERO_EXIT => {
-            work.progress.log(&failure.message);
-            Ok(false)
-        }
-        Err(failure) => Err(failure),
+/// A `ShellCommandActivity`, or the command of a `ShellCommandPrecondition`.
+#[derive(Clone, Debug)]
+pub(super) struct ShellCommandActivity {
+    /// `command` or `scriptUri`.
+    script: Script,
+    /// `scriptArgument`, in order.
+    arguments: Vec<String>,
+    /// The inputs to stage, in order.
+    inputs: Vec<S3Node>,
+    /// The outputs to stage, in order.
+    outputs: Vec<S3Node>,
+    /// A copy of standard output, besides the one in the log folder.
+    stdout: Option<S3Uri>,
+    /// A copy of standard error, besides the one in the log folder.
+    stderr: Option<S3Uri>,
+}
+
+impl Activity for ShellCommandActivity {
+    const TYPE: &'static str = "ShellCommandActivity";
+
+    fn read(reader: &Reader<'_>) -> Result<Self, Failure> {
+        let attempt = reader.attempt();
+        let staged = field::STAGE.of(attempt).map_err(|error| refused(attempt, error))?;
+        let nodes = |key: &str| -> Result<Vec<S3Node>, Failure> {
+            let mut nodes = Vec::new();
+            for object in reader.referred(key)? {
+                // Other nodes are dependencies only.
+                if staged && Kind::of(object) == Some(Kind::S3DataNode) {
+                    nodes.push(S3Node::read(reader, object)?);
+                }
+            }
+            Ok(nodes)
+        };
+        Ok(Self {
+            script: reader.script("command")?,
+            arguments: attempt.strings("scriptArgument").map(str::to_owned).collect(),
+            inputs: nodes("input")?,
+            outputs: nodes("output")?,
+            stdout: reader.s3("stdout", attempt)?,
+            stderr: reader.s3("stderr", attempt)?,
+        })
+    }
+
+    async fn run(&self, work: &Work<'_>) -> Result<TaskOutcome, Failure> {
+        staged_command(work, self).await.map(|()| TaskOutcome::Finished)
     }
 }
 
-pub(super) async fn run(work: &Work<'_>, shell: &ShellCommand) -> Result<(), Failure> {
+impl ShellCommandActivity {
+    /// Runs the command; returns whether it ended with exit code 0.
+    pub(super) async fn succeeds(&self, work: &Work<'_>) -> Result<bool, Failure> {
+        match staged_command(work, self).await {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.id == NON_ZERO_EXIT => {
+                work.progress.log(&failure.message);
+                Ok(false)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+async fn staged_command(work: &Work<'_>, shell: &ShellCommandActivity) -> Result<(), Failure> {
     let script = work.folder.join("command.sh");
-    let place = work.folder.join("work");
+    let folder = work.folder.join("work");
     let (_, text) = work.script(&shell.script).await?;
     let scratch = |error: std::io::Error| Failure::scratch("preparing the command", &error);
     tokio::fs::write(&script, text).await.map_err(scratch)?;
-    tokio::fs::create_dir_all(&place).await.map_err(scratch)?;
+    tokio::fs::create_dir_all(&folder).await.map_err(scratch)?;
 
     let inputs = staged_folders(work, "input", shell.inputs.len()).await?;
     let outputs = staged_folders(work, "output", shell.outputs.len()).await?;
@@ -71,7 +123,7 @@ pub(super) async fn run(work: &Work<'_>, shell: &ShellCommand) -> Result<(), Fai
         work.progress.note(format!("output `{}` has a filePath; only a directoryPath is staged", node.id));
     }
 
-    let mut command = command(work, shell, &script, &place)?;
+    let mut command = command(work, shell, &script, &folder)?;
     for (index, folder) in inputs.iter().enumerate() {
         command.env(format!("INPUT{}_STAGING_DIR", index + 1), folder);
     }
@@ -91,7 +143,12 @@ pub(super) async fn run(work: &Work<'_>, shell: &ShellCommand) -> Result<(), Fai
     Ok(())
 }
 
-fn command(work: &Work<'_>, shell: &ShellCommand, script: &Path, place: &Path) -> Result<Command, Failure> {
+fn command(
+    work: &Work<'_>,
+    shell: &ShellCommandActivity,
+    script: &Path,
+    folder: &Path,
+) -> Result<Command, Failure> {
     let file = |name: &str| {
         let made = std::fs::File::create(work.folder.join(name));
         made.map_err(|error| Failure::scratch("making a log file", &error))
@@ -103,12 +160,12 @@ fn command(work: &Work<'_>, shell: &ShellCommand, script: &Path, place: &Path) -
         .arg("ec2-worker")
         .arg(script)
         .args(&shell.arguments)
-        .current_dir(place)
+        .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(file(STDOUT)?)
         .stderr(file(STDERR)?)
         .process_group(0);
-    // What the program was started with is no business of a command, whose output goes to the logs.
+    // The output of a command goes to the logs, so it must not see the settings of the program, which may be secret.
     for (name, _) in
         std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"DOWNSPOUT_"))
     {
@@ -121,7 +178,7 @@ async fn finish(work: &Work<'_>, mut command: Command) -> Result<(), Failure> {
     let problem =
         |error: std::io::Error| Failure::new("ActivityFailed:CannotStart", format!("/bin/bash: {error}"));
     let mut child = command.spawn().map_err(problem)?;
-    // Held while the command runs; dropped with this future, it ends the group.
+    // Dropping this end of the pipe ends the group. It is dropped with this future too.
     let lifeline = child.stdin.take();
     let status = child.wait().await.map_err(problem)?;
     drop(lifeline);
@@ -148,7 +205,7 @@ async fn tail(path: &Path) -> String {
         file.take(TAIL).read_to_end(&mut text).await?;
         std::io::Result::Ok(text)
     };
-    // Without its last words, the exit code must do.
+    // If the file is unreadable, the message has the exit code alone.
     let text = read.await.unwrap_or_default();
     String::from_utf8_lossy(&text).trim().to_owned()
 }
@@ -166,7 +223,7 @@ async fn staged_folders(work: &Work<'_>, name: &str, count: usize) -> Result<Vec
 
 async fn fetch(work: &Work<'_>, node: &S3Node, folder: &Path) -> Result<(), Failure> {
     let prefix = format!("{}/", node.at.key.trim_end_matches('/'));
-    for object in super::copy::list(work, node).await? {
+    for object in work.objects_of(node).await? {
         let inside = object.at.key.strip_prefix(&prefix).filter(|_| node.directory);
         let relative = inside.unwrap_or_else(|| object.at.file_name());
         if Path::new(relative).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
@@ -229,57 +286,48 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::activity::Tools;
+    use crate::activity::{Tools, tests::hindered};
     use crate::ledger::WorkKey;
     use crate::progress::Progress;
-    use crate::task::{Activity, Script, Task};
     use crate::{Clients, Config};
 
-    fn task(command: &str, arguments: &[&str]) -> Task {
-        let shell = ShellCommand {
+    fn shell(command: &str, arguments: &[&str]) -> ShellCommandActivity {
+        ShellCommandActivity {
             script: Script::Inline(command.to_owned()),
             arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             stdout: None,
             stderr: None,
-        };
-        Task {
-            key: WorkKey { pipeline: "df-1".into(), instance: "@Say".into(), generation: 0 },
-            attempt: "@Say_Attempt=1".into(),
-            component: "Say".into(),
-            logs: None,
-            activity: Activity::Shell(Box::new(shell)),
         }
     }
 
-    fn tools(folder: &Path) -> Tools {
-        // Never called: nothing here is staged.
+    async fn perform(folder: &Path, shell: &ShellCommandActivity) -> Result<(), Failure> {
+        // The clients are never used, because nothing here is staged.
         let config = aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .region(aws_config::Region::new("us-east-1"))
             .build();
-        Tools::new(&Config::new("group", folder), &Clients::new(&config, true))
-    }
-
-    async fn perform(folder: &Path, task: &Task) -> Result<(), Failure> {
-        let (tools, progress) = (tools(folder), Progress::default());
-        Work { tools: &tools, task, folder: folder.to_owned(), progress: &progress }.run().await.map(drop)
+        let tools = Tools::new(&Clients::new(&config, true), Config::new("group", folder).database_patience);
+        let key = WorkKey { pipeline: "df-1".into(), instance: "@Say".into(), generation: 0 };
+        let (folder, progress) = (folder.to_owned(), Progress::default());
+        let work = Work { tools: &tools, key: &key, component: "Say", folder, progress: &progress };
+        shell.run(&work).await.map(drop)
     }
 
     #[tokio::test]
     async fn arguments_arrive_whole_and_output_is_kept() {
         let folder = tempfile::tempdir().expect("a folder");
-        let task = task("echo \"$# $1\"; echo $OUTPUT1_STAGING_DIR >&2", &["a b", "$HOME"]);
+        let task = shell("echo \"$# $1\"; echo $OUTPUT1_STAGING_DIR >&2", &["a b", "$HOME"]);
         perform(folder.path(), &task).await.expect("exit code 0");
         assert_eq!(std::fs::read_to_string(folder.path().join(STDOUT)).expect("kept"), "2 a b\n");
     }
 
     #[tokio::test]
-    async fn a_failed_command_tells_its_code_and_last_words() {
+    async fn a_failed_command_reports_its_code_and_the_end_of_its_standard_error() {
         let folder = tempfile::tempdir().expect("a folder");
         let failure =
-            perform(folder.path(), &task("echo no such luck >&2; exit 3", &[])).await.expect_err("failed");
+            perform(folder.path(), &shell("echo no such luck >&2; exit 3", &[])).await.expect_err("failed");
         assert_eq!(failure.id, "ActivityFailed:NonZeroExit");
         assert_eq!(failure.message, "the command ended with exit code 3: no such luck");
     }
@@ -293,7 +341,7 @@ mod tests {
             ended.display(),
             started.display()
         );
-        let task = task(&command, &[]);
+        let task = shell(&command, &[]);
         tokio::select! {
             _ = perform(folder.path(), &task) => panic!("the command does not end by itself"),
             () = appears(&started) => {}
@@ -308,5 +356,12 @@ mod tests {
             }
         });
         limit.await.unwrap_or_else(|_| panic!("{} did not appear", path.display()));
+    }
+
+    #[test]
+    fn a_shell_command_takes_any_node_as_a_dependency() {
+        let shell = r#"{"id": "Work", "type": "ShellCommandActivity", "input": {"ref": "Table"}}"#;
+        let table = r#"{"id": "Table", "type": "DynamoDBDataNode"}"#;
+        assert_eq!(hindered(&format!("{shell}, {table}")), Vec::<String>::new());
     }
 }

@@ -1,39 +1,91 @@
-//! `SqlActivity`: a script on a database, in one transaction with its ledger row where that is possible.
+//! `SqlActivity`: runs a script on a database, in one transaction with its ledger row if that is possible.
 
 use tokio_postgres::error::ErrorPosition;
 
-use super::Work;
-use crate::database::Transaction;
+use super::{Activity, TaskOutcome, Work};
+use crate::database::{Target, Transaction};
 use crate::etl::table::Table;
 use crate::failure::Failure;
+use crate::hindrance::{Foreseen, Hindrance};
 use crate::ledger;
+use crate::node::{self, SqlNode};
 use crate::patience::Patience;
+use crate::reader::{Reader, Script, problem};
 use crate::sql::{Statement, Template, statements};
-use crate::task::{SqlNode, SqlScript};
 
 /// A script, ready to run.
 struct Prepared {
-    /// How messages call it.
+    /// The name for messages.
     name: String,
     text: String,
     statements: Vec<Filled>,
 }
 
-/// A statement with its arguments in place.
+/// A statement, filled with its arguments.
 struct Filled {
     statement: Statement,
     template: Option<(Template, Vec<String>)>,
     sql: String,
 }
 
-pub(super) async fn run(work: &Work<'_>, script: &SqlScript) -> Result<(), Failure> {
+/// A `SqlActivity`.
+#[derive(Clone, Debug)]
+pub(super) struct SqlActivity {
+    /// The database.
+    target: Target,
+    /// `script` or `scriptUri`.
+    script: Script,
+    /// `scriptArgument`, in order.
+    arguments: Vec<String>,
+    /// The output node. Its table is created first if it is missing.
+    output: Option<SqlNode>,
+    /// `queue` of Redshift.
+    queue: Option<String>,
+}
+
+impl Activity for SqlActivity {
+    const TYPE: &'static str = "SqlActivity";
+
+    fn read(reader: &Reader<'_>) -> Result<Self, Failure> {
+        let attempt = reader.attempt();
+        let database = reader.referred("database")?;
+        let database = database.first().ok_or_else(|| problem(attempt, "database", "is missing"))?;
+        let mut output = None;
+        for object in reader.referred("output")? {
+            // An output matters only if its table can be created.
+            if object.string("createTableSql").is_some() {
+                output = Some(SqlNode::read(reader, object)?);
+            }
+        }
+        Ok(Self {
+            target: node::target(database)?,
+            script: reader.script("script")?,
+            arguments: attempt.strings("scriptArgument").map(str::to_owned).collect(),
+            output,
+            queue: attempt.string("queue").map(str::to_owned),
+        })
+    }
+
+    fn hindrances(foreseen: &Foreseen<'_>) -> Vec<Hindrance> {
+        let made = foreseen.referred("output").filter(|node| node.string("createTableSql").is_some());
+        let databases = made.filter_map(|node| node::database_of(node, foreseen.find).transpose());
+        let databases = databases.chain(foreseen.referred("database").next().map(Ok));
+        databases.filter_map(|database| database.and_then(node::check_database).err()).collect()
+    }
+
+    async fn run(&self, work: &Work<'_>) -> Result<TaskOutcome, Failure> {
+        run_script(work, self).await.map(|()| TaskOutcome::Finished)
+    }
+}
+
+async fn run_script(work: &Work<'_>, script: &SqlActivity) -> Result<(), Failure> {
     let (name, text) = work.script(&script.script).await?;
     let prepared = prepare(name, text, &script.arguments)?;
     let alone = prepared.statements.iter().any(|filled| filled.statement.stands_alone());
     if script.queue.is_some() {
         work.progress.note("`queue` is for Redshift; this database has no query groups");
     }
-    let mut patience = Patience::new(work.tools.config.database_patience);
+    let mut patience = Patience::new(work.tools.database_patience);
     loop {
         let result = if alone {
             outside_transaction(work, script, &prepared).await
@@ -50,20 +102,20 @@ pub(super) async fn run(work: &Work<'_>, script: &SqlScript) -> Result<(), Failu
 fn prepare(name: String, text: String, arguments: &[String]) -> Result<Prepared, Failure> {
     let mut left = arguments;
     let mut filled = Vec::new();
-    let mut places = 0;
+    let mut placeholders = 0;
     for statement in statements(&text) {
         if statement.copies_from_client() {
-            let (line, _) = place(&text, statement.offset);
+            let (line, _) = line_and_column(&text, statement.offset);
             let message =
                 format!("{name}, line {line}: COPY FROM STDIN has no data in a script; use a CopyActivity");
             return Err(Failure::bad_input("Script", message));
         }
-        // Without arguments a question mark may be an operator.
+        // If the script has no arguments, a question mark may be an operator.
         let template = (!arguments.is_empty()).then(|| Template::new(&statement.text));
         let mut sql = statement.text.clone();
         let template = template.map(|template| {
-            places += template.places();
-            let (own, rest) = left.split_at(template.places().min(left.len()));
+            placeholders += template.placeholders();
+            let (own, rest) = left.split_at(template.placeholders().min(left.len()));
             left = rest;
             if let Ok(with_values) = template.fill_script(own) {
                 sql = with_values;
@@ -75,9 +127,9 @@ fn prepare(name: String, text: String, arguments: &[String]) -> Result<Prepared,
     if filled.is_empty() {
         return Err(Failure::bad_input("Script", format!("{name}: there is no statement in it")));
     }
-    if !arguments.is_empty() && places != arguments.len() {
+    if !arguments.is_empty() && placeholders != arguments.len() {
         let message = format!(
-            "{name}: {places} placeholders (`?`), but {} values of `scriptArgument`; give one for each, in order",
+            "{name}: {placeholders} placeholders (`?`), but {} values of `scriptArgument`; give one for each, in order",
             arguments.len()
         );
         return Err(Failure::bad_input("ScriptArgument", message));
@@ -85,7 +137,7 @@ fn prepare(name: String, text: String, arguments: &[String]) -> Result<Prepared,
     Ok(Prepared { name, text, statements: filled })
 }
 
-async fn in_transaction(work: &Work<'_>, script: &SqlScript, prepared: &Prepared) -> Result<(), Failure> {
+async fn in_transaction(work: &Work<'_>, script: &SqlActivity, prepared: &Prepared) -> Result<(), Failure> {
     let tx = ledger::begin(&work.tools.pool, &script.target).await?;
     let result = claimed(work, script, prepared, &tx).await;
     match result {
@@ -103,32 +155,32 @@ async fn in_transaction(work: &Work<'_>, script: &SqlScript, prepared: &Prepared
     }
 }
 
-/// Returns whether there is something to commit.
+/// Does the work. Returns whether there is something to commit.
 async fn claimed(
     work: &Work<'_>,
-    script: &SqlScript,
+    script: &SqlActivity,
     prepared: &Prepared,
     tx: &Transaction,
 ) -> Result<bool, Failure> {
-    if let Some(report) = ledger::claim(tx, &work.task.key).await? {
+    if let Some(report) = ledger::claim(tx, work.key).await? {
         work.progress.replace(report);
         work.progress.note("this was done by an earlier attempt, which could not report it");
         return Ok(false);
     }
     make_output(tx, script.output.as_ref()).await?;
     run_all(work, prepared, tx).await?;
-    ledger::record(tx, &work.task.key, &work.progress.fields()).await?;
+    ledger::record(tx, work.key, &work.progress.fields()).await?;
     Ok(true)
 }
 
-/// For scripts with VACUUM and the like: each statement by itself, the ledger row at the end.
+/// Runs a script that contains VACUUM or the like: each statement alone, then the ledger row.
 async fn outside_transaction(
     work: &Work<'_>,
-    script: &SqlScript,
+    script: &SqlActivity,
     prepared: &Prepared,
 ) -> Result<(), Failure> {
     let tx = ledger::begin(&work.tools.pool, &script.target).await?;
-    let done = ledger::claim(&tx, &work.task.key).await?;
+    let done = ledger::claim(&tx, work.key).await?;
     if let Some(report) = done {
         work.progress.replace(report);
         tx.rollback().await;
@@ -141,8 +193,8 @@ async fn outside_transaction(
     run_all(work, prepared, &session).await?;
     session.release();
     let tx = ledger::begin(&work.tools.pool, &script.target).await?;
-    if ledger::claim(&tx, &work.task.key).await?.is_none() {
-        ledger::record(&tx, &work.task.key, &work.progress.fields()).await?;
+    if ledger::claim(&tx, work.key).await?.is_none() {
+        ledger::record(&tx, work.key, &work.progress.fields()).await?;
     }
     tx.commit().await
 }
@@ -157,7 +209,7 @@ async fn make_output(tx: &Transaction, output: Option<&SqlNode>) -> Result<(), F
 
 async fn run_all(work: &Work<'_>, prepared: &Prepared, tx: &Transaction) -> Result<(), Failure> {
     for filled in &prepared.statements {
-        let (line, _) = place(&prepared.text, filled.statement.offset);
+        let (line, _) = line_and_column(&prepared.text, filled.statement.offset);
         let started = std::time::Instant::now();
         if let Err(error) = tx.client().batch_execute(&filled.sql).await {
             return Err(explain(prepared, filled, &error));
@@ -168,7 +220,7 @@ async fn run_all(work: &Work<'_>, prepared: &Prepared, tx: &Transaction) -> Resu
     Ok(())
 }
 
-/// Returns the database's complaint with its place in the script.
+/// Returns the error of the database, with its position in the script.
 fn explain(prepared: &Prepared, filled: &Filled, error: &tokio_postgres::Error) -> Failure {
     let position = error.as_db_error().and_then(|refusal| match refusal.position() {
         Some(ErrorPosition::Original(position)) => Some(*position as usize),
@@ -185,19 +237,19 @@ fn explain(prepared: &Prepared, filled: &Filled, error: &tokio_postgres::Error) 
                 Some((template, values)) => template.original_offset(values, byte),
                 None => byte,
             };
-            let (line, column) = place(&prepared.text, filled.statement.offset + within);
+            let (line, column) = line_and_column(&prepared.text, filled.statement.offset + within);
             format!("{}, line {line}, column {column}", prepared.name)
         }
         None => {
-            let (line, _) = place(&prepared.text, filled.statement.offset);
+            let (line, _) = line_and_column(&prepared.text, filled.statement.offset);
             format!("{}, statement at line {line}", prepared.name)
         }
     };
     Failure::database(&shown, error)
 }
 
-/// Line and column, from 1, of a byte in a text.
-fn place(text: &str, offset: usize) -> (usize, usize) {
+/// Returns the line and the column, from 1, of a byte in a text.
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let mut end = offset.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -210,6 +262,7 @@ fn place(text: &str, offset: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::hindered;
     use super::*;
 
     #[test]
@@ -227,8 +280,31 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_a_line_and_a_column() {
-        assert_eq!(place("a\nbé c", 6), (2, 4));
-        assert_eq!(place("a", 99), (1, 2));
+    fn an_offset_is_a_line_and_a_column() {
+        assert_eq!(line_and_column("a\nbé c", 6), (2, 4));
+        assert_eq!(line_and_column("a", 99), (1, 2));
+    }
+
+    #[test]
+    fn a_database_without_a_url_or_of_another_kind_hinders_the_work() {
+        let sql = |database: &str| {
+            let work = r#"{"id": "Work", "type": "SqlActivity", "database": {"ref": "Db"}}"#;
+            hindered(&format!(r#"{work}, {{"id": "Db", {database}}}"#)).join("\n")
+        };
+        let by_instance = sql(r#""type": "RdsDatabase", "rdsInstanceId": "i""#);
+        assert!(by_instance.starts_with("Db type is RdsDatabase"), "{by_instance}");
+        let by_cluster = sql(r#""type": "RedshiftDatabase", "clusterId": "c""#);
+        assert!(by_cluster.starts_with("Db clusterId names a cluster"), "{by_cluster}");
+        let oracle = sql(r#""type": "JdbcDatabase", "connectionString": "jdbc:oracle:thin:@//h:1521/s""#);
+        assert!(oracle.starts_with("Db connectionString is for `oracle`"), "{oracle}");
+        for spoken in [
+            r#""type": "RedshiftDatabase", "connectionString": "jdbc:redshift://h:5439/d""#,
+            r##""type": "JdbcDatabase", "connectionString": "#{*myUrl}""##,
+            r##""type": "JdbcDatabase", "connectionString": "jdbc:postgresql://#{*myHost}/d""##,
+        ] {
+            assert_eq!(sql(spoken), "");
+        }
+        let known = sql(r##""type": "JdbcDatabase", "connectionString": "jdbc:mysql://#{*myHost}/d""##);
+        assert!(known.starts_with("Db connectionString is for `mysql`"), "{known}");
     }
 }

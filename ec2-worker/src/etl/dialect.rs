@@ -1,22 +1,22 @@
-//! How a text file is cut into records and fields.
+//! The dialect of a text file: how it is cut into records and fields.
 
 use crate::failure::Failure;
-use crate::task::Format;
+use crate::node::Format;
 
-/// The special bytes of a file, and which words mean NULL.
+/// The special bytes of a file, and the words for NULL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialect {
-    /// Between two fields.
+    /// The byte between two fields.
     pub separator: u8,
-    /// Around a field that holds special bytes (RFC 4180).
+    /// The byte around a field that contains special bytes (RFC 4180).
     pub quote: u8,
-    /// Before a byte that shall lose its meaning, where the format has one.
+    /// The byte that makes the next byte ordinary, if the format has one.
     pub escape: Option<u8>,
-    /// After a record; a carriage return before a line feed belongs to it.
+    /// The byte after a record. A carriage return before a line feed belongs to the record end.
     pub record_end: u8,
     /// Whether the first record names the columns.
     pub header: bool,
-    /// Unquoted fields that mean NULL; the empty field always does.
+    /// Unquoted fields that mean NULL. An empty unquoted field always means NULL.
     pub nulls: Vec<Vec<u8>>,
 }
 
@@ -34,7 +34,7 @@ impl Default for Dialect {
 }
 
 impl Dialect {
-    /// Returns the dialect of a data format; without one, AWS's default is CSV.
+    /// Returns the dialect of a data format. Without a format, it is CSV, as on AWS.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Dialect {
     }
 }
 
-/// The formats that are read and written.
+/// The data formats that this worker reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     Csv,
@@ -78,11 +78,11 @@ pub(crate) enum Family {
     Custom,
 }
 
-/// Returns what the data format of the type `kind` is here.
+/// Returns the family of the data format `kind`.
 ///
 /// # Errors
 ///
-/// Says that it is none, as the rest of a sentence.
+/// Says that this worker does not read the format, as the rest of a sentence.
 pub(crate) fn reads(kind: &str) -> Result<Family, String> {
     match kind {
         "CSV" => Ok(Family::Csv),
@@ -93,7 +93,7 @@ pub(crate) fn reads(kind: &str) -> Result<Family, String> {
 }
 
 fn one_byte(format: &Format, field: &str, text: &str) -> Result<u8, Failure> {
-    // Definitions write the usual control characters as in a string of most languages.
+    // Definitions write control characters as escapes.
     match text {
         "\\t" => Ok(b'\t'),
         "\\n" => Ok(b'\n'),

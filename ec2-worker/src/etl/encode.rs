@@ -1,16 +1,19 @@
-//! One value from a file's text into PostgreSQL's binary form, checked on the way.
+//! Checks one value of a file and encodes it in the binary form of PostgreSQL.
 //!
-//! A value that PostgreSQL would refuse is refused here, with a reason a person can act on; so nearly
-//! every bad row is found without the database.
+//! The encoder refuses the values that PostgreSQL would refuse, with a reason that a person can act on. So it finds
+//! nearly every bad row without the database.
 
 use super::column::{Column, Kind};
 use super::date::{self, Moment, Pattern};
+use numeric::numeric;
+
+mod numeric;
 
 /// Appends the length and the binary form of `text` to `out`.
 ///
 /// # Errors
 ///
-/// Says why the column's type has no such value. `out` may then hold the beginning of one.
+/// Says why the type of the column has no such value. `out` may then contain a part of one.
 #[inline]
 pub fn binary(
     column: &Column,
@@ -54,7 +57,7 @@ pub fn binary(
     Ok(())
 }
 
-/// Appends one value in `COPY`'s text format, checked as [`binary`] checks it.
+/// Appends one value in the text format of `COPY`, checked as [`binary`] checks it.
 ///
 /// # Errors
 ///
@@ -112,7 +115,7 @@ fn range(column: &Column, text: &[u8]) -> String {
     format!("{} is out of range for {}", shown(text), column.type_name)
 }
 
-/// Returns a value as reasons show it: quoted, and cut where it is long.
+/// Returns a value for a message: in quotes, and cut if it is long.
 #[must_use]
 pub fn shown(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
@@ -129,7 +132,7 @@ fn fixed<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
 }
 
 fn sized(out: &mut Vec<u8>, bytes: &[u8]) {
-    // Records are limited to a few megabytes, so a length always fits.
+    // A record has a few megabytes at most, so the length fits.
     out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
     out.extend_from_slice(bytes);
 }
@@ -166,7 +169,7 @@ fn float(text: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(text).ok()?;
     let value: f64 = text.parse().ok()?;
     let named = text.bytes().any(|byte| matches!(byte, b'n' | b'N' | b'i' | b'I'));
-    // PostgreSQL refuses what overflows, it does not make it infinite.
+    // PostgreSQL refuses a value that overflows; it does not make it infinite.
     (value.is_finite() || named).then_some(value)
 }
 
@@ -199,7 +202,7 @@ fn day(dates: Option<&Pattern>, text: &[u8]) -> Option<i32> {
     date::iso_date(text).or_else(|| match text {
         b"infinity" => Some(i32::MAX),
         b"-infinity" => Some(i32::MIN),
-        // Many tools write a date with a midnight behind it.
+        // Many tools write midnight after a date.
         _ => date::iso_moment(text)
             .filter(|m| m.micros == 0 && m.offset.is_none_or(|o| o == 0))
             .map(|m| m.days),
@@ -211,7 +214,7 @@ fn timestamp(dates: Option<&Pattern>, text: &[u8]) -> Option<i64> {
         (Some(pattern), _) => pattern.moment(text).map(Moment::local),
         (None, b"infinity") => Some(i64::MAX),
         (None, b"-infinity") => Some(i64::MIN),
-        // An offset has no place in a timestamp without one; dropping it would move the time.
+        // A timestamp without time zone has no offset. Dropping the offset of the text would change the time.
         (None, _) => date::iso_moment(text).filter(|m| m.offset.is_none_or(|o| o == 0)).map(Moment::local),
     }
 }
@@ -241,7 +244,7 @@ fn json(versioned: bool, text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(text) {
         return Err(format!("{} is not JSON: {error}", shown(text)));
     }
-    // jsonb's binary form begins with a version number, 1.
+    // The binary form of jsonb begins with the version number 1.
     out.extend_from_slice(&((text.len() + usize::from(versioned)) as u32).to_be_bytes());
     if versioned {
         out.push(1);
@@ -276,127 +279,6 @@ fn bytea(text: &[u8]) -> Option<Vec<u8>> {
         };
     }
     Some(bytes)
-}
-
-/// A decimal number cut into its parts; the digits stand in one slice without a point.
-struct Decimal<'a> {
-    negative: bool,
-    whole: &'a [u8],
-    fraction: &'a [u8],
-}
-
-fn decimal(text: &[u8]) -> Option<Decimal<'_>> {
-    let (negative, rest) = match text.split_first()? {
-        (b'-', rest) => (true, rest),
-        (b'+', rest) => (false, rest),
-        _ => (false, text),
-    };
-    let point = rest.iter().position(|byte| *byte == b'.');
-    let (whole, fraction) = match point {
-        Some(point) => (&rest[..point], &rest[point + 1..]),
-        None => (rest, &[][..]),
-    };
-    let digits =
-        whole.iter().chain(fraction).all(u8::is_ascii_digit) && !(whole.is_empty() && fraction.is_empty());
-    digits.then_some(Decimal { negative, whole, fraction })
-}
-
-fn numeric(
-    column: &Column,
-    limits: Option<(i32, i32)>,
-    text: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), String> {
-    if text.eq_ignore_ascii_case(b"nan") {
-        out.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 0, 0xc0, 0, 0, 0]);
-        return Ok(());
-    }
-    let plain;
-    let number = match decimal(text) {
-        Some(number) => number,
-        None => {
-            plain = without_exponent(text).ok_or_else(|| refusal(column, None, text))?;
-            decimal(&plain).ok_or_else(|| refusal(column, None, text))?
-        }
-    };
-    let zeros = number.whole.iter().take_while(|byte| **byte == b'0').count();
-    let whole = &number.whole[zeros..];
-    if limits.is_some_and(|(precision, scale)| whole.len() as i32 > precision - scale && !whole.is_empty())
-        || whole.len() > 131_072
-        || number.fraction.len() > 16_383
-    {
-        return Err(range(column, text));
-    }
-    groups(number.negative, whole, number.fraction, out);
-    Ok(())
-}
-
-/// Writes the binary form: base 10,000 digits, the decimal point between two of them.
-fn groups(negative: bool, whole: &[u8], fraction: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&[0; 12]);
-    let mut weight = whole.len().div_ceil(4) as i32 - 1;
-    let (head, tail) = whole.split_at(whole.len() % 4);
-    if !head.is_empty() {
-        push_group(head, 0, out);
-    }
-    for group in tail.chunks(4) {
-        push_group(group, 0, out);
-    }
-    for group in fraction.chunks(4) {
-        push_group(group, 4 - group.len(), out);
-    }
-    let digits = start + 12;
-    // PostgreSQL stores no zero groups at either end.
-    while out.len() > digits && out.ends_with(&[0, 0]) {
-        out.truncate(out.len() - 2);
-    }
-    let leading = out[digits..].chunks(2).take_while(|group| **group == [0, 0]).count();
-    if leading > 0 {
-        out.drain(digits..digits + 2 * leading);
-        weight -= leading as i32;
-    }
-    let count = (out.len() - digits) / 2;
-    let sign: u16 = if negative && count > 0 { 0x4000 } else { 0 };
-    let weight = if count == 0 { 0 } else { weight as i16 };
-    let size = (8 + 2 * count) as u32;
-    out[start..start + 4].copy_from_slice(&size.to_be_bytes());
-    out[start + 4..start + 6].copy_from_slice(&(count as u16).to_be_bytes());
-    out[start + 6..start + 8].copy_from_slice(&weight.to_be_bytes());
-    out[start + 8..start + 10].copy_from_slice(&sign.to_be_bytes());
-    out[start + 10..start + 12].copy_from_slice(&(fraction.len() as u16).to_be_bytes());
-}
-
-fn push_group(digits: &[u8], zeros_behind: usize, out: &mut Vec<u8>) {
-    let mut value = digits.iter().fold(0_u16, |value, byte| value * 10 + u16::from(byte - b'0'));
-    for _ in 0..zeros_behind {
-        value *= 10;
-    }
-    out.extend_from_slice(&value.to_be_bytes());
-}
-
-/// Writes `1.5e3` as `1500`; exponents are rare, so this may allocate.
-fn without_exponent(text: &[u8]) -> Option<Vec<u8>> {
-    let mark = text.iter().position(|byte| matches!(byte, b'e' | b'E'))?;
-    let exponent: i32 = std::str::from_utf8(&text[mark + 1..]).ok()?.parse().ok()?;
-    let number = decimal(&text[..mark])?;
-    if exponent.abs() > 1000 {
-        return None;
-    }
-    let mut digits: Vec<u8> = [number.whole, number.fraction].concat();
-    let mut point = number.whole.len() as i32 + exponent;
-    while point < 0 {
-        digits.insert(0, b'0');
-        point += 1;
-    }
-    while digits.len() < point as usize {
-        digits.push(b'0');
-    }
-    digits.insert(point as usize, b'.');
-    if number.negative {
-        digits.insert(0, b'-');
-    }
-    Some(digits)
 }
 
 #[cfg(test)]
@@ -473,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_form_escapes_what_copy_would_misread() {
+    fn the_text_form_escapes_the_special_characters_of_copy() {
         let column = Column {
             name: "c".to_owned(),
             type_name: "int4[]".to_owned(),

@@ -1,12 +1,13 @@
-//! One load: files into a table, in one transaction with its ledger row.
+//! Loads files into a table, in one transaction with its ledger row.
 //!
-//! Rows go to the database in large batches, each under a savepoint, because one refused row kills a whole
-//! `COPY`. Only when a batch is refused is its range of the file read again and narrowed down row by row.
+//! Rows go to the database in large batches, each after a savepoint, because one refused row ends a whole `COPY`. If
+//! the database refuses a batch, the load reads that range of the file again and finds the rows at fault.
 //!
-//! `replace` deletes the old rows instead of truncating: a TRUNCATE would lock readers out until the commit,
-//! a DELETE lets them see the old rows to the end. Vacuum takes the dead rows away later.
+//! The mode `replace` deletes the old rows instead of truncating the table. A TRUNCATE would lock readers out until
+//! the commit; with DELETE they see the old rows until then. Vacuum removes the dead rows later.
 
 mod batch;
+mod refused;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,11 +17,10 @@ use definition::kind::field::{Limit, LoadMode};
 use super::column::Column;
 use super::date::Pattern;
 use super::dialect::Dialect;
-use super::position::Position;
 use super::rejects::Spool;
-use super::source::{Place, Source};
+use super::source::{Origin, Source};
 use super::table::Table;
-use super::transform::{self, Chunk, Message, Plan, Reject, Shape};
+use super::transform::{self, Chunk, Message, Plan, Shape};
 use crate::database::{Pool, Target, Transaction};
 use crate::failure::Failure;
 use crate::ledger::{self, WorkKey};
@@ -30,63 +30,64 @@ use crate::sql::{Template, identifier, literal};
 use crate::storage::{S3Uri, Storage, Upload};
 use batch::{Batch, Writer};
 
-/// A batch ends with this many encoded bytes: large enough that savepoints cost nothing.
+/// The size of a batch in encoded bytes. It is so large that the savepoints cost almost nothing.
 const BATCH: u64 = 32 * 1024 * 1024;
-/// After the limit is passed, so many more refusals are collected for the quarantine file.
+/// The load stops after so many refused rows, once the limit is passed. Until then it collects them for the
+/// quarantine file.
 const COLLECTED: u64 = 10_000;
 
-/// What is to be loaded, and where to.
+/// A load: files, a table, and the way between them.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// Which work it is.
+    /// The identity of the work.
     pub key: WorkKey,
     /// The database.
     pub target: Target,
-    /// The table's schema.
+    /// The schema of the table.
     pub schema: Option<String>,
     /// The table.
     pub table: String,
-    /// Makes the table where it is missing.
+    /// The statement that creates the table if it is missing.
     pub create: Option<String>,
-    /// A statement with a `?` for each column, instead of `COPY`.
+    /// A statement with a `?` for each column, which replaces `COPY`.
     pub insert: Option<String>,
     /// The files, in order.
     pub sources: Vec<Source>,
-    /// How they are cut.
+    /// The dialect of the files.
     pub dialect: Dialect,
-    /// Columns that the data format declares.
+    /// The columns that the data format declares.
     pub declared: Vec<String>,
-    /// How their dates are written.
+    /// The pattern of the dates.
     pub dates: Option<Pattern>,
-    /// What becomes of the rows that the table has.
+    /// Whether the old rows of the table stay.
     pub mode: LoadMode,
-    /// How many rows may be refused.
+    /// The largest number or share of refused rows.
     pub limit: Limit,
-    /// Where refused rows go, besides the table.
+    /// The object for the refused rows, besides the table for them.
     pub quarantine: Option<(Storage, S3Uri)>,
-    /// Folder for spool files.
+    /// The folder for spool files.
     pub scratch: PathBuf,
-    /// How long a database that is away is waited for.
+    /// How long to keep trying to reach the database.
     pub patience: Duration,
 }
 
-/// What a load did.
+/// The counts of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// Rows now in the table.
+    /// The loaded rows.
     pub rows: u64,
-    /// Rows refused.
+    /// The refused rows.
     pub rejected: u64,
-    /// Bytes read, unpacked.
+    /// The bytes read, unpacked.
     pub bytes: u64,
 }
 
-/// Loads, starting again whenever the database went away.
+/// Loads, and starts again whenever the connection to the database breaks.
 ///
 /// # Errors
 ///
-/// When the files are not to be loaded, or the database refuses or stays away. The table is then as it was;
-/// the quarantine file is written all the same.
+/// When a file cannot be loaded, or the database refuses or cannot be reached. The table is then unchanged, but the
+/// quarantine file is written.
 pub async fn load(load: &Load, pool: &Pool, progress: &Progress) -> Result<(), Failure> {
     let mut patience = Patience::new(load.patience);
     loop {
@@ -100,9 +101,9 @@ pub async fn load(load: &Load, pool: &Pool, progress: &Progress) -> Result<(), F
     }
 }
 
-/// Lets the quarantine file stand, and says in the failure where.
+/// Writes the quarantine file, and names it in the failure.
 async fn give_up(load: &Load, spool: &mut Spool, mut failure: Failure, progress: &Progress) -> Failure {
-    // What was sent is undone.
+    // The transaction was undone.
     progress.set("rowsLoaded", 0);
     if spool.count() == 0 {
         return failure;
@@ -160,7 +161,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Returns the table when there is something to commit.
+    /// Does the work. Returns the table if there is something to commit.
     async fn in_transaction(&mut self, tx: &Transaction) -> Result<Option<Table>, Failure> {
         if let Some(report) = ledger::claim(tx, &self.load.key).await? {
             self.progress.replace(report);
@@ -188,7 +189,7 @@ impl Attempt<'_> {
     }
 
     async fn finish(&self, tx: Transaction, table: &Table) -> Result<(), Failure> {
-        // Statistics are for the queries after us: a failure here is no failure of the load.
+        // The statistics help later queries. If ANALYZE fails, the load has succeeded all the same.
         let analyzed = tx.commit_then(&format!("ANALYZE {}", table.quoted())).await?;
         if let Err(error) = analyzed {
             self.progress.log(&format!("ANALYZE of {table} failed: {error}"));
@@ -225,12 +226,13 @@ impl Attempt<'_> {
 
     async fn prepare(&self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
         let name = table.quoted();
-        // A constraint that waits for the commit would refuse the whole load instead of a row.
+        // A deferred constraint would refuse the whole load at the commit, instead of one row.
         tx.run("checking constraints at once", "SET CONSTRAINTS ALL IMMEDIATE").await?;
         match self.load.mode {
             LoadMode::Append => Ok(()),
             LoadMode::Replace => {
-                // Readers go on; a second replace waits, else both files' rows would be left.
+                // This lock lets readers go on, but a second `replace` waits. Otherwise the rows of both files would
+                // stay.
                 let sql = format!("LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE; DELETE FROM {name}");
                 tx.run(&format!("emptying {table}"), &sql).await?;
                 ledger::forget_files(tx, table).await
@@ -243,17 +245,16 @@ impl Attempt<'_> {
         }
     }
 
-    /// Notes the file as loaded; says and returns when it was before.
+    /// Notes the file as loaded. Returns false, with a remark for the user, if the table has it already.
     async fn is_new(&self, tx: &Transaction, table: &Table, source: &Source) -> Result<bool, Failure> {
-        let Place::Object(_, object) = &source.place else { return Ok(true) };
+        let Origin::Object(_, object) = &source.origin else { return Ok(true) };
         if ledger::note_file(tx, &self.load.key, table, object).await? || self.load.mode != LoadMode::Append {
             return Ok(true);
         }
-        let rows = tx
-            .query("looking into the table", &format!("SELECT 1 FROM {} LIMIT 1", table.quoted()), &[])
-            .await?;
+        let rows =
+            tx.query("reading the table", &format!("SELECT 1 FROM {} LIMIT 1", table.quoted()), &[]).await?;
         if rows.is_empty() {
-            // Somebody emptied the table: what it held once does not count.
+            // Somebody emptied the table, so its old files do not count.
             ledger::forget_files(tx, table).await?;
             return ledger::note_file(tx, &self.load.key, table, object).await;
         }
@@ -296,7 +297,7 @@ impl Attempt<'_> {
             }
         }
         self.check_limit()?;
-        Err(Failure::new("Worker:Internal", "the thread that reads the file ended without a word"))
+        Err(Failure::new("Worker:Internal", "the thread that reads the file ended without a result"))
     }
 
     fn plan(&self, table: &Table, source: &Source) -> Result<Plan, Failure> {
@@ -315,7 +316,7 @@ impl Attempt<'_> {
 
     fn template(&self, insert: &str) -> Result<Template, Failure> {
         let template = Template::new(insert.trim().trim_end_matches(';'));
-        if template.places() == 0 {
+        if template.placeholders() == 0 {
             let message = "`insertQuery` has no `?`; give one for each column of the file, in order";
             return Err(Failure::bad_input("Definition", message));
         }
@@ -375,116 +376,6 @@ impl Attempt<'_> {
         }
     }
 
-    /// Reads the range of a refused batch again, to find the rows at fault and load the others.
-    async fn search(
-        &mut self,
-        source: &Source,
-        plan: &Plan,
-        writer: &Writer<'_>,
-        (start, end): (Position, Position),
-        why: &Failure,
-    ) -> Result<(), Failure> {
-        self.progress.log(&format!("the database refused rows, looking for them: {why}"));
-        writer.undo().await?;
-        let input = source.open(start.offset, Some(end.offset)).await?;
-        let mut messages = transform::again(input, plan.clone(), start, writer.layout().clone());
-        while let Some(message) = messages.recv().await {
-            match message {
-                Message::Chunk(chunk) => self.narrow(source, writer, &chunk).await?,
-                Message::Failed(failure) => return Err(failure),
-                Message::Layout(_) | Message::End => {}
-            }
-            if self.is_lost() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Copies the rows of a chunk in pieces that halve when refused and double when taken.
-    async fn narrow(&mut self, source: &Source, writer: &Writer<'_>, chunk: &Chunk) -> Result<(), Failure> {
-        let (mut at, mut size) = (0, chunk.marks.len());
-        while at < chunk.marks.len() && !self.is_lost() {
-            let count = size.min(chunk.marks.len() - at);
-            let from = if at == 0 { 0 } else { chunk.marks[at - 1].end };
-            let to = chunk.marks[at + count - 1].end;
-            match writer.apply(&chunk.data[from..to]).await {
-                Ok(()) => {
-                    self.loaded.rows += count as u64;
-                    at += count;
-                    size = count * 2;
-                }
-                Err(failure) if failure.is_refusal() && count == 1 => {
-                    let mark = &chunk.marks[at];
-                    let said =
-                        failure.message.strip_prefix(batch::DOING).and_then(|rest| rest.strip_prefix(": "));
-                    let reason = said.unwrap_or(&failure.message).to_owned();
-                    let reject =
-                        Reject { at: mark.at, column: failure.column, reason, raw: mark.raw.clone() };
-                    self.set_aside(source, &[reject])?;
-                    at += 1;
-                    size = 1;
-                }
-                Err(failure) if failure.is_refusal() => size = count / 2,
-                Err(failure) => return Err(failure),
-            }
-        }
-        Ok(())
-    }
-
-    fn set_aside(&mut self, source: &Source, rejects: &[Reject]) -> Result<(), Failure> {
-        let name = source.name();
-        for reject in rejects {
-            self.spool.push(&name, reject)?;
-        }
-        if !rejects.is_empty() {
-            self.loaded.rejected = self.spool.count();
-            self.progress.set("rowsRejected", self.spool.count());
-        }
-        Ok(())
-    }
-
-    fn is_lost(&self) -> bool {
-        self.load.limit.is_passed(self.spool.count())
-    }
-
-    fn check_limit(&self) -> Result<(), Failure> {
-        let refused = self.spool.count();
-        let total = self.loaded.rows + refused;
-        if !self.load.limit.is_exceeded(refused, total) {
-            return Ok(());
-        }
-        let counted = match self.load.limit {
-            Limit::Count(_) => format!("{refused} rows"),
-            Limit::Percent(_) => format!("{refused} of {total} rows"),
-        };
-        let message = format!(
-            "{counted} refused, `myMaxRejects` allows {}; the table is left as it was: {}",
-            self.load.limit,
-            self.spool.reasons().join("; ")
-        );
-        Err(Failure::bad_input("TooManyRejects", message))
-    }
-
-    async fn keep_rejects(&mut self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
-        for reason in self.spool.reasons() {
-            self.progress.add("rejectReasons", reason.clone());
-        }
-        let name = table.rejects();
-        // Two loads that need the same new table at once: the second one waits here and finds it.
-        lock(tx, &name).await?;
-        let create = format!(
-            "CREATE TABLE IF NOT EXISTS {name} (file text, line bigint, byte_offset bigint, column_name text, \
-             reason text, raw_line text, loaded_at timestamptz NOT NULL DEFAULT now(), pipeline_id text)"
-        );
-        tx.run("making the table for refused rows", &create).await?;
-        batch::copy_csv(tx, &name, &super::rejects::COLUMNS, self.spool.reader()?).await?;
-        if let Some(at) = quarantine(self.load, self.spool).await? {
-            self.progress.set("rejectsFile", at);
-        }
-        Ok(())
-    }
-
     fn report(&self) {
         self.progress.set("rowsLoaded", self.loaded.rows);
         self.progress.set("rowsRejected", self.loaded.rejected);
@@ -492,13 +383,13 @@ impl Attempt<'_> {
     }
 }
 
-/// Waits until no other transaction holds the lock named `name`.
+/// Takes the advisory lock named `name`; waits while another transaction has it.
 async fn lock(tx: &Transaction, name: &str) -> Result<(), Failure> {
     let sql = format!("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))", literal(name));
     tx.run("waiting for a load of the same table", &sql).await
 }
 
-/// Returns columns as SQL takes them.
+/// Returns a list of columns for SQL.
 fn list(columns: &[Column]) -> String {
     columns.iter().map(|column| identifier(&column.name)).collect::<Vec<_>>().join(", ")
 }

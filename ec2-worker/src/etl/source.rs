@@ -1,4 +1,4 @@
-//! Where the bytes of a load come from: an object in S3, or a local file.
+//! Reads the bytes of an object in S3 or of a local file, and unpacks them.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -11,55 +11,55 @@ use tokio::sync::mpsc;
 use crate::failure::Failure;
 use crate::storage::{ObjectRef, Storage};
 
-/// Pieces under way between the reader and the splitter; with pieces of at most half a megabyte
-/// this bounds the memory of a load, whatever the file's size.
+/// The largest number of pieces between the download and the thread that splits them. A piece has at most half a
+/// megabyte, so this number bounds the memory of a load.
 const PIECES: usize = 8;
 const FILE_PIECE: usize = 256 * 1024;
 
-/// One file to be read, from any place in it, as often as needed.
+/// A file that can be read more than once, from any offset.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Where the bytes are.
-    pub place: Place,
+    /// The origin of the bytes.
+    pub origin: Origin,
     /// Whether they are gzipped.
     pub gzip: bool,
 }
 
-/// Where the bytes of a source are.
+/// The origin of the bytes of a source.
 #[derive(Clone, Debug)]
-pub enum Place {
-    /// An object, pinned to one version by its ETag.
+pub enum Origin {
+    /// An object in S3, pinned to one version.
     Object(Storage, ObjectRef),
     /// A local file.
     File(PathBuf),
 }
 
 impl Source {
-    /// Returns how the source is called in messages: an S3 URI or a path.
+    /// Returns the name for messages: an S3 URI or a path.
     #[must_use]
     pub fn name(&self) -> String {
-        match &self.place {
-            Place::Object(_, object) => object.uri(),
-            Place::File(path) => path.display().to_string(),
+        match &self.origin {
+            Origin::Object(_, object) => object.uri(),
+            Origin::File(path) => path.display().to_string(),
         }
     }
 
-    /// Opens the unpacked bytes from `from` up to `to`; dropping the input ends the reading.
+    /// Opens the unpacked bytes from `from` up to `to`. Dropping the input ends the download.
     ///
     /// # Errors
     ///
-    /// When the source is not there, is another version, or may not be read.
+    /// When there is no such file or version, or the worker may not read it.
     pub async fn open(&self, from: u64, to: Option<u64>) -> Result<Input, Failure> {
-        // What is packed can only be read from its start.
+        // A packed file can only be read from its start.
         let (start, skip) = if self.gzip { (0, from) } else { (from, 0) };
         let end = if self.gzip { None } else { to };
         let (sender, receiver) = mpsc::channel(PIECES);
-        match &self.place {
-            Place::Object(storage, object) => {
+        match &self.origin {
+            Origin::Object(storage, object) => {
                 let mut body = storage.read(object, start, end).await?;
                 tokio::spawn(async move {
                     while let Some(piece) = body.next().await {
-                        // An empty piece would be taken for the end.
+                        // An empty piece means the end of the file.
                         if matches!(&piece, Ok(piece) if piece.is_empty()) {
                             continue;
                         }
@@ -68,11 +68,11 @@ impl Source {
                             return;
                         }
                     }
-                    // The receiver may be gone: then nobody reads on.
+                    // The receiver may be gone, because nobody reads on.
                     drop(sender.send(Ok(Bytes::new())).await);
                 });
             }
-            Place::File(path) => {
+            Origin::File(path) => {
                 let mut file = open_file(path, start).await?;
                 let mut left = end.map_or(u64::MAX, |end| end.saturating_sub(start));
                 tokio::spawn(async move {
@@ -109,9 +109,9 @@ async fn open_file(path: &PathBuf, from: u64) -> Result<tokio::fs::File, Failure
     Ok(file)
 }
 
-/// An open source. Its reading blocks: it belongs on a thread of its own.
+/// An open source. Reading blocks, so it belongs on a thread for blocking work.
 pub struct Input {
-    /// How messages call the source.
+    /// The name for messages.
     name: String,
     reader: Reader,
     skip: u64,
@@ -155,11 +155,11 @@ impl Unpacker {
 }
 
 impl Input {
-    /// Appends some bytes to `window` and returns how many; 0 is the end.
+    /// Appends some bytes to `window` and returns how many. 0 means the end.
     ///
     /// # Errors
     ///
-    /// When the source broke off, or is not the gzip it should be.
+    /// When the download breaks off, or a packed file is damaged or not packed.
     pub fn fill(&mut self, window: &mut Vec<u8>) -> Result<usize, Failure> {
         while self.skip > 0 {
             let mut thrown_away = [0; 8192];
@@ -192,7 +192,7 @@ impl Input {
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         match &mut self.reader {
-            // Plain bytes are read from the middle of the file, so nothing of them is skipped.
+            // A plain file is opened at the right offset, so this arm only serves as a fallback.
             Reader::Plain(pieces) => pieces.read(buffer).map_err(|error| {
                 pieces.failure.take().unwrap_or_else(|| Failure::scratch("reading", &error))
             }),
@@ -212,10 +212,10 @@ fn not_gzip(name: &str, error: &io::Error) -> Failure {
     Failure::bad_input("NotGzip", message)
 }
 
-/// The pieces as they come, as a blocking reader.
+/// The pieces of a download, as a blocking reader.
 struct Pieces {
-    /// An empty piece is the end. A channel that closes without it is a reader that broke down, and what came before is
-    /// not the whole file.
+    /// An empty piece means the end. If the channel closes without one, the download broke down, and the pieces so
+    /// far are not the whole file.
     receiver: mpsc::Receiver<Result<Bytes, Failure>>,
     piece: Bytes,
     is_at_end: bool,

@@ -1,8 +1,8 @@
-//! Bytes into encoded rows: split, match to the columns, check, encode.
+//! Turns the records of a file into encoded rows: matches fields to columns, checks and encodes them.
 //!
-//! All of it happens on one blocking thread, in pieces of a quarter of a megabyte, so that neither the
-//! async side nor memory feels the size of a file. A record that does not fit is set aside with its reason;
-//! what makes the rest of the file meaningless (a wrong header, a quote left open) ends the work.
+//! One thread for blocking work does everything, and hands on chunks of a quarter of a megabyte. So a large file
+//! neither blocks an async thread nor fills the memory. A record that does not fit is refused with its reason. A
+//! problem that takes the meaning of the rest of the file (a wrong header, a quote left open) fails the load.
 
 use memchr::memchr;
 use tokio::sync::mpsc;
@@ -22,55 +22,55 @@ use rows::{Refusal, Values, binary_row, text_row};
 
 mod rows;
 
-/// A chunk is handed on when it has this many bytes.
+/// The size of a chunk in bytes.
 const CHUNK: usize = 256 * 1024;
-/// Chunks waiting for the database.
+/// The largest number of chunks that wait for the database.
 const CHUNKS: usize = 8;
 
-/// What a load does with the records of a file.
+/// The way in which a load treats the records of a file.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How the file is called in messages.
+    /// The name of the file for messages.
     pub file: String,
-    /// How the table is called in messages.
+    /// The name of the table for messages.
     pub table: String,
-    /// How the file is cut.
+    /// The dialect of the file.
     pub dialect: Dialect,
-    /// How its dates are written, where not as ISO 8601.
+    /// The pattern of its dates, if they are not ISO 8601.
     pub dates: Option<Pattern>,
-    /// What becomes of the records.
+    /// Whether records become rows or statements.
     pub shape: Shape,
 }
 
-/// What becomes of the records.
+/// Whether the records of a file become rows or statements.
 #[derive(Clone, Debug)]
 pub enum Shape {
-    /// Rows of a table: its columns, and the names that the data format declares.
+    /// Each record becomes a row of a table.
     Table {
-        /// Columns of the table that may be filled.
+        /// The columns of the table that can be filled.
         columns: Vec<Column>,
-        /// `column` of the data format; used without a header.
+        /// `column` of the data format. It counts only if the file has no header.
         declared: Vec<String>,
     },
-    /// One statement each.
+    /// Each record becomes a statement.
     Statement(Template),
 }
 
-/// How the rows of a file are encoded; settled by its header.
+/// The encoding of the rows of a file. The first record decides it.
 #[derive(Clone, Debug)]
 pub enum Layout {
-    /// `COPY` in binary form, columns in the file's order.
+    /// `COPY` in binary form, with the columns in the order of the file.
     Binary(Vec<Column>),
-    /// `COPY` in text form, for tables with a type that has no binary encoder here.
+    /// `COPY` in text form, for a table with a type that has no binary encoder here.
     Text(Vec<Column>),
-    /// A statement per record.
+    /// A statement for each record.
     Statements(Template),
 }
 
-/// What the thread hands on.
+/// A message of the thread that reads the file.
 #[derive(Debug)]
 pub enum Message {
-    /// First of all: how rows are encoded.
+    /// The encoding of the rows. It comes before the first chunk.
     Layout(Layout),
     /// Some rows.
     Chunk(Chunk),
@@ -80,54 +80,54 @@ pub enum Message {
     End,
 }
 
-/// Consecutive records, encoded.
+/// Some consecutive records, encoded.
 #[derive(Debug)]
 pub struct Chunk {
-    /// The rows, as the layout says.
+    /// The rows, in the encoding of the layout.
     pub data: Vec<u8>,
-    /// How many.
+    /// The number of rows.
     pub rows: u64,
-    /// Records set aside.
+    /// The refused records.
     pub rejects: Vec<Reject>,
-    /// Where its first record starts.
+    /// The position of the first record.
     pub start: Position,
-    /// Where the next chunk's first record starts.
+    /// The position of the first record of the next chunk.
     pub end: Position,
-    /// Row by row, when asked for.
+    /// The rows one by one, if a range is read again.
     pub marks: Vec<Mark>,
 }
 
 /// One row of a chunk.
 #[derive(Debug)]
 pub struct Mark {
-    /// Where its record starts in the file.
+    /// The position of its record in the file.
     pub at: Position,
-    /// One past its last byte in the chunk's data.
+    /// The index after its last byte in the data of the chunk.
     pub end: usize,
-    /// The record as it stands in the file.
+    /// The record as the file has it.
     pub raw: Vec<u8>,
 }
 
-/// A record set aside.
+/// A refused record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
-    /// Where it starts.
+    /// The position in the file.
     pub at: Position,
-    /// The column at fault, where there is one.
+    /// The column at fault, if there is one.
     pub column: Option<String>,
-    /// What is wrong.
+    /// The reason.
     pub reason: String,
-    /// The record as it stands in the file, without its end.
+    /// The record as the file has it, without the record end.
     pub raw: Vec<u8>,
 }
 
-/// Reads a whole file on a thread of its own.
+/// Reads a whole file, on a thread of its own.
 #[must_use]
 pub fn start(input: Input, plan: Plan) -> mpsc::Receiver<Message> {
     run(input, plan, Position::START, None)
 }
 
-/// Reads a range of a file once more, row by row.
+/// Reads a range of a file again, and marks each row.
 #[must_use]
 pub fn again(input: Input, plan: Plan, at: Position, layout: Layout) -> mpsc::Receiver<Message> {
     run(input, plan, at, Some(layout))
@@ -145,7 +145,7 @@ fn run(input: Input, plan: Plan, at: Position, layout: Option<Layout>) -> mpsc::
             Ok(false) => return,
             Err(failure) => Message::Failed(failure),
         };
-        // The receiver may be gone: then nobody wants to know.
+        // The receiver may be gone, because the load ended early.
         drop(sender.blocking_send(last));
     });
     receiver
@@ -157,7 +157,7 @@ struct Thread {
     sender: mpsc::Sender<Message>,
     layout: Option<Layout>,
     marked: bool,
-    /// Records read so far, the header and blank lines left out.
+    /// The number of records so far, without the header and blank lines.
     count: u64,
     chunk: Chunk,
     scratch: Vec<u8>,
@@ -170,7 +170,7 @@ impl Thread {
         Self { records, plan, sender, layout, marked, count: 0, chunk, scratch: Vec::new() }
     }
 
-    /// Returns whether the end was reached; not so when nobody listens any more.
+    /// Reads to the end. Returns false if the receiver is gone.
     fn run(&mut self) -> Result<bool, Failure> {
         while let Some(record) = self.records.read()? {
             if !self.record(&record)? {
@@ -183,7 +183,7 @@ impl Thread {
         Ok(self.hand_on())
     }
 
-    /// Takes the record just read; returns whether anybody listens.
+    /// Encodes or refuses the last record. Returns false if the receiver is gone.
     fn record(&mut self, record: &Record) -> Result<bool, Failure> {
         let Record { bytes, at } = record;
         let at = *at;
@@ -231,7 +231,7 @@ impl Thread {
     }
 
     fn is_blank(&self) -> bool {
-        // In a table of one column an empty line is a NULL.
+        // In a table of one column, an empty line is a NULL.
         let one_column = match &self.layout {
             Some(Layout::Binary(columns) | Layout::Text(columns)) => columns.len() == 1,
             _ => false,
@@ -245,7 +245,7 @@ impl Thread {
         bytes.strip_suffix(b"\r").unwrap_or(bytes).to_vec()
     }
 
-    /// Decides the layout by the first record.
+    /// Decides the layout from the first record.
     fn settle(&mut self, at: Position) -> Result<Layout, Failure> {
         let (table, declared) = match &self.plan.shape {
             Shape::Statement(template) => return Ok(Layout::Statements(template.clone())),
@@ -309,7 +309,7 @@ impl Thread {
         let Some(layout) = &self.layout else { return Ok(()) };
         let expected = match layout {
             Layout::Binary(columns) | Layout::Text(columns) => columns.len(),
-            Layout::Statements(template) => template.places(),
+            Layout::Statements(template) => template.placeholders(),
         };
         if fields.len() != expected {
             return Err((None, format!("{} columns instead of {expected}", fields.len())));

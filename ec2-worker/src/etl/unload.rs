@@ -1,28 +1,25 @@
-//! A query's rows to a CSV file: in S3, or in the scratch folder.
+//! Writes the rows of a query to a CSV file, in S3 or in the scratch folder.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use futures::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
 
 use super::dialect::Dialect;
-use super::preview;
+use super::result_preview;
 use super::table::Table;
 use crate::database::{Pool, Target, Transaction};
 use crate::failure::Failure;
+use crate::node::SqlNode;
 use crate::patience::Patience;
 use crate::progress::Progress;
 use crate::sql::literal;
-use crate::storage::{S3Uri, Storage, Upload};
-use crate::task::SqlNode;
+use crate::storage::{ObjectWriter, S3Uri, Storage};
 
 const PIECE: usize = 256 * 1024;
 
-/// What is to be written.
+/// The rows to write, and their form.
 #[derive(Clone, Debug)]
 pub struct Unload {
     target: Target,
@@ -34,11 +31,11 @@ pub struct Unload {
 }
 
 impl Unload {
-    /// Returns the unloading of a node in a dialect.
+    /// Returns the rows of a node, in a dialect.
     #[must_use]
     pub fn new(node: &SqlNode, dialect: &Dialect) -> Self {
         let separator = literal(&char::from(dialect.separator).to_string());
-        // NULL in TSV is written \N, in CSV it is the unquoted empty field.
+        // NULL is \N in TSV, and the unquoted empty field in CSV.
         let null = if dialect.separator == b'\t' { "'\\N'" } else { "''" };
         let header = if dialect.header { ", HEADER" } else { "" };
         Self {
@@ -65,9 +62,9 @@ impl Unload {
     }
 }
 
-/// Where the rows go.
+/// The destination of the rows.
 enum Sink {
-    Object { upload: Upload, packer: Option<GzEncoder<Vec<u8>>> },
+    Object(ObjectWriter),
     File(tokio::fs::File),
 }
 
@@ -77,12 +74,7 @@ impl Sink {
             Self::File(file) => {
                 file.write_all(bytes).await.map_err(|error| Failure::scratch("writing rows", &error))
             }
-            Self::Object { upload, packer: None } => upload.write(bytes).await,
-            Self::Object { upload, packer: Some(packer) } => {
-                packer.write_all(bytes).map_err(|error| Failure::scratch("packing", &error))?;
-                let packed = std::mem::take(packer.get_mut());
-                upload.write(&packed).await
-            }
+            Self::Object(writer) => writer.write(bytes).await,
         }
     }
 
@@ -91,21 +83,16 @@ impl Sink {
             Self::File(mut file) => {
                 file.flush().await.map_err(|error| Failure::scratch("writing rows", &error))
             }
-            Self::Object { upload, packer: None } => upload.finish().await,
-            Self::Object { mut upload, packer: Some(packer) } => {
-                let rest = packer.finish().map_err(|error| Failure::scratch("packing", &error))?;
-                upload.write(&rest).await?;
-                upload.finish().await
-            }
+            Self::Object(writer) => writer.finish().await,
         }
     }
 }
 
-/// Writes the rows to an object; it is replaced at the end, or left as it was.
+/// Writes the rows to an object. An old object stays until the end, and for good if the work fails.
 ///
 /// # Errors
 ///
-/// When the database refuses the query or stays away, or S3 refuses the object.
+/// When the database refuses the query or cannot be reached, or S3 refuses the object.
 pub async fn to_object(
     pool: &Pool,
     unload: &Unload,
@@ -118,8 +105,7 @@ pub async fn to_object(
     let mut patience = Patience::new(patience);
     progress.set("writtenTo", at);
     loop {
-        let packer = gzip.then(|| GzEncoder::new(Vec::new(), Compression::default()));
-        let sink = Sink::Object { upload: Upload::new(storage.clone(), at.clone()), packer };
+        let sink = Sink::Object(ObjectWriter::new(storage, at, gzip));
         match write(pool, unload, sink, progress).await {
             Err(failure) if failure.is_away() && patience.wait(&failure, progress).await => {}
             other => return other,
@@ -174,12 +160,12 @@ async fn stream(
     let (mut count, mut bytes, mut piece, mut preview) =
         (0_u64, 0_u64, Vec::with_capacity(PIECE), Vec::new());
     while let Some(row) = rows.next().await {
-        // The server sends every row as a message of its own.
+        // The server sends each row as one message.
         let row = row.map_err(|error| Failure::database(doing, &error))?;
         count += 1;
         bytes += row.len() as u64;
         piece.extend_from_slice(&row);
-        if preview.len() < preview::LIMIT {
+        if preview.len() < result_preview::LIMIT {
             preview.extend_from_slice(&row);
         }
         if piece.len() >= PIECE {
@@ -190,8 +176,8 @@ async fn stream(
     }
     sink.write(&piece).await?;
     progress.set("rowsWritten", count - u64::from(unload.header).min(count));
-    if matches!(sink, Sink::Object { .. }) && !preview.is_empty() {
-        progress.set("resultPreview", preview::of(&preview, bytes, unload.header));
+    if matches!(sink, Sink::Object(_)) && !preview.is_empty() {
+        progress.set("resultPreview", result_preview::of(&preview, bytes, unload.header));
     }
     Ok(())
 }

@@ -1,29 +1,29 @@
-//! SQL with JDBC's `?` placeholders, filled with values.
+//! Fills the `?` placeholders of JDBC in SQL with values.
 //!
-//! Values become string literals of unknown type, as if a person had typed them, so that the database
-//! infers their types from where they stand; placeholders work in every statement, not only in queries.
+//! Values become string literals of unknown type, as a person would type them. The database infers each type from the
+//! context, and so placeholders work in every statement, not only in queries.
 
 use super::lexer::{Lexer, Token};
 use super::literal;
 
-/// SQL text cut at its placeholders.
+/// An SQL text, cut at its placeholders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<String>,
 }
 
-/// Why values do not fit a statement.
+/// The number of values is not the number of placeholders.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{places} placeholders, but {values} values")]
+#[error("{placeholders} placeholders, but {values} values")]
 pub struct TemplateError {
-    /// `?` in the text.
-    pub places: usize,
-    /// Values given.
+    /// The number of placeholders.
+    pub placeholders: usize,
+    /// The number of values.
     pub values: usize,
 }
 
 impl Template {
-    /// Cuts SQL at every `?` that is code; `??` is an operator's question mark.
+    /// Cuts SQL at every `?` that is code. `??` is the question mark of an operator.
     #[must_use]
     pub fn new(sql: &str) -> Self {
         let mut parts = vec![String::new()];
@@ -38,13 +38,13 @@ impl Template {
         Self { parts }
     }
 
-    /// Returns how many values it takes.
+    /// Returns the number of placeholders.
     #[must_use]
-    pub fn places(&self) -> usize {
+    pub fn placeholders(&self) -> usize {
         self.parts.len() - 1
     }
 
-    /// Appends the statement with `values` (none is NULL) and a semicolon to `out`.
+    /// Appends the statement to `out`, with `values` (none is NULL) and a semicolon.
     pub fn fill(&self, values: &[Option<String>], out: &mut Vec<u8>) {
         for (index, part) in self.parts.iter().enumerate() {
             if index > 0 {
@@ -56,14 +56,14 @@ impl Template {
         out.extend_from_slice(b";\n");
     }
 
-    /// Fills a whole script with as many values as it has placeholders.
+    /// Fills a script.
     ///
     /// # Errors
     ///
-    /// When the number of values is another than that of the placeholders.
+    /// When the number of values is not the number of placeholders.
     pub fn fill_script(&self, values: &[String]) -> Result<String, TemplateError> {
-        if values.len() != self.places() {
-            return Err(TemplateError { places: self.places(), values: values.len() });
+        if values.len() != self.placeholders() {
+            return Err(TemplateError { placeholders: self.placeholders(), values: values.len() });
         }
         let mut text = self.parts[0].clone();
         for (value, part) in values.iter().zip(&self.parts[1..]) {
@@ -73,7 +73,7 @@ impl Template {
         Ok(text)
     }
 
-    /// Returns where a byte of the filled text stands in the text with placeholders.
+    /// Returns the offset in the text with placeholders of a byte of the filled text.
     #[must_use]
     pub fn original_offset(&self, values: &[String], filled: usize) -> usize {
         let (mut left, mut original) = (filled, 0);
@@ -100,23 +100,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_in_code_are_filled_in_order_and_others_left() {
+    fn placeholders_in_code_are_filled_in_order_and_question_marks_in_text_stay() {
         let template = Template::new("SELECT ?::date, '?', \"?\" -- ?\n, $$?$$, a ?? 'k' WHERE x = ?");
         let filled = template.fill_script(&["2025-01-01".to_owned(), "o'x".to_owned()]);
         assert_eq!(
             filled.as_deref(),
             Ok("SELECT '2025-01-01'::date, '?', \"?\" -- ?\n, $$?$$, a ? 'k' WHERE x = 'o''x'")
         );
-        assert_eq!(template.fill_script(&[]), Err(TemplateError { places: 2, values: 0 }));
+        assert_eq!(template.fill_script(&[]), Err(TemplateError { placeholders: 2, values: 0 }));
     }
 
     #[test]
-    fn a_place_in_the_filled_text_is_found_in_the_script() {
+    fn an_offset_in_the_filled_text_is_found_in_the_script() {
         let template = Template::new("SELECT ? + x");
         let values = ["12345".to_owned()];
         let filled = template.fill_script(&values).expect("fits");
-        let place = filled.find('x').expect("there");
-        assert_eq!(template.original_offset(&values, place), 11);
+        let offset = filled.find('x').expect("there");
+        assert_eq!(template.original_offset(&values, offset), 11);
         assert_eq!(template.original_offset(&values, 9), 7);
     }
 

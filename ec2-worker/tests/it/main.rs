@@ -1,8 +1,9 @@
-//! The worker's loading and unloading against a real PostgreSQL.
+//! The worker with a real PostgreSQL, with S3, and with pipeline services.
 
 mod gzip;
 mod loading;
 mod objects;
+mod own_types;
 mod refusals;
 mod stack;
 mod types;
@@ -16,14 +17,14 @@ use e2e::postgres::NativePostgres;
 use ec2_worker::database::{Pool, Target};
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Load};
-use ec2_worker::etl::source::{Place, Source};
+use ec2_worker::etl::source::{Origin, Source};
 use ec2_worker::failure::Failure;
 use ec2_worker::ledger::WorkKey;
 use ec2_worker::progress::Progress;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-/// A PostgreSQL, a folder for files, and a client to look with.
+/// A PostgreSQL, a folder for files, and a client for queries.
 struct World {
     postgres: NativePostgres,
     folder: TempDir,
@@ -54,7 +55,7 @@ impl World {
             table: table.to_owned(),
             create: None,
             insert: None,
-            sources: vec![Source { place: Place::File(file.to_owned()), gzip: false }],
+            sources: vec![Source { origin: Origin::File(file.to_owned()), gzip: false }],
             dialect: Dialect { header: true, ..Dialect::default() },
             declared: Vec::new(),
             dates: None,
@@ -71,7 +72,7 @@ impl World {
         load::load(load, &self.pool, &progress).await.map(|()| told(&progress))
     }
 
-    /// The rows of a query, columns joined by `|`, rows by a blank.
+    /// Returns the rows of a query, with `|` between columns and a blank between rows.
     async fn rows(&self, query: &str) -> String {
         let messages = self.client.simple_query(query).await.expect("a legal query");
         let rows = messages.iter().filter_map(|message| match message {
@@ -91,7 +92,7 @@ async fn connect(url: &str) -> Client {
     client
 }
 
-/// What a load reports, in a fixed order.
+/// Returns the fields that a load reports, in a fixed order.
 fn told(progress: &Progress) -> String {
     let fields = progress.fields();
     let keys = ["rowsLoaded", "rowsRejected", "note", "rejectReasons"];

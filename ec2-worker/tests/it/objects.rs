@@ -1,4 +1,4 @@
-//! Copies with objects of S3 at one end or both, by way of the service.
+//! Activities with objects in S3, started by the service.
 
 use super::World;
 use super::gzip::piped;

@@ -1,4 +1,4 @@
-//! A worker whose reports a service refuses: the attempt ends, the worker goes on.
+//! A service that refuses reports: the attempt ends, and the worker goes on.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::stack::{clients, config};
 
-/// A service that hands out tasks in order, and answers reports as a test wants.
+/// A service that hands out tasks in order, and answers reports as the test says.
 #[derive(Clone)]
 struct Service {
     tasks: Arc<Mutex<Vec<Value>>>,
@@ -23,7 +23,7 @@ struct Service {
 }
 
 impl Service {
-    /// Starts it with one task for each command.
+    /// Starts a service with one task for each command.
     async fn start(
         commands: &[&str],
         answer: fn(&str, &Value, usize) -> Option<(u16, &'static str)>,
@@ -42,7 +42,7 @@ impl Service {
         calls.iter().filter(|(name, _)| name == operation).map(|(_, body)| body.clone()).collect()
     }
 
-    /// Waits until so many tasks have ended, and returns how.
+    /// Waits for `count` calls of SetTaskStatus, and returns their bodies.
     async fn ends(&self, count: usize) -> Vec<Value> {
         until("the tasks have ended", async || {
             let ends = self.calls("SetTaskStatus");
@@ -74,7 +74,7 @@ async fn serve(State(service): State<Service>, headers: HeaderMap, body: String)
     let answer = match operation.as_str() {
         "PollForTask" => match next() {
             Some(task) => json!({"taskObject": task}),
-            // A poll that finds nothing is held.
+            // A poll without a task gets no answer.
             None => std::future::pending().await,
         },
         "ReportTaskProgress" => json!({"canceled": false}),
@@ -102,15 +102,12 @@ async fn a_report_that_is_refused_for_its_content_fails_the_attempt_and_not_the_
         static CODE: Mutex<&str> = Mutex::new("");
         *CODE.lock().expect("no panic") = code;
         let scratch = tempfile::tempdir().expect("a folder");
-        // The failed command has an error message, which is no field; the first one reports a note.
-        let (service, clients) = Service::start(&["echo one", "exit 3"], |operation, body, before| {
+        // The first report of the first task acknowledges it. The test refuses the reports during its command.
+        let (service, clients) = Service::start(&["sleep 20", "exit 3"], |operation, body, before| {
             let refused = operation == "ReportTaskProgress" && body["taskId"] == "task-1";
             (refused && before > 0).then_some((400, *CODE.lock().expect("no panic")))
         })
         .await;
-        // Its first report acknowledges; the ticks of a longer command are refused.
-        let slow = "sleep 20";
-        service.tasks.lock().expect("no panic")[1] = task(1, slow);
         let _worker = work(clients, &scratch);
         let ends = service.ends(2).await;
         assert_eq!(ends[0]["taskStatus"], "FAILED", "{code}: {ends:?}");
@@ -152,7 +149,7 @@ async fn an_end_that_is_refused_becomes_a_plain_failure() {
 }
 
 #[tokio::test]
-async fn a_report_that_meets_trouble_of_the_service_is_sent_again() {
+async fn a_report_is_sent_again_after_an_error_of_the_service() {
     for (status, code) in
         [(400, "ThrottlingException"), (500, "InternalServiceError"), (503, "ServiceUnavailable")]
     {
@@ -175,7 +172,7 @@ async fn a_report_that_meets_trouble_of_the_service_is_sent_again() {
 }
 
 #[tokio::test]
-async fn what_a_command_says_is_made_legal() {
+async fn the_output_of_a_command_is_made_legal() {
     let scratch = tempfile::tempdir().expect("a folder");
     let (service, clients) =
         Service::start(&[r"printf 'a\001b\357\277\277' >&2; exit 3"], |_, _, _| None).await;

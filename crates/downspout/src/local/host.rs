@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use definition::Field;
 use definition::kind::Kind;
 use definition::kind::field::FieldError;
-use ec2_worker::task::Hindrance;
+use ec2_worker::{Activities, Hindrance};
 use server::host::{Host, Resource, ResourceId, Standing, Work, Workers};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStdin, Command};
@@ -198,7 +198,7 @@ impl Host for LocalHost {
         if !is_ours {
             return Vec::new();
         }
-        let found = ec2_worker::task::hindrances(work.object, work.guards, |id| work.objects.get(id));
+        let found = Activities::default().hindrances(work.object, work.guards, |id| work.objects.get(id));
         let error = |hindrance: Hindrance| {
             let Hindrance { object, field, what } = hindrance;
             FieldError { object, field, reason: format!("it {what}") }

@@ -1,4 +1,5 @@
-//! Rows into the database under a savepoint: `COPY`, `COPY` and merge, or statements.
+//! Sends batches of rows to the database, each after a savepoint: with `COPY`, with `COPY` and a merge, or as
+//! statements.
 
 use std::fs::File;
 use std::pin::Pin;
@@ -17,12 +18,12 @@ use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
 
-/// What binary `COPY` begins and ends with (PostgreSQL manual, COPY, "Binary Format").
+/// The start and the end of binary `COPY` data (PostgreSQL manual, COPY, "Binary Format").
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: &[u8] = b"\xff\xff";
-/// Takes the rows of one batch before they are merged.
+/// The table for the rows of one batch before the merge.
 const STAGE: &str = "pg_temp.downspout_stage";
-/// What is being done when rows are refused.
+/// The beginning of the message when the database refuses rows.
 pub(super) const DOING: &str = "copying rows";
 
 /// Sends rows of one layout to one table.
@@ -33,7 +34,7 @@ pub(super) struct Writer<'a> {
     merge: Option<String>,
 }
 
-/// Rows sent, but not yet taken.
+/// Rows that were sent, but not yet accepted.
 pub(super) struct Batch {
     pub(super) start: Position,
     pub(super) end: Position,
@@ -64,7 +65,7 @@ impl<'a> Writer<'a> {
                  SELECT {columns} FROM {} WITH NO DATA",
                 table.quoted()
             );
-            tx.run("making a temporary table", &create).await?;
+            tx.run("creating a temporary table", &create).await?;
         }
         Ok(Self { tx, layout, copy, merge })
     }
@@ -92,7 +93,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Ends a batch; when it is refused, [`Self::undo`] must follow.
+    /// Ends a batch. If the database refuses it, [`Self::undo`] must follow.
     pub(super) async fn finish(&self, batch: Batch) -> Result<(), Failure> {
         if let Some(sink) = batch.sink {
             self.close(sink).await?;
@@ -100,12 +101,12 @@ impl<'a> Writer<'a> {
         self.release().await
     }
 
-    /// Takes back what was sent since the savepoint.
+    /// Undoes everything since the savepoint.
     pub(super) async fn undo(&self) -> Result<(), Failure> {
         self.tx.run("going back to a savepoint", "ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch").await
     }
 
-    /// Sends some rows by themselves; undone when refused.
+    /// Sends some rows as a batch of their own, and undoes it if the database refuses them.
     pub(super) async fn apply(&self, rows: &[u8]) -> Result<(), Failure> {
         self.tx.run("setting a savepoint", "SAVEPOINT batch").await?;
         let result = self.copy_once(rows).await;
@@ -158,7 +159,8 @@ async fn feed(sink: &mut Pin<Box<CopyInSink<Bytes>>>, bytes: Bytes) -> Result<()
     sink.feed(bytes).await.map_err(|error| Failure::database(DOING, &error))
 }
 
-/// The last of several rows with one key wins, as if they had come one after another.
+/// Returns the statements that merge a batch. Of several rows with one key the last one wins, as if each had come
+/// alone.
 fn merge(table: &Table, layout: &Layout, columns: &str) -> String {
     let key: Vec<String> = table.primary_key.iter().map(|name| identifier(name)).collect();
     let key = key.join(", ");
@@ -182,7 +184,7 @@ pub(super) async fn copy_csv(
     columns: &[&str],
     mut file: File,
 ) -> Result<(), Failure> {
-    let doing = "keeping refused rows";
+    let doing = "storing refused rows";
     let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT csv, HEADER)", columns.join(", "));
     let sink = tx.client().copy_in(sql.as_str()).await.map_err(|error| Failure::database(doing, &error))?;
     let mut sink = Box::pin(sink);

@@ -1,14 +1,14 @@
-//! The fields of one record into one row of `COPY`.
+//! Encodes the fields of one record as one row of `COPY`.
 
 use super::super::column::Column;
 use super::super::date::Pattern;
 use super::super::encode;
 use super::super::splitter::{Span, Splitter};
 
-/// The column at fault and what is wrong.
+/// The column at fault, and the reason.
 pub(super) type Refusal = (Option<String>, String);
 
-/// Gives the texts of a record's fields.
+/// Reads the texts of the fields of a record.
 pub(super) struct Values<'a> {
     pub(super) window: &'a [u8],
     pub(super) splitter: &'a Splitter,
@@ -17,7 +17,7 @@ pub(super) struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// Returns a field's text, none for NULL.
+    /// Returns the text of a field, or none for NULL.
     #[inline]
     pub(super) fn text(&mut self, span: Span) -> Option<&[u8]> {
         let raw = &self.window[span.start..span.end];
@@ -31,7 +31,7 @@ impl Values<'_> {
         Some(self.scratch)
     }
 
-    /// As [`Self::text`]; a quoted empty field is NULL too where the type has no empty value.
+    /// As [`Self::text`], but a quoted empty field is NULL too if the type has no empty value.
     #[inline]
     fn of(&mut self, column: &Column, span: Span) -> Result<Option<&[u8]>, Refusal> {
         let value = self.text(span).filter(|text| !text.is_empty() || column.kind.keeps_spaces());

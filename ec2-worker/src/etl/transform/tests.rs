@@ -1,4 +1,4 @@
-use super::super::source::{Place, Source};
+use super::super::source::{Origin, Source};
 use super::*;
 
 fn column(name: &str, kind: Kind) -> Column {
@@ -24,12 +24,12 @@ fn plan() -> Plan {
     }
 }
 
-/// Rows, rejects, and the failure if there was one.
+/// Returns the number of rows, the refused records, and the failure if there is one.
 async fn read(content: &[u8], plan: Plan) -> (u64, Vec<Reject>, Option<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("orders.csv");
     std::fs::write(&path, content).expect("written");
-    let source = Source { place: Place::File(path), gzip: false };
+    let source = Source { origin: Origin::File(path), gzip: false };
     let input = source.open(0, None).await.expect("opened");
     let mut messages = start(input, plan);
     let (mut rows, mut rejects) = (0, Vec::new());
@@ -47,23 +47,23 @@ async fn read(content: &[u8], plan: Plan) -> (u64, Vec<Reject>, Option<String>) 
 }
 
 #[tokio::test]
-async fn a_mark_crlf_and_quoted_line_breaks_are_understood() {
+async fn a_byte_order_mark_crlf_and_quoted_line_breaks_are_understood() {
     let (rows, rejects, failure) =
         read(b"\xef\xbb\xbfnote,id\r\n\"a,\r\n\"\"b\"\"\",1\r\n\r\n,2", plan()).await;
     assert_eq!((rows, rejects, failure), (2, vec![], None));
 }
 
 #[tokio::test]
-async fn a_bad_record_is_set_aside_with_its_place_and_the_rest_is_read() {
+async fn a_bad_record_is_refused_with_its_position_and_the_rest_is_read() {
     let (rows, rejects, failure) = read(b"id,note\n1,\"x\ny\"\nabc,z\n3\n4,ok\n", plan()).await;
     assert_eq!((rows, failure), (2, None));
-    let places: Vec<_> = rejects.iter().map(|r| (r.at.line, r.at.offset, r.reason.as_str())).collect();
-    assert_eq!(places, [(4, 16, "\"abc\" is not a whole number"), (5, 22, "1 columns instead of 2")]);
+    let positions: Vec<_> = rejects.iter().map(|r| (r.at.line, r.at.offset, r.reason.as_str())).collect();
+    assert_eq!(positions, [(4, 16, "\"abc\" is not a whole number"), (5, 22, "1 columns instead of 2")]);
     assert_eq!((rejects[0].column.as_deref(), rejects[0].raw.as_slice()), (Some("id"), &b"abc,z"[..]));
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_are_named() {
+async fn bytes_that_are_not_text_are_named() {
     let (rows, rejects, _) = read(b"id,note\n1,caf\xe9\n2,a\0b\n3,ok\n", plan()).await;
     assert_eq!(rows, 1);
     assert_eq!(rejects[0].reason, "byte 0xe9 is not UTF-8; save the file as UTF-8 (byte 6 of the line)");
@@ -72,7 +72,7 @@ async fn bytes_that_are_no_text_are_named() {
 }
 
 #[tokio::test]
-async fn what_spoils_the_whole_file_says_where() {
+async fn a_problem_of_the_whole_file_is_reported_with_its_position() {
     let failure = |content: &'static [u8]| async { read(content, plan()).await.2.expect("fails") };
     assert_eq!(
         failure(b"id,note\n1,a\n2,\"b\n3,c\n").await,
@@ -90,7 +90,7 @@ async fn what_spoils_the_whole_file_says_where() {
 }
 
 #[tokio::test]
-async fn a_file_of_many_pieces_keeps_its_places() {
+async fn positions_stay_right_over_many_pieces() {
     let mut content = b"id,note\n".to_vec();
     for id in 0..100_000 {
         content.extend_from_slice(format!("{id},some text with é in it\n").as_bytes());

@@ -1,11 +1,12 @@
-//! A small result as people read it, for the mail.
+//! The field `resultPreview`: the first lines of a result, for the mail about the run.
 
-/// Bytes of a result that are looked at, at most.
+/// The largest number of bytes of a result that the preview reads.
 pub const LIMIT: usize = 600;
 
-/// Returns the first lines of a CSV of `all` bytes that begins with `text`.
+/// Returns the preview of a CSV file of `all` bytes that begins with `text`.
 ///
-/// One record under a header becomes one line per column; anything else stays as it is written, cut at a line.
+/// If the file is a header and one record, the preview has one line for each column. Otherwise it is the start of the
+/// file, cut at the end of a line.
 #[must_use]
 pub fn of(text: &[u8], all: u64, header: bool) -> String {
     let is_whole = u64::try_from(text.len()).is_ok_and(|seen| seen == all);
@@ -18,7 +19,7 @@ pub fn of(text: &[u8], all: u64, header: bool) -> String {
     cut(&String::from_utf8_lossy(text), is_whole)
 }
 
-/// The header and the one record of a CSV that holds no more.
+/// Returns the header and the only record of a CSV text, if there is exactly one.
 fn only_record(text: &[u8]) -> Option<[csv::StringRecord; 2]> {
     let mut records = csv::ReaderBuilder::new().has_headers(false).from_reader(text).into_records();
     let names = records.next()?.ok()?;
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn more_records_stay_as_they_are_written() {
+    fn several_records_stay_as_they_are() {
         let text = b"day\n2026-01-01\n2026-01-02\n";
         assert_eq!(of(text, text.len() as u64, true), "day\n2026-01-01\n2026-01-02");
     }

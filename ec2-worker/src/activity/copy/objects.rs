@@ -1,26 +1,28 @@
-//! `CopyActivity` between two `S3DataNode`s: the server's own copy where nothing changes, else record by record.
-
-use std::io::Write as _;
+//! `CopyActivity` between two `S3DataNode`s. If the bytes stay the same, S3 copies them itself; else the worker
+//! rewrites each record.
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
-use super::Work;
-use super::copy::list;
+use super::super::Work;
+use super::CopyActivity;
 use crate::etl::dialect::Dialect;
 use crate::etl::rewrite::Rewrite;
-use crate::etl::source::{Place, Source};
+use crate::etl::source::{Origin, Source};
 use crate::failure::Failure;
-use crate::storage::{ObjectRef, S3Uri, Storage, Upload, refused};
-use crate::task::{Copy, S3Node};
+use crate::node::{Format, S3Node};
+use crate::storage::{ObjectRef, ObjectWriter, S3Uri, Storage, refused};
 
-/// One CopyObject takes 5 GB; so do parts of a multipart copy.
+/// The largest object that one CopyObject call copies.
 const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;
 const PART: u64 = 512 * 1024 * 1024;
 
-pub(super) async fn run(work: &Work<'_>, copy: &Copy, from: &S3Node, to: &S3Node) -> Result<(), Failure> {
-    let found = list(work, from).await?;
+pub(super) async fn run(
+    work: &Work<'_>,
+    copy: &CopyActivity,
+    from: &S3Node,
+    to: &S3Node,
+) -> Result<(), Failure> {
+    let found = work.objects_of(from).await?;
     work.progress.set("writtenTo", &to.at);
     let plain = same_bytes(from, to);
     if from.directory && !to.directory {
@@ -32,7 +34,7 @@ pub(super) async fn run(work: &Work<'_>, copy: &Copy, from: &S3Node, to: &S3Node
             duplicate(&work.tools.storage, object, &target).await?;
             work.progress.log(&format!("copied {} to {target}", object.uri()));
         } else {
-            let mut sink = Sink::new(&work.tools.storage, &target, to.gzip);
+            let mut sink = ObjectWriter::new(&work.tools.storage, &target, to.gzip);
             convert(work, copy, (from, to), object, true, &mut sink).await?;
             sink.finish().await?;
         }
@@ -41,9 +43,8 @@ pub(super) async fn run(work: &Work<'_>, copy: &Copy, from: &S3Node, to: &S3Node
 }
 
 fn same_bytes(from: &S3Node, to: &S3Node) -> bool {
-    let cut = |node: &S3Node| {
-        node.format.as_ref().map(|format| crate::task::Format { id: String::new(), ..format.clone() })
-    };
+    let cut =
+        |node: &S3Node| node.format.as_ref().map(|format| Format { id: String::new(), ..format.clone() });
     from.gzip == to.gzip && (to.format.is_none() || cut(from) == cut(to))
 }
 
@@ -53,15 +54,15 @@ fn relative(from: &S3Node, object: &ObjectRef) -> String {
     inside.unwrap_or_else(|| object.at.file_name()).to_owned()
 }
 
-/// A directory into one file: one header, then the records of all.
+/// Copies a directory into one file: one header, then the records of all files.
 async fn together(
     work: &Work<'_>,
-    copy: &Copy,
+    copy: &CopyActivity,
     from: &S3Node,
     to: &S3Node,
     found: &[ObjectRef],
 ) -> Result<(), Failure> {
-    let mut sink = Sink::new(&work.tools.storage, &to.at, to.gzip);
+    let mut sink = ObjectWriter::new(&work.tools.storage, &to.at, to.gzip);
     for (index, object) in found.iter().enumerate() {
         convert(work, copy, (from, to), object, index == 0, &mut sink).await?;
     }
@@ -109,7 +110,7 @@ async fn duplicate_parts(
     Ok(())
 }
 
-/// The header `x-amz-copy-source` is URL-encoded, slashes stay.
+/// Returns a key for the header `x-amz-copy-source`, which is URL-encoded but for its slashes.
 fn encoded(key: &str) -> String {
     let mut text = String::with_capacity(key.len());
     for byte in key.bytes() {
@@ -123,47 +124,21 @@ fn encoded(key: &str) -> String {
     text
 }
 
-struct Sink {
-    upload: Upload,
-    packer: Option<GzEncoder<Vec<u8>>>,
-}
-
-impl Sink {
-    fn new(storage: &Storage, at: &S3Uri, gzip: bool) -> Self {
-        let packer = gzip.then(|| GzEncoder::new(Vec::new(), Compression::default()));
-        Self { upload: Upload::new(storage.clone(), at.clone()), packer }
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let Some(packer) = &mut self.packer else { return self.upload.write(bytes).await };
-        packer.write_all(bytes).map_err(|error| Failure::scratch("packing", &error))?;
-        let packed = std::mem::take(packer.get_mut());
-        self.upload.write(&packed).await
-    }
-
-    async fn finish(mut self) -> Result<(), Failure> {
-        if let Some(packer) = self.packer {
-            let rest = packer.finish().map_err(|error| Failure::scratch("packing", &error))?;
-            self.upload.write(&rest).await?;
-        }
-        self.upload.finish().await
-    }
-}
-
 async fn convert(
     work: &Work<'_>,
-    copy: &Copy,
+    copy: &CopyActivity,
     (from, to): (&S3Node, &S3Node),
     object: &ObjectRef,
     first: bool,
-    sink: &mut Sink,
+    sink: &mut ObjectWriter,
 ) -> Result<(), Failure> {
     let read = Dialect::of(from.format.as_ref(), &copy.nulls)?;
     let written = match &to.format {
         Some(format) => Dialect::of(Some(format), &[])?,
         None => read.clone(),
     };
-    let source = Source { place: Place::Object(work.tools.storage.clone(), object.clone()), gzip: from.gzip };
+    let source =
+        Source { origin: Origin::Object(work.tools.storage.clone(), object.clone()), gzip: from.gzip };
     let input = source.open(0, None).await?;
     let skips_header = read.header && (!first || !written.header);
     let rewrite = Rewrite { file: object.uri(), read, written, skips_header };

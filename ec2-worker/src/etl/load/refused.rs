@@ -1,0 +1,126 @@
+//! The refused rows of a load: finds them in a refused batch, compares their number with the limit, and stores them.
+
+use definition::kind::field::Limit;
+
+use super::super::position::Position;
+use super::super::rejects;
+use super::super::source::Source;
+use super::super::table::Table;
+use super::super::transform::{self, Chunk, Message, Plan, Reject};
+use super::batch::{self, Writer};
+use super::{Attempt, lock, quarantine};
+use crate::database::Transaction;
+use crate::failure::Failure;
+
+impl Attempt<'_> {
+    /// Reads the range of a refused batch again, finds the rows at fault, and loads the others.
+    pub(super) async fn search(
+        &mut self,
+        source: &Source,
+        plan: &Plan,
+        writer: &Writer<'_>,
+        (start, end): (Position, Position),
+        why: &Failure,
+    ) -> Result<(), Failure> {
+        self.progress.log(&format!("the database refused rows, finding them: {why}"));
+        writer.undo().await?;
+        let input = source.open(start.offset, Some(end.offset)).await?;
+        let mut messages = transform::again(input, plan.clone(), start, writer.layout().clone());
+        while let Some(message) = messages.recv().await {
+            match message {
+                Message::Chunk(chunk) => self.narrow(source, writer, &chunk).await?,
+                Message::Failed(failure) => return Err(failure),
+                Message::Layout(_) | Message::End => {}
+            }
+            if self.is_lost() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the rows of a chunk in groups. A refused group is halved; after an accepted group, the next one is
+    /// twice as large.
+    async fn narrow(&mut self, source: &Source, writer: &Writer<'_>, chunk: &Chunk) -> Result<(), Failure> {
+        let (mut at, mut size) = (0, chunk.marks.len());
+        while at < chunk.marks.len() && !self.is_lost() {
+            let count = size.min(chunk.marks.len() - at);
+            let from = if at == 0 { 0 } else { chunk.marks[at - 1].end };
+            let to = chunk.marks[at + count - 1].end;
+            match writer.apply(&chunk.data[from..to]).await {
+                Ok(()) => {
+                    self.loaded.rows += count as u64;
+                    at += count;
+                    size = count * 2;
+                }
+                Err(failure) if failure.is_refusal() && count == 1 => {
+                    let mark = &chunk.marks[at];
+                    let said =
+                        failure.message.strip_prefix(batch::DOING).and_then(|rest| rest.strip_prefix(": "));
+                    let reason = said.unwrap_or(&failure.message).to_owned();
+                    let reject =
+                        Reject { at: mark.at, column: failure.column, reason, raw: mark.raw.clone() };
+                    self.set_aside(source, &[reject])?;
+                    at += 1;
+                    size = 1;
+                }
+                Err(failure) if failure.is_refusal() => size = count / 2,
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_aside(&mut self, source: &Source, rejects: &[Reject]) -> Result<(), Failure> {
+        let name = source.name();
+        for reject in rejects {
+            self.spool.push(&name, reject)?;
+        }
+        if !rejects.is_empty() {
+            self.loaded.rejected = self.spool.count();
+            self.progress.set("rowsRejected", self.spool.count());
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.load.limit.is_passed(self.spool.count())
+    }
+
+    pub(super) fn check_limit(&self) -> Result<(), Failure> {
+        let refused = self.spool.count();
+        let total = self.loaded.rows + refused;
+        if !self.load.limit.is_exceeded(refused, total) {
+            return Ok(());
+        }
+        let counted = match self.load.limit {
+            Limit::Count(_) => format!("{refused} rows"),
+            Limit::Percent(_) => format!("{refused} of {total} rows"),
+        };
+        let message = format!(
+            "{counted} refused, `myMaxRejects` allows {}; the table is left as it was: {}",
+            self.load.limit,
+            self.spool.reasons().join("; ")
+        );
+        Err(Failure::bad_input("TooManyRejects", message))
+    }
+
+    pub(super) async fn keep_rejects(&mut self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
+        for reason in self.spool.reasons() {
+            self.progress.add("rejectReasons", reason.clone());
+        }
+        let name = table.rejects();
+        // If two loads need the same new table at once, the second one waits here and then finds the table.
+        lock(tx, &name).await?;
+        let create = format!(
+            "CREATE TABLE IF NOT EXISTS {name} (file text, line bigint, byte_offset bigint, column_name text, \
+             reason text, raw_line text, loaded_at timestamptz NOT NULL DEFAULT now(), pipeline_id text)"
+        );
+        tx.run("creating the table for refused rows", &create).await?;
+        batch::copy_csv(tx, &name, &rejects::COLUMNS, self.spool.reader()?).await?;
+        if let Some(at) = quarantine(self.load, self.spool).await? {
+            self.progress.set("rejectsFile", at);
+        }
+        Ok(())
+    }
+}

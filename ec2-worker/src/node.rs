@@ -1,0 +1,257 @@
+//! Data nodes, as several activities use them: their shapes, how a task gives them, and what hinders their use.
+
+use definition::PipelineObject;
+use definition::kind::Kind;
+use definition::kind::field::{self, Compression};
+
+use crate::database::{self, Target};
+use crate::failure::Failure;
+use crate::hindrance::{Find, Hindrance};
+use crate::reader::{Reader, not_in_task, problem, refused};
+use crate::storage::S3Uri;
+
+/// A data node.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// An `S3DataNode`.
+    S3(Box<S3Node>),
+    /// A `SqlDataNode`, `MySqlDataNode` or `RedshiftDataNode`.
+    Sql(Box<SqlNode>),
+}
+
+/// An `S3DataNode`.
+#[derive(Clone, Debug)]
+pub struct S3Node {
+    /// The object's id.
+    pub id: String,
+    /// `filePath` or `directoryPath`.
+    pub at: S3Uri,
+    /// Whether `at` is a `directoryPath`.
+    pub directory: bool,
+    /// `compression`.
+    pub gzip: bool,
+    /// `myETag`.
+    pub etag: Option<String>,
+    /// `dataFormat`.
+    pub format: Option<Format>,
+}
+
+/// A `SqlDataNode`, `MySqlDataNode` or `RedshiftDataNode`.
+#[derive(Clone, Debug)]
+pub struct SqlNode {
+    /// The object's id.
+    pub id: String,
+    /// The database.
+    pub target: Target,
+    /// `schemaName`.
+    pub schema: Option<String>,
+    /// `table`.
+    pub table: String,
+    /// `selectQuery`.
+    pub select: Option<String>,
+    /// `insertQuery`.
+    pub insert: Option<String>,
+    /// `createTableSql`.
+    pub create: Option<String>,
+}
+
+/// A data format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// The object's id.
+    pub id: String,
+    /// Its type: CSV, TSV, Custom, ….
+    pub kind: String,
+    /// `columnSeparator`.
+    pub column_separator: Option<String>,
+    /// `recordSeparator`.
+    pub record_separator: Option<String>,
+    /// `escapeChar`.
+    pub escape_char: Option<String>,
+    /// `myHeader`.
+    pub header: bool,
+    /// Names of `column`, without their types.
+    pub columns: Vec<String>,
+}
+
+/// The kinds of data nodes that this worker reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Objects in S3.
+    S3,
+    /// A table.
+    Sql,
+}
+
+impl NodeKind {
+    /// Returns the kind of a data node.
+    ///
+    /// # Errors
+    ///
+    /// When this worker does not use nodes of that type.
+    pub fn of(node: &PipelineObject) -> Result<Self, Hindrance> {
+        match Kind::of(node) {
+            Some(Kind::S3DataNode) => Ok(Self::S3),
+            Some(Kind::SqlDataNode | Kind::MySqlDataNode | Kind::RedshiftDataNode) => Ok(Self::Sql),
+            _ => {
+                let other = node.type_name().unwrap_or("nothing");
+                let what = format!("is {other}; ec2-worker reads and writes S3DataNode and SqlDataNode");
+                Err(Hindrance::new(node, "type", what))
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Reads the first node that a field of the attempt refers to.
+    ///
+    /// # Errors
+    ///
+    /// Names the object and the field that cannot be used.
+    pub fn read(reader: &Reader<'_>, key: &str) -> Result<Self, Failure> {
+        let nodes = reader.referred(key)?;
+        let node = nodes.first().ok_or_else(|| problem(reader.attempt(), key, "is missing"))?;
+        match NodeKind::of(node)? {
+            NodeKind::S3 => S3Node::read(reader, node).map(|node| Self::S3(Box::new(node))),
+            NodeKind::Sql => SqlNode::read(reader, node).map(|node| Self::Sql(Box::new(node))),
+        }
+    }
+}
+
+impl S3Node {
+    /// Reads a node.
+    ///
+    /// # Errors
+    ///
+    /// Names the object and the field that cannot be used.
+    pub fn read(reader: &Reader<'_>, node: &PipelineObject) -> Result<Self, Failure> {
+        let file = reader.s3("filePath", node)?;
+        let directory = file.is_none();
+        let at = match file {
+            Some(at) => at,
+            None => reader
+                .s3("directoryPath", node)?
+                .ok_or_else(|| problem(node, "filePath", "is missing; give it, or `directoryPath`"))?,
+        };
+        let compression = field::COMPRESSION.of(node).map_err(|error| refused(node, error))?;
+        let format = match node.reference("dataFormat") {
+            Some(id) => Some(Format::read(reader.object(node, "dataFormat", id.as_str())?)?),
+            None => None,
+        };
+        let etag = node.string("myETag").map(str::to_owned);
+        let gzip = compression == Compression::Gzip;
+        Ok(Self { id: node.id.to_string(), at, directory, gzip, etag, format })
+    }
+}
+
+impl SqlNode {
+    /// Reads a node.
+    ///
+    /// # Errors
+    ///
+    /// Names the object and the field that cannot be used.
+    pub fn read(reader: &Reader<'_>, node: &PipelineObject) -> Result<Self, Failure> {
+        let table = node.string("table").or_else(|| node.string("tableName"));
+        let table = table.ok_or_else(|| problem(node, "table", "is missing"))?;
+        let database = database_of(node, &|id| reader.find(id.as_str()))?;
+        let named = || node.reference("database").map(ToString::to_string).unwrap_or_default();
+        let database = database.ok_or_else(|| not_in_task(node, "database", &named()))?;
+        let own = |key: &str| node.string(key).map(str::to_owned);
+        Ok(Self {
+            id: node.id.to_string(),
+            target: target(database)?,
+            schema: own("schemaName"),
+            table: table.to_owned(),
+            select: own("selectQuery"),
+            insert: own("insertQuery"),
+            create: own("createTableSql"),
+        })
+    }
+}
+
+impl Format {
+    fn read(object: &PipelineObject) -> Result<Self, Failure> {
+        let own = |key: &str| object.string(key).map(str::to_owned);
+        let columns = object.strings("column").filter_map(|column| column.split_whitespace().next());
+        Ok(Self {
+            id: object.id.to_string(),
+            kind: own("type").unwrap_or_default(),
+            column_separator: own("columnSeparator"),
+            record_separator: own("recordSeparator"),
+            escape_char: own("escapeChar"),
+            header: field::MY_HEADER.of(object).map_err(|error| refused(object, error))?,
+            columns: columns.map(str::to_owned).collect(),
+        })
+    }
+}
+
+/// Reads a database object as an address to connect to.
+///
+/// # Errors
+///
+/// Names the object and the field that cannot be used.
+pub fn target(database: &PipelineObject) -> Result<Target, Failure> {
+    let url = url(database)?;
+    let properties: Vec<String> = database.strings("jdbcProperties").map(str::to_owned).collect();
+    let password = database.string("*password").or_else(|| database.string("password"));
+    let user = database.string("username").filter(|user| !user.is_empty());
+    Target::parse(url, user, password, database.string("databaseName"), &properties)
+        .map_err(|what| problem(database, "connectionString", &what))
+}
+
+/// Returns the object that holds the connection of a node; `None` if `find` does not find it.
+///
+/// # Errors
+///
+/// When the node names no database.
+pub fn database_of<'a>(
+    node: &'a PipelineObject,
+    find: &Find<'a>,
+) -> Result<Option<&'a PipelineObject>, Hindrance> {
+    match node.reference("database") {
+        Some(id) => Ok(find(id)),
+        // The older form: the connection is in fields of the node itself.
+        None if node.string("connectionString").is_some() => Ok(Some(node)),
+        None => Err(Hindrance::new(node, "database", "is missing")),
+    }
+}
+
+/// Returns a hindrance if this worker cannot use the node.
+///
+/// # Errors
+///
+/// The type of the node, or the type or address of its database.
+pub fn check<'a>(node: &'a PipelineObject, find: &Find<'a>) -> Result<(), Hindrance> {
+    match NodeKind::of(node)? {
+        NodeKind::S3 => Ok(()),
+        NodeKind::Sql => database_of(node, find)?.map_or(Ok(()), check_database),
+    }
+}
+
+/// Returns a hindrance if this worker cannot connect to the database, as far as its URL is known.
+///
+/// # Errors
+///
+/// The database has no URL, or it is not a PostgreSQL database.
+pub fn check_database(database: &PipelineObject) -> Result<(), Hindrance> {
+    let refused = |what| Hindrance::new(database, "connectionString", what);
+    database::speaks(url(database)?).map_err(refused)
+}
+
+fn url(database: &PipelineObject) -> Result<&str, Hindrance> {
+    const BY_URL: &str = "ec2-worker connects by URL, as jdbc:postgresql://host:5432/database";
+    if let Some(url) = database.string("connectionString") {
+        return Ok(url);
+    }
+    Err(match Kind::of(database) {
+        Some(Kind::RdsDatabase) => {
+            let what = format!("is RdsDatabase, which names no address; {BY_URL}: write a JdbcDatabase");
+            Hindrance::new(database, "type", what)
+        }
+        Some(Kind::RedshiftDatabase) if database.string("clusterId").is_some() => {
+            let what = format!("names a cluster; {BY_URL}: write a `connectionString`");
+            Hindrance::new(database, "clusterId", what)
+        }
+        _ => Hindrance::new(database, "connectionString", format!("is missing; {BY_URL}")),
+    })
+}
