@@ -1,30 +1,30 @@
-//! The SDK clients a worker speaks through.
+//! The AWS SDK clients of a worker.
 
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 
-/// The service and the storage, as AWS SDK clients.
+/// Clients of the pipeline service and of S3.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    /// The pipeline service that hands out tasks.
+    /// The pipeline service, which hands out tasks.
     pub datapipeline: aws_sdk_datapipeline::Client,
-    /// Where inputs, results and logs are.
+    /// S3, which holds inputs, results and logs.
     pub s3: aws_sdk_s3::Client,
 }
 
 impl Clients {
     /// Returns clients for the endpoints and credentials of `config`.
     ///
-    /// `path_style` puts the bucket into the path, as endpoints other than AWS want it.
+    /// `path_style` puts the bucket name into the path of a request; endpoints other than AWS need that.
     #[must_use]
     pub fn new(config: &SdkConfig, path_style: bool) -> Self {
-        // A poll is held for up to 90 s; a shorter socket timeout would lose the task it ends with.
+        // The service holds a poll for up to 90 s. With a shorter timeout, the client would hang up and lose the task.
         let timeouts = aws_config::timeout::TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(Duration::from_secs(120))
             .build();
-        // Repeating is the runner's own business: it knows which calls may be repeated and for how long.
+        // The module `service` repeats calls itself, because it knows which calls may be repeated and for how long.
         let datapipeline = aws_sdk_datapipeline::config::Builder::from(config)
             .timeout_config(timeouts)
             .retry_config(aws_config::retry::RetryConfig::disabled())
@@ -36,7 +36,7 @@ impl Clients {
         }
     }
 
-    /// Returns clients configured by the environment, as every AWS tool reads it.
+    /// Returns clients with the endpoints, region and credentials of the environment, as AWS tools read it.
     pub async fn from_env(region: Option<String>) -> Self {
         let mut loader = aws_config::defaults(aws_config::BehaviorVersion::latest());
         if let Some(region) = region {

@@ -1,8 +1,8 @@
-//! Connections to PostgreSQL: where one goes, how it is made, and transactions on it.
+//! Sessions with PostgreSQL, and transactions on them.
 //!
-//! A session may be lent to us for no longer than a transaction (PgBouncer's transaction mode, the local
-//! stack's front). So nothing outlives a transaction here: no prepared statement, no temporary table, no
-//! setting. A session that was closed while it idled is replaced without a word.
+//! A proxy may lend a session for one transaction only (PgBouncer in transaction mode, the Postgres of the local
+//! stack). So nothing here outlives a transaction: no prepared statement, no temporary table, no setting. A session
+//! that was closed while idle is replaced without a message.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,18 +20,18 @@ mod url;
 pub use self::url::Target;
 pub(crate) use self::url::speaks;
 
-/// Idle sessions kept for each database.
+/// The largest number of idle sessions for each database.
 const IDLE: usize = 2;
-/// An older idle session is not worth trusting.
+/// A session that was idle for longer is closed, because the server may have dropped it.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
-/// Sessions that wait for their next transaction, by database.
+/// The idle sessions, by database.
 #[derive(Clone, Default)]
 pub struct Pool {
     idle: Arc<Mutex<HashMap<String, Vec<Idle>>>>,
 }
 
-/// Since when a session waits, and the session.
+/// A session, and when it became idle.
 type Idle = (Instant, Client);
 
 impl std::fmt::Debug for Pool {
@@ -45,7 +45,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// `is_away` when the database cannot be reached, final when it refuses us.
+    /// `is_away` when the database cannot be reached; final when it refuses the session.
     pub async fn begin(&self, target: &Target) -> Result<Transaction, Failure> {
         const BEGIN: &str = "BEGIN";
         while let Some(client) = self.take(target) {
@@ -61,7 +61,7 @@ impl Pool {
         Ok(self.opened(target, client))
     }
 
-    /// Takes a session without a transaction, for statements that refuse one.
+    /// Opens a session without a transaction, for statements that cannot run in one.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Pool {
     }
 }
 
-/// A session in a transaction. Dropped before its end, its work is cancelled and undone.
+/// A session in a transaction. If it is dropped before its end, the work is cancelled and undone.
 pub struct Transaction {
     client: Option<Client>,
     pool: Pool,
@@ -100,22 +100,22 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Returns the driver's client.
+    /// Returns the client of the driver.
     #[must_use]
     pub fn client(&self) -> &Client {
         self.client.as_ref().expect("only the methods that consume the transaction take the client out")
     }
 
-    /// Runs one or more statements and throws their rows away.
+    /// Runs one or more statements and drops their rows.
     ///
     /// # Errors
     ///
-    /// The database's own, told as happening while `doing`.
+    /// The database's own; the message begins with `doing`.
     pub async fn run(&self, doing: &str, sql: &str) -> Result<(), Failure> {
         self.client().batch_execute(sql).await.map_err(|error| Failure::database(doing, &error))
     }
 
-    /// Runs a query whose columns and parameters are of built-in types; no statement is prepared by name.
+    /// Runs a query without a prepared statement. Its columns and parameters must have built-in types.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl Transaction {
         self.client().query_typed(sql, values).await.map_err(|error| Failure::database(doing, &error))
     }
 
-    /// Commits. When the connection is lost here nobody knows; the ledger row tells the next try.
+    /// Commits. If the connection breaks meanwhile, the ledger row tells the next try whether the commit took effect.
     ///
     /// # Errors
     ///
@@ -140,23 +140,23 @@ impl Transaction {
         Ok(())
     }
 
-    /// Undoes everything; a session that cannot is thrown away.
+    /// Undoes the transaction. A session that cannot is closed.
     pub async fn rollback(mut self) {
         if self.client().batch_execute("ROLLBACK").await.is_ok() {
             self.busy = false;
         }
     }
 
-    /// Ends the use of a session that has no transaction open.
+    /// Returns a session without an open transaction to the pool.
     pub fn release(mut self) {
         self.busy = false;
     }
 
-    /// Runs `sql` by itself on the session that the committed transaction leaves behind.
+    /// Commits, then runs `sql` on the same session.
     ///
     /// # Errors
     ///
-    /// As [`Self::commit`]; what becomes of `sql` is the value.
+    /// As [`Self::commit`]. The result of `sql` is the value.
     pub async fn commit_then(mut self, sql: &str) -> Result<Result<(), tokio_postgres::Error>, Failure> {
         self.run("committing", "COMMIT").await?;
         self.busy = false;
@@ -171,7 +171,7 @@ impl Drop for Transaction {
             self.pool.give_back(&self.target, client);
             return;
         }
-        // The server notices a closed connection only when its statement ends; so ask it to end that.
+        // The server notices a closed connection only after the present statement, so cancel the statement.
         let cancel = client.cancel_token();
         if let Ok(runtime) = tokio::runtime::Handle::try_current()
             && !client.is_closed()
@@ -183,18 +183,18 @@ impl Drop for Transaction {
                     None => cancel.cancel_query(NoTls).await,
                 };
                 if let Err(error) = asked {
-                    tracing::debug!(error = %error, "a statement that was given up could not be cancelled");
+                    tracing::debug!(error = %error, "a statement could not be cancelled");
                 }
             });
         }
     }
 }
 
-/// Connects once, as the activities will.
+/// Connects once, in the same way as activities do.
 ///
 /// # Errors
 ///
-/// Why it does not work, without the password.
+/// Says why the connection fails; never shows the password.
 pub async fn check(url: &str) -> Result<(), String> {
     let target = Target::parse(url, None, None, None, &[]).map_err(|what| format!("the URL {what}"))?;
     connect(&target).await.map(drop).map_err(|failure| failure.message)

@@ -1,44 +1,44 @@
-//! Why a task failed: what the service is told, and whether trying again can help.
+//! The failure of a task: its text for the service, and whether another try can help.
 
 use std::error::Error as _;
 
 use tokio_postgres::error::SqlState;
 
-/// A task's failure, in the words of `SetTaskStatus`.
+/// The failure of a task, as `SetTaskStatus` takes it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// `errorId`: a class, a colon, a name. The service does not retry the class `BadInput`.
+    /// `errorId`: a class, a colon and a name. The service does not retry the class `BadInput`.
     pub id: String,
-    /// `errorMessage`: what, where, and what to do.
+    /// `errorMessage`: the problem, its place, and a remedy.
     pub message: String,
-    /// The column that the database named when it refused a row.
+    /// The column that the database named, if it refused a row.
     pub column: Option<String>,
     kind: Kind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Trying again within this attempt cannot help.
+    /// Another try within this attempt cannot help.
     Final,
-    /// The database was not there, or went away: worth waiting for.
+    /// The database could not be reached, or the connection broke. Another try may help.
     Away,
-    /// The database refused these rows, not the statement.
+    /// The database refused the rows, not the statement.
     Refused,
 }
 
 impl Failure {
-    /// Returns a failure under any error id.
+    /// Returns a failure with any error id.
     pub fn new(id: impl Into<String>, message: impl Into<String>) -> Self {
         Self { id: id.into(), message: message.into(), column: None, kind: Kind::Final }
     }
 
-    /// Returns a failure that the same input would meet again.
+    /// Returns a failure of the class `BadInput`: the same input would fail again.
     pub fn bad_input(name: &str, message: impl Into<String>) -> Self {
         Self::new(format!("BadInput:{name}"), message)
     }
 
-    /// Returns the failure of a database that cannot be reached now.
+    /// Returns the failure of a database that cannot be reached at present.
     pub fn away(message: impl Into<String>) -> Self {
         Self {
             id: "Database:Unavailable".to_owned(),
@@ -48,17 +48,17 @@ impl Failure {
         }
     }
 
-    /// Returns what a local file operation that failed means.
+    /// Returns the failure of an operation on a local file; `what` names the operation.
     pub fn scratch(what: &str, error: &std::io::Error) -> Self {
         Self::new("Worker:ScratchFolder", format!("{what} in the worker's scratch folder: {error}"))
     }
 
-    /// Returns a failure of the worker itself: a bug of ours.
+    /// Returns a failure that only a bug of the worker can cause.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new("Worker:Internal", message)
     }
 
-    /// Adds what went wrong besides.
+    /// Adds the message of another failure.
     #[must_use]
     pub(crate) fn and(mut self, other: &Self) -> Self {
         self.message.push_str("; ");
@@ -66,14 +66,14 @@ impl Failure {
         self
     }
 
-    /// Returns what a database error means for the work `doing`.
+    /// Returns the failure of a database operation; `doing` names the operation.
     pub fn database(doing: &str, error: &tokio_postgres::Error) -> Self {
         let Some(refusal) = error.as_db_error() else {
             let mut reason = error.to_string();
             if let Some(cause) = error.source() {
                 reason = format!("{reason}: {cause}");
             }
-            return Self::away(format!("{doing}: the database went away ({reason})"));
+            return Self::away(format!("{doing}: the connection to the database broke ({reason})"));
         };
         let code = refusal.code();
         let mut message = format!("{doing}: {}", refusal.message());
@@ -90,20 +90,20 @@ impl Failure {
         Self { id, message, column: refusal.column().map(str::to_owned), kind }
     }
 
-    /// Returns whether waiting and starting the work again may help.
+    /// Returns whether the work may succeed if it starts again later.
     #[must_use]
     pub fn is_away(&self) -> bool {
         self.kind == Kind::Away
     }
 
-    /// Returns whether the database refused rows: fewer rows at once may find which.
+    /// Returns whether the database refused rows. Sending fewer rows at a time finds the rows at fault.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.kind == Kind::Refused
     }
 }
 
-/// Returns whether the same statement on the same data is refused again: no retry helps.
+/// Returns whether the database would refuse the same statement on the same data again.
 fn is_same_again(code: &SqlState) -> bool {
     // Data exception, integrity constraint, no such database or schema, syntax or access, view check, RAISE.
     matches!(&code.code()[..2], "22" | "23" | "3D" | "3F" | "42" | "44" | "P0")
@@ -112,11 +112,11 @@ fn is_same_again(code: &SqlState) -> bool {
 fn kind_of(code: &SqlState) -> Kind {
     // Classes of SQLSTATE, PostgreSQL manual, appendix A.
     match &code.code()[..2] {
-        // Connection exceptions; operator intervention comes below.
+        // Connection exceptions. Operator intervention follows below.
         "08" => Kind::Away,
         // Data exception, integrity constraint, view check, RAISE of a trigger.
         "22" | "23" | "44" | "P0" => Kind::Refused,
-        // The server goes down, comes up, or took the session back; a cancelled statement is 57014.
+        // The server stops, starts, or ended the session. A cancelled statement is 57014, which is final.
         _ if code.code().starts_with("57P") => Kind::Away,
         _ => match *code {
             SqlState::TOO_MANY_CONNECTIONS

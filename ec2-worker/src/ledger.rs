@@ -1,7 +1,8 @@
-//! What was done already, written into the same database and the same transaction as the work itself.
+//! The ledger: a record, in the database, of the work that was done there.
 //!
-//! A task may be handed out twice, or again after a crash between its commit and its report. Its ledger row
-//! is inserted before anything else: whoever finds it there does nothing and reports what it says.
+//! The service may hand out a task twice, also after a crash between the commit of the work and its report. So each
+//! task inserts its ledger row first, in the transaction of its work. A task that finds its row there already does
+//! nothing, and reports the content of the row.
 
 use tokio_postgres::types::Type;
 
@@ -11,18 +12,18 @@ use crate::failure::Failure;
 use crate::progress::Fields;
 use crate::storage::ObjectRef;
 
-/// What a piece of work is known by.
+/// The identity of a piece of work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkKey {
-    /// The run's pipeline.
+    /// The id of the pipeline.
     pub pipeline: String,
-    /// The instance, not the attempt: a retry is the same work.
+    /// The id of the instance. A retry has another attempt, but it is the same work.
     pub instance: String,
-    /// A rerun is new work.
+    /// The number of reruns. A rerun is new work.
     pub generation: i64,
 }
 
-/// The advisory lock under which the schema is made; any number that nobody else uses.
+/// The advisory lock that a session holds while it creates the schema. The number is arbitrary.
 const LOCK: i64 = 0x646f_776e_7370_6f75;
 
 const SCHEMA: &str = "
@@ -46,32 +47,32 @@ CREATE TABLE IF NOT EXISTS downspout.loaded_files (
     loaded_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (table_oid, bucket, key, etag)
 );
-COMMENT ON SCHEMA downspout IS 'What pipelines loaded, so that nothing is loaded twice.';
-COMMENT ON TABLE downspout.ledger IS 'One row for each activity that was done here, committed with its work.';
-COMMENT ON TABLE downspout.loaded_files IS 'Which versions of which files the tables hold.'";
+COMMENT ON SCHEMA downspout IS 'The work that pipelines did here, so that no work is done twice.';
+COMMENT ON TABLE downspout.ledger IS 'One row for each finished activity, committed with its work.';
+COMMENT ON TABLE downspout.loaded_files IS 'The file versions that each table holds.'";
 
-/// Makes the ledger where it is missing, in a transaction of its own, and begins the work's transaction.
+/// Begins the transaction of the work. Creates the ledger first, in a transaction of its own, if it is missing.
 ///
 /// # Errors
 ///
-/// As [`Pool::begin`]; also when the user may not make a schema.
+/// As [`Pool::begin`], and when the user may not create a schema.
 pub async fn begin(pool: &Pool, target: &Target) -> Result<Transaction, Failure> {
     let tx = pool.begin(target).await?;
-    let doing = "looking for the schema downspout";
+    let doing = "finding the schema downspout";
     let found = tx.query(doing, "SELECT to_regclass('downspout.loaded_files') IS NOT NULL", &[]).await?;
     if found.first().is_some_and(|row| row.get(0)) {
         return Ok(tx);
     }
-    // IF NOT EXISTS alone fails when two sessions create the same thing at once.
+    // Without the lock, IF NOT EXISTS fails when two sessions create the same object at once.
     let sql = format!("SELECT pg_advisory_xact_lock({LOCK}); {SCHEMA}");
-    tx.run("making the schema downspout (the user needs CREATE on the database)", &sql).await?;
+    tx.run("creating the schema downspout (the user needs CREATE on the database)", &sql).await?;
     tx.commit().await?;
     pool.begin(target).await
 }
 
-/// Claims the work: none when it is ours to do, else what was reported when it was done.
+/// Claims the work. Returns none if the work is still to do, else the report of the attempt that did it.
 ///
-/// Waits while another session is at the same work.
+/// Waits while another session does the same work.
 ///
 /// # Errors
 ///
@@ -92,7 +93,7 @@ pub async fn claim(tx: &Transaction, key: &WorkKey) -> Result<Option<Fields>, Fa
     Ok(Some(serde_json::from_str(report).unwrap_or_default()))
 }
 
-/// Writes what will be reported beside the claim.
+/// Writes the report of the work into its row.
 ///
 /// # Errors
 ///
@@ -115,7 +116,7 @@ pub async fn record(tx: &Transaction, key: &WorkKey, report: &Fields) -> Result<
     Ok(())
 }
 
-/// Notes that the table holds a version of a file; false when it held it before.
+/// Notes that the table holds this version of a file. Returns false if it held the version before.
 ///
 /// # Errors
 ///
@@ -148,7 +149,7 @@ pub async fn note_file(
     Ok(!inserted.is_empty())
 }
 
-/// Forgets which files the table held: it is about to be replaced, or somebody emptied it.
+/// Forgets the files of a table, because a load replaces its rows or because somebody emptied it.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! An attempt's logs, packed and put under `pipelineLogUri`.
+//! Uploads the logs of an attempt to `pipelineLogUri`, packed with gzip.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -13,12 +13,12 @@ use crate::panics;
 use crate::progress::Progress;
 use crate::storage::{S3Uri, Storage, Upload};
 
-/// Packed and sent at a time: a command may have written more than there is memory.
+/// How much is packed and sent at a time. The output of a command may be larger than the memory.
 const PIECE: usize = 1024 * 1024;
 
-/// Uploads `Activity.log.gz`, and the output of a command where there is one.
+/// Uploads `Activity.log.gz`, and the output of a command if there is one.
 ///
-/// A log that cannot be written is worth a warning, not a failed task.
+/// If a log cannot be written, the task does not fail; the worker logs a warning.
 pub(crate) async fn upload(storage: &Storage, at: &S3Uri, folder: &Path, progress: &Progress) {
     let activity = io::Cursor::new(progress.log_text().into_bytes());
     warn_of("Activity.log.gz", send(storage, at.child("Activity.log.gz"), activity).await);
@@ -40,7 +40,7 @@ async fn send<R: Read + Send + 'static>(storage: &Storage, at: S3Uri, text: R) -
     let mut upload = Upload::new(storage.clone(), at);
     let mut packing = Packing { text, packer: GzEncoder::new(Vec::new(), Compression::fast()) };
     loop {
-        // Packing takes the processor, and reading waits for the disk.
+        // Reading a file blocks, and packing needs the processor for long, so neither may run on an async thread.
         let packed = tokio::task::spawn_blocking(move || packing.piece()).await;
         let packed = packed.map_err(|error| panics::of_thread("packing a log", error))?;
         let (piece, rest) = packed.map_err(|error| Failure::scratch("packing a log", &error))?;
@@ -52,14 +52,14 @@ async fn send<R: Read + Send + 'static>(storage: &Storage, at: S3Uri, text: R) -
     }
 }
 
-/// A log on its way through the packer.
+/// A log that is partly packed.
 struct Packing<R> {
     text: R,
     packer: GzEncoder<Vec<u8>>,
 }
 
 impl<R: Read> Packing<R> {
-    /// Packs the next piece; returns its bytes, and what is left unless that was the last.
+    /// Packs the next piece. Returns its bytes, and the rest of the log unless this piece was the last.
     fn piece(mut self) -> io::Result<(Vec<u8>, Option<Self>)> {
         let count = io::copy(&mut self.text.by_ref().take(PIECE as u64), &mut self.packer)?;
         if count < PIECE as u64 {

@@ -1,7 +1,7 @@
 //! Turns a panic into the failure of its task.
 //!
-//! A panic is a bug of the worker or of an activity. It must not end the worker, and the attempt must not wait until the
-//! service misses its reports: it fails at once, with the message of the panic.
+//! A panic is a bug of the worker or of an activity. It must not end the worker. The attempt fails at once with the
+//! message of the panic, and does not wait until the service misses its reports.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 
 /// Runs `work`; a panic in it is a failure.
 pub(crate) fn caught<T>(doing: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    // Nothing that a panic leaves half-done is used after it: the task ends with it.
+    // The task ends with the panic, so nobody uses the values that the panic left incomplete.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(failure(doing, panic.as_ref())))
 }
 

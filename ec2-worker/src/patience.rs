@@ -1,11 +1,11 @@
-//! How long work is begun again while its database is away.
+//! How long a task keeps trying while its database does not answer.
 
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::progress::Progress;
 
-/// Waits between tries, longer each time, up to a limit.
+/// The pauses between tries during one outage. Each is longer than the one before.
 #[derive(Debug)]
 pub struct Patience {
     limit: Duration,
@@ -18,20 +18,20 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 impl Patience {
-    /// Returns patience for an outage of `limit`.
+    /// Returns the patience for outages that last up to `limit`.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
         Self { limit, since: None, pause: FIRST_PAUSE, last: Instant::now() }
     }
 
-    /// Waits a little; false when the database has been away for too long.
+    /// Pauses before the next try. Returns false when the outage has reached the limit.
     pub async fn wait(&mut self, failure: &Failure, progress: &Progress) -> bool {
-        // A try that went on for long before it failed had reached the database: a new outage. Shorter ones may have
-        // done no more than wait for a connection.
+        // A long try had reached the database before it failed, so this is a new outage. A short try may only have
+        // waited for a connection.
         if self.since.is_none() || self.last.elapsed() > self.limit * 2 {
             self.since = Some(Instant::now());
             self.pause = FIRST_PAUSE;
-            tracing::warn!(error = %failure, "the database is away, trying again");
+            tracing::warn!(error = %failure, "the database does not answer, trying again");
             progress.note(format!("{failure}; tried again"));
         }
         progress.log(&format!("{failure}; trying again"));

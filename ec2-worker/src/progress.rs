@@ -1,16 +1,16 @@
-//! What a task has to tell the service, gathered while it works.
+//! Gathers the fields and log lines of a task while it runs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Fields as the service stores them: a key may be there more than once.
+/// Fields as the service stores them. A key may appear more than once.
 pub type Fields = Vec<(String, String)>;
 
-/// Lines kept of an activity's log; a log is for people.
+/// The largest number of lines in the log of an activity. People read it, so more lines would not help.
 const LINES: usize = 10_000;
-/// Values of one repeatable field; the rest is in the log.
+/// The largest number of values of one key. Further values are in the log only.
 const MOST_VALUES: usize = 10;
 
-/// A handle that activities write to and the runner reads.
+/// The fields and log lines of one task. Activities write them, and the runner reads them.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     state: Arc<Mutex<State>>,
@@ -30,7 +30,7 @@ impl Progress {
         state.fields.push((key.to_owned(), value.to_string()));
     }
 
-    /// Adds a value to a repeatable field.
+    /// Adds a value to a field that may have several.
     pub fn add(&self, key: &str, value: impl Into<String>) {
         let field = (key.to_owned(), value.into());
         let mut state = self.state();
@@ -40,7 +40,7 @@ impl Progress {
         }
     }
 
-    /// Adds a remark that the user should read.
+    /// Adds a remark for the user, to the log and to the field `note`.
     pub fn note(&self, text: impl Into<String>) {
         let text = text.into();
         self.log(&text);
@@ -52,7 +52,7 @@ impl Progress {
         self.state().fields = fields;
     }
 
-    /// Adds a line to the activity's log.
+    /// Adds a line to the log.
     pub fn log(&self, line: &str) {
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         let mut state = self.state();
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_has_one_value_or_several_different_ones() {
+    fn a_field_has_one_value_or_several_that_differ() {
         let progress = Progress::default();
         progress.set("rowsLoaded", 1);
         progress.set("rowsLoaded", 2);

@@ -1,8 +1,8 @@
-//! Makes what a worker reports legal for the service.
+//! Makes the reports of a worker legal for the service.
 //!
-//! The service refuses a whole request for one character or length that its model forbids (API reference, `Field`,
-//! `SetTaskStatus`). The texts come from files, databases and commands, so they may hold anything. Every report and every
-//! final status passes through this module on its way out.
+//! The service refuses a whole request if one text has a character or a length that the model forbids (API reference,
+//! `Field`, `SetTaskStatus`). Texts come from files, databases and commands, and may contain anything. So every
+//! report and every final status passes through this module.
 
 use std::fmt::Write as _;
 
@@ -10,18 +10,19 @@ use aws_sdk_datapipeline::types::Field;
 
 use crate::progress::Fields;
 
-/// Fields of one report: the quota of fields of an object.
+/// The largest number of fields in a report. It is the quota of fields of an object.
 const MOST_FIELDS: usize = 50;
-/// Lengths in UTF-16 code units, as the service counts them (API model, `fieldNameString`, `fieldStringValue`, `string`).
+/// The lengths are in UTF-16 code units, as the service counts them (API model, `fieldNameString`,
+/// `fieldStringValue`, `string`).
 const LONGEST_KEY: usize = 256;
 const LONGEST_VALUE: usize = 10_240;
 const LONGEST_STRING: usize = 1024;
-/// `errorMessage` has no limit; a longer one helps nobody.
+/// The service has no limit for `errorMessage`; nobody would read a longer one.
 const LONGEST_MESSAGE: usize = 5000;
-/// Error ids that begin so are reserved for the service.
+/// The beginning of error ids that only the service may use.
 const RESERVED: &str = "Service_";
 
-/// Returns the fields as the service takes them: fields without a key and more than fifty are left out.
+/// Returns legal fields: the first fifty that have a key.
 pub(crate) fn fields(fields: &Fields) -> Vec<Field> {
     let named = fields.iter().filter(|(key, _)| !key.is_empty()).take(MOST_FIELDS);
     let legal = named.filter_map(|(key, value)| {
@@ -68,7 +69,8 @@ fn text(text: &str, most: usize) -> String {
     legal
 }
 
-/// The pattern of the model's strings: tab, line feed, carriage return, U+0020 to U+D7FF, U+E000 to U+FFFD, and beyond.
+/// Returns whether the pattern of the model allows a character: tab, line feed, carriage return, U+0020 to U+D7FF,
+/// U+E000 to U+FFFD, and everything from U+10000.
 fn is_legal(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }

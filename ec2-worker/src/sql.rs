@@ -1,4 +1,4 @@
-//! SQL text: statements cut apart, placeholders filled. The database does the rest.
+//! Cuts SQL scripts into statements and fills placeholders. The database does everything else.
 
 mod lexer;
 mod script;
@@ -7,13 +7,13 @@ mod template;
 pub use script::{Statement, statements};
 pub use template::{Template, TemplateError};
 
-/// Returns `name` as an identifier that means exactly this name.
+/// Returns `name` as a quoted identifier.
 #[must_use]
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Returns `text` as a string literal, whatever `standard_conforming_strings` is.
+/// Returns `text` as a string literal that does not depend on `standard_conforming_strings`.
 #[must_use]
 pub fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_quoted_cannot_get_out() {
+    fn quoted_text_cannot_end_its_quotes() {
         assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal("a\\'b"), " E'a\\\\''b'");

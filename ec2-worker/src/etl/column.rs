@@ -1,6 +1,6 @@
-//! A table's column as a load sees it.
+//! The columns of a table.
 
-/// How values of a column are checked and sent.
+/// The type of a column, as far as checking and encoding need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `boolean`.
@@ -15,9 +15,9 @@ pub enum Kind {
     Float4,
     /// `double precision`.
     Float8,
-    /// `numeric`, with precision and scale where declared.
+    /// `numeric`, with its precision and scale if they are declared.
     Numeric(Option<(i32, i32)>),
-    /// `text`, `varchar(n)`, `char(n)`, enumerations and other types whose binary form is their text.
+    /// `text`, `varchar(n)`, `char(n)`, enumerations, and other types whose binary form is their text.
     Text(Option<usize>),
     /// `date`.
     Date,
@@ -35,30 +35,31 @@ pub enum Kind {
     Jsonb,
     /// `bytea`.
     Bytea,
-    /// A type without a binary encoder of ours: goes as text, the database checks it.
+    /// A type without a binary encoder here. Its values are sent as text, and the database checks them.
     Other,
 }
 
 /// A column that a load may fill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How PostgreSQL writes its type.
+    /// The type, as PostgreSQL writes it.
     pub type_name: String,
-    /// How its values are checked and sent.
+    /// The type, as far as checking and encoding need it.
     pub kind: Kind,
-    /// Whether NULL is refused.
+    /// Whether the column refuses NULL.
     pub not_null: bool,
-    /// Whether a file may lack it: it has a default, or is an identity.
+    /// Whether a file may lack the column, because it has a default or is an identity.
     pub has_default: bool,
 }
 
 impl Kind {
-    /// Returns the kind of a type by its name in `pg_type`, its `typtype` and its type modifier.
+    /// Returns the kind of a type from its name in `pg_type`, its `typtype` and its type modifier.
     #[must_use]
     pub fn of(name: &str, typtype: &str, built_in: bool, modifier: i32) -> Self {
-        // varchar and char store n + 4, numeric ((precision << 16) | scale) + 4; the scale has 11 bits, signed.
+        // The modifier of varchar and char is n + 4. The modifier of numeric is ((precision << 16) | scale) + 4, with a
+        // signed scale of 11 bits.
         let length = usize::try_from(modifier - 4).ok().filter(|n| *n > 0);
         match name {
             _ if typtype == "e" => Self::Text(None),
@@ -89,7 +90,7 @@ impl Kind {
         }
     }
 
-    /// Returns whether spaces around a value belong to it.
+    /// Returns whether spaces around a value are part of it.
     #[must_use]
     pub fn keeps_spaces(self) -> bool {
         matches!(self, Self::Text(_) | Self::Bytea | Self::Other)

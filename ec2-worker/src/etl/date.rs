@@ -1,35 +1,35 @@
-//! Dates and times as files write them: ISO 8601, or a Joda pattern.
+//! Reads dates and times of files: ISO 8601, or a Joda pattern.
 
-/// Days from the civil epoch 1970-01-01 to PostgreSQL's 2000-01-01.
+/// The days from 1970-01-01 to 2000-01-01, where PostgreSQL begins to count.
 const POSTGRES_EPOCH: i64 = 10_957;
 const SECOND: i64 = 1_000_000;
 
-/// A date with a time of day, and an offset from UTC where one was written.
+/// A date with a time of day, and an offset from UTC if the text has one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
-    /// Days since 2000-01-01.
+    /// The days since 2000-01-01.
     pub days: i32,
-    /// Microseconds of the day.
+    /// The microseconds since midnight.
     pub micros: i64,
-    /// Seconds east of UTC.
+    /// The seconds east of UTC.
     pub offset: Option<i32>,
 }
 
 impl Moment {
-    /// Returns microseconds since 2000-01-01 00:00, the offset left out.
+    /// Returns the microseconds since 2000-01-01 00:00, without the offset.
     #[must_use]
     pub fn local(self) -> i64 {
         i64::from(self.days) * 86_400 * SECOND + self.micros
     }
 
-    /// Returns microseconds since 2000-01-01 00:00 UTC; without an offset the text means UTC.
+    /// Returns the microseconds since 2000-01-01 00:00 UTC. A text without an offset means UTC.
     #[must_use]
     pub fn utc(self) -> i64 {
         self.local() - i64::from(self.offset.unwrap_or(0)) * SECOND
     }
 }
 
-/// Returns days since 2000-01-01, or none when there is no such day.
+/// Returns the days since 2000-01-01, or none if there is no such day.
 #[must_use]
 pub fn days(year: i32, month: u32, day: u32) -> Option<i32> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -43,7 +43,7 @@ pub fn days(year: i32, month: u32, day: u32) -> Option<i32> {
     if day == 0 || day > length || !(1..=9999).contains(&year) {
         return None;
     }
-    // Howard Hinnant's days_from_civil: years begin in March, so that the leap day comes last.
+    // This is days_from_civil by Howard Hinnant. Its years begin in March, so that the leap day is the last one.
     let y = i64::from(year) - i64::from(month <= 2);
     let era = y.div_euclid(400);
     let year_of_era = y.rem_euclid(400);
@@ -53,7 +53,7 @@ pub fn days(year: i32, month: u32, day: u32) -> Option<i32> {
     i32::try_from(era * 146_097 + day_of_era - 719_468 - POSTGRES_EPOCH).ok()
 }
 
-/// Reads `2025-12-31`; the one hot path of this module.
+/// Reads `2025-12-31`. This function runs for nearly every date, so it is optimised.
 #[must_use]
 pub fn iso_date(text: &[u8]) -> Option<i32> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return None };
@@ -69,7 +69,7 @@ pub fn iso_date(text: &[u8]) -> Option<i32> {
     if wrong != 0 { None } else { days(year as i32, month, day) }
 }
 
-/// Reads a date with an optional time and offset: `2025-12-31T23:59:59.5+01:00`.
+/// Reads a date with an optional time and offset, as `2025-12-31T23:59:59.5+01:00`.
 #[must_use]
 pub fn iso_moment(text: &[u8]) -> Option<Moment> {
     let days = iso_date(text.get(..10)?)?;
@@ -83,7 +83,7 @@ pub fn iso_moment(text: &[u8]) -> Option<Moment> {
     Some(Moment { days, micros, offset: offset(rest)? })
 }
 
-/// Reads `23:59[:59[.999999]]` and nothing after it.
+/// Reads a time, as `23:59` or `23:59:59.999999`.
 #[must_use]
 pub fn iso_time(text: &[u8]) -> Option<i64> {
     let (micros, rest) = time(text)?;
@@ -122,7 +122,7 @@ fn fraction_micros(digits: &[u8]) -> i64 {
     value + i64::from(digits.get(6).is_some_and(|byte| *byte >= b'5'))
 }
 
-/// `None` is unreadable, `Some(None)` no offset.
+/// Reads an offset. Returns `None` if it is unreadable, `Some(None)` if there is none.
 #[expect(clippy::option_option, reason = "absent and unreadable are two things")]
 fn offset(text: &[u8]) -> Option<Option<i32>> {
     let text = text.trim_ascii();
@@ -167,7 +167,7 @@ enum Token {
     Literal(Vec<u8>),
 }
 
-/// A Joda-Time pattern, read once: `dd/MM/yyyy HH:mm`.
+/// A Joda-Time pattern, as `dd/MM/yyyy HH:mm`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
@@ -179,7 +179,7 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// Names the letter that it does not know.
+    /// Names the unknown letter.
     pub fn new(text: &str) -> Result<Self, String> {
         let mut tokens = Vec::new();
         let mut rest = text;
@@ -208,7 +208,7 @@ impl Pattern {
         &self.text
     }
 
-    /// Reads a date that is written by the pattern.
+    /// Reads a date in the form of the pattern.
     #[must_use]
     pub fn moment(&self, text: &[u8]) -> Option<Moment> {
         let mut seen = Seen { year: 2000, month: 1, day: 1, ..Seen::default() };
@@ -217,7 +217,7 @@ impl Pattern {
             rest = match token {
                 Token::Literal(literal) => rest.strip_prefix(literal.as_slice())?,
                 Token::Part(part, width) => {
-                    // A number that touches the next one has exactly the width of its letters.
+                    // A number directly before another one has exactly as many digits as the pattern has letters.
                     let tight = matches!(self.tokens.get(index + 1), Some(Token::Part(..)));
                     seen.take(*part, *width, tight, rest)?
                 }
@@ -238,7 +238,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 
 fn part(letter: char, run: usize) -> Result<Part, String> {
     Ok(match letter {
-        // Joda: `YYYY` is the year of era, the same as `yyyy` for our times.
+        // In Joda, `YYYY` is the year of era. After the year 1 it is the same as `yyyy`.
         'y' | 'Y' => Part::Year { two: run == 2 },
         'M' if run >= 3 => Part::MonthName,
         'M' => Part::Month,
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn joda_patterns_read_what_they_describe() {
+    fn joda_patterns_read_the_dates_that_they_describe() {
         let at = |pattern: &str, text: &str| Pattern::new(pattern).expect("legal").moment(text.as_bytes());
         assert_eq!(at("dd/MM/yyyy", "31/12/1999").map(|m| m.days), Some(-1));
         assert_eq!(at("d.M.yy", "1.1.00").map(|m| m.days), Some(0));

@@ -1,16 +1,16 @@
-//! Which column of the table each field of a file fills.
+//! Matches the header of a file to the columns of a table.
 
 use super::column::Column;
 
-/// Why a header does not fit a table: every reason, in one sentence each.
+/// All reasons why a header does not fit a table, one sentence each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongHeader(pub Vec<String>);
 
-/// Matches the names of a header to the columns of a table, in the file's order.
+/// Returns the columns that the names of a header mean, in the order of the file.
 ///
 /// # Errors
 ///
-/// When a name is unknown or there twice, or a column without a default is missing.
+/// When a name is unknown or appears twice, or a column without a default is missing.
 pub fn by_name(names: &[String], table: &[Column]) -> Result<Vec<Column>, WrongHeader> {
     let mut problems = Vec::new();
     let mut columns: Vec<Column> = Vec::with_capacity(names.len());
@@ -51,7 +51,7 @@ fn unknown(place: usize, name: &str, names: &[String], table: &[Column]) -> Stri
     }
 }
 
-/// Levenshtein's distance.
+/// Returns the Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -88,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn names_match_in_any_order_and_case_and_defaults_may_be_absent() {
+    fn names_match_in_any_order_and_case_and_columns_with_defaults_may_be_absent() {
         let columns = by_name(&names("Quantity, order_id"), &table()).expect("fits");
         assert_eq!(columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["quantity", "order_id"]);
     }
 
     #[test]
-    fn every_problem_of_a_header_is_told_with_a_guess() {
+    fn every_problem_of_a_header_is_reported_with_a_suggestion() {
         let WrongHeader(problems) =
             by_name(&names("order_id,qantity,order_id,"), &table()).expect_err("wrong");
         assert_eq!(

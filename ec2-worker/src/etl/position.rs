@@ -1,15 +1,15 @@
-//! Where in a file something stands.
+//! A position in a file.
 
-/// A place in a file's (unpacked) bytes: the start of a record.
+/// The position of the start of a record, in the unpacked bytes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Bytes before it.
+    /// The number of bytes before it.
     pub offset: u64,
-    /// Its line, from 1.
+    /// The number of its line, from 1.
     pub line: u64,
 }
 
 impl Position {
-    /// The first byte of a file.
+    /// The start of a file.
     pub const START: Self = Self { offset: 0, line: 1 };
 }

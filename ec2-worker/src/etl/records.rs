@@ -1,8 +1,8 @@
 //! Reads the records of a text file one by one, in bounded memory.
 //!
-//! This is the one reader of records: loading into a table and rewriting into another format both use it. It skips a
-//! byte order mark, and it ends the work where the rest of the file has no meaning: UTF-16, a quote that is never closed,
-//! a record that is too long to be one.
+//! This is the only reader of records. Loads into a table and rewriting into another format both use it. It skips a
+//! byte order mark. It fails if the rest of the file has no meaning: for UTF-16, a quote that is never closed, or a
+//! record that is too long.
 
 use std::ops::Range;
 
@@ -14,43 +14,43 @@ use super::source::Input;
 use super::splitter::{Splitter, Step};
 use crate::failure::Failure;
 
-/// A longer record is a quote left open far above, not a record.
+/// The longest record. A longer one is almost certainly an open quote.
 const LONGEST_RECORD: usize = 4 * 1024 * 1024;
-/// The window holds some pieces of the input and the beginning of the next.
+/// The capacity of the window at the start: two pieces of the input.
 const WINDOW: usize = 512 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The records of an open file. Reading blocks: it belongs on a thread of its own.
+/// The records of an open file. Reading blocks, so it belongs on a thread for blocking work.
 pub struct Records {
     input: Input,
-    /// How messages call the file.
+    /// The name of the file for messages.
     name: String,
     splitter: Splitter,
     window: Vec<u8>,
-    /// Index in the window of the next record.
+    /// The index in the window of the next record.
     next: usize,
-    /// Position in the file of the next record.
+    /// The position in the file of the next record.
     at: Position,
-    /// Whether the window ends where the input ends.
+    /// Whether the window contains the end of the input.
     is_last: bool,
     has_broken_text: bool,
 }
 
-/// A record in the window; valid until the next one is read.
+/// A record in the window. It is valid until the next one is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its bytes in the window, the record end included.
+    /// The range of its bytes in the window, including the record end.
     pub bytes: Range<usize>,
-    /// Its position in the file.
+    /// The position in the file.
     pub at: Position,
 }
 
 impl Records {
-    /// Begins to read `input`, whose first byte is at `at` of the file that messages call `name`.
+    /// Begins to read `input`, which starts at the position `at` of the file `name`.
     ///
     /// # Errors
     ///
-    /// When the source breaks off, or the file is UTF-16.
+    /// When the download breaks off, or the file is UTF-16.
     pub fn begin(input: Input, name: String, dialect: &Dialect, at: Position) -> Result<Self, Failure> {
         let mut records = Self {
             input,
@@ -69,11 +69,11 @@ impl Records {
         Ok(records)
     }
 
-    /// Returns the next record; none at the end of the input.
+    /// Returns the next record, or none at the end of the input.
     ///
     /// # Errors
     ///
-    /// When the source breaks off, a quote is left open, or a record is longer than 4 MB.
+    /// When the download breaks off, a quote is left open, or a record is longer than 4 MB.
     #[inline]
     pub fn read(&mut self) -> Result<Option<Record>, Failure> {
         loop {
@@ -97,38 +97,38 @@ impl Records {
         }
     }
 
-    /// Returns the position in the file after the record last read.
+    /// Returns the position in the file after the last record.
     #[must_use]
     pub fn at(&self) -> Position {
         self.at
     }
 
-    /// Returns the bytes in which the spans of [`Self::splitter`] lie.
+    /// Returns the bytes that the spans of [`Self::splitter`] refer to.
     #[must_use]
     pub fn window(&self) -> &[u8] {
         &self.window
     }
 
-    /// Returns the splitter, which holds the fields of the record last read.
+    /// Returns the splitter, which has the fields of the last record.
     #[must_use]
     pub fn splitter(&self) -> &Splitter {
         &self.splitter
     }
 
-    /// Returns whether the window may hold bytes that are not text: invalid UTF-8, or a NUL.
+    /// Returns whether the window may contain bytes that are not text: invalid UTF-8, or a NUL.
     #[must_use]
     pub fn has_broken_text(&self) -> bool {
         self.has_broken_text
     }
 
-    /// Reads more input behind the next record; returns whether there was any.
+    /// Drops the records before the next one and reads more input. Returns whether there was any.
     fn fill(&mut self) -> Result<bool, Failure> {
         self.window.drain(..self.next);
         self.next = 0;
         let more = self.input.fill(&mut self.window)? > 0;
         let broken = match std::str::from_utf8(&self.window) {
             Ok(_) => false,
-            // A character that is cut at the end of the window is whole once more bytes have come.
+            // A character at the end of the window may be cut; the next bytes complete it.
             Err(error) => error.error_len().is_some() || !more,
         };
         self.has_broken_text = broken || memchr(0, &self.window).is_some();
@@ -136,7 +136,7 @@ impl Records {
     }
 
     fn skip_mark(&mut self) -> Result<(), Failure> {
-        // Three bytes decide; the first piece may be shorter.
+        // The first piece may be shorter than the mark.
         while self.window.len() < BYTE_ORDER_MARK.len() && self.fill()? {}
         if self.window.starts_with(BYTE_ORDER_MARK) {
             self.next = BYTE_ORDER_MARK.len();

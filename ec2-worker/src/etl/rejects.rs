@@ -1,7 +1,7 @@
-//! Quarantine: the records that a load refused, with their places and reasons.
+//! The quarantine: the records that a load refused, with their positions and reasons.
 //!
-//! They are spooled to a file in the scratch folder, so that their number costs no memory; the spool is
-//! what is uploaded, and what is copied into the `_rejects` table.
+//! The records go to a spool file in the scratch folder, so that any number of them fits. The load uploads the spool
+//! file as the quarantine file, and copies it into the `_rejects` table.
 
 use std::fs::File;
 use std::io::{BufWriter, Read as _, Seek as _, SeekFrom};
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use super::transform::Reject;
 use crate::failure::Failure;
 
-/// Columns of a quarantine file and of a `_rejects` table.
+/// The columns of a quarantine file and of a `_rejects` table.
 pub const COLUMNS: [&str; 8] =
     ["file", "line", "byte_offset", "column_name", "reason", "raw_line", "loaded_at", "pipeline_id"];
 
-/// Reasons that are reported word for word.
+/// The largest number of reasons that are reported one by one.
 const REPORTED: usize = 5;
 
 /// The refused records of one load.
@@ -27,14 +27,14 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Returns an empty spool; its file is made with the first record.
+    /// Returns an empty spool. The first record creates its file.
     #[must_use]
     pub fn new(folder: &Path, pipeline: &str) -> Self {
         let (folder, pipeline) = (folder.to_owned(), pipeline.to_owned());
         Self { folder, pipeline, writer: None, count: 0, reasons: Vec::new() }
     }
 
-    /// Returns how many records were refused.
+    /// Returns the number of refused records.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
@@ -50,7 +50,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// When the scratch folder takes no more.
+    /// When the scratch folder is full or fails.
     pub fn push(&mut self, file: &str, reject: &Reject) -> Result<(), Failure> {
         self.count += 1;
         if self.reasons.len() < REPORTED {
@@ -74,7 +74,7 @@ impl Spool {
         writer.write_record(record).map_err(|error| Failure::scratch("writing rejects", &error.into()))
     }
 
-    /// Returns the whole quarantine file, from its start.
+    /// Returns the quarantine file, open at its start.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Spool {
         Ok(file)
     }
 
-    /// Reads up to `buffer` from a file that [`Self::reader`] returned.
+    /// Fills `buffer` from a file that [`Self::reader`] returned.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Rewrites a file of one dialect in another, record by record.
+//! Rewrites a file from one dialect into another, record by record.
 
 use tokio::sync::mpsc;
 
@@ -9,21 +9,21 @@ use super::source::Input;
 use crate::failure::Failure;
 use crate::panics;
 
-/// Bytes that are handed on at once.
+/// The size of a piece of output in bytes.
 const PIECE: usize = 256 * 1024;
-/// Pieces that wait for the upload.
+/// The largest number of pieces that wait for the upload.
 const PIECES: usize = 4;
 
-/// How one file is rewritten.
+/// The rewriting of one file.
 #[derive(Clone, Debug)]
 pub struct Rewrite {
-    /// How messages call the file.
+    /// The name of the file for messages.
     pub file: String,
-    /// How it is read.
+    /// The dialect of the file.
     pub read: Dialect,
-    /// How it is written.
+    /// The dialect of the output.
     pub written: Dialect,
-    /// Whether the first record is left out.
+    /// Whether the output leaves out the first record.
     pub skips_header: bool,
 }
 
@@ -34,13 +34,13 @@ impl Rewrite {
         let (sender, receiver) = mpsc::channel(PIECES);
         tokio::task::spawn_blocking(move || {
             let done = panics::caught("rewriting the file", || self.run(input, &sender));
-            // The receiver is gone only when the upload failed, which is told by itself.
+            // The receiver is gone only if the upload failed, and the upload reports that itself.
             drop(sender.blocking_send(done));
         });
         receiver
     }
 
-    /// Sends the pieces but the last, which it returns.
+    /// Sends all pieces but the last, and returns the last.
     fn run(&self, input: Input, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> Result<Vec<u8>, Failure> {
         let mut records = Records::begin(input, self.file.clone(), &self.read, Position::START)?;
         let (mut out, mut text) = (Vec::with_capacity(PIECE), Vec::new());

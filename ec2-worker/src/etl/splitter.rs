@@ -1,38 +1,38 @@
-//! The state machine that cuts bytes into records and fields, without copying them.
+//! Cuts bytes into records and fields, without copying them.
 //!
-//! Quoting follows RFC 4180; a line feed or a CRLF ends a record; line breaks inside quotes belong to the
-//! field. A quote inside an unquoted field is an ordinary byte. What the fields mean is left to others.
+//! Quoting follows RFC 4180. A line feed or a CRLF ends a record; line breaks inside quotes belong to the field. A
+//! quote inside an unquoted field is an ordinary byte. This module gives no meaning to the fields.
 
 use memchr::{memchr, memchr_iter, memchr2};
 
 use super::dialect::Dialect;
 
-/// Where a field stands in the input, without its quotes.
+/// The range of a field in the input, without its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// First byte.
+    /// The index of the first byte.
     pub start: usize,
-    /// One past the last byte.
+    /// The index after the last byte.
     pub end: usize,
-    /// Whether it stood in quotes: then it is never NULL.
+    /// Whether the field is quoted. A quoted field is never NULL.
     pub quoted: bool,
-    /// Whether it holds doubled quotes or escapes, to be taken out by [`Splitter::unescape`].
+    /// Whether the field contains doubled quotes or escapes, which [`Splitter::unescape`] takes out.
     pub escaped: bool,
 }
 
-/// What [`Splitter::split`] found.
+/// The result of [`Splitter::split`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A whole record: its length with its end, and the line feeds in it.
+    /// A whole record.
     Record {
-        /// Bytes, the record end included.
+        /// The number of bytes, including the record end.
         len: usize,
-        /// Lines the next record starts further down.
+        /// The number of line feeds in it.
         lines: u64,
     },
     /// The input ends within a record.
     NeedMore,
-    /// The last input ends within quotes that opened at this index.
+    /// The last input ends within quotes, which open at this index.
     QuoteOpen(usize),
 }
 
@@ -58,19 +58,19 @@ impl Splitter {
         Self { dialect: dialect.clone(), special, fields: Vec::new(), text_after_quote: None }
     }
 
-    /// Returns the fields of the record last found, as places in the input.
+    /// Returns the fields of the last record.
     #[must_use]
     pub fn fields(&self) -> &[Span] {
         &self.fields
     }
 
-    /// Returns the field of the record last found that goes on after its closing quote.
+    /// Returns the index of the first field of the last record that continues after its closing quote.
     #[must_use]
     pub fn text_after_quote(&self) -> Option<usize> {
         self.text_after_quote
     }
 
-    /// Finds the record that starts at `start`; `last` says that no more input follows.
+    /// Finds the end of the record that begins at `start`. `last` means that no more input follows.
     pub fn split(&mut self, input: &[u8], start: usize, last: bool) -> Step {
         self.fields.clear();
         self.text_after_quote = None;
@@ -97,7 +97,7 @@ impl Splitter {
         }
     }
 
-    /// Writes the text of an escaped field to `out`.
+    /// Writes the text of a field to `out`, without its escapes.
     pub fn unescape(&self, input: &[u8], span: Span, out: &mut Vec<u8>) {
         out.clear();
         let mut rest = &input[span.start..span.end];
@@ -141,7 +141,7 @@ impl Splitter {
         if crlf { end - 1 } else { end }
     }
 
-    /// Takes a quoted field; returns the index of the separator or record end after it.
+    /// Reads a quoted field. Returns the index of the separator or record end after it.
     fn quoted(&mut self, input: &[u8], open: usize, last: bool, lines: &mut u64) -> Result<usize, Step> {
         let unfinished = if last { Step::QuoteOpen(open) } else { Step::NeedMore };
         let start = open + 1;
@@ -215,14 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_left_open_is_told_where_it_opened() {
+    fn a_quote_left_open_is_reported_at_its_start() {
         let mut splitter = Splitter::new(&Dialect::default());
         assert_eq!(splitter.split(b"a,\"b\nc", 0, true), Step::QuoteOpen(2));
         assert_eq!(splitter.split(b"a,\"b\nc", 0, false), Step::NeedMore);
     }
 
     #[test]
-    fn text_after_a_closing_quote_is_noticed_and_the_line_still_ends() {
+    fn text_after_a_closing_quote_is_reported_and_the_record_still_ends() {
         let mut splitter = Splitter::new(&Dialect::default());
         assert_eq!(splitter.split(b"1,\"a\"b,2\nx", 0, false), Step::Record { len: 9, lines: 1 });
         assert_eq!(splitter.text_after_quote(), Some(1));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_takes_the_meaning_of_the_next_byte() {
+    fn an_escape_makes_the_next_byte_ordinary() {
         let dialect = Dialect { escape: Some(b'\\'), ..Dialect::default() };
         let mut splitter = Splitter::new(&dialect);
         let input = b"a\\,b,c\n";
@@ -242,7 +242,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_the_csv_crate_writes_is_read_back(table in prop::collection::vec(
+        fn records_of_the_csv_crate_are_read_back(table in prop::collection::vec(
             prop::collection::vec("[a-c,\"\\n\\r ]{0,6}", 3), 1..8)) {
             let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
             for row in &table {
@@ -253,7 +253,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_anywhere_asks_for_more_or_gives_the_same_record(text in "[a-b,\"\\n\\r]{0,20}", cut in 0usize..20) {
+        fn input_that_is_cut_anywhere_gives_the_same_record_or_needs_more(text in "[a-b,\"\\n\\r]{0,20}", cut in 0usize..20) {
             let bytes = text.as_bytes();
             let cut = cut.min(bytes.len());
             let mut splitter = Splitter::new(&Dialect::default());

@@ -1,4 +1,4 @@
-//! What the catalog says about the table a load goes to.
+//! Reads the description of a table from the catalog of the database.
 
 use tokio_postgres::types::Type;
 
@@ -7,22 +7,22 @@ use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
 
-/// A table, as it is in the database.
+/// A table of the database.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// Its schema.
+    /// The schema.
     pub schema: String,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its id, by which a table made anew is told from the one before.
+    /// The id. It differs if the table was dropped and created again.
     pub oid: i64,
-    /// Columns that may be filled, in order.
+    /// The columns that can be filled, in order.
     pub columns: Vec<Column>,
-    /// Columns of the primary key.
+    /// The columns of the primary key.
     pub primary_key: Vec<String>,
 }
 
-// Every column is of a built-in type: a type that the driver must look up costs a prepared statement.
+// Every column of these queries has a built-in type, because the driver looks other types up with a prepared statement.
 const FIND: &str = "
 SELECT n.nspname::text, c.relname::text, c.oid::int8
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -48,7 +48,7 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.
 WHERE i.indrelid = $1::int8::oid AND i.indisprimary ORDER BY a.attnum";
 
 impl Table {
-    /// Looks a table up; `schema` may be missing, and names may be in another case.
+    /// Finds a table. Without a schema, the search path decides. Names may be in another case.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl Table {
             (schema, _) => (schema.unwrap_or_default(), name),
         };
         let (schema, name) = (schema.trim_matches('"'), name.trim_matches('"'));
-        let doing = "looking the table up";
+        let doing = "finding the table";
         let found = tx.query(doing, FIND, &[(&name, Type::TEXT), (&schema, Type::TEXT)]).await?;
         let Some(row) = found.first() else { return Ok(None) };
         let oid: i64 = row.get(2);
@@ -80,16 +80,16 @@ impl Table {
         Ok(Some(Self { schema: row.get(0), name: row.get(1), oid, columns, primary_key }))
     }
 
-    /// Returns the name as SQL takes it.
+    /// Returns the name for SQL.
     #[must_use]
     pub fn quoted(&self) -> String {
         format!("{}.{}", identifier(&self.schema), identifier(&self.name))
     }
 
-    /// Returns the name of the table for refused rows, as SQL takes it.
+    /// Returns the name of the table for refused rows, for SQL.
     #[must_use]
     pub fn rejects(&self) -> String {
-        // PostgreSQL's names have 63 bytes at most; it would cut the ending that tells the two apart.
+        // PostgreSQL cuts a name after 63 bytes, and so would cut the ending that tells the two tables apart.
         let mut end = self.name.len().min(63 - "_rejects".len());
         while !self.name.is_char_boundary(end) {
             end -= 1;

@@ -1,13 +1,13 @@
-//! PostgreSQL's lexical rules, as far as it takes to know what is code and what is text.
+//! The lexical rules of PostgreSQL that tell code from text.
 
 /// A piece of SQL text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     /// An unquoted word.
     Word,
-    /// `?`, a placeholder of JDBC.
+    /// `?`, a placeholder in JDBC.
     Placeholder,
-    /// `??`, an operator's question mark as JDBC writes it.
+    /// `??`, which JDBC writes for the question mark of an operator.
     Question,
     /// `;`.
     Semicolon,
@@ -17,13 +17,13 @@ pub(super) enum Token {
     Close,
     /// White space or a comment.
     Space,
-    /// A string, quoted name or dollar-quoted text; `false` when it never ends.
+    /// A string, a quoted name or dollar-quoted text; `false` if its end is missing.
     Quoted(bool),
     /// Anything else.
     Other,
 }
 
-/// Cuts SQL into tokens, each with its place.
+/// Cuts SQL into tokens, each with its range in the text.
 pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -106,7 +106,7 @@ fn dollar(rest: &str) -> (Token, usize) {
     }
 }
 
-/// Comments of this kind nest in PostgreSQL.
+/// Returns the length of a comment. These comments nest in PostgreSQL.
 fn comment(bytes: &[u8]) -> usize {
     let (mut depth, mut at) = (0, 0);
     while at < bytes.len() {

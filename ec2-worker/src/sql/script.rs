@@ -1,23 +1,24 @@
-//! A script as its statements, each with its place in the file.
+//! Cuts a script into statements, each with its offset in the file.
 
 use super::lexer::{Lexer, Token};
 
-/// One statement of a script, without its semicolon.
+/// A statement of a script, without its semicolon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// Its text, without the comments and space before it.
+    /// The text, without the comments and white space before it.
     pub text: String,
-    /// Byte offset in the script.
+    /// The byte offset in the script.
     pub offset: usize,
-    /// Its first words in upper case, comments left out.
+    /// The first words in upper case, without comments.
     words: Vec<String>,
 }
 
-/// Words that decide what a statement is.
+/// So many words are enough to recognise a statement.
 const WORDS: usize = 8;
 
 impl Statement {
-    /// Returns whether PostgreSQL refuses the statement in a transaction block, or it makes its own.
+    /// Returns whether PostgreSQL refuses the statement inside a transaction block, or the statement begins or ends
+    /// one.
     #[must_use]
     pub fn stands_alone(&self) -> bool {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
@@ -35,7 +36,7 @@ impl Statement {
         }
     }
 
-    /// Returns whether the statement waits for data from the client, which a script has none of.
+    /// Returns whether the statement waits for data from the client. A script has no such data.
     #[must_use]
     pub fn copies_from_client(&self) -> bool {
         let mut words = Lexer::new(&self.text)
@@ -45,7 +46,7 @@ impl Statement {
     }
 }
 
-/// Cuts a script into its statements; empty ones are left out.
+/// Cuts a script into its statements, without empty ones.
 #[must_use]
 pub fn statements(script: &str) -> Vec<Statement> {
     let mut found = Vec::new();
@@ -64,13 +65,13 @@ pub fn statements(script: &str) -> Vec<Statement> {
     found
 }
 
-/// A statement under way.
+/// The statement that is being read.
 #[derive(Default)]
 struct Cut {
     start: Option<usize>,
     words: Vec<String>,
     parentheses: usize,
-    /// Open `BEGIN ATOMIC` and `CASE` blocks of a routine's body.
+    /// The number of open `BEGIN ATOMIC` and `CASE` blocks in the body of a routine.
     blocks: usize,
     begin: bool,
 }
@@ -90,7 +91,7 @@ impl Cut {
         if self.words.len() < WORDS {
             self.words.push(word.to_owned());
         }
-        // A routine in the SQL standard's form holds statements: CREATE FUNCTION … BEGIN ATOMIC …; END.
+        // A routine in the form of the SQL standard contains statements: CREATE FUNCTION … BEGIN ATOMIC …; END.
         match word {
             "ATOMIC" if self.begin && self.is_routine() => self.blocks += 1,
             "CASE" if self.blocks > 0 => self.blocks += 1,
@@ -106,7 +107,7 @@ impl Cut {
     }
 
     fn ends_here(&self) -> bool {
-        // A rule's commands stand in parentheses and have semicolons between them.
+        // The commands of a rule are in parentheses, with semicolons between them.
         self.blocks == 0 && self.parentheses == 0
     }
 
@@ -136,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn statements_know_where_they_start() {
+    fn a_statement_has_its_offset() {
         let found = statements("SELECT 1;\n-- two\n  SELECT 2;");
         assert_eq!(found.iter().map(|s| s.offset).collect::<Vec<_>>(), [0, 19]);
     }
 
     #[test]
-    fn what_cannot_run_in_a_transaction_is_known() {
+    fn statements_that_cannot_run_in_a_transaction_are_recognised() {
         let alone = |sql: &str| statements(sql)[0].stands_alone();
         assert!(alone("vacuum analyze t"));
         assert!(alone("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)"));

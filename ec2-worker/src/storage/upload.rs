@@ -1,4 +1,4 @@
-//! Writing an object of unknown length: one put when it is small, parts when it is not.
+//! Writes an object of unknown length: with one request if it is small, in parts if it is large.
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -6,10 +6,10 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use super::{S3Uri, Storage, refused};
 use crate::failure::Failure;
 
-/// S3 wants parts of 5 MB or more, and 10,000 of them at most: 80 GB with these.
+/// The size of a part. S3 takes parts of 5 MB or more and at most 10,000 of them, so an object may have 80 GB.
 const PART: usize = 8 * 1024 * 1024;
 
-/// An object being written. Nothing is visible until [`Upload::finish`].
+/// An object in the making. Nobody sees it before [`Upload::finish`].
 pub struct Upload {
     storage: Storage,
     at: S3Uri,
@@ -43,7 +43,7 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// When S3 refuses it; nothing of it is left then.
+    /// When S3 refuses it; then nothing of the object is left.
     pub async fn finish(mut self) -> Result<(), Failure> {
         if self.parts.is_none() {
             let bytes = std::mem::take(&mut self.buffer);
@@ -84,7 +84,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // An upload that is given up would be paid for until somebody aborts it.
+        // S3 keeps and charges for the parts of an unfinished upload until somebody aborts it.
         let (Some(parts), Ok(runtime)) = (self.parts.take(), tokio::runtime::Handle::try_current()) else {
             return;
         };
@@ -92,7 +92,7 @@ impl Drop for Upload {
         let abort = abort.bucket(&self.at.bucket).key(&self.at.key).upload_id(parts.id);
         runtime.spawn(async move {
             if let Err(error) = abort.send().await {
-                tracing::warn!(error = %error, "a multipart upload that was given up could not be aborted");
+                tracing::warn!(error = %error, "an unfinished multipart upload could not be aborted");
             }
         });
     }

@@ -1,4 +1,4 @@
-//! Compressed inputs, as other programs write them.
+//! Packed inputs, as other programs write them.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use super::World;
 const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, note text)";
 const PYTHON: &str = "import gzip, sys; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read()))";
 
-/// Returns what `program` makes of `input`.
+/// Returns the standard output of `program` for `input`.
 pub(crate) fn piped(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -41,7 +41,7 @@ async fn a_file_of_any_gzip_program_is_loaded() {
         ("gzip", gzip(b"id,note\n1,one\n2,two\n"), 2),
         ("gzip -9 --name", piped("gzip", &["-9", "--name", "-c", named], b""), 2),
         ("gzip of many pieces", gzip(long.as_bytes()), 100_000),
-        // What `cat a.gz b.gz` and pigz write: several members, cut anywhere.
+        // `cat a.gz b.gz` and pigz write several members, cut anywhere.
         ("two members", [gzip(b"id,note\n1,o"), gzip(b"ne\n2,two\n")].concat(), 2),
         ("an empty member", [gzip(b"id,note\n1,one\n"), gzip(b""), gzip(b"2,two\n")].concat(), 2),
         ("Python", piped("python3", &["-c", PYTHON], b"id,note\n1,one\n2,two\n"), 2),
@@ -93,7 +93,7 @@ async fn a_packed_file_that_cannot_be_read_is_named_with_its_reason() {
         let file = world.file(bytes);
         let mut load = world.load("t", &file);
         load.sources[0].gzip = true;
-        // Damage may also make rows that do not fit.
+        // Damage can also make rows that do not fit.
         load.limit = Limit::Percent(100.0);
         let failure = world.run(&load).await.expect_err(case);
         assert_eq!(failure.id, id, "{case}: {failure}");

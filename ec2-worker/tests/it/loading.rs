@@ -24,7 +24,7 @@ async fn a_load_is_done_once_however_often_it_is_handed_out() {
 }
 
 #[tokio::test]
-async fn rows_that_file_type_or_database_refuse_go_to_quarantine() {
+async fn rows_that_a_check_or_the_database_refuses_go_to_quarantine() {
     let world = World::new(ORDERS).await;
     let file = world.file("id,quantity,day\n1,5,\n2,x,\n1,7,\n3,0,\n4,8,\n,1,\n5,9\n");
     let mut load = world.load("orders", &file);
@@ -58,7 +58,7 @@ async fn too_many_refused_rows_leave_the_table_as_it_was() {
 }
 
 #[tokio::test]
-async fn replace_holds_exactly_the_file_and_upsert_changes_by_key() {
+async fn replace_leaves_only_the_rows_of_the_file_and_upsert_changes_rows_by_key() {
     let world = World::new(&format!("{ORDERS}; INSERT INTO orders VALUES (1, 1), (9, 9)")).await;
     let mut upsert = world.load("orders", &world.file("id,quantity,day\n1,5,\n2,6,\n2,7,\n"));
     upsert.mode = LoadMode::Upsert;
@@ -71,7 +71,7 @@ async fn replace_holds_exactly_the_file_and_upsert_changes_by_key() {
 }
 
 #[tokio::test]
-async fn a_statement_of_the_user_and_a_table_made_on_the_way_are_obeyed() {
+async fn an_insert_query_and_a_create_statement_of_the_user_are_used() {
     let world = World::new("CREATE SCHEMA shop").await;
     let mut load = world.load("shop.notes", &world.file("a,b\n1,it's\n2,\nx,bad\n"));
     load.create = Some("CREATE TABLE shop.notes (id int, upper text)".to_owned());
@@ -82,7 +82,7 @@ async fn a_statement_of_the_user_and_a_table_made_on_the_way_are_obeyed() {
 }
 
 #[tokio::test]
-async fn rows_refused_at_the_end_of_a_statement_are_found_by_halves() {
+async fn rows_that_a_deferred_check_refuses_are_found_by_halving() {
     let schema = "CREATE TABLE parents (id int PRIMARY KEY); INSERT INTO parents SELECT generate_series(1, 5000); \
                   CREATE TABLE children (id int, parent int REFERENCES parents)";
     let world = World::new(schema).await;
@@ -99,7 +99,7 @@ async fn rows_refused_at_the_end_of_a_statement_are_found_by_halves() {
 }
 
 #[tokio::test]
-async fn loads_at_the_same_time_make_the_same_tables_without_a_quarrel() {
+async fn loads_at_the_same_time_create_the_same_tables_without_an_error() {
     let world = World::new("CREATE TABLE t (id int)").await;
     let loads = (0..6).map(|number| {
         let mut load = world.load("t", &world.file(format!("id\n{number}\nx\n")));
@@ -114,7 +114,7 @@ async fn loads_at_the_same_time_make_the_same_tables_without_a_quarrel() {
 }
 
 #[tokio::test]
-async fn a_database_that_comes_back_is_waited_for() {
+async fn a_load_waits_for_a_database_that_comes_back() {
     let world = World::new("CREATE TABLE t (id int)").await;
     let load = world.load("t", &world.file("id\n1\n"));
     world.postgres.down();

@@ -3,7 +3,7 @@ use ec2_worker::etl::dialect::Dialect;
 use super::World;
 
 #[tokio::test]
-async fn every_type_arrives_as_the_server_itself_would_read_it() {
+async fn every_type_is_stored_as_the_server_itself_would_read_it() {
     let columns = [
         ("bool", "yes"),
         ("int2", "-32768"),
@@ -34,7 +34,7 @@ async fn every_type_arrives_as_the_server_itself_would_read_it() {
         )
         .await;
         let mut all = columns.to_vec();
-        // A type without a binary encoder sends the whole table through text.
+        // A type without a binary encoder makes the whole load use the text form.
         if !extra.is_empty() {
             all.push((extra, "{1,2}"));
         }
