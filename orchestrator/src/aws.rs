@@ -8,6 +8,7 @@ use aws_sdk_datapipeline::types as pipeline_types;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use definition::status::Status;
 use definition::{Definition, FieldValue};
 use jiff::Timestamp;
 
@@ -22,8 +23,6 @@ const MAX_PAGES: usize = 10_000;
 const DESCRIBED_OBJECTS: usize = 25;
 /// The message attribute that carries a notice's id.
 const NOTICE_ID: &str = "downspout-notice-id";
-/// The final statuses other than FINISHED.
-const FAILED_STATUSES: [&str; 4] = ["FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT"];
 
 /// The SDK's clients.
 #[derive(Clone)]
@@ -300,7 +299,8 @@ fn next_marker(page: &QueryObjectsOutput) -> Option<String> {
 }
 
 fn failed_query() -> pipeline_types::Query {
-    let statuses = FAILED_STATUSES.iter().map(|status| (*status).to_owned()).collect();
+    let failed = Status::ALL.iter().filter(|status| status.has_failed());
+    let statuses = failed.map(|status| status.as_str().to_owned()).collect();
     let operator = pipeline_types::Operator::builder().r#type(pipeline_types::OperatorType::Equal);
     let operator = operator.set_values(Some(statuses)).build();
     let selector = pipeline_types::Selector::builder().field_name("@status").operator(operator).build();

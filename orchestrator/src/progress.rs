@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use definition::status::Status;
+
 use crate::ledger::Progress;
 use crate::ports::{InstanceStatus, PipelineError, Pipelines};
 
@@ -80,10 +82,7 @@ fn can_move(instances: &[InstanceStatus]) -> bool {
 }
 
 fn is_final(instance: &InstanceStatus) -> bool {
-    matches!(
-        instance.status.as_str(),
-        "FINISHED" | "FAILED" | "CANCELED" | "CASCADE_FAILED" | "TIMEDOUT" | "SKIPPED"
-    )
+    instance.status.parse().is_ok_and(Status::is_final)
 }
 
 #[cfg(test)]

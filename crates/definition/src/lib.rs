@@ -13,6 +13,7 @@
 //! - [`trigger::Trigger`] says which dropped files start a run.
 
 pub mod diagnosis;
+pub mod duration;
 pub mod edits;
 pub mod expression;
 pub mod file;
@@ -26,6 +27,7 @@ pub mod preview;
 pub mod render;
 pub mod schedule;
 pub mod schema;
+pub mod status;
 pub mod trigger;
 pub mod validate;
 

@@ -28,7 +28,6 @@ mod run;
 mod runtime;
 mod scope;
 mod setup;
-mod status;
 mod step;
 mod summary;
 mod task_error;
@@ -39,6 +38,8 @@ pub mod wire_objects;
 
 pub use attempt::Attempt;
 pub use definition::MASK;
+use definition::status;
+pub use definition::status::{PipelineState, Status, UnknownStatus};
 pub use effect::{Effect, Notice};
 pub use event::{Event, TaskOutcome};
 pub use expand::{Activation, Occasion, expand};
@@ -51,7 +52,6 @@ pub use plan::Plan;
 pub use roles::{WorkerTask, check, worker_tasks};
 pub use round::IllegalEvent;
 pub use run::Run;
-pub use status::{PipelineState, Status, UnknownStatus};
 pub use step::Step;
 pub use task_error::{
     ATTEMPT_TIMEOUT, BAD_INPUT, INIT_TIMEOUT, INVALID_FIELD, PRECONDITION_TIMEOUT, RESOURCE_FAILED,

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use definition::{Field, FieldValue};
+use definition::{Field, FieldValue, duration};
 
 use crate::header::RunOutcome;
 use crate::instance::{Instance, Status};
 use crate::run::Run;
 use crate::scope::{Context, Texts};
-use crate::time::{duration_words, wire};
+use crate::time::wire;
 
 /// Reasons of refused rows that a mail shows; the quarantine holds them all.
 const REASON_LIMIT: usize = 20;
@@ -33,7 +33,7 @@ pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
         ("@actualStartTime", wire(header.started)),
         ("@actualEndTime", wire(ended)),
         ("@finishedTime", wire(ended)),
-        ("duration", duration_words(ended.duration_since(header.started))),
+        ("duration", duration::in_words(ended.duration_since(header.started))),
         ("rejectReasons", reasons(run)),
         ("loads", listed(loads(run))),
         ("results", listed(results(run))),

@@ -33,18 +33,6 @@ pub fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
-/// Returns how long something took in words: `850 ms`, `1.2 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn duration_words(duration: SignedDuration) -> String {
-    let millis = duration.as_millis().max(0);
-    let seconds = millis / 1000;
-    match seconds {
-        0 => format!("{millis} ms"),
-        1..60 => format!("{seconds}.{} s", millis % 1000 / 100),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,14 +42,5 @@ mod tests {
         let time = Timestamp::from_millisecond(1_900_000_000_987).unwrap();
         assert_eq!(wire(time), "2030-03-17T17:46:40");
         assert_eq!(parse("2030-03-17T17:46:40"), Some(whole_seconds(time)));
-    }
-
-    #[test]
-    fn durations_read_like_a_person_says_them() {
-        let words = |millis| duration_words(SignedDuration::from_millis(millis));
-        assert_eq!(words(850), "850 ms");
-        assert_eq!(words(1_260), "1.2 s");
-        assert_eq!(words(200_000), "3 min 20 s");
-        assert_eq!(words(7_500_000), "2 h 5 min");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use definition::status::Status;
 use serde::Serialize;
 
 /// How a piece of text looks on a terminal.
@@ -43,12 +44,13 @@ pub(super) fn paint(text: &str, style: Style) -> String {
 
 /// Returns a status word in the colour of its meaning.
 pub(super) fn paint_status(status: &str) -> String {
-    match status {
-        "FINISHED" => paint(status, Style::Good),
-        "FAILED" | "CASCADE_FAILED" | "TIMEDOUT" | "CANCELED" => paint(status, Style::Bad),
-        "CREATING" | "RUNNING" | "SHUTTING_DOWN" => paint(status, Style::Warn),
-        _ => paint(status, Style::Dim),
-    }
+    let style = match status.parse() {
+        Ok(Status::Finished) => Style::Good,
+        Ok(known) if known.has_failed() => Style::Bad,
+        Ok(Status::Creating | Status::Running | Status::ShuttingDown) => Style::Warn,
+        _ => Style::Dim,
+    };
+    paint(status, style)
 }
 
 /// Returns text from elsewhere as it may be printed: what would steer the terminal is written out. Lines stay lines.

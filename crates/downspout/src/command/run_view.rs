@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use aws_sdk_datapipeline::Client;
 use aws_sdk_datapipeline::types::{Field, PipelineObject};
+use definition::status::Status;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -138,10 +139,7 @@ impl RunView {
 
     /// Returns how the pipeline stands: at work as long as anything in it moves, and then as its newest interval ended.
     pub(super) fn outcome(&self) -> Outcome {
-        let is_final = |instance: &InstanceView| {
-            FAILED.contains(&instance.status.as_str())
-                || matches!(instance.status.as_str(), "FINISHED" | "SKIPPED")
-        };
+        let is_final = |instance: &InstanceView| instance.status.parse().is_ok_and(Status::is_final);
         let all_final = self.instances.iter().all(is_final);
         match (self.instances.is_empty(), all_final) {
             (true, _) if self.started.is_none() => Outcome::Pending,
@@ -160,10 +158,10 @@ impl RunView {
 
     /// Without a failure mode, what waits on a failed instance waits for ever: it does not run.
     fn is_stuck(&self) -> bool {
-        let failed = self.instances.iter().any(|instance| FAILED.contains(&instance.status.as_str()));
+        let failed = self.instances.iter().any(|instance| has_failed(&instance.status));
         let waits = |instance: &&InstanceView| instance.status == "WAITING_ON_DEPENDENCIES";
         let moves = self.instances.iter().any(|instance| {
-            !waits(&instance) && instance.status != "FINISHED" && !FAILED.contains(&instance.status.as_str())
+            !waits(&instance) && instance.status != "FINISHED" && !has_failed(&instance.status)
         });
         let free = self.instances.iter().filter(waits).any(|instance| instance.waiting_on.is_empty());
         failed && !moves && !free
@@ -192,14 +190,17 @@ impl RunView {
 fn ending<'a>(instances: impl Iterator<Item = &'a InstanceView>) -> Outcome {
     let ended: Vec<&str> = instances.map(|instance| instance.status.as_str()).collect();
     let has = |status: &str| ended.contains(&status);
-    match ended.iter().any(|status| FAILED.contains(status)) {
+    match ended.iter().any(|status| has_failed(status)) {
         false => Outcome::Finished,
         true if has("CANCELED") && !has("FAILED") && !has("TIMEDOUT") => Outcome::Canceled,
         true => Outcome::Failed,
     }
 }
 
-const FAILED: [&str; 4] = ["FAILED", "CASCADE_FAILED", "CANCELED", "TIMEDOUT"];
+/// Returns whether `status` is final and says that the work was not done.
+fn has_failed(status: &str) -> bool {
+    status.parse().is_ok_and(Status::has_failed)
+}
 
 impl InstanceView {
     /// Returns a field that holds a number.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use clap::Args;
+use definition::duration;
 use jiff::Timestamp;
 
 use super::output::{self, Style};
@@ -160,30 +161,14 @@ fn names(ids: &[String]) -> String {
     if names.is_empty() { "something before it".to_owned() } else { names.join(" and ") }
 }
 
-/// Returns a duration as people say it.
+/// Returns the time between two moments in words.
 pub(super) fn duration(from: Timestamp, to: Timestamp) -> String {
-    let millis = to.duration_since(from).as_millis().max(0);
-    match millis {
-        0..1_000 => format!("{millis} ms"),
-        1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
-        60_000..3_600_000 => format!("{} min {} s", millis / 60_000, millis / 1_000 % 60),
-        _ => format!("{} h {} min", millis / 3_600_000, millis / 60_000 % 60),
-    }
+    duration::in_words(to.duration_since(from))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_read_as_people_say_them() {
-        let start = Timestamp::UNIX_EPOCH;
-        let after = |millis| duration(start, Timestamp::from_millisecond(millis).expect("a small number"));
-        assert_eq!(
-            [after(7), after(1_250), after(61_000), after(7_260_000)],
-            ["7 ms", "1.2 s", "1 min 1 s", "2 h 1 min"]
-        );
-    }
 
     #[test]
     fn what_fell_with_something_says_how_that_ended() {

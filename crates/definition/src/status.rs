@@ -1,4 +1,6 @@
-//! The words for where a thing stands, as the wire writes them.
+//! The status words of the wire: of instances and attempts, and of pipelines.
+//!
+//! Engine, orchestrator and command line read and write the same words, so they stand here, once.
 
 use std::fmt;
 use std::str::FromStr;
@@ -81,6 +83,12 @@ words! {
 }
 
 impl Status {
+    /// Returns whether the status is final and the work was not done: every final status but `FINISHED` and `SKIPPED`.
+    #[must_use]
+    pub fn has_failed(self) -> bool {
+        self.is_final() && !matches!(self, Self::Finished | Self::Skipped)
+    }
+
     /// Returns whether nothing changes any more without a command.
     #[must_use]
     pub fn is_final(self) -> bool {
@@ -123,6 +131,16 @@ words! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_final_status_has_failed_unless_it_is_finished_or_skipped() {
+        let words = |holds: fn(Status) -> bool| -> Vec<&str> {
+            Status::ALL.iter().filter(|status| holds(**status)).map(|status| status.as_str()).collect()
+        };
+        let failed = ["FAILED", "TIMEDOUT", "CASCADE_FAILED", "CANCELED"];
+        assert_eq!(words(Status::has_failed), failed);
+        assert_eq!(words(|status| status.is_final() && !status.has_failed()), ["FINISHED", "SKIPPED"]);
+    }
 
     #[test]
     fn every_word_reads_back() {
