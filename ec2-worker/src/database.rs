@@ -8,17 +8,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, NoTls, Row};
+use tokio_postgres::{Client, Row};
 
 use crate::failure::Failure;
 
-mod tls;
 mod url;
 
-pub use self::url::Target;
+pub use self::url::parse;
 pub(crate) use self::url::speaks;
+pub use postgres_connect::DatabaseTarget;
 
 /// The largest number of idle sessions for each database.
 const IDLE: usize = 2;
@@ -46,7 +45,7 @@ impl Pool {
     /// # Errors
     ///
     /// `is_away` when the database cannot be reached; final when it refuses the session.
-    pub async fn begin(&self, target: &Target) -> Result<Transaction, Failure> {
+    pub async fn begin(&self, target: &DatabaseTarget) -> Result<Transaction, Failure> {
         const BEGIN: &str = "BEGIN";
         while let Some(client) = self.take(target) {
             if client.batch_execute(BEGIN).await.is_ok() {
@@ -66,25 +65,25 @@ impl Pool {
     /// # Errors
     ///
     /// As [`Self::begin`].
-    pub async fn session(&self, target: &Target) -> Result<Transaction, Failure> {
+    pub async fn session(&self, target: &DatabaseTarget) -> Result<Transaction, Failure> {
         let client = connect(target).await?;
         Ok(self.opened(target, client))
     }
 
-    fn opened(&self, target: &Target, client: Client) -> Transaction {
+    fn opened(&self, target: &DatabaseTarget, client: Client) -> Transaction {
         Transaction { client: Some(client), pool: self.clone(), target: target.clone(), busy: true }
     }
 
-    fn take(&self, target: &Target) -> Option<Client> {
+    fn take(&self, target: &DatabaseTarget) -> Option<Client> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let sessions = idle.get_mut(&target.key)?;
+        let sessions = idle.get_mut(target.key())?;
         sessions.retain(|(since, client)| since.elapsed() < IDLE_TIME && !client.is_closed());
         sessions.pop().map(|(_, client)| client)
     }
 
-    fn give_back(&self, target: &Target, client: Client) {
+    fn give_back(&self, target: &DatabaseTarget, client: Client) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let sessions = idle.entry(target.key.clone()).or_default();
+        let sessions = idle.entry(target.key().to_owned()).or_default();
         if sessions.len() < IDLE && !client.is_closed() {
             sessions.push((Instant::now(), client));
         }
@@ -95,7 +94,7 @@ impl Pool {
 pub struct Transaction {
     client: Option<Client>,
     pool: Pool,
-    target: Target,
+    target: DatabaseTarget,
     busy: bool,
 }
 
@@ -176,13 +175,9 @@ impl Drop for Transaction {
         if let Ok(runtime) = tokio::runtime::Handle::try_current()
             && !client.is_closed()
         {
-            let tls = self.target.tls.clone();
+            let target = self.target.clone();
             runtime.spawn(async move {
-                let asked = match tls {
-                    Some(tls) => cancel.cancel_query(tls).await,
-                    None => cancel.cancel_query(NoTls).await,
-                };
-                if let Err(error) = asked {
+                if let Err(error) = target.cancel(&cancel).await {
                     tracing::debug!(error = %error, "a statement could not be cancelled");
                 }
             });
@@ -196,23 +191,11 @@ impl Drop for Transaction {
 ///
 /// Says why the connection fails; never shows the password.
 pub async fn check(url: &str) -> Result<(), String> {
-    let target = Target::parse(url, None, None, None, &[]).map_err(|what| format!("the URL {what}"))?;
+    let target = parse(url, None, None, None, &[]).map_err(|what| format!("the URL {what}"))?;
     connect(&target).await.map(drop).map_err(|failure| failure.message)
 }
 
-async fn connect(target: &Target) -> Result<Client, Failure> {
-    let config: &Config = &target.config;
-    let connected = match &target.tls {
-        Some(tls) if config.get_ssl_mode() != SslMode::Disable => {
-            config.connect(tls.clone()).await.map(|(client, connection)| {
-                tokio::spawn(connection);
-                client
-            })
-        }
-        _ => config.connect(NoTls).await.map(|(client, connection)| {
-            tokio::spawn(connection);
-            client
-        }),
-    };
-    connected.map_err(|error| Failure::database(&format!("connecting to {}", target.shown), &error))
+async fn connect(target: &DatabaseTarget) -> Result<Client, Failure> {
+    let connected = target.connect().await;
+    connected.map_err(|error| Failure::database(&format!("connecting to {}", target.shown()), &error))
 }

@@ -6,7 +6,7 @@
 
 use tokio_postgres::types::Type;
 
-use crate::database::{Pool, Target, Transaction};
+use crate::database::{DatabaseTarget, Pool, Transaction};
 use crate::etl::table::Table;
 use crate::failure::Failure;
 use crate::progress::Fields;
@@ -56,7 +56,7 @@ COMMENT ON TABLE downspout.loaded_files IS 'The file versions that each table ho
 /// # Errors
 ///
 /// As [`Pool::begin`], and when the user may not create a schema.
-pub async fn begin(pool: &Pool, target: &Target) -> Result<Transaction, Failure> {
+pub async fn begin(pool: &Pool, target: &DatabaseTarget) -> Result<Transaction, Failure> {
     let tx = pool.begin(target).await?;
     let doing = "finding the schema downspout";
     let found = tx.query(doing, "SELECT to_regclass('downspout.loaded_files') IS NOT NULL", &[]).await?;

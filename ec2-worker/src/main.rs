@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use ec2_worker::database::{Pool, Target};
+use ec2_worker::database::{self, Pool};
 use ec2_worker::etl::date::Pattern;
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Load};
@@ -169,7 +169,7 @@ fn hostname() -> String {
 
 async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
     let scratch = tempfile::tempdir().context("making a scratch folder")?;
-    let target = Target::parse(&arguments.database_url, None, arguments.password.as_deref(), None, &[])
+    let target = database::parse(&arguments.database_url, None, arguments.password.as_deref(), None, &[])
         .map_err(|problem| anyhow::anyhow!("--database-url {problem}"))?;
     let dates = arguments.date_format.as_deref().map(Pattern::new).transpose().map_err(anyhow::Error::msg)?;
     let problem = |option: &'static str| move |reason: String| anyhow::anyhow!("{option}: {reason}");

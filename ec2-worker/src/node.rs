@@ -4,7 +4,7 @@ use definition::PipelineObject;
 use definition::kind::Kind;
 use definition::kind::field::{self, Compression};
 
-use crate::database::{self, Target};
+use crate::database::{self, DatabaseTarget};
 use crate::failure::Failure;
 use crate::hindrance::{Find, Hindrance};
 use crate::reader::{Reader, not_in_task, problem, refused};
@@ -42,7 +42,7 @@ pub struct SqlNode {
     /// The object's id.
     pub id: String,
     /// The database.
-    pub target: Target,
+    pub target: DatabaseTarget,
     /// `schemaName`.
     pub schema: Option<String>,
     /// `table`.
@@ -190,12 +190,12 @@ impl Format {
 /// # Errors
 ///
 /// Names the object and the field that cannot be used.
-pub fn target(database: &PipelineObject) -> Result<Target, Failure> {
+pub fn target(database: &PipelineObject) -> Result<DatabaseTarget, Failure> {
     let url = url(database)?;
     let properties: Vec<String> = database.strings("jdbcProperties").map(str::to_owned).collect();
     let password = database.string("*password").or_else(|| database.string("password"));
     let user = database.string("username").filter(|user| !user.is_empty());
-    Target::parse(url, user, password, database.string("databaseName"), &properties)
+    database::parse(url, user, password, database.string("databaseName"), &properties)
         .map_err(|what| problem(database, "connectionString", &what))
 }
 

@@ -5,7 +5,7 @@ use clap::Parser;
 use definition::period::Period;
 use server::sigv4::Credentials;
 use server::{Config, KEEP_RUNS, serve};
-use store::Place;
+use store::Location;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -84,7 +84,7 @@ async fn main() -> anyhow::Result<()> {
         .context("AWS_SECRET_ACCESS_KEY is not set: clients sign with it, and the server checks by it")?;
     let credentials = Credentials { access_key_id: arguments.access_key_id, secret_access_key };
     // Not read by clap, whose messages quote what they refuse.
-    let mut config = Config::new(Place::parse(&arguments.data)?, credentials);
+    let mut config = Config::new(Location::parse(&arguments.data)?, credentials);
     config.region = arguments.region;
     config.account_id = arguments.account_id;
     config.keep_runs = arguments.keep_runs;

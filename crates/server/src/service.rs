@@ -7,7 +7,7 @@ use anyhow::Context;
 use axum::Router;
 use definition::period::Period;
 use jiff::Timestamp;
-use store::Place;
+use store::Location;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -32,7 +32,7 @@ pub const KEEP_RUNS: &str = "90 days";
 /// What the service needs to know.
 pub struct Config {
     /// Where everything is kept.
-    pub store: Place,
+    pub store: Location,
     /// Who may call.
     pub credentials: Vec<Credentials>,
     /// The region that requests must be signed for.
@@ -62,7 +62,7 @@ pub struct Config {
 
 impl Config {
     /// Returns the configuration of a service in `us-east-1` with the wall clock.
-    pub fn new(store: impl Into<Place>, credentials: Credentials) -> Self {
+    pub fn new(store: impl Into<Location>, credentials: Credentials) -> Self {
         Self {
             store: store.into(),
             credentials: vec![credentials],

@@ -1,7 +1,7 @@
 //! Durable pipelines, runs and notices.
 //!
 //! [`Store`] is what the driver needs; [`SqliteStore`] keeps it in one file, [`PostgresStore`] in a database,
-//! and [`Place`] says which. What `save` has acknowledged is on the disk. Deliberately absent: any decision
+//! and [`Location`] says which. What `save` has acknowledged is on the disk. Deliberately absent: any decision
 //! about runs (that is `engine`), and caching (that is the server).
 #![warn(missing_docs)]
 
@@ -11,8 +11,8 @@ mod column;
 mod conformance;
 mod error;
 mod expiry;
+mod location;
 mod pipeline;
-mod place;
 mod postgres;
 mod query;
 mod rows;
@@ -26,9 +26,9 @@ use jiff::Timestamp;
 pub use batch::{Batch, DefinitionVersion};
 pub use error::StoreError;
 pub use expiry::{Expired, ExpiryMarker};
+pub use location::Location;
 pub use pipeline::{Pipeline, Tag};
-pub use place::Place;
-pub use postgres::{PostgresStore, Target};
+pub use postgres::{PostgresLocation, PostgresStore};
 pub use query::{Marker, Page, Query, Selector, Sphere, TextField, TimeField};
 pub use sqlite::SqliteStore;
 

@@ -5,12 +5,11 @@
 //! tables are those of the SQLite store, in a schema of their own.
 
 mod expire;
+mod location;
 mod migrate;
 mod news;
 mod read;
 mod session;
-mod target;
-mod tls;
 mod write;
 
 use async_trait::async_trait;
@@ -25,7 +24,7 @@ use crate::{
 use news::News;
 use session::{Sessions, is_contention};
 
-pub use target::Target;
+pub use location::PostgresLocation;
 
 /// So often a creation finds neither a place for the pipeline nor the one that has it before it gives up:
 /// each time, another was created and deleted in between.
@@ -44,10 +43,10 @@ impl PostgresStore {
     ///
     /// [`StoreError::Newer`] if a newer program wrote there; [`StoreError::Connect`],
     /// [`StoreError::Encoding`] and [`StoreError::Postgres`] if the database cannot be used.
-    pub async fn open(target: &Target) -> Result<Self, StoreError> {
-        let sessions = Sessions::new(target)?;
-        migrate::bring_up_to_date(&sessions, target).await?;
-        Ok(Self { sessions, news: News::new(target.clone()) })
+    pub async fn open(location: &PostgresLocation) -> Result<Self, StoreError> {
+        let sessions = Sessions::new(location)?;
+        migrate::bring_up_to_date(&sessions, location).await?;
+        Ok(Self { sessions, news: News::new(location.clone()) })
     }
 }
 

@@ -3,7 +3,7 @@
 use tokio_postgres::error::ErrorPosition;
 
 use super::{Activity, TaskOutcome, Work};
-use crate::database::{Target, Transaction};
+use crate::database::{DatabaseTarget, Transaction};
 use crate::etl::table::Table;
 use crate::failure::Failure;
 use crate::hindrance::{Foreseen, Hindrance};
@@ -32,7 +32,7 @@ struct Filled {
 #[derive(Clone, Debug)]
 pub(super) struct SqlActivity {
     /// The database.
-    target: Target,
+    target: DatabaseTarget,
     /// `script` or `scriptUri`.
     script: Script,
     /// `scriptArgument`, in order.

@@ -21,7 +21,7 @@ use super::rejects::Spool;
 use super::source::{Origin, Source};
 use super::table::Table;
 use super::transform::{self, Chunk, Message, Plan, Shape};
-use crate::database::{Pool, Target, Transaction};
+use crate::database::{DatabaseTarget, Pool, Transaction};
 use crate::failure::Failure;
 use crate::ledger::{self, WorkKey};
 use crate::patience::Patience;
@@ -42,7 +42,7 @@ pub struct Load {
     /// The identity of the work.
     pub key: WorkKey,
     /// The database.
-    pub target: Target,
+    pub target: DatabaseTarget,
     /// The schema of the table.
     pub schema: Option<String>,
     /// The table.

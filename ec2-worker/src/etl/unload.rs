@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::dialect::Dialect;
 use super::result_preview;
 use super::table::Table;
-use crate::database::{Pool, Target, Transaction};
+use crate::database::{DatabaseTarget, Pool, Transaction};
 use crate::failure::Failure;
 use crate::node::SqlNode;
 use crate::patience::Patience;
@@ -22,7 +22,7 @@ const PIECE: usize = 256 * 1024;
 /// The rows to write, and their form.
 #[derive(Clone, Debug)]
 pub struct Unload {
-    target: Target,
+    target: DatabaseTarget,
     schema: Option<String>,
     table: String,
     select: Option<String>,

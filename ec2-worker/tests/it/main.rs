@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use definition::kind::field::{Limit, LoadMode};
 use e2e::postgres::NativePostgres;
-use ec2_worker::database::{Pool, Target};
+use ec2_worker::database::{self, Pool};
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Load};
 use ec2_worker::etl::source::{Origin, Source};
@@ -50,7 +50,7 @@ impl World {
     fn load(&self, table: &str, file: &Path) -> Load {
         Load {
             key: WorkKey { pipeline: "df-1".into(), instance: file.display().to_string(), generation: 0 },
-            target: Target::parse(&self.postgres.url(), None, None, None, &[]).expect("a URL"),
+            target: database::parse(&self.postgres.url(), None, None, None, &[]).expect("a URL"),
             schema: None,
             table: table.to_owned(),
             create: None,

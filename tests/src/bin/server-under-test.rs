@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 use e2e::clock::FastClock;
 use server::{Config, serve, sigv4::Credentials};
-use store::Place;
+use store::Location;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
         access_key_id: variable("AWS_ACCESS_KEY_ID")?,
         secret_access_key: variable("AWS_SECRET_ACCESS_KEY")?,
     };
-    let mut config = Config::new(Place::parse(place)?, credentials);
+    let mut config = Config::new(Location::parse(place)?, credentials);
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     config.sns = Some(aws_sdk_sns::Client::new(&aws));
     config.now = Arc::new(move || clock.now());

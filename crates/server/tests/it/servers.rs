@@ -5,25 +5,25 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_datapipeline::types::PipelineObject;
 use native_postgres::NativePostgres;
-use store::Place;
+use store::Location;
 use tokio::task::JoinSet;
 
 use crate::harness::{Stage, activity, default, string, two_steps};
 
 /// A schema that no other test uses.
-fn fresh() -> Place {
+fn fresh() -> Location {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    Place::parse(&format!("{}?schema=servers_{number}", NativePostgres::shared().url())).unwrap()
+    Location::parse(&format!("{}?schema=servers_{number}", NativePostgres::shared().url())).unwrap()
 }
 
 /// Servers on one store, with one clock.
 async fn servers<const N: usize>() -> [Stage; N] {
-    let place = fresh();
-    let first = Stage::with(|config| config.store = place.clone()).await;
+    let location = fresh();
+    let first = Stage::with(|config| config.store = location.clone()).await;
     let mut stages = vec![first];
     while stages.len() < N {
-        let beside = stages[0].beside(|config| config.store = place.clone()).await;
+        let beside = stages[0].beside(|config| config.store = location.clone()).await;
         stages.push(beside);
     }
     stages.try_into().ok().unwrap()

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 
-use super::Target;
+use super::PostgresLocation;
 use super::session::Sessions;
 use crate::StoreError;
 
@@ -22,20 +22,23 @@ const LOCK: i32 = 0x646f_776e;
 const SETTINGS: &str = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0";
 
 /// Makes the schema if it is not there, and applies the migrations that it lacks.
-pub(super) async fn bring_up_to_date(sessions: &Sessions, target: &Target) -> Result<(), StoreError> {
+pub(super) async fn bring_up_to_date(
+    sessions: &Sessions,
+    location: &PostgresLocation,
+) -> Result<(), StoreError> {
     let mut session = sessions.take().await?;
     let doing = "bringing the schema up to date";
     let transaction = session.build_transaction().start().await.map_err(sessions.doing(doing))?;
-    must_hold_every_text(transaction.client(), sessions, target).await?;
+    must_hold_every_text(transaction.client(), sessions, location).await?;
     transaction.batch_execute(SETTINGS).await.map_err(sessions.doing(doing))?;
     transaction
-        .execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", &[&LOCK, &target.schema])
+        .execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", &[&LOCK, &location.schema])
         .await
         .map_err(sessions.doing("waiting for another server to bring the schema up to date"))?;
-    let found = version(transaction.client(), sessions, target).await?;
+    let found = version(transaction.client(), sessions, location).await?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
-        let place = format!("the schema {} of the database {}", target.schema, target.shown);
+        let place = format!("the schema {} of the database {}", location.schema, location.database.shown());
         return Err(StoreError::Newer { place, found, known });
     }
     for (version, (name, sql)) in (1_i64..).zip(MIGRATIONS) {
@@ -53,24 +56,28 @@ pub(super) async fn bring_up_to_date(sessions: &Sessions, target: &Target) -> Re
 async fn must_hold_every_text(
     client: &Client,
     sessions: &Sessions,
-    target: &Target,
+    location: &PostgresLocation,
 ) -> Result<(), StoreError> {
     let row = client.query_one("SELECT current_setting('server_encoding')", &[]).await;
     let encoding: String = row.map_err(sessions.doing("reading the database's encoding"))?.get(0);
     if encoding == "UTF8" {
         return Ok(());
     }
-    Err(StoreError::Encoding { at: target.shown.clone(), encoding })
+    Err(StoreError::Encoding { at: location.database.shown().to_owned(), encoding })
 }
 
 /// Returns the version of the schema, which is made if it is not there.
-async fn version(client: &Client, sessions: &Sessions, target: &Target) -> Result<i64, StoreError> {
+async fn version(
+    client: &Client,
+    sessions: &Sessions,
+    location: &PostgresLocation,
+) -> Result<i64, StoreError> {
     let doing = "reading the schema version";
-    let schema = target.quoted_schema();
+    let schema = location.quoted_schema();
     // Not IF NOT EXISTS: that asks for the right to make schemas also where one is there.
     let is_there = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1), \
                     EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations')";
-    let row = client.query_one(is_there, &[&target.schema]).await.map_err(sessions.doing(doing))?;
+    let row = client.query_one(is_there, &[&location.schema]).await.map_err(sessions.doing(doing))?;
     let (has_schema, has_migrations): (bool, bool) = (row.get(0), row.get(1));
     if !has_schema {
         let make = format!("CREATE SCHEMA {schema}");

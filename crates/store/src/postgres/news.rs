@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use engine::WorkerGroup;
 use futures::StreamExt as _;
+use postgres_connect::DatabaseTarget;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, mpsc};
@@ -14,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls};
 use uuid::Uuid;
 
-use super::Target;
+use super::PostgresLocation;
 use super::session::Sessions;
 use crate::StoreError;
 
@@ -34,11 +35,11 @@ pub(super) struct News {
 
 impl News {
     /// Begins to listen, in the background.
-    pub(super) fn new(target: Target) -> Self {
-        let (channel, me) = (channel(&target.schema), Uuid::new_v4().to_string());
+    pub(super) fn new(location: PostgresLocation) -> Self {
+        let (channel, me) = (channel(&location.schema), Uuid::new_v4().to_string());
         let (sender, heard) = mpsc::channel(MOST_WAITING);
         let ear = Ear { channel: channel.clone(), me: me.clone(), sender };
-        let listener = tokio::spawn(async move { ear.listen(&target).await });
+        let listener = tokio::spawn(async move { ear.listen(&location.database).await });
         Self { channel, me, heard: Mutex::new(heard), listener }
     }
 
@@ -81,14 +82,14 @@ struct Ear {
 }
 
 impl Ear {
-    async fn listen(&self, target: &Target) {
+    async fn listen(&self, database: &DatabaseTarget) {
         loop {
-            let ended = match &target.tls {
-                Some(tls) => match target.config.connect(tls.clone()).await {
+            let ended = match database.tls() {
+                Some(tls) => match database.config().connect(tls.clone()).await {
                     Ok((client, connection)) => self.follow(&client, connection).await,
                     Err(error) => Err(error),
                 },
-                None => match target.config.connect(NoTls).await {
+                None => match database.config().connect(NoTls).await {
                     Ok((client, connection)) => self.follow(&client, connection).await,
                     Err(error) => Err(error),
                 },

@@ -16,7 +16,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, NoTls, Row};
 
-use super::Target;
+use super::PostgresLocation;
 use crate::StoreError;
 
 /// Sessions of one server. They are seldom all at work: a save takes a few milliseconds.
@@ -107,14 +107,15 @@ enum Failed {
 }
 
 impl Sessions {
-    pub(super) fn new(target: &Target) -> Result<Self, StoreError> {
-        let config = target.config.clone();
+    pub(super) fn new(location: &PostgresLocation) -> Result<Self, StoreError> {
+        let config = location.database.config().clone();
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match &target.tls {
+        let manager = match location.database.tls() {
             Some(tls) => Manager::from_config(config, tls.clone(), recycling),
             None => Manager::from_config(config, NoTls, recycling),
         };
-        let settings = format!("SET search_path TO {}; {SETTINGS}", target.quoted_schema());
+        let shown = location.database.shown().to_owned();
+        let settings = format!("SET search_path TO {}; {SETTINGS}", location.quoted_schema());
         let pool = Pool::builder(manager)
             .max_size(MOST_SESSIONS)
             .runtime(Runtime::Tokio1)
@@ -128,8 +129,8 @@ impl Sessions {
                 Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
             }))
             .build()
-            .map_err(|source| StoreError::Connect { at: target.shown.clone(), source: source.into() })?;
-        Ok(Self { pool, shown: target.shown.clone() })
+            .map_err(|source| StoreError::Connect { at: shown.clone(), source: source.into() })?;
+        Ok(Self { pool, shown })
     }
 
     /// Takes a session from the pool, or makes one.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine::{Event, PipelineId, RunnerId};
 use futures::FutureExt as _;
 use native_postgres::NativePostgres;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::*;
 use crate::conformance::{Site, conformance};
@@ -14,13 +14,13 @@ use crate::conformance::{Site, conformance};
 conformance!(Schema::fresh());
 
 /// A schema of the PostgreSQL that the tests share.
-struct Schema(Target);
+struct Schema(PostgresLocation);
 
 impl Schema {
     fn fresh() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self(target(&format!("{}?schema=test_{number}", NativePostgres::shared().url())))
+        Self(location(&format!("{}?schema=test_{number}", NativePostgres::shared().url())))
     }
 
     async fn store(&self) -> PostgresStore {
@@ -29,8 +29,7 @@ impl Schema {
 
     /// A session without a store, in the same schema.
     async fn client(&self) -> Client {
-        let (client, connection) = self.0.config.connect(NoTls).await.unwrap();
-        tokio::spawn(connection);
+        let client = self.0.database.connect().await.unwrap();
         client.batch_execute(&format!("SET search_path TO {}", self.0.quoted_schema())).await.unwrap();
         client
     }
@@ -42,8 +41,8 @@ impl Site for Schema {
     }
 }
 
-fn target(url: &str) -> Target {
-    Target::parse(url).unwrap()
+fn location(url: &str) -> PostgresLocation {
+    PostgresLocation::parse(url).unwrap()
 }
 
 fn pipeline(id: &str) -> Pipeline {
@@ -152,7 +151,7 @@ async fn who_may_not_make_schemas_uses_one_that_is_there() {
     let make = format!("CREATE ROLE modest LOGIN; CREATE SCHEMA {name} AUTHORIZATION modest");
     client.batch_execute(&make).await.unwrap();
     let url = NativePostgres::shared().url().replace("postgres@", "modest@");
-    let modest = target(&format!("{url}?schema={}", schema.0.schema));
+    let modest = location(&format!("{url}?schema={}", schema.0.schema));
     drop(PostgresStore::open(&modest).await.unwrap());
     let store = PostgresStore::open(&modest).await.unwrap();
     store.create_pipeline(pipeline("df-1")).await.unwrap();
@@ -160,8 +159,8 @@ async fn who_may_not_make_schemas_uses_one_that_is_there() {
 
 #[tokio::test]
 async fn tables_stand_in_a_schema_of_their_own_and_sort_by_bytes() {
-    let target = target(&NativePostgres::shared().url());
-    let store = PostgresStore::open(&target).await.unwrap();
+    let location = location(&NativePostgres::shared().url());
+    let store = PostgresStore::open(&location).await.unwrap();
     store.create_pipeline(pipeline("df-1")).await.unwrap();
     let client = store.sessions.take().await.unwrap();
     assert_eq!(count(&client, "SELECT count(*) FROM downspout_engine.pipelines").await, 1);
@@ -176,7 +175,7 @@ async fn a_commit_is_flushed_whatever_the_default_is() {
     let careless = "CREATE ROLE careless LOGIN SUPERUSER; ALTER ROLE careless SET synchronous_commit = off";
     schema.client().await.batch_execute(careless).await.unwrap();
     let url = NativePostgres::shared().url().replace("postgres@", "careless@");
-    let store = PostgresStore::open(&target(&format!("{url}?schema={}", schema.0.schema))).await.unwrap();
+    let store = PostgresStore::open(&location(&format!("{url}?schema={}", schema.0.schema))).await.unwrap();
     let session = store.sessions.take().await.unwrap();
     let row = session.query_one("SHOW synchronous_commit", &[]).await.unwrap();
     assert_eq!(row.get::<_, &str>(0), "on");
@@ -189,7 +188,7 @@ async fn a_database_that_cannot_hold_every_text_is_refused() {
     client.batch_execute(make).await.unwrap();
     let url = NativePostgres::shared().url();
     let latin = url.strip_suffix("/postgres").unwrap().to_owned() + "/latin";
-    let error = PostgresStore::open(&target(&latin)).await.err().unwrap();
+    let error = PostgresStore::open(&location(&latin)).await.err().unwrap();
     assert!(
         matches!(&error, StoreError::Encoding { encoding, .. } if encoding == "LATIN1"),
         "{}",
@@ -200,16 +199,16 @@ async fn a_database_that_cannot_hold_every_text_is_refused() {
 #[tokio::test]
 async fn a_password_is_never_told() {
     let port = native_postgres::free_port();
-    let target = target(&format!("postgres://me:geheim@127.0.0.1:{port}/p"));
-    let error = PostgresStore::open(&target).await.err().unwrap();
-    let error = format!("{} {error:?} {target:?}", told(&error));
+    let location = location(&format!("postgres://me:geheim@127.0.0.1:{port}/p"));
+    let error = PostgresStore::open(&location).await.err().unwrap();
+    let error = format!("{} {error:?} {location:?}", told(&error));
     assert!(error.contains(&format!("127.0.0.1:{port}/p")) && !error.contains("geheim"), "{error}");
 }
 
 #[tokio::test]
 async fn what_was_acknowledged_outlives_a_crash_and_the_next_call_connects_anew() {
     let postgres = NativePostgres::start();
-    let store = PostgresStore::open(&target(&postgres.url())).await.unwrap();
+    let store = PostgresStore::open(&location(&postgres.url())).await.unwrap();
     let created = store.create_pipeline(pipeline("df-1")).await.unwrap();
     // Several sessions, so that several are dead at once.
     futures::future::join_all((0..8).map(|_| store.open_runs())).await;

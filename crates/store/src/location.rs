@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{PostgresStore, SqliteStore, Store, StoreError, Target};
+use crate::{PostgresLocation, PostgresStore, SqliteStore, Store, StoreError};
 
 /// So often, and so far apart, a file is tried that another server has.
 const MOST_TRIES: usize = 20;
@@ -12,14 +12,14 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// Where a store is.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum Location {
     /// A file.
     Sqlite(PathBuf),
     /// A schema of a database.
-    Postgres(Box<Target>),
+    Postgres(Box<PostgresLocation>),
 }
 
-impl Place {
+impl Location {
     /// Reads `PATH`, `sqlite:PATH` or `postgres://user@host/database`.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl Place {
         }
         match text.split_once("://") {
             Some(("postgres" | "postgresql", _)) => {
-                Target::parse(text).map(Box::new).map(Self::Postgres).map_err(StoreError::Url)
+                PostgresLocation::parse(text).map(Box::new).map(Self::Postgres).map_err(StoreError::Url)
             }
             Some((scheme, _)) => Err(StoreError::Url(format!(
                 "is for {scheme:?}: write a path, sqlite:PATH or postgres://user@host/database"
@@ -52,7 +52,7 @@ impl Place {
     pub async fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
         Ok(match self {
             Self::Sqlite(path) => Arc::new(alone(path).await?),
-            Self::Postgres(target) => Arc::new(PostgresStore::open(target).await?),
+            Self::Postgres(location) => Arc::new(PostgresStore::open(location).await?),
         })
     }
 }
@@ -68,7 +68,7 @@ async fn alone(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open_alone(path)
 }
 
-impl From<PathBuf> for Place {
+impl From<PathBuf> for Location {
     fn from(path: PathBuf) -> Self {
         Self::Sqlite(path)
     }
@@ -79,8 +79,8 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        match Place::parse(text) {
-            Ok(place) => format!("{place:?}"),
+        match Location::parse(text) {
+            Ok(location) => format!("{location:?}"),
             Err(error) => error.to_string(),
         }
     }

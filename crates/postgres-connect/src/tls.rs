@@ -1,4 +1,6 @@
-//! TLS to a database elsewhere.
+//! TLS for connections to PostgreSQL.
+//!
+//! `require` encrypts and accepts any certificate, as PostgreSQL's own clients do; `verify-full` checks it.
 
 use std::sync::Arc;
 
@@ -9,16 +11,16 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Returns a connector; `verified` checks the server's certificate against `root`, or the public roots.
-pub(super) fn connector(verified: bool, root: Option<&str>) -> Result<MakeRustlsConnect, String> {
+/// Returns a connector. If `is_verified`, it checks the server's certificate against those of the PEM file `root`, or
+/// against the public ones.
+pub(crate) fn connector(is_verified: bool, root: Option<&str>) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("asks for TLS, which cannot be set up: {error}"))?;
-    let config = if verified {
+    let config = if is_verified {
         builder.with_root_certificates(roots(root)?).with_no_client_auth()
     } else {
-        // `require` of PostgreSQL's clients encrypts and asks for no certificate; `verify-full` does.
         let unchecked = Arc::new(Unchecked(provider));
         builder.dangerous().with_custom_certificate_verifier(unchecked).with_no_client_auth()
     };
@@ -39,6 +41,7 @@ fn roots(file: Option<&str>) -> Result<RootCertStore, String> {
     Ok(store)
 }
 
+/// Accepts every certificate; signatures of the handshake are checked all the same.
 #[derive(Debug)]
 struct Unchecked(Arc<CryptoProvider>);
 

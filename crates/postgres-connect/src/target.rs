@@ -1,0 +1,245 @@
+//! A database, the user who connects to it, and how the connection is encrypted.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{CancelToken, Client, Config, Error, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::tls;
+
+/// How long a connection may take to make: a database that is there answers much sooner.
+const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// How long a connection may be silent before the system asks whether the other side is still there.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// The pause between two such questions.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How many such questions may stay without an answer.
+const KEEPALIVE_RETRIES: u32 = 3;
+/// How long sent bytes may stay unacknowledged.
+const UNACKNOWLEDGED_WAIT: Duration = Duration::from_secs(60);
+
+/// The settings that make a [`DatabaseTarget`].
+pub struct Settings {
+    /// The name under which the database lists our sessions.
+    pub application: &'static str,
+    /// Host name, address, or the folder of a Unix socket; this machine if absent.
+    pub host: Option<String>,
+    /// The port.
+    pub port: u16,
+    /// The user.
+    pub user: String,
+    /// The user's password.
+    pub password: Option<String>,
+    /// The database; the one of the user's name if absent.
+    pub database: Option<String>,
+    /// `sslmode` of PostgreSQL's clients. If absent: `disable` on this machine, and `prefer` elsewhere.
+    pub sslmode: Option<String>,
+    /// A PEM file with the certificates to trust; the public ones if absent.
+    pub sslrootcert: Option<String>,
+}
+
+/// A database, and the user who connects to it. Shows host, port and database, never a password.
+#[derive(Clone)]
+pub struct DatabaseTarget {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+    key: String,
+    shown: String,
+}
+
+impl fmt::Debug for DatabaseTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl DatabaseTarget {
+    /// Makes the target of its settings.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the TLS settings, in words that follow "the URL"; never quotes a password.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        let Settings { application, host, port, user, password, database, sslmode, sslrootcert } = settings;
+        let host = host.unwrap_or_else(|| "localhost".to_owned());
+        let database = database.unwrap_or_else(|| user.clone());
+        let encryption = Encryption::read(sslmode.as_deref(), &host)?;
+        let mut config = Config::new();
+        config.host(host.trim_matches(['[', ']'])).port(port).user(&user).dbname(&database);
+        if let Some(password) = password {
+            config.password(password);
+        }
+        config.application_name(application).connect_timeout(CONNECT_WAIT).ssl_mode(encryption.mode);
+        // A database whose host is gone sends nothing; without these limits nobody would notice for hours.
+        config.keepalives_idle(KEEPALIVE_IDLE).keepalives_interval(KEEPALIVE_INTERVAL);
+        config.keepalives_retries(KEEPALIVE_RETRIES).tcp_user_timeout(UNACKNOWLEDGED_WAIT);
+        let tls = match encryption.mode {
+            SslMode::Disable => None,
+            _ => Some(tls::connector(encryption.is_verified, sslrootcert.as_deref())?),
+        };
+        let shown = format!("{host}:{port}/{database}");
+        let key = format!("{user}@{shown} {:?} {:?}", config.get_password(), encryption.mode);
+        Ok(Self { config, tls, key, shown })
+    }
+
+    /// Returns the driver's configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Returns what encrypts a connection; `None` if connections stay in the clear.
+    #[must_use]
+    pub fn tls(&self) -> Option<&MakeRustlsConnect> {
+        self.tls.as_ref()
+    }
+
+    /// Returns a text that is equal for two targets if either may use the other's sessions. The text holds the password.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Returns host, port and database, for messages.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Connects; a task in the background serves the connection until the client is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The driver's own.
+    pub async fn connect(&self) -> Result<Client, Error> {
+        match &self.tls {
+            Some(tls) => {
+                let (client, connection) = self.config.connect(tls.clone()).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+        }
+    }
+
+    /// Asks the server to end the statement of the session that `token` names.
+    ///
+    /// # Errors
+    ///
+    /// The driver's own.
+    pub async fn cancel(&self, token: &CancelToken) -> Result<(), Error> {
+        match &self.tls {
+            Some(tls) => token.cancel_query(tls.clone()).await,
+            None => token.cancel_query(NoTls).await,
+        }
+    }
+}
+
+/// What `sslmode` asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Encryption {
+    mode: SslMode,
+    /// The server's certificate is checked.
+    is_verified: bool,
+}
+
+impl Encryption {
+    fn read(sslmode: Option<&str>, host: &str) -> Result<Self, String> {
+        let (mode, is_verified) = match sslmode {
+            None if is_on_this_machine(host) => (SslMode::Disable, false),
+            Some("disable") => (SslMode::Disable, false),
+            None | Some("allow" | "prefer") => (SslMode::Prefer, false),
+            Some("require") => (SslMode::Require, false),
+            Some("verify-ca" | "verify-full") => (SslMode::Require, true),
+            Some(other) => return Err(format!("has the unknown sslmode `{other}`")),
+        };
+        Ok(Self { mode, is_verified })
+    }
+}
+
+/// Returns whether `host` is this machine: loopback, or the folder of a Unix socket.
+fn is_on_this_machine(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "::1" | "[::1]") || Path::new(host).is_absolute()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(host: &str) -> Settings {
+        Settings {
+            application: "tests",
+            host: Some(host.to_owned()),
+            port: 5432,
+            user: "me".to_owned(),
+            password: Some("geheim".to_owned()),
+            database: None,
+            sslmode: None,
+            sslrootcert: None,
+        }
+    }
+
+    #[test]
+    fn sslmode_says_whether_to_encrypt_and_whether_to_check_the_certificate() {
+        let read = |mode| Encryption::read(mode, "db.example.com").map(|it| (it.mode, it.is_verified));
+        assert_eq!(read(None), Ok((SslMode::Prefer, false)));
+        assert_eq!(read(Some("disable")), Ok((SslMode::Disable, false)));
+        for mode in ["allow", "prefer"] {
+            assert_eq!(read(Some(mode)), Ok((SslMode::Prefer, false)), "{mode}");
+        }
+        assert_eq!(read(Some("require")), Ok((SslMode::Require, false)));
+        for mode in ["verify-ca", "verify-full"] {
+            assert_eq!(read(Some(mode)), Ok((SslMode::Require, true)), "{mode}");
+        }
+        assert_eq!(read(Some("perhaps")), Err("has the unknown sslmode `perhaps`".to_owned()));
+    }
+
+    #[test]
+    fn connections_within_this_machine_stay_in_the_clear_unless_asked() {
+        for host in ["localhost", "127.0.0.1", "::1", "[::1]", "/var/run/postgresql"] {
+            let target = DatabaseTarget::new(settings(host)).unwrap();
+            assert!(target.tls().is_none(), "{host}");
+            let asked = Settings { sslmode: Some("require".to_owned()), ..settings(host) };
+            assert!(DatabaseTarget::new(asked).unwrap().tls().is_some(), "{host}");
+        }
+        assert!(DatabaseTarget::new(settings("db.example.com")).unwrap().tls().is_some());
+    }
+
+    #[test]
+    fn the_database_is_the_users_by_default_and_no_password_is_shown() {
+        let target = DatabaseTarget::new(settings("db.example.com")).unwrap();
+        assert_eq!(format!("{target:?}"), "db.example.com:5432/me");
+        assert_eq!(target.shown(), "db.example.com:5432/me");
+        let missing = Settings {
+            sslmode: Some("verify-full".to_owned()),
+            sslrootcert: Some("/no/such/file".to_owned()),
+            ..settings("db.example.com")
+        };
+        let problem = DatabaseTarget::new(missing).unwrap_err();
+        assert!(problem.contains("sslrootcert") && !problem.contains("geheim"), "{problem}");
+    }
+
+    #[test]
+    fn sessions_are_shared_only_between_equal_targets() {
+        let key = |settings| DatabaseTarget::new(settings).unwrap().key().to_owned();
+        let ours = key(settings("db.example.com"));
+        assert_eq!(ours, key(settings("db.example.com")));
+        let others = [
+            settings("other.example.com"),
+            Settings { port: 6543, ..settings("db.example.com") },
+            Settings { user: "you".to_owned(), ..settings("db.example.com") },
+            Settings { password: None, ..settings("db.example.com") },
+            Settings { sslmode: Some("require".to_owned()), ..settings("db.example.com") },
+        ];
+        for other in others {
+            assert_ne!(ours, key(other));
+        }
+    }
+}
