@@ -2,11 +2,13 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
 };
 
-use e2e::{definitions::Definitions, postgres, postgres::NativePostgres, program::Up, samples::Samples};
+use e2e::{
+    definitions::Definitions, postgres, postgres::NativePostgres, program::Up, samples::Samples, until::until,
+};
 
 use crate::PROGRAM;
 
@@ -81,6 +83,49 @@ async fn psql_looks_in_at_any_time_and_no_client_harms_a_run() {
     open.wait().expect("its end");
 }
 
+/// Makes every load of orders wait in its first row, as long as the connection lives.
+struct Hold(tokio_postgres::Client);
+
+impl Hold {
+    async fn on_orders(postgres: &NativePostgres) -> Self {
+        let (client, connection) =
+            tokio_postgres::connect(&postgres.url(), tokio_postgres::NoTls).await.expect("connecting");
+        tokio::spawn(connection);
+        let sql = "CREATE FUNCTION staging.wait_for_story() RETURNS trigger LANGUAGE plpgsql AS \
+                   $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$; \
+                   CREATE TRIGGER wait_for_story BEFORE INSERT ON staging.orders \
+                   FOR EACH ROW EXECUTE FUNCTION staging.wait_for_story(); \
+                   SELECT pg_advisory_lock(1)";
+        client.batch_execute(sql).await.expect("making loads wait");
+        Self(client)
+    }
+
+    async fn until_a_row_waits(&self) {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ec2-worker' \
+                   AND query LIKE 'COPY%' AND wait_event = 'advisory'";
+        until("a load waits in its first row", async || {
+            let row = self.0.query_one(sql, &[]).await.map_err(|error| error.to_string())?;
+            let waiting: i64 = row.get(0);
+            if waiting > 0 { Ok(()) } else { Err("no COPY waits".to_owned()) }
+        })
+        .await;
+    }
+}
+
+/// Waits until somebody has tried `times` to connect to a database that is down: stands in its place and hangs up.
+async fn must_be_tried_in_vain(postgres: &NativePostgres, times: usize) {
+    let listener = TcpListener::bind(("127.0.0.1", postgres.port())).expect("the port of the database");
+    listener.set_nonblocking(true).expect("a listener that does not block");
+    let mut tried = 0;
+    until("the database that is down is tried again", async || {
+        while listener.accept().is_ok() {
+            tried += 1;
+        }
+        if tried >= times { Ok(()) } else { Err(format!("tried {tried} times")) }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_away_for_a_while_is_waited_for() {
     let postgres = NativePostgres::start();
@@ -91,11 +136,13 @@ async fn a_database_that_is_away_for_a_while_is_waited_for() {
     up.drop_set("2026-05-01", &first).await;
     up.mail_of("2026-05-01").await;
 
-    // It goes in the middle of the load, and is away for 20 seconds.
+    // The database goes away in the middle of the load, which is in its first row by then.
+    let hold = Hold::on_orders(&postgres).await;
     let second = Samples::small(32, 60_000);
     up.drop_set("2026-05-02", &second).await;
+    hold.until_a_row_waits().await;
     postgres.down();
-    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    must_be_tried_in_vain(&postgres, 3).await;
     postgres.up();
     let mail = up.mail_of("2026-05-02").await;
     assert_eq!(mail.subject, "orders 2026-05-02: 144000 rows loaded, 0 refused", "{}", mail.body);

@@ -6,9 +6,7 @@ use std::{
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use serde::Deserialize;
+use downspout::local::stack::{Endpoints, FILE_NAME};
 use tempfile::TempDir;
 
 use crate::{
@@ -17,52 +15,19 @@ use crate::{
     until::until,
 };
 
-/// What `endpoints.json` says.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Endpoints {
-    /// Region that requests are signed for.
-    pub region: String,
-    /// Access key id.
-    pub access_key_id: String,
-    /// Secret access key.
-    pub secret_access_key: String,
-    /// URL of S3.
-    pub s3: String,
-    /// URL of the Data Pipeline service.
-    pub datapipeline: String,
-    /// URL of SNS.
-    pub sns: String,
-    /// URL of the database.
-    pub postgres: String,
-    /// Names of the buckets.
-    pub buckets: Buckets,
-    /// The topic that mails.
-    pub topic_arn: String,
-    /// Folder of the mails.
-    pub outbox: PathBuf,
-}
-
-/// The four buckets of a stack.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Buckets {
-    /// Files are dropped here.
-    pub drop: String,
-    /// Definitions, their SQL and the ledger.
-    pub definitions: String,
-    /// Results as CSV.
-    pub results: String,
-    /// Logs of runs.
-    pub logs: String,
-}
-
 /// A running `downspout up`; killed when dropped.
 pub struct Up {
+    stack: StackProcess,
+    /// The addresses and keys of the stack.
+    pub endpoints: Endpoints,
+}
+
+/// The process of a stack, which may not be ready yet.
+struct StackProcess {
     program: PathBuf,
     folder: TempDir,
     options: Vec<String>,
     child: Child,
-    /// What is where.
-    pub endpoints: Endpoints,
 }
 
 impl Up {
@@ -77,9 +42,9 @@ impl Up {
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
         let program = PathBuf::from(program);
         let child = spawn(&program, folder.path(), &options);
-        let mut up = Self { program, folder, options, child, endpoints: Endpoints::none() };
-        up.ready().await;
-        up
+        let mut stack = StackProcess { program, folder, options, child };
+        let endpoints = stack.ready().await;
+        Self { stack, endpoints }
     }
 
     /// Kills the process as `kill -9` does.
@@ -87,8 +52,8 @@ impl Up {
     /// # Panics
     /// When there is no process to kill.
     pub fn kill(&mut self) {
-        self.child.kill().expect("killing the stack");
-        self.child.wait().expect("its end");
+        self.stack.child.kill().expect("killing the stack");
+        self.stack.child.wait().expect("its end");
     }
 
     /// Starts the stack again on the same data directory and waits until it is ready.
@@ -99,8 +64,9 @@ impl Up {
 
     /// Starts the stack again on the same data directory without waiting.
     pub fn respawn(&mut self) {
-        let _ = fs::remove_file(self.data_dir().join("endpoints.json"));
-        self.child = spawn(&self.program, self.folder.path(), &self.options);
+        let _ = fs::remove_file(self.data_dir().join(FILE_NAME));
+        let StackProcess { program, folder, options, child } = &mut self.stack;
+        *child = spawn(program, folder.path(), options);
     }
 
     /// Waits until the stack says that it is ready.
@@ -108,18 +74,7 @@ impl Up {
     /// # Panics
     /// When it ends instead, or the limit passes: with what it printed.
     pub async fn ready(&mut self) {
-        let path = self.data_dir().join("endpoints.json");
-        let log = self.folder.path().join("up.log");
-        let child = &mut self.child;
-        self.endpoints = until("downspout up is ready", async || {
-            let said = || fs::read_to_string(&log).unwrap_or_default();
-            if let Ok(Some(status)) = child.try_wait() {
-                panic!("downspout up ended with {status}:\n{}", said());
-            }
-            let text = fs::read_to_string(&path).map_err(|error| format!("{error}\n{}", said()))?;
-            serde_json::from_str(&text).map_err(|error| error.to_string())
-        })
-        .await;
+        self.endpoints = self.stack.ready().await;
     }
 
     /// Asks the stack to stop (SIGTERM) and returns its exit status.
@@ -127,9 +82,9 @@ impl Up {
     /// # Panics
     /// When it does not end.
     pub async fn stop(&mut self) -> ExitStatus {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let asked = Command::new("kill").args(["-TERM", &self.stack.child.id().to_string()]).status();
         assert!(asked.is_ok_and(|status| status.success()), "kill -TERM");
-        let child = &mut self.child;
+        let child = &mut self.stack.child;
         until("downspout up stops", async || {
             child.try_wait().map_err(|error| error.to_string())?.ok_or_else(|| "still running".to_owned())
         })
@@ -139,13 +94,13 @@ impl Up {
     /// Returns the data directory.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.stack.data_dir()
     }
 
     /// Returns what `up` has printed so far.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("up.log")).unwrap_or_default()
+        self.stack.log()
     }
 
     /// Runs a command of the program against this stack, `["drop", "--wait", ...]` say.
@@ -154,7 +109,7 @@ impl Up {
     /// When the program cannot be started.
     #[must_use]
     pub fn downspout(&self, arguments: &[&str]) -> Output {
-        Command::new(&self.program)
+        Command::new(&self.stack.program)
             .arg("--data-dir")
             .arg(self.data_dir())
             .args(arguments)
@@ -172,33 +127,19 @@ impl Up {
     /// Returns an S3 client of this stack.
     #[must_use]
     pub fn s3(&self) -> aws_sdk_s3::Client {
-        let config = self.sdk_config(&self.endpoints.s3);
-        aws_sdk_s3::Client::from_conf(
-            aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build(),
-        )
+        self.endpoints.s3()
     }
 
     /// Returns a Data Pipeline client of this stack.
     #[must_use]
     pub fn datapipeline(&self) -> aws_sdk_datapipeline::Client {
-        aws_sdk_datapipeline::Client::new(&self.sdk_config(&self.endpoints.datapipeline))
+        self.endpoints.datapipeline()
     }
 
     /// Returns an SNS client of this stack.
     #[must_use]
     pub fn sns(&self) -> aws_sdk_sns::Client {
-        aws_sdk_sns::Client::new(&self.sdk_config(&self.endpoints.sns))
-    }
-
-    fn sdk_config(&self, endpoint: &str) -> SdkConfig {
-        let Endpoints { region, access_key_id, secret_access_key, .. } = &self.endpoints;
-        let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "endpoints.json");
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.clone()))
-            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
-            .endpoint_url(endpoint)
-            .build()
+        self.endpoints.sns()
     }
 
     /// Connects to the stack's database.
@@ -269,34 +210,36 @@ impl Up {
     }
 }
 
-impl Drop for Up {
+impl StackProcess {
+    async fn ready(&mut self) -> Endpoints {
+        let (data_dir, log) = (self.data_dir(), self.folder.path().join("up.log"));
+        let child = &mut self.child;
+        until("downspout up is ready", async || {
+            let said = || fs::read_to_string(&log).unwrap_or_default();
+            if let Ok(Some(status)) = child.try_wait() {
+                panic!("downspout up ended with {status}:\n{}", said());
+            }
+            let endpoints = Endpoints::read(&data_dir).map_err(|error| format!("{error}\n{}", said()))?;
+            endpoints.ok_or_else(|| format!("no {FILE_NAME} yet\n{}", said()))
+        })
+        .await
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("up.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for StackProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("downspout up said:\n{}", self.log());
-        }
-    }
-}
-
-impl Endpoints {
-    fn none() -> Self {
-        Self {
-            region: String::new(),
-            access_key_id: String::new(),
-            secret_access_key: String::new(),
-            s3: String::new(),
-            datapipeline: String::new(),
-            sns: String::new(),
-            postgres: String::new(),
-            buckets: Buckets {
-                drop: String::new(),
-                definitions: String::new(),
-                results: String::new(),
-                logs: String::new(),
-            },
-            topic_arn: String::new(),
-            outbox: PathBuf::new(),
         }
     }
 }

@@ -80,6 +80,12 @@ impl NativePostgres {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Returns the port on 127.0.0.1 at which the server listens while it is up.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Starts the server again after [`Self::down`].
     pub fn up(&self) {
         let (port, folder, settings) = (self.port, self.folder.path().display(), self.settings);

@@ -9,7 +9,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4::SigningParams;
 use axum::body::{Bytes, to_bytes};
 use axum::http::{Request, header};
-use e2e::program::Endpoints;
+use downspout::local::stack::Endpoints;
 use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
