@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use engine::{PipelineId, RunId};
+use sqlite_writer::Failure;
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +172,12 @@ impl StoreError {
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
+    /// Returns the error as the writer of a data file tells it to other callers.
+    pub(crate) fn failure(&self) -> Failure {
+        let is_full = matches!(self, Self::Sqlite { source, .. } if is_full(source));
+        Failure { message: self.chain(), is_full }
+    }
+
     /// Returns a function that says what was being done.
     pub(crate) fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| Self::Sqlite { doing, source }
@@ -180,4 +187,8 @@ impl StoreError {
     pub(crate) fn row(what: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Self {
         move |source| Self::Row { what: what.into(), source }
     }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use definition::expression::{self, Scope, Value};
-use definition::schedule::Interval;
 use definition::render::render;
+use definition::schedule::Interval;
 use definition::{file, validate};
 use jiff::Timestamp;
 

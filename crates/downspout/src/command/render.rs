@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use definition::file;
-use definition::schedule::Interval;
 use definition::render::render;
+use definition::schedule::Interval;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;

@@ -1,26 +1,29 @@
 //! The one thread that writes the index.
 //!
-//! Whatever waits at the same moment is committed together, so many small writers share one disk sync.
-//! Each job stands in a savepoint of its own: one that fails takes nothing of the others with it.
+//! Writers that wait at the same time share one commit, and so one flush of the disk (see [`sqlite_writer`]). Each job
+//! stands under a savepoint of its own and is done once, because it hands files over. SQLite itself flushes before a
+//! commit returns: the reading connections must not see an object that a power cut can still take back.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::thread;
 
 use rusqlite::Connection;
+use sqlite_writer::{Closed, Failure, Job, Undo};
 use tokio::sync::{oneshot, watch};
 
 use super::blobs::{BlobId, Blobs, NewBlob};
 use super::error::StoreError;
 
-/// Jobs committed together at most: bounds how long the first of them waits for the others.
-const BATCH: usize = 128;
-
 /// What a job sees of the transaction it runs in.
 pub(super) struct Tx<'a> {
     pub(super) connection: &'a Connection,
-    root: &'a Path,
+    effects: Effects,
+}
+
+/// What a job wants to be done beside the index once its transaction has committed.
+#[derive(Default)]
+struct Effects {
     /// Contents that live on if the transaction commits, and are removed otherwise.
     kept: Vec<NewBlob>,
     /// Contents that nothing refers to any more once the transaction has committed.
@@ -31,40 +34,38 @@ pub(super) struct Tx<'a> {
 impl Tx<'_> {
     /// Keeps `blob` if this transaction commits.
     pub(super) fn keep(&mut self, blob: NewBlob) {
-        self.kept.push(blob);
+        self.effects.kept.push(blob);
     }
 
     /// Removes the content `blob` once this transaction has committed.
     pub(super) fn bury(&mut self, blob: BlobId) {
-        self.dead.push(blob);
+        self.effects.dead.push(blob);
     }
 
-    /// Wakes whoever delivers events once this transaction has committed.
+    /// Wakes the delivery of events once this transaction has committed.
     pub(super) fn announce(&mut self) {
-        self.has_events = true;
+        self.effects.has_events = true;
     }
 }
 
-type Reply = Box<dyn FnOnce(Option<StoreError>)>;
-/// Runs in the transaction; with `None` there is none, and the reply brings the reason.
-type Job = Box<dyn for<'a, 'b> FnOnce(Option<&'a mut Tx<'b>>) -> Reply + Send>;
-
 /// The way to the writing thread.
-#[derive(Clone)]
 pub(super) struct Writer {
-    jobs: mpsc::Sender<Job>,
+    writer: sqlite_writer::Writer,
+    beside: Arc<Beside>,
+}
+
+/// What changes beside the index.
+struct Beside {
+    blobs: Arc<Blobs>,
+    events: watch::Sender<u64>,
 }
 
 impl Writer {
-    /// Starts the thread; it ends when the last `Writer` is gone.
+    /// Starts the thread; it ends when the `Writer` is dropped, once all jobs that wait are done.
     pub(super) fn start(connection: Connection, blobs: Arc<Blobs>, events: watch::Sender<u64>) -> Self {
-        let (jobs, queue) = mpsc::channel();
-        let worker = Worker { connection, blobs, events };
-        thread::Builder::new()
-            .name("s3-index".to_owned())
-            .spawn(move || worker.run(&queue))
-            .expect("a thread can be started while the program starts");
-        Self { jobs }
+        let writer = sqlite_writer::Writer::start("s3-index", connection, Undo::Savepoints, None);
+        let writer = writer.expect("a thread can be started while the program starts");
+        Self { writer, beside: Arc::new(Beside { blobs, events }) }
     }
 
     /// Runs `job` in a transaction and returns when that is on the disk.
@@ -74,124 +75,143 @@ impl Writer {
         F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |tx| {
-            let done = tx.map_or(Err(StoreError::Closed), |tx| in_savepoint(tx, job));
-            Box::new(move |failed| {
-                // A requester that has gone away needs no answer.
-                let _ = answer.send(match failed {
-                    Some(error) => Err(error),
-                    None => done,
-                });
-            })
-        });
-        self.jobs.send(job).map_err(|_| StoreError::Closed)?;
+        let beside = Arc::clone(&self.beside);
+        let job = Write { job: Some(job), done: None, beside, answer };
+        self.writer.submit(Box::new(job)).await.map_err(|Closed| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 }
 
-fn in_savepoint<T>(
-    tx: &mut Tx<'_>,
-    job: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let (kept, dead, had_events) = (tx.kept.len(), tx.dead.len(), tx.has_events);
-    tx.connection.execute_batch("SAVEPOINT job")?;
-    let done = job(tx).map_err(|error| match error {
-        StoreError::Index(cause) if StoreError::is_index_full(&cause) => {
-            StoreError::DiskFull(tx.root.to_owned())
-        }
-        other => other,
-    });
-    if done.is_err() {
-        tx.kept.truncate(kept);
-        tx.dead.truncate(dead);
-        tx.has_events = had_events;
-        tx.connection.execute_batch("ROLLBACK TO job")?;
-    }
-    tx.connection.execute_batch("RELEASE job")?;
-    done
+/// A closure as a job.
+struct Write<T, F> {
+    /// Absent once it is done.
+    job: Option<F>,
+    done: Option<Result<(T, Effects), StoreError>>,
+    beside: Arc<Beside>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
-struct Worker {
-    connection: Connection,
-    blobs: Arc<Blobs>,
-    events: watch::Sender<u64>,
+impl<T, F> Job for Write<T, F>
+where
+    T: Send,
+    F: FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send,
+{
+    fn work(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let job = self.job.take().ok_or("the job was done before")?;
+        let mut tx = Tx { connection, effects: Effects::default() };
+        // A job that fails drops its effects, and with them the contents that it wanted to keep.
+        let done = job(&mut tx).map(|value| (value, tx.effects)).map_err(|error| self.beside.full_or(error));
+        let worked = done.as_ref().map(|_| ()).map_err(failure);
+        self.done = Some(done);
+        worked
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), &Failure>) {
+        let done = self.done.unwrap_or(Err(StoreError::Closed));
+        let done = match committed {
+            Ok(()) => done.map(|(value, effects)| {
+                self.beside.apply(effects);
+                value
+            }),
+            Err(failure) => Err(self.beside.not_committed(failure)),
+        };
+        // A requester that has gone away needs no answer.
+        let _ = self.answer.send(done);
+    }
 }
 
-impl Worker {
-    fn run(self, queue: &mpsc::Receiver<Job>) {
-        while let Ok(first) = queue.recv() {
-            let batch = std::iter::once(first).chain(queue.try_iter()).take(BATCH);
-            self.commit(batch);
-        }
-    }
+fn failure(error: &StoreError) -> Failure {
+    Failure { message: error.to_string(), is_full: matches!(error, StoreError::DiskFull(_)) }
+}
 
-    fn commit(&self, batch: impl Iterator<Item = Job>) {
-        let mut tx = Tx {
-            connection: &self.connection,
-            root: self.blobs.root(),
-            kept: vec![],
-            dead: vec![],
-            has_events: false,
-        };
-        let mut replies = Vec::new();
-        let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
-        let ended = match begun {
-            Ok(()) => {
-                // A full disk makes SQLite roll back the whole transaction by itself. What comes after it must not
-                // begin and commit one of its own: the contents that its rows name go with this batch.
-                replies.extend(batch.map(|job| match self.connection.is_autocommit() {
-                    false => job(Some(&mut tx)),
-                    true => job(None),
-                }));
-                self.connection.execute_batch("COMMIT")
-            }
-            Err(error) => {
-                replies.extend(batch.map(|job| job(None)));
-                Err(error)
-            }
-        };
-        match ended {
-            Ok(()) => self.settle(tx),
-            Err(ref error) => {
-                tracing::error!(%error, "the index of the object store could not be committed");
-                drop(tx);
-                // SQLite rolls back by itself in some failures; then there is nothing to roll back here.
-                let _ = self.connection.execute_batch("ROLLBACK");
-                if StoreError::is_index_full(error) {
-                    self.reuse_log();
-                }
-            }
-        }
-        for reply in replies {
-            reply(ended.as_ref().err().map(|error| self.commit_failed(error)));
-        }
-    }
-
-    fn settle(&self, tx: Tx<'_>) {
-        tx.kept.into_iter().for_each(NewBlob::keep);
-        for blob in tx.dead {
+impl Beside {
+    fn apply(&self, effects: Effects) {
+        effects.kept.into_iter().for_each(NewBlob::keep);
+        for blob in effects.dead {
             self.blobs.remove(blob);
         }
-        if tx.has_events {
+        if effects.has_events {
             self.events.send_modify(|changes| *changes += 1);
         }
     }
 
-    /// Begins the log anew in the room that it has: so a delete may still go through and make room for others.
-    fn reuse_log(&self) {
-        let checkpointed = self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
-        if let Err(error) = checkpointed {
-            tracing::warn!(%error, "the log of the object store's index could not begin anew");
+    /// Tells a full disk from other failures of the index.
+    fn full_or(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Index(cause) if StoreError::is_index_full(&cause) => self.full(),
+            other => other,
         }
     }
 
-    fn commit_failed(&self, error: &rusqlite::Error) -> StoreError {
-        if StoreError::is_index_full(error) {
-            return StoreError::DiskFull(self.blobs.root().to_owned());
+    fn not_committed(&self, failure: &Failure) -> StoreError {
+        if failure.is_full {
+            return self.full();
         }
-        StoreError::Io {
-            path: PathBuf::from("index.sqlite"),
-            source: std::io::Error::other(error.to_string()),
-        }
+        let source = io::Error::other(failure.message.clone());
+        StoreError::Io { path: PathBuf::from("index.sqlite"), source }
+    }
+
+    fn full(&self) -> StoreError {
+        let root: &Path = self.blobs.root();
+        StoreError::DiskFull(root.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// Returns a writer whose index may hold as many pages as it has, and `more`.
+    fn writer(folder: &Path, more: i64) -> (Writer, watch::Receiver<u64>) {
+        let connection = Connection::open(folder.join("index.sqlite")).unwrap();
+        connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE bytes (value BLOB)").unwrap();
+        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        connection.pragma_update_and_check(None, "max_page_count", pages + more, |_| Ok(())).unwrap();
+        let blobs = Arc::new(Blobs::open(folder.join("blobs")).unwrap());
+        let (sender, events) = watch::channel(0);
+        (Writer::start(connection, blobs, sender), events)
+    }
+
+    /// Inserts `bytes` bytes with a content beside them.
+    async fn put(writer: &Writer, bytes: usize, fails: bool) -> Result<(), StoreError> {
+        let (blob, mut file) = writer.beside.blobs.create().unwrap();
+        file.write_all(b"content").unwrap();
+        let job = move |tx: &mut Tx<'_>| {
+            tx.keep(blob);
+            tx.announce();
+            tx.connection.execute("INSERT INTO bytes VALUES (zeroblob(?1))", [bytes])?;
+            if fails { Err(StoreError::NoSuchEvent(1)) } else { Ok(()) }
+        };
+        writer.write(job).await
+    }
+
+    fn contents(folder: &Path) -> usize {
+        fs::read_dir(folder.join("blobs")).unwrap().count()
+    }
+
+    #[tokio::test]
+    async fn a_refused_job_takes_its_content_along_and_none_of_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, events) = writer(folder.path(), 1_000);
+        let puts = (0..50).map(|number| put(&writer, 10, number % 5 == 0));
+        let done = futures::future::join_all(puts).await;
+        assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 40);
+        assert_eq!((contents(folder.path()), *events.borrow()), (40, 40));
+    }
+
+    #[tokio::test]
+    async fn on_a_full_disk_no_content_stays_that_was_refused_and_small_ones_fit_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, _events) = writer(folder.path(), 8);
+        let puts = (0..50).map(|number| put(&writer, if number % 5 == 0 { 100_000 } else { 10 }, false));
+        let done = futures::future::join_all(puts).await;
+        let refused: Vec<_> = done.iter().filter_map(|done| done.as_ref().err()).collect();
+        assert!(!refused.is_empty());
+        assert!(refused.iter().all(|error| matches!(error, StoreError::DiskFull(_))), "{refused:?}");
+        assert_eq!(contents(folder.path()), done.len() - refused.len());
+        put(&writer, 10, false).await.unwrap();
     }
 }

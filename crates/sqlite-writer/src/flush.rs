@@ -1,0 +1,153 @@
+//! Makes commits durable beside the work on the next group.
+//!
+//! SQLite itself would flush before a commit returns, and the writer would wait meanwhile. With a flusher
+//! (`PRAGMA synchronous = NORMAL`), a commit only writes to the log; a thread of its own flushes the log and then answers
+//! the callers. Callers that only read wait too, since they may have read a commit that is not flushed yet. A database
+//! that is also read over other connections needs `synchronous = FULL` and no flusher: those connections would see commits
+//! that a power cut can still take back.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use crate::group::Group;
+use crate::job::Failure;
+
+/// The thread that flushes the log.
+pub struct Flusher {
+    /// Without room: while a group waits, the writer collects all later jobs into one next group.
+    groups: Option<SyncSender<Group>>,
+    thread: Option<JoinHandle<()>>,
+    /// Why nothing can be kept any more.
+    broken: Arc<OnceLock<Failure>>,
+}
+
+impl Flusher {
+    /// Begins to flush the log of the data file at `path`, which a connection has open; `name` names the thread.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be opened or flushed.
+    pub fn of_log(name: &str, path: &Path) -> io::Result<Self> {
+        // SQLite names the log after the file itself, whatever link leads there.
+        let mut log = path.canonicalize()?.into_os_string();
+        log.push("-wal");
+        // The log stays the same file as long as the connection lives: SQLite begins it anew in place.
+        let log = File::options().write(true).open(Path::new(&log))?;
+        // The last commits of a killed server may not be flushed yet, and are read from now on.
+        log.sync_data()?;
+        Self::start(name, move || log.sync_data())
+    }
+
+    /// Begins to flush with `flush`; `name` names the thread.
+    ///
+    /// # Errors
+    ///
+    /// If the thread does not start.
+    pub fn start(name: &str, flush: impl FnMut() -> io::Result<()> + Send + 'static) -> io::Result<Self> {
+        let (groups, waiting) = sync_channel(0);
+        let broken = Arc::new(OnceLock::new());
+        let breaks = Arc::clone(&broken);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || answer_flushed(waiting, flush, &breaks))?;
+        Ok(Self { groups: Some(groups), thread: Some(thread), broken })
+    }
+
+    /// Returns why nothing can be kept any more: a flush has failed.
+    pub(crate) fn broken(&self) -> Option<&Failure> {
+        self.broken.get()
+    }
+
+    /// Takes a group over as soon as the one before it is answered.
+    pub(crate) fn take(&self, group: Group) {
+        // If the thread has panicked, dropping the jobs tells their callers that the writer is closed.
+        let _ = self.groups.as_ref().map(|groups| groups.send(group));
+    }
+}
+
+impl Drop for Flusher {
+    fn drop(&mut self) {
+        self.groups = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed; there is nothing left to do about it.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn answer_flushed(
+    groups: Receiver<Group>,
+    mut flush: impl FnMut() -> io::Result<()>,
+    broken: &OnceLock<Failure>,
+) {
+    for mut group in groups {
+        if broken.get().is_none()
+            && group.has_written
+            && let Err(error) = flush()
+        {
+            // The system may have dropped the bytes that it could not write, and so spoiled all that follows in the log.
+            let message = format!(
+                "flushing the log of the data file: {error}; nothing more can be kept: restart the server"
+            );
+            broken.get_or_init(|| Failure { message, is_full: false });
+        }
+        if let Some(why) = broken.get() {
+            group.committed = Err(why.clone());
+        }
+        group.answer();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{TryRecvError, channel};
+
+    use super::*;
+    use crate::job::tests::{Answer, Insert, numbers};
+
+    /// Returns a group of one job that is done.
+    fn group(has_written: bool) -> (Group, Answer) {
+        let (mut job, answer) = Insert::job(1, false);
+        job.work(&numbers()).unwrap();
+        (Group { jobs: vec![job], committed: Ok(()), has_written }, answer)
+    }
+
+    #[test]
+    fn a_write_is_answered_when_it_is_flushed_and_a_read_after_what_came_before_it() {
+        let (go, gone) = channel();
+        let (write, written) = group(true);
+        let (read, was_read) = group(false);
+        // The flush ends once, for the write, when it is told to.
+        let flusher = Flusher::start("flush", move || gone.recv().map_err(io::Error::other)).unwrap();
+        flusher.take(write);
+        let early = std::thread::scope(|scope| {
+            scope.spawn(|| flusher.take(read));
+            let early = [written.try_recv(), was_read.try_recv()];
+            go.send(()).unwrap();
+            early
+        });
+        assert_eq!(early, [Err(TryRecvError::Empty), Err(TryRecvError::Empty)]);
+        assert_eq!((written.recv().unwrap(), was_read.recv().unwrap()), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn nothing_is_taken_for_durable_after_a_flush_that_failed() {
+        let results = Mutex::new(vec![Ok(()), Err(io::Error::other("a bad disk")), Ok(())]);
+        let flusher = Flusher::start("flush", move || results.lock().unwrap().pop().unwrap()).unwrap();
+        let tell = |has_written| {
+            let (group, answer) = group(has_written);
+            flusher.take(group);
+            answer.recv().unwrap()
+        };
+        assert_eq!(tell(true), Ok(()));
+        for has_written in [true, true, false] {
+            let refused = tell(has_written).unwrap_err().message;
+            assert!(refused.contains("a bad disk") && refused.contains("restart"), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Jobs: pieces of work for the connection.
+
+use rusqlite::{Connection, ErrorCode};
+
+/// A piece of work for the connection, and the caller who waits for its result.
+pub trait Job: Send {
+    /// Does the work and keeps its result for [`Job::answer`]; says why the work failed.
+    ///
+    /// With [`crate::Undo::Repeat`] the work may be done a second time, after all that it did the first time was undone.
+    ///
+    /// # Errors
+    ///
+    /// Why the work failed. The caller's own error is part of the result.
+    fn work(&mut self, connection: &Connection) -> Result<(), Failure>;
+
+    /// Answers the caller: with the result of the work once that is durable, or with why it was not committed.
+    fn answer(self: Box<Self>, committed: Result<(), &Failure>);
+}
+
+/// Why a job failed, or why a group of jobs was not committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The reason, with its causes.
+    pub message: String,
+    /// The disk is full, or the data file has reached its limit.
+    pub is_full: bool,
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        let is_full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        Self { message: error.to_string(), is_full }
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(message: &str) -> Self {
+        Self { message: message.to_owned(), is_full: false }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    /// What a test's job is answered.
+    pub(crate) type Answer = Receiver<Result<(), Failure>>;
+
+    /// A job that inserts a number, and then fails if it is told to.
+    pub(crate) struct Insert {
+        number: i64,
+        fails: bool,
+        worked: Option<Result<(), Failure>>,
+        answer: Sender<Result<(), Failure>>,
+    }
+
+    impl Insert {
+        pub(crate) fn job(number: i64, fails: bool) -> (Box<dyn Job>, Answer) {
+            let (answer, answered) = channel();
+            (Box::new(Self { number, fails, worked: None, answer }), answered)
+        }
+    }
+
+    impl Job for Insert {
+        fn work(&mut self, connection: &Connection) -> Result<(), Failure> {
+            let inserted = connection.execute("INSERT INTO numbers VALUES (?1)", [self.number]);
+            let worked = match inserted {
+                Ok(_) if self.fails => Err("told to fail".into()),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+            self.worked = Some(worked.clone());
+            worked
+        }
+
+        fn answer(self: Box<Self>, committed: Result<(), &Failure>) {
+            let worked = self.worked.unwrap_or_else(|| Err("not done".into()));
+            let answer = worked.and(committed.map_err(Failure::clone));
+            self.answer.send(answer).unwrap();
+        }
+    }
+
+    /// Returns a connection to a table of numbers, in memory.
+    pub(crate) fn numbers() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE numbers (value INTEGER)").unwrap();
+        connection
+    }
+
+    /// Returns the numbers that are kept.
+    pub(crate) fn kept(connection: &Connection) -> Vec<i64> {
+        let mut select = connection.prepare("SELECT value FROM numbers ORDER BY rowid").unwrap();
+        select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+}

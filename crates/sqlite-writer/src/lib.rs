@@ -1,0 +1,17 @@
+//! Group commit for SQLite: one thread owns the writing connection, and jobs that wait at the same time share one
+//! transaction, and so one flush of the disk.
+//!
+//! The store keeps pipelines this way, and the local S3 its index. A job that fails half way harms no other job of its
+//! group: see [`Undo`]. A [`Flusher`] makes commits durable beside the work on the next group; without one, SQLite itself
+//! must flush before a commit returns (`PRAGMA synchronous = FULL`). Deliberately absent: any SQL of the callers.
+#![warn(missing_docs)]
+
+mod flush;
+mod group;
+mod job;
+mod writer;
+
+pub use flush::Flusher;
+pub use group::Undo;
+pub use job::{Failure, Job};
+pub use writer::{Closed, Writer};
