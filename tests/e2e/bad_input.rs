@@ -1,4 +1,4 @@
-//! Bad input is ordinary: one notice that says what, where and what to do, and the table is as it was.
+//! Bad input gives one notice that says what is wrong, where, and what to do; the table stays as it was.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::PROGRAM;
 
 const GOOD: Samples = Samples { seed: 11, orders: 100, with_bad_rows: false };
 
-/// A file that no table takes, and what the notice must say of it.
+/// A file that cannot be loaded, and the texts that the notice must hold.
 struct Case {
     name: &'static str,
     bytes: Vec<u8>,
@@ -53,14 +53,14 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_cannot_be_loaded_gives_one_notice_and_leaves_its_table() {
+async fn a_file_that_cannot_be_loaded_gives_one_notice_and_its_table_stays_as_it_was() {
     let definitions = Definitions::uncapped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     up.drop_set("2026-01-31", &GOOD).await;
     up.mail_of("2026-01-31").await;
     for (number, case) in cases().into_iter().enumerate() {
         let day = format!("2026-02-{:02}", number + 1);
-        // Other rows than before, so that a table that changed would show it.
+        // These rows differ from the earlier ones, so that a change of the table would be seen.
         let others = Samples::small(50 + number as u64, 100);
         for (name, bytes) in others.files() {
             if name != case.name {
@@ -114,7 +114,7 @@ async fn a_broken_definition_gives_one_notice_and_stops_only_itself() {
     assert_eq!(up.mails().len(), 5, "two runs and three notices: {:#?}", up.mails());
 }
 
-/// A definition with a trigger of its own and one fault, `field`, on `Default`.
+/// Returns a definition with a trigger of its own, whose `Default` object has the faulty `field`.
 fn broken(field: &str) -> String {
     format!(
         r#"{{

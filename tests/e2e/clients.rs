@@ -1,4 +1,4 @@
-//! Foreign clients: the AWS CLI and boto3, with nothing but what `downspout env` prints.
+//! Clients of others, the AWS CLI and boto3, with the environment that `downspout env` prints and no other settings.
 
 use std::{
     path::Path,
@@ -128,7 +128,7 @@ PYTHON"#,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn drop_wait_follows_the_run_and_tells_a_duplicate() {
+async fn drop_wait_follows_the_run_and_recognises_a_duplicate() {
     let definitions = Definitions::uncapped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let samples = shipped_folder().join("orders/samples");
@@ -158,7 +158,7 @@ async fn drop_wait_follows_the_run_and_tells_a_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_is_there_again_after_a_stop() {
+async fn rows_mails_ports_and_keys_are_the_same_after_a_stop_and_a_start() {
     let definitions = Definitions::uncapped();
     let mut up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let samples = Samples::small(41, 150);

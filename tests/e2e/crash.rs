@@ -1,4 +1,4 @@
-//! `kill -9` at any moment of a run: nothing lost, nothing twice, one mail.
+//! `kill -9` at random moments of a run: no row is lost or loaded twice, and there is one mail.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::PROGRAM;
 
-/// The fifty moments are shared by two stacks that run side by side.
+/// The number of kills of each of the two stacks, which run side by side.
 const KILLS_EACH: u64 = 25;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +54,7 @@ async fn killed_at_random_moments(seed: u64) {
     println!("killed {KILLS_EACH} times within {length:?}; from restart to mail at most {slowest:?}");
 }
 
-/// Runs one set undisturbed: the moments are drawn from its length.
+/// Runs one set without a kill, and returns how long it takes: the moments of the kills are drawn from this length.
 async fn length_of_a_run(up: &Up) -> Duration {
     let samples = Samples::small(7, 200);
     up.drop_set("2026-02-01", &samples).await;

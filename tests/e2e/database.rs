@@ -1,4 +1,4 @@
-//! The database of the stack: anybody may look in, and nobody can harm it.
+//! The database of the stack: clients may connect at any time, and cannot harm a run.
 
 use std::{
     io::{Read as _, Write as _},
@@ -26,7 +26,7 @@ fn ask(up: &Up, query: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// A psql that stays open, having done its first statement.
+/// Starts a psql that has answered its first statement and stays open.
 fn left_open(up: &Up) -> Child {
     let mut child = psql(up).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starting psql");
     child.stdin.as_mut().expect("piped").write_all(b"SELECT 'here';\n").expect("typing into psql");
@@ -37,25 +37,25 @@ fn left_open(up: &Up) -> Child {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn psql_looks_in_at_any_time_and_no_client_harms_a_run() {
+async fn psql_connects_at_any_time_and_no_client_harms_a_run() {
     let definitions = Definitions::uncapped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let mut open = left_open(&up);
 
     let first = Samples::small(21, 2_000);
     up.drop_set("2026-04-01", &first).await;
-    // While the run goes on, and after it.
+    // psql gets an answer while the run goes on, and after it.
     assert_eq!(ask(&up, "SELECT 1"), "1");
     up.mail_of("2026-04-01").await;
     assert_eq!(ask(&up, "SELECT count(*) FROM staging.orders"), "2000");
 
-    // The psql that was left open all the time still answers.
+    // The psql that stayed open still answers.
     open.stdin.as_mut().expect("piped").write_all(b"SELECT count(*) FROM staging.orders;\n").expect("typing");
     let mut answer = [0; 5];
     open.stdout.as_mut().expect("piped").read_exact(&mut answer).expect("psql's answer");
     assert_eq!(&answer, b"\n2000");
 
-    // Killed in mid-COPY: none of its rows, and the session is free again.
+    // A psql that is killed in the middle of COPY leaves no rows, and its session is free again.
     let mut copying = psql(&up)
         .args(["-c", "COPY staging.reviews FROM STDIN"])
         .stdin(Stdio::piped())
@@ -66,7 +66,7 @@ async fn psql_looks_in_at_any_time_and_no_client_harms_a_run() {
     copying.wait().expect("its end");
     assert_eq!(ask(&up, "SELECT count(*) FROM staging.reviews"), "800");
 
-    // Another protocol on that port.
+    // A client of another protocol connects to the port.
     let port =
         up.endpoints.postgres.rsplit(':').next().and_then(|rest| rest.split('/').next()).expect("a port");
     let mut http = TcpStream::connect(format!("127.0.0.1:{port}")).expect("connecting");
@@ -127,7 +127,7 @@ async fn must_be_tried_in_vain(postgres: &NativePostgres, times: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_away_for_a_while_is_waited_for() {
+async fn a_load_waits_for_a_database_that_is_away_for_a_while() {
     let postgres = NativePostgres::start();
     let definitions = Definitions::uncapped();
     let up =

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::PROGRAM;
 
 #[test]
-fn the_demo_ends_well_with_the_tables_and_the_mail_on_the_screen() {
+fn the_demo_succeeds_and_shows_the_tables_and_the_mail() {
     let output = Command::new(PROGRAM).arg("demo").output().expect("starting the demo");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(

@@ -1,4 +1,4 @@
-//! One run for one content, whatever the events do: several handlers on one ledger, with time wound by hand.
+//! One run for the same files, whatever the events are: several handlers use one ledger, and the story sets their clock.
 
 use std::sync::{
     Arc,
@@ -13,32 +13,32 @@ use serde_json::{Value, json};
 
 use crate::PROGRAM;
 
-/// A bucket that raises no events: the stories deliver them, or do not.
+/// A bucket without notifications: the stories deliver events themselves, or leave them out.
 const DROP: &str = "stories-drop";
-/// Where the stories' definitions and ledger are; the stack's own handler does not look there.
+/// The prefix of the definitions and the ledger of the stories, which the stack's own handler does not read.
 const PREFIX: &str = "stories";
 
-/// A stack, and handlers of the story's own on a ledger of the story's own.
+/// A stack, with handlers and a ledger that belong to the story.
 struct Story {
     up: Up,
-    wound_ms: Arc<AtomicI64>,
+    ahead_ms: Arc<AtomicI64>,
 }
 
 impl Story {
     async fn begin(definitions: &Definitions) -> Self {
         let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
-        let story = Self { up, wound_ms: Arc::default() };
+        let story = Self { up, ahead_ms: Arc::default() };
         let s3 = story.up.s3();
         s3.create_bucket().bucket(DROP).send().await.expect("a bucket without events");
         for file in ["orders.json", "values.json"] {
             story.copy_definition(file).await;
         }
-        // First sight of the definition: sets that land from here on count.
+        // The first sweep sees the definition: sets that are dropped from now on count.
         story.handler("first").sweep().await.expect("the first sweep");
         story
     }
 
-    /// Copies a file of the stack's definitions to the story's own, once the stack has loaded it.
+    /// Copies a file of the stack's definitions to those of the story, after the stack has loaded it.
     async fn copy_definition(&self, file: &str) {
         let bucket = &self.up.endpoints.buckets.definitions;
         let s3 = self.up.s3();
@@ -55,7 +55,7 @@ impl Story {
     }
 
     fn handler(&self, holder: &str) -> Orchestrator {
-        let wound = Arc::clone(&self.wound_ms);
+        let ahead = Arc::clone(&self.ahead_ms);
         let config = Config {
             definitions_uri: format!("s3://{}/{PREFIX}", self.up.endpoints.buckets.definitions),
             drop_bucket: Some(DROP.to_owned()),
@@ -63,19 +63,19 @@ impl Story {
             lease: std::time::Duration::from_secs(60),
             holder: holder.to_owned(),
             now: Arc::new(move || {
-                Timestamp::now() + SignedDuration::from_millis(wound.load(Ordering::Relaxed))
+                Timestamp::now() + SignedDuration::from_millis(ahead.load(Ordering::Relaxed))
             }),
         };
         let clients = Clients { s3: self.up.s3(), datapipeline: self.up.datapipeline(), sns: self.up.sns() };
         Orchestrator::new(config, clients).expect("the configuration is right")
     }
 
-    fn wind(&self, time: SignedDuration) {
+    fn advance(&self, time: SignedDuration) {
         let millis = i64::try_from(time.as_millis()).expect("a few days");
-        self.wound_ms.fetch_add(millis, Ordering::Relaxed);
+        self.ahead_ms.fetch_add(millis, Ordering::Relaxed);
     }
 
-    /// Puts the three files of a set and returns the events that AWS would send for them.
+    /// Puts the three files of a set, and returns the events that AWS would send for them.
     async fn put_set(&self, day: &str, samples: &Samples) -> Vec<Value> {
         let mut events = Vec::new();
         for (name, bytes) in samples.files() {
@@ -125,7 +125,7 @@ fn event(key: &str, size: usize, etag: &str) -> Value {
     }]})
 }
 
-/// Delivers `events` at the same time to handlers of their own; returns how many runs they started.
+/// Delivers the events at the same time, each to a handler of its own; returns how many runs the handlers started.
 async fn deliver(story: &Story, events: Vec<Value>) -> usize {
     let deliveries: Vec<_> = events
         .into_iter()
@@ -147,7 +147,7 @@ async fn deliver(story: &Story, events: Vec<Value>) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_delivered_five_times_out_of_order_by_several_handlers_makes_one_run() {
+async fn events_delivered_five_times_out_of_order_to_several_handlers_start_one_run() {
     let story = Story::begin(&Definitions::uncapped()).await;
     let events = story.put_set("2026-07-01", &Samples::small(61, 120)).await;
     let mut deliveries: Vec<Value> = std::iter::repeat_n(events.clone(), 5).flatten().collect();
@@ -163,7 +163,7 @@ async fn an_event_delivered_five_times_out_of_order_by_several_handlers_makes_on
     assert_eq!(story.pipelines().await, first);
 
     // A changed file: a new run, and the earlier pipeline is gone.
-    story.wind(SignedDuration::from_mins(2));
+    story.advance(SignedDuration::from_mins(2));
     let [(_, orders), ..] = Samples::small(62, 130).files();
     let changed = story.put("incoming/2026-07-01/orders.csv", orders).await;
     assert_eq!(deliver(&story, vec![changed]).await, 1);
@@ -175,7 +175,7 @@ async fn an_event_delivered_five_times_out_of_order_by_several_handlers_makes_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_run_is_started_anew_when_its_files_are_dropped_again() {
+async fn a_failed_run_is_started_again_when_its_files_are_dropped_again() {
     let definitions = Definitions::uncapped();
     let mended = std::fs::read_to_string(format!("{}/orders.json", definitions.path())).expect("orders.json");
     definitions.edit(|objects, _| {
@@ -194,7 +194,7 @@ async fn a_failed_run_is_started_anew_when_its_files_are_dropped_again() {
     let bucket = &story.up.endpoints.buckets.definitions;
     let put = story.up.s3().put_object().bucket(bucket).key(format!("{PREFIX}/orders.json"));
     put.body(mended.into_bytes().into()).send().await.expect("mending the definition");
-    story.wind(SignedDuration::from_mins(2));
+    story.advance(SignedDuration::from_mins(2));
     let again = story.put_set("2026-07-02", &samples).await;
     assert_eq!(deliver(&story, again).await, 1);
     let subjects = story.mails(2).await;
@@ -220,7 +220,7 @@ async fn a_set_over_the_cap_runs_the_next_day() {
     assert_eq!(story.mails(2).await.len(), 2);
 
     let to_tomorrow = Timestamp::now().until(Timestamp::now() + 24.hours()).expect("a day");
-    story.wind(SignedDuration::try_from(to_tomorrow).expect("a fixed length"));
+    story.advance(SignedDuration::try_from(to_tomorrow).expect("a fixed length"));
     story.handler("tomorrow").sweep().await.expect("a sweep of tomorrow");
     let subjects = story.mails(3).await;
     assert!(subjects.iter().any(|subject| subject.contains("orders 2026-07-04: ")), "{subjects:?}");
@@ -228,7 +228,7 @@ async fn a_set_over_the_cap_runs_the_next_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_was_never_delivered_is_made_up_for_by_the_sweep() {
+async fn a_sweep_starts_the_run_whose_events_were_never_delivered() {
     let story = Story::begin(&Definitions::uncapped()).await;
     let samples = Samples::small(66, 60);
     story.put_set("2026-07-05", &samples).await;
@@ -240,7 +240,7 @@ async fn an_event_that_was_never_delivered_is_made_up_for_by_the_sweep() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sets_dropped_together_give_what_they_give_one_by_one() {
+async fn sets_dropped_together_give_the_same_results_as_one_by_one() {
     let days = ["2026-08-01", "2026-08-02", "2026-08-03"];
     let samples = |index: usize| Samples::small(70 + index as u64, 150 + 10 * index as u64);
     let definitions = Definitions::uncapped();

@@ -1,4 +1,4 @@
-//! The stories, end to end: foreign clients against the real program.
+//! The stories: end-to-end tests, in which the clients of others use the real program.
 
 mod bad_input;
 mod clients;

@@ -1,4 +1,4 @@
-//! Work that asks for a machine of its own: on this machine a worker process, for as long as the resource lives.
+//! Resources: a machine of its own for an activity, which is a worker process on this machine while the resource runs.
 
 use std::process::Command;
 
@@ -9,7 +9,8 @@ use e2e::until::until;
 use crate::PROGRAM;
 use crate::clients::bash;
 
-/// Two machines, one place: the second is needed once the first is at work, which it is until a file tells it to go on.
+/// Two machines, and one place: the second machine is needed while the first is at work, which goes on until the file `go`
+/// exists.
 const DEFINITION: &str = r##"{"objects": [
     {"id": "Default", "scheduleType": "ondemand", "failureAndRerunMode": "CASCADE", "role": "r", "resourceRole": "r",
      "pipelineLogUri": "s3://downspout-logs/machines", "maximumRetries": "0"},
@@ -23,7 +24,7 @@ const DEFINITION: &str = r##"{"objects": [
      "dependsOn": {"ref": "Begun"}}
 ]}"##;
 
-/// The worker processes of resources in this data directory.
+/// Returns the worker processes of resources in the data directory of the stack.
 fn workers(up: &Up) -> Vec<String> {
     let listed = Command::new("ps").args(["-eo", "pid=,args="]).output().expect("listing processes");
     let folder = up.data_dir().display().to_string();
@@ -31,7 +32,7 @@ fn workers(up: &Up) -> Vec<String> {
     String::from_utf8_lossy(&listed.stdout).lines().filter(is_ours).map(str::to_owned).collect()
 }
 
-/// Puts and activates a pipeline, and returns its id.
+/// Creates, puts and activates a pipeline, and returns its id.
 fn activated(up: &Up, definition: &str) -> String {
     let file = up.data_dir().join("machines.json");
     let definition = definition.replace("FOLDER", &up.data_dir().display().to_string());
@@ -49,7 +50,7 @@ fn activated(up: &Up, definition: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resource_is_a_worker_that_comes_and_goes_with_it_and_never_outlives_the_stack() {
+async fn a_resource_is_a_worker_process_that_lives_as_long_as_the_resource_and_never_outlives_the_stack() {
     let definitions = Definitions::uncapped();
     let mut up = Up::start(PROGRAM, &["--definitions", definitions.path(), "--resources", "1"]).await;
     let pipeline = activated(&up, DEFINITION);
@@ -75,7 +76,7 @@ async fn a_resource_is_a_worker_that_comes_and_goes_with_it_and_never_outlives_t
     until("the first is at work again", async || if begun.exists() { Ok(()) } else { Err(shown(&up)) }).await;
     assert_eq!(workers(&up).len(), 1, "the first has its place again: {}", shown(&up));
     std::fs::write(up.data_dir().join("go"), "").expect("telling it to go on");
-    // With no try to spare (`maximumRetries` 0), it would have failed had the kill spent one.
+    // `maximumRetries` is 0: the run would have failed if the kill had counted as an attempt.
     until("the run is over", async || {
         let shown = shown(&up);
         if shown.contains("(FINISHED") { Ok(()) } else { Err(shown) }
@@ -85,7 +86,7 @@ async fn a_resource_is_a_worker_that_comes_and_goes_with_it_and_never_outlives_t
     assert!(up.stop().await.success());
 }
 
-/// One machine; a try at it or at the work on it that fails is followed by one more, at once.
+/// One machine. A failed attempt of the machine, or of the work on it, is retried once after a second.
 const ONE_MACHINE: &str = r##"{"objects": [
     {"id": "Default", "scheduleType": "ondemand", "role": "r", "resourceRole": "r", "maximumRetries": "1",
      "retryDelay": "1 second", "pipelineLogUri": "s3://downspout-logs/machines"},
@@ -95,7 +96,7 @@ const ONE_MACHINE: &str = r##"{"objects": [
 ]}"##;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resource_whose_worker_was_killed_is_made_anew_with_its_work() {
+async fn a_resource_whose_worker_was_killed_is_created_again_and_its_work_retried() {
     let definitions = Definitions::uncapped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let pipeline = activated(&up, ONE_MACHINE);
@@ -121,7 +122,7 @@ async fn a_resource_whose_worker_was_killed_is_made_anew_with_its_work() {
     assert_eq!(workers(&up), Vec::<String>::new());
 }
 
-/// Two machines that wait for each other's work, for five days at once.
+/// Two machines that wait for each other's work, in five intervals at once.
 const BACKUP: &str = r##"{"objects": [
     {"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Daily"}, "failureAndRerunMode": "CASCADE",
      "role": "r", "resourceRole": "r", "maximumRetries": "0"},
@@ -154,7 +155,7 @@ async fn machines_that_wait_for_each_other_get_their_places_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_here_can_do_is_refused_before_anything_starts() {
+async fn an_activity_that_nobody_here_can_run_is_refused_before_anything_starts() {
     let definitions = Definitions::uncapped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let file = up.data_dir().join("cluster.json");
@@ -194,6 +195,6 @@ async fn what_nobody_here_can_do_is_refused_before_anything_starts() {
     ] {
         assert_eq!(refused.matches(named).count(), 1, "{named}: {said}");
     }
-    assert!(!refused.contains("ec2-worker --worker-group"), "it would not help: {said}");
+    assert!(!refused.contains("ec2-worker --worker-group"), "advice that would not help: {said}");
     assert!(refused.contains("(PENDING, never activated)"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! A pipeline of one's own: on a schedule, with preconditions, put by the AWS CLI as the README says.
+//! A pipeline with a schedule and preconditions, put by the AWS CLI as the README describes.
 
 use e2e::definitions::Definitions;
 use e2e::program::Up;
@@ -6,7 +6,7 @@ use e2e::program::Up;
 use crate::PROGRAM;
 use crate::clients::{bash, json};
 
-/// Two hours in the past: nothing waits for the clock.
+/// A schedule of two hours in the past, so that no run waits for its time.
 const DEFINITION: &str = r##"{"objects": [
     {"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}, "failureAndRerunMode": "CASCADE",
      "workerGroup": "downspout", "pipelineLogUri": "s3://downspout-logs/reports", "role": "r", "resourceRole": "r",

@@ -1,10 +1,10 @@
-//! Three servers on one PostgreSQL and ten workers, killed all along: every run ends right.
+//! Three servers on one PostgreSQL, and ten workers: they are killed again and again, and every run ends as it should.
 //!
-//! All are processes of their own. Every few seconds one server and two workers are killed as by `kill -9`, and started
-//! again a moment later, each server where it was: the workers have one server each and must bear that it is away.
-//! Meanwhile pipelines are made and activated. The clock of all servers is sixty times as fast as the wall's, since
-//! what makes up for the killing are time limits of minutes. It goes on for 30 seconds, or for as many as
-//! `DOWNSPOUT_SOAK_SECS` says; then everything must come to its end, and exactly so often as it should.
+//! Each server and worker is a process. Every few seconds one server and two workers are killed as by `kill -9` and started
+//! again a moment later. A server keeps its address: each worker knows one server only, and must wait while that server is
+//! away. Meanwhile the story creates and activates pipelines. The clock of all servers is sixty times as fast as the wall
+//! clock, since the service recovers from a killed process by time limits of minutes. The killing goes on for 30 seconds, or
+//! for the number of seconds in `DOWNSPOUT_SOAK_SECS`. Then every run must end, and each exactly once.
 
 mod fleet;
 mod orders;
@@ -22,17 +22,20 @@ use orders::Order;
 use service::Service;
 use tempfile::TempDir;
 
-/// How much faster time passes: the two minutes in which a task must be acknowledged are two seconds, which a busy
-/// machine may miss without harm; `reportProgressTimeout` is fifteen, in which a worker that lives reports many times.
+/// How much faster than the wall clock the clock of the servers is. A task must be acknowledged within two minutes, which
+/// are two seconds: a busy machine may miss them without harm. `reportProgressTimeout` is fifteen seconds, in which a living
+/// worker reports many times.
 const SPEED: i32 = 60;
+/// How long the killing goes on by default.
 const USUAL_LENGTH: Duration = Duration::from_secs(30);
-/// Who orders runs at the same time; each waits for its runs before it orders more, so that there is never much to do.
+/// The number of customers, who order runs at the same time. Each waits for its runs before it orders more, so that there
+/// is never much work.
 const CUSTOMERS: usize = 8;
-/// The environment variable that makes it longer.
+/// The environment variable with the length of the killing in seconds.
 const SOAK: &str = "DOWNSPOUT_SOAK_SECS";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_and_workers_are_killed_all_along_and_every_run_ends_right() {
+async fn every_run_ends_as_it_should_while_servers_and_workers_are_killed() {
     let length = length();
     let folder = TempDir::with_prefix("downspout-servers-").expect("a temporary folder");
     let clock = FastClock::starting_now(SPEED);
@@ -54,9 +57,9 @@ async fn servers_and_workers_are_killed_all_along_and_every_run_ends_right() {
         futures::future::join_all(schedules),
     );
     let orders: Vec<Order> = on_demand.into_iter().flatten().chain(scheduled).collect();
-    let told = verdict::all_ended_right(&service, &topic, &work, &orders).await;
+    let verdict = verdict::all_ended_well(&service, &topic, &work, &orders).await;
     fleet.must_run();
-    println!("{} servers and {} workers killed in {length:?}; {told}", kills.servers, kills.workers);
+    println!("{} servers and {} workers killed in {length:?}; {verdict}", kills.servers, kills.workers);
 }
 
 fn length() -> Duration {

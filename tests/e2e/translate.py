@@ -1,6 +1,6 @@
-"""What the AWS CLI's own translator makes of definition files: to the API form, and back.
+"""Translates definition files to the API form and back, by the translator of the AWS CLI.
 
-Prints a JSON object: for each file named on the command line, `api` and `back`.
+Prints a JSON object: for each file on the command line, the API form `api`, and `back`, the file form made of it.
 """
 
 import copy
@@ -13,7 +13,7 @@ from awscli.customizations.datapipeline import translator
 def translated(path):
     with open(path, encoding="utf-8") as file:
         definition = json.load(file)
-    # Each of the three takes away what it has read.
+    # Each of the three functions removes the parts that it has read.
     objects = translator.definition_to_api_objects(copy.deepcopy(definition))
     parameters = translator.definition_to_api_parameters(copy.deepcopy(definition)) or []
     values = translator.definition_to_parameter_values(copy.deepcopy(definition)) or []

@@ -1,4 +1,4 @@
-//! The AWS CLI's own translator and ours agree, to the API form and back.
+//! The translator of the AWS CLI and ours agree: from a file to the API form, and back.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use definition::{Definition, Field, FieldValue, file};
 use e2e::definitions::shipped_folder;
 use serde_json::{Value, json};
 
-/// The fixtures of the definition crate, and what is shipped.
+/// Returns the fixtures of the definition crate, and the shipped definition.
 fn files() -> Vec<PathBuf> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/definition/tests/fixtures");
     let mut files: Vec<PathBuf> = fs::read_dir(&fixtures)
@@ -24,7 +24,7 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// What the CLI makes of each file, by its path.
+/// Returns the translations of the AWS CLI, by the path of the file.
 fn by_the_cli(files: &[PathBuf]) -> Value {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = tests.join("../target/venv/bin/python");
@@ -39,7 +39,7 @@ fn by_the_cli(files: &[PathBuf]) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON of translate.py")
 }
 
-/// The API form as the service's JSON has it.
+/// Returns the API form as the JSON of the service.
 fn api_form(definition: &Definition) -> Value {
     let field = |field: &Field| match &field.value {
         FieldValue::String(text) => json!({"key": field.key.as_str(), "stringValue": text}),

@@ -1,11 +1,11 @@
-//! A clock that runs faster than the wall's, and is the same in every process that is told of it.
+//! A clock that runs faster than the wall clock, and shows the same time in every process that gets it as an argument.
 
 use std::{fmt, str::FromStr};
 
 use anyhow::{Context as _, Error};
 use jiff::Timestamp;
 
-/// The wall's clock at one moment, and faster from then on.
+/// A clock that agrees with the wall clock at one moment and runs faster from then on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FastClock {
     since: Timestamp,
@@ -13,13 +13,13 @@ pub struct FastClock {
 }
 
 impl FastClock {
-    /// Returns a clock that shows the right time now and runs `speed` times as fast as it should.
+    /// Returns a clock that shows the right time now, and runs `speed` times as fast as the wall clock.
     #[must_use]
     pub fn starting_now(speed: i32) -> Self {
         Self { since: Timestamp::now(), speed }
     }
 
-    /// Returns what the clock shows.
+    /// Returns the time of the clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.at(Timestamp::now())
@@ -33,7 +33,7 @@ impl FastClock {
     }
 }
 
-/// As a word of a command line.
+/// Writes the clock as an argument of a command line.
 impl fmt::Display for FastClock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}*{}", self.since, self.speed)
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_of_the_wall_is_a_minute_here_and_wherever_the_clock_is_told() {
+    fn a_clock_of_speed_sixty_goes_a_minute_in_a_second_also_after_it_was_written_and_read() {
         let clock = FastClock::starting_now(60);
         let told: FastClock = clock.to_string().parse().expect("a clock");
         assert_eq!(told, clock);

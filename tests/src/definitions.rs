@@ -1,4 +1,4 @@
-//! A copy of the shipped definitions that a story may change.
+//! Copies of the shipped definitions, which a story may change.
 
 use std::{
     fs,
@@ -8,16 +8,16 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder for `--definitions`, gone when dropped.
+/// A temporary folder for `--definitions`.
 pub struct Definitions {
     folder: TempDir,
 }
 
 impl Definitions {
-    /// Copies the shipped definitions, the orders pipeline without its cap of one run a day.
+    /// Copies the shipped definitions, and removes the limit of one run a day from the orders pipeline.
     ///
     /// # Panics
-    /// When the copy fails.
+    /// If the copy fails.
     #[must_use]
     pub fn uncapped() -> Self {
         let definitions = Self::shipped();
@@ -30,7 +30,7 @@ impl Definitions {
     /// Copies the shipped definitions as they are.
     ///
     /// # Panics
-    /// When the copy fails.
+    /// If the copy fails.
     #[must_use]
     pub fn shipped() -> Self {
         let folder = TempDir::with_prefix("downspout-definitions-").expect("a temporary folder");
@@ -38,10 +38,10 @@ impl Definitions {
         Self { folder }
     }
 
-    /// Changes `orders.json`: `edit` gets the whole document and the fields of its `Default` object.
+    /// Changes `orders.json`: `edit` gets the objects of the file except `Default`, and the fields of `Default`.
     ///
     /// # Panics
-    /// When the file is not what it should be.
+    /// If the file is not a definition.
     pub fn edit(&self, edit: impl FnOnce(&mut Vec<Value>, &mut serde_json::Map<String, Value>)) {
         let path = self.folder.path().join("orders.json");
         let text = fs::read_to_string(&path).expect("orders.json");
@@ -56,7 +56,7 @@ impl Definitions {
     /// Writes `text` to the file `name`.
     ///
     /// # Panics
-    /// When the folder refuses.
+    /// If the file cannot be written.
     pub fn write(&self, name: &str, text: &str) {
         fs::write(self.folder.path().join(name), text).expect("writing a definition");
     }

@@ -1,4 +1,4 @@
-//! The end-to-end harness: a stack in a folder of its own, driven through its public faces alone.
+//! The harness of the stories: it starts a stack in a temporary folder, and uses only the public interfaces of the stack.
 
 pub mod clock;
 pub mod definitions;

@@ -1,22 +1,22 @@
-//! The outbox as its reader sees it.
+//! The mails in the outbox of a stack.
 
 use std::{fs, path::Path};
 
-/// One mail of the outbox.
+/// A mail of the outbox.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// The `.eml` file's name.
+    /// The name of the `.eml` file.
     pub file: String,
-    /// The subject, unfolded.
+    /// The subject, on one line.
     pub subject: String,
     /// The decoded text.
     pub body: String,
 }
 
-/// Returns every mail in `outbox`, oldest first; a folder that is not there yet holds none.
+/// Returns every mail in the folder `outbox`, oldest first; none if there is no folder yet.
 ///
 /// # Panics
-/// When a mail cannot be read.
+/// If a mail cannot be read.
 #[must_use]
 pub fn outbox(outbox: &Path) -> Vec<Mail> {
     let Ok(entries) = fs::read_dir(outbox) else { return Vec::new() };

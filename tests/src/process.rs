@@ -1,4 +1,4 @@
-//! A program that a story kills and starts again.
+//! Programs that a story kills and starts again.
 
 use std::{
     fs,
@@ -6,12 +6,12 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// So much of what a program said last is told of a story that failed.
+/// The number of lines of a program's output that a failed story shows.
 const TAIL_LINES: usize = 60;
 
-/// A program of which one process runs at a time; killed when dropped.
+/// A program of which at most one process runs. Dropping the value kills the process.
 pub struct Process {
-    /// What the story calls it.
+    /// The name of the program in the story.
     pub name: String,
     command: Command,
     log: PathBuf,
@@ -22,7 +22,7 @@ impl Process {
     /// Starts `command`, whose output goes to `NAME.log` in `folder`.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If the program cannot be started.
     #[must_use]
     pub fn start(name: &str, folder: &Path, mut command: Command) -> Self {
         let log = folder.join(format!("{name}.log"));
@@ -35,7 +35,7 @@ impl Process {
     /// Kills the process as `kill -9` does.
     ///
     /// # Panics
-    /// When it has ended by itself: with what it said last.
+    /// If the process has ended by itself. The message shows its last output.
     pub fn kill(&mut self) {
         self.must_run();
         if let Some(mut child) = self.child.take() {
@@ -44,10 +44,10 @@ impl Process {
         }
     }
 
-    /// Starts the program anew, as it was started first.
+    /// Starts the program again with the same command.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If the program cannot be started.
     pub fn start_again(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(&self.log).expect("a log file");
         self.command.stdout(log.try_clone().expect("a second handle of the log")).stderr(log);
@@ -55,20 +55,20 @@ impl Process {
         self.child = Some(child.unwrap_or_else(|error| panic!("starting {}: {error}", self.name)));
     }
 
-    /// Checks that the process did not end unless it was killed.
+    /// Checks that the process runs, if it was not killed.
     ///
     /// # Panics
-    /// When it did: with what it said last.
+    /// If the process has ended by itself. The message shows its last output.
     pub fn must_run(&mut self) {
         let Some(child) = &mut self.child else { return };
         if let Ok(Some(status)) = child.try_wait() {
-            panic!("{} ended with {status}:\n{}", self.name, self.last_words());
+            panic!("{} ended with {status}:\n{}", self.name, self.last_output());
         }
     }
 
-    /// Returns the end of what all processes of this program said.
+    /// Returns the end of the output of all processes of this program.
     #[must_use]
-    pub fn last_words(&self) -> String {
+    pub fn last_output(&self) -> String {
         let log = fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();

@@ -1,4 +1,4 @@
-//! `downspout up` as a process of its own, which a story may kill.
+//! `downspout up` as a process, which a story may kill.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
     until::until,
 };
 
-/// A running `downspout up`; killed when dropped.
+/// A running `downspout up`. Dropping the value kills the process.
 pub struct Up {
     stack: StackProcess,
     /// The addresses and keys of the stack.
@@ -36,7 +36,7 @@ impl Up {
     /// `program` is `env!("CARGO_BIN_EXE_downspout-under-test")` in tests.
     ///
     /// # Panics
-    /// When it does not become ready.
+    /// If the stack does not become ready.
     pub async fn start(program: &str, options: &[&str]) -> Self {
         let folder = TempDir::with_prefix("downspout-e2e-").expect("a temporary folder");
         let options: Vec<String> = options.iter().map(ToString::to_string).collect();
@@ -50,7 +50,7 @@ impl Up {
     /// Kills the process as `kill -9` does.
     ///
     /// # Panics
-    /// When there is no process to kill.
+    /// If there is no process to kill.
     pub fn kill(&mut self) {
         self.stack.child.kill().expect("killing the stack");
         self.stack.child.wait().expect("its end");
@@ -69,10 +69,10 @@ impl Up {
         *child = spawn(program, folder.path(), options);
     }
 
-    /// Waits until the stack says that it is ready.
+    /// Waits until the stack is ready.
     ///
     /// # Panics
-    /// When it ends instead, or the limit passes: with what it printed.
+    /// If the process ends, or the time limit passes. The message shows the output of the process.
     pub async fn ready(&mut self) {
         self.endpoints = self.stack.ready().await;
     }
@@ -80,7 +80,7 @@ impl Up {
     /// Asks the stack to stop (SIGTERM) and returns its exit status.
     ///
     /// # Panics
-    /// When it does not end.
+    /// If the process does not end.
     pub async fn stop(&mut self) -> ExitStatus {
         let asked = Command::new("kill").args(["-TERM", &self.stack.child.id().to_string()]).status();
         assert!(asked.is_ok_and(|status| status.success()), "kill -TERM");
@@ -97,16 +97,16 @@ impl Up {
         self.stack.data_dir()
     }
 
-    /// Returns what `up` has printed so far.
+    /// Returns the output of `up` so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.stack.log()
     }
 
-    /// Runs a command of the program against this stack, `["drop", "--wait", ...]` say.
+    /// Runs a command of the program against this stack, such as `["drop", "--wait", ...]`.
     ///
     /// # Panics
-    /// When the program cannot be started.
+    /// If the program cannot be started.
     #[must_use]
     pub fn downspout(&self, arguments: &[&str]) -> Output {
         Command::new(&self.stack.program)
@@ -145,7 +145,7 @@ impl Up {
     /// Connects to the stack's database.
     ///
     /// # Panics
-    /// When the database refuses.
+    /// If the database refuses.
     pub async fn database(&self) -> tokio_postgres::Client {
         let (client, connection) = tokio_postgres::connect(&self.endpoints.postgres, tokio_postgres::NoTls)
             .await
@@ -161,10 +161,10 @@ impl Up {
         }
     }
 
-    /// Waits for the mail whose subject names `day`; there must never be a second one.
+    /// Waits for the one mail whose subject names `day`.
     ///
     /// # Panics
-    /// When none comes within the limit, or a second one is there.
+    /// If no mail comes within the time limit, or if there are two.
     pub async fn mail_of(&self, day: &str) -> Mail {
         let mut of_day = until(&format!("the mail of {day}"), async || {
             let mails = self.mails();
@@ -179,7 +179,7 @@ impl Up {
     /// Counts the rows of the three staging tables.
     ///
     /// # Panics
-    /// When the database refuses.
+    /// If the database refuses.
     pub async fn staging_rows(&self) -> [i64; 3] {
         let row = self
             .database()
@@ -197,7 +197,7 @@ impl Up {
     /// Puts `bytes` under `key` of the drop bucket.
     ///
     /// # Panics
-    /// When S3 refuses.
+    /// If S3 refuses.
     pub async fn put(&self, key: &str, bytes: Vec<u8>) {
         self.s3()
             .put_object()

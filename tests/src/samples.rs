@@ -1,19 +1,19 @@
-//! The sample files of the orders pipeline, made from a seed.
+//! The sample files of the orders pipeline, generated from a seed.
 //!
-//! The same seed gives the same bytes on every machine and for ever: the checked-in files under
-//! `pipeline-definitions/orders/samples` are compared with what this makes.
+//! A seed always gives the same bytes, on every machine. A test compares the checked-in files under
+//! `pipeline-definitions/orders/samples` with the generated ones.
 
 use std::io::{self, Write};
 
 use jiff::{ToSpan, civil::Date};
 
-/// The day that the checked-in samples are dropped for: `incoming/2026-01-01/orders.csv`.
+/// The day of the checked-in samples, whose keys are `incoming/2026-01-01/orders.csv` and so on.
 pub const DAY: &str = "2026-01-01";
 
-/// Seed of the checked-in samples.
+/// The seed of the checked-in samples.
 pub const SEED: u64 = 20_260_101;
 
-/// Number of good orders in the checked-in samples.
+/// The number of good orders in the checked-in samples.
 pub const ORDERS: u64 = 10_000;
 
 const TO_MEMORY: &str = "writing to memory does not fail";
@@ -21,14 +21,14 @@ const FIRST_DAY: Date = jiff::civil::date(2025, 1, 1);
 const DAYS: u64 = 365;
 const PRODUCTS: u64 = 24;
 
-/// What the three files of one set hold.
+/// The parameters of a set of three files.
 #[derive(Clone, Copy, Debug)]
 pub struct Samples {
-    /// Seed of the random numbers.
+    /// The seed of the random numbers.
     pub seed: u64,
-    /// Number of good orders; there is a shipment for each and a review for four in ten.
+    /// The number of good orders. There is a shipment for each order, and a review for four orders in ten.
     pub orders: u64,
-    /// Whether the dozen rows that end in quarantine are mixed in.
+    /// Whether the files also hold the twelve rows that end in quarantine.
     pub with_bad_rows: bool,
 }
 
@@ -36,7 +36,7 @@ impl Samples {
     /// The checked-in samples.
     pub const CHECKED_IN: Self = Self { seed: SEED, orders: ORDERS, with_bad_rows: true };
 
-    /// Returns a small set of good rows, different for each `seed`.
+    /// Returns a set of `orders` good orders, different for each `seed`.
     #[must_use]
     pub fn small(seed: u64, orders: u64) -> Self {
         Self { seed, orders, with_bad_rows: false }
@@ -54,7 +54,8 @@ impl Samples {
         [("orders.csv", orders), ("reviews.csv", reviews), ("shipments.csv", shipments)]
     }
 
-    /// Returns how many good rows `staging.orders`, `staging.reviews` and `staging.shipments` then hold.
+    /// Returns the numbers of good rows that a load of the files puts into `staging.orders`, `staging.reviews` and
+    /// `staging.shipments`.
     #[must_use]
     pub fn rows(&self) -> [i64; 3] {
         let orders = i64::try_from(self.orders).expect("a number of rows");
@@ -64,7 +65,7 @@ impl Samples {
     /// Writes `orders.csv`.
     ///
     /// # Errors
-    /// Whatever `out` answers to a write.
+    /// The errors of `out`.
     pub fn write_orders(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "order_id,customer_id,order_date,product_id,unit_price,quantity,total_price")?;
         for id in 1..=self.orders {
@@ -94,7 +95,7 @@ impl Samples {
     /// Writes `reviews.csv`.
     ///
     /// # Errors
-    /// Whatever `out` answers to a write.
+    /// The errors of `out`.
     pub fn write_reviews(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "review,product_id")?;
         let mut random = Random::new(self.seed, Stream::Reviews, 0);
@@ -113,7 +114,7 @@ impl Samples {
     /// Writes `shipments.csv`.
     ///
     /// # Errors
-    /// Whatever `out` answers to a write.
+    /// The errors of `out`.
     pub fn write_shipments(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "shipment_id,order_id,shipment_date,delivery_date")?;
         for id in 1..=self.orders {
@@ -153,7 +154,7 @@ struct Order {
     quantity: u64,
 }
 
-/// Rows that no table takes, each with the number of the good row that it stands before.
+/// Rows that the loader refuses, each with the number of the good row that follows it.
 const BAD_ORDERS: [(u64, &str); 7] = [
     (120, "900001,C-0417,2025-02-30,P03,19.90,1,19.90"),
     (1_377, "900002,C-0032,2025-06-17,P11,12.5O,2,25.00"),
@@ -170,10 +171,10 @@ const BAD_SHIPMENTS: [(u64, &str); 2] =
     [(2_020, "S-900001,2020,2025-11-31,"), (8_642, "S-900002,n/a,2025-05-02,2025-05-06")];
 
 fn bad_row(rows: &[(u64, &'static str)], before: u64) -> Option<&'static str> {
-    rows.iter().find(|(place, _)| *place == before).map(|(_, row)| *row)
+    rows.iter().find(|(number, _)| *number == before).map(|(_, row)| *row)
 }
 
-/// Most customers are numbers; shops that write names bring commas, quotes and line breaks along.
+/// Returns a customer. Most are numbers; some are names with commas, quotes and line breaks.
 fn customer(random: &mut Random) -> String {
     match random.below(50) {
         0 => "\"Okafor, Ada\"".to_owned(),
@@ -183,7 +184,7 @@ fn customer(random: &mut Random) -> String {
     }
 }
 
-/// The early products sell best; the last few are in no catalogue.
+/// Returns a product. The first ones sell best, and the last few are in no catalogue.
 fn product(random: &mut Random) -> String {
     let rank = random.below(PRODUCTS as usize).min(random.below(PRODUCTS as usize)) as u64 + 1;
     match rank {
@@ -196,7 +197,8 @@ fn days(count: usize) -> jiff::Span {
     i64::try_from(count).expect("a few hundred days").days()
 }
 
-/// What a random number is for, so that a change to one file leaves the others alone.
+/// The file that a random number is for. Each file has numbers of its own, so that a change to one file leaves the others
+/// as they are.
 #[derive(Clone, Copy)]
 enum Stream {
     Orders = 1,
@@ -204,7 +206,7 @@ enum Stream {
     Shipments = 3,
 }
 
-/// SplitMix64: small, and the same on every platform and in every version.
+/// The generator SplitMix64, which gives the same numbers on every platform and in every version.
 struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! A topic of a story's own: takes what is published to SNS, and counts it.
+//! A topic for stories: it stands in for SNS, and counts the published messages.
 
 use std::{
     collections::BTreeMap,
@@ -8,28 +8,28 @@ use std::{
 use axum::{Router, extract::State, routing::post};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// Where the id of a notice stands: it is the only attribute.
+/// The form field with the id of a notice, which is the only attribute of the message.
 const ID: &str = "MessageAttributes.entry.1.Value.StringValue";
 
 const TAKEN: &str = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">\
     <PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>";
 
-/// For each message the ids under which it was published, and how often.
+/// The published messages, each with the ids of its notices and how often each was published.
 pub type Published = BTreeMap<String, BTreeMap<String, u32>>;
 
-/// An endpoint of SNS that takes every message; gone when dropped.
+/// An endpoint of SNS that accepts every message. Dropping the value stops it.
 pub struct Topic {
-    /// Its URL.
+    /// The URL of the endpoint.
     pub endpoint: String,
     published: Arc<Mutex<Published>>,
     server: JoinHandle<()>,
 }
 
 impl Topic {
-    /// Starts one on a free port.
+    /// Starts a topic on a free port.
     ///
     /// # Panics
-    /// When loopback gives none.
+    /// If no port is free.
     pub async fn start() -> Self {
         let published = Arc::new(Mutex::new(Published::new()));
         let app = Router::new().route("/", post(publish)).with_state(Arc::clone(&published));
@@ -41,7 +41,7 @@ impl Topic {
         Self { endpoint, published, server }
     }
 
-    /// Returns what was published so far.
+    /// Returns the messages that were published so far.
     #[must_use]
     pub fn published(&self) -> Published {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()

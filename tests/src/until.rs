@@ -1,32 +1,32 @@
-//! Waiting for a condition, with a limit.
+//! Waits for a condition, with a time limit.
 
 use std::time::{Duration, Instant};
 
-/// How long a story waits for what must come; generous, because machines that run tests are busy.
+/// How long a story waits for a condition. The limit is generous, because machines that run tests are busy.
 pub const LIMIT: Duration = Duration::from_secs(90);
 
-/// Waits until `look` answers `Ok`, at most [`LIMIT`], and returns what it answered.
+/// Waits until `check` answers `Ok`, at most [`LIMIT`], and returns the value.
 ///
 /// # Panics
-/// When the limit has passed: with `what` and the last state that `look` saw.
-pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> Result<T, String>) -> T {
-    until_within(LIMIT, what, look).await
+/// If the limit has passed. The message names `what` and the last state that `check` returned.
+pub async fn until<T>(what: &str, check: impl AsyncFnMut() -> Result<T, String>) -> T {
+    until_within(LIMIT, what, check).await
 }
 
-/// Like [`until`], with a limit of its own.
+/// Waits as [`until`] does, with another limit.
 ///
 /// # Panics
-/// When the limit has passed.
+/// If the limit has passed.
 pub async fn until_within<T>(
     limit: Duration,
     what: &str,
-    mut look: impl AsyncFnMut() -> Result<T, String>,
+    mut check: impl AsyncFnMut() -> Result<T, String>,
 ) -> T {
     let start = Instant::now();
     let mut pace = tokio::time::interval(Duration::from_millis(20));
     loop {
         pace.tick().await;
-        match look().await {
+        match check().await {
             Ok(found) => return found,
             Err(state) if start.elapsed() > limit => {
                 panic!("{what}: not within {limit:?}; last seen: {state}")

@@ -1,6 +1,6 @@
-//! A native PostgreSQL for tests: one of a test's own, which it may stop and start, or one that they share.
+//! A native PostgreSQL for tests: a server for one test, which the test may stop and start, or one server for all tests.
 //!
-//! For tests alone; it panics where they would.
+//! This crate is for tests only: it panics if something goes wrong.
 #![warn(missing_docs)]
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// A native PostgreSQL in a folder of its own; stopped when dropped.
+/// A native PostgreSQL in a folder of its own. Dropping it stops the server.
 pub struct NativePostgres {
     bin: PathBuf,
     folder: TempDir,
@@ -24,21 +24,21 @@ pub struct NativePostgres {
 }
 
 impl NativePostgres {
-    /// Makes a cluster and starts it.
+    /// Creates a cluster and starts its server.
     ///
     /// # Panics
-    /// When PostgreSQL is missing: says how to get it.
+    /// If PostgreSQL is missing. The message says how to install it.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with("")
     }
 
-    /// Returns the one that all tests of this process share, made when first asked for.
+    /// Returns the server that all tests of this process share; the first call starts it.
     ///
-    /// It may not be stopped, holds many sessions, and forgets what the machine's crash would take. Tests keep apart by schemas.
+    /// Tests must not stop it, and use schemas of their own. The server allows 400 sessions, and does not flush to the disk.
     ///
     /// # Panics
-    /// As [`Self::start`].
+    /// If PostgreSQL is missing.
     #[must_use]
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<(NativePostgres, Child)> = OnceLock::new();
@@ -52,11 +52,10 @@ impl NativePostgres {
 
     fn start_with(settings: &'static str) -> Self {
         let bin = programs().expect(
-            "this test needs a native PostgreSQL, which is missing: \
-             run `tests/setup`, or `apt-get install -y postgresql`",
+            "this test needs a native PostgreSQL: run `tests/setup`, or `apt-get install -y postgresql`",
         );
         let folder = TempDir::with_prefix("downspout-pg-").expect("a temporary folder");
-        // PostgreSQL does not run as root: there it gets the user that its package made.
+        // PostgreSQL refuses to run as root, so a test of root runs it as the user of its package.
         let user = is_root().then(|| {
             let ids = (id("-u"), id("-g"));
             chown(folder.path(), Some(ids.0), Some(ids.1)).expect("handing the folder to postgres");
@@ -105,7 +104,7 @@ impl NativePostgres {
         self.must(self.program("pg_ctl").args(["-w", "-m", "immediate", "-D"]).arg(self.data()).arg("stop"));
     }
 
-    /// Returns a program of this PostgreSQL, `psql` say, ready to be given arguments.
+    /// Returns the command of a program of this PostgreSQL, such as `psql`, without arguments.
     #[must_use]
     pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.bin.join(name));
@@ -116,8 +115,9 @@ impl NativePostgres {
         command
     }
 
-    /// Starts what stops the server and removes its folder once this process ends, however it ends: no value
-    /// of a `static` is ever dropped. It waits for the end of its input, which we alone hold open.
+    /// Starts a shell that stops the server and removes its folder after this process has ended, in whatever way. The shared
+    /// server needs it, because Rust never drops a `static`. The shell waits for the end of its input, which only this
+    /// process holds open.
     fn janitor(&self) -> Child {
         let mut janitor = Command::new("sh");
         janitor
@@ -143,7 +143,7 @@ impl NativePostgres {
     }
 
     fn must(&self, command: &mut Command) {
-        // Not piped: the server that pg_ctl leaves behind would hold the pipe open.
+        // No pipes: the server that pg_ctl starts would inherit them and keep them open.
         let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
         let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         assert!(status.is_ok_and(|status| status.success()), "{command:?} failed\n{}", log());
@@ -163,7 +163,7 @@ impl Drop for NativePostgres {
     }
 }
 
-/// Returns the folder of the newest PostgreSQL's programs: Debian keeps them off the PATH.
+/// Returns the folder with the programs of the newest PostgreSQL. On Debian it is not on the PATH.
 #[must_use]
 pub fn programs() -> Option<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
@@ -185,7 +185,7 @@ fn on_path() -> Option<PathBuf> {
 /// Returns a port that was free a moment ago.
 ///
 /// # Panics
-/// When loopback gives none.
+/// If no port is free.
 #[must_use]
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");

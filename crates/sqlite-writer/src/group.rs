@@ -182,7 +182,7 @@ mod tests {
             let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
             let (small, of_small) = Insert::job(1, false);
-            let (later, _) = Insert::job(2, false);
+            let (later, _of_later) = Insert::job(2, false);
             let mut jobs = vec![Box::new(Fill) as Box<dyn Job>, later].into_iter();
             let group = commit_group(&connection, undo, small, &mut jobs);
             let is_whole = connection.is_autocommit() && group.committed.is_err();

@@ -1,4 +1,4 @@
-//! What is saved together: all of it, or nothing.
+//! Batches: changes that are saved together, all of them or none.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::pipeline::Pipeline;
 
-/// Changes for one transaction.
+/// The changes of one transaction.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub(crate) pipelines: Vec<Pipeline>,
@@ -20,17 +20,17 @@ pub struct Batch {
     pub(crate) since: Option<(PipelineId, u64)>,
 }
 
-/// Which of a pipeline's two definitions.
+/// Names one of a pipeline's two definitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DefinitionVersion {
-    /// The one that was put last.
+    /// The definition that was put last.
     Latest,
-    /// The one that runs.
+    /// The definition that new runs get.
     Active,
 }
 
 impl DefinitionVersion {
-    /// Returns the word of the wire.
+    /// Returns the version's word on the wire.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -40,26 +40,26 @@ impl DefinitionVersion {
     }
 }
 
-/// What changed of one run.
+/// The changes of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct RunChange {
     pub(crate) header: Header,
-    /// When the run wants to be woken.
+    /// The time at which the run is to be woken.
     pub(crate) next_wake: Option<Timestamp>,
-    /// Present when the run is new: its definition, and by instance what it depends on.
+    /// Present if the run is new: its definition, and the dependencies of each instance.
     pub(crate) created: Option<(Definition, Vec<Vec<InstanceId>>)>,
     pub(crate) instances: Vec<Instance>,
     pub(crate) attempts: Vec<AttemptChange>,
 }
 
-/// An attempt that changed, and what its columns tell of its instance.
+/// A changed attempt, with the values of its columns that come from its instance.
 #[derive(Clone, Debug)]
 pub(crate) struct AttemptChange {
-    /// The instance's place in the order of creation.
+    /// The instance's position in the order of creation.
     pub(crate) sequence: usize,
     pub(crate) component: ObjectId,
     pub(crate) scheduled: Timestamp,
-    /// Who may take it, if it is free.
+    /// The worker group that may take the attempt, if the attempt is free.
     pub(crate) offered_to: Option<WorkerGroup>,
     pub(crate) attempt: Attempt,
 }
@@ -71,14 +71,14 @@ impl Batch {
         Self::default()
     }
 
-    /// Saves only if nobody has saved anything of the pipeline since [`crate::Store::revision`] was `revision`.
+    /// Saves the batch only if the pipeline still has this [`crate::Store::revision`]: nobody has saved anything of it since.
     #[must_use]
     pub fn since(mut self, id: &PipelineId, revision: u64) -> Self {
         self.since = Some((id.clone(), revision));
         self
     }
 
-    /// Saves the pipeline as it is now; it must exist.
+    /// Saves the pipeline's present value; the pipeline must exist.
     #[must_use]
     pub fn pipeline(mut self, pipeline: &Pipeline) -> Self {
         self.pipelines.push(pipeline.clone());
@@ -106,7 +106,7 @@ impl Batch {
         self
     }
 
-    /// Saves what `step` changed of the run, with its notices.
+    /// Saves the changes that `step` made to the run, and the notices of the step.
     #[must_use]
     pub fn step(mut self, run: &Run, step: &Step) -> Self {
         if !step.is_empty() {
@@ -115,12 +115,12 @@ impl Batch {
         self
     }
 
-    /// Returns the runs that it changes or adds.
+    /// Returns the runs that the batch changes or adds.
     pub fn runs(&self) -> impl Iterator<Item = (&PipelineId, &RunId)> {
         self.runs.iter().map(|change| (&change.header.pipeline, &change.header.id))
     }
 
-    /// Returns the notices that it adds.
+    /// Returns the notices that the batch adds.
     #[must_use]
     pub fn notices(&self) -> &[Notice] {
         &self.notices
@@ -147,7 +147,7 @@ impl Batch {
         }));
     }
 
-    /// The pipelines of which something is saved, in their order, and the revision that each must have.
+    /// Returns the pipelines of which the batch saves something, in order, each with the revision that it must have.
     pub(crate) fn touched(&self) -> BTreeMap<&PipelineId, Option<u64>> {
         let pipelines = self.pipelines.iter().map(|pipeline| &pipeline.id);
         let definitions = self.definitions.iter().map(|(id, _, _)| id);

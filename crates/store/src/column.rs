@@ -1,4 +1,4 @@
-//! What columns hold, alike in every database.
+//! Values of columns, which are the same in every database.
 
 use engine::{Header, time};
 use jiff::Timestamp;
@@ -18,44 +18,44 @@ pub(crate) fn revision(header: &Header) -> i64 {
     i64::try_from(header.revision).unwrap_or(i64::MAX)
 }
 
-/// Returns what tells a definition's body from others of its pipeline.
+/// Returns the key that tells a definition's body from the other bodies of its pipeline.
 pub(crate) fn digest(body: &str) -> Vec<u8> {
     Sha256::digest(body).to_vec()
 }
 
-/// Returns whether the run has ended while something in it waits for ever.
+/// Returns whether the run is stuck: it has ended while instances wait that nothing will ever free.
 pub(crate) fn is_stuck(header: &Header) -> bool {
     header.ended.as_ref().is_some_and(|end| end.stuck)
 }
 
-/// Returns when the run came to rest, in whole seconds.
+/// Returns the time at which the run came to rest, in whole seconds.
 pub(crate) fn ended_at(header: &Header) -> Option<i64> {
     header.ended.as_ref().filter(|_| !header.is_awake()).map(|end| seconds(end.at))
 }
 
-/// Returns when the pipeline's next run is due, in milliseconds.
+/// Returns the time at which the pipeline's next run is due, in milliseconds.
 pub(crate) fn next_due(pipeline: &Pipeline) -> Option<i64> {
     pipeline.next_run.map(|next| next.due.as_millisecond())
 }
 
-/// Writes a body.
+/// Writes a body; `what` names the value in an error.
 pub(crate) fn write(what: &str, value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(StoreError::row(what))
 }
 
-/// Reads a body.
+/// Reads a body; `what` names the value in an error.
 pub(crate) fn read<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(StoreError::row(what))
 }
 
-/// Refuses names and ids that not every database keeps. Bodies are JSON, which escapes such characters.
+/// Refuses a pipeline with a name or id that not every database can keep. Bodies need no check: JSON escapes U+0000.
 pub(crate) fn check_pipeline(pipeline: &Pipeline) -> Result<(), StoreError> {
     keepable("pipeline id", pipeline.id.as_str())?;
     keepable("pipeline name", &pipeline.name)?;
     keepable("unique id", &pipeline.unique_id)
 }
 
-/// As [`check_pipeline`], for all that is in the batch.
+/// Refuses a batch with a name or id that not every database can keep.
 pub(crate) fn check_batch(batch: &Batch) -> Result<(), StoreError> {
     batch.pipelines.iter().try_for_each(check_pipeline)?;
     batch.definitions.iter().try_for_each(|(id, _, _)| keepable("pipeline id", id.as_str()))?;
@@ -73,7 +73,7 @@ fn check_run(change: &RunChange) -> Result<(), StoreError> {
     change.attempts.iter().try_for_each(|change| keepable("object id", change.attempt.id.as_str()))
 }
 
-/// Returns whether a column can hold the text: PostgreSQL's cannot hold U+0000.
+/// Returns whether every database can keep the text in a column: PostgreSQL refuses U+0000.
 pub(crate) fn is_keepable(text: &str) -> bool {
     !text.contains('\0')
 }

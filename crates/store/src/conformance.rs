@@ -1,4 +1,4 @@
-//! What every store must do. One suite; each implementation calls it with a way to open a fresh one.
+//! The rules that every store must keep: one suite, which each implementation calls with a way to open a fresh store.
 
 mod objects;
 mod old_rows;
@@ -32,7 +32,7 @@ pub(crate) use runs::*;
 pub(crate) use servers::*;
 pub(crate) use texts::*;
 
-/// Where the stores of one test are: each opening gives another store on the same data.
+/// The data of one test's stores: each call of `open` gives another store on the same data.
 pub(crate) trait Site {
     async fn open(&self) -> Arc<dyn Store>;
 }
@@ -48,40 +48,40 @@ macro_rules! conformance {
             pipelines_are_listed_page_by_page_in_order_of_creation
             a_deleted_pipeline_is_gone_remembered_and_may_be_created_anew
             a_run_loads_as_it_was_saved
-            a_run_steps_on_after_loading_as_if_it_had_never_left
+            a_loaded_run_steps_on_as_the_saved_one_would
             several_steps_of_a_run_are_saved_as_one
-            an_ended_run_is_no_open_run
+            an_ended_run_is_not_listed_as_open
             runs_that_are_open_or_stuck_are_unsettled
-            a_run_that_somebody_else_changed_is_a_conflict
+            saving_a_run_that_was_changed_meanwhile_is_a_conflict
             nothing_of_a_refused_batch_is_kept
             a_notice_stays_until_it_is_done_also_without_its_pipeline
             objects_are_found_by_their_fields_page_by_page
             pages_go_on_from_run_to_run
-            attempts_are_found_by_their_instance_and_no_others_with_them
+            a_query_by_instance_finds_its_attempts_and_no_others
             an_instance_is_found_in_its_run
             the_next_runs_of_all_pipelines_are_listed_by_their_time
             lists_are_ordered_by_their_bytes
             texts_of_every_kind_and_length_are_kept
             a_nul_character_is_refused_in_names_and_ids_alone
             times_are_kept_to_the_millisecond_and_compared_by_the_second
-            every_save_of_something_counts_in_its_pipelines_revision
-            what_is_overdue_is_listed_by_how_long
+            every_save_increases_the_revision_of_its_pipeline
+            overdue_pipelines_are_listed_the_longest_overdue_first
             a_notice_is_claimed_until_it_is_done
             a_run_of_ten_thousand_instances_loads_as_it_was_saved
-            old_runs_expire_but_for_the_newest_to_end_and_what_is_open_or_stuck
-            what_has_expired_is_neither_read_nor_saved;
+            old_runs_expire_except_open_stuck_and_newest_ended_ones
+            an_expired_run_is_neither_read_nor_saved;
             two:
-            what_one_store_saves_another_reads
+            one_store_reads_the_runs_that_another_saves
             of_two_saves_of_one_run_exactly_one_wins
             of_two_new_runs_with_one_id_exactly_one_wins
-            a_pipeline_that_many_create_at_once_is_one
-            pages_hold_what_was_there_while_more_is_added
-            a_deletion_leaves_nothing_of_what_is_saved_meanwhile
-            who_does_not_know_the_last_save_is_refused
+            a_pipeline_that_many_create_at_once_is_created_once
+            pages_hold_all_earlier_objects_while_more_are_added
+            a_deletion_leaves_nothing_of_batches_saved_meanwhile
+            a_save_since_an_older_revision_is_refused
             free_attempts_are_those_that_may_be_taken
-            work_on_a_resource_is_free_while_that_is_there
-            what_expired_is_cleared_away_bit_by_bit_by_whoever_comes
-            what_two_let_expire_at_once_expires_once
+            an_attempt_on_a_resource_is_free_while_the_resource_runs
+            rows_of_expired_runs_are_removed_bit_by_bit_by_any_server
+            runs_that_two_servers_let_expire_at_once_expire_once
         }
     };
     ($site:expr; one: $($one:ident)+; two: $($two:ident)+) => {
@@ -137,13 +137,13 @@ fn expanded_at(id: &str, definition: Definition, at: Timestamp) -> (Run, Step) {
     expand(Arc::new(Plan::of(definition).unwrap()), activation).unwrap()
 }
 
-/// A new pipeline, and a run of it that is not saved yet.
+/// Creates a pipeline, and returns a run of it that is not saved yet.
 pub(crate) async fn fresh_run(store: &dyn Store, id: &str) -> (Run, Step) {
     store.create_pipeline(pipeline(id)).await.unwrap();
     expanded(id)
 }
 
-/// A pipeline with a run that was just expanded.
+/// Creates a pipeline with a saved run that was just expanded.
 async fn with_run(store: &dyn Store, id: &str) -> Run {
     let (run, step) = fresh_run(store, id).await;
     store.save(Batch::new().new_run(&run, &step)).await.unwrap();
@@ -154,7 +154,7 @@ async fn loaded(store: &dyn Store, run: &Run) -> Run {
     store.load_run(&run.header().pipeline, &run.header().id).await.unwrap().unwrap()
 }
 
-/// Fails unless the store holds the run as it is in memory.
+/// Fails unless the store holds the same run as the memory.
 async fn must_hold(store: &dyn Store, run: &Run) {
     let back = loaded(store, run).await;
     assert_eq!(back.header(), run.header());
@@ -174,7 +174,7 @@ async fn ids(store: &dyn Store, pipeline: &PipelineId, sphere: Sphere) -> Vec<St
     store.query(pipeline, query, None, usize::MAX).await.unwrap().items
 }
 
-/// Takes and finishes the one attempt on offer, saving each step.
+/// Claims and finishes the first offered attempt, and saves each step.
 async fn finish_one(store: &dyn Store, run: &mut Run) -> Step {
     let attempt = first_offer(run);
     let step = run.step(claim(run, "r"), now()).unwrap();
@@ -185,7 +185,7 @@ async fn finish_one(store: &dyn Store, run: &mut Run) -> Step {
     step
 }
 
-/// A run of `df-1` with so many instances, all of which wait for the first.
+/// Returns a run of `df-1` with this number of instances, all of which wait for the first.
 pub(crate) fn big_run(instances: usize) -> (Run, Step) {
     let mut objects = vec![
         serde_json::json!({ "id": "Default", "scheduleType": "ondemand", "workerGroup": "g" }),

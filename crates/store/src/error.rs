@@ -1,50 +1,50 @@
-//! What can go wrong with a store.
+//! Errors of the stores.
 
 use std::path::PathBuf;
 
 use engine::{PipelineId, RunId};
 use sqlite_writer::Failure;
 
-/// Why the store could not do it.
+/// Why a store refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody else changed or deleted the run since it was loaded.
-    #[error("run {run} of pipeline {pipeline} was changed by somebody else")]
+    /// Another server has changed or deleted the run since it was loaded.
+    #[error("run {run} of pipeline {pipeline} was changed since it was loaded")]
     Conflict {
         /// The pipeline.
         pipeline: PipelineId,
         /// The run.
         run: RunId,
     },
-    /// Somebody else saved something of the pipeline since it was loaded.
-    #[error("pipeline {0} was changed by somebody else")]
+    /// Another server has saved something of the pipeline since it was loaded.
+    #[error("pipeline {0} was changed since it was loaded")]
     Raced(PipelineId),
-    /// The pipeline was deleted meanwhile.
+    /// The pipeline does not exist; it may have been deleted meanwhile.
     #[error("there is no pipeline {0}")]
     NoPipeline(PipelineId),
-    /// What is kept is from a newer program.
+    /// A newer program has written the data.
     #[error(
-        "{place} is of schema version {found}, this program knows versions up to {known}: \
+        "{tables} has schema version {found}, but this program knows versions up to {known} only: \
          use the newer program that wrote it"
     )]
     Newer {
         /// The data file, or the schema of a database.
-        place: String,
+        tables: String,
         /// Its version.
         found: i64,
-        /// The newest we know.
+        /// The newest version that this program knows.
         known: i64,
     },
-    /// The file cannot be opened.
+    /// The data file cannot be opened.
     #[error("opening the data file {path}")]
     Open {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: rusqlite::Error,
     },
-    /// Another server has the file.
+    /// Another server has the data file open.
     #[error(
         "another server has the data file {path} open: stop it, or keep the pipelines in PostgreSQL, \
          which several servers may share"
@@ -58,63 +58,63 @@ pub enum StoreError {
     Log {
         /// The data file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The file that says who has the data file cannot be made.
+    /// The lock file beside the data file cannot be made or locked.
     #[error("locking the data file {path}")]
     Lock {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The database refused.
+    /// SQLite refused.
     #[error("{doing}")]
     Sqlite {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// Why not.
+        /// The cause.
         #[source]
         source: rusqlite::Error,
     },
-    /// The URL of a database is not understood. Never quotes it: it may hold a password.
+    /// The URL of the store is not understood. The message never quotes the URL, which may hold a password.
     #[error("the URL of the store {0}")]
     Url(String),
-    /// PostgreSQL cannot be reached, or refuses us.
+    /// PostgreSQL cannot be reached, or refuses the user.
     #[error("connecting to the database {at}")]
     Connect {
         /// Host, port and database.
         at: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The connection to PostgreSQL broke; the next call connects anew.
+    /// The connection to PostgreSQL broke; the next call makes a new one.
     #[error("{doing}: the connection to the database {at} was lost")]
     Lost {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
         /// Host, port and database.
         at: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: tokio_postgres::Error,
     },
     /// PostgreSQL refused.
     #[error("{doing}")]
     Postgres {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// Why not.
+        /// The cause.
         #[source]
         source: tokio_postgres::Error,
     },
-    /// The database cannot hold our texts.
+    /// The encoding of the database cannot hold every text.
     #[error(
-        "the database {at} is of encoding {encoding}, which cannot hold every text: \
+        "the database {at} has the encoding {encoding}, which cannot hold every text: \
          make one with CREATE DATABASE name TEMPLATE template0 ENCODING 'UTF8'"
     )]
     Encoding {
@@ -123,32 +123,32 @@ pub enum StoreError {
         /// Its encoding.
         encoding: String,
     },
-    /// A name or id that not every database keeps.
+    /// A name or id holds a character that not every database can keep.
     #[error("the {what} {text:?} holds a NUL character: leave it out")]
     Nul {
-        /// Whose.
+        /// The kind of name or id.
         what: &'static str,
         /// The text.
         text: String,
     },
-    /// The transaction that held the work could not be committed (a full disk, mostly).
+    /// The transaction of the work could not be committed, most often because the disk is full.
     #[error("writing to the data file: {0}")]
     Commit(String),
-    /// A row does not read.
-    #[error("{what} in the store does not read")]
+    /// A row of the store is damaged, or of an unknown form.
+    #[error("{what} in the store cannot be read")]
     Row {
-        /// Which row.
+        /// The kind of row.
         what: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: serde_json::Error,
     },
-    /// The definition of a saved run cannot be resolved any more.
-    #[error("the definition of run {run} does not resolve")]
+    /// The definition of a saved run can no longer be resolved.
+    #[error("the definition of run {run} cannot be resolved")]
     Plan {
         /// The run.
         run: RunId,
-        /// Why.
+        /// The cause.
         #[source]
         source: engine::ExpandError,
     },
@@ -158,14 +158,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns whether somebody else changed or deleted meanwhile what was to be changed. Who loads it anew can change
-    /// it, or sees that it is gone.
+    /// Returns whether another server has changed or deleted the data meanwhile. A caller who loads the data again can
+    /// change it, or finds that it is gone.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Raced(_) | Self::NoPipeline(_))
     }
 
-    /// Returns what happened with all its causes, as a log tells it.
+    /// Returns the error with all its causes, for a log.
     #[must_use]
     pub fn chain(&self) -> String {
         let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
@@ -178,12 +178,12 @@ impl StoreError {
         Failure { message: self.chain(), is_full }
     }
 
-    /// Returns a function that says what was being done.
+    /// Returns a function that adds the name of the operation to SQLite's error.
     pub(crate) fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| Self::Sqlite { doing, source }
     }
 
-    /// Returns a function that says which row does not read.
+    /// Returns a function that adds the kind of row to an error of reading or writing JSON.
     pub(crate) fn row(what: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Self {
         move |source| Self::Row { what: what.into(), source }
     }

@@ -1,22 +1,22 @@
-//! How runs expire: found by the time at which they came to rest, a few at a time.
+//! Expiry of runs: a store finds them by the time at which they came to rest, a few in each call.
 
 use engine::{PipelineId, RunId};
 
-/// Runs that one call looks at.
+/// The number of runs that one call reads.
 pub(crate) const MOST_RUNS: usize = 100;
-/// Rows of a kind that one call clears away: few enough that a save behind it does not wait long.
+/// The most rows of a kind that one call removes: few, so that a save that waits for the call does not wait long.
 pub(crate) const MOST_ROWS: usize = 200;
 
-/// What a call let expire.
+/// The runs that a call let expire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
     /// The runs.
     pub runs: Vec<(PipelineId, RunId)>,
-    /// Where to go on; `None` when all was looked at.
+    /// Where to go on; `None` if no run is left.
     pub next: Option<ExpiryMarker>,
 }
 
-/// Where to go on.
+/// The last run that a call has read: the next call goes on after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpiryMarker {
     pub(crate) ended_at: i64,
@@ -25,23 +25,23 @@ pub struct ExpiryMarker {
 }
 
 impl ExpiryMarker {
-    /// Before everything.
+    /// Returns the marker before all runs.
     pub(crate) fn first() -> Self {
         Self { ended_at: i64::MIN, pipeline: String::new(), run: String::new() }
     }
 }
 
-/// A run that was looked at, and whether it expired.
-pub(crate) struct Looked {
+/// A run that a call has read, and whether it expired.
+pub(crate) struct Candidate {
     pub(crate) at: ExpiryMarker,
     pub(crate) has_expired: bool,
 }
 
 impl Expired {
-    /// Sums up what was looked at, in order; a full page has more behind it.
-    pub(crate) fn of(looked: Vec<Looked>) -> Self {
-        let next = looked.last().filter(|_| looked.len() >= MOST_RUNS).map(|last| last.at.clone());
-        let runs = looked.into_iter().filter(|it| it.has_expired);
+    /// Sums up the runs that a call has read, in their order; after a full page there may be more.
+    pub(crate) fn of(candidates: Vec<Candidate>) -> Self {
+        let next = candidates.last().filter(|_| candidates.len() >= MOST_RUNS).map(|last| last.at.clone());
+        let runs = candidates.into_iter().filter(|it| it.has_expired);
         let runs = runs.map(|it| (PipelineId::from(it.at.pipeline), RunId::from(it.at.run)));
         Self { runs: runs.collect(), next }
     }

@@ -1,8 +1,8 @@
 //! Durable pipelines, runs and notices.
 //!
-//! [`Store`] is what the driver needs; [`SqliteStore`] keeps it in one file, [`PostgresStore`] in a database,
-//! and [`Location`] says which. What `save` has acknowledged is on the disk. Deliberately absent: any decision
-//! about runs (that is `engine`), and caching (that is the server).
+//! [`Store`] is the trait that the server's driver uses. [`SqliteStore`] keeps the data in one file, [`PostgresStore`] in
+//! a schema of a database, and [`Location`] says which of them to open. A batch is on the disk once [`Store::save`] has
+//! returned. Deliberately absent: decisions about runs, which `engine` makes, and caches, which the server has.
 #![warn(missing_docs)]
 
 mod batch;
@@ -37,20 +37,21 @@ pub use sqlite::SqliteStore;
 pub trait Store: Send + Sync + 'static {
     /// Keeps a new pipeline, or returns the one with the same name and unique id.
     ///
-    /// [`StoreError::Nul`] says that a name or id holds U+0000, as it does of [`Store::save`]. Other texts may
-    /// hold it; asking for an id that holds it finds nothing.
+    /// [`StoreError::Nul`] says that a name or id holds U+0000; [`Store::save`] refuses such a text in the same way. Other
+    /// texts may hold the character, and a search for an id with it finds nothing.
     async fn create_pipeline(&self, new: Pipeline) -> Result<Pipeline, StoreError>;
 
     /// Returns the pipeline `id`.
     async fn pipeline(&self, id: &PipelineId) -> Result<Option<Pipeline>, StoreError>;
 
-    /// Returns how often something of the pipeline was saved, by whomever; `None` if there is no such pipeline.
+    /// Returns the revision of the pipeline: how often any server has saved something of it. `None` if there is no such
+    /// pipeline.
     async fn revision(&self, id: &PipelineId) -> Result<Option<u64>, StoreError>;
 
-    /// Returns whether there was a pipeline `id` once.
+    /// Returns whether a pipeline `id` existed and was deleted.
     async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError>;
 
-    /// Lists ids and names in order of creation.
+    /// Lists the ids and names of pipelines in the order of their creation.
     async fn list_pipelines(
         &self,
         from: Option<Marker>,
@@ -58,32 +59,33 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Page<(PipelineId, String)>, StoreError>;
 
     /// Removes a pipeline with its definitions and runs, and remembers its id; its pending notices stay.
-    /// Returns whether it was there.
+    /// Returns whether the pipeline existed.
     async fn delete_pipeline(&self, id: &PipelineId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Returns a definition of the pipeline.
+    /// Returns one of the two definitions of the pipeline.
     async fn definition(
         &self,
         id: &PipelineId,
         version: DefinitionVersion,
     ) -> Result<Option<Definition>, StoreError>;
 
-    /// Saves the batch: all of it or, on an error, nothing. It is durable on return.
+    /// Saves the batch: all of it or, on an error, nothing. The batch is durable on return.
     ///
-    /// [`StoreError::NoPipeline`] says that the pipeline was deleted. [`StoreError::Conflict`] says that a run was changed
-    /// by somebody else since it was loaded, [`StoreError::Raced`] that the pipeline is not what [`Batch::since`] says: load and step again.
+    /// [`StoreError::NoPipeline`] says that the pipeline was deleted. [`StoreError::Conflict`] says that another server has
+    /// changed a run since it was loaded, and [`StoreError::Raced`] that the pipeline no longer has the revision of
+    /// [`Batch::since`]: load and step again.
     async fn save(&self, batch: Batch) -> Result<(), StoreError>;
 
-    /// Returns the runs in which something moves, or is yet to be late.
+    /// Returns the open runs: those in which an instance can still move or become late.
     async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError>;
 
-    /// Returns the pipelines whose next run has a time, and when that is.
+    /// Returns the pipelines whose next run has a time, with that time.
     async fn upcoming(&self) -> Result<Vec<(PipelineId, Timestamp)>, StoreError>;
 
-    /// Returns the pipelines that wanted to be woken at `now` or before, the longest overdue first, `limit` at most.
+    /// Returns at most `limit` pipelines whose time to be woken is `now` or earlier, the longest overdue first.
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<PipelineId>, StoreError>;
 
-    /// Returns attempts that runners of `group` may take, the oldest first, `limit` at most.
+    /// Returns at most `limit` attempts that runners of `group` may take, the oldest first.
     async fn free(
         &self,
         group: &WorkerGroup,
@@ -97,27 +99,26 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the headers of a pipeline's runs, oldest first.
     async fn runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError>;
 
-    /// Returns the headers of those runs of a pipeline that are not settled, oldest first: something moves in them, or
-    /// something waits for ever.
+    /// Returns the headers of a pipeline's unsettled runs, oldest first: those that are open or stuck.
     async fn unsettled_runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError>;
 
     /// Loads a run whole.
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError>;
 
-    /// Lets those runs expire that came to rest before `ended_before`, except for stuck ones and for the newest of each
-    /// pipeline to have ended. Looks at a few of them, from `from` on, and says where to go on. What expires is gone for
-    /// every reader at once; what it leaves is cleared away by [`Store::clear_expired`].
+    /// Lets runs expire that came to rest before `ended_before`, but no stuck run and not the newest ended run of a
+    /// pipeline. Reads a few runs, beginning at `from`, and says where to go on. An expired run is gone for every reader at
+    /// once; [`Store::clear_expired`] removes its instances and attempts later.
     async fn expire_runs(
         &self,
         ended_before: Timestamp,
         from: Option<ExpiryMarker>,
     ) -> Result<Expired, StoreError>;
 
-    /// Clears away a small part of what expired runs left; returns whether there may be more.
+    /// Removes a small part of the instances and attempts of expired runs; returns whether there may be more.
     async fn clear_expired(&self) -> Result<bool, StoreError>;
 
-    /// Answers a question after instances or attempts with their ids: those of a run in order of creation, and all in
-    /// an order that lasts from page to page.
+    /// Returns the ids of the instances or attempts that the query asks for. Those of one run come in the order of their
+    /// creation, and the order of all stays the same from page to page.
     async fn query(
         &self,
         pipeline: &PipelineId,
@@ -129,20 +130,20 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the notices that no topic has taken yet, oldest first.
     async fn pending_notices(&self) -> Result<Vec<Notice>, StoreError>;
 
-    /// Claims a pending notice for the time that publishing it takes, half a minute; returns whether it is the
-    /// caller's now. It is not if another server has claimed it, or if it is done.
+    /// Claims a pending notice for half a minute, in which the caller publishes it; returns whether the claim succeeded. It
+    /// fails if another server has claimed the notice, or if the notice is done.
     async fn claim_notice(&self, id: &NoticeId) -> Result<bool, StoreError>;
 
-    /// Forgets a notice that its topic took.
+    /// Forgets a notice that its topic has taken.
     async fn notice_done(&self, id: &NoticeId) -> Result<(), StoreError>;
 
     /// Returns whether other servers may have the store open as well.
     fn is_shared(&self) -> bool;
 
-    /// Tells the other servers that there is more work for these groups than pollers of the caller. A word that is lost
-    /// does no harm: whoever has pollers asks [`Store::free`] from time to time.
+    /// Tells the other servers that these groups have more free attempts than the caller has pollers. A lost message does
+    /// no harm: servers with pollers ask [`Store::free`] from time to time.
     async fn tell(&self, groups: &[WorkerGroup]) -> Result<(), StoreError>;
 
-    /// Waits for a group that another server told of.
+    /// Waits until another server tells of a group, and returns the group.
     async fn hear(&self) -> WorkerGroup;
 }

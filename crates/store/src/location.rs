@@ -1,4 +1,4 @@
-//! Where a store is, as one word of a command line says it.
+//! Locations of stores, as the command line states them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,25 +6,26 @@ use std::time::Duration;
 
 use crate::{PostgresLocation, PostgresStore, SqliteStore, Store, StoreError};
 
-/// So often, and so far apart, a file is tried that another server has.
+/// How often opening a data file is tried while another server has it.
 const MOST_TRIES: usize = 20;
-const TRY_AGAIN: Duration = Duration::from_millis(100);
+/// The pause between two tries.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where a store is.
+/// The location of a store.
 #[derive(Clone, Debug)]
 pub enum Location {
-    /// A file.
+    /// A data file.
     Sqlite(PathBuf),
-    /// A schema of a database.
+    /// A schema of a PostgreSQL database.
     Postgres(Box<PostgresLocation>),
 }
 
 impl Location {
-    /// Reads `PATH`, `sqlite:PATH` or `postgres://user@host/database`.
+    /// Reads a location: `PATH`, `sqlite:PATH` or `postgres://user@host/database`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Url`] says what is not understood; it never quotes a password.
+    /// [`StoreError::Url`] says which part is not understood; it never quotes a password.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -44,24 +45,24 @@ impl Location {
         }
     }
 
-    /// Opens the store there, made or brought up to date as needed.
+    /// Opens the store. Its file or schema is created or migrated as needed.
     ///
     /// # Errors
     ///
-    /// As [`SqliteStore::open_alone`] and [`PostgresStore::open`].
+    /// The errors of [`SqliteStore::open_alone`] and [`PostgresStore::open`].
     pub async fn open(&self) -> Result<Arc<dyn Store>, StoreError> {
         Ok(match self {
-            Self::Sqlite(path) => Arc::new(alone(path).await?),
+            Self::Sqlite(path) => Arc::new(open_alone(path).await?),
             Self::Postgres(location) => Arc::new(PostgresStore::open(location).await?),
         })
     }
 }
 
-/// Opens the file once no other server has it: one that is about to end has it a moment longer.
-async fn alone(path: &Path) -> Result<SqliteStore, StoreError> {
+/// Opens the data file alone. While another server has it, which may be about to end, opening is tried again.
+async fn open_alone(path: &Path) -> Result<SqliteStore, StoreError> {
     for _ in 0..MOST_TRIES {
         match SqliteStore::open_alone(path) {
-            Err(StoreError::InUse { .. }) => tokio::time::sleep(TRY_AGAIN).await,
+            Err(StoreError::InUse { .. }) => tokio::time::sleep(RETRY_PAUSE).await,
             opened => return opened,
         }
     }
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_a_file_and_a_url_is_what_its_scheme_says() {
+    fn a_path_is_a_file_and_the_scheme_of_a_url_says_which_store_it_is() {
         assert_eq!(shown("pipelines.db"), r#"Sqlite("pipelines.db")"#);
         assert_eq!(shown("sqlite:/var/lib/p.db"), r#"Sqlite("/var/lib/p.db")"#);
         assert_eq!(shown("sqlite:///var/lib/p.db"), r#"Sqlite("/var/lib/p.db")"#);

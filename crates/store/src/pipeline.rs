@@ -1,4 +1,4 @@
-//! The registered thing: name, unique id, state, times.
+//! A registered pipeline: its name, unique id, state and times.
 
 use std::collections::BTreeSet;
 
@@ -10,21 +10,21 @@ use serde::{Deserialize, Serialize};
 /// A pipeline without its definitions and runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pipeline {
-    /// `df-...`.
+    /// The id, `df-...`.
     pub id: PipelineId,
-    /// Not unique.
+    /// The name, which need not be unique.
     pub name: String,
-    /// The creator's token: name and token together make creation idempotent.
+    /// The unique id that the creator chose: name and unique id together make creation idempotent.
     pub unique_id: String,
-    /// What the creator says it is.
+    /// The creator's description.
     pub description: Option<String>,
-    /// At most 10, by key.
+    /// The tags by their keys, at most 10.
     pub tags: Vec<Tag>,
     /// `@creationTime`.
     pub created: Timestamp,
     /// `@pipelineState`.
     pub state: PipelineState,
-    /// Version of the active definition; 0 before the first activation.
+    /// The version of the active definition; 0 before the first activation.
     pub version: u32,
     /// `@firstActivationTime`.
     pub first_activation: Option<Timestamp>,
@@ -34,24 +34,24 @@ pub struct Pipeline {
     pub finished: Option<Timestamp>,
     /// `@lastDeactivatedTime`.
     pub last_deactivated: Option<Timestamp>,
-    /// Scheduled start of the newest run: the next one starts later.
+    /// The scheduled start of the newest run: the next run starts later.
     pub latest_run: Option<Timestamp>,
-    /// Every interval of its schedules that begins before this was made into a run, or passed over.
+    /// Every interval of the schedules that begins before this time has become a run or was skipped.
     #[serde(default)]
     pub made_until: Option<Timestamp>,
     /// The next run of a pipeline that is active on a schedule.
     #[serde(default)]
     pub next_run: Option<Upcoming>,
-    /// Intervals that begin before this are passed over: `startTimestamp` of the last activation.
+    /// Intervals that begin before this time are skipped: `startTimestamp` of the last activation.
     #[serde(default)]
     pub skip_until: Option<Timestamp>,
-    /// The components of which nothing starts: SetStatus PAUSE.
+    /// The paused components (SetStatus PAUSE): none of their instances starts.
     #[serde(default)]
     pub paused: BTreeSet<ObjectId>,
 }
 
 impl Pipeline {
-    /// Returns a pipeline as `CreatePipeline` makes it.
+    /// Returns a new pipeline, as `CreatePipeline` makes it.
     #[must_use]
     pub fn new(id: PipelineId, name: &str, unique_id: &str, created: Timestamp) -> Self {
         Self {
@@ -76,11 +76,11 @@ impl Pipeline {
     }
 }
 
-/// A tag.
+/// A tag of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
-    /// Unique within the pipeline.
+    /// The key, unique within the pipeline.
     pub key: String,
-    /// Its value.
+    /// The value.
     pub value: String,
 }

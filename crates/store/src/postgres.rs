@@ -1,8 +1,8 @@
 //! The store in a schema of a PostgreSQL database.
 //!
-//! Several servers may have it open. What is saved together is one transaction; a run's row is locked by who
-//! saves it and carries the revision that the next one must know. Reading never waits for writing. The
-//! tables are those of the SQLite store, in a schema of their own.
+//! Several servers may have the store open. A batch is saved in one transaction. A server that saves a run locks the run's
+//! row, and saves only if the row still has the revision that the server knows. Reads never wait for writes. The tables
+//! are those of the SQLite store, in a schema of their own.
 
 mod expire;
 mod location;
@@ -26,8 +26,8 @@ use session::{Sessions, is_contention};
 
 pub use location::PostgresLocation;
 
-/// So often a creation finds neither a place for the pipeline nor the one that has it before it gives up:
-/// each time, another was created and deleted in between.
+/// How often the creation of a pipeline is tried. A try fails if another server creates the same pipeline first, and
+/// deletes it before this server reads it.
 const MOST_CREATIONS: usize = 10;
 
 /// A store in a schema of a PostgreSQL database.
@@ -37,11 +37,11 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects, and makes the schema or brings it up to date as needed.
+    /// Connects, and creates or migrates the schema as needed.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Newer`] if a newer program wrote there; [`StoreError::Connect`],
+    /// [`StoreError::Newer`] if a newer program wrote the schema; [`StoreError::Connect`],
     /// [`StoreError::Encoding`] and [`StoreError::Postgres`] if the database cannot be used.
     pub async fn open(location: &PostgresLocation) -> Result<Self, StoreError> {
         let sessions = Sessions::new(location)?;
@@ -56,7 +56,7 @@ impl Store for PostgresStore {
         let doing = "creating a pipeline";
         check_pipeline(&new)?;
         let (creation_key, body) = (write::creation_key(&new), column::write("a pipeline", &new)?);
-        // Who creates the same at once waits for the first, and then finds it.
+        // A server that creates the same pipeline at the same time waits here for the first, and then reads it.
         let sql = "INSERT INTO pipelines (id, name, creation_key, body) VALUES ($1, $2, $3, $4) \
                    ON CONFLICT (creation_key) DO NOTHING RETURNING seq";
         for _ in 0..MOST_CREATIONS {
@@ -118,7 +118,7 @@ impl Store for PostgresStore {
             return Ok(());
         }
         self.sessions.carry_out(&statements).await.map_err(|error| match (&error, batch.runs.first()) {
-            // Others were in the way at every try: to load anew and step again may help, as after any race.
+            // Other servers were in the way at every try. Loading and stepping again may help, as after any conflict.
             (StoreError::Postgres { source, .. }, Some(run)) if is_contention(source) => {
                 let (pipeline, run) = (run.header.pipeline.clone(), run.header.id.clone());
                 StoreError::Conflict { pipeline, run }
@@ -194,7 +194,7 @@ impl Store for PostgresStore {
     }
 
     async fn claim_notice(&self, id: &NoticeId) -> Result<bool, StoreError> {
-        // By the database's clock: servers' may differ.
+        // The time is the database's, since the clocks of servers may differ.
         let sql = "UPDATE notices SET claimed_by = $2, claimed_until = clock_timestamp() + interval '30 seconds' \
                    WHERE id = $1 AND (claimed_by = $2 OR claimed_until IS NULL OR claimed_until < clock_timestamp()) \
                    RETURNING seq";

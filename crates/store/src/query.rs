@@ -1,11 +1,11 @@
-//! Questions after instances and attempts, as `QueryObjects` asks them.
+//! Queries for instances and attempts, as `QueryObjects` makes them, and pages of lists.
 
 use std::fmt;
 
 use engine::RunId;
 use jiff::Timestamp;
 
-/// Which objects.
+/// The kind of objects that a query asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sphere {
     /// Instances.
@@ -14,21 +14,21 @@ pub enum Sphere {
     Attempt,
 }
 
-/// A question; every selector must hold.
+/// A query for objects; every selector must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// Which objects.
+    /// The kind of objects.
     pub sphere: Sphere,
-    /// What must hold of them.
+    /// The conditions.
     pub selectors: Vec<Selector>,
 }
 
-/// Something that must hold of an object. An object that lacks the field fails it.
+/// A condition on a field. It fails for an object that lacks the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
-    /// The text of a field is one of these. `@status` words as the wire spells them.
+    /// The text of a field is one of these; `@status` words are spelled as on the wire.
     AnyOf(TextField, Vec<String>),
-    /// A time is not before the first and not after the second, in whole seconds.
+    /// A time, in whole seconds, is not before the first and not after the second.
     Within(TimeField, Option<Timestamp>, Option<Timestamp>),
 }
 
@@ -59,23 +59,23 @@ pub enum TimeField {
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// What is on it.
+    /// The items of the page.
     pub items: Vec<T>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<Marker>,
 }
 
-/// Where a page begins: opaque to whoever pages.
+/// The beginning of a page. Its text is opaque to clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marker {
     /// The sequence number of the row before the page.
     pub(crate) seq: i64,
-    /// That row's run, where rows are paged run by run.
+    /// The run of that row, if the store pages run by run.
     pub(crate) run: Option<RunId>,
 }
 
 impl Marker {
-    /// Returns the marker that `text` writes.
+    /// Reads a marker; `None` if `text` is no marker.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (seq, run) =
@@ -95,7 +95,7 @@ pub(crate) fn wide(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// One row more than the page holds tells whether there is a next page.
+/// Returns the limit of a statement for a page of `limit` items: one more row tells whether there is a next page.
 pub(crate) fn one_more(limit: usize) -> i64 {
     wide(limit).saturating_add(1)
 }
@@ -105,7 +105,7 @@ pub(crate) fn page<T>(rows: Vec<(i64, T)>, limit: usize) -> Page<T> {
     page_after(rows.into_iter().map(|(seq, item)| (Marker { seq, run: None }, item)).collect(), limit)
 }
 
-/// As [`page`], of rows with the marker of the page that begins after them.
+/// Makes a page of rows, each with the marker of the page that begins after it.
 pub(crate) fn page_after<T>(mut rows: Vec<(Marker, T)>, limit: usize) -> Page<T> {
     let more = rows.len() > limit;
     rows.truncate(limit);

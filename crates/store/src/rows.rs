@@ -1,4 +1,4 @@
-//! What a database keeps of a run, alike in every database, and the run that it makes.
+//! The rows of a run, which are the same in every database, and how a run is made of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use engine::{Attempt, Instance, InstanceId, Plan, Run, RunId};
 use crate::StoreError;
 use crate::column::read as json;
 
-/// The bodies of a run's rows, all of one moment.
+/// The bodies of a run's rows, all read at the same moment.
 pub(crate) struct RunRows {
     pub(crate) id: RunId,
     pub(crate) header: String,
     pub(crate) definition: String,
-    /// In their order in the run.
+    /// The instances in the order of the run.
     pub(crate) instances: Vec<InstanceRow>,
-    /// In the order of their numbers.
+    /// The attempts; those of one instance come in the order of their numbers.
     pub(crate) attempts: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct InstanceRow {
 }
 
 impl RunRows {
-    /// Reads the rows. It takes far longer than to fetch them: no connection should be held meanwhile.
+    /// Makes the run. This takes far longer than fetching the rows, so the caller should not keep a connection meanwhile.
     pub(crate) fn into_run(self) -> Result<Run, StoreError> {
         let definition: Definition = json("a run's definition", &self.definition)?;
         let plan = Plan::of(definition).map_err(|source| StoreError::Plan { run: self.id, source })?;

@@ -2,7 +2,7 @@
 //!
 //! One thread owns the connection, and calls that wait at the same time share one transaction and one flush of the disk
 //! (see [`sqlite_writer`]). Reads go through the same thread, so they never see a change that is not durable.
-//! The file is readable by its owner only, since definitions hold secrets.
+//! Only the owner of the file may read it, since definitions hold secrets.
 
 mod expire;
 mod migrate;
@@ -28,12 +28,12 @@ use crate::{
 /// A store in one SQLite file.
 pub struct SqliteStore {
     writer: Writer,
-    /// Held as long as nobody else may open the file.
+    /// The lock that keeps other servers from opening the file.
     _lock: Option<File>,
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, made or brought up to date as needed.
+    /// Opens the file at `path`. It is created or migrated as needed.
     ///
     /// # Errors
     ///
@@ -43,8 +43,9 @@ impl SqliteStore {
         let opening = |source| StoreError::Open { path: path.to_owned(), source };
         let mut connection = Connection::open(path).map_err(opening)?;
         owner_only(path);
-        // Acknowledged means on the disk: the flusher sees to that, so that SQLite need not. The pages that change change
-        // often, so the log may grow to 8,192 pages before each is copied to its place once. 32 MiB of pages are not read again.
+        // `synchronous = NORMAL`: the flusher makes commits durable, so SQLite need not. `wal_autocheckpoint`: a few pages
+        // change often, so the log may grow to 8,192 pages before each changed page is copied to its place once.
+        // `cache_size`: 32 MiB of pages stay in memory.
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; \
@@ -57,13 +58,14 @@ impl SqliteStore {
         Ok(Self { writer: start(connection, Some(flusher))?, _lock: None })
     }
 
-    /// As [`SqliteStore::open`], for a server: it keeps in memory what the file holds, so that no other may change it.
+    /// Opens the file for a server. A server keeps parts of the file in memory, so no other server may open it.
     ///
     /// # Errors
     ///
-    /// Also [`StoreError::InUse`] if another server has the file, [`StoreError::Lock`] if nobody can tell.
+    /// The errors of [`SqliteStore::open`]; [`StoreError::InUse`] if another server has the file, and
+    /// [`StoreError::Lock`] if the lock file cannot be used.
     pub fn open_alone(path: &Path) -> Result<Self, StoreError> {
-        // By the file's own path, whatever link leads to it; what is not there yet has none.
+        // The lock belongs to the file itself, whatever link leads there. A file that does not exist yet has no link.
         let mut lock_path = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
         lock_path.push(".lock");
         let failed = |source| StoreError::Lock { path: path.to_owned(), source };
@@ -76,28 +78,26 @@ impl SqliteStore {
         Ok(Self { _lock: Some(lock), ..Self::open(path)? })
     }
 
-    /// Opens a store that lives as long as the value.
+    /// Opens a store in memory, which lives as long as the value.
     ///
     /// # Errors
     ///
-    /// As [`SqliteStore::open`].
+    /// The errors of [`SqliteStore::open`].
     pub fn in_memory() -> Result<Self, StoreError> {
         Ok(Self { writer: start(memory()?, None)?, _lock: None })
     }
 
-    /// Opens a store that lives as long as the value and has no thread of its own: every call works on its caller's
-    /// thread and is over when it returns, so that a program of one thread does the same things in the same order
-    /// every time.
+    /// Opens a store in memory that has no thread of its own. Every call works on its caller's thread, so that a program
+    /// with one thread does the same things in the same order every time.
     ///
     /// # Errors
     ///
-    /// As [`SqliteStore::open`].
+    /// The errors of [`SqliteStore::open`].
     pub fn in_memory_inline() -> Result<Self, StoreError> {
         Ok(Self { writer: Writer::inline(memory()?), _lock: None })
     }
 
-    /// Lets the store grow by `bytes` more, at most; what needs more is refused as by a full disk. `None` lifts the
-    /// limit.
+    /// Lets the store grow by at most `bytes` more; a larger write fails as on a full disk. `None` lifts the limit.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ fn memory() -> Result<Connection, StoreError> {
 #[cfg(unix)]
 fn owner_only(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    // The log files take their mode from the data file. A file system without modes is no reason to stop.
+    // SQLite gives its log files the mode of the data file. A file system without modes is no reason to stop.
     if let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
         tracing::warn!(path = %path.display(), %error, "the data file may be readable by others");
     }

@@ -1,4 +1,4 @@
-"""Luigi: CHAINS chains of LINKS tasks that do nothing, worked off by two workers; prints the seconds that they took."""
+"""Luigi runs CHAINS chains of LINKS empty tasks with two workers. Prints the seconds that they took."""
 
 import logging
 import os

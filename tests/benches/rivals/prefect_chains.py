@@ -1,4 +1,4 @@
-"""Prefect: CHAINS chains of LINKS tasks that do nothing, against its own local server; prints the seconds that they took."""
+"""Prefect runs CHAINS chains of LINKS empty tasks with its own local server. Prints the seconds that they took."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 
-# A database of its own, which no other version of Prefect has written.
+# A new database, which no other version of Prefect has written.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp()
 
 from prefect import flow, task
@@ -36,7 +36,7 @@ def warm():
 
 
 logging.disable(logging.CRITICAL)
-warm()  # Its server starts with the first flow.
+warm()  # The server starts with the first flow.
 begun = time.monotonic()
 assert chains() == [LINKS] * CHAINS
 print(time.monotonic() - begun)

@@ -1,4 +1,4 @@
-//! Whole attempts through the wire protocol, with nothing to do in them: polled, acknowledged, ended, settled, durable.
+//! Speed of empty attempts through the wire protocol: each is polled, acknowledged and finished, and every step is durable.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const GROUP: &str = "bench";
 /// A definition holds 100 objects at most.
 const CHAIN: usize = 100;
 const CHAINS: usize = 64;
-/// What the rivals are given: the same tasks, of which they need more time.
+/// The chains that a rival gets: fewer, since it takes more time for a task.
 const RIVALS_CHAINS: usize = 10;
 const ROUNDS: usize = 3;
 const POLLERS: usize = 64;
@@ -31,7 +31,7 @@ pub(crate) async fn figures() -> Result<Vec<Figure>> {
     let definitions = Definitions::uncapped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
     let client = up.datapipeline();
-    // The first chain warms the stack and measures one attempt after another.
+    // The first chain warms the stack up, and measures attempts one by one.
     let mut times = ready_to_held(&up, &client).await?;
     println!("ready to held, ms: {times:.1?}");
     let mut rates = Vec::new();
@@ -50,7 +50,7 @@ pub(crate) async fn figures() -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// The same chains of tasks that do nothing, by us and by the rival, in turns.
+/// Measures the same chains of empty tasks with Downspout and then with the rival.
 async fn beside(up: &Up, client: &Client, rival: &'static str, round: usize) -> Result<Figure> {
     let tasks = RIVALS_CHAINS * CHAIN;
     let own = tasks as f64 / work_off(up, client, round, RIVALS_CHAINS).await?.whole.as_secs_f64();
@@ -74,15 +74,15 @@ async fn beside(up: &Up, client: &Client, rival: &'static str, round: usize) -> 
     Ok(Figure { name, value: own, unit: "1/s", rival: Some(rival), ratio: Some(own / theirs) })
 }
 
-/// How long chains took.
+/// How long the chains took.
 struct Worked {
-    /// From the first activation on.
+    /// The time from the first activation.
     whole: Duration,
-    /// From the first poll on, when all were active.
+    /// The time from the first poll, when all chains were active.
     polling: Duration,
 }
 
-/// Works off many chains at once, with as many pollers.
+/// Works off `chains` chains at once, with [`POLLERS`] pollers.
 async fn work_off(up: &Up, client: &Client, round: usize, chains: usize) -> Result<Worked> {
     let ended = Arc::new(AtomicUsize::new(0));
     let mut pollers = JoinSet::new();
@@ -117,7 +117,8 @@ async fn work_off(up: &Up, client: &Client, round: usize, chains: usize) -> Resu
     Ok(Worked { whole: activated.elapsed(), polling: polled.elapsed() })
 }
 
-/// For each link of a chain: from the call that ends it, until a poller that waits holds the next.
+/// Returns the times from the call that finishes a link of a chain until a waiting poller gets the next link, in
+/// milliseconds.
 async fn ready_to_held(up: &Up, client: &Client) -> Result<Vec<f64>> {
     let id = chain(client, "one-by-one").await?;
     client.activate_pipeline().pipeline_id(&id).send().await.context("activating a chain")?;
@@ -131,7 +132,7 @@ async fn ready_to_held(up: &Up, client: &Client) -> Result<Vec<f64>> {
             (polled, Instant::now(), next)
         });
         acknowledge(&mut worker, &task).await?;
-        // The poll is on its way for certain; a link is worth measuring only if it then waits.
+        // The pause makes sure that the poll has reached the server and waits there: only then is the time worth measuring.
         tokio::time::sleep(Duration::from_millis(5)).await;
         let begun = Instant::now();
         finish(&mut worker, &task).await?;
@@ -173,7 +174,7 @@ async fn finish(caller: &mut Caller, task: &str) -> Result<()> {
     caller.call::<IgnoredAny>("SetTaskStatus", body).await.map(drop)
 }
 
-/// Puts a pipeline of activities, each after the one before.
+/// Creates and puts a pipeline of activities, each of which depends on the previous one.
 async fn chain(client: &Client, name: &str) -> Result<String> {
     let created = client.create_pipeline().name(name).unique_id(name).send().await.context("creating")?;
     let id = created.pipeline_id().to_owned();

@@ -1,5 +1,5 @@
-//! A caller of the service that costs little, so that the service is measured: the SDK's client takes more time of a
-//! processor for a call than the service does.
+//! A cheap client of the service, so that the benchmark measures the service. The client of the SDK takes more processor
+//! time for a call than the service does.
 
 use std::time::SystemTime;
 
@@ -16,10 +16,10 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
-/// More than any answer here.
+/// The size limit of an answer, which no answer reaches.
 const MOST_BYTES: usize = 1 << 20;
 
-/// One connection, and whose calls it carries.
+/// A connection to the service, with the credentials of its calls.
 pub(crate) struct Caller {
     sender: SendRequest<Full<Bytes>>,
     url: String,
@@ -36,7 +36,7 @@ impl Caller {
         let stream = TcpStream::connect(&host).await.with_context(|| format!("connecting to {url}"))?;
         stream.set_nodelay(true).context("calls are small")?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.context("speaking HTTP")?;
-        // Ends with the sender; what broke it is told by the next call.
+        // The task ends with the sender. If the connection breaks, the next call fails.
         tokio::spawn(connection);
         let credentials = Credentials::new(access_key_id, secret_access_key, None, None, "endpoints.json");
         let url = format!("http://{host}/");

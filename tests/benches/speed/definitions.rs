@@ -1,4 +1,4 @@
-//! The reader of definitions: a whole file read, validated and rendered, and expressions by themselves.
+//! Speed of definitions: reading, validating and rendering a whole file, and evaluating expressions.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub(crate) fn figures() -> Result<Vec<Figure>> {
     ])
 }
 
-/// The median time of reading, validating and rendering `text`.
+/// Returns the median time of reading, validating and rendering `text`.
 fn time_of(text: &str, rounds: usize) -> Result<Duration> {
     let start: Timestamp = "2030-01-31T22:00:00Z".parse()?;
     let interval = Interval { start, end: start };
@@ -40,14 +40,14 @@ fn time_of(text: &str, rounds: usize) -> Result<Duration> {
         let report = validate::validate(&definition);
         black_box(render(&definition, &[], Some(interval)));
         times.push(begun.elapsed().as_secs_f64());
-        // More objects than AWS allows is the one thing wrong with the large one.
+        // The only error of the large definition is that it has more objects than AWS allows.
         let is_expected = report.errors.iter().all(|problem| problem.code == "LIMIT_EXCEEDED");
         ensure!(is_expected && report.warnings.is_empty(), "{report:?}");
     }
     Ok(Duration::from_secs_f64(median(&mut times)))
 }
 
-/// Loads and reports as people write them, with parents, references, expressions and values.
+/// Returns a definition of loads and reports as people write them, with parents, references, expressions and values.
 fn definition_of(objects: usize) -> String {
     let mut all = vec![
         r##"{"id": "Default", "scheduleType": "ondemand", "failureAndRerunMode": "CASCADE", "role": "r",
@@ -100,7 +100,7 @@ fn definition_of(objects: usize) -> String {
     )
 }
 
-/// What the texts below may use.
+/// The names that the expressions below use.
 struct Names {
     at: Value,
 }
@@ -120,7 +120,7 @@ impl Scope for Names {
     }
 }
 
-/// Texts read and evaluated, each anew.
+/// Returns how many texts with expressions are parsed and evaluated in a second.
 fn expressions_per_second() -> Result<f64> {
     const TEXTS: [&str; 4] = [
         "s3://bucket/#{myDay}/orders.csv",

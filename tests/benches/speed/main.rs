@@ -1,8 +1,9 @@
-//! How fast: from a drop to its mail, attempts, definitions, and a load beside `psql \copy`.
+//! Benchmarks: from a drop to its mail, attempts, definitions, sizes, and a load beside `psql \copy`.
 //!
-//! Prints a table and writes `target/bench.json`. Each figure with a rival is measured in turns with it, so that the
-//! ratio holds when the machine's speed drifts. `DOWNSPOUT_BENCH_MB` sets the size of the loaded file (default 1024).
-//! `cargo bench --bench speed -- attempts scale` measures these parts only; the others are `drops`, `definitions`, `load`.
+//! The program prints a table and writes `target/bench.json`. A figure with a rival is measured in turns with the rival, so
+//! that the ratio stays true when the speed of the machine drifts. `DOWNSPOUT_BENCH_MB` sets the size of the loaded file in
+//! megabytes (1024 by default). `cargo bench --bench speed -- attempts scale` measures only these parts; the others are
+//! `drops`, `definitions` and `load`.
 
 mod attempts;
 mod caller;
@@ -27,7 +28,7 @@ use e2e::{
 use serde::Serialize;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downspout-under-test");
-/// Bytes of a row of the orders file, near enough to choose a number of rows.
+/// The size of a row of the orders file, to choose the number of rows.
 const BYTES_OF_AN_ORDER: u64 = 43;
 const WARM_DROPS: usize = 3;
 const DROPS: usize = 15;
@@ -54,7 +55,7 @@ impl Figure {
 fn main() -> Result<()> {
     let target = Path::new(PROGRAM).parent().and_then(Path::parent).context("the target folder")?;
     let runtime = tokio::runtime::Runtime::new()?;
-    // Cargo adds an argument of its own.
+    // Cargo adds the argument `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if let [serve, store] = &arguments[..]
         && serve == scale::SERVE
@@ -89,7 +90,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// From the end of the last PutObject of the sample set to the mail in the outbox, on a warm stack.
+/// Measures the time from the end of the last PutObject of the samples to the mail in the outbox, on a warm stack.
 async fn drop_to_mail() -> Result<Figure> {
     let definitions = Definitions::uncapped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
@@ -110,7 +111,8 @@ async fn drop_to_mail() -> Result<Figure> {
     Ok(Figure::new("drop_to_mail_median", median(&mut times), "ms"))
 }
 
-/// From the restart of a stack that was killed in mid-run to its run going on: the first task that a worker begins.
+/// Measures the time from the restart of a stack that was killed in the middle of a run until the run goes on: until a worker
+/// begins the first task.
 async fn kill_to_work() -> Result<Figure> {
     const BEGINS: &str = "task begins";
     let definitions = Definitions::uncapped();
@@ -141,7 +143,7 @@ async fn kill_to_work() -> Result<Figure> {
     Ok(Figure::new("restart_to_work_median", median(&mut times), "ms"))
 }
 
-/// The worker's load of a large CSV into a native PostgreSQL, in turns with `psql \copy`.
+/// Measures how the worker loads a large CSV file into a native PostgreSQL, in turns with `psql \copy`.
 fn load_beside_psql(target: &Path) -> Result<Vec<Figure>> {
     let megabytes: u64 = std::env::var("DOWNSPOUT_BENCH_MB").map_or(Ok(1024), |text| text.parse())?;
     let file = large_file(&target.join("bench"), megabytes)?;
@@ -160,7 +162,7 @@ fn load_beside_psql(target: &Path) -> Result<Vec<Figure>> {
         let peak = worker_load(&target.join("release/ec2-worker"), &postgres, &file)?;
         let own = start.elapsed().as_secs_f64();
         println!("load of {megabytes} MB: ec2-worker {own:.2} s, {peak:.0} MB; psql \\copy {rival:.2} s");
-        // The first pair warms the file cache and the server.
+        // The first pair warms the file cache and the server up.
         if round > 0 {
             ours.push(own * 1_000.0);
             theirs.push(rival * 1_000.0);
@@ -182,7 +184,7 @@ fn load_beside_psql(target: &Path) -> Result<Vec<Figure>> {
     ])
 }
 
-/// Loads `file` with the worker; returns its peak memory in MB.
+/// Loads `file` with the worker, and returns the peak memory of the worker in MB.
 fn worker_load(worker: &Path, postgres: &NativePostgres, file: &Path) -> Result<f64> {
     let mut child = Command::new(worker)
         .args(["load", "--database-url", &postgres.url(), "--table", "staging.orders"])
@@ -222,7 +224,7 @@ fn psql(postgres: &NativePostgres, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Writes the orders file once; later runs find it.
+/// Writes the orders file, unless an earlier run has written it.
 fn large_file(folder: &Path, megabytes: u64) -> Result<PathBuf> {
     let file = folder.join(format!("orders-{megabytes}mb.csv"));
     if !file.exists() {

@@ -1,4 +1,4 @@
-//! What size costs: a large run beside small ones, a restart in the middle of much work, many pipelines that wait.
+//! The cost of size: a large run beside small ones, a restart with much work, and many pipelines that wait.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -24,16 +24,16 @@ use crate::{Figure, median};
 
 const GROUP: &str = "bench";
 const KEY: &str = "AKIABENCH";
-/// Instances of the large run, live instances at a restart, pipelines that wait.
+/// The instances of the large run, the live instances at a restart, and the pipelines that wait.
 const MANY: usize = 100_000;
-/// Instances of a small run, and links of a chain.
+/// The instances of a small run, and the links of a chain.
 const FEW: usize = 100;
 const ROUNDS: usize = 3;
-/// How long a server that has nothing to do is watched.
+/// How long an idle server is watched.
 const WATCHED: Duration = Duration::from_secs(10);
-/// Runs that begin while it waits with all the others.
+/// The runs that begin while all the other pipelines wait.
 const PUNCTUAL: usize = 7;
-/// The first argument of this program when it is to be a server of the store that the second names.
+/// The first argument of this program if it is to be a server; the second argument is the path of its store.
 pub(crate) const SERVE: &str = "serve-the-store";
 
 pub(crate) async fn figures() -> Result<Vec<Figure>> {
@@ -66,7 +66,7 @@ fn client(address: &str) -> Client {
     Client::from_conf(config)
 }
 
-/// Activities in chains of [`FEW`], side by side.
+/// Returns a definition of activities in chains of [`FEW`].
 fn definition(activities: usize) -> Result<definition::Definition> {
     let link = |number: usize| {
         let mut object = json!({
@@ -98,8 +98,8 @@ fn now() -> Timestamp {
     engine::time::whole_millis(Timestamp::now())
 }
 
-/// The time that an instance takes in a run of [`MANY`], over that in runs of [`FEW`]: made, claimed, acknowledged,
-/// finished, each step saved to a store in memory, so that the disk has no part in it.
+/// Measures the time of an instance in a run of [`MANY`], and its ratio to the time in runs of [`FEW`]. Each instance is
+/// created, claimed, acknowledged and finished. The store is in memory, so that the disk plays no part.
 async fn instance_cost_scaling() -> Result<Figure> {
     let (mut ratios, mut costs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -112,7 +112,7 @@ async fn instance_cost_scaling() -> Result<Figure> {
     Ok(Figure { name: "instance_cost_scaling", value, unit: "µs", rival: Some("a run of 100"), ratio })
 }
 
-/// Works off `runs` runs of so many instances, and returns the time per instance.
+/// Works off `runs` runs of `instances` instances each, and returns the time per instance.
 async fn work_off(runs: usize, instances: usize) -> Result<Duration> {
     let store = SqliteStore::in_memory_inline()?;
     let plan = Arc::new(Plan::of(definition(instances)?)?);
@@ -149,8 +149,8 @@ fn offered(step: &Step) -> Vec<AttemptId> {
     offers.collect()
 }
 
-/// The time from the start of a server, on a store with so many live runs of so many instances, until a poller holds
-/// a task.
+/// Returns the time from the start of a server until a poller gets a task. The store has `runs` live runs of `instances`
+/// instances each.
 async fn restart(runs: usize, instances: usize) -> Result<f64> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("pipelines.db");
@@ -178,7 +178,7 @@ async fn restart(runs: usize, instances: usize) -> Result<f64> {
     Ok(median(&mut times))
 }
 
-/// A server in a process of its own.
+/// A server as a process.
 struct Server {
     process: Child,
     client: Client,
@@ -186,7 +186,7 @@ struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has no way to end but this one.
+        // The process has no other way to end.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -205,18 +205,18 @@ impl Server {
         Ok(Self { process, client: client(address.trim()) })
     }
 
-    /// Returns the processor time that it has used, in seconds.
+    /// Returns the processor time of the process, in seconds.
     fn busy(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<f64>().ok());
+        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
         let ticks = ticks(11).zip(ticks(12)).context("the server's times")?;
-        // A tick is a hundredth of a second on every Linux.
+        // A tick is a hundredth of a second on Linux.
         Ok((ticks.0 + ticks.1) / 100.0)
     }
 }
 
-/// [`MANY`] scheduled pipelines that wait: what the server needs for them, and how late it begins what is due.
+/// Measures what [`MANY`] waiting pipelines cost a server, and how late the server begins runs that are due.
 async fn idle() -> Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("pipelines.db");
@@ -258,7 +258,7 @@ async fn idle() -> Result<Vec<Figure>> {
     ])
 }
 
-/// How much later than its scheduled start a run's task is in the hands of a poller that waits, in milliseconds.
+/// Returns the time from a run's scheduled start until a waiting poller gets its task, in milliseconds.
 async fn lateness(client: &Client, number: usize) -> Result<f64> {
     let name = format!("punctual-{number}");
     let created = client.create_pipeline().name(&name).unique_id(&name).send().await.context("creating")?;

@@ -1,4 +1,4 @@
-//! The processes, and their killing.
+//! The processes of the fleet, and how they are killed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,18 +15,19 @@ const SERVER: &str = env!("CARGO_BIN_EXE_server-under-test");
 const WORKER: &str = env!("CARGO_BIN_EXE_worker-under-test");
 const SERVERS: usize = 3;
 const WORKERS: usize = 10;
-/// The worker group of all.
+/// The worker group of all workers.
 pub(super) const GROUP: &str = "fleet";
-/// By this variable a command knows which worker runs it.
+/// The environment variable that tells a command which worker runs it.
 pub(super) const WORKER_NAME: &str = "WORKER_NAME";
 
-/// Bounds of what is drawn: the pause between two rounds of killing, how much of it goes by between the kills of one
-/// round, and how long what was killed stays away.
+/// The pause between two rounds of killing.
 const PAUSE_MILLIS: std::ops::Range<u64> = 1_000..2_500;
+/// The pause between two kills of one round.
 const SPREAD_MILLIS: std::ops::Range<u64> = 0..300;
+/// How long the killed processes stay away.
 const AWAY_MILLIS: std::ops::Range<u64> = 300..1_500;
 
-/// Three servers and ten workers; killed when dropped, and heard once more if the story failed.
+/// Three servers and ten workers. Dropping the fleet kills them, and shows their last output if the story failed.
 pub(super) struct Fleet {
     servers: Vec<Process>,
     workers: Vec<Process>,
@@ -34,7 +35,7 @@ pub(super) struct Fleet {
     random: StdRng,
 }
 
-/// How many were killed.
+/// The numbers of killed processes.
 #[derive(Default)]
 pub(super) struct Kills {
     pub(super) servers: usize,
@@ -42,7 +43,7 @@ pub(super) struct Kills {
 }
 
 impl Fleet {
-    /// Starts all at once: the servers find an empty store.
+    /// Starts all processes at once; the servers find an empty store.
     pub(super) fn start(folder: &Path, store: &str, clock: FastClock, sns: &str) -> Self {
         let addresses: Vec<String> = (0..SERVERS).map(|_| format!("127.0.0.1:{}", free_port())).collect();
         let endpoints: Vec<String> = addresses.iter().map(|address| format!("http://{address}")).collect();
@@ -93,7 +94,7 @@ impl Fleet {
         }
     }
 
-    /// Checks that nobody ended who was not killed.
+    /// Checks that no process has ended by itself.
     pub(super) fn must_run(&mut self) {
         self.servers.iter_mut().chain(&mut self.workers).for_each(Process::must_run);
     }
@@ -107,13 +108,13 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         if std::thread::panicking() {
             for process in self.servers.iter().chain(&self.workers) {
-                eprintln!("{} said:\n{}\n", process.name, process.last_words());
+                eprintln!("{} said:\n{}\n", process.name, process.last_output());
             }
         }
     }
 }
 
-/// A program that signs, and calls nobody but whom it is told of.
+/// Returns the command of a program that signs its requests, and knows no other endpoints than it is given.
 fn aws(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"AWS_")) {

@@ -1,4 +1,4 @@
-//! What is ordered of the service: pipelines whose work checks that it is done in order, and once.
+//! The orders of the customers: pipelines whose activities check that they run in order, and once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::SPEED;
 use super::fleet::GROUP;
 use super::service::{Activated, Service};
 
-/// A fan-out, a fan-in and a chain: each activity with those that it needs.
+/// A fan-out, a fan-in and a chain: each activity with the activities that it depends on.
 pub(super) const SHAPE: [(&str, &[&str]); 8] = [
     ("Split", &[]),
     ("East", &["Split"]),
@@ -23,27 +23,27 @@ pub(super) const SHAPE: [(&str, &[&str]); 8] = [
     ("Check", &["Merge"]),
     ("Publish", &["Check"]),
 ];
-/// `maximumRetries`: as many as there may be.
+/// `maximumRetries`, with the largest value that AWS allows.
 pub(super) const RETRIES: usize = 5;
-/// Runs that a customer orders of one pipeline, which may be at work at once.
+/// The runs that a customer orders of one pipeline; all may be active at once.
 const RUNS: usize = 2;
-/// The shortest that a schedule may have.
+/// The shortest period that a schedule may have.
 const PERIOD_MINUTES: i32 = 15;
-/// Intervals of a schedule that are over when it begins.
+/// The intervals of a schedule that are over when the pipeline is activated.
 const PAST: i32 = 2;
-/// How often a customer looks whether an order is done.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often a customer asks whether an order is done.
+const ASK_PERIOD: Duration = Duration::from_millis(250);
 
-/// What was ordered of a pipeline.
+/// The runs that were ordered of a pipeline.
 pub(super) struct Order {
     pub(super) pipeline: String,
-    /// At least so many runs.
+    /// The smallest number of runs: the activations that were answered.
     pub(super) least: usize,
-    /// At most so many: with those of which nobody knows whether the service heard it.
+    /// The largest number of runs: with the activations whose answer was lost.
     pub(super) most: usize,
 }
 
-/// Where work leaves its marks.
+/// The script of the activities, and the folder of their marks.
 pub(super) struct Work {
     script: PathBuf,
     folder: PathBuf,
@@ -56,7 +56,7 @@ impl Work {
         work
     }
 
-    /// Returns the folder of a run: the time of its schedule tells it from others of the pipeline.
+    /// Returns the folder of a run; its scheduled start tells it from the other runs of the pipeline.
     pub(super) fn run(&self, pipeline: &str, scheduled: &str) -> PathBuf {
         self.folder.join(pipeline).join(scheduled)
     }
@@ -104,15 +104,15 @@ impl Work {
     }
 }
 
-/// How a notice names what it is about.
+/// Returns the text of a run's notice.
 pub(super) fn message(pipeline: &str, scheduled: &str, word: &str) -> String {
     format!("{pipeline} of {scheduled} {word}")
 }
 
-/// The last word of the notice of a run as it should be.
+/// The last word of the notice of a run that ended well.
 pub(super) const ENDED_WELL: &str = "succeeded";
 
-/// Makes one pipeline after the other until `end`, and activates each some times.
+/// Creates one pipeline after the other until `end`, and activates each [`RUNS`] times.
 pub(super) async fn on_demand(number: usize, service: &Service, work: &Work, end: Instant) -> Vec<Order> {
     let most = RUNS.to_string();
     let objects = work.objects(&[("scheduleType", "ondemand"), ("maxActiveInstances", &most)]);
@@ -122,7 +122,7 @@ pub(super) async fn on_demand(number: usize, service: &Service, work: &Work, end
         service.put(&pipeline, &objects).await;
         let order = activate(service, pipeline).await;
         while Instant::now() < end && service.state(&order.pipeline).await != "FINISHED" {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(ASK_PERIOD).await;
         }
         orders.push(order);
     }
@@ -141,7 +141,7 @@ async fn activate(service: &Service, pipeline: String) -> Order {
             Activated::Refused => {
                 let Order { pipeline, least, most } = &order;
                 assert!(least < most, "{pipeline} is refused a run, and has no more than {least} of {RUNS}");
-                // What was not answered did happen.
+                // An activation without an answer did happen, and its run is active.
                 break;
             }
         }
@@ -149,7 +149,7 @@ async fn activate(service: &Service, pipeline: String) -> Order {
     order
 }
 
-/// Makes a pipeline with a schedule that has begun already and is over in `length`, and activates it.
+/// Creates and activates a pipeline with a schedule that has begun already and is over after `length`.
 pub(super) async fn on_schedule(
     number: usize,
     service: &Service,
@@ -176,7 +176,7 @@ pub(super) async fn on_schedule(
     objects.push(object("Often", &fields, &[]));
     let pipeline = service.create(&format!("schedule-{number}")).await;
     service.put(&pipeline, &objects).await;
-    // Twice is no more than once.
+    // A second activation of a scheduled pipeline changes nothing.
     while !matches!(service.activate(&pipeline).await, Activated::Surely) {}
     let runs = usize::try_from(occurrences).expect("a number of runs");
     Order { pipeline, least: runs, most: runs }

@@ -1,4 +1,4 @@
-//! The service as its customers see it: three endpoints, of which any may be away.
+//! The service as its customers see it: three endpoints, each of which may be away.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,24 +14,24 @@ use e2e::until::until;
 pub(super) const KEY: &str = "AKIAFLEET";
 pub(super) const SECRET: &str = "secret/of+the/fleet";
 pub(super) const REGION: &str = "us-east-1";
-/// Longer than any call takes at a server that lives.
+/// The time limit of a call: no call takes as long on a living server.
 const CALL_WAIT: Duration = Duration::from_secs(20);
-/// Objects that one call describes.
+/// The most objects that one call describes.
 const MOST_DESCRIBED: usize = 25;
 
-/// Clients of all servers, asked in turn.
+/// Clients of all servers, which take turns.
 pub(super) struct Service {
     clients: Vec<Client>,
     turn: AtomicUsize,
 }
 
-/// What became of an activation.
+/// The result of an activation.
 pub(super) enum Activated {
-    /// It was answered.
+    /// The server answered.
     Surely,
-    /// The server was lost before it answered.
+    /// The server was lost before it answered, so nobody knows.
     Perhaps,
-    /// As many runs as may be are at work.
+    /// The server refused, because `maxActiveInstances` runs are active.
     Refused,
 }
 
@@ -43,7 +43,7 @@ impl Service {
         }
     }
 
-    /// Says whether a server answers, and if not, why.
+    /// Checks that a server answers; the error says why it does not.
     pub(super) async fn is_there(&self, number: usize) -> Result<(), String> {
         let listed = self.clients[number].list_pipelines().send().await;
         listed.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
@@ -53,7 +53,7 @@ impl Service {
         &self.clients[self.turn.fetch_add(1, Ordering::Relaxed) % self.clients.len()]
     }
 
-    /// Makes a call of one server after the other until one answers.
+    /// Calls one server after the other until one answers.
     async fn answer<T, E: ProvideErrorMetadata + std::error::Error + 'static>(
         &self,
         what: &str,
@@ -68,7 +68,7 @@ impl Service {
         .await
     }
 
-    /// Makes a pipeline; its name is its token.
+    /// Creates a pipeline, whose unique id is its name.
     pub(super) async fn create(&self, name: &str) -> String {
         let created = self.answer("CreatePipeline", async |client| {
             client.create_pipeline().name(name).unique_id(name).send().await
@@ -85,7 +85,7 @@ impl Service {
         assert!(!put.errored(), "{:?}", put.validation_errors());
     }
 
-    /// Activates once.
+    /// Activates the pipeline by one call.
     pub(super) async fn activate(&self, pipeline: &str) -> Activated {
         match self.next().activate_pipeline().pipeline_id(pipeline).send().await {
             Ok(_) => Activated::Surely,

@@ -1,4 +1,4 @@
-//! Whether everything that was ordered ended, and as it should.
+//! Checks that every ordered run has ended as it should.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,17 +13,17 @@ use e2e::until::until_within;
 use super::orders::{ENDED_WELL, Order, RETRIES, SHAPE, Work, message};
 use super::service::{Service, reference, value};
 
-/// How long the rest may take once nobody is killed any more. A server that dies with a notice in its hands keeps it
-/// from the others for half a minute of the wall's; an attempt whose worker died stalls for fifteen seconds.
+/// How long the remaining work may take after the last kill. The claim of a killed server on a notice lasts half a minute of
+/// the wall clock, and an attempt of a killed worker stalls for fifteen seconds.
 const LIMIT: Duration = Duration::from_secs(240);
 /// The error id of an attempt whose worker is silent.
 const STALLED: &str = "Service_Stalled";
 
-/// Waits until all has ended, looks at everything, and returns it in a few words.
+/// Waits until every run has ended, checks all of them, and returns a summary.
 ///
 /// # Panics
-/// When something did not end, or not as it should.
-pub(super) async fn all_ended_right(
+/// If a run does not end, or not as it should.
+pub(super) async fn all_ended_well(
     service: &Service,
     topic: &Topic,
     work: &Work,
@@ -52,7 +52,7 @@ pub(super) async fn all_ended_right(
     let runs = runs.len();
     format!(
         "{runs} runs with {instances} instances, {stalled} attempts lost with their workers; \
-         all ended {ended:.1?} after the last kill, and told after {told:.1?}"
+         the last run ended {ended:.1?} after the last kill, and the last notice came after {told:.1?}"
     )
 }
 
@@ -77,7 +77,7 @@ async fn all_end(service: &Service, orders: &[Order]) {
     .await;
 }
 
-/// An instance that is not done, in a line.
+/// Returns a line about an instance that is not finished; nothing about a finished one.
 fn line(instance: &PipelineObject) -> String {
     let said = |key: &str| value(instance.fields(), key).unwrap_or("-").to_owned();
     match said("@status").as_str() {
@@ -91,7 +91,7 @@ fn line(instance: &PipelineObject) -> String {
     }
 }
 
-/// A run as the service tells it.
+/// A run, as the service describes it.
 struct Run {
     pipeline: String,
     scheduled: String,
@@ -115,7 +115,7 @@ impl Run {
     async fn all(service: &Service, pipeline: &str) -> Vec<Self> {
         let mut runs: BTreeMap<String, Self> = BTreeMap::new();
         for instance in service.objects(pipeline, "INSTANCE").await {
-            let (scheduled, component) = place(&instance);
+            let (scheduled, component) = run_and_component(&instance);
             let run = runs.entry(scheduled.clone()).or_insert_with(|| Self {
                 pipeline: pipeline.to_owned(),
                 scheduled,
@@ -127,7 +127,7 @@ impl Run {
             assert!(before.is_none(), "{pipeline}: two instances of {component} at {}", run.scheduled);
         }
         for attempt in service.objects(pipeline, "ATTEMPT").await {
-            let (scheduled, component) = place(&attempt);
+            let (scheduled, component) = run_and_component(&attempt);
             let run = runs.get_mut(&scheduled).expect("an attempt is at an instance");
             run.instances.entry(component).or_default().push(Attempt::of(&attempt));
         }
@@ -151,7 +151,7 @@ impl Run {
             must_be_right(&format!("{component} of {run}: {attempts:#?}"), attempts);
             assert!(folder.join(format!("{component}.done")).exists(), "{component} of {run} left its mark");
             for attempt in attempts {
-                attempt.must_have_been_worked_at(component, &folder);
+                attempt.must_have_its_mark(component, &folder);
             }
         }
     }
@@ -167,7 +167,7 @@ fn must_be_right(what: &str, attempts: &[Attempt]) {
         let (status, error) = (attempt.status.as_str(), attempt.error.as_deref());
         assert_eq!((status, error), ("FAILED", Some(STALLED)), "{what}");
     }
-    // None begins before the one before it is over. The times are written alike, so that texts sort as they do.
+    // No attempt begins before the previous one has ended. All times have the same form, so their texts sort as the times do.
     for pair in attempts.windows(2) {
         assert!(pair[0].ended.as_ref().is_some_and(|ended| *ended <= pair[1].started), "{what}");
     }
@@ -186,9 +186,9 @@ impl Attempt {
         }
     }
 
-    /// Checks the mark that each worked at leaves: one may be lost with its worker before the work begins, but not one
-    /// that finished.
-    fn must_have_been_worked_at(&self, component: &str, folder: &Path) {
+    /// Checks the mark that the work of an attempt leaves. An attempt may be lost with its worker before the work begins; a
+    /// finished attempt must have its mark.
+    fn must_have_its_mark(&self, component: &str, folder: &Path) {
         let mark = folder.join(format!("{component}.{}.begun", self.number));
         let by = fs::read_to_string(&mark).ok().map(|by| by.trim().to_owned());
         if self.status == "FINISHED" || by.is_some() {
@@ -197,19 +197,19 @@ impl Attempt {
     }
 }
 
-/// Returns the time of an object's run, and its component.
-fn place(object: &PipelineObject) -> (String, String) {
+/// Returns the scheduled start and the component of an object.
+fn run_and_component(object: &PipelineObject) -> (String, String) {
     let fields = object.fields();
     let scheduled = value(fields, "@scheduledStartTime").expect("an instance is scheduled");
     let component = reference(fields, "@componentParent").expect("an instance has a component");
     (scheduled.to_owned(), component.to_owned())
 }
 
-/// Waits until every run was told, and checks that nothing else was, and nothing under two ids.
+/// Waits until there is a notice of every run, and checks that there is no other, and that no run has notices of two ids.
 async fn notices_are_right(topic: &Topic, runs: &[Run]) {
     let wanted: BTreeSet<String> =
         runs.iter().map(|run| message(&run.pipeline, &run.scheduled, ENDED_WELL)).collect();
-    until_within(LIMIT, "every run is told", async || {
+    until_within(LIMIT, "every run has a notice", async || {
         let told = topic.published();
         let missing: Vec<_> = wanted.iter().filter(|message| !told.contains_key(*message)).collect();
         if missing.is_empty() { Ok(()) } else { Err(format!("missing: {missing:#?}")) }
@@ -217,9 +217,9 @@ async fn notices_are_right(topic: &Topic, runs: &[Run]) {
     .await;
     let told = topic.published();
     let other: Vec<_> = told.keys().filter(|message| !wanted.contains(*message)).collect();
-    assert!(other.is_empty(), "told besides: {other:#?}");
+    assert!(other.is_empty(), "other notices: {other:#?}");
     let ids: BTreeSet<&String> = told.values().flat_map(BTreeMap::keys).collect();
     assert!(!ids.contains(&String::new()), "each notice has an id: {told:#?}");
     let one_each = told.values().all(|ids| ids.len() == 1) && ids.len() == told.len();
-    assert!(one_each, "each run is told under one id: {told:#?}");
+    assert!(one_each, "every run has notices of one id: {told:#?}");
 }

@@ -1,6 +1,6 @@
-//! The program as a test sees it: cargo builds a package's own programs before its tests.
+//! The program `downspout` for the tests of this package: cargo builds the programs of a package before its tests.
 
-/// As in the program itself.
+/// The same allocator as in `downspout`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

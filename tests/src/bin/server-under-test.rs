@@ -1,6 +1,6 @@
 //! The pipeline service with a fast clock: `server-under-test ADDRESS STORE CLOCK`.
 //!
-//! Stories kill it, so it has no way to end.
+//! Stories kill the process, so it has no other way to end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,8 +11,8 @@ use store::Location;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// How often the service is told that its clock was wound: its timers go by the wall's.
-const WIND: Duration = Duration::from_millis(20);
+/// How often the service is told to read its clock again. Its timers use the wall clock, which is slower.
+const CLOCK_PERIOD: Duration = Duration::from_millis(20);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
         .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
         .init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, place, clock] = arguments.as_slice() else {
+    let [address, store, clock] = arguments.as_slice() else {
         anyhow::bail!("usage: server-under-test ADDRESS STORE CLOCK")
     };
     let clock: FastClock = clock.parse()?;
@@ -30,14 +30,14 @@ async fn main() -> Result<()> {
         access_key_id: variable("AWS_ACCESS_KEY_ID")?,
         secret_access_key: variable("AWS_SECRET_ACCESS_KEY")?,
     };
-    let mut config = Config::new(Location::parse(place)?, credentials);
+    let mut config = Config::new(Location::parse(store)?, credentials);
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     config.sns = Some(aws_sdk_sns::Client::new(&aws));
     config.now = Arc::new(move || clock.now());
     let wound = Arc::clone(&config.wound);
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(WIND).await;
+            tokio::time::sleep(CLOCK_PERIOD).await;
             wound.notify_one();
         }
     });

@@ -1,6 +1,6 @@
-//! The task runner in the rhythm of a fast clock: `worker-under-test NAME GROUP SCRATCH`.
+//! The worker with the periods of a fast clock: `worker-under-test NAME GROUP SCRATCH`.
 //!
-//! Stories kill it, so it has no way to end.
+//! Stories kill the process, so it has no other way to end.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
     let config = Config {
         hostname: name.clone(),
         runner_id: name.clone(),
-        // A minute, and a quarter of an hour, of a clock that is sixty times as fast as the wall's.
+        // One minute and fifteen minutes of a clock that is sixty times as fast as the wall clock.
         progress_every: Duration::from_secs(1),
         heartbeat_every: Duration::from_secs(15),
         ..Config::new(group, scratch)

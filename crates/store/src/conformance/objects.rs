@@ -1,4 +1,4 @@
-//! Questions after instances and attempts.
+//! Queries for instances and attempts.
 
 use super::*;
 
@@ -56,7 +56,7 @@ pub(crate) async fn pages_go_on_from_run_to_run(store: &dyn Store) {
             let page = store.query(&pipeline, query.clone(), from, 1).await.unwrap();
             paged.extend(page.items);
             assert!(paged.len() <= whole.len(), "{query:?}: {paged:?}");
-            // As clients have it: as text.
+            // Clients send the marker as text.
             from = page.next.map(|marker| Marker::parse(&marker.to_string()).unwrap());
             if from.is_none() {
                 break;
@@ -66,8 +66,8 @@ pub(crate) async fn pages_go_on_from_run_to_run(store: &dyn Store) {
     }
 }
 
-pub(crate) async fn attempts_are_found_by_their_instance_and_no_others_with_them(store: &dyn Store) {
-    // A component whose id looks like that of an attempt.
+pub(crate) async fn a_query_by_instance_finds_its_attempts_and_no_others(store: &dyn Store) {
+    // The id of this component has the form of an attempt's id.
     let twin = format!("A_{STARTED}_Attempt=1");
     let objects = [("A".to_owned(), "ShellCommandActivity"), (twin, "ShellCommandActivity")];
     let objects = objects.map(|(id, kind)| {
@@ -86,7 +86,7 @@ pub(crate) async fn attempts_are_found_by_their_instance_and_no_others_with_them
     let a = format!("@A_{STARTED}");
     let found = store.query(&run.header().pipeline, of(vec![a.clone()]), None, 9).await.unwrap().items;
     assert_eq!(found, [format!("{a}_Attempt=1")]);
-    // As many as one may ask for.
+    // The largest number of instances that a query may name.
     let many: Vec<_> = (0..5_000).map(|number| format!("@A{number}_{STARTED}")).chain([a.clone()]).collect();
     let found = store.query(&run.header().pipeline, of(many), None, 9).await.unwrap().items;
     assert_eq!(found, [format!("{a}_Attempt=1")]);
@@ -101,7 +101,7 @@ pub(crate) async fn an_instance_is_found_in_its_run(store: &dyn Store) {
     assert_eq!(store.run_of(&pipeline, &InstanceId::from("@No")).await.unwrap(), None);
 }
 
-pub(crate) async fn pages_hold_what_was_there_while_more_is_added(
+pub(crate) async fn pages_hold_all_earlier_objects_while_more_are_added(
     one: Arc<dyn Store>,
     other: Arc<dyn Store>,
 ) {
@@ -142,9 +142,9 @@ pub(crate) async fn pages_hold_what_was_there_while_more_is_added(
         let count = items.len();
         items.sort_unstable();
         items.dedup();
-        assert_eq!(items.len(), count, "nothing is there twice");
+        assert_eq!(items.len(), count, "no item is there twice");
     }
-    // Whoever asks afterwards sees all.
+    // A query afterwards finds all of them.
     assert_eq!(one.list_pipelines(None, 100).await.unwrap().items.len(), 40);
     assert_eq!(ids(&*one, &PipelineId::from("df-0"), Sphere::Instance).await.len(), 42);
 }

@@ -1,8 +1,8 @@
-//! What an older program wrote; each store makes the rows, here is what they hold.
+//! The bodies of rows that an older program wrote. The tests of each store insert them into its old tables.
 
 use super::*;
 
-/// What a run's rows held before definitions were kept once, with its definition and its one attempt.
+/// The bodies of a run's rows from before each definition was kept once: also its definition, and its one attempt.
 pub(crate) struct OldRun {
     pub(crate) run: Run,
     pub(crate) header: String,
@@ -11,7 +11,7 @@ pub(crate) struct OldRun {
     pub(crate) attempt: (String, String),
 }
 
-/// Two runs of `df-1`, the second of which is stuck.
+/// Returns two runs of `df-1`, the second of which is stuck.
 pub(crate) fn old_runs() -> [OldRun; 2] {
     let (first, _) = expanded("df-1");
     let (mut second, _) = expanded_at("df-1", definition(), now() + jiff::SignedDuration::from_hours(1));
@@ -39,19 +39,19 @@ pub(crate) fn old_runs() -> [OldRun; 2] {
     })
 }
 
-/// A run of the same definition after the old ones.
+/// Returns a later run of the same definition.
 pub(crate) fn third_run() -> (Run, Step) {
     expanded_at("df-1", definition(), now() + jiff::SignedDuration::from_hours(2))
 }
 
-/// The pipeline of `old_runs`, and its body.
+/// Returns the pipeline of [`old_runs`], and its body.
 pub(crate) fn old_pipeline() -> (Pipeline, String) {
     let pipeline = pipeline("df-1");
     let body = serde_json::to_string(&pipeline).unwrap();
     (pipeline, body)
 }
 
-/// Fails unless the store holds the old runs as they were.
+/// Fails unless the store holds the old runs unchanged.
 pub(crate) async fn must_hold_old_runs(store: &dyn Store) {
     let runs = old_runs();
     for OldRun { run, .. } in &runs {

@@ -75,7 +75,10 @@ pub(crate) async fn an_id_that_is_taken_is_refused(store: &dyn Store) {
     assert_eq!(store.pipeline(&first.id).await.unwrap(), Some(first));
 }
 
-pub(crate) async fn a_pipeline_that_many_create_at_once_is_one(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+pub(crate) async fn a_pipeline_that_many_create_at_once_is_created_once(
+    one: Arc<dyn Store>,
+    other: Arc<dyn Store>,
+) {
     for round in 0..5 {
         let mut creations = tokio::task::JoinSet::new();
         for number in 0..8 {

@@ -1,8 +1,8 @@
-//! Several at once: exactly one wins, and nothing is half done.
+//! Saves at the same time: exactly one wins, and nothing is half done.
 
 use super::*;
 
-pub(crate) async fn a_run_that_somebody_else_changed_is_a_conflict(store: &dyn Store) {
+pub(crate) async fn saving_a_run_that_was_changed_meanwhile_is_a_conflict(store: &dyn Store) {
     let mut run = with_run(store, "df-1").await;
     let mut other = loaded(store, &run).await;
     finish_one(store, &mut run).await;
@@ -23,7 +23,7 @@ pub(crate) async fn nothing_of_a_refused_batch_is_kept(store: &dyn Store) {
     assert_eq!(store.pipeline(&kept.id).await.unwrap(), Some(kept));
 }
 
-pub(crate) async fn what_one_store_saves_another_reads(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+pub(crate) async fn one_store_reads_the_runs_that_another_saves(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     let mut run = with_run(&*one, "df-1").await;
     for _ in 0..2 {
         must_hold(&*other, &run).await;
@@ -77,7 +77,7 @@ pub(crate) async fn of_two_new_runs_with_one_id_exactly_one_wins(one: Arc<dyn St
     }
 }
 
-pub(crate) async fn a_deletion_leaves_nothing_of_what_is_saved_meanwhile(
+pub(crate) async fn a_deletion_leaves_nothing_of_batches_saved_meanwhile(
     one: Arc<dyn Store>,
     other: Arc<dyn Store>,
 ) {
@@ -88,7 +88,7 @@ pub(crate) async fn a_deletion_leaves_nothing_of_what_is_saved_meanwhile(
         let hour = now() + jiff::SignedDuration::from_hours(1);
         let (next, next_step) = expanded_at("df-1", definition(), hour);
         let put = Batch::new().definition(&id, DefinitionVersion::Latest, &definition());
-        // Sometimes the deletion is first, sometimes last.
+        // The number of pauses puts the deletion first in some rounds and last in others.
         let pause = async |turns: usize| {
             for _ in 0..turns {
                 tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Runs that expire.
+//! Expiry of runs.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn hour(number: i64) -> Timestamp {
     now() + jiff::SignedDuration::from_hours(number)
 }
 
-/// A run of `df-1` that begins in the hour and is canceled, whole or up to what waits for ever.
+/// Saves a run of `df-1` that begins in this hour and is canceled: as a whole, or in part, so that it is stuck.
 async fn ended(store: &dyn Store, number: i64, stuck: bool) -> Run {
     let (mut run, step) = expanded_at("df-1", definition(), hour(number));
     store.save(Batch::new().new_run(&run, &step)).await.unwrap();
@@ -21,7 +21,7 @@ async fn ended(store: &dyn Store, number: i64, stuck: bool) -> Run {
     run
 }
 
-/// Lets expire what ended before the hour; returns whose.
+/// Lets the runs expire that ended before this hour, and returns them.
 async fn expire(store: &dyn Store, before: i64) -> Vec<RunId> {
     let (mut runs, mut from) = (Vec::new(), None);
     loop {
@@ -43,7 +43,7 @@ async fn left(store: &dyn Store) -> Vec<RunId> {
     headers.into_iter().map(|header| header.id).collect()
 }
 
-pub(crate) async fn old_runs_expire_but_for_the_newest_to_end_and_what_is_open_or_stuck(store: &dyn Store) {
+pub(crate) async fn old_runs_expire_except_open_stuck_and_newest_ended_ones(store: &dyn Store) {
     let only = with_run(store, "df-2").await;
     store.create_pipeline(pipeline("df-1")).await.unwrap();
     let open = expanded_at("df-1", definition(), hour(0));
@@ -63,7 +63,7 @@ pub(crate) async fn old_runs_expire_but_for_the_newest_to_end_and_what_is_open_o
         must_hold(store, run).await;
     }
 
-    // A pipeline with thousands of them goes page by page.
+    // More runs than one call reads expire page by page.
     for number in 10..230 {
         ended(store, number, false).await;
     }
@@ -74,12 +74,12 @@ pub(crate) async fn old_runs_expire_but_for_the_newest_to_end_and_what_is_open_o
     assert_eq!(ids(store, &PipelineId::from("df-1"), Sphere::Instance).await.len(), 8);
 }
 
-pub(crate) async fn what_has_expired_is_neither_read_nor_saved(store: &dyn Store) {
+pub(crate) async fn an_expired_run_is_neither_read_nor_saved(store: &dyn Store) {
     let id = PipelineId::from("df-1");
     store.create_pipeline(pipeline("df-1")).await.unwrap();
     let (mut old, newest) = (ended(store, 1, false).await, ended(store, 2, false).await);
     assert_eq!(expire(store, 100).await, ids_of(&[&old]));
-    // Before and after it is cleared away.
+    // First before its rows are removed, then afterwards.
     for _ in 0..2 {
         assert!(store.load_run(&id, &old.header().id).await.unwrap().is_none());
         assert_eq!(store.run_of(&id, &old.instances()[0].id).await.unwrap(), None);
@@ -100,7 +100,7 @@ pub(crate) async fn what_has_expired_is_neither_read_nor_saved(store: &dyn Store
     assert!(store.delete_pipeline(&id, now()).await.unwrap());
 }
 
-pub(crate) async fn what_expired_is_cleared_away_bit_by_bit_by_whoever_comes(
+pub(crate) async fn rows_of_expired_runs_are_removed_bit_by_bit_by_any_server(
     one: Arc<dyn Store>,
     other: Arc<dyn Store>,
 ) {
@@ -111,7 +111,7 @@ pub(crate) async fn what_expired_is_cleared_away_bit_by_bit_by_whoever_comes(
     one.save(Batch::new().step(&run, &step)).await.unwrap();
     let newest = ended(&*one, 1, false).await;
     assert_eq!(expire(&*one, 100).await, ids_of(&[&run]));
-    // Who began may be gone.
+    // The store that began to remove the rows may be gone.
     assert!(one.clear_expired().await.unwrap(), "some of it is left");
     drop(one);
     let mut calls = 1;
@@ -122,7 +122,10 @@ pub(crate) async fn what_expired_is_cleared_away_bit_by_bit_by_whoever_comes(
     must_hold(&*other, &newest).await;
 }
 
-pub(crate) async fn what_two_let_expire_at_once_expires_once(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+pub(crate) async fn runs_that_two_servers_let_expire_at_once_expire_once(
+    one: Arc<dyn Store>,
+    other: Arc<dyn Store>,
+) {
     one.create_pipeline(pipeline("df-1")).await.unwrap();
     let mut old = Vec::new();
     for number in 0..120 {
@@ -134,7 +137,7 @@ pub(crate) async fn what_two_let_expire_at_once_expires_once(one: Arc<dyn Store>
         expired
     };
     let (ones, others) = tokio::join!(work(&*one), work(&*other));
-    // What one held while the other passed over it is found by the next.
+    // Runs that one store had locked, and that the other skipped, expire in the next call.
     let rest = work(&*one).await;
     let mut expired: Vec<_> = [ones, others, rest].concat();
     expired.sort_unstable();
@@ -142,11 +145,11 @@ pub(crate) async fn what_two_let_expire_at_once_expires_once(one: Arc<dyn Store>
     assert_eq!(left(&*other).await, old[119..]);
 }
 
-/// What is left when of two runs with a definition of their own one has expired.
+/// The rows that are left after one of two runs, each with its own definition, has expired.
 pub(crate) const ROWS_OF_ONE_RUN: [(&str, i64); 5] =
     [("runs", 1), ("definition_bodies", 1), ("instances", 2), ("attempts", 1), ("expired_runs", 0)];
 
-/// Makes two such runs, lets the first expire and clears it away.
+/// Saves two runs with different definitions, lets the first expire and removes its rows.
 pub(crate) async fn one_of_two_expired(store: &dyn Store) {
     store.create_pipeline(pipeline("df-1")).await.unwrap();
     let (mut run, step) = big_run(3);

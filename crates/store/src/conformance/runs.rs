@@ -13,7 +13,7 @@ pub(crate) async fn a_run_loads_as_it_was_saved(store: &dyn Store) {
     assert_eq!(store.runs(&PipelineId::from("df-1")).await.unwrap(), [run.header().clone()]);
 }
 
-pub(crate) async fn a_run_steps_on_after_loading_as_if_it_had_never_left(store: &dyn Store) {
+pub(crate) async fn a_loaded_run_steps_on_as_the_saved_one_would(store: &dyn Store) {
     let mut run = with_run(store, "df-1").await;
     finish_one(store, &mut run).await;
     let mut back = loaded(store, &run).await;
@@ -23,7 +23,7 @@ pub(crate) async fn a_run_steps_on_after_loading_as_if_it_had_never_left(store: 
     assert_eq!(loaded(store, &run).await.header(), back.header());
 }
 
-pub(crate) async fn an_ended_run_is_no_open_run(store: &dyn Store) {
+pub(crate) async fn an_ended_run_is_not_listed_as_open(store: &dyn Store) {
     let mut run = with_run(store, "df-1").await;
     finish_one(store, &mut run).await;
     finish_one(store, &mut run).await;
@@ -33,7 +33,7 @@ pub(crate) async fn an_ended_run_is_no_open_run(store: &dyn Store) {
 pub(crate) async fn runs_that_are_open_or_stuck_are_unsettled(store: &dyn Store) {
     let id = PipelineId::from("df-1");
     let open = with_run(store, "df-1").await;
-    // Nothing cascades here: `B` waits for ever for an `A` that is canceled.
+    // No failure cascades here: `B` waits for ever, because `A` is canceled.
     let (mut stuck, step) = expanded_at("df-1", definition(), now() + jiff::SignedDuration::from_hours(1));
     store.save(Batch::new().new_run(&stuck, &step)).await.unwrap();
     let instance = stuck.instances()[0].id.clone();
@@ -79,7 +79,7 @@ pub(crate) async fn several_steps_of_a_run_are_saved_as_one(store: &dyn Store) {
     must_hold(store, &run).await;
     assert_eq!(store.pending_notices().await.unwrap().len(), 1);
 
-    // A run may also be made and stepped at once.
+    // One batch may also create a run and step it.
     store.create_pipeline(pipeline("df-2")).await.unwrap();
     let (mut run, step) = expanded("df-2");
     let batch = Batch::new().new_run(&run, &step);

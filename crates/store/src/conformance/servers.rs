@@ -1,11 +1,11 @@
-//! What servers on one store rely on.
+//! Rules that servers on one store rely on.
 
 use engine::{RunId, WorkerGroup};
 use jiff::SignedDuration;
 
 use super::*;
 
-pub(crate) async fn every_save_of_something_counts_in_its_pipelines_revision(store: &dyn Store) {
+pub(crate) async fn every_save_increases_the_revision_of_its_pipeline(store: &dyn Store) {
     let id = PipelineId::from("df-1");
     assert_eq!(store.revision(&id).await.unwrap(), None);
     let (mut run, step) = fresh_run(store, "df-1").await;
@@ -27,7 +27,7 @@ pub(crate) async fn every_save_of_something_counts_in_its_pipelines_revision(sto
     }
 }
 
-pub(crate) async fn who_does_not_know_the_last_save_is_refused(one: Arc<dyn Store>, other: Arc<dyn Store>) {
+pub(crate) async fn a_save_since_an_older_revision_is_refused(one: Arc<dyn Store>, other: Arc<dyn Store>) {
     let created = one.create_pipeline(pipeline("df-1")).await.unwrap();
     let id = &created.id;
     let known = one.revision(id).await.unwrap().unwrap();
@@ -45,7 +45,7 @@ pub(crate) async fn who_does_not_know_the_last_save_is_refused(one: Arc<dyn Stor
     assert_eq!(one.pipeline(id).await.unwrap(), None);
 }
 
-pub(crate) async fn what_is_overdue_is_listed_by_how_long(store: &dyn Store) {
+pub(crate) async fn overdue_pipelines_are_listed_the_longest_overdue_first(store: &dyn Store) {
     let second = SignedDuration::from_secs(1);
     for (id, due) in [("df-1", now() + second), ("df-2", now() - second), ("df-3", now() + second * 60)] {
         let mut pipeline = store.create_pipeline(pipeline(id)).await.unwrap();
@@ -98,7 +98,7 @@ pub(crate) async fn free_attempts_are_those_that_may_be_taken(one: Arc<dyn Store
     assert_eq!(run.header().id, RunId::at(now()));
 }
 
-pub(crate) async fn work_on_a_resource_is_free_while_that_is_there(
+pub(crate) async fn an_attempt_on_a_resource_is_free_while_the_resource_runs(
     one: Arc<dyn Store>,
     other: Arc<dyn Store>,
 ) {
@@ -140,7 +140,7 @@ pub(crate) async fn a_notice_is_claimed_until_it_is_done(store: &dyn Store) {
     let mut run = with_run(store, "df-1").await;
     finish_one(store, &mut run).await;
     let notice = store.pending_notices().await.unwrap().pop().unwrap();
-    // Whoever claims it may do so again: a topic that refused it is asked again.
+    // A server may claim its notice again, to publish it again after the topic refused it.
     assert!(store.claim_notice(&notice.id).await.unwrap());
     assert!(store.claim_notice(&notice.id).await.unwrap());
     store.notice_done(&notice.id).await.unwrap();

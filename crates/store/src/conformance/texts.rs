@@ -21,11 +21,11 @@ pub(crate) async fn lists_are_ordered_by_their_bytes(store: &dyn Store) {
     assert_eq!(started, [now(), hours(1), hours(5), hours(30)]);
 }
 
-/// 1024 characters without a pattern that compression would find, as the API allows.
+/// Returns 1024 characters, the longest text of the API, without a pattern that could be compressed.
 fn long_text(salt: u32) -> String {
-    let letter = |place: u32| {
+    let letter = |index: u32| {
         let mixed =
-            (place.wrapping_mul(2_654_435_761) ^ salt.wrapping_mul(40_503)).wrapping_mul(2_246_822_519);
+            (index.wrapping_mul(2_654_435_761) ^ salt.wrapping_mul(40_503)).wrapping_mul(2_246_822_519);
         char::from_u32(0x4e00 + (mixed >> 13) % 20_000)
     };
     (0..1024).filter_map(letter).collect()
@@ -108,7 +108,7 @@ pub(crate) async fn a_nul_character_is_refused_in_names_and_ids_alone(store: &dy
     let error = store.save(Batch::new().new_run(&run, &step)).await.unwrap_err();
     assert!(matches!(error, StoreError::Nul { .. }), "{error}");
 
-    // Nothing is found under such a name, and asking is no error.
+    // A search for such a name finds nothing, and is no error.
     let (id, run) = (PipelineId::from("df-1\0"), RunId::from("\0"));
     assert_eq!(store.pipeline(&id).await.unwrap(), None);
     assert!(!store.was_deleted(&id).await.unwrap());

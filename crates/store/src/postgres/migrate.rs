@@ -1,4 +1,4 @@
-//! Versions of the schema. A change is a new file here, never an edit of an old one.
+//! Migrations of the schema. A change of the schema is a new file, never an edit of an old one.
 
 use tokio_postgres::Client;
 
@@ -15,13 +15,14 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("retention", include_str!("../../migrations/postgres/0005_retention.sql")),
 ];
 
-/// First half of the lock's key, so that it is nobody else's; the second is the schema's.
+/// The first half of the lock's key, which keeps it apart from the locks of other programs; the second half is a hash of
+/// the schema's name.
 const LOCK: i32 = 0x646f_776e;
 
-/// Servers that start together wait for each other here, and a migration may take long.
+/// Lifts the time limits: servers that start together wait for each other, and a migration may take long.
 const SETTINGS: &str = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0";
 
-/// Makes the schema if it is not there, and applies the migrations that it lacks.
+/// Creates the schema if there is none, and applies the migrations that it lacks.
 pub(super) async fn bring_up_to_date(
     sessions: &Sessions,
     location: &PostgresLocation,
@@ -38,8 +39,8 @@ pub(super) async fn bring_up_to_date(
     let found = version(transaction.client(), sessions, location).await?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
-        let place = format!("the schema {} of the database {}", location.schema, location.database.shown());
-        return Err(StoreError::Newer { place, found, known });
+        let tables = format!("the schema {} of the database {}", location.schema, location.database.shown());
+        return Err(StoreError::Newer { tables, found, known });
     }
     for (version, (name, sql)) in (1_i64..).zip(MIGRATIONS) {
         if version > found {
@@ -66,7 +67,7 @@ async fn must_hold_every_text(
     Err(StoreError::Encoding { at: location.database.shown().to_owned(), encoding })
 }
 
-/// Returns the version of the schema, which is made if it is not there.
+/// Returns the version of the schema, and creates the schema if there is none.
 async fn version(
     client: &Client,
     sessions: &Sessions,
@@ -74,7 +75,7 @@ async fn version(
 ) -> Result<i64, StoreError> {
     let doing = "reading the schema version";
     let schema = location.quoted_schema();
-    // Not IF NOT EXISTS: that asks for the right to make schemas also where one is there.
+    // CREATE SCHEMA IF NOT EXISTS would need the right to create schemas even if the schema exists.
     let is_there = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1), \
                     EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations')";
     let row = client.query_one(is_there, &[&location.schema]).await.map_err(sessions.doing(doing))?;

@@ -1,7 +1,7 @@
-//! Words between the servers on one database, by LISTEN and NOTIFY: which worker groups have work to spare.
+//! Messages between the servers on one database, by LISTEN and NOTIFY: which worker groups have free attempts.
 //!
-//! They only make the others faster: a word that is lost, as while the connection is down, is made up for by asking
-//! the tables.
+//! The messages only make the other servers faster. A server that misses a message, because its connection was down say,
+//! finds the attempts when it next reads the tables.
 
 use std::time::Duration;
 
@@ -19,45 +19,45 @@ use super::PostgresLocation;
 use super::session::Sessions;
 use crate::StoreError;
 
-/// Words that wait to be heard; what comes beyond that is made up for.
+/// The most messages that wait to be heard; further ones are dropped.
 const MOST_WAITING: usize = 1024;
-/// The pause before a lost connection is made anew.
-const CONNECT_AGAIN: Duration = Duration::from_secs(1);
+/// The pause before a lost connection is replaced.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
-/// One server's ear and mouth.
+/// One server's side of the messages.
 pub(super) struct News {
     channel: String,
-    /// Stands before each word, so that nobody hears himself.
+    /// The name of this server, which begins each of its messages: a server ignores its own.
     me: String,
     heard: Mutex<mpsc::Receiver<WorkerGroup>>,
     listener: JoinHandle<()>,
 }
 
 impl News {
-    /// Begins to listen, in the background.
+    /// Begins to listen in the background.
     pub(super) fn new(location: PostgresLocation) -> Self {
         let (channel, me) = (channel(&location.schema), Uuid::new_v4().to_string());
         let (sender, heard) = mpsc::channel(MOST_WAITING);
-        let ear = Ear { channel: channel.clone(), me: me.clone(), sender };
-        let listener = tokio::spawn(async move { ear.listen(&location.database).await });
+        let listener = Listener { channel: channel.clone(), me: me.clone(), sender };
+        let listener = tokio::spawn(async move { listener.listen(&location.database).await });
         Self { channel, me, heard: Mutex::new(heard), listener }
     }
 
-    /// Returns what tells this server from the others.
+    /// Returns the name of this server.
     pub(super) fn me(&self) -> &str {
         &self.me
     }
 
     pub(super) async fn tell(&self, sessions: &Sessions, groups: &[WorkerGroup]) -> Result<(), StoreError> {
-        let words: Vec<String> = groups.iter().map(|group| format!("{} {group}", self.me)).collect();
-        let sql = "SELECT pg_notify($1, word) FROM unnest($2::text[]) AS word";
-        sessions.rows("telling the other servers", sql, &[&self.channel, &words]).await.map(|_| ())
+        let messages: Vec<String> = groups.iter().map(|group| format!("{} {group}", self.me)).collect();
+        let sql = "SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message";
+        sessions.rows("telling the other servers", sql, &[&self.channel, &messages]).await.map(|_| ())
     }
 
     pub(super) async fn hear(&self) -> WorkerGroup {
         match self.heard.lock().await.recv().await {
             Some(group) => group,
-            // The listener is gone, and the store with it.
+            // The listener has ended, and the store with it.
             None => std::future::pending().await,
         }
     }
@@ -69,19 +69,20 @@ impl Drop for News {
     }
 }
 
-/// A channel's name is short: a digest of the schema's.
+/// Returns the channel of a schema: a digest of its name, since names of channels are short.
 fn channel(schema: &str) -> String {
     let digest = Sha256::digest(schema);
     format!("downspout_{}", hex::encode(&digest[..8]))
 }
 
-struct Ear {
+/// The task that listens.
+struct Listener {
     channel: String,
     me: String,
     sender: mpsc::Sender<WorkerGroup>,
 }
 
-impl Ear {
+impl Listener {
     async fn listen(&self, database: &DatabaseTarget) {
         loop {
             let ended = match database.tls() {
@@ -95,9 +96,11 @@ impl Ear {
                 },
             };
             if let Err(error) = ended {
-                tracing::warn!("the other servers are not heard, asking the tables meanwhile: {error}");
+                tracing::warn!(
+                    "lost the connection for messages of other servers, reading the tables meanwhile: {error}"
+                );
             }
-            tokio::time::sleep(CONNECT_AGAIN).await;
+            tokio::time::sleep(RECONNECT_PAUSE).await;
         }
     }
 
@@ -120,10 +123,10 @@ impl Ear {
         tokio::try_join!(client.batch_execute(&listen), received).map(|_| ())
     }
 
-    fn heard(&self, word: &str) {
-        let group = word.split_once(' ').filter(|(who, _)| *who != self.me).map(|(_, group)| group);
+    fn heard(&self, message: &str) {
+        let group = message.split_once(' ').filter(|(server, _)| *server != self.me).map(|(_, group)| group);
         if let Some(group) = group {
-            // A full queue has enough to do.
+            // If the queue is full, the caller has enough to do.
             let _ = self.sender.try_send(WorkerGroup::from(group));
         }
     }

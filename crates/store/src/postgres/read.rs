@@ -1,4 +1,4 @@
-//! Questions to the tables. Each is one statement, and so sees one moment.
+//! Reads of the tables. Each read is one statement, so it sees the data of one moment.
 
 use definition::Definition;
 use engine::{AttemptId, Header, InstanceId, Notice, PipelineId, Run, RunId, WorkerGroup};
@@ -14,7 +14,7 @@ use crate::{
     DefinitionVersion, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError, TextField, TimeField,
 };
 
-/// Asks for bodies, the only column of the rows.
+/// Reads bodies, the only column of the rows.
 async fn bodies<T: DeserializeOwned>(
     sessions: &Sessions,
     (doing, what): (&'static str, &'static str),
@@ -127,7 +127,7 @@ pub(super) async fn run_of(
     }
     let sql = "SELECT run_id FROM instances WHERE id = $2 AND pipeline_id = $1 \
                AND run_id NOT IN (SELECT run_id FROM expired_runs WHERE pipeline_id = $1)";
-    let doing = "looking for the run of an instance";
+    let doing = "reading the run of an instance";
     let rows = sessions.rows(doing, sql, &[&pipeline.as_str(), &instance.as_str()]).await?;
     Ok(rows.first().map(|row| RunId::from(row.get::<_, &str>(0))))
 }
@@ -150,7 +150,7 @@ pub(super) async fn run(
     pipeline: &PipelineId,
     run: &RunId,
 ) -> Result<Option<Run>, StoreError> {
-    // Header, instances and attempts must be of one moment, so they are one statement.
+    // Header, instances and attempts must be of one moment, so one statement reads them.
     let sql = "SELECT 0 AS part, 0::bigint AS sequence, 0::bigint AS number, header, definition_bodies.body \
                FROM runs JOIN definition_bodies \
                ON definition_bodies.pipeline_id = runs.pipeline_id AND digest = definition \
@@ -210,11 +210,11 @@ pub(super) async fn query(
     Ok(page(rows.iter().map(|row| (row.get(0), row.get(1))).collect(), limit))
 }
 
-/// Values of a statement that is put together.
+/// The parameters of a statement that is built for one call.
 struct Values(Vec<(super::session::Value, Type)>);
 
 impl Values {
-    /// Adds a value and returns how SQL refers to it.
+    /// Adds a value, and returns its name in SQL.
     fn push(&mut self, value: super::session::Value, kind: Type) -> String {
         self.0.push((value, kind));
         format!("${}", self.0.len())
@@ -230,10 +230,10 @@ fn condition(sphere: Sphere, selector: &Selector, values: &mut Values) -> String
                 (TextField::Status, _) => "status",
                 (TextField::Component, _) => "component_id",
                 (TextField::Instance, Sphere::Attempt) => "instance_id",
-                // Instances lack the field, so none of them fits.
+                // Instances lack the field, so no instance matches.
                 (TextField::Instance, Sphere::Instance) => return "false".to_owned(),
             };
-            // What no column holds fits nothing.
+            // A text that no column can hold matches nothing.
             let words: Vec<String> = words.iter().filter(|word| is_keepable(word)).cloned().collect();
             format!("{column} = ANY ({})", values.push(Box::new(words), Type::TEXT_ARRAY))
         }

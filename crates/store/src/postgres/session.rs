@@ -1,8 +1,8 @@
-//! Sessions with the server: a bounded pool of them, one statement on one, and transactions.
+//! Sessions with the server: a bounded pool, single statements, and transactions.
 //!
-//! What is to be done comes as data, [`Statement`]s, so that it can be done again: a transaction that the
-//! server undid (a deadlock) or that a lost connection took along before it was committed is repeated. A lost
-//! `COMMIT` is not: nobody knows whether it counted, and the caller must look.
+//! A transaction is a list of [`Statement`]s, so that it can be repeated: after the server undid it (a deadlock, say), or
+//! after its connection was lost before the commit. After a lost `COMMIT` it is not repeated, because nobody knows whether
+//! the server carried it out: the caller must read.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -19,24 +19,24 @@ use tokio_postgres::{Error, NoTls, Row};
 use super::PostgresLocation;
 use crate::StoreError;
 
-/// Sessions of one server. They are seldom all at work: a save takes a few milliseconds.
+/// The most sessions of one server. They are seldom all in use: a save takes a few milliseconds.
 const MOST_SESSIONS: usize = 8;
-/// So long a call waits for one of them before it gives up.
+/// How long a call waits for a free session.
 const SESSION_WAIT: Duration = Duration::from_secs(30);
-/// Making a session takes a connection attempt and a few answers.
+/// How long opening a session may take: a connection, and a few answers.
 const MAKE_WAIT: Duration = Duration::from_secs(20);
-/// So often a transaction is tried that the server undoes.
+/// How often a transaction is tried if the server undoes it.
 const MOST_TRIES: u32 = 5;
-/// The pause after the first such failure; each further one is longer by as much.
+/// The pause after the first failure; each further pause is longer by as much.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// What every session is told first. Waits have limits: a server that hangs must not hold up another for
-/// ever. A commit is on the disk before it is acknowledged, whatever the database's default is.
+/// The settings of every session. Waits have limits, so that a server that hangs cannot block the others for ever. A commit
+/// is on the disk before it is acknowledged, whatever the default of the database is.
 const SETTINGS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '60s'; \
     SET idle_in_transaction_session_timeout = '60s'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 
-/// A value for a statement.
+/// A parameter of a statement.
 pub(super) type Value = Box<dyn ToSql + Send + Sync>;
 
 /// A statement of a transaction.
@@ -47,7 +47,7 @@ pub(super) struct Statement {
     pub(super) untouched: Untouched,
 }
 
-/// What it means that a statement touched no row; what is an error undoes the transaction.
+/// The meaning of a statement that changed no row. An error undoes the transaction.
 pub(super) enum Untouched {
     Fine,
     NoPipeline(PipelineId),
@@ -68,13 +68,13 @@ impl Untouched {
     }
 }
 
-/// The way to the server.
+/// The pool of sessions.
 pub(super) struct Sessions {
     pool: Pool,
     shown: String,
 }
 
-/// A session; one that is dropped in the middle of a transaction is closed, which undoes it.
+/// A session. A session that is dropped in the middle of a transaction is closed, which undoes the transaction.
 struct Session {
     object: Option<Object>,
     at_rest: bool,
@@ -98,11 +98,11 @@ impl Drop for Session {
     }
 }
 
-/// How a try to carry out a transaction failed.
+/// A failed try to carry out a transaction.
 enum Failed {
-    /// Nothing was kept, and the next try may succeed.
+    /// The transaction was undone, and the next try may succeed.
     Undone(StoreError),
-    /// That is the answer.
+    /// Another try would not help.
     ForGood(StoreError),
 }
 
@@ -133,7 +133,7 @@ impl Sessions {
         Ok(Self { pool, shown })
     }
 
-    /// Takes a session from the pool, or makes one.
+    /// Takes a session from the pool, or opens one.
     pub(super) async fn take(&self) -> Result<Object, StoreError> {
         self.pool.get().await.map_err(|error| {
             let source = match error {
@@ -146,7 +146,7 @@ impl Sessions {
         })
     }
 
-    /// Returns a function that says what was being done when the server refused or was lost.
+    /// Returns a function that adds the name of the operation to the driver's error.
     pub(super) fn doing(&self, doing: &'static str) -> impl FnOnce(Error) -> StoreError {
         let at = self.shown.clone();
         move |source| match is_lost(&source) {
@@ -155,7 +155,8 @@ impl Sessions {
         }
     }
 
-    /// Asks by one statement that may be repeated: when its connection turns out to be lost, another is tried.
+    /// Runs one statement that may be repeated, and returns its rows. If the connection turns out to be lost, the statement
+    /// is tried on another.
     pub(super) async fn rows(
         &self,
         doing: &'static str,
@@ -172,7 +173,7 @@ impl Sessions {
         .await
     }
 
-    /// As [`Self::rows`], for a statement that was put together: it is not kept prepared.
+    /// Runs a statement that was built for this call, as [`Self::rows`] does. The statement is not kept prepared.
     pub(super) async fn rows_of(
         &self,
         doing: &'static str,
@@ -198,18 +199,18 @@ impl Sessions {
             answer => answer,
         };
         match answer {
-            // A text with U+0000 was asked for: no column holds one.
+            // The caller searched for a text with U+0000, which no column can hold.
             Err(error) if error.code() == Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) => Ok(Vec::new()),
             answer => answer.map_err(self.doing(doing)),
         }
     }
 
-    /// Where one connection was lost, the idle ones mostly are too.
+    /// Forgets the idle sessions: after one connection was lost, the others most often are lost too.
     fn forget_idle(&self) {
         self.pool.retain(|_, _| false);
     }
 
-    /// Carries out the statements in one transaction: all, or none.
+    /// Carries out the statements in one transaction: all of them or none.
     pub(super) async fn carry_out(&self, statements: &[Statement]) -> Result<(), StoreError> {
         let mut tried = 0;
         loop {
@@ -241,7 +242,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Begins a transaction and sends every statement before the first answer is awaited: one round trip.
+    /// Begins a transaction and sends all statements before it awaits the first answer: one round trip.
     async fn send_all(&self, session: &Session, statements: &[Statement]) -> Result<(), Failed> {
         let failed = |doing: &'static str| {
             move |error: Error| {
@@ -252,7 +253,7 @@ impl Sessions {
         };
         let mut prepared = Vec::with_capacity(statements.len());
         for statement in statements {
-            // Once per session: then it is at hand.
+            // A session prepares a statement once, and then keeps it.
             let ready = session.prepare_cached(statement.sql).await;
             prepared.push(ready.map_err(failed(statement.doing))?);
         }
@@ -263,7 +264,7 @@ impl Sessions {
             answers.push(send(session.execute_raw(ready, values)).await);
         }
         begun.await.map_err(failed("beginning a transaction"))?;
-        // In order: what fails first is the reason why the others do.
+        // The answers are read in order: the first failure is the cause of the later ones.
         for (statement, answer) in statements.iter().zip(answers) {
             let touched = answer.await.map_err(failed(statement.doing))?;
             if touched == 0
@@ -276,7 +277,7 @@ impl Sessions {
     }
 }
 
-/// Sends what `work` asks, which the client does when it is first polled; returns what waits for the answer.
+/// Sends the request of `work`, which the client does at the first poll; returns a future for the answer.
 async fn send<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let mut work = Box::pin(work);
     let at_once = futures::poll!(&mut work);
@@ -288,7 +289,7 @@ async fn send<F: Future>(work: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// Returns whether the connection, and with it any transaction, is gone.
+/// Returns whether the connection was lost, and any transaction with it.
 fn is_lost(error: &Error) -> bool {
     match error.code() {
         // Class 08 is "connection exception"; the others end the session.
@@ -303,7 +304,7 @@ fn is_lost(error: &Error) -> bool {
     }
 }
 
-/// Returns whether the server undid the transaction for the sake of another.
+/// Returns whether the server undid the transaction because of another one.
 pub(super) fn is_contention(error: &Error) -> bool {
     let code = error.code();
     code == Some(&SqlState::T_R_SERIALIZATION_FAILURE) || code == Some(&SqlState::T_R_DEADLOCK_DETECTED)

@@ -49,7 +49,7 @@ fn pipeline(id: &str) -> Pipeline {
     Pipeline::new(PipelineId::from(id), id, "token", Timestamp::UNIX_EPOCH)
 }
 
-/// An error with its causes, as the edge prints it.
+/// Returns an error with its causes, as the server logs it.
 fn told(error: &StoreError) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
@@ -59,8 +59,8 @@ async fn count(client: &Client, sql: &str) -> i64 {
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-/// Waits until a store's session waits for somebody else's lock on a row of `table`, in the schema of `client`.
-async fn until_one_waits(client: &Client, table: &str) {
+/// Waits until a session of a store waits for a lock on a row of `table`, in the schema of `client`.
+async fn until_a_session_waits(client: &Client, table: &str) {
     let waiting = format!(
         "SELECT count(*) FROM pg_stat_activity JOIN pg_locks USING (pid) \
          WHERE wait_event_type = 'Lock' AND relation = '{table}'::regclass AND application_name = 'downspout'"
@@ -95,7 +95,7 @@ async fn stores_that_start_at_once_bring_the_schema_up_to_date_once() {
 }
 
 #[tokio::test]
-async fn what_an_older_program_wrote_is_read_and_its_definitions_are_kept_once() {
+async fn rows_of_an_older_program_are_read_and_their_definitions_are_kept_once() {
     let schema = Schema::fresh();
     let client = schema.client().await;
     let make = format!("CREATE SCHEMA {}", schema.0.quoted_schema());
@@ -134,7 +134,7 @@ async fn what_an_older_program_wrote_is_read_and_its_definitions_are_kept_once()
 }
 
 #[tokio::test]
-async fn what_expired_leaves_no_row_and_no_definition_that_nobody_refers_to() {
+async fn an_expired_run_leaves_no_row_and_no_unused_definition() {
     let schema = Schema::fresh();
     crate::conformance::one_of_two_expired(&schema.store().await).await;
     let client = schema.client().await;
@@ -144,7 +144,7 @@ async fn what_expired_leaves_no_row_and_no_definition_that_nobody_refers_to() {
 }
 
 #[tokio::test]
-async fn who_may_not_make_schemas_uses_one_that_is_there() {
+async fn a_user_who_may_not_create_schemas_uses_an_existing_one() {
     let schema = Schema::fresh();
     let client = schema.client().await;
     let name = schema.0.quoted_schema();
@@ -170,7 +170,7 @@ async fn tables_stand_in_a_schema_of_their_own_and_sort_by_bytes() {
 }
 
 #[tokio::test]
-async fn a_commit_is_flushed_whatever_the_default_is() {
+async fn a_commit_is_flushed_whatever_the_default_of_the_user_is() {
     let schema = Schema::fresh();
     let careless = "CREATE ROLE careless LOGIN SUPERUSER; ALTER ROLE careless SET synchronous_commit = off";
     schema.client().await.batch_execute(careless).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_database_that_cannot_hold_every_text_is_refused() {
 }
 
 #[tokio::test]
-async fn a_password_is_never_told() {
+async fn a_password_is_never_shown() {
     let port = native_postgres::free_port();
     let location = location(&format!("postgres://me:geheim@127.0.0.1:{port}/p"));
     let error = PostgresStore::open(&location).await.err().unwrap();
@@ -206,11 +206,11 @@ async fn a_password_is_never_told() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_outlives_a_crash_and_the_next_call_connects_anew() {
+async fn acknowledged_pipelines_outlive_a_crash_and_the_next_call_reconnects() {
     let postgres = NativePostgres::start();
     let store = PostgresStore::open(&location(&postgres.url())).await.unwrap();
     let created = store.create_pipeline(pipeline("df-1")).await.unwrap();
-    // Several sessions, so that several are dead at once.
+    // Open several sessions, so that the crash kills several.
     futures::future::join_all((0..8).map(|_| store.open_runs())).await;
 
     postgres.down();
@@ -224,7 +224,7 @@ async fn what_was_acknowledged_outlives_a_crash_and_the_next_call_connects_anew(
     assert_eq!(store.pipeline(&created.id).await.unwrap(), Some(created.clone()));
     store.save(Batch::new().pipeline(&created)).await.unwrap();
 
-    // Sessions that the server closes while they idle are replaced without a word.
+    // Idle sessions that the server closes are replaced, and the caller does not notice.
     let session = store.sessions.take().await.unwrap();
     futures::future::join_all((0..8).map(|_| store.open_runs())).await;
     let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -245,7 +245,7 @@ async fn a_deadlock_is_tried_again() {
         store.create_pipeline(pipeline(id)).await.unwrap();
     }
     let mut client = schema.client().await;
-    // So the store's session is the one that finds out, and gives way.
+    // The store's session notices the deadlock first, and is undone.
     client.batch_execute("SET deadlock_timeout = '1min'").await.unwrap();
     let transaction = client.transaction().await.unwrap();
     transaction.execute("UPDATE pipelines SET name = 'x' WHERE id = 'df-2'", &[]).await.unwrap();
@@ -255,7 +255,7 @@ async fn a_deadlock_is_tried_again() {
         let store = Arc::clone(&store);
         async move { store.save(batch).await }
     });
-    until_one_waits(transaction.client(), "pipelines").await;
+    until_a_session_waits(transaction.client(), "pipelines").await;
     transaction.execute("UPDATE pipelines SET name = 'x' WHERE id = 'df-1'", &[]).await.unwrap();
     transaction.commit().await.unwrap();
     saving.await.unwrap().unwrap();
@@ -265,7 +265,7 @@ async fn a_deadlock_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_save_that_is_given_up_is_undone_and_holds_nobody_up() {
+async fn an_aborted_save_is_undone_and_blocks_nobody() {
     let schema = Schema::fresh();
     let store = Arc::new(schema.store().await);
     let (mut run, step) = crate::conformance::fresh_run(&*store, "df-1").await;
@@ -281,22 +281,22 @@ async fn a_save_that_is_given_up_is_undone_and_holds_nobody_up() {
         let (store, batch) = (Arc::clone(&store), batch.clone());
         async move { store.save(batch).await }
     });
-    until_one_waits(transaction.client(), "runs").await;
+    until_a_session_waits(transaction.client(), "runs").await;
     saving.abort();
     assert!(saving.await.unwrap_err().is_cancelled());
     transaction.commit().await.unwrap();
-    // It was not kept, so that the same step is no conflict.
+    // The aborted save was undone, so the same step is no conflict.
     store.save(batch).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_deletion_waits_for_who_saves_a_run_and_takes_that_along() {
+async fn a_deletion_waits_for_a_save_of_a_run_and_deletes_its_rows_too() {
     let schema = Schema::fresh();
     let store = Arc::new(schema.store().await);
     let (run, step) = crate::conformance::fresh_run(&*store, "df-1").await;
     store.save(Batch::new().new_run(&run, &step)).await.unwrap();
     let mut client = schema.client().await;
-    // Another server in the middle of a save: it holds the run, and has written what nobody sees yet.
+    // Another server is in the middle of a save: it has locked the run, and has written rows that nobody else sees yet.
     let transaction = client.transaction().await.unwrap();
     transaction.execute("UPDATE runs SET revision = revision + 1", &[]).await.unwrap();
     let another = "INSERT INTO attempts (pipeline_id, run_id, sequence, number, id, component_id, instance_id, \
@@ -307,21 +307,21 @@ async fn a_deletion_waits_for_who_saves_a_run_and_takes_that_along() {
         let (store, id) = (Arc::clone(&store), run.header().pipeline.clone());
         async move { store.delete_pipeline(&id, Timestamp::UNIX_EPOCH).await }
     });
-    until_one_waits(transaction.client(), "runs").await;
+    until_a_session_waits(transaction.client(), "runs").await;
     transaction.commit().await.unwrap();
     assert!(deleting.await.unwrap().unwrap());
     assert_eq!(count(&client, "SELECT count(*) FROM attempts").await, 0);
 }
 
 #[test]
-fn a_run_of_thousands_is_few_statements() {
+fn a_run_of_ten_thousand_instances_is_saved_with_few_statements() {
     let (run, step) = crate::conformance::big_run(10_000);
     let statements = write::save(&Batch::new().new_run(&run, &step)).unwrap();
     assert!(statements.len() < 10, "{} statements", statements.len());
 }
 
 #[tokio::test]
-async fn a_notice_that_one_server_publishes_is_left_alone_by_the_others_until_its_claim_is_over() {
+async fn a_claimed_notice_is_left_alone_by_other_servers_until_the_claim_is_over() {
     let schema = Schema::fresh();
     let (one, other) = (schema.store().await, schema.store().await);
     let client = schema.client().await;
@@ -335,12 +335,12 @@ async fn a_notice_that_one_server_publishes_is_left_alone_by_the_others_until_it
 }
 
 #[tokio::test]
-async fn a_group_with_work_to_spare_is_heard_of_by_the_others_alone() {
+async fn a_group_with_free_attempts_is_told_to_the_other_servers_only() {
     let schema = Schema::fresh();
     let (one, other) = (schema.store().await, schema.store().await);
     let heard = tokio::spawn(async move { other.hear().await });
     let group = WorkerGroup::from("a group with spaces");
-    // Until the other one listens.
+    // Repeat until the other store listens.
     for _ in 0..1000 {
         one.tell(std::slice::from_ref(&group)).await.unwrap();
         if heard.is_finished() {

@@ -1,4 +1,4 @@
-//! Changes as statements. A step with thousands of instances is a few of them: rows go in as arrays.
+//! Writes, as statements. Rows are sent as arrays, so that a step with thousands of instances is a few statements.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,14 @@ use sha2::{Digest, Sha256};
 use super::session::{Statement, Untouched, Value};
 use crate::batch::{AttemptChange, RunChange};
 use crate::column::{self, ended_at, is_stuck, next_due, revision, seconds, write as json};
+use crate::query::wide;
 use crate::{Batch, Pipeline, StoreError};
 
-/// Rows of one statement: enough to make round trips cheap, and little to hold in memory twice.
+/// The most rows of one statement: enough to save round trips, and few enough to hold in memory twice.
 const MOST_ROWS: usize = 2000;
 
-/// Returns what makes a pipeline the same as another: a digest, since indexes refuse long texts.
+/// Returns the digest of name and unique id, by which a creation finds the same pipeline. Indexes refuse the texts
+/// themselves if they are long.
 pub(super) fn creation_key(pipeline: &Pipeline) -> Vec<u8> {
     let mut digest = Sha256::new();
     digest.update(pipeline.name.len().to_be_bytes());
@@ -41,12 +43,12 @@ pub(super) fn delete_pipeline(id: &PipelineId, now: Timestamp) -> Vec<Statement>
         values: vec![text(id.as_str()), Box::new(seconds(now))],
         untouched: Untouched::NoPipeline(id.clone()),
     };
-    // Runs before what hangs on them: whoever saves a run holds its row until what hangs on it is visible.
+    // Runs go before their instances and attempts: a server that saves a run locks its row until these are visible.
     let rest = [
         "DELETE FROM runs WHERE pipeline_id = $1",
         "DELETE FROM definitions WHERE pipeline_id = $1",
         "DELETE FROM definition_bodies WHERE pipeline_id = $1",
-        // Who clears one away holds it, and takes instances and attempts only then.
+        // A server that clears an expired run away locks this row before it deletes instances and attempts.
         "DELETE FROM expired_runs WHERE pipeline_id = $1",
         "DELETE FROM instances WHERE pipeline_id = $1",
         "DELETE FROM attempts WHERE pipeline_id = $1",
@@ -55,11 +57,11 @@ pub(super) fn delete_pipeline(id: &PipelineId, now: Timestamp) -> Vec<Statement>
     std::iter::once(first).chain(rest).collect()
 }
 
-/// Returns the statements of a batch, in an order that all servers keep: who locks in one order never waits
-/// in a circle.
+/// Returns the statements of a batch. All servers lock rows in the same order, so that they never wait for each other in a
+/// circle.
 pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
     let mut statements = Vec::new();
-    // The last word on each pipeline counts.
+    // The last value of each pipeline counts.
     let pipelines: BTreeMap<&str, &Pipeline> =
         batch.pipelines.iter().map(|pipeline| (pipeline.id.as_str(), pipeline)).collect();
     for (id, known) in batch.touched() {
@@ -87,7 +89,7 @@ pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
         statements.push(statement(
             "saving notices",
             "INSERT INTO notices (id, body) SELECT id, body \
-             FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS new (id, body, place) ORDER BY place \
+             FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS new (id, body, number) ORDER BY number \
              ON CONFLICT (id) DO NOTHING",
             vec![Box::new(ids), Box::new(bodies)],
         ));
@@ -95,11 +97,12 @@ pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
     Ok(statements)
 }
 
-/// Counts that something of the pipeline is saved, its own row perhaps, if it is of the revision that is known. Its row is
-/// held from then on: who comes second waits, and a deletion finds all or nothing of what is saved.
+/// Returns the statement that increases the revision of the pipeline, if the pipeline has the `known` revision, and saves
+/// the pipeline itself if there is a `body`. The statement locks the pipeline's row: a second save waits, and a deletion
+/// finds all of the batch or nothing.
 fn revise(id: &PipelineId, known: Option<u64>, body: Option<&Pipeline>) -> Result<Statement, StoreError> {
     let untouched = match known {
-        // Changed or gone: reading tells.
+        // The pipeline was changed or deleted; the caller reads to find out.
         Some(_) => Untouched::Raced(id.clone()),
         None => Untouched::NoPipeline(id.clone()),
     };
@@ -117,7 +120,7 @@ fn revise(id: &PipelineId, known: Option<u64>, body: Option<&Pipeline>) -> Resul
     Ok(Statement { doing: "saving a pipeline", sql, values, untouched })
 }
 
-/// All that a batch changes of one run: several steps of it become one, as the last leaves it.
+/// All changes of a batch to one run. Several steps become one, with the values that the last step leaves.
 struct Merged<'a> {
     first: &'a RunChange,
     header: &'a Header,
@@ -198,7 +201,7 @@ fn update_header(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<()
     let header = run.header;
     statements.push(Statement {
         doing: "saving a run",
-        // Who comes second waits here for the first, and then finds another revision.
+        // A second save waits here for the first, and then finds another revision.
         sql: "UPDATE runs SET revision = $3, is_open = $4, is_stuck = $5, ended_at = $6, header = $7, next_wake = $9 \
               WHERE pipeline_id = $1 AND id = $2 AND revision = $8",
         values: vec![
@@ -217,7 +220,7 @@ fn update_header(run: &Merged<'_>, statements: &mut Vec<Statement>) -> Result<()
     Ok(())
 }
 
-/// Columns of rows, one array each.
+/// The columns of rows, each as an array.
 #[derive(Default)]
 struct Rows {
     sequence: Vec<i64>,
@@ -263,10 +266,6 @@ impl Rows {
         self.body.push(json("an attempt", attempt)?);
         Ok(())
     }
-}
-
-fn wide(place: usize) -> i64 {
-    i64::try_from(place).unwrap_or(i64::MAX)
 }
 
 fn insert_instances(

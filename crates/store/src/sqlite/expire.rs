@@ -1,11 +1,11 @@
-//! Runs that expire, and what they leave.
+//! Expiry of runs, and removal of their rows.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::read::all;
 use crate::column::seconds;
-use crate::expiry::{Looked, MOST_ROWS, MOST_RUNS};
+use crate::expiry::{Candidate, MOST_ROWS, MOST_RUNS};
 use crate::query::wide;
 use crate::{Expired, ExpiryMarker, StoreError};
 
@@ -22,18 +22,18 @@ pub(super) fn runs(
                AND (ended_at, pipeline_id, id) > (?2, ?3, ?4) ORDER BY ended_at, pipeline_id, id LIMIT ?5";
     let read = |row: &Row<'_>| {
         let at = ExpiryMarker { ended_at: row.get(0)?, pipeline: row.get(1)?, run: row.get(2)? };
-        Ok(Looked { at, has_expired: row.get(3)? })
+        Ok(Candidate { at, has_expired: row.get(3)? })
     };
     let values = params![seconds(ended_before), ended_at, pipeline, run, wide(MOST_RUNS)];
-    let looked = all(connection, doing, sql, values, read)?;
-    for Looked { at, .. } in looked.iter().filter(|it| it.has_expired) {
+    let candidates = all(connection, doing, sql, values, read)?;
+    for Candidate { at, .. } in candidates.iter().filter(|it| it.has_expired) {
         let key = (&at.pipeline, &at.run);
         let mark = "INSERT INTO expired_runs (pipeline_id, run_id, definition) \
                     SELECT pipeline_id, id, definition FROM runs WHERE pipeline_id = ?1 AND id = ?2";
         change(connection, doing, mark, key)?;
         change(connection, doing, "DELETE FROM runs WHERE pipeline_id = ?1 AND id = ?2", key)?;
     }
-    Ok(Expired::of(looked))
+    Ok(Expired::of(candidates))
 }
 
 pub(super) fn clear(connection: &Connection) -> Result<bool, StoreError> {

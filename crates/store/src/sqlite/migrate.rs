@@ -1,4 +1,4 @@
-//! Versions of the schema. A change is a new file here, never an edit of an old one.
+//! Migrations of the schema. A change of the schema is a new file, never an edit of an old one.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
 /// Applies the migrations that the file lacks.
 pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let doing = "reading the schema version";
-    with_sha256(connection).map_err(StoreError::doing(doing))?;
+    add_sha256(connection).map_err(StoreError::doing(doing))?;
     let transaction = connection
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .map_err(StoreError::doing(doing))?;
@@ -43,13 +43,13 @@ pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Resu
     }
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
-        return Err(StoreError::Newer { place: format!("the data file {}", path.display()), found, known });
+        return Err(StoreError::Newer { tables: format!("the data file {}", path.display()), found, known });
     }
     transaction.commit().map_err(StoreError::doing("bringing the schema up to date"))
 }
 
-/// PostgreSQL has it of itself; here a migration needs it.
-fn with_sha256(connection: &Connection) -> rusqlite::Result<()> {
+/// Adds the function `sha256`, which a migration needs and SQLite lacks.
+fn add_sha256(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("sha256", 1, flags, |context| {
         Ok(column::digest(context.get_raw(0).as_str()?))

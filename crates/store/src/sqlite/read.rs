@@ -1,4 +1,4 @@
-//! Questions to the tables.
+//! Reads of the tables.
 
 use definition::Definition;
 use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, RunId, WorkerGroup};
@@ -129,7 +129,7 @@ pub(super) fn run_of(
                AND run_id NOT IN (SELECT run_id FROM expired_runs WHERE pipeline_id = ?1)";
     let found: Option<String> = one(
         connection,
-        "looking for the run of an instance",
+        "reading the run of an instance",
         sql,
         (pipeline.as_str(), instance.as_str()),
         |row| row.get(0),
@@ -183,7 +183,7 @@ pub(super) fn pending_notices(connection: &Connection) -> Result<Vec<Notice>, St
 
 pub(super) fn has_notice(connection: &Connection, id: &NoticeId) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM notices WHERE id = ?1";
-    Ok(one(connection, "looking for a notice", sql, [id.as_str()], |_| Ok(()))?.is_some())
+    Ok(one(connection, "reading a notice", sql, [id.as_str()], |_| Ok(()))?.is_some())
 }
 
 pub(super) fn query(
@@ -197,7 +197,7 @@ pub(super) fn query(
     let run = from.as_ref().and_then(|marker| marker.run.as_ref());
     let rest = from.as_ref().zip(run).map(|(marker, run)| Stretch::Rest(run, marker.seq));
     for stretch in rest.into_iter().chain([Stretch::Later(run)]) {
-        let (sql, values) = question(pipeline, query, stretch, one_more(limit) - wide(rows.len()));
+        let (sql, values) = statement(pipeline, query, stretch, one_more(limit) - wide(rows.len()));
         let read = |row: &Row<'_>| {
             let run: String = row.get(1)?;
             Ok((Marker { seq: row.get(0)?, run: Some(RunId::from(run)) }, row.get(2)?))
@@ -207,16 +207,17 @@ pub(super) fn query(
     Ok(page_after(rows, limit))
 }
 
-/// A part of what follows a marker. As one condition, SQLite would look through the run from its begin for every page.
+/// One of the two parts of the rows after a marker. With one condition for both, SQLite would read the run from its
+/// beginning for every page.
 #[derive(Clone, Copy)]
 enum Stretch<'a> {
-    /// What comes after a row in the row's own run.
+    /// The rows after a row, in that row's run.
     Rest(&'a RunId, i64),
-    /// All runs after this one, or all there are.
+    /// The rows of all runs after this one, or of all runs.
     Later(Option<&'a RunId>),
 }
 
-fn question(pipeline: &PipelineId, query: &Query, stretch: Stretch<'_>, limit: i64) -> (String, Vec<Value>) {
+fn statement(pipeline: &PipelineId, query: &Query, stretch: Stretch<'_>, limit: i64) -> (String, Vec<Value>) {
     let of_pipeline = || Value::from(pipeline.as_str().to_owned());
     let mut values = vec![of_pipeline(), of_pipeline()];
     let mut sql = format!(
@@ -244,7 +245,7 @@ fn question(pipeline: &PipelineId, query: &Query, stretch: Stretch<'_>, limit: i
     (sql, values)
 }
 
-/// What the index of instances by their status leaves out, as its migration says it.
+/// The statuses that the index of instances by status leaves out, as its migration states.
 const NOT_INDEXED: [&str; 2] = ["FINISHED", "WAITING_ON_DEPENDENCIES"];
 
 /// Writes a selector as SQL; its values go into `values`, in order.
@@ -257,7 +258,7 @@ fn condition(pipeline: &PipelineId, sphere: Sphere, selector: &Selector, values:
         (Selector::AnyOf(TextField::Status, words), _) => {
             let any = any_of("status", words, values);
             match &words[..] {
-                // SQLite uses the index only of what says in so many words that it is there.
+                // SQLite uses a partial index only if the statement repeats the index's condition.
                 [word] if sphere == Sphere::Instance && !NOT_INDEXED.contains(&word.as_str()) => {
                     format!("{any} AND status NOT IN ('{}')", NOT_INDEXED.join("', '"))
                 }
@@ -266,9 +267,9 @@ fn condition(pipeline: &PipelineId, sphere: Sphere, selector: &Selector, values:
         }
         (Selector::AnyOf(TextField::Component, words), _) => any_of("component_id", words, values),
         (Selector::AnyOf(TextField::Instance, instances), Sphere::Attempt) => {
-            at_instances(pipeline, instances, values)
+            of_instances(pipeline, instances, values)
         }
-        // Instances lack the field, so none of them fits.
+        // Instances lack the field, so no instance matches.
         (Selector::AnyOf(TextField::Instance, _), Sphere::Instance) => "0".to_owned(),
         (Selector::Within(field, first, last), _) => {
             let column = match field {
@@ -283,14 +284,15 @@ fn condition(pipeline: &PipelineId, sphere: Sphere, selector: &Selector, values:
     }
 }
 
-/// Writes that an attempt is at one of these instances. Its id is the instance's, and a number: so it is found by it.
-fn at_instances(pipeline: &PipelineId, instances: &[String], values: &mut Vec<Value>) -> String {
+/// Writes the condition that an attempt belongs to one of these instances. An attempt's id begins with the instance's id,
+/// so the index of ids finds it.
+fn of_instances(pipeline: &PipelineId, instances: &[String], values: &mut Vec<Value>) -> String {
     for instance in instances {
         let around = AttemptId::around(&InstanceId::from(instance.as_str()));
         values.extend([around.start, around.end, instance.clone()].map(Value::from));
     }
     values.push(Value::from(pipeline.to_string()));
-    // Rows, since conditions may not be nested as deep as there may be instances.
+    // The instances are rows of VALUES: SQLite limits how deep OR conditions nest, and there may be more instances.
     let wanted = vec!["(?, ?, ?)"; instances.len()].join(", ");
     format!(
         "seq IN (SELECT seq FROM (VALUES {wanted}) AS wanted JOIN attempts ON pipeline_id = ? \
@@ -303,8 +305,8 @@ fn any_of(column: &str, words: &[String], values: &mut Vec<Value>) -> String {
     format!("{column} IN ({})", vec!["?"; words.len()].join(", "))
 }
 
-/// Writes that an object is among those with such ids. As a condition beside the others, SQLite would rather look
-/// through all of a run.
+/// Writes the condition that an object is among those with these ids. The condition is a subquery, because SQLite would
+/// otherwise read all objects of a run.
 fn by_id(sphere: Sphere, ids: &str) -> String {
     format!("seq IN (SELECT seq FROM {} WHERE pipeline_id = ? AND ({ids}))", table(sphere))
 }
@@ -331,7 +333,7 @@ mod tests {
             let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
             let selectors = if words.is_empty() { vec![] } else { vec![Selector::AnyOf(field, words)] };
             let query = Query { sphere, selectors };
-            let (sql, values) = question(&PipelineId::from("df-1"), &query, stretch, 100);
+            let (sql, values) = statement(&PipelineId::from("df-1"), &query, stretch, 100);
             let (sql, values) = (format!("EXPLAIN QUERY PLAN {sql}"), params_from_iter(values));
             let plan: Vec<String> = all(&connection, "planning", &sql, values, |row| row.get(3)).unwrap();
             plan.join("; ")

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
+use engine::PipelineId;
+
 use super::*;
 use crate::conformance;
-use engine::PipelineId;
 
 crate::conformance::conformance!(tempfile::tempdir().unwrap());
 
@@ -17,7 +18,7 @@ fn pipeline(id: &str) -> Pipeline {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_opening_again() {
+async fn an_acknowledged_pipeline_is_there_after_opening_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.sqlite");
     let store = SqliteStore::open(&path).unwrap();
@@ -49,7 +50,7 @@ async fn a_file_that_a_server_has_is_refused_to_another_until_it_ends() {
 }
 
 #[tokio::test]
-async fn nothing_is_done_any_more_after_a_flush_that_failed() {
+async fn every_call_is_refused_after_a_flush_that_failed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.sqlite");
     drop(SqliteStore::open(&path).unwrap());
@@ -64,7 +65,7 @@ async fn nothing_is_done_any_more_after_a_flush_that_failed() {
     assert!(store.list_pipelines(None, 9).await.is_err());
     drop(store);
     let kept = SqliteStore::open(&path).unwrap().list_pipelines(None, 9).await.unwrap().items;
-    assert!(kept.iter().all(|(id, _)| id.as_str() == "df-1"), "only what was in hand: {kept:?}");
+    assert!(kept.iter().all(|(id, _)| id.as_str() == "df-1"), "only the call that was at work: {kept:?}");
 }
 
 #[tokio::test]
@@ -80,14 +81,14 @@ async fn a_file_of_a_newer_program_is_refused_in_clear_words() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_leaves_on_the_disk_is_whole() {
+async fn a_killed_process_leaves_a_whole_data_file() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (folder.path().join("a.sqlite"), folder.path().join("b.sqlite"));
     let store = SqliteStore::open(&path).unwrap();
     for id in ["df-1", "df-2"] {
         store.create_pipeline(pipeline(id)).await.unwrap();
     }
-    // What lies on the disk in mid-flight is what a killed process leaves.
+    // A killed process leaves the files as they are while the store is open.
     std::fs::copy(&path, &copy).unwrap();
     std::fs::copy(folder.path().join("a.sqlite-wal"), folder.path().join("b.sqlite-wal")).unwrap();
     let back = SqliteStore::open(&copy).unwrap();
@@ -100,7 +101,7 @@ async fn what_a_killed_process_leaves_on_the_disk_is_whole() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_file_is_its_owners_only() {
+async fn only_the_owner_may_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.sqlite");
@@ -131,7 +132,7 @@ async fn many_writers_at_once_are_all_kept_and_a_refused_one_harms_no_other() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_what_does_not_fit_and_keeps_the_rest() {
+async fn a_full_disk_refuses_the_save_that_does_not_fit_and_keeps_the_others() {
     let store = SqliteStore::in_memory_inline().unwrap();
     store.limit_growth(Some(0)).await.unwrap();
     let mut kept = 0;
@@ -140,7 +141,7 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_the_rest() {
             Ok(_) => kept += 1,
             Err(error) => break error,
         }
-        assert!(kept < 1_000, "it grows without limit");
+        assert!(kept < 1_000, "the store grows without limit");
     };
     assert!(format!("{refused:?}").contains("full"), "{refused:?}");
     assert_eq!(store.list_pipelines(None, 1_000).await.unwrap().items.len(), kept);
@@ -149,11 +150,11 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_the_rest() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_answered_with_an_error_was_kept_when_the_disk_is_full() {
+async fn on_a_full_disk_nothing_is_kept_whose_caller_got_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(&folder.path().join("store.sqlite")).unwrap());
     store.limit_growth(Some(16 << 10)).await.unwrap();
-    // Large ones fill the disk, small ones queue up behind them in the same transaction.
+    // Large pipelines fill the disk, and small ones wait behind them for the same transaction.
     let create = |number: usize| {
         let (store, mut pipeline) = (Arc::clone(&store), pipeline(&format!("df-{number}")));
         pipeline.description = number.is_multiple_of(5).then(|| "x".repeat(8 << 10));
@@ -173,7 +174,7 @@ async fn nothing_that_is_answered_with_an_error_was_kept_when_the_disk_is_full()
 }
 
 #[tokio::test]
-async fn what_an_older_program_wrote_is_read_and_its_definitions_are_kept_once() {
+async fn rows_of_an_older_program_are_read_and_their_definitions_are_kept_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.sqlite");
     let connection = Connection::open(&path).unwrap();
@@ -215,7 +216,7 @@ async fn what_an_older_program_wrote_is_read_and_its_definitions_are_kept_once()
 }
 
 #[tokio::test]
-async fn what_expired_leaves_no_row_and_no_definition_that_nobody_refers_to() {
+async fn an_expired_run_leaves_no_row_and_no_unused_definition() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.sqlite");
     let store = SqliteStore::open(&path).unwrap();
@@ -228,7 +229,7 @@ async fn what_expired_leaves_no_row_and_no_definition_that_nobody_refers_to() {
 }
 
 #[tokio::test]
-async fn every_migration_leaves_its_version() {
+async fn the_last_migration_leaves_its_version() {
     let store = SqliteStore::in_memory().unwrap();
     let version: i64 = store
         .run(|connection| {

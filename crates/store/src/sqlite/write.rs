@@ -1,4 +1,4 @@
-//! Changes to the tables, each within the caller's transaction.
+//! Writes to the tables, each within the caller's transaction.
 
 use engine::{Header, Instance, InstanceId, NoticeId, PipelineId, WorkerGroup};
 use jiff::Timestamp;
@@ -59,7 +59,7 @@ pub(super) fn notice_done(connection: &Connection, id: &NoticeId) -> Result<(), 
         .map_err(StoreError::doing("forgetting a notice"))
 }
 
-/// The most pages that SQLite knows: its own limit.
+/// The largest number of pages that SQLite allows.
 const MOST_PAGES: i64 = 4_294_967_294;
 
 pub(super) fn limit_growth(connection: &Connection, bytes: Option<u64>) -> Result<(), StoreError> {
@@ -106,7 +106,7 @@ pub(super) fn save(connection: &Connection, batch: &Batch) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Counts that something of the pipeline is saved, if it is of the revision that is known.
+/// Increases the revision of the pipeline; fails if the pipeline does not have the `known` revision.
 fn revise(connection: &Connection, id: &PipelineId, known: Option<u64>) -> Result<(), StoreError> {
     let known = known.map(|known| i64::try_from(known).unwrap_or(i64::MAX));
     let changed = connection
@@ -121,7 +121,7 @@ fn revise(connection: &Connection, id: &PipelineId, known: Option<u64>) -> Resul
     must_exist(changed, id)
 }
 
-/// A definition or run of a pipeline that is gone must not come back with it.
+/// Fails if no row was changed: a deleted pipeline must not come back with its definition or run.
 fn must_exist(changed: usize, id: &PipelineId) -> Result<(), StoreError> {
     if changed == 0 { Err(StoreError::NoPipeline(id.clone())) } else { Ok(()) }
 }
@@ -187,7 +187,7 @@ fn insert_header(connection: &Connection, change: &RunChange, definition: &str) 
             ])
         })
         .map_err(StoreError::doing("saving a new run"))?;
-    no_race(inserted, header)
+    must_have_changed(inserted, header)
 }
 
 fn update_header(connection: &Connection, change: &RunChange) -> Result<(), StoreError> {
@@ -207,7 +207,8 @@ fn update_header(connection: &Connection, change: &RunChange) -> Result<(), Stor
         let updated = connection.prepare_cached(sql).and_then(|mut update| update.execute(row));
         updated.map_err(StoreError::doing("saving a run"))
     };
-    // Naming a column costs its indexes' being written, also where it stays as it is, as it nearly always does.
+    // An UPDATE writes the indexes of every column that it names, also if the value stays the same. These columns nearly
+    // always stay the same, so the first statement does not name them.
     let mut updated = update(
         "UPDATE runs SET revision = ?3, header = ?7, next_wake = ?8 WHERE pipeline_id = ?1 AND id = ?2 \
          AND revision = ?3 - 1 AND is_open = ?4 AND is_stuck = ?5 AND ended_at IS ?6",
@@ -218,10 +219,10 @@ fn update_header(connection: &Connection, change: &RunChange) -> Result<(), Stor
              WHERE pipeline_id = ?1 AND id = ?2 AND revision = ?3 - 1",
         )?;
     }
-    no_race(updated, header)
+    must_have_changed(updated, header)
 }
 
-fn no_race(changed: usize, header: &Header) -> Result<(), StoreError> {
+fn must_have_changed(changed: usize, header: &Header) -> Result<(), StoreError> {
     if changed == 0 {
         let (pipeline, run) = (header.pipeline.clone(), header.id.clone());
         return Err(StoreError::Conflict { pipeline, run });

@@ -176,7 +176,7 @@ mod tests {
     }
 
     /// Inserts `bytes` bytes with a content beside them.
-    async fn put(writer: &Writer, bytes: usize, fails: bool) -> Result<(), StoreError> {
+    async fn put(writer: &Writer, bytes: i64, fails: bool) -> Result<(), StoreError> {
         let (blob, mut file) = writer.beside.blobs.create().unwrap();
         file.write_all(b"content").unwrap();
         let job = move |tx: &mut Tx<'_>| {
