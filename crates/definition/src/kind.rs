@@ -145,7 +145,7 @@ impl Kind {
 
     /// Returns whether the type is a system-managed precondition, which the service checks itself.
     ///
-    /// A task runner checks every other precondition, on the machine that runs the guarded activity.
+    /// A task runner checks every other precondition.
     #[must_use]
     pub fn is_system_managed(self) -> bool {
         matches!(
