@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::effect::Notice;
 use crate::header::RunOutcome;
 use crate::ids::NoticeId;
-use crate::instance::{Instance, Status};
+use crate::instance::{Ending, Instance};
 use crate::instance_index::InstanceIndex;
 use crate::late::LATE;
 use crate::run::Run;
@@ -25,14 +25,11 @@ const SUBJECT_LIMIT: usize = 100;
 /// Returns the notices of the instance at `at`, which became final.
 pub(crate) fn of_instance(run: &Run, at: InstanceIndex) -> Vec<Notice> {
     let instance = &run[at];
-    let slot = match instance.status {
-        Status::Finished => "onSuccess",
-        Status::Failed | Status::TimedOut | Status::CascadeFailed { .. } => "onFail",
-        // Whoever canceled it knows.
-        Status::Canceled { .. } => return Vec::new(),
-        Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } | Status::Skipped => {
-            return Vec::new();
-        }
+    let slot = match instance.ending() {
+        Some(Ending::Finished) => "onSuccess",
+        Some(Ending::Failed | Ending::TimedOut | Ending::CascadeFailed { .. }) => "onFail",
+        // The user who canceled an instance knows of it.
+        Some(Ending::Canceled { .. } | Ending::Skipped) | None => return Vec::new(),
     };
     let about = format!("{}#{}", instance.id, instance.generation);
     alarms(run, instance, slot)

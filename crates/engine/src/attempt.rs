@@ -609,4 +609,14 @@ mod tests {
         let kept: Vec<_> = attempt.reported.iter().map(|field| field.key.as_str()).collect();
         assert_eq!(kept, ["rowsLoaded", "note", "note"]);
     }
+
+    #[test]
+    fn checks_keep_their_stored_names() {
+        let stored =
+            serde_json::to_value(Attempt { checks: 3, checked_at: Some(at(1)), ..attempt() }).unwrap();
+        assert_eq!(stored["is_look"], false);
+        assert_eq!((&stored["looks"], &stored["looked_at"]), (&3.into(), &"1970-01-01T00:01:00Z".into()));
+        let back: Attempt = serde_json::from_value(stored).unwrap();
+        assert_eq!((back.checks, back.checked_at), (3, Some(at(1))));
+    }
 }

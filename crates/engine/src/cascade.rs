@@ -1,59 +1,49 @@
-//! Who fails or reruns along with whom.
+//! Cascades: decides which consumers fail along with an instance, and which are tried again along with it.
 //!
-//! Follows `dependsOn` and data nodes downstream only, and asks each consumer's own
-//! `failureAndRerunMode` (reference: cascade). Retries are over by the time we are asked; see
-//! [`crate::instance`]. Marking is the caller's work.
+//! A cascade follows `dependsOn` and data nodes to the consumers only. Each consumer's own `failureAndRerunMode` decides
+//! (developer guide, cascading failures and reruns). All retries are over by then; see [`crate::instance`]. This module
+//! decides; its caller changes the instances.
 
 use crate::ids::InstanceId;
-use crate::instance::{Instance, Status};
+use crate::instance::{Ending, Instance, Status};
 
-/// Decides whether `consumer` falls because `cause` ended otherwise than FINISHED, and what it is then.
+/// Decides how `consumer` ends because `cause` ended badly; `None` if it goes on waiting.
 #[must_use]
-pub(crate) fn falls(consumer: &Instance, cause: &Instance) -> Option<Status> {
-    let is_blocked = consumer.status == Status::WaitingOnDependencies;
-    if !is_blocked || !cause.is_bad() {
+pub(crate) fn falls(consumer: &Instance, cause: &Instance) -> Option<Ending> {
+    let ending = cause.ending().filter(|ending| ending.is_bad())?;
+    if consumer.status != Status::WaitingOnDependencies {
         return None;
     }
-    match cause.status {
-        // A precondition that does not hold is its owner's own failure.
-        Status::Failed if cause.guards.as_ref() == Some(&consumer.id) => Some(Status::Failed),
-        _ if !consumer.cascade => None,
-        // There is nothing left to look for.
-        _ if consumer.guards.is_some() => Some(Status::Canceled { reason: format!("`{}` failed", cause.id) }),
-        _ => Some(Status::CascadeFailed { on: chain(cause) }),
+    let is_own_precondition = cause.guards.as_ref() == Some(&consumer.id);
+    if is_own_precondition && *ending == Ending::Failed {
+        // The owner of a precondition that does not hold has failed itself.
+        Some(Ending::Failed)
+    } else if !consumer.cascade {
+        None
+    } else if consumer.guards.is_some() {
+        // A precondition has nothing to check any more.
+        Some(Ending::Canceled { reason: format!("`{}` failed", cause.id) })
+    } else {
+        Some(Ending::CascadeFailed { on: chain(cause) })
     }
 }
 
-/// Decides whether `consumer`, which fell with a dependency, gets up again with it.
+/// Decides whether `consumer`, which fell with a dependency, is tried again with it.
 ///
-/// A consumer with another bad dependency stays down: the origin has to be rerun first.
+/// A consumer with another bad dependency stays down: that dependency has to be rerun first.
 pub(crate) fn rises<'a>(consumer: &Instance, mut dependencies: impl Iterator<Item = &'a Instance>) -> bool {
-    let fell = match consumer.status {
-        Status::CascadeFailed { .. } => true,
-        Status::WaitingOnDependencies
-        | Status::Trying
-        | Status::RetryPause { .. }
-        | Status::Finished
-        | Status::Failed
-        | Status::TimedOut
-        | Status::Canceled { .. }
-        | Status::Skipped => false,
-    };
+    let fell = matches!(consumer.ending(), Some(Ending::CascadeFailed { .. }));
     fell && consumer.cascade && dependencies.all(|dependency| !dependency.is_bad())
 }
 
-/// The chain of causes: what `cause` fell with, then `cause` itself.
+/// Returns the chain of causes: the instances that `cause` fell with, then `cause` itself.
 fn chain(cause: &Instance) -> Vec<InstanceId> {
-    let mut chain = match &cause.status {
-        Status::CascadeFailed { on } => on.clone(),
-        Status::WaitingOnDependencies
-        | Status::Trying
-        | Status::RetryPause { .. }
-        | Status::Finished
-        | Status::Failed
-        | Status::TimedOut
-        | Status::Canceled { .. }
-        | Status::Skipped => Vec::new(),
+    let mut chain = match cause.ending() {
+        Some(Ending::CascadeFailed { on }) => on.clone(),
+        Some(
+            Ending::Finished | Ending::Failed | Ending::TimedOut | Ending::Canceled { .. } | Ending::Skipped,
+        )
+        | None => Vec::new(),
     };
     chain.push(cause.id.clone());
     chain

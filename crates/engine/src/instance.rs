@@ -89,24 +89,58 @@ pub enum Status {
         /// When the next attempt is made.
         until: Timestamp,
     },
-    /// Done, or marked as done.
+    /// Over. Only a command of a user, or an instance that needs this one again, changes it.
+    ///
+    /// A stored status names the ending itself, without this level.
+    #[serde(untagged)]
+    Final(Ending),
+}
+
+/// How an instance ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// Its work is done, or a user marked it as finished.
     Finished,
-    /// Failed after the last try.
+    /// Its last attempt failed.
     Failed,
-    /// A resource whose `terminateAfter` passed.
+    /// A resource ran longer than its `terminateAfter`.
     TimedOut,
-    /// Something that it depends on failed.
+    /// An instance that it depends on failed.
     CascadeFailed {
-        /// The chain, from the first failure to the direct cause.
+        /// The chain of causes, from the first failure to the direct cause.
         on: Vec<InstanceId>,
     },
-    /// Stopped.
+    /// A user, a deactivation or the engine stopped it.
     Canceled {
-        /// Why: `cancellationReason`.
+        /// The reason: `cancellationReason`.
         reason: String,
     },
-    /// Its interval was passed over by an activation with a later start.
+    /// An activation with a later start passed over its interval.
     Skipped,
+}
+
+impl Ending {
+    /// Returns the status word of the wire.
+    #[must_use]
+    pub fn word(&self) -> status::Status {
+        match self {
+            Self::Finished => status::Status::Finished,
+            Self::Failed => status::Status::Failed,
+            Self::TimedOut => status::Status::TimedOut,
+            Self::CascadeFailed { .. } => status::Status::CascadeFailed,
+            Self::Canceled { .. } => status::Status::Canceled,
+            Self::Skipped => status::Status::Skipped,
+        }
+    }
+
+    /// Returns whether dependants must not start.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        match self {
+            Self::Failed | Self::TimedOut | Self::CascadeFailed { .. } | Self::Canceled { .. } => true,
+            Self::Finished | Self::Skipped => false,
+        }
+    }
 }
 
 impl Instance {
@@ -170,43 +204,36 @@ impl Instance {
             Status::RetryPause { .. } if self.role == Role::Resource => status::Status::Scheduled,
             // Between two tries it waits for a runner, with one try less left.
             Status::RetryPause { .. } => status::Status::WaitingForRunner,
-            Status::Finished => status::Status::Finished,
-            Status::Failed => status::Status::Failed,
-            Status::TimedOut => status::Status::TimedOut,
-            Status::CascadeFailed { .. } => status::Status::CascadeFailed,
-            Status::Canceled { .. } => status::Status::Canceled,
-            Status::Skipped => status::Status::Skipped,
+            Status::Final(ending) => ending.word(),
         }
     }
 
-    /// Returns whether it is over, short of a rerun.
+    /// Returns how the instance ended; `None` if it is not final.
+    #[must_use]
+    pub fn ending(&self) -> Option<&Ending> {
+        match &self.status {
+            Status::Final(ending) => Some(ending),
+            // A settled attempt is not the end: a retry may follow.
+            Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } => None,
+        }
+    }
+
+    /// Returns whether the instance is over, until a user reruns it.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        match self.status {
-            Status::Finished
-            | Status::Failed
-            | Status::TimedOut
-            | Status::CascadeFailed { .. }
-            | Status::Canceled { .. }
-            | Status::Skipped => true,
-            // A settled attempt is not the end: a retry may follow.
-            Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } => false,
-        }
+        self.ending().is_some()
     }
 
-    /// Returns whether it ended otherwise than FINISHED.
+    /// Returns whether the instance is FINISHED.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.ending() == Some(&Ending::Finished)
+    }
+
+    /// Returns whether the instance ended so that its consumers must not start.
     #[must_use]
     pub fn is_bad(&self) -> bool {
-        match self.status {
-            Status::Failed | Status::TimedOut | Status::CascadeFailed { .. } | Status::Canceled { .. } => {
-                true
-            }
-            Status::WaitingOnDependencies
-            | Status::Trying
-            | Status::RetryPause { .. }
-            | Status::Finished
-            | Status::Skipped => false,
-        }
+        self.ending().is_some_and(Ending::is_bad)
     }
 
     /// Returns whether something will move by itself or by its runner.
@@ -216,12 +243,7 @@ impl Instance {
             Status::Trying | Status::RetryPause { .. } => true,
             // Whoever paused it lets it go on.
             Status::WaitingOnDependencies => self.release.is_some() || self.is_withheld,
-            Status::Finished
-            | Status::Failed
-            | Status::TimedOut
-            | Status::CascadeFailed { .. }
-            | Status::Canceled { .. }
-            | Status::Skipped => false,
+            Status::Final(_) => false,
         }
     }
 
@@ -231,13 +253,7 @@ impl Instance {
         match self.status {
             Status::Trying => !self.is_withheld,
             Status::RetryPause { .. } => !self.is_paused,
-            Status::WaitingOnDependencies
-            | Status::Finished
-            | Status::Failed
-            | Status::TimedOut
-            | Status::CascadeFailed { .. }
-            | Status::Canceled { .. }
-            | Status::Skipped => false,
+            Status::WaitingOnDependencies | Status::Final(_) => false,
         }
     }
 
@@ -281,18 +297,13 @@ impl Instance {
             Status::RetryPause { .. } if self.is_paused => None,
             Status::RetryPause { until } => Some(*until),
             Status::WaitingOnDependencies => self.release,
-            Status::Finished
-            | Status::Failed
-            | Status::TimedOut
-            | Status::CascadeFailed { .. }
-            | Status::Canceled { .. }
-            | Status::Skipped => None,
+            Status::Final(_) => None,
         }
     }
 
     /// Passes an instance over that was not tried yet.
     pub(crate) fn skip(&mut self, now: Timestamp) {
-        self.status = Status::Skipped;
+        self.status = Status::Final(Ending::Skipped);
         // What is still to come is waited for if somebody reruns it.
         self.release = self.release.filter(|at| *at > now);
         self.ended = Some(now);
@@ -306,15 +317,15 @@ impl Instance {
             attempt::Status::WaitingForRunner { .. }
             | attempt::Status::Running { .. }
             | attempt::Status::NotYet { .. } => Status::Trying,
-            attempt::Status::Finished => Status::Finished,
+            attempt::Status::Finished => Status::Final(Ending::Finished),
             attempt::Status::Canceled => self.canceled(),
             attempt::Status::Failed(error) => self.after_failure(head, error, now),
             attempt::Status::Machine(machine) => match machine {
                 resource::Status::Creating { .. }
                 | resource::Status::Running { .. }
                 | resource::Status::ShuttingDown { .. } => Status::Trying,
-                resource::Status::Finished => Status::Finished,
-                resource::Status::TimedOut => Status::TimedOut,
+                resource::Status::Finished => Status::Final(Ending::Finished),
+                resource::Status::TimedOut => Status::Final(Ending::TimedOut),
                 resource::Status::Canceled => self.canceled(),
                 resource::Status::Failed(error) => self.after_failure(head, error, now),
             },
@@ -322,16 +333,60 @@ impl Instance {
     }
 
     fn canceled(&self) -> Status {
-        Status::Canceled { reason: self.canceling.clone().unwrap_or_default() }
+        Status::Final(Ending::Canceled { reason: self.canceling.clone().unwrap_or_default() })
     }
 
     fn after_failure(&self, head: &Attempt, error: &TaskError, now: Timestamp) -> Status {
         let stays_lost = head.limits.machine.as_ref().is_some_and(|limits| limits.stays_lost);
         let is_lost = error.id.as_deref() == Some(RESOURCE_LOST);
         if !error.is_retryable() || self.tries_left() == 0 || (is_lost && stays_lost) {
-            return Status::Failed;
+            return Status::Final(Ending::Failed);
         }
         let delay = SignedDuration::from_millis(head.limits.retry_delay_ms);
         Status::RetryPause { until: time::later(now, delay) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_keeps_its_stored_form() {
+        let cascade = Ending::CascadeFailed { on: vec![InstanceId::from("@A_2030-01-31T22:00:00")] };
+        let forms = [
+            (Status::WaitingOnDependencies, r#""WaitingOnDependencies""#),
+            (Status::Trying, r#""Trying""#),
+            (
+                Status::RetryPause { until: Timestamp::UNIX_EPOCH },
+                r#"{"RetryPause":{"until":"1970-01-01T00:00:00Z"}}"#,
+            ),
+            (Status::Final(Ending::Finished), r#""Finished""#),
+            (Status::Final(Ending::Failed), r#""Failed""#),
+            (Status::Final(Ending::TimedOut), r#""TimedOut""#),
+            (Status::Final(cascade), r#"{"CascadeFailed":{"on":["@A_2030-01-31T22:00:00"]}}"#),
+            (
+                Status::Final(Ending::Canceled { reason: "asked".to_owned() }),
+                r#"{"Canceled":{"reason":"asked"}}"#,
+            ),
+            (Status::Final(Ending::Skipped), r#""Skipped""#),
+        ];
+        for (status, form) in forms {
+            assert_eq!(serde_json::to_string(&status).unwrap(), form);
+            assert_eq!(serde_json::from_str::<Status>(form).unwrap(), status);
+        }
+        assert!(serde_json::from_str::<Status>(r#""Unheard""#).is_err());
+    }
+
+    #[test]
+    fn an_instance_that_an_older_program_stored_is_read() {
+        let stored = r#"{"id":"@A_2030-01-31T22:00:00","component":"A","sequence":3,"role":"Activity",
+            "is_paused":true,"is_held_back":true,"status":{"Canceled":{"reason":"asked"}},"cascade":false,
+            "generation":1,"started":"2030-01-31T22:00:00Z","ended":null,"canceling":null}"#;
+        let instance: Instance = serde_json::from_str(stored).unwrap();
+        assert!(instance.is_withheld && instance.is_final() && instance.interval.is_none());
+        let again = serde_json::to_string(&instance).unwrap();
+        assert!(again.contains(r#""is_held_back":true"#), "{again}");
+        assert_eq!(serde_json::from_str::<Instance>(&again).unwrap(), instance);
     }
 }

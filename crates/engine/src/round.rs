@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use crate::attempt;
 use crate::event::Event;
 use crate::ids::{AttemptId, InstanceId};
-use crate::instance::{Instance, Status};
+use crate::instance::{Ending, Instance, Status};
 use crate::instance_index::InstanceIndex;
 use crate::run::Run;
 use crate::step::Step;
@@ -177,6 +177,11 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// Makes an instance final.
+    fn end(&mut self, at: InstanceIndex, ending: Ending) {
+        self.set_status(at, Status::Final(ending));
+    }
+
     /// Gives an instance its status.
     fn set_status(&mut self, at: InstanceIndex, status: Status) {
         self.change(at, |instance| instance.status = status);
@@ -184,7 +189,7 @@ impl<'a> Round<'a> {
 
     /// Makes an instance FINISHED because of a user's word, or because nobody needed it: no alarm fires.
     fn finish_silently(&mut self, at: InstanceIndex) {
-        self.change_and_tell(at, true, |instance| instance.status = Status::Finished);
+        self.change_and_tell(at, true, |instance| instance.status = Status::Final(Ending::Finished));
     }
 
     /// Changes an instance. If it became final, its consumers are told in this round.

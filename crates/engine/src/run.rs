@@ -103,9 +103,8 @@ impl Run {
         if instance.status != Status::WaitingOnDependencies {
             return Vec::new();
         }
-        let unmet = |id: &&InstanceId| {
-            self.instance(id.as_str()).is_some_and(|dependency| dependency.status != Status::Finished)
-        };
+        let unmet =
+            |id: &&InstanceId| self.instance(id.as_str()).is_some_and(|dependency| !dependency.is_finished());
         let resource = self.resource_of(instance).map(|resource| &self[resource]);
         let resource = resource.filter(|resource| !resource.is_up() && !resource.is_final());
         let resource = resource.map(|resource| resource.id.clone());

@@ -6,7 +6,7 @@ use definition::{Field, ObjectId, PipelineObject};
 
 use crate::attempt::Attempt;
 use crate::ids::InstanceId;
-use crate::instance::{Instance, Role, Status};
+use crate::instance::{Ending, Instance, Role};
 use crate::run::Run;
 use crate::task_error::TaskError;
 use crate::time::wire;
@@ -22,16 +22,10 @@ pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
         fields.push(Field::string("@finishedTime", wire(ended)));
     }
     fields.extend(references("@waitingOn", run.waiting_on(instance)));
-    match &instance.status {
-        Status::CascadeFailed { on } => fields.extend(references("@cascadeFailedOn", on.clone())),
-        Status::Canceled { reason } => fields.push(Field::string("cancellationReason", reason)),
-        Status::WaitingOnDependencies
-        | Status::Trying
-        | Status::RetryPause { .. }
-        | Status::Finished
-        | Status::Failed
-        | Status::TimedOut
-        | Status::Skipped => {}
+    match instance.ending() {
+        Some(Ending::CascadeFailed { on }) => fields.extend(references("@cascadeFailedOn", on.clone())),
+        Some(Ending::Canceled { reason }) => fields.push(Field::string("cancellationReason", reason)),
+        Some(Ending::Finished | Ending::Failed | Ending::TimedOut | Ending::Skipped) | None => {}
     }
     fields.extend(instance.guards.iter().map(|node| Field::reference("node", node.object_id())));
     if instance.role != Role::DataNode {

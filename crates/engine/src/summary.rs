@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use definition::{Field, FieldValue, duration};
 
 use crate::header::RunOutcome;
-use crate::instance::{Instance, Status};
+use crate::instance::{Ending, Instance};
 use crate::run::Run;
 use crate::scope::{Context, Texts};
 use crate::time::wire;
@@ -68,7 +68,7 @@ fn first<'a>(instance: &'a Instance, key: &'a str) -> Option<&'a str> {
 
 /// Sums a count over the instances; over the FINISHED ones where only what stands counts.
 fn sum(run: &Run, key: &str, standing: bool) -> u64 {
-    let counted = run.instances().iter().filter(|instance| !standing || instance.status == Status::Finished);
+    let counted = run.instances().iter().filter(|instance| !standing || instance.is_finished());
     let counts = counted.filter_map(|instance| first(instance, key)?.trim().parse::<u64>().ok());
     counts.fold(0, u64::saturating_add)
 }
@@ -91,7 +91,7 @@ fn reasons(run: &Run) -> String {
 
 /// One line per load that stands: what failed left its table as it was.
 fn loads(run: &Run) -> Vec<String> {
-    let finished = run.instances().iter().filter(|instance| instance.status == Status::Finished);
+    let finished = run.instances().iter().filter(|instance| instance.is_finished());
     let line = |instance| {
         let table = first(instance, "loadedTable")?;
         let rows = first(instance, "rowsLoaded").unwrap_or("0");
@@ -108,7 +108,7 @@ fn counted(rows: &str) -> String {
 
 /// One block per result that was written: where, and its first lines.
 fn results(run: &Run) -> Vec<String> {
-    let finished = run.instances().iter().filter(|instance| instance.status == Status::Finished);
+    let finished = run.instances().iter().filter(|instance| instance.is_finished());
     let block = |instance| {
         let to = first(instance, "writtenTo")?;
         let rows =
@@ -121,7 +121,7 @@ fn results(run: &Run) -> Vec<String> {
 }
 
 fn first_failure(run: &Run) -> Option<(&Instance, &crate::task_error::TaskError)> {
-    let failed = run.instances().iter().filter(|instance| instance.status == Status::Failed);
+    let failed = run.instances().iter().filter(|instance| instance.ending() == Some(&Ending::Failed));
     let earliest = failed.min_by_key(|instance| (instance.ended, instance.sequence))?;
     Some((earliest, earliest.error()?))
 }

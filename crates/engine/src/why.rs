@@ -7,7 +7,7 @@ use definition::FieldValue;
 use crate::attempt;
 use crate::attempt::Attempt;
 use crate::ids::WorkerGroup;
-use crate::instance::{Instance, Role, Status};
+use crate::instance::{Ending, Instance, Role, Status};
 use crate::resource;
 use crate::run::Run;
 use crate::time::wire;
@@ -36,12 +36,7 @@ impl Run {
                     .map(|resource| format!("waits for {}", what_is_waited_for(resource)))
                     .or_else(|| why_it_does_not_run(instance))
             }
-            Status::Finished
-            | Status::Failed
-            | Status::TimedOut
-            | Status::CascadeFailed { .. }
-            | Status::Canceled { .. }
-            | Status::Skipped => None,
+            Status::Final(_) => None,
         }
     }
 
@@ -95,19 +90,15 @@ fn what_is_waited_for(instance: &Instance) -> String {
     let what = if instance.role == Role::Resource { "resource " } else { "" };
     let id = format!("{what}{}", instance.id);
     match &instance.status {
-        Status::Failed
-        | Status::TimedOut
-        | Status::CascadeFailed { .. }
-        | Status::Canceled { .. }
-        | Status::Skipped => {
-            format!("{id}, which is {}: rerun it, or mark it as finished", instance.word())
+        Status::Final(Ending::Finished) => id,
+        Status::Final(ending) => {
+            format!("{id}, which is {}: rerun it, or mark it as finished", ending.word())
         }
         Status::WaitingOnDependencies => match instance.release {
             Some(release) => format!("{id}, which waits for its time, {}", wire(release)),
             None if instance.is_withheld => format!("{id}, which {}", paused(instance)),
             None => format!("{id}, which waits itself"),
         },
-        Status::Finished => id,
         Status::Trying | Status::RetryPause { .. } => match why_it_does_not_run(instance) {
             Some(why) => format!("{id}, which {why}"),
             None => format!("{id}, which is RUNNING"),

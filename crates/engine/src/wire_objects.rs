@@ -6,7 +6,7 @@ use definition::{Field, FieldValue, ObjectId, PipelineObject};
 
 use crate::attempt::Attempt;
 use crate::ids::AttemptId;
-use crate::instance::{Instance, Status};
+use crate::instance::{Ending, Instance};
 use crate::needed_objects::needed;
 use crate::plan::Plan;
 use crate::run::Run;
@@ -176,13 +176,13 @@ fn component_runtime(run: &Run, id: &str) -> Vec<Field> {
     }
     let word = if instance.is_final() { "FINISHED" } else { "SCHEDULED" };
     fields.push(Field::string("@status", word));
-    let health = match &instance.status {
-        Status::Finished => Some("HEALTHY"),
-        Status::Failed | Status::TimedOut | Status::CascadeFailed { .. } | Status::Canceled { .. } => {
+    let health = instance.ending().and_then(|ending| match ending {
+        Ending::Finished => Some("HEALTHY"),
+        Ending::Failed | Ending::TimedOut | Ending::CascadeFailed { .. } | Ending::Canceled { .. } => {
             Some("ERROR")
         }
-        Status::WaitingOnDependencies | Status::Trying | Status::RetryPause { .. } | Status::Skipped => None,
-    };
+        Ending::Skipped => None,
+    });
     if let (Some(health), Some(ended)) = (health, instance.ended) {
         fields.push(Field::string("@healthStatus", health));
         fields.push(Field::reference("@healthStatusFromInstanceId", instance.id.object_id()));

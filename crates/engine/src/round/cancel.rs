@@ -1,7 +1,7 @@
 //! Cancellations in a round: by a user, by a deactivation, or because an instance is no longer needed.
 
 use crate::attempt;
-use crate::instance::Status;
+use crate::instance::{Ending, Status};
 use crate::instance_index::InstanceIndex;
 use crate::round::{IllegalEvent, Round};
 
@@ -11,7 +11,7 @@ impl Round<'_> {
         let instance = &self.run[at];
         match instance.status {
             Status::WaitingOnDependencies | Status::RetryPause { .. } => {
-                self.set_status(at, Status::Canceled { reason });
+                self.end(at, Ending::Canceled { reason });
                 self.drop_users_of_canceled(at);
                 Ok(())
             }
@@ -21,12 +21,7 @@ impl Round<'_> {
                 self.apply_to_newest(at, &attempt::Event::CancelRequested);
                 Ok(())
             }
-            Status::Finished
-            | Status::Failed
-            | Status::TimedOut
-            | Status::CascadeFailed { .. }
-            | Status::Canceled { .. }
-            | Status::Skipped => {
+            Status::Final(_) => {
                 Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() })
             }
         }

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use definition::ObjectId;
 
 use crate::ids::InstanceId;
-use crate::instance::Status;
 use crate::instance_index::InstanceIndex;
 use crate::round::{IllegalEvent, Round};
 
@@ -38,7 +37,7 @@ impl Round<'_> {
     }
 
     fn mark_finished(&mut self, at: InstanceIndex) {
-        if self.run[at].status != Status::Finished {
+        if !self.run[at].is_finished() {
             self.abandon_newest_attempt(at);
             self.finish_silently(at);
         }

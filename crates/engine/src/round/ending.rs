@@ -4,7 +4,7 @@ use crate::alarm;
 use crate::effect::Effect;
 use crate::header::{RunEnd, RunOutcome};
 use crate::ids::InstanceId;
-use crate::instance::{Instance, Role, Status};
+use crate::instance::{Ending, Instance, Role, Status};
 use crate::round::Round;
 use crate::run::Run;
 
@@ -43,19 +43,18 @@ impl Round<'_> {
 /// A precondition does not count if its owner is FINISHED, because a user marked the owner so.
 fn outcome(run: &Run) -> (RunOutcome, bool) {
     // A FINISHED resource in a run that was passed over was never made.
-    let is_unused = |it: &Instance| it.role == Role::Resource && it.status == Status::Finished;
-    let is_skipped = |instance: &Instance| instance.status == Status::Skipped || is_unused(instance);
+    let is_unused = |it: &Instance| it.role == Role::Resource && it.is_finished();
+    let is_skipped = |instance: &Instance| instance.ending() == Some(&Ending::Skipped) || is_unused(instance);
     if !run.instances().is_empty() && run.instances().iter().all(is_skipped) {
         return (RunOutcome::Skipped, false);
     }
-    let is_done =
-        |owner: &InstanceId| run.instance(owner.as_str()).is_some_and(|it| it.status == Status::Finished);
+    let is_done = |owner: &InstanceId| run.instance(owner.as_str()).is_some_and(Instance::is_finished);
     let counts = |instance: &&Instance| !instance.guards.as_ref().is_some_and(is_done);
     let any = |test: fn(&Instance) -> bool| run.instances().iter().filter(counts).any(test);
     let stuck = any(|instance| instance.status == Status::WaitingOnDependencies);
-    let failed = any(|instance| matches!(instance.status, Status::Failed | Status::TimedOut));
-    let canceled = any(|instance| matches!(instance.status, Status::Canceled { .. }));
-    let fallen = any(|instance| matches!(instance.status, Status::CascadeFailed { .. }));
+    let failed = any(|instance| matches!(instance.ending(), Some(Ending::Failed | Ending::TimedOut)));
+    let canceled = any(|instance| matches!(instance.ending(), Some(Ending::Canceled { .. })));
+    let fallen = any(|instance| matches!(instance.ending(), Some(Ending::CascadeFailed { .. })));
     match (failed, canceled, fallen || stuck) {
         (true, _, _) => (RunOutcome::Failed, stuck),
         (false, true, _) => (RunOutcome::Canceled, stuck),

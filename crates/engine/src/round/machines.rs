@@ -8,7 +8,7 @@ use crate::attempt;
 use crate::effect::Effect;
 use crate::event::TaskOutcome;
 use crate::ids::AttemptId;
-use crate::instance::{Role, Status};
+use crate::instance::{Ending, Role, Status};
 use crate::instance_index::{AttemptIndex, InstanceIndex};
 use crate::resource;
 use crate::round::{IllegalEvent, Round};
@@ -80,7 +80,7 @@ impl Round<'_> {
     pub(super) fn after_failed_machine(&mut self, at: InstanceIndex, error: &TaskError) {
         let resource = &self.run[at];
         let (id, message) = (resource.id.clone(), error.message.clone().unwrap_or_default());
-        if resource.status == Status::Failed {
+        if resource.ending() == Some(&Ending::Failed) {
             return self.drop_users(at, &format!("its resource `{id}` failed: {message}"));
         }
         let lost = TaskError::new(RESOURCE_LOST, format!("its resource `{id}` failed: {message}"));
@@ -133,7 +133,7 @@ impl Round<'_> {
         for user in self.run.users(at).to_vec() {
             if !self.run[user].is_final() {
                 self.abandon_newest_attempt(user);
-                self.set_status(user, Status::Canceled { reason: reason.to_owned() });
+                self.end(user, Ending::Canceled { reason: reason.to_owned() });
             }
         }
     }

@@ -62,7 +62,7 @@ impl Round<'_> {
 
     /// Lets a final instance wait again, in its next generation.
     pub(super) fn reset(&mut self, at: InstanceIndex) {
-        let was_finished = self.run[at].status == Status::Finished;
+        let was_finished = self.run[at].is_finished();
         self.change(at, |instance| {
             instance.generation += 1;
             instance.status = Status::WaitingOnDependencies;

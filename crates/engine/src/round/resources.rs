@@ -3,7 +3,7 @@
 //! `machines.rs` beside this file decides what the machine of a resource means for the instances that run on it.
 
 use crate::attempt;
-use crate::instance::Status;
+use crate::instance::{Ending, Status};
 use crate::instance_index::InstanceIndex;
 use crate::round::Round;
 use crate::{late, resource};
@@ -22,12 +22,7 @@ impl Round<'_> {
             // The machine is being made or ended. If it is ended, `resource_settled` makes the next one.
             Status::Trying | Status::RetryPause { .. } => {}
             // An instance that is tried again needs the resource again.
-            Status::Finished
-            | Status::Failed
-            | Status::TimedOut
-            | Status::CascadeFailed { .. }
-            | Status::Canceled { .. }
-            | Status::Skipped => {
+            Status::Final(_) => {
                 self.reset(at);
                 self.want(at);
             }
@@ -72,7 +67,7 @@ impl Round<'_> {
         let resource = &self.run[at];
         let limits = resource.newest_attempt().and_then(|newest| newest.limits.machine.as_ref());
         let is_ended_by_failure = limits.is_some_and(|limits| limits.ends_with_failed_task);
-        if is_ended_by_failure && instance.status == Status::Failed && resource.is_up() {
+        if is_ended_by_failure && instance.ending() == Some(&Ending::Failed) && resource.is_up() {
             let reason = format!("`{}` failed, and actionOnTaskFailure is terminate", instance.id);
             // The resource is RUNNING, so it can be canceled.
             let _ = self.cancel(at, reason);
@@ -89,12 +84,7 @@ impl Round<'_> {
             Status::Trying => {
                 self.apply_to_newest(at, &attempt::Event::Machine(resource::Event::Unneeded));
             }
-            Status::Finished
-            | Status::Failed
-            | Status::TimedOut
-            | Status::CascadeFailed { .. }
-            | Status::Canceled { .. }
-            | Status::Skipped => {}
+            Status::Final(_) => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! The consequences of instances that became final: consumers become ready, or fall.
 
 use crate::effect::Effect;
-use crate::instance::{Role, Status};
+use crate::instance::{Ending, Role, Status};
 use crate::instance_index::InstanceIndex;
 use crate::round::{Round, Settled};
 use crate::{alarm, cascade, late};
@@ -17,7 +17,7 @@ impl Round<'_> {
             self.cancel_preconditions_of(at);
             self.user_settled(at);
             self.resource_settled(at);
-            let is_finished = self.run[at].status == Status::Finished;
+            let is_finished = self.run[at].is_finished();
             for consumer in self.run.consumers(at).to_vec() {
                 if is_finished {
                     self.run.count_met(consumer);
@@ -34,7 +34,7 @@ impl Round<'_> {
     /// Lets a consumer fall with a dependency that ended badly, if its `failureAndRerunMode` says so.
     pub(super) fn fall(&mut self, consumer: InstanceIndex, cause: InstanceIndex) {
         if let Some(fallen) = cascade::falls(&self.run[consumer], &self.run[cause]) {
-            self.set_status(consumer, fallen);
+            self.end(consumer, fallen);
         }
     }
 
@@ -69,7 +69,7 @@ impl Round<'_> {
             return self.change(at, |instance| instance.is_withheld = true);
         }
         match instance.role {
-            Role::DataNode => self.set_status(at, Status::Finished),
+            Role::DataNode => self.end(at, Ending::Finished),
             Role::Resource => self.start_if_wanted(at),
             Role::Activity | Role::Precondition => match self.run.missing_resource(at) {
                 Some(resource) => self.want(resource),

@@ -19,12 +19,7 @@ impl Round<'_> {
                 Status::RetryPause { .. } => self.try_again(at),
                 Status::Trying => self.apply_to_newest(at, &attempt::Event::Woke),
                 Status::WaitingOnDependencies => self.release(at),
-                Status::Finished
-                | Status::Failed
-                | Status::TimedOut
-                | Status::CascadeFailed { .. }
-                | Status::Canceled { .. }
-                | Status::Skipped => {}
+                Status::Final(_) => {}
             }
         }
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::header::Header;
 use crate::ids::InstanceId;
-use crate::instance::{Instance, Role, Status};
+use crate::instance::{Instance, Role};
 use crate::instance_index::InstanceIndex;
 use crate::run::by_component::ByComponent;
 use crate::run::deadlines::Deadlines;
@@ -89,9 +89,8 @@ impl RunIndex {
     /// Builds the index of `instances`, which stand in order of creation.
     pub(super) fn of(header: &Header, instances: &[Instance]) -> Self {
         let fixed = Fixed::of(header, instances);
-        let is_unmet = |id: &&InstanceId| {
-            fixed.get(id.as_str(), instances).is_some_and(|it| it.status != Status::Finished)
-        };
+        let is_unmet =
+            |id: &&InstanceId| fixed.get(id.as_str(), instances).is_some_and(|it| !it.is_finished());
         let unmet =
             instances.iter().map(|instance| instance.depends_on.iter().filter(is_unmet).count()).collect();
         let deadlines = instances.iter().map(|instance| instance.deadline(header.is_suspended)).collect();

@@ -75,13 +75,7 @@ impl Run {
                 Status::WaitingOnDependencies => may_start && self.unmet(*user) == 0,
                 // The user was paused when its machine ended.
                 Status::Trying => may_start && instance.has_free_attempt(),
-                Status::RetryPause { .. }
-                | Status::Finished
-                | Status::Failed
-                | Status::TimedOut
-                | Status::CascadeFailed { .. }
-                | Status::Canceled { .. }
-                | Status::Skipped => false,
+                Status::RetryPause { .. } | Status::Final(_) => false,
             }
         };
         self.users(at).iter().any(is_ready)

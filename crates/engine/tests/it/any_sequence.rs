@@ -8,7 +8,7 @@ use engine::attempt::Attempt;
 use engine::instance::Role;
 use engine::{
     AttemptId, Effect, Event, Instance, InstanceId, Run, RunnerId, Status, Step, TaskError, TaskOutcome,
-    WorkerGroup, instance, resource,
+    WorkerGroup, resource,
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -321,7 +321,7 @@ fn resources_serve(before: &Run, run: &Run) -> Result<(), TestCaseError> {
         }
         let is_leaving = resource.is_final() || word == Status::ShuttingDown;
         prop_assert!(!open.is_empty() || is_leaving, "{} is {word} for nobody", resource.id);
-        let has_ended_badly = resource.is_bad() && resource.status != instance::Status::Skipped;
+        let has_ended_badly = resource.is_bad();
         prop_assert!(!has_ended_badly || open.iter().all(|it| it.generation > 0), "{open:?} outlive {word}");
     }
     if run.end().is_some() {

@@ -1,6 +1,7 @@
 //! Resources: made when something is ready to run on them, ended when nothing is left to, and what becomes of the work
 //! when they fail.
 
+use engine::instance::Ending;
 use engine::{Effect, Event, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 use jiff::SignedDuration;
 
@@ -34,7 +35,7 @@ fn asked(run: &Driven) -> Vec<String> {
 fn reason(run: &Driven, component: &str) -> String {
     let id = instance(component);
     match &run.run.instance(id.as_str()).unwrap().status {
-        engine::instance::Status::Canceled { reason } => reason.replace(STARTED, "T"),
+        engine::instance::Status::Final(Ending::Canceled { reason }) => reason.replace(STARTED, "T"),
         other => format!("{other:?}"),
     }
 }
