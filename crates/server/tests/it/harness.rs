@@ -96,6 +96,11 @@ impl Stage {
         self.clock.wound.notify_one();
     }
 
+    /// Returns the time by the clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.clock.seconds.load(Ordering::SeqCst)).unwrap()
+    }
+
     /// Creates a pipeline with this definition and activates it.
     pub(crate) async fn run(&self, objects: Vec<PipelineObject>) -> String {
         let pipeline = self.create("p").await;
