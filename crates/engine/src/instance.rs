@@ -1,4 +1,22 @@
-//! One instance: what it waits for, its attempts, its retries.
+//! One instance: its dependencies, its attempts, its retries.
+//!
+//! The table shows the state of an activity after each event (a dash: the event is refused). `it` is the runner that works
+//! on the newest attempt. `docs/state-machine.md` has the full table, and those of the other kinds of instances.
+//!
+//! |                         | dependency FINISHED | dependency CANCELED | it says FAILED | cancel            | rerun                   |
+//! |-------------------------|---------------------|---------------------|----------------|-------------------|-------------------------|
+//! | WAITING_ON_DEPENDENCIES | WAITING_FOR_RUNNER  | CASCADE_FAILED      | -              | CANCELED          | -                       |
+//! | withheld                | withheld            | -                   | -              | CANCELED          | -                       |
+//! | WAITING_FOR_RUNNER      | WAITING_FOR_RUNNER  | -                   | -              | CANCELED          | -                       |
+//! | RUNNING                 | RUNNING             | -                   | retry pause    | RUNNING, stopping | -                       |
+//! | RUNNING, stopping       | RUNNING, stopping   | -                   | CANCELED       | RUNNING, stopping | -                       |
+//! | retry pause             | retry pause         | -                   | retry pause    | CANCELED          | -                       |
+//! | FINISHED                | FINISHED            | -                   | -              | -                 | WAITING_FOR_RUNNER      |
+//! | FAILED                  | FAILED              | -                   | -              | -                 | WAITING_FOR_RUNNER      |
+//! | CASCADE_FAILED          | CASCADE_FAILED      | -                   | -              | -                 | CASCADE_FAILED          |
+//! | CANCELED                | CANCELED            | CANCELED            | -              | -                 | WAITING_ON_DEPENDENCIES |
+//! | SKIPPED                 | SKIPPED             | -                   | -              | -                 | WAITING_FOR_RUNNER      |
+//! | waits for its time      | waits for its time  | CASCADE_FAILED      | -              | CANCELED          | -                       |
 
 use definition::ObjectId;
 use definition::schedule::Interval;

@@ -1,4 +1,15 @@
 //! The state of a pipeline: what activation, deactivation and its runs make of it.
+//!
+//! The table shows the state after each event (a dash: the request is refused). `docs/state-machine.md` explains the words.
+//!
+//! |              | activate  | deactivate   | runs active  | runs at rest | runs over | runs over, more | runs stuck |
+//! |--------------|-----------|--------------|--------------|--------------|-----------|-----------------|------------|
+//! | PENDING      | SCHEDULED | PENDING      | PENDING      | PENDING      | PENDING   | PENDING         | PENDING    |
+//! | SCHEDULED    | SCHEDULED | DEACTIVATING | SCHEDULED    | SCHEDULED    | FINISHED  | SCHEDULED       | SCHEDULED  |
+//! | DEACTIVATING | -         | DEACTIVATING | DEACTIVATING | INACTIVE     | INACTIVE  | INACTIVE        | INACTIVE   |
+//! | INACTIVE     | SCHEDULED | INACTIVE     | INACTIVE     | INACTIVE     | INACTIVE  | INACTIVE        | INACTIVE   |
+//! | FINISHED     | SCHEDULED | DEACTIVATING | SCHEDULED    | SCHEDULED    | FINISHED  | FINISHED        | FINISHED   |
+//! | DELETING     | -         | DELETING     | DELETING     | DELETING     | DELETING  | DELETING        | DELETING   |
 
 use crate::status::PipelineState;
 

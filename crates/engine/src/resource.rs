@@ -1,7 +1,22 @@
-//! One machine or cluster of a resource, from its creation until it is gone.
+//! One machine or cluster of a resource, from the request for it until it is gone.
 //!
-//! [`step`] decides what an event makes of it. Who runs on it, and what becomes of them, is decided by the round
-//! (`round/resources.rs`); making and ending it is the work of a host, which the driver asks.
+//! [`step`] decides what an event makes of the machine. The round (`round/resources.rs`, `round/machines.rs`) decides what
+//! follows for the instances that run on it. A host, which the driver asks, makes and ends it.
+//!
+//! The table shows the state after each event (a dash: the event is refused).
+//!
+//! |                         | the host made it        | it is gone | unneeded                | cancel                  | initTimeout or terminateAfter passed |
+//! |-------------------------|-------------------------|------------|-------------------------|-------------------------|--------------------------------------|
+//! | CREATING                | RUNNING                 | FAILED     | SHUTTING_DOWN, FINISHED | SHUTTING_DOWN, CANCELED | SHUTTING_DOWN, FAILED                |
+//! | RUNNING                 | RUNNING                 | FAILED     | SHUTTING_DOWN, FINISHED | SHUTTING_DOWN, CANCELED | SHUTTING_DOWN, TIMEDOUT              |
+//! | SHUTTING_DOWN, FINISHED | SHUTTING_DOWN, FINISHED | FINISHED   | SHUTTING_DOWN, FINISHED | SHUTTING_DOWN, FINISHED | SHUTTING_DOWN, FINISHED              |
+//! | SHUTTING_DOWN, FAILED   | SHUTTING_DOWN, FAILED   | FAILED     | SHUTTING_DOWN, FAILED   | SHUTTING_DOWN, CANCELED | SHUTTING_DOWN, FAILED                |
+//! | SHUTTING_DOWN, TIMEDOUT | SHUTTING_DOWN, TIMEDOUT | TIMEDOUT   | SHUTTING_DOWN, TIMEDOUT | SHUTTING_DOWN, TIMEDOUT | SHUTTING_DOWN, TIMEDOUT              |
+//! | SHUTTING_DOWN, CANCELED | SHUTTING_DOWN, CANCELED | CANCELED   | SHUTTING_DOWN, CANCELED | SHUTTING_DOWN, CANCELED | SHUTTING_DOWN, CANCELED              |
+//! | FINISHED                | -                       | FINISHED   | FINISHED                | FINISHED                | FINISHED                             |
+//! | FAILED                  | -                       | FAILED     | FAILED                  | FAILED                  | FAILED                               |
+//! | TIMEDOUT                | -                       | TIMEDOUT   | TIMEDOUT                | TIMEDOUT                | TIMEDOUT                             |
+//! | CANCELED                | -                       | CANCELED   | CANCELED                | CANCELED                | CANCELED                             |
 
 use definition::PipelineObject;
 use definition::kind::field::{self, FieldError, OnResourceFailure, OnTaskFailure};

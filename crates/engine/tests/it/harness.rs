@@ -99,6 +99,11 @@ impl Driven {
         self.run.instance_of_component(&ObjectId::from(component)).unwrap().word()
     }
 
+    /// The component and status of each instance.
+    pub(crate) fn statuses(&self) -> Vec<String> {
+        self.run.instances().iter().map(|it| format!("{} {}", it.component, it.word())).collect()
+    }
+
     pub(crate) fn head(&self, component: &str) -> (AttemptId, u32) {
         let head =
             self.run.instance_of_component(&ObjectId::from(component)).unwrap().newest_attempt().unwrap();

@@ -13,6 +13,7 @@ mod paused;
 mod preconditions;
 mod resources;
 mod runs;
+mod scheduled_resources;
 mod schedules;
 mod state_machine;
 mod why;

@@ -3,9 +3,8 @@
 
 use engine::instance::Ending;
 use engine::{Effect, Event, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
-use jiff::SignedDuration;
 
-use crate::harness::{Driven, STARTED, drive_with, instance, scheduled, shell, try_drive};
+use crate::harness::{Driven, STARTED, drive_with, instance, shell, try_drive};
 
 /// A machine with the given fields, before other objects.
 fn with_box(fields: &str, objects: &[String]) -> Driven {
@@ -17,10 +16,6 @@ fn with_box(fields: &str, objects: &[String]) -> Driven {
 /// First, then Second, on one machine.
 fn chain(fields: &str) -> Driven {
     with_box(fields, &[shell("First", ""), shell("Second", r#", "dependsOn": {"ref": "First"}"#)])
-}
-
-fn statuses(run: &Driven) -> Vec<String> {
-    run.run.instances().iter().map(|it| format!("{} {}", it.component, it.word())).collect()
 }
 
 /// What the host is asked to look at, oldest first.
@@ -44,7 +39,7 @@ fn reason(run: &Driven, component: &str) -> String {
 fn a_resource_is_made_for_its_first_work_used_by_all_and_ended_after_the_last() {
     let mut run = chain("");
     assert_eq!(
-        statuses(&run),
+        run.statuses(),
         ["Box CREATING", "First WAITING_ON_DEPENDENCIES", "Second WAITING_ON_DEPENDENCIES"]
     );
     assert_eq!((run.offers(), asked(&run)), (vec![], vec![format!("@Box_{STARTED}_Attempt=1")]));
@@ -52,7 +47,7 @@ fn a_resource_is_made_for_its_first_work_used_by_all_and_ended_after_the_last() 
     assert_eq!(run.offers(), [format!("@First_{STARTED}_Attempt=1 df-1/@Box_{STARTED}")]);
     run.finish("First");
     run.finish("Second");
-    assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First FINISHED", "Second FINISHED"]);
+    assert_eq!(run.statuses(), ["Box SHUTTING_DOWN", "First FINISHED", "Second FINISHED"]);
     assert!(run.run.end().is_none(), "its machine is still there");
     run.gone("Box", "ended");
     assert_eq!(run.status("Box"), Status::Finished);
@@ -81,7 +76,7 @@ fn a_resource_whose_users_all_failed_while_it_waited_is_finished_and_was_never_m
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
     let mut run = drive_with("", &[machine.to_owned(), before, work].join(", "));
     run.fail("Before", "Oops", "it broke");
-    assert_eq!(statuses(&run), ["Box FINISHED", "Before FAILED", "Work CASCADE_FAILED"]);
+    assert_eq!(run.statuses(), ["Box FINISHED", "Before FAILED", "Work CASCADE_FAILED"]);
     assert!(asked(&run).is_empty());
 }
 
@@ -89,7 +84,7 @@ fn a_resource_whose_users_all_failed_while_it_waited_is_finished_and_was_never_m
 fn nothing_is_made_that_nothing_runs_on() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
     let run = drive_with("", &format!("{machine}, {}", shell("Work", "")));
-    assert_eq!(statuses(&run), ["Work WAITING_FOR_RUNNER"]);
+    assert_eq!(run.statuses(), ["Work WAITING_FOR_RUNNER"]);
 }
 
 #[test]
@@ -99,7 +94,7 @@ fn checks_by_workers_run_where_their_owner_does_and_need_the_resource_first() {
     let work = shell("Work", r#", "precondition": [{"ref": "Asked"}, {"ref": "Landed"}]"#);
     let mut run = with_box("", &[asked.to_owned(), landed.to_owned(), work]);
     assert_eq!(
-        statuses(&run),
+        run.statuses(),
         [
             "Box CREATING",
             "Work WAITING_ON_DEPENDENCIES",
@@ -131,7 +126,7 @@ fn what_cannot_be_made_is_tried_again_and_then_takes_its_users_along() {
     run.pass(5);
     assert_eq!(run.status("Box"), Status::Creating);
     run.gone("Box", "no capacity");
-    assert_eq!(statuses(&run), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
+    assert_eq!(run.statuses(), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
     assert_eq!(reason(&run, "First"), "its resource `@Box_T` failed: it could not be created: no capacity");
     assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Failed);
 }
@@ -140,9 +135,9 @@ fn what_cannot_be_made_is_tried_again_and_then_takes_its_users_along() {
 fn making_it_takes_no_longer_than_init_timeout() {
     let mut run = chain(r#", "maximumRetries": "0", "initTimeout": "10 minutes""#);
     run.pass(10);
-    assert_eq!(statuses(&run)[..2], ["Box SHUTTING_DOWN", "First WAITING_ON_DEPENDENCIES"]);
+    assert_eq!(run.statuses()[..2], ["Box SHUTTING_DOWN", "First WAITING_ON_DEPENDENCIES"]);
     run.gone("Box", "ended");
-    assert_eq!(statuses(&run), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
+    assert_eq!(run.statuses(), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
 }
 
 #[test]
@@ -155,7 +150,7 @@ fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_what_nobody_began_spen
     run.report("Busy", &[]);
     run.gone("Box", "spot price");
     assert_eq!(
-        statuses(&run),
+        run.statuses(),
         ["Box SCHEDULED", "Busy WAITING_FOR_RUNNER", "Free WAITING_FOR_RUNNER", "Done FINISHED"]
     );
     assert!(run.offers().is_empty(), "there is nobody to take them");
@@ -184,7 +179,7 @@ fn retrynone_makes_no_new_machine_for_a_lost_one() {
     run.claim("First");
     run.report("First", &[]);
     run.gone("Box", "spot price");
-    assert_eq!(statuses(&run), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
+    assert_eq!(run.statuses(), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
     assert!(run.report("First", &[]).canceled, "whoever still works at it is told to stop");
 }
 
@@ -198,7 +193,7 @@ fn terminate_after_ends_it_with_all_that_is_on_it_and_no_retry() {
         run.report("First", &[]);
         run.pass(10);
     }
-    assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
+    assert_eq!(run.statuses(), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
     assert_eq!(reason(&run, "First"), "its resource `@Box_T` ran into its terminateAfter");
     run.gone("Box", "ended");
     assert_eq!(run.status("Box"), Status::TimedOut);
@@ -212,7 +207,7 @@ fn a_failed_task_ends_the_resource_only_where_it_says_so() {
         let mut run = with_box(action, &objects);
         run.created("Box");
         run.fail("Bad", "Oops", "no");
-        statuses(&run)
+        run.statuses()
     };
     assert_eq!(failed(""), ["Box RUNNING", "Bad FAILED", "Good WAITING_FOR_RUNNER"]);
     let terminate = failed(r#", "actionOnTaskFailure": "terminate""#);
@@ -226,13 +221,13 @@ fn a_canceled_resource_takes_along_what_runs_on_it_and_a_rerun_brings_all_back()
     run.claim("First");
     run.report("First", &[]);
     run.cancel("Box").unwrap();
-    assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
+    assert_eq!(run.statuses(), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
     run.gone("Box", "ended");
     assert_eq!(run.status("Box"), Status::Canceled);
     assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Canceled);
     run.rerun("Box");
     assert_eq!(
-        statuses(&run),
+        run.statuses(),
         ["Box CREATING", "First WAITING_ON_DEPENDENCIES", "Second WAITING_ON_DEPENDENCIES"]
     );
     run.created("Box");
@@ -251,13 +246,13 @@ fn a_rerun_activity_has_its_resource_made_anew() {
     run.rerun("Second");
     assert_eq!(run.status("Box"), Status::ShuttingDown);
     run.gone("Box", "ended");
-    assert_eq!(statuses(&run), ["Box CREATING", "First FINISHED", "Second WAITING_ON_DEPENDENCIES"]);
+    assert_eq!(run.statuses(), ["Box CREATING", "First FINISHED", "Second WAITING_ON_DEPENDENCIES"]);
     assert_eq!(run.head("Box").0.as_str(), format!("@Box_{STARTED}_Attempt=2"));
     run.created("Box");
     run.finish("Second");
     run.gone("Box", "ended");
     run.rerun("Second");
-    assert_eq!(statuses(&run)[0], "Box CREATING", "also when it is gone by then");
+    assert_eq!(run.statuses()[0], "Box CREATING", "also when it is gone by then");
 }
 
 #[test]
@@ -267,7 +262,7 @@ fn a_run_that_is_canceled_waits_for_its_machines() {
     run.claim("First");
     run.report("First", &[]);
     run.step(Event::RunCanceled { reason: "deactivated".to_owned() });
-    assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
+    assert_eq!(run.statuses(), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
     assert!(run.run.end().is_none());
     run.gone("Box", "ended");
     assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Canceled);
@@ -281,11 +276,11 @@ fn a_resource_that_only_stuck_work_would_use_is_ended() {
         run.fail("First", "Oops", "no");
         run.pass(1);
     }
-    assert_eq!(statuses(&run), ["Box SHUTTING_DOWN", "First FAILED", "Second WAITING_ON_DEPENDENCIES"]);
+    assert_eq!(run.statuses(), ["Box SHUTTING_DOWN", "First FAILED", "Second WAITING_ON_DEPENDENCIES"]);
     run.gone("Box", "ended");
     assert!(run.run.end().unwrap().stuck);
     run.step(Event::MarkedFinished { instances: [instance("First")].into() });
-    assert_eq!(statuses(&run), ["Box CREATING", "First FINISHED", "Second WAITING_ON_DEPENDENCIES"]);
+    assert_eq!(run.statuses(), ["Box CREATING", "First FINISHED", "Second WAITING_ON_DEPENDENCIES"]);
 }
 
 #[test]
@@ -335,7 +330,7 @@ fn a_machine_is_no_work_for_runners() {
 #[test]
 fn fields_that_cannot_be_evaluated_fail_the_resource_before_a_host_hears_of_it() {
     let run = chain(r##", "imageId": "#{noSuchField}""##);
-    assert_eq!(statuses(&run), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
+    assert_eq!(run.statuses(), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
     assert!(reason(&run, "First").contains("object `Box`, field `imageId`"), "{}", reason(&run, "First"));
 }
 
@@ -374,38 +369,6 @@ fn its_failure_and_its_end_are_told_by_its_own_alarms() {
 }
 
 #[test]
-fn each_interval_has_a_resource_of_its_own_from_its_start_on() {
-    let schedule = format!(
-        r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
-    );
-    let default = r#"{"id": "Default", "scheduleType": "timeseries", "runsOn": {"ref": "Box"}}"#;
-    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
-    let work = shell("Work", r#", "schedule": {"ref": "Hourly"}"#);
-    let objects = [default.to_owned(), schedule, machine.to_owned(), work].join(", ");
-    let mut run = crate::harness::scheduled(&objects);
-    assert_eq!(statuses(&run), ["Box WAITING_ON_DEPENDENCIES", "Work WAITING_ON_DEPENDENCIES"]);
-    assert!(run.run.instances()[0].release.is_none(), "from the start of its interval on");
-    run.pass(60);
-    assert_eq!(statuses(&run), ["Box CREATING", "Work WAITING_ON_DEPENDENCIES"]);
-    run.created("Box");
-    assert_eq!(run.status("Work"), Status::WaitingForRunner);
-}
-
-#[test]
-fn what_was_passed_over_has_its_resource_made_when_it_is_run_after_all() {
-    let schedule = format!(
-        r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
-    );
-    let default = r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}, "runsOn": {"ref": "Box"}}"#;
-    let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
-    let objects = [default.to_owned(), schedule, machine.to_owned(), shell("Work", "")].join(", ");
-    let mut run = crate::harness::passed_over(&objects);
-    assert_eq!(statuses(&run), ["Box SKIPPED", "Work SKIPPED"]);
-    run.rerun("Work");
-    assert_eq!(statuses(&run), ["Box CREATING", "Work WAITING_ON_DEPENDENCIES"]);
-}
-
-#[test]
 fn an_activity_needs_a_group_or_a_resource_that_is_one() {
     let default = r#"{"id": "Default", "scheduleType": "ondemand"}"#;
     let refused = try_drive(&format!("{default}, {}", shell("A", "")), "").err().unwrap().to_string();
@@ -428,120 +391,4 @@ fn a_failed_try_of_work_says_that_its_machine_went() {
     assert_eq!(run.status("First"), Status::Failed, "maximumRetries counts lost machines too");
     let error: &TaskError = run.run.instances()[1].error().unwrap();
     assert_eq!(error.id.as_deref(), Some(engine::RESOURCE_LOST));
-}
-
-/// Two hourly loads on one cluster.
-fn hourly_on_a_farm() -> Driven {
-    let schedule = |id: &str, period: &str| {
-        format!(
-            r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}",
-                "endDateTime": "2030-02-01T00:00:00"}}"#
-        )
-    };
-    let default = r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}, "runsOn": {"ref": "Farm"}}"#;
-    let farm = r#"{"id": "Farm", "type": "EmrCluster", "schedule": {"ref": "Whole"}}"#;
-    let objects = [schedule("Hourly", "1 hour"), schedule("Whole", "2 hours"), farm.to_owned()];
-    scheduled(&format!("{default}, {}, {}", objects.join(", "), shell("Load", "")))
-}
-
-/// Hands the one attempt on offer to a runner.
-fn claim_offered(run: &mut Driven) -> engine::AttemptId {
-    let attempt = run.run.offers().next().unwrap().0.clone();
-    run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("runner") });
-    attempt
-}
-
-fn deactivated(cancel: bool) -> Event {
-    Event::Deactivated { cancel: cancel.then(|| "deactivated".to_owned()) }
-}
-
-#[test]
-fn a_deactivation_ends_the_machine_and_what_is_still_to_come_gets_another() {
-    let mut run = hourly_on_a_farm();
-    run.created("Farm");
-    claim_offered(&mut run);
-    run.step(deactivated(true));
-    let loads = ["Load CANCELED", "Load WAITING_ON_DEPENDENCIES"];
-    assert_eq!(statuses(&run), [&["Farm SHUTTING_DOWN"], &loads[..]].concat());
-    assert!(run.run.is_active(), "its machine is still there");
-    run.gone("Farm", "ended");
-    assert_eq!(statuses(&run), [&["Farm FINISHED"], &loads[..]].concat());
-    assert!(!run.run.is_active() && run.run.end().is_none());
-    run.pass(60);
-    assert_eq!(run.status("Farm"), Status::Finished, "it waits for the activation");
-    run.step(Event::Activated { skip_until: None });
-    assert_eq!(run.status("Farm"), Status::Creating);
-}
-
-#[test]
-fn a_deactivation_that_lets_work_end_lets_its_machine_serve_until_then() {
-    let mut run = hourly_on_a_farm();
-    run.step(deactivated(false));
-    assert_eq!(run.status("Farm"), Status::Creating, "the first load waits for it");
-    run.created("Farm");
-    let attempt = claim_offered(&mut run);
-    run.pass(1);
-    assert_eq!((run.status("Farm"), run.run.is_active()), (Status::Running, true));
-    run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::Finished });
-    assert_eq!(run.status("Farm"), Status::ShuttingDown);
-}
-
-#[test]
-fn work_that_was_paused_while_its_machine_ended_gets_another_when_it_is_resumed() {
-    let mut run = hourly_on_a_farm();
-    run.created("Farm");
-    run.step(Event::Paused { components: ["Load".into()].into() });
-    run.step(deactivated(false));
-    assert_eq!(run.status("Farm"), Status::ShuttingDown);
-    run.gone("Farm", "ended");
-    assert!(!run.run.is_active());
-    run.step(Event::Resumed { components: ["Load".into()].into() });
-    assert_eq!((run.status("Farm"), run.offers().len()), (Status::Creating, 0));
-    run.created("Farm");
-    assert_eq!(run.offers().len(), 1);
-}
-
-/// A load each hour on a cluster of its own, within a run of two hours.
-fn two_hours(objects: &str, of_load: &str) -> Driven {
-    let schedule = |id: &str, period: &str| {
-        format!(r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}"}}"#)
-    };
-    let farm = r#"{"id": "Farm", "type": "EmrCluster"}"#;
-    let objects = [
-        r#"{"id": "Default", "scheduleType": "cron", "schedule": {"ref": "Hourly"}}"#.to_owned(),
-        schedule("Hourly", "1 hour"),
-        schedule("Whole", "2 hours"),
-        format!("{farm}{objects}"),
-        shell("Load", &format!(r#", "runsOn": {{"ref": "Farm"}}{of_load}"#)),
-        shell("Sum", r#", "workerGroup": "g", "schedule": {"ref": "Whole"}"#),
-    ];
-    scheduled(&objects.join(", "))
-}
-
-#[test]
-fn a_paused_resource_that_is_rerun_for_nobody_is_done() {
-    let mut run = two_hours("", "");
-    run.step(Event::Paused { components: ["Farm".into()].into() });
-    // The second hour is passed over, before it has begun.
-    let second = run.run.instances().iter().rfind(|it| it.component.as_str() == "Farm").unwrap().id.clone();
-    run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
-    assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Skipped);
-    run.step(Event::RerunRequested { instances: [second.clone()].into(), paused: [].into() });
-    assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Finished);
-}
-
-#[test]
-fn a_resource_that_is_rerun_wakes_no_look_whose_owner_was_passed_over() {
-    let asked = r#", {"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
-    let mut run = two_hours(asked, r#", "precondition": {"ref": "Asked"}"#);
-    let second = |run: &Driven, component: &str| {
-        run.run.instances().iter().rfind(|it| it.component.as_str() == component).unwrap().clone()
-    };
-    let look = second(&run, "Asked").id;
-    run.step(Event::CancelRequested { instances: [look].into(), reason: "no need".to_owned() });
-    run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
-    let farm = second(&run, "Farm").id;
-    run.step(Event::RerunRequested { instances: [farm].into(), paused: [].into() });
-    let words = ["Asked", "Load"].map(|component| second(&run, component).word());
-    assert_eq!(words, [Status::Canceled, Status::Skipped]);
 }

@@ -1,4 +1,4 @@
-//! The tables of instances: each status is brought about in a small run, and each event is played on it.
+//! The tables of instances: each state is brought about in a small run, and each event is played on it.
 
 use engine::{Event, Instance, InstanceId, RunnerId, TaskError, TaskOutcome, instance};
 
@@ -10,49 +10,55 @@ use crate::harness::{Driven, STARTED, drive_with, shell};
 const INTRO: &str = "
 ## An instance
 
-What an event makes of an instance, by what it is. `-`: the event means nothing there and changes nothing.
-WAITING_ON_DEPENDENCIES also waits for a resource (`runsOn`), and on a schedule for the time of its interval. A retry
-follows a failure while there are tries left and it may end better (`BadInput` and fields that cannot be evaluated do not
-get better); during the pause before it the instance is shown as WAITING_FOR_RUNNER. What was paused before it began is
-`held back`. A rerun counts tries anew. SKIPPED is an instance whose interval a later start passed over. Dependencies here
-are CANCELED; one that is FAILED or CASCADE_FAILED does the same, and where `failureAndRerunMode` is not `cascade` nothing.
-A deactivation stops what has begun, or lets it end; what waits for its time waits for the next activation, which may pass
-it over.
+There is one table for each kind of instance. A dash means that the event is refused and changes nothing.
+
+- WAITING_ON_DEPENDENCIES: the instance waits for its dependencies, or for its resource (`runsOn`).
+- `waits for its time`, `waits for an activation`: the instance may not start before a time of its schedule, or before its
+  pipeline is activated again.
+- `withheld`: the instance is ready, and a user has paused its component.
+- `retry pause`: the newest attempt failed, tries are left, and another attempt may end better. Errors `BadInput` and fields
+  that cannot be evaluated fail again every time, so no retry follows them. The instance is shown as WAITING_FOR_RUNNER.
+- SKIPPED: an activation with a later start passed over the interval.
+- `dependency CANCELED`: a dependency that is FAILED or CASCADE_FAILED has the same effect. There is no effect if
+  `failureAndRerunMode` is not `cascade`.
+- `rerun`: tries are counted from the beginning again.
+- `deactivate`: an instance that has begun is stopped, or may end by itself (`let end`). An instance that waits for its
+  time waits for the next activation, which may pass over it.
 ";
 
 const DATA: &str = "
 ### A data node
 
-It has no attempts: it is FINISHED as soon as what it depends on is.
+A data node has no attempts. It is FINISHED as soon as its dependencies are.
 
 ";
 
-const LOOK: &str = "
+const PRECONDITION_INTRO: &str = "
 ### A precondition
 
-It waits for what its owner waits for, and then looks until it holds; its owner waits for it. `FALSE` leaves it waiting
-for the next look; it FAILED when `preconditionTimeout` passed first, and its owner with it.
+A precondition waits for the dependencies of its owner. It is then checked until it holds, and its owner waits for it.
+After `FALSE` it waits for the next check. It is FAILED if `preconditionTimeout` passes first, and its owner fails with it.
 
 ";
 
-/// An event of a table: what it is called, and how it is played; `false` if it means nothing there.
+/// An event of a table: its name, and a function that plays it and returns `false` if it is refused.
 type Column = (&'static str, fn(&mut Driven, &str) -> bool);
-/// A status of a table: what it is called, and how it comes about.
+/// A state of a table: its name, and a function that brings it about.
 type Row = (&'static str, fn() -> Driven);
 
 pub(super) fn section() -> String {
     let activity = of("Work", ACTIVITY, ACTIVITY_EVENTS);
     let node = of("Node", NODE, NODE_EVENTS);
-    let look = of("Asked_Work", PRECONDITION, PRECONDITION_EVENTS);
-    format!("{INTRO}\n### An activity\n\n{activity}{DATA}{node}{LOOK}{look}")
+    let precondition = of("Asked_Work", PRECONDITION, PRECONDITION_EVENTS);
+    format!("{INTRO}\n### An activity\n\n{activity}{DATA}{node}{PRECONDITION_INTRO}{precondition}")
 }
 
 fn of(name: &str, rows: &'static [Row], columns: &[Column]) -> String {
     let rows = rows.iter().map(|(row, make)| {
-        assert_eq!(standing(&make(), name), *row, "the table's own row");
+        assert_eq!(state(&make(), name), *row, "the table's own row");
         let cell = |(_, play): &Column| {
             let mut driven = make();
-            if play(&mut driven, name) { standing(&driven, name) } else { "-".to_owned() }
+            if play(&mut driven, name) { state(&driven, name) } else { "-".to_owned() }
         };
         (*row, columns.iter().map(cell).collect())
     });
@@ -64,7 +70,7 @@ pub(super) fn found<'a>(driven: &'a Driven, name: &str) -> &'a Instance {
     driven.run.instance(&format!("@{name}_{STARTED}")).expect("an instance")
 }
 
-pub(super) fn standing(driven: &Driven, name: &str) -> String {
+pub(super) fn state(driven: &Driven, name: &str) -> String {
     let instance = found(driven, name);
     let is_check = |it: &Instance| {
         it.newest_attempt().is_some_and(|head| matches!(head.status, engine::attempt::Status::NotYet { .. }))
@@ -77,7 +83,7 @@ pub(super) fn standing(driven: &Driven, name: &str) -> String {
             let waits = if is_suspended { "waits for an activation" } else { "waits for its time" };
             if instance.is_paused { format!("{waits}, paused") } else { waits.to_owned() }
         }
-        instance::Status::WaitingOnDependencies if instance.is_withheld => "held back".to_owned(),
+        instance::Status::WaitingOnDependencies if instance.is_withheld => "withheld".to_owned(),
         instance::Status::WaitingOnDependencies if instance.is_paused => {
             "WAITING_ON_DEPENDENCIES, paused".to_owned()
         }
@@ -116,18 +122,18 @@ fn failed(id: &str) -> TaskOutcome {
 }
 
 fn pass(driven: &mut Driven, _: &str) -> bool {
-    // As one knows that time passes: every minute.
+    // The driver wakes a run again and again, so one long jump would be unlike it.
     (0..60).for_each(|_| driven.pass(1));
     true
 }
 
-/// Plays `steps` one after another, all of which mean something.
+/// Plays `steps` one after another; none of them is refused.
 fn after(mut driven: Driven, name: &str, steps: &[fn(&mut Driven, &str) -> bool]) -> Driven {
-    assert!(steps.iter().all(|step| step(&mut driven, name)), "every step means something");
+    assert!(steps.iter().all(|step| step(&mut driven, name)), "no step is refused");
     driven
 }
 
-/// Before, then Work, which asks first whether it may.
+/// A run of Before, then Work; `asks` may give Work a precondition.
 fn work(asks: &str) -> Driven {
     let asked = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true",
         "retryDelay": "5 minutes", "preconditionTimeout": "30 minutes"}"#;
@@ -143,7 +149,7 @@ fn new() -> Driven {
     work("")
 }
 
-fn new_look() -> Driven {
+fn new_precondition() -> Driven {
     work(r#", "precondition": {"ref": "Asked"}"#)
 }
 
@@ -235,7 +241,7 @@ fn passed_over(it: &mut Driven, _: &str) -> bool {
 
 const ACTIVITY: &[Row] = &[
     ("WAITING_ON_DEPENDENCIES", new),
-    ("held back", || after(new(), "Work", &[paused, dependency_finished])),
+    ("withheld", || after(new(), "Work", &[paused, dependency_finished])),
     ("WAITING_FOR_RUNNER", || after(new(), "Work", &[dependency_finished])),
     ("RUNNING", || after(new(), "Work", &[dependency_finished, begins])),
     ("RUNNING, stopping", || after(new(), "Work", &[dependency_finished, begins, canceled])),
@@ -270,7 +276,7 @@ const ACTIVITY_EVENTS: &[Column] = &[
 
 const NODE: &[Row] = &[
     ("WAITING_ON_DEPENDENCIES", new),
-    ("held back", || after(new(), "Node", &[paused, dependency_finished])),
+    ("withheld", || after(new(), "Node", &[paused, dependency_finished])),
     ("FINISHED", || after(new(), "Node", &[dependency_finished])),
     ("CASCADE_FAILED", || after(new(), "Node", &[dependency_canceled])),
     ("CANCELED", || after(new(), "Node", &[canceled])),
@@ -290,21 +296,21 @@ const NODE_EVENTS: &[Column] = &[
 ];
 
 const PRECONDITION: &[Row] = &[
-    ("WAITING_ON_DEPENDENCIES", new_look),
-    ("held back", || after(new_look(), "Asked_Work", &[paused, dependency_finished])),
-    ("WAITING_FOR_RUNNER", || after(new_look(), "Asked_Work", &[dependency_finished])),
-    ("RUNNING", || after(new_look(), "Asked_Work", &[dependency_finished, begins])),
-    ("not yet", || after(new_look(), "Asked_Work", &[dependency_finished, begins, says_false])),
-    ("retry pause", || after(new_look(), "Asked_Work", &[dependency_finished, begins, fails])),
-    ("FINISHED", || after(new_look(), "Asked_Work", &[dependency_finished, begins, finishes])),
-    ("FAILED", || after(new_look(), "Asked_Work", &[dependency_finished, begins, fails_for_good])),
-    ("CANCELED", || after(new_look(), "Asked_Work", &[canceled])),
+    ("WAITING_ON_DEPENDENCIES", new_precondition),
+    ("withheld", || after(new_precondition(), "Asked_Work", &[paused, dependency_finished])),
+    ("WAITING_FOR_RUNNER", || after(new_precondition(), "Asked_Work", &[dependency_finished])),
+    ("RUNNING", || after(new_precondition(), "Asked_Work", &[dependency_finished, begins])),
+    ("not yet", || after(new_precondition(), "Asked_Work", &[dependency_finished, begins, says_false])),
+    ("retry pause", || after(new_precondition(), "Asked_Work", &[dependency_finished, begins, fails])),
+    ("FINISHED", || after(new_precondition(), "Asked_Work", &[dependency_finished, begins, finishes])),
+    ("FAILED", || after(new_precondition(), "Asked_Work", &[dependency_finished, begins, fails_for_good])),
+    ("CANCELED", || after(new_precondition(), "Asked_Work", &[canceled])),
 ];
 
 const PRECONDITION_EVENTS: &[Column] = &[
     ("dependency FINISHED", dependency_finished),
     ("dependency CANCELED", dependency_canceled),
-    ("a look begins", begins),
+    ("a check begins", begins),
     ("it says FINISHED", finishes),
     ("it says FALSE", says_false),
     ("it says FAILED", fails),

@@ -3,7 +3,7 @@
 use engine::resource::{self, Limits, ShutdownReason, Status, step};
 use engine::{Event, TaskError};
 
-use super::instances::{found, id, play, standing};
+use super::instances::{found, id, play, state};
 use super::{at, table};
 use crate::harness::{Driven, STARTED, drive_with, shell};
 
@@ -12,21 +12,26 @@ const INTRO: &str = "
 
 ### Its machine
 
-An attempt at a resource is a machine (or cluster), which the host makes and ends. Rows: where it stands; `SHUTTING_DOWN, X`
-is X once it is gone. `unneeded`: everything that runs on it is over, or nothing moves any more that could come to use it.
+An attempt at a resource is a machine or a cluster. The host makes it and ends it. Each row is a state of the machine;
+`SHUTTING_DOWN, X` becomes X once the machine is gone. `unneeded`: all instances that run on it are over, or nothing moves
+any more that could use it.
 
 ";
 
 const INSTANCE: &str = "
 ### Its instance
 
-`Work` runs on it. It is made when the first that runs on it is ready, and `-` means as above that nothing changes. Those
-that run on it are CANCELED when it FAILED, TIMEDOUT or was CANCELED; while it is made anew (`maximumRetries`), work that
-was on it has failed, and what nobody had begun waits. `retrynone` makes no lost machine anew. A resource that is over
-is made anew, as another attempt, when something that runs on it gets ready for it: after a rerun, or where somebody
-marked it finished too early. During the pause between two attempts it is shown as SCHEDULED. A deactivation cancels it,
-unless something that runs on it is still to come: then it ends like one that nobody needs, and is made anew after the
-next activation.
+`Work` runs on the resource. The resource is made when the first instance that runs on it is ready. A dash means, as above,
+that the event is refused and changes nothing.
+
+- If the resource becomes FAILED, TIMEDOUT or CANCELED, the instances that run on it are CANCELED.
+- If its machine fails and tries are left (`maximumRetries`), the next machine is made after a retry pause, in which the
+  resource is shown as SCHEDULED. Work that was under way has failed; work that nobody had begun waits. With `retrynone`, a
+  lost machine is not replaced.
+- A resource that is over is made again, as another attempt, when an instance that runs on it becomes ready: after a rerun,
+  or because a user marked the resource as finished too early.
+- A deactivation cancels the resource. If an instance that runs on it waits for its time, the machine ends as if nobody
+  needed it, and is made again after the next activation.
 
 ";
 
@@ -42,11 +47,11 @@ pub(super) fn section() -> String {
     let machine = table(&names, rows);
     let names: Vec<_> = COLUMNS.iter().map(|(event, _)| *event).collect();
     let rows = ROWS.iter().map(|(row, make)| {
-        assert_eq!(standing(&make(), "Box"), *row, "the table's own row");
+        assert_eq!(state(&make(), "Box"), *row, "the table's own row");
         let cell = |(_, played): &Column| {
             let mut driven = make();
             let is_legal = played(&mut driven);
-            if is_legal { standing(&driven, "Box") } else { "-".to_owned() }
+            if is_legal { state(&driven, "Box") } else { "-".to_owned() }
         };
         (*row, COLUMNS.iter().map(cell).collect())
     });
@@ -168,7 +173,7 @@ fn activated(it: &mut Driven) -> bool {
 
 fn after(steps: &[fn(&mut Driven) -> bool]) -> Driven {
     let mut driven = new();
-    assert!(steps.iter().all(|step| step(&mut driven)), "every step means something");
+    assert!(steps.iter().all(|step| step(&mut driven)), "no step is refused");
     driven
 }
 
@@ -187,7 +192,7 @@ type Row = (&'static str, fn() -> Driven);
 
 const ROWS: &[Row] = &[
     ("WAITING_ON_DEPENDENCIES", new),
-    ("held back", || after(&[paused, ready])),
+    ("withheld", || after(&[paused, ready])),
     ("CREATING", || after(&[ready])),
     ("RUNNING", || after(&[ready, created])),
     ("SHUTTING_DOWN", || after(&[ready, created, users_over])),
@@ -200,7 +205,7 @@ const ROWS: &[Row] = &[
     ("SKIPPED", skipped),
 ];
 
-/// What is played, and how; `false` if it means nothing there.
+/// An event of a table: its name, and a function that plays it and returns `false` if it is refused.
 type Column = (&'static str, fn(&mut Driven) -> bool);
 
 const COLUMNS: &[Column] = &[

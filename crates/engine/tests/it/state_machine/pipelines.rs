@@ -8,11 +8,16 @@ use super::table;
 const INTRO: &str = "
 ## A pipeline
 
-`-`: refused with InvalidRequestException. *Active*: something in its runs is at work, or may be taken; *at rest*: what is
-left of them waits for its time, for an activation, or for somebody to resume it. *Stuck*: some of them wait for ever on
-something that failed, and may be rerun. *More*: there are runs to come. What a deactivation leaves is seen in the same
-step: where nothing is active, the pipeline is INACTIVE at once. FINISHED, it is activated only where there is something to
-begin. DELETING is never seen: a deletion is one step, and its machines are ended after it.
+A dash means that the request is refused with InvalidRequestException.
+
+- `runs active`: an instance is at work, or a runner may take it.
+- `runs at rest`: the instances that are left wait for their time, for an activation, or for a user to resume them.
+- `runs stuck`: some instances wait for ever for an instance that failed, and may be rerun.
+- `more`: runs are still to come.
+
+A deactivation and its effect are one step: if nothing is active, the pipeline is INACTIVE at once. A FINISHED pipeline is
+activated only if there is something to begin. DELETING is never seen: a deletion is one step, and the host ends the
+machines after it.
 
 ";
 
