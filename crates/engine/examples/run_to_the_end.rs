@@ -25,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut run, first) = expand(plan, activation)?;
     println!("{:#?}", first.effects);
     // One task runner takes every attempt on offer and reports success. A real driver saves each step before it acts.
-    while let Some(attempt) = run.offers().next().map(|(attempt, _)| attempt.clone()) {
+    loop {
+        let Some(attempt) = run.offers().next().map(|(attempt, _)| attempt.clone()) else { break };
         run.step(Event::Claimed { attempt: attempt.clone(), runner: "laptop".into() }, now)?;
         let (lease, outcome) = (1, TaskOutcome::Finished);
         let step = run.step(Event::StatusSet { attempt: attempt.clone(), lease, outcome }, now)?;
