@@ -20,6 +20,7 @@ check: test        ## Format, lints, tests
 	cargo fmt --all --check
 	# Files that a macro declares, which cargo fmt does not find.
 	rustfmt --edition 2024 --check ec2-worker/src/activity/*.rs ec2-worker/src/activity/*/*.rs
+	rustfmt --edition 2024 --check crates/server/src/ops/*.rs
 	cargo clippy --workspace --all-targets -- --deny warnings
 
 # With e2e, so that its libraries are those of `make bench`.

@@ -17,6 +17,7 @@ mod recovery;
 mod resources;
 mod schedule;
 mod seen;
+mod step_error;
 mod tables;
 mod timers;
 mod topic;
@@ -25,7 +26,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{Effect, Event, IllegalEvent, PipelineId, Run, RunId, RunnerId, Step, TaskId};
+use engine::{Effect, Event, PipelineId, Run, RunId, RunnerId, Step, TaskId};
 use jiff::Timestamp;
 use store::{Batch, Store, StoreError};
 use tokio::sync::{Notify, OwnedMutexGuard};
@@ -41,6 +42,7 @@ pub(crate) use live::Live;
 pub(crate) use looks::NO_DYNAMODB;
 pub(crate) use others::{Raced, Tries, unraced};
 pub(crate) use schedule::Active;
+pub(crate) use step_error::StepError;
 pub(crate) use tables::Tables;
 pub(crate) use topic::Topic;
 
@@ -87,26 +89,6 @@ impl std::ops::Deref for Held {
 impl std::ops::DerefMut for Held {
     fn deref_mut(&mut self) -> &mut Live {
         self.slot.as_mut().expect("a slot is held only when it is filled")
-    }
-}
-
-/// Why an event had no effect.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StepError {
-    /// It means nothing to the run as it stands.
-    #[error(transparent)]
-    Illegal(#[from] IllegalEvent),
-    /// The pipeline has no such run.
-    #[error("there is no run {0}")]
-    NoRun(RunId),
-    /// It could not be saved, or the run could not be loaded.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<StoreError> for ServiceError {
-    fn from(error: StoreError) -> Self {
-        Self::Internal(anyhow::Error::new(error))
     }
 }
 

@@ -12,7 +12,7 @@ const NAMESPACE: &str = "com.amazon.setl.webservice#";
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
+pub(crate) enum ServiceError {
     /// Malformed, over a limit, or not allowed in the present state.
     #[error("{0}")]
     InvalidRequest(String),
@@ -40,9 +40,6 @@ pub enum ServiceError {
     /// Who asks is not known to us.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// The server is shutting down.
-    #[error("The service is shutting down; try again")]
-    Unavailable,
     /// A fault of ours; the cause is for the log.
     #[error("An internal error occurred; the service's log says more")]
     Internal(#[source] anyhow::Error),
@@ -50,8 +47,7 @@ pub enum ServiceError {
 
 impl ServiceError {
     /// Returns the exception's name without its namespace.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) => "InvalidRequestException",
             Self::PipelineNotFound(_) => "PipelineNotFoundException",
@@ -62,14 +58,12 @@ impl ServiceError {
             Self::UnknownOperation(_) => "UnknownOperationException",
             Self::TooLarge(_) => "RequestEntityTooLargeException",
             Self::Signature(error) => error.json_code(),
-            Self::Unavailable => "ServiceUnavailable",
             Self::Internal(_) => "InternalServiceError",
         }
     }
 
     /// Returns the HTTP status.
-    #[must_use]
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::InvalidRequest(_)
             | Self::PipelineNotFound(_)
@@ -80,14 +74,12 @@ impl ServiceError {
             | Self::UnknownOperation(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Signature(error) => error.status(),
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     /// Returns the body: `__type` with its namespace, and `message`.
-    #[must_use]
-    pub fn body(&self) -> serde_json::Value {
+    pub(crate) fn body(&self) -> serde_json::Value {
         let namespace = match self {
             Self::InvalidRequest(_)
             | Self::PipelineNotFound(_)
@@ -99,8 +91,7 @@ impl ServiceError {
             | Self::Serialization(_)
             | Self::UnknownOperation(_)
             | Self::TooLarge(_)
-            | Self::Signature(_)
-            | Self::Unavailable => "",
+            | Self::Signature(_) => "",
         };
         serde_json::json!({ "__type": format!("{namespace}{}", self.code()), "message": self.to_string() })
     }

@@ -2,11 +2,11 @@
 
 mod driver;
 mod ec2_worker;
-pub mod error;
+mod error;
 pub mod host;
 mod http_front;
 mod ops;
-pub mod route;
+mod route;
 mod secret;
 mod service;
 pub mod sigv4;
@@ -14,7 +14,7 @@ pub mod sigv4;
 mod simulation;
 mod unhosted;
 mod waiting;
-pub mod wire;
+mod wire;
 
 pub use driver::Now;
 pub use ec2_worker::EC2_WORKER_DOES;

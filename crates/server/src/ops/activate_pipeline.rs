@@ -6,20 +6,27 @@ use definition::validate::for_activation;
 use definition::{Definition, ParameterValue};
 use engine::{Activation, Event, Occasion, PipelineId, PipelineState, Plan, Run, pipeline};
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 use store::{Batch, DefinitionVersion};
 
-use super::set_status::refuse;
-use crate::driver::{Active, Held, Live};
+use crate::driver::{Active, Held, Live, StepError};
 use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
 use crate::unhosted;
+use crate::wire::Empty;
 use crate::wire::check::{Check, ID};
-use crate::wire::object::read_values;
-use crate::wire::request::ActivatePipeline;
-use crate::wire::response::Empty;
+use crate::wire::object::{WireValue, read_values};
 
-pub(super) async fn serve(service: &Service, request: ActivatePipeline) -> Result<Empty, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_id: Option<String>,
+    parameter_values: Option<Vec<WireValue>>,
+    start_timestamp: Option<serde_json::Value>,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     let values = read_values("parameterValues", request.parameter_values, &mut check);
@@ -171,7 +178,7 @@ async fn go_on(
 ) -> Result<(), ServiceError> {
     let event = Event::Activated { skip_until: start };
     let events = held.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
-    service.driver.step_all(held, events, batch).await.map_err(refuse)
+    service.driver.step_all(held, events, batch).await.map_err(StepError::refuse_command)
 }
 
 fn definitions(id: &PipelineId, definition: &Definition) -> Batch {

@@ -1,16 +1,30 @@
 //! CreatePipeline: a name, a token, and from then on an id.
 
 use engine::PipelineId;
+use serde::{Deserialize, Serialize};
 use store::{Pipeline, Tag};
 
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::check::{Check, ID, STRING};
-use crate::wire::object::read_tags;
-use crate::wire::request::CreatePipeline;
-use crate::wire::response::Created;
+use crate::wire::object::{WireTag, read_tags};
 
-pub(super) async fn serve(service: &Service, request: CreatePipeline) -> Result<Created, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    name: Option<String>,
+    unique_id: Option<String>,
+    description: Option<String>,
+    tags: Option<Vec<WireTag>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    pipeline_id: String,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, ServiceError> {
     let mut check = Check::default();
     let name = check.required("name", request.name, ID);
     let unique_id = check.required("uniqueId", request.unique_id, ID);
@@ -22,7 +36,7 @@ pub(super) async fn serve(service: &Service, request: CreatePipeline) -> Result<
     pipeline.tags = distinct(tags);
     // A repeat, by name and unique id, answers with the first pipeline and leaves it as it is.
     let pipeline = service.driver.store.create_pipeline(pipeline).await?;
-    Ok(Created { pipeline_id: pipeline.id.to_string() })
+    Ok(Response { pipeline_id: pipeline.id.to_string() })
 }
 
 /// The last value of a key counts.

@@ -1,16 +1,23 @@
 //! DeactivatePipeline: what runs is canceled or ends by itself, and nothing new begins.
 
 use engine::{Event, PipelineState, pipeline};
+use serde::Deserialize;
 use store::Batch;
 
-use super::set_status::refuse;
+use crate::driver::StepError;
 use crate::error::ServiceError;
 use crate::service::Service;
+use crate::wire::Empty;
 use crate::wire::check::{Check, ID};
-use crate::wire::request::DeactivatePipeline;
-use crate::wire::response::Empty;
 
-pub(super) async fn serve(service: &Service, request: DeactivatePipeline) -> Result<Empty, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_id: Option<String>,
+    cancel_active: Option<bool>,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     check.finish()?;
@@ -25,6 +32,6 @@ pub(super) async fn serve(service: &Service, request: DeactivatePipeline) -> Res
     let reason = request.cancel_active.unwrap_or(true).then(|| "the pipeline was deactivated".to_owned());
     let event = Event::Deactivated { cancel: reason };
     let events = held.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
-    service.driver.step_all(&mut held, events, Batch::new()).await.map_err(refuse)?;
+    service.driver.step_all(&mut held, events, Batch::new()).await.map_err(StepError::refuse_command)?;
     Ok(Empty {})
 }

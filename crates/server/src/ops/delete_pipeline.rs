@@ -1,11 +1,18 @@
 //! DeletePipeline: definition and history go; runners at work learn by their next report, and resources are ended.
 
+use serde::Deserialize;
+
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::check::{Check, ID};
-use crate::wire::request::DeletePipeline;
 
-pub(super) async fn serve(service: &Service, request: DeletePipeline) -> Result<(), ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_id: Option<String>,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<(), ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     check.finish()?;

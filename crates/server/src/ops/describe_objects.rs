@@ -6,6 +6,7 @@ use std::sync::Arc;
 use definition::PipelineObject;
 use engine::wire_objects::{self, Form};
 use engine::{Instance, Plan, Run, RunId, WorkerGroup, time};
+use serde::{Deserialize, Serialize};
 use store::DefinitionVersion;
 
 use crate::driver::{Driver, Held};
@@ -13,14 +14,29 @@ use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
 use crate::wire::check::{Check, ID};
-use crate::wire::object::read_ids;
-use crate::wire::request::DescribeObjects;
-use crate::wire::response::Objects;
+use crate::wire::object::{WireObject, read_ids};
 
 /// Documented are 25, but the AWS CLI's `list-runs` sends 100 and reads one page.
 const MOST: usize = 100;
 
-pub(super) async fn serve(service: &Service, request: DescribeObjects) -> Result<Objects, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_id: Option<String>,
+    object_ids: Option<Vec<String>>,
+    evaluate_expressions: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    pipeline_objects: Vec<WireObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marker: Option<String>,
+    has_more_results: bool,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     let ids = read_ids("objectIds", request.object_ids, &mut check);
@@ -39,7 +55,7 @@ pub(super) async fn serve(service: &Service, request: DescribeObjects) -> Result
             || ServiceError::InvalidRequest(format!("pipeline {id} has no object with id '{object}'"));
         objects.push(found.ok_or_else(missing)?.into());
     }
-    Ok(Objects { pipeline_objects: objects, marker: None, has_more_results: false })
+    Ok(Response { pipeline_objects: objects, marker: None, has_more_results: false })
 }
 
 /// Adds to the words on an instance that waits for a task runner when there was one.

@@ -2,19 +2,42 @@
 
 use engine::{Header, RunOutcome, PipelineState, time};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use store::Pipeline;
 
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::check::Check;
-use crate::wire::object::{WireField, read_ids};
-use crate::wire::request::DescribePipelines;
-use crate::wire::response::{Described, Description};
+use crate::wire::object::{WireField, WireTag, read_ids};
 
 /// Ids per call.
 const MOST: usize = 25;
 
-pub(super) async fn serve(service: &Service, request: DescribePipelines) -> Result<Described, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_ids: Option<Vec<String>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    pipeline_description_list: Vec<Description>,
+}
+
+/// `PipelineDescription`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Description {
+    pipeline_id: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    fields: Vec<WireField>,
+    tags: Vec<WireTag>,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, ServiceError> {
     let mut check = Check::default();
     let ids = read_ids("pipelineIds", request.pipeline_ids, &mut check);
     check.finish()?;
@@ -28,7 +51,7 @@ pub(super) async fn serve(service: &Service, request: DescribePipelines) -> Resu
         let runs = service.driver.store.runs(&pipeline.id).await?;
         list.push(describe(pipeline, health(&runs), &service.account_id));
     }
-    Ok(Described { pipeline_description_list: list })
+    Ok(Response { pipeline_description_list: list })
 }
 
 /// Returns what the newest run to end says of the pipeline's health, and since when; one that was passed over says

@@ -1,15 +1,28 @@
 //! EvaluateExpression: text in the context of an object, for workers. Secrets are masked: a task brings its own.
 
 use engine::RunId;
+use serde::{Deserialize, Serialize};
 
 use super::describe_objects::View;
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::check::{Check, ID, LONG};
-use crate::wire::request::EvaluateExpression;
-use crate::wire::response::Evaluated;
 
-pub(super) async fn serve(service: &Service, request: EvaluateExpression) -> Result<Evaluated, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_id: Option<String>,
+    object_id: Option<String>,
+    expression: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    evaluated_expression: String,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     let object = check.required("objectId", request.object_id, ID);
@@ -26,5 +39,5 @@ pub(super) async fn serve(service: &Service, request: EvaluateExpression) -> Res
     let missing = || ServiceError::InvalidRequest(format!("pipeline {id} has no object with id '{object}'"));
     let run = view.run(&run).await?.ok_or_else(missing)?;
     let value = run.evaluate(&object, &expression).map_err(ServiceError::InvalidRequest)?;
-    Ok(Evaluated { evaluated_expression: value })
+    Ok(Response { evaluated_expression: value })
 }

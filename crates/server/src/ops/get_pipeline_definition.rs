@@ -1,18 +1,33 @@
 //! GetPipelineDefinition: what Put stored, unevaluated, secrets masked.
 
+use serde::{Deserialize, Serialize};
 use store::DefinitionVersion;
 
 use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
 use crate::wire::check::{Check, ID, STRING};
-use crate::wire::request::GetPipelineDefinition;
-use crate::wire::response::Definition;
+use crate::wire::object::{WireObject, WireParameter, WireValue};
 
-pub(super) async fn serve(
-    service: &Service,
-    request: GetPipelineDefinition,
-) -> Result<Definition, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_id: Option<String>,
+    version: Option<String>,
+}
+
+/// The definition. A pipeline without one answers with `pipelineObjects` alone.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    pipeline_objects: Vec<WireObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter_objects: Option<Vec<WireParameter>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter_values: Option<Vec<WireValue>>,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     let version = check.optional("version", request.version, STRING);
@@ -32,10 +47,10 @@ pub(super) async fn serve(
     }
     let Some(stored) = service.driver.store.definition(&pipeline.id, version).await? else {
         // The live service answers so.
-        return Ok(Definition::default());
+        return Ok(Response::default());
     };
     let shown = secret::masked(stored);
-    Ok(Definition {
+    Ok(Response {
         pipeline_objects: shown.objects.into_iter().map(Into::into).collect(),
         parameter_objects: Some(shown.parameters.into_iter().map(Into::into).collect()),
         parameter_values: Some(shown.values.into_iter().map(Into::into).collect()),

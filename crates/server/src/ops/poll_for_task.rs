@@ -1,8 +1,10 @@
 //! PollForTask: hands out ready work, or waits for some.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::{RunnerId, WorkerGroup};
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::driver::Claimed;
@@ -10,10 +12,34 @@ use crate::error::ServiceError;
 use crate::service::Service;
 use crate::waiting::Offer;
 use crate::wire::check::{Check, ID, STRING};
-use crate::wire::request::PollForTask;
-use crate::wire::response::{Polled, TaskObject};
+use crate::wire::object::WireObject;
 
-pub(super) async fn serve(service: &Arc<Service>, request: PollForTask) -> Result<Polled, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    worker_group: Option<String>,
+    hostname: Option<String>,
+}
+
+/// `{}` when no work was ready.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_object: Option<TaskObject>,
+}
+
+/// `TaskObject`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskObject {
+    task_id: String,
+    pipeline_id: String,
+    attempt_id: String,
+    objects: BTreeMap<String, WireObject>,
+}
+
+pub(super) async fn serve(service: &Arc<Service>, request: Request) -> Result<Response, ServiceError> {
     let mut check = Check::default();
     let group = check.required("workerGroup", request.worker_group, STRING);
     let hostname = check.optional("hostname", request.hostname, ID);
@@ -72,12 +98,12 @@ async fn claim(
     receiver.await.map_err(|lost| ServiceError::Internal(lost.into()))?
 }
 
-fn answer(claimed: Option<Claimed>) -> Polled {
+fn answer(claimed: Option<Claimed>) -> Response {
     let task = claimed.map(|Claimed { task, objects }| TaskObject {
         task_id: task.to_string(),
         pipeline_id: task.pipeline.to_string(),
         attempt_id: task.attempt.to_string(),
         objects: objects.into_iter().map(|(id, object)| (id.to_string(), object.into())).collect(),
     });
-    Polled { task_object: task }
+    Response { task_object: task }
 }

@@ -8,6 +8,7 @@ use definition::preview::Preview;
 use definition::schedule::ScheduleType;
 use definition::validate::{Problem, Report, validate};
 use engine::{PipelineState, Plan};
+use serde::{Deserialize, Serialize};
 use store::{Batch, DefinitionVersion};
 
 use crate::error::ServiceError;
@@ -15,14 +16,42 @@ use crate::secret;
 use crate::service::Service;
 use crate::unhosted;
 use crate::wire::check::{Check, ID};
-use crate::wire::object::{read_objects, read_parameters, read_values};
-use crate::wire::request::PutPipelineDefinition;
-use crate::wire::response::{Errors, Validated, Warnings};
+use crate::wire::object::{WireObject, WireParameter, WireValue, read_objects, read_parameters, read_values};
 
-pub(super) async fn serve(
-    service: &Service,
-    request: PutPipelineDefinition,
-) -> Result<Validated, ServiceError> {
+/// The request of Put and Validate alike.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_id: Option<String>,
+    pipeline_objects: Option<Vec<WireObject>>,
+    parameter_objects: Option<Vec<WireParameter>>,
+    parameter_values: Option<Vec<WireValue>>,
+}
+
+/// The response of Put and Validate alike. Both lists are always there: clients iterate over them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    validation_errors: Vec<ValidationError>,
+    validation_warnings: Vec<ValidationWarning>,
+    errored: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ValidationError {
+    id: String,
+    errors: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ValidationWarning {
+    id: String,
+    warnings: Vec<String>,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, ServiceError> {
     let (id, new) = read(request)?;
     let mut held = service.driver.hold(&id).await?;
     let (new, report) = examine(service, &held.pipeline, new).await?;
@@ -44,7 +73,7 @@ pub(super) async fn serve(
 }
 
 /// Reads the request that Put and Validate share.
-pub(super) fn read(request: PutPipelineDefinition) -> Result<(String, Definition), ServiceError> {
+pub(super) fn read(request: Request) -> Result<(String, Definition), ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     let objects = read_objects("pipelineObjects", request.pipeline_objects, &mut check);
@@ -99,11 +128,12 @@ pub(super) fn is_on_demand(definition: &Definition) -> bool {
     default.is_some_and(|default| field::SCHEDULE_TYPE.of(&default) == Ok(ScheduleType::OnDemand))
 }
 
-pub(super) fn answer(report: Report) -> Validated {
+pub(super) fn answer(report: Report) -> Response {
     let errored = !report.is_ok();
-    let errors = by_object(report.errors).into_iter().map(|(id, errors)| Errors { id, errors }).collect();
-    let warnings = by_object(report.warnings).into_iter().map(|(id, warnings)| Warnings { id, warnings });
-    Validated { validation_errors: errors, validation_warnings: warnings.collect(), errored }
+    let errors = by_object(report.errors).into_iter().map(|(id, errors)| ValidationError { id, errors });
+    let warnings = by_object(report.warnings).into_iter();
+    let warnings = warnings.map(|(id, warnings)| ValidationWarning { id, warnings });
+    Response { validation_errors: errors.collect(), validation_warnings: warnings.collect(), errored }
 }
 
 fn by_object(problems: Vec<Problem>) -> Vec<(String, Vec<String>)> {

@@ -7,15 +7,14 @@ use definition::{FieldValue, PipelineObject};
 use engine::time;
 use engine::wire_objects::Form;
 use jiff::Timestamp;
-use store::{Query, Selector, Sphere, TextField, TimeField};
+use serde::{Deserialize, Serialize};
+use store::{Sphere, TextField, TimeField};
 
 use super::describe_objects::View;
-use super::list_pipelines::marker;
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::check::{Check, ID, STRING};
-use crate::wire::request::{self, QueryObjects};
-use crate::wire::response::Ids;
+use crate::wire::marker::read_marker;
 
 /// Ids per page.
 const PAGE: usize = 100;
@@ -24,7 +23,49 @@ const MOST_SELECTORS: usize = 10;
 /// Values of all selectors of a query.
 const MOST_VALUES: usize = 10_000;
 
-pub(super) async fn serve(service: &Service, request: QueryObjects) -> Result<Ids, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_id: Option<String>,
+    sphere: Option<String>,
+    query: Option<Query>,
+    marker: Option<String>,
+    limit: Option<i64>,
+}
+
+/// `Query`: selectors that must all hold.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Query {
+    selectors: Option<Vec<Selector>>,
+}
+
+/// `Selector`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Selector {
+    field_name: Option<String>,
+    operator: Option<Operator>,
+}
+
+/// `Operator`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Operator {
+    r#type: Option<String>,
+    values: Option<Vec<String>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    ids: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marker: Option<String>,
+    has_more_results: bool,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     let sphere = check.required("sphere", request.sphere, STRING);
@@ -65,7 +106,7 @@ async fn components(
     tests: &[Test],
     from: Option<String>,
     limit: usize,
-) -> Result<Ids, ServiceError> {
+) -> Result<Response, ServiceError> {
     let from = from.filter(|text| !text.is_empty());
     let unknown = |text: &String| ServiceError::InvalidRequest(format!("'{text}' is no marker of ours"));
     let from: usize = from.as_ref().map_or(Ok(0), |text| text.parse().map_err(|_| unknown(text)))?;
@@ -75,13 +116,13 @@ async fn components(
     let mut ids = Vec::new();
     for (place, component) in all.iter().enumerate().skip(from) {
         if ids.len() == limit {
-            return Ok(Ids { ids, marker: Some(place.to_string()), has_more_results: true });
+            return Ok(Response { ids, marker: Some(place.to_string()), has_more_results: true });
         }
         if holds(&mut view, component, tests).await? {
             ids.push(component.clone());
         }
     }
-    Ok(Ids { ids, marker: None, has_more_results: false })
+    Ok(Response { ids, marker: None, has_more_results: false })
 }
 
 async fn physical(
@@ -91,8 +132,8 @@ async fn physical(
     tests: Vec<Test>,
     from: Option<String>,
     limit: usize,
-) -> Result<Ids, ServiceError> {
-    let mut from = marker(from)?;
+) -> Result<Response, ServiceError> {
+    let mut from = read_marker(from)?;
     let (selectors, rest): (Vec<_>, Vec<_>) = tests.into_iter().map(|test| test.for_store(sphere)).fold(
         (Vec::new(), Vec::new()),
         |(mut selectors, mut rest), test| {
@@ -103,7 +144,7 @@ async fn physical(
             (selectors, rest)
         },
     );
-    let query = Query { sphere, selectors };
+    let query = store::Query { sphere, selectors };
     let held = service.driver.hold(id).await?;
     let pipeline = held.pipeline.id.clone();
     let mut view = View::new(service, &held);
@@ -118,7 +159,7 @@ async fn physical(
         from = page.next;
         if from.is_none() || ids.len() >= limit {
             let marker = from.map(|next| next.to_string());
-            return Ok(Ids { ids, has_more_results: marker.is_some(), marker });
+            return Ok(Response { ids, has_more_results: marker.is_some(), marker });
         }
     }
 }
@@ -135,11 +176,11 @@ async fn holds(view: &mut View<'_>, id: &str, tests: &[Test]) -> Result<bool, Se
 #[derive(Debug)]
 struct Test {
     field: String,
-    operator: Operator,
+    operator: Comparison,
 }
 
 #[derive(Debug)]
-enum Operator {
+enum Comparison {
     /// One of these texts.
     Equals(Vec<String>),
     /// A reference to one of these.
@@ -149,9 +190,9 @@ enum Operator {
 }
 
 impl Test {
-    fn read(selector: request::Selector) -> Result<Self, ServiceError> {
+    fn read(selector: Selector) -> Result<Self, ServiceError> {
         let field = selector.field_name.unwrap_or_default();
-        let operator = selector.operator.unwrap_or(request::Operator { r#type: None, values: None });
+        let operator = selector.operator.unwrap_or(Operator { r#type: None, values: None });
         let values = operator.values.unwrap_or_default();
         let word = operator.r#type.unwrap_or_default();
         let invalid = |what: &str| ServiceError::InvalidRequest(format!("selector on '{field}': {what}"));
@@ -169,12 +210,14 @@ impl Test {
         };
         let operator = match word.as_str() {
             "EQ" | "REF_EQ" if values.is_empty() => return Err(invalid(&format!("{word} needs a value"))),
-            "EQ" if field == "@status" => Operator::Equals(values.iter().map(|word| status(word)).collect()),
-            "EQ" => Operator::Equals(values),
-            "REF_EQ" => Operator::RefersTo(values),
-            "LE" => expect(1).and_then(|()| Ok(Operator::Within(None, Some(time(0)?))))?,
-            "GE" => expect(1).and_then(|()| Ok(Operator::Within(Some(time(0)?), None)))?,
-            "BETWEEN" => expect(2).and_then(|()| Ok(Operator::Within(Some(time(0)?), Some(time(1)?))))?,
+            "EQ" if field == "@status" => {
+                Comparison::Equals(values.iter().map(|word| status(word)).collect())
+            }
+            "EQ" => Comparison::Equals(values),
+            "REF_EQ" => Comparison::RefersTo(values),
+            "LE" => expect(1).and_then(|()| Ok(Comparison::Within(None, Some(time(0)?))))?,
+            "GE" => expect(1).and_then(|()| Ok(Comparison::Within(Some(time(0)?), None)))?,
+            "BETWEEN" => expect(2).and_then(|()| Ok(Comparison::Within(Some(time(0)?), Some(time(1)?))))?,
             other => {
                 return Err(invalid(&format!("'{other}' is no operator: say EQ, REF_EQ, LE, GE or BETWEEN")));
             }
@@ -183,7 +226,7 @@ impl Test {
     }
 
     /// Returns the selector for the store, or the test itself when the store has no column for it.
-    fn for_store(self, sphere: Sphere) -> Result<Selector, Self> {
+    fn for_store(self, sphere: Sphere) -> Result<store::Selector, Self> {
         let text = match self.field.as_str() {
             "name" | "@id" | "id" => Some(TextField::Id),
             "@status" => Some(TextField::Status),
@@ -198,14 +241,14 @@ impl Test {
             _ => None,
         };
         match (self.operator, text, time) {
-            (Operator::Equals(values) | Operator::RefersTo(values), Some(field), _) => {
-                Ok(Selector::AnyOf(field, values))
+            (Comparison::Equals(values) | Comparison::RefersTo(values), Some(field), _) => {
+                Ok(store::Selector::AnyOf(field, values))
             }
-            (Operator::Within(from, to), _, Some(field)) => Ok(Selector::Within(field, from, to)),
-            (Operator::Equals(values), None, Some(field)) if values.len() == 1 => {
+            (Comparison::Within(from, to), _, Some(field)) => Ok(store::Selector::Within(field, from, to)),
+            (Comparison::Equals(values), None, Some(field)) if values.len() == 1 => {
                 match lenient_time(&values[0]) {
-                    Some(at) => Ok(Selector::Within(field, Some(at), Some(at))),
-                    None => Err(Self { field: self.field, operator: Operator::Equals(values) }),
+                    Some(at) => Ok(store::Selector::Within(field, Some(at), Some(at))),
+                    None => Err(Self { field: self.field, operator: Comparison::Equals(values) }),
                 }
             }
             (operator, _, _) => Err(Self { field: self.field, operator }),
@@ -218,21 +261,20 @@ impl Test {
         let own = is_name.then_some(&name);
         let mut values = object.values(&self.field).chain(own);
         values.any(|value| match (&self.operator, value) {
-            (Operator::Equals(wanted), FieldValue::String(text)) => {
+            (Comparison::Equals(wanted), FieldValue::String(text)) => {
                 wanted.iter().any(|wanted| wanted == text || same_time(wanted, text))
             }
-            (Operator::RefersTo(wanted), FieldValue::Ref(target)) => {
+            (Comparison::RefersTo(wanted), FieldValue::Ref(target)) => {
                 wanted.iter().any(|wanted| target == wanted.as_str())
             }
             // Users say EQ of references as well.
-            (Operator::Equals(wanted), FieldValue::Ref(target)) => {
+            (Comparison::Equals(wanted), FieldValue::Ref(target)) => {
                 wanted.iter().any(|wanted| target == wanted.as_str())
             }
-            (Operator::Within(from, to), FieldValue::String(text)) => lenient_time(text)
+            (Comparison::Within(from, to), FieldValue::String(text)) => lenient_time(text)
                 .is_some_and(|at| from.is_none_or(|from| from <= at) && to.is_none_or(|to| at <= to)),
-            (Operator::RefersTo(_), FieldValue::String(_)) | (Operator::Within(..), FieldValue::Ref(_)) => {
-                false
-            }
+            (Comparison::RefersTo(_), FieldValue::String(_))
+            | (Comparison::Within(..), FieldValue::Ref(_)) => false,
         })
     }
 }
@@ -263,11 +305,11 @@ mod tests {
     use super::*;
 
     fn test(field: &str, word: &str, values: &[&str]) -> Result<Test, ServiceError> {
-        let operator = request::Operator {
+        let operator = Operator {
             r#type: Some(word.to_owned()),
             values: Some(values.iter().map(|value| (*value).to_owned()).collect()),
         };
-        Test::read(request::Selector { field_name: Some(field.to_owned()), operator: Some(operator) })
+        Test::read(Selector { field_name: Some(field.to_owned()), operator: Some(operator) })
     }
 
     #[test]
@@ -285,7 +327,7 @@ mod tests {
     fn cancelled_with_two_ls_is_canceled() {
         let selector = test("@status", "EQ", &["cancelled", "running"]).unwrap().for_store(Sphere::Instance);
         let wanted = vec!["CANCELED".to_owned(), "RUNNING".to_owned()];
-        assert_eq!(selector.unwrap(), Selector::AnyOf(TextField::Status, wanted));
+        assert_eq!(selector.unwrap(), store::Selector::AnyOf(TextField::Status, wanted));
     }
 
     #[test]

@@ -1,22 +1,31 @@
 //! ReportTaskProgress: the first one acknowledges the task; the answer may tell the runner to stop.
 
 use engine::Event;
+use serde::{Deserialize, Serialize};
 
-use super::{refuse_report, task};
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::check::{Check, TASK_ID};
-use crate::wire::object::read_fields;
-use crate::wire::request::ReportTaskProgress;
-use crate::wire::response::Progressed;
+use crate::wire::object::{WireField, read_fields};
+use crate::wire::task::read_task;
 
 /// Fields per report: what an object may have (quota).
 const MOST_FIELDS: usize = 50;
 
-pub(super) async fn serve(
-    service: &Service,
-    request: ReportTaskProgress,
-) -> Result<Progressed, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    task_id: Option<String>,
+    fields: Option<Vec<WireField>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    canceled: bool,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, ServiceError> {
     let mut check = Check::default();
     let text = check.required("taskId", request.task_id, TASK_ID);
     let mut fields = read_fields("fields", request.fields, &mut check);
@@ -24,16 +33,16 @@ pub(super) async fn serve(
     check.finish()?;
     // Runtime fields are the service's to set.
     fields.retain(|field| !field.key.as_str().starts_with('@'));
-    let task = task(&text)?;
+    let task = read_task(&text)?;
     let mut held = match service.driver.hold(task.pipeline.as_str()).await {
         // Deleting a pipeline cancels its tasks: this is how the runner learns.
-        Err(ServiceError::PipelineDeleted(_)) => return Ok(Progressed { canceled: true }),
+        Err(ServiceError::PipelineDeleted(_)) => return Ok(Response { canceled: true }),
         held => held?,
     };
     let run = service.driver.run_of(&held, task.attempt.as_str()).await?;
     let run = run.ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
     let event = Event::ProgressReported { attempt: task.attempt, lease: task.lease, fields };
     let step =
-        service.driver.step(&mut held, &run, event).await.map_err(|error| refuse_report(&text, error))?;
-    Ok(Progressed { canceled: step.canceled })
+        service.driver.step(&mut held, &run, event).await.map_err(|error| error.refuse_report(&text))?;
+    Ok(Response { canceled: step.canceled })
 }

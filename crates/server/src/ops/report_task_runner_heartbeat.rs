@@ -2,17 +2,28 @@
 
 use engine::instance::Role;
 use engine::{InstanceId, resource};
+use serde::{Deserialize, Serialize};
 
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::check::{Check, ID, STRING};
-use crate::wire::request::ReportTaskRunnerHeartbeat;
-use crate::wire::response::Beaten;
 
-pub(super) async fn serve(
-    service: &Service,
-    request: ReportTaskRunnerHeartbeat,
-) -> Result<Beaten, ServiceError> {
+/// The model spells the id `taskrunnerId`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    taskrunner_id: Option<String>,
+    worker_group: Option<String>,
+    hostname: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Response {
+    terminate: bool,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, ServiceError> {
     let mut check = Check::default();
     let runner = check.required("taskrunnerId", request.taskrunner_id, ID);
     let group = check.optional("workerGroup", request.worker_group, STRING).unwrap_or_default();
@@ -20,7 +31,7 @@ pub(super) async fn serve(
     check.finish()?;
     let terminate = is_of_ended_resource(service, &group).await?;
     tracing::debug!(runner.id = runner, worker.group = group, terminate, "heartbeat");
-    Ok(Beaten { terminate })
+    Ok(Response { terminate })
 }
 
 /// Returns whether the group is that of a resource which is not there any more, or is on its way out.

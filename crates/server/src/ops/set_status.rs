@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use definition::ObjectId;
 use engine::{Event, InstanceId, PipelineState, RunId};
+use serde::Deserialize;
 use store::{Batch, DefinitionVersion};
 
 use crate::driver::{Held, StepError};
@@ -11,9 +12,16 @@ use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::check::{Check, ID, STRING};
 use crate::wire::object::read_ids;
-use crate::wire::request::SetStatus;
 
-pub(super) async fn serve(service: &Service, request: SetStatus) -> Result<(), ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_id: Option<String>,
+    object_ids: Option<Vec<String>>,
+    status: Option<String>,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<(), ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     let objects = read_ids("objectIds", request.object_ids, &mut check);
@@ -65,7 +73,7 @@ async fn pause(
         // A run that could not be loaded: what is refused must not be saved along with the next change.
         held.pipeline.paused = before;
     }
-    stepped.map_err(refuse)
+    stepped.map_err(StepError::refuse_command)
 }
 
 async fn command(
@@ -82,7 +90,7 @@ async fn command(
         instances.entry(run).or_default().insert(InstanceId::from(object.as_str()));
     }
     let events = instances.into_iter().map(|(run, instances)| (run, event(instances))).collect();
-    service.driver.step_all(held, events, Batch::new()).await.map_err(refuse)
+    service.driver.step_all(held, events, Batch::new()).await.map_err(StepError::refuse_command)
 }
 
 type MakeEvent = dyn Fn(BTreeSet<InstanceId>) -> Event + Send;
@@ -107,13 +115,4 @@ fn component(status: &str, object: &str) -> ServiceError {
     ServiceError::InvalidRequest(format!(
         "'{object}' is no instance: {status} is for instances, such as @Load_2030-01-31T22:00:00"
     ))
-}
-
-/// Says to a user why a command has no effect.
-pub(super) fn refuse(error: StepError) -> ServiceError {
-    match error {
-        StepError::Illegal(illegal) => ServiceError::InvalidRequest(illegal.to_string()),
-        StepError::NoRun(run) => ServiceError::InvalidRequest(format!("there is no run at {run}")),
-        StepError::Store(error) => error.into(),
-    }
 }

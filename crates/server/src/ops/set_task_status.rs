@@ -1,20 +1,30 @@
 //! SetTaskStatus: a runner says how its task ended.
 
 use engine::{Event, TaskError, TaskOutcome};
+use serde::Deserialize;
 
-use super::{refuse_report, task};
 use crate::error::ServiceError;
 use crate::service::Service;
+use crate::wire::Empty;
 use crate::wire::check::{ANY, Check, STRING, TASK_ID};
-use crate::wire::request::SetTaskStatus;
-use crate::wire::response::Empty;
+use crate::wire::task::read_task;
 
 /// Errors are shown as fields of the attempt: this is the most that a field holds.
 const MOST_CHARACTERS: usize = 10_240;
 /// Ids that the service itself gives.
 const RESERVED: &str = "Service_";
 
-pub(super) async fn serve(service: &Service, request: SetTaskStatus) -> Result<Empty, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    task_id: Option<String>,
+    task_status: Option<String>,
+    error_id: Option<String>,
+    error_message: Option<String>,
+    error_stack_trace: Option<String>,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, ServiceError> {
     let mut check = Check::default();
     let text = check.required("taskId", request.task_id, TASK_ID);
     let status = check.required("taskStatus", request.task_status, ANY);
@@ -35,12 +45,12 @@ pub(super) async fn serve(service: &Service, request: SetTaskStatus) -> Result<E
             stack_trace: request.error_stack_trace.map(cut),
         }),
     };
-    let task = task(&text)?;
+    let task = read_task(&text)?;
     let mut held = service.driver.hold(task.pipeline.as_str()).await?;
     let run = service.driver.run_of(&held, task.attempt.as_str()).await?;
     let run = run.ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
     let event = Event::StatusSet { attempt: task.attempt, lease: task.lease, outcome };
-    service.driver.step(&mut held, &run, event).await.map_err(|error| refuse_report(&text, error))?;
+    service.driver.step(&mut held, &run, event).await.map_err(|error| error.refuse_report(&text))?;
     Ok(Empty {})
 }
 

@@ -10,7 +10,7 @@ use super::judge::{self, Answer};
 use super::world::World;
 use crate::error::ServiceError;
 use crate::ops;
-use crate::route::Operation;
+use crate::ops::Operation;
 
 /// When a client gives an answer up, unless it waits for work.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -126,7 +126,7 @@ impl World {
             Some(Err(error)) => {
                 self.note(&format!("{} {}", operation.as_str(), error.code()), format!("{line}: {error}"));
                 match error {
-                    ServiceError::Internal(_) | ServiceError::Unavailable => Told::Nothing,
+                    ServiceError::Internal(_) => Told::Nothing,
                     _ => Told::Refused,
                 }
             }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::definitions::Recipe;
 use super::network::Told;
 use super::world::World;
-use crate::route::Operation;
+use crate::ops::Operation;
 
 /// What an operator does to a pipeline that is there.
 #[derive(Clone, Copy, Debug)]

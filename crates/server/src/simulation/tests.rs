@@ -12,7 +12,7 @@ use super::dice::Dice;
 use super::network::Told;
 use super::world::{Lie, Planned};
 use super::{CrashAt, Plot, Report};
-use crate::route::Operation;
+use crate::ops::Operation;
 
 /// Seeds that every `make test` plays.
 const BUDGET: u64 = 300;

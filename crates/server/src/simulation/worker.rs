@@ -9,7 +9,7 @@ use super::definitions::GROUPS;
 use super::network::Told;
 use super::server::OWN_RUNNERS;
 use super::world::World;
-use crate::route::Operation;
+use crate::ops::Operation;
 
 /// What a task runner does with a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

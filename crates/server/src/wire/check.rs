@@ -5,50 +5,50 @@
 use crate::error::ServiceError;
 
 /// `id`: 1 to 1024 characters.
-pub const ID: Text = Text { least: 1, most: 1024 };
+pub(crate) const ID: Text = Text { least: 1, most: 1024 };
 /// `string`: up to 1024 characters.
-pub const STRING: Text = Text { least: 0, most: 1024 };
+pub(crate) const STRING: Text = Text { least: 0, most: 1024 };
 /// `fieldNameString`: 1 to 256 characters.
-pub const FIELD_NAME: Text = Text { least: 1, most: 256 };
+pub(crate) const FIELD_NAME: Text = Text { least: 1, most: 256 };
 /// `fieldStringValue`: up to 10,240 characters.
-pub const FIELD_VALUE: Text = Text { least: 0, most: 10_240 };
+pub(crate) const FIELD_VALUE: Text = Text { least: 0, most: 10_240 };
 /// `longString`, an expression.
-pub const LONG: Text = Text { least: 0, most: 20_971_520 };
+pub(crate) const LONG: Text = Text { least: 0, most: 20_971_520 };
 /// `taskId`: 1 to 2048 characters.
-pub const TASK_ID: Text = Text { least: 1, most: 2048 };
+pub(crate) const TASK_ID: Text = Text { least: 1, most: 2048 };
 /// `tagKey`: 1 to 128 characters.
-pub const TAG_KEY: Text = Text { least: 1, most: 128 };
+pub(crate) const TAG_KEY: Text = Text { least: 1, most: 128 };
 /// `tagValue`: up to 256 characters.
-pub const TAG_VALUE: Text = Text { least: 0, most: 256 };
+pub(crate) const TAG_VALUE: Text = Text { least: 0, most: 256 };
 /// `errorMessage` and, leniently, stack traces: any length.
-pub const ANY: Text = Text { least: 0, most: usize::MAX };
+pub(crate) const ANY: Text = Text { least: 0, most: usize::MAX };
 
 /// How long a text may be, in UTF-16 code units, as the Java service counts.
 #[derive(Clone, Copy)]
-pub struct Text {
+pub(crate) struct Text {
     least: usize,
     most: usize,
 }
 
 /// Collects what is wrong with a request.
 #[derive(Default)]
-pub struct Check {
+pub(crate) struct Check {
     violations: Vec<String>,
 }
 
 impl Check {
     /// Returns the member's text, or an empty one after noting what is wrong with it.
-    pub fn required(&mut self, at: &str, value: Option<String>, limits: Text) -> String {
+    pub(crate) fn required(&mut self, at: &str, value: Option<String>, limits: Text) -> String {
         self.member(at, value).map(|text| self.text(at, text, limits)).unwrap_or_default()
     }
 
     /// Returns the member's text if it is there, having noted what is wrong with it.
-    pub fn optional(&mut self, at: &str, value: Option<String>, limits: Text) -> Option<String> {
+    pub(crate) fn optional(&mut self, at: &str, value: Option<String>, limits: Text) -> Option<String> {
         value.map(|text| self.text(at, text, limits))
     }
 
     /// Returns the member, having noted its absence.
-    pub fn member<T>(&mut self, at: &str, value: Option<T>) -> Option<T> {
+    pub(crate) fn member<T>(&mut self, at: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.note(format!("Value null at '{at}' failed to satisfy constraint: Member must not be null"));
         }
@@ -56,7 +56,7 @@ impl Check {
     }
 
     /// Notes a list that is longer than `most`.
-    pub fn at_most<T>(&mut self, at: &str, list: &[T], most: usize) {
+    pub(crate) fn at_most<T>(&mut self, at: &str, list: &[T], most: usize) {
         if list.len() > most {
             self.note(format!(
                 "Value at '{at}' failed to satisfy constraint: Member must have length less than or equal to {most}"
@@ -65,7 +65,7 @@ impl Check {
     }
 
     /// Notes a text that is none of the words that a member may be.
-    pub fn one_of(&mut self, at: &str, value: &str, words: &[&str]) {
+    pub(crate) fn one_of(&mut self, at: &str, value: &str, words: &[&str]) {
         if !words.contains(&value) {
             self.note(format!(
                 "Value '{value}' at '{at}' failed to satisfy constraint: Member must satisfy enum value set: [{}]",
@@ -75,7 +75,7 @@ impl Check {
     }
 
     /// Returns an error that names every violation, if there were any.
-    pub fn finish(self) -> Result<(), ServiceError> {
+    pub(crate) fn finish(self) -> Result<(), ServiceError> {
         let count = self.violations.len();
         match count {
             0 => Ok(()),

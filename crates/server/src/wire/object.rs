@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::check::{Check, FIELD_NAME, FIELD_VALUE, ID, TAG_KEY, TAG_VALUE};
 
 /// Tags per pipeline.
-pub const MOST_TAGS: usize = 10;
+pub(crate) const MOST_TAGS: usize = 10;
 
 /// `Field`: a key with a string or a reference.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WireField {
+pub(crate) struct WireField {
     key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     string_value: Option<String>,
@@ -21,7 +21,7 @@ pub struct WireField {
 
 /// `PipelineObject`.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct WireObject {
+pub(crate) struct WireObject {
     id: Option<String>,
     name: Option<String>,
     // The Developer Guide's raw HTTP sample says `slots`; no SDK does.
@@ -32,14 +32,14 @@ pub struct WireObject {
 /// `ParameterAttribute`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WireAttribute {
+pub(crate) struct WireAttribute {
     key: Option<String>,
     string_value: Option<String>,
 }
 
 /// `ParameterObject`.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct WireParameter {
+pub(crate) struct WireParameter {
     id: Option<String>,
     attributes: Option<Vec<WireAttribute>>,
 }
@@ -47,21 +47,21 @@ pub struct WireParameter {
 /// `ParameterValue`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WireValue {
+pub(crate) struct WireValue {
     id: Option<String>,
     string_value: Option<String>,
 }
 
 /// `Tag`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WireTag {
+pub(crate) struct WireTag {
     key: Option<String>,
     value: Option<String>,
 }
 
 impl WireField {
     /// Returns a field that holds text.
-    pub fn string(key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub(crate) fn string(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self { key: Some(key.into()), string_value: Some(value.into()), ref_value: None }
     }
 
@@ -121,12 +121,16 @@ impl From<(String, String)> for WireTag {
 }
 
 /// Reads a list of fields, as ReportTaskProgress sends it.
-pub fn read_fields(at: &str, fields: Option<Vec<WireField>>, check: &mut Check) -> Vec<Field> {
+pub(crate) fn read_fields(at: &str, fields: Option<Vec<WireField>>, check: &mut Check) -> Vec<Field> {
     members(at, fields.unwrap_or_default(), |at, field| field.read(at, check))
 }
 
 /// Reads the objects of a definition.
-pub fn read_objects(at: &str, objects: Option<Vec<WireObject>>, check: &mut Check) -> Vec<PipelineObject> {
+pub(crate) fn read_objects(
+    at: &str,
+    objects: Option<Vec<WireObject>>,
+    check: &mut Check,
+) -> Vec<PipelineObject> {
     let objects = check.member(at, objects).unwrap_or_default();
     members(at, objects, |at, object| {
         // An empty id or name is fatal by the service's own words; the front end lets it pass.
@@ -139,7 +143,7 @@ pub fn read_objects(at: &str, objects: Option<Vec<WireObject>>, check: &mut Chec
 }
 
 /// Reads the declared parameters of a definition.
-pub fn read_parameters(
+pub(crate) fn read_parameters(
     at: &str,
     list: Option<Vec<WireParameter>>,
     check: &mut Check,
@@ -157,7 +161,7 @@ pub fn read_parameters(
 }
 
 /// Reads parameter values.
-pub fn read_values(at: &str, list: Option<Vec<WireValue>>, check: &mut Check) -> Vec<ParameterValue> {
+pub(crate) fn read_values(at: &str, list: Option<Vec<WireValue>>, check: &mut Check) -> Vec<ParameterValue> {
     members(at, list.unwrap_or_default(), |at, value| ParameterValue {
         id: check.required(&format!("{at}.id"), value.id, FIELD_NAME),
         value: check.required(&format!("{at}.stringValue"), value.string_value, FIELD_VALUE),
@@ -165,7 +169,7 @@ pub fn read_values(at: &str, list: Option<Vec<WireValue>>, check: &mut Check) ->
 }
 
 /// Reads tags as pairs of key and value.
-pub fn read_tags(at: &str, list: Vec<WireTag>, check: &mut Check) -> Vec<(String, String)> {
+pub(crate) fn read_tags(at: &str, list: Vec<WireTag>, check: &mut Check) -> Vec<(String, String)> {
     check.at_most(at, &list, MOST_TAGS);
     members(at, list, |at, tag| {
         let key = check.required(&format!("{at}.key"), tag.key, TAG_KEY);
@@ -174,7 +178,7 @@ pub fn read_tags(at: &str, list: Vec<WireTag>, check: &mut Check) -> Vec<(String
 }
 
 /// Reads a list of ids.
-pub fn read_ids(at: &str, list: Option<Vec<String>>, check: &mut Check) -> Vec<String> {
+pub(crate) fn read_ids(at: &str, list: Option<Vec<String>>, check: &mut Check) -> Vec<String> {
     let list = check.member(at, list).unwrap_or_default();
     members(at, list, |at, id| check.required(at, Some(id), ID))
 }

@@ -9,7 +9,7 @@ use super::super::disk::SIMULATED;
 use super::super::world::World;
 use super::Book;
 use crate::error::ServiceError;
-use crate::route::Operation;
+use crate::ops::Operation;
 
 /// A request as it reached a server, and how things stood then.
 pub(in super::super) struct Asked {

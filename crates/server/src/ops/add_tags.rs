@@ -1,16 +1,22 @@
-//! AddTags and RemoveTags.
+//! AddTags: adds tags, or overwrites those of the same key.
 
+use serde::Deserialize;
 use store::{Batch, Tag};
 
 use crate::error::ServiceError;
 use crate::service::Service;
+use crate::wire::Empty;
 use crate::wire::check::{Check, ID};
-use crate::wire::object::{MOST_TAGS, read_ids, read_tags};
-use crate::wire::request::{AddTags, RemoveTags};
-use crate::wire::response::Empty;
+use crate::wire::object::{MOST_TAGS, WireTag, read_tags};
 
-/// Adds tags, or overwrites those of the same key.
-pub(super) async fn add(service: &Service, request: AddTags) -> Result<Empty, ServiceError> {
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Request {
+    pipeline_id: Option<String>,
+    tags: Option<Vec<WireTag>>,
+}
+
+pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     let tags = check.member("tags", request.tags).unwrap_or_default();
@@ -27,16 +33,8 @@ pub(super) async fn add(service: &Service, request: AddTags) -> Result<Empty, Se
     .await
 }
 
-/// Removes tags by key; one that is not there is no error.
-pub(super) async fn remove(service: &Service, request: RemoveTags) -> Result<Empty, ServiceError> {
-    let mut check = Check::default();
-    let id = check.required("pipelineId", request.pipeline_id, ID);
-    let keys = read_ids("tagKeys", request.tag_keys, &mut check);
-    check.finish()?;
-    change(service, &id, |kept| kept.retain(|tag| !keys.contains(&tag.key))).await
-}
-
-async fn change(
+/// Changes the tags of a pipeline and saves them, unless they would be too many.
+pub(super) async fn change(
     service: &Service,
     id: &str,
     change: impl FnOnce(&mut Vec<Tag>),

@@ -1,0 +1,10 @@
+//! Task ids, by which task runners report.
+
+use engine::TaskId;
+
+use crate::error::ServiceError;
+
+/// Returns the task that a task runner reports on.
+pub(crate) fn read_task(text: &str) -> Result<TaskId, ServiceError> {
+    TaskId::parse(text).ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))
+}
