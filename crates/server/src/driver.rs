@@ -9,14 +9,14 @@
 
 mod buckets;
 mod expiry;
-mod live;
-mod looks;
+mod idle_run_cache;
+mod live_pipeline;
+mod machines;
 mod notices;
-mod others;
+mod precondition_checks;
 mod recovery;
-mod resources;
 mod schedule;
-mod seen;
+mod shared_store;
 mod step_error;
 mod tables;
 mod timers;
@@ -33,15 +33,15 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::ServiceError;
-use crate::waiting::{Offer, Waiting};
+use crate::worker_groups::{Offer, Waiting};
 
 pub(crate) use buckets::Buckets;
-use live::Standing;
+use live_pipeline::Standing;
 
-pub(crate) use live::Live;
-pub(crate) use looks::NO_DYNAMODB;
-pub(crate) use others::{Raced, Tries, unraced};
+pub(crate) use live_pipeline::Live;
+pub(crate) use precondition_checks::NO_DYNAMODB;
 pub(crate) use schedule::Active;
+pub(crate) use shared_store::{Raced, Tries, unraced};
 pub(crate) use step_error::StepError;
 pub(crate) use tables::Tables;
 pub(crate) use topic::Topic;
@@ -62,13 +62,13 @@ pub(crate) struct Driver {
     slots: Mutex<HashMap<PipelineId, Slot>>,
     timers: timers::Timers,
     notice_waits: Notify,
-    spare: others::Spare,
+    spare: shared_store::Spare,
     /// How often the store is asked for what other servers left.
     pub(crate) look_again: Duration,
     /// The clock was wound, for who looks at it seldom.
     clock_moved: Notify,
-    machines: resources::Machines,
-    seen: seen::Seen,
+    machines: machines::Machines,
+    seen: idle_run_cache::Seen,
 }
 
 type Slot = Arc<tokio::sync::Mutex<Option<Live>>>;
@@ -101,11 +101,11 @@ impl Driver {
             slots: Mutex::default(),
             timers: timers::Timers::default(),
             notice_waits: Notify::new(),
-            spare: others::Spare::default(),
-            look_again: others::LOOK_AGAIN,
+            spare: shared_store::Spare::default(),
+            look_again: shared_store::LOOK_AGAIN,
             clock_moved: Notify::new(),
-            machines: resources::Machines::default(),
-            seen: seen::Seen::default(),
+            machines: machines::Machines::default(),
+            seen: idle_run_cache::Seen::default(),
         }
     }
 

@@ -4,6 +4,7 @@ mod driver;
 mod ec2_worker;
 mod error;
 pub mod host;
+mod host_check;
 mod http_front;
 mod ops;
 mod route;
@@ -12,9 +13,8 @@ mod service;
 pub mod sigv4;
 #[cfg(test)]
 mod simulation;
-mod unhosted;
-mod waiting;
 mod wire;
+mod worker_groups;
 
 pub use driver::Now;
 pub use ec2_worker::EC2_WORKER_DOES;

@@ -13,7 +13,7 @@ use crate::driver::{Active, Held, Live, StepError};
 use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
-use crate::unhosted;
+use crate::host_check;
 use crate::wire::Empty;
 use crate::wire::check::{Check, ID};
 use crate::wire::object::{WireValue, read_values};
@@ -137,9 +137,9 @@ async fn activate(
 /// What nobody here can do would wait for ever, or fail later: all of it is named before anything starts.
 fn refuse_unhosted(service: &Service, plan: &Plan, run: Option<&Run>) -> Result<(), ServiceError> {
     let host = service.host.as_deref();
-    let mut found = unhosted::of(plan, host, service.has_dynamodb);
-    found.extend(run.and_then(|run| unhosted::without_places(host, run)));
-    unhosted::refuse(&found)
+    let mut found = host_check::of(plan, host, service.has_dynamodb);
+    found.extend(run.and_then(|run| host_check::without_places(host, run)));
+    host_check::refuse(&found)
 }
 
 /// What tells the ids of two runs apart.

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::driver::Claimed;
 use crate::error::ServiceError;
 use crate::service::Service;
-use crate::waiting::Offer;
+use crate::worker_groups::Offer;
 use crate::wire::check::{Check, ID, STRING};
 use crate::wire::object::WireObject;
 

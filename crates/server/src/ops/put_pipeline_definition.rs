@@ -14,7 +14,7 @@ use store::{Batch, DefinitionVersion};
 use crate::error::ServiceError;
 use crate::secret;
 use crate::service::Service;
-use crate::unhosted;
+use crate::host_check;
 use crate::wire::check::{Check, ID};
 use crate::wire::object::{WireObject, WireParameter, WireValue, read_objects, read_parameters, read_values};
 
@@ -104,8 +104,8 @@ pub(super) async fn examine(
     if report.is_ok()
         && let Ok(plan) = Plan::of(new.clone())
     {
-        let found = unhosted::of(&plan, service.host.as_deref(), service.has_dynamodb);
-        report.warnings.extend(found.into_iter().map(unhosted::warning));
+        let found = host_check::of(&plan, service.host.as_deref(), service.has_dynamodb);
+        report.warnings.extend(found.into_iter().map(host_check::warning));
     }
     Ok((new, report))
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Buckets, Claimed, Driver, Tables, unraced};
-use crate::waiting::Offer;
+use crate::worker_groups::Offer;
 
 /// The host name of the service's own attempts.
 const RUNNER: &str = "datapipeline";

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Driver, StepError};
 use crate::error::ServiceError;
-use crate::waiting::Offer;
+use crate::worker_groups::Offer;
 
 /// How often the store is asked for what others left.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
