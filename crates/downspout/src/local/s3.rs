@@ -14,6 +14,7 @@ mod conditions;
 mod copy;
 mod error;
 mod events;
+mod host;
 mod listing;
 mod model;
 mod multipart;

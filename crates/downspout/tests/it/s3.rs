@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod events;
+mod hosts;
 mod multipart;
 mod objects;
 mod restarts;

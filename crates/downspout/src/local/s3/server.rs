@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::host::{self, LocalDomains};
 use super::service::Service;
 use super::store::S3Store;
 
@@ -68,6 +69,7 @@ impl LocalS3 {
     pub fn new(store: S3Store, credentials: Credentials, region: impl Into<String>) -> Self {
         let mut builder = S3ServiceBuilder::new(Service { store, region: region.into() });
         builder.set_auth(credentials);
+        builder.set_host(LocalDomains);
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(S3Config::default()))));
         Self { service: builder.build() }
     }
@@ -115,10 +117,13 @@ async fn connection(stream: TcpStream, service: S3Service, shutdown: Cancellatio
 }
 
 /// Answers one request.
-async fn answer(service: S3Service, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
+async fn answer(service: S3Service, mut request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
     let expects = request.headers().contains_key(EXPECT);
     let is_empty = request.body().is_end_stream();
-    let mut response = service.call(request.map(Body::from)).await?;
+    let mut response = match host::check_host(&mut request) {
+        Ok(()) => service.call(request.map(Body::from)).await?,
+        Err(refused) => refused.to_http_response().map_err(|error| HttpError::new(Box::new(error)))?,
+    };
     // botocore trips over a connection on which its `Expect: 100-continue` was answered without the "100 Continue",
     // and the next request on it hangs; hyper does not send one when there is no content to ask for.
     if expects && (is_empty || !response.status().is_success()) {

@@ -66,6 +66,16 @@ impl Endpoint {
         Client::from_conf(config.build())
     }
 
+    /// Returns a client that puts the bucket before `domain` in the host name.
+    pub(crate) fn virtual_client(&self, domain: &str) -> Client {
+        let config = self.client().config().to_builder().force_path_style(false);
+        Client::from_conf(config.endpoint_url(format!("http://{domain}:{}", self.port())).build())
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.rsplit_once(':').unwrap().1.parse().unwrap()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
