@@ -9,6 +9,7 @@
 //! Commits survive the end of the process at any moment; `fsync` is off, so a power cut can lose them.
 
 mod client;
+mod client_link;
 mod cluster;
 mod conversation;
 mod handshake;

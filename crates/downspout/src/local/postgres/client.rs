@@ -6,30 +6,23 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use jiff::Timestamp;
 use tokio::io::{self, AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
-use super::conversation::{Conversation, Standing};
-use super::lender::{Holder, Holding, Lender, Loan};
-use super::message::{ErrorReport, FrameError, Severity, put_ready, take_message, take_text, whole_message};
+use super::client_link::{ClientLink, READ_BYTES};
+use super::conversation::SessionUse;
+use super::lender::{Borrower, Lender, Loan};
+use super::message::{ErrorReport, Severity, put_ready, take_message, whole_message};
 use super::relay::{End, Relay};
 use super::session::{Lost, StartError};
 use super::state::SessionState;
 
-/// How much is read at once, in either direction.
-pub(super) const READ_BYTES: usize = 64 * 1024;
-
 /// A client that has proved its password.
 pub(super) struct Client {
-    pub(super) stream: TcpStream,
-    pub(super) inbox: BytesMut,
-    pub(super) outbox: BytesMut,
-    pub(super) state: SessionState,
+    link: ClientLink,
     address: SocketAddr,
-    application: String,
     canceled: Arc<Notify>,
     /// Whether it had the session before, so that its settings are known to be good.
     settled: bool,
@@ -67,11 +60,13 @@ impl Client {
         canceled: Arc<Notify>,
     ) -> Self {
         Self {
-            application: startup.setting("application_name").unwrap_or_default().to_owned(),
-            state: SessionState::of_startup(startup.settings),
-            stream: newcomer.stream,
-            inbox: newcomer.inbox,
-            outbox: BytesMut::new(),
+            link: ClientLink {
+                application: startup.setting("application_name").unwrap_or_default().to_owned(),
+                state: SessionState::of_startup(startup.settings),
+                stream: newcomer.stream,
+                inbox: newcomer.inbox,
+                outbox: BytesMut::new(),
+            },
             address: newcomer.address,
             canceled,
             settled: false,
@@ -123,22 +118,22 @@ impl Client {
 
     /// Flushes what the client has not got yet, and waits for a whole message of its.
     async fn listen(&mut self, limits: &Limits) -> Result<(), ClientEnd> {
-        let (mut read, mut write) = self.stream.split();
+        let (mut read, mut write) = self.link.stream.split();
         loop {
-            match whole_message(&self.inbox, limits.message_bytes)
-                .map_err(|error| ClientEnd::Ended(violation(&error)))?
+            match whole_message(&self.link.inbox, limits.message_bytes)
+                .map_err(|error| ClientEnd::Ended(ErrorReport::violation(&error)))?
             {
-                Some(_) if self.inbox[0] == b'X' => return Err(ClientEnd::Left),
+                Some(_) if self.link.inbox[0] == b'X' => return Err(ClientEnd::Left),
                 Some(_) => return Ok(()),
-                None => self.inbox.reserve(READ_BYTES),
+                None => self.link.inbox.reserve(READ_BYTES),
             }
             tokio::select! {
-                count = read.read_buf(&mut self.inbox) => {
+                count = read.read_buf(&mut self.link.inbox) => {
                     if count? == 0 {
                         return Err(ClientEnd::Left);
                     }
                 }
-                written = write.write_buf(&mut self.outbox), if self.outbox.has_remaining() => {
+                written = write.write_buf(&mut self.link.outbox), if self.link.outbox.has_remaining() => {
                     written?;
                 }
             }
@@ -151,16 +146,16 @@ impl Client {
         limits: &Limits,
         shutdown: &CancellationToken,
     ) -> Result<Loan, NotLent> {
-        let holder = Holder {
-            application: self.application.clone(),
+        let borrower = Borrower {
+            application: self.link.application.clone(),
             address: self.address,
             since: Timestamp::now(),
-            holding: Holding::Active,
+            session_use: SessionUse::Active,
         };
         let canceled = Arc::clone(&self.canceled);
         tokio::select! {
             biased;
-            lent = lender.borrow(holder) => lent.map_err(NotLent::Start),
+            lent = lender.borrow(borrower) => lent.map_err(NotLent::Start),
             () = canceled.notified() => Err(NotLent::Canceled),
             () = self.departure() => Err(NotLent::Left),
             () = shutdown.cancelled() => Err(NotLent::Shutdown),
@@ -170,9 +165,9 @@ impl Client {
 
     /// Ends when the client leaves; meanwhile takes in some of what it sends.
     async fn departure(&mut self) {
-        while self.inbox.len() < READ_BYTES {
-            self.inbox.reserve(READ_BYTES);
-            match self.stream.read_buf(&mut self.inbox).await {
+        while self.link.inbox.len() < READ_BYTES {
+            self.link.inbox.reserve(READ_BYTES);
+            match self.link.stream.read_buf(&mut self.link.inbox).await {
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}
             }
@@ -183,14 +178,14 @@ impl Client {
     /// Answers what the client asked with `report`, and skips the rest of that as the server would.
     async fn refuse(&mut self, report: &ErrorReport, limits: &Limits) -> Result<(), ClientEnd> {
         tracing::info!(client.address = %self.address, error.code = report.code, "{}", report.message);
-        report.put(&mut self.outbox);
+        report.put(&mut self.link.outbox);
         loop {
             self.listen(limits).await?;
-            let message = take_message(&mut self.inbox, limits.message_bytes);
-            let message = message.map_err(|error| ClientEnd::Ended(violation(&error)))?;
+            let message = take_message(&mut self.link.inbox, limits.message_bytes);
+            let message = message.map_err(|error| ClientEnd::Ended(ErrorReport::violation(&error)))?;
             // After an error the server skips all messages of the extended protocol up to Sync.
             if message.is_some_and(|message| matches!(message[0], b'Q' | b'F' | b'S')) {
-                put_ready(&mut self.outbox);
+                put_ready(&mut self.link.outbox);
                 return Ok(());
             }
         }
@@ -203,14 +198,14 @@ impl Client {
         limits: &Limits,
     ) -> Result<(), ClientEnd> {
         let end = match self.restore(&mut loan).await {
-            Ok(()) => Relay::new(self, &mut loan, lender, limits).run().await,
+            Ok(()) => Relay::new(&mut self.link, &mut loan, lender, limits).run().await,
             Err(end) => end,
         };
         if matches!(end, End::Lost) {
             loan.lost().await;
             return Err(ClientEnd::Ended(server_lost()));
         }
-        loan.is(Holding::Leaving);
+        loan.note_use(SessionUse::Leaving);
         if let Some(session) = loan.session()
             && session.reset().await.is_err()
         {
@@ -227,7 +222,7 @@ impl Client {
     /// Makes the client's session state again on the session it was lent.
     async fn restore(&mut self, loan: &mut Loan) -> Result<(), End> {
         let session = loan.session().ok_or(End::Lost)?;
-        let refused = session.restore(&self.state, &mut self.outbox).await.map_err(|Lost| End::Lost)?;
+        let refused = session.restore(&self.link.state, &mut self.link.outbox).await.map_err(|Lost| End::Lost)?;
         match refused {
             Some((code, message)) if !self.settled => {
                 let report = ErrorReport::fatal(
@@ -247,38 +242,14 @@ impl Client {
 
     async fn say_goodbye(&mut self, report: &ErrorReport) {
         debug_assert_eq!(report.severity, Severity::Fatal);
-        report.put(&mut self.outbox);
+        report.put(&mut self.link.outbox);
         let farewell = async {
-            self.stream.write_all_buf(&mut self.outbox).await?;
-            self.stream.shutdown().await
+            self.link.stream.write_all_buf(&mut self.link.outbox).await?;
+            self.link.stream.shutdown().await
         };
         // A client that does not read must not keep us.
         let _ = timeout(std::time::Duration::from_secs(1), farewell).await;
     }
-
-    /// Notes a parameter that the server reports.
-    pub(super) fn parameter(&mut self, mut body: &[u8], loan: &Loan) {
-        if take_text(&mut body) == Some("application_name")
-            && let Some(application) = take_text(&mut body)
-        {
-            application.clone_into(&mut self.application);
-            loan.is_called(application);
-        }
-    }
-}
-
-/// Says what a conversation's standing is to those who wait.
-pub(super) fn holding_of(conversation: &Conversation) -> Holding {
-    match conversation.standing() {
-        Standing::Idle => Holding::Idle,
-        Standing::Active => Holding::Active,
-        Standing::IdleInTransaction => Holding::IdleInTransaction,
-    }
-}
-
-/// What is sent to a client that breaks the protocol.
-pub(super) fn violation(error: &FrameError) -> ErrorReport {
-    ErrorReport::fatal("08P01", error.to_string())
 }
 
 fn shutting_down() -> ErrorReport {
@@ -300,7 +271,7 @@ fn cannot_start(error: &StartError) -> ErrorReport {
 fn waited_in_vain(lender: &Lender, limits: &Limits) -> ErrorReport {
     let message = format!(
         "the database is lent to {}; gave up after waiting {} s",
-        lender.holder_in_words(),
+        lender.borrower_in_words(),
         limits.queue_wait.as_secs_f32(),
     );
     ErrorReport::error("53300", message).with_hint(

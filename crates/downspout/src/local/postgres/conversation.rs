@@ -3,6 +3,7 @@
 //! The one question is whether the session can be taken away without the client missing an answer.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 /// What an answer with `ReadyForQuery` is still owed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,10 +14,23 @@ enum Owed {
 
 /// Where a holder of the session stands; its words are for people who wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum SessionUse {
     Idle,
     Active,
     IdleInTransaction,
+    /// The client is gone; the server still runs its last statement.
+    Leaving,
+}
+
+impl fmt::Display for SessionUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle, with session state that would be lost",
+            Self::Active => "at work on a statement",
+            Self::IdleInTransaction => "idle in an open transaction",
+            Self::Leaving => "gone, its last statement still running",
+        })
+    }
 }
 
 /// The exchange of one client with the server.
@@ -36,13 +50,13 @@ impl Conversation {
     }
 
     /// Returns where it stands.
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn session_use(&self) -> SessionUse {
         if !self.owed.is_empty() || self.unsynced || self.copying_in {
-            Standing::Active
+            SessionUse::Active
         } else if self.in_transaction {
-            Standing::IdleInTransaction
+            SessionUse::IdleInTransaction
         } else {
-            Standing::Idle
+            SessionUse::Idle
         }
     }
 
@@ -92,7 +106,7 @@ mod tests {
     use super::*;
 
     /// Plays messages: `>X` from the client, `<X` from the server, `<Zt` ready in a transaction.
-    fn after(script: &str) -> Standing {
+    fn after(script: &str) -> SessionUse {
         let mut conversation = Conversation::new();
         for step in script.split_whitespace() {
             let bytes = step.as_bytes();
@@ -102,35 +116,35 @@ mod tests {
                 _ => conversation.server_sends(bytes[1], b"I"),
             }
         }
-        conversation.standing()
+        conversation.session_use()
     }
 
     #[test]
     fn a_client_is_idle_when_every_query_and_sync_is_answered() {
-        assert_eq!(after(""), Standing::Idle);
-        assert_eq!(after(">Q"), Standing::Active);
-        assert_eq!(after(">Q <D <C <Z"), Standing::Idle);
-        assert_eq!(after(">P >B >E >S >P >B >E >S <1 <2 <C <Z"), Standing::Active);
-        assert_eq!(after(">P >B >E >S >P >B >E >S <1 <2 <C <Z <1 <2 <C <Z"), Standing::Idle);
-        assert_eq!(after(">Q <C <Zt"), Standing::IdleInTransaction);
-        assert_eq!(after(">P >D >H <1 <t"), Standing::Active);
+        assert_eq!(after(""), SessionUse::Idle);
+        assert_eq!(after(">Q"), SessionUse::Active);
+        assert_eq!(after(">Q <D <C <Z"), SessionUse::Idle);
+        assert_eq!(after(">P >B >E >S >P >B >E >S <1 <2 <C <Z"), SessionUse::Active);
+        assert_eq!(after(">P >B >E >S >P >B >E >S <1 <2 <C <Z <1 <2 <C <Z"), SessionUse::Idle);
+        assert_eq!(after(">Q <C <Zt"), SessionUse::IdleInTransaction);
+        assert_eq!(after(">P >D >H <1 <t"), SessionUse::Active);
     }
 
     #[test]
     fn a_copy_by_simple_query_is_active_until_its_answer() {
-        assert_eq!(after(">Q <G >d"), Standing::Active);
-        assert_eq!(after(">Q <G >d >c"), Standing::Active);
-        assert_eq!(after(">Q <G >d >c <C <Z"), Standing::Idle);
-        assert_eq!(after(">Q <G >d <E <Z >d >c"), Standing::Idle);
-        assert_eq!(after(">Q <G >c <C <G >d >c <C <Z"), Standing::Idle);
+        assert_eq!(after(">Q <G >d"), SessionUse::Active);
+        assert_eq!(after(">Q <G >d >c"), SessionUse::Active);
+        assert_eq!(after(">Q <G >d >c <C <Z"), SessionUse::Idle);
+        assert_eq!(after(">Q <G >d <E <Z >d >c"), SessionUse::Idle);
+        assert_eq!(after(">Q <G >c <C <G >d >c <C <Z"), SessionUse::Idle);
     }
 
     #[test]
     fn a_sync_sent_before_the_copy_began_is_not_answered() {
-        assert_eq!(after(">B >E >S <2 <G"), Standing::Active);
-        assert_eq!(after(">B >E >S <2 <G >d >c"), Standing::Active);
-        assert_eq!(after(">B >E >S <2 <G >d >c >S <C <Z"), Standing::Idle);
-        assert_eq!(after(">B >E >S <2 <G >d <E >d >c >S <Z"), Standing::Idle);
-        assert_eq!(after(">B >E >S <2 <G >d <E >f"), Standing::Active);
+        assert_eq!(after(">B >E >S <2 <G"), SessionUse::Active);
+        assert_eq!(after(">B >E >S <2 <G >d >c"), SessionUse::Active);
+        assert_eq!(after(">B >E >S <2 <G >d >c >S <C <Z"), SessionUse::Idle);
+        assert_eq!(after(">B >E >S <2 <G >d <E >d >c >S <Z"), SessionUse::Idle);
+        assert_eq!(after(">B >E >S <2 <G >d <E >f"), SessionUse::Active);
     }
 }

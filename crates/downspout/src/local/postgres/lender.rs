@@ -8,52 +8,33 @@ use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use jiff::{Timestamp, Unit};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
+use super::conversation::SessionUse;
 use super::session::{Session, StartError};
-
-/// What a holder is doing; its words are for people who wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holding {
-    Idle,
-    Active,
-    IdleInTransaction,
-    Leaving,
-}
-
-impl fmt::Display for Holding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Idle => "idle, with session state that would be lost",
-            Self::Active => "at work on a statement",
-            Self::IdleInTransaction => "idle in an open transaction",
-            Self::Leaving => "gone, its last statement still running",
-        })
-    }
-}
 
 /// Who has the session.
 #[derive(Debug, Clone)]
-pub(super) struct Holder {
+pub(super) struct Borrower {
     pub(super) application: String,
     pub(super) address: SocketAddr,
     pub(super) since: Timestamp,
-    pub(super) holding: Holding,
+    pub(super) session_use: SessionUse,
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for Borrower {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = self.since.round(Unit::Second).unwrap_or(self.since);
-        let Self { application, address, holding, .. } = self;
-        write!(f, "\"{application}\" at {address} since {since}, {holding}")
+        let Self { application, address, session_use, .. } = self;
+        write!(f, "\"{application}\" at {address} since {since}, {session_use}")
     }
 }
 
-/// The session, its queue, and its holder.
+/// The session, its queue, and its borrower.
 pub(super) struct Lender {
     root: PathBuf,
     /// `None` after the server was lost; the next borrower starts it again.
     session: Arc<Mutex<Option<Session>>>,
     waiting: watch::Sender<usize>,
-    holder: StdMutex<Option<Holder>>,
+    borrower: StdMutex<Option<Borrower>>,
 }
 
 impl Lender {
@@ -63,19 +44,19 @@ impl Lender {
             root,
             session: Arc::new(Mutex::new(Some(session))),
             waiting: watch::Sender::new(0),
-            holder: StdMutex::new(None),
+            borrower: StdMutex::new(None),
         }
     }
 
     /// Waits for the session. Given up by dropping the future.
-    pub(super) async fn borrow(self: &Arc<Self>, holder: Holder) -> Result<Loan, StartError> {
+    pub(super) async fn borrow(self: &Arc<Self>, borrower: Borrower) -> Result<Loan, StartError> {
         let session = {
-            let _place = Place::in_queue(&self.waiting);
+            let _ticket = QueueTicket::new(&self.waiting);
             Arc::clone(&self.session).lock_owned().await
         };
-        *self.holder() = Some(holder);
+        *self.borrower() = Some(borrower);
         let mut loan = Loan { lender: Arc::clone(self), session };
-        // A former holder's task may have ended without cleaning up.
+        // A former borrower's task may have ended without cleaning up.
         if let Some(session) = loan.session()
             && session.reset().await.is_err()
         {
@@ -94,8 +75,8 @@ impl Lender {
     }
 
     /// Returns who has the session, for a message.
-    pub(super) fn holder_in_words(&self) -> String {
-        self.holder().as_ref().map_or_else(|| "another client".to_owned(), ToString::to_string)
+    pub(super) fn borrower_in_words(&self) -> String {
+        self.borrower().as_ref().map_or_else(|| "another client".to_owned(), ToString::to_string)
     }
 
     /// Ends the session and its server.
@@ -105,8 +86,8 @@ impl Lender {
         }
     }
 
-    fn holder(&self) -> MutexGuard<'_, Option<Holder>> {
-        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
+    fn borrower(&self) -> MutexGuard<'_, Option<Borrower>> {
+        self.borrower.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,17 +103,17 @@ impl Loan {
         self.session.as_mut()
     }
 
-    /// Notes what the holder is doing.
-    pub(super) fn is(&self, holding: Holding) {
-        if let Some(holder) = self.lender.holder().as_mut() {
-            holder.holding = holding;
+    /// Notes what the borrower is doing.
+    pub(super) fn note_use(&self, session_use: SessionUse) {
+        if let Some(borrower) = self.lender.borrower().as_mut() {
+            borrower.session_use = session_use;
         }
     }
 
-    /// Notes what the holder calls itself.
+    /// Notes what the borrower calls itself.
     pub(super) fn is_called(&self, application: &str) {
-        if let Some(holder) = self.lender.holder().as_mut() {
-            application.clone_into(&mut holder.application);
+        if let Some(borrower) = self.lender.borrower().as_mut() {
+            application.clone_into(&mut borrower.application);
         }
     }
 
@@ -146,21 +127,21 @@ impl Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        *self.lender.holder() = None;
+        *self.lender.borrower() = None;
     }
 }
 
 /// A place in the queue, counted as long as it lives.
-struct Place<'a>(&'a watch::Sender<usize>);
+struct QueueTicket<'a>(&'a watch::Sender<usize>);
 
-impl<'a> Place<'a> {
-    fn in_queue(waiting: &'a watch::Sender<usize>) -> Self {
+impl<'a> QueueTicket<'a> {
+    fn new(waiting: &'a watch::Sender<usize>) -> Self {
         waiting.send_modify(|count| *count += 1);
         Self(waiting)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueTicket<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
     }

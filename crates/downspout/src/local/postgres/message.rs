@@ -114,6 +114,11 @@ impl ErrorReport {
         Self { severity: Severity::Error, code, message: message.into(), hint: None }
     }
 
+    /// Returns the error for a client that breaks the protocol.
+    pub(super) fn violation(error: &FrameError) -> Self {
+        Self::fatal("08P01", error.to_string())
+    }
+
     /// Adds what the user can do about it.
     pub(super) fn with_hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::Limits;
-use super::client::{Client, READ_BYTES, holding_of, violation};
-use super::conversation::{Conversation, Standing};
+use super::client_link::{ClientLink, READ_BYTES};
+use super::conversation::{Conversation, SessionUse};
 use super::lender::{Lender, Loan};
 use super::message::{ErrorReport, FrameError, whole_message};
 use super::session::Lost;
@@ -30,7 +30,7 @@ pub(super) enum End {
 
 /// One hold of the session.
 pub(super) struct Relay<'a> {
-    client: &'a mut Client,
+    client: &'a mut ClientLink,
     loan: &'a mut Loan,
     limits: &'a Limits,
     waiting: watch::Receiver<usize>,
@@ -47,7 +47,7 @@ pub(super) struct Relay<'a> {
 impl<'a> Relay<'a> {
     /// Returns a relay between `client` and the session of `loan`.
     pub(super) fn new(
-        client: &'a mut Client,
+        client: &'a mut ClientLink,
         loan: &'a mut Loan,
         lender: &Arc<Lender>,
         limits: &'a Limits,
@@ -69,7 +69,7 @@ impl<'a> Relay<'a> {
     pub(super) async fn run(mut self) -> End {
         loop {
             if let Err(error) = self.forward() {
-                return End::Ended(violation(&error));
+                return End::Ended(ErrorReport::violation(&error));
             }
             if self.client_leaves && self.to_server.is_empty() {
                 return End::Left;
@@ -77,7 +77,7 @@ impl<'a> Relay<'a> {
             if let Some(end) = self.recall().await {
                 return end;
             }
-            self.loan.is(holding_of(&self.conversation));
+            self.loan.note_use(self.conversation.session_use());
             if let Some(end) = self.carry().await {
                 return end;
             }
@@ -116,7 +116,7 @@ impl<'a> Relay<'a> {
 
     /// Gives the session up if others wait and nothing is under way.
     async fn recall(&mut self) -> Option<End> {
-        let idle = self.conversation.standing() == Standing::Idle && self.to_server.is_empty();
+        let idle = self.conversation.session_use() == SessionUse::Idle && self.to_server.is_empty();
         let kept = self.kept_until.is_some_and(|until| Instant::now() < until);
         if !idle || kept || *self.waiting.borrow() == 0 {
             return None;
@@ -135,7 +135,7 @@ impl<'a> Relay<'a> {
 
     /// Waits for one thing to happen, and does it.
     async fn carry(&mut self) -> Option<End> {
-        let idle = self.conversation.standing() == Standing::Idle && self.to_server.is_empty();
+        let idle = self.conversation.session_use() == SessionUse::Idle && self.to_server.is_empty();
         let kept_until = self.kept_until;
         let Some(session) = self.loan.session() else { return Some(End::Lost) };
         let (from_server, to_server, watch) = session.parts();
@@ -159,7 +159,7 @@ impl<'a> Relay<'a> {
             () = wanted(&mut self.waiting, kept_until), if idle => None,
         };
         for body in parameters {
-            self.client.parameter(&body, self.loan);
+            self.client.note_parameter(&body, self.loan);
         }
         end
     }
