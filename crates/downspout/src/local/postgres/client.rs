@@ -222,7 +222,8 @@ impl Client {
     /// Makes the client's session state again on the session it was lent.
     async fn restore(&mut self, loan: &mut Loan) -> Result<(), End> {
         let session = loan.session().ok_or(End::Lost)?;
-        let refused = session.restore(&self.link.state, &mut self.link.outbox).await.map_err(|Lost| End::Lost)?;
+        let refused =
+            session.restore(&self.link.state, &mut self.link.outbox).await.map_err(|Lost| End::Lost)?;
         match refused {
             Some((code, message)) if !self.settled => {
                 let report = ErrorReport::fatal(

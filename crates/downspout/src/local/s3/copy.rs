@@ -1,9 +1,10 @@
 //! Copies share their source's files: no byte is written again.
 
 use super::error::StoreError;
-use super::events::EventName;
+use super::event::EventName;
+use super::index::{self, NewObject};
 use super::model::{Checksums, Conditions, Meta, S3Object};
-use super::store::{self, NewObject, S3Store};
+use super::store::S3Store;
 
 /// What a copy is to become.
 pub(super) struct Copy {
@@ -26,7 +27,7 @@ impl S3Store {
         let now = self.now();
         self.writer()
             .write(move |tx| {
-                let source = store::existing(tx.connection, &from.0, &from.1)?;
+                let source = index::existing(tx.connection, &from.0, &from.1)?;
                 if source.content != copy.content {
                     return Ok(None);
                 }
@@ -34,11 +35,11 @@ impl S3Store {
                     size: source.size,
                     etag: copy.etag,
                     meta: Meta { checksums: copy.checksums, ..copy.meta },
-                    segments: store::segments(tx.connection, source.content)?,
+                    segments: index::segments(tx.connection, source.content)?,
                 };
                 let (bucket, key) = to;
                 let name = EventName::CreatedCopy;
-                store::store_object(tx, &bucket, key, new, &conditions, name, now).map(Some)
+                index::store_object(tx, &bucket, key, new, &conditions, name, now).map(Some)
             })
             .await
     }

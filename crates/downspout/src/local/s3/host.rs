@@ -41,7 +41,10 @@ pub(super) fn check_host<B>(request: &mut Request<B>) -> S3Result<()> {
     let host = host.to_str().map_err(|_| unknown_host(&String::from_utf8_lossy(host.as_bytes())))?;
     // Without this check, a signed request for one bucket could be sent again to another bucket.
     if bucket_of(host)?.is_some() && leaves_host_unsigned(request) {
-        return Err(s3_error!(AccessDenied, "the signature must cover the header Host, which names the bucket"));
+        return Err(s3_error!(
+            AccessDenied,
+            "the signature must cover the header Host, which names the bucket"
+        ));
     }
     Ok(())
 }
@@ -85,7 +88,8 @@ fn without_port(host: &str) -> &str {
 /// A signature of version 2 covers the bucket itself.
 fn leaves_host_unsigned<B>(request: &Request<B>) -> bool {
     let leaves_out = |names: &str| !names.split(';').any(|name| name.eq_ignore_ascii_case("host"));
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header =
+        request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut in_header = header.split([',', ' ']).filter_map(|word| word.strip_prefix("SignedHeaders="));
     let query = request.uri().query().unwrap_or_default().as_bytes();
     let mut in_query = url::form_urlencoded::parse(query).filter(|(name, _)| name == "X-Amz-SignedHeaders");

@@ -4,8 +4,9 @@
 use rusqlite::{Connection, params};
 
 use super::error::StoreError;
+use super::index;
 use super::model::S3Object;
-use super::store::{self, S3Store};
+use super::store::S3Store;
 
 /// What to list.
 #[derive(Clone, Debug, Default)]
@@ -97,7 +98,7 @@ impl S3Store {
         self.read(move |connection| {
             // One snapshot for the whole page, however many seeks it takes.
             let snapshot = connection.unchecked_transaction()?;
-            store::bucket(&snapshot, &bucket)?;
+            index::bucket(&snapshot, &bucket)?;
             page(&snapshot, &bucket, &listing)
         })
         .await
@@ -113,7 +114,7 @@ fn page(connection: &Connection, bucket: &str, listing: &Listing) -> Result<Page
     'seek: loop {
         let mut rows = statement.query(params![bucket, begin])?;
         while let Some(row) = rows.next()? {
-            let object = store::listed_object(row)?;
+            let object = index::listed_object(row)?;
             if !object.key.starts_with(&listing.prefix) {
                 return Ok(page);
             }
@@ -140,7 +141,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::events::EventName;
+    use super::super::event::EventName;
     use super::super::model::{Conditions, Meta};
     use super::super::receiving::{Body, Received};
     use super::*;

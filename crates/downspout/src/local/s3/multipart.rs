@@ -6,11 +6,12 @@ use md5::{Digest, Md5};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
-use super::events::EventName;
+use super::event::EventName;
+use super::index::{self, NewObject};
 use super::model::{Checksums, Conditions, Meta, Part, S3Object, Upload};
-use super::reading::{Content, Place, Segment};
+use super::reading::{Content, Extent, Segment};
 use super::receiving::Received;
-use super::store::{self, NewObject, S3Store};
+use super::store::S3Store;
 use super::writer::Tx;
 
 /// S3's least size of every part but the last.
@@ -28,7 +29,7 @@ pub(super) struct NamedPart {
 #[derive(Clone, Debug)]
 pub(super) struct StoredPart {
     pub(super) part: Part,
-    pub(super) place: Place,
+    pub(super) extent: Extent,
 }
 
 impl S3Store {
@@ -41,7 +42,7 @@ impl S3Store {
         let (bucket, key, now) = (bucket.to_owned(), key.to_owned(), self.now());
         self.writer()
             .write(move |tx| {
-                store::bucket(tx.connection, &bucket)?;
+                index::bucket(tx.connection, &bucket)?;
                 let id = uuid::Uuid::new_v4().simple().to_string();
                 let sql =
                     "INSERT INTO uploads (id, bucket, key, initiated, meta) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -73,10 +74,10 @@ impl S3Store {
                 upload(tx.connection, &bucket, &key, &id)?;
                 remove_parts(tx, &id, Some(number))?;
                 let Received { body, size, md5, checksums } = received;
-                let place = store::keep(tx, body);
+                let extent = index::keep(tx, body);
                 let part =
                     Part { number, size, etag: hex::encode(md5), modified: now, checksums: checksums.into() };
-                insert_part(tx.connection, &id, &part, &place)?;
+                insert_part(tx.connection, &id, &part, &extent)?;
                 Ok(part)
             })
             .await
@@ -109,7 +110,7 @@ impl S3Store {
     ) -> Result<Vec<Upload>, StoreError> {
         let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
         self.read(move |connection| {
-            store::bucket(connection, &bucket)?;
+            index::bucket(connection, &bucket)?;
             let sql = "SELECT id, key, initiated, meta FROM uploads \
                        WHERE bucket = ?1 AND (key, id) > (?2, ?3) AND key >= ?4 ORDER BY key, id";
             let mut statement = connection.prepare_cached(sql)?;
@@ -147,9 +148,9 @@ impl S3Store {
         let blobs = std::sync::Arc::clone(self.blobs());
         self.read(move |connection| {
             let chosen = choose(stored_parts(connection, &id)?, &named)?;
-            let files = chosen.iter().filter_map(|stored| match &stored.place {
-                Place::Blob(id) => Some(id.clone()),
-                Place::Inline(_) => None,
+            let files = chosen.iter().filter_map(|stored| match &stored.extent {
+                Extent::Blob(id) => Some(id.clone()),
+                Extent::Inline(_) => None,
             });
             let hold = blobs.hold(files.collect());
             let segments = chosen.into_iter().map(|stored| segment(&stored)).collect::<Result<_, _>>()?;
@@ -195,7 +196,7 @@ fn complete(
         segments: chosen.iter().map(segment).collect::<Result<_, _>>()?,
     };
     let name = EventName::CreatedCompleteMultipartUpload;
-    let object = store::store_object(tx, bucket, key, new, conditions, name, now)?;
+    let object = index::store_object(tx, bucket, key, new, conditions, name, now)?;
     // The files belong to the object by now; only those of parts that it leaves out go.
     remove_parts(tx, id, None)?;
     tx.connection.execute("DELETE FROM uploads WHERE id = ?1", [id])?;
@@ -250,7 +251,7 @@ fn segment(stored: &StoredPart) -> Result<Segment, StoreError> {
         number: stored.part.number,
         size: stored.part.size,
         checksums: serde_json::to_string(&stored.part.checksums)?,
-        place: stored.place.clone(),
+        extent: stored.extent.clone(),
     })
 }
 
@@ -265,7 +266,7 @@ fn upload(connection: &Connection, bucket: &str, key: &str, id: &str) -> Result<
 
 fn upload_row(row: &Row<'_>) -> rusqlite::Result<Upload> {
     let meta = document(row, 3)?;
-    Ok(Upload { id: row.get(0)?, key: store::key(row, 1)?, initiated: store::time(row, 2)?, meta })
+    Ok(Upload { id: row.get(0)?, key: index::key(row, 1)?, initiated: index::time(row, 2)?, meta })
 }
 
 fn document<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
@@ -283,18 +284,18 @@ fn stored_parts(connection: &Connection, id: &str) -> Result<Vec<StoredPart>, St
             number: row.get(0)?,
             size: size as u64,
             etag: row.get(2)?,
-            modified: store::time(row, 3)?,
+            modified: index::time(row, 3)?,
             checksums: document(row, 4)?,
         };
-        Ok(StoredPart { part, place: store::place(row, 5)? })
+        Ok(StoredPart { part, extent: index::extent(row, 5)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn insert_part(connection: &Connection, id: &str, part: &Part, place: &Place) -> Result<(), StoreError> {
-    let (blob, inline) = match place {
-        Place::Blob(id) => (Some(id.as_str()), None),
-        Place::Inline(bytes) => (None, Some(bytes.as_ref())),
+fn insert_part(connection: &Connection, id: &str, part: &Part, extent: &Extent) -> Result<(), StoreError> {
+    let (blob, inline) = match extent {
+        Extent::Blob(id) => (Some(id.as_str()), None),
+        Extent::Inline(bytes) => (None, Some(bytes.as_ref())),
     };
     let sql = "INSERT INTO parts (upload, number, size, etag, modified, checksums, blob, inline) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -328,7 +329,7 @@ mod tests {
     fn stored(number: i32, size: u64, etag: &str) -> StoredPart {
         let (modified, checksums) = (Timestamp::UNIX_EPOCH, Checksums::default());
         let part = Part { number, size, etag: etag.to_owned(), modified, checksums };
-        StoredPart { part, place: Place::Inline(bytes::Bytes::new()) }
+        StoredPart { part, extent: Extent::Inline(bytes::Bytes::new()) }
     }
 
     fn named(number: i32, etag: &str) -> NamedPart {

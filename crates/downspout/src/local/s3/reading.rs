@@ -18,7 +18,7 @@ use super::error::StoreError;
 
 /// Where a stretch of a content is.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(super) enum Extent {
     /// In the index.
     Inline(Bytes),
     /// In a file.
@@ -31,7 +31,7 @@ pub(super) struct Segment {
     pub(super) number: i32,
     pub(super) size: u64,
     pub(super) checksums: String,
-    pub(super) place: Place,
+    pub(super) extent: Extent,
 }
 
 /// A content that can be read, also when its object is replaced or deleted meanwhile.
@@ -58,7 +58,7 @@ impl Content {
 
 /// A stretch still to be read: from where, how many bytes.
 struct Piece {
-    place: Place,
+    extent: Extent,
     offset: u64,
     length: u64,
 }
@@ -70,7 +70,7 @@ fn pieces(segments: Vec<Segment>, range: &Range<u64>) -> VecDeque<Piece> {
         let end = begin + segment.size;
         let (from, to) = (range.start.max(begin), range.end.min(end));
         if from < to {
-            pieces.push_back(Piece { place: segment.place, offset: from - begin, length: to - from });
+            pieces.push_back(Piece { extent: segment.extent, offset: from - begin, length: to - from });
         }
         begin = end;
     }
@@ -88,14 +88,14 @@ impl Reader {
     /// Returns the next bytes, `None` at the end.
     pub(super) fn next_chunk(&mut self) -> Result<Option<Bytes>, StoreError> {
         let Some(piece) = self.pieces.front_mut() else { return Ok(None) };
-        let id = match &piece.place {
-            Place::Inline(bytes) => {
+        let id = match &piece.extent {
+            Extent::Inline(bytes) => {
                 let begin = piece.offset as usize;
                 let chunk = bytes.slice(begin..begin + piece.length as usize);
                 self.pieces.pop_front();
                 return Ok(Some(chunk));
             }
-            Place::Blob(id) => id.clone(),
+            Extent::Blob(id) => id.clone(),
         };
         let blobs = self.hold.blobs();
         let failed = |source| StoreError::io(blobs.root().join(&id), source);
@@ -174,8 +174,8 @@ mod tests {
     use super::*;
 
     fn inline(number: i32, bytes: &'static [u8]) -> Segment {
-        let place = Place::Inline(Bytes::from_static(bytes));
-        Segment { number, size: bytes.len() as u64, checksums: String::new(), place }
+        let extent = Extent::Inline(Bytes::from_static(bytes));
+        Segment { number, size: bytes.len() as u64, checksums: String::new(), extent }
     }
 
     #[test]

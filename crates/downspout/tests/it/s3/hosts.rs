@@ -28,7 +28,8 @@ impl Answer {
 /// Sends a request with these lines of headers, and reads the answer.
 async fn send(endpoint: &Endpoint, request_line: &str, headers: &[&str], body: &str) -> Answer {
     let mut stream = TcpStream::connect(("127.0.0.1", endpoint.port())).await.unwrap();
-    let mut text = format!("{request_line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    let mut text =
+        format!("{request_line} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     headers.iter().for_each(|header| text.push_str(&format!("{header}\r\n")));
     stream.write_all(format!("{text}\r\n{body}").as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -65,7 +66,9 @@ fn signed(method: &str, path: &str, header: (&str, &str)) -> String {
         let mac = Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(text);
         mac.finalize().into_bytes().to_vec()
     };
-    let key = ["us-east-1", "s3", "aws4_request"].iter().fold(keyed(b"AWS4secret", &day), |key, part| keyed(&key, part));
+    let key = ["us-east-1", "s3", "aws4_request"]
+        .iter()
+        .fold(keyed(b"AWS4secret", &day), |key, part| keyed(&key, part));
     format!("{path}?{query}&X-Amz-Signature={}", hex::encode(keyed(&key, &text)))
 }
 
@@ -127,7 +130,9 @@ async fn an_object_is_the_same_by_host_name_and_by_path() {
 async fn a_host_may_have_any_case_a_port_and_a_dot_at_its_end() {
     let endpoint = Endpoint::start().await;
     let port = endpoint.port();
-    for host in ["drop.localhost".to_owned(), format!("DROP.LocalHost:{port}"), "drop.s3.localhost.".to_owned()] {
+    for host in
+        ["drop.localhost".to_owned(), format!("DROP.LocalHost:{port}"), "drop.s3.localhost.".to_owned()]
+    {
         let answer = send_signed(&endpoint, "GET", &host, "/").await;
         assert!(answer.has(200, "<Name>drop</Name>"), "{host}: {answer:?}");
     }
@@ -147,7 +152,8 @@ async fn an_absolute_target_counts_instead_of_the_host_header() {
     let answer = send(&endpoint, &line, &["Host: localhost"], "").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(buckets(&endpoint).await, ["drop"]);
-    let answer = send(&endpoint, &line.replace("drop.localhost", "localhost"), &["Host: drop.localhost"], "").await;
+    let answer =
+        send(&endpoint, &line.replace("drop.localhost", "localhost"), &["Host: drop.localhost"], "").await;
     assert!(answer.has(403, "SignatureDoesNotMatch"), "{answer:?}");
 }
 

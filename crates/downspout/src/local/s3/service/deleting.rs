@@ -5,8 +5,8 @@ use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::Service;
 use super::headers::only_version;
+use crate::local::s3::index;
 use crate::local::s3::model::Conditions;
-use crate::local::s3::store;
 
 /// S3's limit of keys in one DeleteObjects.
 const MOST_KEYS: usize = 1000;
@@ -40,7 +40,7 @@ impl Service {
                 let if_match = object.e_tag.map(ETagCondition::ETag);
                 let conditions = Conditions { if_match, ..Default::default() };
                 let deleted = match only_version(object.version_id.as_deref()) {
-                    Ok(()) => store::delete_object(tx, &bucket, &object.key, &conditions, now)
+                    Ok(()) => index::delete_object(tx, &bucket, &object.key, &conditions, now)
                         .map_err(S3Error::from),
                     Err(error) => Err(error),
                 };

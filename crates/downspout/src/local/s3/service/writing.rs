@@ -13,7 +13,7 @@ use super::headers::{copy_source, custom_error, etag_condition, request_time, wi
 use crate::local::s3::checksums::{Stated, algorithm_of, hasher_of};
 use crate::local::s3::copy::Copy;
 use crate::local::s3::error::StoreError;
-use crate::local::s3::events::EventName;
+use crate::local::s3::event::EventName;
 use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
 use crate::local::s3::receiving::{ReceiveError, Received, hash, receive};
 

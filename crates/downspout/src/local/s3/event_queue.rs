@@ -1,38 +1,9 @@
 //! Events: written with the object they tell of, kept until they are delivered.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::json;
 
 use super::error::StoreError;
-use super::model::S3Object;
 use super::store::S3Store;
-use super::writer::Tx;
-
-/// The region that events name; the stack stands in this one.
-const REGION: &str = "us-east-1";
-
-/// What happened to an object, as AWS words it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EventName {
-    CreatedPut,
-    CreatedPost,
-    CreatedCopy,
-    CreatedCompleteMultipartUpload,
-    RemovedDelete,
-}
-
-impl EventName {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::CreatedPut => "ObjectCreated:Put",
-            Self::CreatedPost => "ObjectCreated:Post",
-            Self::CreatedCopy => "ObjectCreated:Copy",
-            Self::CreatedCompleteMultipartUpload => "ObjectCreated:CompleteMultipartUpload",
-            Self::RemovedDelete => "ObjectRemoved:Delete",
-        }
-    }
-}
 
 /// An event that waits to be delivered, or was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,67 +18,6 @@ pub struct StoredEvent {
     pub attempts: u32,
     /// Why it failed last.
     pub last_error: Option<String>,
-}
-
-/// Appends the event of `object` to the transaction that changes the object; at `now`.
-pub(super) fn append(
-    tx: &mut Tx<'_>,
-    bucket: &str,
-    name: EventName,
-    object: &S3Object,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let json = document(bucket, name, object, now);
-    let sql = "INSERT INTO events (id, name, json) VALUES (?1, ?2, ?3)";
-    tx.connection.prepare_cached(sql)?.execute(params![object.content, name.as_str(), json])?;
-    tx.announce();
-    Ok(())
-}
-
-fn document(bucket: &str, name: EventName, object: &S3Object, now: Timestamp) -> String {
-    let sequencer = format!("{:016X}", object.content);
-    let key = form_encoded(&object.key);
-    let told = match name {
-        // A removal tells neither size nor ETag.
-        EventName::RemovedDelete => json!({"key": key, "sequencer": sequencer}),
-        _ => json!({"key": key, "size": object.size, "eTag": object.etag, "sequencer": sequencer}),
-    };
-    let record = json!({
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "awsRegion": REGION,
-        "eventTime": format!("{now:.3}"),
-        "eventName": name.as_str(),
-        "userIdentity": {"principalId": "AWS:DOWNSPOUT"},
-        "requestParameters": {"sourceIPAddress": "127.0.0.1"},
-        "responseElements": {"x-amz-request-id": sequencer, "x-amz-id-2": sequencer},
-        "s3": {
-            "s3SchemaVersion": "1.0",
-            "configurationId": "downspout",
-            "bucket": {
-                "name": bucket,
-                "ownerIdentity": {"principalId": "DOWNSPOUT"},
-                "arn": format!("arn:aws:s3:::{bucket}"),
-            },
-            "object": told,
-        },
-    });
-    json!({"Records": [record]}).to_string()
-}
-
-/// Encodes a key as S3 does in events: like an HTML form, slashes left alone.
-fn form_encoded(key: &str) -> String {
-    let mut encoded = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' | b'/' => {
-                encoded.push(char::from(byte));
-            }
-            b' ' => encoded.push('+'),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }
 
 impl S3Store {
@@ -196,14 +106,4 @@ fn stored_event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
         attempts: row.get(3)?,
         last_error: row.get(4)?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_encoded_as_forms_with_their_slashes() {
-        assert_eq!(form_encoded("incoming/a b+c/day=1/ü.csv"), "incoming/a+b%2Bc/day%3D1/%C3%BC.csv");
-    }
 }
