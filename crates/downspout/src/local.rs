@@ -1,8 +1,8 @@
 //! The local stack: what AWS gives in the cloud, on one machine. Composition only; decisions sit in the other crates.
 
-pub mod host;
 pub mod lambda;
 pub mod postgres;
+pub mod process_host;
 pub mod s3;
 pub mod stack;
 pub mod topic;

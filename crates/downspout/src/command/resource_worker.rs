@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
-use crate::local::host::END;
+use crate::local::process_host::END;
 
 /// Tasks that it does at the same time, as a worker on a machine of its own would.
 const CONCURRENCY: usize = 4;

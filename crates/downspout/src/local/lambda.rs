@@ -3,7 +3,7 @@
 //! An event that fails is tried twice more and then becomes a dead letter. Once a minute, and at start, the
 //! handler gets a scheduled event: the sweep, which starts what no event did.
 
-mod host;
+mod runner;
 
 use std::future::Future;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
-pub use host::Host;
+pub use runner::LambdaRunner;
 
 /// One waiting invocation: the event as AWS would send it.
 #[derive(Clone, Debug)]
-pub struct Waiting {
+pub struct QueuedEvent {
     /// Orders events and names them.
     pub id: i64,
     /// Tries that failed already.
@@ -25,9 +25,9 @@ pub struct Waiting {
 }
 
 /// Where events wait until they are handled: the local S3's own table of them.
-pub trait Queue: Send + Sync + 'static {
+pub trait EventQueue: Send + Sync + 'static {
     /// Returns the oldest events that are no dead letters.
-    fn waiting(&self, limit: usize) -> impl Future<Output = anyhow::Result<Vec<Waiting>>> + Send;
+    fn waiting(&self, limit: usize) -> impl Future<Output = anyhow::Result<Vec<QueuedEvent>>> + Send;
     /// Drops an event that is handled.
     fn handled(&self, id: i64) -> impl Future<Output = anyhow::Result<()>> + Send;
     /// Notes a failed try; with `dead`, it was the last.

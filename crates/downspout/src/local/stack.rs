@@ -10,7 +10,7 @@ mod definitions;
 mod endpoints;
 mod keys;
 mod ports;
-mod queue;
+mod s3_event_queue;
 mod shipped;
 mod uploads;
 mod watch;
@@ -27,9 +27,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::host::LocalHost;
-use super::lambda::Host;
+use super::lambda::LambdaRunner;
 use super::postgres::Postgres;
+use super::process_host::ProcessHost;
 use super::s3::{self, LocalS3, S3Store};
 use super::topic::{self, TopicConfig};
 use crate::upload::readable;
@@ -63,7 +63,7 @@ const LEASE_BEYOND_INVOCATION: Duration = Duration::from_secs(5);
 pub struct Stack {
     endpoints: Endpoints,
     orchestrator: Arc<Orchestrator>,
-    resources: Arc<LocalHost>,
+    resources: Arc<ProcessHost>,
     /// Ends what uses the servers.
     users_stop: CancellationToken,
     users: TaskTracker,
@@ -120,7 +120,7 @@ impl Stack {
         serve_topic(&mut servers, listeners.sns, topic, &servers_stop);
         let scratch = data_dir.join("scratch");
         let resources =
-            LocalHost::new(config.resources, OWN_WORKERS, WORKER_GROUP, scratch, endpoints.environment())?;
+            ProcessHost::new(config.resources, OWN_WORKERS, WORKER_GROUP, scratch, endpoints.environment())?;
         let pipelines = pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources));
         serve_pipelines(&mut servers, listeners.datapipeline, pipelines, &servers_stop);
         let mut stack = Self {
@@ -203,11 +203,12 @@ impl Stack {
                 watch::Watch::open(folder, &config.data_dir, &self.endpoints, Arc::clone(&config.now))?;
             self.users.spawn(watch.run(stop.clone()));
         }
-        let queue = Arc::new(queue::S3Events(store));
+        let queue = Arc::new(s3_event_queue::S3EventQueue(store));
         self.users.spawn(definitions.follow(Arc::clone(&sweep_now), stop.clone()));
         let orchestrator = Arc::clone(&self.orchestrator);
-        let host = Host::new(orchestrator, queue, sweep_now, config.lambda.clone(), REGION, ACCOUNT);
-        self.users.spawn(host.run(stop.clone()));
+        let runner =
+            LambdaRunner::new(orchestrator, queue, sweep_now, config.lambda.clone(), REGION, ACCOUNT);
+        self.users.spawn(runner.run(stop.clone()));
         for number in 1..=config.workers {
             self.users.spawn(work(
                 number,
@@ -356,7 +357,7 @@ fn pipelines_config(
     data_dir: &DataDir,
     config: &StackConfig,
     endpoints: &Endpoints,
-    resources: Arc<LocalHost>,
+    resources: Arc<ProcessHost>,
 ) -> server::Config {
     server::Config {
         host: Some(resources),

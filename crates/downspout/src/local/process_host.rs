@@ -35,7 +35,7 @@ pub const END: &str = "end";
 const END_LIMIT: Duration = Duration::from_secs(3);
 
 /// Starts and ends the workers of resources.
-pub struct LocalHost {
+pub struct ProcessHost {
     program: PathBuf,
     /// What the workers find the stack by.
     environment: Vec<(&'static str, String)>,
@@ -66,7 +66,7 @@ enum Worker {
     Ended(String),
 }
 
-impl LocalHost {
+impl ProcessHost {
     /// Returns a host of up to `most` workers at a time, their host names beginning with `prefix`, beside a stack whose own
     /// workers poll `own_group`.
     ///
@@ -184,7 +184,7 @@ impl Worker {
 }
 
 #[async_trait]
-impl Host for LocalHost {
+impl Host for ProcessHost {
     fn supplies(&self, kind: Kind) -> bool {
         kind == Kind::Ec2Resource
     }

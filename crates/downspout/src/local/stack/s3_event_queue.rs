@@ -3,21 +3,21 @@
 use anyhow::Context;
 use tokio::sync::watch;
 
-use crate::local::lambda::{Queue, Waiting};
+use crate::local::lambda::{EventQueue, QueuedEvent};
 use crate::local::s3::S3Store;
 
 /// Events of a store.
-pub(super) struct S3Events(pub(super) S3Store);
+pub(super) struct S3EventQueue(pub(super) S3Store);
 
-impl Queue for S3Events {
-    async fn waiting(&self, limit: usize) -> anyhow::Result<Vec<Waiting>> {
+impl EventQueue for S3EventQueue {
+    async fn waiting(&self, limit: usize) -> anyhow::Result<Vec<QueuedEvent>> {
         let events = self.0.pending_events(limit).await?;
         events
             .into_iter()
             .map(|event| {
                 let json = serde_json::from_str(&event.json)
                     .with_context(|| format!("reading event {}", event.id))?;
-                Ok(Waiting { id: event.id, failed_tries: event.attempts, event: json })
+                Ok(QueuedEvent { id: event.id, failed_tries: event.attempts, event: json })
             })
             .collect()
     }

@@ -12,13 +12,13 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Handler, Limits, Queue, Waiting};
+use super::{EventQueue, Handler, Limits, QueuedEvent};
 
 /// The queue is asked again after this long when it could not be read.
-const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// A Lambda function and what calls it.
-pub struct Host<H, Q> {
+pub struct LambdaRunner<H, Q> {
     handler: Arc<H>,
     queue: Arc<Q>,
     limits: Limits,
@@ -27,7 +27,7 @@ pub struct Host<H, Q> {
     sweep_now: Arc<Notify>,
 }
 
-impl<H: Handler, Q: Queue> Host<H, Q> {
+impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
     /// Returns a host of `handler` for the events of `queue`; `sweep_now` brings the next sweep on when notified.
     pub fn new(
         handler: Arc<H>,
@@ -72,7 +72,7 @@ impl<H: Handler, Q: Queue> Host<H, Q> {
             let free = self.limits.at_once.saturating_sub(in_hand.len());
             let found =
                 if free == 0 { Ok(vec![]) } else { self.queue.waiting(self.limits.at_once + free).await };
-            let troubled = found.is_err();
+            let has_failed = found.is_err();
             let fresh =
                 self.readable(found).into_iter().filter(|waiting| !in_hand.contains(&waiting.id)).take(free);
             for waiting in fresh.collect::<Vec<_>>() {
@@ -90,16 +90,16 @@ impl<H: Handler, Q: Queue> Host<H, Q> {
                     // Which one it was is not known: all are read anew, and the handler is idempotent.
                     Err(error) => {
                         tracing::error!(%error, "a delivery ended by itself");
-                        invocations.abort_all(); in_hand.clear(); tokio::time::sleep(AFTER_TROUBLE).await; }
+                        invocations.abort_all(); in_hand.clear(); tokio::time::sleep(AFTER_FAILURE).await; }
                 },
                 Ok(()) = changes.changed(), if in_hand.len() < self.limits.at_once => {}
-                () = tokio::time::sleep(AFTER_TROUBLE), if troubled => {}
-                else => tokio::time::sleep(AFTER_TROUBLE).await,
+                () = tokio::time::sleep(AFTER_FAILURE), if has_failed => {}
+                else => tokio::time::sleep(AFTER_FAILURE).await,
             }
         }
     }
 
-    fn readable(&self, found: anyhow::Result<Vec<Waiting>>) -> Vec<Waiting> {
+    fn readable(&self, found: anyhow::Result<Vec<QueuedEvent>>) -> Vec<QueuedEvent> {
         found.unwrap_or_else(|error| {
             tracing::error!(error = %format!("{error:#}"), "cannot read the events that wait");
             vec![]
@@ -124,13 +124,13 @@ impl<H: Handler, Q: Queue> Host<H, Q> {
 }
 
 /// Tries an event until it is handled or dead, and returns its id.
-async fn deliver_one<H: Handler, Q: Queue>(
+async fn deliver_one<H: Handler, Q: EventQueue>(
     handler: Arc<H>,
     queue: Arc<Q>,
-    waiting: Waiting,
+    waiting: QueuedEvent,
     limits: Limits,
 ) -> i64 {
-    let Waiting { id, failed_tries, event } = waiting;
+    let QueuedEvent { id, failed_tries, event } = waiting;
     let mut tries = failed_tries;
     let noted = loop {
         let error = match invoke(&*handler, event.clone(), limits.invocation).await {
@@ -150,7 +150,7 @@ async fn deliver_one<H: Handler, Q: Queue>(
     if let Err(error) = noted {
         tracing::error!(event.id = id, error = %format!("{error:#}"), "cannot note how an event was handled");
         // It is delivered again, but not in a tight loop.
-        tokio::time::sleep(AFTER_TROUBLE).await;
+        tokio::time::sleep(AFTER_FAILURE).await;
     }
     id
 }
@@ -178,17 +178,17 @@ mod tests {
 
     /// What happened, in order.
     #[derive(Default)]
-    struct Desk {
-        waiting: Mutex<Vec<Waiting>>,
+    struct FakeLambda {
+        waiting: Mutex<Vec<QueuedEvent>>,
         dead: Mutex<Vec<(i64, String)>>,
         tries: Mutex<Vec<String>>,
         changes: watch::Sender<u64>,
     }
 
-    impl Desk {
+    impl FakeLambda {
         fn with(names: &[&str]) -> Arc<Self> {
             let waiting =
-                (1..).zip(names).map(|(id, name)| Waiting { id, failed_tries: 0, event: json!(name) });
+                (1..).zip(names).map(|(id, name)| QueuedEvent { id, failed_tries: 0, event: json!(name) });
             Arc::new(Self { waiting: Mutex::new(waiting.collect()), ..Self::default() })
         }
 
@@ -202,8 +202,8 @@ mod tests {
         }
     }
 
-    impl Queue for Desk {
-        async fn waiting(&self, limit: usize) -> anyhow::Result<Vec<Waiting>> {
+    impl EventQueue for FakeLambda {
+        async fn waiting(&self, limit: usize) -> anyhow::Result<Vec<QueuedEvent>> {
             Ok(self.waiting.lock().expect("no test panicked").iter().take(limit).cloned().collect())
         }
 
@@ -226,7 +226,7 @@ mod tests {
         }
     }
 
-    impl Handler for Desk {
+    impl Handler for FakeLambda {
         async fn handle(&self, event: Value) -> anyhow::Result<Value> {
             let Some(name) = event.as_str() else { return Ok(Value::Null) }; // a sweep
             self.tries.lock().expect("no test panicked").push(name.to_owned());
@@ -237,42 +237,42 @@ mod tests {
         }
     }
 
-    async fn run(desk: &Arc<Desk>) {
+    async fn run(fake: &Arc<FakeLambda>) {
         let pauses = [Duration::from_millis(1); 2];
         let limits = Limits { pauses, ..Limits::default() };
-        let host = Host::new(
-            Arc::clone(desk),
-            Arc::clone(desk),
+        let runner = LambdaRunner::new(
+            Arc::clone(fake),
+            Arc::clone(fake),
             Arc::default(),
             limits,
             "us-east-1",
             "000000000000",
         );
         let stop = CancellationToken::new();
-        let running = tokio::spawn(host.run(stop.clone()));
-        desk.settled().await;
+        let running = tokio::spawn(runner.run(stop.clone()));
+        fake.settled().await;
         stop.cancel();
-        running.await.expect("the host ends");
+        running.await.expect("the runner ends");
     }
 
     #[tokio::test]
     async fn every_event_is_handled_and_forgotten() {
         let names: Vec<String> = (0..40).map(|n| format!("e{n}")).collect();
-        let desk = Desk::with(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        run(&desk).await;
-        let mut tries = desk.tries.lock().expect("no test panicked").clone();
+        let fake = FakeLambda::with(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        run(&fake).await;
+        let mut tries = fake.tries.lock().expect("no test panicked").clone();
         tries.sort();
         tries.dedup();
         assert_eq!(tries.len(), 40);
-        assert!(desk.dead.lock().expect("no test panicked").is_empty());
+        assert!(fake.dead.lock().expect("no test panicked").is_empty());
     }
 
     #[tokio::test]
     async fn a_failing_event_is_tried_three_times_and_then_dead() {
-        let desk = Desk::with(&["good", "bad"]);
-        run(&desk).await;
-        let tries = desk.tries.lock().expect("no test panicked").clone();
+        let fake = FakeLambda::with(&["good", "bad"]);
+        run(&fake).await;
+        let tries = fake.tries.lock().expect("no test panicked").clone();
         assert_eq!(tries.iter().filter(|name| *name == "bad").count(), 3);
-        assert_eq!(*desk.dead.lock().expect("no test panicked"), [(2, "bad event".to_owned())]);
+        assert_eq!(*fake.dead.lock().expect("no test panicked"), [(2, "bad event".to_owned())]);
     }
 }
