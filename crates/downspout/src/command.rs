@@ -17,9 +17,9 @@ mod render;
 mod rerun;
 mod resource_worker;
 mod run_view;
+mod running_stack;
 mod runs;
 mod show;
-mod stack;
 mod sweep;
 mod up;
 mod validate;
@@ -128,7 +128,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(given, args).await,
         Command::ResourceWorker(args) => resource_worker::run(args).await,
     };
-    if needs_a_stack { stack::explained(data_dir, result).await } else { result }
+    if needs_a_stack { running_stack::explained(data_dir, result).await } else { result }
 }
 
 impl Command {

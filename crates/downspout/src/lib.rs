@@ -4,8 +4,9 @@
 //! service, notifications, Postgres, the Lambda's host and workers, composed in one process.
 
 pub mod command;
+mod file_upload;
 pub mod local;
 mod program;
-mod upload;
+mod sdk_error;
 
 pub use program::main;

@@ -7,9 +7,9 @@ use clap::Args;
 use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 
-use super::{Exit, output, stack};
+use super::{Exit, output, running_stack};
 use crate::local::stack::Endpoints;
-use crate::upload::readable;
+use crate::sdk_error::readable;
 
 const LS_HELP: &str = "\
 Examples:
@@ -54,7 +54,7 @@ struct Listed {
 }
 
 pub(super) async fn ls(data_dir: &Path, args: &LsArgs) -> anyhow::Result<Exit> {
-    let endpoints = stack::reach(data_dir).await?;
+    let endpoints = running_stack::reach(data_dir).await?;
     let s3 = endpoints.s3();
     let Some(place) = &args.place else {
         let answer = s3.list_buckets().send().await.map_err(readable)?;
@@ -77,7 +77,7 @@ pub(super) async fn ls(data_dir: &Path, args: &LsArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) async fn get(data_dir: &Path, args: &GetArgs) -> anyhow::Result<Exit> {
-    let endpoints = stack::reach(data_dir).await?;
+    let endpoints = running_stack::reach(data_dir).await?;
     let (bucket, key) = split(&endpoints, &args.place);
     let what = format!("{} names no object: `downspout ls s3://{bucket}` lists them", args.place);
     anyhow::ensure!(!key.is_empty() && !key.ends_with('/'), what);

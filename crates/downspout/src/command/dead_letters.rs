@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, output, stack};
+use super::{Exit, output, running_stack};
 use crate::local::stack::DeadLetter;
 
 const AFTER_HELP: &str = "\
@@ -43,17 +43,17 @@ struct Redriven {
 }
 
 pub(super) async fn run(data_dir: &Path, args: &DeadLettersArgs) -> anyhow::Result<Exit> {
-    let endpoints = stack::reach(data_dir).await?;
+    let endpoints = running_stack::reach(data_dir).await?;
     if let Some(Action::Redrive { id }) = args.action {
         let path = id.map_or_else(|| "/redrive".to_owned(), |id| format!("/redrive?id={id}"));
-        let answer: Redriven = stack::ask(&endpoints, http::Method::POST, &path).await?;
+        let answer: Redriven = running_stack::ask(&endpoints, http::Method::POST, &path).await?;
         match args.json {
             true => output::json(&answer)?,
             false => output::line(&format!("{} handed out again", answer.redriven))?,
         }
         return Ok(Exit::Done);
     }
-    let letters: Vec<DeadLetter> = stack::ask(&endpoints, http::Method::GET, "/dead-letters").await?;
+    let letters: Vec<DeadLetter> = running_stack::ask(&endpoints, http::Method::GET, "/dead-letters").await?;
     if args.json {
         output::json(&letters)?;
     } else if letters.is_empty() {

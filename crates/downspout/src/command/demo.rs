@@ -10,9 +10,10 @@ use clap::Args;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::output::{self, Style};
-use super::run_view::{self, readable};
+use super::run_view;
 use super::{Exit, drop, follow, up};
 use crate::local::stack::{Endpoints, SAMPLE_DAY, SAMPLES, Stack, StackConfig};
+use crate::sdk_error::readable;
 
 const AFTER_HELP: &str = "\
 The demo's stack lives in a temporary directory and goes with it. With --data-dir it stays: `downspout --data-dir DIR

@@ -9,9 +9,9 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::upload;
+use crate::file_upload::upload_file;
 
-use super::{Exit, output, run_view, stack};
+use super::{Exit, output, run_view, running_stack};
 
 pub(super) use wait::follow_keys;
 
@@ -39,7 +39,7 @@ pub struct DropArgs {
 }
 
 pub(super) async fn run(data_dir: &Path, args: &DropArgs) -> anyhow::Result<Exit> {
-    let endpoints = stack::reach(data_dir).await?;
+    let endpoints = running_stack::reach(data_dir).await?;
     let prefix = args.prefix.clone().unwrap_or_else(today);
     let uploads = uploads(&args.files, &prefix)?;
     // What exists before the drop was not started by it.
@@ -49,7 +49,7 @@ pub(super) async fn run(data_dir: &Path, args: &DropArgs) -> anyhow::Result<Exit
     let (s3, bar) = (endpoints.s3(), bar(&uploads));
     for (file, key) in &uploads {
         bar.set_message(key.clone());
-        upload::file(&s3, bucket, file, key, &|bytes| bar.inc(bytes)).await?;
+        upload_file(&s3, bucket, file, key, &|bytes| bar.inc(bytes)).await?;
         bar.suspend(|| output::line(&format!("s3://{bucket}/{key}")))?;
     }
     bar.finish_and_clear();

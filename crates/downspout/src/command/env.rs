@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use url::Url;
 
-use super::{Exit, output, stack};
+use super::{Exit, output, running_stack};
 use crate::local::stack::Endpoints;
 
 const AFTER_HELP: &str = "\
@@ -25,7 +25,7 @@ pub struct EnvArgs {
 }
 
 pub(super) async fn run(data_dir: &Path, args: &EnvArgs) -> anyhow::Result<Exit> {
-    let endpoints = stack::reach(data_dir).await?;
+    let endpoints = running_stack::reach(data_dir).await?;
     let variables = variables(&endpoints);
     if args.json {
         output::json(&variables.into_iter().collect::<std::collections::BTreeMap<_, _>>())?;

@@ -40,7 +40,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
             "The disk is full: free some space and start again. What was acknowledged is kept."
         );
     }
-    match error.downcast_ref::<super::stack::StackError>() {
+    match error.downcast_ref::<super::running_stack::StackError>() {
         Some(_) => Exit::NoStack,
         None => Exit::Failed,
     }

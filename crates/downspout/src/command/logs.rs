@@ -8,9 +8,10 @@ use clap::Args;
 use flate2::read::MultiGzDecoder;
 
 use super::output::{self, Style};
-use super::run_view::{RunView, readable};
-use super::{Exit, stack};
+use super::run_view::RunView;
+use super::{Exit, running_stack};
 use crate::local::stack::Endpoints;
+use crate::sdk_error::readable;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -37,7 +38,7 @@ struct Log {
 }
 
 pub(super) async fn run(data_dir: &Path, args: &LogsArgs) -> anyhow::Result<Exit> {
-    let endpoints = stack::reach(data_dir).await?;
+    let endpoints = running_stack::reach(data_dir).await?;
     let mut logs = Vec::new();
     for key in keys(&endpoints, args).await? {
         let text = fetch(&endpoints, &key).await?;

@@ -10,9 +10,10 @@ use definition::trigger::Trigger;
 use orchestrator::Decision;
 
 use super::drop::follow_keys;
-use super::run_view::{Outcome, RunView, readable};
-use super::{Exit, output, stack};
+use super::run_view::{Outcome, RunView};
+use super::{Exit, output, running_stack};
 use crate::local::stack::Endpoints;
+use crate::sdk_error::readable;
 
 const AFTER_HELP: &str = "\
 A file set runs once per content, so only a failed or cancelled run can be repeated: its files are put anew where
@@ -30,7 +31,7 @@ pub struct RerunArgs {
 }
 
 pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exit> {
-    let endpoints = stack::reach(data_dir).await?;
+    let endpoints = running_stack::reach(data_dir).await?;
     let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
     let run = run
         .with_context(|| format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id))?;
@@ -74,7 +75,7 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
 /// Returns the later run of the same files that finished, if there is one.
 async fn finished_since(endpoints: &Endpoints, run: &RunView, key: &str) -> anyhow::Result<Option<String>> {
     let path = format!("/status?{}", serde_urlencoded::to_string([("key", key)])?);
-    let decisions: Vec<Decision> = stack::ask(endpoints, http::Method::GET, &path).await?;
+    let decisions: Vec<Decision> = running_stack::ask(endpoints, http::Method::GET, &path).await?;
     let ours = decisions.into_iter().find(|decision| decision.definition == run.definition());
     let finished = ours.filter(|decision| decision.state.as_deref() == Some("finished"));
     Ok(finished.and_then(|decision| decision.pipeline_id).filter(|id| *id != run.pipeline_id))

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::output;
-pub(super) use crate::upload::readable;
+use crate::sdk_error::readable;
 
 /// DescribeObjects takes at most this many ids.
 const IDS_PER_CALL: usize = 25;

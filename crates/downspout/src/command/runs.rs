@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::run_view::{self, Outcome, RunView};
-use super::{Exit, output, show, stack};
+use super::{Exit, output, running_stack, show};
 
 /// Arguments of `runs`.
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ struct Row {
 }
 
 pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit> {
-    let endpoints = stack::reach(data_dir).await?;
+    let endpoints = running_stack::reach(data_dir).await?;
     let client = endpoints.datapipeline();
     let mut runs = Vec::new();
     for (id, _) in run_view::list(&client).await? {

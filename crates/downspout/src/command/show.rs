@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::output::{self, Style};
 use super::run_view::{InstanceView, Outcome, RunView};
-use super::{Exit, stack};
+use super::{Exit, running_stack};
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub struct ShowArgs {
 }
 
 pub(super) async fn run(data_dir: &Path, args: &ShowArgs) -> anyhow::Result<Exit> {
-    let endpoints = stack::reach(data_dir).await?;
+    let endpoints = running_stack::reach(data_dir).await?;
     let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
     let run = run
         .with_context(|| format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id))?;

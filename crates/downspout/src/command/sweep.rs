@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use orchestrator::SweepReport;
 
-use super::{Exit, output, stack};
+use super::{Exit, output, running_stack};
 
 /// Arguments of `sweep`.
 ///
@@ -19,8 +19,8 @@ pub struct SweepArgs {
 }
 
 pub(super) async fn run(data_dir: &Path, args: &SweepArgs) -> anyhow::Result<Exit> {
-    let endpoints = stack::reach(data_dir).await?;
-    let report: SweepReport = stack::ask(&endpoints, http::Method::POST, "/sweep").await?;
+    let endpoints = running_stack::reach(data_dir).await?;
+    let report: SweepReport = running_stack::ask(&endpoints, http::Method::POST, "/sweep").await?;
     if args.json {
         output::json(&report)?;
     } else {

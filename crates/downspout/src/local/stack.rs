@@ -4,6 +4,7 @@
 //! killed at any moment comes back on it with all it had, at the same addresses.
 
 mod admin;
+mod bucket_sync;
 mod config;
 mod data_dir;
 mod definitions;
@@ -12,7 +13,6 @@ mod keys;
 mod ports;
 mod s3_event_queue;
 mod shipped;
-mod uploads;
 mod watch;
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use super::postgres::Postgres;
 use super::process_host::ProcessHost;
 use super::s3::{self, LocalS3, S3Store};
 use super::topic::{self, TopicConfig};
-use crate::upload::readable;
+use crate::sdk_error::readable;
 
 pub use admin::DeadLetter;
 pub use config::{DefinitionSource, StackConfig};

@@ -7,7 +7,7 @@ use orchestrator::{Decision, Verdict};
 
 use super::super::follow::{self, LOOK_AGAIN};
 use super::super::run_view::Outcome;
-use super::super::{Exit, output, show, stack};
+use super::super::{Exit, output, running_stack, show};
 use crate::local::stack::Endpoints;
 
 /// A whole set is started within moments; after this long its events have failed, or it never will.
@@ -86,7 +86,7 @@ async fn fates_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Fate>>
     let mut began = Instant::now();
     let mut told = None;
     loop {
-        let decisions: Vec<Decision> = stack::ask(endpoints, http::Method::GET, &path).await?;
+        let decisions: Vec<Decision> = running_stack::ask(endpoints, http::Method::GET, &path).await?;
         if let Some(next) = decisions.iter().find(|decision| waits_for_a_run(decision)) {
             // However long the run before takes, this one comes after it.
             began = Instant::now();

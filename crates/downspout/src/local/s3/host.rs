@@ -114,7 +114,7 @@ mod tests {
             ("data.localhost", "data"),
             ("data.localhost:9000", "data"),
             ("data.s3.localhost", "data"),
-            ("DATA.S3.ProcessHost:9000", "data"),
+            ("DATA.S3.LocalHost:9000", "data"),
             ("data.localhost.", "data"),
             ("my.dotted.bucket.localhost", "my.dotted.bucket"),
             ("my.dotted.bucket.s3.localhost:1", "my.dotted.bucket"),

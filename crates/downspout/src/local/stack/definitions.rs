@@ -14,12 +14,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::upload::readable;
+use crate::sdk_error::readable;
 
 use super::config::{DefinitionSource, StackConfig};
 use super::data_dir::{read_json, write_json};
 use super::endpoints::Endpoints;
-use super::{WORKER_GROUP, shipped, uploads};
+use super::{WORKER_GROUP, bucket_sync, shipped};
 
 /// Editors write in several steps; half a definition would give a notice.
 const QUIET: Duration = Duration::from_millis(300);
@@ -63,13 +63,13 @@ impl Definitions {
         };
         let values = self.merged_values(files.remove(VALUES));
         files.insert(VALUES.to_owned(), values);
-        let there = uploads::etags(&self.s3, &self.bucket).await?;
+        let there = bucket_sync::etags(&self.s3, &self.bucket).await?;
         let mut changed: Vec<_> =
-            files.iter().filter(|(key, bytes)| there.get(*key) != Some(&uploads::etag(bytes))).collect();
+            files.iter().filter(|(key, bytes)| there.get(*key) != Some(&bucket_sync::etag(bytes))).collect();
         // A definition is seen only when what it refers to is there.
         changed.sort_by_key(|(key, _)| (is_definition(key), *key));
         for (key, bytes) in changed {
-            uploads::put(&self.s3, &self.bucket, key, bytes.clone()).await?;
+            bucket_sync::put(&self.s3, &self.bucket, key, bytes.clone()).await?;
             tracing::info!(s3.key = %key, "uploaded to the definitions");
         }
         self.remove_what_left(files.into_keys().collect()).await

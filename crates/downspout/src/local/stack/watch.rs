@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::data_dir::{read_json, write_json};
 use super::endpoints::Endpoints;
+use crate::file_upload::upload_file;
 use crate::local::Now;
-use crate::upload;
 
 /// Time between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -98,7 +98,7 @@ impl Watch {
         let key = format!("incoming/{day}/{name}");
         // Taken out first: a file that fails starts to be watched anew, and is not tried at every look.
         let seen = self.growing.remove(&file).map(|(seen, _)| seen);
-        upload::file(&self.s3, &self.bucket, &file, &key, &|_| {}).await?;
+        upload_file(&self.s3, &self.bucket, &file, &key, &|_| {}).await?;
         tracing::info!(s3.key = %key, "uploaded a watched file");
         if let Some(seen) = seen {
             self.uploaded.insert(file, seen);

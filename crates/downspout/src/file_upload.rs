@@ -5,11 +5,12 @@ use std::path::Path;
 
 use anyhow::Context;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use crate::sdk_error::readable;
 
 /// Files up to this size go in one piece; it is also the size of a part.
 const PART_BYTES: u64 = 16 * 1024 * 1024;
@@ -23,25 +24,25 @@ pub(crate) type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
 /// Where a file goes.
 #[derive(Clone, Copy)]
-struct Target<'a> {
+struct Destination<'a> {
     s3: &'a Client,
     bucket: &'a str,
     key: &'a str,
 }
 
 /// Uploads a file.
-pub(crate) async fn file(
+pub(crate) async fn upload_file(
     s3: &Client,
     bucket: &str,
     path: &Path,
     key: &str,
     progress: Progress<'_>,
 ) -> anyhow::Result<()> {
-    let target = Target { s3, bucket, key };
+    let destination = Destination { s3, bucket, key };
     let uploaded = async {
         let size = tokio::fs::metadata(path).await?.len();
         if size > PART_BYTES {
-            return in_parts(target, path, size, progress).await;
+            return in_parts(destination, path, size, progress).await;
         }
         let bytes = tokio::fs::read(path).await?;
         s3.put_object().bucket(bucket).key(key).body(bytes.into()).send().await.map_err(readable)?;
@@ -51,15 +52,20 @@ pub(crate) async fn file(
     uploaded.await.with_context(|| format!("uploading {} to s3://{bucket}/{key}", path.display()))
 }
 
-async fn in_parts(target: Target<'_>, path: &Path, size: u64, progress: Progress<'_>) -> anyhow::Result<()> {
-    let Target { s3, bucket, key } = target;
+async fn in_parts(
+    destination: Destination<'_>,
+    path: &Path,
+    size: u64,
+    progress: Progress<'_>,
+) -> anyhow::Result<()> {
+    let Destination { s3, bucket, key } = destination;
     let begun = s3.create_multipart_upload().bucket(bucket).key(key).send().await.map_err(readable)?;
     let id = begun.upload_id().context("the answer names no upload")?;
     let part_bytes = PART_BYTES.max(size.div_ceil(PARTS));
     let ranges: Vec<(i32, u64)> = (1..).zip((0..size).step_by(usize::try_from(part_bytes)?)).collect();
     let parts = stream::iter(ranges)
         .map(|(number, offset)| {
-            part(target, path, id, number, (offset, part_bytes.min(size - offset)), progress)
+            part(destination, path, id, number, (offset, part_bytes.min(size - offset)), progress)
         })
         .buffered(PARTS_AT_ONCE)
         .try_collect::<Vec<_>>()
@@ -79,7 +85,7 @@ async fn in_parts(target: Target<'_>, path: &Path, size: u64, progress: Progress
 }
 
 async fn part(
-    target: Target<'_>,
+    destination: Destination<'_>,
     path: &Path,
     upload_id: &str,
     number: i32,
@@ -87,7 +93,8 @@ async fn part(
     progress: Progress<'_>,
 ) -> anyhow::Result<CompletedPart> {
     let bytes = read_range(path, offset, length).await?;
-    let call = target.s3.upload_part().bucket(target.bucket).key(target.key).upload_id(upload_id);
+    let call =
+        destination.s3.upload_part().bucket(destination.bucket).key(destination.key).upload_id(upload_id);
     let answer = call.part_number(number).body(bytes.into()).send().await.map_err(readable)?;
     progress(length);
     Ok(CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag).build())
@@ -99,21 +106,4 @@ async fn read_range(path: &Path, offset: u64, length: u64) -> anyhow::Result<Byt
     let mut bytes = vec![0; usize::try_from(length)?];
     file.read_exact(&mut bytes).await.context("the file became shorter meanwhile")?;
     Ok(bytes.into())
-}
-
-/// Returns an SDK error as one readable line: what the service said, or why it could not be reached.
-pub(crate) fn readable<E>(error: E) -> anyhow::Error
-where
-    E: std::error::Error + ProvideErrorMetadata,
-{
-    if let Some(message) = error.message() {
-        return anyhow::anyhow!("{message}");
-    }
-    let mut text = error.code().map_or_else(|| error.to_string(), str::to_owned);
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    anyhow::anyhow!("{text}")
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use aws_sdk_s3::Client;
 use md5::{Digest, Md5};
 
-use crate::upload::readable;
+use crate::sdk_error::readable;
 
 /// Returns the ETags of every key in the bucket.
 pub(super) async fn etags(s3: &Client, bucket: &str) -> anyhow::Result<BTreeMap<String, String>> {
