@@ -10,7 +10,7 @@ use definition::trigger::Trigger;
 use orchestrator::Decision;
 
 use super::drop::follow_keys;
-use super::run_view::{Outcome, RunView};
+use super::run_view::{RunView, ShownOutcome};
 use super::{Exit, output, running_stack};
 use crate::local::stack::Endpoints;
 use crate::sdk_error::readable;
@@ -44,10 +44,10 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
         return Ok(Exit::NothingRan);
     }
     let refusal = match run.outcome() {
-        Outcome::Failed | Outcome::Canceled => None,
-        Outcome::Pending => Some("was never activated, so nothing of it has run: drop its files again"),
-        Outcome::Running => Some("is still at work: `downspout show` says what it waits for"),
-        Outcome::Finished => {
+        ShownOutcome::Failed | ShownOutcome::Canceled => None,
+        ShownOutcome::Pending => Some("was never activated, so nothing of it has run: drop its files again"),
+        ShownOutcome::Running => Some("is still at work: `downspout show` says what it waits for"),
+        ShownOutcome::Finished => {
             Some("finished well, and a file set runs once per content: drop changed files instead")
         }
     };

@@ -1,19 +1,16 @@
 //! A run as the service's own operations tell it: instances, attempts, rows, errors.
 
+mod load;
+
 use std::collections::BTreeMap;
 
-use anyhow::Context;
-use aws_sdk_datapipeline::Client;
-use aws_sdk_datapipeline::types::{Field, PipelineObject};
 use definition::status::Status;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::output;
-use crate::sdk_error::readable;
 
-/// DescribeObjects takes at most this many ids.
-const IDS_PER_CALL: usize = 25;
+pub(super) use load::list;
 
 /// A pipeline with what its runs made.
 #[derive(Clone, Debug, Serialize)]
@@ -65,7 +62,7 @@ pub(super) struct AttemptView {
 /// How a run stands as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum Outcome {
+pub(super) enum ShownOutcome {
     /// It was not activated yet.
     Pending,
     /// Something moves, or will.
@@ -78,7 +75,7 @@ pub(super) enum Outcome {
     Canceled,
 }
 
-impl Outcome {
+impl ShownOutcome {
     /// Returns whether nothing moves any more, and nothing will.
     pub(super) fn is_over(self) -> bool {
         match self {
@@ -100,36 +97,6 @@ impl Outcome {
 }
 
 impl RunView {
-    /// Reads a pipeline; `None` when it does not exist (any more).
-    pub(super) async fn load(client: &Client, pipeline_id: &str) -> anyhow::Result<Option<Self>> {
-        let answer = match client.describe_pipelines().pipeline_ids(pipeline_id).send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let gone = error.as_service_error().is_some_and(|error| {
-                    error.is_pipeline_not_found_exception() || error.is_pipeline_deleted_exception()
-                });
-                if gone {
-                    return Ok(None);
-                }
-                return Err(readable(error)).with_context(|| format!("describing {pipeline_id}"));
-            }
-        };
-        let Some(description) = answer.pipeline_description_list().first() else { return Ok(None) };
-        let fields = Fields::of(description.fields());
-        let mut run = Self {
-            pipeline_id: pipeline_id.to_owned(),
-            name: description.name().to_owned(),
-            state: fields.one("@pipelineState").unwrap_or_default(),
-            created: fields.time("@creationTime"),
-            started: fields.time("@lastActivationTime"),
-            ended: fields.time("@finishedTime"),
-            next_run: fields.one("@nextRunTime"),
-            instances: Vec::new(),
-        };
-        run.instances = instances(client, pipeline_id).await?;
-        Ok(Some(run))
-    }
-
     /// Returns whether there are instances of more than one interval, which only their times tell apart.
     pub(super) fn has_intervals(&self) -> bool {
         let mut starts = self.instances.iter().map(|instance| &instance.scheduled);
@@ -138,15 +105,15 @@ impl RunView {
     }
 
     /// Returns how the pipeline stands: at work as long as anything in it moves, and then as its newest interval ended.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> ShownOutcome {
         let is_final = |instance: &InstanceView| instance.status.parse().is_ok_and(Status::is_final);
         let all_final = self.instances.iter().all(is_final);
         match (self.instances.is_empty(), all_final) {
-            (true, _) if self.started.is_none() => Outcome::Pending,
-            (true, _) => Outcome::Running,
+            (true, _) if self.started.is_none() => ShownOutcome::Pending,
+            (true, _) => ShownOutcome::Running,
             (false, true) => ending(self.newest()),
             (false, false) if self.is_stuck() => ending(self.instances.iter()),
-            (false, false) => Outcome::Running,
+            (false, false) => ShownOutcome::Running,
         }
     }
 
@@ -187,13 +154,13 @@ impl RunView {
 }
 
 /// Returns how instances ended that are final, or wait for what is.
-fn ending<'a>(instances: impl Iterator<Item = &'a InstanceView>) -> Outcome {
+fn ending<'a>(instances: impl Iterator<Item = &'a InstanceView>) -> ShownOutcome {
     let ended: Vec<&str> = instances.map(|instance| instance.status.as_str()).collect();
     let has = |status: &str| ended.contains(&status);
     match ended.iter().any(|status| has_failed(status)) {
-        false => Outcome::Finished,
-        true if has("CANCELED") && !has("FAILED") && !has("TIMEDOUT") => Outcome::Canceled,
-        true => Outcome::Failed,
+        false => ShownOutcome::Finished,
+        true if has("CANCELED") && !has("FAILED") && !has("TIMEDOUT") => ShownOutcome::Canceled,
+        true => ShownOutcome::Failed,
     }
 }
 
@@ -224,147 +191,6 @@ impl InstanceView {
         matches!(self.status.as_str(), "FAILED" | "TIMEDOUT" | "CANCELED")
     }
 }
-
-/// Reads every pipeline's id and name.
-pub(super) async fn list(client: &Client) -> anyhow::Result<Vec<(String, String)>> {
-    let mut pages = client.list_pipelines().into_paginator().send();
-    let mut listed = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(readable).context("listing the pipelines")?;
-        let pairs = page.pipeline_id_list().iter();
-        listed.extend(pairs.map(|pair| {
-            (pair.id().unwrap_or_default().to_owned(), pair.name().unwrap_or_default().to_owned())
-        }));
-    }
-    Ok(listed)
-}
-
-async fn instances(client: &Client, pipeline_id: &str) -> anyhow::Result<Vec<InstanceView>> {
-    let mut by_instance: BTreeMap<String, Vec<AttemptView>> = BTreeMap::new();
-    for object in objects(client, pipeline_id, "ATTEMPT").await? {
-        let fields = Fields::of(object.fields());
-        let instance = fields.one("@instanceParent").unwrap_or_default();
-        by_instance.entry(instance).or_default().push(attempt(object.id(), &fields));
-    }
-    let found = objects(client, pipeline_id, "INSTANCE").await?;
-    let mut instances: Vec<InstanceView> = found
-        .iter()
-        .map(|object| instance(object, by_instance.remove(object.id()).unwrap_or_default()))
-        .collect();
-    // In the order in which things happened; what has not begun comes last.
-    instances.sort_by_key(|instance| {
-        (instance.started.is_none(), instance.started, instance.ended, instance.id.clone())
-    });
-    Ok(instances)
-}
-
-fn instance(object: &PipelineObject, mut attempts: Vec<AttemptView>) -> InstanceView {
-    let fields = Fields::of(object.fields());
-    attempts.sort_by_key(|attempt| (attempt.started.is_none(), attempt.started));
-    let is_final = fields.one("@actualEndTime").is_some();
-    // An instance is there from the activation on; its first attempt begins when its dependencies are met.
-    let started = attempts.first().and_then(|attempt| attempt.started);
-    let ended = attempts.last().and_then(|attempt| attempt.ended).filter(|_| is_final);
-    InstanceView {
-        id: object.id().to_owned(),
-        component: fields.one("@componentParent").unwrap_or_else(|| object.name().to_owned()),
-        status: fields.one("@status").unwrap_or_default(),
-        kind: fields.one("type").unwrap_or_default(),
-        started,
-        ended: ended.or_else(|| fields.time("@actualEndTime")),
-        scheduled: fields.one("@scheduledStartTime"),
-        waiting_on: fields.many("@waitingOn"),
-        wait_reason: fields.one(engine::WHY),
-        cascade_failed_on: fields.many("@cascadeFailedOn"),
-        cancellation_reason: fields.one("cancellationReason"),
-        error_id: fields.one("errorId"),
-        error_message: fields.one("errorMessage"),
-        tries_left: fields.one("@triesLeft").and_then(|text| text.parse().ok()),
-        fields: fields.reported(),
-        attempts,
-    }
-}
-
-fn attempt(id: &str, fields: &Fields) -> AttemptView {
-    AttemptView {
-        id: id.to_owned(),
-        status: fields.one("@status").unwrap_or_default(),
-        started: fields.time("startedAt").or_else(|| fields.time("@actualStartTime")),
-        ended: fields.time("endedAt").or_else(|| fields.time("@actualEndTime")),
-        hostname: fields.one("hostname"),
-        error_message: fields.one("errorMessage"),
-        log_location: fields.one("@logLocation"),
-    }
-}
-
-async fn objects(client: &Client, pipeline_id: &str, sphere: &str) -> anyhow::Result<Vec<PipelineObject>> {
-    let mut ids: Vec<String> = Vec::new();
-    let mut pages = client.query_objects().pipeline_id(pipeline_id).sphere(sphere).into_paginator().send();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(readable).with_context(|| format!("asking {pipeline_id} for its objects"))?;
-        ids.extend(page.ids().iter().cloned());
-    }
-    let mut found = Vec::new();
-    for some in ids.chunks(IDS_PER_CALL) {
-        let call = client.describe_objects().pipeline_id(pipeline_id).set_object_ids(Some(some.to_vec()));
-        let mut pages = call.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page =
-                page.map_err(readable).with_context(|| format!("describing objects of {pipeline_id}"))?;
-            found.extend(page.pipeline_objects().iter().cloned());
-        }
-    }
-    Ok(found)
-}
-
-/// Fields by key; a reference counts as the id it names.
-struct Fields(BTreeMap<String, Vec<String>>);
-
-impl Fields {
-    fn of(fields: &[Field]) -> Self {
-        let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for field in fields {
-            let value = field.string_value().or(field.ref_value()).unwrap_or_default();
-            map.entry(field.key().to_owned()).or_default().push(value.to_owned());
-        }
-        Self(map)
-    }
-
-    fn one(&self, key: &str) -> Option<String> {
-        self.0.get(key)?.first().cloned()
-    }
-
-    fn many(&self, key: &str) -> Vec<String> {
-        self.0.get(key).cloned().unwrap_or_default()
-    }
-
-    /// Reads a time as the service writes it: UTC without an offset.
-    fn time(&self, key: &str) -> Option<Timestamp> {
-        let text = self.one(key)?;
-        text.parse().ok().or_else(|| format!("{text}Z").parse().ok())
-    }
-
-    /// Returns what workers reported.
-    fn reported(&self) -> BTreeMap<String, Vec<String>> {
-        let is_reported = |key: &&String| REPORTED.contains(&key.as_str());
-        let pairs = self.0.iter().filter(|(key, _)| is_reported(key));
-        pairs.map(|(key, values)| (key.clone(), values.clone())).collect()
-    }
-}
-
-/// Fields that workers report besides the service's own.
-const REPORTED: [&str; 10] = [
-    "rowsLoaded",
-    "rowsRejected",
-    "rejectReasons",
-    "bytesRead",
-    "rowsWritten",
-    "loadedTable",
-    "loadedFrom",
-    "writtenTo",
-    "resultPreview",
-    "note",
-];
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -404,17 +230,17 @@ pub(super) mod tests {
 
     #[test]
     fn a_run_is_over_when_every_instance_is_final() {
-        assert_eq!(run(&[("FINISHED", &[]), ("RUNNING", &[])]).outcome(), Outcome::Running);
-        assert_eq!(run(&[("FINISHED", &[]), ("FINISHED", &[])]).outcome(), Outcome::Finished);
-        assert_eq!(run(&[("FAILED", &[]), ("CASCADE_FAILED", &["a"])]).outcome(), Outcome::Failed);
+        assert_eq!(run(&[("FINISHED", &[]), ("RUNNING", &[])]).outcome(), ShownOutcome::Running);
+        assert_eq!(run(&[("FINISHED", &[]), ("FINISHED", &[])]).outcome(), ShownOutcome::Finished);
+        assert_eq!(run(&[("FAILED", &[]), ("CASCADE_FAILED", &["a"])]).outcome(), ShownOutcome::Failed);
         let begins = RunView { started: Some(Timestamp::UNIX_EPOCH), ..run(&[]) };
-        assert_eq!(begins.outcome(), Outcome::Running);
+        assert_eq!(begins.outcome(), ShownOutcome::Running);
     }
 
     #[test]
     fn what_was_never_activated_is_pending_and_not_at_work() {
-        assert_eq!(run(&[]).outcome(), Outcome::Pending);
-        assert!(!Outcome::Pending.is_over());
+        assert_eq!(run(&[]).outcome(), ShownOutcome::Pending);
+        assert!(!ShownOutcome::Pending.is_over());
     }
 
     #[test]
@@ -428,20 +254,23 @@ pub(super) mod tests {
         };
         assert_eq!(
             [after("FINISHED"), after("CANCELED"), after("RUNNING")],
-            [Outcome::Finished, Outcome::Canceled, Outcome::Running]
+            [ShownOutcome::Finished, ShownOutcome::Canceled, ShownOutcome::Running]
         );
     }
 
     #[test]
     fn a_cancelled_run_did_not_fail() {
-        assert_eq!(run(&[("CANCELED", &[]), ("CASCADE_FAILED", &["a"])]).outcome(), Outcome::Canceled);
-        assert_eq!(run(&[("CANCELED", &[]), ("FAILED", &[])]).outcome(), Outcome::Failed);
+        assert_eq!(run(&[("CANCELED", &[]), ("CASCADE_FAILED", &["a"])]).outcome(), ShownOutcome::Canceled);
+        assert_eq!(run(&[("CANCELED", &[]), ("FAILED", &[])]).outcome(), ShownOutcome::Failed);
     }
 
     #[test]
     fn what_waits_on_a_failed_instance_for_ever_does_not_keep_a_run_going() {
-        assert_eq!(run(&[("FAILED", &[]), ("WAITING_ON_DEPENDENCIES", &["a"])]).outcome(), Outcome::Failed);
+        assert_eq!(
+            run(&[("FAILED", &[]), ("WAITING_ON_DEPENDENCIES", &["a"])]).outcome(),
+            ShownOutcome::Failed
+        );
         let moving = [("FAILED", &[][..]), ("WAITING_ON_DEPENDENCIES", &["a"]), ("WAITING_FOR_RUNNER", &[])];
-        assert_eq!(run(&moving).outcome(), Outcome::Running);
+        assert_eq!(run(&moving).outcome(), ShownOutcome::Running);
     }
 }

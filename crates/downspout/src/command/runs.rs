@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
-use super::run_view::{self, Outcome, RunView};
+use super::run_view::{self, RunView, ShownOutcome};
 use super::{Exit, output, running_stack, show};
 
 /// Arguments of `runs`.
@@ -24,7 +24,7 @@ struct Row {
     pipeline_id: String,
     name: String,
     state: String,
-    outcome: Outcome,
+    outcome: ShownOutcome,
     activated: Option<jiff::Timestamp>,
     ended: Option<jiff::Timestamp>,
     took: Option<String>,

@@ -9,7 +9,7 @@ use definition::duration;
 use jiff::Timestamp;
 
 use super::output::{self, Style};
-use super::run_view::{InstanceView, Outcome, RunView};
+use super::run_view::{InstanceView, RunView, ShownOutcome};
 use super::{Exit, running_stack};
 
 /// Arguments of `show`.
@@ -51,7 +51,7 @@ pub(super) fn timeline(run: &RunView) -> String {
 
 fn heading(run: &RunView) -> String {
     let mut words = vec![run.outcome().painted()];
-    if run.outcome() == Outcome::Pending {
+    if run.outcome() == ShownOutcome::Pending {
         words.push("never activated".to_owned());
     }
     words.extend(run.started.map(|at| format!("activated {at:.0}")));

@@ -12,6 +12,7 @@ mod endpoints;
 mod keys;
 mod ports;
 mod s3_event_queue;
+mod servers;
 mod shipped;
 mod watch;
 
@@ -20,7 +21,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use orchestrator::Orchestrator;
-use server::sigv4::{Credentials, Verifier};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -30,8 +30,7 @@ use tokio_util::task::TaskTracker;
 use super::lambda::LambdaRunner;
 use super::postgres::Postgres;
 use super::process_host::ProcessHost;
-use super::s3::{self, LocalS3, S3Store};
-use super::topic::{self, TopicConfig};
+use super::s3::S3Store;
 use crate::sdk_error::readable;
 
 pub use admin::DeadLetter;
@@ -103,8 +102,8 @@ impl Stack {
         };
         // The two that take longest, at the same time.
         let (postgres, store) = tokio::join!(
-            start_postgres(&data_dir, postgres_listener, &keys, &servers_stop),
-            open_store(&data_dir, &config),
+            servers::start_postgres(&data_dir, postgres_listener, &keys, &servers_stop),
+            servers::open_store(&data_dir, &config),
         );
         let (postgres, store) = (postgres?, store?);
         let database_url = match (&config.database_url, &postgres) {
@@ -112,19 +111,19 @@ impl Stack {
             (None, Some(postgres)) => postgres.url().to_owned(),
             (None, None) => unreachable!("without an URL there is the embedded database"),
         };
-        let endpoints = endpoints(&data_dir, &listeners, &keys, database_url)?;
+        let endpoints = servers::endpoints(&data_dir, &listeners, &keys, database_url)?;
         let mut servers = JoinSet::new();
-        serve_s3(&mut servers, &store, listeners.s3, &endpoints, &servers_stop);
+        servers::serve_s3(&mut servers, &store, listeners.s3, &endpoints, &servers_stop);
         let sweep_now = Arc::new(Notify::new());
-        let topic = topic_config(&data_dir, &config, &endpoints, Arc::clone(&sweep_now));
-        serve_topic(&mut servers, listeners.sns, topic, &servers_stop);
+        let topic = servers::topic_config(&data_dir, &config, &endpoints, Arc::clone(&sweep_now));
+        servers::serve_topic(&mut servers, listeners.sns, topic, &servers_stop);
         let scratch = data_dir.join("scratch");
         let resources =
             ProcessHost::new(config.resources, OWN_WORKERS, WORKER_GROUP, scratch, endpoints.environment())?;
-        let pipelines = pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources));
-        serve_pipelines(&mut servers, listeners.datapipeline, pipelines, &servers_stop);
+        let pipelines = servers::pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources));
+        servers::serve_pipelines(&mut servers, listeners.datapipeline, pipelines, &servers_stop);
         let mut stack = Self {
-            orchestrator: Arc::new(orchestrator(&config, &endpoints)?),
+            orchestrator: Arc::new(servers::orchestrator(&config, &endpoints)?),
             endpoints,
             resources,
             users_stop: CancellationToken::new(),
@@ -242,164 +241,6 @@ async fn first_end(servers: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Error {
         Some(Err(panic)) => anyhow::Error::from(panic).context("a server of the stack broke down"),
         None => std::future::pending().await,
     }
-}
-
-/// Starts the embedded database, if there is a listener for it.
-async fn start_postgres(
-    data_dir: &DataDir,
-    listener: Option<TcpListener>,
-    keys: &keys::Keys,
-    stop: &CancellationToken,
-) -> anyhow::Result<Option<Postgres>> {
-    let Some(listener) = listener else { return Ok(None) };
-    let folder = data_dir.join("postgres");
-    let started = Postgres::start(&folder, listener, keys.postgres_password.clone(), stop.clone()).await;
-    started
-        .map(Some)
-        .context("starting the embedded PostgreSQL; --database-url names one of your own instead")
-}
-
-fn endpoints(
-    data_dir: &DataDir,
-    listeners: &Listeners,
-    keys: &keys::Keys,
-    postgres: String,
-) -> anyhow::Result<Endpoints> {
-    let url = |listener: &TcpListener| -> anyhow::Result<String> {
-        Ok(format!("http://{}", listener.local_addr()?))
-    };
-    Ok(Endpoints {
-        region: REGION.to_owned(),
-        access_key_id: keys.access_key_id.clone(),
-        secret_access_key: keys.secret_access_key.clone(),
-        s3: url(&listeners.s3)?,
-        datapipeline: url(&listeners.datapipeline)?,
-        sns: url(&listeners.sns)?,
-        admin: url(&listeners.admin)?,
-        postgres,
-        buckets: Buckets::default(),
-        topic_arn: format!("arn:aws:sns:{REGION}:{ACCOUNT}:{TOPIC}"),
-        outbox: data_dir.join("outbox"),
-        pid: std::process::id(),
-    })
-}
-
-async fn open_store(data_dir: &DataDir, config: &StackConfig) -> anyhow::Result<S3Store> {
-    let (folder, now) = (data_dir.join("s3"), Arc::clone(&config.now));
-    let store = tokio::task::spawn_blocking(move || S3Store::open_with_clock(folder, now)).await??;
-    let buckets = Buckets::default();
-    for bucket in buckets.all() {
-        store.create_bucket(bucket).await?;
-    }
-    store.notify_bucket(&buckets.drop).await?;
-    Ok(store)
-}
-
-fn credentials(endpoints: &Endpoints) -> Credentials {
-    Credentials {
-        access_key_id: endpoints.access_key_id.clone(),
-        secret_access_key: endpoints.secret_access_key.clone(),
-    }
-}
-
-fn serve_s3(
-    servers: &mut JoinSet<anyhow::Result<()>>,
-    store: &S3Store,
-    listener: TcpListener,
-    endpoints: &Endpoints,
-    stop: &CancellationToken,
-) {
-    let keys = s3::Credentials {
-        access_key_id: endpoints.access_key_id.clone(),
-        secret_access_key: endpoints.secret_access_key.clone(),
-    };
-    let server = LocalS3::new(store.clone(), keys, REGION);
-    let stop = stop.clone();
-    servers.spawn(async move {
-        server.serve(listener, stop).await;
-        Ok(())
-    });
-}
-
-/// Mails tell of runs that have ended, and what waits for one can start: `sweep_now` sees to it.
-fn topic_config(
-    data_dir: &DataDir,
-    config: &StackConfig,
-    endpoints: &Endpoints,
-    sweep_now: Arc<Notify>,
-) -> TopicConfig {
-    TopicConfig {
-        region: REGION.to_owned(),
-        account: ACCOUNT.to_owned(),
-        database: data_dir.join("topic.sqlite"),
-        outbox: endpoints.outbox.clone(),
-        mail_from: config.mail_from.clone(),
-        smtp: config.smtp.clone(),
-        mailed: sweep_now,
-        now: Arc::clone(&config.now),
-        verifier: Verifier::new(REGION, "sns", vec![credentials(endpoints)]),
-    }
-}
-
-fn serve_topic(
-    servers: &mut JoinSet<anyhow::Result<()>>,
-    listener: TcpListener,
-    config: TopicConfig,
-    stop: &CancellationToken,
-) {
-    let stop = stop.clone();
-    servers.spawn(
-        async move { topic::serve(config, listener, stop).await.context("running the notifications") },
-    );
-}
-
-fn pipelines_config(
-    data_dir: &DataDir,
-    config: &StackConfig,
-    endpoints: &Endpoints,
-    resources: Arc<ProcessHost>,
-) -> server::Config {
-    server::Config {
-        host: Some(resources),
-        s3: Some(endpoints.s3()),
-        dynamodb: config.dynamodb_url.as_deref().map(|url| endpoints.dynamodb(url)),
-        sns: Some(endpoints.sns()),
-        own_runners: Some(OWN_WORKERS.to_owned()),
-        keep_runs: config.keep_runs,
-        now: Arc::clone(&config.now),
-        wound: Arc::clone(&config.wound),
-        ..server::Config::new(data_dir.join("pipelines.sqlite"), credentials(endpoints))
-    }
-}
-
-fn serve_pipelines(
-    servers: &mut JoinSet<anyhow::Result<()>>,
-    listener: TcpListener,
-    config: server::Config,
-    stop: &CancellationToken,
-) {
-    let stop = stop.clone();
-    servers.spawn(async move {
-        server::serve(config, listener, stop).await.context("running the pipeline service")
-    });
-}
-
-fn orchestrator(config: &StackConfig, endpoints: &Endpoints) -> anyhow::Result<Orchestrator> {
-    let clients = orchestrator::Clients {
-        s3: endpoints.s3(),
-        datapipeline: endpoints.datapipeline(),
-        sns: endpoints.sns(),
-    };
-    let config = orchestrator::Config {
-        definitions_uri: format!("s3://{}", endpoints.buckets.definitions),
-        drop_bucket: Some(endpoints.buckets.drop.clone()),
-        topic_arn: endpoints.topic_arn.clone(),
-        lease: config.lambda.invocation + LEASE_BEYOND_INVOCATION,
-        // The data directory is ours alone: who claimed as an earlier incarnation is no more.
-        holder: format!("downspout-up#{}", uuid::Uuid::new_v4().simple()),
-        now: Arc::clone(&config.now),
-    };
-    Orchestrator::new(config, clients).context("configuring the orchestrator")
 }
 
 /// Makes the topic and its subscriptions, and brings the definitions into their bucket.

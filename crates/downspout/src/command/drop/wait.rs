@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use orchestrator::{Decision, Verdict};
 
 use super::super::follow::{self, LOOK_AGAIN};
-use super::super::run_view::Outcome;
+use super::super::run_view::ShownOutcome;
 use super::super::{Exit, output, running_stack, show};
 use crate::local::stack::Endpoints;
 
@@ -71,7 +71,7 @@ async fn follow_run(
     match follow::to_the_end(endpoints, id).await? {
         Some(run) => {
             output::print(&show::timeline(&run))?;
-            Ok(if run.outcome() == Outcome::Finished { Exit::Done } else { Exit::Failed })
+            Ok(if run.outcome() == ShownOutcome::Finished { Exit::Done } else { Exit::Failed })
         }
         None => {
             let state = state.unwrap_or("unknown");

@@ -1,0 +1,179 @@
+//! The servers of a stack, each configured and started: S3, notifications, the pipeline service, the database.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use orchestrator::Orchestrator;
+use server::sigv4::{Credentials, Verifier};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::config::StackConfig;
+use super::data_dir::DataDir;
+use super::endpoints::{Buckets, Endpoints};
+use super::keys::Keys;
+use super::{ACCOUNT, LEASE_BEYOND_INVOCATION, Listeners, OWN_WORKERS, REGION, TOPIC};
+use crate::local::postgres::Postgres;
+use crate::local::process_host::ProcessHost;
+use crate::local::s3::{self, LocalS3, S3Store};
+use crate::local::topic::{self, TopicConfig};
+
+/// Starts the embedded database, if there is a listener for it.
+pub(super) async fn start_postgres(
+    data_dir: &DataDir,
+    listener: Option<TcpListener>,
+    keys: &Keys,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Postgres>> {
+    let Some(listener) = listener else { return Ok(None) };
+    let folder = data_dir.join("postgres");
+    let started = Postgres::start(&folder, listener, keys.postgres_password.clone(), stop.clone()).await;
+    started
+        .map(Some)
+        .context("starting the embedded PostgreSQL; --database-url names one of your own instead")
+}
+
+pub(super) fn endpoints(
+    data_dir: &DataDir,
+    listeners: &Listeners,
+    keys: &Keys,
+    postgres: String,
+) -> anyhow::Result<Endpoints> {
+    let url = |listener: &TcpListener| -> anyhow::Result<String> {
+        Ok(format!("http://{}", listener.local_addr()?))
+    };
+    Ok(Endpoints {
+        region: REGION.to_owned(),
+        access_key_id: keys.access_key_id.clone(),
+        secret_access_key: keys.secret_access_key.clone(),
+        s3: url(&listeners.s3)?,
+        datapipeline: url(&listeners.datapipeline)?,
+        sns: url(&listeners.sns)?,
+        admin: url(&listeners.admin)?,
+        postgres,
+        buckets: Buckets::default(),
+        topic_arn: format!("arn:aws:sns:{REGION}:{ACCOUNT}:{TOPIC}"),
+        outbox: data_dir.join("outbox"),
+        pid: std::process::id(),
+    })
+}
+
+pub(super) async fn open_store(data_dir: &DataDir, config: &StackConfig) -> anyhow::Result<S3Store> {
+    let (folder, now) = (data_dir.join("s3"), Arc::clone(&config.now));
+    let store = tokio::task::spawn_blocking(move || S3Store::open_with_clock(folder, now)).await??;
+    let buckets = Buckets::default();
+    for bucket in buckets.all() {
+        store.create_bucket(bucket).await?;
+    }
+    store.notify_bucket(&buckets.drop).await?;
+    Ok(store)
+}
+
+fn credentials(endpoints: &Endpoints) -> Credentials {
+    Credentials {
+        access_key_id: endpoints.access_key_id.clone(),
+        secret_access_key: endpoints.secret_access_key.clone(),
+    }
+}
+
+pub(super) fn serve_s3(
+    servers: &mut JoinSet<anyhow::Result<()>>,
+    store: &S3Store,
+    listener: TcpListener,
+    endpoints: &Endpoints,
+    stop: &CancellationToken,
+) {
+    let keys = s3::Credentials {
+        access_key_id: endpoints.access_key_id.clone(),
+        secret_access_key: endpoints.secret_access_key.clone(),
+    };
+    let server = LocalS3::new(store.clone(), keys, REGION);
+    let stop = stop.clone();
+    servers.spawn(async move {
+        server.serve(listener, stop).await;
+        Ok(())
+    });
+}
+
+/// Mails tell of runs that have ended, and what waits for one can start: `sweep_now` sees to it.
+pub(super) fn topic_config(
+    data_dir: &DataDir,
+    config: &StackConfig,
+    endpoints: &Endpoints,
+    sweep_now: Arc<Notify>,
+) -> TopicConfig {
+    TopicConfig {
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+        database: data_dir.join("topic.sqlite"),
+        outbox: endpoints.outbox.clone(),
+        mail_from: config.mail_from.clone(),
+        smtp: config.smtp.clone(),
+        mailed: sweep_now,
+        now: Arc::clone(&config.now),
+        verifier: Verifier::new(REGION, "sns", vec![credentials(endpoints)]),
+    }
+}
+
+pub(super) fn serve_topic(
+    servers: &mut JoinSet<anyhow::Result<()>>,
+    listener: TcpListener,
+    config: TopicConfig,
+    stop: &CancellationToken,
+) {
+    let stop = stop.clone();
+    servers.spawn(
+        async move { topic::serve(config, listener, stop).await.context("running the notifications") },
+    );
+}
+
+pub(super) fn pipelines_config(
+    data_dir: &DataDir,
+    config: &StackConfig,
+    endpoints: &Endpoints,
+    resources: Arc<ProcessHost>,
+) -> server::Config {
+    server::Config {
+        host: Some(resources),
+        s3: Some(endpoints.s3()),
+        dynamodb: config.dynamodb_url.as_deref().map(|url| endpoints.dynamodb(url)),
+        sns: Some(endpoints.sns()),
+        own_runners: Some(OWN_WORKERS.to_owned()),
+        keep_runs: config.keep_runs,
+        now: Arc::clone(&config.now),
+        wound: Arc::clone(&config.wound),
+        ..server::Config::new(data_dir.join("pipelines.sqlite"), credentials(endpoints))
+    }
+}
+
+pub(super) fn serve_pipelines(
+    servers: &mut JoinSet<anyhow::Result<()>>,
+    listener: TcpListener,
+    config: server::Config,
+    stop: &CancellationToken,
+) {
+    let stop = stop.clone();
+    servers.spawn(async move {
+        server::serve(config, listener, stop).await.context("running the pipeline service")
+    });
+}
+
+pub(super) fn orchestrator(config: &StackConfig, endpoints: &Endpoints) -> anyhow::Result<Orchestrator> {
+    let clients = orchestrator::Clients {
+        s3: endpoints.s3(),
+        datapipeline: endpoints.datapipeline(),
+        sns: endpoints.sns(),
+    };
+    let config = orchestrator::Config {
+        definitions_uri: format!("s3://{}", endpoints.buckets.definitions),
+        drop_bucket: Some(endpoints.buckets.drop.clone()),
+        topic_arn: endpoints.topic_arn.clone(),
+        lease: config.lambda.invocation + LEASE_BEYOND_INVOCATION,
+        // The data directory is ours alone: who claimed as an earlier incarnation is no more.
+        holder: format!("downspout-up#{}", uuid::Uuid::new_v4().simple()),
+        now: Arc::clone(&config.now),
+    };
+    Orchestrator::new(config, clients).context("configuring the orchestrator")
+}
