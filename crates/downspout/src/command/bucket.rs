@@ -27,7 +27,7 @@ Examples:
 pub struct LsArgs {
     /// Bucket and prefix, `s3://bucket/prefix` or `bucket/prefix`; `drop`, `definitions`, `results` and `logs` are
     /// the stack's own
-    place: Option<String>,
+    location: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -38,14 +38,14 @@ pub struct LsArgs {
 #[command(after_help = GET_HELP)]
 pub struct GetArgs {
     /// Bucket and key, `s3://bucket/key` or `bucket/key`
-    place: String,
+    location: String,
     /// File to write; without it, or as `-`, the content goes to stdout
     file: Option<PathBuf>,
 }
 
 /// One S3 object in a listing.
 #[derive(Debug, Serialize)]
-struct Listed {
+struct ListedObject {
     bucket: String,
     key: String,
     size: i64,
@@ -56,7 +56,7 @@ struct Listed {
 pub(super) async fn ls(data_dir: &Path, args: &LsArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
     let s3 = endpoints.s3();
-    let Some(place) = &args.place else {
+    let Some(location) = &args.location else {
         let answer = s3.list_buckets().send().await.map_err(readable)?;
         let names: Vec<&str> = answer.buckets().iter().filter_map(|bucket| bucket.name()).collect();
         match args.json {
@@ -65,12 +65,13 @@ pub(super) async fn ls(data_dir: &Path, args: &LsArgs) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Done);
     };
-    let (bucket, prefix) = split(&endpoints, place);
+    let (bucket, prefix) = split(&endpoints, location);
     let listed = list(&s3, &bucket, &prefix).await?;
     if args.json {
         output::json(&listed)?;
     } else {
-        let row = |item: &Listed| vec![item.last_modified.clone(), item.size.to_string(), item.key.clone()];
+        let row =
+            |item: &ListedObject| vec![item.last_modified.clone(), item.size.to_string(), item.key.clone()];
         output::print(&output::table(&[], listed.iter().map(row).collect()))?;
     }
     Ok(Exit::Done)
@@ -78,8 +79,8 @@ pub(super) async fn ls(data_dir: &Path, args: &LsArgs) -> anyhow::Result<Exit> {
 
 pub(super) async fn get(data_dir: &Path, args: &GetArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
-    let (bucket, key) = split(&endpoints, &args.place);
-    let what = format!("{} names no object: `downspout ls s3://{bucket}` lists them", args.place);
+    let (bucket, key) = split(&endpoints, &args.location);
+    let what = format!("{} names no object: `downspout ls s3://{bucket}` lists them", args.location);
     anyhow::ensure!(!key.is_empty() && !key.ends_with('/'), what);
     let answer = endpoints.s3().get_object().bucket(&bucket).key(&key).send().await;
     let answer = answer.map_err(readable);
@@ -103,13 +104,13 @@ pub(super) async fn get(data_dir: &Path, args: &GetArgs) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-async fn list(s3: &aws_sdk_s3::Client, bucket: &str, prefix: &str) -> anyhow::Result<Vec<Listed>> {
+async fn list(s3: &aws_sdk_s3::Client, bucket: &str, prefix: &str) -> anyhow::Result<Vec<ListedObject>> {
     let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
     let mut listed = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(readable);
         let page = page.with_context(|| format!("listing s3://{bucket}/{prefix}"))?;
-        listed.extend(page.contents().iter().map(|object| Listed {
+        listed.extend(page.contents().iter().map(|object| ListedObject {
             bucket: bucket.to_owned(),
             key: object.key().unwrap_or_default().to_owned(),
             size: object.size().unwrap_or_default(),
@@ -121,9 +122,9 @@ async fn list(s3: &aws_sdk_s3::Client, bucket: &str, prefix: &str) -> anyhow::Re
 }
 
 /// Returns bucket and key of `s3://bucket/key` or `bucket/key`, with the short names of the stack's own buckets.
-fn split(endpoints: &Endpoints, place: &str) -> (String, String) {
-    let place = place.strip_prefix("s3://").unwrap_or(place);
-    let (bucket, key) = place.split_once('/').unwrap_or((place, ""));
+fn split(endpoints: &Endpoints, location: &str) -> (String, String) {
+    let location = location.strip_prefix("s3://").unwrap_or(location);
+    let (bucket, key) = location.split_once('/').unwrap_or((location, ""));
     let buckets = &endpoints.buckets;
     let bucket = match bucket {
         "drop" => &buckets.drop,

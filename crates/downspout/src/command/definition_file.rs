@@ -38,7 +38,7 @@ impl std::str::FromStr for Setting {
 }
 
 /// A file that was read.
-pub(super) struct Read {
+pub(super) struct DefinitionFile {
     pub(super) path: PathBuf,
     pub(super) text: String,
     pub(super) diagnosis: Diagnosis,
@@ -47,7 +47,7 @@ pub(super) struct Read {
 /// Reads and diagnoses the file; the error is why it cannot be read at all.
 ///
 /// Values count in this order: `settings`, a `values.json` beside the file, the file's own.
-pub(super) fn read(path: &Path, settings: &[Setting]) -> anyhow::Result<Read> {
+pub(super) fn read(path: &Path, settings: &[Setting]) -> anyhow::Result<DefinitionFile> {
     let bytes =
         std::fs::read(path).map_err(|error| anyhow::anyhow!("reading {}: {error}", path.display()))?;
     let text = match file::decode(&bytes) {
@@ -56,7 +56,7 @@ pub(super) fn read(path: &Path, settings: &[Setting]) -> anyhow::Result<Read> {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let diagnosis =
                 Diagnosis { findings: vec![diagnosis::of_file(error, true)], ..Diagnosis::default() };
-            return Ok(Read { path: path.to_owned(), text, diagnosis });
+            return Ok(DefinitionFile { path: path.to_owned(), text, diagnosis });
         }
     };
     let beside = path.with_file_name("values.json");
@@ -69,5 +69,5 @@ pub(super) fn read(path: &Path, settings: &[Setting]) -> anyhow::Result<Read> {
     let settings: Vec<_> = settings.iter().map(|Setting(value)| value.clone()).collect();
     let outside = OutsideValues { values: &stored, settings: &settings, filled: &FILLED };
     let diagnosis = diagnosis::diagnose(&text, outside);
-    Ok(Read { path: path.to_owned(), text, diagnosis })
+    Ok(DefinitionFile { path: path.to_owned(), text, diagnosis })
 }

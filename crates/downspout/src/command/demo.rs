@@ -106,7 +106,7 @@ async fn mail(outbox: &Path) -> anyhow::Result<String> {
             if let Some(path) = newest(outbox) {
                 return path;
             }
-            tokio::time::sleep(follow::LOOK_AGAIN).await;
+            tokio::time::sleep(follow::POLL_INTERVAL).await;
         }
     };
     let path = tokio::time::timeout(MAIL_LIMIT, newest).await.context("no mail came into the outbox")?;

@@ -10,7 +10,7 @@ use super::run_view::{InstanceView, RunView};
 use crate::local::stack::Endpoints;
 
 /// Short enough to feel immediate, long enough to cost nothing.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(150);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(150);
 
 /// Follows the pipeline until its run is over; `None` when it is gone.
 pub(super) async fn to_the_end(endpoints: &Endpoints, pipeline_id: &str) -> anyhow::Result<Option<RunView>> {
@@ -24,7 +24,7 @@ pub(super) async fn to_the_end(endpoints: &Endpoints, pipeline_id: &str) -> anyh
             return Ok(Some(run));
         }
         progress.show(&run);
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -45,12 +45,12 @@ enum Format {
 
 pub(super) fn run(args: &GraphArgs) -> anyhow::Result<Exit> {
     let settings: &[Setting] = &[];
-    let read = definition_file::read(&args.file, settings)?;
-    let has_errors = read.diagnosis.errors().next().is_some();
+    let file = definition_file::read(&args.file, settings)?;
+    let has_errors = file.diagnosis.errors().next().is_some();
     if has_errors {
-        output::complain!("{}", validate::describe(&read).trim_end());
+        output::complain!("{}", validate::describe(&file).trim_end());
     }
-    if has_errors && read.diagnosis.definition.objects.is_empty() {
+    if has_errors && file.diagnosis.definition.objects.is_empty() {
         // An earlier picture is better than none.
         return Ok(Exit::Failed);
     }
@@ -61,7 +61,7 @@ pub(super) fn run(args: &GraphArgs) -> anyhow::Result<Exit> {
             format!("{}: the name ends in none of .svg, .dot, .mmd; say which with --format", path.display())
         })?,
     };
-    let order = RunOrder::of(&read.diagnosis.definition);
+    let order = RunOrder::of(&file.diagnosis.definition);
     let graph = match format {
         Format::Svg => to_svg(&order),
         Format::Dot => to_dot(&order),

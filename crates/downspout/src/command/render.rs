@@ -39,15 +39,15 @@ pub struct RenderArgs {
 }
 
 pub(super) fn run(args: &RenderArgs) -> anyhow::Result<Exit> {
-    let read = definition_file::read(&args.file, &args.settings)?;
-    if read.diagnosis.errors().next().is_some() {
-        output::complain!("{}", validate::describe(&read).trim_end());
+    let file = definition_file::read(&args.file, &args.settings)?;
+    if file.diagnosis.errors().next().is_some() {
+        output::complain!("{}", validate::describe(&file).trim_end());
         return Ok(Exit::Failed);
     }
     let utc = |time: DateTime| Ok::<_, anyhow::Error>(time.to_zoned(TimeZone::UTC)?.timestamp());
     let start = args.at.map_or_else(|| Ok(Timestamp::now()), utc)?;
     let end = args.until.map_or(Ok(start), utc)?;
-    let rendered = render(&read.diagnosis.definition, &[], Some(Interval { start, end }));
+    let rendered = render(&file.diagnosis.definition, &[], Some(Interval { start, end }));
     output::json(&file::to_json(&rendered))?;
     Ok(Exit::Done)
 }

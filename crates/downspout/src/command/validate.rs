@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::definition_file::{self, Read, Setting};
+use super::definition_file::{self, DefinitionFile, Setting};
 use super::{Exit, excerpt, output};
 
 const AFTER_HELP: &str = "\
@@ -52,8 +52,8 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     // `values.json` stands beside the definitions and is none; a pattern such as *.json names it too.
     let files = args.files.iter().filter(|path| args.files.len() == 1 || !path.ends_with("values.json"));
     for path in files {
-        let read = match definition_file::read(path, &args.settings) {
-            Ok(read) => read,
+        let file = match definition_file::read(path, &args.settings) {
+            Ok(file) => file,
             Err(error) => {
                 output::complain!("downspout: {error:#}");
                 exit = Exit::Usage;
@@ -61,10 +61,10 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
             }
         };
         match args.json {
-            true => lines.extend(json_lines(&read)),
-            false => output::print(&describe(&read))?,
+            true => lines.extend(json_lines(&file)),
+            false => output::print(&describe(&file))?,
         }
-        if exit == Exit::Done && read.diagnosis.errors().next().is_some() {
+        if exit == Exit::Done && file.diagnosis.errors().next().is_some() {
             exit = Exit::Failed;
         }
     }
@@ -74,10 +74,10 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn json_lines(read: &Read) -> Vec<Line> {
-    let findings = read.diagnosis.findings.iter();
+fn json_lines(file: &DefinitionFile) -> Vec<Line> {
+    let findings = file.diagnosis.findings.iter();
     let line = |finding: &definition::diagnosis::Finding| Line {
-        file: read.path.display().to_string(),
+        file: file.path.display().to_string(),
         severity: if finding.is_error { "error" } else { "warning" },
         line: finding.span.map(|span| span.at.line),
         column: finding.span.map(|span| span.at.column),
@@ -91,19 +91,19 @@ fn json_lines(read: &Read) -> Vec<Line> {
 }
 
 /// Returns all that is wrong with a file, and the verdict.
-pub(super) fn describe(read: &Read) -> String {
-    let findings = &read.diagnosis.findings;
+pub(super) fn describe(file: &DefinitionFile) -> String {
+    let findings = &file.diagnosis.findings;
     let mut text = String::new();
     for finding in findings {
-        text.push_str(&excerpt::of(&read.path, &read.text, finding));
+        text.push_str(&excerpt::of(&file.path, &file.text, finding));
         text.push('\n');
     }
-    let errors = read.diagnosis.errors().count();
+    let errors = file.diagnosis.errors().count();
     let counted = |number: usize, what: &str| match number {
         1 => format!("1 {what}"),
         _ => format!("{number} {what}s"),
     };
-    let has_work = read.diagnosis.definition.objects.iter().any(|object| object.id != "Default");
+    let has_work = file.diagnosis.definition.objects.iter().any(|object| object.id != "Default");
     let verdict = match errors {
         0 if has_work => "fit to run",
         0 => "nothing to run: there are no objects",
@@ -115,7 +115,7 @@ pub(super) fn describe(read: &Read) -> String {
         warnings if errors == 0 => format!(": {}", counted(warnings, "warning")),
         warnings => format!(": {}, {}", counted(errors, "error"), counted(warnings, "warning")),
     };
-    text.push_str(&format!("{}: {verdict}{counts}\n", read.path.display()));
+    text.push_str(&format!("{}: {verdict}{counts}\n", file.path.display()));
     text
 }
 
@@ -128,9 +128,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("p.json");
         std::fs::write(&path, text).expect("the folder is writable");
-        let mut read = definition_file::read(&path, &[]).expect("the file is there");
-        read.path = "p.json".into();
-        describe(&read)
+        let mut file = definition_file::read(&path, &[]).expect("the file is there");
+        file.path = "p.json".into();
+        describe(&file)
     }
 
     #[test]

@@ -38,7 +38,7 @@ use tokio_util::task::TaskTracker;
 
 use self::client::{Client, ClientEnd};
 use self::cluster::Cluster;
-use self::handshake::{HandshakeError, Newcomer, Opening};
+use self::handshake::{HandshakeError, NewConnection, Opening};
 use self::lender::Lender;
 use self::message::ErrorReport;
 use self::scram::Verifier;
@@ -130,7 +130,7 @@ impl Postgres {
             verifier: Verifier::new(&password),
             parameters,
             limits: limits.clone(),
-            places: Arc::new(Semaphore::new(limits.clients)),
+            permits: Arc::new(Semaphore::new(limits.clients)),
             cancels: Mutex::default(),
             shutdown,
             tasks: TaskTracker::new(),
@@ -185,7 +185,7 @@ struct Front {
     verifier: Verifier,
     parameters: Vec<(String, String)>,
     limits: Limits,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// Who waits for the session, by the key it may be cancelled with.
     cancels: Mutex<HashMap<(u32, u32), Arc<Notify>>>,
     shutdown: CancellationToken,
@@ -201,8 +201,8 @@ impl Front {
             };
             match accepted {
                 Ok((stream, address)) => {
-                    let place = Arc::clone(&self.places).try_acquire_owned().ok();
-                    self.tasks.spawn(Arc::clone(&self).connection(stream, address, place));
+                    let permit = Arc::clone(&self.permits).try_acquire_owned().ok();
+                    self.tasks.spawn(Arc::clone(&self).connection(stream, address, permit));
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "a connection to the database was not accepted");
@@ -217,27 +217,29 @@ impl Front {
         self: Arc<Self>,
         stream: TcpStream,
         address: SocketAddr,
-        place: Option<OwnedSemaphorePermit>,
+        permit: Option<OwnedSemaphorePermit>,
     ) {
         // Without it the small messages of a statement wait for each other.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %error, "no TCP_NODELAY");
         }
-        let mut newcomer = Newcomer::new(stream, address);
-        if place.is_none() {
-            return newcomer.turn_away(&ErrorReport::fatal("53300", "sorry, too many clients already")).await;
+        let mut connection = NewConnection::new(stream, address);
+        if permit.is_none() {
+            return connection
+                .turn_away(&ErrorReport::fatal("53300", "sorry, too many clients already"))
+                .await;
         }
         let key = rand::random();
         let shaken = tokio::select! {
-            shaken = timeout(self.limits.handshake, self.shake_hands(&mut newcomer, key)) => shaken,
+            shaken = timeout(self.limits.handshake, self.shake_hands(&mut connection, key)) => shaken,
             () = self.shutdown.cancelled() => return,
         };
         match shaken {
-            Ok(Ok(Some(startup))) => self.serve(newcomer, startup, key).await,
+            Ok(Ok(Some(startup))) => self.serve(connection, startup, key).await,
             Ok(Ok(None)) => {}
             Ok(Err(HandshakeError::Refused(report))) => {
                 tracing::info!(client.address = %address, error.code = report.code, "{}", report.message);
-                newcomer.turn_away(&report).await;
+                connection.turn_away(&report).await;
             }
             Ok(Err(error)) => tracing::debug!(client.address = %address, "no handshake: {error}"),
             Err(_elapsed) => tracing::debug!(client.address = %address, "no handshake in time"),
@@ -246,13 +248,13 @@ impl Front {
 
     async fn shake_hands(
         &self,
-        newcomer: &mut Newcomer,
+        connection: &mut NewConnection,
         key: (u32, u32),
     ) -> Result<Option<handshake::Startup>, HandshakeError> {
-        match newcomer.opening().await? {
+        match connection.opening().await? {
             Opening::Client(startup) => {
-                newcomer.authenticate(&startup, &self.verifier).await?;
-                newcomer.welcome(&startup, &self.parameters, key).await?;
+                connection.authenticate(&startup, &self.verifier).await?;
+                connection.welcome(&startup, &self.parameters, key).await?;
                 Ok(Some(startup))
             }
             Opening::Cancel { process, secret } => {
@@ -265,12 +267,13 @@ impl Front {
         }
     }
 
-    async fn serve(&self, newcomer: Newcomer, startup: handshake::Startup, key: (u32, u32)) {
-        let address = newcomer.address;
+    async fn serve(&self, connection: NewConnection, startup: handshake::Startup, key: (u32, u32)) {
+        let address = connection.address;
         let canceled = Arc::new(Notify::new());
         self.cancels().insert(key, Arc::clone(&canceled));
-        let end =
-            Client::new(newcomer, startup, canceled).serve(&self.lender, &self.limits, &self.shutdown).await;
+        let end = Client::new(connection, startup, canceled)
+            .serve(&self.lender, &self.limits, &self.shutdown)
+            .await;
         self.cancels().remove(&key);
         match end {
             ClientEnd::Left => tracing::debug!(client.address = %address, "{end}"),

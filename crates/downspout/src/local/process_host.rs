@@ -44,7 +44,7 @@ pub struct ProcessHost {
     prefix: &'static str,
     /// The worker group of the stack's own workers.
     own_group: &'static str,
-    workers: Mutex<Crew>,
+    pool: Mutex<WorkerPool>,
     changed: Notify,
     /// As `changed`, for who waits until all have ended.
     ended: Notify,
@@ -53,8 +53,8 @@ pub struct ProcessHost {
 }
 
 /// The workers that there are, and the places for more.
-struct Crew {
-    of: HashMap<ResourceId, Worker>,
+struct WorkerPool {
+    by_resource: HashMap<ResourceId, Worker>,
     places: Places,
 }
 
@@ -88,7 +88,7 @@ impl ProcessHost {
             scratch,
             prefix,
             own_group,
-            workers: Mutex::new(Crew { of: HashMap::new(), places: Places::new(most) }),
+            pool: Mutex::new(WorkerPool { by_resource: HashMap::new(), places: Places::new(most) }),
             changed: Notify::new(),
             ended: Notify::new(),
             is_stopping: AtomicBool::new(false),
@@ -101,9 +101,9 @@ impl ProcessHost {
         self.is_stopping.store(true, Ordering::SeqCst);
         loop {
             let all_ended = {
-                let mut workers = self.lock();
-                workers.of.values_mut().for_each(Worker::ask_to_end);
-                workers.of.values().all(|worker| matches!(worker, Worker::Ended(_)))
+                let mut pool = self.lock();
+                pool.by_resource.values_mut().for_each(Worker::ask_to_end);
+                pool.by_resource.values().all(|worker| matches!(worker, Worker::Ended(_)))
             };
             if all_ended {
                 return;
@@ -135,10 +135,10 @@ impl ProcessHost {
         let pid = child.id().context("it ended at once")?;
         let stdin = child.stdin.take().context("it has no input")?;
         let (end, asked) = oneshot::channel();
-        self.lock().of.insert(id.clone(), Worker::Running { pid, end: Some(end) });
+        self.lock().by_resource.insert(id.clone(), Worker::Running { pid, end: Some(end) });
         let (this, id) = (self.this.clone(), id.clone());
         tokio::spawn(async move {
-            let ended = mind(child, stdin, asked).await;
+            let ended = supervise(child, stdin, asked).await;
             // What it left, its own files and those of commands, is of no use to anybody.
             let _ = tokio::fs::remove_dir_all(&folder).await;
             if let Some(host) = this.upgrade() {
@@ -150,25 +150,25 @@ impl ProcessHost {
 
     /// `unasked` says how a worker ended that nobody had asked to.
     fn note_end(&self, id: &ResourceId, unasked: Option<String>) {
-        let mut workers = self.lock();
+        let mut pool = self.lock();
         match unasked {
             Some(reason) => {
                 tracing::warn!(resource.id = %id, "a worker ended by itself: {reason}");
-                workers.of.insert(id.clone(), Worker::Ended(reason));
+                pool.by_resource.insert(id.clone(), Worker::Ended(reason));
             }
             None => {
-                workers.of.remove(id);
-                workers.places.leave(id);
+                pool.by_resource.remove(id);
+                pool.places.leave(id);
             }
         }
-        drop(workers);
+        drop(pool);
         self.changed.notify_one();
         self.ended.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Crew> {
+    fn lock(&self) -> MutexGuard<'_, WorkerPool> {
         // No change is left half done by a panic.
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -216,11 +216,11 @@ impl Host for ProcessHost {
             return Ok(Standing::Creating(Vec::new()));
         }
         let place = {
-            let mut workers = self.lock();
-            match workers.of.get(&resource.id) {
+            let mut pool = self.lock();
+            match pool.by_resource.get(&resource.id) {
                 Some(Worker::Running { pid, .. }) => return Ok(running(*pid)),
                 Some(Worker::Ended(reason)) => return Ok(Standing::Gone(reason.clone())),
-                None => workers.places.ask(resource),
+                None => pool.places.ask(resource),
             }
         };
         if let Err(waits) = place {
@@ -233,20 +233,20 @@ impl Host for ProcessHost {
     }
 
     async fn terminate(&self, id: &ResourceId) -> anyhow::Result<bool> {
-        let mut workers = self.lock();
-        if let Some(worker @ Worker::Running { .. }) = workers.of.get_mut(id) {
+        let mut pool = self.lock();
+        if let Some(worker @ Worker::Running { .. }) = pool.by_resource.get_mut(id) {
             worker.ask_to_end();
             return Ok(false);
         }
-        workers.of.remove(id);
-        if workers.places.leave(id) {
+        pool.by_resource.remove(id);
+        if pool.places.leave(id) {
             self.changed.notify_one();
         }
         Ok(true)
     }
 
     async fn existing(&self) -> anyhow::Result<Vec<ResourceId>> {
-        Ok(self.lock().of.keys().cloned().collect())
+        Ok(self.lock().by_resource.keys().cloned().collect())
     }
 
     async fn changed(&self) {
@@ -260,7 +260,7 @@ fn running(pid: u32) -> Standing {
 }
 
 /// Waits for the end of a worker, asking for it when it is `asked`; returns how it ended by itself, if it did.
-async fn mind(mut child: Child, mut stdin: ChildStdin, asked: oneshot::Receiver<()>) -> Option<String> {
+async fn supervise(mut child: Child, mut stdin: ChildStdin, asked: oneshot::Receiver<()>) -> Option<String> {
     tokio::select! {
         ended = child.wait() => return Some(in_words(ended)),
         _ = asked => {}

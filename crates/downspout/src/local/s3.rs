@@ -5,12 +5,13 @@
 //! does, whenever the process is killed. An upload is acknowledged when it is on the disk.
 //!
 //! A request goes `server` -> `service` (operations) -> `store`, `multipart`, `copy`, `listing` (the index)
-//! and `receiving`, `reading` (contents). Versions, access policies, encryption and storage classes are
+//! and `receiving`, `content` (contents). Versions, access policies, encryption and storage classes are
 //! deliberately absent.
 
 mod blobs;
 mod checksums;
 mod conditions;
+mod content;
 mod copy;
 mod error;
 mod event;
@@ -20,7 +21,6 @@ mod index;
 mod listing;
 mod model;
 mod multipart;
-mod reading;
 mod receiving;
 mod schema;
 mod server;

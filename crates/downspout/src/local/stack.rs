@@ -64,8 +64,8 @@ pub struct Stack {
     orchestrator: Arc<Orchestrator>,
     resources: Arc<ProcessHost>,
     /// Ends what uses the servers.
-    users_stop: CancellationToken,
-    users: TaskTracker,
+    clients_stop: CancellationToken,
+    clients: TaskTracker,
     /// Ends the servers.
     servers_stop: CancellationToken,
     servers: JoinSet<anyhow::Result<()>>,
@@ -126,14 +126,14 @@ impl Stack {
             orchestrator: Arc::new(servers::orchestrator(&config, &endpoints)?),
             endpoints,
             resources,
-            users_stop: CancellationToken::new(),
-            users: TaskTracker::new(),
+            clients_stop: CancellationToken::new(),
+            clients: TaskTracker::new(),
             servers_stop,
             servers,
             postgres,
             _data_dir: data_dir,
         };
-        let admin = admin::Desk {
+        let admin = admin::AdminState {
             secret: keys.secret_access_key,
             orchestrator: Arc::clone(&stack.orchestrator),
             store: store.clone(),
@@ -163,9 +163,9 @@ impl Stack {
 
     /// Stops everything within five seconds; what is under way goes on at the next start.
     pub async fn stop(mut self) {
-        self.users_stop.cancel();
-        self.users.close();
-        if tokio::time::timeout(STOP_LIMIT, self.users.wait()).await.is_err() {
+        self.clients_stop.cancel();
+        self.clients.close();
+        if tokio::time::timeout(STOP_LIMIT, self.clients.wait()).await.is_err() {
             tracing::info!("work is cut short; it goes on at the next start");
         }
         self.servers_stop.cancel();
@@ -196,20 +196,20 @@ impl Stack {
             done = setup => done?,
             error = first_end(&mut self.servers) => return Err(error),
         };
-        let stop = &self.users_stop;
+        let stop = &self.clients_stop;
         if let Some(folder) = &config.watch {
             let watch =
                 watch::Watch::open(folder, &config.data_dir, &self.endpoints, Arc::clone(&config.now))?;
-            self.users.spawn(watch.run(stop.clone()));
+            self.clients.spawn(watch.run(stop.clone()));
         }
         let queue = Arc::new(s3_event_queue::S3EventQueue(store));
-        self.users.spawn(definitions.follow(Arc::clone(&sweep_now), stop.clone()));
+        self.clients.spawn(definitions.follow(Arc::clone(&sweep_now), stop.clone()));
         let orchestrator = Arc::clone(&self.orchestrator);
         let runner =
             LambdaRunner::new(orchestrator, queue, sweep_now, config.lambda.clone(), REGION, ACCOUNT);
-        self.users.spawn(runner.run(stop.clone()));
+        self.clients.spawn(runner.run(stop.clone()));
         for number in 1..=config.workers {
-            self.users.spawn(work(
+            self.clients.spawn(work(
                 number,
                 config.data_dir.join("scratch"),
                 self.endpoints.clone(),
@@ -217,7 +217,7 @@ impl Stack {
             ));
         }
         let (resources, stopped) = (Arc::clone(&self.resources), stop.clone());
-        self.users.spawn(async move {
+        self.clients.spawn(async move {
             stopped.cancelled().await;
             resources.stop().await;
         });
@@ -228,7 +228,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.users_stop.cancel();
+        self.clients_stop.cancel();
         self.servers_stop.cancel();
     }
 }

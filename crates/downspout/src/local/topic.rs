@@ -3,11 +3,11 @@
 //! Speaks SNS's Query protocol. A publish is durable before it is acknowledged, and a notice (by its
 //! `downspout-notice-id`) reaches the outbox exactly once per subscriber, however often it is published.
 
-mod answer;
 mod mail;
 mod ops;
 mod outbox;
 mod query;
+mod response;
 mod smtp;
 mod store;
 
@@ -103,20 +103,24 @@ async fn answer_request(State(topic): State<Arc<Topic>>, request: axum::extract:
     let (parts, body) = request.into_parts();
     let answer = match axum::body::to_bytes(body, BODY_LIMIT).await {
         Ok(body) => topic.answer(&parts, &body).await,
-        Err(_) => Err(answer::Refusal::invalid("the request is larger than 1 MiB")),
+        Err(_) => Err(response::SnsError::invalid("the request is larger than 1 MiB")),
     };
-    answer::respond(answer, &request_id)
+    response::respond(answer, &request_id)
 }
 
 impl Topic {
-    async fn answer(self: Arc<Self>, parts: &Parts, body: &Bytes) -> Result<answer::Answer, answer::Refusal> {
+    async fn answer(
+        self: Arc<Self>,
+        parts: &Parts,
+        body: &Bytes,
+    ) -> Result<response::SnsResponse, response::SnsError> {
         // Clients sign by the wall clock, also where a test winds ours.
         self.verifier.verify(parts, body, jiff::Timestamp::now())?;
         let call = query::Call::read(parts, body)?;
         // SQLite and the outbox wait for the disk.
         tokio::task::spawn_blocking(move || self.perform(&call))
             .await
-            .unwrap_or_else(|panic| Err(answer::Refusal::internal(panic.to_string())))
+            .unwrap_or_else(|panic| Err(response::SnsError::internal(panic.to_string())))
     }
 
     /// Writes every mail that the outbox still lacks.

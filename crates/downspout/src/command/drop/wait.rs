@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use orchestrator::{Decision, Verdict};
 
-use super::super::follow::{self, LOOK_AGAIN};
+use super::super::follow::{self, POLL_INTERVAL};
 use super::super::run_view::ShownOutcome;
 use super::super::{Exit, output, running_stack, show};
 use crate::local::stack::Endpoints;
@@ -15,13 +15,13 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 
 /// What came, or did not come, of a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fate {
+pub(super) enum KeyOutcome {
     /// This pipeline runs it, or ran it; with the state that the ledger has.
     Run(String, Option<String>),
     /// Nothing runs, for this reason.
-    Nothing(String),
+    NothingRan(String),
     /// It could not be started, for this reason.
-    Broken(String),
+    NotStarted(String),
 }
 
 /// Follows the runs of `keys` to their end, and returns how they went; `known` pipelines are earlier runs.
@@ -30,28 +30,30 @@ pub(in crate::command) async fn follow_keys(
     keys: &[String],
     known: &BTreeSet<String>,
 ) -> anyhow::Result<Exit> {
-    let mut fates = BTreeSet::new();
+    let mut outcomes = BTreeSet::new();
     for key in keys {
-        fates.extend(fates_of(endpoints, key).await?);
+        outcomes.extend(outcomes_of(endpoints, key).await?);
     }
     // Keys of one set may have seen its run in different states.
     let mut followed = BTreeSet::new();
-    fates.retain(|fate| match fate {
-        Fate::Run(id, _) => followed.insert(id.clone()),
-        Fate::Nothing(_) | Fate::Broken(_) => true,
+    outcomes.retain(|outcome| match outcome {
+        KeyOutcome::Run(id, _) => followed.insert(id.clone()),
+        KeyOutcome::NothingRan(_) | KeyOutcome::NotStarted(_) => true,
     });
     let mut exits = Vec::new();
-    for fate in &fates {
-        exits.push(match fate {
-            Fate::Nothing(reason) => {
+    for outcome in &outcomes {
+        exits.push(match outcome {
+            KeyOutcome::NothingRan(reason) => {
                 output::line(reason)?;
                 Exit::NothingRan
             }
-            Fate::Broken(reason) => {
+            KeyOutcome::NotStarted(reason) => {
                 output::line(reason)?;
                 Exit::Failed
             }
-            Fate::Run(id, state) => follow_run(endpoints, id, state.as_deref(), known.contains(id)).await?,
+            KeyOutcome::Run(id, state) => {
+                follow_run(endpoints, id, state.as_deref(), known.contains(id)).await?
+            }
         });
     }
     // The worst word is the last: a failed run, then what did not run, then success.
@@ -81,7 +83,7 @@ async fn follow_run(
     }
 }
 
-async fn fates_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Fate>> {
+async fn outcomes_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<KeyOutcome>> {
     let path = format!("/status?{}", serde_urlencoded::to_string([("key", key)])?);
     let mut began = Instant::now();
     let mut told = None;
@@ -96,21 +98,24 @@ async fn fates_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Fate>>
                 told = waits;
             }
         }
-        let fates: Option<Vec<Fate>> = decisions.iter().map(|decision| fate(key, decision)).collect();
-        match fates {
-            Some(fates) if fates.is_empty() => {
-                return Ok(vec![Fate::Nothing(format!("{key}: no definition has a pattern that fits it"))]);
+        let outcomes: Option<Vec<KeyOutcome>> =
+            decisions.iter().map(|decision| outcome(key, decision)).collect();
+        match outcomes {
+            Some(outcomes) if outcomes.is_empty() => {
+                return Ok(vec![KeyOutcome::NothingRan(format!(
+                    "{key}: no definition has a pattern that fits it"
+                ))]);
             }
-            Some(fates) => return Ok(fates),
+            Some(outcomes) => return Ok(outcomes),
             None if began.elapsed() > START_LIMIT => {
                 let reasons: Vec<&str> = decisions.iter().map(|decision| decision.reason.as_str()).collect();
                 let hint = "`downspout dead-letters` lists events that could not be handled";
-                return Ok(vec![Fate::Broken(format!(
+                return Ok(vec![KeyOutcome::NotStarted(format!(
                     "{key}: no run has started: {}; {hint}",
                     reasons.join("; ")
                 ))]);
             }
-            None => tokio::time::sleep(LOOK_AGAIN).await,
+            None => tokio::time::sleep(POLL_INTERVAL).await,
         }
     }
 }
@@ -124,19 +129,19 @@ fn reason(decision: &Decision) -> String {
 }
 
 /// Returns what the decision means for the key, or `None` while that is still open.
-fn fate(key: &str, decision: &Decision) -> Option<Fate> {
+fn outcome(key: &str, decision: &Decision) -> Option<KeyOutcome> {
     let reason = || match decision.definition.as_str() {
         "" => format!("{key}: {}", decision.reason),
         _ => reason(decision),
     };
     match decision.verdict {
         Verdict::Started | Verdict::Duplicate => {
-            decision.pipeline_id.clone().map(|id| Fate::Run(id, decision.state.clone()))
+            decision.pipeline_id.clone().map(|id| KeyOutcome::Run(id, decision.state.clone()))
         }
         Verdict::Incomplete | Verdict::Deferred | Verdict::Unmatched | Verdict::Ignored => {
-            Some(Fate::Nothing(reason()))
+            Some(KeyOutcome::NothingRan(reason()))
         }
-        Verdict::Failed => Some(Fate::Broken(reason())),
+        Verdict::Failed => Some(KeyOutcome::NotStarted(reason())),
         // The event is still under way, or an earlier run still at work.
         Verdict::Ready | Verdict::Next | Verdict::QueuedBehind => None,
     }

@@ -15,7 +15,7 @@ use super::client_link::{ClientLink, READ_BYTES};
 use super::conversation::SessionUse;
 use super::lender::{Borrower, Lender, Loan};
 use super::message::{ErrorReport, Severity, put_ready, take_message, whole_message};
-use super::relay::{End, Relay};
+use super::relay::{LoanEnd, Relay};
 use super::session::{Lost, StartError};
 use super::state::SessionState;
 
@@ -55,7 +55,7 @@ impl From<io::Error> for ClientEnd {
 impl Client {
     /// Takes over from the handshake.
     pub(super) fn new(
-        newcomer: super::handshake::Newcomer,
+        connection: super::handshake::NewConnection,
         startup: super::handshake::Startup,
         canceled: Arc<Notify>,
     ) -> Self {
@@ -63,11 +63,11 @@ impl Client {
             link: ClientLink {
                 application: startup.setting("application_name").unwrap_or_default().to_owned(),
                 state: SessionState::of_startup(startup.settings),
-                stream: newcomer.stream,
-                inbox: newcomer.inbox,
+                stream: connection.stream,
+                inbox: connection.inbox,
                 outbox: BytesMut::new(),
             },
-            address: newcomer.address,
+            address: connection.address,
             canceled,
             settled: false,
         }
@@ -201,7 +201,7 @@ impl Client {
             Ok(()) => Relay::new(&mut self.link, &mut loan, lender, limits).run().await,
             Err(end) => end,
         };
-        if matches!(end, End::Lost) {
+        if matches!(end, LoanEnd::Lost) {
             loan.lost().await;
             return Err(ClientEnd::Ended(server_lost()));
         }
@@ -212,25 +212,25 @@ impl Client {
             loan.lost().await;
         }
         match end {
-            End::Recalled => Ok(()),
-            End::Left => Err(ClientEnd::Left),
-            End::Ended(report) => Err(ClientEnd::Ended(report)),
-            End::Lost => Err(ClientEnd::Ended(server_lost())),
+            LoanEnd::Recalled => Ok(()),
+            LoanEnd::Left => Err(ClientEnd::Left),
+            LoanEnd::Ended(report) => Err(ClientEnd::Ended(report)),
+            LoanEnd::Lost => Err(ClientEnd::Ended(server_lost())),
         }
     }
 
     /// Makes the client's session state again on the session it was lent.
-    async fn restore(&mut self, loan: &mut Loan) -> Result<(), End> {
-        let session = loan.session().ok_or(End::Lost)?;
+    async fn restore(&mut self, loan: &mut Loan) -> Result<(), LoanEnd> {
+        let session = loan.session().ok_or(LoanEnd::Lost)?;
         let refused =
-            session.restore(&self.link.state, &mut self.link.outbox).await.map_err(|Lost| End::Lost)?;
+            session.restore(&self.link.state, &mut self.link.outbox).await.map_err(|Lost| LoanEnd::Lost)?;
         match refused {
             Some((code, message)) if !self.settled => {
                 let report = ErrorReport::fatal(
                     "22023",
                     format!("the connection's settings are refused: {message} ({code})"),
                 );
-                return Err(End::Ended(report));
+                return Err(LoanEnd::Ended(report));
             }
             Some((code, message)) => {
                 tracing::debug!(error.code = code, "session state was not made again: {message}")

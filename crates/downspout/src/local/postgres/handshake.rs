@@ -88,13 +88,13 @@ impl Startup {
 }
 
 /// A connection while it shakes hands, with what was read of it but not understood yet.
-pub(super) struct Newcomer {
+pub(super) struct NewConnection {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
     pub(super) inbox: BytesMut,
 }
 
-impl Newcomer {
+impl NewConnection {
     /// Takes an accepted connection.
     pub(super) fn new(stream: TcpStream, address: SocketAddr) -> Self {
         Self { stream, address, inbox: BytesMut::new() }

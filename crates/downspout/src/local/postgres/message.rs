@@ -8,7 +8,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 /// The type byte and the length that every message after the first begins with.
 const HEADER_BYTES: usize = 5;
 
-/// How much of each body a [`Watch`] keeps; the messages that it must read are shorter.
+/// How much of each body a [`MessageScanner`] keeps; the messages that it must read are shorter.
 const KEPT_BYTES: usize = 4096;
 
 /// Why a client's bytes cannot be messages of the protocol.
@@ -45,14 +45,14 @@ pub(super) fn whole_message(inbox: &[u8], limit: usize) -> Result<Option<usize>,
 /// Follows a server's stream message by message while the bytes go by in pieces of any size.
 ///
 /// Keeps the beginning of each body and no more: a row of a gigabyte costs nothing.
-pub(super) struct Watch {
+pub(super) struct MessageScanner {
     header: [u8; HEADER_BYTES],
     header_have: usize,
     body_left: usize,
     body: Vec<u8>,
 }
 
-impl Watch {
+impl MessageScanner {
     /// Returns a watch for the beginning of a stream.
     pub(super) fn new() -> Self {
         Self { header: [0; HEADER_BYTES], header_have: 0, body_left: 0, body: Vec::new() }
@@ -253,7 +253,7 @@ mod tests {
         put_ready(&mut stream);
         put_message(&mut stream, b'c', |_| {});
         for piece in [1, 2, 3, 5, 7, 100, 4099, 4200] {
-            let mut watch = Watch::new();
+            let mut watch = MessageScanner::new();
             let mut seen = Vec::new();
             for bytes in stream.chunks(piece) {
                 watch.feed(bytes, |kind, body| seen.push((kind, body.to_vec())));

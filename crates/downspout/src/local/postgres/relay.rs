@@ -17,7 +17,7 @@ use super::message::{ErrorReport, FrameError, whole_message};
 use super::session::Lost;
 
 /// How a client's hold of the session ends.
-pub(super) enum End {
+pub(super) enum LoanEnd {
     /// Others wait; what the client's session remembers has been kept.
     Recalled,
     /// The client has left.
@@ -66,13 +66,13 @@ impl<'a> Relay<'a> {
     }
 
     /// Relays until the hold ends.
-    pub(super) async fn run(mut self) -> End {
+    pub(super) async fn run(mut self) -> LoanEnd {
         loop {
             if let Err(error) = self.forward() {
-                return End::Ended(ErrorReport::violation(&error));
+                return LoanEnd::Ended(ErrorReport::violation(&error));
             }
             if self.client_leaves && self.to_server.is_empty() {
-                return End::Left;
+                return LoanEnd::Left;
             }
             if let Some(end) = self.recall().await {
                 return end;
@@ -115,35 +115,35 @@ impl<'a> Relay<'a> {
     }
 
     /// Gives the session up if others wait and nothing is under way.
-    async fn recall(&mut self) -> Option<End> {
+    async fn recall(&mut self) -> Option<LoanEnd> {
         let idle = self.conversation.session_use() == SessionUse::Idle && self.to_server.is_empty();
         let kept = self.kept_until.is_some_and(|until| Instant::now() < until);
         if !idle || kept || *self.waiting.borrow() == 0 {
             return None;
         }
-        let Some(session) = self.loan.session() else { return Some(End::Lost) };
+        let Some(session) = self.loan.session() else { return Some(LoanEnd::Lost) };
         match session.inspect(&mut self.client.state).await {
-            Err(Lost) => Some(End::Lost),
-            Ok(None) => Some(End::Recalled),
+            Err(Lost) => Some(LoanEnd::Lost),
+            Ok(None) => Some(LoanEnd::Recalled),
             Ok(Some(remains)) => {
                 let until = self.quiet_since + self.limits.stateful_grace;
                 self.kept_until = Some(until);
-                (Instant::now() >= until).then(|| End::Ended(taken_away(&remains)))
+                (Instant::now() >= until).then(|| LoanEnd::Ended(taken_away(&remains)))
             }
         }
     }
 
     /// Waits for one thing to happen, and does it.
-    async fn carry(&mut self) -> Option<End> {
+    async fn carry(&mut self) -> Option<LoanEnd> {
         let idle = self.conversation.session_use() == SessionUse::Idle && self.to_server.is_empty();
         let kept_until = self.kept_until;
-        let Some(session) = self.loan.session() else { return Some(End::Lost) };
+        let Some(session) = self.loan.session() else { return Some(LoanEnd::Lost) };
         let (from_server, to_server, watch) = session.parts();
         let client = &mut *self.client;
         let (from_client, to_client) = client.stream.split();
         let mut parameters = Vec::new();
         let end = tokio::select! {
-            moved = inward(from_client, &mut client.inbox, to_server, &mut self.to_server) => moved.end(End::Left, End::Lost),
+            moved = inward(from_client, &mut client.inbox, to_server, &mut self.to_server) => moved.end(LoanEnd::Left, LoanEnd::Lost),
             moved = outward(from_server, &mut client.outbox, to_client) => {
                 if matches!(moved, Moved::Read) {
                     watch.feed(&client.outbox, |kind, body| {
@@ -153,7 +153,7 @@ impl<'a> Relay<'a> {
                         }
                     });
                 }
-                moved.end(End::Lost, End::Left)
+                moved.end(LoanEnd::Lost, LoanEnd::Left)
             }
             // Looked at in `recall`; until then it is enough to wake up.
             () = wanted(&mut self.waiting, kept_until), if idle => None,
@@ -182,7 +182,7 @@ impl Moved {
         if written.is_err() { Self::SinkClosed } else { Self::Wrote }
     }
 
-    fn end(self, source_closed: End, sink_closed: End) -> Option<End> {
+    fn end(self, source_closed: LoanEnd, sink_closed: LoanEnd) -> Option<LoanEnd> {
         match self {
             Self::Read | Self::Wrote => None,
             Self::SourceClosed => Some(source_closed),

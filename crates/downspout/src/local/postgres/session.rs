@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{ReadHalf, WriteHalf};
 use tokio::sync::oneshot;
 
-use super::message::{Watch, error_fields, put_message, put_query, put_sized, put_text, take_text};
+use super::message::{MessageScanner, error_fields, put_message, put_query, put_sized, put_text, take_text};
 use super::state::{INSPECTION, SessionState, inspection_row};
 
 /// Why the embedded server could not be started.
@@ -39,7 +39,7 @@ pub(super) struct Lost;
 /// that ends. The server runs on threads of its own.
 pub(super) struct Session {
     stream: UnixStream,
-    watch: Watch,
+    watch: MessageScanner,
     marker: String,
     parameters: Vec<(String, String)>,
     server: Option<(PgliteServer, TempDir)>,
@@ -59,7 +59,7 @@ impl Session {
         let server = server.map_err(|error| StartError::Server(format!("{error:#}")))?;
         let mut session = Self {
             stream: UnixStream::connect(&socket).await?,
-            watch: Watch::new(),
+            watch: MessageScanner::new(),
             marker: format!("{:032x}", rand::random::<u128>()),
             parameters: Vec::new(),
             server: Some((server, socket_folder)),
@@ -114,7 +114,7 @@ impl Session {
     }
 
     /// Returns the two directions of the stream, and the watch that must see all that comes.
-    pub(super) fn parts(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>, &mut Watch) {
+    pub(super) fn parts(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>, &mut MessageScanner) {
         self.used = true;
         let (read, write) = self.stream.split();
         (read, write, &mut self.watch)

@@ -306,7 +306,7 @@ async fn send_query(stream: &mut TcpStream, sql: &str) {
 
 /// Reads until a message of type `kind` has come.
 async fn wait_for(stream: &mut TcpStream, kind: u8) {
-    let mut watch = super::message::Watch::new();
+    let mut watch = super::message::MessageScanner::new();
     let mut bytes = [0; 1024];
     let (mut found, deadline) = (false, Instant::now() + LIMIT);
     while !found {

@@ -25,12 +25,12 @@ const SPARE_BUFFERS: usize = 64;
 /// The directory of content files.
 pub(super) struct Blobs {
     root: PathBuf,
-    holds: Mutex<HashMap<BlobId, Holding>>,
+    pins: Mutex<HashMap<BlobId, PinState>>,
     spare: Arc<Mutex<Vec<Box<[u8]>>>>,
 }
 
 #[derive(Default)]
-struct Holding {
+struct PinState {
     readers: usize,
     is_doomed: bool,
 }
@@ -39,7 +39,7 @@ impl Blobs {
     /// Opens the directory, making it if need be.
     pub(super) fn open(root: PathBuf) -> Result<Self, StoreError> {
         fs::create_dir_all(&root).map_err(|source| StoreError::io(&root, source))?;
-        Ok(Self { root, holds: Mutex::default(), spare: Arc::default() })
+        Ok(Self { root, pins: Mutex::default(), spare: Arc::default() })
     }
 
     /// Returns the directory.
@@ -82,19 +82,19 @@ impl Blobs {
     }
 
     /// Keeps `ids` on the disk until the hold is dropped, also when they are removed meanwhile.
-    pub(super) fn hold(self: &Arc<Self>, ids: Vec<BlobId>) -> Hold {
-        let mut holds = self.holds();
+    pub(super) fn pin(self: &Arc<Self>, ids: Vec<BlobId>) -> ReadPin {
+        let mut pins = self.pins();
         for id in &ids {
-            holds.entry(id.clone()).or_default().readers += 1;
+            pins.entry(id.clone()).or_default().readers += 1;
         }
-        drop(holds);
-        Hold { ids, blobs: Arc::clone(self) }
+        drop(pins);
+        ReadPin { ids, blobs: Arc::clone(self) }
     }
 
     /// Removes a content that no object has any more, now or when its last reader is done.
     pub(super) fn remove(&self, id: BlobId) {
-        match self.holds().get_mut(&id) {
-            Some(holding) => holding.is_doomed = true,
+        match self.pins().get_mut(&id) {
+            Some(state) => state.is_doomed = true,
             None => self.unlink(&id),
         }
     }
@@ -106,9 +106,9 @@ impl Blobs {
         }
     }
 
-    fn holds(&self) -> MutexGuard<'_, HashMap<BlobId, Holding>> {
+    fn pins(&self) -> MutexGuard<'_, HashMap<BlobId, PinState>> {
         // The map is whole after every statement, so a panic elsewhere does not spoil it.
-        self.holds.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a read buffer of [`CHUNK`] bytes.
@@ -146,30 +146,30 @@ impl Drop for NewBlob {
 }
 
 /// Keeps contents on the disk while they are read.
-pub(super) struct Hold {
+pub(super) struct ReadPin {
     ids: Vec<BlobId>,
     blobs: Arc<Blobs>,
 }
 
-impl Hold {
+impl ReadPin {
     /// Returns where the contents are.
     pub(super) fn blobs(&self) -> &Arc<Blobs> {
         &self.blobs
     }
 }
 
-impl Drop for Hold {
+impl Drop for ReadPin {
     fn drop(&mut self) {
-        let mut holds = self.blobs.holds();
+        let mut pins = self.blobs.pins();
         let mut doomed = Vec::new();
         for id in &self.ids {
-            let Some(holding) = holds.get_mut(id) else { continue };
-            holding.readers -= 1;
-            if holding.readers == 0 && holds.remove(id).is_some_and(|holding| holding.is_doomed) {
+            let Some(state) = pins.get_mut(id) else { continue };
+            state.readers -= 1;
+            if state.readers == 0 && pins.remove(id).is_some_and(|state| state.is_doomed) {
                 doomed.push(id);
             }
         }
-        drop(holds);
+        drop(pins);
         doomed.into_iter().for_each(|id| self.blobs.unlink(id));
     }
 }
@@ -237,9 +237,9 @@ mod tests {
         let (blob, _file) = blobs.create().unwrap();
         let id = blob.id().to_owned();
         blob.keep();
-        let holds = [blobs.hold(vec![id.clone()]), blobs.hold(vec![id.clone()])];
+        let pins = [blobs.pin(vec![id.clone()]), blobs.pin(vec![id.clone()])];
         blobs.remove(id);
-        let [first, second] = holds;
+        let [first, second] = pins;
         drop(first);
         assert_eq!(count(&blobs), 1);
         drop(second);

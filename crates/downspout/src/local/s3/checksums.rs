@@ -59,7 +59,7 @@ const ALGORITHMS: [Algorithm; 5] = [
 
 /// What a client states of a content that it sends.
 #[derive(Default)]
-pub(super) struct Stated {
+pub(super) struct ClaimedDigests {
     checksums: Checksums,
     /// Algorithms that the client names without a value, or whose value comes behind the content.
     named: Vec<&'static str>,
@@ -67,7 +67,7 @@ pub(super) struct Stated {
     trailers: Option<TrailingHeaders>,
 }
 
-impl Stated {
+impl ClaimedDigests {
     /// Reads the headers.
     pub(super) fn of(
         headers: &HeaderMap,
@@ -75,35 +75,35 @@ impl Stated {
         content_md5: Option<&str>,
         trailers: Option<TrailingHeaders>,
     ) -> S3Result<Self> {
-        let mut stated = Self { trailers, ..Self::default() };
+        let mut claimed = Self { trailers, ..Self::default() };
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let trailer = text(TRAILER.as_str()).unwrap_or_default().to_ascii_lowercase();
         for known in &ALGORITHMS {
             if let Some(value) = text(known.header) {
-                *(known.value)(&mut stated.checksums) = Some(value.to_owned());
+                *(known.value)(&mut claimed.checksums) = Some(value.to_owned());
             }
             let is_named =
                 algorithm.is_some_and(|algorithm| algorithm.as_str().eq_ignore_ascii_case(known.name));
             if is_named || trailer.split(',').any(|name| name.trim() == known.header) {
-                stated.named.push(known.name);
+                claimed.named.push(known.name);
             }
         }
         if let Some(digest) = content_md5 {
             let bytes = BASE64.decode(digest).ok().filter(|bytes| bytes.len() == 16);
-            stated.md5 = Some(
+            claimed.md5 = Some(
                 bytes
                     .ok_or_else(|| s3_error!(InvalidDigest, "the Content-MD5 you specified is not valid"))?,
             );
         }
-        Ok(stated)
+        Ok(claimed)
     }
 
-    /// Returns what computes all that is stated, and `also` when given.
+    /// Returns what computes all that is claimed, and `also` when given.
     pub(super) fn hasher(&self, also: Option<&str>) -> ChecksumHasher {
-        let mut stated = self.checksums.clone();
+        let mut claimed = self.checksums.clone();
         let mut hasher = ChecksumHasher::default();
         for known in &ALGORITHMS {
-            let is_wanted = (known.value)(&mut stated).is_some() || self.named.contains(&known.name);
+            let is_wanted = (known.value)(&mut claimed).is_some() || self.named.contains(&known.name);
             if is_wanted || also == Some(known.name) {
                 (known.enable)(&mut hasher);
             }
@@ -111,18 +111,18 @@ impl Stated {
         hasher
     }
 
-    /// Checks that the content has the digests stated; to be called when it has arrived whole.
+    /// Checks that the content has the digests claimed; to be called when it has arrived whole.
     pub(super) fn verify(&self, received: &Received) -> Result<(), StoreError> {
         if self.md5.as_ref().is_some_and(|md5| md5[..] != received.md5) {
             return Err(StoreError::BadDigest("Content-MD5".to_owned()));
         }
-        let mut stated = self.checksums.clone();
+        let mut claimed = self.checksums.clone();
         let trailers = self.trailers.as_ref().and_then(TrailingHeaders::take).unwrap_or_default();
         let mut computed = Checksums::from(received.checksums.clone());
         for known in &ALGORITHMS {
             let trailing =
                 trailers.get(known.header).and_then(|value| value.to_str().ok().map(str::to_owned));
-            let wanted = (known.value)(&mut stated).take().or(trailing);
+            let wanted = (known.value)(&mut claimed).take().or(trailing);
             if wanted.is_some_and(|wanted| (known.value)(&mut computed).as_ref() != Some(&wanted)) {
                 return Err(StoreError::BadDigest(known.name.to_owned()));
             }
@@ -133,7 +133,7 @@ impl Stated {
 
 /// Returns what computes the checksum `algorithm`.
 pub(super) fn hasher_of(algorithm: Option<&str>) -> ChecksumHasher {
-    Stated::default().hasher(algorithm)
+    ClaimedDigests::default().hasher(algorithm)
 }
 
 /// Returns the name of the algorithm that `checksums` hold a value of.
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_unreadable_md5_is_refused() {
-        let refused = Stated::of(&HeaderMap::new(), None, Some("not base64"), None);
+        let refused = ClaimedDigests::of(&HeaderMap::new(), None, Some("not base64"), None);
         assert!(refused.is_err_and(|error| error.code() == &s3s::S3ErrorCode::InvalidDigest));
     }
 }

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::blobs::BlobId;
+use super::content::{Extent, Segment};
 use super::error::StoreError;
 use super::event::{self, EventName};
 use super::model::{Bucket, Conditions, Meta, S3Object};
-use super::reading::{Extent, Segment};
 use super::receiving::Body;
 use super::writer::Tx;
 

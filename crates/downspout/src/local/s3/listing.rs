@@ -14,13 +14,13 @@ pub(super) struct Listing {
     pub(super) prefix: String,
     pub(super) delimiter: Option<String>,
     /// Where to go on.
-    pub(super) from: From,
+    pub(super) from: ListFrom,
     pub(super) limit: usize,
 }
 
 /// Where a listing begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum From {
+pub(super) enum ListFrom {
     #[default]
     Start,
     /// Behind this key; as a common prefix that has been listed, behind all that begins with it.
@@ -65,12 +65,12 @@ impl Listing {
 
     fn first(&self) -> Vec<u8> {
         let begin = match &self.from {
-            From::Start => Vec::new(),
-            From::At(bytes) => bytes.clone(),
-            From::After(key) if self.rolled_up(key) == Some(key) && key.starts_with(&self.prefix) => {
+            ListFrom::Start => Vec::new(),
+            ListFrom::At(bytes) => bytes.clone(),
+            ListFrom::After(key) if self.rolled_up(key) == Some(key) && key.starts_with(&self.prefix) => {
                 behind_prefix(key.as_bytes())
             }
-            From::After(key) => behind_key(key.as_bytes()),
+            ListFrom::After(key) => behind_key(key.as_bytes()),
         };
         begin.max(self.prefix.clone().into_bytes())
     }
@@ -158,7 +158,7 @@ mod tests {
             assert!(page.entries.len() <= listing.limit);
             names.extend(page.entries.iter().map(|entry| entry.name().to_owned()));
             match page.next {
-                Some(next) => listing.from = From::At(next),
+                Some(next) => listing.from = ListFrom::At(next),
                 None => return names,
             }
         }
@@ -202,14 +202,14 @@ mod tests {
                 let listing = Listing {
                     prefix: prefix.clone(),
                     delimiter: Some(delimiter.to_owned()),
-                    from: From::Start,
+                    from: ListFrom::Start,
                     limit,
                 };
                 let found = all(&store, listing.clone()).await;
                 assert_eq!(found, model(&keys, &prefix, delimiter));
                 // Behind any entry follows the rest: that is what a marker means.
                 for (at, name) in found.iter().enumerate() {
-                    let rest = all(&store, Listing { from: From::After(name.clone()), ..listing.clone() }).await;
+                    let rest = all(&store, Listing { from: ListFrom::After(name.clone()), ..listing.clone() }).await;
                     assert_eq!(rest, found[at + 1..]);
                 }
             });

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use md5::{Digest, Md5};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::content::{Content, Extent, Segment};
 use super::error::StoreError;
 use super::event::EventName;
 use super::index::{self, NewObject};
 use super::model::{Checksums, Conditions, Meta, Part, S3Object, Upload};
-use super::reading::{Content, Extent, Segment};
 use super::receiving::Received;
 use super::store::S3Store;
 use super::writer::Tx;
@@ -152,9 +152,9 @@ impl S3Store {
                 Extent::Blob(id) => Some(id.clone()),
                 Extent::Inline(_) => None,
             });
-            let hold = blobs.hold(files.collect());
+            let pin = blobs.pin(files.collect());
             let segments = chosen.into_iter().map(|stored| segment(&stored)).collect::<Result<_, _>>()?;
-            Ok(Content { segments, hold })
+            Ok(Content { segments, pin })
         })
         .await
     }

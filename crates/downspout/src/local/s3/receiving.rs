@@ -13,8 +13,8 @@ use s3s::dto::Checksum;
 use tokio::task::JoinHandle;
 
 use super::blobs::{Blobs, NewBlob};
+use super::content::Reader;
 use super::error::StoreError;
-use super::reading::Reader;
 
 /// Contents up to this size stand in the index: they need no file and no disk sync of their own.
 const INLINE_LIMIT: usize = 16 << 10;

@@ -12,11 +12,11 @@ use rusqlite::{Connection, params};
 use tokio::sync::watch;
 
 use super::blobs::Blobs;
+use super::content::{Content, Extent, Segment};
 use super::error::StoreError;
 use super::event::EventName;
 use super::index::{self, NewObject};
 use super::model::{Bucket, Conditions, Meta, S3Object};
-use super::reading::{Content, Extent, Segment};
 use super::receiving::Received;
 use super::schema;
 use super::writer::Writer;
@@ -179,7 +179,7 @@ impl S3Store {
                     Extent::Blob(id) => Some(id.clone()),
                     Extent::Inline(_) => None,
                 });
-                let content = Content { hold: blobs.hold(files.collect()), segments };
+                let content = Content { pin: blobs.pin(files.collect()), segments };
                 // Replaced between the look and the hold, it may have lost its files; then the new one counts.
                 if index::find(connection, &bucket, &key)?
                     .is_some_and(|again| again.content == object.content)

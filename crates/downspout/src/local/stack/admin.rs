@@ -1,4 +1,4 @@
-//! The stack's own desk: what no AWS operation answers. On the loopback, for those who have the secret key.
+//! The stack's own state: what no AWS operation answers. On the loopback, for those who have the secret key.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::local::s3::{S3Store, StoredEvent};
 
-/// What the desk needs to answer.
-pub(super) struct Desk {
+/// What the state needs to answer.
+pub(super) struct AdminState {
     pub(super) secret: String,
     pub(super) orchestrator: Arc<Orchestrator>,
     pub(super) store: S3Store,
@@ -48,62 +48,66 @@ struct RedriveQuery {
     id: Option<i64>,
 }
 
-type Answer = Result<Response, Trouble>;
+type ApiResult = Result<Response, ApiError>;
 
-/// Runs the desk until `stop`.
-pub(super) async fn serve(desk: Desk, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
-    let desk = Arc::new(desk);
+/// Runs the state until `stop`.
+pub(super) async fn serve(
+    state: AdminState,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let state = Arc::new(state);
     let app = Router::new()
         .route("/status", get(status))
         .route("/sweep", post(sweep))
         .route("/dead-letters", get(dead_letters))
         .route("/redrive", post(redrive))
-        .layer(middleware::from_fn_with_state(Arc::clone(&desk), check_secret))
-        .with_state(desk);
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), check_secret))
+        .with_state(state);
     axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await?;
     Ok(())
 }
 
-async fn check_secret(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+async fn check_secret(State(state): State<Arc<AdminState>>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
     // Digests take the same time to compare wherever they differ.
-    if Sha256::digest(given) != Sha256::digest(&desk.secret) {
+    if Sha256::digest(given) != Sha256::digest(&state.secret) {
         return (StatusCode::FORBIDDEN, "the bearer token must be the stack's secret access key\n")
             .into_response();
     }
     next.run(request).await
 }
 
-async fn status(State(desk): State<Arc<Desk>>, uri: Uri) -> Answer {
+async fn status(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
     let query: StatusQuery = query(&uri)?;
-    Ok(json_body(&desk.orchestrator.status_of(&query.key).await?))
+    Ok(json_body(&state.orchestrator.status_of(&query.key).await?))
 }
 
-async fn sweep(State(desk): State<Arc<Desk>>) -> Answer {
-    Ok(json_body(&desk.orchestrator.sweep().await?))
+async fn sweep(State(state): State<Arc<AdminState>>) -> ApiResult {
+    Ok(json_body(&state.orchestrator.sweep().await?))
 }
 
-async fn dead_letters(State(desk): State<Arc<Desk>>) -> Answer {
-    let letters: Vec<DeadLetter> = desk.store.dead_letters().await?.into_iter().map(letter).collect();
+async fn dead_letters(State(state): State<Arc<AdminState>>) -> ApiResult {
+    let letters: Vec<DeadLetter> = state.store.dead_letters().await?.into_iter().map(letter).collect();
     Ok(json_body(&letters))
 }
 
-async fn redrive(State(desk): State<Arc<Desk>>, uri: Uri) -> Answer {
+async fn redrive(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
     let query: RedriveQuery = query(&uri)?;
-    let letters = desk.store.dead_letters().await?;
+    let letters = state.store.dead_letters().await?;
     let chosen: Vec<i64> =
         letters.iter().map(|letter| letter.id).filter(|id| query.id.is_none_or(|only| only == *id)).collect();
     if chosen.is_empty() && query.id.is_some() {
         return Ok((StatusCode::NOT_FOUND, "there is no such dead letter\n").into_response());
     }
     for id in &chosen {
-        desk.store.redrive(*id).await?;
+        state.store.redrive(*id).await?;
     }
     Ok(json_body(&json!({"redriven": chosen.len()})))
 }
 
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Trouble> {
+fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     Ok(serde_urlencoded::from_str(uri.query().unwrap_or_default())?)
 }
 
@@ -125,15 +129,15 @@ fn json_body<T: Serialize>(value: &T) -> Response {
 }
 
 /// What went wrong, for who asked: the caller is the operator, who may know.
-struct Trouble(anyhow::Error);
+struct ApiError(anyhow::Error);
 
-impl<E: Into<anyhow::Error>> From<E> for Trouble {
+impl<E: Into<anyhow::Error>> From<E> for ApiError {
     fn from(error: E) -> Self {
         Self(error.into())
     }
 }
 
-impl IntoResponse for Trouble {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         (StatusCode::INTERNAL_SERVER_ERROR, format!("{:#}\n", self.0)).into_response()
     }

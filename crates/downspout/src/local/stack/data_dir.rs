@@ -16,14 +16,14 @@ const FORMAT: u32 = 1;
 pub enum DataDirError {
     /// Another process runs its stack on it.
     #[error(
-        "{path} is in use by {holder}: stop that one first (Ctrl-C in its terminal), or give this one another \
+        "{path} is in use by {owner}: stop that one first (Ctrl-C in its terminal), or give this one another \
          directory with --data-dir"
     )]
-    Held {
+    InUse {
         /// The directory.
         path: PathBuf,
         /// Process id and since when.
-        holder: String,
+        owner: String,
     },
     /// A newer program wrote it.
     #[error(
@@ -66,7 +66,7 @@ pub struct DataDir {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Holder {
+struct LockOwner {
     pid: u32,
     since: jiff::Timestamp,
 }
@@ -84,7 +84,7 @@ impl DataDir {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))
             .map_err(io_error("closing the data directory to others", path))?;
         let path = path.canonicalize().map_err(io_error("finding the data directory", path))?;
-        let lock = hold(&path)?;
+        let lock = lock(&path)?;
         let this = Self { path, _lock: lock };
         this.check_format()?;
         Ok(this)
@@ -114,7 +114,7 @@ impl DataDir {
     }
 }
 
-fn hold(path: &Path) -> Result<File, DataDirError> {
+fn lock(path: &Path) -> Result<File, DataDirError> {
     let file = path.join("lock");
     let failed = io_error("locking", &file);
     let mut options = OpenOptions::new();
@@ -123,17 +123,17 @@ fn hold(path: &Path) -> Result<File, DataDirError> {
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let holder = match read_json::<Holder>(&file) {
-                Ok(Some(Holder { pid, since })) => format!("process {pid} since {since:.0}"),
+            let owner = match read_json::<LockOwner>(&file) {
+                Ok(Some(LockOwner { pid, since })) => format!("process {pid} since {since:.0}"),
                 _ => "another process".to_owned(),
             };
-            return Err(DataDirError::Held { path: path.to_owned(), holder });
+            return Err(DataDirError::InUse { path: path.to_owned(), owner });
         }
         Err(TryLockError::Error(source)) => return Err(failed(source)),
     }
-    let holder = Holder { pid: std::process::id(), since: jiff::Timestamp::now() };
+    let owner = LockOwner { pid: std::process::id(), since: jiff::Timestamp::now() };
     lock.set_len(0).map_err(&failed)?;
-    lock.write_all(&to_json(&holder)).map_err(&failed)?;
+    lock.write_all(&to_json(&owner)).map_err(&failed)?;
     Ok(lock)
 }
 

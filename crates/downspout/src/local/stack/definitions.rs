@@ -24,7 +24,7 @@ use super::{WORKER_GROUP, bucket_sync, shipped};
 /// Editors write in several steps; half a definition would give a notice.
 const QUIET: Duration = Duration::from_millis(300);
 /// Where the system cannot tell of changes, the folder is read this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const READ_INTERVAL: Duration = Duration::from_secs(2);
 /// Larger files are no definitions and no SQL; they would only fill the bucket.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 /// The values beside the definitions.
@@ -180,7 +180,7 @@ async fn tick(changes: mpsc::Sender<()>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = tokio::time::sleep(READ_INTERVAL) => {}
         }
         let _ = changes.try_send(());
     }

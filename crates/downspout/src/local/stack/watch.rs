@@ -18,16 +18,16 @@ use super::endpoints::Endpoints;
 use crate::file_upload::upload_file;
 use crate::local::Now;
 
-/// Time between two looks.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// A file that stayed the same this many looks in a row has stopped growing.
-const QUIET_LOOKS: u32 = 10;
+/// Time between two reads.
+const READ_INTERVAL: Duration = Duration::from_millis(500);
+/// A file that stayed the same this many reads in a row has stopped growing.
+const QUIET_READS: u32 = 10;
 /// Names that programs give to files while they write them.
 const UNFINISHED: [&str; 5] = [".part", ".tmp", ".partial", ".crdownload", ".filepart"];
 
-/// A file as it was seen.
+/// A file as it was stamp.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
+struct FileStamp {
     size: u64,
     /// Nanoseconds since the epoch.
     modified: u128,
@@ -41,8 +41,8 @@ pub(super) struct Watch {
     s3: Client,
     bucket: String,
     now: Now,
-    uploaded: BTreeMap<PathBuf, Seen>,
-    growing: BTreeMap<PathBuf, (Seen, u32)>,
+    uploaded: BTreeMap<PathBuf, FileStamp>,
+    growing: BTreeMap<PathBuf, (FileStamp, u32)>,
 }
 
 impl Watch {
@@ -73,15 +73,15 @@ impl Watch {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(READ_INTERVAL) => {}
             }
-            if let Err(error) = self.look().await {
+            if let Err(error) = self.read_folder().await {
                 tracing::warn!(error = %format!("{error:#}"), "the watched folder cannot be read; it is tried again");
             }
         }
     }
 
-    async fn look(&mut self) -> anyhow::Result<()> {
+    async fn read_folder(&mut self) -> anyhow::Result<()> {
         let found = files(&self.folder).with_context(|| format!("reading {}", self.folder.display()))?;
         for file in self.whole(found) {
             // One file that cannot be read does not keep the others.
@@ -96,33 +96,33 @@ impl Watch {
         let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let day = (self.now)().strftime("%Y-%m-%d");
         let key = format!("incoming/{day}/{name}");
-        // Taken out first: a file that fails starts to be watched anew, and is not tried at every look.
-        let seen = self.growing.remove(&file).map(|(seen, _)| seen);
+        // Taken out first: a file that fails starts to be watched anew, and is not tried at every read_folder.
+        let stamp = self.growing.remove(&file).map(|(stamp, _)| stamp);
         upload_file(&self.s3, &self.bucket, &file, &key, &|_| {}).await?;
         tracing::info!(s3.key = %key, "uploaded a watched file");
-        if let Some(seen) = seen {
-            self.uploaded.insert(file, seen);
+        if let Some(stamp) = stamp {
+            self.uploaded.insert(file, stamp);
         }
         write_json(&self.manifest, &self.uploaded)?;
         Ok(())
     }
 
     /// Returns the files that have stopped growing and are not uploaded as they are.
-    fn whole(&mut self, found: BTreeMap<PathBuf, Seen>) -> Vec<PathBuf> {
+    fn whole(&mut self, found: BTreeMap<PathBuf, FileStamp>) -> Vec<PathBuf> {
         self.growing.retain(|file, _| found.contains_key(file));
         // What was taken away is a new file when it comes again.
         self.uploaded.retain(|file, _| file.parent() != Some(&self.folder) || found.contains_key(file));
         let mut whole = Vec::new();
-        for (file, seen) in found {
-            if self.uploaded.get(&file) == Some(&seen) {
+        for (file, stamp) in found {
+            if self.uploaded.get(&file) == Some(&stamp) {
                 continue;
             }
-            let looks = match self.growing.get(&file) {
-                Some((before, looks)) if *before == seen => looks + 1,
+            let reads = match self.growing.get(&file) {
+                Some((before, reads)) if *before == stamp => reads + 1,
                 _ => 1,
             };
-            self.growing.insert(file.clone(), (seen, looks));
-            if looks >= QUIET_LOOKS {
+            self.growing.insert(file.clone(), (stamp, reads));
+            if reads >= QUIET_READS {
                 whole.push(file);
             }
         }
@@ -130,7 +130,7 @@ impl Watch {
     }
 }
 
-fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Seen>> {
+fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, FileStamp>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -143,7 +143,7 @@ fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Seen>> {
         }
         let modified =
             metadata.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
-        found.insert(entry.path(), Seen { size: metadata.len(), modified });
+        found.insert(entry.path(), FileStamp { size: metadata.len(), modified });
     }
     Ok(found)
 }

@@ -1,7 +1,7 @@
 //! SNS's operations: read the call, ask the store, answer.
 
-use super::answer::{Answer, Refusal, element, text};
 use super::query::Call;
+use super::response::{SnsError, SnsResponse, element, text};
 use super::store::{Notice, Subscription, TopicStoreError};
 use super::{Topic, outbox};
 
@@ -11,9 +11,9 @@ const NOTICE_ID: &str = "downspout-notice-id";
 const SUBJECT_CHARS: usize = 100;
 const MESSAGE_BYTES: usize = 256 * 1024;
 
-type Outcome = Result<Answer, Refusal>;
+type SnsResult = Result<SnsResponse, SnsError>;
 
-impl From<TopicStoreError> for Refusal {
+impl From<TopicStoreError> for SnsError {
     fn from(error: TopicStoreError) -> Self {
         Self::internal(format!("{:#}", anyhow::Error::from(error)))
     }
@@ -21,7 +21,7 @@ impl From<TopicStoreError> for Refusal {
 
 impl Topic {
     /// Carries out one call whose signature is checked.
-    pub(super) fn perform(&self, call: &Call) -> Outcome {
+    pub(super) fn perform(&self, call: &Call) -> SnsResult {
         match call.action() {
             "CreateTopic" => self.create_topic(call),
             "ListTopics" => self.list_topics(),
@@ -35,32 +35,32 @@ impl Topic {
                 self.list_subscriptions("ListSubscriptionsByTopic", Some(&topic))
             }
             "Publish" => self.publish(call),
-            action => Err(Refusal::unknown_action(action)),
+            action => Err(SnsError::unknown_action(action)),
         }
     }
 
-    fn create_topic(&self, call: &Call) -> Outcome {
+    fn create_topic(&self, call: &Call) -> SnsResult {
         let name = call.require("Name")?;
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.len() > 256 || !name.chars().all(legal) {
-            return Err(Refusal::invalid("Invalid parameter: Topic Name"));
+            return Err(SnsError::invalid("Invalid parameter: Topic Name"));
         }
         let arn = format!("arn:aws:sns:{}:{}:{name}", self.region, self.account);
         self.store.create_topic(&arn, (self.now)())?;
-        Ok(Answer { action: "CreateTopic", result: Some(text("TopicArn", &arn)) })
+        Ok(SnsResponse { action: "CreateTopic", result: Some(text("TopicArn", &arn)) })
     }
 
-    fn list_topics(&self) -> Outcome {
+    fn list_topics(&self) -> SnsResult {
         let members = self
             .store
             .topics()?
             .iter()
             .map(|arn| element("member", &text("TopicArn", arn)))
             .collect::<String>();
-        Ok(Answer { action: "ListTopics", result: Some(element("Topics", &members)) })
+        Ok(SnsResponse { action: "ListTopics", result: Some(element("Topics", &members)) })
     }
 
-    fn topic_attributes(&self, call: &Call) -> Outcome {
+    fn topic_attributes(&self, call: &Call) -> SnsResult {
         let arn = self.known_topic(call)?;
         let confirmed = self.store.subscriptions(Some(&arn))?.len().to_string();
         let attributes = [
@@ -74,27 +74,27 @@ impl Topic {
         let entry =
             |(key, value): &(&str, &str)| element("entry", &(text("key", key) + &text("value", value)));
         let entries = attributes.iter().map(entry).collect::<String>();
-        Ok(Answer { action: "GetTopicAttributes", result: Some(element("Attributes", &entries)) })
+        Ok(SnsResponse { action: "GetTopicAttributes", result: Some(element("Attributes", &entries)) })
     }
 
-    fn delete_topic(&self, call: &Call) -> Outcome {
+    fn delete_topic(&self, call: &Call) -> SnsResult {
         // Deleting what is gone already succeeds, as in SNS.
         self.store.delete_topic(call.require("TopicArn")?)?;
-        Ok(Answer { action: "DeleteTopic", result: None })
+        Ok(SnsResponse { action: "DeleteTopic", result: None })
     }
 
     /// Nobody can click a link in an outbox, so a subscription is confirmed at once.
-    fn subscribe(&self, call: &Call) -> Outcome {
+    fn subscribe(&self, call: &Call) -> SnsResult {
         let topic = self.known_topic(call)?;
         let protocol = call.require("Protocol")?;
         if protocol != "email" && protocol != "email-json" {
-            return Err(Refusal::invalid(
+            return Err(SnsError::invalid(
                 "Invalid parameter: Protocol: the local topic delivers to `email` only",
             ));
         }
         let endpoint = call.require("Endpoint")?;
         if endpoint.parse::<lettre::Address>().is_err() {
-            return Err(Refusal::invalid("Invalid parameter: Endpoint: not an e-mail address"));
+            return Err(SnsError::invalid("Invalid parameter: Endpoint: not an e-mail address"));
         }
         let arn = self.store.subscribe(&Subscription {
             arn: format!("{topic}:{}", uuid::Uuid::new_v4()),
@@ -102,15 +102,15 @@ impl Topic {
             protocol: protocol.to_owned(),
             endpoint: endpoint.to_owned(),
         })?;
-        Ok(Answer { action: "Subscribe", result: Some(text("SubscriptionArn", &arn)) })
+        Ok(SnsResponse { action: "Subscribe", result: Some(text("SubscriptionArn", &arn)) })
     }
 
-    fn unsubscribe(&self, call: &Call) -> Outcome {
+    fn unsubscribe(&self, call: &Call) -> SnsResult {
         self.store.unsubscribe(call.require("SubscriptionArn")?)?;
-        Ok(Answer { action: "Unsubscribe", result: None })
+        Ok(SnsResponse { action: "Unsubscribe", result: None })
     }
 
-    fn list_subscriptions(&self, action: &'static str, topic: Option<&str>) -> Outcome {
+    fn list_subscriptions(&self, action: &'static str, topic: Option<&str>) -> SnsResult {
         let member = |subscription: &Subscription| {
             let fields = [
                 text("Owner", &self.account),
@@ -122,10 +122,10 @@ impl Topic {
             element("member", &fields.concat())
         };
         let members = self.store.subscriptions(topic)?.iter().map(member).collect::<String>();
-        Ok(Answer { action, result: Some(element("Subscriptions", &members)) })
+        Ok(SnsResponse { action, result: Some(element("Subscriptions", &members)) })
     }
 
-    fn publish(&self, call: &Call) -> Outcome {
+    fn publish(&self, call: &Call) -> SnsResult {
         let topic = self.known_topic(call)?;
         let message = for_mail(call)?;
         let subject = call.get("Subject").unwrap_or_default();
@@ -140,41 +140,41 @@ impl Topic {
             by_smtp: self.sends_by_smtp,
         })?;
         // Not written means not acknowledged: the publisher comes again, and finds the same notice.
-        self.write_outbox().map_err(|error| Refusal::internal(format!("{error:#}")))?;
+        self.write_outbox().map_err(|error| SnsError::internal(format!("{error:#}")))?;
         self.mail_waits.notify_one();
-        Ok(Answer { action: "Publish", result: Some(text("MessageId", &message_id)) })
+        Ok(SnsResponse { action: "Publish", result: Some(text("MessageId", &message_id)) })
     }
 
-    fn known_topic(&self, call: &Call) -> Result<String, Refusal> {
+    fn known_topic(&self, call: &Call) -> Result<String, SnsError> {
         let arn =
             call.require("TopicArn").or_else(|refusal| call.require("TargetArn").map_err(|_| refusal))?;
-        if self.store.has_topic(arn)? { Ok(arn.to_owned()) } else { Err(Refusal::not_found("Topic")) }
+        if self.store.has_topic(arn)? { Ok(arn.to_owned()) } else { Err(SnsError::not_found("Topic")) }
     }
 }
 
 /// Returns the text for e-mail, which `MessageStructure=json` may give apart from the default.
-fn for_mail(call: &Call) -> Result<String, Refusal> {
+fn for_mail(call: &Call) -> Result<String, SnsError> {
     let message = call.require("Message")?;
     if message.len() > MESSAGE_BYTES {
-        return Err(Refusal::invalid("Invalid parameter: Message too long"));
+        return Err(SnsError::invalid("Invalid parameter: Message too long"));
     }
     if call.get("MessageStructure") != Some("json") {
         return Ok(message.to_owned());
     }
     let parts: serde_json::Value = serde_json::from_str(message).map_err(|_| {
-        Refusal::invalid("Invalid parameter: Message Structure - JSON message body failed to parse")
+        SnsError::invalid("Invalid parameter: Message Structure - JSON message body failed to parse")
     })?;
     let missing = "Invalid parameter: Message Structure - No default entry in JSON message body";
-    let default = parts["default"].as_str().ok_or_else(|| Refusal::invalid(missing))?;
+    let default = parts["default"].as_str().ok_or_else(|| SnsError::invalid(missing))?;
     Ok(parts["email"].as_str().unwrap_or(default).to_owned())
 }
 
 // Publish: ASCII, begins with a letter, number or punctuation mark, no line breaks or control characters, at
 // most 100 characters (SNS API reference).
-fn check_subject(subject: &str) -> Result<(), Refusal> {
+fn check_subject(subject: &str) -> Result<(), SnsError> {
     let printable = subject.chars().all(|c| c.is_ascii_graphic() || c == ' ');
     if subject.len() > SUBJECT_CHARS || !printable || subject.starts_with(' ') {
-        return Err(Refusal::parameter("Subject"));
+        return Err(SnsError::parameter("Subject"));
     }
     Ok(())
 }

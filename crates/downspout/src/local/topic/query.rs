@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::http::request::Parts;
 
-use super::answer::Refusal;
+use super::response::SnsError;
 
 /// One call: its action and parameters.
 #[derive(Debug)]
@@ -14,11 +14,11 @@ pub(super) struct Call {
 
 impl Call {
     /// Reads the parameters of the form body and of the address.
-    pub(super) fn read(parts: &Parts, body: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn read(parts: &Parts, body: &[u8]) -> Result<Self, SnsError> {
         let mut parameters = BTreeMap::new();
         for form in [parts.uri.query().unwrap_or_default().as_bytes(), body] {
             let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(form)
-                .map_err(|_| Refusal::invalid("the request is not a form of the Query protocol"))?;
+                .map_err(|_| SnsError::invalid("the request is not a form of the Query protocol"))?;
             parameters.extend(pairs);
         }
         Ok(Self { parameters })
@@ -42,8 +42,8 @@ impl Call {
     }
 
     /// Returns a parameter that must be there and not be empty.
-    pub(super) fn require(&self, name: &str) -> Result<&str, Refusal> {
-        self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| Refusal::parameter(name))
+    pub(super) fn require(&self, name: &str) -> Result<&str, SnsError> {
+        self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| SnsError::parameter(name))
     }
 
     /// Returns the text of the message attribute `name`.

@@ -3,12 +3,12 @@ use super::*;
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:downspout";
 
-struct Desk {
+struct TestTopic {
     folder: tempfile::TempDir,
     topic: Topic,
 }
 
-impl Desk {
+impl TestTopic {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let topic = open(folder.path());
@@ -18,7 +18,7 @@ impl Desk {
         Self { folder, topic }
     }
 
-    fn call(&self, pairs: &[(&str, &str)]) -> Result<answer::Answer, answer::Refusal> {
+    fn call(&self, pairs: &[(&str, &str)]) -> Result<response::SnsResponse, response::SnsError> {
         self.topic.perform(&Call::of(&[&[("TopicArn", TOPIC)], pairs].concat()))
     }
 
@@ -65,28 +65,28 @@ fn open(folder: &std::path::Path) -> Topic {
 
 #[test]
 fn without_a_subscription_a_notice_still_leaves_one_mail() {
-    let desk = Desk::new();
-    desk.publish("n1");
-    insta::assert_snapshot!(desk.mails().join("----").replace('\r', ""));
+    let test = TestTopic::new();
+    test.publish("n1");
+    insta::assert_snapshot!(test.mails().join("----").replace('\r', ""));
 }
 
 #[test]
 fn a_notice_published_five_times_is_one_mail_with_one_message_id() {
-    let desk = Desk::new();
-    let ids: std::collections::BTreeSet<String> = (0..5).map(|_| desk.publish("n1")).collect();
-    assert_eq!((ids.len(), desk.mails().len()), (1, 1));
-    desk.publish("n2");
-    assert_eq!(desk.mails().len(), 2);
+    let test = TestTopic::new();
+    let ids: std::collections::BTreeSet<String> = (0..5).map(|_| test.publish("n1")).collect();
+    assert_eq!((ids.len(), test.mails().len()), (1, 1));
+    test.publish("n2");
+    assert_eq!(test.mails().len(), 2);
 }
 
 #[test]
 fn every_subscriber_gets_one_mail() {
-    let desk = Desk::new();
-    desk.subscribe("a@example.com");
-    desk.subscribe("b@example.com");
-    desk.publish("n1");
-    desk.publish("n1");
-    let mut receivers: Vec<_> = desk
+    let test = TestTopic::new();
+    test.subscribe("a@example.com");
+    test.subscribe("b@example.com");
+    test.publish("n1");
+    test.publish("n1");
+    let mut receivers: Vec<_> = test
         .mails()
         .iter()
         .filter_map(|mail| mail.lines().find(|line| line.starts_with("To: ")).map(str::to_owned))
@@ -97,57 +97,57 @@ fn every_subscriber_gets_one_mail() {
 
 #[test]
 fn subscribing_twice_is_one_subscription_and_unsubscribing_ends_it() {
-    let desk = Desk::new();
-    let first = desk.subscribe("a@example.com");
-    assert_eq!(first, desk.subscribe("a@example.com"));
+    let test = TestTopic::new();
+    let first = test.subscribe("a@example.com");
+    assert_eq!(first, test.subscribe("a@example.com"));
     let arn = first.replace("<SubscriptionArn>", "").replace("</SubscriptionArn>", "");
-    desk.call(&[("Action", "Unsubscribe"), ("SubscriptionArn", &arn)]).expect("the subscription is there");
-    assert!(desk.topic.store.subscriptions(None).expect("readable").is_empty());
+    test.call(&[("Action", "Unsubscribe"), ("SubscriptionArn", &arn)]).expect("the subscription is there");
+    assert!(test.topic.store.subscriptions(None).expect("readable").is_empty());
 }
 
 #[test]
 fn a_crash_between_the_note_and_the_file_leaves_one_mail_after_the_restart() {
-    let desk = Desk::new();
-    desk.publish("n1");
+    let test = TestTopic::new();
+    test.publish("n1");
     // As if the process had died before the file was written, and once more before the mark was set.
-    let outbox = desk.folder.path().join("outbox");
+    let outbox = test.folder.path().join("outbox");
     std::fs::remove_dir_all(&outbox).expect("the outbox is there");
     let database =
-        rusqlite::Connection::open(desk.folder.path().join("topic.db")).expect("the database opens");
+        rusqlite::Connection::open(test.folder.path().join("topic.db")).expect("the database opens");
     for _ in 0..2 {
         database.execute("UPDATE delivery SET written = 0", []).expect("the table is there");
-        open(desk.folder.path()).write_outbox().expect("the outbox is writable");
-        assert_eq!(desk.mails().len(), 1);
+        open(test.folder.path()).write_outbox().expect("the outbox is writable");
+        assert_eq!(test.mails().len(), 1);
     }
 }
 
 #[test]
 fn subjects_that_sns_refuses_are_refused() {
-    let desk = Desk::new();
+    let test = TestTopic::new();
     let long = "x".repeat(101);
     for subject in [long.as_str(), "two\nlines", "Grüße", " leading blank"] {
         let refusal =
-            desk.call(&[("Action", "Publish"), ("Subject", subject), ("Message", "m")]).unwrap_err();
+            test.call(&[("Action", "Publish"), ("Subject", subject), ("Message", "m")]).unwrap_err();
         assert_eq!(
             (refusal.code, refusal.message.as_str()),
             ("InvalidParameter", "Invalid parameter: Subject")
         );
     }
-    assert!(desk.mails().is_empty());
+    assert!(test.mails().is_empty());
 }
 
 #[test]
 fn publishing_to_an_unknown_topic_is_not_found() {
-    let desk = Desk::new();
-    desk.call(&[("Action", "DeleteTopic")]).expect("deleting always succeeds");
-    let refusal = desk.call(&[("Action", "Publish"), ("Message", "m")]).unwrap_err();
+    let test = TestTopic::new();
+    test.call(&[("Action", "DeleteTopic")]).expect("deleting always succeeds");
+    let refusal = test.call(&[("Action", "Publish"), ("Message", "m")]).unwrap_err();
     assert_eq!((refusal.status.as_u16(), refusal.code), (404, "NotFound"));
 }
 
 #[test]
 fn a_structured_message_gives_its_text_for_email() {
-    let desk = Desk::new();
+    let test = TestTopic::new();
     let message = r#"{"default": "short", "email": "for people"}"#;
-    desk.call(&[("Action", "Publish"), ("Message", message), ("MessageStructure", "json")]).expect("legal");
-    assert!(desk.mails()[0].contains("for people"));
+    test.call(&[("Action", "Publish"), ("Message", message), ("MessageStructure", "json")]).expect("legal");
+    assert!(test.mails()[0].contains("for people"));
 }

@@ -5,7 +5,7 @@ use s3s::{S3Request, S3Result, s3_error};
 
 use super::Service;
 use super::headers::{owner, wire_etag, wire_time};
-use crate::local::s3::listing::{Entry, From, Listing, Page};
+use crate::local::s3::listing::{Entry, ListFrom, Listing, Page};
 use crate::local::s3::model::S3Object;
 
 /// S3's most keys of a page, and how many a page has when the client does not say.
@@ -21,7 +21,11 @@ impl Service {
         let listing = Listing {
             prefix: input.prefix.clone().unwrap_or_default(),
             delimiter: input.delimiter.clone(),
-            from: input.marker.clone().filter(|marker| !marker.is_empty()).map_or(From::Start, From::After),
+            from: input
+                .marker
+                .clone()
+                .filter(|marker| !marker.is_empty())
+                .map_or(ListFrom::Start, ListFrom::After),
             limit: most as usize,
         };
         let page = self.page(&input.bucket, listing).await?;
@@ -53,9 +57,9 @@ impl Service {
         let input = request.input;
         let most = most_keys(input.max_keys)?;
         let from = match (&input.continuation_token, &input.start_after) {
-            (Some(token), _) => From::At(hex::decode(token).map_err(|_| wrong_token())?),
-            (None, Some(key)) if !key.is_empty() => From::After(key.clone()),
-            _ => From::Start,
+            (Some(token), _) => ListFrom::At(hex::decode(token).map_err(|_| wrong_token())?),
+            (None, Some(key)) if !key.is_empty() => ListFrom::After(key.clone()),
+            _ => ListFrom::Start,
         };
         let listing = Listing {
             prefix: input.prefix.clone().unwrap_or_default(),

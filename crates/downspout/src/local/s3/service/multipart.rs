@@ -9,7 +9,7 @@ use super::Service;
 use super::headers::{copy_source, owner, request_time, wire_etag, wire_time};
 use super::listing::Encoding;
 use super::writing::{content_encoding, only_any};
-use crate::local::s3::checksums::{Stated, composite, hasher_of};
+use crate::local::s3::checksums::{ClaimedDigests, composite, hasher_of};
 use crate::local::s3::model::{self, Checksums, Conditions, Meta, Upload};
 use crate::local::s3::multipart::NamedPart;
 use crate::local::s3::receiving::{hash, receive};
@@ -61,7 +61,7 @@ impl Service {
     ) -> S3Result<UploadPartOutput> {
         let input = request.input;
         check_part_number(input.part_number)?;
-        let stated = Stated::of(
+        let claimed = ClaimedDigests::of(
             &request.headers,
             input.checksum_algorithm.as_ref(),
             input.content_md5.as_deref(),
@@ -69,7 +69,7 @@ impl Service {
         )?;
         let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id).await?;
         let algorithm = upload.meta.algorithm.as_deref();
-        let received = self.arrival(input.body, input.content_length, &stated, algorithm).await?;
+        let received = self.arrival(input.body, input.content_length, &claimed, algorithm).await?;
         let number = input.part_number;
         let part = self.store.put_part(&input.bucket, &input.key, &input.upload_id, number, received).await?;
         Ok(UploadPartOutput {
@@ -140,7 +140,7 @@ impl Service {
         let named = named_parts(input.multipart_upload)?;
         let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id).await?;
         let checksums = self.whole_checksums(&upload, &named).await?;
-        let stated = Checksums {
+        let claimed = Checksums {
             crc32: input.checksum_crc32,
             crc32c: input.checksum_crc32c,
             crc64nvme: input.checksum_crc64nvme,
@@ -148,7 +148,7 @@ impl Service {
             sha256: input.checksum_sha256,
             kind: None,
         };
-        check_whole(&stated, &checksums)?;
+        check_whole(&claimed, &checksums)?;
         let object = self
             .store
             .complete(&input.bucket, &input.key, &input.upload_id, named, checksums, conditions)
@@ -295,18 +295,18 @@ fn named_parts(upload: Option<CompletedMultipartUpload>) -> S3Result<Vec<NamedPa
 }
 
 /// Checks the checksum that a client states of the whole object, if it is one of the kind computed.
-fn check_whole(stated: &Checksums, computed: &Checksums) -> S3Result<()> {
+fn check_whole(claimed: &Checksums, computed: &Checksums) -> S3Result<()> {
     let pairs = [
-        (&stated.crc32, &computed.crc32),
-        (&stated.crc32c, &computed.crc32c),
-        (&stated.crc64nvme, &computed.crc64nvme),
-        (&stated.sha1, &computed.sha1),
-        (&stated.sha256, &computed.sha256),
+        (&claimed.crc32, &computed.crc32),
+        (&claimed.crc32c, &computed.crc32c),
+        (&claimed.crc64nvme, &computed.crc64nvme),
+        (&claimed.sha1, &computed.sha1),
+        (&claimed.sha256, &computed.sha256),
     ];
-    let agrees = |(stated, computed): &(&Option<String>, &Option<String>)| match (stated, computed) {
-        // A composite may be stated with or without the number of parts.
-        (Some(stated), Some(computed)) => {
-            stated == computed || computed.split('-').next() == Some(stated.as_str())
+    let agrees = |(claimed, computed): &(&Option<String>, &Option<String>)| match (claimed, computed) {
+        // A composite may be claimed with or without the number of parts.
+        (Some(claimed), Some(computed)) => {
+            claimed == computed || computed.split('-').next() == Some(claimed.as_str())
         }
         _ => true,
     };

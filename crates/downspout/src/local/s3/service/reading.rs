@@ -8,11 +8,11 @@ use s3s::{S3Request, S3Result, s3_error};
 
 use super::Service;
 use super::headers::{custom_error, only_version, request_time, wire_etag, wire_time};
+use crate::local::s3::content::Segment;
 use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
-use crate::local::s3::reading::Segment;
 
 /// What of an object is wanted.
-struct Wanted {
+struct RequestedBytes {
     bytes: Range<u64>,
     content_range: Option<String>,
     parts_count: Option<i32>,
@@ -30,8 +30,8 @@ impl Service {
             if_unmodified_since: request_time(input.if_unmodified_since),
         };
         conditions.check_read(&object)?;
-        let wanted = wanted(&object, &content.segments, input.range, input.part_number)?;
-        let checksums = told_checksums(&object, &wanted, input.checksum_mode.as_ref());
+        let wanted = requested_bytes(&object, &content.segments, input.range, input.part_number)?;
+        let checksums = answered_checksums(&object, &wanted, input.checksum_mode.as_ref());
         let length = wanted.bytes.end - wanted.bytes.start;
         let Meta { user, tags, .. } = &object.meta;
         Ok(GetObjectOutput {
@@ -83,8 +83,8 @@ impl Service {
             if_unmodified_since: request_time(input.if_unmodified_since),
         };
         conditions.check_read(&object)?;
-        let wanted = wanted(&object, &segments, input.range, input.part_number)?;
-        let checksums = told_checksums(&object, &wanted, input.checksum_mode.as_ref());
+        let wanted = requested_bytes(&object, &segments, input.range, input.part_number)?;
+        let checksums = answered_checksums(&object, &wanted, input.checksum_mode.as_ref());
         let length = wanted.bytes.end - wanted.bytes.start;
         Ok(HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
@@ -143,12 +143,12 @@ impl Service {
     }
 }
 
-fn wanted(
+fn requested_bytes(
     object: &S3Object,
     segments: &[Segment],
     range: Option<dto::Range>,
     part: Option<i32>,
-) -> S3Result<Wanted> {
+) -> S3Result<RequestedBytes> {
     let size = object.size;
     let told = |bytes: &Range<u64>| Some(format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1));
     match (range, part) {
@@ -160,18 +160,18 @@ fn wanted(
             if bytes.is_empty() {
                 return Err(s3_error!(InvalidRange, "the requested range is not satisfiable"));
             }
-            Ok(Wanted { content_range: told(&bytes), bytes, parts_count: None })
+            Ok(RequestedBytes { content_range: told(&bytes), bytes, parts_count: None })
         }
         (None, Some(number)) => {
             let (bytes, count) = part_bytes(object, segments, number)?;
             let content_range = told(&bytes).filter(|_| !bytes.is_empty());
-            Ok(Wanted {
+            Ok(RequestedBytes {
                 content_range,
                 bytes,
                 parts_count: Some(count).filter(|_| object.etag.contains('-')),
             })
         }
-        (None, None) => Ok(Wanted { bytes: 0..size, content_range: None, parts_count: None }),
+        (None, None) => Ok(RequestedBytes { bytes: 0..size, content_range: None, parts_count: None }),
     }
 }
 
@@ -195,7 +195,7 @@ fn part_bytes(object: &S3Object, segments: &[Segment], number: i32) -> S3Result<
 }
 
 /// Returns the checksums to tell: if they are asked for and those of all that is sent.
-fn told_checksums(object: &S3Object, wanted: &Wanted, mode: Option<&ChecksumMode>) -> Checksums {
+fn answered_checksums(object: &S3Object, wanted: &RequestedBytes, mode: Option<&ChecksumMode>) -> Checksums {
     match mode {
         Some(_) if wanted.content_range.is_none() => object.meta.checksums.clone(),
         _ => Checksums::default(),

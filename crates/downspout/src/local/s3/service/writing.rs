@@ -10,7 +10,7 @@ use s3s::{S3Error, S3Request, S3Result, StdError, s3_error};
 
 use super::Service;
 use super::headers::{copy_source, custom_error, etag_condition, request_time, wire_etag, wire_time};
-use crate::local::s3::checksums::{Stated, algorithm_of, hasher_of};
+use crate::local::s3::checksums::{ClaimedDigests, algorithm_of, hasher_of};
 use crate::local::s3::copy::Copy;
 use crate::local::s3::error::StoreError;
 use crate::local::s3::event::EventName;
@@ -34,7 +34,7 @@ impl Service {
             if_none_match: only_any(input.if_none_match)?,
             ..Default::default()
         };
-        let stated = Stated::of(
+        let claimed = ClaimedDigests::of(
             &request.headers,
             input.checksum_algorithm.as_ref(),
             input.content_md5.as_deref(),
@@ -53,7 +53,7 @@ impl Service {
             tags: tags(input.tagging.as_deref())?,
             ..Default::default()
         };
-        let received = self.arrival(input.body, input.content_length, &stated, None).await?;
+        let received = self.arrival(input.body, input.content_length, &claimed, None).await?;
         let name =
             if request.method == http::Method::POST { EventName::CreatedPost } else { EventName::CreatedPut };
         let object = self.store.put(&input.bucket, &input.key, received, meta, conditions, name).await?;
@@ -134,7 +134,7 @@ impl Service {
         &self,
         body: Option<StreamingBlob>,
         length: Option<i64>,
-        stated: &Stated,
+        claimed: &ClaimedDigests,
         algorithm: Option<&str>,
     ) -> S3Result<Received> {
         if length.is_some_and(|length| length > LARGEST_PUT) {
@@ -142,7 +142,7 @@ impl Service {
         }
         let mut body = body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
         let blobs = Arc::clone(self.store.blobs());
-        let received = match receive(&blobs, &mut body, stated.hasher(algorithm)).await {
+        let received = match receive(&blobs, &mut body, claimed.hasher(algorithm)).await {
             Ok(received) => received,
             Err(ReceiveError::Stream(error)) => return Err(broken_stream(&error)),
             Err(ReceiveError::Store(error)) => {
@@ -156,7 +156,7 @@ impl Service {
                 "You did not provide the number of bytes specified by Content-Length"
             ));
         }
-        stated.verify(&received)?;
+        claimed.verify(&received)?;
         Ok(received)
     }
 }
@@ -172,9 +172,9 @@ pub(super) fn only_any(condition: Option<ETagCondition>) -> S3Result<Option<ETag
 }
 
 /// Drops `aws-chunked`: it says how the request was sent, not what the content is.
-pub(super) fn content_encoding(stated: Option<String>) -> Option<String> {
+pub(super) fn content_encoding(header: Option<String>) -> Option<String> {
     let kept: Vec<_> =
-        stated.as_deref()?.split(',').map(str::trim).filter(|name| *name != "aws-chunked").collect();
+        header.as_deref()?.split(',').map(str::trim).filter(|name| *name != "aws-chunked").collect();
     Some(kept.join(",")).filter(|kept| !kept.is_empty())
 }
 

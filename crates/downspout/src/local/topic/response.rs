@@ -8,20 +8,20 @@ const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
 /// What an action answers: its name and the XML inside its result; `None` for actions without a result.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct SnsResponse {
     pub(super) action: &'static str,
     pub(super) result: Option<String>,
 }
 
 /// A refused call, as SNS words it.
 #[derive(Debug, PartialEq)]
-pub(super) struct Refusal {
+pub(super) struct SnsError {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) message: String,
 }
 
-impl Refusal {
+impl SnsError {
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "InvalidParameter", message: message.into() }
     }
@@ -47,32 +47,31 @@ impl Refusal {
     }
 }
 
-impl From<SignatureError> for Refusal {
+impl From<SignatureError> for SnsError {
     fn from(error: SignatureError) -> Self {
         Self { status: error.status(), code: error.query_code(), message: error.to_string() }
     }
 }
 
 /// Writes the HTTP answer.
-pub(super) fn respond(answer: Result<Answer, Refusal>, request_id: &str) -> Response {
+pub(super) fn respond(answer: Result<SnsResponse, SnsError>, request_id: &str) -> Response {
     let (status, xml) = match answer {
         Ok(answer) => (StatusCode::OK, success(&answer, request_id)),
-        Err(refusal) => (refusal.status, failure(&refusal, request_id)),
+        Err(error) => (error.status, failure(&error, request_id)),
     };
     (status, [(header::CONTENT_TYPE, "text/xml"), (header::CONNECTION, "keep-alive")], xml).into_response()
 }
 
-fn success(answer: &Answer, request_id: &str) -> String {
-    let Answer { action, result } = answer;
+fn success(response: &SnsResponse, request_id: &str) -> String {
+    let SnsResponse { action, result } = response;
     let result = result.as_ref().map(|inner| element(&format!("{action}Result"), inner)).unwrap_or_default();
     let metadata = element("ResponseMetadata", &element("RequestId", request_id));
     format!("<{action}Response xmlns=\"{NAMESPACE}\">{result}{metadata}</{action}Response>\n")
 }
 
-fn failure(refusal: &Refusal, request_id: &str) -> String {
-    let who = if refusal.status.is_server_error() { "Receiver" } else { "Sender" };
-    let error =
-        [element("Type", who), element("Code", refusal.code), text("Message", &refusal.message)].concat();
+fn failure(error: &SnsError, request_id: &str) -> String {
+    let who = if error.status.is_server_error() { "Receiver" } else { "Sender" };
+    let error = [element("Type", who), element("Code", error.code), text("Message", &error.message)].concat();
     let request = element("RequestId", request_id);
     format!("<ErrorResponse xmlns=\"{NAMESPACE}\">{}{request}</ErrorResponse>\n", element("Error", &error))
 }

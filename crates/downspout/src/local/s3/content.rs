@@ -13,7 +13,7 @@ use s3s::StdError;
 use s3s::stream::{ByteStream, RemainingLength};
 use tokio::task::JoinHandle;
 
-use super::blobs::{BlobId, Hold};
+use super::blobs::{BlobId, ReadPin};
 use super::error::StoreError;
 
 /// Where a stretch of a content is.
@@ -37,14 +37,14 @@ pub(super) struct Segment {
 /// A content that can be read, also when its object is replaced or deleted meanwhile.
 pub(super) struct Content {
     pub(super) segments: Vec<Segment>,
-    pub(super) hold: Hold,
+    pub(super) pin: ReadPin,
 }
 
 impl Content {
     /// Streams the bytes of `range`.
     pub(super) fn stream(self, range: Range<u64>) -> ContentStream {
         let remaining = range.end - range.start;
-        let reader = Reader { pieces: pieces(self.segments, &range), open: None, hold: self.hold };
+        let reader = Reader { pieces: pieces(self.segments, &range), open: None, pin: self.pin };
         let mut stream = ContentStream { reading: None, remaining };
         stream.read_ahead(reader);
         stream
@@ -52,7 +52,7 @@ impl Content {
 
     /// Returns what reads the whole content, for callers that may block.
     pub(super) fn reader(self) -> Reader {
-        Reader { pieces: pieces(self.segments, &(0..u64::MAX)), open: None, hold: self.hold }
+        Reader { pieces: pieces(self.segments, &(0..u64::MAX)), open: None, pin: self.pin }
     }
 }
 
@@ -81,7 +81,7 @@ fn pieces(segments: Vec<Segment>, range: &Range<u64>) -> VecDeque<Piece> {
 pub(super) struct Reader {
     pieces: VecDeque<Piece>,
     open: Option<File>,
-    hold: Hold,
+    pin: ReadPin,
 }
 
 impl Reader {
@@ -97,7 +97,7 @@ impl Reader {
             }
             Extent::Blob(id) => id.clone(),
         };
-        let blobs = self.hold.blobs();
+        let blobs = self.pin.blobs();
         let failed = |source| StoreError::io(blobs.root().join(&id), source);
         let mut file = match self.open.take() {
             Some(file) => file,
