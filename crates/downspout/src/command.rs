@@ -1,4 +1,4 @@
-//! The command line: one file per command. All but `up` and `demo` are AWS SDK clients of a running stack.
+//! The command line: one file per command. Every command but `up` and `demo` is an AWS SDK client of a running stack.
 
 mod bucket;
 mod dead_letters;
@@ -32,78 +32,78 @@ pub use exit::Exit;
 
 const AFTER_HELP: &str = "\
 First steps:
-  downspout demo                      see it all once: a drop, the tables, the mail
-  downspout up                        bring the stack up, and leave it running
-  downspout drop --wait *.csv         drop files and follow their run to its end
-  eval \"$(downspout env)\"             make the AWS CLI, boto3 and Terraform talk to the stack
+  downspout demo                      see everything once: a drop, the tables, the mail
+  downspout up                        start the stack, and keep it running
+  downspout drop --wait *.csv         upload files, and follow their run to its end
+  eval \"$(downspout env)\"             let the AWS CLI, boto3 and Terraform use the stack
 
-Exit codes: 0 done; 1 the run failed, or the command could not do it; 2 wrong usage;
-3 nothing ran (set incomplete, over its cap, or no pattern fits); 4 no stack is running.";
+Exit codes: 0 done; 1 the run or the command failed; 2 wrong usage; 3 nothing ran, because
+the set is incomplete, it reached its cap, or no pattern matches; 4 no stack is running.";
 
-/// The data directory where none is named.
+/// The data directory if the command line names none.
 const DATA_DIR: &str = ".downspout";
 
-/// Drop CSVs in a bucket; get your tables and an e-mail.
+/// Drop CSV files in a bucket; get your tables and an e-mail.
 ///
-/// Downspout runs AWS Data Pipeline definitions, started by files that land in a bucket. `downspout up` brings
-/// all of it up on this machine: S3, the pipeline service, Postgres, notifications with an outbox, and workers.
+/// Downspout runs AWS Data Pipeline definitions when files arrive in a bucket. `downspout up` starts everything on this
+/// machine: S3, the pipeline service, PostgreSQL, notifications with an outbox for mails, and workers.
 #[derive(Debug, Parser)]
 #[command(name = "downspout", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub struct Cli {
-    /// Where the stack keeps all it has; one stack per directory [default: .downspout]
+    /// Directory with the state of the stack; each directory has one stack [default: .downspout]
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Say more on stderr; twice for very much more (RUST_LOG says exactly what)
+    /// Write more to the log on standard error; twice for debug messages (RUST_LOG sets a filter of its own)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Bring everything up and stay
+    /// Start the whole stack, and keep it running
     Up(up::UpArgs),
-    /// Print `export AWS_...` lines, so that any AWS tool talks to the stack
+    /// Print `export AWS_...` lines with which AWS tools use the stack
     Env(env::EnvArgs),
-    /// Upload files to the drop bucket, and follow the run they start
+    /// Upload files to the drop bucket, and follow the run that they start
     Drop(drop::DropArgs),
-    /// List pipelines and how their runs went
+    /// List the pipelines and the outcome of their runs
     Runs(runs::RunsArgs),
-    /// Show a run: what happened when, rows, errors, and what waits for what
+    /// Show a run: times, rows, errors, and what each waiting step waits for
     Show(show::ShowArgs),
     /// Print the logs of a run
     Logs(logs::LogsArgs),
-    /// Run the files of a failed run once more
+    /// Run the files of a failed run again
     Rerun(rerun::RerunArgs),
-    /// Start now whatever should run and does not
+    /// Start everything that should run and has not started
     Sweep(sweep::SweepArgs),
-    /// List events that could not be handled, or hand them out again
+    /// List the events that the orchestrator could not handle, or try them again
     DeadLetters(dead_letters::DeadLettersArgs),
-    /// Check definition files, with line and column of every problem
+    /// Check definition files, and show each problem with its line and column
     Validate(validate::ValidateArgs),
-    /// Print a definition as it will run: values, inheritance and expressions worked out
+    /// Print a definition as it will run, with values, inherited fields and expressions filled in
     Render(render::RenderArgs),
-    /// Draw a definition's run order, as SVG, DOT or Mermaid
+    /// Draw the run order of a definition, as SVG, DOT or Mermaid
     Graph(graph::GraphArgs),
-    /// Explain an object type: its fields, what they hold, their defaults
+    /// Explain an object type: its fields, their values and their defaults
     HelpObject(help_object::HelpObjectArgs),
-    /// Print the JSON Schema of definitions, with which an editor completes and checks
+    /// Print the JSON Schema of definitions, with which editors complete and check them
     Schema(help_object::SchemaArgs),
-    /// List buckets, or the keys of one
+    /// List the buckets, or the keys of one bucket
     Ls(bucket::LsArgs),
-    /// Fetch an object of a bucket
+    /// Fetch an object from a bucket
     Get(bucket::GetArgs),
-    /// See it all once: bring a stack up, drop the sample files, show tables and mail
+    /// See everything once: start a stack, drop the sample files, show the tables and the mail
     Demo(demo::DemoArgs),
-    /// Do the tasks of one resource, as long as the stack that started it
+    /// Run the tasks of one resource, until the stack that started this worker ends
     #[command(hide = true)]
     ResourceWorker(resource_worker::ResourceWorkerArgs),
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let given = cli.data_dir.as_deref();
     let data_dir = given.unwrap_or(Path::new(DATA_DIR));
@@ -132,7 +132,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
 }
 
 impl Command {
-    /// Returns whether the command runs a stack in this process, whose log people want to see.
+    /// Returns whether the command runs a stack in this process, so that people want to see its log.
     #[must_use]
     pub fn runs_a_stack(&self) -> bool {
         matches!(self, Self::Up(_))

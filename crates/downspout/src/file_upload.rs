@@ -1,4 +1,4 @@
-//! Uploading files: small ones in one piece, big ones in parts, a few at once.
+//! Uploads files to S3: a small file in one piece, a large file in parts, of which a few are sent at once.
 
 use std::io::SeekFrom;
 use std::path::Path;
@@ -12,17 +12,17 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use crate::sdk_error::readable;
 
-/// Files up to this size go in one piece; it is also the size of a part.
+/// The largest file that is uploaded in one piece, and the size of a part, in bytes.
 const PART_BYTES: u64 = 16 * 1024 * 1024;
-/// S3 takes at most 10,000 parts.
+/// The largest number of parts that S3 accepts.
 const PARTS: u64 = 10_000;
-/// Parts under way at the same time: bounds memory to four of them.
+/// How many parts are sent at the same time. The limit bounds memory to four parts.
 const PARTS_AT_ONCE: usize = 4;
 
-/// Called with the number of bytes that have arrived since the last call.
+/// A function that is called with the number of bytes that arrived since the last call.
 pub(crate) type Progress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
-/// Where a file goes.
+/// The object that a file is uploaded to.
 #[derive(Clone, Copy)]
 struct Destination<'a> {
     s3: &'a Client,
@@ -30,7 +30,7 @@ struct Destination<'a> {
     key: &'a str,
 }
 
-/// Uploads a file.
+/// Uploads the file at `path` to `key`.
 pub(crate) async fn upload_file(
     s3: &Client,
     bucket: &str,
@@ -73,7 +73,7 @@ async fn in_parts(
     let parts = match parts {
         Ok(parts) => parts,
         Err(error) => {
-            // Best effort: parts of an upload that never ends only take room.
+            // An upload that is neither completed nor aborted only uses space, so a failure to abort is ignored.
             let _ = s3.abort_multipart_upload().bucket(bucket).key(key).upload_id(id).send().await;
             return Err(error);
         }

@@ -1,4 +1,6 @@
-//! The local stack: what AWS gives in the cloud, on one machine. Composition only; decisions sit in the other crates.
+//! The local stack: the AWS services that a pipeline needs, on one machine.
+//!
+//! This module only connects the parts. The decisions are in the other crates.
 
 pub mod lambda;
 pub mod postgres;
@@ -9,5 +11,5 @@ pub mod topic;
 
 use std::sync::Arc;
 
-/// The clock of the stack's parts; tests wind their own.
+/// The clock of the stack's parts. Tests pass a clock that they set by hand.
 pub type Now = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Small pieces of memory come and go by the thousand with each call.
+/// Each call allocates and frees thousands of small pieces of memory; mimalloc is faster at that than the default.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

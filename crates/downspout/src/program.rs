@@ -1,4 +1,4 @@
-//! The program from its command line to its exit code.
+//! The whole program, from its command line to its exit code.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::command::{self, Cli, exit};
 
-/// Reads the command line, carries it out, and returns the exit code.
+/// Reads the command line, runs the command, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -19,7 +19,7 @@ pub fn main() -> ExitCode {
         Err(error) => return exit::report(&anyhow::Error::from(error).context("starting")).into(),
     };
     let outcome = runtime.block_on(command::run(cli));
-    // A blocking read of stdin or of a disk that hangs must not keep the program.
+    // The limit lets the program end although a thread still waits for standard input or for a slow disk.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     outcome.unwrap_or_else(|error| exit::report(&error)).into()
 }

@@ -1,8 +1,8 @@
-//! The errors of AWS SDK calls, as one line that people can read.
+//! Turns errors of AWS SDK calls into one line that people can read.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 
-/// Returns an SDK error as one readable line: what the service said, or why it could not be reached.
+/// Returns an SDK error as one line: the message of the service, or the reason why the service was not reached.
 pub(crate) fn readable<E>(error: E) -> anyhow::Error
 where
     E: std::error::Error + ProvideErrorMetadata,

@@ -1,4 +1,4 @@
-//! `ls` and `get`: the stack's buckets.
+//! `ls` and `get`: list the stack's buckets, and fetch objects from them.
 
 use std::path::{Path, PathBuf};
 
@@ -25,8 +25,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = LS_HELP)]
 pub struct LsArgs {
-    /// Bucket and prefix, `s3://bucket/prefix` or `bucket/prefix`; `drop`, `definitions`, `results` and `logs` are
-    /// the stack's own
+    /// Bucket and prefix, as `s3://bucket/prefix` or `bucket/prefix`; `drop`, `definitions`, `results` and `logs` stand for
+    /// the stack's own buckets
     location: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -37,9 +37,9 @@ pub struct LsArgs {
 #[derive(Debug, Args)]
 #[command(after_help = GET_HELP)]
 pub struct GetArgs {
-    /// Bucket and key, `s3://bucket/key` or `bucket/key`
+    /// Bucket and key, as `s3://bucket/key` or `bucket/key`
     location: String,
-    /// File to write; without it, or as `-`, the content goes to stdout
+    /// File to write; without it, or as `-`, the object goes to standard output
     file: Option<PathBuf>,
 }
 
@@ -121,7 +121,7 @@ async fn list(s3: &aws_sdk_s3::Client, bucket: &str, prefix: &str) -> anyhow::Re
     Ok(listed)
 }
 
-/// Returns bucket and key of `s3://bucket/key` or `bucket/key`, with the short names of the stack's own buckets.
+/// Returns bucket and key of `s3://bucket/key` or `bucket/key`, and replaces the short names of the stack's buckets.
 fn split(endpoints: &Endpoints, location: &str) -> (String, String) {
     let location = location.strip_prefix("s3://").unwrap_or(location);
     let (bucket, key) = location.split_once('/').unwrap_or((location, ""));

@@ -1,4 +1,4 @@
-//! `dead-letters`: events that the handler could not handle in three tries.
+//! `dead-letters`: the events that the orchestrator could not handle in three tries.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::local::stack::DeadLetter;
 const AFTER_HELP: &str = "\
 Examples:
   downspout dead-letters
-  downspout dead-letters redrive        all of them, once what was wrong is mended
+  downspout dead-letters redrive        all of them, after the cause is fixed
   downspout dead-letters redrive 17     only this one";
 
 /// Arguments of `dead-letters`.
@@ -27,16 +27,16 @@ pub struct DeadLettersArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List them (the default)
+    /// List the dead letters (the default)
     List,
-    /// Hand them to the handler again
+    /// Let the orchestrator handle dead letters again
     Redrive {
-        /// Only this one
+        /// Only the dead letter with this number
         id: Option<i64>,
     },
 }
 
-/// How many events were set free again.
+/// How many dead letters wait for the orchestrator again.
 #[derive(Serialize, Deserialize)]
 struct Redriven {
     redriven: usize,
@@ -49,7 +49,7 @@ pub(super) async fn run(data_dir: &Path, args: &DeadLettersArgs) -> anyhow::Resu
         let answer: Redriven = running_stack::ask(&endpoints, http::Method::POST, &path).await?;
         match args.json {
             true => output::json(&answer)?,
-            false => output::line(&format!("{} handed out again", answer.redriven))?,
+            false => output::line(&format!("{} events wait to be handled again", answer.redriven))?,
         }
         return Ok(Exit::Done);
     }

@@ -1,12 +1,12 @@
-//! A definition file as `validate`, `render` and `graph` read it: with the values beside it.
+//! Reads a definition file, and the values beside it, for `validate`, `render` and `graph`.
 
 use std::path::{Path, PathBuf};
 
 use definition::diagnosis::{self, Diagnosis, OutsideValues};
 use definition::{ParameterValue, file};
 
-/// Parameters that somebody fills in where they are declared: the orchestrator for a drop, and `up` by its
-/// `values.json`.
+/// The parameters that get their values from elsewhere: from the orchestrator for each drop, or from the `values.json`
+/// of `up`.
 const FILLED: [&str; 11] = [
     "myDropBucket",
     "myDropKeys",
@@ -21,7 +21,7 @@ const FILLED: [&str; 11] = [
     "myWorkerGroup",
 ];
 
-/// The command line's `--set`.
+/// One `--set` of the command line.
 #[derive(Clone, Debug)]
 pub(super) struct Setting(ParameterValue);
 
@@ -31,22 +31,22 @@ impl std::str::FromStr for Setting {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (id, value) = text.split_once('=').ok_or("write it as myKey=value")?;
         if id.is_empty() {
-            return Err("the parameter's id is missing before the `=`".to_owned());
+            return Err("the id of the parameter is missing before the `=`".to_owned());
         }
         Ok(Self(ParameterValue { id: id.to_owned(), value: value.to_owned() }))
     }
 }
 
-/// A file that was read.
+/// A definition file with the problems found in it.
 pub(super) struct DefinitionFile {
     pub(super) path: PathBuf,
     pub(super) text: String,
     pub(super) diagnosis: Diagnosis,
 }
 
-/// Reads and diagnoses the file; the error is why it cannot be read at all.
+/// Reads the file and finds its problems. The error says why the file cannot be read at all.
 ///
-/// Values count in this order: `settings`, a `values.json` beside the file, the file's own.
+/// A value in `settings` replaces one in the `values.json` beside the file, which replaces one in the file.
 pub(super) fn read(path: &Path, settings: &[Setting]) -> anyhow::Result<DefinitionFile> {
     let bytes =
         std::fs::read(path).map_err(|error| anyhow::anyhow!("reading {}: {error}", path.display()))?;

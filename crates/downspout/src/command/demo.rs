@@ -1,4 +1,4 @@
-//! `demo`: everything once, on a stack of its own.
+//! `demo`: shows everything once, on a stack of its own.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,13 +16,13 @@ use crate::local::stack::{Endpoints, SAMPLE_DAY, SAMPLES, Stack, StackConfig};
 use crate::sdk_error::readable;
 
 const AFTER_HELP: &str = "\
-The demo's stack lives in a temporary directory and goes with it. With --data-dir it stays: `downspout --data-dir DIR
-up` then goes on with what the demo left.";
+The stack of the demo uses a temporary directory, which is deleted at the end. With --data-dir DIR the directory stays, and
+`downspout --data-dir DIR up` continues with it.";
 
 /// The tables that the shipped pipeline builds.
 const TABLES: [&str; 3] =
     ["analytics.agg_public_holiday", "analytics.agg_shipments", "analytics.best_performing_product"];
-/// The mail is published when the run is final, moments before or after we see that.
+/// How long the demo waits for the mail. The mail is published when the run ends, shortly before or after the demo sees that.
 const MAIL_LIMIT: Duration = Duration::from_secs(20);
 
 /// Arguments of `demo`.
@@ -36,12 +36,7 @@ pub(super) async fn run(data_dir: Option<&Path>, _args: DemoArgs) -> anyhow::Res
     let data_dir = data_dir.unwrap_or(temporary.path());
     title("The stack")?;
     let stack = Stack::start(StackConfig::new(data_dir)).await?;
-    output::print(&up::what_is_where(
-        stack.endpoints(),
-        "the shipped ones, in the program itself",
-        None,
-        false,
-    ))?;
+    output::print(&up::address_table(stack.endpoints(), "the shipped definitions", None, false))?;
     let shown = tokio::select! {
         shown = show(stack.endpoints()) => shown,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Failed),
@@ -91,15 +86,15 @@ async fn contents(endpoints: &Endpoints, table: &str) -> anyhow::Result<String> 
     let mut rows: Vec<Vec<String>> = Vec::new();
     for message in messages.with_context(|| format!("reading {table}"))? {
         let SimpleQueryMessage::Row(row) = message else { continue };
-        // Narrow enough for any terminal: one line per column.
-        rows.extend(row.columns().iter().enumerate().map(|(place, column)| {
-            vec![output::paint(column.name(), Style::Dim), row.get(place).unwrap_or("NULL").to_owned()]
+        // One line per column, so that a row fits on a narrow terminal.
+        rows.extend(row.columns().iter().enumerate().map(|(index, column)| {
+            vec![output::paint(column.name(), Style::Dim), row.get(index).unwrap_or("NULL").to_owned()]
         }));
     }
     Ok(output::table(&[], rows))
 }
 
-/// Returns the newest mail as its reader sees it.
+/// Returns the newest mail with the headers that a mail program shows.
 async fn mail(outbox: &Path) -> anyhow::Result<String> {
     let newest = async {
         loop {
@@ -109,7 +104,7 @@ async fn mail(outbox: &Path) -> anyhow::Result<String> {
             tokio::time::sleep(follow::POLL_INTERVAL).await;
         }
     };
-    let path = tokio::time::timeout(MAIL_LIMIT, newest).await.context("no mail came into the outbox")?;
+    let path = tokio::time::timeout(MAIL_LIMIT, newest).await.context("no mail arrived in the outbox")?;
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let text = text.replace("\r\n", "\n");
     let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));

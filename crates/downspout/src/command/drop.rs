@@ -1,4 +1,4 @@
-//! `drop`: files into the drop bucket, and what becomes of them.
+//! `drop`: uploads files to the drop bucket, and follows the runs that they start.
 
 mod wait;
 
@@ -20,8 +20,9 @@ Examples:
   downspout drop orders.csv reviews.csv shipments.csv          to incoming/<today>/
   downspout drop --prefix incoming/2026-03-01 --wait *.csv
 
-Exit codes with --wait: 0 the run finished; 1 it failed; 3 nothing ran, because the set is incomplete, over its cap for
-the day, or no definition has a pattern that fits. Files that ran before show that run, and exit as it did.";
+Exit codes with --wait: 0 the run finished; 1 the run failed; 3 nothing ran, because the set is incomplete, it reached its
+cap for the day, or no definition has a pattern that matches. If the files ran before, the earlier run is shown, and its
+result is the exit code.";
 
 /// Arguments of `drop`.
 #[derive(Debug, Args)]
@@ -30,10 +31,10 @@ pub struct DropArgs {
     /// Files to upload
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Where in the drop bucket [default: incoming/<today, UTC>]
+    /// Prefix of the keys in the drop bucket [default: incoming/<today, UTC>]
     #[arg(long)]
     prefix: Option<String>,
-    /// Follow the run that the files start, and exit as it does
+    /// Follow the run that the files start, and exit with its result
     #[arg(long)]
     wait: bool,
 }
@@ -42,7 +43,7 @@ pub(super) async fn run(data_dir: &Path, args: &DropArgs) -> anyhow::Result<Exit
     let endpoints = running_stack::reach(data_dir).await?;
     let prefix = args.prefix.clone().unwrap_or_else(today);
     let uploads = uploads(&args.files, &prefix)?;
-    // What exists before the drop was not started by it.
+    // A pipeline that exists before the upload was not started by it.
     let known: BTreeSet<String> =
         run_view::list(&endpoints.datapipeline()).await?.into_iter().map(|(id, _)| id).collect();
     let bucket = &endpoints.buckets.drop;
@@ -74,18 +75,23 @@ pub(crate) fn today() -> String {
     format!("incoming/{}", jiff::Timestamp::now().strftime("%Y-%m-%d"))
 }
 
-/// Returns each file with its key: the prefix and the file's own name.
+/// Returns each file with its key: the prefix and the name of the file.
 fn uploads(files: &[PathBuf], prefix: &str) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let prefix = prefix.trim_matches('/');
     let mut keys = BTreeSet::new();
     let mut uploads = Vec::new();
     for file in files {
         let name = file.file_name().and_then(|name| name.to_str());
-        let name = name.with_context(|| format!("{} has no name that a key could take", file.display()))?;
+        let name = name.with_context(|| {
+            format!("the name of {} is not UTF-8, so it cannot be part of a key", file.display())
+        })?;
         let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
         let metadata = std::fs::metadata(file).with_context(|| format!("reading {}", file.display()))?;
         anyhow::ensure!(metadata.is_file(), "{} is not a file", file.display());
-        anyhow::ensure!(keys.insert(key.clone()), "two files are called {name}: one would replace the other");
+        anyhow::ensure!(
+            keys.insert(key.clone()),
+            "two files are called {name}: the second would replace the first"
+        );
         uploads.push((file.clone(), key));
     }
     Ok(uploads)

@@ -1,4 +1,4 @@
-//! `env`: the stack as environment variables, for `eval`.
+//! `env`: prints the addresses and keys of the stack as environment variables, for `eval`.
 
 use std::path::Path;
 
@@ -49,7 +49,7 @@ fn variables(endpoints: &Endpoints) -> Vec<(&'static str, String)> {
     variables
 }
 
-/// Returns the value as one word of any POSIX shell.
+/// Returns the value quoted as one word of any POSIX shell.
 fn shell_quoted(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
     if !value.is_empty() && value.chars().all(is_plain) {

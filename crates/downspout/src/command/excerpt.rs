@@ -1,4 +1,4 @@
-//! A finding as a good compiler shows it: the sentence, the place, the line, and a caret under it.
+//! Shows a finding as a compiler does: the sentence, the position, the line of the file, and a caret below the line.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,11 +8,11 @@ use definition::file::Span;
 
 use super::output::{self, Style};
 
-/// Longest piece of a line that is shown.
+/// The longest piece of a line that is shown, in characters.
 const WIDTH: usize = 100;
-/// So much of it stands before the caret, where the line is longer.
+/// How many characters of a longer line are shown before the caret.
 const BEFORE: usize = 40;
-/// Keys of parameters and objects that are shown beside a secret; any other word there may be part of one.
+/// Keys that are shown on a line with a secret. Any other word on the line may be part of the secret.
 const PLAIN_KEYS: [&str; 8] =
     ["id", "name", "type", "description", "default", "watermark", "optional", "allowedValues"];
 
@@ -23,7 +23,7 @@ pub(super) fn of(path: &Path, text: &str, finding: &Finding) -> String {
     let mut shown =
         format!("{}: {}\n", output::paint(&format!("{severity}[{}]", finding.code), style), finding.message);
     let object = finding.object.as_ref().map(|object| format!("object '{object}'"));
-    // Most messages name the field themselves.
+    // Most messages name the field already.
     let field = finding.field.as_ref().filter(|field| !finding.message.contains(&format!("'{field}'")));
     let field = field.map(|field| format!("field '{field}'"));
     let about: Vec<_> = object.into_iter().chain(field).collect();
@@ -55,13 +55,13 @@ fn excerpt(line: &str, span: Span, is_secret: bool, style: Style) -> String {
     format!("{gutter} |\n{number} | {head}{}{tail}\n{gutter} | {under}\n", piece.trim_end())
 }
 
-/// A line without secrets: what is a value beside a `"*key"` is shown as asterisks.
+/// Returns a line without its secrets: each value beside a key such as `"*key"` becomes asterisks.
 fn hidden(line: &str, is_secret: bool) -> String {
     if !is_secret && !line.contains("\"*") {
         return line.to_owned();
     }
     let mut shown = String::with_capacity(line.len());
-    // From the first secret on, nothing is shown but the names of secrets and the expressions that name one.
+    // After the first secret, only the names of secrets and the expressions that name one are shown.
     let begin = if is_secret { 0 } else { line.find("\"*").unwrap_or_default() };
     let (before, mut rest) = line.split_at(begin);
     shown.push_str(&hidden_values(before));
@@ -70,7 +70,7 @@ fn hidden(line: &str, is_secret: bool) -> String {
         shown.push_str(&without_words(before));
         let end = end_of(string);
         let (content, after) = string.split_at(end);
-        // A quotation mark that closes a key, and not one that a value is cut off at.
+        // The quotation mark must close a key. A value that is cut off may end at a quotation mark, too.
         let names_a_value = after.strip_prefix('"').is_some_and(|rest| rest.trim_start().starts_with(':'));
         let is_key = names_a_value && PLAIN_KEYS.contains(&content);
         if is_key || content.starts_with('*') || is_plain_expression(content) {
@@ -86,7 +86,7 @@ fn hidden(line: &str, is_secret: bool) -> String {
     shown
 }
 
-/// What stands before the first secret of a line: its keys, and its values as asterisks.
+/// Returns the part of a line before its first secret, with its keys as they are and its values as asterisks.
 fn hidden_values(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -106,18 +106,18 @@ fn hidden_values(text: &str) -> String {
     shown + rest
 }
 
-/// Punctuation and blanks as they are, everything else as asterisks.
+/// Returns punctuation and blanks as they are, and every other character as an asterisk.
 fn without_words(text: &str) -> String {
     text.chars().map(|c| if c.is_whitespace() || "{}[],:\"".contains(c) { c } else { '*' }).collect()
 }
 
-/// `#{*myPassword}`, and nothing that could be a secret itself.
+/// Returns whether the text is an expression such as `#{*myPassword}`, which cannot be a secret itself.
 fn is_plain_expression(text: &str) -> bool {
     let name = text.strip_prefix("#{").and_then(|rest| rest.strip_suffix('}'));
     name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || "*_.@".contains(c)))
 }
 
-/// Where a string's content ends: at its quotation mark, or with the line.
+/// Returns where the content of a string ends: at its quotation mark, or at the end of the line.
 fn end_of(string: &str) -> usize {
     let mut is_escaped = false;
     for (at, c) in string.char_indices() {

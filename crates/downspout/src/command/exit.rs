@@ -1,21 +1,21 @@
-//! Exit codes, and how an error that ends the program reads.
+//! The exit codes, and the text of an error that ends the program.
 
 use std::io;
 use std::process::ExitCode;
 
 use super::output;
 
-/// How a command ended, as scripts see it.
+/// The result of a command, as scripts see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done, and what was followed went well.
+    /// The command did its work, and the run that it followed finished.
     Done = 0,
-    /// The run failed, the definition has problems, or the command could not do what it should.
+    /// The run failed, the definition has errors, or the command failed.
     Failed = 1,
-    /// The command line is wrong; clap's own code.
+    /// The command line is wrong. The argument parser uses the same code.
     Usage = 2,
-    /// Nothing ran: the set is incomplete, over its cap, or no pattern fits the key.
+    /// Nothing ran: the set is incomplete, it reached its cap, or no pattern matches the key.
     NothingRan = 3,
     /// No stack is running on the data directory.
     NoStack = 4,
@@ -27,17 +27,17 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Prints why a command failed, with what to do where that is known, and returns its exit code.
+/// Prints why a command failed and, if known, what to do; returns its exit code.
 #[must_use]
 pub fn report(error: &anyhow::Error) -> Exit {
     if causes_io(error, io::ErrorKind::BrokenPipe) {
-        // Who read our output (`head`, `less`) has seen enough.
+        // The reader of the output (`head`, `less`) closed the pipe because it needs no more.
         return Exit::Done;
     }
     output::complain!("downspout: {}", sentence(error));
     if causes_io(error, io::ErrorKind::StorageFull) || is_full_database(error) {
         output::complain!(
-            "The disk is full: free some space and start again. What was acknowledged is kept."
+            "The disk is full: free some space, and start again. Everything that was acknowledged is kept."
         );
     }
     match error.downcast_ref::<super::running_stack::StackError>() {
@@ -46,7 +46,7 @@ pub fn report(error: &anyhow::Error) -> Exit {
     }
 }
 
-/// Returns the chain of causes as one line, without what an outer error repeats of an inner one.
+/// Returns the chain of causes as one line. A cause whose text an outer error already contains is left out.
 fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

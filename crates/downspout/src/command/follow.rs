@@ -1,4 +1,4 @@
-//! Following a run to its end, with progress for those who watch.
+//! Follows a run to its end, and shows its progress.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use super::output;
 use super::run_view::{InstanceView, RunView};
 use crate::local::stack::Endpoints;
 
-/// Short enough to feel immediate, long enough to cost nothing.
+/// Time between two reads of a run: short enough to feel immediate, and long enough to cost little.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(150);
 
-/// Follows the pipeline until its run is over; `None` when it is gone.
+/// Follows the pipeline until its run is over. Returns `None` if the pipeline was deleted.
 pub(super) async fn to_the_end(endpoints: &Endpoints, pipeline_id: &str) -> anyhow::Result<Option<RunView>> {
     let client = endpoints.datapipeline();
     let mut progress = Progress::new();
     loop {
         let Some(run) = RunView::load(&client, pipeline_id).await? else { return Ok(None) };
-        // Pending, it is about to be activated.
+        // A pending run is about to be activated, so it is followed as well.
         if run.outcome().is_over() {
             progress.end(&run);
             return Ok(Some(run));
@@ -28,7 +28,7 @@ pub(super) async fn to_the_end(endpoints: &Endpoints, pipeline_id: &str) -> anyh
     }
 }
 
-/// Where a run is: a moving line on a terminal, one line per change elsewhere.
+/// The progress of a run: a moving line on a terminal, one line per change elsewhere.
 struct Progress {
     bar: Option<ProgressBar>,
     seen: BTreeMap<String, String>,
@@ -45,7 +45,7 @@ impl Progress {
         Self { bar, seen: BTreeMap::new() }
     }
 
-    /// Shows the last steps of a run that was followed; one that is long over needs no progress.
+    /// Shows the last steps of a run that was followed. A run that was over from the start needs no progress.
     fn end(&mut self, run: &RunView) {
         if !self.seen.is_empty() {
             self.show(run);

@@ -1,4 +1,4 @@
-//! `graph`: the run order of a definition as a picture.
+//! `graph`: draws the run order of a definition.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,34 +12,34 @@ use super::{Exit, output, validate};
 
 const AFTER_HELP: &str = "\
 Examples:
-  downspout graph pipeline-definitions/orders.json -o orders.svg      open it in a browser
-  downspout graph orders.json --format mermaid                        paste it into a README
+  downspout graph pipeline-definitions/orders.json -o orders.svg      a picture for a browser
+  downspout graph orders.json --format mermaid                        text for a README
   downspout graph orders.json --format dot | dot -Tpng > orders.png
 
-A definition with errors is drawn as far as it can be read, and the exit code is 1.";
+If a definition has errors, its readable part is drawn, and the exit code is 1.";
 
 /// Arguments of `graph`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct GraphArgs {
-    /// The definition, a JSON file as the AWS CLI takes it
+    /// Definition: a JSON file as the AWS CLI takes it
     file: PathBuf,
-    /// The form [default: what the name of the output says, else svg]
+    /// Format of the graph [default: by the extension of the output file, else svg]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Where to write it [default: standard output]
+    /// File to write [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-/// The form of a graph.
+/// The format of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A picture for browsers.
+    /// A picture for browsers
     Svg,
-    /// Graphviz's language.
+    /// The language of Graphviz
     Dot,
-    /// A flowchart for Markdown.
+    /// A flowchart for Markdown
     Mermaid,
 }
 
@@ -51,14 +51,17 @@ pub(super) fn run(args: &GraphArgs) -> anyhow::Result<Exit> {
         output::complain!("{}", validate::describe(&file).trim_end());
     }
     if has_errors && file.diagnosis.definition.objects.is_empty() {
-        // An earlier picture is better than none.
+        // The output file is left alone: an earlier picture is more useful than an empty one.
         return Ok(Exit::Failed);
     }
     let format = match (args.format, args.output.as_deref()) {
         (Some(format), _) => format,
         (None, None) => Format::Svg,
-        (None, Some(path)) => named(path).with_context(|| {
-            format!("{}: the name ends in none of .svg, .dot, .mmd; say which with --format", path.display())
+        (None, Some(path)) => format_of(path).with_context(|| {
+            format!(
+                "{}: the name does not end in .svg, .dot or .mmd: choose the format with --format",
+                path.display()
+            )
         })?,
     };
     let order = RunOrder::of(&file.diagnosis.definition);
@@ -77,8 +80,8 @@ pub(super) fn run(args: &GraphArgs) -> anyhow::Result<Exit> {
     Ok(if has_errors { Exit::Failed } else { Exit::Done })
 }
 
-/// The form that a file's name asks for.
-fn named(path: &Path) -> Option<Format> {
+/// Returns the format that the extension of a file stands for.
+fn format_of(path: &Path) -> Option<Format> {
     match path.extension()?.to_str()? {
         "svg" => Some(Format::Svg),
         "dot" | "gv" => Some(Format::Dot),
@@ -92,10 +95,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_of_the_output_says_the_form() {
-        assert_eq!(named(Path::new("a/orders.svg")), Some(Format::Svg));
-        assert_eq!(named(Path::new("orders.mmd")), Some(Format::Mermaid));
-        assert_eq!(named(Path::new("orders")), None);
+    fn the_extension_of_the_output_chooses_the_format() {
+        assert_eq!(format_of(Path::new("a/orders.svg")), Some(Format::Svg));
+        assert_eq!(format_of(Path::new("orders.mmd")), Some(Format::Mermaid));
+        assert_eq!(format_of(Path::new("orders")), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `help-object` and `schema`: the object types, for people and for editors.
+//! `help-object` and `schema`: describe the object types, for people and for editors.
 
 use anyhow::Context as _;
 use clap::Args;
@@ -10,21 +10,21 @@ use super::{Exit, output};
 
 const AFTER_HELP: &str = "\
 Examples:
-  downspout help-object                       every type, by family
-  downspout help-object CopyActivity          its fields, what they hold, and what holds where nothing is said
-  downspout help-object Default               the object whose fields all others inherit";
+  downspout help-object                       all types, in groups
+  downspout help-object CopyActivity          the fields of the type, their values and their defaults
+  downspout help-object Default               the object whose fields all other objects inherit";
 
 const SCHEMA_HELP: &str = "\
 Example:
   downspout schema > pipeline-definition.schema.json
 
-An editor that is given the schema completes types and fields while you type, and marks what is wrong.";
+With the schema, an editor completes types and fields while you type, and marks errors.";
 
 /// Arguments of `help-object`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct HelpObjectArgs {
-    /// A type, in any case
+    /// Name of a type, in upper or lower case
     #[arg(value_name = "TYPE")]
     kind: Option<String>,
 }
@@ -38,7 +38,7 @@ pub(super) fn run(args: &HelpObjectArgs) -> anyhow::Result<Exit> {
     let text = match args.kind.as_deref() {
         None => help::overview(),
         Some(name) if name.eq_ignore_ascii_case(DEFAULT_ID) => help::help_default(),
-        Some(name) => help::help(named(name)?),
+        Some(name) => help::help(kind_of(name)?),
     };
     output::print(&text)?;
     Ok(Exit::Done)
@@ -49,14 +49,14 @@ pub(super) fn print_schema() -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn named(name: &str) -> anyhow::Result<Kind> {
+fn kind_of(name: &str) -> anyhow::Result<Kind> {
     let kind = Kind::ALL.iter().copied().find(|kind| kind.name().eq_ignore_ascii_case(name));
     kind.with_context(|| {
         let begin: String = name.chars().take(3).collect::<String>().to_ascii_lowercase();
         let alike = Kind::ALL.iter().map(|kind| kind.name());
         let alike: Vec<_> = alike.filter(|known| known.to_ascii_lowercase().starts_with(&begin)).collect();
-        let hint = if alike.is_empty() { String::new() } else { format!("; there are {}", alike.join(", ")) };
-        format!("there is no type {name}{hint}: `downspout help-object` lists all")
+        let hint = if alike.is_empty() { String::new() } else { format!("; similar: {}", alike.join(", ")) };
+        format!("the type {name} does not exist{hint}: `downspout help-object` lists all types")
     })
 }
 
@@ -66,8 +66,8 @@ mod tests {
 
     #[test]
     fn a_type_is_found_in_any_case_and_a_wrong_one_gets_a_hint() {
-        assert_eq!(named("copyactivity").expect("there is one"), Kind::CopyActivity);
-        let error = named("CopActivity").expect_err("there is none").to_string();
-        assert!(error.contains("; there are CopyActivity:"), "{error}");
+        assert_eq!(kind_of("copyactivity").expect("there is one"), Kind::CopyActivity);
+        let error = kind_of("CopActivity").expect_err("there is none").to_string();
+        assert!(error.contains("; similar: CopyActivity:"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! `logs`: what the workers uploaded for a run.
+//! `logs`: prints the logs that the workers uploaded for a run.
 
 use std::io::Read;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::sdk_error::readable;
 const AFTER_HELP: &str = "\
 Examples:
   downspout logs df-0123456789ABCDEFGHIJ
-  downspout logs df-0123456789ABCDEFGHIJ LoadOrders     only what belongs to LoadOrders";
+  downspout logs df-0123456789ABCDEFGHIJ LoadOrders     only the logs of LoadOrders";
 
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
@@ -24,9 +24,9 @@ Examples:
 pub struct LogsArgs {
     /// Id of the pipeline, `df-...`
     pipeline_id: String,
-    /// Only logs whose key holds this word: an object, an instance, an attempt
+    /// Only the logs with this word in their key: an object, an instance or an attempt
     only: Option<String>,
-    /// Print JSON: the logs' keys and texts
+    /// Print JSON with the key and the text of each log
     #[arg(long)]
     json: bool,
 }
@@ -47,13 +47,13 @@ pub(super) async fn run(data_dir: &Path, args: &LogsArgs) -> anyhow::Result<Exit
     if args.json {
         output::json(&logs)?;
     } else if logs.is_empty() {
-        // Logs outlive their pipeline, so its absence is an error only where there are none.
+        // Logs stay after their pipeline is deleted. So a missing pipeline is an error only if it has no logs.
         let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
         run.with_context(|| {
             format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id)
         })?;
         output::line(&format!(
-            "no logs of {} yet; they are uploaded when an attempt ends",
+            "there are no logs of {} yet: a log is uploaded when its attempt ends",
             args.pipeline_id
         ))?;
     }
@@ -66,7 +66,7 @@ pub(super) async fn run(data_dir: &Path, args: &LogsArgs) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-/// Log keys hold the pipeline's id as one of their parts, wherever a definition's `pipelineLogUri` puts them.
+/// Returns the keys of the logs. Each has the pipeline's id as one of its parts, below any `pipelineLogUri`.
 async fn keys(endpoints: &Endpoints, args: &LogsArgs) -> anyhow::Result<Vec<String>> {
     let part = format!("/{}/", args.pipeline_id);
     let bucket = &endpoints.buckets.logs;

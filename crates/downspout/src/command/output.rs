@@ -1,11 +1,11 @@
-//! What commands print: colour and progress for a terminal, plain lines for a pipe, JSON on request.
+//! Prints results: with colour and progress on a terminal, as plain lines in a pipe, as JSON on request.
 
 use std::io::{self, IsTerminal, Write};
 
 use definition::status::Status;
 use serde::Serialize;
 
-/// How a piece of text looks on a terminal.
+/// The look of a piece of text on a terminal.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Style {
     Bold,
@@ -27,22 +27,22 @@ impl Style {
     }
 }
 
-/// Returns whether stdout may carry colour.
+/// Returns whether standard output may have colour.
 pub(super) fn has_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Returns whether somebody watches stderr, where progress is drawn.
+/// Returns whether standard error is a terminal, on which progress can be drawn.
 pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Returns `text` in `style`, or as it is where colour does not belong.
+/// Returns `text` in `style`, or unchanged where colour is not allowed.
 pub(super) fn paint(text: &str, style: Style) -> String {
     if has_colour() { format!("\u{1b}[{}m{text}\u{1b}[0m", style.code()) } else { text.to_owned() }
 }
 
-/// Returns a status word in the colour of its meaning.
+/// Returns a status in the colour that fits its meaning.
 pub(super) fn paint_status(status: &str) -> String {
     let style = match status.parse() {
         Ok(Status::Finished) => Style::Good,
@@ -53,7 +53,9 @@ pub(super) fn paint_status(status: &str) -> String {
     paint(status, style)
 }
 
-/// Returns text from elsewhere as it may be printed: what would steer the terminal is written out. Lines stay lines.
+/// Returns foreign text with its control characters written out, so that it cannot control the terminal.
+///
+/// Line breaks and tabs stay.
 pub(super) fn harmless(text: &str) -> String {
     let steers = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
     let written = |character: char| match steers(character) {
@@ -63,14 +65,14 @@ pub(super) fn harmless(text: &str) -> String {
     text.chars().map(written).collect()
 }
 
-/// Prints text as it is.
+/// Prints text without a line break at its end.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
-/// Writes a line to standard error; whoever closed it does not want to hear.
+/// Writes a line to standard error. A closed standard error is ignored.
 macro_rules! complain {
     ($($piece:tt)*) => {{
         use std::io::Write as _;
@@ -90,7 +92,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns aligned columns, nothing cut and nothing wrapped: a script can split them, and a long key stays whole.
+/// Returns rows as aligned columns. No cell is cut or wrapped, so that scripts can split them and long keys stay whole.
 pub(super) fn table(heading: &[&str], rows: Vec<Vec<String>>) -> String {
     let heading: Vec<String> = heading.iter().map(|word| paint(word, Style::Bold)).collect();
     let lines: Vec<Vec<String>> =
@@ -112,7 +114,7 @@ pub(super) fn table(heading: &[&str], rows: Vec<Vec<String>>) -> String {
     text
 }
 
-/// Returns how wide a cell is on the screen: colour takes no room.
+/// Returns the width of a cell on the screen, without the codes for colour.
 fn shown_width(cell: &str) -> usize {
     let mut width = 0;
     let mut in_colour = false;
@@ -127,7 +129,7 @@ fn shown_width(cell: &str) -> usize {
     width
 }
 
-/// Returns a number grouped by thousands.
+/// Returns a number with commas between its thousands.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

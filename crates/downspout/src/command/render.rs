@@ -1,4 +1,4 @@
-//! `render`: a definition as it will run.
+//! `render`: prints a definition as it will run.
 
 use std::path::PathBuf;
 
@@ -18,22 +18,22 @@ Examples:
   downspout render pipeline-definitions/orders.json --set myDay=2026-01-31
   downspout render daily.json --at 2026-01-31T22:00:00
 
-Values are filled in, inherited fields written out, expressions evaluated. What only a run knows, such as
-#{node.errorMessage}, stays as it is written, and so does every secret.";
+Values are filled in, inherited fields are written out, and expressions are evaluated. An expression that only a run can
+evaluate, such as #{node.errorMessage}, stays as it is, and so does every secret.";
 
 /// Arguments of `render`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct RenderArgs {
-    /// The definition, a JSON file as the AWS CLI takes it
+    /// Definition: a JSON file as the AWS CLI takes it
     file: PathBuf,
-    /// A parameter's value, instead of the file's own; may be repeated
+    /// Value of a parameter, instead of the file's own; may be repeated
     #[arg(long = "set", value_name = "myKey=value")]
     settings: Vec<Setting>,
-    /// The scheduled start of the run, UTC [default: now]
+    /// Scheduled start of the run, UTC [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<DateTime>,
-    /// The scheduled end of the run, UTC [default: the start]
+    /// Scheduled end of the run, UTC [default: the start]
     #[arg(long, value_name = "TIME")]
     until: Option<DateTime>,
 }

@@ -1,4 +1,4 @@
-//! `rerun`: the files of a failed run, once more.
+//! `rerun`: runs the files of a failed run again.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,8 +16,8 @@ use crate::local::stack::Endpoints;
 use crate::sdk_error::readable;
 
 const AFTER_HELP: &str = "\
-A file set runs once per content, so only a failed or cancelled run can be repeated: its files are put anew where
-they are, which starts a new pipeline with today's definition. Mend the definition or the file first.";
+Each content of a file set runs once, so only a failed or cancelled run can be repeated. The command copies the files onto
+themselves, which starts a new pipeline with the current definition. Correct the definition or the file first.";
 
 /// Arguments of `rerun`.
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ they are, which starts a new pipeline with today's definition. Mend the definiti
 pub struct RerunArgs {
     /// Id of the failed pipeline, `df-...`, which a drop started
     pipeline_id: String,
-    /// Follow the new run, and exit as it does
+    /// Follow the new run, and exit with its result
     #[arg(long)]
     wait: bool,
 }
@@ -38,17 +38,18 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
     if !run.name.contains('/') {
         let id = &run.pipeline_id;
         output::line(&format!(
-            "{id} was not started by a drop: `aws datapipeline activate-pipeline --pipeline-id {id}` runs it once more, and \
-             `aws datapipeline set-status --pipeline-id {id} --object-ids INSTANCE... --status RERUN` what failed in it"
+            "{id} was not started by a drop. To run it again, use `aws datapipeline activate-pipeline --pipeline-id {id}`. To run \
+             only its failed instances again, use \
+             `aws datapipeline set-status --pipeline-id {id} --object-ids INSTANCE... --status RERUN`."
         ))?;
         return Ok(Exit::NothingRan);
     }
     let refusal = match run.outcome() {
         ShownOutcome::Failed | ShownOutcome::Canceled => None,
-        ShownOutcome::Pending => Some("was never activated, so nothing of it has run: drop its files again"),
-        ShownOutcome::Running => Some("is still at work: `downspout show` says what it waits for"),
+        ShownOutcome::Pending => Some("was never activated, so nothing has run: drop its files again"),
+        ShownOutcome::Running => Some("is still running: `downspout show` says what it waits for"),
         ShownOutcome::Finished => {
-            Some("finished well, and a file set runs once per content: drop changed files instead")
+            Some("has finished, and each content of a file set runs once: drop changed files instead")
         }
     };
     if let Some(refusal) = refusal {
@@ -58,11 +59,11 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
     let keys = keys(&endpoints, &run).await?;
     if let Some(later) = finished_since(&endpoints, &run, &keys[0]).await? {
         output::line(&format!(
-            "These files have run since, as {later}, and finished: nothing is left to repeat."
+            "These files ran again as {later}, which has finished: there is nothing to repeat."
         ))?;
         return Ok(Exit::NothingRan);
     }
-    put_anew(&endpoints, &keys).await?;
+    copy_onto_themselves(&endpoints, &keys).await?;
     for key in &keys {
         output::line(&format!("s3://{}/{key}", endpoints.buckets.drop))?;
     }
@@ -72,7 +73,7 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
     follow_keys(&endpoints, &keys[..1], &BTreeSet::new()).await
 }
 
-/// Returns the later run of the same files that finished, if there is one.
+/// Returns a later run of the same files, if one has finished.
 async fn finished_since(endpoints: &Endpoints, run: &RunView, key: &str) -> anyhow::Result<Option<String>> {
     let path = format!("/status?{}", serde_urlencoded::to_string([("key", key)])?);
     let decisions: Vec<Decision> = running_stack::ask(endpoints, http::Method::GET, &path).await?;
@@ -81,7 +82,7 @@ async fn finished_since(endpoints: &Endpoints, run: &RunView, key: &str) -> anyh
     Ok(finished.and_then(|decision| decision.pipeline_id).filter(|id| *id != run.pipeline_id))
 }
 
-/// Returns the keys of the run's file set: those that its definition's patterns give for the values in its name.
+/// Returns the keys of the run's file set: the keys that match the patterns of its definition with the values in its name.
 async fn keys(endpoints: &Endpoints, run: &RunView) -> anyhow::Result<Vec<String>> {
     let (name, set) = run.name.split_once('/').unwrap_or((&run.name, ""));
     let trigger = trigger(endpoints, name).await?;
@@ -115,11 +116,11 @@ async fn trigger(endpoints: &Endpoints, name: &str) -> anyhow::Result<Trigger> {
     let definition =
         definition::file::parse(&String::from_utf8_lossy(&bytes)).with_context(|| key.clone())?;
     let trigger = Trigger::of(&definition).map_err(|error| anyhow::anyhow!("{key}: {error}"))?;
-    trigger.with_context(|| format!("{key} is not started by files: it has no myDropFile"))
+    trigger.with_context(|| format!("{key} is not started by files, because it has no myDropFile"))
 }
 
-/// Copies every object onto itself, which S3 tells of as of any new object.
-async fn put_anew(endpoints: &Endpoints, keys: &[String]) -> anyhow::Result<()> {
+/// Copies every object onto itself. S3 sends the same event for the copy as for a new object.
+async fn copy_onto_themselves(endpoints: &Endpoints, keys: &[String]) -> anyhow::Result<()> {
     let s3 = endpoints.s3();
     let bucket = &endpoints.buckets.drop;
     for key in keys {
@@ -128,14 +129,17 @@ async fn put_anew(endpoints: &Endpoints, keys: &[String]) -> anyhow::Result<()> 
             .bucket(bucket)
             .key(key)
             .copy_source(format!("{bucket}/{}", encoded(key)))
-            // S3 refuses a copy onto itself that changes nothing.
+            // S3 refuses a copy of an object onto itself unless something changes.
             .metadata_directive(MetadataDirective::Replace);
-        copy.send().await.map_err(readable).with_context(|| format!("putting s3://{bucket}/{key} anew"))?;
+        copy.send()
+            .await
+            .map_err(readable)
+            .with_context(|| format!("copying s3://{bucket}/{key} onto itself"))?;
     }
     Ok(())
 }
 
-/// Returns the key as the copy source header takes it.
+/// Returns the key in the encoding of the header `x-amz-copy-source`.
 fn encoded(key: &str) -> String {
     let mut text = String::new();
     for byte in key.bytes() {

@@ -1,5 +1,6 @@
-//! `resource-worker`: what `up` starts for a resource. It does the tasks of one worker group until it is told to end,
-//! and ends with whoever started it.
+//! `resource-worker`: the worker process that `up` starts for a resource.
+//!
+//! The worker runs the tasks of one worker group until it is told to end, or until the process that started it ends.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,20 +12,21 @@ use tokio_util::sync::CancellationToken;
 use super::Exit;
 use crate::local::process_host::END;
 
-/// Tasks that it does at the same time, as a worker on a machine of its own would.
+/// How many tasks run at the same time, as on a worker with a machine of its own.
 const CONCURRENCY: usize = 4;
-/// What it has in hand when it is told to end gets this long.
+/// How long the tasks that are running may go on after the worker is told to end.
 const STOP_LIMIT: Duration = Duration::from_millis(1_500);
-/// A report also asks whether the task was cancelled; nobody at a laptop waits a minute for that.
+/// Time between two reports of progress. The reply to a report says whether the task was cancelled, and a user of a local
+/// stack should not wait a minute for that.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// Arguments of `resource-worker`.
 #[derive(Debug, Args)]
 pub struct ResourceWorkerArgs {
-    /// Group that it polls
+    /// Worker group to poll
     #[arg(long)]
     worker_group: String,
-    /// Name that its attempts show
+    /// Name that the attempts show
     #[arg(long)]
     name: String,
     /// Folder for working directories
@@ -47,8 +49,11 @@ pub(super) async fn run(args: ResourceWorkerArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Told to end, it finishes what it has within the limit. When its input just ends, so has whoever started it: what it
-/// has in hand may be somebody else's by now, and it leaves at once. Commands that it runs end with it.
+/// Ends the worker when its standard input says so or ends.
+///
+/// After the line [`END`], the worker has a limited time to finish its tasks. If the input just ends, the process that
+/// started the worker has ended, and its tasks may have been handed to another worker; so the worker ends at once, with
+/// the commands that it runs.
 async fn end_when_told(shutdown: CancellationToken) {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = lines.next_line().await {

@@ -1,4 +1,4 @@
-//! A run as the service's own operations tell it: instances, attempts, rows, errors.
+//! A run as the operations of the service describe it: instances, attempts, rows, errors.
 
 mod load;
 
@@ -12,7 +12,7 @@ use super::output;
 
 pub(super) use load::list;
 
-/// A pipeline with what its runs made.
+/// A pipeline with the instances of its runs.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct RunView {
     pub(super) pipeline_id: String,
@@ -21,7 +21,7 @@ pub(super) struct RunView {
     pub(super) created: Option<Timestamp>,
     pub(super) started: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
-    /// The scheduled start of the run to come.
+    /// The scheduled start of the next run.
     pub(super) next_run: Option<String>,
     pub(super) instances: Vec<InstanceView>,
 }
@@ -59,24 +59,24 @@ pub(super) struct AttemptView {
     pub(super) log_location: Option<String>,
 }
 
-/// How a run stands as a whole.
+/// The outcome of a run, as commands show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum ShownOutcome {
-    /// It was not activated yet.
+    /// The run was not activated yet.
     Pending,
-    /// Something moves, or will.
+    /// Something is at work, or will be.
     Running,
     /// Every instance finished.
     Finished,
-    /// Ended otherwise, or nothing in it can move any more.
+    /// The run ended in another way, or nothing in it can go on.
     Failed,
-    /// Somebody cancelled it before anything failed.
+    /// Somebody cancelled the run before anything failed.
     Canceled,
 }
 
 impl ShownOutcome {
-    /// Returns whether nothing moves any more, and nothing will.
+    /// Returns whether the run is at its end.
     pub(super) fn is_over(self) -> bool {
         match self {
             Self::Pending | Self::Running => false,
@@ -84,7 +84,7 @@ impl ShownOutcome {
         }
     }
 
-    /// Returns its word as it is shown.
+    /// Returns the word for the outcome, in its colour.
     pub(super) fn painted(self) -> String {
         match self {
             Self::Pending => output::paint("PENDING", output::Style::Dim),
@@ -97,14 +97,14 @@ impl ShownOutcome {
 }
 
 impl RunView {
-    /// Returns whether there are instances of more than one interval, which only their times tell apart.
+    /// Returns whether the instances belong to more than one interval, so that only their times tell them apart.
     pub(super) fn has_intervals(&self) -> bool {
         let mut starts = self.instances.iter().map(|instance| &instance.scheduled);
         let first = starts.next();
         self.next_run.is_some() || starts.any(|start| Some(start) != first)
     }
 
-    /// Returns how the pipeline stands: at work as long as anything in it moves, and then as its newest interval ended.
+    /// Returns the outcome of the pipeline: running while any instance can go on, else the outcome of the newest interval.
     pub(super) fn outcome(&self) -> ShownOutcome {
         let is_final = |instance: &InstanceView| instance.status.parse().is_ok_and(Status::is_final);
         let all_final = self.instances.iter().all(is_final);
@@ -123,7 +123,9 @@ impl RunView {
         self.instances.iter().filter(move |instance| Some(&instance.scheduled) == newest)
     }
 
-    /// Without a failure mode, what waits on a failed instance waits for ever: it does not run.
+    /// Returns whether nothing can go on.
+    ///
+    /// If `failureAndRerunMode` is `none`, the instances that wait on a failed instance wait for ever.
     fn is_stuck(&self) -> bool {
         let failed = self.instances.iter().any(|instance| has_failed(&instance.status));
         let waits = |instance: &&InstanceView| instance.status == "WAITING_ON_DEPENDENCIES";
@@ -134,8 +136,9 @@ impl RunView {
         failed && !moves && !free
     }
 
-    /// Returns when the first attempt of the newest interval began, and when its last instance ended; the latter only of a
-    /// pipeline that is at rest.
+    /// Returns when the first attempt of the newest interval started and when its last instance ended.
+    ///
+    /// A pipeline that is running has no end.
     pub(super) fn span(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         let first = self.newest().filter_map(|instance| instance.started).min().or(self.started);
         let last = self.newest().filter_map(|instance| instance.ended).max();
@@ -153,7 +156,7 @@ impl RunView {
     }
 }
 
-/// Returns how instances ended that are final, or wait for what is.
+/// Returns the outcome of instances that are final or can never go on.
 fn ending<'a>(instances: impl Iterator<Item = &'a InstanceView>) -> ShownOutcome {
     let ended: Vec<&str> = instances.map(|instance| instance.status.as_str()).collect();
     let has = |status: &str| ended.contains(&status);
@@ -180,13 +183,13 @@ impl InstanceView {
         self.fields.get(field)?.first().map(String::as_str)
     }
 
-    /// Returns whether people want to see it in a timeline: data nodes just stand between activities.
+    /// Returns whether a timeline shows the instance. A data node without a problem only connects activities.
     pub(super) fn is_worth_showing(&self) -> bool {
         !self.kind.ends_with("DataNode")
             || (self.status != "FINISHED" && self.status != "WAITING_ON_DEPENDENCIES")
     }
 
-    /// Returns whether the instance failed itself, and did not just fall with another.
+    /// Returns whether the instance failed by itself, and not because of another instance.
     pub(super) fn failed_itself(&self) -> bool {
         matches!(self.status.as_str(), "FAILED" | "TIMEDOUT" | "CANCELED")
     }
@@ -196,7 +199,7 @@ impl InstanceView {
 pub(super) mod tests {
     use super::*;
 
-    /// A run of instances with these statuses, each with what it waits on.
+    /// Returns a run whose instances have these statuses and wait on these ids.
     pub(in super::super) fn run(statuses: &[(&str, &[&str])]) -> RunView {
         let instance = |(status, waiting): &(&str, &[&str])| InstanceView {
             id: "@A_2026".to_owned(),

@@ -1,4 +1,4 @@
-//! The running stack, as the other commands reach it.
+//! Reaches a running stack for the other commands.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,15 @@ use crate::local::stack::Endpoints;
 /// Why no stack can be reached.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StackError {
-    /// There never was one.
-    #[error("no stack has run on {0}: start one with `downspout up`, or name its directory with --data-dir")]
+    /// No stack has run on the directory.
+    #[error(
+        "no stack has run on {0}: start one with `downspout up`, or choose its directory with --data-dir"
+    )]
     Never(PathBuf),
-    /// It is not there any more.
-    #[error("the stack on {0} is not running: start it with `downspout up`; it comes back with all it had")]
+    /// The stack is not running any more.
+    #[error(
+        "the stack on {0} is not running: start it with `downspout up`, and it continues where it stopped"
+    )]
     Stopped(PathBuf),
 }
 
@@ -30,7 +34,7 @@ pub(super) async fn reach(data_dir: &Path) -> anyhow::Result<Endpoints> {
     Ok(endpoints)
 }
 
-/// Returns `result`; an error that came because the stack has ended meanwhile says so.
+/// Returns `result`, and adds to an error that the stack has stopped, if it has.
 pub(super) async fn explained<T>(data_dir: &Path, result: anyhow::Result<T>) -> anyhow::Result<T> {
     let Err(error) = result else { return result };
     if error.is::<StackError>() {
@@ -44,7 +48,7 @@ pub(super) async fn explained<T>(data_dir: &Path, result: anyhow::Result<T>) -> 
     }
 }
 
-/// Asks the stack's own desk, which answers what no AWS operation does.
+/// Sends a request to the admin endpoint of the stack, which answers what no AWS operation does.
 pub(super) async fn ask<T: DeserializeOwned>(
     endpoints: &Endpoints,
     method: http::Method,
@@ -60,12 +64,12 @@ pub(super) async fn ask<T: DeserializeOwned>(
         .header(http::header::HOST, address)
         .header(http::header::AUTHORIZATION, format!("Bearer {}", endpoints.secret_access_key))
         .body(Full::new(Bytes::new()))?;
-    let response = sender.send_request(request).await.context("asking the stack")?;
+    let response = sender.send_request(request).await.context("sending a request to the stack")?;
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();
     connection.abort();
     if !status.is_success() {
         anyhow::bail!("the stack answered {status}: {}", String::from_utf8_lossy(&body).trim());
     }
-    serde_json::from_slice(&body).context("reading the stack's answer")
+    serde_json::from_slice(&body).context("reading the answer of the stack")
 }

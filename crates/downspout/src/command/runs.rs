@@ -1,4 +1,4 @@
-//! `runs`: every pipeline and how its run went.
+//! `runs`: lists every pipeline with the outcome of its runs.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::{Exit, output, running_stack, show};
 /// Arguments of `runs`.
 #[derive(Debug, Args)]
 pub struct RunsArgs {
-    /// Only runs of this definition
+    /// Only the runs of this definition
     #[arg(value_name = "DEFINITION")]
     definition: Option<String>,
     /// Print JSON
@@ -45,7 +45,7 @@ pub(super) async fn run(data_dir: &Path, args: &RunsArgs) -> anyhow::Result<Exit
     if args.json {
         output::json(&runs.iter().map(row).collect::<Vec<_>>())?;
     } else if runs.is_empty() {
-        output::line("no pipelines yet: `downspout drop --wait FILE...` starts one")?;
+        output::line("there are no pipelines yet: `downspout drop --wait FILE...` starts one")?;
     } else {
         let heading = ["pipeline", "name", "run", "activated", "took", "loaded", "refused"];
         output::print(&output::table(&heading, runs.iter().map(|run| cells(&row(run))).collect()))?;

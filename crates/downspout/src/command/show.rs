@@ -1,4 +1,4 @@
-//! `show`: one run's timeline, and for what waits one sentence why.
+//! `show`: prints the timeline of a run, and one sentence for each waiting instance that says why it waits.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,7 +34,7 @@ pub(super) async fn run(data_dir: &Path, args: &ShowArgs) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-/// Returns the run as people read it.
+/// Returns the run as text for people.
 pub(super) fn timeline(run: &RunView) -> String {
     let mut text = heading(run);
     let (origin, _) = run.span();
@@ -62,7 +62,7 @@ fn heading(run: &RunView) -> String {
     format!("{}  {}  ({})\n", output::paint(&run.name, Style::Bold), run.pipeline_id, words.join(", "))
 }
 
-/// What people call an instance: its component, and its interval where there are several.
+/// Returns the name that people know an instance by: its component and, if there are several intervals, its interval.
 fn name(instance: &InstanceView, has_intervals: bool) -> String {
     match instance.scheduled.as_ref().filter(|_| has_intervals) {
         Some(start) => format!("{} {start}", instance.component),
@@ -98,7 +98,7 @@ fn rows(instance: &InstanceView) -> String {
     words.join(", ")
 }
 
-/// Returns what there is to say about an instance below the table: errors, tries, why it waits.
+/// Returns the lines about an instance below the table: errors, failed attempts, why it waits.
 fn remarks(instance: &InstanceView, name: &str) -> String {
     let mut lines = Vec::new();
     if instance.failed_itself()
@@ -132,12 +132,12 @@ fn remarks(instance: &InstanceView, name: &str) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// Returns one sentence per instance that ended badly itself: what did not run because of it.
+/// Returns one sentence per instance that failed or was cancelled: which instances did not run because of it.
 fn what_fell_with(run: &RunView) -> String {
     let mut fallen: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
     let shown = run.instances.iter().filter(|instance| instance.is_worth_showing());
     for instance in shown.filter(|instance| instance.status == "CASCADE_FAILED") {
-        // The chain begins with what ended badly itself.
+        // The first id of the chain is the instance that failed by itself.
         let root = instance.cascade_failed_on.get(..1).unwrap_or_default();
         fallen.entry(root).or_default().push(&instance.component);
     }
@@ -151,7 +151,7 @@ fn what_fell_with(run: &RunView) -> String {
     fallen.into_iter().map(sentence).collect()
 }
 
-/// Returns instance ids as the component names people know: `@Load_2026-03-01T10:00:00` is `Load`.
+/// Returns the component names of instance ids: `@Load_2026-03-01T10:00:00` is `Load`.
 fn names(ids: &[String]) -> String {
     let name = |id: &String| {
         let id = id.strip_prefix('@').unwrap_or(id);

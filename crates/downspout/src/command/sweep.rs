@@ -1,4 +1,4 @@
-//! `sweep`: starts now whatever should run and does not.
+//! `sweep`: starts everything that should run and has not started.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use super::{Exit, output, running_stack};
 
 /// Arguments of `sweep`.
 ///
-/// The stack sweeps at its start and once a minute; this is for those who will not wait. A sweep starts whole sets
-/// whose events were lost, sets that were put off to today, and takes over what a crash left half done.
+/// The stack sweeps when it starts and once a minute; this command sweeps at once. A sweep starts complete sets whose
+/// events were lost and sets that were put off until today, and finishes what a crash left half done.
 #[derive(Debug, Args)]
 pub struct SweepArgs {
     /// Print JSON
@@ -36,10 +36,10 @@ fn describe(report: &SweepReport) -> String {
         text.push_str(&format!("{}{set}: {}\n", decision.definition, decision.reason));
     }
     if report.ended > 0 {
-        text.push_str(&format!("{} ended runs written into the ledger\n", report.ended));
+        text.push_str(&format!("the end of {} runs was written into the ledger\n", report.ended));
     }
     for failure in &report.failures {
         text.push_str(&format!("failed: {failure}\n"));
     }
-    if text.is_empty() { "nothing to do: every whole set has its run\n".to_owned() } else { text }
+    if text.is_empty() { "nothing to do: every complete set has its run\n".to_owned() } else { text }
 }

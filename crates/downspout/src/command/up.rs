@@ -1,4 +1,4 @@
-//! `up`: the whole stack on this machine, until it is told to stop.
+//! `up`: runs the whole stack on this machine until it is told to stop.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,36 +18,36 @@ Examples:
   downspout up --definitions ./pipelines --watch ~/exports --notify me@example.com
   DOWNSPOUT_DATABASE_URL=postgres://me:secret@127.0.0.1/warehouse downspout up
 
-Everything listens on 127.0.0.1 alone, and asks for the access key that `downspout env` prints. The data directory
-keeps all state: stop it, kill it, and start it again; runs go on where they were.
+All servers listen on 127.0.0.1 only, and require the access key that `downspout env` prints. The data directory keeps
+all state: after a stop or a kill, the next `up` continues every run where it was.
 
-DOWNSPOUT_SMTP_PASSWORD holds the password for --smtp-url. An address with a password is better given in
-DOWNSPOUT_DATABASE_URL than with --database-url: command lines can be read by every process of the machine.";
+Set the password for --smtp-url in DOWNSPOUT_SMTP_PASSWORD. Set a database address that contains a password in
+DOWNSPOUT_DATABASE_URL, not with --database-url: every process of the machine can read command lines.";
 
-/// Where `up` looks for definitions by itself.
+/// The folder of definitions that `up` uses if the command line names none.
 const USUAL_FOLDER: &str = "pipeline-definitions";
-/// How long `up` waits for the user's database to answer before it says so.
+/// How long `up` waits for the user's database before it prints a warning.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
-/// Each keeps connections open and may run a command.
+/// The most workers. Each keeps connections open and may run a command.
 const MOST_WORKERS: usize = 256;
-/// Each is a process.
+/// The most resources. Each is a process.
 const MOST_RESOURCES: usize = 64;
 
 /// Arguments of `up`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct UpArgs {
-    /// Folder of the definitions, followed as it changes [default: ./pipeline-definitions if there is one, else the
-    /// shipped ones]
+    /// Folder of the definitions; changed files take effect at once [default: ./pipeline-definitions if it exists, else the
+    /// shipped definitions]
     #[arg(long, value_name = "DIR")]
     definitions: Option<PathBuf>,
-    /// A PostgreSQL of your own instead of the embedded one
+    /// PostgreSQL server to use instead of the embedded one
     #[arg(long, value_name = "URL", env = "DOWNSPOUT_DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// A mail server to send mails to, besides the outbox: smtps://user@host or smtp://host
+    /// Mail server that mails are sent to as well as to the outbox: smtps://user@host or smtp://host
     #[arg(long, value_name = "URL", env = "DOWNSPOUT_SMTP_URL")]
     smtp_url: Option<String>,
-    /// File with the mail server's password
+    /// File with the password of the mail server
     #[arg(long, value_name = "FILE")]
     smtp_password_file: Option<PathBuf>,
     /// Sender of the mails
@@ -56,26 +56,26 @@ pub struct UpArgs {
     /// Send mails to this address; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     notify: Vec<String>,
-    /// Upload files that are put here to the drop bucket, once they have stopped growing; folders in it are left alone
+    /// Folder whose files are uploaded to the drop bucket once they stop growing; folders inside it are ignored
     #[arg(long, value_name = "DIR")]
     watch: Option<PathBuf>,
-    /// How many workers do tasks at the same time
+    /// How many workers run tasks at the same time
     #[arg(long, value_name = "N", default_value_t = 4)]
     workers: usize,
-    /// A DynamoDB for DynamoDBTableExists and DynamoDBDataExists to look at, such as DynamoDB Local; requests are signed
-    /// with the keys that `downspout env` prints
+    /// DynamoDB server for DynamoDBTableExists and DynamoDBDataExists, such as DynamoDB Local; requests are signed with the
+    /// keys that `downspout env` prints
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_DYNAMODB")]
     dynamodb_url: Option<String>,
-    /// How long runs are kept after they ended, such as `30 days`; the newest of each pipeline stays
+    /// How long runs are kept after their end, such as `30 days`; the newest run of each pipeline stays
     #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_RUNS", default_value = server::KEEP_RUNS)]
     keep_runs: Period,
-    /// How many resources (runsOn an Ec2Resource) are there at the same time, each a worker process; others wait
+    /// How many resources (`runsOn` an Ec2Resource) exist at the same time, each a worker process; others wait
     #[arg(long, value_name = "N", default_value_t = 4)]
     resources: usize,
 }
 
 pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
-    // Before anything is started: a signal that comes while starting counts as well.
+    // The signals are handled first, so that a signal during the start counts, too.
     let stop = asked_to_stop()?;
     let config = config(data_dir, args)?;
     let definitions = describe(&config.definitions);
@@ -87,13 +87,15 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
         () = &mut stop => return Ok(Exit::Done),
     };
     let is_own = own_database.is_some();
-    output::print(&what_is_where(stack.endpoints(), &definitions, watch.as_deref(), is_own))?;
+    output::print(&address_table(stack.endpoints(), &definitions, watch.as_deref(), is_own))?;
     let run = async {
         if let Some(url) = own_database
             && let Err(why) = reach(&url).await
         {
-            // No reason to stay down: it may be on its way up as well.
-            output::line(&format!("Runs that need PostgreSQL will wait, then fail: {why}."))?;
+            // The stack stays up: the database may be starting, too.
+            output::line(&format!(
+                "The database cannot be used: {why}. Runs that need it will wait for it, and then fail."
+            ))?;
         }
         Err::<(), anyhow::Error>(stack.broken().await)
     };
@@ -107,7 +109,7 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
 
 /// Connects to the user's database once.
 async fn reach(url: &str) -> Result<(), String> {
-    // What listens there may be no database, and say nothing.
+    // The program at that address may be no database, and never answer.
     let checked = tokio::time::timeout(DATABASE_WAIT, ec2_worker::database::check(url)).await;
     checked.unwrap_or_else(|_| Err(format!("no answer within {} s", DATABASE_WAIT.as_secs())))
 }
@@ -115,7 +117,11 @@ async fn reach(url: &str) -> Result<(), String> {
 fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
     let definitions = match args.definitions {
         Some(folder) => {
-            anyhow::ensure!(folder.is_dir(), "--definitions {}: there is no such folder", folder.display());
+            anyhow::ensure!(
+                folder.is_dir(),
+                "--definitions {}: this folder does not exist",
+                folder.display()
+            );
             DefinitionSource::Folder(folder)
         }
         None if Path::new(USUAL_FOLDER).is_dir() => DefinitionSource::Folder(USUAL_FOLDER.into()),
@@ -126,11 +132,15 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
         anyhow::bail!("--mail-from {}: {error}; write it as `Name <name@example.com>`", args.mail_from);
     }
     let workers = 1..=MOST_WORKERS;
-    anyhow::ensure!(workers.contains(&args.workers), "--workers {}: give 1 to {MOST_WORKERS}", args.workers);
+    anyhow::ensure!(
+        workers.contains(&args.workers),
+        "--workers {}: the number must be from 1 to {MOST_WORKERS}",
+        args.workers
+    );
     let resources = 1..=MOST_RESOURCES;
     anyhow::ensure!(
         resources.contains(&args.resources),
-        "--resources {}: give 1 to {MOST_RESOURCES}",
+        "--resources {}: the number must be from 1 to {MOST_RESOURCES}",
         args.resources
     );
     Ok(StackConfig {
@@ -150,8 +160,10 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
 
 fn describe(definitions: &DefinitionSource) -> String {
     match definitions {
-        DefinitionSource::Folder(folder) => format!("{} (followed as it changes)", folder.display()),
-        DefinitionSource::Shipped => "the shipped ones, in the program itself".to_owned(),
+        DefinitionSource::Folder(folder) => {
+            format!("{} (changed files take effect at once)", folder.display())
+        }
+        DefinitionSource::Shipped => "the shipped definitions".to_owned(),
     }
 }
 
@@ -167,10 +179,10 @@ fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Returns the table of what is where.
+/// Returns the table of addresses and folders that `up` prints.
 ///
-/// The password of the user's own database is not shown: this may be read in a log.
-pub(super) fn what_is_where(
+/// The password of the user's own database is left out, because the table may end up in a log.
+pub(super) fn address_table(
     endpoints: &Endpoints,
     definitions: &str,
     watch: Option<&Path>,
@@ -192,7 +204,7 @@ pub(super) fn what_is_where(
         ("mails", endpoints.outbox.display().to_string()),
     ];
     rows.extend(watch.map(|folder| ("watched folder", folder.display().to_string())));
-    let rows = rows.into_iter().map(|(name, place)| vec![output::paint(name, Style::Bold), place]).collect();
+    let rows = rows.into_iter().map(|(name, value)| vec![output::paint(name, Style::Bold), value]).collect();
     format!(
         "{}\n{}",
         output::table(&[], rows),
@@ -201,8 +213,8 @@ pub(super) fn what_is_where(
 }
 
 fn without_password(url: &str) -> String {
-    let Ok(mut url) = url::Url::parse(url) else { return "as --database-url says".to_owned() };
-    // A password in the query is not shown either; only a URL without a host refuses, and it has none.
+    let Ok(mut url) = url::Url::parse(url) else { return "the address in --database-url".to_owned() };
+    // A password in the query is left out, too. Only a URL without a host cannot have a password, so the error is ignored.
     url.set_query(None);
     if url.password().is_some() {
         let _ = url.set_password(Some("***"));

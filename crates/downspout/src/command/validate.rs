@@ -1,4 +1,4 @@
-//! `validate`: every problem of definition files, as a compiler would say it.
+//! `validate`: shows every problem of definition files, as a compiler does.
 
 use std::path::PathBuf;
 
@@ -13,18 +13,19 @@ Examples:
   downspout validate pipeline-definitions/*.json
   downspout validate orders.json --set myDay=2026-01-31 --set '*myPassword=x'
 
-A `values.json` beside a file counts, and so does what the orchestrator fills in for a drop.
+Values come from the file, from a `values.json` beside it, and from --set; the orchestrator fills in its own parameters for
+each drop.
 
-Exit code 0: fit to run (there may be warnings); 1: there are errors; 2: a file cannot be read, or wrong usage.";
+Exit codes: 0 fit to run, perhaps with warnings; 1 there are errors; 2 a file cannot be read, or wrong usage.";
 
 /// Arguments of `validate`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ValidateArgs {
-    /// Definitions, JSON files as the AWS CLI takes them
+    /// Definitions: JSON files as the AWS CLI takes them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// A parameter's value, instead of the file's own; may be repeated
+    /// Value of a parameter, instead of the file's own; may be repeated
     #[arg(long = "set", value_name = "myKey=value")]
     settings: Vec<Setting>,
     /// Print JSON
@@ -32,7 +33,7 @@ pub struct ValidateArgs {
     json: bool,
 }
 
-/// One problem with its place, for programs.
+/// One problem with its position, for programs.
 #[derive(Debug, Serialize)]
 struct Line {
     file: String,
@@ -49,7 +50,7 @@ struct Line {
 pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     let mut lines = Vec::new();
-    // `values.json` stands beside the definitions and is none; a pattern such as *.json names it too.
+    // `values.json` is no definition, but a pattern such as *.json names it, too.
     let files = args.files.iter().filter(|path| args.files.len() == 1 || !path.ends_with("values.json"));
     for path in files {
         let file = match definition_file::read(path, &args.settings) {
@@ -90,7 +91,7 @@ fn json_lines(file: &DefinitionFile) -> Vec<Line> {
     findings.map(line).collect()
 }
 
-/// Returns all that is wrong with a file, and the verdict.
+/// Returns all problems of a file, and the verdict.
 pub(super) fn describe(file: &DefinitionFile) -> String {
     let findings = &file.diagnosis.findings;
     let mut text = String::new();
@@ -123,7 +124,7 @@ pub(super) fn describe(file: &DefinitionFile) -> String {
 mod tests {
     use super::*;
 
-    /// What `validate` says about a text.
+    /// Returns the output of `validate` for a text.
     fn said(text: &str) -> String {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("p.json");

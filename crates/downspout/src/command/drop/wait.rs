@@ -1,4 +1,4 @@
-//! What becomes of dropped keys: which run, or why none.
+//! Finds out which runs dropped keys start, or why they start none.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -10,21 +10,21 @@ use super::super::run_view::ShownOutcome;
 use super::super::{Exit, output, running_stack, show};
 use crate::local::stack::Endpoints;
 
-/// A whole set is started within moments; after this long its events have failed, or it never will.
+/// How long a complete set may take to start. After this time, its events have failed, or it will never start.
 const START_LIMIT: Duration = Duration::from_secs(90);
 
-/// What came, or did not come, of a key.
+/// The result of a dropped key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum KeyOutcome {
-    /// This pipeline runs it, or ran it; with the state that the ledger has.
+    /// The key belongs to the run of this pipeline, whose state in the ledger is the second value.
     Run(String, Option<String>),
     /// Nothing runs, for this reason.
     NothingRan(String),
-    /// It could not be started, for this reason.
+    /// The run could not be started, for this reason.
     NotStarted(String),
 }
 
-/// Follows the runs of `keys` to their end, and returns how they went; `known` pipelines are earlier runs.
+/// Follows the runs of `keys` to their end, and returns the worst result. The pipelines in `known` are earlier runs.
 pub(in crate::command) async fn follow_keys(
     endpoints: &Endpoints,
     keys: &[String],
@@ -34,7 +34,7 @@ pub(in crate::command) async fn follow_keys(
     for key in keys {
         outcomes.extend(outcomes_of(endpoints, key).await?);
     }
-    // Keys of one set may have seen its run in different states.
+    // Two keys of one set may report different states of its run.
     let mut followed = BTreeSet::new();
     outcomes.retain(|outcome| match outcome {
         KeyOutcome::Run(id, _) => followed.insert(id.clone()),
@@ -56,7 +56,7 @@ pub(in crate::command) async fn follow_keys(
             }
         });
     }
-    // The worst word is the last: a failed run, then what did not run, then success.
+    // The worst result counts: a failed run, then a key without a run, then success.
     let worst = [Exit::Failed, Exit::NothingRan].into_iter().find(|exit| exits.contains(exit));
     Ok(worst.unwrap_or(Exit::Done))
 }
@@ -68,7 +68,7 @@ async fn follow_run(
     is_earlier: bool,
 ) -> anyhow::Result<Exit> {
     if is_earlier {
-        output::line(&format!("These files ran already, as {id}; nothing new was started."))?;
+        output::line(&format!("These files ran before, as {id}; no new run was started."))?;
     }
     match follow::to_the_end(endpoints, id).await? {
         Some(run) => {
@@ -77,7 +77,7 @@ async fn follow_run(
         }
         None => {
             let state = state.unwrap_or("unknown");
-            output::line(&format!("The pipeline {id} has been deleted since; its run's outcome: {state}."))?;
+            output::line(&format!("The pipeline {id} was deleted; the outcome of its run: {state}."))?;
             Ok(if state == "finished" { Exit::Done } else { Exit::Failed })
         }
     }
@@ -90,7 +90,7 @@ async fn outcomes_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Key
     loop {
         let decisions: Vec<Decision> = running_stack::ask(endpoints, http::Method::GET, &path).await?;
         if let Some(next) = decisions.iter().find(|decision| waits_for_a_run(decision)) {
-            // However long the run before takes, this one comes after it.
+            // The new run comes after the earlier run, however long that takes.
             began = Instant::now();
             let waits = Some(reason(next));
             if waits != told {
@@ -103,7 +103,7 @@ async fn outcomes_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Key
         match outcomes {
             Some(outcomes) if outcomes.is_empty() => {
                 return Ok(vec![KeyOutcome::NothingRan(format!(
-                    "{key}: no definition has a pattern that fits it"
+                    "{key}: no definition has a pattern that matches it"
                 ))]);
             }
             Some(outcomes) => return Ok(outcomes),
@@ -128,7 +128,7 @@ fn reason(decision: &Decision) -> String {
     format!("{}{set}: {}{missing}", decision.definition, decision.reason)
 }
 
-/// Returns what the decision means for the key, or `None` while that is still open.
+/// Returns the result of the decision for the key, or `None` while the result is open.
 fn outcome(key: &str, decision: &Decision) -> Option<KeyOutcome> {
     let reason = || match decision.definition.as_str() {
         "" => format!("{key}: {}", decision.reason),
@@ -142,7 +142,7 @@ fn outcome(key: &str, decision: &Decision) -> Option<KeyOutcome> {
             Some(KeyOutcome::NothingRan(reason()))
         }
         Verdict::Failed => Some(KeyOutcome::NotStarted(reason())),
-        // The event is still under way, or an earlier run still at work.
+        // The event is not handled yet, or an earlier run is still going.
         Verdict::Ready | Verdict::Next | Verdict::QueuedBehind => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Reads a run from the service, by its public operations.
+//! Reads a run from the service, with its public operations.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use super::{AttemptView, InstanceView, RunView};
 use crate::sdk_error::readable;
 
-/// DescribeObjects takes at most this many ids.
+/// The largest number of ids that DescribeObjects takes.
 const IDS_PER_CALL: usize = 25;
 
 impl RunView {
-    /// Reads a pipeline; `None` when it does not exist (any more).
+    /// Reads a pipeline. Returns `None` if the pipeline does not exist or was deleted.
     pub(in crate::command) async fn load(client: &Client, pipeline_id: &str) -> anyhow::Result<Option<Self>> {
         let answer = match client.describe_pipelines().pipeline_ids(pipeline_id).send().await {
             Ok(answer) => answer,
@@ -45,7 +45,7 @@ impl RunView {
     }
 }
 
-/// Reads every pipeline's id and name.
+/// Reads the id and the name of every pipeline.
 pub(in crate::command) async fn list(client: &Client) -> anyhow::Result<Vec<(String, String)>> {
     let mut pages = client.list_pipelines().into_paginator().send();
     let mut listed = Vec::new();
@@ -71,7 +71,7 @@ async fn instances(client: &Client, pipeline_id: &str) -> anyhow::Result<Vec<Ins
         .iter()
         .map(|object| instance(object, by_instance.remove(object.id()).unwrap_or_default()))
         .collect();
-    // In the order in which things happened; what has not begun comes last.
+    // Instances stand in the order of their start; those that have not started come last.
     instances.sort_by_key(|instance| {
         (instance.started.is_none(), instance.started, instance.ended, instance.id.clone())
     });
@@ -82,7 +82,7 @@ fn instance(object: &PipelineObject, mut attempts: Vec<AttemptView>) -> Instance
     let fields = Fields::of(object.fields());
     attempts.sort_by_key(|attempt| (attempt.started.is_none(), attempt.started));
     let is_final = fields.one("@actualEndTime").is_some();
-    // An instance is there from the activation on; its first attempt begins when its dependencies are met.
+    // An instance exists from the activation on, and its first attempt starts when its dependencies are met.
     let started = attempts.first().and_then(|attempt| attempt.started);
     let ended = attempts.last().and_then(|attempt| attempt.ended).filter(|_| is_final);
     InstanceView {
@@ -137,7 +137,7 @@ async fn objects(client: &Client, pipeline_id: &str, sphere: &str) -> anyhow::Re
     Ok(found)
 }
 
-/// Fields by key; a reference counts as the id it names.
+/// Fields by key. A reference counts as the id that it names.
 struct Fields(BTreeMap<String, Vec<String>>);
 
 impl Fields {
@@ -158,13 +158,13 @@ impl Fields {
         self.0.get(key).cloned().unwrap_or_default()
     }
 
-    /// Reads a time as the service writes it: UTC without an offset.
+    /// Reads a time as the service writes it: in UTC, without an offset.
     fn time(&self, key: &str) -> Option<Timestamp> {
         let text = self.one(key)?;
         text.parse().ok().or_else(|| format!("{text}Z").parse().ok())
     }
 
-    /// Returns what workers reported.
+    /// Returns the fields that workers reported.
     fn reported(&self) -> BTreeMap<String, Vec<String>> {
         let is_reported = |key: &&String| REPORTED.contains(&key.as_str());
         let pairs = self.0.iter().filter(|(key, _)| is_reported(key));
@@ -172,7 +172,7 @@ impl Fields {
     }
 }
 
-/// Fields that workers report besides the service's own.
+/// The fields that workers report, beside the service's own fields.
 const REPORTED: [&str; 10] = [
     "rowsLoaded",
     "rowsRejected",

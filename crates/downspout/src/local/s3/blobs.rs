@@ -1,9 +1,8 @@
-//! Contents as files.
+//! The files that hold the contents of objects: blobs.
 //!
-//! A file gets its name, which nobody knows yet, before its first byte; it belongs to an object once the
-//! index says so, and otherwise goes: at once when its [`NewBlob`] is dropped, after a crash when the
-//! directory is swept at the next start. A file is never changed after that, so it can be read without
-//! locks; one that is still being read is removed when its last reader is done.
+//! A file gets its name before its first byte. The file belongs to an object once the index names it. A file that the index
+//! does not name is removed when its [`NewBlob`] is dropped or, after a crash, at the next start. A file never changes after
+//! that, so it is read without locks. A file that is removed while it is read stays until its last reader is done.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -12,17 +11,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::StoreError;
 
-/// The name of a content file.
+/// The name of a blob's file.
 pub(super) type BlobId = String;
 
-/// Bytes read at once: large enough that the system call costs nothing, small enough to stay in the
-/// processor's cache until it goes out to the socket.
+/// The number of bytes that are read at once: large enough that the system call costs little, and small enough to stay in the
+/// cache of the processor until the bytes are sent.
 pub(super) const CHUNK: usize = 256 << 10;
 
-/// Read buffers kept for the next reader.
+/// How many read buffers are kept for later readers.
 const SPARE_BUFFERS: usize = 64;
 
-/// The directory of content files.
+/// The directory of the blobs.
 pub(super) struct Blobs {
     root: PathBuf,
     pins: Mutex<HashMap<BlobId, PinState>>,
@@ -36,7 +35,7 @@ struct PinState {
 }
 
 impl Blobs {
-    /// Opens the directory, making it if need be.
+    /// Opens the directory, and creates it if it is missing.
     pub(super) fn open(root: PathBuf) -> Result<Self, StoreError> {
         fs::create_dir_all(&root).map_err(|source| StoreError::io(&root, source))?;
         Ok(Self { root, pins: Mutex::default(), spare: Arc::default() })
@@ -47,7 +46,7 @@ impl Blobs {
         &self.root
     }
 
-    /// Removes every file but `alive`; returns how many went.
+    /// Removes every file that is not in `alive`, and returns how many files that were.
     pub(super) fn sweep(&self, alive: &HashSet<BlobId>) -> Result<usize, StoreError> {
         let failed = |source| StoreError::io(&self.root, source);
         let mut swept = 0;
@@ -61,7 +60,7 @@ impl Blobs {
         Ok(swept)
     }
 
-    /// Begins a new content.
+    /// Creates a new file.
     pub(super) fn create(self: &Arc<Self>) -> Result<(NewBlob, File), StoreError> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let path = self.root.join(&id);
@@ -75,13 +74,13 @@ impl Blobs {
         synced.map_err(|source| StoreError::io(&self.root, source))
     }
 
-    /// Opens a content for reading.
+    /// Opens a blob for reading.
     pub(super) fn read(&self, id: &str) -> Result<File, StoreError> {
         let path = self.root.join(id);
         File::open(&path).map_err(|source| StoreError::io(path, source))
     }
 
-    /// Keeps `ids` on the disk until the hold is dropped, also when they are removed meanwhile.
+    /// Keeps `ids` on the disk until the pin is dropped, even if they are removed before.
     pub(super) fn pin(self: &Arc<Self>, ids: Vec<BlobId>) -> ReadPin {
         let mut pins = self.pins();
         for id in &ids {
@@ -91,7 +90,7 @@ impl Blobs {
         ReadPin { ids, blobs: Arc::clone(self) }
     }
 
-    /// Removes a content that no object has any more, now or when its last reader is done.
+    /// Removes a blob that no object uses any more: now, or when its last reader is done.
     pub(super) fn remove(&self, id: BlobId) {
         match self.pins().get_mut(&id) {
             Some(state) => state.is_doomed = true,
@@ -100,14 +99,14 @@ impl Blobs {
     }
 
     fn unlink(&self, id: &str) {
-        // A file that stays costs room only, until the next start sweeps it.
+        // A file that cannot be removed only uses space, until the next start removes it.
         if let Err(error) = fs::remove_file(self.root.join(id)) {
             tracing::warn!(blob.id = id, %error, "a content that is no longer needed could not be removed");
         }
     }
 
     fn pins(&self) -> MutexGuard<'_, HashMap<BlobId, PinState>> {
-        // The map is whole after every statement, so a panic elsewhere does not spoil it.
+        // The map is consistent after every statement, so a panic elsewhere does not damage it.
         self.pins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -119,19 +118,19 @@ impl Blobs {
     }
 }
 
-/// A content that no object has yet; dropping it removes the file.
+/// A new blob that no object uses yet. Dropping it removes the file.
 pub(super) struct NewBlob {
     id: BlobId,
     blobs: Option<Arc<Blobs>>,
 }
 
 impl NewBlob {
-    /// Returns its name.
+    /// Returns the name of the file.
     pub(super) fn id(&self) -> &str {
         &self.id
     }
 
-    /// Lets the file stand: the index has it.
+    /// Keeps the file, because the index names it now.
     pub(super) fn keep(mut self) {
         self.blobs = None;
     }
@@ -145,14 +144,14 @@ impl Drop for NewBlob {
     }
 }
 
-/// Keeps contents on the disk while they are read.
+/// Keeps blobs on the disk while they are read.
 pub(super) struct ReadPin {
     ids: Vec<BlobId>,
     blobs: Arc<Blobs>,
 }
 
 impl ReadPin {
-    /// Returns where the contents are.
+    /// Returns the directory of the blobs.
     pub(super) fn blobs(&self) -> &Arc<Blobs> {
         &self.blobs
     }
@@ -174,7 +173,7 @@ impl Drop for ReadPin {
     }
 }
 
-/// A read buffer, given back when its bytes have gone out.
+/// A read buffer, which is kept for the next reader after its bytes are sent.
 pub(super) struct Buffer {
     bytes: Box<[u8]>,
     filled: usize,
@@ -182,7 +181,7 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// Returns the first `length` bytes to fill, at most the whole buffer.
+    /// Returns `length` bytes to fill, or the whole buffer if `length` is greater.
     pub(super) fn room(&mut self, length: usize) -> &mut [u8] {
         self.filled = length.min(self.bytes.len());
         &mut self.bytes[..self.filled]

@@ -1,6 +1,6 @@
-//! The digests that clients state with a content, and what becomes of them.
+//! Compares the digests that a client sends with a content against the digests of the bytes that arrived.
 //!
-//! SDKs send a checksum with every upload, as a header or as a trailer behind the content.
+//! SDKs send a checksum with every upload, in a header or in a trailer after the content.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -16,7 +16,7 @@ use super::receiving::Received;
 
 const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
 
-/// A checksum algorithm: its name, its header, and where its value stands.
+/// A checksum algorithm: its name, its header, and its field in [`Checksums`].
 struct Algorithm {
     name: &'static str,
     header: &'static str,
@@ -57,18 +57,18 @@ const ALGORITHMS: [Algorithm; 5] = [
     },
 ];
 
-/// What a client states of a content that it sends.
+/// The digests that a client sent with a content.
 #[derive(Default)]
 pub(super) struct ClaimedDigests {
     checksums: Checksums,
-    /// Algorithms that the client names without a value, or whose value comes behind the content.
+    /// The algorithms that the client names without a value, or whose value comes after the content.
     named: Vec<&'static str>,
     md5: Option<Vec<u8>>,
     trailers: Option<TrailingHeaders>,
 }
 
 impl ClaimedDigests {
-    /// Reads the headers.
+    /// Reads the digests from the headers.
     pub(super) fn of(
         headers: &HeaderMap,
         algorithm: Option<&ChecksumAlgorithm>,
@@ -98,7 +98,7 @@ impl ClaimedDigests {
         Ok(claimed)
     }
 
-    /// Returns what computes all that is claimed, and `also` when given.
+    /// Returns a hasher for all algorithms that the client names, and for `also`.
     pub(super) fn hasher(&self, also: Option<&str>) -> ChecksumHasher {
         let mut claimed = self.checksums.clone();
         let mut hasher = ChecksumHasher::default();
@@ -111,7 +111,7 @@ impl ClaimedDigests {
         hasher
     }
 
-    /// Checks that the content has the digests claimed; to be called when it has arrived whole.
+    /// Checks the digests of a content that has arrived whole.
     pub(super) fn verify(&self, received: &Received) -> Result<(), StoreError> {
         if self.md5.as_ref().is_some_and(|md5| md5[..] != received.md5) {
             return Err(StoreError::BadDigest("Content-MD5".to_owned()));
@@ -131,18 +131,18 @@ impl ClaimedDigests {
     }
 }
 
-/// Returns what computes the checksum `algorithm`.
+/// Returns a hasher for the checksum `algorithm`.
 pub(super) fn hasher_of(algorithm: Option<&str>) -> ChecksumHasher {
     ClaimedDigests::default().hasher(algorithm)
 }
 
-/// Returns the name of the algorithm that `checksums` hold a value of.
+/// Returns the name of the algorithm that `checksums` have a value of.
 pub(super) fn algorithm_of(checksums: &Checksums) -> Option<&'static str> {
     let mut checksums = checksums.clone();
     ALGORITHMS.iter().find(|known| (known.value)(&mut checksums).is_some()).map(|known| known.name)
 }
 
-/// Returns the checksum of the parts' checksums, as S3 forms it for `COMPOSITE`.
+/// Returns the checksum of the parts' checksums, as S3 computes it for `COMPOSITE`.
 pub(super) fn composite(algorithm: &str, parts: &[Checksums]) -> Checksums {
     let mut result = Checksums::default();
     let Some(known) = ALGORITHMS.iter().find(|known| known.name == algorithm) else { return result };

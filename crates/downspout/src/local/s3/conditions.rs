@@ -1,4 +1,4 @@
-//! Conditional requests: RFC 9110's order, with S3's answers.
+//! The conditions of requests: checked in the order of RFC 9110, and answered as S3 answers them.
 
 use jiff::Timestamp;
 use s3s::dto::ETagCondition;
@@ -7,10 +7,10 @@ use super::error::StoreError;
 use super::model::{Conditions, S3Object};
 
 impl Conditions {
-    /// Checks what a write wants of the object that stands under its key now.
+    /// Checks the conditions of a write against the object that has the key now.
     pub(super) fn check_write(&self, key: &str, current: Option<&S3Object>) -> Result<(), StoreError> {
         if let Some(wanted) = &self.if_match {
-            // S3 answers 404, not 412, when there is nothing to match.
+            // S3 answers 404, not 412, if the object does not exist.
             let object = current.ok_or_else(|| StoreError::NoSuchKey(key.to_owned()))?;
             if !matches_etag(wanted, &object.etag) {
                 return Err(StoreError::PreconditionFailed("If-Match"));
@@ -24,9 +24,9 @@ impl Conditions {
         }
     }
 
-    /// Checks what a read wants of `object`.
+    /// Checks the conditions of a read of `object`.
     ///
-    /// An ETag condition that holds overrides the date beside it (the table in S3's GetObject page).
+    /// A fulfilled ETag condition overrides the date condition beside it (see the table in S3's page on GetObject).
     pub(super) fn check_read(&self, object: &S3Object) -> Result<(), StoreError> {
         match (&self.if_match, self.if_unmodified_since) {
             (Some(wanted), _) if !matches_etag(wanted, &object.etag) => {
@@ -44,7 +44,7 @@ impl Conditions {
         }
     }
 
-    /// Checks what a copy wants of its source: as a read, but there is no "not modified" to answer.
+    /// Checks the conditions of a copy on its source. They are those of a read, but a copy cannot answer "not modified".
     pub(super) fn check_copy_source(&self, object: &S3Object) -> Result<(), StoreError> {
         self.check_read(object).map_err(|error| match error {
             StoreError::NotModified => StoreError::PreconditionFailed("x-amz-copy-source-If-None-Match"),
@@ -60,7 +60,7 @@ fn matches_etag(condition: &ETagCondition, etag: &str) -> bool {
     }
 }
 
-/// Headers carry whole seconds, so the object's time counts in whole seconds.
+/// Returns whether an object changed after a time of a header. Headers have whole seconds, so the comparison has, too.
 fn is_after(modified: Timestamp, since: Timestamp) -> bool {
     modified.as_second() > since.as_second()
 }

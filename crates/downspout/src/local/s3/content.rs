@@ -1,4 +1,4 @@
-//! Contents as streams of bytes.
+//! The content of an object as a stream of bytes.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::blobs::{BlobId, ReadPin};
 use super::error::StoreError;
 
-/// Where a stretch of a content is.
+/// The location of a segment's bytes.
 #[derive(Clone, Debug)]
 pub(super) enum Extent {
     /// In the index.
@@ -25,7 +25,7 @@ pub(super) enum Extent {
     Blob(BlobId),
 }
 
-/// One stretch of a content: all of it, or what one part of a multipart upload brought.
+/// A part of a content: the whole content, or the bytes of one part of a multipart upload.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
     pub(super) number: i32,
@@ -34,7 +34,7 @@ pub(super) struct Segment {
     pub(super) extent: Extent,
 }
 
-/// A content that can be read, also when its object is replaced or deleted meanwhile.
+/// A content to be read. It stays readable if its object is replaced or deleted.
 pub(super) struct Content {
     pub(super) segments: Vec<Segment>,
     pub(super) pin: ReadPin,
@@ -50,13 +50,13 @@ impl Content {
         stream
     }
 
-    /// Returns what reads the whole content, for callers that may block.
+    /// Returns a reader of the whole content, for callers that may block.
     pub(super) fn reader(self) -> Reader {
         Reader { pieces: pieces(self.segments, &(0..u64::MAX)), open: None, pin: self.pin }
     }
 }
 
-/// A stretch still to be read: from where, how many bytes.
+/// The piece of a segment that is still to be read.
 struct Piece {
     extent: Extent,
     offset: u64,
@@ -77,7 +77,7 @@ fn pieces(segments: Vec<Segment>, range: &Range<u64>) -> VecDeque<Piece> {
     pieces
 }
 
-/// Reads a content piece by piece, blocking.
+/// Reads a content piece by piece. Reading blocks.
 pub(super) struct Reader {
     pieces: VecDeque<Piece>,
     open: Option<File>,
@@ -85,7 +85,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Returns the next bytes, `None` at the end.
+    /// Returns the next bytes, or `None` at the end.
     pub(super) fn next_chunk(&mut self) -> Result<Option<Bytes>, StoreError> {
         let Some(piece) = self.pieces.front_mut() else { return Ok(None) };
         let id = match &piece.extent {
@@ -123,10 +123,10 @@ fn open_at(mut file: File, offset: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// What was read, and the reader, which goes on from there.
+/// The bytes that were read, and the reader, which continues after them.
 type Chunk = (Reader, Option<Bytes>);
 
-/// A content on its way out: while one chunk is being sent, the next is being read.
+/// A content that is being sent. While one chunk is sent, the next is read.
 pub(super) struct ContentStream {
     reading: Option<JoinHandle<Result<Chunk, StoreError>>>,
     remaining: u64,

@@ -1,4 +1,4 @@
-//! Copies share their source's files: no byte is written again.
+//! Copies of objects. A copy shares the files of its source, so no byte is written again.
 
 use super::error::StoreError;
 use super::event::EventName;
@@ -6,9 +6,9 @@ use super::index::{self, NewObject};
 use super::model::{Checksums, Conditions, Meta, S3Object};
 use super::store::S3Store;
 
-/// What a copy is to become.
+/// The object that a copy creates.
 pub(super) struct Copy {
-    /// The source's content number, as it was looked at; a copy of another content is not made.
+    /// The number of the source's content, as the caller read it. If the source has another content by now, nothing is copied.
     pub(super) content: i64,
     pub(super) etag: String,
     pub(super) meta: Meta,
@@ -16,7 +16,7 @@ pub(super) struct Copy {
 }
 
 impl S3Store {
-    /// Copies an object in the index; `None` if the source has changed since it was looked at.
+    /// Copies an object in the index. Returns `None` if the source changed after the caller read it.
     pub(super) async fn copy(
         &self,
         from: (String, String),

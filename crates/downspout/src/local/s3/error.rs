@@ -1,32 +1,32 @@
-//! Why the store refused or failed, and what S3 calls it on the wire.
+//! The errors of the store, and their codes in S3.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use s3s::{S3Error, S3ErrorCode};
 
-/// Why the store could not do what was asked.
+/// Why the store did not do what the caller asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No bucket of that name.
+    /// The bucket does not exist.
     #[error("the bucket `{0}` does not exist")]
     NoSuchBucket(String),
-    /// The bucket still holds objects.
+    /// The bucket contains objects.
     #[error("the bucket `{0}` is not empty")]
     BucketNotEmpty(String),
-    /// No object under that key.
+    /// The key does not exist.
     #[error("the key `{0}` does not exist")]
     NoSuchKey(String),
-    /// No multipart upload under that id: finished, aborted, or never there.
+    /// The multipart upload does not exist: it was completed or aborted, or never existed.
     #[error("the upload `{0}` does not exist; it may have been aborted or completed")]
     NoSuchUpload(String),
-    /// A condition of the request does not hold; the header's name.
+    /// A condition of the request is not fulfilled; the value is the header's name.
     #[error("at least one of the pre-conditions you specified did not hold: {0}")]
     PreconditionFailed(&'static str),
-    /// The object is what the client has already (`If-None-Match`, `If-Modified-Since`).
+    /// The client has the object already (`If-None-Match`, `If-Modified-Since`).
     #[error("not modified")]
     NotModified,
-    /// A part named by the completing request is missing or has another ETag.
+    /// A part that the completing request names is missing or has another ETag.
     #[error("part {0} could not be found, or its ETag does not match the uploaded part's")]
     InvalidPart(i32),
     /// The parts of the completing request are not in ascending order.
@@ -35,33 +35,33 @@ pub enum StoreError {
     /// A part other than the last is smaller than S3 allows.
     #[error("part {number} has {size} bytes; every part but the last needs {least} at least")]
     EntityTooSmall {
-        /// The part's number.
+        /// The number of the part.
         number: i32,
-        /// Its bytes.
+        /// The size of the part in bytes.
         size: u64,
-        /// The least that S3 accepts.
+        /// The smallest size that S3 accepts, in bytes.
         least: u64,
     },
-    /// The content does not have the digest that the client stated; which one.
+    /// The content does not have the digest that the client sent; the value is the digest's name.
     #[error("the {0} you specified did not match the calculated checksum")]
     BadDigest(String),
-    /// No event under that id.
+    /// The event does not exist.
     #[error("there is no event {0}")]
     NoSuchEvent(i64),
-    /// The disk has no room left.
+    /// The disk is full.
     #[error("the disk of the data directory {} is full: free some space and try again", .0.display())]
     DiskFull(PathBuf),
-    /// Another program version wrote the directory.
+    /// A newer version of the program wrote the directory.
     #[error(
         "{} was written by a newer version of downspout (schema {found}, this one knows {known}): use that version, or another data directory",
         path.display()
     )]
     NewerVersion {
-        /// The database.
+        /// The database file.
         path: PathBuf,
-        /// Its schema's version.
+        /// The version of its schema.
         found: i64,
-        /// The newest version known here.
+        /// The newest version that this program knows.
         known: i64,
     },
     /// A file of the store could not be read or written.
@@ -69,35 +69,35 @@ pub enum StoreError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The index failed.
+    /// A statement on the index failed.
     #[error("the index of the object store failed")]
     Index(#[from] rusqlite::Error),
-    /// A stored document does not read back.
+    /// A stored document is not valid.
     #[error("a stored document of the object store is damaged")]
     Damaged(#[from] serde_json::Error),
-    /// The store is closing down.
+    /// The store is closing.
     #[error("the object store is closed")]
     Closed,
 }
 
 impl StoreError {
-    /// Wraps what went wrong with `path`; a full disk is told apart.
+    /// Returns the error for a failure with `path`. A full disk gets an error of its own.
     pub(super) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                // The name of a content says nothing to whoever has to make room.
+                // The person who frees space needs the directory; the name of a blob means nothing.
                 Self::DiskFull(path.parent().map_or_else(|| path.clone(), Path::to_owned))
             }
             _ => Self::Io { path, source },
         }
     }
 
-    /// Whether SQLite found the disk full.
+    /// Returns whether SQLite found the disk full.
     pub(super) fn is_index_full(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
     }
@@ -114,7 +114,7 @@ impl StoreError {
             Self::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
             Self::EntityTooSmall { .. } => S3ErrorCode::EntityTooSmall,
             Self::BadDigest(_) => S3ErrorCode::BadDigest,
-            // 503, so that SDKs try again: somebody may make room meanwhile.
+            // 503 makes SDKs try again: somebody may have freed space by then.
             Self::DiskFull(_) | Self::Closed => S3ErrorCode::ServiceUnavailable,
             Self::NoSuchEvent(_)
             | Self::NewerVersion { .. }

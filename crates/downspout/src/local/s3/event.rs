@@ -1,4 +1,4 @@
-//! The event of a change to an object: its name and its document, written in the transaction of the change.
+//! The event of a change to an object, which is written in the transaction of the change.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -8,10 +8,10 @@ use super::error::StoreError;
 use super::model::S3Object;
 use super::writer::Tx;
 
-/// The region that events name; the stack stands in this one.
+/// The region in the events, which is the region of the stack.
 const REGION: &str = "us-east-1";
 
-/// What happened to an object, as AWS words it.
+/// The kind of a change, with the name that AWS gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EventName {
     CreatedPut,
@@ -33,7 +33,7 @@ impl EventName {
     }
 }
 
-/// Appends the event of `object` to the transaction that changes the object; at `now`.
+/// Adds the event of `object` to the transaction that changes the object, with the time `now`.
 pub(super) fn append(
     tx: &mut Tx<'_>,
     bucket: &str,
@@ -52,7 +52,7 @@ fn document(bucket: &str, name: EventName, object: &S3Object, now: Timestamp) ->
     let sequencer = format!("{:016X}", object.content);
     let key = form_encoded(&object.key);
     let told = match name {
-        // A removal tells neither size nor ETag.
+        // The event of a removal has neither size nor ETag.
         EventName::RemovedDelete => json!({"key": key, "sequencer": sequencer}),
         _ => json!({"key": key, "size": object.size, "eTag": object.etag, "sequencer": sequencer}),
     };
@@ -79,7 +79,7 @@ fn document(bucket: &str, name: EventName, object: &S3Object, now: Timestamp) ->
     json!({"Records": [record]}).to_string()
 }
 
-/// Encodes a key as S3 does in events: like an HTML form, slashes left alone.
+/// Encodes a key as S3 does in events: like an HTML form, but with slashes as they are.
 fn form_encoded(key: &str) -> String {
     let mut encoded = String::with_capacity(key.len());
     for byte in key.bytes() {

@@ -1,37 +1,37 @@
-//! Events: written with the object they tell of, kept until they are delivered.
+//! The queue of events: each is kept until the orchestrator has handled it.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::StoreError;
 use super::store::S3Store;
 
-/// An event that waits to be delivered, or was given up.
+/// An event that waits for the orchestrator, or that became a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEvent {
-    /// Its number; later events have higher ones.
+    /// The number of the event. A later event has a higher number.
     pub id: i64,
-    /// `ObjectCreated:Put`, `ObjectRemoved:Delete`, …
+    /// The kind of the change: `ObjectCreated:Put`, `ObjectRemoved:Delete`, …
     pub event_name: String,
     /// The whole document `{"Records":[…]}`, as AWS sends it.
     pub json: String,
-    /// How often its delivery has failed.
+    /// How many tries have failed.
     pub attempts: u32,
-    /// Why it failed last.
+    /// The error of the last failed try.
     pub last_error: Option<String>,
 }
 
 impl S3Store {
-    /// Returns the oldest events that wait to be delivered, those that failed before included.
+    /// Returns the oldest events that wait, with those that failed before.
     pub async fn pending_events(&self, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         self.read(move |connection| select(connection, false, limit)).await
     }
 
-    /// Returns the events that were given up, oldest first.
+    /// Returns the dead letters, oldest first.
     pub async fn dead_letters(&self) -> Result<Vec<StoredEvent>, StoreError> {
         self.read(|connection| select(connection, true, usize::MAX)).await
     }
 
-    /// Returns one event, waiting or given up.
+    /// Returns one event: a waiting one or a dead letter.
     pub async fn event(&self, id: i64) -> Result<Option<StoredEvent>, StoreError> {
         self.read(move |connection| {
             let sql = "SELECT id, name, json, attempts, last_error FROM events WHERE id = ?1";
@@ -40,23 +40,23 @@ impl S3Store {
         .await
     }
 
-    /// Forgets an event: it has been delivered.
+    /// Removes an event that was handled.
     pub async fn event_delivered(&self, id: i64) -> Result<(), StoreError> {
         self.change_event(id, "DELETE FROM events WHERE id = ?1", None).await
     }
 
-    /// Notes that a delivery failed; the event stays pending.
+    /// Notes a failed try. The event goes on waiting.
     pub async fn event_failed(&self, id: i64, error: &str) -> Result<(), StoreError> {
         let sql = "UPDATE events SET attempts = attempts + 1, last_error = ?2 WHERE id = ?1";
         self.change_event(id, sql, Some(error.to_owned())).await
     }
 
-    /// Gives an event up: it is no longer pending, but kept.
+    /// Makes an event a dead letter, which waits no more but is kept.
     pub async fn move_to_dead_letters(&self, id: i64) -> Result<(), StoreError> {
         self.change_event(id, "UPDATE events SET dead = 1 WHERE id = ?1", None).await
     }
 
-    /// Makes a dead letter pending again, its attempts counted anew.
+    /// Lets a dead letter wait again, without failed tries.
     pub async fn redrive(&self, id: i64) -> Result<(), StoreError> {
         let sql = "UPDATE events SET dead = 0, attempts = 0 WHERE id = ?1 AND dead = 1";
         self.writer()
@@ -68,7 +68,7 @@ impl S3Store {
             .await
     }
 
-    /// Returns a counter that moves whenever events become pending.
+    /// Returns a counter that changes whenever an event starts to wait.
     pub fn watch_events(&self) -> tokio::sync::watch::Receiver<u64> {
         self.events()
     }

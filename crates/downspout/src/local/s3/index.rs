@@ -1,4 +1,4 @@
-//! The rows of the index: how objects, contents and buckets are read and written within a transaction.
+//! The rows of the index: reads and writes objects, contents and buckets within a transaction.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use super::model::{Bucket, Conditions, Meta, S3Object};
 use super::receiving::Body;
 use super::writer::Tx;
 
-/// What a whole new object is made of.
+/// The data of a new object.
 pub(super) struct NewObject {
     pub(super) size: u64,
     pub(super) etag: String,
@@ -22,7 +22,7 @@ pub(super) struct NewObject {
     pub(super) segments: Vec<Segment>,
 }
 
-/// Gives a received content to the transaction and returns where it is.
+/// Gives a received content to the transaction, and returns where its bytes are.
 pub(super) fn keep(tx: &mut Tx<'_>, body: Body) -> Extent {
     match body {
         Body::Inline(bytes) => Extent::Inline(Bytes::from(bytes)),
@@ -34,7 +34,7 @@ pub(super) fn keep(tx: &mut Tx<'_>, body: Body) -> Extent {
     }
 }
 
-/// Puts `new` under `key` in place of what is there, with its event.
+/// Stores `new` under `key` in place of the present object, and adds the event.
 pub(super) fn store_object(
     tx: &mut Tx<'_>,
     bucket_name: &str,
@@ -62,7 +62,7 @@ pub(super) fn store_object(
         now.as_millisecond(),
         serde_json::to_string(&object.meta)?,
     ])?;
-    // The new content first: a copy onto itself shares its files with the old one.
+    // The old content goes after the new one is stored, because an object copied onto itself shares its files with the old one.
     if let Some(current) = current {
         drop_content(tx, current.content)?;
     }
@@ -72,7 +72,7 @@ pub(super) fn store_object(
     Ok(object)
 }
 
-/// Deletes the object under `key`, with its event; whether there was one.
+/// Deletes the object under `key`, and adds the event. Returns whether there was an object.
 pub(super) fn delete_object(
     tx: &mut Tx<'_>,
     bucket_name: &str,
@@ -124,7 +124,7 @@ fn insert_segments(connection: &Connection, content: i64, segments: &[Segment]) 
     Ok(())
 }
 
-/// Returns the stretches of a content in their order.
+/// Returns the segments of a content in their order.
 pub(super) fn segments(connection: &Connection, content: i64) -> Result<Vec<Segment>, StoreError> {
     let sql = "SELECT number, size, checksums, blob, inline FROM segments WHERE content = ?1 ORDER BY number";
     let mut statement = connection.prepare_cached(sql)?;
@@ -140,7 +140,7 @@ pub(super) fn segments(connection: &Connection, content: i64) -> Result<Vec<Segm
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Reads the columns `blob` and `inline`, which begin at `column`.
+/// Reads the columns `blob` and `inline`, of which `column` is the first.
 pub(super) fn extent(row: &Row<'_>, column: usize) -> rusqlite::Result<Extent> {
     Ok(match row.get::<_, Option<BlobId>>(column)? {
         Some(id) => Extent::Blob(id),
@@ -148,7 +148,7 @@ pub(super) fn extent(row: &Row<'_>, column: usize) -> rusqlite::Result<Extent> {
     })
 }
 
-/// Looks a bucket up.
+/// Reads a bucket.
 pub(super) fn bucket(connection: &Connection, name: &str) -> Result<Bucket, StoreError> {
     let sql = "SELECT name, created, notify FROM buckets WHERE name = ?1";
     let found = connection.prepare_cached(sql)?.query_row([name], bucket_row).optional()?;
@@ -159,7 +159,7 @@ pub(super) fn bucket_row(row: &Row<'_>) -> rusqlite::Result<Bucket> {
     Ok(Bucket { name: row.get(0)?, created: time(row, 1)?, notifies: row.get(2)? })
 }
 
-/// Looks an object up that must be there.
+/// Reads an object that must exist.
 pub(super) fn existing(
     connection: &Connection,
     bucket_name: &str,
@@ -185,7 +185,7 @@ pub(super) fn find(connection: &Connection, bucket: &str, key: &str) -> Result<O
     Ok(Some(object))
 }
 
-/// Reads the columns `key, content, size, etag, modified`; the metadata stay empty.
+/// Reads the columns `key, content, size, etag, modified`, and leaves the metadata empty.
 pub(super) fn listed_object(row: &Row<'_>) -> rusqlite::Result<S3Object> {
     let size: i64 = row.get(2)?;
     Ok(S3Object {
@@ -212,7 +212,7 @@ pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> 
     })
 }
 
-/// Returns the next number of contents and events: it only ever grows, also over restarts.
+/// Returns the next number for a content or an event. The numbers never go down, even after a restart.
 fn next_sequence(connection: &Connection) -> Result<i64, StoreError> {
     let sql = "UPDATE sequence SET value = value + 1 RETURNING value";
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)

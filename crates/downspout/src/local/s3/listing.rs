@@ -1,5 +1,5 @@
-//! Listing keys: a walk along the index that seeks past each common prefix, so that its cost follows
-//! from what it returns and not from what the bucket holds.
+//! Lists keys by a walk along the index, which skips over each common prefix. So the cost depends on the number of entries that
+//! are returned, not on the size of the bucket.
 
 use rusqlite::{Connection, params};
 
@@ -8,24 +8,24 @@ use super::index;
 use super::model::S3Object;
 use super::store::S3Store;
 
-/// What to list.
+/// The parameters of a listing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listing {
     pub(super) prefix: String,
     pub(super) delimiter: Option<String>,
-    /// Where to go on.
+    /// Where the listing starts.
     pub(super) from: ListFrom,
     pub(super) limit: usize,
 }
 
-/// Where a listing begins.
+/// The position at which a listing starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum ListFrom {
     #[default]
     Start,
-    /// Behind this key; as a common prefix that has been listed, behind all that begins with it.
+    /// After this key. If the key is a common prefix of an earlier page, after all keys that begin with it.
     After(String),
-    /// With this key, or the first one behind it.
+    /// At this key, or at the first key after it.
     At(Vec<u8>),
 }
 
@@ -33,11 +33,11 @@ pub(super) enum ListFrom {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Page {
     pub(super) entries: Vec<Entry>,
-    /// Where the next page begins, if there is one.
+    /// The start of the next page, if there is one.
     pub(super) next: Option<Vec<u8>>,
 }
 
-/// An object, or keys rolled up by the delimiter.
+/// An object, or the common prefix of several keys.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
     Object(Box<S3Object>),
@@ -55,7 +55,7 @@ impl Entry {
 }
 
 impl Listing {
-    /// Returns what `key` is rolled up to, if the delimiter occurs in it behind the prefix.
+    /// Returns the common prefix that `key` belongs to, if the key contains the delimiter after the listing's prefix.
     fn rolled_up<'k>(&self, key: &'k str) -> Option<&'k str> {
         let delimiter = self.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty())?;
         let rest = key.get(self.prefix.len()..)?;
@@ -76,27 +76,27 @@ impl Listing {
     }
 }
 
-/// The least bytes greater than `key`.
+/// Returns the smallest bytes that are greater than `key`.
 fn behind_key(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
-/// The least bytes greater than all that begins with `prefix`.
+/// Returns the smallest bytes that are greater than everything that begins with `prefix`.
 fn behind_prefix(prefix: &[u8]) -> Vec<u8> {
     let mut bound = prefix.to_vec();
     if let Some(last) = bound.last_mut() {
-        // UTF-8 has no byte 0xFF, so this neither overflows nor needs a carry.
+        // UTF-8 contains no byte 0xFF, so this addition cannot overflow.
         *last += 1;
     }
     bound
 }
 
 impl S3Store {
-    /// Lists a page of a bucket's keys in binary order.
+    /// Lists a page of the keys of a bucket, in binary order.
     pub(super) async fn list(&self, bucket: &str, listing: Listing) -> Result<Page, StoreError> {
         let bucket = bucket.to_owned();
         self.read(move |connection| {
-            // One snapshot for the whole page, however many seeks it takes.
+            // All seeks for a page read the same snapshot.
             let snapshot = connection.unchecked_transaction()?;
             index::bucket(&snapshot, &bucket)?;
             page(&snapshot, &bucket, &listing)
@@ -150,7 +150,7 @@ mod tests {
         Received { body: Body::Inline(vec![]), size: 0, md5: [0; 16], checksums: Default::default() }
     }
 
-    /// Lists all pages and returns their entries' names.
+    /// Lists all pages, and returns the names of their entries.
     async fn all(store: &S3Store, mut listing: Listing) -> Vec<String> {
         let mut names = Vec::new();
         loop {
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    /// What a listing is by definition.
+    /// Returns the names that a listing must have by its definition.
     fn model(keys: &BTreeSet<String>, prefix: &str, delimiter: &str) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for key in keys.iter().filter(|key| key.starts_with(prefix)) {
@@ -207,7 +207,7 @@ mod tests {
                 };
                 let found = all(&store, listing.clone()).await;
                 assert_eq!(found, model(&keys, &prefix, delimiter));
-                // Behind any entry follows the rest: that is what a marker means.
+                // A listing that starts after an entry must return the rest, because a marker means that.
                 for (at, name) in found.iter().enumerate() {
                     let rest = all(&store, Listing { from: ListFrom::After(name.clone()), ..listing.clone() }).await;
                     assert_eq!(rest, found[at + 1..]);

@@ -1,4 +1,4 @@
-//! What the index says of buckets, objects and uploads.
+//! The buckets, objects and uploads of the index, as Rust types.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +18,16 @@ pub(super) struct Bucket {
 #[derive(Clone, Debug)]
 pub(super) struct S3Object {
     pub(super) key: String,
-    /// The content's number in the index; a higher one is a later write.
+    /// The number of the content in the index. A later write has a higher number.
     pub(super) content: i64,
     pub(super) size: u64,
-    /// Without quotes.
+    /// The ETag without quotes.
     pub(super) etag: String,
     pub(super) modified: Timestamp,
     pub(super) meta: Meta,
 }
 
-/// What the client says of an object beside its bytes.
+/// The metadata that a client sends with an object.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Meta {
@@ -53,20 +53,20 @@ pub(super) struct Meta {
     pub(super) tags: Vec<(String, String)>,
     #[serde(skip_serializing_if = "Checksums::is_empty")]
     pub(super) checksums: Checksums,
-    /// For an upload: the checksum that its parts are to have.
+    /// For an upload: the checksum algorithm of its parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) algorithm: Option<String>,
 }
 
 impl Meta {
-    /// Returns what clients are told the content is.
+    /// Returns the content type.
     pub(super) fn content_type(&self) -> String {
-        // What S3 stores when a client says nothing.
+        // S3 stores this type if the client sends none.
         self.content_type.clone().unwrap_or_else(|| "binary/octet-stream".to_owned())
     }
 }
 
-/// Checksums in base64, as they go over the wire.
+/// Checksums in base64, as in requests and answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Checksums {
@@ -108,7 +108,7 @@ impl From<Checksum> for Checksums {
     }
 }
 
-/// A multipart upload that is under way.
+/// A multipart upload that is neither completed nor aborted.
 #[derive(Clone, Debug)]
 pub(super) struct Upload {
     pub(super) id: String,
@@ -127,7 +127,7 @@ pub(super) struct Part {
     pub(super) checksums: Checksums,
 }
 
-/// What must hold of an object for a request to go on, as the headers say.
+/// The conditions in the headers of a request, which must all be fulfilled for the request to go on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
     pub(super) if_match: Option<dto::ETagCondition>,

@@ -1,5 +1,4 @@
-//! Multipart uploads: parts are contents of their own, and completing strings them together without
-//! touching a byte.
+//! Multipart uploads. Each part is a content of its own; completing an upload puts the parts in a row without copying bytes.
 
 use jiff::Timestamp;
 use md5::{Digest, Md5};
@@ -14,7 +13,7 @@ use super::receiving::Received;
 use super::store::S3Store;
 use super::writer::Tx;
 
-/// S3's least size of every part but the last.
+/// The smallest size that S3 accepts for every part but the last, in bytes.
 const LEAST_PART: u64 = 5 << 20;
 
 /// A part as the completing request names it.
@@ -59,7 +58,7 @@ impl S3Store {
         self.read(move |connection| upload(connection, &bucket, &key, &id)).await
     }
 
-    /// Stores a part in place of an earlier one of that number.
+    /// Stores a part, in place of an earlier part with the same number.
     pub(super) async fn put_part(
         &self,
         bucket: &str,
@@ -83,7 +82,7 @@ impl S3Store {
             .await
     }
 
-    /// Returns the parts behind the number `after`, at most `limit`.
+    /// Returns the parts after the number `after`, at most `limit`.
     pub(super) async fn parts(
         &self,
         bucket: &str,
@@ -101,7 +100,7 @@ impl S3Store {
         .await
     }
 
-    /// Returns the uploads under way whose keys begin with `prefix`, by key, behind (key, id).
+    /// Returns the open uploads whose keys begin with `prefix`, in the order of (key, id) and after the given pair.
     pub(super) async fn uploads(
         &self,
         bucket: &str,
@@ -129,7 +128,7 @@ impl S3Store {
         .await
     }
 
-    /// Ends an upload and forgets its parts.
+    /// Aborts an upload, and removes its parts.
     pub(super) async fn abort(&self, bucket: &str, key: &str, id: &str) -> Result<(), StoreError> {
         let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
         self.writer()
@@ -142,7 +141,7 @@ impl S3Store {
             .await
     }
 
-    /// Returns the content that completing with the parts `named` would make, for checksums over all of it.
+    /// Returns the content that the parts `named` would form, so that checksums over all of it can be computed.
     pub(super) async fn assembled(&self, id: &str, named: Vec<NamedPart>) -> Result<Content, StoreError> {
         let id = id.to_owned();
         let blobs = std::sync::Arc::clone(self.blobs());
@@ -159,7 +158,7 @@ impl S3Store {
         .await
     }
 
-    /// Makes the object of the parts `named`, if `conditions` hold at that moment.
+    /// Creates the object from the parts `named`, if `conditions` are fulfilled at that moment.
     pub(super) async fn complete(
         &self,
         bucket: &str,
@@ -197,13 +196,13 @@ fn complete(
     };
     let name = EventName::CreatedCompleteMultipartUpload;
     let object = index::store_object(tx, bucket, key, new, conditions, name, now)?;
-    // The files belong to the object by now; only those of parts that it leaves out go.
+    // The files of the named parts belong to the object now, so only the files of the other parts are removed.
     remove_parts(tx, id, None)?;
     tx.connection.execute("DELETE FROM uploads WHERE id = ?1", [id])?;
     Ok(object)
 }
 
-/// Picks the named parts out of the stored ones.
+/// Returns the stored parts that the request names.
 fn choose(stored: Vec<StoredPart>, named: &[NamedPart]) -> Result<Vec<StoredPart>, StoreError> {
     if named.windows(2).any(|pair| pair[0].number >= pair[1].number) {
         return Err(StoreError::InvalidPartOrder);
@@ -211,7 +210,7 @@ fn choose(stored: Vec<StoredPart>, named: &[NamedPart]) -> Result<Vec<StoredPart
     let mut stored = stored.into_iter();
     let mut chosen = Vec::with_capacity(named.len());
     for wanted in named {
-        // Both are in ascending order.
+        // Both lists are in ascending order.
         let found = stored.find(|stored| stored.part.number >= wanted.number);
         let found = found.filter(|stored| stored.part.number == wanted.number && fits(&stored.part, wanted));
         chosen.push(found.ok_or(StoreError::InvalidPart(wanted.number))?);
@@ -237,7 +236,7 @@ fn fits(part: &Part, wanted: &NamedPart) -> bool {
         && agrees(&has.sha256, &wants.sha256)
 }
 
-/// The MD5 of the parts' MD5s, and how many there are: the ETag of every multipart object.
+/// Returns the ETag of an object from parts: the MD5 of the parts' MD5s, and the number of parts.
 fn multipart_etag(parts: &[StoredPart]) -> String {
     let mut all = Md5::new();
     for stored in parts {
@@ -306,7 +305,7 @@ fn insert_part(connection: &Connection, id: &str, part: &Part, extent: &Extent) 
     Ok(())
 }
 
-/// Removes one part of an upload, or all, with the files that no object took over.
+/// Removes one part of an upload, or all parts, with the files that no object uses.
 fn remove_parts(tx: &mut Tx<'_>, id: &str, number: Option<i32>) -> Result<(), StoreError> {
     let sql = "DELETE FROM parts WHERE upload = ?1 AND (?2 IS NULL OR number = ?2) RETURNING blob";
     let mut statement = tx.connection.prepare_cached(sql)?;
@@ -355,7 +354,7 @@ mod tests {
 
     #[test]
     fn the_etag_is_the_md5_of_md5s_and_their_number() {
-        // Two parts of no bytes at all.
+        // Two parts without bytes.
         let part = stored(1, 0, "d41d8cd98f00b204e9800998ecf8427e");
         assert_eq!(multipart_etag(&[part.clone(), part]), "5873dd45edd01f09c1ef2e7819369e8e-2");
     }

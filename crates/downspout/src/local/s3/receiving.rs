@@ -1,4 +1,4 @@
-//! Contents on their way in: hashed while they are written, small ones kept for the index.
+//! Receives contents: computes digests while bytes arrive, and keeps small contents in memory for the index.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,19 +16,19 @@ use super::blobs::{Blobs, NewBlob};
 use super::content::Reader;
 use super::error::StoreError;
 
-/// Contents up to this size stand in the index: they need no file and no disk sync of their own.
+/// The largest content that is stored in the index, in bytes. Such a content needs no file and no disk sync of its own.
 const INLINE_LIMIT: usize = 16 << 10;
 
-/// Bytes gathered before they are handed to the thread that hashes and writes.
+/// How many bytes are collected before a thread hashes and writes them.
 const BATCH: usize = 512 << 10;
 
-/// Where a received content is.
+/// The bytes of a received content.
 pub(super) enum Body {
     Inline(Vec<u8>),
     Blob(NewBlob),
 }
 
-/// A content that has arrived whole and is on the disk, though no object has it yet.
+/// A content that has arrived whole and is on the disk. No object uses it yet.
 pub(super) struct Received {
     pub(super) body: Body,
     pub(super) size: u64,
@@ -36,17 +36,17 @@ pub(super) struct Received {
     pub(super) checksums: Checksum,
 }
 
-/// Why a content did not arrive.
+/// Why a content was not received.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReceiveError {
-    /// The sender's stream broke off, or did not hold what its signature says.
+    /// The stream of the client ended early, or does not match its signature.
     #[error("the content did not arrive")]
     Stream(#[source] StdError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Receives a whole content; `hasher` says which checksums are wanted besides MD5.
+/// Receives a whole content. `hasher` computes the checksums that are needed beside the MD5.
 pub(super) async fn receive<S>(
     blobs: &Arc<Blobs>,
     mut stream: S,
@@ -63,7 +63,7 @@ where
         gathered += bytes.len();
         batch.push(bytes);
         if gathered >= BATCH {
-            // One batch is written while the next arrives: a slow disk holds the sender back.
+            // One batch is written while the next arrives, so that a slow disk slows the sender down.
             stage = stage.idle().await?.write_aside(std::mem::take(&mut batch));
             gathered = 0;
         }
@@ -76,7 +76,7 @@ where
     Ok(sink.finish().await?)
 }
 
-/// Reads a content through; returns its MD5 in hexadecimal and the checksums of `hasher`.
+/// Reads a whole content, and returns its MD5 in hexadecimal and the checksums of `hasher`.
 pub(super) async fn hash(
     mut reader: Reader,
     mut hasher: ChecksumHasher,
@@ -92,7 +92,7 @@ pub(super) async fn hash(
     .await
 }
 
-/// Whether the sink is at hand, or a thread writes into it.
+/// Whether the sink waits for bytes or a thread writes to it.
 enum Stage {
     Idle(Box<Sink>),
     Writing(JoinHandle<Result<Sink, StoreError>>),
@@ -111,7 +111,7 @@ async fn joined<T>(handle: JoinHandle<Result<T, StoreError>>) -> Result<T, Store
     handle.await.map_err(|_| StoreError::Closed)?
 }
 
-/// Where the bytes go: first into memory, then into a file.
+/// Takes the bytes: in memory at first, and in a file from [`INLINE_LIMIT`] on.
 struct Sink {
     blobs: Arc<Blobs>,
     inline: Vec<u8>,
@@ -126,7 +126,7 @@ impl Sink {
         Self { blobs, inline: Vec::new(), file: None, size: 0, md5: Md5::new(), hasher }
     }
 
-    /// Whether that many bytes more need no file.
+    /// Returns whether the content would still need no file with `more` bytes.
     fn fits(&self, more: usize) -> bool {
         self.file.is_none() && self.inline.len() + more <= INLINE_LIMIT
     }
@@ -172,10 +172,10 @@ impl Sink {
     }
 }
 
-/// Makes the file's bytes and its name durable: what is acknowledged survives a power cut.
+/// Makes the bytes of the file and its name durable, so that an acknowledged content survives a power cut.
 async fn sync(blobs: Arc<Blobs>, blob: &NewBlob, file: File) -> Result<(), StoreError> {
     let path = blobs.root().join(blob.id());
-    // At the same time: most file systems make one journal write of the two.
+    // Both syncs run at the same time, because most file systems then need only one write of their journal.
     let names = tokio::task::spawn_blocking(move || blobs.sync_names());
     let content =
         tokio::task::spawn_blocking(move || file.sync_data().map_err(|source| StoreError::io(path, source)));
@@ -210,7 +210,7 @@ mod tests {
         let broken = chunks(300, 10_000).chain(futures::stream::iter([Err(StdError::from("gone"))]));
         let failed = receive(&blobs, broken, ChecksumHasher::default()).await;
         assert!(matches!(failed, Err(ReceiveError::Stream(_))));
-        // The last batch may still be on its way to the disk.
+        // A thread may still be writing the last batch.
         for _ in 0..1000 {
             if directory.path().read_dir().unwrap().count() == 0 {
                 return;

@@ -1,7 +1,7 @@
-//! The index: its tables, and opening a database of it.
+//! The schema of the index, and how its database is opened.
 //!
-//! Keys are BLOBs, so that SQLite compares them byte by byte: S3 lists keys in UTF-8 binary order, and
-//! a prefix is a range of bytes.
+//! Keys are BLOBs, so that SQLite compares them byte by byte: S3 lists keys in the binary order of their UTF-8, and the keys
+//! with a prefix are a range of bytes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::error::StoreError;
 /// The version of the schema that this program writes (`PRAGMA user_version`).
 const VERSION: i64 = 1;
 
-/// What a new database gets. Later changes are further steps, never edits of this one.
+/// The schema of a new database. A later change is a further step, never an edit of this one.
 const VERSION_1: &str = "
 CREATE TABLE sequence (value INTEGER NOT NULL);
 INSERT INTO sequence VALUES (1);
@@ -48,23 +48,23 @@ CREATE TABLE events (
 CREATE INDEX events_queue ON events (dead, id);
 ";
 
-/// How long a connection waits for another's lock; readers never block in WAL mode, so only at opening.
+/// How long a connection waits for the lock of another one. In WAL mode readers never block, so this happens only at opening.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens the database for the writer, creating or upgrading it.
+/// Opens the database for the writer, and creates or upgrades it.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
-    // FULL: the commit that acknowledges an object is on the disk, power cut or not. It costs one sync a
-    // commit, shared by every request that waits at that moment (see `writer`).
+    // With FULL, a commit is on the disk before it returns, so that an acknowledged object survives a power cut. Each commit
+    // costs one sync, which all requests that wait at that moment share (see `writer`).
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     upgrade(&connection, path)?;
     Ok(connection)
 }
 
-/// Opens the database for reading; the writer has made it before.
+/// Opens the database for a reader. The writer must have opened it before.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

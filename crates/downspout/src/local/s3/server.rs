@@ -1,4 +1,4 @@
-//! The HTTP server around the operations.
+//! The HTTP server of the S3 endpoint.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,18 +22,18 @@ use super::host::{self, LocalDomains};
 use super::service::Service;
 use super::store::S3Store;
 
-/// How long requests under way may go on after the shutdown has begun.
+/// How long open requests may go on after the shutdown has begun.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
 
-/// Pause after a failed accept: out of file descriptors, most likely, and trying at once would spin.
+/// Pause after a failed accept. The likely reason is a lack of file descriptors, and an immediate retry would use all CPU time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The access key that clients sign with.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The key's public part.
+    /// The public part of the key.
     pub access_key_id: String,
-    /// The key's secret part.
+    /// The secret part of the key.
     pub secret_access_key: String,
 }
 
@@ -65,7 +65,7 @@ pub struct LocalS3 {
 }
 
 impl LocalS3 {
-    /// Makes an endpoint that lets in whoever signs with `credentials`.
+    /// Creates an endpoint that accepts requests signed with `credentials`.
     pub fn new(store: S3Store, credentials: Credentials, region: impl Into<String>) -> Self {
         let mut builder = S3ServiceBuilder::new(Service { store, region: region.into() });
         builder.set_auth(credentials);
@@ -74,7 +74,7 @@ impl LocalS3 {
         Self { service: builder.build() }
     }
 
-    /// Serves `listener` until `shutdown`; requests under way are finished within a few seconds.
+    /// Serves `listener` until `shutdown`. Open requests then have a few seconds to finish.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let connections = TaskTracker::new();
         while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
@@ -96,7 +96,7 @@ impl LocalS3 {
 }
 
 async fn connection(stream: TcpStream, service: S3Service, shutdown: CancellationToken) {
-    // Answers are small or whole buffers; waiting for more to send only delays them.
+    // Answers are small or fill whole buffers, so waiting for more bytes would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
@@ -111,7 +111,7 @@ async fn connection(stream: TcpStream, service: S3Service, shutdown: Cancellatio
         }
     };
     if let Err(error) = ended {
-        // A client that went away; its request is answered or undone already.
+        // The client closed the connection. Its last request was answered or had no effect.
         tracing::debug!(%error, "a connection to the S3 endpoint ended");
     }
 }
@@ -124,8 +124,8 @@ async fn answer(service: S3Service, mut request: Request<Incoming>) -> Result<Re
         Ok(()) => service.call(request.map(Body::from)).await?,
         Err(refused) => refused.to_http_response().map_err(|error| HttpError::new(Box::new(error)))?,
     };
-    // botocore trips over a connection on which its `Expect: 100-continue` was answered without the "100 Continue",
-    // and the next request on it hangs; hyper does not send one when there is no content to ask for.
+    // hyper sends no "100 Continue" for a request without content. botocore then keeps waiting for one, and its next request on
+    // the same connection hangs; so the connection is closed.
     if expects && (is_empty || !response.status().is_success()) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

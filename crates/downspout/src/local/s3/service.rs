@@ -1,6 +1,6 @@
-//! The S3 operations over the store: requests to calls, results to answers.
+//! The S3 operations on the store: each reads its request, calls the store, and builds the answer.
 //!
-//! The protocol itself (routes, headers, XML, signatures) is `s3s`'s.
+//! The crate `s3s` does the rest of the protocol: routes, headers, XML and signatures.
 
 mod buckets;
 mod deleting;
@@ -15,16 +15,16 @@ use s3s::{S3, S3Request, S3Response, S3Result};
 
 use super::store::S3Store;
 
-/// What every bucket and object belongs to.
+/// The owner of every bucket and object.
 const OWNER: &str = "downspout";
 
-/// The operations that this S3 has; the others answer `NotImplemented`.
+/// The operations of this S3. Every other operation answers `NotImplemented`.
 pub(super) struct Service {
     pub(super) store: S3Store,
     pub(super) region: String,
 }
 
-/// Hands operations on to the methods of the same name in the submodules.
+/// Implements each operation by the method of the same name in a submodule.
 macro_rules! operations {
     ($($name:ident: $input:ident -> $output:ident;)*) => {
         #[async_trait::async_trait]

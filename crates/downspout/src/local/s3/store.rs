@@ -1,7 +1,7 @@
-//! The object store itself: buckets and objects, contents as files, everything else in the index.
+//! The object store: buckets and objects. Contents are files, and everything else is in the index.
 //!
-//! Knows nothing of HTTP. One thread writes ([`super::writer`]); reads go over connections of their own
-//! and never wait for it.
+//! The store knows nothing of HTTP. One thread writes (see [`super::writer`]). Each read uses a connection of its own, so that
+//! it never waits for the writer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,12 +22,12 @@ use super::schema;
 use super::writer::Writer;
 use crate::local::Now;
 
-/// Reading connections kept open for the next reader.
+/// How many reading connections are kept open for later reads.
 const SPARE_READERS: usize = 8;
 
 /// A durable object store in a directory.
 ///
-/// Cheap to clone; all clones are the same store.
+/// A clone is cheap, and stands for the same store.
 #[derive(Clone)]
 pub struct S3Store {
     inner: Arc<Inner>,
@@ -43,12 +43,12 @@ struct Inner {
 }
 
 impl S3Store {
-    /// Opens the store in `dir`, making it if need be, and removes what a crash left half-done.
+    /// Opens the store in `dir`, creates it if it is missing, and removes what a crash left half done.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_with_clock(dir, Arc::new(Timestamp::now))
     }
 
-    /// Opens the store with a clock of the caller's.
+    /// Opens the store with the given clock.
     pub fn open_with_clock(dir: impl AsRef<Path>, now: Now) -> Result<Self, StoreError> {
         let dir = dir.as_ref();
         fs::create_dir_all(dir).map_err(|source| StoreError::io(dir, source))?;
@@ -65,7 +65,7 @@ impl S3Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Makes events of everything that happens in `bucket` from now on.
+    /// Lets every later change in `bucket` create an event.
     pub async fn notify_bucket(&self, bucket: &str) -> Result<(), StoreError> {
         let bucket = bucket.to_owned();
         self.writer()
@@ -77,7 +77,7 @@ impl S3Store {
             .await
     }
 
-    /// Makes a bucket; one that exists stays as it is.
+    /// Creates a bucket. An existing bucket stays as it is.
     pub async fn create_bucket(&self, bucket: &str) -> Result<(), StoreError> {
         let (bucket, now) = (bucket.to_owned(), self.now());
         self.writer()
@@ -91,7 +91,7 @@ impl S3Store {
 
     pub(super) fn now(&self) -> Timestamp {
         let now = (self.inner.now)();
-        // Whole milliseconds: the same before and after it went through the index.
+        // The index stores whole milliseconds, so the time is the same before and after it was stored.
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
 
@@ -157,13 +157,13 @@ impl S3Store {
             .await
     }
 
-    /// Looks an object up.
+    /// Reads an object without its content.
     pub(super) async fn head(&self, bucket_name: &str, key: &str) -> Result<S3Object, StoreError> {
         let (bucket_name, key) = (bucket_name.to_owned(), key.to_owned());
         self.read(move |connection| index::existing(connection, &bucket_name, &key)).await
     }
 
-    /// Looks an object up together with its content, which stays readable whatever happens to the object.
+    /// Reads an object with its content, which stays readable if the object is replaced or deleted.
     pub(super) async fn open_object(
         &self,
         bucket: &str,
@@ -180,7 +180,7 @@ impl S3Store {
                     Extent::Inline(_) => None,
                 });
                 let content = Content { pin: blobs.pin(files.collect()), segments };
-                // Replaced between the look and the hold, it may have lost its files; then the new one counts.
+                // If the object was replaced before its files were pinned, they may be gone. Then the new object is read.
                 if index::find(connection, &bucket, &key)?
                     .is_some_and(|again| again.content == object.content)
                 {
@@ -191,7 +191,7 @@ impl S3Store {
         .await
     }
 
-    /// Stores a received content under `key`, if `conditions` hold at that moment.
+    /// Stores a received content under `key`, if `conditions` are fulfilled at that moment.
     pub(super) async fn put(
         &self,
         bucket: &str,
@@ -214,7 +214,7 @@ impl S3Store {
             .await
     }
 
-    /// Deletes an object; whether there was one.
+    /// Deletes an object, and returns whether there was one.
     pub(super) async fn delete(
         &self,
         bucket_name: &str,
@@ -225,7 +225,7 @@ impl S3Store {
         self.writer().write(move |tx| index::delete_object(tx, &bucket_name, &key, &conditions, now)).await
     }
 
-    /// Replaces what is said of an object, its content untouched; `change` gets its present metadata.
+    /// Changes the metadata of an object and keeps its content. `change` gets the present metadata.
     pub(super) async fn change_meta<F>(&self, bucket: &str, key: &str, change: F) -> Result<(), StoreError>
     where
         F: FnOnce(&mut Meta) + Send + 'static,

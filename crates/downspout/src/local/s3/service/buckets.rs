@@ -1,4 +1,4 @@
-//! Buckets.
+//! The operations on buckets.
 
 use s3s::dto::*;
 use s3s::{S3Request, S3Result};
@@ -6,14 +6,14 @@ use s3s::{S3Request, S3Result};
 use super::Service;
 use super::headers::{owner, wire_time};
 
-/// The name that the stack's Lambda function goes by in notification configurations.
+/// The ARN of the stack's Lambda function in notification configurations.
 const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:downspout";
 
-/// What buckets that notify tell of.
+/// The events that a notifying bucket sends.
 const EVENTS: [&str; 2] = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"];
 
 impl Service {
-    // In us-east-1 S3 answers 200 to an owner who makes a bucket again.
+    // In us-east-1, S3 answers 200 if the owner creates an existing bucket again.
     pub(super) async fn create_bucket(
         &self,
         request: S3Request<CreateBucketInput>,
@@ -59,13 +59,13 @@ impl Service {
         request: S3Request<GetBucketLocationInput>,
     ) -> S3Result<GetBucketLocationOutput> {
         self.store.bucket(&request.input.bucket).await?;
-        // us-east-1 is the empty constraint.
+        // An empty constraint stands for us-east-1.
         let constraint =
             (self.region != "us-east-1").then(|| BucketLocationConstraint::from(self.region.clone()));
         Ok(GetBucketLocationOutput { location_constraint: constraint })
     }
 
-    /// A bucket that never had versions answers with an empty document.
+    /// Returns an empty document, as S3 does for a bucket that never had versions.
     pub(super) async fn get_bucket_versioning(
         &self,
         request: S3Request<GetBucketVersioningInput>,

@@ -8,7 +8,7 @@ use super::headers::only_version;
 use crate::local::s3::index;
 use crate::local::s3::model::Conditions;
 
-/// S3's limit of keys in one DeleteObjects.
+/// The largest number of keys in one DeleteObjects of S3.
 const MOST_KEYS: usize = 1000;
 
 impl Service {
@@ -23,7 +23,7 @@ impl Service {
         Ok(DeleteObjectOutput::default())
     }
 
-    /// Deletes many keys in one transaction; a key that cannot be deleted does not keep the others.
+    /// Deletes many keys in one transaction. A key that cannot be deleted does not stop the others.
     pub(super) async fn delete_objects(
         &self,
         request: S3Request<DeleteObjectsInput>,

@@ -1,4 +1,4 @@
-//! Small pieces of requests and answers that many operations share.
+//! Values of requests and answers that many operations share.
 
 use std::time::SystemTime;
 
@@ -6,12 +6,12 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use s3s::dto::{self, CopySource, ETag, ETagCondition, Owner, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
-/// Turns a time into what goes over the wire.
+/// Returns a time in the form of an answer.
 pub(super) fn wire_time(time: jiff::Timestamp) -> dto::Timestamp {
     SystemTime::from(time).into()
 }
 
-/// Reads a time of a request, in whole seconds.
+/// Returns a time of a request, in whole seconds.
 pub(super) fn request_time(time: Option<dto::Timestamp>) -> Option<jiff::Timestamp> {
     let mut text = Vec::new();
     time?.format(TimestampFormat::EpochSeconds, &mut text).ok()?;
@@ -19,17 +19,17 @@ pub(super) fn request_time(time: Option<dto::Timestamp>) -> Option<jiff::Timesta
     jiff::Timestamp::from_second(seconds.parse().ok()?).ok()
 }
 
-/// Returns an ETag for the wire.
+/// Returns an ETag in the form of an answer.
 pub(super) fn wire_etag(etag: &str) -> Option<ETag> {
     Some(ETag::Strong(etag.to_owned()))
 }
 
-/// Returns whom everything belongs to.
+/// Returns the owner of everything.
 pub(super) fn owner() -> Owner {
     Owner { display_name: Some(super::OWNER.to_owned()), id: Some(super::OWNER.to_owned()) }
 }
 
-/// Reads an ETag condition that `s3s` does not hand over.
+/// Reads an ETag condition from the headers, for the operations for which `s3s` does not read it.
 pub(super) fn etag_condition(headers: &HeaderMap, name: HeaderName) -> S3Result<Option<ETagCondition>> {
     let Some(value) = headers.get(&name) else { return Ok(None) };
     let condition = ETagCondition::parse_http_header(value.as_bytes());
@@ -47,7 +47,7 @@ pub(super) fn copy_source(source: CopySource) -> S3Result<(String, String)> {
     }
 }
 
-/// Accepts the one version that every object here has.
+/// Accepts the version `null`, which is the only version of every object.
 pub(super) fn only_version(version: Option<&str>) -> S3Result<()> {
     match version {
         None | Some("null" | "") => Ok(()),
@@ -58,7 +58,7 @@ pub(super) fn only_version(version: Option<&str>) -> S3Result<()> {
     }
 }
 
-/// Makes an error of S3's that `s3s` does not know.
+/// Returns an S3 error whose code `s3s` does not know.
 pub(super) fn custom_error(code: &'static str, status: StatusCode, message: &'static str) -> S3Error {
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
     error.set_status_code(status);

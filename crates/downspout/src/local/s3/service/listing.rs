@@ -8,7 +8,7 @@ use super::headers::{owner, wire_etag, wire_time};
 use crate::local::s3::listing::{Entry, ListFrom, Listing, Page};
 use crate::local::s3::model::S3Object;
 
-/// S3's most keys of a page, and how many a page has when the client does not say.
+/// The largest number of keys on a page, which is also the default.
 const MOST_KEYS: i32 = 1000;
 
 impl Service {
@@ -30,7 +30,7 @@ impl Service {
         };
         let page = self.page(&input.bucket, listing).await?;
         let text = Encoding::of(input.encoding_type.as_ref())?;
-        // S3 names the next marker only when keys are rolled up; otherwise it is the last key.
+        // S3 names the next marker only if there is a delimiter; otherwise the last key is the marker.
         let last = page.entries.last().map(|entry| text.encode(entry.name()));
         let next_marker = last.filter(|_| page.next.is_some() && input.delimiter.is_some());
         let is_truncated = page.next.is_some();
@@ -91,7 +91,7 @@ impl Service {
 
     async fn page(&self, bucket: &str, listing: Listing) -> S3Result<Page> {
         if listing.limit == 0 {
-            // A page of no keys is never truncated: it would name nothing to go on from.
+            // A page without keys is never truncated, because it has no key to continue after.
             self.expect_bucket(bucket).await?;
             return Ok(Page::default());
         }
@@ -113,10 +113,10 @@ fn wrong_token() -> s3s::S3Error {
     s3_error!(InvalidArgument, "The continuation token provided is incorrect")
 }
 
-/// How keys are written in the answer.
+/// The encoding of keys in the answer.
 pub(super) enum Encoding {
     Plain,
-    /// Percent-encoded: XML cannot carry every character a key may have.
+    /// Percent-encoded, because XML cannot contain every character that a key may have.
     Url,
 }
 

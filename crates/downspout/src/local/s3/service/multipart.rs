@@ -1,4 +1,4 @@
-//! Multipart uploads.
+//! The operations on multipart uploads.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::local::s3::model::{self, Checksums, Conditions, Meta, Upload};
 use crate::local::s3::multipart::NamedPart;
 use crate::local::s3::receiving::{hash, receive};
 
-/// S3's highest part number.
+/// The highest part number of S3.
 const LAST_PART: i32 = 10_000;
 
-/// S3's most entries of a page of parts or uploads.
+/// The largest number of parts or uploads on a page.
 const PAGE: i32 = 1000;
 
 impl Service {
@@ -169,7 +169,7 @@ impl Service {
         })
     }
 
-    /// Computes the object's checksum of the kind that the upload asked for.
+    /// Computes the checksum of the object, of the kind that the upload asked for.
     async fn whole_checksums(&self, upload: &Upload, named: &[NamedPart]) -> S3Result<Checksums> {
         let Some(algorithm) = upload.meta.algorithm.as_deref() else { return Ok(Checksums::default()) };
         let content = self.store.assembled(&upload.id, named.to_vec()).await?;
@@ -197,7 +197,7 @@ impl Service {
         let input = request.input;
         let most = input.max_parts.unwrap_or(PAGE).clamp(0, PAGE);
         let after = input.part_number_marker.unwrap_or(0);
-        // One more than the page holds tells whether there is another.
+        // One entry more than the page has shows whether there is another page.
         let limit = most as usize + 1;
         let (upload, mut parts) =
             self.store.parts(&input.bucket, &input.key, &input.upload_id, after, limit).await?;
@@ -232,7 +232,7 @@ impl Service {
         let most = input.max_uploads.unwrap_or(PAGE).clamp(0, PAGE);
         let prefix = input.prefix.clone().unwrap_or_default();
         let key_marker = input.key_marker.clone().unwrap_or_default();
-        // Without an id the marker stands behind all uploads of its key; `~` is behind every id.
+        // A marker without an id stands after all uploads of its key: `~` is greater than every id.
         let none = if key_marker.is_empty() { "" } else { "~" };
         let id_marker = input.upload_id_marker.clone().unwrap_or_else(|| none.to_owned());
         let mut uploads = self.store.uploads(&input.bucket, &prefix, (key_marker, id_marker)).await?;
@@ -256,7 +256,7 @@ impl Service {
     }
 }
 
-/// The kind of checksum that S3 gives an upload which names only the algorithm.
+/// Returns the kind of checksum that S3 uses for an upload that names only the algorithm.
 fn usual_kind(algorithm: &str) -> &'static str {
     match algorithm {
         ChecksumAlgorithm::CRC64NVME => ChecksumType::FULL_OBJECT,
@@ -294,7 +294,7 @@ fn named_parts(upload: Option<CompletedMultipartUpload>) -> S3Result<Vec<NamedPa
     named.collect()
 }
 
-/// Checks the checksum that a client states of the whole object, if it is one of the kind computed.
+/// Checks the checksum that a client sends of the whole object, if it is of the computed kind.
 fn check_whole(claimed: &Checksums, computed: &Checksums) -> S3Result<()> {
     let pairs = [
         (&claimed.crc32, &computed.crc32),
@@ -304,7 +304,7 @@ fn check_whole(claimed: &Checksums, computed: &Checksums) -> S3Result<()> {
         (&claimed.sha256, &computed.sha256),
     ];
     let agrees = |(claimed, computed): &(&Option<String>, &Option<String>)| match (claimed, computed) {
-        // A composite may be claimed with or without the number of parts.
+        // A client may send a composite checksum with or without the number of parts.
         (Some(claimed), Some(computed)) => {
             claimed == computed || computed.split('-').next() == Some(claimed.as_str())
         }

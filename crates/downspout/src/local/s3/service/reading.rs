@@ -1,4 +1,4 @@
-//! GetObject, HeadObject and tags.
+//! GetObject, HeadObject and the operations on tags.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use super::headers::{custom_error, only_version, request_time, wire_etag, wire_t
 use crate::local::s3::content::Segment;
 use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
 
-/// What of an object is wanted.
+/// The part of an object that a request asks for.
 struct RequestedBytes {
     bytes: Range<u64>,
     content_range: Option<String>,
@@ -69,7 +69,7 @@ impl Service {
         let input = request.input;
         only_version(input.version_id.as_deref())?;
         let (object, segments) = match input.part_number {
-            // Only a part needs to know the others.
+            // Only a request for a part needs the other parts.
             Some(_) => {
                 let (object, content) = self.store.open_object(&input.bucket, &input.key).await?;
                 (object, content.segments)
@@ -175,7 +175,7 @@ fn requested_bytes(
     }
 }
 
-/// Returns the bytes of the part `number`, counted from 1 without gaps, and how many parts there are.
+/// Returns the bytes of the part `number`, counted from 1 without gaps, and the number of parts.
 fn part_bytes(object: &S3Object, segments: &[Segment], number: i32) -> S3Result<(Range<u64>, i32)> {
     let invalid = || {
         custom_error(
@@ -184,7 +184,7 @@ fn part_bytes(object: &S3Object, segments: &[Segment], number: i32) -> S3Result<
             "The requested partnumber is not satisfiable",
         )
     };
-    // Only what was uploaded in parts has parts; a copy of it is one whole.
+    // Only an object from a multipart upload has parts. A copy of it is one whole.
     if !object.etag.contains('-') {
         return if number == 1 { Ok((0..object.size, 1)) } else { Err(invalid()) };
     }
@@ -194,7 +194,7 @@ fn part_bytes(object: &S3Object, segments: &[Segment], number: i32) -> S3Result<
     Ok((begin..begin + segment.size, segments.len() as i32))
 }
 
-/// Returns the checksums to tell: if they are asked for and those of all that is sent.
+/// Returns the checksums of the answer: those of the object, if the client asks for them and gets the whole object.
 fn answered_checksums(object: &S3Object, wanted: &RequestedBytes, mode: Option<&ChecksumMode>) -> Checksums {
     match mode {
         Some(_) if wanted.content_range.is_none() => object.meta.checksums.clone(),

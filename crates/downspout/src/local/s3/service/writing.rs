@@ -17,13 +17,13 @@ use crate::local::s3::event::EventName;
 use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
 use crate::local::s3::receiving::{ReceiveError, Received, hash, receive};
 
-/// S3's limit of what one request may bring.
+/// The largest content that S3 takes in one request, in bytes.
 const LARGEST_PUT: i64 = 5 << 30;
 
-/// Bytes of a refused upload that are read and dropped, so that the client hears why it is refused.
+/// How many bytes of a refused upload are read and dropped, so that the client reads the reason of the refusal.
 const DRAIN_LIMIT: usize = 256 << 20;
 
-/// How often a copy whose source changes in the meantime begins anew.
+/// How often a copy starts again because its source changed meanwhile.
 const COPY_TRIES: usize = 10;
 
 impl Service {
@@ -109,7 +109,7 @@ impl Service {
         Err(s3_error!(ConditionalRequestConflict, "the source of the copy keeps changing"))
     }
 
-    /// Decides ETag and checksums of a copy; an object made of parts is read through for its own MD5.
+    /// Returns ETag and checksums of a copy. An object from parts is read whole, because its copy has an MD5 of its own.
     async fn plan_copy(
         &self,
         from: &(String, String),
@@ -129,7 +129,7 @@ impl Service {
         Ok(Copy { content: object.content, etag, meta, checksums: checksums.into() })
     }
 
-    /// Receives a request's content and checks it against what the client states.
+    /// Receives the content of a request, and checks it against the digests that the client sent.
     pub(super) async fn arrival(
         &self,
         body: Option<StreamingBlob>,
@@ -161,7 +161,7 @@ impl Service {
     }
 }
 
-/// S3 knows `If-None-Match` on writes with `*` only.
+/// Accepts `If-None-Match: *`, which is the only form that S3 takes on a write.
 pub(super) fn only_any(condition: Option<ETagCondition>) -> S3Result<Option<ETagCondition>> {
     match condition {
         Some(ETagCondition::ETag(_)) => {
@@ -171,14 +171,14 @@ pub(super) fn only_any(condition: Option<ETagCondition>) -> S3Result<Option<ETag
     }
 }
 
-/// Drops `aws-chunked`: it says how the request was sent, not what the content is.
+/// Drops `aws-chunked`, which describes how the request was sent and not the content.
 pub(super) fn content_encoding(header: Option<String>) -> Option<String> {
     let kept: Vec<_> =
         header.as_deref()?.split(',').map(str::trim).filter(|name| *name != "aws-chunked").collect();
     Some(kept.join(",")).filter(|kept| !kept.is_empty())
 }
 
-/// Reads the tags of the header `x-amz-tagging`, which look like a query.
+/// Reads the tags of the header `x-amz-tagging`, which has the form of a query.
 pub(super) fn tags(header: Option<&str>) -> S3Result<Vec<(String, String)>> {
     let tags = serde_urlencoded::from_str(header.unwrap_or_default());
     tags.map_err(|_| {
@@ -208,7 +208,7 @@ fn replaced_meta(input: &CopyObjectInput) -> S3Result<Meta> {
     })
 }
 
-/// Sets what has a directive or a rule of its own: tags, storage class, redirection.
+/// Sets the metadata that have a directive or a rule of their own: tags, storage class, redirection.
 fn retagged(mut meta: Meta, source: &S3Object, input: &CopyObjectInput) -> S3Result<Meta> {
     let replaces_tags =
         input.tagging_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
@@ -233,9 +233,9 @@ fn copied(object: S3Object) -> CopyObjectOutput {
     CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }
 }
 
-/// Names what was wrong with a content's stream.
+/// Returns the S3 error for a content whose stream failed.
 fn broken_stream(error: &StdError) -> S3Error {
-    // The errors of the signature checks are types of `s3s`'s own that it does not show; their texts are all there is.
+    // The errors of the signature checks have types that are private to `s3s`, so only their texts can be compared.
     let text = error.to_string();
     if text.contains("Sha256Mismatch") {
         let told = "The provided 'x-amz-content-sha256' header does not match what was computed.";
@@ -247,7 +247,7 @@ fn broken_stream(error: &StdError) -> S3Error {
     s3_error!(IncompleteBody, "the content did not arrive whole: {text}")
 }
 
-/// Reads the rest of a refused upload: many clients look for an answer only when they have sent everything.
+/// Reads the rest of a refused upload, because many clients read the answer only after they have sent everything.
 async fn drain(mut body: StreamingBlob) {
     let mut drained = 0;
     while let Some(Ok(bytes)) = body.next().await {
@@ -268,7 +268,7 @@ impl From<ReceiveError> for S3Error {
 }
 
 impl Service {
-    /// Fails as the store does when a bucket is missing.
+    /// Fails if the bucket is missing, as the store does.
     pub(super) async fn expect_bucket(&self, bucket: &str) -> Result<(), StoreError> {
         self.store.bucket(bucket).await.map(drop)
     }
