@@ -60,7 +60,7 @@ async fn in_parts(
 ) -> anyhow::Result<()> {
     let Destination { s3, bucket, key } = destination;
     let begun = s3.create_multipart_upload().bucket(bucket).key(key).send().await.map_err(readable)?;
-    let id = begun.upload_id().context("the answer names no upload")?;
+    let id = begun.upload_id().context("the answer contains no upload id")?;
     let part_bytes = PART_BYTES.max(size.div_ceil(PARTS));
     let ranges: Vec<(i32, u64)> = (1..).zip((0..size).step_by(usize::try_from(part_bytes)?)).collect();
     let parts = stream::iter(ranges)
@@ -104,6 +104,6 @@ async fn read_range(path: &Path, offset: u64, length: u64) -> anyhow::Result<Byt
     let mut file = tokio::fs::File::open(path).await?;
     file.seek(SeekFrom::Start(offset)).await?;
     let mut bytes = vec![0; usize::try_from(length)?];
-    file.read_exact(&mut bytes).await.context("the file became shorter meanwhile")?;
+    file.read_exact(&mut bytes).await.context("the file became shorter during the upload")?;
     Ok(bytes.into())
 }

@@ -1,7 +1,7 @@
-//! The Lambda host: feeds S3 events to the real handler, asynchronously and several at once, as AWS would.
+//! Runs the Lambda: feeds S3 events to the orchestrator, asynchronously and several at once, as AWS does.
 //!
-//! An event that fails is tried twice more and then becomes a dead letter. Once a minute, and at start, the
-//! handler gets a scheduled event: the sweep, which starts what no event did.
+//! An event that fails is tried twice more, and then becomes a dead letter. At the start and once a minute, the orchestrator
+//! gets a scheduled event for a sweep, which starts everything that no event has started.
 
 mod runner;
 
@@ -13,30 +13,30 @@ use tokio::sync::watch;
 
 pub use runner::LambdaRunner;
 
-/// One waiting invocation: the event as AWS would send it.
+/// An event in the queue.
 #[derive(Clone, Debug)]
 pub struct QueuedEvent {
-    /// Orders events and names them.
+    /// The number of the event, which also gives the order of events.
     pub id: i64,
-    /// Tries that failed already.
+    /// The number of tries that failed.
     pub failed_tries: u32,
-    /// What the handler is called with.
+    /// The event as AWS would send it.
     pub event: Value,
 }
 
-/// Where events wait until they are handled: the local S3's own table of them.
+/// The queue in which events wait until they are handled.
 pub trait EventQueue: Send + Sync + 'static {
     /// Returns the oldest events that are no dead letters.
     fn waiting(&self, limit: usize) -> impl Future<Output = anyhow::Result<Vec<QueuedEvent>>> + Send;
-    /// Drops an event that is handled.
+    /// Removes an event that was handled.
     fn handled(&self, id: i64) -> impl Future<Output = anyhow::Result<()>> + Send;
-    /// Notes a failed try; with `dead`, it was the last.
+    /// Notes a failed try. If `dead`, the try was the last one, and the event becomes a dead letter.
     fn failed(&self, id: i64, error: &str, dead: bool) -> impl Future<Output = anyhow::Result<()>> + Send;
-    /// Changes whenever an event has come or was set free again.
+    /// Returns a counter that changes whenever an event starts to wait.
     fn changes(&self) -> watch::Receiver<u64>;
 }
 
-/// What handles events: the orchestrator.
+/// The handler of events: the orchestrator, or a fake in tests.
 pub trait Handler: Send + Sync + 'static {
     /// Handles one event.
     fn handle(&self, event: Value) -> impl Future<Output = anyhow::Result<Value>> + Send;
@@ -48,16 +48,16 @@ impl Handler for orchestrator::Orchestrator {
     }
 }
 
-/// The numbers of the host.
+/// The limits of the runner.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Events handled at the same time.
+    /// How many events are handled at the same time.
     pub at_once: usize,
-    /// Pauses before the second and the third try. AWS waits one and two minutes; nobody at a laptop does.
+    /// The pauses before the second and the third try. AWS waits one and two minutes, which is too long on a laptop.
     pub pauses: [Duration; 2],
-    /// One invocation may take this long; a claim's lease is a little longer.
+    /// The time limit of one invocation. The lease of a claim is a little longer.
     pub invocation: Duration,
-    /// Time between two sweeps.
+    /// The time between two sweeps.
     pub sweep_every: Duration,
 }
 

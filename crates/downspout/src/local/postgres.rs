@@ -1,12 +1,12 @@
-//! The stack's PostgreSQL: the embedded server, and the front that makes it safe to share.
+//! The stack's PostgreSQL: the embedded server, and the front through which clients share it.
 //!
-//! The embedded server knows one session, any password, and no mercy for a client that misbehaves. So nobody
-//! reaches it but the front: that keeps one lasting [`session`], checks the password in the [`handshake`], and
-//! lends the session to one client at a time ([`lender`], as PgBouncer's session mode). A client that idles outside
-//! a transaction gives it up when another waits ([`relay`]) and gets its settings and prepared statements back with
-//! its next statement ([`state`]). A stack with a database of its own (`--database-url`) uses none of this.
+//! The embedded server serves one session, accepts any password, and does not survive a client that breaks the protocol. So
+//! clients reach only the front. The front keeps one permanent [`session`], checks the password in the [`handshake`], and
+//! lends the session to one client at a time ([`lender`]), like the session mode of PgBouncer. A client that is idle outside a
+//! transaction gives the session back when another client waits ([`relay`]). With its next statement, the client gets its
+//! settings and prepared statements again ([`state`]). A stack with `--database-url` uses none of this.
 //!
-//! Commits survive the end of the process at any moment; `fsync` is off, so a power cut can lose them.
+//! Commits survive the end of the process at any moment. `fsync` is off, so a power cut can lose commits.
 
 mod client;
 mod client_link;
@@ -47,20 +47,20 @@ use self::session::Session;
 pub use self::cluster::ClusterError;
 pub use self::session::StartError;
 
-/// What keeps any one client from harming the others.
+/// The limits that protect the clients from each other.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// How long a statement waits for the session before it fails.
     pub queue_wait: Duration,
-    /// How long an idle client keeps the session for a state that cannot be made again, while others wait.
+    /// While others wait, how long an idle client keeps a session whose state cannot be restored.
     pub stateful_grace: Duration,
-    /// How long a connection may take to prove its password.
+    /// How long the handshake of a connection may take.
     pub handshake: Duration,
-    /// How many connections there may be.
+    /// The largest number of connections.
     pub clients: usize,
-    /// How long one message of a client may be.
+    /// The longest message of a client, in bytes.
     pub message_bytes: usize,
-    /// How long stopping waits for statements that are under way.
+    /// How long a stop waits for running statements.
     pub stop: Duration,
 }
 
@@ -77,17 +77,17 @@ impl Default for Limits {
     }
 }
 
-/// Why the database does not come up.
+/// Why the database does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
-    /// Its folder cannot be used.
+    /// The folder of the database cannot be used.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// Its server does not start.
+    /// The embedded server does not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// Its listener is not usable.
-    #[error("the database's listener has no address")]
+    /// The listener has no address.
+    #[error("the listener of the database has no address")]
     Listener(#[source] io::Error),
 }
 
@@ -101,8 +101,9 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Opens the database in `data_dir`, creating it if there has never been one, and serves it on `listener` to
-    /// user `postgres` with `password` until `shutdown`.
+    /// Opens the database in `data_dir`, and serves it on `listener` to the user `postgres` with `password` until `shutdown`.
+    ///
+    /// The database is created if there has never been one.
     pub async fn start(
         data_dir: &Path,
         listener: TcpListener,
@@ -112,7 +113,7 @@ impl Postgres {
         Self::start_with(data_dir, listener, password, shutdown, Limits::default()).await
     }
 
-    /// [`Postgres::start`] with other limits.
+    /// Does the same as [`Postgres::start`], with other limits.
     pub async fn start_with(
         data_dir: &Path,
         listener: TcpListener,
@@ -141,24 +142,24 @@ impl Postgres {
         Ok(Self { url: url(address, &password), tasks, lender, limits, _cluster: Arc::new(cluster) })
     }
 
-    /// Returns the URL that clients connect to, with the password in it.
+    /// Returns the URL for clients, with the password.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Waits for the end that `shutdown` has begun, and stops the server; within [`Limits::stop`] and a little.
+    /// Waits after `shutdown` until the connections have ended, and stops the server. Takes little more than [`Limits::stop`].
     pub async fn stopped(self) {
         if timeout(self.limits.stop, self.tasks.wait()).await.is_err() {
-            tracing::warn!("a statement is still running; the database is left to recover at the next start");
+            tracing::warn!("a statement is still running; the database recovers at the next start");
             return;
         }
         if timeout(self.limits.stop, self.lender.stop()).await.is_err() {
-            tracing::warn!("the embedded PostgreSQL does not stop; it is left to recover at the next start");
+            tracing::warn!("the embedded PostgreSQL does not stop; it recovers at the next start");
         }
     }
 }
 
-/// Opens the cluster on a thread of its own: it blocks, and the embedded server may not be called from a runtime's.
+/// Opens the cluster on a thread of its own, because it blocks and must not be called from a thread of the runtime.
 async fn open_cluster(data_dir: &Path) -> Result<Cluster, PostgresError> {
     let data_dir = data_dir.to_owned();
     let opened = session::on_own_thread(move || Cluster::open(&data_dir)).await;
@@ -179,14 +180,14 @@ fn url(address: SocketAddr, password: &str) -> String {
     format!("postgres://postgres:{escaped}@{address}/postgres")
 }
 
-/// What all connections share.
+/// The data that all connections share.
 struct Front {
     lender: Arc<Lender>,
     verifier: Verifier,
     parameters: Vec<(String, String)>,
     limits: Limits,
     permits: Arc<Semaphore>,
-    /// Who waits for the session, by the key it may be cancelled with.
+    /// The clients that may wait for the session, by the key with which a wait can be cancelled.
     cancels: Mutex<HashMap<(u32, u32), Arc<Notify>>>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -206,7 +207,7 @@ impl Front {
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "a connection to the database was not accepted");
-                    // Out of file descriptors, most likely: others must close first.
+                    // The likely reason is a lack of file descriptors, so other connections must close first.
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -219,9 +220,9 @@ impl Front {
         address: SocketAddr,
         permit: Option<OwnedSemaphorePermit>,
     ) {
-        // Without it the small messages of a statement wait for each other.
+        // Otherwise the small messages of a statement wait for each other.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(error = %error, "no TCP_NODELAY");
+            tracing::debug!(error = %error, "TCP_NODELAY could not be set");
         }
         let mut connection = NewConnection::new(stream, address);
         if permit.is_none() {
@@ -241,8 +242,8 @@ impl Front {
                 tracing::info!(client.address = %address, error.code = report.code, "{}", report.message);
                 connection.turn_away(&report).await;
             }
-            Ok(Err(error)) => tracing::debug!(client.address = %address, "no handshake: {error}"),
-            Err(_elapsed) => tracing::debug!(client.address = %address, "no handshake in time"),
+            Ok(Err(error)) => tracing::debug!(client.address = %address, "a handshake failed: {error}"),
+            Err(_elapsed) => tracing::debug!(client.address = %address, "a handshake took too long"),
         }
     }
 
@@ -258,7 +259,7 @@ impl Front {
                 Ok(Some(startup))
             }
             Opening::Cancel { process, secret } => {
-                // Who waits stops waiting. A statement under way cannot be stopped: the embedded server takes no signals.
+                // Only a wait can be cancelled. The embedded server takes no signals, so a running statement cannot be stopped.
                 if let Some(waiter) = self.cancels().get(&(process, secret)) {
                     waiter.notify_waiters();
                 }

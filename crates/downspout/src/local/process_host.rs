@@ -1,8 +1,9 @@
-//! The host of resources on this machine: a worker process for each `Ec2Resource`, which lives as long as that.
+//! The host of resources on this machine: runs one worker process for each `Ec2Resource` while the resource exists.
 //!
-//! The workers are this program once more. Each reads its standard input, which ends with this process, be it killed:
-//! so none outlives it. A process that was started again knows nothing of them and starts others; what they held is
-//! free again by their names, as with the stack's own workers.
+//! A worker is this program with another command. Each worker reads its standard input, which ends when this process ends or
+//! is killed, so that no worker outlives the stack. After a restart, the host knows nothing of earlier workers, and starts new
+//! ones. The service recognises the names of earlier workers, and frees the tasks that they held, as it does for the stack's
+//! own workers.
 
 mod places;
 
@@ -26,33 +27,33 @@ use tokio::sync::{Notify, oneshot};
 
 use places::Places;
 
-/// The hidden command by which this program is a worker.
+/// The hidden command with which this program is a worker.
 pub const COMMAND: &str = "resource-worker";
-/// The line by which a worker is asked to end; without it, the end of its input ends it at once.
+/// The line on its standard input that asks a worker to end. If the input ends without the line, the worker ends at once.
 pub const END: &str = "end";
 
-/// A worker that was asked to end is killed after this long: a little more than it takes for itself.
+/// How long a worker may take to end after it was asked: a little more than the worker allows itself. After that it is killed.
 const END_LIMIT: Duration = Duration::from_secs(3);
 
 /// Starts and ends the workers of resources.
 pub struct ProcessHost {
     program: PathBuf,
-    /// What the workers find the stack by.
+    /// The environment variables with which the workers find the stack.
     environment: Vec<(&'static str, String)>,
     scratch: PathBuf,
-    /// Host names of the workers begin so.
+    /// The beginning of the workers' host names.
     prefix: &'static str,
     /// The worker group of the stack's own workers.
     own_group: &'static str,
     pool: Mutex<WorkerPool>,
     changed: Notify,
-    /// As `changed`, for who waits until all have ended.
+    /// Notified like `changed`, for a caller that waits until all workers have ended.
     ended: Notify,
     is_stopping: AtomicBool,
     this: Weak<Self>,
 }
 
-/// The workers that there are, and the places for more.
+/// The workers that exist, and the places for more.
 struct WorkerPool {
     by_resource: HashMap<ResourceId, Worker>,
     places: Places,
@@ -60,19 +61,20 @@ struct WorkerPool {
 
 /// The worker process of one resource.
 enum Worker {
-    /// It runs; the sender, until it was used, asks it to end.
+    /// The process runs. The sender asks it to end; it is `None` after that.
     Running { pid: u32, end: Option<oneshot::Sender<()>> },
-    /// It ended, though nobody had asked it to.
+    /// The process ended although nobody asked it to.
     Ended(String),
 }
 
 impl ProcessHost {
-    /// Returns a host of up to `most` workers at a time, their host names beginning with `prefix`, beside a stack whose own
-    /// workers poll `own_group`.
+    /// Returns a host of up to `most` workers at a time.
+    ///
+    /// The host names of the workers begin with `prefix`. The stack's own workers poll `own_group`.
     ///
     /// # Errors
     ///
-    /// When the system does not say which program this is.
+    /// Fails if the system does not tell the path of this program.
     pub fn new(
         most: usize,
         prefix: &'static str,
@@ -80,8 +82,8 @@ impl ProcessHost {
         scratch: PathBuf,
         environment: Vec<(&'static str, String)>,
     ) -> anyhow::Result<Arc<Self>> {
-        let program =
-            std::env::current_exe().context("finding this program, which the workers are as well")?;
+        let program = std::env::current_exe()
+            .context("finding the path of this program, which also runs the workers")?;
         Ok(Arc::new_cyclic(|this| Self {
             program,
             environment,
@@ -96,7 +98,7 @@ impl ProcessHost {
         }))
     }
 
-    /// Ends all workers, and starts no more. What they held is handed out again at the next start.
+    /// Ends all workers, and starts no more. The tasks that they held are handed out again at the next start.
     pub async fn stop(&self) {
         self.is_stopping.store(true, Ordering::SeqCst);
         loop {
@@ -127,19 +129,19 @@ impl ProcessHost {
             .envs(self.environment.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            // A Ctrl-C is meant for us; we see to them.
+            // A Ctrl-C in the terminal goes to this process only, which then ends the workers.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("starting {}", self.program.display()))?;
-        let pid = child.id().context("it ended at once")?;
-        let stdin = child.stdin.take().context("it has no input")?;
+        let pid = child.id().context("the worker ended at once")?;
+        let stdin = child.stdin.take().context("the worker has no standard input")?;
         let (end, asked) = oneshot::channel();
         self.lock().by_resource.insert(id.clone(), Worker::Running { pid, end: Some(end) });
         let (this, id) = (self.this.clone(), id.clone());
         tokio::spawn(async move {
             let ended = supervise(child, stdin, asked).await;
-            // What it left, its own files and those of commands, is of no use to anybody.
+            // Nobody needs the files that the worker and its commands left.
             let _ = tokio::fs::remove_dir_all(&folder).await;
             if let Some(host) = this.upgrade() {
                 host.note_end(&id, ended);
@@ -148,7 +150,7 @@ impl ProcessHost {
         Ok(pid)
     }
 
-    /// `unasked` says how a worker ended that nobody had asked to.
+    /// Notes the end of a worker. `unasked` is the reason if nobody had asked the worker to end.
     fn note_end(&self, id: &ResourceId, unasked: Option<String>) {
         let mut pool = self.lock();
         match unasked {
@@ -167,7 +169,7 @@ impl ProcessHost {
     }
 
     fn lock(&self) -> MutexGuard<'_, WorkerPool> {
-        // No change is left half done by a panic.
+        // A panic leaves no change half done.
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -177,7 +179,7 @@ impl Worker {
         if let Self::Running { end, .. } = self
             && let Some(end) = end.take()
         {
-            // It may have ended by itself.
+            // The receiver is gone if the worker has ended by itself.
             let _ = end.send(());
         }
     }
@@ -189,7 +191,9 @@ impl Host for ProcessHost {
         kind == Kind::Ec2Resource
     }
 
-    /// Those of its resources and of the stack's own group are all `ec2-worker`; who else polls is not known.
+    /// Returns the problems that the workers of the host's resources and of the stack's own group would have with the work.
+    ///
+    /// Both are `ec2-worker`. Other workers are unknown, so their work has no known problems.
     fn hindrances(&self, work: &Work<'_>) -> Vec<FieldError> {
         let is_ours = match work.by {
             Workers::OfResource(kind) => self.supplies(kind),
@@ -211,7 +215,7 @@ impl Host for ProcessHost {
     }
 
     async fn create(&self, resource: &Resource) -> anyhow::Result<Standing> {
-        // Who ends now is not lost: it goes on at the next start, and until then there is nothing to tell.
+        // While the stack stops, a worker that ends is no failure: the resource gets a new one at the next start.
         if self.is_stopping.load(Ordering::SeqCst) {
             return Ok(Standing::Creating(Vec::new()));
         }
@@ -259,13 +263,13 @@ fn running(pid: u32) -> Standing {
     Standing::Running(vec![id, Field::string("@resourceStatus", "running")])
 }
 
-/// Waits for the end of a worker, asking for it when it is `asked`; returns how it ended by itself, if it did.
+/// Waits for the end of a worker, and asks it to end after `asked`. Returns the reason if the worker ended by itself.
 async fn supervise(mut child: Child, mut stdin: ChildStdin, asked: oneshot::Receiver<()>) -> Option<String> {
     tokio::select! {
         ended = child.wait() => return Some(in_words(ended)),
         _ = asked => {}
     }
-    // A worker that reads no more is killed.
+    // A worker that reads no input is killed below.
     let _ = stdin.write_all(format!("{END}\n").as_bytes()).await;
     if tokio::time::timeout(END_LIMIT, child.wait()).await.is_err() {
         let _ = child.kill().await;

@@ -1,7 +1,7 @@
-//! Wires the real handler, service, storage, database and workers in one process.
+//! Connects the orchestrator, the service, the storage, the database and the workers in one process.
 //!
-//! Composition only. Everything that the parts must remember is in the data directory, so a stack that was
-//! killed at any moment comes back on it with all it had, at the same addresses.
+//! This module makes no decisions. Everything that the parts must remember is in the data directory, so that a stack that was
+//! killed at any moment starts again with all its data and at the same addresses.
 
 mod admin;
 mod bucket_sync;
@@ -40,40 +40,41 @@ pub use endpoints::{Buckets, Endpoints, FILE_NAME};
 pub use ports::PortError;
 pub use shipped::{SAMPLE_DAY, SAMPLES, Sample};
 
-/// Region and account of everything local.
+/// The region of everything in the stack.
 pub const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "000000000000";
 const TOPIC: &str = "downspout";
-/// The worker group that the generated `values.json` names.
+/// The worker group in the generated `values.json`.
 const WORKER_GROUP: &str = "downspout";
-/// Host names of workers that live and die with a stack.
+/// The beginning of the host names of workers that start and end with a stack.
 const OWN_WORKERS: &str = "downspout-up-";
 
-/// Stopping takes at most this much for what uses the servers, and as much again for the servers.
+/// How long the clients of the servers may take to stop. The servers get the same time after them.
 const STOP_LIMIT: Duration = Duration::from_millis(2_000);
-/// A worker's share of it: what it has in hand then is handed out again at the next start.
+/// How long a worker may take to stop. A task that is not finished by then is handed out again at the next start.
 const WORKER_STOP_LIMIT: Duration = Duration::from_millis(1_500);
-/// A report also asks whether the task was cancelled; nobody at a laptop waits a minute for that.
+/// Time between two reports of progress. The reply to a report says whether the task was cancelled, and a user of a local
+/// stack should not wait a minute for that.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
-/// A handler may take a little less than its claim holds.
+/// How much longer a claim is valid than an invocation may take.
 const LEASE_BEYOND_INVOCATION: Duration = Duration::from_secs(5);
 
-/// A running stack. Dropping it stops it at once, as a kill would; [`Stack::stop`] is the gentle way.
+/// A running stack. Dropping it stops it at once, like a kill; [`Stack::stop`] lets open work finish first.
 pub struct Stack {
     endpoints: Endpoints,
     orchestrator: Arc<Orchestrator>,
     resources: Arc<ProcessHost>,
-    /// Ends what uses the servers.
+    /// Stops the clients of the servers.
     clients_stop: CancellationToken,
     clients: TaskTracker,
-    /// Ends the servers.
+    /// Stops the servers.
     servers_stop: CancellationToken,
     servers: JoinSet<anyhow::Result<()>>,
     postgres: Option<Postgres>,
     _data_dir: DataDir,
 }
 
-/// The listeners of a stack, one per service.
+/// The listeners of a stack, one for each service.
 struct Listeners {
     s3: TcpListener,
     datapipeline: TcpListener,
@@ -82,7 +83,7 @@ struct Listeners {
 }
 
 impl Stack {
-    /// Brings everything up on the data directory, and returns when all of it answers.
+    /// Starts the whole stack on the data directory, and returns when every part answers.
     pub async fn start(config: StackConfig) -> anyhow::Result<Self> {
         let data_dir = DataDir::open(&config.data_dir)?;
         let keys = keys::Keys::of(&data_dir)?;
@@ -94,13 +95,13 @@ impl Stack {
             admin: ports.listen("admin").await?,
         };
         let servers_stop = CancellationToken::new();
-        // Whatever fails below must not leave half a stack running.
+        // If a later step fails, the guard stops the servers that were started.
         let guard = servers_stop.clone().drop_guard();
         let postgres_listener = match &config.database_url {
             Some(_) => None,
             None => Some(ports.listen("postgres").await?),
         };
-        // The two that take longest, at the same time.
+        // The two slowest steps run at the same time.
         let (postgres, store) = tokio::join!(
             servers::start_postgres(&data_dir, postgres_listener, &keys, &servers_stop),
             servers::open_store(&data_dir, &config),
@@ -144,29 +145,29 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Returns what is where.
+    /// Returns the addresses and keys of the stack.
     #[must_use]
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }
 
-    /// Returns the handler that events are fed to; tests call it as AWS might: twice, late, and at once.
+    /// Returns the handler of events. Tests call it as AWS may call it: twice, late, and several times at once.
     #[must_use]
     pub fn orchestrator(&self) -> &Arc<Orchestrator> {
         &self.orchestrator
     }
 
-    /// Waits until a part of the stack ends by itself, which it should not, and returns why.
+    /// Waits until a part of the stack ends by itself, which is a failure, and returns the reason.
     pub async fn broken(&mut self) -> anyhow::Error {
         first_end(&mut self.servers).await
     }
 
-    /// Stops everything within five seconds; what is under way goes on at the next start.
+    /// Stops everything within five seconds. Unfinished work goes on at the next start.
     pub async fn stop(mut self) {
         self.clients_stop.cancel();
         self.clients.close();
         if tokio::time::timeout(STOP_LIMIT, self.clients.wait()).await.is_err() {
-            tracing::info!("work is cut short; it goes on at the next start");
+            tracing::info!("unfinished work was interrupted; it goes on at the next start");
         }
         self.servers_stop.cancel();
         let mut servers = std::mem::take(&mut self.servers);
@@ -177,14 +178,14 @@ impl Stack {
                 postgres.stopped().await;
             }
         };
-        // Everything acknowledged is on the disk: nothing is lost by not waiting longer.
+        // Everything that was acknowledged is on the disk, so a shorter wait loses nothing.
         let ended = async { tokio::join!(servers_end, postgres_ends) };
         if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
-            tracing::info!("the stack is stopped with requests under way");
+            tracing::info!("the stack was stopped before all requests had ended");
         }
     }
 
-    /// Sets up what runs on the servers: topic, definitions, handler, workers; then says where everything is.
+    /// Starts the clients of the servers (topic, definitions, Lambda, workers), and writes the endpoints file.
     async fn ready(
         &mut self,
         config: &StackConfig,
@@ -233,23 +234,23 @@ impl Drop for Stack {
     }
 }
 
-/// Waits until a server ends by itself, which it should not, and returns why.
+/// Waits until a server ends by itself, which is a failure, and returns the reason.
 async fn first_end(servers: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Error {
     match servers.join_next().await {
         Some(Ok(Ok(()))) => anyhow::anyhow!("a server of the stack ended by itself"),
         Some(Ok(Err(error))) => error,
-        Some(Err(panic)) => anyhow::Error::from(panic).context("a server of the stack broke down"),
+        Some(Err(panic)) => anyhow::Error::from(panic).context("a server of the stack panicked"),
         None => std::future::pending().await,
     }
 }
 
-/// Makes the topic and its subscriptions, and brings the definitions into their bucket.
+/// Creates the topic and its subscriptions, and uploads the definitions.
 async fn set_up(config: &StackConfig, endpoints: Endpoints) -> anyhow::Result<definitions::Definitions> {
     let sns = endpoints.sns();
     sns.create_topic().name(TOPIC).send().await.map_err(readable).context("creating the topic")?;
     for address in &config.notify {
         let call = sns.subscribe().topic_arn(&endpoints.topic_arn).protocol("email").endpoint(address);
-        call.send().await.map_err(readable).with_context(|| format!("subscribing {address}"))?;
+        call.send().await.map_err(readable).with_context(|| format!("subscribing {address} to the topic"))?;
     }
     let mut definitions = definitions::Definitions::of(config, &endpoints)?;
     definitions.upload().await?;
@@ -268,6 +269,6 @@ async fn work(number: usize, scratch: std::path::PathBuf, endpoints: Endpoints, 
     };
     let clients = ec2_worker::Clients { datapipeline: endpoints.datapipeline(), s3: endpoints.s3() };
     if let Err(error) = ec2_worker::run(config, clients, stop).await {
-        tracing::error!(worker.name = %name, error = %format!("{error:#}"), "a worker ended");
+        tracing::error!(worker.name = %name, error = %format!("{error:#}"), "a worker failed");
     }
 }

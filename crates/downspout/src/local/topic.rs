@@ -1,7 +1,7 @@
-//! Amazon SNS, locally: topics, subscriptions, and every notice as a mail in an outbox.
+//! The local SNS: topics, subscriptions, and every notice as a mail in the outbox.
 //!
-//! Speaks SNS's Query protocol. A publish is durable before it is acknowledged, and a notice (by its
-//! `downspout-notice-id`) reaches the outbox exactly once per subscriber, however often it is published.
+//! The module speaks the Query protocol of SNS. A publish is durable before it is acknowledged. A notice, which its
+//! `downspout-notice-id` identifies, reaches the outbox exactly once per subscriber, however often it is published.
 
 mod mail;
 mod ops;
@@ -29,48 +29,48 @@ use super::Now;
 pub use smtp::{SmtpConfig, SmtpConfigError};
 pub use store::TopicStoreError;
 
-/// Requests are small: SNS itself takes messages of at most 256 KiB.
+/// The largest request in bytes. Requests are small: SNS itself accepts messages of up to 256 KiB.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// What the local topic needs to know.
+/// The configuration of the local SNS.
 pub struct TopicConfig {
-    /// Region and account of the ARNs.
+    /// The region in the ARNs.
     pub region: String,
-    /// Account of the ARNs.
+    /// The account in the ARNs.
     pub account: String,
-    /// SQLite file of topics, subscriptions and notices.
+    /// The SQLite file of topics, subscriptions and notices.
     pub database: PathBuf,
-    /// Folder that takes the mails.
+    /// The folder of the mails.
     pub outbox: PathBuf,
-    /// Sender of the mails.
+    /// The sender of the mails.
     pub mail_from: String,
-    /// A real mail server to send to as well.
+    /// A mail server that the mails are also sent to.
     pub smtp: Option<SmtpConfig>,
-    /// Notified when mails were written: a run has ended, most likely.
+    /// Notified after mails were written, because a run has then probably ended.
     pub mailed: Arc<Notify>,
-    /// The clock of the mails' dates.
+    /// The clock for the dates of the mails.
     pub now: Now,
-    /// Who may call.
+    /// Checks who may call.
     pub verifier: Verifier,
 }
 
-/// The topic's parts as its operations see them.
+/// The parts of the local SNS that its operations use.
 struct Topic {
     region: String,
     account: String,
     store: store::TopicStore,
     outbox: outbox::Outbox,
-    /// Held by whoever writes mails into the outbox.
+    /// Locked while mails are written into the outbox.
     writing: Mutex<()>,
     sends_by_smtp: bool,
-    /// Wakes the sender of mails by SMTP.
+    /// Wakes the loop that sends mails by SMTP.
     mail_waits: Arc<Notify>,
     mailed: Arc<Notify>,
     now: Now,
     verifier: Verifier,
 }
 
-/// Runs the topic until `shutdown`; what an earlier process left unwritten is written first.
+/// Serves the topics until `shutdown`. Mails that an earlier process did not write are written first.
 pub async fn serve(
     config: TopicConfig,
     listener: TcpListener,
@@ -114,18 +114,18 @@ impl Topic {
         parts: &Parts,
         body: &Bytes,
     ) -> Result<response::SnsResponse, response::SnsError> {
-        // Clients sign by the wall clock, also where a test winds ours.
+        // Clients sign with the real time, even if a test sets the clock of the stack.
         self.verifier.verify(parts, body, jiff::Timestamp::now())?;
         let call = query::Call::read(parts, body)?;
-        // SQLite and the outbox wait for the disk.
+        // SQLite and the outbox wait for the disk, so the call runs on a thread that may block.
         tokio::task::spawn_blocking(move || self.perform(&call))
             .await
             .unwrap_or_else(|panic| Err(response::SnsError::internal(panic.to_string())))
     }
 
-    /// Writes every mail that the outbox still lacks.
+    /// Writes every mail that is missing in the outbox.
     fn write_outbox(&self) -> anyhow::Result<()> {
-        // One writer at a time: two would share a temporary file.
+        // Two writers at a time would use the same temporary file.
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         for delivery in self.store.unwritten()? {
             self.outbox.write(&delivery)?;

@@ -1,4 +1,4 @@
-//! The local stack's parts, driven through their public faces by foreign clients.
+//! Tests the parts of the local stack through their public interfaces, with clients that other people wrote.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod s3;

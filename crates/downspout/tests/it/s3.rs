@@ -1,4 +1,4 @@
-//! The local S3, driven by the AWS SDK over a real socket.
+//! Tests the local S3 with the AWS SDK over a real socket.
 
 mod endpoint;
 mod events;

@@ -1,4 +1,4 @@
-//! The loop of the host: what waits is started, what ends is noted.
+//! The loop of the runner: starts invocations for waiting events, and notes how they end.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{EventQueue, Handler, Limits, QueuedEvent};
 
-/// The queue is asked again after this long when it could not be read.
+/// How long the runner waits after it failed to read or to write the queue.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-/// A Lambda function and what calls it.
+/// Runs a Lambda function for the events of a queue and for the schedule of sweeps.
 pub struct LambdaRunner<H, Q> {
     handler: Arc<H>,
     queue: Arc<Q>,
@@ -28,7 +28,7 @@ pub struct LambdaRunner<H, Q> {
 }
 
 impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
-    /// Returns a host of `handler` for the events of `queue`; `sweep_now` brings the next sweep on when notified.
+    /// Returns a runner of `handler` for the events of `queue`. A notification of `sweep_now` starts the next sweep at once.
     pub fn new(
         handler: Arc<H>,
         queue: Arc<Q>,
@@ -40,7 +40,7 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
         Self { handler, queue, sweep_now, limits, region: region.to_owned(), account: account.to_owned() }
     }
 
-    /// Runs until `shutdown`; what is in hand then stays in the queue and is delivered again.
+    /// Runs until `shutdown`. An event that is being handled then stays in the queue, and is delivered again.
     pub async fn run(self, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -58,7 +58,7 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
                 () = self.sweep_now.notified() => {}
             }
             if let Err(error) = invoke(&*self.handler, self.scheduled_event(), self.limits.invocation).await {
-                tracing::warn!(error = %format!("{error:#}"), "a sweep failed; the next one comes in a minute");
+                tracing::warn!(error = %format!("{error:#}"), "a sweep failed; the next sweep is in a minute");
             }
         }
     }
@@ -87,9 +87,9 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
             tokio::select! {
                 Some(ended) = invocations.join_next() => match ended {
                     Ok(id) => { in_hand.remove(&id); }
-                    // Which one it was is not known: all are read anew, and the handler is idempotent.
+                    // The error does not say which event it was, so all events are read again. The handler is idempotent.
                     Err(error) => {
-                        tracing::error!(%error, "a delivery ended by itself");
+                        tracing::error!(%error, "a delivery failed; all waiting events are read again");
                         invocations.abort_all(); in_hand.clear(); tokio::time::sleep(AFTER_FAILURE).await; }
                 },
                 Ok(()) = changes.changed(), if in_hand.len() < self.limits.at_once => {}
@@ -101,7 +101,7 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
 
     fn readable(&self, found: anyhow::Result<Vec<QueuedEvent>>) -> Vec<QueuedEvent> {
         found.unwrap_or_else(|error| {
-            tracing::error!(error = %format!("{error:#}"), "cannot read the events that wait");
+            tracing::error!(error = %format!("{error:#}"), "cannot read the waiting events");
             vec![]
         })
     }
@@ -123,7 +123,7 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
     }
 }
 
-/// Tries an event until it is handled or dead, and returns its id.
+/// Tries an event until it is handled or becomes a dead letter, and returns its id.
 async fn deliver_one<H: Handler, Q: EventQueue>(
     handler: Arc<H>,
     queue: Arc<Q>,
@@ -140,7 +140,7 @@ async fn deliver_one<H: Handler, Q: EventQueue>(
         let pause = usize::try_from(tries).ok().and_then(|tries| limits.pauses.get(tries));
         tries += 1;
         tracing::warn!(event.id = id, event.tries = tries, error = %error, dead = pause.is_none(),
-            "the handler could not handle an event");
+            "an event could not be handled");
         if let Err(error) = queue.failed(id, &error, pause.is_none()).await {
             break Err(error);
         }
@@ -148,22 +148,22 @@ async fn deliver_one<H: Handler, Q: EventQueue>(
         tokio::time::sleep(*pause).await;
     };
     if let Err(error) = noted {
-        tracing::error!(event.id = id, error = %format!("{error:#}"), "cannot note how an event was handled");
-        // It is delivered again, but not in a tight loop.
+        tracing::error!(event.id = id, error = %format!("{error:#}"), "cannot record the result of an event");
+        // The event is delivered again; the pause prevents a tight loop.
         tokio::time::sleep(AFTER_FAILURE).await;
     }
     id
 }
 
 async fn invoke<H: Handler>(handler: &H, event: Value, limit: Duration) -> anyhow::Result<Value> {
-    // A handler that panics has failed, as it has on Lambda: the event is tried again, and lies dead in the end.
+    // A handler that panics has failed, as on Lambda: the event is tried again, and becomes a dead letter in the end.
     let handled = AssertUnwindSafe(handler.handle(event)).catch_unwind();
     let answered = tokio::time::timeout(limit, handled).await;
     let answered =
         answered.with_context(|| format!("the invocation took longer than {} s", limit.as_secs()))?;
     answered.unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str);
-        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words");
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message");
         Err(anyhow::anyhow!("the handler panicked: {said}"))
     })
 }
@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// What happened, in order.
+    /// A queue and a handler that record the calls.
     #[derive(Default)]
     struct FakeLambda {
         waiting: Mutex<Vec<QueuedEvent>>,

@@ -1,4 +1,4 @@
-//! One client: asks for the session when it has something to say, and gives it back when others wait.
+//! Serves one client: borrows the session when the client sends a message, and returns it when others wait.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,11 +24,11 @@ pub(super) struct Client {
     link: ClientLink,
     address: SocketAddr,
     canceled: Arc<Notify>,
-    /// Whether it had the session before, so that its settings are known to be good.
+    /// Whether the client had the session before, so that its settings are known to be valid.
     settled: bool,
 }
 
-/// Why the session was not lent.
+/// Why the client did not get the session.
 enum NotLent {
     Canceled,
     TimedOut,
@@ -37,7 +37,7 @@ enum NotLent {
     Left,
 }
 
-/// Why a client is served no longer.
+/// Why a client is no longer served.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientEnd {
     #[error("the client has left")]
@@ -53,7 +53,7 @@ impl From<io::Error> for ClientEnd {
 }
 
 impl Client {
-    /// Takes over from the handshake.
+    /// Creates a client after its handshake.
     pub(super) fn new(
         connection: super::handshake::NewConnection,
         startup: super::handshake::Startup,
@@ -73,7 +73,7 @@ impl Client {
         }
     }
 
-    /// Serves the client until it leaves or must be ended.
+    /// Serves the client until it leaves or must be disconnected.
     pub(super) async fn serve(
         &mut self,
         lender: &Arc<Lender>,
@@ -94,7 +94,7 @@ impl Client {
         }
     }
 
-    /// Waits for the client to say something, borrows the session and serves until that goes back.
+    /// Waits for a message of the client, borrows the session, and serves the client until the session goes back.
     async fn turn(
         &mut self,
         lender: &Arc<Lender>,
@@ -116,7 +116,7 @@ impl Client {
         self.use_loan(loan, lender, limits).await
     }
 
-    /// Flushes what the client has not got yet, and waits for a whole message of its.
+    /// Sends the client everything that waits for it, and waits for a whole message of the client.
     async fn listen(&mut self, limits: &Limits) -> Result<(), ClientEnd> {
         let (mut read, mut write) = self.link.stream.split();
         loop {
@@ -163,7 +163,7 @@ impl Client {
         }
     }
 
-    /// Ends when the client leaves; meanwhile takes in some of what it sends.
+    /// Completes when the client leaves. Meanwhile, some of the client's bytes are read.
     async fn departure(&mut self) {
         while self.link.inbox.len() < READ_BYTES {
             self.link.inbox.reserve(READ_BYTES);
@@ -175,7 +175,7 @@ impl Client {
         std::future::pending().await
     }
 
-    /// Answers what the client asked with `report`, and skips the rest of that as the server would.
+    /// Answers the statement of the client with `report`, and skips its other messages, as the server would.
     async fn refuse(&mut self, report: &ErrorReport, limits: &Limits) -> Result<(), ClientEnd> {
         tracing::info!(client.address = %self.address, error.code = report.code, "{}", report.message);
         report.put(&mut self.link.outbox);
@@ -183,7 +183,7 @@ impl Client {
             self.listen(limits).await?;
             let message = take_message(&mut self.link.inbox, limits.message_bytes);
             let message = message.map_err(|error| ClientEnd::Ended(ErrorReport::violation(&error)))?;
-            // After an error the server skips all messages of the extended protocol up to Sync.
+            // After an error, the server skips all messages of the extended protocol until Sync.
             if message.is_some_and(|message| matches!(message[0], b'Q' | b'F' | b'S')) {
                 put_ready(&mut self.link.outbox);
                 return Ok(());
@@ -219,7 +219,7 @@ impl Client {
         }
     }
 
-    /// Makes the client's session state again on the session it was lent.
+    /// Restores the state of the client's session on the borrowed session.
     async fn restore(&mut self, loan: &mut Loan) -> Result<(), LoanEnd> {
         let session = loan.session().ok_or(LoanEnd::Lost)?;
         let refused =
@@ -228,12 +228,12 @@ impl Client {
             Some((code, message)) if !self.settled => {
                 let report = ErrorReport::fatal(
                     "22023",
-                    format!("the connection's settings are refused: {message} ({code})"),
+                    format!("the settings of the connection are refused: {message} ({code})"),
                 );
                 return Err(LoanEnd::Ended(report));
             }
             Some((code, message)) => {
-                tracing::debug!(error.code = code, "session state was not made again: {message}")
+                tracing::debug!(error.code = code, "a part of the session state was not restored: {message}")
             }
             None => {}
         }
@@ -248,7 +248,7 @@ impl Client {
             self.link.stream.write_all_buf(&mut self.link.outbox).await?;
             self.link.stream.shutdown().await
         };
-        // A client that does not read must not keep us.
+        // A client that does not read must not delay the front.
         let _ = timeout(std::time::Duration::from_secs(1), farewell).await;
     }
 }
@@ -260,7 +260,7 @@ fn shutting_down() -> ErrorReport {
 fn server_lost() -> ErrorReport {
     ErrorReport::fatal(
         "57P01",
-        "the embedded PostgreSQL has failed and is started again; what was not committed is undone",
+        "the embedded PostgreSQL has failed and is being restarted; everything that was not committed is rolled back",
     )
     .with_hint("Connect again and repeat the statement.")
 }
@@ -271,11 +271,11 @@ fn cannot_start(error: &StartError) -> ErrorReport {
 
 fn waited_in_vain(lender: &Lender, limits: &Limits) -> ErrorReport {
     let message = format!(
-        "the database is lent to {}; gave up after waiting {} s",
+        "the database is in use by {}; this statement gave up after {} s",
         lender.borrower_in_words(),
         limits.queue_wait.as_secs_f32(),
     );
     ErrorReport::error("53300", message).with_hint(
-        "The embedded PostgreSQL serves one client at a time: end that client's transaction, or close it.",
+        "The embedded PostgreSQL serves one client at a time: end the transaction of that client, or close its connection.",
     )
 }

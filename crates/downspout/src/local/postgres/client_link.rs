@@ -1,4 +1,4 @@
-//! The connection of a client, with the bytes that wait in either direction and the state that its session remembers.
+//! The connection of a client: its waiting bytes in both directions, and the state of its session.
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;

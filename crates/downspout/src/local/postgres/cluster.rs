@@ -1,9 +1,9 @@
-//! The database's folder: made whole or not at all, and never made anew over a lost one.
+//! The folder of the database. A crash never leaves half of a new database, and a lost database is never replaced.
 //!
-//! `DATA_DIR/cluster` is the embedded server's root. It is built beside, under another name, and renamed when it
-//! is whole, so that a process killed at any moment leaves either no cluster or a whole one. It stands alone: the
-//! embedded server would by default lay a new cluster over a template in the user's cache folder and copy files
-//! up as they change, which a kill can cut in two and an emptied cache can break.
+//! `DATA_DIR/cluster` is the root of the embedded server. It is built under another name and renamed when it is complete, so
+//! that a process that was killed at any moment leaves either no cluster or a complete one. The cluster depends on no other
+//! folder. By default, the embedded server would put a new cluster on top of a template in the user's cache, and copy each
+//! file when it changes. A kill can interrupt such a copy, and an emptied cache breaks the cluster.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
@@ -12,66 +12,66 @@ use std::path::{Path, PathBuf};
 
 use pglite_oxide::{DataDirArchiveFormat, Pglite};
 
-/// Why the data directory cannot be used.
+/// Why the folder of the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// Another process has it open.
-    #[error("the database in {} is in use by another process; stop that one first", .0.display())]
+    /// Another process uses it.
+    #[error("the database in {} is in use by another process: stop that process first", .0.display())]
     InUse(PathBuf),
-    /// It was there once.
+    /// The database was created earlier and is missing.
     #[error(
-        "the database in {} is gone, though it was created earlier; put the folder back, or delete {} to begin with an empty database",
+        "the database in {} was created earlier and is missing: restore the folder, or delete {} to start with an empty database",
         .cluster.display(), .data_dir.display()
     )]
     Lost {
-        /// Where it was.
+        /// The folder of the missing database.
         cluster: PathBuf,
-        /// The folder that remembers it.
+        /// The data directory, which shows that the database existed.
         data_dir: PathBuf,
     },
-    /// Files that every cluster has are missing.
+    /// A file that every cluster has is missing.
     #[error(
-        "the database in {} is damaged: {missing} is missing; put it back from a copy, or delete {} to begin with an empty database",
+        "the database in {} is damaged: {missing} is missing; restore it from a copy, or delete {} to start with an empty database",
         .cluster.display(), .data_dir.display()
     )]
     Damaged {
-        /// Where it is.
+        /// The folder of the database.
         cluster: PathBuf,
-        /// The first file that was missed.
+        /// The first missing file.
         missing: &'static str,
-        /// The folder to delete.
+        /// The folder that must be deleted to start with an empty database.
         data_dir: PathBuf,
     },
-    /// The file system refused.
+    /// The file system refused an operation.
     #[error("cannot {doing} {}", .path.display())]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
-        /// To what.
+        /// The file or folder.
         path: PathBuf,
-        /// Why it failed.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The embedded server could not make a new cluster.
+    /// The embedded server could not create a cluster.
     #[error("cannot create the database in {}: {message}", .path.display())]
     Create {
-        /// Where.
+        /// The data directory.
         path: PathBuf,
-        /// The embedded server's words.
+        /// The message of the embedded server.
         message: String,
     },
 }
 
-/// What is under `tmp/pglite/base` of the embedded server's root in every whole cluster.
+/// The files below `tmp/pglite/base` of the root that every complete cluster has.
 const ESSENTIAL: [&str; 3] = ["PG_VERSION", "global/pg_control", "pg_wal"];
 
-/// Where the embedded server makes a cluster of its own kind, to be copied from.
+/// The folder in which the embedded server creates a cluster in its own way, which is then copied.
 const TEMPLATE: &str = "cluster.template";
 
-/// Where the copy is made.
+/// The folder in which the copy is made.
 const UNFINISHED: &str = "cluster.new";
 
-/// An opened data directory; locked as long as it lives.
+/// An opened data directory, which stays locked while this value exists.
 #[derive(Debug)]
 pub(super) struct Cluster {
     root: PathBuf,
@@ -79,9 +79,9 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Opens `data_dir`, creating the cluster if there has never been one. Blocks.
+    /// Opens `data_dir`, and creates the cluster if there has never been one. Blocks.
     pub(super) fn open(data_dir: &Path) -> Result<Self, ClusterError> {
-        // For this user alone: the files hold what the password protects.
+        // Only this user may read the folder: the files contain the data that the password protects.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
         made.map_err(io_error("create", data_dir))?;
         let lock = lock(data_dir)?;
@@ -102,7 +102,7 @@ impl Cluster {
         Ok(Self { root, _lock: lock })
     }
 
-    /// Returns the embedded server's root.
+    /// Returns the root of the embedded server.
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
@@ -112,7 +112,7 @@ fn lock(data_dir: &Path) -> Result<File, ClusterError> {
     let path = data_dir.join("lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(io_error("open", &path))?;
-    // The system drops the lock with the process, however that ends.
+    // The operating system releases the lock when the process ends in any way.
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(ClusterError::InUse(data_dir.to_owned())),
@@ -130,7 +130,7 @@ fn check(data_dir: &Path, root: &Path) -> Result<(), ClusterError> {
     }
 }
 
-/// What a process that was killed while it created the cluster has left.
+/// Removes the folders that a process left when it was killed while it created the cluster.
 fn remove_leftovers(data_dir: &Path) -> Result<(), ClusterError> {
     for leftover in [data_dir.join(TEMPLATE), data_dir.join(UNFINISHED)] {
         if leftover.exists() {
@@ -140,7 +140,7 @@ fn remove_leftovers(data_dir: &Path) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// Builds the cluster beside its place and moves it there.
+/// Builds the cluster in another folder, and then renames that folder.
 fn create(data_dir: &Path, root: &Path) -> Result<(), ClusterError> {
     let unfinished = data_dir.join(UNFINISHED);
     build(&data_dir.join(TEMPLATE), &unfinished)

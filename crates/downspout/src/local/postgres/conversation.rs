@@ -1,18 +1,18 @@
-//! Where a client and the server stand in their exchange: pure, fed with the types of the messages that pass.
+//! Follows the exchange between a client and the server by the types of the messages. Pure: no I/O.
 //!
-//! The one question is whether the session can be taken away without the client missing an answer.
+//! The result is whether the session can be taken away without the client missing an answer.
 
 use std::collections::VecDeque;
 use std::fmt;
 
-/// What an answer with `ReadyForQuery` is still owed to.
+/// A request whose answer, up to its `ReadyForQuery`, is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owed {
     SimpleQuery,
     Sync,
 }
 
-/// Where a holder of the session stands; its words are for people who wait.
+/// What a borrower does with the session. The texts are for other clients, which wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SessionUse {
     Idle,
@@ -26,9 +26,9 @@ impl fmt::Display for SessionUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Idle => "idle, with session state that would be lost",
-            Self::Active => "at work on a statement",
+            Self::Active => "running a statement",
             Self::IdleInTransaction => "idle in an open transaction",
-            Self::Leaving => "gone, its last statement still running",
+            Self::Leaving => "disconnected, with its last statement still running",
         })
     }
 }
@@ -37,19 +37,19 @@ impl fmt::Display for SessionUse {
 #[derive(Debug)]
 pub(super) struct Conversation {
     owed: VecDeque<Owed>,
-    /// Extended messages that no `Sync` has followed yet.
+    /// Whether extended messages were sent without a `Sync` after them.
     unsynced: bool,
     copying_in: bool,
     in_transaction: bool,
 }
 
 impl Conversation {
-    /// Returns a conversation on a session that stands ready.
+    /// Returns a conversation on a session that has answered everything.
     pub(super) fn new() -> Self {
         Self { owed: VecDeque::new(), unsynced: false, copying_in: false, in_transaction: false }
     }
 
-    /// Returns where it stands.
+    /// Returns what the borrower does with the session.
     pub(super) fn session_use(&self) -> SessionUse {
         if !self.owed.is_empty() || self.unsynced || self.copying_in {
             SessionUse::Active
@@ -60,14 +60,14 @@ impl Conversation {
         }
     }
 
-    /// Notes that the client's message of type `kind` goes to the server.
+    /// Notes a message of the client, of type `kind`, that is sent to the server.
     pub(super) fn client_sends(&mut self, kind: u8) {
         match kind {
             b'Q' | b'F' => {
                 self.owed.push_back(Owed::SimpleQuery);
                 self.unsynced = false;
             }
-            // The server ignores Sync and Flush while it copies in (protocol: COPY operations).
+            // The server ignores Sync and Flush during a COPY from the client (protocol: COPY operations).
             b'S' | b'H' if self.copying_in => {}
             b'S' => {
                 self.owed.push_back(Owed::Sync);
@@ -79,7 +79,7 @@ impl Conversation {
         }
     }
 
-    /// Notes that the server's message of type `kind` goes to the client.
+    /// Notes a message of the server, of type `kind`, that is sent to the client.
     pub(super) fn server_sends(&mut self, kind: u8, body: &[u8]) {
         match kind {
             b'Z' => {
@@ -89,7 +89,7 @@ impl Conversation {
             }
             b'G' => {
                 self.copying_in = true;
-                // Syncs that were sent behind the COPY's Execute are read while copying, and ignored.
+                // Syncs that follow the Execute of the COPY are read during the COPY, and ignored.
                 if self.owed.front() != Some(&Owed::SimpleQuery) {
                     self.owed.clear();
                     self.unsynced = true;

@@ -1,4 +1,4 @@
-//! From an accepted connection to a client that has proved its password. The database is not asked for any of it.
+//! The handshake of a new connection, in which the client proves the password. The embedded server takes no part in it.
 
 use std::net::SocketAddr;
 
@@ -10,10 +10,10 @@ use super::message::{ErrorReport, put_message, put_ready, put_text, take_message
 use super::scram::{MECHANISM, ScramError, Verifier};
 use super::state::settings_of_options;
 
-/// As PostgreSQL's `MAX_STARTUP_PACKET_LENGTH`; what claims more speaks another protocol.
+/// The longest startup packet, as PostgreSQL's `MAX_STARTUP_PACKET_LENGTH`. A longer one belongs to another protocol.
 const STARTUP_BYTES: usize = 10_000;
 
-/// More than any SCRAM message needs.
+/// The longest password message, in bytes. No SCRAM message is longer.
 const SCRAM_BYTES: usize = 4096;
 
 const PROTOCOL_3_0: u32 = 3 << 16;
@@ -21,7 +21,7 @@ const CANCEL_REQUEST: u32 = 80_877_102;
 const SSL_REQUEST: u32 = 80_877_103;
 const GSSENC_REQUEST: u32 = 80_877_104;
 
-/// Why a connection does not become a client.
+/// Why the handshake failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeError {
     #[error("not a PostgreSQL client")]
@@ -32,27 +32,27 @@ pub(super) enum HandshakeError {
     Io(#[from] io::Error),
 }
 
-/// What a new connection turned out to be.
+/// The purpose of a new connection.
 pub(super) enum Opening {
-    /// A client whose password is still to be proved.
+    /// A client that must still prove the password.
     Client(Startup),
-    /// The wish to stop what the client with this process id and secret does.
+    /// A request to cancel the statement of the client with this process id and secret.
     Cancel { process: u32, secret: u32 },
 }
 
-/// What a client says about itself first.
+/// The startup packet of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Startup {
     pub(super) user: String,
     pub(super) database: String,
-    /// Session settings, in the client's order; `application_name` is one of them.
+    /// The session settings in the client's order, among them `application_name`.
     pub(super) settings: Vec<(String, String)>,
-    /// Set if the client asks for a newer protocol than 3.0, with the options that it wants of that.
+    /// The options of a newer protocol that the client asks for. `None` if it asks for protocol 3.0 without options.
     negotiate: Option<Vec<String>>,
 }
 
 impl Startup {
-    /// Returns a setting of the client's, whatever the case of its name.
+    /// Returns a setting. The case of its name does not matter.
     pub(super) fn setting(&self, name: &str) -> Option<&str> {
         let mut found = self.settings.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
         found.next_back().map(|(_, value)| value.as_str())
@@ -71,7 +71,9 @@ impl Startup {
                 "database" => value.clone_into(&mut startup.database),
                 "options" => startup.settings.extend(settings_of_options(value)),
                 "replication" if matches!(value, "false" | "off" | "no" | "0") => {}
-                "replication" => return refuse("0A000", "the embedded PostgreSQL does not replicate"),
+                "replication" => {
+                    return refuse("0A000", "the embedded PostgreSQL does not support replication");
+                }
                 _ if name.starts_with("_pq_.") => wanted.push(name.to_owned()),
                 _ => startup.settings.push((name.to_owned(), value.to_owned())),
             }
@@ -87,7 +89,7 @@ impl Startup {
     }
 }
 
-/// A connection while it shakes hands, with what was read of it but not understood yet.
+/// A connection during its handshake, with the bytes that were read and not yet understood.
 pub(super) struct NewConnection {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
@@ -95,14 +97,14 @@ pub(super) struct NewConnection {
 }
 
 impl NewConnection {
-    /// Takes an accepted connection.
+    /// Creates the state for an accepted connection.
     pub(super) fn new(stream: TcpStream, address: SocketAddr) -> Self {
         Self { stream, address, inbox: BytesMut::new() }
     }
 
-    /// Reads what the connection is for; encryption is declined.
+    /// Reads the purpose of the connection. Requests for encryption are declined.
     pub(super) async fn opening(&mut self) -> Result<Opening, HandshakeError> {
-        // Each kind of encryption may be asked for once.
+        // A client may ask once for each of the two kinds of encryption.
         for _ in 0..3 {
             let mut packet = self.startup_packet().await?;
             match packet.get_u32() {
@@ -140,7 +142,7 @@ impl NewConnection {
         Ok(())
     }
 
-    /// Lets the client prove the password, by SCRAM-SHA-256.
+    /// Lets the client prove the password with SCRAM-SHA-256.
     pub(super) async fn authenticate(
         &mut self,
         startup: &Startup,
@@ -160,7 +162,7 @@ impl NewConnection {
         let mut initial = self.password_message().await?;
         let (mechanism, message) = initial_response(&mut initial).ok_or(HandshakeError::Garbage)?;
         if mechanism != MECHANISM {
-            return refuse("28000", "only SCRAM-SHA-256 passwords are taken");
+            return refuse("28000", "only SCRAM-SHA-256 authentication is supported");
         }
         let (exchange, answer) = verifier.begin(message).map_err(refused)?;
         let mut challenge = BytesMut::new();
@@ -170,7 +172,7 @@ impl NewConnection {
         let response = self.password_message().await?;
         let response = std::str::from_utf8(&response).map_err(|_| HandshakeError::Garbage)?;
         let proof = exchange.finish(response).map_err(refused)?;
-        // Checked last, so that nobody learns which users there are.
+        // The user is checked last, so that nobody can find out which users exist.
         if startup.user != "postgres" {
             return Err(refused(ScramError::WrongPassword));
         }
@@ -196,7 +198,7 @@ impl NewConnection {
         }
     }
 
-    /// Tells the client that it is in, with the server's parameters and the key for cancelling.
+    /// Tells the client that the handshake succeeded, with the parameters of the server and the key for cancelling.
     pub(super) async fn welcome(
         &mut self,
         startup: &Startup,
@@ -218,11 +220,11 @@ impl NewConnection {
         self.stream.write_all(&out).await
     }
 
-    /// Says why not, as far as the other side still listens.
+    /// Sends the client the reason of a refusal, and closes the connection.
     pub(super) async fn turn_away(&mut self, report: &ErrorReport) {
         let mut out = BytesMut::new();
         report.put(&mut out);
-        // It may have left; then there is nobody to tell.
+        // The client may have left; then nobody reads the reason.
         let _ = self.stream.write_all(&out).await;
         let _ = self.stream.shutdown().await;
     }
@@ -235,7 +237,7 @@ fn put_authentication(out: &mut BytesMut, kind: u32, data: &[u8]) {
     });
 }
 
-/// Splits `SASLInitialResponse` into mechanism and message.
+/// Splits a `SASLInitialResponse` into mechanism and message.
 fn initial_response(body: &mut Bytes) -> Option<(&str, &str)> {
     let mut rest: &[u8] = body;
     let mechanism = take_text(&mut rest)?;

@@ -1,4 +1,4 @@
-//! Lends the one session to one client at a time, first come, first served.
+//! Lends the only session to one client at a time, in the order of their requests.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use super::conversation::SessionUse;
 use super::session::{Session, StartError};
 
-/// Who has the session.
+/// The client that has the session.
 #[derive(Debug, Clone)]
 pub(super) struct Borrower {
     pub(super) application: String,
@@ -28,17 +28,17 @@ impl fmt::Display for Borrower {
     }
 }
 
-/// The session, its queue, and its borrower.
+/// The session, the queue for it, and its borrower.
 pub(super) struct Lender {
     root: PathBuf,
-    /// `None` after the server was lost; the next borrower starts it again.
+    /// `None` after the server was lost. The next borrower starts the server again.
     session: Arc<Mutex<Option<Session>>>,
     waiting: watch::Sender<usize>,
     borrower: StdMutex<Option<Borrower>>,
 }
 
 impl Lender {
-    /// Takes charge of `session`, whose server works on `root`.
+    /// Creates a lender of `session`, whose server uses the folder `root`.
     pub(super) fn new(root: PathBuf, session: Session) -> Self {
         Self {
             root,
@@ -48,7 +48,7 @@ impl Lender {
         }
     }
 
-    /// Waits for the session. Given up by dropping the future.
+    /// Waits for the session. Dropping the future leaves the queue.
     pub(super) async fn borrow(self: &Arc<Self>, borrower: Borrower) -> Result<Loan, StartError> {
         let session = {
             let _ticket = QueueTicket::new(&self.waiting);
@@ -56,7 +56,7 @@ impl Lender {
         };
         *self.borrower() = Some(borrower);
         let mut loan = Loan { lender: Arc::clone(self), session };
-        // A former borrower's task may have ended without cleaning up.
+        // The task of an earlier borrower may have ended without a reset.
         if let Some(session) = loan.session()
             && session.reset().await.is_err()
         {
@@ -69,17 +69,17 @@ impl Lender {
         Ok(loan)
     }
 
-    /// Returns a view of how many clients wait.
+    /// Returns a receiver of the number of waiting clients.
     pub(super) fn waiting(&self) -> watch::Receiver<usize> {
         self.waiting.subscribe()
     }
 
-    /// Returns who has the session, for a message.
+    /// Returns the borrower as text for a message.
     pub(super) fn borrower_in_words(&self) -> String {
         self.borrower().as_ref().map_or_else(|| "another client".to_owned(), ToString::to_string)
     }
 
-    /// Ends the session and its server.
+    /// Ends the session and the server.
     pub(super) async fn stop(&self) {
         if let Some(mut session) = self.session.lock().await.take() {
             session.stop().await;
@@ -91,33 +91,33 @@ impl Lender {
     }
 }
 
-/// The session in a client's hands; dropping it lends it to the next in the queue.
+/// The borrowed session. Dropping the loan lends the session to the next client in the queue.
 pub(super) struct Loan {
     lender: Arc<Lender>,
     session: OwnedMutexGuard<Option<Session>>,
 }
 
 impl Loan {
-    /// Returns the session; `None` once it was lost.
+    /// Returns the session, or `None` after it was lost.
     pub(super) fn session(&mut self) -> Option<&mut Session> {
         self.session.as_mut()
     }
 
-    /// Notes what the borrower is doing.
+    /// Notes what the borrower does with the session.
     pub(super) fn note_use(&self, session_use: SessionUse) {
         if let Some(borrower) = self.lender.borrower().as_mut() {
             borrower.session_use = session_use;
         }
     }
 
-    /// Notes what the borrower calls itself.
+    /// Notes the application name of the borrower.
     pub(super) fn is_called(&self, application: &str) {
         if let Some(borrower) = self.lender.borrower().as_mut() {
             application.clone_into(&mut borrower.application);
         }
     }
 
-    /// Gives up a session whose server is gone, and waits until its folder is free again.
+    /// Drops a session whose server is gone, and waits until the server's folder is free again.
     pub(super) async fn lost(&mut self) {
         if let Some(mut session) = self.session.take() {
             session.stop().await;
@@ -131,7 +131,7 @@ impl Drop for Loan {
     }
 }
 
-/// A place in the queue, counted as long as it lives.
+/// A ticket in the queue. The client counts as waiting while the ticket exists.
 struct QueueTicket<'a>(&'a watch::Sender<usize>);
 
 impl<'a> QueueTicket<'a> {
@@ -149,7 +149,7 @@ impl Drop for QueueTicket<'_> {
 
 #[cfg(test)]
 impl Lender {
-    /// Returns a hold on the server's stream, by which a test can cut it.
+    /// Returns a copy of the server's stream, with which a test can close the stream.
     pub(super) async fn breaker(&self) -> std::os::unix::net::UnixStream {
         use std::os::fd::AsFd;
         let session = self.session.lock().await;

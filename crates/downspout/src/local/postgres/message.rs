@@ -1,33 +1,33 @@
-//! PostgreSQL's messages (protocol 3.0), as far as a front in the middle must understand them.
+//! The messages of PostgreSQL (protocol 3.0), as far as the front must understand them.
 //!
-//! Cuts a client's byte stream into whole messages with a bound on each, watches a server's stream
-//! without holding it back, and builds the few messages that the front sends itself.
+//! The module splits the bytes of a client into whole messages of limited length, finds the messages in the stream of a server
+//! without delaying it, and builds the few messages that the front itself sends.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-/// The type byte and the length that every message after the first begins with.
+/// The length of a message's header in bytes: its type and its length. Only the first message of a client has no type.
 const HEADER_BYTES: usize = 5;
 
-/// How much of each body a [`MessageScanner`] keeps; the messages that it must read are shorter.
+/// How many bytes of each body a [`MessageScanner`] keeps. The bodies that the front reads are shorter.
 const KEPT_BYTES: usize = 4096;
 
-/// Why a client's bytes cannot be messages of the protocol.
+/// Why the bytes of a client are no messages of the protocol.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum FrameError {
-    #[error("message type {0:#04x} is unknown here")]
+    #[error("message type {0:#04x} is unknown")]
     UnknownType(u8),
-    #[error("a message of type '{}' says that it is {length} bytes long; {limit} are allowed", *.kind as char)]
+    #[error("a message of type '{}' claims a length of {length} bytes; at most {limit} bytes are allowed", *.kind as char)]
     Length { kind: u8, length: i32, limit: usize },
 }
 
-/// Takes the first whole message off `inbox`, header included; `None` until its last byte is there.
+/// Removes the first whole message from `inbox`, and returns it with its header. `None` if the message is incomplete.
 pub(super) fn take_message(inbox: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, FrameError> {
     Ok(whole_message(inbox, limit)?.map(|length| inbox.split_to(length).freeze()))
 }
 
-/// Returns the length of the first message of `inbox` if it is whole.
+/// Returns the length of the first message of `inbox` if the message is complete.
 ///
-/// The header is checked as soon as it is there, so that garbage is refused and not waited for.
+/// The header is checked before the body has arrived, so that invalid bytes are refused at once.
 pub(super) fn whole_message(inbox: &[u8], limit: usize) -> Result<Option<usize>, FrameError> {
     let Some(&kind) = inbox.first() else { return Ok(None) };
     if !b"QPBDECHSFXdcfp".contains(&kind) {
@@ -42,9 +42,9 @@ pub(super) fn whole_message(inbox: &[u8], limit: usize) -> Result<Option<usize>,
     Ok((inbox.len() >= total).then_some(total))
 }
 
-/// Follows a server's stream message by message while the bytes go by in pieces of any size.
+/// Finds the messages in the stream of a server, which arrives in pieces of any size.
 ///
-/// Keeps the beginning of each body and no more: a row of a gigabyte costs nothing.
+/// The scanner keeps only the beginning of each body, so that a row of a gigabyte needs no memory.
 pub(super) struct MessageScanner {
     header: [u8; HEADER_BYTES],
     header_have: usize,
@@ -53,12 +53,12 @@ pub(super) struct MessageScanner {
 }
 
 impl MessageScanner {
-    /// Returns a watch for the beginning of a stream.
+    /// Returns a scanner for the beginning of a stream.
     pub(super) fn new() -> Self {
         Self { header: [0; HEADER_BYTES], header_have: 0, body_left: 0, body: Vec::new() }
     }
 
-    /// Feeds the next bytes; `seen` gets the type and the kept body of every message that ends in them.
+    /// Reads the next bytes. For every message that ends in them, `seen` gets the type and the kept part of the body.
     pub(super) fn feed(&mut self, mut bytes: &[u8], mut seen: impl FnMut(u8, &[u8])) {
         loop {
             if self.header_have < HEADER_BYTES {
@@ -86,18 +86,18 @@ impl MessageScanner {
     }
 }
 
-/// How serious an [`ErrorReport`] is: whether the connection outlives it.
+/// The severity of an [`ErrorReport`], which says whether the connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Severity {
     Error,
     Fatal,
 }
 
-/// An `ErrorResponse` of the front's own.
+/// An `ErrorResponse` that the front itself sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ErrorReport {
     pub(super) severity: Severity,
-    /// The SQLSTATE.
+    /// The SQLSTATE of the error.
     pub(super) code: &'static str,
     pub(super) message: String,
     pub(super) hint: Option<&'static str>,
@@ -109,7 +109,7 @@ impl ErrorReport {
         Self { severity: Severity::Fatal, code, message: message.into(), hint: None }
     }
 
-    /// Returns an error that ends the statement only.
+    /// Returns an error that ends only the statement.
     pub(super) fn error(code: &'static str, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, code, message: message.into(), hint: None }
     }
@@ -119,13 +119,13 @@ impl ErrorReport {
         Self::fatal("08P01", error.to_string())
     }
 
-    /// Adds what the user can do about it.
+    /// Adds a hint that says what the user can do.
     pub(super) fn with_hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
         self
     }
 
-    /// Writes it as a message.
+    /// Writes the report as a message.
     pub(super) fn put(&self, out: &mut BytesMut) {
         let severity = match self.severity {
             Severity::Error => "ERROR",
@@ -153,7 +153,7 @@ pub(super) fn put_message(out: &mut BytesMut, kind: u8, fill: impl FnOnce(&mut B
     put_sized(out, fill);
 }
 
-/// Writes a body behind its length, as every message has it and the first one alone.
+/// Writes a body after its length. The startup message consists of this alone; other messages have a type before it.
 pub(super) fn put_sized(out: &mut BytesMut, fill: impl FnOnce(&mut BytesMut)) {
     let start = out.len();
     out.put_i32(0);
@@ -162,7 +162,7 @@ pub(super) fn put_sized(out: &mut BytesMut, fill: impl FnOnce(&mut BytesMut)) {
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-/// Writes a text with the zero byte that ends it.
+/// Writes a text and the zero byte at its end.
 pub(super) fn put_text(out: &mut BytesMut, text: &str) {
     out.extend(text.bytes().filter(|byte| *byte != 0));
     out.put_u8(0);
@@ -178,7 +178,7 @@ pub(super) fn put_ready(out: &mut BytesMut) {
     put_message(out, b'Z', |body| body.put_u8(b'I'));
 }
 
-/// Takes a zero-ended text off `body`; `None` if none ends there or it is not UTF-8.
+/// Removes a text that ends with a zero byte from `body`. Returns `None` if there is none or it is not UTF-8.
 pub(super) fn take_text<'a>(body: &mut &'a [u8]) -> Option<&'a str> {
     let end = body.iter().position(|byte| *byte == 0)?;
     let text = std::str::from_utf8(&body[..end]).ok()?;
@@ -186,7 +186,7 @@ pub(super) fn take_text<'a>(body: &mut &'a [u8]) -> Option<&'a str> {
     Some(text)
 }
 
-/// Returns the columns of a `DataRow`; NULL is an empty text.
+/// Returns the columns of a `DataRow`. NULL becomes an empty text.
 pub(super) fn row_columns(mut body: &[u8]) -> Vec<String> {
     let mut columns = Vec::new();
     if body.len() < 2 {
@@ -203,7 +203,7 @@ pub(super) fn row_columns(mut body: &[u8]) -> Vec<String> {
     columns
 }
 
-/// Returns SQLSTATE and message of an `ErrorResponse`.
+/// Returns the SQLSTATE and the message of an `ErrorResponse`.
 pub(super) fn error_fields(mut body: &[u8]) -> (String, String) {
     let (mut code, mut message) = (String::new(), String::new());
     while body.first().is_some_and(|field| *field != 0) {

@@ -1,6 +1,6 @@
-//! Carries messages between a client and the session while the client holds it.
+//! Carries messages between a client and the session while the client has borrowed the session.
 //!
-//! One loop over both directions, each with one bounded buffer: a side that does not read holds the other back.
+//! One loop serves both directions. Each direction has one limited buffer, so that a side that does not read stops the other.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ use super::lender::{Lender, Loan};
 use super::message::{ErrorReport, FrameError, whole_message};
 use super::session::Lost;
 
-/// How a client's hold of the session ends.
+/// How a loan ends.
 pub(super) enum LoanEnd {
-    /// Others wait; what the client's session remembers has been kept.
+    /// Others wait. The state of the client's session was saved.
     Recalled,
     /// The client has left.
     Left,
-    /// The client must be ended.
+    /// The client must be disconnected.
     Ended(ErrorReport),
-    /// The server has gone.
+    /// The server is gone.
     Lost,
 }
 
-/// One hold of the session.
+/// The exchange between a client and the session during one loan.
 pub(super) struct Relay<'a> {
     client: &'a mut ClientLink,
     loan: &'a mut Loan,
@@ -38,9 +38,9 @@ pub(super) struct Relay<'a> {
     /// Whole messages on their way to the server.
     to_server: BytesMut,
     client_leaves: bool,
-    /// Since when the client has said nothing.
+    /// The time of the client's last message.
     quiet_since: Instant,
-    /// Set while the client keeps the session for a state that cannot be made again.
+    /// Set while the client keeps the session because its state cannot be restored.
     kept_until: Option<Instant>,
 }
 
@@ -65,7 +65,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Relays until the hold ends.
+    /// Relays messages until the loan ends.
     pub(super) async fn run(mut self) -> LoanEnd {
         loop {
             if let Err(error) = self.forward() {
@@ -84,7 +84,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Moves the whole messages of the client's inbox on their way.
+    /// Moves the whole messages from the client's inbox to the buffer for the server.
     fn forward(&mut self) -> Result<(), FrameError> {
         if !self.to_server.is_empty() {
             return Ok(());
@@ -114,7 +114,7 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    /// Gives the session up if others wait and nothing is under way.
+    /// Ends the loan if others wait and the session is idle.
     async fn recall(&mut self) -> Option<LoanEnd> {
         let idle = self.conversation.session_use() == SessionUse::Idle && self.to_server.is_empty();
         let kept = self.kept_until.is_some_and(|until| Instant::now() < until);
@@ -133,7 +133,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Waits for one thing to happen, and does it.
+    /// Waits for the next step in either direction, and makes it.
     async fn carry(&mut self) -> Option<LoanEnd> {
         let idle = self.conversation.session_use() == SessionUse::Idle && self.to_server.is_empty();
         let kept_until = self.kept_until;
@@ -155,7 +155,7 @@ impl<'a> Relay<'a> {
                 }
                 moved.end(LoanEnd::Lost, LoanEnd::Left)
             }
-            // Looked at in `recall`; until then it is enough to wake up.
+            // `recall` decides what happens then; here the loop only needs to wake up.
             () = wanted(&mut self.waiting, kept_until), if idle => None,
         };
         for body in parameters {
@@ -165,7 +165,7 @@ impl<'a> Relay<'a> {
     }
 }
 
-/// What a step of one direction did.
+/// The result of one step in one direction.
 enum Moved {
     Read,
     Wrote,
@@ -191,7 +191,7 @@ impl Moved {
     }
 }
 
-/// Writes what is on its way to the server, or else reads on from the client.
+/// Writes the bytes for the server; if there are none, reads from the client.
 async fn inward(
     mut client: impl AsyncRead + Unpin,
     inbox: &mut BytesMut,
@@ -205,7 +205,7 @@ async fn inward(
     Moved::of_read(client.read_buf(inbox).await)
 }
 
-/// Writes what is on its way to the client, or else reads on from the server.
+/// Writes the bytes for the client; if there are none, reads from the server.
 async fn outward(
     mut server: impl AsyncRead + Unpin,
     outbox: &mut BytesMut,
@@ -218,7 +218,7 @@ async fn outward(
     Moved::of_read(server.read_buf(outbox).await)
 }
 
-/// Ends when somebody waits for the session, and the holder's grace, if it has one, is over.
+/// Completes when another client waits for the session and the time in `kept_until`, if any, is over.
 async fn wanted(waiting: &mut watch::Receiver<usize>, kept_until: Option<Instant>) {
     if let Some(until) = kept_until {
         sleep_until(until).await;
@@ -229,8 +229,9 @@ async fn wanted(waiting: &mut watch::Receiver<usize>, kept_until: Option<Instant
 }
 
 fn taken_away(remains: &str) -> ErrorReport {
-    let message = format!("the session was idle while others waited, and is taken away; it held {remains}");
+    let message =
+        format!("the session was idle while other clients waited, so it was ended; it had {remains}");
     ErrorReport::fatal("57P05", message).with_hint(
-        "The embedded PostgreSQL serves one client at a time; keep temporary state within a transaction.",
+        "The embedded PostgreSQL serves one client at a time: keep temporary state within a transaction.",
     )
 }

@@ -1,20 +1,20 @@
-//! The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677) without channel binding: how a client proves that it
-//! knows the password, which never crosses the wire.
+//! The server's side of SCRAM-SHA-256 without channel binding (RFC 5802, RFC 7677). With it, a client proves that it knows the
+//! password, and the password itself is never sent.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-/// What `AuthenticationSASL` offers.
+/// The only mechanism that `AuthenticationSASL` offers.
 pub(super) const MECHANISM: &str = "SCRAM-SHA-256";
 
-/// As PostgreSQL's own default, `scram_iterations`.
+/// The number of iterations, as PostgreSQL's default of `scram_iterations`.
 const ITERATIONS: u32 = 4096;
 
 type Key = [u8; 32];
 
-/// Why a client was not let in.
+/// Why a client was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum ScramError {
     #[error("malformed SCRAM message: {0}")]
@@ -23,7 +23,7 @@ pub(super) enum ScramError {
     WrongPassword,
 }
 
-/// What the server keeps of the password.
+/// The values that the server keeps instead of the password.
 pub(super) struct Verifier {
     salt: [u8; 16],
     stored_key: Key,
@@ -42,7 +42,7 @@ impl Verifier {
         }
     }
 
-    /// Answers the client's first message; the answer goes back to the client.
+    /// Reads the first message of the client, and returns the answer to it.
     pub(super) fn begin(&self, client_first: &str) -> Result<(Exchange<'_>, String), ScramError> {
         self.begin_with_nonce(client_first, &BASE64_STANDARD.encode(rand::random::<[u8; 18]>()))
     }
@@ -53,7 +53,7 @@ impl Verifier {
         nonce: &str,
     ) -> Result<(Exchange<'_>, String), ScramError> {
         let (binding, rest) = client_first.split_once(',').ok_or(ScramError::Malformed("no binding flag"))?;
-        // "y" is a client that could bind to TLS and sees that we do not offer it.
+        // With "y", the client supports channel binding and has seen that the server does not offer it.
         if !matches!(binding, "n" | "y") {
             return Err(ScramError::Malformed("channel binding is not offered"));
         }
@@ -72,7 +72,7 @@ impl Verifier {
     }
 }
 
-/// One client's attempt, after its first message.
+/// The login of one client, after its first message.
 pub(super) struct Exchange<'a> {
     verifier: &'a Verifier,
     binding: String,
@@ -81,7 +81,7 @@ pub(super) struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Checks the client's proof; the answer, which proves the server, goes back to the client.
+    /// Checks the proof of the client, and returns the answer, with which the server proves itself.
     pub(super) fn finish(self, client_final: &str) -> Result<String, ScramError> {
         let (without_proof, proof) =
             client_final.rsplit_once(",p=").ok_or(ScramError::Malformed("no proof"))?;
@@ -131,7 +131,7 @@ fn xor(into: &mut Key, other: &Key) {
     into.iter_mut().zip(other).for_each(|(byte, other)| *byte ^= other);
 }
 
-/// Compares in constant time.
+/// Compares two keys in constant time.
 fn same(left: &Key, right: &Key) -> bool {
     left.iter().zip(right).fold(0, |differs, (left, right)| differs | (left ^ right)) == 0
 }
@@ -140,7 +140,7 @@ fn same(left: &Key, right: &Key) -> bool {
 mod tests {
     use super::*;
 
-    /// The example of RFC 7677, section 3.
+    /// The example in section 3 of RFC 7677.
     fn rfc_exchange(proof: &str) -> Result<String, ScramError> {
         let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").expect("base64");
         let salt: [u8; 16] = salt.try_into().expect("16 bytes");

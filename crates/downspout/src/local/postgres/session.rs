@@ -1,4 +1,4 @@
-//! The one lasting session with the embedded server, and how it is made fresh between two clients.
+//! The only session with the embedded server, which lasts as long as the server, and its reset between two clients.
 
 use std::path::Path;
 use std::thread;
@@ -17,33 +17,33 @@ use super::state::{INSPECTION, SessionState, inspection_row};
 /// Why the embedded server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Its thread ended with these words.
+    /// The server ended with this message.
     #[error("the embedded PostgreSQL does not start: {0}")]
     Server(String),
-    /// It is there but does not greet us.
-    #[error("the embedded PostgreSQL refuses our session: {0}")]
+    /// The server runs, but refuses the session.
+    #[error("the embedded PostgreSQL refuses the session: {0}")]
     Refused(String),
-    /// No socket between us and it.
+    /// The socket to the server failed.
     #[error("no connection to the embedded PostgreSQL")]
     Socket(#[from] std::io::Error),
 }
 
-/// The server has gone away.
+/// The server is gone.
 #[derive(Debug, thiserror::Error)]
 #[error("the embedded PostgreSQL has ended its session")]
 pub(super) struct Lost;
 
-/// The embedded server with our connection to it.
+/// The embedded server and the connection to it.
 ///
-/// It listens on a socket in a folder that only this user can enter, and serves the first connection, ours, until
-/// that ends. The server runs on threads of its own.
+/// The server listens on a socket in a folder that only this user can open. It serves the first connection, which is this
+/// one, until that connection ends. The server runs on threads of its own.
 pub(super) struct Session {
     stream: UnixStream,
     watch: MessageScanner,
     marker: String,
     parameters: Vec<(String, String)>,
     server: Option<(PgliteServer, TempDir)>,
-    /// Whether a client has used it since the last reset.
+    /// Whether a client has used the session since the last reset.
     used: bool,
 }
 
@@ -99,9 +99,9 @@ impl Session {
         Ok(())
     }
 
-    /// Brings the server to write its answers as they arise.
+    /// Makes the server send its answers as they arise.
     ///
-    /// It collects each answer in memory until the first COPY of a connection; from then on it streams.
+    /// Until the first COPY of a connection, the server collects each answer in memory. After that it streams.
     async fn begin_streaming(&mut self) -> Result<(), Lost> {
         let mut request = BytesMut::new();
         put_query(&mut request, "COPY (SELECT WHERE false) TO STDOUT");
@@ -113,17 +113,17 @@ impl Session {
         &self.parameters
     }
 
-    /// Returns the two directions of the stream, and the watch that must see all that comes.
+    /// Returns the two directions of the stream, and the scanner that must see everything that the server sends.
     pub(super) fn parts(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>, &mut MessageScanner) {
         self.used = true;
         let (read, write) = self.stream.split();
         (read, write, &mut self.watch)
     }
 
-    /// Sends `request` and lets `seen` look at every message until the server has answered all of it.
+    /// Sends `request`, and passes every message of the answer to `seen`.
     ///
-    /// A query for a random word follows the request; its row marks the end whatever came before, also what a
-    /// former holder of the session left unread.
+    /// A query for a random word follows the request, and its row marks the end. So the end is found whatever came before, even
+    /// answers that an earlier borrower left unread.
     async fn exchange(&mut self, mut request: BytesMut, mut seen: impl FnMut(u8, &[u8])) -> Result<(), Lost> {
         let marker = self.marker.clone();
         put_query(&mut request, &format!("SELECT '{marker}'"));
@@ -140,7 +140,7 @@ impl Session {
         .await
     }
 
-    /// Sends `request` and reads until `is_last` says so of a message.
+    /// Sends `request`, and reads messages until `is_last` returns true for one.
     async fn talk(
         &mut self,
         mut request: BytesMut,
@@ -166,27 +166,27 @@ impl Session {
         Ok(())
     }
 
-    /// Takes what the holder's session remembers into `state`; returns what cannot be made again.
+    /// Saves the state of the borrower's session in `state`. Returns the part that cannot be restored, if any.
     pub(super) async fn inspect(&mut self, state: &mut SessionState) -> Result<Option<String>, Lost> {
         let mut request = BytesMut::new();
         put_query(&mut request, INSPECTION);
         let (mut rows, mut refused) = (Vec::new(), None);
         self.exchange(request, |kind, body| match kind {
             b'D' => rows.push(inspection_row(body)),
-            b'E' => refused = Some(format!("a state that cannot be read ({})", error_fields(body).1)),
+            b'E' => refused = Some(format!("state that cannot be read ({})", error_fields(body).1)),
             _ => {}
         })
         .await?;
         Ok(refused.or_else(|| state.inspected(&rows)))
     }
 
-    /// Ends whatever the last holder left behind, in whatever state it left the session.
+    /// Removes everything that the last borrower left, in whatever state the session is.
     pub(super) async fn reset(&mut self) -> Result<(), Lost> {
         if !self.used {
             return Ok(());
         }
         let mut request = BytesMut::new();
-        // Outside COPY the server passes over CopyFail; inside, it would pass over all but that.
+        // Outside a COPY, the server ignores CopyFail. During a COPY, it would ignore everything else.
         put_message(&mut request, b'f', |body| put_text(body, "the client has left"));
         put_message(&mut request, b'S', |_| {});
         put_query(&mut request, "ROLLBACK");
@@ -196,9 +196,9 @@ impl Session {
         Ok(())
     }
 
-    /// Makes `state` again; what the server reports meanwhile is for the client and goes to `out`.
+    /// Restores `state`. The parameters that the server reports meanwhile are written to `out` for the client.
     ///
-    /// Returns SQLSTATE and message of the first refusal.
+    /// Returns the SQLSTATE and the message of the first error.
     pub(super) async fn restore(
         &mut self,
         state: &SessionState,
@@ -216,7 +216,7 @@ impl Session {
             })
             .await?;
         }
-        // After the last simple query, which would end it.
+        // The unnamed statement comes last, because any simple query would remove it.
         if let Some(parse) = state.unnamed() {
             self.talk(parse, |kind, _| kind == b'Z').await?;
         }
@@ -225,7 +225,7 @@ impl Session {
 
     /// Ends the session and the server, and waits for the server's thread.
     pub(super) async fn stop(&mut self) {
-        // Each of these may fail if the server is gone already; then there is nothing to end.
+        // Each of these steps fails if the server is gone; then there is nothing to end.
         let _ = self.reset().await;
         let mut terminate = BytesMut::new();
         put_message(&mut terminate, b'X', |_| {});
@@ -237,7 +237,7 @@ impl Session {
             Some(Err(error)) => {
                 tracing::warn!(error = format!("{error:#}"), "the embedded PostgreSQL ended with an error")
             }
-            None => tracing::warn!("the embedded PostgreSQL's thread panicked"),
+            None => tracing::warn!("the thread of the embedded PostgreSQL panicked"),
         }
     }
 }
@@ -251,8 +251,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Dropping the server waits for its thread, which may be at work on a long statement; and it wakes that
-        // thread through the socket, whose folder must be there until then.
+        // Dropping the server waits for its thread, which may be running a long statement. It also wakes that thread through
+        // the socket, so the folder of the socket must exist until then.
         if let Some((server, socket_folder)) = self.server.take() {
             thread::spawn(move || {
                 drop(server);
@@ -262,7 +262,7 @@ impl Drop for Session {
     }
 }
 
-/// Runs what blocks on a thread that nobody has to wait for; `None` if it panics.
+/// Runs blocking work on a new thread. Returns `None` if the work panics.
 pub(super) async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, result) = oneshot::channel();
     thread::spawn(move || {

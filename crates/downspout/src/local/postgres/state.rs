@@ -1,7 +1,6 @@
-//! What a client's session remembers between statements, so that it can be taken away and given back.
+//! The state of a client's session, which is saved when the session is taken away and restored when the client gets it again.
 //!
-//! Settings, prepared statements and LISTEN are made again; temporary tables, held cursors and advisory locks
-//! cannot be.
+//! Settings, prepared statements and LISTEN can be restored. Temporary tables, held cursors and advisory locks cannot.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +8,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::message::{put_message, put_query, row_columns, take_text};
 
-/// Asks the server what the session holds: rows of kind, name, value.
+/// The query for the state of the session. Each row has a kind, a name and a value.
 ///
-/// A statement prepared in SQL is known by the whole text it came in; it is only run again if it came alone.
+/// The server knows a statement that was prepared in SQL by the whole text of its query. Only a query with a single statement
+/// can be repeated.
 pub(super) const INSPECTION: &str = "
 SELECT 'setting', name, setting FROM pg_catalog.pg_settings WHERE source = 'session'
 UNION ALL SELECT 'setting', 'role', r FROM pg_catalog.current_setting('role') r WHERE r <> 'none'
@@ -25,22 +25,22 @@ UNION ALL SELECT 'lost', 'the temporary ' || CASE relkind WHEN 'S' THEN 'sequenc
   FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'p', 'v', 'S')
 UNION ALL SELECT 'lost', 'an advisory lock', '' FROM pg_catalog.pg_locks WHERE locktype = 'advisory'";
 
-/// What can be made again on a session that has been reset.
+/// The state that can be restored after a reset.
 #[derive(Debug, Default)]
 pub(super) struct SessionState {
     settings: Vec<(String, String)>,
     statements: Vec<String>,
-    /// `Parse` messages by the statement's name; the unnamed one is among them.
+    /// The `Parse` messages by the names of their statements, with the unnamed statement.
     prepared: BTreeMap<String, Bytes>,
 }
 
 impl SessionState {
-    /// Returns the state of a client that has asked for `settings` when it connected.
+    /// Returns the state of a client that connected with `settings`.
     pub(super) fn of_startup(settings: Vec<(String, String)>) -> Self {
         Self { settings, ..Self::default() }
     }
 
-    /// Remembers what the client's message `kind` does to prepared statements.
+    /// Notes the effect of a client's message on the prepared statements.
     pub(super) fn client_sends(&mut self, kind: u8, message: &[u8]) {
         let mut body = &message[5..];
         match kind {
@@ -55,7 +55,7 @@ impl SessionState {
                     self.prepared.remove(name);
                 }
             }
-            // A simple query ends the unnamed statement.
+            // A simple query removes the unnamed statement.
             b'Q' => {
                 self.prepared.remove("");
             }
@@ -63,7 +63,7 @@ impl SessionState {
         }
     }
 
-    /// Takes over what the server's answer to [`INSPECTION`] says; returns what could not be made again.
+    /// Takes over the server's answer to [`INSPECTION`]. Returns the part that cannot be restored, if any.
     pub(super) fn inspected(&mut self, rows: &[Vec<String>]) -> Option<String> {
         let of_kind = |kind: &'static str| {
             rows.iter().filter_map(move |row| match row.as_slice() {
@@ -80,7 +80,7 @@ impl SessionState {
         (!lost.is_empty()).then(|| lost.join(", "))
     }
 
-    /// Writes the messages that make the state again, all but the unnamed statement.
+    /// Writes the messages that restore the state, except for the unnamed statement.
     pub(super) fn put(&self, out: &mut BytesMut) {
         if !self.settings.is_empty() {
             let calls: Vec<String> = self
@@ -101,7 +101,7 @@ impl SessionState {
         }
     }
 
-    /// Returns the messages that prepare the unnamed statement again; any simple query ends it.
+    /// Returns the messages that prepare the unnamed statement again. Any simple query removes that statement.
     pub(super) fn unnamed(&self) -> Option<BytesMut> {
         let mut out = BytesMut::from(self.prepared.get("")?.as_ref());
         put_message(&mut out, b'S', |_| {});
@@ -131,7 +131,7 @@ pub(super) fn settings_of_options(options: &str) -> Vec<(String, String)> {
     settings
 }
 
-/// Splits at blanks that no backslash escapes.
+/// Splits a text at blanks without a backslash before them.
 fn words(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut letters = text.chars();

@@ -1,4 +1,4 @@
-//! The database as its clients see it, through the front.
+//! Tests of the database as its clients see it, through the front.
 
 mod killed;
 
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::message::put_message;
 use super::{ClusterError, Limits, Postgres, PostgresError};
 
-/// Longer than anything here takes; what it ends is a failure.
+/// The time limit of every wait. Nothing here takes that long unless it fails.
 const LIMIT: Duration = Duration::from_secs(30);
 
 struct Stack {
@@ -129,7 +129,7 @@ async fn a_statement_that_waits_too_long_names_the_holder() {
     let message = error.as_db_error().expect("from the front").message().to_owned();
     assert!(message.contains("\"month-end report\" at 127.0.0.1:"), "{message}");
     assert!(message.contains("idle in an open transaction"), "{message}");
-    // The extended protocol is refused as cleanly, and the connection lives on.
+    // A statement of the extended protocol is refused in the same way, and the connection stays usable.
     let error = waiter.query("SELECT $1::int", &[&1]).await.expect_err("waits in vain");
     assert_eq!(code(&error), "53300");
     holder.batch_execute("COMMIT").await.expect("commits");
@@ -184,7 +184,7 @@ async fn garbage_and_oversized_messages_harm_nobody() {
         stream.write_all(garbage).await.expect("sends");
         stream.shutdown().await.expect("sends");
         let mut answer = Vec::new();
-        // However it ends, it ends.
+        // The connection must end in some way.
         let _ = timeout(LIMIT, stream.read_to_end(&mut answer)).await.expect("is closed");
     }
     let mut raw = raw_client(stack.port).await;
@@ -280,13 +280,13 @@ async fn a_waiting_statement_can_be_canceled() {
     stack.stop().await;
 }
 
-/// A connection that the test speaks on byte by byte.
+/// Returns a connection on which the test writes single bytes.
 async fn raw_client(port: u16) -> TcpStream {
     let mut config = tokio_postgres::Config::new();
     config.user("postgres").password("pass word").dbname("postgres");
     let (far, mut near) = tokio::io::duplex(4096);
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connects");
-    // tokio-postgres shakes hands; the stream is ours again once it has.
+    // tokio-postgres makes the handshake. After that, the stream belongs to the test.
     let handshake = config.connect_raw(far, NoTls);
     let carry = async {
         let _ = tokio::io::copy_bidirectional(&mut near, &mut stream).await;
@@ -304,7 +304,7 @@ async fn send_query(stream: &mut TcpStream, sql: &str) {
     stream.write_all(&out).await.expect("sends");
 }
 
-/// Reads until a message of type `kind` has come.
+/// Reads until a message of type `kind` has arrived.
 async fn wait_for(stream: &mut TcpStream, kind: u8) {
     let mut watch = super::message::MessageScanner::new();
     let mut bytes = [0; 1024];

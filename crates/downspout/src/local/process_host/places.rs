@@ -1,7 +1,8 @@
-//! Who has places for workers, of which there are so many, and who gets the next ones.
+//! The places of a host, each for one worker, and the order in which resources get them.
 //!
-//! Places go to whole parties: who began with fewer than it needs would hold what others wait for while it waits for
-//! what they hold. They go by age, and nobody is passed over: a large party would wait for ever behind small ones.
+//! A party gets all of its places at once. If two parties each had a part of their places, each could wait for ever for the
+//! places of the other. The oldest party comes first, and no younger party passes it: otherwise a large party could wait for
+//! ever behind small ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,7 @@ pub(super) struct Places {
 struct Claim {
     size: usize,
     since: Timestamp,
-    /// Those who asked, and have not gone yet: as long as there are any, the whole party keeps its places.
+    /// The resources that asked for a place and still exist. While there is one, the party keeps all its places.
     members: BTreeSet<ResourceId>,
     is_granted: bool,
 }
@@ -33,11 +34,11 @@ impl Places {
         self.most
     }
 
-    /// Asks for the place of a resource, which it keeps until it [goes](Self::leave).
+    /// Asks for a place for a resource, which keeps the place until it [leaves](Self::leave).
     ///
     /// # Errors
     ///
-    /// Says what it waits for.
+    /// The error says what the resource waits for.
     pub(super) fn ask(&mut self, resource: &Resource) -> Result<(), String> {
         let key = (resource.id.pipeline.clone(), resource.party.first.clone());
         let (size, since) = (resource.party.size, resource.since);
@@ -59,7 +60,7 @@ impl Places {
         Err(format!("waits for {wanted}, as {run} at a time (up --resources)"))
     }
 
-    /// Takes a resource away that is gone, and returns whether that gave places to others.
+    /// Removes a resource that no longer exists. Returns whether others got places through that.
     pub(super) fn leave(&mut self, id: &ResourceId) -> bool {
         self.claims.retain(|(pipeline, _), claim| {
             !(*pipeline == id.pipeline && claim.members.remove(id) && claim.members.is_empty())
@@ -67,14 +68,14 @@ impl Places {
         self.grant()
     }
 
-    /// Gives the free places to those who have waited longest, as far as they go.
+    /// Gives the free places to the parties that have waited longest, as far as the places suffice.
     fn grant(&mut self) -> bool {
         let mut are_given = false;
         loop {
             let taken: usize =
                 self.claims.values().filter(|claim| claim.is_granted).map(|claim| claim.size).sum();
             let free = self.most.saturating_sub(taken);
-            // What never fits keeps nobody waiting.
+            // A party that is too large for the host does not block the others.
             let waiting = self.claims.iter_mut().filter(|(_, it)| !it.is_granted && it.size <= self.most);
             let oldest = waiting.min_by(|(id, one), (other_id, other)| {
                 one.since.cmp(&other.since).then_with(|| id.cmp(other_id))
@@ -98,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// The machine `name` of a pipeline's party of `size`, wanted since a second.
+    /// Returns the machine `name` of a party of `size` in `pipeline`, wanted since the second `since`.
     fn machine(pipeline: &str, name: &str, size: usize, since: i64) -> Resource {
         let attempt = format!("@{name}_2030-01-31T22:00:00_Attempt=1");
         Resource {
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_party_gets_all_of_its_places_or_none_so_nobody_holds_what_others_wait_for() {
-        // Each is made and then waits for its second machine, which is what went wrong.
+        // Each run gets its first machine and then waits for the second. Without whole parties, this was a deadlock.
         let mut places = Places::new(4);
         let runs: Vec<_> = (0..5).map(|number| format!("df-{number}")).collect();
         let mut open: VecDeque<_> = runs.iter().map(|run| (run, "One")).collect();

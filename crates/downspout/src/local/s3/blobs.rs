@@ -101,7 +101,7 @@ impl Blobs {
     fn unlink(&self, id: &str) {
         // A file that cannot be removed only uses space, until the next start removes it.
         if let Err(error) = fs::remove_file(self.root.join(id)) {
-            tracing::warn!(blob.id = id, %error, "a content that is no longer needed could not be removed");
+            tracing::warn!(blob.id = id, %error, "a file that is no longer needed could not be removed");
         }
     }
 

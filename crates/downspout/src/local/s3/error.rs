@@ -33,7 +33,7 @@ pub enum StoreError {
     #[error("the list of parts was not in ascending order; parts must be ordered by part number")]
     InvalidPartOrder,
     /// A part other than the last is smaller than S3 allows.
-    #[error("part {number} has {size} bytes; every part but the last needs {least} at least")]
+    #[error("part {number} has {size} bytes; every part but the last needs at least {least} bytes")]
     EntityTooSmall {
         /// The number of the part.
         number: i32,
@@ -46,14 +46,14 @@ pub enum StoreError {
     #[error("the {0} you specified did not match the calculated checksum")]
     BadDigest(String),
     /// The event does not exist.
-    #[error("there is no event {0}")]
+    #[error("the event {0} does not exist")]
     NoSuchEvent(i64),
     /// The disk is full.
     #[error("the disk of the data directory {} is full: free some space and try again", .0.display())]
     DiskFull(PathBuf),
     /// A newer version of the program wrote the directory.
     #[error(
-        "{} was written by a newer version of downspout (schema {found}, this one knows {known}): use that version, or another data directory",
+        "{} was written by a newer version of downspout (schema {found}, this one knows {known}): use that version, or choose another data directory",
         path.display()
     )]
     NewerVersion {

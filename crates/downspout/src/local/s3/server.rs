@@ -90,7 +90,7 @@ impl LocalS3 {
         }
         connections.close();
         if tokio::time::timeout(SHUTDOWN_LIMIT, connections.wait()).await.is_err() {
-            tracing::warn!(s3.connections = connections.len(), "S3 requests were broken off by the shutdown");
+            tracing::warn!(s3.connections = connections.len(), "the shutdown interrupted S3 requests");
         }
     }
 }

@@ -57,7 +57,7 @@ impl S3Store {
         let blobs = Arc::new(Blobs::open(dir.join("blobs"))?);
         let swept = blobs.sweep(&index::living_blobs(&connection)?)?;
         if swept > 0 {
-            tracing::info!(s3.swept = swept, "removed contents of uploads that a crash broke off");
+            tracing::info!(s3.swept = swept, "removed the contents of uploads that a crash interrupted");
         }
         let (sender, events) = watch::channel(0);
         let writer = Writer::start(connection, Arc::clone(&blobs), sender);

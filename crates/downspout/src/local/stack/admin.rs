@@ -1,4 +1,6 @@
-//! The stack's own state: what no AWS operation answers. On the loopback, for those who have the secret key.
+//! The admin endpoint of the stack, for requests that no AWS operation answers: sweeps and dead letters.
+//!
+//! The endpoint listens on the loopback address, and requires the secret access key.
 
 use std::sync::Arc;
 
@@ -18,21 +20,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::local::s3::{S3Store, StoredEvent};
 
-/// What the state needs to answer.
+/// The parts of the stack that the endpoint uses.
 pub(super) struct AdminState {
     pub(super) secret: String,
     pub(super) orchestrator: Arc<Orchestrator>,
     pub(super) store: S3Store,
 }
 
-/// An event that could not be handled.
+/// An event that the orchestrator could not handle.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// Names it for redriving.
+    /// The number of the event, for `redrive`.
     pub id: i64,
-    /// What happened to which key.
+    /// The change that the event tells of, and its key.
     pub what: String,
-    /// Why the handler failed at it last.
+    /// The error of the last try.
     pub error: String,
     /// The event as AWS would send it.
     pub event: Value,
@@ -50,7 +52,7 @@ struct RedriveQuery {
 
 type ApiResult = Result<Response, ApiError>;
 
-/// Runs the state until `stop`.
+/// Serves the endpoint until `stop`.
 pub(super) async fn serve(
     state: AdminState,
     listener: TcpListener,
@@ -71,9 +73,9 @@ pub(super) async fn serve(
 async fn check_secret(State(state): State<Arc<AdminState>>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
-    // Digests take the same time to compare wherever they differ.
+    // Comparing digests takes the same time wherever they differ, so that the time tells nothing about the secret.
     if Sha256::digest(given) != Sha256::digest(&state.secret) {
-        return (StatusCode::FORBIDDEN, "the bearer token must be the stack's secret access key\n")
+        return (StatusCode::FORBIDDEN, "the bearer token must be the secret access key of the stack\n")
             .into_response();
     }
     next.run(request).await
@@ -99,7 +101,7 @@ async fn redrive(State(state): State<Arc<AdminState>>, uri: Uri) -> ApiResult {
     let chosen: Vec<i64> =
         letters.iter().map(|letter| letter.id).filter(|id| query.id.is_none_or(|only| only == *id)).collect();
     if chosen.is_empty() && query.id.is_some() {
-        return Ok((StatusCode::NOT_FOUND, "there is no such dead letter\n").into_response());
+        return Ok((StatusCode::NOT_FOUND, "the dead letter does not exist\n").into_response());
     }
     for id in &chosen {
         state.store.redrive(*id).await?;
@@ -128,7 +130,7 @@ fn json_body<T: Serialize>(value: &T) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], Body::from(text)).into_response()
 }
 
-/// What went wrong, for who asked: the caller is the operator, who may know.
+/// An error with its whole chain of causes. The caller runs the stack, so nothing is hidden.
 struct ApiError(anyhow::Error);
 
 impl<E: Into<anyhow::Error>> From<E> for ApiError {

@@ -1,4 +1,4 @@
-//! Putting local files into buckets: small ones that are new or changed.
+//! Compares a bucket with local contents by their ETags, and uploads small objects.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 
 use crate::sdk_error::readable;
 
-/// Returns the ETags of every key in the bucket.
+/// Returns the ETag of every key in the bucket.
 pub(super) async fn etags(s3: &Client, bucket: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let mut pages = s3.list_objects_v2().bucket(bucket).into_paginator().send();
     let mut etags = BTreeMap::new();
@@ -21,12 +21,12 @@ pub(super) async fn etags(s3: &Client, bucket: &str) -> anyhow::Result<BTreeMap<
     Ok(etags)
 }
 
-/// Returns the ETag that S3 gives to content put in one piece.
+/// Returns the ETag that S3 gives to a content that is uploaded in one piece.
 pub(super) fn etag(bytes: &[u8]) -> String {
     hex::encode(Md5::digest(bytes))
 }
 
-/// Puts an object.
+/// Uploads an object.
 pub(super) async fn put(s3: &Client, bucket: &str, key: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
     let call = s3.put_object().bucket(bucket).key(key).body(bytes.into());
     call.send().await.map_err(readable).with_context(|| format!("uploading s3://{bucket}/{key}"))?;

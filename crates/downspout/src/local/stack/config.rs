@@ -1,4 +1,4 @@
-//! What a stack is told at its start.
+//! The configuration of a stack.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,49 +10,49 @@ use crate::local::Now;
 use crate::local::lambda::Limits;
 use crate::local::topic::SmtpConfig;
 
-/// Everything that `downspout up` can be told.
+/// The settings of `downspout up`.
 pub struct StackConfig {
-    /// Where all state is.
+    /// The directory of all state.
     pub data_dir: PathBuf,
-    /// Where the definitions come from.
+    /// The source of the definitions.
     pub definitions: DefinitionSource,
-    /// A database of one's own instead of the embedded one, `postgres://user:password@host:port/name`.
+    /// A database to use instead of the embedded one, as `postgres://user:password@host:port/name`.
     pub database_url: Option<String>,
-    /// A mail server besides the outbox.
+    /// A mail server that mails are sent to as well as to the outbox.
     pub smtp: Option<SmtpConfig>,
-    /// Sender of the mails.
+    /// The sender of the mails.
     pub mail_from: String,
-    /// Addresses to subscribe to the topic.
+    /// The addresses that are subscribed to the topic.
     pub notify: Vec<String>,
     /// A folder whose files are uploaded to the drop bucket.
     pub watch: Option<PathBuf>,
     /// How many workers poll.
     pub workers: usize,
-    /// A DynamoDB that preconditions ask about, `http://host:port`.
+    /// The DynamoDB for preconditions, as `http://host:port`.
     pub dynamodb_url: Option<String>,
-    /// How long runs are kept after they ended.
+    /// How long runs are kept after their end.
     pub keep_runs: Period,
-    /// How many resources there are at the same time.
+    /// How many resources may exist at the same time.
     pub resources: usize,
-    /// The clock of everything but signatures; tests wind it by hand.
+    /// The clock of everything except signatures. Tests set it by hand.
     pub now: Now,
-    /// Notified by whoever wound the clock.
+    /// Notified after a test has set the clock.
     pub wound: Arc<Notify>,
-    /// The numbers of the Lambda host.
+    /// The limits of the Lambda runner.
     pub lambda: Limits,
 }
 
-/// Where the definitions come from.
+/// The source of the definitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DefinitionSource {
-    /// A folder, followed as it changes.
+    /// A folder. Changed files take effect at once.
     Folder(PathBuf),
-    /// Those in the program itself.
+    /// The definitions inside the program.
     Shipped,
 }
 
 impl StackConfig {
-    /// Returns the settings of a stack on `data_dir` with the shipped definitions and everything embedded.
+    /// Returns the settings of a stack on `data_dir` with the shipped definitions and the embedded database.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {

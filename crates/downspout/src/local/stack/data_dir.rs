@@ -1,4 +1,4 @@
-//! The data directory: who holds it, which version wrote it, and files that replace each other whole.
+//! The data directory: its lock, its format, and files that are replaced as a whole.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -8,27 +8,27 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The layout this program writes; a later one raises it when older programs would misread the folder.
+/// The format that this program writes. A later format has a higher number if older programs would misread the directory.
 const FORMAT: u32 = 1;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    /// Another process runs its stack on it.
+    /// Another process runs a stack on the directory.
     #[error(
-        "{path} is in use by {owner}: stop that one first (Ctrl-C in its terminal), or give this one another \
-         directory with --data-dir"
+        "{path} is in use by {owner}: stop that stack first (Ctrl-C in its terminal), or choose another directory with \
+         --data-dir"
     )]
     InUse {
         /// The directory.
         path: PathBuf,
-        /// Process id and since when.
+        /// The id of the process, and the time of its start.
         owner: String,
     },
-    /// A newer program wrote it.
+    /// A newer version of the program wrote the directory.
     #[error(
         "{path} was written by a newer downspout (format {found}, this one knows {FORMAT}): use that version, or \
-         another directory with --data-dir"
+         choose another directory with --data-dir"
     )]
     Newer {
         /// The directory.
@@ -36,29 +36,29 @@ pub enum DataDirError {
         /// The format found.
         found: u32,
     },
-    /// A file of it does not read as it should.
-    #[error("{path} is not readable as what it should be; it can be deleted, and is made anew then")]
+    /// A file of the directory is not valid.
+    #[error("{path} is not valid: delete the file, and it will be created again")]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What the reader said.
+        /// The error of the parser.
         #[source]
         source: serde_json::Error,
     },
-    /// The system refused a file.
+    /// The operating system refused an operation on a file.
     #[error("{doing} {path}")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
 }
 
-/// A data directory that is ours alone while this value lives.
+/// A data directory, which no other process can use while this value exists.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
@@ -77,10 +77,10 @@ struct Format {
 }
 
 impl DataDir {
-    /// Opens the directory, made when missing, and holds it.
+    /// Opens and locks the directory, and creates it if it is missing.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         fs::create_dir_all(path).map_err(io_error("creating the data directory", path))?;
-        // Passwords stand in values.json, and rows in mails: the directory is its owner's alone.
+        // values.json contains passwords and mails contain rows, so only the owner may read the directory.
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))
             .map_err(io_error("closing the data directory to others", path))?;
         let path = path.canonicalize().map_err(io_error("finding the data directory", path))?;
@@ -96,7 +96,7 @@ impl DataDir {
         &self.path
     }
 
-    /// Returns the path of a file or folder in it.
+    /// Returns the path of a file or folder in the directory.
     #[must_use]
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -137,7 +137,7 @@ fn lock(path: &Path) -> Result<File, DataDirError> {
     Ok(lock)
 }
 
-/// Reads a JSON file, if it is there.
+/// Reads a JSON file. Returns `None` if the file does not exist.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, DataDirError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -148,7 +148,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, D
     value.map(Some).map_err(|source| DataDirError::Malformed { path: path.to_owned(), source })
 }
 
-/// Writes a JSON file that only its owner may read; readers see the old one or the new one, whole.
+/// Writes a JSON file that only its owner may read. Readers see the old file or the new file, never a part.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DataDirError> {
     let half = path.with_extension("half");
     let write = || -> io::Result<()> {

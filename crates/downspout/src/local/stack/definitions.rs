@@ -1,4 +1,4 @@
-//! Definitions into their bucket: at start, and whenever a file of their folder changes.
+//! Uploads the definitions to their bucket: at the start, and whenever a file in their folder changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,13 +21,14 @@ use super::data_dir::{read_json, write_json};
 use super::endpoints::Endpoints;
 use super::{WORKER_GROUP, bucket_sync, shipped};
 
-/// Editors write in several steps; half a definition would give a notice.
+/// How long the folder must be unchanged before an upload. Editors write in several steps, and an incomplete definition would
+/// send a notice.
 const QUIET: Duration = Duration::from_millis(300);
-/// Where the system cannot tell of changes, the folder is read this often.
+/// Time between two reads of the folder if the system cannot report changes.
 const READ_INTERVAL: Duration = Duration::from_secs(2);
-/// Larger files are no definitions and no SQL; they would only fill the bucket.
+/// The size of the largest file that is uploaded, in bytes. A larger file is neither a definition nor SQL.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
-/// The values beside the definitions.
+/// The name of the file with the values.
 const VALUES: &str = "values.json";
 
 /// The definitions of a stack.
@@ -35,9 +36,9 @@ pub(super) struct Definitions {
     source: DefinitionSource,
     s3: Client,
     bucket: String,
-    /// What differs between this machine and AWS.
+    /// The values that differ between this machine and AWS.
     values: Map<String, Value>,
-    /// Remembers which keys came from the folder: what leaves it leaves the bucket.
+    /// The file with the keys that came from the folder. A file that leaves the folder is also removed from the bucket.
     manifest: PathBuf,
 }
 
@@ -52,7 +53,7 @@ impl Definitions {
         })
     }
 
-    /// Brings the bucket to what the source says.
+    /// Makes the bucket equal to the source.
     pub(super) async fn upload(&mut self) -> anyhow::Result<()> {
         let mut files = match &self.source {
             DefinitionSource::Shipped => {
@@ -66,22 +67,22 @@ impl Definitions {
         let there = bucket_sync::etags(&self.s3, &self.bucket).await?;
         let mut changed: Vec<_> =
             files.iter().filter(|(key, bytes)| there.get(*key) != Some(&bucket_sync::etag(bytes))).collect();
-        // A definition is seen only when what it refers to is there.
+        // The files that a definition refers to are uploaded before the definition.
         changed.sort_by_key(|(key, _)| (is_definition(key), *key));
         for (key, bytes) in changed {
             bucket_sync::put(&self.s3, &self.bucket, key, bytes.clone()).await?;
-            tracing::info!(s3.key = %key, "uploaded to the definitions");
+            tracing::info!(s3.key = %key, "uploaded a definition file");
         }
         self.remove_what_left(files.into_keys().collect()).await
     }
 
-    /// Uploads again whenever the folder changes, until `stop`.
+    /// Uploads the folder again whenever it changes, until `stop`.
     ///
-    /// Each time `changed` is notified: what is broken or can start now is told and started at once.
+    /// After each upload, `changed` is notified, so that errors are reported and possible runs start at once.
     pub(super) async fn follow(mut self, changed: Arc<Notify>, stop: CancellationToken) {
         let DefinitionSource::Folder(folder) = self.source.clone() else { return };
         let (sender, mut changes) = mpsc::channel(1);
-        // Dropping the watcher would end it.
+        // The watcher ends when it is dropped.
         let _watcher = watch(&folder, sender.clone());
         if _watcher.is_none() {
             tokio::spawn(tick(sender, stop.clone()));
@@ -101,12 +102,12 @@ impl Definitions {
         }
     }
 
-    /// Returns `values.json`: ours, and the folder's own, whose keys win.
+    /// Returns `values.json`: the values of the stack, replaced by those of the folder's own file.
     fn merged_values(&self, of_folder: Option<Vec<u8>>) -> Vec<u8> {
         let mut values = self.values.clone();
         match of_folder.map(|bytes| (serde_json::from_slice::<Value>(&bytes), bytes)) {
             Some((Ok(Value::Object(theirs)), _)) => values.extend(theirs),
-            // Not for us to mend: the orchestrator says what is wrong with it, with line and column.
+            // The orchestrator reports what is wrong with the file, with line and column.
             Some((_, bytes)) => return bytes,
             None => {}
         }
@@ -121,7 +122,7 @@ impl Definitions {
                 .await
                 .map_err(readable)
                 .with_context(|| format!("removing s3://{}/{key}", self.bucket))?;
-            tracing::info!(s3.key = %key, "removed from the definitions");
+            tracing::info!(s3.key = %key, "removed a definition file");
         }
         if before != present {
             write_json(&self.manifest, &present)?;
@@ -134,7 +135,7 @@ fn is_definition(key: &str) -> bool {
     key.ends_with(".json") && !key.contains('/') && key != VALUES
 }
 
-/// Returns every file below `folder` by its key; hidden ones and those of editors are left out.
+/// Returns every file below `folder` by its key, without hidden files and the backup files of editors.
 fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut open = vec![(folder.to_owned(), String::new())];
@@ -146,7 +147,7 @@ fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
                 continue;
             }
             let key = format!("{prefix}{name}");
-            // It may be gone by now: an editor's temporary file.
+            // A temporary file of an editor may be gone by now.
             let Ok(metadata) = fs::metadata(&path) else { continue };
             if metadata.is_dir() {
                 open.push((path, format!("{key}/")));
@@ -160,7 +161,7 @@ fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
 
 fn watch(folder: &Path, changes: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     let told = move |event: notify::Result<notify::Event>| {
-        // A full channel has a change in it already.
+        // A full channel already contains a change.
         if event.is_ok_and(|event| !event.kind.is_access()) {
             let _ = changes.try_send(());
         }
@@ -171,7 +172,7 @@ fn watch(folder: &Path, changes: mpsc::Sender<()>) -> Option<RecommendedWatcher>
     });
     watcher
         .inspect_err(
-            |error| tracing::warn!(error = %error, "changes of the definitions are found by looking again"),
+            |error| tracing::warn!(error = %error, "the system cannot report changes of the definitions; the folder is read every two seconds"),
         )
         .ok()
 }
@@ -209,7 +210,7 @@ fn local_values(endpoints: &Endpoints) -> anyhow::Result<Map<String, Value>> {
     Ok(values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect())
 }
 
-/// Returns the URL as JDBC writes it: user and password apart.
+/// Returns the URL in the form of JDBC, without user and password.
 fn jdbc_url(url: &Url) -> String {
     let host = url.host_str().unwrap_or("127.0.0.1");
     let kept: Vec<&str> = url
@@ -225,7 +226,7 @@ fn jdbc_url(url: &Url) -> String {
 }
 
 fn decoded(text: &str) -> String {
-    // A form's decoder reads `+` as a blank, which user names and passwords mean as it is.
+    // A form decoder would read `+` as a blank, but in user names and passwords it stands for itself.
     let pair = format!("v={}", text.replace('+', "%2B"));
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&pair).unwrap_or_default();
     pairs.into_iter().next().map_or_else(|| text.to_owned(), |(_, value)| value)

@@ -1,4 +1,4 @@
-//! What is where: the addresses and keys of a running stack, and SDK clients for them.
+//! The addresses and keys of a running stack, and SDK clients for it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,48 +10,48 @@ use serde::{Deserialize, Serialize};
 
 use super::data_dir::{DataDirError, read_json, write_json};
 
-/// The file of a data directory that tells tools where its stack is.
+/// The file in the data directory from which other programs read the addresses of the stack.
 pub const FILE_NAME: &str = "endpoints.json";
 
-/// Where a stack is, and what opens it.
+/// The addresses and keys of a stack.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Endpoints {
-    /// AWS region of everything.
+    /// The AWS region of everything.
     pub region: String,
-    /// Public half of the access key.
+    /// The public part of the access key.
     pub access_key_id: String,
-    /// Secret half of the access key.
+    /// The secret part of the access key.
     pub secret_access_key: String,
-    /// URL of S3.
+    /// The URL of S3.
     pub s3: String,
-    /// URL of the Data Pipeline service.
+    /// The URL of the Data Pipeline service.
     pub datapipeline: String,
-    /// URL of SNS.
+    /// The URL of SNS.
     pub sns: String,
-    /// URL of the stack's own desk: sweeps and dead letters.
+    /// The URL of the admin endpoint: sweeps and dead letters.
     pub admin: String,
-    /// URL of the database, password included.
+    /// The URL of the database, with the password.
     pub postgres: String,
-    /// The stack's buckets.
+    /// The buckets of the stack.
     pub buckets: Buckets,
-    /// ARN of the topic that notices go to.
+    /// The ARN of the topic for notices.
     pub topic_arn: String,
-    /// Folder of the mails.
+    /// The folder of the mails.
     pub outbox: PathBuf,
-    /// Process of the stack.
+    /// The process id of the stack.
     pub pid: u32,
 }
 
 /// The names of the stack's buckets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Buckets {
-    /// Files dropped here start runs.
+    /// The bucket for files that start runs.
     pub drop: String,
-    /// Definitions, their SQL, and the orchestrator's ledger.
+    /// The bucket for definitions, their SQL, and the orchestrator's ledger.
     pub definitions: String,
-    /// Results as CSV.
+    /// The bucket for results as CSV.
     pub results: String,
-    /// Logs of runs.
+    /// The bucket for the logs of runs.
     pub logs: String,
 }
 
@@ -81,12 +81,12 @@ impl Endpoints {
         read_json(&data_dir.join(FILE_NAME))
     }
 
-    /// Writes the endpoints into the data directory, at once and whole.
+    /// Writes the endpoints into the data directory, as a whole.
     pub(super) fn write(&self, data_dir: &Path) -> Result<(), DataDirError> {
         write_json(&data_dir.join(FILE_NAME), self)
     }
 
-    /// Returns region and credentials as every SDK client takes them.
+    /// Returns the configuration that all SDK clients share: the region and the credentials.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {
         let keys = Credentials::new(&self.access_key_id, &self.secret_access_key, None, None, "downspout");
@@ -97,7 +97,7 @@ impl Endpoints {
             .build()
     }
 
-    /// Returns an S3 client of the stack.
+    /// Returns an S3 client for the stack.
     #[must_use]
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(&self.sdk_config())
@@ -106,14 +106,14 @@ impl Endpoints {
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    /// Returns a client of the DynamoDB at `url`, with the stack's keys.
+    /// Returns a client for the DynamoDB at `url`, with the keys of the stack.
     #[must_use]
     pub(super) fn dynamodb(&self, url: &str) -> aws_sdk_dynamodb::Client {
         let config = aws_sdk_dynamodb::config::Builder::from(&self.sdk_config()).endpoint_url(url);
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 
-    /// Returns a Data Pipeline client of the stack.
+    /// Returns a Data Pipeline client for the stack.
     #[must_use]
     pub fn datapipeline(&self) -> aws_sdk_datapipeline::Client {
         let config =
@@ -121,14 +121,14 @@ impl Endpoints {
         aws_sdk_datapipeline::Client::from_conf(config.build())
     }
 
-    /// Returns an SNS client of the stack.
+    /// Returns an SNS client for the stack.
     #[must_use]
     pub fn sns(&self) -> aws_sdk_sns::Client {
         let config = aws_sdk_sns::config::Builder::from(&self.sdk_config()).endpoint_url(&self.sns);
         aws_sdk_sns::Client::from_conf(config.build())
     }
 
-    /// Returns what AWS tools find the stack by, as environment variables.
+    /// Returns the environment variables with which AWS tools use the stack.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -139,12 +139,12 @@ impl Endpoints {
             ("AWS_ENDPOINT_URL_S3", self.s3.clone()),
             ("AWS_ENDPOINT_URL_DATA_PIPELINE", self.datapipeline.clone()),
             ("AWS_ENDPOINT_URL_SNS", self.sns.clone()),
-            // Nothing of the stack asks the metadata service of EC2; looking for it costs seconds.
+            // The stack does not need the metadata service of EC2, and a search for it takes seconds.
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ]
     }
 
-    /// Returns whether something listens where the stack was.
+    /// Returns whether a program listens at the address of the stack.
     pub async fn are_alive(&self) -> bool {
         let Some(address) = self.admin.strip_prefix("http://") else { return false };
         let connected =

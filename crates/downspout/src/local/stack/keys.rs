@@ -1,16 +1,16 @@
-//! The stack's access keys and database password: made once per data directory.
+//! The access keys and the database password of the stack, which are created once per data directory.
 
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::data_dir::{DataDir, DataDirError, read_json, write_json};
 
-/// Base 32 as in AWS's own key ids.
+/// Base 32, as in the key ids of AWS.
 const ID_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-/// Letters and digits only: nothing that a shell, an URL or a JDBC string would have to quote.
+/// Letters and digits only, which need no quotes in a shell, a URL or a JDBC string.
 const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// What opens the stack's endpoints.
+/// The keys of the stack's endpoints.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Keys {
     pub(super) access_key_id: String,
@@ -19,7 +19,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Returns the directory's keys, made at its first use.
+    /// Returns the keys of the directory, which are created at its first use.
     pub(super) fn of(data_dir: &DataDir) -> Result<Self, DataDirError> {
         let file = data_dir.join("credentials.json");
         if let Some(keys) = read_json(&file)? {

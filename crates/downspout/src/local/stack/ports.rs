@@ -1,4 +1,4 @@
-//! Ports, kept per data directory: what was configured once against the stack works after a restart.
+//! The ports of a data directory. They stay the same, so that clients need no new configuration after a restart.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,37 +9,38 @@ use tokio::net::TcpListener;
 
 use super::data_dir::{DataDir, DataDirError, read_json, write_json};
 
-/// Below the range from which systems take ports of outgoing connections, so that ours stays free while we are away.
+/// The range of the ports. It is below the range that systems use for outgoing connections, so that a port stays free while
+/// the stack is not running.
 const RANGE: std::ops::Range<u16> = 18_000..32_000;
-/// More than a few taken in a row means that something else is wrong.
+/// How many random ports are tried. If that many are taken, something else is wrong.
 const TRIES: usize = 50;
 
-/// Why a port cannot be had.
+/// Why a service has no port.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// Somebody else listens there.
+    /// Another program listens on the port.
     #[error(
-        "port {port}, which {service} of this data directory has, is taken by another program: stop that one, or \
-         delete {file} and get new ports"
+        "port {port}, the port of {service} in this data directory, is in use by another program: stop that program, or \
+         delete {file} to get new ports"
     )]
     Taken {
         /// The port.
         port: u16,
-        /// What it is for.
+        /// The service.
         service: &'static str,
         /// The file with the ports.
         file: String,
     },
-    /// The system refused.
+    /// The operating system refused.
     #[error("listening on 127.0.0.1 for {service}")]
     Listen {
-        /// What for.
+        /// The service.
         service: &'static str,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The file of the ports.
+    /// The file with the ports failed.
     #[error(transparent)]
     File(#[from] DataDirError),
 }
@@ -56,7 +57,7 @@ impl<'a> Ports<'a> {
         Ok(Self { data_dir, known })
     }
 
-    /// Returns a listener on the service's port: the one it had, or a free one, which it keeps from then on.
+    /// Returns a listener on the port of the service. A service without a port gets a free one, which it keeps.
     pub(super) async fn listen(&mut self, service: &'static str) -> Result<TcpListener, PortError> {
         if let Some(&port) = self.known.get(service) {
             return TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|source| {
@@ -101,7 +102,7 @@ mod tests {
         let port = first.local_addr().expect("it listens").port();
         let error =
             Ports::of(&data_dir).expect("readable").listen("S3").await.expect_err("the port is taken");
-        assert!(error.to_string().starts_with(&format!("port {port}, which S3 ")), "{error}");
+        assert!(error.to_string().starts_with(&format!("port {port}, the port of S3 ")), "{error}");
         drop(first);
         let again =
             Ports::of(&data_dir).expect("readable").listen("S3").await.expect("the port is free again");

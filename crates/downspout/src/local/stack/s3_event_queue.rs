@@ -1,4 +1,4 @@
-//! The local S3's events as the Lambda host's queue.
+//! The event queue of the local S3 as the queue of the Lambda runner.
 
 use anyhow::Context;
 use tokio::sync::watch;
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use crate::local::lambda::{EventQueue, QueuedEvent};
 use crate::local::s3::S3Store;
 
-/// Events of a store.
+/// The queue of the events in a store.
 pub(super) struct S3EventQueue(pub(super) S3Store);
 
 impl EventQueue for S3EventQueue {

@@ -1,4 +1,4 @@
-//! The servers of a stack, each configured and started: S3, notifications, the pipeline service, the database.
+//! Configures and starts the servers of a stack: S3, notifications, the pipeline service, the database.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::local::process_host::ProcessHost;
 use crate::local::s3::{self, LocalS3, S3Store};
 use crate::local::topic::{self, TopicConfig};
 
-/// Starts the embedded database, if there is a listener for it.
+/// Starts the embedded database if there is a listener for it.
 pub(super) async fn start_postgres(
     data_dir: &DataDir,
     listener: Option<TcpListener>,
@@ -32,7 +32,7 @@ pub(super) async fn start_postgres(
     let started = Postgres::start(&folder, listener, keys.postgres_password.clone(), stop.clone()).await;
     started
         .map(Some)
-        .context("starting the embedded PostgreSQL; --database-url names one of your own instead")
+        .context("starting the embedded PostgreSQL (to use a server of your own, give --database-url)")
 }
 
 pub(super) fn endpoints(
@@ -97,7 +97,9 @@ pub(super) fn serve_s3(
     });
 }
 
-/// Mails tell of runs that have ended, and what waits for one can start: `sweep_now` sees to it.
+/// Returns the configuration of the local SNS.
+///
+/// A mail often means that a run has ended. A set that waits for that run can start then, so each mail notifies `sweep_now`.
 pub(super) fn topic_config(
     data_dir: &DataDir,
     config: &StackConfig,
@@ -124,9 +126,7 @@ pub(super) fn serve_topic(
     stop: &CancellationToken,
 ) {
     let stop = stop.clone();
-    servers.spawn(
-        async move { topic::serve(config, listener, stop).await.context("running the notifications") },
-    );
+    servers.spawn(async move { topic::serve(config, listener, stop).await.context("running the local SNS") });
 }
 
 pub(super) fn pipelines_config(
@@ -171,7 +171,7 @@ pub(super) fn orchestrator(config: &StackConfig, endpoints: &Endpoints) -> anyho
         drop_bucket: Some(endpoints.buckets.drop.clone()),
         topic_arn: endpoints.topic_arn.clone(),
         lease: config.lambda.invocation + LEASE_BEYOND_INVOCATION,
-        // The data directory is ours alone: who claimed as an earlier incarnation is no more.
+        // Only this process uses the data directory, so a claim of an earlier process is free.
         holder: format!("downspout-up#{}", uuid::Uuid::new_v4().simple()),
         now: Arc::clone(&config.now),
     };

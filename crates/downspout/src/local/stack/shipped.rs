@@ -1,4 +1,4 @@
-//! The definitions and samples that are in the program itself, so that it works wherever it stands.
+//! The definitions and samples inside the program, so that the program works without other files.
 
 macro_rules! shipped {
     ($($name:literal),* $(,)?) => {
@@ -6,7 +6,7 @@ macro_rules! shipped {
     };
 }
 
-/// The shipped definition files by their key; what a definition refers to comes before it.
+/// The shipped definition files by their keys. A file stands before the definition that refers to it.
 pub(super) const DEFINITIONS: &[(&str, &[u8])] = shipped![
     "orders/tables.sql",
     "orders/agg_public_holiday.sql",
@@ -18,7 +18,7 @@ pub(super) const DEFINITIONS: &[(&str, &[u8])] = shipped![
 /// A sample file: its name and its bytes.
 pub type Sample = (&'static str, &'static [u8]);
 
-/// The day that the samples are of: their orders are from the year before it.
+/// The day of the samples. Their orders are from the year before it.
 pub const SAMPLE_DAY: &str = "2026-01-01";
 
 /// The sample files of the shipped pipeline.

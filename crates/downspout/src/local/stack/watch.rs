@@ -1,7 +1,7 @@
-//! `--watch DIR`: a file put there is uploaded to the drop bucket once it has stopped growing.
+//! `--watch DIR`: uploads each file of a folder to the drop bucket after the file has stopped growing.
 //!
-//! The folder is read twice a second rather than asked for changes: it may be on a network share, and "stopped
-//! growing" is a matter of looking twice anyway.
+//! The folder is read twice a second. Change notifications do not work on network shares, and to find out that a file has
+//! stopped growing, it must be read repeatedly in any case.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,25 +18,25 @@ use super::endpoints::Endpoints;
 use crate::file_upload::upload_file;
 use crate::local::Now;
 
-/// Time between two reads.
+/// Time between two reads of the folder.
 const READ_INTERVAL: Duration = Duration::from_millis(500);
-/// A file that stayed the same this many reads in a row has stopped growing.
+/// A file that is the same in this many reads in a row has stopped growing.
 const QUIET_READS: u32 = 10;
-/// Names that programs give to files while they write them.
+/// The endings that programs add to the names of files while they write them.
 const UNFINISHED: [&str; 5] = [".part", ".tmp", ".partial", ".crdownload", ".filepart"];
 
-/// A file as it was stamp.
+/// Size and time of a file, by which a change is noticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct FileStamp {
     size: u64,
-    /// Nanoseconds since the epoch.
+    /// The time of the last change, in nanoseconds since the epoch.
     modified: u128,
 }
 
 /// A watched folder.
 pub(super) struct Watch {
     folder: PathBuf,
-    /// Remembers what was uploaded, by path, over restarts too.
+    /// The file with the uploaded files by their path, which is kept over restarts.
     manifest: PathBuf,
     s3: Client,
     bucket: String,
@@ -56,7 +56,7 @@ impl Watch {
             .with_context(|| format!("creating the watched folder {}", folder.display()))?;
         let manifest = data_dir.join("watched.json");
         Ok(Self {
-            // The manifest is by path, and the working directory may be another at the next start.
+            // The manifest contains absolute paths, because the working directory may be another one at the next start.
             folder: fs::canonicalize(folder)
                 .with_context(|| format!("finding the watched folder {}", folder.display()))?,
             uploaded: read_json(&manifest)?.unwrap_or_default(),
@@ -68,7 +68,7 @@ impl Watch {
         })
     }
 
-    /// Uploads until `stop`.
+    /// Uploads files until `stop`.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -76,7 +76,7 @@ impl Watch {
                 () = tokio::time::sleep(READ_INTERVAL) => {}
             }
             if let Err(error) = self.read_folder().await {
-                tracing::warn!(error = %format!("{error:#}"), "the watched folder cannot be read; it is tried again");
+                tracing::warn!(error = %format!("{error:#}"), "the watched folder cannot be read; the stack will try again");
             }
         }
     }
@@ -84,9 +84,9 @@ impl Watch {
     async fn read_folder(&mut self) -> anyhow::Result<()> {
         let found = files(&self.folder).with_context(|| format!("reading {}", self.folder.display()))?;
         for file in self.whole(found) {
-            // One file that cannot be read does not keep the others.
+            // A file that cannot be read does not stop the others.
             if let Err(error) = self.upload(file).await {
-                tracing::warn!(error = %format!("{error:#}"), "a watched file could not be uploaded; it is tried again");
+                tracing::warn!(error = %format!("{error:#}"), "a watched file could not be uploaded; the stack will try again");
             }
         }
         Ok(())
@@ -96,7 +96,7 @@ impl Watch {
         let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let day = (self.now)().strftime("%Y-%m-%d");
         let key = format!("incoming/{day}/{name}");
-        // Taken out first: a file that fails starts to be watched anew, and is not tried at every read_folder.
+        // The file is removed first. If the upload fails, the file must be quiet again before the next try.
         let stamp = self.growing.remove(&file).map(|(stamp, _)| stamp);
         upload_file(&self.s3, &self.bucket, &file, &key, &|_| {}).await?;
         tracing::info!(s3.key = %key, "uploaded a watched file");
@@ -107,10 +107,10 @@ impl Watch {
         Ok(())
     }
 
-    /// Returns the files that have stopped growing and are not uploaded as they are.
+    /// Returns the files that have stopped growing and were not uploaded in their present form.
     fn whole(&mut self, found: BTreeMap<PathBuf, FileStamp>) -> Vec<PathBuf> {
         self.growing.retain(|file, _| found.contains_key(file));
-        // What was taken away is a new file when it comes again.
+        // A file that was removed counts as new if it appears again.
         self.uploaded.retain(|file, _| file.parent() != Some(&self.folder) || found.contains_key(file));
         let mut whole = Vec::new();
         for (file, stamp) in found {
@@ -136,7 +136,7 @@ fn files(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, FileStamp>> {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         let is_unfinished = name.starts_with('.') || UNFINISHED.iter().any(|ending| name.ends_with(ending));
-        // It may be gone by now: who writes it renamed it.
+        // The program that writes the file may have renamed it by now.
         let Ok(metadata) = fs::metadata(entry.path()) else { continue };
         if is_unfinished || !metadata.is_file() {
             continue;

@@ -1,4 +1,4 @@
-//! A notice as an RFC 5322 message.
+//! Composes a notice as a mail (RFC 5322).
 
 use anyhow::Context;
 use lettre::Message;
@@ -8,7 +8,7 @@ use lettre::message::{Body, SinglePart};
 
 use super::store::Delivery;
 
-/// Returns the message; the same delivery gives the same bytes every time.
+/// Returns the mail. The same delivery always gives the same bytes.
 pub(super) fn compose(from: &str, delivery: &Delivery) -> anyhow::Result<Message> {
     let subject = if delivery.subject.is_empty() { "Notification" } else { &delivery.subject };
     Message::builder()
@@ -18,13 +18,13 @@ pub(super) fn compose(from: &str, delivery: &Delivery) -> anyhow::Result<Message
         .date(delivery.published_at.into())
         .message_id(Some(format!("<{}@downspout>", delivery.notice)))
         .singlepart(plain_text(&delivery.message))
-        .context("putting the message together")
+        .context("composing the mail")
 }
 
-/// Longer lines are not legal in a mail and have to be encoded (RFC 5322: 998 characters and CRLF).
+/// The longest line of a mail in bytes, without its CRLF (RFC 5322). Text with a longer line is encoded.
 const LINE_BYTES: usize = 998;
 
-/// Text goes out as it is where that is legal, so that the file reads well in an editor.
+/// Returns the body. Text is sent unencoded if that is legal, so that the file is readable in an editor.
 fn plain_text(text: &str) -> SinglePart {
     let lines: Vec<&str> = text.lines().collect();
     let is_legal = lines.iter().all(|line| line.len() <= LINE_BYTES) && !text.contains(['\0', '\r']);

@@ -1,13 +1,13 @@
-//! SNS's operations: read the call, ask the store, answer.
+//! The operations of SNS: each reads the call, asks the store, and answers.
 
 use super::query::Call;
 use super::response::{SnsError, SnsResponse, element, text};
 use super::store::{Notice, Subscription, TopicStoreError};
 use super::{Topic, outbox};
 
-/// The message attribute by which a notice is delivered once.
+/// The message attribute that identifies a notice, so that the notice is delivered once.
 const NOTICE_ID: &str = "downspout-notice-id";
-/// SNS's limits of a publish.
+/// The limits of SNS for a publish.
 const SUBJECT_CHARS: usize = 100;
 const MESSAGE_BYTES: usize = 256 * 1024;
 
@@ -20,7 +20,7 @@ impl From<TopicStoreError> for SnsError {
 }
 
 impl Topic {
-    /// Carries out one call whose signature is checked.
+    /// Runs one call whose signature was checked.
     pub(super) fn perform(&self, call: &Call) -> SnsResult {
         match call.action() {
             "CreateTopic" => self.create_topic(call),
@@ -78,18 +78,18 @@ impl Topic {
     }
 
     fn delete_topic(&self, call: &Call) -> SnsResult {
-        // Deleting what is gone already succeeds, as in SNS.
+        // As in SNS, deleting a missing topic succeeds.
         self.store.delete_topic(call.require("TopicArn")?)?;
         Ok(SnsResponse { action: "DeleteTopic", result: None })
     }
 
-    /// Nobody can click a link in an outbox, so a subscription is confirmed at once.
+    /// Adds a subscription. It is confirmed at once, because nobody can click a link in the outbox.
     fn subscribe(&self, call: &Call) -> SnsResult {
         let topic = self.known_topic(call)?;
         let protocol = call.require("Protocol")?;
         if protocol != "email" && protocol != "email-json" {
             return Err(SnsError::invalid(
-                "Invalid parameter: Protocol: the local topic delivers to `email` only",
+                "Invalid parameter: Protocol: the local SNS delivers to `email` only",
             ));
         }
         let endpoint = call.require("Endpoint")?;
@@ -139,7 +139,7 @@ impl Topic {
             at: (self.now)(),
             by_smtp: self.sends_by_smtp,
         })?;
-        // Not written means not acknowledged: the publisher comes again, and finds the same notice.
+        // If the mail cannot be written, the publish is not acknowledged. The publisher then publishes the same notice again.
         self.write_outbox().map_err(|error| SnsError::internal(format!("{error:#}")))?;
         self.mail_waits.notify_one();
         Ok(SnsResponse { action: "Publish", result: Some(text("MessageId", &message_id)) })
@@ -152,7 +152,7 @@ impl Topic {
     }
 }
 
-/// Returns the text for e-mail, which `MessageStructure=json` may give apart from the default.
+/// Returns the text for e-mail. With `MessageStructure=json`, it can differ from the default text.
 fn for_mail(call: &Call) -> Result<String, SnsError> {
     let message = call.require("Message")?;
     if message.len() > MESSAGE_BYTES {
@@ -169,8 +169,8 @@ fn for_mail(call: &Call) -> Result<String, SnsError> {
     Ok(parts["email"].as_str().unwrap_or(default).to_owned())
 }
 
-// Publish: ASCII, begins with a letter, number or punctuation mark, no line breaks or control characters, at
-// most 100 characters (SNS API reference).
+// The rules for Publish (SNS API reference): ASCII; begins with a letter, number or punctuation mark; no line breaks or control
+// characters; at most 100 characters.
 fn check_subject(subject: &str) -> Result<(), SnsError> {
     let printable = subject.chars().all(|c| c.is_ascii_graphic() || c == ' ');
     if subject.len() > SUBJECT_CHARS || !printable || subject.starts_with(' ') {

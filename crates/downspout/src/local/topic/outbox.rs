@@ -1,4 +1,4 @@
-//! The outbox: a folder with one `.eml` file per mail.
+//! The outbox: a folder with one `.eml` file for each mail.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -20,7 +20,7 @@ impl Outbox {
         Ok(Self { folder: folder.to_owned(), mail_from: mail_from.to_owned() })
     }
 
-    /// Writes the mail of `delivery` under its lasting name; half a mail is never seen.
+    /// Writes the mail of `delivery` under its permanent name. Readers never see an incomplete mail.
     pub(super) fn write(&self, delivery: &Delivery) -> anyhow::Result<()> {
         let message = self.message(delivery)?;
         let target = self.folder.join(&delivery.file);
@@ -29,7 +29,7 @@ impl Outbox {
             .and_then(|()| fs::rename(&half, &target))
             .and_then(|()| File::open(&self.folder)?.sync_all())
             .with_context(|| format!("writing the mail {}", target.display()))?;
-        tracing::info!(mail.file = %target.display(), mail.to = %delivery.recipient, "mail is in the outbox");
+        tracing::info!(mail.file = %target.display(), mail.to = %delivery.recipient, "a mail was written to the outbox");
         Ok(())
     }
 
@@ -45,7 +45,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Returns whether `id` may stand in a `Message-ID` as it is.
+/// Returns whether `id` can be used in a `Message-ID` without encoding.
 pub(super) fn is_message_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= 200 && id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.=+/".contains(c))
 }

@@ -1,4 +1,4 @@
-//! The Query protocol's request: a form with an action and numbered parameters.
+//! The requests of the Query protocol: forms with an action and numbered parameters.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use axum::http::request::Parts;
 
 use super::response::SnsError;
 
-/// One call: its action and parameters.
+/// A call: its action and its parameters.
 #[derive(Debug)]
 pub(super) struct Call {
     parameters: BTreeMap<String, String>,
 }
 
 impl Call {
-    /// Reads the parameters of the form body and of the address.
+    /// Reads the parameters from the form in the body and from the query of the URL.
     pub(super) fn read(parts: &Parts, body: &[u8]) -> Result<Self, SnsError> {
         let mut parameters = BTreeMap::new();
         for form in [parts.uri.query().unwrap_or_default().as_bytes(), body] {
@@ -41,7 +41,7 @@ impl Call {
         self.parameters.get(name).map(String::as_str)
     }
 
-    /// Returns a parameter that must be there and not be empty.
+    /// Returns a parameter that must exist and not be empty.
     pub(super) fn require(&self, name: &str) -> Result<&str, SnsError> {
         self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| SnsError::parameter(name))
     }

@@ -1,4 +1,4 @@
-//! SNS's answers and refusals as the XML of the Query protocol.
+//! The answers and errors of SNS, as the XML of the Query protocol.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -6,14 +6,14 @@ use server::sigv4::SignatureError;
 
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
-/// What an action answers: its name and the XML inside its result; `None` for actions without a result.
+/// The answer to an action: its name, and the XML inside its result, if the action has a result.
 #[derive(Debug)]
 pub(super) struct SnsResponse {
     pub(super) action: &'static str,
     pub(super) result: Option<String>,
 }
 
-/// A refused call, as SNS words it.
+/// The error for a refused call, with the code and the message of SNS.
 #[derive(Debug, PartialEq)]
 pub(super) struct SnsError {
     pub(super) status: StatusCode,
@@ -35,14 +35,14 @@ impl SnsError {
     }
 
     pub(super) fn unknown_action(action: &str) -> Self {
-        let message = format!("The local topic does not know the action {action:?}");
+        let message = format!("The local SNS does not know the action {action:?}");
         Self { status: StatusCode::BAD_REQUEST, code: "InvalidAction", message }
     }
 
-    /// The cause goes to the log, never to the caller.
+    /// Returns an internal error. The cause is written to the log, and is not told to the caller.
     pub(super) fn internal(cause: String) -> Self {
-        tracing::error!(error = %cause, "the local topic could not answer a call");
-        let message = "the local topic could not do it; its log says why".to_owned();
+        tracing::error!(error = %cause, "the local SNS could not answer a call");
+        let message = "the local SNS failed; its log says why".to_owned();
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, code: "InternalError", message }
     }
 }
@@ -53,7 +53,7 @@ impl From<SignatureError> for SnsError {
     }
 }
 
-/// Writes the HTTP answer.
+/// Returns the HTTP response.
 pub(super) fn respond(answer: Result<SnsResponse, SnsError>, request_id: &str) -> Response {
     let (status, xml) = match answer {
         Ok(answer) => (StatusCode::OK, success(&answer, request_id)),
@@ -81,7 +81,7 @@ pub(super) fn element(name: &str, inner: &str) -> String {
     format!("<{name}>{inner}</{name}>")
 }
 
-/// Returns an element around text, which is escaped.
+/// Returns an element around text, and escapes the text.
 pub(super) fn text(name: &str, inner: &str) -> String {
     let escaped =
         inner.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");

@@ -1,4 +1,4 @@
-//! Sends the outbox's mails to a real server as well, trying again until it takes them.
+//! Sends the mails of the outbox to a mail server as well, and retries until the server takes them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use url::Url;
 use super::Topic;
 use super::store::Delivery;
 
-/// Environment variable with the mail server's password.
+/// The environment variable with the password of the mail server.
 const PASSWORD_VARIABLE: &str = "DOWNSPOUT_SMTP_PASSWORD";
-/// Waits between tries; a server down overnight still gets the mail.
+/// The waits between tries. A mail still arrives if the server was down for a night.
 const RETRY_AFTER_SECS: [i64; 8] = [5, 15, 60, 300, 900, 3_600, 14_400, 43_200];
-/// A server that does not answer within this time counts as down.
+/// How long the mail server may take to accept a mail.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 
-/// A mail server, its password included.
+/// A mail server and its password.
 #[derive(Clone)]
 pub struct SmtpConfig {
     transport: AsyncSmtpTransport<Tokio1Executor>,
@@ -30,27 +30,27 @@ pub struct SmtpConfig {
 /// Why a mail server cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpConfigError {
-    /// The address does not parse.
+    /// The address is not valid.
     #[error("--smtp-url is not an address such as smtps://user@mail.example.com:465")]
     Url(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A password in the address.
+    /// The address contains a password.
     #[error(
-        "--smtp-url holds a password, which every process of this machine could read: leave it out, and give it in \
+        "--smtp-url contains a password, which every process of this machine could read: remove it, and set it in \
          {PASSWORD_VARIABLE} or with --smtp-password-file"
     )]
     PasswordInUrl,
-    /// A password that would be sent in the clear.
+    /// The password would be sent without encryption.
     #[error(
-        "--smtp-url would send the password in the clear: begin it with smtps://, or end it in ?tls=required where the \
-         server has STARTTLS"
+        "--smtp-url would send the password without encryption: use smtps://, or add ?tls=required if the server supports \
+         STARTTLS"
     )]
     InTheClear,
-    /// The password's file.
+    /// The file with the password cannot be read.
     #[error("reading the password of the mail server from {path}")]
     PasswordFile {
         /// The file.
         path: String,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
@@ -81,14 +81,14 @@ impl SmtpConfig {
         Ok(Self { transport: builder.build(), shown: url.to_string() })
     }
 
-    /// Returns the address, in which no password stands.
+    /// Returns the address, which contains no password.
     #[must_use]
     pub fn shown(&self) -> &str {
         &self.shown
     }
 }
 
-/// Returns whether nobody between us and the server can read what is sent.
+/// Returns whether the connection is encrypted or stays on this machine.
 fn is_private(url: &Url) -> bool {
     let requires_tls = || url.query_pairs().any(|(key, value)| key == "tls" && value == "required");
     let is_loopback = || matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -104,7 +104,7 @@ fn password(file: Option<&Path>) -> Result<Option<String>, SmtpConfigError> {
     }
 }
 
-/// Sends what waits until `shutdown`.
+/// Sends the waiting mails until `shutdown`.
 pub(super) async fn run(topic: Arc<Topic>, smtp: SmtpConfig, shutdown: CancellationToken) {
     loop {
         let wait = match topic.store.next_by_smtp() {
@@ -118,7 +118,7 @@ pub(super) async fn run(topic: Arc<Topic>, smtp: SmtpConfig, shutdown: Cancellat
                 wait
             }
             Err(error) => {
-                tracing::error!(error = %error, "cannot read which mails wait for the mail server");
+                tracing::error!(error = %error, "cannot read the mails that wait for the mail server");
                 Duration::from_secs(60)
             }
         };
@@ -145,18 +145,18 @@ async fn send(topic: &Topic, smtp: &SmtpConfig, delivery: &Delivery) {
         Err((permanent, error)) => {
             let next = if permanent { None } else { next_try(delivery.smtp_tries) };
             tracing::warn!(mail.to = %delivery.recipient, mail.server = %smtp.shown, error = %error,
-                mail.next_try = ?next, "the mail server did not take a mail; it stands in the outbox");
+                mail.next_try = ?next, "the mail server did not take a mail; the mail is in the outbox");
             (Some(error), next)
         }
     };
     if let Err(error) = topic.store.note_smtp(delivery.id, error.as_deref(), next) {
-        tracing::error!(error = %error, "cannot note that a mail was sent");
-        // Without the note it would go out again at once, and again: wait a little.
+        tracing::error!(error = %error, "cannot record that a mail was sent");
+        // Without the note, the mail is sent again. The pause prevents a tight loop.
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
 }
 
-/// Returns when to try again, or `None` when all tries are used up.
+/// Returns the time of the next try, or `None` after the last one.
 fn next_try(tries: u32) -> Option<Timestamp> {
     let secs = RETRY_AFTER_SECS.get(usize::try_from(tries).ok()?)?;
     Timestamp::now().checked_add(SignedDuration::from_secs(*secs)).ok()

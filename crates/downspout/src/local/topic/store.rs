@@ -1,7 +1,7 @@
-//! Topics, subscriptions, notices and their deliveries in SQLite.
+//! The store of topics, subscriptions, notices and their deliveries, in SQLite.
 //!
-//! A notice and its deliveries are one transaction, so a notice published twice adds nothing. The
-//! name of a delivery's file is fixed in the same transaction: written twice, it is the same mail.
+//! A notice and its deliveries are written in one transaction, so that publishing a notice again adds nothing. The same
+//! transaction sets the name of each delivery's file, so that writing the mail again replaces the same file.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-/// Who gets the mail while nobody has subscribed, so that a run always leaves one.
+/// The recipient if nobody has subscribed, so that every run leaves a mail.
 pub(super) const NOBODY_SUBSCRIBED: &str = "you@localhost";
 
-/// Why the topic's state cannot be read or written.
+/// Why the store failed.
 #[derive(Debug, thiserror::Error)]
-#[error("the topic's database failed")]
+#[error("the database of the local SNS failed")]
 pub struct TopicStoreError(#[from] rusqlite::Error);
 
 type Result<T> = std::result::Result<T, TopicStoreError>;
@@ -95,7 +95,7 @@ impl TopicStore {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        // A notice that is acknowledged is kept, also through a power cut.
+        // With FULL, an acknowledged notice survives a power cut.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.execute_batch(SCHEMA)?;
@@ -103,7 +103,7 @@ impl TopicStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
-        // A panic of another call left no half-done state: SQLite rolled its transaction back.
+        // A panic of another call leaves nothing half done, because SQLite rolled its transaction back.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,7 +131,7 @@ impl TopicStore {
         Ok(found.is_some())
     }
 
-    /// Adds a subscription and returns its ARN; the same one again is the same subscription.
+    /// Adds a subscription, and returns its ARN. If the subscription exists, nothing is added.
     pub(super) fn subscribe(&self, new: &Subscription) -> Result<String> {
         let Subscription { arn, topic, protocol, endpoint } = new;
         let connection = self.lock();
@@ -148,7 +148,7 @@ impl TopicStore {
         Ok(())
     }
 
-    /// Returns the subscriptions of `topic`, or all of them.
+    /// Returns the subscriptions to `topic`, or all subscriptions.
     pub(super) fn subscriptions(&self, topic: Option<&str>) -> Result<Vec<Subscription>> {
         let connection = self.lock();
         let select = "SELECT arn, topic, protocol, endpoint FROM subscription
@@ -165,7 +165,7 @@ impl TopicStore {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// Records a notice with one delivery per subscriber, and returns its message id; a known notice adds nothing.
+    /// Stores a notice with one delivery per subscriber, and returns its message id. A known notice adds nothing.
     pub(super) fn publish(&self, notice: &Notice<'_>) -> Result<String> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -198,7 +198,7 @@ impl TopicStore {
         Ok(message_id)
     }
 
-    /// Returns the deliveries that the outbox lacks, oldest first.
+    /// Returns the deliveries that are not in the outbox, oldest first.
     pub(super) fn unwritten(&self) -> Result<Vec<Delivery>> {
         self.deliveries("WHERE delivery.written = 0 ORDER BY delivery.id", [])
     }
@@ -208,7 +208,7 @@ impl TopicStore {
         Ok(())
     }
 
-    /// Returns the next mail that waits for the mail server, due or not.
+    /// Returns the mail that is next for the mail server, with its time, which may be in the future.
     pub(super) fn next_by_smtp(&self) -> Result<Option<(Timestamp, Delivery)>> {
         let due: Option<(i64, i64)> = self
             .lock()
@@ -223,7 +223,7 @@ impl TopicStore {
         Ok(delivery.map(|delivery| (millis(due), delivery)))
     }
 
-    /// Notes how an attempt to send ended: the mail is done with (`next` is `None`) or due again.
+    /// Notes the end of a try to send a mail. `next` is the time of the next try, or `None` if there is none.
     pub(super) fn note_smtp(
         &self,
         delivery: i64,
@@ -272,7 +272,7 @@ fn recipients(connection: &Connection, topic: &str) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Returns `<time>-<short id>.eml`: names sort by time, and a notice for a recipient has one name for ever.
+/// Returns `<time>-<short id>.eml`. The names sort by time, and a notice for a recipient always has the same name.
 fn file_name(at: Timestamp, topic: &str, notice: &str, recipient: &str) -> String {
     let digest = Sha256::digest(format!("{topic}\n{notice}\n{recipient}"));
     format!("{}-{}.eml", at.strftime("%Y%m%dT%H%M%S%3fZ"), hex::encode(&digest[..5]))

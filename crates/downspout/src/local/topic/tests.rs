@@ -109,7 +109,7 @@ fn subscribing_twice_is_one_subscription_and_unsubscribing_ends_it() {
 fn a_crash_between_the_note_and_the_file_leaves_one_mail_after_the_restart() {
     let test = TestTopic::new();
     test.publish("n1");
-    // As if the process had died before the file was written, and once more before the mark was set.
+    // The first round is a process that died before it wrote the file; the second died before it set the mark.
     let outbox = test.folder.path().join("outbox");
     std::fs::remove_dir_all(&outbox).expect("the outbox is there");
     let database =

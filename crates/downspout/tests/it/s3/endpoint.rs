@@ -1,4 +1,4 @@
-//! An S3 endpoint on a directory of its own, and clients of it.
+//! An S3 endpoint on a directory of its own, and clients for it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// How long a test waits for a condition.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A running endpoint with the bucket `drop`, which notifies.
+/// A running endpoint with the bucket `drop`, which notifies of changes.
 pub(crate) struct Endpoint {
     pub(crate) store: S3Store,
     directory: TempDir,
@@ -43,7 +43,7 @@ impl Endpoint {
         Self { store, directory, address, shutdown, serving }
     }
 
-    /// Ends the endpoint and starts one on the same directory.
+    /// Stops the endpoint, and starts one on the same directory.
     pub(crate) async fn restart(self) -> Self {
         self.shutdown.cancel();
         self.serving.await.unwrap();
@@ -80,14 +80,14 @@ impl Endpoint {
         self.directory.path()
     }
 
-    /// Returns the content files.
+    /// Returns the files of contents.
     pub(crate) fn blobs(&self) -> Vec<PathBuf> {
         let entries = self.path().join("blobs").read_dir().unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 }
 
-/// Returns S3's name of what went wrong.
+/// Returns the S3 error code of a refused request.
 pub(crate) fn code<T: std::fmt::Debug, E: ProvideErrorMetadata>(answer: Result<T, SdkError<E>>) -> String {
     let error = answer.expect_err("the request is refused");
     error.code().unwrap_or("no code").to_owned()

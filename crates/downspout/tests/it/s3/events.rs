@@ -1,4 +1,4 @@
-//! Events: one exactly for what happened to an object, as AWS words it.
+//! Every change to an object creates exactly one event, in the form of AWS.
 
 use aws_sdk_s3::primitives::ByteStream;
 use serde_json::Value;

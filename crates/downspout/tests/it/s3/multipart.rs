@@ -7,7 +7,7 @@ use super::endpoint::{Endpoint, code};
 
 const PART: usize = 5 << 20;
 
-/// The ETag of two parts of `PART` and a third of ten bytes, all of the letter x.
+/// The ETag of an object from two parts of `PART` bytes and a third of ten bytes, all of them the letter x.
 const ETAG: &str = "\"de1bb67d1c3e44d96967baf8b13cefb8-3\"";
 
 async fn begin(client: &Client, key: &str) -> String {
@@ -38,7 +38,7 @@ async fn parts_become_one_object() {
         upload(&client, "big", &id, 2, PART).await,
         upload(&client, "big", &id, 7, 10).await,
     ];
-    // One that completing leaves out, and one uploaded twice.
+    // One part that the completing request leaves out, and one part that is uploaded twice.
     upload(&client, "big", &id, 9, 10).await;
     parts[0] = upload(&client, "big", &id, 1, PART).await;
     let uploaded = client.list_parts().bucket("drop").key("big").upload_id(&id).send().await.unwrap();
@@ -70,7 +70,7 @@ async fn parts_become_one_object() {
     let events = endpoint.store.pending_events(10).await.unwrap();
     assert_eq!(events[0].event_name, "ObjectCreated:CompleteMultipartUpload");
 
-    // A copy of it is one whole, with an MD5 of its own.
+    // A copy of the object is one whole, with an MD5 of its own.
     client.copy_object().bucket("drop").key("copy").copy_source("drop/big").send().await.unwrap();
     let copy = client.head_object().bucket("drop").key("copy").send().await.unwrap();
     assert!(!copy.e_tag().unwrap().contains('-'));

@@ -1,4 +1,4 @@
-//! Single objects: what is put comes back, conditions hold, strangers stay out.
+//! Single objects: they come back as they were stored, conditions are checked, strangers are refused.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn get(client: &Client, key: &str) -> Vec<u8> {
     answer.body.collect().await.unwrap().to_vec()
 }
 
-/// Bytes that differ at every offset of the sizes used here.
+/// Returns bytes that differ at every offset of the sizes used here.
 fn bytes(size: usize) -> Vec<u8> {
     (0..size).map(|at| (at % 251) as u8).collect()
 }
@@ -118,7 +118,7 @@ async fn exactly_one_of_many_conditional_puts_wins() {
     let client = endpoint.client();
     let tasks: Vec<_> = (0..50_usize)
         .map(|number| {
-            // Every other one is too large for the index.
+            // Every second body is too large for the index.
             let body = vec![number as u8; if number % 2 == 0 { 100 } else { 100_000 }];
             let put = client.put_object().bucket("drop").key("claim").if_none_match("*").body(body.into());
             tokio::spawn(async move { put.send().await.map(|_| number as u8) })

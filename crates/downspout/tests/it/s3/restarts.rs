@@ -1,4 +1,4 @@
-//! What a restart finds, after an orderly end and after none.
+//! A restart after an orderly stop, and after a kill.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ async fn everything_is_there_after_a_restart() {
     assert_eq!(endpoint.store.pending_events(10).await.unwrap(), events);
 }
 
-/// A body of which a part arrives and then nothing more.
+/// A body that stops after its first part and never ends.
 fn unfinished() -> ByteStream {
     let begun =
         futures::stream::iter([Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![b'x'; 2_000_000])))]);
@@ -69,7 +69,7 @@ async fn what_a_killed_process_left_half_done_is_swept() {
     let client = endpoint.client();
     let kept = vec![b'x'; 100_000];
     client.put_object().bucket("drop").key("kept").body(kept.clone().into()).send().await.unwrap();
-    // A killed process leaves a content file that no object has.
+    // A killed process leaves a file that no object uses.
     std::fs::write(endpoint.path().join("blobs/0123456789abcdef"), b"half").unwrap();
     let endpoint = endpoint.restart().await;
     assert_eq!(endpoint.blobs().len(), 1);
@@ -81,7 +81,7 @@ async fn what_a_killed_process_left_half_done_is_swept() {
 async fn a_content_that_is_being_read_outlives_its_object() {
     let endpoint = Endpoint::start().await;
     let client = endpoint.client();
-    // More than the sockets and the server hold between them.
+    // More bytes than the sockets and the server can hold.
     let size = 64 << 20;
     client.put_object().bucket("drop").key("file").body(vec![b'x'; size].into()).send().await.unwrap();
     let answer = client.get_object().bucket("drop").key("file").send().await.unwrap();

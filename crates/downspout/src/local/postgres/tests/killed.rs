@@ -1,6 +1,6 @@
-//! The database of a process that is killed: whole again at the next start, with all that was committed.
+//! Kills a process with a database, and checks that the next start finds everything that was committed.
 //!
-//! The process is this test binary, started again to run [`the_process_that_is_killed`] alone.
+//! The process is this test binary again, which then runs only [`the_process_that_is_killed`].
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use tokio_postgres::Client;
 use super::{LIMIT, connect, one, serve};
 use crate::local::postgres::Limits;
 
-/// Names the folder to serve; only set in the process that is killed.
+/// The variable with the folder to serve. It is set only in the process that is killed.
 const FOLDER: &str = "DOWNSPOUT_TEST_KILLED_FOLDER";
 
-/// How often the process is killed at work.
+/// How often the process is killed while it works.
 const KILLS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,7 +30,7 @@ impl Service {
     ) -> S3Result<DeleteObjectsOutput> {
         let DeleteObjectsInput { bucket, delete, .. } = request.input;
         if delete.objects.is_empty() || delete.objects.len() > MOST_KEYS {
-            return Err(s3_error!(MalformedXML, "a DeleteObjects request names 1 to {MOST_KEYS} keys"));
+            return Err(s3_error!(MalformedXML, "a DeleteObjects request must name 1 to {MOST_KEYS} keys"));
         }
         self.expect_bucket(&bucket).await?;
         let (objects, now) = (delete.objects, self.store.now());

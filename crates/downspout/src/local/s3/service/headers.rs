@@ -53,7 +53,7 @@ pub(super) fn only_version(version: Option<&str>) -> S3Result<()> {
         None | Some("null" | "") => Ok(()),
         Some(_) => Err(s3_error!(
             NoSuchVersion,
-            "the specified version does not exist: buckets here keep no versions"
+            "the specified version does not exist, because this S3 keeps no versions"
         )),
     }
 }

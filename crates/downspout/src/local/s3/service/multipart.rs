@@ -315,7 +315,7 @@ fn check_whole(claimed: &Checksums, computed: &Checksums) -> S3Result<()> {
     }
     Err(s3_error!(
         BadDigest,
-        "the checksum you specified of the whole object did not match the calculated one"
+        "the checksum you specified for the whole object did not match the calculated checksum"
     ))
 }
 
