@@ -1,6 +1,7 @@
 //! The state of a client's session, which is saved when the session is taken away and restored when the client gets it again.
 //!
-//! Settings, prepared statements and LISTEN can be restored. Temporary tables, held cursors and advisory locks cannot.
+//! Settings, prepared statements and LISTEN can be restored. Temporary tables, cursors that outlive their
+//! transaction, and advisory locks cannot.
 
 use std::collections::BTreeMap;
 
