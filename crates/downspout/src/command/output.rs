@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_command_wrote_cannot_steer_the_terminal() {
+    fn control_characters_in_an_error_cannot_control_the_terminal() {
         assert_eq!(harmless("a\tb\n\u{1b}[2Jc\r\u{9b}d é"), "a\tb\n\\u{1b}[2Jc\\r\\u{9b}d é");
     }
 

@@ -241,7 +241,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_was_never_activated_is_pending_and_not_at_work() {
+    fn a_pipeline_that_was_never_activated_is_pending() {
         assert_eq!(run(&[]).outcome(), ShownOutcome::Pending);
         assert!(!ShownOutcome::Pending.is_over());
     }
@@ -268,7 +268,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_waits_on_a_failed_instance_for_ever_does_not_keep_a_run_going() {
+    fn a_run_is_over_when_its_instances_wait_on_a_failed_one_for_ever() {
         assert_eq!(
             run(&[("FAILED", &[]), ("WAITING_ON_DEPENDENCIES", &["a"])]).outcome(),
             ShownOutcome::Failed

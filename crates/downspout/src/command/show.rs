@@ -45,7 +45,7 @@ pub(super) fn timeline(run: &RunView) -> String {
     for instance in &run.instances {
         text.push_str(&remarks(instance, &name(instance, has_intervals)));
     }
-    text.push_str(&what_fell_with(run));
+    text.push_str(&cascade_failures(run));
     text
 }
 
@@ -133,7 +133,7 @@ fn remarks(instance: &InstanceView, name: &str) -> String {
 }
 
 /// Returns one sentence per instance that failed or was cancelled: which instances did not run because of it.
-fn what_fell_with(run: &RunView) -> String {
+fn cascade_failures(run: &RunView) -> String {
     let mut fallen: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
     let shown = run.instances.iter().filter(|instance| instance.is_worth_showing());
     for instance in shown.filter(|instance| instance.status == "CASCADE_FAILED") {
@@ -171,13 +171,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fell_with_something_says_how_that_ended() {
+    fn a_cascade_failure_names_its_cause_and_how_the_cause_ended() {
         for (status, ended) in [("CANCELED", "was canceled"), ("FAILED", "failed")] {
             let mut run = super::super::run_view::tests::run(&[(status, &[]), ("CASCADE_FAILED", &[])]);
             "Fallen".clone_into(&mut run.instances[1].component);
             run.instances[1].cascade_failed_on = vec!["@A_2026".to_owned()];
             "@Fallen_2026".clone_into(&mut run.instances[1].id);
-            assert_eq!(what_fell_with(&run), format!("Because A {ended}, these did not run: Fallen.\n"));
+            assert_eq!(cascade_failures(&run), format!("Because A {ended}, these did not run: Fallen.\n"));
         }
     }
 

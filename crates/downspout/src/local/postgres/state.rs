@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_made_again_is_named() {
+    fn state_that_cannot_be_restored_is_named() {
         let rows = [row(["setting", "work_mem", "8192"]), row(["lost", "the temporary table t", ""])];
         assert_eq!(SessionState::default().inspected(&rows).as_deref(), Some("the temporary table t"));
     }

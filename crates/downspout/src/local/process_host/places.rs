@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_party_gets_all_of_its_places_or_none_so_nobody_holds_what_others_wait_for() {
+    fn a_party_gets_all_of_its_places_or_none() {
         // Each run gets its first machine and then waits for the second. Without whole parties, this was a deadlock.
         let mut places = Places::new(4);
         let runs: Vec<_> = (0..5).map(|number| format!("df-{number}")).collect();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn places_go_to_who_has_waited_longest_and_a_large_party_is_not_passed_over() {
+    fn places_go_to_the_oldest_party_and_no_party_passes_a_large_one() {
         let mut places = Places::new(2);
         let first = machine("df-z", "One", 1, 1);
         assert_eq!(places.ask(&first), Ok(()));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_waiting_leaves_the_line() {
+    fn a_resource_that_stops_waiting_leaves_the_queue() {
         let mut places = Places::new(1);
         let (first, second, third) =
             (machine("df-1", "One", 1, 1), machine("df-2", "One", 1, 2), machine("df-3", "One", 1, 3));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_more_places_than_there_are_says_so_and_keeps_nobody_waiting() {
+    fn a_party_with_too_many_machines_is_told_so_and_blocks_nobody() {
         let mut places = Places::new(1);
         let needs = "needs 2 places at once, and there are 1 (up --resources)";
         assert_eq!(places.ask(&machine("df-1", "One", 2, 1)), Err(needs.to_owned()));

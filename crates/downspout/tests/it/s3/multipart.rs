@@ -78,7 +78,7 @@ async fn parts_become_one_object() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_completed_is_refused_and_stays() {
+async fn an_incomplete_upload_is_refused_and_stays() {
     let endpoint = Endpoint::start().await;
     let client = endpoint.client();
     let id = begin(&client, "big").await;

@@ -28,7 +28,7 @@ fn bytes(size: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_put_comes_back() {
+async fn an_object_comes_back_as_it_was_put() {
     let endpoint = Endpoint::start().await;
     let client = endpoint.client();
     for size in [0, 1, 16 << 10, (16 << 10) + 1, 3_000_000] {

@@ -64,7 +64,7 @@ async fn a_put_that_breaks_off_leaves_neither_object_nor_event_nor_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_process_left_half_done_is_swept() {
+async fn the_leftovers_of_a_killed_process_are_removed() {
     let endpoint = Endpoint::start().await;
     let client = endpoint.client();
     let kept = vec![b'x'; 100_000];
