@@ -13,7 +13,9 @@ Examples:
   eval \"$(downspout env)\"
   aws s3 ls s3://downspout-drop/
   aws datapipeline list-pipelines
-  psql \"$DATABASE_URL\" -c 'TABLE analytics.agg_shipments'";
+  psql \"$DATABASE_URL\" -c 'TABLE analytics.agg_shipments'
+
+The S3 endpoint takes the bucket in the path or in the host name: BUCKET.localhost or BUCKET.s3.localhost.";
 
 /// Arguments of `env`.
 #[derive(Debug, Args)]

@@ -167,7 +167,7 @@ fn ending<'a>(instances: impl Iterator<Item = &'a InstanceView>) -> ShownOutcome
     }
 }
 
-/// Returns whether `status` is final and says that the work was not done.
+/// Returns whether a status is final and means a failure, a cascade failure, a timeout or a cancellation.
 fn has_failed(status: &str) -> bool {
     status.parse().is_ok_and(Status::has_failed)
 }
