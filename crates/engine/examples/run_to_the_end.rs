@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         paused: Default::default(),
     };
     let (mut run, first) = expand(plan, activation)?;
-    println!("{:#?}", first.effects);
+    println!("the driver owes {:?}", first.effects);
     // One task runner takes every attempt on offer and reports success. A real driver saves each step before it acts.
     loop {
         let Some(attempt) = run.offers().next().map(|(attempt, _)| attempt.clone()) else { break };
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for instance in run.changed_instances(&step) {
             println!("{attempt} finished: {} is {}", instance.id, instance.word());
         }
-        println!("{:#?}", step.effects);
+        println!("the driver owes {:?}", step.effects);
     }
     println!("{:?}", run.end().ok_or("the run has not ended")?.outcome);
     Ok(())
