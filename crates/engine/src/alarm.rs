@@ -1,7 +1,7 @@
-//! `SnsAlarm`: which notices a settled instance and an ended run give rise to.
+//! Alarms (`SnsAlarm`): makes the notices of a final instance, a late instance, and a run that ended.
 //!
-//! AWS fires an alarm per object. With `myOncePerRun` it fires once, when the run has ended.
-//! An alarm changes no status: what cannot be evaluated in it is sent as it was written.
+//! AWS fires an alarm for each object. With `myOncePerRun` the alarm fires once, when the run has ended. An alarm changes no
+//! status, so a text in it that cannot be evaluated is sent as it was written.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ use crate::run::Run;
 use crate::scope::{Context, Node};
 use crate::summary;
 
-/// What SNS takes as a subject at most.
+/// The maximum length of a subject, which SNS sets.
 const SUBJECT_LIMIT: usize = 100;
 
 /// Returns the notices of the instance at `at`, which became final.
@@ -74,28 +74,29 @@ fn alarms<'a>(
     instance: &'a Instance,
     slot: &'static str,
 ) -> impl Iterator<Item = &'a PipelineObject> {
-    // What Default says to all is said once: a precondition's end is its owner's.
+    // The owner's alarms report the end of its precondition too. So an alarm that the precondition only inherits from
+    // Default does not fire for it.
     let component = match instance.guards {
         Some(_) => run.plan().stated_by(instance.component.as_str(), slot),
         None => run.plan().object(instance.component.as_str()),
     };
     let targets = component.into_iter().flat_map(move |component| component.references(slot));
-    // `Terminate` acts on late objects only: see `crate::late`.
+    // `Terminate` acts on late objects only; see `crate::late`.
     targets
         .filter_map(|target| run.plan().object(target.as_str()))
         .filter(|object| Kind::of(object) == Some(Kind::SnsAlarm))
 }
 
 fn once_per_run(run: &Run, alarm: &PipelineObject) -> bool {
-    let trouble = Default::default();
-    let context = Context::of_component(run, alarm, &trouble);
+    let evaluation = Default::default();
+    let context = Context::of_component(run, alarm, &evaluation);
     field::MY_ONCE_PER_RUN.of(&context.reading(alarm)) == Ok(true)
 }
 
 fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, slot: &str, about: &str) -> Notice {
-    let trouble = Default::default();
-    // A mail is read by anybody: secrets stay hidden in it.
-    let context = Context::of_component(run, alarm, &trouble).masked(true).with_node(node);
+    let evaluation = Default::default();
+    // Anybody may read a mail, so secrets stay hidden in it.
+    let context = Context::of_component(run, alarm, &evaluation).masked(true).with_node(node);
     let text = |key: &str| {
         let written = alarm.string(key).unwrap_or_default();
         context.evaluate(key, written).map_or_else(|_| written.to_owned(), |texts| texts.join(", "))
@@ -116,7 +117,7 @@ fn digest(text: &str) -> String {
     hex::encode(&Sha256::digest(text)[..16])
 }
 
-/// One line of at most 100 printable ASCII characters, and not empty.
+/// Returns a subject that SNS takes: one line of at most 100 printable ASCII characters, and not empty.
 fn subject(text: &str, alarm: &PipelineObject) -> String {
     let plain = |character: char| match character {
         ' '..='~' => character,

@@ -34,90 +34,90 @@ pub use step::{Event, Illegal, step};
 /// One try at an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// Id, `<instance>_Attempt=<n>`.
+    /// The id of the attempt, `<instance>_Attempt=<n>`.
     pub id: AttemptId,
-    /// The instance that it tries.
+    /// The instance that the attempt belongs to.
     pub instance: InstanceId,
-    /// From 1, counted over all reruns.
+    /// The number of the attempt, from 1, counted over all reruns.
     pub number: u32,
-    /// The rerun generation of the instance that it belongs to.
+    /// The rerun generation of the instance when the attempt was made.
     pub generation: u32,
-    /// Where it stands.
+    /// The status of the attempt.
     pub status: Status,
-    /// How often it was handed out.
+    /// How often the attempt was handed to a runner.
     pub leases: u32,
-    /// Who may take it.
+    /// The worker group whose runners may take the attempt.
     pub group: WorkerGroup,
-    /// It is one at a precondition, which may be FALSE.
+    /// The attempt checks a precondition, so its runner may answer FALSE.
     #[serde(default, rename = "is_look")]
     pub is_precondition_check: bool,
-    /// Its time limits and the retries that may follow.
+    /// The time limits of the attempt and the retries that may follow.
     pub limits: Limits,
-    /// When it was made: `@actualStartTime`, as AWS shows it even before a runner takes it.
+    /// When the attempt was made: `@actualStartTime`. AWS shows this time even before a runner takes the attempt.
     pub created: Timestamp,
-    /// When it was settled.
+    /// When the attempt was settled.
     pub ended: Option<Timestamp>,
-    /// The runner that took it last.
+    /// The runner that took the attempt last.
     pub hostname: Option<RunnerId>,
-    /// What the runner reported, in order.
+    /// The fields that the runner or the host reported, in order.
     pub reported: Vec<Field>,
-    /// When the runner reported last.
+    /// When the runner last reported progress.
     pub reported_at: Option<Timestamp>,
-    /// How often it was looked at in vain, a precondition: `currentRetryCount`.
+    /// How often the precondition was checked and did not hold: `currentRetryCount`.
     #[serde(default, rename = "looks")]
     pub checks: u32,
-    /// When it was looked at last: `lastRetryTime`.
+    /// When the precondition was last checked and did not hold: `lastRetryTime`.
     #[serde(default, rename = "looked_at")]
     pub checked_at: Option<Timestamp>,
 }
 
-/// Where an attempt stands.
+/// The status of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// Ready for a runner.
+    /// A runner may take the attempt, or has taken it and not acknowledged it yet.
     WaitingForRunner {
-        /// Handed to a runner that has not acknowledged yet.
+        /// Set while the attempt is held: a runner took it and has not acknowledged it yet.
         held: Option<Lease>,
     },
-    /// A runner acknowledged and is at work.
+    /// A runner acknowledged the attempt and is at work.
     Running {
-        /// Who.
+        /// The runner.
         runner: RunnerId,
-        /// Without a report until then it counts as stalled.
+        /// The time until which the runner has to report; after that the attempt counts as stalled.
         silent_until: Timestamp,
-        /// `attemptTimeout`, counted from the acknowledgement: waiting in line is no work.
+        /// When `attemptTimeout` is over. It counts from the acknowledgement, because waiting for a runner is not work.
         over_at: Option<Timestamp>,
-        /// The runner's next report is answered with `canceled`.
+        /// Whether the runner's next report is answered with `canceled`.
         cancel_requested: bool,
     },
-    /// A precondition that does not hold yet.
+    /// The precondition does not hold yet.
     NotYet {
-        /// When it is looked at again.
+        /// When the precondition is checked again.
         until: Timestamp,
     },
-    /// An attempt at a resource is a machine, with a life of its own.
+    /// An attempt at a resource is a machine, which has statuses of its own.
     Machine(resource::Status),
-    /// Done.
+    /// The work is done.
     Finished,
-    /// Failed, timed out or stalled.
+    /// The attempt failed, timed out or stalled.
     Failed(TaskError),
-    /// Stopped.
+    /// The attempt was stopped.
     Canceled,
 }
 
-/// An attempt in the hands of a runner that has not acknowledged yet.
+/// The hold of a runner on an attempt that it has not acknowledged yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Who.
+    /// The runner.
     pub runner: RunnerId,
-    /// When the attempt is free again.
+    /// When the attempt becomes free again.
     pub until: Timestamp,
 }
 
 /// The time limits of an attempt, in milliseconds, and the retries after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// From the handing out to the first report.
+    /// The time from the handing out to the first report.
     pub acknowledge_ms: i64,
     /// `reportProgressTimeout`.
     pub silence_ms: i64,
@@ -127,10 +127,10 @@ pub struct Limits {
     pub retry_delay_ms: i64,
     /// `maximumRetries`.
     pub maximum_retries: u32,
-    /// Until when a precondition must hold: `preconditionTimeout` after its first attempt.
+    /// When the precondition fails if it does not hold: `preconditionTimeout` after its first attempt.
     #[serde(default)]
     pub gives_up_at: Option<Timestamp>,
-    /// Those of a machine, where it is an attempt at a resource.
+    /// The limits of the machine, if this is an attempt at a resource.
     #[serde(default)]
     pub machine: Option<resource::Limits>,
 }
@@ -139,7 +139,7 @@ impl Default for Limits {
     fn default() -> Self {
         let millis = |period: Period| i64::try_from(period.duration().as_millis()).unwrap_or(i64::MAX);
         Self {
-            // ReportTaskProgress within 2 minutes, else reassign (API reference, PollForTask).
+            // A runner has to call ReportTaskProgress within 2 minutes, or the task is reassigned (API reference, PollForTask).
             acknowledge_ms: 2 * 60_000,
             silence_ms: millis(field::REPORT_PROGRESS_TIMEOUT.usual()),
             whole_ms: None,
@@ -152,7 +152,7 @@ impl Default for Limits {
 }
 
 impl Status {
-    /// Returns the word of the wire.
+    /// Returns the status word of the wire.
     #[must_use]
     pub fn word(&self) -> status::Status {
         match self {
@@ -165,13 +165,13 @@ impl Status {
         }
     }
 
-    /// Returns whether the attempt is over.
+    /// Returns whether the attempt is settled: its status never changes again.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.word().is_final()
     }
 
-    /// Returns when a wake-up is due.
+    /// Returns when the attempt has to be woken.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         match self {
@@ -185,7 +185,7 @@ impl Status {
         }
     }
 
-    /// Returns why it failed.
+    /// Returns the error of a failed attempt.
     #[must_use]
     pub fn error(&self) -> Option<&TaskError> {
         match self {
@@ -201,14 +201,16 @@ impl Status {
 }
 
 impl Attempt {
-    /// Returns whether a runner may take it.
+    /// Returns whether the attempt is free: no runner holds it or works on it, and it is not settled.
     #[must_use]
     pub fn is_free(&self) -> bool {
         self.status == Status::WaitingForRunner { held: None }
     }
 
-    /// Returns when a wake-up is due: the status's own, or the time at which a look that nobody takes has failed. The
-    /// very last look begins when the time is over, so it has as long as an acknowledgement.
+    /// Returns when the attempt has to be woken.
+    ///
+    /// A free check of a precondition fails if no runner takes it in time. Its last check begins when `preconditionTimeout` is
+    /// over, so a runner has the time of an acknowledgement after that.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let last = self.limits.gives_up_at.filter(|_| self.is_precondition_check && self.is_free());
@@ -216,7 +218,7 @@ impl Attempt {
         self.status.deadline().or(last)
     }
 
-    /// Returns the runner that holds it or works on it.
+    /// Returns the runner that holds the attempt or works on it.
     #[must_use]
     pub fn runner(&self) -> Option<&RunnerId> {
         match &self.status {
@@ -230,7 +232,7 @@ impl Attempt {
         }
     }
 
-    /// Returns where the machine stands that it is, if it is an attempt at a resource.
+    /// Returns the status of the machine, if this is an attempt at a resource.
     #[must_use]
     pub fn machine(&self) -> Option<&resource::Status> {
         match &self.status {
@@ -244,11 +246,11 @@ impl Attempt {
         }
     }
 
-    /// Steps the status by `event` and keeps the record; an illegal event changes nothing.
+    /// Applies `event` to the status and keeps the record. An illegal event changes nothing.
     ///
     /// # Errors
     ///
-    /// As [`step`].
+    /// The same as [`step`].
     pub fn apply(&mut self, event: &Event, now: Timestamp) -> Result<(), Illegal> {
         let status = step(self, event, now)?;
         match event {
@@ -275,7 +277,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// Gives up an attempt whose end no longer matters; its runner learns by its next report.
+    /// Cancels an attempt whose end no longer matters. Its runner learns of this by the answer to its next report.
     pub(crate) fn abandon(&mut self, now: Timestamp) {
         if !self.status.is_settled() {
             self.status = Status::Canceled;
@@ -283,7 +285,7 @@ impl Attempt {
         }
     }
 
-    /// Keeps the reported `fields`: each key replaces what stood under it.
+    /// Keeps the reported `fields`. Each key replaces the values that were reported under it before.
     pub fn report(&mut self, fields: Vec<Field>) {
         self.reported.retain(|old| fields.iter().all(|new| new.key != old.key));
         self.reported.extend(fields);

@@ -1,45 +1,45 @@
-//! What the driver owes after a step.
+//! Effects: the actions that the driver owes after a step.
 
 use serde::{Deserialize, Serialize};
 
 use crate::header::RunOutcome;
 use crate::ids::{AttemptId, NoticeId, PipelineId, RunId, WorkerGroup};
 
-/// Something to do once the step is saved. Carrying it out twice does no harm.
+/// An action for the driver, after it has saved the step. Doing it twice does no harm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
-    /// The attempt may be handed to whoever polls `group`. After a restart the same follows from
-    /// [`crate::Run::offers`], so it need not be kept.
+    /// Offer the attempt to runners that poll `group`. This effect is not stored, because [`crate::Run::offers`] says the same
+    /// after a restart.
     Offer {
         /// The attempt.
         attempt: AttemptId,
-        /// Who may take it.
+        /// The worker group whose runners may take the attempt.
         group: WorkerGroup,
     },
-    /// The host is to make or to end a machine. After a restart the same follows from [`crate::Run::machines`].
+    /// Ask the host to make or to end a machine. After a restart [`crate::Run::machines`] says the same.
     Resource {
-        /// The attempt of the resource that the machine is.
+        /// The attempt at the resource, which the machine is.
         attempt: AttemptId,
     },
-    /// A notice to publish. It is kept until its topic took it, also when its pipeline is deleted.
+    /// Publish a notice. It is stored until its topic has taken it, even if its pipeline is deleted meanwhile.
     Publish(Notice),
-    /// Nothing in the run moves any more. After a restart the run's header says the same.
+    /// The run has ended. After a restart the run's header says the same.
     Ended(RunOutcome),
 }
 
-/// What an `SnsAlarm` says.
+/// A message that an `SnsAlarm` publishes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// Hash of run, alarm and outcome (and instance): the same notice, the same id.
+    /// A hash of run, alarm, occasion and instance, so that the same notice always has the same id.
     pub id: NoticeId,
-    /// The pipeline that it is about.
+    /// The pipeline that the notice is about.
     pub pipeline: PipelineId,
-    /// The run that it is about.
+    /// The run that the notice is about.
     pub run: RunId,
-    /// `topicArn`.
+    /// The topic: `topicArn` of the alarm.
     pub topic_arn: String,
-    /// At most 100 ASCII characters in one line, as SNS wants it.
+    /// The subject: one line of at most 100 ASCII characters, which is the limit of SNS.
     pub subject: String,
-    /// The text.
+    /// The text of the message.
     pub message: String,
 }

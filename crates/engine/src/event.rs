@@ -1,4 +1,4 @@
-//! What can happen to a run.
+//! Events: everything that can happen to a run.
 
 use std::collections::BTreeSet;
 
@@ -9,109 +9,109 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AttemptId, InstanceId, RunnerId};
 use crate::task_error::TaskError;
 
-/// Something that happened to a run, or was asked of it.
+/// An event that happened to a run, or a command that a user gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// The attempt was handed to a runner that polled.
+    /// A runner that polled was given the attempt.
     Claimed {
         /// The attempt that was on offer.
         attempt: AttemptId,
-        /// Who took it.
+        /// The runner.
         runner: RunnerId,
     },
-    /// A runner reported progress; the first report acknowledges the task.
+    /// A runner reported progress. The first report acknowledges the task.
     ProgressReported {
         /// The attempt of the task.
         attempt: AttemptId,
         /// The lease of the task.
         lease: u32,
-        /// Fields for the attempt; a key replaces what was reported under it before.
+        /// Fields for the attempt. Each key replaces the values that were reported under it before.
         fields: Vec<Field>,
     },
-    /// A runner said how its task ended.
+    /// A runner reported the end of its task.
     StatusSet {
         /// The attempt of the task.
         attempt: AttemptId,
         /// The lease of the task.
         lease: u32,
-        /// How it ended.
+        /// How the task ended.
         outcome: TaskOutcome,
     },
-    /// The runner that holds the attempt is known to be gone: the same attempt is free again.
+    /// The runner that holds the attempt or works on it is gone, so the same attempt is free again.
     Released {
-        /// The attempt that it held.
+        /// The attempt.
         attempt: AttemptId,
     },
-    /// A user wants the instances stopped.
+    /// A user cancels instances.
     CancelRequested {
-        /// All that one command names, as in the other commands of users: it is one change.
+        /// All instances that one command names. The command happens to all of them, or to none.
         instances: BTreeSet<InstanceId>,
-        /// Becomes the field `cancellationReason`.
+        /// The field `cancellationReason` of each.
         reason: String,
     },
-    /// Everything that is not final is to stop: the pipeline is deleted or deactivated.
+    /// Every instance that is not final has to stop, because the pipeline is deleted.
     RunCanceled {
-        /// Becomes the field `cancellationReason` of each.
+        /// The field `cancellationReason` of each.
         reason: String,
     },
-    /// The pipeline is deactivated: nothing's time comes any more until it is activated again.
+    /// The pipeline is deactivated: no instance's time comes until the next activation.
     Deactivated {
-        /// What has begun is to stop: the field `cancellationReason` of each. Without it that may end by itself.
+        /// The `cancellationReason` of instances that have begun, which are stopped. Without a reason they may end by themselves.
         cancel: Option<String>,
     },
-    /// The pipeline is activated, be it again: what waited for that goes on.
+    /// The pipeline is activated: instances that waited for this go on.
     Activated {
-        /// What waits for its time and has an interval that begins before this is passed over.
+        /// Instances that wait for their time become SKIPPED if their interval begins before this time.
         skip_until: Option<Timestamp>,
     },
-    /// A user wants the instances tried again.
+    /// A user reruns instances.
     RerunRequested {
         /// The instances.
         instances: BTreeSet<InstanceId>,
-        /// The components that are paused now: nobody tells a run that is over.
+        /// The components that are paused now. A run that has ended hears of no pauses, so a rerun tells them.
         paused: BTreeSet<ObjectId>,
     },
-    /// A user says that the instances count as done.
+    /// A user marks instances as finished.
     MarkedFinished {
         /// The instances.
         instances: BTreeSet<InstanceId>,
     },
-    /// The host says something of a machine that it makes or has, and no more than that.
+    /// The host describes a machine that it makes or has; the status of the machine does not change.
     ResourceReported {
-        /// The attempt of the resource that the machine is.
+        /// The attempt at the resource, which the machine is.
         attempt: AttemptId,
-        /// Fields for it, such as `@resourceStatus`; a key replaces what was reported under it before.
+        /// Fields for the attempt, such as `@resourceStatus`. Each key replaces the values that were reported under it before.
         fields: Vec<Field>,
     },
-    /// The host has made a machine: its workers take tasks.
+    /// The host has made a machine, and its workers take tasks.
     ResourceCreated {
-        /// The attempt of the resource that the machine is.
+        /// The attempt at the resource, which the machine is.
         attempt: AttemptId,
-        /// Fields for it, such as `@resourceId`.
+        /// Fields for the attempt, such as `@resourceId`.
         fields: Vec<Field>,
     },
-    /// A machine is not there: it could not be made, it went by itself, or it was ended as asked.
+    /// A machine does not exist: it could not be made, it disappeared, or it was ended on request.
     ResourceGone {
-        /// The attempt of the resource that the machine is.
+        /// The attempt at the resource, which the machine is.
         attempt: AttemptId,
-        /// Why, in the host's words.
+        /// The reason in the host's words.
         reason: String,
     },
-    /// Nothing of the components is to start.
+    /// A user pauses components: none of their instances starts.
     Paused {
         /// The components.
         components: BTreeSet<ObjectId>,
     },
-    /// What was held back may go on.
+    /// A user resumes components: withheld instances go on.
     Resumed {
         /// The components.
         components: BTreeSet<ObjectId>,
     },
-    /// Time has passed; a wake-up that comes early changes nothing.
+    /// Time has passed. A wake-up that comes early changes nothing.
     Woke,
 }
 
-/// How a task ended, in its runner's words.
+/// The end of a task, as its runner reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskOutcome {
     /// `FINISHED`.

@@ -1,5 +1,7 @@
-//! Definition and activation become a run: one instance per activity, data node and resource, and per interval where it
-//! has a schedule.
+//! Expansion: makes a run from a definition and an activation.
+//!
+//! Each activity, data node and used resource becomes one instance, or one for each interval if it has a schedule. Each
+//! instance also gets instances of its own for its preconditions.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -22,69 +24,70 @@ use crate::step::Step;
 use crate::time;
 use crate::timetable::{Occurrence, Timetable, Upcoming};
 
-/// What an activation is.
+/// An activation: everything but the definition that a run is made from.
 #[derive(Clone, Debug)]
 pub struct Activation {
     /// The pipeline.
     pub pipeline: PipelineId,
-    /// Its name.
+    /// The name of the pipeline.
     pub pipeline_name: String,
-    /// The version of its definition.
+    /// The version of the definition.
     pub version: u32,
-    /// When it was activated, or when the time of a scheduled run came.
+    /// When the pipeline was activated, or when the time of a scheduled run came.
     pub at: Timestamp,
-    /// What it is for.
+    /// The reason why the run begins.
     pub occasion: Occasion,
-    /// The components of which nothing starts: a user paused them.
+    /// The components that a user has paused: none of their instances starts.
     pub paused: BTreeSet<ObjectId>,
 }
 
-/// Why a run begins.
+/// The reason why a run begins.
 #[derive(Clone, Debug)]
 pub enum Occasion {
-    /// A user wants one.
+    /// A user activated the pipeline.
     OnDemand {
         /// The scheduled start of the pipeline's newest run.
         latest: Option<Timestamp>,
     },
-    /// Its time has come.
+    /// The time of a scheduled run has come.
     Scheduled {
         /// The timetable of the definition.
         timetable: Arc<Timetable>,
-        /// The run.
+        /// The run that begins.
         upcoming: Upcoming,
-        /// A later start was asked for: every instance is SKIPPED.
+        /// Whether an activation with a later start passed over the run. Every instance is SKIPPED then.
         is_skipped: bool,
     },
 }
 
-/// Makes the run of `activation`: instances waiting, ready or FINISHED already.
+/// Makes the run of `activation` and plays its first round, so that instances without dependencies are ready.
 ///
 /// # Errors
 ///
-/// [`ExpandError`] if the definition cannot be run here.
+/// [`ExpandError`] if the definition cannot be run.
 pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), ExpandError> {
     check(&plan)?;
     let started = time::whole_millis(activation.at);
-    let (scheduled, parts, is_skipped): (_, Vec<Part<'_>>, _) = match &activation.occasion {
+    let (scheduled, drafts, is_skipped): (_, Vec<Draft<'_>>, _) = match &activation.occasion {
         Occasion::OnDemand { latest } => {
             let scheduled = scheduled_start(started, *latest);
-            // An interval without length: both ends are the activation.
+            // On demand, the interval has no length: both ends are the time of the activation.
             let interval = Interval { start: scheduled, end: scheduled };
             let used = needed_resources(&plan).into_iter().map(|needed| needed.resource).collect();
-            let parts = plan.objects().iter().filter(|object| is_run(object, &used));
-            let parts = parts.filter_map(|object| Part::of(object, interval, None)).collect();
-            (scheduled, parts, false)
+            let drafts = plan.objects().iter().filter(|object| is_run(object, &used));
+            let drafts = drafts.filter_map(|object| Draft::of(object, interval, None)).collect();
+            (scheduled, drafts, false)
         }
         Occasion::Scheduled { timetable, upcoming, is_skipped } => {
             let occurrences = timetable.occurrences(upcoming).into_iter();
-            let part =
-                |it: Occurrence| Part::of(plan.object(it.component.as_str())?, it.interval, Some(it.release));
-            (upcoming.start, occurrences.filter_map(part).collect(), *is_skipped)
+            let draft = |it: Occurrence| {
+                Draft::of(plan.object(it.component.as_str())?, it.interval, Some(it.release))
+            };
+            (upcoming.start, occurrences.filter_map(draft).collect(), *is_skipped)
         }
     };
     let preview = Preview::new(plan.objects(), plan.parameters(), None);
-    let mut instances = instances(&plan, &parts, &preview, started, &activation.paused);
+    let mut instances = instances(&plan, &drafts, &preview, started, &activation.paused);
     acyclic(&instances)?;
     if is_skipped {
         instances.iter_mut().for_each(|instance| instance.skip(started));
@@ -106,7 +109,9 @@ pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), Ex
     Ok((run, step))
 }
 
-/// Two activations within one second: the later run is given the next free second.
+/// Returns the scheduled start of a run on demand: the second of its activation, or the next free one after `latest`.
+///
+/// Run ids have whole seconds, and two activations may happen within one.
 fn scheduled_start(started: Timestamp, latest: Option<Timestamp>) -> Timestamp {
     let second = time::whole_seconds(started);
     match latest {
@@ -115,15 +120,15 @@ fn scheduled_start(started: Timestamp, latest: Option<Timestamp>) -> Timestamp {
     }
 }
 
-/// An instance to be.
-struct Part<'a> {
+/// An object and an interval, from which one instance is made.
+struct Draft<'a> {
     object: &'a PipelineObject,
     role: Role,
     interval: Interval,
     release: Option<Timestamp>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> Draft<'a> {
     fn of(object: &'a PipelineObject, interval: Interval, release: Option<Timestamp>) -> Option<Self> {
         Some(Self { object, role: role(object)?, interval, release })
     }
@@ -136,9 +141,10 @@ impl<'a> Part<'a> {
         self.interval.end.duration_since(self.interval.start)
     }
 
-    /// Returns whether this is an instance that one of `other`'s interval has to do with: the one whose interval
-    /// `other` begins in or, where this one's are the shorter, every one that begins in `other`'s.
-    fn goes_with(&self, other: &Self) -> bool {
+    /// Returns whether an instance of `other` that refers to this object means this interval.
+    ///
+    /// The shorter of the two intervals has to begin within the longer one.
+    fn overlaps(&self, other: &Self) -> bool {
         let begins_in = |one: &Self, outer: &Self| {
             let Interval { start, end } = outer.interval;
             one.interval.start == start || (start..end).contains(&one.interval.start)
@@ -147,57 +153,62 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Returns those of one component's parts, which are in order of time and do not overlap, that go with `other`.
-fn going_with<'p, 'a>(parts: &'p [&'p Part<'a>], other: &Part<'_>) -> impl Iterator<Item = &'p Part<'a>> {
+/// Returns the drafts of one component whose intervals an instance of `other` means when it refers to the component.
+///
+/// `drafts` are in order of time, and do not overlap each other.
+fn overlapping<'p, 'a>(
+    drafts: &'p [&'p Draft<'a>],
+    other: &Draft<'_>,
+) -> impl Iterator<Item = &'p Draft<'a>> {
     let Interval { start, end } = other.interval;
-    // The last that begins by then may last until then; those before it do not.
-    let first = parts.partition_point(|part| part.interval.start <= start).saturating_sub(1);
-    let near = parts[first..].iter().copied().take_while(move |part| {
-        let begun = part.interval.start;
+    // The last draft that begins by `start` may go on until then; earlier ones have ended.
+    let first = drafts.partition_point(|draft| draft.interval.start <= start).saturating_sub(1);
+    let near = drafts[first..].iter().copied().take_while(move |draft| {
+        let begun = draft.interval.start;
         begun <= start || begun < end
     });
-    near.filter(|part| part.goes_with(other))
+    near.filter(|draft| draft.overlaps(other))
 }
 
 fn instances<'a>(
     plan: &'a Plan,
-    parts: &[Part<'a>],
+    drafts: &[Draft<'a>],
     preview: &Preview<'a>,
     started: Timestamp,
     paused: &BTreeSet<ObjectId>,
 ) -> Vec<Instance> {
-    let mut by_component: HashMap<&ObjectId, Vec<&Part<'_>>> = HashMap::new();
-    for part in parts {
-        by_component.entry(&part.object.id).or_default().push(part);
+    let mut by_component: HashMap<&ObjectId, Vec<&Draft<'_>>> = HashMap::new();
+    for draft in drafts {
+        by_component.entry(&draft.object.id).or_default().push(draft);
     }
-    let producers = producers(parts);
-    let instance = |part: &Part<'a>| {
-        let object = part.object;
-        let inputs = object.references("input").filter(|_| part.role == Role::Activity);
+    let producers = producers(drafts);
+    let instance = |draft: &Draft<'a>| {
+        let object = draft.object;
+        let inputs = object.references("input").filter(|_| draft.role == Role::Activity);
         let produced_by = producers.get(&object.id).into_iter().flatten().copied();
         let mut seen = HashSet::new();
         let targets = object.references("dependsOn").chain(inputs).chain(produced_by);
         let depends_on = targets
             .filter(|target| seen.insert(*target))
             .filter_map(|target| by_component.get(target))
-            .flat_map(|targets| going_with(targets, part))
-            .map(Part::id)
+            .flat_map(|targets| overlapping(targets, draft))
+            .map(Draft::id)
             .collect();
         let mode = field::FAILURE_AND_RERUN_MODE.of(&preview.object(object));
         let resource = resource(plan, object).and_then(|resource| by_component.get(&resource.id));
-        let runs_on = resource.and_then(|parts| going_with(parts, part).next());
+        let runs_on = resource.and_then(|drafts| overlapping(drafts, draft).next());
         Instance {
-            id: part.id(),
+            id: draft.id(),
             component: object.id.clone(),
             sequence: 0,
-            role: part.role,
-            interval: Some(part.interval),
-            release: part.release,
+            role: draft.role,
+            interval: Some(draft.interval),
+            release: draft.release,
             late_at: None,
             is_paused: paused.contains(&object.id),
             is_withheld: false,
             guards: None,
-            runs_on: runs_on.map(Part::id),
+            runs_on: runs_on.map(Draft::id),
             status: Status::WaitingOnDependencies,
             depends_on,
             cascade: mode == Ok(FailureAndRerunMode::Cascade),
@@ -208,14 +219,16 @@ fn instances<'a>(
             attempts: Vec::new(),
         }
     };
-    let guarded = parts.iter().flat_map(|part| with_preconditions(plan, part.object, instance(part), paused));
+    let guarded =
+        drafts.iter().flat_map(|draft| with_preconditions(plan, draft.object, instance(draft), paused));
     let numbered = guarded.enumerate().map(|(sequence, instance)| Instance { sequence, ..instance });
     numbered.collect()
 }
 
-/// Returns the instance and those of its preconditions, which look once all else that it waits for is there.
+/// Returns an instance and the instances of its preconditions.
 ///
-/// Those that workers look at run where their owner does; data itself runs nowhere.
+/// The preconditions are checked after all other dependencies of the owner are FINISHED. Preconditions that task runners
+/// check run on the owner's resource. A data node itself runs on no resource.
 fn with_preconditions(
     plan: &Plan,
     object: &PipelineObject,
@@ -242,14 +255,14 @@ fn with_preconditions(
     std::iter::once(owner).chain(preconditions).collect()
 }
 
-/// Returns by data node the activities that write it.
-fn producers<'a>(parts: &[Part<'a>]) -> HashMap<&'a ObjectId, Vec<&'a ObjectId>> {
+/// Returns the activities that write each data node.
+fn producers<'a>(drafts: &[Draft<'a>]) -> HashMap<&'a ObjectId, Vec<&'a ObjectId>> {
     let mut producers: HashMap<_, Vec<_>> = HashMap::new();
-    for part in parts.iter().filter(|part| part.role == Role::Activity) {
-        for output in part.object.references("output") {
+    for draft in drafts.iter().filter(|draft| draft.role == Role::Activity) {
+        for output in draft.object.references("output") {
             let known = producers.entry(output).or_default();
-            if known.last() != Some(&&part.object.id) {
-                known.push(&part.object.id);
+            if known.last() != Some(&&draft.object.id) {
+                known.push(&draft.object.id);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Why a definition cannot be run: by its inheritance, its schedules, or its workers.
+//! The reasons why a definition cannot be run.
 
 use definition::ObjectId;
 use definition::inherit::InheritError;
@@ -6,10 +6,10 @@ use definition::kind::field::FieldError;
 
 use crate::ids::InstanceId;
 
-/// Why a definition cannot be run.
+/// The reason why a definition cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExpandError {
-    /// An activity has nobody to do it.
+    /// No worker group and no resource is named for an activity, or for a precondition that task runners check.
     #[error(
         "object `{object}` has no `workerGroup`: name the group of the task runners that do it, or in `runsOn` the \
          resource that does"
@@ -18,7 +18,7 @@ pub enum ExpandError {
         /// The object.
         object: ObjectId,
     },
-    /// An object runs on a schedule and has none.
+    /// The schedule type of an object needs a schedule, and the object has none.
     #[error(
         "object `{object}` has no `schedule`: refer to a Schedule, or set `scheduleType` to `ondemand` on Default"
     )]
@@ -26,10 +26,10 @@ pub enum ExpandError {
         /// The object.
         object: ObjectId,
     },
-    /// A field holds what it must not.
+    /// A field has a value that is not allowed.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// Two instances would be called alike.
+    /// Two instances would have the same id.
     #[error("two instances would have the id `{id}`: give `{object}` another id")]
     SameId {
         /// The component of one of them.
@@ -37,13 +37,13 @@ pub enum ExpandError {
         /// The id.
         id: InstanceId,
     },
-    /// Objects wait for each other in a circle.
+    /// Objects depend on each other in a circle.
     #[error("object `{object}` waits for itself, by `dependsOn`, `input` and `output`")]
     Cycle {
-        /// One of them.
+        /// One object of the circle.
         object: ObjectId,
     },
-    /// Objects cannot inherit as they say.
+    /// The `parent` fields cannot be resolved.
     #[error(transparent)]
     Inherit(#[from] InheritError),
 }

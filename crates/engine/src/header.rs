@@ -6,51 +6,50 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{PipelineId, RunId};
 use crate::status;
 
-/// What is true of a run as a whole.
+/// The record of a run as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// Its pipeline.
+    /// The pipeline of the run.
     pub pipeline: PipelineId,
-    /// Its id within the pipeline.
+    /// The id of the run within its pipeline.
     pub id: RunId,
     /// The pipeline's name.
     pub pipeline_name: String,
     /// The version of the definition: `@version`.
     pub version: u32,
-    /// `@scheduledStartTime` of its instances.
+    /// The scheduled start of the run; the run id is made of it.
     pub scheduled: Timestamp,
-    /// When it was activated.
+    /// When the run began.
     pub started: Timestamp,
-    /// Set while nothing in it moves.
+    /// How and when the run ended; `None` while it goes on.
     pub ended: Option<RunEnd>,
-    /// Its pipeline was deactivated: what waits for its time waits for the next activation.
+    /// The pipeline was deactivated: instances that wait for their time wait for the next activation.
     #[serde(default)]
     pub is_suspended: bool,
-    /// How often something in it was rerun.
+    /// The rerun generation: how many rerun commands the run has had.
     pub generation: u32,
-    /// How many steps changed it; a save that finds another number lost a race.
+    /// The number of steps that changed the run. A save is refused if the stored number is not the expected one.
     pub revision: u64,
 }
 
 /// How and when a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunEnd {
-    /// When.
+    /// The time of the end.
     pub at: Timestamp,
-    /// How.
+    /// How the run ended.
     pub outcome: RunOutcome,
-    /// The run's rerun generation then.
+    /// The rerun generation of the run when it ended.
     pub generation: u32,
-    /// Some instances still wait, and nothing will ever free them (`failureAndRerunMode` none).
+    /// The run is stuck: some instances still wait, and nothing will ever free them (`failureAndRerunMode` none).
     pub stuck: bool,
-    /// When the first of those that wait is late, which is told.
+    /// When the next alarm for a late instance is due among the instances that still wait.
     #[serde(default)]
     pub late_at: Option<Timestamp>,
 }
 
 impl Header {
-    /// Returns whether time may still change something: the run has not ended, or something that waits in it is yet to
-    /// be late.
+    /// Returns whether time may still change something: the run goes on, or an instance in it has yet to be late.
     #[must_use]
     pub fn is_awake(&self) -> bool {
         self.ended.as_ref().is_none_or(|end| end.late_at.is_some())
@@ -62,16 +61,16 @@ impl Header {
 pub enum RunOutcome {
     /// Every instance is FINISHED.
     Finished,
-    /// An instance failed, or waits for one that did.
+    /// An instance failed, or waits for ever for an instance that failed.
     Failed,
-    /// None failed, but some were canceled.
+    /// No instance failed, but some were canceled.
     Canceled,
-    /// All of it was passed over by a later start.
+    /// A later start passed over every instance.
     Skipped,
 }
 
 impl RunOutcome {
-    /// Returns the status word for a run that ended so.
+    /// Returns the status word of the wire.
     #[must_use]
     pub fn word(self) -> status::Status {
         match self {

@@ -1,7 +1,7 @@
-//! Names of pipelines, runs, instances, attempts, tasks and runners.
+//! Ids of pipelines, runs, instances, attempts, tasks and runners.
 //!
-//! All of them are text on the wire. The forms that the engine makes itself can be read
-//! back: an object id tells its run, and a task id tells its attempt.
+//! All of them are texts on the wire. Ids that the engine makes can be read back: an object id names its run, and a task id
+//! names its attempt.
 
 use std::fmt;
 use std::ops::Range;
@@ -20,7 +20,7 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// Returns the text as it is written.
+            /// Returns the id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -54,44 +54,44 @@ macro_rules! id {
 }
 
 id! {
-    /// Id of a pipeline, `df-...`.
+    /// The id of a pipeline, `df-...`.
     PipelineId
 }
 id! {
-    /// Id of a run within its pipeline: its scheduled start, `2030-01-31T22:00:00`.
+    /// The id of a run within its pipeline: its scheduled start, `2030-01-31T22:00:00`.
     RunId
 }
 id! {
-    /// Id of an instance, `@<component>_<scheduled start>`.
+    /// The id of an instance, `@<component>_<scheduled start>`.
     InstanceId
 }
 id! {
-    /// Id of an attempt, `<instance>_Attempt=<n>`.
+    /// The id of an attempt, `<instance>_Attempt=<n>`.
     AttemptId
 }
 id! {
-    /// Whoever polls: the host name that the runner gave.
+    /// The id of a task runner: the host name that it gives when it polls.
     RunnerId
 }
 id! {
-    /// The exact, case-sensitive routing word between work and task runners.
+    /// The name that routes work to task runners. Names are compared exactly, and case counts.
     WorkerGroup
 }
 id! {
-    /// Id of a notice: the same notice has the same id, however often it is sent.
+    /// The id of a notice. A notice keeps its id however often it is sent.
     NoticeId
 }
 
 impl WorkerGroup {
-    /// Returns the group of the work that the service does itself. No user's group is called so: the wire takes no
-    /// such character.
+    /// Returns the group of work that the service does itself. No user's group has this name, because the wire refuses its
+    /// first character.
     #[must_use]
     pub fn service() -> Self {
         Self("\u{1}service".to_owned())
     }
 
-    /// Returns the group of the work that runs on the instance `resource` of `pipeline`, which its own workers alone
-    /// poll: nobody would name such a group by accident.
+    /// Returns the group of work that runs on the resource instance `resource` of `pipeline`. Only the resource's own workers
+    /// poll it, and nobody would choose such a name by accident.
     #[must_use]
     pub fn of_resource(pipeline: &PipelineId, resource: &InstanceId) -> Self {
         Self(format!("{pipeline}/{resource}"))
@@ -106,7 +106,7 @@ impl InstanceId {
     }
 }
 
-/// How many characters a scheduled start takes.
+/// The number of characters of a scheduled start.
 const START_LENGTH: usize = "2030-01-31T22:00:00".len();
 
 impl RunId {
@@ -116,8 +116,9 @@ impl RunId {
         Self(time::wire(scheduled))
     }
 
-    /// Returns the run that begins with the interval of the instance or attempt `object`: its own, unless its run is
-    /// for a longer interval.
+    /// Returns the id of a run that begins with the interval of the instance or attempt `object`.
+    ///
+    /// This is the run of the object, unless that run is for a longer interval.
     #[must_use]
     pub fn of_object(object: &str) -> Option<Self> {
         let instance = match object.rsplit_once(ATTEMPT_MARK) {
@@ -130,7 +131,7 @@ impl RunId {
     }
 }
 
-/// What stands between an instance's id and the number of its attempt.
+/// The text between an instance's id and the number of an attempt at it.
 const ATTEMPT_MARK: &str = "_Attempt=";
 
 impl InstanceId {
@@ -140,7 +141,7 @@ impl InstanceId {
         Self(format!("@{component}_{}", time::wire(start)))
     }
 
-    /// Returns the start of its interval; `None` if the id is none that we made.
+    /// Returns the start of the instance's interval; `None` if the engine did not make this id.
     #[must_use]
     pub fn start(&self) -> Option<Timestamp> {
         time::parse(self.0.get(self.0.len().checked_sub(START_LENGTH)?..)?)
@@ -160,16 +161,17 @@ impl AttemptId {
         Self(format!("{instance}{ATTEMPT_MARK}{number}"))
     }
 
-    /// Returns the range in which the ids of all attempts at `instance` are, as texts are ordered by their bytes. Where
-    /// a component's id is made for it, there may be others.
+    /// Returns a range of texts, in byte order, that contains the ids of all attempts at `instance`.
+    ///
+    /// It may contain other ids too, if the id of a component looks like the id of an attempt.
     #[must_use]
     pub fn around(instance: &InstanceId) -> Range<String> {
         let begin = format!("{instance}{ATTEMPT_MARK}");
-        // What follows is a number, and `:` is what follows `9`.
+        // A number follows the mark, and `:` is the character after `9`.
         Range { end: format!("{begin}:"), start: begin }
     }
 
-    /// Returns the instance that this is an attempt at, and its number.
+    /// Returns the instance of the attempt, and the number of the attempt.
     #[must_use]
     pub fn parts(&self) -> Option<(InstanceId, u32)> {
         let (instance, number) = self.0.rsplit_once(ATTEMPT_MARK)?;
@@ -183,22 +185,22 @@ impl AttemptId {
     }
 }
 
-/// What a runner holds: one handing out of an attempt.
+/// The id of a task: one handing out of an attempt to a runner.
 ///
-/// An attempt that nobody acknowledged is handed out again under the next `lease`, so that the
-/// earlier holder's reports no longer count.
+/// An attempt that its runner did not acknowledge is handed out again under the next `lease`, so that reports of the earlier
+/// runner no longer count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaskId {
-    /// The attempt's pipeline.
+    /// The pipeline of the attempt.
     pub pipeline: PipelineId,
     /// The attempt.
     pub attempt: AttemptId,
-    /// How often the attempt had been handed out by then, from 1.
+    /// The number of this handing out, from 1.
     pub lease: u32,
 }
 
 impl TaskId {
-    /// Returns the task whose text is `text`; `None` if we never made such a text.
+    /// Reads the id of a task from `text`; `None` if the engine never makes such a text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (pipeline, rest) = text.split_once('/')?;

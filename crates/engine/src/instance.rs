@@ -29,87 +29,87 @@ use crate::ids::InstanceId;
 use crate::task_error::{RESOURCE_LOST, TaskError};
 use crate::{resource, status, time};
 
-/// A component compiled for one run.
+/// One component in one run, and in one interval if it has a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
-    /// Id, `@<component>_<scheduled start>`.
+    /// The id of the instance, `@<component>_<scheduled start>`.
     pub id: InstanceId,
-    /// The object of the definition.
+    /// The object of the definition that the instance stands for.
     pub component: ObjectId,
-    /// Place in the order of creation.
+    /// The position of the instance in the order of creation.
     pub sequence: usize,
-    /// Whether it has work to do or only stands for data.
+    /// The role of the instance in its run.
     pub role: Role,
-    /// Its interval: `@scheduledStartTime` and `@scheduledEndTime`. What was stored before there were any ran on
-    /// demand, at its run's start.
+    /// The interval: `@scheduledStartTime` and `@scheduledEndTime`. Instances that an older program stored have none; they ran
+    /// on demand, at the start of their run.
     #[serde(default)]
     pub interval: Option<Interval>,
-    /// When it may start at the earliest, until it may.
+    /// The earliest time at which the instance may start; `None` once that time has come.
     #[serde(default)]
     pub release: Option<Timestamp>,
-    /// When it is late, unless it is over by then: `lateAfterTimeout` after it was released.
+    /// When the instance is late, if it is not final by then: `lateAfterTimeout` after the time at which it could start.
     #[serde(default)]
     pub late_at: Option<Timestamp>,
-    /// A user paused its component: nothing of it starts.
+    /// A user paused the component, so the instance does not start.
     #[serde(default)]
     pub is_paused: bool,
-    /// It would have started, or be on offer, were it not paused.
+    /// The instance is withheld: it is ready to start, or its attempt is free, but it is paused.
     #[serde(default, rename = "is_held_back")]
     pub is_withheld: bool,
-    /// The instance that it is a precondition of: `node`.
+    /// The owner, if this is a precondition: the instance that it guards (`node`).
     #[serde(default)]
     pub guards: Option<InstanceId>,
-    /// The instance of the resource that it is worked on: `runsOn`.
+    /// The resource instance that the work runs on: `runsOn`.
     #[serde(default)]
     pub runs_on: Option<InstanceId>,
-    /// Where it stands.
+    /// The status of the instance.
     pub status: Status,
-    /// What must be FINISHED first. Never changes, so a store keeps it apart and writes it once.
+    /// The instances that must be FINISHED first. The list never changes, so a store keeps it apart and writes it once.
     #[serde(skip)]
     pub depends_on: Vec<InstanceId>,
     /// `failureAndRerunMode` is `cascade`.
     pub cascade: bool,
-    /// How often it was rerun.
+    /// The rerun generation: how often the instance was rerun.
     pub generation: u32,
-    /// When it became active: `@actualStartTime`.
+    /// When the run of the instance began: `@actualStartTime`.
     pub started: Timestamp,
-    /// When it became final: `@actualEndTime`.
+    /// When the instance became final: `@actualEndTime`.
     pub ended: Option<Timestamp>,
-    /// A cancellation that its runner has still to hear of.
+    /// The reason of a cancellation that the runner has yet to learn of.
     pub canceling: Option<String>,
-    /// Its attempts, oldest first. Kept in rows of their own.
+    /// The attempts, oldest first. A store keeps them in rows of their own.
     #[serde(skip)]
     pub attempts: Vec<Attempt>,
 }
 
-/// What an instance is to a run.
+/// The role of an instance in its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
-    /// Work for a runner.
+    /// Work for a task runner.
     Activity,
-    /// Data: FINISHED as soon as what it depends on is.
+    /// Data, which is FINISHED as soon as its dependencies are.
     DataNode,
-    /// A look at whether something holds, again and again until it does.
+    /// A condition that is checked again and again until it holds.
     Precondition,
-    /// A machine or cluster that others run on.
+    /// A machine or cluster that other instances run on.
     Resource,
 }
 
-/// Where an instance stands.
+/// The status of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// Something that it depends on is not FINISHED.
+    /// The instance waits: for a dependency, its time, its resource, or the end of a pause.
     WaitingOnDependencies,
-    /// The newest attempt tells.
+    /// An attempt is under way; its status says more.
     Trying,
-    /// Between two tries.
+    /// The newest attempt failed, and another follows after a pause.
     RetryPause {
         /// When the next attempt is made.
         until: Timestamp,
     },
-    /// Over. Only a command of a user, or an instance that needs this one again, changes it.
+    /// The instance is over. It changes again only if a user reruns it, or if an instance needs it again (a resource).
     ///
-    /// A stored status names the ending itself, without this level.
+    /// The stored form is that of the ending alone, as in rows of older programs.
     #[serde(untagged)]
     Final(Ending),
 }
@@ -151,7 +151,7 @@ impl Ending {
         }
     }
 
-    /// Returns whether dependants must not start.
+    /// Returns whether consumers must not start because of this ending.
     #[must_use]
     pub fn is_bad(&self) -> bool {
         match self {
@@ -162,7 +162,7 @@ impl Ending {
 }
 
 impl Instance {
-    /// Returns the instance without what is kept apart: dependencies and attempts.
+    /// Returns the instance without the parts that a store keeps apart: dependencies and attempts.
     #[must_use]
     pub fn bare(&self) -> Self {
         Self {
@@ -199,7 +199,7 @@ impl Instance {
         self.interval.unwrap_or(Interval { start: header.scheduled, end: header.scheduled })
     }
 
-    /// Returns whether a runner could take the newest attempt, were it on offer.
+    /// Returns whether the newest attempt is free.
     pub(crate) fn has_free_attempt(&self) -> bool {
         self.newest_attempt().is_some_and(Attempt::is_free)
     }
@@ -211,7 +211,7 @@ impl Instance {
         matches!(machine, Some(resource::Status::Running { .. }))
     }
 
-    /// Returns the word of the wire.
+    /// Returns the status word of the wire.
     #[must_use]
     pub fn word(&self) -> status::Status {
         match &self.status {
@@ -220,7 +220,7 @@ impl Instance {
                 .newest_attempt()
                 .map_or(status::Status::WaitingForRunner, |attempt| attempt.status.word()),
             Status::RetryPause { .. } if self.role == Role::Resource => status::Status::Scheduled,
-            // Between two tries it waits for a runner, with one try less left.
+            // Between two attempts AWS shows WAITING_FOR_RUNNER, with one try less left.
             Status::RetryPause { .. } => status::Status::WaitingForRunner,
             Status::Final(ending) => ending.word(),
         }
@@ -254,18 +254,20 @@ impl Instance {
         self.ending().is_some_and(Ending::is_bad)
     }
 
-    /// Returns whether something will move by itself or by its runner.
+    /// Returns whether the instance goes on by itself, by its runner, or when a user resumes it.
     #[must_use]
     pub fn is_live(&self) -> bool {
         match self.status {
             Status::Trying | Status::RetryPause { .. } => true,
-            // Whoever paused it lets it go on.
+            // The user who paused the instance may resume it.
             Status::WaitingOnDependencies => self.release.is_some() || self.is_withheld,
             Status::Final(_) => false,
         }
     }
 
-    /// Returns whether it is at work, or a runner may take it: not what waits for its time or for somebody to resume it.
+    /// Returns whether the instance is at work, or a runner may take it.
+    ///
+    /// Instances that wait for their time, or for a user to resume them, are not active.
     #[must_use]
     pub fn is_active(&self) -> bool {
         match self.status {
@@ -275,14 +277,14 @@ impl Instance {
         }
     }
 
-    /// Returns how many attempts its present generation has had.
+    /// Returns the number of attempts in the present rerun generation.
     #[must_use]
     pub fn tries(&self) -> u32 {
         let tries = self.attempts.iter().rev().take_while(|attempt| attempt.generation == self.generation);
         u32::try_from(tries.count()).unwrap_or(u32::MAX)
     }
 
-    /// Returns how many attempts may still be made: `@triesLeft`.
+    /// Returns the number of attempts that may still be made: `@triesLeft`.
     #[must_use]
     pub fn tries_left(&self) -> u32 {
         let limit = self
@@ -297,17 +299,17 @@ impl Instance {
         self.newest_attempt()?.status.error()
     }
 
-    /// Returns when a wake-up is due; in a run that is suspended, nothing's time comes.
+    /// Returns when the instance has to be woken. In a suspended run no instance's time comes.
     #[must_use]
     pub(crate) fn deadline(&self, is_suspended: bool) -> Option<Timestamp> {
         let is_released = self.status != Status::WaitingOnDependencies;
         let next = self.next_move().filter(|_| is_released || !is_suspended);
-        // What is over is not late any more.
+        // A final instance is never late.
         let late = self.late_at.filter(|_| !self.is_final());
         late.map_or(next, |late| Some(next.map_or(late, |next| next.min(late))))
     }
 
-    /// Returns when it goes on by itself.
+    /// Returns when the instance goes on by itself.
     #[must_use]
     pub(crate) fn next_move(&self) -> Option<Timestamp> {
         match &self.status {
@@ -319,15 +321,15 @@ impl Instance {
         }
     }
 
-    /// Passes an instance over that was not tried yet.
+    /// Makes an instance SKIPPED that was never tried.
     pub(crate) fn skip(&mut self, now: Timestamp) {
         self.status = Status::Final(Ending::Skipped);
-        // What is still to come is waited for if somebody reruns it.
+        // If a user reruns the instance before its time, it still waits for that time.
         self.release = self.release.filter(|at| *at > now);
         self.ended = Some(now);
     }
 
-    /// Decides where the instance stands now that its newest attempt may be settled.
+    /// Returns the status that follows from the newest attempt.
     #[must_use]
     pub fn after_attempt(&self, now: Timestamp) -> Status {
         let Some(head) = self.newest_attempt() else { return self.status.clone() };

@@ -1,7 +1,7 @@
-//! `lateAfterTimeout`: when an instance is late, and whether it is stopped then.
+//! Lateness (`lateAfterTimeout`): decides when an instance is late, and whether it is stopped then.
 //!
-//! Only what runs on a schedule can be late. The time counts from the moment at which an instance may start; that of a
-//! resource from when it is needed, as its interval begins long before that.
+//! Only instances on a schedule can be late. The time counts from the moment at which an instance may start. For a resource
+//! it counts from the moment at which an instance needs it, because the interval may begin long before that.
 
 use definition::kind::{Kind, field};
 use jiff::Timestamp;
@@ -11,15 +11,15 @@ use crate::instance_index::InstanceIndex;
 use crate::run::Run;
 use crate::scope::Context;
 
-/// The field that says what to do about a late object.
+/// The field that names the actions for a late object.
 pub(crate) const LATE: &str = "onLateAction";
 
-/// Returns when the instance at `at`, which may start from `now` on, is late.
+/// Returns when the instance at `at` is late, if it may start from `now` on.
 pub(crate) fn after_release(run: &Run, at: InstanceIndex, now: Timestamp) -> Option<Timestamp> {
     if run[at].role == Role::Resource { None } else { after(run, at, now) }
 }
 
-/// Returns when the resource at `at`, which is needed from `now` on, is late.
+/// Returns when the resource at `at` is late, if it is needed from `now` on.
 pub(crate) fn after_need(run: &Run, at: InstanceIndex, now: Timestamp) -> Option<Timestamp> {
     let is_first = run[at].attempts.is_empty();
     is_first.then(|| after(run, at, now)).flatten()
@@ -34,14 +34,14 @@ fn after(run: &Run, at: InstanceIndex, now: Timestamp) -> Option<Timestamp> {
     }
     let object = run.plan().object(instance.component.as_str())?;
     object.reference(LATE)?;
-    let trouble = Default::default();
-    let context = Context::of_instance(run, instance, None, &trouble);
-    // What cannot be read was told by validation.
+    let evaluation = Default::default();
+    let context = Context::of_instance(run, instance, None, &evaluation);
+    // Validation has reported values that cannot be read.
     let period = field::LATE_AFTER_TIMEOUT.of(&context.reading(object)).ok()??;
     Some(period.after(now))
 }
 
-/// Returns whether a Terminate acts on the instance when it is late.
+/// Returns whether the instance has a `Terminate` action for lateness.
 pub(crate) fn is_terminated(run: &Run, instance: &Instance) -> bool {
     let component = run.plan().object(instance.component.as_str());
     let mut actions = component.into_iter().flat_map(|component| component.references(LATE));

@@ -1,8 +1,12 @@
-//! What happens next in a run: a state machine without clock, I/O or randomness.
+//! The engine decides what happens next in a run. It is a state machine without clock, I/O and randomness.
 //!
-//! [`expand`] makes a [`Run`] of a definition and an activation; [`Run::step`] takes an [`Event`]
-//! and returns a [`Step`]: what changed, and the [`Effect`]s that the driver owes once it is saved.
-//! Deliberately absent: who polls, how a run is stored, how a notice is sent.
+//! [`expand`] makes a [`Run`] from a definition and an activation. [`Run::step`] takes an [`Event`] and returns a [`Step`]: the
+//! changes, and the [`Effect`]s that the driver owes after it has saved them. `examples/run_to_the_end.rs` shows both.
+//!
+//! The engine does not know who polls, how a run is stored, or how a notice is sent. From bottom to top: the states of one
+//! attempt, instance, machine and pipeline ([`attempt`], [`instance`], [`resource`], [`pipeline`]), the record of a run
+//! (`run.rs`), the values of its fields (`scope.rs`), the handling of events (`round.rs`), and above all of them the making of
+//! a run (`expand.rs`) and its pictures for people ([`wire_objects`], `why.rs`).
 #![warn(missing_docs)]
 
 mod alarm;

@@ -1,4 +1,4 @@
-//! The objects that a runner gets along with a task, because its fields refer to them.
+//! The objects that a runner gets along with a task, because the task's fields refer to them.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,14 @@ use crate::run::Run;
 use crate::runtime::{self, with_runtime};
 use crate::scope::Context;
 
-/// Returns the objects that work at `instance` needs besides its own: the closure of its references,
-/// evaluated, secrets in clear. Nodes are instances; databases and formats have none.
+/// Returns the objects that work at `instance` needs besides its own object, evaluated and with secrets in clear text.
+///
+/// These are the objects that its references lead to, directly or through others. Data nodes are shown as instances;
+/// databases and data formats have no instances and are shown as components.
 pub(crate) fn needed(run: &Run, instance: &Instance) -> Result<Vec<PipelineObject>, String> {
     let mut seen: HashSet<&ObjectId> = HashSet::from([&instance.component]);
     let mut open: Vec<&ObjectId> = vec![&instance.component];
-    // What a precondition guards, too.
+    // A precondition also needs the object that it guards.
     let node = instance.guards.as_ref().and_then(|id| run.instance(id.as_str()));
     open.extend(node.map(|node| &node.component).filter(|id| seen.insert(id)));
     let mut objects = Vec::new();
@@ -40,17 +42,17 @@ fn is_needed(key: &str) -> bool {
 }
 
 fn evaluated(run: &Run, component: &PipelineObject, other: &Instance) -> Result<PipelineObject, String> {
-    let trouble = Default::default();
+    let evaluation = Default::default();
     match run.counterpart(&component.id, Some(other)) {
         Some(instance) => {
-            let context = Context::of_instance(run, instance, None, &trouble);
+            let context = Context::of_instance(run, instance, None, &evaluation);
             let mut fields = context.fields()?;
             fields.retain(|field| field.key != "parent");
             fields.push(Field::reference("parent", component.id.clone()));
             Ok(with_runtime(instance.id.object_id(), fields, runtime::of_instance(run, instance)))
         }
         None => {
-            let fields = Context::of_component(run, component, &trouble).fields()?;
+            let fields = Context::of_component(run, component, &evaluation).fields()?;
             Ok(PipelineObject { id: component.id.clone(), name: component.name.clone(), fields })
         }
     }

@@ -13,36 +13,36 @@
 
 use crate::status::PipelineState;
 
-/// Something that happened to a pipeline.
+/// An event of a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A user activates it.
+    /// A user activates the pipeline.
     Activated,
-    /// A user deactivates it.
+    /// A user deactivates the pipeline.
     Deactivated,
-    /// A run began, ended, came to rest, or was tried again.
+    /// The runs of the pipeline changed: one began, ended, came to rest, or was rerun.
     RunsTurned {
         /// Whether a run has not ended.
         moving: bool,
-        /// Whether something is at work, or may be taken: not what waits for its time, or for somebody to resume it.
+        /// Whether an instance is at work or may be taken. Waiting for a time or for a resumption does not count.
         active: bool,
-        /// Whether a run waits for ever on something that failed, and may be rerun.
+        /// Whether a run is stuck: instances wait for ever for one that failed, which may be rerun.
         stuck: bool,
-        /// Whether there are runs to come.
+        /// Whether runs are still to come.
         more: bool,
     },
 }
 
-/// The event is refused in this state.
+/// The request is refused in this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the pipeline is {0}: it cannot be activated until that is over")]
 pub struct Refused(pub PipelineState);
 
-/// Decides what `event` makes of a pipeline in `state`.
+/// Returns the state of a pipeline after `event`.
 ///
 /// # Errors
 ///
-/// [`Refused`] if a user asks for what cannot be now.
+/// [`Refused`] if a user activates a pipeline that is being deactivated or deleted.
 pub fn step(state: PipelineState, event: Event) -> Result<PipelineState, Refused> {
     match event {
         Event::Activated => match state {
@@ -60,7 +60,7 @@ pub fn step(state: PipelineState, event: Event) -> Result<PipelineState, Refused
         }),
         Event::RunsTurned { moving, active, stuck, more } => Ok(match (state, moving) {
             (PipelineState::Deactivating, _) if !active => PipelineState::Inactive,
-            // What waits for ever on something that failed may still be rerun: such a run is not finished.
+            // A stuck run may still be rerun, so its pipeline is not finished.
             (PipelineState::Scheduled, false) if !stuck && !more => PipelineState::Finished,
             (PipelineState::Finished, true) => PipelineState::Scheduled,
             (

@@ -1,4 +1,4 @@
-//! A definition made ready to run: inherited fields merged, objects found by id.
+//! The plan of a run: a definition with inherited fields merged in, whose objects are found by id.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use definition::{Definition, ObjectId, PipelineObject, inherit};
 
 use crate::expand_error::ExpandError;
 
-/// How many runs are at work at once on a schedule, where nothing is said: the quota.
+/// The number of runs at work at once on a schedule, if the definition does not set it. This is the quota of AWS.
 const MOST_ACTIVE: usize = 5;
 
 /// The definition of a run as it was activated, with its parameter values.
@@ -23,11 +23,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Resolves `definition`, whose values are those of the activation.
+    /// Resolves `definition`, which holds the parameter values of the activation.
     ///
     /// # Errors
     ///
-    /// [`ExpandError`] if objects cannot inherit as they say.
+    /// [`ExpandError`] if the `parent` fields cannot be resolved.
     pub fn of(definition: Definition) -> Result<Self, ExpandError> {
         let objects = inherit::resolve(&definition)?;
         let parameters = Parameters::of(&definition);
@@ -47,8 +47,9 @@ impl Plan {
         &self.parameters
     }
 
-    /// Returns how many runs may be at work at once: `maxActiveInstances` of the Default object. What is not said is 1
-    /// on demand and 5 on a schedule.
+    /// Returns how many runs may be at work at once: `maxActiveInstances` of the Default object.
+    ///
+    /// Without that field it is 1 on demand and 5 on a schedule.
     #[must_use]
     pub fn max_active_instances(&self, is_scheduled: bool) -> usize {
         let preview = Preview::new(&self.objects, &self.parameters, None);
@@ -57,9 +58,9 @@ impl Plan {
         stated.unwrap_or(if is_scheduled { MOST_ACTIVE } else { 1 })
     }
 
-    /// Returns the object that states what `id` says under `field`: itself or one of its parents, but not Default.
+    /// Returns the object that gives `id` its values of `field`: the object itself or one of its parents, but not Default.
     pub(crate) fn stated_by(&self, id: &str, field: &str) -> Option<&PipelineObject> {
-        // The merged objects stand in the order of the definition. Parents in a circle make no plan.
+        // Merged objects and stated objects have the same order. Parents never form a circle in a plan.
         let stated = |id: &str| self.places.get(id).map(|place| &self.definition.objects[*place]);
         let parent = |object: &&PipelineObject| stated(object.reference("parent")?.as_str());
         let mut line =

@@ -26,84 +26,84 @@ use serde::{Deserialize, Serialize};
 use crate::task_error::{INIT_TIMEOUT, RESOURCE_FAILED, RESOURCE_LOST, TaskError};
 use crate::{status, time};
 
-/// Where a machine stands.
+/// The status of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// The host makes it.
+    /// The host is making the machine.
     Creating {
-        /// When that has taken too long: `initTimeout`.
+        /// When `initTimeout` is over.
         until: Option<Timestamp>,
     },
-    /// Its workers take tasks.
+    /// The machine exists, and its workers take tasks.
     Running {
-        /// When it is ended, whatever it does: `terminateAfter`.
+        /// When `terminateAfter` is over and the machine is ended, even if it is at work.
         until: Option<Timestamp>,
     },
-    /// The host ends it.
+    /// The host is ending the machine.
     ShuttingDown {
-        /// What it is once it is gone.
+        /// The reason, which decides the status once the machine is gone.
         end: ShutdownReason,
     },
-    /// Gone, its work done.
+    /// The machine is gone, and its work is done.
     Finished,
-    /// Gone, or never made.
+    /// The machine disappeared, or was never made.
     Failed(TaskError),
-    /// Gone, as its time was over.
+    /// The machine is gone, because `terminateAfter` passed.
     TimedOut,
-    /// Gone, as it was to stop.
+    /// The machine is gone, because it was canceled.
     Canceled,
 }
 
-/// Why a machine is ended.
+/// The reason why a machine is ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShutdownReason {
-    /// Nobody needs it any more.
+    /// No instance needs the machine any more.
     Finished,
-    /// It was not made in time.
+    /// The machine was not made in time.
     Failed(TaskError),
-    /// Its `terminateAfter` has passed.
+    /// `terminateAfter` has passed.
     TimedOut,
-    /// A user, a deactivation, or a failed task wants it stopped.
+    /// A user, a deactivation, or a failed task stopped it.
     Canceled,
 }
 
-/// Something that happened to a machine.
+/// An event of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The host has made it.
+    /// The host has made the machine.
     Created,
-    /// It is not there: it could not be made, it went by itself, or it was ended as asked.
+    /// The machine does not exist: it could not be made, it disappeared, or it was ended on request.
     Gone {
-        /// Why, in the host's words.
+        /// The reason in the host's words.
         reason: String,
     },
-    /// Nothing runs on it any more, and nothing will.
+    /// No instance runs on the machine any more, and none will.
     Unneeded,
-    /// It is to stop.
+    /// The machine has to stop.
     CancelRequested,
-    /// Time has passed.
+    /// The machine was woken, because time has passed.
     Woke,
 }
 
-/// The event means nothing in this status.
+/// The event is refused in this status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Illegal;
 
-/// The time limits of a machine, in milliseconds, and what happens to others when work or machine fails.
+/// The time limits of a machine, in milliseconds, and the consequences of failures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// `initTimeout`.
     pub init_ms: Option<i64>,
     /// `terminateAfter`.
     pub terminate_after_ms: Option<i64>,
-    /// `actionOnResourceFailure` is `retrynone`: a machine that is lost is not made anew.
+    /// `actionOnResourceFailure` is `retrynone`: a lost machine is not replaced.
     pub stays_lost: bool,
-    /// `actionOnTaskFailure` is `terminate`: it ends when work on it has failed.
+    /// `actionOnTaskFailure` is `terminate`: the machine ends when work on it has failed.
     pub ends_with_failed_task: bool,
 }
 
 impl Limits {
-    /// Reads the limits of a resource whose fields are evaluated; both periods count from `now`.
+    /// Reads the limits of a resource whose fields are evaluated. Both periods count from `now`.
     pub(crate) fn of(object: &PipelineObject, now: Timestamp) -> Result<Self, FieldError> {
         let millis =
             |period: definition::period::Period| period.after(now).as_millisecond() - now.as_millisecond();
@@ -117,13 +117,13 @@ impl Limits {
 }
 
 impl Status {
-    /// Returns where a machine stands that the host is asked for at `now`.
+    /// Returns the status of a machine that the host is asked to make at `now`.
     #[must_use]
     pub fn new(limits: &Limits, now: Timestamp) -> Self {
         Self::Creating { until: after(now, limits.init_ms) }
     }
 
-    /// Returns the word of the wire.
+    /// Returns the status word of the wire.
     #[must_use]
     pub fn word(&self) -> status::Status {
         match self {
@@ -137,7 +137,7 @@ impl Status {
         }
     }
 
-    /// Returns when a wake-up is due.
+    /// Returns when the machine has to be woken.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         match self {
@@ -151,18 +151,18 @@ impl Status {
     }
 }
 
-/// Decides what `event`, arriving at `now`, makes of a machine.
+/// Returns the status of a machine after `event`, which arrives at `now`.
 ///
 /// # Errors
 ///
-/// [`Illegal`] if the event means nothing there.
+/// [`Illegal`] if the event is refused.
 pub fn step(status: &Status, limits: &Limits, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
     match status {
         Status::Creating { until } => Ok(creating(*until, limits, event, now)),
         Status::Running { until } => Ok(running(*until, event, now)),
         Status::ShuttingDown { end } => Ok(shutting_down(end, event)),
         Status::Finished | Status::Failed(_) | Status::TimedOut | Status::Canceled => match event {
-            // It is to be ended, not used.
+            // The driver has to end this machine, not use it.
             Event::Created => Err(Illegal),
             Event::Gone { .. } | Event::Unneeded | Event::CancelRequested | Event::Woke => Ok(status.clone()),
         },
@@ -195,7 +195,7 @@ fn running(until: Option<Timestamp>, event: &Event, now: Timestamp) -> Status {
         Event::Woke if until.is_some_and(|until| until <= now) => {
             Status::ShuttingDown { end: ShutdownReason::TimedOut }
         }
-        // A host may say twice that it is there.
+        // A host may report the machine twice.
         Event::Created | Event::Woke => Status::Running { until },
     }
 }
@@ -206,12 +206,12 @@ fn shutting_down(end: &ShutdownReason, event: &Event) -> Status {
         (Event::Gone { .. }, ShutdownReason::Failed(error)) => Status::Failed(error.clone()),
         (Event::Gone { .. }, ShutdownReason::TimedOut) => Status::TimedOut,
         (Event::Gone { .. }, ShutdownReason::Canceled) => Status::Canceled,
-        // It is not to be tried again.
+        // A canceled resource is not tried again.
         (Event::CancelRequested, ShutdownReason::Failed(_)) => {
             Status::ShuttingDown { end: ShutdownReason::Canceled }
         }
         (
-            // The host may have made it before it heard that it is to end it.
+            // The host may finish making the machine before it is asked to end it.
             Event::Created | Event::Unneeded | Event::CancelRequested | Event::Woke,
             ShutdownReason::Finished
             | ShutdownReason::Failed(_)

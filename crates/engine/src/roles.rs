@@ -9,11 +9,11 @@ use crate::expand_error::ExpandError;
 use crate::instance::Role;
 use crate::plan::Plan;
 
-/// Returns whether this engine can run `plan`.
+/// Checks that task runners or resources exist for all work of `plan`.
 ///
 /// # Errors
 ///
-/// [`ExpandError`] names the first object and field that it cannot.
+/// [`ExpandError::NoWorkerGroup`] names the first object that nobody would work on.
 pub fn check(plan: &Plan) -> Result<(), ExpandError> {
     for object in plan.objects().iter().filter(|object| role(object).is_some()) {
         let preconditions = object.references("precondition").filter_map(|id| plan.object(id.as_str()));
@@ -30,15 +30,15 @@ pub fn check(plan: &Plan) -> Result<(), ExpandError> {
     Ok(())
 }
 
-/// A field by which work asks for a resource.
+/// The `runsOn` field of an object that workers work on.
 pub(crate) struct RunsOn<'a> {
-    /// The object whose `runsOn` it is.
+    /// The object that has the field.
     pub(crate) object: &'a ObjectId,
     /// The resource that the field names.
     pub(crate) resource: &'a ObjectId,
 }
 
-/// Returns who runs on which resource, in the order of the definition.
+/// Returns the objects that run on resources, in the order of the definition.
 pub(crate) fn needed_resources(plan: &Plan) -> Vec<RunsOn<'_>> {
     let users = plan.objects().iter().filter(|object| is_worked_on(plan, object));
     let needed = users.filter_map(|object| {
@@ -48,18 +48,18 @@ pub(crate) fn needed_resources(plan: &Plan) -> Vec<RunsOn<'_>> {
     needed.collect()
 }
 
-/// Something that workers do: an activity, or a look at a precondition.
+/// A piece of work for task runners: an activity, or the checks of a precondition.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerTask<'a> {
     /// The activity or precondition.
     pub object: &'a PipelineObject,
-    /// What the precondition guards, and runs where that does.
+    /// The object that the precondition guards. The precondition is checked where that object's work runs.
     pub guards: Option<&'a PipelineObject>,
-    /// The resource that it runs on; without one, a worker group does it.
+    /// The resource that the work runs on; without one, a worker group does the work.
     pub resource: Option<&'a PipelineObject>,
 }
 
-/// Returns all that workers do, in the order of the definition.
+/// Returns all work for task runners, in the order of the definition.
 #[must_use]
 pub fn worker_tasks(plan: &Plan) -> Vec<WorkerTask<'_>> {
     let owners = plan.objects().iter().filter(|object| is_worked_on(plan, object));
@@ -77,7 +77,7 @@ pub fn worker_tasks(plan: &Plan) -> Vec<WorkerTask<'_>> {
     work.collect()
 }
 
-/// Returns whether workers have to do with the object: an activity, or data with preconditions that they look at.
+/// Returns whether task runners work on the object: an activity, or a data node with preconditions that they check.
 fn is_worked_on(plan: &Plan, object: &PipelineObject) -> bool {
     match role(object) {
         Some(Role::Activity) => true,
@@ -99,7 +99,7 @@ pub(crate) fn resource<'a>(plan: &'a Plan, object: &PipelineObject) -> Option<&'
     (role(resource) == Some(Role::Resource)).then_some(resource)
 }
 
-/// Returns whether there are instances of `object`: of a resource only where something runs on it.
+/// Returns whether a run has instances of `object`. A resource has instances only if it is among `used`.
 pub(crate) fn is_run(object: &PipelineObject, used: &HashSet<&ObjectId>) -> bool {
     match role(object) {
         Some(Role::Resource) => used.contains(&object.id),
@@ -108,7 +108,7 @@ pub(crate) fn is_run(object: &PipelineObject, used: &HashSet<&ObjectId>) -> bool
     }
 }
 
-/// Returns what an instance of `object` is to a run; `None` if it has none.
+/// Returns the role of the instances of `object`; `None` if the object has no instances of its own.
 pub(crate) fn role(object: &PipelineObject) -> Option<Role> {
     match Kind::of(object)?.group() {
         Group::Activity => Some(Role::Activity),

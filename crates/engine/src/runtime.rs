@@ -32,7 +32,7 @@ pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
         fields.push(Field::string("@attemptCount", instance.attempts.len().to_string()));
         fields.push(Field::string("@triesLeft", instance.tries_left().to_string()));
     }
-    // What the newest attempt says is true of its instance, so that alarms can tell it.
+    // The fields of the newest attempt are also shown on the instance, so that alarms can use them.
     if let Some(head) = instance.newest_attempt() {
         fields.push(Field::reference("@headAttempt", head.id.object_id()));
         fields.extend(said(head));
@@ -52,7 +52,7 @@ pub(crate) fn of_attempt(run: &Run, instance: &Instance, attempt: &Attempt) -> V
     if let Some(ended) = attempt.ended {
         fields.push(Field::string("@actualEndTime", wire(ended)));
     }
-    // Ours: the wire's own times have whole seconds, in which a whole local run may happen.
+    // These two fields are ours. The wire's own times have whole seconds, and a local run may take less than one.
     fields.push(Field::string("startedAt", format!("{:.3}", attempt.created)));
     if let Some(ended) = attempt.ended {
         fields.push(Field::string("endedAt", format!("{ended:.3}")));
@@ -61,7 +61,7 @@ pub(crate) fn of_attempt(run: &Run, instance: &Instance, attempt: &Attempt) -> V
     fields
 }
 
-/// Runtime fields win over own fields of the same name.
+/// Returns an object with its own fields and its runtime fields; the latter win if both have the same key.
 pub(crate) fn with_runtime(id: ObjectId, mut fields: Vec<Field>, runtime: Vec<Field>) -> PipelineObject {
     let keys: HashSet<_> = runtime.iter().map(|field| field.key.as_str()).collect();
     fields.retain(|field| !keys.contains(field.key.as_str()));
@@ -85,7 +85,7 @@ fn common(run: &Run, instance: &Instance, sphere: &str) -> Vec<Field> {
     fields
 }
 
-/// What an attempt's runner said, and how it ended.
+/// Returns the fields that a runner or a host reported for an attempt, and its error.
 fn said(attempt: &Attempt) -> Vec<Field> {
     let mut fields = Vec::new();
     if let Some(hostname) = &attempt.hostname {
@@ -108,7 +108,7 @@ fn said(attempt: &Attempt) -> Vec<Field> {
     if let Some(reason) = error.and_then(|error| error.message.as_deref()).filter(|_| machine.is_some()) {
         fields.push(Field::string("@failureReason", reason));
     }
-    // A runner names its own fields; those that are ours keep their meaning. A host tells the service's.
+    // A runner may report any key but those that begin with `@`, which belong to the service. A host may report all.
     let own = |field: &&Field| machine.is_some() || !field.key.as_str().starts_with('@');
     fields.extend(attempt.reported.iter().filter(own).cloned());
     fields

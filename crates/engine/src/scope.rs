@@ -1,4 +1,4 @@
-//! What expressions see: fields, runtime fields, parameters, and the objects that fields refer to.
+//! The values that expressions see: fields, runtime fields, parameters, and the objects that fields refer to.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -14,10 +14,10 @@ use crate::instance::Instance;
 use crate::run::Run;
 use crate::runtime;
 
-/// Fields that refer to fields may nest so deep; more is a circle.
+/// How deep fields may refer to other fields. A deeper chain is taken for a circle.
 const DEPTH_LIMIT: u8 = 16;
 
-/// An object of a run, and what an expression in it may see.
+/// An object of a run, as the expressions in its fields see it.
 #[derive(Clone)]
 pub(crate) struct Context<'a> {
     run: &'a Run,
@@ -25,39 +25,39 @@ pub(crate) struct Context<'a> {
     instance: Option<&'a Instance>,
     attempt: Option<&'a Attempt>,
     node: Option<Node<'a>>,
-    /// Reached through a reference: runtime fields do not carry over (`node.output.@actualEndTime`).
+    /// The object was reached through a reference, so its runtime fields are not visible (`node.output.@actualEndTime`).
     distant: bool,
     masked: bool,
     depth: u8,
-    trouble: &'a Trouble,
+    evaluation: &'a Evaluation,
 }
 
-/// What `node` means in an alarm.
+/// The meaning of `node` in an alarm.
 #[derive(Clone, Copy)]
 pub(crate) enum Node<'a> {
-    /// The instance that fired it.
+    /// The instance that fired the alarm.
     Instance(&'a Instance),
     /// The run as a whole.
     Run(&'a Texts),
 }
 
-/// What the evaluation of a text has in common with those of the fields that it uses.
+/// The state that the evaluation of a text shares with the evaluations of the fields that it uses.
 #[derive(Default)]
-pub(crate) struct Trouble {
-    /// Why a field on the way could not be evaluated, which is more to the point than `not set`.
+pub(crate) struct Evaluation {
+    /// The reason why a field on the way could not be evaluated. It explains more than `not set`.
     reason: RefCell<Option<String>>,
-    /// Fields may use fields that use fields: each a few times is many times in the end.
+    /// The limit of the work: if each field uses other fields a few times, the number of evaluations grows exponentially.
     budget: Budget,
 }
 
-impl Trouble {
+impl Evaluation {
     fn begin(&self) {
         self.reason.borrow_mut().take();
         self.budget.refill();
     }
 }
 
-/// An object of a run whose fields are evaluated as they are read.
+/// An object whose fields are evaluated when they are read.
 pub(crate) struct Reading<'c, 'a> {
     context: &'c Context<'a>,
     object: &'a PipelineObject,
@@ -80,35 +80,35 @@ impl Fields for Reading<'_, '_> {
 }
 
 impl<'a> Context<'a> {
-    /// The context of an instance, or of one attempt at it.
+    /// Returns the context of an instance, or of one attempt at it.
     pub(crate) fn of_instance(
         run: &'a Run,
         instance: &'a Instance,
         attempt: Option<&'a Attempt>,
-        trouble: &'a Trouble,
+        evaluation: &'a Evaluation,
     ) -> Self {
         let object = run.plan().object(instance.component.as_str());
         let (instance, masked) = (Some(instance), false);
-        Self { run, object, instance, attempt, node: None, distant: false, masked, depth: 0, trouble }
+        Self { run, object, instance, attempt, node: None, distant: false, masked, depth: 0, evaluation }
     }
 
-    /// The context of an object that has no instance: a database, a data format, an alarm.
-    pub(crate) fn of_component(run: &'a Run, object: &'a PipelineObject, trouble: &'a Trouble) -> Self {
+    /// Returns the context of an object without instances: a database, a data format, an alarm.
+    pub(crate) fn of_component(run: &'a Run, object: &'a PipelineObject, evaluation: &'a Evaluation) -> Self {
         let (object, instance, attempt, node) = (Some(object), None, None, None);
-        Self { run, object, instance, attempt, node, distant: false, masked: false, depth: 0, trouble }
+        Self { run, object, instance, attempt, node, distant: false, masked: false, depth: 0, evaluation }
     }
 
-    /// Lets `node` mean something, as in alarms.
+    /// Gives `node` a meaning, as in alarms.
     pub(crate) fn with_node(self, node: Node<'a>) -> Self {
         Self { node: Some(node), ..self }
     }
 
-    /// Hides secrets.
+    /// Hides secrets behind a mask if `masked`.
     pub(crate) fn masked(self, masked: bool) -> Self {
         Self { masked, ..self }
     }
 
-    /// Returns the object's own fields (inherited ones merged in), their references turned to instances.
+    /// Returns the object's fields, inherited ones included, with references turned into references to instances.
     pub(crate) fn raw_fields(&self) -> Vec<Field> {
         let fields = self.object.map(|object| object.fields.as_slice()).unwrap_or_default();
         fields
@@ -117,7 +117,7 @@ impl<'a> Context<'a> {
             .collect()
     }
 
-    /// Returns the object's own fields with their expressions evaluated.
+    /// Returns the object's fields with their expressions evaluated.
     ///
     /// # Errors
     ///
@@ -141,21 +141,22 @@ impl<'a> Context<'a> {
 
     /// Evaluates `text`, which stands in the field `key`.
     pub(crate) fn evaluate(&self, key: &str, text: &str) -> Result<Vec<String>, String> {
-        self.trouble.begin();
+        self.evaluation.begin();
         let object = self.object.map(|object| object.id.as_str()).unwrap_or_default();
         match expression::evaluate(text, self) {
             Ok(Evaluated::One(text)) => Ok(vec![text]),
             Ok(Evaluated::Many(texts)) => Ok(texts),
             Err(error) => {
-                let inner = self.trouble.reason.borrow_mut().take();
+                let inner = self.evaluation.reason.borrow_mut().take();
                 let reason = inner.unwrap_or_else(|| error.to_string());
                 Err(format!("object `{object}`, field `{key}`: {reason}"))
             }
         }
     }
 
-    /// Returns `object`, which this is the context of, with its fields evaluated as they are read; those that cannot
-    /// be are absent.
+    /// Returns `object`, to which this context belongs, so that its fields are evaluated when they are read.
+    ///
+    /// A field that cannot be evaluated is absent.
     pub(crate) fn reading<'c>(&'c self, object: &'a PipelineObject) -> Reading<'c, 'a> {
         Reading { context: self, object }
     }
@@ -210,7 +211,7 @@ impl<'a> Context<'a> {
     }
 
     fn complain(&self, reason: String) {
-        self.trouble.reason.borrow_mut().get_or_insert(reason);
+        self.evaluation.reason.borrow_mut().get_or_insert(reason);
     }
 
     fn runtime_field(&self, name: &str) -> Option<Value> {
@@ -267,7 +268,7 @@ impl Scope for Context<'_> {
     fn value(&self, name: &str) -> Option<Value> {
         match name {
             "id" | "@id" => return self.own_id().map(|id| Value::String(id.to_owned())),
-            // Names of instances and attempts are their ids.
+            // The name of an instance or attempt is its id.
             "name" if self.instance.is_some() => return self.own_id().map(|id| Value::String(id.to_owned())),
             "name" => return self.object.map(|object| Value::String(object.name.clone())),
             _ => {}
@@ -278,20 +279,20 @@ impl Scope for Context<'_> {
     fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>> {
         match (name, self.node) {
             ("node", Some(Node::Instance(instance))) => {
-                let context = Context::of_instance(self.run, instance, None, self.trouble);
+                let context = Context::of_instance(self.run, instance, None, self.evaluation);
                 Some(Box::new(Blank(context.masked(self.masked))))
             }
             ("node", Some(Node::Run(texts))) => Some(Box::new(texts.clone())),
-            // A precondition's node is what it guards.
+            // The node of a precondition is the instance that it guards.
             ("node", None) if self.instance.is_some_and(|instance| instance.guards.is_some()) => {
                 let guarded = self.run.instance(self.instance?.guards.as_ref()?.as_str())?;
-                let context = Context::of_instance(self.run, guarded, None, self.trouble);
+                let context = Context::of_instance(self.run, guarded, None, self.evaluation);
                 Some(Box::new(context.masked(self.masked)))
             }
             // An instance's parent is its component.
             ("parent", None) if self.instance.is_some() => {
                 let object = self.object?;
-                let context = Context::of_component(self.run, object, self.trouble);
+                let context = Context::of_component(self.run, object, self.evaluation);
                 Some(Box::new(context.masked(self.masked)))
             }
             _ => {
@@ -306,11 +307,11 @@ impl Scope for Context<'_> {
     }
 
     fn budget(&self) -> Option<&Budget> {
-        Some(&self.trouble.budget)
+        Some(&self.evaluation.budget)
     }
 }
 
-/// The object that an alarm is about: what it lacks is blank, in the objects that it refers to as well.
+/// The object that an alarm is about. A name without a value is blank, also in the objects that it refers to.
 struct Blank<'a>(Context<'a>);
 
 impl Scope for Blank<'_> {
@@ -332,7 +333,7 @@ impl Scope for Blank<'_> {
     }
 }
 
-/// Texts by name; a name that has none is blank.
+/// Texts by name. A name without a text is blank.
 #[derive(Clone, Debug)]
 pub(crate) struct Texts(pub(crate) HashMap<&'static str, String>);
 

@@ -1,7 +1,7 @@
-//! What an attempt needs before it can be offered: its worker group and its limits.
+//! The setup of an attempt: decides its worker group and its limits before it is offered.
 //!
-//! Every field that its work will see is evaluated once here, so that a text that cannot be
-//! evaluated fails the attempt with object and field, and never reaches a runner.
+//! All fields that the work will see are evaluated once here. A text that cannot be evaluated fails the attempt with the names
+//! of object and field, and never reaches a runner.
 
 use definition::PipelineObject;
 use definition::kind::Kind;
@@ -18,10 +18,10 @@ use crate::scope::Context;
 use crate::task_error::{INVALID_FIELD, TaskError};
 use crate::{needed_objects, resource, time};
 
-/// The service looks at most this often, in milliseconds.
+/// The shortest time between two checks by the service, in milliseconds.
 const SHORTEST_CHECK_DELAY_MS: i64 = 60_000;
 
-/// What an attempt needs to be offered.
+/// The worker group and limits of a new attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setup {
     pub(crate) group: WorkerGroup,
@@ -69,7 +69,7 @@ pub(crate) fn of(run: &Run, at: InstanceIndex, now: Timestamp) -> Result<Setup, 
     if service {
         return Ok(Setup { group: WorkerGroup::service(), limits });
     }
-    // A worker looks where the guarded object is worked on.
+    // A precondition is checked by the worker group of the object that it guards.
     let owner = instance.guards.as_ref().and_then(|id| run.instance(id.as_str()));
     let object = owner.map_or(Ok(object), |owner| evaluated(run, owner))?;
     let group = object.string("workerGroup").filter(|group| !group.is_empty()).ok_or_else(|| {
@@ -81,8 +81,8 @@ pub(crate) fn of(run: &Run, at: InstanceIndex, now: Timestamp) -> Result<Setup, 
 
 /// Returns the object of `instance` with its fields evaluated.
 fn evaluated(run: &Run, instance: &Instance) -> Result<PipelineObject, TaskError> {
-    let trouble = Default::default();
-    let fields = Context::of_instance(run, instance, None, &trouble).fields().map_err(invalid)?;
+    let evaluation = Default::default();
+    let fields = Context::of_instance(run, instance, None, &evaluation).fields().map_err(invalid)?;
     let id = instance.component.clone();
     Ok(PipelineObject { name: id.to_string(), id, fields })
 }
@@ -97,7 +97,7 @@ fn invalid(reason: String) -> TaskError {
     TaskError::new(INVALID_FIELD, reason)
 }
 
-/// Returns whether the service itself looks whether the precondition holds.
+/// Returns whether the service itself checks the precondition.
 fn is_checked_by_service(run: &Run, instance: &Instance) -> bool {
     let kind = run.plan().object(instance.component.as_str()).and_then(Kind::of);
     kind.is_some_and(Kind::is_system_managed)

@@ -1,4 +1,4 @@
-//! A run in the words of its outcome mail: `#{node...}` in an alarm with `myOncePerRun`.
+//! The summary of a run: the texts of `#{node...}` in an alarm with `myOncePerRun`, for the mail that reports the outcome.
 
 use std::collections::HashMap;
 
@@ -10,13 +10,13 @@ use crate::run::Run;
 use crate::scope::{Context, Texts};
 use crate::time::wire;
 
-/// Reasons of refused rows that a mail shows; the quarantine holds them all.
+/// The maximum number of reasons for refused rows in a mail. The quarantine holds all of them.
 const REASON_LIMIT: usize = 20;
 
-/// What is said where there is nothing to list.
+/// The text of an empty list.
 const NOTHING: &str = "none";
 
-/// Sums up a run that ended.
+/// Returns the texts for a run that ended with `outcome`.
 pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
     let header = run.header();
     let ended = header.ended.as_ref().map_or(header.started, |end| end.at);
@@ -53,7 +53,7 @@ pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
     Texts(fields)
 }
 
-/// The strings that the newest attempt reported under `key`.
+/// Returns the strings that the newest attempt reported under `key`.
 fn reported<'a>(instance: &'a Instance, key: &'a str) -> impl Iterator<Item = &'a str> {
     let fields: &[Field] = instance.newest_attempt().map(|head| head.reported.as_slice()).unwrap_or_default();
     fields.iter().filter(move |field| field.key == *key).filter_map(|field| match &field.value {
@@ -66,7 +66,7 @@ fn first<'a>(instance: &'a Instance, key: &'a str) -> Option<&'a str> {
     reported(instance, key).next()
 }
 
-/// Sums a count over the instances; over the FINISHED ones where only what stands counts.
+/// Sums a reported number over all instances, or over the FINISHED ones only if `standing`.
 fn sum(run: &Run, key: &str, standing: bool) -> u64 {
     let counted = run.instances().iter().filter(|instance| !standing || instance.is_finished());
     let counts = counted.filter_map(|instance| first(instance, key)?.trim().parse::<u64>().ok());
@@ -81,7 +81,7 @@ fn reasons(run: &Run) -> String {
     let all: Vec<_> =
         run.instances().iter().flat_map(|instance| reported(instance, "rejectReasons")).collect();
     let mut lines: Vec<_> = all.iter().take(REASON_LIMIT).map(|line| (*line).to_owned()).collect();
-    // Each load tells its first reasons only, and how many rows it refused.
+    // Each load reports its first reasons only, and the number of rows that it refused.
     let refused = usize::try_from(sum(run, "rowsRejected", false)).unwrap_or(usize::MAX).max(all.len());
     if !lines.is_empty() && refused > lines.len() {
         lines.push(format!("and {} more", refused - lines.len()));
@@ -89,7 +89,7 @@ fn reasons(run: &Run) -> String {
     listed(lines)
 }
 
-/// One line per load that stands: what failed left its table as it was.
+/// Returns one line for each FINISHED load. A load that failed has left its table unchanged.
 fn loads(run: &Run) -> Vec<String> {
     let finished = run.instances().iter().filter(|instance| instance.is_finished());
     let line = |instance| {
@@ -106,7 +106,7 @@ fn counted(rows: &str) -> String {
     if rows == "1" { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 
-/// One block per result that was written: where, and its first lines.
+/// Returns a paragraph for each result that was written: its location and its first lines.
 fn results(run: &Run) -> Vec<String> {
     let finished = run.instances().iter().filter(|instance| instance.is_finished());
     let block = |instance| {
@@ -132,12 +132,12 @@ fn error_words(instance: &Instance, error: &crate::task_error::TaskError) -> Str
     format!("{}: {id}{message}", instance.component)
 }
 
-/// The prefix under which the run's logs are.
+/// Returns the prefix under which the logs of the run are.
 fn logs(run: &Run) -> String {
     let uri = || {
         let default = run.plan().object(definition::inherit::DEFAULT_ID)?;
-        let trouble = Default::default();
-        let context = Context::of_component(run, default, &trouble);
+        let evaluation = Default::default();
+        let context = Context::of_component(run, default, &evaluation);
         let texts = context.evaluate("pipelineLogUri", default.string("pipelineLogUri")?).ok()?;
         Some(format!("{}/{}/", texts.first()?.trim_end_matches('/'), run.header().pipeline))
     };

@@ -13,13 +13,13 @@ pub struct TaskError {
     pub stack_trace: Option<String>,
 }
 
-/// Error ids of this family name bad data: it does not get better, so no retry is spent on it.
+/// The family of error ids for bad data (`BadInput`, `BadInput:...`). The same data fails again, so no retry follows.
 pub const BAD_INPUT: &str = "BadInput";
 
 /// The error id of an attempt whose fields cannot be evaluated.
 pub const INVALID_FIELD: &str = "Service_InvalidField";
 
-/// The error id of an attempt whose runner fell silent.
+/// The error id of an attempt whose runner reported no progress within `reportProgressTimeout`.
 pub const STALLED: &str = "Service_Stalled";
 
 /// The error id of an attempt that took longer than `attemptTimeout`.
@@ -31,10 +31,10 @@ pub const RESOURCE_FAILED: &str = "Service_ResourceFailed";
 /// The error id of a resource that was not created within `initTimeout`.
 pub const INIT_TIMEOUT: &str = "Service_InitTimeout";
 
-/// The error id of a resource that went while it was in use, and of the attempts that were at work on it.
+/// The error id of a resource whose machine disappeared while it was in use, and of the attempts that ran on it.
 pub const RESOURCE_LOST: &str = "Service_ResourceLost";
 
-/// The error id of a precondition that did not hold in time.
+/// The error id of a precondition that did not hold within `preconditionTimeout`.
 pub const PRECONDITION_TIMEOUT: &str = "Service_PreconditionTimeout";
 
 impl TaskError {
@@ -45,8 +45,8 @@ impl TaskError {
 
     /// Returns whether another attempt could end better.
     ///
-    /// Ours, AWS knows no such thing: `BadInput` and `BadInput:...` from a runner, and fields
-    /// that cannot be evaluated, fail the same way every time. A precondition's time is over for good.
+    /// AWS has no such rule; it is ours. `BadInput` and `BadInput:...` from a runner, and fields that cannot be evaluated, fail
+    /// the same way every time. A precondition whose `preconditionTimeout` has passed has no time left.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         let family = self.id.as_deref().map(|id| id.split(':').next().unwrap_or(id));

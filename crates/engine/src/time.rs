@@ -1,4 +1,4 @@
-//! Times as the wire writes them, and in whole milliseconds inside.
+//! Times: the form of the wire, and whole milliseconds inside.
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 
@@ -8,14 +8,14 @@ pub fn wire(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
-/// Returns the time that `text` writes in AWS's form.
+/// Reads a time in AWS's form; `None` if `text` has another form.
 #[must_use]
 pub fn parse(text: &str) -> Option<Timestamp> {
     let civil: DateTime = text.parse().ok()?;
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-/// Cuts `time` to whole milliseconds, so that it is the same after any database.
+/// Cuts `time` to whole milliseconds, which every database keeps exactly.
 #[must_use]
 pub fn whole_millis(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
@@ -27,7 +27,7 @@ pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_millisecond().div_euclid(1000)).unwrap_or(time)
 }
 
-/// Returns `time` moved by `by`, or the last time there is.
+/// Returns `time` plus `by`, or the latest possible time if that is too late.
 #[must_use]
 pub fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)

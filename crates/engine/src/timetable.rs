@@ -1,8 +1,8 @@
-//! When the runs of a scheduled pipeline begin, and which intervals each of them is for.
+//! The timetable of a scheduled pipeline: when its runs begin, and which intervals each run holds.
 //!
-//! Time is cut by the longest period that the definition has: a run is for one such interval and holds the instances
-//! of every interval that begins in it, so that what depends on each other across periods is one unit of
-//! consistency. Where all objects have one schedule, as most definitions do, a run is one interval.
+//! A run is for one interval of the longest period in the definition. It holds the instances of all shorter intervals that
+//! begin in it, so that instances which depend on each other across periods are always in one run. Most definitions have one
+//! schedule for all objects; each of their runs is one interval.
 
 use std::collections::HashMap;
 
@@ -20,35 +20,36 @@ use crate::instance::Role;
 use crate::plan::Plan;
 use crate::roles::{is_run, needed_resources, role};
 
-/// Instances that one run may hold: it is in memory as a whole while something in it moves, and begins in one save.
-const MOST_INSTANCES: u64 = 100_000;
+/// The maximum number of instances in one run. A run is in memory as a whole while it goes on, and its first save is one
+/// transaction.
+const MAX_INSTANCES: u64 = 100_000;
 
 /// The intervals of every object of a scheduled pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timetable {
-    /// A run begins here and at every multiple of `period` before and after.
+    /// A run begins at this time, and at every multiple of `period` before and after it.
     anchor: Timestamp,
     period: Period,
-    rhythms: Vec<Rhythm>,
+    schedules: Vec<SharedSchedule>,
 }
 
-/// The intervals that some objects have in common.
+/// A schedule and schedule type, and the objects that have both.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Rhythm {
+struct SharedSchedule {
     schedule: Schedule,
     kind: ScheduleType,
-    /// With their places in the definition.
+    /// The objects with their positions in the definition.
     components: Vec<(usize, ObjectId)>,
 }
 
-/// A run to come.
+/// A run that has not begun yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upcoming {
-    /// Its scheduled start, which makes its id.
+    /// The scheduled start of the run, which makes its id.
     pub start: Timestamp,
-    /// It holds every interval that begins before this; the run after it begins here or later.
+    /// The end of the run: it holds every interval that begins before this time. The next run begins at this time or later.
     pub end: Timestamp,
-    /// When the first of its instances may start: until then there is no run.
+    /// When the first instance may start. The run is made at this time.
     pub due: Timestamp,
 }
 
@@ -57,22 +58,22 @@ pub struct Upcoming {
 pub(crate) struct Occurrence {
     pub(crate) component: ObjectId,
     pub(crate) interval: Interval,
-    /// When its instance may start.
+    /// When the instance may start.
     pub(crate) release: Timestamp,
 }
 
 impl Timetable {
     /// Returns the timetable of `plan`, or `None` if its runs begin on demand.
     ///
-    /// `activated` is when the pipeline was first activated.
+    /// `activated` is the time at which the pipeline was first activated.
     ///
     /// # Errors
     ///
-    /// [`ExpandError`] if an object that runs has no schedule, or one that cannot be read.
+    /// [`ExpandError`] if an object that needs a schedule has none, or has one that cannot be read.
     pub fn of(plan: &Plan, activated: Timestamp) -> Result<Option<Self>, ExpandError> {
         let objects = plan.objects();
         let preview = Preview::new(objects, plan.parameters(), None);
-        let mut rhythms: Vec<Rhythm> = Vec::new();
+        let mut schedules: Vec<SharedSchedule> = Vec::new();
         let needed = needed_resources(plan);
         let used = needed.iter().map(|needed| needed.resource).collect();
         for (place, object) in objects.iter().enumerate().filter(|(_, object)| is_run(object, &used)) {
@@ -81,35 +82,35 @@ impl Timetable {
                 return Ok(None);
             }
             let is_resource = role(object) == Some(Role::Resource);
-            // A resource is there from the start of its interval on, whatever the type; without a schedule it has
-            // that of what runs on it.
+            // A resource may be made from the start of its interval on, whatever its schedule type is. Without a schedule
+            // of its own it has the schedule of the first object that runs on it.
             let kind = if is_resource { ScheduleType::Cron } else { kind };
             let user = needed.iter().find(|needed| *needed.resource == object.id);
             let user = user.filter(|_| is_resource && object.reference("schedule").is_none());
             let timed = user.and_then(|user| plan.object(user.object.as_str())).unwrap_or(object);
             let Some(schedule) = schedule_of(plan, &preview, timed, activated)? else { return Ok(None) };
-            let known = rhythms.iter_mut().find(|rhythm| (rhythm.schedule, rhythm.kind) == (schedule, kind));
+            let known =
+                schedules.iter_mut().find(|shared| (shared.schedule, shared.kind) == (schedule, kind));
             let component = (place, object.id.clone());
             match known {
-                Some(rhythm) => rhythm.components.push(component),
-                None => rhythms.push(Rhythm { schedule, kind, components: vec![component] }),
+                Some(shared) => shared.components.push(component),
+                None => schedules.push(SharedSchedule { schedule, kind, components: vec![component] }),
             }
         }
-        let longest = rhythms.iter().map(|rhythm| rhythm.schedule).max_by_key(|it| it.period.duration());
+        let longest = schedules.iter().map(|shared| shared.schedule).max_by_key(|it| it.period.duration());
         let Some(Schedule { first: anchor, period, .. }) = longest else { return Ok(None) };
-        let timetable = Self { anchor, period, rhythms };
+        let timetable = Self { anchor, period, schedules };
         timetable.check(plan)?;
         Ok(Some(timetable))
     }
 
-    /// Returns the next run when every interval that begins before `made` has been made or passed over; `None` when there
-    /// are no more.
+    /// Returns the next run after those that hold all intervals beginning before `made`; `None` if there are no more runs.
     #[must_use]
     pub fn next(&self, made: Option<Timestamp>) -> Option<Upcoming> {
         let from = made.unwrap_or(Timestamp::MIN);
-        let first = self.rhythms.iter().filter_map(|rhythm| {
-            let number = rhythm.schedule.number_from(from);
-            Some(rhythm.schedule.interval(number, rhythm.kind)?.start)
+        let first = self.schedules.iter().filter_map(|shared| {
+            let number = shared.schedule.number_from(from);
+            Some(shared.schedule.interval(number, shared.kind)?.start)
         });
         let cut = self.start_of(first.min()?);
         self.upcoming(cut.max(from), self.end_of(cut))
@@ -122,17 +123,17 @@ impl Timetable {
     }
 
     fn upcoming(&self, start: Timestamp, end: Timestamp) -> Option<Upcoming> {
-        let first = self.rhythms.iter().filter_map(|Rhythm { schedule, kind, .. }| {
+        let first = self.schedules.iter().filter_map(|SharedSchedule { schedule, kind, .. }| {
             let interval = schedule.interval(schedule.number_from(start), *kind)?;
             (interval.start < end).then(|| kind.release(interval))
         });
         Some(Upcoming { start, end, due: first.min()? })
     }
 
-    /// Returns what a run holds, in order of time and then of the definition.
+    /// Returns the intervals that a run holds, by component, in order of time and then of the definition.
     pub(crate) fn occurrences(&self, run: &Upcoming) -> Vec<Occurrence> {
         let mut occurrences = Vec::new();
-        for Rhythm { schedule, kind, components } in &self.rhythms {
+        for SharedSchedule { schedule, kind, components } in &self.schedules {
             let first = schedule.number_from(run.start);
             let intervals = (first..).map_while(|number| schedule.interval(number, *kind));
             for interval in intervals.take_while(|interval| interval.start < run.end) {
@@ -148,40 +149,42 @@ impl Timetable {
         occurrences.into_iter().map(|(_, occurrence)| occurrence).collect()
     }
 
-    /// Refuses what one run cannot hold together: more instances than anybody means, or dependencies between schedules
-    /// whose intervals do not nest, so that they would lie in different runs.
+    /// Refuses definitions that cannot be cut into runs.
+    ///
+    /// One run would hold too many instances, or objects depend on each other whose intervals do not nest, so that they would
+    /// lie in different runs.
     fn check(&self, plan: &Plan) -> Result<(), ExpandError> {
         let longest = self.period.duration().as_secs();
-        let instances = self.rhythms.iter().map(|rhythm| {
-            let each = longest / rhythm.schedule.period.duration().as_secs().max(1);
-            // Each instance brings one for each of its preconditions.
+        let instances = self.schedules.iter().map(|shared| {
+            let each = longest / shared.schedule.period.duration().as_secs().max(1);
+            // Each instance has an instance for each of its preconditions.
             let with_preconditions = |(_, id): &(usize, ObjectId)| {
                 1 + plan.object(id.as_str()).map_or(0, |object| object.references("precondition").count())
             };
-            each.saturating_mul(rhythm.components.iter().map(with_preconditions).sum::<usize>() as u64)
+            each.saturating_mul(shared.components.iter().map(with_preconditions).sum::<usize>() as u64)
         });
         let instances = instances.fold(0, u64::saturating_add);
-        let first = |rhythm: &Rhythm| rhythm.components.first().map(|(_, id)| id.clone());
-        if instances > MOST_INSTANCES {
-            let object = self.rhythms.iter().find_map(first).unwrap_or_else(|| ObjectId::from(""));
+        let first = |shared: &SharedSchedule| shared.components.first().map(|(_, id)| id.clone());
+        if instances > MAX_INSTANCES {
+            let object = self.schedules.iter().find_map(first).unwrap_or_else(|| ObjectId::from(""));
             let reason = format!(
-                "an interval of {} holds {instances} instances of this definition; at most {MOST_INSTANCES} fit: use \
+                "an interval of {} holds {instances} instances of this definition; at most {MAX_INSTANCES} fit: use \
                  one definition for each period",
                 self.period
             );
             return Err(FieldError { object, field: "schedule", reason }.into());
         }
         let leading = Schedule { first: self.anchor, period: self.period, occurrences: None, end: None };
-        let schedules: HashMap<&ObjectId, &Schedule> = self
-            .rhythms
+        let schedule_of: HashMap<&ObjectId, &Schedule> = self
+            .schedules
             .iter()
-            .flat_map(|rhythm| rhythm.components.iter().map(move |(_, id)| (id, &rhythm.schedule)))
+            .flat_map(|shared| shared.components.iter().map(move |(_, id)| (id, &shared.schedule)))
             .collect();
-        for (id, own) in &schedules {
+        for (id, own) in &schedule_of {
             let Some(object) = plan.object(id.as_str()) else { continue };
             for field in ["dependsOn", "input", "output", "runsOn"] {
                 let other = object.references(field).find(|target| {
-                    let other = schedules.get(target).copied().unwrap_or(own);
+                    let other = schedule_of.get(target).copied().unwrap_or(own);
                     other != *own && !(nest(own, other) && nest(own, &leading) && nest(other, &leading))
                 });
                 if let Some(target) = other {
@@ -196,7 +199,7 @@ impl Timetable {
         Ok(())
     }
 
-    /// The start of the run that an interval beginning at `at` belongs to.
+    /// Returns the start of the run that holds an interval beginning at `at`.
     fn start_of(&self, at: Timestamp) -> Timestamp {
         let count = self.period.count_until(self.anchor, at);
         let start = |count| self.period.nth_after(self.anchor, count).unwrap_or(at);
@@ -209,7 +212,7 @@ impl Timetable {
     }
 }
 
-/// Returns whether each interval of the longer schedule begins and ends with one of the shorter.
+/// Returns whether each interval of the longer schedule begins and ends together with intervals of the shorter one.
 fn nest(one: &Schedule, other: &Schedule) -> bool {
     let is_longer = one.period.duration() >= other.period.duration();
     let (long, short) = if is_longer { (one, other) } else { (other, one) };

@@ -1,4 +1,4 @@
-//! Why an instance waits: one sentence for people, beside `@waitingOn` for programs.
+//! The reason why an instance waits: one sentence for people. Programs read `@waitingOn`.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -12,15 +12,15 @@ use crate::resource;
 use crate::run::Run;
 use crate::time::wire;
 
-/// The field of an instance that says it.
+/// The field of an instance that holds the sentence.
 pub const WHY: &str = "waitReason";
-/// Dependencies that are looked at for one sentence: it need not be whole, but it must be quick.
+/// The maximum number of dependencies that are visited for one sentence. It may be incomplete, but it must be quick.
 const MOST_VISITED: usize = 1_000;
-/// Dependencies that a sentence names; the others are counted.
+/// The maximum number of dependencies that a sentence names. It counts the others.
 const MOST_NAMED: usize = 3;
 
 impl Run {
-    /// Returns what the instance waits for, as the rest of a sentence about it; `None` if it is at work or over.
+    /// Returns what the instance waits for, as the rest of a sentence about it; `None` if it is at work or final.
     #[must_use]
     pub fn why_it_waits(&self, instance: &Instance) -> Option<String> {
         match &instance.status {
@@ -59,7 +59,7 @@ impl Run {
         format!("waits for {}{more}", named.join("; "))
     }
 
-    /// Returns what an instance waits for in the end: not what waits for others itself, but those.
+    /// Returns the instances that hold this one up: those at the end of its chains of unmet dependencies.
     fn what_holds_up(&self, instance: &Instance) -> Vec<&Instance> {
         let unmet = |instance: &Instance| self.waiting_on(instance).into_iter();
         let mut open: VecDeque<_> = unmet(instance).collect();
@@ -67,7 +67,7 @@ impl Run {
         let mut causes = Vec::new();
         while let Some(id) = open.pop_front() {
             let Some(dependency) = self.instance(id.as_str()) else { continue };
-            // A resource that nothing is ready for holds nobody up.
+            // A resource that no instance is ready for holds up nothing.
             if dependency.role == Role::Resource && !dependency.is_live() {
                 continue;
             }
@@ -85,7 +85,7 @@ fn paused(instance: &Instance) -> String {
     format!("is held back: `{}` is PAUSED, until somebody resumes it", instance.component)
 }
 
-/// A dependency that is not FINISHED, and why it is not.
+/// Returns a dependency that is not FINISHED, and the reason.
 fn what_is_waited_for(instance: &Instance) -> String {
     let what = if instance.role == Role::Resource { "resource " } else { "" };
     let id = format!("{what}{}", instance.id);
@@ -140,7 +140,7 @@ fn why_it_does_not_run(instance: &Instance) -> Option<String> {
     }
 }
 
-/// What the host said last of a machine.
+/// Returns the host's last description of a machine.
 fn hosts_words(head: &Attempt) -> String {
     let said = head.reported.iter().rfind(|field| field.key == "@resourceStatus");
     match said.map(|field| &field.value) {

@@ -1,4 +1,4 @@
-//! Components, instances and attempts as pipeline objects with their runtime fields.
+//! Components, instances and attempts as pipeline objects of the wire, with their runtime fields.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ use crate::time::wire;
 use crate::why::WHY;
 pub use definition::MASK;
 
-/// How an object is to be shown.
+/// The form in which an object is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
-    /// Expressions are replaced by their values where they have one.
+    /// Expressions are replaced by their values, if they have one.
     pub evaluated: bool,
-    /// Secret fields are shown; else a mask.
+    /// Secret fields are shown in clear text, and not masked.
     pub secrets_clear: bool,
 }
 
@@ -39,8 +39,8 @@ impl Run {
     }
 
     fn instance_object(&self, instance: &Instance, form: Form) -> PipelineObject {
-        let trouble = Default::default();
-        let context = Context::of_instance(self, instance, None, &trouble);
+        let evaluation = Default::default();
+        let context = Context::of_instance(self, instance, None, &evaluation);
         let fields = shown(&context, instance, form);
         let mut runtime = runtime::of_instance(self, instance);
         runtime.extend(self.why_it_waits(instance).map(|why| Field::string(WHY, why)));
@@ -48,17 +48,17 @@ impl Run {
     }
 
     fn attempt_object(&self, instance: &Instance, attempt: &Attempt, form: Form) -> PipelineObject {
-        let trouble = Default::default();
-        let context = Context::of_instance(self, instance, Some(attempt), &trouble);
+        let evaluation = Default::default();
+        let context = Context::of_instance(self, instance, Some(attempt), &evaluation);
         let mut runtime = runtime::of_attempt(self, instance, attempt);
         runtime.extend(self.log_location(instance, attempt));
         with_runtime(attempt.id.object_id(), shown(&context, instance, form), runtime)
     }
 
-    /// `<pipelineLogUri>/<pipeline>/<component>/<instance>/<attempt>/`
+    /// Returns `@logLocation`: `<pipelineLogUri>/<pipeline>/<component>/<instance>/<attempt>/`.
     fn log_location(&self, instance: &Instance, attempt: &Attempt) -> Option<Field> {
-        let trouble = Default::default();
-        let context = Context::of_instance(self, instance, Some(attempt), &trouble);
+        let evaluation = Default::default();
+        let context = Context::of_instance(self, instance, Some(attempt), &evaluation);
         let uri = self.plan().object(instance.component.as_str())?.string("pipelineLogUri")?;
         let uri = context.evaluate("pipelineLogUri", uri).ok()?.into_iter().next()?;
         let (uri, pipeline) = (uri.trim_end_matches('/'), &self.header().pipeline);
@@ -66,8 +66,9 @@ impl Run {
         Some(Field::string("@logLocation", location))
     }
 
-    /// Returns what `PollForTask` hands out for an attempt: its object and those that its work needs,
-    /// by id, evaluated, secrets in clear.
+    /// Returns the objects that `PollForTask` hands out for an attempt, by id: the attempt and the objects that its work needs.
+    ///
+    /// They are evaluated, with secrets in clear text.
     #[must_use]
     pub fn task_objects(&self, attempt: &AttemptId) -> BTreeMap<ObjectId, PipelineObject> {
         let found = self.attempt(attempt).and_then(|attempt| {
@@ -77,14 +78,14 @@ impl Run {
         let Some((instance, attempt)) = found else { return BTreeMap::new() };
         let form = Form { evaluated: true, secrets_clear: true };
         let mut own = self.attempt_object(instance, attempt, form);
-        // A rerun is new work, a retry is not: runners that remember what they did must tell the two apart.
+        // A rerun is new work and a retry is not, so a runner that remembers its work has to tell the two apart.
         own.fields.push(Field::string("@generation", attempt.generation.to_string()));
-        // What does not evaluate has failed the attempt when it was made.
+        // An attempt whose objects cannot be evaluated has failed when it was made, so there are none here.
         let needed = needed(self, instance).unwrap_or_default();
         std::iter::once(own).chain(needed).map(|object| (object.id.clone(), object)).collect()
     }
 
-    /// Returns the attempt `id` at a resource as the host needs it: evaluated, secrets in clear.
+    /// Returns the attempt `id` at a resource for the host: evaluated, with secrets in clear text.
     #[must_use]
     pub fn machine_object(&self, id: &AttemptId) -> Option<PipelineObject> {
         let attempt = self.attempt(id).filter(|attempt| attempt.machine().is_some())?;
@@ -92,28 +93,28 @@ impl Run {
         Some(self.attempt_object(instance, attempt, Form { evaluated: true, secrets_clear: true }))
     }
 
-    /// Evaluates `text` where the object `id` (of any sphere) stands; secrets in it are masked.
+    /// Evaluates `text` as if it stood in the object `id`, which may be a component, instance or attempt. Secrets are masked.
     ///
     /// # Errors
     ///
-    /// A sentence that says why it has no value.
+    /// A sentence that says why the text has no value.
     pub fn evaluate(&self, id: &str, text: &str) -> Result<String, String> {
-        let trouble = Default::default();
+        let evaluation = Default::default();
         let attempt = self.attempt(&AttemptId::from(id));
         let instance = match attempt {
             Some(attempt) => self.instance(attempt.instance.as_str()),
             None => self.instance(id),
         };
         let context = match (instance, self.plan().object(id)) {
-            (Some(instance), _) => Context::of_instance(self, instance, attempt, &trouble),
-            (None, Some(component)) => Context::of_component(self, component, &trouble),
+            (Some(instance), _) => Context::of_instance(self, instance, attempt, &evaluation),
+            (None, Some(component)) => Context::of_component(self, component, &evaluation),
             (None, None) => return Err(format!("there is no object `{id}`")),
         };
         context.masked(true).evaluate("expression", text).map(|texts| texts.join(","))
     }
 }
 
-/// The own fields of an instance or attempt in the wanted form; what has no value stays as written.
+/// Returns the own fields of an instance or attempt in the given form. A text without a value stays as it was written.
 fn shown(context: &Context<'_>, instance: &Instance, form: Form) -> Vec<Field> {
     let context = context.clone().masked(!form.secrets_clear);
     let mut fields = Vec::new();
@@ -135,21 +136,20 @@ fn shown(context: &Context<'_>, instance: &Instance, form: Form) -> Vec<Field> {
     fields
 }
 
-/// Returns the component `id` of a definition as an object, with its own fields as they were written;
-/// `latest` is the pipeline's newest run.
+/// Returns the component `id` of a definition as an object, with its own fields. `latest` is the pipeline's newest run.
 #[must_use]
 pub fn component(plan: &Plan, id: &str, latest: Option<&Run>, form: Form) -> Option<PipelineObject> {
     let mut object = plan.definition().object(id)?.clone();
-    let evaluation = latest.filter(|_| form.evaluated);
-    let trouble = Default::default();
-    let context = evaluation
+    let run = latest.filter(|_| form.evaluated);
+    let evaluation = Default::default();
+    let context = run
         .zip(plan.object(id))
-        .map(|(run, resolved)| Context::of_component(run, resolved, &trouble).masked(!form.secrets_clear));
+        .map(|(run, resolved)| Context::of_component(run, resolved, &evaluation).masked(!form.secrets_clear));
     for field in &mut object.fields {
         if field.key.is_secret() && !form.secrets_clear {
             field.value = FieldValue::String(MASK.to_owned());
         } else if let (FieldValue::String(text), Some(context)) = (&field.value, &context) {
-            // Runtime fields have no value here; such a text stays as it was written.
+            // Runtime fields have no value here, so a text that uses them stays as it was written.
             if let Ok([value]) = context.evaluate(field.key.as_str(), text).as_deref() {
                 field.value = FieldValue::String(value.clone());
             }
@@ -162,7 +162,7 @@ pub fn component(plan: &Plan, id: &str, latest: Option<&Run>, form: Form) -> Opt
     Some(object)
 }
 
-/// What the newest run says of a component.
+/// Returns the runtime fields of a component, which come from the newest run.
 fn component_runtime(run: &Run, id: &str) -> Vec<Field> {
     let header = run.header();
     let mut fields = vec![

@@ -1,4 +1,4 @@
-//! The transitions of an attempt: decides what an event makes of its status.
+//! The transitions of an attempt: decides its next status when an event arrives.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,34 +8,34 @@ use crate::ids::RunnerId;
 use crate::task_error::{ATTEMPT_TIMEOUT, PRECONDITION_TIMEOUT, STALLED, TaskError};
 use crate::{resource, time};
 
-/// Something that happened to one attempt.
+/// An event that concerns one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Handed to a runner.
+    /// The attempt was handed to this runner.
     Claimed(RunnerId),
-    /// Its runner reported progress.
+    /// The runner reported progress.
     ProgressReported,
-    /// Its runner said how it ended.
+    /// The runner reported the end of the task.
     StatusSet(TaskOutcome),
-    /// Its runner is gone.
+    /// The runner is gone.
     Released,
-    /// Something that only machines meet with.
+    /// An event that only machines have.
     Machine(resource::Event),
-    /// It is to stop.
+    /// The attempt has to stop.
     CancelRequested,
-    /// Time has passed.
+    /// The attempt was woken, because time has passed.
     Woke,
 }
 
-/// The event means nothing in this status.
+/// The event is refused in this status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Illegal;
 
-/// Decides what `event`, arriving at `now`, makes of `attempt`.
+/// Returns the status of `attempt` after `event`, which arrives at `now`.
 ///
 /// # Errors
 ///
-/// [`Illegal`] if the event means nothing there; late and doubled reports are ordinary.
+/// [`Illegal`] if the event is refused. Late and repeated reports are ordinary.
 pub fn step(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
     match &attempt.status {
         Status::WaitingForRunner { held } => waiting_for_runner(attempt, held.as_ref(), event, now),
@@ -61,9 +61,9 @@ fn waiting_for_runner(
         (Event::ProgressReported, Some(lease)) => Ok(started(&attempt.limits, &lease.runner, now)),
         // A short task may end before its first report.
         (Event::StatusSet(outcome), Some(_)) => outcome_status(attempt, outcome, now),
-        // Nobody acknowledged in time: the same attempt is free again.
+        // The runner did not acknowledge in time, so the same attempt is free again.
         (Event::Woke, Some(lease)) if lease.until <= now => Ok(free),
-        // Nobody came to look.
+        // No runner took the check before the deadline.
         (Event::Woke, None) if attempt.deadline().is_some_and(|at| at <= now) => Ok(not_in_time()),
         (Event::Woke, Some(_) | None) => Ok(attempt.status.clone()),
         (Event::Released, Some(_) | None) => Ok(free),
@@ -85,7 +85,7 @@ fn of_machine(
         Event::Machine(event) => event,
         Event::CancelRequested => &resource::Event::CancelRequested,
         Event::Woke => &resource::Event::Woke,
-        // No runner holds it.
+        // No runner works on a machine, so the events of runners are refused.
         Event::Claimed(_) | Event::ProgressReported | Event::StatusSet(_) | Event::Released => {
             return Err(Illegal);
         }
@@ -108,7 +108,7 @@ fn outcome_status(attempt: &Attempt, outcome: &TaskOutcome, now: Timestamp) -> R
     match outcome {
         TaskOutcome::Finished => Ok(Status::Finished),
         TaskOutcome::Failed(error) => Ok(Status::Failed(error.clone())),
-        // FALSE is a precondition's answer; an activity has no such end.
+        // Only a precondition may answer FALSE.
         TaskOutcome::False if !attempt.is_precondition_check => Err(Illegal),
         TaskOutcome::False => {
             let until = time::later(now, SignedDuration::from_millis(attempt.limits.retry_delay_ms));
@@ -117,11 +117,11 @@ fn outcome_status(attempt: &Attempt, outcome: &TaskOutcome, now: Timestamp) -> R
     }
 }
 
-/// Waits for the next look, if there is still time for one.
+/// Waits for the next check of a precondition, if there is still time for one.
 fn check_again(attempt: &Attempt, until: Timestamp, now: Timestamp) -> Status {
     match attempt.limits.gives_up_at {
         Some(at) if at <= now => not_in_time(),
-        // The last look is at the very end.
+        // The last check is made when the time is over.
         Some(at) => Status::NotYet { until: until.min(at) },
         None => Status::NotYet { until },
     }
@@ -135,7 +135,7 @@ fn not_in_time() -> Status {
 fn not_yet(attempt: &Attempt, until: Timestamp, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
     match event {
         Event::Woke if until <= now => Ok(Status::WaitingForRunner { held: None }),
-        // A runner may say twice what it saw.
+        // A runner may repeat its report.
         Event::Woke | Event::Released | Event::StatusSet(TaskOutcome::False) => Ok(attempt.status.clone()),
         Event::CancelRequested => Ok(Status::Canceled),
         Event::Claimed(_) | Event::ProgressReported | Event::StatusSet(_) | Event::Machine(_) => Err(Illegal),
@@ -147,7 +147,7 @@ fn running(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, I
         return Err(Illegal);
     };
     match event {
-        // The answer to this report says `canceled`; the runner need not call SetTaskStatus then.
+        // The answer to this report says `canceled`; the runner need not call SetTaskStatus after it.
         Event::ProgressReported if *cancel_requested => Ok(Status::Canceled),
         Event::ProgressReported => Ok(Status::Running {
             runner: runner.clone(),
@@ -188,7 +188,7 @@ fn settled(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, I
         (Event::ProgressReported | Event::Released | Event::CancelRequested | Event::Woke, _) => {
             Ok(status.clone())
         }
-        // A runner that was told to stop may still say how it stopped.
+        // A runner that was told to stop may still report how it stopped.
         (Event::StatusSet(_), Status::Canceled) => Ok(status.clone()),
         (Event::StatusSet(outcome), Status::Finished | Status::Failed(_)) => {
             match outcome_status(attempt, outcome, now) {
