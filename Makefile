@@ -16,9 +16,9 @@ test:              ## Run every test, having set up what they need
 	tests/setup
 	cargo test --workspace
 
+# A macro declares the files of the activities, so cargo fmt does not find them.
 check: test        ## Format, lints, tests
 	cargo fmt --all --check
-	# Files that a macro declares, which cargo fmt does not find.
 	rustfmt --edition 2024 --check ec2-worker/src/activity/*.rs ec2-worker/src/activity/*/*.rs
 	rustfmt --edition 2024 --check crates/server/src/ops/*.rs
 	cargo clippy --workspace --all-targets -- --deny warnings

@@ -33,7 +33,7 @@ impl From<Hindrance> for Failure {
     }
 }
 
-/// Finds an object of the definition.
+/// A function that finds an object of the definition.
 pub type Find<'a> = dyn Fn(&ObjectId) -> Option<&'a PipelineObject> + 'a;
 
 /// Some work of a definition, before anything runs.

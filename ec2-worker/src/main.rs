@@ -168,7 +168,7 @@ fn hostname() -> String {
 }
 
 async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
-    let scratch = tempfile::tempdir().context("making a scratch folder")?;
+    let scratch = tempfile::tempdir().context("creating a scratch folder")?;
     let target = database::parse(&arguments.database_url, None, arguments.password.as_deref(), None, &[])
         .map_err(|problem| anyhow::anyhow!("--database-url {problem}"))?;
     let dates = arguments.date_format.as_deref().map(Pattern::new).transpose().map_err(anyhow::Error::msg)?;

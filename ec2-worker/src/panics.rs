@@ -37,7 +37,7 @@ pub(crate) fn of_thread(doing: &str, error: JoinError) -> Failure {
 fn failure(doing: &str, panic: &(dyn Any + Send)) -> Failure {
     let said = panic.downcast_ref::<&str>().copied();
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    Failure::new("Worker:Panic", format!("{doing}: the worker panicked, which is a bug of it: {said}"))
+    Failure::new("Worker:Panic", format!("the worker panicked while {doing}; this is a bug: {said}"))
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
         let failure = caught_in::<()>("doing the task", async { panic!("no luck {number}") }).await;
         let failure = failure.expect_err("it panicked");
         assert_eq!(failure.id, "Worker:Panic");
-        assert_eq!(failure.message, "doing the task: the worker panicked, which is a bug of it: no luck 3");
+        assert_eq!(failure.message, "the worker panicked while doing the task; this is a bug: no luck 3");
         let failure = caught::<()>("reading the task", || panic!("at once")).expect_err("it panicked");
         assert!(failure.message.ends_with(": at once"), "{failure}");
         let thread = tokio::task::spawn_blocking(|| panic!("on a thread")).await.expect_err("it panicked");

@@ -141,7 +141,7 @@ pub fn refused(object: &PipelineObject, error: FieldError) -> Failure {
 }
 
 pub(crate) fn not_in_task(from: &PipelineObject, key: &str, id: &str) -> Failure {
-    problem(from, key, &format!("refers to `{id}`, which the task does not hold"))
+    problem(from, key, &format!("refers to `{id}`, which the task does not contain"))
 }
 
 fn text_or_reference<'a>(object: &'a PipelineObject, key: &'a str) -> Option<&'a str> {

@@ -42,7 +42,7 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
     let folder = &config.scratch_dir;
     tokio::fs::create_dir_all(folder)
         .await
-        .with_context(|| format!("making the scratch folder {}", folder.display()))?;
+        .with_context(|| format!("creating the scratch folder {}", folder.display()))?;
     let stop = CancellationToken::new();
     let service =
         Service::new(clients.datapipeline.clone(), &config.hostname, &config.runner_id, stop.clone());
@@ -132,41 +132,25 @@ impl Runner {
         }
     }
 
+    /// Does one task, from its acknowledgement to the upload of its logs.
     async fn perform(&self, wire: TaskObject) {
         let id = wire.task_id().unwrap_or_default();
         let (pipeline, attempt) =
             (wire.pipeline_id().unwrap_or_default(), wire.attempt_id().unwrap_or_default());
-        match self.service.report(id, &Fields::new()).await {
-            ReportReply::Taken => {}
-            ReportReply::Refused(reason) => {
-                self.service.finish(id, &Err(ReportReply::failure(&reason))).await;
-                return;
-            }
-            reply => {
-                tracing::info!(
-                    pipeline.id = pipeline,
-                    attempt.id = attempt,
-                    ?reply,
-                    "the service took a task back before the work began"
-                );
-                return;
-            }
+        if !self.acknowledge(id).await {
+            tracing::info!(pipeline.id = pipeline, attempt.id = attempt, "task not begun");
+            return;
         }
         tracing::info!(pipeline.id = pipeline, attempt.id = attempt, "task begins");
         let progress = Progress::default();
         progress.log(&format!("attempt {attempt} begins on {}", self.config.hostname));
+        let task = panics::caught("reading the task", || Task::read(&wire, &self.config.activities));
         let folder = tempfile::Builder::new().prefix("task-").tempdir_in(&self.config.scratch_dir);
-        let (task, result) =
-            match panics::caught("reading the task", || Task::read(&wire, &self.config.activities)) {
-                Err(failure) => (None, Some(Err(failure))),
-                Ok(task) => {
-                    let result = match &folder {
-                        Err(error) => Some(Err(Failure::scratch("making a folder", error))),
-                        Ok(folder) => self.work(id, &task, folder.path().to_owned(), &progress).await,
-                    };
-                    (Some(task), result)
-                }
-            };
+        let result = match (&task, &folder) {
+            (Err(failure), _) => Some(Err(failure.clone())),
+            (_, Err(error)) => Some(Err(Failure::scratch("creating a folder", error))),
+            (Ok(task), Ok(folder)) => self.work(id, task, folder.path().to_owned(), &progress).await,
+        };
         let Some(result) = result else {
             tracing::info!(pipeline.id = pipeline, attempt.id = attempt, "task dropped");
             return;
@@ -176,23 +160,29 @@ impl Runner {
             Ok(TaskOutcome::False) => progress.log("the precondition does not hold yet"),
             Err(failure) => progress.log(&format!("failed: {}: {failure}", failure.id)),
         }
-        let result = self.tell(id, &progress, result).await;
-        match &result {
+        match self.tell(id, &progress, result).await {
             Ok(outcome) => {
                 tracing::info!(pipeline.id = pipeline, attempt.id = attempt, ?outcome, "task ended");
             }
-            Err(failure) => {
-                tracing::warn!(
-                    pipeline.id = pipeline,
-                    attempt.id = attempt,
-                    error.id = failure.id,
-                    "task failed"
-                );
+            Err(Failure { id, .. }) => {
+                tracing::warn!(pipeline.id = pipeline, attempt.id = attempt, error.id = id, "task failed");
             }
         }
         // The logs follow after the end of the task, so that the pipeline does not wait for them.
-        if let (Some(Task { logs: Some(at), .. }), Ok(folder)) = (&task, &folder) {
+        if let (Ok(Task { logs: Some(at), .. }), Ok(folder)) = (&task, &folder) {
             logs::upload(&self.tools.storage, at, folder.path(), &progress).await;
+        }
+    }
+
+    /// Sends the first report, which acknowledges the task. Returns whether the work may begin.
+    async fn acknowledge(&self, id: &str) -> bool {
+        match self.service.report(id, &Fields::new()).await {
+            ReportReply::Taken => true,
+            ReportReply::Refused(reason) => {
+                self.service.finish(id, &Err(ReportReply::failure(&reason))).await;
+                false
+            }
+            ReportReply::Canceled | ReportReply::Gone | ReportReply::Unheard => false,
         }
     }
 

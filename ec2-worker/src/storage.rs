@@ -101,7 +101,7 @@ impl Storage {
         let found = head.send().await.map_err(|error| refused("looking up", at, &error))?;
         let etag_now = found.e_tag().unwrap_or_default();
         if let Some(wanted) = etag.filter(|wanted| bare(wanted) != bare(etag_now)) {
-            return Err(changed(at, wanted));
+            return Err(changed(at, Some(wanted)));
         }
         let size = u64::try_from(found.content_length().unwrap_or(0)).unwrap_or(0);
         Ok(ObjectRef { at: at.clone(), etag: Some(etag_now.to_owned()), size })
@@ -256,10 +256,10 @@ fn bare(etag: &str) -> &str {
     etag.trim_matches('"')
 }
 
-fn changed(at: &S3Uri, wanted: &str) -> Failure {
+fn changed(at: &S3Uri, wanted: Option<&str>) -> Failure {
+    let wanted = wanted.map(|etag| format!(" (ETag {})", bare(etag))).unwrap_or_default();
     let message = format!(
-        "{at} is no longer the version that started this run (ETag {}); drop the files again to start a new run",
-        bare(wanted)
+        "{at} is no longer the version that started this run{wanted}; drop the files again to start a new run"
     );
     Failure::bad_input("ObjectChanged", message)
 }
@@ -280,7 +280,7 @@ where
         (Some("NoSuchBucket"), _) => {
             Failure::bad_input("BucketNotFound", format!("{doing} {at}: there is no such bucket"))
         }
-        (Some("PreconditionFailed"), _) | (None, Some(412)) => changed(at, "pinned by myETag"),
+        (Some("PreconditionFailed"), _) | (None, Some(412)) => changed(at, None),
         (Some("NoSuchKey" | "NotFound"), _) | (None, Some(404)) => {
             Failure::bad_input("ObjectNotFound", format!("{doing} {at}: there is no such object"))
         }

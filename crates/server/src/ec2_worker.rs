@@ -1,7 +1,7 @@
 //! The types of work that `ec2-worker` does.
 //!
-//! The service does not depend on the worker, but its advice names the worker. A test of the worker compares this list with
-//! the worker's own table.
+//! The service does not depend on the worker, but its advice recommends the worker for these types. A test of the worker
+//! checks that the worker does each of them.
 
 use definition::kind::Kind;
 

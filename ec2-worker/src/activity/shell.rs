@@ -151,7 +151,7 @@ fn command(
 ) -> Result<Command, Failure> {
     let file = |name: &str| {
         let made = std::fs::File::create(work.folder.join(name));
-        made.map_err(|error| Failure::scratch("making a log file", &error))
+        made.map_err(|error| Failure::scratch("creating a log file", &error))
     };
     let mut command = Command::new("/bin/bash");
     command
@@ -215,7 +215,7 @@ async fn staged_folders(work: &Work<'_>, name: &str, count: usize) -> Result<Vec
     for number in 1..=count {
         let folder = work.folder.join(format!("{name}{number}"));
         let made = tokio::fs::create_dir_all(&folder).await;
-        made.map_err(|error| Failure::scratch("making a staging folder", &error))?;
+        made.map_err(|error| Failure::scratch("creating a staging folder", &error))?;
         folders.push(folder);
     }
     Ok(folders)

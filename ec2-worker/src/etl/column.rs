@@ -2,7 +2,7 @@
 
 /// The type of a column, as far as checking and encoding need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnType {
     /// `boolean`.
     Bool,
     /// `smallint`.
@@ -47,14 +47,14 @@ pub struct Column {
     /// The type, as PostgreSQL writes it.
     pub type_name: String,
     /// The type, as far as checking and encoding need it.
-    pub kind: Kind,
+    pub kind: ColumnType,
     /// Whether the column refuses NULL.
     pub not_null: bool,
     /// Whether a file may lack the column, because it has a default or is an identity.
     pub has_default: bool,
 }
 
-impl Kind {
+impl ColumnType {
     /// Returns the kind of a type from its name in `pg_type`, its `typtype` and its type modifier.
     #[must_use]
     pub fn of(name: &str, typtype: &str, built_in: bool, modifier: i32) -> Self {
@@ -103,10 +103,13 @@ mod tests {
 
     #[test]
     fn type_modifiers_give_lengths_precision_and_scale() {
-        assert_eq!(Kind::of("varchar", "b", true, 24), Kind::Text(Some(20)));
-        assert_eq!(Kind::of("numeric", "b", true, ((10 << 16) | 2) + 4), Kind::Numeric(Some((10, 2))));
-        assert_eq!(Kind::of("numeric", "b", true, -1), Kind::Numeric(None));
-        assert_eq!(Kind::of("_int4", "b", true, -1), Kind::Other);
-        assert_eq!(Kind::of("mood", "e", false, -1), Kind::Text(None));
+        assert_eq!(ColumnType::of("varchar", "b", true, 24), ColumnType::Text(Some(20)));
+        assert_eq!(
+            ColumnType::of("numeric", "b", true, ((10 << 16) | 2) + 4),
+            ColumnType::Numeric(Some((10, 2)))
+        );
+        assert_eq!(ColumnType::of("numeric", "b", true, -1), ColumnType::Numeric(None));
+        assert_eq!(ColumnType::of("_int4", "b", true, -1), ColumnType::Other);
+        assert_eq!(ColumnType::of("mood", "e", false, -1), ColumnType::Text(None));
     }
 }

@@ -185,7 +185,7 @@ impl Pattern {
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             if first == '\'' {
-                let (literal, tail) = quoted(&rest[1..]).ok_or("a quote in it is left open")?;
+                let (literal, tail) = quoted(&rest[1..]).ok_or("a quote in the pattern is never closed")?;
                 tokens.push(Token::Literal(literal.into_bytes()));
                 rest = tail;
                 continue;
@@ -252,7 +252,7 @@ fn part(letter: char, run: usize) -> Result<Part, String> {
         'Z' => Part::Offset,
         'E' => Part::Weekday,
         other => {
-            return Err(format!("the letter `{other}` in it is not understood; use y M d H h m s S a Z E"));
+            return Err(format!("the pattern has the unknown letter `{other}`; use y M d H h m s S a Z E"));
         }
     })
 }

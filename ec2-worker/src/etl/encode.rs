@@ -3,7 +3,7 @@
 //! The encoder refuses the values that PostgreSQL would refuse, with a reason that a person can act on. So it finds
 //! nearly every bad row without the database.
 
-use super::column::{Column, Kind};
+use super::column::{Column, ColumnType};
 use super::date::{self, Moment, Pattern};
 use numeric::numeric;
 
@@ -24,24 +24,24 @@ pub fn binary(
     let text = if column.kind.keeps_spaces() { text } else { text.trim_ascii() };
     let refused = || refusal(column, dates, text);
     match column.kind {
-        Kind::Int4 => fixed(
+        ColumnType::Int4 => fixed(
             out,
             i32::try_from(integer(text).ok_or_else(refused)?).map_err(|_| range(column, text))?.to_be_bytes(),
         ),
-        Kind::Int8 => fixed(out, integer(text).ok_or_else(refused)?.to_be_bytes()),
-        Kind::Int2 => fixed(
+        ColumnType::Int8 => fixed(out, integer(text).ok_or_else(refused)?.to_be_bytes()),
+        ColumnType::Int2 => fixed(
             out,
             i16::try_from(integer(text).ok_or_else(refused)?).map_err(|_| range(column, text))?.to_be_bytes(),
         ),
-        Kind::Numeric(limits) => numeric(column, limits, text, out)?,
-        Kind::Text(limit) => characters(limit, text, out)?,
-        Kind::Date => fixed(out, day(dates, text).ok_or_else(refused)?.to_be_bytes()),
-        Kind::Timestamp => fixed(out, timestamp(dates, text).ok_or_else(refused)?.to_be_bytes()),
-        Kind::TimestampTz => fixed(out, instant(dates, text).ok_or_else(refused)?.to_be_bytes()),
-        Kind::Time => fixed(out, date::iso_time(text).ok_or_else(refused)?.to_be_bytes()),
-        Kind::Bool => fixed(out, [u8::from(truth(text).ok_or_else(refused)?)]),
-        Kind::Float8 => fixed(out, float(text).ok_or_else(refused)?.to_be_bytes()),
-        Kind::Float4 => {
+        ColumnType::Numeric(limits) => numeric(column, limits, text, out)?,
+        ColumnType::Text(limit) => characters(limit, text, out)?,
+        ColumnType::Date => fixed(out, day(dates, text).ok_or_else(refused)?.to_be_bytes()),
+        ColumnType::Timestamp => fixed(out, timestamp(dates, text).ok_or_else(refused)?.to_be_bytes()),
+        ColumnType::TimestampTz => fixed(out, instant(dates, text).ok_or_else(refused)?.to_be_bytes()),
+        ColumnType::Time => fixed(out, date::iso_time(text).ok_or_else(refused)?.to_be_bytes()),
+        ColumnType::Bool => fixed(out, [u8::from(truth(text).ok_or_else(refused)?)]),
+        ColumnType::Float8 => fixed(out, float(text).ok_or_else(refused)?.to_be_bytes()),
+        ColumnType::Float4 => {
             let wide = float(text).ok_or_else(refused)?;
             let narrow = wide as f32;
             if narrow.is_infinite() && wide.is_finite() {
@@ -49,10 +49,10 @@ pub fn binary(
             }
             fixed(out, narrow.to_be_bytes());
         }
-        Kind::Uuid => fixed(out, uuid(text).ok_or_else(refused)?),
-        Kind::Json | Kind::Jsonb => json(column.kind == Kind::Jsonb, text, out)?,
-        Kind::Bytea => sized(out, &bytea(text).ok_or_else(refused)?),
-        Kind::Other => sized(out, text),
+        ColumnType::Uuid => fixed(out, uuid(text).ok_or_else(refused)?),
+        ColumnType::Json | ColumnType::Jsonb => json(column.kind == ColumnType::Jsonb, text, out)?,
+        ColumnType::Bytea => sized(out, &bytea(text).ok_or_else(refused)?),
+        ColumnType::Other => sized(out, text),
     }
     Ok(())
 }
@@ -65,7 +65,9 @@ pub fn binary(
 pub fn text(column: &Column, dates: Option<&Pattern>, text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     let mut checked = Vec::with_capacity(16);
     binary(column, dates, text, &mut checked)?;
-    let moment = dates.filter(|_| matches!(column.kind, Kind::Date | Kind::Timestamp | Kind::TimestampTz));
+    let moment = dates.filter(|_| {
+        matches!(column.kind, ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz)
+    });
     if let Some(moment) = moment.and_then(|pattern| pattern.moment(text.trim_ascii())) {
         out.extend_from_slice(iso(moment).as_bytes());
         return Ok(());
@@ -96,17 +98,23 @@ fn iso(moment: Moment) -> String {
 fn refusal(column: &Column, dates: Option<&Pattern>, text: &[u8]) -> String {
     let value = shown(text);
     match (column.kind, dates) {
-        (Kind::Date | Kind::Timestamp | Kind::TimestampTz, Some(pattern)) => {
+        (ColumnType::Date | ColumnType::Timestamp | ColumnType::TimestampTz, Some(pattern)) => {
             format!("{value} is not a {} written as {}", column.type_name, pattern.text())
         }
-        (Kind::Date, None) => format!("{value} is not a date (as 2025-12-31)"),
-        (Kind::Timestamp | Kind::TimestampTz, None) => {
+        (ColumnType::Date, None) => format!("{value} is not a date (as 2025-12-31)"),
+        (ColumnType::Timestamp | ColumnType::TimestampTz, None) => {
             format!("{value} is not a {} (as 2025-12-31T23:59:59)", column.type_name)
         }
-        (Kind::Bool, _) => format!("{value} is not a boolean (true, false, t, f, yes, no, 1, 0)"),
-        (Kind::Int2 | Kind::Int4 | Kind::Int8, _) if integer_shape(text) => range(column, text),
-        (Kind::Int2 | Kind::Int4 | Kind::Int8, _) => format!("{value} is not a whole number"),
-        (Kind::Float4 | Kind::Float8 | Kind::Numeric(_), _) => format!("{value} is not a number"),
+        (ColumnType::Bool, _) => format!("{value} is not a boolean (true, false, t, f, yes, no, 1, 0)"),
+        (ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8, _) if integer_shape(text) => {
+            range(column, text)
+        }
+        (ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8, _) => {
+            format!("{value} is not a whole number")
+        }
+        (ColumnType::Float4 | ColumnType::Float8 | ColumnType::Numeric(_), _) => {
+            format!("{value} is not a number")
+        }
         _ => format!("{value} is not a {}", column.type_name),
     }
 }
@@ -188,7 +196,7 @@ fn characters(limit: Option<usize>, text: &[u8], out: &mut Vec<u8>) -> Result<()
     if let Some(limit) = limit.filter(|limit| text.len() > *limit) {
         let count = text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
         if count > limit {
-            return Err(format!("{} has {count} characters, {limit} fit", shown(text)));
+            return Err(format!("{} has {count} characters, but the column takes {limit}", shown(text)));
         }
     }
     sized(out, text);
@@ -288,7 +296,7 @@ mod tests {
 
     use super::*;
 
-    fn encode(kind: Kind, text: &str) -> Result<Vec<u8>, String> {
+    fn encode(kind: ColumnType, text: &str) -> Result<Vec<u8>, String> {
         let column = Column {
             name: "c".to_owned(),
             type_name: "the type".to_owned(),
@@ -308,26 +316,26 @@ mod tests {
 
     #[test]
     fn fixed_types_are_encoded_as_the_driver_encodes_them() {
-        assert_eq!(encode(Kind::Int4, " -42 "), Ok(theirs(&-42_i32, &Type::INT4)));
-        assert_eq!(encode(Kind::Int8, "9223372036854775807"), Ok(theirs(&i64::MAX, &Type::INT8)));
-        assert_eq!(encode(Kind::Bool, "Yes"), Ok(vec![1]));
-        assert_eq!(encode(Kind::Float8, "1e3"), Ok(theirs(&1000_f64, &Type::FLOAT8)));
+        assert_eq!(encode(ColumnType::Int4, " -42 "), Ok(theirs(&-42_i32, &Type::INT4)));
+        assert_eq!(encode(ColumnType::Int8, "9223372036854775807"), Ok(theirs(&i64::MAX, &Type::INT8)));
+        assert_eq!(encode(ColumnType::Bool, "Yes"), Ok(vec![1]));
+        assert_eq!(encode(ColumnType::Float8, "1e3"), Ok(theirs(&1000_f64, &Type::FLOAT8)));
         let date: jiff::civil::Date = "2025-12-31".parse().expect("a date");
-        assert_eq!(encode(Kind::Date, "2025-12-31"), Ok(theirs(&date, &Type::DATE)));
+        assert_eq!(encode(ColumnType::Date, "2025-12-31"), Ok(theirs(&date, &Type::DATE)));
         let at: jiff::Timestamp = "2025-12-31T22:59:59.5Z".parse().expect("a time");
         assert_eq!(
-            encode(Kind::TimestampTz, "2025-12-31 23:59:59.5+01"),
+            encode(ColumnType::TimestampTz, "2025-12-31 23:59:59.5+01"),
             Ok(theirs(&at, &Type::TIMESTAMPTZ))
         );
-        assert_eq!(encode(Kind::Bytea, "\\x00ff"), Ok(vec![0, 255]));
-        assert_eq!(encode(Kind::Jsonb, "{}"), Ok(vec![1, b'{', b'}']));
-        assert_eq!(encode(Kind::Uuid, "00000000-0000-0000-0000-0000000000ff").map(|b| b[15]), Ok(255));
+        assert_eq!(encode(ColumnType::Bytea, "\\x00ff"), Ok(vec![0, 255]));
+        assert_eq!(encode(ColumnType::Jsonb, "{}"), Ok(vec![1, b'{', b'}']));
+        assert_eq!(encode(ColumnType::Uuid, "00000000-0000-0000-0000-0000000000ff").map(|b| b[15]), Ok(255));
     }
 
     #[test]
     fn numerics_are_base_ten_thousand_without_zero_groups() {
         let parts = |text| {
-            let bytes = encode(Kind::Numeric(None), text).expect("a number");
+            let bytes = encode(ColumnType::Numeric(None), text).expect("a number");
             bytes.chunks(2).map(|two| i16::from_be_bytes([two[0], two[1]])).collect::<Vec<_>>()
         };
         assert_eq!(parts("12345.6"), [3, 1, 0, 1, 1, 2345, 6000]);
@@ -341,17 +349,23 @@ mod tests {
     #[test]
     fn a_value_that_does_not_fit_is_refused_with_a_reason() {
         let reason = |kind, text| encode(kind, text).expect_err("refused");
-        assert_eq!(reason(Kind::Int4, "abc"), "\"abc\" is not a whole number");
-        assert_eq!(reason(Kind::Int4, "3000000000"), "\"3000000000\" is out of range for the type");
+        assert_eq!(reason(ColumnType::Int4, "abc"), "\"abc\" is not a whole number");
+        assert_eq!(reason(ColumnType::Int4, "3000000000"), "\"3000000000\" is out of range for the type");
         assert_eq!(
-            reason(Kind::Int8, "99999999999999999999"),
+            reason(ColumnType::Int8, "99999999999999999999"),
             "\"99999999999999999999\" is out of range for the type"
         );
-        assert_eq!(reason(Kind::Date, "2023-02-30"), "\"2023-02-30\" is not a date (as 2025-12-31)");
-        assert_eq!(reason(Kind::Text(Some(2)), "äöü"), "\"äöü\" has 3 characters, 2 fit");
-        assert_eq!(reason(Kind::Numeric(Some((5, 2))), "1234.5"), "\"1234.5\" is out of range for the type");
-        assert!(reason(Kind::Timestamp, "2023-02-01T00:00:00+02:00").contains("is not a"));
-        assert!(encode(Kind::Text(Some(3)), "äöü").is_ok());
+        assert_eq!(reason(ColumnType::Date, "2023-02-30"), "\"2023-02-30\" is not a date (as 2025-12-31)");
+        assert_eq!(
+            reason(ColumnType::Text(Some(2)), "äöü"),
+            "\"äöü\" has 3 characters, but the column takes 2"
+        );
+        assert_eq!(
+            reason(ColumnType::Numeric(Some((5, 2))), "1234.5"),
+            "\"1234.5\" is out of range for the type"
+        );
+        assert!(reason(ColumnType::Timestamp, "2023-02-01T00:00:00+02:00").contains("is not a"));
+        assert!(encode(ColumnType::Text(Some(3)), "äöü").is_ok());
     }
 
     #[test]
@@ -359,7 +373,7 @@ mod tests {
         let column = Column {
             name: "c".to_owned(),
             type_name: "int4[]".to_owned(),
-            kind: Kind::Other,
+            kind: ColumnType::Other,
             not_null: false,
             has_default: false,
         };

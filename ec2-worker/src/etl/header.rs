@@ -16,14 +16,14 @@ pub fn by_name(names: &[String], table: &[Column]) -> Result<Vec<Column>, WrongH
     let mut columns: Vec<Column> = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         let name = name.trim();
-        let place = index + 1;
+        let number = index + 1;
         match find(name, table) {
             Some(column) if columns.iter().any(|seen| seen.name == column.name) => {
-                problems.push(format!("column {place} names `{name}` a second time"));
+                problems.push(format!("column {number} names `{name}` a second time"));
             }
             Some(column) => columns.push(column.clone()),
-            None if name.is_empty() => problems.push(format!("column {place} has no name")),
-            None => problems.push(unknown(place, name, names, table)),
+            None if name.is_empty() => problems.push(format!("column {number} has no name")),
+            None => problems.push(unknown(number, name, names, table)),
         }
     }
     let missing = table.iter().filter(|column| !column.has_default && !columns.contains(column));
@@ -38,7 +38,7 @@ fn find<'a>(name: &str, table: &'a [Column]) -> Option<&'a Column> {
     exact.or_else(|| table.iter().find(|column| column.name.eq_ignore_ascii_case(name)))
 }
 
-fn unknown(place: usize, name: &str, names: &[String], table: &[Column]) -> String {
+fn unknown(number: usize, name: &str, names: &[String], table: &[Column]) -> String {
     let free =
         table.iter().filter(|column| names.iter().all(|name| !column.name.eq_ignore_ascii_case(name.trim())));
     let near = free
@@ -46,8 +46,8 @@ fn unknown(place: usize, name: &str, names: &[String], table: &[Column]) -> Stri
         .filter(|(distance, near)| *distance <= 1 + near.chars().count() / 4)
         .min();
     match near {
-        Some((_, near)) => format!("column {place}, `{name}`, is not in the table; did you mean `{near}`?"),
-        None => format!("column {place}, `{name}`, is not in the table"),
+        Some((_, near)) => format!("column {number}, `{name}`, is not in the table; did you mean `{near}`?"),
+        None => format!("column {number}, `{name}`, is not in the table"),
     }
 }
 
@@ -69,14 +69,14 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::column::Kind;
+    use super::super::column::ColumnType;
     use super::*;
 
     fn table() -> Vec<Column> {
         let column = |name: &str, has_default| Column {
             name: name.to_owned(),
             type_name: "text".to_owned(),
-            kind: Kind::Text(None),
+            kind: ColumnType::Text(None),
             not_null: false,
             has_default,
         };

@@ -35,6 +35,8 @@ const BATCH: u64 = 32 * 1024 * 1024;
 /// The load stops after so many refused rows, once the limit is passed. Until then it collects them for the
 /// quarantine file.
 const COLLECTED: u64 = 10_000;
+/// The message if the channel of the reading thread closes early.
+const READER_GONE: &str = "the thread that reads the file ended without a result";
 
 /// A load: files, a table, and the way between them.
 #[derive(Clone, Debug)]
@@ -92,7 +94,7 @@ pub async fn load(load: &Load, pool: &Pool, progress: &Progress) -> Result<(), F
     let mut patience = Patience::new(load.patience);
     loop {
         let mut spool = Spool::new(&load.scratch, &load.key.pipeline);
-        let result = Attempt { load, progress, spool: &mut spool, loaded: Loaded::default() }.run(pool).await;
+        let result = LoadTry { load, progress, spool: &mut spool, loaded: Loaded::default() }.run(pool).await;
         match result {
             Err(failure) if failure.is_away() && patience.wait(&failure, progress).await => {}
             Err(failure) => return Err(give_up(load, &mut spool, failure, progress).await),
@@ -135,14 +137,15 @@ async fn quarantine(load: &Load, spool: &mut Spool) -> Result<Option<String>, Fa
     Ok(Some(at.to_string()))
 }
 
-struct Attempt<'a> {
+/// One try of a load, from the first statement to the commit.
+struct LoadTry<'a> {
     load: &'a Load,
     progress: &'a Progress,
     spool: &'a mut Spool,
     loaded: Loaded,
 }
 
-impl Attempt<'_> {
+impl LoadTry<'_> {
     async fn run(&mut self, pool: &Pool) -> Result<(), Failure> {
         let tx = ledger::begin(pool, &self.load.target).await?;
         let result = self.in_transaction(&tx).await;
@@ -214,7 +217,7 @@ impl Attempt<'_> {
             return Ok(table);
         }
         tx.run("running createTableSql", create).await?;
-        self.progress.log(&format!("made table {shown}"));
+        self.progress.log(&format!("created table {shown}"));
         let made = Table::find(tx, schema, name).await?;
         made.ok_or_else(|| {
             Failure::bad_input(
@@ -276,9 +279,9 @@ impl Attempt<'_> {
                 }
                 Message::Chunk(chunk) => {
                     self.loaded.bytes = before + chunk.end.offset;
-                    self.set_aside(source, &chunk.rejects)?;
+                    self.collect(source, &chunk.rejects)?;
                     let Some((writer, batch)) = &mut open else { continue };
-                    if self.is_lost() {
+                    if self.is_limit_passed() {
                         *batch = None;
                         if self.spool.count() > COLLECTED {
                             break;
@@ -297,7 +300,7 @@ impl Attempt<'_> {
             }
         }
         self.check_limit()?;
-        Err(Failure::new("Worker:Internal", "the thread that reads the file ended without a result"))
+        Err(Failure::internal(READER_GONE))
     }
 
     fn plan(&self, table: &Table, source: &Source) -> Result<Plan, Failure> {
@@ -341,7 +344,7 @@ impl Attempt<'_> {
             match sent {
                 Err(failure) if failure.is_refusal() => {
                     if let Some(refused) = batch.take() {
-                        self.search(source, plan, writer, (refused.start, refused.end), &failure).await?;
+                        self.load_again(source, plan, writer, (refused.start, refused.end), &failure).await?;
                     }
                 }
                 Err(failure) => return Err(failure),
@@ -371,7 +374,9 @@ impl Attempt<'_> {
                 self.loaded.rows += rows;
                 Ok(())
             }
-            Err(failure) if failure.is_refusal() => self.search(source, plan, writer, range, &failure).await,
+            Err(failure) if failure.is_refusal() => {
+                self.load_again(source, plan, writer, range, &failure).await
+            }
             Err(failure) => Err(failure),
         }
     }

@@ -100,7 +100,7 @@ impl Spool {
     fn writer(&mut self) -> Result<&mut csv::Writer<BufWriter<File>>, Failure> {
         if self.writer.is_none() {
             let file = tempfile::tempfile_in(&self.folder)
-                .map_err(|error| Failure::scratch("making a file", &error))?;
+                .map_err(|error| Failure::scratch("creating a file", &error))?;
             let mut writer = csv::Writer::from_writer(BufWriter::new(file));
             writer
                 .write_record(COLUMNS)

@@ -28,20 +28,21 @@ pub struct Rewrite {
 }
 
 impl Rewrite {
-    /// Rewrites `input` on a thread of its own. The channel closes after the last piece, or after a failure.
+    /// Rewrites `input` on a thread of its own. An empty piece means the end. If the channel closes without one, the
+    /// pieces so far are not the whole file.
     #[must_use]
     pub fn start(self, input: Input) -> mpsc::Receiver<Result<Vec<u8>, Failure>> {
         let (sender, receiver) = mpsc::channel(PIECES);
         tokio::task::spawn_blocking(move || {
             let done = panics::caught("rewriting the file", || self.run(input, &sender));
             // The receiver is gone only if the upload failed, and the upload reports that itself.
-            drop(sender.blocking_send(done));
+            drop(sender.blocking_send(done.map(|()| Vec::new())));
         });
         receiver
     }
 
-    /// Sends all pieces but the last, and returns the last.
-    fn run(&self, input: Input, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> Result<Vec<u8>, Failure> {
+    /// Sends the pieces, without the end.
+    fn run(&self, input: Input, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
         let mut records = Records::begin(input, self.file.clone(), &self.read, Position::START)?;
         let (mut out, mut text) = (Vec::with_capacity(PIECE), Vec::new());
         let mut skips = self.skips_header;
@@ -53,11 +54,14 @@ impl Rewrite {
             if out.len() >= PIECE {
                 let piece = std::mem::replace(&mut out, Vec::with_capacity(PIECE));
                 if sender.blocking_send(Ok(piece)).is_err() {
-                    return Ok(Vec::new());
+                    return Ok(());
                 }
             }
         }
-        Ok(out)
+        if !out.is_empty() {
+            drop(sender.blocking_send(Ok(out)));
+        }
+        Ok(())
     }
 
     fn push_record(

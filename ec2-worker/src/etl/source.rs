@@ -94,10 +94,10 @@ impl Source {
             }
         }
         let pieces = Pieces::new(receiver);
-        let reader =
-            if self.gzip { Reader::Packed(Unpacker::Waiting(Some(pieces))) } else { Reader::Plain(pieces) };
+        let stream =
+            if self.gzip { Stream::Packed(Unpacker::Waiting(Some(pieces))) } else { Stream::Plain(pieces) };
         let left = to.map_or(u64::MAX, |to| to.saturating_sub(from));
-        Ok(Input { name: self.name(), reader, skip, left })
+        Ok(Input { name: self.name(), stream, skip, left })
     }
 }
 
@@ -113,12 +113,12 @@ async fn open_file(path: &PathBuf, from: u64) -> Result<tokio::fs::File, Failure
 pub struct Input {
     /// The name for messages.
     name: String,
-    reader: Reader,
+    stream: Stream,
     skip: u64,
     left: u64,
 }
 
-enum Reader {
+enum Stream {
     Plain(Pieces),
     Packed(Unpacker),
 }
@@ -174,7 +174,7 @@ impl Input {
         }
         let before = window.len();
         let limit = FILE_PIECE.min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        if let Reader::Plain(pieces) = &mut self.reader {
+        if let Stream::Plain(pieces) = &mut self.stream {
             let piece = pieces.next(limit)?;
             window.extend_from_slice(&piece);
         } else {
@@ -191,12 +191,12 @@ impl Input {
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
-        match &mut self.reader {
+        match &mut self.stream {
             // A plain file is opened at the right offset, so this arm only serves as a fallback.
-            Reader::Plain(pieces) => pieces.read(buffer).map_err(|error| {
+            Stream::Plain(pieces) => pieces.read(buffer).map_err(|error| {
                 pieces.failure.take().unwrap_or_else(|| Failure::scratch("reading", &error))
             }),
-            Reader::Packed(unpacker) => unpacker
+            Stream::Packed(unpacker) => unpacker
                 .read(buffer)
                 .map_err(|error| unpacker.take_failure().unwrap_or_else(|| not_gzip(&self.name, &error))),
         }
@@ -264,7 +264,7 @@ impl Input {
         }
         Self {
             name: "pieces".to_owned(),
-            reader: Reader::Plain(Pieces::new(receiver)),
+            stream: Stream::Plain(Pieces::new(receiver)),
             skip: 0,
             left: u64::MAX,
         }

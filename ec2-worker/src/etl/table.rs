@@ -2,7 +2,7 @@
 
 use tokio_postgres::types::Type;
 
-use super::column::{Column, Kind};
+use super::column::{Column, ColumnType};
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
@@ -69,7 +69,7 @@ impl Table {
             Column {
                 name: row.get(0),
                 type_name: row.get(1),
-                kind: Kind::of(base, class, row.get(4), row.get(5)),
+                kind: ColumnType::of(base, class, row.get(4), row.get(5)),
                 not_null: row.get(6),
                 has_default: row.get(7),
             }

@@ -7,7 +7,7 @@
 use memchr::memchr;
 use tokio::sync::mpsc;
 
-use super::column::{Column, Kind};
+use super::column::{Column, ColumnType};
 use super::date::Pattern;
 use super::dialect::Dialect;
 use super::header::{self, WrongHeader};
@@ -257,7 +257,7 @@ impl Thread {
         } else {
             header::by_name(declared, table).unwrap_or_else(|_| table.clone())
         };
-        let other = columns.iter().any(|column| column.kind == Kind::Other);
+        let other = columns.iter().any(|column| column.kind == ColumnType::Other);
         Ok(if other { Layout::Text(columns) } else { Layout::Binary(columns) })
     }
 

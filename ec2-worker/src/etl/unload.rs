@@ -127,8 +127,9 @@ pub async fn to_file(
 ) -> Result<(), Failure> {
     let mut patience = Patience::new(patience);
     loop {
-        let file =
-            tokio::fs::File::create(path).await.map_err(|error| Failure::scratch("making a file", &error))?;
+        let file = tokio::fs::File::create(path)
+            .await
+            .map_err(|error| Failure::scratch("creating a file", &error))?;
         match write(pool, unload, Sink::File(file), progress).await {
             Err(failure) if failure.is_away() && patience.wait(&failure, progress).await => {}
             other => return other,

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use definition::kind::Kind;
 use ec2_worker::{Activities, Activity, Config, Failure, Reader, TaskOutcome, Work};
 
 use super::stack::{Stack, config, object, string, value};
@@ -41,12 +40,11 @@ fn a_type_that_a_program_adds_says_what_hinders_it() {
 }
 
 #[test]
-fn the_service_knows_the_types_of_the_worker() {
-    let mut done: Vec<_> = Activities::default().names().collect();
-    let mut known: Vec<_> = server::EC2_WORKER_DOES.iter().map(|kind: &Kind| kind.name()).collect();
-    done.sort_unstable();
-    known.sort_unstable();
-    assert_eq!(done, known, "the service tells people to use ec2-worker for these");
+fn the_service_recommends_the_worker_only_for_types_that_it_does() {
+    let done: Vec<_> = Activities::default().names().collect();
+    for kind in server::EC2_WORKER_DOES {
+        assert!(done.contains(&kind.name()), "{}", kind.name());
+    }
 }
 
 /// An activity that panics.
@@ -85,9 +83,9 @@ async fn a_panic_fails_its_attempt_at_once_and_the_worker_goes_on() {
     let query =
         |script: &str| object("Query", vec![string("type", "HiveActivity"), string("hiveScript", script)]);
     for (script, in_read, says) in [
-        ("SELECT 1", false, "doing the task: the worker panicked, which is a bug of it: no luck with Query"),
+        ("SELECT 1", false, "the worker panicked while doing the task; this is a bug: no luck with Query"),
         ("thread", false, "no luck on a thread"),
-        ("SELECT 1", true, "reading the task: the worker panicked, which is a bug of it: no luck in reading"),
+        ("SELECT 1", true, "the worker panicked while reading the task; this is a bug: no luck in reading"),
     ] {
         PANICS_IN_READ.store(in_read, Ordering::SeqCst);
         let attempt = stack.run(vec![query(script)]).await;

@@ -144,9 +144,12 @@ async fn convert(
     let rewrite = Rewrite { file: object.uri(), read, written, skips_header };
     let mut pieces = rewrite.start(input);
     while let Some(piece) = pieces.recv().await {
-        sink.write(&piece?).await?;
+        match piece? {
+            end if end.is_empty() => return Ok(()),
+            piece => sink.write(&piece).await?,
+        }
     }
-    Ok(())
+    Err(Failure::internal("the thread that rewrites the file ended without a result"))
 }
 
 #[cfg(test)]

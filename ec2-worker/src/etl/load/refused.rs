@@ -8,13 +8,13 @@ use super::super::source::Source;
 use super::super::table::Table;
 use super::super::transform::{self, Chunk, Message, Plan, Reject};
 use super::batch::{self, Writer};
-use super::{Attempt, lock, quarantine};
+use super::{LoadTry, READER_GONE, lock, quarantine};
 use crate::database::Transaction;
 use crate::failure::Failure;
 
-impl Attempt<'_> {
+impl LoadTry<'_> {
     /// Reads the range of a refused batch again, finds the rows at fault, and loads the others.
-    pub(super) async fn search(
+    pub(super) async fn load_again(
         &mut self,
         source: &Source,
         plan: &Plan,
@@ -28,22 +28,28 @@ impl Attempt<'_> {
         let mut messages = transform::again(input, plan.clone(), start, writer.layout().clone());
         while let Some(message) = messages.recv().await {
             match message {
-                Message::Chunk(chunk) => self.narrow(source, writer, &chunk).await?,
+                Message::Chunk(chunk) => self.copy_in_groups(source, writer, &chunk).await?,
                 Message::Failed(failure) => return Err(failure),
-                Message::Layout(_) | Message::End => {}
+                Message::Layout(_) => {}
+                Message::End => return Ok(()),
             }
-            if self.is_lost() {
-                break;
+            if self.is_limit_passed() {
+                return Ok(());
             }
         }
-        Ok(())
+        Err(Failure::internal(READER_GONE))
     }
 
     /// Copies the rows of a chunk in groups. A refused group is halved; after an accepted group, the next one is
     /// twice as large.
-    async fn narrow(&mut self, source: &Source, writer: &Writer<'_>, chunk: &Chunk) -> Result<(), Failure> {
+    async fn copy_in_groups(
+        &mut self,
+        source: &Source,
+        writer: &Writer<'_>,
+        chunk: &Chunk,
+    ) -> Result<(), Failure> {
         let (mut at, mut size) = (0, chunk.marks.len());
-        while at < chunk.marks.len() && !self.is_lost() {
+        while at < chunk.marks.len() && !self.is_limit_passed() {
             let count = size.min(chunk.marks.len() - at);
             let from = if at == 0 { 0 } else { chunk.marks[at - 1].end };
             let to = chunk.marks[at + count - 1].end;
@@ -60,7 +66,7 @@ impl Attempt<'_> {
                     let reason = said.unwrap_or(&failure.message).to_owned();
                     let reject =
                         Reject { at: mark.at, column: failure.column, reason, raw: mark.raw.clone() };
-                    self.set_aside(source, &[reject])?;
+                    self.collect(source, &[reject])?;
                     at += 1;
                     size = 1;
                 }
@@ -71,7 +77,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    pub(super) fn set_aside(&mut self, source: &Source, rejects: &[Reject]) -> Result<(), Failure> {
+    pub(super) fn collect(&mut self, source: &Source, rejects: &[Reject]) -> Result<(), Failure> {
         let name = source.name();
         for reject in rejects {
             self.spool.push(&name, reject)?;
@@ -83,7 +89,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    pub(super) fn is_lost(&self) -> bool {
+    pub(super) fn is_limit_passed(&self) -> bool {
         self.load.limit.is_passed(self.spool.count())
     }
 

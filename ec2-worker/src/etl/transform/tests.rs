@@ -1,7 +1,7 @@
 use super::super::source::{Origin, Source};
 use super::*;
 
-fn column(name: &str, kind: Kind) -> Column {
+fn column(name: &str, kind: ColumnType) -> Column {
     Column {
         name: name.to_owned(),
         type_name: "integer".to_owned(),
@@ -18,7 +18,7 @@ fn plan() -> Plan {
         dialect: Dialect { header: true, ..Dialect::default() },
         dates: None,
         shape: Shape::Table {
-            columns: vec![column("id", Kind::Int4), column("note", Kind::Text(None))],
+            columns: vec![column("id", ColumnType::Int4), column("note", ColumnType::Text(None))],
             declared: Vec::new(),
         },
     }
