@@ -11,8 +11,8 @@ use crate::ids::InstanceId;
 pub enum ExpandError {
     /// No worker group and no resource is named for an activity, or for a precondition that task runners check.
     #[error(
-        "object `{object}` has no `workerGroup`: name the group of the task runners that do it, or in `runsOn` the \
-         resource that does"
+        "object `{object}` has no `workerGroup`: name the worker group of the task runners that do the work, or in \
+         `runsOn` the resource that the work runs on"
     )]
     NoWorkerGroup {
         /// The object.
@@ -38,7 +38,7 @@ pub enum ExpandError {
         id: InstanceId,
     },
     /// Objects depend on each other in a circle.
-    #[error("object `{object}` waits for itself, by `dependsOn`, `input` and `output`")]
+    #[error("object `{object}` waits for itself, through `dependsOn`, `input` and `output`")]
     Cycle {
         /// One object of the circle.
         object: ObjectId,

@@ -35,7 +35,7 @@ pub enum Event {
 
 /// The request is refused in this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the pipeline is {0}: it cannot be activated until that is over")]
+#[error("the pipeline is {0}: it cannot be activated before that is done")]
 pub struct Refused(pub PipelineState);
 
 /// Returns the state of a pipeline after `event`.

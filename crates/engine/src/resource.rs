@@ -172,13 +172,14 @@ pub fn step(status: &Status, limits: &Limits, event: &Event, now: Timestamp) -> 
 fn creating(until: Option<Timestamp>, limits: &Limits, event: &Event, now: Timestamp) -> Status {
     match event {
         Event::Created => Status::Running { until: after(now, limits.terminate_after_ms) },
-        Event::Gone { reason } => {
-            Status::Failed(TaskError::new(RESOURCE_FAILED, format!("it could not be created: {reason}")))
-        }
+        Event::Gone { reason } => Status::Failed(TaskError::new(
+            RESOURCE_FAILED,
+            format!("the machine could not be created: {reason}"),
+        )),
         Event::Unneeded => Status::ShuttingDown { end: ShutdownReason::Finished },
         Event::CancelRequested => Status::ShuttingDown { end: ShutdownReason::Canceled },
         Event::Woke if until.is_some_and(|until| until <= now) => {
-            let text = "it was not created within its initTimeout";
+            let text = "the machine was not created within its initTimeout";
             Status::ShuttingDown { end: ShutdownReason::Failed(TaskError::new(INIT_TIMEOUT, text)) }
         }
         Event::Woke => Status::Creating { until },
@@ -187,9 +188,10 @@ fn creating(until: Option<Timestamp>, limits: &Limits, event: &Event, now: Times
 
 fn running(until: Option<Timestamp>, event: &Event, now: Timestamp) -> Status {
     match event {
-        Event::Gone { reason } => {
-            Status::Failed(TaskError::new(RESOURCE_LOST, format!("it went while it was in use: {reason}")))
-        }
+        Event::Gone { reason } => Status::Failed(TaskError::new(
+            RESOURCE_LOST,
+            format!("the machine disappeared while it was in use: {reason}"),
+        )),
         Event::Unneeded => Status::ShuttingDown { end: ShutdownReason::Finished },
         Event::CancelRequested => Status::ShuttingDown { end: ShutdownReason::Canceled },
         Event::Woke if until.is_some_and(|until| until <= now) => {

@@ -168,8 +168,8 @@ impl Timetable {
         if instances > MAX_INSTANCES {
             let object = self.schedules.iter().find_map(first).unwrap_or_else(|| ObjectId::from(""));
             let reason = format!(
-                "an interval of {} holds {instances} instances of this definition; at most {MAX_INSTANCES} fit: use \
-                 one definition for each period",
+                "an interval of {} holds {instances} instances of this definition; at most {MAX_INSTANCES} fit into \
+                 a run: use one definition for each period",
                 self.period
             );
             return Err(FieldError { object, field: "schedule", reason }.into());
@@ -189,8 +189,8 @@ impl Timetable {
                 });
                 if let Some(target) = other {
                     let reason = format!(
-                        "refers to `{target}`, whose intervals neither hold its own whole nor fit into them: let both \
-                         schedules begin at the same time of the longer one's interval"
+                        "refers to `{target}`, but the intervals of the two schedules do not nest: let the shorter schedule \
+                         begin when an interval of the longer one begins"
                     );
                     return Err(FieldError { object: (*id).clone(), field, reason }.into());
                 }

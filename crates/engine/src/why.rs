@@ -50,7 +50,7 @@ impl Run {
             return paused(instance);
         }
         if instance.role == Role::Resource {
-            return "waits until something that runs on it is ready".to_owned();
+            return "waits until an instance that runs on it is ready".to_owned();
         }
         let causes = self.what_holds_up(instance);
         let named: Vec<_> = causes.iter().take(MOST_NAMED).map(|cause| what_is_waited_for(cause)).collect();
@@ -82,7 +82,7 @@ impl Run {
 }
 
 fn paused(instance: &Instance) -> String {
-    format!("is held back: `{}` is PAUSED, until somebody resumes it", instance.component)
+    format!("is withheld: `{}` is PAUSED until a user resumes it", instance.component)
 }
 
 /// Returns a dependency that is not FINISHED, and the reason.
@@ -97,7 +97,7 @@ fn what_is_waited_for(instance: &Instance) -> String {
         Status::WaitingOnDependencies => match instance.release {
             Some(release) => format!("{id}, which waits for its time, {}", wire(release)),
             None if instance.is_withheld => format!("{id}, which {}", paused(instance)),
-            None => format!("{id}, which waits itself"),
+            None => format!("{id}, which waits too"),
         },
         Status::Trying | Status::RetryPause { .. } => match why_it_does_not_run(instance) {
             Some(why) => format!("{id}, which {why}"),
@@ -113,9 +113,11 @@ fn why_it_does_not_run(instance: &Instance) -> Option<String> {
         let error = error.map(|message| format!(": {message}")).unwrap_or_default();
         let (number, next) = (head.number, wire(until));
         if instance.role == Role::Resource {
-            return Some(format!("is created anew at {next}, as attempt {number} failed{error}"));
+            return Some(format!("is created again at {next}, because attempt {number} failed{error}"));
         }
-        return Some(format!("waits until {next} for its next attempt, as attempt {number} failed{error}"));
+        return Some(format!(
+            "waits until {next} for its next attempt, because attempt {number} failed{error}"
+        ));
     }
     match &head.status {
         attempt::Status::WaitingForRunner { held: Some(lease) } => {
@@ -124,13 +126,13 @@ fn why_it_does_not_run(instance: &Instance) -> Option<String> {
         attempt::Status::WaitingForRunner { held: None } => Some(waits_for_runner(instance, head)),
         attempt::Status::NotYet { until } => {
             let times = if head.checks == 1 { "once".to_owned() } else { format!("{} times", head.checks) };
-            Some(format!("does not hold yet: looked at {times}, the next time at {}", wire(*until)))
+            Some(format!("does not hold yet: checked {times}, the next time at {}", wire(*until)))
         }
         attempt::Status::Machine(resource::Status::Creating { .. }) => {
             Some(format!("is being created{}", hosts_words(head)))
         }
         attempt::Status::Machine(resource::Status::ShuttingDown { .. }) => {
-            Some("is being ended, and created anew then where it is needed".to_owned())
+            Some("is being ended, and is created again if it is needed".to_owned())
         }
         attempt::Status::Machine(_)
         | attempt::Status::Running { .. }
@@ -154,7 +156,7 @@ fn waits_for_runner(instance: &Instance, head: &Attempt) -> String {
         return format!("waits for a worker of resource {resource}");
     }
     if head.group == WorkerGroup::service() {
-        "waits for the service to look at it".to_owned()
+        "waits for the service to check it".to_owned()
     } else {
         format!("waits for a task runner that polls worker group `{}`", head.group)
     }

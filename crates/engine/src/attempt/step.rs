@@ -171,11 +171,11 @@ fn running(attempt: &Attempt, event: &Event, now: Timestamp) -> Result<Status, I
         Event::Woke if *cancel_requested => Ok(Status::Canceled),
         Event::Woke if over_at.is_some_and(|over| over <= now) => Ok(Status::Failed(TaskError::new(
             ATTEMPT_TIMEOUT,
-            format!("the attempt did not end within its attemptTimeout; `{runner}` worked on it"),
+            format!("the attempt on task runner `{runner}` did not end within its attemptTimeout"),
         ))),
         Event::Woke => Ok(Status::Failed(TaskError::new(
             STALLED,
-            format!("`{runner}` reported no progress within reportProgressTimeout"),
+            format!("task runner `{runner}` reported no progress within reportProgressTimeout"),
         ))),
         Event::Claimed(_) | Event::Machine(_) => Err(Illegal),
     }

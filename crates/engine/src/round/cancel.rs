@@ -39,7 +39,7 @@ impl Round<'_> {
     pub(super) fn cancel_preconditions_of(&mut self, at: InstanceIndex) {
         let open: Vec<_> = self.run.preconditions(at).filter(|it| !self.run[*it].is_final()).collect();
         for precondition in open {
-            let reason = format!("`{}` is over", self.run[at].id);
+            let reason = format!("its owner `{}` is over", self.run[at].id);
             // The precondition is not final, so it can be canceled.
             let _ = self.cancel(precondition, reason);
         }

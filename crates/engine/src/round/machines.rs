@@ -67,7 +67,7 @@ impl Round<'_> {
                 // No instance is at work on the machine, or the resource may be tried again.
                 resource::ShutdownReason::Finished | resource::ShutdownReason::Failed(_) => {}
                 resource::ShutdownReason::TimedOut => {
-                    self.drop_users(at, &format!("its resource `{id}` ran into its terminateAfter"));
+                    self.drop_users(at, &format!("its resource `{id}` reached its terminateAfter"));
                 }
                 resource::ShutdownReason::Canceled => self.drop_users_of_canceled(at),
             },

@@ -127,7 +127,10 @@ fn what_cannot_be_made_is_tried_again_and_then_takes_its_users_along() {
     assert_eq!(run.status("Box"), Status::Creating);
     run.gone("Box", "no capacity");
     assert_eq!(run.statuses(), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
-    assert_eq!(reason(&run, "First"), "its resource `@Box_T` failed: it could not be created: no capacity");
+    assert_eq!(
+        reason(&run, "First"),
+        "its resource `@Box_T` failed: the machine could not be created: no capacity"
+    );
     assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Failed);
 }
 
@@ -194,7 +197,7 @@ fn terminate_after_ends_it_with_all_that_is_on_it_and_no_retry() {
         run.pass(10);
     }
     assert_eq!(run.statuses(), ["Box SHUTTING_DOWN", "First CANCELED", "Second CANCELED"]);
-    assert_eq!(reason(&run, "First"), "its resource `@Box_T` ran into its terminateAfter");
+    assert_eq!(reason(&run, "First"), "its resource `@Box_T` reached its terminateAfter");
     run.gone("Box", "ended");
     assert_eq!(run.status("Box"), Status::TimedOut);
     assert_eq!(run.run.end().unwrap().outcome, RunOutcome::Failed);
@@ -307,7 +310,10 @@ fn what_a_host_tells_of_a_machine_becomes_its_fields() {
     }
     run.gone("Box", "spot price");
     let object = run.run.object(attempt.as_str(), form).unwrap();
-    assert_eq!(object.string("@failureReason"), Some("it went while it was in use: spot price"));
+    assert_eq!(
+        object.string("@failureReason"),
+        Some("the machine disappeared while it was in use: spot price")
+    );
     let late = run.try_step(Event::ResourceCreated { attempt: attempt.clone(), fields: vec![] });
     assert_eq!(late.unwrap_err().to_string(), format!("attempt `{attempt}` is FAILED"));
 }
@@ -365,7 +371,7 @@ fn its_failure_and_its_end_are_told_by_its_own_alarms() {
     assert_eq!(run.notices()[0].subject, "Good FINISHED");
     let mut run = with_box(told, &objects);
     run.gone("Box", "no capacity");
-    assert_eq!(run.notices()[0].message, "it could not be created: no capacity");
+    assert_eq!(run.notices()[0].message, "the machine could not be created: no capacity");
 }
 
 #[test]

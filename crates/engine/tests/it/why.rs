@@ -30,7 +30,8 @@ fn what_is_on_its_way_says_who_is_to_move_next() {
         (String::new(), "waits for @First_T, which is RUNNING".into())
     );
     run.set("First", TaskOutcome::Failed(TaskError::new("Oops", "the disk is full")));
-    let retry = "waits until 2030-01-31T22:01:00 for its next attempt, as attempt 1 failed: the disk is full";
+    let retry =
+        "waits until 2030-01-31T22:01:00 for its next attempt, because attempt 1 failed: the disk is full";
     assert_eq!(why(&run, "First"), retry);
 }
 
@@ -44,19 +45,19 @@ fn what_will_never_move_by_itself_says_what_to_do() {
     assert_eq!(why(&run, "Second"), "waits for @First_T, which is FAILED: rerun it, or mark it as finished");
     let mut run = chain();
     run.step(Event::Paused { components: ["First".into()].into() });
-    assert_eq!(why(&run, "First"), "is held back: `First` is PAUSED, until somebody resumes it");
+    assert_eq!(why(&run, "First"), "is withheld: `First` is PAUSED until a user resumes it");
 }
 
 #[test]
 fn what_does_not_hold_yet_says_how_often_it_was_looked_at() {
     let ready = r#"{"id": "Ready", "type": "S3KeyExists", "s3Key": "s3://b/k", "role": "r"}"#;
     let mut run = drive(&format!("{ready}, {}", shell("Work", r#", "precondition": {"ref": "Ready"}"#)));
-    assert_eq!(why(&run, "Ready_Work"), "waits for the service to look at it");
+    assert_eq!(why(&run, "Ready_Work"), "waits for the service to check it");
     let id = InstanceId::from(format!("@Ready_Work_{STARTED}"));
     let attempt = run.run.instance(id.as_str()).unwrap().newest_attempt().unwrap().id.clone();
     run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("service") });
     run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::False });
-    let look = "does not hold yet: looked at once, the next time at 2030-01-31T22:01:00";
+    let look = "does not hold yet: checked once, the next time at 2030-01-31T22:01:00";
     assert_eq!(why(&run, "Ready_Work"), look);
     assert_eq!(why(&run, "Work"), format!("waits for @Ready_Work_T, which {look}"));
 }
@@ -92,7 +93,7 @@ fn what_waits_for_a_resource_says_how_far_that_is() {
         ("waits for a worker of resource @Box_T".into(), String::new())
     );
     run.gone("Box", "spot price");
-    let anew = "is created anew at 2030-01-31T22:01:00, as attempt 1 failed: it went while it was in use: spot price";
+    let anew = "is created again at 2030-01-31T22:01:00, because attempt 1 failed: the machine disappeared while it was in use: spot price";
     assert_eq!(why(&run, "Box"), anew);
     assert_eq!(why(&run, "First"), format!("waits for resource @Box_T, which {anew}"));
 }
