@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn false_is_no_end_of_an_activity() {
+    fn an_activity_refuses_false() {
         for events in [vec![(0, claimed())], vec![(0, claimed()), (1, Event::ProgressReported)]] {
             assert_eq!(after(&events).apply(&Event::StatusSet(TaskOutcome::False), at(1)), Err(Illegal));
         }
@@ -365,7 +365,11 @@ mod tests {
         assert_eq!((check.checks, check.checked_at), (1, Some(at(1))));
         check.apply(&claimed(), at(11)).unwrap();
         check.apply(&Event::StatusSet(TaskOutcome::False), at(11)).unwrap();
-        assert_eq!(check.status, Status::NotYet { until: at(15) }, "the last look is at the very end");
+        assert_eq!(
+            check.status,
+            Status::NotYet { until: at(15) },
+            "the last check is made when the time is over"
+        );
         check.apply(&Event::Woke, at(15)).unwrap();
         check.apply(&claimed(), at(15)).unwrap();
         check.apply(&Event::StatusSet(TaskOutcome::False), at(15)).unwrap();

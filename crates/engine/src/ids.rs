@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_id_tells_its_run() {
+    fn an_object_id_names_its_run() {
         let start = time::parse("2030-01-31T22:00:00").unwrap();
         let (run, instance) = (RunId::at(start), InstanceId::new(&ObjectId::from("Load_A/b"), start));
         assert_eq!(RunId::of_object(instance.as_str()), Some(run.clone()));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_attempts_at_an_instance_are_together() {
+    fn the_ids_of_all_attempts_at_an_instance_lie_in_one_range() {
         let instance = InstanceId::from("@A_2030-01-31T22:00:00");
         let around = AttemptId::around(&instance);
         for number in [1, 9, 10, u32::MAX] {

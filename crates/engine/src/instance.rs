@@ -289,7 +289,7 @@ impl Instance {
     pub fn tries_left(&self) -> u32 {
         let limit = self
             .newest_attempt()
-            .map_or(attempt::Limits::default().maximum_retries, |head| head.limits.maximum_retries);
+            .map_or(attempt::Limits::default().maximum_retries, |newest| newest.limits.maximum_retries);
         (limit + 1).saturating_sub(self.tries())
     }
 
@@ -332,14 +332,14 @@ impl Instance {
     /// Returns the status that follows from the newest attempt.
     #[must_use]
     pub fn after_attempt(&self, now: Timestamp) -> Status {
-        let Some(head) = self.newest_attempt() else { return self.status.clone() };
-        match &head.status {
+        let Some(newest) = self.newest_attempt() else { return self.status.clone() };
+        match &newest.status {
             attempt::Status::WaitingForRunner { .. }
             | attempt::Status::Running { .. }
             | attempt::Status::NotYet { .. } => Status::Trying,
             attempt::Status::Finished => Status::Final(Ending::Finished),
             attempt::Status::Canceled => self.canceled(),
-            attempt::Status::Failed(error) => self.after_failure(head, error, now),
+            attempt::Status::Failed(error) => self.after_failure(newest, error, now),
             attempt::Status::Machine(machine) => match machine {
                 resource::Status::Creating { .. }
                 | resource::Status::Running { .. }
@@ -347,7 +347,7 @@ impl Instance {
                 resource::Status::Finished => Status::Final(Ending::Finished),
                 resource::Status::TimedOut => Status::Final(Ending::TimedOut),
                 resource::Status::Canceled => self.canceled(),
-                resource::Status::Failed(error) => self.after_failure(head, error, now),
+                resource::Status::Failed(error) => self.after_failure(newest, error, now),
             },
         }
     }
@@ -356,13 +356,13 @@ impl Instance {
         Status::Final(Ending::Canceled { reason: self.canceling.clone().unwrap_or_default() })
     }
 
-    fn after_failure(&self, head: &Attempt, error: &TaskError, now: Timestamp) -> Status {
-        let stays_lost = head.limits.machine.as_ref().is_some_and(|limits| limits.stays_lost);
+    fn after_failure(&self, newest: &Attempt, error: &TaskError, now: Timestamp) -> Status {
+        let stays_lost = newest.limits.machine.as_ref().is_some_and(|limits| limits.stays_lost);
         let is_lost = error.id.as_deref() == Some(RESOURCE_LOST);
         if !error.is_retryable() || self.tries_left() == 0 || (is_lost && stays_lost) {
             return Status::Final(Ending::Failed);
         }
-        let delay = SignedDuration::from_millis(head.limits.retry_delay_ms);
+        let delay = SignedDuration::from_millis(newest.limits.retry_delay_ms);
         Status::RetryPause { until: time::later(now, delay) }
     }
 }

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_made_used_ended_and_gone() {
+    fn a_machine_is_made_used_ended_and_gone() {
         let made = [(0, Event::Created)];
         assert_eq!(after_events(&made).word(), status::Status::Running);
         let unneeded = [(0, Event::Created), (5, Event::Unneeded)];
@@ -259,14 +259,14 @@ mod tests {
     }
 
     #[test]
-    fn its_making_takes_no_longer_than_init_timeout() {
+    fn a_machine_has_init_timeout_to_be_made() {
         assert_eq!(after_events(&[(9, Event::Woke)]), Status::Creating { until: Some(at(10)) });
         let ended = after_events(&[(10, Event::Woke), (11, gone())]);
         assert!(matches!(ended, Status::Failed(error) if error.id.as_deref() == Some(INIT_TIMEOUT)));
     }
 
     #[test]
-    fn terminate_after_counts_from_when_it_is_there() {
+    fn terminate_after_counts_from_the_creation_of_the_machine() {
         let running = [(7, Event::Created)];
         assert_eq!(after_events(&running).deadline(), Some(at(67)));
         let ended = after_events(&[(7, Event::Created), (67, Event::Woke), (68, gone())]);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_by_itself_has_failed() {
+    fn a_machine_that_disappears_has_failed() {
         let id = |status| match status {
             Status::Failed(TaskError { id, .. }) => id.unwrap_or_default(),
             other => format!("{other:?}"),
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_canceled_on_its_way_out_is_not_tried_again() {
+    fn a_machine_canceled_while_it_shuts_down_is_not_tried_again() {
         let canceled = [(10, Event::Woke), (11, Event::CancelRequested), (12, gone())];
         assert_eq!(after_events(&canceled), Status::Canceled);
         let finished = [(1, Event::Unneeded), (2, Event::CancelRequested), (3, gone())];

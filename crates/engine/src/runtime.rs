@@ -33,9 +33,9 @@ pub(crate) fn of_instance(run: &Run, instance: &Instance) -> Vec<Field> {
         fields.push(Field::string("@triesLeft", instance.tries_left().to_string()));
     }
     // The fields of the newest attempt are also shown on the instance, so that alarms can use them.
-    if let Some(head) = instance.newest_attempt() {
-        fields.push(Field::reference("@headAttempt", head.id.object_id()));
-        fields.extend(said(head));
+    if let Some(newest) = instance.newest_attempt() {
+        fields.push(Field::reference("@headAttempt", newest.id.object_id()));
+        fields.extend(said(newest));
     }
     fields
 }

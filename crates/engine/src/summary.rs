@@ -55,7 +55,8 @@ pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
 
 /// Returns the strings that the newest attempt reported under `key`.
 fn reported<'a>(instance: &'a Instance, key: &'a str) -> impl Iterator<Item = &'a str> {
-    let fields: &[Field] = instance.newest_attempt().map(|head| head.reported.as_slice()).unwrap_or_default();
+    let fields: &[Field] =
+        instance.newest_attempt().map(|newest| newest.reported.as_slice()).unwrap_or_default();
     fields.iter().filter(move |field| field.key == *key).filter_map(|field| match &field.value {
         FieldValue::String(text) => Some(text.as_str()),
         FieldValue::Ref(_) => None,

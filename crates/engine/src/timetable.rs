@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_start_passes_over_what_began_before() {
+    fn a_later_start_passes_over_intervals_that_began_before() {
         let cron = timetable(&format!("{HOURLY}, {}", shell("A", "Hourly", "cron")));
         let next = |text| cron.next(Some(at(text))).map(|upcoming| crate::time::wire(upcoming.start));
         assert_eq!(next("2030-01-31T21:00:00").as_deref(), Some("2030-01-31T22:00:00"));

@@ -107,11 +107,11 @@ fn what_is_waited_for(instance: &Instance) -> String {
 }
 
 fn why_it_does_not_run(instance: &Instance) -> Option<String> {
-    let head = instance.newest_attempt()?;
+    let newest = instance.newest_attempt()?;
     if let Status::RetryPause { until } = instance.status {
         let error = instance.error().and_then(|error| error.message.as_deref());
         let error = error.map(|message| format!(": {message}")).unwrap_or_default();
-        let (number, next) = (head.number, wire(until));
+        let (number, next) = (newest.number, wire(until));
         if instance.role == Role::Resource {
             return Some(format!("is created again at {next}, because attempt {number} failed{error}"));
         }
@@ -119,17 +119,18 @@ fn why_it_does_not_run(instance: &Instance) -> Option<String> {
             "waits until {next} for its next attempt, because attempt {number} failed{error}"
         ));
     }
-    match &head.status {
+    match &newest.status {
         attempt::Status::WaitingForRunner { held: Some(lease) } => {
             Some(format!("waits for the task runner on {} to acknowledge it", lease.runner))
         }
-        attempt::Status::WaitingForRunner { held: None } => Some(waits_for_runner(instance, head)),
+        attempt::Status::WaitingForRunner { held: None } => Some(waits_for_runner(instance, newest)),
         attempt::Status::NotYet { until } => {
-            let times = if head.checks == 1 { "once".to_owned() } else { format!("{} times", head.checks) };
+            let times =
+                if newest.checks == 1 { "once".to_owned() } else { format!("{} times", newest.checks) };
             Some(format!("does not hold yet: checked {times}, the next time at {}", wire(*until)))
         }
         attempt::Status::Machine(resource::Status::Creating { .. }) => {
-            Some(format!("is being created{}", hosts_words(head)))
+            Some(format!("is being created{}", hosts_words(newest)))
         }
         attempt::Status::Machine(resource::Status::ShuttingDown { .. }) => {
             Some("is being ended, and is created again if it is needed".to_owned())
@@ -143,21 +144,21 @@ fn why_it_does_not_run(instance: &Instance) -> Option<String> {
 }
 
 /// Returns the host's last description of a machine.
-fn hosts_words(head: &Attempt) -> String {
-    let said = head.reported.iter().rfind(|field| field.key == "@resourceStatus");
+fn hosts_words(newest: &Attempt) -> String {
+    let said = newest.reported.iter().rfind(|field| field.key == "@resourceStatus");
     match said.map(|field| &field.value) {
         Some(FieldValue::String(text)) => format!(": {text}"),
         Some(FieldValue::Ref(_)) | None => String::new(),
     }
 }
 
-fn waits_for_runner(instance: &Instance, head: &Attempt) -> String {
+fn waits_for_runner(instance: &Instance, newest: &Attempt) -> String {
     if let Some(resource) = &instance.runs_on {
         return format!("waits for a worker of resource {resource}");
     }
-    if head.group == WorkerGroup::service() {
+    if newest.group == WorkerGroup::service() {
         "waits for the service to check it".to_owned()
     } else {
-        format!("waits for a task runner that polls worker group `{}`", head.group)
+        format!("waits for a task runner that polls worker group `{}`", newest.group)
     }
 }

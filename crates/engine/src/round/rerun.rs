@@ -10,7 +10,7 @@ use crate::round::Round;
 impl Round<'_> {
     /// Tries final instances again, and with them the consumers that fell because of them.
     ///
-    /// All of them are reset before the first goes on, so that an instance waits anew for each of the others that it
+    /// All of them are reset before the first goes on, so that an instance waits again for each of the others that it
     /// depends on.
     pub(super) fn rerun(&mut self, named: &BTreeSet<InstanceIndex>) {
         let with_owner = |at: &InstanceIndex| self.final_owner(*at).into_iter().chain([*at]);

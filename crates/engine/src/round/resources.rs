@@ -53,7 +53,7 @@ impl Round<'_> {
         }
     }
 
-    /// Makes a resource anew that became final while an instance got ready for it.
+    /// Makes a resource again that became final while an instance got ready for it.
     pub(super) fn resource_settled(&mut self, at: InstanceIndex) {
         if self.run.is_wanted(at) {
             self.want(at);

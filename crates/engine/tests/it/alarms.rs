@@ -1,4 +1,4 @@
-//! Which notices a run sends, and what they say.
+//! The notices of a run: when they are sent, and their texts.
 
 use engine::Event;
 
@@ -14,7 +14,7 @@ const BOTH: &str =
     r#", "onSuccess": {"ref": "Good"}, "onFail": {"ref": "Bad"}, "pipelineLogUri": "s3://l/x/""#;
 
 #[test]
-fn an_alarm_of_an_object_is_about_that_object() {
+fn the_alarm_of_an_object_describes_that_object() {
     let alarm = r##"{"id": "Alarm", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "#{node.name} failed",
         "message": "#{node.errorId}: #{node.errorMessage} in #{node.output.filePath}#{node.errorStackTrace}"}"##;
     let node = r#"{"id": "Out", "type": "S3DataNode", "filePath": "s3://b/out"}"#;
@@ -64,7 +64,7 @@ fn once_per_run_sums_up_the_run_in_one_notice() {
 }
 
 #[test]
-fn once_per_run_tells_the_first_error_and_blanks_what_is_unknown() {
+fn once_per_run_reports_the_first_error_and_leaves_unknown_names_blank() {
     let objects = [shell("A", ""), shell("B", r#", "dependsOn": {"ref": "A"}"#), ONCE.to_owned()].join(", ");
     let mut run = drive_with(BOTH, &objects);
     run.fail("A", "BadInput", "no header");
@@ -73,7 +73,7 @@ fn once_per_run_tells_the_first_error_and_blanks_what_is_unknown() {
 }
 
 #[test]
-fn rows_of_a_load_that_failed_are_not_loaded() {
+fn rows_of_a_failed_load_do_not_count_as_loaded() {
     let alarm = r##"{"id": "Bad", "type": "SnsAlarm", "myOncePerRun": "#{myOnce}", "myOnce": "true", "topicArn": "arn:t",
         "subject": "s", "message": "#{node.rowsLoaded} #{node.rowsRejected} #{node.loads}"}"##;
     let a = shell("A", r#", "onFail": {"ref": "Bad"}"#);
@@ -88,7 +88,7 @@ fn rows_of_a_load_that_failed_are_not_loaded() {
 }
 
 #[test]
-fn a_run_that_ends_otherwise_after_all_says_so_once_more() {
+fn a_run_that_ends_differently_after_a_rerun_sends_another_notice() {
     let mut run = drive_with(BOTH, &[shell("A", ""), ONCE.to_owned()].join(", "));
     run.fail("A", "BadInput", "no");
     run.step(Event::MarkedFinished { instances: [instance("A")].into() });

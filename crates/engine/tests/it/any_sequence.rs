@@ -1,5 +1,5 @@
-//! Whatever happens in whatever order: final stays final, attempts stay within the retries, every
-//! run can come to its end, and a replay (also through the store's form) equals the live run.
+//! Random sequences of events: final instances stay final, attempts stay within the retries, every run can be brought to its
+//! end, and a replay (also from the stored form) equals the live run.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -17,7 +17,7 @@ use crate::harness::{self, Driven, STARTED, drive_with, shell};
 
 const RETRIES: u32 = 1;
 
-/// A diamond with a tail: A before B and C, both before D; E alone.
+/// Returns a run of a diamond (A before B and C, both before D) and of E alone.
 fn diamond(cascade: bool) -> Driven {
     let more = if cascade {
         r#", "failureAndRerunMode": "cascade", "maximumRetries": "1""#
@@ -31,7 +31,7 @@ fn diamond(cascade: bool) -> Driven {
     drive_with(more, &[shell("A", ""), b, c, d, shell("E", ""), node.to_owned()].join(", "))
 }
 
-/// A day's sum of hourly loads: each load takes a guarded file, and everything may be late.
+/// Returns a run of hourly loads and a sum of them. Each load uses a guarded file, and all of them may be late.
 fn scheduled(cascade: bool) -> Driven {
     let cascade = if cascade { r#", "failureAndRerunMode": "cascade""# } else { "" };
     let default = format!(
@@ -55,7 +55,7 @@ fn scheduled(cascade: bool) -> Driven {
     harness::scheduled(&objects.join(", "))
 }
 
-/// Hourly work and checks on machines, some in a chain, beside others that need none; a cluster for the whole time.
+/// Returns a run of hourly work and checks on machines, of work without a machine, and of a cluster for the whole time.
 fn on_machines(cascade: bool) -> Driven {
     let cascade = if cascade { r#", "failureAndRerunMode": "cascade""# } else { "" };
     let default = format!(
@@ -100,7 +100,7 @@ fn make(story: usize, cascade: bool) -> Driven {
     }
 }
 
-/// What a random step does, to the instance with the given number.
+/// A random step. It concerns the instances with the given numbers.
 #[derive(Clone, Debug)]
 enum Move {
     Claim(usize),
@@ -127,7 +127,7 @@ fn at() -> impl Strategy<Value = usize> {
     0..16usize
 }
 
-/// What one word of a user names.
+/// Returns the numbers of the instances that one command names.
 fn some() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(at(), 1..4)
 }
@@ -159,18 +159,19 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 fn event(run: &Run, step: &Move) -> Option<Event> {
     let instance_at = |at: usize| &run.instances()[at % run.instances().len()];
     let instance = |at: usize| instance_at(at).id.clone();
-    let head = |at: usize| instance_at(at).newest_attempt().map(|head| (head.id.clone(), head.leases));
+    let newest =
+        |at: usize| instance_at(at).newest_attempt().map(|newest| (newest.id.clone(), newest.leases));
     let instances = |of: &Vec<usize>| of.iter().map(|at| instance(*at)).collect();
     let components = |of: &Vec<usize>| of.iter().map(|at| instance_at(*at).component.clone()).collect();
-    let set = |at, outcome| head(at).map(|(attempt, lease)| Event::StatusSet { attempt, lease, outcome });
+    let set = |at, outcome| newest(at).map(|(attempt, lease)| Event::StatusSet { attempt, lease, outcome });
     match *step {
         Move::Claim(at) => {
-            head(at).map(|(attempt, _)| Event::Claimed { attempt, runner: RunnerId::from("r") })
+            newest(at).map(|(attempt, _)| Event::Claimed { attempt, runner: RunnerId::from("r") })
         }
         Move::Report(at) => {
-            head(at).map(|(attempt, lease)| Event::ProgressReported { attempt, lease, fields: vec![] })
+            newest(at).map(|(attempt, lease)| Event::ProgressReported { attempt, lease, fields: vec![] })
         }
-        Move::StaleReport(at) => head(at).map(|(attempt, lease)| Event::ProgressReported {
+        Move::StaleReport(at) => newest(at).map(|(attempt, lease)| Event::ProgressReported {
             attempt,
             lease: lease.wrapping_sub(1),
             fields: vec![],
@@ -190,15 +191,15 @@ fn event(run: &Run, step: &Move) -> Option<Event> {
             let error = TaskError::new(if bad { "BadInput" } else { "E" }, "no");
             set(at, TaskOutcome::Failed(error))
         }
-        Move::Create(at) => head(at).map(|(attempt, _)| Event::ResourceCreated { attempt, fields: vec![] }),
-        Move::Tell(at) => head(at).map(|(attempt, _)| {
+        Move::Create(at) => newest(at).map(|(attempt, _)| Event::ResourceCreated { attempt, fields: vec![] }),
+        Move::Tell(at) => newest(at).map(|(attempt, _)| {
             let fields = vec![Field::string("@resourceStatus", format!("seen {at}"))];
             Event::ResourceReported { attempt, fields }
         }),
         Move::Lose(at) => {
-            head(at).map(|(attempt, _)| Event::ResourceGone { attempt, reason: "it went".to_owned() })
+            newest(at).map(|(attempt, _)| Event::ResourceGone { attempt, reason: "it went".to_owned() })
         }
-        Move::Release(at) => head(at).map(|(attempt, _)| Event::Released { attempt }),
+        Move::Release(at) => newest(at).map(|(attempt, _)| Event::Released { attempt }),
         Move::Cancel(ref of) => {
             Some(Event::CancelRequested { instances: instances(of), reason: "r".to_owned() })
         }
@@ -208,12 +209,12 @@ fn event(run: &Run, step: &Move) -> Option<Event> {
     }
 }
 
-/// The components of which something is paused.
+/// Returns the components with paused instances.
 fn paused(run: &Run) -> BTreeSet<ObjectId> {
     run.instances().iter().filter(|it| it.is_paused).map(|it| it.component.clone()).collect()
 }
 
-/// The run as a store brings it back.
+/// Returns the run as a store would load it.
 fn reloaded(run: &Run) -> Run {
     let through = |instance: &Instance| {
         let mut back: Instance = serde_json::from_str(&serde_json::to_string(instance).unwrap()).unwrap();
@@ -239,7 +240,7 @@ fn finals(run: &Run) -> HashMap<(InstanceId, u32), Status> {
     settled.map(|instance| ((instance.id.clone(), instance.generation), instance.word())).collect()
 }
 
-/// Final stays final within a generation, unless a user marks it finished.
+/// Fails unless final instances stay final within a generation, or a user marks them as finished.
 fn still_final(
     before: &HashMap<(InstanceId, u32), Status>,
     run: &Run,
@@ -255,8 +256,8 @@ fn still_final(
     Ok(())
 }
 
-/// What is put on offer may be worked on now: its time has come and nobody paused it. What is tried for the first time
-/// waits for nothing; `made` attempts there were before.
+/// Fails unless each attempt on offer may be worked on now: its time has come, and it is not paused. An instance that is tried
+/// for the first time waits for no dependency. `made` are the numbers of attempts before the step.
 fn may_run(made: &HashMap<InstanceId, usize>, run: &Run, effects: &[Effect]) -> Result<(), TestCaseError> {
     for effect in effects {
         let Effect::Offer { attempt, .. } = effect else { continue };
@@ -271,20 +272,20 @@ fn may_run(made: &HashMap<InstanceId, usize>, run: &Run, effects: &[Effect]) -> 
         prop_assert_eq!(run.offers().count(), 0);
         prop_assert!(!run.is_active());
     }
-    // What a runner may take or holds is what a deactivation waits for.
+    // A deactivation waits for attempts that a runner may take, holds or works on.
     let is_at_work = run.offers().next().is_some() || run.handed_out().next().is_some();
     prop_assert!(run.is_active() || !is_at_work);
 
-    for look in run.instances().iter().filter(|it| !it.is_final()) {
-        // One that a runner is at is told to stop.
-        let owner = look.guards.as_ref().and_then(|id| run.instance(id.as_str()));
-        let is_left = owner.is_some_and(Instance::is_final) && look.canceling.is_none();
-        prop_assert!(!is_left, "{} outlives its owner", look.id);
+    for precondition in run.instances().iter().filter(|it| !it.is_final()) {
+        // A runner that checks the precondition is told to stop.
+        let owner = precondition.guards.as_ref().and_then(|id| run.instance(id.as_str()));
+        let is_left = owner.is_some_and(Instance::is_final) && precondition.canceling.is_none();
+        prop_assert!(!is_left, "{} outlives its owner", precondition.id);
     }
     Ok(())
 }
 
-/// Of a run's end is told at most once in a step, and as it is then.
+/// Fails unless a step reports the end of the run at most once, and as the header has it then.
 fn tells_its_end(run: &Run, effects: &[Effect]) -> Result<(), TestCaseError> {
     let told = effects.iter().filter_map(|effect| match effect {
         Effect::Ended(outcome) => Some(*outcome),
@@ -296,8 +297,8 @@ fn tells_its_end(run: &Run, effects: &[Effect]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Work on a resource is on offer, and taken, only while that is RUNNING; a resource whose users are all over is on its
-/// way out; and a run ends only when its machines are gone.
+/// Fails unless work is on offer and taken only while its resource is RUNNING, a resource whose users are all final is shutting
+/// down, and the run ends only when its machines are gone.
 fn resources_serve(before: &Run, run: &Run) -> Result<(), TestCaseError> {
     let is_resource = |it: &&Instance| it.role == Role::Resource;
     for resource in run.instances().iter().filter(is_resource) {
@@ -314,9 +315,11 @@ fn resources_serve(before: &Run, run: &Run) -> Result<(), TestCaseError> {
                 user.id,
                 resource.id
             );
-            let was =
-                before.instance(user.id.as_str()).and_then(Instance::newest_attempt).map(|head| head.leases);
-            let is_taken = user.newest_attempt().is_some_and(|head| head.leases > was.unwrap_or(0));
+            let was = before
+                .instance(user.id.as_str())
+                .and_then(Instance::newest_attempt)
+                .map(|newest| newest.leases);
+            let is_taken = user.newest_attempt().is_some_and(|newest| newest.leases > was.unwrap_or(0));
             prop_assert!(word == Status::Running || !is_taken, "{} was taken on {word}", user.id);
         }
         let is_leaving = resource.is_final() || word == Status::ShuttingDown;
@@ -330,7 +333,7 @@ fn resources_serve(before: &Run, run: &Run) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What a store tells of attempts that may be taken, when only what changed is written.
+/// The attempts on offer as a store knows them, if only changed attempts are written.
 #[derive(Default)]
 struct Offered(BTreeMap<AttemptId, WorkerGroup>);
 
@@ -361,7 +364,7 @@ impl Offered {
     }
 }
 
-/// With willing runners and a willing host every run ends.
+/// Fails unless the run ends when runners take all work and the host makes and ends all machines.
 fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
     let components: HashSet<_> = driven.run.instances().iter().map(|it| it.component.clone()).collect();
     for component in components {
@@ -387,7 +390,7 @@ fn bring_to_end(mut driven: Driven) -> Result<(), TestCaseError> {
         }
         let free: Vec<_> = driven.run.offers().map(|(attempt, _)| attempt.clone()).collect();
         for attempt in free {
-            // The end of another may have ended it: a look that its owner no longer waits for.
+            // The end of another instance may have canceled it: a precondition whose owner no longer waits.
             if driven.run.attempt(&attempt).unwrap().status.is_settled() {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What a user asks of several instances in one word is one change, whatever order they are named in.
+//! A command that names several instances is one change, whatever order they are named in.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn rerun(components: &[&str]) -> Event {
     Event::RerunRequested { instances: named(components), paused: [].into() }
 }
 
-/// A run whose end is told, of activities that each wait for those after the colon.
+/// A run with an alarm for its end. Each activity depends on the activities that follow it in the pair.
 fn told(activities: &[(&str, &str)]) -> Driven {
     let alarm = |id: &str, once: &str| {
         format!(
@@ -47,11 +47,11 @@ fn subjects(run: &Driven) -> Vec<&str> {
 }
 
 #[test]
-fn the_end_of_a_run_is_judged_once_after_all_of_it() {
+fn a_command_that_names_several_instances_ends_the_run_once() {
     let mut run = told(&[("A", ""), ("B", "")]);
     run.claim("A");
     run.fail("B", "E", "no luck");
-    // By the first alone the run would have ended with the failure of the second.
+    // If the run were judged after the first instance, it would have ended with the failure of the second.
     let step = run.step(mark(&["A", "B"]));
     assert_eq!(step.effects.iter().filter(|effect| matches!(effect, Effect::Ended(_))).count(), 1);
     assert_eq!(run.run.end().map(|end| end.outcome), Some(RunOutcome::Finished));
@@ -59,7 +59,7 @@ fn the_end_of_a_run_is_judged_once_after_all_of_it() {
 }
 
 #[test]
-fn what_is_marked_is_not_begun_though_it_waited_for_something_that_is_marked_too() {
+fn an_instance_marked_along_with_its_dependency_does_not_begin() {
     let mut run = told(&[("A", ""), ("B", "A")]);
     run.step(mark(&["A", "B"]));
     assert_eq!((run.status("B"), run.offers().len()), (Status::Finished, 0));
@@ -68,17 +68,17 @@ fn what_is_marked_is_not_begun_though_it_waited_for_something_that_is_marked_too
 }
 
 #[test]
-fn what_is_canceled_along_with_what_it_waits_for_did_not_fall() {
+fn an_instance_canceled_along_with_its_dependency_is_canceled_and_did_not_fall() {
     let mut run = told(&[("A", ""), ("B", "A"), ("C", "B")]);
     run.step(cancel(&["A", "B"]));
     let statuses = ["A", "B", "C"].map(|component| run.status(component));
     assert_eq!(statuses, [Status::Canceled, Status::Canceled, Status::CascadeFailed]);
-    // Of the end of the run, and of C.
+    // One notice is about the end of the run, and one about C.
     assert_eq!(subjects(&run), ["Fallen", "Bad"]);
 }
 
 #[test]
-fn it_happens_to_all_or_to_none() {
+fn a_command_happens_to_all_named_instances_or_to_none() {
     let mut run = told(&[("A", ""), ("B", ""), ("C", "")]);
     run.finish("A");
     let before = run.run.clone();
@@ -89,7 +89,7 @@ fn it_happens_to_all_or_to_none() {
 }
 
 #[test]
-fn what_runs_on_a_resource_is_canceled_along_with_it() {
+fn users_of_a_resource_are_canceled_along_with_it() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
     let mut run = drive_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
     run.step(cancel(&["Box", "Work"]));
@@ -97,7 +97,7 @@ fn what_runs_on_a_resource_is_canceled_along_with_it() {
 }
 
 #[test]
-fn a_resource_is_not_marked_though_all_that_runs_on_it_is() {
+fn a_resource_with_a_machine_cannot_be_marked_even_with_all_its_users() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
     let mut run = drive_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
     assert!(run.try_step(mark(&["Box", "Work"])).is_err());
@@ -105,8 +105,8 @@ fn a_resource_is_not_marked_though_all_that_runs_on_it_is() {
 }
 
 #[test]
-fn what_is_tried_again_waits_for_what_is_tried_again_along_with_it() {
-    // In whatever order they were created.
+fn a_rerun_instance_waits_for_its_dependencies_that_are_rerun_along_with_it() {
+    // The order of their creation does not matter.
     for activities in [[("A", ""), ("B", "A")], [("B", "A"), ("A", "")]] {
         let mut run = told(&activities);
         run.finish("A");
@@ -126,28 +126,28 @@ fn what_is_tried_again_waits_for_what_is_tried_again_along_with_it() {
 }
 
 #[test]
-fn an_owner_that_is_tried_again_waits_for_its_precondition_that_is_asked_again() {
+fn a_rerun_owner_waits_for_its_precondition_that_is_checked_again() {
     let asked = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
     let work = shell("Work", r#", "precondition": {"ref": "Asked"}"#);
     for ends in [TaskOutcome::Finished, TaskOutcome::Failed(engine::TaskError::new("BadInput", "no"))] {
         let mut run = drive_with(CASCADE, &format!("{work}, {asked}"));
-        let look = |run: &mut Driven, number: u32| {
+        let check = |run: &mut Driven, number: u32| {
             let attempt = engine::AttemptId::new(&instance("Asked_Work"), number);
             run.step(Event::Claimed { attempt: attempt.clone(), runner: "r".into() });
             run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::Finished });
         };
-        look(&mut run, 1);
+        check(&mut run, 1);
         run.claim("Work");
         run.set("Work", ends);
         run.step(rerun(&["Work", "Asked_Work"]));
         assert_eq!(run.offers(), [format!("{}_Attempt=2 g", instance("Asked_Work"))]);
-        look(&mut run, 2);
+        check(&mut run, 2);
         assert_eq!(run.offers(), [format!("{}_Attempt=2 g", instance("Work"))]);
     }
 }
 
 #[test]
-fn what_fell_is_tried_again_along_with_what_it_fell_with() {
+fn a_fallen_instance_is_rerun_along_with_the_cause_of_its_fall() {
     let mut run = told(&[("A", ""), ("B", "A"), ("C", "B")]);
     run.fail("A", "E", "no luck");
     assert_eq!(subjects(&run), ["Fallen", "Fallen", "Bad"]);
@@ -160,7 +160,7 @@ fn what_fell_is_tried_again_along_with_what_it_fell_with() {
 }
 
 #[test]
-fn what_runs_on_a_resource_is_tried_again_along_with_it_on_one_machine() {
+fn users_rerun_along_with_their_resource_share_one_machine() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
     let mut run = drive_with("", &format!("{machine}, {}", shell("Work", r#", "runsOn": {"ref": "Box"}"#)));
     run.created("Box");
@@ -174,7 +174,7 @@ fn what_runs_on_a_resource_is_tried_again_along_with_it_on_one_machine() {
 }
 
 #[test]
-fn components_that_depend_on_each_other_are_paused_and_resumed_in_one_word() {
+fn components_that_depend_on_each_other_are_paused_and_resumed_by_one_command() {
     let mut run = told(&[("A", ""), ("B", "A")]);
     let components: BTreeSet<_> = ["A".into(), "B".into()].into();
     run.claim("A");

@@ -1,4 +1,4 @@
-//! A run with a hand-wound clock, driven by short words.
+//! A run with a clock that the test sets, and short methods for its events.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(crate) fn try_drive(objects: &str, rest: &str) -> Result<Driven, ExpandError
     Ok(Driven { now: run.header().started, run, effects: step.effects })
 }
 
-/// A run of `objects`, beside a Default with the usual fields and `more` of them.
+/// Returns a run of `objects` and a Default object with the usual fields and `more`.
 pub(crate) fn drive_with(more: &str, objects: &str) -> Driven {
     let default = format!(
         r#"{{"id": "Default", "scheduleType": "ondemand", "workerGroup": "g", "retryDelay": "1 minute"{more}}}"#
@@ -51,12 +51,12 @@ pub(crate) fn drive(objects: &str) -> Driven {
     drive_with("", objects)
 }
 
-/// The first run of a pipeline on a schedule.
+/// Returns the first run of a pipeline on a schedule.
 pub(crate) fn scheduled(objects: &str) -> Driven {
     first_run(objects, false)
 }
 
-/// As [`scheduled`], passed over by a later start.
+/// Returns the same run as [`scheduled`], passed over by a later start.
 pub(crate) fn passed_over(objects: &str) -> Driven {
     first_run(objects, true)
 }
@@ -70,7 +70,7 @@ fn first_run(objects: &str, is_skipped: bool) -> Driven {
     Driven { now: run.header().started, run, effects: step.effects }
 }
 
-/// A shell command with the given fields.
+/// Returns a ShellCommandActivity with the given fields.
 pub(crate) fn shell(id: &str, more: &str) -> String {
     format!(r#"{{"id": "{id}", "type": "ShellCommandActivity", "command": "true"{more}}}"#)
 }
@@ -99,30 +99,30 @@ impl Driven {
         self.run.instance_of_component(&ObjectId::from(component)).unwrap().word()
     }
 
-    /// The component and status of each instance.
+    /// Returns the component and status of each instance.
     pub(crate) fn statuses(&self) -> Vec<String> {
         self.run.instances().iter().map(|it| format!("{} {}", it.component, it.word())).collect()
     }
 
-    pub(crate) fn head(&self, component: &str) -> (AttemptId, u32) {
-        let head =
+    pub(crate) fn newest_attempt(&self, component: &str) -> (AttemptId, u32) {
+        let newest =
             self.run.instance_of_component(&ObjectId::from(component)).unwrap().newest_attempt().unwrap();
-        (head.id.clone(), head.leases)
+        (newest.id.clone(), newest.leases)
     }
 
     pub(crate) fn claim(&mut self, component: &str) {
-        let attempt = self.head(component).0;
+        let attempt = self.newest_attempt(component).0;
         self.step(Event::Claimed { attempt, runner: RunnerId::from("runner") });
     }
 
     pub(crate) fn report(&mut self, component: &str, fields: &[(&str, &str)]) -> Step {
-        let (attempt, lease) = self.head(component);
+        let (attempt, lease) = self.newest_attempt(component);
         let fields = fields.iter().map(|(key, value)| Field::string(*key, *value)).collect();
         self.step(Event::ProgressReported { attempt, lease, fields })
     }
 
     pub(crate) fn set(&mut self, component: &str, outcome: TaskOutcome) -> Step {
-        let (attempt, lease) = self.head(component);
+        let (attempt, lease) = self.newest_attempt(component);
         self.step(Event::StatusSet { attempt, lease, outcome })
     }
 
@@ -143,15 +143,15 @@ impl Driven {
         })
     }
 
-    /// The host has made the machine of the resource.
+    /// Plays the host's report that it has made the machine of the resource.
     pub(crate) fn created(&mut self, component: &str) {
-        let attempt = self.head(component).0;
+        let attempt = self.newest_attempt(component).0;
         self.step(Event::ResourceCreated { attempt, fields: Vec::new() });
     }
 
-    /// The machine of the resource is not there.
+    /// Plays the host's report that the machine of the resource does not exist.
     pub(crate) fn gone(&mut self, component: &str, reason: &str) {
-        let attempt = self.head(component).0;
+        let attempt = self.newest_attempt(component).0;
         self.step(Event::ResourceGone { attempt, reason: reason.to_owned() });
     }
 

@@ -1,4 +1,4 @@
-//! `lateAfterTimeout` and `onLateAction`.
+//! Lateness: `lateAfterTimeout` and `onLateAction`.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use engine::{Activation, Occasion, Status, Timetable};
 
 use crate::harness::{Driven, activation, plan, shell};
 
-/// An hourly `Work` that is late after 10 minutes, beside `more`.
+/// A run with an hourly `Work` that is late after 10 minutes, and `more`.
 fn scheduled(actions: &str, more: &str) -> Driven {
     let text = format!(
         r##"{{"id": "Default", "scheduleType": "cron", "schedule": {{"ref": "Hourly"}}, "workerGroup": "g"}},
@@ -25,7 +25,7 @@ fn scheduled(actions: &str, more: &str) -> Driven {
 }
 
 #[test]
-fn what_is_late_is_told_once_and_stopped_if_it_has_not_started() {
+fn a_late_instance_is_reported_once_and_stopped_if_it_has_not_started() {
     let mut run = scheduled(r#"[{"ref": "Tell"}, {"ref": "Stop"}]"#, "");
     run.pass(9);
     assert!(run.notices().is_empty());
@@ -38,7 +38,7 @@ fn what_is_late_is_told_once_and_stopped_if_it_has_not_started() {
 }
 
 #[test]
-fn what_is_at_work_is_told_of_and_goes_on() {
+fn a_late_instance_at_work_is_reported_and_goes_on() {
     let mut run = scheduled(r#"[{"ref": "Tell"}, {"ref": "Stop"}]"#, "");
     run.claim("Work");
     run.report("Work", &[]);
@@ -49,7 +49,7 @@ fn what_is_at_work_is_told_of_and_goes_on() {
 }
 
 #[test]
-fn what_waits_for_ever_is_late_though_its_run_is_at_rest() {
+fn an_instance_that_waits_for_ever_is_late_even_after_its_run_ended() {
     let work = r#"{"ref": "Tell"}, "dependsOn": {"ref": "Before"}"#;
     let mut run = scheduled(work, &format!(", {}", shell("Before", r#", "maximumRetries": "0""#)));
     run.fail("Before", "E", "no luck");
@@ -65,7 +65,7 @@ fn what_waits_for_ever_is_late_though_its_run_is_at_rest() {
 }
 
 #[test]
-fn what_is_over_in_time_is_not_late() {
+fn an_instance_that_ends_in_time_is_not_late() {
     let mut run = scheduled(r#"{"ref": "Tell"}"#, "");
     run.finish("Work");
     assert_eq!(run.run.next_wake(), None);

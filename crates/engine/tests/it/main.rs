@@ -1,4 +1,4 @@
-//! The engine from outside: definitions in, events in, objects and effects out.
+//! Tests of the engine through its public interface: definitions and events in, objects and effects out.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test, as it should")]
 

@@ -1,4 +1,4 @@
-//! Objects as the wire shows them.
+//! Objects in the form in which the wire shows them.
 
 use definition::PipelineObject;
 use engine::wire_objects::{Form, MASK, component};
@@ -31,7 +31,7 @@ fn strings(object: &PipelineObject, key: &str) -> Vec<String> {
 #[test]
 fn a_task_holds_the_attempt_and_what_its_work_needs_evaluated_and_in_clear() {
     let run = copy();
-    let attempt = run.head("Load").0;
+    let attempt = run.newest_attempt("Load").0;
     let objects = run.run.task_objects(&attempt);
     let ids: Vec<_> = objects.keys().map(|id| id.as_str().to_owned()).collect();
     let wanted =
@@ -62,7 +62,7 @@ fn secrets_are_masked_when_shown_also_inside_other_text() {
 }
 
 #[test]
-fn an_instance_tells_where_it_stands() {
+fn an_instance_shows_its_status_and_times() {
     let mut run = copy();
     run.claim("Load");
     run.report("Load", &[("rowsLoaded", "7")]);
@@ -82,7 +82,10 @@ fn an_instance_tells_where_it_stands() {
     ] {
         assert_eq!(strings(&load, key), [value], "{key}");
     }
-    assert_eq!(load.reference("@headAttempt").map(|id| id.as_str()), Some(run.head("Load").0.as_str()));
+    assert_eq!(
+        load.reference("@headAttempt").map(|id| id.as_str()),
+        Some(run.newest_attempt("Load").0.as_str())
+    );
     let table = run.run.object(instance("Table").as_str(), PLAIN).unwrap();
     assert_eq!(table.reference("@waitingOn").map(|id| id.as_str()), Some(load.id.as_str()));
 }
@@ -106,12 +109,12 @@ fn a_component_shows_the_health_of_its_newest_instance() {
     let load = component(run.run.plan(), "Load", Some(&run.run), PLAIN).unwrap();
     assert_eq!(strings(&load, "@healthStatus"), ["HEALTHY"]);
     assert_eq!(strings(&load, "@sphere"), ["COMPONENT"]);
-    // Own fields as written, nothing inherited.
+    // A component shows its own fields as written, and no inherited ones.
     assert_eq!(load.string("workerGroup"), None);
 }
 
 #[test]
-fn text_is_evaluated_where_an_object_stands() {
+fn a_text_is_evaluated_as_if_it_stood_in_the_object() {
     let run = copy();
     let id = instance("Load");
     let value = run.run.evaluate(id.as_str(), "#{input.filePath} #{myType} #{name}");
@@ -129,7 +132,7 @@ fn fields_that_refer_to_each_other_in_a_circle_are_an_error() {
     assert!(format!("{error:?}").contains("refers to itself"), "{error:?}");
 }
 
-/// Fields that use the next one many times, `use_of` saying how; evaluated anew each time, this would take for ever.
+/// Returns fields that each use the next one many times, in the way of `use_of`. Evaluating all of them would take for ever.
 fn tower(use_of: impl Fn(usize) -> String) -> String {
     let level = |n: usize| format!(r#""my_{n}": "{}""#, use_of(n + 1).repeat(40));
     let levels: Vec<String> = (0..12).map(level).collect();
@@ -149,7 +152,7 @@ fn fields_that_use_each_other_too_many_times_are_an_error() {
 }
 
 #[test]
-fn an_alarm_whose_fields_use_each_other_too_many_times_is_sent_all_the_same() {
+fn an_alarm_whose_fields_use_each_other_too_many_times_is_still_sent() {
     let tower = tower(|n| format!("#{{my_{n}}}"));
     let mail = format!(
         r##"{{"id": "Mail", "type": "SnsAlarm", "topicArn": "t", "role": "r", "subject": "s", "message": "#{{my_0}}", {tower}}}"##

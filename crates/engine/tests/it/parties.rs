@@ -1,4 +1,4 @@
-//! Which resources have to be there at the same time: those whose work waits for each other's while they are up.
+//! Parties: resources whose work waits for each other while they run, so that all of them must run at once.
 
 use definition::ObjectId;
 
@@ -10,13 +10,13 @@ fn machines(ids: &[&str]) -> String {
     ids.iter().map(machine).collect::<Vec<_>>().join(", ")
 }
 
-/// Work on a machine, after others.
+/// Returns an activity that runs on `machine` and depends on `after`.
 fn on(machine: &str, id: &str, after: &[&str]) -> String {
     let after: Vec<_> = after.iter().map(|id| format!(r#"{{"ref": "{id}"}}"#)).collect();
     shell(id, &format!(r#", "runsOn": {{"ref": "{machine}"}}, "dependsOn": [{}]"#, after.join(", ")))
 }
 
-/// The party of every machine: the component that leads it, and its size.
+/// Returns the party of every machine: its first component and its size.
 fn parties(machine_ids: &[&str], work: &[String]) -> Vec<String> {
     let run = drive_with("", &format!("{}, {}", machines(machine_ids), work.join(", "))).run;
     let party = |id: &&str| {
@@ -28,7 +28,7 @@ fn parties(machine_ids: &[&str], work: &[String]) -> Vec<String> {
 }
 
 #[test]
-fn machines_that_wait_for_each_other_while_they_are_up_are_one_party() {
+fn machines_that_wait_for_each_other_while_they_run_are_one_party() {
     let work = [
         on("One", "Init", &[]),
         on("One", "Part1", &["Init"]),
@@ -39,7 +39,7 @@ fn machines_that_wait_for_each_other_while_they_are_up_are_one_party() {
 }
 
 #[test]
-fn machines_that_follow_each_other_or_have_nothing_to_do_with_each_other_need_no_company() {
+fn machines_that_follow_each_other_or_are_unrelated_are_parties_of_one() {
     let chain = [
         on("One", "A", &[]),
         on("Two", "B", &["A"]),
@@ -49,13 +49,13 @@ fn machines_that_follow_each_other_or_have_nothing_to_do_with_each_other_need_no
     ];
     let alone = ["@One 1", "@Two 1", "@Three 1", "@Four 1"];
     assert_eq!(parties(&["One", "Two", "Three", "Four"], &chain), alone);
-    // The second is up before the first is done.
+    // The second machine runs before the first one is done.
     let early = [on("One", "A", &[]), on("Two", "B", &["A"]), on("Two", "Early", &[])];
     assert_eq!(parties(&["One", "Two"], &early), ["@One 2", "@One 2"]);
 }
 
 #[test]
-fn a_party_is_joined_over_others_and_over_work_that_runs_elsewhere() {
+fn a_party_is_joined_through_other_machines_and_through_work_that_runs_elsewhere() {
     let between = |id: &str, after: &str| {
         shell(id, &format!(r#", "workerGroup": "g", "dependsOn": {{"ref": "{after}"}}"#))
     };
@@ -72,7 +72,7 @@ fn a_party_is_joined_over_others_and_over_work_that_runs_elsewhere() {
 }
 
 #[test]
-fn the_machines_of_many_intervals_that_one_waits_for_come_one_by_one() {
+fn machines_of_many_intervals_for_which_one_machine_waits_are_made_one_by_one() {
     let schedule = |id: &str, period: &str| {
         format!(
             r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "2030-01-31T00:00:00"}}"#
@@ -93,7 +93,7 @@ fn the_machines_of_many_intervals_that_one_waits_for_come_one_by_one() {
 }
 
 #[test]
-fn what_is_no_resource_has_no_party() {
+fn an_instance_that_is_no_resource_has_no_party() {
     let run = drive_with("", &shell("Work", "")).run;
     assert_eq!(run.party_of(&run.instances()[0].id), None);
     assert!(run.largest_party().is_empty());

@@ -1,4 +1,4 @@
-//! Paused components: nothing of them starts, and nothing of them is lost.
+//! Paused components: their instances do not start, and none of them is lost.
 
 use engine::{Event, IllegalEvent, RunnerId, Status};
 
@@ -14,7 +14,7 @@ fn set(run: &mut Driven, component: &str, is_paused: bool) {
 }
 
 #[test]
-fn what_is_paused_is_withheld_when_its_turn_comes() {
+fn a_paused_instance_is_withheld_when_it_becomes_ready() {
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
     let mut run = drive(&format!("{}, {second}", shell("First", "")));
     set(&mut run, "Second", true);
@@ -28,7 +28,7 @@ fn what_is_paused_is_withheld_when_its_turn_comes() {
 }
 
 #[test]
-fn what_was_over_when_its_component_was_resumed_is_tried_again_all_the_same() {
+fn an_instance_that_was_final_when_its_component_was_resumed_can_be_rerun() {
     let mut run = drive(&shell("Work", ""));
     run.step(Event::Paused { components: ["Work".into()].into() });
     run.step(Event::MarkedFinished { instances: [instance("Work")].into() });
@@ -38,7 +38,7 @@ fn what_was_over_when_its_component_was_resumed_is_tried_again_all_the_same() {
 }
 
 #[test]
-fn what_is_rerun_is_paused_if_its_component_is_now_whatever_the_run_was_told() {
+fn a_rerun_instance_is_paused_if_its_component_is_paused_now() {
     let rerun = |paused: &[&str]| Event::RerunRequested {
         instances: [instance("Work")].into(),
         paused: paused.iter().map(|id| (*id).into()).collect(),
@@ -55,11 +55,11 @@ fn what_is_rerun_is_paused_if_its_component_is_now_whatever_the_run_was_told() {
 }
 
 #[test]
-fn what_is_on_offer_is_withdrawn_and_offered_again() {
+fn a_pause_withdraws_an_offer_and_a_resumption_makes_it_again() {
     let mut run = drive(&shell("A", ""));
     set(&mut run, "A", true);
     assert_eq!(run.offers(), Vec::<String>::new());
-    let attempt = run.head("A").0;
+    let attempt = run.newest_attempt("A").0;
     let claim = Event::Claimed { attempt, runner: RunnerId::from("r") };
     assert!(matches!(run.try_step(claim), Err(IllegalEvent::Instance { status: Status::Paused, .. })));
     set(&mut run, "A", false);
@@ -68,7 +68,7 @@ fn what_is_on_offer_is_withdrawn_and_offered_again() {
 }
 
 #[test]
-fn what_runs_goes_on_but_is_not_tried_again() {
+fn a_paused_instance_at_work_goes_on_but_is_not_tried_again() {
     let mut run = drive(&shell("A", ""));
     run.claim("A");
     set(&mut run, "A", true);

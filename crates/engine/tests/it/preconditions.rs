@@ -1,4 +1,4 @@
-//! Preconditions: who looks, how often, and what their end means for what they guard.
+//! Preconditions: who checks them, how often, and the effect of their end on their owners.
 
 use engine::{Event, InstanceId, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 
@@ -9,7 +9,7 @@ const READY: &str = r##"{"id": "Ready", "type": "S3PrefixNotEmpty", "s3Prefix": 
 const IN: &str = r#"{"id": "In", "type": "S3DataNode", "directoryPath": "s3://in/raw",
     "precondition": {"ref": "Ready"}}"#;
 
-/// `Work` takes `In`, which must not be empty.
+/// Returns a run of `Work`, whose input `In` must not be empty.
 fn guarded() -> Driven {
     let work = shell("Work", r#", "input": {"ref": "In"}"#);
     drive_with(r#", "failureAndRerunMode": "cascade""#, &format!("{IN}, {READY}, {work}"))
@@ -23,9 +23,9 @@ fn status(run: &Driven, name: &str) -> Status {
     run.run.instance(id(name).as_str()).unwrap().word()
 }
 
-fn look(run: &mut Driven, outcome: TaskOutcome) {
-    let head = run.run.instance(id("Ready_In").as_str()).unwrap().newest_attempt().unwrap();
-    let (attempt, lease) = (head.id.clone(), head.leases + 1);
+fn check(run: &mut Driven, outcome: TaskOutcome) {
+    let newest = run.run.instance(id("Ready_In").as_str()).unwrap().newest_attempt().unwrap();
+    let (attempt, lease) = (newest.id.clone(), newest.leases + 1);
     run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("service") });
     run.step(Event::StatusSet { attempt, lease, outcome });
 }
@@ -37,7 +37,7 @@ fn field(run: &Driven, object: &str, key: &str) -> Option<String> {
 }
 
 #[test]
-fn a_precondition_is_looked_at_again_until_it_holds() {
+fn a_precondition_is_checked_again_until_it_holds() {
     let mut run = guarded();
     let offers: Vec<_> =
         run.run.offers().map(|(attempt, group)| (attempt.to_string(), group.clone())).collect();
@@ -45,7 +45,7 @@ fn a_precondition_is_looked_at_again_until_it_holds() {
     assert_eq!(offers, [(attempt.clone(), engine::WorkerGroup::service())]);
     assert_eq!(field(&run, &attempt, "s3Prefix").as_deref(), Some("s3://in/raw"));
     assert_eq!(field(&run, &attempt, "node"), Some(id("In").to_string()));
-    look(&mut run, TaskOutcome::False);
+    check(&mut run, TaskOutcome::False);
     run.pass(4);
     assert_eq!(run.run.offers().count(), 0);
     run.pass(1);
@@ -55,7 +55,7 @@ fn a_precondition_is_looked_at_again_until_it_holds() {
         (status(&run, "In"), status(&run, "Work")),
         (Status::WaitingOnDependencies, Status::WaitingOnDependencies)
     );
-    look(&mut run, TaskOutcome::Finished);
+    check(&mut run, TaskOutcome::Finished);
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Finished, Status::Finished));
     assert_eq!(status(&run, "Work"), Status::WaitingForRunner);
     run.finish("Work");
@@ -63,38 +63,38 @@ fn a_precondition_is_looked_at_again_until_it_holds() {
 }
 
 #[test]
-fn one_that_does_not_hold_in_time_fails_what_it_guards() {
+fn a_precondition_that_does_not_hold_in_time_fails_its_owner() {
     let mut run = guarded();
     for minutes in [5, 5, 2] {
-        look(&mut run, TaskOutcome::False);
+        check(&mut run, TaskOutcome::False);
         run.pass(minutes);
     }
-    look(&mut run, TaskOutcome::False);
+    check(&mut run, TaskOutcome::False);
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
     assert_eq!(status(&run, "Work"), Status::CascadeFailed);
-    // Rerun, all of them get up, and the time counts anew.
+    // A rerun tries all of them again, and `preconditionTimeout` counts from the beginning.
     run.step(Event::RerunRequested { instances: [id("In")].into(), paused: [].into() });
     assert_eq!(status(&run, "Work"), Status::WaitingOnDependencies);
-    look(&mut run, TaskOutcome::False);
+    check(&mut run, TaskOutcome::False);
     run.pass(5);
-    look(&mut run, TaskOutcome::Finished);
+    check(&mut run, TaskOutcome::Finished);
     assert_eq!(status(&run, "Work"), Status::WaitingForRunner);
 }
 
 #[test]
 fn errors_are_tries_and_false_answers_are_not() {
     let mut run = guarded();
-    look(&mut run, TaskOutcome::False);
+    check(&mut run, TaskOutcome::False);
     run.pass(5);
-    look(&mut run, TaskOutcome::Failed(TaskError::new("AccessDenied", "no")));
+    check(&mut run, TaskOutcome::Failed(TaskError::new("AccessDenied", "no")));
     assert_eq!(status(&run, "Ready_In"), Status::WaitingForRunner);
     run.pass(5);
-    look(&mut run, TaskOutcome::Failed(TaskError::new("AccessDenied", "no")));
+    check(&mut run, TaskOutcome::Failed(TaskError::new("AccessDenied", "no")));
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
 }
 
 #[test]
-fn a_worker_looks_where_the_guarded_object_is_worked_on_and_knows_it() {
+fn a_worker_checks_in_the_group_of_the_owner_and_knows_the_owner() {
     let precondition =
         r##"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "test -e #{node.filePath}"}"##;
     let file = r#"{"id": "F", "type": "S3DataNode", "filePath": "s3://b/f", "workerGroup": "near",
@@ -108,7 +108,7 @@ fn a_worker_looks_where_the_guarded_object_is_worked_on_and_knows_it() {
 }
 
 #[test]
-fn where_the_owner_falls_there_is_nothing_left_to_look_for() {
+fn the_precondition_of_a_fallen_owner_is_canceled() {
     let first = shell("First", "");
     let asked = r#"{"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}, "precondition": {"ref": "Asked"}"#);
@@ -128,13 +128,13 @@ fn where_the_owner_falls_there_is_nothing_left_to_look_for() {
 }
 
 #[test]
-fn where_the_owner_is_over_nobody_looks_any_more() {
+fn the_precondition_of_a_final_owner_is_not_checked_any_more() {
     for event in [
         Event::CancelRequested { instances: [id("In")].into(), reason: "asked".to_owned() },
         Event::MarkedFinished { instances: [id("In")].into() },
     ] {
         let mut run = guarded();
-        look(&mut run, TaskOutcome::False);
+        check(&mut run, TaskOutcome::False);
         run.step(event);
         assert_eq!(status(&run, "Ready_In"), Status::Canceled);
         if status(&run, "Work") == Status::WaitingForRunner {
@@ -145,16 +145,16 @@ fn where_the_owner_is_over_nobody_looks_any_more() {
 }
 
 #[test]
-fn one_that_nobody_looks_at_fails_when_its_time_is_over() {
+fn a_precondition_that_nobody_checks_fails_when_its_time_is_over() {
     let mut run = guarded();
     run.pass(12);
-    assert_eq!(status(&run, "Ready_In"), Status::WaitingForRunner, "the last look may take its time");
+    assert_eq!(status(&run, "Ready_In"), Status::WaitingForRunner, "the last check may take its time");
     run.pass(2);
     assert_eq!((status(&run, "Ready_In"), status(&run, "In")), (Status::Failed, Status::Failed));
 }
 
 #[test]
-fn the_alarm_that_a_precondition_has_from_its_parent_fires_and_that_of_default_once_for_both() {
+fn a_precondition_fires_inherited_alarms_but_leaves_those_of_default_to_its_owner() {
     let alarm = |id: &str| {
         format!(
             r#"{{"id": "{id}", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "{id}", "message": "m"}}"#
@@ -171,13 +171,13 @@ fn the_alarm_that_a_precondition_has_from_its_parent_fires_and_that_of_default_o
     for (parent, told) in [("", vec!["All"]), (r#", "parent": {"ref": "Guards"}"#, vec!["Own", "All"])] {
         let objects = [file, &ready(parent), family, &alarm("All"), &alarm("Own")].join(", ");
         let mut run = drive_with(r#", "onFail": {"ref": "All"}"#, &objects);
-        look(&mut run, TaskOutcome::Failed(TaskError::new("E", "refused")));
+        check(&mut run, TaskOutcome::Failed(TaskError::new("E", "refused")));
         assert_eq!(run.notices().iter().map(|notice| notice.subject.as_str()).collect::<Vec<_>>(), told);
     }
 }
 
 #[test]
-fn a_look_that_ended_because_its_owner_is_done_is_no_bad_end_of_the_run() {
+fn a_precondition_canceled_because_its_owner_is_finished_is_no_bad_end_of_the_run() {
     let alarm = |id: &str| {
         format!(
             r#"{{"id": "{id}", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t", "subject": "{id}",

@@ -1,24 +1,24 @@
-//! Resources: made when something is ready to run on them, ended when nothing is left to, and what becomes of the work
-//! when they fail.
+//! Resources: they are made when an instance is ready to run on them and ended after the last one; and the effect of their
+//! failures on the work.
 
 use engine::instance::Ending;
 use engine::{Effect, Event, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 
 use crate::harness::{Driven, STARTED, drive_with, instance, shell, try_drive};
 
-/// A machine with the given fields, before other objects.
+/// Returns a run of a machine with the given fields and of other objects, which run on it.
 fn with_box(fields: &str, objects: &[String]) -> Driven {
     let machine =
         format!(r#"{{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"{fields}}}"#);
     drive_with(r#", "runsOn": {"ref": "Box"}"#, &format!("{machine}, {}", objects.join(", ")))
 }
 
-/// First, then Second, on one machine.
+/// Returns a run of First, then Second, on one machine.
 fn chain(fields: &str) -> Driven {
     with_box(fields, &[shell("First", ""), shell("Second", r#", "dependsOn": {"ref": "First"}"#)])
 }
 
-/// What the host is asked to look at, oldest first.
+/// Returns the machines that the host was asked to make or end, oldest first.
 fn asked(run: &Driven) -> Vec<String> {
     let effects = run.effects.iter().filter_map(|effect| match effect {
         Effect::Resource { attempt } => Some(attempt.to_string()),
@@ -36,7 +36,7 @@ fn reason(run: &Driven, component: &str) -> String {
 }
 
 #[test]
-fn a_resource_is_made_for_its_first_work_used_by_all_and_ended_after_the_last() {
+fn a_resource_is_made_for_its_first_user_and_ended_after_its_last() {
     let mut run = chain("");
     assert_eq!(
         run.statuses(),
@@ -56,7 +56,7 @@ fn a_resource_is_made_for_its_first_work_used_by_all_and_ended_after_the_last() 
 }
 
 #[test]
-fn a_resource_waits_until_something_is_ready_for_it() {
+fn a_resource_waits_until_a_user_is_ready_for_it() {
     let before = shell("Before", r#", "workerGroup": "own""#);
     let work = shell("Work", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
@@ -81,7 +81,7 @@ fn a_resource_whose_users_all_failed_while_it_waited_is_finished_and_was_never_m
 }
 
 #[test]
-fn nothing_is_made_that_nothing_runs_on() {
+fn a_resource_without_users_is_never_made() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
     let run = drive_with("", &format!("{machine}, {}", shell("Work", "")));
     assert_eq!(run.statuses(), ["Work WAITING_FOR_RUNNER"]);
@@ -119,7 +119,7 @@ fn a_retry_uses_the_same_resource() {
 }
 
 #[test]
-fn what_cannot_be_made_is_tried_again_and_then_takes_its_users_along() {
+fn a_machine_that_cannot_be_made_is_tried_again_and_then_its_users_are_canceled() {
     let mut run = chain(r#", "maximumRetries": "1", "retryDelay": "5 minutes""#);
     run.gone("Box", "no capacity");
     assert_eq!(run.status("Box"), Status::Scheduled);
@@ -135,7 +135,7 @@ fn what_cannot_be_made_is_tried_again_and_then_takes_its_users_along() {
 }
 
 #[test]
-fn making_it_takes_no_longer_than_init_timeout() {
+fn a_machine_that_is_not_made_within_init_timeout_fails() {
     let mut run = chain(r#", "maximumRetries": "0", "initTimeout": "10 minutes""#);
     run.pass(10);
     assert_eq!(run.statuses()[..2], ["Box SHUTTING_DOWN", "First WAITING_ON_DEPENDENCIES"]);
@@ -144,7 +144,7 @@ fn making_it_takes_no_longer_than_init_timeout() {
 }
 
 #[test]
-fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_what_nobody_began_spends_no_try() {
+fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_untouched_work_spends_no_try() {
     let objects = [shell("Busy", ""), shell("Free", ""), shell("Done", "")];
     let mut run = with_box(r#", "retryDelay": "5 minutes""#, &objects);
     run.created("Box");
@@ -157,7 +157,7 @@ fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_what_nobody_began_spen
         ["Box SCHEDULED", "Busy WAITING_FOR_RUNNER", "Free WAITING_FOR_RUNNER", "Done FINISHED"]
     );
     assert!(run.offers().is_empty(), "there is nobody to take them");
-    let attempt = run.head("Free").0;
+    let attempt = run.newest_attempt("Free").0;
     let taken = run.try_step(Event::Claimed { attempt, runner: RunnerId::from("r") });
     assert_eq!(taken.unwrap_err().to_string(), format!("object `@Box_{STARTED}` is SCHEDULED"));
     run.pass(5);
@@ -183,11 +183,11 @@ fn retrynone_makes_no_new_machine_for_a_lost_one() {
     run.report("First", &[]);
     run.gone("Box", "spot price");
     assert_eq!(run.statuses(), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
-    assert!(run.report("First", &[]).canceled, "whoever still works at it is told to stop");
+    assert!(run.report("First", &[]).canceled, "a runner that still works on it is told to stop");
 }
 
 #[test]
-fn terminate_after_ends_it_with_all_that_is_on_it_and_no_retry() {
+fn terminate_after_ends_a_machine_and_cancels_its_users_without_retry() {
     let mut run = chain(r#", "terminateAfter": "1 hour", "actionOnResourceFailure": "retryall""#);
     run.pass(30);
     run.created("Box");
@@ -204,7 +204,7 @@ fn terminate_after_ends_it_with_all_that_is_on_it_and_no_retry() {
 }
 
 #[test]
-fn a_failed_task_ends_the_resource_only_where_it_says_so() {
+fn a_failed_task_ends_the_resource_only_if_action_on_task_failure_says_so() {
     let failed = |action: &str| {
         let objects = [shell("Bad", r#", "maximumRetries": "0""#), shell("Good", "")];
         let mut run = with_box(action, &objects);
@@ -218,7 +218,7 @@ fn a_failed_task_ends_the_resource_only_where_it_says_so() {
 }
 
 #[test]
-fn a_canceled_resource_takes_along_what_runs_on_it_and_a_rerun_brings_all_back() {
+fn a_canceled_resource_cancels_its_users_and_a_rerun_reruns_them() {
     let mut run = chain("");
     run.created("Box");
     run.claim("First");
@@ -241,7 +241,7 @@ fn a_canceled_resource_takes_along_what_runs_on_it_and_a_rerun_brings_all_back()
 }
 
 #[test]
-fn a_rerun_activity_has_its_resource_made_anew() {
+fn the_resource_of_a_rerun_activity_is_made_again() {
     let mut run = chain("");
     run.created("Box");
     run.finish("First");
@@ -250,7 +250,7 @@ fn a_rerun_activity_has_its_resource_made_anew() {
     assert_eq!(run.status("Box"), Status::ShuttingDown);
     run.gone("Box", "ended");
     assert_eq!(run.statuses(), ["Box CREATING", "First FINISHED", "Second WAITING_ON_DEPENDENCIES"]);
-    assert_eq!(run.head("Box").0.as_str(), format!("@Box_{STARTED}_Attempt=2"));
+    assert_eq!(run.newest_attempt("Box").0.as_str(), format!("@Box_{STARTED}_Attempt=2"));
     run.created("Box");
     run.finish("Second");
     run.gone("Box", "ended");
@@ -287,9 +287,9 @@ fn a_resource_that_only_stuck_work_would_use_is_ended() {
 }
 
 #[test]
-fn what_a_host_tells_of_a_machine_becomes_its_fields() {
+fn the_fields_that_a_host_reports_are_shown() {
     let mut run = chain("");
-    let attempt = run.head("Box").0;
+    let attempt = run.newest_attempt("Box").0;
     let field = |key: &str, value: &str| definition::Field::string(key, value);
     let said = vec![field("@resourceStatus", "pending")];
     let step = run.step(Event::ResourceReported { attempt: attempt.clone(), fields: said.clone() });
@@ -319,9 +319,9 @@ fn what_a_host_tells_of_a_machine_becomes_its_fields() {
 }
 
 #[test]
-fn a_machine_is_no_work_for_runners() {
+fn runners_cannot_take_a_machine() {
     let mut run = chain("");
-    let (attempt, lease) = run.head("Box");
+    let (attempt, lease) = run.newest_attempt("Box");
     for event in [
         Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("r") },
         Event::ProgressReported { attempt: attempt.clone(), lease, fields: vec![] },
@@ -334,14 +334,14 @@ fn a_machine_is_no_work_for_runners() {
 }
 
 #[test]
-fn fields_that_cannot_be_evaluated_fail_the_resource_before_a_host_hears_of_it() {
+fn fields_that_cannot_be_evaluated_fail_the_resource_before_a_host_is_asked() {
     let run = chain(r##", "imageId": "#{noSuchField}""##);
     assert_eq!(run.statuses(), ["Box FAILED", "First CANCELED", "Second CANCELED"]);
     assert!(reason(&run, "First").contains("object `Box`, field `imageId`"), "{}", reason(&run, "First"));
 }
 
 #[test]
-fn a_paused_resource_holds_back_what_runs_on_it() {
+fn the_users_of_a_paused_resource_wait() {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"}"#;
     let before = shell("Before", r#", "workerGroup": "g""#);
     let work = shell("Work", r#", "dependsOn": {"ref": "Before"}, "runsOn": {"ref": "Box"}"#);
@@ -355,7 +355,7 @@ fn a_paused_resource_holds_back_what_runs_on_it() {
 }
 
 #[test]
-fn its_failure_and_its_end_are_told_by_its_own_alarms() {
+fn a_resource_fires_its_own_alarms() {
     let alarm = |id: &str| {
         format!(
             r##"{{"id": "{id}", "type": "SnsAlarm", "topicArn": "t", "role": "r", "subject": "{id} #{{node.@status}}", "message": "#{{node.errorMessage}}"}}"##
@@ -375,7 +375,7 @@ fn its_failure_and_its_end_are_told_by_its_own_alarms() {
 }
 
 #[test]
-fn an_activity_needs_a_group_or_a_resource_that_is_one() {
+fn an_activity_needs_a_worker_group_or_a_resource() {
     let default = r#"{"id": "Default", "scheduleType": "ondemand"}"#;
     let refused = try_drive(&format!("{default}, {}", shell("A", "")), "").err().unwrap().to_string();
     assert!(refused.contains("`workerGroup`") && refused.contains("`runsOn`"), "{refused}");
@@ -385,7 +385,7 @@ fn an_activity_needs_a_group_or_a_resource_that_is_one() {
 }
 
 #[test]
-fn a_failed_try_of_work_says_that_its_machine_went() {
+fn a_failed_attempt_says_that_its_machine_disappeared() {
     let mut run = chain(r#", "maximumRetries": "5""#);
     for _ in 0..3 {
         run.created("Box");

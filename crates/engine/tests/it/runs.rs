@@ -1,11 +1,11 @@
-//! The rules of order, retry, cascade, cancel and rerun.
+//! The rules of order, retry, cascade, cancellation and rerun.
 
 use engine::{Effect, Event, Occasion, RunOutcome, RunnerId, Status, TaskError, TaskOutcome, expand};
 use jiff::SignedDuration;
 
 use crate::harness::{Driven, activation, drive, drive_with, instance, plan, shell, try_drive};
 
-/// `In -> Load -> Table -> Build`, and `After` by `dependsOn` on Build.
+/// Returns a run of `In -> Load -> Table -> Build`, and of `After`, which depends on Build.
 fn chain(more: &str) -> Driven {
     let nodes = r#"{"id": "In", "type": "S3DataNode", "filePath": "s3://b/in"},
                    {"id": "Table", "type": "S3DataNode", "filePath": "s3://b/table"}"#;
@@ -29,7 +29,7 @@ fn an_input_that_nothing_produces_is_finished_at_once_and_an_output_waits_for_it
 }
 
 #[test]
-fn waiting_on_lists_what_is_not_finished() {
+fn waiting_on_lists_the_unfinished_dependencies() {
     let run = chain("");
     let build = run.run.instance(instance("Build").as_str()).unwrap();
     assert_eq!(run.run.waiting_on(build), [instance("Table")]);
@@ -81,7 +81,7 @@ fn bad_input_fails_at_once() {
 }
 
 #[test]
-fn a_field_that_cannot_be_evaluated_fails_the_attempt_by_object_and_field() {
+fn a_field_that_cannot_be_evaluated_fails_the_attempt_and_is_named() {
     let run = drive(&shell("A", r##", "scriptArgument": "#{nowhere}""##));
     assert_eq!(run.status("A"), Status::Failed);
     let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned().unwrap();
@@ -90,7 +90,7 @@ fn a_field_that_cannot_be_evaluated_fails_the_attempt_by_object_and_field() {
 }
 
 #[test]
-fn a_field_that_comes_to_hold_what_it_must_not_fails_the_attempt_in_the_words_of_validation() {
+fn a_field_whose_value_is_not_allowed_fails_the_attempt_with_the_message_of_validation() {
     let run = drive(&shell("A", r##", "maximumRetries": "#{4 + 5}""##));
     assert_eq!(run.status("A"), Status::Failed);
     let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned().unwrap();
@@ -99,28 +99,28 @@ fn a_field_that_comes_to_hold_what_it_must_not_fails_the_attempt_in_the_words_of
 }
 
 #[test]
-fn a_task_that_nobody_acknowledges_goes_out_again_under_a_new_task_id() {
+fn a_task_that_is_not_acknowledged_is_handed_out_again_under_a_new_task_id() {
     let mut run = drive(&shell("A", ""));
     run.claim("A");
-    let (attempt, lease) = run.head("A");
+    let (attempt, lease) = run.newest_attempt("A");
     assert_eq!(run.run.next_wake(), Some(run.now + SignedDuration::from_mins(2)));
     run.pass(2);
     assert_eq!(run.offers(), ["@A_2030-01-31T22:00:00_Attempt=1 g"]);
     let late = Event::ProgressReported { attempt: attempt.clone(), lease, fields: vec![] };
     assert!(run.try_step(late.clone()).is_err());
     run.claim("A");
-    assert_eq!(run.head("A"), (attempt, lease + 1));
+    assert_eq!(run.newest_attempt("A"), (attempt, lease + 1));
     assert!(run.try_step(late).is_err());
 }
 
 #[test]
-fn a_runner_that_is_gone_gives_its_attempt_back_at_once() {
+fn the_attempt_of_a_runner_that_is_gone_is_free_at_once() {
     let mut run = drive(&shell("A", ""));
     run.claim("A");
     run.report("A", &[]);
     let held: Vec<_> = run.run.handed_out().map(|(_, runner)| runner.clone()).collect();
     assert_eq!(held, [RunnerId::from("runner")]);
-    let attempt = run.head("A").0;
+    let attempt = run.newest_attempt("A").0;
     run.step(Event::Released { attempt });
     assert_eq!(run.offers(), ["@A_2030-01-31T22:00:00_Attempt=1 g"]);
 }
@@ -130,16 +130,16 @@ fn a_stalled_attempt_is_retried_and_its_runner_is_told_to_stop() {
     let mut run = drive(&shell("A", r#", "reportProgressTimeout": "5 minutes""#));
     run.claim("A");
     run.report("A", &[]);
-    let (attempt, lease) = run.head("A");
+    let (attempt, lease) = run.newest_attempt("A");
     run.pass(5);
     run.pass(1);
-    assert_eq!(run.head("A").0.parts().unwrap().1, 2);
+    assert_eq!(run.newest_attempt("A").0.parts().unwrap().1, 2);
     let step = run.step(Event::ProgressReported { attempt, lease, fields: vec![] });
     assert!(step.canceled && step.is_empty());
 }
 
 #[test]
-fn with_cascade_a_failure_takes_everything_downstream_along() {
+fn with_cascade_all_consumers_downstream_fall_with_a_failure() {
     let mut run = chain(CASCADE);
     run.fail("Load", "BadInput", "no");
     for fallen in ["Table", "Build", "After"] {
@@ -153,7 +153,7 @@ fn with_cascade_a_failure_takes_everything_downstream_along() {
 }
 
 #[test]
-fn how_far_a_failure_reaches_and_how_many_runs_there_may_be_can_be_said_by_expressions() {
+fn failure_mode_and_number_of_active_runs_may_be_expressions() {
     let mut run = chain(r##", "failureAndRerunMode": "#{myMode}", "myMode": "Cascade""##);
     run.fail("Load", "BadInput", "no");
     assert_eq!(run.status("Build"), Status::CascadeFailed);
@@ -183,7 +183,7 @@ fn marking_a_failure_finished_frees_its_consumers() {
 }
 
 #[test]
-fn a_rerun_takes_along_what_fell_with_it_and_counts_tries_anew() {
+fn a_rerun_also_reruns_fallen_consumers_and_counts_tries_from_the_beginning() {
     let mut run = chain(CASCADE);
     run.fail("Load", "BadInput", "no");
     run.rerun("Load");
@@ -197,7 +197,7 @@ fn a_rerun_takes_along_what_fell_with_it_and_counts_tries_anew() {
 }
 
 #[test]
-fn rerunning_what_fell_falls_again_while_its_origin_is_bad() {
+fn a_rerun_consumer_falls_again_while_the_cause_is_still_bad() {
     let mut run = chain(CASCADE);
     run.fail("Load", "BadInput", "no");
     run.rerun("Build");
@@ -205,7 +205,7 @@ fn rerunning_what_fell_falls_again_while_its_origin_is_bad() {
 }
 
 #[test]
-fn rerunning_a_finished_object_without_cascade_reruns_only_that() {
+fn rerunning_a_finished_object_without_cascade_reruns_that_object_only() {
     let mut run = chain("");
     run.finish("Load");
     run.finish("Build");
@@ -217,7 +217,7 @@ fn rerunning_a_finished_object_without_cascade_reruns_only_that() {
 }
 
 #[test]
-fn what_does_not_run_is_canceled_at_once_and_what_runs_by_its_next_report() {
+fn waiting_instances_are_canceled_at_once_and_running_ones_by_their_next_report() {
     let mut run = chain(CASCADE);
     run.claim("Load");
     run.report("Load", &[]);
@@ -233,7 +233,7 @@ fn what_does_not_run_is_canceled_at_once_and_what_runs_by_its_next_report() {
 }
 
 #[test]
-fn canceling_the_run_stops_all_that_is_not_final() {
+fn canceling_the_run_stops_every_instance_that_is_not_final() {
     let mut run = chain("");
     run.finish("Load");
     run.step(Event::RunCanceled { reason: "deleted".to_owned() });
@@ -255,7 +255,7 @@ fn a_second_activation_within_a_second_is_a_second_later() {
 }
 
 #[test]
-fn what_is_not_run_yet_is_refused_by_object_and_field() {
+fn a_definition_that_cannot_run_is_refused_with_object_and_field() {
     let refused = |objects: &str| match try_drive(objects, "") {
         Ok(_) => panic!("it was accepted"),
         Err(error) => error.to_string(),
@@ -270,10 +270,10 @@ fn what_is_not_run_yet_is_refused_by_object_and_field() {
 }
 
 #[test]
-fn a_step_names_only_what_it_touched() {
+fn a_step_lists_only_the_instances_that_it_changed() {
     let many: Vec<_> = (0..50).map(|n| shell(&format!("A{n}"), "")).collect();
     let mut run = drive(&many.join(", "));
-    let attempt = run.head("A7").0;
+    let attempt = run.newest_attempt("A7").0;
     let step = run.step(Event::Claimed { attempt, runner: RunnerId::from("r") });
     assert_eq!(run.run.changed_instances(&step).count(), 1);
     assert_eq!(run.run.changed_attempts(&step).count(), 1);
@@ -284,6 +284,6 @@ fn a_step_names_only_what_it_touched() {
 fn a_precondition_answer_is_no_end_of_an_activity() {
     let mut run = drive(&shell("A", ""));
     run.claim("A");
-    let (attempt, lease) = run.head("A");
+    let (attempt, lease) = run.newest_attempt("A");
     assert!(run.try_step(Event::StatusSet { attempt, lease, outcome: TaskOutcome::False }).is_err());
 }

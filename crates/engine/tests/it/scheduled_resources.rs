@@ -24,7 +24,7 @@ fn each_interval_has_a_resource_of_its_own_from_its_start_on() {
 }
 
 #[test]
-fn what_was_passed_over_has_its_resource_made_when_it_is_run_after_all() {
+fn a_skipped_instance_that_is_rerun_has_its_resource_made() {
     let schedule = format!(
         r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#
     );
@@ -37,7 +37,7 @@ fn what_was_passed_over_has_its_resource_made_when_it_is_run_after_all() {
     assert_eq!(run.statuses(), ["Box CREATING", "Work WAITING_ON_DEPENDENCIES"]);
 }
 
-/// Two hourly loads on one cluster.
+/// Returns a run of two hourly loads on one cluster.
 fn hourly_on_a_farm() -> Driven {
     let schedule = |id: &str, period: &str| {
         format!(
@@ -51,7 +51,7 @@ fn hourly_on_a_farm() -> Driven {
     scheduled(&format!("{default}, {}, {}", objects.join(", "), shell("Load", "")))
 }
 
-/// Hands the one attempt on offer to a runner.
+/// Hands the only attempt on offer to a runner.
 fn claim_offered(run: &mut Driven) -> engine::AttemptId {
     let attempt = run.run.offers().next().unwrap().0.clone();
     run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("runner") });
@@ -63,7 +63,7 @@ fn deactivated(cancel: bool) -> Event {
 }
 
 #[test]
-fn a_deactivation_ends_the_machine_and_what_is_still_to_come_gets_another() {
+fn a_deactivation_ends_the_machine_and_later_intervals_get_another() {
     let mut run = hourly_on_a_farm();
     run.created("Farm");
     claim_offered(&mut run);
@@ -81,7 +81,7 @@ fn a_deactivation_ends_the_machine_and_what_is_still_to_come_gets_another() {
 }
 
 #[test]
-fn a_deactivation_that_lets_work_end_lets_its_machine_serve_until_then() {
+fn a_deactivation_that_lets_work_end_keeps_its_machine_until_then() {
     let mut run = hourly_on_a_farm();
     run.step(deactivated(false));
     assert_eq!(run.status("Farm"), Status::Creating, "the first load waits for it");
@@ -108,7 +108,7 @@ fn work_that_was_paused_while_its_machine_ended_gets_another_when_it_is_resumed(
     assert_eq!(run.offers().len(), 1);
 }
 
-/// A load each hour on a cluster of its own, within a run of two hours.
+/// Returns a run of two hours, with a load in each hour on a cluster of its own.
 fn two_hours(objects: &str, of_load: &str) -> Driven {
     let schedule = |id: &str, period: &str| {
         format!(r#"{{"id": "{id}", "type": "Schedule", "period": "{period}", "startDateTime": "{STARTED}"}}"#)
@@ -126,10 +126,10 @@ fn two_hours(objects: &str, of_load: &str) -> Driven {
 }
 
 #[test]
-fn a_paused_resource_that_is_rerun_for_nobody_is_done() {
+fn a_paused_resource_that_is_rerun_for_nobody_is_finished() {
     let mut run = two_hours("", "");
     run.step(Event::Paused { components: ["Farm".into()].into() });
-    // The second hour is passed over, before it has begun.
+    // The second hour is passed over before it has begun.
     let second = run.run.instances().iter().rfind(|it| it.component.as_str() == "Farm").unwrap().id.clone();
     run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
     assert_eq!(run.run.instance(second.as_str()).unwrap().word(), Status::Skipped);
@@ -138,14 +138,14 @@ fn a_paused_resource_that_is_rerun_for_nobody_is_done() {
 }
 
 #[test]
-fn a_resource_that_is_rerun_wakes_no_look_whose_owner_was_passed_over() {
+fn rerunning_a_resource_reruns_no_precondition_whose_owner_was_skipped() {
     let asked = r#", {"id": "Asked", "type": "ShellCommandPrecondition", "command": "true"}"#;
     let mut run = two_hours(asked, r#", "precondition": {"ref": "Asked"}"#);
     let second = |run: &Driven, component: &str| {
         run.run.instances().iter().rfind(|it| it.component.as_str() == component).unwrap().clone()
     };
-    let look = second(&run, "Asked").id;
-    run.step(Event::CancelRequested { instances: [look].into(), reason: "no need".to_owned() });
+    let check = second(&run, "Asked").id;
+    run.step(Event::CancelRequested { instances: [check].into(), reason: "no need".to_owned() });
     run.step(Event::Activated { skip_until: Some(run.now + SignedDuration::from_mins(119)) });
     let farm = second(&run, "Farm").id;
     run.step(Event::RerunRequested { instances: [farm].into(), paused: [].into() });

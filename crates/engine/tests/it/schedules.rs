@@ -1,4 +1,4 @@
-//! Scheduled runs: whose time has come, which interval they are for, what was passed over.
+//! Scheduled runs: when they begin, which intervals they hold, and which are passed over.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ fn at(text: &str) -> Timestamp {
     engine::time::parse(text).unwrap()
 }
 
-/// A pipeline whose runs are made as their time comes.
+/// A pipeline whose runs are made when their time comes.
 struct Scheduled {
     plan: Arc<Plan>,
     timetable: Arc<Timetable>,
@@ -77,7 +77,7 @@ fn a_timeseries_run_begins_when_its_interval_is_over() {
 }
 
 #[test]
-fn what_is_passed_over_is_skipped_and_over_at_once() {
+fn a_run_that_is_passed_over_is_skipped_and_ends_at_once() {
     let mut pipeline = scheduled("cron", WORK);
     let first = pipeline.begin(true);
     assert_eq!(first.status("Work"), Status::Skipped);
@@ -85,7 +85,7 @@ fn what_is_passed_over_is_skipped_and_over_at_once() {
     assert!(first.effects.iter().all(|effect| !matches!(effect, engine::Effect::Offer { .. })));
 }
 
-/// A day's sum of hourly loads; each load takes the list that is made once a day.
+/// Hourly loads and a daily sum of them. Each load uses a list that is made once a day.
 const DAILY: &str = r#"{"id": "Daily", "type": "Schedule", "period": "3 hours", "startDateTime": "2030-01-31T22:00:00",
         "occurrences": "1"},
         {"id": "List", "type": "ShellCommandActivity", "command": "l", "schedule": {"ref": "Daily"}},
@@ -94,7 +94,7 @@ const DAILY: &str = r#"{"id": "Daily", "type": "Schedule", "period": "3 hours", 
          "dependsOn": {"ref": "Load"}}"#;
 
 #[test]
-fn what_was_passed_over_and_is_rerun_waits_for_its_time() {
+fn a_skipped_instance_that_is_rerun_waits_for_its_time() {
     let mut run = scheduled("cron", DAILY).begin(false);
     let (list, load) = ("@List_2030-01-31T22:00:00", "@Load_2030-01-31T23:00:00");
     run.step(Event::MarkedFinished { instances: [list.into(), "@Load_2030-01-31T22:00:00".into()].into() });
@@ -108,7 +108,7 @@ fn what_was_passed_over_and_is_rerun_waits_for_its_time() {
 }
 
 #[test]
-fn in_one_run_each_instance_waits_for_its_time_and_for_those_it_goes_with() {
+fn each_instance_waits_for_its_time_and_for_dependencies_of_overlapping_intervals() {
     let mut run = scheduled("cron", DAILY).begin(false);
     let statuses = |run: &Driven| -> Vec<String> {
         run.run.instances().iter().map(|it| format!("{} {}", it.id, it.word())).collect()
@@ -162,7 +162,7 @@ fn a_schedule_type_may_be_a_parameter() {
 }
 
 #[test]
-fn what_runs_on_no_schedule_is_refused_by_name() {
+fn an_object_without_a_schedule_is_refused_by_name() {
     let lone = r#"{"id": "A", "type": "ShellCommandActivity", "command": "a", "workerGroup": "g"}"#;
     let plan = plan(lone, "").unwrap();
     let error = Timetable::of(&plan, Timestamp::UNIX_EPOCH).unwrap_err();
@@ -170,7 +170,7 @@ fn what_runs_on_no_schedule_is_refused_by_name() {
 }
 
 #[test]
-fn schedules_that_do_not_nest_may_stand_side_by_side_but_not_wait_for_each_other() {
+fn objects_whose_schedules_do_not_nest_may_not_depend_on_each_other() {
     let timetable = |more: &str| {
         let objects = format!(
             r#"{{"id": "Default", "scheduleType": "cron", "workerGroup": "g"}},
@@ -198,9 +198,9 @@ fn a_run_of_more_than_a_hundred_thousand_instances_is_refused() {
         let objects = format!("{default}, {HOURLY}, {rare}, {once}, {ready}, {}", hourly.join(", "));
         Timetable::of(&plan(&objects, "").unwrap(), Timestamp::UNIX_EPOCH)
     };
-    let looks = r#", "precondition": {"ref": "Ready"}"#;
-    assert!(timetable(3, "").is_ok() && timetable(1, looks).is_ok());
-    for (hourly, more) in [(4, ""), (2, looks)] {
+    let preconditions = r#", "precondition": {"ref": "Ready"}"#;
+    assert!(timetable(3, "").is_ok() && timetable(1, preconditions).is_ok());
+    for (hourly, more) in [(4, ""), (2, preconditions)] {
         let error = timetable(hourly, more).unwrap_err().to_string();
         assert!(error.contains("holds 105121 instances of this definition; at most 100000 fit"), "{error}");
     }
@@ -221,12 +221,12 @@ fn a_longer_schedule_that_comes_later_makes_nothing_twice() {
 }
 
 #[test]
-fn the_mail_of_a_run_tells_the_end_of_its_interval() {
+fn the_mail_of_a_run_names_the_end_of_its_interval() {
     let alarm = r##"{"id": "Tell", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "s", "myOncePerRun": "true",
         "message": "#{node.@scheduledStartTime} to #{node.@scheduledEndTime}"},
         {"id": "Work", "type": "ShellCommandActivity", "command": "w", "onSuccess": {"ref": "Tell"}}"##;
     let mut run = scheduled("cron", alarm).begin(false);
-    run.step(Event::Claimed { attempt: run.head("Work").0, runner: "r".into() });
+    run.step(Event::Claimed { attempt: run.newest_attempt("Work").0, runner: "r".into() });
     run.set("Work", engine::TaskOutcome::Finished);
     assert_eq!(run.notices()[0].message, "2030-01-31T22:00:00 to 2030-01-31T23:00:00");
 }

@@ -147,7 +147,7 @@ fn table(columns: &[&str], rows: impl Iterator<Item = (&'static str, Vec<String>
 }
 
 #[test]
-fn the_state_machine_page_is_what_the_code_does() {
+fn the_state_machine_page_matches_the_code() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/state-machine.md");
     if std::env::var_os("REGENERATE").is_some() {
         std::fs::write(&path, page()).unwrap();

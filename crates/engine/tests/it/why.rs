@@ -1,4 +1,4 @@
-//! Why an instance waits, in words.
+//! The sentence that says why an instance waits.
 
 use engine::{Event, InstanceId, RunnerId, TaskError, TaskOutcome};
 
@@ -15,7 +15,7 @@ fn chain() -> Driven {
 }
 
 #[test]
-fn what_is_on_its_way_says_who_is_to_move_next() {
+fn an_instance_under_way_says_who_has_to_act_next() {
     let mut run = chain();
     let runner = "waits for a task runner that polls worker group `g`";
     assert_eq!(
@@ -36,7 +36,7 @@ fn what_is_on_its_way_says_who_is_to_move_next() {
 }
 
 #[test]
-fn what_will_never_move_by_itself_says_what_to_do() {
+fn an_instance_that_will_never_go_on_by_itself_says_what_to_do() {
     let mut run = drive_with(
         r#", "maximumRetries": "0""#,
         &format!("{}, {}", shell("First", ""), shell("Second", r#", "dependsOn": {"ref": "First"}"#)),
@@ -49,7 +49,7 @@ fn what_will_never_move_by_itself_says_what_to_do() {
 }
 
 #[test]
-fn what_does_not_hold_yet_says_how_often_it_was_looked_at() {
+fn a_precondition_that_does_not_hold_yet_says_how_often_it_was_checked() {
     let ready = r#"{"id": "Ready", "type": "S3KeyExists", "s3Key": "s3://b/k", "role": "r"}"#;
     let mut run = drive(&format!("{ready}, {}", shell("Work", r#", "precondition": {"ref": "Ready"}"#)));
     assert_eq!(why(&run, "Ready_Work"), "waits for the service to check it");
@@ -57,13 +57,13 @@ fn what_does_not_hold_yet_says_how_often_it_was_looked_at() {
     let attempt = run.run.instance(id.as_str()).unwrap().newest_attempt().unwrap().id.clone();
     run.step(Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("service") });
     run.step(Event::StatusSet { attempt, lease: 1, outcome: TaskOutcome::False });
-    let look = "does not hold yet: checked once, the next time at 2030-01-31T22:01:00";
-    assert_eq!(why(&run, "Ready_Work"), look);
-    assert_eq!(why(&run, "Work"), format!("waits for @Ready_Work_T, which {look}"));
+    let waits = "does not hold yet: checked once, the next time at 2030-01-31T22:01:00";
+    assert_eq!(why(&run, "Ready_Work"), waits);
+    assert_eq!(why(&run, "Work"), format!("waits for @Ready_Work_T, which {waits}"));
 }
 
 #[test]
-fn what_waits_in_a_chain_names_what_holds_up_the_chain() {
+fn an_instance_in_a_chain_names_the_instance_that_holds_up_the_chain() {
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
     let third = shell("Third", r#", "dependsOn": [{"ref": "Second"}, {"ref": "First"}]"#);
     let mut run = drive(&format!("{}, {second}, {third}", shell("First", "")));
@@ -73,7 +73,7 @@ fn what_waits_in_a_chain_names_what_holds_up_the_chain() {
 }
 
 #[test]
-fn what_waits_for_a_resource_says_how_far_that_is() {
+fn an_instance_that_waits_for_a_resource_says_how_far_the_resource_is() {
     let machine =
         r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r", "maximumRetries": "1"}"#;
     let second = shell("Second", r#", "dependsOn": {"ref": "First"}"#);
@@ -83,7 +83,7 @@ fn what_waits_for_a_resource_says_how_far_that_is() {
     assert_eq!(why(&run, "First"), on_its_way);
     assert_eq!(why(&run, "Box"), "is being created");
     assert_eq!(why(&run, "Second"), on_its_way);
-    let attempt = run.head("Box").0;
+    let attempt = run.newest_attempt("Box").0;
     let fields = vec![definition::Field::string("@resourceStatus", "all 2 places are taken")];
     run.step(Event::ResourceReported { attempt, fields });
     assert_eq!(why(&run, "First"), format!("{on_its_way}: all 2 places are taken"));
@@ -93,13 +93,13 @@ fn what_waits_for_a_resource_says_how_far_that_is() {
         ("waits for a worker of resource @Box_T".into(), String::new())
     );
     run.gone("Box", "spot price");
-    let anew = "is created again at 2030-01-31T22:01:00, because attempt 1 failed: the machine disappeared while it was in use: spot price";
-    assert_eq!(why(&run, "Box"), anew);
-    assert_eq!(why(&run, "First"), format!("waits for resource @Box_T, which {anew}"));
+    let waits = "is created again at 2030-01-31T22:01:00, because attempt 1 failed: the machine disappeared while it was in use: spot price";
+    assert_eq!(why(&run, "Box"), waits);
+    assert_eq!(why(&run, "First"), format!("waits for resource @Box_T, which {waits}"));
 }
 
 #[test]
-fn many_are_counted() {
+fn many_dependencies_are_counted() {
     let first: Vec<_> = (0..5).map(|number| shell(&format!("A{number}"), "")).collect();
     let after: Vec<_> = (0..5).map(|number| format!(r#"{{"ref": "A{number}"}}"#)).collect();
     let last = shell("Last", &format!(r#", "dependsOn": [{}]"#, after.join(", ")));

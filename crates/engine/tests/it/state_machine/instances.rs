@@ -73,7 +73,8 @@ pub(super) fn found<'a>(driven: &'a Driven, name: &str) -> &'a Instance {
 pub(super) fn state(driven: &Driven, name: &str) -> String {
     let instance = found(driven, name);
     let is_check = |it: &Instance| {
-        it.newest_attempt().is_some_and(|head| matches!(head.status, engine::attempt::Status::NotYet { .. }))
+        it.newest_attempt()
+            .is_some_and(|newest| matches!(newest.status, engine::attempt::Status::NotYet { .. }))
     };
     match &instance.status {
         instance::Status::RetryPause { .. } if instance.is_paused => "retry pause, paused".to_owned(),
@@ -103,7 +104,7 @@ pub(super) fn play(driven: &mut Driven, event: Event) -> bool {
 }
 
 fn begins(driven: &mut Driven, name: &str) -> bool {
-    let Some(attempt) = found(driven, name).newest_attempt().map(|head| head.id.clone()) else {
+    let Some(attempt) = found(driven, name).newest_attempt().map(|newest| newest.id.clone()) else {
         return false;
     };
     play(driven, Event::Claimed { attempt: attempt.clone(), runner: RunnerId::from("r") }) && {
@@ -113,8 +114,8 @@ fn begins(driven: &mut Driven, name: &str) -> bool {
 }
 
 fn set(driven: &mut Driven, name: &str, outcome: TaskOutcome) -> bool {
-    let head = found(driven, name).newest_attempt().map(|head| (head.id.clone(), head.leases));
-    head.is_some_and(|(attempt, lease)| play(driven, Event::StatusSet { attempt, lease, outcome }))
+    let newest = found(driven, name).newest_attempt().map(|newest| (newest.id.clone(), newest.leases));
+    newest.is_some_and(|(attempt, lease)| play(driven, Event::StatusSet { attempt, lease, outcome }))
 }
 
 fn failed(id: &str) -> TaskOutcome {
@@ -163,7 +164,7 @@ fn skipped() -> Driven {
     crate::harness::passed_over(&objects)
 }
 
-/// As [`new`], on a schedule, before the end of the interval.
+/// Returns the same run as [`new`], on a schedule and before the end of the interval.
 fn to_come() -> Driven {
     let schedule = format!(
         r#"{{"id": "Hourly", "type": "Schedule", "period": "1 hour", "startDateTime": "{STARTED}", "occurrences": "2"}}"#

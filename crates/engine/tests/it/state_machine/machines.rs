@@ -1,4 +1,4 @@
-//! The tables of resources: one machine, and the instance that makes it.
+//! The tables of resources: one machine, and the instance whose attempt it is.
 
 use engine::resource::{self, Limits, ShutdownReason, Status, step};
 use engine::{Event, TaskError};
@@ -101,7 +101,7 @@ fn events() -> Vec<(&'static str, resource::Event, i64)> {
     ]
 }
 
-/// Work on a machine, after Before, which needs none.
+/// Returns a run of Work on a machine, after Before, which needs none.
 fn new() -> Driven {
     let machine = r#"{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r", "maximumRetries": "1",
         "initTimeout": "20 minutes", "terminateAfter": "40 minutes", "retryDelay": "5 minutes"}"#;
@@ -113,17 +113,17 @@ fn ready(it: &mut Driven) -> bool {
     play(it, Event::MarkedFinished { instances: [id("Before")].into() })
 }
 
-fn of_head(it: &mut Driven, event: fn(engine::AttemptId) -> Event) -> bool {
-    let head = found(it, "Box").newest_attempt().map(|head| head.id.clone());
-    head.is_some_and(|attempt| play(it, event(attempt)))
+fn of_newest_attempt(it: &mut Driven, event: fn(engine::AttemptId) -> Event) -> bool {
+    let newest = found(it, "Box").newest_attempt().map(|newest| newest.id.clone());
+    newest.is_some_and(|attempt| play(it, event(attempt)))
 }
 
 fn created(it: &mut Driven) -> bool {
-    of_head(it, |attempt| Event::ResourceCreated { attempt, fields: vec![] })
+    of_newest_attempt(it, |attempt| Event::ResourceCreated { attempt, fields: vec![] })
 }
 
 fn gone(it: &mut Driven) -> bool {
-    of_head(it, |attempt| Event::ResourceGone { attempt, reason: "gone".to_owned() })
+    of_newest_attempt(it, |attempt| Event::ResourceGone { attempt, reason: "gone".to_owned() })
 }
 
 fn users_over(it: &mut Driven) -> bool {
