@@ -14,7 +14,7 @@ fn main() -> Result<ExitCode, std::io::Error> {
         return Ok(ExitCode::from(2));
     };
     let text = std::fs::read_to_string(&path)?;
-    // No values but those in the file itself: a parameter without a value gives a warning.
+    // Without outside values, each parameter that has no value in the file gives a warning.
     let diagnosis = diagnose(&text, OutsideValues::default());
     for finding in &diagnosis.findings {
         println!("{}", line(&path, finding));

@@ -1,6 +1,6 @@
 //! Everything that is wrong with a definition file, each with its position in the file.
 //!
-//! The findings come from the file form, from validation and from the trigger. They stand in the order of the
+//! The findings come from the file form, from validation and from the trigger. They are in the order of the
 //! file.
 
 use std::collections::HashSet;
@@ -53,7 +53,7 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Returns the findings because of which the definition cannot run.
+    /// Returns the findings that prevent the definition from running.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.is_error)
     }
@@ -111,7 +111,8 @@ fn replace_values(definition: &mut Definition, given: Vec<ParameterValue>) {
     definition.values.extend(given);
 }
 
-/// Returns the parameters that get a value when a drop starts the pipeline, although the file gives none.
+/// Returns the parameters that get their value when a drop starts the pipeline, so the file need not give
+/// one.
 fn filled(trigger: Option<&Trigger>, beside: &[&str]) -> HashSet<String> {
     let Some(trigger) = trigger else { return HashSet::new() };
     let mut filled: HashSet<String> = beside.iter().map(|id| (*id).to_owned()).collect();

@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 
-/// Returns `duration` in words: `850 ms`, `1.2 s`, `3 min 20 s`, `2 h 5 min`. A negative duration counts as none.
+/// Returns `duration` in words: `850 ms`, `1.2 s`, `3 min 20 s`, `2 h 5 min`. A negative duration is shown as
+/// `0 ms`.
 #[must_use]
 pub fn in_words(duration: SignedDuration) -> String {
     let millis = duration.as_millis().max(0);

@@ -1,7 +1,7 @@
-//! The edits that are not allowed after a pipeline was activated.
+//! Finds the edits that are not allowed after a pipeline has been activated.
 //!
-//! The pipeline already has instances. After such an edit they would refer to missing objects, or wait for
-//! the wrong ones.
+//! An activated pipeline has instances. After such an edit, the instances would refer to missing objects or
+//! wait for the wrong objects.
 
 use std::collections::HashSet;
 

@@ -31,8 +31,8 @@ pub trait Scope {
     /// Returns the scope of the object that the field `name` refers to.
     fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>>;
 
-    /// Returns whether an unknown name means the empty text. This is so in alarms, because an incomplete
-    /// message is better than none.
+    /// Returns whether an unknown name means the empty text. Only alarms do this, because an incomplete
+    /// message is better than no message.
     fn blank_when_unknown(&self) -> bool {
         false
     }
@@ -59,7 +59,7 @@ pub enum Evaluated {
 pub struct SyntaxError {
     /// The byte offset in the text.
     pub offset: usize,
-    /// The character in the text, from one.
+    /// The number of the character in the text, counted from 1.
     pub character: usize,
     /// The error, as a sentence for people.
     pub message: String,
@@ -100,9 +100,9 @@ pub enum EvaluateError {
     Arguments {
         /// The function.
         function: String,
-        /// The number of arguments that it takes.
+        /// The number of arguments that the function takes.
         takes: usize,
-        /// The number of arguments that are given.
+        /// The number of arguments that the expression gives.
         given: usize,
     },
     /// A value of the wrong type.
@@ -155,7 +155,7 @@ pub fn is_in(text: &str) -> bool {
     next_in(text, 0).is_some()
 }
 
-/// Returns the byte at or after `at` where the next expression begins.
+/// Returns the byte offset of the first expression that begins at `at` or later, or `None`.
 fn next_in(text: &str, mut at: usize) -> Option<usize> {
     // A search for one byte is much faster than a search for two, and most texts contain no `#`.
     let bytes = text.as_bytes();

@@ -1,8 +1,8 @@
 //! The run order of a definition as a picture: SVG, DOT or Mermaid.
 //!
 //! The picture shows the definition with inherited fields and unevaluated expressions. Only certain fields
-//! are read, so no secret can appear in a picture. [`crate::validate`] decides whether a definition is
-//! correct; parts of an incorrect one that cannot be drawn are left out.
+//! are read, so no secret can appear in a picture. This module does not check the definition, as
+//! [`crate::validate`] does. It leaves out the parts of an incorrect definition that it cannot draw.
 
 mod cycles;
 mod detail;
@@ -24,7 +24,7 @@ pub use dot::to_dot;
 pub use mermaid::to_mermaid;
 pub use svg::to_svg;
 
-/// The objects that matter to a run, and their order.
+/// The objects that matter to a run (see [`RunOrder::of`]), and their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunOrder {
     /// The objects, in the order of the definition.
@@ -85,11 +85,11 @@ pub struct Edge {
 /// How an edge is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// As an arrow in run order.
+    /// An arrow from the earlier node to the later node.
     Forward,
-    /// As an arrow back to an earlier node: the objects wait for each other for ever.
+    /// An arrow back to an earlier node: the objects of the cycle would wait for each other for ever.
     Cycle,
-    /// Not at all. The [`Shared`] of the node replaces the edge.
+    /// No arrow: a [`Shared`] in the box of the node replaces the edge.
     Shared,
 }
 

@@ -1,8 +1,8 @@
 //! Inheritance by `parent` and from the `Default` object: the fields that an object has in the end.
 //!
-//! A stated field of the object counts more than an inherited one. A field with several values is replaced as
-//! a whole. Default counts least: the last parent of a chain inherits from it. `type` is inherited from
-//! parents but not from Default.
+//! A stated field of the object takes precedence over an inherited field. A field with several values is
+//! replaced as a whole. Default has the lowest precedence: the last parent of a chain inherits from it.
+//! `type` is inherited from parents but not from Default.
 
 mod resolved;
 
@@ -58,7 +58,8 @@ pub fn resolve(definition: &Definition) -> Result<Vec<PipelineObject>, InheritEr
 /// for each object, and their total size in bytes. Without limits, a small hostile file could use all memory.
 const MAX_INHERITED: usize = 100;
 const MAX_INHERITED_BYTES: usize = 8_000_000;
-/// Above this number, keys are looked up in a hash set.
+/// An object with more keys than this gets a hash set of its keys. With fewer keys, comparing all of them is
+/// faster.
 const FEW_KEYS: usize = 32;
 /// The objects of a definition with their inherited fields.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +67,7 @@ pub(crate) struct Inheritance<'a> {
     /// In the order of the definition. An object with an unusable parent has its stated fields and those of
     /// Default.
     pub(crate) objects: Vec<Resolved<'a>>,
-    /// The index of each object by its id. If an id appears twice, the last object counts.
+    /// The index of each object by its id. If an id appears twice, the last object is used.
     pub(crate) indices: HashMap<&'a str, usize>,
     /// Each missing parent and each cycle, once.
     pub(crate) errors: Vec<InheritError>,

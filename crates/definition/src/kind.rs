@@ -254,7 +254,7 @@ impl Kind {
     }
 }
 
-/// The fields of a type by name. If a name appears twice, the type's particular field counts.
+/// The fields of a type by name. If a name appears twice, the type's particular field is used.
 struct Lookup {
     fields: FxHashMap<&'static str, &'static FieldSpec>,
     required: Vec<&'static FieldSpec>,

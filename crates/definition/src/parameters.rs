@@ -33,13 +33,13 @@ impl ParameterType {
         })
     }
 
-    /// Returns the type that `parameter` declares. An unknown word counts as `String`.
+    /// Returns the type that `parameter` declares. An unknown word is treated as `String`.
     #[must_use]
     pub fn of(parameter: &ParameterObject) -> Self {
         parameter.attribute("type").and_then(Self::named).unwrap_or(Self::String)
     }
 
-    /// Returns what the value must be, if `text` is not a value of this type.
+    /// Returns a phrase that says what the value must be, or `None` if `text` is a value of this type.
     #[must_use]
     pub fn complaint(self, text: &str) -> Option<&'static str> {
         match self {
@@ -102,8 +102,8 @@ impl<'a> Allowed<'a> {
     }
 }
 
-/// The parameters of a definition with their values. The values of the activation count first, then the
-/// stored values, then the defaults.
+/// The parameters of a definition with their values. A value of the activation takes precedence over a stored
+/// value, and a stored value over a default.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     declared: HashMap<String, ParameterObject>,

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use jiff::{Span, Timestamp, tz::TimeZone};
 
-/// The greatest count of a period. It keeps calendar arithmetic inside its range.
+/// The largest count of a period. The limit keeps calendar arithmetic in range.
 const MAX_COUNT: u32 = 1_000_000;
 
 /// A number of calendar units, such as `15 minutes`.
@@ -90,8 +90,8 @@ impl Period {
         Duration::from_secs(u64::from(self.count) * seconds)
     }
 
-    /// Returns the time one period after `from` in the UTC calendar, or the last possible time if that is
-    /// earlier.
+    /// Returns the time one period after `from` in the UTC calendar. If that time is out of range, returns
+    /// the latest possible time.
     #[must_use]
     pub fn after(&self, from: Timestamp) -> Timestamp {
         let zoned = from.to_zoned(TimeZone::UTC);
@@ -110,12 +110,12 @@ impl Period {
         Some(zoned.timestamp())
     }
 
-    /// Returns the least `n` for which the time `n` periods after `from` is not before `at`.
+    /// Returns the smallest `n` for which the time `n` periods after `from` is `at` or later.
     #[must_use]
     pub fn count_until(&self, from: Timestamp, at: Timestamp) -> i64 {
         let length = i64::try_from(self.longest_seconds()).unwrap_or(i64::MAX).max(1);
-        // Months and years count at their longest, so this count is not too high. The loops below correct it
-        // in a few steps.
+        // The length assumes the longest month or year, so this count is not too high. The loops below
+        // correct it in a few steps.
         let passed = at.as_second().saturating_sub(from.as_second());
         let mut count = passed.div_euclid(length).min(passed / length);
         let is_before = |count: i64| self.nth_after(from, count).is_some_and(|start| start < at);

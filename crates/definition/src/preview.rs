@@ -19,12 +19,12 @@ use crate::{FieldValue, ObjectId, PipelineObject};
 /// Objects with their inherited fields, and the values of their parameters.
 ///
 /// Every field is evaluated once, however many texts use it, and all evaluations share one budget. So the
-/// time grows with the size of the definition and no faster. After the budget is used up, values count as
-/// unknown. Secrets also count as unknown, so a preview can be shown to anybody.
+/// time grows linearly with the size of the definition. Once the budget is used up, the remaining values are
+/// treated as unknown. Secrets are always treated as unknown, so anybody may see a preview.
 #[derive(Debug)]
 pub struct Preview<'a> {
     objects: Cow<'a, [Resolved<'a>]>,
-    /// The index of each object by its id. If an id appears twice, the first object counts.
+    /// The index of each object by its id. If an id appears twice, the first object is used.
     indices: HashMap<&'a str, usize>,
     parameters: &'a Parameters,
     interval: Option<Interval>,
@@ -37,7 +37,8 @@ pub struct Preview<'a> {
 #[derive(Debug)]
 pub(crate) struct ParsedText<'a> {
     pub(crate) template: Result<Template<'a>, SyntaxError>,
-    /// The known part of the text, for every object in which no name of the text is a field.
+    /// The text with its known expressions evaluated. The result is the same for every object without a field
+    /// that the text names, so all of them share it.
     alike: OnceCell<Evaluated>,
 }
 
@@ -47,7 +48,7 @@ type FieldAt = (usize, usize);
 /// The state of the evaluation of a field.
 #[derive(Clone, Debug)]
 enum Computed {
-    /// The evaluation has begun. A request for the field at this point closes a cycle.
+    /// The evaluation has begun. If the field is requested again now, the fields form a cycle.
     InProgress,
     Done(Option<Value>),
 }
@@ -86,7 +87,7 @@ impl<'a> Preview<'a> {
         Self { objects, indices, parameters, interval, fields, texts, budget: Budget::new() }
     }
 
-    /// Returns `object` with its fields evaluated. A field that depends on a run counts as absent.
+    /// Returns `object` with its fields evaluated. A field that depends on a run is treated as absent.
     #[must_use]
     pub fn object(&self, object: &'a PipelineObject) -> PreviewedObject<'_, 'a> {
         PreviewedObject { preview: self, object }
@@ -165,7 +166,7 @@ impl<'a> Preview<'a> {
 
     /// Evaluates every field that the field needs, and then the field.
     ///
-    /// The stack is a vector, because a chain of fields can be longer than the stack of the thread allows.
+    /// The stack is a vector, because a long chain of fields would overflow the stack of the thread.
     fn compute_with_needs(&self, at: FieldAt) {
         self.fields.borrow_mut().insert(at, Computed::InProgress);
         let mut path = vec![(at, self.needs(at).into_iter())];

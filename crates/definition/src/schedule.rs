@@ -40,7 +40,8 @@ pub struct Schedule {
     pub period: Period,
     /// `occurrences`: the number of intervals.
     pub occurrences: Option<u64>,
-    /// `endDateTime`: the last interval must have ended by then. With `cron`, it must have begun before then.
+    /// `endDateTime`: each interval ends at this time or earlier. With `cron`, each interval begins before
+    /// this time.
     pub end: Option<Timestamp>,
 }
 

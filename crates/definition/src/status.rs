@@ -1,13 +1,14 @@
 //! The status words of the wire: of instances and attempts, and of pipelines.
 //!
-//! Engine, orchestrator and command line read and write the same words, so they stand here, once.
+//! The engine, the orchestrator and the command line read and write these words, so the words are declared
+//! only here.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// No such status word.
+/// The text is not a status word.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a status")]
 pub struct UnknownStatus(pub String);
@@ -21,10 +22,10 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every word there is.
+            /// Every variant, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// Returns the word of the wire.
+            /// Returns the word that the service sends and receives.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -55,29 +56,29 @@ words! {
     Status {
         /// Dependencies are not met.
         WaitingOnDependencies = "WAITING_ON_DEPENDENCIES",
-        /// Ready, but no runner acknowledged it yet; also between two tries.
+        /// The work is ready, but no task runner has acknowledged it yet. Also the status between two tries.
         WaitingForRunner = "WAITING_FOR_RUNNER",
-        /// A resource is due, and will be created: between two tries.
+        /// A resource is due and will be created. Also the status of a resource between two tries.
         Scheduled = "SCHEDULED",
         /// The machine of a resource is being created.
         Creating = "CREATING",
-        /// A runner is at work; the machine of a resource is there.
+        /// A task runner does the work. Of a resource: its machine exists.
         Running = "RUNNING",
         /// The machine of a resource is being ended.
         ShuttingDown = "SHUTTING_DOWN",
         /// Done.
         Finished = "FINISHED",
-        /// Error after the last try.
+        /// The last try failed.
         Failed = "FAILED",
-        /// A resource whose `terminateAfter` passed.
+        /// A resource ran for longer than its `terminateAfter`.
         TimedOut = "TIMEDOUT",
-        /// Something that it depends on failed.
+        /// An object that this instance depends on failed.
         CascadeFailed = "CASCADE_FAILED",
-        /// A user lets nothing of it start.
+        /// A user has paused the instance, so no attempt at it starts.
         Paused = "PAUSED",
         /// Stopped by a user.
         Canceled = "CANCELED",
-        /// Its interval was passed over by a later start.
+        /// An activation with a later start time skipped the interval of the instance.
         Skipped = "SKIPPED",
     }
 }
@@ -89,7 +90,7 @@ impl Status {
         self.is_final() && !matches!(self, Self::Finished | Self::Skipped)
     }
 
-    /// Returns whether nothing changes any more without a command.
+    /// Returns whether the status stays until a user gives a command, such as a rerun.
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
@@ -115,9 +116,9 @@ words! {
     PipelineState {
         /// Never activated.
         Pending = "PENDING",
-        /// Active, also while its work is being done.
+        /// The pipeline is active, whether or not its work has started.
         Scheduled = "SCHEDULED",
-        /// On its way to `INACTIVE`.
+        /// The pipeline is being deactivated.
         Deactivating = "DEACTIVATING",
         /// Deactivated.
         Inactive = "INACTIVE",

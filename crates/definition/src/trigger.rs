@@ -39,7 +39,7 @@ pub struct Trigger {
     pub stale_runs: StaleRuns,
     /// `myWaitFor`: how long after the first file of an incomplete set a notice is sent.
     pub wait_for: Option<Period>,
-    /// `myBackfill`: whether sets count that landed before the definition was first seen.
+    /// `myBackfill`: whether sets start runs that arrived before the definition was first seen.
     pub backfill: bool,
 }
 
@@ -141,7 +141,7 @@ impl Trigger {
     }
 }
 
-/// The captured values of a set, by name. All keys of the set have them in common.
+/// The captured values of a set, by name. All keys of the set have the same values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Captures(BTreeMap<String, String>);
 

@@ -1,11 +1,12 @@
-//! Limits the work of evaluations. Without a limit, texts that use texts and lists that multiply could grow
-//! without end.
+//! Limits the work of evaluations. Without a limit, the work for texts that use other texts, and for lists
+//! that multiply each other, could grow without end.
 
 use std::cell::Cell;
 
 use super::{EvaluateError, Value};
 
-/// The total work of a budget. It is far more than the longest text needs, and is done in a moment.
+/// The total work of a budget. It is far more than the longest text needs, but a computer does it in a
+/// moment.
 const TOTAL: usize = 16_000_000;
 /// The work for one name, operator or element.
 const STEP: usize = 8;

@@ -19,8 +19,8 @@ pub(super) struct Context<'s> {
     pub(super) budget: &'s Budget,
 }
 
-/// Computes `expr`. If the scope allows unknown names, as alarms do, an expression that cannot be computed is
-/// the empty text.
+/// Computes `expr`. If the scope allows unknown names, as alarms do, an expression that cannot be computed
+/// becomes the empty text.
 pub(super) fn value(expr: &Expr<'_>, context: Context<'_>) -> Result<Value, EvaluateError> {
     match compute(expr, context) {
         Err(_) if context.scope.blank_when_unknown() => Ok(Value::String(String::new())),
@@ -108,8 +108,8 @@ fn operate(operator: Operator, left: &Value, right: &Value, budget: &Budget) -> 
     Ok(Value::List(results))
 }
 
-/// Returns the elements of a list, including those of lists inside it. Any other value is its own only
-/// element.
+/// Returns the elements of a list, including those of lists inside it. For any other value, the only element
+/// is the value itself.
 pub(super) fn elements(value: &Value) -> Vec<Value> {
     match value {
         Value::List(items) => items.iter().flat_map(elements).collect(),

@@ -1,6 +1,6 @@
-//! Date patterns of Joda-Time, with English names.
+//! Formats times by the date patterns of Joda-Time, with English names.
 //!
-//! They differ from the patterns of java.time: `YYYY` is the calendar year (of the era), and `xxxx` is the
+//! The patterns differ from those of java.time: `YYYY` is the calendar year (of the era), and `xxxx` is the
 //! year of the ISO week.
 
 use jiff::{Zoned, civil::Weekday};
@@ -22,7 +22,12 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// Formats `time` in its own zone by `pattern`.
+/// Formats `time`, in its own time zone, by `pattern`.
+///
+/// # Errors
+///
+/// [`EvaluateError::Pattern`] if the pattern contains a letter without a meaning, or a quote that is not
+/// closed.
 pub(super) fn format(time: &Zoned, pattern: &str) -> Result<String, EvaluateError> {
     let mut written = String::with_capacity(pattern.len());
     let mut chars = pattern.chars().peekable();
@@ -48,7 +53,8 @@ pub(crate) fn is_pattern(pattern: &str) -> bool {
     format(&any, pattern).is_ok()
 }
 
-/// Copies the text after a quote up to the next quote. Two quotes mean one quote, inside and outside.
+/// Copies the text between an opening quote, which was read already, and the closing quote. Two quotes in a
+/// row stand for one quote, inside and outside a quoted text.
 fn quoted(
     chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
     written: &mut String,
@@ -74,6 +80,11 @@ fn bad_pattern(pattern: &str, reason: String) -> EvaluateError {
     EvaluateError::Pattern { pattern: pattern.to_owned(), reason }
 }
 
+/// Writes one field of the pattern: `count` times the same `letter`.
+///
+/// # Errors
+///
+/// [`EvaluateError::Pattern`] if the letter has no meaning.
 fn field(
     time: &Zoned,
     letter: char,
@@ -112,8 +123,8 @@ fn field(
     Ok(())
 }
 
-/// Writes a number, padded with zeros. The code pads by hand, because `format!` limits the width and a
-/// pattern does not.
+/// Writes a number, padded with zeros to at least `count` digits. The code pads by hand, because `format!`
+/// limits the width and a pattern does not.
 pub(super) fn number(written: &mut String, number: i64, count: usize) {
     if number < 0 {
         written.push('-');
@@ -135,14 +146,17 @@ pub(super) fn number(written: &mut String, number: i64, count: usize) {
     }
 }
 
+/// Writes a year. Two letters mean the last two digits; any other count is a minimum number of digits.
 fn a_year(written: &mut String, year: i64, count: usize) {
     if count == 2 { number(written, year.abs() % 100, 2) } else { number(written, year, count) }
 }
 
+/// Writes the first three letters of a name, or the whole name if the pattern has four letters or more.
 fn text(written: &mut String, full: &str, count: usize) {
     written.push_str(if count >= 4 { full } else { &full[..3] });
 }
 
+/// Writes exactly `count` digits of the fraction of a second.
 fn fraction(written: &mut String, nanoseconds: i32, count: usize) {
     let digits = format!("{nanoseconds:09}");
     written.extend(digits.chars().chain(std::iter::repeat('0')).take(count));
@@ -166,6 +180,7 @@ fn zone_name(written: &mut String, time: &Zoned, count: usize) {
     written.push_str(if count >= 4 && short == "UTC" { "Coordinated Universal Time" } else { &short });
 }
 
+/// Writes `+0100` for one letter, `+01:00` for two, and the id of the zone, if it has one, for three or more.
 fn zone_offset(written: &mut String, time: &Zoned, count: usize) {
     match (count, time.time_zone().iana_name()) {
         (1, _) => written.push_str(&time.strftime("%z").to_string()),

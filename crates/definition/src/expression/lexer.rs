@@ -27,9 +27,9 @@ pub(super) struct Word<'a> {
 /// Reads the words of one expression one by one.
 pub(super) struct Lexer<'a> {
     text: &'a str,
-    /// The byte after the `#{` of the expression.
+    /// The byte offset after the `#{` of the expression.
     begin: usize,
-    /// The byte up to which the text was read.
+    /// The byte offset up to which the text has been read.
     offset: usize,
 }
 
@@ -38,7 +38,8 @@ impl<'a> Lexer<'a> {
         Self { text, begin, offset: begin }
     }
 
-    /// Returns the byte at which the next word begins. After the last word, it is the byte of the `}`.
+    /// Returns the byte offset at which the next word begins. After the last word, the offset is that of the
+    /// `}`.
     pub(super) fn offset(&self) -> usize {
         self.offset
     }
@@ -124,7 +125,7 @@ impl<'a> Lexer<'a> {
         let begin = self.offset;
         self.offset += 1;
         let rest = self.rest();
-        // Most strings contain neither, and are borrowed from the text.
+        // Most strings contain no escape and no doubled quote, so they can be borrowed from the text.
         if let Some(end) = rest.bytes().position(|byte| byte == quote || byte == b'\\')
             && rest.as_bytes()[end] == quote
             && rest.as_bytes().get(end + 1) != Some(&quote)

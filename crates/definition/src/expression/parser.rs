@@ -32,13 +32,13 @@ pub type Name<'a> = Cow<'a, str>;
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expr<'a> {
-    /// A literal, and its byte in the text.
+    /// A literal, and its byte offset in the text.
     Literal(Value, usize),
-    /// `a.b.c`: at least one name, and its byte in the text.
+    /// `a.b.c`: at least one name, and the byte offset of the path in the text.
     Path(Vec<Name<'a>>, usize),
     Call {
         function: Name<'a>,
-        /// The byte of the function's name.
+        /// The byte offset of the function's name.
         offset: usize,
         arguments: Vec<Expr<'a>>,
     },
@@ -57,8 +57,8 @@ pub(super) enum Operator {
     Power,
 }
 
-/// Parses the expression in `text` that begins at `begin`, after its `#{`. Returns the expression and the
-/// byte of its `}`.
+/// Parses the expression in `text` that begins at the byte offset `begin`, after its `#{`. Returns the
+/// expression and the byte offset of its `}`.
 pub(super) fn parse(text: &str, begin: usize) -> Result<(Expr<'_>, usize), SyntaxError> {
     let mut parser = Parser { text, lexer: Lexer::new(text, begin), word: None, chained: 0 };
     let read = parser.whole();
@@ -199,7 +199,7 @@ impl<'a> Parser<'a> {
                 if self.chained > MAX_CHAINED {
                     return Err(SyntaxError::new(
                         offset,
-                        format!("more than {MAX_CHAINED} calls behind a dot"),
+                        format!("more than {MAX_CHAINED} calls after a dot"),
                     ));
                 }
                 let mut arguments = vec![expr];

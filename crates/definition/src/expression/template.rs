@@ -25,11 +25,11 @@ enum Part<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call<'a> {
     pub(crate) function: &'a str,
-    /// The byte of the function's name.
+    /// The byte offset of the function's name.
     pub(crate) offset: usize,
     /// The number of arguments, including the one before the dot.
     pub(crate) arguments: usize,
-    /// The second argument if it is a literal text, and its byte in the text. For `format`, it is the
+    /// The second argument if it is a literal text, and its byte offset in the text. For `format`, it is the
     /// pattern.
     pub(crate) pattern: Option<(&'a str, usize)>,
 }
@@ -76,7 +76,7 @@ impl<'a> Template<'a> {
         names
     }
 
-    /// Calls `see` with every name that the text uses, and with the byte of the name.
+    /// Calls `see` with every name that the text uses, and with the byte offset of the name.
     pub(crate) fn each_path<'t>(&'t self, see: &mut dyn FnMut(&'t [Name<'a>], usize)) {
         self.visit(&mut |expr| {
             if let Expr::Path(path, offset) = expr {
@@ -109,8 +109,8 @@ impl<'a> Template<'a> {
         }
     }
 
-    /// Evaluates the known expressions in `text`, from which the template was parsed. The others stay as
-    /// written.
+    /// Evaluates the expressions whose values are known; the others stay as written. `text` is the text from
+    /// which the template was parsed.
     #[must_use]
     pub fn evaluate_known(&self, text: &'a str, scope: &dyn Scope) -> Evaluated {
         let own = Budget::new();

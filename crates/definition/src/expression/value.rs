@@ -20,7 +20,7 @@ pub enum Value {
     DateTime(Zoned),
     /// Several values, from a repeated field or an array parameter.
     List(Vec<Value>),
-    /// A reference to an object. As a text it is the id.
+    /// A reference to an object. As text, the value is the id of the object.
     Reference(ObjectId),
 }
 

@@ -1,7 +1,7 @@
 //! A JSON reader that remembers the position of every value and keeps repeated keys.
 //!
-//! Ordinary JSON readers keep only the last of two equal keys and forget positions. Definition files are
-//! written by hand, so both are needed, and so are helpful messages about common mistakes.
+//! Ordinary JSON readers keep only the last of two equal keys and forget positions. People write definition
+//! files by hand, so they need positions, repeated keys, and helpful messages about common mistakes.
 
 use std::borrow::Cow;
 
@@ -77,7 +77,8 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     }
 }
 
-/// A position in a string: the number of content bytes before it, and its byte in the source text.
+/// A position in a string: the number of content bytes before the position, and its byte offset in the source
+/// text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct StringCursor {
     pub(super) content: usize,

@@ -1,14 +1,14 @@
-//! Lines and columns of a text.
+//! Converts byte offsets in a text to lines and columns.
 
 use std::fmt;
 use std::sync::OnceLock;
 
-/// A position in a text. Lines and columns are counted from one; columns count characters.
+/// A position in a text. Lines and columns are counted from 1; columns count characters, not bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// The line, from one.
+    /// The line, counted from 1.
     pub line: usize,
-    /// The column in characters, from one.
+    /// The column in characters, counted from 1.
     pub column: usize,
 }
 
@@ -23,14 +23,16 @@ impl fmt::Display for Position {
 pub struct Span {
     /// The position of the first character.
     pub at: Position,
-    /// The length in characters, up to the end of the line at most.
+    /// The length in characters: at least 1, and not beyond the end of the line.
     pub length: usize,
 }
 
-/// Characters are counted once for each block of this many bytes, because a line may be as long as the file.
+/// The size of a block in bytes. The number of characters before each block is counted once, so that a column
+/// is found quickly even if the whole file is one line.
 const BLOCK: usize = 64;
 
-/// The lines of a text. They are counted at the first request, because most files have no findings.
+/// The lines of a text. Lines and characters are counted at the first request for a position, because most
+/// files have no findings.
 #[derive(Clone, Debug)]
 pub(super) struct Lines<'a> {
     text: &'a str,
@@ -39,7 +41,7 @@ pub(super) struct Lines<'a> {
 
 #[derive(Clone, Debug)]
 struct Counted {
-    /// The byte at which each line begins.
+    /// The byte offset at which each line begins.
     starts: Vec<usize>,
     /// The number of characters that begin before each block.
     characters: Vec<usize>,
@@ -69,7 +71,7 @@ impl<'a> Lines<'a> {
         self.counted.get_or_init(|| Counted::of(self.text))
     }
 
-    /// Returns the position of a byte.
+    /// Returns the position of the byte at `offset`.
     pub(super) fn position(&self, offset: usize) -> Position {
         let starts = &self.counted().starts;
         let line = starts.partition_point(|start| *start <= offset);
@@ -82,7 +84,7 @@ impl<'a> Lines<'a> {
         Position { line, column }
     }
 
-    /// Returns the number of characters that begin before a byte.
+    /// Returns the number of characters that begin before the byte at `offset`.
     fn characters_before(&self, offset: usize) -> usize {
         let offset = offset.min(self.text.len());
         // The end of the text can lie directly after its last block.
@@ -92,7 +94,7 @@ impl<'a> Lines<'a> {
         before + characters(&self.text.as_bytes()[block * BLOCK..offset])
     }
 
-    /// Returns the span of the bytes from `start` to `end`.
+    /// Returns the span of the bytes from `start` up to, but without, `end`.
     pub(super) fn span(&self, start: usize, end: usize) -> Span {
         let starts = &self.counted().starts;
         let line = starts.partition_point(|begin| *begin <= start);

@@ -57,7 +57,7 @@ impl<'a> Source<'a> {
         (definition, errors.map(|(start, end, message)| self.error(start, end, message)).collect())
     }
 
-    /// Returns remarks about the file: we accept it, but other programs refuse it.
+    /// Returns remarks about parts of the file that Downspout accepts and other programs refuse.
     #[must_use]
     pub fn remarks(&self) -> Vec<FileError> {
         let mark = self.text.starts_with('\u{feff}').then(|| {
@@ -110,11 +110,11 @@ pub struct SourceIndex<'s> {
     source: &'s Source<'s>,
     /// The ids of objects and parameters. A repeated id is an error; it has two nodes here.
     ids: HashMap<&'s str, Vec<&'s Node<'s>>>,
-    /// The fields by id and name. If an id appears twice, the first element with the field counts.
+    /// The fields by id and name. If an id appears twice, the first element with the field is used.
     fields: HashMap<(&'s str, &'s str), FieldNode<'s>>,
     values: HashMap<&'s str, &'s Node<'s>>,
-    /// The string that was searched last, by its first byte, and how far. Positions in a string are usually
-    /// requested in order.
+    /// The byte offset of the string that was searched last, and the cursor at which the search ended. The
+    /// next search goes on from there, because positions in a string are usually requested in order.
     last_text: Cell<(usize, json::StringCursor)>,
 }
 
@@ -142,10 +142,10 @@ impl<'s> SourceIndex<'s> {
         }
     }
 
-    /// Returns the position of a part of an object's field. If the object lacks the field, it is the position
-    /// of the object's id.
+    /// Returns the position of a part of an object's field, or `None` if the file contains no such id.
     ///
-    /// Parameters are found by their id, too.
+    /// If the object lacks the field, returns the position of the object's id. The `id` can also be that of a
+    /// parameter: then the position is that of its declaration or, without one, of its value.
     #[must_use]
     pub fn find(&self, id: &str, field: Option<&str>, part: Part) -> Option<Span> {
         let Some(ids) = self.ids.get(id) else { return self.value(id) };

@@ -13,19 +13,21 @@ use crate::{
     PipelineObject,
 };
 
-/// Above this number, keys are looked up in a hash set.
+/// With more members than this, an object's repeated keys are found with a hash set. With fewer members,
+/// comparing all keys is faster.
 const FEW_KEYS: usize = 16;
 
 /// Translates the elements of a file, and collects errors.
 #[derive(Debug, Default)]
 pub(super) struct Translator {
-    /// The errors: first byte, end, and message.
+    /// The errors: the byte offset of the wrong part, the offset after its last byte, and the message.
     pub(super) errors: Vec<(usize, usize, String)>,
-    /// The keys so far. Objects share equal keys.
+    /// The keys of fields so far. Fields with the same name share one allocated key.
     keys: HashSet<FieldKey>,
 }
 
 impl Translator {
+    /// Returns the definition in the file whose outermost value is `root`. Elements with errors are left out.
     pub(super) fn definition(&mut self, root: &Node<'_>) -> Definition {
         let Some(members) = self.members(root, "a definition file") else { return Definition::default() };
         let mut definition = Definition::default();
@@ -50,6 +52,8 @@ impl Translator {
         definition
     }
 
+    /// Returns the parameter values in `node`: an object with one member for each parameter, or a list in the API
+    /// form. `what` names the node in messages.
     pub(super) fn parameter_values(&mut self, node: &Node<'_>, what: &str) -> Vec<ParameterValue> {
         if let Json::Array(items) = &node.json {
             return items.iter().filter_map(|item| api::value(self, item)).collect();
@@ -90,6 +94,7 @@ impl Translator {
         Some(PipelineObject { id, name, fields })
     }
 
+    /// Returns the value of the field `key`, or `None` after adding an error.
     fn field_value(&mut self, node: &Node<'_>, key: &str) -> Option<FieldValue> {
         if let Json::Object(members) = &node.json {
             if let [member] = members.as_slice()
@@ -126,7 +131,8 @@ impl Translator {
         Some(ParameterObject { id, attributes })
     }
 
-    /// Returns the members of an object. A repeated key is an error.
+    /// Returns the members of an object, or `None` after adding an error if the node is not an object. Adds
+    /// an error for each repeated key. `what` names the node in messages.
     pub(super) fn members<'n, 'a>(&mut self, node: &'n Node<'a>, what: &str) -> Option<&'n [Member<'a>]> {
         let Json::Object(members) = &node.json else {
             self.error(node, format!("{what} must be an object, found {}", node.json.describe()));
@@ -150,6 +156,7 @@ impl Translator {
         Some(members)
     }
 
+    /// Returns the items of a list, or no items after adding an error if the node is not a list.
     fn items<'n, 'a>(&mut self, node: &'n Node<'a>, what: &str) -> &'n [Node<'a>] {
         if let Json::Array(items) = &node.json {
             return items;
@@ -158,6 +165,7 @@ impl Translator {
         &[]
     }
 
+    /// Returns the `id` of an element, or `None` after adding an error.
     fn id<'n>(&mut self, node: &Node<'_>, members: &'n [Member<'_>], what: &str) -> Option<&'n str> {
         match last(members, "id") {
             Some(id) => self.text(id, "`id`"),
@@ -168,6 +176,7 @@ impl Translator {
         }
     }
 
+    /// Returns `text` as a key that shares its text with equal keys.
     pub(super) fn key(&mut self, text: &str) -> FieldKey {
         if let Some(same) = self.keys.get(text) {
             return same.clone();
@@ -177,6 +186,7 @@ impl Translator {
         new
     }
 
+    /// Returns the text of a string, or `None` after adding an error. `what` names the node in the message.
     pub(super) fn text<'n>(&mut self, node: &'n Node<'_>, what: impl Display) -> Option<&'n str> {
         match &node.json {
             Json::String(text) => return Some(text),
@@ -189,13 +199,14 @@ impl Translator {
         None
     }
 
+    /// Adds an error about `node`.
     pub(super) fn error(&mut self, node: &Node<'_>, message: String) {
         self.errors.push((node.start, node.end, message));
     }
 }
 
-/// Returns the members without those in `leave`, sorted by name as the CLI sorts them. Of equal keys, only
-/// the last one is kept, as in the CLI.
+/// Returns the members whose keys are not in `leave`, sorted by key, as the CLI sorts them. If a key is
+/// repeated, only its last member is returned, as in the CLI.
 fn sorted<'n, 'a>(members: &'n [Member<'a>], leave: &[&str]) -> Vec<&'n Member<'a>> {
     let mut stay: Vec<_> = members.iter().filter(|member| !leave.contains(&member.key.as_ref())).collect();
     stay.sort_by(|a, b| a.key.cmp(&b.key));
@@ -210,7 +221,7 @@ fn sorted<'n, 'a>(members: &'n [Member<'a>], leave: &[&str]) -> Vec<&'n Member<'
     stay
 }
 
-/// Returns the items of a list, or a value that is not a list as one item.
+/// Returns the items of a list. A value that is not a list is returned as the only item.
 fn items<'n, 'a>(node: &'n Node<'a>) -> &'n [Node<'a>] {
     match &node.json {
         Json::Array(items) => items,

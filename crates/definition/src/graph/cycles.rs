@@ -4,13 +4,16 @@ use super::{Edge, Line};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Visit {
+    /// The search has not reached the node.
     Not,
     /// The node is on the path from the start of the search.
     Open,
+    /// The search has followed every edge that leaves the node.
     Done,
 }
 
-/// Marks edges that close a cycle. The search begins at the nodes that wait for nothing, in their order.
+/// Marks edges that close a cycle. The search begins at each node that waits for no other node, in the order
+/// of the nodes, and then at each node that is left.
 pub(super) fn mark(nodes: usize, edges: &mut [Edge]) {
     let mut leaving = vec![Vec::new(); nodes];
     let mut is_waiting = vec![false; nodes];
@@ -27,8 +30,8 @@ pub(super) fn mark(nodes: usize, edges: &mut [Edge]) {
     }
 }
 
-/// Searches depth first. The stack is a vector, because a chain can be longer than the stack of the thread
-/// allows.
+/// Searches depth first. The stack is a vector, because a long chain of edges would overflow the stack of the
+/// thread.
 fn search(start: usize, leaving: &[Vec<usize>], edges: &mut [Edge], visits: &mut [Visit]) {
     visits[start] = Visit::Open;
     let mut path = vec![(start, leaving[start].iter())];

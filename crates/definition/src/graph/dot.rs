@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Edge, Line, Node, RunOrder, palette, text::Face};
 
-/// The font that Graphviz uses below, and the maximum width of a detail.
+/// The font that the DOT text asks for, and the maximum width of a detail.
 const DETAIL: (Face, f64) = (Face { size: 10.0, is_bold: false }, 240.0);
 
 /// Returns `order` as a DOT graph.

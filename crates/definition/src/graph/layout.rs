@@ -61,7 +61,7 @@ pub(super) struct Arrow {
 pub(super) struct Layout {
     pub(super) boxes: Vec<Positioned>,
     /// The points of each arrow. The first two points are joined by a curve, the next two by a straight line
-    /// past the boxes of a layer, and so on in turns.
+    /// past the boxes of a layer, and so on, alternately.
     pub(super) routes: Vec<Vec<Point>>,
     pub(super) size: Size,
 }

@@ -1,4 +1,4 @@
-//! Computes the run order of a definition: the objects that matter, and the links between them.
+//! Computes the run order of a definition: the objects that matter to a run, and the links between them.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -9,18 +9,19 @@ use crate::{
     kind::Kind,
 };
 
-/// The number of links to one object from which on the box names them. So many lines would hide the run
-/// order.
+/// If an object has at least this many links of one kind, its box names them and no lines are drawn. That
+/// many lines would hide the run order.
 const LINES_TO_SHARE: usize = 5;
 
-/// The maximum number of earlier objects that are checked for the same schedule.
+/// The maximum number of direct predecessors of an object that are checked for the same schedule. The limit
+/// bounds the time for large definitions.
 const MAX_CHECKED: usize = 100;
 
 impl RunOrder {
     /// Returns the run order of `definition`.
     ///
-    /// Activities and data nodes always matter. Preconditions, resources, actions and schedules matter if an
-    /// object that matters names them. Links to missing objects are left out.
+    /// Activities and data nodes always matter to a run. Preconditions, resources, actions and schedules
+    /// matter if an object that matters names them. Links to missing objects are left out.
     #[must_use]
     pub fn of(definition: &Definition) -> Self {
         let resolved: Vec<_> = Inheritance::of(definition).objects.iter().map(Resolved::to_object).collect();
@@ -93,7 +94,8 @@ fn indices(objects: &[(&PipelineObject, Kind)], stated: &[Stated]) -> Vec<Option
     matters.into_iter().map(|matters| if matters { next.next() } else { None }).collect()
 }
 
-/// Replaces links that many objects have to one node by a remark on the node.
+/// Finds the links that many objects have to one node. Adds a remark to the node, and draws no lines for
+/// these links.
 fn share(order: &mut RunOrder, default: Option<&PipelineObject>) {
     let mut counts: HashMap<(Link, usize), usize> = HashMap::new();
     for edge in order.edges.iter().filter(|edge| !edge.link.is_order()) {
@@ -105,7 +107,7 @@ fn share(order: &mut RunOrder, default: Option<&PipelineObject>) {
     for (at, node) in order.nodes.iter_mut().enumerate() {
         for (link, possible) in Link::ALL.into_iter().zip(possible) {
             let by = counts.get(&(link, at)).copied().unwrap_or(0);
-            // A reference in Default is meant for all objects, even if there are few.
+            // A reference in Default is meant for all objects, so two links are enough for a remark.
             let is_from_default = || of_default.contains(&(link.field(), &node.id));
             if by >= LINES_TO_SHARE || by > 1 && is_from_default() {
                 node.shared.push(Shared { link, by, is_by_all: by == possible });
@@ -126,12 +128,13 @@ fn references(object: &PipelineObject) -> impl Iterator<Item = (&str, &ObjectId)
     })
 }
 
-/// Returns the node that the field of the edge names.
+/// Returns the index of the node that the field of the edge names.
 fn named_by(edge: &Edge) -> usize {
     if edge.link.starts_at_owner() { edge.to } else { edge.from }
 }
 
-/// Keeps the edges from a schedule only to the objects that start first. The rest follows from the run order.
+/// Removes the edge from a schedule to an object that follows an object with the same schedule. The run order
+/// already shows when the later object starts.
 fn keep_first_starts(order: &mut RunOrder) {
     let starts: HashSet<(usize, usize)> = order
         .edges

@@ -1,4 +1,4 @@
-//! The run order as an SVG picture in one file.
+//! Draws the run order as one SVG picture that needs no other files.
 
 mod legend;
 mod lines;
@@ -13,7 +13,8 @@ use super::{
     text::{Face, escape_xml},
 };
 
-/// The space around the picture.
+/// The space around the picture. All lengths of this module are in SVG user units, which are pixels at normal
+/// size.
 const MARGIN: f64 = 24.0;
 /// The space between the border of a box and its text. Boxes with round ends need more.
 const PADDING: f64 = 14.0;
@@ -39,7 +40,7 @@ pub fn to_svg(order: &RunOrder) -> String {
     let legend = legend::draw(order, layout.size.width);
 
     let mut body = String::new();
-    // Light lines are drawn below the others.
+    // Light lines are drawn first, so that strong lines cover them.
     for wants_order in [false, true] {
         for (line, route) in lines.iter().zip(&layout.routes) {
             if line.is_strong() == wants_order {
@@ -68,7 +69,7 @@ pub fn to_svg(order: &RunOrder) -> String {
     )
 }
 
-/// A number with at most one decimal. More decimals would only make the file longer.
+/// A number that is written with at most one decimal. More decimals would only make the file longer.
 struct Number(f64);
 
 impl fmt::Display for Number {

@@ -8,7 +8,8 @@ use crate::expression;
 use crate::kind::Kind;
 use crate::{Field, FieldKey, FieldValue, ObjectId, PipelineObject};
 
-/// Above this number, keys are looked up by binary search.
+/// With more keys than this, a key is found by binary search. With fewer keys, comparing all of them is
+/// faster.
 const FEW_KEYS: usize = 32;
 
 /// An object with its inherited fields. All fields are borrowed from the definition.
@@ -20,7 +21,7 @@ pub(crate) struct Resolved<'a> {
     pub(super) inherited: Vec<Stated<'a>>,
     /// The stated keys and those of the parents, sorted by name.
     keys: Vec<Key<'a>>,
-    /// The fields inherited from Default. They count only if none of `keys` has the same name.
+    /// The fields inherited from Default. A field is used only if none of `keys` has the same name.
     pub(super) implied: Option<Rc<Implied<'a>>>,
 }
 
@@ -228,12 +229,12 @@ impl<'a> Resolved<'a> {
         self.implied.as_ref().map_or(&[], |implied| &implied.keys)
     }
 
-    /// Returns whether the object or a parent has the key. Then the key of Default does not count.
+    /// Returns whether the object or a parent has the key. In that case the key of Default is ignored.
     pub(crate) fn overrides(&self, key: &str) -> bool {
         number_of(&self.keys, key).is_some()
     }
 
-    /// Returns the number of a key, which [`key_at`](Self::key_at) takes.
+    /// Returns the index of a key, for [`key_at`](Self::key_at).
     pub(crate) fn number(&self, key: &str) -> Option<usize> {
         let implied = || Some(self.keys.len() + number_of(self.implied_keys(), key)?);
         number_of(&self.keys, key).or_else(implied)

@@ -1,4 +1,4 @@
-//! The object with the id `Default`: every object that names no other parent inherits its fields.
+//! The fields of the object with the id `Default`. Every object without a `parent` of its own inherits them.
 
 use super::{
     ValueShape,

@@ -1,13 +1,13 @@
-//! The Rust types that programs read the texts of fields as.
+//! Converts the texts of fields to Rust types.
 
 use jiff::Timestamp;
 
 use super::ON_DEMAND_PERIOD;
 use crate::{expression::parse_time, period::Period};
 
-/// A type that the text of a field can be read as.
+/// A Rust type to which the text of a field can be converted.
 pub(crate) trait FieldType: Sized {
-    /// Reads `text`. Returns `None` if the text is not a value of this type.
+    /// Converts `text` to this type. Returns `None` if the text is not a value of the type.
     fn read(text: &str) -> Option<Self>;
 }
 
@@ -53,7 +53,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every word, as the tables show it.
+            /// Every word of the field, spelled as in the tables of fields.
             pub const WORDS: &'static [&'static str] = &[$($word,)+];
         }
 
@@ -73,9 +73,9 @@ macro_rules! words {
 words! {
     /// `failureAndRerunMode`: whether a failure or a rerun spreads to other objects.
     FailureAndRerunMode {
-        /// A failure or rerun concerns this object only.
+        /// A failure or a rerun stays with this object.
         None = "none",
-        /// A failure or rerun reaches the objects that depend on this one.
+        /// A failure or a rerun spreads to the objects that depend on this object.
         Cascade = "cascade",
     }
 }
@@ -126,11 +126,11 @@ words! {
 words! {
     /// `myLoadMode`: how a load treats the rows that are already in the table.
     LoadMode {
-        /// The rows stay.
+        /// The old rows stay.
         Append = "append",
-        /// The rows are deleted.
+        /// The old rows are deleted.
         Replace = "replace",
-        /// A row with the primary key of a new row is replaced.
+        /// A new row replaces the row with the same primary key.
         Upsert = "upsert",
     }
 }
@@ -138,7 +138,7 @@ words! {
 words! {
     /// `startAt`: when the first interval of a schedule begins.
     StartAt {
-        /// The interval begins at the first activation of the pipeline.
+        /// The first interval begins at the first activation of the pipeline.
         FirstActivation = "FIRST_ACTIVATION_DATE_TIME",
         /// Each activation on demand begins an interval.
         OnDemandActivation = "ONDEMAND_ACTIVATION_TIME",
@@ -209,7 +209,8 @@ impl FieldType for Limit {
 }
 
 impl Limit {
-    /// Returns whether `refused` records already exceed the limit, however many records follow.
+    /// Returns whether `refused` records exceed the limit, whatever the number of records that follow. A
+    /// percentage can only be exceeded at the end of a load: see [`Self::is_exceeded`].
     #[must_use]
     pub fn is_passed(self, refused: u64) -> bool {
         matches!(self, Self::Count(most) if refused > most)

@@ -31,7 +31,8 @@ pub(crate) const UNTYPED: &[FieldGroup] = &[SYSTEM, RUNNABLE, SCHEDULABLE, ROUTE
 /// The shared fields of any other object.
 pub(super) const PLAIN: &[FieldGroup] = &[SYSTEM];
 
-/// A task without `runsOn` and `workerGroup` would wait for ever. With both fields, `workerGroup` is ignored.
+/// The choice of where a task is executed. Without `runsOn` and `workerGroup` the task would wait for ever.
+/// With both fields, `workerGroup` is ignored.
 pub(super) const RUNNER: OneOf = OneOf::at_least(&["runsOn", "workerGroup"]);
 
 /// The fields of every object. The service sets those that begin with `@`.
@@ -160,7 +161,7 @@ pub(super) const ROUTED: FieldGroup = FieldGroup {
     ],
 };
 
-/// The same for activities that need a cluster.
+/// The fields that say where an activity that needs a cluster is executed.
 const ROUTED_TO_CLUSTER: FieldGroup = FieldGroup {
     title: "Which cluster executes it",
     fields: &[to("runsOn", &[Kind::EmrCluster], "The cluster that is started for the work."), WORKER_GROUP],

@@ -52,14 +52,14 @@ pub struct FieldSpec {
     pub doc: &'static str,
     /// The values that the field holds.
     pub shape: ValueShape,
-    /// The value that counts if an object lacks the field. A default that depends on something else stands in
-    /// `doc`.
+    /// The value of the field for an object that lacks it. If the default depends on other fields, `doc`
+    /// describes it.
     pub default: Option<&'static str>,
     /// Whether every object needs the field.
     pub is_required: bool,
     /// Whether the field can repeat.
     pub is_multi: bool,
-    /// Whether the service sets the field. A definition cannot set it then.
+    /// Whether the service sets the field. A definition cannot set such a field.
     pub is_runtime: bool,
 }
 

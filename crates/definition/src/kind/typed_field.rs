@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::{FieldSpec, FieldType, value_check};
 use crate::{FieldValue, ObjectId, PipelineObject};
 
-/// An object whose fields can be read, as they stand or evaluated.
+/// An object whose fields can be read, as written or with evaluated expressions.
 pub trait Fields {
     /// Returns the object.
     fn object(&self) -> &PipelineObject;
@@ -35,7 +35,7 @@ pub struct Optional<T> {
     read: fn(&str) -> Option<T>,
 }
 
-/// A field with a default, which counts if an object lacks the field.
+/// A field with a default for objects that lack the field.
 #[derive(Debug)]
 pub struct Defaulted<T> {
     field: Optional<T>,
@@ -97,7 +97,7 @@ impl<T> Optional<T> {
     ///
     /// # Errors
     ///
-    /// The message of validation about the text.
+    /// If the text is not a value of the field: the message of validation that says why.
     pub fn parse(&self, text: &str) -> Result<T, String> {
         let FieldSpec { key, shape, .. } = self.spec;
         match value_check::complaint(key, shape, text) {
@@ -137,7 +137,7 @@ impl<T> Defaulted<T> {
     ///
     /// # Errors
     ///
-    /// The message of validation about the text.
+    /// If the text is not a value of the field: the message of validation that says why.
     pub fn parse(&self, text: &str) -> Result<T, String> {
         self.field.parse(text)
     }

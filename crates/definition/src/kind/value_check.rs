@@ -1,4 +1,4 @@
-//! Checks whether a text is a legal value of its field, and words the complaint if it is not.
+//! Checks whether a text is a legal value of its field, and returns a message if it is not.
 
 use crate::{
     expression::{is_pattern, parse_double, parse_time},

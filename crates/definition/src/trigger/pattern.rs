@@ -7,8 +7,8 @@ use super::{Captures, S3Key};
 
 /// The maximum number of captures in a pattern. The time of a match grows with it.
 const MAX_CAPTURES: usize = 8;
-/// The maximum number of steps of a match if a name repeats in the pattern. Without repetition, failures are
-/// remembered instead.
+/// The maximum number of steps of a match if a name repeats in the pattern. If no name repeats, no limit is
+/// needed: the search remembers the positions that failed.
 const MAX_STEPS: u32 = 100_000;
 
 /// A key pattern: literal texts and names in braces.

@@ -114,8 +114,8 @@ struct Mention<'a, 's> {
 }
 
 impl Mention<'_, '_> {
-    /// Reports a name without a meaning. An action replaces the name by nothing and sends the rest of its
-    /// message. Any other object fails when it runs.
+    /// Reports a name without a meaning. An action replaces the name by the empty text and sends the rest of
+    /// its message. Any other object fails when it runs.
     fn unknown(&self, message: String, problems: &mut Problems) {
         if self.kind.is_action() {
             problems.warning(self.owner, Some(self.key), UNKNOWN_NAME, message);
@@ -171,7 +171,7 @@ fn followed(mention: &Mention<'_, '_>, first: &str, rest: &[Name<'_>], problems:
         );
         return;
     };
-    // Longer chains are checked in the run. An unknown type has its own error.
+    // Longer chains are checked in the run. An unknown type is reported separately.
     if let ([name], Some(target)) = (rest, subject.object(target))
         && (target.kind().is_some() || !target.has("type"))
         && !is_field(target, target.kind(), name)

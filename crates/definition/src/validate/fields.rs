@@ -96,7 +96,8 @@ fn dangling(
     }
 }
 
-/// Warns of a field that no table describes. Such a field is kept. A user may name own fields `my...`.
+/// Warns of a field that no table describes. The definition keeps such a field. Fields that a user invents
+/// have names that begin with `my`, and cause no warning.
 fn unknown(object: &PipelineObject, kind: Option<Kind>, key: &str, problems: &mut Problems) {
     let after_my = key.trim_start_matches('*').strip_prefix("my").and_then(|rest| rest.chars().next());
     if after_my.is_some_and(|c| c.is_ascii_uppercase() || c == '_') || key.is_empty() {
@@ -206,7 +207,7 @@ fn reference(subject: &Subject<'_>, key: &str, target: RefTarget, id: &ObjectId)
     if target == RefTarget::Any || kind.is_some_and(|kind| target.accepts(kind)) {
         return None;
     }
-    // An object with an unknown type has its own error.
+    // An unknown type is reported separately.
     let found = match (kind, found.string("type")) {
         (Some(kind), _) => format!("'{}'", kind.name()),
         (None, Some(_)) => return None,
@@ -230,7 +231,7 @@ fn text_complaint<'a>(
     if !expression::is_in(text) && shape != ValueShape::DateTime {
         return value_check::complaint(key, shape, text);
     }
-    // A value that depends on a run passes. An expression that cannot be parsed has its own error.
+    // A value that depends on a run is accepted. An expression that cannot be parsed is reported separately.
     let texts = subject.previewed(object, text)?;
     if shape == ValueShape::DateTime && is_bare_call(text) {
         return None;

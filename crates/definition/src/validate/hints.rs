@@ -45,7 +45,7 @@ fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'
     let most = (written.chars().count() / 4).clamp(1, 3);
     let lower = written.to_lowercase();
     let near = |word: &str| {
-        // A comparison of the first letters rules most words out.
+        // A comparison of the first letters excludes most words.
         let is_prefix = word
             .as_bytes()
             .iter()

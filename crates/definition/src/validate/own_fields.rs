@@ -39,8 +39,8 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
 /// Warns of a field that resembles one of our own. The user may define any `my…` field, but `myLoadmode` is
 /// probably a mistake.
 fn near_miss(object: &PipelineObject, key: &str, problems: &mut Problems) {
-    // Compare only names with the same first letter after `my`: a misspelt first letter is rare, and most
-    // fields of users are ruled out here.
+    // Compare only names with the same first letter after `my`: a misspelt first letter is rare, and this
+    // comparison excludes most fields of users.
     let first = |key: &str| key.as_bytes().get(2).map(u8::to_ascii_lowercase);
     let own = own_fields::names().filter(|own| first(own) == first(key));
     if let Some(meant) = problems.hints.nearest(key, own) {

@@ -98,7 +98,7 @@ impl Problems {
         if self.reported.is_empty() {
             return self.report;
         }
-        // If an id appears twice, the first object counts.
+        // If an id appears twice, the first object is used.
         let objects = definition.objects.iter().enumerate().rev();
         let order: HashMap<_, _> = objects.map(|(at, object)| (&object.id, at)).collect();
         let position = |problem: &Problem| order.get(&problem.object).copied().unwrap_or(usize::MAX);

@@ -1,4 +1,5 @@
-//! The rules of validation, one at a time. Whole definitions are tried here, the parts of one in the modules.
+//! The rules of validation, one at a time. This module tests whole definitions; its submodules test the parts
+//! of a definition.
 
 mod expressions;
 mod fields;
@@ -37,7 +38,7 @@ fn errors(objects: &str) -> Vec<String> {
 }
 
 fn warnings(objects: &str) -> Vec<String> {
-    // Unused objects have a test of their own. In the other tests objects stand alone.
+    // Unused objects have a test of their own. In the other tests, most objects have no activity that leads to them.
     let warnings = validate(&definition(objects, "")).warnings;
     lines(&warnings.into_iter().filter(|problem| problem.code != "UNUSED").collect::<Vec<_>>())
 }

@@ -34,7 +34,8 @@ fn parameters(subject: &Subject<'_>, problems: &mut Problems) {
 
 /// Warns of objects that no activity leads to, because they are not part of a run.
 fn objects(subject: &Subject<'_>, problems: &mut Problems) {
-    // A definition without activities has another problem.
+    // In a definition without activities every object would be unused, and one warning for each of them would
+    // not help.
     if !subject.typed().any(|(object, kind)| kind.is_activity() && *object.id() != DEFAULT_ID) {
         return;
     }

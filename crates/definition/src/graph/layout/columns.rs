@@ -24,8 +24,8 @@ pub(super) fn order(layers: &mut Layers) {
         let neighbours = if is_rightward { &layers.before } else { &layers.after };
         for step in 0..columns.len() {
             let at = if is_rightward { step } else { columns.len() - 1 - step };
-            // In every other pair of sweeps, neighbours with equal means are swapped. This leads out of local
-            // optima.
+            // In every other pair of sweeps, neighbours with equal means are swapped. The swaps let the
+            // search leave a local optimum.
             sort(&mut columns[at], neighbours, &mut positions, sweep % 4 >= 2);
         }
         let found = crossings(layers, &columns, &positions);

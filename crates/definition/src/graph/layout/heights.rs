@@ -98,7 +98,7 @@ fn wish(at: usize, layers: &Layers, side: Side, middles: &[f64]) -> (f64, f64) {
     let right = layers.after[at].iter().filter(|_| side != Side::Left);
     let (mut weight, mut pull) = (0.0, 0.0);
     for (to, line_weight) in left.chain(right) {
-        // Long lines should be straight first of all. The weights are those of Gansner and others.
+        // Straight long lines matter most. The weights are those of Gansner and others.
         let line_weight = line_weight
             * match (layers.is_bend(at), layers.is_bend(*to)) {
                 (true, true) => 8.0,

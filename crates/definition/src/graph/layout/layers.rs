@@ -99,7 +99,8 @@ fn layer_of(boxes: usize, arrows: &[(usize, usize, f64)]) -> Vec<usize> {
             }
         }
     }
-    // Otherwise an input of late work would stand at the far left, with a line through the whole picture.
+    // Otherwise an input that only a late activity reads would be at the far left, with a line through the
+    // whole picture.
     for at in in_order.into_iter().rev().filter(|at| pull[*at] >= 0.0) {
         if let Some(nearest) = after[at].iter().map(|to| layer_of[*to]).min() {
             layer_of[at] = nearest - 1;

@@ -14,7 +14,8 @@ const HEAD: f64 = 7.0;
 /// The distance between two lines that join the same boxes.
 const APART: f64 = 9.0;
 
-/// An edge in the layout. It runs from left to right there, even if it leads back.
+/// An edge in the layout. Every line in the layout runs from left to right, even a line for an edge that
+/// closes a cycle.
 pub(super) struct LaidLine<'a> {
     pub(super) edge: &'a Edge,
     pub(super) arrow: Arrow,

@@ -1,4 +1,4 @@
-//! Warnings about definitions that run but deserve a second thought.
+//! Warnings about definitions that can run, but probably contain a mistake.
 
 use super::*;
 
