@@ -21,7 +21,7 @@ pub enum Event {
     /// A user deactivates the pipeline.
     Deactivated,
     /// The runs of the pipeline changed: one began, ended, came to rest, or was rerun.
-    RunsTurned {
+    RunsChanged {
         /// Whether a run has not ended.
         moving: bool,
         /// Whether an instance is at work or may be taken. Waiting for a time or for a resumption does not count.
@@ -58,7 +58,7 @@ pub fn step(state: PipelineState, event: Event) -> Result<PipelineState, Refused
                 PipelineState::Deactivating
             }
         }),
-        Event::RunsTurned { moving, active, stuck, more } => Ok(match (state, moving) {
+        Event::RunsChanged { moving, active, stuck, more } => Ok(match (state, moving) {
             (PipelineState::Deactivating, _) if !active => PipelineState::Inactive,
             // A stuck run may still be rerun, so its pipeline is not finished.
             (PipelineState::Scheduled, false) if !stuck && !more => PipelineState::Finished,

@@ -22,15 +22,15 @@ machines after it.
 ";
 
 pub(super) fn section() -> String {
-    let turned = |moving, active, stuck, more| Event::RunsTurned { moving, active, stuck, more };
+    let changed = |moving, active, stuck, more| Event::RunsChanged { moving, active, stuck, more };
     let events = [
         ("activate", Event::Activated),
         ("deactivate", Event::Deactivated),
-        ("runs active", turned(true, true, false, false)),
-        ("runs at rest", turned(true, false, false, false)),
-        ("runs over", turned(false, false, false, false)),
-        ("runs over, more", turned(false, false, false, true)),
-        ("runs stuck", turned(false, false, true, false)),
+        ("runs active", changed(true, true, false, false)),
+        ("runs at rest", changed(true, false, false, false)),
+        ("runs over", changed(false, false, false, false)),
+        ("runs over, more", changed(false, false, false, true)),
+        ("runs stuck", changed(false, false, true, false)),
     ];
     let names: Vec<_> = events.iter().map(|(event, _)| *event).collect();
     let rows = PipelineState::ALL.iter().map(|state| {
