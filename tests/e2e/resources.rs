@@ -58,7 +58,7 @@ async fn a_resource_is_a_worker_process_that_lives_as_long_as_the_resource_and_n
     let begun = up.data_dir().join("begun");
     until("the first is at work", async || if begun.exists() { Ok(()) } else { Err(shown(&up)) }).await;
     assert_eq!(workers(&up).len(), 1, "{}", shown(&up));
-    let waits = "which is being created: waits for a place, as 1 resource runs at a time";
+    let waits = "which is being created: waits for a place, because at most 1 resource runs at a time";
     until("the second says why it waits", async || {
         let shown = shown(&up);
         if shown.contains(waits) { Ok(()) } else { Err(shown) }

@@ -40,7 +40,7 @@ First steps:
 Exit codes: 0 done; 1 the run or the command failed; 2 wrong usage; 3 nothing ran, because
 the set is incomplete, it reached its cap, or no pattern matches; 4 no stack is running.";
 
-/// The data directory if the command line names none.
+/// The data directory if the command line does not name one.
 const DATA_DIR: &str = ".downspout";
 
 /// Drop CSV files in a bucket; get your tables and an e-mail.
@@ -132,7 +132,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
 }
 
 impl Command {
-    /// Returns whether the command runs a stack in this process, so that people want to see its log.
+    /// Returns whether the command runs a stack in this process. The log of such a command is shown, because people
+    /// want to see what the stack does.
     #[must_use]
     pub fn runs_a_stack(&self) -> bool {
         matches!(self, Self::Up(_))

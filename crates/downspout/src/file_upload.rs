@@ -1,4 +1,4 @@
-//! Uploads files to S3: a small file in one piece, a large file in parts, of which a few are sent at once.
+//! Uploads files to S3: a small file in one piece, a large file in parts. A few parts are sent at the same time.
 
 use std::io::SeekFrom;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::sdk_error::readable;
 const PART_BYTES: u64 = 16 * 1024 * 1024;
 /// The largest number of parts that S3 accepts.
 const PARTS: u64 = 10_000;
-/// How many parts are sent at the same time. The limit bounds memory to four parts.
+/// How many parts are sent at the same time. The limit bounds the memory, because each of these parts is in memory.
 const PARTS_AT_ONCE: usize = 4;
 
 /// A function that is called with the number of bytes that arrived since the last call.

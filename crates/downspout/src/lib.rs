@@ -1,7 +1,7 @@
 //! The program `downspout`: its command line, and the local stack that `up` starts.
 //!
 //! The commands are AWS SDK clients of a running stack. The module [`local`] is the stack: S3, the pipeline service,
-//! notifications, PostgreSQL, the runner of the Lambda, and workers, all in one process.
+//! notifications, PostgreSQL, the Lambda runner, and workers, all in one process.
 
 pub mod command;
 mod file_upload;

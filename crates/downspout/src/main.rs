@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Each call allocates and frees thousands of small pieces of memory; mimalloc is faster at that than the default.
+/// Each call allocates and frees thousands of small pieces of memory; mimalloc does so faster than the default
+/// allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

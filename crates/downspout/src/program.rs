@@ -19,7 +19,7 @@ pub fn main() -> ExitCode {
         Err(error) => return exit::report(&anyhow::Error::from(error).context("starting")).into(),
     };
     let outcome = runtime.block_on(command::run(cli));
-    // The limit lets the program end although a thread still waits for standard input or for a slow disk.
+    // The limit lets the program end even if a thread still waits for standard input or for a slow disk.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     outcome.unwrap_or_else(|error| exit::report(&error)).into()
 }

@@ -39,7 +39,7 @@ pub struct LsArgs {
 pub struct GetArgs {
     /// Bucket and key, as `s3://bucket/key` or `bucket/key`
     location: String,
-    /// File to write; without it, or as `-`, the object goes to standard output
+    /// File to write; `-` is standard output [default: standard output]
     file: Option<PathBuf>,
 }
 
@@ -80,7 +80,8 @@ pub(super) async fn ls(data_dir: &Path, args: &LsArgs) -> anyhow::Result<Exit> {
 pub(super) async fn get(data_dir: &Path, args: &GetArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
     let (bucket, key) = split(&endpoints, &args.location);
-    let what = format!("{} names no object: `downspout ls s3://{bucket}` lists them", args.location);
+    let what =
+        format!("{} is not the key of an object: `downspout ls s3://{bucket}` lists the keys", args.location);
     anyhow::ensure!(!key.is_empty() && !key.ends_with('/'), what);
     let answer = endpoints.s3().get_object().bucket(&bucket).key(&key).send().await;
     let answer = answer.map_err(readable);
@@ -121,7 +122,8 @@ async fn list(s3: &aws_sdk_s3::Client, bucket: &str, prefix: &str) -> anyhow::Re
     Ok(listed)
 }
 
-/// Returns bucket and key of `s3://bucket/key` or `bucket/key`, and replaces the short names of the stack's buckets.
+/// Returns the bucket and the key of `s3://bucket/key` or `bucket/key`. The key is empty without a slash. A short name
+/// such as `drop` becomes the name of the stack's bucket.
 fn split(endpoints: &Endpoints, location: &str) -> (String, String) {
     let location = location.strip_prefix("s3://").unwrap_or(location);
     let (bucket, key) = location.split_once('/').unwrap_or((location, ""));

@@ -1,4 +1,4 @@
-//! `demo`: shows everything once, on a stack of its own.
+//! `demo`: starts a stack, drops the sample files, and shows the run, the tables and the mail.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,8 @@ The stack of the demo uses a temporary directory, which is deleted at the end. W
 /// The tables that the shipped pipeline builds.
 const TABLES: [&str; 3] =
     ["analytics.agg_public_holiday", "analytics.agg_shipments", "analytics.best_performing_product"];
-/// How long the demo waits for the mail. The mail is published when the run ends, shortly before or after the demo sees that.
+/// How long the demo waits for the mail. The service publishes the mail when the run ends, which may be shortly after
+/// the demo has noticed the end.
 const MAIL_LIMIT: Duration = Duration::from_secs(20);
 
 /// Arguments of `demo`.
@@ -86,7 +87,7 @@ async fn contents(endpoints: &Endpoints, table: &str) -> anyhow::Result<String> 
     let mut rows: Vec<Vec<String>> = Vec::new();
     for message in messages.with_context(|| format!("reading {table}"))? {
         let SimpleQueryMessage::Row(row) = message else { continue };
-        // One line per column, so that a row fits on a narrow terminal.
+        // Each column gets a line, so that a row fits on a narrow terminal.
         rows.extend(row.columns().iter().enumerate().map(|(index, column)| {
             vec![output::paint(column.name(), Style::Dim), row.get(index).unwrap_or("NULL").to_owned()]
         }));
@@ -94,7 +95,8 @@ async fn contents(endpoints: &Endpoints, table: &str) -> anyhow::Result<String> 
     Ok(output::table(&[], rows))
 }
 
-/// Returns the newest mail with the headers that a mail program shows.
+/// Returns the text of the newest mail, with the headers that a mail program shows. Waits for the first mail if there
+/// is none.
 async fn mail(outbox: &Path) -> anyhow::Result<String> {
     let newest = async {
         loop {

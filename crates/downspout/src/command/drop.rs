@@ -43,7 +43,7 @@ pub(super) async fn run(data_dir: &Path, args: &DropArgs) -> anyhow::Result<Exit
     let endpoints = running_stack::reach(data_dir).await?;
     let prefix = args.prefix.clone().unwrap_or_else(today);
     let uploads = uploads(&args.files, &prefix)?;
-    // A pipeline that exists before the upload was not started by it.
+    // A pipeline that exists before the upload was started by an earlier drop.
     let known: BTreeSet<String> =
         run_view::list(&endpoints.datapipeline()).await?.into_iter().map(|(id, _)| id).collect();
     let bucket = &endpoints.buckets.drop;

@@ -51,7 +51,7 @@ pub(super) fn run(args: &GraphArgs) -> anyhow::Result<Exit> {
         output::complain!("{}", validate::describe(&file).trim_end());
     }
     if has_errors && file.diagnosis.definition.objects.is_empty() {
-        // The output file is left alone: an earlier picture is more useful than an empty one.
+        // The output file is not changed: an earlier picture is more useful than an empty one.
         return Ok(Exit::Failed);
     }
     let format = match (args.format, args.output.as_deref()) {

@@ -50,7 +50,7 @@ pub(super) async fn run(data_dir: &Path, args: &LogsArgs) -> anyhow::Result<Exit
         // Logs stay after their pipeline is deleted. So a missing pipeline is an error only if it has no logs.
         let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
         run.with_context(|| {
-            format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id)
+            format!("there is no pipeline {}: `downspout runs` lists the pipelines", args.pipeline_id)
         })?;
         output::line(&format!(
             "there are no logs of {} yet: a log is uploaded when its attempt ends",
@@ -66,7 +66,7 @@ pub(super) async fn run(data_dir: &Path, args: &LogsArgs) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-/// Returns the keys of the logs. Each has the pipeline's id as one of its parts, below any `pipelineLogUri`.
+/// Returns the keys of the logs. The id of the pipeline is one part of each key, below any `pipelineLogUri`.
 async fn keys(endpoints: &Endpoints, args: &LogsArgs) -> anyhow::Result<Vec<String>> {
     let part = format!("/{}/", args.pipeline_id);
     let bucket = &endpoints.buckets.logs;

@@ -92,7 +92,8 @@ pub(super) fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns rows as aligned columns. No cell is cut or wrapped, so that scripts can split them and long keys stay whole.
+/// Returns rows as aligned columns. No cell is cut or wrapped, so that scripts can split the rows and long keys stay
+/// whole.
 pub(super) fn table(heading: &[&str], rows: Vec<Vec<String>>) -> String {
     let heading: Vec<String> = heading.iter().map(|word| paint(word, Style::Bold)).collect();
     let lines: Vec<Vec<String>> =

@@ -33,8 +33,9 @@ pub struct RerunArgs {
 pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
     let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
-    let run = run
-        .with_context(|| format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id))?;
+    let run = run.with_context(|| {
+        format!("there is no pipeline {}: `downspout runs` lists the pipelines", args.pipeline_id)
+    })?;
     if !run.name.contains('/') {
         let id = &run.pipeline_id;
         output::line(&format!(
@@ -116,7 +117,7 @@ async fn trigger(endpoints: &Endpoints, name: &str) -> anyhow::Result<Trigger> {
     let definition =
         definition::file::parse(&String::from_utf8_lossy(&bytes)).with_context(|| key.clone())?;
     let trigger = Trigger::of(&definition).map_err(|error| anyhow::anyhow!("{key}: {error}"))?;
-    trigger.with_context(|| format!("{key} is not started by files, because it has no myDropFile"))
+    trigger.with_context(|| format!("files do not start {key}, because it has no myDropFile"))
 }
 
 /// Copies every object onto itself. S3 sends the same event for the copy as for a new object.

@@ -16,8 +16,8 @@ use crate::local::process_host::END;
 const CONCURRENCY: usize = 4;
 /// How long the tasks that are running may go on after the worker is told to end.
 const STOP_LIMIT: Duration = Duration::from_millis(1_500);
-/// Time between two reports of progress. The reply to a report says whether the task was cancelled, and a user of a local
-/// stack should not wait a minute for that.
+/// Time between two reports of progress. The reply to a report says whether the task was cancelled, and a user of a
+/// local stack should not wait a minute until a cancelled task ends.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// Arguments of `resource-worker`.
@@ -49,11 +49,11 @@ pub(super) async fn run(args: ResourceWorkerArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Ends the worker when its standard input says so or ends.
+/// Ends the worker after the line [`END`] on its standard input, or when the input ends.
 ///
-/// After the line [`END`], the worker has a limited time to finish its tasks. If the input just ends, the process that
-/// started the worker has ended, and its tasks may have been handed to another worker; so the worker ends at once, with
-/// the commands that it runs.
+/// After the line, the worker has a limited time to finish its tasks. If the input ends without the line, the process
+/// that started the worker has ended, and the service may have handed the worker's tasks to another worker. So the
+/// worker ends at once, with the commands that it runs.
 async fn end_when_told(shutdown: CancellationToken) {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = lines.next_line().await {

@@ -65,18 +65,18 @@ pub(super) struct AttemptView {
 pub(super) enum ShownOutcome {
     /// The run was not activated yet.
     Pending,
-    /// Something is at work, or will be.
+    /// An instance is running, or will run.
     Running,
     /// Every instance finished.
     Finished,
-    /// The run ended in another way, or nothing in it can go on.
+    /// An instance failed, or no instance can go on.
     Failed,
-    /// Somebody cancelled the run before anything failed.
+    /// Instances were cancelled, and no instance failed or timed out.
     Canceled,
 }
 
 impl ShownOutcome {
-    /// Returns whether the run is at its end.
+    /// Returns whether the run has ended.
     pub(super) fn is_over(self) -> bool {
         match self {
             Self::Pending | Self::Running => false,
@@ -97,7 +97,8 @@ impl ShownOutcome {
 }
 
 impl RunView {
-    /// Returns whether the instances belong to more than one interval, so that only their times tell them apart.
+    /// Returns whether the instances belong to more than one interval. Only their times then tell two instances of one
+    /// component apart.
     pub(super) fn has_intervals(&self) -> bool {
         let mut starts = self.instances.iter().map(|instance| &instance.scheduled);
         let first = starts.next();
@@ -123,7 +124,7 @@ impl RunView {
         self.instances.iter().filter(move |instance| Some(&instance.scheduled) == newest)
     }
 
-    /// Returns whether nothing can go on.
+    /// Returns whether no instance can go on.
     ///
     /// If `failureAndRerunMode` is `none`, the instances that wait on a failed instance wait for ever.
     fn is_stuck(&self) -> bool {

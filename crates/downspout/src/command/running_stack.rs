@@ -1,4 +1,4 @@
-//! Reaches a running stack for the other commands.
+//! Finds the running stack of a data directory, for the commands that need one.
 
 use std::path::{Path, PathBuf};
 
@@ -13,19 +13,19 @@ use crate::local::stack::Endpoints;
 /// Why no stack can be reached.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StackError {
-    /// No stack has run on the directory.
+    /// No stack has ever run on the directory.
     #[error(
         "no stack has run on {0}: start one with `downspout up`, or choose its directory with --data-dir"
     )]
     Never(PathBuf),
-    /// The stack is not running any more.
+    /// A stack ran on the directory, but does not run now.
     #[error(
         "the stack on {0} is not running: start it with `downspout up`, and it continues where it stopped"
     )]
     Stopped(PathBuf),
 }
 
-/// Returns the endpoints of the stack that runs on `data_dir`.
+/// Returns the endpoints of the stack that runs on `data_dir`. Fails with a [`StackError`] if no stack runs there.
 pub(super) async fn reach(data_dir: &Path) -> anyhow::Result<Endpoints> {
     let endpoints = Endpoints::read(data_dir)?.ok_or_else(|| StackError::Never(data_dir.to_owned()))?;
     if !endpoints.are_alive().await {
@@ -48,7 +48,8 @@ pub(super) async fn explained<T>(data_dir: &Path, result: anyhow::Result<T>) -> 
     }
 }
 
-/// Sends a request to the admin endpoint of the stack, which answers what no AWS operation does.
+/// Sends a request to the admin endpoint of the stack, and returns its answer. The endpoint serves the requests that no
+/// AWS operation covers.
 pub(super) async fn ask<T: DeserializeOwned>(
     endpoints: &Endpoints,
     method: http::Method,

@@ -25,8 +25,9 @@ pub struct ShowArgs {
 pub(super) async fn run(data_dir: &Path, args: &ShowArgs) -> anyhow::Result<Exit> {
     let endpoints = running_stack::reach(data_dir).await?;
     let run = RunView::load(&endpoints.datapipeline(), &args.pipeline_id).await?;
-    let run = run
-        .with_context(|| format!("there is no pipeline {}: `downspout runs` lists them", args.pipeline_id))?;
+    let run = run.with_context(|| {
+        format!("there is no pipeline {}: `downspout runs` lists the pipelines", args.pipeline_id)
+    })?;
     match args.json {
         true => output::json(&run)?,
         false => output::print(&timeline(&run))?,

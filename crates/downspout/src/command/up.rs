@@ -24,13 +24,13 @@ all state: after a stop or a kill, the next `up` continues every run where it wa
 Set the password for --smtp-url in DOWNSPOUT_SMTP_PASSWORD. Set a database address that contains a password in
 DOWNSPOUT_DATABASE_URL, not with --database-url: every process of the machine can read command lines.";
 
-/// The folder of definitions that `up` uses if the command line names none.
+/// The folder of definitions that `up` uses if the command line does not name one.
 const USUAL_FOLDER: &str = "pipeline-definitions";
 /// How long `up` waits for the user's database before it prints a warning.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
-/// The most workers. Each keeps connections open and may run a command.
+/// The largest number of workers. Each worker keeps connections open and may run a command.
 const MOST_WORKERS: usize = 256;
-/// The most resources. Each is a process.
+/// The largest number of resources. Each resource is a process.
 const MOST_RESOURCES: usize = 64;
 
 /// Arguments of `up`.
@@ -75,7 +75,7 @@ pub struct UpArgs {
 }
 
 pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
-    // The signals are handled first, so that a signal during the start counts, too.
+    // The signal handlers come first, so that a signal during the start also stops the stack.
     let stop = asked_to_stop()?;
     let config = config(data_dir, args)?;
     let definitions = describe(&config.definitions);
@@ -92,7 +92,7 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
         if let Some(url) = own_database
             && let Err(why) = reach(&url).await
         {
-            // The stack stays up: the database may be starting, too.
+            // The stack goes on, because the database may still be starting.
             output::line(&format!(
                 "The database cannot be used: {why}. Runs that need it will wait for it, and then fail."
             ))?;
@@ -109,7 +109,7 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
 
 /// Connects to the user's database once.
 async fn reach(url: &str) -> Result<(), String> {
-    // The program at that address may be no database, and never answer.
+    // The program at that address may not be a database, and may never answer.
     let checked = tokio::time::timeout(DATABASE_WAIT, ec2_worker::database::check(url)).await;
     checked.unwrap_or_else(|_| Err(format!("no answer within {} s", DATABASE_WAIT.as_secs())))
 }
@@ -167,7 +167,8 @@ fn describe(definitions: &DefinitionSource) -> String {
     }
 }
 
-/// Completes when the process is asked to stop.
+/// Returns a future that completes at the first SIGINT or SIGTERM. Fails if the handlers of the signals cannot be
+/// installed.
 fn asked_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -50,7 +50,7 @@ struct Line {
 pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     let mut lines = Vec::new();
-    // `values.json` is no definition, but a pattern such as *.json names it, too.
+    // `values.json` is not a definition, but a shell pattern such as *.json matches it, too.
     let files = args.files.iter().filter(|path| args.files.len() == 1 || !path.ends_with("values.json"));
     for path in files {
         let file = match definition_file::read(path, &args.settings) {

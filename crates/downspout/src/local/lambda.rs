@@ -26,7 +26,7 @@ pub struct QueuedEvent {
 
 /// The queue in which events wait until they are handled.
 pub trait EventQueue: Send + Sync + 'static {
-    /// Returns the oldest events that are no dead letters.
+    /// Returns the oldest events that are not dead letters, at most `limit`.
     fn waiting(&self, limit: usize) -> impl Future<Output = anyhow::Result<Vec<QueuedEvent>>> + Send;
     /// Removes an event that was handled.
     fn handled(&self, id: i64) -> impl Future<Output = anyhow::Result<()>> + Send;

@@ -1,10 +1,11 @@
 //! The stack's PostgreSQL: the embedded server, and the front through which clients share it.
 //!
-//! The embedded server serves one session, accepts any password, and does not survive a client that breaks the protocol. So
-//! clients reach only the front. The front keeps one permanent [`session`], checks the password in the [`handshake`], and
-//! lends the session to one client at a time ([`lender`]), like the session mode of PgBouncer. A client that is idle outside a
-//! transaction gives the session back when another client waits ([`relay`]). With its next statement, the client gets its
-//! settings and prepared statements again ([`state`]). A stack with `--database-url` uses none of this.
+//! The embedded server serves one session, accepts any password, and does not survive a client that breaks the
+//! protocol. So clients reach only the front. The front keeps one permanent [`session`], checks the password in the
+//! [`handshake`], and lends the session to one client at a time ([`lender`]), like the session mode of PgBouncer. A
+//! client that is idle outside a transaction gives the session back when another client waits ([`relay`]). With its
+//! next statement, the client gets its settings and prepared statements again ([`state`]). A stack with
+//! `--database-url` does not use this module.
 //!
 //! Commits survive the end of the process at any moment. `fsync` is off, so a power cut can lose commits.
 
@@ -52,7 +53,7 @@ pub use self::session::StartError;
 pub struct Limits {
     /// How long a statement waits for the session before it fails.
     pub queue_wait: Duration,
-    /// While others wait, how long an idle client keeps a session whose state cannot be restored.
+    /// How long an idle client keeps a session whose state cannot be restored while other clients wait.
     pub stateful_grace: Duration,
     /// How long the handshake of a connection may take.
     pub handshake: Duration,
@@ -220,7 +221,7 @@ impl Front {
         address: SocketAddr,
         permit: Option<OwnedSemaphorePermit>,
     ) {
-        // Otherwise the small messages of a statement wait for each other.
+        // Without this option, the system holds small messages back until earlier messages are acknowledged.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %error, "TCP_NODELAY could not be set");
         }

@@ -27,12 +27,13 @@ use tokio::sync::{Notify, oneshot};
 
 use places::Places;
 
-/// The hidden command with which this program is a worker.
+/// The hidden command that makes this program a worker.
 pub const COMMAND: &str = "resource-worker";
 /// The line on its standard input that asks a worker to end. If the input ends without the line, the worker ends at once.
 pub const END: &str = "end";
 
-/// How long a worker may take to end after it was asked: a little more than the worker allows itself. After that it is killed.
+/// How long a worker may take to end after it was asked: a little more than the worker allows itself. After this time,
+/// the host kills the worker.
 const END_LIMIT: Duration = Duration::from_secs(3);
 
 /// Starts and ends the workers of resources.
@@ -74,7 +75,7 @@ impl ProcessHost {
     ///
     /// # Errors
     ///
-    /// Fails if the system does not tell the path of this program.
+    /// If the system does not know the path of this program.
     pub fn new(
         most: usize,
         prefix: &'static str,
@@ -193,7 +194,7 @@ impl Host for ProcessHost {
 
     /// Returns the problems that the workers of the host's resources and of the stack's own group would have with the work.
     ///
-    /// Both are `ec2-worker`. Other workers are unknown, so their work has no known problems.
+    /// Both kinds of workers run `ec2-worker`. Other workers are unknown, so their work has no known problems.
     fn hindrances(&self, work: &Work<'_>) -> Vec<FieldError> {
         let is_ours = match work.by {
             Workers::OfResource(kind) => self.supplies(kind),

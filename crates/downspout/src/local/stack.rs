@@ -49,17 +49,18 @@ const WORKER_GROUP: &str = "downspout";
 /// The beginning of the host names of workers that start and end with a stack.
 const OWN_WORKERS: &str = "downspout-up-";
 
-/// How long the clients of the servers may take to stop. The servers get the same time after them.
+/// How long the clients of the servers may take to stop. The servers then get the same time.
 const STOP_LIMIT: Duration = Duration::from_millis(2_000);
 /// How long a worker may take to stop. A task that is not finished by then is handed out again at the next start.
 const WORKER_STOP_LIMIT: Duration = Duration::from_millis(1_500);
-/// Time between two reports of progress. The reply to a report says whether the task was cancelled, and a user of a local
-/// stack should not wait a minute for that.
+/// Time between two reports of progress. The reply to a report says whether the task was cancelled, and a user of a
+/// local stack should not wait a minute until a cancelled task ends.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// How much longer a claim is valid than an invocation may take.
 const LEASE_BEYOND_INVOCATION: Duration = Duration::from_secs(5);
 
-/// A running stack. Dropping it stops it at once, like a kill; [`Stack::stop`] lets open work finish first.
+/// A running stack. Dropping this value stops the stack at once, like a kill; [`Stack::stop`] lets open work finish
+/// first.
 pub struct Stack {
     endpoints: Endpoints,
     orchestrator: Arc<Orchestrator>,
@@ -157,7 +158,7 @@ impl Stack {
         &self.orchestrator
     }
 
-    /// Waits until a part of the stack ends by itself, which is a failure, and returns the reason.
+    /// Waits until a part of the stack ends by itself, and returns the reason. A part that ends by itself has failed.
     pub async fn broken(&mut self) -> anyhow::Error {
         first_end(&mut self.servers).await
     }
@@ -234,7 +235,7 @@ impl Drop for Stack {
     }
 }
 
-/// Waits until a server ends by itself, which is a failure, and returns the reason.
+/// Waits until a server ends by itself, and returns the reason. A server that ends by itself has failed.
 async fn first_end(servers: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Error {
     match servers.join_next().await {
         Some(Ok(Ok(()))) => anyhow::anyhow!("a server of the stack ended by itself"),

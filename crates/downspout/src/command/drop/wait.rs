@@ -90,7 +90,7 @@ async fn outcomes_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Key
     loop {
         let decisions: Vec<Decision> = running_stack::ask(endpoints, http::Method::GET, &path).await?;
         if let Some(next) = decisions.iter().find(|decision| waits_for_a_run(decision)) {
-            // The new run comes after the earlier run, however long that takes.
+            // The new run starts after the earlier run ends, so the time limit starts again.
             began = Instant::now();
             let waits = Some(reason(next));
             if waits != told {

@@ -71,7 +71,7 @@ async fn instances(client: &Client, pipeline_id: &str) -> anyhow::Result<Vec<Ins
         .iter()
         .map(|object| instance(object, by_instance.remove(object.id()).unwrap_or_default()))
         .collect();
-    // Instances stand in the order of their start; those that have not started come last.
+    // Instances are sorted by the time of their start; those that have not started come last.
     instances.sort_by_key(|instance| {
         (instance.started.is_none(), instance.started, instance.ended, instance.id.clone())
     });

@@ -15,7 +15,7 @@ use pglite_oxide::{DataDirArchiveFormat, Pglite};
 /// Why the folder of the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// Another process uses it.
+    /// Another process uses the folder.
     #[error("the database in {} is in use by another process: stop that process first", .0.display())]
     InUse(PathBuf),
     /// The database was created earlier and is missing.

@@ -11,7 +11,7 @@ const HEADER_BYTES: usize = 5;
 /// How many bytes of each body a [`MessageScanner`] keeps. The bodies that the front reads are shorter.
 const KEPT_BYTES: usize = 4096;
 
-/// Why the bytes of a client are no messages of the protocol.
+/// The reason why the bytes of a client are not messages of the protocol.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum FrameError {
     #[error("message type {0:#04x} is unknown")]

@@ -20,7 +20,7 @@ pub(super) struct Places {
 struct Claim {
     size: usize,
     since: Timestamp,
-    /// The resources that asked for a place and still exist. While there is one, the party keeps all its places.
+    /// The resources that asked for a place and still exist. While one of them exists, the party keeps all its places.
     members: BTreeSet<ResourceId>,
     is_granted: bool,
 }
@@ -38,7 +38,7 @@ impl Places {
     ///
     /// # Errors
     ///
-    /// The error says what the resource waits for.
+    /// If the resource has to wait; the error says for what.
     pub(super) fn ask(&mut self, resource: &Resource) -> Result<(), String> {
         let key = (resource.id.pipeline.clone(), resource.party.first.clone());
         let (size, since) = (resource.party.size, resource.since);
@@ -57,10 +57,10 @@ impl Places {
         }
         let wanted = if size == 1 { "a place".to_owned() } else { format!("{size} places at once") };
         let run = if most == 1 { "1 resource runs".to_owned() } else { format!("{most} resources run") };
-        Err(format!("waits for {wanted}, as {run} at a time (up --resources)"))
+        Err(format!("waits for {wanted}, because at most {run} at a time (up --resources)"))
     }
 
-    /// Removes a resource that no longer exists. Returns whether others got places through that.
+    /// Removes a resource that no longer exists. Returns whether other resources got places because of this.
     pub(super) fn leave(&mut self, id: &ResourceId) -> bool {
         self.claims.retain(|(pipeline, _), claim| {
             !(*pipeline == id.pipeline && claim.members.remove(id) && claim.members.is_empty())
@@ -141,10 +141,10 @@ mod tests {
         let mut places = Places::new(2);
         let first = machine("df-z", "One", 1, 1);
         assert_eq!(places.ask(&first), Ok(()));
-        let waits = "waits for 2 places at once, as 2 resources run at a time (up --resources)";
+        let waits = "waits for 2 places at once, because at most 2 resources run at a time (up --resources)";
         assert_eq!(places.ask(&machine("df-y", "One", 2, 2)), Err(waits.to_owned()));
         let late = machine("df-a", "One", 1, 3);
-        let waits = "waits for a place, as 2 resources run at a time (up --resources)";
+        let waits = "waits for a place, because at most 2 resources run at a time (up --resources)";
         assert_eq!(places.ask(&late), Err(waits.to_owned()));
         assert!(places.leave(&first.id));
         assert_eq!(places.ask(&machine("df-y", "One", 2, 2)), Ok(()));
@@ -172,7 +172,7 @@ mod tests {
         let needs = "needs 2 places at once, and there are 1 (up --resources)";
         assert_eq!(places.ask(&machine("df-1", "One", 2, 1)), Err(needs.to_owned()));
         assert_eq!(places.ask(&machine("df-2", "One", 1, 2)), Ok(()));
-        let waits = "waits for a place, as 1 resource runs at a time (up --resources)";
+        let waits = "waits for a place, because at most 1 resource runs at a time (up --resources)";
         assert_eq!(places.ask(&machine("df-3", "One", 1, 3)), Err(waits.to_owned()));
     }
 }

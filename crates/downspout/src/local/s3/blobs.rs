@@ -46,7 +46,7 @@ impl Blobs {
         &self.root
     }
 
-    /// Removes every file that is not in `alive`, and returns how many files that were.
+    /// Removes every file that is not in `alive`, and returns the number of removed files.
     pub(super) fn sweep(&self, alive: &HashSet<BlobId>) -> Result<usize, StoreError> {
         let failed = |source| StoreError::io(&self.root, source);
         let mut swept = 0;

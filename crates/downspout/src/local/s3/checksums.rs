@@ -136,7 +136,7 @@ pub(super) fn hasher_of(algorithm: Option<&str>) -> ChecksumHasher {
     ClaimedDigests::default().hasher(algorithm)
 }
 
-/// Returns the name of the algorithm that `checksums` have a value of.
+/// Returns the name of the algorithm for which `checksums` has a value, or `None`.
 pub(super) fn algorithm_of(checksums: &Checksums) -> Option<&'static str> {
     let mut checksums = checksums.clone();
     ALGORITHMS.iter().find(|known| (known.value)(&mut checksums).is_some()).map(|known| known.name)

@@ -8,7 +8,8 @@ use super::store::S3Store;
 
 /// The object that a copy creates.
 pub(super) struct Copy {
-    /// The number of the source's content, as the caller read it. If the source has another content by now, nothing is copied.
+    /// The number of the source's content, as the caller read it. If the source has another content when the copy is
+    /// made, nothing is copied.
     pub(super) content: i64,
     pub(super) etag: String,
     pub(super) meta: Meta,

@@ -21,7 +21,8 @@ pub struct StoredEvent {
 }
 
 impl S3Store {
-    /// Returns the oldest events that wait, with those that failed before.
+    /// Returns the oldest waiting events, at most `limit`. Events that have failed and wait for another try are among
+    /// them.
     pub async fn pending_events(&self, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         self.read(move |connection| select(connection, false, limit)).await
     }
@@ -51,12 +52,12 @@ impl S3Store {
         self.change_event(id, sql, Some(error.to_owned())).await
     }
 
-    /// Makes an event a dead letter, which waits no more but is kept.
+    /// Makes an event a dead letter. A dead letter is kept, but not delivered any more.
     pub async fn move_to_dead_letters(&self, id: i64) -> Result<(), StoreError> {
         self.change_event(id, "UPDATE events SET dead = 1 WHERE id = ?1", None).await
     }
 
-    /// Lets a dead letter wait again, without failed tries.
+    /// Makes a dead letter a waiting event again, with no failed tries.
     pub async fn redrive(&self, id: i64) -> Result<(), StoreError> {
         let sql = "UPDATE events SET dead = 0, attempts = 0 WHERE id = ?1 AND dead = 1";
         self.writer()

@@ -62,7 +62,8 @@ pub(super) fn store_object(
         now.as_millisecond(),
         serde_json::to_string(&object.meta)?,
     ])?;
-    // The old content goes after the new one is stored, because an object copied onto itself shares its files with the old one.
+    // The old content is removed after the new content is stored, because both share their files if an object is copied
+    // onto itself.
     if let Some(current) = current {
         drop_content(tx, current.content)?;
     }

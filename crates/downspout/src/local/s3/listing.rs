@@ -207,7 +207,8 @@ mod tests {
                 };
                 let found = all(&store, listing.clone()).await;
                 assert_eq!(found, model(&keys, &prefix, delimiter));
-                // A listing that starts after an entry must return the rest, because a marker means that.
+                // A listing that starts after an entry must return exactly the entries after it, because a marker is
+                // such an entry.
                 for (at, name) in found.iter().enumerate() {
                     let rest = all(&store, Listing { from: ListFrom::After(name.clone()), ..listing.clone() }).await;
                     assert_eq!(rest, found[at + 1..]);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Bucket {
     pub(super) name: String,
     pub(super) created: Timestamp,
+    /// Whether each change of an object in the bucket creates an event.
     pub(super) notifies: bool,
 }
 
@@ -18,7 +19,7 @@ pub(super) struct Bucket {
 #[derive(Clone, Debug)]
 pub(super) struct S3Object {
     pub(super) key: String,
-    /// The number of the content in the index. A later write has a higher number.
+    /// The number of the content in the index. The content of a later write has a higher number.
     pub(super) content: i64,
     pub(super) size: u64,
     /// The ETag without quotes.
@@ -59,9 +60,8 @@ pub(super) struct Meta {
 }
 
 impl Meta {
-    /// Returns the content type.
+    /// Returns the content type, or the type that S3 stores if the client sends none.
     pub(super) fn content_type(&self) -> String {
-        // S3 stores this type if the client sends none.
         self.content_type.clone().unwrap_or_else(|| "binary/octet-stream".to_owned())
     }
 }
@@ -127,7 +127,7 @@ pub(super) struct Part {
     pub(super) checksums: Checksums,
 }
 
-/// The conditions in the headers of a request, which must all be fulfilled for the request to go on.
+/// The conditions in the headers of a request. The request is refused unless all of them are fulfilled.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conditions {
     pub(super) if_match: Option<dto::ETagCondition>,

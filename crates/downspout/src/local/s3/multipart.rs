@@ -1,4 +1,5 @@
-//! Multipart uploads. Each part is a content of its own; completing an upload puts the parts in a row without copying bytes.
+//! Multipart uploads. Each part is a content of its own; completing an upload joins the parts in order, without copying
+//! bytes.
 
 use jiff::Timestamp;
 use md5::{Digest, Md5};

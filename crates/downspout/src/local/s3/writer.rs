@@ -1,8 +1,8 @@
 //! The one thread that writes the index.
 //!
 //! Writers that wait at the same time share one commit, and so one flush of the disk (see [`sqlite_writer`]). Each job
-//! stands under a savepoint of its own and is done once, because it hands files over. SQLite itself flushes before a
-//! commit returns: the reading connections must not see an object that a power cut can still take back.
+//! has a savepoint of its own. A job runs only once, because it hands files over. SQLite itself flushes before a commit
+//! returns: the reading connections must not see an object that a power cut can still take back.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,18 +15,18 @@ use tokio::sync::{oneshot, watch};
 use super::blobs::{BlobId, Blobs, NewBlob};
 use super::error::StoreError;
 
-/// What a job sees of the transaction it runs in.
+/// The transaction in which a job runs.
 pub(super) struct Tx<'a> {
     pub(super) connection: &'a Connection,
     effects: Effects,
 }
 
-/// What a job wants to be done beside the index once its transaction has committed.
+/// The changes beside the index that a job asks for. They are made once the transaction of the job has committed.
 #[derive(Default)]
 struct Effects {
-    /// Contents that live on if the transaction commits, and are removed otherwise.
+    /// New contents. They are kept if the transaction commits, and removed otherwise.
     kept: Vec<NewBlob>,
-    /// Contents that nothing refers to any more once the transaction has committed.
+    /// Contents that no object uses any more once the transaction has committed. They are then removed.
     dead: Vec<BlobId>,
     has_events: bool,
 }
@@ -48,27 +48,27 @@ impl Tx<'_> {
     }
 }
 
-/// The way to the writing thread.
+/// Sends jobs to the writing thread.
 pub(super) struct Writer {
     writer: sqlite_writer::Writer,
     beside: Arc<Beside>,
 }
 
-/// What changes beside the index.
+/// The things beside the index that a transaction can change: the files of contents, and the delivery of events.
 struct Beside {
     blobs: Arc<Blobs>,
     events: watch::Sender<u64>,
 }
 
 impl Writer {
-    /// Starts the thread; it ends when the `Writer` is dropped, once all jobs that wait are done.
+    /// Starts the thread. After the `Writer` is dropped, the thread finishes the waiting jobs and ends.
     pub(super) fn start(connection: Connection, blobs: Arc<Blobs>, events: watch::Sender<u64>) -> Self {
         let writer = sqlite_writer::Writer::start("s3-index", connection, Undo::Savepoints, None);
         let writer = writer.expect("a thread can be started while the program starts");
         Self { writer, beside: Arc::new(Beside { blobs, events }) }
     }
 
-    /// Runs `job` in a transaction and returns when that is on the disk.
+    /// Runs `job` in a transaction, and returns its result when the transaction is on the disk.
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -84,7 +84,7 @@ impl Writer {
 
 /// A closure as a job.
 struct Write<T, F> {
-    /// Absent once it is done.
+    /// `None` after the closure has run.
     job: Option<F>,
     done: Option<Result<(T, Effects), StoreError>>,
     beside: Arc<Beside>,
@@ -115,7 +115,7 @@ where
             }),
             Err(failure) => Err(self.beside.not_committed(failure)),
         };
-        // A requester that has gone away needs no answer.
+        // If the requester is gone, nobody needs the answer.
         let _ = self.answer.send(done);
     }
 }
@@ -135,7 +135,7 @@ impl Beside {
         }
     }
 
-    /// Tells a full disk from other failures of the index.
+    /// Turns an error that means a full disk into the error for a full disk; returns any other error as it is.
     fn full_or(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Index(cause) if StoreError::is_index_full(&cause) => self.full(),
@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns a writer whose index may hold as many pages as it has, and `more`.
+    /// Returns a writer whose index may grow by `more` pages at most.
     fn writer(folder: &Path, more: i64) -> (Writer, watch::Receiver<u64>) {
         let connection = Connection::open(folder.join("index.sqlite")).unwrap();
         connection.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE bytes (value BLOB)").unwrap();

@@ -32,7 +32,7 @@ pub(super) struct AdminState {
 pub struct DeadLetter {
     /// The number of the event, for `redrive`.
     pub id: i64,
-    /// The change that the event tells of, and its key.
+    /// The change that the event reports, and the key of the object.
     pub what: String,
     /// The error of the last try.
     pub error: String,

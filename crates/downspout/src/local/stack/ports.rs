@@ -31,7 +31,7 @@ pub enum PortError {
         /// The file with the ports.
         file: String,
     },
-    /// The operating system refused.
+    /// The operating system did not give a port.
     #[error("listening on 127.0.0.1 for {service}")]
     Listen {
         /// The service.
@@ -40,7 +40,7 @@ pub enum PortError {
         #[source]
         source: io::Error,
     },
-    /// The file with the ports failed.
+    /// The file with the ports could not be read or written.
     #[error(transparent)]
     File(#[from] DataDirError),
 }

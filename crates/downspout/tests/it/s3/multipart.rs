@@ -70,7 +70,7 @@ async fn parts_become_one_object() {
     let events = endpoint.store.pending_events(10).await.unwrap();
     assert_eq!(events[0].event_name, "ObjectCreated:CompleteMultipartUpload");
 
-    // A copy of the object is one whole, with an MD5 of its own.
+    // A copy of the object has no parts, and its ETag is the MD5 of the whole content.
     client.copy_object().bucket("drop").key("copy").copy_source("drop/big").send().await.unwrap();
     let copy = client.head_object().bucket("drop").key("copy").send().await.unwrap();
     assert!(!copy.e_tag().unwrap().contains('-'));

@@ -1,4 +1,5 @@
-//! Single objects: they come back as they were stored, conditions are checked, strangers are refused.
+//! Single objects: they come back as they were stored, conditions are checked, and clients without the keys are
+//! refused.
 
 use std::time::Duration;
 

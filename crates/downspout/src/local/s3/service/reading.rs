@@ -184,7 +184,7 @@ fn part_bytes(object: &S3Object, segments: &[Segment], number: i32) -> S3Result<
             "The requested partnumber is not satisfiable",
         )
     };
-    // Only an object from a multipart upload has parts. A copy of it is one whole.
+    // Only an object from a multipart upload has parts. A copy of such an object has no parts.
     if !object.etag.contains('-') {
         return if number == 1 { Ok((0..object.size, 1)) } else { Err(invalid()) };
     }

@@ -17,13 +17,13 @@ use crate::local::s3::event::EventName;
 use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
 use crate::local::s3::receiving::{ReceiveError, Received, hash, receive};
 
-/// The largest content that S3 takes in one request, in bytes.
+/// The largest content that S3 accepts in one request, in bytes.
 const LARGEST_PUT: i64 = 5 << 30;
 
 /// How many bytes of a refused upload are read and dropped, so that the client reads the reason of the refusal.
 const DRAIN_LIMIT: usize = 256 << 20;
 
-/// How often a copy starts again because its source changed meanwhile.
+/// How many times a copy is tried. A try fails if the source changes between the read of its metadata and the copy.
 const COPY_TRIES: usize = 10;
 
 impl Service {
@@ -109,7 +109,9 @@ impl Service {
         Err(s3_error!(ConditionalRequestConflict, "the source of the copy keeps changing"))
     }
 
-    /// Returns ETag and checksums of a copy. An object from parts is read whole, because its copy has an MD5 of its own.
+    /// Returns the copy of `source` to make, with its ETag and its checksums. The content of `source` is read only if
+    /// the copy needs a new checksum, or if `source` comes from a multipart upload: the ETag of its copy is the MD5 of
+    /// the whole content.
     async fn plan_copy(
         &self,
         from: &(String, String),
@@ -129,7 +131,8 @@ impl Service {
         Ok(Copy { content: object.content, etag, meta, checksums: checksums.into() })
     }
 
-    /// Receives the content of a request, and checks it against the digests that the client sent.
+    /// Receives the content of a request, and checks its length and the digests that the client sent. `algorithm` is a
+    /// further checksum to compute.
     pub(super) async fn arrival(
         &self,
         body: Option<StreamingBlob>,
@@ -161,7 +164,8 @@ impl Service {
     }
 }
 
-/// Accepts `If-None-Match: *`, which is the only form that S3 takes on a write.
+/// Returns the condition `If-None-Match: *`, or none. Any other form is an error, because S3 accepts only this form on
+/// a write.
 pub(super) fn only_any(condition: Option<ETagCondition>) -> S3Result<Option<ETagCondition>> {
     match condition {
         Some(ETagCondition::ETag(_)) => {
@@ -171,14 +175,14 @@ pub(super) fn only_any(condition: Option<ETagCondition>) -> S3Result<Option<ETag
     }
 }
 
-/// Drops `aws-chunked`, which describes how the request was sent and not the content.
+/// Returns the content encodings without `aws-chunked`, which describes the request and not the content.
 pub(super) fn content_encoding(header: Option<String>) -> Option<String> {
     let kept: Vec<_> =
         header.as_deref()?.split(',').map(str::trim).filter(|name| *name != "aws-chunked").collect();
     Some(kept.join(",")).filter(|kept| !kept.is_empty())
 }
 
-/// Reads the tags of the header `x-amz-tagging`, which has the form of a query.
+/// Reads the tags of the header `x-amz-tagging`, which is encoded like the query of a URL.
 pub(super) fn tags(header: Option<&str>) -> S3Result<Vec<(String, String)>> {
     let tags = serde_urlencoded::from_str(header.unwrap_or_default());
     tags.map_err(|_| {
@@ -208,7 +212,7 @@ fn replaced_meta(input: &CopyObjectInput) -> S3Result<Meta> {
     })
 }
 
-/// Sets the metadata that have a directive or a rule of their own: tags, storage class, redirection.
+/// Sets the metadata that a copy does not simply take from its source: tags, storage class and redirection.
 fn retagged(mut meta: Meta, source: &S3Object, input: &CopyObjectInput) -> S3Result<Meta> {
     let replaces_tags =
         input.tagging_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
@@ -268,7 +272,7 @@ impl From<ReceiveError> for S3Error {
 }
 
 impl Service {
-    /// Fails if the bucket is missing, as the store does.
+    /// Fails with [`StoreError::NoSuchBucket`] if the bucket does not exist.
     pub(super) async fn expect_bucket(&self, bucket: &str) -> Result<(), StoreError> {
         self.store.bucket(bucket).await.map(drop)
     }
