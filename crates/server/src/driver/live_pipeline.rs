@@ -137,7 +137,7 @@ impl Live {
         }
         let moving = self.open_runs().next().is_some();
         let before = self.pipeline.state;
-        let turned = Event::RunsTurned {
+        let turned = Event::RunsChanged {
             moving,
             active: self.runs.values().any(Run::is_active),
             stuck: !self.stuck.is_empty(),
