@@ -17,7 +17,8 @@ use crate::ports::{
     Pipelines, Put, Refusal, Storage, Stored, Topic,
 };
 
-/// How many pages of one listing are read at most. A service that never ends a listing must not stop the handler for ever.
+/// The largest number of pages of one listing that are read. A service that never ends a listing must not stop the
+/// handler for ever.
 const MAX_PAGES: usize = 10_000;
 /// The number of ids that DescribeObjects takes at most.
 const DESCRIBED_OBJECTS: usize = 25;
@@ -140,7 +141,7 @@ impl Pipelines for Aws {
 
     async fn describe(&self, ids: &[String]) -> Result<Vec<Description>, PipelineError> {
         match self.describe_all(ids).await {
-            // One pipeline that is gone fails the call for all, so ask for each alone.
+            // The call fails if one of the pipelines is gone, so ask for each pipeline alone.
             Err(PipelineError::Gone(_)) if ids.len() > 1 => {
                 let mut described = Vec::new();
                 for id in ids {
@@ -307,7 +308,8 @@ fn failed_query() -> pipeline_types::Query {
     pipeline_types::Query::builder().selectors(selector).build()
 }
 
-/// Reads an instance. It needs the instances in `@waitingOn`, if the service says so, and those that it refers to.
+/// Reads an instance. The instances that it needs are those in `@waitingOn`, if the service gives that field, and those
+/// in its `dependsOn` and `input`.
 fn instance_status(object: &pipeline_types::PipelineObject) -> InstanceStatus {
     let status = object.fields().iter().find(|field| field.key() == "@status");
     let needs =
@@ -348,7 +350,7 @@ fn wire_parameter(
     builder.set_attributes(Some(attributes)).build().map_err(unbuilt)
 }
 
-/// Turns the error of a builder into ours. It cannot occur, because every member is given.
+/// Turns the error of a builder into ours. The error cannot occur, because every member is given.
 fn unbuilt(error: aws_smithy_types::error::operation::BuildError) -> PipelineError {
     PipelineError::Unanswered(anyhow!(error))
 }

@@ -1,4 +1,4 @@
-//! The book: reads the ledger's objects in S3, and writes them if nobody else wrote in between.
+//! The book: reads the ledger's objects in S3, and writes an object only if nobody else has written it since the read.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -42,7 +42,8 @@ impl Book {
 
     /// Returns whether the process of a holder has ended.
     ///
-    /// That is known only of holders with this process's own name and another incarnation (`name#incarnation`).
+    /// The answer is certain only for holders with this process's own name and another incarnation
+    /// (`name#incarnation`); for any other holder, returns false.
     pub(crate) fn is_gone(&self, holder: &str) -> bool {
         let Some((name, _)) = self.holder.split_once('#') else { return false };
         let is_ours = holder.strip_prefix(self.holder.as_str()).is_some_and(|rest| rest.starts_with('/'));

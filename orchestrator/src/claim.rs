@@ -12,7 +12,8 @@ use crate::setup::Setup;
 use crate::turn::{Ahead, TurnAnswer};
 use crate::{caps, report, turn};
 
-/// How often the ledger of a claim is written again because another handler noted something in it.
+/// The number of tries to write the ledger of a claim. A try fails if another handler writes the ledger at the same
+/// time.
 const MAX_PUTS: usize = 8;
 
 /// The two ways to claim a set.
@@ -25,7 +26,7 @@ pub(crate) enum ClaimKind {
 }
 
 impl ClaimKind {
-    /// Returns the reason for the decision about the set, once its run started.
+    /// Returns the reason in the decision about a set whose run was started with this claim.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::New => "the set is whole",
@@ -84,7 +85,7 @@ pub(crate) async fn claim<E: Edges>(
     Ok(setup.book.put(edges, &entry, ledger).await?.map(Claimed::Ours))
 }
 
-/// Notes content that waits for the definition's turn, so that sweeps know about it.
+/// Writes content that waits for the definition's turn into the ledger, so that sweeps find it.
 async fn note_next<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -101,7 +102,7 @@ async fn note_next<E: Edges>(
     Ok(setup.book.put(edges, entry, ledger).await?.map(|_| ()))
 }
 
-/// Puts a set off to the next day, with one notice.
+/// Defers a set to the next day, with one notice.
 async fn defer<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -115,7 +116,7 @@ async fn defer<E: Edges>(
     let mut ledger = entry.ledger.deferred(content, claim, Deferral { until, cap });
     ledger.bucket.clone_from(&set.bucket);
     let notice = report::deferral(&set.name, until, cap);
-    // The notice goes first: after a crash in between, two notices are better than none.
+    // The notice is published first: after a crash between the two calls, two notices are better than none.
     if !ledger.notices.contains(&notice.id) {
         edges.publish(&notice).await.context("publishing a notice")?;
         ledger.remember_notice(&notice.id);
@@ -124,7 +125,7 @@ async fn defer<E: Edges>(
     Ok(put.map(|entry| Claimed::OverCap { until, entry }))
 }
 
-/// Changes the head of this handler's claim, and keeps whatever others noted in the ledger meanwhile.
+/// Changes the head of this handler's claim, and keeps the changes that other handlers have made to the ledger since.
 pub(crate) async fn update_head<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -139,7 +140,7 @@ pub(crate) async fn update_head<E: Edges>(
     update(edges, setup, claimed, change).await
 }
 
-/// Changes the ledger of this handler's claim, and keeps whatever others noted in it meanwhile.
+/// Changes the ledger of this handler's claim, and keeps the changes that other handlers have made to it since.
 pub(crate) async fn update<E: Edges>(
     edges: &E,
     setup: &Setup,

@@ -17,12 +17,14 @@ use crate::{progress, stale};
 const DESCRIBED_AT_ONCE: usize = 25;
 /// How many pipelines are removed at the same time. The service allows short bursts only.
 const REMOVED_AT_ONCE: usize = 8;
-/// How often the ledger of a pipeline that must be replaced is written again after a conflict.
+/// The number of tries to write the ledger of a pipeline that must be replaced. A try fails if another handler writes
+/// the ledger at the same time.
 const MAX_PUTS: usize = 8;
 
-/// Removes the stale pipelines of the set's definition, and writes the outcome of each into its ledger before.
+/// Removes the stale pipelines of the set's definition. Before a pipeline is removed, its outcome is written into the
+/// ledger of its set.
 ///
-/// With `replaces`, runs at work are stale too.
+/// With `replaces`, pipelines whose runs are at work are stale, too.
 pub(crate) async fn clean<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -62,7 +64,7 @@ async fn clean_one<E: Edges>(
     anyhow::bail!("the ledger of {owner} changed {MAX_PUTS} times while this handler wrote it")
 }
 
-/// Removes the pipeline if it is stale. `entry` is that of `owner`, the pipeline's set.
+/// Removes the pipeline if it is stale. `owner` is the pipeline's set, and `entry` is the entry of that set.
 async fn remove_if_stale<E: Edges>(
     edges: &E,
     setup: &Setup,

@@ -13,9 +13,10 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// The settings of an orchestrator.
 #[derive(Clone)]
 pub struct Config {
-    /// The home of the definitions, `s3://bucket` or `s3://bucket/prefix`. The ledger lies there too.
+    /// The home of the definitions, `s3://bucket` or `s3://bucket/prefix`. The ledger is there, too.
     pub definitions_uri: String,
-    /// The watched bucket. Without it, events of every bucket count, and a sweep knows only the sets in the ledger.
+    /// The watched bucket. Without a watched bucket, events of every bucket are handled, and a sweep finds only the
+    /// sets in the ledger.
     pub drop_bucket: Option<String>,
     /// The ARN of the topic for notices.
     pub topic_arn: String,

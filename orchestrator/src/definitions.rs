@@ -12,7 +12,7 @@ use futures::future;
 use crate::home::Home;
 use crate::ports::{Depth, Listed, Storage};
 
-/// The name of the file of values, `values.json`, which lies beside the definitions.
+/// The name of the file of values, `values.json`, which is in the same folder as the definitions.
 const VALUES: &str = "values";
 /// How many problems one notice names.
 const MAX_PROBLEMS: usize = 20;

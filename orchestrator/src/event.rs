@@ -8,7 +8,7 @@ use aws_lambda_events::s3::{S3Entity, S3EventRecord};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-/// How many messages may lie inside each other. SNS inside SQS makes two.
+/// How deep messages may be nested. An SNS message inside an SQS message makes two.
 const MAX_DEPTH: usize = 4;
 
 /// An event.

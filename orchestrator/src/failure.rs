@@ -1,4 +1,4 @@
-//! A claimed run that could not start: the notice about it, and the note in the ledger.
+//! Handles a claimed run that could not start: publishes a notice, and writes the error into the ledger.
 
 use anyhow::anyhow;
 
@@ -20,7 +20,7 @@ const WRITING: &str = "writing the ledger";
 /// The reason why a claimed run did not start.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// The step that failed, `creating the pipeline`.
+    /// The step that failed, as the beginning of the error message: `creating the pipeline`, for example.
     step: &'static str,
     error: anyhow::Error,
     kind: Kind,
@@ -29,13 +29,13 @@ pub(crate) struct Failure {
 /// The meaning of a failure for the next try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The same try fails again, until somebody corrects something.
+    /// Another try would fail in the same way, until somebody corrects the definition or the account.
     Final,
     /// A later try may succeed.
     Passing,
-    /// A later try may succeed with a new pipeline, because this one is gone.
+    /// The pipeline of the run does not exist any more. A later try may succeed with a new pipeline.
     PipelineGone,
-    /// The ledger could not be written. The run itself may be well; the next handler finds out.
+    /// The ledger could not be written. The run may have started all the same; the next handler asks the service.
     Ledger,
 }
 
@@ -50,7 +50,7 @@ impl Failure {
         Self { step, error: error.into(), kind }
     }
 
-    /// Returns the failure of a definition with errors.
+    /// Returns the failure of a definition that validation or the service refuses.
     pub(crate) fn of_refusals(step: &'static str, refusals: &[Refusal]) -> Self {
         let lines: Vec<_> = refusals
             .iter()
@@ -93,7 +93,7 @@ pub(crate) async fn record<E: Edges>(
         }
         let Some(head) = &mut ledger.head else { return };
         head.error = Some(text.clone());
-        // The next try need not wait for the end of the lease.
+        // The lease ends now, so that the next try does not have to wait for its end.
         head.lease_until = head.lease_until.min(now);
         match failure.kind {
             Kind::Final => head.state = HeadState::Failed,
@@ -112,7 +112,8 @@ pub(crate) async fn record<E: Edges>(
     failure.error.context(format!("{} of {}", failure.step, set.name))
 }
 
-/// Publishes the notice about a failure, unless it was sent before. Returns its id if it was sent now.
+/// Publishes the notice about a failure, unless the same notice was published before. Returns the id of the notice if
+/// it was published now.
 async fn publish<E: Edges>(
     edges: &E,
     setup: &Setup,

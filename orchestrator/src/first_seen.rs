@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::ports::{Condition, Edges, Put};
 use crate::setup::Setup;
 
-/// Returns the time of the definition's first sight, and stores it if this is the first.
+/// Returns the time of the definition's first sight. If the definition was never seen, stores and returns the present
+/// time.
 pub(crate) async fn of<E: Edges>(edges: &E, setup: &Setup, definition: &str) -> anyhow::Result<Timestamp> {
     let known = setup.first_seen.lock().unwrap_or_else(PoisonError::into_inner).get(definition).copied();
     if let Some(known) = known {

@@ -7,7 +7,7 @@
 //! 5. Claim the set in the ledger.
 //! 6. Remove stale pipelines.
 //! 7. Create the pipeline, put its definition, and activate it.
-//! 8. Write the result into the ledger, and tell about a failure.
+//! 8. Write the result into the ledger, and publish a notice about a failure.
 //!
 //! This module only connects the stages. Each stage is a function in a module of its own.
 
@@ -29,10 +29,10 @@ use crate::setup::Setup;
 use crate::step::{Decided, Step};
 use crate::{claim, content, first_seen, loading, sets, start, step};
 
-/// How often a set is read again because its ledger changed meanwhile.
+/// The number of tries to advance a set. A try starts again if another handler changes the ledger of the set.
 const MAX_ROUNDS: usize = 8;
 
-/// The decisions about some keys, and the first error if there was one.
+/// The decisions about the keys that were handled, and the first error, if any.
 #[derive(Default)]
 struct Handled {
     decisions: Vec<Decision>,
@@ -57,7 +57,12 @@ impl Handled {
 
 /// Handles the messages of one event and returns the decision about each of their keys.
 ///
-/// The error of one message does not stop the others. SQS delivers the messages again that the answer names as failed.
+/// The error of one message does not stop the others. The answer names the messages that failed, and SQS delivers these
+/// messages again.
+///
+/// # Errors
+///
+/// If the definitions cannot be loaded, or if an event that is not a batch of SQS fails.
 pub(crate) async fn handle<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -82,7 +87,7 @@ pub(crate) async fn handle<E: Edges>(
     }
 }
 
-/// Handles every item of a message, also after one that fails.
+/// Handles every item of a message, even after an item has failed.
 async fn handle_message<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -101,7 +106,7 @@ async fn handle_message<E: Edges>(
     handled
 }
 
-/// Advances each set that the key belongs to.
+/// Advances each set that `key` belongs to, and returns one decision for each set.
 async fn handle_key<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -117,7 +122,8 @@ async fn handle_key<E: Edges>(
         return Handled::failed(anyhow!("values.json cannot be used: {why}"));
     }
     let results = future::join_all(sets.iter().map(|set| async move {
-        // Only sweeps need the time of the first sight. Storing it meanwhile costs no time.
+        // Only sweeps need the time of the first sight. It is stored while the set advances, so that the handler does
+        // not take longer.
         let first_seen = first_seen::of(edges, setup, &set.name.definition);
         let (decision, seen) = future::join(advance(edges, setup, set), first_seen).await;
         decision.and_then(|decision| seen.map(|_| decision))
@@ -135,7 +141,7 @@ async fn handle_key<E: Edges>(
 /// Advances a set through steps 2 to 8, as far as possible at this moment.
 pub(crate) async fn advance<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Result<Decision> {
     for _ in 0..MAX_ROUNDS {
-        // Step 2, and at the same time the ledger is read for step 3.
+        // Step 2. The ledger for step 3 is read at the same time.
         let reading = setup.book.entry(edges, &set.name);
         let (found, entry) = future::try_join(content::find(edges, set), reading).await?;
         let content = match found {
@@ -164,7 +170,8 @@ pub(crate) async fn advance_whole<E: Edges>(
     Ok(match step {
         Step::Duplicate(reason) => {
             if is_settled {
-                // Stores the progress, so that nobody has to ask the service again. A conflict does no harm.
+                // Stores the progress, so that no handler has to ask the service again. A conflict does no harm,
+                // because the next handler can also ask.
                 let _ = book.put(edges, &entry, entry.ledger.clone()).await?;
             }
             Raced::Done(report::duplicate(name, reason, &entry.ledger))
@@ -179,7 +186,7 @@ pub(crate) async fn advance_whole<E: Edges>(
         Step::Restore => {
             let ledger = entry.ledger.restored(&content.run_key);
             let _ = book.put(edges, &entry, ledger).await?;
-            // This handler or another one changed the ledger, and the next step depends on the new one.
+            // The ledger was changed, by this handler or by another one. The next step depends on the new ledger.
             Raced::LedgerChanged
         }
         Step::Claim => claim_and_start(edges, setup, set, content, entry, ClaimKind::New).await?,

@@ -1,8 +1,8 @@
 //! The ledger: one object per file set, which says what is true about the runs of the set.
 //!
-//! Events come twice, late or never, and a Lambda may die anywhere, so handlers rely on nothing but the ledger. It
-//! changes by conditional puts only. Every function of this module depends on its arguments alone; `book.rs`
-//! reads and writes.
+//! Events come twice, late or never, and a Lambda may die at any point. So handlers rely only on the ledger, and change
+//! it only by conditional puts. Every function of this module depends on its arguments alone; `book.rs` reads and
+//! writes.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::set_name::SetName;
 
 /// How many earlier heads a ledger keeps.
 ///
-/// It must be more than a set has in one day, because they own the day's cap slots. The limit bounds the object's size.
+/// The number must be larger than the number of runs that a set has in one day, because the earlier heads own the day's
+/// cap slots. The limit bounds the object's size.
 const MAX_EARLIER: usize = 50;
 /// How many ids of notices a ledger keeps. A set has a handful.
 const MAX_NOTICES: usize = 50;
@@ -52,7 +53,7 @@ pub(crate) struct Head {
     pub pipeline_id: Option<String>,
     /// The handler that made the claim.
     pub holder: String,
-    /// Until then, no other handler may continue this run's start.
+    /// Before this time, no other handler may continue the start of the run.
     pub lease_until: Timestamp,
     pub claimed_at: Timestamp,
     #[serde(default)]
@@ -77,9 +78,9 @@ pub(crate) enum HeadState {
     Created,
     /// The run's pipeline is active.
     Activated,
-    /// The run ended well.
+    /// Every instance of the run finished.
     Finished,
-    /// The run could not start, or it ended badly.
+    /// The run could not start, or one of its instances failed.
     Failed,
     /// The day's cap was reached.
     Deferred,
@@ -149,10 +150,13 @@ impl Content {
 pub(crate) enum Progress {
     /// The pipeline is registered and was never activated.
     NotStarted,
+    /// The run can still change by itself.
     AtWork,
+    /// Every instance finished.
     Finished,
+    /// An instance failed, and no other instance can still change by itself; or the pipeline was deactivated.
     Failed,
-    /// The pipeline does not exist, or no longer.
+    /// The pipeline was deleted, or never existed.
     Gone,
 }
 
@@ -316,7 +320,8 @@ impl Ledger {
 
     /// Returns whether a run that may have started owns `slot`, so that `run_key` cannot have it.
     ///
-    /// Content keeps the slot of its own claim that was given up, and of its own runs that failed just before.
+    /// Content may use the slot of its own earlier heads again, if their starts were not completed or their runs
+    /// failed, and no other content has had a head since.
     pub(crate) fn slot_is_spent(&self, slot: &str, run_key: &str) -> bool {
         let is_resumed = |head: &&Head| {
             let may_resume =

@@ -1,17 +1,18 @@
 //! The orchestrator: from a dropped file to an activated pipeline.
 //!
-//! It reaches the pipeline service, S3 and SNS through the AWS SDK only. The SDK's own configuration says where they
-//! are.
+//! The orchestrator reaches the pipeline service, S3 and SNS through the AWS SDK only. The SDK's own configuration
+//! contains their addresses.
 //!
-//! This file lists the modules in the order in which to read them. A drop becomes a started run in a line of values:
+//! This file lists the modules in the order in which to read them. On the way from a drop to a started run, each stage
+//! makes one of these values:
 //!
 //! ```text
 //! event -> sets -> content -> step -> claim -> started run
 //! ```
 //!
 //! Each arrow is a free function over the edges (`ports.rs`) that takes the value before it and returns the value after
-//! it. `handler` connects them for an event; `sweep` connects the same functions for sets whose events were lost or are
-//! long over.
+//! it. `handler` connects them for an event; `sweep` connects the same functions for sets whose events were lost or
+//! were handled long ago.
 
 // From an event to a started run, stage by stage.
 
@@ -31,7 +32,7 @@ mod claim;
 
 mod start;
 
-// The sweep, and the question that changes nothing.
+// The sweep, and the question about a key, which changes nothing.
 
 mod sweep;
 
@@ -57,7 +58,7 @@ mod prepare;
 
 mod failure;
 
-// The ledger: its values, and how it is read and written.
+// The ledger: its values, and the code that reads and writes it.
 
 mod ledger;
 
@@ -81,7 +82,7 @@ mod digest;
 
 mod report;
 
-// The configuration, and the world outside.
+// The configuration, and the edges: the services outside.
 
 mod config;
 
@@ -125,20 +126,34 @@ impl Orchestrator {
 
     /// Handles one event: S3 notifications, also inside SQS, SNS or EventBridge events. A scheduled event is a sweep.
     ///
-    /// The answer is `{"decisions": [...]}`, with one [`Decision`] for each key and definition. After an error, the
-    /// event is worth delivering again.
+    /// The answer is `{"decisions": [...]}`, with one [`Decision`] for each key and definition. For a batch of SQS, the
+    /// member `batchItemFailures` also names the messages that failed.
+    ///
+    /// # Errors
+    ///
+    /// If a service failed or a set could not be started. The caller should deliver the event again.
     pub async fn handle(&self, event: Value) -> anyhow::Result<Value> {
-        // Boxed, because the compiler refuses the type of the futures inside as too deep, and callers may spawn it.
+        // The future is boxed, because callers may spawn it, and the compiler then refuses the type of the unboxed future
+        // as too deeply nested.
         self.operations.handle(&event).boxed().await
     }
 
-    /// Advances every set that waits for no event: whole sets without a run, next and deferred content, claims whose lease
-    /// has ended. Writes down the outcomes of runs that have ended.
+    /// Advances every set for which no event will come: whole sets without a run, next and deferred content, and claims
+    /// whose lease has ended. Writes the outcomes of runs that have ended into the ledger.
+    ///
+    /// # Errors
+    ///
+    /// If the definitions cannot be loaded. An error at one set does not stop the others; the report names it.
     pub async fn sweep(&self) -> anyhow::Result<SweepReport> {
         self.operations.sweep().boxed().await
     }
 
-    /// Returns the decision that was made, or would be made, about `key` of the drop bucket. Changes nothing.
+    /// Returns the decision that was made, or would be made, about `key` of the drop bucket: one for each set that the key
+    /// belongs to. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration has no drop bucket, or if a service cannot be read.
     pub async fn status_of(&self, key: &str) -> anyhow::Result<Vec<Decision>> {
         let bucket = self.drop_bucket.as_deref().context("no drop bucket is configured")?;
         self.operations.status_of(bucket, key).boxed().await

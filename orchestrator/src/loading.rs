@@ -1,4 +1,5 @@
-//! The start of every operation: load the definitions, and tell about those that cannot be used.
+//! The start of every operation: loads the definitions, and publishes a notice about each definition that cannot be
+//! used.
 
 use std::sync::PoisonError;
 
@@ -10,11 +11,12 @@ use crate::ports::{Condition, Edges};
 use crate::report::{self, log};
 use crate::setup::Setup;
 
-/// Loads the definitions. A broken one stops only itself, with one notice.
+/// Loads the definitions. A broken definition causes one notice, and does not stop the others.
 pub(crate) async fn definitions<E: Edges>(edges: &E, setup: &Setup) -> anyhow::Result<Definitions> {
     let definitions = setup.definitions.load(edges, &setup.book.home).await?;
     for (file, why) in definitions.broken() {
-        // The definition is seen from now on, so that files that arrive before its correction count afterwards.
+        // The time of the first sight is stored even for a broken definition, so that files that arrive before its
+        // correction start a run after it.
         if let Err(error) = first_seen::of(edges, setup, &file.name).await {
             log::first_sight_unknown(&file.name, &error);
         }

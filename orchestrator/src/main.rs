@@ -52,7 +52,8 @@ fn required(name: &str, meaning: &str) -> anyhow::Result<String> {
         .with_context(|| format!("{name} is not set; it needs {meaning}"))
 }
 
-/// Reads the function's time limit from its settings, because Lambda tells it only with each invocation.
+/// Reads the function's time limit from its settings, because Lambda otherwise gives the limit only with each
+/// invocation.
 fn invocation_limit() -> anyhow::Result<Duration> {
     match std::env::var("LAMBDA_TIMEOUT_SECS") {
         Ok(text) => {

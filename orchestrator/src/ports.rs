@@ -1,4 +1,4 @@
-//! The ports to the world outside: stored objects, pipelines, and a topic.
+//! The ports to the services outside: stored objects, pipelines, and a topic.
 //!
 //! Three small traits in the words of the orchestrator. `aws.rs` implements them for the SDK's clients.
 
@@ -73,7 +73,8 @@ pub(crate) trait Storage {
         depth: Depth,
     ) -> impl Future<Output = anyhow::Result<Vec<Listed>>> + Send;
 
-    /// Finds one key in a listing, which shows milliseconds; the answer to a HEAD does not.
+    /// Finds one key by a listing. A listing gives the time of an object in milliseconds; the answer to a HEAD request
+    /// gives only seconds.
     fn find(&self, bucket: &str, key: &str) -> impl Future<Output = anyhow::Result<Option<Listed>>> + Send;
 }
 
@@ -123,10 +124,10 @@ pub(crate) enum PipelineError {
     /// The service understood the call and refused it. The same call gets the same answer again.
     #[error("{0}")]
     Refused(String),
-    /// The pipeline does not exist, or no longer.
+    /// The pipeline was deleted, or never existed.
     #[error("{0}")]
     Gone(String),
-    /// No answer decides the matter, so another try is worthwhile.
+    /// The service gave no clear answer, so another try may succeed.
     #[error("the pipeline service gave no usable answer")]
     Unanswered(#[source] anyhow::Error),
 }
@@ -158,7 +159,8 @@ pub(crate) trait Pipelines {
         definition: &Definition,
     ) -> impl Future<Output = Result<Vec<Refusal>, PipelineError>> + Send;
 
-    /// Activates the pipeline. A pipeline that cannot have another active run is active already.
+    /// Activates the pipeline. If the service refuses a second active run, the pipeline is active already, and the call
+    /// succeeds.
     fn activate(&self, id: &str) -> impl Future<Output = Result<(), PipelineError>> + Send;
 
     /// Deletes the pipeline. A pipeline that does not exist is no error.
@@ -168,9 +170,9 @@ pub(crate) trait Pipelines {
 /// A message for the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// The same for the same cause.
+    /// The id. Two notices with the same cause have the same id.
     pub id: String,
-    /// At most 100 printable ASCII characters, because SNS takes no others.
+    /// The subject: at most 100 printable ASCII characters, because SNS accepts no others.
     pub subject: String,
     pub message: String,
 }

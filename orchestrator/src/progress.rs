@@ -1,4 +1,4 @@
-//! How far the run of a pipeline came, from the pipeline's state and its instances.
+//! Computes how far the run of a pipeline came, from the pipeline's state and its instances.
 
 use std::collections::HashSet;
 
@@ -30,18 +30,18 @@ pub(crate) async fn of_described(
         Err(PipelineError::Gone(_)) => return Ok(Progress::Gone),
         Err(error) => return Err(error),
     };
-    // Most runs need one call only: the instances matter if some failed and others may still move.
+    // Most runs need only this call. The instances are read only if some of them failed and others may still change.
     let is_finished = state.eq_ignore_ascii_case("FINISHED");
     let all = if has_failures && !is_finished { pipelines.instances(id).await? } else { Vec::new() };
     Ok(by_instances(state, has_failures, &all))
 }
 
-/// Returns the progress that the state alone shows; `None` if the instances must be asked for.
+/// Returns the progress that the state alone shows; `None` if the progress also depends on the instances.
 pub(crate) fn by_state(state: &str) -> Option<Progress> {
     match state.to_ascii_uppercase().as_str() {
         "PENDING" => Some(Progress::NotStarted),
         "DELETING" => Some(Progress::Gone),
-        // Nothing moves in a deactivated pipeline, and the person who deactivated it is responsible for it now.
+        // Nothing moves in a deactivated pipeline, and the person who deactivated it decides what happens next.
         "INACTIVE" => Some(Progress::Failed),
         _ => None,
     }

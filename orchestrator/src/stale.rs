@@ -1,4 +1,4 @@
-//! Which pipelines are stale: pure functions of what the service and the ledger say.
+//! Decides which pipelines are stale, from the answers of the service and the ledger. All functions are pure.
 
 use jiff::Timestamp;
 
@@ -49,8 +49,8 @@ pub(crate) fn is_stale(
         Progress::Finished => true,
         Progress::Failed => has_succeeded_since(id, ledger),
         Progress::AtWork => replaces,
-        // A claim without a known end may activate the pipeline at any moment, or be taken over. A head that started
-        // did so after the service was asked, because the ledger is read after that.
+        // A claim without a known end may activate the pipeline at any moment, or be taken over. A head with a later
+        // state started after the service was asked, because the ledger is read after the service.
         Progress::NotStarted => ledger.head.as_ref().is_none_or(|head| match head.state {
             HeadState::Claimed | HeadState::Created => false,
             HeadState::Activated | HeadState::Finished | HeadState::Failed => !is_head,
@@ -59,7 +59,8 @@ pub(crate) fn is_stale(
     }
 }
 
-/// Returns whether a later run of the set finished. Until then, people may need the failed pipeline to find the cause.
+/// Returns whether a later run of the set finished. As long as no later run finished, people may need the failed
+/// pipeline to find the cause.
 fn has_succeeded_since(id: &str, ledger: &Ledger) -> bool {
     let is_this = |head: &&Head| head.pipeline_id.as_deref() == Some(id);
     let generation = ledger.heads().find(is_this).map_or(0, |head| head.generation);

@@ -29,7 +29,7 @@ pub(crate) async fn start<E: Edges>(
             cleaned.context("removing earlier pipelines")?;
             create_and_activate(edges, setup, set, &claimed).await
         }
-        // Pipelines that have ended disturb nobody, so the removal and the start go on at the same time.
+        // Pipelines that have ended do not disturb a run, so the removal and the start go on at the same time.
         StaleRuns::Delete => {
             let cleaning = cleaning::clean(edges, setup, set, false);
             let starting = create_and_activate(edges, setup, set, &claimed);
@@ -70,7 +70,8 @@ async fn create_and_activate<E: Edges>(
             .await
             .map_err(|error| Failure::of_service(failure::CREATING, error))?,
     };
-    // Both must be done before the activation, and neither depends on the other.
+    // The note in the ledger and the put of the definition must both be done before the activation. Neither depends on
+    // the other, so they go on at the same time.
     let noted = claim::update_head(edges, setup, claimed, |head| {
         head.state = HeadState::Created;
         head.pipeline_id = Some(id.clone());

@@ -1,4 +1,4 @@
-//! The question about a key: the decision that was made, or would be made. Nothing is changed.
+//! Answers the question about a key: which decision was made about it, or would be made now. Changes nothing.
 
 use futures::future;
 
@@ -11,7 +11,7 @@ use crate::setup::Setup;
 use crate::step::{self, Step};
 use crate::turn;
 
-/// Returns the decision about each set that the key belongs to.
+/// Returns the decision about each set that `key` belongs to, or one decision that says why it belongs to none.
 pub(crate) async fn of_key<E: Edges>(
     edges: &E,
     setup: &Setup,

@@ -204,7 +204,7 @@ async fn sweep_set<E: Edges>(
     }
 }
 
-/// Writes the outcome of the head's run into the ledger, if the run has ended. Returns whether it wrote.
+/// Writes the outcome of the head's run into the ledger, if the run has ended. Returns whether the ledger was written.
 async fn write_outcome<E: Edges>(edges: &E, setup: &Setup, entry: &mut Entry) -> anyhow::Result<bool> {
     let head = entry.ledger.head.as_ref().filter(|head| head.state == HeadState::Activated);
     let Some(id) = head.and_then(|head| head.pipeline_id.clone()) else { return Ok(false) };
@@ -248,7 +248,7 @@ async fn give_up<E: Edges>(edges: &E, setup: &Setup, entry: Entry) -> anyhow::Re
     }
 }
 
-/// Tells once which files are missing, when `myWaitFor` has passed since the first file.
+/// Publishes one notice about the missing files of a set, once `myWaitFor` has passed since its first file arrived.
 async fn tell_missing<E: Edges>(
     edges: &E,
     setup: &Setup,

@@ -25,7 +25,7 @@ struct Turn {
     set: String,
     generation: u32,
     holder: String,
-    /// Until then, the claim may still be made.
+    /// Before this time, the claim may still be made.
     lease_until: Timestamp,
 }
 

@@ -82,7 +82,7 @@ fn sets_of_one_definition_run_one_after_another_the_oldest_first() {
     for day in [2, 0] {
         scene.drop_set(day, 0);
     }
-    // The youngest event comes first.
+    // `deliver` delivers the youngest event first.
     scene.deliver(3);
     scene.sweep_whole();
     assert_eq!(scene.world.activations().len(), 1, "the others wait for the first");
@@ -132,7 +132,7 @@ fn a_set_that_cannot_start_does_not_keep_the_others_waiting() {
     let mut scene = Scene::new();
     scene.world.answer_no_definitions(true);
     scene.drop_set(0, 0);
-    // One event of two: a second handler would keep the turn until its lease ends.
+    // Only one of the two events is delivered, because a second handler would keep the turn until its lease ends.
     scene.events.truncate(1);
     scene.deliver(1);
     scene.world.answer_no_definitions(false);

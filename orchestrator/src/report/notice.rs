@@ -1,6 +1,6 @@
 //! Notices: the mails about sets that cannot start as they should, and about definitions that cannot be used.
 //!
-//! The id of a notice depends on its cause alone, so that a retry does not send the same news twice.
+//! The id of a notice depends on its cause alone, so that a retry does not send the same notice twice.
 
 use jiff::Timestamp;
 
@@ -9,19 +9,19 @@ use crate::ledger::Head;
 use crate::ports::Notice;
 use crate::set_name::SetName;
 
-/// The longest subject that SNS takes.
+/// The length of the longest subject that SNS accepts, in characters.
 const MAX_SUBJECT: usize = 100;
 
 /// A start that failed, as its notice describes it.
 pub(crate) struct FailedStart<'a> {
-    /// The step that failed, `creating the pipeline`.
+    /// The step that failed, such as `creating the pipeline`.
     pub step: &'a str,
     pub error: &'a anyhow::Error,
     /// Whether a retry without a change would fail again.
     pub is_final: bool,
 }
 
-/// Says that a definition cannot be used. The cause is one state of the file, named by its ETag, and one reason.
+/// Says that a definition cannot be used. The cause consists of the file's ETag and the reason.
 pub(crate) fn broken_definition(name: &str, uri: &str, etag: &str, why: &str) -> Notice {
     let subject = format!("{name}.json cannot be used: {}", why.lines().next().unwrap_or_default());
     let message = format!(
@@ -89,12 +89,13 @@ fn listed<'a>(bucket: &str, keys: impl Iterator<Item = &'a str>) -> String {
     keys.map(|key| format!("  s3://{bucket}/{key}\n")).collect()
 }
 
-/// Returns the notice for `cause`, which names the subject of the news and nothing that differs from try to try.
+/// Returns the notice for `cause`, which names the subject of the notice and nothing that differs from try to try.
 fn notice(cause: &[&str], subject: &str, message: String) -> Notice {
     Notice { id: digest(cause)[..32].to_owned(), subject: ascii(subject), message }
 }
 
-/// SNS takes a subject of printable ASCII characters only.
+/// Returns `subject` as SNS accepts it: every character that is not printable ASCII becomes `?`, and a subject that is
+/// too long is cut.
 fn ascii(subject: &str) -> String {
     let printable = |letter: char| if matches!(letter, ' '..='~') { letter } else { '?' };
     let line: String = subject.chars().map(printable).collect();

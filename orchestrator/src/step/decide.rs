@@ -25,15 +25,15 @@ pub(crate) struct Terms {
 /// The next step for a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Nothing: the content has a run, or a handler is starting one.
+    /// Do nothing: the content has a run, or a handler is starting one.
     Duplicate(&'static str),
-    /// Nothing: these files are not newer than those of the last run.
+    /// Do nothing: these files are not newer than those of the last run.
     NotNewer(Vec<String>),
-    /// Nothing until this time, because of the day's cap.
+    /// Do nothing until this time, because of the day's cap.
     Deferred(Timestamp),
     /// Note the content as next.
     Queue,
-    /// Nothing: the content is noted as next already and has to wait.
+    /// Do nothing: the content is noted as next already and has to wait.
     Queued,
     /// Make the last run the head again: its content is back, and the later content never started.
     Restore,
@@ -49,7 +49,7 @@ pub(crate) enum Step {
 pub(crate) fn pipeline_to_ask<'a>(ledger: &'a Ledger, content: &Content, now: Timestamp) -> Option<&'a str> {
     let head = ledger.head.as_ref()?;
     let depends = match head.state {
-        // The holder is gone, and only the service knows how far it came.
+        // The lease has ended, and only the service knows how far the start came.
         HeadState::Claimed | HeadState::Created => !head.is_leased(now),
         HeadState::Activated => head.run_key != content.run_key || is_put_anew(head, content),
         HeadState::Finished | HeadState::Failed | HeadState::Deferred | HeadState::Superseded => false,
