@@ -83,11 +83,11 @@ async fn psql_connects_at_any_time_and_no_client_harms_a_run() {
     open.wait().expect("its end");
 }
 
-/// Makes every load of orders wait in its first row, as long as the connection lives.
-struct Hold(tokio_postgres::Client);
+/// Blocks every load of orders in its first row, as long as the connection lives.
+struct Blocker(tokio_postgres::Client);
 
-impl Hold {
-    async fn on_orders(postgres: &NativePostgres) -> Self {
+impl Blocker {
+    async fn of_orders(postgres: &NativePostgres) -> Self {
         let (client, connection) =
             tokio_postgres::connect(&postgres.url(), tokio_postgres::NoTls).await.expect("connecting");
         tokio::spawn(connection);
@@ -112,7 +112,8 @@ impl Hold {
     }
 }
 
-/// Waits until somebody has tried `times` to connect to a database that is down: stands in its place and hangs up.
+/// Listens on the port of a database that is down, and waits until clients have connected `times` times. Each connection is
+/// closed at once.
 async fn must_be_tried_in_vain(postgres: &NativePostgres, times: usize) {
     let listener = TcpListener::bind(("127.0.0.1", postgres.port())).expect("the port of the database");
     listener.set_nonblocking(true).expect("a listener that does not block");
@@ -137,10 +138,10 @@ async fn a_load_waits_for_a_database_that_is_away_for_a_while() {
     up.mail_of("2026-05-01").await;
 
     // The database goes away in the middle of the load, which is in its first row by then.
-    let hold = Hold::on_orders(&postgres).await;
+    let blocker = Blocker::of_orders(&postgres).await;
     let second = Samples::small(32, 60_000);
     up.drop_set("2026-05-02", &second).await;
-    hold.until_a_row_waits().await;
+    blocker.until_a_row_waits().await;
     postgres.down();
     must_be_tried_in_vain(&postgres, 3).await;
     postgres.up();

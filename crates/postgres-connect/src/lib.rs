@@ -1,8 +1,8 @@
-//! How a program of ours connects to a PostgreSQL: the parts of its URL, `sslmode`, and TLS.
+//! Connections of our programs to PostgreSQL: the parts of a database URL, `sslmode`, and TLS.
 //!
 //! The store and the worker understand different settings of a URL. Each therefore takes its own settings from a
-//! [`DatabaseUrl`] and makes a [`DatabaseTarget`] of them; what `sslmode` means and how TLS is set up is the same for
-//! both. Deliberately absent: pools and retries, which are the callers' own.
+//! [`DatabaseUrl`] and makes a [`DatabaseTarget`] of them. The meaning of `sslmode` and the setup of TLS are the same for
+//! both. Deliberately absent: pools and retries, which each caller has of its own.
 #![warn(missing_docs)]
 
 mod target;

@@ -10,15 +10,15 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::tls;
 
-/// How long a connection may take to make: a database that is there answers much sooner.
+/// The time limit for opening a connection. A database that is up answers much sooner.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
-/// How long a connection may be silent before the system asks whether the other side is still there.
+/// The silence on a connection after which the system asks whether the other side is still there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 /// The pause between two such questions.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// How many such questions may stay without an answer.
+/// The number of such questions that may stay without an answer.
 const KEEPALIVE_RETRIES: u32 = 3;
-/// How long sent bytes may stay unacknowledged.
+/// The time that sent bytes may stay unacknowledged.
 const UNACKNOWLEDGED_WAIT: Duration = Duration::from_secs(60);
 
 /// The settings that make a [`DatabaseTarget`].
@@ -61,7 +61,7 @@ impl DatabaseTarget {
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the TLS settings, in words that follow "the URL"; never quotes a password.
+    /// Says what is wrong with the TLS settings, in words that follow "the URL", and never quotes a password.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let Settings { application, host, port, user, password, database, sslmode, sslrootcert } = settings;
         let host = host.unwrap_or_else(|| "localhost".to_owned());
@@ -142,11 +142,11 @@ impl DatabaseTarget {
     }
 }
 
-/// What `sslmode` asks for.
+/// The encryption that `sslmode` asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Encryption {
     mode: SslMode,
-    /// The server's certificate is checked.
+    /// Whether the server's certificate is checked.
     is_verified: bool,
 }
 

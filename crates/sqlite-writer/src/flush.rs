@@ -21,7 +21,7 @@ pub struct Flusher {
     /// Without room: while a group waits, the writer collects all later jobs into one next group.
     groups: Option<SyncSender<Group>>,
     thread: Option<JoinHandle<()>>,
-    /// Why nothing can be kept any more.
+    /// The failed flush, after which nothing can be kept any more.
     broken: Arc<OnceLock<Failure>>,
 }
 
@@ -35,7 +35,7 @@ impl Flusher {
         // SQLite names the log after the file itself, whatever link leads there.
         let mut log = path.canonicalize()?.into_os_string();
         log.push("-wal");
-        // The log stays the same file as long as the connection lives: SQLite begins it anew in place.
+        // The log stays the same file as long as the connection lives: SQLite overwrites it in place.
         let log = File::options().write(true).open(Path::new(&log))?;
         // The last commits of a killed server may not be flushed yet, and are read from now on.
         log.sync_data()?;
@@ -57,7 +57,7 @@ impl Flusher {
         Ok(Self { groups: Some(groups), thread: Some(thread), broken })
     }
 
-    /// Returns why nothing can be kept any more: a flush has failed.
+    /// Returns the failed flush, after which nothing can be kept any more.
     pub(crate) fn broken(&self) -> Option<&Failure> {
         self.broken.get()
     }

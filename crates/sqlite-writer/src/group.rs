@@ -7,7 +7,7 @@ use crate::job::{Failure, Job};
 /// The most jobs that share one commit.
 const GROUP_LIMIT: usize = 256;
 
-/// How a job that failed half way is undone while the other jobs of its group stand.
+/// The way to undo a job that failed half way, while the other jobs of its group stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undo {
     /// All jobs are undone and then done again, each under a savepoint of its own. This is the cheaper way where jobs

@@ -13,7 +13,7 @@ pub trait Job: Send {
     /// Why the work failed. The caller's own error is part of the result.
     fn work(&mut self, connection: &Connection) -> Result<(), Failure>;
 
-    /// Answers the caller: with the result of the work once that is durable, or with why it was not committed.
+    /// Answers the caller: with the result of the work, which is durable now, or with the reason why it was not committed.
     fn answer(self: Box<Self>, committed: Result<(), &Failure>);
 }
 
@@ -45,7 +45,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What a test's job is answered.
+    /// The answer to a job of a test.
     pub(crate) type Answer = Receiver<Result<(), Failure>>;
 
     /// A job that inserts a number, and then fails if it is told to.

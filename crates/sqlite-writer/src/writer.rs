@@ -114,11 +114,11 @@ fn work(connection: &Connection, undo: Undo, mut jobs: Receiver<Box<dyn Job>>, f
     }
 }
 
-/// Begins the log anew in the room that it has, so that a deletion may still go through and make room for others.
+/// Lets SQLite overwrite the log from its beginning, so that a deletion still finds room in it, and can make more.
 fn reuse_log(connection: &Connection) {
     let checkpointed = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
     if let Err(error) = checkpointed {
-        tracing::warn!(%error, "the log of the data file could not begin anew");
+        tracing::warn!(%error, "the log of the data file could not be reused");
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) const MOST_ROWS: usize = 200;
 pub struct Expired {
     /// The runs.
     pub runs: Vec<(PipelineId, RunId)>,
-    /// Where to go on; `None` if no run is left.
+    /// The marker for the next call; `None` if no run is left.
     pub next: Option<ExpiryMarker>,
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{PostgresLocation, PostgresStore, SqliteStore, Store, StoreError};
 
-/// How often opening a data file is tried while another server has it.
+/// The number of tries to open a data file that another server has.
 const MOST_TRIES: usize = 20;
 /// The pause between two tries.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);

@@ -6,8 +6,8 @@
 
 mod expire;
 mod location;
+mod messages;
 mod migrate;
-mod news;
 mod read;
 mod session;
 mod write;
@@ -21,19 +21,19 @@ use crate::column::{self, check_batch, check_pipeline, is_keepable};
 use crate::{
     Batch, DefinitionVersion, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store, StoreError,
 };
-use news::News;
+use messages::Messages;
 use session::{Sessions, is_contention};
 
 pub use location::PostgresLocation;
 
-/// How often the creation of a pipeline is tried. A try fails if another server creates the same pipeline first, and
+/// The number of tries to create a pipeline. A try fails if another server creates the same pipeline first, and
 /// deletes it before this server reads it.
 const MOST_CREATIONS: usize = 10;
 
 /// A store in a schema of a PostgreSQL database.
 pub struct PostgresStore {
     sessions: Sessions,
-    news: News,
+    messages: Messages,
 }
 
 impl PostgresStore {
@@ -46,7 +46,7 @@ impl PostgresStore {
     pub async fn open(location: &PostgresLocation) -> Result<Self, StoreError> {
         let sessions = Sessions::new(location)?;
         migrate::bring_up_to_date(&sessions, location).await?;
-        Ok(Self { sessions, news: News::new(location.clone()) })
+        Ok(Self { sessions, messages: Messages::new(location.clone()) })
     }
 }
 
@@ -198,7 +198,7 @@ impl Store for PostgresStore {
         let sql = "UPDATE notices SET claimed_by = $2, claimed_until = clock_timestamp() + interval '30 seconds' \
                    WHERE id = $1 AND (claimed_by = $2 OR claimed_until IS NULL OR claimed_until < clock_timestamp()) \
                    RETURNING seq";
-        let key: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&id.as_str(), &self.news.me()];
+        let key: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&id.as_str(), &self.messages.server()];
         Ok(!self.sessions.rows("claiming a notice", sql, &key).await?.is_empty())
     }
 
@@ -212,11 +212,11 @@ impl Store for PostgresStore {
     }
 
     async fn tell(&self, groups: &[WorkerGroup]) -> Result<(), StoreError> {
-        self.news.tell(&self.sessions, groups).await
+        self.messages.tell(&self.sessions, groups).await
     }
 
     async fn hear(&self) -> WorkerGroup {
-        self.news.hear().await
+        self.messages.hear().await
     }
 }
 

@@ -61,7 +61,7 @@ pub enum TimeField {
 pub struct Page<T> {
     /// The items of the page.
     pub items: Vec<T>,
-    /// Where the next page begins; `None` on the last.
+    /// The beginning of the next page; `None` on the last page.
     pub next: Option<Marker>,
 }
 

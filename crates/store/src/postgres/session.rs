@@ -21,11 +21,11 @@ use crate::StoreError;
 
 /// The most sessions of one server. They are seldom all in use: a save takes a few milliseconds.
 const MOST_SESSIONS: usize = 8;
-/// How long a call waits for a free session.
+/// The longest wait of a call for a free session.
 const SESSION_WAIT: Duration = Duration::from_secs(30);
-/// How long opening a session may take: a connection, and a few answers.
+/// The time limit for opening a session, which takes a connection and a few answers.
 const MAKE_WAIT: Duration = Duration::from_secs(20);
-/// How often a transaction is tried if the server undoes it.
+/// The number of tries of a transaction that the server undoes.
 const MOST_TRIES: u32 = 5;
 /// The pause after the first failure; each further pause is longer by as much.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);

@@ -350,5 +350,5 @@ async fn a_group_with_free_attempts_is_told_to_the_other_servers_only() {
     }
     assert!(heard.is_finished(), "the other server hears nothing");
     assert_eq!(heard.await.unwrap(), group);
-    assert!(one.news.hear().now_or_never().is_none());
+    assert!(one.messages.hear().now_or_never().is_none());
 }

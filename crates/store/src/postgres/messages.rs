@@ -25,31 +25,31 @@ const MOST_WAITING: usize = 1024;
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// One server's side of the messages.
-pub(super) struct News {
+pub(super) struct Messages {
     channel: String,
     /// The name of this server, which begins each of its messages: a server ignores its own.
-    me: String,
+    server: String,
     heard: Mutex<mpsc::Receiver<WorkerGroup>>,
     listener: JoinHandle<()>,
 }
 
-impl News {
+impl Messages {
     /// Begins to listen in the background.
     pub(super) fn new(location: PostgresLocation) -> Self {
-        let (channel, me) = (channel(&location.schema), Uuid::new_v4().to_string());
+        let (channel, server) = (channel(&location.schema), Uuid::new_v4().to_string());
         let (sender, heard) = mpsc::channel(MOST_WAITING);
-        let listener = Listener { channel: channel.clone(), me: me.clone(), sender };
+        let listener = Listener { channel: channel.clone(), server: server.clone(), sender };
         let listener = tokio::spawn(async move { listener.listen(&location.database).await });
-        Self { channel, me, heard: Mutex::new(heard), listener }
+        Self { channel, server, heard: Mutex::new(heard), listener }
     }
 
     /// Returns the name of this server.
-    pub(super) fn me(&self) -> &str {
-        &self.me
+    pub(super) fn server(&self) -> &str {
+        &self.server
     }
 
     pub(super) async fn tell(&self, sessions: &Sessions, groups: &[WorkerGroup]) -> Result<(), StoreError> {
-        let messages: Vec<String> = groups.iter().map(|group| format!("{} {group}", self.me)).collect();
+        let messages: Vec<String> = groups.iter().map(|group| format!("{} {group}", self.server)).collect();
         let sql = "SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message";
         sessions.rows("telling the other servers", sql, &[&self.channel, &messages]).await.map(|_| ())
     }
@@ -63,7 +63,7 @@ impl News {
     }
 }
 
-impl Drop for News {
+impl Drop for Messages {
     fn drop(&mut self) {
         self.listener.abort();
     }
@@ -78,7 +78,7 @@ fn channel(schema: &str) -> String {
 /// The task that listens.
 struct Listener {
     channel: String,
-    me: String,
+    server: String,
     sender: mpsc::Sender<WorkerGroup>,
 }
 
@@ -124,7 +124,7 @@ impl Listener {
     }
 
     fn heard(&self, message: &str) {
-        let group = message.split_once(' ').filter(|(server, _)| *server != self.me).map(|(_, group)| group);
+        let group = message.split_once(' ').filter(|(sender, _)| *sender != self.server).map(|(_, group)| group);
         if let Some(group) = group {
             // If the queue is full, the caller has enough to do.
             let _ = self.sender.try_send(WorkerGroup::from(group));
