@@ -155,8 +155,10 @@ mod tests {
                 jobs.push(job);
                 answers.push(answer);
             }
-            let first = jobs.remove(0);
-            commit_group(&connection, undo, first, jobs.into_iter()).answer();
+            let mut jobs = jobs.into_iter();
+            while let Some(first) = jobs.next() {
+                commit_group(&connection, undo, first, &mut jobs).answer();
+            }
             let succeeded: Vec<bool> = answers.iter().map(|answer| answer.recv().unwrap().is_ok()).collect();
             assert_eq!(succeeded, [true, false, true, false], "{undo:?}");
             assert_eq!(kept(&connection), [1, 3], "{undo:?}");
