@@ -1,8 +1,8 @@
 //! The types of work that this worker does: activities, and the preconditions that a worker checks.
 //!
-//! To add a type, write its file in this folder and add its line to the table below. A file holds everything about
-//! its type: its shape, how the worker reads it from a task, what hinders it, and how it runs. A program that embeds
-//! the worker adds types of its own with [`Activities::with`].
+//! To add a type, write its file in this folder and add its line to the table below. A file holds everything about its
+//! type: its fields, how the worker reads them from a task, the reasons why the worker cannot do the work, and how the
+//! work runs. A program that embeds the worker adds types of its own with [`Activities::with`].
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use crate::progress::Progress;
 use crate::reader::{Reader, Script};
 use crate::storage::{ObjectRef, Storage};
 
-/// Declares the file of each type, and lists the types in the order in which messages name them.
+/// Declares the module of each type, and lists the types in the order in which messages name them.
 macro_rules! table {
     ($($file:ident::$activity:ident,)+) => {
         $(mod $file;)+
 
         impl Default for Activities {
-            /// Returns the types that the worker itself brings.
+            /// Returns the types of work that are built into the worker.
             fn default() -> Self {
                 Self { types: Vec::new() }$(.with::<$file::$activity>())+
             }
@@ -53,7 +53,7 @@ pub trait Activity: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Names the object and the field that cannot be used.
+    /// If a field cannot be used. The message names the object and the field.
     fn read(reader: &Reader<'_>) -> Result<Self, Failure>;
 
     /// Returns the reasons, known before anything runs, why this worker cannot do the work.
@@ -66,7 +66,7 @@ pub trait Activity: Sized + Send + Sync + 'static {
     fn run(&self, work: &Work<'_>) -> impl Future<Output = Result<TaskOutcome, Failure>> + Send;
 }
 
-/// How a task ended that did not fail.
+/// How a task ended, if it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskOutcome {
     /// The work is done, or the precondition holds.
@@ -111,7 +111,7 @@ impl Work<'_> {
     ///
     /// # Errors
     ///
-    /// When the script is in S3 and cannot be read.
+    /// If the script is in S3 and cannot be read.
     pub async fn script(&self, script: &Script) -> Result<(String, String), Failure> {
         match script {
             Script::Inline(text) => Ok((format!("script of `{}`", self.component), text.clone())),
@@ -123,7 +123,7 @@ impl Work<'_> {
     ///
     /// # Errors
     ///
-    /// When there is no such object or version, or none may be read.
+    /// If there is no such object or version, or the worker may not read it.
     pub async fn objects_of(&self, node: &S3Node) -> Result<Vec<ObjectRef>, Failure> {
         let storage = &self.tools.storage;
         if !node.directory {
@@ -138,7 +138,7 @@ impl Work<'_> {
     }
 }
 
-/// An activity that was read, of any type.
+/// An activity of any type that was read from a task.
 pub(crate) trait Run: Send + Sync {
     fn run<'a>(&'a self, work: &'a Work<'_>) -> BoxFuture<'a, Result<TaskOutcome, Failure>>;
 }
@@ -155,7 +155,7 @@ pub struct Activities {
     types: Vec<Type>,
 }
 
-/// One type, without its Rust type.
+/// One type of work, as functions that do not mention its Rust type.
 #[derive(Clone, Copy)]
 struct Type {
     name: &'static str,
@@ -164,7 +164,7 @@ struct Type {
 }
 
 impl Activities {
-    /// Adds a type. It replaces a type of the same name.
+    /// Adds a type of work, which replaces a type with the same name.
     #[must_use]
     pub fn with<A: Activity>(mut self) -> Self {
         self.types.retain(|known| known.name != A::TYPE);
@@ -182,7 +182,7 @@ impl Activities {
     }
 
     /// Returns the reasons why this worker cannot do the activity or precondition `work`, as far as the definition
-    /// tells.
+    /// shows them.
     ///
     /// `guarded` is the object that a precondition guards. `find` finds the objects of the definition, their fields
     /// evaluated as far as that is possible before a run.

@@ -16,7 +16,8 @@ pub struct Clients {
 impl Clients {
     /// Returns clients for the endpoints and credentials of `config`.
     ///
-    /// `path_style` puts the bucket name into the path of a request; endpoints other than AWS need that.
+    /// With `path_style`, the bucket name is in the path of a request and not in its host name. Endpoints other than
+    /// AWS usually need this form.
     #[must_use]
     pub fn new(config: &SdkConfig, path_style: bool) -> Self {
         // The service holds a poll for up to 90 s. With a shorter timeout, the client would hang up and lose the task.
@@ -36,7 +37,8 @@ impl Clients {
         }
     }
 
-    /// Returns clients with the endpoints, region and credentials of the environment, as AWS tools read it.
+    /// Returns clients with the endpoints, region and credentials of the environment, which is read as AWS tools read
+    /// it. `region` replaces the region of the environment.
     pub async fn from_env(region: Option<String>) -> Self {
         let mut loader = aws_config::defaults(aws_config::BehaviorVersion::latest());
         if let Some(region) = region {

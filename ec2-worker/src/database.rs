@@ -44,7 +44,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// `is_away` when the database cannot be reached; final when it refuses the session.
+    /// If the database cannot be reached: then [`Failure::is_away`] is true. If the database refuses the session: then
+    /// the failure is final.
     pub async fn begin(&self, target: &DatabaseTarget) -> Result<Transaction, Failure> {
         const BEGIN: &str = "BEGIN";
         while let Some(client) = self.take(target) {
@@ -64,7 +65,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As [`Self::begin`].
+    /// The errors of [`Self::begin`].
     pub async fn session(&self, target: &DatabaseTarget) -> Result<Transaction, Failure> {
         let client = connect(target).await?;
         Ok(self.opened(target, client))
@@ -109,7 +110,7 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// The database's own; the message begins with `doing`.
+    /// If the database refuses a statement, or the connection breaks. The message begins with `doing`.
     pub async fn run(&self, doing: &str, sql: &str) -> Result<(), Failure> {
         self.client().batch_execute(sql).await.map_err(|error| Failure::database(doing, &error))
     }
@@ -118,7 +119,7 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// As [`Self::run`].
+    /// The errors of [`Self::run`].
     pub async fn query(
         &self,
         doing: &str,
@@ -132,14 +133,14 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// As [`Self::run`].
+    /// The errors of [`Self::run`].
     pub async fn commit(mut self) -> Result<(), Failure> {
         self.run("committing", "COMMIT").await?;
         self.busy = false;
         Ok(())
     }
 
-    /// Undoes the transaction. A session that cannot is closed.
+    /// Undoes the transaction. If the session cannot undo it, the session is closed.
     pub async fn rollback(mut self) {
         if self.client().batch_execute("ROLLBACK").await.is_ok() {
             self.busy = false;
@@ -155,7 +156,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// As [`Self::commit`]. The result of `sql` is the value.
+    /// The errors of [`Self::commit`]. An error of `sql` is returned as the value instead, because the commit has
+    /// succeeded.
     pub async fn commit_then(mut self, sql: &str) -> Result<Result<(), tokio_postgres::Error>, Failure> {
         self.run("committing", "COMMIT").await?;
         self.busy = false;
@@ -189,7 +191,7 @@ impl Drop for Transaction {
 ///
 /// # Errors
 ///
-/// Says why the connection fails; never shows the password.
+/// If the connection fails. The message says why, and never shows the password.
 pub async fn check(url: &str) -> Result<(), String> {
     let target = parse(url, None, None, None, &[]).map_err(|what| format!("the URL {what}"))?;
     connect(&target).await.map(drop).map_err(|failure| failure.message)

@@ -19,7 +19,7 @@ pub struct Failure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Another try within this attempt cannot help.
+    /// Another try within the same attempt cannot help.
     Final,
     /// The database could not be reached, or the connection broke. Another try may help.
     Away,
@@ -28,7 +28,7 @@ enum Kind {
 }
 
 impl Failure {
-    /// Returns a failure with any error id.
+    /// Returns a final failure with the given `errorId` and `errorMessage`.
     pub fn new(id: impl Into<String>, message: impl Into<String>) -> Self {
         Self { id: id.into(), message: message.into(), column: None, kind: Kind::Final }
     }
@@ -58,7 +58,7 @@ impl Failure {
         Self::new("Worker:Internal", message)
     }
 
-    /// Adds the message of another failure.
+    /// Adds the message of another failure, after a semicolon.
     #[must_use]
     pub(crate) fn and(mut self, other: &Self) -> Self {
         self.message.push_str("; ");
@@ -90,13 +90,14 @@ impl Failure {
         Self { id, message, column: refusal.column().map(str::to_owned), kind }
     }
 
-    /// Returns whether the work may succeed if it starts again later.
+    /// Returns whether the work may succeed if the same attempt starts it again later.
     #[must_use]
     pub fn is_away(&self) -> bool {
         self.kind == Kind::Away
     }
 
-    /// Returns whether the database refused rows. Sending fewer rows at a time finds the rows at fault.
+    /// Returns whether the database refused rows. The caller can then find the rows at fault by sending fewer rows at a
+    /// time.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.kind == Kind::Refused
@@ -105,7 +106,8 @@ impl Failure {
 
 /// Returns whether the database would refuse the same statement on the same data again.
 fn is_same_again(code: &SqlState) -> bool {
-    // Data exception, integrity constraint, no such database or schema, syntax or access, view check, RAISE.
+    // In this order: data exception, integrity constraint, no such database, no such schema, syntax or access, view
+    // check, RAISE.
     matches!(&code.code()[..2], "22" | "23" | "3D" | "3F" | "42" | "44" | "P0")
 }
 
@@ -116,7 +118,8 @@ fn kind_of(code: &SqlState) -> Kind {
         "08" => Kind::Away,
         // Data exception, integrity constraint, view check, RAISE of a trigger.
         "22" | "23" | "44" | "P0" => Kind::Refused,
-        // The server stops, starts, or ended the session. A cancelled statement is 57014, which is final.
+        // The server is stopping or starting, or it ended the session. A cancelled statement has the code 57014, which
+        // is final.
         _ if code.code().starts_with("57P") => Kind::Away,
         _ => match *code {
             SqlState::TOO_MANY_CONNECTIONS

@@ -1,7 +1,7 @@
 //! The reasons why a worker cannot do some work, known from the definition before anything runs.
 //!
-//! Each activity says what hinders it; this module holds the vocabulary. Texts may contain expressions that only a
-//! run can evaluate. The checks pass over them, and reading the task checks them again.
+//! Each activity lists its hindrances; this module defines the types that they use. Texts may contain expressions that
+//! only a run can evaluate. The checks skip such texts. The worker checks them when it reads the task.
 
 use definition::{ObjectId, PipelineObject};
 
@@ -47,7 +47,8 @@ pub struct Foreseen<'a> {
 }
 
 impl<'a> Foreseen<'a> {
-    /// Returns the objects that a field of the work refers to. Validation reports references to nothing.
+    /// Returns the objects that a field of the work refers to. References to objects that do not exist are left out,
+    /// because validation reports them.
     pub fn referred(&self, key: &'static str) -> impl Iterator<Item = &'a PipelineObject> {
         self.work.references(key).filter_map(self.find)
     }

@@ -1,7 +1,7 @@
 //! The ledger: a record, in the database, of the work that was done there.
 //!
-//! The service may hand out a task twice, also after a crash between the commit of the work and its report. So each
-//! task inserts its ledger row first, in the transaction of its work. A task that finds its row there already does
+//! The service may hand out a task twice, for example after a crash between the commit of the work and its report. So
+//! each task inserts its ledger row first, in the transaction of its work. A task that finds its row there already does
 //! nothing, and reports the content of the row.
 
 use tokio_postgres::types::Type;
@@ -55,7 +55,7 @@ COMMENT ON TABLE downspout.loaded_files IS 'The file versions that each table ho
 ///
 /// # Errors
 ///
-/// As [`Pool::begin`], and when the user may not create a schema.
+/// The errors of [`Pool::begin`], and an error if the ledger is missing and the user may not create a schema.
 pub async fn begin(pool: &Pool, target: &DatabaseTarget) -> Result<Transaction, Failure> {
     let tx = pool.begin(target).await?;
     let doing = "finding the schema downspout";
@@ -70,13 +70,13 @@ pub async fn begin(pool: &Pool, target: &DatabaseTarget) -> Result<Transaction, 
     pool.begin(target).await
 }
 
-/// Claims the work. Returns none if the work is still to do, else the report of the attempt that did it.
+/// Claims the work. Returns `None` if the work is still to do, or the report of the attempt that did the work.
 ///
 /// Waits while another session does the same work.
 ///
 /// # Errors
 ///
-/// The database's own.
+/// If the database refuses the statement, or the connection breaks.
 pub async fn claim(tx: &Transaction, key: &WorkKey) -> Result<Option<Fields>, Failure> {
     let doing = "claiming the work in downspout.ledger";
     let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
@@ -97,7 +97,7 @@ pub async fn claim(tx: &Transaction, key: &WorkKey) -> Result<Option<Fields>, Fa
 ///
 /// # Errors
 ///
-/// The database's own.
+/// If the database refuses the statement, or the connection breaks.
 pub async fn record(tx: &Transaction, key: &WorkKey, report: &Fields) -> Result<(), Failure> {
     let report = serde_json::to_string(report).unwrap_or_else(|_| "[]".to_owned());
     let update = "UPDATE downspout.ledger SET report = $4, done_at = now() \
@@ -116,11 +116,11 @@ pub async fn record(tx: &Transaction, key: &WorkKey, report: &Fields) -> Result<
     Ok(())
 }
 
-/// Notes that the table holds this version of a file. Returns false if it held the version before.
+/// Writes into the ledger that the table holds this version of a file. Returns false if the ledger said so before.
 ///
 /// # Errors
 ///
-/// The database's own.
+/// If the database refuses the statement, or the connection breaks.
 pub async fn note_file(
     tx: &Transaction,
     key: &WorkKey,
@@ -153,7 +153,7 @@ pub async fn note_file(
 ///
 /// # Errors
 ///
-/// The database's own.
+/// If the database refuses the statement, or the connection breaks.
 pub async fn forget_files(tx: &Transaction, table: &Table) -> Result<(), Failure> {
     let delete = "DELETE FROM downspout.loaded_files WHERE table_oid = $1";
     tx.query("writing downspout.loaded_files", delete, &[(&table.oid, Type::INT8)]).await?;

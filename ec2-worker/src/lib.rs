@@ -1,4 +1,4 @@
-//! The task runner: polls a Data Pipeline service for tasks, does them, and reports.
+//! The task runner: polls a Data Pipeline service for tasks, does them, and reports their progress and their results.
 //!
 //! The worker knows the service only through `aws-sdk-datapipeline`, S3 only through `aws-sdk-s3`, and a database only
 //! through its URL. The service decides which task runs next: see the crate `engine`.
@@ -36,11 +36,12 @@ pub use failure::Failure;
 pub use hindrance::{Foreseen, Hindrance};
 pub use reader::Reader;
 
-/// Polls for tasks and does them until `shutdown` is cancelled. Then finishes the running tasks within the limit.
+/// Polls for tasks and does them until `shutdown` is cancelled. The running tasks then have [`Config::shutdown_limit`]
+/// to finish.
 ///
 /// # Errors
 ///
-/// When the scratch folder cannot be created. The worker retries every later error or reports it to the service.
+/// If the scratch folder cannot be created. The worker retries every later error or reports it to the service.
 pub async fn run(config: Config, clients: Clients, shutdown: CancellationToken) -> anyhow::Result<()> {
     runner::run(config, clients, shutdown).await
 }

@@ -1,4 +1,5 @@
-//! Data nodes, as several activities use them: their shapes, how a task gives them, and what hinders their use.
+//! Data nodes, as several activities use them: their fields, how the worker reads them from a task, and the reasons why
+//! the worker cannot use a node.
 
 use definition::PipelineObject;
 use definition::kind::Kind;
@@ -88,7 +89,7 @@ impl NodeKind {
     ///
     /// # Errors
     ///
-    /// When this worker does not use nodes of that type.
+    /// If this worker does not use nodes of that type.
     pub fn of(node: &PipelineObject) -> Result<Self, Hindrance> {
         match Kind::of(node) {
             Some(Kind::S3DataNode) => Ok(Self::S3),
@@ -107,7 +108,7 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// Names the object and the field that cannot be used.
+    /// If a field cannot be used. The message names the object and the field.
     pub fn read(reader: &Reader<'_>, key: &str) -> Result<Self, Failure> {
         let nodes = reader.referred(key)?;
         let node = nodes.first().ok_or_else(|| problem(reader.attempt(), key, "is missing"))?;
@@ -123,7 +124,7 @@ impl S3Node {
     ///
     /// # Errors
     ///
-    /// Names the object and the field that cannot be used.
+    /// If a field cannot be used. The message names the object and the field.
     pub fn read(reader: &Reader<'_>, node: &PipelineObject) -> Result<Self, Failure> {
         let file = reader.s3("filePath", node)?;
         let directory = file.is_none();
@@ -149,7 +150,7 @@ impl SqlNode {
     ///
     /// # Errors
     ///
-    /// Names the object and the field that cannot be used.
+    /// If a field cannot be used. The message names the object and the field.
     pub fn read(reader: &Reader<'_>, node: &PipelineObject) -> Result<Self, Failure> {
         let table = node.string("table").or_else(|| node.string("tableName"));
         let table = table.ok_or_else(|| problem(node, "table", "is missing"))?;
@@ -189,7 +190,7 @@ impl Format {
 ///
 /// # Errors
 ///
-/// Names the object and the field that cannot be used.
+/// If a field cannot be used. The message names the object and the field.
 pub fn target(database: &PipelineObject) -> Result<DatabaseTarget, Failure> {
     let url = url(database)?;
     let properties: Vec<String> = database.strings("jdbcProperties").map(str::to_owned).collect();
@@ -199,11 +200,11 @@ pub fn target(database: &PipelineObject) -> Result<DatabaseTarget, Failure> {
         .map_err(|what| problem(database, "connectionString", &what))
 }
 
-/// Returns the object that holds the connection of a node; `None` if `find` does not find it.
+/// Returns the object with the address of the database of a node; `None` if `find` does not find the object.
 ///
 /// # Errors
 ///
-/// When the node names no database.
+/// If the node names no database.
 pub fn database_of<'a>(
     node: &'a PipelineObject,
     find: &Find<'a>,
@@ -216,11 +217,11 @@ pub fn database_of<'a>(
     }
 }
 
-/// Returns a hindrance if this worker cannot use the node.
+/// Checks that this worker can use the node.
 ///
 /// # Errors
 ///
-/// The type of the node, or the type or address of its database.
+/// If the worker does not support the type of the node, or the type or the address of its database.
 pub fn check<'a>(node: &'a PipelineObject, find: &Find<'a>) -> Result<(), Hindrance> {
     match NodeKind::of(node)? {
         NodeKind::S3 => Ok(()),
@@ -228,11 +229,11 @@ pub fn check<'a>(node: &'a PipelineObject, find: &Find<'a>) -> Result<(), Hindra
     }
 }
 
-/// Returns a hindrance if this worker cannot connect to the database, as far as its URL is known.
+/// Checks that this worker can connect to the database, as far as its URL is known.
 ///
 /// # Errors
 ///
-/// The database has no URL, or it is not a PostgreSQL database.
+/// If the database has no URL, or is not a PostgreSQL database.
 pub fn check_database(database: &PipelineObject) -> Result<(), Hindrance> {
     let refused = |what| Hindrance::new(database, "connectionString", what);
     database::speaks(url(database)?).map_err(refused)

@@ -24,7 +24,8 @@ impl Patience {
         Self { limit, since: None, pause: FIRST_PAUSE, last: Instant::now() }
     }
 
-    /// Pauses before the next try. Returns false when the outage has reached the limit.
+    /// Pauses before the next try, and returns true. Returns false at once if the outage has reached the limit.
+    /// `failure` is written into the log and the notes of `progress`.
     pub async fn wait(&mut self, failure: &Failure, progress: &Progress) -> bool {
         // A long try had reached the database before it failed, so this is a new outage. A short try may only have
         // waited for a connection.

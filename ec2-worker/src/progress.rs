@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Fields as the service stores them. A key may appear more than once.
 pub type Fields = Vec<(String, String)>;
 
-/// The largest number of lines in the log of an activity. People read it, so more lines would not help.
+/// The largest number of lines in the log of an activity; further lines are dropped. People read the log, so more lines
+/// would not help.
 const LINES: usize = 10_000;
-/// The largest number of values of one key. Further values are in the log only.
+/// The largest number of values that [`Progress::add`] keeps for one key.
 const MOST_VALUES: usize = 10;
 
 /// The fields and log lines of one task. Activities write them, and the runner reads them.
@@ -23,14 +24,14 @@ struct State {
 }
 
 impl Progress {
-    /// Sets a field to one value.
+    /// Sets the field `key` to one value, and removes its earlier values.
     pub fn set(&self, key: &str, value: impl ToString) {
         let mut state = self.state();
         state.fields.retain(|(known, _)| known != key);
         state.fields.push((key.to_owned(), value.to_string()));
     }
 
-    /// Adds a value to a field that may have several.
+    /// Adds a value to the field `key`. A value that the field has already, and any value after the tenth, is dropped.
     pub fn add(&self, key: &str, value: impl Into<String>) {
         let field = (key.to_owned(), value.into());
         let mut state = self.state();
@@ -47,12 +48,12 @@ impl Progress {
         self.add("note", text);
     }
 
-    /// Replaces all fields.
+    /// Replaces all fields by `fields`.
     pub fn replace(&self, fields: Fields) {
         self.state().fields = fields;
     }
 
-    /// Adds a line to the log.
+    /// Adds a line to the log, with the present time.
     pub fn log(&self, line: &str) {
         let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         let mut state = self.state();

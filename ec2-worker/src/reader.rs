@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::ledger::WorkKey;
 use crate::storage::S3Uri;
 
-/// The objects of one task.
+/// Reads the objects of one task.
 pub struct Reader<'a> {
     objects: &'a HashMap<String, PipelineObject>,
     attempt: &'a PipelineObject,
@@ -27,11 +27,11 @@ pub enum Script {
 }
 
 impl<'a> Reader<'a> {
-    /// Returns a reader of the attempt among the objects.
+    /// Returns a reader for `attempt`, which is one of `objects`, in the pipeline with the id `pipeline`.
     ///
     /// # Errors
     ///
-    /// When `pipelineLogUri` is no S3 URI.
+    /// If `pipelineLogUri` is not an S3 URI.
     pub fn new(
         objects: &'a HashMap<String, PipelineObject>,
         attempt: &'a PipelineObject,
@@ -59,13 +59,13 @@ impl<'a> Reader<'a> {
         &self.key
     }
 
-    /// Returns the id of the definition's object.
+    /// Returns the id of the component: the object in the definition that the attempt comes from.
     #[must_use]
     pub fn component(&self) -> &str {
         text_or_reference(self.attempt, "@componentParent").unwrap_or(&self.key.instance)
     }
 
-    /// Returns the folder for the logs of the instance.
+    /// Returns the folder for the logs of the instance, or `None` if the object has no `pipelineLogUri`.
     #[must_use]
     pub fn log_folder(&self) -> Option<&S3Uri> {
         self.log_folder.as_ref()
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// When neither is there, or the URI is none.
+    /// If the attempt has neither field, or if the text of `scriptUri` is not an S3 URI.
     pub fn script(&self, inline: &str) -> Result<Script, Failure> {
         if let Some(text) = self.attempt.string(inline) {
             return Ok(Script::Inline(text.to_owned()));
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// When the task lacks one of them.
+    /// If one of these objects is not in the task.
     pub fn referred(&self, key: &str) -> Result<Vec<&'a PipelineObject>, Failure> {
         self.attempt.references(key).map(|id| self.object(self.attempt, key, id.as_str())).collect()
     }
@@ -97,22 +97,22 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     ///
-    /// When the task lacks it.
+    /// If the object is not in the task.
     pub fn object(&self, from: &PipelineObject, key: &str, id: &str) -> Result<&'a PipelineObject, Failure> {
         self.objects.get(id).ok_or_else(|| not_in_task(from, key, id))
     }
 
-    /// Returns the object `id` if the task has it.
+    /// Returns the object `id`, or `None` if the object is not in the task.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&'a PipelineObject> {
         self.objects.get(id)
     }
 
-    /// Returns the S3 URI in a field.
+    /// Returns the S3 URI in the field `key` of `object`, or `None` if the object lacks the field.
     ///
     /// # Errors
     ///
-    /// When the text in the field is none.
+    /// If the text in the field is not an S3 URI.
     pub fn s3(&self, key: &str, object: &PipelineObject) -> Result<Option<S3Uri>, Failure> {
         let Some(text) = object.string(key) else { return Ok(None) };
         let unreadable = || problem(object, key, &format!("is `{text}`; give a URI as s3://bucket/key"));
@@ -120,20 +120,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Returns the id of the definition's object; people know it, and not the attempt of an instance of it.
+/// Returns the id of the component of an object: the id in the definition. Messages name the component, because people
+/// do not know the ids of its instances and attempts.
 #[must_use]
 pub fn component(object: &PipelineObject) -> &str {
     text_or_reference(object, "@componentParent").unwrap_or_else(|| object.id.as_str())
 }
 
-/// Returns the failure of a field that cannot be used; `what` is the rest of a sentence.
+/// Returns the failure of a field that cannot be used. `what` completes the sentence "object …, field …", such as `is
+/// missing`.
 #[must_use]
 pub fn problem(object: &PipelineObject, field: &str, what: &str) -> Failure {
     let id = component(object);
     Failure::bad_input("Definition", format!("object `{id}`, field `{field}` {what}"))
 }
 
-/// Returns the failure of a field that the definition's own rules refuse.
+/// Returns the failure of a field whose text the rules of the crate `definition` refuse.
 #[must_use]
 pub fn refused(object: &PipelineObject, error: FieldError) -> Failure {
     let error = FieldError { object: component(object).into(), ..error };

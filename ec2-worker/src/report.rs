@@ -32,18 +32,18 @@ pub(crate) fn fields(fields: &Fields) -> Vec<Field> {
     legal.collect()
 }
 
-/// Returns a text as an `errorId`.
+/// Returns `id` as a legal `errorId`.
 pub(crate) fn error_id(id: &str) -> String {
     let own = if id.starts_with(RESERVED) { format!("Worker:{id}") } else { id.to_owned() };
     text(&own, LONGEST_STRING)
 }
 
-/// Returns a text as an `errorMessage`.
+/// Returns `message` as a legal `errorMessage`.
 pub(crate) fn error_message(message: &str) -> String {
     text(message, LONGEST_MESSAGE)
 }
 
-/// Returns a text as an `errorStackTrace`.
+/// Returns `trace` as a legal `errorStackTrace`.
 pub(crate) fn stack_trace(trace: &str) -> String {
     text(trace, LONGEST_STRING)
 }

@@ -186,7 +186,7 @@ impl Runner {
         }
     }
 
-    /// Does the work and reports progress. Returns none if the task was cancelled or dropped.
+    /// Does the work and reports progress. Returns `None` if the task was cancelled or dropped.
     async fn work(
         &self,
         id: &str,

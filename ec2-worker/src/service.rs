@@ -37,7 +37,7 @@ pub(crate) enum ReportReply {
     Gone,
     /// The service refuses the content of the report, for this reason. It would refuse the report every time.
     Refused(String),
-    /// The worker ended before the service answered.
+    /// The worker stopped before the service answered.
     Unheard,
 }
 
@@ -121,7 +121,7 @@ impl Service {
         sent.map(|output| output.terminate()).map_err(|error| reason(&error))
     }
 
-    /// Returns the final answer, or pauses and returns none if the call is worth another try.
+    /// Returns the final answer. If another try may succeed, pauses first and returns `None`.
     async fn after<E>(&self, error: &SdkError<E>, pause: &mut Duration) -> Option<ReportReply>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -172,8 +172,8 @@ where
 fn of_refusal(status: u16, code: &str) -> Verdict {
     match code.trim_end_matches("Exception") {
         "TaskNotFound" | "PipelineNotFound" | "PipelineDeleted" => Verdict::Gone,
-        // A signature is refused if the clock is wrong or a key is being replaced. Somebody may mend that meanwhile
-        // (AWS General Reference, Common Errors).
+        // The service refuses a signature if the clock is wrong or a key is being replaced. Somebody may correct this
+        // before the next try (AWS General Reference, Common Errors).
         "AccessDenied"
         | "ExpiredToken"
         | "IncompleteSignature"

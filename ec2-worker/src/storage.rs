@@ -16,7 +16,7 @@ mod upload;
 pub use object_writer::ObjectWriter;
 pub use upload::Upload;
 
-/// How often a download that breaks off is resumed.
+/// How many times a download that breaks off is resumed.
 const RESUMES: u32 = 5;
 
 /// An S3 client whose errors are failures of tasks.
@@ -95,7 +95,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// When there is no such object or version, or the worker may not read it.
+    /// If there is no such object or version, or the worker may not read it.
     pub async fn pin(&self, at: &S3Uri, etag: Option<&str>) -> Result<ObjectRef, Failure> {
         let head = self.client.head_object().bucket(&at.bucket).key(&at.key);
         let found = head.send().await.map_err(|error| refused("looking up", at, &error))?;
@@ -111,7 +111,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// When the worker may not ask for it.
+    /// If the worker may not ask for it.
     pub async fn exists(&self, at: &S3Uri) -> Result<bool, Failure> {
         match self.client.head_object().bucket(&at.bucket).key(&at.key).send().await {
             Ok(_) => Ok(true),
@@ -124,7 +124,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// When there is no such bucket, or the worker may not list it.
+    /// If there is no such bucket, or the worker may not list it.
     pub async fn list(&self, folder: &S3Uri) -> Result<Vec<ObjectRef>, Failure> {
         // The slash keeps out keys that merely begin with the same letters.
         let prefix = match folder.key.trim_end_matches('/') {
@@ -154,7 +154,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// As [`Self::pin`].
+    /// The errors of [`Self::pin`].
     pub async fn read(&self, object: &ObjectRef, from: u64, to: Option<u64>) -> Result<Body, Failure> {
         let stream = self.get(object, from, to).await?.body;
         Ok(Body { storage: self.clone(), object: object.clone(), at: from, to, stream, resumes: RESUMES })
@@ -164,7 +164,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// As [`Self::pin`], and when it is not UTF-8.
+    /// The errors of [`Self::pin`], and an error if the object is not UTF-8.
     pub async fn text(&self, at: &S3Uri) -> Result<String, Failure> {
         let object = ObjectRef { at: at.clone(), etag: None, size: 0 };
         let bytes = self.bytes(&object).await?;
@@ -179,7 +179,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// As [`Self::pin`].
+    /// The errors of [`Self::pin`].
     pub async fn bytes(&self, object: &ObjectRef) -> Result<Vec<u8>, Failure> {
         let mut body = self.read(object, 0, None).await?;
         let mut bytes = Vec::new();
@@ -193,7 +193,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// When there is no such bucket, or the worker may not write to it.
+    /// If there is no such bucket, or the worker may not write to it.
     pub async fn put(&self, at: &S3Uri, bytes: Vec<u8>) -> Result<(), Failure> {
         let put = self.client.put_object().bucket(&at.bucket).key(&at.key).body(ByteStream::from(bytes));
         put.send().await.map_err(|error| refused("writing", at, &error))?;
@@ -227,7 +227,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// Returns the next piece, or none at the end.
+    /// Returns the next piece, or `None` at the end.
     pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
         loop {
             match self.stream.next().await? {

@@ -28,7 +28,7 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// Names the object and the field that the worker cannot use.
+    /// If the worker cannot use a field. The message names the object and the field.
     pub(crate) fn read(wire: &TaskObject, activities: &Activities) -> Result<Self, Failure> {
         let attempt_id = wire.attempt_id().unwrap_or_default();
         let objects = objects(wire);

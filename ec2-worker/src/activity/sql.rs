@@ -125,7 +125,7 @@ fn prepare(name: String, text: String, arguments: &[String]) -> Result<Prepared,
         filled.push(Filled { statement, template, sql });
     }
     if filled.is_empty() {
-        return Err(Failure::bad_input("Script", format!("{name}: there is no statement in it")));
+        return Err(Failure::bad_input("Script", format!("{name}: the script contains no statement")));
     }
     if !arguments.is_empty() && placeholders != arguments.len() {
         let message = format!(

@@ -4,12 +4,12 @@ use postgres_connect::{DatabaseTarget, DatabaseUrl, Settings};
 
 /// Reads a URL (`jdbc:postgresql://host:port/database?sslmode=require`, or without `jdbc:`).
 ///
-/// `properties` are `A=B` as in `jdbcProperties`; a value given beside the URL wins over the URL's own, except for the
-/// database.
+/// `properties` are `A=B` as in `jdbcProperties`; a value given beside the URL takes precedence over a value in the
+/// URL, except for the database.
 ///
 /// # Errors
 ///
-/// Says which part of the URL is not understood; never quotes a password.
+/// If a part of the URL is not understood. The message names the part, and never quotes a password.
 pub fn parse(
     url: &str,
     user: Option<&str>,
@@ -40,12 +40,12 @@ pub fn parse(
     })
 }
 
-/// Returns whether this worker can speak to the database at `url`, as far as that tells: what an expression in it stands
-/// for is not known.
+/// Returns whether this worker can speak to the database at `url`, as far as the URL shows: the values of expressions
+/// in it are not known yet.
 ///
 /// # Errors
 ///
-/// Says why not; never quotes a password.
+/// If it cannot. The message says why, and never quotes a password.
 pub(crate) fn speaks(url: &str) -> Result<(), String> {
     match plain(url).split_once("#{") {
         None => read(url).map(drop),
@@ -69,7 +69,7 @@ fn spoken(scheme: &str) -> Result<(), String> {
     Err(format!("is for `{scheme}`; ec2-worker speaks PostgreSQL only"))
 }
 
-/// The settings of the Java driver that mean something here.
+/// The settings of the Java driver that this worker uses.
 #[derive(Default)]
 struct DriverSettings {
     sslmode: Option<String>,
@@ -90,7 +90,7 @@ impl DriverSettings {
             "sslrootcert" => self.sslrootcert = Some(value),
             "user" => self.user = Some(value),
             "password" => self.password = Some(value),
-            // Other properties of the Java driver have no meaning here.
+            // The worker ignores the other properties of the Java driver.
             _ => {}
         }
     }

@@ -29,7 +29,7 @@ impl Moment {
     }
 }
 
-/// Returns the days since 2000-01-01, or none if there is no such day.
+/// Returns the days since 2000-01-01, or `None` if there is no such day.
 #[must_use]
 pub fn days(year: i32, month: u32, day: u32) -> Option<i32> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -179,7 +179,7 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// Names the unknown letter.
+    /// If the pattern contains an unknown letter. The message names the letter.
     pub fn new(text: &str) -> Result<Self, String> {
         let mut tokens = Vec::new();
         let mut rest = text;

@@ -1,4 +1,4 @@
-//! The dialect of a text file: how it is cut into records and fields.
+//! The dialect of a text file: the bytes that separate its records and fields.
 
 use crate::failure::Failure;
 use crate::node::Format;
@@ -38,7 +38,7 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// When a separator is not one byte, or the format is not a text format.
+    /// If a separator is not one byte, or the format is not a text format.
     pub fn of(format: Option<&Format>, nulls: &[String]) -> Result<Self, Failure> {
         let mut dialect =
             Self { nulls: nulls.iter().map(|n| n.clone().into_bytes()).collect(), ..Self::default() };
@@ -82,7 +82,7 @@ pub(crate) enum Family {
 ///
 /// # Errors
 ///
-/// Says that this worker does not read the format, as the rest of a sentence.
+/// If this worker does not read the format. The message completes the sentence "object …, field …".
 pub(crate) fn reads(kind: &str) -> Result<Family, String> {
     match kind {
         "CSV" => Ok(Family::Csv),

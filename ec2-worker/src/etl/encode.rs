@@ -13,7 +13,7 @@ mod numeric;
 ///
 /// # Errors
 ///
-/// Says why the type of the column has no such value. `out` may then contain a part of one.
+/// If `text` is not a value of the column's type. The message says why. `out` may then contain a part of the value.
 #[inline]
 pub fn binary(
     column: &Column,
@@ -61,7 +61,7 @@ pub fn binary(
 ///
 /// # Errors
 ///
-/// As [`binary`].
+/// The errors of [`binary`].
 pub fn text(column: &Column, dates: Option<&Pattern>, text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     let mut checked = Vec::with_capacity(16);
     binary(column, dates, text, &mut checked)?;

@@ -10,7 +10,7 @@ pub struct WrongHeader(pub Vec<String>);
 ///
 /// # Errors
 ///
-/// When a name is unknown or appears twice, or a column without a default is missing.
+/// If a name is unknown or appears twice, or a column without a default is missing.
 pub fn by_name(names: &[String], table: &[Column]) -> Result<Vec<Column>, WrongHeader> {
     let mut problems = Vec::new();
     let mut columns: Vec<Column> = Vec::with_capacity(names.len());

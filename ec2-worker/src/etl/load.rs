@@ -32,13 +32,13 @@ use batch::{Batch, Writer};
 
 /// The size of a batch in encoded bytes. It is so large that the savepoints cost almost nothing.
 const BATCH: u64 = 32 * 1024 * 1024;
-/// The load stops after so many refused rows, once the limit is passed. Until then it collects them for the
+/// A load that has passed its limit of refused rows goes on only until it has collected this many of them for the
 /// quarantine file.
 const COLLECTED: u64 = 10_000;
 /// The message if the channel of the reading thread closes early.
 const READER_GONE: &str = "the thread that reads the file ended without a result";
 
-/// A load: files, a table, and the way between them.
+/// A load: the files, the table, and the rules by which records become rows.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// The identity of the work.
@@ -88,8 +88,8 @@ pub struct Loaded {
 ///
 /// # Errors
 ///
-/// When a file cannot be loaded, or the database refuses or cannot be reached. The table is then unchanged, but the
-/// quarantine file is written.
+/// If a file cannot be loaded, or if the database refuses the load or cannot be reached. The table is then unchanged,
+/// but the quarantine file is written.
 pub async fn load(load: &Load, pool: &Pool, progress: &Progress) -> Result<(), Failure> {
     let mut patience = Patience::new(load.patience);
     loop {
@@ -192,7 +192,7 @@ impl LoadTry<'_> {
     }
 
     async fn finish(&self, tx: Transaction, table: &Table) -> Result<(), Failure> {
-        // The statistics help later queries. If ANALYZE fails, the load has succeeded all the same.
+        // The statistics help later queries. If ANALYZE fails, the load has still succeeded.
         let analyzed = tx.commit_then(&format!("ANALYZE {}", table.quoted())).await?;
         if let Err(error) = analyzed {
             self.progress.log(&format!("ANALYZE of {table} failed: {error}"));

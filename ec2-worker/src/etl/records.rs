@@ -1,8 +1,8 @@
 //! Reads the records of a text file one by one, in bounded memory.
 //!
-//! This is the only reader of records. Loads into a table and rewriting into another format both use it. It skips a
-//! byte order mark. It fails if the rest of the file has no meaning: for UTF-16, a quote that is never closed, or a
-//! record that is too long.
+//! This is the only reader of records. Loads into a table and rewriting into another format both use it. The reader
+//! skips a byte order mark. It fails if the rest of the file cannot be read: for UTF-16, a quote that is never closed,
+//! or a record that is too long.
 
 use std::ops::Range;
 
@@ -50,7 +50,7 @@ impl Records {
     ///
     /// # Errors
     ///
-    /// When the download breaks off, or the file is UTF-16.
+    /// If the download breaks off, or the file is UTF-16.
     pub fn begin(input: Input, name: String, dialect: &Dialect, at: Position) -> Result<Self, Failure> {
         let mut records = Self {
             input,
@@ -69,11 +69,11 @@ impl Records {
         Ok(records)
     }
 
-    /// Returns the next record, or none at the end of the input.
+    /// Returns the next record, or `None` at the end of the input.
     ///
     /// # Errors
     ///
-    /// When the download breaks off, a quote is left open, or a record is longer than 4 MB.
+    /// If the download breaks off, a quote is left open, or a record is longer than 4 MB.
     #[inline]
     pub fn read(&mut self) -> Result<Option<Record>, Failure> {
         loop {

@@ -50,7 +50,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// When the scratch folder is full or fails.
+    /// If the scratch folder is full or fails.
     pub fn push(&mut self, file: &str, reject: &Reject) -> Result<(), Failure> {
         self.count += 1;
         if self.reasons.len() < REPORTED {
@@ -78,7 +78,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// When the scratch folder fails.
+    /// If the scratch folder fails.
     pub fn reader(&mut self) -> Result<File, Failure> {
         let problem = |error: &std::io::Error| Failure::scratch("reading rejects", error);
         let writer = self.writer()?;
@@ -92,7 +92,7 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// When the scratch folder fails.
+    /// If the scratch folder fails.
     pub fn read(file: &mut File, buffer: &mut [u8]) -> Result<usize, Failure> {
         file.read(buffer).map_err(|error| Failure::scratch("reading rejects", &error))
     }

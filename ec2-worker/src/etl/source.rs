@@ -48,7 +48,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// When there is no such file or version, or the worker may not read it.
+    /// If there is no such file or version, or the worker may not read it.
     pub async fn open(&self, from: u64, to: Option<u64>) -> Result<Input, Failure> {
         // A packed file can only be read from its start.
         let (start, skip) = if self.gzip { (0, from) } else { (from, 0) };
@@ -159,7 +159,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// When the download breaks off, or a packed file is damaged or not packed.
+    /// If the download breaks off, or a packed file is damaged or not packed.
     pub fn fill(&mut self, window: &mut Vec<u8>) -> Result<usize, Failure> {
         while self.skip > 0 {
             let mut thrown_away = [0; 8192];

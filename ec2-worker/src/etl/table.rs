@@ -52,7 +52,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// The database's own.
+    /// If the database refuses the query, or the connection breaks.
     pub async fn find(tx: &Transaction, schema: Option<&str>, name: &str) -> Result<Option<Self>, Failure> {
         let (schema, name) = match (schema, name.split_once('.')) {
             (None, Some((schema, name))) => (schema, name),

@@ -2,7 +2,7 @@
 //!
 //! One thread for blocking work does everything, and hands on chunks of a quarter of a megabyte. So a large file
 //! neither blocks an async thread nor fills the memory. A record that does not fit is refused with its reason. A
-//! problem that takes the meaning of the rest of the file (a wrong header, a quote left open) fails the load.
+//! problem that makes the rest of the file unreadable (a wrong header, a quote left open) fails the load.
 
 use memchr::memchr;
 use tokio::sync::mpsc;
@@ -49,7 +49,7 @@ pub enum Shape {
     Table {
         /// The columns of the table that can be filled.
         columns: Vec<Column>,
-        /// `column` of the data format. It counts only if the file has no header.
+        /// `column` of the data format. It is used only if the file has no header.
         declared: Vec<String>,
     },
     /// Each record becomes a statement.

@@ -88,11 +88,12 @@ impl Sink {
     }
 }
 
-/// Writes the rows to an object. An old object stays until the end, and for good if the work fails.
+/// Writes the rows to an object. An object that exists already stays until the new object is complete, and is kept if
+/// the work fails.
 ///
 /// # Errors
 ///
-/// When the database refuses the query or cannot be reached, or S3 refuses the object.
+/// If the database refuses the query or cannot be reached, or S3 refuses the object.
 pub async fn to_object(
     pool: &Pool,
     unload: &Unload,
@@ -117,7 +118,7 @@ pub async fn to_object(
 ///
 /// # Errors
 ///
-/// As [`to_object`].
+/// If the database refuses the query or cannot be reached, or the scratch folder fails.
 pub async fn to_file(
     pool: &Pool,
     unload: &Unload,

@@ -1,4 +1,4 @@
-//! The lexical rules of PostgreSQL that tell code from text.
+//! Splits SQL into tokens by the lexical rules of PostgreSQL, so that code is not confused with strings and comments.
 
 /// A piece of SQL text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub(super) enum Token {
     Word,
     /// `?`, a placeholder in JDBC.
     Placeholder,
-    /// `??`, which JDBC writes for the question mark of an operator.
+    /// `??`: in JDBC, a question mark that is an operator and not a placeholder.
     Question,
     /// `;`.
     Semicolon,
@@ -17,13 +17,13 @@ pub(super) enum Token {
     Close,
     /// White space or a comment.
     Space,
-    /// A string, a quoted name or dollar-quoted text; `false` if its end is missing.
+    /// A string, a quoted name or dollar-quoted text. The value is `false` if the closing quote is missing.
     Quoted(bool),
     /// Anything else.
     Other,
 }
 
-/// Cuts SQL into tokens, each with its range in the text.
+/// Cuts SQL into tokens, each with its range of bytes in the text.
 pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -106,7 +106,8 @@ fn dollar(rest: &str) -> (Token, usize) {
     }
 }
 
-/// Returns the length of a comment. These comments nest in PostgreSQL.
+/// Returns the length in bytes of the comment between `/*` and `*/` at the start of `bytes`. Such comments nest in
+/// PostgreSQL.
 fn comment(bytes: &[u8]) -> usize {
     let (mut depth, mut at) = (0, 0);
     while at < bytes.len() {

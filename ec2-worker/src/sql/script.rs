@@ -13,7 +13,7 @@ pub struct Statement {
     words: Vec<String>,
 }
 
-/// So many words are enough to recognise a statement.
+/// The number of first words that are kept: enough to recognise a statement.
 const WORDS: usize = 8;
 
 impl Statement {

@@ -44,7 +44,7 @@ impl Template {
         self.parts.len() - 1
     }
 
-    /// Appends the statement to `out`, with `values` (none is NULL) and a semicolon.
+    /// Appends the statement to `out`, with `values` in place of the placeholders (`None` is NULL), and a semicolon.
     pub fn fill(&self, values: &[Option<String>], out: &mut Vec<u8>) {
         for (index, part) in self.parts.iter().enumerate() {
             if index > 0 {
@@ -60,7 +60,7 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// When the number of values is not the number of placeholders.
+    /// If the number of values is not the number of placeholders.
     pub fn fill_script(&self, values: &[String]) -> Result<String, TemplateError> {
         if values.len() != self.placeholders() {
             return Err(TemplateError { placeholders: self.placeholders(), values: values.len() });
@@ -73,7 +73,7 @@ impl Template {
         Ok(text)
     }
 
-    /// Returns the offset in the text with placeholders of a byte of the filled text.
+    /// Converts a byte offset in the filled text to the byte offset in the text with placeholders.
     #[must_use]
     pub fn original_offset(&self, values: &[String], filled: usize) -> usize {
         let (mut left, mut original) = (filled, 0);

@@ -6,10 +6,10 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use super::{S3Uri, Storage, refused};
 use crate::failure::Failure;
 
-/// The size of a part. S3 takes parts of 5 MB or more and at most 10,000 of them, so an object may have 80 GB.
+/// The size of a part. S3 accepts parts of 5 MB or more, and at most 10,000 of them, so an object may have up to 80 GB.
 const PART: usize = 8 * 1024 * 1024;
 
-/// An object in the making. Nobody sees it before [`Upload::finish`].
+/// An object that is being written. The object is not visible before [`Upload::finish`].
 pub struct Upload {
     storage: Storage,
     at: S3Uri,
@@ -33,7 +33,7 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// When S3 refuses a part.
+    /// If S3 refuses a part.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= PART { self.flush().await } else { Ok(()) }
@@ -43,7 +43,7 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// When S3 refuses it; then nothing of the object is left.
+    /// If S3 refuses the object. Nothing of the object is then left.
     pub async fn finish(mut self) -> Result<(), Failure> {
         if self.parts.is_none() {
             let bytes = std::mem::take(&mut self.buffer);

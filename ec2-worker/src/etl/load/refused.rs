@@ -22,7 +22,7 @@ impl LoadTry<'_> {
         (start, end): (Position, Position),
         why: &Failure,
     ) -> Result<(), Failure> {
-        self.progress.log(&format!("the database refused rows, finding them: {why}"));
+        self.progress.log(&format!("the database refused rows; searching for them: {why}"));
         writer.undo().await?;
         let input = source.open(start.offset, Some(end.offset)).await?;
         let mut messages = transform::again(input, plan.clone(), start, writer.layout().clone());

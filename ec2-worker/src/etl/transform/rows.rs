@@ -5,7 +5,7 @@ use super::super::date::Pattern;
 use super::super::encode;
 use super::super::splitter::{Span, Splitter};
 
-/// The column at fault, and the reason.
+/// Why a record is refused: the name of the column at fault, and the reason.
 pub(super) type Refusal = (Option<String>, String);
 
 /// Reads the texts of the fields of a record.
@@ -17,7 +17,7 @@ pub(super) struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// Returns the text of a field, or none for NULL.
+    /// Returns the text of a field without its escapes, or `None` if the field means NULL.
     #[inline]
     pub(super) fn text(&mut self, span: Span) -> Option<&[u8]> {
         let raw = &self.window[span.start..span.end];
@@ -31,7 +31,12 @@ impl Values<'_> {
         Some(self.scratch)
     }
 
-    /// As [`Self::text`], but a quoted empty field is NULL too if the type has no empty value.
+    /// Returns the text of a field for `column`, or `None` for NULL. A quoted empty field is also NULL if the type of
+    /// the column has no empty value.
+    ///
+    /// # Errors
+    ///
+    /// If the field is NULL and the column is NOT NULL.
     #[inline]
     fn of(&mut self, column: &Column, span: Span) -> Result<Option<&[u8]>, Refusal> {
         let value = self.text(span).filter(|text| !text.is_empty() || column.kind.keeps_spaces());
@@ -50,7 +55,7 @@ pub(super) fn binary_row(
     values: &mut Values<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
-    // A table has at most 1,600 columns.
+    // A table has at most 1,600 columns, so the number fits into 16 bits.
     out.extend_from_slice(&(columns.len() as i16).to_be_bytes());
     for (column, span) in columns.iter().zip(fields) {
         match values.of(column, *span)? {
