@@ -25,22 +25,22 @@ const SUBJECT_LIMIT: usize = 100;
 /// Returns the notices of the instance at `at`, which became final.
 pub(crate) fn of_instance(run: &Run, at: InstanceIndex) -> Vec<Notice> {
     let instance = &run[at];
-    let slot = match instance.ending() {
+    let reaction = match instance.ending() {
         Some(Ending::Finished) => "onSuccess",
         Some(Ending::Failed | Ending::TimedOut | Ending::CascadeFailed { .. }) => "onFail",
         // The user who canceled an instance knows of it.
         Some(Ending::Canceled { .. } | Ending::Skipped) | None => return Vec::new(),
     };
     let about = format!("{}#{}", instance.id, instance.generation);
-    alarms(run, instance, slot)
+    alarms(run, instance, reaction)
         .filter(|alarm| !once_per_run(run, alarm))
-        .map(|alarm| notice(run, alarm, Node::Instance(instance), slot, &about))
+        .map(|alarm| notice(run, alarm, Node::Instance(instance), reaction, &about))
         .collect()
 }
 
 /// Returns the notices of the run, which ended.
 pub(crate) fn of_run(run: &Run, outcome: RunOutcome) -> Vec<Notice> {
-    let slot = match outcome {
+    let reaction = match outcome {
         RunOutcome::Finished => "onSuccess",
         RunOutcome::Failed | RunOutcome::Canceled => "onFail",
         RunOutcome::Skipped => return Vec::new(),
@@ -49,7 +49,7 @@ pub(crate) fn of_run(run: &Run, outcome: RunOutcome) -> Vec<Notice> {
     let alarms: Vec<_> = run
         .instances()
         .iter()
-        .flat_map(|instance| alarms(run, instance, slot))
+        .flat_map(|instance| alarms(run, instance, reaction))
         .filter(|alarm| seen.insert(&alarm.id) && once_per_run(run, alarm))
         .collect();
     if alarms.is_empty() {
@@ -57,7 +57,7 @@ pub(crate) fn of_run(run: &Run, outcome: RunOutcome) -> Vec<Notice> {
     }
     let summary = summary::of(run, outcome);
     let about = format!("{}#{}", outcome.word(), run.header().generation);
-    alarms.into_iter().map(|alarm| notice(run, alarm, Node::Run(&summary), slot, &about)).collect()
+    alarms.into_iter().map(|alarm| notice(run, alarm, Node::Run(&summary), reaction, &about)).collect()
 }
 
 /// Returns the notices of the instance at `at`, which is late.
@@ -69,18 +69,19 @@ pub(crate) fn of_late(run: &Run, at: InstanceIndex) -> Vec<Notice> {
         .collect()
 }
 
+/// Returns the alarms that the field `reaction` (`onSuccess`, `onFail`, `onLateAction`) of an instance names.
 fn alarms<'a>(
     run: &'a Run,
     instance: &'a Instance,
-    slot: &'static str,
+    reaction: &'static str,
 ) -> impl Iterator<Item = &'a PipelineObject> {
     // The owner's alarms report the end of its precondition too. So an alarm that the precondition only inherits from
     // Default does not fire for it.
     let component = match instance.guards {
-        Some(_) => run.plan().stated_by(instance.component.as_str(), slot),
+        Some(_) => run.plan().stated_by(instance.component.as_str(), reaction),
         None => run.plan().object(instance.component.as_str()),
     };
-    let targets = component.into_iter().flat_map(move |component| component.references(slot));
+    let targets = component.into_iter().flat_map(move |component| component.references(reaction));
     // `Terminate` acts on late objects only; see `crate::late`.
     targets
         .filter_map(|target| run.plan().object(target.as_str()))
@@ -93,7 +94,8 @@ fn once_per_run(run: &Run, alarm: &PipelineObject) -> bool {
     field::MY_ONCE_PER_RUN.of(&context.reading(alarm)) == Ok(true)
 }
 
-fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, slot: &str, about: &str) -> Notice {
+/// Returns the notice of one alarm. `about` tells it from the alarm's other notices in the same run.
+fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, reaction: &str, about: &str) -> Notice {
     let evaluation = Default::default();
     // Anybody may read a mail, so secrets stay hidden in it.
     let context = Context::of_component(run, alarm, &evaluation).masked(true).with_node(node);
@@ -102,7 +104,7 @@ fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, slot: &str, about: 
         context.evaluate(key, written).map_or_else(|_| written.to_owned(), |texts| texts.join(", "))
     };
     let header = run.header();
-    let hashed = format!("{}\n{}\n{}\n{slot}\n{about}", header.pipeline, header.id, alarm.id);
+    let hashed = format!("{}\n{}\n{}\n{reaction}\n{about}", header.pipeline, header.id, alarm.id);
     Notice {
         id: NoticeId::from(digest(&hashed)),
         pipeline: header.pipeline.clone(),

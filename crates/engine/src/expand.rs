@@ -88,7 +88,7 @@ pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), Ex
     };
     let preview = Preview::new(plan.objects(), plan.parameters(), None);
     let mut instances = instances(&plan, &drafts, &preview, started, &activation.paused);
-    acyclic(&instances)?;
+    check_instances(&instances)?;
     if is_skipped {
         instances.iter_mut().for_each(|instance| instance.skip(started));
     }
@@ -170,6 +170,7 @@ fn overlapping<'p, 'a>(
     near.filter(|draft| draft.overlaps(other))
 }
 
+/// Returns the instances of all drafts and of their preconditions, numbered in order of creation.
 fn instances<'a>(
     plan: &'a Plan,
     drafts: &[Draft<'a>],
@@ -269,22 +270,26 @@ fn producers<'a>(drafts: &[Draft<'a>]) -> HashMap<&'a ObjectId, Vec<&'a ObjectId
     producers
 }
 
-fn acyclic(instances: &[Instance]) -> Result<(), ExpandError> {
+/// Fails if two instances have the same id, or if instances depend on each other in a circle.
+fn check_instances(instances: &[Instance]) -> Result<(), ExpandError> {
     let index: HashMap<_, _> =
-        instances.iter().enumerate().map(|(place, instance)| (&instance.id, place)).collect();
-    if let Some(doubled) = instances.iter().enumerate().find(|(place, it)| index[&it.id] != *place) {
-        return Err(ExpandError::SameId { object: doubled.1.component.clone(), id: doubled.1.id.clone() });
+        instances.iter().enumerate().map(|(position, instance)| (&instance.id, position)).collect();
+    if let Some(duplicate) = instances.iter().enumerate().find(|(position, it)| index[&it.id] != *position) {
+        return Err(ExpandError::SameId {
+            object: duplicate.1.component.clone(),
+            id: duplicate.1.id.clone(),
+        });
     }
     let mut open: Vec<usize> = instances.iter().map(|instance| instance.depends_on.len()).collect();
     let mut consumers = vec![Vec::new(); instances.len()];
-    for (place, instance) in instances.iter().enumerate() {
+    for (position, instance) in instances.iter().enumerate() {
         for dependency in instance.depends_on.iter().filter_map(|id| index.get(id)) {
-            consumers[*dependency].push(place);
+            consumers[*dependency].push(position);
         }
     }
-    let mut free: Vec<usize> = (0..open.len()).filter(|place| open[*place] == 0).collect();
-    while let Some(place) = free.pop() {
-        for consumer in &consumers[place] {
+    let mut free: Vec<usize> = (0..open.len()).filter(|position| open[*position] == 0).collect();
+    while let Some(position) = free.pop() {
+        for consumer in &consumers[position] {
             open[*consumer] -= 1;
             if open[*consumer] == 0 {
                 free.push(*consumer);
@@ -292,7 +297,7 @@ fn acyclic(instances: &[Instance]) -> Result<(), ExpandError> {
         }
     }
     match open.iter().position(|open| *open > 0) {
-        Some(place) => Err(ExpandError::Cycle { object: instances[place].component.clone() }),
+        Some(position) => Err(ExpandError::Cycle { object: instances[position].component.clone() }),
         None => Ok(()),
     }
 }

@@ -151,7 +151,7 @@ impl Ending {
         }
     }
 
-    /// Returns whether consumers must not start because of this ending.
+    /// Returns whether the instance ended badly. Its consumers fall if their `failureAndRerunMode` is `cascade`.
     #[must_use]
     pub fn is_bad(&self) -> bool {
         match self {
@@ -248,7 +248,7 @@ impl Instance {
         self.ending() == Some(&Ending::Finished)
     }
 
-    /// Returns whether the instance ended so that its consumers must not start.
+    /// Returns whether the instance ended badly, as [`Ending::is_bad`] says.
     #[must_use]
     pub fn is_bad(&self) -> bool {
         self.ending().is_some_and(Ending::is_bad)

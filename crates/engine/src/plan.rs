@@ -18,7 +18,7 @@ const MOST_ACTIVE: usize = 5;
 pub struct Plan {
     definition: Definition,
     objects: Vec<PipelineObject>,
-    places: HashMap<ObjectId, usize>,
+    positions: HashMap<ObjectId, usize>,
     parameters: Parameters,
 }
 
@@ -31,8 +31,9 @@ impl Plan {
     pub fn of(definition: Definition) -> Result<Self, ExpandError> {
         let objects = inherit::resolve(&definition)?;
         let parameters = Parameters::of(&definition);
-        let places = objects.iter().enumerate().map(|(place, object)| (object.id.clone(), place)).collect();
-        Ok(Self { definition, objects, places, parameters })
+        let positions =
+            objects.iter().enumerate().map(|(position, object)| (object.id.clone(), position)).collect();
+        Ok(Self { definition, objects, positions, parameters })
     }
 
     /// Returns the definition as it was activated.
@@ -61,7 +62,7 @@ impl Plan {
     /// Returns the object that gives `id` its values of `field`: the object itself or one of its parents, but not Default.
     pub(crate) fn stated_by(&self, id: &str, field: &str) -> Option<&PipelineObject> {
         // Merged objects and stated objects have the same order. Parents never form a circle in a plan.
-        let stated = |id: &str| self.places.get(id).map(|place| &self.definition.objects[*place]);
+        let stated = |id: &str| self.positions.get(id).map(|position| &self.definition.objects[*position]);
         let parent = |object: &&PipelineObject| stated(object.reference("parent")?.as_str());
         let mut line =
             std::iter::successors(stated(id), parent).take_while(|object| object.id != *DEFAULT_ID);
@@ -71,7 +72,7 @@ impl Plan {
     /// Returns the object `id` with its inherited fields.
     #[must_use]
     pub fn object(&self, id: &str) -> Option<&PipelineObject> {
-        self.places.get(id).map(|place| &self.objects[*place])
+        self.positions.get(id).map(|position| &self.objects[*position])
     }
 
     /// Returns every object with its inherited fields, in the order of the definition.

@@ -49,8 +49,8 @@ pub(crate) fn of(run: &Run, at: InstanceIndex, now: Timestamp) -> Result<Setup, 
         time::later(began, SignedDuration::from_millis(millis(timeout)))
     });
     let mut retry_delay_ms = millis(field::RETRY_DELAY.of(&object)?);
-    let service = is_check && is_checked_by_service(run, instance);
-    if service {
+    let is_service_check = is_check && is_checked_by_service(run, instance);
+    if is_service_check {
         retry_delay_ms = retry_delay_ms.max(SHORTEST_CHECK_DELAY_MS);
     }
     let limits = Limits {
@@ -66,7 +66,7 @@ pub(crate) fn of(run: &Run, at: InstanceIndex, now: Timestamp) -> Result<Setup, 
     if let Some(resource) = instance.runs_on.as_ref().or(is_resource.then_some(&instance.id)) {
         return Ok(Setup { group: of_resource(resource), limits });
     }
-    if service {
+    if is_service_check {
         return Ok(Setup { group: WorkerGroup::service(), limits });
     }
     // A precondition is checked by the worker group of the object that it guards.

@@ -76,7 +76,7 @@ impl Timetable {
         let mut schedules: Vec<SharedSchedule> = Vec::new();
         let needed = needed_resources(plan);
         let used = needed.iter().map(|needed| needed.resource).collect();
-        for (place, object) in objects.iter().enumerate().filter(|(_, object)| is_run(object, &used)) {
+        for (position, object) in objects.iter().enumerate().filter(|(_, object)| is_run(object, &used)) {
             let kind = field::SCHEDULE_TYPE.of(&preview.object(object))?;
             if kind == ScheduleType::OnDemand {
                 return Ok(None);
@@ -91,7 +91,7 @@ impl Timetable {
             let Some(schedule) = schedule_of(plan, &preview, timed, activated)? else { return Ok(None) };
             let known =
                 schedules.iter_mut().find(|shared| (shared.schedule, shared.kind) == (schedule, kind));
-            let component = (place, object.id.clone());
+            let component = (position, object.id.clone());
             match known {
                 Some(shared) => shared.components.push(component),
                 None => schedules.push(SharedSchedule { schedule, kind, components: vec![component] }),
@@ -138,9 +138,9 @@ impl Timetable {
             let intervals = (first..).map_while(|number| schedule.interval(number, *kind));
             for interval in intervals.take_while(|interval| interval.start < run.end) {
                 let release = kind.release(interval);
-                let of_component = |(place, id): &(usize, ObjectId)| {
+                let of_component = |(position, id): &(usize, ObjectId)| {
                     let occurrence = Occurrence { component: id.clone(), interval, release };
-                    ((interval.start, *place), occurrence)
+                    ((interval.start, *position), occurrence)
                 };
                 occurrences.extend(components.iter().map(of_component));
             }
