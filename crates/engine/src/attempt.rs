@@ -31,7 +31,7 @@ use crate::{resource, status, time};
 
 pub use step::{Event, Illegal, step};
 
-/// One try at an instance.
+/// One attempt to do the work of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// The id of the attempt, `<instance>_Attempt=<n>`.
@@ -117,15 +117,15 @@ pub struct Lease {
 /// The time limits of an attempt, in milliseconds, and the retries after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// The time from the handing out to the first report.
+    /// The longest time from the handing out to the first report, which acknowledges the task.
     pub acknowledge_ms: i64,
-    /// `reportProgressTimeout`.
+    /// The longest time between two progress reports: `reportProgressTimeout`.
     pub silence_ms: i64,
-    /// `attemptTimeout`.
+    /// The longest time from the acknowledgement to the end: `attemptTimeout`.
     pub whole_ms: Option<i64>,
-    /// `retryDelay`.
+    /// The pause before the next attempt, or before the next check of a precondition: `retryDelay`.
     pub retry_delay_ms: i64,
-    /// `maximumRetries`.
+    /// The number of attempts that may follow the first: `maximumRetries`.
     pub maximum_retries: u32,
     /// When the precondition fails if it does not hold: `preconditionTimeout` after its first attempt.
     #[serde(default)]

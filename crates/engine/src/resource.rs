@@ -92,9 +92,9 @@ pub struct Illegal;
 /// The time limits of a machine, in milliseconds, and the consequences of failures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// `initTimeout`.
+    /// The longest time in which the machine is made: `initTimeout`.
     pub init_ms: Option<i64>,
-    /// `terminateAfter`.
+    /// The longest time for which the machine runs: `terminateAfter`.
     pub terminate_after_ms: Option<i64>,
     /// `actionOnResourceFailure` is `retrynone`: a lost machine is not replaced.
     pub stays_lost: bool,

@@ -88,6 +88,7 @@ fn is_worked_on(plan: &Plan, object: &PipelineObject) -> bool {
     }
 }
 
+/// Returns whether task runners check the precondition; the service checks the others itself.
 pub(crate) fn is_checked_by_workers(plan: &Plan, precondition: &str) -> bool {
     let kind = plan.object(precondition).and_then(Kind::of);
     kind.is_some_and(|kind| !kind.is_system_managed())

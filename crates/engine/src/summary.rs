@@ -39,10 +39,10 @@ pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
         ("results", listed(results(run))),
         ("logs", logs(run)),
     ]);
-    for (key, standing) in
+    for (key, finished_only) in
         [("rowsLoaded", true), ("rowsWritten", true), ("rowsRejected", false), ("bytesRead", false)]
     {
-        fields.insert(key, sum(run, key, standing).to_string());
+        fields.insert(key, sum(run, key, finished_only).to_string());
     }
     if let Some((instance, error)) = first_failure(run) {
         fields.insert("errorId", error.id.clone().unwrap_or_default());
@@ -67,9 +67,9 @@ fn first<'a>(instance: &'a Instance, key: &'a str) -> Option<&'a str> {
     reported(instance, key).next()
 }
 
-/// Sums a reported number over all instances, or over the FINISHED ones only if `standing`.
-fn sum(run: &Run, key: &str, standing: bool) -> u64 {
-    let counted = run.instances().iter().filter(|instance| !standing || instance.is_finished());
+/// Sums a reported number over all instances, or over the FINISHED ones only if `finished_only`.
+fn sum(run: &Run, key: &str, finished_only: bool) -> u64 {
+    let counted = run.instances().iter().filter(|instance| !finished_only || instance.is_finished());
     let counts = counted.filter_map(|instance| first(instance, key)?.trim().parse::<u64>().ok());
     counts.fold(0, u64::saturating_add)
 }

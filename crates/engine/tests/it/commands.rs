@@ -24,7 +24,7 @@ fn rerun(components: &[&str]) -> Event {
     Event::RerunRequested { instances: named(components), paused: [].into() }
 }
 
-/// A run with an alarm for its end. Each activity depends on the activities that follow it in the pair.
+/// Returns a run with an alarm for its end. An activity depends on the one that follows it in its pair.
 fn told(activities: &[(&str, &str)]) -> Driven {
     let alarm = |id: &str, once: &str| {
         format!(
