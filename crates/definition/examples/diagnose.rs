@@ -4,11 +4,12 @@
 //! cargo run -p definition --example diagnose -- pipeline-definitions/orders.json
 //! ```
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use definition::diagnosis::{Finding, OutsideValues, diagnose};
 
-fn main() -> Result<ExitCode, std::io::Error> {
+fn main() -> io::Result<ExitCode> {
     let Some(path) = std::env::args().nth(1) else {
         eprintln!("usage: diagnose FILE");
         return Ok(ExitCode::from(2));
@@ -16,11 +17,12 @@ fn main() -> Result<ExitCode, std::io::Error> {
     let text = std::fs::read_to_string(&path)?;
     // Without outside values, each parameter that has no value in the file gives a warning.
     let diagnosis = diagnose(&text, OutsideValues::default());
+    let mut out = io::stdout().lock();
     for finding in &diagnosis.findings {
-        println!("{}", line(&path, finding));
+        writeln!(out, "{}", line(&path, finding))?;
     }
     let errors = diagnosis.errors().count();
-    println!("{errors} errors, {} warnings", diagnosis.findings.len() - errors);
+    writeln!(out, "{errors} errors, {} warnings", diagnosis.findings.len() - errors)?;
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
