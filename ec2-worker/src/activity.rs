@@ -119,7 +119,8 @@ impl Work<'_> {
         }
     }
 
-    /// Returns the objects of a node. Each is pinned to its present version, or to the version that `myETag` names.
+    /// Returns the objects of a node. Each object is pinned to the version that `myETag` names, or else to its present
+    /// version.
     ///
     /// # Errors
     ///

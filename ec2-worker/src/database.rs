@@ -129,7 +129,8 @@ impl Transaction {
         self.client().query_typed(sql, values).await.map_err(|error| Failure::database(doing, &error))
     }
 
-    /// Commits. If the connection breaks meanwhile, the ledger row tells the next try whether the commit took effect.
+    /// Commits. If the connection breaks during the commit, the ledger row shows the next try whether the commit took
+    /// effect.
     ///
     /// # Errors
     ///

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use tokio_postgres::error::SqlState;
 
-/// The failure of a task, as `SetTaskStatus` takes it.
+/// The failure of a task, with the fields that `SetTaskStatus` sends.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {

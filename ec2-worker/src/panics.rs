@@ -1,7 +1,7 @@
 //! Turns a panic into the failure of its task.
 //!
-//! A panic is a bug of the worker or of an activity. It must not end the worker. The attempt fails at once with the
-//! message of the panic, and does not wait until the service misses its reports.
+//! A panic is a bug in the worker or in an activity. The panic must not end the worker. The attempt fails at once with
+//! the message of the panic, and does not wait until the service misses its reports.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

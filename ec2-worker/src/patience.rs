@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::failure::Failure;
 use crate::progress::Progress;
 
-/// The pauses between tries during one outage. Each is longer than the one before.
+/// The pauses between tries during one outage. Each pause is longer than the pause before it.
 #[derive(Debug)]
 pub struct Patience {
     limit: Duration,
@@ -14,7 +14,9 @@ pub struct Patience {
     last: Instant,
 }
 
+/// The first pause of an outage. Each further pause is twice as long as the pause before it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 impl Patience {

@@ -10,14 +10,16 @@ use aws_sdk_datapipeline::types::Field;
 
 use crate::progress::Fields;
 
-/// The largest number of fields in a report. It is the quota of fields of an object.
+/// The largest number of fields in a report. The number is the quota of fields of an object.
 const MOST_FIELDS: usize = 50;
-/// The lengths are in UTF-16 code units, as the service counts them (API model, `fieldNameString`,
-/// `fieldStringValue`, `string`).
+/// The length of the longest key of a field (API model, `fieldNameString`). All lengths here are in UTF-16 code units,
+/// as the service counts them.
 const LONGEST_KEY: usize = 256;
+/// The length of the longest value of a field (API model, `fieldStringValue`).
 const LONGEST_VALUE: usize = 10_240;
+/// The length of the longest `errorId` and of the longest `errorStackTrace` (API model, `string`).
 const LONGEST_STRING: usize = 1024;
-/// The service has no limit for `errorMessage`; nobody would read a longer one.
+/// The length of the longest `errorMessage`. The service has no limit, but nobody would read a longer message.
 const LONGEST_MESSAGE: usize = 5000;
 /// The beginning of error ids that only the service may use.
 const RESERVED: &str = "Service_";

@@ -20,7 +20,9 @@ use crate::progress::{Fields, Progress};
 use crate::service::{ReportReply, Service};
 use crate::task::Task;
 
+/// The pause after the first poll that fails. After each further failure, the pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between two polls.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// The state that all loops of a worker share.

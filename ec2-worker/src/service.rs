@@ -12,8 +12,9 @@ use crate::failure::Failure;
 use crate::progress::Fields;
 use crate::report;
 
-/// The first and the longest pause between two tries.
+/// The first pause between two tries of a call. Each further pause is twice as long.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between two tries of a call.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The pipeline service, for one worker.
@@ -35,7 +36,7 @@ pub(crate) enum ReportReply {
     Canceled,
     /// The task belongs to another worker, or is gone.
     Gone,
-    /// The service refuses the content of the report, for this reason. It would refuse the report every time.
+    /// The service refuses the content of the report, for this reason. The service would refuse the same report again.
     Refused(String),
     /// The worker stopped before the service answered.
     Unheard,

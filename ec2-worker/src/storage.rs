@@ -111,7 +111,7 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// If the worker may not ask for it.
+    /// If the worker may not read the metadata of the object.
     pub async fn exists(&self, at: &S3Uri) -> Result<bool, Failure> {
         match self.client.head_object().bucket(&at.bucket).key(&at.key).send().await {
             Ok(_) => Ok(true),

@@ -20,7 +20,7 @@ use crate::ports::{
 /// The largest number of pages of one listing that are read. A service that never ends a listing must not stop the
 /// handler for ever.
 const MAX_PAGES: usize = 10_000;
-/// The number of ids that DescribeObjects takes at most.
+/// The largest number of ids that DescribeObjects accepts.
 const DESCRIBED_OBJECTS: usize = 25;
 /// The message attribute that carries a notice's id.
 const NOTICE_ID: &str = "downspout-notice-id";

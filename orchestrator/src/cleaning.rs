@@ -13,7 +13,7 @@ use crate::sets::Set;
 use crate::setup::Setup;
 use crate::{progress, stale};
 
-/// The number of ids that DescribePipelines takes at most.
+/// The largest number of ids that DescribePipelines accepts.
 const DESCRIBED_AT_ONCE: usize = 25;
 /// How many pipelines are removed at the same time. The service allows short bursts only.
 const REMOVED_AT_ONCE: usize = 8;

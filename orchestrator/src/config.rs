@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::home::Home;
 
-/// The clock. Tests give one that they move by hand.
+/// The clock. Tests pass a clock that they move by hand.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The settings of an orchestrator.

@@ -11,6 +11,8 @@ use crate::sets::Set;
 use crate::setup::Setup;
 use crate::turn;
 
+// The steps of a start that can fail. Notices and errors name them.
+
 pub(crate) const CHECKING: &str = "checking the definition";
 pub(crate) const CREATING: &str = "creating the pipeline";
 pub(crate) const PUTTING: &str = "putting the pipeline definition";

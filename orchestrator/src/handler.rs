@@ -122,8 +122,8 @@ async fn handle_key<E: Edges>(
         return Handled::failed(anyhow!("values.json cannot be used: {why}"));
     }
     let results = future::join_all(sets.iter().map(|set| async move {
-        // Only sweeps need the time of the first sight. It is stored while the set advances, so that the handler does
-        // not take longer.
+        // Only sweeps need the time of the first sight. The time is stored while the set advances, so that the handler
+        // does not take longer.
         let first_seen = first_seen::of(edges, setup, &set.name.definition);
         let (decision, seen) = future::join(advance(edges, setup, set), first_seen).await;
         decision.and_then(|decision| seen.map(|_| decision))

@@ -128,7 +128,7 @@ pub(crate) struct DroppedFile {
     pub modified: Timestamp,
 }
 
-/// All files of a whole set, and the run key that stands for them.
+/// All files of a whole set, and the run key: a digest of the set's name and these files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     pub run_key: String,
@@ -283,9 +283,9 @@ impl Ledger {
         Self { next: Some(next), ..self.clone() }
     }
 
-    /// Returns the position of the last run among the earlier heads, if that run counts again.
+    /// Returns the position of the last run among the earlier heads, if that run can become the head again.
     ///
-    /// It counts again if it had the content `run_key`, has ended, and no later head was ever activated.
+    /// The run can become the head again if it had the content `run_key`, has ended, and no later head was ever activated.
     pub(crate) fn restorable(&self, run_key: &str) -> Option<usize> {
         let has_run = |head: &Head| head.activated_at.is_some();
         if self.head.as_ref().is_none_or(has_run) {

@@ -12,7 +12,8 @@ use tracing_subscriber::EnvFilter;
 
 /// The time that a claim stays valid after the longest invocation.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
-/// The longest time limit that Lambda allows. It is assumed if the function's own limit is not known.
+/// The longest time limit that Lambda allows. The program assumes this limit if it does not know the function's own
+/// limit.
 const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
 
 #[tokio::main]
@@ -68,7 +69,7 @@ fn invocation_limit() -> anyhow::Result<Duration> {
 async fn clients() -> Clients {
     let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
     let is_set = |name: &str| std::env::var_os(name).is_some();
-    // A configured endpoint may be an IP address, and no bucket's name can stand before an address.
+    // A configured endpoint may be an IP address, and the name of a bucket cannot come before an address.
     let path_style = is_set("AWS_ENDPOINT_URL_S3") || is_set("AWS_ENDPOINT_URL");
     let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(path_style).build();
     Clients {

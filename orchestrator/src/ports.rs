@@ -163,7 +163,7 @@ pub(crate) trait Pipelines {
     /// succeeds.
     fn activate(&self, id: &str) -> impl Future<Output = Result<(), PipelineError>> + Send;
 
-    /// Deletes the pipeline. A pipeline that does not exist is no error.
+    /// Deletes the pipeline. If the pipeline does not exist, the call succeeds.
     fn delete(&self, id: &str) -> impl Future<Output = Result<(), PipelineError>> + Send;
 }
 

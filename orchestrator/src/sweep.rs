@@ -1,8 +1,8 @@
 //! The sweep: advances every set without an event.
 //!
-//! The sweep starts whole sets without a run, and next or deferred content that may start now. It continues claims whose
-//! holder is gone, and writes down the outcomes of runs that have ended. Each set goes through the same stages as after
-//! an event, the oldest set first.
+//! The sweep starts whole sets without a run, and next or deferred content that may start now. The sweep also continues
+//! claims whose holder is gone, and writes the outcomes of runs that have ended into the ledger. Each set goes through
+//! the same stages as after an event, the oldest set first.
 
 use std::collections::BTreeMap;
 

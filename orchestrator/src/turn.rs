@@ -1,9 +1,9 @@
 //! A definition's turn: the runs of one definition start one after another, whatever set they belong to.
 //!
 //! The runs of one definition write the same tables, and two at a time would mix their rows. So a handler takes the
-//! definition's turn before it claims a set. The turn is one object that changes by conditional puts only. It names one
-//! claim by its set and generation. The ledger of that set says whether the run of the claim is over; the turn only says
-//! until when the claim may still be made.
+//! definition's turn before it claims a set. The turn is one object that changes by conditional puts only. The object
+//! names one claim by its set and generation. The ledger of that set says whether the run of the claim is over; the
+//! turn only says until when the claim may still be made.
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -164,7 +164,7 @@ async fn is_at_work<E: Edges>(
     head: &Head,
     now: Timestamp,
 ) -> anyhow::Result<bool> {
-    // A failed run is asked for too: somebody may have rerun it by hand.
+    // The service is also asked about a failed run, because a user may have rerun it by hand.
     let is_over = matches!(head.state, HeadState::Finished | HeadState::Deferred);
     let Some(id) = head.pipeline_id.as_ref().filter(|_| !is_over) else { return Ok(false) };
     Ok(match progress::of(edges, id).await.context("asking for the progress of the run before")? {

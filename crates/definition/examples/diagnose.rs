@@ -15,7 +15,7 @@ fn main() -> io::Result<ExitCode> {
         return Ok(ExitCode::from(2));
     };
     let text = std::fs::read_to_string(&path)?;
-    // Without outside values, each parameter that has no value in the file gives a warning.
+    // Without outside values, each parameter that has no value in the file causes a warning.
     let diagnosis = diagnose(&text, OutsideValues::default());
     let mut out = io::stdout().lock();
     for finding in &diagnosis.findings {

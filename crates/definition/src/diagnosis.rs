@@ -1,7 +1,7 @@
 //! Everything that is wrong with a definition file, each with its position in the file.
 //!
-//! The findings come from the file form, from validation and from the trigger. They are in the order of the
-//! file.
+//! The findings come from the file form, from validation and from the trigger. The findings are in the order
+//! of the file.
 
 use std::collections::HashSet;
 
@@ -46,7 +46,7 @@ pub struct Diagnosis {
     /// The definition with the values from outside. If there are errors, it holds the readable part of the
     /// file.
     pub definition: Definition,
-    /// The trigger, if the definition has a usable one.
+    /// The trigger, if the definition has a usable trigger.
     pub trigger: Option<Trigger>,
     /// The findings, in the order of the file.
     pub findings: Vec<Finding>,
@@ -59,7 +59,7 @@ impl Diagnosis {
     }
 }
 
-/// Reads a definition file and returns it with everything that is wrong with it.
+/// Reads a definition file. Returns the definition and everything that is wrong with the file.
 #[must_use]
 pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
     let source = match Source::read(text) {
@@ -111,8 +111,8 @@ fn replace_values(definition: &mut Definition, given: Vec<ParameterValue>) {
     definition.values.extend(given);
 }
 
-/// Returns the parameters that get their value when a drop starts the pipeline, so the file need not give
-/// one.
+/// Returns the parameters that get their value when a drop starts the pipeline, so the file does not have to
+/// contain one.
 fn filled(trigger: Option<&Trigger>, beside: &[&str]) -> HashSet<String> {
     let Some(trigger) = trigger else { return HashSet::new() };
     let mut filled: HashSet<String> = beside.iter().map(|id| (*id).to_owned()).collect();

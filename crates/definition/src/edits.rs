@@ -16,7 +16,8 @@ const TIMING: &[(&str, &str)] = &[
     ("startAt", "the start of a schedule"),
 ];
 
-/// The fields of a schedule that set when runs end. They may change even after the last run has ended.
+/// The fields of a schedule that set when runs end. These fields may change even after the last run has
+/// ended.
 const ENDS: &[&str] = &["endDateTime", "occurrences"];
 
 /// Returns whether `new` differs from `active` only in its values and in the end of its schedules. Such an

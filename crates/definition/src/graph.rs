@@ -2,7 +2,7 @@
 //!
 //! The picture shows the definition with inherited fields and unevaluated expressions. Only certain fields
 //! are read, so no secret can appear in a picture. This module does not check the definition, as
-//! [`crate::validate`] does. It leaves out the parts of an incorrect definition that it cannot draw.
+//! [`crate::validate`] does. Parts of an incorrect definition that cannot be drawn are left out.
 
 mod cycles;
 mod detail;
@@ -29,7 +29,7 @@ pub use svg::to_svg;
 pub struct RunOrder {
     /// The objects, in the order of the definition.
     pub nodes: Vec<Node>,
-    /// The edges between the objects. Each one leads from the earlier object to the later one.
+    /// The edges between the objects. Each edge leads from the earlier object to the later object.
     pub edges: Vec<Edge>,
 }
 
@@ -42,7 +42,7 @@ pub struct Node {
     pub kind: Kind,
     /// A short description in one line: a path, a table or a command, for example.
     pub detail: Option<String>,
-    /// Links that many objects have to this one. They are written in its box, because so many lines would
+    /// Links that many objects have to this object. Its box names these links, because that many lines would
     /// hide the run order.
     pub shared: Vec<Shared>,
 }

@@ -54,9 +54,10 @@ pub fn resolve(definition: &Definition) -> Result<Vec<PipelineObject>, InheritEr
     }
 }
 
-/// Limits on inheritance, far above anything that AWS's limits allow: the average number of inherited fields
-/// for each object, and their total size in bytes. Without limits, a small hostile file could use all memory.
+/// The largest average number of inherited fields for each object. Without limits on inheritance, a small
+/// hostile file could use all memory. Both limits are far above anything that AWS's limits allow.
 const MAX_INHERITED: usize = 100;
+/// The largest total size of all inherited fields, in bytes.
 const MAX_INHERITED_BYTES: usize = 8_000_000;
 /// An object with more keys than this gets a hash set of its keys. With fewer keys, comparing all of them is
 /// faster.
@@ -69,7 +70,7 @@ pub(crate) struct Inheritance<'a> {
     pub(crate) objects: Vec<Resolved<'a>>,
     /// The index of each object by its id. If an id appears twice, the last object is used.
     pub(crate) indices: HashMap<&'a str, usize>,
-    /// Each missing parent and each cycle, once.
+    /// The missing parents and the cycles of parents, each of them once.
     pub(crate) errors: Vec<InheritError>,
 }
 

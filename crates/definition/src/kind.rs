@@ -111,7 +111,7 @@ kinds! {
 }
 
 impl Kind {
-    /// Returns the word that stands in the `type` field.
+    /// Returns the word of the type in the `type` field.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.spec().name

@@ -1,9 +1,9 @@
 //! A JSON Schema of definition files, made from the tables. With it, an editor completes and checks a file
 //! while the user types.
 //!
-//! The schema uses draft 07, which editors support best. It is more lenient than validation: it sees one
-//! object at a time, so it does not know what an object inherits, which ids exist, or what the value of an
-//! expression is. Validation refuses every file that the schema refuses.
+//! The schema uses draft 07, which editors support best. The schema is more lenient than validation, because
+//! it describes one object at a time: it does not know which fields an object inherits, which ids exist, or
+//! which value an expression has. Validation refuses every file that the schema refuses.
 
 mod pattern;
 
@@ -157,8 +157,8 @@ fn default_object() -> Value {
     })
 }
 
-/// Returns the schema of an object without a type. It may pass on any field; the schema offers those that
-/// most types have.
+/// Returns the schema of an object without a type. Such an object may pass on any field; the schema offers
+/// the fields that most types have.
 fn untyped() -> Value {
     json!({
         "description": "An object without a type: a parent that others inherit from, or one that inherits its type.",
@@ -221,7 +221,7 @@ fn alternatives(shape: ValueShape) -> Vec<Value> {
         ValueShape::Ref(_) => return vec![reference_to("reference")],
         ValueShape::Boolean => vec!["true".to_owned(), "false".to_owned()],
         ValueShape::Word(words) => words.iter().map(|word| (*word).to_owned()).collect(),
-        // These fields hold many values, but only this word can be offered.
+        // The field can have many values, but an editor can only offer this word.
         ValueShape::SchedulePeriod => vec![ON_DEMAND_PERIOD.to_owned()],
         ValueShape::BidPrice { or_on_demand: true } => vec![ON_DEMAND_PRICE.to_owned()],
         ValueShape::Integer { least, most } if most - least < 10 => {

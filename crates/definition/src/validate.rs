@@ -77,10 +77,11 @@ impl Report {
     }
 }
 
-/// The codes that [`crate::diagnosis`] needs to find the position of a problem.
+/// The code of a problem that is shown at the second object with the id.
 pub(crate) const DUPLICATE_ID: &str = "DUPLICATE_ID";
-/// The problem is about the value of a parameter, not about its declaration.
+/// The code of a problem that is shown at the value of a parameter, not at its declaration.
 pub(crate) const INVALID_VALUE: &str = "INVALID_PARAMETER_VALUE";
+/// The code of a required parameter without a value.
 pub(crate) const MISSING_VALUE: &str = "MISSING_PARAMETER_VALUE";
 const INVALID: &str = "INVALID_FIELD_VALUE";
 const UNKNOWN_FIELD: &str = "UNKNOWN_FIELD";

@@ -18,8 +18,9 @@ use crate::node::S3Node;
 use crate::reader::{Reader, Script, refused};
 use crate::storage::{S3Uri, Upload};
 
-/// The files for standard output and standard error in the folder of an attempt.
+/// The file for standard output in the folder of an attempt.
 pub(crate) const STDOUT: &str = "StdOutput";
+/// The file for standard error in the folder of an attempt.
 pub(crate) const STDERR: &str = "StdError";
 
 /// The error id of a command whose exit code is not 0.
@@ -178,7 +179,7 @@ async fn finish(work: &Work<'_>, mut command: Command) -> Result<(), Failure> {
     let problem =
         |error: std::io::Error| Failure::new("ActivityFailed:CannotStart", format!("/bin/bash: {error}"));
     let mut child = command.spawn().map_err(problem)?;
-    // Dropping this end of the pipe ends the group. It is dropped with this future too.
+    // Dropping this end of the pipe ends the process group. If this future is dropped, the pipe is dropped with it.
     let lifeline = child.stdin.take();
     let status = child.wait().await.map_err(problem)?;
     drop(lifeline);

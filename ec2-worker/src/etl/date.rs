@@ -2,6 +2,7 @@
 
 /// The days from 1970-01-01 to 2000-01-01, where PostgreSQL begins to count.
 const POSTGRES_EPOCH: i64 = 10_957;
+/// The number of microseconds in a second.
 const SECOND: i64 = 1_000_000;
 
 /// A date with a time of day, and an offset from UTC if the text has one.
@@ -43,7 +44,8 @@ pub fn days(year: i32, month: u32, day: u32) -> Option<i32> {
     if day == 0 || day > length || !(1..=9999).contains(&year) {
         return None;
     }
-    // This is days_from_civil by Howard Hinnant. Its years begin in March, so that the leap day is the last one.
+    // The algorithm is days_from_civil by Howard Hinnant. Its years begin in March, so that the leap day is the last
+    // day of a year.
     let y = i64::from(year) - i64::from(month <= 2);
     let era = y.div_euclid(400);
     let year_of_era = y.rem_euclid(400);

@@ -30,7 +30,7 @@ use crate::sql::{Template, identifier, literal};
 use crate::storage::{S3Uri, Storage, Upload};
 use batch::{Batch, Writer};
 
-/// The size of a batch in encoded bytes. It is so large that the savepoints cost almost nothing.
+/// The size of a batch in encoded bytes. With batches of this size, the savepoints cost almost nothing.
 const BATCH: u64 = 32 * 1024 * 1024;
 /// A load that has passed its limit of refused rows goes on only until it has collected this many of them for the
 /// quarantine file.
@@ -234,8 +234,8 @@ impl LoadTry<'_> {
         match self.load.mode {
             LoadMode::Append => Ok(()),
             LoadMode::Replace => {
-                // This lock lets readers go on, but a second `replace` waits. Otherwise the rows of both files would
-                // stay.
+                // The lock does not stop readers, but a second `replace` has to wait. Without the lock, the rows of
+                // both files would stay.
                 let sql = format!("LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE; DELETE FROM {name}");
                 tx.run(&format!("emptying {table}"), &sql).await?;
                 ledger::forget_files(tx, table).await
@@ -257,7 +257,7 @@ impl LoadTry<'_> {
         let rows =
             tx.query("reading the table", &format!("SELECT 1 FROM {} LIMIT 1", table.quoted()), &[]).await?;
         if rows.is_empty() {
-            // Somebody emptied the table, so its old files do not count.
+            // Somebody emptied the table, so its old files may be loaded again.
             ledger::forget_files(tx, table).await?;
             return ledger::note_file(tx, &self.load.key, table, object).await;
         }

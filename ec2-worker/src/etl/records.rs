@@ -1,8 +1,8 @@
 //! Reads the records of a text file one by one, in bounded memory.
 //!
-//! This is the only reader of records. Loads into a table and rewriting into another format both use it. The reader
-//! skips a byte order mark. It fails if the rest of the file cannot be read: for UTF-16, a quote that is never closed,
-//! or a record that is too long.
+//! Every part that reads records uses this module: loads into a table, and the rewriting into another format. The
+//! reader skips a byte order mark. Reading fails if the rest of the file cannot be read: for UTF-16, a quote that is
+//! never closed, or a record that is too long.
 
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ pub struct Records {
     has_broken_text: bool,
 }
 
-/// A record in the window. It is valid until the next one is read.
+/// A record in the window. The record is valid until the next record is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The range of its bytes in the window, including the record end.

@@ -73,7 +73,7 @@ impl Rewrite {
     ) -> Result<(), Failure> {
         let splitter = records.splitter();
         if let Some(index) = splitter.text_after_quote() {
-            // Writing the record without that text would lose it.
+            // If the record were written without the text after the closing quote, the text would be lost.
             let (line, column) = (record.at.line, index + 1);
             let message =
                 format!("{}, line {line}, column {column}: text follows the closing quote", self.file);

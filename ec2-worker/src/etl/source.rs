@@ -14,6 +14,7 @@ use crate::storage::{ObjectRef, Storage};
 /// The largest number of pieces between the download and the thread that splits them. A piece has at most half a
 /// megabyte, so this number bounds the memory of a load.
 const PIECES: usize = 8;
+/// The size of a piece of a local file, and the largest number of bytes that one fill of a window adds.
 const FILE_PIECE: usize = 256 * 1024;
 
 /// A file that can be read more than once, from any offset.

@@ -14,7 +14,7 @@ pub struct Table {
     pub schema: String,
     /// The name.
     pub name: String,
-    /// The id. It differs if the table was dropped and created again.
+    /// The id. A table that is dropped and created again gets another id.
     pub oid: i64,
     /// The columns that can be filled, in order.
     pub columns: Vec<Column>,
@@ -89,7 +89,7 @@ impl Table {
     /// Returns the name of the table for refused rows, for SQL.
     #[must_use]
     pub fn rejects(&self) -> String {
-        // PostgreSQL cuts a name after 63 bytes, and so would cut the ending that tells the two tables apart.
+        // PostgreSQL cuts a name after 63 bytes, and so would cut the ending by which the two tables differ.
         let mut end = self.name.len().min(63 - "_rejects".len());
         while !self.name.is_char_boundary(end) {
             end -= 1;

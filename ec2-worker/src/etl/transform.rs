@@ -70,7 +70,7 @@ pub enum Layout {
 /// A message of the thread that reads the file.
 #[derive(Debug)]
 pub enum Message {
-    /// The encoding of the rows. It comes before the first chunk.
+    /// The encoding of the rows. This message comes before the first chunk.
     Layout(Layout),
     /// Some rows.
     Chunk(Chunk),

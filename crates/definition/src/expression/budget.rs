@@ -5,8 +5,7 @@ use std::cell::Cell;
 
 use super::{EvaluateError, Value};
 
-/// The total work of a budget. It is far more than the longest text needs, but a computer does it in a
-/// moment.
+/// The total work of a budget. The longest text needs far less, and a computer does this work in a moment.
 const TOTAL: usize = 16_000_000;
 /// The work for one name, operator or element.
 const STEP: usize = 8;

@@ -56,7 +56,7 @@ fn compute(expr: &Expr<'_>, context: Context<'_>) -> Result<Value, EvaluateError
 
 fn path(names: &[Name<'_>], Context { scope, budget }: Context<'_>) -> Result<Value, EvaluateError> {
     budget.steps(STEPS_OF_A_NAME)?;
-    // `node.output.@actualEndTime` is not supported. Only one reference may stand before a runtime field.
+    // `node.output.@actualEndTime` is not supported. Only one reference may come before a runtime field.
     let is_transitive = names.len() > 2 && names.last().is_some_and(|name| name.starts_with('@'));
     match lookup(names, scope) {
         Some(value) if !is_transitive => {

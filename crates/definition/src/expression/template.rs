@@ -17,7 +17,7 @@ pub struct Template<'a> {
 #[derive(Clone, Debug, PartialEq)]
 enum Part<'a> {
     Text(&'a str),
-    /// An expression, and the range of bytes that it takes, including `#{` and `}`.
+    /// An expression, and the range of its bytes in the text, including `#{` and `}`.
     Expr(Expr<'a>, Range<usize>),
 }
 

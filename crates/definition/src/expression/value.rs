@@ -14,7 +14,7 @@ pub enum Value {
     Integer(i64),
     /// A number with a fraction.
     Double(f64),
-    /// A text. It is converted if a number or a time is needed.
+    /// A text. Operators and functions that need a number or a time convert the text.
     String(String),
     /// A time in its zone. The zone is UTC unless `inTimeZone` changed it.
     DateTime(Zoned),

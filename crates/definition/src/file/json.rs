@@ -7,12 +7,13 @@ use std::borrow::Cow;
 
 use super::position::Lines;
 
-/// The maximum nesting, far deeper than in any definition. It keeps the recursion within the stack.
+/// The maximum nesting, far deeper than in any definition. The limit keeps the recursion from overflowing the
+/// stack.
 const MAX_DEPTH: usize = 64;
 /// The maximum number of characters that a message quotes.
 const QUOTED: usize = 20;
 
-/// A value, and the range of bytes that it takes.
+/// A value, and the range of its bytes in the text.
 #[derive(Clone, Debug)]
 pub(super) struct Node<'a> {
     pub(super) start: usize,
@@ -31,7 +32,7 @@ pub(super) enum Json<'a> {
     Object(Vec<Member<'a>>),
 }
 
-/// One member of an object, and the range of bytes that its key takes.
+/// One member of an object, and the range of the bytes of its key in the text.
 #[derive(Clone, Debug)]
 pub(super) struct Member<'a> {
     pub(super) start: usize,
@@ -61,7 +62,7 @@ pub(super) struct SyntaxError {
     pub(super) message: String,
 }
 
-/// Reads the whole `text`. It may begin with a byte order mark.
+/// Reads the whole `text`, which may begin with a byte order mark.
 pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     let begin = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut reader = Reader::new(text, begin);

@@ -87,7 +87,7 @@ impl<'a> Lines<'a> {
     /// Returns the number of characters that begin before the byte at `offset`.
     fn characters_before(&self, offset: usize) -> usize {
         let offset = offset.min(self.text.len());
-        // The end of the text can lie directly after its last block.
+        // The end of the text can be directly after its last block.
         let counted = &self.counted().characters;
         let block = (offset / BLOCK).min(counted.len().saturating_sub(1));
         let before = counted.get(block).copied().unwrap_or_default();

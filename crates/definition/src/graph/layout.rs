@@ -66,7 +66,7 @@ pub(super) struct Layout {
     pub(super) size: Size,
 }
 
-/// Positions boxes with the given sizes. Loose boxes stand in rows; those that `is_last` chooses stand in the
+/// Positions boxes with the given sizes. Loose boxes are in rows; the boxes that `is_last` chooses are in the
 /// lowest rows.
 pub(super) fn lay_out(sizes: &[Size], arrows: &[Arrow], is_last: impl Fn(usize) -> bool) -> Layout {
     let nowhere = Point { x: 0.0, y: 0.0 };

@@ -16,11 +16,15 @@ use super::{
 /// The space around the picture. All lengths of this module are in SVG user units, which are pixels at normal
 /// size.
 const MARGIN: f64 = 24.0;
-/// The space between the border of a box and its text. Boxes with round ends need more.
+/// The space between the border of a box and its text.
 const PADDING: f64 = 14.0;
+/// The same space for data nodes, whose boxes have round ends and so need more of it.
 const PADDING_OF_DATA: f64 = 20.0;
+/// The smallest and the largest width of a box.
 const WIDTHS: std::ops::RangeInclusive<f64> = 120.0..=264.0;
+/// The font of the id in a box.
 const ID: Face = Face { size: 13.0, is_bold: true };
+/// The font of the other texts in a box.
 const SMALL: Face = Face { size: 11.0, is_bold: false };
 /// The base lines of the texts, measured from the top of the box.
 const BASELINES: [f64; 3] = [21.0, 37.0, 53.0];

@@ -223,8 +223,8 @@ impl<'a> Resolved<'a> {
         &self.keys
     }
 
-    /// Returns the keys of Default, sorted by name. They are the same for all objects; the object may
-    /// override them.
+    /// Returns the keys of Default, sorted by name. These keys are the same for all objects; the object may
+    /// override some of them.
     pub(crate) fn implied_keys(&self) -> &[Key<'a>] {
         self.implied.as_ref().map_or(&[], |implied| &implied.keys)
     }

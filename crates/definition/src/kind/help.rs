@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::{DEFAULT_OBJECT, FieldGroup, FieldSpec, Group, Kind, OneOf, ValueShape};
 use crate::object::DEFAULT_ID;
 
-/// The width of a page in characters. It fits beside an editor and leaves room for a sentence beside a long
-/// field name.
+/// The width of a page in characters. Such a page fits beside an editor, and has room for a sentence beside a
+/// long field name.
 const WIDTH: usize = 100;
 
 /// Returns the help page of a type: its purpose and its fields, group by group.

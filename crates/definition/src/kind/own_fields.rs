@@ -1,7 +1,7 @@
 //! Downspout's own fields: the `my…` fields that our programs read.
 //!
-//! AWS accepts every `my…` field as a field of the user. Each of ours is described in the table of a type or
-//! in that of the Default object.
+//! AWS accepts every `my…` field as a field of the user. The table of a type or of the Default object
+//! describes each of our fields.
 
 use std::sync::LazyLock;
 
@@ -48,7 +48,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     NAMES.iter().copied()
 }
 
-/// Returns the description of every own field, once for each table in which it stands.
+/// Returns the description of every own field, once for each table that contains the field.
 pub fn all() -> impl Iterator<Item = &'static FieldSpec> {
     DEFAULT_OBJECT.my_fields.iter().chain(Kind::ALL.iter().flat_map(|kind| kind.my_fields()))
 }

@@ -23,8 +23,8 @@ pub(super) const CLUSTER_WORK: &[FieldGroup] =
 /// run on it.
 pub(super) const RESOURCE: &[FieldGroup] =
     &[SYSTEM, RUNNABLE, SCHEDULABLE, RUNNABLE_RUNTIME, SCHEDULABLE_RUNTIME];
-/// The shared fields of a precondition. It has no schedule, because it is executed with the object that it
-/// guards.
+/// The shared fields of a precondition. A precondition has no schedule, because it is executed with the
+/// object that it guards.
 pub(super) const PRECONDITION: &[FieldGroup] = &[SYSTEM, RUNNABLE, RUNNABLE_RUNTIME];
 /// The fields that an object without a type usually passes on to the objects that inherit from it.
 pub(crate) const UNTYPED: &[FieldGroup] = &[SYSTEM, RUNNABLE, SCHEDULABLE, ROUTED, DEPENDENT];

@@ -21,7 +21,8 @@ pub struct KindSpec {
     pub my_fields: &'static [FieldSpec],
 }
 
-/// The usual fields of the Default object. It may hold any field for the objects that inherit from it.
+/// The usual fields of the Default object. The Default object may contain any other field for the objects
+/// that inherit from it.
 #[derive(Debug)]
 pub struct DefaultSpec {
     /// The purpose of the object in one sentence.
@@ -68,7 +69,7 @@ pub struct FieldSpec {
 pub struct OneOf {
     /// The fields.
     pub keys: &'static [&'static str],
-    /// Whether it is an error to give more than one.
+    /// Whether more than one of the fields is an error.
     pub is_exclusive: bool,
 }
 

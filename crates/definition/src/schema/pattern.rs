@@ -1,5 +1,5 @@
-//! Regular expressions for the values of fields. They use only syntax that all programs with JSON Schema
-//! support.
+//! Regular expressions for the values of fields. The expressions use only syntax that all programs with JSON
+//! Schema support.
 //!
 //! A text with an expression always matches, because its value is unknown while the user types.
 

@@ -35,12 +35,13 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     }
 }
 
-/// Returns whether the object itself states both runners. It is common and harmless to inherit both.
+/// Returns whether the object itself states both runners. An object that inherits both is common and
+/// harmless.
 fn has_both_runners(stated: &PipelineObject) -> bool {
     stated.reference("runsOn").is_some() && stated.string("workerGroup").is_some()
 }
 
-/// Warns of a subject that SNS does not accept: it takes 100 characters in one line.
+/// Warns of a subject that SNS does not accept: SNS accepts at most 100 characters in one line.
 fn subject_line(subject: Option<&str>, id: &ObjectId, problems: &mut Problems) {
     let Some(text) = subject.filter(|text| !expression::is_in(text)) else { return };
     if text.chars().count() > 100 || text.contains(['\n', '\r']) {

@@ -33,8 +33,9 @@ impl Hints {
 
 /// A word is near if it begins with the other one and both have at least this many bytes.
 const MIN_PREFIX: usize = 5;
-/// The longest word that is compared, and the greatest number of words that it is compared with.
+/// The length of the longest word that gets a suggestion.
 const MAX_LENGTH: usize = 40;
+/// The largest number of known words that a word is compared with.
 const MAX_WORDS: usize = 400;
 
 /// Returns the word nearest to `written`, if one is near.

@@ -27,7 +27,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Prints why a command failed and, if known, what to do; returns its exit code.
+/// Prints why a command failed and, if known, what the user can do. Returns the exit code of the failure.
 #[must_use]
 pub fn report(error: &anyhow::Error) -> Exit {
     if causes_io(error, io::ErrorKind::BrokenPipe) {

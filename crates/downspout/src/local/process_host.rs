@@ -216,7 +216,7 @@ impl Host for ProcessHost {
     }
 
     async fn create(&self, resource: &Resource) -> anyhow::Result<Standing> {
-        // While the stack stops, a worker that ends is no failure: the resource gets a new one at the next start.
+        // While the stack stops, a worker that ends has not failed: the resource gets a new one at the next start.
         if self.is_stopping.load(Ordering::SeqCst) {
             return Ok(Standing::Creating(Vec::new()));
         }

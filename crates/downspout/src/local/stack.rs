@@ -42,7 +42,9 @@ pub use shipped::{SAMPLE_DAY, SAMPLES, Sample};
 
 /// The region of everything in the stack.
 pub const REGION: &str = "us-east-1";
+/// The account in the ARNs of the stack.
 const ACCOUNT: &str = "000000000000";
+/// The name of the topic for notices.
 const TOPIC: &str = "downspout";
 /// The worker group in the generated `values.json`.
 const WORKER_GROUP: &str = "downspout";

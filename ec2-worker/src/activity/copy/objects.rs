@@ -12,8 +12,9 @@ use crate::failure::Failure;
 use crate::node::{Format, S3Node};
 use crate::storage::{ObjectRef, ObjectWriter, S3Uri, Storage, refused};
 
-/// The largest object that one CopyObject call copies.
+/// The size of the largest object that one CopyObject call copies, in bytes.
 const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;
+/// The size of a part in a multipart copy of a larger object, in bytes.
 const PART: u64 = 512 * 1024 * 1024;
 
 pub(super) async fn run(

@@ -18,8 +18,9 @@ use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
 
-/// The start and the end of binary `COPY` data (PostgreSQL manual, COPY, "Binary Format").
+/// The start of binary `COPY` data (PostgreSQL manual, COPY, "Binary Format").
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// The end of binary `COPY` data.
 const TRAILER: &[u8] = b"\xff\xff";
 /// The table for the rows of one batch before the merge.
 const STAGE: &str = "pg_temp.downspout_stage";

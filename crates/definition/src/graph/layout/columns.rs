@@ -2,8 +2,9 @@
 
 use super::layers::Layers;
 
-/// The number of sweeps over all layers. Large graphs get fewer.
+/// The number of sweeps over all layers.
 const SWEEPS: usize = 24;
+/// The number of sweeps for a large graph.
 const SWEEPS_OF_MANY: usize = 6;
 /// A graph with more boxes and bends than this is large.
 const MANY: usize = 4_000;

@@ -6,9 +6,11 @@ use super::layers::Layers;
 pub(super) const GAP: f64 = 22.0;
 /// The space between a line and its neighbour.
 const LINE_GAP: f64 = 16.0;
-/// The number of rounds. Large graphs get fewer.
+/// The number of rounds over all layers.
 const ROUNDS: usize = 16;
+/// The number of rounds for a large graph.
 const ROUNDS_OF_MANY: usize = 4;
+/// A graph with more boxes and bends than this is large.
 const MANY: usize = 4_000;
 
 /// The neighbours that attract a layer.

@@ -1,8 +1,10 @@
 //! The layer of each box, and the bends of lines that pass a layer.
 
-/// The maximum number of bends. A line can bend in every layer that it passes. In a large graph the longest
-/// lines get no bends, because bends would outnumber everything else.
+/// The maximum number of bends is this number for each box, and [`BENDS_AT_LEAST`] more. A line can bend in
+/// every layer that it passes. In a large graph the longest lines get no bends, because bends would outnumber
+/// everything else.
 const BENDS_PER_BOX: usize = 6;
+/// The number of further bends, so that the limit does not affect small graphs.
 const BENDS_AT_LEAST: usize = 2_000;
 
 /// Boxes and bends by layer. The numbers of bends follow those of boxes.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{AttemptView, InstanceView, RunView};
 use crate::sdk_error::readable;
 
-/// The largest number of ids that DescribeObjects takes.
+/// The largest number of ids that DescribeObjects accepts.
 const IDS_PER_CALL: usize = 25;
 
 impl RunView {

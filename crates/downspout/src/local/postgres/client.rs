@@ -163,7 +163,7 @@ impl Client {
         }
     }
 
-    /// Completes when the client leaves. Meanwhile, some of the client's bytes are read.
+    /// Completes when the client leaves. While waiting, this function reads some of the client's bytes.
     async fn departure(&mut self) {
         while self.link.inbox.len() < READ_BYTES {
             self.link.inbox.reserve(READ_BYTES);

@@ -1,9 +1,10 @@
 //! The folder of the database. A crash never leaves half of a new database, and a lost database is never replaced.
 //!
-//! `DATA_DIR/cluster` is the root of the embedded server. It is built under another name and renamed when it is complete, so
-//! that a process that was killed at any moment leaves either no cluster or a complete one. The cluster depends on no other
-//! folder. By default, the embedded server would put a new cluster on top of a template in the user's cache, and copy each
-//! file when it changes. A kill can interrupt such a copy, and an emptied cache breaks the cluster.
+//! `DATA_DIR/cluster` is the root of the embedded server. The folder is built under another name and renamed when it is
+//! complete. So a process that is killed at any moment leaves either no cluster or a complete cluster. The cluster
+//! depends on no other folder. By default, the embedded server would put a new cluster on top of a template in the
+//! user's cache, and copy each file when it changes. A kill can interrupt such a copy, and an emptied cache breaks the
+//! cluster.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;

@@ -12,7 +12,7 @@ enum Owed {
     Sync,
 }
 
-/// What a borrower does with the session. The texts are for other clients, which wait.
+/// The way in which a borrower uses the session at this moment. Clients that wait for the session are shown the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SessionUse {
     Idle,

@@ -16,6 +16,8 @@ const STARTUP_BYTES: usize = 10_000;
 /// The longest password message, in bytes. No SCRAM message is longer.
 const SCRAM_BYTES: usize = 4096;
 
+/// The first number of a startup packet for protocol 3.0. The next constants are the numbers of other requests
+/// (PostgreSQL manual, "Message Formats").
 const PROTOCOL_3_0: u32 = 3 << 16;
 const CANCEL_REQUEST: u32 = 80_877_102;
 const SSL_REQUEST: u32 = 80_877_103;

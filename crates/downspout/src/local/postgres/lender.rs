@@ -131,7 +131,7 @@ impl Drop for Loan {
     }
 }
 
-/// A ticket in the queue. The client counts as waiting while the ticket exists.
+/// A ticket in the queue. While the ticket exists, its client is one of the waiting clients.
 struct QueueTicket<'a>(&'a watch::Sender<usize>);
 
 impl<'a> QueueTicket<'a> {

@@ -35,8 +35,8 @@ pub(super) struct Lost;
 
 /// The embedded server and the connection to it.
 ///
-/// The server listens on a socket in a folder that only this user can open. It serves the first connection, which is this
-/// one, until that connection ends. The server runs on threads of its own.
+/// The server listens on a socket in a folder that only this user can open. The server serves only its first
+/// connection, which is this one, until the connection ends. The server runs on threads of its own.
 pub(super) struct Session {
     stream: UnixStream,
     watch: MessageScanner,
@@ -196,7 +196,7 @@ impl Session {
         Ok(())
     }
 
-    /// Restores `state`. The parameters that the server reports meanwhile are written to `out` for the client.
+    /// Restores `state`. The parameters that the server reports during this are written to `out` for the client.
     ///
     /// Returns the SQLSTATE and the message of the first error.
     pub(super) async fn restore(
@@ -251,8 +251,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Dropping the server waits for its thread, which may be running a long statement. It also wakes that thread through
-        // the socket, so the folder of the socket must exist until then.
+        // Dropping the server waits for its thread, which may be running a long statement. The drop also wakes the
+        // thread through the socket, so the folder of the socket must still exist.
         if let Some((server, socket_folder)) = self.server.take() {
             thread::spawn(move || {
                 drop(server);

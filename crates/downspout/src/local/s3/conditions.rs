@@ -44,7 +44,8 @@ impl Conditions {
         }
     }
 
-    /// Checks the conditions of a copy on its source. They are those of a read, but a copy cannot answer "not modified".
+    /// Checks the conditions of a copy on its source. The conditions are those of a read, but a copy cannot answer "not
+    /// modified".
     pub(super) fn check_copy_source(&self, object: &S3Object) -> Result<(), StoreError> {
         self.check_read(object).map_err(|error| match error {
             StoreError::NotModified => StoreError::PreconditionFailed("x-amz-copy-source-If-None-Match"),

@@ -34,7 +34,7 @@ pub(super) struct Segment {
     pub(super) extent: Extent,
 }
 
-/// A content to be read. It stays readable if its object is replaced or deleted.
+/// A content to be read. The content stays readable if its object is replaced or deleted.
 pub(super) struct Content {
     pub(super) segments: Vec<Segment>,
     pub(super) pin: ReadPin,

@@ -13,7 +13,7 @@ use s3s::{S3Error, S3Result, s3_error};
 /// The host names of the endpoint. The longest is first: the host `data.s3.localhost` names the bucket `data`, not `data.s3`.
 const DOMAINS: [&str; 2] = ["s3.localhost", "localhost"];
 
-/// Tells `s3s` which bucket a host names.
+/// Finds, for `s3s`, the bucket that a host names.
 pub(super) struct LocalDomains;
 
 impl S3Host for LocalDomains {

@@ -27,7 +27,7 @@ const SPARE_READERS: usize = 8;
 
 /// A durable object store in a directory.
 ///
-/// A clone is cheap, and stands for the same store.
+/// A clone is cheap, and uses the same store.
 #[derive(Clone)]
 pub struct S3Store {
     inner: Arc<Inner>,
@@ -180,7 +180,8 @@ impl S3Store {
                     Extent::Inline(_) => None,
                 });
                 let content = Content { pin: blobs.pin(files.collect()), segments };
-                // If the object was replaced before its files were pinned, they may be gone. Then the new object is read.
+                // If the object was replaced before its files were pinned, the files may be gone. In that case the new
+                // object is read.
                 if index::find(connection, &bucket, &key)?
                     .is_some_and(|again| again.content == object.content)
                 {

@@ -21,12 +21,13 @@ pub(super) struct Tx<'a> {
     effects: Effects,
 }
 
-/// The changes beside the index that a job asks for. They are made once the transaction of the job has committed.
+/// The changes beside the index that a job asks for. The writer makes these changes once the transaction of the job has
+/// committed.
 #[derive(Default)]
 struct Effects {
-    /// New contents. They are kept if the transaction commits, and removed otherwise.
+    /// New contents. These contents are kept if the transaction commits, and removed otherwise.
     kept: Vec<NewBlob>,
-    /// Contents that no object uses any more once the transaction has committed. They are then removed.
+    /// Contents that no object uses any more once the transaction has committed. Their files are then removed.
     dead: Vec<BlobId>,
     has_events: bool,
 }

@@ -73,7 +73,8 @@ pub(super) async fn serve(
 async fn check_secret(State(state): State<Arc<AdminState>>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
-    // Comparing digests takes the same time wherever they differ, so that the time tells nothing about the secret.
+    // Comparing digests takes the same time wherever they differ, so that the time does not reveal anything about the
+    // secret.
     if Sha256::digest(given) != Sha256::digest(&state.secret) {
         return (StatusCode::FORBIDDEN, "the bearer token must be the secret access key of the stack\n")
             .into_response();

@@ -1,4 +1,4 @@
-//! The ports of a data directory. They stay the same, so that clients need no new configuration after a restart.
+//! The ports of a data directory. The ports stay the same, so that clients need no new configuration after a restart.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -6,7 +6,7 @@ macro_rules! shipped {
     };
 }
 
-/// The shipped definition files by their keys. A file stands before the definition that refers to it.
+/// The shipped definition files by their keys. A file comes before the definition that refers to it.
 pub(super) const DEFINITIONS: &[(&str, &[u8])] = shipped![
     "orders/tables.sql",
     "orders/agg_public_holiday.sql",

@@ -110,7 +110,7 @@ impl Watch {
     /// Returns the files that have stopped growing and were not uploaded in their present form.
     fn whole(&mut self, found: BTreeMap<PathBuf, FileStamp>) -> Vec<PathBuf> {
         self.growing.retain(|file, _| found.contains_key(file));
-        // A file that was removed counts as new if it appears again.
+        // A file that was removed is a new file if it appears again.
         self.uploaded.retain(|file, _| file.parent() != Some(&self.folder) || found.contains_key(file));
         let mut whole = Vec::new();
         for (file, stamp) in found {

@@ -7,8 +7,9 @@ use super::{Topic, outbox};
 
 /// The message attribute that identifies a notice, so that the notice is delivered once.
 const NOTICE_ID: &str = "downspout-notice-id";
-/// The limits of SNS for a publish.
+/// The length of the longest subject that SNS accepts, in characters.
 const SUBJECT_CHARS: usize = 100;
+/// The size of the largest message that SNS accepts, in bytes.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
 type SnsResult = Result<SnsResponse, SnsError>;
@@ -83,7 +84,7 @@ impl Topic {
         Ok(SnsResponse { action: "DeleteTopic", result: None })
     }
 
-    /// Adds a subscription. It is confirmed at once, because nobody can click a link in the outbox.
+    /// Adds a subscription. The subscription is confirmed at once, because nobody can click a link in the outbox.
     fn subscribe(&self, call: &Call) -> SnsResult {
         let topic = self.known_topic(call)?;
         let protocol = call.require("Protocol")?;

@@ -39,7 +39,7 @@ impl SnsError {
         Self { status: StatusCode::BAD_REQUEST, code: "InvalidAction", message }
     }
 
-    /// Returns an internal error. The cause is written to the log, and is not told to the caller.
+    /// Returns an internal error. The cause is written to the log, and the caller does not see it.
     pub(super) fn internal(cause: String) -> Self {
         tracing::error!(error = %cause, "the local SNS could not answer a call");
         let message = "the local SNS failed; its log says why".to_owned();

@@ -1,4 +1,4 @@
-//! Sends the mails of the outbox to a mail server as well, and retries until the server takes them.
+//! Sends the mails of the outbox to a mail server as well, and retries until the server accepts them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,8 +15,7 @@ use super::store::Delivery;
 
 /// The environment variable with the password of the mail server.
 const PASSWORD_VARIABLE: &str = "DOWNSPOUT_SMTP_PASSWORD";
-/// The pauses between tries, in seconds. They are long enough that a mail still arrives if the server was down for a
-/// night.
+/// The pauses between tries, in seconds. A mail still arrives if the server was down for a night.
 const RETRY_AFTER_SECS: [i64; 8] = [5, 15, 60, 300, 900, 3_600, 14_400, 43_200];
 /// How long the mail server may take to accept a mail.
 const SEND_LIMIT: Duration = Duration::from_secs(30);

@@ -14,10 +14,10 @@ use tokio_postgres::Client;
 use super::{LIMIT, connect, one, serve};
 use crate::local::postgres::Limits;
 
-/// The variable with the folder to serve. It is set only in the process that is killed.
+/// The variable with the folder to serve. The variable is set only in the process that is killed.
 const FOLDER: &str = "DOWNSPOUT_TEST_KILLED_FOLDER";
 
-/// How often the process is killed while it works.
+/// How many times the process is killed while it works.
 const KILLS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]

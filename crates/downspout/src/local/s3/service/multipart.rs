@@ -232,7 +232,7 @@ impl Service {
         let most = input.max_uploads.unwrap_or(PAGE).clamp(0, PAGE);
         let prefix = input.prefix.clone().unwrap_or_default();
         let key_marker = input.key_marker.clone().unwrap_or_default();
-        // A marker without an id stands after all uploads of its key: `~` is greater than every id.
+        // A marker without an id means the position after all uploads of its key: `~` is greater than every id.
         let none = if key_marker.is_empty() { "" } else { "~" };
         let id_marker = input.upload_id_marker.clone().unwrap_or_else(|| none.to_owned());
         let mut uploads = self.store.uploads(&input.bucket, &prefix, (key_marker, id_marker)).await?;
