@@ -26,7 +26,7 @@ pub(crate) struct Loaded {
     pub kind: FileKind,
 }
 
-/// The kind of a file, and what it says.
+/// The kind of a file, with the content of the file.
 #[derive(Clone, Debug)]
 pub(crate) enum FileKind {
     Definition(UsableDefinition),

@@ -132,7 +132,7 @@ async fn write<E: Edges>(
     put.with_context(|| format!("writing {key}"))
 }
 
-/// Returns the run of the turn's claim, if that claim is another one and its run is not over.
+/// Returns the run of the turn's claim, if the turn belongs to another claim and the run of that claim is not over.
 async fn run_ahead<E: Edges>(
     edges: &E,
     setup: &Setup,

@@ -139,6 +139,10 @@ pub enum EvaluateError {
 }
 
 /// Evaluates every expression in `text`.
+///
+/// # Errors
+///
+/// [`EvaluateError`] for the first expression that cannot be parsed or computed.
 pub fn evaluate(text: &str, scope: &dyn Scope) -> Result<Evaluated, EvaluateError> {
     if !is_in(text) {
         return Ok(Evaluated::One(text.to_owned()));

@@ -126,12 +126,12 @@ fn fold(element: &mut Map<String, Value>, key: &str, value: Value) {
     }
 }
 
-/// Returns the last member with that key. The AWS CLI also keeps the last one.
+/// Returns the value of the last member with this key, as the AWS CLI keeps the last of equal keys.
 fn last<'n, 'a>(members: &'n [Member<'a>], key: &str) -> Option<&'n Node<'a>> {
     members.iter().rev().find(|member| member.key == key).map(|member| &member.value)
 }
 
-/// Returns the parameter values. They are called `parameterValues` in the API form.
+/// Returns the parameter values. The file form calls them `values`, the API form `parameterValues`.
 fn value_node<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n Node<'a>> {
     last(members, "values").or_else(|| last(members, "parameterValues"))
 }

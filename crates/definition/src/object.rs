@@ -189,7 +189,8 @@ impl PipelineObject {
         self.fields.iter().filter(move |field| field.key == key).map(|field| &field.value)
     }
 
-    /// Returns the value of the `type` field. An object without a type is a parent for others.
+    /// Returns the value of the `type` field. An object without a type only passes its fields on to other
+    /// objects.
     #[must_use]
     pub fn type_name(&self) -> Option<&str> {
         self.string("type")

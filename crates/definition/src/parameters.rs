@@ -10,7 +10,7 @@ use crate::{
 /// The type of a parameter's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterType {
-    /// Any text. A parameter without a `type` has this one.
+    /// Any text. A parameter without a `type` has this type.
     String,
     /// A whole number.
     Integer,

@@ -53,13 +53,17 @@ pub struct ParsePeriodError {
 }
 
 impl Period {
-    /// Returns the period of `count` times `unit`.
+    /// Returns the period of `count` times `unit`. A count above `MAX_COUNT` is replaced by `MAX_COUNT`.
     #[must_use]
     pub fn new(count: u32, unit: Unit) -> Self {
         Self { count: count.min(MAX_COUNT), unit }
     }
 
     /// Reads a count and a unit. The unit can be singular or plural, in upper or lower case.
+    ///
+    /// # Errors
+    ///
+    /// [`ParsePeriodError`] if the text is not a count with a unit, or if the count is above `MAX_COUNT`.
     pub fn parse(text: &str) -> Result<Self, ParsePeriodError> {
         Self::read(text).ok_or_else(|| ParsePeriodError { text: text.to_owned() })
     }

@@ -74,7 +74,11 @@ impl fmt::Display for S3Key {
 }
 
 impl Trigger {
-    /// Reads the trigger of `definition`. Returns `None` if drops never start it.
+    /// Reads the trigger of `definition`. Returns `None` if drops never start the definition.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`] for the first field of the trigger that cannot be read.
     pub fn of(definition: &Definition) -> Result<Option<Self>, FieldError> {
         let Some(default) = definition.object(DEFAULT_ID) else { return Ok(None) };
         let drop_files = drop_files(default).map_err(|reason| FieldError {
@@ -182,7 +186,7 @@ impl Captures {
         if whole.len() <= MAX_ENCODED {
             return whole;
         }
-        // `~` is escaped in values, so a cut name never equals a whole one.
+        // `~` is escaped in values, so a cut name never equals a complete name.
         format!("{}~{}", &whole[..MAX_ENCODED - 65], hex::encode(Sha256::digest(&whole)))
     }
 }

@@ -58,7 +58,7 @@ pub enum Verdict {
     Ignored,
     /// The set could not be started. A notice says why.
     Failed,
-    /// The set is whole and would start now. Only an answer that changes nothing says so.
+    /// The set is whole and would start now. Only the answer to a question about a key contains this word.
     Ready,
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn incomplete(name: &SetName, missing: Vec<String>) -> Decision {
     Decision { missing, ..of_set(name, Verdict::Incomplete, "these files have not arrived yet") }
 }
 
-/// A set whose files must all be newer than those of its last run, and are not.
+/// A set that starts nothing, because some of its files are not newer than those of its last run.
 pub(crate) fn not_newer(name: &SetName, old: Vec<String>) -> Decision {
     let reason = "these files are not newer than those of the last run";
     Decision { missing: old, ..of_set(name, Verdict::Incomplete, reason) }

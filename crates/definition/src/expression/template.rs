@@ -136,6 +136,10 @@ impl<'a> Template<'a> {
     ///
     /// A text that consists of one list becomes that list. A list inside a longer text gives one text for
     /// each element.
+    ///
+    /// # Errors
+    ///
+    /// [`EvaluateError`] for the first expression that cannot be computed, or if the result is too long.
     pub fn evaluate(&self, scope: &dyn Scope) -> Result<Evaluated, EvaluateError> {
         let own = Budget::new();
         self.evaluate_within(scope, scope.budget().unwrap_or(&own))

@@ -131,7 +131,7 @@ fn keys_of<'a>(fields: impl ExactSizeIterator<Item = Stated<'a>>) -> Vec<Key<'a>
     keys
 }
 
-/// Merges two sequences of keys that are sorted by name. If both have a key, the one of `one` is returned.
+/// Merges two sequences of keys that are sorted by name. If both contain a key, the key in `one` is returned.
 pub(crate) fn merged<'r, 'a: 'r>(
     one: impl Iterator<Item = &'r Key<'a>>,
     other: impl Iterator<Item = &'r Key<'a>>,
@@ -185,7 +185,7 @@ impl<'a> Resolved<'a> {
         &self.stated.id
     }
 
-    /// Returns the type, if it is a known one.
+    /// Returns the type of the object, if it is a known type.
     pub(crate) fn kind(&self) -> Option<Kind> {
         self.string("type").and_then(Kind::named)
     }

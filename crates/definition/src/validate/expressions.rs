@@ -13,7 +13,7 @@ use crate::{
 const INVALID: &str = "INVALID_EXPRESSION";
 const UNKNOWN_NAME: &str = "UNKNOWN_NAME";
 
-/// The names that every object has besides its fields. An object without a type may still inherit one.
+/// The names that every object has besides its fields. An object without a type can still inherit its type.
 const MEMBERS: &[&str] = &["id", "name", "type"];
 
 pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {

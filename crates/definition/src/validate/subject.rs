@@ -48,17 +48,17 @@ impl<'a> Subject<'a> {
         self.index(id).map(|index| &self.objects()[index])
     }
 
-    /// Returns the type of the object `id`, if it has a known one.
+    /// Returns the type of the object `id`, if it has a known type.
     pub(super) fn kind(&self, id: &ObjectId) -> Option<Kind> {
         self.kind_at(self.index(id)?)
     }
 
-    /// Returns the type of the object at `index`, if it has a known one.
+    /// Returns the type of the object at `index`, if it has a known type.
     pub(super) fn kind_at(&self, index: usize) -> Option<Kind> {
         self.kinds[index]
     }
 
-    /// Returns every object, with its type if it has a known one.
+    /// Returns every object, with its type if it has a known type.
     pub(super) fn with_kinds(&self) -> impl Iterator<Item = (&'a Resolved<'a>, Option<Kind>)> {
         self.objects().iter().zip(self.kinds.iter().copied())
     }

@@ -105,6 +105,10 @@ impl Postgres {
     /// Opens the database in `data_dir`, and serves it on `listener` to the user `postgres` with `password` until `shutdown`.
     ///
     /// The database is created if there has never been one.
+    ///
+    /// # Errors
+    ///
+    /// [`PostgresError`] if the folder of the database cannot be used, or if the server does not start.
     pub async fn start(
         data_dir: &Path,
         listener: TcpListener,

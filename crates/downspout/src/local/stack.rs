@@ -87,6 +87,11 @@ struct Listeners {
 
 impl Stack {
     /// Starts the whole stack on the data directory, and returns when every part answers.
+    ///
+    /// # Errors
+    ///
+    /// If the data directory or a port is in use, or if a part of the stack does not start. The parts that were started
+    /// are then stopped.
     pub async fn start(config: StackConfig) -> anyhow::Result<Self> {
         let data_dir = DataDir::open(&config.data_dir)?;
         let keys = keys::Keys::of(&data_dir)?;

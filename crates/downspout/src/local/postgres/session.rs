@@ -140,7 +140,7 @@ impl Session {
         .await
     }
 
-    /// Sends `request`, and reads messages until `is_last` returns true for one.
+    /// Sends `request`, and reads messages until `is_last` returns true for a message.
     async fn talk(
         &mut self,
         mut request: BytesMut,

@@ -32,7 +32,7 @@ impl S3Store {
         self.read(|connection| select(connection, true, usize::MAX)).await
     }
 
-    /// Returns one event: a waiting one or a dead letter.
+    /// Returns the event `id`, which waits or is a dead letter, or `None` if there is no such event.
     pub async fn event(&self, id: i64) -> Result<Option<StoredEvent>, StoreError> {
         self.read(move |connection| {
             let sql = "SELECT id, name, json, attempts, last_error FROM events WHERE id = ?1";
@@ -42,22 +42,38 @@ impl S3Store {
     }
 
     /// Removes an event that was handled.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoSuchEvent`], or a failure of the index.
     pub async fn event_delivered(&self, id: i64) -> Result<(), StoreError> {
         self.change_event(id, "DELETE FROM events WHERE id = ?1", None).await
     }
 
     /// Notes a failed try. The event goes on waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoSuchEvent`], or a failure of the index.
     pub async fn event_failed(&self, id: i64, error: &str) -> Result<(), StoreError> {
         let sql = "UPDATE events SET attempts = attempts + 1, last_error = ?2 WHERE id = ?1";
         self.change_event(id, sql, Some(error.to_owned())).await
     }
 
     /// Makes an event a dead letter. A dead letter is kept, but not delivered any more.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoSuchEvent`], or a failure of the index.
     pub async fn move_to_dead_letters(&self, id: i64) -> Result<(), StoreError> {
         self.change_event(id, "UPDATE events SET dead = 1 WHERE id = ?1", None).await
     }
 
     /// Makes a dead letter a waiting event again, with no failed tries.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoSuchEvent`] if there is no dead letter with this number, or a failure of the index.
     pub async fn redrive(&self, id: i64) -> Result<(), StoreError> {
         let sql = "UPDATE events SET dead = 0, attempts = 0 WHERE id = ?1 AND dead = 1";
         self.writer()

@@ -29,7 +29,7 @@ impl S3Host for LocalDomains {
 /// Checks the host of a request, and moves the host of an absolute request target into the `Host` header.
 pub(super) fn check_host<B>(request: &mut Request<B>) -> S3Result<()> {
     let count = request.headers().get_all(HOST).iter().count();
-    // RFC 9112, section 3.2.2: the host of an absolute target replaces the one of the header.
+    // RFC 9112, section 3.2.2: the host of an absolute target replaces the host in the header.
     if let Some(authority) = request.uri().authority().filter(|_| count < 2) {
         let host = HeaderValue::from_str(authority.as_str()).map_err(|_| unknown_host(authority.as_str()))?;
         request.headers_mut().insert(HOST, host);

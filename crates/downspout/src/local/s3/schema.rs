@@ -13,7 +13,7 @@ use super::error::StoreError;
 /// The version of the schema that this program writes (`PRAGMA user_version`).
 const VERSION: i64 = 1;
 
-/// The schema of a new database. A later change is a further step, never an edit of this one.
+/// The schema of a new database. A later change of the schema is a further step, never an edit of this text.
 const VERSION_1: &str = "
 CREATE TABLE sequence (value INTEGER NOT NULL);
 INSERT INTO sequence VALUES (1);
@@ -48,7 +48,8 @@ CREATE TABLE events (
 CREATE INDEX events_queue ON events (dead, id);
 ";
 
-/// How long a connection waits for the lock of another one. In WAL mode readers never block, so this happens only at opening.
+/// How long a connection waits for the lock of another connection. In WAL mode readers never block, so this happens
+/// only at opening.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens the database for the writer, and creates or upgrades it.

@@ -44,6 +44,10 @@ struct Inner {
 
 impl S3Store {
     /// Opens the store in `dir`, creates it if it is missing, and removes what a crash left half done.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if a file cannot be read or written, or if a newer version of the program wrote the directory.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_with_clock(dir, Arc::new(Timestamp::now))
     }
@@ -66,6 +70,10 @@ impl S3Store {
     }
 
     /// Lets every later change in `bucket` create an event.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoSuchBucket`], or a failure of the index.
     pub async fn notify_bucket(&self, bucket: &str) -> Result<(), StoreError> {
         let bucket = bucket.to_owned();
         self.writer()

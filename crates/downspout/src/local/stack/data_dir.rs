@@ -78,6 +78,11 @@ struct Format {
 
 impl DataDir {
     /// Opens and locks the directory, and creates it if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`DataDirError`] if another process uses the directory, if a newer version of the program wrote it, or if it
+    /// cannot be read or written.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         fs::create_dir_all(path).map_err(io_error("creating the data directory", path))?;
         // values.json contains passwords and mails contain rows, so only the owner may read the directory.

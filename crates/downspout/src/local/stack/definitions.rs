@@ -102,7 +102,7 @@ impl Definitions {
         }
     }
 
-    /// Returns `values.json`: the values of the stack, replaced by those of the folder's own file.
+    /// Returns `values.json`: the values of the stack. A value in the folder's own file replaces the stack's value.
     fn merged_values(&self, of_folder: Option<Vec<u8>>) -> Vec<u8> {
         let mut values = self.values.clone();
         match of_folder.map(|bytes| (serde_json::from_slice::<Value>(&bytes), bytes)) {

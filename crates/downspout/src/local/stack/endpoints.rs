@@ -77,6 +77,10 @@ impl Buckets {
 
 impl Endpoints {
     /// Reads the endpoints that a stack wrote into its data directory.
+    ///
+    /// # Errors
+    ///
+    /// [`DataDirError`] if the file cannot be read or is not valid.
     pub fn read(data_dir: &Path) -> Result<Option<Self>, DataDirError> {
         read_json(&data_dir.join(FILE_NAME))
     }

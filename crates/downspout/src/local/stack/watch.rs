@@ -56,7 +56,7 @@ impl Watch {
             .with_context(|| format!("creating the watched folder {}", folder.display()))?;
         let manifest = data_dir.join("watched.json");
         Ok(Self {
-            // The manifest contains absolute paths, because the working directory may be another one at the next start.
+            // The manifest contains absolute paths, because the working directory may be different at the next start.
             folder: fs::canonicalize(folder)
                 .with_context(|| format!("finding the watched folder {}", folder.display()))?,
             uploaded: read_json(&manifest)?.unwrap_or_default(),
