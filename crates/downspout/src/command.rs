@@ -37,8 +37,8 @@ First steps:
   downspout drop --wait *.csv         upload files, and follow their run to its end
   eval \"$(downspout env)\"             let the AWS CLI, boto3 and Terraform use the stack
 
-Exit codes: 0 done; 1 the run or the command failed; 2 wrong usage; 3 nothing ran, because
-the set is incomplete, it reached its cap, or no pattern matches; 4 no stack is running.";
+Exit codes: 0 done; 1 the run or the command failed; 2 wrong usage; 3 nothing ran, because the set is incomplete, \
+myMaxRunsPerDay is reached, or no pattern matches; 4 no stack is running.";
 
 /// The data directory if the command line does not name one.
 const DATA_DIR: &str = ".downspout";
@@ -72,7 +72,7 @@ pub enum Command {
     Drop(drop::DropArgs),
     /// List the pipelines and the outcome of their runs
     Runs(runs::RunsArgs),
-    /// Show a run: times, rows, errors, and what each waiting step waits for
+    /// Show a run: times, rows, errors, and what each waiting object waits for
     Show(show::ShowArgs),
     /// Print the logs of a run
     Logs(logs::LogsArgs),

@@ -16,7 +16,7 @@ use crate::local::stack::{Endpoints, SAMPLE_DAY, SAMPLES, Stack, StackConfig};
 use crate::sdk_error::readable;
 
 const AFTER_HELP: &str = "\
-The stack of the demo uses a temporary directory, which is deleted at the end. With --data-dir DIR the directory stays, and
+The stack of the demo uses a temporary directory, which is deleted at the end. With --data-dir DIR the directory stays, and \
 `downspout --data-dir DIR up` continues with it.";
 
 /// The tables that the shipped pipeline builds.

@@ -20,9 +20,9 @@ Examples:
   downspout drop orders.csv reviews.csv shipments.csv          to incoming/<today>/
   downspout drop --prefix incoming/2026-03-01 --wait *.csv
 
-Exit codes with --wait: 0 the run finished; 1 the run failed; 3 nothing ran, because the set is incomplete, it reached its
-cap for the day, or no definition has a pattern that matches. If the files ran before, the earlier run is shown, and its
-result is the exit code.";
+Exit codes with --wait: 0 the run finished; 1 the run failed; 3 nothing ran, because the set is incomplete, \
+myMaxRunsPerDay is reached, or no definition has a pattern that matches. If the files ran before, the earlier run is \
+shown, and its result is the exit code.";
 
 /// Arguments of `drop`.
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line is wrong. The argument parser uses the same code.
     Usage = 2,
-    /// Nothing ran: the set is incomplete, it reached its cap, or no pattern matches the key.
+    /// Nothing ran: the set is incomplete, its cap (`myMaxRunsPerDay`) is reached, or no pattern matches the key.
     NothingRan = 3,
     /// No stack is running on the data directory.
     NoStack = 4,

@@ -11,7 +11,7 @@ use super::{Exit, output};
 const AFTER_HELP: &str = "\
 Examples:
   downspout help-object                       all types, in groups
-  downspout help-object CopyActivity          the fields of the type, their values and their defaults
+  downspout help-object CopyActivity          the fields of the type, with values and defaults
   downspout help-object Default               the object whose fields all other objects inherit";
 
 const SCHEMA_HELP: &str = "\

@@ -18,7 +18,7 @@ Examples:
   downspout render pipeline-definitions/orders.json --set myDay=2026-01-31
   downspout render daily.json --at 2026-01-31T22:00:00
 
-Values are filled in, inherited fields are written out, and expressions are evaluated. An expression that only a run can
+Values are filled in, inherited fields are written out, and expressions are evaluated. An expression that only a run can \
 evaluate, such as #{node.errorMessage}, stays as it is, and so does every secret.";
 
 /// Arguments of `render`.

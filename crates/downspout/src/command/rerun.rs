@@ -16,7 +16,7 @@ use crate::local::stack::Endpoints;
 use crate::sdk_error::readable;
 
 const AFTER_HELP: &str = "\
-Each content of a file set runs once, so only a failed or cancelled run can be repeated. The command copies the files onto
+Each content of a file set runs once, so only a failed or cancelled run can be repeated. The command copies the files onto \
 themselves, which starts a new pipeline with the current definition. Correct the definition or the file first.";
 
 /// Arguments of `rerun`.

@@ -7,11 +7,13 @@ use orchestrator::SweepReport;
 
 use super::{Exit, output, running_stack};
 
+const AFTER_HELP: &str = "\
+The stack sweeps when it starts and once a minute; this command sweeps at once. A sweep starts complete sets whose events \
+were lost and sets that were put off until today, and finishes everything that a crash left half done.";
+
 /// Arguments of `sweep`.
-///
-/// The stack sweeps when it starts and once a minute; this command sweeps at once. A sweep starts complete sets whose
-/// events were lost and sets that were put off until today, and finishes what a crash left half done.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct SweepArgs {
     /// Print JSON
     #[arg(long)]

@@ -18,10 +18,10 @@ Examples:
   downspout up --definitions ./pipelines --watch ~/exports --notify me@example.com
   DOWNSPOUT_DATABASE_URL=postgres://me:secret@127.0.0.1/warehouse downspout up
 
-All servers listen on 127.0.0.1 only, and require the access key that `downspout env` prints. The data directory keeps
+All servers listen on 127.0.0.1 only, and require the access key that `downspout env` prints. The data directory keeps \
 all state: after a stop or a kill, the next `up` continues every run where it was.
 
-Set the password for --smtp-url in DOWNSPOUT_SMTP_PASSWORD. Set a database address that contains a password in
+Set the password for --smtp-url in DOWNSPOUT_SMTP_PASSWORD. Set a database address that contains a password in \
 DOWNSPOUT_DATABASE_URL, not with --database-url: every process of the machine can read command lines.";
 
 /// The folder of definitions that `up` uses if the command line does not name one.

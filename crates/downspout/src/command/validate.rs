@@ -13,7 +13,7 @@ Examples:
   downspout validate pipeline-definitions/*.json
   downspout validate orders.json --set myDay=2026-01-31 --set '*myPassword=x'
 
-Values come from the file, from a `values.json` beside it, and from --set; the orchestrator fills in its own parameters for
+Values come from the file, from a `values.json` beside it, and from --set; the orchestrator fills in its own parameters for \
 each drop.
 
 Exit codes: 0 fit to run, perhaps with warnings; 1 there are errors; 2 a file cannot be read, or wrong usage.";

@@ -118,7 +118,7 @@ impl Stack {
         let database_url = match (&config.database_url, &postgres) {
             (Some(url), _) => url.clone(),
             (None, Some(postgres)) => postgres.url().to_owned(),
-            (None, None) => unreachable!("without an URL there is the embedded database"),
+            (None, None) => unreachable!("without a URL, the embedded database was started"),
         };
         let endpoints = servers::endpoints(&data_dir, &listeners, &keys, database_url)?;
         let mut servers = JoinSet::new();
@@ -148,7 +148,7 @@ impl Stack {
             store: store.clone(),
         };
         stack.servers.spawn(admin::serve(admin, listeners.admin, stack.servers_stop.clone()));
-        stack.ready(&config, store, sweep_now).await?;
+        stack.start_clients(&config, store, sweep_now).await?;
         guard.disarm();
         Ok(stack)
     }
@@ -194,7 +194,7 @@ impl Stack {
     }
 
     /// Starts the clients of the servers (topic, definitions, Lambda, workers), and writes the endpoints file.
-    async fn ready(
+    async fn start_clients(
         &mut self,
         config: &StackConfig,
         store: S3Store,

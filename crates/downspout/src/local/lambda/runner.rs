@@ -44,12 +44,12 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
     pub async fn run(self, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = self.sweep_now_and_then() => {}
+            () = self.sweep_regularly() => {}
             () = self.deliver() => {}
         }
     }
 
-    async fn sweep_now_and_then(&self) {
+    async fn sweep_regularly(&self) {
         let mut ticks = tokio::time::interval(self.limits.sweep_every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -90,7 +90,10 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
                     // The error does not say which event it was, so all events are read again. The handler is idempotent.
                     Err(error) => {
                         tracing::error!(%error, "a delivery failed; all waiting events are read again");
-                        invocations.abort_all(); in_hand.clear(); tokio::time::sleep(AFTER_FAILURE).await; }
+                        invocations.abort_all();
+                        in_hand.clear();
+                        tokio::time::sleep(AFTER_FAILURE).await;
+                    }
                 },
                 Ok(()) = changes.changed(), if in_hand.len() < self.limits.at_once => {}
                 () = tokio::time::sleep(AFTER_FAILURE), if has_failed => {}
@@ -228,7 +231,7 @@ mod tests {
 
     impl Handler for FakeLambda {
         async fn handle(&self, event: Value) -> anyhow::Result<Value> {
-            let Some(name) = event.as_str() else { return Ok(Value::Null) }; // a sweep
+            let Some(name) = event.as_str() else { return Ok(Value::Null) };
             self.tries.lock().expect("no test panicked").push(name.to_owned());
             match name {
                 "bad" => anyhow::bail!("bad event"),
