@@ -236,11 +236,11 @@ impl Front {
                 .await;
         }
         let key = rand::random();
-        let shaken = tokio::select! {
-            shaken = timeout(self.limits.handshake, self.shake_hands(&mut connection, key)) => shaken,
+        let greeted = tokio::select! {
+            greeted = timeout(self.limits.handshake, self.shake_hands(&mut connection, key)) => greeted,
             () = self.shutdown.cancelled() => return,
         };
-        match shaken {
+        match greeted {
             Ok(Ok(Some(startup))) => self.serve(connection, startup, key).await,
             Ok(Ok(None)) => {}
             Ok(Err(HandshakeError::Refused(report))) => {

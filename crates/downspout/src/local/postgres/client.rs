@@ -82,12 +82,12 @@ impl Client {
     ) -> ClientEnd {
         loop {
             let end = tokio::select! {
-                turn = self.turn(lender, limits, shutdown) => turn,
+                served = self.serve_once(lender, limits, shutdown) => served,
                 () = shutdown.cancelled() => Err(ClientEnd::Ended(shutting_down())),
             };
             if let Err(end) = end {
                 if let ClientEnd::Ended(report) = &end {
-                    self.say_goodbye(report).await;
+                    self.disconnect(report).await;
                 }
                 return end;
             }
@@ -95,7 +95,7 @@ impl Client {
     }
 
     /// Waits for a message of the client, borrows the session, and serves the client until the session goes back.
-    async fn turn(
+    async fn serve_once(
         &mut self,
         lender: &Arc<Lender>,
         limits: &Limits,
@@ -111,7 +111,7 @@ impl Client {
                 let report = ErrorReport::error("57014", "canceling statement due to user request");
                 return self.refuse(&report, limits).await;
             }
-            Err(NotLent::TimedOut) => return self.refuse(&waited_in_vain(lender, limits), limits).await,
+            Err(NotLent::TimedOut) => return self.refuse(&queue_timeout(lender, limits), limits).await,
         };
         self.use_loan(loan, lender, limits).await
     }
@@ -241,7 +241,7 @@ impl Client {
         Ok(())
     }
 
-    async fn say_goodbye(&mut self, report: &ErrorReport) {
+    async fn disconnect(&mut self, report: &ErrorReport) {
         debug_assert_eq!(report.severity, Severity::Fatal);
         report.put(&mut self.link.outbox);
         let farewell = async {
@@ -269,7 +269,7 @@ fn cannot_start(error: &StartError) -> ErrorReport {
     ErrorReport::fatal("08006", error.to_string()).with_hint("Restart downspout if this persists.")
 }
 
-fn waited_in_vain(lender: &Lender, limits: &Limits) -> ErrorReport {
+fn queue_timeout(lender: &Lender, limits: &Limits) -> ErrorReport {
     let message = format!(
         "the database is in use by {}; this statement gave up after {} s",
         lender.borrower_in_words(),

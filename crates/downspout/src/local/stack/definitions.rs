@@ -73,7 +73,7 @@ impl Definitions {
             bucket_sync::put(&self.s3, &self.bucket, key, bytes.clone()).await?;
             tracing::info!(s3.key = %key, "uploaded a definition file");
         }
-        self.remove_what_left(files.into_keys().collect()).await
+        self.remove_deleted(files.into_keys().collect()).await
     }
 
     /// Uploads the folder again whenever it changes, until `stop`.
@@ -114,7 +114,7 @@ impl Definitions {
         serde_json::to_vec_pretty(&values).expect("a map of text is JSON")
     }
 
-    async fn remove_what_left(&self, present: BTreeSet<String>) -> anyhow::Result<()> {
+    async fn remove_deleted(&self, present: BTreeSet<String>) -> anyhow::Result<()> {
         let before: BTreeSet<String> = read_json(&self.manifest)?.unwrap_or_default();
         for key in before.difference(&present) {
             let call = self.s3.delete_object().bucket(&self.bucket).key(key);
