@@ -36,25 +36,28 @@ pub const MY_MAX_RUNS_PER_DAY: Optional<u64> = integer(
     "myMaxRunsPerDay",
     1,
     i64::MAX,
-    "Maximum number of runs that start in a UTC day; more runs wait for the next day. No limit without it.",
+    "Maximum number of runs that start in a UTC day; further runs wait for the next day. Without it, \
+     there is no limit.",
 )
 .typed();
 /// `myStaleRuns`.
 pub const MY_STALE_RUNS: Defaulted<StaleRuns> = word(
     "myStaleRuns",
     StaleRuns::WORDS,
-    "Earlier pipelines of the definition: delete the ended ones, replace also the running ones, or keep all.",
+    "Earlier pipelines of the definition when a run starts: delete those that have ended, replace also those \
+     that still run, or keep all of them.",
 )
 .typed()
 .or("delete");
 /// `myWaitFor`.
 pub const MY_WAIT_FOR: Optional<Period> = period(
     "myWaitFor",
-    "Time after which an incomplete set of files causes a notice of the missing ones. No notice without it.",
+    "Time after which an incomplete set of files causes a notice about its missing files. Without it, \
+     there is no notice.",
 )
 .typed();
 /// `myBackfill`.
 pub const MY_BACKFILL: Defaulted<bool> =
-    boolean("myBackfill", "Whether to load also the sets that landed before the definition was first seen.")
+    boolean("myBackfill", "Whether to load also the sets that arrived before the definition was first seen.")
         .typed()
         .or("false");

@@ -17,7 +17,7 @@ const REGION: FieldSpec =
 /// `initTimeout`.
 pub const INIT_TIMEOUT: Optional<Period> = period(
     "initTimeout",
-    "Maximum duration of the start; after it, the resource fails. No limit without it.",
+    "Maximum duration of the start, after which the resource fails. Without it, there is no limit.",
 )
 .typed();
 /// `terminateAfter` as a cluster accepts it. A machine accepts periods only.
@@ -72,7 +72,7 @@ pub(super) static EC2_RESOURCE: KindSpec = KindSpec {
         text("resourceRole", "IAM role of the machine; usually on the Default object.").required(),
         period(
             "terminateAfter",
-            "How long after its start the machine is terminated, even if it is at work.",
+            "How long after its start the machine is terminated, even if work still runs on it.",
         ),
         text("instanceType", "Size of the machine.").default("m1.small"),
         text("imageId", "Machine image, ami-...; a Linux with bash, wget, unzip, Java and cloud-init."),

@@ -42,7 +42,7 @@ const SYSTEM: FieldGroup = FieldGroup {
         text("type", "The type of the object; it can be inherited from a parent."),
         to_any(
             "parent",
-            "The object whose fields this one inherits; a field of the object itself counts more.",
+            "The object whose fields this one inherits; a field of the object itself takes precedence.",
         ),
         text("@error", "Error of an object that is not well formed.").runtime(),
         text("@pipelineId", "Id of the object's pipeline.").runtime(),
@@ -81,7 +81,7 @@ pub(super) const RUNNABLE: FieldGroup = FieldGroup {
 /// `attemptTimeout`.
 pub const ATTEMPT_TIMEOUT: Optional<Period> = period(
     "attemptTimeout",
-    "Maximum duration of an attempt; after it, the attempt fails. No limit without it.",
+    "Maximum duration of an attempt, after which the attempt fails. Without it, there is no limit.",
 )
 .typed();
 /// `failureAndRerunMode`.
@@ -125,7 +125,7 @@ pub(super) const SCHEDULABLE: FieldGroup = FieldGroup {
         ),
         SCHEDULE_TYPE.spec(),
         MAX_ACTIVE_INSTANCES.spec(),
-        text("pipelineLogUri", "S3 prefix for logs, s3://bucket/prefix. No logs without it."),
+        text("pipelineLogUri", "S3 prefix for logs, s3://bucket/prefix. Without it, no logs are stored."),
     ],
 };
 
