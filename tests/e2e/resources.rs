@@ -189,7 +189,7 @@ async fn an_activity_that_nobody_here_can_run_is_refused_before_anything_starts(
     let (warned, refused) = said.split_once("InvalidRequestException").expect("it is refused");
     assert!(warned.contains("NO_HOST"), "{said}");
     for named in [
-        "object `Step`, field `runsOn`: `Farm` is an EmrCluster, and EmrActivity is nothing that `ec2-worker` does",
+        "object `Step`, field `runsOn`: `Farm` is an EmrCluster, and `ec2-worker` cannot do an EmrActivity",
         "object `Rds`, field `type`: it is RdsDatabase",
         "object `Mysql`, field `connectionString`: it is for `mysql`; ec2-worker speaks PostgreSQL only",
     ] {

@@ -1,47 +1,46 @@
-//! What can go wrong with a request, and how AWS says so.
+//! The errors of requests, with their names, statuses and texts as AWS has them.
 //!
-//! One table from [`ServiceError`] to name and status. What happened inside stays in the log:
-//! `InternalServiceError` says only that it happened.
+//! The cause of an internal error goes to the log only: `InternalServiceError` says only that there was one.
 
 use http::StatusCode;
 
 use crate::sigv4::SignatureError;
 
-/// The namespace of `__type` in AWS's published sample.
+/// The namespace of `__type` in the sample that AWS published.
 const NAMESPACE: &str = "com.amazon.setl.webservice#";
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServiceError {
-    /// Malformed, over a limit, or not allowed in the present state.
+    /// The request is malformed, exceeds a limit, or is not allowed in the present state.
     #[error("{0}")]
     InvalidRequest(String),
-    /// Nobody ever made a pipeline of this id.
+    /// There never was a pipeline with this id.
     #[error("Pipeline with id: {0} does not exist")]
     PipelineNotFound(String),
     /// The pipeline existed and was deleted.
     #[error("Pipeline with id: {0} does not exist")]
     PipelineDeleted(String),
-    /// Unknown task, or one that was handed out again since.
+    /// The task is unknown, or was handed to another runner since.
     #[error("{0}")]
     TaskNotFound(String),
-    /// A shape constraint is violated; text as AWS's front end writes it.
+    /// A member violates a constraint of its shape. The text is that of AWS's front end.
     #[error("{0}")]
     Validation(String),
-    /// The body is no JSON, or a member has the wrong JSON type.
+    /// The body is not JSON, or a member has the wrong JSON type.
     #[error("{0}")]
     Serialization(String),
     /// The target names no operation.
     #[error("{0}")]
     UnknownOperation(String),
-    /// The body is longer than we read.
+    /// The body exceeds the limit.
     #[error("Request body is longer than {0} bytes")]
     TooLarge(usize),
-    /// Who asks is not known to us.
+    /// The signature is not that of a known client.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// A fault of ours; the cause is for the log.
-    #[error("An internal error occurred; the service's log says more")]
+    /// The service failed. The cause goes to the log.
+    #[error("An internal error occurred; the log of the service shows the cause")]
     Internal(#[source] anyhow::Error),
 }
 
@@ -86,7 +85,7 @@ impl ServiceError {
             | Self::PipelineDeleted(_)
             | Self::TaskNotFound(_)
             | Self::Internal(_) => NAMESPACE,
-            // The front end answers these before the service is asked, and names no namespace.
+            // AWS's front end answers these before the service does, and names no namespace.
             Self::Validation(_)
             | Self::Serialization(_)
             | Self::UnknownOperation(_)

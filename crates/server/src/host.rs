@@ -1,7 +1,7 @@
-//! Who supplies the workers of resources (`runsOn`): what the service needs of a cloud, or of the machine it runs on.
+//! The host: supplies machines for resources (`runsOn`), be it a cloud or the machine that the service runs on.
 //!
-//! A host is asked, never told once: the service asks for what is wanted as long as it is wanted, and for the end of
-//! what is not until that is gone. So nothing is lost when either of them stops in between.
+//! The service asks the host for a machine again and again as long as a run wants the machine, and then asks for its end
+//! until the machine is gone. So nothing is lost when the service or the host stops in between.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,118 +14,120 @@ use definition::{Field, ObjectId, PipelineObject};
 use engine::{AttemptId, Party, PipelineId, WorkerGroup};
 use jiff::Timestamp;
 
-/// Supplies workers for resources.
+/// Supplies machines for resources, with workers on them.
 #[async_trait]
 pub trait Host: Send + Sync + 'static {
-    /// Returns whether it supplies workers for resources of this type.
+    /// Returns whether the host supplies machines for resources of this type.
     fn supplies(&self, kind: Kind) -> bool;
 
-    /// Returns what keeps its workers from `work`, by object and field, as far as the definition tells; nothing where
-    /// the work is for others.
+    /// Returns why its workers cannot do `work`, by object and field, as far as the definition shows. Returns nothing for
+    /// work that the workers of others do.
     ///
-    /// What is hindered is refused before anything starts, and would fail later.
-    fn hindrances(&self, work: &Work<'_>) -> Vec<FieldError>;
+    /// The service refuses an activation with such work, since the work would fail later.
+    fn hindrances(&self, work: &PlannedWork<'_>) -> Vec<FieldError>;
 
-    /// Returns how many resources it can have at the same time; `None` where it knows no bound.
+    /// Returns how many places the host has: for how many resources it can have machines at the same time. `None` means
+    /// that it knows no limit.
     ///
-    /// What needs more of them at once is refused. A host with a bound makes room for a whole [party](Resource::party)
-    /// or for none of it: else two would hold what each waits for.
+    /// The service refuses a run that needs more machines at once. A host with a limit gives places to a whole
+    /// [party](Resource::party) or to none of it: otherwise two parties could each wait for the places of the other.
     fn places(&self) -> Option<usize> {
         None
     }
 
-    /// Sees to it that `resource` has workers that poll its group, and returns how far that is.
+    /// Creates the machine of `resource`, with workers that poll its group, unless it exists. Returns the machine's state.
     ///
-    /// Returns soon, however long the making takes: it is called again whenever something may have changed, and after a
-    /// restart of the service, when what is RUNNING must be known again by its id, or be made good. What went by itself
-    /// is [`Standing::Gone`] from then on, until it is terminated.
+    /// Returns soon, however long the creation takes. The service calls this method again whenever the state may have
+    /// changed, and after a restart of the service. After a restart, the host must recognize a RUNNING machine by its id, or
+    /// replace it. A machine that ended by itself is [`MachineState::Gone`] until it is terminated.
     ///
     /// # Errors
     ///
-    /// When it cannot tell now: it is asked again.
-    async fn create(&self, resource: &Resource) -> Result<Standing>;
+    /// The host cannot tell now, and is asked again.
+    async fn create(&self, resource: &Resource) -> Result<MachineState>;
 
-    /// Ends what was made for `id`, and returns whether it is gone: if not, it is asked again. An id that it knows
-    /// nothing of is gone.
+    /// Ends the machine `id`. Returns whether it is gone; if not, the service asks again. A machine that the host does not
+    /// know is gone.
     ///
     /// # Errors
     ///
-    /// When it cannot tell now: it is asked again.
+    /// The host cannot tell now, and is asked again.
     async fn terminate(&self, id: &ResourceId) -> Result<bool>;
 
-    /// Returns what it has, whoever asked for it: what nobody wants any more is terminated then.
+    /// Returns all its machines. The service then terminates those that no run wants.
     ///
     /// # Errors
     ///
-    /// When it cannot tell now: it is asked again.
+    /// The host cannot tell now, and is asked again.
     async fn existing(&self) -> Result<Vec<ResourceId>>;
 
-    /// Waits until something may stand otherwise than was told last. A host that nobody tells waits for a while.
+    /// Waits until the state of a machine may have changed. A host that does not notice changes waits for a while instead.
     async fn changed(&self);
 }
 
-/// Something that workers are to do: an activity, or a look at a precondition.
+/// Work for a worker: an activity, or the check of a precondition.
 #[derive(Clone, Copy, Debug)]
-pub struct Work<'a> {
+pub struct PlannedWork<'a> {
     /// The activity or precondition.
     pub object: &'a PipelineObject,
-    /// What the precondition guards.
+    /// The object that the precondition guards.
     pub guards: Option<&'a PipelineObject>,
-    /// Who is to do it.
+    /// The workers that are to do it.
     pub by: Workers<'a>,
-    /// All objects of the definition, by id. Expressions are evaluated as far as they do not depend on a run; those that
-    /// do stand as they were written.
+    /// All objects of the definition, by id. Expressions are evaluated as far as they do not depend on a run; the others
+    /// are left as they were written.
     pub objects: &'a HashMap<ObjectId, PipelineObject>,
 }
 
-/// Who does some work.
+/// The workers that are to do some work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workers<'a> {
-    /// Those of a resource of this type, which the host supplies.
+    /// The workers of a resource of this type, which the host supplies.
     OfResource(Kind),
-    /// Whoever polls this worker group.
+    /// The task runners that poll this worker group.
     InGroup(&'a str),
 }
 
-/// One machine or cluster that the service wants.
+/// A machine or cluster that a run wants.
 #[derive(Clone, Debug)]
 pub struct Resource {
-    /// Its id: the same id, the same machine.
+    /// The id of the machine: the same id always means the same machine.
     pub id: ResourceId,
-    /// Its type.
+    /// The type of the resource.
     pub kind: Kind,
-    /// The group that its workers poll, and nobody else.
+    /// The worker group that the machine's workers poll, and no other task runners.
     pub worker_group: WorkerGroup,
-    /// The resources of its run that have to be there together with it for any of them to be done with.
+    /// The resources of its run, itself included, that must all run at once.
     pub party: Party,
-    /// When it was wanted first: who can make a few only goes by age.
+    /// The time since when the run wants the machine. A host with few places goes by age.
     pub since: Timestamp,
-    /// Its fields, evaluated, with what was told of it before (`@resourceId`).
+    /// The fields of the resource, evaluated, with those that the host reported before (`@resourceId`).
     pub object: PipelineObject,
 }
 
-/// Names one machine or cluster among those of all pipelines and tries.
+/// Identifies a machine or cluster among those of all pipelines and attempts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId {
-    /// The pipeline that it works for.
+    /// The pipeline that the machine works for.
     pub pipeline: PipelineId,
-    /// The attempt at the resource that it is.
+    /// The attempt at the resource. Each attempt has a machine of its own.
     pub attempt: AttemptId,
 }
 
-/// How far a host is with a resource.
+/// The state of a machine.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
-    /// It is being made. The fields become those of its attempt: `@resourceStatus` says to people what it waits for.
+pub enum MachineState {
+    /// The machine is being created. The fields are added to its attempt: `@resourceStatus` tells people what the creation
+    /// waits for.
     Creating(Vec<Field>),
-    /// Its workers poll. The fields become those of its attempt, such as `@resourceId`.
+    /// The machine's workers poll. The fields are added to its attempt, such as `@resourceId`.
     Running(Vec<Field>),
-    /// It is not there and will not be, for the reason given: it could not be made, or it went.
+    /// The machine does not exist and will not, for this reason: it could not be created, or it ended.
     Gone(String),
 }
 
 impl ResourceId {
-    /// Returns the id whose text is `text`; `None` if we never made such a text.
+    /// Returns the id with this text, or `None` if the text is not one of an id.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (pipeline, attempt) = text.split_once('/')?;

@@ -1,7 +1,7 @@
-//! What of a definition nobody here can do, all of it, before anything starts.
+//! Finds all work of a definition that nobody here can do, before anything starts.
 //!
-//! The service looks at some preconditions itself; a host supplies workers for resources, and says what they cannot do.
-//! Who polls a worker group of a user's own is not known: work for it is never found here.
+//! The service checks some preconditions itself. A host supplies workers for resources, and says what they cannot do. The
+//! service does not know who polls a worker group of a user's own, so work for such a group is never found here.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};
@@ -17,50 +17,50 @@ use engine::{Plan, Run};
 use crate::driver::NO_DYNAMODB;
 use crate::ec2_worker::EC2_WORKER_DOES;
 use crate::error::ServiceError;
-use crate::host::{Host, Work, Workers};
+use crate::host::{Host, PlannedWork, Workers};
 
-/// What to do about work that `ec2-worker` does, where there is no host for its resource.
-const ANOTHER_RUNNER: &str = "in place of such a `runsOn` write a `workerGroup`, and start a task runner that polls it, \
-    such as `ec2-worker --worker-group NAME`";
-/// What to do about work that no worker here can do.
+/// The remedy for work that `ec2-worker` can do, but without a host for its resource.
+const ANOTHER_RUNNER: &str = "replace such a `runsOn` by a `workerGroup`, and start a task runner that polls it, such as \
+    `ec2-worker --worker-group NAME`";
+/// The remedy for work that no worker here can do.
 const RUNNER_OF_YOUR_OWN: &str =
-    "what no worker here can do takes a task runner of your own, which polls a `workerGroup` of its own";
+    "work that no worker here can do needs a task runner of your own, which polls a `workerGroup` of its own";
 
-/// Something that nobody here can do.
+/// Work that nobody here can do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Unhosted {
+pub(crate) struct HostProblem {
     object: ObjectId,
     field: FieldKey,
-    /// What there is nobody for.
-    what: String,
-    /// What to do about it, which many may have in common.
-    advice: Option<String>,
+    /// Why nobody here can do the work.
+    reason: String,
+    /// The remedy, which several problems may have in common.
+    remedy: Option<String>,
 }
 
-impl fmt::Display for Unhosted {
+impl fmt::Display for HostProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "object `{}`, field `{}`: {}", self.object, self.field, self.what)
+        write!(f, "object `{}`, field `{}`: {}", self.object, self.field, self.reason)
     }
 }
 
-/// Returns what of the plan there is nobody for.
-pub(crate) fn of(plan: &Plan, host: Option<&dyn Host>, has_dynamodb: bool) -> Vec<Unhosted> {
+/// Returns the work of the plan that nobody here can do.
+pub(crate) fn check(plan: &Plan, host: Option<&dyn Host>, has_dynamodb: bool) -> Vec<HostProblem> {
     let mut found = Vec::new();
     if !has_dynamodb {
-        let looks = plan.objects().iter().filter(|object| asks_dynamodb(object));
-        found.extend(looks.map(|object| Unhosted {
+        let checks = plan.objects().iter().filter(|object| asks_dynamodb(object));
+        found.extend(checks.map(|object| HostProblem {
             object: object.id.clone(),
             field: "type".into(),
-            what: NO_DYNAMODB.to_owned(),
-            advice: None,
+            reason: NO_DYNAMODB.to_owned(),
+            remedy: None,
         }));
     }
-    // Only a host asks for them.
-    let objects = LazyCell::new(|| foreseen(plan));
+    // Lazy, since only a host needs the evaluated objects.
+    let objects = LazyCell::new(|| evaluated(plan));
     for engine::WorkerTask { object, guards, resource } in engine::worker_tasks(plan) {
         let supplied = match resource.and_then(|resource| Some((resource, Kind::of(resource)?))) {
             Some((resource, kind)) if !host.is_some_and(|host| host.supplies(kind)) => {
-                // An activity speaks for its preconditions, which are where it is.
+                // The problem of an activity covers its preconditions, which run where the activity runs.
                 if !guards.and_then(Kind::of).is_some_and(Kind::is_activity) {
                     found.push(no_host(guards.unwrap_or(object), object, resource, kind));
                 }
@@ -73,22 +73,22 @@ pub(crate) fn of(plan: &Plan, host: Option<&dyn Host>, has_dynamodb: bool) -> Ve
         let Some(object) = objects.get(&object.id) else { continue };
         let group = || guards.unwrap_or(object).string("workerGroup").map(Workers::InGroup);
         let Some(by) = supplied.or_else(group) else { continue };
-        let hindrances = host.hindrances(&Work { object, guards, by, objects: &objects });
-        found.extend(hindrances.into_iter().map(|FieldError { object, field, reason }| Unhosted {
+        let hindrances = host.hindrances(&PlannedWork { object, guards, by, objects: &objects });
+        found.extend(hindrances.into_iter().map(|FieldError { object, field, reason }| HostProblem {
             object,
             field: field.into(),
-            what: reason,
-            advice: Some(RUNNER_OF_YOUR_OWN.to_owned()),
+            reason,
+            remedy: Some(RUNNER_OF_YOUR_OWN.to_owned()),
         }));
     }
-    // Many may use one database.
+    // Several activities may have the same problem, such as one with a database that they share.
     let mut seen = BTreeSet::new();
     found.retain(|one| seen.insert(one.clone()));
     found
 }
 
-/// Returns what says that the run needs more resources at once than there are places for.
-pub(crate) fn without_places(host: Option<&dyn Host>, run: &Run) -> Option<Unhosted> {
+/// Returns the problem of a run that needs more machines at once than the host has places.
+pub(crate) fn check_places(host: Option<&dyn Host>, run: &Run) -> Option<HostProblem> {
     let most = host?.places()?;
     let together = run.largest_party();
     if together.len() <= most {
@@ -99,36 +99,40 @@ pub(crate) fn without_places(host: Option<&dyn Host>, run: &Run) -> Option<Unhos
     let others: BTreeSet<_> =
         components.filter(|other| **other != object).map(|id| format!("`{id}`")).collect();
     let others = others.into_iter().collect::<Vec<_>>().join(", ");
-    let beside =
-        if others.is_empty() { others } else { format!(" with {others}, whose work waits for each other's") };
+    let beside = match others.is_empty() {
+        true => others,
+        false => format!(" with {others}, since the work on them waits for each other"),
+    };
     let needed = together.len();
-    Some(Unhosted {
+    Some(HostProblem {
         object,
         field: "type".into(),
-        what: format!("it has to be there at the same time{beside}: {needed} places, and there are {most}"),
-        advice: Some(format!("start `up` with `--resources {needed}`")),
+        reason: format!(
+            "it must run at the same time{beside}: that needs {needed} places, and there are {most}"
+        ),
+        remedy: Some(format!("start `up` with `--resources {needed}`")),
     })
 }
 
-/// Refuses an activation with all that was found, each by object and field, and what to do.
-pub(crate) fn refuse(found: &[Unhosted]) -> Result<(), ServiceError> {
+/// Returns the error that refuses an activation, with every problem and the remedies; `Ok` if there are no problems.
+pub(crate) fn refuse(found: &[HostProblem]) -> Result<(), ServiceError> {
     if found.is_empty() {
         return Ok(());
     }
     let list: Vec<_> = found.iter().map(ToString::to_string).collect();
-    let advice: BTreeSet<_> = found.iter().filter_map(|one| one.advice.as_deref()).collect();
-    let advice: String = advice.into_iter().map(|advice| format!("; {advice}")).collect();
-    let text = format!("this service has no host for all of the definition: [{}]{advice}", list.join("; "));
+    let remedies: BTreeSet<_> = found.iter().filter_map(|one| one.remedy.as_deref()).collect();
+    let remedies: String = remedies.into_iter().map(|remedy| format!("; {remedy}")).collect();
+    let text = format!("nobody here can do all work of the definition: [{}]{remedies}", list.join("; "));
     Err(ServiceError::InvalidRequest(text))
 }
 
-/// Returns the same as a warning, for who stores a definition.
-pub(crate) fn warning(found: Unhosted) -> Problem {
-    let advice = found.advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
+/// Returns the problem as a warning to the user who stores a definition.
+pub(crate) fn warning(found: HostProblem) -> Problem {
+    let remedy = found.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
     Problem {
         message: format!(
-            "'{}': an activation here is refused, as there is no host: {}{advice}",
-            found.field, found.what
+            "'{}': an activation here will be refused, since nobody here can do this work: {}{remedy}",
+            found.field, found.reason
         ),
         object: found.object,
         field: Some(found.field),
@@ -143,26 +147,32 @@ fn asks_dynamodb(object: &PipelineObject) -> bool {
     matches!(Kind::of(object), Some(Kind::DynamoDBDataExists | Kind::DynamoDBTableExists))
 }
 
-fn no_host(owner: &PipelineObject, work: &PipelineObject, resource: &PipelineObject, kind: Kind) -> Unhosted {
+fn no_host(
+    owner: &PipelineObject,
+    work: &PipelineObject,
+    resource: &PipelineObject,
+    kind: Kind,
+) -> HostProblem {
     let is_ours = Kind::of(work).is_some_and(|kind| EC2_WORKER_DOES.contains(&kind));
-    let what = format!("`{}` is an {}", resource.id, kind.name());
-    let (what, advice) = match is_ours {
-        true => (what, ANOTHER_RUNNER),
+    let reason = format!("`{}` is an {}", resource.id, kind.name());
+    let (reason, remedy) = match is_ours {
+        true => (format!("{reason}, and there is no host for it"), ANOTHER_RUNNER),
         false => {
             let of_type = work.type_name().unwrap_or_default();
-            (format!("{what}, and {of_type} is nothing that `ec2-worker` does"), RUNNER_OF_YOUR_OWN)
+            (format!("{reason}, and `ec2-worker` cannot do an {of_type}"), RUNNER_OF_YOUR_OWN)
         }
     };
-    Unhosted { object: owner.id.clone(), field: "runsOn".into(), what, advice: Some(advice.to_owned()) }
+    let remedy = Some(remedy.to_owned());
+    HostProblem { object: owner.id.clone(), field: "runsOn".into(), reason, remedy }
 }
 
-/// The objects of the plan, evaluated as far as that is known before anything runs.
-fn foreseen(plan: &Plan) -> HashMap<ObjectId, PipelineObject> {
+/// Returns the objects of the plan by id. Expressions are evaluated as far as they do not depend on a run.
+fn evaluated(plan: &Plan) -> HashMap<ObjectId, PipelineObject> {
     let preview = Preview::new(plan.objects(), plan.parameters(), None);
-    plan.objects().iter().map(|object| (object.id.clone(), known(&preview, object))).collect()
+    plan.objects().iter().map(|object| (object.id.clone(), evaluated_object(&preview, object))).collect()
 }
 
-fn known<'a>(preview: &Preview<'a>, object: &'a PipelineObject) -> PipelineObject {
+fn evaluated_object<'a>(preview: &Preview<'a>, object: &'a PipelineObject) -> PipelineObject {
     let evaluated = object.fields.iter().flat_map(|field| match &field.value {
         FieldValue::String(text) if !expression::is_verbatim(field.key.as_str()) => {
             let texts = preview.known(&object.id, text).into_iter();

@@ -1,4 +1,4 @@
-//! Requests in, answers out: the part of the protocol that is the same for every operation.
+//! The part of the HTTP protocol that is the same for every operation: reading, checking and answering a request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,12 @@ use crate::ops;
 use crate::route;
 use crate::service::Service;
 
-/// The longest member of the model (an expression) has 20 MiB; the rest is room for escapes.
+/// The limit of a request body in bytes. The longest member of the model (an expression) has 20 MiB; the rest is room for
+/// escapes.
 const MOST_BODY_BYTES: usize = 24 << 20;
-/// A client that does not finish its request by then is given up.
+/// The time within which a client must have sent its request.
 const BODY_WAIT: Duration = Duration::from_secs(30);
-/// What the protocol calls its content.
+/// The content type of the protocol.
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
 /// Answers one request.
@@ -38,10 +39,10 @@ async fn serve(service: &Arc<Service>, parts: &Parts, body: Body) -> Result<Vec<
     if parts.method != Method::POST {
         let method = &parts.method;
         return Err(ServiceError::UnknownOperation(format!(
-            "{method} is not understood; every call is POST /"
+            "the method {method} is not supported; every call is POST /"
         )));
     }
-    // Clients sign by the wall clock, whatever the service's own clock says.
+    // Clients sign by the system's clock, whatever the service's own clock shows.
     service.verifier.verify(parts, &body, Timestamp::now())?;
     ops::serve(service, route::operation(&parts.headers)?, body).await
 }

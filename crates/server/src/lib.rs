@@ -1,14 +1,17 @@
 //! The Data Pipeline service: its wire protocol over HTTP, and the driver of runs behind it.
 
+mod config;
 mod driver;
 mod ec2_worker;
 mod error;
 pub mod host;
 mod host_check;
 mod http_front;
+mod object_view;
 mod ops;
 mod route;
 mod secret;
+mod serve;
 mod service;
 pub mod sigv4;
 #[cfg(test)]
@@ -16,6 +19,7 @@ mod simulation;
 mod wire;
 mod worker_groups;
 
+pub use config::{Config, KEEP_RUNS};
 pub use driver::Now;
 pub use ec2_worker::EC2_WORKER_DOES;
-pub use service::{Config, KEEP_RUNS, serve};
+pub use serve::serve;

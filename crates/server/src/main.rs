@@ -1,4 +1,4 @@
-//! The Data Pipeline service alone, for hosting: what `downspout up` runs beside everything else.
+//! The program `server`: the Data Pipeline service alone, for hosting. `downspout up` runs the same service beside the rest.
 
 use anyhow::Context;
 use clap::Parser;
@@ -9,41 +9,41 @@ use store::Location;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Small pieces of memory come and go by the thousand with each call.
+/// Each call allocates and frees thousands of small pieces of memory, which mimalloc does faster than the default.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Serves the AWS Data Pipeline API (2012-10-29) and runs pipelines, on demand and on schedules.
 ///
-/// Any AWS tool talks to it once it knows where it is and signs with the same keys:
+/// Any AWS tool can use the server, if it has the server's address and signs with the same keys:
 ///
 ///   export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... AWS_REGION=us-east-1
 ///   server --listen 127.0.0.1:4567 --data pipelines.db &
 ///   export AWS_ENDPOINT_URL_DATA_PIPELINE=http://127.0.0.1:4567
 ///   aws datapipeline list-pipelines
 ///
-/// Pipelines, runs and notices are kept in a file, or in PostgreSQL:
+/// The server stores pipelines, runs and notices in a file, or in PostgreSQL:
 ///
 ///   export DOWNSPOUT_DATA='postgres://me:secret@db.example.com/pipelines?sslmode=verify-full'
 ///
-/// There they stand in the schema downspout_engine, or in the one that `schema=NAME` in the URL
-/// names; it is made if it is not there. Several servers may share one: clients and task runners
-/// speak to any of them, and what a server that died has left is taken up by the others within
-/// seconds. A file belongs to one server at a time.
+/// In PostgreSQL, the server uses the schema downspout_engine, or the one that `schema=NAME` in the URL
+/// names. It creates the schema if there is none. Several servers may share a schema: clients and task
+/// runners may call any of them, and if one server dies, the others take over its work within seconds.
+/// A file belongs to one server at a time.
 ///
-/// Work is done by task runners that poll a worker group (`ec2-worker --worker-group NAME`). Notices
-/// of SnsAlarm objects are published to Amazon SNS, or to whatever AWS_ENDPOINT_URL_SNS names. S3KeyExists
-/// and S3PrefixNotEmpty look at Amazon S3, or at AWS_ENDPOINT_URL_S3; DynamoDBTableExists and DynamoDBDataExists look at
-/// Amazon DynamoDB, or at AWS_ENDPOINT_URL_DYNAMODB.
+/// Task runners that poll a worker group do the work (`ec2-worker --worker-group NAME`). The server
+/// publishes the notices of SnsAlarm objects to Amazon SNS, or to AWS_ENDPOINT_URL_SNS. It checks
+/// S3KeyExists and S3PrefixNotEmpty on Amazon S3, or on AWS_ENDPOINT_URL_S3, and DynamoDBTableExists
+/// and DynamoDBDataExists on Amazon DynamoDB, or on AWS_ENDPOINT_URL_DYNAMODB.
 #[derive(Parser)]
 #[command(name = "server", version, verbatim_doc_comment)]
 struct Arguments {
-    /// Where to listen; port 0 takes a free one, which is printed.
+    /// The address to listen on. Port 0 takes a free port. The server prints the address.
     #[arg(long, env = "DOWNSPOUT_LISTEN", default_value = "127.0.0.1:4567")]
     listen: String,
-    /// What holds pipelines, runs and notices: a file, as PATH or sqlite:PATH, made if it is not there; or
-    /// postgres://USER@HOST/DATABASE. Give a URL with a password in DOWNSPOUT_DATA: command lines can be read
-    /// by every process of the machine.
+    /// Where to store pipelines, runs and notices: a file, as PATH or sqlite:PATH, which is created if there is none; or
+    /// postgres://USER@HOST/DATABASE. Put a URL with a password into DOWNSPOUT_DATA: every process of the machine
+    /// can read command lines.
     #[arg(
         long,
         value_name = "PATH or URL",
@@ -58,11 +58,11 @@ struct Arguments {
     /// The region that clients sign for.
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
     region: String,
-    /// The account that owns the pipelines, as DescribePipelines shows it.
+    /// The account that owns the pipelines. DescribePipelines shows it.
     #[arg(long, env = "DOWNSPOUT_ACCOUNT_ID", default_value = "000000000000")]
     account_id: String,
-    /// How long runs are kept after they ended, with their instances and attempts. The newest of each pipeline stays,
-    /// and so does one that something waits in for a rerun.
+    /// How long to keep runs after their end, with their instances and attempts. The newest run of each pipeline is kept
+    /// for ever, and so is a run in which an instance waits for a rerun.
     #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_RUNS", default_value = KEEP_RUNS)]
     keep_runs: Period,
     /// Keep notices instead of publishing them.
@@ -79,11 +79,11 @@ async fn main() -> anyhow::Result<()> {
         )
         .with_writer(std::io::stderr)
         .init();
-    // A secret on the command line would stand in every process list.
+    // Every process of the machine can read command lines, so the secret must not be an option.
     let secret_access_key = std::env::var("AWS_SECRET_ACCESS_KEY")
-        .context("AWS_SECRET_ACCESS_KEY is not set: clients sign with it, and the server checks by it")?;
+        .context("AWS_SECRET_ACCESS_KEY is not set: clients sign requests with it, and the server needs it to check signatures")?;
     let credentials = Credentials { access_key_id: arguments.access_key_id, secret_access_key };
-    // Not read by clap, whose messages quote what they refuse.
+    // clap must not parse the URL: its error messages quote the value, which may have a password.
     let mut config = Config::new(Location::parse(&arguments.data)?, credentials);
     config.region = arguments.region;
     config.account_id = arguments.account_id;

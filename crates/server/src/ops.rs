@@ -1,17 +1,17 @@
-//! The operations of the API, version 2012-10-29: one file each, and one line each in the table below.
+//! The operations of the API, version 2012-10-29. Each has a file of its own, and one line in the table below.
 //!
-//! The file of an operation holds its `Request`, its response, and `serve`, which reads, asks the domain and answers.
+//! The file of an operation has its `Request`, its response, and the function `serve`, which carries it out.
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
 
-use crate::driver::unraced;
+use crate::driver::retry_on_race;
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire;
 
-/// Makes the modules, the [`Operation`]s with their names, and the dispatch of a table of operations and their files.
+/// Makes of a table of operations and files: the modules, the enum [`Operation`] with the names, and the dispatch.
 macro_rules! operations {
     ($($name:ident in $file:ident,)+) => {
         $(mod $file;)+
@@ -40,7 +40,7 @@ macro_rules! operations {
             }
         }
 
-        /// Reads the request, lets the operation serve it, and writes its response.
+        /// Reads a request, carries it out, and writes the response.
         async fn dispatch(
             service: &Arc<Service>,
             operation: Operation,
@@ -82,12 +82,12 @@ pub(crate) async fn serve(
     body: Bytes,
 ) -> Result<Vec<u8>, ServiceError> {
     if operation == Operation::PollForTask {
-        // Waits with its client, and ends when that hangs up.
+        // A poll waits as long as its client does, and ends when the client hangs up.
         return dispatch(service, operation, &body).await;
     }
-    // A client that hangs up must not stop a change half way.
+    // In a task of its own, so that a client that hangs up does not stop a change half way.
     let task = Arc::clone(service);
-    let work = async move { unraced!(dispatch(&task, operation, &body)) };
+    let work = async move { retry_on_race!(dispatch(&task, operation, &body)) };
     let task = service.operations.spawn(work);
     task.await.unwrap_or_else(|panic| Err(ServiceError::Internal(panic.into())))
 }

@@ -1,11 +1,11 @@
-//! `X-Amz-Target` to operation.
+//! Finds the operation that the header `X-Amz-Target` names.
 
 use http::HeaderMap;
 
 use crate::error::ServiceError;
 use crate::ops::Operation;
 
-/// The prefixes of a target: what every SDK sends, and what the Developer Guide's raw HTTP samples show.
+/// The prefixes of a target: the one that every SDK sends, and the one in the Developer Guide's raw HTTP samples.
 const PREFIXES: [&str; 2] = ["DataPipeline", "DataPipeline_20121129"];
 
 /// Returns the operation that the headers name.
@@ -30,7 +30,7 @@ mod tests {
     }
 
     #[test]
-    fn both_prefixes_are_understood() {
+    fn both_prefixes_are_accepted() {
         assert_eq!(of("DataPipeline.PollForTask").unwrap(), Operation::PollForTask);
         assert_eq!(of("DataPipeline_20121129.PollForTask").unwrap(), Operation::PollForTask);
     }

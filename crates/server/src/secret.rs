@@ -1,9 +1,9 @@
-//! Secrets do not leave in answers: a mask does, and a mask that comes back means "as it was".
+//! Keeps secrets out of responses. A response has a mask instead, and a mask that a client sends back means "unchanged".
 
 use definition::{Definition, Field, FieldValue};
 use engine::MASK;
 
-/// Returns the definition with a mask for every secret.
+/// Returns the definition with a mask in place of every secret.
 pub(crate) fn masked(mut definition: Definition) -> Definition {
     for field in definition.objects.iter_mut().flat_map(|object| &mut object.fields) {
         mask_field(field);
@@ -21,13 +21,13 @@ pub(crate) fn masked(mut definition: Definition) -> Definition {
 
 fn mask_field(field: &mut Field) {
     match &mut field.value {
-        // An expression is no secret, and hiding it would hide which parameter is used.
+        // An expression holds no secret, and a mask would hide which parameter the field uses.
         FieldValue::String(text) if field.key.is_secret() && !is_expression(text) => MASK.clone_into(text),
         FieldValue::String(_) | FieldValue::Ref(_) => {}
     }
 }
 
-/// Puts the stored secret where `new` brings a mask back, so that get, edit, put works.
+/// Replaces each mask in `new` by the stored secret, so that a client can get a definition, edit it and put it.
 pub(crate) fn unmasked(mut new: Definition, stored: &Definition) -> Definition {
     for object in &mut new.objects {
         let before = stored.object(object.id.as_str());
@@ -49,7 +49,7 @@ pub(crate) fn unmasked(mut new: Definition, stored: &Definition) -> Definition {
     new
 }
 
-/// Puts the stored value where a parameter's value is a mask.
+/// Replaces each parameter value that is a mask by the stored value.
 pub(crate) fn unmask_values(values: &mut [definition::ParameterValue], stored: &Definition) {
     for value in values.iter_mut().filter(|value| is_secret(&value.id)) {
         if let Some(kept) = stored.values.iter().find(|kept| kept.id == value.id) {
@@ -68,7 +68,7 @@ fn is_secret(parameter: &str) -> bool {
     parameter.starts_with('*')
 }
 
-/// `#{...}` and nothing else.
+/// Returns whether the text is one expression `#{...}` and nothing else.
 fn is_expression(text: &str) -> bool {
     text.strip_prefix("#{")
         .and_then(|rest| rest.strip_suffix('}'))

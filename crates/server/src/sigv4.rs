@@ -1,10 +1,10 @@
-//! Checks AWS Signature Version 4 on requests whose body is at hand.
+//! Checks AWS Signature Version 4 on requests whose body has been read.
 //!
-//! Used by the Data Pipeline endpoint and by the local SNS: a [`Verifier`] knows one service, one region and the
-//! credentials that may sign. Signatures in the `Authorization` header only; presigned URLs are S3's business.
+//! The Data Pipeline endpoint and the local SNS use this module. A [`Verifier`] knows one service, one region and the
+//! credentials that may sign. It reads signatures in the `Authorization` header only: only S3 needs presigned URLs.
 //!
-//! Written on `hmac` and `sha2`: `scratchstack-aws-signature` fixes the length of a secret key, wants an IAM principal and
-//! a tower service per key, and traces the canonical request, which may carry secrets.
+//! The module is written on `hmac` and `sha2`. The crate `scratchstack-aws-signature` fixes the length of a secret key, needs
+//! an IAM principal and a tower service per key, and logs the canonical request, which may carry secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,18 +18,19 @@ use sha2::{Digest, Sha256};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
-/// How far a request's date may lie from ours: AWS's own limit.
+/// The limit of AWS on the difference between the date of a request and the clock, in minutes.
 const ALLOWED_SKEW_MINUTES: i64 = 15;
-/// What is escaped in a name or value of a query, and in a path.
+/// The characters that are escaped in a name or value of a query.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// The characters that are escaped in a path.
 const PATH: &AsciiSet = &VALUE.remove(b'/');
 
 /// A pair of keys that may sign requests.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The public half, `AKIA...`.
+    /// The public part, `AKIA...`.
     pub access_key_id: String,
-    /// The secret half; never shown by `Debug`.
+    /// The secret part. `Debug` does not show it.
     pub secret_access_key: String,
 }
 
@@ -41,7 +42,7 @@ impl fmt::Debug for Credentials {
 
 /// Why a request is not accepted.
 ///
-/// `Display` is the text a client sees; it holds neither keys nor signatures.
+/// `Display` is the text that a client sees. The text has neither keys nor signatures.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
     /// The request carries no signature at all.
@@ -50,10 +51,10 @@ pub enum SignatureError {
     /// The `Authorization` header lacks a part or cannot be read.
     #[error("{0}")]
     Incomplete(String),
-    /// Nobody here knows the access key.
+    /// The access key is unknown.
     #[error("The security token included in the request is invalid.")]
     UnknownKey,
-    /// The signature is wrong, too old, too new, or scoped elsewhere.
+    /// The signature is wrong, too old, too new, or for another service or region.
     #[error("{0}")]
     Mismatch(String),
 }
@@ -70,7 +71,7 @@ impl SignatureError {
         }
     }
 
-    /// Returns the error code in the Query protocol, as SNS speaks it.
+    /// Returns the error code in the Query protocol, which SNS uses.
     #[must_use]
     pub fn query_code(&self) -> &'static str {
         match self {
@@ -91,7 +92,7 @@ impl SignatureError {
     }
 }
 
-/// Checks signatures for one service in one region.
+/// Checks the signatures of requests to one service in one region.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     region: String,
@@ -105,9 +106,9 @@ impl Verifier {
         Self { region: region.into(), service: service.into(), credentials }
     }
 
-    /// Checks that `parts` with `body` was signed by one of our credentials within 15 minutes of `now`.
+    /// Checks that one of the credentials signed the request, within 15 minutes of `now`.
     ///
-    /// `now` is the wall clock, also where a test winds the service's own clock: clients sign by theirs.
+    /// `now` is the time of the system's clock, also where a test sets the service's own clock: clients sign by theirs.
     pub fn verify(&self, parts: &Parts, body: &[u8], now: Timestamp) -> Result<(), SignatureError> {
         let header = parts.headers.get(http::header::AUTHORIZATION).ok_or(SignatureError::Missing)?;
         let header = header.to_str().map_err(|_| incomplete("Authorization header must be ASCII."))?;
@@ -155,7 +156,7 @@ impl Verifier {
     }
 }
 
-/// What an `Authorization` header states.
+/// The contents of an `Authorization` header.
 struct Claim<'a> {
     access_key_id: &'a str,
     /// `date/region/service/aws4_request`.
@@ -233,7 +234,7 @@ fn check_date(date: &str, sent: Timestamp, now: Timestamp) -> Result<(), Signatu
     Ok(())
 }
 
-/// Requires what decides the meaning of a request to be signed: host, date, and the operation.
+/// Requires a signature over the headers that decide the meaning of a request: host, date, and the operation.
 fn check_signed_headers(claim: &Claim<'_>, headers: &HeaderMap) -> Result<(), SignatureError> {
     let signed: Vec<&str> = claim.signed_headers.split(';').collect();
     let date = if headers.contains_key("x-amz-date") { "x-amz-date" } else { "date" };
@@ -246,7 +247,7 @@ fn check_signed_headers(claim: &Claim<'_>, headers: &HeaderMap) -> Result<(), Si
     Ok(())
 }
 
-/// Returns the hash that the canonical request ends with, having checked a hash that the client sent.
+/// Returns the hash of the body, with which the canonical request ends. Checks it against the hash that the client sent.
 fn payload_hash(headers: &HeaderMap, body: &[u8]) -> Result<String, SignatureError> {
     let actual = hex::encode(Sha256::digest(body));
     match headers.get("x-amz-content-sha256") {
@@ -269,7 +270,7 @@ fn canonical_request(parts: &Parts, claim: &Claim<'_>, payload_hash: &str) -> St
     text
 }
 
-/// Encodes the path once more than it was sent: every service but S3 does.
+/// Encodes the path, which the client sent encoded, a second time. Every service except S3 does so.
 fn canonical_path(path: &str) -> String {
     if path.is_empty() { "/".to_owned() } else { utf8_percent_encode(path, PATH).to_string() }
 }
@@ -289,7 +290,7 @@ fn reencode(text: &str) -> String {
     percent_encode(&percent_decode_str(text).collect::<Vec<u8>>(), VALUE).to_string()
 }
 
-/// Collapses runs of blanks, as the canonical form of a header value asks.
+/// Replaces several blanks by one, as the canonical form of a header value requires.
 fn trimmed(value: &[u8]) -> String {
     String::from_utf8_lossy(value).split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -329,7 +330,7 @@ mod tests {
 
     use super::*;
 
-    /// The example of AWS's own test suite, `post-vanilla`-like: key, date and scope are theirs.
+    /// The date of the requests in AWS's own test suite; the key and the scope below are from there, too.
     const DATE: &str = "20150830T123600Z";
 
     fn verifier() -> Verifier {

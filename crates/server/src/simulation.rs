@@ -1,9 +1,10 @@
-//! Whole systems in one thread, from a seed: the real operations, driver, engine and SQL, in a world that is not kind.
+//! Simulates whole systems in one thread, from a seed: the real operations, driver, engine and SQL, with faults in everything
+//! around them.
 //!
-//! Time is tokio's paused clock, so hours pass in moments, and all chance is the seed's: a seed that breaks a rule breaks
-//! it again. Servers die at any write, requests are lost, doubled and late, the clock jumps, the disk is full and the
-//! database down, task runners hang and come back. After every write the [`judge`] reads what is on the disk; in the end
-//! all trouble stops, and then every run must end. `docs/simulation.md` says how to read a failure.
+//! Time is tokio's paused clock, so hours pass in moments. All chance follows from the seed, so a seed that breaks a rule breaks
+//! it again. Servers die at any write; requests are lost, doubled and late; the clock jumps; the disk is full; the database is
+//! down; task runners hang and come back. After every write, the [`judge`] reads the disk and checks the rules. In the end all
+//! faults stop, and then every run must end. `docs/simulation.md` explains how to read a failure.
 
 mod definitions;
 mod dice;
@@ -30,48 +31,49 @@ use tokio::task::JoinSet;
 
 use dice::Dice;
 use faults::Chances;
-use world::{CrashAt, Lie, World};
+use world::{CrashAt, StoreLie, World};
 
-/// How long after all trouble is over everything must have ended; the longest schedule takes two days.
+/// The number of days after the last fault within which every run must end. The longest schedule takes two days.
 const MOST_DAYS: u32 = 4;
-/// How often it is looked whether everything has.
-const LOOK: Duration = Duration::from_secs(600);
+/// How often the simulation checks whether every run has ended.
+const CHECK_EVERY: Duration = Duration::from_secs(600);
 
-/// What is simulated.
+/// The settings of a simulation.
 #[derive(Clone, Copy, Debug)]
-struct Plot {
+struct Scenario {
     seed: u64,
     servers: usize,
-    /// Nothing goes wrong by chance.
+    /// Whether no faults occur by chance.
     is_quiet: bool,
     crash_at: Option<CrashAt>,
-    /// What the store does behind everybody's back.
-    lie: Option<Lie>,
-    is_loud: bool,
+    /// How the store deceives the servers.
+    lie: Option<StoreLie>,
+    /// Whether the lines of the trace are printed.
+    prints_trace: bool,
 }
 
-/// What a simulation that broke no rule was like.
+/// The result of a simulation that broke no rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Report {
-    /// Lines of the trace, and a digest of them.
+    /// The number of lines in the trace, and a digest of them.
     mark: (u64, u64),
     writes: u64,
     counts: BTreeMap<String, u64>,
 }
 
-impl Plot {
+impl Scenario {
     fn new(seed: u64) -> Self {
-        // Every third one has several servers on one database.
+        // Every third seed has several servers on one database.
         let servers = if seed.is_multiple_of(3) { 3 } else { 1 };
-        Self { seed, servers, is_quiet: false, crash_at: None, lie: None, is_loud: false }
+        Self { seed, servers, is_quiet: false, crash_at: None, lie: None, prints_trace: false }
     }
 
-    /// Plays it; an error says which rule was broken, and what happened before.
+    /// Runs the simulation. An error names the rule that was broken, with the last lines of the trace.
     fn play(self) -> Result<Report, String> {
         self.play_with(|_| ())
     }
 
-    /// Plays it, with something else going on beside.
+    /// Runs the simulation, with the tasks that `beside` spawns.
     fn play_with(self, beside: impl FnOnce(Arc<World>)) -> Result<Report, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime of our own");
@@ -80,16 +82,16 @@ impl Plot {
             let dice = Dice::new(self.seed);
             let chances = if self.is_quiet { Chances::default() } else { Chances::new(&dice) };
             let world = World::new(dice, chances, self);
-            world.trace().is_loud = self.is_loud;
+            world.trace().prints_trace = self.prints_trace;
             let _listening = tracing::subscriber::set_default(log::Listener(Arc::clone(&world)));
             beside(Arc::clone(&world));
             tokio::select! {
                 biased;
                 () = world.stopped.cancelled() => {}
-                () = live(&world, self.is_quiet) => {}
+                () = simulate(&world, self.is_quiet) => {}
             }
             if let Some(panic) = PANICS.take() {
-                world.accuse(format!("panic: {panic}"));
+                world.rule_broken(format!("panic: {panic}"));
             }
             let trace = world.trace();
             match world.violation() {
@@ -107,7 +109,7 @@ impl Plot {
 }
 
 thread_local! {
-    /// What panicked on this thread: tokio catches it.
+    /// The first panic on this thread. tokio catches panics of tasks.
     static PANICS: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -125,8 +127,8 @@ fn note_panics() {
     PANICS.take();
 }
 
-/// Trouble first, then calm until everything has ended.
-async fn live(world: &Arc<World>, is_quiet: bool) {
+/// Simulates a time with faults, then a time without faults until every run has ended.
+async fn simulate(world: &Arc<World>, is_quiet: bool) {
     for number in 0..world.servers() {
         world.boot(number);
     }
@@ -136,28 +138,28 @@ async fn live(world: &Arc<World>, is_quiet: bool) {
     }
     let mut operators = JoinSet::new();
     for number in 0..1 + world.dice.below(2) {
-        let deeds = if is_quiet { 0 } else { world.dice.below(12) };
-        operators.spawn(operator::operate(Arc::clone(world), number, deeds));
+        let actions = if is_quiet { 0 } else { world.dice.below(12) };
+        operators.spawn(operator::operate(Arc::clone(world), number, actions));
     }
     if !is_quiet {
-        tokio::spawn(faults::make_trouble(Arc::clone(world)));
+        tokio::spawn(faults::make_incidents(Arc::clone(world)));
     }
     tokio::time::sleep(world.dice.seconds(1_800, 18_000)).await;
     world.calm_down();
     while operators.join_next().await.is_some() {}
     for _ in 0..MOST_DAYS * 24 * 6 {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(CHECK_EVERY).await;
         if unfinished(world).await.is_none() {
             let closed = world.judge().close();
             return world.check(closed);
         }
     }
     if let Some(text) = unfinished(world).await {
-        world.accuse(format!("{MOST_DAYS} days after all trouble this has not ended: {text}"));
+        world.rule_broken(format!("{MOST_DAYS} days after the last fault this has not ended: {text}"));
     }
 }
 
-/// Says what is still to come.
+/// Returns what has not ended yet.
 async fn unfinished(world: &World) -> Option<String> {
     let unfinished = world.judge().unfinished();
     if unfinished.is_some() {

@@ -1,7 +1,7 @@
-//! What the requests and responses of several operations share: bodies, objects, markers, and the limits of the model.
+//! The wire form of data that several operations share: bodies, objects, markers, and the limits of the model.
 //!
-//! The shapes of one operation stand in its file under [`crate::ops`]. Every member of a request may be absent, and
-//! unknown members are ignored; an absent member of a response is left out.
+//! The shapes of a single operation are in its file under [`crate::ops`]. Every member of a request may be absent, and unknown
+//! members are ignored. A response leaves absent members out.
 
 pub(crate) mod check;
 pub(crate) mod marker;
@@ -15,14 +15,14 @@ use crate::error::ServiceError;
 
 /// A response whose shape has no members: `{}`.
 ///
-/// An operation whose output has no shape at all returns `()` instead, and its response has no body.
+/// An operation without an output shape returns `()` instead. Its response has no body.
 #[derive(Debug, Serialize)]
 pub(crate) struct Empty {}
 
-/// Reads the body of a request; an empty one is an empty object.
+/// Reads the body of a request. An empty body counts as an empty object.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> {
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
-    // serde would take a list for a struct.
+    // serde would accept a list for a struct.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(ServiceError::Serialization("the body must be a JSON object".to_owned()));
     }
@@ -32,7 +32,7 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> 
 /// Writes the body of a response.
 pub(crate) fn write(response: &impl Serialize) -> Result<Vec<u8>, ServiceError> {
     let body = serde_json::to_vec(response).map_err(|error| ServiceError::Internal(error.into()))?;
-    // serde writes `()` so.
+    // serde writes `()` as `null`.
     Ok(if body == b"null" { Vec::new() } else { body })
 }
 

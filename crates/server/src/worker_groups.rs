@@ -1,7 +1,7 @@
-//! PollForTask: which work is on offer in which worker group, and who waits for it.
+//! The work on offer in each worker group, and the pollers that wait for it.
 //!
-//! Offers are hints: taking one decides nothing, only the claim that follows does (see
-//! [`crate::driver`]). So an offer may be out of date without harm; what must not happen is that one is lost.
+//! An offer is a hint: only the claim that follows decides who gets the attempt (see [`crate::driver`]). So an outdated offer
+//! does no harm. An offer must not be lost, though.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
@@ -12,25 +12,25 @@ use engine::{AttemptId, PipelineId, WorkerGroup};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-/// An attempt that may be taken.
+/// An attempt that a poller may claim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Offer {
     pub(crate) pipeline: PipelineId,
     pub(crate) attempt: AttemptId,
 }
 
-/// What is on offer, by worker group.
+/// The worker groups with offers or pollers.
 #[derive(Default)]
-pub(crate) struct Waiting {
+pub(crate) struct WorkerGroups {
     groups: Mutex<HashMap<WorkerGroup, Arc<Group>>>,
-    /// When a group was polled last.
+    /// When each group was polled last.
     polled: Mutex<HashMap<WorkerGroup, Timestamp>>,
 }
 
-/// So many groups' polls are remembered: names that somebody made up must not fill the memory.
+/// The limit of groups whose last poll is remembered: names that clients make up must not fill the memory.
 const MOST_REMEMBERED: usize = 10_000;
 
-/// One worker group: its offers, oldest first, and its pollers, in the order in which they came.
+/// A worker group: its offers, oldest first, and its pollers, in the order in which they arrived.
 #[derive(Default)]
 struct Group {
     offers: Mutex<Offers>,
@@ -38,7 +38,8 @@ struct Group {
     pollers: AtomicUsize,
 }
 
-/// Offers in the order in which they came, each once: a pipeline that is loaded again offers all its work again.
+/// The offers in the order in which they were made. Each is there once, although a pipeline that is loaded again offers all
+/// its work again.
 #[derive(Default)]
 struct Offers {
     queue: VecDeque<Offer>,
@@ -59,15 +60,15 @@ impl Offers {
     }
 }
 
-impl Waiting {
-    /// Puts work on offer and wakes one poller of its group.
+impl WorkerGroups {
+    /// Adds an offer, and wakes one poller of its group.
     pub(crate) fn offer(&self, group: &WorkerGroup, offer: Offer) {
         let group = self.group(group);
         lock(&group.offers).push(offer);
         group.arrived.notify_one();
     }
 
-    /// Puts work on offer if as many poll its group as there is work; returns whether they do.
+    /// Adds an offer if its group has more pollers than offers. Returns whether it did.
     pub(crate) fn offer_to_pollers(&self, group: &WorkerGroup, offer: Offer) -> bool {
         let Some(group) = lock(&self.groups).get(group).cloned() else { return false };
         let mut offers = lock(&group.offers);
@@ -79,7 +80,7 @@ impl Waiting {
         is_wanted
     }
 
-    /// Returns the groups that somebody polls now.
+    /// Returns the groups that have a poller now.
     pub(crate) fn polled(&self) -> Vec<WorkerGroup> {
         let is_polled = |group: &Group| group.pollers.load(Ordering::SeqCst) > 0;
         let groups = lock(&self.groups);
@@ -89,12 +90,12 @@ impl Waiting {
         polled
     }
 
-    /// Returns whether there is no work on offer for the group.
+    /// Returns whether the group has no offers.
     pub(crate) fn is_empty(&self, group: &WorkerGroup) -> bool {
         lock(&self.groups).get(group).is_none_or(|group| lock(&group.offers).queue.is_empty())
     }
 
-    /// Notes that somebody polls the group.
+    /// Notes that the group is polled at `now`.
     pub(crate) fn note_poll(&self, group: &WorkerGroup, now: Timestamp) {
         let mut polled = lock(&self.polled);
         if polled.len() < MOST_REMEMBERED || polled.contains_key(group) {
@@ -102,18 +103,18 @@ impl Waiting {
         }
     }
 
-    /// Returns when somebody polled the group last; not known of the time before the service began.
+    /// Returns when the group was polled last. Polls before the start of the service are not known.
     pub(crate) fn polled_at(&self, group: &str) -> Option<Timestamp> {
         lock(&self.polled).get(group).copied()
     }
 
-    /// Makes the caller a poller of the group, as long as it keeps what it gets.
+    /// Makes the caller a poller of the group until it drops the returned value.
     pub(crate) fn poll<'a>(&'a self, name: &'a WorkerGroup) -> Poller<'a> {
         let mut groups = lock(&self.groups);
         let group = Arc::clone(groups.entry(name.clone()).or_default());
-        // Counted while the map is locked, so that whoever is counted is found.
+        // Counted while the map is locked, so that no offer sees the count before it can find the group.
         group.pollers.fetch_add(1, Ordering::SeqCst);
-        Poller { waiting: self, name, group }
+        Poller { groups: self, name, group }
     }
 
     fn group(&self, name: &WorkerGroup) -> Arc<Group> {
@@ -121,21 +122,21 @@ impl Waiting {
     }
 }
 
-/// A poller of a group; the last one to leave an empty group takes it away.
+/// A poller of a group. The last poller to leave a group without offers removes the group.
 pub(crate) struct Poller<'a> {
-    waiting: &'a Waiting,
+    groups: &'a WorkerGroups,
     name: &'a WorkerGroup,
     group: Arc<Group>,
 }
 
 impl Poller<'_> {
-    /// Takes the oldest offer, waiting for one if there is none.
+    /// Takes the oldest offer. Waits for one if there is none.
     ///
-    /// A poller that goes away while it waits takes nothing: a wake-up meant for it goes to the next.
+    /// A poller that leaves while it waits takes nothing: the next poller gets its wake-up.
     pub(crate) async fn take(&self) -> Offer {
         loop {
             let mut arrived = pin!(self.group.arrived.notified());
-            // Counted as waiting before the look, so that no wake-up falls between the two.
+            // Registered before the queue is read, so that no wake-up is lost between the two.
             arrived.as_mut().enable();
             if let Some(offer) = lock(&self.group.offers).pop() {
                 return offer;
@@ -148,8 +149,8 @@ impl Poller<'_> {
 impl Drop for Poller<'_> {
     fn drop(&mut self) {
         self.group.pollers.fetch_sub(1, Ordering::SeqCst);
-        let mut groups = lock(&self.waiting.groups);
-        // Ours and the map's: nobody else can come to hold it while the map is locked.
+        let mut groups = lock(&self.groups.groups);
+        // The two references are ours and the map's. While the map is locked, nobody can take another.
         let alone = Arc::strong_count(&self.group) == 2;
         if alone && lock(&self.group.offers).queue.is_empty() {
             groups.remove(self.name);
@@ -158,7 +159,7 @@ impl Drop for Poller<'_> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every critical section here is a single change: a panic cannot leave half of one.
+    // Every critical section here makes a single change, so a panic cannot leave half of one.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -171,74 +172,74 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_offer_waits_for_its_poller_and_a_poller_for_its_offer() {
-        let waiting = Arc::new(Waiting::default());
+    async fn an_offer_waits_for_a_poller_and_a_poller_for_an_offer() {
+        let groups = Arc::new(WorkerGroups::default());
         let group = WorkerGroup::from("g");
-        waiting.offer(&group, offer("a"));
-        assert_eq!(waiting.poll(&group).take().await, offer("a"));
+        groups.offer(&group, offer("a"));
+        assert_eq!(groups.poll(&group).take().await, offer("a"));
         let poller = tokio::spawn({
-            let (waiting, group) = (Arc::clone(&waiting), group.clone());
-            async move { waiting.poll(&group).take().await }
+            let (groups, group) = (Arc::clone(&groups), group.clone());
+            async move { groups.poll(&group).take().await }
         });
         tokio::task::yield_now().await;
-        waiting.offer(&WorkerGroup::from("G"), offer("other group"));
-        waiting.offer(&group, offer("b"));
+        groups.offer(&WorkerGroup::from("G"), offer("other group"));
+        groups.offer(&group, offer("b"));
         assert_eq!(poller.await.unwrap(), offer("b"));
     }
 
     #[tokio::test]
     async fn an_offer_made_twice_is_taken_once() {
-        let waiting = Waiting::default();
+        let groups = WorkerGroups::default();
         let group = WorkerGroup::from("g");
         for attempt in ["a", "a", "b"] {
-            waiting.offer(&group, offer(attempt));
+            groups.offer(&group, offer(attempt));
         }
         assert_eq!(
-            (waiting.poll(&group).take().await, waiting.poll(&group).take().await),
+            (groups.poll(&group).take().await, groups.poll(&group).take().await),
             (offer("a"), offer("b"))
         );
-        waiting.offer(&group, offer("a"));
-        assert_eq!(waiting.poll(&group).take().await, offer("a"));
+        groups.offer(&group, offer("a"));
+        assert_eq!(groups.poll(&group).take().await, offer("a"));
     }
 
     #[tokio::test]
     async fn a_poller_that_hung_up_takes_nothing() {
-        let waiting = Waiting::default();
+        let groups = WorkerGroups::default();
         let group = WorkerGroup::from("g");
         for _ in 0..3 {
-            let mut gone = Box::pin(taken(&waiting, &group));
+            let mut gone = Box::pin(taken(&groups, &group));
             assert!(futures_poll(&mut gone).await.is_none());
         }
-        assert!(lock(&waiting.groups).is_empty());
-        let mut first = Box::pin(taken(&waiting, &group));
+        assert!(lock(&groups.groups).is_empty());
+        let mut first = Box::pin(taken(&groups, &group));
         assert!(futures_poll(&mut first).await.is_none());
-        let mut second = Box::pin(taken(&waiting, &group));
+        let mut second = Box::pin(taken(&groups, &group));
         assert!(futures_poll(&mut second).await.is_none());
-        // The wake-up goes to the first; it leaves before it acts on it.
-        waiting.offer(&group, offer("a"));
+        // The first poller gets the wake-up, and leaves before it acts on it.
+        groups.offer(&group, offer("a"));
         drop(first);
         assert_eq!(second.await, offer("a"));
     }
 
-    async fn taken(waiting: &Waiting, group: &WorkerGroup) -> Offer {
-        waiting.poll(group).take().await
+    async fn taken(groups: &WorkerGroups, group: &WorkerGroup) -> Offer {
+        groups.poll(group).take().await
     }
 
     #[tokio::test]
-    async fn no_more_is_offered_to_pollers_than_there_are() {
-        let waiting = Waiting::default();
+    async fn a_group_gets_no_more_offers_than_it_has_pollers() {
+        let groups = WorkerGroups::default();
         let group = WorkerGroup::from("g");
-        assert!(!waiting.offer_to_pollers(&group, offer("a")));
-        let (first, second) = (waiting.poll(&group), waiting.poll(&group));
-        let wanted = ["a", "b", "c"].map(|attempt| waiting.offer_to_pollers(&group, offer(attempt)));
+        assert!(!groups.offer_to_pollers(&group, offer("a")));
+        let (first, second) = (groups.poll(&group), groups.poll(&group));
+        let wanted = ["a", "b", "c"].map(|attempt| groups.offer_to_pollers(&group, offer(attempt)));
         assert_eq!(wanted, [true, true, false]);
         assert_eq!((first.take().await, second.take().await), (offer("a"), offer("b")));
-        assert_eq!((waiting.polled(), waiting.is_empty(&group)), (vec![group.clone()], true));
+        assert_eq!((groups.polled(), groups.is_empty(&group)), (vec![group.clone()], true));
         drop((first, second));
-        assert!(waiting.polled().is_empty());
+        assert!(groups.polled().is_empty());
     }
 
-    /// Polls once.
+    /// Polls a future once.
     async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
         std::future::poll_fn(|context| match std::pin::Pin::new(&mut *future).poll(context) {
             std::task::Poll::Ready(output) => std::task::Poll::Ready(Some(output)),

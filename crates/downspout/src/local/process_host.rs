@@ -20,7 +20,7 @@ use definition::Field;
 use definition::kind::Kind;
 use definition::kind::field::FieldError;
 use ec2_worker::{Activities, Hindrance};
-use server::host::{Host, Resource, ResourceId, Standing, Work, Workers};
+use server::host::{Host, MachineState, PlannedWork, Resource, ResourceId, Workers};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::{Notify, oneshot};
@@ -195,7 +195,7 @@ impl Host for ProcessHost {
     /// Returns the problems that the workers of the host's resources and of the stack's own group would have with the work.
     ///
     /// Both kinds of workers run `ec2-worker`. Other workers are unknown, so their work has no known problems.
-    fn hindrances(&self, work: &Work<'_>) -> Vec<FieldError> {
+    fn hindrances(&self, work: &PlannedWork<'_>) -> Vec<FieldError> {
         let is_ours = match work.by {
             Workers::OfResource(kind) => self.supplies(kind),
             Workers::InGroup(group) => group == self.own_group,
@@ -215,25 +215,25 @@ impl Host for ProcessHost {
         Some(self.lock().places.most())
     }
 
-    async fn create(&self, resource: &Resource) -> anyhow::Result<Standing> {
+    async fn create(&self, resource: &Resource) -> anyhow::Result<MachineState> {
         // While the stack stops, a worker that ends has not failed: the resource gets a new one at the next start.
         if self.is_stopping.load(Ordering::SeqCst) {
-            return Ok(Standing::Creating(Vec::new()));
+            return Ok(MachineState::Creating(Vec::new()));
         }
         let place = {
             let mut pool = self.lock();
             match pool.by_resource.get(&resource.id) {
                 Some(Worker::Running { pid, .. }) => return Ok(running(*pid)),
-                Some(Worker::Ended(reason)) => return Ok(Standing::Gone(reason.clone())),
+                Some(Worker::Ended(reason)) => return Ok(MachineState::Gone(reason.clone())),
                 None => pool.places.ask(resource),
             }
         };
         if let Err(waits) = place {
-            return Ok(Standing::Creating(vec![Field::string("@resourceStatus", waits)]));
+            return Ok(MachineState::Creating(vec![Field::string("@resourceStatus", waits)]));
         }
         match self.start(resource) {
             Ok(pid) => Ok(running(pid)),
-            Err(error) => Ok(Standing::Gone(format!("{error:#}"))),
+            Err(error) => Ok(MachineState::Gone(format!("{error:#}"))),
         }
     }
 
@@ -259,9 +259,9 @@ impl Host for ProcessHost {
     }
 }
 
-fn running(pid: u32) -> Standing {
+fn running(pid: u32) -> MachineState {
     let id = Field::string("@resourceId", format!("process {pid}"));
-    Standing::Running(vec![id, Field::string("@resourceStatus", "running")])
+    MachineState::Running(vec![id, Field::string("@resourceStatus", "running")])
 }
 
 /// Waits for the end of a worker, and asks it to end after `asked`. Returns the reason if the worker ended by itself.

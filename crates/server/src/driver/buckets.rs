@@ -1,14 +1,14 @@
-//! S3, as far as the driver looks into it.
+//! The calls to S3 that precondition checks need.
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-/// Buckets that preconditions ask about. What is not there yet may come, be it the bucket.
+/// Answers whether keys exist. A bucket or key that does not exist yet may come: that is an answer, not an error.
 pub(crate) trait Buckets: Clone + Send + Sync + 'static {
-    /// Returns whether there is an S3 object with this key, or a sentence that says why nobody knows.
+    /// Returns whether there is an S3 object with this key, or a sentence that says why that is unknown.
     fn key_exists(&self, bucket: &str, key: &str) -> impl Future<Output = Result<bool, String>> + Send;
 
-    /// Returns whether a key begins with `prefix`, or a sentence that says why nobody knows.
+    /// Returns whether a key begins with `prefix`, or a sentence that says why that is unknown.
     fn prefix_holds_any(
         &self,
         bucket: &str,

@@ -1,7 +1,7 @@
-//! Old runs: kept for a set time after they ended, then forgotten bit by bit.
+//! Removes runs that ended long ago.
 //!
-//! Slow on purpose: nothing waits for it, and whoever saves a run must not wait for it either. Several servers may do it
-//! on one store. What one had begun when it ended is gone on with by the next to look.
+//! The removal is slow on purpose: nothing waits for it, and saves of other runs must not wait for it. Several servers may
+//! remove runs from one store. If a server ends in the middle of a removal, the next check of any server completes it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,28 +13,28 @@ use tokio_util::sync::CancellationToken;
 
 use super::Driver;
 
-/// From one look to the next, by the service's clock.
-const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(10);
-/// The clock is looked at this often, unless somebody winds it.
-const READ_CLOCK: Duration = Duration::from_secs(60);
-/// Between two steps others have their turn.
+/// The time between two checks for expired runs, by the service's clock.
+const CHECK_EVERY: SignedDuration = SignedDuration::from_mins(10);
+/// How often the clock is read, unless a test sets it.
+const READ_CLOCK_EVERY: Duration = Duration::from_secs(60);
+/// The pause between two steps of the removal, in which others use the store.
 const PAUSE: Duration = Duration::from_millis(20);
 
 impl Driver {
-    /// Lets runs expire that ended longer than `keep` ago, until `shutdown`.
+    /// Removes the runs that ended longer than `keep` ago, again and again until `shutdown`.
     pub(crate) async fn let_runs_expire(self: Arc<Self>, keep: Period, shutdown: CancellationToken) {
         let work = async {
             loop {
-                let next = self.now() + LOOK_EVERY;
-                // What could not be done is done at the next look.
-                if let Err(error) = self.expire_old(keep).await {
-                    tracing::warn!("old runs cannot be forgotten now: {:#}", anyhow::Error::new(error));
+                let next = self.now() + CHECK_EVERY;
+                // The next check repeats what failed.
+                if let Err(error) = self.remove_expired(keep).await {
+                    tracing::warn!("expired runs cannot be removed now: {:#}", anyhow::Error::new(error));
                 }
                 while self.now() < next {
                     tokio::select! {
                         biased;
                         () = self.clock_moved.notified() => {}
-                        () = tokio::time::sleep(READ_CLOCK) => {}
+                        () = tokio::time::sleep(READ_CLOCK_EVERY) => {}
                     }
                 }
             }
@@ -46,18 +46,15 @@ impl Driver {
         }
     }
 
-    async fn expire_old(&self, keep: Period) -> Result<(), StoreError> {
+    async fn remove_expired(&self, keep: Period) -> Result<(), StoreError> {
         self.clear_expired().await?;
-        // Before time began: for ever.
+        // A period that reaches back before the earliest time keeps runs for ever.
         let Some(ended_before) = keep.nth_after(self.now(), -1) else { return Ok(()) };
         let mut from = None;
         loop {
             let expired = self.store.expire_runs(ended_before, from).await?;
             if !expired.runs.is_empty() {
-                tracing::info!(
-                    runs = expired.runs.len(),
-                    "runs that ended longer than {keep} ago are forgotten"
-                );
+                tracing::info!(runs = expired.runs.len(), "removed runs that ended longer than {keep} ago");
                 self.clear_expired().await?;
             }
             from = expired.next;

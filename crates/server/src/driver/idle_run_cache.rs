@@ -1,49 +1,53 @@
-//! The run at rest that was looked at last.
+//! The idle run that an operation read last.
 //!
-//! A run at rest is not in memory. Whoever pages through a large one asks for it a thousand times, so the last is kept: one
-//! in all, as it may be large.
+//! An idle run is not in memory. A client that pages through a large one asks for it a thousand times, so the last one
+//! that was read stays in memory. There is only one, since it may be large.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{PipelineId, Run, RunId};
 use store::StoreError;
 
-use super::{Driver, Live};
+use super::{Driver, LivePipeline};
 
-/// The run, and its pipeline as of which revision.
+/// The idle run that was read last, with its pipeline and the pipeline's revision at that time.
 #[derive(Default)]
-pub(super) struct Seen(Mutex<Option<(PipelineId, u64, Arc<Run>)>>);
+pub(super) struct IdleRunCache(Mutex<Option<(PipelineId, u64, Arc<Run>)>>);
 
-impl Seen {
-    fn get(&self, live: &Live, id: &RunId) -> Option<Arc<Run>> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (pipeline, revision, run) = seen.as_ref()?;
-        // Whoever changed anything of the pipeline since may have changed the run.
+impl IdleRunCache {
+    fn get(&self, live: &LivePipeline, id: &RunId) -> Option<Arc<Run>> {
+        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (pipeline, revision, run) = cached.as_ref()?;
+        // Any change of the pipeline since may have changed the run.
         let is_same = *pipeline == live.pipeline.id && *revision == live.revision && run.header().id == *id;
         is_same.then(|| Arc::clone(run))
     }
 
-    fn keep(&self, live: &Live, run: Arc<Run>) {
-        let seen = Some((live.pipeline.id.clone(), live.revision, run));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    fn keep(&self, live: &LivePipeline, run: Arc<Run>) {
+        let cached = Some((live.pipeline.id.clone(), live.revision, run));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cached;
     }
 }
 
 impl Driver {
-    /// Forgets the run that was looked at last if it is of the pipeline, which is gone.
-    pub(super) fn forget_seen(&self, pipeline: &PipelineId) {
-        let mut seen = self.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.take_if(|(of, _, _)| of == pipeline);
+    /// Drops the cached run if it belongs to this pipeline, which was deleted.
+    pub(super) fn forget_idle_run(&self, pipeline: &PipelineId) {
+        let mut cached = self.idle_runs.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.take_if(|(of, _, _)| of == pipeline);
     }
 
-    /// Returns a run that is not in memory, to look at.
-    pub(crate) async fn at_rest(&self, live: &Live, id: &RunId) -> Result<Option<Arc<Run>>, StoreError> {
-        if let Some(run) = self.seen.get(live, id) {
+    /// Returns a run that is not in memory, for reading only.
+    pub(crate) async fn idle_run(
+        &self,
+        live: &LivePipeline,
+        id: &RunId,
+    ) -> Result<Option<Arc<Run>>, StoreError> {
+        if let Some(run) = self.idle_runs.get(live, id) {
             return Ok(Some(run));
         }
         let run = self.store.load_run(&live.pipeline.id, id).await?.map(Arc::new);
         if let Some(run) = &run {
-            self.seen.keep(live, Arc::clone(run));
+            self.idle_runs.keep(live, Arc::clone(run));
         }
         Ok(run)
     }
@@ -60,7 +64,7 @@ mod tests {
         engine::time::parse("2030-01-31T22:00:00").expect("a time")
     }
 
-    /// A run of `df-1` without work, which has ended.
+    /// Returns a run of `df-1` that has no work, and so has ended.
     fn ended(latest: Option<jiff::Timestamp>) -> (Run, engine::Step) {
         let objects = r#"{"objects": [{"id": "In", "type": "S3DataNode", "filePath": "s3://b/in"}]}"#;
         let plan = Plan::of(definition::file::parse(objects).expect("a definition")).expect("a plan");
@@ -76,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_at_rest_is_loaded_once_until_something_of_its_pipeline_changes() {
+    async fn an_idle_run_is_loaded_once_until_its_pipeline_changes() {
         let store = Arc::new(SqliteStore::in_memory().expect("a store"));
         let driver = Driver::new(store.clone(), Arc::new(at));
         let new = Pipeline::new("df-1".into(), "p", "p", at());
@@ -85,16 +89,16 @@ mod tests {
         store.save(Batch::new().new_run(&run, &step)).await.expect("it is saved");
         let id = &run.header().id;
 
-        let held = driver.hold("df-1").await.expect("it is there");
-        let first = driver.at_rest(&held, id).await.expect("it reads").expect("it is there");
-        let again = driver.at_rest(&held, id).await.expect("it reads").expect("it is there");
+        let live = driver.lock_pipeline("df-1").await.expect("it is there");
+        let first = driver.idle_run(&live, id).await.expect("it reads").expect("it is there");
+        let again = driver.idle_run(&live, id).await.expect("it reads").expect("it is there");
         assert!(Arc::ptr_eq(&first, &again));
-        assert!(driver.at_rest(&held, &"elsewhen".into()).await.expect("it reads").is_none());
+        assert!(driver.idle_run(&live, &"elsewhen".into()).await.expect("it reads").is_none());
 
-        let mut held = held;
+        let mut live = live;
         let (next, step) = ended(Some(at()));
-        driver.begin(&mut held, next, &step, |_| Batch::new()).await.expect("it is saved");
-        let after = driver.at_rest(&held, id).await.expect("it reads").expect("it is there");
+        driver.begin(&mut live, next, &step, |_| Batch::new()).await.expect("it is saved");
+        let after = driver.idle_run(&live, id).await.expect("it reads").expect("it is there");
         assert!(!Arc::ptr_eq(&first, &after));
     }
 }

@@ -1,4 +1,4 @@
-//! A pipeline in memory, with those of its runs in which something moves.
+//! A pipeline in memory, with those of its runs that time may still change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,50 +7,51 @@ use engine::{PipelineId, PipelineState, Run, RunId};
 use jiff::Timestamp;
 use store::{Pipeline, Store, StoreError};
 
-use super::schedule::Active;
+use super::ActiveDefinition;
 
-/// What of a run the state of its pipeline follows from.
+/// The properties of a run on which the state of its pipeline depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct RunState {
     is_open: bool,
     is_stuck: bool,
     is_active: bool,
 }
 
-impl Standing {
+impl RunState {
     pub(super) fn of(run: &Run) -> Self {
         let is_stuck = run.end().is_some_and(|end| end.stuck);
         Self { is_open: run.end().is_none(), is_stuck, is_active: run.is_active() }
     }
 }
 
-/// What the store holds of a pipeline, kept in step with it by whoever holds the pipeline's lock.
-pub(crate) struct Live {
+/// A pipeline as the store holds it. The owner of the pipeline's lock keeps it equal to the store.
+pub(crate) struct LivePipeline {
     pub(crate) pipeline: Pipeline,
-    /// The runs that time may still change, and no others for long; oldest first, as their work is offered.
+    /// The awake runs: those that time may still change. The oldest comes first, as its work is offered first. Other runs
+    /// are here only while an operation works on them.
     runs: BTreeMap<RunId, Run>,
-    /// Those that ended while something in them waits for ever, be they in memory or not.
+    /// The stuck runs, in memory or not.
     stuck: BTreeSet<RunId>,
-    /// The definition that runs, once a schedule asked for it.
-    pub(super) active: Option<Active>,
-    /// The next run's time has come, but not its turn.
+    /// The active definition, once a schedule needed it.
+    pub(super) active: Option<ActiveDefinition>,
+    /// The next scheduled run is due, but has to wait until another run has ended.
     pub(super) is_full: bool,
-    /// What the pipeline's revision was in the store when all this was what the store holds.
+    /// The revision that the store gave the pipeline with the state that is in memory.
     pub(super) revision: u64,
-    /// A save failed: what is here is ahead of the store, and must be loaded anew.
+    /// A save failed: memory differs from the store, and must be loaded again before its next use.
     pub(super) is_stale: bool,
 }
 
-impl Live {
-    /// Loads the pipeline and its open runs; `None` if there is no such pipeline.
+impl LivePipeline {
+    /// Loads the pipeline and its awake runs. Returns `None` if there is no such pipeline.
     pub(super) async fn load(store: &dyn Store, id: &PipelineId) -> Result<Option<Self>, StoreError> {
-        // Before the rest: what is saved while that is read shows at the next save, if not before.
+        // The revision comes first: if the pipeline changes while the rest is read, the next save finds the difference.
         let Some(revision) = store.revision(id).await? else { return Ok(None) };
         let Some(pipeline) = store.pipeline(id).await? else { return Ok(None) };
         let (runs, stuck) = (BTreeMap::new(), BTreeSet::new());
         let mut live =
             Self { pipeline, runs, stuck, active: None, is_full: false, revision, is_stale: false };
-        // A pipeline that was never activated has no runs to look for.
+        // A pipeline that was never activated has no runs.
         if live.pipeline.latest_run.is_some() {
             for header in store.unsettled_runs(id).await? {
                 if header.is_awake() {
@@ -64,7 +65,7 @@ impl Live {
         Ok(Some(live))
     }
 
-    /// Brings the run `id` to memory if it is not there; returns whether the pipeline has it.
+    /// Loads the run `id` if it is not in memory. Returns whether the pipeline has this run.
     pub(super) async fn fetch(&mut self, store: &dyn Store, id: &RunId) -> Result<bool, StoreError> {
         if self.runs.contains_key(id) {
             return Ok(true);
@@ -89,23 +90,23 @@ impl Live {
     }
 
     /// Makes a definition the active one.
-    pub(crate) fn activate(&mut self, active: Active) {
+    pub(crate) fn activate(&mut self, active: ActiveDefinition) {
         self.active = Some(active);
     }
 
-    /// Returns the run in memory that holds the instance `id`.
+    /// Returns the id of the run in memory that has the instance `id`.
     pub(super) fn run_of(&self, id: &str) -> Option<&RunId> {
         let by_start = RunId::of_object(id).and_then(|run| self.runs.get(&run));
-        let holds = |run: &&Run| run.instance(id).is_some();
-        by_start.filter(holds).or_else(|| self.runs.values().find(holds)).map(|run| &run.header().id)
+        let has_it = |run: &&Run| run.instance(id).is_some();
+        by_start.filter(has_it).or_else(|| self.runs.values().find(has_it)).map(|run| &run.header().id)
     }
 
-    /// Returns the runs in which something moves.
+    /// Returns the runs that have not ended.
     pub(crate) fn open_runs(&self) -> impl Iterator<Item = &Run> {
         self.runs.values().filter(|run| run.end().is_none())
     }
 
-    /// Returns the ids of the runs that have not ended, or have while something in them waits for ever.
+    /// Returns the ids of the runs that are open or stuck.
     pub(crate) fn unsettled_runs(&self) -> BTreeSet<RunId> {
         let open = self.open_runs().map(|run| run.header().id.clone());
         open.chain(self.stuck.iter().cloned()).collect()
@@ -116,34 +117,35 @@ impl Live {
         self.runs.values().filter(|run| run.header().is_awake())
     }
 
-    /// Forgets the runs that rest: the store has them.
-    pub(super) fn forget_ended(&mut self) {
+    /// Drops the idle runs from memory: they stay in the store.
+    pub(super) fn drop_idle_runs(&mut self) {
         self.runs.retain(|_, run| run.header().is_awake());
     }
 
+    /// Returns when the pipeline must be woken next: at a deadline of a run, or for the next run of its schedule.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         let scheduled = self.pipeline.next_run.filter(|_| !self.is_full);
         let scheduled = scheduled.filter(|_| self.pipeline.state == PipelineState::Scheduled);
         self.runs.values().filter_map(Run::next_wake).chain(scheduled.map(|next| next.due)).min()
     }
 
-    /// Lets the pipeline's state follow from its runs; returns whether it changed.
+    /// Derives the pipeline's state from its runs. Returns whether the state changed.
     pub(crate) fn settle(&mut self, now: Timestamp) -> bool {
         for (id, run) in &self.runs {
-            match Standing::of(run).is_stuck {
+            match RunState::of(run).is_stuck {
                 true => self.stuck.insert(id.clone()),
                 false => self.stuck.remove(id),
             };
         }
         let moving = self.open_runs().next().is_some();
         let before = self.pipeline.state;
-        let turned = Event::RunsChanged {
+        let changed = Event::RunsChanged {
             moving,
             active: self.runs.values().any(Run::is_active),
             stuck: !self.stuck.is_empty(),
             more: self.pipeline.next_run.is_some(),
         };
-        let after = pipeline::step(before, turned).unwrap_or(before);
+        let after = pipeline::step(before, changed).unwrap_or(before);
         if after == before {
             return false;
         }

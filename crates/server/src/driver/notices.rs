@@ -1,4 +1,4 @@
-//! Notices on their way to SNS: published until the topic took them, also over restarts.
+//! Publishes notices to SNS, each until the topic has accepted it, also after restarts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,37 +11,37 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Driver, Topic};
 
-/// The first pause after a refusal; it doubles up to the longest.
+/// The pause after the first refusal. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// A topic that is away is asked this often at least.
+/// The longest pause between two tries: how often a topic is tried that is down for long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// SNS answers within seconds or not at all.
-const PUBLISH_WAIT: Duration = Duration::from_secs(20);
+/// The time limit of a publish. SNS answers within seconds or not at all.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// So many are on their way at once, at most: enough for a burst, and few connections.
+/// The limit of notices that are published at once: enough for a burst, with few connections.
 const MOST_AT_ONCE: usize = 16;
-/// What cannot be read from the store now is asked for again after this long.
+/// The pause before the store is read again after it could not be.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
-/// When a notice that was refused is tried next.
+/// The pause of a notice that was refused.
 struct Pause {
     until: Instant,
     length: Duration,
 }
 
-/// Notices between store and topic, each by itself: a topic that is away does not hold up another.
+/// The notices between store and topic. Each is published by itself, so that a topic that is down delays no other.
 #[derive(Default)]
 struct Publishing {
     tasks: JoinSet<Result<(), Unsent>>,
-    at_work: HashMap<task::Id, NoticeId>,
+    under_way: HashMap<task::Id, NoticeId>,
     pauses: HashMap<NoticeId, Pause>,
-    /// When the store is to be read again after it could not be.
+    /// When to read the store again after it could not be read.
     read_again: Option<Instant>,
 }
 
 /// Why a notice was not published.
 enum Unsent {
-    /// Another server is about to; it is looked at again in case that one dies.
+    /// Another server is about to publish it. It is tried again, in case that server dies.
     Claimed,
     Refused(String),
 }
@@ -53,43 +53,43 @@ impl From<String> for Unsent {
 }
 
 impl Publishing {
-    /// Waits until one is published or refused; for ever when none is under way.
+    /// Waits until one notice was published or refused; for ever if none is under way.
     async fn one_ended(&mut self) {
         let (task, cause) = match self.tasks.join_next_with_id().await {
             Some(Ok((task, Ok(())))) => {
-                self.at_work.remove(&task);
+                self.under_way.remove(&task);
                 return;
             }
             Some(Ok((task, Err(cause)))) => (task, cause),
             Some(Err(panic)) => (panic.id(), Unsent::Refused(panic.to_string())),
             None => std::future::pending().await,
         };
-        let Some(id) = self.at_work.remove(&task) else { return };
+        let Some(id) = self.under_way.remove(&task) else { return };
         let length = self.pauses.get(&id).map_or(FIRST_PAUSE, |pause| pause.length * 2).min(LONGEST_PAUSE);
         if let Unsent::Refused(cause) = cause {
             let retry_secs = length.as_secs_f32();
-            tracing::warn!(notice.id = %id, retry_secs, "a notice was not taken, trying again: {cause}");
+            tracing::warn!(notice.id = %id, retry_secs, "a notice was not accepted, trying again: {cause}");
         }
         self.pauses.insert(id, Pause { until: Instant::now() + length, length });
     }
 
-    /// Returns when something is to be begun though nothing happens.
+    /// Returns when to begin a publish if nothing else happens before.
     fn due(&self) -> Option<Instant> {
         if self.read_again.is_some() || self.tasks.len() >= MOST_AT_ONCE {
-            // Nothing can begin before.
+            // Until then nothing can begin.
             return self.read_again;
         }
-        let waiting = self.pauses.iter().filter(|(id, _)| !self.is_at_work(id));
+        let waiting = self.pauses.iter().filter(|(id, _)| !self.is_under_way(id));
         waiting.map(|(_, pause)| pause.until).min()
     }
 
-    fn is_at_work(&self, id: &NoticeId) -> bool {
-        self.at_work.values().any(|other| other == id)
+    fn is_under_way(&self, id: &NoticeId) -> bool {
+        self.under_way.values().any(|other| other == id)
     }
 }
 
 impl Driver {
-    /// Publishes what is pending until `shutdown`.
+    /// Publishes pending notices until `shutdown`.
     pub(crate) async fn publish_notices(
         self: Arc<Self>,
         sns: Option<impl Topic>,
@@ -106,7 +106,7 @@ impl Driver {
                 biased;
                 () = shutdown.cancelled() => return,
                 () = publishing.one_ended() => {}
-                () = self.notice_waits.notified() => {}
+                () = self.notices_pending.notified() => {}
                 () = sleep_until(due) => {}
             }
             self.begin_pending(&sns, &mut publishing).await;
@@ -125,26 +125,27 @@ impl Driver {
             }
         };
         publishing.pauses.retain(|id, _| pending.iter().any(|notice| notice.id == *id));
-        // What was never tried goes before what was refused: a topic that hangs holds nobody up for long.
+        // New notices go before refused ones: a topic that does not answer delays the others only once.
         pending.sort_by_key(|notice| publishing.pauses.get(&notice.id).map(|pause| pause.until));
         for notice in pending {
             let pause = publishing.pauses.get(&notice.id);
             let is_paused = pause.is_some_and(|pause| pause.until > Instant::now());
-            if is_paused || publishing.is_at_work(&notice.id) || publishing.tasks.len() >= MOST_AT_ONCE {
+            if is_paused || publishing.is_under_way(&notice.id) || publishing.tasks.len() >= MOST_AT_ONCE {
                 continue;
             }
             let (driver, sns, id) = (Arc::clone(self), sns.clone(), notice.id.clone());
             let task = publishing.tasks.spawn(async move { driver.publish_one(&sns, &notice).await });
-            publishing.at_work.insert(task.id(), id);
+            publishing.under_way.insert(task.id(), id);
         }
     }
 
-    /// Publishes and, once taken, forgets. A crash in between publishes again, under the same id.
+    /// Publishes a notice, and removes it from the store once the topic has accepted it. After a crash between the two, the
+    /// notice is published again under the same id.
     async fn publish_one(&self, sns: &impl Topic, notice: &Notice) -> Result<(), Unsent> {
         if !self.store.claim_notice(&notice.id).await.map_err(|error| error.chain())? {
             return Err(Unsent::Claimed);
         }
-        let sent = tokio::time::timeout(PUBLISH_WAIT, sns.publish(notice)).await;
+        let sent = tokio::time::timeout(PUBLISH_TIMEOUT, sns.publish(notice)).await;
         sent.map_err(|_| "no answer".to_owned())??;
         tracing::info!(notice.id = %notice.id, pipeline.id = %notice.pipeline, "published a notice");
         Ok(self.store.notice_done(&notice.id).await.map_err(|error| error.chain())?)

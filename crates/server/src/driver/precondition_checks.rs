@@ -1,4 +1,4 @@
-//! Preconditions that the service itself looks at: it takes their attempts as a worker takes tasks.
+//! Preconditions that the service itself checks: it claims their attempts in the way a task runner claims tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,26 +9,27 @@ use engine::{Event, RunnerId, TaskError, TaskOutcome, WorkerGroup};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Buckets, Claimed, Driver, Tables, unraced};
+use super::{Buckets, Claimed, Driver, Tables, retry_on_race};
 use crate::worker_groups::Offer;
 
-/// The host name of the service's own attempts.
+/// The host name of the service as a runner.
 const RUNNER: &str = "datapipeline";
-/// Looks under way at once.
+/// The limit of checks under way at once.
 const MOST_AT_ONCE: usize = 16;
-/// A look that takes longer has failed. Shorter than the acknowledgement window, so that nobody looks twice.
-const LOOK_WAIT: Duration = Duration::from_secs(60);
-/// What could not be read or saved is tried again after this long.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// The error id of a look that was refused.
-const LOOK_FAILED: &str = "Service_LookFailed";
-/// What to do where DynamoDB is to be asked and nobody said where it is.
-pub(crate) const NO_DYNAMODB: &str = "no DynamoDB is configured: say where it is with `up --dynamodb-url`, or in \
+/// The time limit of a check. It is shorter than the time to acknowledge a task, so that nobody else begins the same
+/// check meanwhile.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
+/// The pause before a claim that failed is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// The error id of a check that failed. Stored runs hold it.
+const CHECK_FAILED: &str = "Service_LookFailed";
+/// The error of a check in DynamoDB where none is configured, with the remedy.
+pub(crate) const NO_DYNAMODB: &str = "no DynamoDB is configured: set its address with `up --dynamodb-url`, or in \
     AWS_ENDPOINT_URL_DYNAMODB";
 
 impl Driver {
-    /// Looks at what is on offer until `shutdown`.
-    pub(crate) async fn look(
+    /// Checks the preconditions that are on offer until `shutdown`.
+    pub(crate) async fn check_preconditions(
         self: Arc<Self>,
         s3: Option<impl Buckets>,
         dynamodb: Option<impl Tables>,
@@ -36,73 +37,73 @@ impl Driver {
     ) {
         if s3.is_none() && dynamodb.is_none() {
             tracing::warn!(
-                "neither S3 nor DynamoDB is configured: preconditions of the service wait until one is"
+                "neither S3 nor DynamoDB is configured: preconditions on them wait until one of the two is"
             );
             return shutdown.cancelled().await;
         }
         let group = WorkerGroup::service();
-        let poller = self.waiting.poll(&group);
-        let mut looks = JoinSet::new();
+        let poller = self.worker_groups.poll(&group);
+        let mut checks = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                Some(ended) = looks.join_next() => {
+                Some(ended) = checks.join_next() => {
                     if let Err(panic) = ended {
-                        // Its lease runs out, and the next one looks.
-                        tracing::error!("a look at a precondition broke down: {panic}");
+                        // When the lease of its attempt is over, the check is offered again.
+                        tracing::error!("a precondition check panicked: {panic}");
                     }
                 }
-                offer = poller.take(), if looks.len() < MOST_AT_ONCE => {
-                    looks.spawn(Arc::clone(&self).look_at(s3.clone(), dynamodb.clone(), offer));
+                offer = poller.take(), if checks.len() < MOST_AT_ONCE => {
+                    checks.spawn(Arc::clone(&self).check(s3.clone(), dynamodb.clone(), offer));
                 }
             }
         }
     }
 
-    async fn look_at(self: Arc<Self>, s3: Option<impl Buckets>, dynamodb: Option<impl Tables>, offer: Offer) {
+    async fn check(self: Arc<Self>, s3: Option<impl Buckets>, dynamodb: Option<impl Tables>, offer: Offer) {
         let claimed = match self.claim(&offer, RunnerId::from(RUNNER)).await {
             Ok(Some(claimed)) => claimed,
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(pipeline.id = %offer.pipeline, "a precondition cannot be taken up: {error:#}");
-                tokio::time::sleep(TRY_AGAIN).await;
+                tracing::warn!(pipeline.id = %offer.pipeline, "a precondition check cannot begin, trying again: {error:#}");
+                tokio::time::sleep(RETRY_PAUSE).await;
                 return self.offer(&WorkerGroup::service(), offer);
             }
         };
         let Claimed { task, objects } = claimed;
         let object = objects.get(task.attempt.as_str());
-        let looked = async {
+        let holds = async {
             match object {
                 Some(object) => holds(s3.as_ref(), dynamodb.as_ref(), object).await,
                 None => Err("the task lacks its own object".to_owned()),
             }
         };
-        let outcome = match tokio::time::timeout(LOOK_WAIT, looked).await {
+        let outcome = match tokio::time::timeout(CHECK_TIMEOUT, holds).await {
             Ok(Ok(true)) => TaskOutcome::Finished,
             Ok(Ok(false)) => TaskOutcome::False,
-            Ok(Err(reason)) => TaskOutcome::Failed(TaskError::new(LOOK_FAILED, reason)),
+            Ok(Err(reason)) => TaskOutcome::Failed(TaskError::new(CHECK_FAILED, reason)),
             Err(_) => {
-                let text = format!("no answer came within {} s", LOOK_WAIT.as_secs());
-                TaskOutcome::Failed(TaskError::new(LOOK_FAILED, text))
+                let text = format!("no answer came within {} s", CHECK_TIMEOUT.as_secs());
+                TaskOutcome::Failed(TaskError::new(CHECK_FAILED, text))
             }
         };
-        // What cannot be saved is looked at again once the attempt is free.
-        if let Err(error) = unraced!(self.looked(&task, outcome.clone())) {
-            tracing::warn!(pipeline.id = %task.pipeline, "what was seen could not be saved: {error:#}");
+        // If the result cannot be saved, the check is repeated once its attempt is free again.
+        if let Err(error) = retry_on_race!(self.save_check(&task, outcome.clone())) {
+            tracing::warn!(pipeline.id = %task.pipeline, "the result of a precondition check could not be saved: {error:#}");
         }
     }
 
-    async fn looked(&self, task: &engine::TaskId, outcome: TaskOutcome) -> anyhow::Result<()> {
-        let mut held = self.hold(task.pipeline.as_str()).await?;
-        let Some(run) = self.run_of(&held, task.attempt.as_str()).await? else { return Ok(()) };
+    async fn save_check(&self, task: &engine::TaskId, outcome: TaskOutcome) -> anyhow::Result<()> {
+        let mut live = self.lock_pipeline(task.pipeline.as_str()).await?;
+        let Some(run) = self.run_of(&live, task.attempt.as_str()).await? else { return Ok(()) };
         let event = Event::StatusSet { attempt: task.attempt.clone(), lease: task.lease, outcome };
-        self.step(&mut held, &run, event).await?;
+        self.step(&mut live, &run, event).await?;
         Ok(())
     }
 }
 
-/// Returns whether the precondition holds, or a sentence that says why nobody knows.
+/// Returns whether the precondition holds, or a sentence that says why that is unknown.
 async fn holds(
     s3: Option<&impl Buckets>,
     dynamodb: Option<&impl Tables>,
@@ -112,16 +113,16 @@ async fn holds(
     let dynamodb = dynamodb.ok_or(NO_DYNAMODB);
     match Kind::of(object) {
         Some(Kind::S3KeyExists) => {
-            let (bucket, key) = place(object, "s3Key")?;
+            let (bucket, key) = bucket_and_key(object, "s3Key")?;
             s3?.key_exists(bucket, key).await
         }
         Some(Kind::S3PrefixNotEmpty) => {
-            let (bucket, prefix) = place(object, "s3Prefix")?;
+            let (bucket, prefix) = bucket_and_key(object, "s3Prefix")?;
             s3?.prefix_holds_any(bucket, prefix).await
         }
         Some(Kind::DynamoDBTableExists) => dynamodb?.table_exists(table(object)?).await,
         Some(Kind::DynamoDBDataExists) => dynamodb?.holds_any_item(table(object)?).await,
-        _ => Err(format!("the service does not look at `{}`", object.type_name().unwrap_or_default())),
+        _ => Err(format!("the service does not check `{}`", object.type_name().unwrap_or_default())),
     }
 }
 
@@ -130,9 +131,9 @@ fn table(object: &PipelineObject) -> Result<&str, String> {
     name.ok_or_else(|| "field `tableName` is empty".to_owned())
 }
 
-fn place<'a>(object: &'a PipelineObject, field: &str) -> Result<(&'a str, &'a str), String> {
+fn bucket_and_key<'a>(object: &'a PipelineObject, field: &str) -> Result<(&'a str, &'a str), String> {
     let text = object.string(field).unwrap_or_default();
     let rest = text.strip_prefix("s3://").filter(|rest| !rest.is_empty());
-    let rest = rest.ok_or_else(|| format!("field `{field}`: `{text}` is no s3://bucket/key"))?;
+    let rest = rest.ok_or_else(|| format!("field `{field}`: `{text}` is not of the form s3://bucket/key"))?;
     Ok(rest.split_once('/').unwrap_or((rest, "")))
 }

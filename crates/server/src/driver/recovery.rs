@@ -1,4 +1,4 @@
-//! The start of a server: what was unfinished when the last one ended goes on.
+//! Recovery at the start of a server: takes up the runs that were unfinished when the last server ended.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use anyhow::Context as _;
 use engine::{Attempt, Event, PipelineId, Run, RunId, RunnerId, WorkerGroup};
 use tokio::task::JoinSet;
 
-use super::{Driver, Live, RETRY_WAKE, unraced};
+use super::{Driver, LivePipeline, retry_on_race};
 use crate::error::ServiceError;
 
-/// Pipelines that are recovered at once: while one is fetched, others are read.
+/// The limit of pipelines that are recovered at once: while one is read from the store, others are stepped.
 const RECOVERED_AT_ONCE: usize = 8;
 
 impl Driver {
-    /// Brings every unfinished run on: puts its free work on offer, and steps it with what time has done.
+    /// Recovers every pipeline with an unfinished run: offers its free work, and steps its runs to the present time.
     ///
-    /// What runners with a name beginning with `own_runners` held is free again at once: they ended with us.
+    /// Frees at once the attempts of runners whose names begin with `own_runners`: these ended with the last server.
     pub(crate) async fn recover(self: &Arc<Self>, own_runners: Option<&str>) -> anyhow::Result<()> {
         let scheduled = self.recover_schedules(&*self.store).await?;
         let own_runners: Option<Arc<str>> = own_runners.map(Arc::from);
@@ -29,48 +29,49 @@ impl Driver {
                 under_way.spawn(Arc::clone(self).recover_pipeline(id, own_runners.clone()));
             }
             let Some(recovered) = under_way.join_next().await else { break };
-            recovered.context("recovering a pipeline broke down")?;
+            recovered.context("a task that recovers a pipeline panicked")?;
         }
-        self.notice_waits.notify_one();
+        self.notices_pending.notify_one();
         tracing::info!(pipelines = count, scheduled, "recovered unfinished runs");
         Ok(())
     }
 
     async fn recover_pipeline(self: Arc<Self>, id: PipelineId, own_runners: Option<Arc<str>>) {
-        // One run that does not read must not keep the others from going on.
-        if let Err(error) = unraced!(self.recover_one(&id, own_runners.as_deref())) {
+        // A run that cannot be read must not stop the others.
+        if let Err(error) = retry_on_race!(self.try_recover(&id, own_runners.as_deref())) {
             tracing::error!(pipeline.id = %id, "an unfinished run cannot be taken up, trying again: {error:#}");
-            self.timers.set(&id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
+            self.wake_after_pause(&id);
         }
     }
 
-    async fn recover_one(&self, id: &PipelineId, own_runners: Option<&str>) -> anyhow::Result<()> {
-        // Loading puts free work on offer.
-        let mut held = match self.hold(id.as_str()).await {
-            // Another server deleted it meanwhile.
+    async fn try_recover(&self, id: &PipelineId, own_runners: Option<&str>) -> anyhow::Result<()> {
+        // Loading a pipeline also offers its free work.
+        let mut live = match self.lock_pipeline(id.as_str()).await {
+            // Another server deleted the pipeline meanwhile.
             Err(ServiceError::PipelineNotFound(_) | ServiceError::PipelineDeleted(_)) => return Ok(()),
-            held => held?,
+            live => live?,
         };
-        // What the service itself holds may be another server's.
-        let released = held_by_us(&held, own_runners, !self.store.is_shared());
+        // On a shared store, another server may be at work on a precondition check.
+        let released = releases(&live, own_runners, !self.store.is_shared());
         for (run, event) in released {
-            self.step(&mut held, &run, event).await?;
+            self.step(&mut live, &run, event).await?;
         }
-        drop(held);
+        drop(live);
         self.wake(id).await;
         Ok(())
     }
 }
 
-/// Returns the events that free what the service itself and runners with such names hold.
-fn held_by_us(live: &Live, prefix: Option<&str>, is_alone: bool) -> Vec<(RunId, Event)> {
-    let is_ours = |attempt: &Attempt, runner: &RunnerId| {
-        let is_own = prefix.is_some_and(|prefix| runner.as_str().starts_with(prefix));
+/// Returns the events that free the attempts of runners that ended with the last server: those whose names begin with
+/// `own_runners`, and the service itself unless other servers share the store.
+fn releases(live: &LivePipeline, own_runners: Option<&str>, is_alone: bool) -> Vec<(RunId, Event)> {
+    let has_ended = |attempt: &Attempt, runner: &RunnerId| {
+        let is_own = own_runners.is_some_and(|prefix| runner.as_str().starts_with(prefix));
         is_own || is_alone && attempt.group == WorkerGroup::service()
     };
     let of_run = |run: &Run| {
         let id = run.header().id.clone();
-        let own = run.handed_out().filter(|(attempt, runner)| is_ours(attempt, runner));
+        let own = run.handed_out().filter(|(attempt, runner)| has_ended(attempt, runner));
         own.map(|(attempt, _)| (id.clone(), Event::Released { attempt: attempt.id.clone() }))
             .collect::<Vec<_>>()
     };

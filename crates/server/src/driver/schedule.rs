@@ -1,96 +1,73 @@
-//! Scheduled pipelines: each run is made when its time has come, as many at once as `maxActiveInstances` allows.
+//! Scheduled pipelines: begins each run when it is due, as many at once as `maxActiveInstances` allows.
 
 use std::sync::Arc;
 
-use engine::{Activation, Occasion, PipelineState, Plan, Timetable, Upcoming};
+use engine::{Activation, Occasion, PipelineState, Timetable, Upcoming};
+use jiff::Timestamp;
 use store::{Batch, DefinitionVersion, Store};
 
-use super::{Driver, Held};
+use super::{ActiveDefinition, Driver, PipelineGuard};
 
-/// Runs that one look at a pipeline makes.
+/// The limit of runs that one wake-up of a pipeline begins.
 const MOST_AT_ONCE: usize = 100;
 
-/// Intervals passed over by one later start that leave instances, at most: the newest.
+/// The limit of skipped intervals for which an activation with a later start leaves instances. The newest are kept.
 const MOST_SKIPPED: i32 = 100;
 
-/// The active definition of a pipeline, made ready to run.
-#[derive(Clone, Debug)]
-pub(crate) struct Active {
-    pub(crate) plan: Arc<Plan>,
-    /// Absent on demand.
-    pub(crate) timetable: Option<Arc<Timetable>>,
-}
-
-impl Active {
-    /// Makes a definition ready, whose pipeline was first activated at `first`.
-    pub(crate) fn of(
-        definition: definition::Definition,
-        first: jiff::Timestamp,
-    ) -> Result<Self, engine::ExpandError> {
-        let plan = Plan::of(definition)?;
-        // Whole seconds, as the ids of the instances tell them.
-        let timetable = Timetable::of(&plan, engine::time::whole_seconds(first))?.map(Arc::new);
-        Ok(Self { plan: Arc::new(plan), timetable })
-    }
-
-    /// Returns how many runs may be at work at once.
-    pub(crate) fn most_open(&self) -> usize {
-        self.plan.max_active_instances(self.timetable.is_some())
-    }
-}
-
-/// Returns from when on intervals that are passed over until `until` leave SKIPPED instances, when `next` is the first.
-fn first_kept(next: Upcoming, until: jiff::Timestamp) -> jiff::Timestamp {
+/// Returns the start of the first interval that leaves SKIPPED instances, when the intervals from `next` up to `until` are
+/// skipped.
+fn first_kept(next: Upcoming, until: Timestamp) -> Timestamp {
     let length = next.end.duration_since(next.start);
     let kept = length.checked_mul(MOST_SKIPPED).and_then(|kept| until.checked_sub(kept).ok());
     kept.unwrap_or(next.start)
 }
 
 impl Driver {
-    /// Makes the runs whose time has come, oldest first, as long as there is room for another. Not all of a long past at
-    /// once: the clock comes back for the rest, after others had their turn.
-    pub(crate) async fn catch_up(&self, held: &mut Held) -> anyhow::Result<()> {
+    /// Begins the runs that are due, the oldest first, as long as `maxActiveInstances` allows.
+    ///
+    /// A long past is not made up for at once: the timer wakes the pipeline again for the rest, after others had a turn.
+    pub(crate) async fn catch_up(&self, live: &mut PipelineGuard) -> anyhow::Result<()> {
         for _ in 0..MOST_AT_ONCE {
-            if !self.make_next(held).await? {
+            if !self.begin_next(live).await? {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Makes or passes over the next run, if it is its time and turn; returns whether it was.
-    async fn make_next(&self, held: &mut Held) -> anyhow::Result<bool> {
+    /// Begins or skips the next run if it is due and another run may be open. Returns whether it did so.
+    async fn begin_next(&self, live: &mut PipelineGuard) -> anyhow::Result<bool> {
         let now = self.now();
-        held.is_full = false;
-        let waiting = held.pipeline.next_run.filter(|_| held.pipeline.state == PipelineState::Scheduled);
+        live.is_full = false;
+        let waiting = live.pipeline.next_run.filter(|_| live.pipeline.state == PipelineState::Scheduled);
         let Some(next) = waiting else { return Ok(false) };
-        let skip_until = held.pipeline.skip_until.filter(|until| next.start < *until);
+        let skip_until = live.pipeline.skip_until.filter(|until| next.start < *until);
         if next.due > now && skip_until.is_none() {
             return Ok(false);
         }
-        let active = self.active(held).await?;
+        let active = self.active(live).await?;
         let Some(timetable) = active.timetable.clone() else { return Ok(false) };
         let Some(until) = skip_until else {
-            // Reruns take nobody's room.
-            let open = held.open_runs().filter(|run| run.header().generation == 0).count();
-            // The end of a run makes room.
-            held.is_full = open >= active.most_open();
-            if !held.is_full {
-                self.begin_scheduled(held, &active, timetable, next, false).await?;
+            // A rerun does not count as an open run.
+            let open = live.open_runs().filter(|run| run.header().generation == 0).count();
+            // The end of a run lets the next one begin.
+            live.is_full = open >= active.most_open();
+            if !live.is_full {
+                self.begin_scheduled(live, &active, timetable, next, false).await?;
             }
-            return Ok(!held.is_full);
+            return Ok(!live.is_full);
         };
         let first_kept = first_kept(next, until);
         match timetable.before(next, until).filter(|part| part.due <= now && part.start >= first_kept) {
-            Some(part) => self.begin_scheduled(held, &active, timetable, part, true).await?,
-            // What is still to come, and what lies too far back, is passed over without a trace.
+            Some(part) => self.begin_scheduled(live, &active, timetable, part, true).await?,
+            // Intervals that are not due yet, and those too far back, are skipped without instances.
             None => {
                 let passed = if next.start < first_kept { first_kept } else { until };
-                held.pipeline.made_until = Some(passed);
-                held.pipeline.next_run = timetable.next(Some(passed));
-                held.settle(now);
-                let batch = Batch::new().pipeline(&held.pipeline);
-                self.save(held, batch).await?;
+                live.pipeline.made_until = Some(passed);
+                live.pipeline.next_run = timetable.next(Some(passed));
+                live.settle(now);
+                let batch = Batch::new().pipeline(&live.pipeline);
+                self.save(live, batch).await?;
             }
         }
         Ok(true)
@@ -98,13 +75,13 @@ impl Driver {
 
     async fn begin_scheduled(
         &self,
-        held: &mut Held,
-        active: &Active,
+        live: &mut PipelineGuard,
+        active: &ActiveDefinition,
         timetable: Arc<Timetable>,
         upcoming: Upcoming,
         is_skipped: bool,
     ) -> anyhow::Result<()> {
-        let pipeline = &mut held.pipeline;
+        let pipeline = &mut live.pipeline;
         let activation = Activation {
             pipeline: pipeline.id.clone(),
             pipeline_name: pipeline.name.clone(),
@@ -118,23 +95,24 @@ impl Driver {
         pipeline.made_until = Some(upcoming.end);
         pipeline.next_run = timetable.next(Some(upcoming.end));
         tracing::info!(pipeline.id = %pipeline.id, run.id = %run.header().id, is_skipped, "a scheduled run begins");
-        self.begin(held, run, &step, |live| Batch::new().pipeline(&live.pipeline)).await?;
+        self.begin(live, run, &step, |live| Batch::new().pipeline(&live.pipeline)).await?;
         Ok(())
     }
 
-    /// Returns the definition that runs, read once.
-    async fn active(&self, held: &mut Held) -> anyhow::Result<Active> {
-        if let Some(active) = &held.active {
+    /// Returns the active definition. Reads it from the store at its first use.
+    async fn active(&self, live: &mut PipelineGuard) -> anyhow::Result<ActiveDefinition> {
+        if let Some(active) = &live.active {
             return Ok(active.clone());
         }
-        let id = held.pipeline.id.clone();
+        let id = live.pipeline.id.clone();
         let stored = self.store.definition(&id, DefinitionVersion::Active).await?.unwrap_or_default();
-        let active = Active::of(stored, held.pipeline.first_activation.unwrap_or_else(|| self.now()))?;
-        held.active = Some(active.clone());
+        let first = live.pipeline.first_activation.unwrap_or_else(|| self.now());
+        let active = ActiveDefinition::of(stored, first)?;
+        live.active = Some(active.clone());
         Ok(active)
     }
 
-    /// Sets the clock for every pipeline that waits for its next run; none of them is loaded for it.
+    /// Sets the timer of every pipeline that waits for its next run, without loading the pipelines.
     pub(super) async fn recover_schedules(&self, store: &dyn Store) -> anyhow::Result<usize> {
         let upcoming = store.upcoming().await?;
         for (id, due) in &upcoming {

@@ -1,9 +1,10 @@
-//! Other servers on the same store.
+//! The part of the driver that shares a store with other servers.
 //!
-//! Whoever saves a change wakes the pipeline the next time; there is no leader. What a server that died has left is
-//! overdue soon, and any other takes it up. A poller asks the store what is free when it comes, and again whenever
-//! another server has work to spare or a second has passed. Two servers that do the same thing at once find out when
-//! they save: one of them loads anew and sees that it is done.
+//! There is no leader. The server that saves a change of a pipeline also wakes it the next time. If that server dies, the
+//! pipeline is soon overdue, and any other server takes it over. A server reads from the store which attempts are free
+//! when a poller arrives, again when another server says that it has work to spare, and again every second. Two servers
+//! may begin the same action at once: the second of them cannot save, loads the pipeline again, and sees that the action
+//! is done.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -17,36 +18,32 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::{Driver, StepError};
-use crate::error::ServiceError;
+use super::Driver;
 use crate::worker_groups::Offer;
 
-/// How often the store is asked for what others left.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// What is overdue by less is still in the hands of the server that saved it last.
+/// How often the store is read for work and pipelines that other servers left.
+pub(super) const POLL_STORE_EVERY: Duration = Duration::from_secs(1);
+/// Grace period: within it, the server that saved the pipeline last is expected to wake it.
 const GRACE: SignedDuration = SignedDuration::from_secs(1);
-/// Overdue pipelines that one look takes up.
+/// The limit of overdue pipelines that are read at once.
 const MOST_OVERDUE: usize = 1000;
-/// A pipeline that was woken in vain, since it waits for room for its next run, is not woken again for so long.
-const IN_VAIN: Duration = Duration::from_secs(30);
-/// Free attempts that are asked for at once: more than most groups have pollers here.
+/// The pause before an overdue pipeline is woken again. A pipeline stays overdue while its next run has to wait until
+/// another run has ended.
+const WAKE_AGAIN: Duration = Duration::from_secs(30);
+/// The limit of free attempts that are read at once: more than most groups have pollers at one server.
 const MOST_FREE: usize = 64;
-/// So often something is done anew that other servers come in the way of. One of them has got on each time.
-const MOST_TRIES: u32 = 50;
-/// The longest pause before that.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Groups with more work than pollers here, which the other servers have not been told of yet.
+/// The worker groups that have more work than pollers at this server, as long as the other servers were not told.
 #[derive(Default)]
-pub(super) struct Spare {
+pub(super) struct SpareWork {
     groups: Mutex<HashSet<WorkerGroup>>,
-    there_are: Notify,
+    added: Notify,
 }
 
-impl Spare {
+impl SpareWork {
     fn push(&self, group: &WorkerGroup) {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner).insert(group.clone());
-        self.there_are.notify_one();
+        self.added.notify_one();
     }
 
     fn take(&self) -> Vec<WorkerGroup> {
@@ -57,136 +54,66 @@ impl Spare {
     }
 }
 
-/// Whether another server was in the way, so that the same thing may succeed on what is there now.
-pub(crate) trait Raced {
-    fn is_raced(&self) -> bool;
-}
-
-impl Raced for anyhow::Error {
-    fn is_raced(&self) -> bool {
-        self.chain().any(|cause| match cause.downcast_ref::<StepError>() {
-            // It speaks for the error within, which the chain leaves out.
-            Some(StepError::Store(error)) => error.is_conflict(),
-            _ => cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_conflict),
-        })
-    }
-}
-
-impl Raced for ServiceError {
-    fn is_raced(&self) -> bool {
-        matches!(self, Self::Internal(error) if error.is_raced())
-    }
-}
-
-/// Tries at something that other servers may come in the way of.
-#[derive(Default)]
-pub(crate) struct Tries(u32);
-
-impl Tries {
-    /// Returns, after a pause, whether to try again after this error.
-    pub(crate) async fn another(&mut self, error: &impl Raced) -> bool {
-        self.0 += 1;
-        if self.0 == MOST_TRIES || !error.is_raced() {
-            return false;
-        }
-        // None before the second try, which is the last mostly: what is there was loaded anew.
-        tokio::time::sleep((Duration::from_millis(1) * (self.0 - 1)).min(LONGEST_PAUSE)).await;
-        true
-    }
-}
-
-/// Evaluates to what the future gives, made and awaited anew as long as another server comes in its way.
-// A function that takes an async closure would do, but its future cannot be spawned (rust-lang/rust#100013).
-macro_rules! unraced {
-    ($work:expr) => {{
-        let mut tries = $crate::driver::Tries::default();
-        loop {
-            match $work.await {
-                Err(error) if tries.another(&error).await => {}
-                answer => break answer,
-            }
-        }
-    }};
-}
-pub(crate) use unraced;
-
 impl Driver {
-    /// Puts an attempt on offer: to the pollers here, and to the other servers if those are too few.
+    /// Offers an attempt to the pollers at this server, or to the other servers if this one has too few.
     pub(crate) fn offer(&self, group: &WorkerGroup, offer: Offer) {
         if !self.store.is_shared() {
-            return self.waiting.offer(group, offer);
+            return self.worker_groups.offer(group, offer);
         }
-        if !self.waiting.offer_to_pollers(group, offer) {
-            self.spare.push(group);
+        if !self.worker_groups.offer_to_pollers(group, offer) {
+            self.spare_work.push(group);
         }
     }
 
-    /// Looks in the store for what pollers of `group` may take, if others may have put it there.
-    pub(crate) async fn look_for_work(&self, group: &WorkerGroup) -> Result<(), StoreError> {
-        if self.store.is_shared() && self.waiting.is_empty(group) {
+    /// Reads from a shared store what pollers of `group` may take, if no work is on offer for them here.
+    pub(crate) async fn read_free_work(&self, group: &WorkerGroup) -> Result<(), StoreError> {
+        if self.store.is_shared() && self.worker_groups.is_empty(group) {
             for (pipeline, attempt) in self.store.free(group, MOST_FREE).await? {
-                self.waiting.offer_to_pollers(group, Offer { pipeline, attempt });
+                self.worker_groups.offer_to_pollers(group, Offer { pipeline, attempt });
             }
         }
         Ok(())
     }
 
-    /// Shares the store with other servers until `shutdown`.
-    pub(crate) async fn keep_company(self: Arc<Self>, shutdown: CancellationToken) {
+    /// Exchanges work with the other servers on the store until `shutdown`.
+    pub(crate) async fn share_store(self: Arc<Self>, shutdown: CancellationToken) {
         if !self.store.is_shared() {
             return shutdown.cancelled().await;
         }
-        let mut look = tokio::time::interval(self.look_again);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut in_vain = HashMap::new();
+        let mut ticks = tokio::time::interval(self.poll_store_every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut woken = HashMap::new();
         loop {
             let done = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                () = self.spare.there_are.notified() => self.store.tell(&self.spare.take()).await,
-                group = self.store.hear() => self.look_for_work(&group).await,
-                _ = look.tick() => self.look_around(&mut in_vain).await,
+                () = self.spare_work.added.notified() => self.store.tell(&self.spare_work.take()).await,
+                group = self.store.hear() => self.read_free_work(&group).await,
+                _ = ticks.tick() => self.take_over(&mut woken).await,
             };
             if let Err(error) = done {
-                // The next look makes up for it.
-                tracing::warn!("other servers' work cannot be seen: {error}");
+                // The next tick makes up for it.
+                tracing::warn!("the work of other servers cannot be read, trying again: {error}");
             }
         }
     }
 
-    /// Takes up what others left.
-    async fn look_around(&self, in_vain: &mut HashMap<PipelineId, Instant>) -> Result<(), StoreError> {
-        for group in self.waiting.polled() {
-            self.look_for_work(&group).await?;
+    /// Takes over the work, notices and pipelines that other servers left. `woken` holds the pipelines that were overdue
+    /// before, each until it is to be woken again.
+    async fn take_over(&self, woken: &mut HashMap<PipelineId, Instant>) -> Result<(), StoreError> {
+        for group in self.worker_groups.polled() {
+            self.read_free_work(&group).await?;
         }
-        self.notice_waits.notify_one();
+        self.notices_pending.notify_one();
         let before = engine::time::whole_millis(self.now() - GRACE);
         let overdue = self.store.overdue(before, MOST_OVERDUE).await?;
-        in_vain.retain(|id, until| *until > Instant::now() && overdue.contains(id));
+        woken.retain(|id, until| *until > Instant::now() && overdue.contains(id));
         for id in overdue {
-            if let Entry::Vacant(place) = in_vain.entry(id.clone()) {
-                place.insert(Instant::now() + IN_VAIN);
+            if let Entry::Vacant(entry) = woken.entry(id.clone()) {
+                entry.insert(Instant::now() + WAKE_AGAIN);
                 self.wake(&id).await;
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_race_is_one_however_the_error_came_here() {
-        let raced = || StoreError::Raced(PipelineId::from("df-1"));
-        assert!(anyhow::Error::from(raced()).is_raced());
-        assert!(anyhow::Error::from(raced()).context("waking").is_raced());
-        assert!(anyhow::Error::from(StepError::from(raced())).is_raced());
-        assert!(ServiceError::from(raced()).is_raced());
-        // Deleted by another server: who loads it anew sees that.
-        assert!(ServiceError::from(StoreError::NoPipeline(PipelineId::from("df-1"))).is_raced());
-        assert!(!anyhow::Error::from(StepError::from(StoreError::Closed)).is_raced());
-        assert!(!ServiceError::from(StoreError::Closed).is_raced());
     }
 }

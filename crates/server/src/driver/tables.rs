@@ -1,18 +1,18 @@
-//! DynamoDB, as far as the driver looks into it.
+//! The calls to DynamoDB that precondition checks need.
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::Select;
 
-/// Pages without an item that one look turns: a table may answer with some before it comes to its first item.
+/// The limit of empty pages that one check reads: a scan may return some before the first item.
 const MOST_EMPTY_PAGES: usize = 10;
 
-/// Tables that preconditions ask about. What is not there yet may come.
+/// Answers whether tables exist and hold items. A table that does not exist yet may come: that is an answer, not an error.
 pub(crate) trait Tables: Clone + Send + Sync + 'static {
-    /// Returns whether there is such a table, or a sentence that says why nobody knows.
+    /// Returns whether the table exists, or a sentence that says why that is unknown.
     fn table_exists(&self, table: &str) -> impl Future<Output = Result<bool, String>> + Send;
 
-    /// Returns whether the table holds an item, or a sentence that says why nobody knows.
+    /// Returns whether the table holds an item, or a sentence that says why that is unknown.
     fn holds_any_item(&self, table: &str) -> impl Future<Output = Result<bool, String>> + Send;
 }
 

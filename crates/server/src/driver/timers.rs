@@ -1,4 +1,4 @@
-//! Wake-ups: which pipeline wants to be woken next, and when.
+//! Timers: when each pipeline must be woken next.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,10 +8,10 @@ use engine::PipelineId;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-/// The longest sleep: the machine's clock may be set, or its sleep may stop ours.
+/// The longest sleep. A timer must also fire if the machine's clock was set, or if the machine was suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// Wake-ups in order of time, one per pipeline.
+/// The wake-ups in order of time, one per pipeline.
 #[derive(Default)]
 pub(super) struct Timers {
     due: Mutex<Due>,
@@ -25,7 +25,7 @@ struct Due {
 }
 
 impl Timers {
-    /// Sets, moves or (by `None`) drops the wake-up of a pipeline.
+    /// Sets or moves the wake-up of a pipeline, or removes it if `at` is `None`.
     pub(super) fn set(&self, pipeline: &PipelineId, at: Option<Timestamp>) {
         let mut due = self.lock();
         let kept = match at {
@@ -47,7 +47,7 @@ impl Timers {
         }
     }
 
-    /// Takes the pipelines whose wake-up is due.
+    /// Removes and returns the pipelines whose wake-up is due.
     pub(super) fn take(&self, now: Timestamp) -> Vec<PipelineId> {
         let mut due = self.lock();
         let mut taken = Vec::new();
@@ -60,11 +60,11 @@ impl Timers {
         taken
     }
 
-    /// Waits until something may be due, by `now`'s clock, or until a sooner wake-up was set.
+    /// Waits until a wake-up may be due, counted from `now`, or until an earlier wake-up was set.
     pub(super) async fn wait(&self, now: Timestamp) {
         let first = self.lock().order.first().map(|(at, _)| *at);
         let left = first.map(|at| at.duration_since(now));
-        // A millisecond more than it takes, so that the clock has passed it then.
+        // One millisecond more than needed, so that the clock has passed the wake-up by then.
         let left = left.map(|left| Duration::try_from(left).unwrap_or_default() + Duration::from_millis(1));
         let sleep = left.map_or(LONGEST_SLEEP, |left| left.min(LONGEST_SLEEP));
         tokio::select! {
@@ -75,7 +75,7 @@ impl Timers {
     }
 
     fn lock(&self) -> MutexGuard<'_, Due> {
-        // Times only tell when to look: an unfinished change makes a wake-up early or is set anew.
+        // An unfinished change does no harm: a wake-up comes early, or the next change of the pipeline sets it again.
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_of_a_pipeline_counts() {
+    fn only_the_wake_up_that_was_set_last_counts() {
         let timers = Timers::default();
         let [a, b] = ["a", "b"].map(PipelineId::from);
         timers.set(&a, Some(at(10)));

@@ -1,15 +1,16 @@
-//! SNS, as far as the driver publishes to it.
+//! The call to SNS that publishes a notice.
 
 use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::MessageAttributeValue;
 use engine::Notice;
 
-/// By this attribute the receiving end knows a notice that was published twice.
+/// The message attribute with the notice's id, by which a receiver recognizes a notice that was published twice.
 const ID_ATTRIBUTE: &str = "downspout-notice-id";
 
-/// Where notices go.
+/// Publishes notices.
 pub(crate) trait Topic: Clone + Send + Sync + 'static {
-    /// Publishes the notice under its id. An error, a sentence, does not say that it was not taken.
+    /// Publishes the notice under its id, or returns a sentence that says what failed. After an error, the topic may have
+    /// accepted the notice all the same.
     fn publish(&self, notice: &Notice) -> impl Future<Output = Result<(), String>> + Send;
 }
 

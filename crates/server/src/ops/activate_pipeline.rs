@@ -1,4 +1,4 @@
-//! ActivatePipeline: the latest definition becomes the active one, and a run begins, now or when its time comes.
+//! ActivatePipeline: makes the latest definition the active one, and begins a run, now or when it is due.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use store::{Batch, DefinitionVersion};
 
-use crate::driver::{Active, Held, Live, StepError};
+use crate::driver::{ActiveDefinition, LivePipeline, PipelineGuard, StepError};
 use crate::error::ServiceError;
+use crate::host_check;
 use crate::secret;
 use crate::service::Service;
-use crate::host_check;
 use crate::wire::Empty;
 use crate::wire::check::{Check, ID};
 use crate::wire::object::{WireValue, read_values};
@@ -32,31 +32,32 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, 
     let values = read_values("parameterValues", request.parameter_values, &mut check);
     check.finish()?;
     let start = request.start_timestamp.as_ref().map(time_of).transpose()?.flatten();
-    let mut held = service.driver.hold(&id).await?;
-    let stored = service.driver.store.definition(&held.pipeline.id, DefinitionVersion::Latest).await?;
+    let mut live = service.driver.lock_pipeline(&id).await?;
+    let stored = service.driver.store.definition(&live.pipeline.id, DefinitionVersion::Latest).await?;
     let Some(stored) = stored.filter(|stored| !stored.objects.is_empty()) else {
         return Err(invalid("Pipeline definition is empty: "));
     };
-    let definition = valued(stored, values);
-    let before = service.driver.store.definition(&held.pipeline.id, DefinitionVersion::Active).await?;
-    let before = before.filter(|_| held.pipeline.version > 0);
+    let definition = with_values(stored, values);
+    let before = service.driver.store.definition(&live.pipeline.id, DefinitionVersion::Active).await?;
+    let before = before.filter(|_| live.pipeline.version > 0);
     refuse_errors(before.as_ref(), &definition)?;
-    refuse_state(&held)?;
+    refuse_state(&live)?;
     let is_new = before.as_ref() != Some(&definition);
-    activate(service, &mut held, (definition, is_new), start).await?;
-    tracing::info!(pipeline.id = %held.pipeline.id, pipeline.name = held.pipeline.name, "activated a pipeline");
+    activate(service, &mut live, (definition, is_new), start).await?;
+    tracing::info!(pipeline.id = %live.pipeline.id, pipeline.name = live.pipeline.name, "activated a pipeline");
     Ok(Empty {})
 }
 
-/// Returns the definition with the values of this activation, which stay its values.
-fn valued(mut definition: Definition, mut given: Vec<ParameterValue>) -> Definition {
+/// Returns the definition with the parameter values of this activation. Later activations keep them.
+fn with_values(mut definition: Definition, mut given: Vec<ParameterValue>) -> Definition {
     secret::unmask_values(&mut given, &definition);
     definition.values.retain(|stored| given.iter().all(|given| given.id != stored.id));
     definition.values.extend(given);
     definition
 }
 
-/// Refuses what validation does, and what may not be changed since the activation `before`: both may have been stored.
+/// Refuses a definition with errors, or with changes that are not allowed after the activation of `before`. Both kinds may
+/// have been stored.
 fn refuse_errors(before: Option<&Definition>, definition: &Definition) -> Result<(), ServiceError> {
     let mut report = for_activation(definition);
     report.errors.extend(before.into_iter().flat_map(|before| definition::edits::check(before, definition)));
@@ -67,23 +68,24 @@ fn refuse_errors(before: Option<&Definition>, definition: &Definition) -> Result
     Err(ServiceError::InvalidRequest(format!("Pipeline definition has errors: [{}]", list.join("; "))))
 }
 
-fn refuse_state(held: &Held) -> Result<(), ServiceError> {
-    let activated = pipeline::step(held.pipeline.state, pipeline::Event::Activated);
+fn refuse_state(live: &PipelineGuard) -> Result<(), ServiceError> {
+    let activated = pipeline::step(live.pipeline.state, pipeline::Event::Activated);
     activated.map(|_| ()).map_err(|refused| invalid(&refused.to_string()))
 }
 
 async fn activate(
     service: &Service,
-    held: &mut Held,
+    live: &mut PipelineGuard,
     (definition, is_new): (Definition, bool),
     start: Option<Timestamp>,
 ) -> Result<(), ServiceError> {
     let now = service.driver.now();
-    let pipeline = &mut held.pipeline;
+    let pipeline = &mut live.pipeline;
     let first = pipeline.first_activation.unwrap_or(now);
-    let active = Active::of(definition.clone(), first).map_err(|error| invalid(&error.to_string()))?;
+    let active =
+        ActiveDefinition::of(definition.clone(), first).map_err(|error| invalid(&error.to_string()))?;
     let upcoming = active.timetable.as_ref().and_then(|timetable| {
-        // After runs on demand, a second later: ids tell whole seconds.
+        // After a run on demand, the schedule begins at least a second later: ids of runs have whole seconds.
         let after_latest = pipeline.latest_run.map(|at| engine::time::later(at, SECOND));
         timetable.next(pipeline.made_until.or(after_latest))
     });
@@ -101,64 +103,65 @@ async fn activate(
         occasion,
         paused: pipeline.paused.clone(),
     };
-    // What cannot begin is told now, not when its time comes.
+    // A definition that cannot be expanded is refused now, not when its first run is due.
     let begun = occasion.map(|occasion| engine::expand(Arc::clone(&active.plan), activation(occasion)));
     let begun = begun.transpose().map_err(|error| invalid(&error.to_string()))?;
-    refuse_unhosted(service, &active.plan, begun.as_ref().map(|(run, _)| run))?;
+    refuse_host_problems(service, &active.plan, begun.as_ref().map(|(run, _)| run))?;
     match begun {
         Some((run, step)) if active.timetable.is_none() => {
-            refuse_another(held, &active)?;
-            if held.open_runs().any(|run| run.header().is_suspended) {
-                // It was on a schedule: what that began goes on beside.
-                go_on(service, held, None, Batch::new()).await?;
+            refuse_another(live, &active)?;
+            if live.open_runs().any(|run| run.header().is_suspended) {
+                // The pipeline was on a schedule before. The runs of that schedule continue beside the new run.
+                resume_runs(service, live, None, Batch::new()).await?;
             }
-            note(held, now, is_new, active);
-            held.pipeline.latest_run = Some(run.header().scheduled);
-            let batch = |live: &Live| definitions(&live.pipeline.id, &definition).pipeline(&live.pipeline);
-            service.driver.begin(held, run, &step, batch).await?;
+            record(live, now, is_new, active);
+            live.pipeline.latest_run = Some(run.header().scheduled);
+            let batch =
+                |live: &LivePipeline| definitions(&live.pipeline.id, &definition).pipeline(&live.pipeline);
+            service.driver.begin(live, run, &step, batch).await?;
         }
         Some(_) | None => {
-            if upcoming.is_none() && held.pipeline.state == PipelineState::Finished {
-                let text = "the pipeline is FINISHED and its schedule has no interval left: move `endDateTime` or \
+            if upcoming.is_none() && live.pipeline.state == PipelineState::Finished {
+                let text = "the pipeline is FINISHED and its schedule has no interval left: change `endDateTime` or \
                             `occurrences` of its Schedule, put the definition and activate it again";
                 return Err(invalid(text));
             }
-            note(held, now, is_new, active);
-            held.pipeline.next_run = upcoming;
-            held.pipeline.skip_until = start;
-            let batch = definitions(&held.pipeline.id, &definition);
-            // The activation is saved with it; what cannot begin now is tried again.
-            go_on(service, held, start, batch).await?;
+            record(live, now, is_new, active);
+            live.pipeline.next_run = upcoming;
+            live.pipeline.skip_until = start;
+            let batch = definitions(&live.pipeline.id, &definition);
+            // The activation is saved with this change. A run that cannot begin now is tried again.
+            resume_runs(service, live, start, batch).await?;
         }
     }
     Ok(())
 }
 
-/// What nobody here can do would wait for ever, or fail later: all of it is named before anything starts.
-fn refuse_unhosted(service: &Service, plan: &Plan, run: Option<&Run>) -> Result<(), ServiceError> {
+/// Refuses work that nobody here can do: it would wait for ever, or fail later.
+fn refuse_host_problems(service: &Service, plan: &Plan, run: Option<&Run>) -> Result<(), ServiceError> {
     let host = service.host.as_deref();
-    let mut found = host_check::of(plan, host, service.has_dynamodb);
-    found.extend(run.and_then(|run| host_check::without_places(host, run)));
+    let mut found = host_check::check(plan, host, service.has_dynamodb);
+    found.extend(run.and_then(|run| host_check::check_places(host, run)));
     host_check::refuse(&found)
 }
 
-/// What tells the ids of two runs apart.
+/// The least difference between the scheduled times of two runs, so that their ids differ.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-fn refuse_another(held: &Held, active: &Active) -> Result<(), ServiceError> {
+/// Refuses an activation if as many runs are open as `maxActiveInstances` allows.
+fn refuse_another(live: &PipelineGuard, active: &ActiveDefinition) -> Result<(), ServiceError> {
     let most = active.most_open();
-    if held.open_runs().filter(|run| !run.header().is_suspended).count() < most {
+    if live.open_runs().filter(|run| !run.header().is_suspended).count() < most {
         return Ok(());
     }
     Err(invalid(&format!(
-        "the number of concurrent executions that maxActiveInstances allows ({most}) is reached: wait until one ends, \
-         or cancel it"
+        "as many runs are open as maxActiveInstances allows ({most}): wait until one of them has ended, or cancel it"
     )))
 }
 
-/// Notes the activation.
-fn note(held: &mut Held, now: Timestamp, is_new: bool, active: Active) {
-    let pipeline = &mut held.pipeline;
+/// Records the activation in the pipeline.
+fn record(live: &mut PipelineGuard, now: Timestamp, is_new: bool, active: ActiveDefinition) {
+    let pipeline = &mut live.pipeline;
     pipeline.version += u32::from(is_new);
     pipeline.state = PipelineState::Scheduled;
     pipeline.finished = None;
@@ -166,19 +169,19 @@ fn note(held: &mut Held, now: Timestamp, is_new: bool, active: Active) {
     pipeline.last_activation = Some(now);
     pipeline.next_run = None;
     pipeline.skip_until = None;
-    held.activate(active);
+    live.activate(active);
 }
 
-/// Lets the runs go on that a deactivation suspended, except for what begins before `start`.
-async fn go_on(
+/// Resumes the runs that a deactivation suspended. Instances that would begin before `start` are skipped.
+async fn resume_runs(
     service: &Service,
-    held: &mut Held,
+    live: &mut PipelineGuard,
     start: Option<Timestamp>,
     batch: Batch,
 ) -> Result<(), ServiceError> {
     let event = Event::Activated { skip_until: start };
-    let events = held.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
-    service.driver.step_all(held, events, batch).await.map_err(StepError::refuse_command)
+    let events = live.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
+    service.driver.step_all(live, events, batch).await.map_err(StepError::refuse_command)
 }
 
 fn definitions(id: &PipelineId, definition: &Definition) -> Batch {
@@ -186,18 +189,19 @@ fn definitions(id: &PipelineId, definition: &Definition) -> Batch {
     batch.definition(id, DefinitionVersion::Active, definition)
 }
 
-/// Reads epoch seconds, as SDKs send them, or ISO 8601. On demand it means nothing; it must be a time all the same.
+/// Reads `startTimestamp`: epoch seconds, as SDKs send them, or ISO 8601. It must be a time even for a pipeline on demand,
+/// where it has no effect.
 fn time_of(value: &serde_json::Value) -> Result<Option<Timestamp>, ServiceError> {
     let time = match value {
         serde_json::Value::Null => return Ok(None),
         serde_json::Value::Number(number) => {
-            // Whole seconds are what ids tell; a fraction belongs to the second that it is in.
+            // Ids have whole seconds. A fraction is rounded down.
             number.as_f64().and_then(|seconds| Timestamp::from_second(seconds.floor() as i64).ok())
         }
         serde_json::Value::String(text) => text.parse().ok().or_else(|| engine::time::parse(text)),
         _ => None,
     };
-    time.map(Some).ok_or_else(|| ServiceError::Serialization(format!("startTimestamp {value} is no time")))
+    time.map(Some).ok_or_else(|| ServiceError::Serialization(format!("startTimestamp {value} is not a time")))
 }
 
 fn invalid(text: &str) -> ServiceError {

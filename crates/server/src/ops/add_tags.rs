@@ -1,4 +1,4 @@
-//! AddTags: adds tags, or overwrites those of the same key.
+//! AddTags: adds tags. A tag with the key of an old one replaces it.
 
 use serde::Deserialize;
 use store::{Batch, Tag};
@@ -33,21 +33,21 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, 
     .await
 }
 
-/// Changes the tags of a pipeline and saves them, unless they would be too many.
+/// Changes the tags of a pipeline and saves them. Refuses the change if there would be too many.
 pub(super) async fn change(
     service: &Service,
     id: &str,
     change: impl FnOnce(&mut Vec<Tag>),
 ) -> Result<Empty, ServiceError> {
-    let mut held = service.driver.hold(id).await?;
-    let mut tags = held.pipeline.tags.clone();
+    let mut live = service.driver.lock_pipeline(id).await?;
+    let mut tags = live.pipeline.tags.clone();
     change(&mut tags);
     if tags.len() > MOST_TAGS {
         let text = format!("pipeline {id} would have {} tags; {MOST_TAGS} are allowed", tags.len());
         return Err(ServiceError::InvalidRequest(text));
     }
-    held.pipeline.tags = tags;
-    let batch = Batch::new().pipeline(&held.pipeline);
-    service.driver.save(&mut held, batch).await?;
+    live.pipeline.tags = tags;
+    let batch = Batch::new().pipeline(&live.pipeline);
+    service.driver.save(&mut live, batch).await?;
     Ok(Empty {})
 }

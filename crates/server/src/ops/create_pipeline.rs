@@ -1,4 +1,4 @@
-//! CreatePipeline: a name, a token, and from then on an id.
+//! CreatePipeline: creates an empty pipeline, and returns its id.
 
 use engine::PipelineId;
 use serde::{Deserialize, Serialize};
@@ -34,12 +34,12 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     let mut pipeline = Pipeline::new(new_id(), &name, &unique_id, service.driver.now());
     pipeline.description = description;
     pipeline.tags = distinct(tags);
-    // A repeat, by name and unique id, answers with the first pipeline and leaves it as it is.
+    // A repeated request, with the same name and unique id, returns the first pipeline unchanged.
     let pipeline = service.driver.store.create_pipeline(pipeline).await?;
     Ok(Response { pipeline_id: pipeline.id.to_string() })
 }
 
-/// The last value of a key counts.
+/// Returns the tags without doubles: the last value of a key counts.
 fn distinct(tags: Vec<(String, String)>) -> Vec<Tag> {
     let mut distinct: Vec<Tag> = Vec::new();
     for (key, value) in tags {
@@ -49,7 +49,7 @@ fn distinct(tags: Vec<(String, String)>) -> Vec<Tag> {
     distinct
 }
 
-/// Makes an id as AWS's look: `df-0`, seven digits, twelve capital letters and digits.
+/// Returns a new id of the form that AWS uses: `df-0`, seven digits, twelve capital letters and digits.
 fn new_id() -> PipelineId {
     const LETTERS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let mut random = uuid::Uuid::new_v4().as_u128() ^ uuid::Uuid::new_v4().as_u128().rotate_left(64);
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_look_like_those_of_aws() {
+    fn ids_have_the_form_that_aws_uses() {
         let id = new_id();
         let text = id.as_str();
         assert_eq!(text.len(), "df-04654872H25YEAGKG08Q".len());

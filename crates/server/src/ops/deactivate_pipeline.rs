@@ -1,4 +1,4 @@
-//! DeactivatePipeline: what runs is canceled or ends by itself, and nothing new begins.
+//! DeactivatePipeline: begins nothing new, and cancels the tasks at work or lets them end by themselves.
 
 use engine::{Event, PipelineState, pipeline};
 use serde::Deserialize;
@@ -21,17 +21,17 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, 
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     check.finish()?;
-    let mut held = service.driver.hold(&id).await?;
-    if matches!(held.pipeline.state, PipelineState::Pending | PipelineState::Inactive) {
+    let mut live = service.driver.lock_pipeline(&id).await?;
+    if matches!(live.pipeline.state, PipelineState::Pending | PipelineState::Inactive) {
         return Ok(Empty {});
     }
-    // Activated again, it goes on after its newest run, and with what that still holds.
-    held.pipeline.next_run = None;
-    held.pipeline.state =
-        pipeline::step(held.pipeline.state, pipeline::Event::Deactivated).unwrap_or(held.pipeline.state);
+    // A later activation continues after the newest run, and with the rest of that run.
+    live.pipeline.next_run = None;
+    live.pipeline.state =
+        pipeline::step(live.pipeline.state, pipeline::Event::Deactivated).unwrap_or(live.pipeline.state);
     let reason = request.cancel_active.unwrap_or(true).then(|| "the pipeline was deactivated".to_owned());
     let event = Event::Deactivated { cancel: reason };
-    let events = held.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
-    service.driver.step_all(&mut held, events, Batch::new()).await.map_err(StepError::refuse_command)?;
+    let events = live.open_runs().map(|run| (run.header().id.clone(), event.clone())).collect();
+    service.driver.step_all(&mut live, events, Batch::new()).await.map_err(StepError::refuse_command)?;
     Ok(Empty {})
 }

@@ -1,4 +1,5 @@
-//! DeletePipeline: definition and history go; runners at work learn by their next report, and resources are ended.
+//! DeletePipeline: deletes a pipeline with its definition and history, and ends its resources. Runners at work learn of the
+//! deletion from the answer to their next report.
 
 use serde::Deserialize;
 
@@ -16,15 +17,15 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<(), Ser
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
     check.finish()?;
-    let held = match service.driver.hold(&id).await {
-        // PipelineDeletedException is not modelled for this operation.
+    let live = match service.driver.lock_pipeline(&id).await {
+        // The model has no PipelineDeletedException for this operation.
         Err(ServiceError::PipelineDeleted(id)) => return Err(ServiceError::PipelineNotFound(id)),
-        held => held?,
+        live => live?,
     };
-    let key = held.pipeline.id.clone();
+    let key = live.pipeline.id.clone();
     service.driver.store.delete_pipeline(&key, service.driver.now()).await?;
-    service.driver.note_machines(&held);
-    service.driver.forget(held);
+    service.driver.note_machines(&live);
+    service.driver.forget(live);
     tracing::info!(pipeline.id = id, "deleted a pipeline");
     Ok(())
 }

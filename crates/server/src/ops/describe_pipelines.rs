@@ -1,6 +1,6 @@
-//! DescribePipelines: what is known of up to 25 pipelines; one unknown id fails the call.
+//! DescribePipelines: returns the metadata of up to 25 pipelines. One unknown id fails the request.
 
-use engine::{Header, RunOutcome, PipelineState, time};
+use engine::{Header, PipelineState, RunOutcome, time};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::Pipeline;
@@ -10,7 +10,7 @@ use crate::service::Service;
 use crate::wire::check::Check;
 use crate::wire::object::{WireField, WireTag, read_ids};
 
-/// Ids per call.
+/// The limit of ids per request.
 const MOST: usize = 25;
 
 #[derive(Debug, Deserialize)]
@@ -47,15 +47,15 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     }
     let mut list = Vec::with_capacity(ids.len());
     for id in ids {
-        let pipeline = service.driver.hold(&id).await?.pipeline.clone();
+        let pipeline = service.driver.lock_pipeline(&id).await?.pipeline.clone();
         let runs = service.driver.store.runs(&pipeline.id).await?;
         list.push(describe(pipeline, health(&runs), &service.account_id));
     }
     Ok(Response { pipeline_description_list: list })
 }
 
-/// Returns what the newest run to end says of the pipeline's health, and since when; one that was passed over says
-/// nothing.
+/// Returns the health of the pipeline and the time since when: the outcome of the run that ended last. Skipped runs do not
+/// count.
 fn health(runs: &[Header]) -> Option<(Timestamp, &'static str)> {
     let word = |outcome| match outcome {
         RunOutcome::Finished => Some("HEALTHY"),

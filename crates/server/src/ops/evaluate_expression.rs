@@ -1,10 +1,10 @@
-//! EvaluateExpression: text in the context of an object, for workers. Secrets are masked: a task brings its own.
+//! EvaluateExpression: evaluates a text in the context of an object. Secrets are masked; a worker gets them with its task.
 
 use engine::RunId;
 use serde::{Deserialize, Serialize};
 
-use super::describe_objects::View;
 use crate::error::ServiceError;
+use crate::object_view::ObjectView;
 use crate::service::Service;
 use crate::wire::check::{Check, ID, LONG};
 
@@ -28,14 +28,14 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     let object = check.required("objectId", request.object_id, ID);
     let expression = check.required("expression", request.expression, LONG);
     check.finish()?;
-    let held = service.driver.hold(&id).await?;
-    let run = service.driver.run_of(&held, &object).await?;
-    let run = run.or_else(|| held.pipeline.latest_run.map(RunId::at));
+    let live = service.driver.lock_pipeline(&id).await?;
+    let run = service.driver.run_of(&live, &object).await?;
+    let run = run.or_else(|| live.pipeline.latest_run.map(RunId::at));
     let Some(run) = run else {
-        let text = format!("pipeline {id} never ran: there is nothing to evaluate in");
+        let text = format!("pipeline {id} has no run: there is no object in whose context to evaluate");
         return Err(ServiceError::InvalidRequest(text));
     };
-    let mut view = View::new(service, &held);
+    let mut view = ObjectView::new(service, &live);
     let missing = || ServiceError::InvalidRequest(format!("pipeline {id} has no object with id '{object}'"));
     let run = view.run(&run).await?.ok_or_else(missing)?;
     let value = run.evaluate(&object, &expression).map_err(ServiceError::InvalidRequest)?;

@@ -1,4 +1,4 @@
-//! GetPipelineDefinition: what Put stored, unevaluated, secrets masked.
+//! GetPipelineDefinition: returns the stored definition, unevaluated, with masks in place of secrets.
 
 use serde::{Deserialize, Serialize};
 use store::DefinitionVersion;
@@ -16,7 +16,7 @@ pub(super) struct Request {
     version: Option<String>,
 }
 
-/// The definition. A pipeline without one answers with `pipelineObjects` alone.
+/// The definition. For a pipeline without one, the response has only an empty `pipelineObjects`.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Response {
@@ -36,17 +36,17 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
         None | Some("" | "latest") => DefinitionVersion::Latest,
         Some("active") => DefinitionVersion::Active,
         Some(other) => {
-            let text = format!("'{other}' is no version of a definition: say 'latest' or 'active'");
+            let text = format!("'{other}' is not a version of a definition: use 'latest' or 'active'");
             return Err(ServiceError::InvalidRequest(text));
         }
     };
-    let pipeline = service.driver.hold(&id).await?.pipeline.clone();
+    let pipeline = service.driver.lock_pipeline(&id).await?.pipeline.clone();
     if version == DefinitionVersion::Active && pipeline.version == 0 {
         let text = format!("pipeline {id} was never activated: it has no active definition");
         return Err(ServiceError::InvalidRequest(text));
     }
     let Some(stored) = service.driver.store.definition(&pipeline.id, version).await? else {
-        // The live service answers so.
+        // AWS answers in the same way.
         return Ok(Response::default());
     };
     let shown = secret::masked(stored);

@@ -1,4 +1,4 @@
-//! ListPipelines: ids and names of all but the deleted, 50 a page.
+//! ListPipelines: returns the ids and names of all pipelines, 50 per page.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::marker::read_marker;
 
-/// AWS does not document its page size.
+/// The number of pipelines per page. AWS does not document its own.
 const PAGE: usize = 50;
 
 #[derive(Debug, Deserialize)]

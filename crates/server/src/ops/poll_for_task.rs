@@ -1,4 +1,4 @@
-//! PollForTask: hands out ready work, or waits for some.
+//! PollForTask: hands a task to the task runner, or waits until there is one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use crate::driver::Claimed;
 use crate::error::ServiceError;
 use crate::service::Service;
-use crate::worker_groups::Offer;
 use crate::wire::check::{Check, ID, STRING};
 use crate::wire::object::WireObject;
+use crate::worker_groups::Offer;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,7 +21,7 @@ pub(super) struct Request {
     hostname: Option<String>,
 }
 
-/// `{}` when no work was ready.
+/// The task. The response is `{}` if there was none in time.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Response {
@@ -46,9 +46,9 @@ pub(super) async fn serve(service: &Arc<Service>, request: Request) -> Result<Re
     check.finish()?;
     let group = WorkerGroup::from(group);
     let runner = RunnerId::from(hostname.unwrap_or_else(|| "unknown".to_owned()));
-    service.driver.waiting.note_poll(&group, service.driver.now());
+    service.driver.worker_groups.note_poll(&group, service.driver.now());
     tokio::select! {
-        // What is ready is handed out, also at the last moment.
+        // `biased`, so that a task that is ready at the last moment is still handed out.
         biased;
         claimed = next_task(service, &group, runner) => claimed.map(|task| answer(Some(task))),
         () = tokio::time::sleep(service.poll_wait) => Ok(answer(None)),
@@ -70,12 +70,13 @@ async fn next_task(
 }
 
 async fn next_offer(service: &Service, group: &WorkerGroup) -> Result<Offer, ServiceError> {
-    let poller = service.driver.waiting.poll(group);
-    service.driver.look_for_work(group).await?;
+    let poller = service.driver.worker_groups.poll(group);
+    service.driver.read_free_work(group).await?;
     Ok(poller.take().await)
 }
 
-/// Claims on a task of its own: when our client hangs up meanwhile, the claim is undone.
+/// Claims the attempt of an offer. The claim runs in a task of its own: if the client hangs up meanwhile, the task undoes the
+/// claim.
 async fn claim(
     service: &Arc<Service>,
     group: &WorkerGroup,
@@ -88,7 +89,7 @@ async fn claim(
         let driver = &claimer.driver;
         let claimed = driver.claim(&offer, runner).await;
         if claimed.is_err() {
-            // The work is still there; the next poller tries again.
+            // The attempt is still free, so the next poller may try.
             driver.offer(&group, offer);
         }
         if let Err(Ok(Some(unheard))) = sender.send(claimed) {

@@ -1,4 +1,4 @@
-//! PutPipelineDefinition: replaces the whole stored definition, errors and all, unless one is fatal.
+//! PutPipelineDefinition: replaces the stored definition, even by one with errors, unless an error is fatal.
 
 use definition::Definition;
 use definition::inherit::DEFAULT_ID;
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, DefinitionVersion};
 
 use crate::error::ServiceError;
+use crate::host_check;
 use crate::secret;
 use crate::service::Service;
-use crate::host_check;
 use crate::wire::check::{Check, ID};
 use crate::wire::object::{WireObject, WireParameter, WireValue, read_objects, read_parameters, read_values};
 
-/// The request of Put and Validate alike.
+/// The request of PutPipelineDefinition and of ValidatePipelineDefinition.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Request {
@@ -28,7 +28,7 @@ pub(super) struct Request {
     parameter_values: Option<Vec<WireValue>>,
 }
 
-/// The response of Put and Validate alike. Both lists are always there: clients iterate over them.
+/// The response of both operations. Both lists are always present, since clients iterate over them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Response {
@@ -53,26 +53,26 @@ struct ValidationWarning {
 
 pub(super) async fn serve(service: &Service, request: Request) -> Result<Response, ServiceError> {
     let (id, new) = read(request)?;
-    let mut held = service.driver.hold(&id).await?;
-    let (new, report) = examine(service, &held.pipeline, new).await?;
+    let mut live = service.driver.lock_pipeline(&id).await?;
+    let (new, report) = examine(service, &live.pipeline, new).await?;
     if report.is_fatal() {
         return Err(refuse_fatal(&report));
     }
-    if held.pipeline.state == PipelineState::Finished && !is_on_demand(&new) {
+    if live.pipeline.state == PipelineState::Finished && !is_on_demand(&new) {
         let store = &service.driver.store;
-        let active = store.definition(&held.pipeline.id, DefinitionVersion::Active).await?;
+        let active = store.definition(&live.pipeline.id, DefinitionVersion::Active).await?;
         if !active.is_some_and(|active| definition::edits::only_move_the_end(&active, &new)) {
-            let text = "the pipeline is FINISHED: then an on-demand pipeline takes a new definition, and one on a \
-                        schedule no change but of its Schedule's `endDateTime` and `occurrences`";
+            let text = "the pipeline is FINISHED and on a schedule: its definition takes no change but of its Schedule's \
+                        `endDateTime` and `occurrences`";
             return Err(ServiceError::InvalidRequest(text.to_owned()));
         }
     }
-    let batch = Batch::new().definition(&held.pipeline.id, DefinitionVersion::Latest, &new);
-    service.driver.save(&mut held, batch).await?;
+    let batch = Batch::new().definition(&live.pipeline.id, DefinitionVersion::Latest, &new);
+    service.driver.save(&mut live, batch).await?;
     Ok(answer(report))
 }
 
-/// Reads the request that Put and Validate share.
+/// Reads the request of both operations.
 pub(super) fn read(request: Request) -> Result<(String, Definition), ServiceError> {
     let mut check = Check::default();
     let id = check.required("pipelineId", request.pipeline_id, ID);
@@ -83,7 +83,7 @@ pub(super) fn read(request: Request) -> Result<(String, Definition), ServiceErro
     Ok((id, Definition { objects, parameters, values }))
 }
 
-/// Puts stored secrets where masks came back, and finds what is wrong.
+/// Replaces masks by the stored secrets, and validates the definition.
 pub(super) async fn examine(
     service: &Service,
     pipeline: &store::Pipeline,
@@ -100,11 +100,11 @@ pub(super) async fn examine(
         let active = store.definition(&pipeline.id, DefinitionVersion::Active).await?;
         report.errors.extend(active.iter().flat_map(|active| definition::edits::check(active, &new)));
     }
-    // What has errors is not activated anyway.
+    // A definition with errors cannot be activated, so a warning about the activation would not help.
     if report.is_ok()
         && let Ok(plan) = Plan::of(new.clone())
     {
-        let found = host_check::of(&plan, service.host.as_deref(), service.has_dynamodb);
+        let found = host_check::check(&plan, service.host.as_deref(), service.has_dynamodb);
         report.warnings.extend(found.into_iter().map(host_check::warning));
     }
     Ok((new, report))
@@ -120,7 +120,7 @@ fn refuse_fatal(report: &Report) -> ServiceError {
     ))
 }
 
-/// On demand is a property of the whole pipeline, and `Default` says it.
+/// Returns whether the pipeline runs on demand. `Default` decides that for the whole pipeline.
 pub(super) fn is_on_demand(definition: &Definition) -> bool {
     let parameters = Parameters::of(definition);
     let preview = Preview::new(&definition.objects, &parameters, None);

@@ -1,7 +1,8 @@
-//! QueryObjects: ids of the objects of one sphere for which every selector holds, those of a run in order of creation.
+//! QueryObjects: returns the ids of the objects of one sphere that match every selector. Objects of runs come in the order of
+//! their creation.
 //!
-//! The store answers what it has columns for. Other selectors, and all of them on components, are
-//! tried on the objects themselves.
+//! The store answers the selectors for which it has columns. All others, and all selectors on components, are evaluated on
+//! the objects themselves.
 
 use definition::{FieldValue, PipelineObject};
 use engine::time;
@@ -10,17 +11,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{Sphere, TextField, TimeField};
 
-use super::describe_objects::View;
 use crate::error::ServiceError;
+use crate::object_view::ObjectView;
 use crate::service::Service;
 use crate::wire::check::{Check, ID, STRING};
 use crate::wire::marker::read_marker;
 
-/// Ids per page.
+/// The number of ids per page.
 const PAGE: usize = 100;
-/// Selectors per query.
+/// The limit of selectors per query.
 const MOST_SELECTORS: usize = 10;
-/// Values of all selectors of a query.
+/// The limit of values in all selectors of a query.
 const MOST_VALUES: usize = 10_000;
 
 #[derive(Debug, Deserialize)]
@@ -84,41 +85,43 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
         let text = format!("{values} values were given; the selectors of a query take {MOST_VALUES} at most");
         return Err(ServiceError::InvalidRequest(text));
     }
-    let tests = selectors.into_iter().map(Test::read).collect::<Result<Vec<_>, _>>()?;
+    let conditions = selectors.into_iter().map(Condition::read).collect::<Result<Vec<_>, _>>()?;
     let sphere = match sphere.to_ascii_uppercase().as_str() {
         "COMPONENT" => None,
         "INSTANCE" => Some(Sphere::Instance),
         "ATTEMPT" => Some(Sphere::Attempt),
         _ => {
-            let text = format!("'{sphere}' is no sphere: say COMPONENT, INSTANCE or ATTEMPT");
+            let text = format!("'{sphere}' is not a sphere: use COMPONENT, INSTANCE or ATTEMPT");
             return Err(ServiceError::InvalidRequest(text));
         }
     };
     match sphere {
-        None => components(service, &id, &tests, request.marker, limit).await,
-        Some(sphere) => physical(service, &id, sphere, tests, request.marker, limit).await,
+        None => components(service, &id, &conditions, request.marker, limit).await,
+        Some(sphere) => physical(service, &id, sphere, conditions, request.marker, limit).await,
     }
 }
 
 async fn components(
     service: &Service,
     id: &str,
-    tests: &[Test],
+    conditions: &[Condition],
     from: Option<String>,
     limit: usize,
 ) -> Result<Response, ServiceError> {
     let from = from.filter(|text| !text.is_empty());
-    let unknown = |text: &String| ServiceError::InvalidRequest(format!("'{text}' is no marker of ours"));
+    let unknown = |text: &String| {
+        ServiceError::InvalidRequest(format!("'{text}' is not a marker that this service returned"))
+    };
     let from: usize = from.as_ref().map_or(Ok(0), |text| text.parse().map_err(|_| unknown(text)))?;
-    let held = service.driver.hold(id).await?;
-    let mut view = View::new(service, &held);
+    let live = service.driver.lock_pipeline(id).await?;
+    let mut view = ObjectView::new(service, &live);
     let all = view.component_ids().await?;
     let mut ids = Vec::new();
-    for (place, component) in all.iter().enumerate().skip(from) {
+    for (index, component) in all.iter().enumerate().skip(from) {
         if ids.len() == limit {
-            return Ok(Response { ids, marker: Some(place.to_string()), has_more_results: true });
+            return Ok(Response { ids, marker: Some(index.to_string()), has_more_results: true });
         }
-        if holds(&mut view, component, tests).await? {
+        if matches(&mut view, component, conditions).await? {
             ids.push(component.clone());
         }
     }
@@ -129,30 +132,30 @@ async fn physical(
     service: &Service,
     id: &str,
     sphere: Sphere,
-    tests: Vec<Test>,
+    conditions: Vec<Condition>,
     from: Option<String>,
     limit: usize,
 ) -> Result<Response, ServiceError> {
     let mut from = read_marker(from)?;
-    let (selectors, rest): (Vec<_>, Vec<_>) = tests.into_iter().map(|test| test.for_store(sphere)).fold(
-        (Vec::new(), Vec::new()),
-        |(mut selectors, mut rest), test| {
-            match test {
+    let (selectors, rest): (Vec<_>, Vec<_>) = conditions
+        .into_iter()
+        .map(|condition| condition.for_store(sphere))
+        .fold((Vec::new(), Vec::new()), |(mut selectors, mut rest), condition| {
+            match condition {
                 Ok(selector) => selectors.push(selector),
-                Err(test) => rest.push(test),
+                Err(condition) => rest.push(condition),
             }
             (selectors, rest)
-        },
-    );
+        });
     let query = store::Query { sphere, selectors };
-    let held = service.driver.hold(id).await?;
-    let pipeline = held.pipeline.id.clone();
-    let mut view = View::new(service, &held);
+    let live = service.driver.lock_pipeline(id).await?;
+    let pipeline = live.pipeline.id.clone();
+    let mut view = ObjectView::new(service, &live);
     let mut ids = Vec::new();
     loop {
         let page = service.driver.store.query(&pipeline, query.clone(), from, limit - ids.len()).await?;
         for object in page.items {
-            if rest.is_empty() || holds(&mut view, &object, &rest).await? {
+            if rest.is_empty() || matches(&mut view, &object, &rest).await? {
                 ids.push(object);
             }
         }
@@ -164,42 +167,46 @@ async fn physical(
     }
 }
 
-async fn holds(view: &mut View<'_>, id: &str, tests: &[Test]) -> Result<bool, ServiceError> {
-    if tests.is_empty() {
+async fn matches(
+    view: &mut ObjectView<'_>,
+    id: &str,
+    conditions: &[Condition],
+) -> Result<bool, ServiceError> {
+    if conditions.is_empty() {
         return Ok(true);
     }
     let object = view.object(id, Form { evaluated: false, secrets_clear: false }).await?;
-    Ok(object.is_some_and(|object| tests.iter().all(|test| test.holds(&object))))
+    Ok(object.is_some_and(|object| conditions.iter().all(|condition| condition.holds(&object))))
 }
 
-/// A selector as it was understood.
+/// A selector, checked and read.
 #[derive(Debug)]
-struct Test {
+struct Condition {
     field: String,
-    operator: Comparison,
+    comparison: Comparison,
 }
 
 #[derive(Debug)]
 enum Comparison {
-    /// One of these texts.
+    /// The field is one of these texts.
     Equals(Vec<String>),
-    /// A reference to one of these.
+    /// The field refers to one of these objects.
     RefersTo(Vec<String>),
-    /// Not before, not after.
+    /// The field is a time, not before the first and not after the second.
     Within(Option<Timestamp>, Option<Timestamp>),
 }
 
-impl Test {
+impl Condition {
     fn read(selector: Selector) -> Result<Self, ServiceError> {
         let field = selector.field_name.unwrap_or_default();
         let operator = selector.operator.unwrap_or(Operator { r#type: None, values: None });
         let values = operator.values.unwrap_or_default();
         let word = operator.r#type.unwrap_or_default();
         let invalid = |what: &str| ServiceError::InvalidRequest(format!("selector on '{field}': {what}"));
-        let time = |place: usize| {
-            let text: &str = values.get(place).map_or("", String::as_str);
+        let time = |index: usize| {
+            let text: &str = values.get(index).map_or("", String::as_str);
             lenient_time(text)
-                .ok_or_else(|| invalid(&format!("'{text}' is no time, such as 2030-01-31T22:00:00")))
+                .ok_or_else(|| invalid(&format!("'{text}' is not a time such as 2030-01-31T22:00:00")))
         };
         if field.is_empty() {
             return Err(ServiceError::InvalidRequest("a selector has no fieldName".to_owned()));
@@ -208,7 +215,7 @@ impl Test {
             let text = format!("{word} takes {count} value(s), {} were given", values.len());
             if values.len() == count { Ok(()) } else { Err(invalid(&text)) }
         };
-        let operator = match word.as_str() {
+        let comparison = match word.as_str() {
             "EQ" | "REF_EQ" if values.is_empty() => return Err(invalid(&format!("{word} needs a value"))),
             "EQ" if field == "@status" => {
                 Comparison::Equals(values.iter().map(|word| status(word)).collect())
@@ -219,13 +226,15 @@ impl Test {
             "GE" => expect(1).and_then(|()| Ok(Comparison::Within(Some(time(0)?), None)))?,
             "BETWEEN" => expect(2).and_then(|()| Ok(Comparison::Within(Some(time(0)?), Some(time(1)?))))?,
             other => {
-                return Err(invalid(&format!("'{other}' is no operator: say EQ, REF_EQ, LE, GE or BETWEEN")));
+                return Err(invalid(&format!(
+                    "'{other}' is not an operator: use EQ, REF_EQ, LE, GE or BETWEEN"
+                )));
             }
         };
-        Ok(Self { field, operator })
+        Ok(Self { field, comparison })
     }
 
-    /// Returns the selector for the store, or the test itself when the store has no column for it.
+    /// Returns the selector for the store, or the condition itself if the store has no column for it.
     fn for_store(self, sphere: Sphere) -> Result<store::Selector, Self> {
         let text = match self.field.as_str() {
             "name" | "@id" | "id" => Some(TextField::Id),
@@ -240,7 +249,7 @@ impl Test {
             "@actualEndTime" => Some(TimeField::Ended),
             _ => None,
         };
-        match (self.operator, text, time) {
+        match (self.comparison, text, time) {
             (Comparison::Equals(values) | Comparison::RefersTo(values), Some(field), _) => {
                 Ok(store::Selector::AnyOf(field, values))
             }
@@ -248,10 +257,10 @@ impl Test {
             (Comparison::Equals(values), None, Some(field)) if values.len() == 1 => {
                 match lenient_time(&values[0]) {
                     Some(at) => Ok(store::Selector::Within(field, Some(at), Some(at))),
-                    None => Err(Self { field: self.field, operator: Comparison::Equals(values) }),
+                    None => Err(Self { field: self.field, comparison: Comparison::Equals(values) }),
                 }
             }
-            (operator, _, _) => Err(Self { field: self.field, operator }),
+            (comparison, _, _) => Err(Self { field: self.field, comparison }),
         }
     }
 
@@ -260,14 +269,14 @@ impl Test {
         let name = FieldValue::String(object.name.clone());
         let own = is_name.then_some(&name);
         let mut values = object.values(&self.field).chain(own);
-        values.any(|value| match (&self.operator, value) {
+        values.any(|value| match (&self.comparison, value) {
             (Comparison::Equals(wanted), FieldValue::String(text)) => {
                 wanted.iter().any(|wanted| wanted == text || same_time(wanted, text))
             }
             (Comparison::RefersTo(wanted), FieldValue::Ref(target)) => {
                 wanted.iter().any(|wanted| target == wanted.as_str())
             }
-            // Users say EQ of references as well.
+            // Users write EQ for references as well.
             (Comparison::Equals(wanted), FieldValue::Ref(target)) => {
                 wanted.iter().any(|wanted| target == wanted.as_str())
             }
@@ -279,7 +288,7 @@ impl Test {
     }
 }
 
-/// The CLI upper-cases `cancelled`; the service spells it with one L.
+/// Returns a status word as the service spells it. The AWS CLI sends `CANCELLED` with two Ls.
 fn status(word: &str) -> String {
     let word = word.to_ascii_uppercase();
     if word == "CANCELLED" { "CANCELED".to_owned() } else { word }
@@ -304,12 +313,12 @@ fn lenient_time(text: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    fn test(field: &str, word: &str, values: &[&str]) -> Result<Test, ServiceError> {
+    fn condition(field: &str, word: &str, values: &[&str]) -> Result<Condition, ServiceError> {
         let operator = Operator {
             r#type: Some(word.to_owned()),
             values: Some(values.iter().map(|value| (*value).to_owned()).collect()),
         };
-        Test::read(Selector { field_name: Some(field.to_owned()), operator: Some(operator) })
+        Condition::read(Selector { field_name: Some(field.to_owned()), operator: Some(operator) })
     }
 
     #[test]
@@ -325,16 +334,17 @@ mod tests {
 
     #[test]
     fn cancelled_with_two_ls_is_canceled() {
-        let selector = test("@status", "EQ", &["cancelled", "running"]).unwrap().for_store(Sphere::Instance);
+        let selector =
+            condition("@status", "EQ", &["cancelled", "running"]).unwrap().for_store(Sphere::Instance);
         let wanted = vec!["CANCELED".to_owned(), "RUNNING".to_owned()];
         assert_eq!(selector.unwrap(), store::Selector::AnyOf(TextField::Status, wanted));
     }
 
     #[test]
-    fn a_selector_that_cannot_be_understood_says_so() {
+    fn a_selector_that_cannot_be_read_is_refused() {
         for (word, values) in [("NE", &["a"][..]), ("BETWEEN", &["2013-09-02"]), ("LE", &["x"]), ("EQ", &[])]
         {
-            assert!(test("@actualStartTime", word, values).is_err(), "{word}");
+            assert!(condition("@actualStartTime", word, values).is_err(), "{word}");
         }
     }
 }

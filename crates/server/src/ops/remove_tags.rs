@@ -1,4 +1,4 @@
-//! RemoveTags: removes tags by key; a key that is not there is no error.
+//! RemoveTags: removes tags by key. A key without a tag is not an error.
 
 use serde::Deserialize;
 

@@ -1,4 +1,5 @@
-//! ReportTaskProgress: the first one acknowledges the task; the answer may tell the runner to stop.
+//! ReportTaskProgress: a runner is at work on its task. The first report acknowledges the task. The answer tells the runner to
+//! stop if the task was canceled.
 
 use engine::Event;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use crate::wire::check::{Check, TASK_ID};
 use crate::wire::object::{WireField, read_fields};
 use crate::wire::task::read_task;
 
-/// Fields per report: what an object may have (quota).
+/// The limit of fields per report: the quota of fields per object.
 const MOST_FIELDS: usize = 50;
 
 #[derive(Debug, Deserialize)]
@@ -31,18 +32,18 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     let mut fields = read_fields("fields", request.fields, &mut check);
     check.at_most("fields", &fields, MOST_FIELDS);
     check.finish()?;
-    // Runtime fields are the service's to set.
+    // Only the service sets runtime fields.
     fields.retain(|field| !field.key.as_str().starts_with('@'));
     let task = read_task(&text)?;
-    let mut held = match service.driver.hold(task.pipeline.as_str()).await {
-        // Deleting a pipeline cancels its tasks: this is how the runner learns.
+    let mut live = match service.driver.lock_pipeline(task.pipeline.as_str()).await {
+        // A deletion cancels the tasks of the pipeline, and this answer tells the runner.
         Err(ServiceError::PipelineDeleted(_)) => return Ok(Response { canceled: true }),
-        held => held?,
+        live => live?,
     };
-    let run = service.driver.run_of(&held, task.attempt.as_str()).await?;
+    let run = service.driver.run_of(&live, task.attempt.as_str()).await?;
     let run = run.ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
     let event = Event::ProgressReported { attempt: task.attempt, lease: task.lease, fields };
     let step =
-        service.driver.step(&mut held, &run, event).await.map_err(|error| error.refuse_report(&text))?;
+        service.driver.step(&mut live, &run, event).await.map_err(|error| error.refuse_report(&text))?;
     Ok(Response { canceled: step.canceled })
 }

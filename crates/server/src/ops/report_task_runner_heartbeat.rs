@@ -1,4 +1,5 @@
-//! ReportTaskRunnerHeartbeat: unknown ids are welcome; only runners of resources are ever told to end.
+//! ReportTaskRunnerHeartbeat: a task runner is alive. The answer tells the workers of a resource to end when the resource does.
+//! Other task runners need not be known, and are never told to end.
 
 use engine::instance::Role;
 use engine::{InstanceId, resource};
@@ -8,7 +9,7 @@ use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::check::{Check, ID, STRING};
 
-/// The model spells the id `taskrunnerId`.
+/// The request. The model spells the id `taskrunnerId`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Request {
@@ -34,22 +35,22 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     Ok(Response { terminate })
 }
 
-/// Returns whether the group is that of a resource which is not there any more, or is on its way out.
+/// Returns whether the worker group belongs to a resource that has ended or is ending.
 async fn is_of_ended_resource(service: &Service, group: &str) -> Result<bool, ServiceError> {
     let parts = group.split_once('/').filter(|(_, instance)| instance.starts_with('@'));
     let Some((pipeline, instance)) = parts else { return Ok(false) };
-    let held = match service.driver.hold(pipeline).await {
-        Ok(held) => held,
+    let live = match service.driver.lock_pipeline(pipeline).await {
+        Ok(live) => live,
         Err(ServiceError::PipelineDeleted(_)) => return Ok(true),
-        // Whoever calls a group so has reasons of their own.
+        // A user chose this name for a worker group.
         Err(ServiceError::PipelineNotFound(_)) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let Some(run) = service.driver.run_of(&held, InstanceId::from(instance).as_str()).await? else {
+    let Some(run) = service.driver.run_of(&live, InstanceId::from(instance).as_str()).await? else {
         return Ok(false);
     };
-    // A run that has ended is not in memory, and has no machines.
-    let Some(run) = held.run(&run) else { return Ok(true) };
+    // A run that is not in memory has ended, and has no machines.
+    let Some(run) = live.run(&run) else { return Ok(true) };
     let resource = run.instance(instance).filter(|instance| instance.role == Role::Resource);
     let machine = resource.and_then(|resource| resource.newest_attempt()?.machine());
     let is_wanted =

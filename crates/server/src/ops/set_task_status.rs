@@ -1,4 +1,4 @@
-//! SetTaskStatus: a runner says how its task ended.
+//! SetTaskStatus: a runner reports how its task ended.
 
 use engine::{Event, TaskError, TaskOutcome};
 use serde::Deserialize;
@@ -9,9 +9,9 @@ use crate::wire::Empty;
 use crate::wire::check::{ANY, Check, STRING, TASK_ID};
 use crate::wire::task::read_task;
 
-/// Errors are shown as fields of the attempt: this is the most that a field holds.
+/// The limit of an error's texts in characters. The service returns errors as fields, and a field has this limit.
 const MOST_CHARACTERS: usize = 10_240;
-/// Ids that the service itself gives.
+/// The beginning of the error ids of the service itself.
 const RESERVED: &str = "Service_";
 
 #[derive(Debug, Deserialize)]
@@ -32,7 +32,7 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, 
     let error_id = check.optional("errorId", request.error_id, STRING);
     check.finish()?;
     if error_id.as_deref().is_some_and(|id| id.starts_with(RESERVED)) {
-        let text = format!("errorId must not begin with '{RESERVED}': the service's own errors do");
+        let text = format!("errorId must not begin with '{RESERVED}', which marks the errors of the service");
         return Err(ServiceError::InvalidRequest(text));
     }
     let outcome = match status.as_str() {
@@ -41,16 +41,16 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, 
         _ => TaskOutcome::Failed(TaskError {
             id: error_id,
             message: request.error_message.map(cut),
-            // The model allows 1024 characters; stack traces are longer.
+            // The model allows 1024 characters, but stack traces are longer.
             stack_trace: request.error_stack_trace.map(cut),
         }),
     };
     let task = read_task(&text)?;
-    let mut held = service.driver.hold(task.pipeline.as_str()).await?;
-    let run = service.driver.run_of(&held, task.attempt.as_str()).await?;
+    let mut live = service.driver.lock_pipeline(task.pipeline.as_str()).await?;
+    let run = service.driver.run_of(&live, task.attempt.as_str()).await?;
     let run = run.ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))?;
     let event = Event::StatusSet { attempt: task.attempt, lease: task.lease, outcome };
-    service.driver.step(&mut held, &run, event).await.map_err(|error| error.refuse_report(&text))?;
+    service.driver.step(&mut live, &run, event).await.map_err(|error| error.refuse_report(&text))?;
     Ok(Empty {})
 }
 

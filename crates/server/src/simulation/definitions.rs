@@ -1,16 +1,16 @@
-//! Definitions, made up: chains, diamonds and the like, with whatever can go wrong in them.
+//! Definitions that are made by chance: chains, diamonds and the like, with retries, time limits, preconditions and alarms.
 
 use serde_json::{Value, json};
 
 use super::dice::Dice;
 
-/// Worker groups that activities name.
+/// The worker groups of the activities.
 pub(super) const GROUPS: [&str; 2] = ["g0", "g1"];
 
-/// A definition in the form of the API.
+/// A definition that is made by chance, in the form of the API.
 pub(super) struct Recipe {
     objects: Vec<Object>,
-    /// What can be paused, by id.
+    /// The ids of the components that can be paused.
     pub(super) components: Vec<String>,
     pub(super) is_on_demand: bool,
 }
@@ -35,7 +35,7 @@ impl Object {
         self
     }
 
-    /// One of the texts, or none.
+    /// Adds a field with one of the texts, in `per_mille` of a thousand cases.
     fn maybe(self, dice: &Dice, per_mille: usize, key: &str, texts: &[&str]) -> Self {
         if dice.chance(per_mille) { self.text(key, *dice.one_of(texts)) } else { self }
     }
@@ -45,7 +45,7 @@ impl Object {
     }
 }
 
-/// What a whole pipeline is like.
+/// The properties of a whole pipeline.
 struct Style {
     schedule: &'static str,
     is_on_demand: bool,
@@ -53,7 +53,7 @@ struct Style {
 }
 
 impl Recipe {
-    /// Makes one up. What `like` is scheduled by stays as it is: a pipeline cannot change that.
+    /// Makes a definition. Keeps the schedules of `like`, since a pipeline cannot change them.
     pub(super) fn new(dice: &Dice, like: Option<&Self>) -> Self {
         let schedule = *dice.one_of(&["ondemand", "ondemand", "cron", "timeseries"]);
         let is_on_demand = schedule == "ondemand";
@@ -61,7 +61,7 @@ impl Recipe {
         let mut recipe = Self { objects: Vec::new(), components: Vec::new(), is_on_demand };
         recipe.activities(dice, &style);
         recipe.preconditions(dice);
-        recipe.components.extend(["Landed", "Asked"].map(str::to_owned));
+        recipe.components.extend(["Landed", "Request"].map(str::to_owned));
         recipe.actions();
         match like {
             Some(like) => recipe.take_frame(dice, like),
@@ -70,7 +70,7 @@ impl Recipe {
         recipe
     }
 
-    /// Returns the objects as PutPipelineDefinition takes them; `put` tells this put from others.
+    /// Returns the objects in the form of PutPipelineDefinition. The number `put` identifies the put in the stored definition.
     pub(super) fn objects(&self, put: usize) -> Value {
         let object = |object: &Object| {
             let mut fields = object.fields.clone();
@@ -84,7 +84,7 @@ impl Recipe {
 
     fn activities(&mut self, dice: &Dice, style: &Style) {
         let count = 1 + dice.below(5);
-        // Each depends on the one before, on one somewhere before, on nothing, or on several.
+        // The shape: a chain, a tree, a random graph, or a diamond.
         let shape = dice.below(4);
         for number in 0..count {
             let id = format!("A{number}");
@@ -100,7 +100,7 @@ impl Recipe {
                 .maybe_refers(dice, 250, "onSuccess", "Told")
                 .maybe_refers(dice, 150, "precondition", "Landed")
                 .maybe_refers(dice, 100, "precondition", "Filled")
-                .maybe_refers(dice, 150, "precondition", "Asked");
+                .maybe_refers(dice, 150, "precondition", "Request");
             for earlier in predecessors(dice, shape, number) {
                 object = object.refers("dependsOn", &format!("A{earlier}"));
             }
@@ -135,13 +135,13 @@ impl Recipe {
             .maybe(dice, 500, "preconditionTimeout", &["20 minutes", "2 hours"]);
         let filled =
             Object::new("Filled").text("type", "S3PrefixNotEmpty").text("s3Prefix", "s3://b/filled/");
-        let asked = Object::new("Asked")
+        let request = Object::new("Request")
             .text("type", "ShellCommandPrecondition")
             .text("command", "true")
             .maybe(dice, 700, "retryDelay", &["2 minutes", "5 minutes"])
             .maybe(dice, 500, "preconditionTimeout", &["15 minutes", "1 hour"]);
         let there = Object::new("There").text("type", "Exists").refers("onFail", "Told");
-        self.objects.extend([landed, filled.text("role", "r"), asked, there.text("role", "r")]);
+        self.objects.extend([landed, filled.text("role", "r"), request, there.text("role", "r")]);
     }
 
     fn actions(&mut self) {
@@ -178,7 +178,7 @@ impl Recipe {
     }
 
     fn schedules(&mut self, dice: &Dice, style: &Style) {
-        // The clock begins at 17:46:40 on this day.
+        // The clock of a simulation begins at 17:46:40 on this day.
         let start = *dice.one_of(&["2030-03-17T15:00:00", "2030-03-17T17:00:00", "2030-03-17T19:00:00"]);
         let schedule = |id: &str, period: &str, count: usize| {
             let object = Object::new(id).text("type", "Schedule").text("period", period);
@@ -198,7 +198,7 @@ impl Recipe {
         });
     }
 
-    /// Takes the Default and the schedules of another definition.
+    /// Copies the Default and the schedules of another definition.
     fn take_frame(&mut self, dice: &Dice, like: &Self) {
         self.is_on_demand = like.is_on_demand;
         let has_long = like.objects.iter().any(|object| object.id == "Long");
@@ -222,7 +222,7 @@ fn predecessors(dice: &Dice, shape: usize, number: usize) -> Vec<usize> {
         (0, _) => vec![number - 1],
         (1, _) => vec![dice.below(number)],
         (2, _) => (0..number).filter(|_| dice.chance(400)).collect(),
-        // A diamond: the first before all, all before the last.
+        // A diamond: the first activity comes before all others, and the last one after all others.
         _ if number + 1 < 4 => vec![0],
         _ => (1..number).collect(),
     }

@@ -1,9 +1,9 @@
-//! The one source of chance: what a seed begins, it repeats.
+//! The only source of chance: the same seed gives the same numbers.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Numbers that follow from a seed (SplitMix64).
+/// Random numbers that follow from a seed (SplitMix64).
 pub(super) struct Dice(Mutex<u64>);
 
 impl Dice {
@@ -19,26 +19,26 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// Returns a number from 0 up to `end`, which is never reached.
+    /// Returns a number from 0 to `end` - 1.
     pub(super) fn below(&self, end: usize) -> usize {
         let end = u64::try_from(end.max(1)).unwrap_or(u64::MAX);
         usize::try_from(self.roll() % end).unwrap_or_default()
     }
 
-    /// Returns true so many times in a thousand.
+    /// Returns true in `per_mille` of a thousand cases.
     pub(super) fn chance(&self, per_mille: usize) -> bool {
         self.below(1_000) < per_mille
     }
 
-    /// Returns one of several.
+    /// Returns one of the choices.
     pub(super) fn one_of<'a, T>(&self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }
 
-    /// Returns a span of whole milliseconds between two in seconds, short ones as often as long ones.
+    /// Returns a duration of whole milliseconds between two limits in seconds. Short ones are as frequent as long ones.
     pub(super) fn seconds(&self, least: u64, most: u64) -> Duration {
         let (least, most) = (least * 1_000, most * 1_000);
-        // A span of half as long each time, so that all magnitudes are seen.
+        // The range is halved up to three times, so that all magnitudes occur.
         let span = (most - least) >> self.below(4);
         let more = self.below(usize::try_from(span).unwrap_or(usize::MAX).saturating_add(1));
         Duration::from_millis(least + u64::try_from(more).unwrap_or_default())

@@ -1,4 +1,4 @@
-//! The store as one life of a server has it: the real one, which refuses, takes its time, and outlives its server.
+//! The store with faults: the real store, which refuses, is slow, and outlives the servers.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use store::{
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use super::world::{Lie, Planned, World};
+use super::world::{Planned, StoreLie, World};
 use super::{faults, judge};
 
-/// What every error says that the simulation made up.
+/// A word in every error that the simulation makes.
 pub(super) const SIMULATED: &str = "simulated";
 
-/// The store of one life of a server. Once that is over no call returns.
+/// The store as one life of a server uses it. After the end of that life, no call returns.
 pub(super) struct FaultyStore {
     pub(super) world: Arc<World>,
     pub(super) died: CancellationToken,
-    /// Tells this life from all others.
+    /// The number of this life.
     life: u64,
-    heard: Mutex<broadcast::Receiver<WorkerGroup>>,
+    received: Mutex<broadcast::Receiver<WorkerGroup>>,
 }
 
-/// What a write changes, for whoever watches.
+/// The change that a write makes, for the judge.
 enum Change {
     Created,
     Deleted(PipelineId),
@@ -48,11 +48,11 @@ pub(super) async fn open_runs(world: &World, pipeline: &PipelineId) -> Vec<Run> 
 
 impl FaultyStore {
     pub(super) fn new(world: &Arc<World>, died: CancellationToken) -> Self {
-        let heard = Mutex::new(world.words.subscribe());
-        Self { world: Arc::clone(world), died, life: world.next_life(), heard }
+        let received = Mutex::new(world.messages.subscribe());
+        Self { world: Arc::clone(world), died, life: world.next_life(), received }
     }
 
-    /// Returns once the server may go on, which it never does when it is dead.
+    /// Returns at once if the server lives, and never if it is dead.
     async fn live(&self) {
         if self.died.is_cancelled() {
             std::future::pending::<()>().await;
@@ -124,7 +124,7 @@ impl FaultyStore {
         }
         let result = write.await;
         match &result {
-            Ok(_) => self.watch(change).await,
+            Ok(_) => self.judge_change(change).await,
             Err(error) => world.note("a write fails", format!("{doing}: {error}")),
         }
         if crash == Some(true) {
@@ -134,13 +134,15 @@ impl FaultyStore {
         let is_doubtful = world.is_planned(Planned::Doubt, doing);
         if result.is_ok() && (is_doubtful || world.dice.chance(world.chances().store_in_doubt)) {
             world.note("fault: store in doubt", doing.to_owned());
-            return Err(StoreError::Commit(format!("{SIMULATED}: {doing}: it was done, but who knows")));
+            return Err(StoreError::Commit(format!(
+                "{SIMULATED}: {doing}: it was done, but the answer was lost"
+            )));
         }
         result
     }
 
-    /// Lets the judge see what is on the disk now.
-    async fn watch(&self, change: Change) {
+    /// Shows the judge what the disk holds after a change.
+    async fn judge_change(&self, change: Change) {
         let world = &self.world;
         let checked = match change {
             Change::Created => Ok(()),
@@ -154,7 +156,7 @@ impl FaultyStore {
                     let is_new = !world.judge().knows(&pipeline, &run);
                     let run = world.disk.load_run(&pipeline, &run).await.expect("the disk reads");
                     let Some(run) = run else {
-                        world.accuse(format!("a run of {pipeline} was saved and is not there"));
+                        world.rule_broken(format!("a run of {pipeline} was saved and is not on the disk"));
                         continue;
                     };
                     let checked = world.judge().saved(world, run);
@@ -174,7 +176,7 @@ impl FaultyStore {
 #[async_trait]
 impl Store for FaultyStore {
     async fn create_pipeline(&self, mut new: Pipeline) -> Result<Pipeline, StoreError> {
-        // Ids are made of chance that no seed rules.
+        // The service makes ids by chance that does not follow from the seed.
         new.id = PipelineId::from(self.world.next_pipeline());
         self.write("creating a pipeline", Change::Created, self.world.disk.create_pipeline(new)).await
     }
@@ -214,11 +216,11 @@ impl Store for FaultyStore {
 
     async fn save(&self, batch: Batch) -> Result<(), StoreError> {
         let mut runs: Vec<_> = batch.runs().map(|(pipeline, run)| (pipeline.clone(), run.clone())).collect();
-        // Steps of one run that are saved together are one change.
+        // Several steps of one run in one save are one change.
         runs.sort_unstable();
         runs.dedup();
         let change = Change::Saved { runs, notices: batch.notices().to_vec() };
-        if self.world.lies(Lie::KeepsNothing) {
+        if self.world.lies(StoreLie::KeepsNothing) {
             return Ok(());
         }
         self.write("saving", change, self.world.disk.save(batch)).await
@@ -226,7 +228,7 @@ impl Store for FaultyStore {
 
     async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError> {
         let runs = self.read("listing open runs", self.world.disk.open_runs()).await?;
-        Ok(if self.world.lies(Lie::OldRuns) { Vec::new() } else { runs })
+        Ok(if self.world.lies(StoreLie::ForgetsOpenRuns) { Vec::new() } else { runs })
     }
 
     async fn upcoming(&self) -> Result<Vec<(PipelineId, Timestamp)>, StoreError> {
@@ -234,7 +236,7 @@ impl Store for FaultyStore {
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<PipelineId>, StoreError> {
-        self.read("listing what is overdue", self.world.disk.overdue(now, limit)).await
+        self.read("listing overdue pipelines", self.world.disk.overdue(now, limit)).await
     }
 
     async fn free(
@@ -254,7 +256,7 @@ impl Store for FaultyStore {
         pipeline: &PipelineId,
         instance: &InstanceId,
     ) -> Result<Option<RunId>, StoreError> {
-        self.read("looking for a run", self.world.disk.run_of(pipeline, instance)).await
+        self.read("searching for a run", self.world.disk.run_of(pipeline, instance)).await
     }
 
     async fn runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError> {
@@ -274,7 +276,7 @@ impl Store for FaultyStore {
     }
 
     async fn clear_expired(&self) -> Result<bool, StoreError> {
-        self.read("clearing away", self.world.disk.clear_expired()).await
+        self.read("clearing expired runs", self.world.disk.clear_expired()).await
     }
 
     async fn query(
@@ -289,7 +291,7 @@ impl Store for FaultyStore {
 
     async fn pending_notices(&self) -> Result<Vec<Notice>, StoreError> {
         let notices = self.read("reading notices", self.world.disk.pending_notices()).await?;
-        Ok(if self.world.lies(Lie::ForgetsNotices) { Vec::new() } else { notices })
+        Ok(if self.world.lies(StoreLie::ForgetsNotices) { Vec::new() } else { notices })
     }
 
     async fn claim_notice(&self, id: &NoticeId) -> Result<bool, StoreError> {
@@ -311,10 +313,10 @@ impl Store for FaultyStore {
         self.refusal("telling the other servers")?;
         for group in groups {
             if self.world.dice.chance(self.world.chances().request_lost) {
-                self.world.trace().count("fault: word between servers lost");
+                self.world.trace().count("fault: message between servers lost");
             } else {
-                // Whoever is not there hears nothing.
-                let _ = self.world.words.send(group.clone());
+                // A server that is down receives no message.
+                let _ = self.world.messages.send(group.clone());
             }
         }
         Ok(())
@@ -322,9 +324,9 @@ impl Store for FaultyStore {
 
     async fn hear(&self) -> WorkerGroup {
         loop {
-            match self.heard.lock().await.recv().await {
+            match self.received.lock().await.recv().await {
                 Ok(group) => return group,
-                // Words that came too fast are lost.
+                // Messages that came too fast are lost.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
             }

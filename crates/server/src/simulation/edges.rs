@@ -1,4 +1,4 @@
-//! SNS and S3 that refuse, hang, and take what they say they did not.
+//! SNS, S3 and DynamoDB with faults: they refuse, hang, and accept a notice but say that they did not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::world::World;
 use crate::driver::{Buckets, Tables, Topic};
 
-/// A topic that one life of a server publishes to.
+/// The topic to which one life of a server publishes.
 #[derive(Clone)]
 pub(super) struct FaultyTopic {
     pub(super) world: Arc<World>,
     pub(super) died: CancellationToken,
 }
 
-/// Longer than anybody waits for SNS or S3.
+/// A time longer than any server waits for SNS or S3.
 const HANGS: Duration = Duration::from_secs(200);
 
 impl Topic for FaultyTopic {
@@ -54,7 +54,7 @@ impl Topic for FaultyTopic {
     }
 }
 
-/// Buckets that one life of a server looks into.
+/// The buckets and tables that one life of a server checks.
 #[derive(Clone)]
 pub(super) struct FaultyBuckets {
     pub(super) world: Arc<World>,
@@ -62,7 +62,7 @@ pub(super) struct FaultyBuckets {
 }
 
 impl FaultyBuckets {
-    async fn look(&self, prefix: &str) -> Result<bool, String> {
+    async fn check(&self, prefix: &str) -> Result<bool, String> {
         let world = &self.world;
         tokio::time::sleep(world.dice.seconds(0, 3)).await;
         if self.died.is_cancelled() {
@@ -82,23 +82,23 @@ impl FaultyBuckets {
     }
 }
 
-/// Tables are as moody, and are called like the keys.
+/// Tables have the same faults as buckets, and the same names as the keys.
 impl Tables for FaultyBuckets {
     async fn table_exists(&self, table: &str) -> Result<bool, String> {
-        self.look(table).await
+        self.check(table).await
     }
 
     async fn holds_any_item(&self, table: &str) -> Result<bool, String> {
-        self.look(table).await
+        self.check(table).await
     }
 }
 
 impl Buckets for FaultyBuckets {
     async fn key_exists(&self, _bucket: &str, key: &str) -> Result<bool, String> {
-        self.look(key).await
+        self.check(key).await
     }
 
     async fn prefix_holds_any(&self, _bucket: &str, prefix: &str) -> Result<bool, String> {
-        self.look(prefix).await
+        self.check(prefix).await
     }
 }

@@ -1,4 +1,4 @@
-//! What may go wrong, how often, and the troublemaker who brings about what comes at no particular call.
+//! The faults: how often each occurs, and the incidents that do not belong to a certain call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,39 +6,39 @@ use std::time::Duration;
 use super::dice::Dice;
 use super::world::World;
 
-/// In how many of a thousand calls something goes wrong.
+/// In how many of a thousand calls each fault occurs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Chances {
-    /// A request that does not arrive.
+    /// A request is lost.
     pub(super) request_lost: usize,
-    /// One that arrives late, so that others overtake it.
+    /// A request is late, so that others overtake it.
     pub(super) request_late: usize,
-    /// One that arrives twice.
+    /// A request arrives twice.
     pub(super) request_doubled: usize,
-    /// An answer that does not arrive.
+    /// An answer is lost.
     pub(super) answer_lost: usize,
-    /// A server that dies right before or after a write.
+    /// A server dies right before or after a write.
     pub(super) crash_at_write: usize,
-    /// A write or read that is refused.
+    /// The store refuses a read or write.
     pub(super) store_refuses: usize,
-    /// A write that took place, and the answer says it did not.
+    /// The store does a write, and says that it did not.
     pub(super) store_in_doubt: usize,
-    /// A disk that is full just when something is written, and for a while after.
+    /// The disk is full at a write, and for a while after.
     pub(super) disk_full: usize,
-    /// A store that takes its time.
+    /// The store is slow.
     pub(super) store_slow: usize,
-    /// A topic that refuses, hangs, or takes a notice and does not say so.
+    /// The topic refuses, hangs, or accepts a notice and does not say so.
     pub(super) topic: usize,
-    /// Buckets that refuse or hang.
+    /// S3 or DynamoDB refuses or hangs.
     pub(super) buckets: usize,
-    /// A worker that does not do what it should.
+    /// A worker behaves badly.
     pub(super) worker: usize,
-    /// What happens now and then: crashes, full disks, a database that is down, jumps of the clock.
-    pub(super) mischief: usize,
+    /// An incident: a crash, a full disk, a database that is down, a jump of the clock.
+    pub(super) incident: usize,
 }
 
 impl Chances {
-    /// Makes up how bad it is: every seed leaves out some kinds, so that others are seen alone.
+    /// Chooses the chances. Every seed leaves out some kinds of faults, so that others occur alone.
     pub(super) fn new(dice: &Dice) -> Self {
         let some = |most: usize| if dice.chance(500) { dice.below(most) } else { 0 };
         Self {
@@ -54,86 +54,86 @@ impl Chances {
             topic: some(600),
             buckets: some(400),
             worker: some(1_000),
-            mischief: some(1_000),
+            incident: some(1_000),
         }
     }
 }
 
-/// Ways in which the troublemaker interferes.
+/// A fault that does not belong to a certain call.
 #[derive(Clone, Copy, Debug)]
-enum Mischief {
+enum Incident {
     Crash,
     Stop,
     DiskFull,
     DatabaseDown,
     ClockForward,
     ClockBack,
-    /// No harm: a file arrives that preconditions look for.
+    /// Harmless: a file arrives that preconditions check.
     KeyArrives,
-    /// No harm: what servers remember is compared with what is stored.
+    /// Harmless: the memory of a server is compared with the store.
     Compare,
 }
 
-const KINDS: [Mischief; 9] = [
-    Mischief::Crash,
-    Mischief::Stop,
-    Mischief::DiskFull,
-    Mischief::DatabaseDown,
-    Mischief::ClockForward,
-    Mischief::ClockBack,
-    Mischief::KeyArrives,
-    Mischief::KeyArrives,
-    Mischief::Compare,
+const INCIDENTS: [Incident; 9] = [
+    Incident::Crash,
+    Incident::Stop,
+    Incident::DiskFull,
+    Incident::DatabaseDown,
+    Incident::ClockForward,
+    Incident::ClockBack,
+    Incident::KeyArrives,
+    Incident::KeyArrives,
+    Incident::Compare,
 ];
 
-/// Interferes now and then until the world is calm.
-pub(super) async fn make_trouble(world: Arc<World>) {
+/// Makes incidents now and then until all faults end.
+pub(super) async fn make_incidents(world: Arc<World>) {
     while !world.is_calm() {
         tokio::time::sleep(world.dice.seconds(20, 1_200)).await;
         if world.is_calm() {
             return;
         }
-        let kind = *world.dice.one_of(&KINDS);
-        let is_harmless = matches!(kind, Mischief::KeyArrives | Mischief::Compare);
-        if is_harmless || world.dice.chance(world.chances().mischief) {
-            interfere(&world, kind).await;
+        let kind = *world.dice.one_of(&INCIDENTS);
+        let is_harmless = matches!(kind, Incident::KeyArrives | Incident::Compare);
+        if is_harmless || world.dice.chance(world.chances().incident) {
+            make_incident(&world, kind).await;
         }
     }
 }
 
-async fn interfere(world: &Arc<World>, kind: Mischief) {
+async fn make_incident(world: &Arc<World>, kind: Incident) {
     let server = world.dice.below(world.servers());
     match kind {
-        Mischief::Crash => world.crash(server, "by itself"),
-        Mischief::Stop => world.stop(server),
-        Mischief::DiskFull => fill_disk(world).await,
-        Mischief::DatabaseDown => {
+        Incident::Crash => world.crash(server, "by itself"),
+        Incident::Stop => world.stop(server),
+        Incident::DiskFull => fill_disk(world).await,
+        Incident::DatabaseDown => {
             world.note("fault: database down", String::new());
             world.set_database(false);
             tokio::time::sleep(world.dice.seconds(1, 600)).await;
             world.set_database(true);
             world.line("the database is up again".to_owned());
         }
-        Mischief::ClockForward => {
+        Incident::ClockForward => {
             let jump = world.dice.seconds(1, 7_200);
             world.note("fault: clock forward", format!("{jump:?}"));
             world.move_clock(i64::try_from(jump.as_millis()).unwrap_or_default());
         }
-        Mischief::ClockBack => {
+        Incident::ClockBack => {
             let jump = world.dice.seconds(1, 900);
             world.note("fault: clock back", format!("{jump:?}"));
             world.move_clock(-i64::try_from(jump.as_millis()).unwrap_or_default());
         }
-        Mischief::KeyArrives => world.put_key(world.dice.below(2)),
-        Mischief::Compare => {
+        Incident::KeyArrives => world.put_key(world.dice.below(2)),
+        Incident::Compare => {
             let compared = super::server::compare_with_store(world, server);
-            // Whoever holds a pipeline for so long is in trouble of another kind.
+            // A pipeline that stays locked for so long is found by another rule.
             let _ = tokio::time::timeout(Duration::from_secs(60), compared).await;
         }
     }
 }
 
-/// Leaves next to no room on the disk for a while.
+/// Leaves almost no room on the disk for a while.
 pub(super) async fn fill_disk(world: &World) {
     let bytes = if world.dice.chance(300) { 8_192 } else { 0 };
     world.note("fault: disk full", format!("{bytes} bytes are left"));

@@ -1,7 +1,7 @@
-//! Watches every change on the disk and every answer, and says which rule is broken.
+//! The judge: checks every change on the disk and every answer against the rules.
 //!
-//! It believes nobody: runs are read back from the disk after each write, alarms are counted from what happened to
-//! instances, and an answer is held against what is stored when it is given.
+//! The judge trusts no server. It reads runs back from the disk after each write, counts alarms from the changes of instances,
+//! and compares each answer with the disk.
 
 mod alarms;
 mod answers;
@@ -16,43 +16,46 @@ use super::world::World;
 use alarms::Alarms;
 pub(super) use answers::{Answer, answered, ask, is_made_up};
 
-/// What the judge knows.
+/// The state of the judge.
 #[derive(Default)]
 pub(super) struct Judge {
     runs: BTreeMap<PipelineId, BTreeMap<RunId, Run>>,
     deleted: BTreeSet<PipelineId>,
     alarms: Alarms,
-    heard: Heard,
-    pipelines: BTreeMap<PipelineId, Book>,
+    requests: Requests,
+    pipelines: BTreeMap<PipelineId, PipelineRecord>,
 }
 
-/// What was asked of the servers, as far as it allows anything.
+/// The requests that reached a server, as far as they allow a change of a run.
 #[derive(Default)]
-struct Heard {
-    /// What task runners said of a task.
+struct Requests {
+    /// The ends that task runners reported, by task.
     ends: HashMap<String, BTreeSet<String>>,
-    /// Tasks that were handed out.
+    /// The tasks that were handed out.
     handed: HashSet<String>,
+    /// The instances that an operator marked as finished.
     marked: HashSet<(PipelineId, InstanceId)>,
+    /// The pipelines in which an operator reran an instance.
     reruns: HashSet<PipelineId>,
-    /// How many lives of servers are over: what their own runners held is free.
+    /// The number of lives of servers that have ended: the attempts of their own runners may be free.
     deaths: u64,
 }
 
-/// What was asked of one pipeline, and what was acknowledged.
+/// The requests for one pipeline, and those of them that were acknowledged.
 #[derive(Default)]
-struct Book {
-    activations_heard: usize,
+struct PipelineRecord {
+    activations_received: usize,
     activations_acknowledged: usize,
-    /// Commands that began, and those of them that are not over.
+    /// The number of commands that began.
     commands: u64,
+    /// The number of commands that began and have not ended.
     under_way: u64,
-    /// Something was asked that may leave intervals out.
+    /// Whether a request may have left intervals out.
     is_disturbed: bool,
 }
 
 impl Judge {
-    /// Returns the pipelines that are there.
+    /// Returns the pipelines that exist.
     pub(super) fn pipelines(&self) -> Vec<PipelineId> {
         let all = self.runs.keys().chain(self.pipelines.keys()).collect::<BTreeSet<_>>();
         all.into_iter().filter(|id| !self.deleted.contains(*id)).cloned().collect()
@@ -64,44 +67,44 @@ impl Judge {
     }
 
     pub(super) fn server_died(&mut self) {
-        self.heard.deaths += 1;
+        self.requests.deaths += 1;
     }
 
-    /// A pipeline is gone from the disk.
+    /// Notes that a pipeline was deleted from the disk.
     pub(super) fn deleted(&mut self, id: &PipelineId) {
         self.deleted.insert(id.clone());
         self.runs.remove(id);
     }
 
-    /// Returns whether the run was written before.
+    /// Returns whether the run was saved before.
     pub(super) fn knows(&self, pipeline: &PipelineId, run: &RunId) -> bool {
         self.runs.get(pipeline).is_some_and(|runs| runs.contains_key(run))
     }
 
-    /// A run was written: it stands on the disk as `after`.
+    /// Checks a run that was saved: the disk now holds `after`.
     pub(super) fn saved(&mut self, world: &World, after: Run) -> Result<(), String> {
         let (id, run) = (&after.header().pipeline, &after.header().id);
         if self.deleted.contains(id) {
             return Err(format!("run {run} of {id} was saved after the pipeline was deleted"));
         }
         let before = self.runs.get(id).and_then(|runs| runs.get(run));
-        runs::check(world, &self.heard, before, &after)?;
+        runs::check(world, &self.requests, before, &after)?;
         self.alarms.follow(before, &after);
         self.runs.entry(id.clone()).or_default().insert(run.clone(), after);
         Ok(())
     }
 
-    /// Notices were written: from now on somebody owes them.
+    /// Checks notices that were saved: from now on, they must be published.
     pub(super) fn owed(&mut self, notices: &[Notice]) -> Result<(), String> {
         self.alarms.owed(notices)
     }
 
-    /// A topic took a notice.
+    /// Checks a notice that the topic accepted.
     pub(super) fn taken(&mut self, notice: &Notice) -> Result<(), String> {
         self.alarms.taken(notice)
     }
 
-    /// A notice is not owed any more.
+    /// Checks that a notice may be removed from the store.
     pub(super) fn forgotten(&self, id: &NoticeId) -> Result<(), String> {
         self.alarms.forgotten(id)
     }
@@ -110,12 +113,13 @@ impl Judge {
         self.runs_of(task.pipeline.as_str()).find_map(|run| Some((run, run.attempt(&task.attempt)?)))
     }
 
-    /// Returns how many causes of alarms of each kind there were.
+    /// Returns the number of causes of alarms of each kind.
     pub(super) fn alarms(&self) -> &BTreeMap<&'static str, u64> {
         self.alarms.kinds()
     }
 
-    /// Says what has not ended yet. What a deactivation left waits for an activation, which may be refused.
+    /// Returns the runs that have not ended yet. A suspended run does not count: it waits for an activation, which may be
+    /// refused.
     pub(super) fn unfinished(&self) -> Option<String> {
         let runs = self.runs.values().flat_map(BTreeMap::values);
         let goes_on = |run: &&Run| run.end().is_none() && (run.is_active() || !run.header().is_suspended);
@@ -129,33 +133,33 @@ impl Judge {
         (!open.is_empty()).then(|| open.join("; "))
     }
 
-    /// Checks what must be true once everything is over.
+    /// Checks the rules for the end of a simulation.
     pub(super) fn close(&self) -> Result<(), String> {
         self.alarms.close()?;
-        for (id, book) in self.pipelines.iter().filter(|(id, _)| !self.deleted.contains(*id)) {
+        for (id, record) in self.pipelines.iter().filter(|(id, _)| !self.deleted.contains(*id)) {
             let runs: Vec<_> = self.runs_of(id.as_str()).collect();
             let Some(plan) = runs.first().map(|run| run.plan()) else {
-                if book.activations_acknowledged > 0 && !book.is_disturbed {
+                if record.activations_acknowledged > 0 && !record.is_disturbed {
                     return Err(format!("{id} was activated and has no run"));
                 }
                 continue;
             };
             let occurrences = plan.object("Often").and_then(|often| often.string("occurrences"));
             let Some(occurrences) = occurrences.and_then(|text| text.parse::<usize>().ok()) else {
-                let (least, most) = (book.activations_acknowledged, book.activations_heard);
+                let (least, most) = (record.activations_acknowledged, record.activations_received);
                 if !(least..=most).contains(&runs.len()) {
                     let count = runs.len();
                     return Err(format!(
-                        "{id} has {count} runs: {most} were asked for, {least} acknowledged"
+                        "{id} has {count} runs: {most} activations were received, {least} acknowledged"
                     ));
                 }
                 continue;
             };
             let first = runs.iter().flat_map(|run| run.instances());
             let first = first.filter(|it| it.component.as_str() == "A0").count();
-            // Where all have one schedule; those of a longer one are fewer.
+            // With two schedules, there are fewer intervals of the longer one.
             let is_long = plan.object("Long").is_some();
-            if !book.is_disturbed && !is_long && first != occurrences {
+            if !record.is_disturbed && !is_long && first != occurrences {
                 return Err(format!("{id} has {occurrences} intervals, and {first} instances of A0"));
             }
         }
@@ -163,7 +167,7 @@ impl Judge {
     }
 }
 
-/// Checks that a run of the pipeline may have begun just now.
+/// Checks that a run of the pipeline was allowed to begin just now.
 pub(super) fn may_begin(pipeline: Option<&Pipeline>) -> Result<(), String> {
     match pipeline.map(|pipeline| pipeline.state) {
         Some(PipelineState::Scheduled | PipelineState::Finished) => Ok(()),

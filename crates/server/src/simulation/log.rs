@@ -1,4 +1,4 @@
-//! Errors that the servers log: each must have a cause that the simulation made up.
+//! Checks the errors that the servers log: each must have a cause that the simulation made.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use super::judge::is_made_up;
 use super::world::World;
 
-/// Reads what is logged on this thread while the simulation runs.
+/// Receives the log messages of this thread while the simulation runs.
 pub(super) struct Listener(pub(super) Arc<World>);
 
 #[derive(Default)]
@@ -34,7 +34,7 @@ impl Subscriber for Listener {
         let is_error = *event.metadata().level() == Level::ERROR;
         self.0.line(format!("log: {}", text.0));
         if is_error && !is_made_up(&text.0) {
-            self.0.accuse(format!("nobody caused this error: {}", text.0));
+            self.0.rule_broken(format!("the simulation did not cause this error: {}", text.0));
         }
     }
 

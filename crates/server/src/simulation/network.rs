@@ -1,4 +1,4 @@
-//! Requests on their way: lost, late, doubled, or without an answer.
+//! The network with faults: requests are lost, late or doubled, and answers are lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,46 +12,46 @@ use crate::error::ServiceError;
 use crate::ops;
 use crate::ops::Operation;
 
-/// When a client gives an answer up, unless it waits for work.
+/// How long a client waits for an answer, unless it polls for work.
 const PATIENCE: Duration = Duration::from_secs(70);
 
-/// What a client learns of its request.
+/// The reply to a request, as the client knows it.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum Reply {
     Done(Value),
-    /// It will not be done.
+    /// The service refuses the request.
     Refused,
-    /// Whether it was done nobody knows.
-    Nothing,
+    /// The client does not know whether the service carried the request out.
+    Unknown,
 }
 
 impl World {
-    /// Sends a request and waits for the answer, for so long.
+    /// Sends a request, and waits for the answer no longer than `patience`.
     pub(super) async fn call(
         self: &Arc<Self>,
         operation: Operation,
         body: Value,
         patience: Duration,
-    ) -> Told {
-        let told = tokio::time::timeout(patience, self.send(operation, body)).await;
-        told.unwrap_or_else(|_| {
+    ) -> Reply {
+        let reply = tokio::time::timeout(patience, self.send(operation, body)).await;
+        reply.unwrap_or_else(|_| {
             self.note("a client gives up", operation.as_str().to_owned());
-            Told::Nothing
+            Reply::Unknown
         })
     }
 
-    /// Sends a request until its answer is known, as clients of AWS do, a few times.
-    pub(super) async fn insist(self: &Arc<Self>, operation: Operation, body: Value) -> Told {
+    /// Sends a request up to six times until the reply is known, as AWS clients do.
+    pub(super) async fn insist(self: &Arc<Self>, operation: Operation, body: Value) -> Reply {
         for attempt in 0..6u32 {
             match self.call(operation, body.clone(), PATIENCE).await {
-                Told::Nothing => tokio::time::sleep(Duration::from_secs(1 << attempt)).await,
-                told => return told,
+                Reply::Unknown => tokio::time::sleep(Duration::from_secs(1 << attempt)).await,
+                reply => return reply,
             }
         }
-        Told::Nothing
+        Reply::Unknown
     }
 
-    async fn send(self: &Arc<Self>, operation: Operation, body: Value) -> Told {
+    async fn send(self: &Arc<Self>, operation: Operation, body: Value) -> Reply {
         let chances = self.chances();
         let name = operation.as_str();
         tokio::time::sleep(Duration::from_millis(1 + u64::try_from(self.dice.below(40)).unwrap_or(0))).await;
@@ -69,44 +69,44 @@ impl World {
         }
         if self.dice.chance(chances.request_late) {
             self.note("fault: request late", name.to_owned());
-            // It goes its way when its client has given it up.
+            // The request still arrives if the client has given up meanwhile.
             let (world, late) = (Arc::clone(self), self.dice.seconds(1, 300));
             let under_way = tokio::spawn(async move {
                 tokio::time::sleep(late).await;
                 world.deliver(operation, body).await
             });
-            return under_way.await.unwrap_or(Told::Nothing);
+            return under_way.await.unwrap_or(Reply::Unknown);
         }
-        let told = self.deliver(operation, body).await;
+        let reply = self.deliver(operation, body).await;
         if self.dice.chance(chances.answer_lost) {
             self.note("fault: answer lost", name.to_owned());
             return std::future::pending().await;
         }
-        told
+        reply
     }
 
-    /// Gives a request to a server that is up.
-    async fn deliver(self: &Arc<Self>, operation: Operation, body: Value) -> Told {
+    /// Delivers a request to a server that is up.
+    async fn deliver(self: &Arc<Self>, operation: Operation, body: Value) -> Reply {
         let up = self.up();
         if up.is_empty() {
             self.trace().count("no server is up");
-            return Told::Nothing;
+            return Reply::Unknown;
         }
         let number = *self.dice.one_of(&up);
         let server = self.server(number, |it| (Arc::clone(&it.service), it.died.clone()));
-        let Some((service, died)) = server else { return Told::Nothing };
+        let Some((service, died)) = server else { return Reply::Unknown };
         let bytes = Bytes::from(body.to_string());
-        let asked = judge::ask(self, operation, &body);
+        let request = judge::ask(self, operation, &body);
         let answer = tokio::select! {
             biased;
             () = died.cancelled() => None,
             answer = ops::serve(&service, operation, bytes) => Some(answer.and_then(|body| read(&body))),
         };
-        judge::answered(self, &asked, answer.as_ref()).await;
-        self.told(number, operation, &body, answer)
+        judge::answered(self, &request, answer.as_ref()).await;
+        self.reply(number, operation, &body, answer)
     }
 
-    fn told(&self, number: usize, operation: Operation, body: &Value, answer: Option<Answer>) -> Told {
+    fn reply(&self, number: usize, operation: Operation, body: &Value, answer: Option<Answer>) -> Reply {
         let about =
             ["taskId", "pipelineId", "workerGroup", "name"].iter().find_map(|key| body[*key].as_str());
         let line = format!("{} {} to {number}", operation.as_str(), about.unwrap_or_default());
@@ -117,22 +117,22 @@ impl World {
                 let rest = [&body["taskStatus"], &body["status"], &body["objectIds"], &answer["canceled"]];
                 let rest: String =
                     rest.iter().filter(|it| !it.is_null()).map(|it| format!(" {it}")).collect();
-                // Polls in vain are most of what happens.
+                // Most polls find no work; they are not worth a line.
                 if operation != Operation::PollForTask || !task.is_empty() {
                     self.line(format!("{line}{rest} -> ok {task}"));
                 }
-                Told::Done(answer)
+                Reply::Done(answer)
             }
             Some(Err(error)) => {
                 self.note(&format!("{} {}", operation.as_str(), error.code()), format!("{line}: {error}"));
                 match error {
-                    ServiceError::Internal(_) => Told::Nothing,
-                    _ => Told::Refused,
+                    ServiceError::Internal(_) => Reply::Unknown,
+                    _ => Reply::Refused,
                 }
             }
             None => {
                 self.line(format!("{line} -> its server died"));
-                Told::Nothing
+                Reply::Unknown
             }
         }
     }

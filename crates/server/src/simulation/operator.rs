@@ -1,24 +1,24 @@
-//! The operator of one pipeline: makes it, activates it, and interferes with it in every way that the API has.
+//! The operator of one pipeline: creates and activates it, and uses every other operation on it at any time.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::definitions::Recipe;
-use super::network::Told;
+use super::network::Reply;
 use super::world::World;
 use crate::ops::Operation;
 
-/// What an operator does to a pipeline that is there.
+/// An action of the operator on the pipeline.
 #[derive(Clone, Copy, Debug)]
-enum Deed {
+enum OperatorAction {
     Activate,
     ActivateLater,
     Deactivate,
     DeactivateGently,
     Change,
     Delete,
-    Look,
+    Read,
     Cancel,
     TryCancel,
     Rerun,
@@ -27,28 +27,28 @@ enum Deed {
     Resume,
 }
 
-const DEEDS: [Deed; 17] = [
-    Deed::Activate,
-    Deed::Activate,
-    Deed::ActivateLater,
-    Deed::Deactivate,
-    Deed::DeactivateGently,
-    Deed::Change,
-    Deed::Delete,
-    Deed::Look,
-    Deed::Cancel,
-    Deed::TryCancel,
-    Deed::Rerun,
-    Deed::Rerun,
-    Deed::Rerun,
-    Deed::MarkFinished,
-    Deed::Pause,
-    Deed::Resume,
-    Deed::Resume,
+const ACTIONS: [OperatorAction; 17] = [
+    OperatorAction::Activate,
+    OperatorAction::Activate,
+    OperatorAction::ActivateLater,
+    OperatorAction::Deactivate,
+    OperatorAction::DeactivateGently,
+    OperatorAction::Change,
+    OperatorAction::Delete,
+    OperatorAction::Read,
+    OperatorAction::Cancel,
+    OperatorAction::TryCancel,
+    OperatorAction::Rerun,
+    OperatorAction::Rerun,
+    OperatorAction::Rerun,
+    OperatorAction::MarkFinished,
+    OperatorAction::Pause,
+    OperatorAction::Resume,
+    OperatorAction::Resume,
 ];
 
-/// So often is everything let go on; an activation may be refused for good.
-const LET_GO_ON: usize = 30;
+/// The limit of tries to resume everything. An activation may be refused every time.
+const MOST_RESUMES: usize = 30;
 
 struct Operator {
     world: Arc<World>,
@@ -57,77 +57,77 @@ struct Operator {
     puts: usize,
 }
 
-/// Makes a pipeline and does things to it until the world is calm; then lets everything go on.
-pub(super) async fn operate(world: Arc<World>, number: usize, deeds: usize) {
+/// Creates a pipeline, acts on it until all faults have ended, and then resumes everything.
+pub(super) async fn operate(world: Arc<World>, number: usize, actions: usize) {
     let recipe = Recipe::new(&world.dice, None);
     let name = format!("p{number}");
     let pipeline = loop {
         let body = json!({ "name": name, "uniqueId": name });
         match world.insist(Operation::CreatePipeline, body).await {
-            Told::Done(answer) => break answer["pipelineId"].as_str().unwrap_or_default().to_owned(),
-            told => world.line(format!("no pipeline yet: {told:?}")),
+            Reply::Done(answer) => break answer["pipelineId"].as_str().unwrap_or_default().to_owned(),
+            reply => world.line(format!("no pipeline yet: {reply:?}")),
         }
     };
     let mut operator = Operator { world, pipeline, recipe, puts: 0 };
     operator.put().await;
     let start = operator.world.dice.chance(150).then(|| operator.some_start());
     operator.activate(start).await;
-    for _ in 0..deeds {
+    for _ in 0..actions {
         tokio::time::sleep(operator.world.dice.seconds(5, 1_500)).await;
         if operator.world.is_calm() {
             break;
         }
-        let deed = *operator.world.dice.one_of(&DEEDS);
-        operator.world.note(&format!("operator {deed:?}"), operator.pipeline.clone());
-        operator.act(deed).await;
+        let action = *operator.world.dice.one_of(&ACTIONS);
+        operator.world.note(&format!("operator {action:?}"), operator.pipeline.clone());
+        operator.act(action).await;
     }
     while !operator.world.is_calm() {
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     }
-    operator.let_all_go_on().await;
+    operator.resume_all().await;
 }
 
 impl Operator {
-    async fn act(&mut self, deed: Deed) {
-        match deed {
-            Deed::Activate => self.activate(None).await,
-            Deed::ActivateLater => self.activate(Some(self.some_start())).await,
-            Deed::Deactivate | Deed::DeactivateGently => {
-                let cancel = matches!(deed, Deed::Deactivate);
+    async fn act(&mut self, action: OperatorAction) {
+        match action {
+            OperatorAction::Activate => self.activate(None).await,
+            OperatorAction::ActivateLater => self.activate(Some(self.some_start())).await,
+            OperatorAction::Deactivate | OperatorAction::DeactivateGently => {
+                let cancel = matches!(action, OperatorAction::Deactivate);
                 let body = json!({ "pipelineId": self.pipeline, "cancelActive": cancel });
                 self.send(Operation::DeactivatePipeline, body).await;
             }
-            Deed::Change => {
+            OperatorAction::Change => {
                 let recipe = Recipe::new(&self.world.dice, Some(&self.recipe));
                 self.recipe = recipe;
                 self.put().await;
             }
-            Deed::Delete if self.world.dice.chance(200) => {
+            OperatorAction::Delete if self.world.dice.chance(200) => {
                 self.send(Operation::DeletePipeline, json!({ "pipelineId": self.pipeline })).await;
             }
-            Deed::Delete | Deed::Look => self.look().await,
-            Deed::Cancel => self.set_status("CANCEL").await,
-            Deed::TryCancel => self.set_status("TRY_CANCEL").await,
-            Deed::Rerun => self.set_status("RERUN").await,
-            Deed::MarkFinished => self.set_status("MARK_FINISHED").await,
-            Deed::Pause => self.pause("PAUSE").await,
-            Deed::Resume => self.pause("RESUME").await,
+            OperatorAction::Delete | OperatorAction::Read => self.read().await,
+            OperatorAction::Cancel => self.set_status("CANCEL").await,
+            OperatorAction::TryCancel => self.set_status("TRY_CANCEL").await,
+            OperatorAction::Rerun => self.set_status("RERUN").await,
+            OperatorAction::MarkFinished => self.set_status("MARK_FINISHED").await,
+            OperatorAction::Pause => self.pause("PAUSE").await,
+            OperatorAction::Resume => self.pause("RESUME").await,
         }
     }
 
-    async fn send(&self, operation: Operation, body: Value) -> Told {
+    async fn send(&self, operation: Operation, body: Value) -> Reply {
         self.world.insist(operation, body).await
     }
 
     async fn put(&mut self) {
         self.puts += 1;
         let body = json!({ "pipelineId": self.pipeline, "pipelineObjects": self.recipe.objects(self.puts) });
-        if let Told::Done(answer) = self.send(Operation::PutPipelineDefinition, body).await
+        if let Reply::Done(answer) = self.send(Operation::PutPipelineDefinition, body).await
             && answer["errored"] == true
             && self.puts == 1
         {
-            // What is made up here is meant to run.
-            self.world.accuse(format!("a definition was made up that is none: {answer}"));
+            // The definitions that the simulation makes must be valid.
+            self.world.rule_broken(format!("the simulation made a definition with errors: {answer}"));
         }
     }
 
@@ -139,13 +139,13 @@ impl Operator {
         self.send(Operation::ActivatePipeline, body).await;
     }
 
-    /// Returns a time within an hour or so, past or to come.
+    /// Returns a time up to an hour before or after now.
     fn some_start(&self) -> i64 {
         let ahead = self.world.dice.seconds(0, 7_200).as_secs();
         self.world.now().as_second() + i64::try_from(ahead).unwrap_or_default() - 3_600
     }
 
-    /// Returns one or two instances, final ones or others.
+    /// Returns one or two instances, all final or all not final.
     fn some_instances(&self, are_final: bool) -> Vec<String> {
         let judge = self.world.judge();
         let instances = judge.runs_of(&self.pipeline).flat_map(|run| run.instances());
@@ -182,9 +182,9 @@ impl Operator {
         self.send_status(status, vec![component]).await;
     }
 
-    async fn look(&self) {
+    async fn read(&self) {
         let body = json!({ "pipelineId": self.pipeline, "sphere": "INSTANCE" });
-        let Told::Done(answer) = self.send(Operation::QueryObjects, body).await else { return };
+        let Reply::Done(answer) = self.send(Operation::QueryObjects, body).await else { return };
         let ids: Vec<_> = answer["ids"].as_array().into_iter().flatten().take(20).cloned().collect();
         if !ids.is_empty() {
             let body = json!({ "pipelineId": self.pipeline, "objectIds": ids });
@@ -193,11 +193,11 @@ impl Operator {
         self.send(Operation::DescribePipelines, json!({ "pipelineIds": [self.pipeline] })).await;
     }
 
-    /// Nothing ends that is paused, or left by a deactivation. What fails is tried again: a disk may be full for a while
-    /// yet.
-    async fn let_all_go_on(&self) {
+    /// Resumes what is paused or suspended: it would never end otherwise. A failed request is repeated, since the disk may be
+    /// full for a while yet.
+    async fn resume_all(&self) {
         let id = engine::PipelineId::from(self.pipeline.as_str());
-        for _ in 0..LET_GO_ON {
+        for _ in 0..MOST_RESUMES {
             let stored = store::Store::pipeline(&self.world.disk, &id).await.expect("the disk reads");
             let paused: Vec<_> = stored.into_iter().flat_map(|stored| stored.paused).collect();
             let is_left = self.world.judge().runs_of(&self.pipeline).any(|run| run.header().is_suspended);

@@ -1,37 +1,40 @@
-//! Servers that begin, die at any moment, and begin anew over what was stored.
+//! The servers: each starts, dies at any moment, and starts again on the same disk.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Run;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::disk::FaultyStore;
 use super::edges::{FaultyBuckets, FaultyTopic};
-use super::world::{Bell, World, clock};
+use super::world::{World, clock};
 use crate::driver::Driver;
-use crate::service::{Service, start};
+use crate::serve::start_loops;
+use crate::service::Service;
 use crate::sigv4::Verifier;
 
-/// Task runners called so end with their server.
+/// The beginning of the names of task runners that end with their server.
 pub(super) const OWN_RUNNERS: &str = "own-";
 
-/// How often servers on one database look for what others left.
-const LOOK_AGAIN: Duration = Duration::from_secs(120);
+/// How often servers on one database read what other servers left. Days pass in a simulation, so every second would be too
+/// often.
+const POLL_STORE_EVERY: Duration = Duration::from_secs(120);
 
 /// One life of a server.
 pub(super) struct Server {
     pub(super) service: Arc<Service>,
-    pub(super) wound: Bell,
-    /// From then on nothing that this life began has any effect.
+    pub(super) clock_set: Arc<Notify>,
+    /// Cancelled when this life ends. From then on, nothing that this life began has any effect.
     pub(super) died: CancellationToken,
     background: JoinSet<()>,
 }
 
 impl World {
-    /// Begins a life of server `number`; it dies and begins anew as often as need be.
+    /// Starts a life of server `number`. A server that cannot start tries again later.
     pub(super) fn boot(self: &Arc<Self>, number: usize) {
         let world = Arc::clone(self);
         tokio::spawn(async move {
@@ -58,16 +61,21 @@ impl World {
     async fn begin(self: &Arc<Self>, died: CancellationToken) -> anyhow::Result<Server> {
         let store = FaultyStore::new(self, died.clone());
         let mut driver = Driver::new(Arc::new(store), clock(self));
-        // Days pass here: every second would be too many looks.
-        driver.look_again = LOOK_AGAIN;
+        driver.poll_store_every = POLL_STORE_EVERY;
         let driver = Arc::new(driver);
-        // Of several servers none knows whose they are.
+        // With several servers, a runner of one must not be freed by another.
         driver.recover((self.servers() == 1).then_some(OWN_RUNNERS)).await?;
-        let (wound, shutdown) = (Bell::default(), CancellationToken::new());
+        let (clock_set, shutdown) = (Arc::<Notify>::default(), CancellationToken::new());
         let topic = FaultyTopic { world: Arc::clone(self), died: died.clone() };
         let buckets = FaultyBuckets { world: Arc::clone(self), died: died.clone() };
-        let background =
-            start(&driver, Arc::clone(&wound), Some(topic), Some(buckets.clone()), Some(buckets), &shutdown);
+        let background = start_loops(
+            &driver,
+            Arc::clone(&clock_set),
+            Some(topic),
+            Some(buckets.clone()),
+            Some(buckets),
+            &shutdown,
+        );
         let service = Arc::new(Service {
             driver,
             verifier: Verifier::new("us-east-1".to_owned(), "datapipeline", Vec::new()),
@@ -78,24 +86,24 @@ impl World {
             shutdown,
             operations: TaskTracker::new(),
         });
-        Ok(Server { service, wound, died, background })
+        Ok(Server { service, clock_set, died, background })
     }
 
-    /// Lets a server die where it stands; after a while it begins anew.
+    /// Crashes a server. It starts again after a while.
     pub(super) fn crash(self: &Arc<Self>, number: usize, how: &str) {
         let Some(server) = self.set_server(number, None) else { return };
         self.note("fault: crash", format!("server {number} {how}"));
         self.bury(number, server);
     }
 
-    /// Lets whichever server has this death die.
+    /// Crashes the server whose life this token ends.
     pub(super) fn crash_life(self: &Arc<Self>, died: &CancellationToken, how: &str) {
         died.cancel();
         let lives = |number: &usize| self.server(*number, |it| it.died.is_cancelled()) == Some(true);
         let number = (0..self.servers()).find(lives);
         match number {
             Some(number) => self.crash(number, how),
-            // It was recovering, and is begun anew by whoever began it.
+            // The server was still recovering: the task that starts it starts it again.
             None => self.note("fault: crash while recovering", how.to_owned()),
         }
     }
@@ -111,7 +119,7 @@ impl World {
         });
     }
 
-    /// Ends a server as an operator does: it may finish what it is at.
+    /// Shuts a server down as an operator does: operations under way may end.
     pub(super) fn stop(self: &Arc<Self>, number: usize) {
         let Some(server) = self.set_server(number, None) else { return };
         self.note("a server is stopped", number.to_string());
@@ -124,32 +132,33 @@ impl World {
     }
 }
 
-/// Compares what a server remembers of its pipelines with what is stored.
+/// Checks that the memory of a server equals the store.
 pub(super) async fn compare_with_store(world: &Arc<World>, number: usize) {
     let Some((service, died)) = world.server(number, |it| (Arc::clone(&it.service), it.died.clone())) else {
         return;
     };
-    // With several servers what one remembers may be out of date.
+    // With several servers, the memory of one may be outdated.
     if world.servers() > 1 {
         return;
     }
     let pipelines = world.judge().pipelines();
     for id in pipelines {
-        let Ok(held) = service.driver.hold(id.as_str()).await else { continue };
+        let Ok(live) = service.driver.lock_pipeline(id.as_str()).await else { continue };
         let mut stored = super::disk::open_runs(world, &id).await;
-        // Only a life that goes on has anything to say.
+        // The memory of a dead server does not count.
         if died.is_cancelled() {
             return;
         }
-        for run in held.open_runs() {
-            let known = stored.iter().position(|stored| stored.header() == run.header());
-            let same = known.map(|place| stored.swap_remove(place)).is_some_and(|it| same(&it, run));
+        for run in live.open_runs() {
+            let index = stored.iter().position(|stored| stored.header() == run.header());
+            let same = index.map(|index| stored.swap_remove(index)).is_some_and(|it| same(&it, run));
             if !same {
-                return world.accuse(format!("memory and store differ in run {} of {id}", run.header().id));
+                return world
+                    .rule_broken(format!("memory and store differ in run {} of {id}", run.header().id));
             }
         }
         if let Some(run) = stored.first() {
-            return world.accuse(format!("run {} of {id} is open and forgotten", run.header().id));
+            return world.rule_broken(format!("run {} of {id} is open and not in memory", run.header().id));
         }
         world.trace().count("memory compared with the store");
     }

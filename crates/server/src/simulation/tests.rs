@@ -1,4 +1,4 @@
-//! The seeds of every day, and that the simulation itself is what it says.
+//! Plays the seeds, and tests the simulation itself.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,18 +9,18 @@ use serde_json::json;
 
 use super::definitions::Recipe;
 use super::dice::Dice;
-use super::network::Told;
-use super::world::{Lie, Planned};
-use super::{CrashAt, Plot, Report};
+use super::network::Reply;
+use super::world::{Planned, StoreLie};
+use super::{CrashAt, Report, Scenario};
 use crate::ops::Operation;
 
-/// Seeds that every `make test` plays.
+/// The number of seeds that `make test` plays.
 const BUDGET: u64 = 300;
 
-/// Who plays more than that is told how far it has come.
-const TOLD_EVERY: usize = 500;
+/// After how many scenarios the progress is printed.
+const PROGRESS_EVERY: usize = 500;
 
-/// What must have occurred over the budget, so that no trouble is only thought of.
+/// The events that must occur in the seeds of `make test`, so that no fault exists in name only.
 const KINDS: &[&str] = &[
     "SetStatus",
     "DeletePipeline",
@@ -82,7 +82,7 @@ const KINDS: &[&str] = &[
     "operator Deactivate",
     "operator DeactivateGently",
     "operator Delete",
-    "operator Look",
+    "operator Read",
     "operator MarkFinished",
     "operator Pause",
     "operator Rerun",
@@ -105,27 +105,28 @@ fn setting(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} must be a number, and is `{text}`")))
 }
 
-/// Plays the plots on every core; returns their reports in order, or what went wrong first.
-fn play_all(plots: &[Plot]) -> Result<Vec<Report>, (Plot, String)> {
+/// Plays the scenarios on every core. Returns their reports in order, or the first failure.
+fn play_all(scenarios: &[Scenario]) -> Result<Vec<Report>, (Scenario, String)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (next, played) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(plot) = usize::try_from(place).ok().and_then(|place| plots.get(place)) else {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(scenario) = usize::try_from(index).ok().and_then(|index| scenarios.get(index))
+                    else {
                         return;
                     };
-                    let report = plot.play().map_err(|text| (*plot, text));
+                    let report = scenario.play().map_err(|text| (*scenario, text));
                     if report.is_err() {
-                        // No new ones; those before it are played to their end.
+                        // No new scenario begins; those under way are played to their end.
                         next.store(u64::MAX / 2, Ordering::Relaxed);
                     }
                     let mut played = played.lock().unwrap();
-                    played.insert(place, report);
-                    if played.len().is_multiple_of(TOLD_EVERY) {
-                        eprintln!("{} of {} played", played.len(), plots.len());
+                    played.insert(index, report);
+                    if played.len().is_multiple_of(PROGRESS_EVERY) {
+                        eprintln!("{} of {} played", played.len(), scenarios.len());
                     }
                 }
             });
@@ -134,27 +135,27 @@ fn play_all(plots: &[Plot]) -> Result<Vec<Report>, (Plot, String)> {
     played.into_inner().unwrap().into_values().collect()
 }
 
-fn must_play(plots: &[Plot]) -> Vec<Report> {
-    play_all(plots).unwrap_or_else(|(plot, text)| {
-        let seed = plot.seed;
+fn must_play(scenarios: &[Scenario]) -> Vec<Report> {
+    play_all(scenarios).unwrap_or_else(|(scenario, text)| {
+        let seed = scenario.seed;
         let again = format!(
             "SIMULATION_SEED={seed} cargo test -p server --lib simulation::tests::seeds -- --nocapture"
         );
-        panic!("{plot:?}: {text}\n\nto see it again, line by line:\n\n    {again}\n")
+        panic!("{scenario:?}: {text}\n\nto see it again, line by line:\n\n    {again}\n")
     })
 }
 
 #[test]
 fn seeds_break_no_rule() {
     if let Some(seed) = setting("SIMULATION_SEED") {
-        must_play(&[Plot { is_loud: true, ..Plot::new(seed) }]);
+        must_play(&[Scenario { prints_trace: true, ..Scenario::new(seed) }]);
         return;
     }
     let first = setting("SIMULATION_FIRST").unwrap_or(1);
     let count = setting("SIMULATION_SEEDS").unwrap_or(BUDGET);
-    let plots: Vec<_> = (first..first + count).map(Plot::new).collect();
+    let scenarios: Vec<_> = (first..first + count).map(Scenario::new).collect();
     let begun = std::time::Instant::now();
-    let reports = must_play(&plots);
+    let reports = must_play(&scenarios);
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for (kind, count) in reports.iter().flat_map(|report| &report.counts) {
         *counts.entry(kind.clone()).or_default() += count;
@@ -169,11 +170,11 @@ fn seeds_break_no_rule() {
 }
 
 #[test]
-fn a_store_that_lies_is_found_out() {
-    for lie in [Lie::KeepsNothing, Lie::ForgetsNotices, Lie::OldRuns] {
-        let plots = (1..=40).map(|seed| Plot { lie: Some(lie), ..Plot::new(seed) });
-        let found = plots.map(Plot::play).find_map(Result::err);
-        assert!(found.is_some(), "nobody notices a store that {lie:?}");
+fn the_judge_notices_a_store_that_lies() {
+    for lie in [StoreLie::KeepsNothing, StoreLie::ForgetsNotices, StoreLie::ForgetsOpenRuns] {
+        let scenarios = (1..=40).map(|seed| Scenario { lie: Some(lie), ..Scenario::new(seed) });
+        let found = scenarios.map(Scenario::play).find_map(Result::err);
+        assert!(found.is_some(), "the judge does not notice a store that {lie:?}");
     }
 }
 
@@ -196,14 +197,14 @@ fn every_mutation_in_the_list_fits_what_it_changes() {
 
 #[test]
 fn a_seed_does_the_same_every_time() {
-    let plots: Vec<_> = (1..=5).map(Plot::new).collect();
-    assert_eq!(must_play(&plots), must_play(&plots));
+    let scenarios: Vec<_> = (1..=5).map(Scenario::new).collect();
+    assert_eq!(must_play(&scenarios), must_play(&scenarios));
 }
 
 #[test]
 fn a_run_that_cannot_be_read_at_the_start_is_taken_up_later() {
-    let plot = Plot { is_quiet: true, ..Plot::new(1) };
-    let report = plot.play_with(|world| {
+    let scenario = Scenario { is_quiet: true, ..Scenario::new(1) };
+    let report = scenario.play_with(|world| {
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(90)).await;
             assert!(world.judge().unfinished().is_some());
@@ -215,23 +216,23 @@ fn a_run_that_cannot_be_read_at_the_start_is_taken_up_later() {
 }
 
 #[test]
-fn a_run_that_was_saved_though_its_server_was_told_otherwise_goes_on() {
-    let plot = Plot { is_quiet: true, ..Plot::new(1) };
-    let report = plot.play_with(|world| {
+fn a_run_that_was_saved_although_the_store_said_it_was_not_goes_on() {
+    let scenario = Scenario { is_quiet: true, ..Scenario::new(1) };
+    let report = scenario.play_with(|world| {
         tokio::spawn(async move {
-            // No other pipeline's notices, and no client that tries again.
+            // By then the first pipeline has no notices, and `call` does not repeat a request as `insist` does.
             tokio::time::sleep(Duration::from_secs(1_200)).await;
             let recipe = Recipe::new(&Dice::new(1), None);
             let created = json!({ "name": "another", "uniqueId": "1" });
-            let Told::Done(created) = world.insist(Operation::CreatePipeline, created).await else {
+            let Reply::Done(created) = world.insist(Operation::CreatePipeline, created).await else {
                 panic!()
             };
             let put = json!({ "pipelineId": created["pipelineId"], "pipelineObjects": recipe.objects(1) });
             world.insist(Operation::PutPipelineDefinition, put).await;
             world.plan(Planned::Doubt, "saving");
             let activate = json!({ "pipelineId": created["pipelineId"] });
-            let told = world.call(Operation::ActivatePipeline, activate, Duration::from_secs(10)).await;
-            assert!(matches!(told, Told::Nothing) && recipe.is_on_demand);
+            let reply = world.call(Operation::ActivatePipeline, activate, Duration::from_secs(10)).await;
+            assert!(matches!(reply, Reply::Unknown) && recipe.is_on_demand);
             assert!(world.judge().unfinished().is_some());
         });
     });
@@ -240,16 +241,17 @@ fn a_run_that_was_saved_though_its_server_was_told_otherwise_goes_on() {
 
 #[test]
 fn a_crash_at_any_write_breaks_no_rule() {
-    let story = |seed| Plot { is_quiet: true, ..Plot::new(seed) };
-    // One that has a bit of everything, and is short.
+    let story = |seed| Scenario { is_quiet: true, ..Scenario::new(seed) };
+    // Of the short stories, the one with the most writes.
     let stories: Vec<_> = (1..=20).map(story).collect();
     let reports = must_play(&stories);
     let lengths = stories.iter().zip(reports).map(|(story, report)| (report.writes, *story));
-    let fits = |(writes, _): &(u64, Plot)| (20..=40).contains(writes);
+    let fits = |(writes, _): &(u64, Scenario)| (20..=40).contains(writes);
     let (writes, story) = lengths.filter(fits).max_by_key(|(writes, _)| *writes).expect("some are short");
-    let crash = |write, after| Plot { crash_at: Some(CrashAt { write, after }), ..story };
-    let plots: Vec<_> = (1..=writes).flat_map(|write| [crash(write, false), crash(write, true)]).collect();
-    for report in must_play(&plots) {
+    let crash = |write, after| Scenario { crash_at: Some(CrashAt { write, after }), ..story };
+    let scenarios: Vec<_> =
+        (1..=writes).flat_map(|write| [crash(write, false), crash(write, true)]).collect();
+    for report in must_play(&scenarios) {
         assert_eq!(report.counts.get("fault: crash"), Some(&1));
     }
 }

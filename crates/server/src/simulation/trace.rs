@@ -1,15 +1,15 @@
-//! What happened, line by line: the same for the same seed, to the last character.
+//! The trace of a simulation, line by line: the same seed gives the same trace, to the last character.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Lines that a failure prints, unless all are wanted.
+/// The number of lines that a failure prints.
 const TAIL: usize = 60;
 
-/// The lines of one simulation, and how often each kind of thing occurred.
+/// The last lines of one simulation, a digest of all lines, and how often each kind of event occurred.
 #[derive(Default)]
 pub(super) struct Trace {
-    /// Whether lines are printed as they come.
-    pub(super) is_loud: bool,
+    /// Whether each line is printed at once.
+    pub(super) prints_trace: bool,
     tail: VecDeque<String>,
     digest: u64,
     lines: u64,
@@ -18,7 +18,7 @@ pub(super) struct Trace {
 
 impl Trace {
     pub(super) fn line(&mut self, line: String) {
-        if self.is_loud {
+        if self.prints_trace {
             eprintln!("{line}");
         }
         for byte in line.bytes().chain([b'\n']) {
@@ -38,7 +38,7 @@ impl Trace {
         }
     }
 
-    /// Returns the number of lines and a digest of them.
+    /// Returns the number of lines, and a digest of them.
     pub(super) fn mark(&self) -> (u64, u64) {
         (self.lines, self.digest)
     }

@@ -1,4 +1,4 @@
-//! Task runners, good and bad: they work, fail, hang, die, come back, and say things twice.
+//! The task runners, good and bad: they work, fail, hang, die, come back, and report twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,65 +6,65 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::definitions::GROUPS;
-use super::network::Told;
+use super::network::Reply;
 use super::server::OWN_RUNNERS;
 use super::world::World;
 use crate::ops::Operation;
 
-/// What a task runner does with a task.
+/// The way in which a task runner handles a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
+enum Behavior {
     Works,
     Fails,
-    /// Bad data, which no retry makes better.
+    /// Fails with bad data, which no retry can change.
     FailsForGood,
-    /// Ends without having reported progress.
+    /// Ends the task without a progress report before.
     Hurries,
-    /// Reports progress for the first time when the task may have gone to another.
+    /// Reports progress for the first time so late that the task may have gone to another runner.
     Dawdles,
-    /// Takes the task and is never seen again.
+    /// Takes the task and never reports.
     Vanishes,
-    /// Is not heard of for long, and comes back as if nothing had been.
+    /// Does not report for long, and then continues as if nothing had happened.
     Hangs,
-    /// Works for longer than any limit.
+    /// Works longer than any time limit.
     Lingers,
-    /// Says twice how it ended.
+    /// Reports the end twice.
     Repeats,
-    /// Says first that it is done, and then that it failed.
+    /// Reports first that the task is finished, and then that it failed.
     Contradicts,
-    /// Goes on when it is told to stop.
+    /// Continues when it is reply to stop.
     Ignores,
 }
 
-const BAD: [Manner; 13] = [
-    Manner::Fails,
-    Manner::Fails,
-    Manner::Fails,
-    Manner::Fails,
-    Manner::FailsForGood,
-    Manner::Hurries,
-    Manner::Dawdles,
-    Manner::Vanishes,
-    Manner::Hangs,
-    Manner::Lingers,
-    Manner::Repeats,
-    Manner::Contradicts,
-    Manner::Ignores,
+const BAD: [Behavior; 13] = [
+    Behavior::Fails,
+    Behavior::Fails,
+    Behavior::Fails,
+    Behavior::Fails,
+    Behavior::FailsForGood,
+    Behavior::Hurries,
+    Behavior::Dawdles,
+    Behavior::Vanishes,
+    Behavior::Hangs,
+    Behavior::Lingers,
+    Behavior::Repeats,
+    Behavior::Contradicts,
+    Behavior::Ignores,
 ];
 
-/// Polls for as long as the world stands.
+/// Polls and works until the simulation ends.
 pub(super) async fn work(world: Arc<World>, number: usize) {
-    // Some belong to a server's process; they are at work on one thing and have nothing of their own to lose.
+    // Every third runner belongs to the process of a server and ends with it.
     let is_own = number % 3 == 2;
     let name = format!("{}{number}", if is_own { OWN_RUNNERS } else { "runner-" });
     let group = GROUPS[number % GROUPS.len()];
     loop {
         let body = json!({ "workerGroup": group, "hostname": name });
-        // Clients give up after a while; a hasty one may do so just when there is work.
+        // A hasty client may give up just when there is work.
         let is_hasty = world.dice.chance(world.chances().worker / 4);
         let patience = if is_hasty { world.dice.seconds(0, 100) } else { Duration::from_secs(700) };
-        let told = world.call(Operation::PollForTask, body, patience).await;
-        let Told::Done(answer) = told else {
+        let reply = world.call(Operation::PollForTask, body, patience).await;
+        let Reply::Done(answer) = reply else {
             tokio::time::sleep(world.dice.seconds(1, 15)).await;
             continue;
         };
@@ -73,20 +73,20 @@ pub(super) async fn work(world: Arc<World>, number: usize) {
             continue;
         };
         let is_bad = world.dice.chance(world.chances().worker);
-        let manner = if is_bad { *world.dice.one_of(&BAD) } else { Manner::Works };
+        let behavior = if is_bad { *world.dice.one_of(&BAD) } else { Behavior::Works };
         if is_bad {
-            world.note(&format!("worker {manner:?}"), task.to_owned());
+            world.note(&format!("worker {behavior:?}"), task.to_owned());
         }
-        let job = Job { world: Arc::clone(&world), task: task.to_owned(), is_look: is_look(&answer) };
-        if manner == Manner::Vanishes {
+        let job = Job { world: Arc::clone(&world), task: task.to_owned(), is_check: is_check(&answer) };
+        if behavior == Behavior::Vanishes {
             tokio::time::sleep(world.dice.seconds(10, 600)).await;
             continue;
         }
-        job.take(manner).await;
+        job.take(behavior).await;
     }
 }
 
-fn is_look(answer: &Value) -> bool {
+fn is_check(answer: &Value) -> bool {
     let id = &answer["taskObject"]["attemptId"];
     let object = id.as_str().map(|id| &answer["taskObject"]["objects"][id]);
     let fields = object.and_then(|object| object["fields"].as_array());
@@ -97,52 +97,52 @@ fn is_look(answer: &Value) -> bool {
 struct Job {
     world: Arc<World>,
     task: String,
-    is_look: bool,
+    is_check: bool,
 }
 
 impl Job {
-    async fn take(self, manner: Manner) {
+    async fn take(self, behavior: Behavior) {
         let dice = &self.world.dice;
-        match manner {
-            Manner::Hurries => return self.end("FINISHED", None).await,
-            Manner::Dawdles => tokio::time::sleep(dice.seconds(100, 400)).await,
+        match behavior {
+            Behavior::Hurries => return self.end("FINISHED", None).await,
+            Behavior::Dawdles => tokio::time::sleep(dice.seconds(100, 400)).await,
             _ => {}
         }
-        if self.report().await && manner != Manner::Ignores {
+        if self.report().await && behavior != Behavior::Ignores {
             return;
         }
-        match manner {
-            Manner::Hangs => tokio::time::sleep(dice.seconds(120, 3_000)).await,
-            Manner::Lingers => {
+        match behavior {
+            Behavior::Hangs => tokio::time::sleep(dice.seconds(120, 3_000)).await,
+            Behavior::Lingers => {
                 if self.is_told_to_stop(60, 60).await {
                     return;
                 }
             }
             _ => {
                 let minutes = 1 + dice.below(6);
-                if self.is_told_to_stop(minutes, 60).await && manner != Manner::Ignores {
+                if self.is_told_to_stop(minutes, 60).await && behavior != Behavior::Ignores {
                     return;
                 }
             }
         }
-        match manner {
-            Manner::Fails => self.end("FAILED", Some("Oops")).await,
-            Manner::FailsForGood => self.end("FAILED", Some("BadInput:Header")).await,
-            Manner::Repeats => {
+        match behavior {
+            Behavior::Fails => self.end("FAILED", Some("Oops")).await,
+            Behavior::FailsForGood => self.end("FAILED", Some("BadInput:Header")).await,
+            Behavior::Repeats => {
                 self.end("FINISHED", None).await;
                 tokio::time::sleep(dice.seconds(0, 600)).await;
                 self.end("FINISHED", None).await;
             }
-            Manner::Contradicts => {
+            Behavior::Contradicts => {
                 self.end("FINISHED", None).await;
                 self.end("FAILED", Some("Oops")).await;
             }
-            _ if self.is_look && !self.world.is_calm() && dice.chance(500) => self.end("FALSE", None).await,
+            _ if self.is_check && !self.world.is_calm() && dice.chance(500) => self.end("FALSE", None).await,
             _ => self.end("FINISHED", None).await,
         }
     }
 
-    /// Works for so many spans with a report after each; returns whether it is to stop.
+    /// Works for `times` periods with a report after each. Returns whether the runner is reply to stop.
     async fn is_told_to_stop(&self, times: usize, seconds: u64) -> bool {
         for _ in 0..times {
             tokio::time::sleep(self.world.dice.seconds(seconds / 2, seconds)).await;
@@ -156,13 +156,13 @@ impl Job {
         false
     }
 
-    /// Reports progress; returns whether the task is not ours any more.
+    /// Reports progress. Returns whether the task is canceled or gone.
     async fn report(&self) -> bool {
         let body = json!({ "taskId": self.task, "fields": [{ "key": "note", "stringValue": "at work" }] });
         match self.world.insist(Operation::ReportTaskProgress, body).await {
-            Told::Done(answer) => answer["canceled"] == true,
-            Told::Refused => true,
-            Told::Nothing => false,
+            Reply::Done(answer) => answer["canceled"] == true,
+            Reply::Refused => true,
+            Reply::Unknown => false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The world of one simulation: its clock, its disk, its servers, and who watches over it.
+//! The world of one simulation: its clock, its disk, its servers, its trace and its judge.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -8,65 +8,67 @@ use std::time::Duration;
 use engine::{NoticeId, WorkerGroup};
 use jiff::{SignedDuration, Timestamp};
 use store::SqliteStore;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Plot;
+use super::Scenario;
 use super::dice::Dice;
 use super::faults::Chances;
 use super::judge::Judge;
 use super::server::Server;
 use super::trace::Trace;
 
-/// Where every simulation's clock begins: 2030-03-17T17:46:40.
+/// The time in milliseconds at which the clock of every simulation begins: 2030-03-17T17:46:40.
 const BEGINNING: i64 = 1_900_000_000_000;
-/// Words between servers that wait to be heard.
-const MOST_WORDS: usize = 64;
-/// How long a notice is a server's.
+/// The limit of messages between servers that wait to be received.
+const MOST_MESSAGES: usize = 64;
+/// How long the claim of a server on a notice lasts.
 const CLAIM: Duration = Duration::from_secs(30);
-/// How often the time may be asked for, which is far more often than any seed does: a loop that spins ends by it.
-const MOST_LOOKS: u64 = 2_000_000;
-/// Keys that preconditions look for.
+/// The limit of reads of the clock. It is far above what any seed needs, and ends a loop that never sleeps.
+const MOST_CLOCK_READS: u64 = 2_000_000;
+/// The keys that preconditions check.
 const KEYS: [&str; 2] = ["landed", "filled/1"];
 
-/// A crash at a certain write, counted from the first.
+/// A crash at the write with this number, counted from 1.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CrashAt {
     pub(super) write: u64,
-    /// Once the write is durable, not before.
+    /// Whether the crash comes after the write is durable, not before.
     pub(super) after: bool,
 }
 
-/// How a store deceives, so that it is seen that the judge sees it.
+/// A way in which the store deceives the servers. The judge must notice each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lie {
-    /// Acknowledges a save now and then that it does not do.
+pub(super) enum StoreLie {
+    /// It acknowledges some saves without doing them.
     KeepsNothing,
-    /// Does not tell of the notices that are owed.
+    /// It never returns pending notices.
     ForgetsNotices,
-    /// Does not tell of the runs that are open.
-    OldRuns,
+    /// It never returns open runs.
+    ForgetsOpenRuns,
 }
 
-/// What a story of its own lets go wrong with a call to the store.
+/// A fault that a test plans for a certain call to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Planned {
+    /// The store refuses the call.
     Refusal,
+    /// The store does the write, and says that it did not.
     Doubt,
 }
 
-/// Everything that one simulation shares.
+/// The state that all parts of one simulation share.
 pub(super) struct World {
     pub(super) dice: Dice,
     pub(super) disk: SqliteStore,
     pub(super) stopped: CancellationToken,
     pub(super) crash_at: Option<CrashAt>,
-    pub(super) lie: Option<Lie>,
-    /// What servers tell each other.
-    pub(super) words: broadcast::Sender<WorkerGroup>,
+    pub(super) lie: Option<StoreLie>,
+    /// The messages between servers: worker groups with work to spare.
+    pub(super) messages: broadcast::Sender<WorkerGroup>,
     begun: Instant,
-    looks: AtomicU64,
+    clock_reads: AtomicU64,
     offset_ms: AtomicI64,
     highest: Mutex<Timestamp>,
     jumped: Mutex<Option<Instant>>,
@@ -90,17 +92,17 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    pub(super) fn new(dice: Dice, chances: Chances, plot: Plot) -> Arc<Self> {
+    pub(super) fn new(dice: Dice, chances: Chances, scenario: Scenario) -> Arc<Self> {
         let beginning = Timestamp::from_millisecond(BEGINNING).expect("a time of our own");
         Arc::new(Self {
             dice,
             disk: SqliteStore::in_memory_inline().expect("a database in memory opens"),
             stopped: CancellationToken::new(),
-            crash_at: plot.crash_at,
-            lie: plot.lie,
-            words: broadcast::Sender::new(MOST_WORDS),
+            crash_at: scenario.crash_at,
+            lie: scenario.lie,
+            messages: broadcast::Sender::new(MOST_MESSAGES),
             begun: Instant::now(),
-            looks: AtomicU64::new(0),
+            clock_reads: AtomicU64::new(0),
             offset_ms: AtomicI64::new(0),
             highest: Mutex::new(beginning),
             jumped: Mutex::default(),
@@ -115,15 +117,15 @@ impl World {
             keys: Mutex::default(),
             trace: Mutex::default(),
             judge: Mutex::default(),
-            servers: Mutex::new((0..plot.servers).map(|_| None).collect()),
+            servers: Mutex::new((0..scenario.servers).map(|_| None).collect()),
             violation: Mutex::default(),
         })
     }
 
-    /// Returns the time by the clock that the servers have.
+    /// Returns the time by the servers' clock.
     pub(super) fn now(&self) -> Timestamp {
-        if self.looks.fetch_add(1, Ordering::Relaxed) == MOST_LOOKS {
-            self.accuse("somebody asks for the time without end".to_owned());
+        if self.clock_reads.fetch_add(1, Ordering::Relaxed) == MOST_CLOCK_READS {
+            self.rule_broken("a loop reads the clock without end".to_owned());
         }
         let elapsed = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
         let millis = BEGINNING + elapsed + self.offset_ms.load(Ordering::Relaxed);
@@ -139,14 +141,14 @@ impl World {
     }
 
     pub(super) fn move_clock(&self, millis: i64) {
-        // What the clock showed last before it goes back.
+        // Notes the latest time before the clock goes back.
         self.now();
         self.offset_ms.fetch_add(millis, Ordering::Relaxed);
         *lock(&self.jumped) = Some(Instant::now());
         for server in lock(&self.servers).iter().flatten() {
-            // Some operating systems say that the clock was set, others do not.
+            // Some operating systems tell programs that the clock was set, others do not.
             if self.dice.chance(500) {
-                server.wound.notify_one();
+                server.clock_set.notify_one();
             }
         }
     }
@@ -156,12 +158,12 @@ impl World {
         lock(&self.jumped).is_some_and(|at| at.elapsed().as_secs() < 300)
     }
 
-    /// Returns the number of a server's next life.
+    /// Returns a number for the next life of a server.
     pub(super) fn next_life(&self) -> u64 {
         self.lives.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Claims a notice for a life, as PostgreSQL does.
+    /// Claims a notice for the life of a server, as the PostgreSQL store does.
     pub(super) fn claim(&self, id: &NoticeId, life: u64) -> bool {
         let now = Instant::now();
         let mut claims = lock(&self.claims);
@@ -180,9 +182,9 @@ impl World {
         self.is_calm.load(Ordering::Relaxed)
     }
 
-    /// Ends all trouble: from now on everything works as it should.
+    /// Ends all faults: from now on everything works as it should.
     pub(super) fn calm_down(&self) {
-        self.line("all trouble ends".to_owned());
+        self.line("all faults end".to_owned());
         *lock(&self.chances) = Chances::default();
         self.is_calm.store(true, Ordering::Relaxed);
         self.set_database(true);
@@ -207,27 +209,27 @@ impl World {
         self.is_database_up.store(is_up, Ordering::Relaxed);
     }
 
-    /// Lets the next call that does this go wrong.
+    /// Plans a fault for the next call to the store with this purpose.
     pub(super) fn plan(&self, what: Planned, doing: &'static str) {
         lock(&self.planned).push((what, doing));
     }
 
     pub(super) fn is_planned(&self, what: Planned, doing: &str) -> bool {
         let mut planned = lock(&self.planned);
-        let place = planned.iter().position(|(planned, at)| (*planned, *at) == (what, doing));
-        place.map(|place| planned.remove(place)).is_some()
+        let index = planned.iter().position(|(planned, at)| (*planned, *at) == (what, doing));
+        index.map(|index| planned.remove(index)).is_some()
     }
 
     pub(super) async fn limit_disk(&self, left: Option<u64>) {
         self.disk.limit_growth(left).await.expect("a limit can be set");
     }
 
-    /// Returns whether the store is to deceive so this time.
-    pub(super) fn lies(&self, lie: Lie) -> bool {
-        self.lie == Some(lie) && (lie != Lie::KeepsNothing || self.dice.chance(100))
+    /// Returns whether the store deceives in this way this time.
+    pub(super) fn lies(&self, lie: StoreLie) -> bool {
+        self.lie == Some(lie) && (lie != StoreLie::KeepsNothing || self.dice.chance(100))
     }
 
-    /// Counts a write; returns its number from 1.
+    /// Counts a write. Returns its number, from 1.
     pub(super) fn next_write(&self) -> u64 {
         self.writes.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -236,7 +238,7 @@ impl World {
         self.writes.load(Ordering::Relaxed)
     }
 
-    /// Returns a pipeline id that has not been given before.
+    /// Returns a new pipeline id.
     pub(super) fn next_pipeline(&self) -> String {
         format!("df-{:019}", self.created.fetch_add(1, Ordering::Relaxed) + 1)
     }
@@ -249,7 +251,7 @@ impl World {
         lock(&self.trace)
     }
 
-    /// Counts something, and says so.
+    /// Counts an occurrence, and adds a line to the trace.
     pub(super) fn note(&self, what: &str, more: String) {
         self.trace().count(what);
         self.line(if more.is_empty() { what.to_owned() } else { format!("{what}: {more}") });
@@ -260,17 +262,17 @@ impl World {
         self.trace().line(line);
     }
 
-    /// Says that a rule is broken: the simulation is over.
-    pub(super) fn accuse(&self, text: String) {
+    /// Ends the simulation, since a rule is broken.
+    pub(super) fn rule_broken(&self, text: String) {
         self.line(format!("BROKEN: {text}"));
         lock(&self.violation).get_or_insert(text);
         self.stopped.cancel();
     }
 
-    /// Accuses if a check went wrong.
+    /// Ends the simulation if a check found a broken rule.
     pub(super) fn check(&self, checked: Result<(), String>) {
         if let Err(text) = checked {
-            self.accuse(text);
+            self.rule_broken(text);
         }
     }
 
@@ -286,19 +288,19 @@ impl World {
         std::mem::replace(&mut lock(&self.servers)[number], server)
     }
 
-    /// Returns what `of` returns of the server, if it is up.
+    /// Applies `of` to the server, if it is up.
     pub(super) fn server<T>(&self, number: usize, of: impl FnOnce(&Server) -> T) -> Option<T> {
         lock(&self.servers)[number].as_ref().map(of)
     }
 
-    /// Returns the servers that are up.
+    /// Returns the numbers of the servers that are up.
     pub(super) fn up(&self) -> Vec<usize> {
         let servers = lock(&self.servers);
         servers.iter().enumerate().filter(|(_, server)| server.is_some()).map(|(number, _)| number).collect()
     }
 }
 
-/// The clock as a server has it.
+/// Returns the clock for a server.
 pub(super) fn clock(world: &Arc<World>) -> crate::driver::Now {
     let world = Arc::clone(world);
     Arc::new(move || world.now())
@@ -308,6 +310,3 @@ pub(super) fn clock(world: &Arc<World>) -> crate::driver::Now {
 pub(super) fn since(later: Timestamp, earlier: Timestamp) -> SignedDuration {
     later.duration_since(earlier)
 }
-
-/// A bell that rings when a server's clock is wound.
-pub(super) type Bell = Arc<Notify>;

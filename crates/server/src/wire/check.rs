@@ -1,6 +1,6 @@
-//! The model's constraints: presence, lengths, characters, list sizes.
+//! The constraints of the model: presence, lengths, characters, list sizes.
 //!
-//! All violations of a request are said at once, in the words of AWS's front end.
+//! One error names all violations of a request, in the words of AWS's front end.
 
 use crate::error::ServiceError;
 
@@ -12,7 +12,7 @@ pub(crate) const STRING: Text = Text { least: 0, most: 1024 };
 pub(crate) const FIELD_NAME: Text = Text { least: 1, most: 256 };
 /// `fieldStringValue`: up to 10,240 characters.
 pub(crate) const FIELD_VALUE: Text = Text { least: 0, most: 10_240 };
-/// `longString`, an expression.
+/// `longString`: an expression, up to 20 MiB.
 pub(crate) const LONG: Text = Text { least: 0, most: 20_971_520 };
 /// `taskId`: 1 to 2048 characters.
 pub(crate) const TASK_ID: Text = Text { least: 1, most: 2048 };
@@ -20,34 +20,34 @@ pub(crate) const TASK_ID: Text = Text { least: 1, most: 2048 };
 pub(crate) const TAG_KEY: Text = Text { least: 1, most: 128 };
 /// `tagValue`: up to 256 characters.
 pub(crate) const TAG_VALUE: Text = Text { least: 0, most: 256 };
-/// `errorMessage` and, leniently, stack traces: any length.
+/// `errorMessage`: any length. The model limits stack traces, but this service takes longer ones.
 pub(crate) const ANY: Text = Text { least: 0, most: usize::MAX };
 
-/// How long a text may be, in UTF-16 code units, as the Java service counts.
+/// The limits of a text's length, in UTF-16 code units, as the Java service counts them.
 #[derive(Clone, Copy)]
 pub(crate) struct Text {
     least: usize,
     most: usize,
 }
 
-/// Collects what is wrong with a request.
+/// Collects the violations of a request.
 #[derive(Default)]
 pub(crate) struct Check {
     violations: Vec<String>,
 }
 
 impl Check {
-    /// Returns the member's text, or an empty one after noting what is wrong with it.
+    /// Returns the text of a member that must be present, and notes its violations. An absent member gives an empty text.
     pub(crate) fn required(&mut self, at: &str, value: Option<String>, limits: Text) -> String {
         self.member(at, value).map(|text| self.text(at, text, limits)).unwrap_or_default()
     }
 
-    /// Returns the member's text if it is there, having noted what is wrong with it.
+    /// Returns the text of a member that may be absent, and notes its violations.
     pub(crate) fn optional(&mut self, at: &str, value: Option<String>, limits: Text) -> Option<String> {
         value.map(|text| self.text(at, text, limits))
     }
 
-    /// Returns the member, having noted its absence.
+    /// Returns the member, and notes if it is absent.
     pub(crate) fn member<T>(&mut self, at: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.note(format!("Value null at '{at}' failed to satisfy constraint: Member must not be null"));
@@ -55,7 +55,7 @@ impl Check {
         value
     }
 
-    /// Notes a list that is longer than `most`.
+    /// Notes if a list is longer than `most`.
     pub(crate) fn at_most<T>(&mut self, at: &str, list: &[T], most: usize) {
         if list.len() > most {
             self.note(format!(
@@ -64,7 +64,7 @@ impl Check {
         }
     }
 
-    /// Notes a text that is none of the words that a member may be.
+    /// Notes if a text is none of `words`.
     pub(crate) fn one_of(&mut self, at: &str, value: &str, words: &[&str]) {
         if !words.contains(&value) {
             self.note(format!(
@@ -74,7 +74,7 @@ impl Check {
         }
     }
 
-    /// Returns an error that names every violation, if there were any.
+    /// Returns an error that names every violation, or `Ok` if there are none.
     pub(crate) fn finish(self) -> Result<(), ServiceError> {
         let count = self.violations.len();
         match count {
@@ -88,10 +88,10 @@ impl Check {
     }
 
     fn text(&mut self, at: &str, text: String, limits: Text) -> String {
-        // A text of as many bytes as allowed characters cannot be too long: most need no count.
+        // A text has at least as many bytes as UTF-16 units, so most texts need no count.
         let over = text.len() > limits.most && text.encode_utf16().count() > limits.most;
         let under = text.len() < limits.least;
-        // A long or a secret value is not repeated in the answer.
+        // The answer does not repeat a long value.
         let shown = if over { String::new() } else { format!(" '{text}'") };
         if over {
             let most = limits.most;
@@ -116,7 +116,8 @@ impl Check {
     }
 
     fn note(&mut self, violation: String) {
-        /// Enough to work with; a definition with a thousand empty names need not answer with a megabyte.
+        /// The limit of violations in an answer, so that a definition with a thousand empty names is not answered by a
+        /// megabyte.
         const MOST_SAID: usize = 50;
         if self.violations.len() < MOST_SAID {
             self.violations.push(violation);
@@ -124,7 +125,7 @@ impl Check {
     }
 }
 
-/// The characters that XML 1.0 allows: what every string shape of the model takes.
+/// Returns whether XML 1.0 allows the character. Every string shape of the model allows the same characters.
 fn is_legal(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_member_reads_as_aws_says_it() {
+    fn a_missing_member_is_refused_in_the_words_of_aws() {
         let mut check = Check::default();
         check.required("pipelineId", None, ID);
         assert_eq!(
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_tags_read_as_aws_says_it() {
+    fn too_many_tags_are_refused_in_the_words_of_aws() {
         let mut check = Check::default();
         check.at_most("tags", &[(); 11], 10);
         assert!(message(check).ends_with(

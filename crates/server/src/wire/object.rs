@@ -1,11 +1,11 @@
-//! Pipeline objects, parameters and tags as the wire writes them.
+//! Pipeline objects, parameters and tags in their wire form.
 
 use definition::{Field, FieldValue, ParameterAttribute, ParameterObject, ParameterValue, PipelineObject};
 use serde::{Deserialize, Serialize};
 
 use super::check::{Check, FIELD_NAME, FIELD_VALUE, ID, TAG_KEY, TAG_VALUE};
 
-/// Tags per pipeline.
+/// The limit of tags per pipeline.
 pub(crate) const MOST_TAGS: usize = 10;
 
 /// `Field`: a key with a string or a reference.
@@ -24,7 +24,7 @@ pub(crate) struct WireField {
 pub(crate) struct WireObject {
     id: Option<String>,
     name: Option<String>,
-    // The Developer Guide's raw HTTP sample says `slots`; no SDK does.
+    // The Developer Guide's raw HTTP sample calls the fields `slots`. No SDK does.
     #[serde(alias = "slots")]
     fields: Option<Vec<WireField>>,
 }
@@ -60,7 +60,7 @@ pub(crate) struct WireTag {
 }
 
 impl WireField {
-    /// Returns a field that holds text.
+    /// Returns a field with a text.
     pub(crate) fn string(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self { key: Some(key.into()), string_value: Some(value.into()), ref_value: None }
     }
@@ -71,7 +71,7 @@ impl WireField {
         let target = check.optional(&format!("{at}.refValue"), self.ref_value, FIELD_NAME);
         match (text, target) {
             (None, Some(target)) => Field::reference(key, target),
-            // A field without any value is as good as an empty one: validation calls that fatal.
+            // A field without a value counts as empty, which validation calls fatal.
             (text, _) => Field::string(key, text.unwrap_or_default()),
         }
     }
@@ -120,7 +120,7 @@ impl From<(String, String)> for WireTag {
     }
 }
 
-/// Reads a list of fields, as ReportTaskProgress sends it.
+/// Reads a list of fields.
 pub(crate) fn read_fields(at: &str, fields: Option<Vec<WireField>>, check: &mut Check) -> Vec<Field> {
     members(at, fields.unwrap_or_default(), |at, field| field.read(at, check))
 }
@@ -133,7 +133,7 @@ pub(crate) fn read_objects(
 ) -> Vec<PipelineObject> {
     let objects = check.member(at, objects).unwrap_or_default();
     members(at, objects, |at, object| {
-        // An empty id or name is fatal by the service's own words; the front end lets it pass.
+        // The front end accepts an empty id or name. Validation calls it fatal.
         let id = check.member(&format!("{at}.id"), object.id).unwrap_or_default();
         let name = check.member(&format!("{at}.name"), object.name).unwrap_or_default();
         let fields_at = format!("{at}.fields");
@@ -183,8 +183,8 @@ pub(crate) fn read_ids(at: &str, list: Option<Vec<String>>, check: &mut Check) -
     members(at, list, |at, id| check.required(at, Some(id), ID))
 }
 
-/// Reads each member of a list under its place, counted from 1 as the front end does.
+/// Reads each member of a list. Violations name its position, counted from 1 as the front end does.
 fn members<T, U>(at: &str, list: Vec<T>, mut read: impl FnMut(&str, T) -> U) -> Vec<U> {
-    let place = |index: usize| format!("{at}.{}.member", index + 1);
-    list.into_iter().enumerate().map(|(index, member)| read(&place(index), member)).collect()
+    let path = |index: usize| format!("{at}.{}.member", index + 1);
+    list.into_iter().enumerate().map(|(index, member)| read(&path(index), member)).collect()
 }

@@ -1,4 +1,4 @@
-//! Task ids, by which task runners report.
+//! The ids of tasks, with which task runners report.
 
 use engine::TaskId;
 

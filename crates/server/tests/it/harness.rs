@@ -34,7 +34,7 @@ pub(crate) struct Stage {
 #[derive(Clone)]
 struct Clock {
     seconds: Arc<AtomicI64>,
-    wound: Arc<Notify>,
+    was_set: Arc<Notify>,
 }
 
 impl Stage {
@@ -45,7 +45,7 @@ impl Stage {
     /// Starts a service on a fresh file, configured by `configure`.
     pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
         let folder = Arc::new(TempDir::new().unwrap());
-        let clock = Clock { seconds: Arc::new(AtomicI64::new(1_900_000_000)), wound: Arc::default() };
+        let clock = Clock { seconds: Arc::new(AtomicI64::new(1_900_000_000)), was_set: Arc::default() };
         Self::start(folder, clock, configure).await
     }
 
@@ -57,7 +57,7 @@ impl Stage {
         let mut config = Config::new(folder.path().join("pipelines.db"), credentials);
         let seconds = Arc::clone(&clock.seconds);
         config.now = Arc::new(move || Timestamp::from_second(seconds.load(Ordering::SeqCst)).unwrap());
-        config.wound = Arc::clone(&clock.wound);
+        config.clock_set = Arc::clone(&clock.was_set);
         config.own_runners = Some("own-".to_owned());
         configure(&mut config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -93,7 +93,7 @@ impl Stage {
     /// Moves the clock and says so.
     pub(crate) fn wind(&self, seconds: i64) {
         self.clock.seconds.fetch_add(seconds, Ordering::SeqCst);
-        self.clock.wound.notify_one();
+        self.clock.was_set.notify_one();
     }
 
     /// Returns the time by the clock.

@@ -8,7 +8,7 @@ use aws_sdk_datapipeline::types::{ParameterObject, ParameterValue, PipelineObjec
 use definition::kind::Kind;
 use definition::kind::field::FieldError;
 use definition::{Field, FieldValue};
-use server::host::{Host, Resource, ResourceId, Standing, Work, Workers};
+use server::host::{Host, MachineState, PlannedWork, Resource, ResourceId, Workers};
 use tokio::sync::Notify;
 
 use crate::harness::{Stage, activity, object, refers, string, value};
@@ -38,7 +38,7 @@ impl Host for Cloud {
     }
 
     /// Its workers, and those in the group `known`, copy no files.
-    fn hindrances(&self, work: &Work<'_>) -> Vec<FieldError> {
+    fn hindrances(&self, work: &PlannedWork<'_>) -> Vec<FieldError> {
         let is_known = matches!(work.by, Workers::OfResource(_) | Workers::InGroup("known"));
         if Kind::of(work.object) != Some(Kind::CopyActivity) || !is_known {
             return Vec::new();
@@ -52,7 +52,7 @@ impl Host for Cloud {
         self.places
     }
 
-    async fn create(&self, resource: &Resource) -> anyhow::Result<Standing> {
+    async fn create(&self, resource: &Resource) -> anyhow::Result<MachineState> {
         anyhow::ensure!(resource.object.string("imageId") != Some("ami-away"), "the cloud is away");
         let id = resource.id.to_string();
         let mut machines = self.machines.lock().unwrap();
@@ -61,9 +61,9 @@ impl Host for Cloud {
             Machine::Starting
         });
         Ok(match machine {
-            Machine::Starting => Standing::Creating(vec![Field::string("@resourceStatus", "pending")]),
-            Machine::Up => Standing::Running(vec![Field::string("@resourceId", "i-1")]),
-            Machine::Lost | Machine::Ending => Standing::Gone("spot price".to_owned()),
+            Machine::Starting => MachineState::Creating(vec![Field::string("@resourceStatus", "pending")]),
+            Machine::Up => MachineState::Running(vec![Field::string("@resourceId", "i-1")]),
+            Machine::Lost | Machine::Ending => MachineState::Gone("spot price".to_owned()),
         })
     }
 
@@ -221,7 +221,7 @@ async fn what_no_host_supplies_is_named_before_anything_starts() {
     for named in [
         "object `Work`, field `runsOn`: `Box` is an Ec2Resource",
         "object `More`, field `runsOn`: `Box` is an Ec2Resource",
-        "object `Step`, field `runsOn`: `Farm` is an EmrCluster, and EmrActivity is nothing that `ec2-worker` does",
+        "object `Step`, field `runsOn`: `Farm` is an EmrCluster, and `ec2-worker` cannot do an EmrActivity",
         "object `Check`, field `type`: no DynamoDB is configured",
         "such as `ec2-worker --worker-group NAME`",
     ] {
@@ -312,8 +312,8 @@ async fn what_needs_more_machines_at_once_than_there_are_places_is_refused_with_
     with_cloud.run(chain.clone()).await;
     let again = [chain, vec![on("Third", "Box", Some("Second"))]].concat();
     let refused = refusal(&with_cloud, again).await;
-    let said = "object `Box`, field `type`: it has to be there at the same time with `Other`, whose work waits for each \
-                other's: 2 places, and there are 1]; start `up` with `--resources 2`";
+    let said = "object `Box`, field `type`: it must run at the same time with `Other`, since the work on them waits for \
+                each other: that needs 2 places, and there are 1]; start `up` with `--resources 2`";
     assert!(refused.contains(said), "{refused}");
     with_cloud.stop().await;
 }

@@ -154,7 +154,10 @@ async fn an_edit_that_is_not_allowed_is_stored_with_its_error_and_cannot_be_acti
     assert!(put(&objects).await.errored());
     let refused = stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap_err();
     let error = refused.into_service_error().to_string();
-    assert!(error.contains("the object 'Work' cannot be removed, because the pipeline was activated"), "{error}");
+    assert!(
+        error.contains("the object 'Work' cannot be removed, because the pipeline was activated"),
+        "{error}"
+    );
     objects.push(activity("Work", &[]));
     assert!(!put(&objects).await.errored());
     activate(&stage, &pipeline).await;

@@ -143,7 +143,7 @@ pub(super) fn pipelines_config(
         own_runners: Some(OWN_WORKERS.to_owned()),
         keep_runs: config.keep_runs,
         now: Arc::clone(&config.now),
-        wound: Arc::clone(&config.wound),
+        clock_set: Arc::clone(&config.wound),
         ..server::Config::new(data_dir.join("pipelines.sqlite"), credentials(endpoints))
     }
 }

@@ -1,23 +1,24 @@
-//! One alarm per cause: causes are counted from what happened to instances and runs, notices as they go by.
+//! Checks the alarms: each cause has one notice, and each notice has a cause. Causes follow from the changes of instances and
+//! runs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use definition::PipelineObject;
-use engine::{Instance, Notice, NoticeId, RunOutcome, Run, Status};
+use engine::{Instance, Notice, NoticeId, Run, RunOutcome, Status};
 
-/// What a notice is about: pipeline, run, alarm and text. A rerun may give the same cause another time.
+/// The subject of a notice: pipeline, run, topic and text. After a rerun, the same subject may have another cause.
 type About = (String, String, String, String);
 
-/// Causes, and the notices that they gave rise to.
+/// The causes of alarms, and the notices about them.
 #[derive(Default)]
 pub(super) struct Alarms {
     causes: BTreeMap<About, usize>,
-    /// Ends of runs that have been a cause.
+    /// The ends of runs that were counted as causes.
     ends: BTreeSet<String>,
     owed: BTreeMap<About, BTreeSet<NoticeId>>,
     texts: HashMap<NoticeId, Notice>,
     taken: BTreeSet<NoticeId>,
-    /// How many causes of each kind there were.
+    /// The number of causes of each kind.
     kinds: BTreeMap<&'static str, u64>,
 }
 
@@ -33,10 +34,10 @@ fn of_notice(notice: &Notice) -> About {
     (pipeline, run, topic, message)
 }
 
-/// Returns the alarms that an instance's component names in a field.
+/// Returns the alarms to which a field of the instance's component refers.
 fn named<'a>(run: &'a Run, instance: &'a Instance, field: &'static str) -> Vec<&'a PipelineObject> {
     let id = instance.component.as_str();
-    // Default's alarms are not for preconditions.
+    // A precondition has only its own alarms, not those of Default.
     let own = instance.guards.as_ref().and_then(|_| run.plan().definition().object(id));
     let Some(component) = own.or_else(|| run.plan().object(id)) else { return Vec::new() };
     let targets = component.references(field).filter_map(|target| run.plan().object(target.as_str()));
@@ -48,7 +49,7 @@ fn is_once(alarm: &PipelineObject) -> bool {
 }
 
 impl Alarms {
-    /// Notes what a change of a run is a cause of.
+    /// Counts the causes of alarms in a change of a run.
     pub(super) fn follow(&mut self, before: Option<&Run>, after: &Run) {
         for instance in after.instances() {
             let old = before.and_then(|run| run.instance(instance.id.as_str()));
@@ -84,7 +85,7 @@ impl Alarms {
         let ids: BTreeSet<_> = named.filter(|alarm| is_once(alarm)).map(|alarm| alarm.id.as_str()).collect();
         for alarm in ids.into_iter().filter_map(|id| run.plan().object(id)) {
             let about = about(run, alarm, alarm.string("message").unwrap_or_default());
-            // It may end again in the same way after somebody touched it.
+            // In another rerun generation, the same end is another cause.
             if self.ends.insert(format!("{about:?} {outcome:?} {generation}")) {
                 *self.kinds.entry(if field == "onFail" { "a bad end" } else { "a good end" }).or_default() +=
                     1;
@@ -93,11 +94,11 @@ impl Alarms {
         }
     }
 
-    /// Notices were saved, together with what is their cause.
+    /// Notes notices that were saved together with their causes.
     pub(super) fn owed(&mut self, notices: &[Notice]) -> Result<(), String> {
         for notice in notices {
             if let Some(known) = self.texts.get(&notice.id).filter(|known| *known != notice) {
-                return Err(format!("notice {} says two things: {known:?} and {notice:?}", notice.id));
+                return Err(format!("notice {} has two contents: {known:?} and {notice:?}", notice.id));
             }
             self.texts.insert(notice.id.clone(), notice.clone());
             self.owed.entry(of_notice(notice)).or_default().insert(notice.id.clone());
@@ -105,7 +106,7 @@ impl Alarms {
         self.balance()
     }
 
-    /// Every cause has its notice, and every notice its cause.
+    /// Checks that every cause has a notice, and every notice a cause.
     fn balance(&self) -> Result<(), String> {
         let count = |about| self.owed.get(about).map_or(0, BTreeSet::len);
         if let Some((about, causes)) = self.causes.iter().find(|(about, causes)| count(about) != **causes) {
@@ -121,13 +122,19 @@ impl Alarms {
         self.taken.insert(notice.id.clone());
         match self.texts.get(&notice.id) {
             None => Err(format!("notice {} was published and never saved: {notice:?}", notice.id)),
-            Some(saved) if saved != notice => Err(format!("notice {} was published otherwise", notice.id)),
+            Some(saved) if saved != notice => {
+                Err(format!("notice {} was published with another content", notice.id))
+            }
             Some(_) => Ok(()),
         }
     }
 
     pub(super) fn forgotten(&self, id: &NoticeId) -> Result<(), String> {
-        if self.taken.contains(id) { Ok(()) } else { Err(format!("notice {id} was forgotten, not taken")) }
+        if self.taken.contains(id) {
+            Ok(())
+        } else {
+            Err(format!("notice {id} was removed before the topic accepted it"))
+        }
     }
 
     pub(super) fn kinds(&self) -> &BTreeMap<&'static str, u64> {
@@ -142,13 +149,13 @@ impl Alarms {
     }
 }
 
-/// Returns the field whose alarms tell of the end of an instance.
+/// Returns the field whose alarms report the end of an instance.
 fn field_of_end(instance: &Instance) -> Option<&'static str> {
     let head = instance.newest_attempt().filter(|head| head.generation == instance.generation);
     let is_worked_off = head.is_some_and(|head| head.status == engine::attempt::Status::Finished);
     match instance.word() {
         Status::Failed | Status::CascadeFailed => Some("onFail"),
-        // Who marked it as finished needs no news of it.
+        // An operator who marked the instance as finished needs no notice.
         Status::Finished if is_worked_off => Some("onSuccess"),
         _ => None,
     }

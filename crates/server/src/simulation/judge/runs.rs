@@ -1,21 +1,26 @@
-//! What may become of a run: rules between two states of it, one write apart.
+//! Checks the changes of a run: rules between two states of a run, one write apart.
 
 use definition::period::Period;
-use engine::attempt::Status as Stand;
+use engine::attempt::Status as AttemptStatus;
 use engine::instance::Role;
-use engine::{ATTEMPT_TIMEOUT, Attempt, Instance, RunOutcome, Run, STALLED, Status, TaskId, WorkerGroup};
+use engine::{ATTEMPT_TIMEOUT, Attempt, Instance, Run, RunOutcome, STALLED, Status, TaskId, WorkerGroup};
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::server::OWN_RUNNERS;
 use super::super::world::{World, since};
-use super::Heard;
+use super::Requests;
 
-/// How long a step may take until it is on the disk.
+/// The time that a step may take until it is on the disk.
 const SLACK: SignedDuration = SignedDuration::from_secs(30);
 
-/// Checks what became of a run.
-pub(super) fn check(world: &World, heard: &Heard, before: Option<&Run>, after: &Run) -> Result<(), String> {
-    let view = View { world, heard, before, run: after };
+/// Checks the change of a run.
+pub(super) fn check(
+    world: &World,
+    requests: &Requests,
+    before: Option<&Run>,
+    after: &Run,
+) -> Result<(), String> {
+    let change = RunChange { world, requests, before, run: after };
     for instance in after.instances() {
         let old = before.and_then(|run| run.instance(instance.id.as_str()));
         if old == Some(instance) {
@@ -25,61 +30,61 @@ pub(super) fn check(world: &World, heard: &Heard, before: Option<&Run>, after: &
         if instance.is_paused && !old.is_some_and(|old| old.is_paused) {
             world.trace().count("instance paused");
         }
-        let checked = view.instance(old, instance);
+        let checked = change.instance(old, instance);
         checked.map_err(|text| format!("{} of {}: {text}", instance.id, after.header().pipeline))?;
     }
     if let Some(end) = after.end() {
-        // What its preconditions saw is told by whom they guard.
+        // The state of a precondition shows in the object that it guards.
         let mut counted = after.instances().iter().filter(|it| it.guards.is_none());
         let is_done = counted.all(|it| matches!(it.word(), Status::Finished | Status::Skipped));
         if is_done != matches!(end.outcome, RunOutcome::Finished | RunOutcome::Skipped) {
             return Err(format!(
-                "the run is over as {}, and all its work is done: {is_done}",
+                "the run has ended as {}, and all its work is done: {is_done}",
                 end.outcome.word()
             ));
         }
     }
-    // What waits for ever waits for something that is over and not FINISHED, or waits itself.
+    // In a stuck run, every waiting instance waits for one that has not FINISHED.
     if after.end().is_some() {
         let waits = |it: &&Instance| it.word() == Status::WaitingOnDependencies;
         let lost = after.instances().iter().filter(waits).find(|it| after.waiting_on(it).is_empty());
         if let Some(lost) = lost {
-            return Err(format!("the run is over and {} waits for nothing", lost.id));
+            return Err(format!("the run has ended and {} waits for nothing", lost.id));
         }
     }
     Ok(())
 }
 
-/// A run after a write, and what may have caused it.
-struct View<'a> {
+/// A run before and after a write, and the requests that may have caused the change.
+struct RunChange<'a> {
     world: &'a World,
-    heard: &'a Heard,
+    requests: &'a Requests,
     before: Option<&'a Run>,
     run: &'a Run,
 }
 
-impl View<'_> {
+impl RunChange<'_> {
     fn instance(&self, old: Option<&Instance>, new: &Instance) -> Result<(), String> {
         if let Some(old) = old {
             self.final_stays_final(old, new)?;
         }
         self.tries_are_counted(new)?;
         let known = old.map_or(0, |old| old.attempts.len());
-        for (place, attempt) in new.attempts.iter().enumerate() {
-            let before = old.and_then(|old| old.attempts.get(place));
+        for (index, attempt) in new.attempts.iter().enumerate() {
+            let before = old.and_then(|old| old.attempts.get(index));
             if before == Some(attempt) {
                 continue;
             }
             self.world.trace().count(&format!("attempt {}", word(attempt)));
-            if place + 1 < new.attempts.len() && !attempt.status.is_settled() {
+            if index + 1 < new.attempts.len() && !attempt.status.is_settled() {
                 return Err(format!("{} is open, and so is a newer one", attempt.id));
             }
-            if place >= known {
-                self.may_be_tried(new, place, attempt)?;
+            if index >= known {
+                self.may_be_tried(new, index, attempt)?;
             }
             self.attempt(new, before, attempt)?;
         }
-        self.may_fall(old, new)
+        self.may_cascade_fail(old, new)
     }
 
     fn final_stays_final(&self, old: &Instance, new: &Instance) -> Result<(), String> {
@@ -87,13 +92,13 @@ impl View<'_> {
         if new.generation < old.generation || new.attempts.len() < old.attempts.len() {
             return Err("it went back in time".to_owned());
         }
-        if new.generation > old.generation && !self.heard.reruns.contains(&key.0) {
-            return Err("it is tried again, and nobody asked for it".to_owned());
+        if new.generation > old.generation && !self.requests.reruns.contains(&key.0) {
+            return Err("it was rerun, and nobody asked for it".to_owned());
         }
         if old.generation != new.generation || !old.is_final() || new.word() == old.word() {
             return Ok(());
         }
-        let is_marked = new.word() == Status::Finished && self.heard.marked.contains(&key);
+        let is_marked = new.word() == Status::Finished && self.requests.marked.contains(&key);
         if is_marked { Ok(()) } else { Err(format!("it was {} and is {}", old.word(), new.word())) }
     }
 
@@ -101,48 +106,48 @@ impl View<'_> {
         let tries = new.attempts.iter().filter(|it| it.generation == new.generation).count();
         let most = self.number(new, "maximumRetries", 2) + 1;
         if tries > most {
-            return Err(format!("it was tried {tries} times; {most} are allowed"));
+            return Err(format!("it has {tries} attempts; {most} are allowed"));
         }
         let error = new.error().filter(|_| new.word() == Status::Failed && tries > 0);
         if error.is_some_and(|error| error.is_retryable()) && tries < most {
-            return Err(format!("it is FAILED after {tries} tries; {most} are allowed"));
+            return Err(format!("it is FAILED after {tries} attempts; {most} are allowed"));
         }
         Ok(())
     }
 
-    /// An attempt is made once everything that the instance depends on is there, and in its time.
-    fn may_be_tried(&self, new: &Instance, place: usize, attempt: &Attempt) -> Result<(), String> {
-        let previous = place.checked_sub(1).and_then(|place| new.attempts.get(place));
+    /// An attempt may begin when the dependencies of the instance are FINISHED and its time has come.
+    fn may_be_tried(&self, new: &Instance, index: usize, attempt: &Attempt) -> Result<(), String> {
+        let previous = index.checked_sub(1).and_then(|index| new.attempts.get(index));
         if let Some(previous) = previous.filter(|it| it.generation == attempt.generation) {
             let delay = SignedDuration::from_millis(previous.limits.retry_delay_ms);
             let pause = self.period(new, "retryDelay").unwrap_or(SignedDuration::from_mins(10));
             let ended = previous.ended.unwrap_or(Timestamp::MAX);
             if attempt.created < ended + pause.min(delay) || delay < pause {
-                return Err(format!("{} came before retryDelay was over", attempt.id));
+                return Err(format!("{} began before retryDelay was over", attempt.id));
             }
             return Ok(());
         }
         for id in self.needs(new) {
             let is_unmet = |run: &Run| run.instance(&id).is_some_and(|need| need.word() != Status::Finished);
-            // One command may rerun both, this one first.
+            // One command may rerun both, this instance first.
             if is_unmet(self.run) && self.before.is_none_or(is_unmet) {
-                return Err(format!("{} is tried before {id} is FINISHED", attempt.id));
+                return Err(format!("{} began before {id} was FINISHED", attempt.id));
             }
         }
         let interval = self.run.interval(new);
         let kind = self.text(new, "scheduleType").unwrap_or_default();
-        // What runs on demand has no time to wait for; of two that begin in one second the later is named after the next.
+        // A run on demand waits for no time. Of two that begin in the same second, the second has an id of the next second.
         if kind == "ondemand" {
             return Ok(());
         }
         let release = if kind == "timeseries" { interval.end } else { interval.start };
         if release > self.world.highest() {
-            return Err(format!("{} is tried before its time, {release}", attempt.id));
+            return Err(format!("{} began before its time, {release}", attempt.id));
         }
         Ok(())
     }
 
-    /// What the definition says that an instance needs, and what the run says.
+    /// Returns the ids of the instances that must be FINISHED first, by the definition and by the run.
     fn needs(&self, new: &Instance) -> Vec<String> {
         let start = self.run.interval(new).start;
         let object = self.run.plan().object(new.component.as_str());
@@ -163,10 +168,10 @@ impl View<'_> {
         }
         let Some(old) = old else { return Ok(()) };
         if attempt.leases > old.leases + 1 {
-            return Err(format!("{id} was handed out twice at once"));
+            return Err(format!("{id} was handed out twice in one write"));
         }
         if attempt.leases > old.leases && !old.is_free() {
-            return Err(format!("{id} was handed out while {:?} held it", old.runner()));
+            return Err(format!("{id} was handed out while {:?} had it", old.runner()));
         }
         if attempt.leases > old.leases && new.is_paused {
             return Err(format!("{id} was handed out while it is paused"));
@@ -175,7 +180,7 @@ impl View<'_> {
             self.may_be_free(old)?;
         }
         match &attempt.status {
-            Stand::WaitingForRunner { held: Some(lease) } if attempt.leases > old.leases => {
+            AttemptStatus::WaitingForRunner { held: Some(lease) } if attempt.leases > old.leases => {
                 let window = since(lease.until, self.world.now());
                 let is_short = window < SignedDuration::from_mins(2) - SLACK;
                 match is_short && !self.world.has_jumped() {
@@ -187,35 +192,37 @@ impl View<'_> {
         }
     }
 
-    /// A task is free again once its holder is gone or has let its time pass.
+    /// A task may become free when its runner is gone or has not acknowledged it in time.
     fn may_be_free(&self, old: &Attempt) -> Result<(), String> {
         let runner = old.runner().map(|runner| runner.as_str().to_owned()).unwrap_or_default();
-        let is_gone =
-            self.heard.deaths > 0 && (runner.starts_with(OWN_RUNNERS) || old.group == WorkerGroup::service());
+        let is_gone = self.requests.deaths > 0
+            && (runner.starts_with(OWN_RUNNERS) || old.group == WorkerGroup::service());
         let is_over = match &old.status {
-            Stand::WaitingForRunner { held: Some(lease) } => lease.until <= self.world.highest(),
+            AttemptStatus::WaitingForRunner { held: Some(lease) } => lease.until <= self.world.highest(),
             _ => false,
         };
-        // The poller hung up before it could be told.
+        // The poller may have hung up before it received the task.
         let task = task(self.run, old);
-        let is_unheard = !self.heard.handed.contains(&task);
+        let is_unheard = !self.requests.handed.contains(&task);
         match is_gone || is_over || is_unheard {
             true => Ok(()),
-            false => Err(format!("{task} is free again, and {runner} is at it")),
+            false => Err(format!("{task} became free, and {runner} is at work on it")),
         }
     }
 
-    /// How an attempt ended is what its holder said, or what time did.
+    /// An attempt ends as its runner reported, or because a time limit passed.
     fn may_settle(&self, new: &Instance, old: Option<&Attempt>, attempt: &Attempt) -> Result<(), String> {
         let id = &attempt.id;
         let said = |word: &str| {
-            let ends = self.heard.ends.get(&task(self.run, attempt));
+            let ends = self.requests.ends.get(&task(self.run, attempt));
             attempt.group == WorkerGroup::service() || ends.is_some_and(|ends| ends.contains(word))
         };
         let error = match &attempt.status {
-            Stand::Finished if said("FINISHED") => return Ok(()),
-            Stand::Finished => return Err(format!("{id} is FINISHED, and its holder never said so")),
-            Stand::Failed(error) => error.id.clone().unwrap_or_default(),
+            AttemptStatus::Finished if said("FINISHED") => return Ok(()),
+            AttemptStatus::Finished => {
+                return Err(format!("{id} is FINISHED, and its runner never reported that"));
+            }
+            AttemptStatus::Failed(error) => error.id.clone().unwrap_or_default(),
             _ => return Ok(()),
         };
         let begun = old.and_then(|old| old.reported_at);
@@ -224,11 +231,11 @@ impl View<'_> {
         };
         let due = match error.as_str() {
             STALLED => after("reportProgressTimeout", Some(SignedDuration::from_mins(15))),
-            // Counted from the first report: the last one cannot be earlier.
+            // Counted from the creation of the attempt: the first report cannot be earlier.
             ATTEMPT_TIMEOUT => self.period(new, "attemptTimeout").map(|period| attempt.created + period),
             text if text.starts_with("Service_") => return Ok(()),
             _ if said("FAILED") => return Ok(()),
-            _ => return Err(format!("{id} is FAILED, and its holder never said so")),
+            _ => return Err(format!("{id} is FAILED, and its runner never reported that")),
         };
         match due {
             Some(due) if due <= self.world.highest() => Ok(()),
@@ -236,8 +243,8 @@ impl View<'_> {
         }
     }
 
-    /// Only what cascades falls with something else.
-    fn may_fall(&self, old: Option<&Instance>, new: &Instance) -> Result<(), String> {
+    /// Only an instance whose failure mode is `cascade` may be CASCADE_FAILED.
+    fn may_cascade_fail(&self, old: Option<&Instance>, new: &Instance) -> Result<(), String> {
         if new.word() != Status::CascadeFailed || old.is_some_and(|old| old.word() == new.word()) {
             return Ok(());
         }
@@ -245,7 +252,7 @@ impl View<'_> {
         let is_bad = |id: &engine::InstanceId| self.run.instance(id.as_str()).is_some_and(Instance::is_bad);
         match mode == "cascade" && new.depends_on.iter().any(is_bad) && new.role != Role::Precondition {
             true => Ok(()),
-            false => Err("it fell with nothing, or was not to fall".to_owned()),
+            false => Err("it is CASCADE_FAILED without a cause, or must not cascade".to_owned()),
         }
     }
 
@@ -271,17 +278,17 @@ fn task(run: &Run, attempt: &Attempt) -> String {
 
 fn word(attempt: &Attempt) -> &'static str {
     match &attempt.status {
-        Stand::WaitingForRunner { held: None } => "free",
-        Stand::WaitingForRunner { held: Some(_) } => "held",
-        Stand::Running { cancel_requested: false, .. } => "running",
-        Stand::Running { cancel_requested: true, .. } => "to be canceled",
-        Stand::NotYet { .. } => "not yet",
-        // Nothing runs on one here: there is no host.
-        Stand::Machine(_) => "a machine",
-        Stand::Finished => "finished",
-        Stand::Failed(error) if error.id.as_deref() == Some(STALLED) => "stalled",
-        Stand::Failed(error) if error.id.as_deref() == Some(ATTEMPT_TIMEOUT) => "timed out",
-        Stand::Failed(_) => "failed",
-        Stand::Canceled => "canceled",
+        AttemptStatus::WaitingForRunner { held: None } => "free",
+        AttemptStatus::WaitingForRunner { held: Some(_) } => "held",
+        AttemptStatus::Running { cancel_requested: false, .. } => "running",
+        AttemptStatus::Running { cancel_requested: true, .. } => "to be canceled",
+        AttemptStatus::NotYet { .. } => "not yet",
+        // The simulation has no host, so no machine occurs.
+        AttemptStatus::Machine(_) => "a machine",
+        AttemptStatus::Finished => "finished",
+        AttemptStatus::Failed(error) if error.id.as_deref() == Some(STALLED) => "stalled",
+        AttemptStatus::Failed(error) if error.id.as_deref() == Some(ATTEMPT_TIMEOUT) => "timed out",
+        AttemptStatus::Failed(_) => "failed",
+        AttemptStatus::Canceled => "canceled",
     }
 }

@@ -1,0 +1,74 @@
+//! The configuration of the service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use definition::period::Period;
+use jiff::Timestamp;
+use store::Location;
+use tokio::sync::Notify;
+
+use crate::driver::Now;
+use crate::host::Host;
+use crate::sigv4::Credentials;
+
+/// How long PollForTask waits for work. Clients give up after 90 s, so an empty answer must come before.
+const POLL_WAIT: Duration = Duration::from_secs(85);
+
+/// How long runs are kept after their end, unless the configuration says otherwise.
+pub const KEEP_RUNS: &str = "90 days";
+
+/// The configuration of the service.
+pub struct Config {
+    /// Where pipelines, runs and notices are stored.
+    pub store: Location,
+    /// The credentials that clients may sign with.
+    pub credentials: Vec<Credentials>,
+    /// The region that requests must be signed for.
+    pub region: String,
+    /// The account that owns the pipelines: `@accountId`.
+    pub account_id: String,
+    /// The client that publishes notices. Without one, notices are kept.
+    pub sns: Option<aws_sdk_sns::Client>,
+    /// The client that checks preconditions on S3. Without one, these preconditions wait.
+    pub s3: Option<aws_sdk_s3::Client>,
+    /// The client that checks preconditions on DynamoDB. Without one, an activation with such preconditions is refused.
+    pub dynamodb: Option<aws_sdk_dynamodb::Client>,
+    /// The host that supplies machines for resources (`runsOn`). Without one, an activation with resources is refused.
+    ///
+    /// A host needs a store of its own: if another server on the same store changes what a run wants of its machines, this
+    /// server notices only when it next uses the pipeline.
+    pub host: Option<Arc<dyn Host>>,
+    /// The beginning of the host names of task runners that end together with this process. At its start, the service frees
+    /// the tasks of these runners.
+    pub own_runners: Option<String>,
+    /// How long runs are kept after their end.
+    pub keep_runs: Period,
+    /// The clock of the service. Signatures are checked by the system's clock all the same.
+    pub now: Now,
+    /// Notified when a test set the clock `now`.
+    pub clock_set: Arc<Notify>,
+    /// How long PollForTask waits for work.
+    pub poll_wait: Duration,
+}
+
+impl Config {
+    /// Returns the configuration of a service in `us-east-1` that uses the system's clock.
+    pub fn new(store: impl Into<Location>, credentials: Credentials) -> Self {
+        Self {
+            store: store.into(),
+            credentials: vec![credentials],
+            region: "us-east-1".to_owned(),
+            account_id: "000000000000".to_owned(),
+            sns: None,
+            s3: None,
+            dynamodb: None,
+            host: None,
+            own_runners: None,
+            keep_runs: Period::parse(KEEP_RUNS).expect("the constant is a period"),
+            now: Arc::new(Timestamp::now),
+            clock_set: Arc::new(Notify::new()),
+            poll_wait: POLL_WAIT,
+        }
+    }
+}

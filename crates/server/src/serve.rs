@@ -1,0 +1,104 @@
+//! Starts the service, and serves requests until it is shut down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::driver::{Buckets, Driver, Tables, Topic};
+use crate::http_front;
+use crate::service::Service;
+use crate::sigv4::Verifier;
+
+/// The signing name of the service.
+const SERVICE: &str = "datapipeline";
+/// How long requests and background work that are under way at a shutdown may take.
+const DRAIN_WAIT: Duration = Duration::from_secs(2);
+
+/// Serves the Data Pipeline API on `listener` until `shutdown`, and continues unfinished runs.
+///
+/// A shutdown ends long polls at once. Every change is saved before it is answered, so a shutdown loses nothing.
+pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let store = config.store.open().await.context("opening the pipeline store")?;
+    let driver = Arc::new(Driver::new(store, config.now));
+    driver.recover(config.own_runners.as_deref()).await.context("recovering unfinished runs")?;
+    let has_dynamodb = config.dynamodb.is_some();
+    let mut background =
+        start_loops(&driver, config.clock_set, config.sns, config.s3, config.dynamodb, &shutdown);
+    background.spawn(Arc::clone(&driver).let_runs_expire(config.keep_runs, shutdown.clone()));
+    background.spawn(Arc::clone(&driver).keep_machines(config.host.clone(), shutdown.clone()));
+    let service = Arc::new(Service {
+        driver,
+        verifier: Verifier::new(config.region, SERVICE, config.credentials),
+        account_id: config.account_id,
+        has_dynamodb,
+        host: config.host,
+        poll_wait: config.poll_wait,
+        shutdown: shutdown.clone(),
+        operations: TaskTracker::new(),
+    });
+    let served = tokio::select! {
+        served = listen(Arc::clone(&service), listener, &shutdown) => served,
+        // Without its background loops, the service would neither retry nor time out nor notify. It stops instead.
+        Some(Err(panic)) = background.join_next() => Err(panic).context("a background loop panicked"),
+    };
+    shutdown.cancel();
+    service.operations.close();
+    let loops_end = async { while background.join_next().await.is_some() {} };
+    let ended = async { tokio::join!(loops_end, service.operations.wait()) };
+    if tokio::time::timeout(DRAIN_WAIT, ended).await.is_err() {
+        tracing::warn!("stopped while work was under way; the work continues at the next start");
+    }
+    served
+}
+
+/// Starts the background loops of a driver that has recovered. They end at `shutdown`.
+pub(crate) fn start_loops(
+    driver: &Arc<Driver>,
+    clock_set: Arc<Notify>,
+    sns: Option<impl Topic>,
+    s3: Option<impl Buckets>,
+    dynamodb: Option<impl Tables>,
+    shutdown: &CancellationToken,
+) -> JoinSet<()> {
+    let mut background = JoinSet::new();
+    background.spawn({
+        let (driver, shutdown) = (Arc::clone(driver), shutdown.clone());
+        async move { driver.keep_time(clock_set, shutdown).await }
+    });
+    background.spawn(Arc::clone(driver).publish_notices(sns, shutdown.clone()));
+    background.spawn(Arc::clone(driver).share_store(shutdown.clone()));
+    background.spawn(Arc::clone(driver).check_preconditions(s3, dynamodb, shutdown.clone()));
+    background
+}
+
+async fn listen(
+    service: Arc<Service>,
+    listener: TcpListener,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    // Answers are small and callers wait for each: Nagle's algorithm would only delay them.
+    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("a connection keeps Nagle's delay: {error}");
+        }
+    });
+    let app = Router::new().fallback(http_front::answer).with_state(service);
+    let server = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let drained = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN_WAIT).await;
+    };
+    tokio::select! {
+        ended = async { server.await } => ended.context("serving the Data Pipeline API"),
+        // A client that keeps its connection busy must not delay the shutdown.
+        () = drained => Ok(()),
+    }
+}
