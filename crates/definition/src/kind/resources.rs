@@ -24,7 +24,7 @@ pub const INIT_TIMEOUT: Optional<Period> = period(
 pub const TERMINATE_AFTER: Optional<PeriodOrHours> = spec(
     "terminateAfter",
     ValueShape::PeriodOrHours,
-    "How long after its start the cluster is terminated, even if it is at work.",
+    "How long after its start the cluster is terminated, even if work still runs on it.",
 )
 .typed();
 /// `actionOnResourceFailure`.
