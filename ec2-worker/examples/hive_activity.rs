@@ -8,7 +8,7 @@
 
 use ec2_worker::reader::Script;
 use ec2_worker::{
-    Activities, Activity, Clients, Config, Failure, Foreseen, Hindrance, Reader, TaskOutcome, Work,
+    Activities, Activity, Clients, Config, Failure, Foreseen, Hindrance, Reader, TaskContext, TaskOutcome,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -30,10 +30,10 @@ impl Activity for HiveActivity {
         bucketed.map(|_| Hindrance::new(foreseen.work, "hiveScript", "makes buckets")).into_iter().collect()
     }
 
-    async fn run(&self, work: &Work<'_>) -> Result<TaskOutcome, Failure> {
-        let (name, text) = work.script(&self.script).await?;
-        work.progress.log(&format!("{name}: {text}"));
-        work.progress.set("queryLength", text.len());
+    async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
+        let (name, text) = context.script(&self.script).await?;
+        context.progress.log(&format!("{name}: {text}"));
+        context.progress.set("queryLength", text.len());
         Ok(TaskOutcome::Finished)
     }
 }

@@ -63,7 +63,7 @@ pub trait Activity: Sized + Send + Sync + 'static {
     }
 
     /// Does the work. Dropping the future must stop it: transactions are undone, processes killed.
-    fn run(&self, work: &Work<'_>) -> impl Future<Output = Result<TaskOutcome, Failure>> + Send;
+    fn run(&self, context: &TaskContext<'_>) -> impl Future<Output = Result<TaskOutcome, Failure>> + Send;
 }
 
 /// How a task ended, if it did not fail.
@@ -93,7 +93,7 @@ impl Tools {
 }
 
 /// The surroundings of one attempt.
-pub struct Work<'a> {
+pub struct TaskContext<'a> {
     /// The clients and settings.
     pub tools: &'a Tools,
     /// The identity of the work over all its attempts.
@@ -106,7 +106,7 @@ pub struct Work<'a> {
     pub progress: &'a Progress,
 }
 
-impl Work<'_> {
+impl TaskContext<'_> {
     /// Returns the name of a script for messages, and its text.
     ///
     /// # Errors
@@ -141,12 +141,12 @@ impl Work<'_> {
 
 /// An activity of any type that was read from a task.
 pub(crate) trait Run: Send + Sync {
-    fn run<'a>(&'a self, work: &'a Work<'_>) -> BoxFuture<'a, Result<TaskOutcome, Failure>>;
+    fn run<'a>(&'a self, context: &'a TaskContext<'_>) -> BoxFuture<'a, Result<TaskOutcome, Failure>>;
 }
 
 impl<A: Activity> Run for A {
-    fn run<'a>(&'a self, work: &'a Work<'_>) -> BoxFuture<'a, Result<TaskOutcome, Failure>> {
-        Box::pin(Activity::run(self, work))
+    fn run<'a>(&'a self, context: &'a TaskContext<'_>) -> BoxFuture<'a, Result<TaskOutcome, Failure>> {
+        Box::pin(Activity::run(self, context))
     }
 }
 

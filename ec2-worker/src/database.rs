@@ -15,8 +15,8 @@ use crate::failure::Failure;
 
 mod url;
 
+pub(crate) use self::url::check_url;
 pub use self::url::parse;
-pub(crate) use self::url::speaks;
 pub use postgres_connect::DatabaseTarget;
 
 /// The largest number of idle sessions for each database.

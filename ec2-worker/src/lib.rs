@@ -29,7 +29,7 @@ mod task;
 
 use tokio_util::sync::CancellationToken;
 
-pub use activity::{Activities, Activity, TaskOutcome, Work};
+pub use activity::{Activities, Activity, TaskContext, TaskOutcome};
 pub use clients::Clients;
 pub use config::Config;
 pub use failure::Failure;

@@ -236,7 +236,7 @@ pub fn check<'a>(node: &'a PipelineObject, find: &Find<'a>) -> Result<(), Hindra
 /// If the database has no URL, or is not a PostgreSQL database.
 pub fn check_database(database: &PipelineObject) -> Result<(), Hindrance> {
     let refused = |what| Hindrance::new(database, "connectionString", what);
-    database::speaks(url(database)?).map_err(refused)
+    database::check_url(url(database)?).map_err(refused)
 }
 
 fn url(database: &PipelineObject) -> Result<&str, Hindrance> {

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::activity::{TaskOutcome, Tools, Work};
+use crate::activity::{TaskContext, TaskOutcome, Tools};
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -59,7 +59,7 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
     };
     let loops = TaskTracker::new();
     for group in &runner.config.worker_groups {
-        loops.spawn(runner.clone().poll(group.clone()));
+        loops.spawn(runner.clone().keep_polling(group.clone()));
         loops.spawn(runner.clone().heartbeats(group.clone()));
     }
     loops.close();
@@ -69,8 +69,24 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
 }
 
 impl Runner {
+    /// Polls until the shutdown. A panic must not leave a worker that sends heartbeats but never polls.
+    async fn keep_polling(self, group: String) {
+        loop {
+            let polling = async {
+                self.poll(&group).await;
+                Ok(())
+            };
+            let Err(failure) = panics::caught_in("polling", polling).await else { return };
+            tracing::error!(worker.group = %group, error = %failure, "polling starts again");
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(LONGEST_PAUSE) => {}
+            }
+        }
+    }
+
     /// Polls for tasks of one group, with one call at a time.
-    async fn poll(self, group: String) {
+    async fn poll(&self, group: &str) {
         let mut pause = FIRST_PAUSE;
         loop {
             let permit = tokio::select! {
@@ -80,7 +96,7 @@ impl Runner {
             let Ok(permit) = permit else { return };
             let polled = tokio::select! {
                 () = self.shutdown.cancelled() => return,
-                polled = self.service.poll(&group) => polled,
+                polled = self.service.poll(group) => polled,
             };
             match polled {
                 Ok(task) => {
@@ -197,8 +213,8 @@ impl Runner {
         progress: &Progress,
     ) -> Option<Result<TaskOutcome, Failure>> {
         let Task { key, component, activity, .. } = task;
-        let work = Work { tools: &self.tools, key, component, folder, progress };
-        let mut running = std::pin::pin!(panics::caught_in("doing the task", activity.run(&work)));
+        let context = TaskContext { tools: &self.tools, key, component, folder, progress };
+        let mut running = std::pin::pin!(panics::caught_in("doing the task", activity.run(&context)));
         let mut ticks = tokio::time::interval(self.config.progress_every);
         ticks.tick().await;
         loop {

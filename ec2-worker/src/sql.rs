@@ -5,7 +5,7 @@ mod script;
 mod template;
 
 pub use script::{Statement, statements};
-pub use template::{Template, TemplateError};
+pub use template::{SqlTemplate, SqlTemplateError};
 
 /// Returns `name` as a quoted identifier.
 #[must_use]

@@ -4,7 +4,7 @@ use definition::PipelineObject;
 use definition::expression;
 use definition::kind::field::{self, Limit, LoadMode};
 
-use super::{Activity, TaskOutcome, Work};
+use super::{Activity, TaskContext, TaskOutcome};
 use crate::etl::date::Pattern;
 use crate::etl::dialect::{self, Dialect};
 use crate::etl::load::{self, Load};
@@ -67,8 +67,8 @@ impl Activity for CopyActivity {
         nodes.chain(format_of_table(&ends, foreseen.find)).collect()
     }
 
-    async fn run(&self, work: &Work<'_>) -> Result<TaskOutcome, Failure> {
-        copied(work, self).await.map(|()| TaskOutcome::Finished)
+    async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
+        copied(context, self).await.map(|()| TaskOutcome::Finished)
     }
 }
 
@@ -86,38 +86,44 @@ fn format_of_table<'a>(ends: &[&'a PipelineObject], find: &Find<'a>) -> Option<H
     dialect::reads(kind).err().map(|what| Hindrance::new(format, "type", what))
 }
 
-async fn copied(work: &Work<'_>, copy: &CopyActivity) -> Result<(), Failure> {
+async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Failure> {
     match (&copy.source, &copy.sink) {
         (Node::S3(from), Node::Sql(to)) => {
-            let sources = sources(work, from).await?;
+            let sources = sources(context, from).await?;
             let dialect = Dialect::of(from.format.as_ref(), &copy.nulls)?;
             let declared = from.format.as_ref().map(|format| format.columns.clone()).unwrap_or_default();
-            fill(work, copy, to, sources, dialect, declared).await
+            fill(context, copy, to, sources, dialect, declared).await
         }
-        (Node::Sql(from), Node::S3(to)) => empty(work, from, to).await,
-        (Node::S3(from), Node::S3(to)) => objects::run(work, copy, from, to).await,
+        (Node::Sql(from), Node::S3(to)) => empty(context, from, to).await,
+        (Node::S3(from), Node::S3(to)) => objects::run(context, copy, from, to).await,
         (Node::Sql(from), Node::Sql(to)) => {
             // The rows go through a file, because both nodes may be in one database that gives one session at a time.
             let dialect = Dialect::default();
-            let path = work.folder.join("rows.csv");
+            let path = context.folder.join("rows.csv");
             let out = Unload::new(from, &dialect);
-            unload::to_file(&work.tools.pool, &out, &path, work.tools.database_patience, work.progress)
-                .await?;
+            unload::to_file(
+                &context.tools.pool,
+                &out,
+                &path,
+                context.tools.database_patience,
+                context.progress,
+            )
+            .await?;
             let source = Source { origin: Origin::File(path), gzip: false };
-            fill(work, copy, to, vec![source], dialect, Vec::new()).await
+            fill(context, copy, to, vec![source], dialect, Vec::new()).await
         }
     }
 }
 
-async fn sources(work: &Work<'_>, node: &S3Node) -> Result<Vec<Source>, Failure> {
-    let objects = work.objects_of(node).await?;
-    let storage = &work.tools.storage;
+async fn sources(context: &TaskContext<'_>, node: &S3Node) -> Result<Vec<Source>, Failure> {
+    let objects = context.objects_of(node).await?;
+    let storage = &context.tools.storage;
     let source = |object| Source { origin: Origin::Object(storage.clone(), object), gzip: node.gzip };
     Ok(objects.into_iter().map(source).collect())
 }
 
 async fn fill(
-    work: &Work<'_>,
+    context: &TaskContext<'_>,
     copy: &CopyActivity,
     to: &SqlNode,
     sources: Vec<Source>,
@@ -125,7 +131,7 @@ async fn fill(
     declared: Vec<String>,
 ) -> Result<(), Failure> {
     let load = Load {
-        key: work.key.clone(),
+        key: context.key.clone(),
         target: to.target.clone(),
         schema: to.schema.clone(),
         table: to.table.clone(),
@@ -137,14 +143,14 @@ async fn fill(
         dates: copy.dates.clone(),
         mode: copy.mode,
         limit: copy.max_rejects,
-        quarantine: copy.quarantine.clone().map(|at| (work.tools.storage.clone(), at)),
-        scratch: work.folder.clone(),
-        patience: work.tools.database_patience,
+        quarantine: copy.quarantine.clone().map(|at| (context.tools.storage.clone(), at)),
+        scratch: context.folder.clone(),
+        patience: context.tools.database_patience,
     };
-    load::load(&load, &work.tools.pool, work.progress).await
+    load::load(&load, &context.tools.pool, context.progress).await
 }
 
-async fn empty(work: &Work<'_>, from: &SqlNode, to: &S3Node) -> Result<(), Failure> {
+async fn empty(context: &TaskContext<'_>, from: &SqlNode, to: &S3Node) -> Result<(), Failure> {
     let dialect = Dialect::of(to.format.as_ref(), &[])?;
     let at = if to.directory {
         let ending = if to.gzip { "part-00000.csv.gz" } else { "part-00000.csv" };
@@ -153,9 +159,17 @@ async fn empty(work: &Work<'_>, from: &SqlNode, to: &S3Node) -> Result<(), Failu
         to.at.clone()
     };
     let out = Unload::new(from, &dialect);
-    let patience = work.tools.database_patience;
-    unload::to_object(&work.tools.pool, &out, &work.tools.storage, &at, to.gzip, patience, work.progress)
-        .await
+    let patience = context.tools.database_patience;
+    unload::to_object(
+        &context.tools.pool,
+        &out,
+        &context.tools.storage,
+        &at,
+        to.gzip,
+        patience,
+        context.progress,
+    )
+    .await
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `Exists`: checks whether a data node exists. The worker checks once, and the service repeats the task.
 
-use super::{Activity, TaskOutcome, Work};
+use super::{Activity, TaskContext, TaskOutcome};
 use crate::etl::table::Table;
 use crate::failure::Failure;
 use crate::hindrance::{Foreseen, Hindrance};
@@ -26,22 +26,22 @@ impl Activity for Exists {
         problem.into_iter().collect()
     }
 
-    async fn run(&self, work: &Work<'_>) -> Result<TaskOutcome, Failure> {
+    async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
         let is_there = match &self.node {
-            Node::S3(node) => is_in_s3(work, node).await?,
-            Node::Sql(node) => is_in_database(work, node).await?,
+            Node::S3(node) => is_in_s3(context, node).await?,
+            Node::Sql(node) => is_in_database(context, node).await?,
         };
         Ok(if is_there { TaskOutcome::Finished } else { TaskOutcome::False })
     }
 }
 
-async fn is_in_s3(work: &Work<'_>, node: &S3Node) -> Result<bool, Failure> {
+async fn is_in_s3(context: &TaskContext<'_>, node: &S3Node) -> Result<bool, Failure> {
     let (found, what) = if node.directory {
-        (!work.tools.storage.list(&node.at).await?.is_empty(), "under")
+        (!context.tools.storage.list(&node.at).await?.is_empty(), "under")
     } else {
-        (work.tools.storage.exists(&node.at).await?, "at")
+        (context.tools.storage.exists(&node.at).await?, "at")
     };
-    work.progress.log(&format!(
+    context.progress.log(&format!(
         "there is {} {what} {}",
         if found { "something" } else { "nothing" },
         node.at
@@ -49,11 +49,11 @@ async fn is_in_s3(work: &Work<'_>, node: &S3Node) -> Result<bool, Failure> {
     Ok(found)
 }
 
-async fn is_in_database(work: &Work<'_>, node: &SqlNode) -> Result<bool, Failure> {
-    let session = work.tools.pool.begin(&node.target).await?;
+async fn is_in_database(context: &TaskContext<'_>, node: &SqlNode) -> Result<bool, Failure> {
+    let session = context.tools.pool.begin(&node.target).await?;
     let found = Table::find(&session, node.schema.as_deref(), &node.table).await?.is_some();
     session.rollback().await;
-    work.progress.log(&format!("the table `{}` is {}there", node.table, if found { "" } else { "not " }));
+    context.progress.log(&format!("the table `{}` is {}there", node.table, if found { "" } else { "not " }));
     Ok(found)
 }
 

@@ -12,7 +12,7 @@ use definition::kind::field;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 use tokio::process::Command;
 
-use super::{Activity, TaskOutcome, Work};
+use super::{Activity, TaskContext, TaskOutcome};
 use crate::failure::Failure;
 use crate::node::S3Node;
 use crate::reader::{Reader, Script, refused};
@@ -88,18 +88,18 @@ impl Activity for ShellCommandActivity {
         })
     }
 
-    async fn run(&self, work: &Work<'_>) -> Result<TaskOutcome, Failure> {
-        staged_command(work, self).await.map(|()| TaskOutcome::Finished)
+    async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
+        staged_command(context, self).await.map(|()| TaskOutcome::Finished)
     }
 }
 
 impl ShellCommandActivity {
     /// Runs the command; returns whether it ended with exit code 0.
-    pub(super) async fn succeeds(&self, work: &Work<'_>) -> Result<bool, Failure> {
-        match staged_command(work, self).await {
+    pub(super) async fn succeeds(&self, context: &TaskContext<'_>) -> Result<bool, Failure> {
+        match staged_command(context, self).await {
             Ok(()) => Ok(true),
             Err(failure) if failure.id == NON_ZERO_EXIT => {
-                work.progress.log(&failure.message);
+                context.progress.log(&failure.message);
                 Ok(false)
             }
             Err(failure) => Err(failure),
@@ -107,51 +107,51 @@ impl ShellCommandActivity {
     }
 }
 
-async fn staged_command(work: &Work<'_>, shell: &ShellCommandActivity) -> Result<(), Failure> {
-    let script = work.folder.join("command.sh");
-    let folder = work.folder.join("work");
-    let (_, text) = work.script(&shell.script).await?;
+async fn staged_command(context: &TaskContext<'_>, shell: &ShellCommandActivity) -> Result<(), Failure> {
+    let script = context.folder.join("command.sh");
+    let folder = context.folder.join("work");
+    let (_, text) = context.script(&shell.script).await?;
     let scratch = |error: std::io::Error| Failure::scratch("preparing the command", &error);
     tokio::fs::write(&script, text).await.map_err(scratch)?;
     tokio::fs::create_dir_all(&folder).await.map_err(scratch)?;
 
-    let inputs = staged_folders(work, "input", shell.inputs.len()).await?;
-    let outputs = staged_folders(work, "output", shell.outputs.len()).await?;
+    let inputs = staged_folders(context, "input", shell.inputs.len()).await?;
+    let outputs = staged_folders(context, "output", shell.outputs.len()).await?;
     for (node, folder) in shell.inputs.iter().zip(&inputs) {
-        fetch(work, node, folder).await?;
+        fetch(context, node, folder).await?;
     }
     for node in shell.outputs.iter().filter(|node| !node.directory) {
-        work.progress.note(format!("output `{}` has a filePath; only a directoryPath is staged", node.id));
+        context.progress.note(format!("output `{}` has a filePath; only a directoryPath is staged", node.id));
     }
 
-    let mut command = command(work, shell, &script, &folder)?;
+    let mut command = command(context, shell, &script, &folder)?;
     for (index, folder) in inputs.iter().enumerate() {
         command.env(format!("INPUT{}_STAGING_DIR", index + 1), folder);
     }
     for (index, folder) in outputs.iter().enumerate() {
         command.env(format!("OUTPUT{}_STAGING_DIR", index + 1), folder);
     }
-    let result = finish(work, command).await;
+    let result = finish(context, command).await;
     for (path, file) in [(&shell.stdout, STDOUT), (&shell.stderr, STDERR)] {
         if let Some(at) = path {
-            send_file(work, &work.folder.join(file), at).await?;
+            send_file(context, &context.folder.join(file), at).await?;
         }
     }
     result?;
     for (node, folder) in shell.outputs.iter().zip(&outputs).filter(|(node, _)| node.directory) {
-        send_folder(work, folder, &node.at).await?;
+        send_folder(context, folder, &node.at).await?;
     }
     Ok(())
 }
 
 fn command(
-    work: &Work<'_>,
+    context: &TaskContext<'_>,
     shell: &ShellCommandActivity,
     script: &Path,
     folder: &Path,
 ) -> Result<Command, Failure> {
     let file = |name: &str| {
-        let made = std::fs::File::create(work.folder.join(name));
+        let made = std::fs::File::create(context.folder.join(name));
         made.map_err(|error| Failure::scratch("creating a log file", &error))
     };
     let mut command = Command::new("/bin/bash");
@@ -175,7 +175,7 @@ fn command(
     Ok(command)
 }
 
-async fn finish(work: &Work<'_>, mut command: Command) -> Result<(), Failure> {
+async fn finish(context: &TaskContext<'_>, mut command: Command) -> Result<(), Failure> {
     let problem =
         |error: std::io::Error| Failure::new("ActivityFailed:CannotStart", format!("/bin/bash: {error}"));
     let mut child = command.spawn().map_err(problem)?;
@@ -184,14 +184,14 @@ async fn finish(work: &Work<'_>, mut command: Command) -> Result<(), Failure> {
     let status = child.wait().await.map_err(problem)?;
     drop(lifeline);
     if status.success() {
-        work.progress.log("the command ended with exit code 0");
+        context.progress.log("the command ended with exit code 0");
         return Ok(());
     }
     let how = match status.code() {
         Some(code) => format!("exit code {code}"),
         None => status.to_string(),
     };
-    let tail = tail(&work.folder.join(STDERR)).await;
+    let tail = tail(&context.folder.join(STDERR)).await;
     let tail = if tail.is_empty() { "nothing on standard error".to_owned() } else { tail };
     Err(Failure::new(NON_ZERO_EXIT, format!("the command ended with {how}: {tail}")))
 }
@@ -211,10 +211,14 @@ async fn tail(path: &Path) -> String {
     String::from_utf8_lossy(&text).trim().to_owned()
 }
 
-async fn staged_folders(work: &Work<'_>, name: &str, count: usize) -> Result<Vec<PathBuf>, Failure> {
+async fn staged_folders(
+    context: &TaskContext<'_>,
+    name: &str,
+    count: usize,
+) -> Result<Vec<PathBuf>, Failure> {
     let mut folders = Vec::with_capacity(count);
     for number in 1..=count {
-        let folder = work.folder.join(format!("{name}{number}"));
+        let folder = context.folder.join(format!("{name}{number}"));
         let made = tokio::fs::create_dir_all(&folder).await;
         made.map_err(|error| Failure::scratch("creating a staging folder", &error))?;
         folders.push(folder);
@@ -222,13 +226,13 @@ async fn staged_folders(work: &Work<'_>, name: &str, count: usize) -> Result<Vec
     Ok(folders)
 }
 
-async fn fetch(work: &Work<'_>, node: &S3Node, folder: &Path) -> Result<(), Failure> {
+async fn fetch(context: &TaskContext<'_>, node: &S3Node, folder: &Path) -> Result<(), Failure> {
     let prefix = format!("{}/", node.at.key.trim_end_matches('/'));
-    for object in work.objects_of(node).await? {
+    for object in context.objects_of(node).await? {
         let inside = object.at.key.strip_prefix(&prefix).filter(|_| node.directory);
         let relative = inside.unwrap_or_else(|| object.at.file_name());
         if Path::new(relative).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
-            work.progress.note(format!("{} is not staged: its key would leave the folder", object.uri()));
+            context.progress.note(format!("{} is not staged: its key would leave the folder", object.uri()));
             continue;
         }
         let path = folder.join(relative);
@@ -237,17 +241,17 @@ async fn fetch(work: &Work<'_>, node: &S3Node, folder: &Path) -> Result<(), Fail
             tokio::fs::create_dir_all(parent).await.map_err(scratch)?;
         }
         let mut file = tokio::fs::File::create(&path).await.map_err(scratch)?;
-        let mut body = work.tools.storage.read(&object, 0, None).await?;
+        let mut body = context.tools.storage.read(&object, 0, None).await?;
         while let Some(piece) = body.next().await {
             tokio::io::AsyncWriteExt::write_all(&mut file, &piece?).await.map_err(scratch)?;
         }
         tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(scratch)?;
-        work.progress.log(&format!("staged {}", object.uri()));
+        context.progress.log(&format!("staged {}", object.uri()));
     }
     Ok(())
 }
 
-async fn send_folder(work: &Work<'_>, root: &Path, at: &S3Uri) -> Result<(), Failure> {
+async fn send_folder(context: &TaskContext<'_>, root: &Path, at: &S3Uri) -> Result<(), Failure> {
     let scratch = |error: std::io::Error| Failure::scratch("reading the output folder", &error);
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -259,17 +263,17 @@ async fn send_folder(work: &Work<'_>, root: &Path, at: &S3Uri) -> Result<(), Fai
                 continue;
             }
             let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            send_file(work, &path, &at.child(&relative)).await?;
+            send_file(context, &path, &at.child(&relative)).await?;
         }
     }
-    work.progress.set("writtenTo", at);
+    context.progress.set("writtenTo", at);
     Ok(())
 }
 
-async fn send_file(work: &Work<'_>, path: &Path, at: &S3Uri) -> Result<(), Failure> {
+async fn send_file(context: &TaskContext<'_>, path: &Path, at: &S3Uri) -> Result<(), Failure> {
     let scratch = |error: std::io::Error| Failure::scratch("reading an output file", &error);
     let mut file = tokio::fs::File::open(path).await.map_err(scratch)?;
-    let mut upload = Upload::new(work.tools.storage.clone(), at.clone());
+    let mut upload = Upload::new(context.tools.storage.clone(), at.clone());
     let mut buffer = vec![0; 256 * 1024];
     loop {
         match file.read(&mut buffer).await.map_err(scratch)? {
@@ -278,7 +282,7 @@ async fn send_file(work: &Work<'_>, path: &Path, at: &S3Uri) -> Result<(), Failu
         }
     }
     upload.finish().await?;
-    work.progress.log(&format!("wrote {at}"));
+    context.progress.log(&format!("wrote {at}"));
     Ok(())
 }
 
@@ -312,8 +316,8 @@ mod tests {
         let tools = Tools::new(&Clients::new(&config, true), Config::new("group", folder).database_patience);
         let key = WorkKey { pipeline: "df-1".into(), instance: "@Say".into(), generation: 0 };
         let (folder, progress) = (folder.to_owned(), Progress::default());
-        let work = Work { tools: &tools, key: &key, component: "Say", folder, progress: &progress };
-        shell.run(&work).await.map(drop)
+        let context = TaskContext { tools: &tools, key: &key, component: "Say", folder, progress: &progress };
+        shell.run(&context).await.map(drop)
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //! repeats the task.
 
 use super::shell::ShellCommandActivity;
-use super::{Activity, TaskOutcome, Work};
+use super::{Activity, TaskContext, TaskOutcome};
 use crate::failure::Failure;
 use crate::reader::Reader;
 
@@ -17,7 +17,7 @@ impl Activity for ShellCommandPrecondition {
         ShellCommandActivity::read(reader).map(Self)
     }
 
-    async fn run(&self, work: &Work<'_>) -> Result<TaskOutcome, Failure> {
-        Ok(if self.0.succeeds(work).await? { TaskOutcome::Finished } else { TaskOutcome::False })
+    async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
+        Ok(if self.0.succeeds(context).await? { TaskOutcome::Finished } else { TaskOutcome::False })
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::ErrorPosition;
 
-use super::{Activity, TaskOutcome, Work};
+use super::{Activity, TaskContext, TaskOutcome};
 use crate::database::{DatabaseTarget, Transaction};
 use crate::etl::table::Table;
 use crate::failure::Failure;
@@ -11,7 +11,7 @@ use crate::ledger;
 use crate::node::{self, SqlNode};
 use crate::patience::Patience;
 use crate::reader::{Reader, Script, problem};
-use crate::sql::{Statement, Template, statements};
+use crate::sql::{SqlTemplate, Statement, statements};
 
 /// A script, ready to run.
 struct Prepared {
@@ -24,7 +24,7 @@ struct Prepared {
 /// A statement, filled with its arguments.
 struct Filled {
     statement: Statement,
-    template: Option<(Template, Vec<String>)>,
+    template: Option<(SqlTemplate, Vec<String>)>,
     sql: String,
 }
 
@@ -73,27 +73,27 @@ impl Activity for SqlActivity {
         databases.filter_map(|database| database.and_then(node::check_database).err()).collect()
     }
 
-    async fn run(&self, work: &Work<'_>) -> Result<TaskOutcome, Failure> {
-        run_script(work, self).await.map(|()| TaskOutcome::Finished)
+    async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
+        run_script(context, self).await.map(|()| TaskOutcome::Finished)
     }
 }
 
-async fn run_script(work: &Work<'_>, script: &SqlActivity) -> Result<(), Failure> {
-    let (name, text) = work.script(&script.script).await?;
+async fn run_script(context: &TaskContext<'_>, script: &SqlActivity) -> Result<(), Failure> {
+    let (name, text) = context.script(&script.script).await?;
     let prepared = prepare(name, text, &script.arguments)?;
     let alone = prepared.statements.iter().any(|filled| filled.statement.stands_alone());
     if script.queue.is_some() {
-        work.progress.note("`queue` is for Redshift; this database has no query groups");
+        context.progress.note("`queue` is for Redshift; this database has no query groups");
     }
-    let mut patience = Patience::new(work.tools.database_patience);
+    let mut patience = Patience::new(context.tools.database_patience);
     loop {
         let result = if alone {
-            outside_transaction(work, script, &prepared).await
+            outside_transaction(context, script, &prepared).await
         } else {
-            in_transaction(work, script, &prepared).await
+            in_transaction(context, script, &prepared).await
         };
         match result {
-            Err(failure) if failure.is_away() && patience.wait(&failure, work.progress).await => {}
+            Err(failure) if failure.is_away() && patience.wait(&failure, context.progress).await => {}
             other => return other,
         }
     }
@@ -111,7 +111,7 @@ fn prepare(name: String, text: String, arguments: &[String]) -> Result<Prepared,
             return Err(Failure::bad_input("Script", message));
         }
         // If the script has no arguments, a question mark may be an operator.
-        let template = (!arguments.is_empty()).then(|| Template::new(&statement.text));
+        let template = (!arguments.is_empty()).then(|| SqlTemplate::new(&statement.text));
         let mut sql = statement.text.clone();
         let template = template.map(|template| {
             placeholders += template.placeholders();
@@ -137,9 +137,13 @@ fn prepare(name: String, text: String, arguments: &[String]) -> Result<Prepared,
     Ok(Prepared { name, text, statements: filled })
 }
 
-async fn in_transaction(work: &Work<'_>, script: &SqlActivity, prepared: &Prepared) -> Result<(), Failure> {
-    let tx = ledger::begin(&work.tools.pool, &script.target).await?;
-    let result = claimed(work, script, prepared, &tx).await;
+async fn in_transaction(
+    context: &TaskContext<'_>,
+    script: &SqlActivity,
+    prepared: &Prepared,
+) -> Result<(), Failure> {
+    let tx = ledger::begin(&context.tools.pool, &script.target).await?;
+    let result = claimed(context, script, prepared, &tx).await;
     match result {
         Ok(true) => tx.commit().await,
         Ok(false) => {
@@ -157,44 +161,44 @@ async fn in_transaction(work: &Work<'_>, script: &SqlActivity, prepared: &Prepar
 
 /// Does the work. Returns whether there is something to commit.
 async fn claimed(
-    work: &Work<'_>,
+    context: &TaskContext<'_>,
     script: &SqlActivity,
     prepared: &Prepared,
     tx: &Transaction,
 ) -> Result<bool, Failure> {
-    if let Some(report) = ledger::claim(tx, work.key).await? {
-        work.progress.replace(report);
-        work.progress.note("this was done by an earlier attempt, which could not report it");
+    if let Some(report) = ledger::claim(tx, context.key).await? {
+        context.progress.replace(report);
+        context.progress.note("this was done by an earlier attempt, which could not report it");
         return Ok(false);
     }
     make_output(tx, script.output.as_ref()).await?;
-    run_all(work, prepared, tx).await?;
-    ledger::record(tx, work.key, &work.progress.fields()).await?;
+    run_all(context, prepared, tx).await?;
+    ledger::record(tx, context.key, &context.progress.fields()).await?;
     Ok(true)
 }
 
 /// Runs a script that contains VACUUM or the like: each statement alone, then the ledger row.
 async fn outside_transaction(
-    work: &Work<'_>,
+    context: &TaskContext<'_>,
     script: &SqlActivity,
     prepared: &Prepared,
 ) -> Result<(), Failure> {
-    let tx = ledger::begin(&work.tools.pool, &script.target).await?;
-    let done = ledger::claim(&tx, work.key).await?;
+    let tx = ledger::begin(&context.tools.pool, &script.target).await?;
+    let done = ledger::claim(&tx, context.key).await?;
     if let Some(report) = done {
-        work.progress.replace(report);
+        context.progress.replace(report);
         tx.rollback().await;
         return Ok(());
     }
     tx.rollback().await;
-    work.progress.log("a statement cannot run in a transaction, so each one commits by itself");
-    let session = work.tools.pool.session(&script.target).await?;
+    context.progress.log("a statement cannot run in a transaction, so each one commits by itself");
+    let session = context.tools.pool.session(&script.target).await?;
     make_output(&session, script.output.as_ref()).await?;
-    run_all(work, prepared, &session).await?;
+    run_all(context, prepared, &session).await?;
     session.release();
-    let tx = ledger::begin(&work.tools.pool, &script.target).await?;
-    if ledger::claim(&tx, work.key).await?.is_none() {
-        ledger::record(&tx, work.key, &work.progress.fields()).await?;
+    let tx = ledger::begin(&context.tools.pool, &script.target).await?;
+    if ledger::claim(&tx, context.key).await?.is_none() {
+        ledger::record(&tx, context.key, &context.progress.fields()).await?;
     }
     tx.commit().await
 }
@@ -207,7 +211,7 @@ async fn make_output(tx: &Transaction, output: Option<&SqlNode>) -> Result<(), F
     Ok(())
 }
 
-async fn run_all(work: &Work<'_>, prepared: &Prepared, tx: &Transaction) -> Result<(), Failure> {
+async fn run_all(context: &TaskContext<'_>, prepared: &Prepared, tx: &Transaction) -> Result<(), Failure> {
     for filled in &prepared.statements {
         let (line, _) = line_and_column(&prepared.text, filled.statement.offset);
         let started = std::time::Instant::now();
@@ -215,7 +219,7 @@ async fn run_all(work: &Work<'_>, prepared: &Prepared, tx: &Transaction) -> Resu
             return Err(explain(prepared, filled, &error));
         }
         let millis = started.elapsed().as_millis();
-        work.progress.log(&format!("{}, line {line}: done in {millis} ms", prepared.name));
+        context.progress.log(&format!("{}, line {line}: done in {millis} ms", prepared.name));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! JDBC and PostgreSQL URLs.
+//! Reads the URL of a database, as JDBC or PostgreSQL writes it.
 
 use postgres_connect::{DatabaseTarget, DatabaseUrl, Settings};
 
@@ -40,36 +40,36 @@ pub fn parse(
     })
 }
 
-/// Returns whether this worker can speak to the database at `url`, as far as the URL shows: the values of expressions
-/// in it are not known yet.
+/// Checks whether this worker can connect to a database with this URL. The value of an expression in the URL is unknown
+/// before a run, so only the part before the first expression counts.
 ///
 /// # Errors
 ///
 /// If it cannot. The message says why, and never quotes a password.
-pub(crate) fn speaks(url: &str) -> Result<(), String> {
+pub(crate) fn check_url(url: &str) -> Result<(), String> {
     match plain(url).split_once("#{") {
         None => read(url).map(drop),
-        Some((known, _)) => known.split_once(':').map_or(Ok(()), |(scheme, _)| spoken(scheme)),
+        Some((known, _)) => known.split_once(':').map_or(Ok(()), |(scheme, _)| check_scheme(scheme)),
     }
 }
 
 fn read(url: &str) -> Result<DatabaseUrl, String> {
     let parsed = DatabaseUrl::parse(plain(url)).map_err(|error| format!("is not a database URL: {error}"))?;
-    spoken(&parsed.scheme).map(|()| parsed)
+    check_scheme(&parsed.scheme).map(|()| parsed)
 }
 
 fn plain(url: &str) -> &str {
     url.trim().strip_prefix("jdbc:").unwrap_or(url.trim())
 }
 
-fn spoken(scheme: &str) -> Result<(), String> {
+fn check_scheme(scheme: &str) -> Result<(), String> {
     if matches!(scheme, "postgresql" | "postgres" | "redshift") {
         return Ok(());
     }
     Err(format!("is for `{scheme}`; ec2-worker speaks PostgreSQL only"))
 }
 
-/// The settings of the Java driver that this worker uses.
+/// The settings of the JDBC driver that this worker uses.
 #[derive(Default)]
 struct DriverSettings {
     sslmode: Option<String>,
@@ -83,14 +83,14 @@ impl DriverSettings {
         let value = value.to_owned();
         match key {
             "sslmode" => self.sslmode = Some(value),
-            // The driver's older spelling.
+            // The older spelling of the JDBC driver.
             "ssl" if value != "false" => {
                 self.sslmode = Some(self.sslmode.take().unwrap_or_else(|| "verify-full".to_owned()))
             }
             "sslrootcert" => self.sslrootcert = Some(value),
             "user" => self.user = Some(value),
             "password" => self.password = Some(value),
-            // The worker ignores the other properties of the Java driver.
+            // This worker ignores the other properties of the JDBC driver.
             _ => {}
         }
     }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn user_and_password_may_stand_in_the_url() {
+    fn the_url_may_contain_user_and_password() {
         let target = parse("postgres://me:p%40ss@127.0.0.1/x", None, None, None, &[]).expect("legal");
         assert_eq!(target.config().get_user(), Some("me"));
         assert_eq!(target.config().get_password(), Some(&b"p@ss"[..]));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_postgresql_is_said_so() {
+    fn a_url_of_another_database_is_refused_with_its_scheme() {
         let problem = parse("jdbc:mysql://host/db", Some("me"), None, None, &[]).expect_err("refused");
         assert_eq!(problem, "is for `mysql`; ec2-worker speaks PostgreSQL only");
         assert!(parse("jdbc:postgresql://host/db", None, None, None, &[]).is_err());

@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::ledger::{self, WorkKey};
 use crate::patience::Patience;
 use crate::progress::Progress;
-use crate::sql::{Template, identifier, literal};
+use crate::sql::{SqlTemplate, identifier, literal};
 use crate::storage::{S3Uri, Storage, Upload};
 use batch::{Batch, Writer};
 
@@ -317,8 +317,8 @@ impl LoadTry<'_> {
         })
     }
 
-    fn template(&self, insert: &str) -> Result<Template, Failure> {
-        let template = Template::new(insert.trim().trim_end_matches(';'));
+    fn template(&self, insert: &str) -> Result<SqlTemplate, Failure> {
+        let template = SqlTemplate::new(insert.trim().trim_end_matches(';'));
         if template.placeholders() == 0 {
             let message = "`insertQuery` has no `?`; give one for each column of the file, in order";
             return Err(Failure::bad_input("Definition", message));

@@ -99,24 +99,28 @@ impl Records {
 
     /// Returns the position in the file after the last record.
     #[must_use]
+    #[inline]
     pub fn at(&self) -> Position {
         self.at
     }
 
     /// Returns the bytes that the spans of [`Self::splitter`] refer to.
     #[must_use]
+    #[inline]
     pub fn window(&self) -> &[u8] {
         &self.window
     }
 
     /// Returns the splitter, which has the fields of the last record.
     #[must_use]
+    #[inline]
     pub fn splitter(&self) -> &Splitter {
         &self.splitter
     }
 
     /// Returns whether the window may contain bytes that are not text: invalid UTF-8, or a NUL.
     #[must_use]
+    #[inline]
     pub fn has_broken_text(&self) -> bool {
         self.has_broken_text
     }

@@ -17,7 +17,7 @@ use super::source::Input;
 use super::splitter::Span;
 use crate::failure::Failure;
 use crate::panics;
-use crate::sql::Template;
+use crate::sql::SqlTemplate;
 use rows::{Refusal, Values, binary_row, text_row};
 
 mod rows;
@@ -53,7 +53,7 @@ pub enum Shape {
         declared: Vec<String>,
     },
     /// Each record becomes a statement.
-    Statement(Template),
+    Statement(SqlTemplate),
 }
 
 /// The encoding of the rows of a file. The first record decides it.
@@ -64,7 +64,7 @@ pub enum Layout {
     /// `COPY` in text form, for a table with a type that has no binary encoder here.
     Text(Vec<Column>),
     /// A statement for each record.
-    Statements(Template),
+    Statements(SqlTemplate),
 }
 
 /// A message of the thread that reads the file.
@@ -151,12 +151,14 @@ fn run(input: Input, plan: Plan, at: Position, layout: Option<Layout>) -> mpsc::
     receiver
 }
 
+/// The state of the thread that reads a file.
 struct Thread {
     records: Records,
     plan: Plan,
     sender: mpsc::Sender<Message>,
     layout: Option<Layout>,
-    marked: bool,
+    /// Whether each row gets a mark, because a range is read again.
+    marks_rows: bool,
     /// The number of records so far, without the header and blank lines.
     count: u64,
     chunk: Chunk,
@@ -165,9 +167,9 @@ struct Thread {
 
 impl Thread {
     fn new(records: Records, plan: Plan, layout: Option<Layout>, sender: mpsc::Sender<Message>) -> Self {
-        let marked = layout.is_some();
+        let marks_rows = layout.is_some();
         let chunk = Chunk::empty(records.at());
-        Self { records, plan, sender, layout, marked, count: 0, chunk, scratch: Vec::new() }
+        Self { records, plan, sender, layout, marks_rows, count: 0, chunk, scratch: Vec::new() }
     }
 
     /// Reads to the end. Returns false if the receiver is gone.
@@ -177,10 +179,10 @@ impl Thread {
                 return Ok(false);
             }
         }
-        if self.count == 0 && !self.marked {
+        if self.count == 0 && !self.marks_rows {
             return Err(self.no_rows());
         }
-        Ok(self.hand_on())
+        Ok(self.send_chunk())
     }
 
     /// Encodes or refuses the last record. Returns false if the receiver is gone.
@@ -192,7 +194,7 @@ impl Thread {
         }
         if self.layout.is_none() {
             let is_header = self.plan.dialect.header;
-            let layout = self.settle(at)?;
+            let layout = self.decide_layout(at)?;
             self.layout = Some(layout.clone());
             if self.sender.blocking_send(Message::Layout(layout)).is_err() {
                 return Ok(false);
@@ -207,7 +209,7 @@ impl Thread {
         match self.encode(bytes) {
             Ok(()) => {
                 self.chunk.rows += 1;
-                if self.marked {
+                if self.marks_rows {
                     let raw = self.raw(bytes);
                     self.chunk.marks.push(Mark { at, end: self.chunk.data.len(), raw });
                 }
@@ -219,10 +221,10 @@ impl Thread {
             }
         }
         self.chunk.end = self.records.at();
-        Ok(!self.chunk.is_full() || self.hand_on())
+        Ok(!self.chunk.is_full() || self.send_chunk())
     }
 
-    fn hand_on(&mut self) -> bool {
+    fn send_chunk(&mut self) -> bool {
         self.chunk.end = self.records.at();
         let mut next = Chunk::empty(self.records.at());
         next.data.reserve(CHUNK + CHUNK / 8);
@@ -246,7 +248,7 @@ impl Thread {
     }
 
     /// Decides the layout from the first record.
-    fn settle(&mut self, at: Position) -> Result<Layout, Failure> {
+    fn decide_layout(&mut self, at: Position) -> Result<Layout, Failure> {
         let (table, declared) = match &self.plan.shape {
             Shape::Statement(template) => return Ok(Layout::Statements(template.clone())),
             Shape::Table { columns, declared } => (columns, declared),

@@ -8,21 +8,21 @@ use super::literal;
 
 /// An SQL text, cut at its placeholders.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
+pub struct SqlTemplate {
     parts: Vec<String>,
 }
 
 /// The number of values is not the number of placeholders.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{placeholders} placeholders, but {values} values")]
-pub struct TemplateError {
+pub struct SqlTemplateError {
     /// The number of placeholders.
     pub placeholders: usize,
     /// The number of values.
     pub values: usize,
 }
 
-impl Template {
+impl SqlTemplate {
     /// Cuts SQL at every `?` that is code. `??` is the question mark of an operator.
     #[must_use]
     pub fn new(sql: &str) -> Self {
@@ -61,9 +61,9 @@ impl Template {
     /// # Errors
     ///
     /// If the number of values is not the number of placeholders.
-    pub fn fill_script(&self, values: &[String]) -> Result<String, TemplateError> {
+    pub fn fill_script(&self, values: &[String]) -> Result<String, SqlTemplateError> {
         if values.len() != self.placeholders() {
-            return Err(TemplateError { placeholders: self.placeholders(), values: values.len() });
+            return Err(SqlTemplateError { placeholders: self.placeholders(), values: values.len() });
         }
         let mut text = self.parts[0].clone();
         for (value, part) in values.iter().zip(&self.parts[1..]) {
@@ -101,18 +101,18 @@ mod tests {
 
     #[test]
     fn placeholders_in_code_are_filled_in_order_and_question_marks_in_text_stay() {
-        let template = Template::new("SELECT ?::date, '?', \"?\" -- ?\n, $$?$$, a ?? 'k' WHERE x = ?");
+        let template = SqlTemplate::new("SELECT ?::date, '?', \"?\" -- ?\n, $$?$$, a ?? 'k' WHERE x = ?");
         let filled = template.fill_script(&["2025-01-01".to_owned(), "o'x".to_owned()]);
         assert_eq!(
             filled.as_deref(),
             Ok("SELECT '2025-01-01'::date, '?', \"?\" -- ?\n, $$?$$, a ? 'k' WHERE x = 'o''x'")
         );
-        assert_eq!(template.fill_script(&[]), Err(TemplateError { placeholders: 2, values: 0 }));
+        assert_eq!(template.fill_script(&[]), Err(SqlTemplateError { placeholders: 2, values: 0 }));
     }
 
     #[test]
     fn an_offset_in_the_filled_text_is_found_in_the_script() {
-        let template = Template::new("SELECT ? + x");
+        let template = SqlTemplate::new("SELECT ? + x");
         let values = ["12345".to_owned()];
         let filled = template.fill_script(&values).expect("fits");
         let offset = filled.find('x').expect("there");
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_missing_value_is_null() {
         let mut out = Vec::new();
-        Template::new("INSERT INTO t VALUES (?, ?)").fill(&[None, Some("a".to_owned())], &mut out);
+        SqlTemplate::new("INSERT INTO t VALUES (?, ?)").fill(&[None, Some("a".to_owned())], &mut out);
         assert_eq!(out, b"INSERT INTO t VALUES (NULL, 'a');\n");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ec2_worker::{Activities, Activity, Config, Failure, Reader, TaskOutcome, Work};
+use ec2_worker::{Activities, Activity, Config, Failure, Reader, TaskContext, TaskOutcome};
 
 use super::stack::{Stack, config, object, string, value};
 
@@ -62,12 +62,12 @@ impl Activity for Panicking {
         Ok(Self { on_a_thread: reader.attempt().string("hiveScript") == Some("thread") })
     }
 
-    async fn run(&self, work: &Work<'_>) -> Result<TaskOutcome, Failure> {
+    async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
         if self.on_a_thread {
             let thread = tokio::task::spawn_blocking(|| panic!("no luck on a thread"));
             thread.await.expect("the thread ends");
         }
-        panic!("no luck with {}", work.component)
+        panic!("no luck with {}", context.component)
     }
 }
 

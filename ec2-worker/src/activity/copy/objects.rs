@@ -3,7 +3,7 @@
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
-use super::super::Work;
+use super::super::TaskContext;
 use super::CopyActivity;
 use crate::etl::dialect::Dialect;
 use crate::etl::rewrite::Rewrite;
@@ -18,25 +18,25 @@ const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;
 const PART: u64 = 512 * 1024 * 1024;
 
 pub(super) async fn run(
-    work: &Work<'_>,
+    context: &TaskContext<'_>,
     copy: &CopyActivity,
     from: &S3Node,
     to: &S3Node,
 ) -> Result<(), Failure> {
-    let found = work.objects_of(from).await?;
-    work.progress.set("writtenTo", &to.at);
+    let found = context.objects_of(from).await?;
+    context.progress.set("writtenTo", &to.at);
     let plain = same_bytes(from, to);
     if from.directory && !to.directory {
-        return together(work, copy, from, to, &found).await;
+        return together(context, copy, from, to, &found).await;
     }
     for object in &found {
         let target = if to.directory { to.at.child(&relative(from, object)) } else { to.at.clone() };
         if plain {
-            duplicate(&work.tools.storage, object, &target).await?;
-            work.progress.log(&format!("copied {} to {target}", object.uri()));
+            duplicate(&context.tools.storage, object, &target).await?;
+            context.progress.log(&format!("copied {} to {target}", object.uri()));
         } else {
-            let mut sink = ObjectWriter::new(&work.tools.storage, &target, to.gzip);
-            convert(work, copy, (from, to), object, true, &mut sink).await?;
+            let mut sink = ObjectWriter::new(&context.tools.storage, &target, to.gzip);
+            convert(context, copy, (from, to), object, true, &mut sink).await?;
             sink.finish().await?;
         }
     }
@@ -57,15 +57,15 @@ fn relative(from: &S3Node, object: &ObjectRef) -> String {
 
 /// Copies a directory into one file: one header, then the records of all files.
 async fn together(
-    work: &Work<'_>,
+    context: &TaskContext<'_>,
     copy: &CopyActivity,
     from: &S3Node,
     to: &S3Node,
     found: &[ObjectRef],
 ) -> Result<(), Failure> {
-    let mut sink = ObjectWriter::new(&work.tools.storage, &to.at, to.gzip);
+    let mut sink = ObjectWriter::new(&context.tools.storage, &to.at, to.gzip);
     for (index, object) in found.iter().enumerate() {
-        convert(work, copy, (from, to), object, index == 0, &mut sink).await?;
+        convert(context, copy, (from, to), object, index == 0, &mut sink).await?;
     }
     sink.finish().await
 }
@@ -126,7 +126,7 @@ fn encoded(key: &str) -> String {
 }
 
 async fn convert(
-    work: &Work<'_>,
+    context: &TaskContext<'_>,
     copy: &CopyActivity,
     (from, to): (&S3Node, &S3Node),
     object: &ObjectRef,
@@ -139,7 +139,7 @@ async fn convert(
         None => read.clone(),
     };
     let source =
-        Source { origin: Origin::Object(work.tools.storage.clone(), object.clone()), gzip: from.gzip };
+        Source { origin: Origin::Object(context.tools.storage.clone(), object.clone()), gzip: from.gzip };
     let input = source.open(0, None).await?;
     let skips_header = read.header && (!first || !written.header);
     let rewrite = Rewrite { file: object.uri(), read, written, skips_header };
