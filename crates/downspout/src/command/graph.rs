@@ -108,7 +108,7 @@ mod tests {
         let is_same = to_svg(&order) == include_str!("../../../../docs/images/orders.svg");
         assert!(
             is_same,
-            "draw it anew: downspout graph pipeline-definitions/orders.json -o docs/images/orders.svg"
+            "draw it again: downspout graph pipeline-definitions/orders.json -o docs/images/orders.svg"
         );
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use definition::status::Status;
 use serde::Serialize;
 
-/// The look of a piece of text on a terminal.
+/// The style of a piece of text on a terminal.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Style {
     Bold,

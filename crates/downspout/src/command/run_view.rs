@@ -174,7 +174,7 @@ fn has_failed(status: &str) -> bool {
 }
 
 impl InstanceView {
-    /// Returns a field that holds a number.
+    /// Returns the number in a field.
     pub(super) fn number(&self, field: &str) -> Option<u64> {
         self.fields.get(field)?.first()?.parse().ok()
     }

@@ -93,8 +93,9 @@ fn rows(instance: &InstanceView) -> String {
         words.push(output::paint(&format!("{} refused", output::count(rejected)), Style::Warn));
     }
     if let Some(written) = instance.number("rowsWritten") {
-        let place = instance.text("writtenTo").map(|place| format!(" to {place}")).unwrap_or_default();
-        words.push(format!("{} written{place}", output::count(written)));
+        let location =
+            instance.text("writtenTo").map(|location| format!(" to {location}")).unwrap_or_default();
+        words.push(format!("{} written{location}", output::count(written)));
     }
     words.join(", ")
 }
@@ -135,21 +136,21 @@ fn remarks(instance: &InstanceView, name: &str) -> String {
 
 /// Returns one sentence per instance that failed or was cancelled: which instances did not run because of it.
 fn cascade_failures(run: &RunView) -> String {
-    let mut fallen: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
+    let mut by_root: BTreeMap<&[String], Vec<&str>> = BTreeMap::new();
     let shown = run.instances.iter().filter(|instance| instance.is_worth_showing());
     for instance in shown.filter(|instance| instance.status == "CASCADE_FAILED") {
         // The first id of the chain is the instance that failed by itself.
         let root = instance.cascade_failed_on.get(..1).unwrap_or_default();
-        fallen.entry(root).or_default().push(&instance.component);
+        by_root.entry(root).or_default().push(&instance.component);
     }
-    let sentence = |(root, fell): (&[String], Vec<&str>)| {
+    let sentence = |(root, failed): (&[String], Vec<&str>)| {
         let is_root = |instance: &&InstanceView| root.first() == Some(&instance.id);
         let was_canceled =
             run.instances.iter().find(is_root).is_some_and(|instance| instance.status == "CANCELED");
         let ended = if was_canceled { "was canceled" } else { "failed" };
-        format!("Because {} {ended}, these did not run: {}.\n", names(root), fell.join(", "))
+        format!("Because {} {ended}, these did not run: {}.\n", names(root), failed.join(", "))
     };
-    fallen.into_iter().map(sentence).collect()
+    by_root.into_iter().map(sentence).collect()
 }
 
 /// Returns the component names of instance ids: `@Load_2026-03-01T10:00:00` is `Load`.
@@ -175,10 +176,10 @@ mod tests {
     fn a_cascade_failure_names_its_cause_and_how_the_cause_ended() {
         for (status, ended) in [("CANCELED", "was canceled"), ("FAILED", "failed")] {
             let mut run = super::super::run_view::tests::run(&[(status, &[]), ("CASCADE_FAILED", &[])]);
-            "Fallen".clone_into(&mut run.instances[1].component);
+            "Second".clone_into(&mut run.instances[1].component);
             run.instances[1].cascade_failed_on = vec!["@A_2026".to_owned()];
-            "@Fallen_2026".clone_into(&mut run.instances[1].id);
-            assert_eq!(cascade_failures(&run), format!("Because A {ended}, these did not run: Fallen.\n"));
+            "@Second_2026".clone_into(&mut run.instances[1].id);
+            assert_eq!(cascade_failures(&run), format!("Because A {ended}, these did not run: Second.\n"));
         }
     }
 

@@ -86,16 +86,16 @@ async fn follow_run(
 async fn outcomes_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<KeyOutcome>> {
     let path = format!("/status?{}", serde_urlencoded::to_string([("key", key)])?);
     let mut began = Instant::now();
-    let mut told = None;
+    let mut printed = None;
     loop {
         let decisions: Vec<Decision> = running_stack::ask(endpoints, http::Method::GET, &path).await?;
         if let Some(next) = decisions.iter().find(|decision| waits_for_a_run(decision)) {
             // The new run starts after the earlier run ends, so the time limit starts again.
             began = Instant::now();
             let waits = Some(reason(next));
-            if waits != told {
+            if waits != printed {
                 output::complain!("{}", waits.as_deref().unwrap_or_default());
-                told = waits;
+                printed = waits;
             }
         }
         let outcomes: Option<Vec<KeyOutcome>> =

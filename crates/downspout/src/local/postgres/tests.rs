@@ -120,10 +120,10 @@ async fn a_wrong_password_or_database_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_waits_too_long_names_the_holder() {
+async fn a_statement_that_waits_too_long_names_the_borrower() {
     let stack = Stack::start(Limits { queue_wait: Duration::from_millis(50), ..Limits::default() }).await;
-    let (holder, waiter) = (stack.connect("month-end report").await, stack.connect("worker").await);
-    holder.batch_execute("BEGIN").await.expect("begins");
+    let (borrower, waiter) = (stack.connect("month-end report").await, stack.connect("worker").await);
+    borrower.batch_execute("BEGIN").await.expect("begins");
     let error = one(&waiter, "SELECT 1").await.expect_err("waits in vain");
     assert_eq!(code(&error), "53300");
     let message = error.as_db_error().expect("from the front").message().to_owned();
@@ -132,7 +132,7 @@ async fn a_statement_that_waits_too_long_names_the_holder() {
     // A statement of the extended protocol is refused in the same way, and the connection stays usable.
     let error = waiter.query("SELECT $1::int", &[&1]).await.expect_err("waits in vain");
     assert_eq!(code(&error), "53300");
-    holder.batch_execute("COMMIT").await.expect("commits");
+    borrower.batch_execute("COMMIT").await.expect("commits");
     assert_eq!(one(&waiter, "SELECT 1").await.expect("gets in"), "1");
     stack.stop().await;
 }
@@ -140,10 +140,10 @@ async fn a_statement_that_waits_too_long_names_the_holder() {
 #[tokio::test(flavor = "multi_thread")]
 async fn temporary_tables_are_given_up_with_a_word_after_a_grace() {
     let stack = Stack::start(Limits { stateful_grace: Duration::from_millis(20), ..Limits::default() }).await;
-    let (holder, waiter) = (stack.connect("psql").await, stack.connect("worker").await);
-    holder.batch_execute("CREATE TEMP TABLE scratch (a int)").await.expect("creates");
+    let (borrower, waiter) = (stack.connect("psql").await, stack.connect("worker").await);
+    borrower.batch_execute("CREATE TEMP TABLE scratch (a int)").await.expect("creates");
     assert_eq!(one(&waiter, "SELECT to_regclass('scratch') IS NULL").await.expect("gets in"), "t");
-    let error = one(&holder, "SELECT * FROM scratch").await.expect_err("was ended");
+    let error = one(&borrower, "SELECT * FROM scratch").await.expect_err("was ended");
     assert!(error.is_closed() || code(&error) == "57P05", "{error:?}");
     stack.stop().await;
 }
@@ -266,8 +266,8 @@ async fn commits_survive_a_restart_and_a_lost_folder_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_statement_can_be_canceled() {
     let stack = Stack::start(Limits::default()).await;
-    let (holder, waiter) = (stack.connect("holder").await, stack.connect("waiter").await);
-    holder.batch_execute("BEGIN").await.expect("begins");
+    let (borrower, waiter) = (stack.connect("borrower").await, stack.connect("waiter").await);
+    borrower.batch_execute("BEGIN").await.expect("begins");
     let token = waiter.cancel_token();
     let mut waiting = stack.postgres.lender.waiting();
     let (result, ()) = futures::join!(one(&waiter, "SELECT 1"), async {
@@ -275,7 +275,7 @@ async fn a_waiting_statement_can_be_canceled() {
         token.cancel_query(NoTls).await.expect("asks");
     });
     assert_eq!(code(&result.expect_err("was canceled")), "57014");
-    holder.batch_execute("COMMIT").await.expect("commits");
+    borrower.batch_execute("COMMIT").await.expect("commits");
     assert_eq!(one(&waiter, "SELECT 1").await.expect("gets in"), "1");
     stack.stop().await;
 }

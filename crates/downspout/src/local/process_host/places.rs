@@ -2,7 +2,7 @@
 //!
 //! A party gets all of its places at once. If two parties each had a part of their places, each could wait for ever for the
 //! places of the other. The oldest party comes first, and no younger party passes it: otherwise a large party could wait for
-//! ever behind small ones.
+//! ever for the small ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -51,7 +51,7 @@ pub(super) fn append(
 fn document(bucket: &str, name: EventName, object: &S3Object, now: Timestamp) -> String {
     let sequencer = format!("{:016X}", object.content);
     let key = form_encoded(&object.key);
-    let told = match name {
+    let object_json = match name {
         // The event of a removal has neither size nor ETag.
         EventName::RemovedDelete => json!({"key": key, "sequencer": sequencer}),
         _ => json!({"key": key, "size": object.size, "eTag": object.etag, "sequencer": sequencer}),
@@ -73,7 +73,7 @@ fn document(bucket: &str, name: EventName, object: &S3Object, now: Timestamp) ->
                 "ownerIdentity": {"principalId": "DOWNSPOUT"},
                 "arn": format!("arn:aws:s3:::{bucket}"),
             },
-            "object": told,
+            "object": object_json,
         },
     });
     json!({"Records": [record]}).to_string()

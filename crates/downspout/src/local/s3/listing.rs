@@ -68,21 +68,21 @@ impl Listing {
             ListFrom::Start => Vec::new(),
             ListFrom::At(bytes) => bytes.clone(),
             ListFrom::After(key) if self.rolled_up(key) == Some(key) && key.starts_with(&self.prefix) => {
-                behind_prefix(key.as_bytes())
+                after_prefix(key.as_bytes())
             }
-            ListFrom::After(key) => behind_key(key.as_bytes()),
+            ListFrom::After(key) => after_key(key.as_bytes()),
         };
         begin.max(self.prefix.clone().into_bytes())
     }
 }
 
 /// Returns the smallest bytes that are greater than `key`.
-fn behind_key(key: &[u8]) -> Vec<u8> {
+fn after_key(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
 /// Returns the smallest bytes that are greater than everything that begins with `prefix`.
-fn behind_prefix(prefix: &[u8]) -> Vec<u8> {
+fn after_prefix(prefix: &[u8]) -> Vec<u8> {
     let mut bound = prefix.to_vec();
     if let Some(last) = bound.last_mut() {
         // UTF-8 contains no byte 0xFF, so this addition cannot overflow.
@@ -123,11 +123,11 @@ fn page(connection: &Connection, bucket: &str, listing: &Listing) -> Result<Page
                 return Ok(page);
             }
             let Some(prefix) = listing.rolled_up(&object.key).map(str::to_owned) else {
-                begin = behind_key(object.key.as_bytes());
+                begin = after_key(object.key.as_bytes());
                 page.entries.push(Entry::Object(Box::new(object)));
                 continue;
             };
-            begin = behind_prefix(prefix.as_bytes());
+            begin = after_prefix(prefix.as_bytes());
             page.entries.push(Entry::Prefix(prefix));
             continue 'seek;
         }

@@ -106,7 +106,7 @@ impl S3Store {
         &self,
         bucket: &str,
         prefix: &str,
-        behind: (String, String),
+        after: (String, String),
     ) -> Result<Vec<Upload>, StoreError> {
         let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
         self.read(move |connection| {
@@ -114,7 +114,7 @@ impl S3Store {
             let sql = "SELECT id, key, initiated, meta FROM uploads \
                        WHERE bucket = ?1 AND (key, id) > (?2, ?3) AND key >= ?4 ORDER BY key, id";
             let mut statement = connection.prepare_cached(sql)?;
-            let bounds = params![bucket, behind.0.as_bytes(), behind.1, prefix.as_bytes()];
+            let bounds = params![bucket, after.0.as_bytes(), after.1, prefix.as_bytes()];
             let mut rows = statement.query(bounds)?;
             let mut uploads = Vec::new();
             while let Some(row) = rows.next()? {

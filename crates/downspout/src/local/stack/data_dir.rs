@@ -189,7 +189,7 @@ mod tests {
     fn a_second_process_is_told_who_uses_the_directory() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let first = DataDir::open(folder.path()).expect("the folder is free");
-        let error = DataDir::open(folder.path()).expect_err("the folder is held").to_string();
+        let error = DataDir::open(folder.path()).expect_err("the folder is locked").to_string();
         assert!(error.contains(&format!("process {} since 2", std::process::id())), "{error}");
         drop(first);
         DataDir::open(folder.path()).expect("the folder is free again");

@@ -160,13 +160,13 @@ fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
 }
 
 fn watch(folder: &Path, changes: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
-    let told = move |event: notify::Result<notify::Event>| {
+    let on_change = move |event: notify::Result<notify::Event>| {
         // A full channel already contains a change.
         if event.is_ok_and(|event| !event.kind.is_access()) {
             let _ = changes.try_send(());
         }
     };
-    let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
+    let watcher = notify::recommended_watcher(on_change).and_then(|mut watcher| {
         watcher.watch(folder, RecursiveMode::Recursive)?;
         Ok(watcher)
     });

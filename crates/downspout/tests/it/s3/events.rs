@@ -41,8 +41,8 @@ async fn every_change_of_a_notifying_bucket_is_told_once() {
     assert_eq!(object["eTag"], "5d41402abc4b2a76b9719d911017c592");
     let listed = client.list_objects_v2().bucket("drop").send().await.unwrap();
     let modified = listed.contents()[0].last_modified().unwrap();
-    let told: jiff::Timestamp = put["eventTime"].as_str().unwrap().parse().unwrap();
-    assert_eq!(told.as_millisecond(), modified.to_millis().unwrap());
+    let event_time: jiff::Timestamp = put["eventTime"].as_str().unwrap().parse().unwrap();
+    assert_eq!(event_time.as_millisecond(), modified.to_millis().unwrap());
     let removed = record(&events[2].json);
     assert!(removed["s3"]["object"].get("size").is_none());
     assert!(removed["s3"]["object"]["sequencer"].as_str() > object["sequencer"].as_str());

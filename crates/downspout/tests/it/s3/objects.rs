@@ -84,12 +84,12 @@ async fn ranges_give_their_bytes() {
         ("bytes=999990-2000000", 999_990..1_000_000),
     ] {
         let answer = client.get_object().bucket("drop").key("file").range(range).send().await.unwrap();
-        let told = format!("bytes {}-{}/1000000", expected.start, expected.end - 1);
-        assert_eq!(answer.content_range(), Some(told.as_str()));
+        let content_range = format!("bytes {}-{}/1000000", expected.start, expected.end - 1);
+        assert_eq!(answer.content_range(), Some(content_range.as_str()));
         assert_eq!(answer.body.collect().await.unwrap().to_vec(), bytes(1_000_000)[expected]);
     }
-    let behind = client.get_object().bucket("drop").key("file").range("bytes=1000000-");
-    assert_eq!(code(behind.send().await), "InvalidRange");
+    let after = client.get_object().bucket("drop").key("file").range("bytes=1000000-");
+    assert_eq!(code(after.send().await), "InvalidRange");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,9 +181,9 @@ async fn pages_of_a_listing_join_up() {
         found.extend(page.common_prefixes().iter().map(|prefix| prefix.prefix().unwrap().to_owned()));
     }
     assert_eq!(found, ["in/1/", "in/2/", "in/3", "in/4/"]);
-    let behind = client.list_objects_v2().bucket("drop").start_after("in/3").send().await.unwrap();
-    assert_eq!(behind.key_count(), Some(2));
-    let object = &behind.contents()[0];
+    let after = client.list_objects_v2().bucket("drop").start_after("in/3").send().await.unwrap();
+    assert_eq!(after.key_count(), Some(2));
+    let object = &after.contents()[0];
     assert_eq!((object.key(), object.size()), (Some("in/4/a"), Some(6)));
     assert!(object.e_tag().is_some() && object.last_modified().is_some());
 }

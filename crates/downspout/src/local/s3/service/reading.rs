@@ -150,7 +150,7 @@ fn requested_bytes(
     part: Option<i32>,
 ) -> S3Result<RequestedBytes> {
     let size = object.size;
-    let told = |bytes: &Range<u64>| Some(format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1));
+    let content_range = |bytes: &Range<u64>| Some(format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1));
     match (range, part) {
         (Some(_), Some(_)) => {
             Err(s3_error!(InvalidRequest, "cannot specify both Range header and partNumber"))
@@ -160,11 +160,11 @@ fn requested_bytes(
             if bytes.is_empty() {
                 return Err(s3_error!(InvalidRange, "the requested range is not satisfiable"));
             }
-            Ok(RequestedBytes { content_range: told(&bytes), bytes, parts_count: None })
+            Ok(RequestedBytes { content_range: content_range(&bytes), bytes, parts_count: None })
         }
         (None, Some(number)) => {
             let (bytes, count) = part_bytes(object, segments, number)?;
-            let content_range = told(&bytes).filter(|_| !bytes.is_empty());
+            let content_range = content_range(&bytes).filter(|_| !bytes.is_empty());
             Ok(RequestedBytes {
                 content_range,
                 bytes,

@@ -242,8 +242,8 @@ fn broken_stream(error: &StdError) -> S3Error {
     // The errors of the signature checks have types that are private to `s3s`, so only their texts can be compared.
     let text = error.to_string();
     if text.contains("Sha256Mismatch") {
-        let told = "The provided 'x-amz-content-sha256' header does not match what was computed.";
-        return custom_error("XAmzContentSHA256Mismatch", StatusCode::BAD_REQUEST, told);
+        let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+        return custom_error("XAmzContentSHA256Mismatch", StatusCode::BAD_REQUEST, message);
     }
     if text.contains("SignatureMismatch") {
         return s3_error!(SignatureDoesNotMatch, "the signature of a chunk of the content does not match");
