@@ -36,11 +36,11 @@ pub struct Config {
     pub dynamodb: Option<aws_sdk_dynamodb::Client>,
     /// The host that supplies machines for resources (`runsOn`). Without one, an activation with resources is refused.
     ///
-    /// A host needs a store of its own: if another server on the same store changes what a run wants of its machines, this
-    /// server notices only when it next uses the pipeline.
+    /// A host needs a store of its own: if another server on the same store changes what a run wants of its machines,
+    /// this server notices only when it next uses the pipeline.
     pub host: Option<Arc<dyn Host>>,
-    /// The beginning of the host names of task runners that end together with this process. At its start, the service frees
-    /// the tasks of these runners.
+    /// The beginning of the host names of task runners that end together with this process. At its start, the service
+    /// frees the tasks of these runners.
     pub own_runners: Option<String>,
     /// How long runs are kept after their end.
     pub keep_runs: Period,

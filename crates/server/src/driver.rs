@@ -1,8 +1,8 @@
 //! The driver of pipelines: wake, step, save, act.
 //!
-//! The driver owns the pipelines in memory. It loads a pipeline when an operation first asks for it, keeps it, and locks
-//! it while an operation works on it. The driver saves every change before anybody hears of it, and carries out its
-//! effects only then. When a save fails, the driver throws away its copy of the pipeline and reads it again.
+//! The driver owns the pipelines in memory. It loads a pipeline when an operation first asks for it, keeps it, and
+//! locks it while an operation works on it. The driver saves every change before anybody hears of it, and carries out
+//! its effects only then. When a save fails, the driver throws away its copy of the pipeline and reads it again.
 //!
 //! A caller of [`Driver::step`] and its like must run to its end. A client that hangs up drops its request; so
 //! [`crate::ops`] runs each request in a task of its own.

@@ -1,7 +1,7 @@
 //! The types of work that `ec2-worker` does.
 //!
-//! The service does not depend on the worker, but its advice recommends the worker for these types. A test of the worker
-//! checks that the worker does each of them.
+//! The service does not depend on the worker, but its advice recommends the worker for these types. A test of the
+//! worker checks that the worker does each of them.
 
 use definition::kind::Kind;
 

@@ -1,7 +1,7 @@
 //! The host: supplies machines for resources (`runsOn`), be it a cloud or the machine that the service runs on.
 //!
-//! The service asks the host for a machine again and again as long as a run wants the machine, and then asks for its end
-//! until the machine is gone. So nothing is lost when the service or the host stops in between.
+//! The service asks the host for a machine again and again as long as a run wants the machine, and then asks for its
+//! end until the machine is gone. So nothing is lost when the service or the host stops in between.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,8 +20,8 @@ pub trait Host: Send + Sync + 'static {
     /// Returns whether the host supplies machines for resources of this type.
     fn supplies(&self, kind: Kind) -> bool;
 
-    /// Returns why its workers cannot do `work`, by object and field, as far as the definition shows. Returns nothing for
-    /// work that the workers of others do.
+    /// Returns why its workers cannot do `work`, by object and field, as far as the definition shows. Returns nothing
+    /// for work that the workers of others do.
     ///
     /// The service refuses an activation with such work, since the work would fail later.
     fn hindrances(&self, work: &PlannedWork<'_>) -> Vec<FieldError>;
@@ -35,19 +35,20 @@ pub trait Host: Send + Sync + 'static {
         None
     }
 
-    /// Creates the machine of `resource`, with workers that poll its group, unless it exists. Returns the machine's state.
+    /// Creates the machine of `resource`, with workers that poll its group, unless it exists. Returns the machine's
+    /// state.
     ///
     /// Returns soon, however long the creation takes. The service calls this method again whenever the state may have
-    /// changed, and after a restart of the service. After a restart, the host must recognize a RUNNING machine by its id, or
-    /// replace it. A machine that ended by itself is [`MachineState::Gone`] until it is terminated.
+    /// changed, and after a restart of the service. After a restart, the host must recognize a RUNNING machine by its
+    /// id, or replace it. A machine that ended by itself is [`MachineState::Gone`] until it is terminated.
     ///
     /// # Errors
     ///
     /// The host cannot tell now, and is asked again.
     async fn create(&self, resource: &Resource) -> Result<MachineState>;
 
-    /// Ends the machine `id`. Returns whether it is gone; if not, the service asks again. A machine that the host does not
-    /// know is gone.
+    /// Ends the machine `id`. Returns whether it is gone; if not, the service asks again. A machine that the host does
+    /// not know is gone.
     ///
     /// # Errors
     ///
@@ -61,7 +62,8 @@ pub trait Host: Send + Sync + 'static {
     /// The host cannot tell now, and is asked again.
     async fn existing(&self) -> Result<Vec<ResourceId>>;
 
-    /// Waits until the state of a machine may have changed. A host that does not notice changes waits for a while instead.
+    /// Waits until the state of a machine may have changed. A host that does not notice changes waits for a while
+    /// instead.
     async fn changed(&self);
 }
 
@@ -74,8 +76,8 @@ pub struct PlannedWork<'a> {
     pub guards: Option<&'a PipelineObject>,
     /// The workers that are to do it.
     pub by: Workers<'a>,
-    /// All objects of the definition, by id. Expressions are evaluated as far as they do not depend on a run; the others
-    /// are left as they were written.
+    /// All objects of the definition, by id. Expressions are evaluated as far as they do not depend on a run; the
+    /// others are left as they were written.
     pub objects: &'a HashMap<ObjectId, PipelineObject>,
 }
 
@@ -117,8 +119,8 @@ pub struct ResourceId {
 /// The state of a machine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MachineState {
-    /// The machine is being created. The fields are added to its attempt: `@resourceStatus` tells people what the creation
-    /// waits for.
+    /// The machine is being created. The fields are added to its attempt: `@resourceStatus` tells people what the
+    /// creation waits for.
     Creating(Vec<Field>),
     /// The machine's workers poll. The fields are added to its attempt, such as `@resourceId`.
     Running(Vec<Field>),

@@ -1,7 +1,7 @@
 //! Finds all work of a definition that nobody here can do, before anything starts.
 //!
-//! The service checks some preconditions itself. A host supplies workers for resources, and says what they cannot do. The
-//! service does not know who polls a worker group of a user's own, so work for such a group is never found here.
+//! The service checks some preconditions itself. A host supplies workers for resources, and says what they cannot do.
+//! The service does not know who polls a worker group of a user's own, so work for such a group is never found here.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};

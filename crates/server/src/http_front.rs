@@ -15,8 +15,8 @@ use crate::ops;
 use crate::route;
 use crate::service::Service;
 
-/// The limit of a request body in bytes. The longest member of the model (an expression) has 20 MiB; the rest is room for
-/// escapes.
+/// The limit of a request body in bytes. The longest member of the model (an expression) has 20 MiB; the rest is room
+/// for escapes.
 const MOST_BODY_BYTES: usize = 24 << 20;
 /// The time within which a client must have sent its request.
 const BODY_WAIT: Duration = Duration::from_secs(30);

@@ -1,4 +1,5 @@
-//! The program `server`: the Data Pipeline service alone, for hosting. `downspout up` runs the same service beside the rest.
+//! The program `server`: the Data Pipeline service alone, for hosting. `downspout up` runs the same service beside the
+//! rest.
 
 use anyhow::Context;
 use clap::Parser;
@@ -41,8 +42,8 @@ struct Arguments {
     /// The address to listen on. Port 0 takes a free port. The server prints the address.
     #[arg(long, env = "DOWNSPOUT_LISTEN", default_value = "127.0.0.1:4567")]
     listen: String,
-    /// Where to store pipelines, runs and notices: a file, as PATH or sqlite:PATH, which is created if there is none; or
-    /// postgres://USER@HOST/DATABASE. Put a URL with a password into DOWNSPOUT_DATA: every process of the machine
+    /// Where to store pipelines, runs and notices: a file, as PATH or sqlite:PATH, which is created if there is none;
+    /// or postgres://USER@HOST/DATABASE. Put a URL with a password into DOWNSPOUT_DATA: every process of the machine
     /// can read command lines.
     #[arg(
         long,
@@ -61,8 +62,8 @@ struct Arguments {
     /// The account that owns the pipelines. DescribePipelines shows it.
     #[arg(long, env = "DOWNSPOUT_ACCOUNT_ID", default_value = "000000000000")]
     account_id: String,
-    /// How long to keep runs after their end, with their instances and attempts. The newest run of each pipeline is kept
-    /// for ever, and so is a run in which an instance waits for a rerun.
+    /// How long to keep runs after their end, with their instances and attempts. The newest run of each pipeline is
+    /// kept for ever, and so is a run in which an instance waits for a rerun.
     #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_RUNS", default_value = KEEP_RUNS)]
     keep_runs: Period,
     /// Keep notices instead of publishing them.
@@ -80,8 +81,9 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     // Every process of the machine can read command lines, so the secret must not be an option.
-    let secret_access_key = std::env::var("AWS_SECRET_ACCESS_KEY")
-        .context("AWS_SECRET_ACCESS_KEY is not set: clients sign requests with it, and the server needs it to check signatures")?;
+    let secret_access_key = std::env::var("AWS_SECRET_ACCESS_KEY").context(
+        "AWS_SECRET_ACCESS_KEY is not set: the server needs it to check the signatures of clients",
+    )?;
     let credentials = Credentials { access_key_id: arguments.access_key_id, secret_access_key };
     // clap must not parse the URL: its error messages quote the value, which may have a password.
     let mut config = Config::new(Location::parse(&arguments.data)?, credentials);

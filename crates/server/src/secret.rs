@@ -1,4 +1,5 @@
-//! Keeps secrets out of responses. A response has a mask instead, and a mask that a client sends back means "unchanged".
+//! Keeps secrets out of responses. A response has a mask instead, and a mask that a client sends back means
+//! "unchanged".
 
 use definition::{Definition, Field, FieldValue};
 use engine::MASK;

@@ -3,8 +3,8 @@
 //! The Data Pipeline endpoint and the local SNS use this module. A [`Verifier`] knows one service, one region and the
 //! credentials that may sign. It reads signatures in the `Authorization` header only: only S3 needs presigned URLs.
 //!
-//! The module is written on `hmac` and `sha2`. The crate `scratchstack-aws-signature` fixes the length of a secret key, needs
-//! an IAM principal and a tower service per key, and logs the canonical request, which may carry secrets.
+//! The module is written on `hmac` and `sha2`. The crate `scratchstack-aws-signature` fixes the length of a secret key,
+//! needs an IAM principal and a tower service per key, and logs the canonical request, which may carry secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -247,7 +247,8 @@ fn check_signed_headers(claim: &Claim<'_>, headers: &HeaderMap) -> Result<(), Si
     Ok(())
 }
 
-/// Returns the hash of the body, with which the canonical request ends. Checks it against the hash that the client sent.
+/// Returns the hash of the body, with which the canonical request ends. Checks it against the hash that the client
+/// sent.
 fn payload_hash(headers: &HeaderMap, body: &[u8]) -> Result<String, SignatureError> {
     let actual = hex::encode(Sha256::digest(body));
     match headers.get("x-amz-content-sha256") {

@@ -1,10 +1,11 @@
-//! Simulates whole systems in one thread, from a seed: the real operations, driver, engine and SQL, with faults in everything
-//! around them.
+//! Simulates whole systems in one thread, from a seed: the real operations, driver, engine and SQL, with faults in
+//! everything around them.
 //!
-//! Time is tokio's paused clock, so hours pass in moments. All chance follows from the seed, so a seed that breaks a rule breaks
-//! it again. Servers die at any write; requests are lost, doubled and late; the clock jumps; the disk is full; the database is
-//! down; task runners hang and come back. After every write, the [`judge`] reads the disk and checks the rules. In the end all
-//! faults stop, and then every run must end. `docs/simulation.md` explains how to read a failure.
+//! Time is tokio's paused clock, so hours pass in moments. All chance follows from the seed, so a seed that breaks a
+//! rule breaks it again. Servers die at any write; requests are lost, doubled and late; the clock jumps; the disk is
+//! full; the database is down; task runners hang and come back. After every write, the [`judge`] reads the disk and
+//! checks the rules. In the end all faults stop, and then every run must end. `docs/simulation.md` explains how to read
+//! a failure.
 
 mod definitions;
 mod dice;

@@ -1,7 +1,7 @@
 //! The work on offer in each worker group, and the pollers that wait for it.
 //!
-//! An offer is a hint: only the claim that follows decides who gets the attempt (see [`crate::driver`]). So an outdated offer
-//! does no harm. An offer must not be lost, though.
+//! An offer is a hint: only the claim that follows decides who gets the attempt (see [`crate::driver`]). So an outdated
+//! offer does no harm. An offer must not be lost, though.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
@@ -38,8 +38,8 @@ struct Group {
     pollers: AtomicUsize,
 }
 
-/// The offers in the order in which they were made. Each is there once, although a pipeline that is loaded again offers all
-/// its work again.
+/// The offers in the order in which they were made. Each is there once, although a pipeline that is loaded again offers
+/// all its work again.
 #[derive(Default)]
 struct Offers {
     queue: VecDeque<Offer>,

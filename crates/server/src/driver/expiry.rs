@@ -1,7 +1,8 @@
 //! Removes runs that ended long ago.
 //!
-//! The removal is slow on purpose: nothing waits for it, and saves of other runs must not wait for it. Several servers may
-//! remove runs from one store. If a server ends in the middle of a removal, the next check of any server completes it.
+//! The removal is slow on purpose: nothing waits for it, and saves of other runs must not wait for it. Several servers
+//! may remove runs from one store. If a server ends in the middle of a removal, the next check of any server completes
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -27,8 +27,8 @@ impl RunState {
 /// A pipeline as the store holds it. The owner of the pipeline's lock keeps it equal to the store.
 pub(crate) struct LivePipeline {
     pub(crate) pipeline: Pipeline,
-    /// The awake runs: those that time may still change. The oldest comes first, as its work is offered first. Other runs
-    /// are here only while an operation works on them.
+    /// The awake runs: those that time may still change. The oldest comes first, as its work is offered first. Other
+    /// runs are here only while an operation works on them.
     runs: BTreeMap<RunId, Run>,
     /// The stuck runs, in memory or not.
     stuck: BTreeSet<RunId>,

@@ -1,8 +1,9 @@
 //! Reconciles the machines that runs want with the machines that the host has.
 //!
-//! Every machine that a run wants, or wanted, is queued here by its id. It is reconciled when its run moved on, when the
-//! host may have made progress, and after a failure. A reconciliation reads what the run wants, asks the host for that, and
-//! reports the answer to the run. It decides nothing, so it may happen twice, late, or in a service that has just started.
+//! Every machine that a run wants, or wanted, is queued here by its id. It is reconciled when its run moved on, when
+//! the host may have made progress, and after a failure. A reconciliation reads what the run wants, asks the host for
+//! that, and reports the answer to the run. It decides nothing, so it may happen twice, late, or in a service that has
+//! just started.
 
 mod queue;
 mod tasks;
@@ -109,7 +110,8 @@ impl Driver {
         }
     }
 
-    /// Keeps the queue empty where there is no host. Pipelines with machines of another server's host may be loaded here.
+    /// Keeps the queue empty where there is no host. Pipelines with machines of another server's host may be loaded
+    /// here.
     async fn clear_machines(&self, shutdown: CancellationToken) {
         loop {
             tokio::select! {

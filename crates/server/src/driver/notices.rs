@@ -139,8 +139,8 @@ impl Driver {
         }
     }
 
-    /// Publishes a notice, and removes it from the store once the topic has accepted it. After a crash between the two, the
-    /// notice is published again under the same id.
+    /// Publishes a notice, and removes it from the store once the topic has accepted it. After a crash between the two,
+    /// the notice is published again under the same id.
     async fn publish_one(&self, sns: &impl Topic, notice: &Notice) -> Result<(), Unsent> {
         if !self.store.claim_notice(&notice.id).await.map_err(|error| error.chain())? {
             return Err(Unsent::Claimed);

@@ -66,7 +66,8 @@ impl Driver {
             Ok(Some(claimed)) => claimed,
             Ok(None) => return,
             Err(error) => {
-                tracing::warn!(pipeline.id = %offer.pipeline, "a precondition check cannot begin, trying again: {error:#}");
+                let id = &offer.pipeline;
+                tracing::warn!(pipeline.id = %id, "a precondition check cannot begin, trying again: {error:#}");
                 tokio::time::sleep(RETRY_PAUSE).await;
                 return self.offer(&WorkerGroup::service(), offer);
             }
@@ -90,7 +91,8 @@ impl Driver {
         };
         // If the result cannot be saved, the check is repeated once its attempt is free again.
         if let Err(error) = retry_on_race!(self.save_check(&task, outcome.clone())) {
-            tracing::warn!(pipeline.id = %task.pipeline, "the result of a precondition check could not be saved: {error:#}");
+            let id = &task.pipeline;
+            tracing::warn!(pipeline.id = %id, "the result of a precondition check could not be saved: {error:#}");
         }
     }
 

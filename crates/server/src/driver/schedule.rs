@@ -14,8 +14,8 @@ const MOST_AT_ONCE: usize = 100;
 /// The limit of skipped intervals for which an activation with a later start leaves instances. The newest are kept.
 const MOST_SKIPPED: i32 = 100;
 
-/// Returns the start of the first interval that leaves SKIPPED instances, when the intervals from `next` up to `until` are
-/// skipped.
+/// Returns the start of the first interval that leaves SKIPPED instances, when the intervals from `next` up to `until`
+/// are skipped.
 fn first_kept(next: Upcoming, until: Timestamp) -> Timestamp {
     let length = next.end.duration_since(next.start);
     let kept = length.checked_mul(MOST_SKIPPED).and_then(|kept| until.checked_sub(kept).ok());
@@ -25,7 +25,8 @@ fn first_kept(next: Upcoming, until: Timestamp) -> Timestamp {
 impl Driver {
     /// Begins the runs that are due, the oldest first, as long as `maxActiveInstances` allows.
     ///
-    /// A long past is not made up for at once: the timer wakes the pipeline again for the rest, after others had a turn.
+    /// A long past is not made up for at once: the timer wakes the pipeline again for the rest, after others had a
+    /// turn.
     pub(crate) async fn catch_up(&self, live: &mut PipelineGuard) -> anyhow::Result<()> {
         for _ in 0..MOST_AT_ONCE {
             if !self.begin_next(live).await? {

@@ -1,10 +1,10 @@
 //! The part of the driver that shares a store with other servers.
 //!
-//! There is no leader. The server that saves a change of a pipeline also wakes it the next time. If that server dies, the
-//! pipeline is soon overdue, and any other server takes it over. A server reads from the store which attempts are free
-//! when a poller arrives, again when another server says that it has work to spare, and again every second. Two servers
-//! may begin the same action at once: the second of them cannot save, loads the pipeline again, and sees that the action
-//! is done.
+//! There is no leader. The server that saves a change of a pipeline also wakes it the next time. If that server dies,
+//! the pipeline is soon overdue, and any other server takes it over. A server reads from the store which attempts are
+//! free when a poller arrives, again when another server says that it has work to spare, and again every second. Two
+//! servers may begin the same action at once: the second of them cannot save, loads the pipeline again, and sees that
+//! the action is done.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -98,8 +98,8 @@ impl Driver {
         }
     }
 
-    /// Takes over the work, notices and pipelines that other servers left. `woken` holds the pipelines that were overdue
-    /// before, each until it is to be woken again.
+    /// Takes over the work, notices and pipelines that other servers left. `woken` holds the pipelines that were
+    /// overdue before, each until it is to be woken again.
     async fn take_over(&self, woken: &mut HashMap<PipelineId, Instant>) -> Result<(), StoreError> {
         for group in self.worker_groups.polled() {
             self.read_free_work(&group).await?;

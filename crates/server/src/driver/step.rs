@@ -55,8 +55,8 @@ impl Driver {
         Ok(step)
     }
 
-    /// Begins the scheduled runs for which a change made room. A failure is logged and tried again: the change itself is
-    /// saved already.
+    /// Begins the scheduled runs for which a change made room. A failure is logged and tried again: the change itself
+    /// is saved already.
     pub(crate) async fn begin_next_runs(&self, live: &mut PipelineGuard) {
         match self.catch_up(live).await {
             Ok(()) => self.set_timer(live),

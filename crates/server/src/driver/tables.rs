@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::types::Select;
 /// The limit of empty pages that one check reads: a scan may return some before the first item.
 const MOST_EMPTY_PAGES: usize = 10;
 
-/// Answers whether tables exist and hold items. A table that does not exist yet may come: that is an answer, not an error.
+/// Answers whether tables exist and hold items. A table that does not exist yet may come: that is an answer, not an
+/// error.
 pub(crate) trait Tables: Clone + Send + Sync + 'static {
     /// Returns whether the table exists, or a sentence that says why that is unknown.
     fn table_exists(&self, table: &str) -> impl Future<Output = Result<bool, String>> + Send;

@@ -56,8 +56,8 @@ fn with_values(mut definition: Definition, mut given: Vec<ParameterValue>) -> De
     definition
 }
 
-/// Refuses a definition with errors, or with changes that are not allowed after the activation of `before`. Both kinds may
-/// have been stored.
+/// Refuses a definition with errors, or with changes that are not allowed after the activation of `before`. Both kinds
+/// may have been stored.
 fn refuse_errors(before: Option<&Definition>, definition: &Definition) -> Result<(), ServiceError> {
     let mut report = for_activation(definition);
     report.errors.extend(before.into_iter().flat_map(|before| definition::edits::check(before, definition)));
@@ -189,8 +189,8 @@ fn definitions(id: &PipelineId, definition: &Definition) -> Batch {
     batch.definition(id, DefinitionVersion::Active, definition)
 }
 
-/// Reads `startTimestamp`: epoch seconds, as SDKs send them, or ISO 8601. It must be a time even for a pipeline on demand,
-/// where it has no effect.
+/// Reads `startTimestamp`: epoch seconds, as SDKs send them, or ISO 8601. It must be a time even for a pipeline on
+/// demand, where it has no effect.
 fn time_of(value: &serde_json::Value) -> Result<Option<Timestamp>, ServiceError> {
     let time = match value {
         serde_json::Value::Null => return Ok(None),

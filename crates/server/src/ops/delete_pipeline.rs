@@ -1,5 +1,5 @@
-//! DeletePipeline: deletes a pipeline with its definition and history, and ends its resources. Runners at work learn of the
-//! deletion from the answer to their next report.
+//! DeletePipeline: deletes a pipeline with its definition and history, and ends its resources. Runners at work learn of
+//! the deletion from the answer to their next report.
 
 use serde::Deserialize;
 

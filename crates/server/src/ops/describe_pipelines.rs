@@ -54,8 +54,8 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     Ok(Response { pipeline_description_list: list })
 }
 
-/// Returns the health of the pipeline and the time since when: the outcome of the run that ended last. Skipped runs do not
-/// count.
+/// Returns the health of the pipeline and the time since when: the outcome of the run that ended last. Skipped runs do
+/// not count.
 fn health(runs: &[Header]) -> Option<(Timestamp, &'static str)> {
     let word = |outcome| match outcome {
         RunOutcome::Finished => Some("HEALTHY"),

@@ -1,4 +1,5 @@
-//! EvaluateExpression: evaluates a text in the context of an object. Secrets are masked; a worker gets them with its task.
+//! EvaluateExpression: evaluates a text in the context of an object. Secrets are masked; a worker gets them with its
+//! task.
 
 use engine::RunId;
 use serde::{Deserialize, Serialize};

@@ -75,8 +75,8 @@ async fn next_offer(service: &Service, group: &WorkerGroup) -> Result<Offer, Ser
     Ok(poller.take().await)
 }
 
-/// Claims the attempt of an offer. The claim runs in a task of its own: if the client hangs up meanwhile, the task undoes the
-/// claim.
+/// Claims the attempt of an offer. The claim runs in a task of its own: if the client hangs up meanwhile, the task
+/// undoes the claim.
 async fn claim(
     service: &Arc<Service>,
     group: &WorkerGroup,

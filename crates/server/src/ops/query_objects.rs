@@ -1,8 +1,8 @@
-//! QueryObjects: returns the ids of the objects of one sphere that match every selector. Objects of runs come in the order of
-//! their creation.
+//! QueryObjects: returns the ids of the objects of one sphere that match every selector. Objects of runs come in the
+//! order of their creation.
 //!
-//! The store answers the selectors for which it has columns. All others, and all selectors on components, are evaluated on
-//! the objects themselves.
+//! The store answers the selectors for which it has columns. All others, and all selectors on components, are evaluated
+//! on the objects themselves.
 
 use definition::{FieldValue, PipelineObject};
 use engine::time;

@@ -1,5 +1,5 @@
-//! ReportTaskProgress: a runner is at work on its task. The first report acknowledges the task. The answer tells the runner to
-//! stop if the task was canceled.
+//! ReportTaskProgress: a runner is at work on its task. The first report acknowledges the task. The answer tells the
+//! runner to stop if the task was canceled.
 
 use engine::Event;
 use serde::{Deserialize, Serialize};

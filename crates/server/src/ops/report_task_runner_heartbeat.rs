@@ -1,5 +1,5 @@
-//! ReportTaskRunnerHeartbeat: a task runner is alive. The answer tells the workers of a resource to end when the resource does.
-//! Other task runners need not be known, and are never told to end.
+//! ReportTaskRunnerHeartbeat: a task runner is alive. The answer tells the workers of a resource to end when the
+//! resource does. Other task runners need not be known, and are never told to end.
 
 use engine::instance::Role;
 use engine::{InstanceId, resource};

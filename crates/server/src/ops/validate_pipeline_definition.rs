@@ -1,5 +1,5 @@
-//! ValidatePipelineDefinition: returns the same errors and warnings as PutPipelineDefinition, and stores nothing. Fatal errors
-//! are among the errors.
+//! ValidatePipelineDefinition: returns the same errors and warnings as PutPipelineDefinition, and stores nothing. Fatal
+//! errors are among the errors.
 
 use super::put_pipeline_definition::{Request, Response, answer, examine, read};
 use crate::error::ServiceError;

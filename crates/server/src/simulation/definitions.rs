@@ -1,4 +1,5 @@
-//! Definitions that are made by chance: chains, diamonds and the like, with retries, time limits, preconditions and alarms.
+//! Definitions that are made by chance: chains, diamonds and the like, with retries, time limits, preconditions and
+//! alarms.
 
 use serde_json::{Value, json};
 
@@ -70,7 +71,8 @@ impl Recipe {
         recipe
     }
 
-    /// Returns the objects in the form of PutPipelineDefinition. The number `put` identifies the put in the stored definition.
+    /// Returns the objects in the form of PutPipelineDefinition. The number `put` identifies the put in the stored
+    /// definition.
     pub(super) fn objects(&self, put: usize) -> Value {
         let object = |object: &Object| {
             let mut fields = object.fields.clone();

@@ -1,7 +1,7 @@
 //! The judge: checks every change on the disk and every answer against the rules.
 //!
-//! The judge trusts no server. It reads runs back from the disk after each write, counts alarms from the changes of instances,
-//! and compares each answer with the disk.
+//! The judge trusts no server. It reads runs back from the disk after each write, counts alarms from the changes of
+//! instances, and compares each answer with the disk.
 
 mod alarms;
 mod answers;
@@ -118,8 +118,8 @@ impl Judge {
         self.alarms.kinds()
     }
 
-    /// Returns the runs that have not ended yet. A suspended run does not count: it waits for an activation, which may be
-    /// refused.
+    /// Returns the runs that have not ended yet. A suspended run does not count: it waits for an activation, which may
+    /// be refused.
     pub(super) fn unfinished(&self) -> Option<String> {
         let runs = self.runs.values().flat_map(BTreeMap::values);
         let goes_on = |run: &&Run| run.end().is_none() && (run.is_active() || !run.header().is_suspended);

@@ -193,8 +193,8 @@ impl Operator {
         self.send(Operation::DescribePipelines, json!({ "pipelineIds": [self.pipeline] })).await;
     }
 
-    /// Resumes what is paused or suspended: it would never end otherwise. A failed request is repeated, since the disk may be
-    /// full for a while yet.
+    /// Resumes what is paused or suspended: it would never end otherwise. A failed request is repeated, since the disk
+    /// may be full for a while yet.
     async fn resume_all(&self) {
         let id = engine::PipelineId::from(self.pipeline.as_str());
         for _ in 0..MOST_RESUMES {

@@ -32,7 +32,7 @@ enum Behavior {
     Repeats,
     /// Reports first that the task is finished, and then that it failed.
     Contradicts,
-    /// Continues when it is reply to stop.
+    /// Continues when it is told to stop.
     Ignores,
 }
 
@@ -142,7 +142,7 @@ impl Job {
         }
     }
 
-    /// Works for `times` periods with a report after each. Returns whether the runner is reply to stop.
+    /// Works for `times` periods with a report after each. Returns whether the runner is told to stop.
     async fn is_told_to_stop(&self, times: usize, seconds: u64) -> bool {
         for _ in 0..times {
             tokio::time::sleep(self.world.dice.seconds(seconds / 2, seconds)).await;

@@ -37,7 +37,8 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// Returns the text of a member that must be present, and notes its violations. An absent member gives an empty text.
+    /// Returns the text of a member that must be present, and notes its violations. An absent member gives an empty
+    /// text.
     pub(crate) fn required(&mut self, at: &str, value: Option<String>, limits: Text) -> String {
         self.member(at, value).map(|text| self.text(at, text, limits)).unwrap_or_default()
     }

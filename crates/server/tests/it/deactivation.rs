@@ -6,7 +6,7 @@ use crate::harness::{Stage, activity, object, refers, string, value};
 
 const HOUR: i64 = 3600;
 
-/// `Sum` every three hours from 17:00 on, `Work` every hour; the clock stands at 17:46:40.
+/// Returns a pipeline of `Sum` every three hours from 17:00 on, and `Work` every hour. The clock stands at 17:46:40.
 fn mixed() -> Vec<PipelineObject> {
     let default = [("scheduleType", "cron"), ("workerGroup", "wg"), ("pipelineLogUri", "s3://logs/dp")];
     let mut default: Vec<_> = default.iter().map(|(key, value)| string(key, value)).collect();
@@ -22,7 +22,7 @@ fn mixed() -> Vec<PipelineObject> {
     objects.chain([sum, activity("Work", &[])]).collect()
 }
 
-/// The instances of the first three hours.
+/// Returns the expected statuses in the first three hours, for the three instances of `Work`.
 fn stand<'a>(first: &'a str, second: &'a str, third: &'a str) -> [(&'a str, &'a str); 4] {
     [("Sum", "FINISHED"), ("Work", first), ("Work", second), ("Work", third)]
 }
@@ -30,7 +30,7 @@ fn stand<'a>(first: &'a str, second: &'a str, third: &'a str) -> [(&'a str, &'a 
 const WAITS: &str = "WAITING_ON_DEPENDENCIES";
 const READY: &str = "WAITING_FOR_RUNNER";
 
-/// The mixed pipeline with `Sum` done, in the first hour.
+/// Returns the mixed pipeline in the first hour, after `Sum` has finished.
 async fn begun() -> (Stage, String) {
     let stage = Stage::new().await;
     let pipeline = stage.run(mixed()).await;
@@ -56,7 +56,7 @@ async fn the_rest_of_the_longest_interval_is_made_up_for_after_the_next_activati
     deactivate(&stage, &pipeline, true).await;
     assert_eq!(state(&stage, &pipeline).await, "INACTIVE");
     let stage = stage.restart().await;
-    stage.wind(HOUR);
+    stage.advance(HOUR);
     stage.until(&pipeline, &stand("CANCELED", WAITS, WAITS)).await;
     let waiting = stage.object(&pipeline, "@Work_2030-03-17T18:00:00").await;
     let why = value(waiting.fields(), "waitReason").unwrap();
@@ -66,7 +66,7 @@ async fn the_rest_of_the_longest_interval_is_made_up_for_after_the_next_activati
     stage.until(&pipeline, &stand("CANCELED", READY, WAITS)).await;
     assert_eq!(state(&stage, &pipeline).await, "SCHEDULED");
     let stage = stage.restart().await;
-    stage.wind(HOUR);
+    stage.advance(HOUR);
     for hour in ["18", "19"] {
         let task = stage.poll().await;
         assert!(task.attempt_id().unwrap().starts_with(&format!("@Work_2030-03-17T{hour}")));
@@ -81,8 +81,8 @@ async fn a_deactivation_waits_for_what_runs_but_not_for_what_is_to_come() {
     let task = stage.poll().await;
     stage.progress(&task, &[]).await;
     deactivate(&stage, &pipeline, false).await;
-    // A little past the hour, and sooner than a runner counts as stalled.
-    stage.wind(14 * 60);
+    // 18:00 has passed, but not the 15 minutes after which a silent runner counts as stalled.
+    stage.advance(14 * 60);
     assert_eq!(state(&stage, &pipeline).await, "DEACTIVATING");
     stage.finish(&task).await;
     assert_eq!(state(&stage, &pipeline).await, "INACTIVE");
@@ -113,7 +113,7 @@ async fn a_deactivation_does_not_wait_for_what_a_pause_holds_back() {
 async fn an_activation_with_a_later_start_skips_of_the_rest_what_begins_before_it() {
     let (stage, pipeline) = begun().await;
     deactivate(&stage, &pipeline, true).await;
-    stage.wind(2 * HOUR);
+    stage.advance(2 * HOUR);
     // 19:00:00.
     let start = aws_sdk_datapipeline::primitives::DateTime::from_secs(1_900_000_000 - 2800 + 2 * HOUR);
     let activate = stage.client.activate_pipeline().pipeline_id(&pipeline).start_timestamp(start);

@@ -1,11 +1,11 @@
-//! Every exception with its status, its headers and its exact body.
+//! The exceptions, each with its status, its headers and its exact body.
 
 use aws_sdk_datapipeline::error::SdkError;
 use aws_sdk_datapipeline::types::Tag;
 
 use crate::harness::{Stage, client, object, string};
 
-/// Status, error header and body of a refusal.
+/// Returns the status, the error header and the body of an error.
 fn golden<E: std::fmt::Debug>(error: SdkError<E>) -> String {
     let raw = error.raw_response().expect("the service answered");
     let header = |name: &str| raw.headers().get(name).unwrap_or("-").to_owned();
@@ -46,7 +46,7 @@ async fn refusals_are_worded_as_aws_words_them() {
     stage.stop().await;
 }
 
-/// What no SDK would send.
+/// The request has no signature, which no SDK would send.
 #[tokio::test]
 async fn an_unsigned_request_is_refused_before_anything_else() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,4 +1,4 @@
-//! A service on a free port, a clock that is wound by hand, and the few calls that a story needs.
+//! A service on a free port, a clock that a test sets, and the few calls that a test needs.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) const KEY: &str = "AKIATEST";
 pub(crate) const SECRET: &str = "secret/of+the/test";
-/// Longer than anything here takes; a condition that does not come true fails by it.
+/// The time limit of a condition. It is longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A service that is running.
@@ -30,7 +30,7 @@ pub(crate) struct Stage {
     served: JoinHandle<anyhow::Result<()>>,
 }
 
-/// A clock that stands still until it is wound.
+/// A clock that stands still until a test sets it.
 #[derive(Clone)]
 struct Clock {
     seconds: Arc<AtomicI64>,
@@ -67,7 +67,7 @@ impl Stage {
         Self { client: client(&endpoint, SECRET), endpoint, folder, clock, shutdown, served }
     }
 
-    /// Ends the service and starts another on the same file and clock.
+    /// Ends the service, and starts another with the same file and clock.
     pub(crate) async fn restart(self) -> Self {
         self.restart_with(|_| {}).await
     }
@@ -90,8 +90,8 @@ impl Stage {
         tokio::time::timeout(LIMIT, self.served).await.expect("it stops").unwrap().unwrap();
     }
 
-    /// Moves the clock and says so.
-    pub(crate) fn wind(&self, seconds: i64) {
+    /// Sets the clock forward, and notifies the service.
+    pub(crate) fn advance(&self, seconds: i64) {
         self.clock.seconds.fetch_add(seconds, Ordering::SeqCst);
         self.clock.was_set.notify_one();
     }
@@ -128,7 +128,7 @@ impl Stage {
         self.poll_as("runner").await.expect("work is ready")
     }
 
-    /// Acknowledges, with fields; returns whether the task is canceled.
+    /// Acknowledges the task, with fields. Returns whether the task is canceled.
     pub(crate) async fn progress(&self, task: &TaskObject, fields: &[(&str, &str)]) -> bool {
         let fields = fields.iter().map(|(key, value)| string(key, value)).collect();
         let report =
@@ -147,7 +147,7 @@ impl Stage {
         status.send().await.unwrap();
     }
 
-    /// Acknowledges and finishes.
+    /// Acknowledges and finishes the task.
     pub(crate) async fn work(&self, task: &TaskObject) {
         assert!(!self.progress(task, &[]).await);
         self.finish(task).await;
@@ -168,7 +168,7 @@ impl Stage {
         described.pipeline_objects()[0].clone()
     }
 
-    /// Returns component and status of every instance, in order.
+    /// Returns the component and the status of every instance, in order.
     pub(crate) async fn statuses(&self, pipeline: &str) -> Vec<(String, String)> {
         let mut statuses = Vec::new();
         for id in self.ids(pipeline, "INSTANCE").await {
@@ -179,7 +179,7 @@ impl Stage {
         statuses
     }
 
-    /// Waits until the instances stand so.
+    /// Waits until the instances have these statuses.
     pub(crate) async fn until(&self, pipeline: &str, wanted: &[(&str, &str)]) {
         let mut last = Vec::new();
         let started = std::time::Instant::now();
@@ -190,7 +190,7 @@ impl Stage {
             }
             tokio::task::yield_now().await;
         }
-        panic!("the instances stand so: {last:?}");
+        panic!("the instances have other statuses: {last:?}");
     }
 }
 
@@ -218,7 +218,7 @@ pub(crate) fn object(id: &str, fields: Vec<Field>) -> PipelineObject {
     PipelineObject::builder().id(id).name(id).set_fields(Some(fields)).build().unwrap()
 }
 
-/// `Default` of an on-demand pipeline: group `wg`, one retry after two minutes, cascading.
+/// Returns the `Default` of an on-demand pipeline: group `wg`, one retry after two minutes, cascading.
 pub(crate) fn default() -> PipelineObject {
     object(
         "Default",
@@ -233,7 +233,7 @@ pub(crate) fn default() -> PipelineObject {
     )
 }
 
-/// A shell activity that waits for `after`.
+/// Returns a shell activity that depends on `after`.
 pub(crate) fn activity(id: &str, after: &[&str]) -> PipelineObject {
     let mut fields =
         vec![string("type", "ShellCommandActivity"), string("command", "echo #{@status} ${HOME}")];
@@ -241,7 +241,7 @@ pub(crate) fn activity(id: &str, after: &[&str]) -> PipelineObject {
     object(id, fields)
 }
 
-/// `First`, then `Second`.
+/// Returns a pipeline of `First`, then `Second`.
 pub(crate) fn two_steps() -> Vec<PipelineObject> {
     vec![default(), activity("First", &[]), activity("Second", &["First"])]
 }
@@ -254,5 +254,5 @@ pub(crate) fn reference(fields: &[Field], key: &str) -> Option<String> {
     fields.iter().find(|field| field.key() == key)?.ref_value().map(str::to_owned)
 }
 
-/// What a server of the test saw.
-pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
+/// The requests that a server of the test has received.
+pub(crate) type Received = Arc<Mutex<Vec<String>>>;

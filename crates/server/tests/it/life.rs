@@ -1,4 +1,4 @@
-//! A small pipeline from its creation to its end, well and badly.
+//! A small pipeline from its creation to its end, in success and in failure.
 
 use aws_sdk_datapipeline::types::{Operator, OperatorType, Query, Selector};
 
@@ -26,7 +26,7 @@ async fn a_pipeline_runs_from_creation_to_its_end() {
     assert_eq!(value(shown.fields(), "rowsLoaded").as_deref(), Some("12"));
     assert_eq!(value(shown.fields(), "@status").as_deref(), Some("RUNNING"));
     stage.finish(&first).await;
-    // Said twice is said once.
+    // A repeated report has no effect.
     stage.finish(&first).await;
 
     let second = stage.poll().await;
@@ -37,7 +37,7 @@ async fn a_pipeline_runs_from_creation_to_its_end() {
     assert_eq!(stage.pipeline_field(&pipeline, "@healthStatus").await.as_deref(), Some("HEALTHY"));
     assert_eq!(stage.pipeline_field(&pipeline, "@version").await.as_deref(), Some("1"));
 
-    // Once more: a second run, one second later.
+    // A second activation begins a second run, whose ids are one second later.
     stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
     assert_eq!(stage.poll().await.attempt_id(), Some("@First_2030-03-17T17:46:41_Attempt=1"));
     assert_eq!(stage.ids(&pipeline, "INSTANCE").await.len(), 4);
@@ -53,7 +53,7 @@ async fn a_failure_is_tried_again_after_its_delay_and_then_cascades() {
     stage.fail(&first, "no luck").await;
     stage.until(&pipeline, &[("First", "WAITING_FOR_RUNNER"), ("Second", "WAITING_ON_DEPENDENCIES")]).await;
 
-    stage.wind(121);
+    stage.advance(121);
     let again = stage.poll().await;
     assert!(again.attempt_id().unwrap().ends_with("_Attempt=2"));
     stage.progress(&again, &[]).await;
@@ -94,7 +94,7 @@ async fn a_task_that_nobody_acknowledged_goes_to_the_next_and_the_first_one_has_
     let stage = Stage::new().await;
     stage.run(two_steps()).await;
     let lost = stage.poll().await;
-    stage.wind(121);
+    stage.advance(121);
     let again = stage.poll().await;
     assert_eq!(lost.attempt_id(), again.attempt_id());
     assert_ne!(lost.task_id(), again.task_id());
@@ -112,7 +112,7 @@ async fn deleting_a_pipeline_stops_its_runner_and_forgets_its_work() {
     stage.progress(&first, &[]).await;
     let other = stage.run(two_steps()).await;
     stage.client.delete_pipeline().pipeline_id(&other).send().await.unwrap();
-    // What was on offer of the deleted pipeline is not handed out.
+    // The offered work of the deleted pipeline is not handed out.
     assert!(stage.poll_as("runner").await.is_none());
     stage.client.delete_pipeline().pipeline_id(&pipeline).send().await.unwrap();
     assert!(stage.progress(&first, &[]).await);

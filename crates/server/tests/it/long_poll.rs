@@ -22,8 +22,8 @@ async fn set_first(stage: &Stage, pipeline: &str, status: &str) {
 
 /// Starts a long poll, and returns once the service says that it has arrived.
 async fn waiting_poll(stage: &Stage, pipeline: &str) -> JoinHandle<Option<TaskObject>> {
-    // Each poll has a second of its own, by which the service's answer names it.
-    stage.wind(1);
+    // Each poll has a time of its own, by which the service's answer identifies it.
+    stage.advance(1);
     let polled = format!("; it was polled last at {}", stage.now().strftime("%Y-%m-%dT%H:%M:%S"));
     let poll = stage.client.poll_for_task().worker_group("wg");
     let polling = tokio::spawn(async move { poll.send().await.unwrap().task_object });
@@ -64,7 +64,7 @@ async fn one_task_goes_to_one_of_many_pollers() {
     set_first(&stage, &pipeline, "RESUME").await;
     let first = polls.join_next().await.expect("five are waiting").unwrap();
     assert!(first.is_some());
-    // The shutdown ends the other polls, which would otherwise wait on.
+    // The other polls would wait longer than the test. The shutdown ends them.
     stage.stop().await;
     let others = polls.join_all().await;
     assert_eq!((others.len(), others.iter().flatten().count()), (4, 0));

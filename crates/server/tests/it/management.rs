@@ -1,4 +1,4 @@
-//! Pipelines and definitions as things that are kept: names, pages, tags, versions, secrets.
+//! Pipelines and definitions in storage: names, pages, tags, versions, secrets.
 
 use aws_sdk_datapipeline::types::{ParameterObject, ParameterValue, Tag};
 

@@ -1,4 +1,4 @@
-//! Notices reach their topic, however often it refuses.
+//! Notices reach their topic, even if the topic refuses them at first.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Router, routing::post};
 
-use crate::harness::{Seen, Stage, activity, default, object, refers, string};
+use crate::harness::{Received, Stage, activity, default, object, refers, string};
 
 /// A topic that refuses the first publish.
-async fn topic() -> (String, Seen) {
-    async fn publish(State(seen): State<Seen>, body: String) -> (StatusCode, &'static str) {
-        let mut seen = seen.lock().unwrap();
-        seen.push(body);
-        if seen.len() == 1 {
+async fn topic() -> (String, Received) {
+    async fn publish(State(received): State<Received>, body: String) -> (StatusCode, &'static str) {
+        let mut received = received.lock().unwrap();
+        received.push(body);
+        if received.len() == 1 {
             return (
                 StatusCode::BAD_REQUEST,
                 "<ErrorResponse><Error><Code>Busy</Code></Error></ErrorResponse>",
@@ -26,12 +26,12 @@ async fn topic() -> (String, Seen) {
             "<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>",
         )
     }
-    let seen = Seen::default();
-    let app = Router::new().route("/", post(publish)).with_state(Arc::clone(&seen));
+    let received = Received::default();
+    let app = Router::new().route("/", post(publish)).with_state(Arc::clone(&received));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (endpoint, seen)
+    (endpoint, received)
 }
 
 fn sns(endpoint: &str) -> aws_sdk_sns::Client {
@@ -44,18 +44,18 @@ fn sns(endpoint: &str) -> aws_sdk_sns::Client {
     aws_sdk_sns::Client::from_conf(config)
 }
 
-/// Waits until the topic was told twice: it refuses the first time.
-async fn until_two(seen: &Seen) {
+/// Waits until the topic has received two requests. It refuses the first one.
+async fn until_two(received: &Received) {
     let started = std::time::Instant::now();
-    while seen.lock().unwrap().len() < 2 {
-        assert!(started.elapsed().as_secs() < 20, "seen: {:?}", seen.lock().unwrap());
+    while received.lock().unwrap().len() < 2 {
+        assert!(started.elapsed().as_secs() < 20, "received: {:?}", received.lock().unwrap());
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
 
 #[tokio::test]
 async fn a_refused_notice_is_published_again_under_the_same_id() {
-    let (endpoint, seen) = topic().await;
+    let (endpoint, received) = topic().await;
     let stage = Stage::with(|config| config.sns = Some(sns(&endpoint))).await;
     let alarm = object(
         "Alarm",
@@ -72,15 +72,15 @@ async fn a_refused_notice_is_published_again_under_the_same_id() {
     stage.run(vec![default(), work, alarm]).await;
     stage.work(&stage.poll().await).await;
 
-    until_two(&seen).await;
-    let seen = seen.lock().unwrap().clone();
-    assert_eq!(seen[0], seen[1]);
-    assert!(seen[0].contains("downspout-notice-id"), "{}", seen[0]);
-    assert!(seen[0].contains("Subject=done") && seen[0].contains("is%20done"), "{}", seen[0]);
+    until_two(&received).await;
+    let received = received.lock().unwrap().clone();
+    assert_eq!(received[0], received[1]);
+    assert!(received[0].contains("downspout-notice-id"), "{}", received[0]);
+    assert!(received[0].contains("Subject=done") && received[0].contains("is%20done"), "{}", received[0]);
     stage.stop().await;
 }
 
-/// An alarm at the end of a run that says its own name.
+/// Returns an alarm for the end of a run, whose subject is its own id.
 fn at_the_end(id: &str) -> PipelineObject {
     let fields = [
         ("type", "SnsAlarm"),
@@ -95,7 +95,7 @@ fn at_the_end(id: &str) -> PipelineObject {
 
 #[tokio::test]
 async fn a_call_that_marks_all_that_a_run_lacks_tells_of_no_other_end() {
-    let (endpoint, seen) = topic().await;
+    let (endpoint, received) = topic().await;
     let stage = Stage::with(|config| config.sns = Some(sns(&endpoint))).await;
     let mut default = default();
     default.fields.extend([
@@ -111,12 +111,12 @@ async fn a_call_that_marks_all_that_a_run_lacks_tells_of_no_other_end() {
     stage.fail(&failed, "no luck").await;
     assert!(!stage.progress(&at_work, &[]).await);
     let ids = stage.ids(&pipeline, "INSTANCE").await;
-    // What is at work first: the run would end with the failure of the other.
+    // The instance at work comes first. If it came second, the run would end as failed in between.
     let ids = ids.into_iter().rev().collect();
     let set = stage.client.set_status().pipeline_id(&pipeline).set_object_ids(Some(ids));
     set.status("MARK_FINISHED").send().await.unwrap();
-    until_two(&seen).await;
-    let seen = seen.lock().unwrap().clone();
-    assert!(seen.iter().all(|notice| notice.contains("Subject=Good")), "{seen:?}");
+    until_two(&received).await;
+    let received = received.lock().unwrap().clone();
+    assert!(received.iter().all(|notice| notice.contains("Subject=Good")), "{received:?}");
     stage.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Preconditions: the service looks at S3, workers answer FALSE.
+//! Preconditions: the service checks S3, and workers answer FALSE.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -9,17 +9,17 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 
-use crate::harness::{Seen, Stage, activity, default, object, refers, string, value};
+use crate::harness::{Received, Stage, activity, default, object, refers, string, value};
 
-/// What S3 answers to the next look.
+/// The status that S3 answers to the next check.
 type Answer = Arc<AtomicU16>;
 
-async fn s3(answer: &Answer, seen: &Seen) -> aws_sdk_s3::Client {
-    async fn look(State((answer, seen)): State<(Answer, Seen)>, request: Request) -> StatusCode {
-        seen.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
+async fn s3(answer: &Answer, received: &Received) -> aws_sdk_s3::Client {
+    async fn check(State((answer, received)): State<(Answer, Received)>, request: Request) -> StatusCode {
+        received.lock().unwrap().push(format!("{} {}", request.method(), request.uri().path()));
         StatusCode::from_u16(answer.load(Ordering::SeqCst)).unwrap()
     }
-    let app = Router::new().fallback(look).with_state((Arc::clone(answer), Arc::clone(seen)));
+    let app = Router::new().fallback(check).with_state((Arc::clone(answer), Arc::clone(received)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -48,15 +48,15 @@ fn guarded(
 }
 
 #[tokio::test]
-async fn the_service_looks_at_s3_until_the_key_is_there() {
-    let (answer, seen) = (Answer::new(AtomicU16::new(404)), Seen::default());
-    let s3 = s3(&answer, &seen).await;
+async fn the_service_checks_s3_until_the_key_exists() {
+    let (answer, received) = (Answer::new(AtomicU16::new(404)), Received::default());
+    let s3 = s3(&answer, &received).await;
     let stage = Stage::with(|config| config.s3 = Some(s3)).await;
     let ready = [string("type", "S3KeyExists"), string("s3Key", "#{node.filePath}"), string("role", "r")];
     let pipeline = stage.run(guarded(object("Ready", ready.to_vec()))).await;
     let id = &stage.ids(&pipeline, "INSTANCE").await[1];
     assert!(id.starts_with("@Ready_In_2030-"), "{id}");
-    let looks = async |wanted: &str| {
+    let until_checked = async |wanted: &str| {
         for _ in 0..10_000 {
             let attempt = stage.object(&pipeline, &format!("{id}_Attempt=1")).await;
             if value(attempt.fields(), "currentRetryCount").as_deref() == Some(wanted) {
@@ -64,23 +64,23 @@ async fn the_service_looks_at_s3_until_the_key_is_there() {
             }
             tokio::task::yield_now().await;
         }
-        panic!("{wanted} looks: {:?}", seen.lock().unwrap());
+        panic!("{wanted} checks: {:?}", received.lock().unwrap());
     };
-    looks("1").await;
-    // Two minutes of retryDelay, then it looks again.
-    stage.wind(120);
-    looks("2").await;
+    until_checked("1").await;
+    // The service checks again after two minutes of retryDelay.
+    stage.advance(120);
+    until_checked("2").await;
     answer.store(200, Ordering::SeqCst);
-    stage.wind(120);
+    stage.advance(120);
     let task = stage.poll().await;
     stage.work(&task).await;
-    assert_eq!(*seen.lock().unwrap(), ["HEAD /drop/in/a.csv"; 3]);
+    assert_eq!(*received.lock().unwrap(), ["HEAD /drop/in/a.csv"; 3]);
 }
 
 #[tokio::test]
-async fn a_look_that_s3_refuses_is_an_error_that_says_what_was_asked() {
-    let (answer, seen) = (Answer::new(AtomicU16::new(403)), Seen::default());
-    let s3 = s3(&answer, &seen).await;
+async fn a_check_that_s3_refuses_is_an_error_that_names_the_request() {
+    let (answer, received) = (Answer::new(AtomicU16::new(403)), Received::default());
+    let s3 = s3(&answer, &received).await;
     let stage = Stage::with(|config| config.s3 = Some(s3)).await;
     let ready = [
         string("type", "S3KeyExists"),
@@ -97,7 +97,7 @@ async fn a_look_that_s3_refuses_is_an_error_that_says_what_was_asked() {
 }
 
 #[tokio::test]
-async fn a_worker_that_answers_false_is_asked_again() {
+async fn a_precondition_that_a_worker_finds_false_is_checked_again() {
     let stage = Stage::new().await;
     let ready = [string("type", "ShellCommandPrecondition"), string("command", "test -e #{node.filePath}")];
     let pipeline = stage.run(guarded(object("Ready", ready.to_vec()))).await;
@@ -105,7 +105,7 @@ async fn a_worker_that_answers_false_is_asked_again() {
     assert!(!stage.progress(&task, &[]).await);
     let answer = stage.client.set_task_status().task_id(task.task_id().unwrap());
     answer.task_status(TaskStatus::False).send().await.unwrap();
-    stage.wind(120);
+    stage.advance(120);
     let again = stage.poll().await;
     assert_eq!(again.attempt_id(), task.attempt_id(), "FALSE is no failed try");
     stage.work(&again).await;
@@ -115,7 +115,7 @@ async fn a_worker_that_answers_false_is_asked_again() {
 }
 
 #[tokio::test]
-async fn the_services_own_worker_group_is_nobody_elses() {
+async fn nobody_else_may_poll_the_worker_group_of_the_service() {
     let stage = Stage::new().await;
     let polled = stage.client.poll_for_task().worker_group("\u{1}service").send().await;
     let error = polled.unwrap_err().into_service_error();

@@ -1,4 +1,4 @@
-//! Resources, made and ended by a host of the test.
+//! Resources, on machines that a host of the test creates and ends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 
 use crate::harness::{Stage, activity, object, refers, string, value};
 
-/// A cloud that does as the test says.
+/// A cloud whose machines change their states only when the test says so.
 #[derive(Default)]
 struct Cloud {
     machines: Mutex<BTreeMap<String, Machine>>,
-    /// Every machine that was ever made.
+    /// The ids of all machines that were ever created.
     made: Mutex<Vec<String>>,
     changed: Notify,
     places: Option<usize>,
@@ -37,7 +37,7 @@ impl Host for Cloud {
         kind == Kind::Ec2Resource
     }
 
-    /// Its workers, and those in the group `known`, copy no files.
+    /// The cloud's workers, and those in the group `known`, cannot do a CopyActivity.
     fn hindrances(&self, work: &PlannedWork<'_>) -> Vec<FieldError> {
         let is_known = matches!(work.by, Workers::OfResource(_) | Workers::InGroup("known"));
         if Kind::of(work.object) != Some(Kind::CopyActivity) || !is_known {
@@ -89,13 +89,13 @@ impl Host for Cloud {
 }
 
 impl Cloud {
-    /// Lets every machine in the one standing come to the other.
+    /// Moves every machine in the state `from` to the state `to`.
     fn turn(&self, from: Machine, to: Machine) {
         self.machines.lock().unwrap().values_mut().filter(|it| **it == from).for_each(|it| *it = to);
         self.changed.notify_one();
     }
 
-    /// Lets those be gone that are being ended.
+    /// Removes the machines that are ending.
     fn clear(&self) {
         self.machines.lock().unwrap().retain(|_, machine| *machine != Machine::Ending);
         self.changed.notify_one();
@@ -145,20 +145,20 @@ async fn restarted(stage: Stage, cloud: &Arc<Cloud>) -> Stage {
     stage.restart_with(|config| config.host = Some(host)).await
 }
 
-/// The id of the only instance of the component.
+/// Returns the id of the only instance of the component.
 async fn instance(stage: &Stage, pipeline: &str, component: &str) -> String {
     let ids = stage.ids(pipeline, "INSTANCE").await;
     ids.into_iter().find(|id| id.starts_with(&format!("@{component}_"))).expect("an instance")
 }
 
-/// Takes the task as the resource's own worker.
+/// Polls as a worker of the resource.
 async fn poll(stage: &Stage, pipeline: &str, runner: &str) -> TaskObject {
     let group = format!("{pipeline}/{}", instance(stage, pipeline, "Box").await);
     let polled = stage.client.poll_for_task().worker_group(group).hostname(runner).send();
     polled.await.unwrap().task_object.expect("work is ready")
 }
 
-/// Asks as the resource's own worker.
+/// Returns whether the answer to a heartbeat tells a worker of the resource to end.
 async fn is_told_to_end(stage: &Stage, pipeline: &str) -> bool {
     let group = format!("{pipeline}/{}", instance(stage, pipeline, "Box").await);
     let beat = stage.client.report_task_runner_heartbeat().taskrunner_id("machine").worker_group(group);
@@ -203,7 +203,7 @@ async fn a_machine_is_made_for_work_handed_that_work_and_ended_after_it() {
 }
 
 #[tokio::test]
-async fn what_no_host_supplies_is_named_before_anything_starts() {
+async fn resources_without_a_host_are_named_before_anything_starts() {
     let farm = object("Farm", vec![string("type", "EmrCluster")]);
     let step = object(
         "Step",
@@ -236,7 +236,7 @@ async fn what_no_host_supplies_is_named_before_anything_starts() {
     with_cloud.stop().await;
 }
 
-/// Puts and activates, and returns why that is refused.
+/// Puts and activates a definition, and returns the error of the activation.
 async fn refusal(stage: &Stage, objects: Vec<PipelineObject>) -> String {
     let pipeline = stage.create("p").await;
     let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
@@ -246,13 +246,13 @@ async fn refusal(stage: &Stage, objects: Vec<PipelineObject>) -> String {
     let activated = stage.client.activate_pipeline().pipeline_id(&pipeline).send().await;
     let message = activated.unwrap_err().into_service_error().to_string();
     assert_eq!(stage.ids(&pipeline, "INSTANCE").await, Vec::<String>::new());
-    // What lacks places lacks a run.
+    // A lack of places shows only at the activation, since it depends on the run.
     assert!(warned.contains("NO_HOST") || message.contains("--resources"), "{warned}");
     message
 }
 
 #[tokio::test]
-async fn what_the_workers_of_a_host_cannot_do_is_named_before_anything_starts() {
+async fn work_that_the_workers_of_a_host_cannot_do_is_named_before_anything_starts() {
     let with_cloud = stage(&Arc::new(Cloud::default())).await;
     let node =
         |id: &str, path: &str| object(id, vec![string("type", "S3DataNode"), string("filePath", path)]);
@@ -294,7 +294,7 @@ async fn what_the_workers_of_a_host_cannot_do_is_named_before_anything_starts() 
 }
 
 #[tokio::test]
-async fn what_needs_more_machines_at_once_than_there_are_places_is_refused_with_what_to_do() {
+async fn a_run_that_needs_more_machines_at_once_than_there_are_places_is_refused_with_the_remedy() {
     let with_cloud = stage(&Arc::new(Cloud { places: Some(1), ..Cloud::default() })).await;
     let other = object("Other", vec![string("type", "Ec2Resource")]);
     let on = |id: &str, machine: &str, after: Option<&str>| {
@@ -319,7 +319,7 @@ async fn what_needs_more_machines_at_once_than_there_are_places_is_refused_with_
 }
 
 #[tokio::test]
-async fn a_restart_finds_what_was_made_and_the_work_on_it_goes_on() {
+async fn a_restart_finds_the_machine_and_its_work_continues() {
     let cloud = Arc::new(Cloud::default());
     let stage = stage(&cloud).await;
     let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
@@ -342,7 +342,7 @@ async fn a_restart_finds_what_was_made_and_the_work_on_it_goes_on() {
 }
 
 #[tokio::test]
-async fn work_on_a_machine_that_went_is_done_on_another() {
+async fn work_on_a_machine_that_ended_is_done_on_another() {
     let cloud = Arc::new(Cloud::default());
     let stage = stage(&cloud).await;
     let pipeline = stage.run(vec![on_demand(), machine("ami-1"), work("Work")]).await;
@@ -353,8 +353,8 @@ async fn work_on_a_machine_that_went_is_done_on_another() {
     assert!(!stage.progress(&task, &[]).await);
     cloud.turn(Machine::Up, Machine::Lost);
     stage.until(&pipeline, &[("Box", "SCHEDULED"), ("Work", "WAITING_FOR_RUNNER")]).await;
-    assert!(stage.progress(&task, &[]).await, "whoever still works at it is told to stop");
-    stage.wind(120);
+    assert!(stage.progress(&task, &[]).await, "a runner that is still at work is told to stop");
+    stage.advance(120);
     cloud
         .until("another is asked for", |machines| machines.values().any(|it| *it == Machine::Starting))
         .await;
@@ -378,7 +378,7 @@ async fn a_deleted_pipeline_leaves_no_machine_behind() {
     stage.client.delete_pipeline().pipeline_id(&pipeline).send().await.unwrap();
     cloud.until("its end is asked for", |machines| machines.values().all(|it| *it == Machine::Ending)).await;
     cloud.clear();
-    // One that nobody knows any more: its pipeline was deleted by a service that ended before it could see to it.
+    // A machine that no run wants: the service ended between the deletion of the pipeline and the end of the machine.
     let left = format!("{pipeline}/@Box_2030-03-17T17:46:40_Attempt=7");
     cloud.machines.lock().unwrap().insert(left, Machine::Up);
     let stage = restarted(stage, &cloud).await;
@@ -404,7 +404,7 @@ async fn a_deactivated_pipeline_is_inactive_when_its_machines_are_gone() {
 }
 
 #[tokio::test]
-async fn a_host_that_cannot_tell_is_asked_again_and_init_timeout_ends_the_waiting() {
+async fn a_host_that_fails_is_asked_again_until_init_timeout_ends_the_attempt() {
     let cloud = Arc::new(Cloud::default());
     let stage = stage(&cloud).await;
     let fields = vec![
@@ -415,7 +415,7 @@ async fn a_host_that_cannot_tell_is_asked_again_and_init_timeout_ends_the_waitin
     ];
     let pipeline = stage.run(vec![on_demand(), object("Box", fields), work("Work")]).await;
     stage.until(&pipeline, &[("Box", "CREATING"), ("Work", "WAITING_ON_DEPENDENCIES")]).await;
-    stage.wind(600);
+    stage.advance(600);
     stage.until(&pipeline, &[("Box", "FAILED"), ("Work", "CANCELED")]).await;
     assert_eq!(cloud.made(), 0);
     stage.stop().await;

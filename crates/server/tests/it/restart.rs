@@ -1,11 +1,11 @@
-//! The service ends in the middle of a run, and another goes on from the same file.
+//! Restarts: the service ends in the middle of a run, and another service continues from the same file.
 
 use std::collections::BTreeSet;
 
 use crate::harness::{Stage, two_steps};
 
 #[tokio::test]
-async fn a_runner_goes_on_with_its_task_over_a_restart() {
+async fn a_runner_keeps_its_task_across_a_restart() {
     let stage = Stage::new().await;
     let pipeline = stage.run(two_steps()).await;
     let first = stage.poll().await;
@@ -60,7 +60,7 @@ async fn work_that_waited_and_delays_that_ran_are_taken_up_again() {
     let taken = stage.poll().await;
     assert_eq!(taken.pipeline_id(), Some(other.as_str()));
     stage.progress(&taken, &[]).await;
-    stage.wind(121);
+    stage.advance(121);
     let again = stage.poll().await;
     assert_eq!(again.pipeline_id(), Some(waiting.as_str()));
     assert!(again.attempt_id().unwrap().ends_with("_Attempt=2"));

@@ -1,4 +1,4 @@
-//! Runs that ended long ago.
+//! Retention: runs that ended long ago are removed.
 
 use definition::period::Period;
 
@@ -6,7 +6,7 @@ use crate::harness::{Stage, activity, default};
 
 const DAY: i64 = 24 * 3600;
 
-/// Does the one activity of the run that was activated last.
+/// Does the only activity of the newest run.
 async fn run_once(stage: &Stage) {
     stage.work(&stage.poll().await).await;
 }
@@ -30,17 +30,17 @@ async fn runs_are_kept_for_a_set_time_and_the_newest_for_ever() {
     let pipeline = stage.run(vec![default(), activity("Work", &[])]).await;
     run_once(&stage).await;
     for _ in 0..2 {
-        stage.wind(DAY);
+        stage.advance(DAY);
         stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
         run_once(&stage).await;
     }
     let ids = ["17", "18", "19"].map(|day| format!("@Work_2030-03-{day}T17:46:40"));
     let ids = ids.each_ref().map(String::as_str);
     assert_eq!(stage.ids(&pipeline, "INSTANCE").await, ids);
-    // The first ended two days ago, and then some.
-    stage.wind(700);
+    // The first run ended a little more than two days ago.
+    stage.advance(700);
     until_ids(&stage, &pipeline, "INSTANCE", &ids[1..]).await;
-    stage.wind(30 * DAY);
+    stage.advance(30 * DAY);
     until_ids(&stage, &pipeline, "INSTANCE", &ids[2..]).await;
     until_ids(&stage, &pipeline, "ATTEMPT", &[&format!("{}_Attempt=1", ids[2])]).await;
     assert_eq!(stage.pipeline_field(&pipeline, "@healthStatus").await.as_deref(), Some("HEALTHY"));

@@ -1,4 +1,4 @@
-//! Scheduled pipelines: runs in their time, backfill, later starts, deactivation, restarts.
+//! Scheduled pipelines: runs at their times, backfill, later starts, deactivation, restarts.
 
 use aws_sdk_datapipeline::types::{Operator, OperatorType, PipelineObject, Query, Selector};
 
@@ -6,7 +6,7 @@ use crate::harness::{Stage, activity, object, refers, string, value};
 
 const HOUR: i64 = 3600;
 
-/// An hourly schedule; the clock stands at 17:46:40.
+/// Returns an hourly pipeline. The clock stands at 17:46:40.
 fn hourly(kind: &str, more: &[(&str, &str)]) -> Vec<PipelineObject> {
     let default = [("scheduleType", kind), ("failureAndRerunMode", "CASCADE"), ("workerGroup", "wg")];
     let mut default: Vec<_> = default.iter().map(|(key, value)| string(key, value)).collect();
@@ -35,7 +35,7 @@ async fn activate(stage: &Stage, pipeline: &str) {
     stage.client.activate_pipeline().pipeline_id(pipeline).send().await.unwrap();
 }
 
-/// Does the next task and returns the instance that it was for.
+/// Does the next task, and returns the id of its instance.
 async fn work(stage: &Stage) -> String {
     let task = stage.poll().await;
     stage.work(&task).await;
@@ -51,10 +51,10 @@ async fn each_interval_runs_in_its_time_and_the_last_one_ends_the_pipeline() {
     assert_eq!(state("@pipelineState").await.as_deref(), Some("SCHEDULED"));
     assert_eq!(state("@nextRunTime").await.as_deref(), Some("2030-03-17T18:00:00"));
     assert_eq!(stage.ids(&pipeline, "INSTANCE").await, Vec::<String>::new());
-    stage.wind(HOUR);
+    stage.advance(HOUR);
     assert_eq!(work(&stage).await, at("18:00:00"));
     assert_eq!(state("@nextRunTime").await.as_deref(), Some("2030-03-17T19:00:00"));
-    stage.wind(HOUR);
+    stage.advance(HOUR);
     assert_eq!(work(&stage).await, at("19:00:00"));
     assert_eq!(state("@pipelineState").await.as_deref(), Some("FINISHED"));
     assert_eq!(state("@nextRunTime").await, None);
@@ -64,9 +64,9 @@ async fn each_interval_runs_in_its_time_and_the_last_one_ends_the_pipeline() {
 async fn a_timeseries_begins_at_the_first_activation_and_runs_when_the_hour_is_over() {
     let stage = Stage::new().await;
     let pipeline = stage.run(hourly("timeseries", &[("startAt", "FIRST_ACTIVATION_DATE_TIME")])).await;
-    stage.wind(HOUR - 1);
+    stage.advance(HOUR - 1);
     assert_eq!(stage.ids(&pipeline, "INSTANCE").await, Vec::<String>::new());
-    stage.wind(1);
+    stage.advance(1);
     assert_eq!(work(&stage).await, at("17:46:40"));
 }
 
@@ -82,9 +82,9 @@ async fn the_past_is_made_up_for_a_few_runs_at_a_time_also_across_a_restart() {
         assert_eq!(work(&stage).await, at(hour));
     }
     assert_eq!(stage.ids(&pipeline, "INSTANCE").await.len(), 5);
-    // Nothing of it is in memory now: the clock alone knows when to load it.
+    // The pipeline is not in memory now. Only its timer wakes it.
     let stage = stage.restart().await;
-    stage.wind(HOUR);
+    stage.advance(HOUR);
     assert_eq!(work(&stage).await, at("18:00:00"));
 }
 
@@ -111,7 +111,7 @@ async fn a_deactivated_pipeline_rests_and_goes_on_after_its_newest_run() {
     stage.client.deactivate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
     let state = async || stage.pipeline_field(&pipeline, "@pipelineState").await;
     assert_eq!(state().await.as_deref(), Some("INACTIVE"));
-    stage.wind(2 * HOUR);
+    stage.advance(2 * HOUR);
     assert_eq!(stage.ids(&pipeline, "INSTANCE").await.len(), 1);
     activate(&stage, &pipeline).await;
     assert_eq!(state().await.as_deref(), Some("SCHEDULED"));
@@ -127,7 +127,7 @@ async fn a_changed_definition_counts_for_the_runs_to_come() {
     let again = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
     again.set_pipeline_objects(Some(objects)).send().await.unwrap();
     activate(&stage, &pipeline).await;
-    stage.wind(HOUR);
+    stage.advance(HOUR);
     stage
         .until(
             &pipeline,
@@ -185,7 +185,7 @@ async fn a_finished_pipeline_goes_on_when_the_end_of_its_schedule_is_moved() {
     assert!(error.contains("no change but of its Schedule's"), "{error}");
     assert!(!put(of("3")).await.unwrap().errored());
     activate(&stage, &pipeline).await;
-    stage.wind(HOUR);
+    stage.advance(HOUR);
     assert_eq!(work(&stage).await, at("18:00:00"));
 }
 
@@ -201,9 +201,10 @@ async fn a_paused_component_starts_in_no_run_until_it_is_resumed() {
     let component = stage.object(&pipeline, "Work").await;
     assert_eq!(value(component.fields(), "@status").as_deref(), Some("PAUSED"));
     assert_eq!(value(component.fields(), "@nextRunTime").as_deref(), Some("2030-03-17T18:00:00"));
-    // The run at work was on offer, the next one never was: nothing of both is handed out, also after a restart.
+    // The work of the open run was on offer before the pause, that of the next run never was. Neither is handed out,
+    // also after a restart.
     let stage = stage.restart().await;
-    stage.wind(HOUR);
+    stage.advance(HOUR);
     stage.until(&pipeline, &[("Work", "WAITING_FOR_RUNNER"), ("Work", "WAITING_ON_DEPENDENCIES")]).await;
     let set = stage.client.set_status().pipeline_id(&pipeline).object_ids("Work").status("RESUME");
     set.send().await.unwrap();
@@ -228,7 +229,7 @@ async fn a_later_start_after_half_a_century_leaves_the_newest_that_it_skips() {
     activation.send().await.unwrap();
     assert_eq!(work(&stage).await, at("17:00:00"));
     let ids = stage.ids(&pipeline, "INSTANCE").await;
-    // A page of them: the first of the hundred hours before.
+    // A page has 100 ids. The first is from a hundred hours before.
     assert_eq!((ids.len(), ids[0].as_str()), (100, "@Work_2030-03-13T13:00:00"));
 }
 

@@ -1,4 +1,4 @@
-//! Several servers on one PostgreSQL.
+//! Several servers on one PostgreSQL database.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,14 +10,14 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Stage, activity, default, string, two_steps};
 
-/// A schema that no other test uses.
+/// Returns a schema that no other test uses.
 fn fresh() -> Location {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     Location::parse(&format!("{}?schema=servers_{number}", NativePostgres::shared().url())).unwrap()
 }
 
-/// Servers on one store, with one clock.
+/// Starts servers on one store, with one clock.
 async fn servers<const N: usize>() -> [Stage; N] {
     let location = fresh();
     let first = Stage::with(|config| config.store = location.clone()).await;
@@ -44,7 +44,7 @@ async fn a_poller_at_one_server_gets_what_was_activated_at_another() {
     });
     let pipeline = stages[0].run(two_steps()).await;
     let task = polling.await.unwrap().expect("the poller is handed the task");
-    // Reports may go to any of them.
+    // A report may go to any server.
     assert!(!stages[0].progress(&task, &[]).await);
     stages[1].finish(&task).await;
     let task = stages[0].poll().await;
@@ -57,17 +57,17 @@ async fn a_poller_at_one_server_gets_what_was_activated_at_another() {
 }
 
 #[tokio::test]
-async fn what_a_server_left_is_taken_up_by_the_others() {
+async fn another_server_takes_over_the_work_of_one_that_ended() {
     let [gone, stays] = servers().await;
     let pipeline = gone.run(two_steps()).await;
     let lost = gone.poll().await;
     gone.stop().await;
-    // Nobody acknowledged it.
-    stays.wind(121);
+    // The time to acknowledge the task passes.
+    stays.advance(121);
     let again = stays.poll().await;
     assert_eq!(lost.attempt_id(), again.attempt_id());
     stays.fail(&again, "no").await;
-    stays.wind(121);
+    stays.advance(121);
     stays.work(&stays.poll().await).await;
     stays.work(&stays.poll().await).await;
     stays.until(&pipeline, &[("First", "FINISHED"), ("Second", "FINISHED")]).await;
@@ -75,7 +75,7 @@ async fn what_a_server_left_is_taken_up_by_the_others() {
 }
 
 #[tokio::test]
-async fn what_one_server_cancels_or_deletes_is_so_at_all() {
+async fn a_cancellation_or_deletion_at_one_server_counts_at_all() {
     let stages = servers::<2>().await;
     let pipeline = stages[0].run(two_steps()).await;
     let task = stages[1].poll().await;
@@ -102,7 +102,7 @@ async fn many_pollers_at_three_servers_take_every_task_once() {
     let mut pollers = JoinSet::new();
     for number in 0..9 {
         let client = stages[number % 3].client.clone();
-        // Reports go elsewhere than polls.
+        // Reports go to another server than polls.
         let reports = stages[(number + 1) % 3].client.clone();
         pollers.spawn(async move {
             let mut taken = Vec::new();
@@ -152,7 +152,7 @@ async fn tags_that_two_servers_add_at_once_are_all_kept() {
 }
 
 #[tokio::test]
-async fn a_scheduled_run_is_made_once_whoever_makes_it() {
+async fn a_scheduled_run_begins_once_although_three_servers_could_begin_it() {
     let stages = servers::<3>().await;
     let mut objects = vec![default(), activity("Work", &[])];
     objects[0].fields.retain(|field| field.key() != "scheduleType");
@@ -171,7 +171,7 @@ async fn a_scheduled_run_is_made_once_whoever_makes_it() {
     for made in 1..=3 {
         while stages[1].ids(&pipeline, "INSTANCE").await.len() < made {
             for stage in &stages {
-                stage.wind(600);
+                stage.advance(600);
             }
         }
         let task = stages[2].poll().await;

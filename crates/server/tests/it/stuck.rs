@@ -1,10 +1,12 @@
-//! Runs that have ended while something in them waits for ever on what failed.
+//! Stuck runs: an instance waits for ever for one that failed.
 
 use aws_sdk_datapipeline::types::PipelineObject;
 
 use crate::harness::{Stage, activity, object, refers, string};
 
-/// Two hours of `First`, then `Second`, which waits for ever when that fails; the clock stands between them.
+/// Returns an hourly pipeline of `First`, then `Second`, for two hours. The clock is in the second hour. If `First`
+/// fails,
+/// `Second` waits for ever.
 fn two_hours() -> Vec<PipelineObject> {
     let default = [("scheduleType", "cron"), ("workerGroup", "wg"), ("pipelineLogUri", "s3://logs/dp")];
     let mut default: Vec<_> = default.iter().map(|(key, value)| string(key, value)).collect();
@@ -20,7 +22,7 @@ fn two_hours() -> Vec<PipelineObject> {
     objects.into_iter().chain([activity("First", &[]), activity("Second", &["First"])]).collect()
 }
 
-/// As `two_hours`, with fields that `Second` has besides.
+/// Returns `two_hours` with more fields of `Second`.
 fn late(more: &[(&str, &str)], action: PipelineObject) -> Vec<PipelineObject> {
     let mut objects = two_hours();
     let second = objects.iter_mut().find(|object| object.id == "Second").unwrap();
@@ -31,7 +33,7 @@ fn late(more: &[(&str, &str)], action: PipelineObject) -> Vec<PipelineObject> {
 
 const FIRST: &str = "@First_2030-03-17T16:00:00";
 
-/// A pipeline whose first run is stuck, and whose second one has finished after it.
+/// Returns a pipeline whose first run is stuck, and whose second run has finished.
 async fn stuck() -> (Stage, String) {
     let stage = Stage::new().await;
     let pipeline = stage.run(two_hours()).await;
@@ -52,7 +54,7 @@ async fn set(stage: &Stage, pipeline: &str, id: &str, status: &str) {
 async fn a_pipeline_with_a_stuck_run_is_not_finished_by_a_later_one_and_the_stuck_one_is_rerun() {
     let (stage, pipeline) = stuck().await;
     assert_eq!(stage.pipeline_field(&pipeline, "@pipelineState").await.as_deref(), Some("SCHEDULED"));
-    // Read anew, from what the store tells.
+    // After a restart, the service reads the pipeline from the store.
     let stage = stage.restart().await;
     set(&stage, &pipeline, FIRST, "RERUN").await;
     for _ in 0..2 {
@@ -79,7 +81,7 @@ async fn what_waits_for_ever_is_late_in_its_time_also_across_a_restart() {
         stage.fail(&stage.poll().await, "no luck").await;
     }
     let stage = stage.restart().await;
-    stage.wind(20 * 60);
+    stage.advance(20 * 60);
     let ended = ["FAILED", "CANCELED"];
     let wanted = [("First", ended[0]), ("Second", ended[1]), ("First", ended[0]), ("Second", ended[1])];
     stage.until(&pipeline, &wanted).await;

@@ -1,4 +1,4 @@
-//! Preconditions on DynamoDB, against one that is not ours: moto's server (`tests/setup` installs it).
+//! Preconditions on DynamoDB, against the server of moto (`tests/setup` installs it).
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 
 use crate::harness::{Stage, activity, default, object, refers, string, value};
 
-/// A DynamoDB that ends with the value.
+/// A DynamoDB server that ends when the value is dropped.
 struct DynamoDb {
     server: Child,
     client: Client,
@@ -70,7 +70,7 @@ fn client(port: u16) -> Client {
     Client::from_conf(config)
 }
 
-/// `Work` once the table holds what the precondition asks.
+/// Returns a pipeline of `Work`, guarded by a precondition of this type on the table `orders`.
 fn guarded(kind: &str) -> Vec<PipelineObject> {
     let ready = [string("type", kind), string("tableName", "orders"), string("role", "r")];
     let mut work = activity("Work", &[]);
@@ -78,7 +78,7 @@ fn guarded(kind: &str) -> Vec<PipelineObject> {
     vec![default(), object("Ready", ready.to_vec()), work]
 }
 
-async fn until_looked_at(stage: &Stage, pipeline: &str, times: &str) {
+async fn until_checked(stage: &Stage, pipeline: &str, times: &str) {
     let id = format!("{}_Attempt=1", &stage.ids(pipeline, "INSTANCE").await[1]);
     let mut last = None;
     for _ in 0..10_000 {
@@ -88,31 +88,31 @@ async fn until_looked_at(stage: &Stage, pipeline: &str, times: &str) {
         }
         tokio::task::yield_now().await;
     }
-    panic!("{id} was looked at {last:?} times");
+    panic!("{id} was checked {last:?} times");
 }
 
 #[tokio::test]
-async fn the_service_looks_at_a_table_until_it_is_there_and_holds_an_item() {
+async fn the_service_checks_a_table_until_it_exists_and_holds_an_item() {
     let dynamodb = DynamoDb::start().await;
     let client = dynamodb.client.clone();
     let stage = Stage::with(|config| config.dynamodb = Some(client)).await;
     let (exists, holds) =
         (stage.run(guarded("DynamoDBTableExists")).await, stage.run(guarded("DynamoDBDataExists")).await);
     for pipeline in [&exists, &holds] {
-        until_looked_at(&stage, pipeline, "1").await;
+        until_checked(&stage, pipeline, "1").await;
     }
     dynamodb.create("orders").await;
-    stage.wind(120);
+    stage.advance(120);
     stage.until(&exists, &[("Work", "WAITING_FOR_RUNNER"), ("Ready", "FINISHED")]).await;
-    until_looked_at(&stage, &holds, "2").await;
+    until_checked(&stage, &holds, "2").await;
     dynamodb.put("orders").await;
-    stage.wind(120);
+    stage.advance(120);
     stage.until(&holds, &[("Work", "WAITING_FOR_RUNNER"), ("Ready", "FINISHED")]).await;
     stage.stop().await;
 }
 
 #[tokio::test]
-async fn a_table_that_cannot_be_asked_about_is_told_and_asked_about_again() {
+async fn a_check_without_an_answer_is_an_error_and_is_repeated() {
     let nobody = client(native_postgres::free_port());
     let stage = Stage::with(|config| config.dynamodb = Some(nobody)).await;
     let pipeline = stage.run(guarded("DynamoDBTableExists")).await;
@@ -130,7 +130,7 @@ async fn a_table_that_cannot_be_asked_about_is_told_and_asked_about_again() {
 }
 
 #[tokio::test]
-async fn where_no_dynamodb_is_known_such_a_definition_is_refused_and_told_what_to_set() {
+async fn without_a_dynamodb_such_a_definition_is_refused_with_the_settings_to_make() {
     let stage = Stage::new().await;
     let pipeline = stage.create("p").await;
     let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);

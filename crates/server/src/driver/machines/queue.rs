@@ -28,7 +28,8 @@ struct Entry {
     is_under_way: bool,
     /// The turn in which the machine became due. The smallest goes first, whatever the machine's name.
     due: Option<u64>,
-    /// The machine is RUNNING for its run. If the host lost it at a restart, it is replaced before any machine is created.
+    /// The machine is RUNNING for its run. If the host lost it at a restart, it is replaced before any machine is
+    /// created.
     is_first: bool,
     /// When a failed reconciliation is tried again.
     retry_at: Option<Instant>,
@@ -36,7 +37,7 @@ struct Entry {
     party: Option<Party>,
 }
 
-/// What follows a reconciliation.
+/// The consequence of a reconciliation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Nothing: the machine is gone, and no run wants it.

@@ -1,5 +1,5 @@
-//! Checks the alarms: each cause has one notice, and each notice has a cause. Causes follow from the changes of instances and
-//! runs.
+//! Checks the alarms: each cause has one notice, and each notice has a cause. Causes follow from the changes of
+//! instances and runs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,4 +1,5 @@
-//! Checks the answers against the disk: an acknowledged change is stored, and the runner that has a task is not refused.
+//! Checks the answers against the disk: an acknowledged change is stored, and the runner that has a task is not
+//! refused.
 
 use engine::attempt::Status as AttemptStatus;
 use engine::{Attempt, InstanceId, PipelineId, PipelineState, Status, TaskId};

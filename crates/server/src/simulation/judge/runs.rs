@@ -136,7 +136,8 @@ impl RunChange<'_> {
         }
         let interval = self.run.interval(new);
         let kind = self.text(new, "scheduleType").unwrap_or_default();
-        // A run on demand waits for no time. Of two that begin in the same second, the second has an id of the next second.
+        // A run on demand waits for no time. Of two that begin in the same second, the second has an id of the next
+        // second.
         if kind == "ondemand" {
             return Ok(());
         }
@@ -231,7 +232,7 @@ impl RunChange<'_> {
         };
         let due = match error.as_str() {
             STALLED => after("reportProgressTimeout", Some(SignedDuration::from_mins(15))),
-            // Counted from the creation of the attempt: the first report cannot be earlier.
+            // The service counts this limit from the creation of the attempt or from a later time.
             ATTEMPT_TIMEOUT => self.period(new, "attemptTimeout").map(|period| attempt.created + period),
             text if text.starts_with("Service_") => return Ok(()),
             _ if said("FAILED") => return Ok(()),
