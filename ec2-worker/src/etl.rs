@@ -9,6 +9,7 @@ pub mod dialect;
 pub mod encode;
 pub mod header;
 pub mod load;
+pub mod loaded_files;
 pub mod position;
 pub mod records;
 pub mod rejects;

@@ -116,7 +116,8 @@ async fn a_resource_whose_worker_was_killed_is_created_again_and_its_work_retrie
         if shown.contains("(FINISHED") { Ok(shown) } else { Err(shown) }
     })
     .await;
-    let lost = "the machine disappeared while it was in use: its worker process ended with signal: 9 (SIGKILL)";
+    let lost =
+        "the machine disappeared while it was in use: its worker process ended with signal: 9 (SIGKILL)";
     assert!(ended.contains(&format!("One, attempt 1: FAILED: {lost}")), "{ended}");
     assert!(ended.contains("Work, attempt 1: FAILED: its resource"), "{ended}");
     assert_eq!(workers(&up), Vec::<String>::new());

@@ -17,6 +17,7 @@ use definition::kind::field::{Limit, LoadMode};
 use super::column::Column;
 use super::date::Pattern;
 use super::dialect::Dialect;
+use super::loaded_files;
 use super::rejects::Spool;
 use super::source::{Origin, Source};
 use super::table::Table;
@@ -238,7 +239,7 @@ impl LoadTry<'_> {
                 // both files would stay.
                 let sql = format!("LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE; DELETE FROM {name}");
                 tx.run(&format!("emptying {table}"), &sql).await?;
-                ledger::forget_files(tx, table).await
+                loaded_files::forget(tx, table).await
             }
             LoadMode::Upsert if table.primary_key.is_empty() => {
                 let message = format!("table {table} has no primary key, which `myLoadMode` upsert needs");
@@ -251,15 +252,16 @@ impl LoadTry<'_> {
     /// Notes the file as loaded. Returns false, with a remark for the user, if the table has it already.
     async fn is_new(&self, tx: &Transaction, table: &Table, source: &Source) -> Result<bool, Failure> {
         let Origin::Object(_, object) = &source.origin else { return Ok(true) };
-        if ledger::note_file(tx, &self.load.key, table, object).await? || self.load.mode != LoadMode::Append {
+        if loaded_files::note(tx, &self.load.key, table, object).await? || self.load.mode != LoadMode::Append
+        {
             return Ok(true);
         }
         let rows =
             tx.query("reading the table", &format!("SELECT 1 FROM {} LIMIT 1", table.quoted()), &[]).await?;
         if rows.is_empty() {
             // Somebody emptied the table, so its old files may be loaded again.
-            ledger::forget_files(tx, table).await?;
-            return ledger::note_file(tx, &self.load.key, table, object).await;
+            loaded_files::forget(tx, table).await?;
+            return loaded_files::note(tx, &self.load.key, table, object).await;
         }
         self.progress
             .note(format!("{object} is in {table} already; not appended again", object = source.name()));

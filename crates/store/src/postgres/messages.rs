@@ -124,7 +124,8 @@ impl Listener {
     }
 
     fn heard(&self, message: &str) {
-        let group = message.split_once(' ').filter(|(sender, _)| *sender != self.server).map(|(_, group)| group);
+        let group =
+            message.split_once(' ').filter(|(sender, _)| *sender != self.server).map(|(_, group)| group);
         if let Some(group) = group {
             // If the queue is full, the caller has enough to do.
             let _ = self.sender.try_send(WorkerGroup::from(group));
