@@ -12,31 +12,32 @@ demo:              ## Bring everything up, drop the sample files, show the table
 up:                ## Bring everything up and stay; data in .downspout
 	cargo run --bin downspout -- up
 
-test:              ## Run every test, having set up what they need
+test:              ## Set up what the tests need, then run every test
 	tests/setup
 	cargo test --workspace
 
-# A macro declares the files of the activities, so cargo fmt does not find them.
-check: test        ## Format, lints, tests
+# Macros declare the files of activities and operations, so cargo fmt does not find them.
+check:             ## What CI runs: format, lints, every test
 	cargo fmt --all --check
 	rustfmt --edition 2024 --check ec2-worker/src/activity/*.rs ec2-worker/src/activity/*/*.rs
 	rustfmt --edition 2024 --check crates/server/src/ops/*.rs
 	cargo clippy --workspace --all-targets -- --deny warnings
+	$(MAKE) test
 
-# With e2e, so that its libraries are those of `make bench`.
-soak:              ## What takes longer than CI has: 10,000 seeds, every mutation, servers killed for five minutes
+# `-p e2e` makes cargo build the libraries with the features that `make bench` uses, so both share one build.
+soak:              ## Tests that take longer than CI may: 10,000 seeds, every mutation, five minutes of killed servers
 	tests/setup
 	SIMULATION_SEEDS=10000 SIMULATION_COUNTS=1 cargo test --release -p server -p e2e --lib simulation::tests::seeds -- --nocapture
 	tests/mutations
 	DOWNSPOUT_SOAK_SECS=300 cargo test -p e2e --test e2e servers:: -- --nocapture
 
-bench:             ## Measure, beside the named rivals; writes target/bench.json
+bench:             ## Measure speed and memory beside the named rivals; writes target/bench.json
 	tests/setup rivals
 	cargo build --release --bin ec2-worker
 	cargo bench --bench speed
 
-samples:           ## Make the sample files anew from their seed
+samples:           ## Generate the sample files again from their seed
 	cargo run --bin generate-samples pipeline-definitions/orders/samples
 
-clean:             ## Remove what was built; keeps .downspout
+clean:             ## Remove the build; keeps .downspout
 	cargo clean

@@ -6,6 +6,7 @@ mod crash;
 mod database;
 mod demo;
 mod gzip;
+mod house;
 mod ledger;
 mod resources;
 mod samples;
