@@ -1,4 +1,4 @@
-//! Packed files: dropped as `gzip` writes them, loaded as if they were plain.
+//! Files that `gzip` packed: they are loaded as plain files are.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -7,6 +7,7 @@ use e2e::{definitions::Definitions, program::Up, samples::Samples};
 
 use crate::PROGRAM;
 
+/// Returns the content, packed by the program `gzip`.
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut command = Command::new("gzip");
     let mut child =
@@ -20,7 +21,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// The shipped definitions, their files declared as packed.
+/// Returns the shipped definitions, with `compression` set for their files.
 fn packed() -> Definitions {
     let definitions = Definitions::uncapped();
     definitions.edit(|objects, _| {

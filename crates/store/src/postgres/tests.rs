@@ -1,4 +1,3 @@
-use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -47,12 +46,6 @@ fn location(url: &str) -> PostgresLocation {
 
 fn pipeline(id: &str) -> Pipeline {
     Pipeline::new(PipelineId::from(id), id, "token", Timestamp::UNIX_EPOCH)
-}
-
-/// Returns an error with its causes, as the server logs it.
-fn told(error: &StoreError) -> String {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    std::iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
 }
 
 async fn count(client: &Client, sql: &str) -> i64 {
@@ -192,7 +185,7 @@ async fn a_database_that_cannot_hold_every_text_is_refused() {
     assert!(
         matches!(&error, StoreError::Encoding { encoding, .. } if encoding == "LATIN1"),
         "{}",
-        told(&error)
+        error.chain()
     );
 }
 
@@ -201,7 +194,7 @@ async fn a_password_is_never_shown() {
     let port = native_postgres::free_port();
     let location = location(&format!("postgres://me:geheim@127.0.0.1:{port}/p"));
     let error = PostgresStore::open(&location).await.err().unwrap();
-    let error = format!("{} {error:?} {location:?}", told(&error));
+    let error = format!("{} {error:?} {location:?}", error.chain());
     assert!(error.contains(&format!("127.0.0.1:{port}/p")) && !error.contains("geheim"), "{error}");
 }
 
@@ -216,7 +209,7 @@ async fn acknowledged_pipelines_outlive_a_crash_and_the_next_call_reconnects() {
     postgres.down();
     let error = store.save(Batch::new().pipeline(&created)).await.unwrap_err();
     assert!(matches!(error, StoreError::Connect { .. } | StoreError::Lost { .. }), "{error:?}");
-    assert!(told(&error).contains("127.0.0.1"), "{}", told(&error));
+    assert!(error.chain().contains("127.0.0.1"), "{}", error.chain());
     let error = store.pipeline(&created.id).await.unwrap_err();
     assert!(matches!(error, StoreError::Connect { .. }), "{error:?}");
 
