@@ -18,10 +18,10 @@ use crate::job::Failure;
 
 /// The thread that flushes the log.
 pub struct Flusher {
-    /// Without room: while a group waits, the writer collects all later jobs into one next group.
+    /// A channel without room: while a group waits, the writer collects all later jobs into one next group.
     groups: Option<SyncSender<Group>>,
     thread: Option<JoinHandle<()>>,
-    /// The failed flush, after which nothing can be kept any more.
+    /// Why a flush failed. After a failed flush no change can be made durable any more.
     broken: Arc<OnceLock<Failure>>,
 }
 
@@ -37,7 +37,7 @@ impl Flusher {
         log.push("-wal");
         // The log stays the same file as long as the connection lives: SQLite overwrites it in place.
         let log = File::options().write(true).open(Path::new(&log))?;
-        // The last commits of a killed server may not be flushed yet, and are read from now on.
+        // The last commits of a killed server may not be flushed yet. From now on they are read, so they must be durable.
         log.sync_data()?;
         Self::start(name, move || log.sync_data())
     }
@@ -57,7 +57,7 @@ impl Flusher {
         Ok(Self { groups: Some(groups), thread: Some(thread), broken })
     }
 
-    /// Returns the failed flush, after which nothing can be kept any more.
+    /// Returns why a flush failed; `None` if none has failed.
     pub(crate) fn broken(&self) -> Option<&Failure> {
         self.broken.get()
     }
@@ -73,7 +73,7 @@ impl Drop for Flusher {
     fn drop(&mut self) {
         self.groups = None;
         if let Some(thread) = self.thread.take() {
-            // A panic there has been printed; there is nothing left to do about it.
+            // If the thread has panicked, it has printed the panic itself.
             let _ = thread.join();
         }
     }

@@ -7,22 +7,22 @@ use crate::job::{Failure, Job};
 /// The most jobs that share one commit.
 const GROUP_LIMIT: usize = 256;
 
-/// The way to undo a job that failed half way, while the other jobs of its group stand.
+/// The way to undo a job that failed half way, while the changes of the other jobs of its group stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undo {
     /// All jobs are undone and then done again, each under a savepoint of its own. This is the cheaper way where jobs
-    /// seldom fail half way; their work must bear being done twice.
+    /// seldom fail half way. Their work must allow that it is done twice.
     Repeat,
-    /// Every job stands under a savepoint of its own from the start, and is done once.
+    /// Every job has a savepoint of its own from the start, and is done once.
     Savepoints,
 }
 
-/// Jobs that were done in one transaction, and are to be answered once that is durable.
+/// Jobs that were done in one transaction. They are answered when the transaction is durable.
 pub(crate) struct Group {
     pub(crate) jobs: Vec<Box<dyn Job>>,
-    /// Whether the transaction was committed, and else why not.
+    /// Whether the transaction was committed; the error says why not.
     pub(crate) committed: Result<(), Failure>,
-    /// The commit wrote something to the log.
+    /// Whether the commit wrote anything to the log.
     pub(crate) has_written: bool,
 }
 
@@ -61,13 +61,13 @@ pub(crate) fn commit_group(
 
 /// Why nothing of a group was committed.
 enum Undone {
-    /// A job failed half way, and nothing tells its changes from those of the others.
+    /// A job failed half way, and its changes cannot be told from those of the other jobs.
     Spoiled,
     /// The transaction could not be begun, kept or committed.
     Failed(Failure),
 }
 
-/// Does the jobs with nothing between them, which is cheap and nearly always enough. The waiting jobs join the group.
+/// Does the jobs without savepoints, which is cheap and nearly always enough. The waiting jobs join the group.
 fn do_together(
     connection: &Connection,
     group: &mut Vec<Box<dyn Job>>,
@@ -117,7 +117,8 @@ fn each(
     Ok(())
 }
 
-/// Fails if SQLite has undone the whole transaction by itself, as on a full disk: further jobs would stand alone.
+/// Fails if SQLite has undone the whole transaction by itself, as it does on a full disk: later jobs would run
+/// outside of a transaction.
 fn must_be_open(connection: &Connection, worked: &Result<(), Failure>) -> Result<(), Undone> {
     if !connection.is_autocommit() {
         return Ok(());

@@ -1,4 +1,5 @@
-//! The thread that owns the connection, and its queue; or the same work done on the caller's thread.
+//! The writer: a thread that owns the connection and takes jobs from a queue, or no thread at all: then each caller does
+//! its job itself.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +19,7 @@ const QUEUE_LIMIT: usize = 4096;
 #[derive(Debug)]
 pub struct Closed;
 
-/// The way to the writing connection.
+/// Does jobs on the one connection that writes to the data file.
 pub struct Writer(Way);
 
 enum Way {
@@ -33,8 +34,10 @@ enum Way {
 }
 
 impl Writer {
-    /// Starts the thread, which is called `name`. The `flusher` answers the jobs if there is one; else each group is
-    /// answered when it is committed. Dropping the writer waits until all jobs in the queue are done.
+    /// Starts the thread, which is called `name`. `undo` says how a job that failed is undone within its group. A
+    /// `flusher` answers the jobs of each group; without one, the thread answers them after the commit.
+    ///
+    /// Dropping the writer waits until all jobs in the queue are done.
     ///
     /// # Errors
     ///
@@ -58,7 +61,8 @@ impl Writer {
         Self(Way::Inline(Mutex::new(connection)))
     }
 
-    /// Hands a job in, and waits for room in the queue if there is none. The job is answered later.
+    /// Hands a job in. The writer's thread answers it later, and the caller waits while the queue is full. A writer without
+    /// a thread has answered the job when this method returns.
     ///
     /// # Errors
     ///
@@ -70,7 +74,7 @@ impl Writer {
                 queue.send(job).await.map_err(|_| Closed)
             }
             Way::Inline(connection) => {
-                // SQLite undoes the half-done work of a job that panicked.
+                // A poisoned lock does no harm: SQLite undoes the work of a job that panicked half way.
                 let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
                 commit_group(&connection, Undo::Repeat, job, std::iter::empty()).answer();
                 Ok(())
@@ -84,7 +88,7 @@ impl Drop for Writer {
         let Way::Thread { queue, thread } = &mut self.0 else { return };
         *queue = None;
         if let Some(thread) = thread.take() {
-            // A panic there has been printed; there is nothing left to do about it.
+            // If the thread has panicked, it has printed the panic itself.
             let _ = thread.join();
         }
     }
@@ -114,7 +118,7 @@ fn work(connection: &Connection, undo: Undo, mut jobs: Receiver<Box<dyn Job>>, f
     }
 }
 
-/// Lets SQLite overwrite the log from its beginning, so that a deletion still finds room in it, and can make more.
+/// Makes SQLite overwrite the log from its beginning. Then a deletion finds room in the log, and frees more space.
 fn reuse_log(connection: &Connection) {
     let checkpointed = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
     if let Err(error) = checkpointed {
