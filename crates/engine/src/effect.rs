@@ -18,7 +18,7 @@ pub enum Effect {
     },
     /// Ask the host to make or to end a machine. After a restart [`crate::Run::machines`] says the same.
     Resource {
-        /// The attempt at the resource, which the machine is.
+        /// The attempt at the resource; each attempt is one machine.
         attempt: AttemptId,
     },
     /// Publish a notice. It is stored until its topic has taken it, even if its pipeline is deleted meanwhile.

@@ -46,20 +46,21 @@ pub enum Event {
     CancelRequested {
         /// All instances that one command names. The command happens to all of them, or to none.
         instances: BTreeSet<InstanceId>,
-        /// The field `cancellationReason` of each.
+        /// The `cancellationReason` of each canceled instance.
         reason: String,
     },
     /// Every instance that is not final has to stop, because the pipeline is deleted.
     RunCanceled {
-        /// The field `cancellationReason` of each.
+        /// The `cancellationReason` of each canceled instance.
         reason: String,
     },
-    /// The pipeline is deactivated: no instance's time comes until the next activation.
+    /// The pipeline is deactivated: instances that wait for their time keep waiting until the next activation.
     Deactivated {
-        /// The `cancellationReason` of instances that have begun, which are stopped. Without a reason they may end by themselves.
+        /// The reason why the instances that have begun are canceled: their `cancellationReason`. Without a reason, these
+        /// instances may end by themselves.
         cancel: Option<String>,
     },
-    /// The pipeline is activated: instances that waited for this go on.
+    /// The pipeline is activated: instances that waited for the activation go on.
     Activated {
         /// Instances that wait for their time become SKIPPED if their interval begins before this time.
         skip_until: Option<Timestamp>,
@@ -68,7 +69,8 @@ pub enum Event {
     RerunRequested {
         /// The instances.
         instances: BTreeSet<InstanceId>,
-        /// The components that are paused now. A run that has ended hears of no pauses, so a rerun tells them.
+        /// The components that are paused now. An ended run gets no event for a pause, so the rerun
+        /// carries the pauses.
         paused: BTreeSet<ObjectId>,
     },
     /// A user marks instances as finished.
@@ -76,23 +78,23 @@ pub enum Event {
         /// The instances.
         instances: BTreeSet<InstanceId>,
     },
-    /// The host describes a machine that it makes or has; the status of the machine does not change.
+    /// The host describes a machine that it is making or has made; the status of the machine does not change.
     ResourceReported {
-        /// The attempt at the resource, which the machine is.
+        /// The attempt at the resource; each attempt is one machine.
         attempt: AttemptId,
         /// Fields for the attempt, such as `@resourceStatus`. Each key replaces the values that were reported under it before.
         fields: Vec<Field>,
     },
     /// The host has made a machine, and its workers take tasks.
     ResourceCreated {
-        /// The attempt at the resource, which the machine is.
+        /// The attempt at the resource; each attempt is one machine.
         attempt: AttemptId,
         /// Fields for the attempt, such as `@resourceId`.
         fields: Vec<Field>,
     },
     /// A machine does not exist: it could not be made, it disappeared, or it was ended on request.
     ResourceGone {
-        /// The attempt at the resource, which the machine is.
+        /// The attempt at the resource; each attempt is one machine.
         attempt: AttemptId,
         /// The reason in the host's words.
         reason: String,

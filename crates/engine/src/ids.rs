@@ -118,7 +118,7 @@ impl RunId {
 
     /// Returns the id of a run that begins with the interval of the instance or attempt `object`.
     ///
-    /// This is the run of the object, unless that run is for a longer interval.
+    /// The object belongs to this run, unless its own run is for a longer interval.
     #[must_use]
     pub fn of_object(object: &str) -> Option<Self> {
         let instance = match object.rsplit_once(ATTEMPT_MARK) {

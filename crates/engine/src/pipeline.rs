@@ -20,7 +20,7 @@ pub enum Event {
     Activated,
     /// A user deactivates the pipeline.
     Deactivated,
-    /// The runs of the pipeline changed: one began, ended, came to rest, or was rerun.
+    /// The runs of the pipeline changed: one began, ended, was rerun, or has no active instance any more.
     RunsChanged {
         /// Whether a run has not ended.
         moving: bool,

@@ -9,11 +9,11 @@ use crate::expand_error::ExpandError;
 use crate::instance::Role;
 use crate::plan::Plan;
 
-/// Checks that task runners or resources exist for all work of `plan`.
+/// Checks that all work for task runners in `plan` has a worker group or a resource.
 ///
 /// # Errors
 ///
-/// [`ExpandError::NoWorkerGroup`] names the first object that nobody would work on.
+/// [`ExpandError::NoWorkerGroup`] names the first object that has neither.
 pub fn check(plan: &Plan) -> Result<(), ExpandError> {
     for object in plan.objects().iter().filter(|object| role(object).is_some()) {
         let preconditions = object.references("precondition").filter_map(|id| plan.object(id.as_str()));
@@ -55,7 +55,7 @@ pub struct WorkerTask<'a> {
     pub object: &'a PipelineObject,
     /// The object that the precondition guards. The precondition is checked where that object's work runs.
     pub guards: Option<&'a PipelineObject>,
-    /// The resource that the work runs on; without one, a worker group does the work.
+    /// The resource that the work runs on; without one, the runners of a worker group do the work.
     pub resource: Option<&'a PipelineObject>,
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn is_checked_by_workers(plan: &Plan, precondition: &str) -> bool {
     kind.is_some_and(|kind| !kind.is_system_managed())
 }
 
-/// Returns the resource that `object` runs on.
+/// Returns the resource that `object` runs on; `None` if its field `runsOn` names no resource.
 pub(crate) fn resource<'a>(plan: &'a Plan, object: &PipelineObject) -> Option<&'a PipelineObject> {
     let resource = plan.object(object.reference("runsOn")?.as_str())?;
     (role(resource) == Some(Role::Resource)).then_some(resource)

@@ -1,10 +1,10 @@
 //! One round of a run: takes an event, tells the consumers of each instance that became final, and decides whether the
 //! run is over.
 //!
-//! The questions about a run stand in `run/`. The modules below change it, one file for each purpose: `attempts` (one
-//! attempt and its instance), `spread` (instances that become ready or fall), `waking` (deadlines), `cancel`, `activation`,
-//! `commands`, `pausing` and `rerun` (the words of users), `resources` and `machines` (resources and what runs on them),
-//! `ending` (the end of the run).
+//! The modules of `run/` answer questions about a run. The modules below change it, one file for each purpose:
+//! `attempts` (one attempt and its instance), `spread` (instances that become ready or fall), `waking` (deadlines),
+//! `cancel`, `activation`, `commands`, `pausing` and `rerun` (what users ask for), `resources` and `machines`
+//! (resources and what runs on them), `ending` (the end of the run).
 
 mod activation;
 mod attempts;

@@ -1,4 +1,4 @@
-//! The record of a run: all instances of one activation. A run is our unit of consistency.
+//! The record of a run: all instances of one activation. A run is changed, saved and loaded as a whole.
 //!
 //! [`Run`] holds facts ([`Header`], [`Plan`], instances) and an index of what follows from them (`run/index.rs`). The
 //! events of a run are handled in `round.rs`, which changes instances only through [`Run::change`]. The cost of an event

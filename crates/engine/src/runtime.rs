@@ -52,7 +52,7 @@ pub(crate) fn of_attempt(run: &Run, instance: &Instance, attempt: &Attempt) -> V
     if let Some(ended) = attempt.ended {
         fields.push(Field::string("@actualEndTime", wire(ended)));
     }
-    // These two fields are ours. The wire's own times have whole seconds, and a local run may take less than one.
+    // AWS does not have these two fields. The times of AWS have whole seconds, and a local run may take less than one.
     fields.push(Field::string("startedAt", format!("{:.3}", attempt.created)));
     if let Some(ended) = attempt.ended {
         fields.push(Field::string("endedAt", format!("{ended:.3}")));

@@ -1,4 +1,4 @@
-//! Times: the form of the wire, and whole milliseconds inside.
+//! Times: the form in which AWS writes them, and the whole milliseconds in which the engine keeps them.
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 
@@ -27,7 +27,7 @@ pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_millisecond().div_euclid(1000)).unwrap_or(time)
 }
 
-/// Returns `time` plus `by`, or the latest possible time if that is too late.
+/// Returns `time` plus `by`, or the latest possible time if the sum is later.
 #[must_use]
 pub fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)

@@ -14,13 +14,15 @@ use crate::time::wire;
 
 /// The field of an instance that holds the sentence.
 pub const WHY: &str = "waitReason";
-/// The maximum number of dependencies that are visited for one sentence. It may be incomplete, but it must be quick.
+/// The maximum number of dependencies that are visited for one sentence. The sentence may be incomplete, but must be
+/// found quickly.
 const MOST_VISITED: usize = 1_000;
-/// The maximum number of dependencies that a sentence names. It counts the others.
+/// The maximum number of dependencies that a sentence names. The sentence only counts the others.
 const MOST_NAMED: usize = 3;
 
 impl Run {
-    /// Returns what the instance waits for, as the rest of a sentence about it; `None` if it is at work or final.
+    /// Returns why the instance waits, as a sentence without its subject, the instance. `None` if the instance is at
+    /// work or final.
     #[must_use]
     pub fn why_it_waits(&self, instance: &Instance) -> Option<String> {
         match &instance.status {
@@ -85,7 +87,7 @@ fn paused(instance: &Instance) -> String {
     format!("is withheld: `{}` is PAUSED until a user resumes it", instance.component)
 }
 
-/// Returns a dependency that is not FINISHED, and the reason.
+/// Returns the name of an instance that others wait for, and why it is not FINISHED.
 fn what_is_waited_for(instance: &Instance) -> String {
     let what = if instance.role == Role::Resource { "resource " } else { "" };
     let id = format!("{what}{}", instance.id);

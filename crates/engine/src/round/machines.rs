@@ -108,7 +108,7 @@ impl Round<'_> {
         self.apply_to_newest(user, &event);
     }
 
-    /// Lets instances start that waited for the resource, and puts free attempts on offer again.
+    /// Starts the instances that waited for the resource, and offers free attempts again.
     fn let_users_on(&mut self, at: InstanceIndex) {
         for user in self.run.users(at).to_vec() {
             if self.run[user].status != Status::WaitingOnDependencies {

@@ -9,7 +9,7 @@ use crate::instance_index::InstanceIndex;
 use crate::round::Round;
 
 impl Round<'_> {
-    /// Lets no instance of the components start until a user resumes them.
+    /// Pauses the components: none of their instances starts until a user resumes them.
     pub(super) fn pause(&mut self, components: &BTreeSet<ObjectId>) {
         for at in self.instances_of(components) {
             if self.run[at].is_final() {
@@ -50,12 +50,12 @@ impl Round<'_> {
         }
     }
 
-    /// Lets each final or waiting instance be paused exactly if its component is among `components`.
+    /// Pauses those final and waiting instances that belong to `components`, and ends the pause of the others.
     pub(super) fn pause_only(&mut self, components: &BTreeSet<ObjectId>) {
         for at in self.run.indices() {
             let instance = &self.run[at];
             let is_paused = components.contains(&instance.component);
-            // A withheld instance is ready in a run that was told of the pause, so its own fact is right.
+            // A run with a withheld instance has not ended and got every pause, so the instance's `is_paused` is right.
             let waits = instance.status == Status::WaitingOnDependencies && !instance.is_withheld;
             if instance.is_paused != is_paused && (instance.is_final() || waits) {
                 self.change(at, |instance| instance.is_paused = is_paused);

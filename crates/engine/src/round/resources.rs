@@ -19,7 +19,8 @@ impl Round<'_> {
                 self.change(at, |resource| resource.is_withheld = true);
             }
             Status::WaitingOnDependencies => self.create(at),
-            // The machine is being made or ended. If it is ended, `resource_settled` makes the next one.
+            // A machine is being made or ended, or the next one waits for its retry. When the machine has ended,
+            // `resource_settled` makes the next one.
             Status::Trying | Status::RetryPause { .. } => {}
             // An instance that is tried again needs the resource again.
             Status::Final(_) => {
@@ -53,14 +54,15 @@ impl Round<'_> {
         }
     }
 
-    /// Makes a resource again that became final while an instance got ready for it.
+    /// Makes a resource that became final again, if an instance became ready for it meanwhile.
     pub(super) fn resource_settled(&mut self, at: InstanceIndex) {
         if self.run.is_wanted(at) {
             self.want(at);
         }
     }
 
-    /// Ends the resource of an instance that became final, if no other instance needs it.
+    /// Ends the resource of an instance that became final, if no other instance needs it, or if the instance failed and
+    /// `actionOnTaskFailure` is `terminate`.
     pub(super) fn user_settled(&mut self, user: InstanceIndex) {
         let instance = &self.run[user];
         let Some(at) = self.run.resource_of(instance) else { return };
@@ -90,8 +92,8 @@ impl Round<'_> {
 
     /// Ends resources that nothing will use any more.
     ///
-    /// If nothing moves but RUNNING resources, the instances that still wait to run on them will never start. In a
-    /// suspended run they may start after the next activation, and get a new machine then.
+    /// If nothing but RUNNING resources is live, the instances that still wait to run on them will never start. In a
+    /// suspended run these instances may start after the next activation, and then get a new machine.
     pub(super) fn end_idle_resources(&mut self) {
         if self.run.header().is_suspended {
             return self.end_idle_resources_while_suspended();

@@ -38,7 +38,7 @@ impl Round<'_> {
         }
     }
 
-    /// Lets an instance start whose time has come, as soon as it waits for no dependency.
+    /// Notes that the time of an instance has come: it may start as soon as it waits for no dependency.
     pub(super) fn release(&mut self, at: InstanceIndex) {
         if self.run[at].release.is_some() {
             self.change(at, |instance| instance.release = None);
@@ -58,7 +58,7 @@ impl Round<'_> {
         if instance.status != Status::WaitingOnDependencies {
             return;
         }
-        // This holds also for a resource that is paused, or whose time is still to come.
+        // A resource without open users ends here even if it is paused, or waits for its time.
         if self.run.is_unneeded(at) {
             return self.finish_silently(at);
         }

@@ -7,7 +7,7 @@ use crate::round::Round;
 use crate::{alarm, attempt, late, status};
 
 impl Round<'_> {
-    /// Lets every instance go on whose deadline has passed.
+    /// Moves on every instance whose deadline has passed.
     pub(super) fn wake(&mut self) {
         for at in self.run.due(self.now) {
             self.see_whether_late(at);

@@ -64,8 +64,8 @@ impl Run {
 
     /// Returns the instance of `component` for the interval of `other`.
     ///
-    /// That is the instance whose interval holds the one of `other`. If `component` has the shorter intervals, it is the
-    /// newest instance that begins within the interval of `other`.
+    /// The counterpart is the instance whose interval holds the one of `other`. If `component` has the shorter intervals,
+    /// the counterpart is the newest instance that begins within the interval of `other`.
     pub(crate) fn counterpart(&self, component: &ObjectId, other: Option<&Instance>) -> Option<&Instance> {
         let Some(other) = other.filter(|_| !self.index.by_component().is_uniform) else {
             return self.instance_of_component(component);
