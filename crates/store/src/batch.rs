@@ -71,7 +71,8 @@ impl Batch {
         Self::default()
     }
 
-    /// Saves the batch only if the pipeline still has this [`crate::Store::revision`]: nobody has saved anything of it since.
+    /// Saves the batch only if the pipeline still has this [`crate::Store::revision`]: nobody has saved any part of the
+    /// pipeline since.
     #[must_use]
     pub fn since(mut self, id: &PipelineId, revision: u64) -> Self {
         self.since = Some((id.clone(), revision));

@@ -18,7 +18,7 @@ pub(crate) fn revision(header: &Header) -> i64 {
     i64::try_from(header.revision).unwrap_or(i64::MAX)
 }
 
-/// Returns the key that tells a definition's body from the other bodies of its pipeline.
+/// Returns the digest of a definition's body. The rows of a pipeline name its bodies by their digests.
 pub(crate) fn digest(body: &str) -> Vec<u8> {
     Sha256::digest(body).to_vec()
 }
@@ -28,7 +28,7 @@ pub(crate) fn is_stuck(header: &Header) -> bool {
     header.ended.as_ref().is_some_and(|end| end.stuck)
 }
 
-/// Returns the time at which the run came to rest, in whole seconds.
+/// Returns the time at which the run ended, in whole seconds; `None` while the run is open.
 pub(crate) fn ended_at(header: &Header) -> Option<i64> {
     header.ended.as_ref().filter(|_| !header.is_awake()).map(|end| seconds(end.at))
 }

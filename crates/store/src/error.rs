@@ -71,7 +71,7 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
-    /// SQLite refused.
+    /// SQLite could not carry out the operation.
     #[error("{doing}")]
     Sqlite {
         /// The operation that failed.
@@ -80,7 +80,8 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
-    /// The URL of the store is not understood. The message never quotes the URL, which may hold a password.
+    /// The URL of the store is not understood. The text goes on after "the URL of the store", and never quotes the URL,
+    /// which may hold a password.
     #[error("the URL of the store {0}")]
     Url(String),
     /// PostgreSQL cannot be reached, or refuses the user.
@@ -103,7 +104,7 @@ pub enum StoreError {
         #[source]
         source: tokio_postgres::Error,
     },
-    /// PostgreSQL refused.
+    /// PostgreSQL could not carry out the operation.
     #[error("{doing}")]
     Postgres {
         /// The operation that failed.
@@ -131,7 +132,7 @@ pub enum StoreError {
         /// The text.
         text: String,
     },
-    /// The transaction of the work could not be committed, most often because the disk is full.
+    /// The transaction could not be committed, most often because the disk is full. The text is the reason.
     #[error("writing to the data file: {0}")]
     Commit(String),
     /// A row of the store is damaged, or of an unknown form.
@@ -158,8 +159,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns whether another server has changed or deleted the data meanwhile. A caller who loads the data again can
-    /// change it, or finds that it is gone.
+    /// Returns whether another server has changed or deleted the data meanwhile. The caller can load the data again, and
+    /// then change them or find that they are gone.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Raced(_) | Self::NoPipeline(_))
@@ -172,7 +173,7 @@ impl StoreError {
         causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
     }
 
-    /// Returns the error as the writer of a data file tells it to other callers.
+    /// Returns the error in the form that the writer of a data file can hand on to all callers of a group.
     pub(crate) fn failure(&self) -> Failure {
         let is_full = matches!(self, Self::Sqlite { source, .. } if is_full(source));
         Failure { message: self.chain(), is_full }

@@ -1,4 +1,4 @@
-//! Expiry of runs: a store finds them by the time at which they came to rest, a few in each call.
+//! Expiry of runs: a store finds them by the time at which they ended, a few in each call.
 
 use engine::{PipelineId, RunId};
 
@@ -7,7 +7,7 @@ pub(crate) const MOST_RUNS: usize = 100;
 /// The most rows of a kind that one call removes: few, so that a save that waits for the call does not wait long.
 pub(crate) const MOST_ROWS: usize = 200;
 
-/// The runs that a call let expire.
+/// The result of a call: the runs that expired, and where the next call begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
     /// The runs.

@@ -44,14 +44,14 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the pipeline `id`.
     async fn pipeline(&self, id: &PipelineId) -> Result<Option<Pipeline>, StoreError>;
 
-    /// Returns the revision of the pipeline: how often any server has saved something of it. `None` if there is no such
-    /// pipeline.
+    /// Returns the revision of the pipeline: the number of saves of any part of it, by any server. `None` if there is no
+    /// such pipeline.
     async fn revision(&self, id: &PipelineId) -> Result<Option<u64>, StoreError>;
 
     /// Returns whether a pipeline `id` existed and was deleted.
     async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError>;
 
-    /// Lists the ids and names of pipelines in the order of their creation.
+    /// Lists the ids and names of at most `limit` pipelines in the order of their creation, beginning at `from`.
     async fn list_pipelines(
         &self,
         from: Option<Marker>,
@@ -62,7 +62,7 @@ pub trait Store: Send + Sync + 'static {
     /// Returns whether the pipeline existed.
     async fn delete_pipeline(&self, id: &PipelineId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Returns one of the two definitions of the pipeline.
+    /// Returns one of the two definitions of the pipeline; `None` if the pipeline does not have it yet.
     async fn definition(
         &self,
         id: &PipelineId,
@@ -79,7 +79,7 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the open runs: those in which an instance can still move or become late.
     async fn open_runs(&self) -> Result<Vec<(PipelineId, RunId)>, StoreError>;
 
-    /// Returns the pipelines whose next run has a time, with that time.
+    /// Returns the pipelines that have a next run, with its due time, the earliest first.
     async fn upcoming(&self) -> Result<Vec<(PipelineId, Timestamp)>, StoreError>;
 
     /// Returns at most `limit` pipelines whose time to be woken is `now` or earlier, the longest overdue first.
@@ -102,12 +102,12 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the headers of a pipeline's unsettled runs, oldest first: those that are open or stuck.
     async fn unsettled_runs(&self, pipeline: &PipelineId) -> Result<Vec<Header>, StoreError>;
 
-    /// Loads a run whole.
+    /// Loads a run with all its instances and attempts.
     async fn load_run(&self, pipeline: &PipelineId, run: &RunId) -> Result<Option<Run>, StoreError>;
 
-    /// Lets runs expire that came to rest before `ended_before`, but no stuck run and not the newest ended run of a
-    /// pipeline. Reads a few runs, beginning at `from`, and says where to go on. An expired run is gone for every reader at
-    /// once; [`Store::clear_expired`] removes its instances and attempts later.
+    /// Expires the runs that ended before `ended_before`, except open runs, stuck runs and the newest ended run of each
+    /// pipeline. Reads a few runs, beginning at `from`, and returns where the next call begins. An expired run is gone for
+    /// every reader at once; [`Store::clear_expired`] removes its instances and attempts later.
     async fn expire_runs(
         &self,
         ended_before: Timestamp,
@@ -117,8 +117,8 @@ pub trait Store: Send + Sync + 'static {
     /// Removes a small part of the instances and attempts of expired runs; returns whether there may be more.
     async fn clear_expired(&self) -> Result<bool, StoreError>;
 
-    /// Returns the ids of the instances or attempts that the query asks for. Those of one run come in the order of their
-    /// creation, and the order of all stays the same from page to page.
+    /// Returns at most `limit` ids of instances or attempts that match the query, beginning at `from`. The ids of one run
+    /// come in the order of their creation, and the order of all ids stays the same from page to page.
     async fn query(
         &self,
         pipeline: &PipelineId,

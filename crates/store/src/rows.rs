@@ -1,4 +1,4 @@
-//! The rows of a run, which are the same in every database, and how a run is made of them.
+//! The rows of a run, which are the same in every database, and how a run is made from them.
 
 use std::collections::HashMap;
 use std::sync::Arc;

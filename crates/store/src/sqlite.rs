@@ -97,7 +97,7 @@ impl SqliteStore {
         Ok(Self { writer: Writer::inline(memory()?), _lock: None })
     }
 
-    /// Lets the store grow by at most `bytes` more; a larger write fails as on a full disk. `None` lifts the limit.
+    /// Allows the store to grow by at most `bytes` more; a larger write fails as on a full disk. `None` lifts the limit.
     ///
     /// # Errors
     ///

@@ -21,7 +21,7 @@ async fn ended(store: &dyn Store, number: i64, stuck: bool) -> Run {
     run
 }
 
-/// Lets the runs expire that ended before this hour, and returns them.
+/// Expires the runs that ended before this hour, and returns their ids.
 async fn expire(store: &dyn Store, before: i64) -> Vec<RunId> {
     let (mut runs, mut from) = (Vec::new(), None);
     loop {
