@@ -20,8 +20,8 @@ pub trait Host: Send + Sync + 'static {
     /// Returns whether the host supplies machines for resources of this type.
     fn supplies(&self, kind: Kind) -> bool;
 
-    /// Returns why its workers cannot do `work`, by object and field, as far as the definition shows. Returns nothing
-    /// for work that the workers of others do.
+    /// Returns why the host's workers cannot do `work`, by object and field, as far as the definition shows. Returns
+    /// nothing for work that other workers do.
     ///
     /// The service refuses an activation with such work, since the work would fail later.
     fn hindrances(&self, work: &PlannedWork<'_>) -> Vec<FieldError>;
@@ -55,7 +55,7 @@ pub trait Host: Send + Sync + 'static {
     /// The host cannot tell now, and is asked again.
     async fn terminate(&self, id: &ResourceId) -> Result<bool>;
 
-    /// Returns all its machines. The service then terminates those that no run wants.
+    /// Returns all machines of the host. The service then terminates those that no run wants.
     ///
     /// # Errors
     ///

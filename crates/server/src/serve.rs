@@ -22,7 +22,7 @@ const SERVICE: &str = "datapipeline";
 /// How long requests and background work that are under way at a shutdown may take.
 const DRAIN_WAIT: Duration = Duration::from_secs(2);
 
-/// Serves the Data Pipeline API on `listener` until `shutdown`, and continues unfinished runs.
+/// Serves the Data Pipeline API on `listener` until `shutdown`, and continues open runs.
 ///
 /// A shutdown ends long polls at once. Every change is saved before it is answered, so a shutdown loses nothing.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {

@@ -77,7 +77,7 @@ impl Scenario {
     /// Runs the simulation, with the tasks that `beside` spawns.
     fn play_with(self, beside: impl FnOnce(Arc<World>)) -> Result<Report, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let runtime = runtime.expect("a runtime of our own");
+        let runtime = runtime.expect("building a runtime");
         note_panics();
         runtime.block_on(async {
             let dice = Dice::new(self.seed);

@@ -68,7 +68,7 @@ impl WorkerGroups {
         group.arrived.notify_one();
     }
 
-    /// Adds an offer if its group has more pollers than offers. Returns whether it did.
+    /// Adds an offer if its group has more pollers than offers. Returns whether the offer was added.
     pub(crate) fn offer_to_pollers(&self, group: &WorkerGroup, offer: Offer) -> bool {
         let Some(group) = lock(&self.groups).get(group).cloned() else { return false };
         let mut offers = lock(&group.offers);
@@ -112,7 +112,7 @@ impl WorkerGroups {
     pub(crate) fn poll<'a>(&'a self, name: &'a WorkerGroup) -> Poller<'a> {
         let mut groups = lock(&self.groups);
         let group = Arc::clone(groups.entry(name.clone()).or_default());
-        // Counted while the map is locked, so that no offer sees the count before it can find the group.
+        // The map stays locked until the poller is counted, so that nobody finds a new group without its poller.
         group.pollers.fetch_add(1, Ordering::SeqCst);
         Poller { groups: self, name, group }
     }
@@ -136,7 +136,7 @@ impl Poller<'_> {
     pub(crate) async fn take(&self) -> Offer {
         loop {
             let mut arrived = pin!(self.group.arrived.notified());
-            // Registered before the queue is read, so that no wake-up is lost between the two.
+            // The poller registers before it reads the queue, so that an offer between the two steps still wakes it.
             arrived.as_mut().enable();
             if let Some(offer) = lock(&self.group.offers).pop() {
                 return offer;
@@ -150,7 +150,7 @@ impl Drop for Poller<'_> {
     fn drop(&mut self) {
         self.group.pollers.fetch_sub(1, Ordering::SeqCst);
         let mut groups = lock(&self.groups.groups);
-        // The two references are ours and the map's. While the map is locked, nobody can take another.
+        // The two references are this poller's and the map's. While the map is locked, nobody can take another.
         let alone = Arc::strong_count(&self.group) == 2;
         if alone && lock(&self.group.offers).queue.is_empty() {
             groups.remove(self.name);

@@ -1,9 +1,9 @@
 //! Reconciles the machines that runs want with the machines that the host has.
 //!
-//! Every machine that a run wants, or wanted, is queued here by its id. It is reconciled when its run moved on, when
+//! Every machine that a run wants, or wanted, is queued here by its id. It is reconciled after a change of its run, when
 //! the host may have made progress, and after a failure. A reconciliation reads what the run wants, asks the host for
-//! that, and reports the answer to the run. It decides nothing, so it may happen twice, late, or in a service that has
-//! just started.
+//! it, and reports the host's answer to the run. A reconciliation decides nothing. So it does no harm if it happens
+//! twice, late, or right after a start of the service.
 
 mod queue;
 mod tasks;
@@ -22,7 +22,7 @@ use crate::host::{Host, MachineState, Resource, ResourceId};
 use queue::{Next, Queue};
 use tasks::Tasks;
 
-/// The limit of reconciliations under way at once. A host may be slow, and is then not asked for hundreds of machines.
+/// The limit of reconciliations under way at once, so that a slow host is not asked for hundreds of machines.
 const MOST_AT_ONCE: usize = 16;
 /// The time within which a host must answer; after it, the host is asked again.
 const HOST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -74,7 +74,7 @@ impl Driver {
         }
     }
 
-    /// Has `host` create, keep and end machines as runs want them, until `shutdown`.
+    /// Asks `host` to create, keep and end machines as runs want them, until `shutdown`.
     pub(crate) async fn keep_machines(
         self: Arc<Self>,
         host: Option<Arc<dyn Host>>,
@@ -110,8 +110,8 @@ impl Driver {
         }
     }
 
-    /// Keeps the queue empty where there is no host. Pipelines with machines of another server's host may be loaded
-    /// here.
+    /// Keeps the queue empty if this server has no host. The server may still load pipelines whose machines belong to the
+    /// host of another server.
     async fn clear_machines(&self, shutdown: CancellationToken) {
         loop {
             tokio::select! {
@@ -121,7 +121,7 @@ impl Driver {
         }
     }
 
-    /// Queues the machines that the host has. Returns whether the host told them.
+    /// Queues the machines that the host has. Returns whether the host listed them.
     async fn list_machines(&self, host: &dyn Host) -> bool {
         match within_timeout(host.existing()).await {
             Ok(existing) => {
@@ -129,7 +129,7 @@ impl Driver {
                 true
             }
             Err(error) => {
-                tracing::warn!("the host cannot list its resources, asking again: {error:#}");
+                tracing::warn!("the host cannot list its machines, asking again: {error:#}");
                 false
             }
         }
@@ -212,7 +212,7 @@ impl Driver {
         };
         let Some(run) = self.run_of(&live, id.attempt.as_str()).await? else { return Ok(()) };
         match self.step(&mut live, &run, event).await {
-            // If the run moved on meanwhile, it queued the machine.
+            // The run changed meanwhile, and its change queued the machine again.
             Ok(_) | Err(StepError::Illegal(_) | StepError::NoRun(_)) => Ok(()),
             Err(StepError::Store(error)) => Err(error.into()),
         }

@@ -1,4 +1,4 @@
-//! Recovery at the start of a server: takes up the runs that were unfinished when the last server ended.
+//! Recovery at the start of a server: continues the runs that were open when the previous server ended.
 
 use std::sync::Arc;
 
@@ -13,9 +13,10 @@ use crate::error::ServiceError;
 const RECOVERED_AT_ONCE: usize = 8;
 
 impl Driver {
-    /// Recovers every pipeline with an unfinished run: offers its free work, and steps its runs to the present time.
+    /// Recovers every pipeline with an open run: offers its free work, and steps its runs to the present time.
     ///
-    /// Frees at once the attempts of runners whose names begin with `own_runners`: these ended with the last server.
+    /// Frees at once the attempts of runners whose names begin with `own_runners`: these runners ended together with the
+    /// previous server.
     pub(crate) async fn recover(self: &Arc<Self>, own_runners: Option<&str>) -> anyhow::Result<()> {
         let scheduled = self.recover_schedules(&*self.store).await?;
         let own_runners: Option<Arc<str>> = own_runners.map(Arc::from);
@@ -62,8 +63,8 @@ impl Driver {
     }
 }
 
-/// Returns the events that free the attempts of runners that ended with the last server: those whose names begin with
-/// `own_runners`, and the service itself unless other servers share the store.
+/// Returns the events that free the attempts of runners that ended together with the previous server. These are the
+/// runners whose names begin with `own_runners`, and the service itself unless other servers share the store.
 fn releases(live: &LivePipeline, own_runners: Option<&str>, is_alone: bool) -> Vec<(RunId, Event)> {
     let has_ended = |attempt: &Attempt, runner: &RunnerId| {
         let is_own = own_runners.is_some_and(|prefix| runner.as_str().starts_with(prefix));

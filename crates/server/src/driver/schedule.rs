@@ -36,7 +36,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Begins or skips the next run if it is due and another run may be open. Returns whether it did so.
+    /// Begins or skips the next run if it is due and another run may be open. Returns whether it began or skipped
+    /// one.
     async fn begin_next(&self, live: &mut PipelineGuard) -> anyhow::Result<bool> {
         let now = self.now();
         live.is_full = false;

@@ -69,7 +69,7 @@ impl World {
         }
         if self.dice.chance(chances.request_late) {
             self.note("fault: request late", name.to_owned());
-            // The request still arrives if the client has given up meanwhile.
+            // The request arrives even if the client gives up meanwhile.
             let (world, late) = (Arc::clone(self), self.dice.seconds(1, 300));
             let under_way = tokio::spawn(async move {
                 tokio::time::sleep(late).await;

@@ -34,18 +34,18 @@ const KEYS: [&str; 2] = ["landed", "filled/1"];
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CrashAt {
     pub(super) write: u64,
-    /// Whether the crash comes after the write is durable, not before.
+    /// Whether the write is durable before the crash; otherwise the write is lost.
     pub(super) after: bool,
 }
 
 /// A way in which the store deceives the servers. The judge must notice each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StoreLie {
-    /// It acknowledges some saves without doing them.
+    /// The store acknowledges some saves without doing them.
     KeepsNothing,
-    /// It never returns pending notices.
+    /// The store never returns pending notices.
     ForgetsNotices,
-    /// It never returns open runs.
+    /// The store never returns open runs.
     ForgetsOpenRuns,
 }
 
@@ -93,7 +93,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl World {
     pub(super) fn new(dice: Dice, chances: Chances, scenario: Scenario) -> Arc<Self> {
-        let beginning = Timestamp::from_millisecond(BEGINNING).expect("a time of our own");
+        let beginning = Timestamp::from_millisecond(BEGINNING).expect("the constant is a time");
         Arc::new(Self {
             dice,
             disk: SqliteStore::in_memory_inline().expect("a database in memory opens"),
@@ -140,6 +140,7 @@ impl World {
         self.now().max(*lock(&self.highest))
     }
 
+    /// Moves the clock forward, or back if `millis` is negative.
     pub(super) fn move_clock(&self, millis: i64) {
         // Notes the latest time before the clock goes back.
         self.now();
@@ -153,7 +154,7 @@ impl World {
         }
     }
 
-    /// Returns whether the clock jumped within the last few minutes.
+    /// Returns whether the clock jumped within the last five minutes.
     pub(super) fn has_jumped(&self) -> bool {
         lock(&self.jumped).is_some_and(|at| at.elapsed().as_secs() < 300)
     }
@@ -182,7 +183,7 @@ impl World {
         self.is_calm.load(Ordering::Relaxed)
     }
 
-    /// Ends all faults: from now on everything works as it should.
+    /// Ends all faults, and puts all keys that preconditions check.
     pub(super) fn calm_down(&self) {
         self.line("all faults end".to_owned());
         *lock(&self.chances) = Chances::default();
@@ -209,11 +210,12 @@ impl World {
         self.is_database_up.store(is_up, Ordering::Relaxed);
     }
 
-    /// Plans a fault for the next call to the store with this purpose.
+    /// Plans a fault for the next call to the store whose purpose is `doing`.
     pub(super) fn plan(&self, what: Planned, doing: &'static str) {
         lock(&self.planned).push((what, doing));
     }
 
+    /// Returns whether the fault is planned for this call, and removes it from the plan.
     pub(super) fn is_planned(&self, what: Planned, doing: &str) -> bool {
         let mut planned = lock(&self.planned);
         let index = planned.iter().position(|(planned, at)| (*planned, *at) == (what, doing));
@@ -251,7 +253,7 @@ impl World {
         lock(&self.trace)
     }
 
-    /// Counts an occurrence, and adds a line to the trace.
+    /// Counts `what`, and adds a line to the trace.
     pub(super) fn note(&self, what: &str, more: String) {
         self.trace().count(what);
         self.line(if more.is_empty() { what.to_owned() } else { format!("{what}: {more}") });

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) const KEY: &str = "AKIATEST";
 pub(crate) const SECRET: &str = "secret/of+the/test";
-/// The time limit of a condition. It is longer than anything here takes.
+/// The time limit of a condition. No condition of these tests takes as long.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A service that is running.
@@ -79,7 +79,8 @@ impl Stage {
         Self::start(folder, clock, configure).await
     }
 
-    /// Starts another service with the same clock.
+    /// Starts another service beside this one, with the same clock, configured by `configure`. Two services cannot share a
+    /// data file, so `configure` must set another store.
     pub(crate) async fn beside(&self, configure: impl FnOnce(&mut Config)) -> Self {
         Self::start(Arc::clone(&self.folder), self.clock.clone(), configure).await
     }
@@ -87,7 +88,7 @@ impl Stage {
     /// Ends the service.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
-        tokio::time::timeout(LIMIT, self.served).await.expect("it stops").unwrap().unwrap();
+        tokio::time::timeout(LIMIT, self.served).await.expect("the service stops").unwrap().unwrap();
     }
 
     /// Sets the clock forward, and notifies the service.
@@ -101,7 +102,7 @@ impl Stage {
         Timestamp::from_second(self.clock.seconds.load(Ordering::SeqCst)).unwrap()
     }
 
-    /// Creates a pipeline with this definition and activates it.
+    /// Creates a pipeline with this definition and activates it. Returns its id.
     pub(crate) async fn run(&self, objects: Vec<PipelineObject>) -> String {
         let pipeline = self.create("p").await;
         let put =
@@ -123,7 +124,7 @@ impl Stage {
         tokio::time::timeout(LIMIT, polled).await.expect("work is ready").unwrap().task_object
     }
 
-    /// Takes a task that must be there.
+    /// Polls as `runner`. A task must be ready.
     pub(crate) async fn poll(&self) -> TaskObject {
         self.poll_as("runner").await.expect("work is ready")
     }

@@ -37,7 +37,7 @@ async fn runs_are_kept_for_a_set_time_and_the_newest_for_ever() {
     let ids = ["17", "18", "19"].map(|day| format!("@Work_2030-03-{day}T17:46:40"));
     let ids = ids.each_ref().map(String::as_str);
     assert_eq!(stage.ids(&pipeline, "INSTANCE").await, ids);
-    // The first run ended a little more than two days ago.
+    // After this, the first run ended a little more than two days ago.
     stage.advance(700);
     until_ids(&stage, &pipeline, "INSTANCE", &ids[1..]).await;
     stage.advance(30 * DAY);
