@@ -1,4 +1,4 @@
-//! Clients of others, the AWS CLI and boto3, with the environment that `downspout env` prints and no other settings.
+//! The AWS CLI and boto3 with the environment that `downspout env` prints and no other settings.
 
 use std::{
     path::Path,

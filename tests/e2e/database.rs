@@ -137,7 +137,7 @@ async fn a_load_waits_for_a_database_that_is_away_for_a_while() {
     up.drop_set("2026-05-01", &first).await;
     up.mail_of("2026-05-01").await;
 
-    // The database goes away in the middle of the load, which is in its first row by then.
+    // The database stops in the middle of the load: the load has begun and is still in its first row.
     let blocker = Blocker::of_orders(&postgres).await;
     let second = Samples::small(32, 60_000);
     up.drop_set("2026-05-02", &second).await;

@@ -1,4 +1,4 @@
-//! The stories: end-to-end tests, in which the clients of others use the real program.
+//! The stories: end-to-end tests, in which clients that other people wrote, such as the AWS CLI, use the real program.
 
 mod bad_input;
 mod clients;

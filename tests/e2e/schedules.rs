@@ -51,7 +51,7 @@ async fn the_aws_cli_puts_an_hourly_pipeline_that_makes_up_for_the_past() {
             file.display()
         ),
     );
-    let (list, words) = said.split_once("\nthe hour").expect("the commands were said");
+    let (list, words) = said.split_once("\nthe hour").expect("the output of the activities follows the list");
     assert_eq!(words, " to 2026-01-31T23:00:00\nthe hour to 2026-02-01T00:00:00\n", "{}", up.log());
     let ids: Vec<String> = json(list)["ids"]
         .as_array()

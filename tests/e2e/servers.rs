@@ -2,7 +2,7 @@
 //!
 //! Each server and worker is a process. Every few seconds one server and two workers are killed as by `kill -9` and started
 //! again a moment later. A server keeps its address: each worker knows one server only, and must wait while that server is
-//! away. Meanwhile the story creates and activates pipelines. The clock of all servers is sixty times as fast as the wall
+//! down. At the same time the story creates and activates pipelines. The clock of all servers is sixty times as fast as the wall
 //! clock, since the service recovers from a killed process by time limits of minutes. The killing goes on for 30 seconds, or
 //! for the number of seconds in `DOWNSPOUT_SOAK_SECS`. Then every run must end, and each exactly once.
 

@@ -1,4 +1,4 @@
-//! The translator of the AWS CLI and ours agree: from a file to the API form, and back.
+//! The AWS CLI and Downspout translate definitions in the same way: from a file to the API form, and back.
 
 use std::{
     fs,

@@ -14,7 +14,7 @@ const ID: &str = "MessageAttributes.entry.1.Value.StringValue";
 const TAKEN: &str = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">\
     <PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>";
 
-/// The published messages, each with the ids of its notices and how often each was published.
+/// The published messages, each with the ids of its notices and how often each id was published.
 pub type Published = BTreeMap<String, BTreeMap<String, u32>>;
 
 /// An endpoint of SNS that accepts every message. Dropping the value stops it.

@@ -94,7 +94,7 @@ fn once_per_run(run: &Run, alarm: &PipelineObject) -> bool {
     field::MY_ONCE_PER_RUN.of(&context.reading(alarm)) == Ok(true)
 }
 
-/// Returns the notice of one alarm. `about` tells it from the alarm's other notices in the same run.
+/// Returns the notice of one alarm. `about` distinguishes it from the alarm's other notices in the same run.
 fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, reaction: &str, about: &str) -> Notice {
     let evaluation = Default::default();
     // Anybody may read a mail, so secrets stay hidden in it.

@@ -14,7 +14,7 @@ use crate::run::Run;
 /// A group of resources of one run that must all run at once. Most parties are one resource alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Party {
-    /// The first resource of the party, which tells it from the other parties of its run.
+    /// The first resource of the party. It identifies the party among the parties of its run.
     pub first: InstanceId,
     /// The number of resources.
     pub size: usize,

@@ -1,4 +1,4 @@
-//! Connections of our programs to PostgreSQL: the parts of a database URL, `sslmode`, and TLS.
+//! How the programs connect to PostgreSQL: the parts of a database URL, `sslmode`, and TLS.
 //!
 //! The store and the worker understand different settings of a URL. Each therefore takes its own settings from a
 //! [`DatabaseUrl`] and makes a [`DatabaseTarget`] of them. The meaning of `sslmode` and the setup of TLS are the same for

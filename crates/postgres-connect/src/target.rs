@@ -23,7 +23,7 @@ const UNACKNOWLEDGED_WAIT: Duration = Duration::from_secs(60);
 
 /// The settings that make a [`DatabaseTarget`].
 pub struct Settings {
-    /// The name under which the database lists our sessions.
+    /// The name under which the database lists the sessions of the program.
     pub application: &'static str,
     /// Host name, address, or the folder of a Unix socket; this machine if absent.
     pub host: Option<String>,

@@ -17,14 +17,14 @@ const SERVERS: usize = 3;
 const WORKERS: usize = 10;
 /// The worker group of all workers.
 pub(super) const GROUP: &str = "fleet";
-/// The environment variable that tells a command which worker runs it.
+/// The environment variable from which a command learns which worker runs it.
 pub(super) const WORKER_NAME: &str = "WORKER_NAME";
 
 /// The pause between two rounds of killing.
 const PAUSE_MILLIS: std::ops::Range<u64> = 1_000..2_500;
 /// The pause between two kills of one round.
 const SPREAD_MILLIS: std::ops::Range<u64> = 0..300;
-/// How long the killed processes stay away.
+/// How long the killed processes stay down.
 const AWAY_MILLIS: std::ops::Range<u64> = 300..1_500;
 
 /// Three servers and ten workers. Dropping the fleet kills them, and shows their last output if the story failed.

@@ -56,7 +56,7 @@ impl Work {
         work
     }
 
-    /// Returns the folder of a run; its scheduled start tells it from the other runs of the pipeline.
+    /// Returns the folder of a run; its scheduled start distinguishes it from the other runs of the pipeline.
     pub(super) fn run(&self, pipeline: &str, scheduled: &str) -> PathBuf {
         self.folder.join(pipeline).join(scheduled)
     }

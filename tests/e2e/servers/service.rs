@@ -1,4 +1,4 @@
-//! The service as its customers see it: three endpoints, each of which may be away.
+//! The service as its customers see it: three endpoints, each of which may be down.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,12 +14,12 @@ use e2e::until::until;
 pub(super) const KEY: &str = "AKIAFLEET";
 pub(super) const SECRET: &str = "secret/of+the/fleet";
 pub(super) const REGION: &str = "us-east-1";
-/// The time limit of a call: no call takes as long on a living server.
+/// The time limit of a call. A call to a server that is up never takes as long.
 const CALL_WAIT: Duration = Duration::from_secs(20);
 /// The most objects that one call describes.
 const MOST_DESCRIBED: usize = 25;
 
-/// Clients of all servers, which take turns.
+/// One client for each server. The calls go to the servers in turn.
 pub(super) struct Service {
     clients: Vec<Client>,
     turn: AtomicUsize,
@@ -53,7 +53,7 @@ impl Service {
         &self.clients[self.turn.fetch_add(1, Ordering::Relaxed) % self.clients.len()]
     }
 
-    /// Calls one server after the other until one answers.
+    /// Calls one server after the other until one answers. An exception from the service ends the story.
     async fn answer<T, E: ProvideErrorMetadata + std::error::Error + 'static>(
         &self,
         what: &str,

@@ -186,8 +186,8 @@ impl Attempt {
         }
     }
 
-    /// Checks the mark that the work of an attempt leaves. An attempt may be lost with its worker before the work begins; a
-    /// finished attempt must have its mark.
+    /// Checks the mark that the work of an attempt leaves. An attempt may have no mark if its worker was killed before the
+    /// work began; a finished attempt must have its mark.
     fn must_have_its_mark(&self, component: &str, folder: &Path) {
         let mark = folder.join(format!("{component}.{}.begun", self.number));
         let by = fs::read_to_string(&mark).ok().map(|by| by.trim().to_owned());
@@ -205,7 +205,8 @@ fn run_and_component(object: &PipelineObject) -> (String, String) {
     (scheduled.to_owned(), component.to_owned())
 }
 
-/// Waits until there is a notice of every run, and checks that there is no other, and that no run has notices of two ids.
+/// Waits until every run has a notice. Then checks that there are no other notices, and that all notices of a run have
+/// the same id.
 async fn notices_are_right(topic: &Topic, runs: &[Run]) {
     let wanted: BTreeSet<String> =
         runs.iter().map(|run| message(&run.pipeline, &run.scheduled, ENDED_WELL)).collect();

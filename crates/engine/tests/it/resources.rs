@@ -1,12 +1,11 @@
-//! Resources: they are made when an instance is ready to run on them and ended after the last one; and the effect of their
-//! failures on the work.
+//! Resources: when a machine is made, when it is ended, and what its failure means for the instances that run on it.
 
 use engine::instance::Ending;
 use engine::{Effect, Event, RunOutcome, RunnerId, Status, TaskError, TaskOutcome};
 
 use crate::harness::{Driven, STARTED, drive_with, instance, shell, try_drive};
 
-/// Returns a run of a machine with the given fields and of other objects, which run on it.
+/// Returns a run of the resource `Box` with the given fields, and of `objects`, which run on it.
 fn with_box(fields: &str, objects: &[String]) -> Driven {
     let machine =
         format!(r#"{{"id": "Box", "type": "Ec2Resource", "role": "r", "resourceRole": "r"{fields}}}"#);
@@ -18,7 +17,7 @@ fn chain(fields: &str) -> Driven {
     with_box(fields, &[shell("First", ""), shell("Second", r#", "dependsOn": {"ref": "First"}"#)])
 }
 
-/// Returns the machines that the host was asked to make or end, oldest first.
+/// Returns the attempt ids of the machines about which the host was asked, oldest first.
 fn asked(run: &Driven) -> Vec<String> {
     let effects = run.effects.iter().filter_map(|effect| match effect {
         Effect::Resource { attempt } => Some(attempt.to_string()),
@@ -156,7 +155,7 @@ fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_untouched_work_spends_
         run.statuses(),
         ["Box SCHEDULED", "Busy WAITING_FOR_RUNNER", "Free WAITING_FOR_RUNNER", "Done FINISHED"]
     );
-    assert!(run.offers().is_empty(), "there is nobody to take them");
+    assert!(run.offers().is_empty(), "no worker is there to take them");
     let attempt = run.newest_attempt("Free").0;
     let taken = run.try_step(Event::Claimed { attempt, runner: RunnerId::from("r") });
     assert_eq!(taken.unwrap_err().to_string(), format!("object `@Box_{STARTED}` is SCHEDULED"));
@@ -176,7 +175,7 @@ fn work_on_a_lost_machine_is_tried_again_on_a_new_one_and_untouched_work_spends_
 fn retrynone_makes_no_new_machine_for_a_lost_one() {
     let mut run = chain(r#", "actionOnResourceFailure": "RetryNone""#);
     run.gone("Box", "no capacity");
-    assert_eq!(run.status("Box"), Status::Scheduled, "nothing ran on it yet");
+    assert_eq!(run.status("Box"), Status::Scheduled, "nothing has run on the machine yet");
     run.pass(1);
     run.created("Box");
     run.claim("First");
@@ -255,7 +254,7 @@ fn the_resource_of_a_rerun_activity_is_made_again() {
     run.finish("Second");
     run.gone("Box", "ended");
     run.rerun("Second");
-    assert_eq!(run.statuses()[0], "Box CREATING", "also when it is gone by then");
+    assert_eq!(run.statuses()[0], "Box CREATING", "also when the machine is gone already");
 }
 
 #[test]
@@ -296,7 +295,7 @@ fn the_fields_that_a_host_reports_are_shown() {
     assert!(!step.is_empty());
     assert!(
         run.step(Event::ResourceReported { attempt: attempt.clone(), fields: said }).is_empty(),
-        "said twice"
+        "a repeated report changes nothing"
     );
     let created = vec![field("@resourceId", "i-1"), field("@resourceStatus", "running")];
     run.step(Event::ResourceCreated { attempt: attempt.clone(), fields: created });

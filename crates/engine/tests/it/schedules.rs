@@ -85,7 +85,8 @@ fn a_run_that_is_passed_over_is_skipped_and_ends_at_once() {
     assert!(first.effects.iter().all(|effect| !matches!(effect, engine::Effect::Offer { .. })));
 }
 
-/// Hourly loads and a daily sum of them. Each load uses a list that is made once a day.
+/// Hourly loads and one sum of them. Each load uses a list that is made once. `Daily`, the schedule of the list and the
+/// sum, is only three hours long.
 const DAILY: &str = r#"{"id": "Daily", "type": "Schedule", "period": "3 hours", "startDateTime": "2030-01-31T22:00:00",
         "occurrences": "1"},
         {"id": "List", "type": "ShellCommandActivity", "command": "l", "schedule": {"ref": "Daily"}},
@@ -132,7 +133,7 @@ fn each_instance_waits_for_its_time_and_for_dependencies_of_overlapping_interval
         run.step(Event::MarkedFinished { instances: [id.into()].into() });
     };
     finish(&mut run, list);
-    assert_eq!(run.offers(), [format!("{first}_Attempt=1 g")], "the second load's hour has not come");
+    assert_eq!(run.offers(), [format!("{first}_Attempt=1 g")], "the second load waits for its hour");
     finish(&mut run, first);
     assert_eq!(run.run.next_wake(), Some(at("2030-01-31T23:00:00")));
     assert!(run.run.end().is_none());
@@ -217,7 +218,7 @@ fn a_longer_schedule_that_comes_later_makes_nothing_twice() {
             "schedule": {{"ref": "Monthly"}}}}"#
     );
     let next = scheduled("cron", &objects).timetable.next(Some(made)).unwrap();
-    assert_eq!((next.start, next.due), (made, made), "it goes on within the month");
+    assert_eq!((next.start, next.due), (made, made), "the next run begins within the month, where the last one ended");
 }
 
 #[test]
