@@ -3,20 +3,15 @@
 //!
 //! Time is tokio's paused clock, so hours pass in moments. All chance follows from the seed, so a seed that breaks a
 //! rule breaks it again. Servers die at any write; requests are lost, doubled and late; the clock jumps; the disk is
-//! full; the database is down; task runners hang and come back. After every write, the [`judge`] reads the disk and
+//! full; the database is down; task runners hang and come back. After every write, the [`world::judge`] reads the disk and
 //! checks the rules. In the end all faults stop, and then every run must end. `docs/simulation.md` explains how to read
 //! a failure.
 
 mod definitions;
 mod dice;
-mod disk;
-mod edges;
-mod faults;
-mod judge;
 mod log;
 mod network;
 mod operator;
-mod server;
 mod tests;
 mod trace;
 mod worker;
@@ -31,7 +26,7 @@ use store::Store as _;
 use tokio::task::JoinSet;
 
 use dice::Dice;
-use faults::Chances;
+use world::faults::{self, Chances};
 use world::{CrashAt, StoreLie, World};
 
 /// The number of days after the last fault within which every run must end. The longest schedule takes two days.

@@ -7,8 +7,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::judge::is_made_up;
 use super::world::World;
+use super::world::judge::is_made_up;
 
 /// Receives the log messages of this thread while the simulation runs.
 pub(super) struct Listener(pub(super) Arc<World>);

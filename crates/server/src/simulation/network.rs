@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::body::Bytes;
 use serde_json::Value;
 
-use super::judge::{self, Answer};
 use super::world::World;
+use super::world::judge::{self, Answer};
 use crate::error::ServiceError;
 use crate::ops;
 use crate::ops::Operation;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::definitions::GROUPS;
 use super::network::Reply;
-use super::server::OWN_RUNNERS;
 use super::world::World;
+use super::world::server::OWN_RUNNERS;
 use crate::ops::Operation;
 
 /// The way in which a task runner handles a task.

@@ -1,5 +1,11 @@
 //! The world of one simulation: its clock, its disk, its servers, its trace and its judge.
 
+mod disk;
+mod edges;
+pub(super) mod faults;
+pub(super) mod judge;
+pub(super) mod server;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Scenario;
 use super::dice::Dice;
-use super::faults::Chances;
-use super::judge::Judge;
-use super::server::Server;
 use super::trace::Trace;
+use faults::Chances;
+use judge::Judge;
+use server::Server;
 
 /// The time in milliseconds at which the clock of every simulation begins: 2030-03-17T17:46:40.
 const BEGINNING: i64 = 1_900_000_000_000;
@@ -222,8 +228,18 @@ impl World {
         index.map(|index| planned.remove(index)).is_some()
     }
 
-    pub(super) async fn limit_disk(&self, left: Option<u64>) {
+    async fn limit_disk(&self, left: Option<u64>) {
         self.disk.limit_growth(left).await.expect("a limit can be set");
+    }
+
+    /// Leaves almost no room on the disk for a while.
+    async fn fill_disk(&self) {
+        let bytes = if self.dice.chance(300) { 8_192 } else { 0 };
+        self.note("fault: disk full", format!("{bytes} bytes are left"));
+        self.limit_disk(Some(bytes)).await;
+        tokio::time::sleep(self.dice.seconds(60, 1_800)).await;
+        self.limit_disk(None).await;
+        self.line("there is room on the disk again".to_owned());
     }
 
     /// Returns whether the store deceives in this way this time.

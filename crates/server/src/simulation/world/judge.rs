@@ -12,13 +12,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use engine::{Attempt, InstanceId, Notice, NoticeId, PipelineId, PipelineState, Run, RunId, TaskId};
 use store::Pipeline;
 
-use super::world::World;
+use super::World;
 use alarms::Alarms;
-pub(super) use answers::{Answer, answered, ask, is_made_up};
+pub(in crate::simulation) use answers::{Answer, answered, ask, is_made_up};
 
 /// The state of the judge.
 #[derive(Default)]
-pub(super) struct Judge {
+pub(in crate::simulation) struct Judge {
     runs: BTreeMap<PipelineId, BTreeMap<RunId, Run>>,
     deleted: BTreeSet<PipelineId>,
     alarms: Alarms,
@@ -56,33 +56,33 @@ struct PipelineRecord {
 
 impl Judge {
     /// Returns the pipelines that exist.
-    pub(super) fn pipelines(&self) -> Vec<PipelineId> {
+    pub(in crate::simulation) fn pipelines(&self) -> Vec<PipelineId> {
         let all = self.runs.keys().chain(self.pipelines.keys()).collect::<BTreeSet<_>>();
         all.into_iter().filter(|id| !self.deleted.contains(*id)).cloned().collect()
     }
 
     /// Returns the runs of a pipeline as they are stored.
-    pub(super) fn runs_of(&self, pipeline: &str) -> impl Iterator<Item = &Run> {
+    pub(in crate::simulation) fn runs_of(&self, pipeline: &str) -> impl Iterator<Item = &Run> {
         self.runs.get(pipeline).into_iter().flat_map(BTreeMap::values)
     }
 
-    pub(super) fn server_died(&mut self) {
+    pub(in crate::simulation) fn server_died(&mut self) {
         self.requests.deaths += 1;
     }
 
     /// Notes that a pipeline was deleted from the disk.
-    pub(super) fn deleted(&mut self, id: &PipelineId) {
+    pub(in crate::simulation) fn deleted(&mut self, id: &PipelineId) {
         self.deleted.insert(id.clone());
         self.runs.remove(id);
     }
 
     /// Returns whether the run was saved before.
-    pub(super) fn knows(&self, pipeline: &PipelineId, run: &RunId) -> bool {
+    pub(in crate::simulation) fn knows(&self, pipeline: &PipelineId, run: &RunId) -> bool {
         self.runs.get(pipeline).is_some_and(|runs| runs.contains_key(run))
     }
 
     /// Checks a run that was saved: the disk now holds `after`.
-    pub(super) fn saved(&mut self, world: &World, after: Run) -> Result<(), String> {
+    pub(in crate::simulation) fn saved(&mut self, world: &World, after: Run) -> Result<(), String> {
         let (id, run) = (&after.header().pipeline, &after.header().id);
         if self.deleted.contains(id) {
             return Err(format!("run {run} of {id} was saved after the pipeline was deleted"));
@@ -95,17 +95,17 @@ impl Judge {
     }
 
     /// Checks notices that were saved: from now on, they must be published.
-    pub(super) fn owed(&mut self, notices: &[Notice]) -> Result<(), String> {
+    pub(in crate::simulation) fn owed(&mut self, notices: &[Notice]) -> Result<(), String> {
         self.alarms.owed(notices)
     }
 
     /// Checks a notice that the topic accepted.
-    pub(super) fn taken(&mut self, notice: &Notice) -> Result<(), String> {
+    pub(in crate::simulation) fn taken(&mut self, notice: &Notice) -> Result<(), String> {
         self.alarms.taken(notice)
     }
 
     /// Checks that a notice may be removed from the store.
-    pub(super) fn forgotten(&self, id: &NoticeId) -> Result<(), String> {
+    pub(in crate::simulation) fn forgotten(&self, id: &NoticeId) -> Result<(), String> {
         self.alarms.forgotten(id)
     }
 
@@ -114,13 +114,13 @@ impl Judge {
     }
 
     /// Returns the number of causes of alarms of each kind.
-    pub(super) fn alarms(&self) -> &BTreeMap<&'static str, u64> {
+    pub(in crate::simulation) fn alarms(&self) -> &BTreeMap<&'static str, u64> {
         self.alarms.kinds()
     }
 
     /// Returns the runs that have not ended yet. A suspended run does not count: it waits for an activation, which may
     /// be refused.
-    pub(super) fn unfinished(&self) -> Option<String> {
+    pub(in crate::simulation) fn unfinished(&self) -> Option<String> {
         let runs = self.runs.values().flat_map(BTreeMap::values);
         let goes_on = |run: &&Run| run.end().is_none() && (run.is_active() || !run.header().is_suspended);
         let open = runs.filter(goes_on).map(|run| {
@@ -134,7 +134,7 @@ impl Judge {
     }
 
     /// Checks the rules for the end of a simulation.
-    pub(super) fn close(&self) -> Result<(), String> {
+    pub(in crate::simulation) fn close(&self) -> Result<(), String> {
         self.alarms.close()?;
         for (id, record) in self.pipelines.iter().filter(|(id, _)| !self.deleted.contains(*id)) {
             let runs: Vec<_> = self.runs_of(id.as_str()).collect();
@@ -168,7 +168,7 @@ impl Judge {
 }
 
 /// Checks that a run of the pipeline was allowed to begin just now.
-pub(super) fn may_begin(pipeline: Option<&Pipeline>) -> Result<(), String> {
+pub(in crate::simulation) fn may_begin(pipeline: Option<&Pipeline>) -> Result<(), String> {
     match pipeline.map(|pipeline| pipeline.state) {
         Some(PipelineState::Scheduled | PipelineState::Finished) => Ok(()),
         state => Err(format!("a run begins while its pipeline is {state:?}")),

@@ -12,16 +12,16 @@ use store::{
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use super::world::{Planned, StoreLie, World};
-use super::{faults, judge};
+use super::judge;
+use super::{Planned, StoreLie, World};
 
 /// A word in every error that the simulation makes.
-pub(super) const SIMULATED: &str = "simulated";
+pub(in crate::simulation) const SIMULATED: &str = "simulated";
 
 /// The store as one life of a server uses it. After the end of that life, no call returns.
-pub(super) struct FaultyStore {
-    pub(super) world: Arc<World>,
-    pub(super) died: CancellationToken,
+pub(in crate::simulation) struct FaultyStore {
+    pub(in crate::simulation) world: Arc<World>,
+    pub(in crate::simulation) died: CancellationToken,
     /// The number of this life.
     life: u64,
     received: Mutex<broadcast::Receiver<WorkerGroup>>,
@@ -36,7 +36,7 @@ enum Change {
 }
 
 /// Returns the runs of a pipeline that have not ended, as they are stored.
-pub(super) async fn open_runs(world: &World, pipeline: &PipelineId) -> Vec<Run> {
+pub(in crate::simulation) async fn open_runs(world: &World, pipeline: &PipelineId) -> Vec<Run> {
     let mut open = Vec::new();
     for header in world.disk.runs(pipeline).await.expect("the disk reads") {
         if header.ended.is_none() {
@@ -47,7 +47,7 @@ pub(super) async fn open_runs(world: &World, pipeline: &PipelineId) -> Vec<Run> 
 }
 
 impl FaultyStore {
-    pub(super) fn new(world: &Arc<World>, died: CancellationToken) -> Self {
+    pub(in crate::simulation) fn new(world: &Arc<World>, died: CancellationToken) -> Self {
         let received = Mutex::new(world.messages.subscribe());
         Self { world: Arc::clone(world), died, life: world.next_life(), received }
     }
@@ -118,7 +118,7 @@ impl FaultyStore {
         self.refusal(doing)?;
         if world.dice.chance(world.chances().disk_full) {
             let world = Arc::clone(world);
-            tokio::spawn(async move { faults::fill_disk(&world).await });
+            tokio::spawn(async move { world.fill_disk().await });
             tokio::task::yield_now().await;
             self.live().await;
         }

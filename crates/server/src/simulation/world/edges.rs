@@ -6,14 +6,14 @@ use std::time::Duration;
 use engine::Notice;
 use tokio_util::sync::CancellationToken;
 
-use super::world::World;
+use super::World;
 use crate::driver::{Buckets, Tables, Topic};
 
 /// The topic to which one life of a server publishes.
 #[derive(Clone)]
-pub(super) struct FaultyTopic {
-    pub(super) world: Arc<World>,
-    pub(super) died: CancellationToken,
+pub(in crate::simulation) struct FaultyTopic {
+    pub(in crate::simulation) world: Arc<World>,
+    pub(in crate::simulation) died: CancellationToken,
 }
 
 /// A time longer than any server waits for SNS or S3.
@@ -56,9 +56,9 @@ impl Topic for FaultyTopic {
 
 /// The buckets and tables that one life of a server checks.
 #[derive(Clone)]
-pub(super) struct FaultyBuckets {
-    pub(super) world: Arc<World>,
-    pub(super) died: CancellationToken,
+pub(in crate::simulation) struct FaultyBuckets {
+    pub(in crate::simulation) world: Arc<World>,
+    pub(in crate::simulation) died: CancellationToken,
 }
 
 impl FaultyBuckets {

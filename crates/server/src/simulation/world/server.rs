@@ -11,31 +11,31 @@ use tokio_util::task::TaskTracker;
 
 use super::disk::FaultyStore;
 use super::edges::{FaultyBuckets, FaultyTopic};
-use super::world::{World, clock};
+use super::{World, clock};
 use crate::driver::Driver;
 use crate::serve::start_loops;
 use crate::service::Service;
 use crate::sigv4::Verifier;
 
 /// The beginning of the names of task runners that end with their server.
-pub(super) const OWN_RUNNERS: &str = "own-";
+pub(in crate::simulation) const OWN_RUNNERS: &str = "own-";
 
 /// How often servers on one database read what other servers left. Days pass in a simulation, so every second would be
 /// too often.
 const POLL_STORE_EVERY: Duration = Duration::from_secs(120);
 
 /// One life of a server.
-pub(super) struct Server {
-    pub(super) service: Arc<Service>,
-    pub(super) clock_set: Arc<Notify>,
+pub(in crate::simulation) struct Server {
+    pub(in crate::simulation) service: Arc<Service>,
+    pub(in crate::simulation) clock_set: Arc<Notify>,
     /// Cancelled when this life ends. From then on, nothing that this life began has any effect.
-    pub(super) died: CancellationToken,
+    pub(in crate::simulation) died: CancellationToken,
     background: JoinSet<()>,
 }
 
 impl World {
     /// Starts a life of server `number`. A server that cannot start tries again later.
-    pub(super) fn boot(self: &Arc<Self>, number: usize) {
+    pub(in crate::simulation) fn boot(self: &Arc<Self>, number: usize) {
         let world = Arc::clone(self);
         tokio::spawn(async move {
             let died = CancellationToken::new();
@@ -63,7 +63,7 @@ impl World {
         let mut driver = Driver::new(Arc::new(store), clock(self));
         driver.poll_store_every = POLL_STORE_EVERY;
         let driver = Arc::new(driver);
-        // With several servers, a runner of one must not be freed by another.
+        // With several servers, a server does not know which of these runners are its own.
         driver.recover((self.servers() == 1).then_some(OWN_RUNNERS)).await?;
         let (clock_set, shutdown) = (Arc::<Notify>::default(), CancellationToken::new());
         let topic = FaultyTopic { world: Arc::clone(self), died: died.clone() };
@@ -90,20 +90,20 @@ impl World {
     }
 
     /// Crashes a server. It starts again after a while.
-    pub(super) fn crash(self: &Arc<Self>, number: usize, how: &str) {
+    pub(in crate::simulation) fn crash(self: &Arc<Self>, number: usize, how: &str) {
         let Some(server) = self.set_server(number, None) else { return };
         self.note("fault: crash", format!("server {number} {how}"));
         self.bury(number, server);
     }
 
     /// Crashes the server whose life this token ends.
-    pub(super) fn crash_life(self: &Arc<Self>, died: &CancellationToken, how: &str) {
+    pub(in crate::simulation) fn crash_life(self: &Arc<Self>, died: &CancellationToken, how: &str) {
         died.cancel();
         let lives = |number: &usize| self.server(*number, |it| it.died.is_cancelled()) == Some(true);
         let number = (0..self.servers()).find(lives);
         match number {
             Some(number) => self.crash(number, how),
-            // The server was still recovering: the task that starts it starts it again.
+            // The server was still recovering. The task in `boot` starts it again.
             None => self.note("fault: crash while recovering", how.to_owned()),
         }
     }
@@ -120,7 +120,7 @@ impl World {
     }
 
     /// Shuts a server down as an operator does: operations under way may end.
-    pub(super) fn stop(self: &Arc<Self>, number: usize) {
+    pub(in crate::simulation) fn stop(self: &Arc<Self>, number: usize) {
         let Some(server) = self.set_server(number, None) else { return };
         self.note("a server is stopped", number.to_string());
         server.service.shutdown.cancel();
@@ -133,7 +133,7 @@ impl World {
 }
 
 /// Checks that the memory of a server equals the store.
-pub(super) async fn compare_with_store(world: &Arc<World>, number: usize) {
+pub(in crate::simulation) async fn compare_with_store(world: &Arc<World>, number: usize) {
     let Some((service, died)) = world.server(number, |it| (Arc::clone(&it.service), it.died.clone())) else {
         return;
     };

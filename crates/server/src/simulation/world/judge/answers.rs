@@ -6,14 +6,14 @@ use engine::{Attempt, InstanceId, PipelineId, PipelineState, Status, TaskId};
 use serde_json::Value;
 use store::{DefinitionVersion, Pipeline, Store};
 
+use super::super::World;
 use super::super::disk::SIMULATED;
-use super::super::world::World;
 use super::PipelineRecord;
 use crate::error::ServiceError;
 use crate::ops::Operation;
 
 /// A request that reached a server, with the state at that time.
-pub(in super::super) struct Request {
+pub(in crate::simulation) struct Request {
     operation: Operation,
     body: Value,
     pipeline: Option<PipelineId>,
@@ -27,7 +27,7 @@ pub(in super::super) struct Request {
 }
 
 /// The answer of a server: a body, or an error.
-pub(in super::super) type Answer = Result<Value, ServiceError>;
+pub(in crate::simulation) type Answer = Result<Value, ServiceError>;
 
 fn text<'a>(body: &'a Value, key: &str) -> &'a str {
     body[key].as_str().unwrap_or_default()
@@ -45,7 +45,7 @@ fn is_command(operation: Operation) -> bool {
 }
 
 /// Notes a request that reaches a server.
-pub(in super::super) fn ask(world: &World, operation: Operation, body: &Value) -> Request {
+pub(in crate::simulation) fn ask(world: &World, operation: Operation, body: &Value) -> Request {
     let judge = &mut *world.judge();
     let pipeline = body["pipelineId"].as_str().map(PipelineId::from);
     let task = body["taskId"].as_str().and_then(TaskId::parse);
@@ -94,7 +94,7 @@ pub(in super::super) fn ask(world: &World, operation: Operation, body: &Value) -
 }
 
 /// Checks the answer to a request. There is no answer if the server died meanwhile.
-pub(in super::super) async fn answered(world: &World, request: &Request, answer: Option<&Answer>) {
+pub(in crate::simulation) async fn answered(world: &World, request: &Request, answer: Option<&Answer>) {
     let checked = match answer {
         Some(Ok(body)) => acknowledged(world, request, body).await,
         Some(Err(error)) => refused(world, request, error),
@@ -279,6 +279,6 @@ fn refused(world: &World, request: &Request, error: &ServiceError) -> Result<(),
 }
 
 /// Returns whether the simulation made this error, or the full disk behind it.
-pub(in super::super) fn is_made_up(text: &str) -> bool {
+pub(in crate::simulation) fn is_made_up(text: &str) -> bool {
     text.contains(SIMULATED) || text.contains("database or disk is full")
 }

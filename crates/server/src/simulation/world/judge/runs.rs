@@ -7,7 +7,7 @@ use engine::{ATTEMPT_TIMEOUT, Attempt, Instance, Run, RunOutcome, STALLED, Statu
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::server::OWN_RUNNERS;
-use super::super::world::{World, since};
+use super::super::{World, since};
 use super::Requests;
 
 /// The time that a step may take until it is on the disk.

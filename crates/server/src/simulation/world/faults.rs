@@ -3,43 +3,43 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dice::Dice;
-use super::world::World;
+use super::World;
+use crate::simulation::dice::Dice;
 
 /// In how many of a thousand calls each fault occurs.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Chances {
+pub(in crate::simulation) struct Chances {
     /// A request is lost.
-    pub(super) request_lost: usize,
+    pub(in crate::simulation) request_lost: usize,
     /// A request is late, so that others overtake it.
-    pub(super) request_late: usize,
+    pub(in crate::simulation) request_late: usize,
     /// A request arrives twice.
-    pub(super) request_doubled: usize,
+    pub(in crate::simulation) request_doubled: usize,
     /// An answer is lost.
-    pub(super) answer_lost: usize,
+    pub(in crate::simulation) answer_lost: usize,
     /// A server dies right before or after a write.
-    pub(super) crash_at_write: usize,
+    pub(in crate::simulation) crash_at_write: usize,
     /// The store refuses a read or write.
-    pub(super) store_refuses: usize,
+    pub(in crate::simulation) store_refuses: usize,
     /// The store does a write, and says that it did not.
-    pub(super) store_in_doubt: usize,
+    pub(in crate::simulation) store_in_doubt: usize,
     /// The disk is full at a write, and for a while after.
-    pub(super) disk_full: usize,
+    pub(in crate::simulation) disk_full: usize,
     /// The store is slow.
-    pub(super) store_slow: usize,
+    pub(in crate::simulation) store_slow: usize,
     /// The topic refuses, hangs, or accepts a notice and does not say so.
-    pub(super) topic: usize,
+    pub(in crate::simulation) topic: usize,
     /// S3 or DynamoDB refuses or hangs.
-    pub(super) buckets: usize,
+    pub(in crate::simulation) buckets: usize,
     /// A worker behaves badly.
-    pub(super) worker: usize,
+    pub(in crate::simulation) worker: usize,
     /// An incident: a crash, a full disk, a database that is down, a jump of the clock.
-    pub(super) incident: usize,
+    pub(in crate::simulation) incident: usize,
 }
 
 impl Chances {
     /// Chooses the chances. Every seed leaves out some kinds of faults, so that others occur alone.
-    pub(super) fn new(dice: &Dice) -> Self {
+    pub(in crate::simulation) fn new(dice: &Dice) -> Self {
         let some = |most: usize| if dice.chance(500) { dice.below(most) } else { 0 };
         Self {
             request_lost: some(150),
@@ -87,7 +87,7 @@ const INCIDENTS: [Incident; 9] = [
 ];
 
 /// Makes incidents now and then until all faults end.
-pub(super) async fn make_incidents(world: Arc<World>) {
+pub(in crate::simulation) async fn make_incidents(world: Arc<World>) {
     while !world.is_calm() {
         tokio::time::sleep(world.dice.seconds(20, 1_200)).await;
         if world.is_calm() {
@@ -106,7 +106,7 @@ async fn make_incident(world: &Arc<World>, kind: Incident) {
     match kind {
         Incident::Crash => world.crash(server, "by itself"),
         Incident::Stop => world.stop(server),
-        Incident::DiskFull => fill_disk(world).await,
+        Incident::DiskFull => world.fill_disk().await,
         Incident::DatabaseDown => {
             world.note("fault: database down", String::new());
             world.set_database(false);
@@ -131,14 +131,4 @@ async fn make_incident(world: &Arc<World>, kind: Incident) {
             let _ = tokio::time::timeout(Duration::from_secs(60), compared).await;
         }
     }
-}
-
-/// Leaves almost no room on the disk for a while.
-pub(super) async fn fill_disk(world: &World) {
-    let bytes = if world.dice.chance(300) { 8_192 } else { 0 };
-    world.note("fault: disk full", format!("{bytes} bytes are left"));
-    world.limit_disk(Some(bytes)).await;
-    tokio::time::sleep(world.dice.seconds(60, 1_800)).await;
-    world.limit_disk(None).await;
-    world.line("there is room on the disk again".to_owned());
 }
