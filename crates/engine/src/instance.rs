@@ -254,7 +254,8 @@ impl Instance {
         self.ending().is_some_and(Ending::is_bad)
     }
 
-    /// Returns whether the instance goes on by itself, by its runner, or when a user resumes it.
+    /// Returns whether the instance can move on without another instance: by its time, its runner, its host, or a user who
+    /// resumes it.
     #[must_use]
     pub fn is_live(&self) -> bool {
         match self.status {

@@ -218,7 +218,7 @@ fn a_longer_schedule_that_comes_later_makes_nothing_twice() {
             "schedule": {{"ref": "Monthly"}}}}"#
     );
     let next = scheduled("cron", &objects).timetable.next(Some(made)).unwrap();
-    assert_eq!((next.start, next.due), (made, made), "the next run begins within the month, where the last one ended");
+    assert_eq!((next.start, next.due), (made, made), "the next run begins where the last one ended");
 }
 
 #[test]
