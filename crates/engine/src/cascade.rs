@@ -30,7 +30,7 @@ pub(crate) fn falls(consumer: &Instance, cause: &Instance) -> Option<Ending> {
 
 /// Decides whether `consumer`, which fell with a dependency, is tried again with it.
 ///
-/// A consumer with another bad dependency stays down: that dependency has to be rerun first.
+/// A consumer with another bad dependency is not tried again: the other dependency has to be rerun first.
 pub(crate) fn rises<'a>(consumer: &Instance, mut dependencies: impl Iterator<Item = &'a Instance>) -> bool {
     let fell = matches!(consumer.ending(), Some(Ending::CascadeFailed { .. }));
     fell && consumer.cascade && dependencies.all(|dependency| !dependency.is_bad())

@@ -49,7 +49,7 @@ pub struct RunEnd {
 }
 
 impl Header {
-    /// Returns whether time may still change something: the run goes on, or an instance in it has yet to be late.
+    /// Returns whether time may still change something: the run goes on, or an instance in it may become late.
     #[must_use]
     pub fn is_awake(&self) -> bool {
         self.ended.as_ref().is_none_or(|end| end.late_at.is_some())

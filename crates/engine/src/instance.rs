@@ -107,9 +107,9 @@ pub enum Status {
         /// When the next attempt is made.
         until: Timestamp,
     },
-    /// The instance is over. It changes again only if a user reruns it, or if an instance needs it again (a resource).
+    /// The instance is over. It changes again only if a user reruns it, or, for a resource, if another instance needs it.
     ///
-    /// The stored form is that of the ending alone, as in rows of older programs.
+    /// Only the ending itself is stored, as older programs did.
     #[serde(untagged)]
     Final(Ending),
 }
@@ -300,7 +300,8 @@ impl Instance {
         self.newest_attempt()?.status.error()
     }
 
-    /// Returns when the instance has to be woken. In a suspended run no instance's time comes.
+    /// Returns when the instance has to be woken. In a suspended run, an instance that waits for its time is not woken for
+    /// its start.
     #[must_use]
     pub(crate) fn deadline(&self, is_suspended: bool) -> Option<Timestamp> {
         let is_released = self.status != Status::WaitingOnDependencies;
@@ -322,7 +323,7 @@ impl Instance {
         }
     }
 
-    /// Makes an instance SKIPPED that was never tried.
+    /// Makes an instance SKIPPED. The instance was never tried.
     pub(crate) fn skip(&mut self, now: Timestamp) {
         self.status = Status::Final(Ending::Skipped);
         // If a user reruns the instance before its time, it still waits for that time.

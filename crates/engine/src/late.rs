@@ -1,7 +1,7 @@
 //! Lateness (`lateAfterTimeout`): decides when an instance is late, and whether it is stopped then.
 //!
 //! Only instances on a schedule can be late. The time counts from the moment at which an instance may start. For a resource
-//! it counts from the moment at which an instance needs it, because the interval may begin long before that.
+//! the time counts from the moment at which an instance needs the resource, because the interval may begin long before.
 
 use definition::kind::{Kind, field};
 use jiff::Timestamp;

@@ -187,7 +187,7 @@ impl<'a> Round<'a> {
         self.change(at, |instance| instance.status = status);
     }
 
-    /// Makes an instance FINISHED because of a user's word, or because nobody needed it: no alarm fires.
+    /// Makes an instance FINISHED because a user marked it, or because no other instance needed it. No alarm fires.
     fn finish_silently(&mut self, at: InstanceIndex) {
         self.change_and_tell(at, true, |instance| instance.status = Status::Final(Ending::Finished));
     }
@@ -206,7 +206,7 @@ impl<'a> Round<'a> {
                 instance.ended = None;
                 return false;
             }
-            // A user may mark as finished what has failed.
+            // A user may mark a failed instance as finished.
             let is_settled = !was_final || is_silent;
             if is_settled {
                 instance.ended = Some(now);

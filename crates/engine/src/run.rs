@@ -172,7 +172,7 @@ impl Run {
     }
 }
 
-/// Changes: each keeps the index true.
+/// The methods that change the run. Each of them brings the index up to date.
 impl Run {
     /// Changes the instance at `at` or its attempts.
     pub(crate) fn change<T>(&mut self, at: InstanceIndex, change: impl FnOnce(&mut Instance) -> T) -> T {
@@ -193,7 +193,7 @@ impl Run {
         self.index.count_unmet(at);
     }
 
-    /// Suspends the run, so that no instance's time comes, or lets it go on.
+    /// Suspends the run, so that instances that wait for their time keep waiting, or ends the suspension.
     pub(crate) fn set_suspended(&mut self, is_suspended: bool) {
         self.header.is_suspended = is_suspended;
         for (position, instance) in self.instances.iter().enumerate() {
@@ -216,7 +216,7 @@ impl Run {
         self.header.ended = None;
     }
 
-    /// Notes that the run has ended. Nothing in it waits for its time then, so it is not suspended either.
+    /// Notes that the run has ended. No instance of an ended run waits for its time, so the run is not suspended either.
     pub(crate) fn close(&mut self, end: RunEnd) {
         self.header.is_suspended = false;
         self.header.ended = Some(end);

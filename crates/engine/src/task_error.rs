@@ -45,7 +45,7 @@ impl TaskError {
 
     /// Returns whether another attempt could end better.
     ///
-    /// AWS has no such rule; it is ours. `BadInput` and `BadInput:...` from a runner, and fields that cannot be evaluated, fail
+    /// AWS has no such rule. `BadInput` and `BadInput:...` from a runner, and fields that cannot be evaluated, fail
     /// the same way every time. A precondition whose `preconditionTimeout` has passed has no time left.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

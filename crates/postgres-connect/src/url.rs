@@ -8,7 +8,7 @@ pub use url::ParseError;
 ///
 /// The type has no `Debug`, because it holds the password.
 pub struct DatabaseUrl {
-    /// The word before the first colon, `postgresql` say.
+    /// The word before the first colon, such as `postgresql`.
     pub scheme: String,
     /// The host; an IPv6 address stands in brackets.
     pub host: Option<String>,

@@ -48,7 +48,7 @@ pub(crate) mod tests {
     /// The answer to a job of a test.
     pub(crate) type Answer = Receiver<Result<(), Failure>>;
 
-    /// A job that inserts a number, and then fails if it is told to.
+    /// A job that inserts a number, and then fails if `fails` is true.
     pub(crate) struct Insert {
         number: i64,
         fails: bool,

@@ -1,4 +1,5 @@
-//! Attempts in a round: made, handed out, changed by an event; their instance follows the newest.
+//! Attempts in a round: makes them, hands them out, and applies events to them. An instance gets the status of its newest
+//! attempt.
 
 use definition::Field;
 
@@ -25,7 +26,7 @@ impl Round<'_> {
         }
     }
 
-    /// Hands an attempt to a runner, unless it is paused or its resource is missing.
+    /// Hands an attempt to a runner, unless its instance is paused or its resource is not RUNNING.
     pub(super) fn claim(&mut self, id: &AttemptId, runner: RunnerId) -> Result<(), IllegalEvent> {
         let at = self.find(id, None)?;
         let instance = &self.run[at.instance];
@@ -58,7 +59,7 @@ impl Round<'_> {
         }
         self.step.note_attempt(at);
         let is_free = attempt.is_free();
-        // A paused attempt is offered when it is resumed; one without its resource, when that is RUNNING again.
+        // Otherwise the attempt is offered later: when a user resumes its instance, or when its resource is RUNNING again.
         if is_free && !was_free && may_be_taken {
             self.step.effects.push(offer(attempt));
         }
@@ -192,7 +193,7 @@ impl Round<'_> {
         self.step.effects.extend(free.map(offer));
     }
 
-    /// Notes that the newest attempt of an instance may have gone on or off offer, although its own status is the same.
+    /// Notes that the newest attempt of an instance may be on offer now or no longer, although its own status is the same.
     ///
     /// An attempt is on offer only while its instance is not paused and its resource is RUNNING.
     pub(super) fn note_offer(&mut self, at: InstanceIndex) {

@@ -67,7 +67,7 @@ impl Round<'_> {
         named.iter().map(find).collect()
     }
 
-    /// Refuses the command because of the state of the instance at `at`, if there is one.
+    /// Refuses the command if `at` names an instance whose state forbids it.
     fn refuse_any(&self, at: Option<&InstanceIndex>) -> Result<(), IllegalEvent> {
         let Some(instance) = at.map(|at| &self.run[*at]) else { return Ok(()) };
         Err(IllegalEvent::Instance { instance: instance.id.clone(), status: instance.word() })

@@ -40,7 +40,8 @@ impl Round<'_> {
 
 /// Decides how a run ended, and whether it is stuck.
 ///
-/// A precondition does not count if its owner is FINISHED, because a user marked the owner so.
+/// A precondition does not count if its owner is FINISHED, because then a user has marked the owner as
+/// finished.
 fn outcome(run: &Run) -> (RunOutcome, bool) {
     // A FINISHED resource in a run that was passed over was never made.
     let is_unused = |it: &Instance| it.role == Role::Resource && it.is_finished();

@@ -48,7 +48,7 @@ impl Round<'_> {
         }
     }
 
-    /// Draws the consequences after the machine of a resource changed its status and the instance followed.
+    /// Moves on the instances that run on a resource, after its machine changed its status and the resource followed.
     pub(super) fn machine_moved(&mut self, at: InstanceIndex, was_up: bool) {
         let resource = &self.run[at];
         let Some(newest) = resource.newest_attempt() else { return };
@@ -76,7 +76,8 @@ impl Round<'_> {
         }
     }
 
-    /// Cancels the users of a resource that failed for good. If the resource is tried again, work on it has failed.
+    /// Cancels the users of a resource that has no retries left. If the resource is tried again, fails the work that was
+    /// under way on its machine.
     pub(super) fn after_failed_machine(&mut self, at: InstanceIndex, error: &TaskError) {
         let resource = &self.run[at];
         let (id, message) = (resource.id.clone(), error.message.clone().unwrap_or_default());

@@ -1,8 +1,9 @@
 //! The index of a run: all facts that follow from its instances, kept ready so that no event costs more in a larger run.
 //!
 //! The fields are private. The index changes in one way only: [`super::Run`] changes an instance and calls
-//! [`RunIndex::follow`] with the facts before and after. The count of unmet dependencies is the exception in time: it
-//! follows when the consumers of an instance are told that it finished, so that instances start in the order of telling.
+//! [`RunIndex::follow`] with the facts before and after. Only the counts of unmet dependencies
+//! change later: when the consumers of an instance are told that the instance finished. So consumers start in the order in
+//! which they are told.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -152,7 +153,7 @@ impl RunIndex {
         self.unmet[at.position()]
     }
 
-    /// Returns the resource instances that something runs on, or could.
+    /// Returns the resource instances of the run.
     pub(super) fn resources(&self) -> impl Iterator<Item = InstanceIndex> {
         self.fixed.users.keys().copied()
     }

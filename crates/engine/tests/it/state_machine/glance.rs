@@ -1,6 +1,6 @@
 //! The tables at the top of the modules agree with the page.
 //!
-//! Such a table may leave out rows and columns of the page's table, but no cell of it may say anything else.
+//! Such a table may leave out rows and columns of the page's table, but each of its cells must agree with the page.
 
 use std::collections::HashMap;
 use std::path::Path;

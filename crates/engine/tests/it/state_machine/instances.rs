@@ -123,7 +123,7 @@ fn failed(id: &str) -> TaskOutcome {
 }
 
 fn pass(driven: &mut Driven, _: &str) -> bool {
-    // The driver wakes a run again and again, so one long jump would be unlike it.
+    // The time passes in steps of a minute, because the driver too wakes a run again and again.
     (0..60).for_each(|_| driven.pass(1));
     true
 }
