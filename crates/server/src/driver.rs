@@ -1,11 +1,11 @@
 //! The driver of pipelines: wake, step, save, act.
 //!
 //! The driver owns the pipelines in memory. It loads a pipeline when an operation first asks for it, keeps it, and
-//! locks it while an operation works on it. The driver saves every change before anybody hears of it, and carries out
-//! its effects only then. When a save fails, the driver throws away its copy of the pipeline and reads it again.
+//! locks it while an operation works on it. The driver saves every change before it answers the caller and carries
+//! out the effects of the change. When a save fails, the driver throws away its copy of the pipeline and reads it again.
 //!
-//! A caller of [`Driver::step`] and its like must run to its end. A client that hangs up drops its request; so
-//! [`crate::ops`] runs each request in a task of its own.
+//! A future that calls [`Driver::step`] or a similar method must not be dropped before its end. A client that hangs up
+//! drops its request, so [`crate::ops`] runs each request in a task of its own.
 
 mod active_definition;
 mod buckets;

@@ -1,4 +1,4 @@
-//! The host: supplies machines for resources (`runsOn`), be it a cloud or the machine that the service runs on.
+//! The host: supplies machines for resources (`runsOn`). It is a cloud, or the machine that the service runs on.
 //!
 //! The service asks the host for a machine again and again as long as a run wants the machine, and then asks for its
 //! end until the machine is gone. So nothing is lost when the service or the host stops in between.
@@ -101,7 +101,7 @@ pub struct Resource {
     pub worker_group: WorkerGroup,
     /// The resources of its run, itself included, that must all run at once.
     pub party: Party,
-    /// The time since when the run wants the machine. A host with few places goes by age.
+    /// The time since when the run wants the machine. A host with few places serves the longest wait first.
     pub since: Timestamp,
     /// The fields of the resource, evaluated, with those that the host reported before (`@resourceId`).
     pub object: PipelineObject,

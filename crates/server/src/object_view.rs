@@ -33,7 +33,7 @@ impl<'a> ObjectView<'a> {
         Self { service, live, ended: HashMap::new(), components: None }
     }
 
-    /// Returns the object `id`, be it a component, an instance or an attempt.
+    /// Returns the object `id`: a component, an instance or an attempt.
     pub(crate) async fn object(
         &mut self,
         id: &str,
@@ -92,7 +92,7 @@ impl<'a> ObjectView<'a> {
         Ok(())
     }
 
-    /// Adds the runtime fields that the component of a pipeline without runs lacks.
+    /// Adds the runtime fields that a component lacks while its pipeline has no runs.
     fn with_pipeline(&self, mut object: PipelineObject) -> PipelineObject {
         let pipeline = &self.live.pipeline;
         let version = (pipeline.version > 0).then(|| pipeline.version.to_string());

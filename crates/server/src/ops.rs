@@ -11,7 +11,7 @@ use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire;
 
-/// Makes of a table of operations and files: the modules, the enum [`Operation`] with the names, and the dispatch.
+/// Makes three things from a table of operations and files: the modules, the enum [`Operation`], and the dispatch.
 macro_rules! operations {
     ($($name:ident in $file:ident,)+) => {
         $(mod $file;)+
@@ -85,7 +85,7 @@ pub(crate) async fn serve(
         // A poll waits as long as its client does, and ends when the client hangs up.
         return dispatch(service, operation, &body).await;
     }
-    // In a task of its own, so that a client that hangs up does not stop a change half way.
+    // The operation runs in a task of its own, so that a client that hangs up does not stop a change half way.
     let task = Arc::clone(service);
     let work = async move { retry_on_race!(dispatch(&task, operation, &body)) };
     let task = service.operations.spawn(work);

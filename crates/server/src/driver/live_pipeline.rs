@@ -36,7 +36,7 @@ pub(crate) struct LivePipeline {
     pub(super) active: Option<ActiveDefinition>,
     /// The next scheduled run is due, but has to wait until another run has ended.
     pub(super) is_full: bool,
-    /// The revision that the store gave the pipeline with the state that is in memory.
+    /// The revision of the pipeline in the store whose state is in memory.
     pub(super) revision: u64,
     /// A save failed: memory differs from the store, and must be loaded again before its next use.
     pub(super) is_stale: bool,

@@ -13,14 +13,14 @@ use super::{Driver, Topic};
 
 /// The pause after the first refusal. It doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause between two tries: how often a topic is tried that is down for long.
+/// The longest pause between two tries, which a topic that is down for long reaches.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The time limit of a publish. SNS answers within seconds or not at all.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The limit of notices that are published at once: enough for a burst, with few connections.
 const MOST_AT_ONCE: usize = 16;
-/// The pause before the store is read again after it could not be.
+/// The pause before the store is read again after a read failed.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// The pause of a notice that was refused.
@@ -35,13 +35,13 @@ struct Publishing {
     tasks: JoinSet<Result<(), Unsent>>,
     under_way: HashMap<task::Id, NoticeId>,
     pauses: HashMap<NoticeId, Pause>,
-    /// When to read the store again after it could not be read.
+    /// When to read the store again after a read failed.
     read_again: Option<Instant>,
 }
 
 /// Why a notice was not published.
 enum Unsent {
-    /// Another server is about to publish it. It is tried again, in case that server dies.
+    /// Another server is about to publish the notice. This server tries again later, in case the other server dies.
     Claimed,
     Refused(String),
 }

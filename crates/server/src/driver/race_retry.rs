@@ -21,7 +21,7 @@ pub(crate) trait RaceError {
 impl RaceError for anyhow::Error {
     fn is_race(&self) -> bool {
         self.chain().any(|cause| match cause.downcast_ref::<StepError>() {
-            // A transparent error: the chain leaves the error within out.
+            // `StepError::Store` is a transparent error, so the chain does not list the store's error by itself.
             Some(StepError::Store(error)) => error.is_conflict(),
             _ => cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_conflict),
         })

@@ -25,8 +25,8 @@ fn first_kept(next: Upcoming, until: Timestamp) -> Timestamp {
 impl Driver {
     /// Begins the runs that are due, the oldest first, as long as `maxActiveInstances` allows.
     ///
-    /// A long past is not made up for at once: the timer wakes the pipeline again for the rest, after others had a
-    /// turn.
+    /// One call begins a limited number of runs. If more are due, the timer wakes the pipeline again, after other pipelines
+    /// had a turn.
     pub(crate) async fn catch_up(&self, live: &mut PipelineGuard) -> anyhow::Result<()> {
         for _ in 0..MOST_AT_ONCE {
             if !self.begin_next(live).await? {

@@ -33,7 +33,7 @@ const WAKE_AGAIN: Duration = Duration::from_secs(30);
 /// The limit of free attempts that are read at once: more than most groups have pollers at one server.
 const MOST_FREE: usize = 64;
 
-/// The worker groups that have more work than pollers at this server, as long as the other servers were not told.
+/// The worker groups that have more work than pollers at this server, until the other servers are told.
 #[derive(Default)]
 pub(super) struct SpareWork {
     groups: Mutex<HashSet<WorkerGroup>>,
@@ -92,7 +92,7 @@ impl Driver {
                 _ = ticks.tick() => self.take_over(&mut woken).await,
             };
             if let Err(error) = done {
-                // The next tick makes up for it.
+                // The next tick reads the work from the store.
                 tracing::warn!("the work of other servers cannot be read, trying again: {error}");
             }
         }

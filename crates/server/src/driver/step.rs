@@ -92,8 +92,8 @@ impl Driver {
 
     /// Steps several runs and saves them together with the pipeline and with `batch`: all of them, or none.
     ///
-    /// Each run takes all that a command asks of it as one event, so that alarms tell only of the run's end after the
-    /// whole command. Costs a copy of each run.
+    /// Each run gets the whole command as one event, so that an alarm for the end of the run fires only if the run ends
+    /// after the whole command. Costs a copy of each run.
     pub(crate) async fn step_all(
         &self,
         live: &mut PipelineGuard,

@@ -1,4 +1,4 @@
-//! PutPipelineDefinition: replaces the stored definition, even by one with errors, unless an error is fatal.
+//! PutPipelineDefinition: replaces the stored definition. A definition with errors is stored too, unless an error is fatal.
 
 use definition::Definition;
 use definition::inherit::DEFAULT_ID;

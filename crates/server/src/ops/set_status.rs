@@ -39,7 +39,7 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<(), Ser
     }
 }
 
-/// Pauses or resumes components, in the open runs and in those to come. Instances of a paused component do not start.
+/// Pauses or resumes components, in the open runs and in later runs. Instances of a paused component do not start.
 async fn pause(
     service: &Service,
     live: &mut PipelineGuard,

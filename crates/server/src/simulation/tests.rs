@@ -242,7 +242,7 @@ fn a_run_that_was_saved_although_the_store_said_it_was_not_goes_on() {
 #[test]
 fn a_crash_at_any_write_breaks_no_rule() {
     let story = |seed| Scenario { is_quiet: true, ..Scenario::new(seed) };
-    // Of the short stories, the one with the most writes.
+    // Finds the scenario with the most writes among the short ones.
     let stories: Vec<_> = (1..=20).map(story).collect();
     let reports = must_play(&stories);
     let lengths = stories.iter().zip(reports).map(|(story, report)| (report.writes, *story));

@@ -53,7 +53,7 @@ impl Host for Cloud {
     }
 
     async fn create(&self, resource: &Resource) -> anyhow::Result<MachineState> {
-        anyhow::ensure!(resource.object.string("imageId") != Some("ami-away"), "the cloud is away");
+        anyhow::ensure!(resource.object.string("imageId") != Some("ami-away"), "the cloud does not answer");
         let id = resource.id.to_string();
         let mut machines = self.machines.lock().unwrap();
         let machine = machines.entry(id.clone()).or_insert_with(|| {

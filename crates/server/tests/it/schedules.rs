@@ -201,8 +201,8 @@ async fn a_paused_component_starts_in_no_run_until_it_is_resumed() {
     let component = stage.object(&pipeline, "Work").await;
     assert_eq!(value(component.fields(), "@status").as_deref(), Some("PAUSED"));
     assert_eq!(value(component.fields(), "@nextRunTime").as_deref(), Some("2030-03-17T18:00:00"));
-    // The work of the open run was on offer before the pause, that of the next run never was. Neither is handed out,
-    // also after a restart.
+    // The work of the open run was on offer before the pause; the work of the next run never was. Neither is handed
+    // out, even after a restart.
     let stage = stage.restart().await;
     stage.advance(HOUR);
     stage.until(&pipeline, &[("Work", "WAITING_FOR_RUNNER"), ("Work", "WAITING_ON_DEPENDENCIES")]).await;

@@ -5,8 +5,7 @@ use aws_sdk_datapipeline::types::PipelineObject;
 use crate::harness::{Stage, activity, object, refers, string};
 
 /// Returns an hourly pipeline of `First`, then `Second`, for two hours. The clock is in the second hour. If `First`
-/// fails,
-/// `Second` waits for ever.
+/// fails, `Second` waits for ever.
 fn two_hours() -> Vec<PipelineObject> {
     let default = [("scheduleType", "cron"), ("workerGroup", "wg"), ("pipelineLogUri", "s3://logs/dp")];
     let mut default: Vec<_> = default.iter().map(|(key, value)| string(key, value)).collect();

@@ -40,11 +40,11 @@ struct Entry {
 /// The consequence of a reconciliation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing: the machine is gone, and no run wants it.
+    /// No further reconciliation: the machine is gone, and no run wants it.
     Forget,
-    /// Another one after a change.
+    /// Another reconciliation after a change.
     Wait,
-    /// Another one soon: this one failed.
+    /// Another reconciliation soon, because this one failed.
     Retry,
 }
 

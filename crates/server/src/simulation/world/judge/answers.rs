@@ -201,7 +201,7 @@ async fn commanded(world: &World, request: &Request) -> Result<(), String> {
     if request.operation == Operation::DeletePipeline {
         return if stored.is_none() { Ok(()) } else { Err(format!("{id} was deleted and is there")) };
     }
-    // Only if no other command could have undone this one.
+    // The effect of the command must be stored, unless another command may have undone it.
     let is_alone = |record: &PipelineRecord| record.under_way == 1 && record.commands == request.command;
     let Some(stored) = stored.filter(|_| !is_deleted) else { return Ok(()) };
     if !judge.pipelines.get(id).is_some_and(is_alone) {

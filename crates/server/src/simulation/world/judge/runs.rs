@@ -136,7 +136,7 @@ impl RunChange<'_> {
         }
         let interval = self.run.interval(new);
         let kind = self.text(new, "scheduleType").unwrap_or_default();
-        // A run on demand waits for no time. Of two that begin in the same second, the second has an id of the next
+        // A run on demand waits for no time. If two begin in the same second, the second one has an id of the next
         // second.
         if kind == "ondemand" {
             return Ok(());
