@@ -118,7 +118,8 @@ impl Store for PostgresStore {
             return Ok(());
         }
         self.sessions.carry_out(&statements).await.map_err(|error| match (&error, batch.runs.first()) {
-            // Other servers were in the way at every try. Loading and stepping again may help, as after any conflict.
+            // At every try another server was changing the same rows. The caller can load and step again, as after any
+            // conflict.
             (StoreError::Postgres { source, .. }, Some(run)) if is_contention(source) => {
                 let (pipeline, run) = (run.header.pipeline.clone(), run.header.id.clone());
                 StoreError::Conflict { pipeline, run }

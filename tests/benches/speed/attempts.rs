@@ -82,7 +82,7 @@ struct Worked {
     polling: Duration,
 }
 
-/// Works off `chains` chains at once, with [`POLLERS`] pollers.
+/// Completes `chains` chains at once, with [`POLLERS`] pollers.
 async fn work_off(up: &Up, client: &Client, round: usize, chains: usize) -> Result<Worked> {
     let ended = Arc::new(AtomicUsize::new(0));
     let mut pollers = JoinSet::new();
@@ -132,7 +132,7 @@ async fn ready_to_held(up: &Up, client: &Client) -> Result<Vec<f64>> {
             (polled, Instant::now(), next)
         });
         acknowledge(&mut worker, &task).await?;
-        // The pause makes sure that the poll has reached the server and waits there: only then is the time worth measuring.
+        // The measurement is right only if the poll waits at the server already, so the pause lets the poll arrive.
         tokio::time::sleep(Duration::from_millis(5)).await;
         let begun = Instant::now();
         finish(&mut worker, &task).await?;

@@ -33,7 +33,7 @@ const ROUNDS: usize = 3;
 const WATCHED: Duration = Duration::from_secs(10);
 /// The runs that begin while all the other pipelines wait.
 const PUNCTUAL: usize = 7;
-/// The first argument of this program if it is to be a server; the second argument is the path of its store.
+/// The first argument that makes this program a server; the second argument is then the path of its store.
 pub(crate) const SERVE: &str = "serve-the-store";
 
 pub(crate) async fn figures() -> Result<Vec<Figure>> {
@@ -112,7 +112,7 @@ async fn instance_cost_scaling() -> Result<Figure> {
     Ok(Figure { name: "instance_cost_scaling", value, unit: "µs", rival: Some("a run of 100"), ratio })
 }
 
-/// Works off `runs` runs of `instances` instances each, and returns the time per instance.
+/// Completes `runs` runs of `instances` instances each, and returns the time per instance.
 async fn work_off(runs: usize, instances: usize) -> Result<Duration> {
     let store = SqliteStore::in_memory_inline()?;
     let plan = Arc::new(Plan::of(definition(instances)?)?);

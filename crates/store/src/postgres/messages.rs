@@ -1,7 +1,7 @@
 //! Messages between the servers on one database, by LISTEN and NOTIFY: which worker groups have free attempts.
 //!
-//! The messages only make the other servers faster. A server that misses a message, because its connection was down say,
-//! finds the attempts when it next reads the tables.
+//! The messages only make the other servers faster. A server that misses a message, for example because its connection
+//! was down, finds the attempts when it next reads the tables.
 
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ impl Listener {
         let group =
             message.split_once(' ').filter(|(sender, _)| *sender != self.server).map(|(_, group)| group);
         if let Some(group) = group {
-            // If the queue is full, the caller has enough to do.
+            // If the queue is full, the message is dropped: the caller has enough to do.
             let _ = self.sender.try_send(WorkerGroup::from(group));
         }
     }

@@ -1,7 +1,7 @@
 //! Sessions with the server: a bounded pool, single statements, and transactions.
 //!
-//! A transaction is a list of [`Statement`]s, so that it can be repeated: after the server undid it (a deadlock, say), or
-//! after its connection was lost before the commit. After a lost `COMMIT` it is not repeated, because nobody knows whether
+//! A transaction is a list of [`Statement`]s, so that it can be repeated: after the server undid it, for example
+//! because of a deadlock, or after its connection was lost before the commit. After a lost `COMMIT` it is not repeated, because nobody knows whether
 //! the server carried it out: the caller must read.
 
 use std::task::Poll;

@@ -44,7 +44,7 @@ where
             (_, Err(failure)) => Err(StoreError::Commit(failure.message.clone())),
             (None, Ok(())) => Err(StoreError::Commit("the work was not done".to_owned())),
         };
-        // A caller that has given up needs no answer; its work stands.
+        // A caller that has given up needs no answer; its work stays saved.
         let _ = self.answer.send(result);
     }
 }
