@@ -35,7 +35,7 @@ pub enum Event {
 
 /// The request is refused in this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the pipeline is {0}: it cannot be activated before that is done")]
+#[error("the pipeline is {0}: activate it once it is INACTIVE")]
 pub struct Refused(pub PipelineState);
 
 /// Returns the state of a pipeline after `event`.

@@ -36,9 +36,7 @@ impl Driver {
         shutdown: CancellationToken,
     ) {
         if s3.is_none() && dynamodb.is_none() {
-            tracing::warn!(
-                "neither S3 nor DynamoDB is configured: preconditions on them wait until one of the two is"
-            );
+            tracing::warn!("neither S3 nor DynamoDB is configured: preconditions on them are not checked");
             return shutdown.cancelled().await;
         }
         let group = WorkerGroup::service();

@@ -33,7 +33,9 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     let run = service.driver.run_of(&live, &object).await?;
     let run = run.or_else(|| live.pipeline.latest_run.map(RunId::at));
     let Some(run) = run else {
-        let text = format!("pipeline {id} has no run: there is no object in whose context to evaluate");
+        let text = format!(
+            "pipeline {id} has no run, so it has no object that could be the context of the expression"
+        );
         return Err(ServiceError::InvalidRequest(text));
     };
     let mut view = ObjectView::new(service, &live);

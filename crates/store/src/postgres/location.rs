@@ -71,7 +71,7 @@ impl OwnSettings {
             "user" => self.user = Some(value),
             "password" => self.password = Some(value),
             "schema" if value.is_empty() || value.len() > LONGEST_NAME || value.contains('\0') => {
-                return Err(format!("names a schema of no use: it takes 1 to {LONGEST_NAME} bytes"));
+                return Err(format!("names an impossible schema: a name has 1 to {LONGEST_NAME} bytes"));
             }
             "schema" => self.schema = Some(value),
             "sslmode" => self.sslmode = Some(value),

@@ -1,8 +1,8 @@
 //! Sessions with the server: a bounded pool, single statements, and transactions.
 //!
 //! A transaction is a list of [`Statement`]s, so that it can be repeated: after the server undid it, for example
-//! because of a deadlock, or after its connection was lost before the commit. After a lost `COMMIT` it is not repeated, because nobody knows whether
-//! the server carried it out: the caller must read.
+//! because of a deadlock, or after its connection was lost before the commit. After a lost `COMMIT` it is not repeated,
+//! because nobody knows whether the server carried it out: the caller must read.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -236,7 +236,7 @@ impl Sessions {
             session.at_rest = session.batch_execute("ROLLBACK").await.is_ok();
             return Err(failed);
         }
-        let doing = "committing (reading tells whether it was kept)";
+        let doing = "committing (read the data to learn whether they were saved)";
         session.batch_execute("COMMIT").await.map_err(self.doing(doing)).map_err(Failed::ForGood)?;
         session.at_rest = true;
         Ok(())

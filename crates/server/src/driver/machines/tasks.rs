@@ -28,7 +28,7 @@ impl Tasks {
         let task = self.tasks.spawn(async move {
             let reconciled = driver.reconcile(&*host, &id).await;
             reconciled.unwrap_or_else(|error| {
-                tracing::warn!(resource.id = %id, "a resource cannot be reconciled, trying again: {error:#}");
+                tracing::warn!(resource.id = %id, "a machine cannot be reconciled, trying again: {error:#}");
                 Next::Retry
             })
         });
@@ -41,7 +41,7 @@ impl Tasks {
             let (task, next) = match self.tasks.join_next_with_id().await {
                 Some(Ok(ended)) => ended,
                 Some(Err(panic)) => {
-                    tracing::error!("reconciling a resource panicked, trying again: {panic}");
+                    tracing::error!("reconciling a machine panicked, trying again: {panic}");
                     (panic.id(), Next::Retry)
                 }
                 None => std::future::pending().await,
