@@ -81,7 +81,7 @@ impl DatabaseTarget {
             _ => Some(tls::connector(encryption.is_verified, sslrootcert.as_deref())?),
         };
         let shown = format!("{host}:{port}/{database}");
-        let key = format!("{user}@{shown} {:?} {:?}", config.get_password(), encryption.mode);
+        let key = format!("{user}@{shown} {:?} {encryption:?} {sslrootcert:?}", config.get_password());
         Ok(Self { config, tls, key, shown })
     }
 
@@ -228,7 +228,9 @@ mod tests {
 
     #[test]
     fn sessions_are_shared_only_between_equal_targets() {
-        let key = |settings| DatabaseTarget::new(settings).unwrap().key().to_owned();
+        let key = |settings: Settings| DatabaseTarget::new(settings).unwrap().key().to_owned();
+        let with_sslmode =
+            |mode: &str| Settings { sslmode: Some(mode.to_owned()), ..settings("db.example.com") };
         let ours = key(settings("db.example.com"));
         assert_eq!(ours, key(settings("db.example.com")));
         let others = [
@@ -236,10 +238,12 @@ mod tests {
             Settings { port: 6543, ..settings("db.example.com") },
             Settings { user: "you".to_owned(), ..settings("db.example.com") },
             Settings { password: None, ..settings("db.example.com") },
-            Settings { sslmode: Some("require".to_owned()), ..settings("db.example.com") },
+            with_sslmode("disable"),
+            with_sslmode("require"),
         ];
         for other in others {
             assert_ne!(ours, key(other));
         }
+        assert_ne!(key(with_sslmode("require")), key(with_sslmode("verify-full")), "unverified sessions");
     }
 }
