@@ -28,8 +28,7 @@ pub struct Failure {
 
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        let is_full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
-        Self { message: error.to_string(), is_full }
+        Self { message: error.to_string(), is_full: is_full(&error) }
     }
 }
 
@@ -37,6 +36,12 @@ impl From<&str> for Failure {
     fn from(message: &str) -> Self {
         Self { message: message.to_owned(), is_full: false }
     }
+}
+
+/// Returns whether SQLite failed because the disk is full, or because the data file has reached its limit.
+#[must_use]
+pub fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 #[cfg(test)]

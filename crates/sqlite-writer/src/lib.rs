@@ -13,5 +13,5 @@ mod writer;
 
 pub use flush::Flusher;
 pub use group::Undo;
-pub use job::{Failure, Job};
+pub use job::{Failure, Job, is_full};
 pub use writer::{Closed, Writer};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use engine::{PipelineId, RunId};
-use sqlite_writer::Failure;
+use sqlite_writer::{Failure, is_full};
 
 /// Why a store refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -188,8 +188,4 @@ impl StoreError {
     pub(crate) fn row(what: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Self {
         move |source| Self::Row { what: what.into(), source }
     }
-}
-
-fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
 }

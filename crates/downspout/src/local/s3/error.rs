@@ -97,11 +97,6 @@ impl StoreError {
         }
     }
 
-    /// Returns whether SQLite found the disk full.
-    pub(super) fn is_index_full(error: &rusqlite::Error) -> bool {
-        error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
-    }
-
     fn code(&self) -> S3ErrorCode {
         match self {
             Self::NoSuchBucket(_) => S3ErrorCode::NoSuchBucket,

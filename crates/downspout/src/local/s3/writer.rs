@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use sqlite_writer::{Closed, Failure, Job, Undo};
+use sqlite_writer::{Closed, Failure, Job, Undo, is_full};
 use tokio::sync::{oneshot, watch};
 
 use super::blobs::{BlobId, Blobs, NewBlob};
@@ -139,7 +139,7 @@ impl Beside {
     /// Turns an error that means a full disk into the error for a full disk; returns any other error as it is.
     fn full_or(&self, error: StoreError) -> StoreError {
         match error {
-            StoreError::Index(cause) if StoreError::is_index_full(&cause) => self.full(),
+            StoreError::Index(cause) if is_full(&cause) => self.full(),
             other => other,
         }
     }
