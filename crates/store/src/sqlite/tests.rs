@@ -120,7 +120,8 @@ async fn many_writers_at_once_are_all_kept_and_a_refused_one_harms_no_other() {
         tasks.push(tokio::spawn(async move {
             let pipeline = pipeline(&format!("df-{number}"));
             if number % 10 == 0 {
-                return store.save(Batch::new().pipeline(&pipeline)).await.is_err();
+                let refused = store.save(Batch::new().pipeline(&pipeline)).await;
+                return matches!(refused, Err(StoreError::NoPipeline(_)));
             }
             store.create_pipeline(pipeline).await.is_ok()
         }));
@@ -129,6 +130,16 @@ async fn many_writers_at_once_are_all_kept_and_a_refused_one_harms_no_other() {
         assert!(task.await.unwrap());
     }
     assert_eq!(store.list_pipelines(None, 1000).await.unwrap().items.len(), 180);
+}
+
+#[tokio::test]
+async fn a_call_is_refused_with_the_reason_if_no_transaction_begins() {
+    let connection = memory().unwrap();
+    connection.execute_batch("BEGIN").unwrap();
+    let store = SqliteStore { writer: Writer::inline(connection), _lock: None };
+    let refused = store.open_runs().await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Commit(reason) if reason.contains("transaction")), "{refused:?}");
+    assert_eq!(store.open_runs().await.unwrap(), []);
 }
 
 #[tokio::test]
