@@ -10,9 +10,11 @@ use bytes::Bytes;
 
 use crate::failure::Failure;
 
+mod multipart;
 mod object_writer;
 mod upload;
 
+pub(crate) use multipart::Multipart;
 pub use object_writer::ObjectWriter;
 pub use upload::Upload;
 

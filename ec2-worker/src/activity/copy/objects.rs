@@ -1,8 +1,6 @@
 //! `CopyActivity` between two `S3DataNode`s. If the bytes stay the same, S3 copies them itself; else the worker
 //! rewrites each record.
 
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-
 use super::super::TaskContext;
 use super::CopyActivity;
 use crate::etl::dialect::Dialect;
@@ -10,7 +8,7 @@ use crate::etl::rewrite::Rewrite;
 use crate::etl::source::{Origin, Source};
 use crate::failure::Failure;
 use crate::node::{Format, S3Node};
-use crate::storage::{ObjectRef, ObjectWriter, S3Uri, Storage, refused};
+use crate::storage::{Multipart, ObjectRef, ObjectWriter, S3Uri, Storage, refused};
 
 /// The size of the largest object that one CopyObject call copies, in bytes.
 const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;
@@ -87,28 +85,14 @@ async fn duplicate_parts(
     source: &str,
     to: &S3Uri,
 ) -> Result<(), Failure> {
-    let client = &storage.client;
-    let created = client.create_multipart_upload().bucket(&to.bucket).key(&to.key).send().await;
-    let created = created.map_err(|error| refused("writing", to, &error))?;
-    let id = created.upload_id().unwrap_or_default();
-    let mut parts = Vec::new();
+    let mut parts = Multipart::begin(storage, to).await?;
     let mut at = 0;
     while at < from.size {
         let end = (at + PART).min(from.size);
-        let number = parts.len() as i32 + 1;
-        let part =
-            client.upload_part_copy().bucket(&to.bucket).key(&to.key).upload_id(id).part_number(number);
-        let part = part.copy_source(source).set_copy_source_if_match(from.etag.clone());
-        let sent = part.copy_source_range(format!("bytes={at}-{}", end - 1)).send().await;
-        let sent = sent.map_err(|error| refused("copying", &from.at, &error))?;
-        let etag = sent.copy_part_result().and_then(|result| result.e_tag()).map(str::to_owned);
-        parts.push(CompletedPart::builder().part_number(number).set_e_tag(etag).build());
+        parts.copy(from, source, at..end).await?;
         at = end;
     }
-    let whole = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-    let complete = client.complete_multipart_upload().bucket(&to.bucket).key(&to.key).upload_id(id);
-    complete.multipart_upload(whole).send().await.map_err(|error| refused("completing", to, &error))?;
-    Ok(())
+    parts.complete().await
 }
 
 /// Returns a key for the header `x-amz-copy-source`, which is URL-encoded but for its slashes.
