@@ -5,6 +5,7 @@
 mod decide;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 
 use crate::book::Entry;
 use crate::ledger::{Content, HeadState};
@@ -31,6 +32,8 @@ pub(crate) async fn next<E: Edges>(
     content: &Content,
     mut entry: Entry,
 ) -> anyhow::Result<Decided> {
+    // The question and the decision use one time. Otherwise a lease could end between them, and the start would be taken
+    // over although the service was not asked.
     let now = setup.now();
     let mut is_settled = false;
     if let Some(id) = decide::pipeline_to_ask(&entry.ledger, content, now).map(str::to_owned) {
@@ -39,7 +42,7 @@ pub(crate) async fn next<E: Edges>(
         entry.ledger.settle_head(progress, now);
         is_settled = true;
     }
-    let step = decide::decide(&entry.ledger, content, &terms(setup, set));
+    let step = decide::decide(&entry.ledger, content, &terms(set, now));
     Ok(Decided { step, entry, is_settled })
 }
 
@@ -58,12 +61,12 @@ pub(crate) async fn preview<E: Edges>(
         entry.ledger.settle_head(progress, setup.now());
     }
     entry.ledger = entry.ledger.restored(&content.run_key);
-    Ok(decide::decide(&entry.ledger, content, &terms(setup, set)))
+    Ok(decide::decide(&entry.ledger, content, &terms(set, setup.now())))
 }
 
-fn terms(setup: &Setup, set: &Set<'_>) -> Terms {
+fn terms(set: &Set<'_>, now: Timestamp) -> Terms {
     Terms {
-        now: setup.now(),
+        now,
         replaces: set.replaces(),
         is_fixed: !set.trigger.has_captures(),
         cap: set.trigger.max_runs_per_day,
