@@ -214,7 +214,9 @@ impl Runner {
     ) -> Option<Result<TaskOutcome, Failure>> {
         let Task { key, component, activity, .. } = task;
         let context = TaskContext { tools: &self.tools, key, component, folder, progress };
-        let mut running = std::pin::pin!(panics::caught_in("doing the task", activity.run(&context)));
+        // Even the call itself may panic, because an activity need not be an `async fn`.
+        let running = panics::caught_in("doing the task", async { activity.run(&context).await });
+        let mut running = std::pin::pin!(running);
         let mut ticks = tokio::time::interval(self.config.progress_every);
         ticks.tick().await;
         loop {
@@ -251,8 +253,11 @@ impl Runner {
                 ReportReply::Taken => {}
                 ReportReply::Refused(reason) => {
                     let refused = ReportReply::failure(&reason);
+                    progress.log(&format!("failed: {}: {refused}", refused.id));
                     result = Err(match result {
                         Ok(_) => refused,
+                        // The same report was refused during the work.
+                        Err(failure) if failure.id == refused.id => failure,
                         Err(failure) => failure.and(&refused),
                     });
                 }
