@@ -70,18 +70,19 @@ async fn in_parts(
         .buffered(PARTS_AT_ONCE)
         .try_collect::<Vec<_>>()
         .await;
-    let parts = match parts {
-        Ok(parts) => parts,
-        Err(error) => {
-            // An upload that is neither completed nor aborted only uses space, so a failure to abort is ignored.
-            let _ = s3.abort_multipart_upload().bucket(bucket).key(key).upload_id(id).send().await;
-            return Err(error);
+    let uploaded = match parts {
+        Ok(parts) => {
+            let whole = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+            let call = s3.complete_multipart_upload().bucket(bucket).key(key).upload_id(id);
+            call.multipart_upload(whole).send().await.map(drop).map_err(readable)
         }
+        Err(error) => Err(error),
     };
-    let whole = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-    let call = s3.complete_multipart_upload().bucket(bucket).key(key).upload_id(id).multipart_upload(whole);
-    call.send().await.map_err(readable)?;
-    Ok(())
+    if uploaded.is_err() {
+        // An upload that is neither completed nor aborted only uses space, so a failure to abort is ignored.
+        let _ = s3.abort_multipart_upload().bucket(bucket).key(key).upload_id(id).send().await;
+    }
+    uploaded
 }
 
 async fn part(
