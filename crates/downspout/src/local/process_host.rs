@@ -29,7 +29,8 @@ use places::Places;
 
 /// The hidden command that makes this program a worker.
 pub const COMMAND: &str = "resource-worker";
-/// The line on its standard input that asks a worker to end. If the input ends without the line, the worker ends at once.
+/// The line that asks a worker to end. The host writes it to the worker's standard input. If the input ends without this line,
+/// the worker ends at once.
 pub const END: &str = "end";
 
 /// How long a worker may take to end after it was asked: a little more than the worker allows itself. After this time,
@@ -41,12 +42,14 @@ pub struct ProcessHost {
     program: PathBuf,
     /// The environment variables with which the workers find the stack.
     environment: Vec<(&'static str, String)>,
+    /// The folder in which each worker has a folder for its temporary files.
     scratch: PathBuf,
     /// The beginning of the workers' host names.
     prefix: &'static str,
     /// The worker group of the stack's own workers.
     own_group: &'static str,
     pool: Mutex<WorkerPool>,
+    /// Notified when a worker has ended or a place may have become free. The service waits for this.
     changed: Notify,
     /// Notified like `changed`, for a caller that waits until all workers have ended.
     ended: Notify,
@@ -54,7 +57,7 @@ pub struct ProcessHost {
     this: Weak<Self>,
 }
 
-/// The workers that exist, and the places for more.
+/// The workers that exist, and the places for workers, taken and free.
 struct WorkerPool {
     by_resource: HashMap<ResourceId, Worker>,
     places: Places,
@@ -62,7 +65,7 @@ struct WorkerPool {
 
 /// The worker process of one resource.
 enum Worker {
-    /// The process runs. The sender asks it to end; it is `None` after that.
+    /// The process runs. `end` asks the process to end, and is `None` after it has asked.
     Running { pid: u32, end: Option<oneshot::Sender<()>> },
     /// The process ended although nobody asked it to.
     Ended(String),
@@ -264,7 +267,8 @@ fn running(pid: u32) -> MachineState {
     MachineState::Running(vec![id, Field::string("@resourceStatus", "running")])
 }
 
-/// Waits for the end of a worker, and asks it to end after `asked`. Returns the reason if the worker ended by itself.
+/// Waits for the end of a worker, and passes on the request to end when `asked` receives it. Returns the reason if the worker
+/// ended by itself, and `None` if it was asked.
 async fn supervise(mut child: Child, mut stdin: ChildStdin, asked: oneshot::Receiver<()>) -> Option<String> {
     tokio::select! {
         ended = child.wait() => return Some(in_words(ended)),

@@ -1,8 +1,8 @@
 //! The files that hold the contents of objects: blobs.
 //!
-//! A file gets its name before its first byte. The file belongs to an object once the index names it. A file that the index
-//! does not name is removed when its [`NewBlob`] is dropped or, after a crash, at the next start. A file never changes after
-//! that, so it is read without locks. A file that is removed while it is read stays until its last reader is done.
+//! A file has its final name from the beginning. It belongs to an object as soon as the index names it, and never changes from
+//! then on, so it is read without locks. A file that the index does not name is removed when its [`NewBlob`] is dropped or,
+//! after a crash, at the next start. A file whose object is deleted while it is read stays until its last reader is done.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -28,9 +28,11 @@ pub(super) struct Blobs {
     spare: Arc<Mutex<Vec<Box<[u8]>>>>,
 }
 
+/// The readers of one blob.
 #[derive(Default)]
 struct PinState {
     readers: usize,
+    /// Whether the file is removed after its last reader, because no object uses it any more.
     is_doomed: bool,
 }
 
@@ -46,7 +48,8 @@ impl Blobs {
         &self.root
     }
 
-    /// Removes every file that is not in `alive`, and returns the number of removed files.
+    /// Removes every file that is not in `alive`, the files that the index names. Returns the number of
+    /// removed files.
     pub(super) fn sweep(&self, alive: &HashSet<BlobId>) -> Result<usize, StoreError> {
         let failed = |source| StoreError::io(&self.root, source);
         let mut swept = 0;

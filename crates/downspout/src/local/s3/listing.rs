@@ -23,7 +23,8 @@ pub(super) struct Listing {
 pub(super) enum ListFrom {
     #[default]
     Start,
-    /// After this key. If the key is a common prefix of an earlier page, after all keys that begin with it.
+    /// After this key. If the key is a common prefix of an earlier page, the listing starts after all keys that begin
+    /// with it.
     After(String),
     /// At this key, or at the first key after it.
     At(Vec<u8>),
@@ -63,6 +64,7 @@ impl Listing {
         Some(&key[..end])
     }
 
+    /// Returns the smallest bytes that the first entry of the page can have.
     fn first(&self) -> Vec<u8> {
         let begin = match &self.from {
             ListFrom::Start => Vec::new(),
@@ -207,8 +209,8 @@ mod tests {
                 };
                 let found = all(&store, listing.clone()).await;
                 assert_eq!(found, model(&keys, &prefix, delimiter));
-                // A listing that starts after an entry must return exactly the entries after it, because a marker is
-                // such an entry.
+                // Clients use the last entry of a page as the marker of the next page, so a listing that starts after an
+                // entry must return exactly the entries after it.
                 for (at, name) in found.iter().enumerate() {
                     let rest = all(&store, Listing { from: ListFrom::After(name.clone()), ..listing.clone() }).await;
                     assert_eq!(rest, found[at + 1..]);
