@@ -1,4 +1,4 @@
-//! The run order and the pictures of definitions as people write them.
+//! Tests of the run order of definitions, and of its pictures.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ fn of_objects(objects: &str) -> RunOrder {
     run_order(&format!(r#"{{"objects": {objects}}}"#))
 }
 
-/// Returns the edges as text. Edges that are not drawn as plain arrows get a remark.
+/// Returns the edges as text. If an edge is not drawn as a plain arrow, the text says so in parentheses.
 fn edges(order: &RunOrder) -> Vec<String> {
     let line = |edge: &Edge| {
         let [from, to] = [edge.from, edge.to].map(|at| &order.nodes[at].id);
@@ -82,7 +82,7 @@ fn a_reference_in_default_is_shown_once() {
     let mail = order.nodes.iter().find(|node| node.id == "Mail").unwrap();
     assert_eq!(mail.shared.iter().map(ToString::to_string).collect::<Vec<_>>(), ["onFail of every object"]);
     assert!(edges(&order).contains(&"Copy onFail Mail (shared)".to_owned()));
-    // A single object gets a line.
+    // If only one object has the link, a line shows it.
     let order = of_objects(
         r#"[{"id": "Default", "onFail": {"ref": "Mail"}}, {"id": "Mail", "type": "SnsAlarm"},
             {"id": "A", "type": "SqlActivity"}]"#,
@@ -216,7 +216,7 @@ fn ten_thousand_objects_do_not_take_long() {
         let begin = Instant::now();
         let order = RunOrder::of(&definition);
         assert!(to_svg(&order).len() > to_dot(&order).len() + to_mermaid(&order).len());
-        // The limit suits a slow machine without optimisation. A quadratic step would take minutes.
+        // The limit allows for a slow machine and a build without optimisation. A quadratic algorithm would take minutes.
         assert!(begin.elapsed() < Duration::from_secs(20), "{name}: {:?}", begin.elapsed());
     }
 }

@@ -14,7 +14,8 @@ pub(super) struct Problems {
     /// Suggests words that may have been meant.
     pub(super) hints: Hints,
     report: Report,
-    /// The problems so far. Several objects may inherit a wrong field; its problem is reported once.
+    /// The problems so far, so that each is reported once. The check of every object that inherits a wrong field finds the
+    /// same problem, at the object that states the field.
     reported: HashSet<(ObjectId, Option<FieldKey>, String)>,
     /// The position of the next problem: the index of the value, and the byte offset in its text.
     value: usize,
@@ -49,6 +50,7 @@ impl Problems {
         }
     }
 
+    /// Adds an error because of which the definition cannot be stored.
     pub(super) fn fatal(
         &mut self,
         object: &ObjectId,
@@ -73,6 +75,7 @@ impl Problems {
         }
     }
 
+    /// Returns the problem with a message of limited length, or `None` if it was reported before.
     fn problem(
         &mut self,
         object: &ObjectId,

@@ -32,7 +32,8 @@ fn parameters(subject: &Subject<'_>, problems: &mut Problems) {
     }
 }
 
-/// Warns of objects that no activity leads to, because they are not part of a run.
+/// Warns of objects to which neither an activity nor the Default object refers, directly or through other objects. No run
+/// uses them.
 fn objects(subject: &Subject<'_>, problems: &mut Problems) {
     // In a definition without activities every object would be unused, and one warning for each of them would
     // not help.
