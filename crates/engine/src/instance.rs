@@ -204,7 +204,7 @@ impl Instance {
         self.newest_attempt().is_some_and(Attempt::is_free)
     }
 
-    /// Returns whether the instance is a resource whose machine is RUNNING.
+    /// Returns whether the instance is a resource that is up: its machine is RUNNING.
     pub(crate) fn is_up(&self) -> bool {
         let machine =
             self.newest_attempt().filter(|_| self.status == Status::Trying).and_then(Attempt::machine);

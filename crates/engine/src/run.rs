@@ -43,7 +43,7 @@ impl Run {
         Self { header, plan, instances, index }
     }
 
-    /// Returns the record of the run as a whole.
+    /// Returns the facts about the run as a whole.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
@@ -79,7 +79,7 @@ impl Run {
         instance.interval_in(&self.header)
     }
 
-    /// Returns when the run has to be woken next.
+    /// Returns when the run has to be woken next; `None` if nothing in it waits for a time.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.index.next_deadline()
@@ -97,7 +97,8 @@ impl Run {
         self.header.ended.as_ref()
     }
 
-    /// Returns the unmet dependencies of `instance`: `@waitingOn`.
+    /// Returns what `instance` waits for, as `@waitingOn` shows it: dependencies that are not FINISHED, and its resource if
+    /// the resource is neither up nor final. Returns nothing unless the instance waits for its dependencies.
     #[must_use]
     pub fn waiting_on(&self, instance: &Instance) -> Vec<InstanceId> {
         if instance.status != Status::WaitingOnDependencies {
@@ -156,12 +157,12 @@ impl Run {
         self.index.deadlines().due(now)
     }
 
-    /// Returns how many resource instances have a RUNNING machine.
+    /// Returns how many resource instances are up: their machine is RUNNING.
     pub(crate) fn up(&self) -> usize {
         self.index.up()
     }
 
-    /// Returns how many instances go on by themselves or by their runner.
+    /// Returns how many instances are live: they can move on without another instance.
     pub(crate) fn live(&self) -> usize {
         self.index.live()
     }

@@ -9,8 +9,8 @@ const ID_ATTRIBUTE: &str = "downspout-notice-id";
 
 /// Publishes notices.
 pub(crate) trait Topic: Clone + Send + Sync + 'static {
-    /// Publishes the notice under its id, or returns a sentence that says what failed. After an error, the topic may
-    /// have accepted the notice all the same.
+    /// Publishes the notice under its id, or returns a sentence that says what failed. Even after an error,
+    /// the topic may have accepted the notice.
     fn publish(&self, notice: &Notice) -> impl Future<Output = Result<(), String>> + Send;
 }
 

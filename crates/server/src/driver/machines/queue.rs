@@ -1,4 +1,4 @@
-//! The order in which machines are reconciled: each by one task at a time, and none of them waits for ever.
+//! Decides which machine is reconciled next. At most one task at a time reconciles a machine, and no machine waits for ever.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,8 +28,8 @@ struct Entry {
     is_under_way: bool,
     /// The turn in which the machine became due. The smallest goes first, whatever the machine's name.
     due: Option<u64>,
-    /// The machine is RUNNING for its run. If the host lost it at a restart, it is replaced before any machine is
-    /// created.
+    /// Whether the machine goes before all others, because it is RUNNING for its run. If the host lost the machine at a
+    /// restart, the host replaces it before it creates any other.
     is_first: bool,
     /// When a failed reconciliation is tried again.
     retry_at: Option<Instant>,
@@ -54,7 +54,7 @@ impl Queue {
         self.lock().note(id);
     }
 
-    /// Makes a machine due before those that are not RUNNING.
+    /// Makes a machine that is RUNNING for its run due, before all machines that are not.
     pub(super) fn note_first(&self, id: ResourceId) {
         self.lock().note(id).is_first = true;
     }
@@ -66,7 +66,7 @@ impl Queue {
         entries.by_id.values_mut().for_each(|entry| entry.due = entry.due.or(Some(turn)));
     }
 
-    /// Takes up to `most` machines that are due.
+    /// Takes up to `most` machines that are due. As long as a machine that goes first is due or under way, takes no others.
     pub(super) fn take(&self, most: usize, now: Instant) -> Vec<ResourceId> {
         let mut entries = self.lock();
         let some_go_first = entries.by_id.values().any(|entry| entry.is_first);
@@ -92,7 +92,7 @@ impl Queue {
         let Some(entry) = entries.by_id.get_mut(id) else { return };
         (entry.is_under_way, entry.is_first) = (false, false);
         match next {
-            // If it became due meanwhile, it is reconciled once more.
+            // A machine that became due meanwhile stays in the queue and is reconciled once more.
             Next::Forget if entry.due.is_none() => {
                 entries.by_id.remove(id);
             }
