@@ -33,7 +33,7 @@ pub struct Settings {
     pub user: String,
     /// The user's password.
     pub password: Option<String>,
-    /// The database; the one of the user's name if absent.
+    /// The database. If absent, it has the same name as the user.
     pub database: Option<String>,
     /// `sslmode` of PostgreSQL's clients. If absent: `disable` on this machine, and `prefer` elsewhere.
     pub sslmode: Option<String>,
@@ -41,7 +41,7 @@ pub struct Settings {
     pub sslrootcert: Option<String>,
 }
 
-/// A database, and the user who connects to it. Shows host, port and database, never a password.
+/// A database, and the user who connects to it. Its `Debug` text shows host, port and database, never a password.
 #[derive(Clone)]
 pub struct DatabaseTarget {
     config: Config,
@@ -57,11 +57,12 @@ impl fmt::Debug for DatabaseTarget {
 }
 
 impl DatabaseTarget {
-    /// Makes the target of its settings.
+    /// Makes a target from `settings`.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the TLS settings, in words that follow "the URL", and never quotes a password.
+    /// If the TLS settings are wrong. The error text continues a sentence that begins with "the URL", and never quotes a
+    /// password.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let Settings { application, host, port, user, password, database, sslmode, sslrootcert } = settings;
         let host = host.unwrap_or_else(|| "localhost".to_owned());
@@ -91,13 +92,14 @@ impl DatabaseTarget {
         &self.config
     }
 
-    /// Returns what encrypts a connection; `None` if connections stay in the clear.
+    /// Returns the connector that encrypts a connection; `None` if connections are not encrypted.
     #[must_use]
     pub fn tls(&self) -> Option<&MakeRustlsConnect> {
         self.tls.as_ref()
     }
 
-    /// Returns a text that is equal for two targets if either may use the other's sessions. The text holds the password.
+    /// Returns a text that is equal for two targets if each may use the sessions of the other. Never show the text, because it
+    /// contains the password.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -113,7 +115,7 @@ impl DatabaseTarget {
     ///
     /// # Errors
     ///
-    /// The driver's own.
+    /// If the database cannot be reached, or refuses the connection.
     pub async fn connect(&self) -> Result<Client, Error> {
         match &self.tls {
             Some(tls) => {
@@ -129,11 +131,11 @@ impl DatabaseTarget {
         }
     }
 
-    /// Asks the server to end the statement of the session that `token` names.
+    /// Asks the server to cancel the statement that the session of `token` is running.
     ///
     /// # Errors
     ///
-    /// The driver's own.
+    /// If the server cannot be asked. The server does not say whether it canceled a statement.
     pub async fn cancel(&self, token: &CancelToken) -> Result<(), Error> {
         match &self.tls {
             Some(tls) => token.cancel_query(tls.clone()).await,

@@ -1,6 +1,6 @@
 //! TLS for connections to PostgreSQL.
 //!
-//! `require` encrypts and accepts any certificate, as PostgreSQL's own clients do; `verify-full` checks it.
+//! `require` encrypts and accepts any certificate, as PostgreSQL's own clients do; `verify-full` checks the certificate.
 
 use std::sync::Arc;
 
@@ -12,7 +12,9 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Returns a connector. If `is_verified`, it checks the server's certificate against those of the PEM file `root`, or
-/// against the public ones.
+/// against the public ones if `root` is `None`.
+///
+/// The error text continues a sentence that begins with "the URL".
 pub(crate) fn connector(is_verified: bool, root: Option<&str>) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -41,7 +43,7 @@ fn roots(file: Option<&str>) -> Result<RootCertStore, String> {
     Ok(store)
 }
 
-/// Accepts every certificate; signatures of the handshake are checked all the same.
+/// Accepts every certificate, but checks the signatures of the handshake.
 #[derive(Debug)]
 struct Unchecked(Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! The wire form of data that several operations share: bodies, objects, markers, and the limits of the model.
+//! The wire form of data that several operations share: bodies, objects, markers, and the limits of AWS's API model.
 //!
 //! The shapes of a single operation are in its file under [`crate::ops`]. Every member of a request may be absent, and
 //! unknown members are ignored. A response leaves absent members out.

@@ -62,8 +62,8 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
         let store = &service.driver.store;
         let active = store.definition(&live.pipeline.id, DefinitionVersion::Active).await?;
         if !active.is_some_and(|active| definition::edits::only_move_the_end(&active, &new)) {
-            let text = "the pipeline is FINISHED and on a schedule: its definition takes no change but of its Schedule's \
-                        `endDateTime` and `occurrences`";
+            let text = "the pipeline is FINISHED and on a schedule: in its definition, only `endDateTime` and `occurrences` \
+                        of the Schedule can change";
             return Err(ServiceError::InvalidRequest(text.to_owned()));
         }
     }

@@ -1,4 +1,4 @@
-//! The store with faults: the real store, which refuses, is slow, and outlives the servers.
+//! The store with faults. It passes calls on to a real store, which outlives the servers. Some calls it refuses or delays.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(in crate::simulation) struct FaultyStore {
     received: Mutex<broadcast::Receiver<WorkerGroup>>,
 }
 
-/// The change that a write makes, for the judge.
+/// The change that a write makes. The judge checks it.
 enum Change {
     Created,
     Deleted(PipelineId),
@@ -97,6 +97,7 @@ impl FaultyStore {
         read.await
     }
 
+    /// Does a write, perhaps with a fault: a delay, a crash before or after the write, a refusal, a full disk, or a doubt.
     async fn write<T>(
         &self,
         doing: &str,
@@ -108,6 +109,7 @@ impl FaultyStore {
         self.delay().await;
         let number = world.next_write();
         let is_unlucky = world.dice.chance(world.chances().crash_at_write);
+        // `Some(true)`: crash after the write; `Some(false)`: crash before it.
         let crash = match world.crash_at {
             Some(at) => (at.write == number).then_some(at.after),
             None => is_unlucky.then(|| world.dice.chance(500)),
@@ -176,7 +178,7 @@ impl FaultyStore {
 #[async_trait]
 impl Store for FaultyStore {
     async fn create_pipeline(&self, mut new: Pipeline) -> Result<Pipeline, StoreError> {
-        // The service makes ids by chance that does not follow from the seed.
+        // The service makes random ids, which do not follow from the seed.
         new.id = PipelineId::from(self.world.next_pipeline());
         self.write("creating a pipeline", Change::Created, self.world.disk.create_pipeline(new)).await
     }
