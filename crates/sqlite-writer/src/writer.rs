@@ -1,5 +1,5 @@
-//! The writer: a thread that owns the connection and takes jobs from a queue, or no thread at all: then each caller does
-//! its job itself.
+//! The writer: a thread that owns the connection and takes jobs from a queue. A writer may also have no thread; then each
+//! caller does its job itself.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -61,7 +61,7 @@ impl Writer {
         Self(Way::Inline(Mutex::new(connection)))
     }
 
-    /// Hands a job in. The writer's thread answers it later, and the caller waits while the queue is full. A writer without
+    /// Submits a job. The writer's thread answers it later, and the caller waits while the queue is full. A writer without
     /// a thread has answered the job when this method returns.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ fn work(connection: &Connection, undo: Undo, mut jobs: Receiver<Box<dyn Job>>, f
     }
 }
 
-/// Makes SQLite overwrite the log from its beginning. Then a deletion finds room in the log, and frees more space.
+/// Makes SQLite overwrite the log from its beginning. On a full disk, a deletion frees space, but first needs room in the log.
 fn reuse_log(connection: &Connection) {
     let checkpointed = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
     if let Err(error) = checkpointed {

@@ -17,8 +17,8 @@ pub struct Statement {
 const WORDS: usize = 8;
 
 impl Statement {
-    /// Returns whether PostgreSQL refuses the statement inside a transaction block, or the statement begins or ends
-    /// one.
+    /// Returns whether the statement must run outside a transaction block: PostgreSQL refuses it there, or it begins or ends
+    /// a block itself.
     #[must_use]
     pub fn stands_alone(&self) -> bool {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
@@ -36,7 +36,7 @@ impl Statement {
         }
     }
 
-    /// Returns whether the statement waits for data from the client. A script has no such data.
+    /// Returns whether the statement is a `COPY` that reads from the client or writes to it. A script has no client for that.
     #[must_use]
     pub fn copies_from_client(&self) -> bool {
         let mut words = Lexer::new(&self.text)
@@ -73,6 +73,7 @@ struct Cut {
     parentheses: usize,
     /// The number of open `BEGIN ATOMIC` and `CASE` blocks in the body of a routine.
     blocks: usize,
+    /// Whether the previous word is `BEGIN`.
     begin: bool,
 }
 

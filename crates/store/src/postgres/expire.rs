@@ -15,8 +15,8 @@ pub(super) async fn runs(
     from: Option<ExpiryMarker>,
 ) -> Result<Expired, StoreError> {
     let ExpiryMarker { ended_at, pipeline, run } = from.unwrap_or_else(ExpiryMarker::first);
-    // A server that saves a run has locked its row, so the run is skipped. A server that has loaded a run which expires then
-    // finds no row to save it to.
+    // A run that another server is saving has a locked row, so this statement skips the run. If a run expires after another
+    // server has loaded it, that server finds no row to save it to.
     let sql = "WITH candidates AS ( \
                    SELECT ended_at, pipeline_id, id FROM runs \
                    WHERE ended_at IS NOT NULL AND NOT is_stuck AND ended_at < $1 \
@@ -44,6 +44,7 @@ pub(super) async fn runs(
     Ok(Expired::of(rows.iter().map(candidate).collect()))
 }
 
+/// Removes a small part of the rows of expired runs. Returns whether there may be more.
 pub(super) async fn clear(sessions: &Sessions) -> Result<bool, StoreError> {
     let doing = "clearing away expired runs";
     let sql = "WITH expired AS ( \
@@ -75,7 +76,8 @@ pub(super) async fn clear(sessions: &Sessions) -> Result<bool, StoreError> {
     Ok(expired.len() == MOST_RUNS)
 }
 
-/// Returns the statements that forget runs without rows, and definitions that no run refers to any more.
+/// Returns the statements that end the removal of `expired`, whose instances and attempts are gone. They delete the rows of
+/// `expired_runs`, and definitions to which no run refers any more.
 fn finish(doing: &'static str, expired: &[Row]) -> Vec<Statement> {
     let pipelines: Vec<String> = expired.iter().map(|row| row.get(0)).collect();
     let runs: Vec<String> = expired.iter().map(|row| row.get(1)).collect();
