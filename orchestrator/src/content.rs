@@ -1,4 +1,4 @@
-//! From a set to its content: the files of the set that are in the bucket.
+//! From a set to its content: finds the files of the set in the bucket, and says which are missing.
 
 use anyhow::Context as _;
 use futures::future;
@@ -7,7 +7,7 @@ use crate::ledger::{Content, DroppedFile};
 use crate::ports::{Listed, Storage};
 use crate::sets::Set;
 
-/// The files of a set in the bucket.
+/// The result of a search for the files of a set.
 pub(crate) enum Found {
     /// All files are there.
     Whole(Content),

@@ -17,7 +17,7 @@ pub(crate) struct Set<'a> {
     pub name: SetName,
     pub trigger: &'a Trigger,
     pub bucket: String,
-    /// The values captured from the keys; encoded, they are the second part of the name.
+    /// The values captured from the keys. Their encoded form is the second part of the name.
     pub captures: Captures,
     definition: &'a UsableDefinition,
     values: &'a [ParameterValue],

@@ -27,7 +27,7 @@ use crate::{first_seen, loading, progress};
 /// How many ledgers are read at the same time.
 const READ_AT_ONCE: usize = 16;
 
-/// A set that the sweep found.
+/// A set as the sweep found it, in the bucket or in the ledger.
 struct Candidate<'a> {
     set: Set<'a>,
     /// The files of the set that are in the bucket.
@@ -36,6 +36,7 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
+    /// Returns when the newest file of the set arrived.
     fn landed_at(&self) -> Option<Timestamp> {
         self.files.iter().map(|file| file.modified).max()
     }
@@ -73,7 +74,7 @@ async fn sweep_definition<E: Edges>(
     };
     let mut candidates = candidates(edges, setup, definitions, name).await?;
     candidates.retain(|candidate| {
-        // Files that are older than the definition were not dropped for it.
+        // Files that arrived before the first sight of the definition were not dropped for it.
         candidate.entry.exists() || candidate.landed_at().is_some_and(|landed| landed >= first_seen)
     });
     candidates.sort_by_key(Candidate::landed_at);
@@ -228,7 +229,8 @@ async fn write_outcome<E: Edges>(edges: &E, setup: &Setup, entry: &mut Entry) ->
     }
 }
 
-/// Gives up a claim without a pipeline, a deferral and the next content of a set whose files are gone.
+/// Changes the ledger of a set whose files are gone, because no run can start from them: removes the next content, and marks
+/// the head as superseded if the head is deferred, or is a claim that has lost its holder and has no pipeline.
 async fn give_up<E: Edges>(edges: &E, setup: &Setup, entry: Entry) -> anyhow::Result<Entry> {
     let mut ledger = entry.ledger.clone();
     ledger.next = None;
