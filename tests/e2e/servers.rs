@@ -1,10 +1,10 @@
 //! Three servers on one PostgreSQL, and ten workers: they are killed again and again, and every run ends as it should.
 //!
-//! Each server and worker is a process. Every few seconds one server and two workers are killed as by `kill -9` and started
-//! again a moment later. A server keeps its address: each worker knows one server only, and must wait while that server is
-//! down. At the same time the story creates and activates pipelines. The clock of all servers is sixty times as fast as the wall
-//! clock, since the service recovers from a killed process by time limits of minutes. The killing goes on for 30 seconds, or
-//! for the number of seconds in `DOWNSPOUT_SOAK_SECS`. Then every run must end, and each exactly once.
+//! Each server and worker is a process. Every few seconds one server and two workers are killed as `kill -9` does it,
+//! and started again a moment later. A server keeps its address: each worker knows one server only, and must wait while
+//! that server is down. At the same time the story creates and activates pipelines. The clock of all servers is sixty times
+//! as fast as the wall clock, since the service recovers from a killed process by time limits of minutes. The killing goes
+//! on for 30 seconds, or for the number of seconds in `DOWNSPOUT_SOAK_SECS`. Then every run must end, and each exactly once.
 
 mod fleet;
 mod orders;
@@ -22,9 +22,9 @@ use orders::Order;
 use service::Service;
 use tempfile::TempDir;
 
-/// How much faster than the wall clock the clock of the servers is. A task must be acknowledged within two minutes, which
-/// are two seconds: a busy machine may miss them without harm. `reportProgressTimeout` is fifteen seconds, in which a living
-/// worker reports many times.
+/// How much faster than the wall clock the clock of the servers is. A task must be acknowledged within two minutes of this
+/// clock, or two seconds of the wall clock. A worker on a busy machine may be later, and then the task is handed out again.
+/// `reportProgressTimeout` is fifteen seconds of the wall clock, in which a living worker reports many times.
 const SPEED: i32 = 60;
 /// How long the killing goes on by default.
 const USUAL_LENGTH: Duration = Duration::from_secs(30);

@@ -27,7 +27,7 @@ impl Definitions {
         definitions
     }
 
-    /// Copies the shipped definitions as they are.
+    /// Copies the shipped definitions as they are, without their samples.
     ///
     /// # Panics
     /// If the copy fails.

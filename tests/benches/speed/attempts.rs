@@ -18,7 +18,7 @@ use crate::caller::Caller;
 use crate::{Figure, PROGRAM, median};
 
 const GROUP: &str = "bench";
-/// A definition holds 100 objects at most.
+/// The number of activities in a chain. AWS allows 100 objects in a definition.
 const CHAIN: usize = 100;
 const CHAINS: usize = 64;
 /// The chains that a rival gets: fewer, since it takes more time for a task.
@@ -124,7 +124,7 @@ async fn ready_to_held(up: &Up, client: &Client) -> Result<Vec<f64>> {
     client.activate_pipeline().pipeline_id(&id).send().await.context("activating a chain")?;
     let (mut worker, mut next) =
         (Caller::connect(&up.endpoints).await?, Caller::connect(&up.endpoints).await?);
-    let mut task = poll(&mut worker).await?.context("the first link is ready")?;
+    let mut task = poll(&mut worker).await?.context("the poll for the first link returned no task")?;
     let mut times = Vec::new();
     for _ in 1..CHAIN {
         let waiting = tokio::spawn(async move {
@@ -137,7 +137,7 @@ async fn ready_to_held(up: &Up, client: &Client) -> Result<Vec<f64>> {
         let begun = Instant::now();
         finish(&mut worker, &task).await?;
         let (polled, held, poller) = waiting.await.context("a poller broke down")?;
-        task = polled?.context("the next link is ready")?;
+        task = polled?.context("the poll for the next link returned no task")?;
         times.push(held.duration_since(begun).as_secs_f64() * 1_000.0);
         next = std::mem::replace(&mut worker, poller);
     }
