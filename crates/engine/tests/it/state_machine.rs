@@ -21,9 +21,9 @@ const INTRO: &str = "\
 
 # The state machine
 
-The test that writes this page plays every event in every state, so each cell of these tables is tested. The test
-`any_sequence.rs` beside it plays random sequences of events. The modules `attempt.rs`, `instance.rs`, `resource.rs` and
-`pipeline.rs` of the engine begin with the most important part of their table.
+The test `crates/engine/tests/it/state_machine.rs` writes this page. The test plays every event in every state, so each cell
+of these tables is tested. The test `any_sequence.rs` beside it plays random sequences of events. The modules `attempt.rs`,
+`instance.rs`, `resource.rs` and `pipeline.rs` of the engine begin with the most important part of their table.
 
 ## An attempt
 
