@@ -182,7 +182,7 @@ async fn a_finished_pipeline_goes_on_when_the_end_of_its_schedule_is_moved() {
     let mut other = of("3");
     other.push(activity("Also", &[]));
     let error = put(other).await.unwrap_err().into_service_error().to_string();
-    assert!(error.contains("no change but of its Schedule's"), "{error}");
+    assert!(error.contains("only `endDateTime` and `occurrences`"), "{error}");
     assert!(!put(of("3")).await.unwrap().errored());
     activate(&stage, &pipeline).await;
     stage.advance(HOUR);
