@@ -48,9 +48,9 @@ impl Driver {
     }
 
     /// Frees an attempt whose poller hung up before it received the task.
-    pub(crate) async fn release(&self, task: &TaskId) {
-        // If the release fails too, the attempt is freed when nobody acknowledges it in time.
-        if let Err(error) = retry_on_race!(self.try_release(task)) {
+    pub(crate) async fn take_back(&self, task: &TaskId) {
+        // If this fails too, the attempt is freed when nobody acknowledges it in time.
+        if let Err(error) = retry_on_race!(self.try_take_back(task)) {
             tracing::warn!(
                 pipeline.id = %task.pipeline,
                 "a task whose poller hung up stays handed out until its time to acknowledge is over: {error:#}"
@@ -58,7 +58,7 @@ impl Driver {
         }
     }
 
-    async fn try_release(&self, task: &TaskId) -> anyhow::Result<()> {
+    async fn try_take_back(&self, task: &TaskId) -> anyhow::Result<()> {
         let mut live = self.lock_pipeline(task.pipeline.as_str()).await?;
         let Some(run) = self.run_of(&live, task.attempt.as_str()).await? else { return Ok(()) };
         let current = live.run(&run).and_then(|run| run.attempt(&task.attempt)).map(|attempt| attempt.leases);

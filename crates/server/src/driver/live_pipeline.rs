@@ -39,7 +39,7 @@ pub(crate) struct LivePipeline {
     /// The revision of the pipeline in the store whose state is in memory.
     pub(super) revision: u64,
     /// A save failed: memory differs from the store, and must be loaded again before its next use.
-    pub(super) is_stale: bool,
+    pub(super) must_reload: bool,
 }
 
 impl LivePipeline {
@@ -50,7 +50,7 @@ impl LivePipeline {
         let Some(pipeline) = store.pipeline(id).await? else { return Ok(None) };
         let (runs, stuck) = (BTreeMap::new(), BTreeSet::new());
         let mut live =
-            Self { pipeline, runs, stuck, active: None, is_full: false, revision, is_stale: false };
+            Self { pipeline, runs, stuck, active: None, is_full: false, revision, must_reload: false };
         // A pipeline that was never activated has no runs.
         if live.pipeline.latest_run.is_some() {
             for header in store.unsettled_runs(id).await? {
@@ -130,7 +130,7 @@ impl LivePipeline {
     }
 
     /// Derives the pipeline's state from its runs. Returns whether the state changed.
-    pub(crate) fn settle(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn derive_state(&mut self, now: Timestamp) -> bool {
         for (id, run) in &self.runs {
             match RunState::of(run).is_stuck {
                 true => self.stuck.insert(id.clone()),

@@ -89,7 +89,7 @@ impl Driver {
 
     /// Returns whether memory holds the same as the store.
     async fn is_fresh(&self, live: Option<&LivePipeline>) -> Result<bool, StoreError> {
-        match live.filter(|live| !live.is_stale) {
+        match live.filter(|live| !live.must_reload) {
             Some(live) if self.store.is_shared() => {
                 Ok(self.store.revision(&live.pipeline.id).await? == Some(live.revision))
             }

@@ -53,7 +53,7 @@ impl Driver {
             live => live?,
         };
         // On a shared store, another server may be at work on a precondition check.
-        let released = releases(&live, own_runners, !self.store.is_shared());
+        let released = events_to_free(&live, own_runners, !self.store.is_shared());
         for (run, event) in released {
             self.step(&mut live, &run, event).await?;
         }
@@ -65,7 +65,7 @@ impl Driver {
 
 /// Returns the events that free the attempts of runners that ended together with the previous server. These are the
 /// runners whose names begin with `own_runners`, and the service itself unless other servers share the store.
-fn releases(live: &LivePipeline, own_runners: Option<&str>, is_alone: bool) -> Vec<(RunId, Event)> {
+fn events_to_free(live: &LivePipeline, own_runners: Option<&str>, is_alone: bool) -> Vec<(RunId, Event)> {
     let has_ended = |attempt: &Attempt, runner: &RunnerId| {
         let is_own = own_runners.is_some_and(|prefix| runner.as_str().starts_with(prefix));
         is_own || is_alone && attempt.group == WorkerGroup::service()

@@ -25,8 +25,8 @@ fn first_kept(next: Upcoming, until: Timestamp) -> Timestamp {
 impl Driver {
     /// Begins the runs that are due, the oldest first, as long as `maxActiveInstances` allows.
     ///
-    /// One call begins a limited number of runs. If more are due, the timer wakes the pipeline again, after other pipelines
-    /// had a turn.
+    /// One call begins a limited number of runs. If more are due, the timer wakes the pipeline again, and other pipelines
+    /// are woken in between.
     pub(crate) async fn catch_up(&self, live: &mut PipelineGuard) -> anyhow::Result<()> {
         for _ in 0..MOST_AT_ONCE {
             if !self.begin_next(live).await? {
@@ -67,7 +67,7 @@ impl Driver {
                 let passed = if next.start < first_kept { first_kept } else { until };
                 live.pipeline.made_until = Some(passed);
                 live.pipeline.next_run = timetable.next(Some(passed));
-                live.settle(now);
+                live.derive_state(now);
                 let batch = Batch::new().pipeline(&live.pipeline);
                 self.save(live, batch).await?;
             }

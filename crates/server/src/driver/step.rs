@@ -39,9 +39,9 @@ impl Driver {
                 return Err(illegal.into());
             }
         };
-        let has_turned = before != RunState::of(stepped);
+        let has_changed_state = before != RunState::of(stepped);
         let mut batch = Batch::new().step(stepped, &step);
-        if has_turned && live.settle(now) {
+        if has_changed_state && live.derive_state(now) {
             batch = batch.pipeline(&live.pipeline);
         }
         if !step.is_empty() {
@@ -49,7 +49,7 @@ impl Driver {
         }
         live.drop_idle_runs();
         self.act(live, &step.effects);
-        if has_turned {
+        if has_changed_state {
             self.begin_next_runs(live).await;
         }
         Ok(step)
@@ -61,7 +61,7 @@ impl Driver {
         match self.catch_up(live).await {
             Ok(()) => self.set_timer(live),
             Err(error) => {
-                live.is_stale = true;
+                live.must_reload = true;
                 let id = &live.pipeline.id;
                 if error.is_race() {
                     self.timers.set(id, Some(self.now()));
@@ -106,7 +106,7 @@ impl Driver {
         }
         let Stepped { copies, batch, effects } = stepped?;
         copies.into_iter().for_each(|copy| live.keep(copy));
-        live.settle(self.now());
+        live.derive_state(self.now());
         let batch = batch.pipeline(&live.pipeline);
         self.save(live, batch).await?;
         live.drop_idle_runs();
@@ -147,7 +147,7 @@ impl Driver {
     ) -> Result<(), StoreError> {
         let id = run.header().id.clone();
         live.keep(run);
-        live.settle(self.now());
+        live.derive_state(self.now());
         // The run is read back from `live`: a copy of a large run would cost as much as everything else here.
         let batch = live.run(&id).into_iter().fold(batch(live), |batch, run| batch.new_run(run, step));
         self.save(live, batch).await?;
@@ -162,7 +162,7 @@ impl Driver {
         match &saved {
             Ok(()) => live.revision += 1,
             Err(error) => {
-                live.is_stale = true;
+                live.must_reload = true;
                 if !error.is_conflict() {
                     let id = &live.pipeline.id;
                     tracing::error!(pipeline.id = %id, "a change could not be saved: {}", error.chain());

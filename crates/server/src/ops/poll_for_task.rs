@@ -93,7 +93,7 @@ async fn claim(
             driver.offer(&group, offer);
         }
         if let Err(Ok(Some(unheard))) = sender.send(claimed) {
-            driver.release(&unheard.task).await;
+            driver.take_back(&unheard.task).await;
         }
     });
     receiver.await.map_err(|lost| ServiceError::Internal(lost.into()))?

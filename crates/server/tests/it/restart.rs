@@ -37,12 +37,12 @@ async fn every_pipeline_is_taken_up_however_many_there_are() {
 async fn work_of_runners_that_ended_with_the_service_is_free_at_once() {
     let stage = Stage::new().await;
     stage.run(two_steps()).await;
-    let held = stage.poll_as("own-1").await.unwrap();
-    stage.progress(&held, &[]).await;
+    let lost = stage.poll_as("own-1").await.unwrap();
+    stage.progress(&lost, &[]).await;
     let stage = stage.restart().await;
     let again = stage.poll().await;
-    assert_eq!(held.attempt_id(), again.attempt_id());
-    let late = stage.client.report_task_progress().task_id(held.task_id().unwrap()).send().await.unwrap_err();
+    assert_eq!(lost.attempt_id(), again.attempt_id());
+    let late = stage.client.report_task_progress().task_id(lost.task_id().unwrap()).send().await.unwrap_err();
     assert!(late.into_service_error().is_task_not_found_exception());
     stage.work(&again).await;
     stage.stop().await;

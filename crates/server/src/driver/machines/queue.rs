@@ -18,15 +18,15 @@ pub(super) struct Queue(Mutex<Entries>);
 #[derive(Default)]
 struct Entries {
     by_id: BTreeMap<ResourceId, Entry>,
-    /// The number of the last turn. A machine that becomes due gets the next number.
-    turns: u64,
+    /// The last number that was given. A machine that becomes due gets the next number.
+    last_number: u64,
 }
 
 /// The state of one machine in the queue.
 #[derive(Default)]
 struct Entry {
     is_under_way: bool,
-    /// The turn in which the machine became due. The smallest goes first, whatever the machine's name.
+    /// The number that the machine got when it became due. The smallest goes first, whatever the machine's name.
     due: Option<u64>,
     /// Whether the machine goes before all others, because it is RUNNING for its run. If the host lost the machine at a
     /// restart, the host replaces it before it creates any other.
@@ -62,23 +62,23 @@ impl Queue {
     /// Makes every machine due.
     pub(super) fn note_all(&self) {
         let mut entries = self.lock();
-        let turn = entries.next_turn();
-        entries.by_id.values_mut().for_each(|entry| entry.due = entry.due.or(Some(turn)));
+        let number = entries.next_number();
+        entries.by_id.values_mut().for_each(|entry| entry.due = entry.due.or(Some(number)));
     }
 
     /// Takes up to `most` machines that are due. As long as a machine that goes first is due or under way, takes no others.
     pub(super) fn take(&self, most: usize, now: Instant) -> Vec<ResourceId> {
         let mut entries = self.lock();
         let some_go_first = entries.by_id.values().any(|entry| entry.is_first);
-        let turn = |entry: &Entry| {
+        let number = |entry: &Entry| {
             // A failed reconciliation is late already, so it goes before all others.
             let failed = entry.retry_at.filter(|at| *at <= now).map(|_| 0);
             let due = failed.or(entry.due).filter(|_| !entry.is_under_way);
             due.filter(|_| entry.is_first == some_go_first)
         };
-        let due = entries.by_id.iter_mut().filter_map(|(id, entry)| Some((turn(entry)?, id, entry)));
+        let due = entries.by_id.iter_mut().filter_map(|(id, entry)| Some((number(entry)?, id, entry)));
         let mut due: Vec<_> = due.collect();
-        due.sort_by_key(|(turn, ..)| *turn);
+        due.sort_by_key(|(number, ..)| *number);
         let taken = due.into_iter().take(most).map(|(_, id, entry)| {
             (entry.is_under_way, entry.due, entry.retry_at) = (true, None, None);
             id.clone()
@@ -129,15 +129,15 @@ impl Queue {
 
 impl Entries {
     fn note(&mut self, id: ResourceId) -> &mut Entry {
-        let turn = self.next_turn();
+        let number = self.next_number();
         let entry = self.by_id.entry(id).or_default();
-        entry.due.get_or_insert(turn);
+        entry.due.get_or_insert(number);
         entry
     }
 
-    fn next_turn(&mut self) -> u64 {
-        self.turns += 1;
-        self.turns
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 }
 
