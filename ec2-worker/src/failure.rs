@@ -1,6 +1,7 @@
 //! The failure of a task: its text for the service, and whether another try can help.
 
 use std::error::Error as _;
+use std::io;
 
 use tokio_postgres::error::SqlState;
 
@@ -69,6 +70,10 @@ impl Failure {
     /// Returns the failure of a database operation; `doing` names the operation.
     pub fn database(doing: &str, error: &tokio_postgres::Error) -> Self {
         let Some(refusal) = error.as_db_error() else {
+            if holds_nul(error) {
+                let problem = "the text holds a NUL character, which PostgreSQL cannot take; remove it";
+                return Self::bad_input("Nul", format!("{doing}: {problem}"));
+            }
             let mut reason = error.to_string();
             if let Some(cause) = error.source() {
                 reason = format!("{reason}: {cause}");
@@ -102,6 +107,12 @@ impl Failure {
     pub fn is_refusal(&self) -> bool {
         self.kind == Kind::Refused
     }
+}
+
+/// Returns whether the driver refused to send a text because of a NUL character in it. The connection is not harmed.
+fn holds_nul(error: &tokio_postgres::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidInput)
 }
 
 /// Returns whether the database would refuse the same statement on the same data again.

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use definition::kind::field::{Limit, LoadMode};
@@ -136,4 +137,19 @@ async fn a_load_waits_for_a_database_that_comes_back() {
     world.postgres.down();
     let failure = world.run(&hasty).await.expect_err("away");
     assert_eq!(failure.id, "Database:Unavailable");
+}
+
+#[tokio::test]
+async fn a_statement_with_a_nul_character_is_bad_input_and_no_lost_connection() {
+    let world = World::new("").await;
+    let target = world.load("t", Path::new("t.csv")).target;
+    let session = world.pool.session(&target).await.expect("a session");
+    let failure = session.run("s3://b/s.sql, line 1", "SELECT '\0'").await.expect_err("it cannot be sent");
+    assert_eq!(failure.id, "BadInput:Nul");
+    assert!(!failure.is_away(), "waiting for the database would not help");
+    assert_eq!(
+        failure.message,
+        "s3://b/s.sql, line 1: the text holds a NUL character, which PostgreSQL cannot take; remove it"
+    );
+    session.run("the next statement", "SELECT 1").await.expect("the session goes on");
 }

@@ -62,11 +62,24 @@ fn bucket_of(host: &str) -> S3Result<Option<String>> {
     for domain in DOMAINS {
         match name.strip_suffix(domain) {
             Some("") => return Ok(None),
-            Some(rest) if rest.ends_with('.') => return Ok(Some(rest[..rest.len() - 1].to_owned())),
+            Some(rest) if rest.ends_with('.') => {
+                let bucket = &rest[..rest.len() - 1];
+                return if is_ambiguous(bucket) {
+                    Err(unknown_host(host))
+                } else {
+                    Ok(Some(bucket.to_owned()))
+                };
+            }
             _ => {}
         }
     }
     Err(unknown_host(host))
+}
+
+/// Returns whether a host with this bucket would also read as an endpoint or as another bucket: `data.s3.localhost` is the
+/// bucket `data`, so no bucket may have the name `data.s3`.
+pub(super) fn is_ambiguous(bucket: &str) -> bool {
+    bucket.split('.').any(|label| label.eq_ignore_ascii_case("s3"))
 }
 
 fn is_address(host: &str) -> bool {
@@ -118,7 +131,6 @@ mod tests {
             ("data.localhost.", "data"),
             ("my.dotted.bucket.localhost", "my.dotted.bucket"),
             ("my.dotted.bucket.s3.localhost:1", "my.dotted.bucket"),
-            ("data.s3.s3.localhost", "data.s3"),
         ] {
             assert_eq!(bucket_of(host).unwrap().as_deref(), Some(bucket), "{host}");
         }
@@ -156,6 +168,9 @@ mod tests {
             "data.localhost@example.com",
             "data.localhost:9000:9000",
             "localhost:port",
+            "data.s3.s3.localhost",
+            "s3.us-east-1.localhost",
+            "data.s3.us-east-1.localhost",
         ] {
             let refused = bucket_of(host).unwrap_err();
             assert_eq!(refused.code(), &s3s::S3ErrorCode::InvalidRequest, "{host}");

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, code};
 
 /// An answer of the endpoint: its status and all of its text.
 #[derive(Debug)]
@@ -198,4 +198,17 @@ async fn a_signature_for_one_bucket_does_not_open_another() {
     assert!(answer.has(403, "<Code>AccessDenied</Code>"), "{answer:?}");
     let answer = send(&endpoint, "GET /", &["Host: drop.localhost"], "").await;
     assert!(answer.has(403, "<Code>AccessDenied</Code>"), "no signature: {answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_name_that_reads_as_a_host_of_the_endpoint_is_refused() {
+    let endpoint = Endpoint::start().await;
+    for name in ["drop.s3", "s3.us-east-1", "a.s3.b"] {
+        let created = endpoint.client().create_bucket().bucket(name).send().await;
+        assert_eq!(code(created), "InvalidBucketName", "{name}");
+    }
+    // A host with a region is not of this endpoint, and no bucket of that name appears.
+    let answer = send_signed(&endpoint, "PUT", "s3.us-east-1.localhost", "/").await;
+    assert!(answer.has(400, "does not serve the host"), "{answer:?}");
+    assert_eq!(buckets(&endpoint).await, ["drop"]);
 }

@@ -1,10 +1,11 @@
 //! The operations on buckets.
 
 use s3s::dto::*;
-use s3s::{S3Request, S3Result};
+use s3s::{S3Request, S3Result, s3_error};
 
 use super::Service;
 use super::headers::{owner, wire_time};
+use crate::local::s3::host::is_ambiguous;
 
 /// The ARN of the stack's Lambda function in notification configurations.
 const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:downspout";
@@ -19,6 +20,13 @@ impl Service {
         request: S3Request<CreateBucketInput>,
     ) -> S3Result<CreateBucketOutput> {
         let bucket = request.input.bucket;
+        if is_ambiguous(&bucket) {
+            return Err(s3_error!(
+                InvalidBucketName,
+                "the bucket name `{bucket}` has `s3` as one of its parts between dots; the host names of this S3 have \
+                 such a part too, so requests could reach another bucket: choose another name"
+            ));
+        }
         self.store.create_bucket(&bucket).await?;
         Ok(CreateBucketOutput { location: Some(format!("/{bucket}")) })
     }
