@@ -52,7 +52,8 @@ pub fn parse(text: &str) -> Result<Definition, FileError> {
     errors.into_iter().next().map_or(Ok(definition), Err)
 }
 
-/// Reads a file of parameter values: a flat object, or one with the object under `values`.
+/// Reads a file of parameter values: an object with a key for each parameter. That object may also stand
+/// under the key `values` of an outer object.
 ///
 /// # Errors
 ///
@@ -131,7 +132,8 @@ fn last<'n, 'a>(members: &'n [Member<'a>], key: &str) -> Option<&'n Node<'a>> {
     members.iter().rev().find(|member| member.key == key).map(|member| &member.value)
 }
 
-/// Returns the parameter values. The file form calls them `values`, the API form `parameterValues`.
+/// Returns the JSON value that holds the parameter values. The key is `values` in the file form, and
+/// `parameterValues` in the API form.
 fn value_node<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n Node<'a>> {
     last(members, "values").or_else(|| last(members, "parameterValues"))
 }

@@ -96,23 +96,23 @@ pub enum Line {
 /// The field that joins two objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Link {
-    /// A data node before the activity that reads it.
+    /// The data node comes before the activity that reads it.
     Input,
-    /// An activity before the data node that it writes.
+    /// The activity comes before the data node that it writes.
     Output,
-    /// An object before another object that waits for it.
+    /// The object comes before another object that waits for it.
     DependsOn,
-    /// A precondition before the object that it guards.
+    /// The precondition comes before the object that it guards.
     Precondition,
-    /// A resource before the activity that runs on it.
+    /// The resource comes before the activity that runs on it.
     RunsOn,
-    /// An object before the action after its success.
+    /// The object comes before the action that follows its success.
     OnSuccess,
-    /// An object before the action after its failure.
+    /// The object comes before the action that follows its failure.
     OnFail,
-    /// An object before the action that follows when it is late.
+    /// The object comes before the action that follows when the object is late.
     OnLateAction,
-    /// A schedule before the object that it starts.
+    /// The schedule comes before the object that it starts.
     Schedule,
 }
 

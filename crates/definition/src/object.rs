@@ -97,7 +97,7 @@ impl FieldKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FieldValue {
-    /// `stringValue`: a text. Its expressions are not evaluated.
+    /// `stringValue`: a text. In a definition, the text contains its expressions as written.
     String(String),
     /// `refValue`: the id of another object.
     Ref(ObjectId),
@@ -208,7 +208,7 @@ impl PipelineObject {
 pub struct ParameterObject {
     /// The id: `my...`, or `*my...` for a secret.
     pub id: String,
-    /// The attributes, in order. A list repeats its key.
+    /// The attributes, in order. A list is stored as several attributes with the same key.
     pub attributes: Vec<ParameterAttribute>,
 }
 
@@ -232,7 +232,7 @@ pub struct ParameterAttribute {
     pub value: String,
 }
 
-/// A value given to a parameter. A list of values repeats the id.
+/// A value of a parameter. A list is stored as several values with the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParameterValue {
     /// The id of the parameter.
@@ -253,7 +253,7 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Returns the object `id`.
+    /// Returns the first object whose id is `id`.
     #[must_use]
     pub fn object(&self, id: &str) -> Option<&PipelineObject> {
         self.objects.iter().find(|object| object.id == id)

@@ -37,8 +37,8 @@ pub struct Preview<'a> {
 #[derive(Debug)]
 pub(crate) struct ParsedText<'a> {
     pub(crate) template: Result<Template<'a>, SyntaxError>,
-    /// The text with its known expressions evaluated. The result is the same for every object without a field
-    /// that the text names, so all of them share it.
+    /// The text with its known expressions evaluated, for the objects that have none of the fields that the
+    /// text names. The result is the same for all these objects, so it is kept here once.
     alike: OnceCell<Evaluated>,
 }
 
@@ -54,8 +54,8 @@ enum Computed {
 }
 
 impl<'a> Preview<'a> {
-    /// Returns a preview of `objects`, which already contain their inherited fields. With an interval, it is
-    /// the preview of the run for this interval.
+    /// Returns a preview of `objects`, which already contain their inherited fields. If `interval` is given,
+    /// the scheduled times of the run for this interval are known in the preview.
     #[must_use]
     pub fn new(
         objects: &'a [PipelineObject],
@@ -93,8 +93,9 @@ impl<'a> Preview<'a> {
         PreviewedObject { preview: self, object }
     }
 
-    /// Returns the value of `text` in the object `id`: one text, or every text of a list. Returns `None` if
-    /// the value depends on a run.
+    /// Returns the value of `text` in the object `id`: one text, or every text of a list.
+    ///
+    /// Returns `None` if `text` has an expression whose value is unknown before a run, or that has an error.
     #[must_use]
     pub fn text(&self, id: &ObjectId, text: &'a str) -> Option<Vec<String>> {
         if !expression::is_in(text) {
@@ -164,9 +165,10 @@ impl<'a> Preview<'a> {
         }
     }
 
-    /// Evaluates every field that the field needs, and then the field.
+    /// Evaluates every field that the field at `at` needs, and then that field itself.
     ///
-    /// The stack is a vector, because a long chain of fields would overflow the stack of the thread.
+    /// This is a loop with a vector, because recursion along a long chain of fields would overflow the stack
+    /// of the thread.
     fn compute_with_needs(&self, at: FieldAt) {
         self.fields.borrow_mut().insert(at, Computed::InProgress);
         let mut path = vec![(at, self.needs(at).into_iter())];
@@ -186,7 +188,7 @@ impl<'a> Preview<'a> {
         }
     }
 
-    /// Returns the fields that the expressions in a field use.
+    /// Returns the fields that the expressions in the field at `at` use, without secrets and runtime fields.
     fn needs(&self, at: FieldAt) -> Vec<FieldAt> {
         let mut needs = Vec::new();
         let object = &self.objects[at.0];

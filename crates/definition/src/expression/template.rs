@@ -29,8 +29,8 @@ pub(crate) struct Call<'a> {
     pub(crate) offset: usize,
     /// The number of arguments, including the one before the dot.
     pub(crate) arguments: usize,
-    /// The second argument if it is a literal text, and its byte offset in the text. For `format`, it is the
-    /// pattern.
+    /// The second argument, if this argument is a literal text, and the byte offset of the argument in the
+    /// text. The second argument of `format` is its pattern.
     pub(crate) pattern: Option<(&'a str, usize)>,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Template<'a> {
     ///
     /// # Errors
     ///
-    /// The position of the first expression that cannot be parsed.
+    /// [`SyntaxError`] for the first expression that cannot be parsed, with its position in `text`.
     pub fn parse(text: &'a str) -> Result<Self, SyntaxError> {
         Self::read(text).map_err(|error| error.in_text(text))
     }
@@ -68,7 +68,7 @@ impl<'a> Template<'a> {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
-    /// Returns every name that the text uses, in order. `a.b` is returned as its parts.
+    /// Returns every name that the text uses, in order. Each name is a list of parts: `a.b` is `a` and `b`.
     #[must_use]
     pub fn names(&self) -> Vec<&[Name<'a>]> {
         let mut names = Vec::new();
@@ -109,8 +109,10 @@ impl<'a> Template<'a> {
         }
     }
 
-    /// Evaluates the expressions whose values are known; the others stay as written. `text` is the text from
-    /// which the template was parsed.
+    /// Evaluates the expressions whose values are known; the others stay as written.
+    ///
+    /// `text` is the text from which the template was parsed. If the result would be too long, `text` is
+    /// returned as written.
     #[must_use]
     pub fn evaluate_known(&self, text: &'a str, scope: &dyn Scope) -> Evaluated {
         let own = Budget::new();
@@ -174,7 +176,7 @@ fn visit<'t, 'a>(expr: &'t Expr<'a>, see: &mut dyn FnMut(&'t Expr<'a>)) {
     }
 }
 
-/// The result so far.
+/// The result of the parts that were evaluated so far.
 struct Output<'b> {
     text: Evaluated,
     budget: &'b Budget,
@@ -191,7 +193,7 @@ impl<'b> Output<'b> {
         Self { text: Evaluated::One(String::with_capacity(length)), budget }
     }
 
-    /// Returns the results so far. There are several after a list.
+    /// Returns the texts of the result so far. A list in the template makes several texts.
     fn texts(&mut self) -> &mut [String] {
         match &mut self.text {
             Evaluated::One(text) => std::slice::from_mut(text),
@@ -214,7 +216,7 @@ impl<'b> Output<'b> {
         }
     }
 
-    /// Appends a piece to every result.
+    /// Appends a piece to every text of the result.
     fn append(&mut self, piece: &str) -> Result<(), EvaluateError> {
         let budget = self.budget;
         let texts = self.texts();
@@ -228,7 +230,7 @@ impl<'b> Output<'b> {
         Ok(())
     }
 
-    /// Appends every piece to every result.
+    /// Replaces every text of the result by several texts: the old text with each of the pieces appended.
     fn multiply(&mut self, pieces: &[Cow<'_, str>]) -> Result<(), EvaluateError> {
         let budget = self.budget;
         let texts = self.texts();

@@ -12,8 +12,9 @@ pub(super) struct Face {
 }
 
 impl Face {
-    /// Returns the approximate width of `text`. The reader's font is unknown, so the result is rather too
-    /// large.
+    /// Returns the approximate width of `text` in pixels.
+    ///
+    /// The font of the program that shows the picture is unknown, so the estimate is large rather than small.
     pub(super) fn width(self, text: &str) -> f64 {
         text.chars().map(|character| self.advance(character)).sum()
     }
@@ -25,7 +26,7 @@ impl Face {
             'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.92,
             'A'..='Z' | '#' | '_' | '…' | '+' | '=' | '<' | '>' | '&' => 0.7,
             '\0'..='\u{7f}' => 0.58,
-            // Latin, Greek, Cyrillic and the like.
+            // Latin letters with accents, Greek, Cyrillic and similar alphabets.
             '\u{80}'..='\u{10ff}' => 0.68,
             // CJK characters are as wide as they are high. Emoji are somewhat wider.
             '\u{1100}'..='\u{ffff}' => 1.05,
@@ -34,7 +35,7 @@ impl Face {
         share * self.size * if self.is_bold { 1.12 } else { 1.0 }
     }
 
-    /// Returns `text`, shortened with an ellipsis if it is wider than `room`.
+    /// Returns `text`, shortened with an ellipsis if it is wider than `room` pixels.
     ///
     /// The end of a path is the most useful part, so a path loses whole folders at its beginning.
     pub(super) fn fit(self, text: &str, room: f64) -> Cow<'_, str> {
@@ -50,8 +51,8 @@ impl Face {
         Cow::Owned(format!("{}…", text[..end].trim_end()))
     }
 
-    /// Returns the longest end of a path that begins with a slash and fits, or `None` if the last name alone
-    /// is too long.
+    /// Returns `path` with an ellipsis in place of its first folders: as few of them as `room` needs. A scheme
+    /// such as `s3://` stays. Returns `None` if the last name alone is too long.
     fn fit_path(self, path: &str, room: f64) -> Option<String> {
         let scheme = path.find("://").map_or("", |at| &path[..at + 3]);
         let room = room - self.width(scheme) - self.advance('…');
@@ -62,7 +63,7 @@ impl Face {
         end.filter(|end| end.len() > 1).map(|end| format!("{scheme}…{end}"))
     }
 
-    /// Returns how many of the characters fit into `room`.
+    /// Returns how many of the characters, from the first, fit into `room` pixels.
     fn count(self, characters: impl Iterator<Item = char>, room: f64) -> usize {
         let mut width = 0.0;
         let fits = characters.take_while(|character| {

@@ -1,8 +1,8 @@
 //! Fields with the type of their value, for the programs that run a definition.
 //!
-//! A typed field contains the row of its table. So programs accept exactly the values that validation
-//! accepts, and refuse the others in the same words. The caller evaluates expressions before it reads a
-//! field.
+//! A typed field contains its row of the table of fields, which validation uses too. So programs accept exactly
+//! the values that validation accepts, and refuse the others in the same words. The caller evaluates
+//! expressions before it reads a field.
 
 use std::borrow::Cow;
 
@@ -70,7 +70,7 @@ impl<T> Optional<T> {
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if the field holds a value of another type.
+    /// [`FieldError`] if the field holds several values, a reference, or a text that is not legal in it.
     pub fn of(&self, object: &impl Fields) -> Result<Option<T>, FieldError> {
         let key = self.spec.key;
         let mut values = object.values_of(key);
@@ -87,7 +87,7 @@ impl<T> Optional<T> {
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if the object lacks the field, or if the field holds a value of another type.
+    /// [`FieldError`] if the object lacks the field, or for the reasons of [`of`](Self::of).
     pub fn required(&self, object: &impl Fields) -> Result<T, FieldError> {
         let kind = || object.object().type_name().unwrap_or_default();
         self.of(object)?.ok_or_else(|| self.error(object, value_check::missing(self.spec.key, kind())))
@@ -118,11 +118,11 @@ impl<T> Defaulted<T> {
         self.field.spec
     }
 
-    /// Returns the value of the field on `object`, or the default.
+    /// Returns the value of the field on `object`, or the default if the object lacks the field.
     ///
     /// # Errors
     ///
-    /// [`FieldError`] if the field holds a value of another type.
+    /// [`FieldError`] if the field holds several values, a reference, or a text that is not legal in it.
     pub fn of(&self, object: &impl Fields) -> Result<T, FieldError> {
         Ok(self.field.of(object)?.unwrap_or_else(|| self.usual()))
     }
@@ -144,7 +144,7 @@ impl<T> Defaulted<T> {
 }
 
 impl FieldSpec {
-    /// Returns the field as one that programs read.
+    /// Returns a typed field for this row: programs read its values as `T`.
     pub(super) const fn typed<T: FieldType>(self) -> Optional<T> {
         Optional { spec: self, read: T::read }
     }

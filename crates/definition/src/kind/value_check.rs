@@ -10,13 +10,13 @@ use crate::{
 };
 
 const FIFTEEN_MINUTES: u64 = 15 * 60;
-/// Three years, one of them a leap year.
+/// The seconds of three years, one of them a leap year.
 const THREE_YEARS: u64 = (3 * 365 + 1) * 86_400;
 
-/// Returns a complaint if the field `key` cannot hold `text`.
+/// Returns a complaint if `text` is not a legal value of the field `key`, whose values have the shape `shape`.
 pub(crate) fn complaint(key: &str, shape: ValueShape, text: &str) -> Option<String> {
     let must = match shape {
-        // The trigger reports what is wrong with a key pattern.
+        // `crate::trigger` reports the errors in a key pattern.
         ValueShape::Text | ValueShape::Ref(_) | ValueShape::KeyPattern => return None,
         ValueShape::Integer { least, most } => return integer(key, least, most, text),
         ValueShape::Double { least, most } => {
@@ -55,7 +55,7 @@ pub(crate) fn complaint(key: &str, shape: ValueShape, text: &str) -> Option<Stri
     must.map(|must| must_be(key, &must, text))
 }
 
-/// Returns the complaint that the field `key` cannot hold `text`.
+/// Returns the complaint that the field `key` cannot hold `text`. `must` describes the legal values.
 pub(crate) fn must_be(key: &str, must: &str, text: &str) -> String {
     format!("'{key}' value must be {must}. Found '{text}'")
 }
