@@ -1,4 +1,7 @@
-//! The command line: one file per command. Every command but `up` and `demo` is an AWS SDK client of a running stack.
+//! The command line: one file for each command, or for some related commands.
+//!
+//! `up` and `demo` run a stack. `validate`, `render`, `graph`, `help-object` and `schema` need no stack. The other commands
+//! that users call are clients of a running stack.
 
 mod bucket;
 mod dead_letters;

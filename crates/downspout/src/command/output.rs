@@ -32,7 +32,7 @@ pub(super) fn has_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Returns whether standard error is a terminal, on which progress can be drawn.
+/// Returns whether progress can be drawn on standard error: a terminal that can move its cursor.
 pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
@@ -53,7 +53,7 @@ pub(super) fn paint_status(status: &str) -> String {
     paint(status, style)
 }
 
-/// Returns foreign text with its control characters written out, so that it cannot control the terminal.
+/// Returns text from outside with its control characters escaped, so that the text cannot control the terminal.
 ///
 /// Line breaks and tabs stay.
 pub(super) fn harmless(text: &str) -> String {
@@ -65,14 +65,14 @@ pub(super) fn harmless(text: &str) -> String {
     text.chars().map(written).collect()
 }
 
-/// Prints text without a line break at its end.
+/// Prints `text` on standard output at once, and adds no line break.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 
-/// Writes a line to standard error. A closed standard error is ignored.
+/// Writes a line to standard error. Errors of the writing are ignored, such as a closed standard error.
 macro_rules! complain {
     ($($piece:tt)*) => {{
         use std::io::Write as _;
@@ -115,7 +115,7 @@ pub(super) fn table(heading: &[&str], rows: Vec<Vec<String>>) -> String {
     text
 }
 
-/// Returns the width of a cell on the screen, without the codes for colour.
+/// Returns the width of a cell on the screen in characters, without the codes for colour.
 fn shown_width(cell: &str) -> usize {
     let mut width = 0;
     let mut in_colour = false;
@@ -130,7 +130,7 @@ fn shown_width(cell: &str) -> usize {
     width
 }
 
-/// Returns a number with commas between its thousands.
+/// Returns `number` as text, with a comma before each group of three digits, such as `1,234,567`.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -74,7 +74,8 @@ pub(super) async fn run(data_dir: &Path, args: &RerunArgs) -> anyhow::Result<Exi
     follow_keys(&endpoints, &keys[..1], &BTreeSet::new()).await
 }
 
-/// Returns a later run of the same files, if one has finished.
+/// Returns the pipeline id of another run of the same files, if the newest run of the files is another one and has
+/// finished. `key` is the key of one of the files.
 async fn finished_since(endpoints: &Endpoints, run: &RunView, key: &str) -> anyhow::Result<Option<String>> {
     let path = format!("/status?{}", serde_urlencoded::to_string([("key", key)])?);
     let decisions: Vec<Decision> = running_stack::ask(endpoints, http::Method::GET, &path).await?;
@@ -83,7 +84,8 @@ async fn finished_since(endpoints: &Endpoints, run: &RunView, key: &str) -> anyh
     Ok(finished.and_then(|decision| decision.pipeline_id).filter(|id| *id != run.pipeline_id))
 }
 
-/// Returns the keys of the run's file set: the keys that match the patterns of its definition with the values in its name.
+/// Returns the keys of the run's file set. These keys match a pattern of the run's definition, and their captured values
+/// are those in the name of the run.
 async fn keys(endpoints: &Endpoints, run: &RunView) -> anyhow::Result<Vec<String>> {
     let (name, set) = run.name.split_once('/').unwrap_or((&run.name, ""));
     let trigger = trigger(endpoints, name).await?;

@@ -1,6 +1,7 @@
 //! `resource-worker`: the worker process that `up` starts for a resource.
 //!
-//! The worker runs the tasks of one worker group until it is told to end, or until the process that started it ends.
+//! The worker runs the tasks of one worker group until its standard input tells it to end, or until the process that
+//! started the worker ends.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::Exit;
 use crate::local::process_host::END;
 
-/// How many tasks run at the same time, as on a worker with a machine of its own.
+/// The number of tasks that the worker runs at the same time. The worker of a resource stands for a whole machine.
 const CONCURRENCY: usize = 4;
-/// How long the tasks that are running may go on after the worker is told to end.
+/// How long the running tasks may continue after the worker is told to end.
 const STOP_LIMIT: Duration = Duration::from_millis(1_500);
 /// Time between two reports of progress. The reply to a report says whether the task was cancelled, and a user of a
 /// local stack should not wait a minute until a cancelled task ends.
@@ -53,7 +54,7 @@ pub(super) async fn run(args: ResourceWorkerArgs) -> anyhow::Result<Exit> {
 ///
 /// After the line, the worker has a limited time to finish its tasks. If the input ends without the line, the process
 /// that started the worker has ended, and the service may have handed the worker's tasks to another worker. So the
-/// worker ends at once, with the commands that it runs.
+/// worker ends at once, and ends the commands that it runs.
 async fn end_when_told(shutdown: CancellationToken) {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(line)) = lines.next_line().await {

@@ -1,6 +1,7 @@
 //! Carries messages between a client and the session while the client has borrowed the session.
 //!
-//! One loop serves both directions. Each direction has one limited buffer, so that a side that does not read stops the other.
+//! One loop serves both directions. Each direction has one limited buffer. If one side stops reading, its buffer fills up, and
+//! the relay reads no more from the other side.
 
 use std::sync::Arc;
 
@@ -18,13 +19,13 @@ use super::session::Lost;
 
 /// How a loan ends.
 pub(super) enum LoanEnd {
-    /// Others wait. The state of the client's session was saved.
+    /// Another client waits for the session. The session's state was saved for this client's next loan.
     Recalled,
     /// The client has left.
     Left,
-    /// The client must be disconnected.
+    /// The client must be disconnected with this error.
     Ended(ErrorReport),
-    /// The server is gone.
+    /// The connection to the server broke.
     Lost,
 }
 
@@ -38,9 +39,10 @@ pub(super) struct Relay<'a> {
     /// Whole messages on their way to the server.
     to_server: BytesMut,
     client_leaves: bool,
-    /// The time of the client's last message.
+    /// The time of the client's last message, or the start of the loan.
     quiet_since: Instant,
-    /// Set while the client keeps the session because its state cannot be restored.
+    /// The time until which the client keeps the session, because the state of the session cannot be restored. `None` if the
+    /// state can be restored, or was not inspected since the client's last message.
     kept_until: Option<Instant>,
 }
 
@@ -65,7 +67,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Relays messages until the loan ends.
+    /// Relays messages until the loan ends, and returns how the loan ended.
     pub(super) async fn run(mut self) -> LoanEnd {
         loop {
             if let Err(error) = self.forward() {
@@ -84,7 +86,11 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Moves the whole messages from the client's inbox to the buffer for the server.
+    /// Moves the whole messages from the client's inbox to the buffer for the server, if this buffer is empty.
+    ///
+    /// # Errors
+    ///
+    /// If the client sent a message that is too long or that clients may not send.
     fn forward(&mut self) -> Result<(), FrameError> {
         if !self.to_server.is_empty() {
             return Ok(());
@@ -114,7 +120,10 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    /// Ends the loan if others wait and the session is idle.
+    /// Ends the loan if another client waits and the session is idle.
+    ///
+    /// If the state of the session cannot be restored later, this client first keeps the session for some time. After this
+    /// time, the client is disconnected.
     async fn recall(&mut self) -> Option<LoanEnd> {
         let idle = self.conversation.session_use() == SessionUse::Idle && self.to_server.is_empty();
         let kept = self.kept_until.is_some_and(|until| Instant::now() < until);
@@ -133,7 +142,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Waits for the next step in either direction, and makes it.
+    /// Reads or writes once in either direction, as soon as one side is ready. Returns the end of the loan if a side is gone.
     async fn carry(&mut self) -> Option<LoanEnd> {
         let idle = self.conversation.session_use() == SessionUse::Idle && self.to_server.is_empty();
         let kept_until = self.kept_until;
@@ -155,7 +164,7 @@ impl<'a> Relay<'a> {
                 }
                 moved.end(LoanEnd::Lost, LoanEnd::Left)
             }
-            // `recall` decides what happens then; here the loop only needs to wake up.
+            // Only wakes the loop: `recall` then decides whether the loan ends.
             () = wanted(&mut self.waiting, kept_until), if idle => None,
         };
         for body in parameters {

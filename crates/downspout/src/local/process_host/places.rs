@@ -1,8 +1,8 @@
 //! The places of a host, each for one worker, and the order in which resources get them.
 //!
 //! A party gets all of its places at once. If two parties each had a part of their places, each could wait for ever for the
-//! places of the other. The oldest party comes first, and no younger party passes it: otherwise a large party could wait for
-//! ever for the small ones.
+//! places of the other. The oldest party comes first, and no younger party gets places before it. Otherwise a large party could
+//! wait for ever while small parties take every free place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,11 +34,11 @@ impl Places {
         self.most
     }
 
-    /// Asks for a place for a resource, which keeps the place until it [leaves](Self::leave).
+    /// Asks for a place for a resource. The place stays taken until the whole party of the resource has [left](Self::leave).
     ///
     /// # Errors
     ///
-    /// If the resource has to wait; the error says for what.
+    /// If the resource has to wait, or if its party is too large for the host. The error is a sentence for users.
     pub(super) fn ask(&mut self, resource: &Resource) -> Result<(), String> {
         let key = (resource.id.pipeline.clone(), resource.party.first.clone());
         let (size, since) = (resource.party.size, resource.since);
@@ -60,7 +60,7 @@ impl Places {
         Err(format!("waits for {wanted}, because at most {run} at a time (up --resources)"))
     }
 
-    /// Removes a resource that no longer exists. Returns whether other resources got places because of this.
+    /// Removes a resource that no longer exists. Returns whether waiting parties got places now.
     pub(super) fn leave(&mut self, id: &ResourceId) -> bool {
         self.claims.retain(|(pipeline, _), claim| {
             !(*pipeline == id.pipeline && claim.members.remove(id) && claim.members.is_empty())
@@ -68,7 +68,9 @@ impl Places {
         self.grant()
     }
 
-    /// Gives the free places to the parties that have waited longest, as far as the places suffice.
+    /// Gives free places to the waiting parties, oldest first, and stops at the first party for which too few places are free.
+    ///
+    /// Returns whether a party got its places.
     fn grant(&mut self) -> bool {
         let mut are_given = false;
         loop {

@@ -1,4 +1,4 @@
-//! The operations of SNS: each reads the call, asks the store, and answers.
+//! The operations of SNS. Each operation reads its call, asks the store, and returns the response.
 
 use super::query::Call;
 use super::response::{SnsError, SnsResponse, element, text};
@@ -21,7 +21,7 @@ impl From<TopicStoreError> for SnsError {
 }
 
 impl Topic {
-    /// Runs one call whose signature was checked.
+    /// Performs one call. The caller has checked the signature.
     pub(super) fn perform(&self, call: &Call) -> SnsResult {
         match call.action() {
             "CreateTopic" => self.create_topic(call),
@@ -153,7 +153,8 @@ impl Topic {
     }
 }
 
-/// Returns the text for e-mail. With `MessageStructure=json`, it can differ from the default text.
+/// Returns the text for e-mail. With `MessageStructure=json`, a message can have one text for e-mail and another as the
+/// default.
 fn for_mail(call: &Call) -> Result<String, SnsError> {
     let message = call.require("Message")?;
     if message.len() > MESSAGE_BYTES {
