@@ -1,7 +1,7 @@
 //! Alarms (`SnsAlarm`): makes the notices of a final instance, a late instance, and a run that ended.
 //!
-//! AWS fires an alarm for each object. With `myOncePerRun` the alarm fires once, when the run has ended. An alarm changes no
-//! status, so a text in it that cannot be evaluated is sent as it was written.
+//! AWS fires an alarm for each object. With `myOncePerRun` the alarm fires once, when the run has ended. A text of an alarm
+//! that cannot be evaluated is sent as it was written: an error in an alarm fails no instance.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ pub(crate) fn of_instance(run: &Run, at: InstanceIndex) -> Vec<Notice> {
     let reaction = match instance.ending() {
         Some(Ending::Finished) => "onSuccess",
         Some(Ending::Failed | Ending::TimedOut | Ending::CascadeFailed { .. }) => "onFail",
-        // The user who canceled an instance knows of it.
+        // A user who canceled an instance needs no notice of the cancellation.
         Some(Ending::Canceled { .. } | Ending::Skipped) | None => return Vec::new(),
     };
     let about = format!("{}#{}", instance.id, instance.generation);
@@ -75,14 +75,14 @@ fn alarms<'a>(
     instance: &'a Instance,
     reaction: &'static str,
 ) -> impl Iterator<Item = &'a PipelineObject> {
-    // The owner's alarms report the end of its precondition too. So an alarm that the precondition only inherits from
-    // Default does not fire for it.
+    // When a precondition ends, the alarms of its owner fire too. So a precondition fires only the alarms that its own fields
+    // name, and not those that it inherits from Default.
     let component = match instance.guards {
         Some(_) => run.plan().stated_by(instance.component.as_str(), reaction),
         None => run.plan().object(instance.component.as_str()),
     };
     let targets = component.into_iter().flat_map(move |component| component.references(reaction));
-    // `Terminate` acts on late objects only; see `crate::late`.
+    // The field can also name a `Terminate` action, which sends no notice; `crate::late` carries it out.
     targets
         .filter_map(|target| run.plan().object(target.as_str()))
         .filter(|object| Kind::of(object) == Some(Kind::SnsAlarm))
@@ -94,7 +94,7 @@ fn once_per_run(run: &Run, alarm: &PipelineObject) -> bool {
     field::MY_ONCE_PER_RUN.of(&context.reading(alarm)) == Ok(true)
 }
 
-/// Returns the notice of one alarm. `about` distinguishes it from the alarm's other notices in the same run.
+/// Returns the notice of one alarm. `about` distinguishes the notice from the alarm's other notices in the same run.
 fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, reaction: &str, about: &str) -> Notice {
     let evaluation = Default::default();
     // Anybody may read a mail, so secrets stay hidden in it.

@@ -47,16 +47,17 @@ pub struct Instance {
     /// The earliest time at which the instance may start; `None` once that time has come.
     #[serde(default)]
     pub release: Option<Timestamp>,
-    /// When the instance is late, if it is not final by then: `lateAfterTimeout` after the time at which it could start.
+    /// The time at which the instance becomes late, unless it is final by then. This is `lateAfterTimeout` after the time at
+    /// which the instance could start.
     #[serde(default)]
     pub late_at: Option<Timestamp>,
-    /// A user paused the component, so the instance does not start.
+    /// Whether a user paused the component. A paused instance does not start.
     #[serde(default)]
     pub is_paused: bool,
-    /// The instance is withheld: it is ready to start, or its attempt is free, but it is paused.
+    /// Whether the instance is withheld: ready to start, or with a free attempt, but paused.
     #[serde(default, rename = "is_held_back")]
     pub is_withheld: bool,
-    /// The owner, if this is a precondition: the instance that it guards (`node`).
+    /// Of a precondition: its owner, which is the instance that the precondition guards (`node`).
     #[serde(default)]
     pub guards: Option<InstanceId>,
     /// The resource instance that the work runs on: `runsOn`.
@@ -67,7 +68,7 @@ pub struct Instance {
     /// The instances that must be FINISHED first. The list never changes, so a store keeps it apart and writes it once.
     #[serde(skip)]
     pub depends_on: Vec<InstanceId>,
-    /// `failureAndRerunMode` is `cascade`.
+    /// Whether `failureAndRerunMode` is `cascade`.
     pub cascade: bool,
     /// The rerun generation: how often the instance was rerun.
     pub generation: u32,
@@ -75,7 +76,8 @@ pub struct Instance {
     pub started: Timestamp,
     /// When the instance became final: `@actualEndTime`.
     pub ended: Option<Timestamp>,
-    /// The reason of a cancellation that the runner has yet to learn of.
+    /// The reason of a requested cancellation, until the attempt has ended. A runner learns of the cancellation with its next
+    /// report; a machine first shuts down.
     pub canceling: Option<String>,
     /// The attempts, oldest first. A store keeps them in rows of their own.
     #[serde(skip)]
@@ -109,7 +111,8 @@ pub enum Status {
     },
     /// The instance is over. It changes again only if a user reruns it, or, for a resource, if another instance needs it.
     ///
-    /// Only the ending itself is stored, as older programs did.
+    /// An instance is stored with the name of the ending alone, without the word `Final`. Older programs stored instances in
+    /// this form.
     #[serde(untagged)]
     Final(Ending),
 }
@@ -117,28 +120,28 @@ pub enum Status {
 /// How an instance ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
-    /// Its work is done, or a user marked it as finished.
+    /// The work of the instance is done, or a user marked the instance as finished.
     Finished,
-    /// Its last attempt failed.
+    /// The last attempt failed, and no retry follows.
     Failed,
-    /// A resource ran longer than its `terminateAfter`.
+    /// The instance is a resource that ran longer than its `terminateAfter`.
     TimedOut,
-    /// An instance that it depends on failed.
+    /// An instance on which this instance depends ended badly.
     CascadeFailed {
         /// The chain of causes, from the first failure to the direct cause.
         on: Vec<InstanceId>,
     },
-    /// A user, a deactivation or the engine stopped it.
+    /// A user, a deactivation or the engine stopped the instance.
     Canceled {
         /// The reason: `cancellationReason`.
         reason: String,
     },
-    /// An activation with a later start passed over its interval.
+    /// An activation with a later start passed over the interval of the instance.
     Skipped,
 }
 
 impl Ending {
-    /// Returns the status word of the wire.
+    /// Returns the status as the API shows it.
     #[must_use]
     pub fn word(&self) -> status::Status {
         match self {
@@ -211,7 +214,7 @@ impl Instance {
         matches!(machine, Some(resource::Status::Running { .. }))
     }
 
-    /// Returns the status word of the wire.
+    /// Returns the status as the API shows it.
     #[must_use]
     pub fn word(&self) -> status::Status {
         match &self.status {
@@ -220,7 +223,7 @@ impl Instance {
                 .newest_attempt()
                 .map_or(status::Status::WaitingForRunner, |attempt| attempt.status.word()),
             Status::RetryPause { .. } if self.role == Role::Resource => status::Status::Scheduled,
-            // Between two attempts AWS shows WAITING_FOR_RUNNER, with one try less left.
+            // Between two attempts AWS shows WAITING_FOR_RUNNER.
             Status::RetryPause { .. } => status::Status::WaitingForRunner,
             Status::Final(ending) => ending.word(),
         }
@@ -236,7 +239,7 @@ impl Instance {
         }
     }
 
-    /// Returns whether the instance is over, until a user reruns it.
+    /// Returns whether the instance is over, as [`Status::Final`] says.
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.ending().is_some()
@@ -285,7 +288,7 @@ impl Instance {
         u32::try_from(tries.count()).unwrap_or(u32::MAX)
     }
 
-    /// Returns the number of attempts that may still be made: `@triesLeft`.
+    /// Returns the number of attempts that may still be made in the present rerun generation: `@triesLeft`.
     #[must_use]
     pub fn tries_left(&self) -> u32 {
         let limit = self
@@ -300,8 +303,9 @@ impl Instance {
         self.newest_attempt()?.status.error()
     }
 
-    /// Returns when the instance has to be woken. In a suspended run, an instance that waits for its time is not woken for
-    /// its start.
+    /// Returns when the instance has to be woken: for its [`next_move`](Self::next_move), or because it becomes late.
+    ///
+    /// In a suspended run, an instance that waits for its time is not woken to start.
     #[must_use]
     pub(crate) fn deadline(&self, is_suspended: bool) -> Option<Timestamp> {
         let is_released = self.status != Status::WaitingOnDependencies;
@@ -311,7 +315,8 @@ impl Instance {
         late.map_or(next, |late| Some(next.map_or(late, |next| next.min(late))))
     }
 
-    /// Returns when the instance goes on by itself.
+    /// Returns the time at which the instance changes without any other event: its start, a time limit of its attempt, or the
+    /// end of a retry pause.
     #[must_use]
     pub(crate) fn next_move(&self) -> Option<Timestamp> {
         match &self.status {

@@ -11,8 +11,13 @@ use crate::scope::Context;
 
 /// Returns the objects that work at `instance` needs besides its own object, evaluated and with secrets in clear text.
 ///
-/// These are the objects that its references lead to, directly or through others. Data nodes are shown as instances;
-/// databases and data formats have no instances and are shown as components.
+/// Fields such as `input` and `database` lead to these objects, directly or through other objects. Fields that only order or
+/// place the work, such as `dependsOn` and `runsOn`, and fields that name actions do not count. Data nodes are shown as
+/// instances; databases and data formats have no instances and are shown as components.
+///
+/// # Errors
+///
+/// If a field of one of the objects cannot be evaluated. The error is the reason.
 pub(crate) fn needed(run: &Run, instance: &Instance) -> Result<Vec<PipelineObject>, String> {
     let mut seen: HashSet<&ObjectId> = HashSet::from([&instance.component]);
     let mut open: Vec<&ObjectId> = vec![&instance.component];

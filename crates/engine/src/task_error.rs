@@ -43,10 +43,10 @@ impl TaskError {
         Self { id: Some(id.to_owned()), message: Some(message.into()), stack_trace: None }
     }
 
-    /// Returns whether another attempt could end better.
+    /// Returns whether another attempt could succeed.
     ///
-    /// AWS has no such rule. `BadInput` and `BadInput:...` from a runner, and fields that cannot be evaluated, fail
-    /// the same way every time. A precondition whose `preconditionTimeout` has passed has no time left.
+    /// `BadInput` and `BadInput:...` from a runner, and fields that cannot be evaluated, fail in the same way every time. A
+    /// precondition whose `preconditionTimeout` has passed has no time left. AWS has no such rule.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         let family = self.id.as_deref().map(|id| id.split(':').next().unwrap_or(id));

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::batch::RunChange;
 use crate::{Batch, Pipeline, StoreError};
 
-/// Returns the whole seconds of a time.
+/// Returns `time` as whole seconds since 1970; fractions of a second are cut off.
 pub(crate) fn seconds(time: Timestamp) -> i64 {
     time::whole_seconds(time).as_second()
 }
@@ -18,7 +18,7 @@ pub(crate) fn revision(header: &Header) -> i64 {
     i64::try_from(header.revision).unwrap_or(i64::MAX)
 }
 
-/// Returns the digest of a definition's body. The rows of a pipeline name its bodies by their digests.
+/// Returns the SHA-256 digest of a definition's body. The row of a pipeline refers to a body by its digest.
 pub(crate) fn digest(body: &str) -> Vec<u8> {
     Sha256::digest(body).to_vec()
 }
@@ -28,22 +28,23 @@ pub(crate) fn is_stuck(header: &Header) -> bool {
     header.ended.as_ref().is_some_and(|end| end.stuck)
 }
 
-/// Returns the time at which the run ended, in whole seconds; `None` while the run is open.
+/// Returns the time at which the run ended, in whole seconds since 1970; `None` while the run is open.
 pub(crate) fn ended_at(header: &Header) -> Option<i64> {
     header.ended.as_ref().filter(|_| !header.is_awake()).map(|end| seconds(end.at))
 }
 
-/// Returns the time at which the pipeline's next run is due, in milliseconds.
+/// Returns the time at which the pipeline's next scheduled run is due, in milliseconds since 1970; `None` if no run
+/// follows.
 pub(crate) fn next_due(pipeline: &Pipeline) -> Option<i64> {
     pipeline.next_run.map(|next| next.due.as_millisecond())
 }
 
-/// Writes a body; `what` names the value in an error.
+/// Returns the body of `value`, which is its JSON text; `what` names the value in an error.
 pub(crate) fn write(what: &str, value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(StoreError::row(what))
 }
 
-/// Reads a body; `what` names the value in an error.
+/// Returns the value of the body `text`, which is JSON; `what` names the value in an error.
 pub(crate) fn read<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(StoreError::row(what))
 }

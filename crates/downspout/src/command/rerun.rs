@@ -86,6 +86,10 @@ async fn finished_since(endpoints: &Endpoints, run: &RunView, key: &str) -> anyh
 
 /// Returns the keys of the run's file set. These keys match a pattern of the run's definition, and their captured values
 /// are those in the name of the run.
+///
+/// # Errors
+///
+/// If the drop bucket has no such key any more, or if the definition or the keys cannot be read.
 async fn keys(endpoints: &Endpoints, run: &RunView) -> anyhow::Result<Vec<String>> {
     let (name, set) = run.name.split_once('/').unwrap_or((&run.name, ""));
     let trigger = trigger(endpoints, name).await?;

@@ -6,7 +6,11 @@ use crate::instance_index::InstanceIndex;
 use crate::round::{IllegalEvent, Round};
 
 impl Round<'_> {
-    /// Cancels an instance that is not final. A runner at work on it learns of this by the answer to its next report.
+    /// Cancels an instance. A runner that works on the instance is told of the cancellation in the answer to its next report.
+    ///
+    /// # Errors
+    ///
+    /// If the instance is final.
     pub(super) fn cancel(&mut self, at: InstanceIndex, reason: String) -> Result<(), IllegalEvent> {
         let instance = &self.run[at];
         match instance.status {
@@ -17,7 +21,7 @@ impl Round<'_> {
             }
             Status::Trying => {
                 self.change(at, |instance| instance.canceling = Some(reason));
-                // A machine that is already shutting down goes on doing so.
+                // This event does not change a machine that is already shutting down.
                 self.apply_to_newest(at, &attempt::Event::CancelRequested);
                 Ok(())
             }
@@ -30,7 +34,7 @@ impl Round<'_> {
     /// Cancels every instance that is not final.
     pub(super) fn cancel_all(&mut self, reason: &str) {
         for at in self.run.indices() {
-            // Final instances stay as they are.
+            // `cancel` refuses final instances, which stay as they are.
             let _ = self.cancel(at, reason.to_owned());
         }
     }

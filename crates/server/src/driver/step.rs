@@ -10,7 +10,7 @@ use super::race_retry::RaceError;
 use super::{Driver, LivePipeline, PipelineGuard, StepError};
 use crate::worker_groups::Offer;
 
-/// Copies of runs after their events, which are not saved yet.
+/// Copies of runs after their events, with the changes to save and the effects to carry out.
 #[derive(Default)]
 struct Stepped {
     copies: Vec<Run>,
@@ -19,7 +19,11 @@ struct Stepped {
 }
 
 impl Driver {
-    /// Steps a run by one event, saves it, and acts.
+    /// Steps a run by one event, saves the run, and carries out the effects.
+    ///
+    /// # Errors
+    ///
+    /// If the pipeline has no such run, the run refuses the event, or the store fails. No effect is then carried out.
     pub(crate) async fn step(
         &self,
         live: &mut PipelineGuard,
@@ -55,8 +59,9 @@ impl Driver {
         Ok(step)
     }
 
-    /// Begins the scheduled runs for which a change made room. A failure is logged and tried again: the change itself
-    /// is saved already.
+    /// Begins the scheduled runs for which a change made room.
+    ///
+    /// The change itself is saved already, so a failure here is only logged. The runs are then begun later.
     pub(crate) async fn begin_next_runs(&self, live: &mut PipelineGuard) {
         match self.catch_up(live).await {
             Ok(()) => self.set_timer(live),
@@ -73,7 +78,7 @@ impl Driver {
         }
     }
 
-    /// Returns the run of the instance or attempt whose id is `object`.
+    /// Returns the run of the instance or attempt whose id is `object`, or `None` if there is no such run.
     pub(crate) async fn run_of(
         &self,
         live: &PipelineGuard,
@@ -93,7 +98,7 @@ impl Driver {
     /// Steps several runs and saves them together with the pipeline and with `batch`: all of them, or none.
     ///
     /// Each run gets the whole command as one event, so that an alarm for the end of the run fires only if the run ends
-    /// after the whole command. Costs a copy of each run.
+    /// after the whole command. The events happen to copies of the runs, so that no run changes if one of them refuses.
     pub(crate) async fn step_all(
         &self,
         live: &mut PipelineGuard,
@@ -137,7 +142,8 @@ impl Driver {
         Ok(stepped)
     }
 
-    /// Adds a new run to the pipeline, and saves it together with what `batch` returns.
+    /// Adds a new run to the pipeline, saves the run together with the changes that `batch` returns, and carries out
+    /// the effects of `step`.
     pub(crate) async fn begin(
         &self,
         live: &mut PipelineGuard,
