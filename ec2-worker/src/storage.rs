@@ -37,7 +37,7 @@ pub struct S3Uri {
 }
 
 impl S3Uri {
-    /// Reads `s3://bucket/key`.
+    /// Reads `s3://bucket/key`; the schemes `s3n` and `s3a` mean the same. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
@@ -54,7 +54,7 @@ impl S3Uri {
         Self { bucket: self.bucket.clone(), key }
     }
 
-    /// Returns the last part of the key.
+    /// Returns the part of the key after the last slash.
     #[must_use]
     pub fn file_name(&self) -> &str {
         self.key.rsplit('/').next().unwrap_or_default()
@@ -67,12 +67,12 @@ impl std::fmt::Display for S3Uri {
     }
 }
 
-/// An object, pinned to one version.
+/// An object. With an ETag, it is pinned to one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRef {
     /// The bucket and key.
     pub at: S3Uri,
-    /// The ETag of the pinned version.
+    /// The ETag of the pinned version. Without it, the present version is read.
     pub etag: Option<String>,
     /// The size in bytes; 0 if it is not known.
     pub size: u64,
@@ -122,7 +122,7 @@ impl Storage {
         }
     }
 
-    /// Lists the objects in a folder, without the empty objects that only mark folders.
+    /// Lists the objects in a folder and in the folders below it, without the objects that only mark folders.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl Storage {
         Ok(found)
     }
 
-    /// Opens the bytes of an object from `from` up to `to`.
+    /// Opens the bytes of an object from the offset `from` up to but excluding the offset `to`; without `to`, up to the end.
     ///
     /// # Errors
     ///
@@ -266,7 +266,7 @@ fn changed(at: &S3Uri, wanted: Option<&str>) -> Failure {
     Failure::bad_input("ObjectChanged", message)
 }
 
-/// Returns the failure for an error of S3.
+/// Returns the failure for an error of S3. `doing` says in the message what the worker did with the object `at`.
 pub(crate) fn refused<E>(doing: &str, at: &S3Uri, error: &SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

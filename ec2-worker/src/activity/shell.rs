@@ -166,7 +166,7 @@ fn command(
         .stdout(file(STDOUT)?)
         .stderr(file(STDERR)?)
         .process_group(0);
-    // The output of a command goes to the logs, so it must not see the settings of the program, which may be secret.
+    // The output of a command goes to the logs, so the command must not see the settings of the worker: they may be secret.
     for (name, _) in
         std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"DOWNSPOUT_"))
     {
@@ -196,7 +196,7 @@ async fn finish(context: &TaskContext<'_>, mut command: Command) -> Result<(), F
     Err(Failure::new(NON_ZERO_EXIT, format!("the command ended with {how}: {tail}")))
 }
 
-/// Returns the last lines of a file.
+/// Returns the last [`TAIL`] bytes of a file as text, without white space at both ends.
 async fn tail(path: &Path) -> String {
     let read = async {
         let mut file = tokio::fs::File::open(path).await?;
@@ -206,7 +206,7 @@ async fn tail(path: &Path) -> String {
         file.take(TAIL).read_to_end(&mut text).await?;
         std::io::Result::Ok(text)
     };
-    // If the file is unreadable, the message has the exit code alone.
+    // An unreadable file counts as empty, so that the caller can still report the exit code.
     let text = read.await.unwrap_or_default();
     String::from_utf8_lossy(&text).trim().to_owned()
 }

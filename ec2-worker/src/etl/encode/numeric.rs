@@ -1,4 +1,4 @@
-//! The binary form of `numeric`: digits of base 10,000, with the decimal point between two of them.
+//! The binary form of PostgreSQL's `numeric`: digits of base 10,000. The decimal point is between two of these digits.
 
 use super::super::column::Column;
 use super::{range, refusal};
@@ -56,7 +56,8 @@ pub(super) fn numeric(
     Ok(())
 }
 
-/// Appends the binary form.
+/// Appends the length and the binary form of a number to `out`. `whole` and `fraction` are the decimal digits before and
+/// after the point.
 fn groups(negative: bool, whole: &[u8], fraction: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; 12]);
@@ -100,7 +101,8 @@ fn push_group(digits: &[u8], zeros_behind: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
-/// Writes `1.5e3` as `1500`. Exponents are rare, so this function may allocate.
+/// Returns a number without its exponent: `1500.` for `1.5e3`. Returns `None` if the text is not a number with an exponent,
+/// or if the exponent is beyond 1000 or -1000. Exponents are rare, so this function may allocate.
 fn without_exponent(text: &[u8]) -> Option<Vec<u8>> {
     let mark = text.iter().position(|byte| matches!(byte, b'e' | b'E'))?;
     let exponent: i32 = std::str::from_utf8(&text[mark + 1..]).ok()?.parse().ok()?;
