@@ -15,8 +15,8 @@ pub(crate) struct Terms {
     pub now: Timestamp,
     /// Whether `myStaleRuns` is `replace`: new content does not wait for a run at work.
     pub replaces: bool,
-    /// Whether no pattern has a `{name}`. Then every drop is the same set, and all of its files must be newer than
-    /// those of the last run.
+    /// Whether no pattern has a `{name}`. Then every drop belongs to the same set, and all files of the set must be newer
+    /// than those of the last run.
     pub is_fixed: bool,
     /// `myMaxRunsPerDay`.
     pub cap: Option<u32>,
@@ -25,9 +25,9 @@ pub(crate) struct Terms {
 /// The next step for a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Do nothing: the content has a run, or a handler is starting one.
+    /// Do nothing: the content has a run, or a handler is starting one. The value is the reason, for people.
     Duplicate(&'static str),
-    /// Do nothing: these files are not newer than those of the last run.
+    /// Do nothing: the files with these keys are not newer than those of the last run.
     NotNewer(Vec<String>),
     /// Do nothing until this time, because of the day's cap.
     Deferred(Timestamp),
@@ -45,7 +45,7 @@ pub(crate) enum Step {
 
 /// Returns the pipeline whose progress the decision about `content` depends on.
 ///
-/// The service must then be asked, and its answer settled in the ledger, before [`decide`].
+/// The caller must ask the service about this pipeline, and settle the answer in the ledger, before it calls [`decide`].
 pub(crate) fn pipeline_to_ask<'a>(ledger: &'a Ledger, content: &Content, now: Timestamp) -> Option<&'a str> {
     let head = ledger.head.as_ref()?;
     let depends = match head.state {
@@ -130,8 +130,9 @@ fn new_content(ledger: &Ledger, content: &Content, terms: &Terms) -> Step {
         }
     }
     match &ledger.next {
-        // Still within the burst: a further change may follow.
+        // The content has changed again, so its burst begins now.
         Some(next) if next.run_key != content.run_key => Step::Queue,
+        // The burst is not over: a further change may follow.
         Some(next) if terms.now < after(next.since, BURST) => Step::Queued,
         Some(_) | None => Step::Claim,
     }
@@ -146,8 +147,8 @@ fn queue(ledger: &Ledger, content: &Content) -> Step {
 
 /// Returns whether every file was put again after the head's claim saw it.
 ///
-/// S3 gives the same bytes the same ETag, so only the time shows a second put. All files must be newer: they are put
-/// one after another, and otherwise each of them would start a run as soon as the run before failed.
+/// S3 gives the same bytes the same ETag, so only the time shows a second put. All files must be newer, because users put
+/// them one after another. If one newer file were enough, each put could start a run as soon as the last run has failed.
 fn is_put_anew(head: &Head, content: &Content) -> bool {
     content.files.iter().all(|file| is_newer(head, file))
 }
