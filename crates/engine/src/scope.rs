@@ -14,7 +14,7 @@ use crate::instance::Instance;
 use crate::run::Run;
 use crate::runtime;
 
-/// How deep fields may refer to other fields. A deeper chain is taken for a circle.
+/// The greatest number of fields in a chain in which each refers to the next. A longer chain is treated as a circle.
 const DEPTH_LIMIT: u8 = 16;
 
 /// An object of a run, as the expressions in its fields see it.
@@ -25,7 +25,8 @@ pub(crate) struct Context<'a> {
     instance: Option<&'a Instance>,
     attempt: Option<&'a Attempt>,
     node: Option<Node<'a>>,
-    /// The object was reached through a reference, so its runtime fields are not visible (`node.output.@actualEndTime`).
+    /// Whether the object was reached through a reference, as in `node.output.@actualEndTime`. Of its runtime fields, only
+    /// the scheduled times and `@pipelineId` are then visible.
     distant: bool,
     masked: bool,
     depth: u8,
@@ -44,9 +45,10 @@ pub(crate) enum Node<'a> {
 /// The state that the evaluation of a text shares with the evaluations of the fields that it uses.
 #[derive(Default)]
 pub(crate) struct Evaluation {
-    /// The reason why a field on the way could not be evaluated. It explains more than `not set`.
+    /// The reason why a field that the text uses could not be evaluated. The message shows this reason, because it
+    /// explains more than `not set`.
     reason: RefCell<Option<String>>,
-    /// The limit of the work: if each field uses other fields a few times, the number of evaluations grows exponentially.
+    /// Limits the work: if each field uses other fields a few times, the number of evaluations grows exponentially.
     budget: Budget,
 }
 
@@ -92,13 +94,14 @@ impl<'a> Context<'a> {
         Self { run, object, instance, attempt, node: None, distant: false, masked, depth: 0, evaluation }
     }
 
-    /// Returns the context of an object without instances: a database, a data format, an alarm.
+    /// Returns the context of an object that does not stand for an instance: a database, a data format, an alarm, or the
+    /// component of an instance.
     pub(crate) fn of_component(run: &'a Run, object: &'a PipelineObject, evaluation: &'a Evaluation) -> Self {
         let (object, instance, attempt, node) = (Some(object), None, None, None);
         Self { run, object, instance, attempt, node, distant: false, masked: false, depth: 0, evaluation }
     }
 
-    /// Gives `node` a meaning, as in alarms.
+    /// Gives the name `node` in expressions a meaning, for an alarm.
     pub(crate) fn with_node(self, node: Node<'a>) -> Self {
         Self { node: Some(node), ..self }
     }
@@ -139,7 +142,11 @@ impl<'a> Context<'a> {
         Ok(evaluated)
     }
 
-    /// Evaluates `text`, which stands in the field `key`.
+    /// Evaluates `text`, which is a value of the field `key`. Returns one text, or the texts of a list.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names object and field.
     pub(crate) fn evaluate(&self, key: &str, text: &str) -> Result<Vec<String>, String> {
         self.evaluation.begin();
         let object = self.object.map(|object| object.id.as_str()).unwrap_or_default();
@@ -154,9 +161,10 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns `object`, to which this context belongs, so that its fields are evaluated when they are read.
+    /// Returns a view of `object`, whose fields are evaluated in this context when they are read. `object` must be the
+    /// object of this context.
     ///
-    /// A field that cannot be evaluated is absent.
+    /// In the view, a field that cannot be evaluated is absent.
     pub(crate) fn reading<'c>(&'c self, object: &'a PipelineObject) -> Reading<'c, 'a> {
         Reading { context: self, object }
     }
@@ -311,7 +319,7 @@ impl Scope for Context<'_> {
     }
 }
 
-/// The object that an alarm is about. A name without a value is blank, also in the objects that it refers to.
+/// The object that an alarm is about. Here, and in the objects that the object refers to, a name without a value is blank.
 struct Blank<'a>(Context<'a>);
 
 impl Scope for Blank<'_> {

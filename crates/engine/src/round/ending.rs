@@ -1,4 +1,4 @@
-//! The end of a run: decides in each round whether nothing moves any more, and how the run ended then.
+//! The end of a run: decides in each round whether the run is over, and how it ended.
 
 use crate::alarm;
 use crate::effect::Effect;
@@ -9,7 +9,8 @@ use crate::round::Round;
 use crate::run::Run;
 
 impl Round<'_> {
-    /// Closes the run once nothing in it moves, although some instances may wait for ever.
+    /// Closes the run if no instance is live, and opens it again otherwise. A closed run may be stuck: then some of its
+    /// instances wait for ever.
     pub(super) fn see_whether_over(&mut self) {
         if self.run.live() > 0 {
             return self.run.reopen();
@@ -20,12 +21,12 @@ impl Round<'_> {
         let (outcome, stuck) = outcome(self.run);
         let generation = self.run.header().generation;
         let before = self.run.end().cloned();
-        // A step may change nothing about how the run ended, as a late alarm does. Then the end keeps its time.
+        // If the step does not change how the run ended, the time of the end stays the same. A late alarm is an example.
         let is_same = |before: &&RunEnd| {
             (before.outcome, before.generation, before.stuck) == (outcome, generation, stuck)
         };
         let at = before.as_ref().filter(is_same).map_or(self.now, |before| before.at);
-        // In a run that ended, lateness is the only deadline left.
+        // In a run that has ended, the only deadlines left are those after which an instance is late.
         self.run.close(RunEnd { at, outcome, generation, stuck, late_at: self.run.next_wake() });
         let is_told =
             before.is_some_and(|before| (before.outcome, before.generation) == (outcome, generation));
@@ -40,10 +41,10 @@ impl Round<'_> {
 
 /// Decides how a run ended, and whether it is stuck.
 ///
-/// A precondition does not count if its owner is FINISHED, because then a user has marked the owner as
-/// finished.
+/// A precondition does not count if its owner is FINISHED. If such a precondition failed, then a user has marked the owner
+/// as finished, and the failure has no effect.
 fn outcome(run: &Run) -> (RunOutcome, bool) {
-    // A FINISHED resource in a run that was passed over was never made.
+    // In a skipped run, a resource is FINISHED because no instance needed its machine.
     let is_unused = |it: &Instance| it.role == Role::Resource && it.is_finished();
     let is_skipped = |instance: &Instance| instance.ending() == Some(&Ending::Skipped) || is_unused(instance);
     if !run.instances().is_empty() && run.instances().iter().all(is_skipped) {

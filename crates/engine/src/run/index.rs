@@ -1,9 +1,8 @@
 //! The index of a run: all facts that follow from its instances, kept ready so that no event costs more in a larger run.
 //!
-//! The fields are private. The index changes in one way only: [`super::Run`] changes an instance and calls
-//! [`RunIndex::follow`] with the facts before and after. Only the counts of unmet dependencies
-//! change later: when the consumers of an instance are told that the instance finished. So consumers start in the order in
-//! which they are told.
+//! The fields are private. When [`super::Run`] changes an instance, it calls [`RunIndex::follow`] with the facts before the
+//! change. The counts of unmet dependencies are an exception: a count changes later, when the consumer is told that the
+//! instance finished. So consumers start in the order in which they are told.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -41,12 +40,12 @@ struct Fixed {
     by_component: ByComponent,
 }
 
-/// Numbers of instances by what they do.
+/// The numbers of instances that are up, live and active.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     /// Resource instances whose machine is RUNNING.
     up: usize,
-    /// Instances that go on by themselves or by their runner.
+    /// Instances that are live: their time, their runner, their host or a user who resumes them can advance them.
     live: usize,
     /// Instances that are at work or that a runner may take.
     active: usize,
@@ -158,7 +157,7 @@ impl RunIndex {
         self.fixed.users.keys().copied()
     }
 
-    /// Returns the instances that run on the resource at `at`; none if it is no resource.
+    /// Returns the instances that run on the resource at `at`, or an empty list if the instance at `at` is not a resource.
     pub(super) fn users(&self, at: InstanceIndex) -> &[InstanceIndex] {
         self.fixed.users.get(&at).map(Vec::as_slice).unwrap_or_default()
     }
