@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{PostgresLocation, PostgresStore, SqliteStore, Store, StoreError};
 
-/// The number of tries to open a data file that another server has open.
+/// How often opening a data file is tried again while another server has the file open.
 const MOST_TRIES: usize = 20;
 /// The pause between two tries.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -58,7 +58,8 @@ impl Location {
     }
 }
 
-/// Opens the data file alone. If another server has the file open, tries again, because that server may be about to end.
+/// Opens the data file for this server alone. If another server has the file open, tries again, because that server may be
+/// about to end. After the last try, returns [`StoreError::InUse`].
 async fn open_alone(path: &Path) -> Result<SqliteStore, StoreError> {
     for _ in 0..MOST_TRIES {
         match SqliteStore::open_alone(path) {

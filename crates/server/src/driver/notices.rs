@@ -1,4 +1,4 @@
-//! Publishes notices to SNS, each until the topic has accepted it, also after restarts.
+//! Publishes notices to SNS. Each notice is tried again until the topic has accepted it, also after restarts.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Driver, Topic};
 
-/// The pause after the first refusal. It doubles with each further one.
+/// The pause after the first failed try. The pause doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause between two tries, which a topic that is down for long reaches.
+/// The longest pause between two tries. The pause reaches this length when the topic is down for long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The time limit of a publish. SNS answers within seconds or not at all.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(20);
@@ -23,13 +23,14 @@ const MOST_AT_ONCE: usize = 16;
 /// The pause before the store is read again after a read failed.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
-/// The pause of a notice that was refused.
+/// The pause of a notice that was not published.
 struct Pause {
     until: Instant,
     length: Duration,
 }
 
-/// The notices between store and topic. Each is published by itself, so that a topic that is down delays no other.
+/// The notices between store and topic. Each notice is published by a task of its own, so that a notice without an answer
+/// does not delay the others.
 #[derive(Default)]
 struct Publishing {
     tasks: JoinSet<Result<(), Unsent>>,
@@ -76,7 +77,7 @@ impl Publishing {
     /// Returns when to begin a publish if nothing else happens before.
     fn due(&self) -> Option<Instant> {
         if self.read_again.is_some() || self.tasks.len() >= MOST_AT_ONCE {
-            // Until then nothing can begin.
+            // No publish can begin before the store can be read again, or before another publish has ended.
             return self.read_again;
         }
         let waiting = self.pauses.iter().filter(|(id, _)| !self.is_under_way(id));
@@ -125,7 +126,7 @@ impl Driver {
             }
         };
         publishing.pauses.retain(|id, _| pending.iter().any(|notice| notice.id == *id));
-        // New notices go before refused ones: a topic that does not answer delays the others only once.
+        // New notices come before those that failed, so that a notice without an answer delays the new ones only once.
         pending.sort_by_key(|notice| publishing.pauses.get(&notice.id).map(|pause| pause.until));
         for notice in pending {
             let pause = publishing.pauses.get(&notice.id);

@@ -7,8 +7,8 @@ use crate::graph::{Line, Link, RunOrder, palette};
 
 /// Returns the style rules for the parts that occur in `order`.
 ///
-/// Every rule is scoped to the picture, because the picture can be part of a page. No rule uses variables,
-/// because some programs that draw SVG do not know them.
+/// Every rule applies to the picture only, because the picture can be part of a page. No rule uses CSS
+/// variables, because some programs that draw SVG do not know them.
 pub(super) fn sheet(order: &RunOrder) -> String {
     let mut sheet = format!(
         ".run-order text {{ font: {}px system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, \
@@ -24,11 +24,11 @@ pub(super) fn sheet(order: &RunOrder) -> String {
         palette::PLAIN,
         ID.size,
     );
-    // Writing to a string cannot fail.
     let occurs =
         |link: &Link| order.edges.iter().any(|edge| edge.link == *link && edge.line == Line::Forward);
     for link in Link::ALL.into_iter().filter(occurs) {
         let (class, colour) = (link.field(), palette::line_colour(link));
+        // Writing to a string cannot fail.
         let _ = writeln!(
             sheet,
             ".run-order path.{class} {{ stroke: {colour} }}\n.run-order path.{class}.head {{ fill: {colour} }}"
