@@ -25,8 +25,8 @@ pub enum Value {
 }
 
 impl Value {
-    /// Returns the value of the field `key` of `object`: a list if the field repeats, `None` if it is
-    /// missing.
+    /// Returns the value of the field `key` of `object`: a list if the field repeats, `None` if the object has
+    /// no such field.
     #[must_use]
     pub fn of_field(object: &PipelineObject, key: &str) -> Option<Self> {
         let mut values = object.values(key).map(|value| match value {
@@ -44,7 +44,8 @@ impl Value {
         Self::DateTime(at.to_zoned(TimeZone::UTC))
     }
 
-    /// Returns the value as text. A list is joined with commas; evaluation splits lists before that.
+    /// Returns the value as text. The items of a list are joined with commas, but templates and functions split a list
+    /// before they ask for text.
     #[must_use]
     pub fn to_text(&self) -> String {
         self.text().into_owned()
@@ -122,7 +123,7 @@ impl Number {
     }
 }
 
-/// Reads a decimal number. Words such as `inf` and `nan` are not numbers.
+/// Reads a decimal number. Returns `None` for other text, among it words such as `inf` and `nan`.
 pub(crate) fn parse_double(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok()?;
     let decimal = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
@@ -130,7 +131,7 @@ pub(crate) fn parse_double(text: &str) -> Option<f64> {
 }
 
 /// Reads a time such as `2030-01-31T22:00:00` in UTC. A `Z`, an offset and a fraction are accepted, and the
-/// time of day may be missing.
+/// time of day may be missing. Returns `None` if `text` is not a time.
 pub(crate) fn parse_time(text: &str) -> Option<Zoned> {
     let text = text.trim();
     let bytes = text.as_bytes();

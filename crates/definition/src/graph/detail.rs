@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// The maximum length. More text does not help in a picture, nor in a tooltip.
+/// The maximum length of a description, in characters. More text does not help in a picture, nor in a tooltip.
 const LONGEST: usize = 240;
 
 /// Returns the description of `object`, if it has one.
@@ -24,7 +24,8 @@ pub(super) fn of(object: &PipelineObject, kind: Kind) -> Option<String> {
         Group::Precondition => first(object, &["s3Key", "s3Prefix", "tableName", "command", "scriptUri"]),
         Group::Database | Group::DataFormat | Group::Utility => None,
     };
-    // AWS's console invents ids, so the name is what the user wrote.
+    // An object without a description is described by its name. The console of AWS generates the ids, so only the
+    // name comes from the user.
     let text = text.or_else(|| (object.id != *object.name).then(|| object.name.clone()));
     text.map(|text| one_line(&text)).filter(|text| !text.is_empty())
 }
@@ -67,7 +68,8 @@ fn joined(object: &PipelineObject, keys: &[&str]) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join(" · "))
 }
 
-/// Returns `text` on one line. Control characters are replaced, because pictures cannot show them.
+/// Returns `text` on one line, cut after [`LONGEST`] characters. Control characters are replaced, because pictures
+/// cannot show them.
 fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = line.replace(char::is_control, "\u{fffd}");

@@ -1,7 +1,7 @@
 //! Suggests the known word that is nearest to a misspelt one.
 
-/// The suggestions of one report. The number of comparisons is limited, because nobody reads thousands of
-/// suggestions.
+/// Finds the suggestions for one report of validation. `left` is the number of words that may still be compared: a
+/// limit saves time, and nobody reads thousands of suggestions.
 pub(super) struct Hints {
     left: usize,
 }
@@ -18,7 +18,7 @@ impl Hints {
         self.nearest(written, words).map_or_else(String::new, |word| format!(" (did you mean '{word}'?)"))
     }
 
-    /// Returns the word nearest to `written`, if one is near.
+    /// Returns the word nearest to `written`. Returns `None` if no word is near, or if no comparisons are left.
     pub(super) fn nearest<'a>(
         &mut self,
         written: &str,
@@ -31,9 +31,10 @@ impl Hints {
     }
 }
 
-/// A word is near if it begins with the other one and both have at least this many bytes.
+/// If one of two words begins with the other, they are near, provided that the shorter one has at least this many
+/// bytes.
 const MIN_PREFIX: usize = 5;
-/// The length of the longest word that gets a suggestion.
+/// The length of the longest word that gets a suggestion, in bytes.
 const MAX_LENGTH: usize = 40;
 /// The largest number of known words that a word is compared with.
 const MAX_WORDS: usize = 400;
@@ -46,7 +47,7 @@ fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'
     let most = (written.chars().count() / 4).clamp(1, 3);
     let lower = written.to_lowercase();
     let near = |word: &str| {
-        // A comparison of the first letters excludes most words.
+        // This cheap comparison of the first letters and of the lengths excludes most words.
         let is_prefix = word
             .as_bytes()
             .iter()
@@ -76,7 +77,7 @@ fn nearest<'a>(written: &str, words: impl Iterator<Item = &'a str>) -> Option<&'
         .map(|(_, word)| word)
 }
 
-/// Returns how many characters must be inserted, removed, changed, or swapped with their neighbour.
+/// Returns how many characters of `a` must be inserted, removed, changed, or swapped with their neighbour to get `b`.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before = vec![0; b.len() + 1];
