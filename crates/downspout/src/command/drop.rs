@@ -43,7 +43,7 @@ pub(super) async fn run(data_dir: &Path, args: &DropArgs) -> anyhow::Result<Exit
     let endpoints = running_stack::reach(data_dir).await?;
     let prefix = args.prefix.clone().unwrap_or_else(today);
     let uploads = uploads(&args.files, &prefix)?;
-    // A pipeline that exists before the upload was started by an earlier drop.
+    // The pipelines that exist now, before the upload, were not started by this drop.
     let known: BTreeSet<String> =
         run_view::list(&endpoints.datapipeline()).await?.into_iter().map(|(id, _)| id).collect();
     let bucket = &endpoints.buckets.drop;
@@ -70,12 +70,14 @@ fn bar(uploads: &[(PathBuf, String)]) -> ProgressBar {
     ProgressBar::new(sizes.sum()).with_style(style.expect("the template is a constant"))
 }
 
-/// Returns `incoming/<today, UTC>`.
+/// Returns the default prefix, `incoming/<today>`, with the UTC date.
 pub(crate) fn today() -> String {
     format!("incoming/{}", jiff::Timestamp::now().strftime("%Y-%m-%d"))
 }
 
 /// Returns each file with its key: the prefix and the name of the file.
+///
+/// Fails if a path is not a file, if its name is not UTF-8, or if two files have the same name.
 fn uploads(files: &[PathBuf], prefix: &str) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let prefix = prefix.trim_matches('/');
     let mut keys = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Reads a run from the service, with its public operations.
+//! Reads a run with the public operations of the service.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::sdk_error::readable;
 const IDS_PER_CALL: usize = 25;
 
 impl RunView {
-    /// Reads a pipeline. Returns `None` if the pipeline does not exist or was deleted.
+    /// Reads a pipeline with its instances and attempts. Returns `None` if the pipeline does not exist or was deleted.
     pub(in crate::command) async fn load(client: &Client, pipeline_id: &str) -> anyhow::Result<Option<Self>> {
         let answer = match client.describe_pipelines().pipeline_ids(pipeline_id).send().await {
             Ok(answer) => answer,
@@ -71,7 +71,7 @@ async fn instances(client: &Client, pipeline_id: &str) -> anyhow::Result<Vec<Ins
         .iter()
         .map(|object| instance(object, by_instance.remove(object.id()).unwrap_or_default()))
         .collect();
-    // Instances are sorted by the time of their start; those that have not started come last.
+    // Instances are sorted by the time of their start. Instances that have not started come last.
     instances.sort_by_key(|instance| {
         (instance.started.is_none(), instance.started, instance.ended, instance.id.clone())
     });
@@ -82,7 +82,8 @@ fn instance(object: &PipelineObject, mut attempts: Vec<AttemptView>) -> Instance
     let fields = Fields::of(object.fields());
     attempts.sort_by_key(|attempt| (attempt.started.is_none(), attempt.started));
     let is_final = fields.one("@actualEndTime").is_some();
-    // An instance exists from the activation on, and its first attempt starts when its dependencies are met.
+    // The start of the first attempt counts as the start of the instance. The instance exists earlier, from the
+    // activation on, but may wait for its dependencies.
     let started = attempts.first().and_then(|attempt| attempt.started);
     let ended = attempts.last().and_then(|attempt| attempt.ended).filter(|_| is_final);
     InstanceView {
@@ -137,7 +138,7 @@ async fn objects(client: &Client, pipeline_id: &str, sphere: &str) -> anyhow::Re
     Ok(found)
 }
 
-/// Fields by key. A reference counts as the id that it names.
+/// The values of fields by key. The value of a reference is the id of the object that it names.
 struct Fields(BTreeMap<String, Vec<String>>);
 
 impl Fields {
@@ -172,7 +173,7 @@ impl Fields {
     }
 }
 
-/// The fields that workers report, beside the service's own fields.
+/// The fields that workers report. The service adds other fields of its own.
 const REPORTED: [&str; 10] = [
     "rowsLoaded",
     "rowsRejected",

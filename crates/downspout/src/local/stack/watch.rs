@@ -1,7 +1,7 @@
 //! `--watch DIR`: uploads each file of a folder to the drop bucket after the file has stopped growing.
 //!
-//! The folder is read twice a second. Change notifications do not work on network shares, and to find out that a file has
-//! stopped growing, it must be read repeatedly in any case.
+//! The folder is read twice a second. Change notifications do not work on network shares. They would not save the reads
+//! either, because only repeated reads show that a file has stopped growing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ const QUIET_READS: u32 = 10;
 /// The endings that programs add to the names of files while they write them.
 const UNFINISHED: [&str; 5] = [".part", ".tmp", ".partial", ".crdownload", ".filepart"];
 
-/// Size and time of a file, by which a change is noticed.
+/// The size and the time of a file. If one of them differs, the file has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct FileStamp {
     size: u64,
@@ -36,7 +36,7 @@ struct FileStamp {
 /// A watched folder.
 pub(super) struct Watch {
     folder: PathBuf,
-    /// The file with the uploaded files by their path, which is kept over restarts.
+    /// The file to which `uploaded` is saved, so that a restart does not upload the same files again.
     manifest: PathBuf,
     s3: Client,
     bucket: String,
@@ -84,7 +84,7 @@ impl Watch {
     async fn read_folder(&mut self) -> anyhow::Result<()> {
         let found = files(&self.folder).with_context(|| format!("reading {}", self.folder.display()))?;
         for file in self.whole(found) {
-            // A file that cannot be read does not stop the others.
+            // A file that cannot be uploaded does not keep the other files from their upload.
             if let Err(error) = self.upload(file).await {
                 tracing::warn!(error = %format!("{error:#}"), "a watched file could not be uploaded; the stack will try again");
             }
@@ -96,7 +96,8 @@ impl Watch {
         let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let day = (self.now)().strftime("%Y-%m-%d");
         let key = format!("incoming/{day}/{name}");
-        // The file is removed first. If the upload fails, the file must be quiet again before the next try.
+        // The entry in `growing` is removed before the upload. If the upload fails, the reads are counted from the start
+        // again, so the next try comes later.
         let stamp = self.growing.remove(&file).map(|(stamp, _)| stamp);
         upload_file(&self.s3, &self.bucket, &file, &key, &|_| {}).await?;
         tracing::info!(s3.key = %key, "uploaded a watched file");
@@ -110,7 +111,7 @@ impl Watch {
     /// Returns the files that have stopped growing and were not uploaded in their present form.
     fn whole(&mut self, found: BTreeMap<PathBuf, FileStamp>) -> Vec<PathBuf> {
         self.growing.retain(|file, _| found.contains_key(file));
-        // A file that was removed is a new file if it appears again.
+        // A removed file is forgotten, so that it is uploaded as a new file if it appears again.
         self.uploaded.retain(|file, _| file.parent() != Some(&self.folder) || found.contains_key(file));
         let mut whole = Vec::new();
         for (file, stamp) in found {
