@@ -53,7 +53,8 @@ pub use self::session::StartError;
 pub struct Limits {
     /// How long a statement waits for the session before it fails.
     pub queue_wait: Duration,
-    /// How long an idle client keeps a session whose state cannot be restored while other clients wait.
+    /// How long an idle client keeps the session while other clients wait, if the state of the session cannot be
+    /// restored later.
     pub stateful_grace: Duration,
     /// How long the handshake of a connection may take.
     pub handshake: Duration,
@@ -61,7 +62,7 @@ pub struct Limits {
     pub clients: usize,
     /// The longest message of a client, in bytes.
     pub message_bytes: usize,
-    /// How long a stop waits for running statements.
+    /// How long a stop waits for running statements, and then again for the end of the server.
     pub stop: Duration,
 }
 
@@ -118,7 +119,7 @@ impl Postgres {
         Self::start_with(data_dir, listener, password, shutdown, Limits::default()).await
     }
 
-    /// Does the same as [`Postgres::start`], with other limits.
+    /// Does the same as [`Postgres::start`], with `limits` instead of the default limits.
     pub async fn start_with(
         data_dir: &Path,
         listener: TcpListener,
@@ -152,7 +153,10 @@ impl Postgres {
         &self.url
     }
 
-    /// Waits after `shutdown` until the connections have ended, and stops the server. Takes little more than [`Limits::stop`].
+    /// Waits, after `shutdown` was cancelled, until the connections have ended, and then stops the server.
+    ///
+    /// Each of the two waits ends after [`Limits::stop`] at the latest. If one is cut short, the database recovers at the
+    /// next start.
     pub async fn stopped(self) {
         if timeout(self.limits.stop, self.tasks.wait()).await.is_err() {
             tracing::warn!("a statement is still running; the database recovers at the next start");
@@ -192,7 +196,7 @@ struct Front {
     parameters: Vec<(String, String)>,
     limits: Limits,
     permits: Arc<Semaphore>,
-    /// The clients that may wait for the session, by the key with which a wait can be cancelled.
+    /// The clients that may wait for the session, by the process id and secret that a cancel request names.
     cancels: Mutex<HashMap<(u32, u32), Arc<Notify>>>,
     shutdown: CancellationToken,
     tasks: TaskTracker,

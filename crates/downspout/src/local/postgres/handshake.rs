@@ -1,4 +1,5 @@
-//! The handshake of a new connection, in which the client proves the password. The embedded server takes no part in it.
+//! The handshake of a new connection, in which the client proves that it knows the password. The embedded server takes no
+//! part in the handshake.
 
 use std::net::SocketAddr;
 
@@ -36,7 +37,7 @@ pub(super) enum HandshakeError {
 
 /// The purpose of a new connection.
 pub(super) enum Opening {
-    /// A client that must still prove the password.
+    /// A client that must still prove that it knows the password.
     Client(Startup),
     /// A request to cancel the statement of the client with this process id and secret.
     Cancel { process: u32, secret: u32 },
@@ -54,7 +55,8 @@ pub(super) struct Startup {
 }
 
 impl Startup {
-    /// Returns a setting. The case of its name does not matter.
+    /// Returns the value of the setting `name`, the last one if the client gave several. The case of `name` does not
+    /// matter.
     pub(super) fn setting(&self, name: &str) -> Option<&str> {
         let mut found = self.settings.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name));
         found.next_back().map(|(_, value)| value.as_str())
@@ -91,7 +93,7 @@ impl Startup {
     }
 }
 
-/// A connection during its handshake, with the bytes that were read and not yet understood.
+/// A connection during its handshake, with the bytes that were read and not yet processed.
 pub(super) struct NewConnection {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
@@ -105,8 +107,10 @@ impl NewConnection {
     }
 
     /// Reads the purpose of the connection. Requests for encryption are declined.
+    ///
+    /// Fails if the connection breaks, if the client does not speak protocol 3, or if its startup packet is refused.
     pub(super) async fn opening(&mut self) -> Result<Opening, HandshakeError> {
-        // A client may ask once for each of the two kinds of encryption.
+        // A client may ask once for each of the two kinds of encryption before it states its purpose.
         for _ in 0..3 {
             let mut packet = self.startup_packet().await?;
             match packet.get_u32() {
@@ -144,7 +148,9 @@ impl NewConnection {
         Ok(())
     }
 
-    /// Lets the client prove the password with SCRAM-SHA-256.
+    /// Lets the client prove with SCRAM-SHA-256 that it knows the password.
+    ///
+    /// Fails if the password, the user or the database is wrong, or if the connection breaks.
     pub(super) async fn authenticate(
         &mut self,
         startup: &Startup,
@@ -174,7 +180,7 @@ impl NewConnection {
         let response = self.password_message().await?;
         let response = std::str::from_utf8(&response).map_err(|_| HandshakeError::Garbage)?;
         let proof = exchange.finish(response).map_err(refused)?;
-        // The user is checked last, so that nobody can find out which users exist.
+        // The user is checked after the password, with the same error, so that nobody can find out which users exist.
         if startup.user != "postgres" {
             return Err(refused(ScramError::WrongPassword));
         }

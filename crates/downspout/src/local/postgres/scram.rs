@@ -1,5 +1,5 @@
-//! The server's side of SCRAM-SHA-256 without channel binding (RFC 5802, RFC 7677). With it, a client proves that it knows the
-//! password, and the password itself is never sent.
+//! The server's side of SCRAM-SHA-256 without channel binding (RFC 5802, RFC 7677). With SCRAM, a client proves that it
+//! knows the password without sending the password.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -42,7 +42,9 @@ impl Verifier {
         }
     }
 
-    /// Reads the first message of the client, and returns the answer to it.
+    /// Reads the first message of the client. Returns the state of the login and the answer to the message.
+    ///
+    /// Fails if the message is malformed or asks for channel binding.
     pub(super) fn begin(&self, client_first: &str) -> Result<(Exchange<'_>, String), ScramError> {
         self.begin_with_nonce(client_first, &BASE64_STANDARD.encode(rand::random::<[u8; 18]>()))
     }
@@ -81,7 +83,10 @@ pub(super) struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Checks the proof of the client, and returns the answer, with which the server proves itself.
+    /// Checks the proof in the last message of the client. Returns the answer, which proves to the client that the server
+    /// has the keys of the password.
+    ///
+    /// Fails if the message is malformed or the password is wrong.
     pub(super) fn finish(self, client_final: &str) -> Result<String, ScramError> {
         let (without_proof, proof) =
             client_final.rsplit_once(",p=").ok_or(ScramError::Malformed("no proof"))?;
@@ -110,7 +115,7 @@ fn attribute(message: &str, name: char) -> Option<&str> {
     message.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// PBKDF2 with HMAC-SHA-256 and one block.
+/// Returns the key that PBKDF2 derives from `password`, with HMAC-SHA-256 and one block.
 fn salted_password(password: &[u8], salt: &[u8]) -> Key {
     let mut block = mac(password, &[salt, &1u32.to_be_bytes()].concat());
     let mut result = block;
@@ -140,7 +145,7 @@ fn same(left: &Key, right: &Key) -> bool {
 mod tests {
     use super::*;
 
-    /// The example in section 3 of RFC 7677.
+    /// Plays the example in section 3 of RFC 7677, with `proof` as the proof of the client.
     fn rfc_exchange(proof: &str) -> Result<String, ScramError> {
         let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").expect("base64");
         let salt: [u8; 16] = salt.try_into().expect("16 bytes");
