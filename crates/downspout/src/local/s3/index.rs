@@ -22,7 +22,8 @@ pub(super) struct NewObject {
     pub(super) segments: Vec<Segment>,
 }
 
-/// Gives a received content to the transaction, and returns where its bytes are.
+/// Returns where the bytes of a received content are. If they are in a blob, the transaction keeps the blob when it
+/// commits.
 pub(super) fn keep(tx: &mut Tx<'_>, body: Body) -> Extent {
     match body {
         Body::Inline(bytes) => Extent::Inline(Bytes::from(bytes)),
@@ -34,7 +35,9 @@ pub(super) fn keep(tx: &mut Tx<'_>, body: Body) -> Extent {
     }
 }
 
-/// Stores `new` under `key` in place of the present object, and adds the event.
+/// Stores `new` under `key` in place of the present object, and adds the event if the bucket notifies.
+///
+/// Fails if the bucket does not exist or `conditions` do not hold.
 pub(super) fn store_object(
     tx: &mut Tx<'_>,
     bucket_name: &str,
@@ -73,7 +76,9 @@ pub(super) fn store_object(
     Ok(object)
 }
 
-/// Deletes the object under `key`, and adds the event. Returns whether there was an object.
+/// Deletes the object under `key`, and adds the event if the bucket notifies. Returns whether there was an object.
+///
+/// Fails if the bucket does not exist or `conditions` do not hold.
 pub(super) fn delete_object(
     tx: &mut Tx<'_>,
     bucket_name: &str,
@@ -149,7 +154,7 @@ pub(super) fn extent(row: &Row<'_>, column: usize) -> rusqlite::Result<Extent> {
     })
 }
 
-/// Reads a bucket.
+/// Reads a bucket. Fails if the bucket does not exist.
 pub(super) fn bucket(connection: &Connection, name: &str) -> Result<Bucket, StoreError> {
     let sql = "SELECT name, created, notify FROM buckets WHERE name = ?1";
     let found = connection.prepare_cached(sql)?.query_row([name], bucket_row).optional()?;
@@ -160,7 +165,7 @@ pub(super) fn bucket_row(row: &Row<'_>) -> rusqlite::Result<Bucket> {
     Ok(Bucket { name: row.get(0)?, created: time(row, 1)?, notifies: row.get(2)? })
 }
 
-/// Reads an object that must exist.
+/// Reads an object. Fails if the bucket or the object does not exist.
 pub(super) fn existing(
     connection: &Connection,
     bucket_name: &str,
@@ -199,14 +204,14 @@ pub(super) fn listed_object(row: &Row<'_>) -> rusqlite::Result<S3Object> {
     })
 }
 
-/// Reads a key.
+/// Reads a key from a column of bytes. Fails if the bytes are not UTF-8.
 pub(super) fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     String::from_utf8(row.get(column)?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
     })
 }
 
-/// Reads a time in milliseconds.
+/// Reads a time from a column of milliseconds since 1970.
 pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     Timestamp::from_millisecond(row.get(column)?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Integer, Box::new(error))
@@ -219,6 +224,7 @@ fn next_sequence(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
+/// Returns the blobs that contents or the parts of uploads still use.
 pub(super) fn living_blobs(connection: &Connection) -> Result<HashSet<BlobId>, StoreError> {
     let sql = "SELECT blob FROM segments WHERE blob IS NOT NULL UNION SELECT blob FROM parts WHERE blob IS NOT NULL";
     let mut statement = connection.prepare(sql)?;

@@ -169,7 +169,8 @@ impl Service {
         })
     }
 
-    /// Computes the checksum of the object, of the kind that the upload asked for.
+    /// Computes the checksum of the whole object, with the algorithm and of the kind that the upload asked for. Returns no
+    /// checksum if the upload named no algorithm.
     async fn whole_checksums(&self, upload: &Upload, named: &[NamedPart]) -> S3Result<Checksums> {
         let Some(algorithm) = upload.meta.algorithm.as_deref() else { return Ok(Checksums::default()) };
         let content = self.store.assembled(&upload.id, named.to_vec()).await?;
@@ -294,7 +295,8 @@ fn named_parts(upload: Option<CompletedMultipartUpload>) -> S3Result<Vec<NamedPa
     named.collect()
 }
 
-/// Checks the checksum that a client sends of the whole object, if it is of the computed kind.
+/// Compares the checksums that a client sent for the whole object with the computed ones. A checksum whose algorithm was
+/// not computed is ignored.
 fn check_whole(claimed: &Checksums, computed: &Checksums) -> S3Result<()> {
     let pairs = [
         (&claimed.crc32, &computed.crc32),
@@ -304,7 +306,7 @@ fn check_whole(claimed: &Checksums, computed: &Checksums) -> S3Result<()> {
         (&claimed.sha256, &computed.sha256),
     ];
     let agrees = |(claimed, computed): &(&Option<String>, &Option<String>)| match (claimed, computed) {
-        // A client may send a composite checksum with or without the number of parts.
+        // A composite checksum ends with `-` and the number of parts. A client may leave this end out.
         (Some(claimed), Some(computed)) => {
             claimed == computed || computed.split('-').next() == Some(claimed.as_str())
         }

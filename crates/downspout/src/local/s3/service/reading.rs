@@ -69,7 +69,7 @@ impl Service {
         let input = request.input;
         only_version(input.version_id.as_deref())?;
         let (object, segments) = match input.part_number {
-            // Only a request for a part needs the other parts.
+            // Only a request for a part needs the segments: the sizes of the earlier parts tell where the part begins.
             Some(_) => {
                 let (object, content) = self.store.open_object(&input.bucket, &input.key).await?;
                 (object, content.segments)
@@ -175,7 +175,8 @@ fn requested_bytes(
     }
 }
 
-/// Returns the bytes of the part `number`, counted from 1 without gaps, and the number of parts.
+/// Returns the byte range of the part `number`, and the number of parts. Parts are counted from 1 without gaps, even if
+/// the upload left part numbers out. Fails if there is no such part.
 fn part_bytes(object: &S3Object, segments: &[Segment], number: i32) -> S3Result<(Range<u64>, i32)> {
     let invalid = || {
         custom_error(
@@ -194,7 +195,8 @@ fn part_bytes(object: &S3Object, segments: &[Segment], number: i32) -> S3Result<
     Ok((begin..begin + segment.size, segments.len() as i32))
 }
 
-/// Returns the checksums of the answer: those of the object, if the client asks for them and gets the whole object.
+/// Returns the checksums of the answer: those of the object if the client asks for them and gets the whole object,
+/// otherwise none.
 fn answered_checksums(object: &S3Object, wanted: &RequestedBytes, mode: Option<&ChecksumMode>) -> Checksums {
     match mode {
         Some(_) if wanted.content_range.is_none() => object.meta.checksums.clone(),
