@@ -32,7 +32,7 @@ pub enum ExpandError {
     /// Two instances would have the same id.
     #[error("two instances would have the id `{id}`: give `{object}` another id")]
     SameId {
-        /// The component of one of them.
+        /// The component of one of the two instances.
         object: ObjectId,
         /// The id.
         id: InstanceId,

@@ -28,7 +28,7 @@ pub struct Config {
     pub region: String,
     /// The account that owns the pipelines: `@accountId`.
     pub account_id: String,
-    /// The client that publishes notices. Without one, notices are kept.
+    /// The client that publishes notices. Without one, the store keeps the notices.
     pub sns: Option<aws_sdk_sns::Client>,
     /// The client that checks preconditions on S3. Without one, these preconditions wait.
     pub s3: Option<aws_sdk_s3::Client>,
@@ -36,17 +36,17 @@ pub struct Config {
     pub dynamodb: Option<aws_sdk_dynamodb::Client>,
     /// The host that supplies machines for resources (`runsOn`). Without one, an activation with resources is refused.
     ///
-    /// A host needs a store of its own: if another server on the same store changes what a run wants of its machines,
-    /// this server notices only when it next uses the pipeline.
+    /// A server with a host must be the only server on its store. If another server changed which machines a run wants,
+    /// this server would notice the change only when it next uses the pipeline.
     pub host: Option<Arc<dyn Host>>,
     /// The beginning of the host names of task runners that end together with this process. At its start, the service
     /// frees the tasks of these runners.
     pub own_runners: Option<String>,
     /// How long runs are kept after their end.
     pub keep_runs: Period,
-    /// The clock of the service. Signatures are checked by the system's clock all the same.
+    /// The clock of the service. Signatures are always checked by the system's clock.
     pub now: Now,
-    /// Notified when a test set the clock `now`.
+    /// Notified after a test has set the clock `now`.
     pub clock_set: Arc<Notify>,
     /// How long PollForTask waits for work.
     pub poll_wait: Duration,

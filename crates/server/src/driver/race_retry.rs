@@ -14,7 +14,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// An error that may say that another server changed the same pipeline first.
 pub(crate) trait RaceError {
-    /// Returns whether another server was first, so that the same action may succeed on what the store holds now.
+    /// Returns whether another server changed the pipeline first. In this case, the same action may succeed after the
+    /// pipeline was loaded again.
     fn is_race(&self) -> bool;
 }
 
@@ -39,20 +40,22 @@ impl RaceError for ServiceError {
 pub(crate) struct Tries(u32);
 
 impl Tries {
-    /// Returns, after a pause, whether to try again after this error.
+    /// Returns true, after a pause, if the action should be tried again after this error. Returns false at once if the
+    /// error is not a race, or if all tries are used up.
     pub(crate) async fn another(&mut self, error: &impl RaceError) -> bool {
         self.0 += 1;
         if self.0 == MOST_TRIES || !error.is_race() {
             return false;
         }
-        // No pause before the second try. It loads the pipeline again, and so it mostly succeeds.
+        // There is no pause before the second try. The second try loads the pipeline again, so it usually succeeds.
         tokio::time::sleep((Duration::from_millis(1) * (self.0 - 1)).min(LONGEST_PAUSE)).await;
         true
     }
 }
 
 /// Evaluates `$work` and awaits its future, again and again as long as another server changes the same pipeline first.
-// A function that takes an async closure would do, but its future cannot be spawned (rust-lang/rust#100013).
+// This is a macro, because the future of a function that takes an async closure cannot be spawned
+// (rust-lang/rust#100013).
 macro_rules! retry_on_race {
     ($work:expr) => {{
         let mut tries = $crate::driver::Tries::default();

@@ -4,11 +4,12 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::Select;
 
-/// The limit of empty pages that one check reads: a scan may return some before the first item.
+/// The largest number of empty pages that one check reads. A scan may return empty pages before the page with the first
+/// item. After this many empty pages, the check answers that the table holds no item.
 const MOST_EMPTY_PAGES: usize = 10;
 
-/// Answers whether tables exist and hold items. A table that does not exist yet may come: that is an answer, not an
-/// error.
+/// Answers whether tables exist and hold items. A table that does not exist is an answer and not an error, because the
+/// table may be created later.
 pub(crate) trait Tables: Clone + Send + Sync + 'static {
     /// Returns whether the table exists, or a sentence that says why that is unknown.
     fn table_exists(&self, table: &str) -> impl Future<Output = Result<bool, String>> + Send;

@@ -47,7 +47,8 @@ const ACTIONS: [OperatorAction; 17] = [
     OperatorAction::Resume,
 ];
 
-/// The limit of tries to resume everything. An activation may be refused every time.
+/// The largest number of tries to resume everything. Without a limit, the operator would never end if every activation
+/// is refused.
 const MOST_RESUMES: usize = 30;
 
 struct Operator {
@@ -139,13 +140,14 @@ impl Operator {
         self.send(Operation::ActivatePipeline, body).await;
     }
 
-    /// Returns a time up to an hour before or after now.
+    /// Returns a time up to an hour before or after now, in seconds since 1970.
     fn some_start(&self) -> i64 {
         let ahead = self.world.dice.seconds(0, 7_200).as_secs();
         self.world.now().as_second() + i64::try_from(ahead).unwrap_or_default() - 3_600
     }
 
-    /// Returns one or two instances, all final or all not final.
+    /// Returns the ids of one or two instances of the pipeline, by chance. All of them are final if `are_final` is true,
+    /// otherwise none is. Returns no ids if there are no such instances.
     fn some_instances(&self, are_final: bool) -> Vec<String> {
         let judge = self.world.judge();
         let instances = judge.runs_of(&self.pipeline).flat_map(|run| run.instances());
@@ -193,8 +195,8 @@ impl Operator {
         self.send(Operation::DescribePipelines, json!({ "pipelineIds": [self.pipeline] })).await;
     }
 
-    /// Resumes what is paused or suspended: it would never end otherwise. A failed request is repeated, since the disk
-    /// may be full for a while yet.
+    /// Resumes all paused components and suspended runs, because these runs would never end otherwise. A failed request is
+    /// repeated, because the disk may still be full for some time.
     async fn resume_all(&self) {
         let id = engine::PipelineId::from(self.pipeline.as_str());
         for _ in 0..MOST_RESUMES {

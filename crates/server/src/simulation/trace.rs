@@ -38,7 +38,7 @@ impl Trace {
         }
     }
 
-    /// Returns the number of lines, and a digest of them.
+    /// Returns the number of lines and the digest of all lines, by which two traces can be compared.
     pub(super) fn mark(&self) -> (u64, u64) {
         (self.lines, self.digest)
     }

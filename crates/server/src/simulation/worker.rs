@@ -18,13 +18,13 @@ enum Behavior {
     Fails,
     /// Fails with bad data, which no retry can change.
     FailsForGood,
-    /// Ends the task without a progress report before.
+    /// Ends the task without having reported progress.
     Hurries,
     /// Reports progress for the first time so late that the task may have gone to another runner.
     Dawdles,
     /// Takes the task and never reports.
     Vanishes,
-    /// Does not report for long, and then continues as if nothing had happened.
+    /// Does not report for a long time, and then continues as if nothing had happened.
     Hangs,
     /// Works longer than any time limit.
     Lingers,
@@ -142,7 +142,8 @@ impl Job {
         }
     }
 
-    /// Works for `times` periods with a report after each. Returns whether the runner is told to stop.
+    /// Works for `times` periods with a report after each. Each period lasts from half of `seconds` to `seconds`. Returns
+    /// true as soon as the runner is told to stop, and false at the end or as soon as the calm has begun.
     async fn is_told_to_stop(&self, times: usize, seconds: u64) -> bool {
         for _ in 0..times {
             tokio::time::sleep(self.world.dice.seconds(seconds / 2, seconds)).await;
@@ -156,7 +157,7 @@ impl Job {
         false
     }
 
-    /// Reports progress. Returns whether the task is canceled or gone.
+    /// Reports progress. Returns whether the task is canceled or gone. Without an answer, the task counts as still there.
     async fn report(&self) -> bool {
         let body = json!({ "taskId": self.task, "fields": [{ "key": "note", "stringValue": "at work" }] });
         match self.world.insist(Operation::ReportTaskProgress, body).await {
