@@ -1,19 +1,22 @@
-//! Jobs: pieces of work for the connection.
+//! Jobs: pieces of work for the one connection that writes to a data file.
 
 use rusqlite::{Connection, ErrorCode};
 
-/// A piece of work for the connection, and the caller who waits for its result.
+/// A piece of work for the connection that writes, and the caller who waits for the result of the work.
 pub trait Job: Send {
-    /// Does the work and keeps its result for [`Job::answer`]; says why the work failed.
+    /// Does the work and keeps its result for [`Job::answer`].
     ///
-    /// With [`crate::Undo::Repeat`] the work may be done a second time, after all that it did the first time was undone.
+    /// With [`crate::Undo::Repeat`], this function may be called a second time. Before that, everything that the first
+    /// call changed is undone.
     ///
     /// # Errors
     ///
-    /// Why the work failed. The caller's own error is part of the result.
+    /// If the work failed; its changes are then undone. The caller learns of the failure from the result that the job keeps,
+    /// which may contain an error of another type.
     fn work(&mut self, connection: &Connection) -> Result<(), Failure>;
 
-    /// Answers the caller: with the result of the work, which is durable now, or with the reason why it was not committed.
+    /// Answers the caller. If `committed` is `Ok`, all changes of the work are durable, and the answer is the result that
+    /// the job keeps. Otherwise the answer is the reason why the changes were not committed.
     fn answer(self: Box<Self>, committed: Result<(), &Failure>);
 }
 
@@ -22,7 +25,7 @@ pub trait Job: Send {
 pub struct Failure {
     /// The reason, with its causes.
     pub message: String,
-    /// The disk is full, or the data file has reached its limit.
+    /// Whether the disk is full, or the data file has reached its limit.
     pub is_full: bool,
 }
 
@@ -94,7 +97,7 @@ pub(crate) mod tests {
         connection
     }
 
-    /// Returns the numbers that are kept.
+    /// Returns the numbers in the table, in the order in which they were inserted.
     pub(crate) fn kept(connection: &Connection) -> Vec<i64> {
         let mut select = connection.prepare("SELECT value FROM numbers ORDER BY rowid").unwrap();
         select.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()

@@ -1,4 +1,4 @@
-//! Reads of the tables.
+//! The statements that read the tables of a data file.
 
 use definition::Definition;
 use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, RunId, WorkerGroup};
@@ -207,13 +207,13 @@ pub(super) fn query(
     Ok(page_after(rows, limit))
 }
 
-/// One of the two parts of the rows after a marker. With one condition for both, SQLite would read the run from its
-/// beginning for every page.
+/// One of the two parts of the rows after a marker: the rest of the marker's run, and all later runs. Each part has a
+/// statement of its own. With one condition for both, SQLite would read the run from its beginning for every page.
 #[derive(Clone, Copy)]
 enum Stretch<'a> {
-    /// The rows after a row, in that row's run.
+    /// The rows of this run whose `seq` is greater than this one.
     Rest(&'a RunId, i64),
-    /// The rows of all runs after this one, or of all runs.
+    /// The rows of all runs after this one, or of all runs if there is none.
     Later(Option<&'a RunId>),
 }
 
@@ -248,7 +248,7 @@ fn statement(pipeline: &PipelineId, query: &Query, stretch: Stretch<'_>, limit: 
 /// The statuses that the index of instances by status leaves out, as its migration states.
 const NOT_INDEXED: [&str; 2] = ["FINISHED", "WAITING_ON_DEPENDENCIES"];
 
-/// Writes a selector as SQL; its values go into `values`, in order.
+/// Returns the SQL condition of a selector, and appends the values of its `?` to `values`.
 fn condition(pipeline: &PipelineId, sphere: Sphere, selector: &Selector, values: &mut Vec<Value>) -> String {
     match (selector, sphere) {
         (Selector::AnyOf(TextField::Id, words), _) => {
@@ -284,8 +284,8 @@ fn condition(pipeline: &PipelineId, sphere: Sphere, selector: &Selector, values:
     }
 }
 
-/// Writes the condition that an attempt belongs to one of these instances. An attempt's id begins with the instance's id,
-/// so the index of ids finds it.
+/// Returns the condition that an attempt belongs to one of these instances. The id of an attempt begins with the id of its
+/// instance, so SQLite finds the attempts by the index of ids.
 fn of_instances(pipeline: &PipelineId, instances: &[String], values: &mut Vec<Value>) -> String {
     for instance in instances {
         let around = AttemptId::around(&InstanceId::from(instance.as_str()));
@@ -305,8 +305,8 @@ fn any_of(column: &str, words: &[String], values: &mut Vec<Value>) -> String {
     format!("{column} IN ({})", vec!["?"; words.len()].join(", "))
 }
 
-/// Writes the condition that an object is among those with these ids. The condition is a subquery, because SQLite would
-/// otherwise read all objects of a run.
+/// Returns the condition that an object fulfils the condition `ids`, which compares the object's id. The result is a
+/// subquery, because SQLite would otherwise read all objects of a run.
 fn by_id(sphere: Sphere, ids: &str) -> String {
     format!("seq IN (SELECT seq FROM {} WHERE pipeline_id = ? AND ({ids}))", table(sphere))
 }
