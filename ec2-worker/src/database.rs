@@ -40,7 +40,7 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Begins a transaction.
+    /// Begins a transaction, on an idle session if there is one, otherwise on a new session.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Pool {
     }
 }
 
-/// A session in a transaction. If it is dropped before its end, the work is cancelled and undone.
+/// A session in a transaction. A transaction that is dropped before its commit or rollback is cancelled and undone.
 pub struct Transaction {
     client: Option<Client>,
     pool: Pool,
@@ -100,7 +100,7 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Returns the client of the driver.
+    /// Returns the client of `tokio_postgres`.
     #[must_use]
     pub fn client(&self) -> &Client {
         self.client.as_ref().expect("only the methods that consume the transaction take the client out")
@@ -141,14 +141,14 @@ impl Transaction {
         Ok(())
     }
 
-    /// Undoes the transaction. If the session cannot undo it, the session is closed.
+    /// Undoes the transaction. If this fails, the session is closed, and the database undoes the transaction.
     pub async fn rollback(mut self) {
         if self.client().batch_execute("ROLLBACK").await.is_ok() {
             self.busy = false;
         }
     }
 
-    /// Returns a session without an open transaction to the pool.
+    /// Gives the session back to the pool. The session must not have an open transaction.
     pub fn release(mut self) {
         self.busy = false;
     }

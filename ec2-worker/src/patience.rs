@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::failure::Failure;
 use crate::progress::Progress;
 
-/// The pauses between tries during one outage. Each pause is longer than the pause before it.
+/// The pauses between tries during one outage. Each pause is twice as long as the pause before it, up to the
+/// longest pause.
 #[derive(Debug)]
 pub struct Patience {
     limit: Duration,
@@ -14,7 +15,7 @@ pub struct Patience {
     last: Instant,
 }
 
-/// The first pause of an outage. Each further pause is twice as long as the pause before it.
+/// The first pause of an outage.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
@@ -29,8 +30,8 @@ impl Patience {
     /// Pauses before the next try, and returns true. Returns false at once if the outage has reached the limit.
     /// `failure` is written into the log and the notes of `progress`.
     pub async fn wait(&mut self, failure: &Failure, progress: &Progress) -> bool {
-        // A long try had reached the database before it failed, so this is a new outage. A short try may only have
-        // waited for a connection.
+        // If the last try was long, it reached the database before it failed, so this failure begins a new outage. A short
+        // try may only have waited for a connection.
         if self.since.is_none() || self.last.elapsed() > self.limit * 2 {
             self.since = Some(Instant::now());
             self.pause = FIRST_PAUSE;

@@ -40,7 +40,7 @@ impl Spool {
         self.count
     }
 
-    /// Returns the first few reasons, one line each.
+    /// Returns the reasons of the first refused records, one line each. Their number is limited.
     #[must_use]
     pub fn reasons(&self) -> &[String] {
         &self.reasons
@@ -74,7 +74,8 @@ impl Spool {
         writer.write_record(record).map_err(|error| Failure::scratch("writing rejects", &error.into()))
     }
 
-    /// Returns the quarantine file, open at its start.
+    /// Returns the spool file, open at its start. The file begins with a line of the column names, even if no record was
+    /// refused.
     ///
     /// # Errors
     ///
@@ -88,7 +89,8 @@ impl Spool {
         Ok(file)
     }
 
-    /// Fills `buffer` from a file that [`Self::reader`] returned.
+    /// Reads bytes from a file that [`Self::reader`] returned into `buffer`. Returns their number, 0 at the end of the
+    /// file.
     ///
     /// # Errors
     ///

@@ -27,12 +27,12 @@ pub enum Step {
     Record {
         /// The number of bytes, including the record end.
         len: usize,
-        /// The number of line feeds in it.
+        /// The number of line feeds in the record.
         lines: u64,
     },
     /// The input ends within a record.
     NeedMore,
-    /// The last input ends within quotes, which open at this index.
+    /// The last input ends within a quoted field. This is the index of the opening quote.
     QuoteOpen(usize),
 }
 
@@ -64,13 +64,15 @@ impl Splitter {
         &self.fields
     }
 
-    /// Returns the index of the first field of the last record that continues after its closing quote.
+    /// Returns the index of the first field that has text after its closing quote, among the fields of the last record.
+    /// Returns `None` if there is no such field.
     #[must_use]
     pub fn text_after_quote(&self) -> Option<usize> {
         self.text_after_quote
     }
 
-    /// Finds the end of the record that begins at `start`. `last` means that no more input follows.
+    /// Finds the end of the record that begins at the index `start` of `input`, and keeps its fields for
+    /// [`Splitter::fields`]. `last` means that no more input follows.
     pub fn split(&mut self, input: &[u8], start: usize, last: bool) -> Step {
         self.fields.clear();
         self.text_after_quote = None;
@@ -97,7 +99,7 @@ impl Splitter {
         }
     }
 
-    /// Writes the text of a field to `out`, without its escapes.
+    /// Replaces the contents of `out` by the text of a field, without its escapes and doubled quotes.
     pub fn unescape(&self, input: &[u8], span: Span, out: &mut Vec<u8>) {
         out.clear();
         let mut rest = &input[span.start..span.end];
@@ -141,7 +143,8 @@ impl Splitter {
         if crlf { end - 1 } else { end }
     }
 
-    /// Reads a quoted field. Returns the index of the separator or record end after it.
+    /// Reads the quoted field whose opening quote is at `open`. Returns the index of the separator or record end after the
+    /// field, or the result of [`Splitter::split`] if the input ends too early.
     fn quoted(&mut self, input: &[u8], open: usize, last: bool, lines: &mut u64) -> Result<usize, Step> {
         let unfinished = if last { Step::QuoteOpen(open) } else { Step::NeedMore };
         let start = open + 1;
