@@ -1,4 +1,4 @@
-//! The ports, implemented for the AWS SDK's clients of S3, Data Pipeline and SNS.
+//! The edges (the traits of [`crate::ports`]), implemented with the AWS SDK's clients of S3, Data Pipeline and SNS.
 
 use anyhow::{Context as _, anyhow};
 use aws_sdk_datapipeline::config::Config;
@@ -30,13 +30,13 @@ const NOTICE_ID: &str = "downspout-notice-id";
 pub struct Clients {
     /// S3.
     pub s3: aws_sdk_s3::Client,
-    /// AWS Data Pipeline, or an engine that speaks its protocol.
+    /// AWS Data Pipeline, or another server with the same protocol.
     pub datapipeline: aws_sdk_datapipeline::Client,
     /// SNS.
     pub sns: aws_sdk_sns::Client,
 }
 
-/// The ports on top of the SDK's clients.
+/// The edges, which send their calls through the SDK's clients.
 pub(crate) struct Aws {
     pub clients: Clients,
     pub topic_arn: String,
@@ -114,8 +114,8 @@ fn bare(etag: &str) -> String {
 
 /// Returns whether an error code of PutObject means that the condition did not hold.
 ///
-/// S3 answers 412 if it did not hold, 409 if another put of the key is in progress, and 404 if the object that must be
-/// unchanged is gone.
+/// S3 answers 412 if the object exists already or has changed, 409 if another put of the key is in progress, and 404 if
+/// the object no longer exists.
 fn is_conflict(code: Option<&str>) -> bool {
     matches!(code, Some("PreconditionFailed" | "ConditionalRequestConflict" | "NoSuchKey"))
 }
@@ -308,8 +308,8 @@ fn failed_query() -> pipeline_types::Query {
     pipeline_types::Query::builder().selectors(selector).build()
 }
 
-/// Reads an instance. The instances that it needs are those in `@waitingOn`, if the service gives that field, and those
-/// in its `dependsOn` and `input`.
+/// Reads the status of an instance and the ids of the instances that it needs. These ids are the values of its fields
+/// `@waitingOn` (if the service gives it), `dependsOn` and `input`.
 fn instance_status(object: &pipeline_types::PipelineObject) -> InstanceStatus {
     let status = object.fields().iter().find(|field| field.key() == "@status");
     let needs =
@@ -350,7 +350,7 @@ fn wire_parameter(
     builder.set_attributes(Some(attributes)).build().map_err(unbuilt)
 }
 
-/// Turns the error of a builder into ours. The error cannot occur, because every member is given.
+/// Turns the error of a builder into a [`PipelineError`]. The error cannot occur, because every member is given.
 fn unbuilt(error: aws_smithy_types::error::operation::BuildError) -> PipelineError {
     PipelineError::Unanswered(anyhow!(error))
 }

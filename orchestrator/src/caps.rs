@@ -1,7 +1,7 @@
 //! Cap slots: one object for each run that a definition may start on one UTC day.
 //!
-//! A conditional put takes a slot. The slot belongs to a set and its content: the same content takes it again after a
-//! crash or a failure, and other content of the set takes it if the first content never started.
+//! A conditional put takes a slot. The slot belongs to a set and its content. After a crash or a failure, the same content
+//! uses its slot again. If the content never started, other content of the same set may use the slot.
 
 use anyhow::Context as _;
 use futures::future;
@@ -28,7 +28,8 @@ pub(crate) fn next_day(now: Timestamp) -> Timestamp {
     midnight.map_or(Timestamp::MAX, |midnight| midnight.timestamp())
 }
 
-/// Takes one of today's `cap` slots for the content `run_key` of a set; returns `None` if none is free.
+/// Takes one of today's `cap` slots for the content `run_key` of a set. Returns the key of the slot, or `None` if no slot
+/// is free.
 pub(crate) async fn take(
     storage: &impl Storage,
     setup: &Setup,
@@ -44,7 +45,7 @@ pub(crate) async fn take(
     let key = |number: u32| format!("{folder}{number}.json");
     let owner = Owner { set: set.name.id.clone(), run_key: run_key.to_owned() };
     let is_ours = |slot: &str, taken: &Owner| taken.set == owner.set && !ledger.slot_is_spent(slot, run_key);
-    // On most days this is the first run, and one call is enough.
+    // On most days, a definition starts one run only, and this call is enough.
     if put(storage, &home.bucket, &key(1), &owner).await? {
         return Ok(Some(key(1)));
     }

@@ -19,7 +19,7 @@ pub(crate) struct Setup {
     pub book: Book,
     /// The definition files that this process has read.
     pub definitions: Cache,
-    /// The time of the first sight of each definition, as far as this process knows them.
+    /// The time of the first sight of each definition for which this process knows that time.
     pub first_seen: Mutex<HashMap<String, Timestamp>>,
     /// The ids of the notices about broken definitions that this process knows to be published.
     pub published: Mutex<HashSet<String>>,
@@ -28,7 +28,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Returns the setup for a configuration; the error names a wrong setting.
+    /// Returns the setup for a configuration. Fails if a setting is wrong; the error names the setting.
     pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
         let book = Book::new(config.home()?, &config.holder);
         Ok(Self {
@@ -46,7 +46,7 @@ impl Setup {
         Timestamp::from_millisecond((self.config.now)().as_millisecond()).unwrap_or_default()
     }
 
-    /// Returns a claim under a holder's name that no other claim has.
+    /// Returns a new claim. The name of its holder differs from that of every other claim.
     pub(crate) fn new_claim(&self) -> Claim {
         let number = self.claims.fetch_add(1, Ordering::Relaxed);
         Claim {

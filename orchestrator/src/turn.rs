@@ -76,7 +76,7 @@ pub(crate) async fn take<E: Edges>(
     })
 }
 
-/// Returns the run that a claim of `generation` would have to wait for. Changes nothing.
+/// Returns the run that a claim of `generation` would have to wait for, or `None` if it need not wait. Changes nothing.
 pub(crate) async fn ahead<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -89,7 +89,8 @@ pub(crate) async fn ahead<E: Edges>(
     }
 }
 
-/// Gives back the turn of a claim that started nothing, so that other sets need not wait for the end of its lease.
+/// Gives back the turn of a claim that started nothing, so that other sets need not wait for the end of its lease. Does
+/// nothing if the turn does not belong to `holder`.
 pub(crate) async fn give_back<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -113,7 +114,8 @@ async fn read<E: Edges>(edges: &E, setup: &Setup, key: &str) -> anyhow::Result<O
     let stored = edges.get(&setup.book.home.bucket, key).await;
     let Some(stored) = stored.with_context(|| format!("reading {key}"))? else { return Ok(None) };
     let turn = serde_json::from_slice(&stored.body).unwrap_or_else(|error| {
-        // One turn taken too early does less harm than a definition that never runs again.
+        // An unreadable turn counts as free. A run may then start too early, but this does less harm than a definition that
+        // never runs again.
         log::unreadable_turn(key, &error);
         Turn::default()
     });
@@ -170,7 +172,8 @@ async fn is_at_work<E: Edges>(
     Ok(match progress::of(edges, id).await.context("asking for the progress of the run before")? {
         // Under `replace`, the run at work is removed before the new run starts.
         Progress::AtWork => !set.replaces(),
-        // The service may show an activation late. If it still shows none after the lease, there was none.
+        // The service may show an activation late. If it does not show the activation before the lease ends, there was no
+        // activation.
         Progress::NotStarted => head.activated_at.is_some_and(|at| now < after(at, setup.config.lease)),
         Progress::Finished | Progress::Failed | Progress::Gone => false,
     })

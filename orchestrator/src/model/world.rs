@@ -1,4 +1,5 @@
-//! A world in memory: objects with conditional puts, pipelines, and a topic.
+//! The world of a model: the services around the orchestrator, in memory. These are objects with conditional puts,
+//! pipelines, and a topic.
 //!
 //! Each call waits once before and once after its effect, so that a handler can die between the effect and the answer.
 
@@ -105,7 +106,7 @@ impl World {
         self.contents().objects.get(&location).map(|(stored, modified)| listed(key, stored, *modified))
     }
 
-    /// Ends one of the runs at work, if there is one.
+    /// Ends one of the runs at work, if there is one. `number` chooses the run, and the run fails if `fails` is true.
     pub(super) fn end_run(&self, number: usize, fails: bool) {
         let mut contents = self.contents();
         let mut at_work: Vec<_> =
@@ -173,10 +174,10 @@ impl World {
     }
 }
 
-/// The ports of a handler, which act on the world.
+/// The edges of a handler, which act on the world.
 pub(super) struct WorldEdges(pub Arc<World>);
 
-/// Returns `Pending` once, so that other handlers may act, or this one may die, at this point.
+/// Waits once, so that at this point other handlers may act, or the present handler may die.
 async fn moment() {
     let mut has_waited = false;
     poll_fn(|context| {
