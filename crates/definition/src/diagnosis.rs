@@ -59,7 +59,8 @@ impl Diagnosis {
     }
 }
 
-/// Reads a definition file. Returns the definition and everything that is wrong with the file.
+/// Reads the text of a definition file, and gives the definition the values `beside` the file. Returns the
+/// definition and everything that is wrong with the file.
 #[must_use]
 pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
     let source = match Source::read(text) {
@@ -74,7 +75,8 @@ pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
     replace_values(&mut definition, beside.settings.to_vec());
     let Report { errors, mut warnings } = validate::validate(&definition);
     let trigger = Trigger::of(&definition);
-    // Without a usable trigger, it is unknown which parameters get a value later.
+    // If the trigger is not usable, nobody knows which parameters get a value later. Then missing values are
+    // not reported.
     warnings.retain(|problem| problem.code != validate::MISSING_VALUE || trigger.is_ok());
     let filled = filled(trigger.as_ref().ok().and_then(Option::as_ref), beside.filled);
     warnings.retain(|problem| {
@@ -111,8 +113,8 @@ fn replace_values(definition: &mut Definition, given: Vec<ParameterValue>) {
     definition.values.extend(given);
 }
 
-/// Returns the parameters that get their value when a drop starts the pipeline, so the file does not have to
-/// contain one.
+/// Returns the parameters that get their value when a drop starts the pipeline, so that the file does not have
+/// to contain the value. Without a trigger, there are none.
 fn filled(trigger: Option<&Trigger>, beside: &[&str]) -> HashSet<String> {
     let Some(trigger) = trigger else { return HashSet::new() };
     let mut filled: HashSet<String> = beside.iter().map(|id| (*id).to_owned()).collect();
@@ -120,7 +122,7 @@ fn filled(trigger: Option<&Trigger>, beside: &[&str]) -> HashSet<String> {
     filled
 }
 
-/// Returns an error of the file form as a finding.
+/// Returns an error of the file form, or a remark about it, as a finding.
 #[must_use]
 pub fn of_file(error: FileError, is_error: bool) -> Finding {
     let FileError { span, message } = error;

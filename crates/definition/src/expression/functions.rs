@@ -116,7 +116,8 @@ fn period(value: &Value) -> Result<Period, EvaluateError> {
 
 fn in_zone(time: &Zoned, zone: &str) -> Result<Value, EvaluateError> {
     let zone = if zone == "UTC" { Ok(TimeZone::UTC) } else { TimeZone::get(zone) };
-    // The result is the same instant, shown in the zone. The sentence in AWS's guide is ambiguous.
+    // The result is the same instant, shown in the zone. AWS's guide does not say clearly whether the instant or
+    // the time of day stays the same.
     a_time(zone.map(|zone| time.with_time_zone(zone)))
 }
 

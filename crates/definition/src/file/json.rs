@@ -66,7 +66,7 @@ pub(super) struct SyntaxError {
 pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     let begin = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut reader = Reader::new(text, begin);
-    // Most definitions need no more, so these vectors do not have to grow.
+    // These capacities are enough for most definitions, so the vectors do not have to grow.
     reader.members.reserve(32);
     reader.items.reserve(128);
     reader.skip_white();
@@ -78,15 +78,16 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     }
 }
 
-/// A position in a string: the number of content bytes before the position, and its byte offset in the source
-/// text.
+/// A position in a string. `content` is the number of bytes before the position after the escapes are replaced.
+/// `source` is the byte offset of the position in the source text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct StringCursor {
     pub(super) content: usize,
     pub(super) source: usize,
 }
 
-/// Moves from the cursor `from` to the position after `offset` content bytes.
+/// Returns the position in a string at which `content` reaches `offset`, or the end of the string if that comes
+/// first. The search begins at `from`.
 pub(super) fn advance(text: &str, from: StringCursor, offset: usize) -> StringCursor {
     let mut reader = Reader::new(text, from.source);
     let mut content = from.content;
@@ -231,7 +232,7 @@ impl<'a> Reader<'a> {
             self.at += 1;
             self.skip_white();
             let value = self.value(depth + 1).map_err(|error| match key.starts_with('*') {
-                // The found text may be the secret itself.
+                // The found text may be the secret itself, so the message must not quote it.
                 true => SyntaxError {
                     message: "the value of a secret must be text in double quotes".to_owned(),
                     ..error

@@ -31,8 +31,8 @@ pub(crate) const UNTYPED: &[FieldGroup] = &[SYSTEM, RUNNABLE, SCHEDULABLE, ROUTE
 /// The shared fields of any other object.
 pub(super) const PLAIN: &[FieldGroup] = &[SYSTEM];
 
-/// The choice of where a task is executed. Without `runsOn` and `workerGroup` the task would wait for ever.
-/// With both fields, `workerGroup` is ignored.
+/// The choice of where a task is executed. If both fields are missing, the task would wait for ever. If both
+/// are present, `workerGroup` is ignored.
 pub(super) const RUNNER: OneOf = OneOf::at_least(&["runsOn", "workerGroup"]);
 
 /// The fields of every object. The service sets those that begin with `@`.

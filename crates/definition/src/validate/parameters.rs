@@ -1,4 +1,4 @@
-//! Checks the declarations of parameters and the values given to them.
+//! Checks the declarations of parameters, and their values.
 
 use foldhash::HashSet;
 
@@ -96,7 +96,7 @@ fn undeclared(definition: &Definition, declared: &HashSet<&str>, problems: &mut 
         let ids = definition.parameters.iter().map(|parameter| parameter.id.as_str());
         let hint = problems.hints.hint(&value.id, ids);
         let message = format!("'values' contains '{}', which 'parameters' does not declare{hint}", value.id);
-        // An expression can use a value without a declaration.
+        // This is only a warning, because an expression can use a value that has no declaration.
         problems.warning(&ObjectId::from(value.id.as_str()), None, "UNKNOWN_PARAMETER", message);
     }
 }
