@@ -50,7 +50,7 @@ struct Line {
 pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     let mut lines = Vec::new();
-    // `values.json` is not a definition, but a shell pattern such as *.json matches it, too.
+    // A shell pattern such as *.json also matches `values.json`, which is not a definition.
     let files = args.files.iter().filter(|path| args.files.len() == 1 || !path.ends_with("values.json"));
     for path in files {
         let file = match definition_file::read(path, &args.settings) {
@@ -91,7 +91,7 @@ fn json_lines(file: &DefinitionFile) -> Vec<Line> {
     findings.map(line).collect()
 }
 
-/// Returns all problems of a file, and the verdict.
+/// Returns a text with all problems of a file. Its last line says whether the definition is fit to run.
 pub(super) fn describe(file: &DefinitionFile) -> String {
     let findings = &file.diagnosis.findings;
     let mut text = String::new();

@@ -20,14 +20,17 @@ pub(super) enum FrameError {
     Length { kind: u8, length: i32, limit: usize },
 }
 
-/// Removes the first whole message from `inbox`, and returns it with its header. `None` if the message is incomplete.
+/// Removes the first message from `inbox`, and returns it with its header. Returns `None` if the message is incomplete.
+///
+/// The errors are those of [`whole_message`].
 pub(super) fn take_message(inbox: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, FrameError> {
     Ok(whole_message(inbox, limit)?.map(|length| inbox.split_to(length).freeze()))
 }
 
-/// Returns the length of the first message of `inbox` if the message is complete.
+/// Returns the length in bytes of the first message of `inbox`, with its header, or `None` if the message is incomplete.
 ///
-/// The header is checked before the body has arrived, so that invalid bytes are refused at once.
+/// Fails if the type is unknown, or if the message cannot have the stated length or is longer than `limit` bytes. The header
+/// is checked before the body has arrived, so that invalid bytes are refused at once.
 pub(super) fn whole_message(inbox: &[u8], limit: usize) -> Result<Option<usize>, FrameError> {
     let Some(&kind) = inbox.first() else { return Ok(None) };
     if !b"QPBDECHSFXdcfp".contains(&kind) {
@@ -153,7 +156,7 @@ pub(super) fn put_message(out: &mut BytesMut, kind: u8, fill: impl FnOnce(&mut B
     put_sized(out, fill);
 }
 
-/// Writes a body after its length. The startup message consists of this alone; other messages have a type before it.
+/// Writes a length, and the body that `fill` writes. The startup message has no other parts; all others begin with a type.
 pub(super) fn put_sized(out: &mut BytesMut, fill: impl FnOnce(&mut BytesMut)) {
     let start = out.len();
     out.put_i32(0);
@@ -162,7 +165,7 @@ pub(super) fn put_sized(out: &mut BytesMut, fill: impl FnOnce(&mut BytesMut)) {
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-/// Writes a text and the zero byte at its end.
+/// Writes a text and the zero byte at its end. Zero bytes inside the text are left out.
 pub(super) fn put_text(out: &mut BytesMut, text: &str) {
     out.extend(text.bytes().filter(|byte| *byte != 0));
     out.put_u8(0);
@@ -178,7 +181,8 @@ pub(super) fn put_ready(out: &mut BytesMut) {
     put_message(out, b'Z', |body| body.put_u8(b'I'));
 }
 
-/// Removes a text that ends with a zero byte from `body`. Returns `None` if there is none or it is not UTF-8.
+/// Removes the text before the first zero byte from `body`, with that byte. Returns `None` if `body` has no zero byte or the
+/// text is not UTF-8.
 pub(super) fn take_text<'a>(body: &mut &'a [u8]) -> Option<&'a str> {
     let end = body.iter().position(|byte| *byte == 0)?;
     let text = std::str::from_utf8(&body[..end]).ok()?;
@@ -203,7 +207,7 @@ pub(super) fn row_columns(mut body: &[u8]) -> Vec<String> {
     columns
 }
 
-/// Returns the SQLSTATE and the message of an `ErrorResponse`.
+/// Returns the SQLSTATE and the message of an `ErrorResponse`. A missing field becomes an empty text.
 pub(super) fn error_fields(mut body: &[u8]) -> (String, String) {
     let (mut code, mut message) = (String::new(), String::new());
     while body.first().is_some_and(|field| *field != 0) {

@@ -26,7 +26,7 @@ pub enum StoreError {
     /// The client has the object already (`If-None-Match`, `If-Modified-Since`).
     #[error("not modified")]
     NotModified,
-    /// A part that the completing request names is missing or has another ETag.
+    /// A part that the completing request names is missing or has another ETag; the value is the number of the part.
     #[error("part {0} could not be found, or its ETag does not match the uploaded part's")]
     InvalidPart(i32),
     /// The parts of the completing request are not in ascending order.
@@ -48,7 +48,7 @@ pub enum StoreError {
     /// The event does not exist.
     #[error("the event {0} does not exist")]
     NoSuchEvent(i64),
-    /// The disk is full.
+    /// The disk is full; the value is the directory.
     #[error("the disk of the data directory {} is full: free some space and try again", .0.display())]
     DiskFull(PathBuf),
     /// A newer version of the program wrote the directory.
@@ -85,12 +85,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns the error for a failure with `path`. A full disk gets an error of its own.
+    /// Returns the error for a failure of the operating system with the file `path`: [`Self::DiskFull`] or [`Self::Io`].
     pub(super) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                // The person who frees space needs the directory; the name of a blob means nothing.
+                // The person who frees space needs the directory; the name of a blob tells this person nothing.
                 Self::DiskFull(path.parent().map_or_else(|| path.clone(), Path::to_owned))
             }
             _ => Self::Io { path, source },

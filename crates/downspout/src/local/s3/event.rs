@@ -1,4 +1,4 @@
-//! The event of a change to an object, which is written in the transaction of the change.
+//! The event of a change to an object. The transaction that makes the change also writes the event.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::model::S3Object;
 use super::writer::Tx;
 
-/// The region in the events, which is the region of the stack.
+/// The region that the events name. It is the region of the stack.
 const REGION: &str = "us-east-1";
 
 /// The kind of a change, with the name that AWS gives it.
@@ -33,7 +33,7 @@ impl EventName {
     }
 }
 
-/// Adds the event of `object` to the transaction that changes the object, with the time `now`.
+/// Adds an event with the time `now` to the transaction `tx`, which changes `object`.
 pub(super) fn append(
     tx: &mut Tx<'_>,
     bucket: &str,

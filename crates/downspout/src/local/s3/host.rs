@@ -1,7 +1,7 @@
 //! Reads the bucket from the host name of a request, as S3 does ("virtual-hosted-style requests").
 //!
-//! `BUCKET.localhost` and `BUCKET.s3.localhost` name a bucket. `localhost`, `s3.localhost` and IP addresses name none: the
-//! bucket is then in the path. Every other host is refused, because a guess would treat a key as a bucket.
+//! `BUCKET.localhost` and `BUCKET.s3.localhost` name a bucket. With `localhost`, `s3.localhost` or an IP address, the path
+//! names the bucket. Every other host is refused, because a wrong guess would treat a part of the key as the bucket.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -26,7 +26,10 @@ impl S3Host for LocalDomains {
     }
 }
 
-/// Checks the host of a request, and moves the host of an absolute request target into the `Host` header.
+/// Checks the host of a request, and copies the host of an absolute request target into the `Host` header.
+///
+/// Fails if the request does not have exactly one host, if the host is unknown, or if the host names the bucket and the
+/// signature does not cover the host.
 pub(super) fn check_host<B>(request: &mut Request<B>) -> S3Result<()> {
     let count = request.headers().get_all(HOST).iter().count();
     // RFC 9112, section 3.2.2: the host of an absolute target replaces the host in the header.
@@ -49,7 +52,7 @@ pub(super) fn check_host<B>(request: &mut Request<B>) -> S3Result<()> {
     Ok(())
 }
 
-/// Returns the bucket that a host names; `None` if the bucket is in the path.
+/// Returns the bucket that a host names, or `None` if the bucket is in the path. Fails if the host is unknown.
 fn bucket_of(host: &str) -> S3Result<Option<String>> {
     if is_address(host) {
         return Ok(None);
@@ -76,8 +79,8 @@ fn bucket_of(host: &str) -> S3Result<Option<String>> {
     Err(unknown_host(host))
 }
 
-/// Returns whether a host with this bucket would also read as an endpoint or as another bucket: `data.s3.localhost` is the
-/// bucket `data`, so no bucket may have the name `data.s3`.
+/// Returns whether the host of this bucket could be taken for the endpoint or for the host of another bucket. For example,
+/// `data.s3.localhost` is the host of the bucket `data`, so no bucket may have the name `data.s3`.
 pub(super) fn is_ambiguous(bucket: &str) -> bool {
     bucket.split('.').any(|label| label.eq_ignore_ascii_case("s3"))
 }

@@ -10,7 +10,7 @@ const ID_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// Letters and digits only, which need no quotes in a shell, a URL or a JDBC string.
 const SECRET_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// The keys of the stack's endpoints.
+/// The access keys and the database password.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Keys {
     pub(super) access_key_id: String,
@@ -19,7 +19,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Returns the keys of the directory, which are created at its first use.
+    /// Returns the keys of the data directory. The first call for a directory creates its keys.
     pub(super) fn of(data_dir: &DataDir) -> Result<Self, DataDirError> {
         let file = data_dir.join("credentials.json");
         if let Some(keys) = read_json(&file)? {
