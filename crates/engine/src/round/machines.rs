@@ -1,6 +1,7 @@
-//! The machines of resources in a round: what a host reports, and what follows for the instances that run on them.
+//! The machines of resources in a round: takes the reports of a host, and starts, offers or ends the
+//! instances that run on the machines.
 //!
-//! [`crate::resource`] decides what an event makes of one machine.
+//! [`crate::resource`] decides which status one machine has after an event.
 
 use definition::Field;
 
@@ -28,7 +29,7 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Takes the host's description of a machine that is not gone.
+    /// Takes the fields with which the host describes a machine. Fails if the machine does not exist or is gone.
     pub(super) fn machine_reports(&mut self, id: &AttemptId, fields: Vec<Field>) -> Result<(), IllegalEvent> {
         let at = self.find(id, None)?;
         let attempt = &self.run[at];
@@ -48,7 +49,8 @@ impl Round<'_> {
         }
     }
 
-    /// Moves on the instances that run on a resource, after its machine changed its status and the resource followed.
+    /// Starts, offers or ends the instances that run on a resource, after its machine and the resource have changed their
+    /// status. `was_up` says whether the resource was up before.
     pub(super) fn machine_moved(&mut self, at: InstanceIndex, was_up: bool) {
         let resource = &self.run[at];
         let Some(newest) = resource.newest_attempt() else { return };
@@ -64,7 +66,7 @@ impl Round<'_> {
             resource::Status::Creating { .. } => {}
             resource::Status::Running { .. } => self.let_users_on(at),
             resource::Status::ShuttingDown { end } => match end {
-                // No instance is at work on the machine, or the resource may be tried again.
+                // After `Finished`, no instance is at work on the machine. After `Failed`, the resource may be tried again.
                 resource::ShutdownReason::Finished | resource::ShutdownReason::Failed(_) => {}
                 resource::ShutdownReason::TimedOut => {
                     self.drop_users(at, &format!("its resource `{id}` reached its terminateAfter"));

@@ -1,8 +1,8 @@
 //! The instances of a run by component and time: finds the instance that a reference means.
 //!
-//! A field of an instance refers to a component, and means that component's instance for the matching interval. Every
-//! evaluated reference asks this question, and a run may hold many intervals, so the answer comes from a sorted list and
-//! never from a search through all instances.
+//! A field of an instance refers to a component, and means that component's instance for the matching interval. This
+//! instance is needed for every evaluated reference, and a run may hold many intervals. So the instance is found in a
+//! sorted list and not by a search through all instances.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::run::Run;
 #[derive(Debug, Default)]
 pub(super) struct ByComponent {
     components: HashMap<ObjectId, InTime>,
-    /// Every instance begins with the run, so its id follows from its component.
+    /// Whether the interval of every instance begins with the run. Then the id of an instance follows from its component.
     is_uniform: bool,
 }
 
@@ -29,7 +29,8 @@ pub(super) struct ByComponent {
 struct InTime {
     /// The start and position of each instance, in order of time.
     starts: Vec<(Timestamp, InstanceIndex)>,
-    /// The length of the longest interval. Lengths differ: months do, and a precondition has the intervals of each owner.
+    /// The length of the longest interval. The lengths can differ, because months differ, and because a precondition has
+    /// the intervals of all its owners.
     longest: SignedDuration,
 }
 
@@ -64,8 +65,9 @@ impl Run {
 
     /// Returns the instance of `component` for the interval of `other`.
     ///
-    /// The counterpart is the instance whose interval holds the one of `other`. If `component` has the shorter intervals,
-    /// the counterpart is the newest instance that begins within the interval of `other`.
+    /// The counterpart is the instance whose interval contains the interval of `other`. If `component` has the shorter
+    /// intervals, the counterpart is the newest instance that begins within the interval of `other`. Without `other`, the
+    /// counterpart is the newest instance.
     pub(crate) fn counterpart(&self, component: &ObjectId, other: Option<&Instance>) -> Option<&Instance> {
         let Some(other) = other.filter(|_| !self.index.by_component().is_uniform) else {
             return self.instance_of_component(component);
@@ -76,14 +78,14 @@ impl Run {
         let by_start = starts.partition_point(|(begun, _)| *begun <= start);
         let within = before(start)..before(end);
         let instance = |(_, at): &(Timestamp, InstanceIndex)| &self[*at];
-        // Intervals that began longer ago have ended.
+        // An interval that began earlier ends before `end`, because no interval is longer than `longest`.
         let may_hold = |(begun, _): &&(Timestamp, InstanceIndex)| end.duration_since(*begun) <= *longest;
         let around = starts[..by_start].iter().rev().take_while(may_hold).map(instance);
         let mut around = around.filter(|instance| end <= self.interval(instance).end);
         around.next().or_else(|| starts.get(within)?.last().map(instance))
     }
 
-    /// Returns the id of the component's instance, or the component's own id if it has no instance.
+    /// Returns the id of the counterpart, or the component's own id if there is no counterpart.
     pub(crate) fn instance_of(&self, component: &ObjectId, other: Option<&Instance>) -> ObjectId {
         self.counterpart(component, other)
             .map_or_else(|| component.clone(), |instance| instance.id.object_id())
