@@ -10,7 +10,7 @@ use super::{Driver, LivePipeline, RETRY_WAKE, retry_on_race};
 use crate::error::ServiceError;
 
 impl Driver {
-    /// Wakes each pipeline when it is due, until `shutdown`. `clock_set` is notified when a test set the clock.
+    /// Wakes each pipeline when it is due, until `shutdown`. A test that sets the clock notifies `clock_set`.
     pub(crate) async fn keep_time(&self, clock_set: Arc<Notify>, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             for pipeline in self.timers.take(self.now()) {
@@ -43,7 +43,7 @@ impl Driver {
             self.step(&mut live, &run, Event::Woke).await?;
         }
         self.catch_up(&mut live).await?;
-        // The timer was taken, so it must be set again even if nothing was to be done.
+        // A timer that has fired is no longer set, so it must be set again even if nothing has changed.
         self.set_timer(&live);
         Ok(())
     }
@@ -53,7 +53,7 @@ impl Driver {
         self.timers.set(&live.pipeline.id, live.next_wake());
     }
 
-    /// Wakes the pipeline after a short pause, since the last attempt to do so failed.
+    /// Sets the timer of the pipeline to a short pause from now, because its last wake-up failed.
     pub(super) fn wake_after_pause(&self, id: &PipelineId) {
         self.timers.set(id, Some(engine::time::whole_millis(self.now() + RETRY_WAKE)));
     }

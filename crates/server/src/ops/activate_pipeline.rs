@@ -48,7 +48,8 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, 
     Ok(Empty {})
 }
 
-/// Returns the definition with the parameter values of this activation. Later activations keep them.
+/// Returns the definition with the parameter values `given` by this activation instead of its own values for the same
+/// parameters. Later activations keep these values.
 fn with_values(mut definition: Definition, mut given: Vec<ParameterValue>) -> Definition {
     secret::unmask_values(&mut given, &definition);
     definition.values.retain(|stored| given.iter().all(|given| given.id != stored.id));
@@ -56,8 +57,8 @@ fn with_values(mut definition: Definition, mut given: Vec<ParameterValue>) -> De
     definition
 }
 
-/// Refuses a definition with errors, or with changes that are not allowed after the activation of `before`. Both kinds
-/// may have been stored.
+/// Refuses a definition with errors, or with changes that are not allowed after the activation of `before`. The store may
+/// contain such definitions.
 fn refuse_errors(before: Option<&Definition>, definition: &Definition) -> Result<(), ServiceError> {
     let mut report = for_activation(definition);
     report.errors.extend(before.into_iter().flat_map(|before| definition::edits::check(before, definition)));
@@ -85,7 +86,7 @@ async fn activate(
     let active =
         ActiveDefinition::of(definition.clone(), first).map_err(|error| invalid(&error.to_string()))?;
     let upcoming = active.timetable.as_ref().and_then(|timetable| {
-        // After a run on demand, the schedule begins at least a second later: ids of runs have whole seconds.
+        // After a run on demand, the schedule begins at least a second later, because ids of runs contain whole seconds.
         let after_latest = pipeline.latest_run.map(|at| engine::time::later(at, SECOND));
         timetable.next(pipeline.made_until.or(after_latest))
     });
@@ -130,14 +131,15 @@ async fn activate(
             live.pipeline.next_run = upcoming;
             live.pipeline.skip_until = start;
             let batch = definitions(&live.pipeline.id, &definition);
-            // The activation is saved with this change. A run that cannot begin now is tried again.
+            // This call also saves the activation, and begins the next run if it is due. If the run cannot begin now, the
+            // driver tries again later, and the activation still succeeds.
             resume_runs(service, live, start, batch).await?;
         }
     }
     Ok(())
 }
 
-/// Refuses work that nobody here can do: it would wait for ever, or fail later.
+/// Refuses work that neither the host nor the service can do, because such work would wait for ever or fail later.
 fn refuse_host_problems(service: &Service, plan: &Plan, run: Option<&Run>) -> Result<(), ServiceError> {
     let host = service.host.as_deref();
     let mut found = host_check::check(plan, host, service.has_dynamodb);
@@ -189,13 +191,13 @@ fn definitions(id: &PipelineId, definition: &Definition) -> Batch {
     batch.definition(id, DefinitionVersion::Active, definition)
 }
 
-/// Reads `startTimestamp`: epoch seconds, as SDKs send them, or ISO 8601. It must be a time even for a pipeline on
-/// demand, where it has no effect.
+/// Reads `startTimestamp`: epoch seconds, as SDKs send them, or ISO 8601. Returns `None` for null. A value
+/// that is not a time is refused even for a pipeline on demand, where the time has no effect.
 fn time_of(value: &serde_json::Value) -> Result<Option<Timestamp>, ServiceError> {
     let time = match value {
         serde_json::Value::Null => return Ok(None),
         serde_json::Value::Number(number) => {
-            // Ids have whole seconds. A fraction is rounded down.
+            // A fraction is rounded down, because ids contain whole seconds.
             number.as_f64().and_then(|seconds| Timestamp::from_second(seconds.floor() as i64).ok())
         }
         serde_json::Value::String(text) => text.parse().ok().or_else(|| engine::time::parse(text)),

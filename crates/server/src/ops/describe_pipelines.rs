@@ -10,7 +10,7 @@ use crate::service::Service;
 use crate::wire::check::Check;
 use crate::wire::object::{WireField, WireTag, read_ids};
 
-/// The limit of ids per request.
+/// The largest number of ids in a request.
 const MOST: usize = 25;
 
 #[derive(Debug, Deserialize)]
@@ -25,7 +25,7 @@ pub(super) struct Response {
     pipeline_description_list: Vec<Description>,
 }
 
-/// `PipelineDescription`.
+/// A pipeline in the answer: `PipelineDescription` in the API of AWS.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Description {
@@ -54,8 +54,8 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     Ok(Response { pipeline_description_list: list })
 }
 
-/// Returns the health of the pipeline and the time since when: the outcome of the run that ended last. Skipped runs do
-/// not count.
+/// Returns the health of the pipeline, and the time since which it has that health. Both come from the run that ended last.
+/// Skipped runs do not count.
 fn health(runs: &[Header]) -> Option<(Timestamp, &'static str)> {
     let word = |outcome| match outcome {
         RunOutcome::Finished => Some("HEALTHY"),
