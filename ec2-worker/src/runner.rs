@@ -69,7 +69,8 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
 }
 
 impl Runner {
-    /// Polls until the shutdown. A panic must not leave a worker that sends heartbeats but never polls.
+    /// Polls until the shutdown. After a panic, polling starts again; otherwise the worker would send heartbeats but never
+    /// poll.
     async fn keep_polling(self, group: String) {
         loop {
             let polling = async {
@@ -139,7 +140,7 @@ impl Runner {
         }
     }
 
-    /// Waits until the running tasks have finished, and stops them at the limit.
+    /// Waits until the running tasks have finished, and stops those that still run after `shutdown_limit`.
     async fn wind_down(&self) {
         self.tasks.close();
         if tokio::time::timeout(self.config.shutdown_limit, self.tasks.wait()).await.is_err() {
@@ -186,7 +187,7 @@ impl Runner {
                 tracing::warn!(pipeline.id = pipeline, attempt.id = attempt, error.id = id, "task failed");
             }
         }
-        // The logs follow after the end of the task, so that the pipeline does not wait for them.
+        // The logs are uploaded after the task has ended, so that the pipeline does not wait for the upload.
         if let (Ok(Task { logs: Some(at), .. }), Ok(folder)) = (&task, &folder) {
             logs::upload(&self.tools.storage, at, folder.path(), &progress).await;
         }
@@ -214,7 +215,7 @@ impl Runner {
     ) -> Option<Result<TaskOutcome, Failure>> {
         let Task { key, component, activity, .. } = task;
         let context = TaskContext { tools: &self.tools, key, component, folder, progress };
-        // Even the call itself may panic, because an activity need not be an `async fn`.
+        // The call stands inside the block, because `run` need not be an `async fn`, so the call itself may panic.
         let running = panics::caught_in("doing the task", async { activity.run(&context).await });
         let mut running = std::pin::pin!(running);
         let mut ticks = tokio::time::interval(self.config.progress_every);
@@ -240,7 +241,8 @@ impl Runner {
         }
     }
 
-    /// Reports the last fields and the end of a task. Returns the result that it reported.
+    /// Reports the last fields and the end of a task. Returns the result of the task, which becomes a failure if the service
+    /// refuses the fields.
     async fn tell(
         &self,
         id: &str,
@@ -256,7 +258,7 @@ impl Runner {
                     progress.log(&format!("failed: {}: {refused}", refused.id));
                     result = Err(match result {
                         Ok(_) => refused,
-                        // The same report was refused during the work.
+                        // The work ended with this failure, because the same report was refused before.
                         Err(failure) if failure.id == refused.id => failure,
                         Err(failure) => failure.and(&refused),
                     });

@@ -1,4 +1,4 @@
-//! The home of the definitions: the part of S3 that holds them and, beside them, the ledger.
+//! The home of the definitions: the bucket and the prefix that hold the definitions and the ledger.
 
 /// A bucket, and a prefix that is empty or ends in `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
