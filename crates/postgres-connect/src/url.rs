@@ -1,4 +1,4 @@
-//! Database URLs, taken apart.
+//! Splits a database URL into its parts.
 
 use url::Url;
 
@@ -29,7 +29,7 @@ impl DatabaseUrl {
     ///
     /// # Errors
     ///
-    /// Why the text is no URL; the reason never quotes the text.
+    /// If the text is not a URL. The error never quotes the text, because it may contain a password.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let url = Url::parse(text)?;
         let settings = url.query_pairs().map(|(key, value)| (key.into_owned(), value.into_owned()));
@@ -45,7 +45,8 @@ impl DatabaseUrl {
     }
 }
 
-/// Decodes percent signs. Outside of a query a plus sign stands for itself.
+/// Decodes the percent escapes of a part before the question mark, where a plus sign is not a space. Returns `None` if the
+/// part is empty.
 fn decoded(text: &str) -> Option<String> {
     let kept = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     let decoded = url::form_urlencoded::parse(kept.as_bytes()).next().map(|(key, _)| key.into_owned());
