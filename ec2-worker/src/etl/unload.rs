@@ -64,7 +64,7 @@ impl Unload {
 
 /// The destination of the rows.
 enum Sink {
-    Object(ObjectWriter),
+    Object(Box<ObjectWriter>),
     File(tokio::fs::File),
 }
 
@@ -106,7 +106,7 @@ pub async fn to_object(
     let mut patience = Patience::new(patience);
     progress.set("writtenTo", at);
     loop {
-        let sink = Sink::Object(ObjectWriter::new(storage, at, gzip));
+        let sink = Sink::Object(Box::new(ObjectWriter::new(storage, at, gzip)));
         match write(pool, unload, sink, progress).await {
             Err(failure) if failure.is_away() && patience.wait(&failure, progress).await => {}
             other => return other,
