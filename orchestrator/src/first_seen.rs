@@ -1,4 +1,6 @@
-//! The time at which a definition was first seen. Sets that are older do not start, unless `myBackfill` is true.
+//! The time at which a handler first read a definition.
+//!
+//! A sweep does not start a set that is older than this time and has no ledger entry, unless `myBackfill` is true.
 
 use std::sync::PoisonError;
 
@@ -9,8 +11,12 @@ use serde_json::{Value, json};
 use crate::ports::{Condition, Edges, Put};
 use crate::setup::Setup;
 
-/// Returns the time of the definition's first sight. If the definition was never seen, stores and returns the present
-/// time.
+/// Returns the time of the definition's first sight. If no handler has read the definition before, stores and returns
+/// the present time.
+///
+/// # Errors
+///
+/// If the storage fails, or if the stored time cannot be read.
 pub(crate) async fn of<E: Edges>(edges: &E, setup: &Setup, definition: &str) -> anyhow::Result<Timestamp> {
     let known = setup.first_seen.lock().unwrap_or_else(PoisonError::into_inner).get(definition).copied();
     if let Some(known) = known {

@@ -1,4 +1,4 @@
-//! `CopyActivity`: copies data between S3 and PostgreSQL, in every direction.
+//! `CopyActivity`: copies data from S3 or PostgreSQL to S3 or PostgreSQL.
 
 use definition::PipelineObject;
 use definition::expression;
@@ -72,8 +72,9 @@ impl Activity for CopyActivity {
     }
 }
 
-/// Returns a hindrance in the format of a file that is read into a table or written from one. A copy between files
-/// needs no format, because it can copy the bytes.
+/// Returns a hindrance if `ends` are a file and a table, and the worker cannot read or write the format of the file.
+///
+/// A copy from file to file needs no format, because the worker can copy the bytes.
 fn format_of_table<'a>(ends: &[&'a PipelineObject], find: &Find<'a>) -> Option<Hindrance> {
     let [first, second] = ends else { return None };
     let file = match (NodeKind::of(first).ok()?, NodeKind::of(second).ok()?) {

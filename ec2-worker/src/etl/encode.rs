@@ -1,7 +1,7 @@
 //! Checks one value of a file and encodes it in the binary form of PostgreSQL.
 //!
-//! The encoder refuses the values that PostgreSQL would refuse, with a reason that a person can act on. So it finds
-//! nearly every bad row without the database.
+//! The encoder refuses the values that PostgreSQL would refuse, with a reason that helps a person to correct the file.
+//! So the worker finds nearly every bad row without the database.
 
 use super::column::{Column, ColumnType};
 use super::date::{self, Moment, Pattern};
@@ -10,6 +10,8 @@ use numeric::numeric;
 mod numeric;
 
 /// Appends the length and the binary form of `text` to `out`.
+///
+/// Dates and times follow the pattern `dates`, or ISO 8601 if there is no pattern.
 ///
 /// # Errors
 ///
@@ -57,7 +59,7 @@ pub fn binary(
     Ok(())
 }
 
-/// Appends one value in the text format of `COPY`, checked as [`binary`] checks it.
+/// Appends `text` to `out` in the text format of `COPY`, after the same checks as in [`binary`].
 ///
 /// # Errors
 ///
@@ -123,7 +125,7 @@ fn range(column: &Column, text: &[u8]) -> String {
     format!("{} is out of range for {}", shown(text), column.type_name)
 }
 
-/// Returns a value for a message: in quotes, and cut if it is long.
+/// Returns the value `text` for a message: in quotes, with control characters escaped, and cut if it is long.
 #[must_use]
 pub fn shown(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
@@ -140,7 +142,7 @@ fn fixed<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
 }
 
 fn sized(out: &mut Vec<u8>, bytes: &[u8]) {
-    // A record has a few megabytes at most, so the length fits.
+    // A record has a few megabytes at most, so the length fits into 32 bits.
     out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
     out.extend_from_slice(bytes);
 }
@@ -177,7 +179,7 @@ fn float(text: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(text).ok()?;
     let value: f64 = text.parse().ok()?;
     let named = text.bytes().any(|byte| matches!(byte, b'n' | b'N' | b'i' | b'I'));
-    // PostgreSQL refuses a value that overflows; it does not make it infinite.
+    // PostgreSQL refuses a number that is too large; Rust reads such a number as infinite.
     (value.is_finite() || named).then_some(value)
 }
 
@@ -210,7 +212,7 @@ fn day(dates: Option<&Pattern>, text: &[u8]) -> Option<i32> {
     date::iso_date(text).or_else(|| match text {
         b"infinity" => Some(i32::MAX),
         b"-infinity" => Some(i32::MIN),
-        // Many tools write midnight after a date.
+        // Many tools write a date with a time of day, which is midnight.
         _ => date::iso_moment(text)
             .filter(|m| m.micros == 0 && m.offset.is_none_or(|o| o == 0))
             .map(|m| m.days),

@@ -28,20 +28,22 @@ pub struct Rewrite {
 }
 
 impl Rewrite {
-    /// Rewrites `input` on a thread of its own. An empty piece means the end. If the channel closes without one, the
-    /// pieces so far are not the whole file.
+    /// Rewrites `input` on a thread of its own, and returns the channel from which the pieces of the output come.
+    ///
+    /// The last piece is followed by an empty piece. If the channel closes without an empty piece, the pieces so far are
+    /// not the whole output. A failure comes in place of the remaining pieces.
     #[must_use]
     pub fn start(self, input: Input) -> mpsc::Receiver<Result<Vec<u8>, Failure>> {
         let (sender, receiver) = mpsc::channel(PIECES);
         tokio::task::spawn_blocking(move || {
             let done = panics::caught("rewriting the file", || self.run(input, &sender));
-            // The receiver is gone only if the upload failed, and the upload reports that itself.
+            // The receiver is gone only if the upload failed. The upload reports its failure itself.
             drop(sender.blocking_send(done.map(|()| Vec::new())));
         });
         receiver
     }
 
-    /// Sends the pieces, without the end.
+    /// Sends the pieces of the output, but not the empty piece at the end.
     fn run(&self, input: Input, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
         let mut records = Records::begin(input, self.file.clone(), &self.read, Position::START)?;
         let (mut out, mut text) = (Vec::with_capacity(PIECE), Vec::new());
@@ -73,7 +75,7 @@ impl Rewrite {
     ) -> Result<(), Failure> {
         let splitter = records.splitter();
         if let Some(index) = splitter.text_after_quote() {
-            // If the record were written without the text after the closing quote, the text would be lost.
+            // The fields do not contain the text after a closing quote, so the output would lose this text.
             let (line, column) = (record.at.line, index + 1);
             let message =
                 format!("{}, line {line}, column {column}: text follows the closing quote", self.file);
@@ -147,7 +149,7 @@ mod tests {
     async fn a_quote_left_open_ends_the_work_before_the_whole_file_is_in_memory() {
         let line = b"1,some text of an order that goes on\n".repeat(1000);
         let mut pieces = vec![&b"id,note\n1,\"open\n"[..]];
-        // 30 MB of it.
+        // The line 800,000 times: 30 MB.
         pieces.extend(std::iter::repeat_n(line.as_slice(), 800));
         let failure = rewritten(&pieces).await.expect_err("no record is so long");
         assert_eq!(failure.id, "BadInput:OpenQuote");

@@ -61,7 +61,7 @@ impl Driver {
 
     /// Begins the scheduled runs for which a change made room.
     ///
-    /// The change itself is saved already, so a failure here is only logged. The runs are then begun later.
+    /// The change itself is saved already, and a failure here does not undo it. The runs then begin later.
     pub(crate) async fn begin_next_runs(&self, live: &mut PipelineGuard) {
         match self.catch_up(live).await {
             Ok(()) => self.set_timer(live),

@@ -35,7 +35,7 @@ pub(super) struct Writer<'a> {
     merge: Option<String>,
 }
 
-/// Rows that were sent, but not yet accepted.
+/// The rows that were sent since the savepoint, and that the database has not accepted yet.
 pub(super) struct Batch {
     pub(super) start: Position,
     pub(super) end: Position,
@@ -94,7 +94,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Ends a batch. If the database refuses it, [`Self::undo`] must follow.
+    /// Ends `batch`, and merges its rows in an upsert. If this fails because the database refuses the rows, the caller
+    /// must call [`Self::undo`].
     pub(super) async fn finish(&self, batch: Batch) -> Result<(), Failure> {
         if let Some(sink) = batch.sink {
             self.close(sink).await?;
@@ -102,12 +103,16 @@ impl<'a> Writer<'a> {
         self.release().await
     }
 
-    /// Undoes everything since the savepoint.
+    /// Undoes everything since the savepoint, and removes the savepoint.
     pub(super) async fn undo(&self) -> Result<(), Failure> {
         self.tx.run("going back to a savepoint", "ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch").await
     }
 
-    /// Sends some rows as a batch of their own, and undoes it if the database refuses them.
+    /// Sends `rows` as a batch of their own, and undoes the batch if the database refuses the rows.
+    ///
+    /// # Errors
+    ///
+    /// A refusal after the batch is undone; any other failure of the database as it is.
     pub(super) async fn apply(&self, rows: &[u8]) -> Result<(), Failure> {
         self.tx.run("setting a savepoint", "SAVEPOINT batch").await?;
         let result = self.copy_once(rows).await;
@@ -160,8 +165,8 @@ async fn feed(sink: &mut Pin<Box<CopyInSink<Bytes>>>, bytes: Bytes) -> Result<()
     sink.feed(bytes).await.map_err(|error| Failure::database(DOING, &error))
 }
 
-/// Returns the statements that merge a batch. Of several rows with one key the last one wins, as if each had come
-/// alone.
+/// Returns the statements that merge a batch into `table`. If several rows have the same key, the last row stays, as if
+/// the rows had been merged one by one.
 fn merge(table: &Table, layout: &Layout, columns: &str) -> String {
     let key: Vec<String> = table.primary_key.iter().map(|name| identifier(name)).collect();
     let key = key.join(", ");
@@ -178,7 +183,7 @@ fn merge(table: &Table, layout: &Layout, columns: &str) -> String {
     )
 }
 
-/// Copies a CSV file with a header into a table.
+/// Copies a CSV file with a header into the columns `columns` of the table `table`.
 pub(super) async fn copy_csv(
     tx: &Transaction,
     table: &str,
