@@ -102,7 +102,7 @@ pub enum Role {
 pub enum Status {
     /// The instance waits: for a dependency, its time, its resource, or the end of a pause.
     WaitingOnDependencies,
-    /// An attempt is under way; its status says more.
+    /// The newest attempt is under way; the status of the attempt says how far it is.
     Trying,
     /// The newest attempt failed, and another follows after a pause.
     RetryPause {
@@ -111,8 +111,7 @@ pub enum Status {
     },
     /// The instance is over. It changes again only if a user reruns it, or, for a resource, if another instance needs it.
     ///
-    /// An instance is stored with the name of the ending alone, without the word `Final`. Older programs stored instances in
-    /// this form.
+    /// A store keeps the ending without the word `Final` around it, as older programs wrote this status.
     #[serde(untagged)]
     Final(Ending),
 }

@@ -85,7 +85,7 @@ pub(super) fn escape_xml(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
             '\n' | '\t' => escaped.push(character),
-            // XML 1.0 cannot express these characters.
+            // XML 1.0 can express neither these two characters nor most control characters.
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             _ if character.is_control() => escaped.push('\u{fffd}'),
             _ => escaped.push(character),

@@ -171,8 +171,8 @@ fn for_mail(call: &Call) -> Result<String, SnsError> {
     Ok(parts["email"].as_str().unwrap_or(default).to_owned())
 }
 
-// The rules for Publish (SNS API reference): ASCII; begins with a letter, number or punctuation mark; no line breaks or control
-// characters; at most 100 characters.
+// The SNS API reference, Publish: a subject is ASCII text of at most 100 characters. It begins with a letter, number or
+// punctuation mark, and has no line breaks or control characters.
 fn check_subject(subject: &str) -> Result<(), SnsError> {
     let printable = subject.chars().all(|c| c.is_ascii_graphic() || c == ' ');
     if subject.len() > SUBJECT_CHARS || !printable || subject.starts_with(' ') {
