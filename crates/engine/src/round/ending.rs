@@ -41,8 +41,8 @@ impl Round<'_> {
 
 /// Decides how a run ended, and whether it is stuck.
 ///
-/// A precondition does not count if its owner is FINISHED. If such a precondition failed, then a user has marked the owner
-/// as finished, and the failure has no effect.
+/// A precondition does not count if its owner is FINISHED. If such a precondition did not finish, then a user has marked
+/// the owner as finished, and the precondition no longer matters to the run.
 fn outcome(run: &Run) -> (RunOutcome, bool) {
     // In a skipped run, a resource is FINISHED because no instance needed its machine.
     let is_unused = |it: &Instance| it.role == Role::Resource && it.is_finished();

@@ -1,8 +1,9 @@
 //! The index of a run: all facts that follow from its instances, kept ready so that no event costs more in a larger run.
 //!
 //! The fields are private. When [`super::Run`] changes an instance, it calls [`RunIndex::follow`] with the facts before the
-//! change. The counts of unmet dependencies are an exception: a count changes later, when the consumer is told that the
-//! instance finished. So consumers start in the order in which they are told.
+//! change. That call does not change the counts of unmet dependencies. The count of a consumer falls later, when the round
+//! tells the consumer that a dependency finished, so consumers start in the order in which they are told. The count rises
+//! when a FINISHED dependency is rerun.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
