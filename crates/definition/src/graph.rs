@@ -42,8 +42,8 @@ pub struct Node {
     pub kind: Kind,
     /// A short description in one line: a path, a table or a command, for example.
     pub detail: Option<String>,
-    /// Links that many objects have to this object. Its box names these links, because that many lines would
-    /// hide the run order.
+    /// Links that many objects have to this object. The box of this object names these links, because a line
+    /// for each of them would hide the run order.
     pub shared: Vec<Shared>,
 }
 
@@ -117,7 +117,7 @@ pub enum Link {
 }
 
 impl Link {
-    /// Every link. The ones that order a run come first.
+    /// Every link. The links that order a run come first; see [`is_order`](Self::is_order).
     pub const ALL: [Self; 9] = [
         Self::Input,
         Self::Output,

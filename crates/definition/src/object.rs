@@ -148,7 +148,7 @@ impl Field {
     }
 }
 
-/// An object of the definition. With runtime fields, it is an instance or an attempt.
+/// An object of a definition. An object with runtime fields is an instance or an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PipelineObject {
     /// The id, unique in the definition.

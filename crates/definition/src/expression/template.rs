@@ -21,7 +21,7 @@ enum Part<'a> {
     Expr(Expr<'a>, Range<usize>),
 }
 
-/// A function call as it is written.
+/// A function call in a text, before evaluation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call<'a> {
     pub(crate) function: &'a str,
@@ -111,8 +111,8 @@ impl<'a> Template<'a> {
 
     /// Evaluates the expressions whose values are known; the others stay as written.
     ///
-    /// `text` is the text from which the template was parsed. If the result would be too long, `text` is
-    /// returned as written.
+    /// `text` is the text from which the template was parsed. If the result would be too long, or the budget
+    /// is used up, `text` is returned as written.
     #[must_use]
     pub fn evaluate_known(&self, text: &'a str, scope: &dyn Scope) -> Evaluated {
         let own = Budget::new();
@@ -130,7 +130,7 @@ impl<'a> Template<'a> {
             }
             Ok::<_, EvaluateError>(output.text)
         };
-        // The only possible error is that the result is too long.
+        // The only possible error is `TooLong`: the result is too long, or the budget is used up.
         known().unwrap_or_else(|_| Evaluated::One(text.to_owned()))
     }
 
@@ -141,7 +141,8 @@ impl<'a> Template<'a> {
     ///
     /// # Errors
     ///
-    /// [`EvaluateError`] for the first expression that cannot be computed, or if the result is too long.
+    /// [`EvaluateError`] for the first expression that cannot be computed, if the result is too long, or if the
+    /// budget is used up.
     pub fn evaluate(&self, scope: &dyn Scope) -> Result<Evaluated, EvaluateError> {
         let own = Budget::new();
         self.evaluate_within(scope, scope.budget().unwrap_or(&own))

@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_party_gets_all_of_its_places_or_none() {
-        // Each run gets its first machine and then waits for the second. Without whole parties, this was a deadlock.
+        // Each run asks for one machine and then for a second one. If parties did not get all their places at once, the runs
+        // would wait for each other for ever.
         let mut places = Places::new(4);
         let runs: Vec<_> = (0..5).map(|number| format!("df-{number}")).collect();
         let mut open: VecDeque<_> = runs.iter().map(|run| (run, "One")).collect();
