@@ -10,7 +10,7 @@ use crate::instance_index::{AttemptIndex, InstanceIndex};
 pub struct Step {
     instances: BTreeSet<InstanceIndex>,
     attempts: BTreeSet<AttemptIndex>,
-    /// Whether the header changed, perhaps alone.
+    /// Whether the header of the run changed. It can change even if no instance and no attempt does.
     header: bool,
     /// What the driver does after it has saved the step.
     pub effects: Vec<Effect>,

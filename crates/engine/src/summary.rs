@@ -107,7 +107,7 @@ fn counted(rows: &str) -> String {
     if rows == "1" { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 
-/// Returns a paragraph for each result that was written: its location and its first lines.
+/// Returns a paragraph for each result that a FINISHED instance wrote: its location and its first lines.
 fn results(run: &Run) -> Vec<String> {
     let finished = run.instances().iter().filter(|instance| instance.is_finished());
     let block = |instance| {

@@ -104,7 +104,9 @@ impl Timetable {
         Ok(Some(timetable))
     }
 
-    /// Returns the next run after those that hold all intervals beginning before `made`; `None` if there are no more runs.
+    /// Returns the first run with intervals that begin at `made` or later, or the first run of all if `made` is `None`.
+    ///
+    /// Returns `None` if no interval begins then. Intervals before `made` are in earlier runs.
     #[must_use]
     pub fn next(&self, made: Option<Timestamp>) -> Option<Upcoming> {
         let from = made.unwrap_or(Timestamp::MIN);
@@ -116,7 +118,7 @@ impl Timetable {
         self.upcoming(cut.max(from), self.end_of(cut))
     }
 
-    /// Returns the part of `run` that begins before `until`.
+    /// Returns `run` with only those of its intervals that begin before `until`, or `None` if there are none.
     #[must_use]
     pub fn before(&self, run: Upcoming, until: Timestamp) -> Option<Upcoming> {
         self.upcoming(run.start, run.end.min(until))
@@ -130,7 +132,7 @@ impl Timetable {
         Some(Upcoming { start, end, due: first.min()? })
     }
 
-    /// Returns the intervals that a run holds, by component, in order of time and then of the definition.
+    /// Returns each interval of each component in a run: by the start of the interval, then in the order of the definition.
     pub(crate) fn occurrences(&self, run: &Upcoming) -> Vec<Occurrence> {
         let mut occurrences = Vec::new();
         for SharedSchedule { schedule, kind, components } in &self.schedules {
@@ -151,8 +153,8 @@ impl Timetable {
 
     /// Refuses definitions that cannot be cut into runs.
     ///
-    /// One run would hold too many instances, or objects depend on each other whose intervals do not nest, so that they would
-    /// lie in different runs.
+    /// A definition is refused if one run would hold too many instances, or if an object refers to an object whose intervals
+    /// do not nest with its own: their instances would lie in different runs.
     fn check(&self, plan: &Plan) -> Result<(), ExpandError> {
         let longest = self.period.duration().as_secs();
         let instances = self.schedules.iter().map(|shared| {

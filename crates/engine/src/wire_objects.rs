@@ -80,12 +80,13 @@ impl Run {
         let mut own = self.attempt_object(instance, attempt, form);
         // A rerun is new work and a retry is not, so a runner that remembers its work has to tell the two apart.
         own.fields.push(Field::string("@generation", attempt.generation.to_string()));
-        // An attempt whose objects cannot be evaluated has failed when it was made, so there are none here.
+        // An attempt whose objects cannot be evaluated failed when it was made, so no runner can receive it.
         let needed = needed(self, instance).unwrap_or_default();
         std::iter::once(own).chain(needed).map(|object| (object.id.clone(), object)).collect()
     }
 
-    /// Returns the attempt `id` at a resource for the host: evaluated, with secrets in clear text.
+    /// Returns the attempt `id` at a resource as an object for the host: evaluated, with secrets in clear text. Returns
+    /// `None` if there is no such attempt, or if it has no machine.
     #[must_use]
     pub fn machine_object(&self, id: &AttemptId) -> Option<PipelineObject> {
         let attempt = self.attempt(id).filter(|attempt| attempt.machine().is_some())?;
@@ -114,7 +115,8 @@ impl Run {
     }
 }
 
-/// Returns the own fields of an instance or attempt in the given form. A text without a value stays as it was written.
+/// Returns the fields that an instance or attempt has from the definition, without runtime fields, in the given form. A
+/// text without a value stays as it was written.
 fn shown(context: &Context<'_>, instance: &Instance, form: Form) -> Vec<Field> {
     let context = context.clone().masked(!form.secrets_clear);
     let mut fields = Vec::new();
@@ -136,7 +138,9 @@ fn shown(context: &Context<'_>, instance: &Instance, form: Form) -> Vec<Field> {
     fields
 }
 
-/// Returns the component `id` of a definition as an object, with its own fields. `latest` is the pipeline's newest run.
+/// Returns the component `id` as an object: the fields that it states in the definition, and its runtime fields.
+///
+/// `latest` is the pipeline's newest run. Without a run, expressions stay as they were written.
 #[must_use]
 pub fn component(plan: &Plan, id: &str, latest: Option<&Run>, form: Form) -> Option<PipelineObject> {
     let mut object = plan.definition().object(id)?.clone();
