@@ -3,7 +3,8 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-/// Answers whether keys exist. A bucket or key that does not exist yet may come: that is an answer, not an error.
+/// Answers whether keys exist. If a bucket or key does not exist, the answer is `false` and not an error, since it may
+/// be created later.
 pub(crate) trait Buckets: Clone + Send + Sync + 'static {
     /// Returns whether there is an S3 object with this key, or a sentence that says why that is unknown.
     fn key_exists(&self, bucket: &str, key: &str) -> impl Future<Output = Result<bool, String>> + Send;

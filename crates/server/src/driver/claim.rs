@@ -47,9 +47,9 @@ impl Driver {
         Ok(claimed)
     }
 
-    /// Frees an attempt whose poller hung up before it received the task.
+    /// Frees an attempt whose poller hung up before it received `task`. Does nothing if the attempt was handed out again.
     pub(crate) async fn take_back(&self, task: &TaskId) {
-        // If this fails too, the attempt is freed when nobody acknowledges it in time.
+        // If the attempt cannot be freed now, it becomes free when its time to acknowledge is over.
         if let Err(error) = retry_on_race!(self.try_take_back(task)) {
             tracing::warn!(
                 pipeline.id = %task.pipeline,

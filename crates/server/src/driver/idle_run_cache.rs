@@ -1,7 +1,7 @@
 //! The idle run that an operation read last.
 //!
-//! An idle run is not in memory. A client that pages through a large one asks for it a thousand times, so the last one
-//! that was read stays in memory. There is only one, since it may be large.
+//! Idle runs are in the store only. A client that pages through a large run may read the same run a thousand times, so
+//! the server caches the idle run that was read last. The cache holds one run only, since a run may be large.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +18,7 @@ impl IdleRunCache {
     fn get(&self, live: &LivePipeline, id: &RunId) -> Option<Arc<Run>> {
         let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (pipeline, revision, run) = cached.as_ref()?;
-        // Any change of the pipeline since may have changed the run.
+        // If the pipeline has changed since the run was cached, the run may have changed too.
         let is_same = *pipeline == live.pipeline.id && *revision == live.revision && run.header().id == *id;
         is_same.then(|| Arc::clone(run))
     }
@@ -36,7 +36,7 @@ impl Driver {
         cached.take_if(|(of, _, _)| of == pipeline);
     }
 
-    /// Returns a run that is not in memory, for reading only.
+    /// Returns an idle run, for reading only: from the cache, or else from the store. `None` if there is no such run.
     pub(crate) async fn idle_run(
         &self,
         live: &LivePipeline,

@@ -32,7 +32,7 @@ pub(crate) struct LivePipeline {
     runs: BTreeMap<RunId, Run>,
     /// The stuck runs, in memory or not.
     stuck: BTreeSet<RunId>,
-    /// The active definition, once a schedule needed it.
+    /// The active definition; `None` until an activation sets it or a schedule first needs it.
     pub(super) active: Option<ActiveDefinition>,
     /// The next scheduled run is due, but has to wait until another run has ended.
     pub(super) is_full: bool,

@@ -12,7 +12,7 @@ use super::{Driver, LivePipeline};
 use crate::error::ServiceError;
 use crate::worker_groups::Offer;
 
-/// The number of pipelines in memory from which idle ones are dropped.
+/// Idle pipelines are dropped from memory once this number of pipelines is in memory.
 const MOST_IN_MEMORY: usize = 1024;
 
 /// The pipelines in memory, by id.
@@ -64,7 +64,8 @@ impl PipelineCells {
     }
 }
 
-/// Returns whether the pipeline in the cell has no open run, so that it need not stay in memory.
+/// Returns whether the pipeline in the cell need not stay in memory: nobody has locked it, and it has no open run. An
+/// empty cell is idle too, unless it is locked.
 fn is_idle(cell: &PipelineCell) -> bool {
     cell.try_lock().is_ok_and(|live| live.as_ref().is_none_or(|live| live.open_runs().next().is_none()))
 }
@@ -87,7 +88,7 @@ impl Driver {
         Ok(PipelineGuard { cell })
     }
 
-    /// Returns whether memory holds the same as the store.
+    /// Returns whether `live` is loaded and still as the store has the pipeline, so that it need not be loaded again.
     async fn is_fresh(&self, live: Option<&LivePipeline>) -> Result<bool, StoreError> {
         match live.filter(|live| !live.must_reload) {
             Some(live) if self.store.is_shared() => {
@@ -114,7 +115,7 @@ impl Driver {
         }
     }
 
-    /// Offers the free attempts of a pipeline that was just loaded, and sets its wake-up.
+    /// Offers the free attempts of a pipeline that was just loaded, notes its machines, and sets its wake-up.
     fn offer_free(&self, live: &LivePipeline) {
         for run in live.open_runs() {
             for (attempt, group) in run.offers() {

@@ -11,11 +11,11 @@ use super::{ActiveDefinition, Driver, PipelineGuard};
 /// The limit of runs that one wake-up of a pipeline begins.
 const MOST_AT_ONCE: usize = 100;
 
-/// The limit of skipped intervals for which an activation with a later start leaves instances. The newest are kept.
+/// When an activation with a later start skips intervals, only this number of the newest ones get SKIPPED instances.
 const MOST_SKIPPED: i32 = 100;
 
-/// Returns the start of the first interval that leaves SKIPPED instances, when the intervals from `next` up to `until`
-/// are skipped.
+/// Returns the time from which skipped intervals leave SKIPPED instances, when the intervals from `next` up to `until`
+/// are skipped. If few intervals are skipped, this time is before the start of `next`.
 fn first_kept(next: Upcoming, until: Timestamp) -> Timestamp {
     let length = next.end.duration_since(next.start);
     let kept = length.checked_mul(MOST_SKIPPED).and_then(|kept| until.checked_sub(kept).ok());
@@ -36,8 +36,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Begins or skips the next run if it is due and another run may be open. Returns whether it began or skipped
-    /// one.
+    /// Skips the next run if an activation with a later start passed over it, whether the run is due or not. Otherwise
+    /// begins the next run if it is due and another run may be open. Returns whether it began or skipped a run.
     async fn begin_next(&self, live: &mut PipelineGuard) -> anyhow::Result<bool> {
         let now = self.now();
         live.is_full = false;
@@ -52,7 +52,7 @@ impl Driver {
         let Some(until) = skip_until else {
             // A rerun does not count as an open run.
             let open = live.open_runs().filter(|run| run.header().generation == 0).count();
-            // The end of a run lets the next one begin.
+            // While the pipeline is full, no timer is set for the next run: the end of an open run begins it.
             live.is_full = open >= active.most_open();
             if !live.is_full {
                 self.begin_scheduled(live, &active, timetable, next, false).await?;
@@ -114,7 +114,7 @@ impl Driver {
         Ok(active)
     }
 
-    /// Sets the timer of every pipeline that waits for its next run, without loading the pipelines.
+    /// Sets the timer of every pipeline that waits for its next run, without loading the pipelines. Returns their number.
     pub(super) async fn recover_schedules(&self, store: &dyn Store) -> anyhow::Result<usize> {
         let upcoming = store.upcoming().await?;
         for (id, due) in &upcoming {

@@ -30,7 +30,7 @@ const MOST_OVERDUE: usize = 1000;
 /// The pause before an overdue pipeline is woken again. A pipeline stays overdue while its next run has to wait until
 /// another run has ended.
 const WAKE_AGAIN: Duration = Duration::from_secs(30);
-/// The limit of free attempts that are read at once: more than most groups have pollers at one server.
+/// The limit of free attempts that are read at once. Most groups have fewer pollers than this at one server.
 const MOST_FREE: usize = 64;
 
 /// The worker groups that have more work than pollers at this server, until the other servers are told.
@@ -98,8 +98,8 @@ impl Driver {
         }
     }
 
-    /// Takes over the work, notices and pipelines that other servers left. `woken` holds the pipelines that were
-    /// overdue before, each until it is to be woken again.
+    /// Takes over the work, notices and pipelines that other servers left. `woken` holds the overdue pipelines that this
+    /// server has woken, each with the time before which it is not woken again.
     async fn take_over(&self, woken: &mut HashMap<PipelineId, Instant>) -> Result<(), StoreError> {
         for group in self.worker_groups.polled() {
             self.read_free_work(&group).await?;

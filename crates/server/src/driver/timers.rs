@@ -75,7 +75,7 @@ impl Timers {
     }
 
     fn lock(&self) -> MutexGuard<'_, Due> {
-        // An unfinished change does no harm: a wake-up comes early, or the next change of the pipeline sets it again.
+        // If a panic left a change of `Due` unfinished, a wake-up comes early, or the pipeline's next change sets it.
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// Returns how many are under way.
+    /// Returns how many reconciliations are under way.
     pub(super) fn len(&self) -> usize {
         self.tasks.len()
     }
