@@ -92,7 +92,7 @@ impl<'a> ObjectView<'a> {
         Ok(())
     }
 
-    /// Adds the runtime fields that a component lacks while its pipeline has no runs.
+    /// Sets `@status` of a component that a user has paused, and adds the runtime fields that the component lacks.
     fn with_pipeline(&self, mut object: PipelineObject) -> PipelineObject {
         let pipeline = &self.live.pipeline;
         let version = (pipeline.version > 0).then(|| pipeline.version.to_string());
@@ -120,7 +120,7 @@ impl<'a> ObjectView<'a> {
     }
 }
 
-/// Adds to the wait reason of an instance that waits for a task runner when its worker group was polled last.
+/// Adds a fact to the wait reason of an instance that waits for a task runner: the time of the last poll of its group.
 fn with_polls(driver: &Driver, run: &Run, mut object: PipelineObject) -> PipelineObject {
     // Work on a resource waits for the resource and for the workers on it, not for pollers of a group.
     let instance = run.instance(object.id.as_str()).filter(|instance| instance.runs_on.is_none());
