@@ -20,7 +20,7 @@ use layers::Layers;
 const COLUMN_GAP: f64 = 72.0;
 /// The space between two islands.
 const ISLAND_GAP: f64 = 40.0;
-/// The minimum width of rows of loose boxes.
+/// Rows of loose boxes may always be this wide. In a larger picture they may be wider.
 const ROW_WIDTH: f64 = 900.0;
 
 /// The size of a box.
@@ -53,7 +53,8 @@ pub(super) struct Arrow {
     pub(super) to: usize,
     /// How important it is that the line is short and straight.
     pub(super) weight: f64,
-    /// The vertical distance of the line from the middle of both boxes.
+    /// The vertical distance of the line's ends from the middles of the boxes. A positive distance is
+    /// downwards.
     pub(super) shift: f64,
 }
 
@@ -164,7 +165,7 @@ impl Layout {
     /// Adds loose boxes, row by row.
     fn add_rows(&mut self, boxes: &[usize]) {
         let area: f64 = boxes.iter().map(|at| self.boxes[*at].size).map(|it| it.width * it.height).sum();
-        // Very many boxes get a wider picture of a convenient shape.
+        // Very many boxes fill wider rows, so that all rows together are about twice as wide as high.
         let limit = ROW_WIDTH.max(self.size.width).max((area * 2.0).sqrt());
         let mut corner = Point { x: 0.0, y: self.next_top() };
         let mut row_height: f64 = 0.0;

@@ -25,8 +25,8 @@ pub(super) fn order(layers: &mut Layers) {
         let neighbours = if is_rightward { &layers.before } else { &layers.after };
         for step in 0..columns.len() {
             let at = if is_rightward { step } else { columns.len() - 1 - step };
-            // In every other pair of sweeps, neighbours with equal means are swapped. The swaps let the
-            // search leave a local optimum.
+            // In every other pair of sweeps, members of a layer that have equal means change their order.
+            // This change lets the search leave a local optimum.
             sort(&mut columns[at], neighbours, &mut positions, sweep % 4 >= 2);
         }
         let found = crossings(layers, &columns, &positions);
@@ -37,7 +37,8 @@ pub(super) fn order(layers: &mut Layers) {
     }
 }
 
-/// Orders the boxes by a depth-first search from the left, so that chains begin side by side.
+/// Returns the order in which a depth-first search from the left meets the members of each layer. In this
+/// order, the boxes of a chain have similar positions in their layers.
 fn first_order(layers: &Layers) -> Vec<Vec<usize>> {
     let mut columns = vec![Vec::new(); layers.columns.len()];
     let mut is_met = vec![false; layers.layer_of.len()];
@@ -60,7 +61,8 @@ fn note(column: &[usize], positions: &mut [usize]) {
     }
 }
 
-/// Sorts a layer by the mean position of its neighbours. A box without neighbours keeps its position.
+/// Sorts the members of a layer by the weighted mean position of their neighbours. A member without neighbours
+/// is sorted by its present position. `turns_ties` reverses the order of members with equal means.
 fn sort(column: &mut [usize], neighbours: &[Vec<(usize, f64)>], positions: &mut [usize], turns_ties: bool) {
     let mean = |at: usize| {
         let weight: f64 = neighbours[at].iter().map(|(_, weight)| weight).sum();
@@ -88,7 +90,8 @@ fn crossings_between(layers: &Layers, left: &[usize], right: usize, positions: &
     let mut drawn = 0;
     let mut crossings = 0;
     for at in left {
-        // Lines from one box do not cross each other, so all are counted before any is added.
+        // Lines from one box do not cross each other. So the crossings of all lines from the box are counted
+        // before one of these lines is added to the sums.
         let ends: Vec<usize> = layers.after[*at].iter().map(|(to, _)| positions[*to] + 1).collect();
         for end in &ends {
             let mut above = 0;

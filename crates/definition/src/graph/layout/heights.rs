@@ -21,7 +21,7 @@ enum Side {
     Both,
 }
 
-/// Returns the middle of each box and bend. Nothing reaches above 0.
+/// Returns the `y` of the middle of each box and bend. The highest edge of all boxes and bends is at 0.
 pub(super) fn middles(layers: &Layers, box_heights: &[f64]) -> Vec<f64> {
     let half = |at: usize| box_heights.get(at).map_or(0.0, |height| height / 2.0);
     let offsets: Vec<Vec<f64>> = layers.columns.iter().map(|column| offsets(column, layers, half)).collect();
@@ -46,7 +46,7 @@ pub(super) fn middles(layers: &Layers, box_heights: &[f64]) -> Vec<f64> {
     middles
 }
 
-/// Returns the minimum distance of each box or bend below the first one of its layer.
+/// Returns the minimum distance from the middle of the layer's first member down to the middle of each member.
 fn offsets(column: &[usize], layers: &Layers, half: impl Fn(usize) -> f64) -> Vec<f64> {
     let mut offset = 0.0;
     let mut offsets = vec![0.0; column.len().min(1)];
@@ -61,7 +61,8 @@ fn offsets(column: &[usize], layers: &Layers, half: impl Fn(usize) -> f64) -> Ve
 /// Boxes that touch and move together.
 struct Block {
     weight: f64,
-    /// The weighted sum of the layer positions that the members prefer.
+    /// A sum over the members. Each member adds its weight times the position of the layer's first middle that
+    /// would put the member at its preferred position.
     pull: f64,
     members: usize,
 }

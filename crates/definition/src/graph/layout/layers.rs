@@ -7,7 +7,8 @@ const BENDS_PER_BOX: usize = 6;
 /// The number of further bends, so that the limit does not affect small graphs.
 const BENDS_AT_LEAST: usize = 2_000;
 
-/// Boxes and bends by layer. The numbers of bends follow those of boxes.
+/// Boxes and bends by layer. A box or bend is named by an index: the boxes have the first indices, from 0, and
+/// the bends have the indices after them.
 pub(super) struct Layers {
     pub(super) boxes: usize,
     pub(super) layer_of: Vec<usize>,
@@ -75,8 +76,8 @@ impl Layers {
     }
 }
 
-/// Returns the layer of each box: the length of the longest path to it, or nearer to its successors if that
-/// shortens lines.
+/// Returns the layer of each box, counted from 0 at the left: the length of the longest path to the box. A box
+/// is placed nearer to its successors if the lines become shorter in total.
 fn layer_of(boxes: usize, arrows: &[(usize, usize, f64)]) -> Vec<usize> {
     let mut after = vec![Vec::new(); boxes];
     let mut missing = vec![0_usize; boxes];
@@ -101,7 +102,8 @@ fn layer_of(boxes: usize, arrows: &[(usize, usize, f64)]) -> Vec<usize> {
             }
         }
     }
-    // Otherwise an input that only a late activity reads would be at the far left, with a line through the
+    // Moves a box to the right if its outgoing lines weigh at least as much as its incoming lines. Without
+    // this move, an input that only a late activity reads would be at the far left, with a line through the
     // whole picture.
     for at in in_order.into_iter().rev().filter(|at| pull[*at] >= 0.0) {
         if let Some(nearest) = after[at].iter().map(|to| layer_of[*to]).min() {

@@ -13,7 +13,7 @@ const SWATCH: f64 = 22.0;
 const SPACE: f64 = 7.0;
 /// The space between two entries.
 const GAP: f64 = 20.0;
-/// The minimum width at which the legend wraps.
+/// The legend may always be this wide, even beside a narrower picture.
 const LEAST_WIDTH: f64 = 380.0;
 
 /// The legend and its size.
@@ -22,7 +22,8 @@ pub(super) struct Legend {
     pub(super) size: Size,
 }
 
-/// Draws the legend of `order` in rows of the width `room`.
+/// Draws the legend of `order` in rows that are at most as wide as `room` or [`LEAST_WIDTH`], whichever is
+/// larger.
 pub(super) fn draw(order: &RunOrder, room: f64) -> Legend {
     let mut legend = Rows { text: String::new(), room: room.max(LEAST_WIDTH), x: 0.0, y: 0.0, width: 0.0 };
     for style in palette::groups(order).map(palette::group_style) {
