@@ -31,8 +31,8 @@ pub trait Scope {
     /// Returns the scope of the object that the field `name` refers to.
     fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>>;
 
-    /// Returns whether an unknown name means the empty text. Only alarms do this, because an incomplete
-    /// message is better than no message.
+    /// Returns whether an unknown name, or an expression that cannot be computed, means the empty text. Only
+    /// the scopes of alarms return true, because an incomplete message is better than no message.
     fn blank_when_unknown(&self) -> bool {
         false
     }

@@ -1,7 +1,7 @@
 //! Inheritance by `parent` and from the `Default` object: the fields that an object has in the end.
 //!
 //! A stated field of the object takes precedence over an inherited field. A field with several values is
-//! replaced as a whole. Default has the lowest precedence: the last parent of a chain inherits from it.
+//! replaced as a whole. Default has the lowest precedence: the last parent of a chain inherits from Default.
 //! `type` is inherited from parents but not from Default.
 
 mod resolved;
@@ -54,8 +54,11 @@ pub fn resolve(definition: &Definition) -> Result<Vec<PipelineObject>, InheritEr
     }
 }
 
-/// The largest average number of inherited fields for each object. Without limits on inheritance, a small
-/// hostile file could use all memory. Both limits are far above anything that AWS's limits allow.
+/// The number of inherited fields that each object adds to the allowance of its definition. The objects share
+/// the allowance, which begins at 10,000 fields. Fields beyond the allowance are not inherited.
+///
+/// Without limits on inheritance, a small hostile file could use all memory. Ordinary definitions stay far
+/// below the limit of fields and the limit of bytes.
 const MAX_INHERITED: usize = 100;
 /// The largest total size of all inherited fields, in bytes.
 const MAX_INHERITED_BYTES: usize = 8_000_000;

@@ -5,9 +5,10 @@ use std::cell::Cell;
 
 use super::{EvaluateError, Value};
 
-/// The total work of a budget. The longest text needs far less, and a computer does this work in a moment.
+/// The total work of a budget, in units of work. Reading one byte of an expression's text takes one unit.
+/// Ordinary texts need far less than the total, and a computer does all of it in a moment.
 const TOTAL: usize = 16_000_000;
-/// The work for one name, operator or element.
+/// The work of one step. An operator or an element of a list costs one step; a name costs several.
 const STEP: usize = 8;
 /// The number of bytes that can be copied for one unit of work.
 const BYTES: usize = 8;

@@ -6,7 +6,8 @@ use super::{
     value::Number,
 };
 
-/// The maximum length of a list. Lists multiply each other, and definitions are not trusted.
+/// The maximum length of a list. An operator between two lists gives a result for each pair of elements, so
+/// without a limit, a hostile definition could make very long lists.
 pub(super) const MAX_ELEMENTS: usize = 10_000;
 
 /// The steps that one name costs, because a scope may search several places for it.
@@ -76,7 +77,8 @@ fn lookup(names: &[Name<'_>], scope: &dyn Scope) -> Option<Value> {
     }
 }
 
-/// Calls a function. For a list, the function is called with each element, and the result is a list.
+/// Calls a function. If an argument is a list, the function is called once with each element of the list, and
+/// the result is the list of all results.
 fn call(function: &str, arguments: Vec<Value>, budget: &Budget) -> Result<Value, EvaluateError> {
     let Some(at) = arguments.iter().position(|argument| matches!(argument, Value::List(_))) else {
         return functions::call(function, &arguments);

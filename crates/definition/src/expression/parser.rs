@@ -22,7 +22,8 @@ use super::{
 const MAX_DEPTH: usize = 50;
 /// The maximum length of a chain such as `a.b.c`.
 const MAX_STEPS: usize = 32;
-/// The maximum number of calls after a dot. Each call adds a level of nesting, also inside brackets.
+/// The maximum number of calls after a dot in one expression, with those inside brackets. Each call adds a
+/// level of nesting to the parsed expression.
 const MAX_CHAINED: usize = 100;
 
 /// A name, usually borrowed from the text. The name is owned if there is a blank between the `*` of a secret

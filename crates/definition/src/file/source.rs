@@ -108,7 +108,8 @@ impl<'a> Source<'a> {
 #[derive(Debug)]
 pub struct SourceIndex<'s> {
     source: &'s Source<'s>,
-    /// The ids of objects and parameters. A repeated id is an error; it has two nodes here.
+    /// The nodes of the ids of objects and parameters. An id that the file repeats, which is an error, has a
+    /// node for each time.
     ids: HashMap<&'s str, Vec<&'s Node<'s>>>,
     /// The fields by id and name. If an id appears twice, the first element with the field is used.
     fields: HashMap<(&'s str, &'s str), FieldNode<'s>>,
@@ -145,7 +146,8 @@ impl<'s> SourceIndex<'s> {
     /// Returns the position of a part of an object's field, or `None` if the file contains no such id.
     ///
     /// If the object lacks the field, returns the position of the object's id. The `id` can also be that of a
-    /// parameter: then the position is that of its declaration or, without one, of its value.
+    /// parameter: then the position is that of its declaration or, without a declaration, of its value. For a
+    /// field in the API form, returns the position of the whole item, whatever `part` is.
     #[must_use]
     pub fn find(&self, id: &str, field: Option<&str>, part: Part) -> Option<Span> {
         let Some(ids) = self.ids.get(id) else { return self.value(id) };

@@ -68,8 +68,8 @@ fn required(translator: &mut Translator, node: &Node<'_>, name: &str) -> Option<
     found
 }
 
-/// Returns the text under `name`: `Some(None)` if it is missing, `None` after reporting a value that is not a
-/// text.
+/// Returns the text under `name`, or `Some(None)` if the item has no such member. If the item is not an object
+/// or the value is not a text, reports an error and returns `None`.
 fn text(translator: &mut Translator, node: &Node<'_>, name: &str) -> Option<Option<String>> {
     let members = translator.members(node, "an item in the API form")?;
     match last(members, name) {
