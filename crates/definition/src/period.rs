@@ -114,12 +114,13 @@ impl Period {
         Some(zoned.timestamp())
     }
 
-    /// Returns the smallest `n` for which the time `n` periods after `from` is `at` or later.
+    /// Returns the smallest `n` for which the time `n` periods after `from` is `at` or later. `n` is
+    /// negative if `at` is one period or more before `from`.
     #[must_use]
     pub fn count_until(&self, from: Timestamp, at: Timestamp) -> i64 {
         let length = i64::try_from(self.longest_seconds()).unwrap_or(i64::MAX).max(1);
-        // The length assumes the longest month or year, so this count is not too high. The loops below
-        // correct it in a few steps.
+        // The length assumes the longest month or year. So the first count can be too low if `at` is after
+        // `from`, and too high if `at` is before `from`. The loops below correct the count in a few steps.
         let passed = at.as_second().saturating_sub(from.as_second());
         let mut count = passed.div_euclid(length).min(passed / length);
         let is_before = |count: i64| self.nth_after(from, count).is_some_and(|start| start < at);

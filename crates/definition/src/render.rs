@@ -13,9 +13,12 @@ use crate::{Definition, Field, FieldValue, MASK, ParameterObject, ParameterValue
 
 /// Returns the definition as it runs with the given values, and for the interval if one is given.
 ///
-/// Values that only a run knows (`#{node.errorMessage}`, `#{@actualStartTime}`) and secrets stay as written.
-/// The declarations of parameters that the result still uses stay, too. Objects without a type only pass
-/// fields on, so they are left out.
+/// Expressions whose value only a run knows (`#{node.errorMessage}`, `#{@actualStartTime}`) and expressions
+/// that use a secret or belong to a secret field stay as written. In a secret field, a text without an
+/// expression is replaced by a mask.
+///
+/// The declarations of parameters that the result still uses stay, too, but a secret parameter loses its
+/// default. Objects without a type only pass fields on, so all of them except `Default` are left out.
 #[must_use]
 pub fn render(definition: &Definition, given: &[ParameterValue], interval: Option<Interval>) -> Definition {
     let resolved = Inheritance::of(definition).objects;

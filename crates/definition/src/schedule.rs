@@ -40,8 +40,8 @@ pub struct Schedule {
     pub period: Period,
     /// `occurrences`: the number of intervals.
     pub occurrences: Option<u64>,
-    /// `endDateTime`: each interval ends at this time or earlier. With `cron`, each interval begins before
-    /// this time.
+    /// `endDateTime`. With `timeseries`, each interval ends at this time or earlier. With `cron` or
+    /// `ondemand`, each interval begins before this time.
     pub end: Option<Timestamp>,
 }
 

@@ -22,8 +22,8 @@ use crate::{Definition, FieldValue, ParameterValue, PipelineObject};
 pub use crate::kind::field::StaleRuns;
 pub use pattern::Pattern;
 
-/// The maximum length of a set's name. S3 keys have at most 1,024 bytes, so a longer name is cut and gets a
-/// hash.
+/// The maximum length of a set's name in bytes. S3 keys have at most 1,024 bytes, so a longer name is cut and
+/// ends with a hash of the whole name.
 const MAX_ENCODED: usize = 160;
 /// The characters of a value that are escaped in the name of a set.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
@@ -39,7 +39,7 @@ pub struct Trigger {
     pub stale_runs: StaleRuns,
     /// `myWaitFor`: how long after the first file of an incomplete set a notice is sent.
     pub wait_for: Option<Period>,
-    /// `myBackfill`: whether sets start runs that arrived before the definition was first seen.
+    /// `myBackfill`: whether a set whose files arrived before the definition was first seen starts a run.
     pub backfill: bool,
 }
 

@@ -100,8 +100,8 @@ pub fn validate(definition: &Definition) -> Report {
     check(definition, false)
 }
 
-/// Validates a definition that is activated. In addition to [`validate`], every required parameter must have
-/// a value.
+/// Validates a definition that is activated. Unlike in [`validate`], a required parameter without a value is
+/// an error.
 #[must_use]
 pub fn for_activation(definition: &Definition) -> Report {
     check(definition, true)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Captures, S3Key};
 
-/// The maximum number of captures in a pattern. The time of a match grows with it.
+/// The maximum number of captures in a pattern. A match takes longer the more captures the pattern has.
 const MAX_CAPTURES: usize = 8;
 /// The maximum number of steps of a match if a name repeats in the pattern. If no name repeats, no limit is
 /// needed: the search remembers the positions that failed.

@@ -26,7 +26,8 @@ pub(super) fn cycles(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
             let cycle = path[begin..].to_vec();
             remaining.remove(cycle.clone());
             cycles.push(cycle);
-            // Things that needed only members of the cycle are removed, too.
+            // `remove` also removed the things that needed only members of the cycle. All removed things
+            // leave the end of the path.
             while let Some(gone) = path.pop_if(|last| !remaining.is_remaining[*last]) {
                 index_on_path[gone] = None;
             }
@@ -37,9 +38,10 @@ pub(super) fn cycles(needs: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
 
 /// The remaining things. Each of them needs another remaining thing.
 struct Remaining {
-    /// Sorted.
+    /// For each thing, the things that it needs, sorted and without repetitions.
     needs: Vec<Vec<usize>>,
-    /// For each thing, how many of its first needs are known to be removed.
+    /// For each thing, how many entries at the beginning of its `needs` are known to be removed. The search
+    /// for its first remaining need passes over them.
     skipped: Vec<usize>,
     needed_by: Vec<Vec<usize>>,
     /// For each thing, how many of its needs remain.

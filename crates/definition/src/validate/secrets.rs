@@ -60,7 +60,8 @@ fn secret<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String>
     Some(format!("'{key}' takes its value from '{open}', which is not a secret: name it '*{open}'"))
 }
 
-/// Warns of a secret in an ordinary field: the shell and the process list show its value.
+/// Returns a warning if `text`, the value of the ordinary field `key`, uses a secret: workers receive the
+/// field's value unmasked. Returns `None` if `text` uses no secret or cannot be parsed.
 fn clear<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> {
     let read = subject.read(text);
     let names = read.template.as_ref().ok()?.names();
