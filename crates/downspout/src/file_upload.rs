@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use crate::sdk_error::readable;
 
-/// The largest file that is uploaded in one piece, and the size of a part, in bytes.
+/// The largest file that is uploaded in one piece, and the size of a part, in bytes. Parts are larger if the file would
+/// otherwise have more than [`PARTS`] parts.
 const PART_BYTES: u64 = 16 * 1024 * 1024;
 /// The largest number of parts that S3 accepts.
 const PARTS: u64 = 10_000;
@@ -30,7 +31,9 @@ struct Destination<'a> {
     key: &'a str,
 }
 
-/// Uploads the file at `path` to `key`.
+/// Uploads the file at `path` to the object `key` of `bucket`.
+///
+/// Fails if the file cannot be read, becomes shorter during the upload, or S3 refuses a request.
 pub(crate) async fn upload_file(
     s3: &Client,
     bucket: &str,

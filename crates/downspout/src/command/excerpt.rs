@@ -55,13 +55,17 @@ fn excerpt(line: &str, span: Span, is_secret: bool, style: Style) -> String {
     format!("{gutter} |\n{number} | {head}{}{tail}\n{gutter} | {under}\n", piece.trim_end())
 }
 
-/// Returns a line without its secrets: each value beside a key such as `"*key"` becomes asterisks.
+/// Returns a line without its secrets. If the line contains a secret, every text value of the line becomes asterisks.
+///
+/// A line contains a secret if a text in the line begins with `*`, such as the key `"*password"`, or if `is_secret`
+/// says that the finding is about a secret parameter. Expressions after the first secret are shown.
 fn hidden(line: &str, is_secret: bool) -> String {
     if !is_secret && !line.contains("\"*") {
         return line.to_owned();
     }
     let mut shown = String::with_capacity(line.len());
-    // After the first secret, only the names of secrets and the expressions that name one are shown.
+    // After the first secret, only `PLAIN_KEYS`, texts that begin with `*`, and expressions that name a single value
+    // are shown.
     let begin = if is_secret { 0 } else { line.find("\"*").unwrap_or_default() };
     let (before, mut rest) = line.split_at(begin);
     shown.push_str(&hidden_values(before));

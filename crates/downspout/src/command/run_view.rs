@@ -67,9 +67,9 @@ pub(super) enum ShownOutcome {
     Pending,
     /// An instance is running, or will run.
     Running,
-    /// Every instance finished.
+    /// No instance can go on, and none failed, timed out or was cancelled.
     Finished,
-    /// An instance failed, or no instance can go on.
+    /// No instance can go on, and an instance failed, timed out or had a cascade failure.
     Failed,
     /// Instances were cancelled, and no instance failed or timed out.
     Canceled,
@@ -124,7 +124,7 @@ impl RunView {
         self.instances.iter().filter(move |instance| Some(&instance.scheduled) == newest)
     }
 
-    /// Returns whether no instance can go on.
+    /// Returns whether an instance failed and every instance that has not ended waits on another instance.
     ///
     /// If `failureAndRerunMode` is `none`, the instances that wait on a failed instance wait for ever.
     fn is_stuck(&self) -> bool {
@@ -190,7 +190,7 @@ impl InstanceView {
             || (self.status != "FINISHED" && self.status != "WAITING_ON_DEPENDENCIES")
     }
 
-    /// Returns whether the instance failed by itself, and not because of another instance.
+    /// Returns whether the instance itself failed, timed out or was cancelled. A cascade failure does not count.
     pub(super) fn failed_itself(&self) -> bool {
         matches!(self.status.as_str(), "FAILED" | "TIMEDOUT" | "CANCELED")
     }

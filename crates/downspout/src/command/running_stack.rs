@@ -34,7 +34,7 @@ pub(super) async fn reach(data_dir: &Path) -> anyhow::Result<Endpoints> {
     Ok(endpoints)
 }
 
-/// Returns `result`, and adds to an error that the stack has stopped, if it has.
+/// Returns `result`. If `result` is an error and the stack has stopped, the returned error also says that it stopped.
 pub(super) async fn explained<T>(data_dir: &Path, result: anyhow::Result<T>) -> anyhow::Result<T> {
     let Err(error) = result else { return result };
     if error.is::<StackError>() {
