@@ -28,7 +28,7 @@ pub struct Query {
 pub enum Selector {
     /// The text of a field is one of these; `@status` words are spelled as on the wire.
     AnyOf(TextField, Vec<String>),
-    /// A time, in whole seconds, is not before the first and not after the second.
+    /// A time, in whole seconds, is not before the first bound and not after the second; `None` is no bound.
     Within(TimeField, Option<Timestamp>, Option<Timestamp>),
 }
 

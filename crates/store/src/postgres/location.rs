@@ -7,8 +7,8 @@ const DEFAULT_SCHEMA: &str = "downspout_engine";
 /// The bytes of the longest name that PostgreSQL does not cut.
 const LONGEST_NAME: usize = 63;
 
-/// A database, the user who connects to it, and the schema that holds the store's tables. Shows host, port and database,
-/// never a password.
+/// A database, the user who connects to it, and the schema that holds the store's tables. Its `Debug` text never shows
+/// a password.
 #[derive(Clone)]
 pub struct PostgresLocation {
     pub(super) database: DatabaseTarget,

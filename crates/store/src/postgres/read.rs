@@ -14,7 +14,7 @@ use crate::{
     DefinitionVersion, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError, TextField, TimeField,
 };
 
-/// Reads bodies, the only column of the rows.
+/// Runs a statement whose rows have a body as their only column, and returns the bodies.
 async fn bodies<T: DeserializeOwned>(
     sessions: &Sessions,
     (doing, what): (&'static str, &'static str),

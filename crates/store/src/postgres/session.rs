@@ -1,4 +1,5 @@
-//! Sessions with the server: a bounded pool, single statements, and transactions.
+//! Sessions with the database server, which the comments here call the server: a bounded pool, single statements, and
+//! transactions.
 //!
 //! A transaction is a list of [`Statement`]s, so that it can be repeated: after the server undid it, for example
 //! because of a deadlock, or after its connection was lost before the commit. After a lost `COMMIT` it is not repeated,
@@ -19,7 +20,7 @@ use tokio_postgres::{Error, NoTls, Row};
 use super::PostgresLocation;
 use crate::StoreError;
 
-/// The most sessions of one server. They are seldom all in use: a save takes a few milliseconds.
+/// The most sessions of one Downspout server. They are seldom all in use: a save takes a few milliseconds.
 const MOST_SESSIONS: usize = 8;
 /// The longest wait of a call for a free session.
 const SESSION_WAIT: Duration = Duration::from_secs(30);
@@ -30,8 +31,8 @@ const MOST_TRIES: u32 = 5;
 /// The pause after the first failure; each further pause is longer by as much.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
-/// The settings of every session. Waits have limits, so that a server that hangs cannot block the others for ever. A commit
-/// is on the disk before it is acknowledged, whatever the default of the database is.
+/// The settings of every session. Waits have limits, so that a Downspout server that hangs cannot block the others for
+/// ever. A commit is on the disk before it is acknowledged, whatever the default of the database is.
 const SETTINGS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '60s'; \
     SET idle_in_transaction_session_timeout = '60s'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";

@@ -43,7 +43,8 @@ pub(super) fn delete_pipeline(id: &PipelineId, now: Timestamp) -> Vec<Statement>
         values: vec![text(id.as_str()), Box::new(seconds(now))],
         untouched: Untouched::NoPipeline(id.clone()),
     };
-    // Runs go before their instances and attempts: a server that saves a run locks its row until these are visible.
+    // The rows of runs are deleted before the rows of their instances and attempts. A server that saves a run locks the
+    // run's row until its new instances and attempts are visible, so the deletion waits and then finds them all.
     let rest = [
         "DELETE FROM runs WHERE pipeline_id = $1",
         "DELETE FROM definitions WHERE pipeline_id = $1",
@@ -61,7 +62,7 @@ pub(super) fn delete_pipeline(id: &PipelineId, now: Timestamp) -> Vec<Statement>
 /// circle.
 pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
     let mut statements = Vec::new();
-    // The last value of each pipeline counts.
+    // If the batch has several values of a pipeline, the last one is saved.
     let pipelines: BTreeMap<&str, &Pipeline> =
         batch.pipelines.iter().map(|pipeline| (pipeline.id.as_str(), pipeline)).collect();
     for (id, known) in batch.touched() {
@@ -97,9 +98,9 @@ pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
     Ok(statements)
 }
 
-/// Returns the statement that increases the revision of the pipeline, if the pipeline has the `known` revision, and saves
-/// the pipeline itself if there is a `body`. The statement locks the pipeline's row: a second save waits, and a deletion
-/// finds all of the batch or nothing.
+/// Returns the statement that increases the revision of the pipeline, if the pipeline has the `known` revision (any
+/// revision if that is `None`), and saves the pipeline itself if there is a `body`. The statement locks the pipeline's
+/// row: a second save waits, and a deletion finds all of the batch or nothing.
 fn revise(id: &PipelineId, known: Option<u64>, body: Option<&Pipeline>) -> Result<Statement, StoreError> {
     let untouched = match known {
         // The pipeline was changed or deleted; the caller reads to find out.
