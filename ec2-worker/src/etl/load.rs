@@ -62,7 +62,7 @@ pub struct Load {
     pub declared: Vec<String>,
     /// The pattern of the dates.
     pub dates: Option<Pattern>,
-    /// Whether the old rows of the table stay.
+    /// The treatment of the old rows of the table: keep, replace or update them.
     pub mode: LoadMode,
     /// The largest number or share of refused rows.
     pub limit: Limit,
@@ -89,8 +89,8 @@ pub struct Loaded {
 ///
 /// # Errors
 ///
-/// If a file cannot be loaded, or if the database refuses the load or cannot be reached. The table is then unchanged,
-/// but the quarantine file is written.
+/// If a file cannot be loaded, or if the database refuses the load or cannot be reached. The table is then
+/// unchanged. If rows were refused and the load names a quarantine file, the file is written nevertheless.
 pub async fn load(load: &Load, pool: &Pool, progress: &Progress) -> Result<(), Failure> {
     let mut patience = Patience::new(load.patience);
     loop {
@@ -249,7 +249,8 @@ impl LoadTry<'_> {
         }
     }
 
-    /// Notes the file as loaded. Returns false, with a remark for the user, if the table has it already.
+    /// Notes the file as loaded. Returns false, with a remark for the user, if the mode is `append` and the table has
+    /// the file already.
     async fn is_new(&self, tx: &Transaction, table: &Table, source: &Source) -> Result<bool, Failure> {
         let Origin::Object(_, object) = &source.origin else { return Ok(true) };
         if loaded_files::note(tx, &self.load.key, table, object).await? || self.load.mode != LoadMode::Append

@@ -56,7 +56,7 @@ pub enum Shape {
     Statement(SqlTemplate),
 }
 
-/// The encoding of the rows of a file. The first record decides it.
+/// The encoding of the rows of a file. The shape of the load and the types of the columns decide it.
 #[derive(Clone, Debug)]
 pub enum Layout {
     /// `COPY` in binary form, with the columns in the order of the file.
@@ -185,7 +185,7 @@ impl Thread {
         Ok(self.send_chunk())
     }
 
-    /// Encodes or refuses the last record. Returns false if the receiver is gone.
+    /// Encodes or refuses `record`, the record that was read last. Returns false if the receiver is gone.
     fn record(&mut self, record: &Record) -> Result<bool, Failure> {
         let Record { bytes, at } = record;
         let at = *at;
@@ -247,7 +247,12 @@ impl Thread {
         bytes.strip_suffix(b"\r").unwrap_or(bytes).to_vec()
     }
 
-    /// Decides the layout from the first record.
+    /// Decides the layout. The columns are those of the header. Without a header, they are the declared columns, or all
+    /// columns of the table if the declared columns do not fit it.
+    ///
+    /// # Errors
+    ///
+    /// If the header does not fit the table.
     fn decide_layout(&mut self, at: Position) -> Result<Layout, Failure> {
         let (table, declared) = match &self.plan.shape {
             Shape::Statement(template) => return Ok(Layout::Statements(template.clone())),
