@@ -55,7 +55,8 @@ pub struct Column {
 }
 
 impl ColumnType {
-    /// Returns the kind of a type from its name in `pg_type`, its `typtype` and its type modifier.
+    /// Returns the kind of a type from its name in `pg_type`, its `typtype`, whether it is in the schema `pg_catalog`,
+    /// and its type modifier.
     #[must_use]
     pub fn of(name: &str, typtype: &str, built_in: bool, modifier: i32) -> Self {
         // The modifier of varchar and char is n + 4. The modifier of numeric is ((precision << 16) | scale) + 4, with a

@@ -55,7 +55,8 @@ pub fn days(year: i32, month: u32, day: u32) -> Option<i32> {
     i32::try_from(era * 146_097 + day_of_era - 719_468 - POSTGRES_EPOCH).ok()
 }
 
-/// Reads `2025-12-31`. This function runs for nearly every date, so it is optimised.
+/// Reads `2025-12-31`. Returns the days since 2000-01-01, or `None` if the text is no such date. This function runs
+/// for nearly every date, so it is optimised.
 #[must_use]
 pub fn iso_date(text: &[u8]) -> Option<i32> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return None };
@@ -85,7 +86,8 @@ pub fn iso_moment(text: &[u8]) -> Option<Moment> {
     Some(Moment { days, micros, offset: offset(rest)? })
 }
 
-/// Reads a time, as `23:59` or `23:59:59.999999`.
+/// Reads a time, as `23:59` or `23:59:59.999999`. Returns the microseconds since midnight, or `None` if the text is
+/// no time.
 #[must_use]
 pub fn iso_time(text: &[u8]) -> Option<i64> {
     let (micros, rest) = time(text)?;
@@ -124,7 +126,8 @@ fn fraction_micros(digits: &[u8]) -> i64 {
     value + i64::from(digits.get(6).is_some_and(|byte| *byte >= b'5'))
 }
 
-/// Reads an offset. Returns `None` if it is unreadable, `Some(None)` if there is none.
+/// Reads an offset from UTC, and returns it in seconds east of UTC. Returns `None` if the text is unreadable, and
+/// `Some(None)` if the text is empty.
 #[expect(clippy::option_option, reason = "absent and unreadable are two things")]
 fn offset(text: &[u8]) -> Option<Option<i32>> {
     let text = text.trim_ascii();
@@ -210,7 +213,8 @@ impl Pattern {
         &self.text
     }
 
-    /// Reads a date in the form of the pattern.
+    /// Reads a date in the form of the pattern, or returns `None` if the text has another form. Year, month and day are
+    /// those of 2000-01-01 where the pattern lacks them.
     #[must_use]
     pub fn moment(&self, text: &[u8]) -> Option<Moment> {
         let mut seen = Seen { year: 2000, month: 1, day: 1, ..Seen::default() };
@@ -219,7 +223,7 @@ impl Pattern {
             rest = match token {
                 Token::Literal(literal) => rest.strip_prefix(literal.as_slice())?,
                 Token::Part(part, width) => {
-                    // A number directly before another one has exactly as many digits as the pattern has letters.
+                    // A number directly before another part has exactly as many digits as the pattern has letters.
                     let tight = matches!(self.tokens.get(index + 1), Some(Token::Part(..)));
                     seen.take(*part, *width, tight, rest)?
                 }

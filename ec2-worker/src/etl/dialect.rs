@@ -38,7 +38,8 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// If a separator is not one byte, or the format is not a text format.
+    /// If a separator or escape character is not one ASCII character (`\r\n` is allowed as a record separator), a
+    /// Custom format has no column separator, or the worker does not read the format.
     pub fn of(format: Option<&Format>, nulls: &[String]) -> Result<Self, Failure> {
         let mut dialect =
             Self { nulls: nulls.iter().map(|n| n.clone().into_bytes()).collect(), ..Self::default() };

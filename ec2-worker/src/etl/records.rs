@@ -14,7 +14,7 @@ use super::source::Input;
 use super::splitter::{Splitter, Step};
 use crate::failure::Failure;
 
-/// The longest record. A longer one is almost certainly an open quote.
+/// The length of the longest record, in bytes. A longer record is almost certainly an open quote.
 const LONGEST_RECORD: usize = 4 * 1024 * 1024;
 /// The capacity of the window at the start: two pieces of the input.
 const WINDOW: usize = 512 * 1024;
@@ -97,7 +97,7 @@ impl Records {
         }
     }
 
-    /// Returns the position in the file after the last record.
+    /// Returns the position in the file after the record that was read last.
     #[must_use]
     #[inline]
     pub fn at(&self) -> Position {
@@ -111,7 +111,7 @@ impl Records {
         &self.window
     }
 
-    /// Returns the splitter, which has the fields of the last record.
+    /// Returns the splitter, which has the fields of the record that was read last.
     #[must_use]
     #[inline]
     pub fn splitter(&self) -> &Splitter {
@@ -125,7 +125,7 @@ impl Records {
         self.has_broken_text
     }
 
-    /// Drops the records before the next one and reads more input. Returns whether there was any.
+    /// Drops the records before the next one and reads more input. Returns whether there was more input.
     fn fill(&mut self) -> Result<bool, Failure> {
         self.window.drain(..self.next);
         self.next = 0;

@@ -22,7 +22,7 @@ const FILE_PIECE: usize = 256 * 1024;
 pub struct Source {
     /// The origin of the bytes.
     pub origin: Origin,
-    /// Whether they are gzipped.
+    /// Whether the bytes are gzipped.
     pub gzip: bool,
 }
 
@@ -45,7 +45,8 @@ impl Source {
         }
     }
 
-    /// Opens the unpacked bytes from `from` up to `to`. Dropping the input ends the download.
+    /// Opens the unpacked bytes from the offset `from` to before the offset `to`, or to the end of the file.
+    /// Dropping the input ends the download.
     ///
     /// # Errors
     ///
@@ -60,7 +61,8 @@ impl Source {
                 let mut body = storage.read(object, start, end).await?;
                 tokio::spawn(async move {
                     while let Some(piece) = body.next().await {
-                        // An empty piece means the end of the file.
+                        // To the receiver, an empty piece means the end of the file, so empty pieces of the
+                        // download are left out.
                         if matches!(&piece, Ok(piece) if piece.is_empty()) {
                             continue;
                         }
@@ -193,7 +195,8 @@ impl Input {
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         match &mut self.stream {
-            // A plain file is opened at the right offset, so this arm only serves as a fallback.
+            // A plain file is opened at the right offset and `fill` takes its pieces as they are, so this arm only
+            // serves as a fallback.
             Stream::Plain(pieces) => pieces.read(buffer).map_err(|error| {
                 pieces.failure.take().unwrap_or_else(|| Failure::scratch("reading", &error))
             }),

@@ -48,7 +48,8 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.
 WHERE i.indrelid = $1::int8::oid AND i.indisprimary ORDER BY a.attnum";
 
 impl Table {
-    /// Finds a table. Without a schema, the search path decides. Names may be in another case.
+    /// Finds a table or view; returns `None` if there is none. The schema may also be part of `name`, before a dot.
+    /// Without a schema, the search path decides. A name that is not found as written is also sought in lower case.
     ///
     /// # Errors
     ///
