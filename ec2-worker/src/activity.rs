@@ -119,12 +119,12 @@ impl TaskContext<'_> {
         }
     }
 
-    /// Returns the objects of a node. Each object is pinned to the version that `myETag` names, or else to its present
-    /// version.
+    /// Returns the objects of a node. The object of a file is pinned to the version that `myETag` names, or else to
+    /// its present version. The objects of a directory are pinned to their present versions.
     ///
     /// # Errors
     ///
-    /// If there is no such object or version, or the worker may not read it.
+    /// If there is no such object or version, the directory is empty, or the worker may not read it.
     pub async fn objects_of(&self, node: &S3Node) -> Result<Vec<ObjectRef>, Failure> {
         let storage = &self.tools.storage;
         if !node.directory {

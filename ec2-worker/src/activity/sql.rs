@@ -110,7 +110,7 @@ fn prepare(name: String, text: String, arguments: &[String]) -> Result<Prepared,
                 format!("{name}, line {line}: COPY FROM STDIN has no data in a script; use a CopyActivity");
             return Err(Failure::bad_input("Script", message));
         }
-        // If the script has no arguments, a question mark may be an operator.
+        // If the script has no arguments, a question mark is no placeholder: it may be an operator of SQL.
         let template = (!arguments.is_empty()).then(|| SqlTemplate::new(&statement.text));
         let mut sql = statement.text.clone();
         let template = template.map(|template| {
@@ -159,7 +159,7 @@ async fn in_transaction(
     }
 }
 
-/// Does the work. Returns whether there is something to commit.
+/// Does the work, unless an earlier attempt has done it. Returns whether there is something to commit.
 async fn claimed(
     context: &TaskContext<'_>,
     script: &SqlActivity,

@@ -40,12 +40,12 @@ pub fn parse(
     })
 }
 
-/// Checks whether this worker can connect to a database with this URL. The value of an expression in the URL is unknown
-/// before a run, so only the part before the first expression counts.
+/// Checks whether this worker can connect to a database with this URL. The value of an expression in the URL is
+/// unknown before a run, so of a URL with an expression only the scheme is checked, if it precedes the expression.
 ///
 /// # Errors
 ///
-/// If it cannot. The message says why, and never quotes a password.
+/// If the worker cannot connect. The message says why, and never quotes a password.
 pub(crate) fn check_url(url: &str) -> Result<(), String> {
     match plain(url).split_once("#{") {
         None => read(url).map(drop),
@@ -83,7 +83,7 @@ impl DriverSettings {
         let value = value.to_owned();
         match key {
             "sslmode" => self.sslmode = Some(value),
-            // The older spelling of the JDBC driver.
+            // `ssl` is an older setting of the JDBC driver. `sslmode` takes precedence over it.
             "ssl" if value != "false" => {
                 self.sslmode = Some(self.sslmode.take().unwrap_or_else(|| "verify-full".to_owned()))
             }
