@@ -104,11 +104,12 @@ impl NodeKind {
 }
 
 impl Node {
-    /// Reads the first node that a field of the attempt refers to.
+    /// Reads the first node to which the field `key` of the attempt refers.
     ///
     /// # Errors
     ///
-    /// If a field cannot be used. The message names the object and the field.
+    /// If the field refers to no node, or to a node of another type than this worker uses, or if a field of the node
+    /// cannot be used. The message names the object and the field.
     pub fn read(reader: &Reader<'_>, key: &str) -> Result<Self, Failure> {
         let nodes = reader.referred(key)?;
         let node = nodes.first().ok_or_else(|| problem(reader.attempt(), key, "is missing"))?;

@@ -11,13 +11,14 @@ use tokio::task::JoinError;
 
 use crate::failure::Failure;
 
-/// Runs `work`; a panic in it is a failure.
+/// Runs `work` and returns its result. If `work` panics, returns a failure that names `doing` and gives the message
+/// of the panic.
 pub(crate) fn caught<T>(doing: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     // The task ends with the panic, so nobody uses the values that the panic left incomplete.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(failure(doing, panic.as_ref())))
 }
 
-/// Runs `work`; a panic in it is a failure.
+/// Awaits `work` and returns its result. If `work` panics, returns a failure like that of [`caught`].
 pub(crate) async fn caught_in<T>(
     doing: &str,
     work: impl Future<Output = Result<T, Failure>>,

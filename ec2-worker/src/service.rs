@@ -27,10 +27,10 @@ pub(crate) struct Service {
     stop: CancellationToken,
 }
 
-/// The final answer of the service to a report.
+/// The outcome of sending a report or the final status of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ReportReply {
-    /// The task goes on.
+    /// The service accepted the call. After a report, the task goes on; after a final status, the task has ended.
     Taken,
     /// The task is cancelled.
     Canceled,
@@ -122,7 +122,9 @@ impl Service {
         sent.map(|output| output.terminate()).map_err(|error| reason(&error))
     }
 
-    /// Returns the final answer. If another try may succeed, pauses first and returns `None`.
+    /// Returns the outcome of a call that failed with `error`; `None` if the caller must send the call again.
+    ///
+    /// Before `None`, waits for `pause` and then doubles `pause` for the next time.
     async fn after<E>(&self, error: &SdkError<E>, pause: &mut Duration) -> Option<ReportReply>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,

@@ -28,7 +28,8 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// If the worker cannot use a field. The message names the object and the field.
+    /// If the object of the attempt is missing, or if the worker cannot use a field of an object. The message then
+    /// names the object and the field.
     pub(crate) fn read(wire: &TaskObject, activities: &Activities) -> Result<Self, Failure> {
         let attempt_id = wire.attempt_id().unwrap_or_default();
         let objects = objects(wire);

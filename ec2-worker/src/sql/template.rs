@@ -44,7 +44,9 @@ impl SqlTemplate {
         self.parts.len() - 1
     }
 
-    /// Appends the statement to `out`, with `values` in place of the placeholders (`None` is NULL), and a semicolon.
+    /// Appends the statement to `out`, with `values` in place of the placeholders, a semicolon and a line feed.
+    ///
+    /// A value that is `None`, or for which `values` is too short, becomes NULL.
     pub fn fill(&self, values: &[Option<String>], out: &mut Vec<u8>) {
         for (index, part) in self.parts.iter().enumerate() {
             if index > 0 {
@@ -56,7 +58,7 @@ impl SqlTemplate {
         out.extend_from_slice(b";\n");
     }
 
-    /// Fills a script.
+    /// Returns the script with `values` in place of the placeholders.
     ///
     /// # Errors
     ///
@@ -73,7 +75,9 @@ impl SqlTemplate {
         Ok(text)
     }
 
-    /// Converts a byte offset in the filled text to the byte offset in the text with placeholders.
+    /// Converts a byte offset in the script filled with `values` to the byte offset in the text with placeholders.
+    ///
+    /// An offset inside a value becomes the offset of its placeholder. The result counts each `??` as one byte.
     #[must_use]
     pub fn original_offset(&self, values: &[String], filled: usize) -> usize {
         let (mut left, mut original) = (filled, 0);
