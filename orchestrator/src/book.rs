@@ -73,7 +73,7 @@ impl Book {
         self.read(storage, self.absent(name).key).await
     }
 
-    /// Reads a listed ledger, unless this process read it before and it has not changed since.
+    /// Returns the entry of a listed ledger. Reads the object unless a sweep has read it with this ETag.
     pub(crate) async fn listed(&self, storage: &impl Storage, listed: &Listed) -> anyhow::Result<Entry> {
         let known = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&listed.key).cloned();
         if let Some(known) = known.filter(|known| known.etag.as_ref() == Some(&listed.etag)) {
@@ -100,7 +100,9 @@ impl Book {
         Ok(Entry { key, ledger, etag: Some(stored.etag) })
     }
 
-    /// Writes `ledger` in place of the ledger of `entry`.
+    /// Writes `ledger` in place of the ledger of `entry`, and returns the new entry.
+    ///
+    /// Returns [`Raced::LedgerChanged`] and writes nothing if another handler wrote the object after `entry` was read.
     pub(crate) async fn put(
         &self,
         storage: &impl Storage,

@@ -126,6 +126,8 @@ async fn defer<E: Edges>(
 }
 
 /// Changes the head of this handler's claim, and keeps the changes that other handlers have made to the ledger since.
+///
+/// Returns the new entry, and fails as [`update`] does.
 pub(crate) async fn update_head<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -141,6 +143,9 @@ pub(crate) async fn update_head<E: Edges>(
 }
 
 /// Changes the ledger of this handler's claim, and keeps the changes that other handlers have made to it since.
+///
+/// Returns the new entry. Fails if another handler took over the claim, or if the ledger changed during each of
+/// [`MAX_PUTS`] tries.
 pub(crate) async fn update<E: Edges>(
     edges: &E,
     setup: &Setup,

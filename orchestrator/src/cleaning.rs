@@ -56,7 +56,8 @@ async fn clean_one<E: Edges>(
         let entry = setup.book.entry(edges, &owner).await?;
         match remove_if_stale(edges, setup, set, &pipeline, &owner, &entry, replaces).await? {
             Raced::Done(()) => return Ok(()),
-            // A pipeline that has ended can wait for the next removal. One at work that is replaced cannot.
+            // Without `replaces`, no pipeline at work is stale, so the removal can wait until the next start of a run.
+            // With `replaces`, a run at work must be removed before the new run starts, so this loop tries again.
             Raced::LedgerChanged if !replaces => return Ok(()),
             Raced::LedgerChanged => {}
         }

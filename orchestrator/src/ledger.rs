@@ -80,7 +80,7 @@ pub(crate) enum HeadState {
     Activated,
     /// Every instance of the run finished.
     Finished,
-    /// The run could not start, or one of its instances failed.
+    /// The run could not start, one of its instances failed, or its pipeline was deactivated or deleted before the end.
     Failed,
     /// The day's cap was reached.
     Deferred,
@@ -199,7 +199,9 @@ impl Ledger {
         self.head.iter().chain(&self.earlier)
     }
 
-    /// Returns the newest head that ran or should have run; "newer than the last run" compares with its files.
+    /// Returns the newest head whose run was activated, finished or failed; failed includes runs that could not start.
+    ///
+    /// A rule that needs files newer than those of the last run compares them with the files of this head.
     pub(crate) fn last_run(&self) -> Option<&Head> {
         let counts = |state| matches!(state, HeadState::Activated | HeadState::Finished | HeadState::Failed);
         self.heads().find(|head| counts(head.state))
@@ -297,7 +299,9 @@ impl Ledger {
         (has_ended && run.run_key == run_key).then_some(last)
     }
 
-    /// Returns the ledger with the last run as its head again. The later content never ran and is superseded.
+    /// Returns the ledger with the last run as its head again; the later content never ran and is superseded.
+    ///
+    /// Returns an unchanged copy if [`Ledger::restorable`] finds no such run.
     pub(crate) fn restored(&self, run_key: &str) -> Self {
         let mut ledger = self.clone();
         if let Some(last) = self.restorable(run_key) {
@@ -351,7 +355,9 @@ impl Ledger {
     }
 }
 
-/// Writes the progress into a head whose end is not known yet. A superseded head stays superseded.
+/// Writes the progress into a head that is claimed, created or activated. Any other head stays as it is.
+///
+/// If the pipeline is gone and the head is not activated, removes the pipeline's id from the head.
 fn settle(head: &mut Head, progress: Progress, now: Timestamp) {
     if !matches!(head.state, HeadState::Claimed | HeadState::Created | HeadState::Activated) {
         return;
@@ -377,7 +383,7 @@ fn settle(head: &mut Head, progress: Progress, now: Timestamp) {
     head.activated_at.get_or_insert(now);
 }
 
-/// Returns the time `wait` after `from`, or the latest possible time if there is none.
+/// Returns the time `wait` after `from`, or [`Timestamp::MAX`] if that time would be later.
 pub(crate) fn after(from: Timestamp, wait: Duration) -> Timestamp {
     from.checked_add(wait).unwrap_or(Timestamp::MAX)
 }

@@ -25,7 +25,7 @@ pub(crate) async fn definitions<E: Edges>(edges: &E, setup: &Setup) -> anyhow::R
     Ok(definitions)
 }
 
-/// Publishes one notice for each state of the file and each reason.
+/// Publishes the notice that the definition in `file` cannot be used, once for each ETag of the file and each reason.
 ///
 /// An object beside the ledger says that the notice was published, because a broken definition has no set.
 async fn tell_broken<E: Edges>(edges: &E, setup: &Setup, file: &Loaded, why: &str) -> anyhow::Result<()> {

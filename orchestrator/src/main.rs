@@ -53,8 +53,8 @@ fn required(name: &str, meaning: &str) -> anyhow::Result<String> {
         .with_context(|| format!("{name} is not set; it needs {meaning}"))
 }
 
-/// Reads the function's time limit from its settings, because Lambda otherwise gives the limit only with each
-/// invocation.
+/// Reads the function's time limit from the environment variable `LAMBDA_TIMEOUT_SECS`. Lambda itself tells the limit
+/// only with each invocation, which is too late for the configuration.
 fn invocation_limit() -> anyhow::Result<Duration> {
     match std::env::var("LAMBDA_TIMEOUT_SECS") {
         Ok(text) => {

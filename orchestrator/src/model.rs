@@ -1,7 +1,8 @@
 //! Tests with any order of events: several handlers at once, events late, twice and lost, and deaths at any point.
 //!
-//! The handlers run on a world in memory, one step at a time, in an order that proptest generates. After any order,
-//! every whole set has been run exactly once per content, and no cap was exceeded.
+//! The handlers run on a world in memory, one step at a time, in an order that proptest generates. After any order, the
+//! last content of every whole set has been run, no content was run again except after a failure or after other content
+//! of the set, and no cap was exceeded.
 
 mod scene;
 mod stories;

@@ -99,7 +99,8 @@ const OUTPUT_FIELDS: &[&str] = &["filePath", "directoryPath"];
 /// The fields of any object that name the location of its logs and refused rows.
 const LOG_FIELDS: &[&str] = &["pipelineLogUri", "myRejectsPath"];
 
-/// Returns the value of a path field; `None` if only the running pipeline knows it, because then no drop can have it.
+/// Returns the value of a path field. Returns `None` if the field is missing, or if the value is not one text that is
+/// known before the pipeline runs.
 fn path<'a>(object: &'a PipelineObject, field: &str, preview: &Preview<'a>) -> Option<String> {
     let texts = preview.text(&object.id, object.string(field)?)?;
     <[String; 1]>::try_from(texts).ok().map(|[path]| path)

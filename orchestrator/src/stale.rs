@@ -49,8 +49,9 @@ pub(crate) fn is_stale(
         Progress::Finished => true,
         Progress::Failed => has_succeeded_since(id, ledger),
         Progress::AtWork => replaces,
-        // A claim without a known end may activate the pipeline at any moment, or be taken over. A head with a later
-        // state started after the service was asked, because the ledger is read after the service.
+        // While the head is claimed or created, a handler may activate its pipeline or take the claim over. If the head
+        // of this pipeline is activated or has ended, the answer of the service is out of date: the service is asked
+        // before the ledger is read.
         Progress::NotStarted => ledger.head.as_ref().is_none_or(|head| match head.state {
             HeadState::Claimed | HeadState::Created => false,
             HeadState::Activated | HeadState::Finished | HeadState::Failed => !is_head,

@@ -85,7 +85,8 @@ async fn create_and_activate<E: Edges>(
     activate(edges, setup, &entry, &id, head).await
 }
 
-/// Finds the errors that activation would find, before anything is created.
+/// Checks the definition before a pipeline is created. Fails if the definition has errors that ActivatePipeline would
+/// refuse.
 fn check(definition: &definition::Definition) -> Result<(), Failure> {
     let problems = validate::for_activation(definition).errors;
     if problems.is_empty() {

@@ -20,7 +20,7 @@ pub(crate) use decide::{Step, Terms};
 pub(crate) struct Decided {
     pub step: Step,
     pub entry: Entry,
-    /// Whether the ledger of `entry` has the progress of its head, which is not stored yet.
+    /// Whether the progress of the head was written into the ledger of `entry`. S3 does not have this change yet.
     pub is_settled: bool,
 }
 
@@ -32,8 +32,8 @@ pub(crate) async fn next<E: Edges>(
     content: &Content,
     mut entry: Entry,
 ) -> anyhow::Result<Decided> {
-    // The question and the decision use one time. Otherwise a lease could end between them, and the start would be taken
-    // over although the service was not asked.
+    // `pipeline_to_ask` and `decide` get the same time. Otherwise a lease could end between the two calls, and the
+    // start would be taken over although nobody asked the service for the progress.
     let now = setup.now();
     let mut is_settled = false;
     if let Some(id) = decide::pipeline_to_ask(&entry.ledger, content, now).map(str::to_owned) {
