@@ -48,13 +48,14 @@ pub enum SignatureError {
     /// The request carries no signature at all.
     #[error("Missing Authentication Token")]
     Missing,
-    /// The `Authorization` header lacks a part or cannot be read.
+    /// The `Authorization` header lacks a part or cannot be read, or the request has no date in the right form.
     #[error("{0}")]
     Incomplete(String),
     /// The access key is unknown.
     #[error("The security token included in the request is invalid.")]
     UnknownKey,
-    /// The signature is wrong, too old, too new, or for another service or region.
+    /// The signature is wrong, too old, too new, or for another service or region; or it does not cover a header that
+    /// must be signed; or the body does not have the hash that the client sent.
     #[error("{0}")]
     Mismatch(String),
 }
@@ -108,7 +109,8 @@ impl Verifier {
 
     /// Checks that one of the credentials signed the request, within 15 minutes of `now`.
     ///
-    /// `now` is the time of the system's clock, also where a test sets the service's own clock: clients sign by theirs.
+    /// `now` must be the time of the system's clock, even when a test sets the service's own clock, because clients
+    /// sign with the system's time.
     pub fn verify(&self, parts: &Parts, body: &[u8], now: Timestamp) -> Result<(), SignatureError> {
         let header = parts.headers.get(http::header::AUTHORIZATION).ok_or(SignatureError::Missing)?;
         let header = header.to_str().map_err(|_| incomplete("Authorization header must be ASCII."))?;
@@ -247,8 +249,8 @@ fn check_signed_headers(claim: &Claim<'_>, headers: &HeaderMap) -> Result<(), Si
     Ok(())
 }
 
-/// Returns the hash of the body, with which the canonical request ends. Checks it against the hash that the client
-/// sent.
+/// Returns the hash of the body in hexadecimal, with which the canonical request ends. Fails if the client sent another
+/// hash in `x-amz-content-sha256`.
 fn payload_hash(headers: &HeaderMap, body: &[u8]) -> Result<String, SignatureError> {
     let actual = hex::encode(Sha256::digest(body));
     match headers.get("x-amz-content-sha256") {
@@ -291,7 +293,8 @@ fn reencode(text: &str) -> String {
     percent_encode(&percent_decode_str(text).collect::<Vec<u8>>(), VALUE).to_string()
 }
 
-/// Replaces several blanks by one, as the canonical form of a header value requires.
+/// Removes the blanks at both ends of a header value, and replaces several blanks inside by one, as the canonical form
+/// requires.
 fn trimmed(value: &[u8]) -> String {
     String::from_utf8_lossy(value).split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
