@@ -8,7 +8,7 @@ use crate::ops::Operation;
 /// The prefixes of a target: the one that every SDK sends, and the one in the Developer Guide's raw HTTP samples.
 const PREFIXES: [&str; 2] = ["DataPipeline", "DataPipeline_20121129"];
 
-/// Returns the operation that the headers name.
+/// Returns the operation that the headers name. Fails with `UnknownOperation` if they name none.
 pub(crate) fn operation(headers: &HeaderMap) -> Result<Operation, ServiceError> {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let named = target.split_once('.').filter(|(prefix, _)| PREFIXES.contains(prefix));

@@ -25,6 +25,11 @@ const DRAIN_WAIT: Duration = Duration::from_secs(2);
 /// Serves the Data Pipeline API on `listener` until `shutdown`, and continues open runs.
 ///
 /// A shutdown ends long polls at once. Every change is saved before it is answered, so a shutdown loses nothing.
+///
+/// # Errors
+///
+/// If the store cannot be opened, the open runs cannot be recovered, the HTTP server fails, or a background
+/// loop panics.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let store = config.store.open().await.context("opening the pipeline store")?;
     let driver = Arc::new(Driver::new(store, config.now));

@@ -42,7 +42,7 @@ async fn is_of_ended_resource(service: &Service, group: &str) -> Result<bool, Se
     let live = match service.driver.lock_pipeline(pipeline).await {
         Ok(live) => live,
         Err(ServiceError::PipelineDeleted(_)) => return Ok(true),
-        // A user chose this name for a worker group.
+        // No pipeline has this id, so a user chose the name of the worker group.
         Err(ServiceError::PipelineNotFound(_)) => return Ok(false),
         Err(error) => return Err(error),
     };

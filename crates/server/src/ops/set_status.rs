@@ -39,7 +39,7 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<(), Ser
     }
 }
 
-/// Pauses or resumes components, in the open runs and in later runs. Instances of a paused component do not start.
+/// Pauses or resumes components, in the unsettled runs and in later runs. Instances of a paused component do not start.
 async fn pause(
     service: &Service,
     live: &mut PipelineGuard,
@@ -70,7 +70,7 @@ async fn pause(
     let events = live.unsettled_runs().into_iter().map(|run| (run, event.clone())).collect();
     let stepped = service.driver.step_all(live, events, Batch::new()).await;
     if stepped.is_err() {
-        // A run could not be loaded. The next save must not include the pause that was refused.
+        // The command failed, so the next save must not include its effect on the paused components.
         live.pipeline.paused = before;
     }
     stepped.map_err(StepError::refuse_command)

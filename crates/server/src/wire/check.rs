@@ -1,6 +1,7 @@
 //! The constraints of the model: presence, lengths, characters, list sizes.
 //!
-//! One error names all violations of a request, in the words of AWS's front end.
+//! One error names the violations of a request, at most 50 of them, in the words of AWS's front end. The
+//! argument `at` of a function is the path of the member in the request, such as `parameterValues.1.member.id`.
 
 use crate::error::ServiceError;
 
@@ -20,7 +21,7 @@ pub(crate) const TASK_ID: Text = Text { least: 1, most: 2048 };
 pub(crate) const TAG_KEY: Text = Text { least: 1, most: 128 };
 /// `tagValue`: up to 256 characters.
 pub(crate) const TAG_VALUE: Text = Text { least: 0, most: 256 };
-/// `errorMessage`: any length. The model limits stack traces, but this service takes longer ones.
+/// Any length: for `taskStatus`, whose value [`Check::one_of`] checks.
 pub(crate) const ANY: Text = Text { least: 0, most: usize::MAX };
 
 /// The limits of a text's length, in UTF-16 code units, as the Java service counts them.
@@ -75,7 +76,7 @@ impl Check {
         }
     }
 
-    /// Returns an error that names every violation, or `Ok` if there are none.
+    /// Returns an error that names the noted violations, or `Ok` if there are none.
     pub(crate) fn finish(self) -> Result<(), ServiceError> {
         let count = self.violations.len();
         match count {

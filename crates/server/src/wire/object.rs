@@ -183,7 +183,7 @@ pub(crate) fn read_ids(at: &str, list: Option<Vec<String>>, check: &mut Check) -
     members(at, list, |at, id| check.required(at, Some(id), ID))
 }
 
-/// Reads each member of a list. Violations name its position, counted from 1 as the front end does.
+/// Reads each member of a list. Violations name the position of the member, counted from 1 as in AWS's front end.
 fn members<T, U>(at: &str, list: Vec<T>, mut read: impl FnMut(&str, T) -> U) -> Vec<U> {
     let path = |index: usize| format!("{at}.{}.member", index + 1);
     list.into_iter().enumerate().map(|(index, member)| read(&path(index), member)).collect()

@@ -4,7 +4,7 @@ use engine::TaskId;
 
 use crate::error::ServiceError;
 
-/// Returns the task that a task runner reports on.
+/// Returns the task that a task runner reports on. Fails with `TaskNotFound` if `text` is not the id of a task.
 pub(crate) fn read_task(text: &str) -> Result<TaskId, ServiceError> {
     TaskId::parse(text).ok_or_else(|| ServiceError::TaskNotFound(format!("there is no task '{text}'")))
 }
