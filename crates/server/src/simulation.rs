@@ -69,7 +69,7 @@ impl Scenario {
         self.play_with(|_| ())
     }
 
-    /// Runs the simulation, with the tasks that `beside` spawns.
+    /// Runs the simulation. Calls `beside` at the start, which may spawn tasks that run beside the simulation.
     fn play_with(self, beside: impl FnOnce(Arc<World>)) -> Result<Report, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("building a runtime");
@@ -155,7 +155,8 @@ async fn simulate(world: &Arc<World>, is_quiet: bool) {
     }
 }
 
-/// Returns what has not ended yet.
+/// Returns a text that names what has not ended yet: runs, a pending notice, or a scheduled run that is to come.
+/// Returns `None` if everything has ended.
 async fn unfinished(world: &World) -> Option<String> {
     let unfinished = world.judge().unfinished();
     if unfinished.is_some() {

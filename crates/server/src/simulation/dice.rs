@@ -35,7 +35,8 @@ impl Dice {
         &choices[self.below(choices.len())]
     }
 
-    /// Returns a duration of whole milliseconds between two limits in seconds. Short ones are as frequent as long ones.
+    /// Returns a duration of whole milliseconds between two limits in seconds. Short durations are more frequent than
+    /// long ones.
     pub(super) fn seconds(&self, least: u64, most: u64) -> Duration {
         let (least, most) = (least * 1_000, most * 1_000);
         // The range is halved up to three times, so that all magnitudes occur.

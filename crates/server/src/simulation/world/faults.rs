@@ -38,7 +38,7 @@ pub(in crate::simulation) struct Chances {
 }
 
 impl Chances {
-    /// Chooses the chances. Every seed leaves out some kinds of faults, so that others occur alone.
+    /// Chooses the chances. Each kind of fault is left out for about half of the seeds, so that others occur alone.
     pub(in crate::simulation) fn new(dice: &Dice) -> Self {
         let some = |most: usize| if dice.chance(500) { dice.below(most) } else { 0 };
         Self {
@@ -127,7 +127,7 @@ async fn make_incident(world: &Arc<World>, kind: Incident) {
         Incident::KeyArrives => world.put_key(world.dice.below(2)),
         Incident::Compare => {
             let compared = super::server::compare_with_store(world, server);
-            // A pipeline that stays locked for so long is found by another rule.
+            // The comparison waits for the lock of each pipeline. If a lock is never released, another rule fails.
             let _ = tokio::time::timeout(Duration::from_secs(60), compared).await;
         }
     }

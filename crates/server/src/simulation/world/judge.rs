@@ -26,7 +26,7 @@ pub(in crate::simulation) struct Judge {
     pipelines: BTreeMap<PipelineId, PipelineRecord>,
 }
 
-/// The requests that reached a server, as far as they allow a change of a run.
+/// What task runners and operators requested, and what servers did, as far as these events allow a change of a run.
 #[derive(Default)]
 struct Requests {
     /// The ends that task runners reported, by task.
@@ -41,7 +41,7 @@ struct Requests {
     deaths: u64,
 }
 
-/// The requests for one pipeline, and those of them that were acknowledged.
+/// The counts of the requests for one pipeline, as far as the judge needs them.
 #[derive(Default)]
 struct PipelineRecord {
     activations_received: usize,
@@ -50,7 +50,7 @@ struct PipelineRecord {
     commands: u64,
     /// The number of commands that began and have not ended.
     under_way: u64,
-    /// Whether a request may have left intervals out.
+    /// Whether a request may have had the effect that some intervals have no instances.
     is_disturbed: bool,
 }
 
@@ -118,8 +118,8 @@ impl Judge {
         self.alarms.kinds()
     }
 
-    /// Returns the runs that have not ended yet. A suspended run does not count: it waits for an activation, which may
-    /// be refused.
+    /// Returns a text that names the runs that have not ended yet; `None` if there are none. A suspended run without
+    /// active instances does not count: it waits for an activation, which may be refused.
     pub(in crate::simulation) fn unfinished(&self) -> Option<String> {
         let runs = self.runs.values().flat_map(BTreeMap::values);
         let goes_on = |run: &&Run| run.end().is_none() && (run.is_active() || !run.header().is_suspended);

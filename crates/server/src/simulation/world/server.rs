@@ -20,8 +20,8 @@ use crate::sigv4::Verifier;
 /// The beginning of the names of task runners that end with their server.
 pub(in crate::simulation) const OWN_RUNNERS: &str = "own-";
 
-/// How often servers on one database read what other servers left. Days pass in a simulation, so every second would be
-/// too often.
+/// How often a server reads which work the other servers on the database left undone. Days pass in a simulation, so
+/// every second would be too often.
 const POLL_STORE_EVERY: Duration = Duration::from_secs(120);
 
 /// One life of a server.

@@ -18,7 +18,7 @@ pub(in crate::simulation) struct Request {
     body: Value,
     pipeline: Option<PipelineId>,
     task: Option<TaskId>,
-    /// The attempt of the task, as it was.
+    /// The attempt of the task, as it was when the request reached the server.
     attempt: Option<Attempt>,
     /// The rerun generations of the objects of a SetStatus.
     generations: Vec<(InstanceId, u32)>,
@@ -44,7 +44,7 @@ fn is_command(operation: Operation) -> bool {
     )
 }
 
-/// Notes a request that reaches a server.
+/// Notes a request that reaches a server. The result is for [`answered`].
 pub(in crate::simulation) fn ask(world: &World, operation: Operation, body: &Value) -> Request {
     let judge = &mut *world.judge();
     let pipeline = body["pipelineId"].as_str().map(PipelineId::from);
@@ -278,7 +278,8 @@ fn refused(world: &World, request: &Request, error: &ServiceError) -> Result<(),
     }
 }
 
-/// Returns whether the simulation made this error, or the full disk behind it.
+/// Returns whether the text of an error shows that the simulation caused the error: a simulated error, or the error of
+/// SQLite when the simulated disk is full.
 pub(in crate::simulation) fn is_made_up(text: &str) -> bool {
     text.contains(SIMULATED) || text.contains("database or disk is full")
 }

@@ -115,7 +115,8 @@ impl RunChange<'_> {
         Ok(())
     }
 
-    /// An attempt may begin when the dependencies of the instance are FINISHED and its time has come.
+    /// The first attempt of a generation may begin when the dependencies of the instance are FINISHED and the time of
+    /// the instance has come. Later attempts may begin when `retryDelay` is over.
     fn may_be_tried(&self, new: &Instance, index: usize, attempt: &Attempt) -> Result<(), String> {
         let previous = index.checked_sub(1).and_then(|index| new.attempts.get(index));
         if let Some(previous) = previous.filter(|it| it.generation == attempt.generation) {
@@ -129,15 +130,15 @@ impl RunChange<'_> {
         }
         for id in self.needs(new) {
             let is_unmet = |run: &Run| run.instance(&id).is_some_and(|need| need.word() != Status::Finished);
-            // One command may rerun both, this instance first.
+            // One command may rerun both instances. Then `id` was FINISHED before the write, and is no longer.
             if is_unmet(self.run) && self.before.is_none_or(is_unmet) {
                 return Err(format!("{} began before {id} was FINISHED", attempt.id));
             }
         }
         let interval = self.run.interval(new);
         let kind = self.text(new, "scheduleType").unwrap_or_default();
-        // A run on demand waits for no time. If two begin in the same second, the second one has an id of the next
-        // second.
+        // A run on demand waits for no time. If two runs begin in the same second, the second one has an id of the next
+        // second, so its start may be in the future.
         if kind == "ondemand" {
             return Ok(());
         }
@@ -193,7 +194,7 @@ impl RunChange<'_> {
         }
     }
 
-    /// A task may become free when its runner is gone or has not acknowledged it in time.
+    /// A task may become free when its runner is gone, has not acknowledged it in time, or never received it.
     fn may_be_free(&self, old: &Attempt) -> Result<(), String> {
         let runner = old.runner().map(|runner| runner.as_str().to_owned()).unwrap_or_default();
         let is_gone = self.requests.deaths > 0
@@ -211,7 +212,7 @@ impl RunChange<'_> {
         }
     }
 
-    /// An attempt ends as its runner reported, or because a time limit passed.
+    /// An attempt ends as its runner reported, because a time limit passed, or with another error of the service.
     fn may_settle(&self, new: &Instance, old: Option<&Attempt>, attempt: &Attempt) -> Result<(), String> {
         let id = &attempt.id;
         let said = |word: &str| {
