@@ -30,7 +30,7 @@ impl Flusher {
     ///
     /// # Errors
     ///
-    /// If the log cannot be opened or flushed.
+    /// If the log cannot be opened or flushed, or the thread does not start.
     pub fn of_log(name: &str, path: &Path) -> io::Result<Self> {
         // SQLite names the log after the file itself, whatever link leads there.
         let mut log = path.canonicalize()?.into_os_string();
@@ -62,7 +62,7 @@ impl Flusher {
         self.broken.get()
     }
 
-    /// Takes a group over as soon as the one before it is answered.
+    /// Hands a group to the thread. Blocks until the thread has answered the group before.
     pub(crate) fn take(&self, group: Group) {
         // If the thread has panicked, dropping the jobs tells their callers that the writer is closed.
         let _ = self.groups.as_ref().map(|groups| groups.send(group));

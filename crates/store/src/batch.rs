@@ -148,7 +148,8 @@ impl Batch {
         }));
     }
 
-    /// Returns the pipelines of which the batch saves something, in order, each with the revision that it must have.
+    /// Returns the pipelines of which the batch saves something, in the order of their ids. Each comes with the
+    /// revision that the pipeline must have; `None` if any revision will do.
     pub(crate) fn touched(&self) -> BTreeMap<&PipelineId, Option<u64>> {
         let pipelines = self.pipelines.iter().map(|pipeline| &pipeline.id);
         let definitions = self.definitions.iter().map(|(id, _, _)| id);

@@ -2,15 +2,15 @@
 
 use engine::{PipelineId, RunId};
 
-/// The number of runs that one call reads.
+/// The most runs that one call reads.
 pub(crate) const MOST_RUNS: usize = 100;
 /// The most rows of a kind that one call removes: few, so that a save that waits for the call does not wait long.
 pub(crate) const MOST_ROWS: usize = 200;
 
-/// The result of a call: the runs that expired, and where the next call begins.
+/// The result of a call of [`crate::Store::expire_runs`]: the runs that expired, and where the next call begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
-    /// The runs.
+    /// The runs that expired in this call.
     pub runs: Vec<(PipelineId, RunId)>,
     /// The marker for the next call; `None` if no run is left.
     pub next: Option<ExpiryMarker>,

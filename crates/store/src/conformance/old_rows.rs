@@ -2,12 +2,15 @@
 
 use super::*;
 
-/// The bodies of a run's rows from before each definition was kept once: also its definition, and its one attempt.
+/// A run, and the bodies of its rows as a program wrote them that stored a copy of the definition with each run. The
+/// run has one attempt.
 pub(crate) struct OldRun {
     pub(crate) run: Run,
     pub(crate) header: String,
     pub(crate) definition: String,
+    /// Of each instance: the id, the list of dependencies, and the body.
     pub(crate) instances: Vec<(String, String, String)>,
+    /// The id and the body of the attempt.
     pub(crate) attempt: (String, String),
 }
 

@@ -79,7 +79,7 @@ pub(crate) async fn an_expired_run_is_neither_read_nor_saved(store: &dyn Store) 
     store.create_pipeline(pipeline("df-1")).await.unwrap();
     let (mut old, newest) = (ended(store, 1, false).await, ended(store, 2, false).await);
     assert_eq!(expire(store, 100).await, ids_of(&[&old]));
-    // First before its rows are removed, then afterwards.
+    // The first pass checks before the rows of the run are removed, the second pass afterwards.
     for _ in 0..2 {
         assert!(store.load_run(&id, &old.header().id).await.unwrap().is_none());
         assert_eq!(store.run_of(&id, &old.instances()[0].id).await.unwrap(), None);
