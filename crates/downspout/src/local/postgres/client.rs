@@ -163,7 +163,8 @@ impl Client {
         }
     }
 
-    /// Completes when the client leaves. While waiting, this function reads some of the client's bytes.
+    /// Reads the client's bytes into the inbox, and completes when the client leaves. Once the inbox holds [`READ_BYTES`]
+    /// bytes, the function stops reading and never completes, so it does not notice a later departure.
     async fn departure(&mut self) {
         while self.link.inbox.len() < READ_BYTES {
             self.link.inbox.reserve(READ_BYTES);
@@ -175,7 +176,7 @@ impl Client {
         std::future::pending().await
     }
 
-    /// Answers the statement of the client with `report`, and skips its other messages, as the server would.
+    /// Answers the request of the client with `report`, and skips the other messages of the request, as the server would.
     async fn refuse(&mut self, report: &ErrorReport, limits: &Limits) -> Result<(), ClientEnd> {
         tracing::info!(client.address = %self.address, error.code = report.code, "{}", report.message);
         report.put(&mut self.link.outbox);
@@ -183,7 +184,8 @@ impl Client {
             self.listen(limits).await?;
             let message = take_message(&mut self.link.inbox, limits.message_bytes);
             let message = message.map_err(|error| ClientEnd::Ended(ErrorReport::violation(&error)))?;
-            // After an error, the server skips all messages of the extended protocol until Sync.
+            // The request ends with this message if it is a simple query, a function call or a Sync. After an error, the
+            // server skips all messages of the extended protocol until Sync.
             if message.is_some_and(|message| matches!(message[0], b'Q' | b'F' | b'S')) {
                 put_ready(&mut self.link.outbox);
                 return Ok(());
@@ -220,6 +222,9 @@ impl Client {
     }
 
     /// Restores the state of the client's session on the borrowed session.
+    ///
+    /// If the server refuses a part of the state, the client is disconnected at its first loan. At a later loan, the
+    /// refusal is only logged.
     async fn restore(&mut self, loan: &mut Loan) -> Result<(), LoanEnd> {
         let session = loan.session().ok_or(LoanEnd::Lost)?;
         let refused =

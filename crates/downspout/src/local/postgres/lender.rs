@@ -48,7 +48,8 @@ impl Lender {
         }
     }
 
-    /// Waits for the session. Dropping the future leaves the queue.
+    /// Waits in the queue for the session, and lends the session to `borrower`. If the server was lost, this function starts
+    /// the server again, and fails if the server does not start. Dropping the future leaves the queue.
     pub(super) async fn borrow(self: &Arc<Self>, borrower: Borrower) -> Result<Loan, StartError> {
         let session = {
             let _ticket = QueueTicket::new(&self.waiting);

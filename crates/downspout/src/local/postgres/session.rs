@@ -186,7 +186,8 @@ impl Session {
             return Ok(());
         }
         let mut request = BytesMut::new();
-        // Outside a COPY, the server ignores CopyFail. During a COPY, it would ignore everything else.
+        // If the borrower left a COPY to the server open, CopyFail ends the COPY; otherwise the server would not run the
+        // queries below. Outside a COPY, the server ignores CopyFail.
         put_message(&mut request, b'f', |body| put_text(body, "the client has left"));
         put_message(&mut request, b'S', |_| {});
         put_query(&mut request, "ROLLBACK");

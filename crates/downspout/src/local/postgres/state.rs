@@ -11,8 +11,9 @@ use super::message::{put_message, put_query, row_columns, take_text};
 
 /// The query for the state of the session. Each row has a kind, a name and a value.
 ///
-/// The server knows a statement that was prepared in SQL by the whole text of its query. Only a query with a single statement
-/// can be repeated.
+/// For a statement that a client prepared with the SQL command PREPARE, the server keeps the text of the whole query that
+/// contained the PREPARE. Only a short text with a single statement can be repeated: further statements in the text must not
+/// run again. Any other prepared statement of this sort has the kind `lost`.
 pub(super) const INSPECTION: &str = "
 SELECT 'setting', name, setting FROM pg_catalog.pg_settings WHERE source = 'session'
 UNION ALL SELECT 'setting', 'role', r FROM pg_catalog.current_setting('role') r WHERE r <> 'none'
