@@ -61,7 +61,8 @@ const ALGORITHMS: [Algorithm; 5] = [
 #[derive(Default)]
 pub(super) struct ClaimedDigests {
     checksums: Checksums,
-    /// The algorithms that the client names without a value, or whose value comes after the content.
+    /// The algorithms that the client names in the request, whether or not a header has their value. A value may also come
+    /// in a trailer after the content, or be missing.
     named: Vec<&'static str>,
     md5: Option<Vec<u8>>,
     trailers: Option<TrailingHeaders>,
@@ -98,7 +99,7 @@ impl ClaimedDigests {
         Ok(claimed)
     }
 
-    /// Returns a hasher for all algorithms that the client names, and for `also`.
+    /// Returns a hasher for all algorithms that the client names or gives a value for, and for the algorithm `also`.
     pub(super) fn hasher(&self, also: Option<&str>) -> ChecksumHasher {
         let mut claimed = self.checksums.clone();
         let mut hasher = ChecksumHasher::default();
@@ -111,7 +112,7 @@ impl ClaimedDigests {
         hasher
     }
 
-    /// Checks the digests of a content that has arrived whole.
+    /// Checks the digests of a content that has arrived whole. Fails with [`StoreError::BadDigest`] if a digest differs.
     pub(super) fn verify(&self, received: &Received) -> Result<(), StoreError> {
         if self.md5.as_ref().is_some_and(|md5| md5[..] != received.md5) {
             return Err(StoreError::BadDigest("Content-MD5".to_owned()));

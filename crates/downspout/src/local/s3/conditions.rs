@@ -61,7 +61,8 @@ fn matches_etag(condition: &ETagCondition, etag: &str) -> bool {
     }
 }
 
-/// Returns whether an object changed after a time of a header. Headers have whole seconds, so the comparison has, too.
+/// Returns whether an object changed after `since`, the time of a header. Both times are compared in whole seconds, because
+/// headers have no fractions of seconds.
 fn is_after(modified: Timestamp, since: Timestamp) -> bool {
     modified.as_second() > since.as_second()
 }

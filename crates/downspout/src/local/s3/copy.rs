@@ -1,4 +1,4 @@
-//! Copies of objects. A copy shares the files of its source, so no byte is written again.
+//! Copies of objects. A copy shares the files of its source, so no file is copied.
 
 use super::error::StoreError;
 use super::event::EventName;

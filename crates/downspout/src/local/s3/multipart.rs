@@ -83,7 +83,7 @@ impl S3Store {
             .await
     }
 
-    /// Returns the parts after the number `after`, at most `limit`.
+    /// Returns the upload and its parts with numbers above `after`, at most `limit` parts.
     pub(super) async fn parts(
         &self,
         bucket: &str,

@@ -111,7 +111,8 @@ async fn joined<T>(handle: JoinHandle<Result<T, StoreError>>) -> Result<T, Store
     handle.await.map_err(|_| StoreError::Closed)?
 }
 
-/// Takes the bytes: in memory at first, and in a file from [`INLINE_LIMIT`] on.
+/// Takes the bytes of a content. A content of more than [`INLINE_LIMIT`] bytes goes to a file; any other content stays in
+/// memory.
 struct Sink {
     blobs: Arc<Blobs>,
     inline: Vec<u8>,
@@ -126,7 +127,7 @@ impl Sink {
         Self { blobs, inline: Vec::new(), file: None, size: 0, md5: Md5::new(), hasher }
     }
 
-    /// Returns whether the content would still need no file with `more` bytes.
+    /// Returns whether the content still needs no file after `more` further bytes.
     fn fits(&self, more: usize) -> bool {
         self.file.is_none() && self.inline.len() + more <= INLINE_LIMIT
     }

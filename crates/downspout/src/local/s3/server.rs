@@ -111,7 +111,8 @@ async fn connection(stream: TcpStream, service: S3Service, shutdown: Cancellatio
         }
     };
     if let Err(error) = ended {
-        // The client closed the connection. Its last request was answered or had no effect.
+        // The usual reason is that the client closed the connection. Its last request may have taken effect although the
+        // client got no answer.
         tracing::debug!(%error, "a connection to the S3 endpoint ended");
     }
 }

@@ -1,8 +1,9 @@
 //! The one thread that writes the index.
 //!
 //! Writers that wait at the same time share one commit, and so one flush of the disk (see [`sqlite_writer`]). Each job
-//! has a savepoint of its own. A job runs only once, because it hands files over. SQLite itself flushes before a commit
-//! returns: the reading connections must not see an object that a power cut can still take back.
+//! has a savepoint of its own. A job is never run a second time, because its first run gives away the files of its
+//! contents. SQLite itself flushes before a commit returns: the reading connections must not see an object that a power
+//! cut can still take back.
 
 use std::io;
 use std::path::{Path, PathBuf};
