@@ -165,7 +165,7 @@ impl Stack {
         &self.orchestrator
     }
 
-    /// Waits until a part of the stack ends by itself, and returns the reason. A part that ends by itself has failed.
+    /// Waits until a server of the stack ends by itself, and returns the reason. A server that ends by itself has failed.
     pub async fn broken(&mut self) -> anyhow::Error {
         first_end(&mut self.servers).await
     }
@@ -186,7 +186,7 @@ impl Stack {
                 postgres.stopped().await;
             }
         };
-        // Everything that was acknowledged is on the disk, so a shorter wait loses nothing.
+        // Everything that was acknowledged is on the disk, so nothing is lost if the time limit interrupts this wait.
         let ended = async { tokio::join!(servers_end, postgres_ends) };
         if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
             tracing::info!("the stack was stopped before all requests had ended");

@@ -102,12 +102,13 @@ impl Definitions {
         }
     }
 
-    /// Returns `values.json`: the values of the stack. A value in the folder's own file replaces the stack's value.
+    /// Returns the content of `values.json`: the values of the stack and those of `of_folder`, which is the folder's own
+    /// file. If both have a value, the folder's value counts. A file that is not a JSON object is returned unchanged.
     fn merged_values(&self, of_folder: Option<Vec<u8>>) -> Vec<u8> {
         let mut values = self.values.clone();
         match of_folder.map(|bytes| (serde_json::from_slice::<Value>(&bytes), bytes)) {
             Some((Ok(Value::Object(theirs)), _)) => values.extend(theirs),
-            // The orchestrator reports what is wrong with the file, with line and column.
+            // The orchestrator reports the error in the file, with line and column, so the file must not be changed here.
             Some((_, bytes)) => return bytes,
             None => {}
         }
@@ -135,7 +136,8 @@ fn is_definition(key: &str) -> bool {
     key.ends_with(".json") && !key.contains('/') && key != VALUES
 }
 
-/// Returns every file below `folder` by its key, without hidden files and the backup files of editors.
+/// Returns the files below `folder` by their keys. Hidden files, backup files of editors, and files larger than
+/// [`FILE_LIMIT`] are left out.
 fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut open = vec![(folder.to_owned(), String::new())];
@@ -226,7 +228,8 @@ fn jdbc_url(url: &Url) -> String {
 }
 
 fn decoded(text: &str) -> String {
-    // A form decoder would read `+` as a blank, but in user names and passwords it stands for itself.
+    // In user names and passwords, `+` stands for itself. The form decoder would read a `+` as a blank, so each `+` is
+    // encoded first.
     let pair = format!("v={}", text.replace('+', "%2B"));
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(&pair).unwrap_or_default();
     pairs.into_iter().next().map_or_else(|| text.to_owned(), |(_, value)| value)

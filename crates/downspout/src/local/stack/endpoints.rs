@@ -76,7 +76,7 @@ impl Buckets {
 }
 
 impl Endpoints {
-    /// Reads the endpoints that a stack wrote into its data directory.
+    /// Reads the endpoints that a stack wrote into its data directory. Returns `None` if there is no file of endpoints.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use super::data_dir::{DataDir, DataDirError, read_json, write_json};
 /// The range of the ports. It is below the range that systems use for outgoing connections, so that a port stays free while
 /// the stack is not running.
 const RANGE: std::ops::Range<u16> = 18_000..32_000;
-/// How many random ports are tried. If that many are taken, something else is wrong.
+/// How many random ports of the range are tried. If all of these are taken, the operating system chooses a free port.
 const TRIES: usize = 50;
 
 /// Why a service has no port.
@@ -57,7 +57,10 @@ impl<'a> Ports<'a> {
         Ok(Self { data_dir, known })
     }
 
-    /// Returns a listener on the port of the service. A service without a port gets a free one, which it keeps.
+    /// Returns a listener on the port of `service`. A service without a port gets a free port, which `ports.json` records
+    /// for later starts.
+    ///
+    /// Fails if another program listens on the recorded port.
     pub(super) async fn listen(&mut self, service: &'static str) -> Result<TcpListener, PortError> {
         if let Some(&port) = self.known.get(service) {
             return TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|source| {
