@@ -40,7 +40,8 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
         Self { handler, queue, sweep_now, limits, region: region.to_owned(), account: account.to_owned() }
     }
 
-    /// Runs until `shutdown`. An event that is being handled then stays in the queue, and is delivered again.
+    /// Delivers events and starts sweeps until `shutdown`. The shutdown interrupts the events that are being handled. These
+    /// events stay in the queue, and the next start delivers them again.
     pub async fn run(self, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -87,7 +88,8 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
             tokio::select! {
                 Some(ended) = invocations.join_next() => match ended {
                     Ok(id) => { in_hand.remove(&id); }
-                    // The error does not say which event it was, so all events are read again. The handler is idempotent.
+                    // The error does not say which event's delivery panicked, so all deliveries are aborted and all waiting
+                    // events are read again. The handler is idempotent, so a second delivery of an event does no harm.
                     Err(error) => {
                         tracing::error!(%error, "a delivery failed; all waiting events are read again");
                         invocations.abort_all();
