@@ -25,10 +25,12 @@ const MAX_BYTES: usize = 20_971_520;
 
 /// The meaning of names in the object whose text is evaluated.
 pub trait Scope {
-    /// Returns the value of a field, of a runtime field (`@...`) or of a parameter (`*...` for a secret).
+    /// Returns the value of a field, of a runtime field (`@...`) or of a parameter (`*...` for a secret), or
+    /// `None` if the name has no value.
     fn value(&self, name: &str) -> Option<Value>;
 
-    /// Returns the scope of the object that the field `name` refers to.
+    /// Returns the scope of the object that the field `name` refers to, or `None` if the field refers to no
+    /// object.
     fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>>;
 
     /// Returns whether an unknown name, or an expression that cannot be computed, means the empty text. Only

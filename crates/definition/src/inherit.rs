@@ -68,8 +68,8 @@ const FEW_KEYS: usize = 32;
 /// The objects of a definition with their inherited fields.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inheritance<'a> {
-    /// In the order of the definition. An object with an unusable parent has its stated fields and those of
-    /// Default.
+    /// The objects in the order of the definition. An object that is in a cycle of parents, or whose parent does
+    /// not exist, has only its stated fields and those of Default.
     pub(crate) objects: Vec<Resolved<'a>>,
     /// The index of each object by its id. If an id appears twice, the last object is used.
     pub(crate) indices: HashMap<&'a str, usize>,

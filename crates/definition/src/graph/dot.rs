@@ -62,7 +62,8 @@ fn label(node: &Node) -> String {
 fn style(edge: &Edge) -> String {
     let colour = palette::line_colour(edge.link);
     if edge.line == Line::Cycle {
-        // Without `constraint=false`, the line would move its start before its end.
+        // Without `constraint=false`, Graphviz would place the box at the start of the line before the box at
+        // its end.
         format!("color=\"{}\", style=dashed, constraint=false", palette::CYCLE)
     } else if edge.link.is_order() {
         format!("color=\"{colour}\"")

@@ -234,7 +234,7 @@ impl<'a> Resolved<'a> {
         number_of(&self.keys, key).is_some()
     }
 
-    /// Returns the index of a key, for [`key_at`](Self::key_at).
+    /// Returns the index of a key, for [`key_at`](Self::key_at), or `None` if the object has no such key.
     pub(crate) fn number(&self, key: &str) -> Option<usize> {
         let implied = || Some(self.keys.len() + number_of(self.implied_keys(), key)?);
         number_of(&self.keys, key).or_else(implied)
@@ -253,7 +253,7 @@ impl<'a> Resolved<'a> {
         self.number(key).is_some()
     }
 
-    /// Returns the object that states the field.
+    /// Returns the object that states the field `key`, or the object itself if it has no such field.
     pub(crate) fn owner(&self, key: &str) -> &'a PipelineObject {
         self.key(key).map_or(self.stated, |key| key.owner)
     }

@@ -18,7 +18,8 @@ pub enum ReadIn {
     Kinds(Vec<Kind>),
 }
 
-/// Returns the own field `key` and the objects on which it has an effect.
+/// Returns the own field `key` and the objects on which the field has an effect, or `None` if there is no such
+/// own field.
 #[must_use]
 pub fn named(key: &str) -> Option<(&'static FieldSpec, ReadIn)> {
     static NAMED: LazyLock<FxHashMap<&str, (&FieldSpec, ReadIn)>> = LazyLock::new(|| {

@@ -77,7 +77,7 @@ impl Layers {
 }
 
 /// Returns the layer of each box, counted from 0 at the left: the length of the longest path to the box. A box
-/// is placed nearer to its successors if the lines become shorter in total.
+/// is placed nearer to its successors if that place does not make the weighted lines longer in total.
 fn layer_of(boxes: usize, arrows: &[(usize, usize, f64)]) -> Vec<usize> {
     let mut after = vec![Vec::new(); boxes];
     let mut missing = vec![0_usize; boxes];

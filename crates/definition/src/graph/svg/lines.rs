@@ -57,7 +57,7 @@ fn arrow(edge: &Edge) -> Arrow {
 /// Draws a line with its arrowhead.
 pub(super) fn draw(body: &mut String, order: &RunOrder, line: &LaidLine<'_>, route: &[Point]) {
     let mut points = route.to_vec();
-    // The direction of the line at its end.
+    // The direction in which the line reaches its end: 1 means to the right, -1 means to the left.
     let mut forward = 1.0;
     if line.edge.line == Line::Cycle {
         points.reverse();
