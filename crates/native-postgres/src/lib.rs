@@ -27,7 +27,7 @@ impl NativePostgres {
     /// Creates a cluster and starts its server.
     ///
     /// # Panics
-    /// If PostgreSQL is missing. The message says how to install it.
+    /// If PostgreSQL is missing, or does not start. If it is missing, the message says how to install it.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with("")
@@ -35,7 +35,8 @@ impl NativePostgres {
 
     /// Returns the server that all tests of this process share; the first call starts it.
     ///
-    /// Tests must not stop it, and use schemas of their own. The server allows 400 sessions, and does not flush to the disk.
+    /// Tests must not stop the server, and must use schemas of their own. The server allows 400 sessions, and does not flush
+    /// to the disk.
     ///
     /// # Panics
     /// If PostgreSQL is missing.
@@ -116,7 +117,7 @@ impl NativePostgres {
     }
 
     /// Starts a shell that stops the server and removes its folder after this process has ended, in whatever way. The shared
-    /// server needs it, because Rust never drops a `static`. The shell waits for the end of its input, which only this
+    /// server needs the shell, because Rust never drops a `static`. The shell waits for the end of its input, which only this
     /// process holds open.
     fn janitor(&self) -> Child {
         let mut janitor = Command::new("sh");
@@ -163,7 +164,9 @@ impl Drop for NativePostgres {
     }
 }
 
-/// Returns the folder with the programs of the newest PostgreSQL. On Debian it is not on the PATH.
+/// Returns the folder with the programs of PostgreSQL, or `None` if PostgreSQL is missing.
+///
+/// Looks first for the newest version in the folder of Debian, which is not on the PATH, and then on the PATH.
 #[must_use]
 pub fn programs() -> Option<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
