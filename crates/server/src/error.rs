@@ -85,7 +85,7 @@ impl ServiceError {
             | Self::PipelineDeleted(_)
             | Self::TaskNotFound(_)
             | Self::Internal(_) => NAMESPACE,
-            // AWS's front end answers these before the service does, and names no namespace.
+            // At AWS, the front end answers these requests before they reach the service. Its errors have no namespace.
             Self::Validation(_)
             | Self::Serialization(_)
             | Self::UnknownOperation(_)

@@ -1,4 +1,4 @@
-//! AddTags: adds tags. A tag with the key of an old one replaces it.
+//! AddTags: adds tags. If the pipeline has a tag with the same key, the new value replaces the old one.
 
 use serde::Deserialize;
 use store::{Batch, Tag};

@@ -188,11 +188,11 @@ struct Condition {
 
 #[derive(Debug)]
 enum Comparison {
-    /// The field is one of these texts.
+    /// The field is one of these texts, the same time in another form, or a reference to an object with one of these ids.
     Equals(Vec<String>),
     /// The field refers to one of these objects.
     RefersTo(Vec<String>),
-    /// The field is a time, not before the first and not after the second.
+    /// The field is a time, not before the first time and not after the second one. `None` is no limit.
     Within(Option<Timestamp>, Option<Timestamp>),
 }
 
@@ -298,7 +298,7 @@ fn same_time(one: &str, other: &str) -> bool {
     lenient_time(one).is_some_and(|time| lenient_time(other) == Some(time))
 }
 
-/// Reads `2013-09-02T10:00:00`, a date alone (its midnight), or a time with a zone.
+/// Reads a time with a zone, a time in UTC such as `2013-09-02T10:00:00`, or a date, which means its midnight in UTC.
 fn lenient_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let date = || {
