@@ -16,9 +16,13 @@ pub(crate) struct ActiveDefinition {
 
 impl ActiveDefinition {
     /// Prepares the definition of a pipeline that was first activated at `first`.
+    ///
+    /// # Errors
+    ///
+    /// [`ExpandError`] if the `parent` fields cannot be resolved, or if the definition cannot have a timetable.
     pub(crate) fn of(definition: Definition, first: Timestamp) -> Result<Self, ExpandError> {
         let plan = Plan::of(definition)?;
-        // The ids of instances have whole seconds.
+        // The ids of instances contain times in whole seconds.
         let timetable = Timetable::of(&plan, engine::time::whole_seconds(first))?.map(Arc::new);
         Ok(Self { plan: Arc::new(plan), timetable })
     }

@@ -49,7 +49,7 @@ impl Driver {
 
     async fn remove_expired(&self, keep: Period) -> Result<(), StoreError> {
         self.clear_expired().await?;
-        // A period that reaches back before the earliest time keeps runs for ever.
+        // If the period reaches back before the earliest time that a timestamp can hold, runs are kept for ever.
         let Some(ended_before) = keep.nth_after(self.now(), -1) else { return Ok(()) };
         let mut from = None;
         loop {

@@ -23,12 +23,13 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The error id of a check that failed. Stored runs hold it.
 const CHECK_FAILED: &str = "Service_LookFailed";
-/// The error of a check in DynamoDB where none is configured, with the remedy.
+/// The error of a check in DynamoDB if the service has no DynamoDB, with the remedy.
 pub(crate) const NO_DYNAMODB: &str = "no DynamoDB is configured: set its address with `up --dynamodb-url`, or in \
     AWS_ENDPOINT_URL_DYNAMODB";
 
 impl Driver {
-    /// Checks the preconditions that are on offer until `shutdown`.
+    /// Checks the preconditions that are on offer, again and again until `shutdown`. If neither S3 nor DynamoDB is
+    /// configured, checks none.
     pub(crate) async fn check_preconditions(
         self: Arc<Self>,
         s3: Option<impl Buckets>,
@@ -48,7 +49,7 @@ impl Driver {
                 () = shutdown.cancelled() => return,
                 Some(ended) = checks.join_next() => {
                     if let Err(panic) = ended {
-                        // When the lease of its attempt is over, the check is offered again.
+                        // When the attempt's time to acknowledge is over, the check is offered again.
                         tracing::error!("a precondition check panicked: {panic}");
                     }
                 }

@@ -33,7 +33,8 @@ const WAKE_AGAIN: Duration = Duration::from_secs(30);
 /// The limit of free attempts that are read at once. Most groups have fewer pollers than this at one server.
 const MOST_FREE: usize = 64;
 
-/// The worker groups that have more work than pollers at this server, until the other servers are told.
+/// The worker groups that have more free attempts than pollers at this server, and of which the other servers are not
+/// told yet.
 #[derive(Default)]
 pub(super) struct SpareWork {
     groups: Mutex<HashSet<WorkerGroup>>,
