@@ -82,7 +82,7 @@ fn reasons(run: &Run) -> String {
     let all: Vec<_> =
         run.instances().iter().flat_map(|instance| reported(instance, "rejectReasons")).collect();
     let mut lines: Vec<_> = all.iter().take(REASON_LIMIT).map(|line| (*line).to_owned()).collect();
-    // Each load reports its first reasons only, and the number of rows that it refused.
+    // The refused rows can outnumber the reasons, because each load reports only its first reasons.
     let refused = usize::try_from(sum(run, "rowsRejected", false)).unwrap_or(usize::MAX).max(all.len());
     if !lines.is_empty() && refused > lines.len() {
         lines.push(format!("and {} more", refused - lines.len()));
