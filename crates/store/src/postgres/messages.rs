@@ -127,7 +127,8 @@ impl Listener {
         let group =
             message.split_once(' ').filter(|(sender, _)| *sender != self.server).map(|(_, group)| group);
         if let Some(group) = group {
-            // If the queue is full, the message is dropped: the caller has enough to do.
+            // If the queue is full, the message is dropped: its attempts are found when this server next reads the
+            // tables.
             let _ = self.sender.try_send(WorkerGroup::from(group));
         }
     }

@@ -23,6 +23,11 @@ const LOCK: i32 = 0x646f_776e;
 const SETTINGS: &str = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0";
 
 /// Creates the schema if there is none, and applies the migrations that it lacks.
+///
+/// # Errors
+///
+/// [`StoreError::Newer`] if a newer program wrote the schema; [`StoreError::Encoding`] if the database is not in UTF-8;
+/// the errors of the database otherwise.
 pub(super) async fn bring_up_to_date(
     sessions: &Sessions,
     location: &PostgresLocation,
