@@ -85,7 +85,7 @@ pub struct Loaded {
     pub bytes: u64,
 }
 
-/// Loads, and starts again whenever the connection to the database breaks.
+/// Loads, and starts again if the connection to the database breaks, until the patience of the load ends.
 ///
 /// # Errors
 ///
@@ -165,7 +165,7 @@ impl LoadTry<'_> {
         }
     }
 
-    /// Does the work. Returns the table if there is something to commit.
+    /// Does the work, unless an earlier attempt has done it. Returns the table if there is something to commit.
     async fn in_transaction(&mut self, tx: &Transaction) -> Result<Option<Table>, Failure> {
         if let Some(report) = ledger::claim(tx, &self.load.key).await? {
             self.progress.replace(report);

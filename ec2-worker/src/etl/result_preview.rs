@@ -1,11 +1,13 @@
 //! The field `resultPreview`: the first lines of a result, for the mail about the run.
 
-/// The largest number of bytes of a result that the preview reads.
+/// The number of characters after which the start of a file is cut. For the preview, the writer of a result collects
+/// whole rows until they have at least as many bytes.
 pub const LIMIT: usize = 600;
 
 /// Returns the preview of a CSV file of `all` bytes that begins with `text`.
 ///
-/// If the file is a header and one record, the preview has one line for each column. Otherwise it is the start of the
+/// `header` says whether the file begins with a header. If `text` is the whole file, and the file is a header and one
+/// record, the preview has one line for each column. Otherwise it is the start of the
 /// file, cut at the end of a line.
 #[must_use]
 pub fn of(text: &[u8], all: u64, header: bool) -> String {

@@ -1,4 +1,4 @@
-//! Writes the rows of a query to a CSV file, in S3 or in the scratch folder.
+//! Writes the rows of a query or of a table to a file with the separator of a dialect, in S3 or in the scratch folder.
 
 use std::path::Path;
 use std::time::Duration;
@@ -93,7 +93,7 @@ impl Sink {
 ///
 /// # Errors
 ///
-/// If the database refuses the query or cannot be reached, or S3 refuses the object.
+/// If the table is missing, the database refuses the query or cannot be reached, or S3 refuses the object.
 pub async fn to_object(
     pool: &Pool,
     unload: &Unload,
@@ -118,7 +118,7 @@ pub async fn to_object(
 ///
 /// # Errors
 ///
-/// If the database refuses the query or cannot be reached, or the scratch folder fails.
+/// If the table is missing, the database refuses the query or cannot be reached, or the scratch folder fails.
 pub async fn to_file(
     pool: &Pool,
     unload: &Unload,
