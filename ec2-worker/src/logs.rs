@@ -13,10 +13,10 @@ use crate::panics;
 use crate::progress::Progress;
 use crate::storage::{S3Uri, Storage, Upload};
 
-/// How much is packed and sent at a time. The output of a command may be larger than the memory.
+/// How many bytes of a log are packed and sent at a time. The output of a command may be larger than the memory.
 const PIECE: usize = 1024 * 1024;
 
-/// Uploads `Activity.log.gz`, and the output of a command if there is one.
+/// Uploads the log of `progress` to `at` as `Activity.log.gz`, and the output of a command if `folder` has any.
 ///
 /// If a log cannot be written, the task does not fail; the worker logs a warning.
 pub(crate) async fn upload(storage: &Storage, at: &S3Uri, folder: &Path, progress: &Progress) {

@@ -55,7 +55,8 @@ impl Service {
         Self { client, hostname: hostname.to_owned(), runner_id: runner_id.to_owned(), stop }
     }
 
-    /// Asks once for a task. The service holds the call for up to 90 s.
+    /// Asks once for a task of the worker group; returns `None` if there is none. The service holds the call for up to
+    /// 90 s. An error is the reason in one line.
     pub(crate) async fn poll(&self, group: &str) -> Result<Option<TaskObject>, String> {
         let poll = self.client.poll_for_task().worker_group(group).hostname(&self.hostname);
         match poll.send().await {
@@ -115,7 +116,7 @@ impl Service {
         }
     }
 
-    /// Sends a heartbeat. Returns whether the service asks the worker to end.
+    /// Sends a heartbeat. Returns whether the service asks the worker to end. An error is the reason in one line.
     pub(crate) async fn heartbeat(&self, group: &str) -> Result<bool, String> {
         let beat = self.client.report_task_runner_heartbeat().taskrunner_id(&self.runner_id);
         let sent = beat.worker_group(group).hostname(&self.hostname).send().await;
