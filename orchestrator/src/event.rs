@@ -1,8 +1,8 @@
 //! From an event to the keys that arrived, or to a sweep.
 //!
 //! Only this module knows the forms of events: S3's own notification, alone or inside SNS, SQS, or SNS inside SQS, and
-//! the event of EventBridge. The key in an S3 notification is form-encoded, and is decoded once, here. EventBridge does
-//! not encode it.
+//! the event of EventBridge. The key in an S3 notification is form-encoded, and is decoded once, here. The key in
+//! an event of EventBridge is not encoded.
 
 use aws_lambda_events::s3::{S3Entity, S3EventRecord};
 use serde::Deserialize as _;

@@ -10,7 +10,7 @@ use orchestrator::{Clients, Config, Orchestrator};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
-/// The time that a claim stays valid after the longest invocation.
+/// How much longer a claim is valid than an invocation may take.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
 /// The longest time limit that Lambda allows. The program assumes this limit if it does not know the function's own
 /// limit.

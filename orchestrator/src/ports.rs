@@ -143,7 +143,7 @@ pub(crate) trait Pipelines {
         ids: &[String],
     ) -> impl Future<Output = Result<Vec<Description>, PipelineError>> + Send;
 
-    /// Returns whether an instance of the pipeline ended with another status than FINISHED.
+    /// Returns whether an instance of the pipeline has a final status other than FINISHED and SKIPPED.
     fn has_failures(&self, id: &str) -> impl Future<Output = Result<bool, PipelineError>> + Send;
 
     /// Returns every instance of the pipeline, with its status.
@@ -152,7 +152,7 @@ pub(crate) trait Pipelines {
     /// Creates a pipeline and returns its id; a pipeline with the same name and unique id is returned as it is.
     fn create(&self, pipeline: &NewPipeline) -> impl Future<Output = Result<String, PipelineError>> + Send;
 
-    /// Puts the definition and returns its validation errors.
+    /// Puts the definition and returns its validation errors. If there are none, the service has stored the definition.
     fn put_definition(
         &self,
         id: &str,

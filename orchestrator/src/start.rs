@@ -15,6 +15,9 @@ use crate::setup::Setup;
 use crate::{claim, cleaning, stale};
 
 /// Starts the run of a claimed set and returns the entry with the activated head.
+///
+/// If the pipeline cannot be created and activated, publishes a notice, writes the failure into the ledger, and returns
+/// the error. An error of the removal is only returned (`replace`) or logged (`delete`).
 pub(crate) async fn start<E: Edges>(
     edges: &E,
     setup: &Setup,

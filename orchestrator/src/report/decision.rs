@@ -28,7 +28,8 @@ pub struct Decision {
     /// The state of the set's newest run in the ledger: `activated`, `finished`, `failed`, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// The keys of the files that the set still needs.
+    /// The keys of the files that are missing, or that must be dropped again because they are not newer than those of
+    /// the last run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// The reason, in one sentence for people.
@@ -43,7 +44,7 @@ pub enum Verdict {
     Started,
     /// The same content has a run already, or another handler is starting one.
     Duplicate,
-    /// Files of the set are missing.
+    /// Files of the set are missing, or are not newer than those of its last run.
     Incomplete,
     /// The day's cap is reached. The set runs on another day.
     Deferred,

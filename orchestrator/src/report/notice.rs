@@ -89,7 +89,8 @@ fn listed<'a>(bucket: &str, keys: impl Iterator<Item = &'a str>) -> String {
     keys.map(|key| format!("  s3://{bucket}/{key}\n")).collect()
 }
 
-/// Returns the notice for `cause`, which names the subject of the notice and nothing that differs from try to try.
+/// Returns the notice for `cause`, whose digest becomes the id. `cause` must not contain anything that differs from try
+/// to try.
 fn notice(cause: &[&str], subject: &str, message: String) -> Notice {
     Notice { id: digest(cause)[..32].to_owned(), subject: ascii(subject), message }
 }
