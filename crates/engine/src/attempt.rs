@@ -15,6 +15,10 @@
 //! | FINISHED | -       | FINISHED | FINISHED     | -          | -         | FINISHED    | FINISHED | FINISHED     | FINISHED    |
 //! | FAILED   | -       | FAILED   | -            | FAILED     | -         | FAILED      | FAILED   | FAILED       | FAILED      |
 //! | CANCELED | -       | CANCELED | CANCELED     | CANCELED   | CANCELED  | CANCELED    | CANCELED | CANCELED     | CANCELED    |
+//!
+//! The table shows the check of a precondition without `preconditionTimeout`. When that time has passed, `set FALSE` gives
+//! FAILED, and a free check that no runner takes becomes FAILED too. An attempt that checks no precondition refuses `set FALSE`
+//! while it is held or RUNNING.
 
 mod step;
 
@@ -127,7 +131,8 @@ pub struct Limits {
     pub retry_delay_ms: i64,
     /// The number of attempts that may follow the first: `maximumRetries`.
     pub maximum_retries: u32,
-    /// When the precondition fails if it does not hold: `preconditionTimeout` after its first attempt.
+    /// The time at which a precondition that does not hold fails: `preconditionTimeout` after the first attempt of the same
+    /// generation was made.
     #[serde(default)]
     pub gives_up_at: Option<Timestamp>,
     /// The limits of the machine, if this is an attempt at a resource.
@@ -209,8 +214,8 @@ impl Attempt {
 
     /// Returns when the attempt has to be woken.
     ///
-    /// A free check of a precondition fails if no runner takes it in time. Its last check begins when `preconditionTimeout` is
-    /// over, so a runner has the time of an acknowledgement after that.
+    /// A free check of a precondition fails if no runner takes the check in time. The last check becomes free when
+    /// `preconditionTimeout` is over, so the deadline of a free check is `acknowledge_ms` later.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let last = self.limits.gives_up_at.filter(|_| self.is_precondition_check && self.is_free());

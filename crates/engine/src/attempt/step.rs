@@ -121,7 +121,7 @@ fn outcome_status(attempt: &Attempt, outcome: &TaskOutcome, now: Timestamp) -> R
 fn check_again(attempt: &Attempt, until: Timestamp, now: Timestamp) -> Status {
     match attempt.limits.gives_up_at {
         Some(at) if at <= now => not_in_time(),
-        // The last check is made when the time is over.
+        // The last check takes place when `preconditionTimeout` is over, even if `retryDelay` is not over by then.
         Some(at) => Status::NotYet { until: until.min(at) },
         None => Status::NotYet { until },
     }
@@ -135,7 +135,7 @@ fn not_in_time() -> Status {
 fn not_yet(attempt: &Attempt, until: Timestamp, event: &Event, now: Timestamp) -> Result<Status, Illegal> {
     match event {
         Event::Woke if until <= now => Ok(Status::WaitingForRunner { held: None }),
-        // A runner may repeat its report.
+        // A runner may repeat its FALSE.
         Event::Woke | Event::Released | Event::StatusSet(TaskOutcome::False) => Ok(attempt.status.clone()),
         Event::CancelRequested => Ok(Status::Canceled),
         Event::Claimed(_) | Event::ProgressReported | Event::StatusSet(_) | Event::Machine(_) => Err(Illegal),
