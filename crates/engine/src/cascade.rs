@@ -7,7 +7,10 @@
 use crate::ids::InstanceId;
 use crate::instance::{Ending, Instance, Status};
 
-/// Decides how `consumer` ends because `cause` ended badly; `None` if it goes on waiting.
+/// Decides how `consumer` ends because `cause` ended badly.
+///
+/// Returns `None` if `consumer` keeps its status: it waits for no dependency, `cause` did not end badly, or `consumer` goes on
+/// waiting.
 #[must_use]
 pub(crate) fn falls(consumer: &Instance, cause: &Instance) -> Option<Ending> {
     let ending = cause.ending().filter(|ending| ending.is_bad())?;
@@ -16,12 +19,12 @@ pub(crate) fn falls(consumer: &Instance, cause: &Instance) -> Option<Ending> {
     }
     let is_own_precondition = cause.guards.as_ref() == Some(&consumer.id);
     if is_own_precondition && *ending == Ending::Failed {
-        // The owner of a precondition that does not hold has failed itself.
+        // A failed precondition is a failure of its owner, not a cascade, so `failureAndRerunMode` of the owner has no say.
         Some(Ending::Failed)
     } else if !consumer.cascade {
         None
     } else if consumer.guards.is_some() {
-        // A precondition has nothing to check any more.
+        // The owner of this precondition falls too, so nothing needs the check any more.
         Some(Ending::Canceled { reason: format!("`{}` failed", cause.id) })
     } else {
         Some(Ending::CascadeFailed { on: chain(cause) })

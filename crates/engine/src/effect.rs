@@ -21,7 +21,7 @@ pub enum Effect {
         /// The attempt at the resource; each attempt is one machine.
         attempt: AttemptId,
     },
-    /// Publish a notice. It is stored until its topic has taken it, even if its pipeline is deleted meanwhile.
+    /// Publish a notice. The notice stays stored until its topic has taken it, even if the pipeline is deleted meanwhile.
     Publish(Notice),
     /// The run has ended. After a restart the run's header says the same.
     Ended(RunOutcome),

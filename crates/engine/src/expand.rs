@@ -109,7 +109,8 @@ pub fn expand(plan: Arc<Plan>, activation: Activation) -> Result<(Run, Step), Ex
     Ok((run, step))
 }
 
-/// Returns the scheduled start of a run on demand: the second of its activation, or the next free one after `latest`.
+/// Returns the scheduled start of a run on demand: the whole second of `started`, or the second after `latest` if `latest` is
+/// not earlier.
 ///
 /// Run ids have whole seconds, and two activations may happen within one.
 fn scheduled_start(started: Timestamp, latest: Option<Timestamp>) -> Timestamp {
@@ -161,7 +162,7 @@ fn overlapping<'p, 'a>(
     other: &Draft<'_>,
 ) -> impl Iterator<Item = &'p Draft<'a>> {
     let Interval { start, end } = other.interval;
-    // The last draft that begins by `start` may go on until then; earlier ones have ended.
+    // Of the drafts that begin at or before `start`, only the last can still go on at `start`.
     let first = drafts.partition_point(|draft| draft.interval.start <= start).saturating_sub(1);
     let near = drafts[first..].iter().copied().take_while(move |draft| {
         let begun = draft.interval.start;

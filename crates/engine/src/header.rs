@@ -43,7 +43,7 @@ pub struct RunEnd {
     pub generation: u32,
     /// The run is stuck: some instances still wait, and nothing will ever free them (`failureAndRerunMode` none).
     pub stuck: bool,
-    /// When the next alarm for a late instance is due among the instances that still wait.
+    /// When the next of the instances that still wait becomes late; `None` if none of them will.
     #[serde(default)]
     pub late_at: Option<Timestamp>,
 }

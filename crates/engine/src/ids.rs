@@ -116,9 +116,10 @@ impl RunId {
         Self(time::wire(scheduled))
     }
 
-    /// Returns the id of a run that begins with the interval of the instance or attempt `object`.
+    /// Returns the id of the run whose scheduled start is the start in the id `object` of an instance or attempt; `None` if the
+    /// engine did not make `object`.
     ///
-    /// The object belongs to this run, unless its own run is for a longer interval.
+    /// The instance belongs to this run, unless its own run is for a longer interval and began earlier.
     #[must_use]
     pub fn of_object(object: &str) -> Option<Self> {
         let instance = match object.rsplit_once(ATTEMPT_MARK) {

@@ -14,12 +14,13 @@ use crate::scope::Context;
 /// The field that names the actions for a late object.
 pub(crate) const LATE: &str = "onLateAction";
 
-/// Returns when the instance at `at` is late, if it may start from `now` on.
+/// Returns when the instance at `at` is late, if it may start from `now` on; `None` for a resource, or if it is never late.
 pub(crate) fn after_release(run: &Run, at: InstanceIndex, now: Timestamp) -> Option<Timestamp> {
     if run[at].role == Role::Resource { None } else { after(run, at, now) }
 }
 
-/// Returns when the resource at `at` is late, if it is needed from `now` on.
+/// Returns when the resource at `at` is late, if it is needed from `now` on; `None` after its first attempt, or if it is never
+/// late.
 pub(crate) fn after_need(run: &Run, at: InstanceIndex, now: Timestamp) -> Option<Timestamp> {
     let is_first = run[at].attempts.is_empty();
     is_first.then(|| after(run, at, now)).flatten()
@@ -28,7 +29,7 @@ pub(crate) fn after_need(run: &Run, at: InstanceIndex, now: Timestamp) -> Option
 fn after(run: &Run, at: InstanceIndex, now: Timestamp) -> Option<Timestamp> {
     let instance = &run[at];
     let is_scheduled = run.interval(instance).start != run.interval(instance).end;
-    // A precondition is late with its owner.
+    // A precondition is never late by itself; only its owner is.
     if !is_scheduled || instance.guards.is_some() || instance.is_final() {
         return None;
     }
@@ -36,7 +37,7 @@ fn after(run: &Run, at: InstanceIndex, now: Timestamp) -> Option<Timestamp> {
     object.reference(LATE)?;
     let evaluation = Default::default();
     let context = Context::of_instance(run, instance, None, &evaluation);
-    // Validation has reported values that cannot be read.
+    // A value that cannot be read sets no time. Validation has reported the value.
     let period = field::LATE_AFTER_TIMEOUT.of(&context.reading(object)).ok()??;
     Some(period.after(now))
 }
