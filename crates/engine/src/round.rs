@@ -89,7 +89,8 @@ pub(crate) struct Round<'a> {
 /// An instance that became final.
 struct Settled {
     at: InstanceIndex,
-    /// No alarm fires. A user who says MARK_FINISHED reports no success of the object, so `onSuccess` stays silent.
+    /// Whether the ending fires no alarm. MARK_FINISHED of a user, for example, is no success of the object's own work, so
+    /// `onSuccess` stays silent.
     is_silent: bool,
 }
 
@@ -206,7 +207,7 @@ impl<'a> Round<'a> {
                 instance.ended = None;
                 return false;
             }
-            // A user may mark a failed instance as finished.
+            // A user may mark an instance as finished that is already final. Its consumers must hear of the new ending.
             let is_settled = !was_final || is_silent;
             if is_settled {
                 instance.ended = Some(now);

@@ -13,7 +13,7 @@ impl Round<'_> {
         }
         let Some(reason) = cancel else { return };
         for at in self.run.indices() {
-            // A machine that will be used after the next activation ends like a machine that nobody uses.
+            // A resource with users that still wait for their time is not canceled, so that they can run on it later.
             if self.run[at].release.is_none() && !self.run.has_users_to_come(at) {
                 // Final instances stay as they are.
                 let _ = self.cancel(at, reason.to_owned());

@@ -21,7 +21,7 @@ impl Round<'_> {
         let instances = self.find_all(named)?;
         self.refuse_any(instances.iter().find(|at| self.run[**at].is_final()))?;
         for at in instances {
-            // A resource may be among them, and its users are canceled along with it.
+            // An instance may be final by now, because canceling a resource also cancels the instances that run on it.
             let _ = self.cancel(at, reason.to_owned());
         }
         Ok(())
@@ -30,7 +30,7 @@ impl Round<'_> {
     /// Marks the named instances as finished.
     pub(super) fn mark_named(&mut self, named: &BTreeSet<InstanceId>) -> Result<(), IllegalEvent> {
         let instances = self.find_all(named)?;
-        // Marking does not end a machine; a cancellation does.
+        // A resource with a machine can be canceled, but not marked, because marking does not end its machine.
         self.refuse_any(instances.iter().find(|at| self.run.has_machine(**at)))?;
         instances.into_iter().for_each(|at| self.mark_finished(at));
         Ok(())

@@ -29,7 +29,7 @@ impl Round<'_> {
         let paused = |round: &Self, at: &InstanceIndex| round.run[*at].is_paused;
         let all = self.instances_of(components);
         let (over, open): (Vec<_>, Vec<_>) = all.into_iter().partition(|at| self.run[*at].is_final());
-        // A final instance may be rerun, and starts then.
+        // A final instance starts nothing now, but a later rerun must not find it paused.
         for at in over.into_iter().filter(|at| paused(self, at)).collect::<Vec<_>>() {
             self.change(at, |instance| instance.is_paused = false);
         }
@@ -55,7 +55,8 @@ impl Round<'_> {
         for at in self.run.indices() {
             let instance = &self.run[at];
             let is_paused = components.contains(&instance.component);
-            // A run with a withheld instance has not ended and got every pause, so the instance's `is_paused` is right.
+            // `is_paused` of a final or waiting instance may be outdated, because a run that has ended hears of no pause. A
+            // withheld instance keeps its run from ending, so its `is_paused` is right.
             let waits = instance.status == Status::WaitingOnDependencies && !instance.is_withheld;
             if instance.is_paused != is_paused && (instance.is_final() || waits) {
                 self.change(at, |instance| instance.is_paused = is_paused);
