@@ -63,7 +63,7 @@ pub enum ShutdownReason {
     Failed(TaskError),
     /// `terminateAfter` has passed.
     TimedOut,
-    /// A user, a deactivation, or a failed task stopped it.
+    /// A user, a deactivation, or a failed task stopped the machine.
     Canceled,
 }
 
@@ -103,7 +103,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Reads the limits of a resource whose fields are evaluated. Both periods count from `now`.
+    /// Reads the limits of a resource whose fields are evaluated.
+    ///
+    /// Periods become milliseconds as if they began at `now`, because months differ in length.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError`] if the value of a field cannot be read.
     pub(crate) fn of(object: &PipelineObject, now: Timestamp) -> Result<Self, FieldError> {
         let millis =
             |period: definition::period::Period| period.after(now).as_millisecond() - now.as_millisecond();
@@ -162,7 +168,7 @@ pub fn step(status: &Status, limits: &Limits, event: &Event, now: Timestamp) -> 
         Status::Running { until } => Ok(running(*until, event, now)),
         Status::ShuttingDown { end } => Ok(shutting_down(end, event)),
         Status::Finished | Status::Failed(_) | Status::TimedOut | Status::Canceled => match event {
-            // The driver has to end this machine, not use it.
+            // The machine was made too late. The driver has to end it.
             Event::Created => Err(Illegal),
             Event::Gone { .. } | Event::Unneeded | Event::CancelRequested | Event::Woke => Ok(status.clone()),
         },
@@ -208,12 +214,12 @@ fn shutting_down(end: &ShutdownReason, event: &Event) -> Status {
         (Event::Gone { .. }, ShutdownReason::Failed(error)) => Status::Failed(error.clone()),
         (Event::Gone { .. }, ShutdownReason::TimedOut) => Status::TimedOut,
         (Event::Gone { .. }, ShutdownReason::Canceled) => Status::Canceled,
-        // A canceled resource is not tried again.
+        // CANCELED replaces FAILED, because a failed resource would be tried again.
         (Event::CancelRequested, ShutdownReason::Failed(_)) => {
             Status::ShuttingDown { end: ShutdownReason::Canceled }
         }
         (
-            // The host may finish making the machine before it is asked to end it.
+            // `Created` is legal: the host may finish making the machine before the request to end it arrives.
             Event::Created | Event::Unneeded | Event::CancelRequested | Event::Woke,
             ShutdownReason::Finished
             | ShutdownReason::Failed(_)

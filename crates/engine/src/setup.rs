@@ -34,7 +34,11 @@ impl Default for Setup {
     }
 }
 
-/// Evaluates the instance at `at` for a new attempt.
+/// Evaluates the instance at `at` for a new attempt that is made at `now`.
+///
+/// # Errors
+///
+/// The error of the attempt if a field cannot be evaluated or read, or if `workerGroup` is missing.
 pub(crate) fn of(run: &Run, at: InstanceIndex, now: Timestamp) -> Result<Setup, TaskError> {
     let instance = &run[at];
     let object = evaluated(run, instance)?;

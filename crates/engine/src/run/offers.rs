@@ -1,6 +1,6 @@
-//! The attempts of a run by who has to act on them next: pollers, runners, or the host of machines.
+//! Lists the attempts on which runners that poll, runners that have taken them, or the host of machines have to act next.
 //!
-//! The driver asks these questions after a restart; while it runs, effects say the same.
+//! The driver calls these functions after a restart. While the driver runs, effects tell it the same.
 
 use crate::attempt::Attempt;
 use crate::ids::{AttemptId, RunnerId, WorkerGroup};

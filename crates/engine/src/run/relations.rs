@@ -36,12 +36,14 @@ impl Run {
         self.find(instance.runs_on.as_ref()?.as_str())
     }
 
-    /// Returns the resource that the instance at `at` has to wait for: its own, unless that is RUNNING.
+    /// Returns the resource that the instance at `at` has to wait for; `None` if the instance runs on no resource, or if its
+    /// resource is RUNNING.
     pub(crate) fn missing_resource(&self, at: InstanceIndex) -> Option<InstanceIndex> {
         self.resource_of(&self[at]).filter(|resource| !self[*resource].is_up())
     }
 
-    /// Returns whether nothing keeps runners from the work: nobody paused it, and its resource is RUNNING.
+    /// Returns whether runners may take an attempt at `instance`: the instance is not paused, and its resource, if it has one,
+    /// is RUNNING.
     pub(crate) fn may_be_taken(&self, instance: &Instance) -> bool {
         !instance.is_paused && self.resource_of(instance).is_none_or(|resource| self[resource].is_up())
     }
@@ -73,7 +75,7 @@ impl Run {
             let may_start = instance.release.is_none() && !instance.is_paused;
             match instance.status {
                 Status::WaitingOnDependencies => may_start && self.unmet(*user) == 0,
-                // The user was paused when its machine ended.
+                // The machine ended while this user was paused, so the user still has its free attempt.
                 Status::Trying => may_start && instance.has_free_attempt(),
                 Status::RetryPause { .. } | Status::Final(_) => false,
             }
