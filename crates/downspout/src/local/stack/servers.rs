@@ -171,7 +171,8 @@ pub(super) fn orchestrator(config: &StackConfig, endpoints: &Endpoints) -> anyho
         drop_bucket: Some(endpoints.buckets.drop.clone()),
         topic_arn: endpoints.topic_arn.clone(),
         lease: config.lambda.invocation + LEASE_BEYOND_INVOCATION,
-        // Only this process uses the data directory, so a claim of an earlier process is free.
+        // The part after `#` differs in each process, which makes the claims of earlier processes invalid at once. Only one
+        // process at a time uses the data directory, so those processes have ended.
         holder: format!("downspout-up#{}", uuid::Uuid::new_v4().simple()),
         now: Arc::clone(&config.now),
     };

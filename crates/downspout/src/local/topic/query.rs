@@ -36,12 +36,12 @@ impl Call {
         self.get("Action").unwrap_or_default()
     }
 
-    /// Returns a parameter.
+    /// Returns a parameter; `None` if the call does not have it.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str)
     }
 
-    /// Returns a parameter that must exist and not be empty.
+    /// Returns a parameter; fails if it is missing or empty.
     pub(super) fn require(&self, name: &str) -> Result<&str, SnsError> {
         self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| SnsError::parameter(name))
     }

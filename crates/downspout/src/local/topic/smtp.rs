@@ -161,7 +161,7 @@ async fn send(topic: &Topic, smtp: &SmtpConfig, delivery: &Delivery) {
     }
 }
 
-/// Returns the time of the next try, or `None` after the last one.
+/// Returns the time of the next try after one that `tries` others preceded; `None` if no try follows.
 fn next_try(tries: u32) -> Option<Timestamp> {
     let secs = RETRY_AFTER_SECS.get(usize::try_from(tries).ok()?)?;
     Timestamp::now().checked_add(SignedDuration::from_secs(*secs)).ok()

@@ -148,7 +148,7 @@ impl TopicStore {
         Ok(())
     }
 
-    /// Returns the subscriptions to `topic`, or all subscriptions.
+    /// Returns the subscriptions to `topic`, or all subscriptions if `topic` is `None`.
     pub(super) fn subscriptions(&self, topic: Option<&str>) -> Result<Vec<Subscription>> {
         let connection = self.lock();
         let select = "SELECT arn, topic, protocol, endpoint FROM subscription
@@ -208,7 +208,8 @@ impl TopicStore {
         Ok(())
     }
 
-    /// Returns the mail that is next for the mail server, with its time, which may be in the future.
+    /// Returns the mail that is sent to the mail server next, with the time of that try, which may be in the future; `None` if
+    /// no mail waits.
     pub(super) fn next_by_smtp(&self) -> Result<Option<(Timestamp, Delivery)>> {
         let due: Option<(i64, i64)> = self
             .lock()
@@ -223,7 +224,10 @@ impl TopicStore {
         Ok(delivery.map(|delivery| (millis(due), delivery)))
     }
 
-    /// Notes the end of a try to send a mail. `next` is the time of the next try, or `None` if there is none.
+    /// Notes the end of a try to send a mail.
+    ///
+    /// `error` says why the try failed; `None` if the mail server took the mail. `next` is the time of the next try; `None` if
+    /// no try follows.
     pub(super) fn note_smtp(
         &self,
         delivery: i64,
