@@ -48,7 +48,8 @@ impl Pattern {
         &self.text
     }
 
-    /// Returns the values that the pattern captures from `key`, or `None` if the key does not match.
+    /// Returns the values that the pattern captures from `key`. Returns `None` if the key does not match, or if
+    /// a name repeats in the pattern and the search finds no match within `MAX_STEPS`.
     ///
     /// If several matches are possible, earlier names capture as few characters as possible.
     #[must_use]

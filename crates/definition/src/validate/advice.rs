@@ -35,8 +35,8 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     }
 }
 
-/// Returns whether the object itself states both runners. An object that inherits both is common and
-/// harmless.
+/// Returns whether the object itself states `runsOn` and `workerGroup`. An object that inherits one of the two
+/// or both is common and harmless.
 fn has_both_runners(stated: &PipelineObject) -> bool {
     stated.reference("runsOn").is_some() && stated.string("workerGroup").is_some()
 }
