@@ -13,9 +13,10 @@ pub enum Exit {
     Done = 0,
     /// The run failed, the definition has errors, or the command failed.
     Failed = 1,
-    /// The command line is wrong. The argument parser uses the same code.
+    /// The command line is wrong, or `validate` cannot read a file. The argument parser uses the same code.
     Usage = 2,
-    /// Nothing ran: the set is incomplete, its cap (`myMaxRunsPerDay`) is reached, or no pattern matches the key.
+    /// Nothing ran: the set is incomplete, its cap (`myMaxRunsPerDay`) is reached, no pattern matches the key, or there
+    /// is no failed run to repeat.
     NothingRan = 3,
     /// No stack is running on the data directory.
     NoStack = 4,
@@ -28,6 +29,8 @@ impl From<Exit> for ExitCode {
 }
 
 /// Prints why a command failed and, if known, what the user can do. Returns the exit code of the failure.
+///
+/// If the failure is a closed pipe, prints nothing and returns [`Exit::Done`].
 #[must_use]
 pub fn report(error: &anyhow::Error) -> Exit {
     if causes_io(error, io::ErrorKind::BrokenPipe) {

@@ -66,7 +66,9 @@ pub(super) async fn run(data_dir: &Path, args: &LogsArgs) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-/// Returns the keys of the logs. The id of the pipeline is one part of each key, below any `pipelineLogUri`.
+/// Returns the keys of the pipeline's logs in the logs bucket. If `args.only` is given, every returned key contains it.
+///
+/// The id of the pipeline is one folder in each key, whatever the `pipelineLogUri` is.
 async fn keys(endpoints: &Endpoints, args: &LogsArgs) -> anyhow::Result<Vec<String>> {
     let part = format!("/{}/", args.pipeline_id);
     let bucket = &endpoints.buckets.logs;

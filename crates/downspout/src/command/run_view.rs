@@ -19,6 +19,7 @@ pub(super) struct RunView {
     pub(super) name: String,
     pub(super) state: String,
     pub(super) created: Option<Timestamp>,
+    /// The time of the last activation.
     pub(super) started: Option<Timestamp>,
     pub(super) ended: Option<Timestamp>,
     /// The scheduled start of the next run.
@@ -137,7 +138,8 @@ impl RunView {
         failed && !moves && !free
     }
 
-    /// Returns when the first attempt of the newest interval started and when its last instance ended.
+    /// Returns when the first instance of the newest interval started and when the last one ended. If no instance has
+    /// started, the first time is the last activation of the pipeline.
     ///
     /// A pipeline that is running has no end.
     pub(super) fn span(&self) -> (Option<Timestamp>, Option<Timestamp>) {

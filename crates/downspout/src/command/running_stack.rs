@@ -49,7 +49,7 @@ pub(super) async fn explained<T>(data_dir: &Path, result: anyhow::Result<T>) -> 
 }
 
 /// Sends a request to the admin endpoint of the stack, and returns its answer. The endpoint serves the requests that no
-/// AWS operation covers.
+/// AWS operation covers. Fails if the stack cannot be reached, or if its answer is an error or not the JSON of a `T`.
 pub(super) async fn ask<T: DeserializeOwned>(
     endpoints: &Endpoints,
     method: http::Method,

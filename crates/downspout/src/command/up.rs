@@ -107,7 +107,7 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
     error.map_or(Ok(Exit::Done), Err)
 }
 
-/// Connects to the user's database once.
+/// Connects to the user's database once. The error says why the database cannot be used.
 async fn reach(url: &str) -> Result<(), String> {
     // The program at that address may not be a database, and may never answer.
     let checked = tokio::time::timeout(DATABASE_WAIT, ec2_worker::database::check(url)).await;
