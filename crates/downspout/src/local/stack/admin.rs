@@ -1,4 +1,5 @@
-//! The admin endpoint of the stack, for requests that no AWS operation answers: sweeps and dead letters.
+//! The admin endpoint of the stack, for requests that no AWS operation answers: the status of a key,
+//! sweeps and dead letters.
 //!
 //! The endpoint listens on the loopback address, and requires the secret access key.
 

@@ -1,4 +1,4 @@
-//! Compares a bucket with local contents by their ETags, and uploads small objects.
+//! Gives the ETags of a bucket and of local contents, by which a caller finds changed contents, and uploads small objects.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 
 use crate::sdk_error::readable;
 
-/// Returns the ETag of every key in the bucket.
+/// Returns the ETag of every key in the bucket, without quotation marks.
 pub(super) async fn etags(s3: &Client, bucket: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let mut pages = s3.list_objects_v2().bucket(bucket).into_paginator().send();
     let mut etags = BTreeMap::new();
@@ -21,7 +21,7 @@ pub(super) async fn etags(s3: &Client, bucket: &str) -> anyhow::Result<BTreeMap<
     Ok(etags)
 }
 
-/// Returns the ETag that S3 gives to a content that is uploaded in one piece.
+/// Returns the ETag, without quotation marks, that S3 gives to a content that is uploaded in one piece.
 pub(super) fn etag(bytes: &[u8]) -> String {
     hex::encode(Md5::digest(bytes))
 }

@@ -53,7 +53,8 @@ impl Definitions {
         })
     }
 
-    /// Makes the bucket equal to the source.
+    /// Uploads the changed files of the source and `values.json`, and removes the files of earlier uploads that the
+    /// source no longer has. Other objects of the bucket, such as the ledger, stay as they are.
     pub(super) async fn upload(&mut self) -> anyhow::Result<()> {
         let mut files = match &self.source {
             DefinitionSource::Shipped => {
@@ -78,7 +79,7 @@ impl Definitions {
 
     /// Uploads the folder again whenever it changes, until `stop`.
     ///
-    /// After each upload, `changed` is notified, so that errors are reported and possible runs start at once.
+    /// After each upload that succeeds, `changed` is notified, so that errors are reported and possible runs start at once.
     pub(super) async fn follow(mut self, changed: Arc<Notify>, stop: CancellationToken) {
         let DefinitionSource::Folder(folder) = self.source.clone() else { return };
         let (sender, mut changes) = mpsc::channel(1);

@@ -28,7 +28,7 @@ pub struct Endpoints {
     pub datapipeline: String,
     /// The URL of SNS.
     pub sns: String,
-    /// The URL of the admin endpoint: sweeps and dead letters.
+    /// The URL of the admin endpoint: the status of a key, sweeps and dead letters.
     pub admin: String,
     /// The URL of the database, with the password.
     pub postgres: String,
