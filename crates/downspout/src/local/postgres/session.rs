@@ -199,7 +199,7 @@ impl Session {
 
     /// Restores `state`. The parameters that the server reports during this are written to `out` for the client.
     ///
-    /// Returns the SQLSTATE and the message of the first error.
+    /// Returns the SQLSTATE and the message of the first error, or `None`. An error of the unnamed statement is ignored.
     pub(super) async fn restore(
         &mut self,
         state: &SessionState,

@@ -143,7 +143,8 @@ pub(super) fn algorithm_of(checksums: &Checksums) -> Option<&'static str> {
     ALGORITHMS.iter().find(|known| (known.value)(&mut checksums).is_some()).map(|known| known.name)
 }
 
-/// Returns the checksum of the parts' checksums, as S3 computes it for `COMPOSITE`.
+/// Returns the checksum of the parts' checksums, as S3 computes it for `COMPOSITE`, or no checksum if `algorithm` is
+/// unknown.
 pub(super) fn composite(algorithm: &str, parts: &[Checksums]) -> Checksums {
     let mut result = Checksums::default();
     let Some(known) = ALGORITHMS.iter().find(|known| known.name == algorithm) else { return result };

@@ -63,7 +63,8 @@ where
         gathered += bytes.len();
         batch.push(bytes);
         if gathered >= BATCH {
-            // One batch is written while the next arrives, so that a slow disk slows the sender down.
+            // One batch is written while the next arrives. A complete batch waits until the batch before it is written, so
+            // a slow disk slows the sender down.
             stage = stage.idle().await?.write_aside(std::mem::take(&mut batch));
             gathered = 0;
         }
