@@ -7,9 +7,11 @@
 //! unary   := "-" unary | postfix
 //! postfix := primary ( "." name [ "(" args ")" ] )*
 //! primary := number | string | name "(" args ")" | name | "(" add ")"
+//! args    := [ add ("," add)* ]
 //! ```
 //!
-//! Chains are flat and nesting is limited, so that no input can exhaust the stack.
+//! An expression is an `add`. A name may begin with `*`, which marks a secret. The call `a.f(b)` means
+//! `f(a, b)`. Chains are flat and nesting is limited, so that no input can exhaust the stack.
 
 use std::borrow::Cow;
 
@@ -20,7 +22,7 @@ use super::{
 
 /// The maximum nesting, deeper than people write.
 const MAX_DEPTH: usize = 50;
-/// The maximum length of a chain such as `a.b.c`.
+/// The maximum number of dots in a chain such as `a.b.c`.
 const MAX_STEPS: usize = 32;
 /// The maximum number of calls after a dot in one expression, with those inside brackets. Each call adds a
 /// level of nesting to the parsed expression.
@@ -63,7 +65,8 @@ pub(super) enum Operator {
 pub(super) fn parse(text: &str, begin: usize) -> Result<(Expr<'_>, usize), SyntaxError> {
     let mut parser = Parser { text, lexer: Lexer::new(text, begin), word: None, chained: 0 };
     let read = parser.whole();
-    // An unreadable word or a missing end is reported before a word in the wrong place.
+    // If a word is in the wrong place, the rest of the expression is read, too. An unreadable word or a
+    // missing `}` in the rest is the error that is reported.
     while read.is_err() && parser.word.is_some() {
         parser.next()?;
     }
