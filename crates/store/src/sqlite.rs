@@ -33,11 +33,11 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`. It is created or migrated as needed.
+    /// Opens the file at `path`, and creates or migrates the file as needed.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Newer`] if a newer program wrote it; [`StoreError::Open`], [`StoreError::Log`],
+    /// [`StoreError::Newer`] if a newer program wrote the file; [`StoreError::Open`], [`StoreError::Log`],
     /// [`StoreError::Sqlite`] and [`StoreError::Commit`] if it cannot be used.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let opening = |source| StoreError::Open { path: path.to_owned(), source };
@@ -65,7 +65,8 @@ impl SqliteStore {
     /// The errors of [`SqliteStore::open`]; [`StoreError::InUse`] if another server has the file, and
     /// [`StoreError::Lock`] if the lock file cannot be used.
     pub fn open_alone(path: &Path) -> Result<Self, StoreError> {
-        // The lock belongs to the file itself, whatever link leads there. A file that does not exist yet has no link.
+        // The lock file lies beside the real data file, so servers that open it through different links share one lock.
+        // A file that does not exist yet has no links.
         let mut lock_path = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
         lock_path.push(".lock");
         let failed = |source| StoreError::Lock { path: path.to_owned(), source };

@@ -26,7 +26,7 @@ impl PostgresLocation {
     ///
     /// # Errors
     ///
-    /// Says which part of the URL is not understood; never quotes a password.
+    /// If a part of the URL is not understood. The message names the part, and never quotes a password.
     pub fn parse(url: &str) -> Result<Self, String> {
         let url = DatabaseUrl::parse(url).map_err(|error| format!("does not read: {error}"))?;
         let mut own = OwnSettings::default();

@@ -28,7 +28,7 @@ const SESSION_WAIT: Duration = Duration::from_secs(30);
 const MAKE_WAIT: Duration = Duration::from_secs(20);
 /// The number of tries of a transaction that the server undoes.
 const MOST_TRIES: u32 = 5;
-/// The pause after the first failure; each further pause is longer by as much.
+/// The pause after the first failure; each further pause is longer than the one before by the same time.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 
 /// The settings of every session. Waits have limits, so that a Downspout server that hangs cannot block the others for

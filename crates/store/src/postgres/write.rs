@@ -15,8 +15,8 @@ use crate::{Batch, Pipeline, StoreError};
 /// The most rows of one statement: enough to save round trips, and few enough to hold in memory twice.
 const MOST_ROWS: usize = 2000;
 
-/// Returns the digest of name and unique id, by which a creation finds the same pipeline. Indexes refuse the texts
-/// themselves if they are long.
+/// Returns the digest of name and unique id, by which a creation finds an existing pipeline with the same ones. The
+/// digest is indexed instead of the texts, because PostgreSQL refuses long texts in an index.
 pub(super) fn creation_key(pipeline: &Pipeline) -> Vec<u8> {
     let mut digest = Sha256::new();
     digest.update(pipeline.name.len().to_be_bytes());

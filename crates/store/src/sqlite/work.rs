@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::StoreError;
 
-/// Runs `work` on the connection, and returns its result once that is durable.
+/// Runs `work` on the connection, and returns the result once the changes are durable.
 pub(super) async fn run<T, W>(writer: &Writer, work: W) -> Result<T, StoreError>
 where
     T: Send + 'static,
