@@ -7,8 +7,7 @@ pub const LIMIT: usize = 600;
 /// Returns the preview of a CSV file of `all` bytes that begins with `text`.
 ///
 /// `header` says whether the file begins with a header. If `text` is the whole file, and the file is a header and one
-/// record, the preview has one line for each column. Otherwise it is the start of the
-/// file, cut at the end of a line.
+/// record, the preview has one line for each column. Otherwise it is the start of the file, cut at the end of a line.
 #[must_use]
 pub fn of(text: &[u8], all: u64, header: bool) -> String {
     let is_whole = u64::try_from(text.len()).is_ok_and(|seen| seen == all);

@@ -95,7 +95,7 @@ async fn duplicate_parts(
     parts.complete().await
 }
 
-/// Returns a key for the header `x-amz-copy-source`, which is URL-encoded but for its slashes.
+/// Returns a key in URL encoding, except for its slashes, as the header `x-amz-copy-source` needs it.
 fn encoded(key: &str) -> String {
     let mut text = String::with_capacity(key.len());
     for byte in key.bytes() {
