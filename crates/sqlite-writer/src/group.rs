@@ -35,7 +35,8 @@ impl Group {
     }
 }
 
-/// Does a group of jobs in one transaction: `first`, and those that wait.
+/// Does a group of jobs in one transaction: `first`, and those that wait, at most [`GROUP_LIMIT`] jobs. The result says
+/// whether the transaction was committed; the callers have not been answered yet.
 pub(crate) fn commit_group(
     connection: &Connection,
     undo: Undo,
