@@ -39,7 +39,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(600);
 struct Scenario {
     seed: u64,
     servers: usize,
-    /// Whether no faults occur by chance.
+    /// Whether no faults occur by chance, and each operator only puts and activates a definition.
     is_quiet: bool,
     crash_at: Option<CrashAt>,
     /// How the store deceives the servers.

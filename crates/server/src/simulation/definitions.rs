@@ -200,7 +200,8 @@ impl Recipe {
         });
     }
 
-    /// Copies the Default and the schedules of another definition.
+    /// Copies the Default and the schedules of another definition, in half of the cases without `maximumRetries`.
+    /// Removes references to the schedule `Long` if the other definition does not have it.
     fn take_frame(&mut self, dice: &Dice, like: &Self) {
         self.is_on_demand = like.is_on_demand;
         let has_long = like.objects.iter().any(|object| object.id == "Long");
@@ -224,7 +225,7 @@ fn predecessors(dice: &Dice, shape: usize, number: usize) -> Vec<usize> {
         (0, _) => vec![number - 1],
         (1, _) => vec![dice.below(number)],
         (2, _) => (0..number).filter(|_| dice.chance(400)).collect(),
-        // A diamond: the first activity comes before all others, and the last one after all others.
+        // A diamond: `A1` and `A2` come after `A0`, and each later one comes after all activities between it and `A0`.
         _ if number + 1 < 4 => vec![0],
         _ => (1..number).collect(),
     }

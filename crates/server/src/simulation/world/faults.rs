@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::World;
 use crate::simulation::dice::Dice;
 
-/// In how many of a thousand calls each fault occurs.
+/// In how many of a thousand cases each fault occurs. A case is a call, a task of a worker, or the moment for an
+/// incident.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::simulation) struct Chances {
     /// A request is lost.
