@@ -141,7 +141,7 @@ impl Parameters {
         self.values.get(id).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the first value of the parameter `id`.
+    /// Returns the first value of the parameter `id`, or `None` if the parameter has none.
     #[must_use]
     pub fn value(&self, id: &str) -> Option<&str> {
         self.values(id).first().map(String::as_str)
@@ -153,11 +153,12 @@ impl Parameters {
         self.declared.get(id)
     }
 
-    /// Returns the value of the parameter `id` in an expression, or `None` without a value.
+    /// Returns the value of the parameter `id` in an expression, or `None` if a parameter that is not
+    /// declared as optional has no value.
     ///
     /// The value is a number if the parameter is declared as one. It is a list if the parameter is declared
-    /// as an array or has several values. A declared optional parameter without a value is the empty text, so
-    /// that expressions which use it can be evaluated.
+    /// as an array or has several values. A declared optional parameter without a value is the empty text or,
+    /// if it is an array, the empty list. So expressions that use the parameter can be evaluated.
     #[must_use]
     pub fn to_value(&self, id: &str) -> Option<Value> {
         let declaration = self.declared.get(id);

@@ -13,7 +13,8 @@ use crate::{
 const INVALID: &str = "INVALID_EXPRESSION";
 const UNKNOWN_NAME: &str = "UNKNOWN_NAME";
 
-/// The names that every object has besides its fields. An object without a type can still inherit its type.
+/// The names that expressions can use in every object, besides its fields. `type` is one of them even if the
+/// object states no type, because the object can inherit its type.
 const MEMBERS: &[&str] = &["id", "name", "type"];
 
 pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {

@@ -12,7 +12,7 @@ use super::output::{self, Style};
 const WIDTH: usize = 100;
 /// How many characters of a longer line are shown before the caret.
 const BEFORE: usize = 40;
-/// Keys that are shown on a line with a secret. Any other word on the line may be part of the secret.
+/// Keys that are shown after the first secret of a line. Any other word there may be part of the secret.
 const PLAIN_KEYS: [&str; 8] =
     ["id", "name", "type", "description", "default", "watermark", "optional", "allowedValues"];
 

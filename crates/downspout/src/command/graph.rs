@@ -80,7 +80,7 @@ pub(super) fn run(args: &GraphArgs) -> anyhow::Result<Exit> {
     Ok(if has_errors { Exit::Failed } else { Exit::Done })
 }
 
-/// Returns the format that the extension of a file stands for.
+/// Returns the format that the extension of a file stands for, or `None` if the extension is missing or unknown.
 fn format_of(path: &Path) -> Option<Format> {
     match path.extension()?.to_str()? {
         "svg" => Some(Format::Svg),
