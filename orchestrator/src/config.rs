@@ -24,8 +24,8 @@ pub struct Config {
     pub lease: Duration,
     /// The name under which this process makes claims.
     ///
-    /// In the form `name#incarnation`, the process asserts that it is the only one with this name: claims of other
-    /// incarnations are then invalid at once, because their processes have ended.
+    /// A holder of the form `name#incarnation` states that no other process with this name runs now. Claims of other
+    /// incarnations of the same name are then invalid at once, because their processes have ended.
     pub holder: String,
     /// The clock.
     pub now: Now,

@@ -29,7 +29,7 @@ pub(crate) struct Ledger {
     /// The newest run.
     #[serde(default)]
     pub head: Option<Head>,
-    /// Content that arrived while the head was at work.
+    /// Content that waits: for the head, for more changes of the set, or for the definition's turn.
     #[serde(default)]
     pub next: Option<Next>,
     /// Earlier heads, newest first.
@@ -110,7 +110,7 @@ pub(crate) struct Deferral {
     pub cap: u32,
 }
 
-/// Content that runs after the head.
+/// Content that becomes the next head. If the set has no head yet, the content waits for the definition's turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Next {
@@ -279,7 +279,7 @@ impl Ledger {
         ledger
     }
 
-    /// Returns the ledger with `content` noted as the content that runs after the head.
+    /// Returns the ledger with `content` noted as the content that becomes the next head.
     pub(crate) fn with_next(&self, content: &Content, now: Timestamp) -> Self {
         let next = Next { run_key: content.run_key.clone(), files: content.files.clone(), since: now };
         Self { next: Some(next), ..self.clone() }

@@ -21,7 +21,8 @@ impl<E: Edges> Operations<E> {
         Ok(Self { edges, setup: Setup::new(config)? })
     }
 
-    /// Handles one event and returns the decision about each of its keys.
+    /// Handles one event. Returns the decisions about its keys and the messages that failed, or the report of the sweep
+    /// if the event is from a schedule.
     pub(crate) async fn handle(&self, event: &Value) -> anyhow::Result<Value> {
         match event::parse(event) {
             Event::Sweep => Ok(serde_json::to_value(self.sweep().await?)?),
@@ -34,7 +35,7 @@ impl<E: Edges> Operations<E> {
         sweep::sweep(&self.edges, &self.setup).await
     }
 
-    /// Returns the decision about a key without changing anything.
+    /// Returns the decisions about a key without changing anything.
     pub(crate) async fn status_of(&self, bucket: &str, key: &str) -> anyhow::Result<Vec<Decision>> {
         status::of_key(&self.edges, &self.setup, bucket, key).await
     }
