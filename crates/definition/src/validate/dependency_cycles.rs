@@ -21,8 +21,8 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
 
 /// Returns, for each object, the indices of the objects that it waits for.
 ///
-/// A runnable object waits for the objects in its `dependsOn`. An activity also waits for its inputs, and a data
-/// node for the activities that write it.
+/// An object that is executed waits for the objects in its `dependsOn`. An activity also waits for its inputs,
+/// and a data node for the activities that write it.
 fn waits(subject: &Subject<'_>) -> Vec<Vec<usize>> {
     let mut waits = vec![Vec::new(); subject.objects().len()];
     for (index, (object, kind)) in subject.with_kinds().enumerate() {
