@@ -82,7 +82,7 @@ pub(crate) async fn serve(
     body: Bytes,
 ) -> Result<Vec<u8>, ServiceError> {
     if operation == Operation::PollForTask {
-        // A poll waits as long as its client does, and ends when the client hangs up.
+        // A poll runs in the task of its request, so that it ends when the client hangs up. Its claim has its own task.
         return dispatch(service, operation, &body).await;
     }
     // The operation runs in a task of its own, so that a client that hangs up does not stop a change half way.

@@ -1,4 +1,4 @@
-//! PollForTask: hands a task to the task runner, or waits until there is one.
+//! PollForTask: hands a task to the task runner. If there is none, waits for one, but only for a limited time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
