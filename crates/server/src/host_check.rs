@@ -1,7 +1,8 @@
 //! Finds all work of a definition that nobody here can do, before anything starts.
 //!
-//! The service checks some preconditions itself. A host supplies workers for resources, and says what they cannot do.
-//! The service does not know who polls a worker group of a user's own, so work for such a group is never found here.
+//! The service checks some preconditions itself. A host says what its workers cannot do: the workers of its resources,
+//! and those that poll its own worker group, if it has one. Nobody here knows which task runners poll another worker
+//! group, so this check accepts all work for such a group.
 
 use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap};
@@ -87,7 +88,7 @@ pub(crate) fn check(plan: &Plan, host: Option<&dyn Host>, has_dynamodb: bool) ->
     found
 }
 
-/// Returns the problem of a run that needs more machines at once than the host has places.
+/// Returns the problem of a run that needs more machines at once than the host has places; `None` if the places suffice.
 pub(crate) fn check_places(host: Option<&dyn Host>, run: &Run) -> Option<HostProblem> {
     let most = host?.places()?;
     let together = run.largest_party();

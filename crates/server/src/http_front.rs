@@ -18,7 +18,7 @@ use crate::service::Service;
 /// The limit of a request body in bytes. The longest member of the model (an expression) has 20 MiB; the rest is room
 /// for escapes.
 const MOST_BODY_BYTES: usize = 24 << 20;
-/// The time within which a client must have sent its request.
+/// The time within which the body of a request must arrive.
 const BODY_WAIT: Duration = Duration::from_secs(30);
 /// The content type of the protocol.
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
