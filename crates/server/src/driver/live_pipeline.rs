@@ -30,7 +30,7 @@ pub(crate) struct LivePipeline {
     /// The awake runs: those that time may still change. The oldest comes first, as its work is offered first. Other
     /// runs are here only while an operation works on them.
     runs: BTreeMap<RunId, Run>,
-    /// The stuck runs, in memory or not.
+    /// The stuck runs of the pipeline, including those that are not in memory.
     stuck: BTreeSet<RunId>,
     /// The active definition; `None` until an activation sets it or a schedule first needs it.
     pub(super) active: Option<ActiveDefinition>,
@@ -38,7 +38,7 @@ pub(crate) struct LivePipeline {
     pub(super) is_full: bool,
     /// The revision of the pipeline in the store whose state is in memory.
     pub(super) revision: u64,
-    /// A save failed: memory differs from the store, and must be loaded again before its next use.
+    /// A save failed: memory may differ from the store, so the pipeline is loaded again before its next use.
     pub(super) must_reload: bool,
 }
 

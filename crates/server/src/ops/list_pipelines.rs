@@ -6,7 +6,7 @@ use crate::error::ServiceError;
 use crate::service::Service;
 use crate::wire::marker::read_marker;
 
-/// The number of pipelines per page. AWS does not document its own.
+/// The number of pipelines per page. AWS does not document how many it returns.
 const PAGE: usize = 50;
 
 #[derive(Debug, Deserialize)]
