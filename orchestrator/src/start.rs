@@ -17,7 +17,8 @@ use crate::{claim, cleaning, stale};
 /// Starts the run of a claimed set and returns the entry with the activated head.
 ///
 /// If the pipeline cannot be created and activated, publishes a notice, writes the failure into the ledger, and returns
-/// the error. An error of the removal is only returned (`replace`) or logged (`delete`).
+/// the error. If stale pipelines cannot be removed, [`StaleRuns::Replace`] returns the error without a notice, and
+/// [`StaleRuns::Delete`] only logs the error.
 pub(crate) async fn start<E: Edges>(
     edges: &E,
     setup: &Setup,
