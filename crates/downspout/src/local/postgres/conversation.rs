@@ -12,13 +12,14 @@ enum Owed {
     Sync,
 }
 
-/// The way in which a borrower uses the session at this moment. Clients that wait for the session are shown the text.
+/// The way in which a borrower uses the session at this moment. Error messages for clients that waited too long for the
+/// session contain the `Display` text of the session use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SessionUse {
     Idle,
     Active,
     IdleInTransaction,
-    /// The client is gone; the server still runs its last statement.
+    /// The loan is over, and the session is being reset. The last statement of the borrower may still be running.
     Leaving,
 }
 
@@ -89,7 +90,8 @@ impl Conversation {
             }
             b'G' => {
                 self.copying_in = true;
-                // Syncs that follow the Execute of the COPY are read during the COPY, and ignored.
+                // The server reads the Syncs that follow the Execute of the COPY during the COPY, and ignores them. So no
+                // answer to these Syncs will come.
                 if self.owed.front() != Some(&Owed::SimpleQuery) {
                     self.owed.clear();
                     self.unsynced = true;

@@ -252,8 +252,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Dropping the server waits for its thread, which may be running a long statement. The drop also wakes the
-        // thread through the socket, so the folder of the socket must still exist.
+        // Dropping the server waits for the server's thread, which may be running a long statement, so the drop
+        // happens on a new thread. The drop also wakes the server's thread through the socket, so the folder of the socket
+        // is dropped last.
         if let Some((server, socket_folder)) = self.server.take() {
             thread::spawn(move || {
                 drop(server);
