@@ -38,7 +38,8 @@ pub(super) struct Definitions {
     bucket: String,
     /// The values that differ between this machine and AWS.
     values: Map<String, Value>,
-    /// The file with the keys that came from the folder. A file that leaves the folder is also removed from the bucket.
+    /// The path of the file that lists the keys of the last upload. By this list, an upload finds the keys that it must
+    /// remove from the bucket, because their files are no longer in the source.
     manifest: PathBuf,
 }
 
