@@ -39,7 +39,7 @@ impl NativePostgres {
     /// to the disk.
     ///
     /// # Panics
-    /// If PostgreSQL is missing.
+    /// If this call has to start the server, and PostgreSQL is missing or does not start.
     #[must_use]
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<(NativePostgres, Child)> = OnceLock::new();

@@ -129,7 +129,8 @@ impl LivePipeline {
         self.runs.values().filter_map(Run::next_wake).chain(scheduled.map(|next| next.due)).min()
     }
 
-    /// Derives the pipeline's state from its runs. Returns whether the state changed.
+    /// Sets the pipeline's state to the one that follows from its runs, and the time at which the pipeline finished or was
+    /// deactivated. Returns whether the state changed. The caller saves the pipeline.
     pub(crate) fn derive_state(&mut self, now: Timestamp) -> bool {
         for (id, run) in &self.runs {
             match RunState::of(run).is_stuck {

@@ -1,5 +1,5 @@
-//! EvaluateExpression: evaluates a text in the context of an object. The value has masks in place of secrets; only the
-//! runner of a task receives secrets in clear text.
+//! EvaluateExpression: evaluates a text in the context of an object. The value has masks in place of secrets; a runner
+//! receives the secrets of its task in clear text.
 
 use engine::RunId;
 use serde::{Deserialize, Serialize};
