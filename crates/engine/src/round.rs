@@ -40,7 +40,7 @@ pub enum IllegalEvent {
     /// The run has no such instance.
     #[error("there is no instance `{0}`")]
     NoSuchInstance(InstanceId),
-    /// The attempt was handed out again since then, or is free.
+    /// The lease is not the present one: the attempt was handed out again, or is free.
     #[error("lease {lease} of attempt `{attempt}` is over")]
     LeaseOver {
         /// The attempt.

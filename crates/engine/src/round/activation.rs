@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use crate::round::Round;
 
 impl Round<'_> {
-    /// Suspends the run: instances that wait for their time wait for the next activation. Instances that have begun are
-    /// canceled for the reason `cancel`, or end by themselves if there is none.
+    /// Suspends the run if instances wait for their time: they do not start before the next activation.
+    ///
+    /// The instances whose time has come are canceled for the reason `cancel`; if `cancel` is `None`, they go on.
     pub(super) fn deactivate(&mut self, cancel: Option<&str>) {
         if self.run.instances().iter().any(|it| it.release.is_some() && !it.is_final()) {
             self.suspend(true);
@@ -21,7 +22,8 @@ impl Round<'_> {
         }
     }
 
-    /// Lets a suspended run go on. Instances whose interval begins before `skip_until` become SKIPPED.
+    /// Lets a suspended run go on. Instances that wait for their time become SKIPPED if their interval begins before
+    /// `skip_until`.
     pub(super) fn activate(&mut self, skip_until: Option<Timestamp>) {
         self.suspend(false);
         let (now, until) = (self.now, skip_until.unwrap_or(Timestamp::MIN));

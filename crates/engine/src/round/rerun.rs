@@ -25,7 +25,8 @@ impl Round<'_> {
             let consumers = self.run.consumers(at).iter().copied();
             again.extend(consumers.filter(|consumer| self.rises(*consumer)));
             again.extend(self.run.preconditions(at).filter(|it| self.run[*it].is_bad()));
-            // Rerunning a resource also reruns the failed instances on it; for a precondition, its owner is rerun.
+            // Rerunning a resource also reruns the instances on it that ended badly. A precondition on it stands for its
+            // owner, whose rerun also reruns the preconditions that ended badly.
             let users = self.run.users(at).iter().map(|user| self.run.owner(*user).unwrap_or(*user));
             again.extend(users.filter(|user| self.run[*user].is_bad()));
         }
