@@ -23,7 +23,7 @@ pub struct Header {
     pub started: Timestamp,
     /// How and when the run ended; `None` while it goes on.
     pub ended: Option<RunEnd>,
-    /// The pipeline was deactivated: instances that wait for their time wait for the next activation.
+    /// The pipeline was deactivated: instances that wait for their time do not start before the next activation.
     #[serde(default)]
     pub is_suspended: bool,
     /// The rerun generation: how many rerun commands the run has had.

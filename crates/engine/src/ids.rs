@@ -164,7 +164,7 @@ impl AttemptId {
 
     /// Returns a range of texts, in byte order, that contains the ids of all attempts at `instance`.
     ///
-    /// It may contain other ids too, if the id of a component looks like the id of an attempt.
+    /// The range may contain other ids too, if the id of a component looks like the id of an attempt.
     #[must_use]
     pub fn around(instance: &InstanceId) -> Range<String> {
         let begin = format!("{instance}{ATTEMPT_MARK}");
@@ -172,7 +172,7 @@ impl AttemptId {
         Range { end: format!("{begin}:"), start: begin }
     }
 
-    /// Returns the instance of the attempt, and the number of the attempt.
+    /// Returns the instance and the number of the attempt; `None` if the engine did not make this id.
     #[must_use]
     pub fn parts(&self) -> Option<(InstanceId, u32)> {
         let (instance, number) = self.0.rsplit_once(ATTEMPT_MARK)?;

@@ -36,7 +36,7 @@ impl Run {
     #[must_use]
     pub fn largest_party(&self) -> Vec<&InstanceId> {
         let parties = self.parties();
-        // `max_by_key` returns the last maximum; of several parties of that size, the first counts.
+        // The order is reversed, because `max_by_key` returns the last maximum, and the first of the largest parties counts.
         let largest = parties.iter().rev().max_by_key(|party| party.len());
         largest.into_iter().flatten().map(|at| &self[*at].id).collect()
     }
@@ -60,7 +60,7 @@ impl Run {
         parties
     }
 
-    /// Returns the pairs of resources of which one may run while an instance on it waits for work on the other.
+    /// Returns the pairs of resources that must run at once: one may run while an instance on it waits for work on the other.
     fn pairs_that_must_run_together(&self) -> BTreeSet<(InstanceIndex, InstanceIndex)> {
         let of_resource = |resource| self.users(resource).iter().map(move |user| (*user, resource));
         let on: BTreeMap<InstanceIndex, InstanceIndex> = self.resources().flat_map(of_resource).collect();
@@ -72,7 +72,8 @@ impl Run {
                     *waiting.entry(*other).or_default() += 1;
                 }
             }
-            // If all instances on the other resource wait for this user, the other resource is made after it.
+            // If all instances on the other resource wait for this user, the other resource is made only after the user is
+            // final.
             let may_run = |(other, count): &(InstanceIndex, usize)| *count < self.users(*other).len();
             pairs.extend(waiting.into_iter().filter(may_run).map(|(other, _)| (*resource, other)));
         }

@@ -24,7 +24,8 @@ pub enum Event {
     RunsChanged {
         /// Whether a run has not ended.
         moving: bool,
-        /// Whether an instance is at work or may be taken. Waiting for a time or for a resumption does not count.
+        /// Whether a run has an active instance: one at work, or ready for a runner to take. An instance that waits for a time
+        /// or for a resumption does not count.
         active: bool,
         /// Whether a run is stuck: instances wait for ever for one that failed, which may be rerun.
         stuck: bool,

@@ -42,7 +42,7 @@ impl Plan {
         &self.definition
     }
 
-    /// Returns the parameters with the values in force.
+    /// Returns the parameters with the values of the activation.
     #[must_use]
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
@@ -50,7 +50,7 @@ impl Plan {
 
     /// Returns how many runs may be at work at once: `maxActiveInstances` of the Default object.
     ///
-    /// Without that field it is 1 on demand and 5 on a schedule.
+    /// If that field is missing or cannot be read, the number is 1 on demand and 5 on a schedule.
     #[must_use]
     pub fn max_active_instances(&self, is_scheduled: bool) -> usize {
         let preview = Preview::new(&self.objects, &self.parameters, None);
@@ -69,7 +69,7 @@ impl Plan {
         line.find(|object| object.values(field).next().is_some())
     }
 
-    /// Returns the object `id` with its inherited fields.
+    /// Returns the object `id` with its inherited fields; `None` if the definition has no such object.
     #[must_use]
     pub fn object(&self, id: &str) -> Option<&PipelineObject> {
         self.positions.get(id).map(|position| &self.objects[*position])

@@ -1,7 +1,7 @@
 //! The setup of an attempt: decides its worker group and its limits before it is offered.
 //!
-//! All fields that the work will see are evaluated once here. A text that cannot be evaluated fails the attempt with the names
-//! of object and field, and never reaches a runner.
+//! All fields that the work will see are evaluated once here. An attempt with a field that cannot be evaluated fails with an
+//! error that names the object and the field, and is never offered to a runner.
 
 use definition::PipelineObject;
 use definition::kind::Kind;

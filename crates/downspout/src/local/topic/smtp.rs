@@ -68,7 +68,7 @@ impl SmtpConfig {
     /// # Errors
     ///
     /// [`SmtpConfigError`] if the address is not valid or contains a password, if the password would be sent without
-    /// encryption, or if its file cannot be read.
+    /// encryption, or if the file with the password cannot be read.
     pub fn read(address: &str, password_file: Option<&Path>) -> Result<Self, SmtpConfigError> {
         let url = Url::parse(address).map_err(|error| SmtpConfigError::Url(error.into()))?;
         if url.password().is_some() {

@@ -208,8 +208,9 @@ impl TopicStore {
         Ok(())
     }
 
-    /// Returns the mail that is sent to the mail server next, with the time of that try, which may be in the future; `None` if
-    /// no mail waits.
+    /// Returns the mail that is sent to the mail server next, and the time of that try, which may be in the future.
+    ///
+    /// Returns `None` if no mail waits.
     pub(super) fn next_by_smtp(&self) -> Result<Option<(Timestamp, Delivery)>> {
         let due: Option<(i64, i64)> = self
             .lock()
