@@ -59,13 +59,14 @@ impl Header {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RunOutcome {
-    /// Every instance is FINISHED.
+    /// The instances are FINISHED; some of them, but not all, may be SKIPPED. A precondition does not count if its owner is
+    /// FINISHED.
     Finished,
-    /// An instance failed, or waits for ever for an instance that failed.
+    /// An instance failed or timed out, or, although no instance was canceled, one fell or waits for ever.
     Failed,
-    /// No instance failed, but some were canceled.
+    /// Some instances were canceled, and none failed or timed out. Others may have fallen with the canceled ones.
     Canceled,
-    /// A later start passed over every instance.
+    /// A later start passed over every instance, except resources that no instance needed, which are FINISHED.
     Skipped,
 }
 

@@ -42,7 +42,7 @@ impl Round<'_> {
         self.apply(at, &attempt::Event::Claimed(runner))
     }
 
-    /// Applies an event to an attempt. If the attempt is the newest of its instance, the instance gets the status that follows.
+    /// Applies an event to an attempt. If the attempt is the newest of its instance, the status of the instance follows.
     pub(super) fn apply(&mut self, at: AttemptIndex, event: &attempt::Event) -> Result<(), IllegalEvent> {
         let now = self.now;
         let (was_up, before) = (self.run[at.instance].is_up(), self.run[at].status.clone());
