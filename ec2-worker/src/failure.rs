@@ -112,7 +112,10 @@ impl Failure {
 /// Returns whether the driver refused to send a text because of a NUL character in it. The connection is not harmed.
 fn holds_nul(error: &tokio_postgres::Error) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::InvalidInput)
+    let is_nul = |cause: &io::Error| {
+        cause.kind() == io::ErrorKind::InvalidInput && cause.to_string().contains("embedded null")
+    };
+    cause.is_some_and(is_nul)
 }
 
 /// Returns whether the database would refuse the same statement on the same data again.
