@@ -20,9 +20,10 @@ pub enum Undo {
 /// Jobs that were done in one transaction. They are answered when the transaction is durable.
 pub(crate) struct Group {
     pub(crate) jobs: Vec<Box<dyn Job>>,
-    /// Whether the transaction was committed; the error says why not.
+    /// Whether the transaction was committed; the error says why not. If the flush of the log fails, the
+    /// [`crate::Flusher`] replaces `Ok` with the error of the flush.
     pub(crate) committed: Result<(), Failure>,
-    /// Whether the commit wrote anything to the log.
+    /// Whether jobs changed rows, so that the log must be flushed. A change counts even if it was undone.
     pub(crate) has_written: bool,
 }
 
@@ -55,6 +56,7 @@ pub(crate) fn commit_group(
     };
     let committed = done.map_err(|undone| match undone {
         Undone::Failed(failure) => failure,
+        // Not reached: under savepoints of their own, jobs cannot spoil each other's changes.
         Undone::Spoiled => "the transaction was undone".into(),
     });
     Group { jobs, committed, has_written: connection.total_changes() != before }
