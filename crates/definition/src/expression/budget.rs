@@ -1,17 +1,17 @@
-//! Limits the work of evaluations. Without a limit, the work for texts that use other texts, and for lists
-//! that multiply each other, could grow without end.
+//! Limits the work of evaluations. Without a limit, a short definition could cause nearly endless work: its texts can
+//! use other texts several times each, and an operator between two lists combines each pair of their elements.
 
 use std::cell::Cell;
 
 use super::{EvaluateError, Value};
 
-/// The total work of a budget, in units of work. Reading one byte of an expression's text takes one unit.
+/// The total work of a budget, in units. Parsing a text with expressions costs one unit for each byte of the text.
 /// Ordinary texts need far less than the total, and a computer does all of it in a moment.
 const TOTAL: usize = 16_000_000;
-/// The work of one step. An operator or an element of a list costs one step; a name costs several.
-const STEP: usize = 8;
+/// The units of work that one step costs. An operator or an element of a list costs one step; a name costs several.
+const UNITS_PER_STEP: usize = 8;
 /// The number of bytes that can be copied for one unit of work.
-const BYTES: usize = 8;
+const BYTES_PER_UNIT: usize = 8;
 
 /// The remaining work of evaluations that belong together.
 #[derive(Debug)]
@@ -37,19 +37,22 @@ impl Budget {
         self.left.set(TOTAL);
     }
 
+    /// Spends the work of parsing `text`.
     pub(super) fn read(&self, text: &str) -> Result<(), EvaluateError> {
         self.spend(text.len())
     }
 
+    /// Spends the work of `number` steps.
     pub(super) fn steps(&self, number: usize) -> Result<(), EvaluateError> {
-        self.spend(number.saturating_mul(STEP))
+        self.spend(number.saturating_mul(UNITS_PER_STEP))
     }
 
+    /// Spends the work of copying `number` bytes.
     pub(super) fn bytes(&self, number: usize) -> Result<(), EvaluateError> {
-        self.spend(number / BYTES)
+        self.spend(number / BYTES_PER_UNIT)
     }
 
-    /// Spends the work of copying `value` or of listing its elements.
+    /// Spends the work of copying `value`. Each element of a list costs one step, in addition to its own copy.
     pub(super) fn value(&self, value: &Value) -> Result<(), EvaluateError> {
         match value {
             Value::String(text) => self.bytes(text.len()),

@@ -38,8 +38,8 @@ impl<'a> Lexer<'a> {
         Self { text, begin, offset: begin }
     }
 
-    /// Returns the byte offset at which the next word begins. After the last word, the offset is that of the
-    /// `}`.
+    /// Returns the byte offset up to which the text has been read. After [`Self::word`] has returned `None`, this
+    /// is the offset of the `}`.
     pub(super) fn offset(&self) -> usize {
         self.offset
     }
@@ -94,7 +94,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Takes all ASCII bytes up to the first one that does not belong.
+    /// Takes all bytes up to the first one that does not belong. `belongs` must accept only ASCII bytes, because
+    /// the text cannot be cut inside a longer character.
     fn take(&mut self, belongs: impl Fn(u8) -> bool) -> &'a str {
         let rest = self.rest();
         let end = rest.bytes().position(|byte| !belongs(byte)).unwrap_or(rest.len());
@@ -120,7 +121,8 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads a string in single or double quotes; AWS uses both. A backslash escapes the next character, and
-    /// a doubled quote is one quote. So `'YYYY-MM-dd''T''HH'` gives the intended date pattern.
+    /// a doubled quote is one quote. So a date pattern can contain quoted letters: `'YYYY-MM-dd''T''HH'`
+    /// is the pattern `YYYY-MM-dd'T'HH`.
     fn string(&mut self, quote: u8) -> Result<Cow<'a, str>, SyntaxError> {
         let begin = self.offset;
         self.offset += 1;
