@@ -21,7 +21,8 @@ pub(super) struct Node<'a> {
     pub(super) json: Json<'a>,
 }
 
-/// A JSON value. An object keeps its members in order, including repeated keys.
+/// A JSON value. An object keeps its members in order, including repeated keys. Booleans and numbers keep no value:
+/// a definition needs a string in their place, so only error messages mention them.
 #[derive(Clone, Debug)]
 pub(super) enum Json<'a> {
     Null,
@@ -78,16 +79,18 @@ pub(super) fn parse(text: &str) -> Result<Node<'_>, SyntaxError> {
     }
 }
 
-/// A position in a string. `content` is the number of bytes before the position after the escapes are replaced.
-/// `source` is the byte offset of the position in the source text.
+/// A position in a string of the file. The two fields differ, because an escape such as `\n` has more bytes in the
+/// file than in the content of the string.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct StringCursor {
+    /// The byte offset in the content of the string, in which escapes are replaced.
     pub(super) content: usize,
+    /// The byte offset in the file.
     pub(super) source: usize,
 }
 
-/// Returns the position in a string at which `content` reaches `offset`, or the end of the string if that comes
-/// first. The search begins at `from`.
+/// Returns the position of the byte `offset` of a string's content, or the end of the string if the content is shorter.
+/// `text` is the whole file. The search begins at `from`, a position in the same string.
 pub(super) fn advance(text: &str, from: StringCursor, offset: usize) -> StringCursor {
     let mut reader = Reader::new(text, from.source);
     let mut content = from.content;
@@ -232,7 +235,7 @@ impl<'a> Reader<'a> {
             self.at += 1;
             self.skip_white();
             let value = self.value(depth + 1).map_err(|error| match key.starts_with('*') {
-                // The found text may be the secret itself, so the message must not quote it.
+                // A `*` marks the field of a secret. The error may quote the secret itself, so it is not shown.
                 true => SyntaxError {
                     message: "the value of a secret must be text in double quotes".to_owned(),
                     ..error
@@ -334,7 +337,7 @@ impl<'a> Reader<'a> {
     }
 
     fn escape(&mut self) -> Result<char, SyntaxError> {
-        let begun = self.at;
+        let start = self.at;
         self.at += 1;
         match self.next_char() {
             Some(same @ ('"' | '\\' | '/')) => Ok(same),
@@ -343,17 +346,17 @@ impl<'a> Reader<'a> {
             Some('n') => Ok('\n'),
             Some('r') => Ok('\r'),
             Some('t') => Ok('\t'),
-            Some('u') => self.unicode(begun),
-            _ => Err(no_escape(begun)),
+            Some('u') => self.unicode(start),
+            _ => Err(no_escape(start)),
         }
     }
 
-    fn unicode(&mut self, begun: usize) -> Result<char, SyntaxError> {
-        let Some(high) = self.four_hex() else { return Err(no_escape(begun)) };
+    fn unicode(&mut self, start: usize) -> Result<char, SyntaxError> {
+        let Some(high) = self.four_hex() else { return Err(no_escape(start)) };
         if let Some(plain) = char::from_u32(high) {
             return Ok(plain);
         }
-        // The first half of a surrogate pair. The second half must follow.
+        // `high` is half of a surrogate pair. It must be the first half, and the second half must follow.
         let low = if self.rest().starts_with("\\u") {
             self.at += 2;
             self.four_hex()
@@ -365,7 +368,7 @@ impl<'a> Reader<'a> {
             valid.then(|| 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))
         });
         pair.and_then(char::from_u32).ok_or_else(|| SyntaxError {
-            at: begun,
+            at: start,
             message: "the string contains half of a surrogate pair".to_owned(),
         })
     }
@@ -380,13 +383,13 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self) -> Result<Json<'a>, SyntaxError> {
-        let begin = self.at;
+        let start = self.at;
         while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
             self.at += 1;
         }
-        match self.text[begin..self.at].parse::<f64>() {
+        match self.text[start..self.at].parse::<f64>() {
             Ok(_) => Ok(Json::Number),
-            Err(_) => Err(SyntaxError { at: begin, message: "not a number".to_owned() }),
+            Err(_) => Err(SyntaxError { at: start, message: "not a number".to_owned() }),
         }
     }
 
