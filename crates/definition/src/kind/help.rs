@@ -9,12 +9,12 @@ use crate::object::DEFAULT_ID;
 /// long field name.
 const WIDTH: usize = 100;
 
-/// Returns the help page of a type: its purpose and its fields, group by group.
+/// Returns the help page of a type: its purpose, and its fields in sections.
 #[must_use]
 pub fn help(kind: Kind) -> String {
     let spec = kind.spec();
-    let groups = spec.includes.iter().flat_map(|group| group.fields);
-    let mut page = Page::new(spec.fields.iter().chain(groups).chain(spec.my_fields));
+    let shared = spec.includes.iter().flat_map(|included| included.fields);
+    let mut page = Page::new(spec.fields.iter().chain(shared).chain(spec.my_fields));
     page.head(spec.name, spec.doc);
     let own: Vec<&FieldSpec> = spec.fields.iter().filter(|field| !field.is_runtime).collect();
     page.section("Required", own.iter().filter(|field| field.is_required).copied());
@@ -22,28 +22,33 @@ pub fn help(kind: Kind) -> String {
         let fields = choice.keys.iter().filter_map(|key| kind.field(key));
         page.section(choice_title(choice), fields);
     }
-    let is_chosen = |field: &FieldSpec| spec.one_of.iter().any(|choice| choice.keys.contains(&field.key));
-    page.section("Optional", own.iter().filter(|field| !field.is_required && !is_chosen(field)).copied());
-    for group in spec.includes {
-        let fields = group.fields.iter().filter(|field| !field.is_runtime && !is_chosen(field));
-        page.section(group.title, fields);
+    let is_of_a_choice =
+        |field: &FieldSpec| spec.one_of.iter().any(|choice| choice.keys.contains(&field.key));
+    page.section(
+        "Optional",
+        own.iter().filter(|field| !field.is_required && !is_of_a_choice(field)).copied(),
+    );
+    for included in spec.includes {
+        let fields = included.fields.iter().filter(|field| !field.is_runtime && !is_of_a_choice(field));
+        page.section(included.title, fields);
     }
     page.section("Read by Downspout; AWS accepts them without effect", spec.my_fields.iter());
     page.runtime(kind.runtime_fields());
     page.text
 }
 
-/// Returns the help page of the Default object: its usual fields, and the own fields that start runs.
+/// Returns the help page of the Default object: its usual fields, and the own fields that say which drops start
+/// runs.
 #[must_use]
 pub fn help_default() -> String {
     let spec = DEFAULT_OBJECT;
-    let groups = spec.includes.iter().flat_map(|group: &FieldGroup| group.fields);
-    let mut page = Page::new(spec.fields.iter().chain(groups).chain(spec.my_fields));
+    let shared = spec.includes.iter().flat_map(|included: &FieldGroup| included.fields);
+    let mut page = Page::new(spec.fields.iter().chain(shared).chain(spec.my_fields));
     page.head(DEFAULT_ID, spec.doc);
     page.section("Read by Downspout; AWS accepts them without effect", spec.my_fields.iter());
     page.section("Usual here", spec.fields.iter());
-    for group in spec.includes {
-        page.section(group.title, group.fields.iter());
+    for included in spec.includes {
+        page.section(included.title, included.fields.iter());
     }
     page.text
 }
@@ -51,13 +56,13 @@ pub fn help_default() -> String {
 /// Returns one line for each type, by group, and one for the Default object.
 #[must_use]
 pub fn overview() -> String {
-    let width = Kind::ALL.iter().map(|kind| kind.name().len()).max().unwrap_or_default();
+    let name_width = Kind::ALL.iter().map(|kind| kind.name().len()).max().unwrap_or_default();
     let mut text = String::new();
-    row(&mut text, width, DEFAULT_ID, DEFAULT_OBJECT.doc);
+    row(&mut text, name_width, DEFAULT_ID, DEFAULT_OBJECT.doc);
     for group in Group::ALL {
         line(&mut text, &format!("\n{}", group.title()));
         for kind in Kind::ALL.iter().filter(|kind| kind.group() == *group) {
-            row(&mut text, width, kind.name(), kind.spec().doc);
+            row(&mut text, name_width, kind.name(), kind.spec().doc);
         }
     }
     text
@@ -70,12 +75,17 @@ fn choice_title(choice: &OneOf) -> &'static str {
 /// A page under construction.
 struct Page {
     text: String,
-    width: usize,
+    /// The width of the column with the names of the fields.
+    name_width: usize,
 }
 
 impl Page {
+    /// Returns an empty page whose first column has room for the names of `fields`.
     fn new(fields: impl Iterator<Item = &'static FieldSpec>) -> Self {
-        Self { text: String::new(), width: fields.map(|field| field.key.len()).max().unwrap_or_default() }
+        Self {
+            text: String::new(),
+            name_width: fields.map(|field| field.key.len()).max().unwrap_or_default(),
+        }
     }
 
     fn head(&mut self, title: &str, doc: &str) {
@@ -94,16 +104,17 @@ impl Page {
         }
         line(&mut self.text, &format!("\n{title}"));
         for field in fields {
-            row(&mut self.text, self.width, field.key, &holds(field));
-            row(&mut self.text, self.width, "", field.doc);
+            row(&mut self.text, self.name_width, field.key, &holds(field));
+            row(&mut self.text, self.name_width, "", field.doc);
         }
     }
 
-    /// Adds the fields that the service sets, each with its sentence only.
+    /// Adds the fields that the service sets, each with its purpose only: a definition cannot set them, so their
+    /// values are left out.
     fn runtime(&mut self, fields: impl Iterator<Item = &'static FieldSpec>) {
         line(&mut self.text, "\nSet by the service; expressions can use them, a definition cannot set them");
         for field in fields {
-            row(&mut self.text, self.width, field.key, field.doc);
+            row(&mut self.text, self.name_width, field.key, field.doc);
         }
     }
 }
@@ -125,10 +136,10 @@ fn holds(field: &FieldSpec) -> String {
 }
 
 /// Adds a name and, beside it, its description.
-fn row(text: &mut String, width: usize, name: &str, said: &str) {
+fn row(text: &mut String, name_width: usize, name: &str, description: &str) {
     let mut name = name;
-    for part in wrapped(said, WIDTH - width - 4) {
-        line(text, format!("  {name:<width$}  {part}").trim_end());
+    for part in wrapped(description, WIDTH - name_width - 4) {
+        line(text, format!("  {name:<name_width$}  {part}").trim_end());
         name = "";
     }
 }

@@ -20,7 +20,8 @@ pub const INIT_TIMEOUT: Optional<Period> = period(
     "Maximum duration of the start, after which the resource fails. Without it, there is no limit.",
 )
 .typed();
-/// `terminateAfter` as a cluster accepts it. A machine accepts periods only.
+/// `terminateAfter`, as programs read it for clusters and machines. Validation accepts a bare number of hours only
+/// for a cluster.
 pub const TERMINATE_AFTER: Optional<PeriodOrHours> = spec(
     "terminateAfter",
     ValueShape::PeriodOrHours,
@@ -51,7 +52,7 @@ const ON_DEMAND_AT_LAST: FieldSpec = boolean(
 );
 const FAILURE_REASON: FieldSpec =
     text("@failureReason", "Why the machine or cluster failed, in the words of EC2 or EMR.").runtime();
-// AWS's tables lack these three fields; real objects have them.
+// AWS's documentation lacks these three fields, but the objects that AWS returns have them.
 const RESOURCE_ID: FieldSpec =
     text("@resourceId", "Id of the machine in EC2 (i-...) or of the cluster in EMR (j-...).").runtime();
 const RESOURCE_REGION: FieldSpec =
@@ -60,7 +61,7 @@ const RESOURCE_STATUS: FieldSpec =
     text("@resourceStatus", "Status of the machine or cluster, in the words of EC2 or EMR.").runtime();
 
 const PRICE: ValueShape = ValueShape::BidPrice { or_on_demand: false };
-const PRICE_OR_WORD: ValueShape = ValueShape::BidPrice { or_on_demand: true };
+const PRICE_OR_ON_DEMAND: ValueShape = ValueShape::BidPrice { or_on_demand: true };
 
 pub(super) static EC2_RESOURCE: KindSpec = KindSpec {
     name: "Ec2Resource",
@@ -146,15 +147,19 @@ pub(super) static EMR_CLUSTER: KindSpec = KindSpec {
         count("taskInstanceCount", "Number of task machines.").default("1"),
         spec(
             "masterInstanceBidPrice",
-            PRICE_OR_WORD,
+            PRICE_OR_ON_DEMAND,
             "Maximum price of the master machine as a spot machine.",
         ),
         spec(
             "coreInstanceBidPrice",
-            PRICE_OR_WORD,
+            PRICE_OR_ON_DEMAND,
             "Maximum price of each core machine as a spot machine; needs coreInstanceCount.",
         ),
-        spec("taskInstanceBidPrice", PRICE_OR_WORD, "Maximum price of each task machine as a spot machine."),
+        spec(
+            "taskInstanceBidPrice",
+            PRICE_OR_ON_DEMAND,
+            "Maximum price of each task machine as a spot machine.",
+        ),
         text(
             "bootstrapAction",
             "Script that runs on every machine before the work: S3 path and arguments, separated by commas.",
