@@ -1,4 +1,6 @@
-//! A native PostgreSQL for tests: a server for one test, which the test may stop and start, or one server for all tests.
+//! A native PostgreSQL for tests: a server for one test, which the test may stop and start, or one server that all tests
+//! of a process share. Native means that the PostgreSQL installed on this machine runs, and not the embedded one of the
+//! local stack.
 //!
 //! This crate is for tests only: it panics if something goes wrong.
 #![warn(missing_docs)]
@@ -56,9 +58,10 @@ impl NativePostgres {
             "this test needs a native PostgreSQL: run `tests/setup`, or `apt-get install -y postgresql`",
         );
         let folder = TempDir::with_prefix("downspout-pg-").expect("a temporary folder");
-        // PostgreSQL refuses to run as root, so a test of root runs it as the user of its package.
+        // PostgreSQL refuses to run as root. If root runs the tests, PostgreSQL runs as `postgres`, the user that its
+        // package creates.
         let user = is_root().then(|| {
-            let ids = (id("-u"), id("-g"));
+            let ids = (id_of_postgres("-u"), id_of_postgres("-g"));
             chown(folder.path(), Some(ids.0), Some(ids.1)).expect("handing the folder to postgres");
             ids
         });
@@ -86,7 +89,7 @@ impl NativePostgres {
         self.port
     }
 
-    /// Starts the server again after [`Self::down`].
+    /// Starts the server. [`Self::start`] has done so already; a test calls this function after [`Self::down`].
     pub fn up(&self) {
         let (port, folder, settings) = (self.port, self.folder.path().display(), self.settings);
         let options = format!("-p {port} -c listen_addresses=127.0.0.1 -k {folder}{settings}");
@@ -118,7 +121,8 @@ impl NativePostgres {
 
     /// Starts a shell that stops the server and removes its folder after this process has ended, in whatever way. The shared
     /// server needs the shell, because Rust never drops a `static`. The shell waits for the end of its input, which only this
-    /// process holds open.
+    /// process holds open. It ignores a Ctrl-C in the terminal, which would otherwise end it before it has stopped the
+    /// server.
     fn janitor(&self) -> Child {
         let mut janitor = Command::new("sh");
         janitor
@@ -203,7 +207,8 @@ fn id_of_self() -> u32 {
     number(Command::new("id").arg("-u"))
 }
 
-fn id(flag: &str) -> u32 {
+/// Returns the id of the user `postgres` (`-u`), or of its group (`-g`).
+fn id_of_postgres(flag: &str) -> u32 {
     number(Command::new("id").args([flag, "postgres"]))
 }
 
