@@ -1,7 +1,8 @@
 //! The program `downspout`: its command line, and the local stack that `up` starts.
 //!
-//! The commands are AWS SDK clients of a running stack. The module [`local`] is the stack: S3, the pipeline service,
-//! notifications, PostgreSQL, the Lambda runner, and workers, all in one process.
+//! Most commands are clients of a running stack, through the AWS SDK. `up` and `demo` run a stack, and commands such as
+//! `validate` need none. The module [`local`] is the stack: S3, the pipeline service, notifications, PostgreSQL, the
+//! Lambda runner, and workers, all in one process. Only the workers of resources have processes of their own.
 
 pub mod command;
 mod file_upload;
