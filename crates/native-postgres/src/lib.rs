@@ -1,6 +1,6 @@
-//! A native PostgreSQL for tests: a server for one test, which the test may stop and start, or one server that all tests
-//! of a process share. Native means that the PostgreSQL installed on this machine runs, and not the embedded one of the
-//! local stack.
+//! A native PostgreSQL for tests: a server for one test, which the test may stop and start, or one server that all
+//! tests of a process share. Native means that the PostgreSQL installed on this machine runs, and not the embedded one
+//! of the local stack.
 //!
 //! This crate is for tests only: it panics if something goes wrong.
 #![warn(missing_docs)]
