@@ -37,8 +37,8 @@ impl NativePostgres {
 
     /// Returns the server that all tests of this process share; the first call starts it.
     ///
-    /// Tests must not stop the server, and must use schemas of their own. The server allows 400 sessions, and does not flush
-    /// to the disk.
+    /// Tests must not stop the server, and must use schemas of their own. The server allows 400 sessions, and does not
+    /// flush to the disk.
     ///
     /// # Panics
     /// If this call has to start the server, and PostgreSQL is missing or does not start.
@@ -119,10 +119,10 @@ impl NativePostgres {
         command
     }
 
-    /// Starts a shell that stops the server and removes its folder after this process has ended, in whatever way. The shared
-    /// server needs the shell, because Rust never drops a `static`. The shell waits for the end of its input, which only this
-    /// process holds open. It ignores a Ctrl-C in the terminal, which would otherwise end it before it has stopped the
-    /// server.
+    /// Starts a shell that stops the server and removes its folder after this process has ended, in whatever way. The
+    /// shared server needs the shell, because Rust never drops a `static`. The shell waits for the end of its input, which
+    /// only this process holds open. It ignores a Ctrl-C in the terminal, which would otherwise end it before it has
+    /// stopped the server.
     fn janitor(&self) -> Child {
         let mut janitor = Command::new("sh");
         janitor
