@@ -1,7 +1,8 @@
-//! The host: supplies machines for resources (`runsOn`). It is a cloud, or the machine that the service runs on.
+//! The host: supplies machines for resources (`runsOn`). It is a cloud, or the computer that the service runs on.
 //!
-//! The service asks the host for a machine again and again as long as a run wants the machine, and then asks for its
-//! end until the machine is gone. So nothing is lost when the service or the host stops in between.
+//! The service asks the host for a machine again and again as long as a run wants the machine. Afterwards the service
+//! asks the host to end the machine, until the machine is gone. So nothing is lost when the service or the host stops
+//! in between.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,11 +24,11 @@ pub trait Host: Send + Sync + 'static {
     /// Returns why the host's workers cannot do `work`, by object and field, as far as the definition shows. Returns
     /// nothing for work that other workers do.
     ///
-    /// The service refuses an activation with such work, since the work would fail later.
+    /// The service refuses an activation if any of its work has a hindrance, since that work would fail later.
     fn hindrances(&self, work: &PlannedWork<'_>) -> Vec<FieldError>;
 
     /// Returns how many places the host has: for how many resources it can have machines at the same time. `None` means
-    /// that it knows no limit.
+    /// that the host knows no limit.
     ///
     /// The service refuses a run that needs more machines at once. A host with a limit gives places to a whole
     /// [party](Resource::party) or to none of it: otherwise two parties could each wait for the places of the other.
@@ -35,16 +36,17 @@ pub trait Host: Send + Sync + 'static {
         None
     }
 
-    /// Creates the machine of `resource`, with workers that poll its group, unless it exists. Returns the machine's
-    /// state.
+    /// Creates the machine of `resource`, with workers that poll the worker group of `resource`, unless the machine
+    /// exists. Returns the machine's state.
     ///
     /// Returns soon, however long the creation takes. The service calls this method again whenever the state may have
     /// changed, and after a restart of the service. After a restart, the host must recognize a RUNNING machine by its
-    /// id, or replace it. A machine that ended by itself is [`MachineState::Gone`] until it is terminated.
+    /// id, or replace it. If the machine ended by itself, the host does not create it again, and this method returns
+    /// [`MachineState::Gone`] until the service calls [`terminate`](Self::terminate).
     ///
     /// # Errors
     ///
-    /// The host cannot tell now, and is asked again.
+    /// If the host cannot tell the state now. The service asks again.
     async fn create(&self, resource: &Resource) -> Result<MachineState>;
 
     /// Ends the machine `id`. Returns whether it is gone; if not, the service asks again. A machine that the host does
@@ -52,14 +54,14 @@ pub trait Host: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The host cannot tell now, and is asked again.
+    /// If the host cannot tell now whether the machine is gone. The service asks again.
     async fn terminate(&self, id: &ResourceId) -> Result<bool>;
 
     /// Returns all machines of the host. The service then terminates those that no run wants.
     ///
     /// # Errors
     ///
-    /// The host cannot tell now, and is asked again.
+    /// If the host cannot list its machines now. The service asks again.
     async fn existing(&self) -> Result<Vec<ResourceId>>;
 
     /// Waits until the state of a machine may have changed. A host that does not notice changes waits for a while
@@ -97,9 +99,9 @@ pub struct Resource {
     pub id: ResourceId,
     /// The type of the resource.
     pub kind: Kind,
-    /// The worker group that the machine's workers poll, and no other task runners.
+    /// The worker group that the machine's workers poll. No other task runner polls it.
     pub worker_group: WorkerGroup,
-    /// The resources of its run, itself included, that must all run at once.
+    /// The resources of the same run, including this one, that must all run at once.
     pub party: Party,
     /// The time since when the run wants the machine. A host with few places serves the longest wait first.
     pub since: Timestamp,
@@ -124,12 +126,12 @@ pub enum MachineState {
     Creating(Vec<Field>),
     /// The machine's workers poll. The fields are added to its attempt, such as `@resourceId`.
     Running(Vec<Field>),
-    /// The machine does not exist and will not, for this reason: it could not be created, or it ended.
+    /// The machine could not be created, or it ended. The text is the reason.
     Gone(String),
 }
 
 impl ResourceId {
-    /// Returns the id with this text, or `None` if the text is not one of an id.
+    /// Reads an id from the text that [`Display`](fmt::Display) writes. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (pipeline, attempt) = text.split_once('/')?;
