@@ -18,7 +18,7 @@ pub struct Pipeline {
     pub unique_id: String,
     /// The creator's description.
     pub description: Option<String>,
-    /// The tags by their keys, at most 10.
+    /// The tags, at most 10, each with a different key.
     pub tags: Vec<Tag>,
     /// `@creationTime`.
     pub created: Timestamp,
@@ -36,7 +36,7 @@ pub struct Pipeline {
     pub last_deactivated: Option<Timestamp>,
     /// The scheduled start of the newest run: the next run starts later.
     pub latest_run: Option<Timestamp>,
-    /// Every interval of the schedules that begins before this time has become a run or was skipped.
+    /// Every interval of the schedules that begins before this time belongs to a run that has begun, or was skipped.
     #[serde(default)]
     pub made_until: Option<Timestamp>,
     /// The next run of a pipeline that is active on a schedule.

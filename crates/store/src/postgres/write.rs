@@ -1,4 +1,5 @@
-//! Writes, as statements. Rows are sent as arrays, so that a step with thousands of instances is a few statements.
+//! Makes the statements that write to the database. Rows are sent as arrays, so that a few statements save a step with
+//! thousands of instances.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,8 @@ use crate::column::{self, ended_at, is_stuck, next_due, revision, seconds, write
 use crate::query::wide;
 use crate::{Batch, Pipeline, StoreError};
 
-/// The most rows of one statement: enough to save round trips, and few enough to hold in memory twice.
+/// The most rows of one statement: enough that a large run needs few statements, and few enough that the parameters of
+/// one statement stay small.
 const MOST_ROWS: usize = 2000;
 
 /// Returns the digest of name and unique id, by which a creation finds an existing pipeline with the same ones. The
@@ -58,8 +60,8 @@ pub(super) fn delete_pipeline(id: &PipelineId, now: Timestamp) -> Vec<Statement>
     std::iter::once(first).chain(rest).collect()
 }
 
-/// Returns the statements of a batch. All servers lock rows in the same order, so that they never wait for each other in a
-/// circle.
+/// Returns the statements that save a batch. All servers lock rows in the same order, so that they never wait for each
+/// other in a circle.
 pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
     let mut statements = Vec::new();
     // If the batch has several values of a pipeline, the last one is saved.
@@ -98,12 +100,12 @@ pub(super) fn save(batch: &Batch) -> Result<Vec<Statement>, StoreError> {
     Ok(statements)
 }
 
-/// Returns the statement that increases the revision of the pipeline, if the pipeline has the `known` revision (any
-/// revision if that is `None`), and saves the pipeline itself if there is a `body`. The statement locks the pipeline's
-/// row: a second save waits, and a deletion finds all of the batch or nothing.
+/// Returns the statement that increases the revision of the pipeline, and also saves the pipeline itself if there is a
+/// `body`. The statement changes nothing if `known` is a revision that the pipeline does not have. The statement locks
+/// the pipeline's row: a second save waits, and a deletion finds all of the batch or nothing.
 fn revise(id: &PipelineId, known: Option<u64>, body: Option<&Pipeline>) -> Result<Statement, StoreError> {
     let untouched = match known {
-        // The pipeline was changed or deleted; the caller reads to find out.
+        // The statement cannot tell whether the pipeline was changed or deleted. The caller reads it again to find out.
         Some(_) => Untouched::Raced(id.clone()),
         None => Untouched::NoPipeline(id.clone()),
     };
@@ -123,6 +125,7 @@ fn revise(id: &PipelineId, known: Option<u64>, body: Option<&Pipeline>) -> Resul
 
 /// All changes of a batch to one run. Several steps become one, with the values that the last step leaves.
 struct Merged<'a> {
+    /// The first change. It says whether the run is new; if not, its revision is one more than that of the stored run.
     first: &'a RunChange,
     header: &'a Header,
     next_wake: Option<Timestamp>,
