@@ -1,8 +1,8 @@
 //! The run order of a definition as a picture: SVG, DOT or Mermaid.
 //!
 //! The picture shows the definition with inherited fields and unevaluated expressions. Only certain fields
-//! are read, so no secret can appear in a picture. This module does not check the definition, as
-//! [`crate::validate`] does. Parts of an incorrect definition that cannot be drawn are left out.
+//! are read, so no secret can appear in a picture. Unlike [`crate::validate`], this module does not check the
+//! definition. Parts of an incorrect definition that cannot be drawn are left out.
 
 mod cycles;
 mod detail;
@@ -69,7 +69,7 @@ impl fmt::Display for Shared {
     }
 }
 
-/// A line between two nodes.
+/// Two nodes that a link joins, the earlier node first. Not every edge is drawn: see [`Line`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
     /// The index of the node that comes first.
@@ -89,7 +89,7 @@ pub enum Line {
     Forward,
     /// An arrow back to an earlier node: the objects of the cycle would wait for each other for ever.
     Cycle,
-    /// No arrow: a [`Shared`] in the box of the node replaces the edge.
+    /// No arrow: a [`Shared`] in the box of the node that the link names replaces the edge.
     Shared,
 }
 
@@ -146,8 +146,8 @@ impl Link {
         }
     }
 
-    /// Returns whether the link makes one object wait for another. The other links are drawn with light
-    /// lines.
+    /// Returns whether the link orders the work of a run: the later object starts only after the earlier object has
+    /// finished. The other links, to resources, actions and schedules, are drawn with light lines.
     #[must_use]
     pub fn is_order(self) -> bool {
         matches!(self, Self::Input | Self::Output | Self::DependsOn | Self::Precondition)

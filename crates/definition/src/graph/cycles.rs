@@ -30,8 +30,8 @@ pub(super) fn mark(nodes: usize, edges: &mut [Edge]) {
     }
 }
 
-/// Searches depth first. The stack is a vector, because a long chain of edges would overflow the stack of the
-/// thread.
+/// Searches depth first. The path is kept in a vector, because recursion along a long chain of edges would overflow
+/// the stack of the thread.
 fn search(start: usize, leaving: &[Vec<usize>], edges: &mut [Edge], visits: &mut [Visit]) {
     visits[start] = Visit::Open;
     let mut path = vec![(start, leaving[start].iter())];

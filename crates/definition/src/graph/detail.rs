@@ -24,8 +24,8 @@ pub(super) fn of(object: &PipelineObject, kind: Kind) -> Option<String> {
         Group::Precondition => first(object, &["s3Key", "s3Prefix", "tableName", "command", "scriptUri"]),
         Group::Database | Group::DataFormat | Group::Utility => None,
     };
-    // An object without a description is described by its name. The console of AWS generates the ids, so only the
-    // name comes from the user.
+    // The name describes an object that has no other description, unless the name only repeats the id. The console of
+    // AWS generates ids, so the name may be the only text from the user.
     let text = text.or_else(|| (object.id != *object.name).then(|| object.name.clone()));
     text.map(|text| one_line(&text)).filter(|text| !text.is_empty())
 }

@@ -1,9 +1,9 @@
 //! Positions of boxes and lines, in layers from left to right (Sugiyama's method).
 //!
 //! Each group of connected boxes is an island. In an island, the longest path decides the layers, the order
-//! within a layer avoids crossings, and the heights keep lines straight. The islands are stacked. Loose
-//! boxes, which no line reaches, fill rows below. The module knows nothing of definitions, and equal input
-//! gives equal pictures.
+//! within a layer avoids crossings, and the vertical positions keep lines straight. The islands are stacked.
+//! Loose boxes, which no line reaches, fill rows below. The module knows nothing of definitions, and equal
+//! input gives equal pictures.
 
 mod columns;
 mod heights;
@@ -16,8 +16,8 @@ use std::collections::HashMap;
 use heights::GAP;
 use layers::Layers;
 
-/// The space between two columns. Curves need room.
-const COLUMN_GAP: f64 = 72.0;
+/// The horizontal space between two layers. Curves need room.
+const LAYER_GAP: f64 = 72.0;
 /// The space between two islands.
 const ISLAND_GAP: f64 = 40.0;
 /// Rows of loose boxes may always be this wide. In a larger picture they may be wider.
@@ -61,14 +61,15 @@ pub(super) struct Arrow {
 /// The positions of boxes and the routes of arrows.
 pub(super) struct Layout {
     pub(super) boxes: Vec<Positioned>,
-    /// The points of each arrow. The first two points are joined by a curve, the next two by a straight line
-    /// past the boxes of a layer, and so on, alternately.
+    /// The points of each arrow, from its start to its end. A curve joins the first point to the second, and a
+    /// straight line past the boxes of a layer joins the second to the third. Curves and straight lines alternate
+    /// up to the last point, and the last one is a curve.
     pub(super) routes: Vec<Vec<Point>>,
     pub(super) size: Size,
 }
 
-/// Positions boxes with the given sizes. Loose boxes are in rows; the boxes that `is_last` chooses are in the
-/// lowest rows.
+/// Positions boxes with the given sizes. Loose boxes are in rows below the islands; the loose boxes that `is_last`
+/// chooses are in the lowest rows.
 pub(super) fn lay_out(sizes: &[Size], arrows: &[Arrow], is_last: impl Fn(usize) -> bool) -> Layout {
     let nowhere = Point { x: 0.0, y: 0.0 };
     let mut layout = Layout {
@@ -144,6 +145,7 @@ impl Layout {
         let mut left = 0.0;
         let mut spans = Vec::new();
         for column in &layers.columns {
+            // A column also contains the bends of arrows, whose indices follow those of the boxes.
             let boxes = || column.iter().filter(|at| **at < island.boxes.len()).map(|at| island.boxes[*at]);
             let width = boxes().map(|at| self.boxes[at].size.width).fold(0.0, f64::max);
             spans.push((left, left + width));
@@ -153,7 +155,7 @@ impl Layout {
                 self.boxes[at] = Positioned { corner, size: Size { width, height } };
                 self.cover(self.boxes[at]);
             }
-            left += width + COLUMN_GAP;
+            left += width + LAYER_GAP;
         }
         for (at, path) in island.arrows.iter().zip(&layers.paths) {
             self.routes[*at] = route(path, &layers, &spans, &middles, top, arrows[*at].shift);
