@@ -44,8 +44,8 @@ impl Value {
         Self::DateTime(at.to_zoned(TimeZone::UTC))
     }
 
-    /// Returns the value as text. The items of a list are joined with commas, but templates and functions split a list
-    /// before they ask for text.
+    /// Returns the value as text: for a list, the texts of its items, joined with commas. Templates, operators and
+    /// functions never ask for the text of a list, because they take its items one by one.
     #[must_use]
     pub fn to_text(&self) -> String {
         self.text().into_owned()
@@ -116,7 +116,7 @@ pub(super) enum Number {
 impl Number {
     pub(super) fn to_double(self) -> f64 {
         match self {
-            #[expect(clippy::cast_precision_loss, reason = "as Java's long to double")]
+            #[expect(clippy::cast_precision_loss, reason = "as Java converts a long to a double")]
             Self::Integer(number) => number as f64,
             Self::Double(number) => number,
         }
@@ -130,8 +130,9 @@ pub(crate) fn parse_double(text: &str) -> Option<f64> {
     (decimal && number.is_finite()).then_some(number)
 }
 
-/// Reads a time such as `2030-01-31T22:00:00` in UTC. A `Z`, an offset and a fraction are accepted, and the
-/// time of day may be missing. Returns `None` if `text` is not a time.
+/// Reads a time such as `2030-01-31T22:00:00`, and returns it in UTC. The text may have an offset or a `Z`; without
+/// them, it is a time in UTC. The seconds may have a fraction, and the time of day may be missing. Returns `None` if
+/// `text` is not a time.
 pub(crate) fn parse_time(text: &str) -> Option<Zoned> {
     let text = text.trim();
     let bytes = text.as_bytes();

@@ -23,7 +23,7 @@ impl fmt::Display for Position {
 pub struct Span {
     /// The position of the first character.
     pub at: Position,
-    /// The length in characters: at least 1, and not beyond the end of the line.
+    /// The length in characters. The span ends with its line at the latest, but its length is always at least 1.
     pub length: usize,
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_count_characters_and_lines_begin_behind_their_break() {
+    fn columns_count_characters_and_a_line_begins_after_a_line_break() {
         let lines = Lines::of("\u{feff}{é: x\r\n\ny");
         let positions = [3, 8, 10, 11, 12].map(|offset| lines.position(offset));
         let expected = [(1, 1), (1, 5), (1, 7), (2, 1), (3, 1)];
