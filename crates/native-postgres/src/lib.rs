@@ -121,8 +121,8 @@ impl NativePostgres {
 
     /// Starts a shell that stops the server and removes its folder after this process has ended, in whatever way. The
     /// shared server needs the shell, because Rust never drops a `static`. The shell waits for the end of its input,
-    /// which only this process holds open. It ignores a Ctrl-C in the terminal, which would otherwise end it before it has
-    /// stopped the server.
+    /// which only this process holds open. It ignores a Ctrl-C in the terminal, which would otherwise end it before it
+    /// has stopped the server.
     fn janitor(&self) -> Child {
         let mut janitor = Command::new("sh");
         janitor
