@@ -9,8 +9,9 @@ use crate::{
     kind::Kind,
 };
 
-/// If an object has at least this many links of one kind, its box names them and no lines are drawn. That
-/// many lines would hide the run order.
+/// If at least this many objects have the same kind of link to one object, the box of that object names the
+/// link and no lines are drawn. That many lines would hide the run order. Links that order a run always have
+/// lines.
 const LINES_TO_SHARE: usize = 5;
 
 /// The maximum number of direct predecessors of an object that are checked for the same schedule. The limit
@@ -26,8 +27,8 @@ impl RunOrder {
     pub fn of(definition: &Definition) -> Self {
         let resolved: Vec<_> = Inheritance::of(definition).objects.iter().map(Resolved::to_object).collect();
         let objects = typed(&resolved);
-        let stated = stated(&objects);
-        let indices = indices(&objects, &stated);
+        let references = link_references(&objects);
+        let indices = node_indices(&objects, &references);
         let nodes = objects.iter().zip(&indices).filter(|(_, index)| index.is_some());
         let nodes = nodes.map(|((object, kind), _)| Node {
             id: object.id.clone(),
@@ -35,7 +36,7 @@ impl RunOrder {
             detail: detail::of(object, *kind),
             shared: Vec::new(),
         });
-        let edges = stated.iter().filter_map(|(owner, link, target)| {
+        let edges = references.iter().filter_map(|(owner, link, target)| {
             let (owner, target) = (indices[*owner]?, indices[*target]?);
             let (from, to) = if link.starts_at_owner() { (owner, target) } else { (target, owner) };
             Some(Edge { from, to, link: *link, line: Line::Forward })
@@ -48,36 +49,36 @@ impl RunOrder {
     }
 }
 
-/// Returns the objects with a known type, each id once.
+/// Returns the objects with a known type, except Default. Of several objects with one id, only the first counts.
 fn typed(resolved: &[PipelineObject]) -> Vec<(&PipelineObject, Kind)> {
     let mut seen = HashSet::new();
-    let own = resolved.iter().filter(|object| object.id != DEFAULT_ID && seen.insert(&object.id));
-    own.filter_map(|object| Some((object, Kind::of(object)?))).collect()
+    let distinct = resolved.iter().filter(|object| object.id != DEFAULT_ID && seen.insert(&object.id));
+    distinct.filter_map(|object| Some((object, Kind::of(object)?))).collect()
 }
 
-/// A link as its field states it: the index of the stating object, the link, and the index of the named
-/// object.
-type Stated = (usize, Link, usize);
+/// A reference that joins two objects: the index of the object with the field, the kind of link, and the index of
+/// the object that the field names. The field may be inherited.
+type LinkReference = (usize, Link, usize);
 
-fn stated(objects: &[(&PipelineObject, Kind)]) -> Vec<Stated> {
-    let indices: HashMap<&ObjectId, usize> =
+fn link_references(objects: &[(&PipelineObject, Kind)]) -> Vec<LinkReference> {
+    let index_of: HashMap<&ObjectId, usize> =
         objects.iter().enumerate().map(|(at, (object, _))| (&object.id, at)).collect();
     let mut seen = HashSet::new();
-    let mut stated = Vec::new();
+    let mut references = Vec::new();
     for (owner, (object, kind)) in objects.iter().enumerate() {
         for link in Link::ALL.into_iter().filter(|link| link.is_stated_by(*kind)) {
-            let targets = object.references(link.field()).filter_map(|id| indices.get(id).copied());
+            let targets = object.references(link.field()).filter_map(|id| index_of.get(id).copied());
             let links = targets.filter(|at| link.accepts(objects[*at].1)).map(|target| (owner, link, target));
-            stated.extend(links.filter(|link| seen.insert(*link)));
+            references.extend(links.filter(|link| seen.insert(*link)));
         }
     }
-    stated
+    references
 }
 
 /// Returns the index of each object among the nodes, or `None` if the object does not matter.
-fn indices(objects: &[(&PipelineObject, Kind)], stated: &[Stated]) -> Vec<Option<usize>> {
+fn node_indices(objects: &[(&PipelineObject, Kind)], references: &[LinkReference]) -> Vec<Option<usize>> {
     let mut named = vec![Vec::new(); objects.len()];
-    for (owner, _, target) in stated {
+    for (owner, _, target) in references {
         named[*owner].push(*target);
     }
     let mut matters: Vec<bool> =
@@ -94,8 +95,8 @@ fn indices(objects: &[(&PipelineObject, Kind)], stated: &[Stated]) -> Vec<Option
     matters.into_iter().map(|matters| if matters { next.next() } else { None }).collect()
 }
 
-/// Finds the links that many objects have to one node. Adds a remark to the node, and draws no lines for
-/// these links.
+/// Finds the links that many objects have to one node. Adds a [`Shared`] to the node for each of them, so that
+/// no lines are drawn for these links.
 fn share(order: &mut RunOrder, default: Option<&PipelineObject>) {
     let mut counts: HashMap<(Link, usize), usize> = HashMap::new();
     for edge in order.edges.iter().filter(|edge| !edge.link.is_order()) {
@@ -103,11 +104,11 @@ fn share(order: &mut RunOrder, default: Option<&PipelineObject>) {
     }
     let possible =
         Link::ALL.map(|link| order.nodes.iter().filter(|node| link.is_stated_by(node.kind)).count());
-    let of_default: HashSet<(&str, &ObjectId)> = default.into_iter().flat_map(references).collect();
+    let of_default: HashSet<(&str, &ObjectId)> = default.into_iter().flat_map(all_references).collect();
     for (at, node) in order.nodes.iter_mut().enumerate() {
         for (link, possible) in Link::ALL.into_iter().zip(possible) {
             let by = counts.get(&(link, at)).copied().unwrap_or(0);
-            // A reference in Default is meant for all objects, so two links are enough for a remark.
+            // A reference in Default is meant for all objects, so two links are enough to share.
             let is_from_default = || of_default.contains(&(link.field(), &node.id));
             if by >= LINES_TO_SHARE || by > 1 && is_from_default() {
                 node.shared.push(Shared { link, by, is_by_all: by == possible });
@@ -121,7 +122,7 @@ fn share(order: &mut RunOrder, default: Option<&PipelineObject>) {
     }
 }
 
-fn references(object: &PipelineObject) -> impl Iterator<Item = (&str, &ObjectId)> {
+fn all_references(object: &PipelineObject) -> impl Iterator<Item = (&str, &ObjectId)> {
     object.fields.iter().filter_map(|field| match &field.value {
         FieldValue::Ref(target) => Some((field.key.as_str(), target)),
         FieldValue::String(_) => None,
@@ -133,8 +134,8 @@ fn named_by(edge: &Edge) -> usize {
     if edge.link.starts_at_owner() { edge.to } else { edge.from }
 }
 
-/// Removes the edge from a schedule to an object that follows an object with the same schedule. The run order
-/// already shows when the later object starts.
+/// Removes each edge that joins a schedule to an object, if a direct predecessor of the object has the same
+/// schedule. The predecessor already shows when the object starts. Only edges with a line are removed.
 fn keep_first_starts(order: &mut RunOrder) {
     let starts: HashSet<(usize, usize)> = order
         .edges
