@@ -1,10 +1,11 @@
-//! The run order in Mermaid's language. GitHub and others draw it in Markdown.
+//! The run order in Mermaid's language. GitHub and other programs show such a text in Markdown as a picture.
 
 use std::fmt::Write as _;
 
 use super::{Line, Node, RunOrder, palette, text::Face};
 
-/// The font and the maximum width of a detail.
+/// The maximum width of a detail in pixels, and the font by which the width is estimated. The text for Mermaid does
+/// not set this font.
 const DETAIL: (Face, f64) = (Face { size: 10.0, is_bold: false }, 240.0);
 
 /// Returns `order` as a Mermaid flowchart.

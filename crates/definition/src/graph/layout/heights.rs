@@ -4,7 +4,7 @@ use super::layers::Layers;
 
 /// The space between two boxes, one above the other.
 pub(super) const GAP: f64 = 22.0;
-/// The space between a line and its neighbour.
+/// The space between a line and the box or line above or below it.
 const LINE_GAP: f64 = 16.0;
 /// The number of rounds over all layers.
 const ROUNDS: usize = 16;
@@ -21,7 +21,7 @@ enum Side {
     Both,
 }
 
-/// Returns the `y` of the middle of each box and bend. The highest edge of all boxes and bends is at 0.
+/// Returns the `y` of the middle of each box and bend. The top of the highest box or bend is at 0.
 pub(super) fn middles(layers: &Layers, box_heights: &[f64]) -> Vec<f64> {
     let half = |at: usize| box_heights.get(at).map_or(0.0, |height| height / 2.0);
     let offsets: Vec<Vec<f64>> = layers.columns.iter().map(|column| offsets(column, layers, half)).collect();
@@ -58,25 +58,27 @@ fn offsets(column: &[usize], layers: &Layers, half: impl Fn(usize) -> f64) -> Ve
     offsets
 }
 
-/// Boxes that touch and move together.
+/// Boxes and bends of one layer that touch and move together.
 struct Block {
+    /// The sum of the weights of the members.
     weight: f64,
-    /// A sum over the members. Each member adds its weight times the position of the layer's first middle that
-    /// would put the member at its preferred position.
+    /// The sum over the members of weight times start. The start of a member is the `y` at which the middle of
+    /// the layer's first member must be, so that this member is at its preferred position.
     pull: f64,
     members: usize,
 }
 
 impl Block {
+    /// Returns the weighted mean of the starts of the members.
     fn start(&self) -> f64 {
         self.pull / self.weight
     }
 }
 
-/// Moves a layer as near to its neighbours as order and gaps allow.
+/// Moves each member of a layer as near to its preferred position as the order and the gaps allow.
 ///
-/// The method is least squares with a fixed order: boxes that would overlap form a block at their common
-/// mean.
+/// The method is least squares with a fixed order: members that would overlap form a block, and the block moves
+/// to the weighted mean of their preferred positions.
 fn settle(column: &[usize], offsets: &[f64], layers: &Layers, side: Side, middles: &mut [f64]) {
     let mut blocks: Vec<Block> = Vec::new();
     for (at, offset) in column.iter().zip(offsets) {
@@ -95,13 +97,14 @@ fn settle(column: &[usize], offsets: &[f64], layers: &Layers, side: Side, middle
     }
 }
 
-/// Returns the preferred position of a box or bend, and its weight.
+/// Returns the weight and the preferred position of a box or bend: the weighted mean of its neighbours' middles.
 fn wish(at: usize, layers: &Layers, side: Side, middles: &[f64]) -> (f64, f64) {
     let left = layers.before[at].iter().filter(|_| side != Side::Right);
     let right = layers.after[at].iter().filter(|_| side != Side::Left);
-    let (mut weight, mut pull) = (0.0, 0.0);
+    let (mut weight, mut weighted_middles) = (0.0, 0.0);
     for (to, line_weight) in left.chain(right) {
-        // Straight long lines matter most. The weights are those of Gansner and others.
+        // A line between two bends is a part of a long line, and it matters most that long lines are straight. The
+        // factors are those of Gansner, Koutsofios, North and Vo, "A Technique for Drawing Directed Graphs".
         let line_weight = line_weight
             * match (layers.is_bend(at), layers.is_bend(*to)) {
                 (true, true) => 8.0,
@@ -109,8 +112,8 @@ fn wish(at: usize, layers: &Layers, side: Side, middles: &[f64]) -> (f64, f64) {
                 (false, false) => 1.0,
             };
         weight += line_weight;
-        pull += line_weight * middles[*to];
+        weighted_middles += line_weight * middles[*to];
     }
-    // A box without neighbours stays unless another box pushes it.
-    if weight > 0.0 { (weight, pull / weight) } else { (0.01, middles[at]) }
+    // A box without neighbours on this side stays, unless another member of its layer pushes it.
+    if weight > 0.0 { (weight, weighted_middles / weight) } else { (0.01, middles[at]) }
 }

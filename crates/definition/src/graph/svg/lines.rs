@@ -58,15 +58,16 @@ fn arrow(edge: &Edge) -> Arrow {
 pub(super) fn draw(body: &mut String, order: &RunOrder, line: &LaidLine<'_>, route: &[Point]) {
     let mut points = route.to_vec();
     // The direction in which the line reaches its end: 1 means to the right, -1 means to the left.
-    let mut forward = 1.0;
+    let mut direction = 1.0;
     if line.edge.line == Line::Cycle {
         points.reverse();
-        forward = -1.0;
+        direction = -1.0;
     }
     let (Some(start), Some(end)) = (points.first().copied(), points.last_mut()) else { return };
     let tip = *end;
-    end.x -= HEAD * forward * 0.8;
+    end.x -= HEAD * direction * 0.8;
     let mut path = format!("M{} {}", Number(start.x), Number(start.y));
+    // Curves between two columns and straight lines past the boxes of a layer alternate: see `Layout::routes`.
     for (at, pair) in points.windows(2).enumerate() {
         let (from, to) = (pair[0], pair[1]);
         // Writing to a string cannot fail.
@@ -89,7 +90,7 @@ pub(super) fn draw(body: &mut String, order: &RunOrder, line: &LaidLine<'_>, rou
     }
     let title = title(order, line.edge);
     let _ = writeln!(body, "<path class=\"{}\" d=\"{path}\"><title>{title}</title></path>", class(line.edge));
-    draw_head(body, line.edge, tip, Point { x: forward, y: 0.0 });
+    draw_head(body, line.edge, tip, Point { x: direction, y: 0.0 });
 }
 
 fn draw_head(body: &mut String, edge: &Edge, tip: Point, direction: Point) {
@@ -135,6 +136,6 @@ pub(super) fn class(edge: &Edge) -> String {
 
 fn title(order: &RunOrder, edge: &Edge) -> String {
     let [from, to] = [edge.from, edge.to].map(|at| &order.nodes[at].id);
-    let remark = if edge.line == Line::Cycle { ", waits in a cycle" } else { "" };
-    escape_xml(&format!("{from} → {to}\n{}{remark}", edge.link.field()))
+    let suffix = if edge.line == Line::Cycle { ", waits in a cycle" } else { "" };
+    escape_xml(&format!("{from} → {to}\n{}{suffix}", edge.link.field()))
 }
