@@ -6,17 +6,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use definition::PipelineObject;
 use engine::{Instance, Notice, NoticeId, Run, RunOutcome, Status};
 
-/// The subject of a notice: pipeline, run, topic and text. After a rerun, the same subject may have another cause.
+/// The pipeline, the run, the topic and the text of a notice, by which the judge matches notices with causes. After a
+/// rerun, another cause may lead to another notice with the same four.
 type About = (String, String, String, String);
 
 /// The causes of alarms, and the notices about them.
 #[derive(Default)]
 pub(super) struct Alarms {
+    /// The number of causes that each need a notice.
     causes: BTreeMap<About, usize>,
     /// The ends of runs that were counted as causes.
     ends: BTreeSet<String>,
+    /// The ids of the notices that the store has saved.
     owed: BTreeMap<About, BTreeSet<NoticeId>>,
-    texts: HashMap<NoticeId, Notice>,
+    /// The same notices with their contents, which never change.
+    saved: HashMap<NoticeId, Notice>,
+    /// The ids of the notices that the topic has accepted.
     taken: BTreeSet<NoticeId>,
     /// The number of causes of each kind.
     kinds: BTreeMap<&'static str, u64>,
@@ -37,7 +42,8 @@ fn of_notice(notice: &Notice) -> About {
 /// Returns the alarms to which a field of the instance's component refers.
 fn named<'a>(run: &'a Run, instance: &'a Instance, field: &'static str) -> Vec<&'a PipelineObject> {
     let id = instance.component.as_str();
-    // A precondition has only its own alarms, not those of Default.
+    // When a precondition ends, the alarms of its owner fire too. So a precondition fires only the alarms that its own
+    // fields name, and not those of Default.
     let own = instance.guards.as_ref().and_then(|_| run.plan().definition().object(id));
     let Some(component) = own.or_else(|| run.plan().object(id)) else { return Vec::new() };
     let targets = component.references(field).filter_map(|target| run.plan().object(target.as_str()));
@@ -75,17 +81,18 @@ impl Alarms {
         let every_time = |alarm: &&PipelineObject| field == "onLateAction" || !is_once(alarm);
         for alarm in named(run, instance, field).into_iter().filter(every_time) {
             *self.kinds.entry(field).or_default() += 1;
+            // The recipes give these alarms the text `#{node.name}`, which is the id of the instance.
             *self.causes.entry(about(run, alarm, instance.id.as_str())).or_default() += 1;
         }
     }
 
     fn end(&mut self, run: &Run, outcome: RunOutcome, generation: u32) {
         let field = if outcome == RunOutcome::Finished { "onSuccess" } else { "onFail" };
-        let named = run.instances().iter().flat_map(|instance| named(run, instance, field));
-        let ids: BTreeSet<_> = named.filter(|alarm| is_once(alarm)).map(|alarm| alarm.id.as_str()).collect();
+        let alarms = run.instances().iter().flat_map(|instance| named(run, instance, field));
+        let ids: BTreeSet<_> = alarms.filter(|alarm| is_once(alarm)).map(|alarm| alarm.id.as_str()).collect();
         for alarm in ids.into_iter().filter_map(|id| run.plan().object(id)) {
             let about = about(run, alarm, alarm.string("message").unwrap_or_default());
-            // In another rerun generation, the same end is another cause.
+            // After a rerun, the run has another generation, and the same end is another cause.
             if self.ends.insert(format!("{about:?} {outcome:?} {generation}")) {
                 *self.kinds.entry(if field == "onFail" { "a bad end" } else { "a good end" }).or_default() +=
                     1;
@@ -94,19 +101,19 @@ impl Alarms {
         }
     }
 
-    /// Notes notices that were saved together with their causes.
+    /// Records the notices that were saved together with their causes, and checks them against these causes.
     pub(super) fn owed(&mut self, notices: &[Notice]) -> Result<(), String> {
         for notice in notices {
-            if let Some(known) = self.texts.get(&notice.id).filter(|known| *known != notice) {
+            if let Some(known) = self.saved.get(&notice.id).filter(|known| *known != notice) {
                 return Err(format!("notice {} has two contents: {known:?} and {notice:?}", notice.id));
             }
-            self.texts.insert(notice.id.clone(), notice.clone());
+            self.saved.insert(notice.id.clone(), notice.clone());
             self.owed.entry(of_notice(notice)).or_default().insert(notice.id.clone());
         }
         self.balance()
     }
 
-    /// Checks that every cause has a notice, and every notice a cause.
+    /// Checks that there are as many notices as causes with the same pipeline, run, topic and text.
     fn balance(&self) -> Result<(), String> {
         let count = |about| self.owed.get(about).map_or(0, BTreeSet::len);
         if let Some((about, causes)) = self.causes.iter().find(|(about, causes)| count(about) != **causes) {
@@ -120,7 +127,7 @@ impl Alarms {
 
     pub(super) fn taken(&mut self, notice: &Notice) -> Result<(), String> {
         self.taken.insert(notice.id.clone());
-        match self.texts.get(&notice.id) {
+        match self.saved.get(&notice.id) {
             None => Err(format!("notice {} was published and never saved: {notice:?}", notice.id)),
             Some(saved) if saved != notice => {
                 Err(format!("notice {} was published with another content", notice.id))
@@ -142,8 +149,8 @@ impl Alarms {
     }
 
     pub(super) fn close(&self) -> Result<(), String> {
-        match self.texts.keys().find(|id| !self.taken.contains(*id)) {
-            Some(id) => Err(format!("notice {id} was never published: {:?}", self.texts[id])),
+        match self.saved.keys().find(|id| !self.taken.contains(*id)) {
+            Some(id) => Err(format!("notice {id} was never published: {:?}", self.saved[id])),
             None => Ok(()),
         }
     }
