@@ -1,5 +1,7 @@
-//! EvaluateExpression: evaluates a text in the context of an object. The value has masks in place of secrets; a runner
-//! receives the secrets of its task in clear text.
+//! EvaluateExpression: evaluates a text as if it stood in an object. A component has its values in the latest run.
+//!
+//! The value has a mask in place of each secret, even for a task runner: only PollForTask gives a runner the secrets of
+//! its task in clear text.
 
 use engine::RunId;
 use serde::{Deserialize, Serialize};
@@ -33,9 +35,7 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     let run = service.driver.run_of(&live, &object).await?;
     let run = run.or_else(|| live.pipeline.latest_run.map(RunId::at));
     let Some(run) = run else {
-        let text = format!(
-            "pipeline {id} has no run, so it has no object that could be the context of the expression"
-        );
+        let text = format!("pipeline {id} has no run, and an expression has a value only in a run");
         return Err(ServiceError::InvalidRequest(text));
     };
     let mut view = ObjectView::new(service, &live);
