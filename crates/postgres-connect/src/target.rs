@@ -35,9 +35,11 @@ pub struct Settings {
     pub password: Option<String>,
     /// The database. If absent, it has the same name as the user.
     pub database: Option<String>,
-    /// `sslmode` of PostgreSQL's clients. If absent: `disable` on this machine, and `prefer` elsewhere.
+    /// `sslmode` of PostgreSQL's clients, but `allow` means `prefer` here, and `verify-ca` means `verify-full`. If
+    /// absent: `disable` on this machine, and `prefer` elsewhere.
     pub sslmode: Option<String>,
-    /// A PEM file with the certificates to trust; the public ones if absent.
+    /// The path of a PEM file with the authorities to trust; if absent, the well-known public authorities. The
+    /// file is read only if `sslmode` is `verify-ca` or `verify-full`.
     pub sslrootcert: Option<String>,
 }
 
@@ -86,7 +88,7 @@ impl DatabaseTarget {
         Ok(Self { config, tls, key, shown })
     }
 
-    /// Returns the driver's configuration.
+    /// Returns the configuration for `tokio_postgres`.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
