@@ -67,7 +67,7 @@ pub(super) fn draw(body: &mut String, order: &RunOrder, line: &LaidLine<'_>, rou
     let tip = *end;
     end.x -= HEAD * direction * 0.8;
     let mut path = format!("M{} {}", Number(start.x), Number(start.y));
-    // Curves between two columns and straight lines past the boxes of a layer alternate: see `Layout::routes`.
+    // Curves between two layers and straight lines past the boxes of a layer alternate: see `Layout::routes`.
     for (at, pair) in points.windows(2).enumerate() {
         let (from, to) = (pair[0], pair[1]);
         // Writing to a string cannot fail.
