@@ -21,6 +21,8 @@ use crate::summary;
 
 /// The maximum length of a subject, which SNS sets.
 const SUBJECT_LIMIT: usize = 100;
+/// The end of a subject that was cut.
+const ELLIPSIS: &str = "...";
 
 /// Returns the notices of the instance at `at`, which became final.
 pub(crate) fn of_instance(run: &Run, at: InstanceIndex) -> Vec<Notice> {
@@ -119,20 +121,24 @@ fn digest(text: &str) -> String {
     hex::encode(&Sha256::digest(text)[..16])
 }
 
-/// Returns a subject that SNS takes: one line of at most 100 printable ASCII characters, and not empty.
+/// Returns a subject that SNS takes: one line of at most 100 characters without control characters, and not empty.
 fn subject(text: &str, alarm: &PipelineObject) -> String {
-    let plain = |character: char| match character {
-        ' '..='~' => character,
-        _ if character.is_control() => ' ',
-        _ => '?',
-    };
-    let line: String = text.chars().map(plain).collect();
-    let line = line.trim();
-    if line.is_empty() {
-        return alarm.id.as_str().chars().map(plain).take(SUBJECT_LIMIT).collect();
+    let line = one_line(text);
+    let line = if line.is_empty() { one_line(alarm.id.as_str()) } else { line };
+    // SNS does not say how it counts characters outside the Basic Multilingual Plane. UTF-16 code units are the larger count.
+    if line.encode_utf16().count() <= SUBJECT_LIMIT {
+        return line;
     }
-    match line.char_indices().nth(SUBJECT_LIMIT) {
-        Some(_) => format!("{}...", &line[..SUBJECT_LIMIT - 3]),
-        None => line.to_owned(),
-    }
+    let mut units = 0;
+    let kept = line.chars().take_while(|character| {
+        units += character.len_utf16();
+        units <= SUBJECT_LIMIT - ELLIPSIS.len()
+    });
+    kept.collect::<String>() + ELLIPSIS
+}
+
+/// Returns the text with a blank in place of each line break and control character, and without blanks at both ends.
+fn one_line(text: &str) -> String {
+    let breaks = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    text.replace(breaks, " ").trim().to_owned()
 }

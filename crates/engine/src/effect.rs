@@ -38,7 +38,7 @@ pub struct Notice {
     pub run: RunId,
     /// The topic: `topicArn` of the alarm.
     pub topic_arn: String,
-    /// The subject: one line of at most 100 ASCII characters, which is the limit of SNS.
+    /// The subject: one line of at most 100 characters, which is the limit of SNS.
     pub subject: String,
     /// The text of the message.
     pub message: String,

@@ -44,7 +44,7 @@ fn has_both_runners(stated: &PipelineObject) -> bool {
 /// Warns of a subject that SNS does not accept: SNS accepts at most 100 characters in one line.
 fn subject_line(subject: Option<&str>, id: &ObjectId, problems: &mut Problems) {
     let Some(text) = subject.filter(|text| !expression::is_in(text)) else { return };
-    if text.chars().count() > 100 || text.contains(['\n', '\r']) {
+    if text.encode_utf16().count() > 100 || text.contains(char::is_control) {
         let message = "'subject' will be shortened: SNS accepts one line of at most 100 characters";
         problems.warning(id, Some("subject"), INVALID, message);
     }

@@ -57,7 +57,7 @@ fn once_per_run_sums_up_the_run_in_one_notice() {
     run.pass(1);
     run.set("B", engine::TaskOutcome::Finished);
     let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
-    assert_eq!(notice.subject, "orders/2030-01-31: 15 rows, 1 refused ? fine");
+    assert_eq!(notice.subject, "orders/2030-01-31: 15 rows, 1 refused — fine");
     let wanted = "FINISHED in 1 min 0 s\nA: 10 rows, 1 refused\nB: 5 rows, 0 refused\n\
                   a.csv line 3: no date\ns3://r/b.csv\n    x,y\n    1,2";
     assert_eq!(notice.message, wanted);
@@ -94,7 +94,7 @@ fn a_run_that_ends_differently_after_a_rerun_sends_another_notice() {
     run.step(Event::MarkedFinished { instances: [instance("A")].into() });
     run.step(Event::MarkedFinished { instances: [instance("A")].into() });
     let subjects: Vec<_> = run.notices().iter().map(|notice| notice.subject.clone()).collect();
-    assert_eq!(subjects, ["bad", "orders/2030-01-31: 0 rows, 0 refused ? fine"]);
+    assert_eq!(subjects, ["bad", "orders/2030-01-31: 0 rows, 0 refused — fine"]);
 }
 
 #[test]
@@ -106,4 +106,25 @@ fn a_long_subject_is_cut_to_a_hundred_characters() {
     let mut run = drive(&format!("{}, {alarm}", shell("A", r#", "onSuccess": {"ref": "Alarm"}"#)));
     run.finish("A");
     assert_eq!(run.notices()[0].subject, format!("{}...", "x".repeat(97)));
+}
+
+#[test]
+fn a_subject_keeps_every_letter_and_is_cut_between_characters() {
+    for (written, sent) in [
+        ("Übersicht für Köln — 🟢".to_owned(), "Übersicht für Köln — 🟢".to_owned()),
+        ("日本語".to_owned(), "日本語".to_owned()),
+        ("a\\tb\\r\\nc\\u0085d\\u2028e\\u0001f".to_owned(), "a b  c d e f".to_owned()),
+        ("ü".repeat(100), "ü".repeat(100)),
+        ("ü".repeat(101), format!("{}...", "ü".repeat(97))),
+        ("🟢".repeat(50), "🟢".repeat(50)),
+        ("🟢".repeat(51), format!("{}...", "🟢".repeat(48))),
+        ("\\n".to_owned(), "Alärm".to_owned()),
+    ] {
+        let alarm = format!(
+            r#"{{"id": "Alärm", "type": "SnsAlarm", "topicArn": "arn:t", "subject": "{written}", "message": "m"}}"#
+        );
+        let mut run = drive(&format!("{}, {alarm}", shell("A", r#", "onSuccess": {"ref": "Alärm"}"#)));
+        run.finish("A");
+        assert_eq!(run.notices()[0].subject, sent);
+    }
 }

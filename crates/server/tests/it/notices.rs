@@ -10,16 +10,21 @@ use axum::{Router, routing::post};
 
 use crate::harness::{Received, Stage, activity, default, object, refers, string};
 
-/// A topic that refuses the first publish.
+/// A topic that refuses the first publish with the error `Busy`.
 async fn topic() -> (String, Received) {
-    async fn publish(State(received): State<Received>, body: String) -> (StatusCode, &'static str) {
+    topic_that_refuses("<ErrorResponse><Error><Code>Busy</Code></Error></ErrorResponse>").await
+}
+
+/// A topic that refuses the first publish with this answer.
+async fn topic_that_refuses(answer: &'static str) -> (String, Received) {
+    async fn publish(
+        State((received, answer)): State<(Received, &'static str)>,
+        body: String,
+    ) -> (StatusCode, &'static str) {
         let mut received = received.lock().unwrap();
         received.push(body);
         if received.len() == 1 {
-            return (
-                StatusCode::BAD_REQUEST,
-                "<ErrorResponse><Error><Code>Busy</Code></Error></ErrorResponse>",
-            );
+            return (StatusCode::BAD_REQUEST, answer);
         }
         (
             StatusCode::OK,
@@ -27,7 +32,7 @@ async fn topic() -> (String, Received) {
         )
     }
     let received = Received::default();
-    let app = Router::new().route("/", post(publish)).with_state(Arc::clone(&received));
+    let app = Router::new().route("/", post(publish)).with_state((Arc::clone(&received), answer));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -118,5 +123,25 @@ async fn a_call_that_marks_all_that_a_run_lacks_tells_of_no_other_end() {
     until_two(&received).await;
     let received = received.lock().unwrap().clone();
     assert!(received.iter().all(|notice| notice.contains("Subject=Good")), "{received:?}");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_topic_that_takes_ascii_alone_gets_a_plain_subject() {
+    let refusal = "<ErrorResponse><Error><Code>InvalidParameter</Code></Error></ErrorResponse>";
+    let (endpoint, received) = topic_that_refuses(refusal).await;
+    let stage = Stage::with(|config| config.sns = Some(sns(&endpoint))).await;
+    let mut alarm = at_the_end("Good");
+    alarm.fields.retain(|field| field.key() != "subject");
+    alarm.fields.push(string("subject", "für Köln"));
+    let mut default = default();
+    default.fields.push(refers("onSuccess", "Good"));
+    stage.run(vec![default, activity("Work", &[]), alarm]).await;
+    stage.work(&stage.poll().await).await;
+
+    until_two(&received).await;
+    let received = received.lock().unwrap().clone();
+    assert!(received[0].contains("Subject=f%C3%BCr%20K%C3%B6ln"), "{}", received[0]);
+    assert!(received[1].contains("Subject=f%3Fr%20K%3Fln"), "{}", received[1]);
     stage.stop().await;
 }

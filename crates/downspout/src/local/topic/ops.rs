@@ -171,11 +171,11 @@ fn for_mail(call: &Call) -> Result<String, SnsError> {
     Ok(parts["email"].as_str().unwrap_or(default).to_owned())
 }
 
-// The SNS API reference, Publish: a subject is ASCII text of at most 100 characters. It begins with a letter, number or
-// punctuation mark, and has no line breaks or control characters.
+// The SNS API reference, Publish: a subject is UTF-8 text of at most 100 characters, without line breaks and control
+// characters.
 fn check_subject(subject: &str) -> Result<(), SnsError> {
-    let printable = subject.chars().all(|c| c.is_ascii_graphic() || c == ' ');
-    if subject.len() > SUBJECT_CHARS || !printable || subject.starts_with(' ') {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if subject.chars().count() > SUBJECT_CHARS || subject.contains(breaks) || subject.starts_with(' ') {
         return Err(SnsError::parameter("Subject"));
     }
     Ok(())

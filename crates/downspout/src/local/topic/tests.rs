@@ -125,7 +125,7 @@ fn a_crash_between_the_note_and_the_file_leaves_one_mail_after_the_restart() {
 fn subjects_that_sns_refuses_are_refused() {
     let test = TestTopic::new();
     let long = "x".repeat(101);
-    for subject in [long.as_str(), "two\nlines", "Grüße", " leading blank"] {
+    for subject in [long.as_str(), "two\nlines", "a\u{1}b", "a\u{85}b", " leading blank"] {
         let refusal =
             test.call(&[("Action", "Publish"), ("Subject", subject), ("Message", "m")]).unwrap_err();
         assert_eq!(
@@ -134,6 +134,31 @@ fn subjects_that_sns_refuses_are_refused() {
         );
     }
     assert!(test.mails().is_empty());
+}
+
+#[test]
+fn a_subject_arrives_with_all_its_letters() {
+    for subject in ["Übersicht für Köln — 🟢 geladen".to_owned(), "ü".repeat(100)] {
+        let test = TestTopic::new();
+        test.call(&[("Action", "Publish"), ("Subject", &subject), ("Message", "m")]).expect("legal");
+        let [mail] = test.mails().try_into().expect("one mail");
+        assert!(mail.is_ascii(), "{mail}");
+        let decode = "import email, email.policy, sys\n\
+                      mail = email.message_from_binary_file(sys.stdin.buffer, policy=email.policy.default)\n\
+                      sys.stdout.buffer.write(mail['Subject'].encode())";
+        assert_eq!(piped("python3", &["-c", decode], mail.as_bytes()), subject.as_bytes());
+    }
+}
+
+/// Returns what another program writes for this input.
+fn piped(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let mut command = Command::new(program);
+    let mut child =
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+    child.stdin.take().expect("piped").write_all(input).expect("it reads");
+    child.wait_with_output().expect("it ends").stdout
 }
 
 #[test]
