@@ -3,6 +3,9 @@
 //! A proxy may lend a session for one transaction only (PgBouncer in transaction mode, the Postgres of the local
 //! stack). So nothing here outlives a transaction: no prepared statement, no temporary table, no setting. A session
 //! that was closed while idle is replaced without a message.
+//!
+//! Scripts of users run with the settings of their role. Loads and exports run with the settings of [`FIXED`], so that
+//! the same file gives the same rows, and the same rows give the same file, whoever connects.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +27,24 @@ const IDLE: usize = 2;
 /// A session that was idle for longer is closed, because the server may have dropped it.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
+/// The settings of loads and exports. A role or a database may have others for each of them.
+///
+/// `default_transaction_read_only` is not among them: an administrator sets it to prevent writing, also when a disk is
+/// full. `session_replication_role` needs the rights of a superuser.
+const FIXED: &str = "
+SET LOCAL TimeZone TO 'UTC'; SET LOCAL DateStyle TO 'ISO, YMD'; SET LOCAL IntervalStyle TO 'postgres';
+SET LOCAL extra_float_digits TO 3; SET LOCAL bytea_output TO 'hex'; SET LOCAL client_encoding TO 'UTF8';
+SET LOCAL xmlbinary TO 'base64'; SET LOCAL xmloption TO 'content'; SET LOCAL array_nulls TO on;
+SET LOCAL standard_conforming_strings TO on; SET LOCAL transform_null_equals TO off; SET LOCAL row_security TO on;
+SET LOCAL lc_monetary TO 'C'; SET LOCAL lc_numeric TO 'C'; SET LOCAL lc_time TO 'C';
+SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0;
+SET LOCAL idle_in_transaction_session_timeout TO 0;
+SELECT set_config('transaction_timeout', '0', true) WHERE current_setting('transaction_timeout', true) IS NOT NULL;
+SELECT set_config('synchronous_commit', 'local', true) WHERE current_setting('synchronous_commit') = 'off';
+SET LOCAL search_path TO ";
+/// The search path of loads and exports if the connection names none: the default of PostgreSQL.
+const SEARCH_PATH: &str = r#""$user", public"#;
+
 /// The idle sessions, by database.
 #[derive(Clone, Default)]
 pub struct Pool {
@@ -40,24 +61,37 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Begins a transaction, on an idle session if there is one, otherwise on a new session.
+    /// Begins a transaction with the settings of the role, on an idle session if there is one, otherwise on a new
+    /// session.
     ///
     /// # Errors
     ///
     /// If the database cannot be reached: then [`Failure::is_away`] is true. If the database refuses the session: then
     /// the failure is final.
     pub async fn begin(&self, target: &DatabaseTarget) -> Result<Transaction, Failure> {
-        const BEGIN: &str = "BEGIN";
+        let path = target.search_path().map(|path| format!("; SET LOCAL search_path TO {path}"));
+        self.begin_with(target, &format!("BEGIN{}", path.unwrap_or_default())).await
+    }
+
+    /// Begins a transaction with settings that do not depend on the role, for a load or an export.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Self::begin`].
+    pub async fn begin_fixed(&self, target: &DatabaseTarget) -> Result<Transaction, Failure> {
+        let path = target.search_path().unwrap_or(SEARCH_PATH);
+        self.begin_with(target, &format!("BEGIN ISOLATION LEVEL READ COMMITTED;{FIXED}{path}")).await
+    }
+
+    async fn begin_with(&self, target: &DatabaseTarget, begin: &str) -> Result<Transaction, Failure> {
         while let Some(client) = self.take(target) {
-            if client.batch_execute(BEGIN).await.is_ok() {
+            if client.batch_execute(begin).await.is_ok() {
                 return Ok(self.opened(target, client));
             }
         }
         let client = connect(target).await?;
-        client
-            .batch_execute(BEGIN)
-            .await
-            .map_err(|error| Failure::database("beginning a transaction", &error))?;
+        let doing = "beginning a transaction";
+        client.batch_execute(begin).await.map_err(|error| Failure::database(doing, &error))?;
         Ok(self.opened(target, client))
     }
 
@@ -67,8 +101,11 @@ impl Pool {
     ///
     /// The errors of [`Self::begin`].
     pub async fn session(&self, target: &DatabaseTarget) -> Result<Transaction, Failure> {
-        let client = connect(target).await?;
-        Ok(self.opened(target, client))
+        let session = self.opened(target, connect(target).await?);
+        if let Some(path) = target.search_path() {
+            session.run("setting the search path", &format!("SET search_path TO {path}")).await?;
+        }
+        Ok(session)
     }
 
     fn opened(&self, target: &DatabaseTarget, client: Client) -> Transaction {

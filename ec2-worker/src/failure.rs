@@ -86,6 +86,11 @@ impl Failure {
             message.push_str("; ");
             message.push_str(extra);
         }
+        if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+            message.push_str(
+                "; the server is a standby, or default_transaction_read_only of the role or database is on",
+            );
+        }
         let kind = kind_of(code);
         let id = match kind {
             Kind::Away => "Database:Unavailable".to_owned(),

@@ -49,23 +49,45 @@ COMMENT ON SCHEMA downspout IS 'The work that pipelines did here, so that no wor
 COMMENT ON TABLE downspout.ledger IS 'One row for each finished activity, committed with its work.';
 COMMENT ON TABLE downspout.loaded_files IS 'The file versions that each table holds.'";
 
-/// Begins the transaction of the work. Creates the ledger first, in a transaction of its own, if it is missing.
+/// Begins the transaction of a script, with the settings of the role. Creates the ledger first, in a transaction of its
+/// own, if it is missing.
 ///
 /// # Errors
 ///
 /// The errors of [`Pool::begin`], and an error if the ledger is missing and the user may not create a schema.
 pub async fn begin(pool: &Pool, target: &DatabaseTarget) -> Result<Transaction, Failure> {
     let tx = pool.begin(target).await?;
+    match made(tx).await? {
+        Some(tx) => Ok(tx),
+        None => pool.begin(target).await,
+    }
+}
+
+/// Begins the transaction of a load, with settings that do not depend on the role.
+///
+/// # Errors
+///
+/// The errors of [`begin`].
+pub async fn begin_fixed(pool: &Pool, target: &DatabaseTarget) -> Result<Transaction, Failure> {
+    let tx = pool.begin_fixed(target).await?;
+    match made(tx).await? {
+        Some(tx) => Ok(tx),
+        None => pool.begin_fixed(target).await,
+    }
+}
+
+/// Returns the transaction if the ledger is there. Otherwise creates the ledger and commits.
+async fn made(tx: Transaction) -> Result<Option<Transaction>, Failure> {
     let doing = "finding the schema downspout";
     let found = tx.query(doing, "SELECT to_regclass('downspout.loaded_files') IS NOT NULL", &[]).await?;
     if found.first().is_some_and(|row| row.get(0)) {
-        return Ok(tx);
+        return Ok(Some(tx));
     }
     // Without the lock, IF NOT EXISTS fails when two sessions create the same object at once.
     let sql = format!("SELECT pg_advisory_xact_lock({LOCK}); {SCHEMA}");
     tx.run("creating the schema downspout (the user needs CREATE on the database)", &sql).await?;
     tx.commit().await?;
-    pool.begin(target).await
+    Ok(None)
 }
 
 /// Claims the work. Returns `None` if the work is still to do, or the report of the attempt that did the work.

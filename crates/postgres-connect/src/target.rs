@@ -50,6 +50,7 @@ pub struct DatabaseTarget {
     tls: Option<MakeRustlsConnect>,
     key: String,
     shown: String,
+    search_path: Option<String>,
 }
 
 impl fmt::Debug for DatabaseTarget {
@@ -85,7 +86,22 @@ impl DatabaseTarget {
         };
         let shown = format!("{host}:{port}/{database}");
         let key = format!("{user}@{shown} {:?} {encryption:?} {sslrootcert:?}", config.get_password());
-        Ok(Self { config, tls, key, shown })
+        Ok(Self { config, tls, key, shown, search_path: None })
+    }
+
+    /// Returns the same target with a search path: the schemas for names without a schema, as SQL writes them after
+    /// `SET search_path TO`. The program sets it in each of its transactions.
+    #[must_use]
+    pub fn with_search_path(mut self, schemas: String) -> Self {
+        self.key.push_str(&format!(" {schemas}"));
+        self.search_path = Some(schemas);
+        self
+    }
+
+    /// Returns the search path that the connection names; `None` if the connection names none.
+    #[must_use]
+    pub fn search_path(&self) -> Option<&str> {
+        self.search_path.as_deref()
     }
 
     /// Returns the configuration for `tokio_postgres`.
@@ -249,5 +265,7 @@ mod tests {
             assert_ne!(ours, key(other));
         }
         assert_ne!(key(with_sslmode("require")), key(with_sslmode("verify-full")), "unverified sessions");
+        let target = DatabaseTarget::new(settings("db.example.com")).unwrap();
+        assert_ne!(ours, target.with_search_path("\"shop\"".to_owned()).key(), "names mean other tables");
     }
 }

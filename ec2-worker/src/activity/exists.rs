@@ -50,7 +50,7 @@ async fn is_in_s3(context: &TaskContext<'_>, node: &S3Node) -> Result<bool, Fail
 }
 
 async fn is_in_database(context: &TaskContext<'_>, node: &SqlNode) -> Result<bool, Failure> {
-    let session = context.tools.pool.begin(&node.target).await?;
+    let session = context.tools.pool.begin_fixed(&node.target).await?;
     let found = Table::find(&session, node.schema.as_deref(), &node.table).await?.is_some();
     session.rollback().await;
     context.progress.log(&format!("the table `{}` is {}there", node.table, if found { "" } else { "not " }));

@@ -2,6 +2,8 @@
 
 use postgres_connect::{DatabaseTarget, DatabaseUrl, Settings};
 
+use crate::sql::identifier;
+
 /// Reads a URL (`jdbc:postgresql://host:port/database?sslmode=require`, or without `jdbc:`).
 ///
 /// `properties` are `A=B` as in `jdbcProperties`; a value given beside the URL takes precedence over a value in the
@@ -28,7 +30,7 @@ pub fn parse(
         }
     }
     let user = user.map(str::to_owned).or(settings.user).or(url.user);
-    DatabaseTarget::new(Settings {
+    let target = DatabaseTarget::new(Settings {
         application: "ec2-worker",
         host: url.host,
         port: url.port.unwrap_or(if url.scheme == "redshift" { 5439 } else { 5432 }),
@@ -37,6 +39,10 @@ pub fn parse(
         database: url.database.or_else(|| database.map(str::to_owned)),
         sslmode: settings.sslmode,
         sslrootcert: settings.sslrootcert,
+    })?;
+    Ok(match settings.search_path {
+        Some(schemas) => target.with_search_path(schemas),
+        None => target,
     })
 }
 
@@ -76,6 +82,8 @@ struct DriverSettings {
     sslrootcert: Option<String>,
     user: Option<String>,
     password: Option<String>,
+    /// The schemas of `currentSchema` or of `options`, quoted.
+    search_path: Option<String>,
 }
 
 impl DriverSettings {
@@ -90,10 +98,43 @@ impl DriverSettings {
             "sslrootcert" => self.sslrootcert = Some(value),
             "user" => self.user = Some(value),
             "password" => self.password = Some(value),
+            "currentSchema" => self.search_path = quoted_list(&value),
+            // In the JDBC driver, `currentSchema` takes precedence over `options`.
+            "options" if self.search_path.is_none() => self.search_path = path_of_options(&value),
             // This worker ignores the other properties of the JDBC driver.
             _ => {}
         }
     }
+}
+
+/// Returns a list of schemas as SQL writes it; `None` if the list is empty. A name in quotes may contain commas, and keeps
+/// its capital letters.
+fn quoted_list(schemas: &str) -> Option<String> {
+    let (mut names, mut name, mut is_quoted) = (Vec::new(), String::new(), false);
+    for letter in schemas.chars() {
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => names.push(std::mem::take(&mut name)),
+            // As PostgreSQL does, for a name without quotes.
+            _ if !is_quoted => name.extend(letter.to_lowercase()),
+            _ => name.push(letter),
+        }
+    }
+    names.push(name);
+    let quoted = names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).map(identifier);
+    let quoted: Vec<String> = quoted.collect();
+    (!quoted.is_empty()).then(|| quoted.join(", "))
+}
+
+/// Returns the search path that the options of a server name (`-c search_path=a,b` or `--search_path=a,b`). A backslash
+/// makes a space part of a value.
+fn path_of_options(options: &str) -> Option<String> {
+    const SPACE: char = '\u{0}';
+    let joined = options.replace("\\ ", &SPACE.to_string());
+    let words = joined.split_whitespace();
+    let settings = words.map(|word| word.strip_prefix("--").or(word.strip_prefix("-c")).unwrap_or(word));
+    let path = settings.filter_map(|setting| setting.strip_prefix("search_path=")).next_back()?;
+    quoted_list(&path.replace(SPACE, " "))
 }
 
 #[cfg(test)]
@@ -128,5 +169,26 @@ mod tests {
         let problem = parse("jdbc:mysql://host/db", Some("me"), None, None, &[]).expect_err("refused");
         assert_eq!(problem, "is for `mysql`; ec2-worker speaks PostgreSQL only");
         assert!(parse("jdbc:postgresql://host/db", None, None, None, &[]).is_err());
+    }
+
+    #[test]
+    fn the_search_path_is_that_of_current_schema_or_of_the_options() {
+        for (settings, properties, wanted) in [
+            ("", &[][..], None),
+            ("?currentSchema=shop", &[], Some("\"shop\"")),
+            ("?currentSchema=Shop, public", &[], Some("\"shop\", \"public\"")),
+            ("?currentSchema=%22A,b%22,c", &[], Some("\"A,b\", \"c\"")),
+            ("?currentSchema=", &[], None),
+            ("?options=-c%20search_path=a,b", &[], Some("\"a\", \"b\"")),
+            ("?options=-c%20statement_timeout=5%20--search_path=a", &[], Some("\"a\"")),
+            ("", &["options=-csearch_path=a,\\ b"], Some("\"a\", \"b\"")),
+            ("?options=-csearch_path=a&currentSchema=b", &[], Some("\"b\"")),
+            ("?currentSchema=a", &["currentSchema=b"], Some("\"b\"")),
+        ] {
+            let properties: Vec<String> = properties.iter().map(|text| (*text).to_owned()).collect();
+            let url = format!("jdbc:postgresql://db.example.com/shop{settings}");
+            let target = parse(&url, Some("etl"), None, None, &properties).expect("legal");
+            assert_eq!(target.search_path(), wanted, "{settings} {properties:?}");
+        }
     }
 }

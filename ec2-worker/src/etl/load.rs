@@ -148,7 +148,7 @@ struct LoadTry<'a> {
 
 impl LoadTry<'_> {
     async fn run(&mut self, pool: &Pool) -> Result<(), Failure> {
-        let tx = ledger::begin(pool, &self.load.target).await?;
+        let tx = ledger::begin_fixed(pool, &self.load.target).await?;
         let result = self.in_transaction(&tx).await;
         match result {
             Ok(Some(table)) => self.finish(tx, &table).await,
@@ -209,8 +209,8 @@ impl LoadTry<'_> {
         }
         let shown = schema.map_or_else(|| name.clone(), |schema| format!("{schema}.{name}"));
         let Some(create) = create else {
-            let message =
-                format!("table {shown} is not in the database; create it, or give `createTableSql`");
+            let missing = Table::missing(tx, schema, name).await?;
+            let message = format!("{missing}; create it, or give `createTableSql`");
             return Err(Failure::bad_input("NoSuchTable", message));
         };
         lock(tx, &shown).await?;

@@ -1,5 +1,6 @@
 //! Reads the description of a table from the catalog of the database.
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::column::{Column, ColumnType};
@@ -7,7 +8,7 @@ use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
 
-/// A table of the database.
+/// A table of the database, or another relation with rows.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// The schema.
@@ -16,69 +17,164 @@ pub struct Table {
     pub name: String,
     /// The id. A table that is dropped and created again gets another id.
     pub oid: i64,
+    /// What the relation is.
+    pub kind: Relation,
+    /// Whether policies of row-level security restrict this user.
+    pub row_security: bool,
     /// The columns that can be filled, in order.
     pub columns: Vec<Column>,
+    /// The columns that the database generates from others.
+    pub generated: Vec<String>,
+    /// The columns whose default is the next number of a sequence.
+    pub numbered: Vec<String>,
+    /// The columns `GENERATED ALWAYS AS IDENTITY`.
+    pub always_identity: Vec<String>,
     /// The columns of the primary key.
     pub primary_key: Vec<String>,
+    /// Whether the primary key is checked only at the end of a statement or transaction.
+    pub has_deferrable_key: bool,
+}
+
+/// What a relation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// A table, which may have partitions.
+    Table,
+    /// A table of another server.
+    Foreign,
+    /// A view.
+    View,
+    /// A materialized view.
+    MaterializedView,
 }
 
 // Every column of these queries has a built-in type, because the driver looks other types up with a prepared statement.
+// The casts to `name` cut a long name after 63 bytes, as PostgreSQL does when it creates a table.
 const FIND: &str = "
-SELECT n.nspname::text, c.relname::text, c.oid::int8
+SELECT n.nspname::text, c.relname::text, c.oid::int8, c.relkind::text, pg_catalog.row_security_active(c.oid)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'f', 'v') AND c.relname IN ($1, lower($1))
-  AND CASE WHEN $2 = '' THEN pg_catalog.pg_table_is_visible(c.oid) ELSE n.nspname IN ($2, lower($2)) END
-ORDER BY (c.relname = $1) DESC, (n.nspname = $2) DESC LIMIT 1";
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
+  AND (c.relname = $1::name OR NOT $3 AND c.relname = lower($1)::name)
+  AND CASE WHEN $2 = '' THEN pg_catalog.pg_table_is_visible(c.oid)
+      ELSE n.nspname = $2::name OR NOT $4 AND n.nspname = lower($2)::name END
+ORDER BY (c.relname = $1::name) DESC, (n.nspname = $2::name) DESC LIMIT 1";
 
 const COLUMNS: &str = "
 SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text, b.typtype::text,
        b.typnamespace = 'pg_catalog'::regnamespace,
        CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
-       a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL
+       a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
+       a.attgenerated <> '', a.attidentity::text, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 JOIN pg_catalog.pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
-WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum";
 
 const PRIMARY_KEY: &str = "
-SELECT a.attname::text
+SELECT a.attname::text, i.indimmediate
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
 WHERE i.indrelid = $1::int8::oid AND i.indisprimary ORDER BY a.attnum";
 
+const SCHEMAS: &str =
+    "SELECT coalesce(string_agg(s, ', '), 'none') FROM unnest(current_schemas(false)::text[]) s";
+
 impl Table {
-    /// Finds a table or view; returns `None` if there is none. The schema may also be part of `name`, before a dot.
-    /// Without a schema, the search path decides. A name that is not found as written is also sought in lower case.
+    /// Finds a table or view; returns `None` if there is none. Without a schema, the schema may be part of `name`, before a
+    /// dot, or else the search path decides. A name in double quotes is sought as written. Any other name that is not
+    /// found as written is also sought in lower case.
     ///
     /// # Errors
     ///
     /// If the database refuses the query, or the connection breaks.
     pub async fn find(tx: &Transaction, schema: Option<&str>, name: &str) -> Result<Option<Self>, Failure> {
-        let (schema, name) = match (schema, name.split_once('.')) {
-            (None, Some((schema, name))) => (schema, name),
-            (schema, _) => (schema.unwrap_or_default(), name),
-        };
-        let (schema, name) = (schema.trim_matches('"'), name.trim_matches('"'));
-        let doing = "finding the table";
-        let found = tx.query(doing, FIND, &[(&name, Type::TEXT), (&schema, Type::TEXT)]).await?;
-        let Some(row) = found.first() else { return Ok(None) };
-        let oid: i64 = row.get(2);
-        let columns = tx.query(doing, COLUMNS, &[(&oid, Type::INT8)]).await?;
-        let columns = columns.iter().map(|row| {
-            let (base, class): (&str, &str) = (row.get(2), row.get(3));
-            Column {
-                name: row.get(0),
-                type_name: row.get(1),
-                kind: ColumnType::of(base, class, row.get(4), row.get(5)),
-                not_null: row.get(6),
-                has_default: row.get(7),
+        let none = Name::whole("");
+        let Some(schema) = schema.filter(|schema| !schema.trim().is_empty()) else {
+            if let [schema, table] = &Name::parts(name)[..]
+                && let Some(found) = Self::named(tx, schema, table).await?
+            {
+                return Ok(Some(found));
             }
-        });
-        let columns = columns.collect();
+            return Self::named(tx, &none, &Name::whole(name)).await;
+        };
+        Self::named(tx, &Name::whole(schema), &Name::whole(name)).await
+    }
+
+    async fn named(tx: &Transaction, schema: &Name, table: &Name) -> Result<Option<Self>, Failure> {
+        let doing = "finding the table";
+        let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] = [
+            (&table.text, Type::TEXT),
+            (&schema.text, Type::TEXT),
+            (&table.is_quoted, Type::BOOL),
+            (&schema.is_quoted, Type::BOOL),
+        ];
+        let found = tx.query(doing, FIND, &values).await?;
+        let Some(row) = found.first() else { return Ok(None) };
+        let (oid, kind): (i64, &str) = (row.get(2), row.get(3));
         let key = tx.query(doing, PRIMARY_KEY, &[(&oid, Type::INT8)]).await?;
-        let primary_key = key.iter().map(|row| row.get(0)).collect();
-        Ok(Some(Self { schema: row.get(0), name: row.get(1), oid, columns, primary_key }))
+        let mut table = Self {
+            schema: row.get(0),
+            name: row.get(1),
+            oid,
+            kind: match kind {
+                "f" => Relation::Foreign,
+                "v" => Relation::View,
+                "m" => Relation::MaterializedView,
+                _ => Relation::Table,
+            },
+            row_security: row.get(4),
+            columns: Vec::new(),
+            generated: Vec::new(),
+            numbered: Vec::new(),
+            always_identity: Vec::new(),
+            primary_key: key.iter().map(|row| row.get(0)).collect(),
+            has_deferrable_key: key.iter().any(|row| !row.get::<_, bool>(1)),
+        };
+        for row in tx.query(doing, COLUMNS, &[(&oid, Type::INT8)]).await? {
+            table.add(&row);
+        }
+        Ok(Some(table))
+    }
+
+    fn add(&mut self, row: &Row) {
+        let (name, base, class): (String, &str, &str) = (row.get(0), row.get(2), row.get(3));
+        let (is_generated, identity, default): (bool, &str, &str) = (row.get(8), row.get(9), row.get(10));
+        if is_generated {
+            self.generated.push(name);
+            return;
+        }
+        if identity == "a" {
+            self.always_identity.push(name.clone());
+        }
+        if !identity.is_empty() || default.starts_with("nextval(") {
+            self.numbered.push(name.clone());
+        }
+        self.columns.push(Column {
+            name,
+            type_name: row.get(1),
+            kind: ColumnType::of(base, class, row.get(4), row.get(5)),
+            not_null: row.get(6),
+            has_default: row.get(7),
+        });
+    }
+
+    /// Returns the sentence that a table is not in the database. Without a schema, the sentence names the schemas that
+    /// were searched.
+    ///
+    /// # Errors
+    ///
+    /// If the connection breaks.
+    pub async fn missing(tx: &Transaction, schema: Option<&str>, name: &str) -> Result<String, Failure> {
+        if let Some(schema) = schema {
+            return Ok(format!("table {schema}.{name} is not in the database"));
+        }
+        let found = tx.query("finding the table", SCHEMAS, &[]).await?;
+        let searched: String = found.first().map(|row| row.get(0)).unwrap_or_default();
+        Ok(format!(
+            "table {name} is not in the database (schemas searched: {searched}; `schemaName` names another schema)"
+        ))
     }
 
     /// Returns the name for SQL.
@@ -102,5 +198,53 @@ impl Table {
 impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+/// A name as a definition gives it.
+struct Name {
+    text: String,
+    is_quoted: bool,
+}
+
+impl Name {
+    /// Reads a text that is one name. Quotes around it are no part of the name.
+    fn whole(text: &str) -> Self {
+        let text = text.trim();
+        let inside = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        // `"a"."b"` is not one name in quotes.
+        let inside = inside.filter(|inside| !inside.replace("\"\"", "").contains('"'));
+        match inside {
+            Some(inside) => Self { text: inside.replace("\"\"", "\""), is_quoted: true },
+            None => Self { text: text.to_owned(), is_quoted: false },
+        }
+    }
+
+    /// Splits a text at the dots outside quotes.
+    fn parts(text: &str) -> Vec<Self> {
+        let mut is_quoted = false;
+        let parts = text.split(|letter| {
+            is_quoted ^= letter == '"';
+            letter == '.' && !is_quoted
+        });
+        parts.map(Self::whole).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_split_at_dots_outside_quotes() {
+        let parts = |text| {
+            let parts = Name::parts(text).into_iter();
+            parts.map(|name| format!("{}{}", name.text, u8::from(name.is_quoted))).collect::<Vec<_>>()
+        };
+        assert_eq!(parts("orders"), ["orders0"]);
+        assert_eq!(parts("shop.Orders"), ["shop0", "Orders0"]);
+        assert_eq!(parts("\"Sales.Letters\""), ["Sales.Letters1"]);
+        assert_eq!(parts("shop.\"a \"\"b\"\".c\""), ["shop0", "a \"b\".c1"]);
+        assert!(!Name::whole("\"a\".\"b\"").is_quoted);
     }
 }

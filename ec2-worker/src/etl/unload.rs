@@ -53,11 +53,10 @@ impl Unload {
             return Ok(select.trim().trim_end_matches(';').to_owned());
         }
         let table = Table::find(tx, self.schema.as_deref(), &self.table).await?;
-        let table = table.ok_or_else(|| {
-            let schema = self.schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
-            let message = format!("table {schema}{} is not in the database", self.table);
-            Failure::bad_input("NoSuchTable", message)
-        })?;
+        let Some(table) = table else {
+            let message = Table::missing(tx, self.schema.as_deref(), &self.table).await?;
+            return Err(Failure::bad_input("NoSuchTable", message));
+        };
         Ok(format!("SELECT * FROM {}", table.quoted()))
     }
 }
@@ -139,7 +138,7 @@ pub async fn to_file(
 }
 
 async fn write(pool: &Pool, unload: &Unload, mut sink: Sink, progress: &Progress) -> Result<(), Failure> {
-    let tx = pool.begin(&unload.target).await?;
+    let tx = pool.begin_fixed(&unload.target).await?;
     let result = stream(&tx, unload, &mut sink, progress).await;
     if !matches!(&result, Err(failure) if failure.is_away()) {
         tx.rollback().await;

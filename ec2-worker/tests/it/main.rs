@@ -5,6 +5,7 @@ mod loading;
 mod objects;
 mod own_types;
 mod refusals;
+mod settings;
 mod stack;
 mod types;
 
@@ -20,6 +21,7 @@ use ec2_worker::etl::load::{self, Load};
 use ec2_worker::etl::source::{Origin, Source};
 use ec2_worker::failure::Failure;
 use ec2_worker::ledger::WorkKey;
+use ec2_worker::node::SqlNode;
 use ec2_worker::progress::Progress;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
@@ -65,6 +67,11 @@ impl World {
             scratch: self.folder.path().to_owned(),
             patience: Duration::from_secs(20),
         }
+    }
+
+    fn node(&self, table: &str, target: database::DatabaseTarget) -> SqlNode {
+        let (schema, select, insert, create) = (None, None, None, None);
+        SqlNode { id: "Node".to_owned(), target, schema, table: table.to_owned(), select, insert, create }
     }
 
     async fn run(&self, load: &Load) -> Result<String, Failure> {
