@@ -27,6 +27,7 @@ pub mod preview;
 pub mod render;
 pub mod schedule;
 pub mod schema;
+pub mod staging;
 pub mod status;
 pub mod trigger;
 pub mod validate;

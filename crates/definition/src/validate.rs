@@ -15,6 +15,7 @@ mod parameters;
 mod problems;
 mod rollups;
 mod secrets;
+mod staging;
 mod subject;
 mod unused;
 
@@ -122,6 +123,7 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     rollups::check(&subject, &mut problems);
     advice::check(&subject, &mut problems);
     secrets::check(&subject, &mut problems);
+    staging::check(&subject, &mut problems);
     if !problems.has_errors() {
         // After an error elsewhere, such as a misspelt reference, an object may only seem to be unused.
         unused::check(&subject, &mut problems);

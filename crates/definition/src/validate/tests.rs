@@ -5,6 +5,7 @@ mod expressions;
 mod fields;
 mod parameters;
 mod references;
+mod staging;
 mod warnings;
 
 use super::*;
