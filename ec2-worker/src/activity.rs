@@ -18,6 +18,7 @@ use crate::ledger::WorkKey;
 use crate::node::S3Node;
 use crate::progress::Progress;
 use crate::reader::{Reader, Script};
+use crate::script::without_marks;
 use crate::storage::{ObjectRef, Storage};
 
 /// Declares the module of each type, and lists the types in the order in which messages name them.
@@ -107,15 +108,17 @@ pub struct TaskContext<'a> {
 }
 
 impl TaskContext<'_> {
-    /// Returns the name of a script for messages, and its text.
+    /// Returns the name of a script for messages, and its text without byte order marks before it.
     ///
     /// # Errors
     ///
-    /// If the script is in S3 and cannot be read.
+    /// If the script is in S3 and cannot be read, or is not UTF-8.
     pub async fn script(&self, script: &Script) -> Result<(String, String), Failure> {
         match script {
-            Script::Inline(text) => Ok((format!("script of `{}`", self.component), text.clone())),
-            Script::At(at) => Ok((at.to_string(), self.tools.storage.text(at).await?)),
+            Script::Inline(text) => {
+                Ok((format!("script of `{}`", self.component), without_marks(text).to_owned()))
+            }
+            Script::At(at) => Ok((at.to_string(), self.tools.storage.script(at).await?)),
         }
     }
 

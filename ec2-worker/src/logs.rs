@@ -1,6 +1,5 @@
 //! Uploads the logs of an attempt to `pipelineLogUri`, packed with gzip.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use crate::activity::{STDERR, STDOUT};
 use crate::failure::Failure;
 use crate::panics;
 use crate::progress::Progress;
+use crate::regular_file;
 use crate::storage::{S3Uri, Storage, Upload};
 
 /// How many bytes of a log are packed and sent at a time. The output of a command may be larger than the memory.
@@ -23,7 +23,7 @@ pub(crate) async fn upload(storage: &Storage, at: &S3Uri, folder: &Path, progres
     let activity = io::Cursor::new(progress.log_text().into_bytes());
     warn_of("Activity.log.gz", send(storage, at.child("Activity.log.gz"), activity).await);
     for file in [STDOUT, STDERR] {
-        if let Ok(text) = File::open(folder.join(file)) {
+        if let Ok((text, _)) = regular_file::open(&folder.join(file)) {
             let name = format!("{file}.gz");
             warn_of(&name, send(storage, at.child(&name), BufReader::new(text)).await);
         }

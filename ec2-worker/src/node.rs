@@ -8,7 +8,8 @@ use definition::kind::field::{self, Compression};
 use crate::database::{self, DatabaseTarget};
 use crate::failure::Failure;
 use crate::hindrance::{Find, Hindrance};
-use crate::reader::{Reader, not_in_task, problem, refused};
+use crate::reader::{Reader, component, not_in_task, problem, refused};
+use crate::script::without_marks;
 use crate::storage::S3Uri;
 
 /// A data node.
@@ -23,7 +24,7 @@ pub enum Node {
 /// An `S3DataNode`.
 #[derive(Clone, Debug)]
 pub struct S3Node {
-    /// The object's id.
+    /// The id of the object in the definition.
     pub id: String,
     /// `filePath` or `directoryPath`.
     pub at: S3Uri,
@@ -40,7 +41,7 @@ pub struct S3Node {
 /// A `SqlDataNode`, `MySqlDataNode` or `RedshiftDataNode`.
 #[derive(Clone, Debug)]
 pub struct SqlNode {
-    /// The object's id.
+    /// The id of the object in the definition.
     pub id: String,
     /// The database.
     pub target: DatabaseTarget,
@@ -59,7 +60,7 @@ pub struct SqlNode {
 /// A data format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// The object's id.
+    /// The id of the object in the definition.
     pub id: String,
     /// Its type: CSV, TSV, Custom, ….
     pub kind: String,
@@ -142,7 +143,7 @@ impl S3Node {
         };
         let etag = node.string("myETag").map(str::to_owned);
         let gzip = compression == Compression::Gzip;
-        Ok(Self { id: node.id.to_string(), at, directory, gzip, etag, format })
+        Ok(Self { id: component(node).to_owned(), at, directory, gzip, etag, format })
     }
 }
 
@@ -159,14 +160,15 @@ impl SqlNode {
         let named = || node.reference("database").map(ToString::to_string).unwrap_or_default();
         let database = database.ok_or_else(|| not_in_task(node, "database", &named()))?;
         let own = |key: &str| node.string(key).map(str::to_owned);
+        let sql = |key: &str| node.string(key).map(|text| without_marks(text).to_owned());
         Ok(Self {
-            id: node.id.to_string(),
+            id: component(node).to_owned(),
             target: target(database)?,
             schema: own("schemaName"),
             table: table.to_owned(),
-            select: own("selectQuery"),
-            insert: own("insertQuery"),
-            create: own("createTableSql"),
+            select: sql("selectQuery"),
+            insert: sql("insertQuery"),
+            create: sql("createTableSql"),
         })
     }
 }
@@ -176,7 +178,7 @@ impl Format {
         let own = |key: &str| object.string(key).map(str::to_owned);
         let columns = object.strings("column").filter_map(|column| column.split_whitespace().next());
         Ok(Self {
-            id: object.id.to_string(),
+            id: component(object).to_owned(),
             kind: own("type").unwrap_or_default(),
             column_separator: own("columnSeparator"),
             record_separator: own("recordSeparator"),

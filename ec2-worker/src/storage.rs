@@ -9,6 +9,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
 use crate::failure::Failure;
+use crate::script;
 
 mod multipart;
 mod object_writer;
@@ -162,19 +163,14 @@ impl Storage {
         Ok(Body { storage: self.clone(), object: object.clone(), at: from, to, stream, resumes: RESUMES })
     }
 
-    /// Reads a whole small object as text.
+    /// Reads a script: a whole small object in UTF-8. Byte order marks before the script are left out.
     ///
     /// # Errors
     ///
     /// The errors of [`Self::pin`], and an error if the object is not UTF-8.
-    pub async fn text(&self, at: &S3Uri) -> Result<String, Failure> {
+    pub async fn script(&self, at: &S3Uri) -> Result<String, Failure> {
         let object = ObjectRef { at: at.clone(), etag: None, size: 0 };
-        let bytes = self.bytes(&object).await?;
-        String::from_utf8(bytes).map_err(|error| {
-            let line =
-                1 + memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count();
-            Failure::bad_input("Encoding", format!("{at}, line {line}: not UTF-8; save the file as UTF-8"))
-        })
+        script::decode(&at.to_string(), self.bytes(&object).await?)
     }
 
     /// Reads a whole small object.

@@ -4,6 +4,12 @@
 //! pipe, and only the worker has the other end. When the pipe closes for any reason, the watcher ends the group. The
 //! worker closes the pipe to cancel a command, and to end the processes that a command left behind.
 
+mod arguments;
+mod line_ends;
+mod output_folder;
+mod staging;
+
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -16,7 +22,7 @@ use super::{Activity, TaskContext, TaskOutcome};
 use crate::failure::Failure;
 use crate::node::S3Node;
 use crate::reader::{Reader, Script, refused};
-use crate::storage::{S3Uri, Upload};
+use crate::storage::S3Uri;
 
 /// The file for standard output in the folder of an attempt.
 pub(crate) const STDOUT: &str = "StdOutput";
@@ -52,6 +58,8 @@ pub(super) struct ShellCommandActivity {
     script: Script,
     /// `scriptArgument`, in order.
     arguments: Vec<String>,
+    /// `stage`.
+    is_staged: bool,
     /// The inputs to stage, in order.
     inputs: Vec<S3Node>,
     /// The outputs to stage, in order.
@@ -81,6 +89,7 @@ impl Activity for ShellCommandActivity {
         Ok(Self {
             script: reader.script("command")?,
             arguments: attempt.strings("scriptArgument").map(str::to_owned).collect(),
+            is_staged: staged,
             inputs: nodes("input")?,
             outputs: nodes("output")?,
             stdout: reader.s3("stdout", attempt)?,
@@ -110,21 +119,23 @@ impl ShellCommandActivity {
 async fn staged_command(context: &TaskContext<'_>, shell: &ShellCommandActivity) -> Result<(), Failure> {
     let script = context.folder.join("command.sh");
     let folder = context.folder.join("work");
-    let (_, text) = context.script(&shell.script).await?;
+    let (name, text) = context.script(&shell.script).await?;
+    let text = line_ends::mended(&name, &text, context.progress)?;
     let scratch = |error: std::io::Error| Failure::scratch("preparing the command", &error);
-    tokio::fs::write(&script, text).await.map_err(scratch)?;
+    tokio::fs::write(&script, text.as_ref()).await.map_err(scratch)?;
     tokio::fs::create_dir_all(&folder).await.map_err(scratch)?;
 
     let inputs = staged_folders(context, "input", shell.inputs.len()).await?;
     let outputs = staged_folders(context, "output", shell.outputs.len()).await?;
+    let arguments = arguments::filled(context, shell, &inputs, &outputs)?;
     for (node, folder) in shell.inputs.iter().zip(&inputs) {
-        fetch(context, node, folder).await?;
+        staging::fetch(context, node, folder).await?;
     }
     for node in shell.outputs.iter().filter(|node| !node.directory) {
         context.progress.note(format!("output `{}` has a filePath; only a directoryPath is staged", node.id));
     }
 
-    let mut command = command(context, shell, &script, &folder)?;
+    let mut command = command(context, &script, &arguments, &folder)?;
     for (index, folder) in inputs.iter().enumerate() {
         command.env(format!("INPUT{}_STAGING_DIR", index + 1), folder);
     }
@@ -134,20 +145,20 @@ async fn staged_command(context: &TaskContext<'_>, shell: &ShellCommandActivity)
     let result = finish(context, command).await;
     for (path, file) in [(&shell.stdout, STDOUT), (&shell.stderr, STDERR)] {
         if let Some(at) = path {
-            send_file(context, &context.folder.join(file), at).await?;
+            output_folder::send_log(context, &context.folder.join(file), at).await?;
         }
     }
     result?;
-    for (node, folder) in shell.outputs.iter().zip(&outputs).filter(|(node, _)| node.directory) {
-        send_folder(context, folder, &node.at).await?;
+    for (index, (node, folder)) in shell.outputs.iter().zip(&outputs).enumerate() {
+        output_folder::send(context, node, index + 1, folder).await?;
     }
     Ok(())
 }
 
 fn command(
     context: &TaskContext<'_>,
-    shell: &ShellCommandActivity,
     script: &Path,
+    arguments: &[OsString],
     folder: &Path,
 ) -> Result<Command, Failure> {
     let file = |name: &str| {
@@ -160,7 +171,7 @@ fn command(
         .arg(WRAPPER)
         .arg("ec2-worker")
         .arg(script)
-        .args(&shell.arguments)
+        .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(file(STDOUT)?)
@@ -226,66 +237,6 @@ async fn staged_folders(
     Ok(folders)
 }
 
-async fn fetch(context: &TaskContext<'_>, node: &S3Node, folder: &Path) -> Result<(), Failure> {
-    let prefix = format!("{}/", node.at.key.trim_end_matches('/'));
-    for object in context.objects_of(node).await? {
-        let inside = object.at.key.strip_prefix(&prefix).filter(|_| node.directory);
-        let relative = inside.unwrap_or_else(|| object.at.file_name());
-        if Path::new(relative).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
-            context.progress.note(format!("{} is not staged: its key would leave the folder", object.uri()));
-            continue;
-        }
-        let path = folder.join(relative);
-        let scratch = |error: std::io::Error| Failure::scratch("staging", &error);
-        if let Some(parent) = path.parent() {
-            tokio::fs::create_dir_all(parent).await.map_err(scratch)?;
-        }
-        let mut file = tokio::fs::File::create(&path).await.map_err(scratch)?;
-        let mut body = context.tools.storage.read(&object, 0, None).await?;
-        while let Some(piece) = body.next().await {
-            tokio::io::AsyncWriteExt::write_all(&mut file, &piece?).await.map_err(scratch)?;
-        }
-        tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(scratch)?;
-        context.progress.log(&format!("staged {}", object.uri()));
-    }
-    Ok(())
-}
-
-async fn send_folder(context: &TaskContext<'_>, root: &Path, at: &S3Uri) -> Result<(), Failure> {
-    let scratch = |error: std::io::Error| Failure::scratch("reading the output folder", &error);
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let mut entries = tokio::fs::read_dir(&folder).await.map_err(scratch)?;
-        while let Some(entry) = entries.next_entry().await.map_err(scratch)? {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let relative = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            send_file(context, &path, &at.child(&relative)).await?;
-        }
-    }
-    context.progress.set("writtenTo", at);
-    Ok(())
-}
-
-async fn send_file(context: &TaskContext<'_>, path: &Path, at: &S3Uri) -> Result<(), Failure> {
-    let scratch = |error: std::io::Error| Failure::scratch("reading an output file", &error);
-    let mut file = tokio::fs::File::open(path).await.map_err(scratch)?;
-    let mut upload = Upload::new(context.tools.storage.clone(), at.clone());
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut buffer).await.map_err(scratch)? {
-            0 => break,
-            count => upload.write(&buffer[..count]).await?,
-        }
-    }
-    upload.finish().await?;
-    context.progress.log(&format!("wrote {at}"));
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -300,6 +251,7 @@ mod tests {
         ShellCommandActivity {
             script: Script::Inline(command.to_owned()),
             arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
+            is_staged: false,
             inputs: Vec::new(),
             outputs: Vec::new(),
             stdout: None,

@@ -1,5 +1,8 @@
 //! Splits SQL into tokens by the lexical rules of PostgreSQL, so that code is not confused with strings and comments.
 
+/// The byte order mark.
+const MARK: char = '\u{feff}';
+
 /// A piece of SQL text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
@@ -42,7 +45,7 @@ impl<'a> Lexer<'a> {
             b'"' => quoted(bytes, 0, b'"', false),
             b'e' | b'E' if bytes.get(1) == Some(&b'\'') => quoted(bytes, 1, b'\'', true),
             b'$' => dollar(rest),
-            b'-' if bytes.starts_with(b"--") => (Token::Space, rest.find('\n').unwrap_or(rest.len())),
+            b'-' if bytes.starts_with(b"--") => (Token::Space, rest.find(['\n', '\r']).unwrap_or(rest.len())),
             b'/' if bytes.starts_with(b"/*") => (Token::Space, comment(bytes)),
             b'?' if bytes.get(1) == Some(&b'?') => (Token::Question, 2),
             b'?' => (Token::Placeholder, 1),
@@ -52,6 +55,8 @@ impl<'a> Lexer<'a> {
             first if first.is_ascii_whitespace() => {
                 (Token::Space, bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count())
             }
+            // Scripts that were put together from several files have a byte order mark before each of them.
+            _ if rest.starts_with(MARK) => (Token::Space, MARK.len_utf8()),
             first if is_word(first) => {
                 (Token::Word, bytes.iter().take_while(|byte| is_word(**byte) || **byte == b'$').count())
             }

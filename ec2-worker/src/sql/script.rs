@@ -138,6 +138,18 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_before_a_statement_is_white_space() {
+        assert_eq!(texts("\u{feff}SELECT 1;\u{feff}-- two\nSELECT 2;\n\u{feff}"), ["SELECT 1", "SELECT 2"]);
+        assert_eq!(texts("SELECT '\u{feff}';"), ["SELECT '\u{feff}'"], "text stays as it is");
+    }
+
+    #[test]
+    fn a_script_with_cr_lf_has_the_same_statements() {
+        assert_eq!(texts("-- a;\rSELECT 1;"), ["SELECT 1"]);
+        assert_eq!(texts("-- a;\r\nSELECT 1;\r\n\r\nSELECT\r\n2;\r\n"), ["SELECT 1", "SELECT\r\n2"]);
+    }
+
+    #[test]
     fn a_statement_has_its_offset() {
         let found = statements("SELECT 1;\n-- two\n  SELECT 2;");
         assert_eq!(found.iter().map(|s| s.offset).collect::<Vec<_>>(), [0, 19]);

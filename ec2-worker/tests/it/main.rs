@@ -5,8 +5,10 @@ mod loading;
 mod objects;
 mod own_types;
 mod refusals;
+mod scripts;
 mod settings;
 mod stack;
+mod staging;
 mod types;
 
 use std::path::{Path, PathBuf};
