@@ -1,13 +1,15 @@
 //! Loads CSV from S3 into tables, and writes the results of queries to S3 as CSV.
 //!
-//! In a load, [`source`] reads the bytes, [`records`] cuts them into records, [`transform`] checks and encodes the
+//! In a load, [`source`] reads the bytes, [`input`] makes text of them, [`records`] cuts it into records, [`transform`] checks and encodes the
 //! records on a thread of its own, and [`load`] sends them to the database in one transaction.
 
 pub mod column;
 pub mod date;
+pub mod detect;
 pub mod dialect;
 pub mod encode;
 pub mod header;
+pub mod input;
 pub mod load;
 pub mod loaded_files;
 pub mod position;

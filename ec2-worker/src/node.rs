@@ -3,7 +3,7 @@
 
 use definition::PipelineObject;
 use definition::kind::Kind;
-use definition::kind::field::{self, Compression};
+use definition::kind::field::{self, Compression, MyDialect};
 
 use crate::database::{self, DatabaseTarget};
 use crate::failure::Failure;
@@ -68,10 +68,28 @@ pub struct Format {
     pub column_separator: Option<String>,
     /// `recordSeparator`.
     pub record_separator: Option<String>,
-    /// `escapeChar`.
+    /// `escapeChar`, or `myEscapeChar`, which a Custom format has in its place.
     pub escape_char: Option<String>,
     /// `myHeader`.
     pub header: bool,
+    /// `myDialect`.
+    pub dialect: Option<MyDialect>,
+    /// `myQuote`.
+    pub quote: Option<String>,
+    /// `myComment`.
+    pub comment: Option<String>,
+    /// `mySkipLines`.
+    pub skip_lines: u64,
+    /// `mySkipFooter`.
+    pub skip_footer: usize,
+    /// `mySkipBlank`.
+    pub skip_blank: bool,
+    /// `myEncoding`.
+    pub encoding: Option<String>,
+    /// `myMaxRecordBytes`.
+    pub max_record_bytes: usize,
+    /// `mySheet`.
+    pub sheet: Option<String>,
     /// Names of `column`, without their types.
     pub columns: Vec<String>,
 }
@@ -176,14 +194,25 @@ impl SqlNode {
 impl Format {
     fn read(object: &PipelineObject) -> Result<Self, Failure> {
         let own = |key: &str| object.string(key).map(str::to_owned);
+        let refused = |error| refused(object, error);
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let columns = object.strings("column").filter_map(|column| column.split_whitespace().next());
         Ok(Self {
             id: component(object).to_owned(),
             kind: own("type").unwrap_or_default(),
             column_separator: own("columnSeparator"),
             record_separator: own("recordSeparator"),
-            escape_char: own("escapeChar"),
-            header: field::MY_HEADER.of(object).map_err(|error| refused(object, error))?,
+            escape_char: own("escapeChar").or_else(|| own("myEscapeChar")),
+            header: field::MY_HEADER.of(object).map_err(refused)?,
+            dialect: field::MY_DIALECT.of(object).map_err(refused)?,
+            quote: own("myQuote"),
+            comment: own("myComment"),
+            skip_lines: field::MY_SKIP_LINES.of(object).map_err(refused)?,
+            skip_footer: size(field::MY_SKIP_FOOTER.of(object).map_err(refused)?),
+            skip_blank: field::MY_SKIP_BLANK.of(object).map_err(refused)?,
+            encoding: own("myEncoding"),
+            max_record_bytes: size(field::MY_MAX_RECORD_BYTES.of(object).map_err(refused)?),
+            sheet: own("mySheet"),
             columns: columns.map(str::to_owned).collect(),
         })
     }

@@ -1,34 +1,101 @@
-//! The dialect of a text file: the bytes that separate its records and fields.
+//! The dialect of a text file: the bytes that separate its records and fields, and what is left out of it.
+
+use encoding_rs::Encoding;
 
 use crate::failure::Failure;
 use crate::node::Format;
+use definition::kind::field::MyDialect;
 
-/// The special bytes of a file, and the words for NULL.
+/// How a file is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialect {
-    /// The byte between two fields.
-    pub separator: u8,
-    /// The byte around a field that contains special bytes (RFC 4180).
-    pub quote: u8,
+    /// What the bytes of the file are, when they are unpacked.
+    pub form: Form,
+    /// Whether the separator, the quote and the escape are to be found in the file.
+    pub detects: bool,
+    /// The bytes between two fields; at least one.
+    pub separator: Vec<u8>,
+    /// The byte around a field that contains special bytes (RFC 4180), if the format has one.
+    pub quote: Option<u8>,
     /// The byte that makes the next byte ordinary, if the format has one.
     pub escape: Option<u8>,
-    /// The byte after a record. A carriage return before a line feed belongs to the record end.
-    pub record_end: u8,
+    /// The end of a record.
+    pub record_end: RecordEnd,
     /// Whether the first record names the columns.
     pub header: bool,
+    /// Whether every record ends with a separator after its last field.
+    pub trailing_separator: bool,
     /// Unquoted fields that mean NULL. An empty unquoted field always means NULL.
     pub nulls: Vec<Vec<u8>>,
+    /// The text that an export writes for NULL, unquoted.
+    pub null: Vec<u8>,
+    /// The text at the start of lines that are left out; empty if there are no such lines.
+    pub comment: Vec<u8>,
+    /// The number of lines that are left out at the start of the file.
+    pub skip_lines: u64,
+    /// The number of records that are left out at the end of the file.
+    pub skip_footer: usize,
+    /// Whether records without any value are left out.
+    pub skip_blank: bool,
+    /// The encoding that the definition declares.
+    pub encoding: Option<&'static Encoding>,
+    /// The length of the longest record, in bytes.
+    pub longest_record: usize,
+    /// `mySheet`: the name or the number of the sheet of a workbook.
+    pub sheet: Option<String>,
+}
+
+/// What the bytes of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Text with separators.
+    Text,
+    /// JSON lines, or one array of objects.
+    Json,
+    /// An Excel workbook.
+    Workbook,
+}
+
+/// The end of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordEnd {
+    /// The end of a line: a line feed, or CR LF. A file without any line feed may end its lines with CR alone.
+    Line,
+    /// These bytes; at least one.
+    Bytes(Vec<u8>),
+}
+
+impl RecordEnd {
+    /// Returns the bytes of the record end. A CR may come before the line feed of [`Self::Line`].
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Line => b"\n",
+            Self::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 impl Default for Dialect {
     fn default() -> Self {
         Self {
-            separator: b',',
-            quote: b'"',
+            form: Form::Text,
+            detects: false,
+            separator: b",".to_vec(),
+            quote: Some(b'"'),
             escape: None,
-            record_end: b'\n',
+            record_end: RecordEnd::Line,
             header: false,
+            trailing_separator: false,
             nulls: Vec::new(),
+            null: Vec::new(),
+            comment: Vec::new(),
+            skip_lines: 0,
+            skip_footer: 0,
+            skip_blank: true,
+            encoding: None,
+            longest_record: 64_000_000,
+            sheet: None,
         }
     }
 }
@@ -38,8 +105,8 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// If a separator or escape character is not one ASCII character (`\r\n` is allowed as a record separator), a
-    /// Custom format has no column separator, or the worker does not read the format.
+    /// If a special character is not legal in its field, a Custom format has no column separator, or the worker
+    /// does not read the format.
     pub fn of(format: Option<&Format>, nulls: &[String]) -> Result<Self, Failure> {
         let mut dialect =
             Self { nulls: nulls.iter().map(|n| n.clone().into_bytes()).collect(), ..Self::default() };
@@ -47,27 +114,116 @@ impl Dialect {
         match reads(&format.kind).map_err(|what| problem(format, "type", &what))? {
             Family::Csv => {}
             Family::Tsv => {
-                dialect.separator = b'\t';
+                dialect.separator = b"\t".to_vec();
+                dialect.quote = None;
                 dialect.nulls.push(b"\\N".to_vec());
+                dialect.null = b"\\N".to_vec();
             }
             Family::Custom if format.column_separator.is_some() => {}
             Family::Custom => {
                 return Err(problem(format, "columnSeparator", "is missing; a Custom format needs it"));
             }
         }
+        dialect.set_kind(format.dialect);
+        dialect.set_special_bytes(format)?;
+        dialect.header = format.header;
+        dialect.comment = format.comment.clone().unwrap_or_default().into_bytes();
+        dialect.skip_lines = format.skip_lines;
+        dialect.skip_footer = format.skip_footer;
+        dialect.skip_blank = format.skip_blank;
+        dialect.longest_record = format.max_record_bytes;
+        dialect.sheet.clone_from(&format.sheet);
+        if let Some(label) = &format.encoding {
+            dialect.encoding = Some(encoding(format, label)?);
+        }
+        Ok(dialect)
+    }
+
+    fn set_kind(&mut self, kind: Option<MyDialect>) {
+        match kind {
+            None => {}
+            Some(MyDialect::Auto) => self.detects = true,
+            Some(MyDialect::Aws) => {
+                self.quote = None;
+                self.escape = Some(b'\\');
+                self.nulls.extend([b"\\N".to_vec(), b"\\n".to_vec()]);
+                self.null = b"\\N".to_vec();
+            }
+            // Both are turned into CSV, in which every text is quoted.
+            Some(kind) => {
+                let form = if kind == MyDialect::Json { Form::Json } else { Form::Workbook };
+                *self = Self { form, nulls: std::mem::take(&mut self.nulls), ..Self::default() };
+            }
+        }
+    }
+
+    fn set_special_bytes(&mut self, format: &Format) -> Result<(), Failure> {
+        if self.form != Form::Text {
+            return Ok(());
+        }
         if let Some(text) = &format.column_separator {
-            dialect.separator = one_byte(format, "columnSeparator", text)?;
+            self.separator = some_bytes(format, "columnSeparator", text)?;
         }
         if let Some(text) = &format.record_separator {
-            dialect.record_end =
-                if text == "\r\n" { b'\n' } else { one_byte(format, "recordSeparator", text)? };
+            let end = some_bytes(format, "recordSeparator", text)?;
+            self.record_end = match end.as_slice() {
+                b"\n" | b"\r\n" => RecordEnd::Line,
+                _ => RecordEnd::Bytes(end),
+            };
+        }
+        match format.quote.as_deref() {
+            None => {}
+            Some(none) if none.eq_ignore_ascii_case("none") => self.quote = None,
+            Some(text) => self.quote = Some(one_byte(format, "myQuote", text)?),
         }
         if let Some(text) = &format.escape_char {
-            dialect.escape =
-                Some(one_byte(format, "escapeChar", text)?).filter(|byte| *byte != dialect.quote);
+            // A quote that is escaped by itself is the doubled quote of RFC 4180.
+            self.escape =
+                Some(one_byte(format, "escapeChar", text)?).filter(|byte| Some(*byte) != self.quote);
         }
-        dialect.header = format.header;
-        Ok(dialect)
+        self.check_special_bytes(format)
+    }
+
+    fn check_special_bytes(&self, format: &Format) -> Result<(), Failure> {
+        let (separator, end) = (&self.separator, self.record_end.bytes());
+        let singles = [self.quote, self.escape].into_iter().flatten();
+        if separator.starts_with(end) || end.starts_with(separator) {
+            return Err(problem(format, "columnSeparator", "is also the record separator; choose another"));
+        }
+        for byte in singles {
+            if separator.contains(&byte) || end.contains(&byte) {
+                let what = format!(
+                    "contains `{}`, which is also the quote or the escape character; set `myQuote` to none, or choose \
+                     another separator",
+                    byte.escape_ascii()
+                );
+                return Err(problem(format, "columnSeparator", &what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether a line feed ends a record, so that lines can be counted by records.
+    #[must_use]
+    pub fn ends_by_line(&self) -> bool {
+        self.record_end == RecordEnd::Line
+    }
+
+    /// Returns the separator for people.
+    #[must_use]
+    pub fn shown_separator(&self) -> String {
+        shown(&self.separator)
+    }
+}
+
+/// Returns special bytes for people: `tab`, or the bytes between backticks.
+#[must_use]
+pub fn shown(bytes: &[u8]) -> String {
+    match bytes {
+        b"\t" => "tab".to_owned(),
+        b" " => "blank".to_owned(),
+        _ if bytes.iter().all(u8::is_ascii_graphic) => format!("`{}`", String::from_utf8_lossy(bytes)),
+        _ => format!("`{}`", String::from_utf8_lossy(bytes).escape_debug()),
     }
 }
 
@@ -93,13 +249,59 @@ pub(crate) fn reads(kind: &str) -> Result<Family, String> {
     }
 }
 
+fn encoding(format: &Format, label: &str) -> Result<&'static Encoding, Failure> {
+    // UTF-32 and UTF-16 without a byte order are found in the file.
+    let found = Encoding::for_label(label.trim().as_bytes());
+    found.filter(|found| *found != encoding_rs::REPLACEMENT).ok_or_else(|| {
+        let what =
+            format!("is `{label}`, which is no encoding; write for example utf-8, windows-1252 or shift_jis");
+        problem(format, "myEncoding", &what)
+    })
+}
+
+/// Reads the bytes of a separator. Definitions write control characters as escapes.
+fn some_bytes(format: &Format, field: &str, text: &str) -> Result<Vec<u8>, Failure> {
+    if text.is_empty() {
+        return Err(problem(format, field, "is empty; give at least one character"));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        let rest = letters.as_str();
+        let byte = match (letter, rest.chars().next()) {
+            ('\\', Some('t')) => b'\t',
+            ('\\', Some('n')) => b'\n',
+            ('\\', Some('r')) => b'\r',
+            ('\\', Some('\\')) => b'\\',
+            ('\\', Some('0')) => 0,
+            ('\\', Some('x' | 'u')) => {
+                let (code, length) = hexadecimal(rest)
+                    .ok_or_else(|| problem(format, field, &format!("is `{text}`; write \\x01 or \\u0001")))?;
+                bytes.extend_from_slice(code.encode_utf8(&mut [0; 4]).as_bytes());
+                letters = rest[length..].chars();
+                continue;
+            }
+            _ => {
+                bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+        };
+        bytes.push(byte);
+        letters.next();
+    }
+    Ok(bytes)
+}
+
+/// Reads `x01` or `u0001`. Returns the character and the number of bytes.
+fn hexadecimal(text: &str) -> Option<(char, usize)> {
+    let length = if text.starts_with('x') { 3 } else { 5 };
+    let code = u32::from_str_radix(text.get(1..length)?, 16).ok()?;
+    Some((char::from_u32(code)?, length))
+}
+
 fn one_byte(format: &Format, field: &str, text: &str) -> Result<u8, Failure> {
-    // Definitions write control characters as escapes.
-    match text {
-        "\\t" => Ok(b'\t'),
-        "\\n" => Ok(b'\n'),
-        "\\\\" => Ok(b'\\'),
-        _ if text.len() == 1 && text.is_ascii() => Ok(text.as_bytes()[0]),
+    match some_bytes(format, field, text)?[..] {
+        [byte] if byte.is_ascii() => Ok(byte),
         _ => Err(problem(format, field, &format!("is `{text}`; give one ASCII character"))),
     }
 }

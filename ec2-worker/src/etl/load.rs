@@ -18,6 +18,7 @@ use super::column::Column;
 use super::date::Pattern;
 use super::dialect::Dialect;
 use super::loaded_files;
+use super::records::Skipped;
 use super::rejects::Spool;
 use super::source::{Origin, Source};
 use super::table::Table;
@@ -81,6 +82,8 @@ pub struct Loaded {
     pub rows: u64,
     /// The refused rows.
     pub rejected: u64,
+    /// The records that were left out: blank lines, comments, and lines at the start and the end.
+    pub skipped: u64,
     /// The bytes read, unpacked.
     pub bytes: u64,
 }
@@ -270,14 +273,21 @@ impl LoadTry<'_> {
     }
 
     async fn file(&mut self, tx: &Transaction, table: &Table, source: &Source) -> Result<(), Failure> {
-        let plan = self.plan(table, source)?;
-        let mut messages = transform::start(source.open(0, None).await?, plan.clone());
+        let mut plan = self.plan(table, source)?;
+        let mut messages = transform::start(source.open().await?, plan.clone());
         let mut open: Option<(Writer<'_>, Option<Batch>)> = None;
         let before = self.loaded.bytes;
         while let Some(message) = messages.recv().await {
             match message {
-                Message::Layout(layout) => {
-                    let writer = Writer::new(tx, table, layout, self.load.mode).await?;
+                Message::Begin(begin) => {
+                    for note in &begin.notes {
+                        self.progress.note(format!("{}: {note}", source.name()));
+                    }
+                    // A range of the file is read again as the whole file was read.
+                    plan.dialect = begin.dialect;
+                    (plan.dialect.skip_lines, plan.dialect.skip_footer) = (0, 0);
+                    plan.is_plain = begin.is_plain;
+                    let writer = Writer::new(tx, table, begin.layout, self.load.mode).await?;
                     open = Some((writer, None));
                 }
                 Message::Chunk(chunk) => {
@@ -294,7 +304,8 @@ impl LoadTry<'_> {
                     self.take(source, &plan, writer, batch, chunk).await?;
                 }
                 Message::Failed(failure) => return Err(failure),
-                Message::End => {
+                Message::End(skipped) => {
+                    self.skipped(source, skipped);
                     if let Some((writer, Some(batch))) = open.take() {
                         self.end_batch(source, &plan, &writer, batch).await?;
                     }
@@ -317,6 +328,8 @@ impl LoadTry<'_> {
             dialect: self.load.dialect.clone(),
             dates: self.load.dates.clone(),
             shape,
+            scratch: self.load.scratch.clone(),
+            is_plain: false,
         })
     }
 
@@ -381,6 +394,22 @@ impl LoadTry<'_> {
                 self.load_again(source, plan, writer, range, &failure).await
             }
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Tells the user which records were left out of a file.
+    fn skipped(&mut self, source: &Source, skipped: Skipped) {
+        self.loaded.skipped += skipped.total();
+        let Skipped { blank, comments, head, footer } = skipped;
+        let kinds = [
+            (blank, "blank line"),
+            (comments, "comment"),
+            (head, "line at the start"),
+            (footer, "record at the end"),
+        ];
+        for (count, kind) in kinds.into_iter().filter(|(count, _)| *count > 0) {
+            let kind = if count == 1 { kind.to_owned() } else { kind.replacen("line", "lines", 1) };
+            self.progress.note(format!("{}: left out {count} {kind}", source.name()));
         }
     }
 

@@ -1,23 +1,28 @@
 //! Reads the records of a text file one by one, in bounded memory.
 //!
-//! Every part that reads records uses this module: loads into a table, and the rewriting into another format. The
-//! reader skips a byte order mark. Reading fails if the rest of the file cannot be read: for UTF-16, a quote that is
-//! never closed, or a record that is too long.
+//! Every part that reads records uses this module: loads into a table, the rewriting into another format, and the
+//! inspection of a file. The reader leaves out byte order marks, and what the dialect leaves out: lines at the start,
+//! comments, blank records, and records at the end.
 
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::path::Path;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use super::dialect::Dialect;
+use super::detect;
+use super::dialect::{Dialect, Form, RecordEnd, shown};
+use super::input::{Input, Opened};
 use super::position::Position;
-use super::source::Input;
-use super::splitter::{Splitter, Step};
+use super::splitter::{Span, Splitter, Step};
 use crate::failure::Failure;
 
-/// The length of the longest record, in bytes. A longer record is almost certainly an open quote.
-const LONGEST_RECORD: usize = 4 * 1024 * 1024;
 /// The capacity of the window at the start: two pieces of the input.
 const WINDOW: usize = 512 * 1024;
+/// The number of bytes in which the line ends and the dialect are sought.
+const SAMPLE: usize = 1024 * 1024;
+/// The number of bytes that are kept of a record that is too long.
+const KEPT: usize = 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The records of an open file. Reading blocks, so it belongs on a thread for blocking work.
@@ -25,15 +30,29 @@ pub struct Records {
     input: Input,
     /// The name of the file for messages.
     name: String,
+    dialect: Dialect,
     splitter: Splitter,
     window: Vec<u8>,
     /// The index in the window of the next record.
     next: usize,
-    /// The position in the file of the next record.
+    /// The position in the file of the next record in the window.
     at: Position,
     /// Whether the window contains the end of the input.
     is_last: bool,
-    has_broken_text: bool,
+    /// Whether the window may contain bytes that are refused: see [`Self::needs_check`].
+    needs_check: bool,
+    opened: Opened,
+    skipped: Skipped,
+    /// The start of the last record that was too long.
+    too_long: Vec<u8>,
+    /// The records that may belong to the footer, if the dialect has one.
+    held: VecDeque<Held>,
+    /// The bytes of the record that was taken from `held` last.
+    current: Vec<u8>,
+    /// The position after the record that was returned last.
+    returned: Position,
+    /// Whether an empty line is a record.
+    keeps_empty_lines: bool,
 }
 
 /// A record in the window. The record is valid until the next record is read.
@@ -43,53 +62,142 @@ pub struct Record {
     pub bytes: Range<usize>,
     /// The position in the file.
     pub at: Position,
+    /// Whether the record is longer than the dialect allows. It then has no fields; [`Records::too_long`] has its
+    /// start.
+    pub is_too_long: bool,
+}
+
+/// The records that were left out, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Blank records: without any value.
+    pub blank: u64,
+    /// Lines that are comments.
+    pub comments: u64,
+    /// Lines at the start, without the `sep=` line.
+    pub head: u64,
+    /// Records at the end.
+    pub footer: u64,
+}
+
+impl Skipped {
+    /// Returns the number of all of them.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.blank + self.comments + self.head + self.footer
+    }
+}
+
+/// A record that may belong to the footer.
+struct Held {
+    bytes: Vec<u8>,
+    at: Position,
+    after: Position,
+    is_too_long: bool,
 }
 
 impl Records {
-    /// Begins to read `input`, which starts at the position `at` of the file `name`.
+    /// Begins to read `input`, which starts at the position `at` of the file `name`. `columns` is the number of columns
+    /// that a record should have, if that is known; it helps to find the separator.
     ///
     /// # Errors
     ///
-    /// If the download breaks off, or the file is UTF-16.
-    pub fn begin(input: Input, name: String, dialect: &Dialect, at: Position) -> Result<Self, Failure> {
+    /// If the download breaks off, or the file cannot be unpacked, decoded or converted.
+    pub fn begin(
+        mut input: Input,
+        name: String,
+        dialect: Dialect,
+        at: Position,
+        columns: Option<usize>,
+        scratch: &Path,
+    ) -> Result<Self, Failure> {
+        let opened = input.begin(&dialect, scratch)?;
         let mut records = Self {
             input,
             name,
-            splitter: Splitter::new(dialect),
+            splitter: Splitter::new(&dialect),
+            dialect,
             window: Vec::with_capacity(WINDOW),
             next: 0,
             at,
             is_last: false,
-            has_broken_text: false,
+            needs_check: false,
+            opened,
+            skipped: Skipped::default(),
+            too_long: Vec::new(),
+            held: VecDeque::new(),
+            current: Vec::new(),
+            returned: at,
+            keeps_empty_lines: false,
         };
         records.is_last = !records.fill()?;
         if at.offset == 0 {
-            records.skip_mark()?;
+            records.begin_file(columns)?;
         }
+        records.returned = records.at;
         Ok(records)
+    }
+
+    /// Reads what comes before the first record, and finds the dialect.
+    fn begin_file(&mut self, columns: Option<usize>) -> Result<(), Failure> {
+        if self.dialect.form == Form::Json {
+            // The line of the keys is not in the file.
+            self.at.line = 0;
+        }
+        self.skip_marks()?;
+        if self.dialect.form == Form::Text {
+            self.find_line_end()?;
+        }
+        for _ in 0..self.dialect.skip_lines {
+            if !self.skip_line()? {
+                break;
+            }
+            self.skipped.head += 1;
+        }
+        if self.dialect.form == Form::Text {
+            self.find_separator()?;
+            self.find_dialect(columns)?;
+        }
+        Ok(())
     }
 
     /// Returns the next record, or `None` at the end of the input.
     ///
     /// # Errors
     ///
-    /// If the download breaks off, a quote is left open, or a record is longer than 4 MB.
+    /// If the download breaks off, or a quote is left open.
     #[inline]
     pub fn read(&mut self) -> Result<Option<Record>, Failure> {
+        if self.dialect.skip_footer > 0 {
+            return self.read_before_footer();
+        }
+        let record = self.next_record()?;
+        self.returned = self.at;
+        Ok(record)
+    }
+
+    #[inline]
+    fn next_record(&mut self) -> Result<Option<Record>, Failure> {
         loop {
             if self.is_last && self.next == self.window.len() {
                 return Ok(None);
             }
+            if !self.dialect.comment.is_empty() && self.skip_comment()? {
+                continue;
+            }
             match self.splitter.split(&self.window, self.next, self.is_last) {
                 Step::Record { len, lines } => {
-                    let record = Record { bytes: self.next..self.next + len, at: self.at };
-                    self.next += len;
-                    self.at.offset += len as u64;
-                    self.at.line += lines;
-                    return Ok(Some(record));
+                    let bytes = self.next..self.next + len;
+                    let at = self.at;
+                    self.advance(len, lines);
+                    if self.dialect.skip_blank && self.is_blank() {
+                        self.skipped.blank += 1;
+                        continue;
+                    }
+                    return Ok(Some(Record { bytes, at, is_too_long: false }));
                 }
-                Step::NeedMore if self.window.len() - self.next > LONGEST_RECORD => {
-                    return Err(self.too_long());
+                Step::NeedMore if self.window.len() - self.next > self.dialect.longest_record => {
+                    return self.pass_long_record().map(Some);
                 }
                 Step::NeedMore => self.is_last = !self.fill()?,
                 Step::QuoteOpen(open) => return Err(self.quote_open(open)),
@@ -97,18 +205,26 @@ impl Records {
         }
     }
 
+    #[inline]
+    fn advance(&mut self, len: usize, lines: u64) {
+        self.next += len;
+        self.at.offset += len as u64;
+        // A record of a workbook or of JSON is one row or one object, whatever its texts contain.
+        self.at.line += if self.dialect.form == Form::Text { lines } else { 1 };
+    }
+
     /// Returns the position in the file after the record that was read last.
     #[must_use]
     #[inline]
     pub fn at(&self) -> Position {
-        self.at
+        self.returned
     }
 
     /// Returns the bytes that the spans of [`Self::splitter`] refer to.
     #[must_use]
     #[inline]
     pub fn window(&self) -> &[u8] {
-        &self.window
+        if self.dialect.skip_footer > 0 { &self.current } else { &self.window }
     }
 
     /// Returns the splitter, which has the fields of the record that was read last.
@@ -118,11 +234,36 @@ impl Records {
         &self.splitter
     }
 
-    /// Returns whether the window may contain bytes that are not text: invalid UTF-8, or a NUL.
+    /// Returns whether the record that was read last may contain bytes that are refused: bytes that are not UTF-8, a
+    /// NUL, or a carriage return that is not part of a line end.
     #[must_use]
     #[inline]
-    pub fn has_broken_text(&self) -> bool {
-        self.has_broken_text
+    pub fn needs_check(&self) -> bool {
+        self.needs_check
+    }
+
+    /// Returns the start of the last record that was too long.
+    #[must_use]
+    pub fn too_long(&self) -> &[u8] {
+        &self.too_long
+    }
+
+    /// Returns the dialect, as it was found in the file.
+    #[must_use]
+    pub fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    /// Returns the findings about the file.
+    #[must_use]
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Returns the records that were left out so far.
+    #[must_use]
+    pub fn skipped(&self) -> Skipped {
+        self.skipped
     }
 
     /// Drops the records before the next one and reads more input. Returns whether there was more input.
@@ -135,45 +276,252 @@ impl Records {
             // A character at the end of the window may be cut; the next bytes complete it.
             Err(error) => error.error_len().is_some() || !more,
         };
-        self.has_broken_text = broken || memchr(0, &self.window).is_some();
+        self.needs_check = broken || memchr(0, &self.window).is_some() || self.has_lone_return();
         Ok(more)
     }
 
-    fn skip_mark(&mut self) -> Result<(), Failure> {
-        // The first piece may be shorter than the mark.
-        while self.window.len() < BYTE_ORDER_MARK.len() && self.fill()? {}
-        if self.window.starts_with(BYTE_ORDER_MARK) {
-            self.next = BYTE_ORDER_MARK.len();
-            self.at.offset = self.next as u64;
+    /// Returns whether the window contains a carriage return without a line feed after it. At the end of the window, the
+    /// line feed may still come.
+    fn has_lone_return(&self) -> bool {
+        self.dialect.ends_by_line()
+            && memchr_iter(b'\r', &self.window)
+                .any(|index| self.window.get(index + 1).is_some_and(|next| *next != b'\n'))
+    }
+
+    fn skip_marks(&mut self) -> Result<(), Failure> {
+        loop {
+            while self.window.len() - self.next < BYTE_ORDER_MARK.len() && !self.is_last {
+                // The piece may be shorter than the mark.
+                self.is_last = !self.fill()?;
+            }
+            if !self.window[self.next..].starts_with(BYTE_ORDER_MARK) {
+                return Ok(());
+            }
+            self.next += BYTE_ORDER_MARK.len();
+            self.at.offset += BYTE_ORDER_MARK.len() as u64;
         }
-        if self.window.starts_with(b"\xff\xfe") || self.window.starts_with(b"\xfe\xff") {
-            let message = format!("{}, line 1, column 1: the file is UTF-16; save it as UTF-8", self.name);
-            return Err(Failure::bad_input("Encoding", message));
+    }
+
+    /// Fills the window up to the size of the sample.
+    fn fill_sample(&mut self, enough: impl Fn(&[u8]) -> bool) -> Result<(), Failure> {
+        while !self.is_last && self.window.len() < SAMPLE && !enough(&self.window) {
+            self.is_last = !self.fill()?;
         }
         Ok(())
     }
 
+    /// Recognises a file whose lines end with CR alone, as old Macs wrote them.
+    fn find_line_end(&mut self) -> Result<(), Failure> {
+        if !self.dialect.ends_by_line() {
+            return Ok(());
+        }
+        self.fill_sample(|window| memchr(b'\n', window).is_some())?;
+        if memchr(b'\n', &self.window).is_none() && memchr(b'\r', &self.window).is_some() {
+            self.set_dialect(Dialect {
+                record_end: RecordEnd::Bytes(b"\r".to_vec()),
+                ..self.dialect.clone()
+            });
+            self.opened.notes.push("the lines of the file end with CR alone".to_owned());
+            self.needs_check =
+                std::str::from_utf8(&self.window).is_err() || memchr(0, &self.window).is_some();
+        }
+        Ok(())
+    }
+
+    /// Takes the line `sep=;`, by which a file for Excel names its separator.
+    fn find_separator(&mut self) -> Result<(), Failure> {
+        const LONGEST: usize = b"sep=;\r\n".len();
+        while !self.is_last && self.window.len() - self.next < LONGEST {
+            self.is_last = !self.fill()?;
+        }
+        let rest = &self.window[self.next..];
+        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
+        let line = &rest[..end];
+        if line.len() != 5 || !line[..4].eq_ignore_ascii_case(b"sep=") || !line[4].is_ascii() {
+            return Ok(());
+        }
+        let separator = vec![line[4]];
+        if self.dialect.separator != separator || self.dialect.detects {
+            let note = format!("the first line of the file says that its separator is {}", shown(&separator));
+            self.opened.notes.push(note);
+        }
+        let quote = self.dialect.quote.or(self.dialect.detects.then_some(b'"'));
+        self.set_dialect(Dialect { separator, quote, detects: false, ..self.dialect.clone() });
+        self.skip_line()?;
+        Ok(())
+    }
+
+    fn find_dialect(&mut self, columns: Option<usize>) -> Result<(), Failure> {
+        if !self.dialect.detects {
+            return Ok(());
+        }
+        self.fill_sample(|_| false)?;
+        let sample = &self.window[self.next..];
+        let found = detect::dialect(&self.dialect, sample, self.is_last, columns);
+        self.opened.notes.push(found.note);
+        self.set_dialect(found.dialect);
+        Ok(())
+    }
+
+    fn set_dialect(&mut self, dialect: Dialect) {
+        self.splitter = Splitter::new(&dialect);
+        self.dialect = dialect;
+    }
+
+    /// Passes over the rest of a line. Returns whether there was one.
+    fn skip_line(&mut self) -> Result<bool, Failure> {
+        let end = self.dialect.record_end.bytes().to_vec();
+        loop {
+            let rest = &self.window[self.next..];
+            if let Some(index) = memmem::find(rest, &end) {
+                self.advance(index + end.len(), 1);
+                return Ok(true);
+            }
+            if self.is_last {
+                let len = rest.len();
+                self.advance(len, 0);
+                return Ok(len > 0);
+            }
+            // A long line need not stay in memory; a record end may be cut at the end of the window.
+            let len = rest.len().saturating_sub(end.len() - 1);
+            self.next += len;
+            self.at.offset += len as u64;
+            self.is_last = !self.fill()?;
+        }
+    }
+
+    /// Passes over the next line if it is a comment.
+    fn skip_comment(&mut self) -> Result<bool, Failure> {
+        while !self.is_last && self.window.len() - self.next < self.dialect.comment.len() {
+            self.is_last = !self.fill()?;
+        }
+        if !self.window[self.next..].starts_with(&self.dialect.comment) {
+            return Ok(false);
+        }
+        self.skipped.comments += 1;
+        self.skip_line()
+    }
+
+    /// Takes empty lines as records from now on, because the table has one column.
+    pub fn keep_empty_lines(&mut self) {
+        self.keeps_empty_lines = true;
+    }
+
+    /// Returns whether no field of the last record has a value.
+    #[inline]
+    fn is_blank(&self) -> bool {
+        if self.keeps_empty_lines {
+            return false;
+        }
+        let is_empty = |span: &Span| {
+            !span.quoted
+                && self.window[span.start..span.end].iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+        };
+        self.splitter.fields().iter().all(is_empty)
+    }
+
+    /// Passes over a record that is too long, without keeping it in memory. Its end is found field by field: what is in
+    /// the window is cut down to the field that has not ended.
+    fn pass_long_record(&mut self) -> Result<Record, Failure> {
+        let at = self.at;
+        let kept = &self.window[self.next..];
+        self.too_long = kept[..kept.len().min(KEPT)].to_vec();
+        loop {
+            match self.splitter.split(&self.window, self.next, self.is_last) {
+                Step::Record { len, lines } => {
+                    self.advance(len, lines);
+                    return Ok(Record { bytes: self.next..self.next, at, is_too_long: true });
+                }
+                Step::QuoteOpen(open) => return Err(self.quote_open_from(at, open)),
+                Step::NeedMore => {
+                    self.cut_to_open_field();
+                    self.is_last = !self.fill()?;
+                }
+            }
+        }
+    }
+
+    /// Cuts the window down to the end of the field that has not ended, with its opening quote.
+    fn cut_to_open_field(&mut self) {
+        let begin = self.open_field();
+        let is_quoted = self.dialect.quote.is_some_and(|quote| self.window.get(begin) == Some(&quote));
+        // Quotes and escapes at the end belong together with what follows.
+        let is_tied = |byte: &u8| Some(*byte) == self.dialect.quote || Some(*byte) == self.dialect.escape;
+        let tied = self.window[begin..].iter().rev().take_while(|byte| is_tied(byte)).count();
+        let ends = self.dialect.separator.len().max(self.dialect.record_end.bytes().len());
+        let keep = tied.max(ends) + 1;
+        let cut = self.window.len().saturating_sub(keep);
+        if cut <= begin + 1 {
+            return;
+        }
+        let lines = memchr_iter(b'\n', &self.window[self.next..cut]).count() as u64;
+        self.advance(cut - self.next, lines);
+        // The byte before the rest says whether the field is quoted; another byte there would begin a new field.
+        self.next -= 1;
+        self.at.offset -= 1;
+        self.window[self.next] = match self.dialect.quote.filter(|_| is_quoted) {
+            Some(quote) => quote,
+            None => b'x',
+        };
+    }
+
+    /// Returns the index of the first byte of the field that has not ended, after the splitter needed more.
+    fn open_field(&self) -> usize {
+        match self.splitter.fields().last() {
+            None => self.next,
+            Some(span) => {
+                let end = span.end + usize::from(span.quoted);
+                memmem::find(&self.window[end..], &self.dialect.separator)
+                    .map_or(end, |index| end + index + self.dialect.separator.len())
+            }
+        }
+    }
+
     fn quote_open(&self, open: usize) -> Failure {
         let before = &self.window[self.next..open];
-        let breaks = memchr::memchr_iter(b'\n', before).count() as u64;
-        let column = match memchr::memrchr(b'\n', before) {
+        let breaks = memchr_iter(b'\n', before).count() as u64;
+        let column = match memrchr(b'\n', before) {
             Some(index) => before.len() - index,
             None => before.len() + 1,
         };
         let line = self.at.line + breaks;
         let message = format!(
-            "{}, line {line}, column {column}: a quote opens here and is never closed; close it, or double it if it \
-             belongs to the text",
+            "{}, line {line}, column {column}: a quote opens here and is never closed; close it, double it if it \
+             belongs to the text, or set `myQuote` to none if quotes have no meaning in the file",
             self.name
         );
         Failure::bad_input("OpenQuote", message)
     }
 
-    fn too_long(&mut self) -> Failure {
-        if let Step::QuoteOpen(open) = self.splitter.split(&self.window, self.next, true) {
+    fn quote_open_from(&self, at: Position, open: usize) -> Failure {
+        if self.at == at {
             return self.quote_open(open);
         }
-        let message = format!("{}, line {}: a record is longer than 4 MB", self.name, self.at.line);
-        Failure::bad_input("RecordTooLong", message)
+        let message = format!(
+            "{}, line {}: in the record that begins here, a quote opens and is never closed; close it, double it if it \
+             belongs to the text, or set `myQuote` to none if quotes have no meaning in the file",
+            self.name, at.line
+        );
+        Failure::bad_input("OpenQuote", message)
+    }
+
+    /// Returns the next record that has enough records after it not to belong to the footer.
+    fn read_before_footer(&mut self) -> Result<Option<Record>, Failure> {
+        while self.held.len() <= self.dialect.skip_footer {
+            let Some(record) = self.next_record()? else {
+                self.skipped.footer = self.held.len() as u64;
+                return Ok(None);
+            };
+            let bytes = self.window[record.bytes.clone()].to_vec();
+            let Record { at, is_too_long, .. } = record;
+            self.held.push_back(Held { bytes, at, after: self.at, is_too_long });
+        }
+        let Some(held) = self.held.pop_front() else { return Ok(None) };
+        self.current = held.bytes;
+        self.returned = held.after;
+        // The record is whole, so the splitter finds the same fields again.
+        self.splitter.split(&self.current, 0, true);
+        self.needs_check = true;
+        Ok(Some(Record { bytes: 0..self.current.len(), at: held.at, is_too_long: held.is_too_long }))
     }
 }

@@ -1,11 +1,13 @@
 //! Rewrites a file from one dialect into another, record by record.
 
+use std::path::PathBuf;
+
 use tokio::sync::mpsc;
 
 use super::dialect::Dialect;
+use super::input::Input;
 use super::position::Position;
 use super::records::{Record, Records};
-use super::source::Input;
 use crate::failure::Failure;
 use crate::panics;
 
@@ -25,6 +27,8 @@ pub struct Rewrite {
     pub written: Dialect,
     /// Whether the output leaves out the first record.
     pub skips_header: bool,
+    /// The folder for files that must be copied before they can be read, such as workbooks.
+    pub scratch: PathBuf,
 }
 
 impl Rewrite {
@@ -45,7 +49,14 @@ impl Rewrite {
 
     /// Sends the pieces of the output, but not the empty piece at the end.
     fn run(&self, input: Input, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
-        let mut records = Records::begin(input, self.file.clone(), &self.read, Position::START)?;
+        let mut records = Records::begin(
+            input,
+            self.file.clone(),
+            self.read.clone(),
+            Position::START,
+            None,
+            &self.scratch,
+        )?;
         let (mut out, mut text) = (Vec::with_capacity(PIECE), Vec::new());
         let mut skips = self.skips_header;
         while let Some(record) = records.read()? {
@@ -74,6 +85,14 @@ impl Rewrite {
         out: &mut Vec<u8>,
     ) -> Result<(), Failure> {
         let splitter = records.splitter();
+        if record.is_too_long {
+            let most = self.read.longest_record;
+            let message = format!(
+                "{}, line {}: the record is longer than {most} bytes; `myMaxRecordBytes` allows more",
+                self.file, record.at.line
+            );
+            return Err(Failure::bad_input("RecordTooLong", message));
+        }
         if let Some(index) = splitter.text_after_quote() {
             // The fields do not contain the text after a closing quote, so the output would lose this text.
             let (line, column) = (record.at.line, index + 1);
@@ -83,42 +102,41 @@ impl Rewrite {
         }
         for (index, span) in splitter.fields().iter().enumerate() {
             if index > 0 {
-                out.push(self.written.separator);
+                out.extend_from_slice(&self.written.separator);
             }
             splitter.unescape(records.window(), *span, text);
             let null = !span.quoted && (text.is_empty() || self.read.nulls.contains(text));
             push_field(text, null, &self.written, out);
         }
-        out.push(self.written.record_end);
+        out.extend_from_slice(self.written.record_end.bytes());
         Ok(())
     }
 }
 
 fn push_field(text: &[u8], null: bool, dialect: &Dialect, out: &mut Vec<u8>) {
     if null {
-        if dialect.separator == b'\t' {
-            out.extend_from_slice(b"\\N");
-        }
+        out.extend_from_slice(&dialect.null);
         return;
     }
+    let quote = dialect.quote.unwrap_or(b'"');
     let special = |byte: &u8| {
-        *byte == dialect.separator
-            || *byte == dialect.quote
+        dialect.separator.contains(byte)
+            || *byte == quote
             || matches!(byte, b'\n' | b'\r')
-            || *byte == dialect.record_end
+            || dialect.record_end.bytes().contains(byte)
     };
     if !text.is_empty() && !text.iter().any(special) {
         out.extend_from_slice(text);
         return;
     }
-    out.push(dialect.quote);
+    out.push(quote);
     for byte in text {
-        if *byte == dialect.quote {
-            out.push(dialect.quote);
+        if *byte == quote {
+            out.push(quote);
         }
         out.push(*byte);
     }
-    out.push(dialect.quote);
+    out.push(quote);
 }
 
 #[cfg(test)]
@@ -126,8 +144,15 @@ mod tests {
     use super::*;
 
     async fn rewritten(pieces: &[&[u8]]) -> Result<String, Failure> {
-        let (read, written) = (Dialect::default(), Dialect { separator: b';', ..Dialect::default() });
-        let rewrite = Rewrite { file: "orders.csv".to_owned(), read, written, skips_header: false };
+        let (read, written) =
+            (Dialect::default(), Dialect { separator: b";".to_vec(), ..Dialect::default() });
+        let rewrite = Rewrite {
+            file: "orders.csv".to_owned(),
+            read,
+            written,
+            skips_header: false,
+            scratch: std::env::temp_dir(),
+        };
         let mut received = rewrite.start(Input::of_pieces(pieces.iter().copied()));
         let mut out = Vec::new();
         while let Some(piece) = received.recv().await {
@@ -154,9 +179,12 @@ mod tests {
         let failure = rewritten(&pieces).await.expect_err("no record is so long");
         assert_eq!(failure.id, "BadInput:OpenQuote");
         assert!(failure.message.starts_with("orders.csv, line 2, column 3: a quote opens here"), "{failure}");
-        let long = b"x".repeat(5_000_000);
+        let long = b"x".repeat(70_000_000);
         let failure = rewritten(&[b"a,b\n", &long]).await.expect_err("no record is so long");
-        assert_eq!(failure.message, "orders.csv, line 2: a record is longer than 4 MB");
+        assert_eq!(
+            failure.message,
+            "orders.csv, line 2: the record is longer than 64000000 bytes; `myMaxRecordBytes` allows more"
+        );
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! Cuts bytes into records and fields, without copying them.
 //!
-//! Quoting follows RFC 4180. A line feed or a CRLF ends a record; line breaks inside quotes belong to the field. A
-//! quote inside an unquoted field is an ordinary byte. This module gives no meaning to the fields.
+//! Quoting follows RFC 4180. Usually a line feed or a CRLF ends a record; line breaks inside quotes belong to the
+//! field. A quote inside an unquoted field is an ordinary byte. This module gives no meaning to the fields.
 
 use memchr::{memchr, memchr_iter, memchr2};
 
@@ -39,27 +39,53 @@ pub enum Step {
 /// Cuts records out of a window of bytes.
 #[derive(Debug)]
 pub struct Splitter {
-    dialect: Dialect,
+    separator: Vec<u8>,
+    record_end: Vec<u8>,
+    quote: Option<u8>,
+    escape: Option<u8>,
+    /// Whether a carriage return before the record end belongs to it.
+    takes_return: bool,
+    /// The bytes at which an unquoted field may end, and the escape.
     special: [bool; 256],
     fields: Vec<Span>,
     text_after_quote: Option<usize>,
+}
+
+/// The end of a field.
+enum FieldEnd {
+    /// A separator of this length follows.
+    Separator(usize),
+    /// A record end of this length follows.
+    Record(usize),
+    /// The input ends.
+    Input,
 }
 
 impl Splitter {
     /// Returns a splitter for a dialect.
     #[must_use]
     pub fn new(dialect: &Dialect) -> Self {
+        let record_end = dialect.record_end.bytes().to_vec();
         let mut special = [false; 256];
-        special[usize::from(dialect.separator)] = true;
-        special[usize::from(dialect.record_end)] = true;
-        if let Some(escape) = dialect.escape {
-            special[usize::from(escape)] = true;
+        let firsts = [dialect.separator.first(), record_end.first(), dialect.escape.as_ref()];
+        for byte in firsts.into_iter().flatten() {
+            special[usize::from(*byte)] = true;
         }
-        Self { dialect: dialect.clone(), special, fields: Vec::new(), text_after_quote: None }
+        Self {
+            separator: dialect.separator.clone(),
+            takes_return: record_end == b"\n",
+            record_end,
+            quote: dialect.quote,
+            escape: dialect.escape,
+            special,
+            fields: Vec::new(),
+            text_after_quote: None,
+        }
     }
 
     /// Returns the fields of the last record.
     #[must_use]
+    #[inline]
     pub fn fields(&self) -> &[Span] {
         &self.fields
     }
@@ -67,34 +93,35 @@ impl Splitter {
     /// Returns the index of the first field that has text after its closing quote, among the fields of the last record.
     /// Returns `None` if there is no such field.
     #[must_use]
+    #[inline]
     pub fn text_after_quote(&self) -> Option<usize> {
         self.text_after_quote
     }
 
     /// Finds the end of the record that begins at the index `start` of `input`, and keeps its fields for
     /// [`Splitter::fields`]. `last` means that no more input follows.
+    ///
+    /// After [`Step::NeedMore`] and [`Step::QuoteOpen`], the fields are those that end before the end of the input.
+    #[inline]
     pub fn split(&mut self, input: &[u8], start: usize, last: bool) -> Step {
         self.fields.clear();
         self.text_after_quote = None;
         let mut at = start;
         let mut lines = 0;
         loop {
-            let ended = if input.get(at) == Some(&self.dialect.quote) {
-                match self.quoted(input, at, last, &mut lines) {
-                    Ok(end) => end,
-                    Err(step) => return step,
-                }
+            let found = if self.quote.is_some() && input.get(at) == self.quote.as_ref() {
+                self.quoted(input, at, last, &mut lines)
             } else {
-                self.unquoted(input, at)
+                self.unquoted(input, at, last)
             };
-            match input.get(ended) {
-                Some(byte) if *byte == self.dialect.separator => at = ended + 1,
-                Some(byte) => {
-                    lines += u64::from(*byte == b'\n');
-                    return Step::Record { len: ended + 1 - start, lines };
+            match found {
+                Err(step) => return step,
+                Ok((end, FieldEnd::Separator(length))) => at = end + length,
+                Ok((end, FieldEnd::Record(length))) => {
+                    lines += u64::from(self.record_end.contains(&b'\n') || self.record_end == b"\r");
+                    return Step::Record { len: end + length - start, lines };
                 }
-                None if last => return Step::Record { len: ended - start, lines },
-                None => return Step::NeedMore,
+                Ok((end, FieldEnd::Input)) => return Step::Record { len: end - start, lines },
             }
         }
     }
@@ -104,8 +131,8 @@ impl Splitter {
         out.clear();
         let mut rest = &input[span.start..span.end];
         while let Some((first, tail)) = rest.split_first() {
-            let skips = Some(*first) == self.dialect.escape
-                || (span.quoted && *first == self.dialect.quote && tail.first() == Some(first));
+            let skips = Some(*first) == self.escape
+                || (span.quoted && Some(*first) == self.quote && tail.first() == Some(first));
             match tail.split_first() {
                 Some((second, tail)) if skips => {
                     out.push(*second);
@@ -119,45 +146,89 @@ impl Splitter {
         }
     }
 
-    fn unquoted(&mut self, input: &[u8], start: usize) -> usize {
-        let mut end = start;
-        let mut escaped = false;
-        loop {
-            let run = input[end..].iter().position(|byte| self.special[usize::from(*byte)]);
-            end = run.map_or(input.len(), |run| end + run);
-            if end < input.len() && Some(input[end]) == self.dialect.escape {
-                escaped = true;
-                end = (end + 2).min(input.len());
+    /// Returns what ends the field at the index `at`, where a special byte stands; `None` if the byte ends nothing.
+    #[inline]
+    fn end_at(&self, input: &[u8], at: usize, last: bool) -> Result<Option<FieldEnd>, Step> {
+        let rest = &input[at..];
+        for (bytes, is_record) in [(&self.separator, false), (&self.record_end, true)] {
+            if bytes[0] != rest[0] {
                 continue;
             }
-            break;
+            if rest.starts_with(bytes) {
+                let length = bytes.len();
+                return Ok(Some(if is_record {
+                    FieldEnd::Record(length)
+                } else {
+                    FieldEnd::Separator(length)
+                }));
+            }
+            if !last && bytes.starts_with(rest) {
+                return Err(Step::NeedMore);
+            }
         }
-        let ends_record = input.get(end).is_none_or(|byte| *byte == self.dialect.record_end);
+        Ok(None)
+    }
+
+    /// Returns the index of the next separator or record end from `at` on.
+    #[inline]
+    fn find_end(&self, input: &[u8], mut at: usize, last: bool) -> Result<(usize, FieldEnd, bool), Step> {
+        let mut escaped = false;
+        loop {
+            let Some(run) = input[at..].iter().position(|byte| self.special[usize::from(*byte)]) else {
+                return if last { Ok((input.len(), FieldEnd::Input, escaped)) } else { Err(Step::NeedMore) };
+            };
+            at += run;
+            if Some(input[at]) == self.escape {
+                escaped = true;
+                if at + 1 >= input.len() && !last {
+                    return Err(Step::NeedMore);
+                }
+                at = (at + 2).min(input.len());
+                continue;
+            }
+            match self.end_at(input, at, last)? {
+                Some(end) => return Ok((at, end, escaped)),
+                None => at += 1,
+            }
+        }
+    }
+
+    #[inline]
+    fn unquoted(&mut self, input: &[u8], start: usize, last: bool) -> Result<(usize, FieldEnd), Step> {
+        let (end, what, escaped) = self.find_end(input, start, last)?;
+        let ends_record = !matches!(what, FieldEnd::Separator(_));
         let stop = if ends_record { self.without_return(input, start, end) } else { end };
         self.fields.push(Span { start, end: stop, quoted: false, escaped });
-        end
+        Ok((end, what))
     }
 
     fn without_return(&self, input: &[u8], start: usize, end: usize) -> usize {
-        let crlf = self.dialect.record_end == b'\n' && end > start && input[end - 1] == b'\r';
+        let crlf = self.takes_return && end > start && input[end - 1] == b'\r';
         if crlf { end - 1 } else { end }
     }
 
     /// Reads the quoted field whose opening quote is at `open`. Returns the index of the separator or record end after the
     /// field, or the result of [`Splitter::split`] if the input ends too early.
-    fn quoted(&mut self, input: &[u8], open: usize, last: bool, lines: &mut u64) -> Result<usize, Step> {
+    fn quoted(
+        &mut self,
+        input: &[u8],
+        open: usize,
+        last: bool,
+        lines: &mut u64,
+    ) -> Result<(usize, FieldEnd), Step> {
+        let quote = input[open];
         let unfinished = if last { Step::QuoteOpen(open) } else { Step::NeedMore };
         let start = open + 1;
         let mut at = start;
         let mut escaped = false;
         let close = loop {
-            let found = match self.dialect.escape {
-                Some(escape) => memchr2(self.dialect.quote, escape, &input[at..]),
-                None => memchr(self.dialect.quote, &input[at..]),
+            let found = match self.escape {
+                Some(escape) => memchr2(quote, escape, &input[at..]),
+                None => memchr(quote, &input[at..]),
             };
             let index = at + found.ok_or(unfinished)?;
-            let doubled = input.get(index + 1) == Some(&self.dialect.quote);
-            if Some(input[index]) == self.dialect.escape || doubled {
+            let doubled = input.get(index + 1) == Some(&quote);
+            if Some(input[index]) == self.escape || doubled {
                 escaped = true;
                 at = index + 2;
                 if at > input.len() {
@@ -169,23 +240,16 @@ impl Splitter {
                 break index;
             }
         };
+        let after = close + 1;
+        let (end, what, _) = self.find_end(input, after, last)?;
         *lines += memchr_iter(b'\n', &input[start..close]).count() as u64;
         self.fields.push(Span { start, end: close, quoted: true, escaped });
-        let after = close + 1;
-        let rest = &input[after..];
-        let run = rest
-            .iter()
-            .position(|byte| *byte == self.dialect.separator || *byte == self.dialect.record_end)
-            .unwrap_or(rest.len());
-        let tail = &rest[..run];
-        if after + run == input.len() && !last {
-            return Err(Step::NeedMore);
-        }
-        let only_return = tail == b"\r" && self.dialect.record_end == b'\n';
+        let tail = &input[after..end];
+        let only_return = tail == b"\r" && self.takes_return;
         if !tail.is_empty() && !only_return && self.text_after_quote.is_none() {
             self.text_after_quote = Some(self.fields.len() - 1);
         }
-        Ok(after + run)
+        Ok((end, what))
     }
 }
 

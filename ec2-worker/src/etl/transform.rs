@@ -4,6 +4,8 @@
 //! neither blocks an async thread nor fills the memory. A record that does not fit is refused with its reason. A
 //! problem that makes the rest of the file unreadable (a wrong header, a quote left open) fails the load.
 
+use std::path::PathBuf;
+
 use memchr::memchr;
 use tokio::sync::mpsc;
 
@@ -11,9 +13,9 @@ use super::column::{Column, ColumnType};
 use super::date::Pattern;
 use super::dialect::Dialect;
 use super::header::{self, WrongHeader};
+use super::input::{Input, bad_bytes};
 use super::position::Position;
-use super::records::{Record, Records};
-use super::source::Input;
+use super::records::{Record, Records, Skipped};
 use super::splitter::Span;
 use crate::failure::Failure;
 use crate::panics;
@@ -40,6 +42,10 @@ pub struct Plan {
     pub dates: Option<Pattern>,
     /// Whether records become rows or statements.
     pub shape: Shape,
+    /// The folder for files that must be copied before they can be read, such as workbooks.
+    pub scratch: PathBuf,
+    /// Whether the text is the file itself, byte by byte. This is known after the file was opened once.
+    pub is_plain: bool,
 }
 
 /// Whether the records of a file become rows or statements.
@@ -70,14 +76,27 @@ pub enum Layout {
 /// A message of the thread that reads the file.
 #[derive(Debug)]
 pub enum Message {
-    /// The encoding of the rows. This message comes before the first chunk.
-    Layout(Layout),
+    /// The encoding of the rows, and the dialect of the file. This message comes before the first chunk.
+    Begin(Begin),
     /// Some rows.
     Chunk(Chunk),
     /// The file cannot be loaded.
     Failed(Failure),
-    /// The file is at its end.
-    End,
+    /// The file is at its end. These records were left out of it.
+    End(Skipped),
+}
+
+/// The findings about a file before its first row.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    /// The encoding of the rows.
+    pub layout: Layout,
+    /// The dialect, as it was found in the file.
+    pub dialect: Dialect,
+    /// Whether the text is the file itself, byte by byte, so that a range of it can be read again.
+    pub is_plain: bool,
+    /// Sentences for the user.
+    pub notes: Vec<String>,
 }
 
 /// Some consecutive records, encoded.
@@ -137,12 +156,15 @@ fn run(input: Input, plan: Plan, at: Position, layout: Option<Layout>) -> mpsc::
     let (sender, receiver) = mpsc::channel(CHUNKS);
     tokio::task::spawn_blocking(move || {
         let read = panics::caught("reading the file", || {
-            let records = Records::begin(input, plan.file.clone(), &plan.dialect, at)?;
-            Thread::new(records, plan, layout, sender.clone()).run()
+            let columns = plan.shape.columns();
+            let Plan { file, dialect, scratch, .. } = &plan;
+            let records = Records::begin(input, file.clone(), dialect.clone(), at, columns, scratch)?;
+            let mut thread = Thread::new(records, plan, layout, sender.clone());
+            Ok(thread.run()?.then(|| thread.records.skipped()))
         });
         let last = match read {
-            Ok(true) => Message::End,
-            Ok(false) => return,
+            Ok(Some(skipped)) => Message::End(skipped),
+            Ok(None) => return,
             Err(failure) => Message::Failed(failure),
         };
         // The receiver may be gone, because the load ended early.
@@ -187,16 +209,13 @@ impl Thread {
 
     /// Encodes or refuses `record`, the record that was read last. Returns false if the receiver is gone.
     fn record(&mut self, record: &Record) -> Result<bool, Failure> {
-        let Record { bytes, at } = record;
+        let Record { bytes, at, .. } = record;
         let at = *at;
-        if self.is_blank() {
-            return Ok(true);
-        }
         if self.layout.is_none() {
+            self.plan.dialect = self.records.dialect().clone();
             let is_header = self.plan.dialect.header;
-            let layout = self.decide_layout(at)?;
-            self.layout = Some(layout.clone());
-            if self.sender.blocking_send(Message::Layout(layout)).is_err() {
+            let layout = self.decide_layout(record)?;
+            if !self.begin(layout) {
                 return Ok(false);
             }
             if is_header {
@@ -206,7 +225,7 @@ impl Thread {
         }
         self.count += 1;
         let row = self.chunk.data.len();
-        match self.encode(bytes) {
+        match self.encode(record) {
             Ok(()) => {
                 self.chunk.rows += 1;
                 if self.marks_rows {
@@ -216,7 +235,7 @@ impl Thread {
             }
             Err((column, reason)) => {
                 self.chunk.data.truncate(row);
-                let raw = self.raw(bytes);
+                let raw = if record.is_too_long { self.records.too_long().to_vec() } else { self.raw(bytes) };
                 self.chunk.rejects.push(Reject { at, column, reason, raw });
             }
         }
@@ -232,19 +251,24 @@ impl Thread {
         self.sender.blocking_send(Message::Chunk(chunk)).is_ok()
     }
 
-    fn is_blank(&self) -> bool {
+    /// Keeps the layout and tells the load of it. Returns false if the receiver is gone.
+    fn begin(&mut self, layout: Layout) -> bool {
         // In a table of one column, an empty line is a NULL.
-        let one_column = match &self.layout {
-            Some(Layout::Binary(columns) | Layout::Text(columns)) => columns.len() == 1,
-            _ => false,
-        };
-        matches!(self.records.splitter().fields(), [only] if only.start == only.end && !only.quoted && !one_column)
+        if layout.width() == 1 {
+            self.records.keep_empty_lines();
+        }
+        self.layout = Some(layout.clone());
+        let opened = self.records.opened();
+        let (is_plain, notes) = (opened.is_plain, opened.notes.clone());
+        let begin = Begin { layout, dialect: self.plan.dialect.clone(), is_plain, notes };
+        self.sender.blocking_send(Message::Begin(begin)).is_ok()
     }
 
     fn raw(&self, record: &std::ops::Range<usize>) -> Vec<u8> {
         let bytes = &self.records.window()[record.clone()];
-        let bytes = bytes.strip_suffix(&[self.plan.dialect.record_end]).unwrap_or(bytes);
-        bytes.strip_suffix(b"\r").unwrap_or(bytes).to_vec()
+        let bytes = bytes.strip_suffix(self.plan.dialect.record_end.bytes()).unwrap_or(bytes);
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        bad_bytes::reason(bytes).map_or_else(|| bytes.to_vec(), |_| Vec::new())
     }
 
     /// Decides the layout. The columns are those of the header. Without a header, they are the declared columns, or all
@@ -253,35 +277,53 @@ impl Thread {
     /// # Errors
     ///
     /// If the header does not fit the table.
-    fn decide_layout(&mut self, at: Position) -> Result<Layout, Failure> {
+    fn decide_layout(&mut self, first: &Record) -> Result<Layout, Failure> {
+        let at = first.at;
         let (table, declared) = match &self.plan.shape {
             Shape::Statement(template) => return Ok(Layout::Statements(template.clone())),
-            Shape::Table { columns, declared } => (columns, declared),
+            Shape::Table { columns, declared } => (columns.clone(), declared.clone()),
         };
         let columns = if self.plan.dialect.header {
-            let names = self.names(at)?;
-            header::by_name(&names, table).map_err(|wrong| self.wrong_header(at, &wrong))?
+            let names = self.names(first)?;
+            header::by_name(&names, &table).map_err(|wrong| self.wrong_header(at, &wrong))?
         } else {
-            header::by_name(declared, table).unwrap_or_else(|_| table.clone())
+            header::by_name(&declared, &table).unwrap_or_else(|_| table.clone())
         };
         let other = columns.iter().any(|column| column.kind == ColumnType::Other);
         Ok(if other { Layout::Text(columns) } else { Layout::Binary(columns) })
     }
 
-    fn names(&self, at: Position) -> Result<Vec<String>, Failure> {
+    fn names(&mut self, first: &Record) -> Result<Vec<String>, Failure> {
+        let at = first.at;
+        let bytes = &self.records.window()[first.bytes.clone()];
+        if let Some(reason) = bad_bytes::reason(bytes) {
+            let reason = String::from_utf8_lossy(reason);
+            return Err(Failure::bad_input(
+                "Header",
+                format!("{}, line {}: {reason}", self.plan.file, at.line),
+            ));
+        }
         let mut text = Vec::new();
         let name = |span: &Span| {
             self.records.splitter().unescape(self.records.window(), *span, &mut text);
             String::from_utf8(std::mem::take(&mut text))
         };
         let names: Result<Vec<String>, _> = self.records.splitter().fields().iter().map(name).collect();
-        names.map_err(|_| {
+        let mut names = names.map_err(|_| {
             let message = format!(
-                "{}, line {}: the header is not UTF-8; save the file as UTF-8",
-                self.plan.file, at.line
+                "{}, line {}: the header is not UTF-8; {}",
+                self.plan.file,
+                at.line,
+                hint(&self.plan.dialect)
             );
             Failure::bad_input("Encoding", message)
-        })
+        })?;
+        // Some tools end every line with a separator, also the header.
+        if names.len() > 1 && names.last().is_some_and(|last| last.trim().is_empty()) {
+            names.pop();
+            self.plan.dialect.trailing_separator = true;
+        }
+        Ok(names)
     }
 
     fn wrong_header(&self, at: Position, WrongHeader(problems): &WrongHeader) -> Failure {
@@ -305,21 +347,29 @@ impl Thread {
     }
 
     #[inline]
-    fn encode(&mut self, record: &std::ops::Range<usize>) -> Result<(), Refusal> {
-        let fields = self.records.splitter().fields();
-        if let Some(index) = self.records.splitter().text_after_quote() {
-            return Err((self.column_name(index), "text follows the closing quote".to_owned()));
+    fn encode(&mut self, record: &Record) -> Result<(), Refusal> {
+        if record.is_too_long {
+            let most = self.plan.dialect.longest_record;
+            let reason = format!("the record is longer than {most} bytes; `myMaxRecordBytes` allows more");
+            return Err((None, reason));
         }
-        if self.records.has_broken_text() {
-            self.check_text(record)?;
+        if self.records.needs_check() {
+            self.check_text(&record.bytes)?;
+        }
+        let mut fields = self.records.splitter().fields();
+        if let Some(index) = self.records.splitter().text_after_quote() {
+            return Err((self.column_name(index), self.text_after_quote(index)));
         }
         let Some(layout) = &self.layout else { return Ok(()) };
-        let expected = match layout {
-            Layout::Binary(columns) | Layout::Text(columns) => columns.len(),
-            Layout::Statements(template) => template.placeholders(),
-        };
+        let expected = layout.width();
+        if self.plan.dialect.trailing_separator {
+            match fields.split_last() {
+                Some((last, others)) if others.len() == expected && last.start == last.end => fields = others,
+                _ => return Err((None, self.wrong_count(fields.len(), expected))),
+            }
+        }
         if fields.len() != expected {
-            return Err((None, format!("{} columns instead of {expected}", fields.len())));
+            return Err((None, self.wrong_count(fields.len(), expected)));
         }
         let mut values = Values {
             window: self.records.window(),
@@ -351,13 +401,44 @@ impl Thread {
         }
     }
 
+    fn wrong_count(&self, found: usize, expected: usize) -> String {
+        let trailing = self.plan.dialect.trailing_separator;
+        let (found, note) = match trailing {
+            true if found > 0 => (found - 1, " before the separator at the end, which the header has too"),
+            _ => (found, ""),
+        };
+        format!("{found} column{} instead of {expected}{note}", if found == 1 { "" } else { "s" })
+    }
+
+    /// Says why text follows the closing quote of a field.
+    fn text_after_quote(&self, index: usize) -> String {
+        let Some(span) = self.records.splitter().fields().get(index) else { return String::new() };
+        let is_backslash =
+            self.plan.dialect.escape.is_none() && self.records.window()[..span.end].ends_with(b"\\");
+        let end = if is_backslash {
+            "; if \\\" is a quote inside the text, set `escapeChar` to \\"
+        } else {
+            "; a quote inside the text must be doubled"
+        };
+        format!("text follows the closing quote{end}")
+    }
+
     fn check_text(&self, record: &std::ops::Range<usize>) -> Result<(), Refusal> {
         let bytes = &self.records.window()[record.clone()];
+        if let Some(reason) = bad_bytes::reason(bytes) {
+            return Err((None, String::from_utf8_lossy(reason).trim_end().to_owned()));
+        }
         let (index, what) = if let Err(error) = std::str::from_utf8(bytes) {
             let index = error.valid_up_to();
-            (index, format!("byte {:#04x} is not UTF-8; save the file as UTF-8", bytes[index]))
+            let byte = bad_bytes::at(&bytes[index..]).unwrap_or(bytes[index]);
+            let encoding = self.plan.dialect.encoding.unwrap_or(encoding_rs::UTF_8);
+            (index, format!("byte {byte:#04x} is not {}; {}", encoding.name(), hint(&self.plan.dialect)))
         } else if let Some(index) = memchr(0, bytes) {
             (index, "a NUL byte, which PostgreSQL cannot store".to_owned())
+        } else if let Some(index) = self.lone_return(record) {
+            let what = "a carriage return (CR) without a line feed, outside quotes; quote the text, or end every line \
+                        in the same way";
+            (index, what.to_owned())
         } else {
             return Ok(());
         };
@@ -367,6 +448,51 @@ impl Thread {
             field.and_then(|field| self.column_name(field)),
             format!("{what} (byte {} of the line)", index + 1),
         ))
+    }
+
+    /// Returns the index in the record of a carriage return in an unquoted field.
+    fn lone_return(&self, record: &std::ops::Range<usize>) -> Option<usize> {
+        if !self.plan.dialect.ends_by_line() {
+            return None;
+        }
+        let fields = self.records.splitter().fields().iter().filter(|span| !span.quoted && !span.escaped);
+        fields
+            .filter_map(|span| {
+                memchr(b'\r', &self.records.window()[span.start..span.end]).map(|index| span.start + index)
+            })
+            .next()
+            .map(|index| index - record.start)
+    }
+}
+
+/// Returns what to do if a file is not in its encoding.
+fn hint(dialect: &Dialect) -> &'static str {
+    match dialect.encoding {
+        None => "save the file as UTF-8, or set `myEncoding`, for example to windows-1252",
+        Some(_) => "`myEncoding` names the encoding of the file",
+    }
+}
+
+impl Layout {
+    /// Returns the number of fields that a record must have.
+    #[must_use]
+    #[inline]
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Binary(columns) | Self::Text(columns) => columns.len(),
+            Self::Statements(template) => template.placeholders(),
+        }
+    }
+}
+
+impl Shape {
+    /// Returns the number of columns that a record without a header should have.
+    fn columns(&self) -> Option<usize> {
+        Some(match self {
+            Self::Table { columns, declared } if declared.is_empty() => columns.len(),
+            Self::Table { declared, .. } => declared.len(),
+            Self::Statement(template) => template.placeholders(),
+        })
     }
 }
 

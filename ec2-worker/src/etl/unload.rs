@@ -34,9 +34,8 @@ impl Unload {
     /// Returns the rows of a node, in a dialect.
     #[must_use]
     pub fn new(node: &SqlNode, dialect: &Dialect) -> Self {
-        let separator = literal(&char::from(dialect.separator).to_string());
-        // NULL is \N in TSV, and the unquoted empty field in CSV.
-        let null = if dialect.separator == b'\t' { "'\\N'" } else { "''" };
+        let separator = literal(&String::from_utf8_lossy(&dialect.separator));
+        let null = literal(&String::from_utf8_lossy(&dialect.null));
         let header = if dialect.header { ", HEADER" } else { "" };
         Self {
             target: node.target.clone(),

@@ -2,9 +2,10 @@
 
 use super::{
     Group,
+    field_type::MyDialect,
     shared_fields::PLAIN,
-    spec::{FieldSpec, KindSpec, boolean, text},
-    typed_field::Defaulted,
+    spec::{FieldSpec, KindSpec, boolean, count, integer, text, word},
+    typed_field::{Defaulted, Optional},
 };
 
 const COLUMN: FieldSpec = text(
@@ -22,6 +23,68 @@ pub const MY_HEADER: Defaulted<bool> = boolean(
 )
 .typed()
 .or("false");
+/// `myDialect`.
+pub const MY_DIALECT: Optional<MyDialect> = word(
+    "myDialect",
+    MyDialect::WORDS,
+    "auto: find separator, quote and escape in the file. aws: read as AWS documents it, with backslashes and without \
+     quotes. xlsx: a sheet of an Excel workbook. json: JSON lines, or one array of objects.",
+)
+.typed();
+/// `mySkipLines`.
+pub const MY_SKIP_LINES: Defaulted<u64> =
+    count("mySkipLines", "How many lines at the start of each file are left out, before the header.")
+        .typed()
+        .or("0");
+/// `mySkipFooter`.
+pub const MY_SKIP_FOOTER: Defaulted<u64> =
+    integer("mySkipFooter", 0, 1000, "How many records at the end of each file are left out.")
+        .typed()
+        .or("0");
+/// `mySkipBlank`.
+pub const MY_SKIP_BLANK: Defaulted<bool> = boolean(
+    "mySkipBlank",
+    "Whether lines without any value, as ,,, or only spaces, are left out. If not, they are rows of NULLs.",
+)
+.typed()
+.or("true");
+/// `myMaxRecordBytes`.
+pub const MY_MAX_RECORD_BYTES: Defaulted<u64> = integer(
+    "myMaxRecordBytes",
+    1024,
+    1_000_000_000,
+    "The largest record in bytes; a longer one is rejected.",
+)
+.typed()
+.or("64000000");
+const MY_QUOTE: FieldSpec = text(
+    "myQuote",
+    "Character around values that contain special characters, or none. CSV and Custom: the quotation mark; TSV: none.",
+);
+const MY_ESCAPE_CHAR: FieldSpec =
+    text("myEscapeChar", "Character before a character that must lose its special meaning.");
+const MY_COMMENT: FieldSpec = text("myComment", "Text at the start of lines that are left out, such as #.");
+const MY_ENCODING: FieldSpec = text(
+    "myEncoding",
+    "Encoding of the file, such as windows-1252. A byte order mark at the start of the file comes first.",
+)
+.default("utf-8");
+const MY_SHEET: FieldSpec =
+    text("mySheet", "Name or number of the sheet of an Excel workbook. Without it: the first sheet.");
+
+/// The own fields of CSV and TSV.
+const LINES: &[FieldSpec] = &[
+    MY_HEADER.spec(),
+    MY_DIALECT.spec(),
+    MY_QUOTE,
+    MY_COMMENT,
+    MY_SKIP_LINES.spec(),
+    MY_SKIP_FOOTER.spec(),
+    MY_SKIP_BLANK.spec(),
+    MY_ENCODING,
+    MY_MAX_RECORD_BYTES.spec(),
+    MY_SHEET,
+];
 
 pub(super) static CSV: KindSpec = KindSpec {
     name: "CSV",
@@ -30,7 +93,7 @@ pub(super) static CSV: KindSpec = KindSpec {
     fields: &[COLUMN, ESCAPE],
     includes: PLAIN,
     one_of: &[],
-    my_fields: &[MY_HEADER.spec()],
+    my_fields: LINES,
 };
 
 pub(super) static TSV: KindSpec = KindSpec {
@@ -45,7 +108,7 @@ pub(super) static TSV: KindSpec = KindSpec {
     ],
     includes: PLAIN,
     one_of: &[],
-    my_fields: &[MY_HEADER.spec()],
+    my_fields: LINES,
 };
 
 pub(super) static CUSTOM: KindSpec = KindSpec {
@@ -59,7 +122,17 @@ pub(super) static CUSTOM: KindSpec = KindSpec {
     ],
     includes: PLAIN,
     one_of: &[],
-    my_fields: &[MY_HEADER.spec()],
+    my_fields: &[
+        MY_HEADER.spec(),
+        MY_QUOTE,
+        MY_ESCAPE_CHAR,
+        MY_COMMENT,
+        MY_SKIP_LINES.spec(),
+        MY_SKIP_FOOTER.spec(),
+        MY_SKIP_BLANK.spec(),
+        MY_ENCODING,
+        MY_MAX_RECORD_BYTES.spec(),
+    ],
 };
 
 pub(super) static REG_EX: KindSpec = KindSpec {

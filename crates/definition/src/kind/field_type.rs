@@ -71,6 +71,20 @@ macro_rules! words {
 }
 
 words! {
+    /// `myDialect`: another way to read a file than by the fields of its format alone.
+    MyDialect {
+        /// The separator, the quote and the escape are found in the file.
+        Auto = "auto",
+        /// As AWS documents it for CopyActivity: backslash escapes, no quotes, `\N` or `\n` for NULL.
+        Aws = "aws",
+        /// A sheet of an Excel workbook.
+        Xlsx = "xlsx",
+        /// JSON lines, or one array of objects.
+        Json = "json",
+    }
+}
+
+words! {
     /// `failureAndRerunMode`: whether a failure or a rerun spreads to other objects.
     FailureAndRerunMode {
         /// A failure or a rerun stays with this object.

@@ -24,14 +24,14 @@ impl LoadTry<'_> {
     ) -> Result<(), Failure> {
         self.progress.log(&format!("the database refused rows; searching for them: {why}"));
         writer.undo().await?;
-        let input = source.open(start.offset, Some(end.offset)).await?;
+        let input = source.open_range(start.offset, end.offset, plan.is_plain).await?;
         let mut messages = transform::again(input, plan.clone(), start, writer.layout().clone());
         while let Some(message) = messages.recv().await {
             match message {
                 Message::Chunk(chunk) => self.copy_in_groups(source, writer, &chunk).await?,
                 Message::Failed(failure) => return Err(failure),
-                Message::Layout(_) => {}
-                Message::End => return Ok(()),
+                Message::Begin(_) => {}
+                Message::End(_) => return Ok(()),
             }
             if self.is_limit_passed() {
                 return Ok(());

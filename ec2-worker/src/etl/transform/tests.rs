@@ -21,6 +21,8 @@ fn plan() -> Plan {
             columns: vec![column("id", ColumnType::Int4), column("note", ColumnType::Text(None))],
             declared: Vec::new(),
         },
+        scratch: std::env::temp_dir(),
+        is_plain: false,
     }
 }
 
@@ -30,7 +32,7 @@ async fn read(content: &[u8], plan: Plan) -> (u64, Vec<Reject>, Option<String>) 
     let path = folder.path().join("orders.csv");
     std::fs::write(&path, content).expect("written");
     let source = Source { origin: Origin::File(path), gzip: false };
-    let input = source.open(0, None).await.expect("opened");
+    let input = source.open().await.expect("opened");
     let mut messages = start(input, plan);
     let (mut rows, mut rejects) = (0, Vec::new());
     while let Some(message) = messages.recv().await {
@@ -40,7 +42,7 @@ async fn read(content: &[u8], plan: Plan) -> (u64, Vec<Reject>, Option<String>) 
                 rejects.extend(chunk.rejects);
             }
             Message::Failed(failure) => return (rows, rejects, Some(failure.message)),
-            Message::Layout(_) | Message::End => {}
+            Message::Begin(_) | Message::End(_) => {}
         }
     }
     (rows, rejects, None)
@@ -58,7 +60,7 @@ async fn a_bad_record_is_refused_with_its_position_and_the_rest_is_read() {
     let (rows, rejects, failure) = read(b"id,note\n1,\"x\ny\"\nabc,z\n3\n4,ok\n", plan()).await;
     assert_eq!((rows, failure), (2, None));
     let positions: Vec<_> = rejects.iter().map(|r| (r.at.line, r.at.offset, r.reason.as_str())).collect();
-    assert_eq!(positions, [(4, 16, "\"abc\" is not a whole number"), (5, 22, "1 columns instead of 2")]);
+    assert_eq!(positions, [(4, 16, "\"abc\" is not a whole number"), (5, 22, "1 column instead of 2")]);
     assert_eq!((rejects[0].column.as_deref(), rejects[0].raw.as_slice()), (Some("id"), &b"abc,z"[..]));
 }
 
@@ -66,7 +68,10 @@ async fn a_bad_record_is_refused_with_its_position_and_the_rest_is_read() {
 async fn bytes_that_are_not_text_are_named() {
     let (rows, rejects, _) = read(b"id,note\n1,caf\xe9\n2,a\0b\n3,ok\n", plan()).await;
     assert_eq!(rows, 1);
-    assert_eq!(rejects[0].reason, "byte 0xe9 is not UTF-8; save the file as UTF-8 (byte 6 of the line)");
+    assert_eq!(
+        rejects[0].reason,
+        "byte 0xe9 is not UTF-8; save the file as UTF-8, or set `myEncoding`, for example to windows-1252 (byte 6 of the line)"
+    );
     assert_eq!(rejects[0].column.as_deref(), Some("note"));
     assert!(rejects[1].reason.starts_with("a NUL byte"));
 }
@@ -76,8 +81,8 @@ async fn a_problem_of_the_whole_file_is_reported_with_its_position() {
     let failure = |content: &'static [u8]| async { read(content, plan()).await.2.expect("fails") };
     assert_eq!(
         failure(b"id,note\n1,a\n2,\"b\n3,c\n").await,
-        "orders.csv, line 3, column 3: a quote opens here and is never closed; close it, or double it if it belongs \
-         to the text"
+        "orders.csv, line 3, column 3: a quote opens here and is never closed; close it, double it if it belongs \
+         to the text, or set `myQuote` to none if quotes have no meaning in the file"
     );
     assert!(failure(b"").await.contains("the file is empty"));
     assert!(failure(b"id,note\n\n").await.contains("has a header, but no rows"));

@@ -1,0 +1,227 @@
+//! Makes UTF-8 text of the bytes of a file: unpacks them, decodes them, and turns workbooks and JSON into CSV.
+//!
+//! Packing and byte order marks are recognised by the first bytes, whatever the definition says. All of this
+//! blocks, so it belongs on a thread for blocking work.
+
+use std::io::{self, BufRead, Read};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::dialect::{Dialect, Form};
+use crate::failure::Failure;
+use decode::Charset;
+
+pub mod bad_bytes;
+mod decode;
+mod json;
+mod pieces;
+mod unpack;
+mod workbook;
+
+use pieces::Pieces;
+
+/// The largest number of bytes that one fill of a window adds.
+const FILL: usize = 256 * 1024;
+/// The number of bytes by which packing and encoding are recognised.
+const HEAD: usize = 64;
+
+/// An open file, as text. Reading blocks, so it belongs on a thread for blocking work.
+pub struct Input {
+    /// The name for messages.
+    name: String,
+    stream: Stream,
+    /// Whether the definition says that the bytes are gzipped.
+    gzip: bool,
+    /// The number of bytes of text to leave out at the start.
+    skip: u64,
+    /// The number of bytes of text to read after that.
+    left: u64,
+    /// The failure of the download, which the decoders above it cannot carry.
+    failure: FailureSlot,
+}
+
+/// Holds the failure of a download while it passes through decoders as an [`io::Error`].
+pub(super) type FailureSlot = Arc<Mutex<Option<Failure>>>;
+
+enum Stream {
+    /// Bytes whose packing and encoding are not known yet.
+    Raw(Pieces),
+    /// Bytes that are the text.
+    Plain(Pieces),
+    /// Text that is made from the bytes.
+    Made(Box<dyn Read + Send>),
+}
+
+/// The findings about a file before its text is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Whether the text is the file itself, byte by byte.
+    pub is_plain: bool,
+    /// Sentences for the user about the packing and the encoding.
+    pub notes: Vec<String>,
+}
+
+impl Input {
+    /// Returns an input of the bytes that come from `receiver`. An empty piece means the end of the file.
+    #[must_use]
+    pub fn new(name: String, receiver: mpsc::Receiver<Result<Bytes, Failure>>, gzip: bool) -> Self {
+        let failure = FailureSlot::default();
+        let pieces = Pieces::new(receiver, failure.clone());
+        Self { name, stream: Stream::Raw(pieces), gzip, skip: 0, left: u64::MAX, failure }
+    }
+
+    /// Returns an input of bytes that are the text.
+    #[must_use]
+    pub fn plain(name: String, receiver: mpsc::Receiver<Result<Bytes, Failure>>) -> Self {
+        let mut input = Self::new(name, receiver, false);
+        if let Stream::Raw(pieces) = input.stream {
+            input.stream = Stream::Plain(pieces);
+        }
+        input
+    }
+
+    /// Restricts the text to the offsets from `from` to before `to`.
+    #[must_use]
+    pub fn range(mut self, from: u64, to: u64) -> Self {
+        (self.skip, self.left) = (from, to.saturating_sub(from));
+        self
+    }
+
+    /// Recognises how the file is packed and encoded, and prepares its text. This comes before the first
+    /// [`Self::fill`]. An input that is plain stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the download breaks off, or the file cannot be unpacked, decoded or converted.
+    pub fn begin(&mut self, dialect: &Dialect, scratch: &Path) -> Result<Opened, Failure> {
+        let raw = std::mem::replace(&mut self.stream, Stream::Made(Box::new(io::empty())));
+        let Stream::Raw(mut pieces) = raw else {
+            self.stream = raw;
+            return Ok(Opened { is_plain: true, notes: Vec::new() });
+        };
+        let mut opened = Opened::default();
+        let head = pieces.peek(HEAD)?.to_vec();
+        let is_workbook = dialect.form == Form::Workbook;
+        let packing = unpack::Packing::of(&head).filter(|packing| !(is_workbook && packing.is_zip()));
+        if self.gzip && packing.is_none() && !is_workbook {
+            return Err(self.unreadable("NotGzip", "declared as gzip (`compression`), but it is not packed"));
+        }
+        let Some(packing) = packing else {
+            let charset = Charset::of(&head, dialect.encoding);
+            opened.is_plain = charset == Charset::Utf8 && dialect.form == Form::Text;
+            self.stream = if opened.is_plain {
+                opened.notes.extend(charset.note(dialect.encoding));
+                Stream::Plain(pieces)
+            } else {
+                self.made(Box::new(pieces), &head, dialect, scratch, &mut opened)?
+            };
+            return Ok(opened);
+        };
+        let count = pieces.count();
+        let reader = unpack::reader(packing, Box::new(pieces), count, scratch);
+        let mut unpacked = io::BufReader::with_capacity(FILL, reader.map_err(|error| self.io(&error))?);
+        let mut head = Vec::new();
+        (&mut unpacked).take(HEAD as u64).read_to_end(&mut head).map_err(|error| self.io(&error))?;
+        let whole = Box::new(io::Cursor::new(head.clone()).chain(unpacked));
+        self.stream = self.made(whole, &head, dialect, scratch, &mut opened)?;
+        Ok(opened)
+    }
+
+    /// Makes text of unpacked bytes that begin with `head`.
+    fn made(
+        &self,
+        bytes: Box<dyn BufRead + Send>,
+        head: &[u8],
+        dialect: &Dialect,
+        scratch: &Path,
+        opened: &mut Opened,
+    ) -> Result<Stream, Failure> {
+        let problem = |error: io::Error| self.io(&error);
+        if dialect.form == Form::Workbook {
+            let made = workbook::csv(bytes, dialect, scratch, &mut opened.notes).map_err(problem)?;
+            return Ok(Stream::Made(Box::new(made)));
+        }
+        let charset = Charset::of(head, dialect.encoding);
+        opened.notes.extend(charset.note(dialect.encoding));
+        let text: Box<dyn BufRead + Send> = match charset {
+            Charset::Utf8 => bytes,
+            charset => Box::new(io::BufReader::with_capacity(FILL, decode::Decoder::new(bytes, &charset))),
+        };
+        Ok(match dialect.form {
+            Form::Json => Stream::Made(Box::new(json::csv(text).map_err(problem)?)),
+            _ => Stream::Made(text),
+        })
+    }
+
+    /// Appends some bytes of text to `window` and returns how many. 0 means the end.
+    ///
+    /// # Errors
+    ///
+    /// If the download breaks off, or the file cannot be unpacked or converted.
+    pub fn fill(&mut self, window: &mut Vec<u8>) -> Result<usize, Failure> {
+        while self.skip > 0 {
+            let mut thrown_away = [0; 8192];
+            let limit = thrown_away.len().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+            match self.read(&mut thrown_away[..limit])? {
+                0 => return Ok(0),
+                count => self.skip -= count as u64,
+            }
+        }
+        if self.left == 0 {
+            return Ok(0);
+        }
+        let before = window.len();
+        let limit = FILL.min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        if let Stream::Plain(pieces) = &mut self.stream {
+            let piece = pieces.next(limit)?;
+            window.extend_from_slice(&piece);
+        } else {
+            window.resize(before + limit, 0);
+            let mut buffer = std::mem::take(window);
+            let count = self.read(&mut buffer[before..]);
+            *window = buffer;
+            window.truncate(before + *count.as_ref().unwrap_or(&0));
+            count?;
+        }
+        let count = window.len() - before;
+        self.left -= count as u64;
+        Ok(count)
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        let read = match &mut self.stream {
+            Stream::Raw(pieces) | Stream::Plain(pieces) => pieces.read(buffer),
+            Stream::Made(reader) => reader.read(buffer),
+        };
+        read.map_err(|error| self.io(&error))
+    }
+
+    /// Returns the failure of the download behind `error`, or else says that the file cannot be read.
+    fn io(&self, error: &io::Error) -> Failure {
+        let broken = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let what = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "the file ends too early; it is not whole".to_owned(),
+            _ => error.to_string(),
+        };
+        broken.unwrap_or_else(|| self.unreadable("Unreadable", &what))
+    }
+
+    fn unreadable(&self, id: &str, what: &str) -> Failure {
+        Failure::bad_input(id, format!("{}: {what}", self.name))
+    }
+}
+
+#[cfg(test)]
+impl Input {
+    /// Returns an input of these pieces, in memory.
+    pub(super) fn of_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let (sender, receiver) = mpsc::channel(1 << 16);
+        for piece in pieces.into_iter().filter(|piece| !piece.is_empty()).chain([&b""[..]]) {
+            assert!(sender.try_send(Ok(Bytes::copy_from_slice(piece))).is_ok(), "the channel has room");
+        }
+        Self::new("pieces".to_owned(), receiver, false)
+    }
+}

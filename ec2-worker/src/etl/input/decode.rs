@@ -1,0 +1,214 @@
+//! Decodes text to UTF-8.
+
+use std::io::{self, BufRead, Read};
+
+use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use super::bad_bytes;
+
+/// The number of bytes that are decoded at once.
+const PIECE: usize = 16 * 1024;
+
+/// The encoding of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Charset {
+    /// UTF-8, which needs no decoding.
+    Utf8,
+    /// An encoding of the WHATWG standard.
+    Whatwg(&'static Encoding),
+    /// UTF-32, which that standard lacks.
+    Utf32 {
+        /// Whether the most significant byte comes first.
+        is_big: bool,
+    },
+}
+
+impl Charset {
+    /// Returns the encoding of a file that begins with `head`, and of which the definition says `declared`. A byte
+    /// order mark comes first. Without a mark and a declaration, UTF-16 is recognised by the zeros of its first
+    /// letters, which no other text contains.
+    pub(super) fn of(head: &[u8], declared: Option<&'static Encoding>) -> Self {
+        match head {
+            [0xff, 0xfe, 0, 0, ..] => return Self::Utf32 { is_big: false },
+            [0, 0, 0xfe, 0xff, ..] => return Self::Utf32 { is_big: true },
+            [0xff, 0xfe, ..] => return Self::Whatwg(UTF_16LE),
+            [0xfe, 0xff, ..] => return Self::Whatwg(UTF_16BE),
+            [0xef, 0xbb, 0xbf, ..] => return Self::Utf8,
+            _ => {}
+        }
+        match declared {
+            Some(encoding) if encoding == UTF_8 => Self::Utf8,
+            Some(encoding) => Self::Whatwg(encoding),
+            None if has_zeros(head, 1) => Self::Whatwg(UTF_16LE),
+            None if has_zeros(head, 0) => Self::Whatwg(UTF_16BE),
+            None => Self::Utf8,
+        }
+    }
+
+    /// Returns the note for the user if the encoding was found in the file.
+    pub(super) fn note(self, declared: Option<&'static Encoding>) -> Option<String> {
+        let found = match self {
+            Self::Utf8 if declared.is_some_and(|declared| declared != UTF_8) => "UTF-8",
+            Self::Whatwg(encoding) if Some(encoding) != declared => encoding.name(),
+            Self::Utf32 { .. } => "UTF-32",
+            _ => return None,
+        };
+        Some(format!("the file is {found}"))
+    }
+}
+
+/// Returns whether the bytes at `odd`, `odd + 2` and so on are zero and all others are not, for at least four letters.
+fn has_zeros(head: &[u8], odd: usize) -> bool {
+    let whole = &head[..head.len() / 2 * 2];
+    whole.len() >= 8 && whole.iter().enumerate().all(|(index, byte)| (*byte == 0) == (index % 2 == odd))
+}
+
+/// Reads text as UTF-8. In place of bytes that are not in the encoding it gives [`bad_bytes`].
+pub(super) struct Decoder<R> {
+    bytes: R,
+    state: State,
+    /// Decoded text, of which the part before `next` was read.
+    text: Vec<u8>,
+    next: usize,
+    is_at_end: bool,
+}
+
+enum State {
+    Whatwg(encoding_rs::Decoder),
+    Utf32 {
+        is_big: bool,
+        /// The first bytes of a character whose other bytes have not come yet.
+        begun: Vec<u8>,
+    },
+}
+
+impl<R: BufRead> Decoder<R> {
+    pub(super) fn new(bytes: R, charset: &Charset) -> Self {
+        let state = match charset {
+            Charset::Utf8 => State::Whatwg(UTF_8.new_decoder_without_bom_handling()),
+            Charset::Whatwg(encoding) => State::Whatwg(encoding.new_decoder_without_bom_handling()),
+            Charset::Utf32 { is_big } => State::Utf32 { is_big: *is_big, begun: Vec::new() },
+        };
+        Self { bytes, state, text: Vec::new(), next: 0, is_at_end: false }
+    }
+
+    /// Decodes the next bytes into `text`, which is empty.
+    fn decode(&mut self) -> io::Result<()> {
+        let bytes = self.bytes.fill_buf()?;
+        let bytes = &bytes[..bytes.len().min(PIECE)];
+        self.is_at_end = bytes.is_empty();
+        let taken = match &mut self.state {
+            State::Whatwg(decoder) => whatwg(decoder, bytes, &mut self.text),
+            State::Utf32 { is_big, begun } => utf32(*is_big, begun, bytes, &mut self.text),
+        };
+        self.bytes.consume(taken);
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for Decoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.next == self.text.len() && !self.is_at_end {
+            self.text.clear();
+            self.next = 0;
+            self.decode()?;
+        }
+        let count = buffer.len().min(self.text.len() - self.next);
+        buffer[..count].copy_from_slice(&self.text[self.next..self.next + count]);
+        self.next += count;
+        Ok(count)
+    }
+}
+
+/// Decodes all of `bytes`; no bytes mean the end. Returns their number.
+fn whatwg(decoder: &mut encoding_rs::Decoder, bytes: &[u8], text: &mut Vec<u8>) -> usize {
+    let mut at = 0;
+    loop {
+        let begin = text.len();
+        let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len() - at).unwrap_or(4 * PIECE);
+        text.resize(begin + room, 0);
+        let (result, read, written) =
+            decoder.decode_to_utf8_without_replacement(&bytes[at..], &mut text[begin..], bytes.is_empty());
+        text.truncate(begin + written);
+        at += read;
+        match result {
+            DecoderResult::InputEmpty => return at,
+            DecoderResult::OutputFull => {}
+            DecoderResult::Malformed(length, behind) => {
+                // The sequence may have begun in bytes that are gone; then its first byte is unknown.
+                let first = at.checked_sub(usize::from(length) + usize::from(behind));
+                bad_bytes::push(first.and_then(|first| bytes.get(first)).copied().unwrap_or(0xff), text);
+            }
+        }
+    }
+}
+
+/// Decodes all of `bytes`; no bytes mean the end. Returns their number.
+fn utf32(is_big: bool, begun: &mut Vec<u8>, bytes: &[u8], text: &mut Vec<u8>) -> usize {
+    for byte in bytes {
+        begun.push(*byte);
+        let [a, b, c, d] = begun[..] else { continue };
+        let code = if is_big { u32::from_be_bytes([a, b, c, d]) } else { u32::from_le_bytes([a, b, c, d]) };
+        match char::from_u32(code) {
+            Some(letter) => text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+            None => bad_bytes::push(begun[0], text),
+        }
+        begun.clear();
+    }
+    if bytes.is_empty() && !begun.is_empty() {
+        bad_bytes::push(begun[0], text);
+        begun.clear();
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(bytes: &[u8], declared: Option<&'static Encoding>) -> Vec<u8> {
+        let charset = Charset::of(bytes, declared);
+        let mut text = Vec::new();
+        // One byte at a time, so that every character is cut.
+        Decoder::new(io::BufReader::with_capacity(1, bytes), &charset)
+            .read_to_end(&mut text)
+            .expect("in memory");
+        text
+    }
+
+    #[test]
+    fn every_encoding_with_a_mark_is_found_by_its_mark() {
+        let text = "\u{feff}é€😀";
+        let wide: Vec<u16> = text.encode_utf16().collect();
+        let little: Vec<u8> = wide.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let big: Vec<u8> = wide.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        let little32: Vec<u8> = text.chars().flat_map(|letter| u32::from(letter).to_le_bytes()).collect();
+        let big32: Vec<u8> = text.chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect();
+        for bytes in [little, big, little32, big32, text.as_bytes().to_vec()] {
+            assert_eq!(decoded(&bytes, None), text.as_bytes(), "{bytes:x?}");
+            assert_eq!(
+                decoded(&bytes, Some(encoding_rs::WINDOWS_1252)),
+                text.as_bytes(),
+                "a mark comes first"
+            );
+        }
+    }
+
+    #[test]
+    fn utf_16_without_a_mark_is_found_by_its_zeros() {
+        let bytes: Vec<u8> = "id;name\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(decoded(&bytes, None), b"id;name\n");
+        assert_eq!(Charset::of(b"a\0b,c,d,e", None), Charset::Utf8, "a NUL alone is bad text, not UTF-16");
+    }
+
+    #[test]
+    fn declared_encodings_are_decoded_and_bytes_outside_them_are_marked() {
+        assert_eq!(decoded(b"caf\xe9 \x80", Some(encoding_rs::WINDOWS_1252)), "café €".as_bytes());
+        assert_eq!(decoded(b"\x82\xa0", Some(encoding_rs::SHIFT_JIS)), "あ".as_bytes());
+        let text = decoded(b"ab\x80c", Some(encoding_rs::EUC_KR));
+        let bad = text.iter().position(|byte| *byte > 0x7f).expect("a mark");
+        assert_eq!((&text[..bad], bad_bytes::at(&text[bad..])), (&b"ab"[..], Some(0x80)));
+        let odd = decoded(b"\xff\xfea\0b", None);
+        assert_eq!(bad_bytes::at(&odd[odd.len() - 2..]).is_some(), true, "half a character at the end");
+    }
+}

@@ -1,0 +1,287 @@
+//! Turns JSON lines, or one array of objects, into CSV. The keys of the objects are the header.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, BufRead, Read};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::bad_bytes;
+
+/// The number of objects whose keys make the header.
+const LEADING: usize = 1000;
+/// The number of bytes of objects whose keys make the header, at most.
+const LEADING_BYTES: usize = 4 * 1024 * 1024;
+
+/// Returns `text` as CSV with a header.
+///
+/// # Errors
+///
+/// If the text is neither objects nor an array.
+pub(super) fn csv(mut text: Box<dyn BufRead + Send>) -> io::Result<impl Read + Send> {
+    let is_array = match first_letter(&mut text)? {
+        Some(b'[') => {
+            text.consume(1);
+            true
+        }
+        Some(b'{') | None => false,
+        Some(_) => {
+            let what = "the file is not JSON: it begins neither with an object, {…}, nor with an array of objects, [{…}]";
+            return Err(io::Error::other(what));
+        }
+    };
+    let mut objects = Objects { text, is_array, has_ended: false, count: 0 };
+    let (mut leading, mut bytes, mut keys) = (VecDeque::new(), 0, Vec::<String>::new());
+    while leading.len() < LEADING && bytes < LEADING_BYTES {
+        let Some(object) = objects.next()? else { break };
+        if let Ok(Fields(fields)) = &object {
+            for (key, value) in fields {
+                bytes += key.len() + value.get().len();
+                if !keys.contains(key) {
+                    keys.push(key.clone());
+                }
+            }
+        }
+        leading.push_back(object);
+    }
+    let mut out = Vec::new();
+    if !keys.is_empty() {
+        push_record(keys.iter().map(|key| Some((key.as_str(), true))), &mut out);
+    }
+    Ok(Csv { objects, leading, keys, out, next: 0 })
+}
+
+/// Passes over blanks and a byte order mark. Returns the next byte, which is left to be read.
+fn first_letter(text: &mut dyn BufRead) -> io::Result<Option<u8>> {
+    loop {
+        let bytes = text.fill_buf()?;
+        let Some(first) = bytes.first().copied() else { return Ok(None) };
+        if !first.is_ascii_whitespace() && !matches!(first, 0xef | 0xbb | 0xbf) {
+            return Ok(Some(first));
+        }
+        text.consume(1);
+    }
+}
+
+/// The fields of an object, with the values as they are written: a number keeps all its digits.
+struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields: Vec<(String, Box<RawValue>)> = Vec::new();
+                while let Some((key, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if fields.iter().any(|(known, _)| *known == key) {
+                        return Err(serde::de::Error::custom(format!("the key `{key}` stands in it twice")));
+                    }
+                    fields.push((key, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+/// The objects of the text, one after another. An object that cannot be read is given as the reason.
+struct Objects {
+    text: Box<dyn BufRead + Send>,
+    is_array: bool,
+    /// Whether the array is closed.
+    has_ended: bool,
+    count: u64,
+}
+
+type Object = Result<Fields, String>;
+
+impl Objects {
+    fn next(&mut self) -> io::Result<Option<Object>> {
+        if self.is_array { self.next_element() } else { self.next_line() }
+    }
+
+    /// Reads the next line. A blank line is given as an object without fields, so that lines keep their numbers.
+    fn next_line(&mut self) -> io::Result<Option<Object>> {
+        let mut line = Vec::new();
+        if self.text.read_until(b'\n', &mut line)? == 0 {
+            return Ok(None);
+        }
+        if line.trim_ascii().is_empty() {
+            return Ok(Some(Ok(Fields(Vec::new()))));
+        }
+        let object = serde_json::from_slice::<Fields>(&line);
+        Ok(Some(object.map_err(|error| format!("the line is not a JSON object: {error}"))))
+    }
+
+    fn next_element(&mut self) -> io::Result<Option<Object>> {
+        if self.has_ended {
+            return Ok(None);
+        }
+        let ended = || io::Error::other("the array of objects is not closed by ]; the file is not whole");
+        let mut next = first_letter(&mut self.text)?.ok_or_else(ended)?;
+        if self.count > 0 && next == b',' {
+            self.text.consume(1);
+            next = first_letter(&mut self.text)?.ok_or_else(ended)?;
+        } else if self.count > 0 && next != b']' {
+            let what = format!("a comma is missing after the object {} of the array", self.count);
+            return Err(io::Error::other(what));
+        }
+        if next == b']' {
+            self.text.consume(1);
+            self.has_ended = true;
+            return match first_letter(&mut self.text)? {
+                None => Ok(None),
+                Some(_) => Err(io::Error::other("text follows the array of objects")),
+            };
+        }
+        self.count += 1;
+        if next != b'{' {
+            return Err(io::Error::other(format!(
+                "the element {} of the array is not an object",
+                self.count
+            )));
+        }
+        let mut elements = serde_json::Deserializer::from_reader(&mut self.text).into_iter::<Fields>();
+        match elements.next() {
+            Some(Ok(fields)) => Ok(Some(Ok(fields))),
+            // After an error the end of the object is not known.
+            Some(Err(error)) => {
+                Err(io::Error::other(format!("the object {} of the array is not JSON: {error}", self.count)))
+            }
+            None => Err(ended()),
+        }
+    }
+}
+
+/// The CSV of the objects.
+struct Csv {
+    objects: Objects,
+    /// The objects whose keys made the header.
+    leading: VecDeque<Object>,
+    keys: Vec<String>,
+    out: Vec<u8>,
+    /// The index in `out` of the first byte that was not read.
+    next: usize,
+}
+
+impl Csv {
+    fn push_object(&mut self, object: &Object) {
+        let fields = match object {
+            Ok(Fields(fields)) if fields.is_empty() => {
+                self.out.push(b'\n');
+                return;
+            }
+            Ok(Fields(fields)) => fields,
+            Err(reason) => return bad_bytes::push_reason(reason, &mut self.out),
+        };
+        if let Some((key, _)) = fields.iter().find(|(key, _)| !self.keys.contains(key)) {
+            let reason = format!("the key `{key}` does not stand in the first {LEADING} objects of the file");
+            return bad_bytes::push_reason(&reason, &mut self.out);
+        }
+        let value =
+            |key: &String| fields.iter().find(|(known, _)| known == key).map(|(_, value)| value.get());
+        let texts: Vec<Option<(String, bool)>> =
+            self.keys.iter().map(|key| value(key).and_then(text)).collect();
+        let texts = texts.iter().map(|text| text.as_ref().map(|(text, is_text)| (text.as_str(), *is_text)));
+        push_record(texts, &mut self.out);
+    }
+}
+
+/// Returns the text of a JSON value, and whether it is a string; `None` for `null`.
+fn text(raw: &str) -> Option<(String, bool)> {
+    match raw {
+        "null" => None,
+        _ if raw.starts_with('"') => Some((serde_json::from_str(raw).unwrap_or_default(), true)),
+        _ => Some((raw.to_owned(), false)),
+    }
+}
+
+/// Appends a record of CSV. Strings are quoted, so that an empty one is not NULL.
+pub(super) fn push_record<'a>(texts: impl Iterator<Item = Option<(&'a str, bool)>>, out: &mut Vec<u8>) {
+    for (index, text) in texts.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let Some((text, is_text)) = text else { continue };
+        if !is_text && !text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
+            out.extend_from_slice(text.as_bytes());
+            continue;
+        }
+        out.push(b'"');
+        for byte in text.bytes() {
+            if byte == b'"' {
+                out.push(b'"');
+            }
+            out.push(byte);
+        }
+        out.push(b'"');
+    }
+    out.push(b'\n');
+}
+
+impl Read for Csv {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.next == self.out.len() {
+            self.out.clear();
+            self.next = 0;
+            let object = match self.leading.pop_front() {
+                Some(object) => Some(object),
+                None => self.objects.next()?,
+            };
+            let Some(object) = object else { return Ok(0) };
+            self.push_object(&object);
+        }
+        let count = buffer.len().min(self.out.len() - self.next);
+        buffer[..count].copy_from_slice(&self.out[self.next..self.next + count]);
+        self.next += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(text: &'static str) -> io::Result<String> {
+        let mut out = Vec::new();
+        csv(Box::new(io::BufReader::with_capacity(3, text.as_bytes())))?.read_to_end(&mut out)?;
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    #[test]
+    fn lines_and_arrays_give_the_same_rows() {
+        let rows = "\"id\",\"name\",\"more\"\n1,\"A, \"\"B\"\"\",\n2,,\"{\"\"x\"\": [1, 2]}\"\n";
+        let lines = "{\"id\": 1, \"name\": \"A, \\\"B\\\"\"}\n{\"more\": {\"x\": [1, 2]}, \"id\": 2, \"name\": null}\n";
+        assert_eq!(made(lines).expect("legal"), rows);
+        let array = "[{\"id\": 1, \"name\": \"A, \\\"B\\\"\"} ,\n {\"more\": {\"x\": [1, 2]}, \"id\": 2, \"name\": null}]\n";
+        assert_eq!(made(array).expect("legal"), rows);
+    }
+
+    #[test]
+    fn numbers_keep_all_their_digits() {
+        let text = "{\"n\": 1.10}\n{\"n\": 12345678901234567890.123456789}\n{\"n\": -0e5}\n";
+        assert_eq!(made(text).expect("legal"), "\"n\"\n1.10\n12345678901234567890.123456789\n-0e5\n");
+    }
+
+    #[test]
+    fn a_bad_line_is_refused_alone_and_a_bad_array_as_a_whole() {
+        let text = made("{\"a\": 1}\n{\"a\": \n\n{\"a\": 1, \"a\": 2}\n{\"a\": 3}\n").expect("the others");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines[0], lines[1], lines[3], lines[5]), ("\"a\"", "1", "", "3"));
+        assert!(lines[2].contains("the line is not a JSON object: EOF"), "{text}");
+        assert!(lines[4].contains("the key `a` stands in it twice"), "{text}");
+        assert!(made("[{\"a\": 1}, {\"a\":").is_err());
+        assert!(made("[{\"a\": 1} {\"a\": 2}]").is_err());
+        assert!(made("[{\"a\": 1}]x").is_err());
+        assert!(made("a,b\n1,2\n").is_err());
+    }
+}

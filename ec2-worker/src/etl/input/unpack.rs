@@ -1,0 +1,233 @@
+//! Unpacks gzip, Zstandard, bzip2, xz, and zip archives of one file.
+
+use std::fs::File;
+use std::io::{self, BufRead, Read, Seek as _, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::CrcReader;
+use flate2::bufread::{DeflateDecoder, GzDecoder};
+
+/// A file that is smaller than this when unpacked is never taken for a bomb.
+const HARMLESS: u64 = 1024 * 1024 * 1024;
+/// The largest factor by which a larger file may grow. Real tables grow by 3 to 50.
+const GROWTH: u64 = 200;
+/// The window of `zstd --long=31`, the largest that the format knows.
+const ZSTD_WINDOW_LOG: u32 = 31;
+
+/// The ways in which a file may be packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    Gzip,
+    Zstd,
+    Bzip2,
+    Xz,
+    Zip,
+}
+
+impl Packing {
+    /// Recognises the packing of a file by its first bytes. No text begins like this.
+    pub(super) fn of(head: &[u8]) -> Option<Self> {
+        const BZIP2_BLOCK: &[u8] = b"\x31\x41\x59\x26\x53\x59";
+        const BZIP2_END: &[u8] = b"\x17\x72\x45\x38\x50\x90";
+        let bzip2 = head.starts_with(b"BZh")
+            && head.get(4..10).is_some_and(|block| block == BZIP2_BLOCK || block == BZIP2_END);
+        // A Zstandard file may begin with a frame to skip.
+        let skippable = head.len() >= 4 && head[0] & 0xf0 == 0x50 && head[1..4] == [0x2a, 0x4d, 0x18];
+        match head {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
+            _ if skippable => Some(Self::Zstd),
+            _ if bzip2 => Some(Self::Bzip2),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => Some(Self::Zip),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_zip(self) -> bool {
+        self == Self::Zip
+    }
+}
+
+/// Returns the unpacked bytes of `packed`. `count` counts the packed bytes that were read.
+///
+/// # Errors
+///
+/// If the head of the file is damaged, or a zip archive does not contain exactly one file.
+pub(super) fn reader(
+    packing: Packing,
+    packed: Box<dyn BufRead + Send>,
+    count: Arc<AtomicU64>,
+    scratch: &Path,
+) -> io::Result<Box<dyn Read + Send>> {
+    let inner: Box<dyn Read + Send> = match packing {
+        Packing::Gzip => Box::new(Gzip::Between(packed)),
+        Packing::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            Box::new(decoder)
+        }
+        Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
+        Packing::Xz => Box::new(lzma_rust2::XzReader::new(packed, true)),
+        Packing::Zip => zipped(packed, scratch)?,
+    };
+    Ok(Box::new(Guarded { inner, count, unpacked: 0 }))
+}
+
+/// Ends the reading of a file that was packed in order to exhaust its reader.
+struct Guarded {
+    inner: Box<dyn Read + Send>,
+    count: Arc<AtomicU64>,
+    unpacked: u64,
+}
+
+impl Read for Guarded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.unpacked += read as u64;
+        let packed = self.count.load(Ordering::Relaxed);
+        if self.unpacked > HARMLESS && self.unpacked / GROWTH > packed {
+            return Err(io::Error::other(format!(
+                "the file is more than {GROWTH} times as large when it is unpacked; unpack it, and drop the text \
+                 itself if it is right"
+            )));
+        }
+        Ok(read)
+    }
+}
+
+/// Reads gzip with any number of members, and zeros after each of them, as tapes and some tools leave them.
+enum Gzip {
+    /// Before a member, or at the end.
+    Between(Box<dyn BufRead + Send>),
+    Member(Box<GzDecoder<Box<dyn BufRead + Send>>>),
+    Ended,
+}
+
+impl Read for Gzip {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match std::mem::replace(self, Self::Ended) {
+                Self::Ended => return Ok(0),
+                Self::Between(mut packed) => match skip_zeros(&mut packed)? {
+                    None => return Ok(0),
+                    Some(0x1f) => *self = Self::Member(Box::new(GzDecoder::new(packed))),
+                    Some(_) => {
+                        let what = "bytes that are not gzip follow the gzip data; the file is damaged, or is not \
+                                    gzip after all";
+                        return Err(io::Error::other(what));
+                    }
+                },
+                Self::Member(mut decoder) => match decoder.read(buffer)? {
+                    0 => *self = Self::Between(decoder.into_inner()),
+                    count => {
+                        *self = Self::Member(decoder);
+                        return Ok(count);
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// Returns the next byte that is not zero and leaves it to be read, or `None` at the end.
+fn skip_zeros(packed: &mut dyn BufRead) -> io::Result<Option<u8>> {
+    loop {
+        let bytes = packed.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        let found = bytes.get(zeros).copied();
+        packed.consume(zeros);
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Returns the bytes of the only file of a zip archive. Its directory is at its end, so the archive is first copied to
+/// the folder `scratch`.
+fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn Read + Send>> {
+    let spool = spooled(packed, scratch)?;
+    let mut archive = zip::ZipArchive::new(spool.try_clone()?).map_err(io::Error::other)?;
+    let mut found = Vec::new();
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index).map_err(io::Error::other)?;
+        let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
+        if entry.is_file() && !is_hidden(&name) {
+            found.push((index, name));
+        }
+    }
+    let [(index, name)] = &found[..] else {
+        let names: Vec<&str> = found.iter().map(|(_, name)| name.as_str()).take(5).collect();
+        let what = match names[..] {
+            [] => "the zip archive contains no file".to_owned(),
+            _ => format!(
+                "the zip archive contains {} files ({}); drop one file in each archive",
+                found.len(),
+                names.join(", ")
+            ),
+        };
+        return Err(io::Error::other(what));
+    };
+    let entry = archive.by_index_raw(*index).map_err(io::Error::other)?;
+    if entry.encrypted() {
+        return Err(io::Error::other(format!(
+            "{name} in the zip archive is encrypted; drop it without a password"
+        )));
+    }
+    let (method, size, crc) = (entry.compression(), entry.compressed_size(), entry.crc32());
+    let start = entry.data_start().ok_or_else(|| io::Error::other("the zip archive is damaged"))?;
+    drop(entry);
+    let mut file = spool;
+    file.seek(SeekFrom::Start(start))?;
+    let bytes = io::BufReader::new(file.take(size));
+    let inner: Box<dyn Read + Send> = match method {
+        zip::CompressionMethod::Stored => Box::new(bytes),
+        zip::CompressionMethod::Deflated => Box::new(DeflateDecoder::new(bytes)),
+        other => {
+            return Err(io::Error::other(format!(
+                "{name} in the zip archive is packed by {other}; use deflate"
+            )));
+        }
+    };
+    Ok(Box::new(Checked { inner: CrcReader::new(inner), crc }))
+}
+
+/// Returns whether a file of an archive is one that a file manager adds.
+fn is_hidden(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    name.starts_with("__MACOSX/") || last.starts_with('.') || last == "Thumbs.db" || last == "desktop.ini"
+}
+
+/// Copies everything to a file without a name in `scratch`, and returns the file.
+pub(super) fn spooled(mut bytes: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<File> {
+    let mut file = tempfile::tempfile_in(scratch)?;
+    io::copy(&mut bytes, &mut file)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+/// Compares the checksum of a file of an archive at its end.
+struct Checked {
+    inner: CrcReader<Box<dyn Read + Send>>,
+    crc: u32,
+}
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if count == 0 && !buffer.is_empty() && self.inner.crc().sum() != self.crc {
+            return Err(io::Error::other(
+                "the checksum in the zip archive is another one; the file is damaged",
+            ));
+        }
+        Ok(count)
+    }
+}

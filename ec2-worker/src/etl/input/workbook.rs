@@ -1,0 +1,207 @@
+//! Turns a sheet of an Excel workbook into CSV.
+//!
+//! Values are as Excel shows them, in ISO form: dates as `2025-12-31`, numbers with at most 15 digits. Each row of the
+//! sheet is one record, so that records have the numbers of their rows.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, SeekFrom};
+use std::path::Path;
+
+use calamine::{DataRef, ExcelDateTime, Reader as _, Xlsx};
+
+use super::bad_bytes;
+use super::json::push_record;
+use super::unpack::spooled;
+use crate::etl::dialect::Dialect;
+
+/// Returns the sheet that the dialect names as CSV, or the first sheet.
+///
+/// # Errors
+///
+/// If the file is no workbook, or has no such sheet.
+pub(super) fn csv(
+    bytes: Box<dyn BufRead + Send>,
+    dialect: &Dialect,
+    scratch: &Path,
+    notes: &mut Vec<String>,
+) -> io::Result<impl BufRead + Send + use<>> {
+    let spool = BufReader::new(spooled(bytes, scratch)?);
+    let mut workbook = Xlsx::new(spool)
+        .map_err(|error| io::Error::other(format!("the file is not an Excel workbook (.xlsx): {error}")))?;
+    let sheet = chosen(&workbook.sheet_names(), dialect.sheet.as_deref(), notes)?;
+    let mut out = BufWriter::new(tempfile::tempfile_in(scratch)?);
+    let mut rows = Rows { width: 0, row: Vec::new(), next: 0, skip: dialect.skip_lines, reason: None };
+    let problem = |error| io::Error::other(format!("the sheet `{sheet}` cannot be read: {error}"));
+    let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(problem)?;
+    while let Some(cell) = cells.next_cell_with_formula().map_err(problem)? {
+        let (row, column) = cell.pos;
+        rows.begin(u64::from(row), &mut out)?;
+        rows.put(row, column, &cell.value, cell.formula.is_some());
+    }
+    rows.end(&mut out)?;
+    let mut file: File = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(BufReader::new(file))
+}
+
+/// Returns the name of the sheet that `wanted` names, by its name or by its number from 1.
+fn chosen(names: &[String], wanted: Option<&str>, notes: &mut Vec<String>) -> io::Result<String> {
+    let by_number =
+        |text: &str| text.parse::<usize>().ok().and_then(|number| names.get(number.checked_sub(1)?));
+    let found = match wanted {
+        None => names.first(),
+        Some(wanted) => names.iter().find(|name| *name == wanted).or_else(|| by_number(wanted)),
+    };
+    let Some(found) = found else {
+        let sheet = wanted.unwrap_or("1");
+        let what = format!("the workbook has no sheet `{sheet}`; it has {}", names.join(", "));
+        return Err(io::Error::other(what));
+    };
+    if wanted.is_none() && names.len() > 1 {
+        notes
+            .push(format!("read the sheet `{found}`, the first of {}; `mySheet` names another", names.len()));
+    }
+    Ok(found.clone())
+}
+
+/// Writes the cells of a sheet as records.
+struct Rows {
+    /// The number of cells of the first row with a value, after the rows to skip.
+    width: usize,
+    /// The cells of the present row: the text, and whether it is text.
+    row: Vec<Option<(String, bool)>>,
+    /// The index of the present row.
+    next: u64,
+    /// The number of rows to leave out at the start.
+    skip: u64,
+    /// Why the present row cannot be read.
+    reason: Option<String>,
+}
+
+impl Rows {
+    /// Begins the row `row`, which may be the present one. Rows without cells become blank lines.
+    fn begin(&mut self, row: u64, out: &mut impl io::Write) -> io::Result<()> {
+        while self.next < row {
+            self.end(out)?;
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, row: u32, column: u32, value: &DataRef<'_>, is_formula: bool) {
+        let index = column as usize;
+        let text = shown(value);
+        if text.is_none() && is_formula && self.reason.is_none() {
+            self.reason = Some(format!(
+                "the formula in cell {}{} has no saved result; open the workbook in Excel and save it",
+                letters(column),
+                row + 1
+            ));
+        }
+        let Some(text) = text else { return };
+        if self.row.len() <= index {
+            self.row.resize(index + 1, None);
+        }
+        self.row[index] = Some(text);
+    }
+
+    /// Writes the present row.
+    fn end(&mut self, out: &mut impl io::Write) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let reason = self.reason.take();
+        let mut row = std::mem::take(&mut self.row);
+        let is_skipped = self.next < self.skip;
+        if is_skipped || (row.is_empty() && reason.is_none()) {
+            bytes.push(b'\n');
+        } else if let Some(reason) = reason {
+            bad_bytes::push_reason(&reason, &mut bytes);
+        } else {
+            if self.width == 0 {
+                self.width = row.len();
+            }
+            row.resize(row.len().max(self.width), None);
+            push_record(
+                row.iter().map(|cell| cell.as_ref().map(|(text, is_text)| (text.as_str(), *is_text))),
+                &mut bytes,
+            );
+        }
+        out.write_all(&bytes)
+    }
+}
+
+/// Returns the letters of a column: `A` for 0, `AA` for 26.
+fn letters(column: u32) -> String {
+    let mut rest = column + 1;
+    let mut letters = Vec::new();
+    while rest > 0 {
+        letters.push(char::from(b'A' + ((rest - 1) % 26) as u8));
+        rest = (rest - 1) / 26;
+    }
+    letters.iter().rev().collect()
+}
+
+/// Returns the text of a cell, and whether the cell holds text; `None` for an empty cell.
+fn shown(value: &DataRef<'_>) -> Option<(String, bool)> {
+    Some(match value {
+        DataRef::Empty => return None,
+        DataRef::String(text) => (text.clone(), true),
+        DataRef::SharedString(text) => ((*text).to_owned(), true),
+        DataRef::Int(number) => (number.to_string(), false),
+        DataRef::Float(number) => (number_text(*number), false),
+        DataRef::Bool(truth) => (truth.to_string(), false),
+        DataRef::DateTime(at) => (time_text(*at), false),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => (text.clone(), false),
+        DataRef::Error(error) => (error.to_string(), true),
+    })
+}
+
+/// Returns a number with the 15 digits that Excel itself shows at most.
+fn number_text(number: f64) -> String {
+    let rounded: f64 = format!("{number:.14e}").parse().unwrap_or(number);
+    rounded.to_string()
+}
+
+fn time_text(at: ExcelDateTime) -> String {
+    let serial = at.as_f64();
+    if at.is_duration() {
+        let millis = (serial * 86_400_000.0).round() as i64;
+        let (sign, millis) = if millis < 0 { ("-", -millis) } else { ("", millis) };
+        let (hours, minutes, seconds) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
+        return format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{}", fraction(millis % 1000));
+    }
+    let (year, month, day, hour, minute, second, milli) = at.to_ymd_hms_milli();
+    let time = format!("{hour:02}:{minute:02}:{second:02}{}", fraction(i64::from(milli)));
+    // A serial number below 1 is a time of day.
+    if (0.0..1.0).contains(&serial) {
+        return time;
+    }
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    if (hour, minute, second, milli) == (0, 0, 0, 0) { date } else { format!("{date}T{time}") }
+}
+
+fn fraction(millis: i64) -> String {
+    if millis == 0 { String::new() } else { format!(".{millis:03}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use calamine::ExcelDateTimeType;
+
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_are_shown_as_excel_shows_them() {
+        assert_eq!(number_text(0.1 + 0.2), "0.3");
+        assert_eq!(number_text(12345.0), "12345");
+        assert_eq!(number_text(-1e21), "-1000000000000000000000");
+        let at = |serial, kind| time_text(ExcelDateTime::new(serial, kind, false));
+        assert_eq!(at(45943.0, ExcelDateTimeType::DateTime), "2025-10-13");
+        assert_eq!(at(45943.541, ExcelDateTimeType::DateTime), "2025-10-13T12:59:02.400");
+        assert_eq!(at(0.75, ExcelDateTimeType::DateTime), "18:00:00");
+        assert_eq!(at(1.25, ExcelDateTimeType::TimeDelta), "30:00:00");
+        assert_eq!(
+            (letters(0), letters(25), letters(26), letters(701)),
+            ("A".into(), "Z".into(), "AA".into(), "ZZ".into())
+        );
+    }
+}
