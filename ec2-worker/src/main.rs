@@ -15,6 +15,7 @@ use ec2_worker::etl::date::Pattern;
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Load};
 use ec2_worker::etl::source::{Origin, Source};
+use ec2_worker::etl::value_rules::ValueRules;
 use ec2_worker::ledger::WorkKey;
 use ec2_worker::progress::Progress;
 use ec2_worker::{Clients, Config};
@@ -96,9 +97,9 @@ struct LoadFile {
     /// Largest number of refused rows, as a count or as a share such as 1%
     #[arg(long, default_value = "0")]
     max_rejects: String,
-    /// Pattern of dates that are not ISO 8601
+    /// Pattern of dates that are not ISO 8601; may repeat
     #[arg(long)]
-    date_format: Option<String>,
+    date_format: Vec<String>,
     /// The file has no header
     #[arg(long)]
     no_header: bool,
@@ -171,7 +172,8 @@ async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
     let scratch = tempfile::tempdir().context("creating a scratch folder")?;
     let target = database::parse(&arguments.database_url, None, arguments.password.as_deref(), None, &[])
         .map_err(|problem| anyhow::anyhow!("--database-url {problem}"))?;
-    let dates = arguments.date_format.as_deref().map(Pattern::new).transpose().map_err(anyhow::Error::msg)?;
+    let dates = arguments.date_format.iter().map(|text| Pattern::new(text)).collect::<Result<_, _>>();
+    let dates = dates.map_err(anyhow::Error::msg)?;
     let problem = |option: &'static str| move |reason: String| anyhow::anyhow!("{option}: {reason}");
     let mode = field::MY_LOAD_MODE.parse(&arguments.mode).map_err(problem("--mode"))?;
     let limit = field::MY_MAX_REJECTS.parse(&arguments.max_rejects).map_err(problem("--max-rejects"))?;
@@ -187,7 +189,7 @@ async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
         sources: vec![Source { origin: Origin::File(arguments.file), gzip: false }],
         dialect: Dialect { header: !arguments.no_header, ..Dialect::default() },
         declared: Vec::new(),
-        dates,
+        rules: ValueRules { dates, ..ValueRules::default() },
         mode,
         limit,
         quarantine: None,

@@ -22,6 +22,7 @@ mod spec;
 mod typed_field;
 mod utilities;
 pub(crate) mod value_check;
+mod value_fields;
 mod value_shape;
 
 pub use group::Group;

@@ -5,15 +5,15 @@ use definition::expression;
 use definition::kind::field::{self, Limit, LoadMode};
 
 use super::{Activity, TaskContext, TaskOutcome};
-use crate::etl::date::Pattern;
 use crate::etl::dialect::{self, Dialect};
 use crate::etl::load::{self, Load};
 use crate::etl::source::{Origin, Source};
 use crate::etl::unload::{self, Unload};
+use crate::etl::value_rules::ValueRules;
 use crate::failure::Failure;
 use crate::hindrance::{Find, Foreseen, Hindrance};
 use crate::node::{self, Node, NodeKind, S3Node, SqlNode};
-use crate::reader::{Reader, problem, refused};
+use crate::reader::{Reader, refused};
 use crate::storage::S3Uri;
 
 mod objects;
@@ -33,8 +33,8 @@ pub(super) struct CopyActivity {
     quarantine: Option<S3Uri>,
     /// `myNullValues`.
     nulls: Vec<String>,
-    /// `myDateFormat`.
-    dates: Option<Pattern>,
+    /// How the texts of the input become values.
+    rules: ValueRules,
 }
 
 impl Activity for CopyActivity {
@@ -43,9 +43,7 @@ impl Activity for CopyActivity {
     fn read(reader: &Reader<'_>) -> Result<Self, Failure> {
         let (attempt, key) = (reader.attempt(), reader.key());
         let refused = |error| refused(attempt, error);
-        let dates = attempt.string("myDateFormat").map(Pattern::new).transpose();
-        let dates =
-            dates.map_err(|reason| problem(attempt, "myDateFormat", &format!("is unreadable: {reason}")))?;
+        let format = format_of(&reader.referred("input")?, &|id| reader.find(id.as_str()));
         let own = reader.s3("myRejectsPath", attempt)?;
         let own = own.map(|root| root.child(&format!("{}/{}.rejects.csv", key.pipeline, key.instance)));
         let beside_logs = || reader.log_folder().map(|folder| folder.child("rejects.csv"));
@@ -55,8 +53,8 @@ impl Activity for CopyActivity {
             mode: field::MY_LOAD_MODE.of(attempt).map_err(refused)?,
             max_rejects: field::MY_MAX_REJECTS.of(attempt).map_err(refused)?,
             quarantine: own.or_else(beside_logs),
-            nulls: attempt.strings("myNullValues").map(str::to_owned).collect(),
-            dates,
+            nulls: ValueRules::nulls(attempt, format),
+            rules: ValueRules::read(attempt, format)?,
         })
     }
 
@@ -64,7 +62,9 @@ impl Activity for CopyActivity {
         let ends: Vec<_> =
             ["input", "output"].into_iter().filter_map(|key| foreseen.referred(key).next()).collect();
         let nodes = ends.iter().filter_map(|end| node::check(end, foreseen.find).err());
-        nodes.chain(format_of_table(&ends, foreseen.find)).collect()
+        let inputs: Vec<_> = foreseen.referred("input").collect();
+        let rules = ValueRules::read(foreseen.work, format_of(&inputs, foreseen.find)).err();
+        nodes.chain(format_of_table(&ends, foreseen.find)).chain(rules).collect()
     }
 
     async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
@@ -87,13 +87,18 @@ fn format_of_table<'a>(ends: &[&'a PipelineObject], find: &Find<'a>) -> Option<H
     dialect::reads(kind).err().map(|what| Hindrance::new(format, "type", what))
 }
 
+/// Returns the data format of the first of `nodes`, if it has one.
+fn format_of<'a>(nodes: &[&'a PipelineObject], find: &Find<'a>) -> Option<&'a PipelineObject> {
+    find(nodes.first()?.reference("dataFormat")?)
+}
+
 async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Failure> {
     match (&copy.source, &copy.sink) {
         (Node::S3(from), Node::Sql(to)) => {
             let sources = sources(context, from).await?;
             let dialect = Dialect::of(from.format.as_ref(), &copy.nulls)?;
             let declared = from.format.as_ref().map(|format| format.columns.clone()).unwrap_or_default();
-            fill(context, copy, to, sources, dialect, declared).await
+            fill(context, copy, to, sources, (dialect, copy.rules.clone()), declared).await
         }
         (Node::Sql(from), Node::S3(to)) => empty(context, from, to).await,
         (Node::S3(from), Node::S3(to)) => objects::run(context, copy, from, to).await,
@@ -111,7 +116,8 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
             )
             .await?;
             let source = Source { origin: Origin::File(path), gzip: false };
-            fill(context, copy, to, vec![source], dialect, Vec::new()).await
+            // The database wrote the file, so the rules for the files of other programs do not apply.
+            fill(context, copy, to, vec![source], (dialect, ValueRules::default()), Vec::new()).await
         }
     }
 }
@@ -128,7 +134,7 @@ async fn fill(
     copy: &CopyActivity,
     to: &SqlNode,
     sources: Vec<Source>,
-    dialect: Dialect,
+    (dialect, rules): (Dialect, ValueRules),
     declared: Vec<String>,
 ) -> Result<(), Failure> {
     let load = Load {
@@ -141,7 +147,7 @@ async fn fill(
         sources,
         dialect,
         declared,
-        dates: copy.dates.clone(),
+        rules,
         mode: copy.mode,
         limit: copy.max_rejects,
         quarantine: copy.quarantine.clone().map(|at| (context.tools.storage.clone(), at)),

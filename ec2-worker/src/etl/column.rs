@@ -17,8 +17,10 @@ pub enum ColumnType {
     Float8,
     /// `numeric`, with its precision and scale if they are declared.
     Numeric(Option<(i32, i32)>),
-    /// `text`, `varchar(n)`, `char(n)`, enumerations, and other types whose binary form is their text.
+    /// `text`, `varchar(n)`, `char(n)`, and other types whose binary form is their text.
     Text(Option<usize>),
+    /// An enumeration.
+    Enum,
     /// `date`.
     Date,
     /// `timestamp`.
@@ -27,6 +29,8 @@ pub enum ColumnType {
     TimestampTz,
     /// `time`.
     Time,
+    /// `time with time zone`.
+    TimeTz,
     /// `uuid`.
     Uuid,
     /// `json`.
@@ -35,8 +39,27 @@ pub enum ColumnType {
     Jsonb,
     /// `bytea`.
     Bytea,
+    /// An array, range or multirange of dates or times. Its values are sent as text.
+    Each(Moments),
     /// A type without a binary encoder here. Its values are sent as text, and the database checks them.
     Other,
+    /// As [`Self::Other`], and the empty text may be a value of the type.
+    OtherText,
+}
+
+/// The types of dates and times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moments {
+    /// `date`.
+    Date,
+    /// `timestamp`.
+    Timestamp,
+    /// `timestamp with time zone`.
+    TimestampTz,
+    /// `time`.
+    Time,
+    /// `time with time zone`.
+    TimeTz,
 }
 
 /// A column that a load may fill.
@@ -63,8 +86,16 @@ impl ColumnType {
         // signed scale of 11 bits.
         let length = usize::try_from(modifier - 4).ok().filter(|n| *n > 0);
         match name {
-            _ if typtype == "e" => Self::Text(None),
+            _ if typtype == "e" => Self::Enum,
             "citext" => Self::Text(None),
+            "_date" | "daterange" | "datemultirange" if built_in => Self::Each(Moments::Date),
+            "_timestamp" | "tsrange" | "tsmultirange" if built_in => Self::Each(Moments::Timestamp),
+            "_timestamptz" | "tstzrange" | "tstzmultirange" if built_in => Self::Each(Moments::TimestampTz),
+            "_time" if built_in => Self::Each(Moments::Time),
+            "_timetz" if built_in => Self::Each(Moments::TimeTz),
+            // An extension may define a type with an empty value, as hstore does. Geometries have none.
+            "geometry" | "geography" | "raster" => Self::Other,
+            _ if !built_in && typtype == "b" && !name.starts_with('_') => Self::OtherText,
             _ if !built_in || typtype != "b" => Self::Other,
             "bool" => Self::Bool,
             "int2" => Self::Int2,
@@ -77,12 +108,17 @@ impl ColumnType {
                 Self::Numeric(Some(((packed >> 16) & 0xffff, ((packed & 0x7ff) ^ 1024) - 1024)))
             }
             "numeric" => Self::Numeric(None),
-            "text" | "xml" | "name" => Self::Text(None),
+            "text" | "name" => Self::Text(None),
+            // The binary form of xml follows the encoding that the text declares; the text form is UTF-8.
+            "xml" | "char" | "tsvector" | "tsquery" | "varbit" | "int2vector" | "oidvector" => {
+                Self::OtherText
+            }
             "varchar" | "bpchar" => Self::Text(length),
             "date" => Self::Date,
             "timestamp" => Self::Timestamp,
             "timestamptz" => Self::TimestampTz,
             "time" => Self::Time,
+            "timetz" => Self::TimeTz,
             "uuid" => Self::Uuid,
             "json" => Self::Json,
             "jsonb" => Self::Jsonb,
@@ -91,10 +127,51 @@ impl ColumnType {
         }
     }
 
-    /// Returns whether spaces around a value are part of it.
+    /// Returns whether spaces around a value are part of it, or the database judges them.
     #[must_use]
     pub fn keeps_spaces(self) -> bool {
-        matches!(self, Self::Text(_) | Self::Bytea | Self::Other)
+        matches!(
+            self,
+            Self::Text(_)
+                | Self::Enum
+                | Self::Bytea
+                | Self::Json
+                | Self::Each(_)
+                | Self::Other
+                | Self::OtherText
+        )
+    }
+
+    /// Returns whether the empty text can be a value of the type.
+    #[must_use]
+    pub fn has_empty_value(self) -> bool {
+        matches!(self, Self::Text(_) | Self::Bytea | Self::OtherText)
+    }
+
+    /// Returns whether the type has no binary encoder here, so that all rows are sent as text.
+    #[must_use]
+    pub fn needs_text(self) -> bool {
+        matches!(self, Self::Each(_) | Self::Other | Self::OtherText)
+    }
+
+    /// Returns whether the values are numbers.
+    #[must_use]
+    pub fn is_number(self) -> bool {
+        matches!(self, Self::Int2 | Self::Int4 | Self::Int8 | Self::Float4 | Self::Float8 | Self::Numeric(_))
+    }
+
+    /// Returns the type of the dates or times in a value, or `None` if there are none.
+    #[must_use]
+    pub fn moments(self) -> Option<Moments> {
+        match self {
+            Self::Date => Some(Moments::Date),
+            Self::Timestamp => Some(Moments::Timestamp),
+            Self::TimestampTz => Some(Moments::TimestampTz),
+            Self::Time => Some(Moments::Time),
+            Self::TimeTz => Some(Moments::TimeTz),
+            Self::Each(moments) => Some(moments),
+            _ => None,
+        }
     }
 }
 
@@ -111,6 +188,7 @@ mod tests {
         );
         assert_eq!(ColumnType::of("numeric", "b", true, -1), ColumnType::Numeric(None));
         assert_eq!(ColumnType::of("_int4", "b", true, -1), ColumnType::Other);
-        assert_eq!(ColumnType::of("mood", "e", false, -1), ColumnType::Text(None));
+        assert_eq!(ColumnType::of("tsrange", "r", true, -1), ColumnType::Each(Moments::Timestamp));
+        assert_eq!(ColumnType::of("mood", "e", false, -1), ColumnType::Enum);
     }
 }

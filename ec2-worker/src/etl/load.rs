@@ -15,20 +15,21 @@ use std::time::Duration;
 use definition::kind::field::{Limit, LoadMode};
 
 use super::column::Column;
-use super::date::Pattern;
 use super::dialect::Dialect;
 use super::loaded_files;
 use super::records::Skipped;
 use super::rejects::Spool;
 use super::source::{Origin, Source};
+use super::statement::Statement;
 use super::table::Table;
 use super::transform::{self, Chunk, Message, Plan, Shape};
+use super::value_rules::ValueRules;
 use crate::database::{DatabaseTarget, Pool, Transaction};
 use crate::failure::Failure;
 use crate::ledger::{self, WorkKey};
 use crate::patience::Patience;
 use crate::progress::Progress;
-use crate::sql::{SqlTemplate, identifier, literal};
+use crate::sql::{identifier, literal};
 use crate::storage::{S3Uri, Storage, Upload};
 use batch::{Batch, Writer};
 
@@ -61,8 +62,8 @@ pub struct Load {
     pub dialect: Dialect,
     /// The columns that the data format declares.
     pub declared: Vec<String>,
-    /// The pattern of the dates.
-    pub dates: Option<Pattern>,
+    /// The rules by which texts become values.
+    pub rules: ValueRules,
     /// The treatment of the old rows of the table: keep, replace or update them.
     pub mode: LoadMode,
     /// The largest number or share of refused rows.
@@ -273,7 +274,7 @@ impl LoadTry<'_> {
     }
 
     async fn file(&mut self, tx: &Transaction, table: &Table, source: &Source) -> Result<(), Failure> {
-        let mut plan = self.plan(table, source)?;
+        let mut plan = self.plan(tx, table, source).await?;
         let mut messages = transform::start(source.open().await?, plan.clone());
         let mut open: Option<(Writer<'_>, Option<Batch>)> = None;
         let before = self.loaded.bytes;
@@ -317,29 +318,34 @@ impl LoadTry<'_> {
         Err(Failure::internal(READER_GONE))
     }
 
-    fn plan(&self, table: &Table, source: &Source) -> Result<Plan, Failure> {
+    async fn plan(&self, tx: &Transaction, table: &Table, source: &Source) -> Result<Plan, Failure> {
         let shape = match &self.load.insert {
-            Some(insert) => Shape::Statement(self.template(insert)?),
+            Some(insert) => Shape::Statement(self.statement(tx, insert).await?),
             None => Shape::Table { columns: table.columns.clone(), declared: self.load.declared.clone() },
         };
         Ok(Plan {
             file: source.name(),
             table: table.to_string(),
             dialect: self.load.dialect.clone(),
-            dates: self.load.dates.clone(),
+            rules: self.load.rules.clone(),
             shape,
             scratch: self.load.scratch.clone(),
             is_plain: false,
         })
     }
 
-    fn template(&self, insert: &str) -> Result<SqlTemplate, Failure> {
-        let template = SqlTemplate::new(insert.trim().trim_end_matches(';'));
-        if template.placeholders() == 0 {
-            let message = "`insertQuery` has no `?`; give one for each column of the file, in order";
+    async fn statement(&self, tx: &Transaction, insert: &str) -> Result<Statement, Failure> {
+        let (statement, why) = Statement::describe(tx, insert).await?;
+        let Some(why) = why else { return Ok(statement) };
+        if let Some(field) = self.load.rules.needs_types() {
+            let message = format!(
+                "`{field}` needs the types of the placeholders of `insertQuery`, which the database does not tell: {why}"
+            );
             return Err(Failure::bad_input("Definition", message));
         }
-        Ok(template)
+        self.progress
+            .note(format!("the values of `insertQuery` are sent as the file has them, because {why}"));
+        Ok(statement)
     }
 
     async fn take(

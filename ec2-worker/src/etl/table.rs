@@ -59,15 +59,29 @@ WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
       ELSE n.nspname = $2::name OR NOT $4 AND n.nspname = lower($2)::name END
 ORDER BY (c.relname = $1::name) DESC, (n.nspname = $2::name) DESC LIMIT 1";
 
+/// Joins `r`: the type under all domains of the type `a.atttypid`, its modifier, and whether a domain refuses NULL.
+pub(super) const RESOLVED: &str = "
+CROSS JOIN LATERAL (
+    WITH RECURSIVE up AS (
+        SELECT d.oid, a.atttypmod AS modifier, d.typtype, d.typbasetype, d.typtypmod, d.typnotnull, 0 AS depth
+        FROM pg_catalog.pg_type d WHERE d.oid = a.atttypid
+        UNION ALL
+        SELECT d.oid, CASE WHEN up.typtypmod >= 0 THEN up.typtypmod ELSE up.modifier END, d.typtype, d.typbasetype,
+               d.typtypmod, d.typnotnull OR up.typnotnull, up.depth + 1
+        FROM up JOIN pg_catalog.pg_type d ON d.oid = up.typbasetype WHERE up.typtype = 'd'
+    )
+    SELECT up.oid AS base, up.modifier, up.typnotnull AS strict FROM up ORDER BY up.depth DESC LIMIT 1
+) r";
+
 const COLUMNS: &str = "
 SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text, b.typtype::text,
-       b.typnamespace = 'pg_catalog'::regnamespace,
-       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
-       a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
+       b.typnamespace = 'pg_catalog'::regnamespace, r.modifier,
+       a.attnotnull OR r.strict, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
        a.attgenerated <> '', a.attidentity::text, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-JOIN pg_catalog.pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+{RESOLVED}
+JOIN pg_catalog.pg_type b ON b.oid = r.base
 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum";
@@ -132,7 +146,8 @@ impl Table {
             primary_key: key.iter().map(|row| row.get(0)).collect(),
             has_deferrable_key: key.iter().any(|row| !row.get::<_, bool>(1)),
         };
-        for row in tx.query(doing, COLUMNS, &[(&oid, Type::INT8)]).await? {
+        let columns = COLUMNS.replace("{RESOLVED}", RESOLVED);
+        for row in tx.query(doing, &columns, &[(&oid, Type::INT8)]).await? {
             table.add(&row);
         }
         Ok(Some(table))

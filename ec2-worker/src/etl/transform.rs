@@ -9,18 +9,18 @@ use std::path::PathBuf;
 use memchr::memchr;
 use tokio::sync::mpsc;
 
-use super::column::{Column, ColumnType};
-use super::date::Pattern;
+use super::column::Column;
 use super::dialect::Dialect;
 use super::header::{self, WrongHeader};
 use super::input::{Input, bad_bytes};
 use super::position::Position;
 use super::records::{Record, Records, Skipped};
 use super::splitter::Span;
+use super::statement::Statement;
+use super::value_rules::{ColumnRules, ValueRules};
 use crate::failure::Failure;
 use crate::panics;
-use crate::sql::SqlTemplate;
-use rows::{Refusal, Values, binary_row, text_row};
+use rows::{Refusal, Values, binary_row, statement, text_row};
 
 mod rows;
 
@@ -38,8 +38,8 @@ pub struct Plan {
     pub table: String,
     /// The dialect of the file.
     pub dialect: Dialect,
-    /// The pattern of its dates, if they are not ISO 8601.
-    pub dates: Option<Pattern>,
+    /// The rules by which its texts become values.
+    pub rules: ValueRules,
     /// Whether records become rows or statements.
     pub shape: Shape,
     /// The folder for files that must be copied before they can be read, such as workbooks.
@@ -59,7 +59,7 @@ pub enum Shape {
         declared: Vec<String>,
     },
     /// Each record becomes a statement.
-    Statement(SqlTemplate),
+    Statement(Statement),
 }
 
 /// The encoding of the rows of a file. The shape of the load and the types of the columns decide it.
@@ -70,7 +70,7 @@ pub enum Layout {
     /// `COPY` in text form, for a table with a type that has no binary encoder here.
     Text(Vec<Column>),
     /// A statement for each record.
-    Statements(SqlTemplate),
+    Statements(Statement),
 }
 
 /// A message of the thread that reads the file.
@@ -179,6 +179,8 @@ struct Thread {
     plan: Plan,
     sender: mpsc::Sender<Message>,
     layout: Option<Layout>,
+    /// The rules for each column of the layout.
+    rules: Vec<ColumnRules>,
     /// Whether each row gets a mark, because a range is read again.
     marks_rows: bool,
     /// The number of records so far, without the header and blank lines.
@@ -191,7 +193,8 @@ impl Thread {
     fn new(records: Records, plan: Plan, layout: Option<Layout>, sender: mpsc::Sender<Message>) -> Self {
         let marks_rows = layout.is_some();
         let chunk = Chunk::empty(records.at());
-        Self { records, plan, sender, layout, marks_rows, count: 0, chunk, scratch: Vec::new() }
+        let rules = plan.rules.of_each(layout.as_ref().map(Layout::columns).unwrap_or_default());
+        Self { records, plan, sender, layout, rules, marks_rows, count: 0, chunk, scratch: Vec::new() }
     }
 
     /// Reads to the end. Returns false if the receiver is gone.
@@ -215,6 +218,7 @@ impl Thread {
             self.plan.dialect = self.records.dialect().clone();
             let is_header = self.plan.dialect.header;
             let layout = self.decide_layout(record)?;
+            self.rules = self.decide_rules(&layout)?;
             if !self.begin(layout) {
                 return Ok(false);
             }
@@ -280,7 +284,12 @@ impl Thread {
     fn decide_layout(&mut self, first: &Record) -> Result<Layout, Failure> {
         let at = first.at;
         let (table, declared) = match &self.plan.shape {
-            Shape::Statement(template) => return Ok(Layout::Statements(template.clone())),
+            Shape::Statement(statement) => {
+                let statement = statement.clone();
+                let has_header = self.plan.dialect.header;
+                let names = if has_header { self.names(first)? } else { Vec::new() };
+                return Ok(Layout::Statements(statement.named(&names)));
+            }
             Shape::Table { columns, declared } => (columns.clone(), declared.clone()),
         };
         let columns = if self.plan.dialect.header {
@@ -289,8 +298,28 @@ impl Thread {
         } else {
             header::by_name(&declared, &table).unwrap_or_else(|_| table.clone())
         };
-        let other = columns.iter().any(|column| column.kind == ColumnType::Other);
-        Ok(if other { Layout::Text(columns) } else { Layout::Binary(columns) })
+        let needs_text = columns.iter().any(|column| column.kind.needs_text());
+        Ok(if needs_text { Layout::Text(columns) } else { Layout::Binary(columns) })
+    }
+
+    /// Decides the rules for each column of `layout`.
+    ///
+    /// # Errors
+    ///
+    /// If a rule is for a column that the table lacks, or that cannot hold its values.
+    fn decide_rules(&self, layout: &Layout) -> Result<Vec<ColumnRules>, Failure> {
+        let of_table = match &self.plan.shape {
+            Shape::Table { columns, .. } => columns,
+            Shape::Statement(_) => layout.columns(),
+        };
+        let Plan { file, table, rules, .. } = &self.plan;
+        match &rules.problems(of_table)[..] {
+            [] => Ok(rules.of_each(layout.columns())),
+            problems => {
+                let message = format!("{file} and table {table}: {}", problems.join("; "));
+                Err(Failure::bad_input("Definition", message))
+            }
+        }
     }
 
     fn names(&mut self, first: &Record) -> Result<Vec<String>, Failure> {
@@ -375,30 +404,21 @@ impl Thread {
             window: self.records.window(),
             splitter: self.records.splitter(),
             nulls: &self.plan.dialect.nulls,
+            quoted_nulls: self.plan.rules.quoted_nulls,
             scratch: &mut self.scratch,
         };
-        let (out, dates) = (&mut self.chunk.data, self.plan.dates.as_ref());
+        let (out, rules) = (&mut self.chunk.data, self.rules.as_slice());
         match layout {
-            Layout::Binary(columns) => binary_row(columns, dates, fields, &mut values, out),
-            Layout::Text(columns) => text_row(columns, dates, fields, &mut values, out),
-            Layout::Statements(template) => {
-                let mut texts = Vec::with_capacity(expected);
-                for span in fields {
-                    texts.push(values.text(*span).map(|text| String::from_utf8_lossy(text).into_owned()));
-                }
-                template.fill(&texts, out);
-                Ok(())
+            Layout::Binary(columns) => binary_row(columns, rules, fields, &mut values, out),
+            Layout::Text(columns) => text_row(columns, rules, fields, &mut values, out),
+            Layout::Statements(Statement { template, columns }) => {
+                statement(template, columns, rules, fields, &mut values, out)
             }
         }
     }
 
     fn column_name(&self, index: usize) -> Option<String> {
-        match self.layout.as_ref()? {
-            Layout::Binary(columns) | Layout::Text(columns) => {
-                columns.get(index).map(|column| column.name.clone())
-            }
-            Layout::Statements(_) => Some((index + 1).to_string()),
-        }
+        self.layout.as_ref()?.columns().get(index).map(|column| column.name.clone())
     }
 
     fn wrong_count(&self, found: usize, expected: usize) -> String {
@@ -478,9 +498,15 @@ impl Layout {
     #[must_use]
     #[inline]
     pub fn width(&self) -> usize {
+        self.columns().len()
+    }
+
+    /// Returns the columns in the order of the file. In a statement, these are its placeholders.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
         match self {
-            Self::Binary(columns) | Self::Text(columns) => columns.len(),
-            Self::Statements(template) => template.placeholders(),
+            Self::Binary(columns) | Self::Text(columns) => columns,
+            Self::Statements(statement) => &statement.columns,
         }
     }
 }
@@ -491,7 +517,7 @@ impl Shape {
         Some(match self {
             Self::Table { columns, declared } if declared.is_empty() => columns.len(),
             Self::Table { declared, .. } => declared.len(),
-            Self::Statement(template) => template.placeholders(),
+            Self::Statement(statement) => statement.columns.len(),
         })
     }
 }

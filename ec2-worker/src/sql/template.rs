@@ -44,6 +44,19 @@ impl SqlTemplate {
         self.parts.len() - 1
     }
 
+    /// Returns the statement with the numbered placeholders of PostgreSQL, `$1` for the first.
+    #[must_use]
+    pub fn numbered(&self) -> String {
+        let mut text = String::new();
+        for (index, part) in self.parts.iter().enumerate() {
+            if index > 0 {
+                text.push_str(&format!(" ${index} "));
+            }
+            text.push_str(part);
+        }
+        text
+    }
+
     /// Appends the statement to `out`, with `values` in place of the placeholders, a semicolon and a line feed.
     ///
     /// A value that is `None`, or for which `values` is too short, becomes NULL.

@@ -10,6 +10,7 @@ mod settings;
 mod stack;
 mod staging;
 mod types;
+mod values;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,7 @@ use ec2_worker::database::{self, Pool};
 use ec2_worker::etl::dialect::Dialect;
 use ec2_worker::etl::load::{self, Load};
 use ec2_worker::etl::source::{Origin, Source};
+use ec2_worker::etl::value_rules::ValueRules;
 use ec2_worker::failure::Failure;
 use ec2_worker::ledger::WorkKey;
 use ec2_worker::node::SqlNode;
@@ -62,7 +64,7 @@ impl World {
             sources: vec![Source { origin: Origin::File(file.to_owned()), gzip: false }],
             dialect: Dialect { header: true, ..Dialect::default() },
             declared: Vec::new(),
-            dates: None,
+            rules: ValueRules::default(),
             mode: LoadMode::Append,
             limit: Limit::Count(0),
             quarantine: None,

@@ -7,6 +7,10 @@ use super::{
     shared_fields::{CLUSTER_WORK, RUNNER, WORK},
     spec::{FieldSpec, KindSpec, OneOf, boolean, count, spec, text, to, to_group, word},
     typed_field::Defaulted,
+    value_fields::{
+        MY_COLUMN, MY_CURRENCY, MY_DATE_FORMAT, MY_DECIMAL, MY_FALSE, MY_GROUPING, MY_NULL_VALUES,
+        MY_PERCENT, MY_QUOTED_NULLS, MY_TRAILING_SIGN, MY_TRUE,
+    },
 };
 
 const INPUT: FieldSpec = to_group(
@@ -55,16 +59,17 @@ pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
             ValueShape::S3Prefix,
             "S3 prefix for rejected rows, besides the table <table>_rejects. Without it: the log prefix.",
         ),
-        text(
-            "myNullValues",
-            "Texts that mean NULL, in addition to the empty unquoted field; \"\" is the empty text.",
-        )
-        .multi(),
-        spec(
-            "myDateFormat",
-            ValueShape::DatePattern,
-            "Format of dates and times in the file, if it is not ISO 8601.",
-        ),
+        MY_NULL_VALUES,
+        MY_QUOTED_NULLS.spec(),
+        MY_DATE_FORMAT,
+        MY_COLUMN,
+        MY_DECIMAL,
+        MY_GROUPING,
+        MY_CURRENCY,
+        MY_PERCENT.spec(),
+        MY_TRAILING_SIGN.spec(),
+        MY_TRUE,
+        MY_FALSE,
     ],
 };
 

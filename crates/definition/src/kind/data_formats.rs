@@ -6,6 +6,10 @@ use super::{
     shared_fields::PLAIN,
     spec::{FieldSpec, KindSpec, boolean, count, integer, text, word},
     typed_field::{Defaulted, Optional},
+    value_fields::{
+        MY_COLUMN, MY_CURRENCY, MY_DATE_FORMAT, MY_DECIMAL, MY_FALSE, MY_GROUPING, MY_NULL_VALUES,
+        MY_PERCENT, MY_QUOTED_NULLS, MY_TRAILING_SIGN, MY_TRUE,
+    },
 };
 
 const COLUMN: FieldSpec = text(
@@ -84,6 +88,17 @@ const LINES: &[FieldSpec] = &[
     MY_ENCODING,
     MY_MAX_RECORD_BYTES.spec(),
     MY_SHEET,
+    MY_NULL_VALUES,
+    MY_QUOTED_NULLS.spec(),
+    MY_DATE_FORMAT,
+    MY_COLUMN,
+    MY_DECIMAL,
+    MY_GROUPING,
+    MY_CURRENCY,
+    MY_PERCENT.spec(),
+    MY_TRAILING_SIGN.spec(),
+    MY_TRUE,
+    MY_FALSE,
 ];
 
 pub(super) static CSV: KindSpec = KindSpec {
@@ -132,6 +147,17 @@ pub(super) static CUSTOM: KindSpec = KindSpec {
         MY_SKIP_BLANK.spec(),
         MY_ENCODING,
         MY_MAX_RECORD_BYTES.spec(),
+        MY_NULL_VALUES,
+        MY_QUOTED_NULLS.spec(),
+        MY_DATE_FORMAT,
+        MY_COLUMN,
+        MY_DECIMAL,
+        MY_GROUPING,
+        MY_CURRENCY,
+        MY_PERCENT.spec(),
+        MY_TRAILING_SIGN.spec(),
+        MY_TRUE,
+        MY_FALSE,
     ],
 };
 

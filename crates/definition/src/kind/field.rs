@@ -24,3 +24,4 @@ pub use super::shared_fields::{
     REPORT_PROGRESS_TIMEOUT, RETRY_DELAY, SCHEDULE_TYPE,
 };
 pub use super::typed_field::{Defaulted, FieldError, Fields, Optional};
+pub use super::value_fields::{MY_PERCENT, MY_QUOTED_NULLS, MY_TRAILING_SIGN};

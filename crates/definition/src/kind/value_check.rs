@@ -1,7 +1,7 @@
 //! Checks whether a text is a legal value of its field, and returns a message if it is not.
 
 use crate::{
-    expression::{is_pattern, parse_double, parse_time},
+    expression::{parse_double, parse_time, unreadable},
     kind::{
         BID_PRICE_LIMIT, FieldType, ON_DEMAND_PRICE, ValueShape,
         field_type::{Limit, SchedulePeriod},
@@ -49,7 +49,20 @@ pub(crate) fn complaint(key: &str, shape: ValueShape, text: &str) -> Option<Stri
         }
         ValueShape::S3Prefix => (!text.starts_with("s3://")).then(|| shape.describe()),
         ValueShape::DatePattern => {
-            (!is_pattern(text)).then(|| "a Joda date pattern such as 'dd/MM/yyyy'".to_owned())
+            return pattern(key, "a Joda date pattern such as 'dd/MM/yyyy'", text, text);
+        }
+        ValueShape::ColumnPattern => {
+            let must = "a column and a Joda date pattern such as 'order_date dd/MM/yyyy'";
+            match text.trim().split_once(char::is_whitespace) {
+                Some((_, of_column)) => return pattern(key, must, text, of_column.trim()),
+                None => Some(must.to_owned()),
+            }
+        }
+        ValueShape::Character => {
+            let mut chars = text.chars();
+            let only = chars.next().filter(|_| chars.next().is_none());
+            let is_legal = only.is_some_and(|c| !c.is_ascii_alphanumeric() && !"+-%".contains(c));
+            (!is_legal).then(|| shape.describe())
         }
     };
     must.map(|must| must_be(key, &must, text))
@@ -77,6 +90,10 @@ pub(crate) fn missing(key: &str, kind: &str) -> String {
 
 fn a_period() -> String {
     "a period such as '15 minutes' (minutes, hours, days, weeks, months or years)".to_owned()
+}
+
+fn pattern(key: &str, must: &str, text: &str, pattern: &str) -> Option<String> {
+    unreadable(pattern).map(|why| format!("{}: {why}", must_be(key, must, text)))
 }
 
 fn is_word(text: &str, words: &[&str]) -> bool {

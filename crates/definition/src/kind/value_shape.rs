@@ -46,6 +46,10 @@ pub enum ValueShape {
     S3Prefix,
     /// A Joda pattern of dates such as `dd/MM/yyyy`.
     DatePattern,
+    /// A column and a Joda pattern of its dates, such as `order_date dd/MM/yyyy`.
+    ColumnPattern,
+    /// One character that is no letter, digit, sign or percent sign.
+    Character,
     /// A pattern of S3 keys such as `incoming/{day}/orders.csv`.
     KeyPattern,
 }
@@ -71,6 +75,8 @@ impl ValueShape {
             Self::CountOrPercentage => "a count of rows, or a percentage such as 1%",
             Self::S3Prefix => "an S3 prefix, s3://bucket/prefix",
             Self::DatePattern => "a Joda date pattern such as dd/MM/yyyy",
+            Self::ColumnPattern => "a column and a Joda date pattern such as order_date dd/MM/yyyy",
+            Self::Character => "one character that is no letter, digit, sign or %",
             Self::KeyPattern => "a key pattern such as incoming/{day}/orders.csv",
             Self::BidPrice { or_on_demand: false } => "dollars per hour, above 0 and below 20.00",
             Self::BidPrice { or_on_demand: true } => {

@@ -12,6 +12,8 @@ pub(super) fn of(shape: ValueShape) -> Option<String> {
         ValueShape::Text | ValueShape::Ref(_) | ValueShape::DatePattern | ValueShape::KeyPattern => {
             return None;
         }
+        ValueShape::ColumnPattern => return Some(r"\S\s+\S|#\{".to_owned()),
+        ValueShape::Character => return Some(r"^[^A-Za-z0-9+%-]$|#\{".to_owned()),
         ValueShape::S3Prefix => return Some(r"^s3://|#\{".to_owned()),
         ValueShape::Boolean => return Some(words(&["true", "false"])),
         ValueShape::Word(known) => return Some(words(known)),

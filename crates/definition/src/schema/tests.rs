@@ -163,6 +163,8 @@ fn no_text_that_validation_takes_is_refused() {
         "retryAll",
         "terminate",
         "dd/MM/yyyy",
+        "order_date dd/MM/yyyy",
+        ",",
         "incoming/{day}/a.csv",
         "attempt",
         "UPSERT",

@@ -126,7 +126,8 @@ async fn convert(
         Source { origin: Origin::Object(context.tools.storage.clone(), object.clone()), gzip: from.gzip };
     let input = source.open().await?;
     let skips_header = read.header && (!first || !written.header);
-    let rewrite = Rewrite { file: object.uri(), read, written, skips_header, scratch: context.folder.clone() };
+    let rewrite =
+        Rewrite { file: object.uri(), read, written, skips_header, scratch: context.folder.clone() };
     let mut pieces = rewrite.start(input);
     while let Some(piece) = pieces.recv().await {
         match piece? {

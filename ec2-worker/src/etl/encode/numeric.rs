@@ -1,7 +1,15 @@
 //! The binary form of PostgreSQL's `numeric`: digits of base 10,000. The decimal point is between two of these digits.
 
+use std::borrow::Cow;
+
 use super::super::column::Column;
-use super::{range, refusal};
+use super::super::value_rules::ColumnRules;
+use super::refusal::{range, refusal};
+
+/// The largest number of digits before the point.
+const MOST_WHOLE: usize = 131_072;
+/// The largest number of digits behind the point.
+const MOST_FRACTION: usize = 16_383;
 
 /// The parts of a decimal number.
 struct Decimal<'a> {
@@ -10,6 +18,7 @@ struct Decimal<'a> {
     fraction: &'a [u8],
 }
 
+#[inline]
 fn decimal(text: &[u8]) -> Option<Decimal<'_>> {
     let (negative, rest) = match text.split_first()? {
         (b'-', rest) => (true, rest),
@@ -26,38 +35,115 @@ fn decimal(text: &[u8]) -> Option<Decimal<'_>> {
     digits.then_some(Decimal { negative, whole, fraction })
 }
 
+/// Appends the length and the binary form of a number to `out`.
+#[inline]
 pub(super) fn numeric(
     column: &Column,
     limits: Option<(i32, i32)>,
+    rules: &ColumnRules,
     text: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), String> {
-    if text.eq_ignore_ascii_case(b"nan") {
-        out.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 0, 0xc0, 0, 0, 0]);
+    if let Some(sign) = special(limits, text) {
+        // The third number is the sign; PostgreSQL marks special numbers there.
+        out.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 0]);
+        out.extend_from_slice(&sign.to_be_bytes());
+        out.extend_from_slice(&[0, 0]);
         return Ok(());
     }
-    let plain;
-    let number = match decimal(text) {
-        Some(number) => number,
-        None => {
-            plain = without_exponent(text).ok_or_else(|| refusal(column, None, text))?;
-            decimal(&plain).ok_or_else(|| refusal(column, None, text))?
-        }
-    };
+    let plain = plain(column, rules, text)?;
+    let number = checked(column, limits, rules, text, &plain)?;
+    groups(number.negative, number.whole, number.fraction, out);
+    Ok(())
+}
+
+/// Returns the number as text that PostgreSQL reads, after the checks of [`numeric`].
+pub(super) fn text<'a>(
+    column: &Column,
+    limits: Option<(i32, i32)>,
+    rules: &ColumnRules,
+    text: &'a [u8],
+) -> Result<Cow<'a, [u8]>, String> {
+    if special(limits, text).is_some() {
+        return Ok(Cow::Borrowed(text));
+    }
+    let plain = plain(column, rules, text)?;
+    checked(column, limits, rules, text, &plain)?;
+    Ok(plain)
+}
+
+const NAN: u16 = 0xc000;
+const INFINITE: u16 = 0xd000;
+const NEGATIVE_INFINITE: u16 = 0xf000;
+
+/// Returns the sign of a number that has no digits. A column with limits holds no infinite number.
+fn special(limits: Option<(i32, i32)>, text: &[u8]) -> Option<u16> {
+    if !matches!(text.last()?, b'n' | b'N' | b'f' | b'F' | b'y' | b'Y') {
+        return None;
+    }
+    let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
+    if is(&["nan"]) {
+        Some(NAN)
+    } else if limits.is_some() {
+        None
+    } else if is(&["inf", "infinity", "+inf", "+infinity"]) {
+        Some(INFINITE)
+    } else {
+        is(&["-inf", "-infinity"]).then_some(NEGATIVE_INFINITE)
+    }
+}
+
+/// Returns the number without an exponent.
+#[inline]
+fn plain<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
+    if !text.iter().any(|byte| matches!(byte, b'e' | b'E')) {
+        return Ok(Cow::Borrowed(text));
+    }
+    without_exponent(text).map(Cow::Owned).ok_or_else(|| refusal(column, rules, text))
+}
+
+#[inline]
+fn checked<'a>(
+    column: &Column,
+    limits: Option<(i32, i32)>,
+    rules: &ColumnRules,
+    text: &[u8],
+    plain: &'a [u8],
+) -> Result<Decimal<'a>, String> {
+    let mut number = decimal(plain).ok_or_else(|| refusal(column, rules, text))?;
     let zeros = number.whole.iter().take_while(|byte| **byte == b'0').count();
-    let whole = &number.whole[zeros..];
-    if limits.is_some_and(|(precision, scale)| whole.len() as i32 > precision - scale && !whole.is_empty())
-        || whole.len() > 131_072
-        || number.fraction.len() > 16_383
-    {
+    number.whole = &number.whole[zeros..];
+    let is_too_long = number.whole.len() > MOST_WHOLE || number.fraction.len() > MOST_FRACTION;
+    if is_too_long || limits.is_some_and(|limits| overflows(limits, &number)) {
         return Err(range(column, text));
     }
-    groups(number.negative, whole, number.fraction, out);
-    Ok(())
+    Ok(number)
+}
+
+/// Returns whether the number, rounded to the scale, has more digits than the precision.
+#[inline]
+fn overflows((precision, scale): (i32, i32), number: &Decimal<'_>) -> bool {
+    let room = precision - scale;
+    let whole = number.whole.len() as i32;
+    if whole < room {
+        return false;
+    }
+    let digits = || number.whole.iter().chain(number.fraction);
+    let Some(zeros) = digits().position(|digit| *digit != b'0') else { return false };
+    // The number of digits before the point; it is negative if zeros follow the point.
+    let size = whole - zeros as i32;
+    if size != room {
+        return size > room;
+    }
+    // Only nines overflow when they are rounded up.
+    let mut digits = digits().skip(zeros);
+    let nines = digits.by_ref().take(precision as usize).filter(|digit| **digit == b'9').count();
+    nines == precision as usize && digits.next().is_some_and(|digit| *digit >= b'5')
 }
 
 /// Appends the length and the binary form of a number to `out`. `whole` and `fraction` are the decimal digits before and
 /// after the point.
+#[inline]
 fn groups(negative: bool, whole: &[u8], fraction: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; 12]);
@@ -93,6 +179,7 @@ fn groups(negative: bool, whole: &[u8], fraction: &[u8], out: &mut Vec<u8>) {
     out[start + 10..start + 12].copy_from_slice(&(fraction.len() as u16).to_be_bytes());
 }
 
+#[inline]
 fn push_group(digits: &[u8], zeros_behind: usize, out: &mut Vec<u8>) {
     let mut value = digits.iter().fold(0_u16, |value, byte| value * 10 + u16::from(byte - b'0'));
     for _ in 0..zeros_behind {
@@ -102,24 +189,22 @@ fn push_group(digits: &[u8], zeros_behind: usize, out: &mut Vec<u8>) {
 }
 
 /// Returns a number without its exponent: `1500.` for `1.5e3`. Returns `None` if the text is not a number with an exponent,
-/// or if the exponent is beyond 1000 or -1000. Exponents are rare, so this function may allocate.
+/// or if the exponent is larger than every number that PostgreSQL stores. Exponents are rare, so this function may allocate.
 fn without_exponent(text: &[u8]) -> Option<Vec<u8>> {
     let mark = text.iter().position(|byte| matches!(byte, b'e' | b'E'))?;
     let exponent: i32 = std::str::from_utf8(&text[mark + 1..]).ok()?.parse().ok()?;
     let number = decimal(&text[..mark])?;
-    if exponent.abs() > 1000 {
+    if exponent.unsigned_abs() as usize > MOST_WHOLE + MOST_FRACTION {
         return None;
     }
-    let mut digits: Vec<u8> = [number.whole, number.fraction].concat();
-    let mut point = number.whole.len() as i32 + exponent;
-    while point < 0 {
-        digits.insert(0, b'0');
-        point += 1;
-    }
-    while digits.len() < point as usize {
-        digits.push(b'0');
-    }
-    digits.insert(point as usize, b'.');
+    let zeros = |count: usize| std::iter::repeat_n(b'0', count);
+    let point = number.whole.len() as i32 + exponent;
+    let mut digits: Vec<u8> = zeros(point.min(0).unsigned_abs() as usize).collect();
+    digits.extend_from_slice(number.whole);
+    digits.extend_from_slice(number.fraction);
+    let point = point.max(0) as usize;
+    digits.extend(zeros(point.saturating_sub(digits.len())));
+    digits.insert(point, b'.');
     if number.negative {
         digits.insert(0, b'-');
     }

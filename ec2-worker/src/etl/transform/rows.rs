@@ -1,9 +1,10 @@
-//! Encodes the fields of one record as one row of `COPY`.
+//! Encodes the fields of one record as one row of `COPY`, or as one statement.
 
 use super::super::column::Column;
-use super::super::date::Pattern;
 use super::super::encode;
 use super::super::splitter::{Span, Splitter};
+use super::super::value_rules::ColumnRules;
+use crate::sql::SqlTemplate;
 
 /// Why a record is refused: the name of the column at fault, and the reason.
 pub(super) type Refusal = (Option<String>, String);
@@ -13,6 +14,8 @@ pub(super) struct Values<'a> {
     pub(super) window: &'a [u8],
     pub(super) splitter: &'a Splitter,
     pub(super) nulls: &'a [Vec<u8>],
+    /// Whether a quoted field can mean NULL, too.
+    pub(super) quoted_nulls: bool,
     pub(super) scratch: &'a mut Vec<u8>,
 }
 
@@ -24,11 +27,16 @@ impl Values<'_> {
         if !span.quoted && (raw.is_empty() || self.nulls.iter().any(|null| null == raw)) {
             return None;
         }
-        if !span.escaped {
-            return Some(raw);
+        let text = if span.escaped {
+            self.splitter.unescape(self.window, span, self.scratch);
+            self.scratch.as_slice()
+        } else {
+            raw
+        };
+        if self.quoted_nulls && span.quoted && self.nulls.iter().any(|null| null == text) {
+            return None;
         }
-        self.splitter.unescape(self.window, span, self.scratch);
-        Some(self.scratch)
+        Some(text)
     }
 
     /// Returns the text of a field for `column`, or `None` for NULL. A quoted empty field is also NULL if the type of
@@ -39,7 +47,7 @@ impl Values<'_> {
     /// If the field is NULL and the column is NOT NULL.
     #[inline]
     fn of(&mut self, column: &Column, span: Span) -> Result<Option<&[u8]>, Refusal> {
-        let value = self.text(span).filter(|text| !text.is_empty() || column.kind.keeps_spaces());
+        let value = self.text(span).filter(|text| !text.is_empty() || column.kind.has_empty_value());
         if value.is_none() && column.not_null {
             return Err((Some(column.name.clone()), "is empty, but the column is NOT NULL".to_owned()));
         }
@@ -50,18 +58,18 @@ impl Values<'_> {
 #[inline]
 pub(super) fn binary_row(
     columns: &[Column],
-    dates: Option<&Pattern>,
+    rules: &[ColumnRules],
     fields: &[Span],
     values: &mut Values<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
     // A table has at most 1,600 columns, so the number fits into 16 bits.
     out.extend_from_slice(&(columns.len() as i16).to_be_bytes());
-    for (column, span) in columns.iter().zip(fields) {
+    for ((column, rules), span) in columns.iter().zip(rules).zip(fields) {
         match values.of(column, *span)? {
             None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
             Some(text) => {
-                encode::binary(column, dates, text, out)
+                encode::binary(column, rules, text, out)
                     .map_err(|reason| (Some(column.name.clone()), reason))?;
             }
         }
@@ -71,23 +79,43 @@ pub(super) fn binary_row(
 
 pub(super) fn text_row(
     columns: &[Column],
-    dates: Option<&Pattern>,
+    rules: &[ColumnRules],
     fields: &[Span],
     values: &mut Values<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
-    for (index, (column, span)) in columns.iter().zip(fields).enumerate() {
+    for (index, ((column, rules), span)) in columns.iter().zip(rules).zip(fields).enumerate() {
         if index > 0 {
             out.push(b'\t');
         }
         match values.of(column, *span)? {
             None => out.extend_from_slice(b"\\N"),
             Some(text) => {
-                encode::text(column, dates, text, out)
+                encode::text(column, rules, text, out)
                     .map_err(|reason| (Some(column.name.clone()), reason))?;
             }
         }
     }
     out.push(b'\n');
+    Ok(())
+}
+
+/// Fills the placeholders of a statement. Each value is a literal that PostgreSQL reads as the value that the other two forms
+/// give.
+pub(super) fn statement(
+    template: &SqlTemplate,
+    columns: &[Column],
+    rules: &[ColumnRules],
+    fields: &[Span],
+    values: &mut Values<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Refusal> {
+    let mut texts = Vec::with_capacity(columns.len());
+    for ((column, rules), span) in columns.iter().zip(rules).zip(fields) {
+        let text = values.of(column, *span)?.map(|text| encode::plain(column, rules, text)).transpose();
+        let text = text.map_err(|reason| (Some(column.name.clone()), reason))?;
+        texts.push(text.map(|text| String::from_utf8_lossy(&text).into_owned()));
+    }
+    template.fill(&texts, out);
     Ok(())
 }

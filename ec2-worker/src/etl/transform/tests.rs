@@ -1,3 +1,4 @@
+use super::super::column::ColumnType;
 use super::super::source::{Origin, Source};
 use super::*;
 
@@ -16,7 +17,7 @@ fn plan() -> Plan {
         file: "orders.csv".to_owned(),
         table: "staging.orders".to_owned(),
         dialect: Dialect { header: true, ..Dialect::default() },
-        dates: None,
+        rules: ValueRules::default(),
         shape: Shape::Table {
             columns: vec![column("id", ColumnType::Int4), column("note", ColumnType::Text(None))],
             declared: Vec::new(),

@@ -168,7 +168,7 @@ fn own_fields_have_legal_values_on_the_right_objects() {
         errors(objects),
         [
             "C.myDateFormat INVALID_FIELD_VALUE:  'myDateFormat' value must be a Joda date pattern such as \
-             'dd/MM/yyyy'. Found 'QQ'",
+             'dd/MM/yyyy'. Found 'QQ': the letter `Q` cannot be read",
             "C.myLoadMode INVALID_FIELD_VALUE:  'myLoadMode' value must be 'append' or 'replace' or 'upsert'. Found \
              'merge'",
             "C.myMaxRejects INVALID_FIELD_VALUE:  'myMaxRejects' value must be a count of rows or a percentage such \

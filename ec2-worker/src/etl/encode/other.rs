@@ -1,0 +1,134 @@
+//! Reads the types that are neither numbers nor dates nor times.
+
+use std::borrow::Cow;
+
+use super::super::column::Column;
+use super::super::value_rules::{ColumnRules, is_same_word};
+use super::refusal::{refusal, shown};
+
+/// Returns a boolean by the declared words, or by those of PostgreSQL and their unique beginnings.
+pub(super) fn truth(rules: &ColumnRules, text: &[u8]) -> Option<bool> {
+    if rules.truths.iter().any(|word| is_same_word(word, text)) {
+        return Some(true);
+    }
+    if rules.falsehoods.iter().any(|word| is_same_word(word, text)) {
+        return Some(false);
+    }
+    let begins = |word: &str, least: usize| {
+        text.len() >= least
+            && word.len() >= text.len()
+            && text.eq_ignore_ascii_case(&word.as_bytes()[..text.len()])
+    };
+    if begins("true", 1) || begins("yes", 1) || begins("on", 2) || text == b"1" {
+        Some(true)
+    } else if begins("false", 1) || begins("no", 1) || begins("off", 2) || text == b"0" {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// Returns the text that a column of `limit` characters stores. Spaces beyond the limit are dropped, as PostgreSQL does.
+#[inline]
+pub(super) fn characters(limit: Option<usize>, text: &[u8]) -> Result<&[u8], String> {
+    let Some(limit) = limit.filter(|limit| text.len() > *limit) else { return Ok(text) };
+    let starts = |(_, byte): &(usize, &u8)| **byte & 0xc0 != 0x80;
+    let Some((end, _)) = text.iter().enumerate().filter(starts).nth(limit) else { return Ok(text) };
+    if text[end..].iter().all(|byte| *byte == b' ') {
+        return Ok(&text[..end]);
+    }
+    let count = text.iter().enumerate().filter(starts).count();
+    Err(format!("{} has {count} characters, but the column takes {limit}", shown(text)))
+}
+
+/// Reads a UUID. As in PostgreSQL, a hyphen may follow each group of four digits, and braces may enclose all.
+pub(super) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
+    let text = match text.strip_prefix(b"{") {
+        Some(rest) => rest.strip_suffix(b"}")?,
+        None => text,
+    };
+    let mut bytes = [0; 16];
+    let mut rest = text;
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        let [high, low, tail @ ..] = rest else { return None };
+        *byte = ((*high as char).to_digit(16)? * 16 + (*low as char).to_digit(16)?) as u8;
+        rest = match tail {
+            [b'-', tail @ ..] if index % 2 == 1 && index < 15 => tail,
+            _ => tail,
+        };
+    }
+    rest.is_empty().then_some(bytes)
+}
+
+/// Checks JSON.
+pub(super) fn json(text: &[u8]) -> Result<(), String> {
+    match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
+        // PostgreSQL takes JSON that is nested more deeply; it checks the text again.
+        Err(error) if !error.to_string().starts_with("recursion limit") => {
+            Err(format!("{} is not JSON: {error}", shown(text)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads bytes in either form of PostgreSQL.
+pub(super) fn bytea<'a>(
+    column: &Column,
+    rules: &ColumnRules,
+    text: &'a [u8],
+) -> Result<Cow<'a, [u8]>, String> {
+    let bytes = match text.strip_prefix(b"\\x") {
+        Some(hex) => from_hex(hex).map(Cow::Owned),
+        None if text.contains(&b'\\') => from_escapes(text).map(Cow::Owned),
+        None => Some(Cow::Borrowed(text)),
+    };
+    bytes.ok_or_else(|| refusal(column, rules, text))
+}
+
+/// Returns bytes as text that PostgreSQL reads.
+pub(super) fn hex(bytes: &[u8]) -> Vec<u8> {
+    let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+    let mut text = b"\\x".to_vec();
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    text
+}
+
+/// Reads pairs of digits, with white space between them.
+fn from_hex(mut text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| (byte as char).to_digit(16);
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    loop {
+        text = match text {
+            [] => return Some(bytes),
+            [b' ' | b'\n' | b'\t' | b'\r', rest @ ..] => rest,
+            [high, low, rest @ ..] => {
+                bytes.push((digit(*high)? * 16 + digit(*low)?) as u8);
+                rest
+            }
+            [_] => return None,
+        };
+    }
+}
+
+fn from_escapes(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = match (first, tail) {
+            (b'\\', [b'\\', tail @ ..]) => {
+                bytes.push(b'\\');
+                tail
+            }
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..]) => {
+                bytes.push((a - b'0') * 64 + (b - b'0') * 8 + (c - b'0'));
+                tail
+            }
+            (b'\\', _) => return None,
+            _ => {
+                bytes.push(*first);
+                tail
+            }
+        };
+    }
+    Some(bytes)
+}

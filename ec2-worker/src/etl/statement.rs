@@ -1,0 +1,114 @@
+//! An `insertQuery`: a statement for each record, and the types of its placeholders.
+//!
+//! The database tells the types of the placeholders when it prepares the statement. So a value has the same meaning as in a
+//! load with `COPY`.
+
+use tokio_postgres::types::Type;
+
+use super::column::{Column, ColumnType};
+use super::table::RESOLVED;
+use crate::database::Transaction;
+use crate::failure::Failure;
+use crate::sql::{SqlTemplate, statements};
+
+/// The name of the prepared statement, which lives only while its types are read.
+const NAME: &str = "downspout_insert";
+
+/// A statement with a placeholder for each column of a file.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// The text with its placeholders.
+    pub template: SqlTemplate,
+    /// The placeholders, named by their places in the file.
+    pub columns: Vec<Column>,
+}
+
+/// A statement, and the reason why the types of its placeholders are unknown, if they are.
+pub type Described = (Statement, Option<String>);
+
+impl Statement {
+    /// Reads a statement, and asks the database for the types of its placeholders. If the database cannot tell them, all
+    /// values are text.
+    ///
+    /// # Errors
+    ///
+    /// If the statement has no placeholder, or the connection breaks.
+    pub async fn describe(tx: &Transaction, insert: &str) -> Result<Described, Failure> {
+        let insert = insert.trim().trim_end_matches(';');
+        let template = SqlTemplate::new(insert);
+        if template.placeholders() == 0 {
+            let message = "`insertQuery` has no `?`; give one for each column of the file, in order";
+            return Err(Failure::bad_input("Definition", message));
+        }
+        let mut types = Vec::with_capacity(template.placeholders());
+        for part in statements(insert) {
+            match types_of(tx, &SqlTemplate::new(&part.text)).await {
+                Ok(found) => types.extend(found),
+                Err(failure) if failure.is_away() => return Err(failure),
+                Err(failure) => return Ok((Self::of_texts(template), Some(failure.message))),
+            }
+        }
+        if types.len() != template.placeholders() {
+            let why = "the placeholders of its statements cannot be told apart".to_owned();
+            return Ok((Self::of_texts(template), Some(why)));
+        }
+        let columns = types.into_iter().enumerate().map(|(index, (of, kind))| placeholder(index, of, kind));
+        Ok((Self { template, columns: columns.collect() }, None))
+    }
+
+    /// Returns a statement whose placeholders take every text.
+    #[must_use]
+    pub fn of_texts(template: SqlTemplate) -> Self {
+        let places = 0..template.placeholders();
+        let columns = places.map(|index| placeholder(index, "text".to_owned(), ColumnType::Text(None)));
+        Self { columns: columns.collect(), template }
+    }
+
+    /// Names the placeholders by the header of a file, if it has as many columns.
+    #[must_use]
+    pub fn named(mut self, names: &[String]) -> Self {
+        if names.len() == self.columns.len() {
+            for (column, name) in self.columns.iter_mut().zip(names) {
+                name.trim().clone_into(&mut column.name);
+            }
+        }
+        self
+    }
+}
+
+fn placeholder(index: usize, type_name: String, kind: ColumnType) -> Column {
+    Column { name: (index + 1).to_string(), type_name, kind, not_null: false, has_default: false }
+}
+
+/// Returns the types of the placeholders of one statement.
+async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Vec<(String, ColumnType)>, Failure> {
+    if template.placeholders() == 0 {
+        return Ok(Vec::new());
+    }
+    let doing = "reading the types of `insertQuery`";
+    tx.run(doing, "SAVEPOINT types").await?;
+    // The name is free: this is the only place that uses it, and it gives it back.
+    let prepared = tx.run(doing, &format!("PREPARE {NAME} AS {}", template.numbered())).await;
+    if let Err(failure) = prepared {
+        if !failure.is_away() {
+            tx.run(doing, "ROLLBACK TO SAVEPOINT types; RELEASE SAVEPOINT types").await?;
+        }
+        return Err(failure);
+    }
+    let sql = format!(
+        "SELECT pg_catalog.format_type(t.oid, NULL), b.typname::text, b.typtype::text, \
+                b.typnamespace = 'pg_catalog'::regnamespace \
+         FROM pg_catalog.pg_prepared_statements p, unnest(p.parameter_types::oid[]) WITH ORDINALITY AS a(atttypid, place) \
+         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL (SELECT -1 AS atttypmod) m \
+         {} JOIN pg_catalog.pg_type b ON b.oid = r.base \
+         WHERE p.name = $1 ORDER BY a.place",
+        RESOLVED.replace("a.atttypmod", "m.atttypmod")
+    );
+    let rows = tx.query(doing, &sql, &[(&NAME, Type::TEXT)]).await?;
+    tx.run(doing, &format!("DEALLOCATE {NAME}; RELEASE SAVEPOINT types")).await?;
+    let of = |row: &tokio_postgres::Row| {
+        let (base, class): (&str, &str) = (row.get(1), row.get(2));
+        (row.get(0), ColumnType::of(base, class, row.get(3), -1))
+    };
+    Ok(rows.iter().map(of).collect())
+}
