@@ -23,6 +23,7 @@ pub mod reader;
 mod regular_file;
 mod report;
 mod runner;
+mod scratch;
 mod script;
 mod service;
 pub mod sql;
@@ -46,4 +47,15 @@ pub use reader::Reader;
 /// If the scratch folder cannot be created. The worker retries every later error or reports it to the service.
 pub async fn run(config: Config, clients: Clients, shutdown: CancellationToken) -> anyhow::Result<()> {
     runner::run(config, clients, shutdown).await
+}
+
+/// Deletes what killed workers left in a scratch folder ([`Config::scratch_dir`]). A worker does the same when it starts.
+///
+/// # Errors
+///
+/// If the scratch folder cannot be used.
+pub async fn clean_scratch(folder: std::path::PathBuf) -> anyhow::Result<()> {
+    // Without the folder, no worker has left anything.
+    let clean = move || if folder.is_dir() { scratch::delete_left_behind(&folder).map(drop) } else { Ok(()) };
+    tokio::task::spawn_blocking(clean).await?
 }

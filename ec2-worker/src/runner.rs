@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::logs;
 use crate::panics;
 use crate::progress::{Fields, Progress};
+use crate::scratch::Scratch;
 use crate::service::{ReportReply, Service};
 use crate::task::Task;
 
@@ -31,6 +32,7 @@ struct Runner {
     config: Config,
     service: Service,
     tools: Tools,
+    scratch: Arc<Scratch>,
     /// One permit for each task that may run at the same time.
     permits: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -41,10 +43,10 @@ struct Runner {
 }
 
 pub(crate) async fn run(config: Config, clients: Clients, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let folder = &config.scratch_dir;
-    tokio::fs::create_dir_all(folder)
-        .await
-        .with_context(|| format!("creating the scratch folder {}", folder.display()))?;
+    let root = config.scratch_dir.clone();
+    // Another worker may hold the lock for as long as it deletes what killed workers left.
+    let scratch = tokio::task::spawn_blocking(move || Scratch::open(&root)).await;
+    let scratch = scratch.context("preparing the scratch folder")??;
     let stop = CancellationToken::new();
     let service =
         Service::new(clients.datapipeline.clone(), &config.hostname, &config.runner_id, stop.clone());
@@ -53,6 +55,7 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
         permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
         tasks: TaskTracker::new(),
         service,
+        scratch: Arc::new(scratch),
         shutdown,
         stop,
         config,
@@ -164,7 +167,7 @@ impl Runner {
         let progress = Progress::default();
         progress.log(&format!("attempt {attempt} begins on {}", self.config.hostname));
         let task = panics::caught("reading the task", || Task::read(&wire, &self.config.activities));
-        let folder = tempfile::Builder::new().prefix("task-").tempdir_in(&self.config.scratch_dir);
+        let folder = self.scratch.for_attempt();
         let result = match (&task, &folder) {
             (Err(failure), _) => Some(Err(failure.clone())),
             (_, Err(error)) => Some(Err(Failure::scratch("creating a folder", error))),

@@ -1,6 +1,7 @@
 //! The worker with a real PostgreSQL, with S3, and with pipeline services.
 
 mod gzip;
+mod killed;
 mod loading;
 mod objects;
 mod own_types;

@@ -42,7 +42,7 @@ pub struct ProcessHost {
     program: PathBuf,
     /// The environment variables with which the workers find the stack.
     environment: Vec<(&'static str, String)>,
-    /// The folder in which each worker has a folder for its temporary files.
+    /// The scratch folder of all workers.
     scratch: PathBuf,
     /// The beginning of the workers' host names.
     prefix: &'static str,
@@ -120,8 +120,6 @@ impl ProcessHost {
 
     fn start(&self, resource: &Resource) -> anyhow::Result<u32> {
         let id = &resource.id;
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-        let folder = self.scratch.join(id.to_string().chars().map(plain).collect::<String>());
         let mut child = Command::new(&self.program)
             .arg(COMMAND)
             .arg("--worker-group")
@@ -129,7 +127,7 @@ impl ProcessHost {
             .arg("--name")
             .arg(format!("{}{}", self.prefix, id.attempt))
             .arg("--scratch")
-            .arg(&folder)
+            .arg(&self.scratch)
             .envs(self.environment.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -142,11 +140,13 @@ impl ProcessHost {
         let stdin = child.stdin.take().context("the worker has no standard input")?;
         let (end, asked) = oneshot::channel();
         self.lock().by_resource.insert(id.clone(), Worker::Running { pid, end: Some(end) });
-        let (this, id) = (self.this.clone(), id.clone());
+        let (this, id, scratch) = (self.this.clone(), id.clone(), self.scratch.clone());
         tokio::spawn(async move {
             let ended = supervise(child, stdin, asked).await;
-            // Nobody needs the files that the worker and its commands left.
-            let _ = tokio::fs::remove_dir_all(&folder).await;
+            // A worker that was killed left files. The next worker tries again.
+            if let Err(error) = ec2_worker::clean_scratch(scratch).await {
+                tracing::warn!(error = %format!("{error:#}"), "what a worker left stays for now");
+            }
             if let Some(host) = this.upgrade() {
                 host.note_end(&id, ended);
             }

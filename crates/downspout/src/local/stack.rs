@@ -273,7 +273,7 @@ async fn work(number: usize, scratch: std::path::PathBuf, endpoints: Endpoints, 
         concurrency: 1,
         shutdown_limit: WORKER_STOP_LIMIT,
         progress_every: PROGRESS_EVERY,
-        ..ec2_worker::Config::new(WORKER_GROUP, scratch.join(&name))
+        ..ec2_worker::Config::new(WORKER_GROUP, scratch)
     };
     let clients = ec2_worker::Clients { datapipeline: endpoints.datapipeline(), s3: endpoints.s3() };
     if let Err(error) = ec2_worker::run(config, clients, stop).await {
