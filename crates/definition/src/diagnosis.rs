@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::file::{FileError, Part, Source, SourceIndex, Span};
+use crate::file::{FileError, Part, Source, SourceIndex, Span, Unread};
 use crate::kind::field::FieldError;
 use crate::trigger::{Pattern, Trigger};
 use crate::validate::{self, Problem, Report};
@@ -67,13 +67,18 @@ pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
         Ok(source) => source,
         Err(error) => return Diagnosis { findings: vec![of_file(error, true)], ..Diagnosis::default() },
     };
-    let (mut definition, errors) = source.translate();
+    let (mut definition, errors, unread) = source.translate_and_note();
+    let has_errors = !errors.is_empty();
     let index = source.index();
     let mut findings: Vec<Finding> = errors.into_iter().map(|error| of_file(error, true)).collect();
     findings.extend(source.remarks().into_iter().map(|error| of_file(error, false)));
     override_values(&mut definition, beside.values);
     replace_values(&mut definition, beside.settings.to_vec());
-    let Report { errors, mut warnings } = validate::validate(&definition);
+    let Report { mut errors, mut warnings } = validate::validate(&definition);
+    if has_errors {
+        errors.retain(|problem| !is_consequence(problem, &unread));
+        warnings.retain(|problem| !is_consequence(problem, &unread));
+    }
     let trigger = Trigger::of(&definition);
     // If the trigger is not usable, nobody knows which parameters get a value later. Then missing values are
     // not reported.
@@ -97,6 +102,21 @@ pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
     };
     findings.sort_by_key(|finding| finding.span);
     Diagnosis { definition, trigger, findings }
+}
+
+/// Returns whether validation would probably not find the problem if the parts in `unread` could be read.
+fn is_consequence(problem: &Problem, unread: &Unread) -> bool {
+    let is_about_unread_field =
+        || unread.fields.iter().any(|key| problem.message.contains(&format!("'{key}'")));
+    unread.is_without_objects
+        || match problem.code {
+            validate::UNUSED => true,
+            validate::DANGLING => unread.has_unread_objects,
+            validate::MISSING_FIELD => is_about_unread_field(),
+            validate::UNKNOWN_PARAMETER => unread.has_unread_parameters,
+            validate::MISSING_VALUE => unread.has_unread_values,
+            _ => false,
+        }
 }
 
 /// Replaces the file's own values by those in `given`, for parameters that the file declares.

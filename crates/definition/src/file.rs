@@ -8,6 +8,7 @@ mod json;
 mod position;
 mod source;
 mod translate;
+mod unread;
 
 use serde_json::{Map, Value};
 
@@ -16,6 +17,7 @@ use json::{Json, Member, Node};
 
 pub use position::{Position, Span};
 pub use source::{Part, Source, SourceIndex};
+pub(crate) use unread::Unread;
 
 /// The reason why a file is not a definition, and the position of the error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,8 +65,11 @@ pub fn parse_values(text: &str) -> Result<Vec<ParameterValue>, FileError> {
     let mut translator = translate::Translator::default();
     let root = source.root();
     let nested = match &root.json {
-        // A file for the AWS CLI's --parameter-values-uri has the object under `values`.
-        Json::Object(members) => last(members, "values").filter(|node| matches!(node.json, Json::Object(_))),
+        // A file for the AWS CLI's --parameter-values-uri has the object under `values`. No parameter has a list of values
+        // and this name.
+        Json::Object(members) => {
+            last(members, "values").filter(|node| matches!(node.json, Json::Object(_) | Json::Array(_)))
+        }
         _ => None,
     };
     let values = match (nested, &root.json) {

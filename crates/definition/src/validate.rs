@@ -84,6 +84,14 @@ pub(crate) const DUPLICATE_ID: &str = "DUPLICATE_ID";
 pub(crate) const INVALID_VALUE: &str = "INVALID_PARAMETER_VALUE";
 /// The code of a required parameter without a value.
 pub(crate) const MISSING_VALUE: &str = "MISSING_PARAMETER_VALUE";
+/// The code of a required field that an object lacks.
+pub(crate) const MISSING_FIELD: &str = "MISSING_FIELD";
+/// The code of a reference to an object that does not exist.
+pub(crate) const DANGLING: &str = "DANGLING_REFERENCE";
+/// The code of a parameter that is used or has a value, and is not declared.
+pub(crate) const UNKNOWN_PARAMETER: &str = "UNKNOWN_PARAMETER";
+/// The code of an object or a parameter without an effect.
+pub(crate) const UNUSED: &str = "UNUSED";
 const INVALID: &str = "INVALID_FIELD_VALUE";
 const UNKNOWN_FIELD: &str = "UNKNOWN_FIELD";
 const READ_ONLY: &str = "READ_ONLY_FIELD";

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::json::{self, Json, Member, Node};
 use super::position::{Lines, Span};
-use super::{FileError, last, translate, value_node};
+use super::{FileError, Unread, last, translate, value_node};
 use crate::Definition;
 
 /// The text of a definition file, parsed as JSON.
@@ -51,10 +51,17 @@ impl<'a> Source<'a> {
     /// more.
     #[must_use]
     pub fn translate(&self) -> (Definition, Vec<FileError>) {
+        let (definition, errors, _) = self.translate_and_note();
+        (definition, errors)
+    }
+
+    /// Returns the definition, every error of the translation, and what the definition lacks because of the errors.
+    pub(crate) fn translate_and_note(&self) -> (Definition, Vec<FileError>, Unread) {
         let mut translator = translate::Translator::default();
         let definition = translator.definition(&self.root);
-        let errors = translator.errors.into_iter();
-        (definition, errors.map(|(start, end, message)| self.error(start, end, message)).collect())
+        let translate::Translator { errors, unread, .. } = translator;
+        let errors = errors.into_iter().map(|(start, end, message)| self.error(start, end, message));
+        (definition, errors.collect(), unread)
     }
 
     /// Returns remarks about parts of the file that Downspout accepts and other programs refuse.

@@ -102,7 +102,34 @@ const ERRORS: &[(&str, &str)] = &[
     ("", "line 1, column 1: not JSON: expected a value"),
     ("[]", "line 1, column 1: a definition file must be an object"),
     ("{}", "line 1, column 1: the definition has no `objects`"),
-    ("{\"objects\": {}}", "line 1, column 13: `objects` must be a list"),
+    ("{\"objects\": {}}", "line 1, column 13: `objects` must be a list, found an object: write it as [{"),
+    (
+        "{\"Objects\": []}",
+        "line 1, column 2: the definition has no `objects`, the list of its objects: write it in place of `Objects`",
+    ),
+    (
+        "{\"objects\": [], \"parameters\": {\"myA\": {}}}",
+        "line 1, column 32: `parameters` must be a list, found an object: write it as [{\"id\": \"myDay\"",
+    ),
+    ("{\"objects\": [], \"parameters\": null}", "line 1, column 32: `parameters` must be a list, found null"),
+    (
+        "{\"objects\": [],\n \"values\": [{\"myA\": \"1\"}]}",
+        "line 2, column 12: `values` must be an object, found a list: write the values as {\"myDay\"",
+    ),
+    (
+        "{\"objects\": [], \"values\": [\"myA=1\"]}",
+        "line 1, column 28: `values` must be an object, found a list",
+    ),
+    ("{\"objects\": [], \"values\": null}", "line 1, column 28: `values` must be an object, found null"),
+    ("{\"objects\": [], \"values\": \"x\"}", "line 1, column 28: `values` must be an object, found a string"),
+    (
+        "{\"objects\": [{\"id\": \"A\", \"n\": null}]}",
+        "line 1, column 31: field `n` must be a string, found null: give it a text, or remove it",
+    ),
+    (
+        "{\"objects\": [{\"id\": \"A\", \"n\": [\"a\", [\"b\"]]}]}",
+        "line 1, column 37: field `n` must be a string, found a list: write each text without brackets",
+    ),
     ("{\"objects\": [\n  {\"name\": \"a\"}]}", "line 2, column 3: an element of `objects` has no `id`"),
     (
         "{\"objects\": [\n {\"id\": \"A\", \"n\": 5}]}",
@@ -185,6 +212,9 @@ fn values_stand_alone_or_under_values() {
     let flat = parse_values(r#"{"myA": "1", "myB": ["2", "3"]}"#).unwrap();
     assert_eq!(flat.len(), 3);
     assert_eq!(parse_values(r#"{"values": {"myA": "1", "myB": ["2", "3"]}}"#).unwrap(), flat);
+    let list = parse_values(r#"{"values": [{"myA": "1"}]}"#).unwrap_err().to_string();
+    assert!(list.starts_with("line 1, column 12: `values` must be an object, found a list"), "{list}");
+    assert!(parse_values("[]").unwrap_err().to_string().contains("a values file must be an object"));
     assert_eq!(
         parse_values("{\"myA\":\n 1}").unwrap_err().to_string(),
         "line 2, column 2: the value of parameter `myA` must be a string, found a number: put it in double quotes"

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use foldhash::HashSet;
 
 use super::json::{Json, Member, Node};
-use super::{last, value_node};
+use super::{Unread, last, value_node};
 use crate::{
     Definition, Field, FieldKey, FieldValue, ObjectId, ParameterAttribute, ParameterObject, ParameterValue,
     PipelineObject,
@@ -22,6 +22,8 @@ const FEW_KEYS: usize = 16;
 pub(super) struct Translator {
     /// The errors: the byte offset of the wrong part, the offset after its last byte, and the message.
     pub(super) errors: Vec<(usize, usize, String)>,
+    /// What the definition lacks because of the errors.
+    pub(super) unread: Unread,
     /// The keys of fields so far. Fields with the same name share one allocated key.
     keys: HashSet<FieldKey>,
 }
@@ -33,37 +35,67 @@ impl Translator {
         let mut definition = Definition::default();
         match last(members, "objects") {
             Some(node) => {
-                let elements = self.items(node, "`objects`");
+                let elements = self.items(node, "`objects`", r#"[{"id": "Default"}]"#);
+                self.unread.is_without_objects = !matches!(node.json, Json::Array(_));
                 definition.objects.reserve(elements.len());
                 definition.objects.extend(elements.iter().filter_map(|node| self.pipeline_object(node)));
+                self.unread.has_unread_objects = definition.objects.len() < elements.len();
             }
             None => {
-                let message = "the definition has no `objects`, the list of its objects";
-                self.errors.push((root.start, root.start + 1, message.to_owned()));
+                self.unread.is_without_objects = true;
+                let almost = members.iter().find(|member| member.key.eq_ignore_ascii_case("objects"));
+                let hint = almost.map(|member| format!(": write it in place of `{}`", member.key));
+                let message = format!(
+                    "the definition has no `objects`, the list of its objects{}",
+                    hint.unwrap_or_default()
+                );
+                let (start, end) = almost.map_or((root.start, root.start + 1), |it| (it.start, it.end));
+                self.errors.push((start, end, message));
             }
         }
         if let Some(node) = last(members, "parameters") {
-            let elements = self.items(node, "`parameters`");
+            let elements = self.items(node, "`parameters`", r#"[{"id": "myDay", "type": "String"}]"#);
             definition.parameters = elements.iter().filter_map(|node| self.parameter_object(node)).collect();
+            let is_list = matches!(node.json, Json::Array(_));
+            self.unread.has_unread_parameters = !is_list || definition.parameters.len() < elements.len();
         }
-        if let Some(node) = value_node(members) {
+        if let Some(node) = last(members, "values") {
             definition.values = self.parameter_values(node, "`values`");
+        } else if let Some(Node { json: Json::Array(items), .. }) = value_node(members) {
+            definition.values = items.iter().filter_map(|item| api::value(self, item)).collect();
+            self.unread.has_unread_values |= definition.values.len() < items.len();
+        } else if let Some(node) = value_node(members) {
+            definition.values = self.parameter_values(node, "`parameterValues`");
         }
         definition
     }
 
-    /// Returns the parameter values in `node`: an object with one member for each parameter, or a list in the API
-    /// form. `what` names the node in messages.
+    /// Returns the parameter values in `node`: an object with one member for each parameter. `what` names the node in
+    /// messages.
     pub(super) fn parameter_values(&mut self, node: &Node<'_>, what: &str) -> Vec<ParameterValue> {
-        if let Json::Array(items) = &node.json {
-            return items.iter().filter_map(|item| api::value(self, item)).collect();
+        // The AWS CLI takes an empty list for no values.
+        if matches!(&node.json, Json::Array(items) if items.is_empty()) {
+            return Vec::new();
+        }
+        if !matches!(node.json, Json::Object(_)) {
+            self.unread.has_unread_values = true;
+            let found = node.json.describe();
+            let example = r#"{"myDay": "2026-01-31"}"#;
+            self.error(
+                node,
+                format!("{what} must be an object, found {found}: write the values as {example}"),
+            );
+            return Vec::new();
         }
         let mut values = Vec::new();
         for member in self.members(node, what).unwrap_or_default() {
             for item in items(&member.value) {
                 let what = format_args!("the value of parameter `{}`", member.key);
-                if let Some(value) = self.text(item, what) {
-                    values.push(ParameterValue { id: member.key.to_string(), value: value.to_owned() });
+                match self.text(item, what) {
+                    Some(value) => {
+                        values.push(ParameterValue { id: member.key.to_string(), value: value.to_owned() });
+                    }
+                    None => self.unread.has_unread_values = true,
                 }
             }
         }
@@ -75,19 +107,27 @@ impl Translator {
         let members = self.members(node, WHAT)?;
         let id = self.id(node, members, WHAT)?;
         let name = match last(members, "name") {
-            Some(name) => self.text(name, "`name`").unwrap_or_default(),
+            // The id stands for a name that cannot be read.
+            Some(name) => self.text(name, "`name`").unwrap_or(id),
             None => id,
         };
         let (id, name) = (ObjectId::from(id), name.to_owned());
         if let Some(items) = api::fields(members) {
-            let fields = items.iter().filter_map(|item| api::field(self, item)).collect();
+            let mut fields = Vec::with_capacity(items.len());
+            for item in items {
+                match api::field(self, item) {
+                    Some(field) => fields.push(field),
+                    None => self.unread.fields.extend(api::key_of(item)),
+                }
+            }
             return Some(PipelineObject { id, name, fields });
         }
         let mut fields = Vec::with_capacity(members.len());
         for member in sorted(members, &["id", "name"]) {
             for value in items(&member.value) {
-                if let Some(value) = self.field_value(value, &member.key) {
-                    fields.push(Field { key: self.key(&member.key), value });
+                match self.field_value(value, &member.key) {
+                    Some(value) => fields.push(Field { key: self.key(&member.key), value }),
+                    None => _ = self.unread.fields.insert(member.key.to_string()),
                 }
             }
         }
@@ -122,9 +162,12 @@ impl Translator {
         for member in sorted(members, &["id"]) {
             for value in items(&member.value) {
                 let what = format_args!("attribute `{}` of parameter `{id}`", member.key);
-                if let Some(value) = self.text(value, what) {
-                    attributes
-                        .push(ParameterAttribute { key: member.key.to_string(), value: value.to_owned() });
+                match self.text(value, what) {
+                    Some(value) => {
+                        let key = member.key.to_string();
+                        attributes.push(ParameterAttribute { key, value: value.to_owned() });
+                    }
+                    None => self.unread.has_unread_values = true,
                 }
             }
         }
@@ -156,12 +199,14 @@ impl Translator {
         Some(members)
     }
 
-    /// Returns the items of a list, or no items after adding an error if the node is not a list.
-    fn items<'n, 'a>(&mut self, node: &'n Node<'a>, what: &str) -> &'n [Node<'a>] {
+    /// Returns the items of a list, or no items after adding an error if the node is not a list. `what` names the node in
+    /// the message, and `example` is a correct list.
+    fn items<'n, 'a>(&mut self, node: &'n Node<'a>, what: &str, example: &str) -> &'n [Node<'a>] {
         if let Json::Array(items) = &node.json {
             return items;
         }
-        self.error(node, format!("{what} must be a list, found {}", node.json.describe()));
+        let found = node.json.describe();
+        self.error(node, format!("{what} must be a list, found {found}: write it as {example}"));
         &[]
     }
 
@@ -193,6 +238,18 @@ impl Translator {
             quoteless @ (Json::Number | Json::Bool) => {
                 let found = quoteless.describe();
                 self.error(node, format!("{what} must be a string, found {found}: put it in double quotes"));
+            }
+            Json::Null => {
+                self.error(
+                    node,
+                    format!("{what} must be a string, found null: give it a text, or remove it"),
+                );
+            }
+            Json::Array(_) => {
+                self.error(
+                    node,
+                    format!("{what} must be a string, found a list: write each text without brackets"),
+                );
             }
             other => self.error(node, format!("{what} must be a string, found {}", other.describe())),
         }

@@ -2,7 +2,7 @@
 
 use foldhash::HashMap;
 
-use super::{cycles::cycles, problems::Problems, subject::Subject};
+use super::{UNKNOWN_PARAMETER, cycles::cycles, problems::Problems, subject::Subject};
 use crate::{
     ObjectId,
     expression::{Name, Template, arity, is_pattern},
@@ -154,7 +154,7 @@ fn single(mention: &Mention<'_, '_>, name: &str, problems: &mut Problems) {
             "'{key}' uses '{name}', which is neither a parameter nor a field of the object{hint}: declare it \
              under 'parameters'"
         );
-        problems.error(owner, Some(key), "UNKNOWN_PARAMETER", message);
+        problems.error(owner, Some(key), UNKNOWN_PARAMETER, message);
     } else {
         let fields = kind.fields().chain(kind.runtime_fields()).map(|spec| spec.key);
         let hint = problems.hints.hint(name, fields.chain(declared));

@@ -4,7 +4,10 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use rustc_hash::FxHashMap;
 
-use super::{INVALID, NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, problems::Problems, subject::Subject};
+use super::{
+    DANGLING, INVALID, MISSING_FIELD, NOT_ALLOWED, READ_ONLY, UNKNOWN_FIELD, problems::Problems,
+    subject::Subject,
+};
 use crate::{
     FieldValue, ObjectId, PipelineObject,
     expression::{self, Template, parse_time},
@@ -92,7 +95,7 @@ fn dangling(
         let ids = subject.definition.objects.iter().map(|object| object.id.as_str());
         let hint = problems.hints.hint(target.as_str(), ids);
         let message = format!("'{key}' refers to '{target}', which does not exist{hint}");
-        problems.error(&object.id, Some(key), "DANGLING_REFERENCE", message);
+        problems.error(&object.id, Some(key), DANGLING, message);
     }
 }
 
@@ -251,7 +254,7 @@ fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, proble
         problems.error(
             object.id(),
             Some(spec.key),
-            "MISSING_FIELD",
+            MISSING_FIELD,
             value_check::missing(spec.key, kind.name()),
         );
     }
@@ -261,7 +264,7 @@ fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, proble
         let first = choice.keys.first().copied();
         if given == 0 {
             let message = format!("one of {} is required on type '{}'", quoted(), kind.name());
-            problems.error(object.id(), first, "MISSING_FIELD", message);
+            problems.error(object.id(), first, MISSING_FIELD, message);
         } else if given > 1 && choice.is_exclusive {
             let message = format!("only one of {} is allowed", quoted());
             problems.error(object.id(), first, "CONFLICTING_FIELDS", message);
@@ -273,7 +276,7 @@ fn required<'a>(subject: &Subject<'a>, object: &Resolved<'a>, kind: Kind, proble
     };
     if kind.is_activity() && !has("schedule") && is_on_demand() != Some(true) {
         let message = "'schedule' is required unless 'scheduleType' is 'ondemand' (on the Default object)";
-        problems.error(object.id(), Some("schedule"), "MISSING_FIELD", message);
+        problems.error(object.id(), Some("schedule"), MISSING_FIELD, message);
     }
 }
 

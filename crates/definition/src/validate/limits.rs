@@ -2,7 +2,7 @@
 
 use foldhash::HashSet;
 
-use super::{DUPLICATE_ID, problems::Problems};
+use super::{DUPLICATE_ID, MISSING_FIELD, problems::Problems};
 use crate::{Definition, Field, ObjectId, PipelineObject, inherit::Inheritance};
 
 const MAX_OBJECTS: usize = 100;
@@ -46,7 +46,7 @@ fn check_object(object: &PipelineObject, problems: &mut Problems) {
     let id = &object.id;
     for (member, text) in [("id", id.as_str()), ("name", object.name.as_str())] {
         if text.is_empty() {
-            problems.fatal(id, Some(member), "MISSING_FIELD", format!("the object has no '{member}'"));
+            problems.fatal(id, Some(member), MISSING_FIELD, format!("the object has no '{member}'"));
         } else if utf16_length(text) > MAX_ID_CHARACTERS {
             let message = format!("'{member}' is longer than {MAX_ID_CHARACTERS} characters");
             problems.fatal(id, Some(member), "LIMIT_EXCEEDED", message);
@@ -72,7 +72,7 @@ fn check_field(id: &ObjectId, field: &Field, problems: &mut Problems) {
     let key = field.key.as_str();
     let text = field.value.as_str();
     if key.is_empty() {
-        problems.fatal(id, Some(key), "MISSING_FIELD", "a field has no name");
+        problems.fatal(id, Some(key), MISSING_FIELD, "a field has no name");
     }
     if key.len() > MAX_KEY_BYTES {
         let message = format!("the name of a field is longer than {MAX_KEY_BYTES} bytes");

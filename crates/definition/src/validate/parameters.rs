@@ -2,7 +2,7 @@
 
 use foldhash::HashSet;
 
-use super::{DUPLICATE_ID, INVALID_VALUE, MISSING_VALUE, problems::Problems};
+use super::{DUPLICATE_ID, INVALID_VALUE, MISSING_VALUE, UNKNOWN_PARAMETER, problems::Problems};
 use crate::{
     Definition, ObjectId, ParameterObject,
     parameters::{Allowed, ParameterType, Parameters, is_array, is_optional},
@@ -97,6 +97,6 @@ fn undeclared(definition: &Definition, declared: &HashSet<&str>, problems: &mut 
         let hint = problems.hints.hint(&value.id, ids);
         let message = format!("'values' contains '{}', which 'parameters' does not declare{hint}", value.id);
         // This is only a warning, because an expression can use a value that has no declaration.
-        problems.warning(&ObjectId::from(value.id.as_str()), None, "UNKNOWN_PARAMETER", message);
+        problems.warning(&ObjectId::from(value.id.as_str()), None, UNKNOWN_PARAMETER, message);
     }
 }

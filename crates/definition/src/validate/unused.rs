@@ -2,14 +2,12 @@
 
 use foldhash::HashSet;
 
-use super::{problems::Problems, subject::Subject};
+use super::{UNUSED, problems::Problems, subject::Subject};
 use crate::{
     ObjectId,
     inherit::{DEFAULT_ID, Resolved},
     kind::Kind,
 };
-
-const CODE: &str = "UNUSED";
 
 pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     parameters(subject, problems);
@@ -28,7 +26,7 @@ fn parameters(subject: &Subject<'_>, problems: &mut Problems) {
         let message = format!(
             "no field uses the parameter '{id}': write #{{{id}}} in a field, or remove the parameter"
         );
-        problems.warning(&ObjectId::from(id), Some("id"), CODE, message);
+        problems.warning(&ObjectId::from(id), Some("id"), UNUSED, message);
     }
 }
 
@@ -55,6 +53,6 @@ fn objects(subject: &Subject<'_>, problems: &mut Problems) {
     for (object, _) in subject.objects().iter().zip(is_met).filter(|(_, is_met)| !is_met) {
         let id = object.id();
         let message = format!("no activity leads to '{id}', so it has no effect: refer to it, or remove it");
-        problems.warning(id, None, CODE, message);
+        problems.warning(id, None, UNUSED, message);
     }
 }

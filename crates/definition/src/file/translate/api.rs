@@ -25,6 +25,15 @@ pub(super) fn field(translator: &mut Translator, node: &Node<'_>) -> Option<Fiel
     Some(Field { key: translator.key(&key), value })
 }
 
+/// Returns the key of an item, also if the rest of the item cannot be read.
+pub(super) fn key_of(node: &Node<'_>) -> Option<String> {
+    let Json::Object(members) = &node.json else { return None };
+    match &last(members, "key")?.json {
+        Json::String(key) => Some(key.to_string()),
+        _ => None,
+    }
+}
+
 /// Returns the items in `attributes` of a parameter, or `None` if the parameter is in the file form.
 pub(super) fn attributes<'n, 'a>(members: &'n [Member<'a>]) -> Option<&'n [Node<'a>]> {
     list(members, "attributes", &["id"])
