@@ -251,6 +251,41 @@ mod tests {
     }
 
     #[test]
+    fn the_rules_of_values_are_those_of_the_activity_or_else_of_the_data_format() {
+        let format = |fields: &str| {
+            let node = r#"{"type": "S3DataNode", "filePath": "s3://b/k", "dataFormat": {"ref": "Form"}}"#;
+            let table = r#"{"type": "SqlDataNode", "database": {"ref": "Pg"}}"#;
+            copy(node, &format!(r#"{table}, {{"id": "Form", "type": "CSV", {fields}}}"#))
+        };
+        assert_eq!(
+            format(r#""myDateFormat": ["dd/MM/yyyy", "d.M.yy"], "myDecimal": ",""#),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            format(r#""myDecimal": ",", "myGrouping": ",""#),
+            ["Form myGrouping is `,`, as is the decimal character; give another `myDecimal`"]
+        );
+        assert_eq!(format(r#""myTrue": "X", "myFalse": "x""#), ["Form myFalse is `x`, as is `myTrue`"]);
+        assert_eq!(
+            format(r#""myColumn": "born""#),
+            ["Form myColumn is `born`; give a column and a pattern, as order_date dd/MM/yyyy"]
+        );
+        let activity = object("A", "CopyActivity", &[("myDecimal", ","), ("myDateFormat", "d.M.yy")]);
+        let form = object(
+            "F",
+            "CSV",
+            &[("myDecimal", ";"), ("myGrouping", " "), ("myQuotedNulls", "true"), ("myNullValues", "NA")],
+        );
+        let rules = ValueRules::read(&activity, Some(&form)).expect("legal");
+        let numbers = rules.numbers.expect("declared");
+        assert_eq!((numbers.decimal, numbers.grouping, rules.quoted_nulls), (',', Some(' '), true));
+        assert_eq!(
+            (rules.dates.len(), ValueRules::nulls(&activity, Some(&form))),
+            (1, vec!["NA".to_owned()])
+        );
+    }
+
+    #[test]
     fn a_field_is_refused_on_the_component_in_the_words_of_validation() {
         let failure = read(&[("myLoadMode", "merge")]).expect_err("no such mode");
         assert_eq!(failure.id, "BadInput:Definition");

@@ -42,10 +42,9 @@ impl Statement {
         }
         let mut types = Vec::with_capacity(template.placeholders());
         for part in statements(insert) {
-            match types_of(tx, &SqlTemplate::new(&part.text)).await {
+            match types_of(tx, &SqlTemplate::new(&part.text)).await? {
                 Ok(found) => types.extend(found),
-                Err(failure) if failure.is_away() => return Err(failure),
-                Err(failure) => return Ok((Self::of_texts(template), Some(failure.message))),
+                Err(why) => return Ok((Self::of_texts(template), Some(why))),
             }
         }
         if types.len() != template.placeholders() {
@@ -80,20 +79,25 @@ fn placeholder(index: usize, type_name: String, kind: ColumnType) -> Column {
     Column { name: (index + 1).to_string(), type_name, kind, not_null: false, has_default: false }
 }
 
-/// Returns the types of the placeholders of one statement.
-async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Vec<(String, ColumnType)>, Failure> {
+/// The types of the placeholders of a statement, or the reason why the database does not tell them.
+type Types = Result<Vec<(String, ColumnType)>, String>;
+
+/// Asks for the types of the placeholders of one statement.
+async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Types, Failure> {
     if template.placeholders() == 0 {
-        return Ok(Vec::new());
+        return Ok(Ok(Vec::new()));
     }
     let doing = "reading the types of `insertQuery`";
     tx.run(doing, "SAVEPOINT types").await?;
     // The name is free: this is the only place that uses it, and it gives it back.
     let prepared = tx.run(doing, &format!("PREPARE {NAME} AS {}", template.numbered())).await;
-    if let Err(failure) = prepared {
-        if !failure.is_away() {
+    match prepared {
+        Err(failure) if failure.is_away() => return Err(failure),
+        Err(failure) => {
             tx.run(doing, "ROLLBACK TO SAVEPOINT types; RELEASE SAVEPOINT types").await?;
+            return Ok(Err(failure.message));
         }
-        return Err(failure);
+        Ok(()) => {}
     }
     let sql = format!(
         "SELECT pg_catalog.format_type(t.oid, NULL), b.typname::text, b.typtype::text, \
@@ -110,5 +114,5 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Vec<(Strin
         let (base, class): (&str, &str) = (row.get(1), row.get(2));
         (row.get(0), ColumnType::of(base, class, row.get(3), -1))
     };
-    Ok(rows.iter().map(of).collect())
+    Ok(Ok(rows.iter().map(of).collect()))
 }

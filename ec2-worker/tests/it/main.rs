@@ -11,6 +11,7 @@ mod settings;
 mod stack;
 mod staging;
 mod types;
+mod value_rules;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use proptest::test_runner::TestRunner;
 use super::World;
 
 /// Reads a text as the server reads a literal in an INSERT.
-const READING: &str = "CREATE FUNCTION reading(value text) RETURNS text LANGUAGE plpgsql AS $$
+pub(crate) const READING: &str = "CREATE FUNCTION reading(value text) RETURNS text LANGUAGE plpgsql AS $$
     DECLARE found text;
     BEGIN
         EXECUTE format('INSERT INTO probe VALUES (%L) RETURNING coalesce(v::text, ''NULL'')', value) INTO found;
@@ -23,9 +23,9 @@ const READING: &str = "CREATE FUNCTION reading(value text) RETURNS text LANGUAGE
     CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a int, b date);";
 
 /// The ways to the database.
-const WAYS: [&str; 3] = ["binary_way", "text_way", "insert_way"];
+pub(crate) const WAYS: [&str; 3] = ["binary_way", "text_way", "insert_way"];
 
-fn load(world: &World, way: &str, texts: &[String], rules: &ValueRules) -> Load {
+pub(crate) fn load(world: &World, way: &str, texts: &[String], rules: &ValueRules) -> Load {
     let mut file = if way == "text_way" { "n,v,x\n" } else { "n,v\n" }.to_owned();
     for (index, text) in texts.iter().enumerate() {
         let more = if way == "text_way" { ",\"(1,2)\"" } else { "" };
@@ -45,7 +45,7 @@ fn load(world: &World, way: &str, texts: &[String], rules: &ValueRules) -> Load 
 /// # Panics
 ///
 /// If the ways differ.
-async fn stored(world: &World, of: &str, rules: &ValueRules, texts: &[String]) -> Vec<String> {
+pub(crate) async fn stored(world: &World, of: &str, rules: &ValueRules, texts: &[String]) -> Vec<String> {
     let drop: Vec<String> =
         WAYS.iter().map(|way| format!("DROP TABLE IF EXISTS {way}, {way}_rejects;")).collect();
     let create = format!(
@@ -79,11 +79,11 @@ async fn readings(world: &World, texts: &[String]) -> Vec<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-fn texts(all: &[&str]) -> Vec<String> {
+pub(crate) fn texts(all: &[&str]) -> Vec<String> {
     all.iter().map(|text| (*text).to_owned()).collect()
 }
 
-fn rules() -> ValueRules {
+pub(crate) fn rules() -> ValueRules {
     ValueRules::default()
 }
 

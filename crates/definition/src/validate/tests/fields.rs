@@ -196,3 +196,26 @@ fn an_own_field_takes_one_value_unless_it_may_repeat() {
         "C.myLoadMode INVALID_FIELD_VALUE:  'myLoadMode' takes one value. Found 2",
     );
 }
+
+#[test]
+fn fields_of_values_are_legal_on_activities_and_formats_and_name_what_is_wrong() {
+    let legal = r#"{"id": "C", "type": "CopyActivity", "myDateFormat": ["dd/MM/yyyy", "d.M.yy"], "myColumn": "a dd/MM/yyyy"},
+        {"id": "F", "type": "TSV", "myDecimal": ",", "myGrouping": " ", "myTrue": ["oui", "si"], "myPercent": "true"}"#;
+    assert_eq!(errors(legal).iter().filter(|error| error.contains(".my")).count(), 0);
+    let objects = r#"{"id": "F", "type": "Custom", "columnSeparator": "|", "myDateFormat": "DD/MM/YYYY", "myColumn": ["born",
+        "born hh:mm"], "myDecimal": "..", "myTrailingSign": "yes"}"#;
+    assert_eq!(
+        errors(objects),
+        [
+            "F.myColumn INVALID_FIELD_VALUE:  'myColumn' value must be a column and a Joda date pattern such as \
+             'order_date dd/MM/yyyy'. Found 'born'",
+            "F.myColumn INVALID_FIELD_VALUE:  'myColumn' value must be a column and a Joda date pattern such as \
+             'order_date dd/MM/yyyy'. Found 'born hh:mm': an hour of 12 needs `a` for am or pm; `H` is the hour of 24",
+            "F.myDateFormat INVALID_FIELD_VALUE:  'myDateFormat' value must be a Joda date pattern such as \
+             'dd/MM/yyyy'. Found 'DD/MM/YYYY': the letter `D` cannot be read; `d` is the day of the month",
+            "F.myDecimal INVALID_FIELD_VALUE:  'myDecimal' value must be one character that is no letter, digit, sign \
+             or %. Found '..'",
+            "F.myTrailingSign INVALID_FIELD_VALUE:  'myTrailingSign' value must be 'true' or 'false'. Found 'yes'",
+        ]
+    );
+}
