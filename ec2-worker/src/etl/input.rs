@@ -107,7 +107,11 @@ impl Input {
         let is_workbook = dialect.form == Form::Workbook;
         let packing = unpack::Packing::of(&head).filter(|packing| !(is_workbook && packing.is_zip()));
         if self.gzip && packing.is_none() && !is_workbook {
-            return Err(self.unreadable("NotGzip", "declared as gzip (`compression`), but it is not packed"));
+            let what = match head[..] {
+                [] => "declared as gzip (`compression`), but it ends too early: it is empty",
+                _ => "declared as gzip (`compression`), but it is not packed; drop the field `compression`",
+            };
+            return Err(self.unreadable("NotGzip", what));
         }
         let Some(packing) = packing else {
             let charset = Charset::of(&head, dialect.encoding);
@@ -206,7 +210,8 @@ impl Input {
             io::ErrorKind::UnexpectedEof => "the file ends too early; it is not whole".to_owned(),
             _ => error.to_string(),
         };
-        broken.unwrap_or_else(|| self.unreadable("Unreadable", &what))
+        let id = if self.gzip { "NotGzip" } else { "Unreadable" };
+        broken.unwrap_or_else(|| self.unreadable(id, &what))
     }
 
     fn unreadable(&self, id: &str, what: &str) -> Failure {

@@ -80,7 +80,7 @@ async fn a_packed_file_that_cannot_be_read_is_named_with_its_reason() {
     let mut damaged = whole.clone();
     damaged[whole.len() / 2] ^= 0xff;
     let cases = [
-        ("no gzip", b"id,note\n1,one\n".to_vec(), "BadInput:NotGzip", "invalid gzip header"),
+        ("no gzip", b"id,note\n1,one\n".to_vec(), "BadInput:NotGzip", "it is not packed"),
         ("no bytes", Vec::new(), "BadInput:NotGzip", "ends too early"),
         ("cut in its header", whole[..5].to_vec(), "BadInput:NotGzip", "ends too early"),
         ("cut in the middle", whole[..whole.len() / 2].to_vec(), "BadInput:NotGzip", "ends too early"),
