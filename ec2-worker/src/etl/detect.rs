@@ -85,7 +85,7 @@ struct Score {
     has_header: bool,
     /// Whether the number is the expected one.
     is_expected: bool,
-    /// The share of fields that still have quotes around them, as text.
+    /// The share of fields that still have quotes around them or escaped quotes in them, as text.
     quotes_left: f64,
 }
 
@@ -130,7 +130,7 @@ struct Counted {
     is_faulty: bool,
     /// Whether every field has a text.
     is_full: bool,
-    /// The number of unquoted fields with quotes around them.
+    /// The number of unquoted fields with quotes around them, and of fields with `\"` in them.
     quotes_left: usize,
     is_hash: bool,
 }
@@ -148,7 +148,10 @@ fn counted(dialect: &Dialect, sample: &[u8], is_whole: bool) -> Vec<Counted> {
                 }
                 let texts = splitter.fields().iter().map(|span| (&sample[span.start..span.end], span.quoted));
                 let is_left = |(text, quoted): &(&[u8], bool)| {
-                    !quoted && text.len() > 1 && matches!(text[0], b'"' | b'\'') && text.ends_with(&text[..1])
+                    let around =
+                        text.len() > 1 && matches!(text[0], b'"' | b'\'') && text.ends_with(&text[..1]);
+                    let escaped = dialect.escape.is_none() && memchr::memmem::find(text, b"\\\"").is_some();
+                    (!quoted && around) || escaped
                 };
                 records.push(Counted {
                     fields: splitter.fields().len(),

@@ -179,11 +179,11 @@ impl Records {
     #[inline]
     fn next_record(&mut self) -> Result<Option<Record>, Failure> {
         loop {
-            if self.is_last && self.next == self.window.len() {
-                return Ok(None);
-            }
             if !self.dialect.comment.is_empty() && self.skip_comment()? {
                 continue;
+            }
+            if self.is_last && self.next == self.window.len() {
+                return Ok(None);
             }
             match self.splitter.split(&self.window, self.next, self.is_last) {
                 Step::Record { len, lines } => {
@@ -199,8 +199,20 @@ impl Records {
                 Step::NeedMore if self.window.len() - self.next > self.dialect.longest_record => {
                     return self.pass_long_record().map(Some);
                 }
-                Step::NeedMore => self.is_last = !self.fill()?,
+                Step::NeedMore => self.fill_twice()?,
                 Step::QuoteOpen(open) => return Err(self.quote_open(open)),
+            }
+        }
+    }
+
+    /// Reads more until the record that has not ended has twice as many bytes. The splitter begins again at its start, so
+    /// smaller steps would take quadratic time for a long record.
+    fn fill_twice(&mut self) -> Result<(), Failure> {
+        let wanted = 2 * (self.window.len() - self.next);
+        loop {
+            self.is_last = !self.fill()?;
+            if self.is_last || self.window.len() - self.next >= wanted {
+                return Ok(());
             }
         }
     }

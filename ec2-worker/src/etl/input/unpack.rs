@@ -10,7 +10,7 @@ use flate2::CrcReader;
 use flate2::bufread::{DeflateDecoder, GzDecoder};
 
 /// A file that is smaller than this when unpacked is never taken for a bomb.
-const HARMLESS: u64 = 1024 * 1024 * 1024;
+const HARMLESS: u64 = 256 * 1024 * 1024;
 /// The largest factor by which a larger file may grow. Real tables grow by 3 to 50.
 const GROWTH: u64 = 200;
 /// The window of `zstd --long=31`, the largest that the format knows.

@@ -1,0 +1,125 @@
+"""Writes the file NAME as another program would, for the tests of dialects: written_files.py NAME PATH."""
+
+import bz2, csv, gzip, io, json, lzma, sys, zipfile
+from datetime import date, datetime, time, timedelta
+
+name, path = sys.argv[1:]
+TEXT = "id,note\n1,one\n2,two\n"
+packed = TEXT.encode()
+
+
+def write(data):
+    with open(path, "wb") as out:
+        out.write(data)
+
+
+def table(**options):
+    rows = [["id", "note"], [1, "semi;colon, comma"], [2, 'a "quote"'], [3, "two\nlines"], [4, "tab\there | pipe"]]
+    out = io.StringIO()
+    csv.writer(out, **options).writerows(rows)
+    return out.getvalue()
+
+
+def workbook():
+    import openpyxl
+    from openpyxl.worksheet.table import Table
+
+    book = openpyxl.Workbook()
+    notes = book.active
+    notes.title = "Read me"
+    notes["A1"] = "nothing here"
+    sheet = book.create_sheet("Orders 2026")
+    sheet.append(["id", "note", "price", "ordered", "at", "paid", "spent"])
+    sheet.append([1, "plain", 12.5, date(2026, 1, 31), datetime(2026, 1, 31, 10, 30), True, timedelta(hours=30)])
+    sheet.append([2, 'a, "b"\nc', 0.1 + 0.2, date(1900, 3, 1), datetime(2026, 12, 31, 23, 59, 59), False, None])
+    sheet.append([3, "", None, None, None, None, None])
+    sheet.append([])
+    sheet.append([4, "007", 1e-7, date(9999, 12, 31), datetime(2026, 1, 1), True, timedelta(minutes=1)])
+    book.save(path)
+
+
+def formulas():
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(["id", "note"])
+    book.active.append([1, "kept"])
+    book.active.append(["=1+1", "no saved result"])
+    book.save(path)
+
+
+def frame():
+    import pandas
+
+    data = pandas.DataFrame({
+        "id": [1, 2, 3],
+        "note": ["a,b", None, 'x "y"'],
+        "price": [1.5, float("nan"), 2.25],
+        "at": pandas.to_datetime(["2026-01-31 10:00", "2026-01-31 10:00:00.123456", None], format="mixed"),
+    })
+    return data
+
+
+if name in ("gzip", "bzip2", "xz", "zstd"):
+    import zstandard
+
+    write({"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress,
+           "zstd": zstandard.ZstdCompressor().compress}[name](packed))
+elif name == "zstd frames":
+    import zstandard
+
+    cut = len(packed) // 2
+    write(b"".join(zstandard.ZstdCompressor().compress(part) for part in (packed[:cut], packed[cut:])))
+elif name == "zstd stream":
+    import zstandard
+
+    with open(path, "wb") as out, zstandard.ZstdCompressor(level=19).stream_writer(out) as stream:
+        stream.write(packed)
+elif name == "bzip2 streams":
+    write(bz2.compress(packed[:9]) + bz2.compress(packed[9:]))
+elif name == "xz streams":
+    write(lzma.compress(packed[:9]) + lzma.compress(packed[9:]))
+elif name == "gzip zeros":
+    write(gzip.compress(packed[:9]) + gzip.compress(packed[9:]) + bytes(10240))
+elif name.startswith("zip"):
+    method = zipfile.ZIP_STORED if name == "zip stored" else zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(path, "w", method) as archive:
+        if name == "zip of a Mac":
+            archive.writestr("__MACOSX/._orders.csv", b"\0\1")
+            archive.writestr("orders/", b"")
+            archive.writestr("orders/.DS_Store", b"\0")
+        archive.writestr("orders/orders.csv", packed)
+        if name == "zip two":
+            archive.writestr("more.csv", packed)
+elif name == "bomb":
+    with gzip.open(path, "wb", 9) as out:
+        for _ in range(300):
+            out.write(b"#" * 999_999 + b"\n")
+elif name == "excel":
+    write(table().encode("utf-8-sig"))
+elif name == "excel-tab utf-16":
+    write(table(dialect="excel-tab").encode("utf-16"))
+elif name == "semicolons cp1252":
+    write(table(delimiter=";").encode("cp1252"))
+elif name == "unix":
+    write(table(dialect="unix").encode())
+elif name == "backslash":
+    write(table(doublequote=False, escapechar="\\").encode())
+elif name == "no quotes":
+    write(table(quoting=csv.QUOTE_NONE, escapechar="\\", delimiter="|").encode())
+elif name == "apostrophes":
+    write(table(quotechar="'", delimiter=";").encode())
+elif name == "workbook":
+    workbook()
+elif name == "formulas":
+    formulas()
+elif name == "pandas.csv":
+    frame().to_csv(path, index=False)
+elif name == "pandas.jsonl":
+    frame().to_json(path, orient="records", lines=True, date_format="iso", date_unit="us")
+elif name == "pandas.json":
+    frame().to_json(path, orient="records", date_format="iso", date_unit="us", indent=2)
+elif name == "pandas.xlsx":
+    frame().to_excel(path, index=False)
+else:
+    sys.exit(f"no file {name}")
