@@ -7,6 +7,7 @@ pub mod column;
 pub mod date;
 pub mod detect;
 pub mod dialect;
+pub mod directory;
 pub mod encode;
 pub mod header;
 pub mod input;

@@ -91,7 +91,9 @@ impl Failure {
                 "; the server is a standby, or default_transaction_read_only of the role or database is on",
             );
         }
-        let kind = kind_of(code);
+        // A policy of row-level security refuses rows with the code for missing privileges.
+        let by_policy = refusal.routine() == Some("ExecWithCheckOptions");
+        let kind = if by_policy { Kind::Refused } else { kind_of(code) };
         let id = match kind {
             Kind::Away => "Database:Unavailable".to_owned(),
             _ if is_same_again(code) => format!("BadInput:{}", code.code()),
@@ -127,7 +129,7 @@ fn holds_nul(error: &tokio_postgres::Error) -> bool {
 fn is_same_again(code: &SqlState) -> bool {
     // In this order: data exception, integrity constraint, no such database, no such schema, syntax or access, view
     // check, RAISE.
-    matches!(&code.code()[..2], "22" | "23" | "3D" | "3F" | "42" | "44" | "P0")
+    matches!(&code.code()[..2], "22" | "23" | "3D" | "3F" | "42" | "44" | "P0") || is_of_user(code)
 }
 
 fn kind_of(code: &SqlState) -> Kind {
@@ -141,6 +143,9 @@ fn kind_of(code: &SqlState) -> Kind {
         // is final.
         _ if code.code().starts_with("57P") => Kind::Away,
         _ => match *code {
+            // A row, or a value of an index, is too big for its page.
+            SqlState::PROGRAM_LIMIT_EXCEEDED => Kind::Refused,
+            _ if is_of_user(code) => Kind::Refused,
             SqlState::TOO_MANY_CONNECTIONS
             | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
             | SqlState::T_R_SERIALIZATION_FAILURE
@@ -148,4 +153,10 @@ fn kind_of(code: &SqlState) -> Kind {
             _ => Kind::Final,
         },
     }
+}
+
+/// Returns whether the code is none of PostgreSQL: a trigger or function of the user has chosen it for a RAISE.
+fn is_of_user(code: &SqlState) -> bool {
+    // Standard classes begin with 0 to 4 or A to H (SQL standard, part 2, 24.1), those of PostgreSQL with 5, F, P or X.
+    matches!(code.code().as_bytes()[0], b'6'..=b'9' | b'I'..=b'O' | b'Q'..=b'W' | b'Y' | b'Z')
 }

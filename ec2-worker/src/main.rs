@@ -100,6 +100,13 @@ struct LoadFile {
     /// Pattern of dates that are not ISO 8601; may repeat
     #[arg(long)]
     date_format: Vec<String>,
+    /// Whether to refuse the columns of the file that the table lacks (strict), to leave them out (ignore-extra), or to
+    /// add them to the table (add-missing)
+    #[arg(long, default_value = "strict")]
+    on_columns: String,
+    /// Allow the mode `replace` to change rows of other tables
+    #[arg(long)]
+    cascade: bool,
     /// The file has no header
     #[arg(long)]
     no_header: bool,
@@ -177,6 +184,7 @@ async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
     let problem = |option: &'static str| move |reason: String| anyhow::anyhow!("{option}: {reason}");
     let mode = field::MY_LOAD_MODE.parse(&arguments.mode).map_err(problem("--mode"))?;
     let limit = field::MY_MAX_REJECTS.parse(&arguments.max_rejects).map_err(problem("--max-rejects"))?;
+    let on_columns = field::MY_ON_COLUMNS.parse(&arguments.on_columns).map_err(problem("--on-columns"))?;
     // Every call is new work, because a local file has no version for the ledger.
     let now = jiff::Timestamp::now().as_microsecond();
     let load = Load {
@@ -191,6 +199,8 @@ async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
         declared: Vec::new(),
         rules: ValueRules { dates, ..ValueRules::default() },
         mode,
+        on_columns,
+        cascade: arguments.cascade,
         limit,
         quarantine: None,
         scratch: scratch.path().to_owned(),

@@ -39,9 +39,14 @@ pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
         ("results", listed(results(run))),
         ("logs", logs(run)),
     ]);
-    for (key, finished_only) in
-        [("rowsLoaded", true), ("rowsWritten", true), ("rowsRejected", false), ("bytesRead", false)]
-    {
+    for (key, finished_only) in [
+        ("rowsRead", false),
+        ("rowsLoaded", true),
+        ("rowsWritten", true),
+        ("rowsRejected", false),
+        ("rowsSkipped", false),
+        ("bytesRead", false),
+    ] {
         fields.insert(key, sum(run, key, finished_only).to_string());
     }
     if let Some((instance, error)) = first_failure(run) {
@@ -97,8 +102,10 @@ fn loads(run: &Run) -> Vec<String> {
         let table = first(instance, "loadedTable")?;
         let rows = first(instance, "rowsLoaded").unwrap_or("0");
         let refused = first(instance, "rowsRejected").unwrap_or("0");
+        let skipped = first(instance, "rowsSkipped").filter(|skipped| *skipped != "0");
+        let skipped = skipped.map(|skipped| format!(", {skipped} skipped")).unwrap_or_default();
         let from = first(instance, "loadedFrom").map(|from| format!(", from {from}")).unwrap_or_default();
-        Some(format!("{table}: {}, {refused} refused{from}", counted(rows)))
+        Some(format!("{table}: {}, {refused} refused{skipped}{from}", counted(rows)))
     };
     finished.filter_map(line).collect()
 }

@@ -2,10 +2,11 @@
 
 use definition::PipelineObject;
 use definition::expression;
-use definition::kind::field::{self, Limit, LoadMode};
+use definition::kind::field::{self, Limit, LoadMode, OnColumns};
 
 use super::{Activity, TaskContext, TaskOutcome};
 use crate::etl::dialect::{self, Dialect};
+use crate::etl::directory;
 use crate::etl::load::{self, Load};
 use crate::etl::source::{Origin, Source};
 use crate::etl::unload::{self, Unload};
@@ -27,6 +28,10 @@ pub(super) struct CopyActivity {
     sink: Node,
     /// `myLoadMode`.
     mode: LoadMode,
+    /// `myOnColumns`.
+    on_columns: OnColumns,
+    /// `myCascade`.
+    cascade: bool,
     /// `myMaxRejects`.
     max_rejects: Limit,
     /// The object for the refused rows.
@@ -51,6 +56,8 @@ impl Activity for CopyActivity {
             source: Node::read(reader, "input")?,
             sink: Node::read(reader, "output")?,
             mode: field::MY_LOAD_MODE.of(attempt).map_err(refused)?,
+            on_columns: field::MY_ON_COLUMNS.of(attempt).map_err(refused)?,
+            cascade: field::MY_CASCADE.of(attempt).map_err(refused)?,
             max_rejects: field::MY_MAX_REJECTS.of(attempt).map_err(refused)?,
             quarantine: own.or_else(beside_logs),
             nulls: ValueRules::nulls(attempt, format),
@@ -123,7 +130,18 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
 }
 
 async fn sources(context: &TaskContext<'_>, node: &S3Node) -> Result<Vec<Source>, Failure> {
-    let objects = context.objects_of(node).await?;
+    let mut objects = context.objects_of(node).await?;
+    if node.directory {
+        let (files, others) = directory::data_files(&node.at, objects);
+        if let Some(remark) = directory::remark(&others) {
+            context.progress.note(&remark);
+            if files.is_empty() {
+                let message = format!("object `{}`: there is nothing to load under {}; {remark}", node.id, node.at);
+                return Err(Failure::bad_input("NoFiles", message));
+            }
+        }
+        objects = files;
+    }
     let storage = &context.tools.storage;
     let source = |object| Source { origin: Origin::Object(storage.clone(), object), gzip: node.gzip };
     Ok(objects.into_iter().map(source).collect())
@@ -149,6 +167,8 @@ async fn fill(
         declared,
         rules,
         mode: copy.mode,
+        on_columns: copy.on_columns,
+        cascade: copy.cascade,
         limit: copy.max_rejects,
         quarantine: copy.quarantine.clone().map(|at| (context.tools.storage.clone(), at)),
         scratch: context.folder.clone(),

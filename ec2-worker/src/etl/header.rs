@@ -1,46 +1,240 @@
 //! Matches the header of a file to the columns of a table.
+//!
+//! A name of the file means the column with exactly this name; or else the only column that is equal apart from capital
+//! letters; or else the only one that is equal also apart from spaces, underscores and hyphens.
 
-use super::column::Column;
+use definition::kind::field::OnColumns;
+
+use super::column::{Column, ColumnType};
+use super::table::Table;
+
+/// The length of the longest name in PostgreSQL, which cuts longer ones.
+const LONGEST_NAME: usize = 63;
+/// The separators for which people mistake each other's files.
+const SEPARATORS: [char; 5] = [';', '\t', '|', ',', ':'];
 
 /// All reasons why a header does not fit a table, one sentence each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongHeader(pub Vec<String>);
 
-/// Returns the columns that the names of a header mean, in the order of the file.
+/// How the fields of the records of a file go into the columns of a table.
+#[derive(Clone, Debug, Default)]
+pub struct Fit {
+    /// The columns to fill, in the order of the file.
+    pub columns: Vec<Column>,
+    /// For each column, the index of its field in a record; empty if the columns take all fields in order.
+    pub fields: Vec<usize>,
+    /// The number of fields in a record.
+    pub width: usize,
+    /// The names in the header, for the comparison with other files; empty if the file has no header.
+    pub names: Vec<String>,
+    /// The columns that the load has to add to the table first.
+    pub added: Vec<String>,
+    /// Remarks for the user.
+    pub notes: Vec<String>,
+}
+
+impl Fit {
+    /// Returns the fit of a file whose fields are `columns` in order.
+    #[must_use]
+    pub fn in_order(columns: Vec<Column>) -> Self {
+        Self { width: columns.len(), columns, ..Self::default() }
+    }
+
+    /// Returns the column that takes the field `index`.
+    #[must_use]
+    pub fn column_of(&self, index: usize) -> Option<&Column> {
+        if self.fields.is_empty() {
+            return self.columns.get(index);
+        }
+        let place = self.fields.iter().position(|field| *field == index)?;
+        self.columns.get(place)
+    }
+
+    /// Returns the names by which headers of several files are compared, sorted.
+    #[must_use]
+    pub fn name_set(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.names.iter().map(|name| loose(name)).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// The columns of a table as a header is matched to them.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// The columns that can be filled.
+    pub columns: Vec<Column>,
+    /// The columns that the database generates.
+    pub generated: Vec<String>,
+    /// How to treat names that the table lacks.
+    pub on_columns: OnColumns,
+}
+
+impl Target {
+    /// Returns the columns of `table`.
+    #[must_use]
+    pub fn of(table: &Table, on_columns: OnColumns) -> Self {
+        Self { columns: table.columns.clone(), generated: table.generated.clone(), on_columns }
+    }
+}
+
+/// What a name of a header means.
+enum Meaning<'a> {
+    Column(&'a Column),
+    Generated(&'a str),
+    Several(Vec<&'a str>),
+    Nothing,
+}
+
+/// Returns how the fields of a file with a header go into a table.
 ///
 /// # Errors
 ///
-/// If a name is unknown or appears twice, or a column without a default is missing.
-pub fn by_name(names: &[String], table: &[Column]) -> Result<Vec<Column>, WrongHeader> {
-    let mut problems = Vec::new();
-    let mut columns: Vec<Column> = Vec::with_capacity(names.len());
+/// If a name is unknown, ambiguous or appears twice, or a column without a default is missing.
+pub fn by_name(names: &[String], target: &Target) -> Result<Fit, WrongHeader> {
+    let (mut problems, mut loosely) = (Vec::new(), Vec::new());
+    let mut fit = Fit { width: names.len(), names: names.to_vec(), ..Fit::default() };
+    let (mut left_out, mut generated) = (Vec::new(), Vec::new());
     for (index, name) in names.iter().enumerate() {
-        let name = name.trim();
-        let number = index + 1;
-        match find(name, table) {
-            Some(column) if columns.iter().any(|seen| seen.name == column.name) => {
-                problems.push(format!("column {number} names `{name}` a second time"));
+        let (name, number) = (name.trim(), index + 1);
+        match meaning(name, target) {
+            Meaning::Column(column) => {
+                if let Some(place) = fit.columns.iter().position(|seen| seen.name == column.name) {
+                    problems.push(twice(number, name, names[fit.fields[place]].trim(), fit.fields[place]));
+                    continue;
+                }
+                if column.name != name {
+                    loosely.push(format!("`{name}` is loaded into `{}`", column.name));
+                }
+                fit.columns.push(column.clone());
+                fit.fields.push(index);
             }
-            Some(column) => columns.push(column.clone()),
-            None if name.is_empty() => problems.push(format!("column {number} has no name")),
-            None => problems.push(unknown(number, name, names, table)),
+            Meaning::Generated(column) => generated.push(column),
+            Meaning::Several(columns) => problems.push(format!(
+                "column {number}, `{name}`, may mean {}; write the name as the table has it",
+                quoted(&columns, " or ")
+            )),
+            Meaning::Nothing if name.is_empty() => problems.push(format!("column {number} has no name")),
+            Meaning::Nothing => match target.on_columns {
+                OnColumns::Strict => problems.push(unknown(number, name, names, target)),
+                OnColumns::IgnoreExtra => left_out.push(name),
+                OnColumns::AddMissing => match added(name, &fit) {
+                    Ok(column) => {
+                        fit.added.push(column.name.clone());
+                        fit.columns.push(column);
+                        fit.fields.push(index);
+                    }
+                    Err(other) => problems
+                        .push(format!("column {number}, `{name}`, and another column both make `{other}`")),
+                },
+            },
         }
     }
-    let missing = table.iter().filter(|column| !column.has_default && !columns.contains(column));
-    for column in missing {
+    let filled = |column: &Column| fit.columns.iter().any(|seen| seen.name == column.name);
+    for column in target.columns.iter().filter(|column| !column.has_default && !filled(column)) {
         problems.push(format!("column `{}` is missing", column.name));
     }
-    if problems.is_empty() { Ok(columns) } else { Err(WrongHeader(problems)) }
+    if !problems.is_empty() {
+        problems.extend(other_separator(names));
+        return Err(WrongHeader(problems));
+    }
+    fit.notes = notes(&loosely, &generated, &left_out);
+    Ok(fit)
 }
 
-fn find<'a>(name: &str, table: &'a [Column]) -> Option<&'a Column> {
-    let exact = table.iter().find(|column| column.name == name);
-    exact.or_else(|| table.iter().find(|column| column.name.eq_ignore_ascii_case(name)))
+fn notes(loosely: &[String], generated: &[&str], left_out: &[&str]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !loosely.is_empty() {
+        notes.push(format!("columns by similar names: {}", loosely.join(", ")));
+    }
+    if !generated.is_empty() {
+        notes.push(format!(
+            "left out, because the database generates the column: {}",
+            quoted(generated, ", ")
+        ));
+    }
+    if !left_out.is_empty() {
+        notes.push(format!("left out, because the table has no such column: {}", quoted(left_out, ", ")));
+    }
+    notes
 }
 
-fn unknown(number: usize, name: &str, names: &[String], table: &[Column]) -> String {
-    let free =
-        table.iter().filter(|column| names.iter().all(|name| !column.name.eq_ignore_ascii_case(name.trim())));
+fn quoted(names: &[&str], between: &str) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(between)
+}
+
+fn meaning<'a>(name: &str, target: &'a Target) -> Meaning<'a> {
+    let loose_name = loose(name);
+    if loose_name.is_empty() && !target.columns.iter().any(|column| column.name == name) {
+        return Meaning::Nothing;
+    }
+    let lower = name.to_lowercase();
+    let same: [&dyn Fn(&str) -> bool; 3] =
+        [&|known| known == cut(name), &|known| known.to_lowercase() == cut(&lower), &|known| {
+            loose(known) == loose_name
+        }];
+    for is_same in same {
+        let columns = target.columns.iter().filter(|column| is_same(&column.name));
+        let columns = columns.map(|column| (column.name.as_str(), Meaning::Column(column)));
+        let generated = target.generated.iter().filter(|column| is_same(column));
+        let generated = generated.map(|column| (column.as_str(), Meaning::Generated(column)));
+        let mut found: Vec<_> = columns.chain(generated).collect();
+        match found.len() {
+            0 => {}
+            1 => return found.remove(0).1,
+            _ => return Meaning::Several(found.iter().map(|(column, _)| *column).collect()),
+        }
+    }
+    Meaning::Nothing
+}
+
+/// Returns a name in lower case without spaces, underscores and hyphens.
+fn loose(name: &str) -> String {
+    let kept = name.chars().filter(|letter| !letter.is_whitespace() && !matches!(letter, '_' | '-'));
+    kept.flat_map(char::to_lowercase).collect()
+}
+
+/// Cuts a name after 63 bytes, as PostgreSQL does.
+fn cut(name: &str) -> &str {
+    let mut end = name.len().min(LONGEST_NAME);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
+}
+
+/// Returns the column that a load adds to the table for `name`, or the name of such a column if the fit has it already.
+fn added(name: &str, fit: &Fit) -> Result<Column, String> {
+    let name: String = name.chars().map(|letter| if letter.is_whitespace() { '_' } else { letter }).collect();
+    let name = cut(&name.to_lowercase()).to_owned();
+    if fit.columns.iter().any(|column| column.name == name) {
+        return Err(name);
+    }
+    Ok(Column {
+        name,
+        type_name: "text".to_owned(),
+        kind: ColumnType::Text(None),
+        not_null: false,
+        has_default: true,
+    })
+}
+
+fn twice(number: usize, name: &str, first: &str, first_index: usize) -> String {
+    if name == first {
+        return format!("column {number} names `{name}` a second time");
+    }
+    format!(
+        "column {number}, `{name}`, and column {}, `{first}`, mean the same column of the table",
+        first_index + 1
+    )
+}
+
+fn unknown(number: usize, name: &str, names: &[String], target: &Target) -> String {
+    let free = target
+        .columns
+        .iter()
+        .filter(|column| names.iter().all(|name| !column.name.eq_ignore_ascii_case(name.trim())));
     let near = free
         .map(|column| (distance(&column.name, &name.to_lowercase()), &column.name))
         .filter(|(distance, near)| *distance <= 1 + near.chars().count() / 4)
@@ -49,6 +243,17 @@ fn unknown(number: usize, name: &str, names: &[String], table: &[Column]) -> Str
         Some((_, near)) => format!("column {number}, `{name}`, is not in the table; did you mean `{near}`?"),
         None => format!("column {number}, `{name}`, is not in the table"),
     }
+}
+
+/// Returns a question if the only name in the header contains a separator of other files.
+fn other_separator(names: &[String]) -> Option<String> {
+    let [only] = names else { return None };
+    let separator = SEPARATORS.into_iter().find(|separator| only.trim().contains(*separator))?;
+    let shown = if separator == '\t' { "\\t".to_owned() } else { separator.to_string() };
+    Some(format!(
+        "the header has one column that contains `{shown}`: is `{shown}` the separator? Set `columnSeparator` or \
+         `myDialect` auto in the data format"
+    ))
 }
 
 /// Returns the Levenshtein distance.
@@ -69,36 +274,81 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::column::ColumnType;
     use super::*;
 
-    fn table() -> Vec<Column> {
-        let column = |name: &str, has_default| Column {
+    fn column(name: &str, has_default: bool) -> Column {
+        Column {
             name: name.to_owned(),
             type_name: "text".to_owned(),
             kind: ColumnType::Text(None),
             not_null: false,
             has_default,
-        };
-        vec![column("order_id", false), column("quantity", false), column("loaded_at", true)]
+        }
+    }
+
+    fn table() -> Target {
+        let columns = vec![column("order_id", false), column("quantity", false), column("loaded_at", true)];
+        Target { columns, generated: vec!["total".to_owned()], on_columns: OnColumns::Strict }
     }
 
     fn names(text: &str) -> Vec<String> {
         text.split(',').map(str::to_owned).collect()
     }
 
+    fn fitted(header: &str, target: &Target) -> Fit {
+        by_name(&names(header), target).expect("it fits")
+    }
+
+    fn problems(header: &str, target: &Target) -> Vec<String> {
+        by_name(&names(header), target).expect_err("it does not fit").0
+    }
+
+    fn filled(fit: &Fit) -> Vec<String> {
+        let columns = fit.columns.iter().zip(&fit.fields);
+        columns.map(|(column, field)| format!("{} from {field}", column.name)).collect()
+    }
+
     #[test]
-    fn names_match_in_any_order_and_case_and_columns_with_defaults_may_be_absent() {
-        let columns = by_name(&names("Quantity, order_id"), &table()).expect("fits");
-        assert_eq!(columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["quantity", "order_id"]);
+    fn names_match_in_any_order_and_columns_with_defaults_may_be_absent() {
+        let fit = fitted("quantity, order_id", &table());
+        assert_eq!(filled(&fit), ["quantity from 0", "order_id from 1"]);
+        assert_eq!(fit.notes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn names_match_apart_from_capitals_spaces_underscores_and_hyphens_and_this_is_told() {
+        for header in ["Order ID,QUANTITY", "order-id,Quantity", "OrderId, quanti_ty"] {
+            let fit = fitted(header, &table());
+            assert_eq!(filled(&fit), ["order_id from 0", "quantity from 1"], "{header}");
+        }
+        let notes = fitted("Order ID,quantity", &table()).notes;
+        assert_eq!(notes, ["columns by similar names: `Order ID` is loaded into `order_id`"]);
+        let long = "x".repeat(70);
+        let target = Target { columns: vec![column(&long[..63], false)], ..Target::default() };
+        assert_eq!(fitted(&long, &target).columns.len(), 1, "PostgreSQL cut the name");
+    }
+
+    #[test]
+    fn a_name_that_may_mean_two_columns_is_refused_unless_it_is_exact() {
+        let columns = vec![column("order_id", true), column("orderid", true), column("OrderId", true)];
+        let target = Target { columns, ..Target::default() };
+        assert_eq!(filled(&fitted("orderid,OrderId", &target)), ["orderid from 0", "OrderId from 1"]);
+        assert_eq!(filled(&fitted("ORDER_ID", &target)), ["order_id from 0"]);
+        let [said] = &problems("order-id", &target)[..] else { panic!("one problem") };
+        assert_eq!(
+            said,
+            "column 1, `order-id`, may mean `order_id` or `orderid` or `OrderId`; write the name as the table has it"
+        );
+        assert_eq!(
+            problems("order_id,Order ID,quantity", &table()),
+            ["column 2, `Order ID`, and column 1, `order_id`, mean the same column of the table"]
+        );
     }
 
     #[test]
     fn every_problem_of_a_header_is_reported_with_a_suggestion() {
-        let WrongHeader(problems) =
-            by_name(&names("order_id,qantity,order_id,"), &table()).expect_err("wrong");
         assert_eq!(
-            problems,
+            problems("order_id,qantity,order_id,", &table()),
             [
                 "column 2, `qantity`, is not in the table; did you mean `quantity`?",
                 "column 3 names `order_id` a second time",
@@ -106,5 +356,25 @@ mod tests {
                 "column `quantity` is missing",
             ]
         );
+        let said = problems("order_id;quantity", &table()).pop().expect("a problem");
+        assert!(said.contains("one column that contains `;`: is `;` the separator?"), "{said}");
+    }
+
+    #[test]
+    fn a_generated_column_is_left_out_and_extra_columns_as_the_load_says() {
+        let fit = fitted("order_id,Total,quantity", &table());
+        assert_eq!(filled(&fit), ["order_id from 0", "quantity from 2"]);
+        assert_eq!((fit.width, fit.column_of(1), fit.notes.len()), (3, None, 1));
+        let header = "order_id,Sent On,quantity";
+        assert_eq!(problems(header, &table()), ["column 2, `Sent On`, is not in the table"]);
+        let ignoring = Target { on_columns: OnColumns::IgnoreExtra, ..table() };
+        let fit = fitted(header, &ignoring);
+        assert_eq!(filled(&fit), ["order_id from 0", "quantity from 2"]);
+        assert_eq!(fit.notes, ["left out, because the table has no such column: `Sent On`"]);
+        let adding = Target { on_columns: OnColumns::AddMissing, ..table() };
+        let fit = fitted(header, &adding);
+        assert_eq!(filled(&fit), ["order_id from 0", "sent_on from 1", "quantity from 2"]);
+        assert_eq!(fit.added, ["sent_on"]);
+        assert_eq!(problems("order_id,quantity,a b,A_B", &adding).len(), 1);
     }
 }

@@ -8,21 +8,23 @@
 
 mod batch;
 mod refused;
+mod replace;
+mod target;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use definition::kind::field::{Limit, LoadMode};
+use definition::kind::field::{Limit, LoadMode, OnColumns};
 
 use super::column::Column;
 use super::dialect::Dialect;
-use super::loaded_files;
+use super::header::Target;
 use super::records::Skipped;
 use super::rejects::Spool;
 use super::source::{Origin, Source};
 use super::statement::Statement;
-use super::table::Table;
-use super::transform::{self, Chunk, Message, Plan, Shape};
+use super::table::{Relation, Table};
+use super::transform::{self, Chunk, Layout, Message, Plan, Shape};
 use super::value_rules::ValueRules;
 use crate::database::{DatabaseTarget, Pool, Transaction};
 use crate::failure::Failure;
@@ -31,7 +33,8 @@ use crate::patience::Patience;
 use crate::progress::Progress;
 use crate::sql::{identifier, literal};
 use crate::storage::{S3Uri, Storage, Upload};
-use batch::{Batch, Writer};
+use batch::{Batch, Way, Writer};
+use replace::Kept;
 
 /// The size of a batch in encoded bytes. With batches of this size, the savepoints cost almost nothing.
 const BATCH: u64 = 32 * 1024 * 1024;
@@ -66,6 +69,10 @@ pub struct Load {
     pub rules: ValueRules,
     /// The treatment of the old rows of the table: keep, replace or update them.
     pub mode: LoadMode,
+    /// How to treat columns of a file that the table lacks.
+    pub on_columns: OnColumns,
+    /// Whether `replace` may change rows of other tables.
+    pub cascade: bool,
     /// The largest number or share of refused rows.
     pub limit: Limit,
     /// The object for the refused rows, besides the table for them.
@@ -99,7 +106,7 @@ pub async fn load(load: &Load, pool: &Pool, progress: &Progress) -> Result<(), F
     let mut patience = Patience::new(load.patience);
     loop {
         let mut spool = Spool::new(&load.scratch, &load.key.pipeline);
-        let result = LoadTry { load, progress, spool: &mut spool, loaded: Loaded::default() }.run(pool).await;
+        let result = LoadTry::new(load, progress, &mut spool).run(pool).await;
         match result {
             Err(failure) if failure.is_away() && patience.wait(&failure, progress).await => {}
             Err(failure) => return Err(give_up(load, &mut spool, failure, progress).await),
@@ -148,6 +155,21 @@ struct LoadTry<'a> {
     progress: &'a Progress,
     spool: &'a mut Spool,
     loaded: Loaded,
+    /// The first file with a header, and the names in the header.
+    header: Option<(String, Vec<String>)>,
+    /// The old rows that `replace` has kept.
+    kept: Option<Kept>,
+    /// Whether the table had a file of this load already.
+    has_earlier: bool,
+    /// Why the first file without rows cannot be loaded alone.
+    empty: Option<Failure>,
+}
+
+impl<'a> LoadTry<'a> {
+    fn new(load: &'a Load, progress: &'a Progress, spool: &'a mut Spool) -> Self {
+        let loaded = Loaded::default();
+        Self { load, progress, spool, loaded, header: None, kept: None, has_earlier: false, empty: None }
+    }
 }
 
 impl LoadTry<'_> {
@@ -176,7 +198,7 @@ impl LoadTry<'_> {
             self.progress.note("this was loaded by an earlier attempt, which could not report it");
             return Ok(None);
         }
-        let table = self.table(tx).await?;
+        let mut table = self.table(tx).await?;
         self.progress.set("loadedTable", &table);
         for source in &self.load.sources {
             self.progress.add("loadedFrom", source.name());
@@ -184,10 +206,16 @@ impl LoadTry<'_> {
         self.prepare(tx, &table).await?;
         for source in &self.load.sources {
             if self.is_new(tx, &table, source).await? {
-                self.file(tx, &table, source).await?;
+                self.file(tx, &mut table, source).await?;
+            } else {
+                self.has_earlier = true;
             }
         }
         self.check_limit()?;
+        self.check_rows()?;
+        if let Some(kept) = &self.kept {
+            kept.finish(tx, &table, self.load.cascade).await?;
+        }
         if self.spool.count() > 0 {
             self.keep_rejects(tx, &table).await?;
         }
@@ -205,75 +233,10 @@ impl LoadTry<'_> {
         Ok(())
     }
 
-    async fn table(&self, tx: &Transaction) -> Result<Table, Failure> {
-        let Load { schema, table: name, create, .. } = self.load;
-        let schema = schema.as_deref();
-        if let Some(table) = Table::find(tx, schema, name).await? {
-            return Ok(table);
+    async fn file(&mut self, tx: &Transaction, table: &mut Table, source: &Source) -> Result<(), Failure> {
+        if self.is_empty_part(source) {
+            return Ok(());
         }
-        let shown = schema.map_or_else(|| name.clone(), |schema| format!("{schema}.{name}"));
-        let Some(create) = create else {
-            let missing = Table::missing(tx, schema, name).await?;
-            let message = format!("{missing}; create it, or give `createTableSql`");
-            return Err(Failure::bad_input("NoSuchTable", message));
-        };
-        lock(tx, &shown).await?;
-        if let Some(table) = Table::find(tx, schema, name).await? {
-            return Ok(table);
-        }
-        tx.run("running createTableSql", create).await?;
-        self.progress.log(&format!("created table {shown}"));
-        let made = Table::find(tx, schema, name).await?;
-        made.ok_or_else(|| {
-            Failure::bad_input(
-                "CreateTableSql",
-                format!("createTableSql ran, but there is still no table {shown}"),
-            )
-        })
-    }
-
-    async fn prepare(&self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
-        let name = table.quoted();
-        // A deferred constraint would refuse the whole load at the commit, instead of one row.
-        tx.run("checking constraints at once", "SET CONSTRAINTS ALL IMMEDIATE").await?;
-        match self.load.mode {
-            LoadMode::Append => Ok(()),
-            LoadMode::Replace => {
-                // The lock does not stop readers, but a second `replace` has to wait. Without the lock, the rows of
-                // both files would stay.
-                let sql = format!("LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE; DELETE FROM {name}");
-                tx.run(&format!("emptying {table}"), &sql).await?;
-                loaded_files::forget(tx, table).await
-            }
-            LoadMode::Upsert if table.primary_key.is_empty() => {
-                let message = format!("table {table} has no primary key, which `myLoadMode` upsert needs");
-                Err(Failure::bad_input("NoPrimaryKey", message))
-            }
-            LoadMode::Upsert => Ok(()),
-        }
-    }
-
-    /// Notes the file as loaded. Returns false, with a remark for the user, if the mode is `append` and the table has
-    /// the file already.
-    async fn is_new(&self, tx: &Transaction, table: &Table, source: &Source) -> Result<bool, Failure> {
-        let Origin::Object(_, object) = &source.origin else { return Ok(true) };
-        if loaded_files::note(tx, &self.load.key, table, object).await? || self.load.mode != LoadMode::Append
-        {
-            return Ok(true);
-        }
-        let rows =
-            tx.query("reading the table", &format!("SELECT 1 FROM {} LIMIT 1", table.quoted()), &[]).await?;
-        if rows.is_empty() {
-            // Somebody emptied the table, so its old files may be loaded again.
-            loaded_files::forget(tx, table).await?;
-            return loaded_files::note(tx, &self.load.key, table, object).await;
-        }
-        self.progress
-            .note(format!("{object} is in {table} already; not appended again", object = source.name()));
-        Ok(false)
-    }
-
-    async fn file(&mut self, tx: &Transaction, table: &Table, source: &Source) -> Result<(), Failure> {
         let mut plan = self.plan(tx, table, source).await?;
         let mut messages = transform::start(source.open().await?, plan.clone());
         let mut open: Option<(Writer<'_>, Option<Batch>)> = None;
@@ -284,11 +247,15 @@ impl LoadTry<'_> {
                     for note in &begin.notes {
                         self.progress.note(format!("{}: {note}", source.name()));
                     }
+                    if let Layout::Binary(fit) | Layout::Text(fit) = &begin.layout {
+                        self.fit(tx, table, source, fit).await?;
+                    }
+                    let way = self.way(table, &begin.layout)?;
                     // A range of the file is read again as the whole file was read.
                     plan.dialect = begin.dialect;
                     (plan.dialect.skip_lines, plan.dialect.skip_footer) = (0, 0);
                     plan.is_plain = begin.is_plain;
-                    let writer = Writer::new(tx, table, begin.layout, self.load.mode).await?;
+                    let writer = Writer::new(tx, table, begin.layout, way).await?;
                     open = Some((writer, None));
                 }
                 Message::Chunk(chunk) => {
@@ -304,6 +271,7 @@ impl LoadTry<'_> {
                     }
                     self.take(source, &plan, writer, batch, chunk).await?;
                 }
+                Message::Failed(failure) if self.is_empty_file(&failure) => return Ok(()),
                 Message::Failed(failure) => return Err(failure),
                 Message::End(skipped) => {
                     self.skipped(source, skipped);
@@ -318,10 +286,60 @@ impl LoadTry<'_> {
         Err(Failure::internal(READER_GONE))
     }
 
+    /// Returns whether the file is an object without bytes among several files. Such a file has no rows, and is no gzip
+    /// either.
+    fn is_empty_part(&mut self, source: &Source) -> bool {
+        let Origin::Object(_, object) = &source.origin else { return false };
+        let is_empty = self.load.sources.len() > 1 && object.etag.is_some() && object.size == 0;
+        if is_empty {
+            self.empty.get_or_insert_with(|| {
+                Failure::bad_input("NoRows", format!("{}: the file is empty", source.name()))
+            });
+        }
+        is_empty
+    }
+
+    /// Returns whether a file among several failed only because it has no rows, and remembers that.
+    fn is_empty_file(&mut self, failure: &Failure) -> bool {
+        let is_empty = self.load.sources.len() > 1 && failure.id == "BadInput:NoRows";
+        if is_empty {
+            self.empty.get_or_insert_with(|| failure.clone());
+        }
+        is_empty
+    }
+
+    /// Returns in which way the rows of a layout go into the table.
+    fn way(&self, table: &Table, layout: &Layout) -> Result<Way, Failure> {
+        let (Layout::Binary(fit) | Layout::Text(fit)) = layout else { return Ok(Way::Copy) };
+        let (key, mode) = match (&self.kept, self.load.mode) {
+            (Some(kept), _) => (&kept.key, "replace, because rows of other tables refer to the table,"),
+            (None, LoadMode::Upsert) => (&table.primary_key, "upsert"),
+            // COPY does not fill views, and not tables with policies for this user.
+            (None, _) if table.kind == Relation::View || table.row_security => return Ok(Way::Insert),
+            (None, _) => return Ok(Way::Copy),
+        };
+        let has = |name: &String| fit.columns.iter().any(|column| column.name == *name);
+        if let Some(absent) = key.iter().find(|name| !has(name)) {
+            let message =
+                format!("`myLoadMode` {mode} needs the key column `{absent}` of {table} in the file");
+            return Err(Failure::bad_input("NoKey", message));
+        }
+        if let Some(fixed) = table.always_identity.iter().find(|name| has(name) && !key.contains(name)) {
+            let message = format!(
+                "`myLoadMode` {mode} cannot change the column `{fixed}` of {table}, which is GENERATED ALWAYS AS IDENTITY;                  leave it out of the file"
+            );
+            return Err(Failure::bad_input("Identity", message));
+        }
+        Ok(if self.kept.is_some() { Way::Keep(key.clone()) } else { Way::Upsert(key.clone()) })
+    }
+
     async fn plan(&self, tx: &Transaction, table: &Table, source: &Source) -> Result<Plan, Failure> {
         let shape = match &self.load.insert {
             Some(insert) => Shape::Statement(self.statement(tx, insert).await?),
-            None => Shape::Table { columns: table.columns.clone(), declared: self.load.declared.clone() },
+            None => Shape::Table {
+                target: Target::of(table, self.load.on_columns),
+                declared: self.load.declared.clone(),
+            },
         };
         Ok(Plan {
             file: source.name(),
@@ -420,8 +438,11 @@ impl LoadTry<'_> {
     }
 
     fn report(&self) {
-        self.progress.set("rowsLoaded", self.loaded.rows);
-        self.progress.set("rowsRejected", self.loaded.rejected);
+        let Loaded { rows, rejected, skipped, .. } = self.loaded;
+        self.progress.set("rowsRead", rows + rejected + skipped);
+        self.progress.set("rowsLoaded", rows);
+        self.progress.set("rowsRejected", rejected);
+        self.progress.set("rowsSkipped", skipped);
         self.progress.set("bytesRead", self.loaded.bytes);
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::column::Column;
 use super::dialect::Dialect;
-use super::header::{self, WrongHeader};
+use super::header::{self, Fit, Target, WrongHeader};
 use super::input::{Input, bad_bytes};
 use super::position::Position;
 use super::records::{Record, Records, Skipped};
@@ -53,8 +53,8 @@ pub struct Plan {
 pub enum Shape {
     /// Each record becomes a row of a table.
     Table {
-        /// The columns of the table that can be filled.
-        columns: Vec<Column>,
+        /// The columns of the table.
+        target: Target,
         /// `column` of the data format. It is used only if the file has no header.
         declared: Vec<String>,
     },
@@ -66,9 +66,9 @@ pub enum Shape {
 #[derive(Clone, Debug)]
 pub enum Layout {
     /// `COPY` in binary form, with the columns in the order of the file.
-    Binary(Vec<Column>),
+    Binary(Fit),
     /// `COPY` in text form, for a table with a type that has no binary encoder here.
-    Text(Vec<Column>),
+    Text(Fit),
     /// A statement for each record.
     Statements(Statement),
 }
@@ -187,6 +187,8 @@ struct Thread {
     count: u64,
     chunk: Chunk,
     scratch: Vec<u8>,
+    /// The fields of the present record that go into columns, if not all do.
+    picked: Vec<Span>,
 }
 
 impl Thread {
@@ -194,7 +196,8 @@ impl Thread {
         let marks_rows = layout.is_some();
         let chunk = Chunk::empty(records.at());
         let rules = plan.rules.of_each(layout.as_ref().map(Layout::columns).unwrap_or_default());
-        Self { records, plan, sender, layout, rules, marks_rows, count: 0, chunk, scratch: Vec::new() }
+        let (scratch, picked) = (Vec::new(), Vec::new());
+        Self { records, plan, sender, layout, rules, marks_rows, count: 0, chunk, scratch, picked }
     }
 
     /// Reads to the end. Returns false if the receiver is gone.
@@ -283,23 +286,23 @@ impl Thread {
     /// If the header does not fit the table.
     fn decide_layout(&mut self, first: &Record) -> Result<Layout, Failure> {
         let at = first.at;
-        let (table, declared) = match &self.plan.shape {
+        let (target, declared) = match &self.plan.shape {
             Shape::Statement(statement) => {
                 let statement = statement.clone();
                 let has_header = self.plan.dialect.header;
                 let names = if has_header { self.names(first)? } else { Vec::new() };
                 return Ok(Layout::Statements(statement.named(&names)));
             }
-            Shape::Table { columns, declared } => (columns.clone(), declared.clone()),
+            Shape::Table { target, declared } => (target.clone(), declared.clone()),
         };
-        let columns = if self.plan.dialect.header {
+        let fit = if self.plan.dialect.header {
             let names = self.names(first)?;
-            header::by_name(&names, &table).map_err(|wrong| self.wrong_header(at, &wrong))?
+            header::by_name(&names, &target).map_err(|wrong| self.wrong_header(at, &wrong))?
         } else {
-            header::by_name(&declared, &table).unwrap_or_else(|_| table.clone())
+            header::by_name(&declared, &target).unwrap_or_else(|_| Fit::in_order(target.columns.clone()))
         };
-        let needs_text = columns.iter().any(|column| column.kind.needs_text());
-        Ok(if needs_text { Layout::Text(columns) } else { Layout::Binary(columns) })
+        let needs_text = fit.columns.iter().any(|column| column.kind.needs_text());
+        Ok(if needs_text { Layout::Text(fit) } else { Layout::Binary(fit) })
     }
 
     /// Decides the rules for each column of `layout`.
@@ -308,12 +311,14 @@ impl Thread {
     ///
     /// If a rule is for a column that the table lacks, or that cannot hold its values.
     fn decide_rules(&self, layout: &Layout) -> Result<Vec<ColumnRules>, Failure> {
-        let of_table = match &self.plan.shape {
-            Shape::Table { columns, .. } => columns,
-            Shape::Statement(_) => layout.columns(),
-        };
+        // The layout may have columns that the load adds to the table.
+        let mut of_table = layout.columns().to_vec();
+        if let Shape::Table { target, .. } = &self.plan.shape {
+            of_table
+                .extend(target.columns.iter().filter(|column| !layout.columns().contains(column)).cloned());
+        }
         let Plan { file, table, rules, .. } = &self.plan;
-        match &rules.problems(of_table)[..] {
+        match &rules.problems(&of_table)[..] {
             [] => Ok(rules.of_each(layout.columns())),
             problems => {
                 let message = format!("{file} and table {table}: {}", problems.join("; "));
@@ -409,8 +414,14 @@ impl Thread {
         };
         let (out, rules) = (&mut self.chunk.data, self.rules.as_slice());
         match layout {
-            Layout::Binary(columns) => binary_row(columns, rules, fields, &mut values, out),
-            Layout::Text(columns) => text_row(columns, rules, fields, &mut values, out),
+            Layout::Binary(fit) => {
+                let fields = picked(fit, fields, &mut self.picked);
+                binary_row(&fit.columns, rules, fields, &mut values, out)
+            }
+            Layout::Text(fit) => {
+                let fields = picked(fit, fields, &mut self.picked);
+                text_row(&fit.columns, rules, fields, &mut values, out)
+            }
             Layout::Statements(Statement { template, columns }) => {
                 statement(template, columns, rules, fields, &mut values, out)
             }
@@ -418,7 +429,11 @@ impl Thread {
     }
 
     fn column_name(&self, index: usize) -> Option<String> {
-        self.layout.as_ref()?.columns().get(index).map(|column| column.name.clone())
+        let column = match self.layout.as_ref()? {
+            Layout::Binary(fit) | Layout::Text(fit) => fit.column_of(index),
+            Layout::Statements(statement) => statement.columns.get(index),
+        };
+        column.map(|column| column.name.clone())
     }
 
     fn wrong_count(&self, found: usize, expected: usize) -> String {
@@ -498,14 +513,17 @@ impl Layout {
     #[must_use]
     #[inline]
     pub fn width(&self) -> usize {
-        self.columns().len()
+        match self {
+            Self::Binary(fit) | Self::Text(fit) => fit.width,
+            Self::Statements(statement) => statement.columns.len(),
+        }
     }
 
-    /// Returns the columns in the order of the file. In a statement, these are its placeholders.
+    /// Returns the columns to fill, in the order of the file. In a statement, these are its placeholders.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         match self {
-            Self::Binary(columns) | Self::Text(columns) => columns,
+            Self::Binary(fit) | Self::Text(fit) => &fit.columns,
             Self::Statements(statement) => &statement.columns,
         }
     }
@@ -515,11 +533,22 @@ impl Shape {
     /// Returns the number of columns that a record without a header should have.
     fn columns(&self) -> Option<usize> {
         Some(match self {
-            Self::Table { columns, declared } if declared.is_empty() => columns.len(),
+            Self::Table { target, declared } if declared.is_empty() => target.columns.len(),
             Self::Table { declared, .. } => declared.len(),
             Self::Statement(statement) => statement.columns.len(),
         })
     }
+}
+
+/// Returns the fields of a record that go into columns, in the order of the columns.
+#[inline]
+fn picked<'a>(fit: &Fit, fields: &'a [Span], picked: &'a mut Vec<Span>) -> &'a [Span] {
+    if fit.fields.len() == fields.len() || fit.fields.is_empty() {
+        return fields;
+    }
+    picked.clear();
+    picked.extend(fit.fields.iter().map(|field| fields[*field]));
+    picked
 }
 
 impl Chunk {

@@ -7,10 +7,12 @@ mod loading;
 mod objects;
 mod own_types;
 mod refusals;
+mod replacing;
 mod scripts;
 mod settings;
 mod stack;
 mod staging;
+mod tables;
 mod types;
 mod value_rules;
 mod values;
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use definition::kind::field::{Limit, LoadMode};
+use definition::kind::field::{Limit, LoadMode, OnColumns};
 use e2e::postgres::NativePostgres;
 use ec2_worker::database::{self, Pool};
 use ec2_worker::etl::dialect::Dialect;
@@ -69,6 +71,8 @@ impl World {
             declared: Vec::new(),
             rules: ValueRules::default(),
             mode: LoadMode::Append,
+            on_columns: OnColumns::Strict,
+            cascade: false,
             limit: Limit::Count(0),
             quarantine: None,
             scratch: self.folder.path().to_owned(),

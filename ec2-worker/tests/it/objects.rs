@@ -125,7 +125,7 @@ async fn a_control_character_in_a_result_or_a_refused_row_is_reported_as_an_esca
     assert_eq!(value(&attempt, "resultPreview"), "id    1\nnote  a\\u{1}b");
     assert_eq!(stack.get("out.csv").await, b"id,note\n1,a\x01b\n", "the file itself is as it must be");
 
-    stack.put("in.csv", "id,note\n2,\u{2}\n").await;
+    stack.put("in.csv", "id,note\n2,\u{2}\n3,c\n").await;
     for (rejects, status, field) in [("0", "FAILED", "errorMessage"), ("1", "FINISHED", "rejectReasons")] {
         let mut objects = vec![copy(&[("myMaxRejects", rejects)]), file("In", "in.csv", false, "Csv")];
         objects.extend(table(&world, "Out", &[]).into_iter().chain(formats()));
@@ -133,5 +133,98 @@ async fn a_control_character_in_a_result_or_a_refused_row_is_reported_as_an_esca
         assert_eq!(value(&attempt, "@status"), status, "{attempt:?}");
         let said = value(&attempt, field);
         assert!(said.contains("(2, \\u{2})"), "{said}");
+    }
+}
+
+fn directory(key: &str, gzip: bool) -> aws_sdk_datapipeline::types::PipelineObject {
+    let mut fields = vec![
+        string("type", "S3DataNode"),
+        string("directoryPath", &format!("s3://{BUCKET}/{key}")),
+        refers("dataFormat", "Csv"),
+    ];
+    if gzip {
+        fields.push(string("compression", "GZIP"));
+    }
+    object("In", fields)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_loaded_in_the_order_of_names_without_markers_and_with_empty_parts() {
+    let world = World::new("CREATE TABLE t (number serial, id int, note text DEFAULT 'none')").await;
+    let stack = Stack::start().await;
+    for (key, content) in [
+        ("in/part-00002.csv", "note,ID\ntwo,2\n\nthree,3\n"),
+        ("in/part-00000.csv", "id,note\n1,one\n"),
+        ("in/part-00001.csv", ""),
+        ("in/part-00003.csv", "id,note\n"),
+        ("in/_SUCCESS", ""),
+        ("in/_committed_1", "{}"),
+        ("in/.part-00000.csv.crc", "crc"),
+        ("in/_temporary/0/part-00009.csv", "id,note\n9,nine\n"),
+        ("other/part-00000.csv", "id,note\n1,one\n"),
+        ("other/part-00001.csv", "id,notes\n1,one\n"),
+        ("none/part-00000.csv", ""),
+        ("none/part-00001.csv", "id,note\n"),
+        ("none/_SUCCESS", ""),
+        ("markers/_SUCCESS", ""),
+    ] {
+        stack.put(key, content).await;
+    }
+    for (key, packed) in
+        [("packed/a.gz", piped("gzip", &["-c"], b"id,note\n5,five\n")), ("packed/b.gz", vec![])]
+    {
+        stack.put(key, packed).await;
+    }
+    let run = async |key: &str, gzip: bool, more: &[(&str, &str)]| {
+        let mut objects = vec![copy(more), directory(key, gzip)];
+        objects.extend(table(&world, "Out", &[]).into_iter().chain(formats()));
+        stack.run(objects).await
+    };
+    let attempt = run("in/", false, &[]).await;
+    assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+    assert_eq!(world.rows("SELECT id, note FROM t ORDER BY number").await, "1|one 2|two 3|three");
+    for (field, count) in
+        [("rowsRead", "4"), ("rowsLoaded", "3"), ("rowsRejected", "0"), ("rowsSkipped", "1")]
+    {
+        assert_eq!(value(&attempt, field), count, "{field}: {attempt:?}");
+    }
+    let skipped = "not loaded, because the name of the file or of its folder begins with _ or .: \
+                   `.part-00000.csv.crc`, `_SUCCESS`, `_committed_1` and 1 more";
+    assert!(attempt.contains(&("note".to_owned(), skipped.to_owned())), "{attempt:?}");
+    for (key, says) in [
+        ("other", "part-00001.csv, line 1: the header does not fit table public.t: column 2, `notes`"),
+        ("none", "none of the 2 files has a row"),
+        ("markers", "there is nothing to load under s3://files/markers"),
+    ] {
+        let attempt = run(key, false, &[]).await;
+        assert!(value(&attempt, "errorMessage").contains(says), "{key}: {attempt:?}");
+    }
+    let attempt = run("other", false, &[("myOnColumns", "ignore-extra")]).await;
+    let says = "part-00001.csv: the header differs from that of s3://files/other/part-00000.csv: it lacks `note` and \
+                has also `notes`";
+    assert!(value(&attempt, "errorMessage").contains(says), "{attempt:?}");
+    let attempt = run("packed", true, &[("myLoadMode", "replace")]).await;
+    assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+    assert_eq!(world.rows("SELECT id FROM t").await, "5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_of_refused_rows_alone_fails_whatever_the_limit_allows() {
+    let world = World::new("CREATE TABLE t (id int, note text); INSERT INTO t VALUES (1, 'old')").await;
+    let stack = Stack::start().await;
+    for (content, says) in [
+        ("id,note\nx,a\n", "the only row was refused; the table is left as it was: in.csv, line 2"),
+        ("id,note\nx,a\n\ny,b\n", "all 2 rows were refused; the table is left as it was: in.csv, line 2"),
+    ] {
+        stack.put("in.csv", content).await;
+        for mode in ["append", "replace"] {
+            let more = [("myMaxRejects", "100%"), ("myLoadMode", mode)];
+            let mut objects = vec![copy(&more), file("In", "in.csv", false, "Csv")];
+            objects.extend(table(&world, "Out", &[]).into_iter().chain(formats()));
+            let attempt = stack.run(objects).await;
+            assert_eq!(value(&attempt, "errorId"), "BadInput:AllRejected", "{attempt:?}");
+            assert!(value(&attempt, "errorMessage").starts_with(says), "{attempt:?}");
+            assert_eq!(world.rows("SELECT note FROM t").await, "old");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Group, Kind, ValueShape,
     databases::ANY_DATABASE,
-    field_type::{Limit, LoadMode},
+    field_type::{Limit, LoadMode, OnColumns},
     shared_fields::{CLUSTER_WORK, RUNNER, WORK},
     spec::{FieldSpec, KindSpec, OneOf, boolean, count, spec, text, to, to_group, word},
     typed_field::Defaulted,
@@ -53,6 +53,8 @@ pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
     one_of: &[RUNNER],
     my_fields: &[
         MY_LOAD_MODE.spec(),
+        MY_CASCADE.spec(),
+        MY_ON_COLUMNS.spec(),
         MY_MAX_REJECTS.spec(),
         spec(
             "myRejectsPath",
@@ -81,6 +83,21 @@ pub const MY_LOAD_MODE: Defaulted<LoadMode> = word(
 )
 .typed()
 .or("append");
+/// `myCascade`.
+pub const MY_CASCADE: Defaulted<bool> = boolean(
+    "myCascade",
+    "Whether myLoadMode replace may change rows of other tables, by foreign keys, triggers or rules.",
+)
+.typed()
+.or("false");
+/// `myOnColumns`.
+pub const MY_ON_COLUMNS: Defaulted<OnColumns> = word(
+    "myOnColumns",
+    OnColumns::WORDS,
+    "Whether to refuse, leave out or add to the table the columns of a file that the table lacks.",
+)
+.typed()
+.or("strict");
 /// `myMaxRejects`.
 pub const MY_MAX_REJECTS: Defaulted<Limit> = spec(
     "myMaxRejects",

@@ -56,7 +56,18 @@ pub(super) static SQL_DATA_NODE: KindSpec = KindSpec {
     fields: SQL_FIELDS,
     includes: WORK,
     one_of: &[],
-    my_fields: &[],
+    my_fields: &[
+        text(
+            "myExpect",
+            "Query that must give true after a load, -- and a message; if not, the load fails and is undone.",
+        )
+        .multi(),
+        text(
+            "myExpectWarn",
+            "Query as in myExpect; if it does not give true, the load says so and succeeds.",
+        )
+        .multi(),
+    ],
 };
 
 const SQL_FIELDS: &[FieldSpec] = &[

@@ -150,6 +150,24 @@ words! {
 }
 
 words! {
+    /// `myOnColumns`: how a load treats the columns of a file that the table lacks.
+    OnColumns {
+        /// The file is refused.
+        Strict = "strict",
+        /// The columns are left out.
+        IgnoreExtra = "ignore-extra",
+        /// The columns are added to the table.
+        AddMissing = "add-missing",
+    }
+}
+
+impl Default for OnColumns {
+    fn default() -> Self {
+        Self::Strict
+    }
+}
+
+words! {
     /// `startAt`: when the first interval of a schedule begins.
     StartAt {
         /// The first interval begins at the first activation of the pipeline.

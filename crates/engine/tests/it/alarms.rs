@@ -6,7 +6,7 @@ use crate::harness::{drive, drive_with, instance, shell};
 
 const ONCE: &str = r##"{"id": "Good", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t",
     "subject": "#{node.name}: #{node.rowsLoaded} rows,\n#{node.rowsRejected} refused — fine",
-    "message": "#{node.@status} in #{node.duration}\n#{node.loads}\n#{node.rejectReasons}\n#{node.results}"},
+    "message": "#{node.@status} in #{node.duration}, of #{node.rowsRead} rows #{node.rowsSkipped} skipped\n#{node.loads}\n#{node.rejectReasons}\n#{node.results}"},
    {"id": "Bad", "type": "SnsAlarm", "myOncePerRun": "true", "topicArn": "arn:t", "subject": "bad",
     "message": "#{node.firstError} #{node.nothing}#{node.logs}"}"##;
 
@@ -50,7 +50,8 @@ fn once_per_run_sums_up_the_run_in_one_notice() {
         run.claim(activity);
         run.report(activity, &[("rowsLoaded", rows), ("rowsRejected", refused), ("loadedTable", activity)]);
     }
-    run.report("A", &[("rejectReasons", "a.csv line 3: no date")]);
+    run.report("A", &[("rejectReasons", "a.csv line 3: no date"), ("rowsRead", "13"), ("rowsSkipped", "2")]);
+    run.report("B", &[("rowsRead", "5"), ("rowsSkipped", "0")]);
     run.report("B", &[("writtenTo", "s3://r/b.csv"), ("resultPreview", "x,y\n1,2")]);
     run.set("A", engine::TaskOutcome::Finished);
     assert_eq!(run.notices().len(), 0);
@@ -58,7 +59,7 @@ fn once_per_run_sums_up_the_run_in_one_notice() {
     run.set("B", engine::TaskOutcome::Finished);
     let [notice] = run.notices()[..] else { panic!("{:?}", run.notices()) };
     assert_eq!(notice.subject, "orders/2030-01-31: 15 rows, 1 refused — fine");
-    let wanted = "FINISHED in 1 min 0 s\nA: 10 rows, 1 refused\nB: 5 rows, 0 refused\n\
+    let wanted = "FINISHED in 1 min 0 s, of 18 rows 2 skipped\nA: 10 rows, 1 refused, 2 skipped\nB: 5 rows, 0 refused\n\
                   a.csv line 3: no date\ns3://r/b.csv\n    x,y\n    1,2";
     assert_eq!(notice.message, wanted);
 }

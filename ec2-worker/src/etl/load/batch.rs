@@ -1,19 +1,20 @@
-//! Sends batches of rows to the database, each after a savepoint: with `COPY`, with `COPY` and a merge, or as
+//! Sends batches of rows to the database, each after a savepoint: with `COPY`, with `COPY` and an `INSERT`, or as
 //! statements.
 
 use std::fs::File;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use definition::kind::field::LoadMode;
 use futures::SinkExt as _;
 use tokio_postgres::CopyInSink;
 
+use super::super::column::Column;
 use super::super::position::Position;
 use super::super::rejects::Spool;
 use super::super::table::Table;
 use super::super::transform::{Chunk, Layout};
 use super::list;
+use super::replace::KEYS;
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
@@ -44,23 +45,35 @@ pub(super) struct Batch {
     sink: Option<Pin<Box<CopyInSink<Bytes>>>>,
 }
 
+/// In which way rows go into a table.
+#[derive(Clone, Debug)]
+pub(super) enum Way {
+    /// COPY into the table.
+    Copy,
+    /// COPY into a temporary table, and INSERT from there.
+    Insert,
+    /// As `Insert`, but a row replaces the row with the same key.
+    Upsert(Vec<String>),
+    /// As `Upsert`, for the only rows that the table will have. A second row with the same key is refused.
+    Keep(Vec<String>),
+}
+
 impl<'a> Writer<'a> {
     pub(super) async fn new(
         tx: &'a Transaction,
         table: &Table,
         layout: Layout,
-        mode: LoadMode,
+        way: Way,
     ) -> Result<Self, Failure> {
         let (columns, format) = match &layout {
-            Layout::Binary(columns) => (list(columns), "binary"),
-            Layout::Text(columns) => (list(columns), "text"),
+            Layout::Binary(fit) => (list(&fit.columns), "binary"),
+            Layout::Text(fit) => (list(&fit.columns), "text"),
             Layout::Statements(_) => return Ok(Self { tx, layout, copy: String::new(), merge: None }),
         };
-        let upsert = mode == LoadMode::Upsert;
-        let into = if upsert { STAGE.to_owned() } else { table.quoted() };
+        let merge = merge(table, &layout, &way);
+        let into = if merge.is_some() { STAGE.to_owned() } else { table.quoted() };
         let copy = format!("COPY {into} ({columns}) FROM STDIN (FORMAT {format})");
-        let merge = upsert.then(|| merge(table, &layout, &columns));
-        if upsert {
+        if merge.is_some() {
             let create = format!(
                 "DROP TABLE IF EXISTS {STAGE}; CREATE TEMP TABLE downspout_stage ON COMMIT DROP AS \
                  SELECT {columns} FROM {} WITH NO DATA",
@@ -165,22 +178,48 @@ async fn feed(sink: &mut Pin<Box<CopyInSink<Bytes>>>, bytes: Bytes) -> Result<()
     sink.feed(bytes).await.map_err(|error| Failure::database(DOING, &error))
 }
 
-/// Returns the statements that merge a batch into `table`. If several rows have the same key, the last row stays, as if
-/// the rows had been merged one by one.
-fn merge(table: &Table, layout: &Layout, columns: &str) -> String {
-    let key: Vec<String> = table.primary_key.iter().map(|name| identifier(name)).collect();
-    let key = key.join(", ");
-    let (Layout::Binary(fields) | Layout::Text(fields)) = layout else { return String::new() };
-    let others = fields.iter().filter(|column| !table.primary_key.contains(&column.name));
-    let sets: Vec<String> =
-        others.map(|column| identifier(&column.name)).map(|c| format!("{c} = excluded.{c}")).collect();
-    let action =
-        if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
-    format!(
-        "INSERT INTO {} ({columns}) SELECT DISTINCT ON ({key}) {columns} FROM {STAGE} ORDER BY {key}, ctid DESC \
-         ON CONFLICT ({key}) DO {action}; DELETE FROM {STAGE}",
-        table.quoted()
-    )
+/// Returns the statements that move a batch from the temporary table into `table`, unless the way is COPY.
+///
+/// In an upsert, the last of several rows with the same key stays, as if the rows had been merged one by one. Columns
+/// that the file lacks keep their values then; in a row that `replace` keeps, they get their defaults.
+fn merge(table: &Table, layout: &Layout, way: &Way) -> Option<String> {
+    let (Layout::Binary(fit) | Layout::Text(fit)) = layout else { return None };
+    let (columns, name) = (list(&fit.columns), table.quoted());
+    // Without OVERRIDING, PostgreSQL refuses values for a column GENERATED ALWAYS AS IDENTITY, which COPY accepts.
+    let insert = format!("INSERT INTO {name} ({columns}) OVERRIDING SYSTEM VALUE SELECT");
+    let names = |key: &[String]| key.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
+    let others = |key: &[String]| {
+        let others = fit.columns.iter().filter(|column| !key.contains(&column.name));
+        others
+            .map(|column| identifier(&column.name))
+            .map(|c| format!("{c} = excluded.{c}"))
+            .collect::<Vec<_>>()
+    };
+    let on_conflict = |key: &[String], sets: Vec<String>| match sets.len() {
+        0 => format!("ON CONFLICT ({}) DO NOTHING", names(key)),
+        _ => format!("ON CONFLICT ({}) DO UPDATE SET {}", names(key), sets.join(", ")),
+    };
+    let moved = match way {
+        Way::Copy => return None,
+        Way::Insert => format!("{insert} {columns} FROM {STAGE} ORDER BY ctid"),
+        Way::Upsert(key) => format!(
+            "{insert} DISTINCT ON ({0}) {columns} FROM {STAGE} ORDER BY {0}, ctid DESC {1}",
+            names(key),
+            on_conflict(key, others(key))
+        ),
+        Way::Keep(key) => {
+            let filled = |column: &Column| fit.columns.iter().any(|known| known.name == column.name);
+            let absent = table.columns.iter().filter(|column| !filled(column));
+            let mut sets = others(key);
+            sets.extend(absent.map(|column| format!("{} = DEFAULT", identifier(&column.name))));
+            format!(
+                "INSERT INTO {KEYS} SELECT {} FROM {STAGE}; {insert} {columns} FROM {STAGE} ORDER BY ctid {}",
+                names(key),
+                on_conflict(key, sets)
+            )
+        }
+    };
+    Some(format!("{moved}; DELETE FROM {STAGE}"))
 }
 
 /// Copies a CSV file with a header into the columns `columns` of the table `table`.

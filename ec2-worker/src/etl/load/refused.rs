@@ -1,6 +1,7 @@
 //! The refused rows of a load: finds them in a refused batch, compares their number with the limit, and stores them.
 
 use definition::kind::field::Limit;
+use tokio_postgres::types::Type;
 
 use super::super::position::Position;
 use super::super::rejects;
@@ -100,8 +101,8 @@ impl LoadTry<'_> {
             return Ok(());
         }
         let counted = match self.load.limit {
-            Limit::Count(_) => format!("{refused} rows"),
-            Limit::Percent(_) => format!("{refused} of {total} rows"),
+            Limit::Count(_) => counted(refused),
+            Limit::Percent(_) => format!("{refused} of {}", counted(total)),
         };
         let message = format!(
             "{counted} refused, `myMaxRejects` allows {}; the table is left as it was: {}",
@@ -111,6 +112,34 @@ impl LoadTry<'_> {
         Err(Failure::bad_input("TooManyRejects", message))
     }
 
+    /// Checks that the load has a row.
+    ///
+    /// # Errors
+    ///
+    /// If every row was refused, whatever the limit allows, or if no file of the load has a row.
+    pub(super) fn check_rows(&self) -> Result<(), Failure> {
+        let refused = self.spool.count();
+        if self.loaded.rows > 0 {
+            return Ok(());
+        }
+        if refused > 0 {
+            let every =
+                if refused == 1 { "the only row was".to_owned() } else { format!("all {refused} rows were") };
+            let reasons = self.spool.reasons().join("; ");
+            let message = format!("{every} refused; the table is left as it was: {reasons}");
+            return Err(Failure::bad_input("AllRejected", message));
+        }
+        match &self.empty {
+            Some(empty) if !self.has_earlier => {
+                let count = self.load.sources.len();
+                let message =
+                    format!("none of the {count} files has a row; the first without rows: {}", empty.message);
+                Err(Failure::bad_input("NoRows", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn keep_rejects(&mut self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
         for reason in self.spool.reasons() {
             self.progress.add("rejectReasons", reason.clone());
@@ -118,15 +147,25 @@ impl LoadTry<'_> {
         let name = table.rejects();
         // If two loads need the same new table at once, the second one waits here and then finds the table.
         lock(tx, &name).await?;
+        let doing = "finding the table for refused rows";
+        let found = tx.query(doing, "SELECT to_regclass($1) IS NOT NULL", &[(&name, Type::TEXT)]).await?;
+        // CREATE TABLE IF NOT EXISTS needs the right to create tables even if the table is there.
+        let is_there = found.first().is_some_and(|row| row.get(0));
         let create = format!(
             "CREATE TABLE IF NOT EXISTS {name} (file text, line bigint, byte_offset bigint, column_name text, \
              reason text, raw_line text, loaded_at timestamptz NOT NULL DEFAULT now(), pipeline_id text)"
         );
-        tx.run("creating the table for refused rows", &create).await?;
+        if !is_there {
+            tx.run("creating the table for refused rows", &create).await?;
+        }
         batch::copy_csv(tx, &name, &rejects::COLUMNS, self.spool.reader()?).await?;
         if let Some(at) = quarantine(self.load, self.spool).await? {
             self.progress.set("rejectsFile", at);
         }
         Ok(())
     }
+}
+
+fn counted(rows: u64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }

@@ -19,7 +19,10 @@ fn plan() -> Plan {
         dialect: Dialect { header: true, ..Dialect::default() },
         rules: ValueRules::default(),
         shape: Shape::Table {
-            columns: vec![column("id", ColumnType::Int4), column("note", ColumnType::Text(None))],
+            target: Target {
+                columns: vec![column("id", ColumnType::Int4), column("note", ColumnType::Text(None))],
+                ..Target::default()
+            },
             declared: Vec::new(),
         },
         scratch: std::env::temp_dir(),

@@ -174,7 +174,9 @@ impl Fields {
 }
 
 /// The fields that workers report. The service adds other fields of its own.
-const REPORTED: [&str; 10] = [
+const REPORTED: [&str; 12] = [
+    "rowsRead",
+    "rowsSkipped",
     "rowsLoaded",
     "rowsRejected",
     "rejectReasons",

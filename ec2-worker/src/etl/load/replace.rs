@@ -1,0 +1,309 @@
+//! Empties the table for the mode `replace`, without a change of rows in other tables.
+//!
+//! If no other table refers to the table, all its rows are deleted. Otherwise only the rows to which no row refers are
+//! deleted first. The rows that are left are kept: the load updates those of them that are in the file, and at its end
+//! deletes the others, unless rows of other tables still refer to them.
+
+use tokio_postgres::types::Type;
+
+use super::super::table::{Relation, Table};
+use super::{Load, lock};
+use crate::database::Transaction;
+use crate::failure::Failure;
+use crate::sql::identifier;
+
+/// The table with the keys of the loaded rows, if old rows are kept.
+pub(super) const KEYS: &str = "pg_temp.downspout_keys";
+
+/// Old rows that a load has kept because rows of other tables refer to them.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    /// The columns to which the other tables refer.
+    pub(super) key: Vec<String>,
+    references: Vec<Reference>,
+}
+
+/// A foreign key that refers to the table.
+#[derive(Clone, Debug)]
+struct Reference {
+    constraint: String,
+    /// The table that contains the foreign key.
+    child: String,
+    child_quoted: String,
+    /// What the database does with the rows of the child: `a`, `r`, `c`, `n` or `d` of `pg_constraint`.
+    action: String,
+    is_own: bool,
+    /// Whether this user can read all rows of the child.
+    is_readable: bool,
+    columns: Vec<String>,
+    key: Vec<String>,
+    /// The name of the unique constraint of the key.
+    unique: String,
+}
+
+/// The table and the tables whose rows are deleted with those of the table: partitions, heirs, and the tables of a view.
+const FAMILY: &str = "
+WITH RECURSIVE family(oid) AS (
+  SELECT $1::int8::oid
+  UNION SELECT x.oid FROM family f, LATERAL (
+    SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = f.oid
+    UNION ALL SELECT d.refobjid FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class v ON v.oid = r.ev_class
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid
+        AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> f.oid
+    WHERE v.oid = f.oid AND v.relkind = 'v') x(oid))";
+
+const REFERENCES: &str = "
+SELECT k.conname::text, n.nspname::text, c.relname::text, k.confdeltype::text, k.conrelid IN (SELECT oid FROM family),
+  has_table_privilege(k.conrelid, 'SELECT') AND NOT row_security_active(k.conrelid),
+  ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(num, place)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY place),
+  ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(num, place)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY place),
+  i.relname::text
+FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_class i ON i.oid = k.conindid
+WHERE k.contype = 'f' AND k.confrelid IN (SELECT oid FROM family)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint p
+    WHERE p.oid = k.conparentid AND p.confrelid IN (SELECT oid FROM family))
+ORDER BY n.nspname, c.relname, k.conname";
+
+const CODE: &str = "
+SELECT 'the trigger ' || t.tgname || ' of ' || t.tgrelid::regclass FROM pg_catalog.pg_trigger t
+WHERE t.tgrelid IN (SELECT oid FROM family) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 8 <> 0
+UNION ALL SELECT 'the rule ' || r.rulename || ' of ' || r.ev_class::regclass FROM pg_catalog.pg_rewrite r
+WHERE r.ev_class IN (SELECT oid FROM family) AND r.ev_type = '4' AND r.ev_enabled IN ('O', 'A')
+UNION ALL SELECT 'the inheritance of ' || i.inhrelid::regclass FROM pg_catalog.pg_inherits i
+JOIN pg_catalog.pg_class c ON c.oid = i.inhparent WHERE i.inhparent = $1::int8::oid AND c.relkind = 'r'";
+
+/// Deletes the old rows of the table. Returns the rows that were kept, if there are any.
+///
+/// # Errors
+///
+/// If deleting could change rows of other tables and the load does not allow that, or if the database refuses a
+/// statement.
+pub(super) async fn empty(tx: &Transaction, table: &Table, load: &Load) -> Result<Option<Kept>, Failure> {
+    let name = table.quoted();
+    let doing = format!("emptying {table}");
+    // The lock does not stop readers, but a second `replace` has to wait. Without the lock, the rows of both files would
+    // stay.
+    if table.kind == Relation::Table {
+        tx.run(&doing, &format!("LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")).await?;
+    } else {
+        lock(tx, &name).await?;
+    }
+    let code = tx.query(&doing, &format!("{FAMILY}{CODE}"), &[(&table.oid, Type::INT8)]).await?;
+    if let Some(row) = code.first().filter(|_| !load.cascade) {
+        let what: String = row.get(0);
+        return Err(may_change(&format!(
+            "{what} may change rows of other tables when `replace` deletes rows"
+        )));
+    }
+    let references = references(tx, table).await?;
+    let is_plain = references.iter().all(|reference| reference.is_own) || table.kind != Relation::Table;
+    if is_plain {
+        if let Some(reference) = references.iter().find(|it| it.acts() && !it.is_own && !load.cascade) {
+            return Err(may_change(&format!(
+                "deleting rows of {table} can change rows of {} (constraint {}, {})",
+                reference.child,
+                reference.constraint,
+                reference.action()
+            )));
+        }
+        tx.run(&doing, &format!("DELETE FROM {name}")).await?;
+        if !code.is_empty() && has_rows(tx, table).await? {
+            let message = format!(
+                "table {table} still has rows after DELETE, because {} keeps them",
+                code[0].get::<_, String>(0)
+            );
+            return Err(Failure::bad_input("NotEmptied", message));
+        }
+        return Ok(None);
+    }
+    keep(tx, table, load, references).await
+}
+
+async fn references(tx: &Transaction, table: &Table) -> Result<Vec<Reference>, Failure> {
+    let doing = "finding the tables that refer to the table";
+    let rows = tx.query(doing, &format!("{FAMILY}{REFERENCES}"), &[(&table.oid, Type::INT8)]).await?;
+    let reference = |row: &tokio_postgres::Row| {
+        let (schema, child): (&str, &str) = (row.get(1), row.get(2));
+        Reference {
+            constraint: row.get(0),
+            child: format!("{schema}.{child}"),
+            child_quoted: format!("{}.{}", identifier(schema), identifier(child)),
+            action: row.get(3),
+            is_own: row.get(4),
+            is_readable: row.get(5),
+            columns: row.get(6),
+            key: row.get(7),
+            unique: row.get(8),
+        }
+    };
+    Ok(rows.iter().map(reference).collect())
+}
+
+/// Deletes the rows to which no row refers, and returns the others.
+async fn keep(
+    tx: &Transaction,
+    table: &Table,
+    load: &Load,
+    references: Vec<Reference>,
+) -> Result<Option<Kept>, Failure> {
+    let name = table.quoted();
+    let unseen = references.iter().find(|reference| !reference.is_readable);
+    if let Some(unseen) = unseen.filter(|reference| reference.acts() && !load.cascade) {
+        return Err(may_change(&format!(
+            "deleting rows of {table} can change rows of {} (constraint {}, {}), which this user may not read",
+            unseen.child,
+            unseen.constraint,
+            unseen.action()
+        )));
+    }
+    let is_free = |reference: &Reference| match unseen {
+        // Only a row without a key is certainly free.
+        Some(_) => nulls(&reference.key),
+        None => format!(
+            "NOT EXISTS (SELECT FROM {} AS other WHERE {})",
+            reference.child_quoted,
+            equal("other", &reference.columns, "old", &reference.key)
+        ),
+    };
+    let conditions: Vec<String> = references.iter().map(is_free).collect();
+    let delete = format!("DELETE FROM {name} AS old WHERE {}", conditions.join(" AND "));
+    tx.run(&format!("emptying {table}"), &delete).await?;
+    if !has_rows(tx, table).await? {
+        return Ok(None);
+    }
+    let others = || references.iter().filter(|reference| !reference.is_own);
+    let Some(first) = others().next() else { return Ok(None) };
+    let sorted = |reference: &Reference| {
+        let mut key = reference.key.clone();
+        key.sort_unstable();
+        key
+    };
+    if let Some(other) = others().find(|reference| sorted(reference) != sorted(first)) {
+        let message = format!(
+            "rows of {} and {} refer to rows of {table} by different columns, so `replace` cannot keep these rows; delete \
+             them first, or use `myLoadMode` upsert",
+            first.child, other.child
+        );
+        return Err(Failure::bad_input("RowsInUse", message));
+    }
+    if load.insert.is_some() {
+        let message = format!(
+            "rows of {} refer to rows of {table}, so `replace` has to update these rows, and `insertQuery` cannot; delete \
+             the rows of {} first, or load without `insertQuery`",
+            first.child, first.child
+        );
+        return Err(Failure::bad_input("RowsInUse", message));
+    }
+    let key = list(&first.key);
+    // A row with the key of an earlier row of the file is refused under the name of the table's own constraint.
+    let create = format!(
+        "CREATE TEMP TABLE downspout_keys ON COMMIT DROP AS SELECT {key} FROM {name} WITH NO DATA; \
+         ALTER TABLE {KEYS} ADD CONSTRAINT {} UNIQUE ({key})",
+        identifier(&first.unique)
+    );
+    tx.run("creating a temporary table", &create).await?;
+    Ok(Some(Kept { key: first.key.clone(), references }))
+}
+
+impl Kept {
+    /// Deletes the kept rows that the file lacks.
+    ///
+    /// # Errors
+    ///
+    /// If rows of other tables refer to them and the load does not allow to change these.
+    pub(super) async fn finish(&self, tx: &Transaction, table: &Table, cascade: bool) -> Result<(), Failure> {
+        let name = table.quoted();
+        let loaded = |row: &str| {
+            format!(
+                "EXISTS (SELECT FROM {KEYS} AS loaded WHERE {})",
+                equal("loaded", &self.key, row, &self.key)
+            )
+        };
+        let is_gone = format!("NOT ({}) AND NOT {}", nulls(&self.key), loaded("old"));
+        for reference in &self.references {
+            if !reference.is_readable || (cascade && reference.acts() && !reference.is_own) {
+                continue;
+            }
+            let own = if reference.is_own { format!(" AND {}", loaded("other")) } else { String::new() };
+            let count = format!(
+                "SELECT count(*) FROM {} AS other JOIN {name} AS old ON {} WHERE {is_gone}{own}",
+                reference.child_quoted,
+                equal("other", &reference.columns, "old", &reference.key)
+            );
+            let rows = tx.query("finding rows that refer to old rows", &count, &[]).await?;
+            let count: i64 = rows.first().map_or(0, |row| row.get(0));
+            if count > 0 {
+                return Err(reference.in_use(table, count));
+            }
+        }
+        tx.run(
+            &format!("deleting old rows of {table}"),
+            &format!("DELETE FROM {name} AS old WHERE {is_gone}"),
+        )
+        .await
+    }
+}
+
+impl Reference {
+    /// Returns whether the database changes rows of the child when it deletes rows of the table.
+    fn acts(&self) -> bool {
+        matches!(self.action.as_str(), "c" | "n" | "d")
+    }
+
+    fn action(&self) -> &'static str {
+        match self.action.as_str() {
+            "c" => "ON DELETE CASCADE",
+            "n" => "ON DELETE SET NULL",
+            "d" => "ON DELETE SET DEFAULT",
+            "r" => "ON DELETE RESTRICT",
+            _ => "ON DELETE NO ACTION",
+        }
+    }
+
+    fn in_use(&self, table: &Table, count: i64) -> Failure {
+        let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+        let refer = if count == 1 { "refers" } else { "refer" };
+        let Self { child, constraint, .. } = self;
+        let what = format!(
+            "{rows} of {child} (constraint {constraint}, {}) {refer} to rows of {table} that are not among the loaded rows",
+            self.action()
+        );
+        if self.acts() && !self.is_own {
+            return may_change(&format!("`replace` would change rows of {child}: {what}"));
+        }
+        let message = format!("{what}; add these rows to the file, or delete the rows of {child} first");
+        Failure::bad_input("RowsInUse", message)
+    }
+}
+
+fn may_change(what: &str) -> Failure {
+    let message = format!(
+        "{what}; set `myCascade` to true to allow this, or use `myLoadMode` upsert; the table is left as it was"
+    );
+    Failure::bad_input("OtherTables", message)
+}
+
+async fn has_rows(tx: &Transaction, table: &Table) -> Result<bool, Failure> {
+    let found =
+        tx.query("reading the table", &format!("SELECT FROM {} LIMIT 1", table.quoted()), &[]).await?;
+    Ok(!found.is_empty())
+}
+
+fn list(columns: &[String]) -> String {
+    columns.iter().map(|column| identifier(column)).collect::<Vec<_>>().join(", ")
+}
+
+fn equal(one: &str, columns: &[String], other: &str, others: &[String]) -> String {
+    let pairs = columns.iter().zip(others);
+    let pairs = pairs.map(|(a, b)| format!("{one}.{} = {other}.{}", identifier(a), identifier(b)));
+    pairs.collect::<Vec<_>>().join(" AND ")
+}
+
+/// Returns the condition that a key of an old row contains NULL, so that no row can refer to it.
+fn nulls(key: &[String]) -> String {
+    let nulls = key.iter().map(|column| format!("old.{} IS NULL", identifier(column)));
+    format!("({})", nulls.collect::<Vec<_>>().join(" OR "))
+}

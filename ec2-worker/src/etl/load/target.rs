@@ -1,0 +1,164 @@
+//! Finds or creates the table of a load, and prepares it for the rows.
+
+use definition::kind::field::LoadMode;
+
+use super::super::column::{Column, ColumnType};
+use super::super::header::Fit;
+use super::super::loaded_files;
+use super::super::source::{Origin, Source};
+use super::super::table::{Relation, Table};
+use super::{Load, LoadTry, lock, replace};
+use crate::database::Transaction;
+use crate::failure::Failure;
+use crate::sql::identifier;
+
+impl LoadTry<'_> {
+    pub(super) async fn table(&self, tx: &Transaction) -> Result<Table, Failure> {
+        let Load { schema, table: name, create, .. } = self.load;
+        let schema = schema.as_deref();
+        if let Some(table) = Table::find(tx, schema, name).await? {
+            return Ok(table);
+        }
+        let shown = schema.map_or_else(|| name.clone(), |schema| format!("{schema}.{name}"));
+        let Some(create) = create else {
+            let missing = Table::missing(tx, schema, name).await?;
+            let message = format!("{missing}; create it, or give `createTableSql`");
+            return Err(Failure::bad_input("NoSuchTable", message));
+        };
+        lock(tx, &shown).await?;
+        if let Some(table) = Table::find(tx, schema, name).await? {
+            return Ok(table);
+        }
+        tx.run("running createTableSql", create).await?;
+        self.progress.log(&format!("created table {shown}"));
+        match Table::find(tx, schema, name).await? {
+            Some(table) => Ok(table),
+            None => {
+                let missing = Table::missing(tx, schema, name).await?;
+                Err(Failure::bad_input("CreateTableSql", format!("createTableSql ran, but {missing}")))
+            }
+        }
+    }
+
+    pub(super) async fn prepare(&mut self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
+        if table.kind == Relation::MaterializedView {
+            let message = format!(
+                "{table} is a materialized view, which takes no rows; load a table of its query, then refresh the view"
+            );
+            return Err(Failure::bad_input("MaterializedView", message));
+        }
+        // A deferred constraint would refuse the whole load at the commit, instead of one row.
+        tx.run("checking constraints at once", "SET CONSTRAINTS ALL IMMEDIATE").await?;
+        match self.load.mode {
+            LoadMode::Append => Ok(()),
+            LoadMode::Replace => {
+                self.kept = replace::empty(tx, table, self.load).await?;
+                loaded_files::forget(tx, table).await
+            }
+            LoadMode::Upsert if table.primary_key.is_empty() => {
+                let message = format!("table {table} has no primary key, which `myLoadMode` upsert needs");
+                Err(Failure::bad_input("NoPrimaryKey", message))
+            }
+            LoadMode::Upsert if table.has_deferrable_key => {
+                let message = format!(
+                    "the primary key of table {table} is DEFERRABLE, and PostgreSQL cannot compare rows by such a key; \
+                     make it NOT DEFERRABLE for `myLoadMode` upsert"
+                );
+                Err(Failure::bad_input("DeferrableKey", message))
+            }
+            LoadMode::Upsert => Ok(()),
+        }
+    }
+
+    /// Notes the file as loaded. Returns false, with a remark for the user, if the mode is `append` and the table has
+    /// the file already.
+    pub(super) async fn is_new(
+        &self,
+        tx: &Transaction,
+        table: &Table,
+        source: &Source,
+    ) -> Result<bool, Failure> {
+        let Origin::Object(_, object) = &source.origin else { return Ok(true) };
+        if loaded_files::note(tx, &self.load.key, table, object).await? || self.load.mode != LoadMode::Append
+        {
+            return Ok(true);
+        }
+        let rows =
+            tx.query("reading the table", &format!("SELECT 1 FROM {} LIMIT 1", table.quoted()), &[]).await?;
+        if rows.is_empty() {
+            // Somebody emptied the table, so its old files may be loaded again.
+            loaded_files::forget(tx, table).await?;
+            return loaded_files::note(tx, &self.load.key, table, object).await;
+        }
+        self.progress
+            .note(format!("{object} is in {table} already; not appended again", object = source.name()));
+        Ok(false)
+    }
+
+    /// Adds to the table the columns that it lacks, and tells the user how the fields of the file go into columns.
+    ///
+    /// # Errors
+    ///
+    /// If the header differs from that of an earlier file of the load, or the database refuses the columns.
+    pub(super) async fn fit(
+        &mut self,
+        tx: &Transaction,
+        table: &mut Table,
+        source: &Source,
+        fit: &Fit,
+    ) -> Result<(), Failure> {
+        self.compare_headers(source, fit)?;
+        for note in &fit.notes {
+            self.progress.note(note);
+        }
+        let numbered = fit.columns.iter().map(|column| &column.name);
+        for column in numbered.filter(|column| table.numbered.contains(*column)) {
+            self.progress.note(format!(
+                "the file gives the values of `{column}`, so the sequence of that column was not advanced"
+            ));
+        }
+        if fit.added.is_empty() {
+            return Ok(());
+        }
+        let columns =
+            fit.added.iter().map(|name| format!("ADD COLUMN IF NOT EXISTS {} text", identifier(name)));
+        let alter = format!("ALTER TABLE {} {}", table.quoted(), columns.collect::<Vec<_>>().join(", "));
+        tx.run(&format!("adding columns to {table}"), &alter).await?;
+        for name in &fit.added {
+            self.progress.note(format!("added the column `{name}` (text) to {table}"));
+            table.columns.push(Column {
+                name: name.clone(),
+                type_name: "text".to_owned(),
+                kind: ColumnType::Text(None),
+                not_null: false,
+                has_default: true,
+            });
+        }
+        Ok(())
+    }
+
+    fn compare_headers(&mut self, source: &Source, fit: &Fit) -> Result<(), Failure> {
+        let names = fit.name_set();
+        let Some((first, known)) = &self.header else {
+            self.header = Some((source.name(), names));
+            return Ok(());
+        };
+        let differs = |from: &[String], other: &[String], word: &str| {
+            let only = from.iter().filter(|name| !other.contains(name));
+            let only: Vec<String> = only.map(|name| format!("`{name}`")).collect();
+            (!only.is_empty()).then(|| format!("{word} {}", only.join(", ")))
+        };
+        let lacks = differs(known, &names, "lacks");
+        let adds = differs(&names, known, "has also");
+        let problems: Vec<String> = [lacks, adds].into_iter().flatten().collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "{}: the header differs from that of {first}: it {}; give all files of a directory the same columns",
+            source.name(),
+            problems.join(" and ")
+        );
+        Err(Failure::bad_input("HeadersDiffer", message))
+    }
+}

@@ -1,0 +1,184 @@
+//! `replace` never changes rows of other tables, unless it is told to.
+
+use definition::kind::field::{Limit, LoadMode};
+use ec2_worker::etl::load::Load;
+
+use super::World;
+
+fn replace(world: &World, table: &str, content: &str) -> Load {
+    let mut load = world.load(table, &world.file(content));
+    load.mode = LoadMode::Replace;
+    load
+}
+
+/// Returns a parent with four rows, of which a child refers to the rows 1 and 2.
+fn family(action: &str) -> String {
+    format!(
+        "CREATE TABLE parent (id int PRIMARY KEY, name text UNIQUE, note text DEFAULT 'none');
+         INSERT INTO parent VALUES (1, 'one', 'x'), (2, 'two', 'x'), (3, 'three', 'x'), (4, 'four', 'x');
+         CREATE TABLE child (id int, parent_id int DEFAULT 4 REFERENCES parent {action});
+         INSERT INTO child VALUES (10, 1), (20, 2), (30, NULL)"
+    )
+}
+
+const PARENTS: &str = "SELECT id, name, note FROM parent ORDER BY id";
+const CHILDREN: &str = "SELECT id, parent_id FROM child ORDER BY id";
+const ALL_CHILDREN: &str = "10|1 20|2 30|NULL";
+const ACTIONS: [&str; 6] = [
+    "",
+    "ON DELETE RESTRICT",
+    "ON DELETE CASCADE",
+    "ON DELETE SET NULL",
+    "ON DELETE SET DEFAULT",
+    "DEFERRABLE INITIALLY DEFERRED",
+];
+
+#[tokio::test]
+async fn rows_that_refer_to_replaced_rows_stay() {
+    for action in ACTIONS {
+        let world = World::new(&family(action)).await;
+        // The file gives the name of row 3 to another row, and does not have the column `note`.
+        let load = replace(&world, "parent", "name,id\nTWO,2\nONE,1\nthree,5\n");
+        world.run(&load).await.unwrap_or_else(|failure| panic!("{action}: {failure}"));
+        assert_eq!(world.rows(PARENTS).await, "1|ONE|none 2|TWO|none 5|three|none", "{action}");
+        assert_eq!(world.rows(CHILDREN).await, ALL_CHILDREN, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn a_replace_that_would_change_another_table_is_refused_with_its_name() {
+    for action in ACTIONS {
+        let world = World::new(&family(action)).await;
+        let mut load = replace(&world, "parent", "name,id\nONE,1\nfive,5\n");
+        let failure = world.run(&load).await.expect_err("row 2 is in use");
+        assert!(failure.message.contains("1 row of public.child"), "{action}: {failure}");
+        assert!(failure.message.contains("child_parent_id_fkey"), "{action}: {failure}");
+        assert_eq!(world.rows("SELECT count(*) FROM parent WHERE note = 'x'").await, "4", "{action}");
+        assert_eq!(world.rows(CHILDREN).await, ALL_CHILDREN, "{action}");
+        load.cascade = true;
+        let changed = match action {
+            "ON DELETE CASCADE" => "10|1 30|NULL",
+            "ON DELETE SET NULL" => "10|1 20|NULL 30|NULL",
+            // Row 4 is not in the file.
+            "ON DELETE SET DEFAULT" => ALL_CHILDREN,
+            _ => ALL_CHILDREN,
+        };
+        let result = world.run(&load).await;
+        assert_eq!(result.is_ok(), changed != ALL_CHILDREN, "{action}: {result:?}");
+        assert_eq!(world.rows(CHILDREN).await, changed, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn refused_and_doubled_rows_of_a_kept_table_are_refused_rows() {
+    let world = World::new(&family("ON DELETE CASCADE")).await;
+    let mut load = replace(&world, "parent", "id,name\n1,a\n2,b\n2,c\nx,d\n3,e\n");
+    load.limit = Limit::Count(2);
+    let told = world.run(&load).await.expect("within the limit");
+    assert!(told.contains("rowsLoaded=3, rowsRejected=2"), "{told}");
+    assert!(
+        told.contains("violates unique constraint \"parent_pkey\"; Key (id)=(2) already exists"),
+        "{told}"
+    );
+    assert_eq!(world.rows(PARENTS).await, "1|a|none 2|b|none 3|e|none");
+    let mut load = replace(&world, "parent", "name\na\n");
+    let failure = world.run(&load).await.expect_err("no key in the file");
+    assert!(failure.message.contains("column `id` is missing"), "{failure}");
+    load = replace(&world, "parent", "id,name\n1,a\n");
+    load.insert = Some("INSERT INTO parent VALUES (?::int, ?)".to_owned());
+    let failure = world.run(&load).await.expect_err("statements cannot keep rows");
+    assert!(failure.message.contains("public.child") && failure.message.contains("insertQuery"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_table_that_refers_to_itself_and_partitions_are_replaced() {
+    let world = World::new(
+        "CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree ON DELETE CASCADE);
+         INSERT INTO tree VALUES (1, NULL), (2, 1), (3, 2);
+         CREATE TABLE parts (id int PRIMARY KEY, name text) PARTITION BY RANGE (id);
+         CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+         CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20);
+         INSERT INTO parts VALUES (1, 'a'), (11, 'b');
+         CREATE TABLE users (part int REFERENCES parts ON DELETE CASCADE); INSERT INTO users VALUES (1), (11)",
+    )
+    .await;
+    world.run(&replace(&world, "tree", "id,up\n2,5\n5,\n")).await.expect("replaced");
+    assert_eq!(world.rows("SELECT id, up FROM tree ORDER BY id").await, "2|5 5|NULL");
+    world
+        .client
+        .batch_execute("CREATE TABLE leaf (tree int REFERENCES tree); INSERT INTO leaf VALUES (2)")
+        .await
+        .expect("made");
+    world.run(&replace(&world, "tree", "id,up\n1,\n2,1\n")).await.expect("replaced");
+    assert_eq!(world.rows("SELECT id, up FROM tree ORDER BY id").await, "1|NULL 2|1");
+    world.run(&replace(&world, "parts", "id,name\n11,B\n1,A\n12,C\n")).await.expect("replaced");
+    world.run(&replace(&world, "parts_1", "id,name\n1,AA\n2,D\n")).await.expect("replaced");
+    assert_eq!(world.rows("SELECT id, name FROM parts ORDER BY id").await, "1|AA 2|D 11|B 12|C");
+    assert_eq!(world.rows("SELECT part FROM users ORDER BY part").await, "1 11");
+    for table in ["parts", "parts_1"] {
+        let failure = world.run(&replace(&world, table, "id,name\n5,E\n")).await.expect_err("1 is in use");
+        assert!(failure.message.contains("of public.users"), "{failure}");
+    }
+    assert_eq!(world.rows("SELECT part FROM users ORDER BY part").await, "1 11");
+}
+
+#[tokio::test]
+async fn triggers_rules_and_heirs_of_a_replaced_table_need_the_permission_of_the_load() {
+    let world = World::new(
+        "CREATE TABLE log (id int); CREATE TABLE a (id int); INSERT INTO a VALUES (1);
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (old.id); RETURN old; END $$;
+         CREATE TRIGGER note AFTER DELETE ON a FOR EACH ROW EXECUTE FUNCTION note();
+         CREATE TABLE b (id int); INSERT INTO b VALUES (1); CREATE RULE note AS ON DELETE TO b DO ALSO INSERT INTO log VALUES (old.id);
+         CREATE TABLE c (id int); INSERT INTO c VALUES (1); CREATE TABLE heir () INHERITS (c); INSERT INTO heir VALUES (2);
+         CREATE TABLE d (id int); INSERT INTO d VALUES (1); CREATE TABLE other (id int); INSERT INTO other VALUES (1);
+         CREATE VIEW v AS SELECT id FROM d;
+         CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TABLE e (id int); INSERT INTO e VALUES (1);
+         CREATE TRIGGER stay BEFORE DELETE ON e FOR EACH ROW EXECUTE FUNCTION stay()",
+    )
+    .await;
+    for (table, says) in [
+        ("a", "the trigger note of a"),
+        ("b", "the rule note of b"),
+        ("c", "the inheritance of heir"),
+        ("e", "the trigger stay of e"),
+    ] {
+        let mut load = replace(&world, table, "id\n9\n");
+        let failure = world.run(&load).await.expect_err("it may change another table");
+        assert!(failure.message.starts_with(says) && failure.message.contains("`myCascade`"), "{failure}");
+        assert_eq!(world.rows(&format!("SELECT id FROM ONLY {table}")).await, "1");
+        load.cascade = true;
+        let result = world.run(&load).await;
+        assert_eq!(result.is_ok(), table != "e", "{table}: {result:?}");
+    }
+    assert_eq!(world.rows("SELECT count(*) FROM log").await, "2");
+    assert_eq!(world.rows("SELECT id FROM e").await, "1", "the trigger keeps the row, so the load fails");
+    world.run(&replace(&world, "v", "id\n9\n")).await.expect("a view of one table");
+    assert_eq!(world.rows("SELECT id FROM d").await, "9");
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_read_the_other_table_is_refused_where_its_rows_could_change() {
+    let roles = "CREATE ROLE clerk LOGIN; GRANT ALL ON DATABASE postgres TO clerk; GRANT ALL ON SCHEMA public TO clerk;
+                 GRANT ALL ON parent TO clerk";
+    for (action, is_ok) in [("ON DELETE CASCADE", false), ("", true)] {
+        let world = World::new(&format!("{}; {roles}", family(action))).await;
+        let mut load = replace(&world, "parent", "id,name\n1,a\n2,b\n");
+        let url = world.postgres.url().replace("postgres@", "clerk@");
+        load.target = ec2_worker::database::parse(&url, None, None, None, &[]).expect("a URL");
+        let result = world.run(&load).await;
+        assert_eq!(result.is_ok(), is_ok, "{action}: {result:?}");
+        if let Err(failure) = result {
+            assert!(
+                failure.message.contains("public.child") && failure.message.contains("may not read"),
+                "{failure}"
+            );
+        } else {
+            let gone = replace(&world, "parent", "id,name\n1,a\n");
+            let failure =
+                world.run(&Load { target: load.target.clone(), ..gone }).await.expect_err("2 is in use");
+            assert!(failure.message.contains("\"child\""), "{failure}");
+        }
+        assert_eq!(world.rows(CHILDREN).await, ALL_CHILDREN);
+    }
+}
