@@ -57,6 +57,14 @@ impl Diagnosis {
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.is_error)
     }
+
+    /// Adds problems that other programs than validation found in the definition. `text` is the text of the file.
+    pub fn add(&mut self, text: &str, problems: Vec<Problem>, is_error: bool) {
+        let Ok(source) = Source::read(text) else { return };
+        let index = source.index();
+        self.findings.extend(problems.into_iter().map(|problem| of_problem(problem, is_error, &index)));
+        self.findings.sort_by_key(|finding| finding.span);
+    }
 }
 
 /// Reads the text of a definition file, and gives the definition the values `beside` the file. Returns the

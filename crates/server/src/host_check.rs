@@ -12,7 +12,7 @@ use definition::kind::Kind;
 use definition::kind::field::FieldError;
 use definition::preview::Preview;
 use definition::validate::Problem;
-use definition::{Field, FieldKey, FieldValue, ObjectId, PipelineObject, expression};
+use definition::{Definition, Field, FieldKey, FieldValue, ObjectId, PipelineObject, expression};
 use engine::{Plan, Run};
 
 use crate::driver::NO_DYNAMODB;
@@ -42,6 +42,17 @@ impl fmt::Display for HostProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "object `{}`, field `{}`: {}", self.object, self.field, self.reason)
     }
+}
+
+/// Returns the work of a definition because of which a server with this host refuses the activation. The server is supposed
+/// to reach DynamoDB.
+///
+/// Each message is the reason, and the remedy if there is one.
+#[must_use]
+pub fn host_problems(definition: &Definition, host: &dyn Host) -> Vec<Problem> {
+    let Ok(plan) = Plan::of(definition.clone()) else { return Vec::new() };
+    let found = check(&plan, Some(host), true).into_iter();
+    found.map(|found| Problem { message: found.reason.clone() + &remedy(&found), ..warning(found) }).collect()
 }
 
 /// Returns the work of the plan that nobody here can do.
@@ -129,7 +140,7 @@ pub(crate) fn refuse(found: &[HostProblem]) -> Result<(), ServiceError> {
 
 /// Returns the problem as a warning to the user who stores a definition.
 pub(crate) fn warning(found: HostProblem) -> Problem {
-    let remedy = found.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    let remedy = remedy(&found);
     Problem {
         message: format!(
             "'{}': an activation here will be refused, since nobody here can do this work: {}{remedy}",
@@ -142,6 +153,10 @@ pub(crate) fn warning(found: HostProblem) -> Problem {
         value: 0,
         offset: None,
     }
+}
+
+fn remedy(found: &HostProblem) -> String {
+    found.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default()
 }
 
 fn asks_dynamodb(object: &PipelineObject) -> bool {

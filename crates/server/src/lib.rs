@@ -22,4 +22,5 @@ mod worker_groups;
 pub use config::{Config, KEEP_RUNS};
 pub use driver::Now;
 pub use ec2_worker::EC2_WORKER_DOES;
+pub use host_check::host_problems;
 pub use serve::serve;

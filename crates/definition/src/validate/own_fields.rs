@@ -1,5 +1,7 @@
 //! Checks Downspout's own fields, the `my…` fields that our programs read.
 
+use std::cell::LazyCell;
+
 use foldhash::HashSet;
 
 use super::{INVALID, MISPLACED, UNKNOWN_FIELD, problems::Problems, subject::Subject};
@@ -14,13 +16,16 @@ use crate::{
 };
 
 pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
+    let used = LazyCell::new(|| used_names(subject));
     for (object, kind) in subject.with_kinds() {
         let stated = object.stated;
         let mut seen = HashSet::default();
         for field in stated.fields.iter().filter(|field| field.key.as_str().starts_with("my")) {
             let key = field.key.as_str();
             match own_fields::named(key) {
-                None if seen.insert(key) => near_miss(stated, key, problems),
+                None if seen.insert(key) && !used.contains(key) => {
+                    without_effect(stated, kind, key, problems);
+                }
                 None => {}
                 Some((spec, read_in)) => {
                     if seen.insert(key) {
@@ -36,17 +41,33 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     }
 }
 
-/// Warns of a field that resembles one of our own. The user may define any `my…` field, but `myLoadmode` is
-/// probably a mistake.
-fn near_miss(object: &PipelineObject, key: &str, problems: &mut Problems) {
-    // Compare only names with the same first letter after `my`: a misspelt first letter is rare, and this
-    // comparison excludes most fields of users.
-    let first = |key: &str| key.as_bytes().get(2).map(u8::to_ascii_lowercase);
-    let own = own_fields::names().filter(|own| first(own) == first(key));
-    if let Some(meant) = problems.hints.nearest(key, own) {
-        let message = format!("'{key}' has no effect here (did you mean '{meant}'?)");
-        problems.warning(&object.id, Some(key), UNKNOWN_FIELD, message);
+/// Returns every name in every expression.
+fn used_names(subject: &Subject<'_>) -> HashSet<String> {
+    let mut used = HashSet::default();
+    for text in subject.objects().iter().flat_map(Resolved::stated_texts) {
+        match &subject.read(text.text).template {
+            Ok(template) => {
+                template.each_path(&mut |path, _| used.extend(path.iter().map(ToString::to_string)));
+            }
+            // Every word of a text that cannot be parsed may be a name.
+            Err(_) => used.extend(text.text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned)),
+        }
     }
+    used
+}
+
+/// Warns of a field that neither our programs nor an expression reads. The user may define any `my…` field, but `myLoadmode`
+/// is probably a mistake.
+fn without_effect(object: &PipelineObject, kind: Option<Kind>, key: &str, problems: &mut Problems) {
+    let message = match problems.hints.nearest(key, own_fields::names()) {
+        Some(meant) => format!("'{key}' has no effect here (did you mean '{meant}'?)"),
+        // Objects that inherit from an object without a type may be for other programs.
+        None if kind.is_some() || object.id == DEFAULT_ID => {
+            format!("'{key}' has no effect here: no expression uses it, and Downspout has no such field")
+        }
+        None => return,
+    };
+    problems.warning(&object.id, Some(key), UNKNOWN_FIELD, message);
 }
 
 fn misplaced(

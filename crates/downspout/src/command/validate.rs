@@ -1,5 +1,7 @@
 //! `validate`: shows every problem of definition files, as a compiler does.
 
+mod runnable;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,6 +9,7 @@ use serde::Serialize;
 
 use super::definition_file::{self, DefinitionFile, Setting};
 use super::{Exit, excerpt, output};
+use runnable::Unrunnable;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -28,6 +31,9 @@ pub struct ValidateArgs {
     /// Value of a parameter, instead of the file's own; may be repeated
     #[arg(long = "set", value_name = "myKey=value")]
     settings: Vec<Setting>,
+    /// Check for AWS alone: leave out what Downspout's own workers cannot do
+    #[arg(long)]
+    aws: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,7 +60,8 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let files = args.files.iter().filter(|path| args.files.len() == 1 || !path.ends_with("values.json"));
     for path in files {
         let file = match definition_file::read(path, &args.settings) {
-            Ok(file) => file,
+            Ok(file) if args.aws => file,
+            Ok(file) => with_work(file),
             Err(error) => {
                 output::complain!("downspout: {error:#}");
                 exit = Exit::Usage;
@@ -73,6 +80,16 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
         output::json(&lines)?;
     }
     Ok(exit)
+}
+
+/// Adds the work that Downspout cannot do to the problems of a definition without errors.
+fn with_work(mut file: DefinitionFile) -> DefinitionFile {
+    if file.diagnosis.errors().next().is_none() {
+        let Unrunnable { refused, left_to_others } = runnable::unrunnable(&file.diagnosis.definition);
+        file.diagnosis.add(&file.text, refused, true);
+        file.diagnosis.add(&file.text, left_to_others, false);
+    }
+    file
 }
 
 fn json_lines(file: &DefinitionFile) -> Vec<Line> {
@@ -129,7 +146,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("p.json");
         std::fs::write(&path, text).expect("the folder is writable");
-        let mut file = definition_file::read(&path, &[]).expect("the file is there");
+        let mut file = with_work(definition_file::read(&path, &[]).expect("the file is there"));
         file.path = "p.json".into();
         describe(&file)
     }
@@ -153,6 +170,39 @@ mod tests {
                     \"myDropFile\": \"incoming/{day/x.csv\"}\n]}";
         let said = said(text);
         assert!(said.contains("p.json:3:18  (object 'Default', field 'myDropFile')"), "{said}");
+    }
+
+    /// Returns the output for a script that runs where `runner` says, on a database of RDS.
+    fn on_rds(runner: &str) -> String {
+        said(&format!(
+            r#"{{"objects": [
+  {{"id": "Default", "scheduleType": "ondemand", "failureAndRerunMode": "cascade", "pipelineLogUri": "s3://l/",
+   "role": "r", "resourceRole": "r"}},
+  {{"id": "Sql", "type": "SqlActivity", "script": "SELECT 1", "database": {{"ref": "Db"}}, {runner}}},
+  {{"id": "Ec2", "type": "Ec2Resource", "terminateAfter": "1 hour"}},
+  {{"id": "Db", "type": "RdsDatabase",
+   "rdsInstanceId": "i", "username": "u", "*password": "x"}}
+]}}"#
+        ))
+    }
+
+    #[test]
+    fn work_that_an_activation_would_refuse_is_an_error() {
+        let group = format!(r#""workerGroup": "{}""#, crate::local::stack::WORKER_GROUP);
+        for runner in [r#""runsOn": {"ref": "Ec2"}"#, &group] {
+            let said = on_rds(runner);
+            assert!(said.contains("p.json:6:24  (object 'Db', field 'type')"), "{said}");
+            let reason = "an activation here will be refused, since nobody here can do this work: it is RdsDatabase, \
+                          which names no address";
+            assert!(said.contains(reason) && said.contains("p.json: not fit to run: 1 error"), "{said}");
+        }
+    }
+
+    #[test]
+    fn work_that_is_left_to_other_task_runners_is_a_warning() {
+        let said = on_rds(r#""workerGroup": "theirs""#);
+        assert!(said.contains("`ec2-worker` cannot do this work: it is RdsDatabase"), "{said}");
+        assert!(said.contains("p.json: fit to run: "), "{said}");
     }
 
     #[test]

@@ -27,6 +27,8 @@ use tokio::sync::{Notify, oneshot};
 
 use places::Places;
 
+/// The type of the resources that a host of this kind supplies.
+pub const SUPPLIED: Kind = Kind::Ec2Resource;
 /// The hidden command that makes this program a worker.
 pub const COMMAND: &str = "resource-worker";
 /// The line that asks a worker to end. The host writes it to the worker's standard input. If the input ends without this line,
@@ -192,7 +194,7 @@ impl Worker {
 #[async_trait]
 impl Host for ProcessHost {
     fn supplies(&self, kind: Kind) -> bool {
-        kind == Kind::Ec2Resource
+        kind == SUPPLIED
     }
 
     /// Returns the problems that the workers of the host's resources and of the stack's own group would have with the work.
@@ -206,12 +208,7 @@ impl Host for ProcessHost {
         if !is_ours {
             return Vec::new();
         }
-        let found = Activities::default().hindrances(work.object, work.guards, |id| work.objects.get(id));
-        let error = |hindrance: Hindrance| {
-            let Hindrance { object, field, what } = hindrance;
-            FieldError { object, field, reason: format!("it {what}") }
-        };
-        found.into_iter().map(error).collect()
+        hindrances(work)
     }
 
     fn places(&self) -> Option<usize> {
@@ -260,6 +257,16 @@ impl Host for ProcessHost {
     async fn changed(&self) {
         self.changed.notified().await;
     }
+}
+
+/// Returns the problems that `ec2-worker` would have with the work.
+pub fn hindrances(work: &PlannedWork<'_>) -> Vec<FieldError> {
+    let found = Activities::default().hindrances(work.object, work.guards, |id| work.objects.get(id));
+    let error = |hindrance: Hindrance| {
+        let Hindrance { object, field, what } = hindrance;
+        FieldError { object, field, reason: format!("it {what}") }
+    };
+    found.into_iter().map(error).collect()
 }
 
 fn running(pid: u32) -> MachineState {

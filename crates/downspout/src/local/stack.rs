@@ -47,7 +47,7 @@ const ACCOUNT: &str = "000000000000";
 /// The name of the topic for notices.
 const TOPIC: &str = "downspout";
 /// The worker group in the generated `values.json`.
-const WORKER_GROUP: &str = "downspout";
+pub(crate) const WORKER_GROUP: &str = "downspout";
 /// The beginning of the host names of workers that start and end with a stack.
 const OWN_WORKERS: &str = "downspout-up-";
 

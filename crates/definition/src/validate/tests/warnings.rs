@@ -69,3 +69,35 @@ fn a_schedule_that_never_starts_a_run_is_a_warning() {
         ]
     );
 }
+
+#[test]
+fn a_field_of_the_user_that_nothing_reads_is_a_warning() {
+    let objects = |fields: &str| {
+        format!(
+            r##"{{"id": "A", "type": "ShellCommandActivity", "command": "x", "input": {{"ref": "In"}}, {fields}}},
+               {{"id": "In", "type": "S3DataNode", "filePath": "s3://b/k", "myFolder": "f"}},
+               {{"id": "B", "type": "ShellCommandActivity", "command": "#{{input.myFolder}}", "input": {{"ref": "In"}}}}"##
+        )
+    };
+    for used in [
+        r##""myCity": "x", "stdout": "s3://b/#{myCity}""##,
+        r#""myMaxRejct": "1", "stdout": "s3://b/#{myMaxRejct}""#,
+    ] {
+        assert_eq!(warnings(&objects(used)), Vec::<String>::new());
+    }
+    assert_eq!(
+        warnings(&objects(r#""myCity": ["x", "y"]"#)),
+        [
+            "A.myCity UNKNOWN_FIELD:  'myCity' has no effect here: no expression uses it, and Downspout has no such field"
+        ]
+    );
+    assert_eq!(
+        warnings(&objects(r#""mymaxrejects": "1""#)),
+        ["A.mymaxrejects UNKNOWN_FIELD:  'mymaxrejects' has no effect here (did you mean 'myMaxRejects'?)"]
+    );
+    // The first letter may be misspelt too.
+    assert_eq!(
+        warnings(&objects(r#""myxMaxRejects": "1""#)),
+        ["A.myxMaxRejects UNKNOWN_FIELD:  'myxMaxRejects' has no effect here (did you mean 'myMaxRejects'?)"]
+    );
+}
