@@ -108,7 +108,9 @@ impl ColumnType {
                 Self::Numeric(Some(((packed >> 16) & 0xffff, ((packed & 0x7ff) ^ 1024) - 1024)))
             }
             "numeric" => Self::Numeric(None),
-            "text" | "name" => Self::Text(None),
+            "text" => Self::Text(None),
+            // PostgreSQL cuts a longer name in its text form, and refuses it in its binary form.
+            "name" => Self::Text(Some(63)),
             // The binary form of xml follows the encoding that the text declares; the text form is UTF-8.
             "xml" | "char" | "tsvector" | "tsquery" | "varbit" | "int2vector" | "oidvector" => {
                 Self::OtherText

@@ -24,7 +24,7 @@ pub struct ValueRules {
     pub truths: Vec<String>,
     /// The words for false, besides those of PostgreSQL.
     pub falsehoods: Vec<String>,
-    /// Whether a quoted field can mean NULL, too.
+    /// Whether the empty text and the words for NULL mean NULL in quotes, too.
     pub quoted_nulls: bool,
 }
 

@@ -5,6 +5,7 @@ use ec2_worker::etl::number_form::NumberForm;
 use ec2_worker::etl::value_rules::{ColumnPattern, ValueRules};
 
 use super::World;
+use super::stack::{Stack, object, refers, string, value};
 use super::values::{READING, WAYS, load, rules, stored, texts};
 
 fn patterns(all: &[&str]) -> Vec<Pattern> {
@@ -110,7 +111,7 @@ async fn declared_texts_mean_null_in_quotes_too_where_that_is_asked() {
             world.client.batch_execute(&create).await.expect("a table");
             let mut load =
                 load(&world, way, &texts(&["", "NA", "c"]), &ValueRules { quoted_nulls, ..rules() });
-            load.dialect.nulls = vec![Vec::new(), b"NA".to_vec()];
+            load.dialect.nulls = vec![b"NA".to_vec()];
             world.run(&load).await.expect("loaded");
             let found = world
                 .rows(&format!("SELECT string_agg(coalesce(v, 'NULL'), '|' ORDER BY n) FROM {way}"))
@@ -122,9 +123,10 @@ async fn declared_texts_mean_null_in_quotes_too_where_that_is_asked() {
 
 #[tokio::test]
 async fn a_pattern_for_one_column_is_for_this_column_and_must_fit_it() {
-    let world =
-        World::new("CREATE TABLE t (n int, born date, changed timestamp, note text, more date DEFAULT NULL)")
-            .await;
+    let world = World::new(
+        "CREATE TABLE t (n int, born date, changed timestamp, note text, more date DEFAULT current_date)",
+    )
+    .await;
     let of = |column: &str, pattern: &str| ColumnPattern {
         column: column.to_owned(),
         pattern: Pattern::new(pattern).expect("a pattern"),
@@ -144,7 +146,7 @@ async fn a_pattern_for_one_column_is_for_this_column_and_must_fit_it() {
     load.rules.columns.pop();
     load.key.instance = "again".to_owned();
     world.run(&load).await.expect("loaded");
-    let same = "SELECT count(*), count(DISTINCT (n, born, changed, note)) FROM t";
+    let same = "SELECT count(*), count(DISTINCT (n, born, changed, note)::text) FROM t";
     assert_eq!(world.rows(same).await, "4|2");
     load.insert = None;
     for (column, pattern, says) in [
@@ -215,4 +217,57 @@ async fn a_refused_value_is_told_with_its_reason_and_the_field_that_helps() {
         let failure = world.run(&load).await.expect_err("refused");
         assert!(failure.message.contains(says) && failure.message.contains("line 2, column v"), "{failure}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fields_of_a_definition_reach_the_load_and_those_of_the_activity_win() {
+    let world = World::new("CREATE TABLE t (id int, born date, paid numeric, ok bool, note text)").await;
+    let stack = Stack::start().await;
+    stack
+        .put("in.csv", "id;born;paid;ok;note\n1;05/06/2024;\"1.234,5\";oui;\"-\"\n2;6.5.24;12%;non;\"\"\n")
+        .await;
+    let work = object(
+        "Copy",
+        vec![
+            string("type", "CopyActivity"),
+            refers("input", "In"),
+            refers("output", "Out"),
+            string("myColumn", "born dd/MM/yyyy"),
+            string("myColumn", "born d.M.yy"),
+            string("myDecimal", ","),
+        ],
+    );
+    let format = [
+        ("columnSeparator", ";"),
+        ("myHeader", "true"),
+        ("myColumn", "id d.M.yy"),
+        ("myDecimal", "."),
+        ("myGrouping", "."),
+        ("myPercent", "true"),
+        ("myTrue", "Oui"),
+        ("myFalse", "Non"),
+        ("myNullValues", "-"),
+        ("myQuotedNulls", "true"),
+    ];
+    let format = format.iter().map(|(key, value)| string(key, value));
+    let format = std::iter::once(string("type", "Custom")).chain(format).collect();
+    let input = vec![
+        string("type", "S3DataNode"),
+        string("filePath", "s3://files/in.csv"),
+        refers("dataFormat", "Form"),
+    ];
+    let database = vec![
+        string("type", "JdbcDatabase"),
+        string("connectionString", &world.postgres.url()),
+        string("username", "postgres"),
+        string("*password", "none"),
+        string("jdbcDriverClass", "org.postgresql.Driver"),
+    ];
+    let output = vec![string("type", "SqlDataNode"), refers("database", "Db"), string("table", "t")];
+    let objects = [("In", input), ("Out", output), ("Db", database), ("Form", format)];
+    let objects = objects.into_iter().map(|(id, fields)| object(id, fields)).chain([work]).collect();
+    let attempt = stack.run(objects).await;
+    assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+    let rows = "SELECT id, born, paid, ok, note IS NULL FROM t ORDER BY id";
+    assert_eq!(world.rows(rows).await, "1|2024-06-05|1234.5|t|t 2|2024-05-06|0.12|f|t");
 }

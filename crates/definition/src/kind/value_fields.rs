@@ -9,8 +9,7 @@ use super::{
 /// `myQuotedNulls`.
 pub const MY_QUOTED_NULLS: Optional<bool> = boolean(
     "myQuotedNulls",
-    "Whether the texts of myNullValues mean NULL in quotes, too; with \"\" among them, so does the quoted empty text. \
-     Without it: false.",
+    "Whether the empty text and the texts of myNullValues mean NULL in quotes, too. Without it: false.",
 )
 .typed();
 /// `myPercent`.

@@ -33,7 +33,8 @@ impl Values<'_> {
         } else {
             raw
         };
-        if self.quoted_nulls && span.quoted && self.nulls.iter().any(|null| null == text) {
+        if self.quoted_nulls && span.quoted && (text.is_empty() || self.nulls.iter().any(|null| null == text))
+        {
             return None;
         }
         Some(text)
