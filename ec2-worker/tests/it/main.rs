@@ -1,5 +1,6 @@
 //! The worker with a real PostgreSQL, with S3, and with pipeline services.
 
+mod corpus;
 mod dialects;
 mod gzip;
 mod killed;
