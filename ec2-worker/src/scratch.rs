@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tempfile::TempDir;
 
+use crate::regular_file;
+
 /// The beginning of the names of the workers' folders.
 const PREFIX: &str = "worker-";
 /// The beginning of the names of folders that are being deleted.
@@ -108,14 +110,13 @@ fn of_killed_worker(entry: &DirEntry) -> Option<PathBuf> {
     if name.starts_with(DELETED) {
         return Some(path);
     }
-    let lives = match File::open(path.join(LIVES)) {
-        _ if !name.starts_with(PREFIX) => return None,
-        Ok(lives) => lives,
-        Err(_) => {
-            // A worker that was killed before it made the file left an empty folder. Only such a folder can be removed so.
-            let _ = fs::remove_dir(&path);
-            return None;
-        }
+    if !name.starts_with(PREFIX) {
+        return None;
+    }
+    let Ok((lives, _)) = regular_file::open(&path.join(LIVES)) else {
+        // A worker that was killed before it made the file left an empty folder. Only an empty folder can be removed so.
+        let _ = fs::remove_dir(&path);
+        return None;
     };
     match lives.try_lock() {
         Ok(()) => {

@@ -253,7 +253,11 @@ pub(super) static SHELL_COMMAND_ACTIVITY: KindSpec = KindSpec {
     fields: &[
         text("command", "The command."),
         SCRIPT_URI,
-        text("scriptArgument", "Argument of the command or script: $1, $2 and so on.").multi(),
+        text(
+            "scriptArgument",
+            "Argument of the command or script: $1, $2 and so on. With stage, ${INPUT1_STAGING_DIR} in it is the folder.",
+        )
+        .multi(),
         STAGE.spec(),
         text("stdout", "Path to which standard output is written: in S3, or local with workerGroup."),
         text("stderr", "Path to which standard error is written: in S3, or local with workerGroup."),
