@@ -109,19 +109,19 @@ const ERRORS: &[(&str, &str)] = &[
     ),
     (
         "{\"objects\": [], \"parameters\": {\"myA\": {}}}",
-        "line 1, column 32: `parameters` must be a list, found an object: write it as [{\"id\": \"myDay\"",
+        "line 1, column 31: `parameters` must be a list, found an object: write it as [{\"id\": \"myDay\"",
     ),
-    ("{\"objects\": [], \"parameters\": null}", "line 1, column 32: `parameters` must be a list, found null"),
+    ("{\"objects\": [], \"parameters\": null}", "line 1, column 31: `parameters` must be a list, found null"),
     (
         "{\"objects\": [],\n \"values\": [{\"myA\": \"1\"}]}",
         "line 2, column 12: `values` must be an object, found a list: write the values as {\"myDay\"",
     ),
     (
         "{\"objects\": [], \"values\": [\"myA=1\"]}",
-        "line 1, column 28: `values` must be an object, found a list",
+        "line 1, column 27: `values` must be an object, found a list",
     ),
-    ("{\"objects\": [], \"values\": null}", "line 1, column 28: `values` must be an object, found null"),
-    ("{\"objects\": [], \"values\": \"x\"}", "line 1, column 28: `values` must be an object, found a string"),
+    ("{\"objects\": [], \"values\": null}", "line 1, column 27: `values` must be an object, found null"),
+    ("{\"objects\": [], \"values\": \"x\"}", "line 1, column 27: `values` must be an object, found a string"),
     (
         "{\"objects\": [{\"id\": \"A\", \"n\": null}]}",
         "line 1, column 31: field `n` must be a string, found null: give it a text, or remove it",

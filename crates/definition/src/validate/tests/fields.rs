@@ -148,7 +148,8 @@ fn an_unknown_type_is_reported_with_the_nearest() {
 fn unknown_fields_are_warnings_with_the_nearest_and_user_fields_are_free() {
     assert_eq!(
         warnings(
-            r#"{"id": "A", "type": "S3DataNode", "filePath": "s3://b/k", "filepath": "x", "myX": "y", "my_x": "z"}"#
+            r##"{"id": "A", "type": "S3DataNode", "filePath": "s3://b/#{myX}#{my_x}", "filepath": "x", "myX": "y",
+                "my_x": "z"}"##
         ),
         [
             "A.filepath UNKNOWN_FIELD:  'filepath' is not a field of type 'S3DataNode' (did you mean 'filePath'?); \

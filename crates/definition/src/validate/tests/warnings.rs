@@ -92,8 +92,8 @@ fn a_field_of_the_user_that_nothing_reads_is_a_warning() {
         ]
     );
     assert_eq!(
-        warnings(&objects(r#""mymaxrejects": "1""#)),
-        ["A.mymaxrejects UNKNOWN_FIELD:  'mymaxrejects' has no effect here (did you mean 'myMaxRejects'?)"]
+        warnings(&objects(r#""myMaxrejects": "1""#)),
+        ["A.myMaxrejects UNKNOWN_FIELD:  'myMaxrejects' has no effect here (did you mean 'myMaxRejects'?)"]
     );
     // The first letter may be misspelt too.
     assert_eq!(
