@@ -97,7 +97,7 @@ fn a_field_of_the_user_that_nothing_reads_is_a_warning() {
     );
     // The first letter may be misspelt too.
     assert_eq!(
-        warnings(&objects(r#""myxMaxRejects": "1""#)),
-        ["A.myxMaxRejects UNKNOWN_FIELD:  'myxMaxRejects' has no effect here (did you mean 'myMaxRejects'?)"]
+        warnings(&objects(r#""myNaxRejects": "1""#)),
+        ["A.myNaxRejects UNKNOWN_FIELD:  'myNaxRejects' has no effect here (did you mean 'myMaxRejects'?)"]
     );
 }
