@@ -99,7 +99,8 @@ impl Failure {
             _ if is_same_again(code) => format!("BadInput:{}", code.code()),
             _ => format!("Database:{}", code.code()),
         };
-        Self { id, message, column: refusal.column().map(str::to_owned), kind }
+        let column = refusal.column().or_else(|| column_of_copy(refusal.where_()?));
+        Self { id, message, column: column.map(str::to_owned), kind }
     }
 
     /// Returns whether the work may succeed if the same attempt starts it again later.
@@ -114,6 +115,13 @@ impl Failure {
     pub fn is_refusal(&self) -> bool {
         self.kind == Kind::Refused
     }
+}
+
+/// Returns the column that the context of an error in `COPY` names: `COPY orders, line 1, column price: "x"`.
+fn column_of_copy(context: &str) -> Option<&str> {
+    let line = context.lines().find(|line| line.starts_with("COPY "))?;
+    let (_, column) = line.split_once(", column ")?;
+    Some(column.split_once(": ").map_or(column, |(column, _)| column))
 }
 
 /// Returns whether the driver refused to send a text because of a NUL character in it. The connection is not harmed.

@@ -126,7 +126,8 @@ impl Dialect {
         }
         dialect.set_kind(format.dialect);
         dialect.set_special_bytes(format)?;
-        dialect.header = format.header;
+        // The keys of the objects are a header.
+        dialect.header = format.header || dialect.form == Form::Json;
         dialect.comment = format.comment.clone().unwrap_or_default().into_bytes();
         dialect.skip_lines = format.skip_lines;
         dialect.skip_footer = format.skip_footer;

@@ -426,13 +426,13 @@ impl LoadTry<'_> {
         self.loaded.skipped += skipped.total();
         let Skipped { blank, comments, head, footer } = skipped;
         let kinds = [
-            (blank, "blank line"),
-            (comments, "comment"),
-            (head, "line at the start"),
-            (footer, "record at the end"),
+            (blank, "blank line", "blank lines"),
+            (comments, "comment", "comments"),
+            (head, "line at the start", "lines at the start"),
+            (footer, "record at the end", "records at the end"),
         ];
-        for (count, kind) in kinds.into_iter().filter(|(count, _)| *count > 0) {
-            let kind = if count == 1 { kind.to_owned() } else { kind.replacen("line", "lines", 1) };
+        for (count, one, many) in kinds.into_iter().filter(|(count, ..)| *count > 0) {
+            let kind = if count == 1 { one } else { many };
             self.progress.note(format!("{}: left out {count} {kind}", source.name()));
         }
     }
