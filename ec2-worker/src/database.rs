@@ -83,6 +83,17 @@ impl Pool {
         self.begin_with(target, &format!("BEGIN ISOLATION LEVEL READ COMMITTED;{FIXED}{path}")).await
     }
 
+    /// Begins a transaction like that of [`Self::begin_fixed`], in which the database refuses every change.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Self::begin`].
+    pub async fn begin_reading(&self, target: &DatabaseTarget) -> Result<Transaction, Failure> {
+        let path = target.search_path().unwrap_or(SEARCH_PATH);
+        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;{FIXED}{path}");
+        self.begin_with(target, &begin).await
+    }
+
     async fn begin_with(&self, target: &DatabaseTarget, begin: &str) -> Result<Transaction, Failure> {
         while let Some(client) = self.take(target) {
             if client.batch_execute(begin).await.is_ok() {

@@ -1,7 +1,9 @@
 //! Loads CSV from S3 into tables, and writes the results of queries to S3 as CSV.
 //!
-//! In a load, [`source`] reads the bytes, [`input`] makes text of them, [`records`] cuts it into records, [`transform`] checks and encodes the
-//! records on a thread of its own, and [`load`] sends them to the database in one transaction.
+//! In a load, [`source`] reads the bytes, [`input`] makes text of them, [`records`] cuts it into records, [`transform`]
+//! checks and encodes the records on a thread of its own, and [`load`] sends them to the database in one transaction. On
+//! the way out, [`unload`] takes the rows of the database. [`rewrite`] writes records in another dialect, by way of
+//! [`record_writer`].
 
 pub mod column;
 pub mod date;
@@ -15,8 +17,10 @@ pub mod load;
 pub mod loaded_files;
 pub mod number_form;
 pub mod position;
+pub mod record_writer;
 pub mod records;
 pub mod rejects;
+pub mod repack;
 pub mod result_preview;
 pub mod rewrite;
 pub mod source;

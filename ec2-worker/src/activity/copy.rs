@@ -5,7 +5,7 @@ use definition::expression;
 use definition::kind::field::{self, Limit, LoadMode, OnColumns};
 
 use super::{Activity, TaskContext, TaskOutcome};
-use crate::etl::dialect::{self, Dialect};
+use crate::etl::dialect::{self, Dialect, RecordEnd};
 use crate::etl::directory;
 use crate::etl::load::{self, Load};
 use crate::etl::source::{Origin, Source};
@@ -18,6 +18,9 @@ use crate::reader::{Reader, refused};
 use crate::storage::S3Uri;
 
 mod objects;
+mod output;
+
+use output::WrittenNulls;
 
 /// A `CopyActivity`.
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ pub(super) struct CopyActivity {
     nulls: Vec<String>,
     /// How the texts of the input become values.
     rules: ValueRules,
+    /// The texts that mean NULL in the output.
+    written_nulls: WrittenNulls,
 }
 
 impl Activity for CopyActivity {
@@ -49,6 +54,7 @@ impl Activity for CopyActivity {
         let (attempt, key) = (reader.attempt(), reader.key());
         let refused = |error| refused(attempt, error);
         let format = format_of(&reader.referred("input")?, &|id| reader.find(id.as_str()));
+        let written = format_of(&reader.referred("output")?, &|id| reader.find(id.as_str()));
         let own = reader.s3("myRejectsPath", attempt)?;
         let own = own.map(|root| root.child(&format!("{}/{}.rejects.csv", key.pipeline, key.instance)));
         let beside_logs = || reader.log_folder().map(|folder| folder.child("rejects.csv"));
@@ -62,6 +68,7 @@ impl Activity for CopyActivity {
             quarantine: own.or_else(beside_logs),
             nulls: ValueRules::nulls(attempt, format),
             rules: ValueRules::read(attempt, format)?,
+            written_nulls: WrittenNulls::read(written)?,
         })
     }
 
@@ -71,7 +78,7 @@ impl Activity for CopyActivity {
         let nodes = ends.iter().filter_map(|end| node::check(end, foreseen.find).err());
         let inputs: Vec<_> = foreseen.referred("input").collect();
         let rules = ValueRules::read(foreseen.work, format_of(&inputs, foreseen.find)).err();
-        nodes.chain(format_of_table(&ends, foreseen.find)).chain(rules).collect()
+        nodes.chain(format_of_table(&ends, foreseen.find)).chain(rules).chain(unwritten(&ends, foreseen.find)).collect()
     }
 
     async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
@@ -94,6 +101,20 @@ fn format_of_table<'a>(ends: &[&'a PipelineObject], find: &Find<'a>) -> Option<H
     dialect::reads(kind).err().map(|what| Hindrance::new(format, "type", what))
 }
 
+/// Returns a hindrance if the output is a file, and the worker cannot write its data format.
+fn unwritten<'a>(ends: &[&'a PipelineObject], find: &Find<'a>) -> Option<Hindrance> {
+    let [from, to] = ends else { return None };
+    let format_of = |node: &'a PipelineObject| find(node.reference("dataFormat")?);
+    match (NodeKind::of(from).ok()?, NodeKind::of(to).ok()?) {
+        (NodeKind::Sql, NodeKind::S3) => output::hindrance(format_of(to)?),
+        // A copy without another data format copies the bytes.
+        (NodeKind::S3, NodeKind::S3) if format_of(from).map(|it| &it.id) != format_of(to).map(|it| &it.id) => {
+            output::form_hindrance(format_of(to)?)
+        }
+        _ => None,
+    }
+}
+
 /// Returns the data format of the first of `nodes`, if it has one.
 fn format_of<'a>(nodes: &[&'a PipelineObject], find: &Find<'a>) -> Option<&'a PipelineObject> {
     find(nodes.first()?.reference("dataFormat")?)
@@ -107,11 +128,11 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
             let declared = from.format.as_ref().map(|format| format.columns.clone()).unwrap_or_default();
             fill(context, copy, to, sources, (dialect, copy.rules.clone()), declared).await
         }
-        (Node::Sql(from), Node::S3(to)) => empty(context, from, to).await,
+        (Node::Sql(from), Node::S3(to)) => empty(context, copy, from, to).await,
         (Node::S3(from), Node::S3(to)) => objects::run(context, copy, from, to).await,
         (Node::Sql(from), Node::Sql(to)) => {
             // The rows go through a file, because both nodes may be in one database that gives one session at a time.
-            let dialect = Dialect::default();
+            let dialect = rows_between();
             let path = context.folder.join("rows.csv");
             let out = Unload::new(from, &dialect);
             unload::to_file(
@@ -126,6 +147,16 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
             // The database wrote the file, so the rules for the files of other programs do not apply.
             fill(context, copy, to, vec![source], (dialect, ValueRules::default()), Vec::new()).await
         }
+    }
+}
+
+/// Returns the dialect of the file between two databases. Nothing in it depends on what the rows look like.
+fn rows_between() -> Dialect {
+    Dialect {
+        record_end: RecordEnd::Bytes(b"\n".to_vec()),
+        skip_blank: false,
+        longest_record: usize::MAX,
+        ..Dialect::default()
     }
 }
 
@@ -177,8 +208,13 @@ async fn fill(
     load::load(&load, &context.tools.pool, context.progress).await
 }
 
-async fn empty(context: &TaskContext<'_>, from: &SqlNode, to: &S3Node) -> Result<(), Failure> {
-    let dialect = Dialect::of(to.format.as_ref(), &[])?;
+async fn empty(
+    context: &TaskContext<'_>,
+    copy: &CopyActivity,
+    from: &SqlNode,
+    to: &S3Node,
+) -> Result<(), Failure> {
+    let dialect = copy.written_nulls.dialect(to.format.as_ref())?;
     let at = if to.directory {
         let ending = if to.gzip { "part-00000.csv.gz" } else { "part-00000.csv" };
         to.at.child(ending)

@@ -27,6 +27,8 @@ pub struct Dialect {
     pub trailing_separator: bool,
     /// Unquoted fields that mean NULL. An empty unquoted field always means NULL.
     pub nulls: Vec<Vec<u8>>,
+    /// Whether a quoted field can mean NULL, too. In a load, [`super::value_rules`] says so.
+    pub quoted_nulls: bool,
     /// The text that an export writes for NULL, unquoted.
     pub null: Vec<u8>,
     /// The text at the start of lines that are left out; empty if there are no such lines.
@@ -88,6 +90,7 @@ impl Default for Dialect {
             header: false,
             trailing_separator: false,
             nulls: Vec::new(),
+            quoted_nulls: false,
             null: Vec::new(),
             comment: Vec::new(),
             skip_lines: 0,

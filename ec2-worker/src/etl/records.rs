@@ -113,6 +113,7 @@ impl Records {
     ) -> Result<Self, Failure> {
         let opened = input.begin(&dialect, scratch)?;
         let mut records = Self {
+            keeps_empty_lines: columns == Some(1) && !dialect.header,
             input,
             name,
             splitter: Splitter::new(&dialect),
@@ -128,7 +129,6 @@ impl Records {
             held: VecDeque::new(),
             current: Vec::new(),
             returned: at,
-            keeps_empty_lines: false,
         };
         records.is_last = !records.fill()?;
         if at.offset == 0 {
@@ -182,6 +182,7 @@ impl Records {
             if !self.dialect.comment.is_empty() && self.skip_comment()? {
                 continue;
             }
+            // The search for a comment may have found the end.
             if self.is_last && self.next == self.window.len() {
                 return Ok(None);
             }

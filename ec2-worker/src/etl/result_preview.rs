@@ -1,19 +1,62 @@
 //! The field `resultPreview`: the first lines of a result, for the mail about the run.
 
+use bytes::Bytes;
+
+use super::dialect::Dialect;
+
 /// The number of characters after which the start of a file is cut. For the preview, the writer of a result collects
 /// whole rows until they have at least as many bytes.
-pub const LIMIT: usize = 600;
+const LIMIT: usize = 600;
+
+/// The first rows that a server sends, with the header.
+#[derive(Debug, Default)]
+pub struct Preview {
+    header: Bytes,
+    rows: Vec<u8>,
+    /// The number of bytes of all rows.
+    all: u64,
+}
+
+impl Preview {
+    /// Takes the header, which comes before the rows.
+    pub fn begin(&mut self, header: Bytes) {
+        self.header = header;
+    }
+
+    /// Returns the header.
+    #[must_use]
+    pub fn header(&self) -> &Bytes {
+        &self.header
+    }
+
+    /// Takes the next row.
+    #[inline]
+    pub fn push(&mut self, row: &[u8]) {
+        self.all += row.len() as u64;
+        if self.rows.len() < LIMIT {
+            self.rows.extend_from_slice(row);
+        }
+    }
+
+    /// Returns the preview; `header` says whether it shows the header. Returns `None` if there is nothing to show.
+    #[must_use]
+    pub fn text(&self, dialect: &Dialect, header: bool) -> Option<String> {
+        let shown = if header { self.header.clone() } else { Bytes::new() };
+        let text = [shown.as_ref(), &self.rows].concat();
+        let all = self.all + shown.len() as u64;
+        (!text.is_empty()).then(|| of(&text, all, header, dialect))
+    }
+}
 
 /// Returns the preview of a CSV file of `all` bytes that begins with `text`.
 ///
 /// `header` says whether the file begins with a header. If `text` is the whole file, and the file is a header and one
 /// record, the preview has one line for each column. Otherwise it is the start of the file, cut at the end of a line.
-#[must_use]
-pub fn of(text: &[u8], all: u64, header: bool) -> String {
+fn of(text: &[u8], all: u64, header: bool, dialect: &Dialect) -> String {
     let is_whole = u64::try_from(text.len()).is_ok_and(|seen| seen == all);
     if header
         && is_whole
-        && let Some([names, values]) = only_record(text)
+        && let Some([names, values]) = only_record(text, dialect)
     {
         return lines(&names, &values);
     }
@@ -21,8 +64,10 @@ pub fn of(text: &[u8], all: u64, header: bool) -> String {
 }
 
 /// Returns the header and the only record of a CSV text, if there is exactly one.
-fn only_record(text: &[u8]) -> Option<[csv::StringRecord; 2]> {
-    let mut records = csv::ReaderBuilder::new().has_headers(false).from_reader(text).into_records();
+fn only_record(text: &[u8], dialect: &Dialect) -> Option<[csv::StringRecord; 2]> {
+    let mut reader = csv::ReaderBuilder::new();
+    reader.has_headers(false).delimiter(*dialect.separator.first()?).quote(dialect.quote.unwrap_or(b'"'));
+    let mut records = reader.from_reader(text).into_records();
     let names = records.next()?.ok()?;
     let values = records.next()?.ok()?;
     records.next().is_none().then_some([names, values])
@@ -50,19 +95,22 @@ mod tests {
     #[test]
     fn one_record_under_a_header_is_shown_by_column() {
         let text = b"day,product\n2026-01-01,\"Kettle, 1.7 l\"\n";
-        assert_eq!(of(text, text.len() as u64, true), "day      2026-01-01\nproduct  Kettle, 1.7 l");
+        assert_eq!(
+            of(text, text.len() as u64, true, &Dialect::default()),
+            "day      2026-01-01\nproduct  Kettle, 1.7 l"
+        );
     }
 
     #[test]
     fn several_records_stay_as_they_are() {
         let text = b"day\n2026-01-01\n2026-01-02\n";
-        assert_eq!(of(text, text.len() as u64, true), "day\n2026-01-01\n2026-01-02");
+        assert_eq!(of(text, text.len() as u64, true, &Dialect::default()), "day\n2026-01-01\n2026-01-02");
     }
 
     #[test]
     fn a_long_result_ends_at_a_line() {
         let long = "0123456789\n".repeat(100);
-        let short = of(long.as_bytes(), 5_000, true);
+        let short = of(long.as_bytes(), 5_000, true, &Dialect::default());
         assert!(short.len() < LIMIT && short.ends_with("9\n…"), "{short}");
     }
 }

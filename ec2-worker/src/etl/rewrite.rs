@@ -1,13 +1,16 @@
-//! Rewrites a file from one dialect into another, record by record.
+//! Rewrites records from one dialect into another: of files, and of the rows that a database sends.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::dialect::Dialect;
-use super::input::Input;
+use super::dialect::{Dialect, Form};
+use super::input::{Input, bad_bytes};
 use super::position::Position;
+use super::record_writer::{RecordWriter, Unwritable};
 use super::records::{Record, Records};
+use super::splitter::Span;
 use crate::failure::Failure;
 use crate::panics;
 
@@ -21,14 +24,80 @@ const PIECES: usize = 4;
 pub struct Rewrite {
     /// The name of the file for messages.
     pub file: String,
+    /// How messages name a record of the file.
+    pub counts: Counts,
     /// The dialect of the file.
     pub read: Dialect,
     /// The dialect of the output.
     pub written: Dialect,
-    /// Whether the output leaves out the first record.
-    pub skips_header: bool,
+    /// The names of the columns, for an output with a header of a file without one.
+    pub columns: Vec<String>,
+    /// The output, which several files may share.
+    pub output: Arc<Output>,
     /// The folder for files that must be copied before they can be read, such as workbooks.
     pub scratch: PathBuf,
+}
+
+/// How messages name a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// By its line in a file.
+    Lines,
+    /// By its number among the rows that a database sends. These rows are not searched for marks and blank lines.
+    Rows,
+}
+
+/// The state of an output, into which one file or several files are rewritten one after another.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// The header of the first file, and the name of that file.
+    header: OnceLock<(Vec<Vec<u8>>, String)>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    is_begun: bool,
+    lost: u64,
+    notes: Vec<String>,
+}
+
+impl Output {
+    /// Returns sentences for the user about the files and the output, without doubles.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = state.notes.clone();
+        notes.extend(lost_note(state.lost));
+        notes
+    }
+
+    /// Returns whether nothing was written before, and notes that the output is begun.
+    fn begin(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        !std::mem::replace(&mut state.is_begun, true)
+    }
+
+    fn add(&self, notes: impl IntoIterator<Item = String>, lost: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.lost += lost;
+        for note in notes {
+            if !state.notes.contains(&note) {
+                state.notes.push(note);
+            }
+        }
+    }
+}
+
+/// Returns the note about rows without any value, which a reader takes for blank lines.
+#[must_use]
+pub fn lost_note(count: u64) -> Option<String> {
+    let rows = if count == 1 { "1 row has".to_owned() } else { format!("{count} rows have") };
+    (count > 0).then(|| {
+        format!(
+            "{rows} no value in any column; a load leaves such lines out unless `mySkipBlank` of the data format is false"
+        )
+    })
 }
 
 impl Rewrite {
@@ -48,158 +117,198 @@ impl Rewrite {
     }
 
     /// Sends the pieces of the output, but not the empty piece at the end.
-    fn run(&self, input: Input, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
-        let mut records = Records::begin(
-            input,
-            self.file.clone(),
-            self.read.clone(),
-            Position::START,
-            None,
-            &self.scratch,
-        )?;
-        let (mut out, mut text) = (Vec::with_capacity(PIECE), Vec::new());
-        let mut skips = self.skips_header;
-        while let Some(record) = records.read()? {
-            if std::mem::take(&mut skips) {
-                continue;
-            }
-            self.push_record(&records, &record, &mut text, &mut out)?;
-            if out.len() >= PIECE {
-                let piece = std::mem::replace(&mut out, Vec::with_capacity(PIECE));
-                if sender.blocking_send(Ok(piece)).is_err() {
-                    return Ok(());
-                }
+    fn run(self, input: Input, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
+        let at = match self.counts {
+            Counts::Lines => Position::START,
+            // Marks and the dialect are sought at the offset 0 only.
+            Counts::Rows => Position { offset: 1, line: 1 },
+        };
+        let (file, dialect) = (self.file.clone(), self.read.clone());
+        let records = Records::begin(input, file, dialect, at, None, &self.scratch)?;
+        let writer = RecordWriter::new(&self.written, self.output.begin());
+        let mut thread =
+            Thread { rewrite: self, records, writer, names: Vec::new(), count: 0, text: Vec::new() };
+        while thread.step()? {
+            if thread.writer.size() >= PIECE && sender.blocking_send(Ok(thread.writer.take())).is_err() {
+                return Ok(());
             }
         }
-        if !out.is_empty() {
-            drop(sender.blocking_send(Ok(out)));
+        let last = thread.writer.take();
+        if !last.is_empty() {
+            drop(sender.blocking_send(Ok(last)));
         }
-        Ok(())
-    }
-
-    fn push_record(
-        &self,
-        records: &Records,
-        record: &Record,
-        text: &mut Vec<u8>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
-        let splitter = records.splitter();
-        if record.is_too_long {
-            let most = self.read.longest_record;
-            let message = format!(
-                "{}, line {}: the record is longer than {most} bytes; `myMaxRecordBytes` allows more",
-                self.file, record.at.line
-            );
-            return Err(Failure::bad_input("RecordTooLong", message));
-        }
-        if let Some(index) = splitter.text_after_quote() {
-            // The fields do not contain the text after a closing quote, so the output would lose this text.
-            let (line, column) = (record.at.line, index + 1);
-            let message =
-                format!("{}, line {line}, column {column}: text follows the closing quote", self.file);
-            return Err(Failure::bad_input("TextAfterQuote", message));
-        }
-        for (index, span) in splitter.fields().iter().enumerate() {
-            if index > 0 {
-                out.extend_from_slice(&self.written.separator);
-            }
-            splitter.unescape(records.window(), *span, text);
-            let null = !span.quoted && (text.is_empty() || self.read.nulls.contains(text));
-            push_field(text, null, &self.written, out);
-        }
-        out.extend_from_slice(self.written.record_end.bytes());
+        thread.tell();
         Ok(())
     }
 }
 
-fn push_field(text: &[u8], null: bool, dialect: &Dialect, out: &mut Vec<u8>) {
-    if null {
-        out.extend_from_slice(&dialect.null);
-        return;
-    }
-    let quote = dialect.quote.unwrap_or(b'"');
-    let special = |byte: &u8| {
-        dialect.separator.contains(byte)
-            || *byte == quote
-            || matches!(byte, b'\n' | b'\r')
-            || dialect.record_end.bytes().contains(byte)
-    };
-    if !text.is_empty() && !text.iter().any(special) {
-        out.extend_from_slice(text);
-        return;
-    }
-    out.push(quote);
-    for byte in text {
-        if *byte == quote {
-            out.push(quote);
+/// The state of the thread that rewrites a file.
+struct Thread {
+    rewrite: Rewrite,
+    records: Records,
+    writer: RecordWriter,
+    /// The names of the columns for messages, if they are known.
+    names: Vec<Vec<u8>>,
+    /// The number of records so far, without the header.
+    count: u64,
+    text: Vec<u8>,
+}
+
+impl Thread {
+    /// Rewrites the next record. Returns false at the end of the file.
+    #[inline]
+    fn step(&mut self) -> Result<bool, Failure> {
+        let Some(record) = self.records.read()? else { return Ok(false) };
+        self.check(&record)?;
+        if self.count == 0 && self.names.is_empty() && self.begins_with_header(&record)? {
+            return Ok(true);
         }
-        out.push(*byte);
+        self.count += 1;
+        self.writer.begin(false);
+        let splitter = self.records.splitter();
+        let mut written = Ok(());
+        for span in splitter.fields() {
+            let value = value_of(&self.records, *span, &mut self.text);
+            written = written.and_then(|()| self.writer.push(value));
+        }
+        written.and_then(|()| self.writer.end()).map_err(|problem| self.unwritable(&record, &problem))?;
+        Ok(true)
     }
-    out.push(quote);
+
+    /// Takes the names of the columns, and writes the header if the output has one. Returns whether `record`, the first
+    /// record of the file, is a header.
+    fn begins_with_header(&mut self, record: &Record) -> Result<bool, Failure> {
+        if self.records.splitter().fields().len() == 1 {
+            self.records.keep_empty_lines();
+        }
+        // The keys of JSON are its header.
+        let is_header = self.rewrite.read.header || self.rewrite.read.form == Form::Json;
+        if is_header {
+            let fields = self.records.splitter().fields().to_vec();
+            for span in fields {
+                self.records.splitter().unescape(self.records.window(), span, &mut self.text);
+                self.names.push(self.text.clone());
+            }
+        } else {
+            self.names = self.rewrite.columns.iter().map(|name| name.clone().into_bytes()).collect();
+        }
+        let file = self.rewrite.file.clone();
+        let mut is_new = false;
+        let (first, first_file) = self.rewrite.output.header.get_or_init(|| {
+            is_new = true;
+            (self.names.clone(), file)
+        });
+        if is_header && *first != self.names {
+            let shown = |names: &[Vec<u8>]| String::from_utf8_lossy(&names.join(&b',')).into_owned();
+            let message = format!(
+                "{}, line {}: the header is `{}`, but the header of {first_file} is `{}`; files that become one file need \
+                 the same columns in the same order",
+                self.rewrite.file,
+                record.at.line,
+                shown(&self.names),
+                shown(first)
+            );
+            return Err(Failure::bad_input("Header", message));
+        }
+        if is_new && self.rewrite.written.header {
+            self.write_header().map_err(|problem| self.unwritable(record, &problem))?;
+        }
+        Ok(is_header)
+    }
+
+    fn write_header(&mut self) -> Result<(), Unwritable> {
+        self.writer.begin(true);
+        for name in &self.names {
+            self.writer.push(Some(name))?;
+        }
+        self.writer.end()
+    }
+
+    /// Checks that the fields of `record` are all of it.
+    fn check(&self, record: &Record) -> Result<(), Failure> {
+        let (file, line) = (&self.rewrite.file, record.at.line);
+        let bad = |id: &str, column: &str, what: &str| {
+            Err(Failure::bad_input(id, format!("{file}, line {line}{column}: {what}")))
+        };
+        if record.is_too_long {
+            let most = self.rewrite.read.longest_record;
+            let what = format!("the record is longer than {most} bytes; `myMaxRecordBytes` allows more");
+            return bad("RecordTooLong", "", &what);
+        }
+        if let Some(index) = self.records.splitter().text_after_quote() {
+            // The fields do not contain the text after a closing quote, so the output would lose this text.
+            return bad(
+                "TextAfterQuote",
+                &format!(", column {}", index + 1),
+                "text follows the closing quote",
+            );
+        }
+        if !self.records.needs_check() {
+            return Ok(());
+        }
+        let bytes = &self.records.window()[record.bytes.clone()];
+        if let Some(reason) = bad_bytes::reason(bytes) {
+            return bad("Unreadable", "", String::from_utf8_lossy(reason).trim_end());
+        }
+        if let Err(error) = std::str::from_utf8(bytes) {
+            let index = error.valid_up_to();
+            let byte = bad_bytes::at(&bytes[index..]).unwrap_or(bytes[index]);
+            let encoding = self.records.dialect().encoding.unwrap_or(encoding_rs::UTF_8).name();
+            let what = format!(
+                "byte {byte:#04x} is not {encoding} (byte {} of the line); `myEncoding` of the input's data format names \
+                 the encoding of the file",
+                index + 1
+            );
+            return bad("Encoding", "", &what);
+        }
+        Ok(())
+    }
+
+    fn unwritable(&self, record: &Record, Unwritable { column, what }: &Unwritable) -> Failure {
+        let Rewrite { file, counts, .. } = &self.rewrite;
+        let at = match counts {
+            Counts::Rows if self.count == 0 => "header".to_owned(),
+            Counts::Rows => format!("row {}", self.count),
+            Counts::Lines => format!("line {}", record.at.line),
+        };
+        let column = match self.names.get(*column) {
+            Some(name) => format!("`{}`", String::from_utf8_lossy(name)),
+            None => (column + 1).to_string(),
+        };
+        Failure::bad_input("Unwritable", format!("{file}, {at}, column {column}: the value {what}"))
+    }
+
+    /// Keeps what the user should know about the file.
+    fn tell(self) {
+        let file = &self.rewrite.file;
+        let mut notes: Vec<String> =
+            self.records.opened().notes.iter().map(|note| format!("{file}: {note}")).collect();
+        let skipped = self.records.skipped().total();
+        if skipped > 0 {
+            let lines = if skipped == 1 { "1 line".to_owned() } else { format!("{skipped} lines") };
+            notes.push(format!("{file}: {lines} without a record left out"));
+        }
+        self.rewrite.output.add(notes, self.writer.lost());
+    }
+}
+
+/// Returns the text of a field of the last record, or `None` for NULL.
+#[inline]
+fn value_of<'a>(records: &'a Records, span: Span, text: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    let raw = &records.window()[span.start..span.end];
+    let dialect = records.dialect();
+    if !span.quoted && (raw.is_empty() || dialect.nulls.iter().any(|null| null == raw)) {
+        return None;
+    }
+    let value = if span.escaped {
+        records.splitter().unescape(records.window(), span, text);
+        text.as_slice()
+    } else {
+        raw
+    };
+    let is_null = span.quoted && dialect.quoted_nulls && dialect.nulls.iter().any(|null| null == value);
+    (!is_null).then_some(value)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn rewritten(pieces: &[&[u8]]) -> Result<String, Failure> {
-        let (read, written) =
-            (Dialect::default(), Dialect { separator: b";".to_vec(), ..Dialect::default() });
-        let rewrite = Rewrite {
-            file: "orders.csv".to_owned(),
-            read,
-            written,
-            skips_header: false,
-            scratch: std::env::temp_dir(),
-        };
-        let mut received = rewrite.start(Input::of_pieces(pieces.iter().copied()));
-        let mut out = Vec::new();
-        while let Some(piece) = received.recv().await {
-            out.extend(piece?);
-        }
-        Ok(String::from_utf8_lossy(&out).into_owned())
-    }
-
-    #[tokio::test]
-    async fn a_byte_order_mark_is_left_out_wherever_the_pieces_are_cut() {
-        let text = b"\xef\xbb\xbfid,note\n1,\"a;b\"\n";
-        for cut in 0..text.len() {
-            let (first, second) = text.split_at(cut);
-            assert_eq!(rewritten(&[first, second]).await.expect("legal"), "id;note\n1;\"a;b\"\n", "{cut}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_quote_left_open_ends_the_work_before_the_whole_file_is_in_memory() {
-        let line = b"1,some text of an order that goes on\n".repeat(1000);
-        let mut pieces = vec![&b"id,note\n1,\"open\n"[..]];
-        // The line 800,000 times: 30 MB.
-        pieces.extend(std::iter::repeat_n(line.as_slice(), 800));
-        let failure = rewritten(&pieces).await.expect_err("no record is so long");
-        assert_eq!(failure.id, "BadInput:OpenQuote");
-        assert!(failure.message.starts_with("orders.csv, line 2, column 3: a quote opens here"), "{failure}");
-        let long = b"x".repeat(70_000_000);
-        let failure = rewritten(&[b"a,b\n", &long]).await.expect_err("no record is so long");
-        assert_eq!(
-            failure.message,
-            "orders.csv, line 2: the record is longer than 64000000 bytes; `myMaxRecordBytes` allows more"
-        );
-    }
-
-    #[tokio::test]
-    async fn text_that_would_be_lost_is_told() {
-        let failure = rewritten(&[b"a,b\n1,\"x\"y\n"]).await.expect_err("y would be lost");
-        assert_eq!(failure.message, "orders.csv, line 2, column 2: text follows the closing quote");
-    }
-
-    #[test]
-    fn fields_are_quoted_only_where_they_must_be() {
-        let mut out = Vec::new();
-        for (text, null) in [("a", false), ("", true), ("", false), ("b,\"c", false)] {
-            push_field(text.as_bytes(), null, &Dialect::default(), &mut out);
-            out.push(b'|');
-        }
-        assert_eq!(out, b"a||\"\"|\"b,\"\"c\"|");
-    }
-}
+mod tests;

@@ -169,21 +169,27 @@ impl Splitter {
         Ok(None)
     }
 
-    /// Returns the index of the next separator or record end from `at` on.
+    /// Returns the index of the next separator or record end from `at` on, and the index after the last escaped byte before
+    /// it.
     #[inline]
-    fn find_end(&self, input: &[u8], mut at: usize, last: bool) -> Result<(usize, FieldEnd, bool), Step> {
-        let mut escaped = false;
+    fn find_end(
+        &self,
+        input: &[u8],
+        mut at: usize,
+        last: bool,
+    ) -> Result<(usize, FieldEnd, Option<usize>), Step> {
+        let mut escaped = None;
         loop {
             let Some(run) = input[at..].iter().position(|byte| self.special[usize::from(*byte)]) else {
                 return if last { Ok((input.len(), FieldEnd::Input, escaped)) } else { Err(Step::NeedMore) };
             };
             at += run;
             if Some(input[at]) == self.escape {
-                escaped = true;
                 if at + 1 >= input.len() && !last {
                     return Err(Step::NeedMore);
                 }
                 at = (at + 2).min(input.len());
+                escaped = Some(at);
                 continue;
             }
             match self.end_at(input, at, last)? {
@@ -196,9 +202,10 @@ impl Splitter {
     #[inline]
     fn unquoted(&mut self, input: &[u8], start: usize, last: bool) -> Result<(usize, FieldEnd), Step> {
         let (end, what, escaped) = self.find_end(input, start, last)?;
-        let ends_record = !matches!(what, FieldEnd::Separator(_));
+        // An escaped carriage return belongs to the field.
+        let ends_record = !matches!(what, FieldEnd::Separator(_)) && escaped != Some(end);
         let stop = if ends_record { self.without_return(input, start, end) } else { end };
-        self.fields.push(Span { start, end: stop, quoted: false, escaped });
+        self.fields.push(Span { start, end: stop, quoted: false, escaped: escaped.is_some() });
         Ok((end, what))
     }
 

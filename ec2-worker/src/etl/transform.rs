@@ -192,7 +192,10 @@ struct Thread {
 }
 
 impl Thread {
-    fn new(records: Records, plan: Plan, layout: Option<Layout>, sender: mpsc::Sender<Message>) -> Self {
+    fn new(mut records: Records, plan: Plan, layout: Option<Layout>, sender: mpsc::Sender<Message>) -> Self {
+        if layout.as_ref().is_some_and(|layout| layout.width() == 1) {
+            records.keep_empty_lines();
+        }
         let marks_rows = layout.is_some();
         let chunk = Chunk::empty(records.at());
         let rules = plan.rules.of_each(layout.as_ref().map(Layout::columns).unwrap_or_default());

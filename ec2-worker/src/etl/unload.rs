@@ -1,55 +1,70 @@
-//! Writes the rows of a query or of a table to a file with the separator of a dialect, in S3 or in the scratch folder.
+//! Writes the rows of a query or of a table to a file in a dialect, in S3 or in the scratch folder.
+//!
+//! The server writes CSV itself. Where its CSV is the dialect, the bytes are passed on; else every record is written
+//! anew. An export reads only: a file and a transaction cannot be committed together, so a query that changes the
+//! database is refused before its changes could be undone without a word.
 
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+use tokio_postgres::CopyOutStream;
+use tokio_postgres::error::SqlState;
 
-use super::dialect::Dialect;
-use super::result_preview;
+use super::dialect::{Dialect, RecordEnd};
+use super::input::Input;
+use super::record_writer::{RecordWriter, misleads, reading_notes};
+use super::result_preview::Preview;
+use super::rewrite::{Counts, Output, Rewrite, lost_note};
+use super::splitter::{Splitter, Step};
 use super::table::Table;
 use crate::database::{DatabaseTarget, Pool, Transaction};
 use crate::failure::Failure;
 use crate::node::SqlNode;
 use crate::patience::Patience;
 use crate::progress::Progress;
-use crate::sql::literal;
+use crate::sql::{literal, statements};
 use crate::storage::{ObjectWriter, S3Uri, Storage};
 
 const PIECE: usize = 256 * 1024;
+/// The largest number of pieces between the database and the thread that writes them anew.
+const PIECES: usize = 4;
+const READING: &str = "reading the query's rows";
 
 /// The rows to write, and their form.
 #[derive(Clone, Debug)]
 pub struct Unload {
+    /// The id of the node in the definition.
+    node: String,
     target: DatabaseTarget,
     schema: Option<String>,
     table: String,
     select: Option<String>,
-    options: String,
-    header: bool,
+    dialect: Dialect,
 }
 
 impl Unload {
     /// Returns the rows of a node, in a dialect.
     #[must_use]
     pub fn new(node: &SqlNode, dialect: &Dialect) -> Self {
-        let separator = literal(&String::from_utf8_lossy(&dialect.separator));
-        let null = literal(&String::from_utf8_lossy(&dialect.null));
-        let header = if dialect.header { ", HEADER" } else { "" };
         Self {
+            node: node.id.clone(),
             target: node.target.clone(),
             schema: node.schema.clone(),
             table: node.table.clone(),
             select: node.select.clone(),
-            options: format!("FORMAT csv, DELIMITER {separator}, NULL {null}{header}"),
-            header: dialect.header,
+            dialect: dialect.clone(),
         }
     }
 
     async fn query(&self, tx: &Transaction) -> Result<String, Failure> {
         if let Some(select) = &self.select {
-            return Ok(select.trim().trim_end_matches(';').to_owned());
+            return self.statement(select);
         }
         let table = Table::find(tx, self.schema.as_deref(), &self.table).await?;
         let Some(table) = table else {
@@ -57,6 +72,109 @@ impl Unload {
             return Err(Failure::bad_input("NoSuchTable", message));
         };
         Ok(format!("SELECT * FROM {}", table.quoted()))
+    }
+
+    /// Returns the only statement of `selectQuery`.
+    fn statement(&self, select: &str) -> Result<String, Failure> {
+        let mut found = statements(select);
+        match (found.pop(), found.len()) {
+            (Some(statement), 0) => Ok(statement.text),
+            (None, _) => Err(self.problem("has no statement; write a SELECT")),
+            (Some(_), others) => {
+                let count = others + 1;
+                Err(self.problem(&format!("has {count} statements; an export needs one that returns rows")))
+            }
+        }
+    }
+
+    fn problem(&self, what: &str) -> Failure {
+        let message = format!("object `{}`, field `selectQuery` {what}", self.node);
+        Failure::bad_input("Definition", message)
+    }
+
+    fn no_columns(&self) -> Failure {
+        match self.select {
+            Some(_) => self.problem("returns no columns; name the columns to export"),
+            None => Failure::bad_input("NoColumns", format!("table {} has no columns to export", self.table)),
+        }
+    }
+
+    /// Returns the failure for an error of the query.
+    fn refused(&self, error: &tokio_postgres::Error) -> Failure {
+        let failure = Failure::database(READING, error);
+        if error.code() != Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
+            return failure;
+        }
+        let server = error.as_db_error().map_or_else(String::new, |error| error.message().to_owned());
+        self.problem(&format!(
+            "changes the database ({server}), but an export only reads, because a file and a change cannot be committed \
+             together; make the change in a SqlActivity"
+        ))
+    }
+
+    /// Returns the name of the rows for messages.
+    fn name(&self) -> String {
+        match self.select {
+            Some(_) => format!("the rows of `selectQuery` of `{}`", self.node),
+            None => format!("the rows of table {}", self.table),
+        }
+    }
+}
+
+/// The CSV that the server writes, with a header.
+#[derive(Clone, Debug)]
+struct ServerCsv {
+    dialect: Dialect,
+    /// Whether this is the dialect of the file, but for the header.
+    is_wanted: bool,
+}
+
+impl ServerCsv {
+    /// Returns the CSV of the server in `dialect`, or else in the default dialect.
+    fn new(dialect: &Dialect) -> Self {
+        let separator = match dialect.separator[..] {
+            [byte] if byte.is_ascii() && !matches!(byte, 0 | b'\n' | b'\r') => Some(byte),
+            _ => None,
+        };
+        let is_same = dialect.escape.is_none()
+            && dialect.encoding.is_none_or(|encoding| encoding == encoding_rs::UTF_8)
+            && dialect.record_end.bytes() == b"\n"
+            && dialect.null.is_empty()
+            && dialect.nulls.is_empty()
+            && dialect.comment.is_empty();
+        match (separator, dialect.quote) {
+            (Some(_), Some(quote)) if is_same && quote != 0 => {
+                Self { dialect: dialect.clone(), is_wanted: true }
+            }
+            _ => Self {
+                dialect: Dialect {
+                    header: true,
+                    skip_blank: false,
+                    longest_record: usize::MAX,
+                    record_end: RecordEnd::Bytes(b"\n".to_vec()),
+                    ..Dialect::default()
+                },
+                is_wanted: false,
+            },
+        }
+    }
+
+    fn options(&self) -> String {
+        let character = |byte: u8| literal(&char::from(byte).to_string());
+        let quote = self.dialect.quote.unwrap_or(b'"');
+        let separator = character(self.dialect.separator.first().copied().unwrap_or(b','));
+        format!("FORMAT csv, HEADER, NULL '', DELIMITER {separator}, QUOTE {}", character(quote))
+    }
+
+    /// Cuts a row, which is whole, and gives its fields to `take`.
+    fn fields(&self, row: &[u8], mut take: impl FnMut(Option<&[u8]>)) {
+        let mut splitter = Splitter::new(&self.dialect);
+        let Step::Record { .. } = splitter.split(row, 0, true) else { return };
+        let mut text = Vec::new();
+        for span in splitter.fields() {
+            splitter.unescape(row, *span, &mut text);
+            take(Some(text.as_slice()).filter(|text| span.quoted || !text.is_empty()));
+        }
     }
 }
 
@@ -67,10 +185,10 @@ enum Sink {
 }
 
 impl Sink {
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
         match self {
             Self::File(file) => {
-                file.write_all(bytes).await.map_err(|error| Failure::scratch("writing rows", &error))
+                file.write_all(&bytes).await.map_err(|error| Failure::scratch("writing rows", &error))
             }
             Self::Object(writer) => writer.write(bytes).await,
         }
@@ -91,7 +209,8 @@ impl Sink {
 ///
 /// # Errors
 ///
-/// If the table is missing, the database refuses the query or cannot be reached, or S3 refuses the object.
+/// If the table is missing, the database refuses the query or cannot be reached, the dialect cannot express a value, or
+/// S3 refuses the object.
 pub async fn to_object(
     pool: &Pool,
     unload: &Unload,
@@ -116,7 +235,8 @@ pub async fn to_object(
 ///
 /// # Errors
 ///
-/// If the table is missing, the database refuses the query or cannot be reached, or the scratch folder fails.
+/// If the table is missing, the database refuses the query or cannot be reached, the dialect cannot express a value, or
+/// the scratch folder fails.
 pub async fn to_file(
     pool: &Pool,
     unload: &Unload,
@@ -137,7 +257,7 @@ pub async fn to_file(
 }
 
 async fn write(pool: &Pool, unload: &Unload, mut sink: Sink, progress: &Progress) -> Result<(), Failure> {
-    let tx = pool.begin_fixed(&unload.target).await?;
+    let tx = pool.begin_reading(&unload.target).await?;
     let result = stream(&tx, unload, &mut sink, progress).await;
     if !matches!(&result, Err(failure) if failure.is_away()) {
         tx.rollback().await;
@@ -152,32 +272,177 @@ async fn stream(
     sink: &mut Sink,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let doing = "reading the query's rows";
     let query = unload.query(tx).await?;
-    let sql = format!("COPY ({query}\n) TO STDOUT ({})", unload.options);
-    let rows = tx.client().copy_out(sql.as_str()).await.map_err(|error| Failure::database(doing, &error))?;
-    let mut rows = std::pin::pin!(rows);
-    let (mut count, mut bytes, mut piece, mut preview) =
-        (0_u64, 0_u64, Vec::with_capacity(PIECE), Vec::new());
-    while let Some(row) = rows.next().await {
-        // The server sends each row as one message.
-        let row = row.map_err(|error| Failure::database(doing, &error))?;
-        count += 1;
-        bytes += row.len() as u64;
-        piece.extend_from_slice(&row);
-        if preview.len() < result_preview::LIMIT {
-            preview.extend_from_slice(&row);
-        }
-        if piece.len() >= PIECE {
-            sink.write(&piece).await?;
-            piece.clear();
-            progress.set("rowsWritten", count - u64::from(unload.header));
-        }
+    let csv = ServerCsv::new(&unload.dialect);
+    let sql = format!("COPY ({query}\n) TO STDOUT ({})", csv.options());
+    let rows = tx.client().copy_out(sql.as_str()).await.map_err(|error| unload.refused(&error))?;
+    let is_object = matches!(sink, Sink::Object(_));
+    let is_wanted = csv.is_wanted;
+    let mut rows = Rows { unload, csv, rows: Box::pin(rows), count: 0, preview: Preview::default() };
+    rows.header(progress).await?;
+    reading_notes(&unload.dialect).into_iter().for_each(|note| progress.note(note));
+    if is_wanted {
+        rows.pass_on(sink, progress).await?;
+    } else {
+        rows.rewrite(sink, progress).await?;
     }
-    sink.write(&piece).await?;
-    progress.set("rowsWritten", count - u64::from(unload.header).min(count));
-    if matches!(sink, Sink::Object(_)) && !preview.is_empty() {
-        progress.set("resultPreview", result_preview::of(&preview, bytes, unload.header));
+    progress.set("rowsWritten", rows.count);
+    if is_object && let Some(preview) = rows.preview.text(&rows.csv.dialect, unload.dialect.header) {
+        progress.set("resultPreview", preview);
     }
     Ok(())
+}
+
+/// The rows that the server sends.
+struct Rows<'a> {
+    unload: &'a Unload,
+    csv: ServerCsv,
+    rows: Pin<Box<CopyOutStream>>,
+    count: u64,
+    preview: Preview,
+}
+
+impl Rows<'_> {
+    /// Returns the next row, which the server sends as one message.
+    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let row = self.rows.next().await;
+        row.transpose().map_err(|error| self.unload.refused(&error))
+    }
+
+    /// Takes the header into the preview, and tells about its names.
+    async fn header(&mut self, progress: &Progress) -> Result<(), Failure> {
+        let header = self.next().await?.unwrap_or_default();
+        let mut names = Vec::new();
+        self.csv.fields(&header, |name| names.push(name.map(<[u8]>::to_vec)));
+        if names.iter().all(Option::is_none) {
+            return Err(self.unload.no_columns());
+        }
+        names.sort();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1])
+            && self.unload.dialect.header
+        {
+            let name = twice[0].as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            progress.note(format!(
+                "the header has two columns named `{name}`; a load of the file needs different names: use AS in the query"
+            ));
+        }
+        self.preview.begin(header);
+        Ok(())
+    }
+
+    /// Passes the bytes of the server on, except for the few records that a reader would misread.
+    async fn pass_on(&mut self, sink: &mut Sink, progress: &Progress) -> Result<(), Failure> {
+        let dialect = self.unload.dialect.clone();
+        let mut writer = RecordWriter::new(&dialect, true);
+        let mut piece = Vec::with_capacity(PIECE);
+        if dialect.header {
+            let header = self.preview.header().clone();
+            self.push(&header, true, &mut writer, &mut piece)?;
+        }
+        while let Some(row) = self.next().await? {
+            self.count += 1;
+            self.preview.push(&row);
+            self.push(&row, false, &mut writer, &mut piece)?;
+            if piece.len() >= PIECE {
+                sink.write(std::mem::replace(&mut piece, Vec::with_capacity(PIECE))).await?;
+                progress.set("rowsWritten", self.count);
+            }
+        }
+        if let Some(note) = lost_note(writer.lost()) {
+            progress.note(note);
+        }
+        sink.write(piece).await
+    }
+
+    /// Appends a row to `piece`, written anew if it is the first of the file and looks like something else, or if it may
+    /// look like a blank line.
+    #[inline]
+    fn push(
+        &self,
+        row: &[u8],
+        is_header: bool,
+        writer: &mut RecordWriter,
+        piece: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        let separator = self.csv.dialect.separator[0];
+        let is_blank = |byte: &u8| *byte == separator || matches!(byte, b' ' | b'\t' | b'\n');
+        let is_blank = row.first().is_none_or(is_blank) && row.iter().all(is_blank);
+        if !(is_blank || writer.is_first() && misleads(row)) {
+            writer.pass();
+            piece.extend_from_slice(row);
+            return Ok(());
+        }
+        writer.begin(is_header);
+        let mut written = Ok(());
+        self.csv.fields(row, |value| {
+            if written.is_ok() {
+                written = writer.push(value);
+            }
+        });
+        written.and_then(|()| writer.end()).map_err(|problem| {
+            let (name, count) = (self.unload.name(), self.count);
+            let message =
+                format!("{name}, row {count}, column {}: the value {}", problem.column + 1, problem.what);
+            Failure::bad_input("Unwritable", message)
+        })?;
+        piece.extend_from_slice(&writer.take());
+        Ok(())
+    }
+
+    /// Writes every record anew.
+    async fn rewrite(&mut self, sink: &mut Sink, progress: &Progress) -> Result<(), Failure> {
+        let output = Arc::new(Output::default());
+        let rewrite = Rewrite {
+            file: self.unload.name(),
+            counts: Counts::Rows,
+            read: self.csv.dialect.clone(),
+            written: self.unload.dialect.clone(),
+            columns: Vec::new(),
+            output: output.clone(),
+            scratch: std::env::temp_dir(),
+        };
+        let (sender, receiver) = mpsc::channel(PIECES);
+        let mut pieces = rewrite.start(Input::plain(self.unload.name(), receiver));
+        let written = async move {
+            while let Some(piece) = pieces.recv().await {
+                match piece? {
+                    end if end.is_empty() => return Ok(()),
+                    piece => sink.write(piece).await?,
+                }
+            }
+            Err(Failure::internal("the thread that writes the rows ended without a result"))
+        };
+        // If the reading fails, the thread fails too, because its input has no end.
+        let (read, written) = tokio::join!(self.send(sender, progress), written);
+        read.and(written)?;
+        output.notes().into_iter().for_each(|note| progress.note(note));
+        Ok(())
+    }
+
+    /// Sends the CSV of the server to the thread that writes it anew. If the thread is gone, it has failed.
+    async fn send(
+        &mut self,
+        sender: mpsc::Sender<Result<Bytes, Failure>>,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let mut piece = self.preview.header().to_vec();
+        while let Some(row) = self.next().await? {
+            self.count += 1;
+            self.preview.push(&row);
+            piece.extend_from_slice(&row);
+            if piece.len() >= PIECE {
+                let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE));
+                if sender.send(Ok(full.into())).await.is_err() {
+                    return Ok(());
+                }
+                progress.set("rowsWritten", self.count);
+            }
+        }
+        for piece in [piece.into(), Bytes::new()] {
+            if sender.send(Ok(piece)).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
 }

@@ -17,6 +17,7 @@ mod tables;
 mod types;
 mod value_rules;
 mod values;
+mod way_out;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

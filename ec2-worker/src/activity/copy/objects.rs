@@ -1,10 +1,18 @@
-//! `CopyActivity` between two `S3DataNode`s. If the bytes stay the same, S3 copies them itself; else the worker
-//! rewrites each record.
+//! `CopyActivity` between two `S3DataNode`s. If the bytes stay the same, S3 copies them itself; if only their packing
+//! changes, the worker packs or unpacks them; else it rewrites each record.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
 
 use super::super::TaskContext;
 use super::CopyActivity;
-use crate::etl::dialect::Dialect;
-use crate::etl::rewrite::Rewrite;
+use super::output::{UNWRITTEN, WrittenNulls};
+use crate::etl::dialect::{Dialect, Form};
+use crate::etl::directory;
+use crate::etl::record_writer::reading_notes;
+use crate::etl::repack;
+use crate::etl::rewrite::{Counts, Output, Rewrite};
 use crate::etl::source::{Origin, Source};
 use crate::failure::Failure;
 use crate::node::{Format, S3Node};
@@ -14,6 +22,8 @@ use crate::storage::{Multipart, ObjectRef, ObjectWriter, S3Uri, Storage, refused
 const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;
 /// The size of a part in a multipart copy of a larger object, in bytes.
 const PART: u64 = 512 * 1024 * 1024;
+/// The first bytes of a gzip file.
+const GZIP: &[u8] = &[0x1f, 0x8b];
 
 pub(super) async fn run(
     context: &TaskContext<'_>,
@@ -21,30 +31,52 @@ pub(super) async fn run(
     from: &S3Node,
     to: &S3Node,
 ) -> Result<(), Failure> {
-    let found = context.objects_of(from).await?;
+    let mut found = context.objects_of(from).await?;
     context.progress.set("writtenTo", &to.at);
-    let plain = same_bytes(from, to);
+    let is_same = is_same_text(from, to);
+    // A copy of a whole directory byte by byte has everything; records are in the data files alone.
+    if from.directory && !(is_same && to.directory) {
+        found = data_files(context, from, found)?;
+    }
     if from.directory && !to.directory {
         return together(context, copy, from, to, &found).await;
     }
     for object in &found {
         let target = if to.directory { to.at.child(&relative(from, object)) } else { to.at.clone() };
-        if plain {
-            duplicate(&context.tools.storage, object, &target).await?;
-            context.progress.log(&format!("copied {} to {target}", object.uri()));
-        } else {
-            let mut sink = ObjectWriter::new(&context.tools.storage, &target, to.gzip);
-            convert(context, copy, (from, to), object, true, &mut sink).await?;
-            sink.finish().await?;
+        if is_same {
+            duplicate_text(context, (from, to), object, &target).await?;
+            continue;
         }
+        let conversion = Conversion::new(context, copy, from, to)?;
+        let mut sink = ObjectWriter::new(&context.tools.storage, &target, to.gzip);
+        conversion.add(object, &mut sink).await?;
+        sink.finish().await?;
+        conversion.tell();
     }
     Ok(())
 }
 
-fn same_bytes(from: &S3Node, to: &S3Node) -> bool {
+/// Returns the objects of a directory without marks such as `_SUCCESS`.
+fn data_files(
+    context: &TaskContext<'_>,
+    from: &S3Node,
+    found: Vec<ObjectRef>,
+) -> Result<Vec<ObjectRef>, Failure> {
+    let (files, others) = directory::data_files(&from.at, found);
+    let Some(remark) = directory::remark(&others) else { return Ok(files) };
+    if files.is_empty() {
+        let message = format!("object `{}`: there is nothing to copy under {}; {remark}", from.id, from.at);
+        return Err(Failure::bad_input("NoFiles", message));
+    }
+    context.progress.note(remark);
+    Ok(files)
+}
+
+/// Returns whether the output has the text of the input, byte by byte.
+fn is_same_text(from: &S3Node, to: &S3Node) -> bool {
     let cut =
         |node: &S3Node| node.format.as_ref().map(|format| Format { id: String::new(), ..format.clone() });
-    from.gzip == to.gzip && (to.format.is_none() || cut(from) == cut(to))
+    to.format.is_none() || cut(from) == cut(to)
 }
 
 fn relative(from: &S3Node, object: &ObjectRef) -> String {
@@ -61,11 +93,53 @@ async fn together(
     to: &S3Node,
     found: &[ObjectRef],
 ) -> Result<(), Failure> {
+    let conversion = Conversion::new(context, copy, from, to)?;
     let mut sink = ObjectWriter::new(&context.tools.storage, &to.at, to.gzip);
-    for (index, object) in found.iter().enumerate() {
-        convert(context, copy, (from, to), object, index == 0, &mut sink).await?;
+    for object in found {
+        conversion.add(object, &mut sink).await?;
     }
-    sink.finish().await
+    sink.finish().await?;
+    conversion.tell();
+    Ok(())
+}
+
+/// Copies an object whose text stays the same.
+async fn duplicate_text(
+    context: &TaskContext<'_>,
+    (from, to): (&S3Node, &S3Node),
+    object: &ObjectRef,
+    target: &S3Uri,
+) -> Result<(), Failure> {
+    let storage = &context.tools.storage;
+    let is_packed = (from.gzip || to.gzip) && is_gzip(storage, object).await?;
+    if from.gzip && !is_packed {
+        let message = format!("{}: declared as gzip (`compression`), but it is not packed", object.uri());
+        return Err(Failure::bad_input("NotGzip", message));
+    }
+    // An object that is packed already is not packed once more.
+    if from.gzip == to.gzip || is_packed && to.gzip {
+        duplicate(storage, object, target).await?;
+    } else {
+        let source = Source { origin: Origin::Object(storage.clone(), object.clone()), gzip: false };
+        let pieces = repack::start(source.open_range(0, u64::MAX, true).await?, object.uri(), from.gzip);
+        let mut sink = ObjectWriter::new(storage, target, to.gzip);
+        write(pieces, &mut sink).await?;
+        sink.finish().await?;
+    }
+    context.progress.log(&format!("copied {} to {target}", object.uri()));
+    Ok(())
+}
+
+async fn is_gzip(storage: &Storage, object: &ObjectRef) -> Result<bool, Failure> {
+    if object.size < GZIP.len() as u64 {
+        return Ok(false);
+    }
+    let mut body = storage.read(object, 0, Some(GZIP.len() as u64)).await?;
+    let mut start = Vec::new();
+    while let Some(piece) = body.next().await {
+        start.extend_from_slice(&piece?);
+    }
+    Ok(start == GZIP)
 }
 
 async fn duplicate(storage: &Storage, from: &ObjectRef, to: &S3Uri) -> Result<(), Failure> {
@@ -109,30 +183,81 @@ fn encoded(key: &str) -> String {
     text
 }
 
-async fn convert(
-    context: &TaskContext<'_>,
-    copy: &CopyActivity,
-    (from, to): (&S3Node, &S3Node),
-    object: &ObjectRef,
-    first: bool,
+/// The rewriting of one or several objects into one.
+struct Conversion<'a> {
+    context: &'a TaskContext<'a>,
+    gzip: bool,
+    read: Dialect,
+    written: Dialect,
+    columns: Vec<String>,
+    output: Arc<Output>,
+}
+
+impl<'a> Conversion<'a> {
+    fn new(
+        context: &'a TaskContext<'a>,
+        copy: &CopyActivity,
+        from: &S3Node,
+        to: &S3Node,
+    ) -> Result<Self, Failure> {
+        let in_quotes = copy.rules.quoted_nulls;
+        let read = Dialect { quoted_nulls: in_quotes, ..Dialect::of(from.format.as_ref(), &copy.nulls)? };
+        let written = match &to.format {
+            Some(format) => copy.written_nulls.dialect(Some(format))?,
+            None => WrittenNulls::default().dialect(from.format.as_ref())?,
+        };
+        let problem = |format: Option<&Format>, field: &str, what: &str| {
+            let id = format.map_or(&to.id, |format| &format.id);
+            Err(Failure::bad_input("Definition", format!("object `{id}`, field `{field}` {what}")))
+        };
+        if written.form != Form::Text {
+            return match &to.format {
+                Some(format) => problem(Some(format), "myDialect", UNWRITTEN),
+                None => problem(None, "dataFormat", "is missing; only text files can be put together as they are"),
+            };
+        }
+        let columns = [from, to].into_iter().filter_map(|node| node.format.as_ref());
+        let columns = columns.map(|format| format.columns.clone()).find(|columns| !columns.is_empty());
+        let columns = columns.unwrap_or_default();
+        if written.header && !read.header && read.form != Form::Json && columns.is_empty() {
+            let what = "is true, but the input has no header; declare its `column`s, or leave the header out";
+            return problem(to.format.as_ref(), "myHeader", what);
+        }
+        Ok(Self { context, gzip: from.gzip, read, written, columns, output: Arc::default() })
+    }
+
+    /// Appends the records of an object.
+    async fn add(&self, object: &ObjectRef, sink: &mut ObjectWriter) -> Result<(), Failure> {
+        let origin = Origin::Object(self.context.tools.storage.clone(), object.clone());
+        let input = Source { origin, gzip: self.gzip }.open().await?;
+        let rewrite = Rewrite {
+            file: object.uri(),
+            counts: Counts::Lines,
+            read: self.read.clone(),
+            written: self.written.clone(),
+            columns: self.columns.clone(),
+            output: self.output.clone(),
+            scratch: self.context.folder.clone(),
+        };
+        write(rewrite.start(input), sink).await
+    }
+
+    /// Tells the user about the files and the output.
+    fn tell(&self) {
+        let notes = reading_notes(&self.written).into_iter().chain(self.output.notes());
+        notes.for_each(|note| self.context.progress.note(note));
+    }
+}
+
+/// Writes pieces up to the empty piece at the end.
+async fn write(
+    mut pieces: mpsc::Receiver<Result<Vec<u8>, Failure>>,
     sink: &mut ObjectWriter,
 ) -> Result<(), Failure> {
-    let read = Dialect::of(from.format.as_ref(), &copy.nulls)?;
-    let written = match &to.format {
-        Some(format) => Dialect::of(Some(format), &[])?,
-        None => read.clone(),
-    };
-    let source =
-        Source { origin: Origin::Object(context.tools.storage.clone(), object.clone()), gzip: from.gzip };
-    let input = source.open().await?;
-    let skips_header = read.header && (!first || !written.header);
-    let rewrite =
-        Rewrite { file: object.uri(), read, written, skips_header, scratch: context.folder.clone() };
-    let mut pieces = rewrite.start(input);
     while let Some(piece) = pieces.recv().await {
         match piece? {
             end if end.is_empty() => return Ok(()),
-            piece => sink.write(&piece).await?,
+            piece => sink.write(piece).await?,
         }
     }
     Err(Failure::internal("the thread that rewrites the file ended without a result"))

@@ -1,0 +1,29 @@
+//! Recognises texts that, at the start of a file, look like a mark of the kind of the file.
+
+/// The byte order mark.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Returns whether a file that begins with `text` is not read as text that begins so: it looks packed, it has a byte
+/// order mark, or its first line names the separator for Excel.
+#[must_use]
+pub fn misleads(text: &[u8]) -> bool {
+    let names_separator = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"sep="));
+    text.starts_with(MARK) || names_separator || is_packed(text)
+}
+
+/// Returns whether a file that begins with `bytes` looks packed or has a byte order mark of UTF-16 or UTF-32.
+pub(super) fn is_binary(bytes: &[u8]) -> bool {
+    is_packed(bytes) || matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0xef, 0xbb, 0xbf, ..])
+}
+
+fn is_packed(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0x1f, 0x8b, ..]
+            | [0x28, 0xb5, 0x2f, 0xfd, ..]
+            | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]
+            | [b'B', b'Z', b'h', ..]
+            | [0xfd, b'7', b'z', b'X', b'Z', ..]
+            | [b'P', b'K', 3 | 5, ..]
+    )
+}

@@ -1,0 +1,87 @@
+//! Unpacks the bytes of a file, or passes them on as they are, so that they can be written with another packing.
+
+use std::io::{self, Read};
+
+use flate2::read::MultiGzDecoder;
+use tokio::sync::mpsc;
+
+use super::input::Input;
+use crate::failure::Failure;
+use crate::panics;
+
+/// The size of a piece of output in bytes.
+const PIECE: usize = 256 * 1024;
+/// The largest number of pieces that wait for the upload.
+const PIECES: usize = 4;
+
+/// Sends the bytes of `input`, the raw bytes of the file `file`, from a thread of its own. `unpacks` says that they are
+/// gzip, and that the unpacked bytes are sent.
+///
+/// The last piece is followed by an empty piece. If the channel closes without an empty piece, the pieces so far are not
+/// the whole output. A failure comes in place of the remaining pieces.
+#[must_use]
+pub fn start(input: Input, file: String, unpacks: bool) -> mpsc::Receiver<Result<Vec<u8>, Failure>> {
+    let (sender, receiver) = mpsc::channel(PIECES);
+    tokio::task::spawn_blocking(move || {
+        let done = panics::caught("unpacking the file", || {
+            let mut raw = Raw { input, window: Vec::new(), next: 0, failure: None };
+            if unpacks {
+                let mut decoder = MultiGzDecoder::new(raw);
+                let sent = send(&mut decoder, &sender);
+                sent.map_err(|error| {
+                    let broken = decoder.get_mut().failure.take();
+                    broken.unwrap_or_else(|| {
+                        Failure::bad_input(
+                            "Unreadable",
+                            format!("{file}: the file cannot be unpacked: {error}"),
+                        )
+                    })
+                })
+            } else {
+                let sent = send(&mut raw, &sender);
+                sent.map_err(|error| {
+                    raw.failure.take().unwrap_or_else(|| Failure::scratch("reading", &error))
+                })
+            }
+        });
+        // The receiver is gone only if the upload failed. The upload reports its failure itself.
+        drop(sender.blocking_send(done.map(|()| Vec::new())));
+    });
+    receiver
+}
+
+fn send(from: &mut dyn Read, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> io::Result<()> {
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        from.take(PIECE as u64).read_to_end(&mut piece)?;
+        if piece.is_empty() || sender.blocking_send(Ok(piece)).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// The bytes of an input, as a blocking reader.
+struct Raw {
+    input: Input,
+    window: Vec<u8>,
+    next: usize,
+    failure: Option<Failure>,
+}
+
+impl Read for Raw {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.next == self.window.len() {
+            self.window.clear();
+            self.next = 0;
+            if let Err(failure) = self.input.fill(&mut self.window) {
+                let error = io::Error::other(failure.message.clone());
+                self.failure = Some(failure);
+                return Err(error);
+            }
+        }
+        let count = buffer.len().min(self.window.len() - self.next);
+        buffer[..count].copy_from_slice(&self.window[self.next..self.next + count]);
+        self.next += count;
+        Ok(count)
+    }
+}
