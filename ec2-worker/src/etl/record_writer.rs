@@ -27,9 +27,12 @@ pub struct Unwritable {
 pub struct RecordWriter {
     dialect: Dialect,
     encoder: Encoder,
-    /// The bytes for which an unquoted value must be quoted or escaped: those of the separator and of the record end, the
-    /// quote, the escape, and the ends of lines.
+    /// The bytes for which a value must be quoted: those of the separator and of the record end, the quote, the escape, and
+    /// the ends of lines.
     special: [bool; 256],
+    /// The bytes that must be escaped if the dialect has no quotes. Of a separator, this is the first byte, so that no
+    /// character is cut.
+    escaped: [bool; 256],
     out: Vec<u8>,
     /// The text of the record that is being written.
     record: Vec<u8>,
@@ -54,10 +57,16 @@ impl RecordWriter {
         for byte in ends.iter().chain(&dialect.quote).chain(&dialect.escape) {
             special[usize::from(*byte)] = true;
         }
+        let mut escaped = [false; 256];
+        let firsts = [dialect.separator.first(), dialect.record_end.bytes().first(), dialect.escape.as_ref()];
+        for byte in firsts.into_iter().flatten().chain(b"\r\n") {
+            escaped[usize::from(*byte)] = true;
+        }
         Self {
             dialect: dialect.clone(),
             encoder: Encoder::new(dialect.encoding),
             special,
+            escaped,
             out: Vec::new(),
             record: Vec::new(),
             ends: Vec::new(),
@@ -211,7 +220,7 @@ impl RecordWriter {
         let is_risky = is_blank(text) || self.is_null_word(text) || self.is_misread_at_start(text);
         if let Some(escape) = self.dialect.escape {
             for (index, byte) in text.iter().enumerate() {
-                if self.special[usize::from(*byte)] || (index == 0 && is_risky) {
+                if self.escaped[usize::from(*byte)] || (index == 0 && is_risky) {
                     self.record.push(escape);
                 }
                 self.record.push(*byte);

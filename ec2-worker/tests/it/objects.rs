@@ -228,3 +228,139 @@ async fn a_load_of_refused_rows_alone_fails_whatever_the_limit_allows() {
         }
     }
 }
+
+/// A data format with these fields.
+fn format(id: &str, kind: &str, fields: &[(&str, &str)]) -> aws_sdk_datapipeline::types::PipelineObject {
+    let mut all = vec![string("type", kind)];
+    all.extend(fields.iter().map(|(key, value)| string(key, value)));
+    object(id, all)
+}
+
+fn folder(id: &str, key: &str, format: &str) -> aws_sdk_datapipeline::types::PipelineObject {
+    let at = string("directoryPath", &format!("s3://{BUCKET}/{key}"));
+    object(id, vec![string("type", "S3DataNode"), at, refers("dataFormat", format)])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_format_reads_the_file_that_it_wrote() {
+    let rows = "(1, 'a;b'), (2, E'\\\\N'), (3, NULL), (4, E'c\"d\\\\e'), (5, E'f\\ng')";
+    let world = World::new(&format!(
+        "CREATE TABLE rows (id int, note text); INSERT INTO rows VALUES {rows}; CREATE TABLE t (LIKE rows)"
+    ))
+    .await;
+    let stack = Stack::start().await;
+    for (kind, fields, file) in [
+        ("CSV", &[("escapeChar", "\\\\")][..], "1,a;b\n2,\"\\\\N\"\n3,\n4,\"c\\\"d\\\\e\"\n5,\"f\ng\"\n"),
+        (
+            "Custom",
+            &[("columnSeparator", ","), ("recordSeparator", ";")],
+            "1,\"a;b\";2,\\N;3,;4,\"c\"\"d\\e\";5,\"f\ng\";",
+        ),
+        ("TSV", &[("escapeChar", "\\\\")], "1\ta;b\n2\t\\\\N\n3\t\\N\n4\tc\"d\\\\e\n5\tf\\\ng\n"),
+        (
+            "TSV",
+            &[("columnSeparator", "|"), ("myQuote", "\"")],
+            "1|a;b\n2|\"\\N\"\n3|\\N\n4|\"c\"\"d\\e\"\n5|\"f\ng\"\n",
+        ),
+        ("CSV", &[("myNullValues", "a;b")], "1,\"a;b\"\n2,\\N\n3,\n4,\"c\"\"d\\e\"\n5,\"f\ng\"\n"),
+    ] {
+        let form = || format("Form", kind, fields);
+        let mut objects = vec![copy(&[]), file_of("Out", "out.txt"), form()];
+        objects.extend(table(&world, "In", &[("selectQuery", "SELECT * FROM rows ORDER BY id")]));
+        let attempt = stack.run(objects).await;
+        assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+        assert_eq!(String::from_utf8_lossy(&stack.get("out.txt").await), file, "{kind} {fields:?}");
+        world.client.batch_execute("TRUNCATE t").await.expect("emptied");
+        let mut objects = vec![copy(&[]), file_of("In", "out.txt"), form()];
+        objects.extend(table(&world, "Out", &[]));
+        let attempt = stack.run(objects).await;
+        assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+        let (stored, expected) = ("SELECT * FROM t ORDER BY id", "SELECT * FROM rows ORDER BY id");
+        assert_eq!(world.rows(stored).await, world.rows(expected).await, "{kind} {fields:?}");
+    }
+}
+
+fn file_of(id: &str, key: &str) -> aws_sdk_datapipeline::types::PipelineObject {
+    file(id, key, false, "Form")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_between_tables_keeps_every_row_and_every_text() {
+    let world = World::new(
+        "CREATE TABLE rows (a text, b int);
+         INSERT INTO rows VALUES (NULL, NULL), ('', 1), (E'\\r', 2), (E'\\ufeffx', 3), ('sep=;', NULL), (' ', NULL), ('\"', 4);
+         CREATE TABLE t (LIKE rows)",
+    )
+    .await;
+    let stack = Stack::start().await;
+    let mut objects = table(&world, "Out", &[]);
+    let from = vec![string("type", "SqlDataNode"), refers("database", "Db"), string("table", "rows")];
+    objects.extend([copy(&[]), object("In", from)]);
+    let attempt = stack.run(objects).await;
+    assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+    let rows =
+        |table: &str| format!("SELECT x::text, x.a IS NULL FROM {table} x ORDER BY x::text COLLATE \"C\"");
+    assert_eq!(world.rows(&rows("t")).await, world.rows(&rows("rows")).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_a_directory_become_one_file_or_are_refused_by_name() {
+    let stack = Stack::start().await;
+    stack.put("in/_SUCCESS", "").await;
+    stack.put("in/part-0.csv", "").await;
+    stack.put("in/part-1.csv", "id,note\n1,\"a\tb\"\n").await;
+    stack.put("in/part-2.csv", piped("gzip", &["-c"], b"id,note\n2,c\n")).await;
+    let tsv = format("Tsv", "TSV", &[("myQuote", "\""), ("myHeader", "true")]);
+    let run = async || {
+        let csv = formats().remove(0);
+        let objects = vec![
+            copy(&[]),
+            folder("In", "in", "Csv"),
+            file("Out", "out.tsv", false, "Tsv"),
+            csv,
+            tsv.clone(),
+        ];
+        stack.run(objects).await
+    };
+    let attempt = run().await;
+    assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+    assert_eq!(stack.get("out.tsv").await, b"id\tnote\n1\t\"a\tb\"\n2\tc\n");
+    stack.put("in/part-3.csv", "note,id\nd,3\n").await;
+    let message = value(&run().await, "errorMessage").to_owned();
+    assert!(message.contains("in/part-3.csv, line 1: the header is `note,id`"), "{message}");
+    assert_eq!(stack.get("out.tsv").await, b"id\tnote\n1\t\"a\tb\"\n2\tc\n", "the object before is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_with_the_same_text_is_only_packed_or_unpacked() {
+    let stack = Stack::start().await;
+    let text = b"# a remark\nid,note\n1,\"one\"\n";
+    stack.put("plain.csv", text.to_vec()).await;
+    stack.put("packed.csv.gz", piped("gzip", &["-c"], text)).await;
+    for (input, from, to) in [
+        ("plain.csv", false, true),
+        ("packed.csv.gz", true, false),
+        ("packed.csv.gz", true, true),
+        ("packed.csv.gz", false, true),
+    ] {
+        let objects = vec![
+            copy(&[]),
+            file("In", input, from, "Form"),
+            file("Out", "out", to, "Form"),
+            format("Form", "CSV", &[("myComment", "#")]),
+        ];
+        let attempt = stack.run(objects).await;
+        assert_eq!(value(&attempt, "@status"), "FINISHED", "{attempt:?}");
+        let out = stack.get("out").await;
+        let out = if to { piped("gzip", &["-d", "-c"], &out) } else { out };
+        assert_eq!(out, text, "{input} {from} {to}");
+    }
+    let objects = vec![
+        copy(&[]),
+        file("In", "plain.csv", true, "Csv"),
+        file("Out", "out", true, "Csv"),
+        formats().remove(0),
+    ];
+    let attempt = stack.run(objects).await;
+    assert_eq!(value(&attempt, "errorId"), "BadInput:NotGzip", "{attempt:?}");
+}

@@ -67,8 +67,11 @@ fn complete() -> Vec<Dialect> {
 const TYPES: &str = "CREATE TYPE mood AS ENUM ('sad', 'so, so'); CREATE TYPE pair AS (a int, b text);
 CREATE DOMAIN day AS date";
 
-/// The columns of the table, with literals of odd values.
-const COLUMNS: &[(&str, &[&str])] = &[
+/// The type of a column, and literals of odd values.
+type Column = (&'static str, &'static [&'static str]);
+
+/// The columns of the table.
+const COLUMNS: &[Column] = &[
     ("bool", &["true", "false"]),
     ("int2", &["-32768", "7"]),
     ("int8", &["9223372036854775807", "-1"]),
@@ -127,7 +130,7 @@ const COLUMNS: &[(&str, &[&str])] = &[
     ("bytea", &["", "\\x00ff22"]),
 ];
 /// The columns that have no binary form in a load.
-const MORE: &[(&str, &[&str])] = &[
+const MORE: &[Column] = &[
     ("int4[]", &["{}", "{1,NULL}", "[0:1]={1,2}"]),
     ("text[]", &["{}", "{\"\",NULL,\"NULL\",\"a\\\"b,\\\\c\"}"]),
     ("pair", &["(1,\"a,\"\"b\")", "(,)"]),
@@ -143,7 +146,7 @@ const MORE: &[(&str, &[&str])] = &[
 ];
 
 /// Makes the tables `t` and `back`, and random rows in `t`.
-async fn fill(world: &World, columns: &[(&str, &[&str])]) {
+async fn fill(world: &World, columns: &[Column]) {
     let declared: Vec<_> =
         columns.iter().enumerate().map(|(index, (of, _))| format!("\"c {index}\" {of}")).collect();
     let declared = declared.join(", ");
