@@ -279,6 +279,30 @@ mod tests {
         assert_eq!(copy(odd, FILE), Vec::<String>::new(), "its bytes are just copied");
     }
 
+    #[test]
+    fn a_data_format_that_cannot_be_written_is_told_before_the_run() {
+        const TABLE: &str = r#"{"type": "SqlDataNode", "database": {"ref": "Pg"}}"#;
+        const FILE: &str = r#"{"type": "S3DataNode", "filePath": "s3://b/i"}"#;
+        let out = |fields: &str| {
+            let node = r#"{"type": "S3DataNode", "filePath": "s3://b/k", "dataFormat": {"ref": "Form"}}"#;
+            format!(r#"{node}, {{"id": "Form", "type": "CSV", {fields}}}"#)
+        };
+        let json = out(r#""myDialect": "json""#);
+        let unwritten = "Form myDialect is json, which is for files to read; ec2-worker writes CSV, TSV and Custom";
+        assert_eq!(copy(TABLE, &json), [unwritten]);
+        assert_eq!(copy(FILE, &json), [unwritten]);
+        assert_eq!(copy(&json, TABLE), Vec::<String>::new());
+        let decimal = out(r#""myDecimal": ",""#);
+        assert_eq!(
+            copy(TABLE, &decimal),
+            [
+                "Form myDecimal gives another meaning to the output, because an export writes numbers with a decimal point; \
+                 give the output a data format without it"
+            ]
+        );
+        assert_eq!(copy(FILE, &decimal), Vec::<String>::new(), "texts are copied as they are");
+    }
+
     fn object(id: &str, kind: &str, fields: &[(&str, &str)]) -> PipelineObject {
         let fields = fields.iter().map(|(key, value)| Field::string(*key, *value));
         let fields = std::iter::once(Field::string("type", kind)).chain(fields).collect();

@@ -1,4 +1,6 @@
 //! Unpacks the bytes of a file, or passes them on as they are, so that they can be written with another packing.
+//!
+//! The bytes are read without [`Input::begin`], which would make text of them.
 
 use std::io::{self, Read};
 
@@ -14,7 +16,7 @@ const PIECE: usize = 256 * 1024;
 /// The largest number of pieces that wait for the upload.
 const PIECES: usize = 4;
 
-/// Sends the bytes of `input`, the raw bytes of the file `file`, from a thread of its own. `unpacks` says that they are
+/// Sends the bytes of `input`, which was just opened: the raw bytes of the file `file`, from a thread of its own. `unpacks` says that they are
 /// gzip, and that the unpacked bytes are sent.
 ///
 /// The last piece is followed by an empty piece. If the channel closes without an empty piece, the pieces so far are not
@@ -30,12 +32,7 @@ pub fn start(input: Input, file: String, unpacks: bool) -> mpsc::Receiver<Result
                 let sent = send(&mut decoder, &sender);
                 sent.map_err(|error| {
                     let broken = decoder.get_mut().failure.take();
-                    broken.unwrap_or_else(|| {
-                        Failure::bad_input(
-                            "Unreadable",
-                            format!("{file}: the file cannot be unpacked: {error}"),
-                        )
-                    })
+                    broken.unwrap_or_else(|| not_unpacked(&file, &error))
                 })
             } else {
                 let sent = send(&mut raw, &sender);
@@ -48,6 +45,14 @@ pub fn start(input: Input, file: String, unpacks: bool) -> mpsc::Receiver<Result
         drop(sender.blocking_send(done.map(|()| Vec::new())));
     });
     receiver
+}
+
+fn not_unpacked(file: &str, error: &io::Error) -> Failure {
+    let what = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the file ends too early; it is not whole".to_owned(),
+        _ => error.to_string(),
+    };
+    Failure::bad_input("NotGzip", format!("{file}: {what}"))
 }
 
 fn send(from: &mut dyn Read, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> io::Result<()> {

