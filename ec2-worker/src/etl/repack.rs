@@ -16,7 +16,7 @@ const PIECE: usize = 256 * 1024;
 /// The largest number of pieces that wait for the upload.
 const PIECES: usize = 4;
 
-/// Sends the bytes of `input`, which was just opened: the raw bytes of the file `file`, from a thread of its own. `unpacks` says that they are
+/// Sends the bytes of `input`, the file `file` that was just opened, from a thread of its own. `unpacks` says that they are
 /// gzip, and that the unpacked bytes are sent.
 ///
 /// The last piece is followed by an empty piece. If the channel closes without an empty piece, the pieces so far are not
