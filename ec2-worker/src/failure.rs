@@ -15,6 +15,8 @@ pub struct Failure {
     pub message: String,
     /// The column that the database named, if it refused a row.
     pub column: Option<String>,
+    /// The foreign key that a refused row violates.
+    pub foreign_key: Option<String>,
     kind: Kind,
 }
 
@@ -31,7 +33,7 @@ enum Kind {
 impl Failure {
     /// Returns a final failure with the given `errorId` and `errorMessage`.
     pub fn new(id: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { id: id.into(), message: message.into(), column: None, kind: Kind::Final }
+        Self { id: id.into(), message: message.into(), column: None, foreign_key: None, kind: Kind::Final }
     }
 
     /// Returns a failure of the class `BadInput`: the same input would fail again.
@@ -45,6 +47,7 @@ impl Failure {
             id: "Database:Unavailable".to_owned(),
             message: message.into(),
             column: None,
+            foreign_key: None,
             kind: Kind::Away,
         }
     }
@@ -100,7 +103,9 @@ impl Failure {
             _ => format!("Database:{}", code.code()),
         };
         let column = refusal.column().or_else(|| column_of_copy(refusal.where_()?));
-        Self { id, message, column: column.map(str::to_owned), kind }
+        let is_key = *code == SqlState::FOREIGN_KEY_VIOLATION;
+        let foreign_key = refusal.constraint().filter(|_| is_key).map(str::to_owned);
+        Self { id, message, column: column.map(str::to_owned), foreign_key, kind }
     }
 
     /// Returns whether the work may succeed if the same attempt starts it again later.

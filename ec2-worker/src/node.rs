@@ -6,6 +6,7 @@ use definition::kind::Kind;
 use definition::kind::field::{self, Compression, MyDialect};
 
 use crate::database::{self, DatabaseTarget};
+use crate::etl::load::Expectations;
 use crate::failure::Failure;
 use crate::hindrance::{Find, Hindrance};
 use crate::reader::{Reader, component, not_in_task, problem, refused};
@@ -55,6 +56,8 @@ pub struct SqlNode {
     pub insert: Option<String>,
     /// `createTableSql`.
     pub create: Option<String>,
+    /// `myExpect` and `myExpectWarn`.
+    pub expect: Expectations,
 }
 
 /// A data format.
@@ -187,6 +190,10 @@ impl SqlNode {
             select: sql("selectQuery"),
             insert: sql("insertQuery"),
             create: sql("createTableSql"),
+            expect: Expectations {
+                must: node.strings("myExpect").map(str::to_owned).collect(),
+                warn: node.strings("myExpectWarn").map(str::to_owned).collect(),
+            },
         })
     }
 }

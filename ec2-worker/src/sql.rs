@@ -24,9 +24,28 @@ pub fn literal(text: &str) -> String {
     }
 }
 
+/// Splits off a comment with `--` at the end of `text`. Returns the text before it, and the words of the comment.
+#[must_use]
+pub fn without_comment(text: &str) -> (&str, Option<&str>) {
+    let text = text.trim_end();
+    let last = lexer::Lexer::new(text).last().map(|(_, range)| &text[range.start..]);
+    match last.and_then(|last| last.strip_prefix("--")) {
+        Some(words) => (&text[..text.len() - words.len() - 2], Some(words.trim())),
+        None => (text, None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_comment_at_the_end_is_split_off() {
+        assert_eq!(without_comment("SELECT true -- it is -- so"), ("SELECT true ", Some("it is -- so")));
+        assert_eq!(without_comment("SELECT 'a -- b'"), ("SELECT 'a -- b'", None));
+        assert_eq!(without_comment("SELECT -- one\n 1"), ("SELECT -- one\n 1", None));
+        assert_eq!(without_comment(""), ("", None));
+    }
 
     #[test]
     fn quoted_text_cannot_end_its_quotes() {

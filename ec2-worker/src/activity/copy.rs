@@ -200,6 +200,7 @@ async fn fill(
         mode: copy.mode,
         on_columns: copy.on_columns,
         cascade: copy.cascade,
+        expect: to.expect.clone(),
         limit: copy.max_rejects,
         quarantine: copy.quarantine.clone().map(|at| (context.tools.storage.clone(), at)),
         scratch: context.folder.clone(),

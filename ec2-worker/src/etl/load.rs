@@ -7,9 +7,11 @@
 //! the commit; with DELETE they see the old rows until then. Vacuum removes the dead rows later.
 
 mod batch;
+mod expect;
 mod refused;
 mod replace;
 mod target;
+mod waiting;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,7 +36,9 @@ use crate::progress::Progress;
 use crate::sql::{identifier, literal};
 use crate::storage::{S3Uri, Storage, Upload};
 use batch::{Batch, Way, Writer};
+pub use expect::Expectations;
 use replace::Kept;
+use waiting::Waiting;
 
 /// The size of a batch in encoded bytes. With batches of this size, the savepoints cost almost nothing.
 const BATCH: u64 = 32 * 1024 * 1024;
@@ -73,6 +77,8 @@ pub struct Load {
     pub on_columns: OnColumns,
     /// Whether `replace` may change rows of other tables.
     pub cascade: bool,
+    /// The queries that must give true after the load.
+    pub expect: Expectations,
     /// The largest number or share of refused rows.
     pub limit: Limit,
     /// The object for the refused rows, besides the table for them.
@@ -159,6 +165,10 @@ struct LoadTry<'a> {
     header: Option<(String, Vec<String>)>,
     /// The old rows that `replace` has kept.
     kept: Option<Kept>,
+    /// The foreign keys of the table that refer to the table itself.
+    own_keys: Vec<String>,
+    /// The rows that refer to rows of the table that were not loaded yet.
+    waiting: Vec<Waiting>,
     /// Whether the table had a file of this load already.
     has_earlier: bool,
     /// Why the first file without rows cannot be loaded alone.
@@ -168,7 +178,18 @@ struct LoadTry<'a> {
 impl<'a> LoadTry<'a> {
     fn new(load: &'a Load, progress: &'a Progress, spool: &'a mut Spool) -> Self {
         let loaded = Loaded::default();
-        Self { load, progress, spool, loaded, header: None, kept: None, has_earlier: false, empty: None }
+        Self {
+            load,
+            progress,
+            spool,
+            loaded,
+            header: None,
+            kept: None,
+            own_keys: Vec::new(),
+            waiting: Vec::new(),
+            has_earlier: false,
+            empty: None,
+        }
     }
 }
 
@@ -211,11 +232,13 @@ impl LoadTry<'_> {
                 self.has_earlier = true;
             }
         }
+        self.load_waiting(tx, &table).await?;
         self.check_limit()?;
         self.check_rows()?;
         if let Some(kept) = &self.kept {
             kept.finish(tx, &table, self.load.cascade).await?;
         }
+        self.check_expectations(tx).await?;
         if self.spool.count() > 0 {
             self.keep_rejects(tx, &table).await?;
         }

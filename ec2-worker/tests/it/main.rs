@@ -75,6 +75,7 @@ impl World {
             mode: LoadMode::Append,
             on_columns: OnColumns::Strict,
             cascade: false,
+            expect: load::Expectations::default(),
             limit: Limit::Count(0),
             quarantine: None,
             scratch: self.folder.path().to_owned(),
@@ -84,7 +85,16 @@ impl World {
 
     fn node(&self, table: &str, target: database::DatabaseTarget) -> SqlNode {
         let (schema, select, insert, create) = (None, None, None, None);
-        SqlNode { id: "Node".to_owned(), target, schema, table: table.to_owned(), select, insert, create }
+        SqlNode {
+            id: "Node".to_owned(),
+            target,
+            schema,
+            table: table.to_owned(),
+            select,
+            insert,
+            create,
+            expect: load::Expectations::default(),
+        }
     }
 
     async fn run(&self, load: &Load) -> Result<String, Failure> {

@@ -205,3 +205,63 @@ async fn a_table_of_1600_columns_is_loaded_in_every_mode() {
         assert_eq!(world.rows("SELECT sum(c1598) = count(*) FROM t").await, "t", "{mode:?}");
     }
 }
+
+const TREE: &str = "CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree, qty int CHECK (qty > 0))";
+
+#[tokio::test]
+async fn a_refused_row_of_a_tree_takes_no_good_row_with_it_in_whatever_order() {
+    for insert in [None, Some("INSERT INTO tree VALUES (?::int, ?::int, ?::int)")] {
+        for (content, rejected, left) in [
+            // Row 9 is refused; the others refer to rows that come later.
+            ("id,up,qty\n3,2,1\n2,1,1\n9,,0\n1,,1\n", 1, "1 2 3"),
+            ("id,up,qty\n4,3,1\n9,,0\n3,2,1\n1,,1\n2,1,1\n", 1, "1 2 3 4"),
+            // Row 5 refers to a row that is refused, and row 6 to row 5.
+            ("id,up,qty\n6,5,1\n5,9,1\n9,,0\n2,1,1\n1,,1\n", 3, "1 2"),
+            ("id,up,qty\n9,,0\n1,,1\n", 1, "1"),
+        ] {
+            for mode in [LoadMode::Append, LoadMode::Replace, LoadMode::Upsert] {
+                let world = World::new(TREE).await;
+                let mut load = world.load("tree", &world.file(content));
+                (load.mode, load.limit) = (mode, Limit::Count(rejected));
+                load.insert = insert.map(str::to_owned);
+                let told = world.run(&load).await.unwrap_or_else(|failure| panic!("{content}: {failure}"));
+                assert!(told.contains(&format!("rowsRejected={rejected}")), "{content}: {told}");
+                assert_eq!(world.rows("SELECT id FROM tree ORDER BY id").await, left, "{content} {mode:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_breaks_an_expectation_is_undone_or_tells_it() {
+    let world = World::new("CREATE TABLE t (id int); INSERT INTO t VALUES (1)").await;
+    let expect = |must: &[&str], warn: &[&str]| {
+        let mut load = world.load("t", &world.file("id\n2\n3\n"));
+        load.mode = LoadMode::Replace;
+        load.expect.must = must.iter().map(|text| (*text).to_owned()).collect();
+        load.expect.warn = warn.iter().map(|text| (*text).to_owned()).collect();
+        load
+    };
+    for (must, says) in [
+        ("SELECT count(*) > 2 FROM t -- there must be 3 rows", "there must be 3 rows: `myExpect` gave false"),
+        ("SELECT NULL::boolean;", "`myExpect` gave NULL instead of true (SELECT NULL::boolean)"),
+        ("SELECT true FROM t WHERE false", "`myExpect` gave no row"),
+        ("SELECT id < 3 FROM t ORDER BY id", "`myExpect` gave false"),
+        ("SELECT count(*) FROM t", "`myExpect` gave 2 instead of true"),
+        ("SELECT nothing FROM t", "column \"nothing\" does not exist"),
+        ("COMMIT", "syntax error"),
+    ] {
+        let failure = world.run(&expect(&["SELECT true", must], &[])).await.expect_err(must);
+        assert!(failure.message.contains(says), "{must}: {failure}");
+        assert!(failure.id.starts_with("BadInput:"), "{failure:?}");
+        assert_eq!(world.rows("SELECT id FROM t").await, "1", "{must}");
+    }
+    let warn = ["SELECT count(*) > 2 FROM t -- few rows", "SELECT nothing FROM t", "SELECT false"];
+    let told = world.run(&expect(&["SELECT count(*) = 2 FROM t"], &warn)).await.expect("loaded");
+    for says in
+        ["note=few rows: `myExpectWarn` gave false", "\"nothing\" does not exist", "true (SELECT false)"]
+    {
+        assert!(told.contains(says), "{says}: {told}");
+    }
+    assert_eq!(world.rows("SELECT id FROM t ORDER BY id").await, "2 3");
+}

@@ -32,6 +32,7 @@ pub(super) const DOING: &str = "copying rows";
 pub(super) struct Writer<'a> {
     tx: &'a Transaction,
     layout: Layout,
+    way: Way,
     copy: String,
     merge: Option<String>,
 }
@@ -68,7 +69,7 @@ impl<'a> Writer<'a> {
         let (columns, format) = match &layout {
             Layout::Binary(fit) => (list(&fit.columns), "binary"),
             Layout::Text(fit) => (list(&fit.columns), "text"),
-            Layout::Statements(_) => return Ok(Self { tx, layout, copy: String::new(), merge: None }),
+            Layout::Statements(_) => return Ok(Self { tx, layout, way, copy: String::new(), merge: None }),
         };
         let merge = merge(table, &layout, &way);
         let into = if merge.is_some() { STAGE.to_owned() } else { table.quoted() };
@@ -81,11 +82,15 @@ impl<'a> Writer<'a> {
             );
             tx.run("creating a temporary table", &create).await?;
         }
-        Ok(Self { tx, layout, copy, merge })
+        Ok(Self { tx, layout, way, copy, merge })
     }
 
     pub(super) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    pub(super) fn way(&self) -> &Way {
+        &self.way
     }
 
     pub(super) async fn begin(&self, start: Position) -> Result<Batch, Failure> {

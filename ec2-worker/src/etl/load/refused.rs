@@ -9,6 +9,7 @@ use super::super::source::Source;
 use super::super::table::Table;
 use super::super::transform::{self, Chunk, Message, Plan, Reject};
 use super::batch::{self, Writer};
+use super::waiting::{Waiting, WaitingRow};
 use super::{LoadTry, READER_GONE, lock, quarantine};
 use crate::database::Transaction;
 use crate::failure::Failure;
@@ -27,12 +28,19 @@ impl LoadTry<'_> {
         writer.undo().await?;
         let input = source.open_range(start.offset, end.offset, plan.is_plain).await?;
         let mut messages = transform::again(input, plan.clone(), start, writer.layout().clone());
+        let mut rows = Vec::new();
         while let Some(message) = messages.recv().await {
             match message {
-                Message::Chunk(chunk) => self.copy_in_groups(source, writer, &chunk).await?,
+                Message::Chunk(chunk) => self.copy_in_groups(source, writer, &chunk, &mut rows).await?,
                 Message::Failed(failure) => return Err(failure),
                 Message::Begin(_) => {}
-                Message::End(_) => return Ok(()),
+                Message::End(_) => {
+                    if !rows.is_empty() {
+                        let (layout, way) = (writer.layout().clone(), writer.way().clone());
+                        self.waiting.push(Waiting { source: source.clone(), layout, way, rows });
+                    }
+                    return Ok(());
+                }
             }
             if self.is_limit_passed() {
                 return Ok(());
@@ -48,6 +56,7 @@ impl LoadTry<'_> {
         source: &Source,
         writer: &Writer<'_>,
         chunk: &Chunk,
+        waiting: &mut Vec<WaitingRow>,
     ) -> Result<(), Failure> {
         let (mut at, mut size) = (0, chunk.marks.len());
         while at < chunk.marks.len() && !self.is_limit_passed() {
@@ -62,12 +71,14 @@ impl LoadTry<'_> {
                 }
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     let mark = &chunk.marks[at];
-                    let said =
-                        failure.message.strip_prefix(batch::DOING).and_then(|rest| rest.strip_prefix(": "));
-                    let reason = said.unwrap_or(&failure.message).to_owned();
+                    let (reason, may_wait) = (reason(&failure), self.may_wait(&failure));
                     let reject =
                         Reject { at: mark.at, column: failure.column, reason, raw: mark.raw.clone() };
-                    self.collect(source, &[reject])?;
+                    if may_wait {
+                        waiting.push(WaitingRow { data: chunk.data[from..to].to_vec(), reject });
+                    } else {
+                        self.collect(source, &[reject])?;
+                    }
                     at += 1;
                     size = 1;
                 }
@@ -164,6 +175,12 @@ impl LoadTry<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns why the database refused a row, without what the worker was doing.
+pub(super) fn reason(failure: &Failure) -> String {
+    let said = failure.message.strip_prefix(batch::DOING).and_then(|rest| rest.strip_prefix(": "));
+    said.unwrap_or(&failure.message).to_owned()
 }
 
 fn counted(rows: u64) -> String {

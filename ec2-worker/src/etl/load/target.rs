@@ -7,7 +7,7 @@ use super::super::header::Fit;
 use super::super::loaded_files;
 use super::super::source::{Origin, Source};
 use super::super::table::{Relation, Table};
-use super::{Load, LoadTry, lock, replace};
+use super::{Load, LoadTry, lock, replace, waiting};
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
@@ -49,6 +49,7 @@ impl LoadTry<'_> {
         }
         // A deferred constraint would refuse the whole load at the commit, instead of one row.
         tx.run("checking constraints at once", "SET CONSTRAINTS ALL IMMEDIATE").await?;
+        self.own_keys = waiting::own_keys(tx, table).await?;
         match self.load.mode {
             LoadMode::Append => Ok(()),
             LoadMode::Replace => {

@@ -1,0 +1,103 @@
+//! Rows that refer to rows of the same table which are not loaded yet.
+//!
+//! A row may stand before the row to which it refers. In a whole batch this is no problem, because the database checks
+//! foreign keys after all rows. But when rows are sent in small groups, to find a refused row, such a row is refused
+//! although it is good. So it waits, and is sent again after all other rows of the load.
+
+use tokio_postgres::types::Type;
+
+use super::super::source::Source;
+use super::super::table::Table;
+use super::super::transform::{Layout, Reject};
+use super::LoadTry;
+use super::batch::{Way, Writer};
+use crate::database::Transaction;
+use crate::failure::Failure;
+
+const OWN_KEYS: &str = "SELECT conname::text FROM pg_catalog.pg_constraint \
+                        WHERE contype = 'f' AND conrelid = $1::int8::oid AND confrelid = conrelid";
+
+/// Waiting rows of one file.
+pub(super) struct Waiting {
+    pub(super) source: Source,
+    pub(super) layout: Layout,
+    pub(super) way: Way,
+    pub(super) rows: Vec<WaitingRow>,
+}
+
+/// An encoded row, and its refusal if the row to which it refers never comes.
+pub(super) struct WaitingRow {
+    pub(super) data: Vec<u8>,
+    pub(super) reject: Reject,
+}
+
+/// Returns the names of the foreign keys of a table that refer to the table itself.
+pub(super) async fn own_keys(tx: &Transaction, table: &Table) -> Result<Vec<String>, Failure> {
+    let found =
+        tx.query("finding the foreign keys of the table", OWN_KEYS, &[(&table.oid, Type::INT8)]).await?;
+    Ok(found.iter().map(|row| row.get(0)).collect())
+}
+
+impl LoadTry<'_> {
+    /// Returns whether the row of this refusal refers to a row of the table that may come later.
+    pub(super) fn may_wait(&self, failure: &Failure) -> bool {
+        failure.foreign_key.as_ref().is_some_and(|key| self.own_keys.contains(key))
+    }
+
+    /// Sends the waiting rows again, until no more of them can be loaded. The others are refused.
+    pub(super) async fn load_waiting(&mut self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
+        while !self.waiting.is_empty() && !self.is_limit_passed() {
+            let mut is_progress = false;
+            for mut waiting in std::mem::take(&mut self.waiting) {
+                let writer = Writer::new(tx, table, waiting.layout.clone(), waiting.way.clone()).await?;
+                let before = waiting.rows.len();
+                waiting.rows = self.send_again(&waiting.source, &writer, waiting.rows).await?;
+                is_progress |= waiting.rows.len() < before;
+                if !waiting.rows.is_empty() {
+                    self.waiting.push(waiting);
+                }
+            }
+            if !is_progress {
+                for waiting in std::mem::take(&mut self.waiting) {
+                    let rejects: Vec<Reject> = waiting.rows.into_iter().map(|row| row.reject).collect();
+                    self.collect(&waiting.source, &rejects)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends rows in groups, as in a refused batch. Returns those that have to wait still.
+    async fn send_again(
+        &mut self,
+        source: &Source,
+        writer: &Writer<'_>,
+        rows: Vec<WaitingRow>,
+    ) -> Result<Vec<WaitingRow>, Failure> {
+        let (mut left, mut size, mut rows) = (Vec::new(), rows.len(), std::collections::VecDeque::from(rows));
+        while !rows.is_empty() && !self.is_limit_passed() {
+            let count = size.min(rows.len());
+            let data: Vec<u8> = rows.iter().take(count).flat_map(|row| row.data.iter().copied()).collect();
+            match writer.apply(&data).await {
+                Ok(()) => {
+                    self.loaded.rows += count as u64;
+                    rows.drain(..count);
+                    size = count * 2;
+                }
+                Err(failure) if failure.is_refusal() && count == 1 => {
+                    if let Some(mut row) = rows.pop_front() {
+                        row.reject.reason = super::refused::reason(&failure);
+                        match self.may_wait(&failure) {
+                            true => left.push(row),
+                            false => self.collect(source, &[row.reject])?,
+                        }
+                    }
+                    size = 1;
+                }
+                Err(failure) if failure.is_refusal() => size = count / 2,
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(left)
+    }
+}
