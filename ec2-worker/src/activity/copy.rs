@@ -167,7 +167,8 @@ async fn sources(context: &TaskContext<'_>, node: &S3Node) -> Result<Vec<Source>
         if let Some(remark) = directory::remark(&others) {
             context.progress.note(&remark);
             if files.is_empty() {
-                let message = format!("object `{}`: there is nothing to load under {}; {remark}", node.id, node.at);
+                let message =
+                    format!("object `{}`: there is nothing to load under {}; {remark}", node.id, node.at);
                 return Err(Failure::bad_input("NoFiles", message));
             }
         }

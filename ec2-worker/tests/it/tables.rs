@@ -210,6 +210,7 @@ const TREE: &str = "CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tre
 
 #[tokio::test]
 async fn a_refused_row_of_a_tree_takes_no_good_row_with_it_in_whatever_order() {
+    let world = World::new("").await;
     for insert in [None, Some("INSERT INTO tree VALUES (?::int, ?::int, ?::int)")] {
         for (content, rejected, left) in [
             // Row 9 is refused; the others refer to rows that come later.
@@ -220,7 +221,8 @@ async fn a_refused_row_of_a_tree_takes_no_good_row_with_it_in_whatever_order() {
             ("id,up,qty\n9,,0\n1,,1\n", 1, "1"),
         ] {
             for mode in [LoadMode::Append, LoadMode::Replace, LoadMode::Upsert] {
-                let world = World::new(TREE).await;
+                let fresh = format!("DROP TABLE IF EXISTS tree, tree_rejects; {TREE}");
+                world.client.batch_execute(&fresh).await.expect("a table");
                 let mut load = world.load("tree", &world.file(content));
                 (load.mode, load.limit) = (mode, Limit::Count(rejected));
                 load.insert = insert.map(str::to_owned);
