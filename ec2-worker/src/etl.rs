@@ -13,6 +13,7 @@ pub mod directory;
 pub mod encode;
 pub mod header;
 pub mod input;
+pub mod inspect;
 pub mod load;
 pub mod loaded_files;
 pub mod number_form;

@@ -14,7 +14,9 @@ pub mod exit;
 mod follow;
 mod graph;
 mod help_object;
+mod inspect;
 mod logs;
+mod new;
 mod output;
 mod render;
 mod rerun;
@@ -85,6 +87,10 @@ pub enum Command {
     Sweep(sweep::SweepArgs),
     /// List the events that the orchestrator could not handle, or try them again
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// Show what data files are: separator, encoding, columns with their types, suspicious rows
+    Inspect(inspect::InspectArgs),
+    /// Write a pipeline that loads files like these, with its tables
+    New(new::NewArgs),
     /// Check definition files, and show each problem with its line and column
     Validate(validate::ValidateArgs),
     /// Print a definition as it will run, with values, inherited fields and expressions filled in
@@ -121,6 +127,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Rerun(args) => rerun::run(data_dir, &args).await,
         Command::Sweep(args) => sweep::run(data_dir, &args).await,
         Command::DeadLetters(args) => dead_letters::run(data_dir, &args).await,
+        Command::Inspect(args) => inspect::run(&args).await,
+        Command::New(args) => new::run(&args).await,
         Command::Validate(args) => validate::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Graph(args) => graph::run(&args),

@@ -60,6 +60,10 @@ enum Stream {
 pub struct Opened {
     /// Whether the text is the file itself, byte by byte.
     pub is_plain: bool,
+    /// How the file is packed, for people.
+    pub packing: Option<&'static str>,
+    /// The encoding, if the text had to be decoded.
+    pub encoding: Option<&'static str>,
     /// Sentences for the user about the packing and the encoding.
     pub notes: Vec<String>,
 }
@@ -100,7 +104,7 @@ impl Input {
         let raw = std::mem::replace(&mut self.stream, Stream::Made(Box::new(io::empty())));
         let Stream::Raw(mut pieces) = raw else {
             self.stream = raw;
-            return Ok(Opened { is_plain: true, notes: Vec::new() });
+            return Ok(Opened { is_plain: true, ..Opened::default() });
         };
         let mut opened = Opened::default();
         let head = pieces.peek(HEAD)?.to_vec();
@@ -124,6 +128,7 @@ impl Input {
             };
             return Ok(opened);
         };
+        opened.packing = Some(packing.name());
         let count = pieces.count();
         let reader = unpack::reader(packing, Box::new(pieces), count, scratch);
         let mut unpacked = io::BufReader::with_capacity(FILL, reader.map_err(|error| self.io(&error))?);
@@ -149,6 +154,7 @@ impl Input {
             return Ok(Stream::Made(Box::new(made)));
         }
         let charset = Charset::of(head, dialect.encoding);
+        opened.encoding = charset.name();
         opened.notes.extend(charset.note(dialect.encoding));
         let text: Box<dyn BufRead + Send> = match charset {
             Charset::Utf8 => bytes,

@@ -45,6 +45,15 @@ impl Charset {
         }
     }
 
+    /// Returns the name of an encoding that needs decoding.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Utf8 => None,
+            Self::Whatwg(encoding) => Some(encoding.name()),
+            Self::Utf32 { .. } => Some("UTF-32"),
+        }
+    }
+
     /// Returns the note for the user if the encoding was found in the file.
     pub(super) fn note(self, declared: Option<&'static Encoding>) -> Option<String> {
         let found = match self {

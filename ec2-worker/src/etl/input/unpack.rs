@@ -46,6 +46,17 @@ impl Packing {
         }
     }
 
+    /// Returns the name for people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "Zstandard",
+            Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
+            Self::Zip => "zip",
+        }
+    }
+
     pub(super) fn is_zip(self) -> bool {
         self == Self::Zip
     }

@@ -1,0 +1,104 @@
+//! Collects what the numbers of a column are like.
+
+use std::collections::BTreeSet;
+
+use super::number::{FORMS, Look};
+use super::place::cut;
+
+/// The findings about the numbers of a column.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    /// For each form, the findings by it.
+    pub forms: [ByForm; FORMS.len()],
+    /// The number of codes, such as `007`, and one of them.
+    pub codes: u64,
+    /// One of the codes.
+    pub code: Option<String>,
+    /// The number of texts without any separator.
+    pub bare: u64,
+    /// The currencies.
+    pub currencies: BTreeSet<&'static str>,
+    /// The number of percentages.
+    pub percentages: u64,
+    /// The number of signs behind numbers.
+    pub trailing_signs: u64,
+    /// The number of exponents.
+    pub exponents: u64,
+    /// The largest number of digits.
+    pub digits: usize,
+    /// The lengths of the groups of digits, if they are the same in all numbers.
+    groups: Option<Vec<usize>>,
+    /// Whether they differ.
+    has_other_groups: bool,
+    /// The number of texts of eight digits that are a day of our time.
+    pub compact_dates: u64,
+}
+
+/// The findings about the numbers of a column, as a form reads them.
+#[derive(Clone, Debug, Default)]
+pub struct ByForm {
+    /// The number of texts with a separator that only this form, or forms that agree with it, can read.
+    pub proofs: u64,
+    /// The number of texts that the form reads as a whole number in groups, and another form as a fraction.
+    pub doubts: u64,
+    /// One of those.
+    pub doubt: Option<String>,
+    /// The number of texts with a fraction.
+    pub fractions: u64,
+    /// The smallest number and its text.
+    pub least: Option<(f64, String)>,
+    /// The largest number and its text.
+    pub most: Option<(f64, String)>,
+}
+
+impl Numbers {
+    /// Counts a text of digits that should not be read as a number.
+    pub fn add_code(&mut self, text: &str) {
+        self.codes += 1;
+        self.code.get_or_insert_with(|| cut(text));
+    }
+
+    /// Counts a number.
+    pub fn add(&mut self, look: &Look, text: &str) {
+        self.bare += u64::from(!look.has_separator);
+        self.currencies.extend(look.currency);
+        self.percentages += u64::from(look.is_percentage);
+        self.trailing_signs += u64::from(look.has_trailing_sign);
+        self.exponents += u64::from(look.has_exponent);
+        self.digits = self.digits.max(look.digits);
+        match &self.groups {
+            None => self.groups = Some(look.groups.clone()),
+            Some(groups) => self.has_other_groups |= *groups != look.groups,
+        }
+        self.compact_dates += u64::from(is_compact_date(text));
+        for (form, plain) in self.forms.iter_mut().zip(&look.plain) {
+            let Some(plain) = plain else { continue };
+            let is_fraction = plain.contains(['.', 'e']);
+            form.fractions += u64::from(is_fraction);
+            form.proofs += u64::from(look.is_clear && look.has_separator);
+            if !look.is_clear && !is_fraction {
+                form.doubts += 1;
+                form.doubt.get_or_insert_with(|| cut(text));
+            }
+            let Ok(value) = plain.parse::<f64>() else { continue };
+            if form.least.as_ref().is_none_or(|(least, _)| value < *least) {
+                form.least = Some((value, plain.clone()));
+            }
+            if form.most.as_ref().is_none_or(|(most, _)| value > *most) {
+                form.most = Some((value, plain.clone()));
+            }
+        }
+    }
+
+    /// Returns whether all texts have the same groups of digits, at least two of them, as telephone numbers have.
+    #[must_use]
+    pub fn has_equal_groups(&self) -> bool {
+        !self.has_other_groups && self.groups.as_ref().is_some_and(|groups| groups.len() > 1)
+    }
+}
+
+fn is_compact_date(text: &str) -> bool {
+    text.len() == 8
+        && (text.starts_with("19") || text.starts_with("20"))
+        && super::super::date::iso_moment(text.as_bytes()).is_some()
+}

@@ -1,0 +1,190 @@
+//! The findings about a file in the form in which programs read them.
+
+use serde::Serialize;
+
+use super::super::dialect::{Form, shown};
+use super::Inspection;
+use super::number;
+use super::stats::{Class, Stats};
+use super::survey::LineEnds;
+pub use super::suspicions::Suspicion;
+use super::suspicions::{self, looks_like_key};
+use super::verdict::{SqlType, Verdict};
+
+/// Everything that is known about a file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The name of the file.
+    pub file: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The size of its text in bytes.
+    pub text_bytes: u64,
+    /// `text`, `json` or `workbook`.
+    pub form: &'static str,
+    /// How it is packed.
+    pub packing: Option<&'static str>,
+    /// Its encoding, for people.
+    pub encoding: String,
+    /// The encoding that `myEncoding` must declare.
+    pub declare_encoding: Option<String>,
+    /// The ends of its lines.
+    pub line_ends: LineEnds,
+    /// The separator of a text file.
+    pub separator: Option<String>,
+    /// The quote of a text file.
+    pub quote: Option<String>,
+    /// The escape of a text file.
+    pub escape: Option<String>,
+    /// The start of comments.
+    pub comment: Option<String>,
+    /// The number of lines before the header.
+    pub skip_lines: u64,
+    /// Whether the first record names the columns.
+    pub header: bool,
+    /// The number of rows.
+    pub rows: u64,
+    /// The number of blank records, which are no rows.
+    pub blank: u64,
+    /// The number of comments, which are no rows.
+    pub comments: u64,
+    /// The columns.
+    pub columns: Vec<Column>,
+    /// Everything suspicious.
+    pub suspicious: Vec<Suspicion>,
+    /// Sentences of the reader of the file.
+    pub notes: Vec<String>,
+}
+
+/// A column of a file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Column {
+    /// The name.
+    pub name: String,
+    /// The type that most values have.
+    #[serde(rename = "type")]
+    pub likely: SqlType,
+    /// The type that holds every value as it is.
+    pub safe_type: SqlType,
+    /// The share of the values that are of the likely type.
+    pub share: f64,
+    /// The patterns of the dates.
+    pub patterns: Vec<String>,
+    /// Why the safe type is text.
+    pub obstacle: Option<String>,
+    /// Remarks about the type.
+    pub remarks: Vec<String>,
+    /// The number of values.
+    pub values: u64,
+    /// The share of fields without a value.
+    pub null_share: f64,
+    /// The number of different values.
+    pub distinct: usize,
+    /// Whether there may be more.
+    pub distinct_is_least: bool,
+    /// Whether the column looks like a key.
+    pub looks_like_key: bool,
+    /// The smallest value.
+    pub min: Option<String>,
+    /// The largest value.
+    pub max: Option<String>,
+    /// The length of the longest value in characters.
+    pub longest: usize,
+    /// Some values.
+    pub examples: Vec<String>,
+}
+
+impl Report {
+    /// Returns the report about an inspection.
+    #[must_use]
+    pub fn of(inspection: &Inspection) -> Self {
+        let Inspection { name, survey, rows, names, verdicts, rules } = inspection;
+        let dialect = &rows.dialect;
+        let is_text = dialect.form == Form::Text;
+        let byte = |byte: Option<u8>| byte.filter(|_| is_text).map(|byte| shown(&[byte]));
+        let columns = names.iter().zip(verdicts).zip(&rows.columns).enumerate();
+        let columns = columns
+            .map(|(index, ((name, verdict), stats))| Column::of(index, name, verdict, stats, rules.form))
+            .collect();
+        Self {
+            file: name.clone(),
+            bytes: survey.bytes,
+            text_bytes: survey.text_bytes,
+            form: match survey.form {
+                Form::Text => "text",
+                Form::Json => "json",
+                Form::Workbook => "workbook",
+            },
+            packing: survey.packing,
+            encoding: survey.encoding.clone(),
+            declare_encoding: survey.declared.map(|encoding| encoding.name().to_lowercase()),
+            line_ends: survey.line_ends,
+            separator: is_text.then(|| dialect.shown_separator()).filter(|_| rows.columns.len() > 1),
+            quote: byte(dialect.quote),
+            escape: byte(dialect.escape),
+            comment: (!dialect.comment.is_empty()).then(|| shown(&dialect.comment)),
+            skip_lines: dialect.skip_lines,
+            header: rows.header.is_some(),
+            rows: rows.rows,
+            blank: rows.skipped.blank,
+            comments: rows.skipped.comments,
+            columns,
+            suspicious: suspicions::of(rows, names, verdicts),
+            notes: rows.notes.clone(),
+        }
+    }
+}
+
+impl Column {
+    fn of(index: usize, name: &str, verdict: &Verdict, stats: &Stats, form: usize) -> Self {
+        let (distinct, distinct_is_least) = stats.distinct();
+        let missing = stats.nulls + stats.empty;
+        let all = (missing + stats.values).max(1);
+        let (min, max) = range(verdict, stats, form);
+        Self {
+            name: name.to_owned(),
+            likely: verdict.likely,
+            safe_type: verdict.safe(),
+            share: verdict.share,
+            patterns: verdict.patterns.clone(),
+            obstacle: verdict.obstacle.clone(),
+            remarks: verdict.remarks.clone(),
+            values: stats.values,
+            null_share: missing as f64 / all as f64,
+            distinct,
+            distinct_is_least,
+            looks_like_key: looks_like_key(index, name, verdict, stats),
+            min,
+            max,
+            longest: stats.longest,
+            examples: stats.examples.iter().take(3).map(|place| place.text.clone()).collect(),
+        }
+    }
+}
+
+/// Returns the smallest and the largest value, by the meaning of the values.
+fn range(verdict: &Verdict, stats: &Stats, form: usize) -> (Option<String>, Option<String>) {
+    let of_text = (stats.least.clone(), stats.most.clone());
+    match verdict.likely {
+        SqlType::Integer | SqlType::Bigint | SqlType::Numeric | SqlType::Double
+            if form < number::FORMS.len() && stats.fits(Class::Number(form)) > 0 =>
+        {
+            let by_form = &stats.numbers.forms[form];
+            let text = |end: &Option<(f64, String)>| end.as_ref().map(|(_, text)| text.clone());
+            (text(&by_form.least), text(&by_form.most))
+        }
+        SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz => {
+            let ways = stats.moments.shapes.iter().flat_map(|shape| &shape.ways);
+            let chosen = ways.filter(|way| verdict.patterns.iter().any(|of| of == way.reading.pattern.text()));
+            let spans: Vec<_> = chosen.map(|way| &way.span).chain([&stats.moments.span]).collect();
+            let least = spans.iter().filter_map(|span| span.least.as_ref()).min();
+            let most = spans.iter().filter_map(|span| span.most.as_ref()).max();
+            let text = |(_, text): &((i32, i64), String)| text.clone();
+            match (least, most) {
+                (Some(least), Some(most)) => (Some(text(least)), Some(text(most))),
+                _ => of_text,
+            }
+        }
+        _ => of_text,
+    }
+}

@@ -1,0 +1,300 @@
+//! Reads all records of a file, finds its header, and counts what its columns hold.
+
+use std::collections::BTreeMap;
+
+use super::super::dialect::{Dialect, Form};
+use super::super::input::bad_bytes;
+use super::super::records::{Record, Records, Skipped};
+use super::place::{Place, SHOWN};
+use super::stats::Stats;
+use crate::failure::Failure;
+
+/// The number of rows by which the usual number of fields is found.
+const SAMPLE: usize = 1000;
+/// The number of bytes of those rows, at most.
+const SAMPLE_BYTES: usize = 8 * 1024 * 1024;
+/// The number of different values that are remembered of all columns.
+const REMEMBERED: usize = 2_000_000;
+/// The number of different values that are remembered of one column.
+const REMEMBERED_OF_COLUMN: usize = 200_000;
+/// The number of lines before a header that may be skipped.
+const PREAMBLE: usize = 50;
+/// The number of rows after which progress is told.
+const STEP: u64 = 10_000;
+
+/// The rows of a file.
+pub struct Rows {
+    /// The dialect, as it was found.
+    pub dialect: Dialect,
+    /// The names in the header, if the file has one.
+    pub header: Option<Vec<String>>,
+    /// The number of rows, without the header.
+    pub rows: u64,
+    /// The number of lines before the header that are no records of the table.
+    pub preamble: u64,
+    /// The line after the header.
+    pub first_line: u64,
+    /// The columns.
+    pub columns: Vec<Stats>,
+    /// Whether every record ends with a separator, after which nothing comes.
+    pub has_trailing_separator: bool,
+    /// The records with another number of fields.
+    pub other_widths: Vec<Place>,
+    /// The number of those records.
+    pub other_width_count: u64,
+    /// The records whose text cannot be read.
+    pub broken: Vec<Place>,
+    /// The number of those records.
+    pub broken_count: u64,
+    /// The records that were left out.
+    pub skipped: Skipped,
+    /// Sentences of the reader of the file.
+    pub notes: Vec<String>,
+}
+
+/// A record with its texts.
+struct Row {
+    line: u64,
+    fields: Vec<Field>,
+}
+
+#[derive(Clone)]
+struct Field {
+    text: String,
+    quoted: bool,
+}
+
+/// Reads all records. `progress` is told the number of bytes of text that were read.
+///
+/// # Errors
+///
+/// If the file cannot be read.
+pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failure> {
+    let mut broken = Broken::default();
+    let sample = sample(&mut records, &mut broken)?;
+    let width = usual_width(&sample);
+    let preamble = preamble(&sample, width);
+    let has_trailing_separator = has_trailing_separator(&sample[preamble..], width);
+    let count = width - usize::from(has_trailing_separator);
+    let limit = (REMEMBERED / count.max(1)).min(REMEMBERED_OF_COLUMN);
+    let mut rows = Rows {
+        dialect: records.dialect().clone(),
+        header: None,
+        rows: 0,
+        preamble: 0,
+        first_line: 0,
+        columns: (0..count).map(|_| Stats::new(limit)).collect(),
+        has_trailing_separator,
+        other_widths: Vec::new(),
+        other_width_count: 0,
+        broken: Vec::new(),
+        broken_count: 0,
+        skipped: Skipped::default(),
+        notes: Vec::new(),
+    };
+    let after_header = sample.get(preamble + 1).map(|row| row.line);
+    let mut sample = sample.into_iter().skip(preamble);
+    let first = sample.next();
+    if let Some(first) = first.as_ref().filter(|_| preamble > 0) {
+        rows.preamble = first.line - 1;
+    }
+    for row in sample {
+        rows.add(&row, width);
+    }
+    while let Some(row) = next(&mut records, &mut broken)? {
+        rows.add(&row, width);
+        if rows.rows.is_multiple_of(STEP) {
+            progress(records.at().offset);
+        }
+    }
+    if let Some(first) = first {
+        rows.first_line = after_header.unwrap_or(first.line + 1);
+        rows.take_first(first, width, records.dialect().form == Form::Json);
+    }
+    (rows.broken, rows.broken_count) = (broken.places, broken.count);
+    (rows.skipped, rows.notes) = (records.skipped(), records.opened().notes.clone());
+    Ok(rows)
+}
+
+/// The records whose text cannot be read.
+#[derive(Default)]
+struct Broken {
+    count: u64,
+    places: Vec<Place>,
+    has_ended: bool,
+}
+
+impl Broken {
+    fn push(&mut self, line: u64, what: String) {
+        self.count += 1;
+        if self.places.len() < SHOWN {
+            self.places.push(Place { line, text: what });
+        }
+    }
+}
+
+fn sample(records: &mut Records, broken: &mut Broken) -> Result<Vec<Row>, Failure> {
+    let (mut sample, mut bytes) = (Vec::new(), 0);
+    while sample.len() < SAMPLE && bytes < SAMPLE_BYTES {
+        let Some(row) = next(records, broken)? else { break };
+        bytes += row.fields.iter().map(|field| field.text.len() + 32).sum::<usize>();
+        sample.push(row);
+    }
+    Ok(sample)
+}
+
+/// Returns the next record whose text can be read.
+fn next(records: &mut Records, broken: &mut Broken) -> Result<Option<Row>, Failure> {
+    while !broken.has_ended {
+        let record = match records.read() {
+            Ok(Some(record)) => record,
+            Ok(None) => break,
+            Err(failure) if failure.id == "BadInput:OpenQuote" => {
+                // The rest of the file belongs to the field with the quote.
+                broken.push(records.at().line, failure.message);
+                broken.has_ended = true;
+                break;
+            }
+            Err(failure) => return Err(failure),
+        };
+        match problem(records, &record) {
+            Some(what) => broken.push(record.at.line, what),
+            None => return Ok(Some(row(records, &record))),
+        }
+    }
+    Ok(None)
+}
+
+fn row(records: &Records, record: &Record) -> Row {
+    let (splitter, window) = (records.splitter(), records.window());
+    let mut text = Vec::new();
+    let field = |span: &super::super::splitter::Span| {
+        splitter.unescape(window, *span, &mut text);
+        Field { text: String::from_utf8_lossy(&text).into_owned(), quoted: span.quoted }
+    };
+    Row { line: record.at.line, fields: splitter.fields().iter().map(field).collect() }
+}
+
+/// Returns why the text of a record cannot be read.
+fn problem(records: &Records, record: &Record) -> Option<String> {
+    if record.is_too_long {
+        let most = records.dialect().longest_record;
+        return Some(format!("the record is longer than {most} bytes"));
+    }
+    if let Some(index) = records.splitter().text_after_quote() {
+        return Some(format!("field {}: text follows the closing quote", index + 1));
+    }
+    if !records.needs_check() {
+        return None;
+    }
+    let bytes = &records.window()[record.bytes.clone()];
+    if let Some(reason) = bad_bytes::reason(bytes) {
+        return Some(String::from_utf8_lossy(reason).trim_end().to_owned());
+    }
+    let (index, what) = if let Err(error) = std::str::from_utf8(bytes) {
+        let index = error.valid_up_to();
+        let byte = bad_bytes::at(&bytes[index..]).unwrap_or(bytes[index]);
+        (index, format!("the byte {byte:#04x} is not in the encoding of the file"))
+    } else if let Some(index) = memchr::memchr(0, bytes) {
+        (index, "a NUL byte, which PostgreSQL cannot store".to_owned())
+    } else {
+        return None;
+    };
+    let at = record.bytes.start + index;
+    let field = records.splitter().fields().iter().position(|span| at <= span.end).unwrap_or(0);
+    Some(format!("field {}: {what}", field + 1))
+}
+
+/// Returns the number of fields that most rows have.
+fn usual_width(sample: &[Row]) -> usize {
+    let mut counts = BTreeMap::<usize, usize>::new();
+    for row in sample {
+        *counts.entry(row.fields.len()).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(width, count)| (*count, *width)).map_or(0, |(width, _)| width)
+}
+
+/// Returns the number of rows at the start that are rather remarks of a program, as `Report of Monday`.
+fn preamble(sample: &[Row], width: usize) -> usize {
+    let is_remark = |row: &Row| {
+        let filled = row.fields.iter().filter(|field| !field.text.trim().is_empty()).count();
+        // Records of a workbook have as many fields as the first one.
+        row.fields.len() != width && (filled <= 1 || row.fields.len() + 1 < width)
+    };
+    let remarks = sample.iter().take(PREAMBLE + 1).take_while(|row| is_remark(row)).count();
+    if width > 1 && remarks <= PREAMBLE && remarks + 1 < sample.len() { remarks } else { 0 }
+}
+
+fn has_trailing_separator(sample: &[Row], width: usize) -> bool {
+    let mut usual = sample.iter().filter(|row| row.fields.len() == width).peekable();
+    let is_empty = |row: &Row| row.fields.last().is_some_and(|last| last.text.is_empty() && !last.quoted);
+    width > 1 && sample.len() > 1 && usual.peek().is_some() && usual.all(is_empty)
+}
+
+impl Rows {
+    fn add(&mut self, row: &Row, width: usize) {
+        self.rows += 1;
+        if row.fields.len() != width {
+            self.other_width_count += 1;
+            if self.other_widths.len() < SHOWN {
+                let count = row.fields.len() - usize::from(self.has_trailing_separator && row.fields.len() > 1);
+                let text = format!("{count} field{}", if count == 1 { "" } else { "s" });
+                self.other_widths.push(Place { line: row.line, text });
+            }
+            return;
+        }
+        for (stats, field) in self.columns.iter_mut().zip(&row.fields) {
+            let is_null = !field.quoted && field.text.is_empty();
+            stats.add((!is_null).then_some(field.text.as_str()), field.quoted, row.line);
+        }
+    }
+
+    /// Takes the first record as the header, or as a row.
+    fn take_first(&mut self, first: Row, width: usize, is_header: bool) {
+        if is_header || (first.fields.len() == width && self.is_header(&first)) {
+            let count = self.columns.len();
+            self.header = Some(first.fields.into_iter().take(count).map(|field| field.text).collect());
+            return;
+        }
+        let is_likely = first.fields.len() + 1 == width && first.fields.iter().all(|field| is_name(&field.text));
+        if is_likely && self.rows > 0 {
+            let what = format!(
+                "the first record looks like a header, but has {} names for {} fields",
+                first.fields.len(),
+                self.columns.len()
+            );
+            self.notes.push(what);
+        }
+        self.add(&first, width);
+    }
+
+    /// Returns whether the first record names the columns: its texts are names, and are not like the values below them.
+    fn is_header(&self, first: &Row) -> bool {
+        let (mut like, mut unlike) = (0, 0);
+        for (stats, field) in self.columns.iter().zip(&first.fields) {
+            let whole = stats.whole();
+            if whole.is_empty() || field.text.trim().is_empty() {
+                continue;
+            }
+            let mut own = Stats::new(2);
+            own.add(Some(&field.text), field.quoted, first.line);
+            let is_like = own.whole().iter().any(|class| whole.contains(class));
+            (like, unlike) = (like + usize::from(is_like), unlike + usize::from(!is_like));
+        }
+        if like > 0 || unlike > 0 {
+            return unlike > like;
+        }
+        let fields: Vec<&str> =
+            first.fields.iter().take(self.columns.len()).map(|field| field.text.trim()).collect();
+        let is_new = |(stats, name): (&Stats, &&str)| !stats.has(name);
+        let differ = fields.iter().enumerate().all(|(index, name)| !fields[..index].contains(name));
+        differ && fields.iter().all(|name| is_name(name)) && self.columns.iter().zip(&fields).all(is_new)
+    }
+}
+
+/// Returns whether a text can be the name of a column.
+fn is_name(text: &str) -> bool {
+    let text = text.trim();
+    let begins = text.chars().next().is_some_and(|first| first.is_alphabetic() || matches!(first, '_' | '#'));
+    begins && text.chars().count() <= 63 && !text.contains(['\n', '@'])
+}

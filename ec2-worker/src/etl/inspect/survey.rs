@@ -1,0 +1,303 @@
+//! The first look at a file: what its bytes are, before any record is cut.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8};
+use memchr::memchr_iter;
+use serde::Serialize;
+
+use super::super::dialect::{Dialect, Form};
+use super::super::input::Input;
+use crate::failure::Failure;
+
+/// The number of bytes at the start of the text by which JSON is recognised.
+const HEAD: usize = 64 * 1024;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The findings about the bytes of a file.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// The size of the file in bytes.
+    pub bytes: u64,
+    /// The size of its text in bytes, unpacked and as UTF-8 if it is in UTF-16 or UTF-32.
+    pub text_bytes: u64,
+    /// How the file is packed.
+    pub packing: Option<&'static str>,
+    /// What the file is.
+    pub form: Form,
+    /// The name of the encoding.
+    pub encoding: String,
+    /// The encoding that a data format must declare.
+    pub declared: Option<&'static Encoding>,
+    /// The ends of lines.
+    pub line_ends: LineEnds,
+}
+
+/// How often each end of a line is there, also within quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LineEnds {
+    /// CR LF, as on Windows.
+    pub crlf: u64,
+    /// LF, as on Unix.
+    pub lf: u64,
+    /// CR, as on old Macs.
+    pub cr: u64,
+}
+
+/// Returns what the first bytes of the file at `path` say, if it is no text.
+///
+/// # Errors
+///
+/// If the file cannot be read, or is of a kind that has no table that can be read.
+pub fn form(path: &Path, name: &str) -> Result<Form, Failure> {
+    let problem = |error: io::Error| Failure::bad_input("FileNotFound", format!("{name}: {error}"));
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(problem)?;
+    if !file.metadata().map_err(problem)?.is_file() {
+        return Err(Failure::bad_input("FileNotFound", format!("{name}: is not a file; name one file")));
+    }
+    (&file).take(64).read_to_end(&mut head).map_err(problem)?;
+    let other = match head.as_slice() {
+        [] => Some("the file is empty".to_owned()),
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => {
+            Some("this is an old Excel workbook (.xls); save it as .xlsx or CSV".to_owned())
+        }
+        _ if head.starts_with(b"PAR1") => Some("this is Parquet; write it as CSV or JSON lines".to_owned()),
+        _ if head.starts_with(b"Obj\x01") => Some("this is Avro; write it as CSV or JSON lines".to_owned()),
+        _ if head.starts_with(b"ORC") && head.get(3).is_some_and(|byte| *byte < b' ') => {
+            Some("this is ORC; write it as CSV or JSON lines".to_owned())
+        }
+        _ if head.starts_with(b"%PDF") => Some("this is a PDF document, not a table".to_owned()),
+        _ if is_html(&head) => Some("this is HTML, whatever its name says; save it as CSV or .xlsx".to_owned()),
+        _ => None,
+    };
+    if let Some(what) = other {
+        return Err(Failure::bad_input("Unreadable", format!("{name}: {what}")));
+    }
+    if head.starts_with(b"PK\x03\x04") {
+        let Ok(archive) = zip::ZipArchive::new(file) else { return Ok(Form::Text) };
+        let has = |wanted: &str| archive.file_names().any(|name| name.is_ok_and(|name| name == wanted));
+        if has("xl/workbook.xml") {
+            return Ok(Form::Workbook);
+        }
+        if has("xl/workbook.bin") || has("content.xml") {
+            let what = "this workbook is not .xlsx; save it as .xlsx or CSV";
+            return Err(Failure::bad_input("Unreadable", format!("{name}: {what}")));
+        }
+    }
+    Ok(Form::Text)
+}
+
+fn is_html(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head).to_lowercase();
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    ["<html", "<!doctype html", "<table", "<meta"].iter().any(|start| text.starts_with(start))
+}
+
+/// Reads the whole text of a file that is no workbook.
+///
+/// # Errors
+///
+/// If the file cannot be read or unpacked.
+pub fn text(mut input: Input, bytes: u64, scratch: &Path) -> Result<Survey, Failure> {
+    let opened = input.begin(&Dialect::default(), scratch)?;
+    let mut look = Look::new();
+    let mut window = Vec::new();
+    while input.fill(&mut window)? > 0 {
+        look.at(&window);
+        window.clear();
+    }
+    look.end();
+    let mut survey = Survey {
+        bytes,
+        text_bytes: look.bytes,
+        packing: opened.packing,
+        form: look.form(),
+        encoding: opened.encoding.unwrap_or("UTF-8").to_owned(),
+        declared: None,
+        line_ends: look.line_ends,
+    };
+    if opened.encoding.is_some() {
+        return Ok(survey);
+    }
+    let has_mark = look.head.starts_with(BYTE_ORDER_MARK);
+    match look.guess() {
+        _ if has_mark => survey.encoding = "UTF-8 with a byte order mark".to_owned(),
+        Some(guess) => {
+            survey.encoding = format!("{} (a guess by its letters)", guess.name());
+            survey.declared = Some(guess);
+        }
+        None => {}
+    }
+    Ok(survey)
+}
+
+/// Returns the findings about a workbook.
+#[must_use]
+pub fn workbook(bytes: u64) -> Survey {
+    Survey {
+        bytes,
+        text_bytes: bytes,
+        packing: None,
+        form: Form::Workbook,
+        encoding: "UTF-8".to_owned(),
+        declared: None,
+        line_ends: LineEnds::default(),
+    }
+}
+
+/// What was seen of a text so far.
+struct Look {
+    bytes: u64,
+    head: Vec<u8>,
+    line_ends: LineEnds,
+    /// Whether the last byte was a carriage return.
+    ends_with_return: bool,
+    /// The last bytes, which may be the start of a character.
+    begun: Vec<u8>,
+    /// The number of characters of several bytes.
+    wide: u64,
+    /// The number of sequences that are not UTF-8.
+    broken: u64,
+    detector: EncodingDetector,
+}
+
+impl Look {
+    fn new() -> Self {
+        Self {
+            bytes: 0,
+            head: Vec::new(),
+            line_ends: LineEnds::default(),
+            ends_with_return: false,
+            begun: Vec::new(),
+            wide: 0,
+            broken: 0,
+            detector: EncodingDetector::new(Iso2022JpDetection::Deny),
+        }
+    }
+
+    fn at(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        let room = HEAD.saturating_sub(self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..room]);
+        self.count_line_ends(bytes);
+        if !bytes.is_ascii() {
+            self.detector.feed(bytes, false);
+        }
+        let mut joined = std::mem::take(&mut self.begun);
+        joined.extend_from_slice(bytes);
+        self.count_characters(&joined);
+    }
+
+    fn end(&mut self) {
+        self.line_ends.cr += u64::from(self.ends_with_return);
+        self.broken += u64::from(!self.begun.is_empty());
+        self.detector.feed(b"", true);
+    }
+
+    fn count_line_ends(&mut self, bytes: &[u8]) {
+        let feeds = memchr_iter(b'\n', bytes).count() as u64;
+        let mut pairs = u64::from(self.ends_with_return && bytes.first() == Some(&b'\n'));
+        let mut alone = u64::from(self.ends_with_return && bytes.first().is_some_and(|byte| *byte != b'\n'));
+        self.ends_with_return = false;
+        for index in memchr_iter(b'\r', bytes) {
+            match bytes.get(index + 1) {
+                Some(b'\n') => pairs += 1,
+                Some(_) => alone += 1,
+                None => self.ends_with_return = true,
+            }
+        }
+        self.line_ends.crlf += pairs;
+        self.line_ends.lf += feeds - pairs;
+        self.line_ends.cr += alone;
+    }
+
+    fn count_characters(&mut self, mut bytes: &[u8]) {
+        loop {
+            match std::str::from_utf8(bytes) {
+                Ok(text) => {
+                    self.wide += wide(text);
+                    return;
+                }
+                Err(error) => {
+                    let (text, rest) = bytes.split_at(error.valid_up_to());
+                    self.wide += std::str::from_utf8(text).map_or(0, wide);
+                    let Some(length) = error.error_len() else {
+                        self.begun = rest.to_vec();
+                        return;
+                    };
+                    self.broken += 1;
+                    bytes = &rest[length..];
+                }
+            }
+        }
+    }
+
+    /// Returns the encoding if it is not UTF-8. A text with few broken characters among many whole ones is UTF-8.
+    fn guess(&self) -> Option<&'static Encoding> {
+        if self.broken == 0 || self.wide > self.broken {
+            return None;
+        }
+        Some(self.detector.guess(None, Utf8Detection::Deny)).filter(|guess| *guess != UTF_8)
+    }
+
+    fn form(&self) -> Form {
+        let text = self.head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.head).trim_ascii_start();
+        let after = |skipped: usize| text[skipped..].trim_ascii_start().first().copied();
+        match text.first() {
+            Some(b'{') if matches!(after(1), Some(b'"' | b'}')) => Form::Json,
+            Some(b'[') if matches!(after(1), Some(b'{')) => Form::Json,
+            _ => Form::Text,
+        }
+    }
+}
+
+/// Returns the number of characters that are not ASCII.
+fn wide(text: &str) -> u64 {
+    text.bytes().filter(|byte| *byte >= 0xc0).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(bytes: &[u8]) -> Look {
+        let mut look = Look::new();
+        // Cut everywhere, so that characters and line ends are cut, too.
+        for byte in bytes {
+            look.at(&[*byte]);
+        }
+        look.end();
+        look
+    }
+
+    #[test]
+    fn encodings_other_than_utf_8_are_guessed_from_the_whole_text() {
+        assert_eq!(look("id,stadt\n1,Köln\n".as_bytes()).guess(), None);
+        let latin = look(b"id,stadt\n1,K\xf6ln\n2,M\xfcnchen\n3,Gr\xf6\xdfe\n").guess();
+        assert_eq!(latin, Some(encoding_rs::WINDOWS_1252));
+        let mostly_utf8 = [&"Köln Münster Größe ".repeat(5).into_bytes()[..], b"caf\xe9\n"].concat();
+        assert_eq!(look(&mostly_utf8).guess(), None, "one broken character");
+    }
+
+    #[test]
+    fn line_ends_are_counted_by_kind() {
+        let seen = look(b"a\r\nb\nc\rd\r").line_ends;
+        assert_eq!(seen, LineEnds { crlf: 1, lf: 1, cr: 2 });
+    }
+
+    #[test]
+    fn json_is_recognised_by_its_start() {
+        for (text, form) in [
+            ("{\"a\": 1}\n", Form::Json),
+            ("\u{feff} [ {\"a\": 1} ]", Form::Json),
+            ("[x],y\n", Form::Text),
+            ("{x};y\n", Form::Text),
+        ] {
+            assert_eq!(look(text.as_bytes()).form(), form, "{text}");
+        }
+    }
+}
