@@ -1,6 +1,7 @@
 //! The command line: one file for each command, or for some related commands.
 //!
-//! `up` and `demo` run a stack. `validate`, `render`, `graph`, `help-object` and `schema` need no stack. The other commands
+//! `up` and `demo` run a stack. `inspect`, `new`, `validate`, `render`, `graph`, `help-object` and
+//! `schema` need no stack. The other commands
 //! that users call are clients of a running stack.
 
 mod bucket;
@@ -153,7 +154,13 @@ impl Command {
     fn needs_a_stack(&self) -> bool {
         let is_pure = matches!(
             self,
-            Self::Validate(_) | Self::Render(_) | Self::Graph(_) | Self::HelpObject(_) | Self::Schema(_)
+            Self::Validate(_)
+                | Self::Render(_)
+                | Self::Graph(_)
+                | Self::HelpObject(_)
+                | Self::Schema(_)
+                | Self::Inspect(_)
+                | Self::New(_)
         );
         !is_pure && !matches!(self, Self::Up(_) | Self::Demo(_) | Self::ResourceWorker(_))
     }

@@ -29,6 +29,7 @@ pub mod stats;
 pub mod survey;
 mod suspicions;
 pub mod verdict;
+pub mod verify;
 pub mod words;
 
 /// What is told about the progress of an inspection: the number of bytes of text that were read, and of how many.
@@ -135,3 +136,6 @@ fn named<T>(name: &str, path: &Path, result: Result<T, Failure>) -> Result<T, Fa
         failure
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use ec2_worker::etl::inspect::{self, Inspection, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Exit, output};
+pub(super) use print::percent;
 
 const AFTER_HELP: &str = "\
 Examples:

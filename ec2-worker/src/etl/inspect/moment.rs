@@ -121,15 +121,18 @@ fn numbers(text: &str) -> Option<(Vec<(Order, String)>, &str)> {
     }
     let (second, rest) = digits(rest);
     // Blanks between three numbers are rather a telephone number.
-    let rest = rest.strip_prefix(separator).filter(|_| separator != ' ' && (1..=2).contains(&second.len()))?;
+    let rest =
+        rest.strip_prefix(separator).filter(|_| separator != ' ' && (1..=2).contains(&second.len()))?;
     let (third, rest) = digits(rest);
     let years = years(third)?;
     if !(1..=2).contains(&first.len()) {
         return None;
     }
     let s = separator;
-    let mut dates =
-        vec![(Order::DayFirst, format!("dd{s}MM{s}{years}")), (Order::MonthFirst, format!("MM{s}dd{s}{years}"))];
+    let mut dates = vec![
+        (Order::DayFirst, format!("dd{s}MM{s}{years}")),
+        (Order::MonthFirst, format!("MM{s}dd{s}{years}")),
+    ];
     if years == "yy" && first.len() == 2 {
         dates.push((Order::YearFirst, format!("yy{s}MM{s}dd")));
     }
@@ -238,11 +241,18 @@ mod tests {
 
     #[test]
     fn the_patterns_read_their_texts() {
-        for text in
-            ["13/06/2025", "5.6.25 7:30", "6/5/2025, 2:30:15 PM", "05-Jun-2025", "June 5, 2025 10:00",
-             "Thu, 05 Jun 2025 10:00:00 +0200", "05/06/2025 10:00:00.123Z", "05/06/2025T10:00:00"]
-        {
-            let reads = readings(text).iter().any(|reading| reading.pattern.moment(text.as_bytes()).is_some());
+        for text in [
+            "13/06/2025",
+            "5.6.25 7:30",
+            "6/5/2025, 2:30:15 PM",
+            "05-Jun-2025",
+            "June 5, 2025 10:00",
+            "Thu, 05 Jun 2025 10:00:00 +0200",
+            "05/06/2025 10:00:00.123Z",
+            "05/06/2025T10:00:00",
+        ] {
+            let reads =
+                readings(text).iter().any(|reading| reading.pattern.moment(text.as_bytes()).is_some());
             assert!(reads, "{text}");
         }
     }

@@ -16,8 +16,8 @@ pub const FORMS: [(char, Option<char>); 8] = [
 
 /// The currencies that are recognised before or after a number.
 const CURRENCIES: [&str; 24] = [
-    "€", "$", "£", "¥", "₹", "₽", "₺", "zł", "Kč", "kr", "R$", "US$", "EUR", "USD", "GBP", "CHF", "JPY", "SEK",
-    "NOK", "DKK", "PLN", "CZK", "INR", "CAD",
+    "€", "$", "£", "¥", "₹", "₽", "₺", "zł", "Kč", "kr", "R$", "US$", "EUR", "USD", "GBP", "CHF", "JPY",
+    "SEK", "NOK", "DKK", "PLN", "CZK", "INR", "CAD",
 ];
 
 /// A text that is a number in at least one form.
@@ -73,7 +73,8 @@ pub fn look(text: &str) -> Option<Look> {
     let first = plain.iter().flatten().next()?;
     let is_clear = plain.iter().flatten().all(|other| other == first);
     let has_separator = core.contains(|c: char| !c.is_ascii_digit() && !"+-eE".contains(c));
-    let groups = core.split(|c: char| !c.is_ascii_digit()).map(str::len).filter(|length| *length > 0).collect();
+    let groups =
+        core.split(|c: char| !c.is_ascii_digit()).map(str::len).filter(|length| *length > 0).collect();
     Some(Look {
         is_clear,
         has_separator,
@@ -103,7 +104,8 @@ fn undecorated(text: &str) -> (&str, Decoration) {
             let inner = rest.strip_prefix(currency).or_else(|| rest.strip_suffix(currency))?;
             // `kr` must not be cut out of a longer word.
             let is_whole = !currency.ends_with(char::is_alphabetic)
-                || !inner.trim().starts_with(char::is_alphabetic) && !inner.trim().ends_with(char::is_alphabetic);
+                || !inner.trim().starts_with(char::is_alphabetic)
+                    && !inner.trim().ends_with(char::is_alphabetic);
             is_whole.then_some((inner, currency))
         });
         if let Some((inner, currency)) = currency {
@@ -112,7 +114,8 @@ fn undecorated(text: &str) -> (&str, Decoration) {
             (rest, found.is_percentage) = (inner, true);
         } else if let Some(inner) = rest.strip_suffix(['-', '+']).filter(|_| !found.has_trailing_sign) {
             (rest, found.has_trailing_sign) = (inner, true);
-        } else if let Some(inner) = rest.strip_prefix(['-', '+']).filter(|inner| !inner.starts_with(is_digit)) {
+        } else if let Some(inner) = rest.strip_prefix(['-', '+']).filter(|inner| !inner.starts_with(is_digit))
+        {
             // The sign before a currency.
             rest = inner;
         } else {
@@ -171,9 +174,12 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_numbers() {
-        for text in ["", "abc", "12E4", "2024-06-05", "10:30", "1.2.3", "030 123 456", "A12", "krona 5", "-"] {
+        for text in ["", "abc", "12E4", "2024-06-05", "10:30", "1.2.3", "030 123 456", "A12", "krona 5", "-"]
+        {
             assert_eq!(look(text), None, "{text}");
         }
-        assert!(is_code("007") && is_code("+4930123456") && !is_code("0") && !is_code("+5") && !is_code("70"));
+        assert!(
+            is_code("007") && is_code("+4930123456") && !is_code("0") && !is_code("+5") && !is_code("70")
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! The findings about a file in the form in which programs read them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::super::dialect::{Form, shown};
@@ -70,6 +72,10 @@ pub struct Column {
     pub share: f64,
     /// The patterns of the dates.
     pub patterns: Vec<String>,
+    /// The patterns that all read the dates, so that their meaning is not known.
+    pub ambiguous: Vec<String>,
+    /// The texts that mean no value, such as N/A, with their numbers.
+    pub null_words: BTreeMap<&'static str, u64>,
     /// Why the safe type is text.
     pub obstacle: Option<String>,
     /// Remarks about the type.
@@ -147,6 +153,8 @@ impl Column {
             safe_type: verdict.safe(),
             share: verdict.share,
             patterns: verdict.patterns.clone(),
+            ambiguous: verdict.ambiguous.clone(),
+            null_words: stats.null_words.iter().map(|(word, found)| (*word, found.count)).collect(),
             obstacle: verdict.obstacle.clone(),
             remarks: verdict.remarks.clone(),
             values: stats.values,
@@ -175,7 +183,8 @@ fn range(verdict: &Verdict, stats: &Stats, form: usize) -> (Option<String>, Opti
         }
         SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz => {
             let ways = stats.moments.shapes.iter().flat_map(|shape| &shape.ways);
-            let chosen = ways.filter(|way| verdict.patterns.iter().any(|of| of == way.reading.pattern.text()));
+            let chosen =
+                ways.filter(|way| verdict.patterns.iter().any(|of| of == way.reading.pattern.text()));
             let spans: Vec<_> = chosen.map(|way| &way.span).chain([&stats.moments.span]).collect();
             let least = spans.iter().filter_map(|span| span.least.as_ref()).min();
             let most = spans.iter().filter_map(|span| span.most.as_ref()).max();

@@ -237,7 +237,8 @@ impl Rows {
         if row.fields.len() != width {
             self.other_width_count += 1;
             if self.other_widths.len() < SHOWN {
-                let count = row.fields.len() - usize::from(self.has_trailing_separator && row.fields.len() > 1);
+                let count =
+                    row.fields.len() - usize::from(self.has_trailing_separator && row.fields.len() > 1);
                 let text = format!("{count} field{}", if count == 1 { "" } else { "s" });
                 self.other_widths.push(Place { line: row.line, text });
             }
@@ -256,7 +257,8 @@ impl Rows {
             self.header = Some(first.fields.into_iter().take(count).map(|field| field.text).collect());
             return;
         }
-        let is_likely = first.fields.len() + 1 == width && first.fields.iter().all(|field| is_name(&field.text));
+        let is_likely =
+            first.fields.len() + 1 == width && first.fields.iter().all(|field| is_name(&field.text));
         if is_likely && self.rows > 0 {
             let what = format!(
                 "the first record looks like a header, but has {} names for {} fields",

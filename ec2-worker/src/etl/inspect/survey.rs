@@ -71,7 +71,9 @@ pub fn form(path: &Path, name: &str) -> Result<Form, Failure> {
             Some("this is ORC; write it as CSV or JSON lines".to_owned())
         }
         _ if head.starts_with(b"%PDF") => Some("this is a PDF document, not a table".to_owned()),
-        _ if is_html(&head) => Some("this is HTML, whatever its name says; save it as CSV or .xlsx".to_owned()),
+        _ if is_html(&head) => {
+            Some("this is HTML, whatever its name says; save it as CSV or .xlsx".to_owned())
+        }
         _ => None,
     };
     if let Some(what) = other {

@@ -50,11 +50,9 @@ pub(super) fn of(rows: &Rows, names: &[String], verdicts: &[Verdict]) -> Vec<Sus
 /// Returns whether the values of a column may identify its rows.
 #[must_use]
 pub(super) fn looks_like_key(index: usize, name: &str, verdict: &Verdict, stats: &Stats) -> bool {
-    const ENDS: [&str; 10] =
-        ["id", "key", "uuid", "number", "no", "nr", "code", "sku", "reference", "ref"];
-    let may_be =
-        matches!(verdict.safe(), SqlType::Integer | SqlType::Bigint | SqlType::Uuid | SqlType::Text)
-            && stats.longest <= 64;
+    const ENDS: [&str; 10] = ["id", "key", "uuid", "number", "no", "nr", "code", "sku", "reference", "ref"];
+    let may_be = matches!(verdict.likely, SqlType::Integer | SqlType::Bigint | SqlType::Uuid | SqlType::Text)
+        && stats.longest <= 64;
     let few = stats.duplicates as f64 <= KEY_DUPLICATES * stats.values as f64;
     let lower = name.to_lowercase();
     let last = lower.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
@@ -109,22 +107,22 @@ impl Column<'_> {
             return;
         }
         if !verdict.ambiguous.is_empty() {
-            let message = format!("all values fit {}; the file does not say which", verdict.ambiguous.join(" and "));
+            let all = verdict.ambiguous.join(" and ");
+            let message = format!("all values fit {all}; the file does not say which, and `myColumn` can");
             self.push("ambiguous-date", message, stats.real(), examples(stats));
         }
         let short = stats.moments.shapes.iter().filter(|shape| shape.has_short_years());
         let short: u64 = short.map(|shape| shape.read).sum();
         if short > 0 {
-            let message = "years have two digits; they mean 80 years before today to 19 years after".to_owned();
+            let message =
+                "years have two digits; they mean 80 years before today to 19 years after".to_owned();
             self.push("two-digit-year", message, short, examples(stats));
         }
     }
 
     fn numbers(&mut self, verdict: &Verdict, stats: &Stats) {
-        let is_number = matches!(
-            verdict.likely,
-            SqlType::Integer | SqlType::Bigint | SqlType::Numeric | SqlType::Double
-        );
+        let is_number =
+            matches!(verdict.likely, SqlType::Integer | SqlType::Bigint | SqlType::Numeric | SqlType::Double);
         if !is_number {
             return;
         }
@@ -134,7 +132,8 @@ impl Column<'_> {
         }
         let doubtful = |form: &ByForm| form.doubts > 0 && form.proofs == 0;
         if stats.numbers.bare == 0 && stats.numbers.forms.iter().any(doubtful) {
-            let message = "a separator before three digits may be a decimal or a grouping character".to_owned();
+            let message =
+                "a separator before three digits may be a decimal or a grouping character".to_owned();
             self.push("grouping", message, stats.real(), examples(stats));
         }
         if stats.numbers.exponents > 0 {

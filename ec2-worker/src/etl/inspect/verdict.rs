@@ -240,11 +240,21 @@ fn is_clear(fits: u64, real: u64) -> bool {
 }
 
 fn text_remarks(stats: &Stats) -> Vec<String> {
-    let doubtful = stats.numbers.forms[1].doubt.as_ref().filter(|_| stats.fits(Class::Number(1)) == stats.real());
+    let numbers = &stats.numbers;
+    if numbers.codes > 0 && numbers.codes + stats.fits(Class::Number(0)) >= stats.real() {
+        return vec![code_remark(stats)];
+    }
+    let doubtful =
+        stats.numbers.forms[1].doubt.as_ref().filter(|_| stats.fits(Class::Number(1)) == stats.real());
     let remark = |text: &String| {
         format!("\"{text}\" may be a whole number in groups of three or a number with three decimals")
     };
     doubtful.map(remark).into_iter().collect()
+}
+
+fn code_remark(stats: &Stats) -> String {
+    let code = stats.numbers.code.as_deref().unwrap_or_default();
+    format!("\"{code}\" has a zero or a plus at its start, which numbers lose")
 }
 
 fn truth(stats: &Stats, pair: usize) -> Verdict {
@@ -297,7 +307,8 @@ fn moment(stats: &Stats, order: Option<Order>) -> Verdict {
         if missed > 0 {
             verdict.misfits.0 += missed;
             verdict.misfits.1.extend(chosen.misfits.iter().cloned());
-            verdict = verdict.but(format!("no single order of day and month reads all dates: {missed} differ"));
+            verdict =
+                verdict.but(format!("no single order of day and month reads all dates: {missed} differ"));
         }
         if shape.has_short_years() {
             verdict.remarks.push("years have two digits".to_owned());
@@ -311,9 +322,7 @@ fn number(stats: &Stats, name: &str, form: usize) -> Verdict {
     let by_form = &numbers.forms[form];
     let (decimal, grouping) = number::FORMS[form];
     if numbers.codes > 0 {
-        let code = numbers.code.as_deref().unwrap_or_default();
-        let remark = format!("\"{code}\" has a zero or a plus at its start, which numbers lose");
-        return Verdict { remarks: vec![remark], ..Verdict::of(SqlType::Text) };
+        return Verdict { remarks: vec![code_remark(stats)], ..Verdict::of(SqlType::Text) };
     }
     let least = by_form.least.as_ref().map_or(0.0, |(value, _)| *value);
     let most = by_form.most.as_ref().map_or(0.0, |(value, _)| *value);
@@ -350,7 +359,9 @@ fn number(stats: &Stats, name: &str, form: usize) -> Verdict {
         verdict.remarks.push("it has decimal commas".to_owned());
     }
     if numbers.exponents > 0 {
-        verdict.remarks.push("some numbers have exponents; a spreadsheet may have cut their digits".to_owned());
+        verdict
+            .remarks
+            .push("some numbers have exponents; a spreadsheet may have cut their digits".to_owned());
     }
     verdict
 }

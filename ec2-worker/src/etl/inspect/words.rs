@@ -39,8 +39,8 @@ pub const TRUTHS: [TruthWords; 12] = [
 
 /// The texts that programs write for a missing value.
 const NULLS: [&str; 16] = [
-    "NULL", "null", "Null", "(null)", "N/A", "n/a", "#N/A", "NA", "\\N", "None", "none", "nil", "-", "--", "?",
-    "#NV",
+    "NULL", "null", "Null", "(null)", "N/A", "n/a", "#N/A", "NA", "\\N", "None", "none", "nil", "-", "--",
+    "?", "#NV",
 ];
 
 /// Returns whether a text means true or false in the pair of words, or `None` if it is neither.

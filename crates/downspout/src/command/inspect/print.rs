@@ -58,7 +58,10 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         facts.extend(report.comment.clone().map(|comment| ("comments", format!("lines after {comment}"))));
     }
     if report.skip_lines > 0 {
-        facts.push(("first lines", format!("{} are no records; `mySkipLines` leaves them out", report.skip_lines)));
+        facts.push((
+            "first lines",
+            format!("{} are no records; `mySkipLines` leaves them out", report.skip_lines),
+        ));
     }
     facts.push(("header", if report.header { "yes" } else { "no" }.to_owned()));
     let mut rows = count(report.rows);
@@ -72,7 +75,9 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
 
 /// Returns whether a note says what the report says anyway.
 fn is_known(note: &str) -> bool {
-    ["found the separator", "no separator was found", "the file is "].iter().any(|start| note.starts_with(start))
+    ["found the separator", "no separator was found", "the file is "]
+        .iter()
+        .any(|start| note.starts_with(start))
 }
 
 fn bytes(count: u64) -> String {

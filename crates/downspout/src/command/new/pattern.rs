@@ -1,0 +1,149 @@
+//! Makes the pattern of dropped files from the name of one file: a date in the name becomes `{day}`.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// The pattern of a dropped file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DropPattern {
+    /// The key, with names in braces.
+    pub(super) key: String,
+    /// The name of the file without date, time and extension.
+    pub(super) stem: String,
+    /// The names in braces.
+    pub(super) captures: BTreeSet<&'static str>,
+    /// The form of the date in the name, as `yyyy-MM-dd`.
+    pub(super) form: Option<String>,
+}
+
+impl DropPattern {
+    /// Returns the pattern for a file of this name. `daily` means a folder for each day.
+    pub(super) fn of(name: &str, daily: bool) -> Result<Self, String> {
+        if name.contains(['{', '}']) {
+            return Err(format!(
+                "the name {name} has a brace, which has a meaning in patterns; rename the file"
+            ));
+        }
+        let date = date(name);
+        let mut captures = BTreeSet::new();
+        let (mut key, mut stem) = (String::new(), name.to_owned());
+        if daily {
+            captures.insert("day");
+            key.push_str("{day}/");
+        }
+        let mut form = None;
+        if let Some(found) = date {
+            // A folder has the day as 2026-01-31. The same text in the name is the same day.
+            let is_day = !daily || found.form == "yyyy-MM-dd";
+            let capture = if is_day { "day" } else { "date" };
+            captures.insert(capture);
+            let (before, mut after) = (&name[..found.range.start], &name[found.range.end..]);
+            key.push_str(&format!("{before}{{{capture}}}"));
+            if let Some(time) = time(after) {
+                captures.insert("time");
+                key.push_str(&format!("{}{{time}}", &after[..time.start]));
+                after = &after[time.end..];
+            }
+            key.push_str(after);
+            stem = format!("{before} {after}");
+            form = Some(found.form);
+        } else {
+            key.push_str(name);
+        }
+        Ok(Self { key: format!("incoming/{key}"), stem: without_extensions(&stem), captures, form })
+    }
+}
+
+/// A date in the name of a file.
+struct Date {
+    range: Range<usize>,
+    form: String,
+}
+
+/// Finds a date such as 2026-01-31, 20260131 or 31.01.2026.
+fn date(name: &str) -> Option<Date> {
+    const FORMS: [&str; 7] =
+        ["yyyy-MM-dd", "yyyy_MM_dd", "yyyy.MM.dd", "yyyyMMdd", "dd-MM-yyyy", "dd.MM.yyyy", "dd_MM_yyyy"];
+    for (start, _) in name.char_indices() {
+        if name[..start].ends_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        for form in FORMS {
+            let Some(text) = name.get(start..start + form.len()) else { continue };
+            let goes_on = name[start + form.len()..].starts_with(|c: char| c.is_ascii_digit());
+            if !goes_on && fits(form, text) {
+                return Some(Date { range: start..start + form.len(), form: form.to_owned() });
+            }
+        }
+    }
+    None
+}
+
+fn fits(form: &str, text: &str) -> bool {
+    let number = |letter: char| -> Option<u32> {
+        let digits: String =
+            form.chars().zip(text.chars()).filter(|(of, _)| *of == letter).map(|(_, digit)| digit).collect();
+        digits.parse().ok()
+    };
+    let has_separators = form.chars().zip(text.chars()).all(|(of, c)| match of.is_ascii_alphabetic() {
+        true => c.is_ascii_digit(),
+        false => of == c,
+    });
+    let in_range = |letter, range: Range<u32>| number(letter).is_some_and(|number| range.contains(&number));
+    has_separators && in_range('y', 1970..2100) && in_range('M', 1..13) && in_range('d', 1..32)
+}
+
+/// Finds a time of 4 or 6 digits behind a date.
+fn time(after: &str) -> Option<Range<usize>> {
+    let start = after.find(|c: char| c.is_ascii_digit()).filter(|start| *start == 1)?;
+    let is_mark = after.starts_with(['T', 't', '_', '-']);
+    let count = after[start..].bytes().take_while(u8::is_ascii_digit).count();
+    (is_mark && (count == 4 || count == 6)).then_some(start..start + count)
+}
+
+fn without_extensions(name: &str) -> String {
+    const KNOWN: [&str; 14] = [
+        ".gz", ".zst", ".bz2", ".xz", ".zip", ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".xlsx",
+        ".dat", ".tab",
+    ];
+    let mut rest = name.trim();
+    while let Some(inner) = KNOWN.into_iter().find_map(|known| {
+        let at = rest.len().checked_sub(known.len())?;
+        rest.is_char_boundary(at).then_some(())?;
+        rest[at..].eq_ignore_ascii_case(known).then(|| &rest[..at])
+    }) {
+        rest = inner.trim();
+    }
+    rest.trim_matches(['_', '-', '.', ' ']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, daily: bool) -> String {
+        DropPattern::of(name, daily).expect("a name").key
+    }
+
+    #[test]
+    fn a_date_in_the_name_becomes_the_day() {
+        assert_eq!(key("orders.csv", false), "incoming/orders.csv");
+        assert_eq!(key("orders.csv", true), "incoming/{day}/orders.csv");
+        assert_eq!(key("orders_2026-01-31.csv.gz", false), "incoming/orders_{day}.csv.gz");
+        assert_eq!(key("20260131-orders.csv", false), "incoming/{day}-orders.csv");
+        assert_eq!(key("orders 31.01.2026.xlsx", false), "incoming/orders {day}.xlsx");
+        assert_eq!(key("orders_20260131T101500.csv", false), "incoming/orders_{day}T{time}.csv");
+        assert_eq!(key("orders_2026-01-31.csv", true), "incoming/{day}/orders_{day}.csv");
+        assert_eq!(key("orders_20260131.csv", true), "incoming/{day}/orders_{date}.csv");
+        assert_eq!(key("orders_12345678.csv", false), "incoming/orders_12345678.csv");
+        assert_eq!(key("orders_20261331.csv", false), "incoming/orders_20261331.csv");
+        assert!(DropPattern::of("a{b}.csv", false).is_err());
+    }
+
+    #[test]
+    fn the_stem_has_neither_date_nor_extension() {
+        let stem = |name: &str| DropPattern::of(name, false).expect("a name").stem;
+        assert_eq!(stem("Orders_2026-01-31.csv.gz"), "Orders");
+        assert_eq!(stem("20260131-orders.v2.csv"), "orders.v2");
+    }
+}

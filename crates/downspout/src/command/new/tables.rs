@@ -1,0 +1,125 @@
+//! Writes the SQL that creates the tables, with what is known about each column as a comment.
+
+use std::fmt::Write as _;
+
+use ec2_worker::etl::inspect::report::Report;
+use ec2_worker::etl::inspect::verdict::SqlType;
+
+use super::super::inspect::percent;
+use super::super::output::count;
+use super::names::quoted;
+use super::table::FileTable;
+
+/// The longest line of a comment.
+const WIDTH: usize = 110;
+
+/// Returns the script for all files.
+pub(super) fn script(name: &str, schema: &str, files: &[FileTable]) -> String {
+    let mut sql =
+        format!("-- The tables of the pipeline {name}. `downspout new` made them from these files:\n");
+    for file in files {
+        let rows = count(file.inspection.rows.rows);
+        let _ = writeln!(sql, "--   {}, {rows} rows", plain(&file.inspection.name));
+    }
+    sql.push_str(
+        "-- The script runs before each load and creates only what is missing. A table that exists stays as it is, so\n\
+         -- change types before the first run, or with ALTER TABLE. A column is text where the values allow no other\n\
+         -- type without loss.\n\n",
+    );
+    let _ = writeln!(sql, "CREATE SCHEMA IF NOT EXISTS {};", quoted(schema));
+    for file in files {
+        sql.push_str(&table(schema, file));
+    }
+    sql
+}
+
+fn table(schema: &str, file: &FileTable) -> String {
+    let report = Report::of(&file.inspection);
+    let mut sql = format!("\nCREATE TABLE IF NOT EXISTS {}.{} (\n", quoted(schema), quoted(&file.table));
+    let types = file.types();
+    for (index, (name, column)) in file.columns.iter().zip(&report.columns).enumerate() {
+        for line in comment(name, column, types[index]) {
+            let _ = writeln!(sql, "    -- {line}");
+        }
+        let comma = if index + 1 < types.len() { "," } else { "" };
+        let _ = writeln!(sql, "    {} {}{comma}", quoted(name), types[index]);
+    }
+    sql.push_str(");\n");
+    sql
+}
+
+/// Returns the lines of the comment for a column.
+fn comment(name: &str, column: &ec2_worker::etl::inspect::report::Column, safe: SqlType) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if column.name.to_lowercase() != name {
+        sentences.push(format!("Header: {}", column.name));
+    }
+    let read_by = match column.patterns.is_empty() {
+        true => String::new(),
+        false => format!(" {}", column.patterns.join(" and ")),
+    };
+    let words: u64 = column.null_words.values().sum();
+    match column.values - words {
+        0 => sentences.push("It has no values".to_owned()),
+        real => sentences.push(format!(
+            "{} of {} values are {}{read_by}",
+            percent(column.share),
+            count(real),
+            column.likely.values()
+        )),
+    }
+    for (word, number) in column.null_words.iter().filter(|_| safe != SqlType::Text) {
+        sentences.push(format!("\"{word}\" means no value, {} times", count(*number)));
+    }
+    if column.null_share > 0.0 && column.values > 0 {
+        sentences.push(format!("{} of the fields are empty", percent(column.null_share)));
+    } else if column.values > 0 && column.share >= 1.0 && words == 0 {
+        sentences.push("No field is empty: NOT NULL would hold".to_owned());
+    }
+    if let Some(obstacle) = column.obstacle.as_ref().filter(|_| safe == SqlType::Text) {
+        sentences.push(format!("Text, because {obstacle}"));
+        if let Some(pattern) = column.ambiguous.first() {
+            sentences.push(format!(
+                "If you know the form, write {} here, and `myColumn` with {name} and {pattern} in the data format",
+                column.likely
+            ));
+        }
+    } else if safe == SqlType::Text && column.likely != SqlType::Text {
+        sentences.push(format!("Text, because the other values would be refused as {}", column.likely));
+    }
+    if column.values > 0 {
+        sentences.extend(column.remarks.iter().map(|remark| capital(remark)));
+    }
+    if column.looks_like_key && column.distinct as u64 == column.values {
+        sentences.push("All values differ: it may be the PRIMARY KEY".to_owned());
+    }
+    lines(&plain(&sentences.join(". ")))
+}
+
+/// Returns text that ends no comment and contains no expression of a definition.
+fn plain(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    text.replace("#{", "# {")
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    first + letters.as_str()
+}
+
+/// Cuts a text into lines.
+fn lines(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().filter(|line| line.is_empty() || line.len() + word.len() < WIDTH);
+        match last {
+            Some(line) => {
+                line.push_str(if line.is_empty() { "" } else { " " });
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}

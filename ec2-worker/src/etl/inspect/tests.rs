@@ -1,0 +1,181 @@
+use super::report::Report;
+use super::verdict::SqlType;
+use super::*;
+
+async fn inspected(name: &str, bytes: &[u8]) -> Result<Inspection, Failure> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).expect("the folder is writable");
+    inspect(&path, name, None, Arc::new(|_, _| {})).await
+}
+
+async fn report(bytes: &[u8]) -> Report {
+    Report::of(&inspected("file.csv", bytes).await.expect("a file with rows"))
+}
+
+/// Returns the safe types of the columns of a file with these lines.
+async fn types(text: &str) -> Vec<SqlType> {
+    report(text.as_bytes()).await.columns.iter().map(|column| column.safe_type).collect()
+}
+
+/// Returns the type of a column `c` with these values. A second column makes the separator known.
+async fn type_of(values: &[&str]) -> SqlType {
+    let lines: String = values.iter().map(|value| format!("{value}\tx\n")).collect();
+    types(&format!("c\tother\n{lines}")).await[0]
+}
+
+#[tokio::test]
+async fn each_type_is_recognised() {
+    use SqlType::{
+        Bigint, Boolean, Date, Double, Integer, Jsonb, Numeric, Text, Time, Timestamp, Timestamptz, Uuid,
+    };
+    let cases: [(&[&str], SqlType); 24] = [
+        (&["1", "-2", "300"], Integer),
+        (&["0", "1", "1"], Integer),
+        (&["1", "5000000000"], Bigint),
+        (&["12345678901234567890123"], Numeric),
+        (&["1.5", "2", "-0.25"], Numeric),
+        (&["1.5e-3", "2.25"], Double),
+        (&["1.234567890123456789e3", "2.5"], Numeric),
+        (&["true", "False", "TRUE"], Boolean),
+        (&["y", "n"], Boolean),
+        (&["NO", "NO"], Text),
+        (&["2025-01-31", "2024-02-29"], Date),
+        (&["2025-01-31 10:00", "2024-02-29"], Timestamp),
+        (&["2025-01-31T10:00:00Z", "2025-01-31T10:00:00+01:00"], Timestamptz),
+        (&["2025-01-31T10:00:00Z", "2025-01-31T10:00:00"], Text),
+        (&["10:30", "23:59:59.5"], Time),
+        (&["f81d4fae-7dec-11d0-a765-00a0c91e6bf6"], Uuid),
+        (&["f81d4fae7dec11d0a76500a0c91e6bf6"], Text),
+        (&["{}", "[1]"], Jsonb),
+        (&["", ""], Text),
+        (&["007", "12"], Text),
+        (&["01067", "99999"], Text),
+        (&["+49301234567", "+49301234568"], Text),
+        (&["12E4", "12E5"], Text),
+        (&["20250131", "20250201"], Integer),
+    ];
+    for (values, of) in cases {
+        assert_eq!(type_of(values).await, of, "{values:?}");
+    }
+    assert_eq!(types("birthday,x\n20250131,1\n20240229,2\n").await[0], Date);
+}
+
+#[tokio::test]
+async fn dates_have_a_type_only_if_they_have_one_meaning() {
+    assert_eq!(type_of(&["05/06/2025", "13/06/2025"]).await, SqlType::Date);
+    assert_eq!(type_of(&["05/06/2025", "06/13/2025"]).await, SqlType::Date);
+    assert_eq!(type_of(&["05.06.2025", "06.07.2025"]).await, SqlType::Date, "nobody writes MM.dd.yyyy");
+    assert_eq!(type_of(&["05/06/2025", "06/07/2025"]).await, SqlType::Text, "no value says which");
+    assert_eq!(type_of(&["13/06/2025", "06/13/2025"]).await, SqlType::Text, "two orders in one column");
+    assert_eq!(type_of(&["05-Jun-2025", "2025-06-06"]).await, SqlType::Date, "ISO is always read, too");
+    // Another column of the file says which.
+    let report = report(b"a,b\n05/06/2025,13/06/2025\n06/07/2025,14/06/2025\n").await;
+    let [a, b] = &report.columns[..] else { panic!("two columns") };
+    assert_eq!(
+        (a.safe_type, &a.patterns, &b.patterns),
+        (SqlType::Date, &vec!["dd/MM/yyyy".to_owned()], &vec!["dd/MM/yyyy".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn numbers_have_a_type_only_if_they_have_one_meaning() {
+    assert_eq!(type_of(&["1,5", "2,25"]).await, SqlType::Numeric);
+    assert_eq!(type_of(&["1.234,50", "12"]).await, SqlType::Numeric);
+    assert_eq!(type_of(&["1,234", "5,678"]).await, SqlType::Text, "a decimal comma, or a group of three");
+    assert_eq!(type_of(&["1,234", "950", "1,234,567"]).await, SqlType::Integer);
+    assert_eq!(type_of(&["555 123 456", "555 123 457"]).await, SqlType::Text, "telephone numbers");
+    assert_eq!(type_of(&["12 €", "13,50 €"]).await, SqlType::Numeric);
+    assert_eq!(type_of(&["12 €", "13 $"]).await, SqlType::Text, "two currencies");
+    assert_eq!(type_of(&["12%", "13.5%"]).await, SqlType::Numeric);
+    assert_eq!(type_of(&["12%", "13"]).await, SqlType::Text, "a share, and a number");
+    assert_eq!(type_of(&["12-", "13"]).await, SqlType::Integer);
+    // One file has one decimal character; the column with the other one stays text.
+    let mixed = types("a;b;c\n1,5;2,5;1.5\n2,5;3,5;2.5\n").await;
+    assert_eq!(mixed, [SqlType::Numeric, SqlType::Numeric, SqlType::Text]);
+}
+
+#[tokio::test]
+async fn a_text_for_a_missing_value_is_null_only_where_no_text_is_lost() {
+    assert_eq!(type_of(&["1", "N/A", "3"]).await, SqlType::Integer);
+    let clash = report(b"n,country\n1,NA\nNA,DE\n3,FR\n").await;
+    assert_eq!(clash.columns[0].safe_type, SqlType::Text, "NA is Namibia");
+    assert!(clash.columns[0].obstacle.as_ref().is_some_and(|why| why.contains("\"NA\"")), "{clash:#?}");
+}
+
+#[tokio::test]
+async fn suspicious_rows_are_shown_with_line_and_column() {
+    let mut text = "id,amount,when,who\n".to_owned();
+    for row in 1..=40 {
+        text.push_str(&format!("{row},{row}.5,2025-01-{:02},ann\n", row % 28 + 1));
+    }
+    text.push_str("7, abc,2025-02-30,\"ann \"\n8,1\n");
+    let mut bytes = text.into_bytes();
+    bytes.extend_from_slice(b"50,1.5,2025-01-01,\"a\"b\n51,1.5,2025-01-01,a\0b\n");
+    let report = report(&bytes).await;
+    let shown: Vec<String> = report
+        .suspicious
+        .iter()
+        .map(|found| {
+            let column = found.column.as_deref().unwrap_or("-");
+            let places: Vec<String> =
+                found.places.iter().map(|place| format!("{}: {}", place.line, place.text)).collect();
+            format!("{} {column} {} [{}]", found.kind, found.count, places.join("; "))
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "width - 1 [43: 2 fields]",
+            "text - 2 [44: field 4: text follows the closing quote; 45: field 4: a NUL byte, which PostgreSQL cannot store]",
+            "duplicate id 1 [42: 7, as in line 8]",
+            "type amount 1 [42: abc]",
+            "blanks amount 1 [42:  abc]",
+            "type when 1 [42: 2025-02-30]",
+            "blanks who 1 [42: ann ]",
+        ]
+    );
+    let types: Vec<_> = report.columns.iter().map(|column| (column.likely, column.safe_type)).collect();
+    assert_eq!(types[1..3], [(SqlType::Numeric, SqlType::Text), (SqlType::Date, SqlType::Text)]);
+}
+
+#[tokio::test]
+async fn a_header_is_told_from_a_first_row() {
+    let header = async |text: &str| report(text.as_bytes()).await.header;
+    assert!(header("id,name\n1,a\n2,b\n").await);
+    assert!(!header("1,a\n2,b\n").await);
+    assert!(header("name,city\nann,Rome\nbob,Oslo\n").await);
+    assert!(!header("ann,Rome\nbob,Oslo\nann,Paris\n").await, "a name comes again below");
+    assert!(!header("2025-01-01,a\n2025-01-02,b\n").await);
+    assert!(header("id,name\n").await);
+}
+
+#[tokio::test]
+async fn encodings_packings_and_forms_are_seen() {
+    let latin = report(b"id;stadt\r\n1;K\xf6ln\r\n2;M\xfcnchen\r\n3;Gr\xf6\xdfe\r\n").await;
+    assert_eq!(latin.declare_encoding.as_deref(), Some("windows-1252"));
+    assert_eq!(latin.columns[1].examples[0], "Köln");
+    assert_eq!((latin.line_ends.crlf, latin.separator.as_deref()), (4, Some("`;`")));
+    let json = report(b"[{\"a\": 1, \"b\": {\"c\": 2}}, {\"a\": 2, \"b\": null}]").await;
+    assert_eq!((json.form, json.rows, json.columns[1].safe_type), ("json", 2, SqlType::Jsonb));
+    let preamble = report(b"Report of Monday\n\nid,name,qty\n1,a,2\n2,b,3\n").await;
+    assert_eq!((preamble.skip_lines, preamble.rows, preamble.columns[2].name.as_str()), (2, 2, "qty"));
+    let trailing = report(b"id,name,\n1,a,\n2,b,\n").await;
+    assert_eq!((trailing.columns.len(), trailing.rows), (2, 2));
+}
+
+#[tokio::test]
+async fn a_file_without_a_table_is_an_error_that_says_why() {
+    for (bytes, says) in [
+        (&b""[..], "file.csv: the file is empty"),
+        (b"\n\n", "file.csv: the file has no rows"),
+        (b"PAR1....", "file.csv: this is Parquet; write it as CSV or JSON lines"),
+        (b"\xd0\xcf\x11\xe0....", "file.csv: this is an old Excel workbook (.xls); save it as .xlsx or CSV"),
+        (b"<html><table>", "file.csv: this is HTML, whatever its name says; save it as CSV or .xlsx"),
+    ] {
+        let failure = inspected("file.csv", bytes).await.err().expect("no table");
+        assert_eq!(failure.message, says);
+    }
+    let gone = inspect(Path::new("/nowhere/x.csv"), "x.csv", None, Arc::new(|_, _| {})).await;
+    assert!(gone.err().expect("no file").message.starts_with("x.csv: "));
+}
