@@ -8,6 +8,7 @@ mod demo;
 mod gzip;
 mod house;
 mod ledger;
+mod new;
 mod resources;
 mod samples;
 mod schedules;

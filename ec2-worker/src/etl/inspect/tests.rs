@@ -107,7 +107,7 @@ async fn a_text_for_a_missing_value_is_null_only_where_no_text_is_lost() {
 async fn suspicious_rows_are_shown_with_line_and_column() {
     let mut text = "id,amount,when,who\n".to_owned();
     for row in 1..=40 {
-        text.push_str(&format!("{row},{row}.5,2025-01-{:02},ann\n", row % 28 + 1));
+        text.push_str(&format!("{row},{row}.5,2025-01-{:02},\"ann\"\n", row % 28 + 1));
     }
     text.push_str("7, abc,2025-02-30,\"ann \"\n8,1\n");
     let mut bytes = text.into_bytes();

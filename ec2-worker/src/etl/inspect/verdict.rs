@@ -287,7 +287,7 @@ fn moment(stats: &Stats, order: Option<Order>) -> Verdict {
             [only] => only,
             _ => {
                 // Nobody writes 12.31.2025.
-                let dotted = best.reading.pattern.text().contains("dd.MM.");
+                let dotted = shape.ways[0].reading.pattern.text().contains("dd.MM.");
                 let known = order.or(dotted.then_some(Order::DayFirst));
                 match whole.iter().find(|way| Some(way.reading.order) == known) {
                     Some(known) => *known,
