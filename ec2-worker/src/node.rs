@@ -79,7 +79,7 @@ pub struct Format {
     pub dialect: Option<MyDialect>,
     /// `myQuote`.
     pub quote: Option<String>,
-    /// `myComment`.
+    /// `myCommentPrefix`.
     pub comment: Option<String>,
     /// `mySkipLines`.
     pub skip_lines: u64,
@@ -213,7 +213,7 @@ impl Format {
             header: field::MY_HEADER.of(object).map_err(refused)?,
             dialect: field::MY_DIALECT.of(object).map_err(refused)?,
             quote: own("myQuote"),
-            comment: own("myComment"),
+            comment: own("myCommentPrefix"),
             skip_lines: field::MY_SKIP_LINES.of(object).map_err(refused)?,
             skip_footer: size(field::MY_SKIP_FOOTER.of(object).map_err(refused)?),
             skip_blank: field::MY_SKIP_BLANK.of(object).map_err(refused)?,

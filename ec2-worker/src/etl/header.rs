@@ -61,7 +61,7 @@ impl Fit {
 }
 
 /// The columns of a table as a header is matched to them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// The columns that can be filled.
     pub columns: Vec<Column>,
@@ -324,14 +324,14 @@ mod tests {
         let notes = fitted("Order ID,quantity", &table()).notes;
         assert_eq!(notes, ["columns by similar names: `Order ID` is loaded into `order_id`"]);
         let long = "x".repeat(70);
-        let target = Target { columns: vec![column(&long[..63], false)], ..Target::default() };
+        let target = Target { columns: vec![column(&long[..63], false)], ..table() };
         assert_eq!(fitted(&long, &target).columns.len(), 1, "PostgreSQL cut the name");
     }
 
     #[test]
     fn a_name_that_may_mean_two_columns_is_refused_unless_it_is_exact() {
         let columns = vec![column("order_id", true), column("orderid", true), column("OrderId", true)];
-        let target = Target { columns, ..Target::default() };
+        let target = Target { columns, ..table() };
         assert_eq!(filled(&fitted("orderid,OrderId", &target)), ["orderid from 0", "OrderId from 1"]);
         assert_eq!(filled(&fitted("ORDER_ID", &target)), ["order_id from 0"]);
         let [said] = &problems("order-id", &target)[..] else { panic!("one problem") };

@@ -10,12 +10,14 @@ use std::path::Path;
 
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use super::detect;
-use super::dialect::{Dialect, Form, RecordEnd, shown};
+use super::dialect::{Dialect, Form};
 use super::input::{Input, Opened};
 use super::position::Position;
 use super::splitter::{Span, Splitter, Step};
 use crate::failure::Failure;
+
+mod long;
+mod opening;
 
 /// The capacity of the window at the start: two pieces of the input.
 const WINDOW: usize = 512 * 1024;
@@ -138,29 +140,6 @@ impl Records {
         Ok(records)
     }
 
-    /// Reads what comes before the first record, and finds the dialect.
-    fn begin_file(&mut self, columns: Option<usize>) -> Result<(), Failure> {
-        if self.dialect.form == Form::Json {
-            // The line of the keys is not in the file.
-            self.at.line = 0;
-        }
-        self.skip_marks()?;
-        if self.dialect.form == Form::Text {
-            self.find_line_end()?;
-        }
-        for _ in 0..self.dialect.skip_lines {
-            if !self.skip_line()? {
-                break;
-            }
-            self.skipped.head += 1;
-        }
-        if self.dialect.form == Form::Text {
-            self.find_separator()?;
-            self.find_dialect(columns)?;
-        }
-        Ok(())
-    }
-
     /// Returns the next record, or `None` at the end of the input.
     ///
     /// # Errors
@@ -229,7 +208,7 @@ impl Records {
     /// Returns the position in the file after the record that was read last.
     #[must_use]
     #[inline]
-    pub fn at(&self) -> Position {
+    pub fn position(&self) -> Position {
         self.returned
     }
 
@@ -301,86 +280,6 @@ impl Records {
                 .any(|index| self.window.get(index + 1).is_some_and(|next| *next != b'\n'))
     }
 
-    fn skip_marks(&mut self) -> Result<(), Failure> {
-        loop {
-            while self.window.len() - self.next < BYTE_ORDER_MARK.len() && !self.is_last {
-                // The piece may be shorter than the mark.
-                self.is_last = !self.fill()?;
-            }
-            if !self.window[self.next..].starts_with(BYTE_ORDER_MARK) {
-                return Ok(());
-            }
-            self.next += BYTE_ORDER_MARK.len();
-            self.at.offset += BYTE_ORDER_MARK.len() as u64;
-        }
-    }
-
-    /// Fills the window up to the size of the sample.
-    fn fill_sample(&mut self, enough: impl Fn(&[u8]) -> bool) -> Result<(), Failure> {
-        while !self.is_last && self.window.len() < SAMPLE && !enough(&self.window) {
-            self.is_last = !self.fill()?;
-        }
-        Ok(())
-    }
-
-    /// Recognises a file whose lines end with CR alone, as old Macs wrote them.
-    fn find_line_end(&mut self) -> Result<(), Failure> {
-        if !self.dialect.ends_by_line() {
-            return Ok(());
-        }
-        self.fill_sample(|window| memchr(b'\n', window).is_some())?;
-        if memchr(b'\n', &self.window).is_none() && memchr(b'\r', &self.window).is_some() {
-            self.set_dialect(Dialect {
-                record_end: RecordEnd::Bytes(b"\r".to_vec()),
-                ..self.dialect.clone()
-            });
-            self.opened.notes.push("the lines of the file end with CR alone".to_owned());
-            self.needs_check =
-                std::str::from_utf8(&self.window).is_err() || memchr(0, &self.window).is_some();
-        }
-        Ok(())
-    }
-
-    /// Takes the line `sep=;`, by which a file for Excel names its separator.
-    fn find_separator(&mut self) -> Result<(), Failure> {
-        const LONGEST: usize = b"sep=;\r\n".len();
-        while !self.is_last && self.window.len() - self.next < LONGEST {
-            self.is_last = !self.fill()?;
-        }
-        let rest = &self.window[self.next..];
-        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
-        let line = &rest[..end];
-        if line.len() != 5 || !line[..4].eq_ignore_ascii_case(b"sep=") || !line[4].is_ascii() {
-            return Ok(());
-        }
-        let separator = vec![line[4]];
-        if self.dialect.separator != separator || self.dialect.detects {
-            let note = format!("the first line of the file says that its separator is {}", shown(&separator));
-            self.opened.notes.push(note);
-        }
-        let quote = self.dialect.quote.or(self.dialect.detects.then_some(b'"'));
-        self.set_dialect(Dialect { separator, quote, detects: false, ..self.dialect.clone() });
-        self.skip_line()?;
-        Ok(())
-    }
-
-    fn find_dialect(&mut self, columns: Option<usize>) -> Result<(), Failure> {
-        if !self.dialect.detects {
-            return Ok(());
-        }
-        self.fill_sample(|_| false)?;
-        let sample = &self.window[self.next..];
-        let found = detect::dialect(&self.dialect, sample, self.is_last, columns);
-        self.opened.notes.push(found.note);
-        self.set_dialect(found.dialect);
-        Ok(())
-    }
-
-    fn set_dialect(&mut self, dialect: Dialect) {
-        self.splitter = Splitter::new(&dialect);
-        self.dialect = dialect;
-    }
-
     /// Passes over the rest of a line. Returns whether there was one.
     fn skip_line(&mut self) -> Result<bool, Failure> {
         let end = self.dialect.record_end.bytes().to_vec();
@@ -433,63 +332,6 @@ impl Records {
         self.splitter.fields().iter().all(is_empty)
     }
 
-    /// Passes over a record that is too long, without keeping it in memory. Its end is found field by field: what is in
-    /// the window is cut down to the field that has not ended.
-    fn pass_long_record(&mut self) -> Result<Record, Failure> {
-        let at = self.at;
-        let kept = &self.window[self.next..];
-        self.too_long = kept[..kept.len().min(KEPT)].to_vec();
-        loop {
-            match self.splitter.split(&self.window, self.next, self.is_last) {
-                Step::Record { len, lines } => {
-                    self.advance(len, lines);
-                    return Ok(Record { bytes: self.next..self.next, at, is_too_long: true });
-                }
-                Step::QuoteOpen(open) => return Err(self.quote_open_from(at, open)),
-                Step::NeedMore => {
-                    self.cut_to_open_field();
-                    self.is_last = !self.fill()?;
-                }
-            }
-        }
-    }
-
-    /// Cuts the window down to the end of the field that has not ended, with its opening quote.
-    fn cut_to_open_field(&mut self) {
-        let begin = self.open_field();
-        let is_quoted = self.dialect.quote.is_some_and(|quote| self.window.get(begin) == Some(&quote));
-        // Quotes and escapes at the end belong together with what follows.
-        let is_tied = |byte: &u8| Some(*byte) == self.dialect.quote || Some(*byte) == self.dialect.escape;
-        let tied = self.window[begin..].iter().rev().take_while(|byte| is_tied(byte)).count();
-        let ends = self.dialect.separator.len().max(self.dialect.record_end.bytes().len());
-        let keep = tied.max(ends) + 1;
-        let cut = self.window.len().saturating_sub(keep);
-        if cut <= begin + 1 {
-            return;
-        }
-        let lines = memchr_iter(b'\n', &self.window[self.next..cut]).count() as u64;
-        self.advance(cut - self.next, lines);
-        // The byte before the rest says whether the field is quoted; another byte there would begin a new field.
-        self.next -= 1;
-        self.at.offset -= 1;
-        self.window[self.next] = match self.dialect.quote.filter(|_| is_quoted) {
-            Some(quote) => quote,
-            None => b'x',
-        };
-    }
-
-    /// Returns the index of the first byte of the field that has not ended, after the splitter needed more.
-    fn open_field(&self) -> usize {
-        match self.splitter.fields().last() {
-            None => self.next,
-            Some(span) => {
-                let end = span.end + usize::from(span.quoted);
-                memmem::find(&self.window[end..], &self.dialect.separator)
-                    .map_or(end, |index| end + index + self.dialect.separator.len())
-            }
-        }
-    }
-
     fn quote_open(&self, open: usize) -> Failure {
         let before = &self.window[self.next..open];
         let breaks = memchr_iter(b'\n', before).count() as u64;
@@ -502,18 +344,6 @@ impl Records {
             "{}, line {line}, column {column}: a quote opens here and is never closed; close it, double it if it \
              belongs to the text, or set `myQuote` to none if quotes have no meaning in the file",
             self.name
-        );
-        Failure::bad_input("OpenQuote", message)
-    }
-
-    fn quote_open_from(&self, at: Position, open: usize) -> Failure {
-        if self.at == at {
-            return self.quote_open(open);
-        }
-        let message = format!(
-            "{}, line {}: in the record that begins here, a quote opens and is never closed; close it, double it if it \
-             belongs to the text, or set `myQuote` to none if quotes have no meaning in the file",
-            self.name, at.line
         );
         Failure::bad_input("OpenQuote", message)
     }

@@ -6,7 +6,6 @@
 
 use std::path::PathBuf;
 
-use memchr::memchr;
 use tokio::sync::mpsc;
 
 use super::column::Column;
@@ -22,6 +21,7 @@ use crate::failure::Failure;
 use crate::panics;
 use rows::{Refusal, Values, binary_row, statement, text_row};
 
+mod checks;
 mod rows;
 
 /// The size of a chunk in bytes.
@@ -77,7 +77,7 @@ pub enum Layout {
 #[derive(Debug)]
 pub enum Message {
     /// The encoding of the rows, and the dialect of the file. This message comes before the first chunk.
-    Begin(Begin),
+    Begin(Box<Begin>),
     /// Some rows.
     Chunk(Chunk),
     /// The file cannot be loaded.
@@ -197,7 +197,7 @@ impl Thread {
             records.keep_empty_lines();
         }
         let marks_rows = layout.is_some();
-        let chunk = Chunk::empty(records.at());
+        let chunk = Chunk::empty(records.position());
         let rules = plan.rules.of_each(layout.as_ref().map(Layout::columns).unwrap_or_default());
         let (scratch, picked) = (Vec::new(), Vec::new());
         Self { records, plan, sender, layout, rules, marks_rows, count: 0, chunk, scratch, picked }
@@ -229,7 +229,7 @@ impl Thread {
                 return Ok(false);
             }
             if is_header {
-                self.chunk.start = self.records.at();
+                self.chunk.start = self.records.position();
                 return Ok(true);
             }
         }
@@ -249,13 +249,13 @@ impl Thread {
                 self.chunk.rejects.push(Reject { at, column, reason, raw });
             }
         }
-        self.chunk.end = self.records.at();
+        self.chunk.end = self.records.position();
         Ok(!self.chunk.is_full() || self.send_chunk())
     }
 
     fn send_chunk(&mut self) -> bool {
-        self.chunk.end = self.records.at();
-        let mut next = Chunk::empty(self.records.at());
+        self.chunk.end = self.records.position();
+        let mut next = Chunk::empty(self.records.position());
         next.data.reserve(CHUNK + CHUNK / 8);
         let chunk = std::mem::replace(&mut self.chunk, next);
         self.sender.blocking_send(Message::Chunk(chunk)).is_ok()
@@ -271,7 +271,7 @@ impl Thread {
         let opened = self.records.opened();
         let (is_plain, notes) = (opened.is_plain, opened.notes.clone());
         let begin = Begin { layout, dialect: self.plan.dialect.clone(), is_plain, notes };
-        self.sender.blocking_send(Message::Begin(begin)).is_ok()
+        self.sender.blocking_send(Message::Begin(Box::new(begin))).is_ok()
     }
 
     fn raw(&self, record: &std::ops::Range<usize>) -> Vec<u8> {
@@ -351,7 +351,7 @@ impl Thread {
                 "{}, line {}: the header is not UTF-8; {}",
                 self.plan.file,
                 at.line,
-                hint(&self.plan.dialect)
+                checks::hint(&self.plan.dialect)
             );
             Failure::bad_input("Encoding", message)
         })?;
@@ -375,7 +375,7 @@ impl Thread {
 
     fn no_rows(&self) -> Failure {
         let file = &self.plan.file;
-        let message = match (self.records.at().offset, self.plan.dialect.header) {
+        let message = match (self.records.position().offset, self.plan.dialect.header) {
             (0, _) => format!("{file}: the file is empty"),
             (_, true) => format!("{file}: the file has a header, but no rows"),
             (_, false) => format!("{file}: the file has no rows"),
@@ -437,77 +437,6 @@ impl Thread {
             Layout::Statements(statement) => statement.columns.get(index),
         };
         column.map(|column| column.name.clone())
-    }
-
-    fn wrong_count(&self, found: usize, expected: usize) -> String {
-        let trailing = self.plan.dialect.trailing_separator;
-        let (found, note) = match trailing {
-            true if found > 0 => (found - 1, " before the separator at the end, which the header has too"),
-            _ => (found, ""),
-        };
-        format!("{found} column{} instead of {expected}{note}", if found == 1 { "" } else { "s" })
-    }
-
-    /// Says why text follows the closing quote of a field.
-    fn text_after_quote(&self, index: usize) -> String {
-        let Some(span) = self.records.splitter().fields().get(index) else { return String::new() };
-        let is_backslash =
-            self.plan.dialect.escape.is_none() && self.records.window()[..span.end].ends_with(b"\\");
-        let end = if is_backslash {
-            "; if \\\" is a quote inside the text, set `escapeChar` to \\"
-        } else {
-            "; a quote inside the text must be doubled"
-        };
-        format!("text follows the closing quote{end}")
-    }
-
-    fn check_text(&self, record: &std::ops::Range<usize>) -> Result<(), Refusal> {
-        let bytes = &self.records.window()[record.clone()];
-        if let Some(reason) = bad_bytes::reason(bytes) {
-            return Err((None, String::from_utf8_lossy(reason).trim_end().to_owned()));
-        }
-        let (index, what) = if let Err(error) = std::str::from_utf8(bytes) {
-            let index = error.valid_up_to();
-            let byte = bad_bytes::at(&bytes[index..]).unwrap_or(bytes[index]);
-            let encoding = self.plan.dialect.encoding.unwrap_or(encoding_rs::UTF_8);
-            (index, format!("byte {byte:#04x} is not {}; {}", encoding.name(), hint(&self.plan.dialect)))
-        } else if let Some(index) = memchr(0, bytes) {
-            (index, "a NUL byte, which PostgreSQL cannot store".to_owned())
-        } else if let Some(index) = self.lone_return(record) {
-            let what = "a carriage return (CR) without a line feed, outside quotes; quote the text, or end every line \
-                        in the same way";
-            (index, what.to_owned())
-        } else {
-            return Ok(());
-        };
-        let place = record.start + index;
-        let field = self.records.splitter().fields().iter().position(|span| place <= span.end);
-        Err((
-            field.and_then(|field| self.column_name(field)),
-            format!("{what} (byte {} of the line)", index + 1),
-        ))
-    }
-
-    /// Returns the index in the record of a carriage return in an unquoted field.
-    fn lone_return(&self, record: &std::ops::Range<usize>) -> Option<usize> {
-        if !self.plan.dialect.ends_by_line() {
-            return None;
-        }
-        let fields = self.records.splitter().fields().iter().filter(|span| !span.quoted && !span.escaped);
-        fields
-            .filter_map(|span| {
-                memchr(b'\r', &self.records.window()[span.start..span.end]).map(|index| span.start + index)
-            })
-            .next()
-            .map(|index| index - record.start)
-    }
-}
-
-/// Returns what to do if a file is not in its encoding.
-fn hint(dialect: &Dialect) -> &'static str {
-    match dialect.encoding {
-        None => "save the file as UTF-8, or set `myEncoding`, for example to windows-1252",
-        Some(_) => "`myEncoding` names the encoding of the file",
     }
 }
 

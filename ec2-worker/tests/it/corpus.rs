@@ -33,14 +33,19 @@ struct Case {
     format: BTreeMap<String, Values>,
     #[serde(default)]
     activity: BTreeMap<String, Values>,
-    rows: Option<Vec<Vec<Option<String>>>>,
+    rows: Option<Vec<Row>>,
     #[serde(default)]
-    refused: Vec<(u64, Option<String>, String)>,
+    refused: Vec<Refused>,
     fails: Option<String>,
     #[serde(default)]
     notes: Vec<String>,
     python: Option<serde_json::Value>,
 }
+
+/// The texts of a row; `None` is NULL.
+type Row = Vec<Option<String>>;
+/// The line of a refused row, its column, and a part of the reason.
+type Refused = (u64, Option<String>, String);
 
 /// One value of a field, or several.
 #[derive(Debug, Deserialize)]
@@ -58,7 +63,7 @@ fn corpus() -> PathBuf {
 fn cases() -> Vec<(PathBuf, Case)> {
     let entries =
         std::fs::read_dir(corpus()).expect("the corpus").map(|entry| entry.expect("readable").path());
-    let mut files: Vec<PathBuf> = entries.filter(|path| !side_car(path).is_none()).collect();
+    let mut files: Vec<PathBuf> = entries.filter(|path| side_car(path).is_some()).collect();
     files.sort();
     let read = |file: PathBuf| {
         let path = side_car(&file).expect("it was there");
@@ -153,7 +158,7 @@ async fn problems(
             format!("SELECT line, nullif(column_name, ''), reason FROM {table}_rejects ORDER BY line");
         let made = self::rows(client, &format!("SELECT to_regclass('{table}_rejects')")).await;
         let refused = if made == [[None]] { Vec::new() } else { self::rows(client, &query).await };
-        let fits = |(found, wanted): (&Vec<Option<String>>, &(u64, Option<String>, String))| {
+        let fits = |(found, wanted): (&Row, &Refused)| {
             found[0].as_deref() == Some(&wanted.0.to_string())
                 && found[1] == wanted.1
                 && found[2].as_ref().is_some_and(|reason| reason.contains(&wanted.2))
@@ -165,7 +170,7 @@ async fn problems(
     problems
 }
 
-async fn rows(client: &tokio_postgres::Client, query: &str) -> Vec<Vec<Option<String>>> {
+async fn rows(client: &tokio_postgres::Client, query: &str) -> Vec<Row> {
     let messages = client.simple_query(query).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
     let rows = messages.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => {

@@ -12,6 +12,9 @@ const TABLE: &str = "CREATE TABLE t (id int, note text)";
 /// The rows of the table that `written_files.py` writes in many dialects, as [`World::rows`] shows them.
 const NOTES: &str = "1|semi;colon, comma 2|a \"quote\" 3|two\nlines 4|tab\there | pipe";
 
+/// A change of a dialect.
+type Change = fn(&mut Dialect);
+
 /// Writes the file `name` by another program: see `written_files.py`.
 fn written(world: &World, name: &str) -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -102,7 +105,7 @@ async fn rows_that_the_database_refuses_are_found_in_packed_and_encoded_files() 
 #[tokio::test]
 async fn dialects_are_read_as_declared_and_as_found() {
     let world = World::new(TABLE).await;
-    let declared: [(&str, fn(&mut Dialect)); 7] = [
+    let declared: [(&str, Change); 7] = [
         ("excel", |_| {}),
         ("excel-tab utf-16", |d| d.separator = b"\t".to_vec()),
         ("semicolons cp1252", |d| d.separator = b";".to_vec()),
@@ -128,7 +131,7 @@ async fn dialects_are_read_as_declared_and_as_found() {
 #[tokio::test]
 async fn line_ends_marks_and_lines_to_leave_out_are_passed_over() {
     let world = World::new(TABLE).await;
-    let cases: [(&str, &[u8], fn(&mut Dialect)); 16] = [
+    let cases: [(&str, &[u8], Change); 16] = [
         ("CR alone", b"id,note\r1,one\r2,two\r", |_| {}),
         ("CR alone, no end", b"id,note\r1,one\r2,two", |_| {}),
         ("CR LF", b"id,note\r\n1,one\r\n2,two", |_| {}),
@@ -275,9 +278,8 @@ async fn workbooks_are_read_as_they_are_shown() {
 async fn frames_of_pandas_are_read_in_each_form() {
     let world = World::new("CREATE TABLE t (id int, note text, price float8, at timestamp)").await;
     let expected = "1|a,b|1.5|2026-01-31 10:00:00 2|NULL|NULL|2026-01-31 10:00:00.123456 3|x \"y\"|2.25|NULL";
-    let json: fn(&mut Dialect) = |d| d.form = Form::Json;
-    let cases: [(&str, fn(&mut Dialect)); 3] =
-        [("pandas.csv", |_| {}), ("pandas.jsonl", json), ("pandas.json", json)];
+    let json: Change = |d| d.form = Form::Json;
+    let cases: [(&str, Change); 3] = [("pandas.csv", |_| {}), ("pandas.jsonl", json), ("pandas.json", json)];
     for (name, change) in cases {
         assert_eq!(rows(&world, &written(&world, name), dialect(change)).await, expected, "{name}");
     }

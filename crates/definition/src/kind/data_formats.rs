@@ -31,8 +31,8 @@ pub const MY_HEADER: Defaulted<bool> = boolean(
 pub const MY_DIALECT: Optional<MyDialect> = word(
     "myDialect",
     MyDialect::WORDS,
-    "auto: find separator, quote and escape in the file. aws: read as AWS documents it, with backslashes and without \
-     quotes. xlsx: a sheet of an Excel workbook. json: JSON lines, or one array of objects.",
+    "Another way to read: auto finds separator, quote and escape; aws has backslashes and no quotes; xlsx is a \
+     workbook, json JSON lines or an array.",
 )
 .typed();
 /// `mySkipLines`.
@@ -67,7 +67,8 @@ const MY_QUOTE: FieldSpec = text(
 );
 const MY_ESCAPE_CHAR: FieldSpec =
     text("myEscapeChar", "Character before a character that must lose its special meaning.");
-const MY_COMMENT: FieldSpec = text("myComment", "Text at the start of lines that are left out, such as #.");
+const MY_COMMENT: FieldSpec =
+    text("myCommentPrefix", "Text at the start of lines that are left out, such as #.");
 const MY_ENCODING: FieldSpec = text(
     "myEncoding",
     "Encoding of the file, such as windows-1252. A byte order mark at the start of the file comes first.",

@@ -161,12 +161,6 @@ words! {
     }
 }
 
-impl Default for OnColumns {
-    fn default() -> Self {
-        Self::Strict
-    }
-}
-
 words! {
     /// `startAt`: when the first interval of a schedule begins.
     StartAt {

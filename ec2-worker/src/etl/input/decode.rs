@@ -218,6 +218,6 @@ mod tests {
         let bad = text.iter().position(|byte| *byte > 0x7f).expect("a mark");
         assert_eq!((&text[..bad], bad_bytes::at(&text[bad..])), (&b"ab"[..], Some(0x80)));
         let odd = decoded(b"\xff\xfea\0b", None);
-        assert_eq!(bad_bytes::at(&odd[odd.len() - 2..]).is_some(), true, "half a character at the end");
+        assert!(bad_bytes::at(&odd[odd.len() - 2..]).is_some(), "half a character at the end");
     }
 }

@@ -168,7 +168,9 @@ fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn
     let spool = spooled(packed, scratch)?;
     let mut archive = zip::ZipArchive::new(spool.try_clone()?).map_err(io::Error::other)?;
     if archive.index_for_name("xl/workbook.xml").is_some() {
-        return Err(io::Error::other("the file is an Excel workbook; set `myDialect` of its data format to xlsx"));
+        return Err(io::Error::other(
+            "the file is an Excel workbook; set `myDialect` of its data format to xlsx",
+        ));
     }
     let mut found = Vec::new();
     for index in 0..archive.len() {

@@ -21,7 +21,8 @@ fn plan() -> Plan {
         shape: Shape::Table {
             target: Target {
                 columns: vec![column("id", ColumnType::Int4), column("note", ColumnType::Text(None))],
-                ..Target::default()
+                generated: Vec::new(),
+                on_columns: definition::kind::field::OnColumns::Strict,
             },
             declared: Vec::new(),
         },
