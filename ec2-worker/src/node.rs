@@ -6,7 +6,6 @@ use definition::kind::Kind;
 use definition::kind::field::{self, Compression, MyDialect};
 
 use crate::database::{self, DatabaseTarget};
-use crate::etl::load::Expectations;
 use crate::failure::Failure;
 use crate::hindrance::{Find, Hindrance};
 use crate::reader::{Reader, component, not_in_task, problem, refused};
@@ -56,8 +55,10 @@ pub struct SqlNode {
     pub insert: Option<String>,
     /// `createTableSql`.
     pub create: Option<String>,
-    /// `myExpect` and `myExpectWarn`.
-    pub expect: Expectations,
+    /// `myExpect`.
+    pub expect: Vec<String>,
+    /// `myExpectWarn`.
+    pub expect_warn: Vec<String>,
 }
 
 /// A data format.
@@ -190,10 +191,8 @@ impl SqlNode {
             select: sql("selectQuery"),
             insert: sql("insertQuery"),
             create: sql("createTableSql"),
-            expect: Expectations {
-                must: node.strings("myExpect").map(str::to_owned).collect(),
-                warn: node.strings("myExpectWarn").map(str::to_owned).collect(),
-            },
+            expect: node.strings("myExpect").map(str::to_owned).collect(),
+            expect_warn: node.strings("myExpectWarn").map(str::to_owned).collect(),
         })
     }
 }

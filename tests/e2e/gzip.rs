@@ -57,7 +57,7 @@ async fn packed_files_are_loaded_and_a_file_that_is_not_packed_is_named() {
     let mail = up.mail_of("2026-06-02").await;
     assert!(mail.subject.contains("FAILED"), "{mail:#?}");
     assert!(
-        mail.body.contains("orders.csv: declared as gzip (`compression`), but cannot be unpacked"),
+        mail.body.contains("orders.csv: declared as gzip (`compression`), but it is not packed"),
         "{}",
         mail.body
     );

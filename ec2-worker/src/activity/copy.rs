@@ -7,7 +7,7 @@ use definition::kind::field::{self, Limit, LoadMode, OnColumns};
 use super::{Activity, TaskContext, TaskOutcome};
 use crate::etl::dialect::{self, Dialect, RecordEnd};
 use crate::etl::directory;
-use crate::etl::load::{self, Load};
+use crate::etl::load::{self, Expectations, Load};
 use crate::etl::source::{Origin, Source};
 use crate::etl::unload::{self, Unload};
 use crate::etl::value_rules::ValueRules;
@@ -201,7 +201,7 @@ async fn fill(
         mode: copy.mode,
         on_columns: copy.on_columns,
         cascade: copy.cascade,
-        expect: to.expect.clone(),
+        expect: Expectations { must: to.expect.clone(), warn: to.expect_warn.clone() },
         limit: copy.max_rejects,
         quarantine: copy.quarantine.clone().map(|at| (context.tools.storage.clone(), at)),
         scratch: context.folder.clone(),

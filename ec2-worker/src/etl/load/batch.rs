@@ -251,3 +251,9 @@ pub(super) async fn copy_csv(
     sink.as_mut().finish().await.map_err(|error| Failure::database(doing, &error))?;
     Ok(())
 }
+
+/// Returns why the database refused a row, without what the worker was doing.
+pub(super) fn reason(failure: &Failure) -> String {
+    let said = failure.message.strip_prefix(DOING).and_then(|rest| rest.strip_prefix(": "));
+    said.unwrap_or(&failure.message).to_owned()
+}

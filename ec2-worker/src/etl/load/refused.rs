@@ -71,7 +71,7 @@ impl LoadTry<'_> {
                 }
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     let mark = &chunk.marks[at];
-                    let (reason, may_wait) = (reason(&failure), self.may_wait(&failure));
+                    let (reason, may_wait) = (batch::reason(&failure), self.may_wait(&failure));
                     let reject =
                         Reject { at: mark.at, column: failure.column, reason, raw: mark.raw.clone() };
                     if may_wait {
@@ -175,12 +175,6 @@ impl LoadTry<'_> {
         }
         Ok(())
     }
-}
-
-/// Returns why the database refused a row, without what the worker was doing.
-pub(super) fn reason(failure: &Failure) -> String {
-    let said = failure.message.strip_prefix(batch::DOING).and_then(|rest| rest.strip_prefix(": "));
-    said.unwrap_or(&failure.message).to_owned()
 }
 
 fn counted(rows: u64) -> String {

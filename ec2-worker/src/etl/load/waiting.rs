@@ -10,7 +10,7 @@ use super::super::source::Source;
 use super::super::table::Table;
 use super::super::transform::{Layout, Reject};
 use super::LoadTry;
-use super::batch::{Way, Writer};
+use super::batch::{self, Way, Writer};
 use crate::database::Transaction;
 use crate::failure::Failure;
 
@@ -86,7 +86,7 @@ impl LoadTry<'_> {
                 }
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     if let Some(mut row) = rows.pop_front() {
-                        row.reject.reason = super::refused::reason(&failure);
+                        row.reject.reason = batch::reason(&failure);
                         match self.may_wait(&failure) {
                             true => left.push(row),
                             false => self.collect(source, &[row.reject])?,
