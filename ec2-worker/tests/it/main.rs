@@ -93,7 +93,8 @@ impl World {
             select,
             insert,
             create,
-            expect: load::Expectations::default(),
+            expect: Vec::new(),
+            expect_warn: Vec::new(),
         }
     }
 
