@@ -104,7 +104,7 @@ pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failur
     while let Some(row) = next(&mut records, &mut broken)? {
         rows.add(&row, width);
         if rows.rows.is_multiple_of(STEP) {
-            progress(records.at().offset);
+            progress(records.position().offset);
         }
     }
     if let Some(first) = first {
@@ -151,7 +151,7 @@ fn next(records: &mut Records, broken: &mut Broken) -> Result<Option<Row>, Failu
             Ok(None) => break,
             Err(failure) if failure.id == "BadInput:OpenQuote" => {
                 // The rest of the file belongs to the field with the quote.
-                broken.push(records.at().line, failure.message);
+                broken.push(records.position().line, failure.message);
                 broken.has_ended = true;
                 break;
             }
