@@ -4,7 +4,7 @@
 //! type: its fields, how the worker reads them from a task, the reasons why the worker cannot do the work, and how the
 //! work runs. A program that embeds the worker adds types of its own with [`Activities::with`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use definition::{ObjectId, PipelineObject};
@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 
 use crate::clients::Clients;
 use crate::database::Pool;
+use crate::etl::load::Load;
 use crate::failure::Failure;
 use crate::hindrance::{Foreseen, Hindrance};
 use crate::ledger::WorkKey;
@@ -44,6 +45,11 @@ table! {
 }
 
 pub(crate) use shell::{STDERR, STDOUT};
+
+/// Reads a `CopyActivity` outside a task: see [`crate::by_hand`].
+pub(crate) fn table_load(reader: &Reader<'_>, scratch: &Path) -> Result<Option<(S3Node, Load)>, Failure> {
+    copy::table_load(reader, scratch)
+}
 
 /// A type of work.
 pub trait Activity: Sized + Send + Sync + 'static {

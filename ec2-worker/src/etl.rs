@@ -20,6 +20,7 @@ pub mod number_form;
 pub mod position;
 pub mod record_writer;
 pub mod records;
+pub mod rejected;
 pub mod rejects;
 pub mod repack;
 pub mod result_preview;

@@ -76,18 +76,40 @@ pub async fn begin_fixed(pool: &Pool, target: &DatabaseTarget) -> Result<Transac
     }
 }
 
+/// Begins the transaction of a dry run, with the settings of a load. The caller undoes the transaction. If the ledger is
+/// missing, it is created in the transaction, so that nothing of it stays.
+///
+/// # Errors
+///
+/// The errors of [`begin`].
+pub async fn begin_undone(pool: &Pool, target: &DatabaseTarget) -> Result<Transaction, Failure> {
+    let tx = pool.begin_fixed(target).await?;
+    if !is_there(&tx).await? {
+        create(&tx).await?;
+    }
+    Ok(tx)
+}
+
 /// Returns the transaction if the ledger is there. Otherwise creates the ledger and commits.
 async fn made(tx: Transaction) -> Result<Option<Transaction>, Failure> {
-    let doing = "finding the schema downspout";
-    let found = tx.query(doing, "SELECT to_regclass('downspout.loaded_files') IS NOT NULL", &[]).await?;
-    if found.first().is_some_and(|row| row.get(0)) {
+    if is_there(&tx).await? {
         return Ok(Some(tx));
     }
-    // Without the lock, IF NOT EXISTS fails when two sessions create the same object at once.
-    let sql = format!("SELECT pg_advisory_xact_lock({LOCK}); {SCHEMA}");
-    tx.run("creating the schema downspout (the user needs CREATE on the database)", &sql).await?;
+    create(&tx).await?;
     tx.commit().await?;
     Ok(None)
+}
+
+async fn is_there(tx: &Transaction) -> Result<bool, Failure> {
+    let doing = "finding the schema downspout";
+    let found = tx.query(doing, "SELECT to_regclass('downspout.loaded_files') IS NOT NULL", &[]).await?;
+    Ok(found.first().is_some_and(|row| row.get(0)))
+}
+
+async fn create(tx: &Transaction) -> Result<(), Failure> {
+    // Without the lock, IF NOT EXISTS fails when two sessions create the same object at once.
+    let sql = format!("SELECT pg_advisory_xact_lock({LOCK}); {SCHEMA}");
+    tx.run("creating the schema downspout (the user needs CREATE on the database)", &sql).await
 }
 
 /// Claims the work. Returns `None` if the work is still to do, or the report of the attempt that did the work.

@@ -7,6 +7,7 @@
 //! `examples/hive_activity.rs`.
 
 pub mod activity;
+pub mod by_hand;
 mod clients;
 mod config;
 pub mod database;

@@ -1,5 +1,8 @@
 //! `CopyActivity`: copies data from S3 or PostgreSQL to S3 or PostgreSQL.
 
+use std::path::Path;
+use std::time::Duration;
+
 use definition::PipelineObject;
 use definition::expression;
 use definition::kind::field::{self, Limit, LoadMode, OnColumns};
@@ -13,6 +16,7 @@ use crate::etl::unload::{self, Unload};
 use crate::etl::value_rules::ValueRules;
 use crate::failure::Failure;
 use crate::hindrance::{Find, Foreseen, Hindrance};
+use crate::ledger::WorkKey;
 use crate::node::{self, Node, NodeKind, S3Node, SqlNode};
 use crate::reader::{Reader, refused};
 use crate::storage::S3Uri;
@@ -78,12 +82,60 @@ impl Activity for CopyActivity {
         let nodes = ends.iter().filter_map(|end| node::check(end, foreseen.find).err());
         let inputs: Vec<_> = foreseen.referred("input").collect();
         let rules = ValueRules::read(foreseen.work, format_of(&inputs, foreseen.find)).err();
-        nodes.chain(format_of_table(&ends, foreseen.find)).chain(rules).chain(unwritten(&ends, foreseen.find)).collect()
+        nodes
+            .chain(format_of_table(&ends, foreseen.find))
+            .chain(rules)
+            .chain(unwritten(&ends, foreseen.find))
+            .collect()
     }
 
     async fn run(&self, context: &TaskContext<'_>) -> Result<TaskOutcome, Failure> {
         copied(context, self).await.map(|()| TaskOutcome::Finished)
     }
+}
+
+impl CopyActivity {
+    /// Returns the load into `to`, still without its files.
+    fn load(
+        &self,
+        key: &WorkKey,
+        to: &SqlNode,
+        (dialect, rules): (Dialect, ValueRules),
+        declared: Vec<String>,
+        scratch: &Path,
+    ) -> Load {
+        Load {
+            key: key.clone(),
+            target: to.target.clone(),
+            schema: to.schema.clone(),
+            table: to.table.clone(),
+            create: to.create.clone(),
+            insert: to.insert.clone(),
+            sources: Vec::new(),
+            dialect,
+            declared,
+            rules,
+            mode: self.mode,
+            on_columns: self.on_columns,
+            cascade: self.cascade,
+            expect: Expectations { must: to.expect.clone(), warn: to.expect_warn.clone() },
+            limit: self.max_rejects,
+            quarantine: None,
+            scratch: scratch.to_owned(),
+            patience: Duration::ZERO,
+        }
+    }
+}
+
+/// Reads a `CopyActivity` as a load without files and without a quarantine, and the node of its files. Returns `None` if
+/// the activity does not copy from S3 to a table.
+pub(super) fn table_load(reader: &Reader<'_>, scratch: &Path) -> Result<Option<(S3Node, Load)>, Failure> {
+    let copy = CopyActivity::read(reader)?;
+    let (Node::S3(from), Node::Sql(to)) = (&copy.source, &copy.sink) else { return Ok(None) };
+    let dialect = Dialect::of(from.format.as_ref(), &copy.nulls)?;
+    let declared = from.format.as_ref().map(|format| format.columns.clone()).unwrap_or_default();
+    let load = copy.load(reader.key(), to, (dialect, copy.rules.clone()), declared, scratch);
+    Ok(Some((S3Node::clone(from), load)))
 }
 
 /// Returns a hindrance if `ends` are a file and a table, and the worker cannot read or write the format of the file.
@@ -108,7 +160,9 @@ fn unwritten<'a>(ends: &[&'a PipelineObject], find: &Find<'a>) -> Option<Hindran
     match (NodeKind::of(from).ok()?, NodeKind::of(to).ok()?) {
         (NodeKind::Sql, NodeKind::S3) => output::hindrance(format_of(to)?),
         // A copy without another data format copies the bytes.
-        (NodeKind::S3, NodeKind::S3) if format_of(from).map(|it| &it.id) != format_of(to).map(|it| &it.id) => {
+        (NodeKind::S3, NodeKind::S3)
+            if format_of(from).map(|it| &it.id) != format_of(to).map(|it| &it.id) =>
+        {
             output::form_hindrance(format_of(to)?)
         }
         _ => None,
@@ -187,26 +241,10 @@ async fn fill(
     (dialect, rules): (Dialect, ValueRules),
     declared: Vec<String>,
 ) -> Result<(), Failure> {
-    let load = Load {
-        key: context.key.clone(),
-        target: to.target.clone(),
-        schema: to.schema.clone(),
-        table: to.table.clone(),
-        create: to.create.clone(),
-        insert: to.insert.clone(),
-        sources,
-        dialect,
-        declared,
-        rules,
-        mode: copy.mode,
-        on_columns: copy.on_columns,
-        cascade: copy.cascade,
-        expect: Expectations { must: to.expect.clone(), warn: to.expect_warn.clone() },
-        limit: copy.max_rejects,
-        quarantine: copy.quarantine.clone().map(|at| (context.tools.storage.clone(), at)),
-        scratch: context.folder.clone(),
-        patience: context.tools.database_patience,
-    };
+    let mut load = copy.load(context.key, to, (dialect, rules), declared, &context.folder);
+    load.sources = sources;
+    load.quarantine = copy.quarantine.clone().map(|at| (context.tools.storage.clone(), at));
+    load.patience = context.tools.database_patience;
     load::load(&load, &context.tools.pool, context.progress).await
 }
 
@@ -290,7 +328,8 @@ mod tests {
             format!(r#"{node}, {{"id": "Form", "type": "CSV", {fields}}}"#)
         };
         let json = out(r#""myDialect": "json""#);
-        let unwritten = "Form myDialect is json, which is for files to read; ec2-worker writes CSV, TSV and Custom";
+        let unwritten =
+            "Form myDialect is json, which is for files to read; ec2-worker writes CSV, TSV and Custom";
         assert_eq!(copy(TABLE, &json), [unwritten]);
         assert_eq!(copy(FILE, &json), [unwritten]);
         assert_eq!(copy(&json, TABLE), Vec::<String>::new());

@@ -7,9 +7,11 @@
 //! the commit; with DELETE they see the old rows until then. Vacuum removes the dead rows later.
 
 mod batch;
+pub mod dry_run;
 mod expect;
 mod refused;
 mod replace;
+pub mod retry;
 mod target;
 mod waiting;
 
@@ -224,27 +226,32 @@ impl LoadTry<'_> {
         for source in &self.load.sources {
             self.progress.add("loadedFrom", source.name());
         }
-        self.prepare(tx, &table).await?;
-        for source in &self.load.sources {
-            if self.is_new(tx, &table, source).await? {
-                self.file(tx, &mut table, source).await?;
-            } else {
-                self.has_earlier = true;
-            }
-        }
-        self.load_waiting(tx, &table).await?;
-        self.check_limit()?;
-        self.check_rows()?;
-        if let Some(kept) = &self.kept {
-            kept.finish(tx, &table, self.load.cascade).await?;
-        }
-        self.check_expectations(tx).await?;
+        self.fill(tx, &mut table).await?;
         if self.spool.count() > 0 {
             self.keep_rejects(tx, &table).await?;
         }
         self.report();
         ledger::record(tx, &self.load.key, &self.progress.fields()).await?;
         Ok(Some(table))
+    }
+
+    /// Prepares the table, loads the files into it, and checks the result.
+    async fn fill(&mut self, tx: &Transaction, table: &mut Table) -> Result<(), Failure> {
+        self.prepare(tx, table).await?;
+        for source in &self.load.sources {
+            if self.is_new(tx, table, source).await? {
+                self.file(tx, table, source).await?;
+            } else {
+                self.has_earlier = true;
+            }
+        }
+        self.load_waiting(tx, table).await?;
+        self.check_limit()?;
+        self.check_rows()?;
+        if let Some(kept) = &self.kept {
+            kept.finish(tx, table, self.load.cascade).await?;
+        }
+        self.check_expectations(tx).await
     }
 
     async fn finish(&self, tx: Transaction, table: &Table) -> Result<(), Failure> {

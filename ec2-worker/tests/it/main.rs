@@ -2,6 +2,7 @@
 
 mod corpus;
 mod dialects;
+mod dry_runs;
 mod gzip;
 mod killed;
 mod loading;
@@ -9,6 +10,7 @@ mod objects;
 mod own_types;
 mod refusals;
 mod replacing;
+mod retries;
 mod scripts;
 mod settings;
 mod stack;

@@ -1,0 +1,236 @@
+//! Refused rows that a person has mended: they go into the table once.
+
+use std::path::PathBuf;
+
+use definition::kind::field::{Limit, LoadMode};
+use ec2_worker::etl::dialect::Dialect;
+use ec2_worker::etl::load::Load;
+use ec2_worker::etl::load::retry::{Mended, Retried, Retry, retry};
+use ec2_worker::etl::rejected::RefusedRow;
+use ec2_worker::etl::source::{Origin, Source};
+use ec2_worker::failure::Failure;
+use ec2_worker::ledger::WorkKey;
+use ec2_worker::storage::{S3Uri, Storage};
+
+use super::World;
+use super::stack::{BUCKET, Stack};
+
+/// A load whose files are in S3.
+struct Case {
+    world: World,
+    stack: Stack,
+    load: Load,
+}
+
+impl Case {
+    /// Loads `files` into the table `t`, and lets any number of rows be refused.
+    async fn new(schema: &str, mode: LoadMode, files: &[(&str, &str)], dialect: Dialect) -> Self {
+        let (world, stack) = (World::new(schema).await, Stack::without_worker().await);
+        let mut case = Self { load: world.load("t", &PathBuf::new()), world, stack };
+        case.load = Load { mode, limit: Limit::Percent(100.0), dialect, ..case.load };
+        case.load_files("df-1", files).await;
+        case
+    }
+
+    fn storage(&self) -> Storage {
+        Storage::new(self.stack.clients.s3.clone())
+    }
+
+    async fn load_files(&mut self, pipeline: &str, files: &[(&str, &str)]) {
+        let mut sources = Vec::new();
+        for (key, content) in files {
+            self.stack.put(key, *content).await;
+            let at = S3Uri { bucket: BUCKET.to_owned(), key: (*key).to_owned() };
+            let object = self.storage().pin(&at, None).await.expect("it is there");
+            sources.push(Source { origin: Origin::Object(self.storage(), object), gzip: false });
+        }
+        let key = WorkKey { pipeline: pipeline.to_owned(), instance: "@Load_1".to_owned(), generation: 0 };
+        let load = Load { key, sources, ..self.load.clone() };
+        self.world.run(&load).await.expect("loaded");
+        if pipeline == "df-1" {
+            self.load = load;
+        }
+    }
+
+    async fn retry(&self, mended: &[Mended]) -> Result<Retried, Failure> {
+        let storage = self.storage();
+        retry(&Retry { load: &self.load, storage: &storage, over_newer: false }, mended, &self.world.pool)
+            .await
+    }
+
+    /// Returns the refused rows in order, with these texts in their place.
+    async fn mended(&self, texts: &[&str]) -> Vec<Mended> {
+        let query =
+            "SELECT file, line, byte_offset FROM t_rejects WHERE pipeline_id = 'df-1' ORDER BY file, line";
+        let rows = self.world.client.query(query, &[]).await.expect("the rejects");
+        let row = |(index, (row, text)): (usize, (&tokio_postgres::Row, &&str))| Mended {
+            row: RefusedRow {
+                pipeline_id: "df-1".to_owned(),
+                file: row.get(0),
+                line: row.get(1),
+                byte_offset: row.get(2),
+                column_name: None,
+                reason: String::new(),
+                raw_line: (*text).to_owned(),
+                loaded_at: String::new(),
+                retried_at: None,
+            },
+            place: format!("m.csv, line {}", index + 2),
+        };
+        rows.iter().zip(texts).enumerate().map(row).collect()
+    }
+
+    async fn rejects(&self) -> String {
+        let query = "SELECT line, coalesce(nullif(column_name, ''), '-'), retried_at IS NOT NULL, raw_line FROM t_rejects \
+                     ORDER BY file, line";
+        self.world.rows(query).await
+    }
+}
+
+fn headed() -> Dialect {
+    Dialect { header: true, ..Dialect::default() }
+}
+
+const TABLE: &str = "CREATE TABLE t (id int PRIMARY KEY, born date, name text)";
+const FILE: (&str, &str) =
+    ("a.csv", "name,id,born\nann,1,2026-01-01\nbob,x,2026-01-02\n\"c\nc\",3,never\ndan,4,2026-01-04\n");
+
+#[tokio::test]
+async fn mended_rows_are_loaded_once_and_rows_refused_again_stay_with_their_new_reason() {
+    let case = Case::new(TABLE, LoadMode::Append, &[FILE], headed()).await;
+    assert_eq!(case.world.rows("SELECT count(*) FROM t").await, "2");
+    let mended = case.mended(&["bob,2,2026-01-02", "\"c\nc\",three,2026-01-03"]).await;
+    let retried = case.retry(&mended).await.expect("one row fits");
+    assert_eq!((retried.loaded, retried.refused.len()), (1, 1));
+    assert!(retried.refused[0].reason.contains("\"three\""), "{:?}", retried.refused);
+    assert_eq!(case.world.rows("SELECT id, born, name FROM t WHERE id = 2").await, "2|2026-01-02|bob");
+    assert_eq!(case.rejects().await, "3|id|t|bob,x,2026-01-02 4|id|f|\"c\nc\",three,2026-01-03");
+    let ledger = "SELECT instance_id FROM downspout.ledger ORDER BY done_at";
+    assert_eq!(case.world.rows(ledger).await, "@Load_1 @Load_1/retry-1");
+
+    let again = case.retry(&mended).await.expect_err("a row was loaded").message;
+    assert!(again.contains("m.csv, line 2: line 3 of s3://files/a.csv was loaded by a retry at"), "{again}");
+    assert_eq!(case.world.rows("SELECT count(*) FROM t").await, "3");
+
+    let rest = case.mended(&["", "\"c\nc\",3,2026-01-03"]).await.split_off(1);
+    assert_eq!(case.retry(&rest).await.expect("the other row fits").loaded, 1);
+    assert_eq!(case.world.rows("SELECT name FROM t WHERE id = 3").await, "c\nc");
+    assert_eq!(case.world.rows(ledger).await, "@Load_1 @Load_1/retry-1 @Load_1/retry-2");
+}
+
+#[tokio::test]
+async fn if_every_row_is_refused_again_only_the_reasons_change() {
+    let case = Case::new(TABLE, LoadMode::Append, &[FILE], headed()).await;
+    let mended = case.mended(&["bob,1,2026-01-02", "cay,3,later"]).await;
+    let retried = case.retry(&mended).await.expect("no failure");
+    assert_eq!((retried.loaded, retried.refused.len()), (0, 2));
+    assert!(
+        retried.refused[0].reason.contains("t_pkey"),
+        "the database refuses a key that exists: {retried:?}"
+    );
+    assert_eq!(case.rejects().await, "3|-|f|bob,1,2026-01-02 4|born|f|cay,3,later");
+    assert_eq!(case.world.rows("SELECT count(*) FROM downspout.ledger").await, "1");
+}
+
+#[tokio::test]
+async fn a_text_that_is_not_one_record_stops_the_retry() {
+    let case = Case::new(TABLE, LoadMode::Append, &[FILE], headed()).await;
+    for (text, says) in [
+        ("\"bob,2,2026-01-02", "m.csv, line 2: in raw_line a quote opens and is never closed"),
+        ("bob,2,2026-01-02\neve,5,2026-01-05", "m.csv, line 2: raw_line is not one record"),
+        ("", "m.csv, line 2: raw_line is empty"),
+        (",,", "1 of the mended rows of s3://files/a.csv hold no value"),
+    ] {
+        let mended = case.mended(&[text, "cay,3,2026-01-03"]).await;
+        let message = case.retry(&mended).await.expect_err("not one record").message;
+        assert!(message.contains(says), "{message}");
+    }
+    assert_eq!(case.world.rows("SELECT count(*) FROM t").await, "2");
+}
+
+#[tokio::test]
+async fn a_row_that_was_not_refused_or_comes_twice_stops_the_retry() {
+    let case = Case::new(TABLE, LoadMode::Append, &[FILE], headed()).await;
+    let mut mended = case.mended(&["bob,2,2026-01-02"]).await;
+    mended.extend(mended.clone());
+    let message = case.retry(&mended).await.expect_err("twice").message;
+    assert!(message.contains("is in m.csv, line 2 already"), "{message}");
+    mended.truncate(1);
+    mended[0].row.byte_offset += 1;
+    let message = case.retry(&mended).await.expect_err("unknown").message;
+    assert!(message.contains("is not among the refused rows of public.t in run df-1"), "{message}");
+}
+
+#[tokio::test]
+async fn rows_of_several_files_are_read_in_the_dialects_of_their_files() {
+    let files = [("d/1.csv", "id;name\n1;a\nx;b\n"), ("d/2.csv", "id,name\n3,c\ny,\"d;d\"\n")];
+    let mut dialect = headed();
+    dialect.detects = true;
+    let case = Case::new("CREATE TABLE t (id int, name text)", LoadMode::Append, &files, dialect).await;
+    let mended = case.mended(&["2;b,b", "4,\"d;d\""]).await;
+    assert_eq!(case.retry(&mended).await.expect("both fit").loaded, 2);
+    assert_eq!(case.world.rows("SELECT id, name FROM t ORDER BY id").await, "1|a 2|b,b 3|c 4|d;d");
+}
+
+#[tokio::test]
+async fn without_a_header_and_with_an_insert_query_rows_go_the_same_way() {
+    let mut case = Case::new(
+        "CREATE TABLE t (id int, name text)",
+        LoadMode::Append,
+        &[("a.csv", "1,a\nx,b\n")],
+        Dialect::default(),
+    )
+    .await;
+    case.load.insert = Some("INSERT INTO t VALUES (?, upper(?))".to_owned());
+    let mended = case.mended(&["2,b"]).await;
+    assert_eq!(case.retry(&mended).await.expect("it fits").loaded, 1);
+    assert_eq!(case.world.rows("SELECT id, name FROM t ORDER BY id").await, "1|a 2|B");
+}
+
+#[tokio::test]
+async fn after_replace_rows_are_added_unless_a_later_run_replaced_them() {
+    let mut case = Case::new(TABLE, LoadMode::Replace, &[FILE], headed()).await;
+    let mended = case.mended(&["bob,2,2026-01-02", "cay,3,2026-01-03"]).await;
+    assert_eq!(case.retry(&mended[..1]).await.expect("added").loaded, 1);
+    assert_eq!(case.world.rows("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t").await, "1 2 4");
+    case.load_files("df-2", &[("b.csv", "name,id,born\nzoe,9,2026-02-01\n")]).await;
+    let message = case.retry(&mended[1..]).await.expect_err("replaced").message;
+    assert!(message.contains("were replaced by run df-2 since"), "{message}");
+    assert_eq!(case.world.rows("SELECT id FROM t").await, "9");
+}
+
+#[tokio::test]
+async fn after_upsert_rows_do_not_replace_those_of_a_later_run_unasked() {
+    let mut case = Case::new(TABLE, LoadMode::Upsert, &[FILE], headed()).await;
+    let mended = case.mended(&["bob,4,2026-01-02"]).await;
+    case.load_files("df-2", &[("b.csv", "name,id,born\nnew,4,2026-02-01\n")]).await;
+    let message = case.retry(&mended).await.expect_err("a later load").message;
+    assert!(
+        message.contains("run df-2 has loaded public.t after run df-1") && message.contains("--over-newer"),
+        "{message}"
+    );
+    assert_eq!(case.world.rows("SELECT name FROM t WHERE id = 4").await, "new");
+    let storage = case.storage();
+    let asked = Retry { load: &case.load, storage: &storage, over_newer: true };
+    retry(&asked, &mended, &case.world.pool).await.expect("asked for");
+    assert_eq!(case.world.rows("SELECT name FROM t WHERE id = 4").await, "bob");
+}
+
+#[tokio::test]
+async fn two_retries_of_one_row_at_once_load_it_once() {
+    let case =
+        Case::new("CREATE TABLE t (id int, born date, name text)", LoadMode::Append, &[FILE], headed()).await;
+    let mended = case.mended(&["bob,2,2026-01-02"]).await;
+    let (one, two) = tokio::join!(case.retry(&mended), case.retry(&mended));
+    assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1, "{one:?} {two:?}");
+    assert_eq!(case.world.rows("SELECT count(*) FROM t WHERE id = 2").await, "1");
+}
+
+#[tokio::test]
+async fn an_original_that_is_gone_is_named() {
+    let case = Case::new(TABLE, LoadMode::Append, &[FILE], headed()).await;
+    case.stack.clients.s3.delete_object().bucket(BUCKET).key("a.csv").send().await.expect("deleted");
+    let mended = case.mended(&["bob,2,2026-01-02"]).await;
+    let message = case.retry(&mended).await.expect_err("the header is gone").message;
+    assert!(message.contains("the header and the dialect of s3://files/a.csv are needed"), "{message}");
+}
