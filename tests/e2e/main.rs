@@ -9,6 +9,7 @@ mod gzip;
 mod house;
 mod ledger;
 mod new;
+mod rejects;
 mod resources;
 mod samples;
 mod schedules;

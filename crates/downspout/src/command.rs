@@ -1,14 +1,15 @@
 //! The command line: one file for each command, or for some related commands.
 //!
-//! `up` and `demo` run a stack. `inspect`, `new`, `validate`, `render`, `graph`, `help-object` and
-//! `schema` need no stack. The other commands
-//! that users call are clients of a running stack.
+//! `up` and `demo` run a stack. `inspect`, `new`, `validate`, `render`, `graph`, `help-object` and `schema` need no stack, and
+//! `dry-run` needs only a database. The other commands that users call are clients of a running stack.
 
 mod bucket;
+mod by_hand;
 mod dead_letters;
 mod definition_file;
 mod demo;
 mod drop;
+mod dry_run;
 mod env;
 mod excerpt;
 pub mod exit;
@@ -19,6 +20,7 @@ mod inspect;
 mod logs;
 mod new;
 mod output;
+mod rejects;
 mod render;
 mod rerun;
 mod resource_worker;
@@ -84,6 +86,10 @@ pub enum Command {
     Logs(logs::LogsArgs),
     /// Run the files of a failed run again
     Rerun(rerun::RerunArgs),
+    /// List, show and export the rows that loads refused, and load them after they are mended
+    Rejects(rejects::RejectsArgs),
+    /// Say what the loads of a definition would do with local files, and change nothing
+    DryRun(dry_run::DryRunArgs),
     /// Start everything that should run and has not started
     Sweep(sweep::SweepArgs),
     /// List the events that the orchestrator could not handle, or try them again
@@ -126,6 +132,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Show(args) => show::run(data_dir, &args).await,
         Command::Logs(args) => logs::run(data_dir, &args).await,
         Command::Rerun(args) => rerun::run(data_dir, &args).await,
+        Command::Rejects(args) => rejects::run(data_dir, &args).await,
+        Command::DryRun(args) => dry_run::run(data_dir, &args).await,
         Command::Sweep(args) => sweep::run(data_dir, &args).await,
         Command::DeadLetters(args) => dead_letters::run(data_dir, &args).await,
         Command::Inspect(args) => inspect::run(&args).await,
@@ -162,6 +170,6 @@ impl Command {
                 | Self::Inspect(_)
                 | Self::New(_)
         );
-        !is_pure && !matches!(self, Self::Up(_) | Self::Demo(_) | Self::ResourceWorker(_))
+        !is_pure && !matches!(self, Self::Up(_) | Self::Demo(_) | Self::DryRun(_) | Self::ResourceWorker(_))
     }
 }

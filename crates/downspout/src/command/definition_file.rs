@@ -1,4 +1,4 @@
-//! Reads a definition file, and the values beside it, for `validate`, `render` and `graph`.
+//! Reads a definition file, and the values beside it, for `validate`, `render`, `graph` and `dry-run`.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ const FILLED: [&str; 11] = [
 
 /// One `--set` of the command line.
 #[derive(Clone, Debug)]
-pub(super) struct Setting(ParameterValue);
+pub(super) struct Setting(pub(super) ParameterValue);
 
 impl std::str::FromStr for Setting {
     type Err = String;
@@ -49,6 +49,15 @@ pub(super) struct DefinitionFile {
 ///
 /// A value in `settings` replaces one in the `values.json` beside the file, which replaces one in the file.
 pub(super) fn read(path: &Path, settings: &[Setting]) -> anyhow::Result<DefinitionFile> {
+    read_with(path, settings, &[])
+}
+
+/// Does the same as [`read`]. A value in `of_stack` replaces one in the file.
+pub(super) fn read_with(
+    path: &Path,
+    settings: &[Setting],
+    of_stack: &[ParameterValue],
+) -> anyhow::Result<DefinitionFile> {
     let bytes =
         std::fs::read(path).map_err(|error| anyhow::anyhow!("reading {}: {error}", path.display()))?;
     let text = match file::decode(&bytes) {
@@ -67,6 +76,9 @@ pub(super) fn read(path: &Path, settings: &[Setting]) -> anyhow::Result<Definiti
             .map_err(|error| anyhow::anyhow!("{}: {error}", beside.display()))?,
         Err(_) => Vec::new(),
     };
+    let is_stored = |value: &&ParameterValue| stored.iter().any(|own| own.id == value.id);
+    let stored: Vec<_> =
+        of_stack.iter().filter(|value| !is_stored(value)).cloned().chain(stored.iter().cloned()).collect();
     let settings: Vec<_> = settings.iter().map(|Setting(value)| value.clone()).collect();
     let outside = OutsideValues { values: &stored, settings: &settings, filled: &FILLED };
     let diagnosis = diagnosis::diagnose(&text, outside);

@@ -174,12 +174,13 @@ impl Fields {
 }
 
 /// The fields that workers report. The service adds other fields of its own.
-const REPORTED: [&str; 12] = [
+const REPORTED: [&str; 13] = [
     "rowsRead",
     "rowsSkipped",
     "rowsLoaded",
     "rowsRejected",
     "rejectReasons",
+    "rejectsFile",
     "bytesRead",
     "rowsWritten",
     "loadedTable",
