@@ -25,6 +25,7 @@ pub mod numbers;
 pub mod place;
 pub mod report;
 pub mod rows;
+mod separators;
 pub mod stats;
 pub mod survey;
 mod suspicions;
@@ -85,10 +86,26 @@ pub async fn inspect(
         dialect.skip_lines = rows.preamble;
         rows = read(path, name, &survey, dialect, &progress).await?;
     }
+    if survey.form == Form::Text && (rows.columns.len() == 1 || rows.other_width_count > 0) {
+        for separator in separators::rare(&survey.head) {
+            let other = Dialect {
+                separator: separator.as_bytes().to_vec(),
+                detects: false,
+                encoding: survey.declared,
+                ..Dialect::default()
+            };
+            let other = read(path, name, &survey, other, &progress).await?;
+            if other.columns.len() > 1 && other.other_width_count == 0 && other.broken_count == 0 {
+                rows = other;
+                break;
+            }
+        }
+    }
     if rows.rows == 0 && rows.header.is_none() {
-        let what = match rows.broken.first() {
-            Some(place) => format!("no record can be read; line {}: {}", place.line, place.text),
-            None => "the file has no rows".to_owned(),
+        let what = match (rows.broken.first(), rows.notes.iter().find(|note| note.contains("sheet"))) {
+            (Some(place), _) => format!("no record can be read; line {}: {}", place.line, place.text),
+            (None, Some(note)) => format!("the file has no rows; {note}"),
+            (None, None) => "the file has no rows".to_owned(),
         };
         return Err(Failure::bad_input("NoRows", format!("{name}: {what}")));
     }

@@ -39,7 +39,7 @@ pub struct Look {
     pub has_trailing_sign: bool,
     /// Whether the number has an exponent.
     pub has_exponent: bool,
-    /// The number of digits.
+    /// The number of digits, without those of the exponent.
     pub digits: usize,
 }
 
@@ -55,15 +55,17 @@ pub fn is_code(text: &str) -> bool {
 /// Returns what is seen in a text, or `None` if it is a number in no form.
 #[must_use]
 pub fn look(text: &str) -> Option<Look> {
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
     // Longer texts are no numbers of people, and PostgreSQL has a limit, too.
-    if digits == 0 || text.len() > 200 {
+    if !text.contains(is_digit) || text.len() > 200 {
         return None;
     }
     let (core, decoration) = undecorated(text);
     let has_exponent = core.contains(['e', 'E']);
-    // 12E4 is rather an article number.
-    if core.is_empty() || (has_exponent && !core.contains(['.', ','])) {
+    let mantissa = core.split(['e', 'E']).next().unwrap_or_default();
+    // 12E4 is rather an article number; programs write 1.2e5 or 1e+05.
+    let is_article =
+        has_exponent && !mantissa.contains(['.', ',']) && !core[mantissa.len()..].contains(['+', '-']);
+    if core.is_empty() || is_article {
         return None;
     }
     if !core.chars().all(|c| c.is_ascii_digit() || "+-eE.,'\u{2019} \u{a0}\u{2009}\u{202f}".contains(c)) {
@@ -83,7 +85,7 @@ pub fn look(text: &str) -> Option<Look> {
         is_percentage: decoration.is_percentage,
         has_trailing_sign: decoration.has_trailing_sign,
         has_exponent,
-        digits,
+        digits: mantissa.bytes().filter(u8::is_ascii_digit).count(),
         plain,
     })
 }

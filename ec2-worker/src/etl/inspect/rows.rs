@@ -113,6 +113,12 @@ pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failur
     }
     (rows.broken, rows.broken_count) = (broken.places, broken.count);
     (rows.skipped, rows.notes) = (records.skipped(), records.opened().notes.clone());
+    if width == 1 && records.dialect().form == Form::Text {
+        // In a table of one column, an empty line is a row.
+        let blank = std::mem::take(&mut rows.skipped.blank);
+        rows.rows += blank;
+        rows.columns[0].nulls += blank;
+    }
     Ok(rows)
 }
 
@@ -197,12 +203,27 @@ fn problem(records: &Records, record: &Record) -> Option<String> {
         (index, format!("the byte {byte:#04x} is not in the encoding of the file"))
     } else if let Some(index) = memchr::memchr(0, bytes) {
         (index, "a NUL byte, which PostgreSQL cannot store".to_owned())
+    } else if let Some(index) = lone_return(records, record) {
+        (index, "a carriage return (CR) without a line feed, outside quotes".to_owned())
     } else {
         return None;
     };
     let at = record.bytes.start + index;
     let field = records.splitter().fields().iter().position(|span| at <= span.end).unwrap_or(0);
     Some(format!("field {}: {what}", field + 1))
+}
+
+/// Returns the index of a carriage return that is neither a part of a line end nor in quotes.
+fn lone_return(records: &Records, record: &Record) -> Option<usize> {
+    if !records.dialect().ends_by_line() {
+        return None;
+    }
+    let window = records.window();
+    let unquoted = records.splitter().fields().iter().filter(|span| !span.quoted && !span.escaped);
+    let mut found = unquoted.filter_map(|span| {
+        memchr::memchr(b'\r', &window[span.start..span.end]).map(|index| span.start + index)
+    });
+    found.next().map(|index| index - record.bytes.start)
 }
 
 /// Returns the number of fields that most rows have.
@@ -221,7 +242,12 @@ fn preamble(sample: &[Row], width: usize) -> usize {
         // Records of a workbook have as many fields as the first one.
         row.fields.len() != width && (filled <= 1 || row.fields.len() + 1 < width)
     };
-    let remarks = sample.iter().take(PREAMBLE + 1).take_while(|row| is_remark(row)).count();
+    let mut remarks = sample.iter().take(PREAMBLE + 1).take_while(|row| is_remark(row)).count();
+    let others = sample.iter().take(PREAMBLE + 1).take_while(|row| row.fields.len() != width).count();
+    // The first record with the usual number of fields may be the header, as below `Account;123`.
+    if sample.get(others).is_some_and(|row| row.fields.iter().all(|field| is_name(&field.text))) {
+        remarks = others;
+    }
     if width > 1 && remarks <= PREAMBLE && remarks + 1 < sample.len() { remarks } else { 0 }
 }
 

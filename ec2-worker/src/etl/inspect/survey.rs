@@ -34,6 +34,8 @@ pub struct Survey {
     pub declared: Option<&'static Encoding>,
     /// The ends of lines.
     pub line_ends: LineEnds,
+    /// The start of the text, decoded.
+    pub head: String,
 }
 
 /// How often each end of a line is there, also within quotes.
@@ -121,8 +123,10 @@ pub fn text(mut input: Input, bytes: u64, scratch: &Path) -> Result<Survey, Fail
         encoding: opened.encoding.unwrap_or("UTF-8").to_owned(),
         declared: None,
         line_ends: look.line_ends,
+        head: String::new(),
     };
     if opened.encoding.is_some() {
+        survey.head = String::from_utf8_lossy(&look.head).into_owned();
         return Ok(survey);
     }
     let has_mark = look.head.starts_with(BYTE_ORDER_MARK);
@@ -134,6 +138,7 @@ pub fn text(mut input: Input, bytes: u64, scratch: &Path) -> Result<Survey, Fail
         }
         None => {}
     }
+    survey.head = survey.declared.unwrap_or(UTF_8).decode(&look.head).0.into_owned();
     Ok(survey)
 }
 
@@ -148,6 +153,7 @@ pub fn workbook(bytes: u64) -> Survey {
         encoding: "UTF-8".to_owned(),
         declared: None,
         line_ends: LineEnds::default(),
+        head: String::new(),
     }
 }
 
@@ -164,6 +170,8 @@ struct Look {
     wide: u64,
     /// The number of sequences that are not UTF-8.
     broken: u64,
+    /// Whether each byte is in the text.
+    has: [bool; 256],
     detector: EncodingDetector,
 }
 
@@ -177,6 +185,7 @@ impl Look {
             begun: Vec::new(),
             wide: 0,
             broken: 0,
+            has: [false; 256],
             detector: EncodingDetector::new(Iso2022JpDetection::Deny),
         }
     }
@@ -188,6 +197,9 @@ impl Look {
         self.count_line_ends(bytes);
         if !bytes.is_ascii() {
             self.detector.feed(bytes, false);
+            for byte in bytes {
+                self.has[usize::from(*byte)] = true;
+            }
         }
         let mut joined = std::mem::take(&mut self.begun);
         joined.extend_from_slice(bytes);
@@ -243,7 +255,19 @@ impl Look {
         if self.broken == 0 || self.wide > self.broken {
             return None;
         }
-        Some(self.detector.guess(None, Utf8Detection::Deny)).filter(|guess| *guess != UTF_8)
+        let guess = self.detector.guess(None, Utf8Detection::Deny);
+        if guess != encoding_rs::WINDOWS_1252 {
+            return Some(guess).filter(|guess| *guess != UTF_8);
+        }
+        // The detector follows browsers, which know neither of the other two.
+        let has_any = |bytes: &[u8]| bytes.iter().any(|byte| self.has[usize::from(*byte)]);
+        Some(match () {
+            // Bytes without a letter in windows-1252 are letters of old Macs.
+            () if has_any(&[0x81, 0x8d, 0x8f, 0x90, 0x9d]) => encoding_rs::MACINTOSH,
+            // The sign ¤ is rare, the euro is not.
+            () if has_any(&[0xa4]) && !self.has[0x80..0xa0].contains(&true) => encoding_rs::ISO_8859_15,
+            () => guess,
+        })
     }
 
     fn form(&self) -> Form {
@@ -283,6 +307,7 @@ mod tests {
         assert_eq!(latin, Some(encoding_rs::WINDOWS_1252));
         let mostly_utf8 = [&"Köln Münster Größe ".repeat(5).into_bytes()[..], b"caf\xe9\n"].concat();
         assert_eq!(look(&mostly_utf8).guess(), None, "one broken character");
+        assert_eq!(look(b"prix;5 \xa4\n").guess(), Some(encoding_rs::ISO_8859_15));
     }
 
     #[test]

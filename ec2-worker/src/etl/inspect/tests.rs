@@ -29,7 +29,7 @@ async fn each_type_is_recognised() {
     use SqlType::{
         Bigint, Boolean, Date, Double, Integer, Jsonb, Numeric, Text, Time, Timestamp, Timestamptz, Uuid,
     };
-    let cases: [(&[&str], SqlType); 24] = [
+    let cases: [(&[&str], SqlType); 25] = [
         (&["1", "-2", "300"], Integer),
         (&["0", "1", "1"], Integer),
         (&["1", "5000000000"], Bigint),
@@ -37,6 +37,7 @@ async fn each_type_is_recognised() {
         (&["1.5", "2", "-0.25"], Numeric),
         (&["1.5e-3", "2.25"], Double),
         (&["1.234567890123456789e3", "2.5"], Numeric),
+        (&["1e-05", "2.5"], Double),
         (&["true", "False", "TRUE"], Boolean),
         (&["y", "n"], Boolean),
         (&["NO", "NO"], Text),
@@ -111,7 +112,7 @@ async fn suspicious_rows_are_shown_with_line_and_column() {
     }
     text.push_str("7, abc,2025-02-30,\"ann \"\n8,1\n");
     let mut bytes = text.into_bytes();
-    bytes.extend_from_slice(b"50,1.5,2025-01-01,\"a\"b\n51,1.5,2025-01-01,a\0b\n");
+    bytes.extend_from_slice(b"50,1.5,2025-01-01,\"a\"b\n51,1.5,2025-01-01,a\0b\n52,1.5,2025-01-01,a\rb\n");
     let report = report(&bytes).await;
     let shown: Vec<String> = report
         .suspicious
@@ -127,7 +128,7 @@ async fn suspicious_rows_are_shown_with_line_and_column() {
         shown,
         [
             "width - 1 [43: 2 fields]",
-            "text - 2 [44: field 4: text follows the closing quote; 45: field 4: a NUL byte, which PostgreSQL cannot store]",
+            "text - 3 [44: field 4: text follows the closing quote; 45: field 4: a NUL byte, which PostgreSQL cannot store; 46: field 4: a carriage return (CR) without a line feed, outside quotes]",
             "duplicate id 1 [42: 7, as in line 8]",
             "type amount 1 [42: abc]",
             "blanks amount 1 [42:  abc]",
@@ -160,6 +161,17 @@ async fn encodings_packings_and_forms_are_seen() {
     assert_eq!((json.form, json.rows, json.columns[1].safe_type), ("json", 2, SqlType::Jsonb));
     let preamble = report(b"Report of Monday\n\nid,name,qty\n1,a,2\n2,b,3\n").await;
     assert_eq!((preamble.skip_lines, preamble.rows, preamble.columns[2].name.as_str()), (2, 2, "qty"));
+    let account = report(
+        b"Konto;DE00\nStand;x\n\nDatum;Betrag;Zweck\n31.12.2025;1,5;a\n02.01.2026;2,5;b\n03.01.2026;2,5;b\n",
+    )
+    .await;
+    assert_eq!((account.skip_lines, account.header), (3, true));
+    let double = report(b"id||name\n1||Ann|A\n2||Bob\n").await;
+    assert_eq!((double.separator.as_deref(), double.columns.len()), (Some("`||`"), 2));
+    let single = report(b"name\nAnn\n\nBob\n").await;
+    assert_eq!((single.rows, single.separator, single.columns[0].null_share > 0.0), (3, None, true));
+    let nulls = report(b"1,a\n2,\\N\n\\N,b\n").await;
+    assert_eq!(nulls.columns[0].safe_type, SqlType::Integer, "nobody means the text \\N");
     let trailing = report(b"id,name,\n1,a,\n2,b,\n").await;
     assert_eq!((trailing.columns.len(), trailing.rows), (2, 2));
 }
@@ -178,4 +190,26 @@ async fn a_file_without_a_table_is_an_error_that_says_why() {
     }
     let gone = inspect(Path::new("/nowhere/x.csv"), "x.csv", None, Arc::new(|_, _| {})).await;
     assert!(gone.err().expect("no file").message.starts_with("x.csv: "));
+}
+
+#[tokio::test]
+async fn every_file_of_the_corpus_is_inspected_or_refused_with_its_name() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut count = 0;
+    for entry in std::fs::read_dir(&folder).expect("the corpus") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        if name.ends_with(".case.json") {
+            continue;
+        }
+        match inspect(&path, &name, None, Arc::new(|_, _| {})).await {
+            Ok(inspection) => {
+                let report = Report::of(&inspection);
+                assert!(!report.columns.is_empty(), "{name}");
+            }
+            Err(failure) => assert!(failure.message.starts_with(&format!("{name}: ")), "{name}: {failure}"),
+        }
+        count += 1;
+    }
+    assert!(count > 100, "{count} files");
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::moment::Order;
 use super::moments::Shape;
 use super::place::Place;
-use super::stats::{Class, Stats};
+use super::stats::{Class, NullWord, Stats};
 use super::{number, words};
 
 /// The share of values that must be of a class for the others to be suspicious.
@@ -22,8 +22,8 @@ const ENOUGH: u64 = 10;
 const LARGEST_INTEGER: f64 = 1e9;
 /// The first number that `bigint` may not hold.
 const BEYOND_BIGINT: f64 = 9.2e18;
-/// The number of digits that `double precision` keeps.
-const DOUBLE_DIGITS: usize = 15;
+/// The number of digits with which programs write a `double precision`.
+const DOUBLE_DIGITS: usize = 17;
 
 /// A type of PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -381,7 +381,10 @@ fn keep_words(columns: &[Stats], verdicts: &mut [Verdict]) {
         let mut kept: BTreeSet<&'static str> = BTreeSet::new();
         for (stats, verdict) in columns.iter().zip(verdicts.iter()) {
             if verdict.safe() == SqlType::Text && stats.real() > 0 {
-                kept.extend(stats.null_words.keys());
+                let is_text = |(word, found): &(&&'static str, &NullWord)| {
+                    !words::is_only_null(word) || found.quoted > 0
+                };
+                kept.extend(stats.null_words.iter().filter(is_text).map(|(word, _)| *word));
             }
         }
         let mut has_changed = false;
@@ -406,6 +409,11 @@ fn rules(columns: &[Stats], verdicts: &[Verdict], form: usize) -> FileRules {
     for (stats, verdict) in columns.iter().zip(verdicts) {
         let safe = verdict.safe();
         if safe == SqlType::Text {
+            let only = stats
+                .null_words
+                .iter()
+                .filter(|(word, found)| words::is_only_null(word) && found.quoted == 0);
+            rules.nulls.extend(only.map(|(word, _)| *word));
             continue;
         }
         rules.nulls.extend(stats.null_words.keys());

@@ -38,10 +38,16 @@ pub const TRUTHS: [TruthWords; 12] = [
 ];
 
 /// The texts that programs write for a missing value.
-const NULLS: [&str; 16] = [
-    "NULL", "null", "Null", "(null)", "N/A", "n/a", "#N/A", "NA", "\\N", "None", "none", "nil", "-", "--",
-    "?", "#NV",
+const NULLS: [&str; 18] = [
+    "NULL", "null", "Null", "(null)", "N/A", "n/a", "#N/A", "NA", "\\N", "\\n", "None", "none", "nil", "-",
+    "--", " --", "?", "#NV",
 ];
+
+/// Returns whether a text for a missing value has no other meaning, so that it is not a text of people.
+#[must_use]
+pub fn is_only_null(word: &str) -> bool {
+    matches!(word, "\\N" | "\\n")
+}
 
 /// Returns whether a text means true or false in the pair of words, or `None` if it is neither.
 #[must_use]
