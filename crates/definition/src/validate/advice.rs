@@ -33,6 +33,28 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
             subject_line(object.string("subject"), object.id(), problems);
         }
     }
+    if let Some(format) = format_of_aws(subject) {
+        let message = "Downspout reads quotes as RFC 4180 says, and a backslash as text; AWS reads no quotes, and \
+                       backslash escapes: set 'myDialect' to aws to read as AWS, or 'myQuote' to be sure";
+        problems.warning(format, None, "READS_DIFFERENTLY", message);
+    }
+}
+
+/// Returns the first CSV or TSV format of a load that states nothing of how we read it, so that it may come from AWS.
+fn format_of_aws<'a>(subject: &Subject<'a>) -> Option<&'a ObjectId> {
+    let loads = subject.typed().filter(|(_, kind)| *kind == Kind::CopyActivity);
+    let files = loads.filter_map(|(load, _)| {
+        let is_table =
+            |id: &ObjectId| matches!(subject.kind(id), Some(Kind::SqlDataNode | Kind::MySqlDataNode));
+        load.reference("output").filter(|id| is_table(id))?;
+        subject.object(load.reference("input")?)
+    });
+    let formats = files.filter_map(|file| subject.object(file.reference("dataFormat")?));
+    let mut plain = formats.filter(|format| {
+        let kind = format.kind().filter(|kind| matches!(kind, Kind::Csv | Kind::Tsv));
+        kind.is_some_and(|kind| kind.my_fields().iter().all(|spec| format.key(spec.key).is_none()))
+    });
+    plain.next().map(|format| format.id())
 }
 
 /// Returns whether the object itself states `runsOn` and `workerGroup`. An object that inherits one of the two

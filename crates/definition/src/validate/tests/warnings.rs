@@ -40,6 +40,25 @@ fn unused_objects_and_parameters_are_warnings() {
 }
 
 #[test]
+fn a_load_that_aws_reads_in_another_way_is_one_warning() {
+    let objects = |format: &str| {
+        format!(
+            r##"{{"id": "A", "type": "CopyActivity", "input": {{"ref": "In"}}, "output": {{"ref": "Out"}}}},
+            {{"id": "B", "type": "CopyActivity", "input": {{"ref": "In"}}, "output": {{"ref": "Out"}}}},
+            {{"id": "In", "type": "S3DataNode", "filePath": "s3://b/k", "dataFormat": {{"ref": "Csv"}}}},
+            {{"id": "Out", "type": "SqlDataNode", "table": "t", "database": {{"ref": "Db"}}}},
+            {{"id": "Db", "type": "JdbcDatabase", "connectionString": "jdbc:x", "username": "u",
+              "jdbcDriverClass": "c", "*password": "#{{*myPw}}"}},
+            {{"id": "Csv", "type": "CSV"{format}}}"##
+        )
+    };
+    let rest = r#", "parameters": [{"id": "*myPw"}], "values": {"*myPw": "p"}"#;
+    let found = all_warnings(&objects(""), rest);
+    assert!(matches!(&found[..], [one] if one.starts_with("Csv.- READS_DIFFERENTLY")), "{found:#?}");
+    assert_eq!(all_warnings(&objects(r#", "myHeader": "true""#), rest), Vec::<String>::new());
+}
+
+#[test]
 fn secrets_that_others_can_read_are_warnings() {
     let objects = r##"{"id": "A", "type": "SqlActivity", "database": {"ref": "Db"}, "script": "select '#{*myPw}'"},
         {"id": "B", "type": "SqlActivity", "database": {"ref": "Db2"}, "script": "select 1"},
