@@ -133,7 +133,14 @@ async fn a_statement_that_waits_too_long_names_the_borrower() {
     let error = waiter.query("SELECT $1::int", &[&1]).await.expect_err("waits in vain");
     assert_eq!(code(&error), "53300");
     borrower.batch_execute("COMMIT").await.expect("commits");
-    assert_eq!(one(&waiter, "SELECT 1").await.expect("gets in"), "1");
+    // On a busy machine, the session may come free only after the wait of one statement.
+    let answer = loop {
+        match one(&waiter, "SELECT 1").await {
+            Err(error) if code(&error) == "53300" => {}
+            answer => break answer,
+        }
+    };
+    assert_eq!(answer.expect("gets in"), "1");
     stack.stop().await;
 }
 
