@@ -23,8 +23,10 @@ const CURRENCIES: [&str; 24] = [
 /// A text that is a number in at least one form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Look {
-    /// For each form, the number as PostgreSQL writes it.
-    pub plain: [Option<String>; FORMS.len()],
+    /// The different numbers that the text may be, as PostgreSQL writes them.
+    pub readings: Vec<String>,
+    /// For each form, the index of its reading.
+    pub forms: [Option<usize>; FORMS.len()],
     /// Whether the forms agree on the number.
     pub is_clear: bool,
     /// Whether the text has a decimal or a grouping character.
@@ -41,6 +43,14 @@ pub struct Look {
     pub has_exponent: bool,
     /// The number of digits, without those of the exponent.
     pub digits: usize,
+}
+
+impl Look {
+    /// Returns the number by a form, as PostgreSQL writes it.
+    #[must_use]
+    pub fn plain(&self, form: usize) -> Option<&str> {
+        self.forms[form].map(|index| self.readings[index].as_str())
+    }
 }
 
 /// Returns whether a text consists of digits that lose something when they are read as a number: a zero at the start,
@@ -71,14 +81,12 @@ pub fn look(text: &str) -> Option<Look> {
     if !core.chars().all(|c| c.is_ascii_digit() || "+-eE.,'\u{2019} \u{a0}\u{2009}\u{202f}".contains(c)) {
         return None;
     }
-    let plain = FORMS.map(|form| read(form, text, &decoration));
-    let first = plain.iter().flatten().next()?;
-    let is_clear = plain.iter().flatten().all(|other| other == first);
+    let (readings, forms) = readings(text, core, &decoration)?;
     let has_separator = core.contains(|c: char| !c.is_ascii_digit() && !"+-eE".contains(c));
     let groups =
         core.split(|c: char| !c.is_ascii_digit()).map(str::len).filter(|length| *length > 0).collect();
     Some(Look {
-        is_clear,
+        is_clear: readings.len() == 1,
         has_separator,
         groups,
         currency: decoration.currency,
@@ -86,8 +94,29 @@ pub fn look(text: &str) -> Option<Look> {
         has_trailing_sign: decoration.has_trailing_sign,
         has_exponent,
         digits: mantissa.bytes().filter(u8::is_ascii_digit).count(),
-        plain,
+        readings,
+        forms,
     })
+}
+
+/// Returns the different readings of a text, and the index of the reading of each form.
+fn readings(text: &str, core: &str, of: &Decoration) -> Option<(Vec<String>, [Option<usize>; FORMS.len()])> {
+    // Most numbers are digits only, and mean the same in every form.
+    let is_bare =
+        core.len() == text.trim_start_matches('-').len() && core.bytes().all(|byte| byte.is_ascii_digit());
+    if is_bare && !(core.len() > 1 && core.starts_with('0')) {
+        return Some((vec![text.to_owned()], [Some(0); FORMS.len()]));
+    }
+    let mut readings: Vec<String> = Vec::new();
+    let forms = FORMS.map(|form| {
+        let plain = read(form, text, of)?;
+        let known = readings.iter().position(|reading| *reading == plain);
+        Some(known.unwrap_or_else(|| {
+            readings.push(plain);
+            readings.len() - 1
+        }))
+    });
+    (!readings.is_empty()).then_some((readings, forms))
 }
 
 /// What stands around the digits of a number.
@@ -151,7 +180,10 @@ mod tests {
     use super::*;
 
     fn plain(text: &str) -> Vec<Option<String>> {
-        look(text).map(|look| look.plain.to_vec()).unwrap_or_default()
+        let look = look(text);
+        (0..FORMS.len())
+            .map(|form| look.as_ref().and_then(|look| look.plain(form)).map(str::to_owned))
+            .collect()
     }
 
     #[test]
@@ -167,10 +199,10 @@ mod tests {
     #[test]
     fn decorations_are_seen() {
         let seen = look("-12,50 €").expect("a number");
-        assert_eq!((seen.currency, seen.plain[2].as_deref()), (Some("€"), Some("-12.50")));
+        assert_eq!((seen.currency, seen.plain(2)), (Some("€"), Some("-12.50")));
         assert!(look("12.5 %").expect("a number").is_percentage);
         assert!(look("12-").expect("a number").has_trailing_sign);
-        assert_eq!(look("€-3").expect("a number").plain[0].as_deref(), Some("-3"));
+        assert_eq!(look("€-3").expect("a number").plain(0), Some("-3"));
         assert_eq!(look("EUR 12").expect("a number").currency, Some("EUR"));
     }
 

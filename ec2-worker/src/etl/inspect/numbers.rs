@@ -71,8 +71,10 @@ impl Numbers {
             Some(groups) => self.has_other_groups |= *groups != look.groups,
         }
         self.compact_dates += u64::from(is_compact_date(text));
-        for (form, plain) in self.forms.iter_mut().zip(&look.plain) {
-            let Some(plain) = plain else { continue };
+        let values: Vec<f64> = look.readings.iter().map(|plain| plain.parse().unwrap_or(f64::NAN)).collect();
+        for (form, index) in self.forms.iter_mut().zip(&look.forms) {
+            let Some(index) = *index else { continue };
+            let (plain, value) = (&look.readings[index], values[index]);
             let is_fraction = plain.contains(['.', 'e']);
             form.fractions += u64::from(is_fraction);
             form.proofs += u64::from(look.is_clear && look.has_separator);
@@ -80,7 +82,6 @@ impl Numbers {
                 form.doubts += 1;
                 form.doubt.get_or_insert_with(|| cut(text));
             }
-            let Ok(value) = plain.parse::<f64>() else { continue };
             if form.least.as_ref().is_none_or(|(least, _)| value < *least) {
                 form.least = Some((value, plain.clone()));
             }

@@ -218,7 +218,8 @@ impl Stats {
             self.numbers.add(look, text);
         }
         let is_moment = self.classes.contains_key(&Class::Moment) && self.moments.add(text, line);
-        let is_time = matches!(moment::iso(text), Some(moment::Iso::Time(_)));
+        let is_time = self.classes.contains_key(&Class::Time)
+            && matches!(moment::iso(text), Some(moment::Iso::Time(_)));
         let truths = &mut self.truths;
         let looked = self.looked;
         let mut given_up = Vec::new();
@@ -234,7 +235,7 @@ impl Stats {
                 Class::Uuid => is_uuid(text),
                 Class::Moment => is_moment,
                 Class::Time => is_time,
-                Class::Number(form) => number.as_ref().is_some_and(|look| look.plain[*form].is_some()),
+                Class::Number(form) => number.as_ref().is_some_and(|look| look.plain(*form).is_some()),
                 Class::Json => is_json(text),
             };
             if fits {
