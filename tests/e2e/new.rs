@@ -32,9 +32,9 @@ fn customers() -> Vec<u8> {
     encoding_rs::WINDOWS_1252.encode(&text).0.into_owned()
 }
 
-/// Events with tabs and without a header: American dates with times, quotes in texts, and empty fields.
+/// Events with tabs, comments, and without a header: American dates with times, quotes in texts, and empty fields.
 fn events() -> Vec<u8> {
-    let mut text = String::new();
+    let mut text = "# exported\n# by a tool\n".to_owned();
     for row in 0..30 {
         let price = if row % 4 == 0 { String::new() } else { format!("{row}.50") };
         let _ = writeln!(text, "{row}\t{}/13/2025 1:05 PM\tsize 5\" x\t{price}", row % 12 + 1);

@@ -65,6 +65,9 @@ pub fn is_code(text: &str) -> bool {
 /// Returns what is seen in a text, or `None` if it is a number in no form.
 #[must_use]
 pub fn look(text: &str) -> Option<Look> {
+    if is_special(text) {
+        return Some(special(text));
+    }
     // Longer texts are no numbers of people, and PostgreSQL has a limit, too.
     if !text.contains(is_digit) || text.len() > 200 {
         return None;
@@ -97,6 +100,28 @@ pub fn look(text: &str) -> Option<Look> {
         readings,
         forms,
     })
+}
+
+/// Returns whether a text is a word of programs for a number without digits.
+fn is_special(text: &str) -> bool {
+    const WORDS: [&str; 4] = ["nan", "inf", "infinity", "+inf"];
+    let lower = text.to_lowercase();
+    WORDS.contains(&lower.trim_start_matches('-'))
+}
+
+fn special(text: &str) -> Look {
+    Look {
+        readings: vec![text.to_owned()],
+        forms: [Some(0); FORMS.len()],
+        is_clear: true,
+        has_separator: false,
+        groups: Vec::new(),
+        currency: None,
+        is_percentage: false,
+        has_trailing_sign: false,
+        has_exponent: false,
+        digits: 0,
+    }
 }
 
 /// Returns the different readings of a text, and the index of the reading of each form.

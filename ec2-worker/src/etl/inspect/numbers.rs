@@ -75,7 +75,7 @@ impl Numbers {
         for (form, index) in self.forms.iter_mut().zip(&look.forms) {
             let Some(index) = *index else { continue };
             let (plain, value) = (&look.readings[index], values[index]);
-            let is_fraction = plain.contains(['.', 'e']);
+            let is_fraction = plain.contains(['.', 'e']) || !value.is_finite();
             form.fractions += u64::from(is_fraction);
             form.proofs += u64::from(look.is_clear && look.has_separator);
             if !look.is_clear && !is_fraction {

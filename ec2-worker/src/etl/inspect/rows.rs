@@ -294,14 +294,22 @@ impl Rows {
             self.notes.push(what);
         }
         self.add(&first, width);
+        if self.has_trailing_separator {
+            // A load leaves an empty last column out only if the header has it, too.
+            let mut last = Stats::new(1);
+            last.nulls = self.rows - self.other_width_count;
+            self.columns.push(last);
+            self.has_trailing_separator = false;
+        }
     }
 
     /// Returns whether the first record names the columns: its texts are names, and are not like the values below them.
     fn is_header(&self, first: &Row) -> bool {
         let (mut like, mut unlike) = (0, 0);
+        let has_years = has_years(first);
         for (stats, field) in self.columns.iter().zip(&first.fields) {
             let whole = stats.whole();
-            if whole.is_empty() || field.text.trim().is_empty() {
+            if whole.is_empty() || field.text.trim().is_empty() || has_years && year(&field.text).is_some() {
                 continue;
             }
             let mut own = Stats::new(2);
@@ -316,8 +324,20 @@ impl Rows {
             first.fields.iter().take(self.columns.len()).map(|field| field.text.trim()).collect();
         let is_new = |(stats, name): (&Stats, &&str)| !stats.has(name);
         let differ = fields.iter().enumerate().all(|(index, name)| !fields[..index].contains(name));
-        differ && fields.iter().all(|name| is_name(name)) && self.columns.iter().zip(&fields).all(is_new)
+        differ
+            && fields.iter().all(|name| is_name(name) || has_years && year(name).is_some())
+            && self.columns.iter().zip(&fields).all(is_new)
     }
+}
+
+/// Returns whether the record names years in a row, as `country,2024,2025`.
+fn has_years(row: &Row) -> bool {
+    let years: Vec<u16> = row.fields.iter().filter_map(|field| year(&field.text)).collect();
+    years.len() > 1 && years.windows(2).all(|two| two[0].abs_diff(two[1]) == 1)
+}
+
+fn year(text: &str) -> Option<u16> {
+    text.trim().parse().ok().filter(|year| (1900..2100).contains(year))
 }
 
 /// Returns whether a text can be the name of a column.

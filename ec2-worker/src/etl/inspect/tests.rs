@@ -29,7 +29,7 @@ async fn each_type_is_recognised() {
     use SqlType::{
         Bigint, Boolean, Date, Double, Integer, Jsonb, Numeric, Text, Time, Timestamp, Timestamptz, Uuid,
     };
-    let cases: [(&[&str], SqlType); 25] = [
+    let cases: [(&[&str], SqlType); 27] = [
         (&["1", "-2", "300"], Integer),
         (&["0", "1", "1"], Integer),
         (&["1", "5000000000"], Bigint),
@@ -38,6 +38,8 @@ async fn each_type_is_recognised() {
         (&["1.5e-3", "2.25"], Double),
         (&["1.234567890123456789e3", "2.5"], Numeric),
         (&["1e-05", "2.5"], Double),
+        (&["NaN", "2"], Numeric),
+        (&["nan", "nan"], Text),
         (&["true", "False", "TRUE"], Boolean),
         (&["y", "n"], Boolean),
         (&["NO", "NO"], Text),
@@ -149,6 +151,8 @@ async fn a_header_is_told_from_a_first_row() {
     assert!(!header("ann,Rome\nbob,Oslo\nann,Paris\n").await, "a name comes again below");
     assert!(!header("2025-01-01,a\n2025-01-02,b\n").await);
     assert!(header("id,name\n").await);
+    assert!(header("country,2024,2025\nde,1,2\nfr,3,4\n").await, "years are names");
+    assert!(!header("x,2024\ny,2025\n").await);
 }
 
 #[tokio::test]
@@ -170,6 +174,8 @@ async fn encodings_packings_and_forms_are_seen() {
     assert_eq!((double.separator.as_deref(), double.columns.len()), (Some("`||`"), 2));
     let single = report(b"name\nAnn\n\nBob\n").await;
     assert_eq!((single.rows, single.separator, single.columns[0].null_share > 0.0), (3, None, true));
+    let headless = report(b"1|a|\n2|b|\n").await;
+    assert_eq!((headless.columns.len(), headless.header), (3, false), "only a header says what to leave out");
     let nulls = report(b"1,a\n2,\\N\n\\N,b\n").await;
     assert_eq!(nulls.columns[0].safe_type, SqlType::Integer, "nobody means the text \\N");
     let trailing = report(b"id,name,\n1,a,\n2,b,\n").await;

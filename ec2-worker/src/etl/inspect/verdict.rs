@@ -321,6 +321,9 @@ fn number(stats: &Stats, name: &str, form: usize) -> Verdict {
     let (numbers, real) = (&stats.numbers, stats.real());
     let by_form = &numbers.forms[form];
     let (decimal, grouping) = number::FORMS[form];
+    if numbers.digits == 0 {
+        return Verdict::of(SqlType::Text);
+    }
     if numbers.codes > 0 {
         return Verdict { remarks: vec![code_remark(stats)], ..Verdict::of(SqlType::Text) };
     }

@@ -93,7 +93,7 @@ impl FileTable {
             Form::Text => set_text_fields(dialect, &mut set),
         }
         if !dialect.comment.is_empty() {
-            set("myComment", json!(String::from_utf8_lossy(&dialect.comment)));
+            set("myCommentPrefix", json!(String::from_utf8_lossy(&dialect.comment)));
         }
         let has_header = rows.header.is_some();
         let skipped = if has_header && !self.is_by_name { rows.first_line - 1 } else { dialect.skip_lines };
