@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use e2e::{definitions::Definitions, postgres::NativePostgres, program::Up};
+use e2e::{definitions::Definitions, postgres::NativePostgres, program::Up, samples::Samples};
 
 use crate::PROGRAM;
 
@@ -219,4 +219,43 @@ async fn a_dry_run_needs_no_stack() {
     let url = format!("myDatabaseUrl={}", postgres.url());
     let done = run(&[&url, "myDatabaseUsername=", "*myDatabasePassword=x"], folder.path());
     assert!(done.status.success() && said(&done).contains("would add 2"), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_of_the_stack_takes_retries_and_dry_runs_too() {
+    let definitions = Definitions::uncapped();
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
+    let samples = Samples { seed: 5, orders: 1_000, with_bad_rows: true };
+    up.drop_set("2026-03-01", &samples).await;
+    up.mail_of("2026-03-01").await;
+    let [orders, ..] = up.staging_rows().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let shown = up.downspout(&["rejects", "show", "--table", "staging.orders", "--json"]);
+    let rows: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("JSON");
+    let first = &rows[0];
+    let mended = format!(
+        "file,line,byte_offset,raw_line\n{},{},{},\"900001,C-0001,2025-01-01,P01,1.00,1,1.00\"\n",
+        first["file"].as_str().expect("a file"),
+        first["line"],
+        first["byte_offset"]
+    );
+    std::fs::write(at("m.csv"), mended).expect("written");
+    let run = first["pipeline_id"].as_str().expect("a run").to_owned();
+    let retried =
+        up.downspout(&["rejects", "retry", &at("m.csv"), "--run", &run, "--activity", "LoadOrders"]);
+    assert!(retried.status.success(), "{retried:?}");
+    assert_eq!(up.staging_rows().await[0], orders + 1);
+
+    let [(_, bytes), ..] = Samples::small(6, 50).files();
+    std::fs::write(at("orders.csv"), bytes).expect("written");
+    let definition = format!("{}/orders.json", definitions.path());
+    let tried = up.downspout(&["dry-run", &definition, "--with", &at("orders.csv")]);
+    let told = said(&tried);
+    assert!(
+        tried.status.success() && told.contains("LoadOrders: ") && told.contains("Nothing was changed"),
+        "{told}"
+    );
+    assert!(told.contains("LoadReviews was not tried: --with ReviewsCsv=FILE"), "{told}");
+    assert_eq!(up.staging_rows().await[0], orders + 1);
 }

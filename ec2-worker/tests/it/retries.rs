@@ -234,3 +234,30 @@ async fn an_original_that_is_gone_is_named() {
     let message = case.retry(&mended).await.expect_err("the header is gone").message;
     assert!(message.contains("the header and the dialect of s3://files/a.csv are needed"), "{message}");
 }
+
+#[tokio::test]
+async fn a_record_of_which_only_the_beginning_was_kept_is_not_loaded_cut() {
+    let long = format!("id,name\n1,a\n2,{}\n", "b".repeat(3_000_000));
+    let dialect = Dialect { longest_record: 100_000, ..headed() };
+    let case =
+        Case::new("CREATE TABLE t (id int, name text)", LoadMode::Append, &[("a.csv", &long)], dialect).await;
+    let kept = case.world.rows("SELECT raw_line FROM t_rejects").await;
+    let mended = case.mended(&[&kept]).await;
+    let message = case.retry(&mended).await.expect_err("cut").message;
+    assert!(message.contains("only the beginning of a long record"), "{message}");
+    let whole = case.mended(&["2,short"]).await;
+    assert_eq!(case.retry(&whole).await.expect("it fits").loaded, 1);
+}
+
+#[tokio::test]
+async fn bytes_that_could_not_be_read_are_not_loaded_as_a_replacement_character() {
+    let case = Case::new(
+        "CREATE TABLE t (id int, name text)",
+        LoadMode::Append,
+        &[("a.csv", "id,name\n1,a\nx,b\n")],
+        headed(),
+    )
+    .await;
+    let mended = case.mended(&["2,caf\u{fffd}"]).await;
+    assert!(case.retry(&mended).await.expect_err("unread bytes").message.contains("U+FFFD"));
+}

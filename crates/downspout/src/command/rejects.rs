@@ -33,7 +33,8 @@ Examples:
   downspout rejects export - --run df-0123456789ABCDEFGHIJ --activity LoadOrders | less
 
 The file is a CSV with the columns file, line, byte_offset, column_name, reason, raw_line, loaded_at and pipeline_id. raw_line is \
-the row as it was tried last, in the dialect of its file.";
+the row as it was tried last, in the dialect of its file. In a spreadsheet, import the columns as text, so that it changes no value by \
+itself, and save the file as CSV UTF-8.";
 const RETRY_HELP: &str = "\
 Examples:
   downspout rejects retry mend.csv --run df-0123456789ABCDEFGHIJ --activity LoadOrders

@@ -4,19 +4,17 @@
 //! commits the rows, their marks in the table for refused rows, and a ledger row. Rows that are refused again keep
 //! their place in that table, with the new reason.
 
+mod mended_file;
+
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
 use definition::kind::field::{Limit, LoadMode};
 use tokio_postgres::types::Type;
 
-use super::super::dialect::{Dialect, Form};
-use super::super::position::Position;
-use super::super::records::Records;
+use super::super::dialect::Dialect;
 use super::super::rejected::{self, RefusedRow, Wanted};
 use super::super::rejects::Spool;
 use super::super::source::{Origin, Source};
-use super::super::splitter::{Splitter, Step};
 use super::super::table::Table;
 use super::{Load, LoadTry, lock};
 use crate::database::{Pool, Transaction};
@@ -24,9 +22,13 @@ use crate::failure::Failure;
 use crate::ledger::{self, WorkKey};
 use crate::progress::Progress;
 use crate::storage::{ObjectRef, S3Uri, Storage};
+use mended_file::{MendedFile, beginning, one_record, plain};
 
 /// The largest number of problems that one message lists.
 const SHOWN: usize = 5;
+
+/// The beginning of the reason why a long record was refused.
+const TOO_LONG: &str = "the record is longer than";
 
 /// A row that a person has mended.
 #[derive(Clone, Debug)]
@@ -59,16 +61,6 @@ pub struct Retry<'a> {
     pub storage: &'a Storage,
     /// Whether an upsert may replace rows of loads that came later.
     pub over_newer: bool,
-}
-
-/// The mended rows of one file, as a file.
-struct MendedFile<'a> {
-    /// The name of the original file.
-    original: String,
-    path: PathBuf,
-    dialect: Dialect,
-    /// The offset of each row in the new file.
-    rows: Vec<(u64, &'a Mended)>,
 }
 
 /// Loads mended rows in one transaction.
@@ -139,17 +131,20 @@ impl Retry<'_> {
     async fn check_rows(&self, tx: &Transaction, table: &Table, mended: &[Mended]) -> Result<(), Failure> {
         let pipeline = &self.load.key.pipeline;
         let wanted = Wanted { pipeline: Some(pipeline.clone()), ..Wanted::default() };
-        let mut known: HashMap<(String, i64, i64), Option<String>> = HashMap::new();
+        let mut known: HashMap<(String, i64, i64), RefusedRow> = HashMap::new();
         for row in rejected::rows(tx, table, &wanted).await? {
-            let at = known.entry(place(&row)).or_insert_with(|| row.retried_at.clone());
             // A rerun can refuse a row that an earlier retry had loaded.
-            *at = at.take().and(row.retried_at);
+            let is_better = known.get(&place(&row)).is_none_or(|other| other.retried_at.is_some());
+            if is_better {
+                known.insert(place(&row), row);
+            }
         }
         let mut seen: HashMap<(String, i64, i64), &str> = HashMap::new();
         let mut problems = Vec::new();
         for Mended { row, place: at } in mended {
             let what = format!("line {} of {}", row.line, row.file);
-            match known.get(&place(row)) {
+            let refused = known.get(&place(row));
+            match refused.map(|refused| &refused.retried_at) {
                 None => problems.push(format!(
                     "{at}: {what} (byte offset {}) is not among the refused rows of {table} in run {pipeline}; do not \
                      change the columns file, line and byte_offset",
@@ -160,6 +155,12 @@ impl Retry<'_> {
                      the rows that are still refused again"
                 )),
                 Some(None) => {}
+            }
+            // Only the beginning of a long record was kept.
+            if refused.is_some_and(|it| it.reason.starts_with(TOO_LONG) && it.raw_line == row.raw_line) {
+                problems.push(format!(
+                    "{at}: raw_line is only the beginning of a long record; write the whole record there"
+                ));
             }
             if let Some(first) = seen.insert(place(row), at) {
                 problems.push(format!("{at}: {what} is in {first} already; keep one of them"));
@@ -363,91 +364,6 @@ impl Retry<'_> {
     }
 }
 
-fn beginning(
-    input: super::super::input::Input,
-    name: String,
-    dialect: Dialect,
-    columns: Option<usize>,
-    scratch: &Path,
-) -> Result<(Dialect, Vec<u8>), Failure> {
-    let mut records = Records::begin(input, name, dialect, Position::START, columns, scratch)?;
-    let mut header = Vec::new();
-    if records.dialect().header
-        && let Some(first) = records.read()?
-    {
-        let end = records.dialect().record_end.bytes().to_vec();
-        header.extend_from_slice(&records.window()[first.bytes]);
-        if !header.ends_with(&end) {
-            header.extend_from_slice(&end);
-        }
-    }
-    Ok((records.dialect().clone(), header))
-}
-
-/// Returns the dialect for a file that has only the header and rows of a file, as UTF-8 text.
-fn plain(found: Dialect) -> Dialect {
-    Dialect {
-        form: Form::Text,
-        detects: false,
-        comment: Vec::new(),
-        skip_lines: 0,
-        skip_footer: 0,
-        encoding: None,
-        sheet: None,
-        ..found
-    }
-}
-
-/// Checks that a text is one whole record. Another text would swallow the rows after it, or become several rows.
-fn one_record(text: &str, dialect: &Dialect) -> Result<(), &'static str> {
-    if text.is_empty() {
-        return Err("raw_line is empty; write the mended row there, or remove this line");
-    }
-    let whole = [text.as_bytes(), dialect.record_end.bytes()].concat();
-    match Splitter::new(dialect).split(&whole, 0, true) {
-        Step::Record { len, .. } if len == whole.len() => Ok(()),
-        Step::QuoteOpen(_) => Err("in raw_line a quote opens and is never closed; close it, or double it"),
-        Step::Record { .. } | Step::NeedMore => Err(
-            "raw_line is not one record; give each row a line of its own, and quote values with line breaks",
-        ),
-    }
-}
-
-impl MendedFile<'_> {
-    /// Returns the rows that were refused, with their new reasons.
-    fn refused(&self, spool: &mut Spool) -> Result<Vec<RefusedRow>, Failure> {
-        if spool.count() == 0 {
-            return Ok(Vec::new());
-        }
-        let problem = |error: csv::Error| Failure::scratch("reading rejects", &error.into());
-        let mut refused = Vec::new();
-        for record in csv::Reader::from_reader(spool.reader()?).into_records() {
-            let record = record.map_err(problem)?;
-            let offset: u64 = record.get(2).and_then(|text| text.parse().ok()).unwrap_or_default();
-            let index = self.rows.partition_point(|(start, _)| *start <= offset);
-            let Some((_, mended)) = index.checked_sub(1).and_then(|index| self.rows.get(index)) else {
-                continue;
-            };
-            let column = record.get(3).filter(|column| !column.is_empty());
-            let row = RefusedRow {
-                column_name: column.map(str::to_owned),
-                reason: record.get(4).unwrap_or_default().to_owned(),
-                ..mended.row.clone()
-            };
-            refused.push((index, row));
-        }
-        // The database refuses rows after the worker has refused others.
-        refused.sort_by_key(|(index, _)| *index);
-        Ok(refused.into_iter().map(|(_, row)| row).collect())
-    }
-
-    /// Names the original file in a failure.
-    fn renamed(&self, mut failure: Failure) -> Failure {
-        failure.message = failure.message.replace(&self.path.display().to_string(), &self.original);
-        failure
-    }
-}
-
 /// Returns what tells refused rows of one run apart.
 fn place(row: &RefusedRow) -> (String, i64, i64) {
     (row.file.clone(), row.line, row.byte_offset)
@@ -461,26 +377,4 @@ fn refuse(name: &str, problems: &[String]) -> Result<(), Failure> {
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     let shown = &problems[..problems.len().min(SHOWN)];
     Err(Failure::bad_input(name, format!("nothing was loaded: {}{more}", shown.join("; "))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::super::dialect::RecordEnd;
-    use super::*;
-
-    #[test]
-    fn a_mended_row_is_one_whole_record() {
-        let plain = Dialect::default();
-        for good in ["1,2", "a", "\"a\nb\",2", "1,2,3,", ","] {
-            assert_eq!(one_record(good, &plain), Ok(()), "{good}");
-        }
-        for bad in ["", "1,\"2", "1\n2", "\"a\"\n\"b\""] {
-            assert!(one_record(bad, &plain).is_err(), "{bad}");
-        }
-        let escaped = Dialect { escape: Some(b'\\'), ..Dialect::default() };
-        assert!(one_record("1,2\\", &escaped).is_err(), "it would swallow the line end");
-        let by_bar = Dialect { record_end: RecordEnd::Bytes(b"|".to_vec()), ..Dialect::default() };
-        assert!(one_record("1,2|3", &by_bar).is_err());
-        assert_eq!(one_record("1,2\n3", &by_bar), Ok(()));
-    }
 }

@@ -7,16 +7,18 @@ use anyhow::Context;
 use definition::kind::Kind;
 use definition::render::render;
 use definition::schedule::Interval;
-use definition::{Definition, PipelineObject, expression};
+use definition::{Definition, FieldKey, PipelineObject, expression};
 use ec2_worker::by_hand::TableLoad;
+use ec2_worker::node::NodeKind;
 use jiff::Timestamp;
 
 use super::super::by_hand;
 
 /// The pipeline id in the names of objects that never exist.
 const PIPELINE: &str = "df-DRY-RUN";
-/// Fields that every object may inherit from Default, and that a load does not use.
-const NOT_OF_LOADS: [&str; 5] = ["pipelineLogUri", "myRejectsPath", "workerGroup", "role", "resourceRole"];
+/// Fields that an object may have or inherit from Default, and that a load does not use.
+const NOT_OF_LOADS: [&str; 6] =
+    ["pipelineLogUri", "myRejectsPath", "workerGroup", "role", "resourceRole", "selectQuery"];
 
 /// The loads of a dry run, in the order of a run.
 pub(super) struct Plan {
@@ -38,12 +40,15 @@ impl Plan {
         let objects: HashMap<String, PipelineObject> =
             rendered.objects.iter().map(|object| (object.id.to_string(), with_location(object))).collect();
         let mut left_out = Vec::new();
-        let mut loads = Vec::new();
+        let (mut loads, mut problems) = (Vec::new(), Vec::new());
         for id in in_order(&rendered) {
             let Some(work) = objects.get(&id) else { continue };
             match Kind::of(work) {
                 Some(Kind::CopyActivity) => match read(work, &objects, definition, scratch)? {
-                    Some(load) => loads.push((load, Vec::new())),
+                    Some((load, problem)) => {
+                        problems.extend(problem.map(|problem| (load.activity.clone(), problem)));
+                        loads.push((load, Vec::new()));
+                    }
                     None => {
                         left_out.push(format!("{id} was not tried: it does not load files into a table."))
                     }
@@ -62,6 +67,10 @@ impl Plan {
             give(text, &mut loads)?;
         }
         let (loads, without): (Vec<_>, Vec<_>) = loads.into_iter().partition(|(_, files)| !files.is_empty());
+        let is_tried = |activity: &String| loads.iter().any(|(load, _)| load.activity == *activity);
+        if let Some((_, problem)) = problems.into_iter().find(|(activity, _)| is_tried(activity)) {
+            return Err(problem);
+        }
         left_out.extend(without.iter().map(|(load, _)| {
             format!("{} was not tried: --with {}=FILE gives it a file.", load.activity, load.input)
         }));
@@ -105,37 +114,54 @@ fn in_order(definition: &Definition) -> Vec<String> {
     order
 }
 
+/// Reads a CopyActivity. Returns `None` if it does not load files into a table. The second value is a problem that matters
+/// only if the load is tried.
 fn read(
     work: &PipelineObject,
     objects: &HashMap<String, PipelineObject>,
     definition: &Definition,
     scratch: &Path,
-) -> anyhow::Result<Option<TableLoad>> {
-    let mut needed = HashMap::new();
+) -> anyhow::Result<Option<(TableLoad, Option<anyhow::Error>)>> {
+    let kind = |key: &str| NodeKind::of(objects.get(work.reference(key)?.as_str())?).ok();
+    if (kind("input"), kind("output")) != (Some(NodeKind::S3), Some(NodeKind::Sql)) {
+        return Ok(None);
+    }
+    let (mut needed, mut problem) = (HashMap::new(), None);
     let mut work = work.clone();
     // A dry run writes neither logs nor refused rows.
     work.fields.retain(|field| !matches!(field.key.as_str(), "pipelineLogUri" | "myRejectsPath"));
     let mut open = vec![work.clone()];
     while let Some(mut object) = open.pop() {
-        by_hand::reveal(&mut object, definition)?;
-        let unknown = object.fields.iter().filter(|field| !field.key.is_secret()).find_map(|field| {
-            let text = object.string(field.key.as_str()).filter(|text| expression::is_in(text))?;
-            let is_about_runs = NOT_OF_LOADS.contains(&field.key.as_str());
-            let matters = !is_about_runs && (object.id != work.id || field.key.as_str().starts_with("my"));
-            (matters && Kind::of(&object) != Some(Kind::S3DataNode))
-                .then(|| (field.key.clone(), text.to_owned()))
-        });
-        if let Some((key, text)) = unknown {
-            anyhow::bail!(
-                "object '{}', field '{key}': the value of {text} is not known: give the parameter with --set myKey=value",
-                object.id
-            );
-        }
+        let revealed = by_hand::reveal(&mut object, definition);
+        problem = problem.or(unknown(&object, &work)).or(revealed.err());
         open.extend(by_hand::links(&object).filter_map(|id| objects.get(id.as_str())).cloned());
         needed.insert(object.id.to_string(), object);
     }
     let read = TableLoad::read(&needed, needed.get(work.id.as_str()).unwrap_or(&work), PIPELINE, scratch);
-    read.with_context(|| format!("reading {}", work.id))
+    match (read, problem) {
+        (Ok(load), problem) => Ok(load.map(|load| (load, problem))),
+        (Err(_), Some(problem)) => Err(problem),
+        (Err(failure), None) => Err(failure).with_context(|| format!("reading {}", work.id)),
+    }
+}
+
+/// Returns the first field of `object` that the load of `work` needs and whose value is not known.
+fn unknown(object: &PipelineObject, work: &PipelineObject) -> Option<anyhow::Error> {
+    if Kind::of(object) == Some(Kind::S3DataNode) {
+        return None;
+    }
+    let is_needed = |key: &FieldKey| {
+        let is_own = object.id == work.id && !key.as_str().starts_with("my");
+        !key.is_secret() && !is_own && !NOT_OF_LOADS.contains(&key.as_str())
+    };
+    object.fields.iter().filter(|field| is_needed(&field.key)).find_map(|field| {
+        let key = field.key.as_str();
+        let text = object.string(key).filter(|text| expression::is_in(text))?;
+        Some(anyhow::anyhow!(
+            "object '{}', field '{key}': the value of {text} is not known: give the parameter with --set myKey=value",
+            object.id
+        ))
+    })
 }
 
 /// Gives the file that `text` names to its load.

@@ -17,8 +17,8 @@ struct Listed {
     table: String,
     /// The CSV file of the run with all its refused rows.
     quarantine: Option<String>,
-    /// Why there are no files, if the load failed.
-    failed: Option<String>,
+    /// Why the rows cannot be read: the load failed, or its database cannot be reached.
+    problem: Option<String>,
     files: Vec<RefusedFile>,
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn list(
     for source in selection.sources(endpoints).await? {
         listed.push(of(&source, source.files(selection).await?));
     }
-    listed.retain(|listed| !listed.files.is_empty() || listed.failed.is_some());
+    listed.retain(|listed| !listed.files.is_empty() || listed.problem.is_some());
     if is_json {
         output::json(&listed)?;
     } else if listed.is_empty() {
@@ -49,7 +49,7 @@ fn of(source: &RejectsSource, files: Vec<RefusedFile>) -> Listed {
         activity: instance.map(|instance| instance.component.clone()),
         table: source.table.clone(),
         quarantine: instance.and_then(|instance| instance.text("rejectsFile")).map(str::to_owned),
-        failed: source.has_failed().then(|| source.failed()),
+        problem: source.why_unreadable().map(str::to_owned),
         files,
     }
 }
@@ -58,7 +58,7 @@ fn text(listed: &Listed) -> String {
     let of_run = listed.pipeline_id.as_ref().zip(listed.activity.as_ref());
     let of_run = of_run.map(|(run, activity)| format!("{run}  {activity}  ")).unwrap_or_default();
     let mut lines = vec![output::paint(&format!("{of_run}{}", listed.table), Style::Bold)];
-    lines.extend(listed.failed.as_ref().map(|failed| format!("  {}", output::harmless(failed))));
+    lines.extend(listed.problem.as_ref().map(|why| format!("  {}", output::harmless(why))));
     for file in &listed.files {
         let run =
             if listed.pipeline_id.is_none() { format!("{}  ", file.pipeline_id) } else { String::new() };

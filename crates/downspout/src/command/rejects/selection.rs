@@ -42,8 +42,8 @@ pub(super) struct RejectsSource {
 enum SourceKind {
     /// The load of an instance.
     Load(Box<TableLoad>),
-    /// A load that failed: its refused rows are in the quarantine file alone.
-    Failed,
+    /// A load whose refused rows cannot be read, and why.
+    Unreadable(String),
     /// A table in the database with this URL.
     Table(String),
 }
@@ -109,11 +109,20 @@ impl Selection {
         let of_run = Some((run.clone(), instance.clone()));
         let table = instance.text("loadedTable").unwrap_or_default().to_owned();
         if instance.status != "FINISHED" {
-            return RejectsSource::new(of_run, table, SourceKind::Failed).map(Some);
+            let why = failed(run, instance, &table);
+            return RejectsSource::new(of_run, table, SourceKind::Unreadable(why)).map(Some);
         }
         let scratch = tempfile::tempdir()?;
-        let load = by_hand::of_run(endpoints, run, instance, &self.settings, scratch.path()).await?;
-        let Some(load) = load else { return Ok(None) };
+        let load = match by_hand::of_run(endpoints, run, instance, &self.settings, scratch.path()).await {
+            Ok(Some(load)) => load,
+            Ok(None) => return Ok(None),
+            // One run that cannot be read does not hide the others.
+            Err(error) if self.run.is_none() => {
+                let kind = SourceKind::Unreadable(format!("{error:#}"));
+                return RejectsSource::new(of_run, table, kind).map(Some);
+            }
+            Err(error) => return Err(error),
+        };
         let kind = SourceKind::Load(Box::new(load));
         Ok(Some(RejectsSource { of_run, table, kind, pool: Pool::default(), _scratch: scratch }))
     }
@@ -143,11 +152,11 @@ impl RejectsSource {
             SourceKind::Table(url) => {
                 worker::refused_rows(url, (None, &self.table), &wanted, &self.pool).await?.1
             }
-            SourceKind::Failed => anyhow::bail!("{}", self.failed()),
+            SourceKind::Unreadable(why) => anyhow::bail!("{why}"),
         })
     }
 
-    /// Returns the refused rows by file. A load that failed has none in the database.
+    /// Returns the refused rows by file; none if they cannot be read.
     pub(super) async fn files(&self, selection: &Selection) -> anyhow::Result<Vec<RefusedFile>> {
         let pipeline = self.of_run.as_ref().map(|(run, _)| run.pipeline_id.clone());
         let pipeline = pipeline.or_else(|| selection.run.clone());
@@ -157,24 +166,26 @@ impl RejectsSource {
                 let wanted = Wanted { pipeline, open: false, limit: Some(0) };
                 worker::refused_rows(url, (None, &self.table), &wanted, &self.pool).await?.0
             }
-            SourceKind::Failed => Vec::new(),
+            SourceKind::Unreadable(_) => Vec::new(),
         })
     }
 
-    /// Returns why the refused rows of a load that failed cannot be shown or retried.
-    pub(super) fn failed(&self) -> String {
-        let Some((run, instance)) = &self.of_run else { return String::new() };
-        let message = instance.error_message.as_deref().unwrap_or_default();
-        let at = message.rsplit_once("the refused rows are in ").map(|(_, at)| at.trim_end());
-        let at = at.map(|at| format!("; its refused rows are in {at} (`downspout get`)")).unwrap_or_default();
-        format!(
-            "{} of {} ended as {}, so none of its rows are in {}{at}; mend the file itself, and use `downspout rerun {}`",
-            instance.component, run.pipeline_id, instance.status, self.table, run.pipeline_id
-        )
+    /// Returns why the refused rows cannot be read, if so.
+    pub(super) fn why_unreadable(&self) -> Option<&str> {
+        match &self.kind {
+            SourceKind::Unreadable(why) => Some(why),
+            SourceKind::Load(_) | SourceKind::Table(_) => None,
+        }
     }
+}
 
-    /// Returns whether the load failed.
-    pub(super) fn has_failed(&self) -> bool {
-        matches!(self.kind, SourceKind::Failed)
-    }
+/// Returns why the refused rows of a load that failed cannot be shown or retried.
+fn failed(run: &RunView, instance: &InstanceView, table: &str) -> String {
+    let message = instance.error_message.as_deref().unwrap_or_default();
+    let at = message.rsplit_once("the refused rows are in ").map(|(_, at)| at.trim_end());
+    let at = at.map(|at| format!("; its refused rows are in {at} (`downspout get`)")).unwrap_or_default();
+    format!(
+        "{} of {} ended as {}, so none of its rows are in {table}{at}; mend the file itself, and use `downspout rerun {}`",
+        instance.component, run.pipeline_id, instance.status, run.pipeline_id
+    )
 }
