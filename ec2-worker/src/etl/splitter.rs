@@ -43,8 +43,12 @@ pub struct Splitter {
     record_end: Vec<u8>,
     quote: Option<u8>,
     escape: Option<u8>,
+    /// The separator and the record end if each of them is one byte, as in nearly every file.
+    single: Option<(u8, u8)>,
     /// Whether a carriage return before the record end belongs to it.
     takes_return: bool,
+    /// Whether a record end is the end of a line.
+    ends_line: bool,
     /// The bytes at which an unquoted field may end, and the escape.
     special: [bool; 256],
     fields: Vec<Span>,
@@ -72,8 +76,13 @@ impl Splitter {
             special[usize::from(*byte)] = true;
         }
         Self {
+            single: match (&dialect.separator[..], &record_end[..]) {
+                ([separator], [end]) => Some((*separator, *end)),
+                _ => None,
+            },
             separator: dialect.separator.clone(),
             takes_return: record_end == b"\n",
+            ends_line: record_end.contains(&b'\n') || record_end == b"\r",
             record_end,
             quote: dialect.quote,
             escape: dialect.escape,
@@ -118,7 +127,7 @@ impl Splitter {
                 Err(step) => return step,
                 Ok((end, FieldEnd::Separator(length))) => at = end + length,
                 Ok((end, FieldEnd::Record(length))) => {
-                    lines += u64::from(self.record_end.contains(&b'\n') || self.record_end == b"\r");
+                    lines += u64::from(self.ends_line);
                     return Step::Record { len: end + length - start, lines };
                 }
                 Ok((end, FieldEnd::Input)) => return Step::Record { len: end - start, lines },
@@ -149,6 +158,14 @@ impl Splitter {
     /// Returns what ends the field at the index `at`, where a special byte stands; `None` if the byte ends nothing.
     #[inline]
     fn end_at(&self, input: &[u8], at: usize, last: bool) -> Result<Option<FieldEnd>, Step> {
+        if let Some((separator, end)) = self.single {
+            let byte = input[at];
+            return Ok(match byte {
+                _ if byte == separator => Some(FieldEnd::Separator(1)),
+                _ if byte == end => Some(FieldEnd::Record(1)),
+                _ => None,
+            });
+        }
         let rest = &input[at..];
         for (bytes, is_record) in [(&self.separator, false), (&self.record_end, true)] {
             if bytes[0] != rest[0] {
