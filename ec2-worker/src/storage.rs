@@ -1,26 +1,22 @@
 //! S3 for activities: pin, read, list and write objects.
 
-use std::time::Duration;
-
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::Bytes;
 
 use crate::failure::Failure;
 use crate::script;
 
+mod body;
 mod multipart;
 mod object_writer;
 mod upload;
 
+pub use body::Body;
 pub(crate) use multipart::Multipart;
 pub use object_writer::ObjectWriter;
 pub use upload::Upload;
-
-/// How many times a download that breaks off is resumed.
-const RESUMES: u32 = 5;
 
 /// An S3 client whose errors are failures of tasks.
 #[derive(Clone, Debug)]
@@ -153,16 +149,6 @@ impl Storage {
         Ok(found)
     }
 
-    /// Opens the bytes of an object from the offset `from` up to but excluding the offset `to`; without `to`, up to the end.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`Self::pin`].
-    pub async fn read(&self, object: &ObjectRef, from: u64, to: Option<u64>) -> Result<Body, Failure> {
-        let stream = self.get(object, from, to).await?.body;
-        Ok(Body { storage: self.clone(), object: object.clone(), at: from, to, stream, resumes: RESUMES })
-    }
-
     /// Reads a script: a whole small object in UTF-8. Byte order marks before the script are left out.
     ///
     /// # Errors
@@ -211,42 +197,6 @@ impl Storage {
             .send()
             .await
             .map_err(|error| refused("reading", at, &error))
-    }
-}
-
-/// The bytes of an object. A download that breaks off is resumed at the same byte.
-pub struct Body {
-    storage: Storage,
-    object: ObjectRef,
-    at: u64,
-    to: Option<u64>,
-    stream: ByteStream,
-    resumes: u32,
-}
-
-impl Body {
-    /// Returns the next piece, or `None` at the end.
-    pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
-        loop {
-            match self.stream.next().await? {
-                Ok(piece) => {
-                    self.at += piece.len() as u64;
-                    return Some(Ok(piece));
-                }
-                Err(error) if self.resumes == 0 => {
-                    let message = format!("reading {}: {error}", self.object.at);
-                    return Some(Err(Failure::new("S3:ConnectionLost", message)));
-                }
-                Err(_) => {
-                    self.resumes -= 1;
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    match self.storage.get(&self.object, self.at, self.to).await {
-                        Ok(output) => self.stream = output.body,
-                        Err(failure) => return Some(Err(failure)),
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -9,6 +9,7 @@
 mod batch;
 pub mod dry_run;
 mod expect;
+mod groups;
 mod refused;
 mod replace;
 pub mod retry;

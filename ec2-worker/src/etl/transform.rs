@@ -347,12 +347,10 @@ impl Thread {
         };
         let names: Result<Vec<String>, _> = self.records.splitter().fields().iter().map(name).collect();
         let mut names = names.map_err(|_| {
-            let message = format!(
-                "{}, line {}: the header is not UTF-8; {}",
-                self.plan.file,
-                at.line,
-                checks::hint(&self.plan.dialect)
-            );
+            let encoding = self.encoding();
+            let hint = checks::hint(&self.plan.dialect, encoding);
+            let message =
+                format!("{}, line {}: the header is not {encoding}; {hint}", self.plan.file, at.line);
             Failure::bad_input("Encoding", message)
         })?;
         // Some tools end every line with a separator, also the header.

@@ -3,16 +3,22 @@
 mod corpus;
 mod dialects;
 mod dry_runs;
+mod faulty_s3;
 mod gzip;
 mod killed;
+mod killed_loads;
 mod loading;
 mod objects;
+mod outages;
 mod own_types;
+mod proxy;
+mod refusal_cost;
 mod refusals;
 mod replacing;
 mod retries;
 mod scripts;
 mod settings;
+mod shop;
 mod stack;
 mod staging;
 mod tables;
@@ -107,6 +113,11 @@ impl World {
 
     /// Returns the rows of a query, with `|` between columns and a blank between rows.
     async fn rows(&self, query: &str) -> String {
+        self.texts(query).await.join(" ")
+    }
+
+    /// Returns the rows of a query, each with `|` between its columns.
+    async fn texts(&self, query: &str) -> Vec<String> {
         let messages = self.client.simple_query(query).await.expect("a legal query");
         let rows = messages.iter().filter_map(|message| match message {
             tokio_postgres::SimpleQueryMessage::Row(row) => {
@@ -115,7 +126,7 @@ impl World {
             }
             _ => None,
         });
-        rows.collect::<Vec<_>>().join(" ")
+        rows.collect()
     }
 }
 

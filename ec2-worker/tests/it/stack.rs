@@ -24,6 +24,8 @@ pub(crate) const GROUP: &str = "wg";
 /// A running stack; it ends when dropped.
 pub(crate) struct Stack {
     pub(crate) clients: Clients,
+    /// The URL of S3.
+    pub(crate) s3: String,
     pub(crate) folder: TempDir,
     pub(crate) shutdown: CancellationToken,
     _end: DropGuard,
@@ -50,7 +52,7 @@ impl Stack {
         tokio::spawn(server::serve(config, listener, shutdown.clone()));
         let clients = clients(&datapipeline, &s3);
         let end = shutdown.clone().drop_guard();
-        Self { clients, folder, shutdown, _end: end }
+        Self { clients, s3, folder, shutdown, _end: end }
     }
 
     /// Starts S3, the service and a worker.

@@ -9,6 +9,7 @@ use super::super::source::Source;
 use super::super::table::Table;
 use super::super::transform::{self, Chunk, Message, Plan, Reject};
 use super::batch::{self, Writer};
+use super::groups::Groups;
 use super::waiting::{Waiting, WaitingRow};
 use super::{LoadTry, READER_GONE, lock, quarantine};
 use crate::database::Transaction;
@@ -49,8 +50,7 @@ impl LoadTry<'_> {
         Err(Failure::internal(READER_GONE))
     }
 
-    /// Copies the rows of a chunk in groups. A refused group is halved; after an accepted group, the next one is
-    /// twice as large.
+    /// Copies the rows of a chunk in groups, and finds the refused rows.
     async fn copy_in_groups(
         &mut self,
         source: &Source,
@@ -58,16 +58,16 @@ impl LoadTry<'_> {
         chunk: &Chunk,
         waiting: &mut Vec<WaitingRow>,
     ) -> Result<(), Failure> {
-        let (mut at, mut size) = (0, chunk.marks.len());
+        let (mut at, mut groups) = (0, Groups::new(chunk.marks.len()));
         while at < chunk.marks.len() && !self.is_limit_passed() {
-            let count = size.min(chunk.marks.len() - at);
+            let count = groups.next(chunk.marks.len() - at);
             let from = if at == 0 { 0 } else { chunk.marks[at - 1].end };
             let to = chunk.marks[at + count - 1].end;
             match writer.apply(&chunk.data[from..to]).await {
                 Ok(()) => {
                     self.loaded.rows += count as u64;
                     at += count;
-                    size = count * 2;
+                    groups.accepted(count);
                 }
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     let mark = &chunk.marks[at];
@@ -80,9 +80,9 @@ impl LoadTry<'_> {
                         self.collect(source, &[reject])?;
                     }
                     at += 1;
-                    size = 1;
+                    groups.refused(count);
                 }
-                Err(failure) if failure.is_refusal() => size = count / 2,
+                Err(failure) if failure.is_refusal() => groups.refused(count),
                 Err(failure) => return Err(failure),
             }
         }

@@ -11,6 +11,7 @@ use super::super::table::Table;
 use super::super::transform::{Layout, Reject};
 use super::LoadTry;
 use super::batch::{self, Way, Writer};
+use super::groups::Groups;
 use crate::database::Transaction;
 use crate::failure::Failure;
 
@@ -74,15 +75,16 @@ impl LoadTry<'_> {
         writer: &Writer<'_>,
         rows: Vec<WaitingRow>,
     ) -> Result<Vec<WaitingRow>, Failure> {
-        let (mut left, mut size, mut rows) = (Vec::new(), rows.len(), std::collections::VecDeque::from(rows));
+        let (mut left, mut groups) = (Vec::new(), Groups::new(rows.len()));
+        let mut rows = std::collections::VecDeque::from(rows);
         while !rows.is_empty() && !self.is_limit_passed() {
-            let count = size.min(rows.len());
+            let count = groups.next(rows.len());
             let data: Vec<u8> = rows.iter().take(count).flat_map(|row| row.data.iter().copied()).collect();
             match writer.apply(&data).await {
                 Ok(()) => {
                     self.loaded.rows += count as u64;
                     rows.drain(..count);
-                    size = count * 2;
+                    groups.accepted(count);
                 }
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     if let Some(mut row) = rows.pop_front() {
@@ -92,9 +94,9 @@ impl LoadTry<'_> {
                             false => self.collect(source, &[row.reject])?,
                         }
                     }
-                    size = 1;
+                    groups.refused(count);
                 }
-                Err(failure) if failure.is_refusal() => size = count / 2,
+                Err(failure) if failure.is_refusal() => groups.refused(count),
                 Err(failure) => return Err(failure),
             }
         }

@@ -32,6 +32,11 @@ impl Thread {
         format!("text follows the closing quote{end}")
     }
 
+    /// Returns the name of the encoding of the file.
+    pub(super) fn encoding(&self) -> &'static str {
+        self.records.opened().encoding.unwrap_or("UTF-8")
+    }
+
     pub(super) fn check_text(&self, record: &Range<usize>) -> Result<(), Refusal> {
         let bytes = &self.records.window()[record.clone()];
         if let Some(reason) = bad_bytes::reason(bytes) {
@@ -40,8 +45,8 @@ impl Thread {
         let (index, what) = if let Err(error) = std::str::from_utf8(bytes) {
             let index = error.valid_up_to();
             let byte = bad_bytes::at(&bytes[index..]).unwrap_or(bytes[index]);
-            let encoding = self.plan.dialect.encoding.unwrap_or(encoding_rs::UTF_8);
-            (index, format!("byte {byte:#04x} is not {}; {}", encoding.name(), hint(&self.plan.dialect)))
+            let encoding = self.encoding();
+            (index, format!("byte {byte:#04x} is not {encoding}; {}", hint(&self.plan.dialect, encoding)))
         } else if let Some(index) = memchr(0, bytes) {
             (index, "a NUL byte, which PostgreSQL cannot store".to_owned())
         } else if let Some(index) = self.lone_return(record) {
@@ -74,9 +79,12 @@ impl Thread {
     }
 }
 
-/// Returns what to do if a file is not in its encoding.
-pub(super) fn hint(dialect: &Dialect) -> &'static str {
+/// Returns what to do if a file is not in the encoding `found`.
+pub(super) fn hint(dialect: &Dialect, found: &str) -> &'static str {
     match dialect.encoding {
+        _ if found.starts_with("UTF-16") || found == "UTF-32" => {
+            "the file begins in this encoding; write this character again"
+        }
         None => "save the file as UTF-8, or set `myEncoding`, for example to windows-1252",
         Some(_) => "`myEncoding` names the encoding of the file",
     }
