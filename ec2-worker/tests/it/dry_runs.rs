@@ -141,3 +141,13 @@ async fn a_missing_table_and_a_missing_key_are_failures_of_their_load() {
     assert!(told[0].starts_with("BadInput:NoSuchTable: table nowhere"), "{told:?}");
     assert!(told[1].contains("has no primary key"), "{told:?}");
 }
+
+#[tokio::test]
+async fn a_statement_that_cannot_be_undone_is_not_run() {
+    let world = World::new("SELECT 1").await;
+    let create = Some("CREATE TABLE made (id int); COMMIT".to_owned());
+    let load = Load { create, ..world.load("made", &world.file("id\n1\n")) };
+    let told = world.dry(&[load]).await;
+    assert!(told[0].contains("`COMMIT`, which cannot be undone"), "{told:?}");
+    assert_eq!(world.rows("SELECT count(*) FROM pg_class WHERE relname = 'made'").await, "0");
+}

@@ -16,7 +16,7 @@ use report::Report;
 const AFTER_HELP: &str = "\
 Examples:
   downspout dry-run orders.json --with orders.csv
-  downspout dry-run orders.json --with OrdersCsv=~/Downloads/new.csv --set myDay=2026-01-31
+  downspout dry-run orders.json --with OrdersCsv=new.csv --set myDay=2026-01-31
 
 Every CopyActivity from S3 to a table is tried with the local file that stands for its input. A file belongs to the input \
 whose key ends with the same name; NODE=FILE names the S3DataNode. For a directoryPath, repeat NODE=FILE, or give a folder.

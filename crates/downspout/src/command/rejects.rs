@@ -16,8 +16,8 @@ use selection::Selection;
 
 const AFTER_HELP: &str = "\
 A row that does not fit its table is refused with its reason, and kept in the table <table>_rejects. The way back:
-  downspout rejects list                                              which runs refused rows, and why
-  downspout rejects export mend.csv --run df-0123456789ABCDEFGHIJ     the rows, for a spreadsheet
+  downspout rejects list            (shows which runs refused rows, and why)
+  downspout rejects export mend.csv --run df-0123456789ABCDEFGHIJ
   (mend the column raw_line; remove the lines that should stay out)
   downspout rejects retry mend.csv --run df-0123456789ABCDEFGHIJ --activity LoadOrders
 

@@ -13,7 +13,7 @@ use crate::database::{Pool, Transaction};
 use crate::failure::Failure;
 use crate::ledger;
 use crate::progress::{Fields, Progress};
-use crate::sql::literal;
+use crate::sql::{literal, statements};
 
 /// The largest number of rows of each kind that a dry run shows.
 const SAMPLES: i64 = 5;
@@ -121,6 +121,15 @@ impl LoadTry<'_> {
     /// Does what [`LoadTry::in_transaction`] does, without the ledger and the table for refused rows.
     async fn without_effect(&mut self, tx: &Transaction) -> Result<Changes, Failure> {
         let was_there = Table::find(tx, self.load.schema.as_deref(), &self.load.table).await?.is_some();
+        let own = self.load.create.as_deref().filter(|_| !was_there).map(statements).unwrap_or_default();
+        if let Some(statement) = own.iter().find(|statement| statement.stands_alone()) {
+            let text: String = statement.text.chars().take(60).collect();
+            let message = format!(
+                "`createTableSql` has the statement `{text}`, which cannot be undone, so a dry run does not run it; remove it, \
+                 because a load runs in one transaction as well"
+            );
+            return Err(Failure::bad_input("CreateTableSql", message));
+        }
         let mut table = self.table(tx).await?;
         self.progress.set("loadedTable", &table);
         let before = table.columns.len();
