@@ -85,6 +85,7 @@ impl Activity for CopyActivity {
         nodes
             .chain(format_of_table(&ends, foreseen.find))
             .chain(rules)
+            .chain(unknown_encoding(&ends, foreseen.find))
             .chain(unwritten(&ends, foreseen.find))
             .collect()
     }
@@ -151,6 +152,16 @@ fn format_of_table<'a>(ends: &[&'a PipelineObject], find: &Find<'a>) -> Option<H
     let format = find(file.reference("dataFormat")?)?;
     let kind = format.type_name().filter(|kind| !expression::is_in(kind))?;
     dialect::reads(kind).err().map(|what| Hindrance::new(format, "type", what))
+}
+
+/// Returns a hindrance if the data format of the input or the output names an encoding that does not exist.
+fn unknown_encoding<'a>(ends: &[&'a PipelineObject], find: &Find<'a>) -> Option<Hindrance> {
+    let formats = ends.iter().filter_map(|end| find(end.reference("dataFormat")?));
+    let mut unknown = formats.filter_map(|format| {
+        let label = format.string("myEncoding").filter(|label| !expression::is_in(label))?;
+        dialect::encoding(label).err().map(|what| Hindrance::new(format, "myEncoding", what))
+    });
+    unknown.next()
 }
 
 /// Returns a hindrance if the output is a file, and the worker cannot write its data format.

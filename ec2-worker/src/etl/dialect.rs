@@ -129,6 +129,10 @@ impl Dialect {
         }
         dialect.set_kind(format.dialect);
         dialect.set_special_bytes(format)?;
+        // Databases that escape by backslashes write NULL so. An escaped `N` has no other use.
+        if dialect.escape == Some(b'\\') && !dialect.nulls.iter().any(|null| null == b"\\N") {
+            dialect.nulls.push(b"\\N".to_vec());
+        }
         // The keys of the objects are a header.
         dialect.header = format.header || dialect.form == Form::Json;
         dialect.comment = format.comment.clone().unwrap_or_default().into_bytes();
@@ -138,7 +142,7 @@ impl Dialect {
         dialect.longest_record = format.max_record_bytes;
         dialect.sheet.clone_from(&format.sheet);
         if let Some(label) = &format.encoding {
-            dialect.encoding = Some(encoding(format, label)?);
+            dialect.encoding = Some(encoding(label).map_err(|what| problem(format, "myEncoding", &what))?);
         }
         Ok(dialect)
     }
@@ -253,13 +257,19 @@ pub(crate) fn reads(kind: &str) -> Result<Family, String> {
     }
 }
 
-fn encoding(format: &Format, label: &str) -> Result<&'static Encoding, Failure> {
+/// Returns the encoding that `label` names.
+///
+/// # Errors
+///
+/// If there is no such encoding. The message completes the sentence "object …, field …".
+pub(crate) fn encoding(label: &str) -> Result<&'static Encoding, String> {
     // UTF-32 and UTF-16 without a byte order are found in the file.
     let found = Encoding::for_label(label.trim().as_bytes());
     found.filter(|found| *found != encoding_rs::REPLACEMENT).ok_or_else(|| {
-        let what =
-            format!("is `{label}`, which is no encoding; write for example utf-8, windows-1252 or shift_jis");
-        problem(format, "myEncoding", &what)
+        let known = "write for example utf-8, windows-1252, iso-8859-1 or shift_jis";
+        format!(
+            "is `{label}`, which is no encoding of the WHATWG standard; {known}, or convert the file to UTF-8"
+        )
     })
 }
 

@@ -247,7 +247,7 @@ impl Thread {
             return Ok(());
         }
         let bytes = &self.records.window()[record.bytes.clone()];
-        if let Some(reason) = bad_bytes::reason(bytes) {
+        if let Some((reason, _)) = bad_bytes::reason(bytes) {
             return bad("Unreadable", "", String::from_utf8_lossy(reason).trim_end());
         }
         if let Err(error) = std::str::from_utf8(bytes) {

@@ -278,7 +278,7 @@ impl Thread {
         let bytes = &self.records.window()[record.clone()];
         let bytes = bytes.strip_suffix(self.plan.dialect.record_end.bytes()).unwrap_or(bytes);
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        bad_bytes::reason(bytes).map_or_else(|| bytes.to_vec(), |_| Vec::new())
+        bad_bytes::reason(bytes).map_or(bytes, |(_, raw)| raw).to_vec()
     }
 
     /// Decides the layout. The columns are those of the header. Without a header, they are the declared columns, or all
@@ -333,7 +333,7 @@ impl Thread {
     fn names(&mut self, first: &Record) -> Result<Vec<String>, Failure> {
         let at = first.at;
         let bytes = &self.records.window()[first.bytes.clone()];
-        if let Some(reason) = bad_bytes::reason(bytes) {
+        if let Some((reason, _)) = bad_bytes::reason(bytes) {
             let reason = String::from_utf8_lossy(reason);
             return Err(Failure::bad_input(
                 "Header",

@@ -140,8 +140,12 @@ async fn a_link_a_pipe_or_an_illegal_name_in_the_output_fails_before_any_upload(
 async fn a_file_that_still_grows_is_not_uploaded() {
     let stack = Stack::start().await;
     stack.put("in/a", "1").await;
-    let command = "(trap '' TERM; while :; do echo x; done > \"$OUTPUT1_STAGING_DIR/grows\") & \
-                   while ! test -s \"$OUTPUT1_STAGING_DIR/grows\"; do :; done";
+    // Several writers, and a file that takes long to upload, so that one of them writes meanwhile on a busy machine, too.
+    let command = "head -c 50000000 /dev/zero > \"$OUTPUT1_STAGING_DIR/grows\"
+                   for writer in 1 2 3 4; do
+                       (trap '' TERM; while :; do echo x; done >> \"$OUTPUT1_STAGING_DIR/grows\") &
+                   done
+                   sleep 0.1";
     let attempt = stack.run(shell(command, vec![])).await;
     let message = message(&attempt, "ActivityFailed:Output");
     assert!(

@@ -30,8 +30,39 @@ pub fn unreadable(pattern: &str) -> Option<String> {
     if has(&['h', 'K']) && !has(&['a']) {
         return Some("an hour of 12 needs `a` for am or pm; `H` is the hour of 24".to_owned());
     }
+    if let Some(twice) = twice(pattern) {
+        return Some(format!("`{twice}` stands in it twice{}", if twice == 'M' { MINUTES } else { "" }));
+    }
+    if has(&['m']) && !has(&['H', 'h', 'k', 'K']) {
+        return Some("it has minutes but no hour; `M` is the month, and `m` are minutes".to_owned());
+    }
+    if has(&['d']) && has(&['y', 'Y']) && !has(&['M']) {
+        return Some("it has a day and a year but no month, `M`".to_owned());
+    }
+    if has(&['d']) && !has(&['y', 'Y']) {
+        return Some("it has a day but no year, `y`".to_owned());
+    }
     if !has(&['y', 'Y', 'M', 'd', 'H', 'h', 'k', 'K']) {
         return Some("it has no letter of a date or an hour".to_owned());
+    }
+    None
+}
+
+const MINUTES: &str = "; `m` are minutes";
+
+/// Returns a letter that stands in two places of the pattern, so that the second value would replace the first.
+fn twice(pattern: &str) -> Option<char> {
+    let (mut seen, mut last, mut is_quoted) = (String::new(), None, false);
+    for next in pattern.chars() {
+        is_quoted ^= next == '\'';
+        let letter = (next.is_ascii_alphabetic() && !is_quoted).then_some(next);
+        if let Some(letter) = letter.filter(|_| letter != last) {
+            if seen.contains(letter) {
+                return Some(letter);
+            }
+            seen.push(letter);
+        }
+        last = letter;
     }
     None
 }
@@ -52,6 +83,10 @@ mod tests {
             ("DD/MM/YYYY", "the letter `D` cannot be read; `d` is the day of the month"),
             ("yyyy'T", "a quote is never closed"),
             ("dd/MM/yyyy hh:mm", "an hour of 12 needs `a` for am or pm; `H` is the hour of 24"),
+            ("dd/mm/yyyy", "it has minutes but no hour; `M` is the month, and `m` are minutes"),
+            ("dd/MM/yyyy HH:MM", "`M` stands in it twice; `m` are minutes"),
+            ("dd.yyyy", "it has a day and a year but no month, `M`"),
+            ("dd/MM", "it has a day but no year, `y`"),
             ("'yyyy'", "it has no letter of a date or an hour"),
         ] {
             assert_eq!(unreadable(pattern).as_deref(), Some(why), "{pattern}");

@@ -213,7 +213,9 @@ impl<'a> Conversion<'a> {
         if written.form != Form::Text {
             return match &to.format {
                 Some(format) => problem(Some(format), "myDialect", UNWRITTEN),
-                None => problem(None, "dataFormat", "is missing; only text files can be put together as they are"),
+                None => {
+                    problem(None, "dataFormat", "is missing; only text files can be put together as they are")
+                }
             };
         }
         let columns = [from, to].into_iter().filter_map(|node| node.format.as_ref());

@@ -55,7 +55,11 @@ pub(super) fn hindrance(format: &PipelineObject) -> Option<Hindrance> {
     let patterns = rules.dates.iter().chain(rules.columns.iter().map(|of| &of.pattern));
     let fields = [
         (numbers.is_some_and(|form| form.decimal != '.'), "myDecimal", "numbers with a decimal point"),
-        (numbers.is_some_and(|form| form.grouping == Some('.')), "myGrouping", "numbers with a decimal point"),
+        (
+            numbers.is_some_and(|form| form.grouping == Some('.')),
+            "myGrouping",
+            "numbers with a decimal point",
+        ),
         (has_word(&rules.truths, b"f"), "myTrue", "f for false"),
         (has_word(&rules.falsehoods, b"t"), "myFalse", "t for true"),
         (
@@ -66,7 +70,9 @@ pub(super) fn hindrance(format: &PipelineObject) -> Option<Hindrance> {
     ];
     fields.into_iter().find_map(|(is_set, field, written)| {
         let what = format!("gives another meaning to the output, because an export writes {written}");
-        is_set.then(|| Hindrance::new(format, field, format!("{what}; give the output a data format without it")))
+        is_set.then(|| {
+            Hindrance::new(format, field, format!("{what}; give the output a data format without it"))
+        })
     })
 }
 

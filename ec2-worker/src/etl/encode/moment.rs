@@ -17,11 +17,8 @@ pub(super) fn day(rules: &ColumnRules, text: &[u8]) -> Option<i32> {
         Some(false) => return Some(i32::MIN),
         None => {}
     }
-    if let Some(moment) = by_pattern(rules, text) {
-        return Some(moment.days);
-    }
-    // Many tools write a date with a time of day, which is midnight.
-    by_iso(rules, text).filter(|m| m.micros == 0 && m.offset.is_none_or(|o| o == 0)).map(|m| m.days)
+    // Many tools write a date with a time of day, which is midnight. The column would lose another time of day.
+    any(rules, text).filter(|m| m.micros == 0 && m.offset.is_none_or(|o| o == 0)).map(|m| m.days)
 }
 
 /// Returns the microseconds since 2000-01-01 00:00.

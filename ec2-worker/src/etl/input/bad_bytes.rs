@@ -20,15 +20,21 @@ pub fn at(text: &[u8]) -> Option<u8> {
     }
 }
 
-/// Appends a whole record in place of one that cannot be made, for this reason.
-pub fn push_reason(reason: &str, out: &mut Vec<u8>) {
+/// Appends a whole record in place of one that cannot be made, for this reason. `raw` is the record as the file has it,
+/// as far as it is text.
+pub fn push_reason(reason: &str, raw: &str, out: &mut Vec<u8>) {
+    let line = |text: &str| text.trim_end().replace(['\n', '\r'], " ").into_bytes();
     out.push(REASON);
-    out.extend(reason.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+    out.extend(line(reason));
+    out.push(REASON);
+    out.extend(line(raw));
     out.push(b'\n');
 }
 
-/// Returns the reason in place of the record `record`, if there is one.
+/// Returns the reason in place of the record `record`, if there is one, and the record as the file has it.
 #[must_use]
-pub fn reason(record: &[u8]) -> Option<&[u8]> {
-    record.strip_prefix(&[REASON])
+pub fn reason(record: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = record.strip_prefix(&[REASON])?;
+    let end = rest.iter().position(|byte| *byte == REASON).unwrap_or(rest.len());
+    Some((&rest[..end], rest.get(end + 1..).unwrap_or_default()))
 }

@@ -102,7 +102,8 @@ struct Objects {
     count: u64,
 }
 
-type Object = Result<Fields, String>;
+/// An object, or why it cannot be read and its text.
+type Object = Result<Fields, (String, String)>;
 
 impl Objects {
     fn next(&mut self) -> io::Result<Option<Object>> {
@@ -119,7 +120,8 @@ impl Objects {
             return Ok(Some(Ok(Fields(Vec::new()))));
         }
         let object = serde_json::from_slice::<Fields>(&line);
-        Ok(Some(object.map_err(|error| format!("the line is not a JSON object: {error}"))))
+        let problem = |error| (format!("the line is not a JSON object: {error}"), shown(&line));
+        Ok(Some(object.map_err(problem)))
     }
 
     fn next_element(&mut self) -> io::Result<Option<Object>> {
@@ -181,28 +183,54 @@ impl Csv {
                 return;
             }
             Ok(Fields(fields)) => fields,
-            Err(reason) => return bad_bytes::push_reason(reason, &mut self.out),
+            Err((reason, raw)) => return bad_bytes::push_reason(reason, raw, &mut self.out),
         };
         if let Some((key, _)) = fields.iter().find(|(key, _)| !self.keys.contains(key)) {
             let reason = format!("the key `{key}` does not stand in the first {LEADING} objects of the file");
-            return bad_bytes::push_reason(&reason, &mut self.out);
+            return bad_bytes::push_reason(&reason, &written(fields), &mut self.out);
         }
-        let value =
-            |key: &String| fields.iter().find(|(known, _)| known == key).map(|(_, value)| value.get());
-        let texts: Vec<Option<(String, bool)>> =
-            self.keys.iter().map(|key| value(key).and_then(text)).collect();
+        let value = |key: &String| fields.iter().find(|(known, _)| known == key);
+        let texts: Result<Vec<Option<(String, bool)>>, String> = self
+            .keys
+            .iter()
+            .map(|key| value(key).map_or(Ok(None), |(key, value)| text(key, value.get())))
+            .collect();
+        let texts = match texts {
+            Ok(texts) => texts,
+            Err(reason) => return bad_bytes::push_reason(&reason, &written(fields), &mut self.out),
+        };
         let texts = texts.iter().map(|text| text.as_ref().map(|(text, is_text)| (text.as_str(), *is_text)));
         push_record(texts, &mut self.out);
     }
 }
 
 /// Returns the text of a JSON value, and whether it is a string; `None` for `null`.
-fn text(raw: &str) -> Option<(String, bool)> {
-    match raw {
+///
+/// # Errors
+///
+/// If the value is a string that is no text, such as one with half of a surrogate pair.
+fn text(key: &str, raw: &str) -> Result<Option<(String, bool)>, String> {
+    Ok(match raw {
         "null" => None,
-        _ if raw.starts_with('"') => Some((serde_json::from_str(raw).unwrap_or_default(), true)),
+        _ if raw.starts_with('"') => {
+            let text = serde_json::from_str(raw);
+            Some((text.map_err(|error| format!("the value of `{key}` is no text: {error}"))?, true))
+        }
         _ => Some((raw.to_owned(), false)),
-    }
+    })
+}
+
+/// Returns an object as JSON.
+fn written(fields: &[(String, Box<RawValue>)]) -> String {
+    let fields = fields
+        .iter()
+        .map(|(key, value)| format!("{}: {}", serde_json::Value::from(key.as_str()), value.get()));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+}
+
+/// Returns a line as text, cut if it is long.
+fn shown(line: &[u8]) -> String {
+    String::from_utf8_lossy(&line[..line.len().min(1024)]).into_owned()
 }
 
 /// Appends a record of CSV. Strings are quoted, so that an empty one is not NULL.
@@ -283,5 +311,13 @@ mod tests {
         assert!(made("[{\"a\": 1} {\"a\": 2}]").is_err());
         assert!(made("[{\"a\": 1}]x").is_err());
         assert!(made("a,b\n1,2\n").is_err());
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_refused_and_not_an_empty_text() {
+        let text = made("{\"a\": 1, \"b\": \"Hi \\ud83d\"}\n{\"a\": 2, \"b\": \"\\ud83d\\ude00\"}\n")
+            .expect("the other");
+        assert!(text.contains("the value of `b` is no text"), "{text}");
+        assert!(text.ends_with("2,\"😀\"\n"), "{text}");
     }
 }

@@ -114,7 +114,7 @@ impl Rows {
         if is_skipped || (row.is_empty() && reason.is_none()) {
             bytes.push(b'\n');
         } else if let Some(reason) = reason {
-            bad_bytes::push_reason(&reason, &mut bytes);
+            bad_bytes::push_reason(&reason, &joined(&row), &mut bytes);
         } else {
             if self.width == 0 {
                 self.width = row.len();
@@ -127,6 +127,12 @@ impl Rows {
         }
         out.write_all(&bytes)
     }
+}
+
+/// Returns the cells of a row as text.
+fn joined(row: &[Option<(String, bool)>]) -> String {
+    let cells = row.iter().map(|cell| cell.as_ref().map_or("", |(text, _)| text.as_str()));
+    cells.collect::<Vec<_>>().join(",")
 }
 
 /// Returns the letters of a column: `A` for 0, `AA` for 26.

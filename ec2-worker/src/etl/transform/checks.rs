@@ -39,7 +39,7 @@ impl Thread {
 
     pub(super) fn check_text(&self, record: &Range<usize>) -> Result<(), Refusal> {
         let bytes = &self.records.window()[record.clone()];
-        if let Some(reason) = bad_bytes::reason(bytes) {
+        if let Some((reason, _)) = bad_bytes::reason(bytes) {
             return Err((None, String::from_utf8_lossy(reason).trim_end().to_owned()));
         }
         let (index, what) = if let Err(error) = std::str::from_utf8(bytes) {
