@@ -69,7 +69,9 @@ pub(super) fn one_record(text: &str, dialect: &Dialect) -> Result<(), &'static s
         );
     }
     let whole = [text.as_bytes(), dialect.record_end.bytes()].concat();
-    match Splitter::new(dialect).split(&whole, 0, true) {
+    // An escape at the end of the text would take the record end, and the record would go on.
+    let followed = [&whole[..], b"x"].concat();
+    match Splitter::new(dialect).split(&followed, 0, true) {
         Step::Record { len, .. } if len == whole.len() => Ok(()),
         Step::QuoteOpen(_) => Err("in raw_line a quote opens and is never closed; close it, or double it"),
         Step::Record { .. } | Step::NeedMore => Err(
