@@ -200,6 +200,33 @@ async fn drop_wait_follows_the_run_and_recognises_a_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drop_whose_activation_is_refused_ends_with_the_reason() {
+    let definitions = Definitions::uncapped();
+    let refused = r##"{"objects": [
+        {"id": "Default", "scheduleType": "ondemand", "failureAndRerunMode": "CASCADE", "workerGroup": "downspout",
+         "role": "r", "resourceRole": "r", "myDropFile": "refused/{day}/orders.csv"},
+        {"id": "Db", "type": "JdbcDatabase", "connectionString": "jdbc:postgresql://127.0.0.1:1/none", "username": "u",
+         "jdbcDriverClass": "org.postgresql.Driver", "*password": "p"},
+        {"id": "Csv", "type": "CSV", "myHeader": "true", "myEncoding": "cp850"},
+        {"id": "In", "type": "S3DataNode", "filePath": "s3://downspout-drop/refused/x/orders.csv",
+         "dataFormat": {"ref": "Csv"}},
+        {"id": "Out", "type": "SqlDataNode", "database": {"ref": "Db"}, "table": "t"},
+        {"id": "Load", "type": "CopyActivity", "input": {"ref": "In"}, "output": {"ref": "Out"}}],
+        "parameters": [{"id": "myDay"}]}"##;
+    std::fs::write(std::path::Path::new(definitions.path()).join("refused.json"), refused).expect("written");
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
+    let orders = shipped_folder().join("orders/samples/orders.csv");
+    let orders = orders.to_str().expect("UTF-8");
+    for _ in 0..2 {
+        let output = up.downspout(&["drop", "--wait", "--prefix", "refused/2026-01-01", orders]);
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("`cp850`, which is no encoding"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_mails_ports_and_keys_are_the_same_after_a_stop_and_a_start() {
     let definitions = Definitions::uncapped();
     let mut up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;

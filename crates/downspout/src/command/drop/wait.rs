@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use orchestrator::{Decision, Verdict};
 
 use super::super::follow::{self, POLL_INTERVAL};
-use super::super::run_view::ShownOutcome;
+use super::super::run_view::{RunView, ShownOutcome};
 use super::super::{Exit, output, running_stack, show};
 use crate::local::stack::Endpoints;
 
@@ -106,7 +106,7 @@ async fn outcomes_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Key
                     "{key}: no definition has a pattern that matches it"
                 ))]);
             }
-            Some(outcomes) => return Ok(outcomes),
+            Some(outcomes) => return refused_starts(endpoints, &decisions, outcomes).await,
             None if began.elapsed() > START_LIMIT => {
                 let reasons: Vec<&str> = decisions.iter().map(|decision| decision.reason.as_str()).collect();
                 let hint = "`downspout dead-letters` lists events that could not be handled";
@@ -118,6 +118,30 @@ async fn outcomes_of(endpoints: &Endpoints, key: &str) -> anyhow::Result<Vec<Key
             None => tokio::time::sleep(POLL_INTERVAL).await,
         }
     }
+}
+
+/// Tells of each run that the service refused to activate why it has not started: its pipeline would stay PENDING.
+async fn refused_starts(
+    endpoints: &Endpoints,
+    decisions: &[Decision],
+    outcomes: Vec<KeyOutcome>,
+) -> anyhow::Result<Vec<KeyOutcome>> {
+    let client = endpoints.datapipeline();
+    let mut told = Vec::with_capacity(outcomes.len());
+    for (decision, outcome) in decisions.iter().zip(outcomes) {
+        told.push(match outcome {
+            KeyOutcome::Run(id, Some(state)) if state == "failed" => {
+                match RunView::load(&client, &id).await? {
+                    Some(run) if run.outcome() == ShownOutcome::Pending => {
+                        KeyOutcome::NotStarted(reason(decision))
+                    }
+                    _ => KeyOutcome::Run(id, Some(state)),
+                }
+            }
+            outcome => outcome,
+        });
+    }
+    Ok(told)
 }
 
 /// Returns the decision about a set as one sentence.
@@ -135,6 +159,12 @@ fn outcome(key: &str, decision: &Decision) -> Option<KeyOutcome> {
         _ => reason(decision),
     };
     match decision.verdict {
+        // The pipeline is not activated yet, and its activation may be refused.
+        Verdict::Started | Verdict::Duplicate
+            if matches!(decision.state.as_deref(), Some("claimed" | "created")) =>
+        {
+            None
+        }
         Verdict::Started | Verdict::Duplicate => {
             decision.pipeline_id.clone().map(|id| KeyOutcome::Run(id, decision.state.clone()))
         }
