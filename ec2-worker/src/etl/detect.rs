@@ -156,7 +156,9 @@ fn counted(dialect: &Dialect, sample: &[u8], is_whole: bool) -> Vec<Counted> {
                 records.push(Counted {
                     fields: splitter.fields().len(),
                     is_faulty: splitter.text_after_quote().is_some(),
-                    is_full: texts.clone().all(|(text, _)| !text.trim_ascii().is_empty()),
+                    is_full: texts
+                        .clone()
+                        .all(|(text, _)| !matches!(text.trim_ascii(), b"" | b"\"\"" | b"''")),
                     quotes_left: texts.filter(is_left).count(),
                     is_hash: record.starts_with(b"#"),
                 });
@@ -230,6 +232,12 @@ mod tests {
             found("id\tsize\n1\t\"5\n2\t6\"\n3\t\"7\n4\t8\n", None),
             "found the separator tab, no quotes"
         );
+    }
+
+    #[test]
+    fn an_empty_name_in_quotes_does_not_speak_against_the_quotes() {
+        let frame = "\"\",\"id\",\"val\"\n\"1\",1,NA\n\"2\",2,3.5\n";
+        assert_eq!(found(frame, None), "found the separator `,`, the quote `\"`");
     }
 
     #[test]
