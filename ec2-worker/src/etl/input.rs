@@ -161,7 +161,7 @@ impl Input {
             charset => Box::new(io::BufReader::with_capacity(FILL, decode::Decoder::new(bytes, &charset))),
         };
         Ok(match dialect.form {
-            Form::Json => Stream::Made(Box::new(json::csv(text).map_err(problem)?)),
+            Form::Json => Stream::Made(Box::new(json::csv(text, dialect.longest_record).map_err(problem)?)),
             _ => Stream::Made(text),
         })
     }

@@ -263,6 +263,10 @@ async fn workbooks_are_read_as_they_are_shown() {
     assert_eq!(rows(&world, &file, workbook("2")).await, expected);
     let message = refusal(&world, &file, workbook("Orders")).await;
     assert!(message.contains("has no sheet `Orders`; it has Read me, Orders 2026"), "{message}");
+    let message = refusal(&world, &written(&world, "workbook bomb"), workbook("1")).await;
+    assert!(message.contains("more than 200 times as large"), "{message}");
+    let message = refusal(&world, &written(&world, "far cell"), workbook("1")).await;
+    assert!(message.contains("beyond Excel's limits"), "{message}");
     let message = refusal(&world, &world.file("id,note\n1,one\n"), workbook("1")).await;
     assert!(message.contains("is not an Excel workbook"), "{message}");
     world.client.batch_execute("DROP TABLE t; CREATE TABLE t (id int, note text)").await.expect("a table");

@@ -15,12 +15,12 @@ const LEADING: usize = 1000;
 /// The number of bytes of objects whose keys make the header, at most.
 const LEADING_BYTES: usize = 4 * 1024 * 1024;
 
-/// Returns `text` as CSV with a header.
+/// Returns `text` as CSV with a header. `longest` is the length of the longest object in bytes.
 ///
 /// # Errors
 ///
 /// If the text is neither objects nor an array.
-pub(super) fn csv(mut text: Box<dyn BufRead + Send>) -> io::Result<impl Read + Send> {
+pub(super) fn csv(mut text: Box<dyn BufRead + Send>, longest: usize) -> io::Result<impl Read + Send> {
     let is_array = match first_letter(&mut text)? {
         Some(b'[') => {
             text.consume(1);
@@ -32,7 +32,7 @@ pub(super) fn csv(mut text: Box<dyn BufRead + Send>) -> io::Result<impl Read + S
             return Err(io::Error::other(what));
         }
     };
-    let mut objects = Objects { text, is_array, has_ended: false, count: 0 };
+    let mut objects = Objects { text, longest: longest as u64, is_array, has_ended: false, count: 0 };
     let (mut leading, mut bytes, mut keys) = (VecDeque::new(), 0, Vec::<String>::new());
     while leading.len() < LEADING && bytes < LEADING_BYTES {
         let Some(object) = objects.next()? else { break };
@@ -96,6 +96,8 @@ impl<'de> Deserialize<'de> for Fields {
 /// The objects of the text, one after another. An object that cannot be read is given as the reason.
 struct Objects {
     text: Box<dyn BufRead + Send>,
+    /// The length of the longest object in bytes. A longer one would not fit into the memory.
+    longest: u64,
     is_array: bool,
     /// Whether the array is closed.
     has_ended: bool,
@@ -113,8 +115,12 @@ impl Objects {
     /// Reads the next line. A blank line is given as an object without fields, so that lines keep their numbers.
     fn next_line(&mut self) -> io::Result<Option<Object>> {
         let mut line = Vec::new();
-        if self.text.read_until(b'\n', &mut line)? == 0 {
+        if (&mut self.text).take(self.longest).read_until(b'\n', &mut line)? == 0 {
             return Ok(None);
+        }
+        if line.len() as u64 == self.longest && !line.ends_with(b"\n") {
+            self.skip_line()?;
+            return Ok(Some(Err((self.too_long("line"), shown(&line)))));
         }
         if line.trim_ascii().is_empty() {
             return Ok(Some(Ok(Fields(Vec::new()))));
@@ -122,6 +128,22 @@ impl Objects {
         let object = serde_json::from_slice::<Fields>(&line);
         let problem = |error| (format!("the line is not a JSON object: {error}"), shown(&line));
         Ok(Some(object.map_err(problem)))
+    }
+
+    fn skip_line(&mut self) -> io::Result<()> {
+        loop {
+            let bytes = self.text.fill_buf()?;
+            let end = memchr::memchr(b'\n', bytes);
+            let count = end.map_or(bytes.len(), |end| end + 1);
+            self.text.consume(count);
+            if end.is_some() || count == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn too_long(&self, what: &str) -> String {
+        format!("the {what} is longer than {} bytes; `myMaxRecordBytes` allows more", self.longest)
     }
 
     fn next_element(&mut self) -> io::Result<Option<Object>> {
@@ -152,8 +174,12 @@ impl Objects {
                 self.count
             )));
         }
-        let mut elements = serde_json::Deserializer::from_reader(&mut self.text).into_iter::<Fields>();
-        match elements.next() {
+        let mut text = (&mut self.text).take(self.longest);
+        let element = serde_json::Deserializer::from_reader(&mut text).into_iter::<Fields>().next();
+        if text.limit() == 0 {
+            return Err(io::Error::other(self.too_long(&format!("object {} of the array", self.count))));
+        }
+        match element {
             Some(Ok(fields)) => Ok(Some(Ok(fields))),
             // After an error the end of the object is not known.
             Some(Err(error)) => {
@@ -281,7 +307,7 @@ mod tests {
 
     fn made(text: &'static str) -> io::Result<String> {
         let mut out = Vec::new();
-        csv(Box::new(io::BufReader::with_capacity(3, text.as_bytes())))?.read_to_end(&mut out)?;
+        csv(Box::new(io::BufReader::with_capacity(3, text.as_bytes())), 100)?.read_to_end(&mut out)?;
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
@@ -311,6 +337,18 @@ mod tests {
         assert!(made("[{\"a\": 1} {\"a\": 2}]").is_err());
         assert!(made("[{\"a\": 1}]x").is_err());
         assert!(made("a,b\n1,2\n").is_err());
+    }
+
+    #[test]
+    fn an_object_that_is_too_long_never_comes_into_memory_whole() {
+        let long = format!("{{\"a\": 1}}\n{{\"a\": \"{}\"}}\n{{\"a\": 3}}\n", "x".repeat(500));
+        let text = made(long.leak()).expect("the others");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[2].contains("the line is longer than 100 bytes"), "{text}");
+        assert_eq!((lines.len(), lines[1], lines[3]), (4, "1", "3"));
+        let array = format!("[{{\"a\": 1}}, {{\"a\": \"{}\"}}]", "x".repeat(500));
+        let error = made(array.leak()).expect_err("its end is not known");
+        assert!(error.to_string().contains("the object 2 of the array is longer than 100 bytes"), "{error}");
     }
 
     #[test]

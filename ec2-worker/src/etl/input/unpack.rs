@@ -13,8 +13,10 @@ use flate2::bufread::{DeflateDecoder, GzDecoder};
 const HARMLESS: u64 = 256 * 1024 * 1024;
 /// The largest factor by which a larger file may grow. Real tables grow by 3 to 50.
 const GROWTH: u64 = 200;
-/// The window of `zstd --long=31`, the largest that the format knows.
-const ZSTD_WINDOW_LOG: u32 = 31;
+/// The largest window of a Zstandard file: 128 MB, as the program `zstd` itself allows without being asked.
+const ZSTD_WINDOW_LOG: u32 = 27;
+/// The largest memory for an xz file, in KiB. `xz -9` needs 64 MB.
+const XZ_MEMORY: u32 = 256 * 1024;
 
 /// The ways in which a file may be packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +83,7 @@ pub(super) fn reader(
             Box::new(decoder)
         }
         Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
-        Packing::Xz => Box::new(lzma_rust2::XzReader::new(packed, true)),
+        Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, XZ_MEMORY)),
         Packing::Zip => zipped(packed, scratch)?,
     };
     Ok(Box::new(Guarded { inner, count, unpacked: 0 }))
@@ -100,10 +102,7 @@ impl Read for Guarded {
         self.unpacked += read as u64;
         let packed = self.count.load(Ordering::Relaxed);
         if self.unpacked > HARMLESS && self.unpacked / GROWTH > packed {
-            return Err(io::Error::other(format!(
-                "the file is more than {GROWTH} times as large when it is unpacked; unpack it, and drop the text \
-                 itself if it is right"
-            )));
+            return Err(too_large());
         }
         Ok(read)
     }
@@ -220,6 +219,28 @@ fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn
 fn is_hidden(name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or(name);
     name.starts_with("__MACOSX/") || last.starts_with('.') || last == "Thumbs.db" || last == "desktop.ini"
+}
+
+/// Refuses a zip archive, such as a workbook, whose files would be too large when unpacked.
+pub(super) fn check_growth(file: &File) -> io::Result<()> {
+    let packed = file.metadata()?.len();
+    let mut archive = zip::ZipArchive::new(file.try_clone()?).map_err(io::Error::other)?;
+    let mut unpacked = 0_u64;
+    for index in 0..archive.len() {
+        let size = archive.by_index_raw(index).map_err(io::Error::other)?.size();
+        unpacked = unpacked.saturating_add(size);
+    }
+    if unpacked > HARMLESS && unpacked / GROWTH > packed {
+        return Err(too_large());
+    }
+    Ok(())
+}
+
+fn too_large() -> io::Error {
+    io::Error::other(format!(
+        "the file is more than {GROWTH} times as large when it is unpacked; unpack it, and drop the text itself if it is \
+         right"
+    ))
 }
 
 /// Copies everything to a file without a name in `scratch`, and returns the file.

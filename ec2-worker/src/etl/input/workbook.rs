@@ -11,8 +11,12 @@ use calamine::{DataRef, ExcelDateTime, Reader as _, Xlsx};
 
 use super::bad_bytes;
 use super::json::push_record;
-use super::unpack::spooled;
+use super::unpack::{check_growth, spooled};
 use crate::etl::dialect::Dialect;
+
+/// The limits of a sheet in Excel.
+const MOST_ROWS: u32 = 1_048_576;
+const MOST_COLUMNS: u32 = 16_384;
 
 /// Returns the sheet that the dialect names as CSV, or the first sheet.
 ///
@@ -25,9 +29,16 @@ pub(super) fn csv(
     scratch: &Path,
     notes: &mut Vec<String>,
 ) -> io::Result<impl BufRead + Send + use<>> {
-    let spool = BufReader::new(spooled(bytes, scratch)?);
-    let mut workbook = Xlsx::new(spool)
-        .map_err(|error| io::Error::other(format!("the file is not an Excel workbook (.xlsx): {error}")))?;
+    let spool = spooled(bytes, scratch)?;
+    let not_a_workbook = |error: &dyn std::fmt::Display| {
+        io::Error::other(format!(
+            "the file is not an Excel workbook (.xlsx): {error}; save another kind of workbook as .xlsx, and set no \
+             `myDialect` xlsx for text"
+        ))
+    };
+    check_growth(&spool).map_err(|error| not_a_workbook(&error))?;
+    let spool = BufReader::new(spool);
+    let mut workbook = Xlsx::new(spool).map_err(|error| not_a_workbook(&error))?;
     let sheet = chosen(&workbook.sheet_names(), dialect.sheet.as_deref(), notes)?;
     let mut out = BufWriter::new(tempfile::tempfile_in(scratch)?);
     let mut rows = Rows { width: 0, row: Vec::new(), next: 0, skip: dialect.skip_lines, reason: None };
@@ -35,6 +46,13 @@ pub(super) fn csv(
     let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(problem)?;
     while let Some(cell) = cells.next_cell_with_formula().map_err(problem)? {
         let (row, column) = cell.pos;
+        // A cell far away would make gigabytes of empty lines.
+        if row >= MOST_ROWS || column >= MOST_COLUMNS {
+            let what = format!(
+                "the sheet `{sheet}` has a cell in row {row} and column {column}, beyond Excel's limits"
+            );
+            return Err(io::Error::other(what));
+        }
         rows.begin(u64::from(row), &mut out)?;
         rows.put(row, column, &cell.value, cell.formula.is_some());
     }
