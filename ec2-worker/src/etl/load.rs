@@ -284,7 +284,9 @@ impl LoadTry<'_> {
                     let way = self.way(table, &begin.layout)?;
                     // A range of the file is read again as the whole file was read.
                     plan.dialect = begin.dialect;
-                    (plan.dialect.skip_lines, plan.dialect.skip_footer) = (0, 0);
+                    // It ends before the footer, so it has none. The lines at the start stay, because they shape the
+                    // text of a workbook, and a range after them does not skip lines again.
+                    plan.dialect.skip_footer = 0;
                     plan.is_plain = begin.is_plain;
                     let writer = Writer::new(tx, table, begin.layout, way).await?;
                     open = Some((writer, None));

@@ -94,6 +94,13 @@ async fn rows_that_the_database_refuses_are_found_in_packed_and_encoded_files() 
         let told = world.run(&load).await.expect("one row is refused");
         assert!(told.starts_with("rowsLoaded=1, rowsRejected=1"), "{name}: {told}");
     }
+    let mut load = world.load("t", &written(&world, "titled workbook"));
+    load.dialect = dialect(|d| (d.form, d.skip_lines) = (Form::Workbook, 2));
+    load.limit = Limit::Count(1);
+    world.client.batch_execute("TRUNCATE t").await.expect("emptied");
+    world.run(&load).await.expect("one row is refused");
+    assert_eq!(world.rows("SELECT id, note FROM t ORDER BY id").await, "1|one 2|two");
+    assert_eq!(world.rows("SELECT max(line) FROM t_rejects WHERE raw_line LIKE '%again%'").await, "5");
     let text: Vec<u8> = "id,note\n1,ä\n1,ö\n3,ü\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let mut load = world.load("t", &world.file([b"\xff\xfe", &text[..]].concat()));
     load.limit = Limit::Count(1);

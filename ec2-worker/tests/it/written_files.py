@@ -113,6 +113,13 @@ elif name == "workbook":
     workbook()
 elif name == "formulas":
     formulas()
+elif name == "titled workbook":
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["A long title of the report"], [], ["id", "note"], [1, "one"], [1, "again"], [2, "two"]):
+        book.active.append(row)
+    book.save(path)
 elif name == "workbook bomb":
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", bytes(300_000_000))

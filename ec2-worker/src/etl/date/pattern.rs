@@ -98,8 +98,6 @@ impl Pattern {
         }
         // Joda-Time's DateTimeFormat reads `yy` with the pivot `new DateTime().getYear() - 30`, and the builder's
         // appendTwoDigitYear takes the years from 50 before the pivot to 49 after it.
-        // Joda-Time's DateTimeFormat reads `yy` with the pivot `new DateTime().getYear() - 30`, and the builder's
-        // appendTwoDigitYear takes the years from 50 before the pivot to 49 after it.
         Ok(Self { text: text.to_owned(), tokens, first_year: this_year - 80 })
     }
 
