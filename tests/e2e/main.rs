@@ -9,6 +9,7 @@ mod gzip;
 mod house;
 mod ledger;
 mod new;
+mod new_headers;
 mod rejects;
 mod resources;
 mod samples;

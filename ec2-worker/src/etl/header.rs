@@ -13,6 +13,12 @@ const LONGEST_NAME: usize = 63;
 /// The separators for which people mistake each other's files.
 const SEPARATORS: [char; 5] = [';', '\t', '|', ',', ':'];
 
+/// What to do if a header lacks a name or has one twice.
+const NAMES_BY_PLACE: &str =
+    "; name it in the file, or name all columns in order by `column` of the data format";
+/// The names that every table of PostgreSQL has for columns of its own.
+const OF_SYSTEM: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
 /// All reasons why a header does not fit a table, one sentence each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongHeader(pub Vec<String>);
@@ -51,6 +57,11 @@ impl Fit {
         self.columns.get(place)
     }
 
+    /// Returns whether a field goes into `column`.
+    fn has(&self, column: &Column) -> bool {
+        self.columns.iter().any(|seen| seen.name == column.name)
+    }
+
     /// Returns the names by which headers of several files are compared, sorted.
     #[must_use]
     pub fn name_set(&self) -> Vec<String> {
@@ -87,18 +98,24 @@ enum Meaning<'a> {
     Nothing,
 }
 
-/// Returns how the fields of a file with a header go into a table.
+/// Returns how the fields of a file with a header go into a table. If `declared` has as many names as the header, it names
+/// the columns whose name in the header is empty or stands there a second time, by their places.
 ///
 /// # Errors
 ///
 /// If a name is unknown, ambiguous or appears twice, or a column without a default is missing.
-pub fn by_name(names: &[String], target: &Target) -> Result<Fit, WrongHeader> {
+pub fn by_name(names: &[String], target: &Target, declared: &[String]) -> Result<Fit, WrongHeader> {
     let (mut problems, mut loosely) = (Vec::new(), Vec::new());
+    let places = Places::of(names, target, declared);
     let mut fit = Fit { width: names.len(), names: names.to_vec(), ..Fit::default() };
     let (mut left_out, mut generated) = (Vec::new(), Vec::new());
     for (index, name) in names.iter().enumerate() {
         let (name, number) = (name.trim(), index + 1);
         match meaning(name, target) {
+            _ if places.column(index).is_some_and(|column| !fit.has(column)) => {
+                fit.columns.extend(places.column(index).cloned());
+                fit.fields.push(index);
+            }
             Meaning::Column(column) => {
                 if let Some(place) = fit.columns.iter().position(|seen| seen.name == column.name) {
                     problems.push(twice(number, name, names[fit.fields[place]].trim(), fit.fields[place]));
@@ -115,7 +132,9 @@ pub fn by_name(names: &[String], target: &Target) -> Result<Fit, WrongHeader> {
                 "column {number}, `{name}`, may mean {}; write the name as the table has it",
                 quoted(&columns, " or ")
             )),
-            Meaning::Nothing if name.is_empty() => problems.push(format!("column {number} has no name")),
+            Meaning::Nothing if name.is_empty() => {
+                problems.push(format!("column {number} has no name{NAMES_BY_PLACE}"));
+            }
             Meaning::Nothing => match target.on_columns {
                 OnColumns::Strict => problems.push(unknown(number, name, names, target)),
                 OnColumns::IgnoreExtra => left_out.push(name),
@@ -131,8 +150,7 @@ pub fn by_name(names: &[String], target: &Target) -> Result<Fit, WrongHeader> {
             },
         }
     }
-    let filled = |column: &Column| fit.columns.iter().any(|seen| seen.name == column.name);
-    for column in target.columns.iter().filter(|column| !column.has_default && !filled(column)) {
+    for column in target.columns.iter().filter(|column| !column.has_default && !fit.has(column)) {
         problems.push(format!("column `{}` is missing", column.name));
     }
     if !problems.is_empty() {
@@ -141,6 +159,36 @@ pub fn by_name(names: &[String], target: &Target) -> Result<Fit, WrongHeader> {
     }
     fit.notes = notes(&loosely, &generated, &left_out);
     Ok(fit)
+}
+
+/// The columns that the data format names by their places, because the header has no names for them.
+struct Places<'a>(Vec<Option<&'a Column>>);
+
+impl<'a> Places<'a> {
+    fn of(names: &[String], target: &'a Target, declared: &[String]) -> Self {
+        if declared.len() != names.len() {
+            return Self(Vec::new());
+        }
+        let named: Vec<&str> = names
+            .iter()
+            .filter_map(|name| match meaning(name.trim(), target) {
+                Meaning::Column(column) => Some(column.name.as_str()),
+                _ => None,
+            })
+            .collect();
+        let of_place = |(index, name): (usize, &String)| {
+            let is_nameless =
+                loose(name).is_empty() || names[..index].iter().any(|earlier| loose(earlier) == loose(name));
+            let Meaning::Column(column) = meaning(declared[index].trim(), target) else { return None };
+            // A column that the header names stands in another place there.
+            Some(column).filter(|column| is_nameless && !named.contains(&column.name.as_str()))
+        };
+        Self(names.iter().enumerate().map(of_place).collect())
+    }
+
+    fn column(&self, index: usize) -> Option<&'a Column> {
+        self.0.get(index).copied().flatten()
+    }
 }
 
 fn notes(loosely: &[String], generated: &[&str], left_out: &[&str]) -> Vec<String> {
@@ -195,6 +243,12 @@ fn loose(name: &str) -> String {
     kept.flat_map(char::to_lowercase).collect()
 }
 
+/// Returns whether PostgreSQL keeps a name for itself, so that no column of a table can have it.
+#[must_use]
+pub fn is_of_system(name: &str) -> bool {
+    OF_SYSTEM.contains(&name)
+}
+
 /// Cuts a name after 63 bytes, as PostgreSQL does.
 fn cut(name: &str) -> &str {
     let mut end = name.len().min(LONGEST_NAME);
@@ -207,7 +261,11 @@ fn cut(name: &str) -> &str {
 /// Returns the column that a load adds to the table for `name`, or the name of such a column if the fit has it already.
 fn added(name: &str, fit: &Fit) -> Result<Column, String> {
     let name: String = name.chars().map(|letter| if letter.is_whitespace() { '_' } else { letter }).collect();
-    let name = cut(&name.to_lowercase()).to_owned();
+    let mut name = cut(&name.to_lowercase()).to_owned();
+    if is_of_system(&name) {
+        // The next load finds the column by the name in the file, because names are equal apart from `_`.
+        name.push('_');
+    }
     if fit.columns.iter().any(|column| column.name == name) {
         return Err(name);
     }
@@ -222,7 +280,7 @@ fn added(name: &str, fit: &Fit) -> Result<Column, String> {
 
 fn twice(number: usize, name: &str, first: &str, first_index: usize) -> String {
     if name == first {
-        return format!("column {number} names `{name}` a second time");
+        return format!("column {number} names `{name}` a second time{NAMES_BY_PLACE}");
     }
     format!(
         "column {number}, `{name}`, and column {}, `{first}`, mean the same column of the table",
@@ -296,11 +354,11 @@ mod tests {
     }
 
     fn fitted(header: &str, target: &Target) -> Fit {
-        by_name(&names(header), target).expect("it fits")
+        by_name(&names(header), target, &[]).expect("it fits")
     }
 
     fn problems(header: &str, target: &Target) -> Vec<String> {
-        by_name(&names(header), target).expect_err("it does not fit").0
+        by_name(&names(header), target, &[]).expect_err("it does not fit").0
     }
 
     fn filled(fit: &Fit) -> Vec<String> {
@@ -351,8 +409,8 @@ mod tests {
             problems("order_id,qantity,order_id,", &table()),
             [
                 "column 2, `qantity`, is not in the table; did you mean `quantity`?",
-                "column 3 names `order_id` a second time",
-                "column 4 has no name",
+                &format!("column 3 names `order_id` a second time{NAMES_BY_PLACE}"),
+                &format!("column 4 has no name{NAMES_BY_PLACE}"),
                 "column `quantity` is missing",
             ]
         );
@@ -376,5 +434,23 @@ mod tests {
         assert_eq!(filled(&fit), ["order_id from 0", "sent_on from 1", "quantity from 2"]);
         assert_eq!(fit.added, ["sent_on"]);
         assert_eq!(problems("order_id,quantity,a b,A_B", &adding).len(), 1);
+        let system = fitted("order_id,quantity,xmin,CTID", &adding);
+        assert_eq!(system.added, ["xmin_", "ctid_"], "PostgreSQL has columns of these names in every table");
+    }
+
+    #[test]
+    fn columns_without_names_of_their_own_are_named_by_their_places() {
+        let target = Target {
+            columns: ["column_1", "a", "a_2", "b"].map(|name| column(name, false)).to_vec(),
+            ..table()
+        };
+        let declared = names("column_1,a,a_2,b");
+        let by_places = |header: &str| by_name(&names(header), &target, &declared).map(|fit| filled(&fit));
+        let first = ["column_1 from 0", "a from 1", "a_2 from 2", "b from 3"];
+        assert_eq!(by_places(",a,a,b").expect("the header that the names were made for"), first);
+        for moved in [",A,b,a", "a,,a,b", "a,a,b,", "b,a,a,", ",a,b", ",a,a,c", "x,a,a,b"] {
+            assert!(by_places(moved).is_err(), "{moved}: {:?}", by_places(moved));
+        }
+        assert_eq!(problems(",a,a,b", &target).len(), 4, "without names in the data format");
     }
 }

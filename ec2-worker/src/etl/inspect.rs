@@ -18,12 +18,14 @@ use rows::Rows;
 use survey::Survey;
 use verdict::{FileRules, Verdict};
 
+pub mod header_sign;
 pub mod moment;
 pub mod moments;
 pub mod number;
 pub mod numbers;
 pub mod place;
 pub mod report;
+mod row;
 pub mod rows;
 mod separators;
 pub mod stats;

@@ -293,16 +293,16 @@ impl Thread {
             Shape::Statement(statement) => {
                 let statement = statement.clone();
                 let has_header = self.plan.dialect.header;
-                let names = if has_header { self.names(first)? } else { Vec::new() };
+                let names = if has_header { self.names(first, 0)? } else { Vec::new() };
                 return Ok(Layout::Statements(statement.named(&names)));
             }
             Shape::Table { target, declared } => (target.clone(), declared.clone()),
         };
         let fit = if self.plan.dialect.header {
-            let names = self.names(first)?;
-            header::by_name(&names, &target).map_err(|wrong| self.wrong_header(at, &wrong))?
+            let names = self.names(first, declared.len())?;
+            header::by_name(&names, &target, &declared).map_err(|wrong| self.wrong_header(at, &wrong))?
         } else {
-            header::by_name(&declared, &target).unwrap_or_else(|_| Fit::in_order(target.columns.clone()))
+            header::by_name(&declared, &target, &[]).unwrap_or_else(|_| Fit::in_order(target.columns.clone()))
         };
         let needs_text = fit.columns.iter().any(|column| column.kind.needs_text());
         Ok(if needs_text { Layout::Text(fit) } else { Layout::Binary(fit) })
@@ -330,7 +330,8 @@ impl Thread {
         }
     }
 
-    fn names(&mut self, first: &Record) -> Result<Vec<String>, Failure> {
+    /// Returns the names in the header. `declared` is the number of names in the data format.
+    fn names(&mut self, first: &Record, declared: usize) -> Result<Vec<String>, Failure> {
         let at = first.at;
         let bytes = &self.records.window()[first.bytes.clone()];
         if let Some((reason, _)) = bad_bytes::reason(bytes) {
@@ -353,8 +354,12 @@ impl Thread {
                 format!("{}, line {}: the header is not {encoding}; {hint}", self.plan.file, at.line);
             Failure::bad_input("Encoding", message)
         })?;
-        // Some tools end every line with a separator, also the header.
-        if names.len() > 1 && names.last().is_some_and(|last| last.trim().is_empty()) {
+        // Some tools end every line with a separator, also the header. If the data format names a column in this place,
+        // it is one without a name.
+        if names.len() > 1
+            && names.len() != declared
+            && names.last().is_some_and(|last| last.trim().is_empty())
+        {
             names.pop();
             self.plan.dialect.trailing_separator = true;
         }

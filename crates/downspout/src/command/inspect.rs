@@ -12,7 +12,7 @@ use ec2_worker::etl::inspect::{self, Inspection, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Exit, output};
-pub(super) use print::percent;
+pub(super) use print::{header, percent};
 
 const AFTER_HELP: &str = "\
 Examples:

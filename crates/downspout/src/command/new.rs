@@ -211,6 +211,12 @@ fn tell(args: &NewArgs, definition: &Path, script: &Path, files: &[FileTable]) -
             "  {}: {rows} rows, {count} columns, dropped as {}",
             report.file, file.pattern.key
         ))?;
+        if report.header && !report.header_is_sure {
+            output::line(&format!("    {}: the header is a guess; see tables.sql", report.file))?;
+        }
+        if report.rows == 0 {
+            output::line(&format!("    {}: no rows, so every column is text", report.file))?;
+        }
         for (verdict, name) in file.inspection.verdicts.iter().zip(&file.columns) {
             if let Some(obstacle) = verdict.obstacle.as_ref().filter(|_| verdict.likely != SqlType::Text) {
                 output::line(&format!(

@@ -44,6 +44,10 @@ pub struct Report {
     pub skip_lines: u64,
     /// Whether the first record names the columns.
     pub header: bool,
+    /// Whether the file proves that.
+    pub header_is_sure: bool,
+    /// Why the first record is the header, or why it is none.
+    pub header_reason: String,
     /// The number of rows.
     pub rows: u64,
     /// The number of blank records, which are no rows.
@@ -131,6 +135,8 @@ impl Report {
             comment: (!dialect.comment.is_empty()).then(|| shown(&dialect.comment)),
             skip_lines: dialect.skip_lines,
             header: rows.header.is_some(),
+            header_is_sure: rows.header_sign.is_sure,
+            header_reason: rows.header_sign.reason.clone(),
             rows: rows.rows,
             blank: rows.skipped.blank,
             comments: rows.skipped.comments,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::super::dialect::{Dialect, Form};
 use super::super::input::bad_bytes;
 use super::super::records::{Record, Records, Skipped};
+use super::header_sign::{self, HeaderSign};
 use super::place::{Place, SHOWN};
+use super::row::{Field, Row, is_name};
 use super::stats::Stats;
 use crate::failure::Failure;
 
@@ -28,12 +30,12 @@ pub struct Rows {
     pub dialect: Dialect,
     /// The names in the header, if the file has one.
     pub header: Option<Vec<String>>,
+    /// Why the first record is the header, or why it is none.
+    pub header_sign: HeaderSign,
     /// The number of rows, without the header.
     pub rows: u64,
     /// The number of lines before the header that are no records of the table.
     pub preamble: u64,
-    /// The line after the header.
-    pub first_line: u64,
     /// The columns.
     pub columns: Vec<Stats>,
     /// Whether every record ends with a separator, after which nothing comes.
@@ -52,18 +54,6 @@ pub struct Rows {
     pub notes: Vec<String>,
 }
 
-/// A record with its texts.
-struct Row {
-    line: u64,
-    fields: Vec<Field>,
-}
-
-#[derive(Clone)]
-struct Field {
-    text: String,
-    quoted: bool,
-}
-
 /// Reads all records. `progress` is told the number of bytes of text that were read.
 ///
 /// # Errors
@@ -80,9 +70,9 @@ pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failur
     let mut rows = Rows {
         dialect: records.dialect().clone(),
         header: None,
+        header_sign: HeaderSign::of_keys(),
         rows: 0,
         preamble: 0,
-        first_line: 0,
         columns: (0..count).map(|_| Stats::new(limit)).collect(),
         has_trailing_separator,
         other_widths: Vec::new(),
@@ -92,7 +82,6 @@ pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failur
         skipped: Skipped::default(),
         notes: Vec::new(),
     };
-    let after_header = sample.get(preamble + 1).map(|row| row.line);
     let mut sample = sample.into_iter().skip(preamble);
     let first = sample.next();
     if let Some(first) = first.as_ref().filter(|_| preamble > 0) {
@@ -108,7 +97,6 @@ pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failur
         }
     }
     if let Some(first) = first {
-        rows.first_line = after_header.unwrap_or(first.line + 1);
         rows.take_first(first, width, records.dialect().form == Form::Json);
     }
     (rows.broken, rows.broken_count) = (broken.places, broken.count);
@@ -276,9 +264,15 @@ impl Rows {
         }
     }
 
-    /// Takes the first record as the header, or as a row.
+    /// Takes the first record as the header, or as a row. `is_header` says that it is the keys of JSON.
     fn take_first(&mut self, first: Row, width: usize, is_header: bool) {
-        if is_header || (first.fields.len() == width && self.is_header(&first)) {
+        if !is_header {
+            self.header_sign = match first.fields.len() == width {
+                true => header_sign::of(&first, &self.columns),
+                false => HeaderSign::of_another_width(),
+            };
+        }
+        if self.header_sign.is_header {
             let count = self.columns.len();
             self.header = Some(first.fields.into_iter().take(count).map(|field| field.text).collect());
             return;
@@ -302,47 +296,4 @@ impl Rows {
             self.has_trailing_separator = false;
         }
     }
-
-    /// Returns whether the first record names the columns: its texts are names, and are not like the values below them.
-    fn is_header(&self, first: &Row) -> bool {
-        let (mut like, mut unlike) = (0, 0);
-        let has_years = has_years(first);
-        for (stats, field) in self.columns.iter().zip(&first.fields) {
-            let whole = stats.whole();
-            if whole.is_empty() || field.text.trim().is_empty() || has_years && year(&field.text).is_some() {
-                continue;
-            }
-            let mut own = Stats::new(2);
-            own.add(Some(&field.text), field.quoted, first.line);
-            let is_like = own.whole().iter().any(|class| whole.contains(class));
-            (like, unlike) = (like + usize::from(is_like), unlike + usize::from(!is_like));
-        }
-        if like > 0 || unlike > 0 {
-            return unlike > like;
-        }
-        let fields: Vec<&str> =
-            first.fields.iter().take(self.columns.len()).map(|field| field.text.trim()).collect();
-        let is_new = |(stats, name): (&Stats, &&str)| !stats.has(name);
-        let differ = fields.iter().enumerate().all(|(index, name)| !fields[..index].contains(name));
-        differ
-            && fields.iter().all(|name| is_name(name) || has_years && year(name).is_some())
-            && self.columns.iter().zip(&fields).all(is_new)
-    }
-}
-
-/// Returns whether the record names years in a row, as `country,2024,2025`.
-fn has_years(row: &Row) -> bool {
-    let years: Vec<u16> = row.fields.iter().filter_map(|field| year(&field.text)).collect();
-    years.len() > 1 && years.windows(2).all(|two| two[0].abs_diff(two[1]) == 1)
-}
-
-fn year(text: &str) -> Option<u16> {
-    text.trim().parse().ok().filter(|year| (1900..2100).contains(year))
-}
-
-/// Returns whether a text can be the name of a column.
-fn is_name(text: &str) -> bool {
-    let text = text.trim();
-    let begins = text.chars().next().is_some_and(|first| first.is_alphabetic() || matches!(first, '_' | '#'));
-    begins && text.chars().count() <= 63 && !text.contains(['\n', '@'])
 }

@@ -68,6 +68,10 @@ pub struct Stats {
     pub numbers: Numbers,
     /// The findings about dates.
     pub moments: Moments,
+    /// The number of values in quotes.
+    pub quoted: u64,
+    /// The form that all values have, with `a` for letters and `9` for digits, as `a9` for A12.
+    shape: Option<String>,
     /// The smallest and the largest text.
     pub least: Option<String>,
     /// The largest text.
@@ -108,6 +112,8 @@ impl Stats {
             truths: [[false; 2]; words::TRUTHS.len()],
             numbers: Numbers::default(),
             moments: Moments::default(),
+            quoted: 0,
+            shape: None,
             least: None,
             most: None,
             longest: 0,
@@ -133,7 +139,13 @@ impl Stats {
             self.nulls += u64::from(!quoted);
             return;
         }
+        match &self.shape {
+            None if self.values == 0 => self.shape = Some(shape(text)),
+            Some(known) if *known != shape(text) => self.shape = None,
+            _ => {}
+        }
         self.values += 1;
+        self.quoted += u64::from(quoted);
         self.remember(text, line);
         let trimmed = text.trim_ascii();
         if trimmed.len() != text.len() {
@@ -179,6 +191,14 @@ impl Stats {
         let real = self.real();
         let whole = self.classes.iter().filter(|(_, tally)| real > 0 && tally.fits == real);
         whole.map(|(class, _)| *class).collect()
+    }
+
+    /// Returns whether a text has the form of all values, as A13 has that of A12; `None` if the values have no form in common
+    /// that says something.
+    #[must_use]
+    pub fn is_of_shape(&self, text: &str) -> Option<bool> {
+        let known = self.shape.as_ref().filter(|shape| self.values > 1 && shape.contains('9'))?;
+        Some(shape(text) == *known)
     }
 
     fn remember(&mut self, text: &str, line: u64) {
@@ -252,6 +272,22 @@ impl Stats {
         }
         self.looked += 1;
     }
+}
+
+/// Returns the form of a text: `a` in place of letters, `9` in place of digits.
+fn shape(text: &str) -> String {
+    let mut shape = String::new();
+    for letter in text.trim().chars() {
+        let of = match letter {
+            _ if letter.is_numeric() => '9',
+            _ if letter.is_alphabetic() => 'a',
+            other => other,
+        };
+        if !shape.ends_with(of) {
+            shape.push(of);
+        }
+    }
+    shape
 }
 
 fn hash(text: &str) -> u64 {

@@ -63,7 +63,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
             format!("{} are no records; `mySkipLines` leaves them out", report.skip_lines),
         ));
     }
-    facts.push(("header", if report.header { "yes" } else { "no" }.to_owned()));
+    facts.push(("header", header(report)));
     let mut rows = count(report.rows);
     if report.blank > 0 {
         let _ = write!(rows, ", and {} blank", count(report.blank));
@@ -71,6 +71,13 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts.push(("rows", rows));
     facts.extend(report.notes.iter().filter(|note| !is_known(note)).map(|note| ("note", note.clone())));
     facts
+}
+
+/// Returns whether the first record is the header, how sure that is, and why.
+pub(in crate::command) fn header(report: &Report) -> String {
+    let found = if report.header { "yes" } else { "no" };
+    let sure = if report.header_is_sure { "" } else { ", but that is a guess" };
+    format!("{found}{sure}, because {}", report.header_reason)
 }
 
 /// Returns whether a note says what the report says anyway.
@@ -107,7 +114,7 @@ fn row(column: &Column) -> Vec<String> {
     let value = |text: &Option<String>| short(text.as_deref().unwrap_or_default());
     let distinct = count(column.distinct as u64);
     vec![
-        short(&column.name),
+        if column.name.is_empty() { "(no name)".to_owned() } else { short(&column.name) },
         column.likely.to_string(),
         percent(column.share),
         percent(column.null_share),

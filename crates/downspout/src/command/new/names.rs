@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use ec2_worker::etl::header::is_of_system;
+
 /// The length of the longest name in PostgreSQL, in bytes.
 const LONGEST: usize = 63;
 /// The words that PostgreSQL reserves, so that they must be quoted as names.
@@ -53,16 +55,22 @@ pub(super) fn of_header(header: &[String]) -> Option<Vec<String>> {
     are_different(&exact).then_some(exact)
 }
 
-/// Returns names for the columns of a file whose header cannot be used.
-pub(super) fn by_position(header: &[String]) -> Vec<String> {
-    let mut taken = BTreeSet::new();
+/// Returns names for the columns of a file whose header lacks a name or has one twice. A load finds the other columns by
+/// their names, and these by their places.
+pub(super) fn of_places(header: &[String]) -> Vec<String> {
+    let wanted: Vec<String> = header.iter().map(|name| column(name)).collect();
+    let named: BTreeSet<String> = wanted.iter().map(|name| loose(name)).collect();
+    let mut taken: BTreeSet<String> = BTreeSet::new();
     let mut names = Vec::new();
-    for (index, text) in header.iter().enumerate() {
-        let wanted = plain(text, &format!("column_{}", index + 1));
-        let free = (2..).map(|number| format!("{}_{number}", cut_to(&wanted, LONGEST - 5)));
-        let name = std::iter::once(wanted.clone()).chain(free).find(|name| !taken.contains(name));
-        let name = name.unwrap_or(wanted);
-        taken.insert(name.clone());
+    for (index, name) in wanted.into_iter().enumerate() {
+        let is_usable = !loose(&name).is_empty() && !name.contains('\0');
+        let stem = if is_usable { cut_to(&name, LONGEST - 6).to_owned() } else { "column".to_owned() };
+        let first = (is_usable && !taken.contains(&loose(&name))).then_some(name);
+        let number = if is_usable { 2 } else { index + 1 };
+        let others = (number..).map(|number| format!("{stem}_{number}"));
+        let mut others = others.filter(|name| !named.contains(&loose(name)) && !taken.contains(&loose(name)));
+        let Some(name) = first.or_else(|| others.next()) else { continue };
+        taken.insert(loose(&name));
         names.push(name);
     }
     names
@@ -71,13 +79,18 @@ pub(super) fn by_position(header: &[String]) -> Vec<String> {
 fn column(name: &str) -> String {
     let letters = name.trim().chars().flat_map(char::to_lowercase);
     let name: String = letters.map(|c| if c.is_whitespace() || c == '-' { '_' } else { c }).collect();
-    cut(&name).to_owned()
+    let name = cut(&name).to_owned();
+    // A load finds the column by the name without the `_`, too.
+    if is_of_system(&name) { name + "_" } else { name }
+}
+
+/// Returns a name as a load compares it: names are the same for it if they differ in these characters only.
+fn loose(name: &str) -> String {
+    name.to_lowercase().replace(['_', '-', ' '], "")
 }
 
 fn are_different(names: &[String]) -> bool {
-    // A load takes names for the same that differ in these characters only.
-    let loose = |name: &String| name.to_lowercase().replace(['_', '-', ' '], "");
-    let is_name = |name: &String| !loose(name).is_empty() && !name.contains('\0');
+    let is_name = |name: &String| !loose(name).is_empty() && !name.contains('\0') && !is_of_system(name);
     let exact: BTreeSet<&String> = names.iter().collect();
     exact.len() == names.len() && names.iter().all(is_name)
 }
@@ -111,8 +124,10 @@ mod tests {
         assert_eq!(header(&["Id", "ID"]).expect("exact names"), ["Id", "ID"]);
         assert_eq!(header(&["id", "id"]), None);
         assert_eq!(header(&["id", ""]), None);
-        let names = by_position(&["id".to_owned(), "id".to_owned(), String::new(), "2024".to_owned()]);
-        assert_eq!(names, ["id", "id_2", "column_3", "column_4_2024"]);
+        let names = of_places(&["id", "id", "", "2024", "ID 2", "Id", "xmin"].map(str::to_owned));
+        assert_eq!(names, ["id", "id_3", "column_3", "2024", "id_2", "id_4", "xmin_"]);
+        assert_eq!(of_places(&["".to_owned(), "Column 1".to_owned()]), ["column_2", "column_1"]);
+        assert_eq!(header(&["ctid", "XMIN", "oid"]).expect("names"), ["ctid_", "xmin_", "oid"]);
     }
 
     #[test]

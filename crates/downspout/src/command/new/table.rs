@@ -18,21 +18,17 @@ pub(super) struct FileTable {
     pub(super) table: String,
     /// The names of the columns.
     pub(super) columns: Vec<String>,
-    /// Whether a load matches columns by the header. If not, it skips the header.
-    pub(super) is_by_name: bool,
+    /// Whether the header lacks a name or has one twice, so that a load needs the names of the columns by their places.
+    pub(super) needs_places: bool,
 }
 
 impl FileTable {
     pub(super) fn of(pattern: DropPattern, inspection: Inspection, sheet: Option<String>) -> Self {
-        let header = inspection.rows.header.as_deref();
-        let by_name = header.and_then(|_| names::of_header(&inspection.names));
-        // The keys of JSON are there in any case.
-        let by_name =
-            by_name.or_else(|| (inspection.survey.form == Form::Json).then(|| inspection.names.clone()));
-        let is_by_name = by_name.is_some();
-        let columns = by_name.unwrap_or_else(|| names::by_position(&inspection.names));
+        let by_name = names::of_header(&inspection.names);
+        let needs_places = by_name.is_none();
+        let columns = by_name.unwrap_or_else(|| names::of_places(&inspection.names));
         let table = names::plain(&pattern.stem, "data");
-        Self { pattern, inspection, sheet, table, columns, is_by_name }
+        Self { pattern, inspection, sheet, table, columns, needs_places }
     }
 
     /// Returns the type of each column.
@@ -95,13 +91,14 @@ impl FileTable {
         if !dialect.comment.is_empty() {
             set("myCommentPrefix", json!(String::from_utf8_lossy(&dialect.comment)));
         }
-        let has_header = rows.header.is_some();
-        let skipped = if has_header && !self.is_by_name { rows.first_line - 1 } else { dialect.skip_lines };
-        if skipped > 0 {
-            set("mySkipLines", json!(skipped.to_string()));
+        if dialect.skip_lines > 0 {
+            set("mySkipLines", json!(dialect.skip_lines.to_string()));
         }
-        if has_header && self.is_by_name {
+        if rows.header.is_some() && survey.form != Form::Json {
             set("myHeader", json!("true"));
+        }
+        if self.needs_places {
+            set("column", json!(self.columns));
         }
         if let Some(encoding) = survey.declared {
             set("myEncoding", json!(encoding.name().to_lowercase()));

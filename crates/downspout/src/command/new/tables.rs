@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ec2_worker::etl::inspect::report::Report;
 use ec2_worker::etl::inspect::verdict::SqlType;
 
-use super::super::inspect::percent;
+use super::super::inspect::{header, percent};
 use super::super::output::count;
 use super::names::quoted;
 use super::table::FileTable;
@@ -35,7 +35,11 @@ pub(super) fn script(name: &str, schema: &str, files: &[FileTable]) -> String {
 
 fn table(schema: &str, file: &FileTable) -> String {
     let report = Report::of(&file.inspection);
-    let mut sql = format!("\nCREATE TABLE IF NOT EXISTS {}.{} (\n", quoted(schema), quoted(&file.table));
+    let mut sql = String::from("\n");
+    for line in lines(&plain(&about(file, &report))) {
+        let _ = writeln!(sql, "-- {line}");
+    }
+    let _ = writeln!(sql, "CREATE TABLE IF NOT EXISTS {}.{} (", quoted(schema), quoted(&file.table));
     let types = file.types();
     for (index, (name, column)) in file.columns.iter().zip(&report.columns).enumerate() {
         for line in comment(name, column, types[index]) {
@@ -48,10 +52,35 @@ fn table(schema: &str, file: &FileTable) -> String {
     sql
 }
 
+/// Returns the sentences about the file of a table.
+fn about(file: &FileTable, report: &Report) -> String {
+    let name = &file.inspection.name;
+    let mut text = format!("Does {name} have a header? {}", capital(&header(report)));
+    if report.header && !report.header_is_sure {
+        text.push_str(". If the first record is a row, remove `myHeader` from the data format, and name the columns here");
+    } else if !report.header && !report.header_is_sure {
+        text.push_str(
+            ". If the first record is the header, set `myHeader` true, and name the columns here as it does",
+        );
+    }
+    if report.rows == 0 {
+        text.push_str(". The file has no rows, so every column is text");
+    }
+    if file.needs_places {
+        text.push_str(
+            ". The header lacks a name or has one twice: `column` in the data format names the columns by their places. \
+             A file in which these columns stand in other places is refused",
+        );
+    }
+    text + "."
+}
+
 /// Returns the lines of the comment for a column.
 fn comment(name: &str, column: &ec2_worker::etl::inspect::report::Column, safe: SqlType) -> Vec<String> {
     let mut sentences = Vec::new();
-    if column.name.to_lowercase() != name {
+    if column.name.is_empty() {
+        sentences.push("The header has no name for it".to_owned());
+    } else if column.name.to_lowercase() != name {
         sentences.push(format!("Header: {}", column.name));
     }
     let read_by = match column.patterns.is_empty() {

@@ -1,0 +1,132 @@
+//! Decides whether the first record of a file is its header, and says how sure that is.
+//!
+//! A header is a text that is unlike the values below it. If all columns hold texts, nothing proves a header. Then the
+//! first record is taken for one, because most files have a header, unless it looks like the records below it.
+
+use super::row::{Row, is_name};
+use super::stats::{Class, Stats};
+use super::words;
+
+/// The number of values from which a column shows that its name is not one of them.
+const ENOUGH: u64 = 5;
+
+/// Whether the first record is the header, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderSign {
+    /// Whether it is the header.
+    pub is_header: bool,
+    /// Whether the file proves it.
+    pub is_sure: bool,
+    /// The reason, as the end of a sentence that begins with "because".
+    pub reason: String,
+}
+
+impl HeaderSign {
+    fn new(is_header: bool, is_sure: bool, reason: impl Into<String>) -> Self {
+        Self { is_header, is_sure, reason: reason.into() }
+    }
+
+    /// Returns the sign of a file whose keys name the columns.
+    pub(super) fn of_keys() -> Self {
+        Self::new(true, true, "the keys of the objects name the columns")
+    }
+
+    /// Returns the sign of a first record with another number of fields than the records below it.
+    pub(super) fn of_another_width() -> Self {
+        Self::new(false, true, "the first record has another number of fields than the others")
+    }
+}
+
+/// Returns what `first`, the first record of a file, is, if `columns` are the columns of the other records.
+pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
+    let has_years = has_years(first);
+    let (mut like, mut unlike) = (Vec::new(), Vec::new());
+    for (stats, field) in columns.iter().zip(&first.fields) {
+        let name = field.text.trim();
+        if name.is_empty() || has_years && year(name).is_some() {
+            continue;
+        }
+        let whole = stats.whole();
+        if let Some(kind) = whole.first() {
+            let mut own = Stats::new(2);
+            own.add(Some(&field.text), field.quoted, first.line);
+            let is_like = own.whole().iter().any(|class| whole.contains(class));
+            let signs = if is_like { &mut like } else { &mut unlike };
+            signs.push((name, plural(*kind)));
+        } else if let Some(is_like) = stats.is_of_shape(name) {
+            let signs = if is_like { &mut like } else { &mut unlike };
+            signs.push((name, "codes of one form"));
+        }
+    }
+    match (like.first(), unlike.first()) {
+        (None, None) => of_texts(first, columns, has_years),
+        (_, Some((name, kind))) if unlike.len() > like.len() => {
+            let reason = format!("the values below `{name}` are {kind}, and `{name}` is not");
+            HeaderSign::new(true, like.is_empty(), reason)
+        }
+        (Some((name, kind)), _) => {
+            let reason = format!("`{name}` is like the values below it, which are {kind}");
+            HeaderSign::new(false, unlike.is_empty(), reason)
+        }
+        (None, Some(_)) => HeaderSign::new(true, false, "the first record is unlike the others"),
+    }
+}
+
+/// Returns what the first record is if all columns hold texts.
+fn of_texts(first: &Row, columns: &[Stats], has_years: bool) -> HeaderSign {
+    let names: Vec<&str> = first.fields.iter().take(columns.len()).map(|field| field.text.trim()).collect();
+    let filled = || columns.iter().zip(&first.fields).filter(|(stats, _)| stats.values > 0);
+    let all = |is: &dyn Fn(&Stats, bool) -> bool| {
+        filled().count() > 0 && filled().all(|(stats, field)| is(stats, field.quoted))
+    };
+    if all(&|stats, quoted| !quoted && stats.quoted == stats.values) {
+        return HeaderSign::new(true, true, "all values are in quotes, and the names are not");
+    }
+    if all(&|stats, quoted| quoted && stats.quoted == 0) {
+        return HeaderSign::new(true, true, "the names are in quotes, and no value is");
+    }
+    let mut named = columns.iter().zip(&names).filter(|(_, name)| !name.is_empty());
+    if let Some((_, again)) = named.clone().find(|(stats, name)| stats.has(name)) {
+        return HeaderSign::new(false, false, format!("`{again}` stands in its column a second time"));
+    }
+    let is_value =
+        |name: &&&str| words::null(name).is_some() || !(is_name(name) || has_years && year(name).is_some());
+    if let Some(value) = names.iter().filter(|name| !name.is_empty()).find(is_value) {
+        return HeaderSign::new(false, false, format!("`{value}` is rather a value than a name"));
+    }
+    if names.len() > 1 && names[0].is_empty() && names[1..].iter().all(|name| !name.is_empty()) {
+        let what = "only the first name is empty, as R and pandas write it above the names of rows";
+        return HeaderSign::new(true, true, what);
+    }
+    let is_told = |(stats, _): &(&Stats, &&str)| {
+        stats.values >= ENOUGH && stats.distinct().0 as u64 * 2 <= stats.values
+    };
+    if let Some((_, name)) = named.find(is_told) {
+        let reason = format!("the values below `{name}` come again and again, and `{name}` is none of them");
+        return HeaderSign::new(true, true, reason);
+    }
+    let what = "most files have one, and all columns hold texts, so that nothing proves it";
+    HeaderSign::new(true, false, what)
+}
+
+/// Returns what values of a class are called.
+fn plural(class: Class) -> &'static str {
+    match class {
+        Class::Truth(_) => "true or false",
+        Class::Uuid => "UUIDs",
+        Class::Moment => "dates",
+        Class::Time => "times of day",
+        Class::Number(_) => "numbers",
+        Class::Json => "JSON",
+    }
+}
+
+/// Returns whether the record names years in a row, as `country,2024,2025`.
+fn has_years(row: &Row) -> bool {
+    let years: Vec<u16> = row.fields.iter().filter_map(|field| year(&field.text)).collect();
+    years.len() > 1 && years.windows(2).all(|two| two[0].abs_diff(two[1]) == 1)
+}
+
+fn year(text: &str) -> Option<u16> {
+    text.trim().parse().ok().filter(|year| (1900..2100).contains(year))
+}
