@@ -53,6 +53,8 @@ pub struct Splitter {
     special: [bool; 256],
     fields: Vec<Span>,
     text_after_quote: Option<usize>,
+    /// The start of the field that was read last.
+    begin: usize,
 }
 
 /// The end of a field.
@@ -89,6 +91,7 @@ impl Splitter {
             special,
             fields: Vec::new(),
             text_after_quote: None,
+            begin: 0,
         }
     }
 
@@ -118,10 +121,11 @@ impl Splitter {
         let mut at = start;
         let mut lines = 0;
         loop {
+            self.begin = at;
             let found = if self.quote.is_some() && input.get(at) == self.quote.as_ref() {
                 self.quoted(input, at, last, &mut lines)
             } else {
-                self.unquoted(input, at, last)
+                self.unquoted(input, at, last, &mut lines)
             };
             match found {
                 Err(step) => return step,
@@ -153,6 +157,41 @@ impl Splitter {
                 }
             }
         }
+    }
+
+    /// Returns, after [`Step::NeedMore`], the start of the field that has not ended in `input`; the index from which on its
+    /// bytes may belong together with the bytes that follow; and whether this index is inside quotes.
+    #[must_use]
+    pub fn open_field(&self, input: &[u8]) -> (usize, usize, bool) {
+        let (cut, in_quotes) = self.rest_of(input, self.begin);
+        (self.begin, cut, in_quotes)
+    }
+
+    fn rest_of(&self, input: &[u8], begin: usize) -> (usize, bool) {
+        let mut at = begin;
+        if self.quote.is_some() && input.get(begin) == self.quote.as_ref() {
+            at += 1;
+            loop {
+                let is_special = |byte: &u8| Some(*byte) == self.quote || Some(*byte) == self.escape;
+                let Some(run) = input[at..].iter().position(is_special) else { return (input.len(), true) };
+                at += run;
+                let next = input.get(at + 1);
+                match next {
+                    None => return (at, true),
+                    Some(_) if Some(input[at]) == self.escape || next == self.quote.as_ref() => at += 2,
+                    Some(_) => break,
+                }
+            }
+            at += 1;
+        }
+        while let Some(run) = input[at..].iter().position(|byte| Some(*byte) == self.escape) {
+            if at + run + 2 > input.len() {
+                return (at + run, false);
+            }
+            at += run + 2;
+        }
+        let longest = self.separator.len().max(self.record_end.len());
+        (at.max(input.len().saturating_sub(longest - 1)), false)
     }
 
     /// Returns what ends the field at the index `at`, where a special byte stands; `None` if the byte ends nothing.
@@ -217,8 +256,17 @@ impl Splitter {
     }
 
     #[inline]
-    fn unquoted(&mut self, input: &[u8], start: usize, last: bool) -> Result<(usize, FieldEnd), Step> {
+    fn unquoted(
+        &mut self,
+        input: &[u8],
+        start: usize,
+        last: bool,
+        lines: &mut u64,
+    ) -> Result<(usize, FieldEnd), Step> {
         let (end, what, escaped) = self.find_end(input, start, last)?;
+        if escaped.is_some() {
+            *lines += memchr_iter(b'\n', &input[start..end]).count() as u64;
+        }
         // An escaped carriage return belongs to the field.
         let ends_record = !matches!(what, FieldEnd::Separator(_)) && escaped != Some(end);
         let stop = if ends_record { self.without_return(input, start, end) } else { end };
@@ -266,10 +314,10 @@ impl Splitter {
         };
         let after = close + 1;
         let (end, what, _) = self.find_end(input, after, last)?;
-        *lines += memchr_iter(b'\n', &input[start..close]).count() as u64;
+        *lines += memchr_iter(b'\n', &input[start..end]).count() as u64;
         self.fields.push(Span { start, end: close, quoted: true, escaped });
         let tail = &input[after..end];
-        let only_return = tail == b"\r" && self.takes_return;
+        let only_return = tail == b"\r" && self.takes_return && !matches!(what, FieldEnd::Separator(_));
         if !tail.is_empty() && !only_return && self.text_after_quote.is_none() {
             self.text_after_quote = Some(self.fields.len() - 1);
         }
@@ -318,6 +366,20 @@ mod tests {
         assert_eq!(splitter.split(b"1,\"a\"b,2\nx", 0, false), Step::Record { len: 9, lines: 1 });
         assert_eq!(splitter.text_after_quote(), Some(1));
         assert_eq!(splitter.fields().len(), 3);
+        // A carriage return is a part of the line end only at the end of the line.
+        assert_eq!(splitter.split(b"\"a\"\r,2\r\n", 0, false), Step::Record { len: 8, lines: 1 });
+        assert_eq!(splitter.text_after_quote(), Some(0));
+        assert_eq!(splitter.split(b"1,\"a\"\r\n", 0, false), Step::Record { len: 7, lines: 1 });
+        assert_eq!(splitter.text_after_quote(), None);
+    }
+
+    #[test]
+    fn a_line_feed_in_a_field_counts_as_a_line_if_it_is_quoted_or_escaped() {
+        let mut splitter = Splitter::new(&Dialect { escape: Some(b'\\'), ..Dialect::default() });
+        for text in ["a\\\nb,c\n", "\"a\nb\",c\n", "\"a\"\\\nb,c\n"] {
+            let len = text.len();
+            assert_eq!(splitter.split(text.as_bytes(), 0, false), Step::Record { len, lines: 2 }, "{text:?}");
+        }
     }
 
     #[test]

@@ -274,6 +274,8 @@ async fn workbooks_are_read_as_they_are_shown() {
     assert!(message.contains("more than 200 times as large"), "{message}");
     let message = refusal(&world, &written(&world, "far cell"), workbook("1")).await;
     assert!(message.contains("beyond Excel's limits"), "{message}");
+    let message = refusal(&world, &written(&world, "wide cell"), workbook("1")).await;
+    assert!(message.contains("the workbook is damaged"), "{message}");
     let message = refusal(&world, &world.file("id,note\n1,one\n"), workbook("1")).await;
     assert!(message.contains("is not an Excel workbook"), "{message}");
     world.client.batch_execute("DROP TABLE t; CREATE TABLE t (id int, note text)").await.expect("a table");

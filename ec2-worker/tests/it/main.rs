@@ -4,6 +4,7 @@ mod corpus;
 mod dialects;
 mod dry_runs;
 mod faulty_s3;
+mod fuzzed;
 mod gzip;
 mod killed;
 mod killed_loads;

@@ -123,12 +123,15 @@ elif name == "titled workbook":
 elif name == "workbook bomb":
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", bytes(300_000_000))
-elif name == "far cell":
+elif name in ("far cell", "wide cell"):
     workbook()
     with zipfile.ZipFile(path) as archive:
         files = {entry: archive.read(entry) for entry in archive.namelist()}
     sheet = "xl/worksheets/sheet1.xml"
-    files[sheet] = files[sheet].replace(b'r="A1"', b'r="A4000000000"').replace(b'r="1"', b'r="4000000000"')
+    if name == "wide cell":
+        files[sheet] = files[sheet].replace(b'r="A1"', b'r="AAAAAAAAAA1"')
+    else:
+        files[sheet] = files[sheet].replace(b'r="A1"', b'r="A4000000000"').replace(b'r="1"', b'r="4000000000"')
     with zipfile.ZipFile(path, "w") as archive:
         for entry, data in files.items():
             archive.writestr(entry, data)

@@ -33,6 +33,16 @@ pub fn unreadable(pattern: &str) -> Option<String> {
     if let Some(twice) = twice(pattern) {
         return Some(format!("`{twice}` stands in it twice{}", if twice == 'M' { MINUTES } else { "" }));
     }
+    for (of, names) in [("hour", HOURS), ("year", YEARS)] {
+        if let [first, second, ..] =
+            names.chars().filter(|name| letters.contains(*name)).collect::<Vec<_>>()[..]
+        {
+            return Some(format!("it has two letters for the {of}, `{first}` and `{second}`"));
+        }
+    }
+    if let Some(letter) = long_run(pattern) {
+        return Some(format!("`{letter}` stands in it more than {LONGEST_RUN} times in a row"));
+    }
     if has(&['m']) && !has(&['H', 'h', 'k', 'K']) {
         return Some("it has minutes but no hour; `M` is the month, and `m` are minutes".to_owned());
     }
@@ -46,6 +56,22 @@ pub fn unreadable(pattern: &str) -> Option<String> {
         return Some("it has no letter of a date or an hour".to_owned());
     }
     None
+}
+
+/// The letters of an hour, and those of a year.
+const HOURS: &str = "HhkK";
+const YEARS: &str = "yY";
+/// The largest number of digits in a number of a date.
+const LONGEST_RUN: usize = 9;
+
+/// Returns a letter that stands in more places in a row than a number has digits.
+fn long_run(pattern: &str) -> Option<char> {
+    let (mut last, mut run) = (None, 0);
+    pattern.chars().find(|next| {
+        run = if last == Some(*next) { run + 1 } else { 1 };
+        last = Some(*next);
+        next.is_ascii_alphabetic() && run > LONGEST_RUN
+    })
 }
 
 const MINUTES: &str = "; `m` are minutes";
@@ -87,6 +113,9 @@ mod tests {
             ("dd/MM/yyyy HH:MM", "`M` stands in it twice; `m` are minutes"),
             ("dd.yyyy", "it has a day and a year but no month, `M`"),
             ("dd/MM", "it has a day but no year, `y`"),
+            ("HH:mm hh a", "it has two letters for the hour, `H` and `h`"),
+            ("dd/MM/yyyy YY", "it has two letters for the year, `y` and `Y`"),
+            ("yyyyyyyyyyMM", "`y` stands in it more than 9 times in a row"),
             ("'yyyy'", "it has no letter of a date or an hour"),
         ] {
             assert_eq!(unreadable(pattern).as_deref(), Some(why), "{pattern}");

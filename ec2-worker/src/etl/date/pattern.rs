@@ -237,12 +237,7 @@ struct Seen<'a> {
 impl<'a> Seen<'a> {
     fn take(&mut self, part: Part, width: usize, tight: bool, text: &'a [u8]) -> Option<&'a [u8]> {
         match part {
-            Part::MonthName | Part::Weekday | Part::HalfDay => {
-                let count = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-                let (word, rest) = text.split_at(count);
-                self.word(part, word)?;
-                Some(rest)
-            }
+            Part::MonthName | Part::Weekday | Part::HalfDay => self.word(part, text),
             Part::Offset => self.read_offset(text),
             Part::Zone => {
                 let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_/+-:".contains(byte);
@@ -304,16 +299,28 @@ impl<'a> Seen<'a> {
         Some(())
     }
 
-    /// Reads a name in English, in full or by its first three letters.
-    fn word(&mut self, part: Part, word: &[u8]) -> Option<()> {
-        let word = std::str::from_utf8(word).ok()?.to_ascii_lowercase();
-        let place = |names: &[&str]| names.iter().position(|name| *name == word || name[..3] == word);
+    /// Reads a name in English, in full or by its first three letters. The longest one counts.
+    fn word(&mut self, part: Part, text: &'a [u8]) -> Option<&'a [u8]> {
+        let begins =
+            |name: &str| text.get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name.as_bytes()));
+        let find = |names: &[&str]| {
+            let found = |length: fn(&str) -> usize| {
+                let at = names.iter().position(|name| begins(&name[..length(name)]))?;
+                Some((at, length(names[at])))
+            };
+            found(str::len).or_else(|| found(|_| 3))
+        };
+        let (at, length) = match part {
+            Part::HalfDay => (["am", "pm"].iter().position(|half| begins(half))?, 2),
+            Part::MonthName => find(&MONTHS)?,
+            _ => find(&WEEKDAYS)?,
+        };
         match part {
-            Part::HalfDay => self.half_day = Some(["am", "pm"].iter().position(|half| *half == word)? == 1),
-            Part::MonthName => self.month = place(&MONTHS)? as u32 + 1,
-            _ => self.weekday = Some(place(&WEEKDAYS)?),
+            Part::HalfDay => self.half_day = Some(at == 1),
+            Part::MonthName => self.month = at as u32 + 1,
+            _ => self.weekday = Some(at),
         }
-        Some(())
+        Some(&text[length..])
     }
 
     fn moment(self) -> Option<Moment> {
@@ -372,6 +379,8 @@ mod tests {
         reads("HH:mm:ssSSS", "03:04:05006", "2000-01-01 03:04:05.006000");
         reads("kk:mm", "24:10", "2000-01-01 00:10:00");
         reads("y/M/d", "987/1/2", "0987-01-02");
+        reads("EEEdMMM'T'yyyy HHmma", "Mon3JanT2000 0510PM", "2000-01-03 17:10:00");
+        reads("MMMM'T'd/yyyy", "JuneT5/2024", "2024-06-05");
     }
 
     #[test]

@@ -21,7 +21,7 @@ const LEADING_BYTES: usize = 4 * 1024 * 1024;
 ///
 /// If the text is neither objects nor an array.
 pub(super) fn csv(mut text: Box<dyn BufRead + Send>, longest: usize) -> io::Result<impl Read + Send> {
-    let is_array = match first_letter(&mut text)? {
+    let is_array = match first_letter(&mut text, true)? {
         Some(b'[') => {
             text.consume(1);
             true
@@ -53,12 +53,14 @@ pub(super) fn csv(mut text: Box<dyn BufRead + Send>, longest: usize) -> io::Resu
     Ok(Csv { objects, leading, keys, out, next: 0 })
 }
 
-/// Passes over blanks and a byte order mark. Returns the next byte, which is left to be read.
-fn first_letter(text: &mut dyn BufRead) -> io::Result<Option<u8>> {
+/// Passes over blanks, and at the start of the file over a byte order mark. Returns the next byte, which is left to be
+/// read.
+fn first_letter(text: &mut dyn BufRead, is_start: bool) -> io::Result<Option<u8>> {
     loop {
         let bytes = text.fill_buf()?;
         let Some(first) = bytes.first().copied() else { return Ok(None) };
-        if !first.is_ascii_whitespace() && !matches!(first, 0xef | 0xbb | 0xbf) {
+        let is_mark = is_start && matches!(first, 0xef | 0xbb | 0xbf);
+        if !first.is_ascii_whitespace() && !is_mark {
             return Ok(Some(first));
         }
         text.consume(1);
@@ -151,10 +153,10 @@ impl Objects {
             return Ok(None);
         }
         let ended = || io::Error::other("the array of objects is not closed by ]; the file is not whole");
-        let mut next = first_letter(&mut self.text)?.ok_or_else(ended)?;
+        let mut next = first_letter(&mut self.text, false)?.ok_or_else(ended)?;
         if self.count > 0 && next == b',' {
             self.text.consume(1);
-            next = first_letter(&mut self.text)?.ok_or_else(ended)?;
+            next = first_letter(&mut self.text, false)?.ok_or_else(ended)?;
         } else if self.count > 0 && next != b']' {
             let what = format!("a comma is missing after the object {} of the array", self.count);
             return Err(io::Error::other(what));
@@ -162,7 +164,7 @@ impl Objects {
         if next == b']' {
             self.text.consume(1);
             self.has_ended = true;
-            return match first_letter(&mut self.text)? {
+            return match first_letter(&mut self.text, false)? {
                 None => Ok(None),
                 Some(_) => Err(io::Error::other("text follows the array of objects")),
             };
@@ -336,6 +338,7 @@ mod tests {
         assert!(made("[{\"a\": 1}, {\"a\":").is_err());
         assert!(made("[{\"a\": 1} {\"a\": 2}]").is_err());
         assert!(made("[{\"a\": 1}]x").is_err());
+        assert!(made("[{\"a\": 1}\u{feff}]").is_err());
         assert!(made("a,b\n1,2\n").is_err());
     }
 

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use calamine::{DataRef, ExcelDateTime, Reader as _, Xlsx};
@@ -29,6 +30,22 @@ pub(super) fn csv(
     scratch: &Path,
     notes: &mut Vec<String>,
 ) -> io::Result<impl BufRead + Send + use<>> {
+    // The library panics at some damaged files, such as one with a cell whose column has ten letters.
+    let converted = catch_unwind(AssertUnwindSafe(|| sheet(bytes, dialect, scratch, notes)));
+    converted.unwrap_or_else(|_| {
+        Err(io::Error::other(
+            "the workbook is damaged: it has a cell or a value that no workbook can have; save it again with Excel",
+        ))
+    })
+}
+
+/// Returns a sheet as CSV.
+fn sheet(
+    bytes: Box<dyn BufRead + Send>,
+    dialect: &Dialect,
+    scratch: &Path,
+    notes: &mut Vec<String>,
+) -> io::Result<BufReader<File>> {
     let spool = spooled(bytes, scratch)?;
     let not_a_workbook = |error: &dyn std::fmt::Display| {
         io::Error::other(format!(

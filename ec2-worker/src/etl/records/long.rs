@@ -1,6 +1,6 @@
 //! Passes over records that are too long, without keeping them in memory.
 
-use memchr::{memchr_iter, memmem};
+use memchr::memchr_iter;
 
 use super::{KEPT, Record, Records};
 use crate::etl::position::Position;
@@ -29,37 +29,27 @@ impl Records {
         }
     }
 
-    /// Cuts the window down to the end of the field that has not ended, with its opening quote.
+    /// Cuts the window down to the end of the field that has not ended. One byte in place of the part before keeps the
+    /// rest inside or outside of quotes.
     fn cut_to_open_field(&mut self) {
-        let begin = self.open_field();
-        let is_quoted = self.dialect.quote.is_some_and(|quote| self.window.get(begin) == Some(&quote));
-        // Quotes and escapes at the end belong together with what follows.
-        let is_tied = |byte: &u8| Some(*byte) == self.dialect.quote || Some(*byte) == self.dialect.escape;
-        let tied = self.window[begin..].iter().rev().take_while(|byte| is_tied(byte)).count();
-        let ends = self.dialect.separator.len().max(self.dialect.record_end.bytes().len());
-        let keep = tied.max(ends) + 1;
-        let cut = self.window.len().saturating_sub(keep);
+        let (begin, cut, in_quotes) = self.splitter.open_field(&self.window);
         if cut <= begin + 1 {
             return;
         }
         let lines = memchr_iter(b'\n', &self.window[self.next..cut]).count() as u64;
         self.advance(cut - self.next, lines);
-        // The byte before the rest says whether the field is quoted; another byte there would begin a new field.
         self.next -= 1;
         self.at.offset -= 1;
-        self.window[self.next] = self.dialect.quote.filter(|_| is_quoted).unwrap_or(b'x');
+        self.window[self.next] = self.dialect.quote.filter(|_| in_quotes).unwrap_or(self.ordinary_byte());
     }
 
-    /// Returns the index of the first byte of the field that has not ended, after the splitter needed more.
-    fn open_field(&self) -> usize {
-        match self.splitter.fields().last() {
-            None => self.next,
-            Some(span) => {
-                let end = span.end + usize::from(span.quoted);
-                memmem::find(&self.window[end..], &self.dialect.separator)
-                    .map_or(end, |index| end + index + self.dialect.separator.len())
-            }
-        }
+    /// Returns a byte that has no meaning in the dialect.
+    fn ordinary_byte(&self) -> u8 {
+        let ends = [self.dialect.separator.as_slice(), self.dialect.record_end.bytes()].concat();
+        let is_special = |byte: u8| {
+            ends.contains(&byte) || [self.dialect.quote, self.dialect.escape].contains(&Some(byte))
+        };
+        (b'a'..=u8::MAX).find(|byte| !is_special(*byte)).unwrap_or(b'a')
     }
 
     fn quote_open_from(&self, at: Position, open: usize) -> Failure {

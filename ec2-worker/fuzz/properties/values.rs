@@ -1,0 +1,90 @@
+//! The checks of values: every way to the database takes the same texts, and a database agrees where there is one.
+
+use ec2_worker::etl::column::{Column, ColumnType, Moments};
+use ec2_worker::etl::encode;
+use ec2_worker::etl::value_rules::ColumnRules;
+
+use super::readings::Database;
+
+/// Types whose values the load checks itself.
+pub(crate) const TYPES: [(&str, ColumnType); 28] = [
+    ("boolean", ColumnType::Bool),
+    ("int2", ColumnType::Int2),
+    ("int4", ColumnType::Int4),
+    ("int8", ColumnType::Int8),
+    ("float4", ColumnType::Float4),
+    ("float8", ColumnType::Float8),
+    ("numeric", ColumnType::Numeric(None)),
+    ("numeric(6,2)", ColumnType::Numeric(Some((6, 2)))),
+    ("numeric(2,4)", ColumnType::Numeric(Some((2, 4)))),
+    ("numeric(3,-2)", ColumnType::Numeric(Some((3, -2)))),
+    ("text", ColumnType::Text(None)),
+    ("varchar(3)", ColumnType::Text(Some(3))),
+    ("char(3)", ColumnType::Text(Some(3))),
+    ("date", ColumnType::Date),
+    ("timestamp", ColumnType::Timestamp),
+    ("timestamptz", ColumnType::TimestampTz),
+    ("time", ColumnType::Time),
+    ("timetz", ColumnType::TimeTz),
+    ("uuid", ColumnType::Uuid),
+    ("json", ColumnType::Json),
+    ("jsonb", ColumnType::Jsonb),
+    ("bytea", ColumnType::Bytea),
+    ("date[]", ColumnType::Each(Moments::Date)),
+    ("timestamptz[]", ColumnType::Each(Moments::TimestampTz)),
+    ("time[]", ColumnType::Each(Moments::Time)),
+    ("timetz[]", ColumnType::Each(Moments::TimeTz)),
+    ("tsrange", ColumnType::Each(Moments::Timestamp)),
+    ("datemultirange", ColumnType::Each(Moments::Date)),
+];
+
+/// Checks a text as a value of the type that the first byte chooses. With a database, what the load makes of the text is
+/// what the server makes of it, or the load refuses a text with two meanings.
+pub(crate) fn check(bytes: &[u8], database: Option<&mut Database>) {
+    let Some((first, text)) = bytes.split_first() else { return };
+    let (name, kind) = TYPES[usize::from(*first) % TYPES.len()];
+    // The load refuses a record with other bytes before it reads the values.
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    if text.contains('\0') || text.trim_ascii().is_empty() {
+        return;
+    }
+    let column = Column {
+        name: "v".to_owned(),
+        type_name: name.to_owned(),
+        kind,
+        not_null: false,
+        has_default: false,
+    };
+    let rules = ColumnRules::default();
+    let mut out = Vec::new();
+    let plain = encode::plain(&column, &rules, text.as_bytes());
+    // The binary form of some types is never used.
+    let binary = match kind.needs_text() {
+        true => plain.as_ref().map(drop).map_err(Clone::clone),
+        false => encode::binary(&column, &rules, text.as_bytes(), &mut out),
+    };
+    assert_eq!(binary.as_ref().err(), plain.as_ref().err(), "{name} {text:?}");
+    if let Err(reason) = &binary {
+        assert!(reason.len() < 1000 && !reason.contains(char::is_control), "{reason:?}");
+    }
+    if binary.is_ok() && !kind.needs_text() {
+        let (length, value) = out.split_at(4);
+        assert_eq!(length, (value.len() as u32).to_be_bytes(), "{name} {text:?}");
+    }
+    let plain = plain.ok().map(|plain| String::from_utf8(plain.into_owned()).expect("texts of texts"));
+    if let Some(plain) = &plain {
+        let again = encode::plain(&column, &rules, plain.as_bytes());
+        assert_eq!(again.as_deref(), Ok(plain.as_bytes()), "{name} {text:?}: its own text is read as it is");
+    }
+    let Some(database) = database else { return };
+    let wanted = database.reading(name, text);
+    let Some(plain) = plain else {
+        let is_strict = column.kind.moments().is_some();
+        assert!(wanted.is_none() || is_strict, "{name} {text:?} is {wanted:?}, but refused: {binary:?}");
+        return;
+    };
+    assert_eq!(database.reading(name, &plain), wanted, "{name} {text:?}, sent as {plain:?}");
+    if !column.kind.needs_text() {
+        assert_eq!(database.binary(name, &out[4..]), wanted, "{name} {text:?} in binary form");
+    }
+}
