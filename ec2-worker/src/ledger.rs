@@ -112,6 +112,22 @@ async fn create(tx: &Transaction) -> Result<(), Failure> {
     tx.run("creating the schema downspout (the user needs CREATE on the database)", &sql).await
 }
 
+/// Returns whether an earlier attempt has done the work.
+///
+/// # Errors
+///
+/// If the database refuses the query, or the connection breaks.
+pub async fn is_done(tx: &Transaction, key: &WorkKey) -> Result<bool, Failure> {
+    let found = tx
+        .query(
+            "reading downspout.ledger",
+            "SELECT FROM downspout.ledger WHERE pipeline_id = $1 AND instance_id = $2 AND generation = $3",
+            &[(&key.pipeline, Type::TEXT), (&key.instance, Type::TEXT), (&key.generation, Type::INT8)],
+        )
+        .await?;
+    Ok(!found.is_empty())
+}
+
 /// Claims the work. Returns `None` if the work is still to do, or the report of the attempt that did the work.
 ///
 /// Waits while another session does the same work.

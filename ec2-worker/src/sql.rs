@@ -1,9 +1,11 @@
 //! Cuts SQL scripts into statements and fills placeholders. The database does everything else.
 
 mod lexer;
+mod redirect;
 mod script;
 mod template;
 
+pub use redirect::{Redirected, RedirectedSql, redirect};
 pub use script::{Statement, statements};
 pub use template::{SqlTemplate, SqlTemplateError};
 

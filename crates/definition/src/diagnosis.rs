@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use crate::file::{FileError, Part, Source, SourceIndex, Span, Unread};
 use crate::kind::field::FieldError;
+use crate::publication;
 use crate::trigger::{Pattern, Trigger};
 use crate::validate::{self, Problem, Report};
 use crate::{Definition, FieldKey, ObjectId, ParameterValue};
@@ -82,6 +83,7 @@ pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
     findings.extend(source.remarks().into_iter().map(|error| of_file(error, false)));
     override_values(&mut definition, beside.values);
     replace_values(&mut definition, beside.settings.to_vec());
+    publication::complete(&mut definition);
     let Report { mut errors, mut warnings } = validate::validate(&definition);
     if has_errors {
         errors.retain(|problem| !is_consequence(problem, &unread));

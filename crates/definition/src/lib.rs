@@ -24,6 +24,7 @@ mod object;
 pub mod parameters;
 pub mod period;
 pub mod preview;
+pub mod publication;
 pub mod render;
 pub mod schedule;
 pub mod schema;

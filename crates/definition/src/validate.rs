@@ -13,6 +13,7 @@ mod limits;
 mod own_fields;
 mod parameters;
 mod problems;
+mod publication;
 mod rollups;
 mod secrets;
 mod staging;
@@ -132,6 +133,7 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     advice::check(&subject, &mut problems);
     secrets::check(&subject, &mut problems);
     staging::check(&subject, &mut problems);
+    publication::check(&subject, &mut problems);
     if !problems.has_errors() {
         // After an error elsewhere, such as a misspelt reference, an object may only seem to be unused.
         unused::check(&subject, &mut problems);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use definition::PipelineObject;
 use definition::expression;
-use definition::kind::field::{self, Limit, LoadMode, OnColumns};
+use definition::kind::field::{self, Limit, LoadMode, OnColumns, Publish};
 
 use super::{Activity, TaskContext, TaskOutcome};
 use crate::etl::dialect::{self, Dialect, RecordEnd};
@@ -39,6 +39,8 @@ pub(super) struct CopyActivity {
     on_columns: OnColumns,
     /// `myCascade`.
     cascade: bool,
+    /// Whether `myPublish` is `together`.
+    together: bool,
     /// `myMaxRejects`.
     max_rejects: Limit,
     /// The object for the refused rows.
@@ -68,6 +70,7 @@ impl Activity for CopyActivity {
             mode: field::MY_LOAD_MODE.of(attempt).map_err(refused)?,
             on_columns: field::MY_ON_COLUMNS.of(attempt).map_err(refused)?,
             cascade: field::MY_CASCADE.of(attempt).map_err(refused)?,
+            together: field::MY_PUBLISH.of(attempt).map_err(refused)? == Publish::Together,
             max_rejects: field::MY_MAX_REJECTS.of(attempt).map_err(refused)?,
             quarantine: own.or_else(beside_logs),
             nulls: ValueRules::nulls(attempt, format),
@@ -96,6 +99,12 @@ impl Activity for CopyActivity {
 }
 
 impl CopyActivity {
+    /// Returns the rows of `from`. If the run publishes its tables together, they are those of its next tables.
+    fn unload(&self, context: &TaskContext<'_>, from: &SqlNode, dialect: &Dialect) -> Unload {
+        let unload = Unload::new(from, dialect);
+        if self.together { unload.of_run(&context.key.pipeline) } else { unload }
+    }
+
     /// Returns the load into `to`, still without its files.
     fn load(
         &self,
@@ -119,6 +128,7 @@ impl CopyActivity {
             mode: self.mode,
             on_columns: self.on_columns,
             cascade: self.cascade,
+            together: self.together,
             expect: Expectations { must: to.expect.clone(), warn: to.expect_warn.clone() },
             limit: self.max_rejects,
             quarantine: None,
@@ -199,7 +209,7 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
             // The rows go through a file, because both nodes may be in one database that gives one session at a time.
             let dialect = rows_between();
             let path = context.folder.join("rows.csv");
-            let out = Unload::new(from, &dialect);
+            let out = copy.unload(context, from, &dialect);
             unload::to_file(
                 &context.tools.pool,
                 &out,
@@ -272,7 +282,7 @@ async fn empty(
     } else {
         to.at.clone()
     };
-    let out = Unload::new(from, &dialect);
+    let out = copy.unload(context, from, &dialect);
     let patience = context.tools.database_patience;
     unload::to_object(
         &context.tools.pool,

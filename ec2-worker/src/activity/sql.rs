@@ -1,17 +1,23 @@
 //! `SqlActivity`: runs a script on a database, in one transaction with its ledger row if that is possible.
 
+use definition::kind::field::{self, Publish};
 use tokio_postgres::error::ErrorPosition;
 
 use super::{Activity, TaskContext, TaskOutcome};
 use crate::database::{DatabaseTarget, Transaction};
+use crate::etl::next_tables::NextTables;
 use crate::etl::table::Table;
 use crate::failure::Failure;
 use crate::hindrance::{Foreseen, Hindrance};
 use crate::ledger;
-use crate::node::{self, SqlNode};
+use crate::node::{self, NodeKind, SqlNode};
 use crate::patience::Patience;
-use crate::reader::{Reader, Script, problem};
-use crate::sql::{SqlTemplate, Statement, statements};
+use crate::reader::{Reader, Script, problem, refused};
+use crate::sql::{RedirectedSql, SqlTemplate, Statement, statements};
+
+mod together;
+
+use together::Surroundings;
 
 /// A script, ready to run.
 struct Prepared {
@@ -39,6 +45,12 @@ pub(super) struct SqlActivity {
     arguments: Vec<String>,
     /// The output node. Its table is created first if it is missing.
     output: Option<SqlNode>,
+    /// The output nodes in the database, whose tables the script changes.
+    outputs: Vec<SqlNode>,
+    /// `myPublish`.
+    publish: Publish,
+    /// `myCascade`.
+    cascade: bool,
     /// `queue` of Redshift.
     queue: Option<String>,
 }
@@ -50,10 +62,15 @@ impl Activity for SqlActivity {
         let attempt = reader.attempt();
         let database = reader.referred("database")?;
         let database = database.first().ok_or_else(|| problem(attempt, "database", "is missing"))?;
+        let publish = field::MY_PUBLISH.of(attempt).map_err(|error| refused(attempt, error))?;
         let mut output = None;
+        let mut outputs = Vec::new();
         for object in reader.referred("output")? {
-            // An output matters only if its table can be created.
-            if object.string("createTableSql").is_some() {
+            let is_table = matches!(NodeKind::of(object), Ok(NodeKind::Sql));
+            if publish == Publish::Together && is_table {
+                outputs.push(SqlNode::read(reader, object)?);
+            } else if object.string("createTableSql").is_some() {
+                // An output matters only if its table can be created.
                 output = Some(SqlNode::read(reader, object)?);
             }
         }
@@ -62,6 +79,9 @@ impl Activity for SqlActivity {
             script: reader.script("script")?,
             arguments: attempt.strings("scriptArgument").map(str::to_owned).collect(),
             output,
+            outputs,
+            publish,
+            cascade: field::MY_CASCADE.of(attempt).map_err(|error| refused(attempt, error))?,
             queue: attempt.string("queue").map(str::to_owned),
         })
     }
@@ -81,7 +101,18 @@ impl Activity for SqlActivity {
 async fn run_script(context: &TaskContext<'_>, script: &SqlActivity) -> Result<(), Failure> {
     let (name, text) = context.script(&script.script).await?;
     let prepared = prepare(name, text, &script.arguments)?;
+    if prepared.statements.is_empty() && script.publish != Publish::Here {
+        let message = format!("{}: the script contains no statement", prepared.name);
+        return Err(Failure::bad_input("Script", message));
+    }
     let alone = prepared.statements.iter().any(|filled| filled.statement.stands_alone());
+    if alone && script.publish != Publish::Each {
+        let message = format!(
+            "{}: a statement cannot run in a transaction, so `myPublish` must be each for this activity",
+            prepared.name
+        );
+        return Err(Failure::bad_input("Script", message));
+    }
     if script.queue.is_some() {
         context.progress.note("`queue` is for Redshift; this database has no query groups");
     }
@@ -124,9 +155,6 @@ fn prepare(name: String, text: String, arguments: &[String]) -> Result<Prepared,
         });
         filled.push(Filled { statement, template, sql });
     }
-    if filled.is_empty() {
-        return Err(Failure::bad_input("Script", format!("{name}: the script contains no statement")));
-    }
     if !arguments.is_empty() && placeholders != arguments.len() {
         let message = format!(
             "{name}: {placeholders} placeholders (`?`), but {} values of `scriptArgument`; give one for each, in order",
@@ -142,11 +170,20 @@ async fn in_transaction(
     script: &SqlActivity,
     prepared: &Prepared,
 ) -> Result<(), Failure> {
+    together::make_next_tables(context, script).await?;
     let tx = ledger::begin(&context.tools.pool, &script.target).await?;
     let result = claimed(context, script, prepared, &tx).await;
     match result {
-        Ok(true) => tx.commit().await,
-        Ok(false) => {
+        Ok(Some(published)) if published.is_empty() => tx.commit().await,
+        Ok(Some(published)) => {
+            let analyze: Vec<_> = published.iter().map(|table| format!("ANALYZE {table}")).collect();
+            // The statistics help later queries. If ANALYZE fails, the work has still succeeded.
+            if let Err(error) = tx.commit_then(&analyze.join("; ")).await? {
+                context.progress.log(&format!("ANALYZE failed: {error}"));
+            }
+            Ok(())
+        }
+        Ok(None) => {
             tx.rollback().await;
             Ok(())
         }
@@ -159,22 +196,25 @@ async fn in_transaction(
     }
 }
 
-/// Does the work, unless an earlier attempt has done it. Returns whether there is something to commit.
+/// Does the work, unless an earlier attempt has done it. Returns the tables that were put in place if there is something to
+/// commit.
 async fn claimed(
     context: &TaskContext<'_>,
     script: &SqlActivity,
     prepared: &Prepared,
     tx: &Transaction,
-) -> Result<bool, Failure> {
+) -> Result<Option<Vec<String>>, Failure> {
     if let Some(report) = ledger::claim(tx, context.key).await? {
         context.progress.replace(report);
         context.progress.note("this was done by an earlier attempt, which could not report it");
-        return Ok(false);
+        return Ok(None);
     }
     make_output(tx, script.output.as_ref()).await?;
-    run_all(context, prepared, tx).await?;
+    let surroundings = Surroundings::enter(tx, context, script).await?;
+    run_all(context, prepared, &surroundings.next_tables, tx).await?;
+    surroundings.leave(tx, script, &prepared.name).await?;
     ledger::record(tx, context.key, &context.progress.fields()).await?;
-    Ok(true)
+    Ok(Some(surroundings.published))
 }
 
 /// Runs a script that contains VACUUM or the like: each statement alone, then the ledger row.
@@ -194,7 +234,7 @@ async fn outside_transaction(
     context.progress.log("a statement cannot run in a transaction, so each one commits by itself");
     let session = context.tools.pool.session(&script.target).await?;
     make_output(&session, script.output.as_ref()).await?;
-    run_all(context, prepared, &session).await?;
+    run_all(context, prepared, &NextTables::default(), &session).await?;
     session.release();
     let tx = ledger::begin(&context.tools.pool, &script.target).await?;
     if ledger::claim(&tx, context.key).await?.is_none() {
@@ -211,12 +251,18 @@ async fn make_output(tx: &Transaction, output: Option<&SqlNode>) -> Result<(), F
     Ok(())
 }
 
-async fn run_all(context: &TaskContext<'_>, prepared: &Prepared, tx: &Transaction) -> Result<(), Failure> {
+async fn run_all(
+    context: &TaskContext<'_>,
+    prepared: &Prepared,
+    next_tables: &NextTables,
+    tx: &Transaction,
+) -> Result<(), Failure> {
     for filled in &prepared.statements {
         let (line, _) = line_and_column(&prepared.text, filled.statement.offset);
         let started = std::time::Instant::now();
-        if let Err(error) = tx.client().batch_execute(&filled.sql).await {
-            return Err(explain(prepared, filled, &error));
+        let sql = next_tables.redirect(&filled.sql);
+        if let Err(error) = tx.client().batch_execute(&sql.text).await {
+            return Err(explain(prepared, filled, &sql, &error));
         }
         let millis = started.elapsed().as_millis();
         context.progress.log(&format!("{}, line {line}: done in {millis} ms", prepared.name));
@@ -225,18 +271,20 @@ async fn run_all(context: &TaskContext<'_>, prepared: &Prepared, tx: &Transactio
 }
 
 /// Returns the error of the database, with its position in the script.
-fn explain(prepared: &Prepared, filled: &Filled, error: &tokio_postgres::Error) -> Failure {
+fn explain(
+    prepared: &Prepared,
+    filled: &Filled,
+    sql: &RedirectedSql,
+    error: &tokio_postgres::Error,
+) -> Failure {
     let position = error.as_db_error().and_then(|refusal| match refusal.position() {
         Some(ErrorPosition::Original(position)) => Some(*position as usize),
         _ => None,
     });
     let shown = match position {
         Some(position) => {
-            let byte = filled
-                .sql
-                .char_indices()
-                .nth(position.saturating_sub(1))
-                .map_or(filled.sql.len(), |(at, _)| at);
+            let byte = sql.text.char_indices().nth(position.saturating_sub(1));
+            let byte = sql.original_offset(byte.map_or(sql.text.len(), |(at, _)| at));
             let within = match &filled.template {
                 Some((template, values)) => template.original_offset(values, byte),
                 None => byte,

@@ -10,6 +10,7 @@ mod batch;
 pub mod dry_run;
 mod expect;
 mod groups;
+pub mod publish;
 mod refused;
 mod replace;
 pub mod retry;
@@ -26,6 +27,7 @@ use super::dialect::Dialect;
 use super::header::Target;
 use super::records::Skipped;
 use super::rejects::Spool;
+use super::next_tables::NextTables;
 use super::source::{Origin, Source};
 use super::statement::Statement;
 use super::table::{Relation, Table};
@@ -80,6 +82,8 @@ pub struct Load {
     pub on_columns: OnColumns,
     /// Whether `replace` may change rows of other tables.
     pub cascade: bool,
+    /// Whether the rows go into the next table, because the run publishes its tables together.
+    pub together: bool,
     /// The queries that must give true after the load.
     pub expect: Expectations,
     /// The largest number or share of refused rows.
@@ -176,6 +180,8 @@ struct LoadTry<'a> {
     has_earlier: bool,
     /// Why the first file without rows cannot be loaded alone.
     empty: Option<Failure>,
+    /// The next tables of the run, if it publishes its tables together.
+    next_tables: NextTables,
 }
 
 impl<'a> LoadTry<'a> {
@@ -192,12 +198,16 @@ impl<'a> LoadTry<'a> {
             waiting: Vec::new(),
             has_earlier: false,
             empty: None,
+            next_tables: NextTables::default(),
         }
     }
 }
 
 impl LoadTry<'_> {
     async fn run(&mut self, pool: &Pool) -> Result<(), Failure> {
+        if self.load.together {
+            self.make_next_table(pool).await?;
+        }
         let tx = ledger::begin_fixed(pool, &self.load.target).await?;
         let result = self.in_transaction(&tx).await;
         match result {
@@ -223,6 +233,9 @@ impl LoadTry<'_> {
             return Ok(None);
         }
         let mut table = self.table(tx).await?;
+        if self.load.together {
+            table = self.next_table(tx, &table).await?;
+        }
         self.progress.set("loadedTable", &table);
         for source in &self.load.sources {
             self.progress.add("loadedFrom", source.name());
@@ -252,7 +265,8 @@ impl LoadTry<'_> {
         if let Some(kept) = &self.kept {
             kept.finish(tx, table, self.load.cascade).await?;
         }
-        self.check_expectations(tx).await
+        self.check_expectations(tx).await?;
+        self.check_next_tables(tx).await
     }
 
     async fn finish(&self, tx: Transaction, table: &Table) -> Result<(), Failure> {
@@ -363,12 +377,17 @@ impl LoadTry<'_> {
             );
             return Err(Failure::bad_input("Identity", message));
         }
-        Ok(if self.kept.is_some() { Way::Keep(key.clone()) } else { Way::Upsert(key.clone()) })
+        Ok(match &self.kept {
+            Some(kept) => Way::Keep(key.clone(), kept.loaded.clone()),
+            None => Way::Upsert(key.clone()),
+        })
     }
 
     async fn plan(&self, tx: &Transaction, table: &Table, source: &Source) -> Result<Plan, Failure> {
         let shape = match &self.load.insert {
-            Some(insert) => Shape::Statement(self.statement(tx, insert).await?),
+            Some(insert) => {
+                Shape::Statement(self.statement(tx, &self.next_tables.redirect(insert).text).await?)
+            }
             None => Shape::Table {
                 target: Target::of(table, self.load.on_columns),
                 declared: self.load.declared.clone(),

@@ -13,6 +13,8 @@ use crate::sql::identifier;
 pub struct Table {
     /// The schema.
     pub schema: String,
+    /// The schema that messages name. For a next table, this is the schema of its table.
+    pub shown_schema: String,
     /// The name.
     pub name: String,
     /// The id. A table that is dropped and created again gets another id.
@@ -130,6 +132,7 @@ impl Table {
         let key = tx.query(doing, PRIMARY_KEY, &[(&oid, Type::INT8)]).await?;
         let mut table = Self {
             schema: row.get(0),
+            shown_schema: row.get(0),
             name: row.get(1),
             oid,
             kind: match kind {
@@ -206,13 +209,13 @@ impl Table {
         while !self.name.is_char_boundary(end) {
             end -= 1;
         }
-        format!("{}.{}", identifier(&self.schema), identifier(&format!("{}_rejects", &self.name[..end])))
+        format!("{}.{}", identifier(&self.shown_schema), identifier(&format!("{}_rejects", &self.name[..end])))
     }
 }
 
 impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.schema, self.name)
+        write!(f, "{}.{}", self.shown_schema, self.name)
     }
 }
 

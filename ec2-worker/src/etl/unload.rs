@@ -18,6 +18,7 @@ use tokio_postgres::error::SqlState;
 
 use super::dialect::{Dialect, RecordEnd};
 use super::input::Input;
+use super::next_tables::{NextTable, NextTables};
 use super::record_writer::{RecordWriter, misleads, reading_notes};
 use super::result_preview::Preview;
 use super::rewrite::{Counts, Output, Rewrite, lost_note};
@@ -46,6 +47,8 @@ pub struct Unload {
     table: String,
     select: Option<String>,
     dialect: Dialect,
+    /// The id of the pipeline whose next tables give the rows, if its run publishes its tables together.
+    run: Option<String>,
 }
 
 impl Unload {
@@ -59,19 +62,35 @@ impl Unload {
             table: node.table.clone(),
             select: node.select.clone(),
             dialect: dialect.clone(),
+            run: None,
         }
     }
 
-    async fn query(&self, tx: &Transaction) -> Result<String, Failure> {
+    /// Takes the rows from the next tables of the pipeline with the id `pipeline`.
+    #[must_use]
+    pub fn of_run(mut self, pipeline: &str) -> Self {
+        self.run = Some(pipeline.to_owned());
+        self
+    }
+
+    async fn next_tables(&self, tx: &Transaction) -> Result<NextTables, Failure> {
+        match &self.run {
+            Some(run) => NextTables::of(tx, run).await,
+            None => Ok(NextTables::default()),
+        }
+    }
+
+    async fn query(&self, tx: &Transaction, next_tables: &NextTables) -> Result<String, Failure> {
         if let Some(select) = &self.select {
-            return self.statement(select);
+            return self.statement(&next_tables.redirect(select).text);
         }
         let table = Table::find(tx, self.schema.as_deref(), &self.table).await?;
         let Some(table) = table else {
             let message = Table::missing(tx, self.schema.as_deref(), &self.table).await?;
             return Err(Failure::bad_input("NoSuchTable", message));
         };
-        Ok(format!("SELECT * FROM {}", table.quoted()))
+        let next = next_tables.of_table(table.oid);
+        Ok(format!("SELECT * FROM {}", next.map_or_else(|| table.quoted(), NextTable::next_quoted)))
     }
 
     /// Returns the only statement of `selectQuery`.
@@ -272,7 +291,9 @@ async fn stream(
     sink: &mut Sink,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let query = unload.query(tx).await?;
+    let next_tables = unload.next_tables(tx).await?;
+    let query = unload.query(tx, &next_tables).await?;
+    next_tables.set_search_path(tx).await?;
     let csv = ServerCsv::new(&unload.dialect);
     let sql = format!("COPY ({query}\n) TO STDOUT ({})", csv.options());
     let rows = tx.client().copy_out(sql.as_str()).await.map_err(|error| unload.refused(&error))?;
@@ -285,6 +306,9 @@ async fn stream(
         rows.pass_on(sink, progress).await?;
     } else {
         rows.rewrite(sink, progress).await?;
+    }
+    if !next_tables.tables.is_empty() {
+        next_tables.check_reads(tx, "the query").await?;
     }
     progress.set("rowsWritten", rows.count);
     if is_object && let Some(preview) = rows.preview.text(&rows.csv.dialect, unload.dialect.header) {

@@ -23,6 +23,7 @@ mod shop;
 mod stack;
 mod staging;
 mod tables;
+mod together;
 mod types;
 mod value_rules;
 mod values;
@@ -84,6 +85,7 @@ impl World {
             mode: LoadMode::Append,
             on_columns: OnColumns::Strict,
             cascade: false,
+            together: false,
             expect: load::Expectations::default(),
             limit: Limit::Count(0),
             quarantine: None,

@@ -73,6 +73,56 @@ impl Stack {
         got.body.collect().await.expect("read").to_vec()
     }
 
+    /// Runs a definition file to its end. Returns the id of the pipeline, and for each object that failed its message.
+    pub(crate) async fn run_file(&self, text: &str) -> (String, Vec<(String, String)>) {
+        let diagnosis = definition::diagnosis::diagnose(text, definition::diagnosis::OutsideValues::default());
+        let errors: Vec<_> = diagnosis.errors().collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        let service = &self.clients.datapipeline;
+        let unique = jiff::Timestamp::now().as_nanosecond().to_string();
+        let created = service.create_pipeline().name("p").unique_id(unique).send().await.expect("created");
+        let pipeline = created.pipeline_id();
+        let field = |field: &definition::Field| match &field.value {
+            definition::FieldValue::String(text) => string(field.key.as_str(), text),
+            definition::FieldValue::Ref(id) => refers(field.key.as_str(), id.as_str()),
+        };
+        let objects = diagnosis.definition.objects.iter();
+        let objects = objects.map(|it| object(it.id.as_str(), it.fields.iter().map(field).collect()));
+        let put = service.put_pipeline_definition().pipeline_id(pipeline);
+        let put = put.set_pipeline_objects(Some(objects.collect())).send().await.expect("taken");
+        assert!(!put.errored(), "{:?}", put.validation_errors());
+        service.activate_pipeline().pipeline_id(pipeline).send().await.expect("activated");
+        (pipeline.to_owned(), self.failures(pipeline).await)
+    }
+
+    /// Waits for the end of a run. Returns, for each object that failed, its message.
+    pub(crate) async fn failures(&self, pipeline: &str) -> Vec<(String, String)> {
+        let service = &self.clients.datapipeline;
+        until("the run has ended", async || {
+            let ids = service.query_objects().pipeline_id(pipeline).sphere("INSTANCE").send().await;
+            let ids = ids.map_err(|error| format!("{error:?}"))?.ids().to_vec();
+            let described = service.describe_objects().pipeline_id(pipeline).set_object_ids(Some(ids)).send().await;
+            let described = described.map_err(|error| format!("{error:?}"))?;
+            let mut failed = Vec::new();
+            for instance in described.pipeline_objects() {
+                let field = |key: &str| {
+                    let mut fields = instance.fields().iter().filter(|field| field.key() == key);
+                    fields.next().and_then(|field| field.string_value().or(field.ref_value())).unwrap_or_default()
+                };
+                match field("@status") {
+                    "FINISHED" => {}
+                    "FAILED" => {
+                        failed.push((field("@componentParent").to_owned(), field("errorMessage").to_owned()));
+                    }
+                    "CASCADE_FAILED" => {}
+                    status => return Err(format!("{} is {status}", instance.id())),
+                }
+            }
+            Ok(failed)
+        })
+        .await
+    }
+
     /// Runs a pipeline of these objects, and returns the first attempt's fields once it has ended.
     pub(crate) async fn run(&self, objects: Vec<PipelineObject>) -> Vec<(String, String)> {
         let service = &self.clients.datapipeline;

@@ -3,7 +3,7 @@
 use super::{
     Group, Kind, ValueShape,
     databases::ANY_DATABASE,
-    field_type::{Limit, LoadMode, OnColumns},
+    field_type::{Limit, LoadMode, OnColumns, Publish},
     shared_fields::{CLUSTER_WORK, RUNNER, WORK},
     spec::{FieldSpec, KindSpec, OneOf, boolean, count, spec, text, to, to_group, word},
     typed_field::Defaulted,
@@ -56,6 +56,7 @@ pub(super) static COPY_ACTIVITY: KindSpec = KindSpec {
         MY_CASCADE.spec(),
         MY_ON_COLUMNS.spec(),
         MY_MAX_REJECTS.spec(),
+        MY_PUBLISH.spec(),
         spec(
             "myRejectsPath",
             ValueShape::S3Prefix,
@@ -98,6 +99,15 @@ pub const MY_ON_COLUMNS: Defaulted<OnColumns> = word(
 )
 .typed()
 .or("strict");
+/// `myPublish`.
+pub const MY_PUBLISH: Defaulted<Publish> = word(
+    "myPublish",
+    Publish::WORDS,
+    "Whether the tables of a CopyActivity or SqlActivity are changed at its end, or those of all activities together at the \
+     end of the run; 'here' marks the SqlActivity that puts them in place.",
+)
+.typed()
+.or("each");
 /// `myMaxRejects`.
 pub const MY_MAX_REJECTS: Defaulted<Limit> = spec(
     "myMaxRejects",
@@ -295,5 +305,5 @@ pub(super) static SQL_ACTIVITY: KindSpec = KindSpec {
     ],
     includes: WORK,
     one_of: &[OneOf::at_least(&["script", "scriptUri"]), RUNNER],
-    my_fields: &[],
+    my_fields: &[MY_PUBLISH.spec(), MY_CASCADE.spec()],
 };

@@ -4,7 +4,7 @@
 //! constant as a row of a table.
 
 pub use super::actions::MY_ONCE_PER_RUN;
-pub use super::activities::{MY_CASCADE, MY_LOAD_MODE, MY_MAX_REJECTS, MY_ON_COLUMNS, STAGE};
+pub use super::activities::{MY_CASCADE, MY_LOAD_MODE, MY_MAX_REJECTS, MY_ON_COLUMNS, MY_PUBLISH, STAGE};
 pub use super::data_formats::{
     MY_DIALECT, MY_HEADER, MY_MAX_RECORD_BYTES, MY_SKIP_BLANK, MY_SKIP_FOOTER, MY_SKIP_LINES,
 };
@@ -12,7 +12,7 @@ pub use super::data_nodes::COMPRESSION;
 pub use super::default_object::{MY_BACKFILL, MY_MAX_RUNS_PER_DAY, MY_STALE_RUNS, MY_WAIT_FOR};
 pub use super::field_type::{
     Compression, FailureAndRerunMode, Limit, LoadMode, MyDialect, OnColumns, OnResourceFailure,
-    OnTaskFailure, PeriodOrHours, SchedulePeriod, ScheduleType, StaleRuns, StartAt,
+    OnTaskFailure, PeriodOrHours, Publish, SchedulePeriod, ScheduleType, StaleRuns, StartAt,
 };
 pub use super::preconditions::PRECONDITION_TIMEOUT;
 pub use super::resources::{

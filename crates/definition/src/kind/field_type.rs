@@ -85,6 +85,18 @@ words! {
 }
 
 words! {
+    /// `myPublish`: when the tables that an activity fills or changes can be seen by others.
+    Publish {
+        /// At the end of the activity.
+        Each = "each",
+        /// At the end of the run, all tables of the run at once.
+        Together = "together",
+        /// This activity puts the tables of all activities with `together` in place.
+        Here = "here",
+    }
+}
+
+words! {
     /// `failureAndRerunMode`: whether a failure or a rerun spreads to other objects.
     FailureAndRerunMode {
         /// A failure or a rerun stays with this object.

@@ -33,6 +33,11 @@ impl<'a> Subject<'a> {
         Self { definition, parameters, inheritance, kinds, declared, preview }
     }
 
+    /// Returns the objects with their inherited fields, and their indices by id.
+    pub(super) fn inheritance(&self) -> &'a Inheritance<'a> {
+        self.inheritance
+    }
+
     /// Returns every object with its inherited fields, in the order of the definition.
     pub(super) fn objects(&self) -> &'a [Resolved<'a>] {
         &self.inheritance.objects

@@ -14,7 +14,6 @@ use super::super::rejects::Spool;
 use super::super::table::Table;
 use super::super::transform::{Chunk, Layout};
 use super::list;
-use super::replace::KEYS;
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
@@ -55,8 +54,9 @@ pub(super) enum Way {
     Insert,
     /// As `Insert`, but a row replaces the row with the same key.
     Upsert(Vec<String>),
-    /// As `Upsert`, for the only rows that the table will have. A second row with the same key is refused.
-    Keep(Vec<String>),
+    /// As `Upsert`, for the only rows that the table will have. A second row with the same key is refused. The second
+    /// value is the table for the keys of the loaded rows.
+    Keep(Vec<String>, String),
 }
 
 impl<'a> Writer<'a> {
@@ -71,7 +71,11 @@ impl<'a> Writer<'a> {
             Layout::Text(fit) => (list(&fit.columns), "text"),
             Layout::Statements(_) => return Ok(Self { tx, layout, way, copy: String::new(), merge: None }),
         };
-        let merge = merge(table, &layout, &way);
+        let merge = match &layout {
+            Layout::Binary(fit) | Layout::Text(fit) => merge(table, &fit.columns, &way, STAGE),
+            Layout::Statements(_) => None,
+        };
+        let merge = merge.map(|merge| format!("{merge}; DELETE FROM {STAGE}"));
         let into = if merge.is_some() { STAGE.to_owned() } else { table.quoted() };
         let copy = format!("COPY {into} ({columns}) FROM STDIN (FORMAT {format})");
         if merge.is_some() {
@@ -183,18 +187,17 @@ async fn feed(sink: &mut Pin<Box<CopyInSink<Bytes>>>, bytes: Bytes) -> Result<()
     sink.feed(bytes).await.map_err(|error| Failure::database(DOING, &error))
 }
 
-/// Returns the statements that move a batch from the temporary table into `table`, unless the way is COPY.
+/// Returns the statements that move the rows of `from`, which is named for SQL, into `table`, unless the way is COPY.
 ///
 /// In an upsert, the last of several rows with the same key stays, as if the rows had been merged one by one. Columns
 /// that the file lacks keep their values then; in a row that `replace` keeps, they get their defaults.
-fn merge(table: &Table, layout: &Layout, way: &Way) -> Option<String> {
-    let (Layout::Binary(fit) | Layout::Text(fit)) = layout else { return None };
-    let (columns, name) = (list(&fit.columns), table.quoted());
+pub(super) fn merge(table: &Table, columns: &[Column], way: &Way, from: &str) -> Option<String> {
+    let (listed, name) = (list(columns), table.quoted());
     // Without OVERRIDING, PostgreSQL refuses values for a column GENERATED ALWAYS AS IDENTITY, which COPY accepts.
-    let insert = format!("INSERT INTO {name} ({columns}) OVERRIDING SYSTEM VALUE SELECT");
+    let insert = format!("INSERT INTO {name} ({listed}) OVERRIDING SYSTEM VALUE SELECT");
     let names = |key: &[String]| key.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
     let others = |key: &[String]| {
-        let others = fit.columns.iter().filter(|column| !key.contains(&column.name));
+        let others = columns.iter().filter(|column| !key.contains(&column.name));
         others
             .map(|column| identifier(&column.name))
             .map(|c| format!("{c} = excluded.{c}"))
@@ -206,25 +209,25 @@ fn merge(table: &Table, layout: &Layout, way: &Way) -> Option<String> {
     };
     let moved = match way {
         Way::Copy => return None,
-        Way::Insert => format!("{insert} {columns} FROM {STAGE} ORDER BY ctid"),
+        Way::Insert => format!("{insert} {listed} FROM {from} ORDER BY ctid"),
         Way::Upsert(key) => format!(
-            "{insert} DISTINCT ON ({0}) {columns} FROM {STAGE} ORDER BY {0}, ctid DESC {1}",
+            "{insert} DISTINCT ON ({0}) {listed} FROM {from} ORDER BY {0}, ctid DESC {1}",
             names(key),
             on_conflict(key, others(key))
         ),
-        Way::Keep(key) => {
-            let filled = |column: &Column| fit.columns.iter().any(|known| known.name == column.name);
+        Way::Keep(key, loaded) => {
+            let filled = |column: &Column| columns.iter().any(|known| known.name == column.name);
             let absent = table.columns.iter().filter(|column| !filled(column));
             let mut sets = others(key);
             sets.extend(absent.map(|column| format!("{} = DEFAULT", identifier(&column.name))));
             format!(
-                "INSERT INTO {KEYS} SELECT {} FROM {STAGE}; {insert} {columns} FROM {STAGE} ORDER BY ctid {}",
+                "INSERT INTO {loaded} SELECT {} FROM {from}; {insert} {listed} FROM {from} ORDER BY ctid {}",
                 names(key),
                 on_conflict(key, sets)
             )
         }
     };
-    Some(format!("{moved}; DELETE FROM {STAGE}"))
+    Some(moved)
 }
 
 /// Copies a CSV file with a header into the columns `columns` of the table `table`.

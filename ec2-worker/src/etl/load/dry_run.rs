@@ -89,9 +89,7 @@ pub async fn dry_run(loads: &[Load], pool: &Pool) -> Result<Vec<DryLoad>, Failur
 }
 
 async fn one(load: &Load, tx: &Transaction) -> Result<DryLoad, Failure> {
-    // A replace that keeps rows creates this table, which otherwise ends with the transaction.
-    let begin = format!("DROP TABLE IF EXISTS {}; SAVEPOINT dry_run", super::replace::KEYS);
-    tx.run("setting a savepoint", &begin).await?;
+    tx.run("setting a savepoint", "SAVEPOINT dry_run").await?;
     let progress = Progress::default();
     let mut spool = Spool::new(&load.scratch, &load.key.pipeline);
     let result = LoadTry::new(load, &progress, &mut spool).without_effect(tx).await;

@@ -24,14 +24,14 @@ impl LoadTry<'_> {
     /// If an expectation of `myExpect` does not hold, or the database refuses its query.
     pub(super) async fn check_expectations(&self, tx: &Transaction) -> Result<(), Failure> {
         for text in &self.load.expect.must {
-            if let Some(problem) = problem(tx, text, "myExpect").await? {
+            if let Some(problem) = self.problem(tx, text, "myExpect").await? {
                 let message = format!("{problem}; the table is left as it was");
                 return Err(Failure::bad_input("Expectation", message));
             }
         }
         for text in &self.load.expect.warn {
             tx.run("setting a savepoint", "SAVEPOINT expectation").await?;
-            match problem(tx, text, "myExpectWarn").await {
+            match self.problem(tx, text, "myExpectWarn").await {
                 Ok(None) => {}
                 Ok(Some(problem)) => self.progress.note(problem),
                 Err(failure) if failure.is_away() => return Err(failure),
@@ -43,28 +43,28 @@ impl LoadTry<'_> {
         }
         Ok(())
     }
-}
 
-/// Returns why an expectation does not hold; `None` if it holds: the query gives rows, and true in the first column of
-/// each.
-async fn problem(tx: &Transaction, text: &str, field: &str) -> Result<Option<String>, Failure> {
-    let (sql, message) = without_comment(text);
-    let sql = sql.trim().trim_end_matches(';');
-    let doing = format!("checking `{field}` ({sql})");
-    // As a part of a query, the text cannot end the transaction.
-    let query = format!("SELECT * FROM (\n{sql}\n) AS expectation");
-    let answer = tx.client().simple_query(&query).await.map_err(|error| Failure::database(&doing, &error))?;
-    let rows = answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row.try_get(0).ok().flatten().unwrap_or("NULL")),
-        _ => None,
-    });
-    let values: Vec<&str> = rows.collect();
-    let found = match values.iter().find(|value| **value != "t") {
-        None if values.is_empty() => "no row",
-        None => return Ok(None),
-        Some(&"f") => "false",
-        Some(other) => other,
-    };
-    let told = message.map_or_else(String::new, |message| format!("{message}: "));
-    Ok(Some(format!("{told}`{field}` gave {found} instead of true ({sql})")))
+    /// Returns why an expectation does not hold; `None` if it holds: the query gives rows, and true in the first column of
+    /// each.
+    async fn problem(&self, tx: &Transaction, text: &str, field: &str) -> Result<Option<String>, Failure> {
+        let (sql, message) = without_comment(text);
+        let sql = sql.trim().trim_end_matches(';');
+        let doing = format!("checking `{field}` ({sql})");
+        // As a part of a query, the text cannot end the transaction.
+        let query = format!("SELECT * FROM (\n{}\n) AS expectation", self.next_tables.redirect(sql).text);
+        let answer = tx.client().simple_query(&query).await.map_err(|error| Failure::database(&doing, &error))?;
+        let rows = answer.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row.try_get(0).ok().flatten().unwrap_or("NULL")),
+            _ => None,
+        });
+        let values: Vec<&str> = rows.collect();
+        let found = match values.iter().find(|value| **value != "t") {
+            None if values.is_empty() => "no row",
+            None => return Ok(None),
+            Some(&"f") => "false",
+            Some(other) => other,
+        };
+        let told = message.map_or_else(String::new, |message| format!("{message}: "));
+        Ok(Some(format!("{told}`{field}` gave {found} instead of true ({sql})")))
+    }
 }

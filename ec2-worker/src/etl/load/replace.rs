@@ -7,19 +7,18 @@
 use tokio_postgres::types::Type;
 
 use super::super::table::{Relation, Table};
-use super::{Load, lock};
+use super::lock;
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
-
-/// The table with the keys of the loaded rows, if old rows are kept.
-pub(super) const KEYS: &str = "pg_temp.downspout_keys";
 
 /// Old rows that a load has kept because rows of other tables refer to them.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     /// The columns to which the other tables refer.
     pub(super) key: Vec<String>,
+    /// The table with the keys of the loaded rows, for SQL.
+    pub(super) loaded: String,
     references: Vec<Reference>,
 }
 
@@ -81,7 +80,12 @@ JOIN pg_catalog.pg_class c ON c.oid = i.inhparent WHERE i.inhparent = $1::int8::
 ///
 /// If deleting could change rows of other tables and the load does not allow that, or if the database refuses a
 /// statement.
-pub(super) async fn empty(tx: &Transaction, table: &Table, load: &Load) -> Result<Option<Kept>, Failure> {
+pub(super) async fn empty(
+    tx: &Transaction,
+    table: &Table,
+    cascade: bool,
+    has_insert_query: bool,
+) -> Result<Option<Kept>, Failure> {
     let name = table.quoted();
     let doing = format!("emptying {table}");
     // The lock does not stop readers, but a second `replace` has to wait. Without the lock, the rows of both files would
@@ -91,17 +95,11 @@ pub(super) async fn empty(tx: &Transaction, table: &Table, load: &Load) -> Resul
     } else {
         lock(tx, &name).await?;
     }
-    let code = tx.query(&doing, &format!("{FAMILY}{CODE}"), &[(&table.oid, Type::INT8)]).await?;
-    if let Some(row) = code.first().filter(|_| !load.cascade) {
-        let what: String = row.get(0);
-        return Err(may_change(&format!(
-            "{what} may change rows of other tables when `replace` deletes rows"
-        )));
-    }
+    let code = code(tx, table, cascade).await?;
     let references = references(tx, table).await?;
     let is_plain = references.iter().all(|reference| reference.is_own) || table.kind != Relation::Table;
     if is_plain {
-        if let Some(reference) = references.iter().find(|it| it.acts() && !it.is_own && !load.cascade) {
+        if let Some(reference) = references.iter().find(|it| it.acts() && !it.is_own && !cascade) {
             return Err(may_change(&format!(
                 "deleting rows of {table} can change rows of {} (constraint {}, {})",
                 reference.child,
@@ -110,16 +108,48 @@ pub(super) async fn empty(tx: &Transaction, table: &Table, load: &Load) -> Resul
             )));
         }
         tx.run(&doing, &format!("DELETE FROM {name}")).await?;
-        if !code.is_empty() && has_rows(tx, table).await? {
-            let message = format!(
-                "table {table} still has rows after DELETE, because {} keeps them",
-                code[0].get::<_, String>(0)
-            );
+        if let Some(code) = code
+            && has_rows(tx, table).await?
+        {
+            let message = format!("table {table} still has rows after DELETE, because {code} keeps them");
             return Err(Failure::bad_input("NotEmptied", message));
         }
         return Ok(None);
     }
-    keep(tx, table, load, references).await
+    keep(tx, table, (cascade, has_insert_query), references).await
+}
+
+/// Returns the code that runs when rows are deleted, such as a trigger, if there is any.
+///
+/// # Errors
+///
+/// If there is such code, and rows of other tables must not change.
+async fn code(tx: &Transaction, table: &Table, cascade: bool) -> Result<Option<String>, Failure> {
+    let doing = format!("emptying {table}");
+    let code = tx.query(&doing, &format!("{FAMILY}{CODE}"), &[(&table.oid, Type::INT8)]).await?;
+    let code: Option<String> = code.first().map(|row| row.get(0));
+    match code {
+        Some(what) if !cascade => {
+            Err(may_change(&format!("{what} may change rows of other tables when `replace` deletes rows")))
+        }
+        code => Ok(code),
+    }
+}
+
+/// Deletes the rows of the table whose primary keys are not in `wanted`, a query in parentheses.
+///
+/// # Errors
+///
+/// The errors of [`Kept::finish`], and an error if code of the table could change rows of other tables.
+pub(super) async fn delete_others(
+    tx: &Transaction,
+    table: &Table,
+    wanted: String,
+    cascade: bool,
+) -> Result<(), Failure> {
+    code(tx, table, cascade).await?;
+    let references = references(tx, table).await?;
+    Kept { key: table.primary_key.clone(), loaded: wanted, references }.finish(tx, table, cascade).await
 }
 
 async fn references(tx: &Transaction, table: &Table) -> Result<Vec<Reference>, Failure> {
@@ -146,12 +176,12 @@ async fn references(tx: &Transaction, table: &Table) -> Result<Vec<Reference>, F
 async fn keep(
     tx: &Transaction,
     table: &Table,
-    load: &Load,
+    (cascade, has_insert_query): (bool, bool),
     references: Vec<Reference>,
 ) -> Result<Option<Kept>, Failure> {
     let name = table.quoted();
     let unseen = references.iter().find(|reference| !reference.is_readable);
-    if let Some(unseen) = unseen.filter(|reference| reference.acts() && !load.cascade) {
+    if let Some(unseen) = unseen.filter(|reference| reference.acts() && !cascade) {
         return Err(may_change(&format!(
             "deleting rows of {table} can change rows of {} (constraint {}, {}), which this user may not read",
             unseen.child,
@@ -189,7 +219,7 @@ async fn keep(
         );
         return Err(Failure::bad_input("RowsInUse", message));
     }
-    if load.insert.is_some() {
+    if has_insert_query {
         let message = format!(
             "rows of {} refer to rows of {table}, so `replace` has to update these rows, and `insertQuery` cannot; delete \
              the rows of {} first, or load without `insertQuery`",
@@ -198,14 +228,17 @@ async fn keep(
         return Err(Failure::bad_input("RowsInUse", message));
     }
     let key = list(&first.key);
+    let keys = format!("downspout_keys_{}", table.oid);
+    let loaded = format!("pg_temp.{keys}");
     // A row with the key of an earlier row of the file is refused under the name of the table's own constraint.
     let create = format!(
-        "CREATE TEMP TABLE downspout_keys ON COMMIT DROP AS SELECT {key} FROM {name} WITH NO DATA; \
-         ALTER TABLE {KEYS} ADD CONSTRAINT {} UNIQUE ({key})",
+        "DROP TABLE IF EXISTS {loaded}; \
+         CREATE TEMP TABLE {keys} ON COMMIT DROP AS SELECT {key} FROM {name} WITH NO DATA; \
+         ALTER TABLE {loaded} ADD CONSTRAINT {} UNIQUE ({key})",
         identifier(&first.unique)
     );
     tx.run("creating a temporary table", &create).await?;
-    Ok(Some(Kept { key: first.key.clone(), references }))
+    Ok(Some(Kept { key: first.key.clone(), loaded, references }))
 }
 
 impl Kept {
@@ -218,7 +251,8 @@ impl Kept {
         let name = table.quoted();
         let loaded = |row: &str| {
             format!(
-                "EXISTS (SELECT FROM {KEYS} AS loaded WHERE {})",
+                "EXISTS (SELECT FROM {} AS loaded WHERE {})",
+                self.loaded,
                 equal("loaded", &self.key, row, &self.key)
             )
         };

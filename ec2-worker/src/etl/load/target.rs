@@ -5,11 +5,13 @@ use definition::kind::field::LoadMode;
 use super::super::column::{Column, ColumnType};
 use super::super::header::Fit;
 use super::super::loaded_files;
+use super::super::next_tables::{self, Base, NextTables};
 use super::super::source::{Origin, Source};
 use super::super::table::{Relation, Table};
 use super::{Load, LoadTry, lock, replace, waiting};
-use crate::database::Transaction;
+use crate::database::{Pool, Transaction};
 use crate::failure::Failure;
+use crate::ledger;
 use crate::sql::identifier;
 
 impl LoadTry<'_> {
@@ -40,6 +42,44 @@ impl LoadTry<'_> {
         }
     }
 
+    /// Makes the next table, unless an earlier attempt has done the work.
+    pub(super) async fn make_next_table(&self, pool: &Pool) -> Result<(), Failure> {
+        let tx = ledger::begin_fixed(pool, &self.load.target).await?;
+        if ledger::is_done(&tx, &self.load.key).await? {
+            tx.rollback().await;
+            return Ok(());
+        }
+        let table = self.table(&tx).await?;
+        let base = if self.load.mode == LoadMode::Replace { Base::Empty } else { Base::Copy };
+        next_tables::make(&tx, &self.load.key.pipeline, &table, base, self.load.cascade).await?;
+        tx.commit().await
+    }
+
+    /// Returns the next table of `table`, and redirects the rest of the transaction to the next tables.
+    pub(super) async fn next_table(&mut self, tx: &Transaction, table: &Table) -> Result<Table, Failure> {
+        let next_tables = NextTables::of(tx, &self.load.key.pipeline).await?;
+        let Some(next) = next_tables.of_table(table.oid) else {
+            let message = format!("the next table of {table} was dropped; try again");
+            return Err(Failure::bad_input("NextTable", message));
+        };
+        let next = next.next(tx).await?;
+        next_tables.set_search_path(tx).await?;
+        self.next_tables = next_tables;
+        Ok(next)
+    }
+
+    /// Checks that the statements of the definition have used and changed no other tables than the next tables.
+    pub(super) async fn check_next_tables(&self, tx: &Transaction) -> Result<(), Failure> {
+        let Load { insert, expect, .. } = self.load;
+        if self.next_tables.tables.is_empty() {
+            return Ok(());
+        }
+        if insert.is_some() || !expect.must.is_empty() || !expect.warn.is_empty() {
+            self.next_tables.check_reads(tx, "`insertQuery`, `myExpect` or `myExpectWarn`").await?;
+        }
+        self.next_tables.check_changes(tx, "the load").await
+    }
+
     pub(super) async fn prepare(&mut self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
         if table.kind == Relation::MaterializedView {
             let message = format!(
@@ -53,7 +93,7 @@ impl LoadTry<'_> {
         match self.load.mode {
             LoadMode::Append => Ok(()),
             LoadMode::Replace => {
-                self.kept = replace::empty(tx, table, self.load).await?;
+                self.kept = replace::empty(tx, table, self.load.cascade, self.load.insert.is_some()).await?;
                 loaded_files::forget(tx, table).await
             }
             LoadMode::Upsert if table.primary_key.is_empty() => {

@@ -1,0 +1,63 @@
+//! Checks that the tables of activities with `myPublish` `together` are put in place.
+
+use super::{INVALID, problems::Problems, subject::Subject};
+use crate::{
+    kind::Kind,
+    publication::{Publications, database, reached, waits},
+};
+
+const FIELD: Option<&str> = Some("myPublish");
+
+pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
+    let inheritance = subject.inheritance();
+    let Publications { together, here } = Publications::of(inheritance);
+    let objects = subject.objects();
+    let (Some(first), publisher) = (together.first().map(|at| &objects[*at]), here.first()) else {
+        for publisher in here.iter().map(|at| &objects[*at]) {
+            let message = "'myPublish' is 'here', but no activity has 'together': there is nothing to put in place";
+            problems.warning(&publisher.owner("myPublish").id, FIELD, INVALID, message);
+        }
+        return;
+    };
+    let Some(publisher) = publisher else {
+        let message = "'myPublish' is 'together', but no activity puts the tables in place: add a SqlActivity with \
+                       'myPublish' 'here' that depends on all the others";
+        problems.error(&first.owner("myPublish").id, FIELD, INVALID, message);
+        return;
+    };
+    let publisher_index = *publisher;
+    let publisher = &objects[publisher_index];
+    if let Some(other) = here.get(1).map(|at| &objects[*at]) {
+        let message = format!(
+            "'{}' has 'myPublish' 'here' already: one activity puts all tables in place",
+            publisher.id()
+        );
+        problems.error(other.id(), FIELD, INVALID, message);
+    }
+    if publisher.kind() != Some(Kind::SqlActivity) {
+        let message = "'myPublish' is 'here', which is for a SqlActivity";
+        problems.error(publisher.id(), FIELD, INVALID, message);
+        return;
+    }
+    let before = reached(&waits(inheritance), publisher_index);
+    for object in together.iter().filter(|at| !before.contains(*at)).map(|at| &objects[*at]) {
+        let message = format!(
+            "'{0}' puts the tables of this run in place, but does not wait for '{1}': add '{1}' to the 'dependsOn' of '{0}', \
+             or give '{1}' 'myPublish' 'each'",
+            publisher.id(),
+            object.id()
+        );
+        problems.error(publisher.id(), Some("dependsOn"), INVALID, message);
+    }
+    let database_at = |at: usize| database(inheritance, &objects[at]);
+    let elsewhere = together.iter().filter(|at| database_at(**at) != database_at(publisher_index));
+    for object in elsewhere.map(|at| &objects[*at]) {
+        let message = format!(
+            "'myPublish' is 'together', but '{}' and '{}' do not use the same 'database', and one transaction cannot put \
+             tables of two databases in place",
+            object.id(),
+            publisher.id()
+        );
+        problems.error(object.id(), FIELD, INVALID, message);
+    }
+}

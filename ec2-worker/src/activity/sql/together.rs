@@ -1,0 +1,100 @@
+//! `myPublish` of a `SqlActivity`: next tables for its outputs, and checks that the script has used them.
+
+use definition::kind::field::Publish;
+
+use super::super::TaskContext;
+use super::SqlActivity;
+use crate::database::Transaction;
+use crate::etl::load::publish;
+use crate::etl::next_tables::{self, Base, NextTables};
+use crate::etl::table::Table;
+use crate::failure::Failure;
+use crate::ledger;
+use crate::node::SqlNode;
+
+/// Makes the next tables of the outputs, unless an earlier attempt has done the work.
+pub(super) async fn make_next_tables(context: &TaskContext<'_>, script: &SqlActivity) -> Result<(), Failure> {
+    if script.publish != Publish::Together {
+        return Ok(());
+    }
+    for node in &script.outputs {
+        if node.target.key() != script.target.key() {
+            let message = format!(
+                "object `{}` is in another database than the script, and one transaction cannot put tables of two databases \
+                 in place; give the activity `myPublish` each",
+                node.id
+            );
+            return Err(Failure::bad_input("Publish", message));
+        }
+        let tx = ledger::begin_fixed(&context.tools.pool, &script.target).await?;
+        if ledger::is_done(&tx, context.key).await? {
+            tx.rollback().await;
+            return Ok(());
+        }
+        let table = table(&tx, node).await?;
+        next_tables::make(&tx, &context.key.pipeline, &table, Base::Copy, script.cascade).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+async fn table(tx: &Transaction, node: &SqlNode) -> Result<Table, Failure> {
+    super::make_output(tx, Some(node)).await?;
+    let schema = node.schema.as_deref();
+    match Table::find(tx, schema, &node.table).await? {
+        Some(table) => Ok(table),
+        None => {
+            let message = Table::missing(tx, schema, &node.table).await?;
+            Err(Failure::bad_input("NoSuchTable", format!("{message}; create it, or give `createTableSql`")))
+        }
+    }
+}
+
+/// The next tables of a script while it runs.
+pub(super) struct Surroundings {
+    pub(super) next_tables: NextTables,
+    /// The form of the next tables before the script.
+    form: String,
+    /// The tables that were put in place, for SQL.
+    pub(super) published: Vec<String>,
+}
+
+impl Surroundings {
+    /// Does what `myPublish` of `script` demands before the script.
+    pub(super) async fn enter(
+        tx: &Transaction,
+        context: &TaskContext<'_>,
+        script: &SqlActivity,
+    ) -> Result<Self, Failure> {
+        let mut found = Self { next_tables: NextTables::default(), form: String::new(), published: Vec::new() };
+        match script.publish {
+            Publish::Each => {}
+            Publish::Here => {
+                found.published = publish::publish(tx, &context.key.pipeline, context.progress).await?;
+            }
+            Publish::Together => {
+                found.next_tables = NextTables::of(tx, &context.key.pipeline).await?;
+                found.next_tables.set_search_path(tx).await?;
+                found.form = found.next_tables.form(tx).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Checks, after the script with the name `name`, that it has changed rows of next tables only.
+    pub(super) async fn leave(&self, tx: &Transaction, script: &SqlActivity, name: &str) -> Result<(), Failure> {
+        if script.publish != Publish::Together {
+            return Ok(());
+        }
+        self.next_tables.check_reads(tx, name).await?;
+        self.next_tables.check_changes(tx, name).await?;
+        if self.next_tables.form(tx).await? == self.form {
+            return Ok(());
+        }
+        let message = format!(
+            "{name} changes the form of a table, such as its columns, indexes or rights, or creates a table; with `myPublish` \
+             together, only rows are put in place: do this in an activity with `myPublish` each that runs before"
+        );
+        Err(Failure::bad_input("FormChanged", message))
+    }
+}

@@ -1,0 +1,279 @@
+//! Next tables: the rows that tables will have at the end of a run that publishes its tables together.
+//!
+//! An activity with `myPublish` `together` leaves a table as it is, and works on the *next table* instead: a table with
+//! the same name in a schema of the run. The SQL of such an activity names the table; it is redirected to the next table.
+//! What cannot be redirected, such as a view over the table, would show the old rows. So after each activity the locks of
+//! its transaction show which tables it has really used, and the activity fails if one of them was the wrong one.
+//!
+//! `downspout.next_tables` lists the next tables of all runs. [`super::load::publish`] puts them in place.
+
+mod make;
+
+use tokio_postgres::types::Type;
+
+use super::table::Table;
+use crate::database::Transaction;
+use crate::failure::Failure;
+use crate::sql::{Redirected, RedirectedSql, identifier, redirect};
+
+pub use make::{Base, make};
+pub(super) use make::{drop_next, is_mergeable, sum_of_rows};
+
+/// The next tables of a run.
+#[derive(Clone, Debug, Default)]
+pub struct NextTables {
+    /// The tables, in the order in which they were made.
+    pub tables: Vec<NextTable>,
+}
+
+/// A table, and its next table.
+#[derive(Clone, Debug)]
+pub struct NextTable {
+    /// The id of the table.
+    pub oid: i64,
+    /// The schema of the table.
+    pub schema: String,
+    /// The name of both tables.
+    pub name: String,
+    /// The schema of the next table.
+    pub next_schema: String,
+    /// The transaction that made the next table, as `xmin` shows it. Rows of other transactions are new or changed.
+    pub base_xid: String,
+    /// The number of rows that were copied from the table, if they cannot be told apart by a primary key.
+    pub base_rows: i64,
+    /// A sum over these rows.
+    pub base_sum: String,
+    /// Whether the next table began as a copy of the table, and not empty.
+    pub is_copy: bool,
+    /// Whether rows of other tables may change, by foreign keys, triggers or rules.
+    pub cascade: bool,
+}
+
+impl NextTable {
+    /// Returns the name of the table for SQL.
+    #[must_use]
+    pub fn quoted(&self) -> String {
+        format!("{}.{}", identifier(&self.schema), identifier(&self.name))
+    }
+
+    /// Returns the name of the next table for SQL.
+    #[must_use]
+    pub fn next_quoted(&self) -> String {
+        format!("{}.{}", identifier(&self.next_schema), identifier(&self.name))
+    }
+
+    /// Returns the name of the table with the primary keys of the copied rows, for SQL.
+    #[must_use]
+    pub fn base_quoted(&self) -> String {
+        format!("{}.{}", identifier(&self.next_schema), identifier(&make::base_name(&self.name)))
+    }
+
+    /// Returns the next table. Messages show it under the name of the table.
+    ///
+    /// # Errors
+    ///
+    /// If the connection breaks, or if somebody dropped the next table.
+    pub async fn next(&self, tx: &Transaction) -> Result<Table, Failure> {
+        let (schema, name) = (identifier(&self.next_schema), identifier(&self.name));
+        match Table::find(tx, Some(&schema), &name).await? {
+            Some(table) => Ok(Table { shown_schema: self.schema.clone(), ..table }),
+            None => {
+                let message = Table::missing(tx, Some(&self.next_schema), &self.name).await?;
+                Err(Failure::bad_input("NextTable", format!("{message}; drop all files again")))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for NextTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+const FIND: &str = "
+SELECT table_oid, table_schema, table_name, next_schema, base_xid, base_rows, base_sum, is_copy, cascade, state, taken_by
+FROM downspout.next_tables WHERE pipeline_id = $1 AND state <> 'published' ORDER BY made_at, table_oid";
+
+/// The tables and views that the transaction has used, and whether it has changed them. PostgreSQL holds the lock of every
+/// table that a statement uses, also through a view or a function, until the transaction ends.
+const USED: &str = "
+SELECT n.nspname::text, c.relname::text, c.oid::int8, bool_or(l.mode IN
+    ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid() AND c.relkind IN ('r', 'p', 'f', 'm', 'v')
+  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'downspout')
+GROUP BY 1, 2, 3 ORDER BY 1, 2";
+
+/// The form of the tables of the schemas $1: columns, indexes, constraints, triggers and rights.
+const FORM: &str = "
+SELECT coalesce(md5(string_agg(c.oid || ' ' || coalesce(c.relacl::text, '')
+  || (SELECT coalesce(string_agg(a.attname || a.atttypid || a.attnotnull || a.attisdropped || a.atthasdef, ',' ORDER BY attnum), '')
+      FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)
+  || (SELECT coalesce(string_agg(i.indexrelid::text, ',' ORDER BY i.indexrelid), '') FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)
+  || (SELECT coalesce(string_agg(k.oid::text, ',' ORDER BY k.oid), '') FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid)
+  || (SELECT coalesce(string_agg(t.oid::text, ',' ORDER BY t.oid), '') FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid),
+  ' ' ORDER BY c.oid)), '')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'v', 'm', 'f', 'p')";
+
+/// A table that a transaction has used.
+struct Used {
+    schema: String,
+    name: String,
+    oid: i64,
+    is_changed: bool,
+}
+
+impl NextTables {
+    /// Returns the next tables of the run with the id `pipeline`.
+    ///
+    /// # Errors
+    ///
+    /// If another run has taken over one of the tables, the database refuses the query, or the connection breaks.
+    pub async fn of(tx: &Transaction, pipeline: &str) -> Result<Self, Failure> {
+        let doing = "reading downspout.next_tables";
+        let found = tx.query(doing, "SELECT to_regclass('downspout.next_tables') IS NOT NULL", &[]).await?;
+        if !found.first().is_some_and(|row| row.get(0)) {
+            return Ok(Self::default());
+        }
+        let rows = tx.query(doing, FIND, &[(&pipeline, Type::TEXT)]).await?;
+        let mut tables = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let table = NextTable {
+                oid: row.get(0),
+                schema: row.get(1),
+                name: row.get(2),
+                next_schema: row.get(3),
+                base_xid: row.get(4),
+                base_rows: row.get(5),
+                base_sum: row.get(6),
+                is_copy: row.get(7),
+                cascade: row.get(8),
+            };
+            if row.get::<_, &str>(9) == "lost" {
+                return Err(lost(&table.to_string(), row.get(10)));
+            }
+            tables.push(table);
+        }
+        Ok(Self { tables })
+    }
+
+    /// Returns the next table of the table with the id `oid`.
+    #[must_use]
+    pub fn of_table(&self, oid: i64) -> Option<&NextTable> {
+        self.tables.iter().find(|table| table.oid == oid)
+    }
+
+    /// Redirects the names with a schema in `sql`.
+    #[must_use]
+    pub fn redirect(&self, sql: &str) -> RedirectedSql {
+        let redirected = |table: &NextTable| Redirected {
+            schema: table.schema.clone(),
+            table: table.name.clone(),
+            other: table.next_schema.clone(),
+        };
+        redirect(sql, &self.tables.iter().map(redirected).collect::<Vec<_>>())
+    }
+
+    /// Redirects the names without a schema, for the rest of the transaction.
+    ///
+    /// # Errors
+    ///
+    /// If the connection breaks.
+    pub async fn set_search_path(&self, tx: &Transaction) -> Result<(), Failure> {
+        if self.tables.is_empty() {
+            return Ok(());
+        }
+        let doing = "setting the search path";
+        let rows = tx.query(doing, "SELECT s::text FROM unnest(current_schemas(false)) AS s", &[]).await?;
+        let mut path: Vec<String> = Vec::new();
+        for row in &rows {
+            let schema: &str = row.get(0);
+            let next = self.tables.iter().filter(|table| table.schema == schema);
+            let mut next: Vec<_> = next.map(|table| identifier(&table.next_schema)).collect();
+            next.dedup();
+            path.extend(next);
+            path.push(identifier(schema));
+        }
+        if path.is_empty() {
+            return Ok(());
+        }
+        tx.run(doing, &format!("SET LOCAL search_path TO {}", path.join(", "))).await
+    }
+
+    /// Checks that the transaction has used no table that has a next table.
+    ///
+    /// # Errors
+    ///
+    /// If it has; the message begins with `what`, as "the script".
+    pub async fn check_reads(&self, tx: &Transaction, what: &str) -> Result<(), Failure> {
+        let used = used(tx).await?;
+        let Some(table) = used.iter().find(|used| self.of_table(used.oid).is_some()) else { return Ok(()) };
+        let name = format!("{}.{}", table.schema, table.name);
+        let through: Vec<_> = used.iter().filter(|other| other.oid != table.oid && self.is_outside(other)).collect();
+        let through = through.iter().map(|other| format!("{}.{}", other.schema, other.name));
+        let through = match through.collect::<Vec<_>>() {
+            others if others.is_empty() => String::new(),
+            others => format!(" (it also used {})", others.join(", ")),
+        };
+        let message = format!(
+            "{what} used the old rows of {name}, through a view, a function or a name that cannot be redirected{through}; \
+             with `myPublish` together, name the table itself as `{name}`, or do this in the script of the activity with \
+             `myPublish` here"
+        );
+        Err(Failure::bad_input("OldRows", message))
+    }
+
+    /// Checks that the transaction has changed next tables and temporary tables only.
+    ///
+    /// # Errors
+    ///
+    /// If it has changed other tables; the message begins with `what`, as "the script".
+    pub async fn check_changes(&self, tx: &Transaction, what: &str) -> Result<(), Failure> {
+        let used = used(tx).await?;
+        let Some(table) = used.iter().find(|used| used.is_changed && self.is_outside(used)) else { return Ok(()) };
+        let name = format!("{}.{}", table.schema, table.name);
+        let message = format!(
+            "{what} changes {name}, which is not an output of a `SqlActivity` or `CopyActivity` with `myPublish` together; add \
+             an `output` with this table, or give the activity `myPublish` each to change the table at once"
+        );
+        Err(Failure::bad_input("NotAnOutput", message))
+    }
+
+    /// Returns a text that differs if the form of a next table differs.
+    ///
+    /// # Errors
+    ///
+    /// If the connection breaks.
+    pub async fn form(&self, tx: &Transaction) -> Result<String, Failure> {
+        let schemas: Vec<&str> = self.tables.iter().map(|table| table.next_schema.as_str()).collect();
+        let rows = tx.query("reading the form of tables", FORM, &[(&schemas, Type::TEXT_ARRAY)]).await?;
+        Ok(rows.first().map(|row| row.get(0)).unwrap_or_default())
+    }
+
+    fn is_outside(&self, used: &Used) -> bool {
+        !self.tables.iter().any(|table| table.next_schema == used.schema)
+    }
+}
+
+async fn used(tx: &Transaction) -> Result<Vec<Used>, Failure> {
+    let rows = tx.query("finding the tables that were used", USED, &[]).await?;
+    let used = |row: &tokio_postgres::Row| Used {
+        schema: row.get(0),
+        name: row.get(1),
+        oid: row.get(2),
+        is_changed: row.get(3),
+    };
+    Ok(rows.iter().map(used).collect())
+}
+
+/// Returns the failure of a run whose table another run has taken over.
+fn lost(table: &str, by: Option<String>) -> Failure {
+    let by = by.map_or_else(String::new, |by| format!(" {by}"));
+    let message = format!(
+        "another run{by} fills {table} since this run began, so this run cannot put its tables in place; drop its files again"
+    );
+    Failure::bad_input("TakenOver", message)
+}

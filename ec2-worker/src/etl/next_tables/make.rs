@@ -1,0 +1,327 @@
+//! Makes the next table of a table.
+
+use tokio_postgres::types::Type;
+
+use super::super::table::{Relation, Table};
+use super::{NextTable, NextTables, lost};
+use crate::database::Transaction;
+use crate::failure::Failure;
+use crate::sql::{identifier, literal};
+
+/// The rows with which a next table begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// None, because the activity replaces all rows.
+    Empty,
+    /// Those of the table.
+    Copy,
+}
+
+const DOING: &str = "making the next table";
+
+const REGISTRY: &str = "
+CREATE TABLE IF NOT EXISTS downspout.next_tables (
+    pipeline_id  text NOT NULL,
+    table_oid    bigint NOT NULL,
+    table_schema text NOT NULL,
+    table_name   text NOT NULL,
+    next_schema  text NOT NULL,
+    base_xid     text NOT NULL,
+    base_rows    bigint NOT NULL,
+    base_sum    text NOT NULL,
+    is_copy      boolean NOT NULL,
+    cascade      boolean NOT NULL,
+    state        text NOT NULL CHECK (state IN ('open', 'lost', 'published')),
+    taken_by     text,
+    made_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (pipeline_id, table_oid)
+);
+COMMENT ON TABLE downspout.next_tables IS 'The tables that runs with myPublish together fill before they put them in place.'";
+
+const STATE: &str =
+    "SELECT state, taken_by FROM downspout.next_tables WHERE pipeline_id = $1 AND table_oid = $2";
+
+/// What hinders a next table: code that would act on the rows only when they are put in place, so that the other activities
+/// of the run would not see its effect.
+const CODE: &str = "
+SELECT 'the trigger ' || t.tgname FROM pg_catalog.pg_trigger t
+WHERE t.tgrelid = $1::int8::oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+  AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0
+UNION ALL SELECT 'the rule ' || r.rulename FROM pg_catalog.pg_rewrite r
+WHERE r.ev_class = $1::int8::oid AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A')
+UNION ALL SELECT 'the inheritance of ' || i.inhrelid::regclass FROM pg_catalog.pg_inherits i
+JOIN pg_catalog.pg_class c ON c.oid = i.inhparent WHERE i.inhparent = $1::int8::oid AND c.relkind = 'r'";
+
+/// The foreign keys of a table: name, definition, the table they refer to, its columns, and whether this user can see
+/// all rows of that table.
+const FOREIGN_KEYS: &str = "
+SELECT k.conname::text, pg_catalog.pg_get_constraintdef(k.oid), k.confrelid::int8, k.confrelid::regclass::text,
+  ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(num, place)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY place),
+  ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(num, place)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num ORDER BY place),
+  has_table_privilege(k.confrelid, 'SELECT') AND NOT row_security_active(k.confrelid)
+FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conrelid = $1::int8::oid ORDER BY k.conname";
+
+/// Makes the next table of `table` for the run with the id `pipeline`, unless the run has it already. The caller commits,
+/// and uses the next table in a later transaction.
+///
+/// A next table that another run has made for the same table is dropped, because that run has ended or will fail: two runs
+/// cannot both put the table in place.
+///
+/// # Errors
+///
+/// If a next table cannot stand for the table, another run has taken over the table, the database refuses a statement, or
+/// the connection breaks.
+pub async fn make(
+    tx: &Transaction,
+    pipeline: &str,
+    table: &Table,
+    base: Base,
+    cascade: bool,
+) -> Result<(), Failure> {
+    // Without the lock, two activities of the run could make the registry or the next table at once.
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended('downspout.next_tables', 0))";
+    tx.run("waiting for another next table", lock).await?;
+    let there = tx.query(DOING, "SELECT to_regclass('downspout.next_tables') IS NOT NULL", &[]).await?;
+    if !there.first().is_some_and(|row| row.get(0)) {
+        tx.run("creating downspout.next_tables", REGISTRY).await?;
+    }
+    let state = tx.query(DOING, STATE, &[(&pipeline, Type::TEXT), (&table.oid, Type::INT8)]).await?;
+    match state.first().map(|row| row.get::<_, &str>(0)) {
+        Some("open") => return Ok(()),
+        Some("lost") => return Err(lost(&table.to_string(), state[0].get(1))),
+        _ => {}
+    }
+    check(tx, table).await?;
+    take_over(tx, pipeline, table.oid).await?;
+    let others = NextTables::of(tx, pipeline).await?;
+    let mut next = NextTable {
+        oid: table.oid,
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+        next_schema: schema_of(&table.schema, pipeline),
+        base_xid: String::new(),
+        base_rows: 0,
+        base_sum: "0".to_owned(),
+        is_copy: base == Base::Copy,
+        cascade,
+    };
+    create(tx, table, &next).await?;
+    if next.is_copy {
+        copy_rows(tx, table, &mut next).await?;
+    }
+    refer(tx, table, &next, others).await?;
+    register(tx, pipeline, &next).await
+}
+
+/// Returns the name of the table with the primary keys of the copied rows.
+pub(super) fn base_name(name: &str) -> String {
+    let mut end = name.len().min(63 - " base".len());
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{} base", &name[..end])
+}
+
+/// Returns the schema for the next tables of the tables in `schema`.
+fn schema_of(schema: &str, pipeline: &str) -> String {
+    // PostgreSQL cuts names after 63 bytes, and so would cut the id by which the schemas of two runs differ.
+    let mut end = schema.len().min(63_usize.saturating_sub(pipeline.len() + 2));
+    while !schema.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}__{pipeline}", &schema[..end])
+}
+
+async fn check(tx: &Transaction, table: &Table) -> Result<(), Failure> {
+    let refused = |what: &str| {
+        let message = format!(
+            "{table} cannot be published together with other tables, because {what}; give its activities `myPublish` each"
+        );
+        Failure::bad_input("Publish", message)
+    };
+    match table.kind {
+        Relation::Table => {}
+        Relation::Foreign => return Err(refused("it is a table of another server")),
+        Relation::View | Relation::MaterializedView => return Err(refused("it is a view")),
+    }
+    if table.row_security {
+        return Err(refused("policies of row-level security restrict this user"));
+    }
+    let code = tx.query(DOING, CODE, &[(&table.oid, Type::INT8)]).await?;
+    match code.first() {
+        Some(row) => Err(refused(&format!("{} would act only when the run has ended", row.get::<_, &str>(0)))),
+        None => Ok(()),
+    }
+}
+
+/// Drops the next tables that other runs have made for the same table.
+async fn take_over(tx: &Transaction, pipeline: &str, oid: i64) -> Result<(), Failure> {
+    let update = "UPDATE downspout.next_tables SET state = 'lost', taken_by = $1 \
+                  WHERE table_oid = $2 AND pipeline_id <> $1 AND state = 'open' RETURNING next_schema, table_name";
+    let taken = tx.query(DOING, update, &[(&pipeline, Type::TEXT), (&oid, Type::INT8)]).await?;
+    for row in taken {
+        drop_next(tx, row.get(0), row.get(1)).await?;
+    }
+    Ok(())
+}
+
+/// Drops a next table, and its schema if no other table is in it.
+///
+/// # Errors
+///
+/// If the database refuses a statement, or the connection breaks.
+pub(in super::super) async fn drop_next(tx: &Transaction, schema: &str, name: &str) -> Result<(), Failure> {
+    let doing = "dropping the next table";
+    let (quoted, table) = (identifier(schema), identifier(name));
+    let base = identifier(&base_name(name));
+    let drop = format!("DROP TABLE IF EXISTS {quoted}.{table}, {quoted}.{base} CASCADE; DROP FUNCTION IF EXISTS {quoted}.{table}() CASCADE");
+    let there = tx.query(doing, "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1::name", &[(&schema, Type::TEXT)]).await?;
+    if there.is_empty() {
+        return Ok(());
+    }
+    let forget = "DELETE FROM downspout.loaded_files WHERE table_oid = to_regclass($1)::oid::int8";
+    tx.query(doing, forget, &[(&format!("{quoted}.{table}"), Type::TEXT)]).await?;
+    tx.run(doing, &drop).await?;
+    let rest = "SELECT FROM pg_catalog.pg_class WHERE relnamespace = $1::regnamespace LIMIT 1";
+    if tx.query(doing, rest, &[(&quoted, Type::TEXT)]).await?.is_empty() {
+        tx.run(doing, &format!("DROP SCHEMA {quoted} CASCADE")).await?;
+    }
+    Ok(())
+}
+
+async fn create(tx: &Transaction, table: &Table, next: &NextTable) -> Result<(), Failure> {
+    drop_next(tx, &next.next_schema, &next.name).await?;
+    let (live, new) = (next.quoted(), next.next_quoted());
+    // An identity column would count from 1 again.
+    let create = format!(
+        "CREATE SCHEMA IF NOT EXISTS {}; CREATE TABLE {new} (LIKE {live} INCLUDING ALL EXCLUDING IDENTITY)",
+        identifier(&next.next_schema)
+    );
+    tx.run(&format!("making the next table of {table} (the user needs CREATE on the database)"), &create).await?;
+    for column in &table.numbered {
+        let find = "SELECT pg_get_serial_sequence($1, $2)";
+        let sequence = tx.query(DOING, find, &[(&live, Type::TEXT), (column, Type::TEXT)]).await?;
+        if let Some(sequence) = sequence.first().and_then(|row| row.get::<_, Option<String>>(0)) {
+            let (column, sequence) = (identifier(column), literal(&sequence));
+            let alter = format!("ALTER TABLE {new} ALTER COLUMN {column} SET DEFAULT nextval({sequence})");
+            tx.run(DOING, &alter).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies the rows of the table, and notes what the copy contains.
+async fn copy_rows(tx: &Transaction, table: &Table, next: &mut NextTable) -> Result<(), Failure> {
+    let columns: Vec<_> = table.columns.iter().map(|column| identifier(&column.name)).collect();
+    let columns = columns.join(", ");
+    let (live, new) = (next.quoted(), next.next_quoted());
+    let doing = format!("copying the rows of {table}");
+    tx.run(&doing, &format!("INSERT INTO {new} ({columns}) SELECT {columns} FROM {live}")).await?;
+    if is_mergeable(table) {
+        let key: Vec<_> = table.primary_key.iter().map(|name| identifier(name)).collect();
+        let keys = format!("CREATE TABLE {} AS SELECT {} FROM {new}", next.base_quoted(), key.join(", "));
+        tx.run(&doing, &keys).await?;
+    } else {
+        let count = format!("SELECT count(*), {} FROM {new} AS row", sum_of_rows(table));
+        if let Some(row) = tx.query(&doing, &count, &[]).await?.first() {
+            (next.base_rows, next.base_sum) = (row.get(0), row.get(1));
+        }
+    }
+    let notes = "INSERT INTO downspout.loaded_files (table_oid, table_name, bucket, key, etag, pipeline_id, instance_id, loaded_at) \
+                 SELECT $1::regclass::oid::int8, table_name, bucket, key, etag, pipeline_id, instance_id, loaded_at \
+                 FROM downspout.loaded_files WHERE table_oid = $2";
+    tx.query(&doing, notes, &[(&new, Type::TEXT), (&table.oid, Type::INT8)]).await?;
+    Ok(())
+}
+
+/// Returns the expression for a sum over the rows `row`.
+pub(in super::super) fn sum_of_rows(table: &Table) -> String {
+    let columns: Vec<_> = table.columns.iter().map(|column| format!("row.{}", identifier(&column.name))).collect();
+    format!("coalesce(sum(hashtextextended(ROW({})::text, 0)::numeric), 0)::text", columns.join(", "))
+}
+
+/// Returns whether rows of the table can be told apart by the primary key and replaced one by one. PostgreSQL cannot set a
+/// column GENERATED ALWAYS AS IDENTITY, or compare rows by a deferrable key.
+pub(in super::super) fn is_mergeable(table: &Table) -> bool {
+    let is_key = |name: &String| table.primary_key.contains(name);
+    !table.primary_key.is_empty() && !table.has_deferrable_key && table.always_identity.iter().all(is_key)
+}
+
+/// Gives the next table the foreign keys of the table.
+///
+/// A foreign key to a next table, or to the table itself, is one again. A foreign key to another table must not be: it would
+/// stop other programs that delete rows there. A trigger checks the same for new rows; the real key decides at the end.
+async fn refer(tx: &Transaction, table: &Table, next: &NextTable, mut others: NextTables) -> Result<(), Failure> {
+    // Without a search path, every name in a definition has its schema.
+    tx.run("setting the search path", "SET LOCAL search_path TO ''").await?;
+    let keys = tx.query(DOING, FOREIGN_KEYS, &[(&table.oid, Type::INT8)]).await?;
+    others.tables.push(next.clone());
+    let mut checks = String::new();
+    for key in &keys {
+        let (name, definition, parent): (&str, &str, i64) = (key.get(0), key.get(1), key.get(2));
+        if others.of_table(parent).is_some() {
+            let definition = others.redirect(definition.trim_end_matches(" NOT VALID")).text;
+            let new = next.next_quoted();
+            let alter = format!("ALTER TABLE {new} ADD CONSTRAINT {} {definition} NOT VALID", identifier(name));
+            tx.run(DOING, &alter).await?;
+        } else if key.get::<_, bool>(6) {
+            checks.push_str(&missing_parent(table, name, key.get(3), &key.get::<_, Vec<String>>(4), &key.get::<_, Vec<String>>(5)));
+        }
+    }
+    if checks.is_empty() {
+        return Ok(());
+    }
+    let new = next.next_quoted();
+    let body = literal(&format!("BEGIN {checks} RETURN NEW; END"));
+    let trigger = format!(
+        "CREATE FUNCTION {new}() RETURNS trigger LANGUAGE plpgsql AS {body}; \
+         CREATE TRIGGER downspout_foreign_keys BEFORE INSERT OR UPDATE ON {new} FOR EACH ROW EXECUTE FUNCTION {new}()"
+    );
+    tx.run(DOING, &trigger).await
+}
+
+/// Returns the statement that refuses a row without its row in `parent`, as the foreign key `name` would.
+fn missing_parent(table: &Table, name: &str, parent: &str, columns: &[String], keys: &[String]) -> String {
+    let filled: Vec<_> = columns.iter().map(|column| format!("NEW.{} IS NOT NULL", identifier(column))).collect();
+    let equal = columns.iter().zip(keys);
+    let equal: Vec<_> =
+        equal.map(|(own, other)| format!("parent.{} = NEW.{}", identifier(other), identifier(own))).collect();
+    let message =
+        format!("insert or update on table \"{}\" violates foreign key constraint \"{name}\"", table.name);
+    format!(
+        "IF {} AND NOT EXISTS (SELECT FROM {parent} AS parent WHERE {}) THEN \
+         RAISE foreign_key_violation USING MESSAGE = {}, CONSTRAINT = {}; END IF; ",
+        filled.join(" AND "),
+        equal.join(" AND "),
+        literal(&message),
+        literal(name)
+    )
+}
+
+async fn register(tx: &Transaction, pipeline: &str, next: &NextTable) -> Result<(), Failure> {
+    let insert = "INSERT INTO downspout.next_tables AS n (pipeline_id, table_oid, table_schema, table_name, next_schema, \
+                  base_xid, base_rows, base_sum, is_copy, cascade, state) \
+                  VALUES ($1, $2, $3, $4, $5, (txid_current() % 4294967296)::text, $6, $7, $8, $9, 'open') \
+                  ON CONFLICT (pipeline_id, table_oid) DO UPDATE SET next_schema = excluded.next_schema, \
+                  base_xid = excluded.base_xid, base_rows = excluded.base_rows, base_sum = excluded.base_sum, \
+                  is_copy = excluded.is_copy, cascade = excluded.cascade, state = 'open', made_at = now()";
+    tx.query(
+        DOING,
+        insert,
+        &[
+            (&pipeline, Type::TEXT),
+            (&next.oid, Type::INT8),
+            (&next.schema, Type::TEXT),
+            (&next.name, Type::TEXT),
+            (&next.next_schema, Type::TEXT),
+            (&next.base_rows, Type::INT8),
+            (&next.base_sum, Type::TEXT),
+            (&next.is_copy, Type::BOOL),
+            (&next.cascade, Type::BOOL),
+        ],
+    )
+    .await?;
+    Ok(())
+}
