@@ -201,7 +201,7 @@ async fn load_file(arguments: LoadFile) -> anyhow::Result<()> {
         mode,
         on_columns,
         cascade: arguments.cascade,
-        together: false,
+        together: None,
         expect: load::Expectations::default(),
         limit,
         quarantine: None,

@@ -59,6 +59,15 @@ impl<'a> Reader<'a> {
         &self.key
     }
 
+    /// Returns the id of the run: the id of the pipeline and the start of the interval. A pipeline that is activated again has
+    /// another run.
+    #[must_use]
+    pub fn run(&self) -> String {
+        let start = self.attempt.string("@scheduledStartTime").unwrap_or_default();
+        let digits: String = start.chars().filter(char::is_ascii_digit).collect();
+        format!("{}_{digits}", self.key.pipeline)
+    }
+
     /// Returns the id of the component: the object in the definition that the attempt comes from.
     #[must_use]
     pub fn component(&self) -> &str {

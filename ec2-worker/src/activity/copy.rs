@@ -39,8 +39,8 @@ pub(super) struct CopyActivity {
     on_columns: OnColumns,
     /// `myCascade`.
     cascade: bool,
-    /// Whether `myPublish` is `together`.
-    together: bool,
+    /// The id of the run, if `myPublish` is `together`.
+    together: Option<String>,
     /// `myMaxRejects`.
     max_rejects: Limit,
     /// The object for the refused rows.
@@ -61,6 +61,7 @@ impl Activity for CopyActivity {
         let refused = |error| refused(attempt, error);
         let format = format_of(&reader.referred("input")?, &|id| reader.find(id.as_str()));
         let written = format_of(&reader.referred("output")?, &|id| reader.find(id.as_str()));
+        let publish = field::MY_PUBLISH.of(attempt).map_err(refused)?;
         let own = reader.s3("myRejectsPath", attempt)?;
         let own = own.map(|root| root.child(&format!("{}/{}.rejects.csv", key.pipeline, key.instance)));
         let beside_logs = || reader.log_folder().map(|folder| folder.child("rejects.csv"));
@@ -70,7 +71,7 @@ impl Activity for CopyActivity {
             mode: field::MY_LOAD_MODE.of(attempt).map_err(refused)?,
             on_columns: field::MY_ON_COLUMNS.of(attempt).map_err(refused)?,
             cascade: field::MY_CASCADE.of(attempt).map_err(refused)?,
-            together: field::MY_PUBLISH.of(attempt).map_err(refused)? == Publish::Together,
+            together: (publish == Publish::Together).then(|| reader.run()),
             max_rejects: field::MY_MAX_REJECTS.of(attempt).map_err(refused)?,
             quarantine: own.or_else(beside_logs),
             nulls: ValueRules::nulls(attempt, format),
@@ -100,9 +101,9 @@ impl Activity for CopyActivity {
 
 impl CopyActivity {
     /// Returns the rows of `from`. If the run publishes its tables together, they are those of its next tables.
-    fn unload(&self, context: &TaskContext<'_>, from: &SqlNode, dialect: &Dialect) -> Unload {
+    fn unload(&self, from: &SqlNode, dialect: &Dialect) -> Unload {
         let unload = Unload::new(from, dialect);
-        if self.together { unload.of_run(&context.key.pipeline) } else { unload }
+        self.together.iter().fold(unload, |unload, run| unload.of_run(run))
     }
 
     /// Returns the load into `to`, still without its files.
@@ -128,7 +129,7 @@ impl CopyActivity {
             mode: self.mode,
             on_columns: self.on_columns,
             cascade: self.cascade,
-            together: self.together,
+            together: self.together.clone(),
             expect: Expectations { must: to.expect.clone(), warn: to.expect_warn.clone() },
             limit: self.max_rejects,
             quarantine: None,
@@ -209,7 +210,7 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
             // The rows go through a file, because both nodes may be in one database that gives one session at a time.
             let dialect = rows_between();
             let path = context.folder.join("rows.csv");
-            let out = copy.unload(context, from, &dialect);
+            let out = copy.unload(from, &dialect);
             unload::to_file(
                 &context.tools.pool,
                 &out,
@@ -282,7 +283,7 @@ async fn empty(
     } else {
         to.at.clone()
     };
-    let out = copy.unload(context, from, &dialect);
+    let out = copy.unload(from, &dialect);
     let patience = context.tools.database_patience;
     unload::to_object(
         &context.tools.pool,

@@ -49,6 +49,8 @@ pub(super) struct SqlActivity {
     outputs: Vec<SqlNode>,
     /// `myPublish`.
     publish: Publish,
+    /// The id of the run.
+    run: String,
     /// `myCascade`.
     cascade: bool,
     /// `queue` of Redshift.
@@ -81,6 +83,7 @@ impl Activity for SqlActivity {
             output,
             outputs,
             publish,
+            run: reader.run(),
             cascade: field::MY_CASCADE.of(attempt).map_err(|error| refused(attempt, error))?,
             queue: attempt.string("queue").map(str::to_owned),
         })

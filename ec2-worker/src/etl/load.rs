@@ -82,8 +82,8 @@ pub struct Load {
     pub on_columns: OnColumns,
     /// Whether `replace` may change rows of other tables.
     pub cascade: bool,
-    /// Whether the rows go into the next table, because the run publishes its tables together.
-    pub together: bool,
+    /// The id of the run, if it publishes its tables together. The rows go into the next table then.
+    pub together: Option<String>,
     /// The queries that must give true after the load.
     pub expect: Expectations,
     /// The largest number or share of refused rows.
@@ -205,8 +205,8 @@ impl<'a> LoadTry<'a> {
 
 impl LoadTry<'_> {
     async fn run(&mut self, pool: &Pool) -> Result<(), Failure> {
-        if self.load.together {
-            self.make_next_table(pool).await?;
+        if let Some(run) = &self.load.together {
+            self.make_next_table(pool, run).await?;
         }
         let tx = ledger::begin_fixed(pool, &self.load.target).await?;
         let result = self.in_transaction(&tx).await;
@@ -233,8 +233,8 @@ impl LoadTry<'_> {
             return Ok(None);
         }
         let mut table = self.table(tx).await?;
-        if self.load.together {
-            table = self.next_table(tx, &table).await?;
+        if let Some(run) = &self.load.together {
+            table = self.next_table(tx, run, &table).await?;
         }
         self.progress.set("loadedTable", &table);
         for source in &self.load.sources {

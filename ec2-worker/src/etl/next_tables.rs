@@ -93,7 +93,7 @@ impl std::fmt::Display for NextTable {
 
 const FIND: &str = "
 SELECT table_oid, table_schema, table_name, next_schema, base_xid, base_rows, base_sum, is_copy, cascade, state, taken_by
-FROM downspout.next_tables WHERE pipeline_id = $1 AND state <> 'published' ORDER BY made_at, table_oid";
+FROM downspout.next_tables WHERE run = $1 AND state <> 'published' ORDER BY made_at, table_oid";
 
 /// The tables and views that the transaction has used, and whether it has changed them. PostgreSQL holds the lock of every
 /// table that a statement uses, also through a view or a function, until the transaction ends.
@@ -127,18 +127,18 @@ struct Used {
 }
 
 impl NextTables {
-    /// Returns the next tables of the run with the id `pipeline`.
+    /// Returns the next tables of the run with the id `run`.
     ///
     /// # Errors
     ///
     /// If another run has taken over one of the tables, the database refuses the query, or the connection breaks.
-    pub async fn of(tx: &Transaction, pipeline: &str) -> Result<Self, Failure> {
+    pub async fn of(tx: &Transaction, run: &str) -> Result<Self, Failure> {
         let doing = "reading downspout.next_tables";
         let found = tx.query(doing, "SELECT to_regclass('downspout.next_tables') IS NOT NULL", &[]).await?;
         if !found.first().is_some_and(|row| row.get(0)) {
             return Ok(Self::default());
         }
-        let rows = tx.query(doing, FIND, &[(&pipeline, Type::TEXT)]).await?;
+        let rows = tx.query(doing, FIND, &[(&run, Type::TEXT)]).await?;
         let mut tables = Vec::with_capacity(rows.len());
         for row in &rows {
             let table = NextTable {

@@ -47,7 +47,7 @@ pub struct Unload {
     table: String,
     select: Option<String>,
     dialect: Dialect,
-    /// The id of the pipeline whose next tables give the rows, if its run publishes its tables together.
+    /// The id of the run whose next tables give the rows, if it publishes its tables together.
     run: Option<String>,
 }
 
@@ -66,10 +66,10 @@ impl Unload {
         }
     }
 
-    /// Takes the rows from the next tables of the pipeline with the id `pipeline`.
+    /// Takes the rows from the next tables of the run with the id `run`.
     #[must_use]
-    pub fn of_run(mut self, pipeline: &str) -> Self {
-        self.run = Some(pipeline.to_owned());
+    pub fn of_run(mut self, run: &str) -> Self {
+        self.run = Some(run.to_owned());
         self
     }
 

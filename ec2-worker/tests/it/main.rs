@@ -85,7 +85,7 @@ impl World {
             mode: LoadMode::Append,
             on_columns: OnColumns::Strict,
             cascade: false,
-            together: false,
+            together: None,
             expect: load::Expectations::default(),
             limit: Limit::Count(0),
             quarantine: None,

@@ -49,6 +49,21 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
         );
         problems.error(publisher.id(), Some("dependsOn"), INVALID, message);
     }
+    for object in together.iter().map(|at| &objects[*at]) {
+        if object.reference("schedule") != publisher.reference("schedule") {
+            let message = format!(
+                "'myPublish' is 'together', but '{}' and '{}' do not have the same 'schedule'",
+                object.id(),
+                publisher.id()
+            );
+            problems.error(object.id(), FIELD, INVALID, message);
+        }
+    }
+    if publisher.reference("schedule").is_some() && publisher.string("maxActiveInstances") != Some("1") {
+        let message = "with 'myPublish' 'together', two runs at the same time take their tables from each other: set \
+                       'maxActiveInstances' of Default to 1";
+        problems.warning(&first.owner("myPublish").id, FIELD, INVALID, message);
+    }
     let database_at = |at: usize| database(inheritance, &objects[at]);
     let elsewhere = together.iter().filter(|at| database_at(**at) != database_at(publisher_index));
     for object in elsewhere.map(|at| &objects[*at]) {

@@ -32,7 +32,7 @@ pub(super) async fn make_next_tables(context: &TaskContext<'_>, script: &SqlActi
             return Ok(());
         }
         let table = table(&tx, node).await?;
-        next_tables::make(&tx, &context.key.pipeline, &table, Base::Copy, script.cascade).await?;
+        next_tables::make(&tx, &script.run, &table, Base::Copy, script.cascade).await?;
         tx.commit().await?;
     }
     Ok(())
@@ -70,10 +70,10 @@ impl Surroundings {
         match script.publish {
             Publish::Each => {}
             Publish::Here => {
-                found.published = publish::publish(tx, &context.key.pipeline, context.progress).await?;
+                found.published = publish::publish(tx, &script.run, context.progress).await?;
             }
             Publish::Together => {
-                found.next_tables = NextTables::of(tx, &context.key.pipeline).await?;
+                found.next_tables = NextTables::of(tx, &script.run).await?;
                 found.next_tables.set_search_path(tx).await?;
                 found.form = found.next_tables.form(tx).await?;
             }

@@ -20,15 +20,15 @@ const FOREIGN_KEYS: &str = "
 SELECT conrelid::int8, confrelid::int8 FROM pg_catalog.pg_constraint
 WHERE contype = 'f' AND conrelid::int8 = ANY ($1) AND confrelid::int8 = ANY ($1) AND conrelid <> confrelid";
 
-/// Puts the next tables of the run with the id `pipeline` in place, in the transaction of the caller. Returns the names of
+/// Puts the next tables of the run with the id `run` in place, in the transaction of the caller. Returns the names of
 /// the tables for SQL.
 ///
 /// # Errors
 ///
 /// If another run has taken over a table, a table was changed by others in a way that the run does not know of, or the
 /// database refuses the rows or a statement.
-pub async fn publish(tx: &Transaction, pipeline: &str, progress: &Progress) -> Result<Vec<String>, Failure> {
-    let next_tables = NextTables::of(tx, pipeline).await?.tables;
+pub async fn publish(tx: &Transaction, run: &str, progress: &Progress) -> Result<Vec<String>, Failure> {
+    let next_tables = NextTables::of(tx, run).await?.tables;
     if next_tables.is_empty() {
         progress.note("no table of this run waits to be put in place");
         return Ok(Vec::new());
@@ -53,8 +53,8 @@ pub async fn publish(tx: &Transaction, pipeline: &str, progress: &Progress) -> R
         drop_next(tx, &publication.next.next_schema, &publication.next.name).await?;
     }
     tx.run("checking the constraints of the tables", "SET CONSTRAINTS ALL IMMEDIATE").await?;
-    let update = "UPDATE downspout.next_tables SET state = 'published' WHERE pipeline_id = $1";
-    tx.query("writing downspout.next_tables", update, &[(&pipeline, Type::TEXT)]).await?;
+    let update = "UPDATE downspout.next_tables SET state = 'published' WHERE run = $1";
+    tx.query("writing downspout.next_tables", update, &[(&run, Type::TEXT)]).await?;
     let names: Vec<_> = publications.iter().map(|publication| publication.next.to_string()).collect();
     progress.note(format!("put in place together: {}", names.join(", ")));
     Ok(publications.iter().map(|publication| publication.next.quoted()).collect())

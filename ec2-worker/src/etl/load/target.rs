@@ -43,7 +43,7 @@ impl LoadTry<'_> {
     }
 
     /// Makes the next table, unless an earlier attempt has done the work.
-    pub(super) async fn make_next_table(&self, pool: &Pool) -> Result<(), Failure> {
+    pub(super) async fn make_next_table(&self, pool: &Pool, run: &str) -> Result<(), Failure> {
         let tx = ledger::begin_fixed(pool, &self.load.target).await?;
         if ledger::is_done(&tx, &self.load.key).await? {
             tx.rollback().await;
@@ -51,13 +51,18 @@ impl LoadTry<'_> {
         }
         let table = self.table(&tx).await?;
         let base = if self.load.mode == LoadMode::Replace { Base::Empty } else { Base::Copy };
-        next_tables::make(&tx, &self.load.key.pipeline, &table, base, self.load.cascade).await?;
+        next_tables::make(&tx, run, &table, base, self.load.cascade).await?;
         tx.commit().await
     }
 
     /// Returns the next table of `table`, and redirects the rest of the transaction to the next tables.
-    pub(super) async fn next_table(&mut self, tx: &Transaction, table: &Table) -> Result<Table, Failure> {
-        let next_tables = NextTables::of(tx, &self.load.key.pipeline).await?;
+    pub(super) async fn next_table(
+        &mut self,
+        tx: &Transaction,
+        run: &str,
+        table: &Table,
+    ) -> Result<Table, Failure> {
+        let next_tables = NextTables::of(tx, run).await?;
         let Some(next) = next_tables.of_table(table.oid) else {
             let message = format!("the next table of {table} was dropped; try again");
             return Err(Failure::bad_input("NextTable", message));

@@ -21,7 +21,7 @@ const DOING: &str = "making the next table";
 
 const REGISTRY: &str = "
 CREATE TABLE IF NOT EXISTS downspout.next_tables (
-    pipeline_id  text NOT NULL,
+    run          text NOT NULL,
     table_oid    bigint NOT NULL,
     table_schema text NOT NULL,
     table_name   text NOT NULL,
@@ -34,12 +34,12 @@ CREATE TABLE IF NOT EXISTS downspout.next_tables (
     state        text NOT NULL CHECK (state IN ('open', 'lost', 'published')),
     taken_by     text,
     made_at      timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (pipeline_id, table_oid)
+    PRIMARY KEY (run, table_oid)
 );
 COMMENT ON TABLE downspout.next_tables IS 'The tables that runs with myPublish together fill before they put them in place.'";
 
 const STATE: &str =
-    "SELECT state, taken_by FROM downspout.next_tables WHERE pipeline_id = $1 AND table_oid = $2";
+    "SELECT state, taken_by FROM downspout.next_tables WHERE run = $1 AND table_oid = $2";
 
 /// What hinders a next table: code that would act on the rows only when they are put in place, so that the other activities
 /// of the run would not see its effect.
@@ -63,7 +63,7 @@ SELECT k.conname::text, pg_catalog.pg_get_constraintdef(k.oid), k.confrelid::int
   has_table_privilege(k.confrelid, 'SELECT') AND NOT row_security_active(k.confrelid)
 FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conrelid = $1::int8::oid ORDER BY k.conname";
 
-/// Makes the next table of `table` for the run with the id `pipeline`, unless the run has it already. The caller commits,
+/// Makes the next table of `table` for the run with the id `run`, unless the run has it already. The caller commits,
 /// and uses the next table in a later transaction.
 ///
 /// A next table that another run has made for the same table is dropped, because that run has ended or will fail: two runs
@@ -75,7 +75,7 @@ FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conrelid = $1::int8:
 /// the connection breaks.
 pub async fn make(
     tx: &Transaction,
-    pipeline: &str,
+    run: &str,
     table: &Table,
     base: Base,
     cascade: bool,
@@ -87,20 +87,20 @@ pub async fn make(
     if !there.first().is_some_and(|row| row.get(0)) {
         tx.run("creating downspout.next_tables", REGISTRY).await?;
     }
-    let state = tx.query(DOING, STATE, &[(&pipeline, Type::TEXT), (&table.oid, Type::INT8)]).await?;
+    let state = tx.query(DOING, STATE, &[(&run, Type::TEXT), (&table.oid, Type::INT8)]).await?;
     match state.first().map(|row| row.get::<_, &str>(0)) {
         Some("open") => return Ok(()),
         Some("lost") => return Err(lost(&table.to_string(), state[0].get(1))),
         _ => {}
     }
     check(tx, table).await?;
-    take_over(tx, pipeline, table.oid).await?;
-    let others = NextTables::of(tx, pipeline).await?;
+    take_over(tx, run, table.oid).await?;
+    let others = NextTables::of(tx, run).await?;
     let mut next = NextTable {
         oid: table.oid,
         schema: table.schema.clone(),
         name: table.name.clone(),
-        next_schema: schema_of(&table.schema, pipeline),
+        next_schema: schema_of(&table.schema, run),
         base_xid: String::new(),
         base_rows: 0,
         base_sum: "0".to_owned(),
@@ -112,7 +112,7 @@ pub async fn make(
         copy_rows(tx, table, &mut next).await?;
     }
     refer(tx, table, &next, others).await?;
-    register(tx, pipeline, &next).await
+    register(tx, run, &next).await
 }
 
 /// Returns the name of the table with the primary keys of the copied rows.
@@ -125,13 +125,13 @@ pub(super) fn base_name(name: &str) -> String {
 }
 
 /// Returns the schema for the next tables of the tables in `schema`.
-fn schema_of(schema: &str, pipeline: &str) -> String {
+fn schema_of(schema: &str, run: &str) -> String {
     // PostgreSQL cuts names after 63 bytes, and so would cut the id by which the schemas of two runs differ.
-    let mut end = schema.len().min(63_usize.saturating_sub(pipeline.len() + 2));
+    let mut end = schema.len().min(63_usize.saturating_sub(run.len() + 2));
     while !schema.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}__{pipeline}", &schema[..end])
+    format!("{}__{run}", &schema[..end])
 }
 
 async fn check(tx: &Transaction, table: &Table) -> Result<(), Failure> {
@@ -157,10 +157,10 @@ async fn check(tx: &Transaction, table: &Table) -> Result<(), Failure> {
 }
 
 /// Drops the next tables that other runs have made for the same table.
-async fn take_over(tx: &Transaction, pipeline: &str, oid: i64) -> Result<(), Failure> {
+async fn take_over(tx: &Transaction, run: &str, oid: i64) -> Result<(), Failure> {
     let update = "UPDATE downspout.next_tables SET state = 'lost', taken_by = $1 \
-                  WHERE table_oid = $2 AND pipeline_id <> $1 AND state = 'open' RETURNING next_schema, table_name";
-    let taken = tx.query(DOING, update, &[(&pipeline, Type::TEXT), (&oid, Type::INT8)]).await?;
+                  WHERE table_oid = $2 AND run <> $1 AND state = 'open' RETURNING next_schema, table_name";
+    let taken = tx.query(DOING, update, &[(&run, Type::TEXT), (&oid, Type::INT8)]).await?;
     for row in taken {
         drop_next(tx, row.get(0), row.get(1)).await?;
     }
@@ -300,18 +300,18 @@ fn missing_parent(table: &Table, name: &str, parent: &str, columns: &[String], k
     )
 }
 
-async fn register(tx: &Transaction, pipeline: &str, next: &NextTable) -> Result<(), Failure> {
-    let insert = "INSERT INTO downspout.next_tables AS n (pipeline_id, table_oid, table_schema, table_name, next_schema, \
+async fn register(tx: &Transaction, run: &str, next: &NextTable) -> Result<(), Failure> {
+    let insert = "INSERT INTO downspout.next_tables AS n (run, table_oid, table_schema, table_name, next_schema, \
                   base_xid, base_rows, base_sum, is_copy, cascade, state) \
                   VALUES ($1, $2, $3, $4, $5, (txid_current() % 4294967296)::text, $6, $7, $8, $9, 'open') \
-                  ON CONFLICT (pipeline_id, table_oid) DO UPDATE SET next_schema = excluded.next_schema, \
+                  ON CONFLICT (run, table_oid) DO UPDATE SET next_schema = excluded.next_schema, \
                   base_xid = excluded.base_xid, base_rows = excluded.base_rows, base_sum = excluded.base_sum, \
                   is_copy = excluded.is_copy, cascade = excluded.cascade, state = 'open', made_at = now()";
     tx.query(
         DOING,
         insert,
         &[
-            (&pipeline, Type::TEXT),
+            (&run, Type::TEXT),
             (&next.oid, Type::INT8),
             (&next.schema, Type::TEXT),
             (&next.name, Type::TEXT),
