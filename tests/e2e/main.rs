@@ -15,6 +15,7 @@ mod resources;
 mod samples;
 mod schedules;
 mod servers;
+mod together;
 mod translation;
 
 /// The program under test.

@@ -56,9 +56,8 @@ fn publisher(definition: &Definition) -> Option<PipelineObject> {
     }
     let waits = waits(&inheritance);
     for (index, object) in inheritance.objects.iter().enumerate() {
-        let names_publisher = |at: usize| {
-            inheritance.objects[at].references("dependsOn").any(|id| id.as_str() == PUBLISHER)
-        };
+        let names_publisher =
+            |at: usize| inheritance.objects[at].references("dependsOn").any(|id| id.as_str() == PUBLISHER);
         let is_after = || reached(&waits, index).into_iter().any(names_publisher);
         if object.kind().is_some_and(Kind::is_activity) && !is_after() {
             fields.push(Field::reference("dependsOn", object.id().clone()));
@@ -101,7 +100,8 @@ fn tables<'r, 'a>(
     object: &'r Resolved<'a>,
 ) -> impl Iterator<Item = &'r Resolved<'a>> {
     let nodes = ["output", "input"].into_iter().flat_map(|key| object.references(key));
-    let nodes = nodes.filter_map(|id| inheritance.indices.get(id.as_str()).map(|at| &inheritance.objects[*at]));
+    let nodes =
+        nodes.filter_map(|id| inheritance.indices.get(id.as_str()).map(|at| &inheritance.objects[*at]));
     nodes.filter(|node| node.kind() != Some(Kind::S3DataNode))
 }
 
@@ -121,9 +121,8 @@ pub(crate) fn waits(inheritance: &Inheritance<'_>) -> Vec<Vec<usize>> {
     let mut waits = vec![Vec::new(); objects.len()];
     for (index, object) in objects.iter().enumerate() {
         let Some(kind) = object.kind().filter(|kind| kind.is_runnable()) else { continue };
-        let targets = |key| {
-            object.references(key).filter_map(|id| inheritance.indices.get(id.as_str()).copied())
-        };
+        let targets =
+            |key| object.references(key).filter_map(|id| inheritance.indices.get(id.as_str()).copied());
         waits[index].extend(targets("dependsOn"));
         if kind.is_activity() {
             waits[index].extend(targets("input"));
@@ -163,7 +162,8 @@ mod tests {
         definition.object(PUBLISHER).cloned()
     }
 
-    const LOAD: &str = r#"{"id": "Load", "type": "CopyActivity", "input": {"ref": "File"}, "output": {"ref": "Table"}}"#;
+    const LOAD: &str =
+        r#"{"id": "Load", "type": "CopyActivity", "input": {"ref": "File"}, "output": {"ref": "Table"}}"#;
 
     #[test]
     fn a_definition_that_publishes_together_gets_a_publisher_that_waits_for_every_activity() {
@@ -193,7 +193,8 @@ mod tests {
         assert_eq!(completed("", LOAD), None);
         let own = r#"{"id": "Own", "type": "SqlActivity", "myPublish": "here"}"#;
         assert_eq!(completed(r#", "myPublish": "together""#, &format!("{LOAD}, {own}")), None);
-        let files = r#"{"id": "Copy", "type": "CopyActivity", "input": {"ref": "File"}, "output": {"ref": "File"}}"#;
+        let files =
+            r#"{"id": "Copy", "type": "CopyActivity", "input": {"ref": "File"}, "output": {"ref": "File"}}"#;
         assert_eq!(completed(r#", "myPublish": "together""#, files), None, "files have no tables");
     }
 }

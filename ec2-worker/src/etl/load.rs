@@ -25,12 +25,12 @@ use definition::kind::field::{Limit, LoadMode, OnColumns};
 use super::column::Column;
 use super::dialect::Dialect;
 use super::header::Target;
+use super::next_tables::NextTables;
 use super::records::Skipped;
 use super::rejects::Spool;
-use super::next_tables::NextTables;
 use super::source::{Origin, Source};
 use super::statement::Statement;
-use super::table::{Relation, Table};
+use super::table::Table;
 use super::transform::{self, Chunk, Layout, Message, Plan, Shape};
 use super::value_rules::ValueRules;
 use crate::database::{DatabaseTarget, Pool, Transaction};
@@ -40,7 +40,7 @@ use crate::patience::Patience;
 use crate::progress::Progress;
 use crate::sql::{identifier, literal};
 use crate::storage::{S3Uri, Storage, Upload};
-use batch::{Batch, Way, Writer};
+use batch::{Batch, Writer};
 pub use expect::Expectations;
 use replace::Kept;
 use waiting::Waiting;
@@ -353,34 +353,6 @@ impl LoadTry<'_> {
             self.empty.get_or_insert_with(|| failure.clone());
         }
         is_empty
-    }
-
-    /// Returns in which way the rows of a layout go into the table.
-    fn way(&self, table: &Table, layout: &Layout) -> Result<Way, Failure> {
-        let (Layout::Binary(fit) | Layout::Text(fit)) = layout else { return Ok(Way::Copy) };
-        let (key, mode) = match (&self.kept, self.load.mode) {
-            (Some(kept), _) => (&kept.key, "replace, because rows of other tables refer to the table,"),
-            (None, LoadMode::Upsert) => (&table.primary_key, "upsert"),
-            // COPY does not fill views, and not tables with policies for this user.
-            (None, _) if table.kind == Relation::View || table.row_security => return Ok(Way::Insert),
-            (None, _) => return Ok(Way::Copy),
-        };
-        let has = |name: &String| fit.columns.iter().any(|column| column.name == *name);
-        if let Some(absent) = key.iter().find(|name| !has(name)) {
-            let message =
-                format!("`myLoadMode` {mode} needs the key column `{absent}` of {table} in the file");
-            return Err(Failure::bad_input("NoKey", message));
-        }
-        if let Some(fixed) = table.always_identity.iter().find(|name| has(name) && !key.contains(name)) {
-            let message = format!(
-                "`myLoadMode` {mode} cannot change the column `{fixed}` of {table}, which is GENERATED ALWAYS AS IDENTITY;                  leave it out of the file"
-            );
-            return Err(Failure::bad_input("Identity", message));
-        }
-        Ok(match &self.kept {
-            Some(kept) => Way::Keep(key.clone(), kept.loaded.clone()),
-            None => Way::Upsert(key.clone()),
-        })
     }
 
     async fn plan(&self, tx: &Transaction, table: &Table, source: &Source) -> Result<Plan, Failure> {

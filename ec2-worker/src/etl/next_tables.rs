@@ -134,8 +134,7 @@ impl NextTables {
     /// If another run has taken over one of the tables, the database refuses the query, or the connection breaks.
     pub async fn of(tx: &Transaction, run: &str) -> Result<Self, Failure> {
         let doing = "reading downspout.next_tables";
-        let found = tx.query(doing, "SELECT to_regclass('downspout.next_tables') IS NOT NULL", &[]).await?;
-        if !found.first().is_some_and(|row| row.get(0)) {
+        if !is_there(tx).await? {
             return Ok(Self::default());
         }
         let rows = tx.query(doing, FIND, &[(&run, Type::TEXT)]).await?;
@@ -212,7 +211,8 @@ impl NextTables {
         let used = used(tx).await?;
         let Some(table) = used.iter().find(|used| self.of_table(used.oid).is_some()) else { return Ok(()) };
         let name = format!("{}.{}", table.schema, table.name);
-        let through: Vec<_> = used.iter().filter(|other| other.oid != table.oid && self.is_outside(other)).collect();
+        let through: Vec<_> =
+            used.iter().filter(|other| other.oid != table.oid && self.is_outside(other)).collect();
         let through = through.iter().map(|other| format!("{}.{}", other.schema, other.name));
         let through = match through.collect::<Vec<_>>() {
             others if others.is_empty() => String::new(),
@@ -233,7 +233,9 @@ impl NextTables {
     /// If it has changed other tables; the message begins with `what`, as "the script".
     pub async fn check_changes(&self, tx: &Transaction, what: &str) -> Result<(), Failure> {
         let used = used(tx).await?;
-        let Some(table) = used.iter().find(|used| used.is_changed && self.is_outside(used)) else { return Ok(()) };
+        let Some(table) = used.iter().find(|used| used.is_changed && self.is_outside(used)) else {
+            return Ok(());
+        };
         let name = format!("{}.{}", table.schema, table.name);
         let message = format!(
             "{what} changes {name}, which is not an output of a `SqlActivity` or `CopyActivity` with `myPublish` together; add \
@@ -256,6 +258,29 @@ impl NextTables {
     fn is_outside(&self, used: &Used) -> bool {
         !self.tables.iter().any(|table| table.next_schema == used.schema)
     }
+}
+
+/// Returns whether a run of the pipeline with the id `pipeline` has put the table in place.
+///
+/// # Errors
+///
+/// If the database refuses the query, or the connection breaks.
+pub async fn is_published(tx: &Transaction, pipeline: &str, table: &Table) -> Result<bool, Failure> {
+    let doing = "reading downspout.next_tables";
+    if !is_there(tx).await? {
+        return Ok(false);
+    }
+    let sql = "SELECT FROM downspout.next_tables WHERE table_oid = $1 AND starts_with(run, $2) AND state = 'published'";
+    let prefix = format!("{pipeline}_");
+    let found = tx.query(doing, sql, &[(&table.oid, Type::INT8), (&prefix, Type::TEXT)]).await?;
+    Ok(!found.is_empty())
+}
+
+/// Returns whether the database has a list of next tables.
+async fn is_there(tx: &Transaction) -> Result<bool, Failure> {
+    let sql = "SELECT to_regclass('downspout.next_tables') IS NOT NULL";
+    let found = tx.query("finding downspout.next_tables", sql, &[]).await?;
+    Ok(found.first().is_some_and(|row| row.get(0)))
 }
 
 async fn used(tx: &Transaction) -> Result<Vec<Used>, Failure> {

@@ -209,7 +209,11 @@ impl Table {
         while !self.name.is_char_boundary(end) {
             end -= 1;
         }
-        format!("{}.{}", identifier(&self.shown_schema), identifier(&format!("{}_rejects", &self.name[..end])))
+        format!(
+            "{}.{}",
+            identifier(&self.shown_schema),
+            identifier(&format!("{}_rejects", &self.name[..end]))
+        )
     }
 }
 

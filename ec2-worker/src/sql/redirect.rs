@@ -100,7 +100,10 @@ mod tests {
 
     #[test]
     fn names_with_a_schema_are_replaced_however_they_are_written() {
-        assert_eq!(redirected("SELECT * FROM staging.orders o").text, "SELECT * FROM \"staging__1\".orders o");
+        assert_eq!(
+            redirected("SELECT * FROM staging.orders o").text,
+            "SELECT * FROM \"staging__1\".orders o"
+        );
         assert_eq!(
             redirected("FROM STAGING . \"orders\", \"My Shop\".\"Big\", staging /* . */ .Orders").text,
             "FROM \"staging__1\" . \"orders\", \"My Shop__1\".\"Big\", \"staging__1\" /* . */ .Orders"

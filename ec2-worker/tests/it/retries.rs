@@ -261,3 +261,16 @@ async fn bytes_that_could_not_be_read_are_not_loaded_as_a_replacement_character(
     let mended = case.mended(&["2,caf\u{fffd}"]).await;
     assert!(case.retry(&mended).await.expect_err("unread bytes").message.contains("U+FFFD"));
 }
+
+#[tokio::test]
+async fn rows_of_a_run_that_has_not_put_its_tables_in_place_are_not_retried() {
+    let (world, stack) = (World::new("CREATE TABLE t (id int)").await, Stack::without_worker().await);
+    let load = Load { together: Some("df-1_2026".to_owned()), ..world.load("t", &PathBuf::new()) };
+    let mut case = Case { load: Load { limit: Limit::Percent(100.0), ..load }, world, stack };
+    case.load_files("df-1", &[("a.csv", "id\n1\nx\n")]).await;
+    assert_eq!(case.world.rows("SELECT * FROM t").await, "");
+    let mended = case.mended(&["2"]).await;
+    let failure = case.retry(&mended).await.expect_err("the run is not at its end");
+    assert!(failure.message.contains("run df-1 has not put its rows into public.t"), "{failure}");
+    assert_eq!(case.world.rows("SELECT * FROM t").await, "");
+}

@@ -75,7 +75,8 @@ impl Stack {
 
     /// Runs a definition file to its end. Returns the id of the pipeline, and for each object that failed its message.
     pub(crate) async fn run_file(&self, text: &str) -> (String, Vec<(String, String)>) {
-        let diagnosis = definition::diagnosis::diagnose(text, definition::diagnosis::OutsideValues::default());
+        let diagnosis =
+            definition::diagnosis::diagnose(text, definition::diagnosis::OutsideValues::default());
         let errors: Vec<_> = diagnosis.errors().collect();
         assert!(errors.is_empty(), "{errors:?}");
         let service = &self.clients.datapipeline;
@@ -101,13 +102,17 @@ impl Stack {
         until("the run has ended", async || {
             let ids = service.query_objects().pipeline_id(pipeline).sphere("INSTANCE").send().await;
             let ids = ids.map_err(|error| format!("{error:?}"))?.ids().to_vec();
-            let described = service.describe_objects().pipeline_id(pipeline).set_object_ids(Some(ids)).send().await;
+            let described =
+                service.describe_objects().pipeline_id(pipeline).set_object_ids(Some(ids)).send().await;
             let described = described.map_err(|error| format!("{error:?}"))?;
             let mut failed = Vec::new();
             for instance in described.pipeline_objects() {
                 let field = |key: &str| {
                     let mut fields = instance.fields().iter().filter(|field| field.key() == key);
-                    fields.next().and_then(|field| field.string_value().or(field.ref_value())).unwrap_or_default()
+                    fields
+                        .next()
+                        .and_then(|field| field.string_value().or(field.ref_value()))
+                        .unwrap_or_default()
                 };
                 match field("@status") {
                     "FINISHED" => {}

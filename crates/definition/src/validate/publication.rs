@@ -14,7 +14,8 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     let objects = subject.objects();
     let (Some(first), publisher) = (together.first().map(|at| &objects[*at]), here.first()) else {
         for publisher in here.iter().map(|at| &objects[*at]) {
-            let message = "'myPublish' is 'here', but no activity has 'together': there is nothing to put in place";
+            let message =
+                "'myPublish' is 'here', but no activity has 'together': there is nothing to put in place";
             problems.warning(&publisher.owner("myPublish").id, FIELD, INVALID, message);
         }
         return;

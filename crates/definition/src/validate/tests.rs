@@ -4,6 +4,7 @@
 mod expressions;
 mod fields;
 mod parameters;
+mod publication;
 mod references;
 mod staging;
 mod warnings;

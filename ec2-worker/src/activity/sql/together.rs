@@ -66,7 +66,8 @@ impl Surroundings {
         context: &TaskContext<'_>,
         script: &SqlActivity,
     ) -> Result<Self, Failure> {
-        let mut found = Self { next_tables: NextTables::default(), form: String::new(), published: Vec::new() };
+        let mut found =
+            Self { next_tables: NextTables::default(), form: String::new(), published: Vec::new() };
         match script.publish {
             Publish::Each => {}
             Publish::Here => {
@@ -82,7 +83,12 @@ impl Surroundings {
     }
 
     /// Checks, after the script with the name `name`, that it has changed rows of next tables only.
-    pub(super) async fn leave(&self, tx: &Transaction, script: &SqlActivity, name: &str) -> Result<(), Failure> {
+    pub(super) async fn leave(
+        &self,
+        tx: &Transaction,
+        script: &SqlActivity,
+        name: &str,
+    ) -> Result<(), Failure> {
         if script.publish != Publish::Together {
             return Ok(());
         }

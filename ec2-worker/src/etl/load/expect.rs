@@ -52,7 +52,8 @@ impl LoadTry<'_> {
         let doing = format!("checking `{field}` ({sql})");
         // As a part of a query, the text cannot end the transaction.
         let query = format!("SELECT * FROM (\n{}\n) AS expectation", self.next_tables.redirect(sql).text);
-        let answer = tx.client().simple_query(&query).await.map_err(|error| Failure::database(&doing, &error))?;
+        let answer =
+            tx.client().simple_query(&query).await.map_err(|error| Failure::database(&doing, &error))?;
         let rows = answer.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row.try_get(0).ok().flatten().unwrap_or("NULL")),
             _ => None,

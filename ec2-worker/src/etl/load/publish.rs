@@ -114,9 +114,9 @@ impl Publication {
         let added: Vec<_> =
             columns.iter().filter(|new| !table.columns.iter().any(|old| old.name == new.name)).collect();
         if !added.is_empty() {
-            let added = added.iter().map(|column| {
-                format!("ADD COLUMN {} {}", identifier(&column.name), column.type_name)
-            });
+            let added = added
+                .iter()
+                .map(|column| format!("ADD COLUMN {} {}", identifier(&column.name), column.type_name));
             let alter = format!("ALTER TABLE {} {}", next.quoted(), added.collect::<Vec<_>>().join(", "));
             tx.run(&format!("adding columns to {next}"), &alter).await?;
         }
@@ -240,7 +240,8 @@ impl Publication {
                     SELECT $1, $2, bucket, key, etag, pipeline_id, instance_id, loaded_at \
                     FROM downspout.loaded_files WHERE table_oid = $3::regclass::oid::int8 ON CONFLICT DO NOTHING";
         let (name, next) = (self.next.to_string(), self.next.next_quoted());
-        tx.query(doing, take, &[(&self.next.oid, Type::INT8), (&name, Type::TEXT), (&next, Type::TEXT)]).await?;
+        tx.query(doing, take, &[(&self.next.oid, Type::INT8), (&name, Type::TEXT), (&next, Type::TEXT)])
+            .await?;
         Ok(())
     }
 }

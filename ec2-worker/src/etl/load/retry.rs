@@ -12,6 +12,7 @@ use definition::kind::field::{Limit, LoadMode};
 use tokio_postgres::types::Type;
 
 use super::super::dialect::Dialect;
+use super::super::next_tables;
 use super::super::rejected::{self, RefusedRow, Wanted};
 use super::super::rejects::Spool;
 use super::super::source::{Origin, Source};
@@ -88,6 +89,7 @@ impl Retry<'_> {
         lock(tx, &format!("retry {}", table.rejects())).await?;
         rejected::add_retried_at(tx, &table).await?;
         self.check_rows(tx, &table, mended).await?;
+        self.check_published(tx, &table).await?;
         self.check_later_loads(tx, &table).await?;
         tx.run("setting a savepoint", "SAVEPOINT retry").await?;
         let key = self.claim(tx).await?;
@@ -167,6 +169,19 @@ impl Retry<'_> {
             }
         }
         refuse("NotRefused", &problems)
+    }
+
+    /// Checks that the table has the rows of this load, if the run publishes its tables together.
+    async fn check_published(&self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
+        let pipeline = &self.load.key.pipeline;
+        if self.load.together.is_none() || next_tables::is_published(tx, pipeline, table).await? {
+            return Ok(());
+        }
+        let message = format!(
+            "run {pipeline} has not put its rows into {table}, because it failed or still runs, so its refused rows do not \
+             belong there; mend the file and drop it again"
+        );
+        Err(Failure::bad_input("NotPublished", message))
     }
 
     /// Checks that the table still has the rows of this load, and that no later load could be overwritten.

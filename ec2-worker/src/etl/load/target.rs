@@ -8,6 +8,8 @@ use super::super::loaded_files;
 use super::super::next_tables::{self, Base, NextTables};
 use super::super::source::{Origin, Source};
 use super::super::table::{Relation, Table};
+use super::super::transform::Layout;
+use super::batch::Way;
 use super::{Load, LoadTry, lock, replace, waiting};
 use crate::database::{Pool, Transaction};
 use crate::failure::Failure;
@@ -114,6 +116,35 @@ impl LoadTry<'_> {
             }
             LoadMode::Upsert => Ok(()),
         }
+    }
+
+    /// Returns in which way the rows of a layout go into the table.
+    pub(super) fn way(&self, table: &Table, layout: &Layout) -> Result<Way, Failure> {
+        let (Layout::Binary(fit) | Layout::Text(fit)) = layout else { return Ok(Way::Copy) };
+        let (key, mode) = match (&self.kept, self.load.mode) {
+            (Some(kept), _) => (&kept.key, "replace, because rows of other tables refer to the table,"),
+            (None, LoadMode::Upsert) => (&table.primary_key, "upsert"),
+            // COPY does not fill views, and not tables with policies for this user.
+            (None, _) if table.kind == Relation::View || table.row_security => return Ok(Way::Insert),
+            (None, _) => return Ok(Way::Copy),
+        };
+        let has = |name: &String| fit.columns.iter().any(|column| column.name == *name);
+        if let Some(absent) = key.iter().find(|name| !has(name)) {
+            let message =
+                format!("`myLoadMode` {mode} needs the key column `{absent}` of {table} in the file");
+            return Err(Failure::bad_input("NoKey", message));
+        }
+        if let Some(fixed) = table.always_identity.iter().find(|name| has(name) && !key.contains(name)) {
+            let message = format!(
+                "`myLoadMode` {mode} cannot change the column `{fixed}` of {table}, which is GENERATED ALWAYS AS IDENTITY; \
+                 leave it out of the file"
+            );
+            return Err(Failure::bad_input("Identity", message));
+        }
+        Ok(match &self.kept {
+            Some(kept) => Way::Keep(key.clone(), kept.loaded.clone()),
+            None => Way::Upsert(key.clone()),
+        })
     }
 
     /// Notes the file as loaded. Returns false, with a remark for the user, if the mode is `append` and the table has

@@ -3,7 +3,7 @@
 use tokio_postgres::types::Type;
 
 use super::super::table::{Relation, Table};
-use super::{NextTable, NextTables, lost};
+use super::{NextTable, NextTables, is_there, lost};
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::{identifier, literal};
@@ -38,8 +38,7 @@ CREATE TABLE IF NOT EXISTS downspout.next_tables (
 );
 COMMENT ON TABLE downspout.next_tables IS 'The tables that runs with myPublish together fill before they put them in place.'";
 
-const STATE: &str =
-    "SELECT state, taken_by FROM downspout.next_tables WHERE run = $1 AND table_oid = $2";
+const STATE: &str = "SELECT state, taken_by FROM downspout.next_tables WHERE run = $1 AND table_oid = $2";
 
 /// What hinders a next table: code that would act on the rows only when they are put in place, so that the other activities
 /// of the run would not see its effect.
@@ -83,8 +82,7 @@ pub async fn make(
     // Without the lock, two activities of the run could make the registry or the next table at once.
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended('downspout.next_tables', 0))";
     tx.run("waiting for another next table", lock).await?;
-    let there = tx.query(DOING, "SELECT to_regclass('downspout.next_tables') IS NOT NULL", &[]).await?;
-    if !there.first().is_some_and(|row| row.get(0)) {
+    if !is_there(tx).await? {
         tx.run("creating downspout.next_tables", REGISTRY).await?;
     }
     let state = tx.query(DOING, STATE, &[(&run, Type::TEXT), (&table.oid, Type::INT8)]).await?;
@@ -151,7 +149,9 @@ async fn check(tx: &Transaction, table: &Table) -> Result<(), Failure> {
     }
     let code = tx.query(DOING, CODE, &[(&table.oid, Type::INT8)]).await?;
     match code.first() {
-        Some(row) => Err(refused(&format!("{} would act only when the run has ended", row.get::<_, &str>(0)))),
+        Some(row) => {
+            Err(refused(&format!("{} would act only when the run has ended", row.get::<_, &str>(0))))
+        }
         None => Ok(()),
     }
 }
@@ -176,8 +176,16 @@ pub(in super::super) async fn drop_next(tx: &Transaction, schema: &str, name: &s
     let doing = "dropping the next table";
     let (quoted, table) = (identifier(schema), identifier(name));
     let base = identifier(&base_name(name));
-    let drop = format!("DROP TABLE IF EXISTS {quoted}.{table}, {quoted}.{base} CASCADE; DROP FUNCTION IF EXISTS {quoted}.{table}() CASCADE");
-    let there = tx.query(doing, "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1::name", &[(&schema, Type::TEXT)]).await?;
+    let drop = format!(
+        "DROP TABLE IF EXISTS {quoted}.{table}, {quoted}.{base} CASCADE; DROP FUNCTION IF EXISTS {quoted}.{table}() CASCADE"
+    );
+    let there = tx
+        .query(
+            doing,
+            "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1::name",
+            &[(&schema, Type::TEXT)],
+        )
+        .await?;
     if there.is_empty() {
         return Ok(());
     }
@@ -199,7 +207,8 @@ async fn create(tx: &Transaction, table: &Table, next: &NextTable) -> Result<(),
         "CREATE SCHEMA IF NOT EXISTS {}; CREATE TABLE {new} (LIKE {live} INCLUDING ALL EXCLUDING IDENTITY)",
         identifier(&next.next_schema)
     );
-    tx.run(&format!("making the next table of {table} (the user needs CREATE on the database)"), &create).await?;
+    tx.run(&format!("making the next table of {table} (the user needs CREATE on the database)"), &create)
+        .await?;
     for column in &table.numbered {
         let find = "SELECT pg_get_serial_sequence($1, $2)";
         let sequence = tx.query(DOING, find, &[(&live, Type::TEXT), (column, Type::TEXT)]).await?;
@@ -238,7 +247,8 @@ async fn copy_rows(tx: &Transaction, table: &Table, next: &mut NextTable) -> Res
 
 /// Returns the expression for a sum over the rows `row`.
 pub(in super::super) fn sum_of_rows(table: &Table) -> String {
-    let columns: Vec<_> = table.columns.iter().map(|column| format!("row.{}", identifier(&column.name))).collect();
+    let columns: Vec<_> =
+        table.columns.iter().map(|column| format!("row.{}", identifier(&column.name))).collect();
     format!("coalesce(sum(hashtextextended(ROW({})::text, 0)::numeric), 0)::text", columns.join(", "))
 }
 
@@ -253,7 +263,12 @@ pub(in super::super) fn is_mergeable(table: &Table) -> bool {
 ///
 /// A foreign key to a next table, or to the table itself, is one again. A foreign key to another table must not be: it would
 /// stop other programs that delete rows there. A trigger checks the same for new rows; the real key decides at the end.
-async fn refer(tx: &Transaction, table: &Table, next: &NextTable, mut others: NextTables) -> Result<(), Failure> {
+async fn refer(
+    tx: &Transaction,
+    table: &Table,
+    next: &NextTable,
+    mut others: NextTables,
+) -> Result<(), Failure> {
     // Without a search path, every name in a definition has its schema.
     tx.run("setting the search path", "SET LOCAL search_path TO ''").await?;
     let keys = tx.query(DOING, FOREIGN_KEYS, &[(&table.oid, Type::INT8)]).await?;
@@ -264,10 +279,17 @@ async fn refer(tx: &Transaction, table: &Table, next: &NextTable, mut others: Ne
         if others.of_table(parent).is_some() {
             let definition = others.redirect(definition.trim_end_matches(" NOT VALID")).text;
             let new = next.next_quoted();
-            let alter = format!("ALTER TABLE {new} ADD CONSTRAINT {} {definition} NOT VALID", identifier(name));
+            let alter =
+                format!("ALTER TABLE {new} ADD CONSTRAINT {} {definition} NOT VALID", identifier(name));
             tx.run(DOING, &alter).await?;
         } else if key.get::<_, bool>(6) {
-            checks.push_str(&missing_parent(table, name, key.get(3), &key.get::<_, Vec<String>>(4), &key.get::<_, Vec<String>>(5)));
+            checks.push_str(&missing_parent(
+                table,
+                name,
+                key.get(3),
+                &key.get::<_, Vec<String>>(4),
+                &key.get::<_, Vec<String>>(5),
+            ));
         }
     }
     if checks.is_empty() {
@@ -284,7 +306,8 @@ async fn refer(tx: &Transaction, table: &Table, next: &NextTable, mut others: Ne
 
 /// Returns the statement that refuses a row without its row in `parent`, as the foreign key `name` would.
 fn missing_parent(table: &Table, name: &str, parent: &str, columns: &[String], keys: &[String]) -> String {
-    let filled: Vec<_> = columns.iter().map(|column| format!("NEW.{} IS NOT NULL", identifier(column))).collect();
+    let filled: Vec<_> =
+        columns.iter().map(|column| format!("NEW.{} IS NOT NULL", identifier(column))).collect();
     let equal = columns.iter().zip(keys);
     let equal: Vec<_> =
         equal.map(|(own, other)| format!("parent.{} = NEW.{}", identifier(other), identifier(own))).collect();
