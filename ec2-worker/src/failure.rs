@@ -96,7 +96,9 @@ impl Failure {
         }
         // A policy of row-level security refuses rows with the code for missing privileges.
         let by_policy = refusal.routine() == Some("ExecWithCheckOptions");
-        let kind = if by_policy { Kind::Refused } else { kind_of(code) };
+        // In `COPY`, the server was reading a value of a row. The value is at fault, and not the statement.
+        let of_value = refusal.where_().is_some_and(|context| column_of_copy(context).is_some());
+        let kind = if by_policy || of_value && is_of_value(code) { Kind::Refused } else { kind_of(code) };
         let id = match kind {
             Kind::Away => "Database:Unavailable".to_owned(),
             _ if is_same_again(code) => format!("BadInput:{}", code.code()),
@@ -114,12 +116,30 @@ impl Failure {
         self.kind == Kind::Away
     }
 
+    /// Returns the failure of a statement that the server has read before with other values. So a complaint about the
+    /// syntax or about an unknown name is about one of the values.
+    #[must_use]
+    pub(crate) fn of_values(mut self) -> Self {
+        let of_values =
+            ["BadInput:42601", "BadInput:42704", "BadInput:42883", "BadInput:42P01", "Database:54001"];
+        if self.kind == Kind::Final && of_values.contains(&self.id.as_str()) {
+            self.kind = Kind::Refused;
+        }
+        self
+    }
+
     /// Returns whether the database refused rows. The caller can then find the rows at fault by sending fewer rows at a
     /// time.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.kind == Kind::Refused
     }
+}
+
+/// Returns whether a type may refuse a text with this code, which otherwise speaks against the statement. Examples are
+/// the syntax of a `tsvector`, the name of a table in a `regclass`, and JSON that is nested too deeply.
+fn is_of_value(code: &SqlState) -> bool {
+    matches!(&code.code()[..2], "0A" | "42" | "54") && *code != SqlState::INSUFFICIENT_PRIVILEGE
 }
 
 /// Returns the column that the context of an error in `COPY` names: `COPY orders, line 1, column price: "x"`.

@@ -21,6 +21,8 @@ pub struct Statement {
     pub template: SqlTemplate,
     /// The placeholders, named by their places in the file.
     pub columns: Vec<Column>,
+    /// Whether the database has read the statement, and told the types of its placeholders.
+    pub is_known: bool,
 }
 
 /// A statement, and the reason why the types of its placeholders are unknown, if they are.
@@ -52,7 +54,7 @@ impl Statement {
             return Ok((Self::of_texts(template), Some(why)));
         }
         let columns = types.into_iter().enumerate().map(|(index, (of, kind))| placeholder(index, of, kind));
-        Ok((Self { template, columns: columns.collect() }, None))
+        Ok((Self { template, columns: columns.collect(), is_known: true }, None))
     }
 
     /// Returns a statement whose placeholders take every text.
@@ -60,7 +62,7 @@ impl Statement {
     pub fn of_texts(template: SqlTemplate) -> Self {
         let places = 0..template.placeholders();
         let columns = places.map(|index| placeholder(index, "text".to_owned(), ColumnType::Text(None)));
-        Self { columns: columns.collect(), template }
+        Self { columns: columns.collect(), template, is_known: false }
     }
 
     /// Names the placeholders by the header of a file, if it has as many columns.

@@ -428,7 +428,7 @@ impl Thread {
                 let fields = picked(fit, fields, &mut self.picked);
                 text_row(&fit.columns, rules, fields, &mut values, out)
             }
-            Layout::Statements(Statement { template, columns }) => {
+            Layout::Statements(Statement { template, columns, .. }) => {
                 statement(template, columns, rules, fields, &mut values, out)
             }
         }

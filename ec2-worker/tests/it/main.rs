@@ -13,6 +13,8 @@ mod objects;
 mod outages;
 mod own_types;
 mod proxy;
+mod random_tables;
+mod random_texts;
 mod refusal_cost;
 mod refusals;
 mod replacing;

@@ -73,7 +73,7 @@ pub(crate) async fn stored(world: &World, of: &str, rules: &ValueRules, texts: &
 }
 
 /// Returns what the server itself makes of the texts.
-async fn readings(world: &World, texts: &[String]) -> Vec<String> {
+pub(crate) async fn readings(world: &World, texts: &[String]) -> Vec<String> {
     let sql = "SELECT reading(t) FROM unnest($1::text[]) WITH ORDINALITY AS a(t, n) ORDER BY n";
     let rows = world.client.query(sql, &[&texts]).await.expect("readings");
     rows.iter().map(|row| row.get(0)).collect()
@@ -309,7 +309,12 @@ const AS_THE_SERVER: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "tstzrange",
-        &["[\"2024-01-01 10:00+02\",\"2024-02-01 00:00\")", "[2024-01-01,]"],
+        &[
+            "[\"2024-01-01 10:00+02\",\"2024-02-01 00:00\")",
+            "[2024-01-01,]",
+            "[2024-01-01, )",
+            " [ 2024-01-01 ,)",
+        ],
         &["[\"05/06/2024 10:00\",)"],
     ),
     (
@@ -319,6 +324,8 @@ const AS_THE_SERVER: &[(&str, &[&str], &[&str])] = &[
             "{}",
             "{\"2024-01-05\"}",
             "{{2024-01-05},{2024-01-06}}",
+            "{ 2024-01-05 , null }",
+            "{ }",
             "[0:1]={2024-01-05,2024-01-06}",
             "{x}",
             "",

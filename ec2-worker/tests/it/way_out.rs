@@ -16,7 +16,7 @@ use super::gzip::piped;
 use super::{World, told};
 
 /// Exports the table `t`, or the rows of a query. Returns the file and what the export told.
-async fn exported(
+pub(crate) async fn exported(
     world: &World,
     select: Option<&str>,
     dialect: &Dialect,
@@ -30,7 +30,7 @@ async fn exported(
 }
 
 /// Loads a file into the table `back` with a dialect.
-async fn load_back(world: &World, file: &[u8], dialect: &Dialect) -> Result<String, Failure> {
+pub(crate) async fn load_back(world: &World, file: &[u8], dialect: &Dialect) -> Result<String, Failure> {
     let path = world.file(file);
     let mut load = world.load("back", &path);
     load.sources = vec![Source { origin: Origin::File(path), gzip: false }];

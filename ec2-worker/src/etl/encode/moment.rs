@@ -86,13 +86,14 @@ pub(super) fn each(moments: Moments, rules: &ColumnRules, text: &[u8]) -> Result
             continue;
         }
         let count = rest.iter().take_while(|byte| !MARKS.contains(byte)).count();
-        let element = rest[..count].trim_ascii();
+        let (whole, element) = (&rest[..count], rest[..count].trim_ascii());
         rest = &rest[count..];
         let is_word = element.is_empty()
             || element.eq_ignore_ascii_case(b"null")
             || element.eq_ignore_ascii_case(b"empty");
         if is_word {
-            out.extend_from_slice(element);
+            // The blanks stay: they mean nothing in an array, but a bound of blanks is not the absence of a bound.
+            out.extend_from_slice(whole);
         } else {
             let element = rewritten(moments, rules, element).ok_or_else(|| element.to_vec())?;
             out.extend_from_slice(element.as_bytes());

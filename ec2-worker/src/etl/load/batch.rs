@@ -112,7 +112,7 @@ impl<'a> Writer<'a> {
         batch.bytes += chunk.data.len() as u64;
         match &mut batch.sink {
             Some(sink) => feed(sink, Bytes::from(chunk.data)).await,
-            None => self.tx.run(DOING, &String::from_utf8_lossy(&chunk.data)).await,
+            None => self.run_statements(&chunk.data).await,
         }
     }
 
@@ -149,13 +149,19 @@ impl<'a> Writer<'a> {
 
     async fn copy_once(&self, rows: &[u8]) -> Result<(), Failure> {
         if let Layout::Statements(_) = self.layout {
-            self.tx.run(DOING, &String::from_utf8_lossy(rows)).await?;
+            self.run_statements(rows).await?;
         } else {
             let mut sink = self.open().await?;
             feed(&mut sink, Bytes::copy_from_slice(rows)).await?;
             self.close(sink).await?;
         }
         self.release().await
+    }
+
+    async fn run_statements(&self, statements: &[u8]) -> Result<(), Failure> {
+        let done = self.tx.run(DOING, &String::from_utf8_lossy(statements)).await;
+        let is_known = matches!(&self.layout, Layout::Statements(statement) if statement.is_known);
+        done.map_err(|failure| if is_known { failure.of_values() } else { failure })
     }
 
     async fn release(&self) -> Result<(), Failure> {
