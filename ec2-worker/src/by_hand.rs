@@ -10,6 +10,7 @@ use crate::database::Pool;
 use crate::etl::load::Load;
 use crate::etl::load::dry_run::{self, DryLoad};
 use crate::etl::load::retry::{self, Mended, Retried, Retry};
+use crate::etl::look::{self, Look};
 use crate::etl::rejected::{self, RefusedFile, RefusedRow, Wanted};
 use crate::etl::source::{Origin, Source};
 use crate::etl::table::Table;
@@ -113,6 +114,16 @@ impl TableLoad {
         // The original files are opened by their names in the rows; this source only says how they are packed.
         load.sources = vec![Source { origin: Origin::File(PathBuf::new()), gzip: self.gzip }];
         retry::retry(&Retry { load: &load, storage, over_newer }, mended, pool).await
+    }
+
+    /// Looks at a local file as the load would read it, without the database: see [`crate::etl::look`].
+    ///
+    /// # Errors
+    ///
+    /// If the load could not read the file.
+    pub async fn look(&self, file: &Path) -> Result<Look, Failure> {
+        let source = Source { origin: Origin::File(file.to_owned()), gzip: self.gzip };
+        look::look(&self.load, &source).await
     }
 
     /// Returns the rows that would be refused, and the changes that would be made, if each load read these local files.

@@ -16,6 +16,7 @@ pub mod input;
 pub mod inspect;
 pub mod load;
 pub mod loaded_files;
+pub mod look;
 pub mod next_tables;
 pub mod number_form;
 pub mod position;

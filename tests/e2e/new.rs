@@ -146,3 +146,52 @@ fn new_says_what_to_change_if_files_do_not_belong_together() {
     }
     assert!(!folder.path().join("p.json").exists() && !folder.path().join("p").exists());
 }
+
+#[test]
+fn validate_reads_data_files_by_the_definition() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let write =
+        |name: &str, content: &str| std::fs::write(folder.path().join(name), content).expect("written");
+    let definition = |format: &str| {
+        format!(
+            r##"{{"objects": [{{"id": "Default", "workerGroup": "w", "scheduleType": "ondemand"}},
+              {{"id": "Load", "type": "CopyActivity", "input": {{"ref": "File"}}, "output": {{"ref": "Table"}}}},
+              {{"id": "File", "type": "S3DataNode", "filePath": "s3://b/in/orders.csv", "dataFormat": {{"ref": "Form"}}}},
+              {{"id": "Form", {format}}},
+              {{"id": "Table", "type": "SqlDataNode", "table": "t", "database": {{"ref": "Db"}}}},
+              {{"id": "Db", "type": "JdbcDatabase", "connectionString": "#{{myUrl}}", "username": "u", "*password": "#{{*myPw}}",
+                "jdbcDriverClass": "org.postgresql.Driver"}}],
+              "parameters": [{{"id": "myUrl", "type": "String"}}, {{"id": "*myPw", "type": "String"}}]}}"##
+        )
+    };
+    write("plain.json", &definition(r#""type": "CSV", "myHeader": "true""#));
+    write(
+        "auto.json",
+        &definition(r##""type": "CSV", "myHeader": "true", "myDialect": "auto", "myCommentPrefix": "#""##),
+    );
+    write("orders.csv", "# exported\nid;name\n1;ale\n2\n3;bun;more\n4;dip\n");
+    let read = |definition: &str| {
+        downspout(folder.path(), &["validate", definition, "--with", "File=orders.csv", "--set", "myUrl=x"])
+    };
+    let auto = read("auto.json");
+    assert_eq!(auto.status.code(), Some(0), "{}", said(&auto));
+    for part in [
+        "orders.csv as File: 2 records can be read, 2 refused, 1 left out; columns: id, name\n",
+        "separator",
+        "  warning: line 4: a load refuses the record: 1 column instead of 2",
+        "  warning: line 5: a load refuses the record: 3 columns instead of 2",
+    ] {
+        assert!(said(&auto).contains(part), "`{part}` is missing: {}", said(&auto));
+    }
+    let plain = read("plain.json");
+    assert!(
+        said(&plain).contains("the only column is named `# exported`")
+            || said(&plain).contains("columns: # exported")
+    );
+    write("orders.csv", "id,name\n1,\"ale\n");
+    let open = read("plain.json");
+    assert_eq!(open.status.code(), Some(1), "{}", said(&open));
+    assert!(said(&open).contains("orders.csv as File: error: "), "{}", said(&open));
+    let json = downspout(folder.path(), &["validate", "plain.json", "--json", "--with", "orders.csv"]);
+    assert!(said(&json).contains(r#""code": "UNREADABLE_FILE""#), "{}", said(&json));
+}

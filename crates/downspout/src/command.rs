@@ -17,6 +17,7 @@ mod follow;
 mod graph;
 mod help_object;
 mod inspect;
+mod local_files;
 mod logs;
 mod new;
 mod output;
@@ -138,7 +139,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::DeadLetters(args) => dead_letters::run(data_dir, &args).await,
         Command::Inspect(args) => inspect::run(&args).await,
         Command::New(args) => new::run(&args).await,
-        Command::Validate(args) => validate::run(&args),
+        Command::Validate(args) => validate::run(&args).await,
         Command::Render(args) => render::run(&args),
         Command::Graph(args) => graph::run(&args),
         Command::HelpObject(args) => help_object::run(&args),

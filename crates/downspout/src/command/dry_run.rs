@@ -1,6 +1,5 @@
 //! `dry-run`: says what the loads of a definition would do with local files, and changes nothing.
 
-mod plan;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use ec2_worker::by_hand::TableLoad;
 use ec2_worker::database::Pool;
 
 use super::definition_file::{self, Setting};
+use super::local_files::{Plan, Purpose};
 use super::{Exit, by_hand, output, running_stack, validate};
 use report::Report;
 
@@ -59,7 +59,7 @@ pub(super) async fn run(data_dir: &Path, args: &DryRunArgs) -> anyhow::Result<Ex
         return Ok(Exit::Failed);
     }
     let scratch = tempfile::tempdir()?;
-    let plan = plan::Plan::of(&file.diagnosis.definition, &args.files, scratch.path())?;
+    let plan = Plan::of(&file.diagnosis.definition, &args.files, Purpose::Run, scratch.path())?;
     let loads: Vec<(&TableLoad, Vec<PathBuf>)> =
         plan.loads.iter().map(|(load, files)| (load, files.clone())).collect();
     let results = TableLoad::dry_run(&loads, &Pool::default()).await?;

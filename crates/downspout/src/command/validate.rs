@@ -1,5 +1,6 @@
 //! `validate`: shows every problem of definition files, as a compiler does.
 
+mod data_files;
 mod runnable;
 
 use std::path::PathBuf;
@@ -15,9 +16,14 @@ const AFTER_HELP: &str = "\
 Examples:
   downspout validate pipeline-definitions/*.json
   downspout validate orders.json --set myDay=2026-01-31 --set '*myPassword=x'
+  downspout validate orders.json --with orders.csv
 
 Values come from the file, from a `values.json` beside it, and from --set; the orchestrator fills in its own parameters for \
 each drop.
+
+--with reads a data file as the definition would, without a database. It says which separator and columns the file has, how \
+many records a load leaves out, and which ones it would refuse whatever the table is. A file belongs to the input whose key \
+ends with the same name; NODE=FILE names the S3DataNode. To try the table too, use dry-run.
 
 Exit codes: 0 fit to run, perhaps with warnings; 1 there are errors; 2 a file cannot be read, or wrong usage.";
 
@@ -31,6 +37,9 @@ pub struct ValidateArgs {
     /// Value of a parameter, instead of the file's own; may be repeated
     #[arg(long = "set", value_name = "myKey=value")]
     settings: Vec<Setting>,
+    /// Data file to read by the definition; may be repeated
+    #[arg(long = "with", value_name = "[NODE=]FILE")]
+    data_files: Vec<String>,
     /// Check for AWS alone: leave out what Downspout's own workers cannot do
     #[arg(long)]
     aws: bool,
@@ -53,7 +62,7 @@ struct Line {
     message: String,
 }
 
-pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     let mut lines = Vec::new();
     // A shell pattern such as *.json also matches `values.json`, which is not a definition.
@@ -68,11 +77,19 @@ pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
                 continue;
             }
         };
+        let looks = data_files::looks(&file, &args.data_files).await?;
         match args.json {
-            true => lines.extend(json_lines(&file)),
-            false => output::print(&describe(&file))?,
+            true => {
+                lines.extend(json_lines(&file));
+                lines.extend(looks.iter().flat_map(data_files::FileLook::lines));
+            }
+            false => {
+                output::print(&describe(&file))?;
+                looks.iter().try_for_each(|look| output::print(&look.text()))?;
+            }
         }
-        if exit == Exit::Done && file.diagnosis.errors().next().is_some() {
+        let is_unreadable = looks.iter().any(|look| look.found.is_err());
+        if exit == Exit::Done && (is_unreadable || file.diagnosis.errors().next().is_some()) {
             exit = Exit::Failed;
         }
     }

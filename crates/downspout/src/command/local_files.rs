@@ -1,10 +1,10 @@
-//! Chooses the loads of a definition that a dry run tries, and the local files for each.
+//! Chooses the loads of a definition for which there are local files: for a dry run, or to look at the files alone.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use definition::kind::Kind;
+use definition::kind::{Group, Kind};
 use definition::render::render;
 use definition::schedule::Interval;
 use definition::{Definition, FieldKey, PipelineObject, expression};
@@ -12,7 +12,7 @@ use ec2_worker::by_hand::TableLoad;
 use ec2_worker::node::NodeKind;
 use jiff::Timestamp;
 
-use super::super::by_hand;
+use super::by_hand;
 
 /// The pipeline id in the names of objects that never exist.
 const PIPELINE: &str = "df-DRY-RUN";
@@ -20,7 +20,16 @@ const PIPELINE: &str = "df-DRY-RUN";
 const NOT_OF_LOADS: [&str; 6] =
     ["pipelineLogUri", "myRejectsPath", "workerGroup", "role", "resourceRole", "selectQuery"];
 
-/// The loads of a dry run, in the order of a run.
+/// What is done with the loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// They run, and so they need their database.
+    Run,
+    /// Their files are read, and nothing else.
+    Look,
+}
+
+/// The loads with local files, in the order of a run.
 pub(super) struct Plan {
     /// The loads, each with its files.
     pub(super) loads: Vec<(TableLoad, Vec<PathBuf>)>,
@@ -34,11 +43,19 @@ impl Plan {
     /// # Errors
     ///
     /// If a file is not there or belongs to no input, or if a load has a field that cannot be used.
-    pub(super) fn of(definition: &Definition, files: &[String], scratch: &Path) -> anyhow::Result<Self> {
+    pub(super) fn of(
+        definition: &Definition,
+        files: &[String],
+        purpose: Purpose,
+        scratch: &Path,
+    ) -> anyhow::Result<Self> {
         let now = Timestamp::now();
         let rendered = render(definition, &[], Some(Interval { start: now, end: now }));
-        let objects: HashMap<String, PipelineObject> =
-            rendered.objects.iter().map(|object| (object.id.to_string(), with_location(object))).collect();
+        let objects: HashMap<String, PipelineObject> = rendered
+            .objects
+            .iter()
+            .map(|object| (object.id.to_string(), with_database(with_location(object), purpose)))
+            .collect();
         let mut left_out = Vec::new();
         let (mut loads, mut problems) = (Vec::new(), Vec::new());
         for id in in_order(&rendered) {
@@ -90,6 +107,18 @@ fn with_location(object: &PipelineObject) -> PipelineObject {
             let location = name.map(|name| format!("s3://dry-run/{name}"));
             location.into_iter().for_each(|location| object.set(key, location));
         }
+    }
+    object
+}
+
+/// Returns a database with an address that can be read, and without a password, if it is not used. Other objects stay as they
+/// are.
+fn with_database(mut object: PipelineObject, purpose: Purpose) -> PipelineObject {
+    let is_database = Kind::of(&object).is_some_and(|kind| kind.group() == Group::Database);
+    if purpose == Purpose::Look && is_database {
+        object.fields.retain(|field| !field.key.is_secret());
+        object.set("connectionString", "jdbc:postgresql://unused/unused");
+        object.set("username", "unused");
     }
     object
 }
@@ -236,7 +265,8 @@ mod tests {
             {"id": "Db", "type": "JdbcDatabase", "connectionString": "jdbc:postgresql://h/d", "username": "u", "*password": "#{*myPw}"}],
             "parameters": [{"id": "myBucket"}, {"id": "myDay"}, {"id": "*myPw"}], "values": {"*myPw": "hush"}}"##;
         let files: Vec<String> = files.iter().map(ToString::to_string).collect();
-        let plan = Plan::of(&file::parse(text).expect("a definition"), &files, Path::new("/tmp"))?;
+        let plan =
+            Plan::of(&file::parse(text).expect("a definition"), &files, Purpose::Run, Path::new("/tmp"))?;
         let loads = plan.loads.iter().map(|(load, files)| format!("{} {}", load.activity, files.len()));
         Ok(loads.chain(plan.left_out).collect())
     }

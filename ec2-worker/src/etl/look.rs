@@ -1,0 +1,114 @@
+//! Looks at a file as a load will read it, without a database: which dialect and columns it has, and which records a load
+//! refuses whatever the table is.
+
+use super::column::{Column, ColumnType};
+use super::header::Target;
+use super::load::Load;
+use super::position::Position;
+use super::records::{Records, Skipped};
+use super::source::Source;
+use super::transform::{self, Message, Plan, Reject, Shape};
+use crate::failure::Failure;
+use crate::panics;
+
+/// The largest number of refused records that are kept.
+const KEPT: usize = 5;
+
+/// The findings about a file.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// The names in the header, or the declared columns.
+    pub columns: Vec<String>,
+    /// Sentences for the user, such as which separator was found.
+    pub notes: Vec<String>,
+    /// The number of records that can be read.
+    pub rows: u64,
+    /// The number of records that cannot be read.
+    pub refused: u64,
+    /// The first of them.
+    pub rejects: Vec<Reject>,
+    /// The records that a load leaves out.
+    pub skipped: Skipped,
+}
+
+/// Reads the file of `source` with the data format of `load`.
+///
+/// # Errors
+///
+/// If a load could not read the file, such as after a quote that is never closed.
+pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
+    let mut look = Look { columns: columns(load, source).await?, ..Look::default() };
+    look.notes.extend(one_column_note(&look.columns));
+    let declared = &load.declared;
+    let unnamed = look.columns.iter().filter(|name| !declared.contains(name));
+    let columns = unnamed.chain(declared).map(|name| Column {
+        name: name.clone(),
+        type_name: "text".to_owned(),
+        kind: ColumnType::Text(None),
+        not_null: false,
+        has_default: true,
+    });
+    let target = Target { columns: columns.collect(), generated: Vec::new(), on_columns: load.on_columns };
+    let plan = Plan {
+        file: source.name(),
+        table: "the table".to_owned(),
+        dialect: load.dialect.clone(),
+        rules: load.rules.clone(),
+        shape: Shape::Table { target, declared: load.declared.clone() },
+        scratch: load.scratch.clone(),
+        is_plain: false,
+    };
+    let mut messages = transform::start(source.open().await?, plan);
+    while let Some(message) = messages.recv().await {
+        match message {
+            Message::Begin(begin) => look.notes.extend(begin.notes),
+            Message::Chunk(chunk) => {
+                look.rows += chunk.rows;
+                look.refused += chunk.rejects.len() as u64;
+                let space = KEPT.saturating_sub(look.rejects.len());
+                look.rejects.extend(chunk.rejects.into_iter().take(space));
+            }
+            Message::Failed(failure) => return Err(failure),
+            Message::End(skipped) => look.skipped = skipped,
+        }
+    }
+    Ok(look)
+}
+
+/// Returns a sentence if the only name looks like several names between separators.
+fn one_column_note(columns: &[String]) -> Option<String> {
+    let [name] = columns else { return None };
+    let separator = [';', '\t', '|', ','].into_iter().find(|separator| name.contains(*separator))?;
+    Some(format!(
+        "the only column is named `{name}`; if {separator:?} separates columns, set `columnSeparator`, or `myDialect` to auto"
+    ))
+}
+
+/// Returns the names in the header. Without a header, returns the declared columns, or else a name for each field of the
+/// first record.
+async fn columns(load: &Load, source: &Source) -> Result<Vec<String>, Failure> {
+    let input = source.open().await?;
+    let (name, dialect, scratch) = (source.name(), load.dialect.clone(), load.scratch.clone());
+    let declared = load.declared.clone();
+    let count = Some(declared.len()).filter(|count| *count > 0);
+    let read = tokio::task::spawn_blocking(move || {
+        panics::caught("reading the file", || {
+            let mut records = Records::begin(input, name, dialect, Position::START, count, &scratch)?;
+            if records.read()?.is_none() {
+                return Ok(declared);
+            }
+            let fields = records.splitter().fields();
+            if !records.dialect().header {
+                let numbered = || (1..=fields.len()).map(|number| format!("column {number}")).collect();
+                return Ok(if declared.is_empty() { numbered() } else { declared });
+            }
+            let mut text = Vec::new();
+            let names = fields.iter().map(|span| {
+                records.splitter().unescape(records.window(), *span, &mut text);
+                String::from_utf8_lossy(&text).trim().to_owned()
+            });
+            Ok(names.filter(|name| !name.is_empty()).collect())
+        })
+    });
+    read.await.map_err(|error| Failure::internal(error.to_string()))?
+}
