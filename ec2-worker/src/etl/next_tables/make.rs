@@ -1,5 +1,7 @@
 //! Makes the next table of a table.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use tokio_postgres::types::Type;
 
 use super::super::table::{Relation, Table};
@@ -123,13 +125,22 @@ pub(super) fn base_name(name: &str) -> String {
 }
 
 /// Returns the schema for the next tables of the tables in `schema`.
+///
+/// PostgreSQL cuts names after 63 bytes, and so would cut the id by which the schemas of two runs differ. So a long name is
+/// cut here, and gets a hash, because the names of two schemas may have the same beginning.
 fn schema_of(schema: &str, run: &str) -> String {
-    // PostgreSQL cuts names after 63 bytes, and so would cut the id by which the schemas of two runs differ.
-    let mut end = schema.len().min(63_usize.saturating_sub(run.len() + 2));
+    let space = 63_usize.saturating_sub(run.len() + 2);
+    if schema.len() <= space {
+        return format!("{schema}__{run}");
+    }
+    let mut hasher = DefaultHasher::new();
+    schema.hash(&mut hasher);
+    let hash = format!("~{:08x}", hasher.finish() >> 32);
+    let mut end = space.saturating_sub(hash.len());
     while !schema.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}__{run}", &schema[..end])
+    format!("{}{hash}__{run}", &schema[..end])
 }
 
 async fn check(tx: &Transaction, table: &Table) -> Result<(), Failure> {
@@ -347,4 +358,21 @@ async fn register(tx: &Transaction, run: &str, next: &NextTable) -> Result<(), F
     )
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_schemas_with_the_same_beginning_get_different_next_schemas() {
+        let run = "df-0123456789ABCDEFGHIJ_20260101000000";
+        assert_eq!(schema_of("staging", run), format!("staging__{run}"));
+        let [north, south] =
+            ["customers_of_the_whole_european_north", "customers_of_the_whole_european_south"]
+                .map(|it| schema_of(it, run));
+        assert_ne!(north, south);
+        assert!(north.len() <= 63 && north.ends_with(run) && north.starts_with("customers_"), "{north}");
+        assert!(schema_of(&"é".repeat(31), run).len() <= 63);
+    }
 }
