@@ -83,14 +83,42 @@ async fn serve(State(service): State<Service>, headers: HeaderMap, body: String)
     answer.to_string()
 }
 
+fn object(id: &str, fields: &[(&str, &str)], references: &[(&str, &str)]) -> Value {
+    let texts = fields.iter().map(|(key, text)| json!({"key": key, "stringValue": text}));
+    let references = references.iter().map(|(key, id)| json!({"key": key, "refValue": id}));
+    let fields: Vec<Value> = texts.chain(references).collect();
+    json!({"id": id, "name": id, "fields": fields})
+}
+
+fn database(url: &str) -> Value {
+    let fields = [
+        ("type", "JdbcDatabase"),
+        ("connectionString", url),
+        ("jdbcDriverClass", "org.postgresql.Driver"),
+        ("username", "postgres"),
+        ("*password", "unused"),
+    ];
+    object("Db", &fields, &[])
+}
+
+/// Returns the task that puts in place what the run of `table` has loaded.
+fn publish_task(url: &str, table: &str) -> Value {
+    let (instance, attempt) = (format!("@Put_{table}"), format!("@Put_{table}_Attempt=1"));
+    let fields = [
+        ("type", "SqlActivity"),
+        ("@instanceParent", instance.as_str()),
+        ("@scheduledStartTime", table),
+        ("myPublish", "here"),
+        ("script", "SELECT 1"),
+    ];
+    json!({"taskId": format!("task-put-{table}"), "pipelineId": "df-1", "attemptId": attempt, "objects": {
+        attempt.as_str(): object(&attempt, &fields, &[("database", "Db")]),
+        "Db": database(url),
+    }})
+}
+
 /// Returns the task that loads the file into the table `table`. The worker knows the work again by its instance.
-fn task(url: &str, table: &str, rejects: u64) -> Value {
-    let object = |id: &str, fields: &[(&str, &str)], references: &[(&str, &str)]| {
-        let texts = fields.iter().map(|(key, text)| json!({"key": key, "stringValue": text}));
-        let references = references.iter().map(|(key, id)| json!({"key": key, "refValue": id}));
-        let fields: Vec<Value> = texts.chain(references).collect();
-        json!({"id": id, "name": id, "fields": fields})
-    };
+fn task(url: &str, table: &str, rejects: u64, publish: &str) -> Value {
     let (instance, attempt) = (format!("@Load_{table}"), format!("@Load_{table}_Attempt=1"));
     let (path, rejected) = (format!("s3://{BUCKET}/t.csv"), format!("s3://{BUCKET}/rejects/"));
     let limit = rejects.to_string();
@@ -99,20 +127,15 @@ fn task(url: &str, table: &str, rejects: u64) -> Value {
         ("@instanceParent", instance.as_str()),
         ("myMaxRejects", &limit),
         ("myRejectsPath", &rejected),
-    ];
-    let database = [
-        ("type", "JdbcDatabase"),
-        ("connectionString", url),
-        ("jdbcDriverClass", "org.postgresql.Driver"),
-        ("username", "postgres"),
-        ("*password", "unused"),
+        ("myPublish", publish),
+        ("@scheduledStartTime", table),
     ];
     json!({"taskId": format!("task-{table}"), "pipelineId": "df-1", "attemptId": attempt, "objects": {
         attempt.as_str(): object(&attempt, &copy, &[("input", "In"), ("output", "Out")]),
         "In": object("In", &[("type", "S3DataNode"), ("filePath", &path)], &[("dataFormat", "Format")]),
         "Format": object("Format", &[("type", "CSV"), ("myHeader", "true")], &[]),
         "Out": object("Out", &[("type", "SqlDataNode"), ("table", table)], &[("database", "Db")]),
-        "Db": object("Db", &database, &[]),
+        "Db": database(url),
     }})
 }
 
@@ -177,7 +200,7 @@ async fn a_load_is_exact_however_often_its_worker_is_killed() {
         let create =
             format!("CREATE TABLE {table} (LIKE model INCLUDING ALL); INSERT INTO {table} VALUES (0)");
         world.client.batch_execute(&create).await.expect("a table");
-        service.offer(task(&world.postgres.url(), &table, rows / EVERY));
+        service.offer(task(&world.postgres.url(), &table, rows / EVERY, "each"));
         let mut moments = Vec::new();
         for _ in 0..if load == 0 { 0 } else { KILLS_EACH } {
             let worker = start();
@@ -197,6 +220,53 @@ async fn a_load_is_exact_however_often_its_worker_is_killed() {
         assert_eq!(end["taskStatus"], "FINISHED", "load {load}, killed after {moments:?}: {end}");
         assert_exact(&world, &stack, &table, rows, &format!("load {load}, killed after {moments:?}")).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_put_in_place_once_however_often_a_worker_is_killed() {
+    let (kills, rows) = size();
+    let world = World::new("CREATE TABLE model (id int PRIMARY KEY, note text)").await;
+    let stack = Stack::without_worker().await;
+    stack.put("t.csv", content(rows)).await;
+    let service = Service::start().await;
+    let scratch = stack.folder.path().join("scratch");
+    let mut random = StdRng::seed_from_u64(2);
+    // The lengths of the load and of the publication, from those that are not killed.
+    let mut lengths = [Duration::ZERO; 2];
+    for round in 0..=kills.div_ceil(KILLS_EACH) {
+        let table = format!("t{round}");
+        let create =
+            format!("CREATE TABLE {table} (LIKE model INCLUDING ALL); INSERT INTO {table} VALUES (0)");
+        world.client.batch_execute(&create).await.expect("a table");
+        let url = world.postgres.url();
+        let tasks = [task(&url, &table, rows / EVERY, "together"), publish_task(&url, &table)];
+        for (step, task) in tasks.into_iter().enumerate() {
+            service.offer(task);
+            let mut moments = Vec::new();
+            for _ in 0..if round == 0 { 0 } else { KILLS_EACH / 2 } {
+                let worker = Worker::start(&service.url, &stack.s3, &scratch);
+                let moment = lengths[step].mul_f64(random.random_range(0.0..1.1));
+                moments.push(moment);
+                tokio::time::sleep(moment).await;
+                drop(worker);
+            }
+            if step == 0 {
+                let rows = world.rows(&format!("SELECT count(*) FROM {table}")).await;
+                assert_eq!(rows, "1", "round {round}, killed after {moments:?}: nothing is in place yet");
+            }
+            let began = Instant::now();
+            let worker = Worker::start(&service.url, &stack.s3, &scratch);
+            let end = service.ended().await;
+            if round == 0 {
+                lengths[step] = began.elapsed();
+            }
+            drop(worker);
+            assert_eq!(end["taskStatus"], "FINISHED", "round {round}, killed after {moments:?}: {end}");
+        }
+        assert_exact(&world, &stack, &table, rows, &format!("round {round}")).await;
+    }
+    let left = world.rows("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'public\\_\\_%'").await;
+    assert_eq!(left, "", "no next table is left");
 }
 
 async fn assert_exact(world: &World, stack: &Stack, table: &str, rows: u64, when: &str) {
