@@ -1,8 +1,8 @@
-//! `myPublish`: activities with `together` change tables that nobody else sees, and one activity, the publisher, puts
-//! these tables in place at the end of the run.
+//! `myPublish`: activities with `together` fill next tables, which nobody else sees. At the end of the run one
+//! activity, the publisher, puts them in place.
 //!
-//! A definition file needs no publisher, because reading the file adds it. So the publisher is an ordinary object of the
-//! definition that is put, and every service that runs the definition knows it.
+//! A definition file needs no publisher, because reading the file adds one. So a service gets the publisher as an
+//! ordinary object of the definition, and AWS Data Pipeline can run it, too.
 
 use foldhash::HashSet;
 
@@ -16,14 +16,14 @@ use crate::{Definition, Field, ObjectId, PipelineObject};
 /// The id of the publisher that [`complete`] adds.
 pub const PUBLISHER: &str = "PublishTables";
 
-/// The script of the publisher that [`complete`] adds: AWS demands a script, and there is nothing to run.
+/// The script of the publisher that [`complete`] adds. It is only a comment, because AWS demands a script.
 const SCRIPT: &str = "-- The tables of this run are put in place.";
 
 /// Adds the publisher if an activity has `myPublish` `together` and no object has `here`.
 ///
-/// The publisher waits for every activity, except for those that wait for the publisher. If the definition has an object
-/// with the id [`PUBLISHER`] already, or if no activity names its database, nothing is added, and validation reports what
-/// is missing.
+/// The publisher waits for every activity, except for those that wait for the publisher. Nothing is added if the
+/// definition has an object with the id [`PUBLISHER`] already, or if the first activity with `together` has no
+/// database. Validation then reports the problem.
 pub fn complete(definition: &mut Definition) {
     if let Some(publisher) = publisher(definition) {
         definition.objects.push(publisher);
@@ -47,7 +47,8 @@ fn publisher(definition: &Definition) -> Option<PipelineObject> {
         Field::string("script", SCRIPT),
         Field::string("myPublish", "here"),
     ];
-    // Default gives these fields to the publisher. If it has none, the publisher runs where the first activity runs.
+    // The publisher inherits these fields from Default. A field that Default lacks comes from the first activity with
+    // `together`, so that the publisher runs where this activity runs.
     let default = definition.object(DEFAULT_ID);
     for key in ["workerGroup", "runsOn", "schedule"] {
         let is_inherited = default.is_some_and(|default| default.values(key).next().is_some());
@@ -69,7 +70,9 @@ fn publisher(definition: &Definition) -> Option<PipelineObject> {
 /// The activities of a definition by their `myPublish`, as indices of the resolved objects.
 #[derive(Debug, Default)]
 pub(crate) struct Publications {
+    /// The activities with `together`, except for copies without a table.
     pub(crate) together: Vec<usize>,
+    /// The publishers. A valid definition has one at most.
     pub(crate) here: Vec<usize>,
 }
 
@@ -80,7 +83,7 @@ impl Publications {
             let is_read = matches!(object.kind(), Some(Kind::CopyActivity | Kind::SqlActivity));
             let word = object.string("myPublish").filter(|_| is_read && object.id() != DEFAULT_ID);
             match word.and_then(|word| MY_PUBLISH.parse(word).ok()) {
-                // A copy between files has no table.
+                // A copy from file to file changes no table.
                 Some(Publish::Together) if uses_database(inheritance, object) => found.together.push(index),
                 Some(Publish::Here) => found.here.push(index),
                 _ => {}
@@ -94,7 +97,7 @@ fn uses_database(inheritance: &Inheritance<'_>, object: &Resolved<'_>) -> bool {
     object.kind() == Some(Kind::SqlActivity) || tables(inheritance, object).next().is_some()
 }
 
-/// Returns the nodes of a copy that are in a database.
+/// Returns the inputs and outputs of an activity that are not in S3, and so are tables.
 fn tables<'r, 'a>(
     inheritance: &'r Inheritance<'a>,
     object: &'r Resolved<'a>,
@@ -105,7 +108,7 @@ fn tables<'r, 'a>(
     nodes.filter(|node| node.kind() != Some(Kind::S3DataNode))
 }
 
-/// Returns the database of an activity: its own, or that of its table.
+/// Returns the database of an activity: the one that its own field names, or the one of its table.
 pub(crate) fn database<'a>(inheritance: &Inheritance<'a>, object: &Resolved<'a>) -> Option<&'a ObjectId> {
     object
         .reference("database")
@@ -114,8 +117,8 @@ pub(crate) fn database<'a>(inheritance: &Inheritance<'a>, object: &Resolved<'a>)
 
 /// Returns, for each object, the indices of the objects that it waits for.
 ///
-/// An object that is executed waits for the objects in its `dependsOn`. An activity also waits for its inputs, and a data
-/// node for the activities that write it.
+/// An object with a status waits for the objects in its `dependsOn`. An activity also waits for its inputs, and a
+/// data node waits for the activities that write it.
 pub(crate) fn waits(inheritance: &Inheritance<'_>) -> Vec<Vec<usize>> {
     let objects = &inheritance.objects;
     let mut waits = vec![Vec::new(); objects.len()];

@@ -1,9 +1,11 @@
-//! Next tables: the rows that tables will have at the end of a run that publishes its tables together.
+//! Next tables hold the rows that tables will have at the end of a run that publishes its tables together.
 //!
-//! An activity with `myPublish` `together` leaves a table as it is, and works on the *next table* instead: a table with
-//! the same name in a schema of the run. The SQL of such an activity names the table; it is redirected to the next table.
-//! What cannot be redirected, such as a view over the table, would show the old rows. So after each activity the locks of
-//! its transaction show which tables it has really used, and the activity fails if one of them was the wrong one.
+//! An activity with `myPublish` `together` leaves a table as it is, and works on the *next table* instead: a table
+//! with the same name in a schema of the run. The SQL of such an activity names the table, and this name is
+//! redirected to the next table. A name inside a view or a function cannot be redirected, so a script that uses the
+//! view would read the old rows. PostgreSQL keeps the lock of every used table until the end of a transaction. After
+//! each activity these locks are read, and the activity fails if it has used the table in place of the next table, or
+//! has changed any other table.
 //!
 //! `downspout.next_tables` lists the next tables of all runs. [`super::load::publish`] puts them in place.
 
@@ -19,7 +21,7 @@ use crate::sql::{Redirected, RedirectedSql, identifier, redirect};
 pub use make::{Base, make};
 pub(super) use make::{drop_next, is_mergeable, sum_of_rows};
 
-/// The next tables of a run.
+/// The next tables of a run that are not yet in place.
 #[derive(Clone, Debug, Default)]
 pub struct NextTables {
     /// The tables, in the order in which they were made.
@@ -37,15 +39,17 @@ pub struct NextTable {
     pub name: String,
     /// The schema of the next table.
     pub next_schema: String,
-    /// The transaction that made the next table, as `xmin` shows it. Rows of other transactions are new or changed.
+    /// The id of the transaction that made the next table, in the form of `xmin`. Rows of the next table with another
+    /// `xmin` are new or changed.
     pub base_xid: String,
-    /// The number of rows that were copied from the table, if they cannot be told apart by a primary key.
+    /// The number of rows that were copied from the table, if no primary key tells them apart; otherwise 0.
     pub base_rows: i64,
-    /// A sum over these rows.
+    /// A checksum of these rows.
     pub base_sum: String,
     /// Whether the next table began as a copy of the table, and not empty.
     pub is_copy: bool,
-    /// Whether rows of other tables may change, by foreign keys, triggers or rules.
+    /// `myCascade`: whether putting the table in place may change rows of other tables, by foreign keys, triggers or
+    /// rules.
     pub cascade: bool,
 }
 
@@ -62,13 +66,13 @@ impl NextTable {
         format!("{}.{}", identifier(&self.next_schema), identifier(&self.name))
     }
 
-    /// Returns the name of the table with the primary keys of the copied rows, for SQL.
+    /// Returns the name for SQL of the table that lists the primary keys of the copied rows.
     #[must_use]
     pub fn base_quoted(&self) -> String {
         format!("{}.{}", identifier(&self.next_schema), identifier(&make::base_name(&self.name)))
     }
 
-    /// Returns the next table. Messages show it under the name of the table.
+    /// Finds the next table in the database. Messages show it under the name of the table.
     ///
     /// # Errors
     ///
@@ -95,8 +99,8 @@ const FIND: &str = "
 SELECT table_oid, table_schema, table_name, next_schema, base_xid, base_rows, base_sum, is_copy, cascade, state, taken_by
 FROM downspout.next_tables WHERE run = $1 AND state <> 'published' ORDER BY made_at, table_oid";
 
-/// The tables and views that the transaction has used, and whether it has changed them. PostgreSQL holds the lock of every
-/// table that a statement uses, also through a view or a function, until the transaction ends.
+/// The tables and views that the transaction has used, and whether it has changed them. Until a transaction ends,
+/// PostgreSQL keeps the lock of every table that a statement uses, also of tables behind a view or a function.
 const USED: &str = "
 SELECT n.nspname::text, c.relname::text, c.oid::int8, bool_or(l.mode IN
     ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
@@ -106,7 +110,7 @@ WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid() AND c.relkind IN ('r'
   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'downspout')
 GROUP BY 1, 2, 3 ORDER BY 1, 2";
 
-/// The form of the tables of the schemas $1: columns, indexes, constraints, triggers and rights.
+/// A digest of the form of all tables in the schemas $1: of columns, indexes, constraints, triggers and rights.
 const FORM: &str = "
 SELECT coalesce(md5(string_agg(c.oid || ' ' || coalesce(c.relacl::text, '')
   || (SELECT coalesce(string_agg(a.attname || a.atttypid || a.attnotnull || a.attisdropped || a.atthasdef, ',' ORDER BY attnum), '')
@@ -127,7 +131,7 @@ struct Used {
 }
 
 impl NextTables {
-    /// Returns the next tables of the run with the id `run`.
+    /// Returns the next tables of the run with the id `run` that are not yet in place.
     ///
     /// # Errors
     ///
@@ -165,7 +169,7 @@ impl NextTables {
         self.tables.iter().find(|table| table.oid == oid)
     }
 
-    /// Redirects the names with a schema in `sql`.
+    /// Redirects the names with a schema in `sql`. [`Self::set_search_path`] redirects the others.
     #[must_use]
     pub fn redirect(&self, sql: &str) -> RedirectedSql {
         let redirected = |table: &NextTable| Redirected {
@@ -176,7 +180,8 @@ impl NextTables {
         redirect(sql, &self.tables.iter().map(redirected).collect::<Vec<_>>())
     }
 
-    /// Redirects the names without a schema, for the rest of the transaction.
+    /// Redirects the names without a schema, for the rest of the transaction: the schema of the next tables comes
+    /// before the schema of their tables.
     ///
     /// # Errors
     ///
@@ -202,7 +207,7 @@ impl NextTables {
         tx.run(doing, &format!("SET LOCAL search_path TO {}", path.join(", "))).await
     }
 
-    /// Checks that the transaction has used no table that has a next table.
+    /// Checks that the transaction has used no table in place of its next table.
     ///
     /// # Errors
     ///
@@ -244,7 +249,8 @@ impl NextTables {
         Err(Failure::bad_input("NotAnOutput", message))
     }
 
-    /// Returns a text that differs if the form of a next table differs.
+    /// Returns a digest of the form of the next tables. It changes when their form changes, or when a table is
+    /// created in one of their schemas.
     ///
     /// # Errors
     ///
@@ -260,7 +266,7 @@ impl NextTables {
     }
 }
 
-/// Returns whether a run of the pipeline with the id `pipeline` has put the table in place.
+/// Returns whether a run of the pipeline with the id `pipeline` has put the next table of `table` in place.
 ///
 /// # Errors
 ///

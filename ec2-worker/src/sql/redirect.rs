@@ -1,18 +1,18 @@
-//! Makes SQL use other tables than it names: tables with the same names in other schemas.
+//! Redirects SQL: replaces the schemas of the tables that it names, so that it uses tables of other schemas.
 
 use std::ops::Range;
 
 use super::identifier;
 use super::lexer::{Lexer, Token};
 
-/// A table that SQL names, and the schema of the table that it uses instead.
+/// A table that SQL names, and the schema of the table with the same name that replaces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirected {
     /// The schema that SQL names.
     pub schema: String,
     /// The name of both tables.
     pub table: String,
-    /// The schema of the other table.
+    /// The schema that replaces it.
     pub other: String,
 }
 
@@ -21,12 +21,13 @@ pub struct Redirected {
 pub struct RedirectedSql {
     /// The text.
     pub text: String,
-    /// For each replaced name: where its replacement ends in `text`, and where the name ends in the text before.
+    /// For each replaced schema: the offset after its replacement in `text`, and the offset after it in the original
+    /// text.
     ends: Vec<(usize, usize)>,
 }
 
 impl RedirectedSql {
-    /// Returns the place in the text before the replacement, for a byte of the text.
+    /// Converts a byte offset in the text to the offset of the same place in the original text.
     #[must_use]
     pub fn original_offset(&self, byte: usize) -> usize {
         match self.ends.iter().rev().find(|(end, _)| *end <= byte) {
@@ -36,8 +37,8 @@ impl RedirectedSql {
     }
 }
 
-/// Replaces the schema in each `schema.table` of `sql` whose table is in `tables`. Strings, comments and names without a
-/// schema stay as they are.
+/// Replaces the schema in each `schema.table` of `sql` whose table is in `tables`. Strings, comments and names
+/// without a schema stay as they are.
 #[must_use]
 pub fn redirect(sql: &str, tables: &[Redirected]) -> RedirectedSql {
     let mut redirected = RedirectedSql::default();
@@ -55,7 +56,7 @@ pub fn redirect(sql: &str, tables: &[Redirected]) -> RedirectedSql {
     redirected
 }
 
-/// Returns the two names of each `a.b` in `sql`. Of `a.b.c`, these are `a` and `b`.
+/// Returns the ranges of the two names of each `a.b` in `sql`. For `a.b.c`, these are the ranges of `a` and `b`.
 fn qualified_names(sql: &str) -> Vec<(Range<usize>, Range<usize>)> {
     let is_name = |token: Token, range: &Range<usize>| {
         token == Token::Word || token == Token::Quoted(true) && sql[range.clone()].starts_with('"')

@@ -1,4 +1,5 @@
-//! Checks that the tables of activities with `myPublish` `together` are put in place.
+//! Checks `myPublish`: if activities have `together`, one publisher must wait for all of them and must be able to put
+//! their tables in place.
 
 use super::{INVALID, problems::Problems, subject::Subject};
 use crate::{

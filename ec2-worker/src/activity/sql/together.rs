@@ -1,4 +1,4 @@
-//! `myPublish` of a `SqlActivity`: next tables for its outputs, and checks that the script has used them.
+//! `myPublish` of a `SqlActivity`: makes next tables for its outputs, and checks that the script has used them.
 
 use definition::kind::field::Publish;
 
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::ledger;
 use crate::node::SqlNode;
 
-/// Makes the next tables of the outputs, unless an earlier attempt has done the work.
+/// Makes the next tables of the outputs of a script with `together`, unless an earlier attempt has done the work.
 pub(super) async fn make_next_tables(context: &TaskContext<'_>, script: &SqlActivity) -> Result<(), Failure> {
     if script.publish != Publish::Together {
         return Ok(());
@@ -50,17 +50,18 @@ async fn table(tx: &Transaction, node: &SqlNode) -> Result<Table, Failure> {
     }
 }
 
-/// The next tables of a script while it runs.
+/// The tables that a script works on because of its `myPublish`.
 pub(super) struct Surroundings {
     pub(super) next_tables: NextTables,
-    /// The form of the next tables before the script.
+    /// The digest of the form of the next tables before the script.
     form: String,
-    /// The tables that were put in place, for SQL.
+    /// The names for SQL of the tables that were put in place before the script.
     pub(super) published: Vec<String>,
 }
 
 impl Surroundings {
-    /// Does what `myPublish` of `script` demands before the script.
+    /// Prepares the transaction for the script: `here` puts the tables of the run in place, and `together` redirects
+    /// names without a schema to next tables.
     pub(super) async fn enter(
         tx: &Transaction,
         context: &TaskContext<'_>,
@@ -82,7 +83,8 @@ impl Surroundings {
         Ok(found)
     }
 
-    /// Checks, after the script with the name `name`, that it has changed rows of next tables only.
+    /// Checks, after a script with `together`, that it has read no old rows and has changed only rows of next tables.
+    /// Messages call the script `name`.
     pub(super) async fn leave(
         &self,
         tx: &Transaction,

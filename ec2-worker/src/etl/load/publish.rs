@@ -1,7 +1,8 @@
 //! Puts the next tables of a run in place: in one transaction, each table gets the rows of its next table.
 //!
-//! The tables themselves stay, with their views, indexes, rights, foreign keys and sequences; only their rows change. All
-//! deletions come first, children before parents, then all new rows, parents before children.
+//! The tables themselves stay, with their views, indexes, rights, foreign keys and sequences; only their rows change.
+//! Old rows are deleted first, in referring tables before the tables to which they refer. Then the new rows are
+//! inserted in the opposite order. Kept rows that the next table lacks are deleted last.
 
 use tokio_postgres::types::Type;
 
@@ -25,15 +26,15 @@ WHERE contype = 'f' AND conrelid::int8 = ANY ($1) AND confrelid::int8 = ANY ($1)
 ///
 /// # Errors
 ///
-/// If another run has taken over a table, a table was changed by others in a way that the run does not know of, or the
-/// database refuses the rows or a statement.
+/// If another run has taken over a table; if a table was dropped; if this run and another program have both changed
+/// rows of a table whose rows no primary key tells apart; or if the database refuses the rows or a statement.
 pub async fn publish(tx: &Transaction, run: &str, progress: &Progress) -> Result<Vec<String>, Failure> {
     let next_tables = NextTables::of(tx, run).await?.tables;
     if next_tables.is_empty() {
         progress.note("no table of this run waits to be put in place");
         return Ok(Vec::new());
     }
-    // Keys that refer to each other in a circle can be checked at the end alone, if they are deferrable.
+    // Foreign keys in a circle hold only after all tables have their new rows. Deferrable keys can be checked then.
     tx.run("deferring constraints", "SET CONSTRAINTS ALL DEFERRED").await?;
     let mut publications = Vec::with_capacity(next_tables.len());
     for next in in_order(tx, next_tables).await? {
@@ -60,7 +61,7 @@ pub async fn publish(tx: &Transaction, run: &str, progress: &Progress) -> Result
     Ok(publications.iter().map(|publication| publication.next.quoted()).collect())
 }
 
-/// Orders the tables so that a table comes after those to which it refers, and locks them. Readers are not stopped.
+/// Orders the tables so that a table comes after those to which it refers, and locks them against writers.
 async fn in_order(tx: &Transaction, mut tables: Vec<NextTable>) -> Result<Vec<NextTable>, Failure> {
     // Two transactions that lock the tables in the same order do not wait for each other in a circle.
     tables.sort_by_key(|table| table.oid);
@@ -77,7 +78,7 @@ async fn in_order(tx: &Transaction, mut tables: Vec<NextTable>) -> Result<Vec<Ne
             let mut parents = keys.iter().filter(|(child, _)| *child == table.oid);
             parents.any(|(_, parent)| tables.iter().any(|other| other.oid == *parent))
         };
-        // In a circle, any table can be first.
+        // In a circle, any table may come first.
         let first = tables.iter().position(|table| !waits(table)).unwrap_or(0);
         ordered.push(tables.remove(first));
     }
@@ -86,15 +87,15 @@ async fn in_order(tx: &Transaction, mut tables: Vec<NextTable>) -> Result<Vec<Ne
 
 /// How the rows of a next table get into its table.
 enum Change {
-    /// They replace all rows. Old rows to which other tables refer were kept.
+    /// All rows of the table are replaced. Its old rows to which other tables refer are kept at first.
     Replace(Option<Kept>),
-    /// The rows that the run has inserted or changed are inserted, or replace those with the same primary key.
+    /// The rows that the run has inserted or changed go into the table, or replace its rows with the same primary keys.
     Changed,
-    /// The rows that the run has inserted are inserted. It has changed and deleted none.
+    /// The run has only inserted rows. These go into the table, and its old rows stay.
     Added,
 }
 
-/// A table that is put in place.
+/// A table that gets the rows of its next table.
 struct Publication {
     next: NextTable,
     table: Table,
@@ -154,7 +155,7 @@ impl Publication {
         }
     }
 
-    /// Returns whether the run has deleted rows: whether the next table lacks a primary key with which it began.
+    /// Returns whether the run has deleted rows, that is, whether the next table lacks a primary key of a copied row.
     async fn lacks_rows(&self, tx: &Transaction) -> Result<bool, Failure> {
         let query = format!(
             "SELECT FROM {} AS base WHERE NOT EXISTS (SELECT FROM {} AS next WHERE {}) LIMIT 1",
@@ -166,8 +167,8 @@ impl Publication {
         Ok(!found.is_empty())
     }
 
-    /// Returns the query for the primary keys of the rows that stay: those of the next table, and those that another program
-    /// has added since the run began.
+    /// Returns the query for the primary keys of the rows that stay: those of the next table, and those that another
+    /// program has added since the run began.
     fn wanted(&self) -> String {
         let key: Vec<_> = self.table.primary_key.iter().map(|name| identifier(name)).collect();
         let key = key.join(", ");
@@ -186,7 +187,7 @@ impl Publication {
         key.map(|name| format!("{one}.{name} = {other}.{name}")).collect::<Vec<_>>().join(" AND ")
     }
 
-    /// Checks that the table still has the rows that were copied.
+    /// Checks that the rows of the table are still those that were copied.
     async fn check_unchanged(&self, tx: &Transaction) -> Result<(), Failure> {
         let Self { next, table, .. } = self;
         let query = format!("SELECT count(*), {} FROM {} AS row", sum_of_rows(table), next.quoted());
@@ -229,7 +230,7 @@ impl Publication {
         }
     }
 
-    /// Gives the table the notes of the files that the next table holds.
+    /// Writes the files whose rows the next table holds into `downspout.loaded_files`, as files of the table.
     async fn take_notes(&self, tx: &Transaction) -> Result<(), Failure> {
         let doing = "writing downspout.loaded_files";
         if !matches!(self.change, Change::Changed | Change::Added) {

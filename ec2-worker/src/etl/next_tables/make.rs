@@ -13,9 +13,9 @@ use crate::sql::{identifier, literal};
 /// The rows with which a next table begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// None, because the activity replaces all rows.
+    /// No rows, because the activity replaces all of them.
     Empty,
-    /// Those of the table.
+    /// The rows of the table.
     Copy,
 }
 
@@ -42,15 +42,17 @@ COMMENT ON TABLE downspout.next_tables IS 'The tables that runs with myPublish t
 
 const STATE: &str = "SELECT state, taken_by FROM downspout.next_tables WHERE run = $1 AND table_oid = $2";
 
-/// What hinders a next table: code that would act on the rows only when they are put in place, so that the other activities
-/// of the run would not see its effect.
+/// The reasons against a next table. Triggers and rules would change rows only when the run puts them in place, so
+/// its other activities would not see the changes. The rows of heirs count as rows of the table, but a next table has
+/// no heirs.
 const CODE: &str = "
-SELECT 'the trigger ' || t.tgname FROM pg_catalog.pg_trigger t
+SELECT 'the trigger ' || t.tgname || ' would act only when the run has ended' FROM pg_catalog.pg_trigger t
 WHERE t.tgrelid = $1::int8::oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
   AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0
-UNION ALL SELECT 'the rule ' || r.rulename FROM pg_catalog.pg_rewrite r
+UNION ALL SELECT 'the rule ' || r.rulename || ' would act only when the run has ended' FROM pg_catalog.pg_rewrite r
 WHERE r.ev_class = $1::int8::oid AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A')
-UNION ALL SELECT 'the inheritance of ' || i.inhrelid::regclass FROM pg_catalog.pg_inherits i
+UNION ALL SELECT 'the inheritance of ' || i.inhrelid::regclass || ' gives it rows that a next table lacks'
+FROM pg_catalog.pg_inherits i
 JOIN pg_catalog.pg_class c ON c.oid = i.inhparent WHERE i.inhparent = $1::int8::oid AND c.relkind = 'r'";
 
 /// The foreign keys of a table: name, definition, the table they refer to, its columns, and whether this user can see
@@ -65,14 +67,14 @@ SELECT k.conname::text, pg_catalog.pg_get_constraintdef(k.oid), k.confrelid::int
 FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conrelid = $1::int8::oid ORDER BY k.conname";
 
 /// Makes the next table of `table` for the run with the id `run`, unless the run has it already. The caller commits,
-/// and uses the next table in a later transaction.
+/// and fills the next table in a later transaction, because rows of this transaction count as copied rows.
 ///
-/// A next table that another run has made for the same table is dropped, because that run has ended or will fail: two runs
-/// cannot both put the table in place.
+/// Two runs cannot both put rows into one table. So a next table that another run has made for the same table is
+/// dropped, and that run fails if it has not ended.
 ///
 /// # Errors
 ///
-/// If a next table cannot stand for the table, another run has taken over the table, the database refuses a statement, or
+/// If the table cannot have a next table, another run has taken over the table, the database refuses a statement, or
 /// the connection breaks.
 pub async fn make(
     tx: &Transaction,
@@ -115,7 +117,7 @@ pub async fn make(
     register(tx, run, &next).await
 }
 
-/// Returns the name of the table with the primary keys of the copied rows.
+/// Returns the name of the table that lists the primary keys of the copied rows.
 pub(super) fn base_name(name: &str) -> String {
     let mut end = name.len().min(63 - " base".len());
     while !name.is_char_boundary(end) {
@@ -126,8 +128,8 @@ pub(super) fn base_name(name: &str) -> String {
 
 /// Returns the schema for the next tables of the tables in `schema`.
 ///
-/// PostgreSQL cuts names after 63 bytes, and so would cut the id by which the schemas of two runs differ. So a long name is
-/// cut here, and gets a hash, because the names of two schemas may have the same beginning.
+/// PostgreSQL cuts a name after 63 bytes, but the schemas of two runs differ only by the id at the end. So a long schema
+/// name is cut here. It gets a hash, because the names of two schemas may have the same beginning.
 fn schema_of(schema: &str, run: &str) -> String {
     let space = 63_usize.saturating_sub(run.len() + 2);
     if schema.len() <= space {
@@ -160,9 +162,7 @@ async fn check(tx: &Transaction, table: &Table) -> Result<(), Failure> {
     }
     let code = tx.query(DOING, CODE, &[(&table.oid, Type::INT8)]).await?;
     match code.first() {
-        Some(row) => {
-            Err(refused(&format!("{} would act only when the run has ended", row.get::<_, &str>(0))))
-        }
+        Some(row) => Err(refused(row.get::<_, &str>(0))),
         None => Ok(()),
     }
 }
@@ -213,7 +213,8 @@ pub(in super::super) async fn drop_next(tx: &Transaction, schema: &str, name: &s
 async fn create(tx: &Transaction, table: &Table, next: &NextTable) -> Result<(), Failure> {
     drop_next(tx, &next.next_schema, &next.name).await?;
     let (live, new) = (next.quoted(), next.next_quoted());
-    // An identity column would count from 1 again.
+    // A copied identity column would have its own sequence and count from 1 again. The next table uses the sequence
+    // of the table instead.
     let create = format!(
         "CREATE SCHEMA IF NOT EXISTS {}; CREATE TABLE {new} (LIKE {live} INCLUDING ALL EXCLUDING IDENTITY)",
         identifier(&next.next_schema)
@@ -232,7 +233,8 @@ async fn create(tx: &Transaction, table: &Table, next: &NextTable) -> Result<(),
     Ok(())
 }
 
-/// Copies the rows of the table, and notes what the copy contains.
+/// Copies the rows of the table. Keeps their primary keys or their checksum, and the list of the files that they come
+/// from.
 async fn copy_rows(tx: &Transaction, table: &Table, next: &mut NextTable) -> Result<(), Failure> {
     let columns: Vec<_> = table.columns.iter().map(|column| identifier(&column.name)).collect();
     let columns = columns.join(", ");
@@ -256,15 +258,15 @@ async fn copy_rows(tx: &Transaction, table: &Table, next: &mut NextTable) -> Res
     Ok(())
 }
 
-/// Returns the expression for a sum over the rows `row`.
+/// Returns the SQL for a checksum of the rows of the alias `row`, which does not depend on their order.
 pub(in super::super) fn sum_of_rows(table: &Table) -> String {
     let columns: Vec<_> =
         table.columns.iter().map(|column| format!("row.{}", identifier(&column.name))).collect();
     format!("coalesce(sum(hashtextextended(ROW({})::text, 0)::numeric), 0)::text", columns.join(", "))
 }
 
-/// Returns whether rows of the table can be told apart by the primary key and replaced one by one. PostgreSQL cannot set a
-/// column GENERATED ALWAYS AS IDENTITY, or compare rows by a deferrable key.
+/// Returns whether rows of the table can be told apart by the primary key and replaced one by one. PostgreSQL cannot
+/// set a column GENERATED ALWAYS AS IDENTITY, or compare rows by a deferrable key.
 pub(in super::super) fn is_mergeable(table: &Table) -> bool {
     let is_key = |name: &String| table.primary_key.contains(name);
     !table.primary_key.is_empty() && !table.has_deferrable_key && table.always_identity.iter().all(is_key)
@@ -272,15 +274,16 @@ pub(in super::super) fn is_mergeable(table: &Table) -> bool {
 
 /// Gives the next table the foreign keys of the table.
 ///
-/// A foreign key to a next table, or to the table itself, is one again. A foreign key to another table must not be: it would
-/// stop other programs that delete rows there. A trigger checks the same for new rows; the real key decides at the end.
+/// If the other table has a next table, or is the table itself, the foreign key refers to that next table. A foreign
+/// key to any other table would stop other programs that delete rows there. So a trigger checks new rows in its
+/// place, if this user can see all rows of the other table. The real key checks all rows when they are put in place.
 async fn refer(
     tx: &Transaction,
     table: &Table,
     next: &NextTable,
     mut others: NextTables,
 ) -> Result<(), Failure> {
-    // Without a search path, every name in a definition has its schema.
+    // With an empty search path, PostgreSQL writes each name in the definition of a key with its schema.
     tx.run("setting the search path", "SET LOCAL search_path TO ''").await?;
     let keys = tx.query(DOING, FOREIGN_KEYS, &[(&table.oid, Type::INT8)]).await?;
     others.tables.push(next.clone());
