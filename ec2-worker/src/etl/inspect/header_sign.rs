@@ -1,13 +1,14 @@
-//! Decides whether the first record of a file is its header, and says how sure that is.
+//! Decides whether the first record of a file is its header, and whether the file proves that.
 //!
-//! A header is a text that is unlike the values below it. If all columns hold texts, nothing proves a header. Then the
-//! first record is taken for one, because most files have a header, unless it looks like the records below it.
+//! A column of numbers, dates or codes proves a header: its name is none. If all columns hold texts, quotes, repeated
+//! values or an empty first name can prove a header. Without a proof, the first record counts as the header, because
+//! most files have one, unless it looks like a record.
 
 use super::row::{Row, is_name};
 use super::stats::{Class, Stats};
 use super::words;
 
-/// The number of values from which a column shows that its name is not one of them.
+/// The least number of values of a column whose repetition proves that the name above them is not one of them.
 const ENOUGH: u64 = 5;
 
 /// Whether the first record is the header, and why.
@@ -26,7 +27,7 @@ impl HeaderSign {
         Self { is_header, is_sure, reason: reason.into() }
     }
 
-    /// Returns the sign of a file whose keys name the columns.
+    /// Returns the sign of a JSON file, whose keys name the columns.
     pub(super) fn of_keys() -> Self {
         Self::new(true, true, "the keys of the objects name the columns")
     }
@@ -37,7 +38,7 @@ impl HeaderSign {
     }
 }
 
-/// Returns what `first`, the first record of a file, is, if `columns` are the columns of the other records.
+/// Decides whether `first`, the first record of a file, is its header. `columns` are the counts of the other records.
 pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
     let has_years = has_years(first);
     let (mut like, mut unlike) = (Vec::new(), Vec::new());
@@ -72,7 +73,7 @@ pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
     }
 }
 
-/// Returns what the first record is if all columns hold texts.
+/// Decides whether the first record is the header if all columns hold texts.
 fn of_texts(first: &Row, columns: &[Stats], has_years: bool) -> HeaderSign {
     let names: Vec<&str> = first.fields.iter().take(columns.len()).map(|field| field.text.trim()).collect();
     let filled = || columns.iter().zip(&first.fields).filter(|(stats, _)| stats.values > 0);
@@ -109,7 +110,7 @@ fn of_texts(first: &Row, columns: &[Stats], has_years: bool) -> HeaderSign {
     HeaderSign::new(true, false, what)
 }
 
-/// Returns what values of a class are called.
+/// Returns the word for values of a class in a sentence.
 fn plural(class: Class) -> &'static str {
     match class {
         Class::Truth(_) => "true or false",
@@ -121,7 +122,7 @@ fn plural(class: Class) -> &'static str {
     }
 }
 
-/// Returns whether the record names years in a row, as `country,2024,2025`.
+/// Returns whether the record has at least two years, each next to the year before it, such as `country,2024,2025`.
 fn has_years(row: &Row) -> bool {
     let years: Vec<u16> = row.fields.iter().filter_map(|field| year(&field.text)).collect();
     years.len() > 1 && years.windows(2).all(|two| two[0].abs_diff(two[1]) == 1)

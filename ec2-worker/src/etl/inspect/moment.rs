@@ -15,10 +15,10 @@ pub enum Order {
     Fixed,
 }
 
-/// A way to read dates of one shape.
+/// One way to read the dates of a shape.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    /// The order of its parts.
+    /// The order of the parts of a date.
     pub order: Order,
     /// The pattern.
     pub pattern: Pattern,
@@ -38,7 +38,8 @@ pub enum Iso {
     Time(i64),
 }
 
-/// Reads a text that needs no pattern. Digits without separators are numbers, and no dates.
+/// Reads a date or time that needs no pattern. Digits alone, and a text with five digits at its
+/// start, count as numbers, not as dates.
 #[must_use]
 pub fn iso(text: &str) -> Option<Iso> {
     let bytes = text.as_bytes();
@@ -51,8 +52,8 @@ pub fn iso(text: &str) -> Option<Iso> {
     date::iso_time(bytes).map(Iso::Time)
 }
 
-/// Returns the ways to read a date of this shape, or none if the text has no shape of a date. Each shape has all of its
-/// orders, even those in which this text is no date.
+/// Returns the ways to read dates that look like `text`; none if `text` does not look like a date. These are all
+/// orders of the shape, also an order in which `text` itself is no date.
 #[must_use]
 pub fn readings(text: &str) -> Vec<Reading> {
     let Some(shape) = Shape::of(text) else { return Vec::new() };
@@ -63,7 +64,7 @@ pub fn readings(text: &str) -> Vec<Reading> {
     written.collect()
 }
 
-/// The pieces of patterns that a text suggests.
+/// The parts of the patterns that fit a text.
 struct Shape {
     before: String,
     dates: Vec<(Order, String)>,
@@ -82,7 +83,7 @@ impl Shape {
     }
 }
 
-/// Takes the day of the week from the start, as in `Mon, 2 Jun 2025`.
+/// Returns the pattern of a day of the week at the start, as in `Mon, 2 Jun 2025`, and the rest of the text.
 fn weekday(text: &str) -> (String, &str) {
     const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     let (word, rest) = letters(text);
@@ -120,7 +121,7 @@ fn numbers(text: &str) -> Option<(Vec<(Order, String)>, &str)> {
         return (1..=2).contains(&first.len()).then(|| (vec![(Order::Fixed, date)], rest));
     }
     let (second, rest) = digits(rest);
-    // Blanks between three numbers are rather a telephone number.
+    // Three numbers with blanks between them are more likely a telephone number.
     let rest =
         rest.strip_prefix(separator).filter(|_| separator != ' ' && (1..=2).contains(&second.len()))?;
     let (third, rest) = digits(rest);
@@ -147,7 +148,7 @@ fn years(digits: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns the pattern of the time of day behind a date; empty if there is none.
+/// Returns the pattern of `text`, the time of day after a date. The pattern of no text is empty.
 fn time(text: &str) -> Option<String> {
     if text.is_empty() {
         return Some(String::new());
@@ -191,7 +192,7 @@ fn time(text: &str) -> Option<String> {
     Some(pattern)
 }
 
-/// Returns the pattern of the offset behind a time; empty if there is none.
+/// Returns the pattern of `text`, the offset after a time. The pattern of no text is empty.
 fn offset(text: &str) -> Option<String> {
     let rest = text.trim_start_matches(' ');
     let blanks = &text[..text.len() - rest.len()];

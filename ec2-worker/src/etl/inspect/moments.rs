@@ -1,10 +1,10 @@
-//! Collects what the dates of a column are like, and which patterns read them.
+//! Counts the dates of a column by their shapes, and finds the patterns that read them.
 
 use super::moment::{self, Iso, Order, Reading};
 use super::place::{Place, cut};
 use crate::etl::date::Moment;
 
-/// The number of shapes that are followed in a column. A column with more has no dates.
+/// The largest number of shapes of a column. A text of a further shape does not count as a date.
 const SHAPES: usize = 12;
 
 /// The findings about the dates of a column.
@@ -25,7 +25,7 @@ pub struct Moments {
 /// Dates that look alike.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// The number of them that at least one way reads.
+    /// The number of these dates that at least one of the ways reads.
     pub read: u64,
     /// The ways to read them.
     pub ways: Vec<Way>,
@@ -40,16 +40,16 @@ pub struct Way {
     pub fits: u64,
     /// The first dates that it does not read.
     pub misfits: Vec<Place>,
-    /// The range of the dates.
+    /// The range of the dates that it reads.
     pub span: Span,
 }
 
-/// The first and the last of some dates.
+/// The earliest and the latest of some dates: each as days and microseconds, and as its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Span {
-    /// The first.
+    /// The earliest date.
     pub least: Option<((i32, i64), String)>,
-    /// The last.
+    /// The latest date.
     pub most: Option<((i32, i64), String)>,
 }
 
@@ -123,7 +123,7 @@ impl Shape {
         self.ways.iter().filter(|way| way.fits == self.read)
     }
 
-    /// Returns the order of the parts, if the dates allow one only.
+    /// Returns the order of day, month and year, if the shape has several orders and only one of them reads all dates.
     #[must_use]
     pub fn proven(&self) -> Option<Order> {
         let mut whole = self.whole();

@@ -2,7 +2,8 @@
 
 use super::super::number_form::NumberForm;
 
-/// The decimal and the grouping character of the forms that are tried. Among equals the first is taken.
+/// The decimal and the grouping character of the forms that are tried. If two forms fit equally well, the first one
+/// wins.
 pub const FORMS: [(char, Option<char>); 8] = [
     ('.', None),
     ('.', Some(',')),
@@ -20,7 +21,7 @@ const CURRENCIES: [&str; 24] = [
     "SEK", "NOK", "DKK", "PLN", "CZK", "INR", "CAD",
 ];
 
-/// A text that is a number in at least one form.
+/// The findings about a text that is a number in at least one form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Look {
     /// The different numbers that the text may be, as PostgreSQL writes them.
@@ -33,11 +34,11 @@ pub struct Look {
     pub has_separator: bool,
     /// The lengths of the groups of digits, such as 1, 3, 3.
     pub groups: Vec<usize>,
-    /// The currency at the number.
+    /// The currency before or after the number.
     pub currency: Option<&'static str>,
-    /// Whether a percent sign is at the number.
+    /// Whether a percent sign follows the number.
     pub is_percentage: bool,
-    /// Whether the sign is behind the number.
+    /// Whether a plus or minus sign follows the number.
     pub has_trailing_sign: bool,
     /// Whether the number has an exponent.
     pub has_exponent: bool,
@@ -46,7 +47,7 @@ pub struct Look {
 }
 
 impl Look {
-    /// Returns the number by a form, as PostgreSQL writes it.
+    /// Returns the number as the form with this index reads it, as PostgreSQL writes it.
     #[must_use]
     pub fn plain(&self, form: usize) -> Option<&str> {
         self.forms[form].map(|index| self.readings[index].as_str())
@@ -62,20 +63,20 @@ pub fn is_code(text: &str) -> bool {
     is_padded || text.strip_prefix('+').is_some_and(|rest| rest.len() >= 6 && digits(rest))
 }
 
-/// Returns what is seen in a text, or `None` if it is a number in no form.
+/// Returns the findings about a text, or `None` if it is a number in no form.
 #[must_use]
 pub fn look(text: &str) -> Option<Look> {
     if is_special(text) {
         return Some(special(text));
     }
-    // Longer texts are no numbers of people, and PostgreSQL has a limit, too.
+    // Nobody writes longer numbers, and PostgreSQL has a limit, too.
     if !text.contains(is_digit) || text.len() > 200 {
         return None;
     }
     let (core, decoration) = undecorated(text);
     let has_exponent = core.contains(['e', 'E']);
     let mantissa = core.split(['e', 'E']).next().unwrap_or_default();
-    // 12E4 is rather an article number; programs write 1.2e5 or 1e+05.
+    // 12E4 is more likely an article number; programs write 1.2e5 or 1e+05.
     let is_article =
         has_exponent && !mantissa.contains(['.', ',']) && !core[mantissa.len()..].contains(['+', '-']);
     if core.is_empty() || is_article {
@@ -102,7 +103,7 @@ pub fn look(text: &str) -> Option<Look> {
     })
 }
 
-/// Returns whether a text is a word of programs for a number without digits.
+/// Returns whether a text is a word that programs write for a number without digits, such as `NaN`.
 fn is_special(text: &str) -> bool {
     const WORDS: [&str; 4] = ["nan", "inf", "infinity", "+inf"];
     let lower = text.to_lowercase();
@@ -124,7 +125,7 @@ fn special(text: &str) -> Look {
     }
 }
 
-/// Returns the different readings of a text, and the index of the reading of each form.
+/// Returns the different readings of a text, and for each form the index of its reading.
 fn readings(text: &str, core: &str, of: &Decoration) -> Option<(Vec<String>, [Option<usize>; FORMS.len()])> {
     // Most numbers are digits only, and mean the same in every form.
     let is_bare =
@@ -158,7 +159,7 @@ fn undecorated(text: &str) -> (&str, Decoration) {
         rest = rest.trim();
         let currency = CURRENCIES.into_iter().filter(|_| found.currency.is_none()).find_map(|currency| {
             let inner = rest.strip_prefix(currency).or_else(|| rest.strip_suffix(currency))?;
-            // `kr` must not be cut out of a longer word.
+            // The `kr` of a longer word, such as `krona`, is no currency.
             let is_whole = !currency.ends_with(char::is_alphabetic)
                 || !inner.trim().starts_with(char::is_alphabetic)
                     && !inner.trim().ends_with(char::is_alphabetic);
@@ -172,7 +173,7 @@ fn undecorated(text: &str) -> (&str, Decoration) {
             (rest, found.has_trailing_sign) = (inner, true);
         } else if let Some(inner) = rest.strip_prefix(['-', '+']).filter(|inner| !inner.starts_with(is_digit))
         {
-            // The sign before a currency.
+            // This sign stands before a currency.
             rest = inner;
         } else {
             return (rest, found);
@@ -194,7 +195,8 @@ fn read((decimal, grouping): (char, Option<char>), text: &str, of: &Decoration) 
     };
     let plain = String::from_utf8(form.plain(text.as_bytes())?.into_owned()).ok()?;
     let digits = plain.trim_start_matches('-');
-    // No group and no number begins with a zero that has no meaning.
+    // A number does not begin with a zero before other digits. This also refuses a first group such as the `030` of
+    // 030 123.
     let is_padded = digits.starts_with('0') && digits[1..].starts_with(is_digit);
     let is_number = digits.contains(is_digit) && plain.parse::<f64>().is_ok();
     (is_number && !is_padded).then_some(plain)

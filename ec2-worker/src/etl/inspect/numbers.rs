@@ -1,4 +1,4 @@
-//! Collects what the numbers of a column are like.
+//! Counts the numbers of a column by their forms and signs.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use super::place::cut;
 /// The findings about the numbers of a column.
 #[derive(Clone, Debug, Default)]
 pub struct Numbers {
-    /// For each form, the findings by it.
+    /// For each form, the findings about the numbers as it reads them.
     pub forms: [ByForm; FORMS.len()],
-    /// The number of codes, such as `007`, and one of them.
+    /// The number of codes, such as `007`.
     pub codes: u64,
     /// One of the codes.
     pub code: Option<String>,
@@ -20,17 +20,17 @@ pub struct Numbers {
     pub currencies: BTreeSet<&'static str>,
     /// The number of percentages.
     pub percentages: u64,
-    /// The number of signs behind numbers.
+    /// The number of texts with a plus or minus sign after the number.
     pub trailing_signs: u64,
-    /// The number of exponents.
+    /// The number of texts with an exponent.
     pub exponents: u64,
-    /// The largest number of digits.
+    /// The largest number of digits in a text.
     pub digits: usize,
-    /// The lengths of the groups of digits, if they are the same in all numbers.
+    /// The lengths of the groups of digits in the first number.
     groups: Option<Vec<usize>>,
-    /// Whether they differ.
+    /// Whether another number has groups of other lengths.
     has_other_groups: bool,
-    /// The number of texts of eight digits that are a day of our time.
+    /// The number of texts of eight digits that are a date from 1900 to 2099.
     pub compact_dates: u64,
 }
 
@@ -41,9 +41,9 @@ pub struct ByForm {
     pub proofs: u64,
     /// The number of texts that the form reads as a whole number in groups, and another form as a fraction.
     pub doubts: u64,
-    /// One of those.
+    /// The first of these texts.
     pub doubt: Option<String>,
-    /// The number of texts with a fraction.
+    /// The number of texts with a fraction or an exponent, and of words such as `NaN`.
     pub fractions: u64,
     /// The smallest number and its text.
     pub least: Option<(f64, String)>,
@@ -91,7 +91,7 @@ impl Numbers {
         }
     }
 
-    /// Returns whether all texts have the same groups of digits, at least two of them, as telephone numbers have.
+    /// Returns whether all numbers have groups of the same lengths, and at least two groups, as telephone numbers have.
     #[must_use]
     pub fn has_equal_groups(&self) -> bool {
         !self.has_other_groups && self.groups.as_ref().is_some_and(|groups| groups.len() > 1)

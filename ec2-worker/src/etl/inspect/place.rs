@@ -1,10 +1,10 @@
-//! A value of a file with its line, for reports.
+//! A value of a file with its line, as reports show it.
 
 use serde::Serialize;
 
-/// The number of places that a report shows of each kind.
+/// The largest number of places of one kind that a report shows.
 pub const SHOWN: usize = 10;
-/// The number of characters that are kept of a value.
+/// The largest number of characters of a value that a report shows.
 const KEPT: usize = 60;
 
 /// A value and the line of its record.
@@ -25,7 +25,7 @@ impl Place {
     }
 }
 
-/// Returns a text without what follows its first characters.
+/// Returns the first characters of a text, followed by `…` if the text has more.
 #[must_use]
 pub fn cut(text: &str) -> String {
     match text.char_indices().nth(KEPT) {

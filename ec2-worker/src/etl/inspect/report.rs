@@ -1,4 +1,4 @@
-//! The findings about a file in the form in which programs read them.
+//! The report about a file, which `inspect` shows to people and prints as JSON for programs.
 
 use std::collections::BTreeMap;
 
@@ -20,15 +20,15 @@ pub struct Report {
     pub file: String,
     /// Its size in bytes.
     pub bytes: u64,
-    /// The size of its text in bytes.
+    /// The size of its text in bytes, after unpacking.
     pub text_bytes: u64,
     /// `text`, `json` or `workbook`.
     pub form: &'static str,
     /// How it is packed.
     pub packing: Option<&'static str>,
-    /// Its encoding, for people.
+    /// The name of its encoding, in words for people.
     pub encoding: String,
-    /// The encoding that `myEncoding` must declare.
+    /// The encoding that `myEncoding` must declare, unless a load finds it by itself.
     pub declare_encoding: Option<String>,
     /// The ends of its lines.
     pub line_ends: LineEnds,
@@ -44,7 +44,7 @@ pub struct Report {
     pub skip_lines: u64,
     /// Whether the first record names the columns.
     pub header: bool,
-    /// Whether the file proves that.
+    /// Whether the file proves that the first record is the header, or that it is none.
     pub header_is_sure: bool,
     /// Why the first record is the header, or why it is none.
     pub header_reason: String,
@@ -58,7 +58,7 @@ pub struct Report {
     pub columns: Vec<Column>,
     /// Everything suspicious.
     pub suspicious: Vec<Suspicion>,
-    /// Sentences of the reader of the file.
+    /// Sentences for the user about how the file was read.
     pub notes: Vec<String>,
 }
 
@@ -76,9 +76,9 @@ pub struct Column {
     pub share: f64,
     /// The patterns of the dates.
     pub patterns: Vec<String>,
-    /// The patterns that all read the dates, so that their meaning is not known.
+    /// Several patterns that all read the dates, if nothing shows which of them is meant.
     pub ambiguous: Vec<String>,
-    /// The texts that mean no value, such as N/A, with their numbers.
+    /// The null words in the column, such as N/A, and how often each of them is there.
     pub null_words: BTreeMap<&'static str, u64>,
     /// Why the safe type is text.
     pub obstacle: Option<String>,
@@ -90,7 +90,7 @@ pub struct Column {
     pub null_share: f64,
     /// The number of different values.
     pub distinct: usize,
-    /// Whether there may be more.
+    /// Whether there may be more different values, because not all of them could be remembered.
     pub distinct_is_least: bool,
     /// Whether the column looks like a key.
     pub looks_like_key: bool,
@@ -176,7 +176,8 @@ impl Column {
     }
 }
 
-/// Returns the smallest and the largest value, by the meaning of the values.
+/// Returns the smallest and the largest value: by size for numbers, by time for dates, and by their texts for other
+/// types.
 fn range(verdict: &Verdict, stats: &Stats, form: usize) -> (Option<String>, Option<String>) {
     let of_text = (stats.least.clone(), stats.most.clone());
     match verdict.likely {

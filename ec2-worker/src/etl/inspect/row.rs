@@ -1,14 +1,14 @@
-//! A record of a file with its texts.
+//! A record of a file with the texts of its fields.
 
-/// A record with its texts.
+/// A record with the texts of its fields.
 pub(super) struct Row {
     /// The line where the record begins.
     pub(super) line: u64,
-    /// The texts.
+    /// The fields, in the order of the file.
     pub(super) fields: Vec<Field>,
 }
 
-/// A text of a record.
+/// The text of a field, and whether it is in quotes.
 #[derive(Clone)]
 pub(super) struct Field {
     pub(super) text: String,

@@ -11,17 +11,17 @@ use super::row::{Field, Row, is_name};
 use super::stats::Stats;
 use crate::failure::Failure;
 
-/// The number of rows by which the usual number of fields is found.
+/// The number of rows from which the usual number of fields is found.
 const SAMPLE: usize = 1000;
-/// The number of bytes of those rows, at most.
+/// The largest size of these rows in bytes.
 const SAMPLE_BYTES: usize = 8 * 1024 * 1024;
-/// The number of different values that are remembered of all columns.
+/// The largest number of different values that are remembered, in all columns.
 const REMEMBERED: usize = 2_000_000;
-/// The number of different values that are remembered of one column.
+/// The largest number of different values that are remembered in one column.
 const REMEMBERED_OF_COLUMN: usize = 200_000;
-/// The number of lines before a header that may be skipped.
+/// The largest number of lines of a preamble.
 const PREAMBLE: usize = 50;
-/// The number of rows after which progress is told.
+/// Progress is reported each time after this many rows.
 const STEP: u64 = 10_000;
 
 /// The rows of a file.
@@ -34,27 +34,27 @@ pub struct Rows {
     pub header_sign: HeaderSign,
     /// The number of rows, without the header.
     pub rows: u64,
-    /// The number of lines before the header that are no records of the table.
+    /// The number of lines of the preamble.
     pub preamble: u64,
     /// The columns.
     pub columns: Vec<Stats>,
-    /// Whether every record ends with a separator, after which nothing comes.
+    /// Whether every record ends with a separator, so that its last field is empty.
     pub has_trailing_separator: bool,
-    /// The records with another number of fields.
+    /// The first records with another number of fields than most records.
     pub other_widths: Vec<Place>,
-    /// The number of those records.
+    /// The number of all such records.
     pub other_width_count: u64,
-    /// The records whose text cannot be read.
+    /// The first records whose text cannot be read.
     pub broken: Vec<Place>,
-    /// The number of those records.
+    /// The number of all such records.
     pub broken_count: u64,
-    /// The records that were left out.
+    /// The numbers of records that were left out.
     pub skipped: Skipped,
-    /// Sentences of the reader of the file.
+    /// Sentences for the user about how the file was read.
     pub notes: Vec<String>,
 }
 
-/// Reads all records. `progress` is told the number of bytes of text that were read.
+/// Reads all records. Calls `progress` with the number of bytes of text that were read so far.
 ///
 /// # Errors
 ///
@@ -115,6 +115,7 @@ pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failur
 struct Broken {
     count: u64,
     places: Vec<Place>,
+    /// Whether a quote was never closed, so that no further record can be read.
     has_ended: bool,
 }
 
@@ -144,7 +145,7 @@ fn next(records: &mut Records, broken: &mut Broken) -> Result<Option<Row>, Failu
             Ok(Some(record)) => record,
             Ok(None) => break,
             Err(failure) if failure.id == "BadInput:OpenQuote" => {
-                // The rest of the file belongs to the field with the quote.
+                // The quote is never closed, so the rest of the file belongs to its field.
                 broken.push(records.position().line, failure.message);
                 broken.has_ended = true;
                 break;
@@ -169,7 +170,7 @@ fn row(records: &Records, record: &Record) -> Row {
     Row { line: record.at.line, fields: splitter.fields().iter().map(field).collect() }
 }
 
-/// Returns why the text of a record cannot be read.
+/// Returns the reason why the text of a record cannot be read, or `None` if it can.
 fn problem(records: &Records, record: &Record) -> Option<String> {
     if record.is_too_long {
         let most = records.dialect().longest_record;
@@ -223,11 +224,11 @@ fn usual_width(sample: &[Row]) -> usize {
     counts.into_iter().max_by_key(|(width, count)| (*count, *width)).map_or(0, |(width, _)| width)
 }
 
-/// Returns the number of rows at the start that are rather remarks of a program, as `Report of Monday`.
+/// Returns the number of rows of the preamble: remarks of the program that wrote the file, such as `Report of Monday`.
 fn preamble(sample: &[Row], width: usize) -> usize {
     let is_remark = |row: &Row| {
         let filled = row.fields.iter().filter(|field| !field.text.trim().is_empty()).count();
-        // Records of a workbook have as many fields as the first one.
+        // In a workbook, a short remark has as many fields as the first row, but the others are empty.
         row.fields.len() != width && (filled <= 1 || row.fields.len() + 1 < width)
     };
     let mut remarks = sample.iter().take(PREAMBLE + 1).take_while(|row| is_remark(row)).count();

@@ -1,4 +1,4 @@
-//! Finds separators that few programs write: of several characters, or control characters.
+//! Finds separators that few programs write, such as `||`, `\x1f` or `~`.
 
 /// The separators that are tried, in this order.
 const RARE: [&str; 12] =
@@ -6,10 +6,10 @@ const RARE: [&str; 12] =
 /// The number of lines that are looked at.
 const LINES: usize = 200;
 
-/// Returns the separators that are in each line of a text, and equally often in most lines.
+/// Returns the separators that are in the first line of a text, and equally often in at least nine of ten lines.
 pub(super) fn rare(head: &str) -> Vec<&'static str> {
     let lines: Vec<&str> = head.lines().filter(|line| !line.trim().is_empty()).take(LINES).collect();
-    // The last line may be cut.
+    // The last line may be incomplete.
     let lines = if lines.len() > 2 { &lines[..lines.len() - 1] } else { &lines[..] };
     let is_in_all = |separator: &&str| {
         let first = lines.first().map_or(0, |line| line.matches(separator).count());

@@ -1,4 +1,4 @@
-//! Counts what the values of a column are, in one pass and in bounded memory.
+//! Counts the values of a column by their kinds, in one pass and in bounded memory.
 
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,9 +9,9 @@ use super::numbers::Numbers;
 use super::place::{Place, SHOWN, cut};
 use super::{moment, number, words};
 
-/// After this many values, a class that fits less than half of them is given up.
+/// After this many values, a class to which fewer than half of them belong is not counted any more.
 const PATIENCE: u64 = 500;
-/// The number of examples of a column.
+/// The largest number of examples of a column.
 const EXAMPLES: usize = 3;
 
 /// A kind of values.
@@ -40,10 +40,10 @@ pub struct Tally {
     pub misfits: Vec<Place>,
 }
 
-/// A text that programs write for a missing value, in a column.
+/// How often a null word is in a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NullWord {
-    /// How often it is there.
+    /// How often it is there, with and without quotes.
     pub count: u64,
     /// How often it is in quotes.
     pub quoted: u64,
@@ -54,15 +54,15 @@ pub struct NullWord {
 pub struct Stats {
     /// The number of fields with a text.
     pub values: u64,
-    /// The number of fields that mean NULL.
+    /// The number of fields without a text and without quotes, which mean NULL.
     pub nulls: u64,
     /// The number of quoted fields without a text.
     pub empty: u64,
-    /// The texts for missing values.
+    /// The null words in the column. They count as values.
     pub null_words: BTreeMap<&'static str, NullWord>,
     /// The classes that are still possible.
     pub classes: BTreeMap<Class, Tally>,
-    /// For each pair of words, whether true and whether false were seen.
+    /// For each pair of words, whether the word for false was seen, and whether the word for true was.
     pub truths: [[bool; 2]; words::TRUTHS.len()],
     /// The findings about numbers.
     pub numbers: Numbers,
@@ -70,9 +70,9 @@ pub struct Stats {
     pub moments: Moments,
     /// The number of values in quotes.
     pub quoted: u64,
-    /// The form that all values have, with `a` for letters and `9` for digits, as `a9` for A12.
+    /// The form that all values have, if they have one in common: see `shape`.
     shape: Option<String>,
-    /// The smallest and the largest text.
+    /// The smallest text.
     pub least: Option<String>,
     /// The largest text.
     pub most: Option<String>,
@@ -80,24 +80,24 @@ pub struct Stats {
     pub longest: usize,
     /// The first different values.
     pub examples: Vec<Place>,
-    /// The number of values with blanks at an end.
+    /// The number of values that begin or end with a blank.
     pub blanks: u64,
-    /// The first of them.
+    /// The first of these values.
     pub blank_places: Vec<Place>,
-    /// The values that were seen before.
+    /// The number of values that were there before, in an earlier row.
     pub duplicates: u64,
-    /// The first of them.
+    /// The first of these values.
     pub duplicate_places: Vec<Place>,
-    /// The number of values that were classified.
+    /// The number of values so far that were sorted into classes.
     looked: u64,
     /// The hashes of the values, with the lines where they came first.
     seen: HashMap<u64, u64>,
-    /// The largest number of values in `seen`.
+    /// The largest number of values that `seen` remembers.
     limit: usize,
 }
 
 impl Stats {
-    /// Returns the counts of no values. At most `limit` different values are remembered.
+    /// Returns the counts of a column without values. They will remember at most `limit` different values.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         let truths = (0..words::TRUTHS.len()).map(Class::Truth);
@@ -128,7 +128,7 @@ impl Stats {
         }
     }
 
-    /// Counts one field; `text` is `None` if it means NULL.
+    /// Counts one field. `text` is `None` if the field means NULL.
     pub fn add(&mut self, text: Option<&str>, quoted: bool, line: u64) {
         let Some(text) = text else {
             self.nulls += 1;
@@ -161,7 +161,7 @@ impl Stats {
         self.classify(trimmed, line);
     }
 
-    /// Returns the number of values without the texts for missing ones.
+    /// Returns the number of values that are not null words.
     #[must_use]
     pub fn real(&self) -> u64 {
         self.values - self.null_words.values().map(|word| word.count).sum::<u64>()
@@ -173,19 +173,19 @@ impl Stats {
         self.classes.get(&class).map_or(0, |tally| tally.fits)
     }
 
-    /// Returns the number of different values, and whether there may be more.
+    /// Returns the number of different values that are remembered, and whether there may be more.
     #[must_use]
     pub fn distinct(&self) -> (usize, bool) {
         (self.seen.len(), self.seen.len() >= self.limit)
     }
 
-    /// Returns whether a text was among the values.
+    /// Returns whether a text is among the remembered values.
     #[must_use]
     pub fn has(&self, text: &str) -> bool {
         self.seen.contains_key(&hash(text))
     }
 
-    /// Returns the classes to which all values belong.
+    /// Returns the classes to which all values belong, except for null words.
     #[must_use]
     pub fn whole(&self) -> BTreeSet<Class> {
         let real = self.real();
@@ -193,8 +193,8 @@ impl Stats {
         whole.map(|(class, _)| *class).collect()
     }
 
-    /// Returns whether a text has the form of all values, as A13 has that of A12; `None` if the values have no form in common
-    /// that says something.
+    /// Returns whether a text has the form that all values have in common, as A13 has the form of A12. Returns `None`
+    /// if the values have no form in common, or if this form has no digits.
     #[must_use]
     pub fn is_of_shape(&self, text: &str) -> Option<bool> {
         let known = self.shape.as_ref().filter(|shape| self.values > 1 && shape.contains('9'))?;
@@ -274,7 +274,8 @@ impl Stats {
     }
 }
 
-/// Returns the form of a text: `a` in place of letters, `9` in place of digits.
+/// Returns the form of a text: one `a` in place of consecutive letters, one `9` in place of consecutive digits, as
+/// `a9` for A12.
 fn shape(text: &str) -> String {
     let mut shape = String::new();
     for letter in text.trim().chars() {
@@ -291,7 +292,7 @@ fn shape(text: &str) -> String {
 }
 
 fn hash(text: &str) -> u64 {
-    // The seed must be the same for every call.
+    // The seed is fixed, because hashes of different calls are compared.
     foldhash::fast::FixedState::default().hash_one(text)
 }
 

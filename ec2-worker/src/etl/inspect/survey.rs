@@ -1,4 +1,4 @@
-//! The first look at a file: what its bytes are, before any record is cut.
+//! The first look at a file, before its records are cut: its packing, encoding, form and line ends.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -24,13 +24,13 @@ pub struct Survey {
     pub bytes: u64,
     /// The size of its text in bytes, unpacked and as UTF-8 if it is in UTF-16 or UTF-32.
     pub text_bytes: u64,
-    /// How the file is packed.
+    /// How the file is packed, or `None` if it is not.
     pub packing: Option<&'static str>,
-    /// What the file is.
+    /// Whether the file is text with separators, JSON, or a workbook.
     pub form: Form,
-    /// The name of the encoding.
+    /// The name of the encoding, in words for people.
     pub encoding: String,
-    /// The encoding that a data format must declare.
+    /// The encoding that a data format must declare, if a load does not find it by itself.
     pub declared: Option<&'static Encoding>,
     /// The ends of lines.
     pub line_ends: LineEnds,
@@ -38,7 +38,7 @@ pub struct Survey {
     pub head: String,
 }
 
-/// How often each end of a line is there, also within quotes.
+/// How often each kind of line end is in the text, also within quotes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LineEnds {
     /// CR LF, as on Windows.
@@ -49,11 +49,11 @@ pub struct LineEnds {
     pub cr: u64,
 }
 
-/// Returns what the first bytes of the file at `path` say, if it is no text.
+/// Returns whether the file at `path` is a workbook or text. JSON counts as text here; [`text`] recognises it.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or is of a kind that has no table that can be read.
+/// If the file cannot be read, is empty, or is of a kind that no load can read, such as Parquet.
 pub fn form(path: &Path, name: &str) -> Result<Form, Failure> {
     let problem = |error: io::Error| Failure::bad_input("FileNotFound", format!("{name}: {error}"));
     let mut head = Vec::new();
@@ -101,7 +101,7 @@ fn is_html(head: &[u8]) -> bool {
     ["<html", "<!doctype html", "<table", "<meta"].iter().any(|start| text.starts_with(start))
 }
 
-/// Reads the whole text of a file that is no workbook.
+/// Reads the whole text of a file that is no workbook, and returns the findings.
 ///
 /// # Errors
 ///
@@ -157,7 +157,7 @@ pub fn workbook(bytes: u64) -> Survey {
     }
 }
 
-/// What was seen of a text so far.
+/// The findings about the part of a text that was read so far.
 struct Look {
     bytes: u64,
     head: Vec<u8>,
@@ -166,11 +166,11 @@ struct Look {
     ends_with_return: bool,
     /// The last bytes, which may be the start of a character.
     begun: Vec<u8>,
-    /// The number of characters of several bytes.
+    /// The number of characters that take several bytes in UTF-8.
     wide: u64,
     /// The number of sequences that are not UTF-8.
     broken: u64,
-    /// Whether each byte is in the text.
+    /// For each byte value, whether it is in a piece of the text that is not plain ASCII.
     has: [bool; 256],
     detector: EncodingDetector,
 }
@@ -250,7 +250,7 @@ impl Look {
         }
     }
 
-    /// Returns the encoding if it is not UTF-8. A text with few broken characters among many whole ones is UTF-8.
+    /// Guesses the encoding of a text that is not UTF-8. Returns `None` for UTF-8, also if a few characters are broken.
     fn guess(&self) -> Option<&'static Encoding> {
         if self.broken == 0 || self.wide > self.broken {
             return None;
@@ -259,12 +259,12 @@ impl Look {
         if guess != encoding_rs::WINDOWS_1252 {
             return Some(guess).filter(|guess| *guess != UTF_8);
         }
-        // The detector follows browsers, which know neither of the other two.
+        // The detector guesses as browsers do, so it never answers Macintosh or ISO-8859-15.
         let has_any = |bytes: &[u8]| bytes.iter().any(|byte| self.has[usize::from(*byte)]);
         Some(match () {
-            // Bytes without a letter in windows-1252 are letters of old Macs.
+            // These bytes have no character in windows-1252. In Macintosh they are letters.
             () if has_any(&[0x81, 0x8d, 0x8f, 0x90, 0x9d]) => encoding_rs::MACINTOSH,
-            // The sign ¤ is rare, the euro is not.
+            // This byte is ¤ in windows-1252 and € in ISO-8859-15, and ¤ is rare.
             () if has_any(&[0xa4]) && !self.has[0x80..0xa0].contains(&true) => encoding_rs::ISO_8859_15,
             () => guess,
         })

@@ -8,21 +8,21 @@ use super::rows::Rows;
 use super::stats::Stats;
 use super::verdict::{SqlType, Verdict};
 
-/// The number of values from which a column can look like a key.
+/// The least number of values of a column that looks like a key.
 const KEY_VALUES: u64 = 10;
-/// The largest share of values that may be there twice in a column that looks like a key.
+/// The largest share of duplicates among the values of a column that looks like a key.
 const KEY_DUPLICATES: f64 = 0.05;
 
-/// Something suspicious, with the first places where it is.
+/// Something suspicious in a file, with its first places.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Suspicion {
     /// The kind, for programs.
     pub kind: &'static str,
-    /// The column, if it is about one.
+    /// The name of the column, if only one column is suspicious.
     pub column: Option<String>,
-    /// The sentence for people.
+    /// The sentence that people read.
     pub message: String,
-    /// How often it is there.
+    /// The number of suspicious rows or values.
     pub count: u64,
     /// The first places.
     pub places: Vec<Place>,
@@ -162,7 +162,7 @@ impl Column<'_> {
     }
 }
 
-/// Returns the first values, for messages about all values of a column.
+/// Returns the first values of a column, for a suspicion that concerns all of its values.
 fn examples(stats: &Stats) -> Vec<Place> {
     stats.examples.clone()
 }

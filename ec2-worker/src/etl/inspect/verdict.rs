@@ -14,15 +14,15 @@ use super::place::Place;
 use super::stats::{Class, NullWord, Stats};
 use super::{number, words};
 
-/// The share of values that must be of a class for the others to be suspicious.
+/// The least share of values that must be of a class before the other values are suspicious.
 const CLEAR: f64 = 0.9;
-/// The number of values from which a share says something.
+/// The least number of values from which a share is computed.
 const ENOUGH: u64 = 10;
 /// The largest number for which `integer` is proposed. It leaves room below the limit of the type.
 const LARGEST_INTEGER: f64 = 1e9;
 /// The first number that `bigint` may not hold.
 const BEYOND_BIGINT: f64 = 9.2e18;
-/// The number of digits with which programs write a `double precision`.
+/// The largest number of digits with which programs write a `double precision`.
 const DOUBLE_DIGITS: usize = 17;
 
 /// A type of PostgreSQL.
@@ -57,7 +57,7 @@ pub enum SqlType {
 }
 
 impl SqlType {
-    /// Returns what values of the type are called in a sentence.
+    /// Returns the word for values of the type in a sentence.
     #[must_use]
     pub fn values(self) -> &'static str {
         match self {
@@ -99,15 +99,15 @@ impl fmt::Display for SqlType {
 pub struct Verdict {
     /// The type that most values have.
     pub likely: SqlType,
-    /// The share of the values that have it, without missing values.
+    /// The share of the values that have this type. Missing values do not count.
     pub share: f64,
-    /// The first values that do not have it, and their number.
+    /// The number of values that do not have this type, and the first of them.
     pub misfits: (u64, Vec<Place>),
-    /// Why the column should be text in spite of its likely type.
+    /// The reason why the column should be text in spite of its likely type, if there is one.
     pub obstacle: Option<String>,
     /// The patterns of its dates.
     pub patterns: Vec<String>,
-    /// The patterns that all read the same dates, so that their meaning is not known.
+    /// Several patterns that all read the same dates, if nothing shows which of them is meant.
     pub ambiguous: Vec<String>,
     /// Remarks about the type.
     pub remarks: Vec<String>,
@@ -146,11 +146,11 @@ pub struct FileRules {
     pub form: usize,
     /// Whether a column has numbers.
     pub has_numbers: bool,
-    /// The currencies at numbers.
+    /// The currencies before and after numbers.
     pub currencies: BTreeSet<&'static str>,
     /// Whether there are percentages.
     pub has_percentages: bool,
-    /// Whether signs are behind numbers.
+    /// Whether a plus or minus sign follows a number.
     pub has_trailing_signs: bool,
     /// The texts that mean NULL.
     pub nulls: BTreeSet<&'static str>,
@@ -160,7 +160,7 @@ pub struct FileRules {
     pub truths: BTreeSet<(&'static str, &'static str)>,
 }
 
-/// Decides the types of the columns. `names` may say what values mean.
+/// Decides the types of the columns. `names` are their names, which may show that eight digits are a date.
 #[must_use]
 pub fn decide(columns: &[Stats], names: &[String]) -> (FileRules, Vec<Verdict>) {
     let form = number_form(columns);
@@ -174,7 +174,7 @@ pub fn decide(columns: &[Stats], names: &[String]) -> (FileRules, Vec<Verdict>) 
     (rules(columns, &verdicts, form), verdicts)
 }
 
-/// Returns the form in which most columns are numbers, among those that some value proves.
+/// Returns the form of numbers that fits most columns. Every form but the first needs a value that proves it.
 fn number_form(columns: &[Stats]) -> usize {
     let mut best = (0, 0);
     for form in 0..number::FORMS.len() {
@@ -378,7 +378,8 @@ fn is_name_of_date(name: &str) -> bool {
         || lower == "dob"
 }
 
-/// Turns columns into text if a text for missing values in them is a value of a column of text.
+/// Makes a column text if one of its null words is also a value of a column of text. A file has one list of texts
+/// that mean NULL, so a load would lose this value. Each column that becomes text can have the same effect on others.
 fn keep_words(columns: &[Stats], verdicts: &mut [Verdict]) {
     loop {
         let mut kept: BTreeSet<&'static str> = BTreeSet::new();

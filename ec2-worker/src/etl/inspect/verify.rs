@@ -1,4 +1,4 @@
-//! Reads a file once more, as a load would, to find the columns whose values a load would refuse.
+//! Reads a file once more, as a load would, to find the columns with values that a load would refuse.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,8 +25,8 @@ pub struct Trial {
     pub rules: ValueRules,
 }
 
-/// Returns, for the index of each column of which a load would refuse a value, the first reason with its line. Records
-/// with fewer fields than there are columns are left out.
+/// Returns the columns with a value that a load would refuse: the index of the column, and the first reason with its
+/// line. Records with too few fields are left out.
 ///
 /// # Errors
 ///
@@ -49,7 +49,7 @@ fn refused(mut records: Records, trial: &Trial) -> Result<BTreeMap<usize, String
         let record = match records.read() {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(refused),
-            // The inspection has told about the quote that is left open.
+            // The inspection has already reported the quote that is never closed.
             Err(failure) if failure.id == "BadInput:OpenQuote" => return Ok(refused),
             Err(failure) => return Err(failure),
         };

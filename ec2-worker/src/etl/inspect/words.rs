@@ -9,7 +9,8 @@ pub struct TruthWords {
     pub falsehood: &'static str,
     /// Whether PostgreSQL knows the words.
     pub is_known: bool,
-    /// Whether a column may hold only one of the two. Other words may mean something else: `NO` is also Norway.
+    /// Whether a column with only one of the two words is a column of truth values. A single word of most pairs may
+    /// mean something else: `NO` is also Norway.
     pub may_be_alone: bool,
 }
 
@@ -21,7 +22,7 @@ const fn foreign(truth: &'static str, falsehood: &'static str) -> TruthWords {
     TruthWords { truth, falsehood, is_known: false, may_be_alone: false }
 }
 
-/// The pairs of words that are recognised. `1` and `0` are numbers.
+/// The pairs of words that are recognised. `1` and `0` are missing, because they are read as numbers.
 pub const TRUTHS: [TruthWords; 12] = [
     TruthWords { may_be_alone: true, ..known("true", "false") },
     known("yes", "no"),
@@ -37,13 +38,13 @@ pub const TRUTHS: [TruthWords; 12] = [
     foreign("sí", "no"),
 ];
 
-/// The texts that programs write for a missing value.
+/// The null words: the texts that programs write for a missing value.
 const NULLS: [&str; 18] = [
     "NULL", "null", "Null", "(null)", "N/A", "n/a", "#N/A", "NA", "\\N", "\\n", "None", "none", "nil", "-",
     "--", " --", "?", "#NV",
 ];
 
-/// Returns whether a text for a missing value has no other meaning, so that it is not a text of people.
+/// Returns whether a null word has no other meaning, so that it means NULL even in a column of text.
 #[must_use]
 pub fn is_only_null(word: &str) -> bool {
     matches!(word, "\\N" | "\\n")
@@ -60,7 +61,7 @@ pub fn truth(words: &TruthWords, text: &str) -> Option<bool> {
     }
 }
 
-/// Returns the text if programs write it for a missing value.
+/// Returns the text if it is a null word, and `None` otherwise.
 #[must_use]
 pub fn null(text: &str) -> Option<&'static str> {
     NULLS.into_iter().find(|word| *word == text)
