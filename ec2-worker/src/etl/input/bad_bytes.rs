@@ -1,9 +1,9 @@
-//! Carries, inside text, the bytes that could not be decoded, and records that could not be made.
+//! Writes bytes that cannot be decoded, and reasons in place of records that cannot be made, into the text.
 //!
-//! The text must go on after such a byte, because only its own record is refused. So a decoder writes two bytes
-//! that no UTF-8 text contains. The check of a record finds them, and gets the original byte back.
+//! Only the record with such a byte is refused, so the text must go on after it. The decoder writes two bytes in its
+//! place, which no UTF-8 text contains. The check of a record finds them and gets the original byte back.
 
-/// The first byte of a record in place of which a reason stands.
+/// The byte before a reason that stands in place of a record, and after it.
 const REASON: u8 = 0xff;
 
 /// Appends `byte`, which could not be decoded.
@@ -20,8 +20,8 @@ pub fn at(text: &[u8]) -> Option<u8> {
     }
 }
 
-/// Appends a whole record in place of one that cannot be made, for this reason. `raw` is the record as the file has it,
-/// as far as it is text.
+/// Appends `reason` in place of a record that cannot be made. `raw` is the record as the file has it, for the person
+/// who mends it.
 pub fn push_reason(reason: &str, raw: &str, out: &mut Vec<u8>) {
     let line = |text: &str| text.trim_end().replace(['\n', '\r'], " ").into_bytes();
     out.push(REASON);
@@ -31,7 +31,8 @@ pub fn push_reason(reason: &str, raw: &str, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Returns the reason in place of the record `record`, if there is one, and the record as the file has it.
+/// Returns the reason that stands in place of a record, and the record as the file has it. Returns `None` for any other
+/// record.
 #[must_use]
 pub fn reason(record: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = record.strip_prefix(&[REASON])?;

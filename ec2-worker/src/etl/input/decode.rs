@@ -24,9 +24,9 @@ pub(super) enum Charset {
 }
 
 impl Charset {
-    /// Returns the encoding of a file that begins with `head`, and of which the definition says `declared`. A byte
-    /// order mark comes first. Without a mark and a declaration, UTF-16 is recognised by the zeros of its first
-    /// letters, which no other text contains.
+    /// Returns the encoding of a file that begins with `head`. A byte order mark decides, or else `declared`, the
+    /// encoding in the definition. Without both, UTF-16 is recognised by its zeros: every second byte of `head` is
+    /// zero.
     pub(super) fn of(head: &[u8], declared: Option<&'static Encoding>) -> Self {
         match head {
             [0xff, 0xfe, 0, 0, ..] => return Self::Utf32 { is_big: false },
@@ -45,7 +45,7 @@ impl Charset {
         }
     }
 
-    /// Returns the name of an encoding that needs decoding.
+    /// Returns the name of the encoding, or `None` for UTF-8, which needs no decoding.
     pub(super) fn name(self) -> Option<&'static str> {
         match self {
             Self::Utf8 => None,
@@ -54,7 +54,7 @@ impl Charset {
         }
     }
 
-    /// Returns the note for the user if the encoding was found in the file.
+    /// Returns a note for the user if the file shows another encoding than the definition declares.
     pub(super) fn note(self, declared: Option<&'static Encoding>) -> Option<String> {
         let found = match self {
             Self::Utf8 if declared.is_some_and(|declared| declared != UTF_8) => "UTF-8",
@@ -66,17 +66,18 @@ impl Charset {
     }
 }
 
-/// Returns whether the bytes at `odd`, `odd + 2` and so on are zero and all others are not, for at least four letters.
+/// Returns whether the bytes at `odd`, `odd + 2` and so on are zero and all others are not. `head` must have at least
+/// four pairs of bytes.
 fn has_zeros(head: &[u8], odd: usize) -> bool {
     let whole = &head[..head.len() / 2 * 2];
     whole.len() >= 8 && whole.iter().enumerate().all(|(index, byte)| (*byte == 0) == (index % 2 == odd))
 }
 
-/// Reads text as UTF-8. In place of bytes that are not in the encoding it gives [`bad_bytes`].
+/// Reads text as UTF-8. In place of a byte that is not in the encoding, it writes what [`bad_bytes::push`] appends.
 pub(super) struct Decoder<R> {
     bytes: R,
     state: State,
-    /// Decoded text, of which the part before `next` was read.
+    /// Decoded text. The bytes before `next` were read already.
     text: Vec<u8>,
     next: usize,
     is_at_end: bool,

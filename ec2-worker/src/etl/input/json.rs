@@ -12,14 +12,14 @@ use super::bad_bytes;
 
 /// The number of objects whose keys make the header.
 const LEADING: usize = 1000;
-/// The number of bytes of objects whose keys make the header, at most.
+/// The largest size of these objects in bytes. After it, fewer than [`LEADING`] objects make the header.
 const LEADING_BYTES: usize = 4 * 1024 * 1024;
 
-/// Returns `text` as CSV with a header. `longest` is the length of the longest object in bytes.
+/// Returns `text` as CSV with a header. An object must be shorter than `longest` bytes.
 ///
 /// # Errors
 ///
-/// If the text is neither objects nor an array.
+/// If the text begins neither with an object nor with an array.
 pub(super) fn csv(mut text: Box<dyn BufRead + Send>, longest: usize) -> io::Result<impl Read + Send> {
     let is_array = match first_letter(&mut text, true)? {
         Some(b'[') => {
@@ -53,8 +53,7 @@ pub(super) fn csv(mut text: Box<dyn BufRead + Send>, longest: usize) -> io::Resu
     Ok(Csv { objects, leading, keys, out, next: 0 })
 }
 
-/// Passes over blanks, and at the start of the file over a byte order mark. Returns the next byte, which is left to be
-/// read.
+/// Skips blanks, and at the start of the file a byte order mark. Returns the next byte without reading it.
 fn first_letter(text: &mut dyn BufRead, is_start: bool) -> io::Result<Option<u8>> {
     loop {
         let bytes = text.fill_buf()?;
@@ -95,10 +94,10 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// The objects of the text, one after another. An object that cannot be read is given as the reason.
+/// The objects of the text, one after another. In place of an object that cannot be read comes the reason.
 struct Objects {
     text: Box<dyn BufRead + Send>,
-    /// The length of the longest object in bytes. A longer one would not fit into the memory.
+    /// The number of bytes of an object that are read at most, so that a long object cannot fill the memory.
     longest: u64,
     is_array: bool,
     /// Whether the array is closed.
@@ -106,7 +105,7 @@ struct Objects {
     count: u64,
 }
 
-/// An object, or why it cannot be read and its text.
+/// An object. If it cannot be read: the reason, and its text.
 type Object = Result<Fields, (String, String)>;
 
 impl Objects {
@@ -114,7 +113,7 @@ impl Objects {
         if self.is_array { self.next_element() } else { self.next_line() }
     }
 
-    /// Reads the next line. A blank line is given as an object without fields, so that lines keep their numbers.
+    /// Reads the next line. A blank line becomes an object without fields, so that the other lines keep their numbers.
     fn next_line(&mut self) -> io::Result<Option<Object>> {
         let mut line = Vec::new();
         if (&mut self.text).take(self.longest).read_until(b'\n', &mut line)? == 0 {
@@ -195,11 +194,11 @@ impl Objects {
 /// The CSV of the objects.
 struct Csv {
     objects: Objects,
-    /// The objects whose keys made the header.
+    /// The objects that were read for the header and are not yet written.
     leading: VecDeque<Object>,
     keys: Vec<String>,
     out: Vec<u8>,
-    /// The index in `out` of the first byte that was not read.
+    /// The index in `out` of the first byte that was not yet read.
     next: usize,
 }
 
@@ -236,7 +235,7 @@ impl Csv {
 ///
 /// # Errors
 ///
-/// If the value is a string that is no text, such as one with half of a surrogate pair.
+/// If the value is a string that is no Unicode text, such as one with half of a surrogate pair.
 fn text(key: &str, raw: &str) -> Result<Option<(String, bool)>, String> {
     Ok(match raw {
         "null" => None,
@@ -256,7 +255,7 @@ fn written(fields: &[(String, Box<RawValue>)]) -> String {
     format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
 }
 
-/// Returns a line as text, cut if it is long.
+/// Returns the first 1,024 bytes of a line as text.
 fn shown(line: &[u8]) -> String {
     String::from_utf8_lossy(&line[..line.len().min(1024)]).into_owned()
 }

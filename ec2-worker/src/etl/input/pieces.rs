@@ -12,9 +12,10 @@ use crate::failure::Failure;
 
 /// The pieces of a download.
 pub(super) struct Pieces {
-    /// An empty piece means the end. If the channel closes without one, the download broke down, and the pieces so
-    /// far are not the whole file.
+    /// An empty piece means the end. If the channel closes without an empty piece, the download has failed, and the
+    /// pieces so far are not the whole file.
     receiver: mpsc::Receiver<Result<Bytes, Failure>>,
+    /// The bytes that were received and are not yet read.
     piece: Bytes,
     is_at_end: bool,
     failure: FailureSlot,
@@ -31,7 +32,7 @@ impl Pieces {
         self.count.clone()
     }
 
-    /// Returns the next bytes, at most `limit`; no bytes at the end.
+    /// Returns at most `limit` bytes, which come next. Returns no bytes at the end.
     pub(super) fn next(&mut self, limit: usize) -> Result<Bytes, Failure> {
         if self.piece.is_empty() {
             self.piece = self.receive()?;
@@ -39,7 +40,7 @@ impl Pieces {
         Ok(self.piece.split_to(limit.min(self.piece.len())))
     }
 
-    /// Returns the next `wanted` bytes, or fewer at the end, and leaves them to be read.
+    /// Returns the next `wanted` bytes without reading them. Returns fewer bytes at the end.
     pub(super) fn peek(&mut self, wanted: usize) -> Result<&[u8], Failure> {
         while self.piece.len() < wanted {
             let more = self.receive()?;

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::CrcReader;
 use flate2::bufread::{DeflateDecoder, GzDecoder};
 
-/// A file that is smaller than this when unpacked is never taken for a bomb.
+/// A file that has at most this many bytes when unpacked is never refused as too large.
 const HARMLESS: u64 = 256 * 1024 * 1024;
-/// The largest factor by which a larger file may grow. Real tables grow by 3 to 50.
+/// The largest factor by which a larger file may grow when it is unpacked. Real tables grow by much less.
 const GROWTH: u64 = 200;
-/// The largest window of a Zstandard file: 128 MB, as the program `zstd` itself allows without being asked.
+/// The largest window of a Zstandard file, as a power of two: 128 MB, which is also the default limit of the program
+/// `zstd`.
 const ZSTD_WINDOW_LOG: u32 = 27;
 /// The largest memory for an xz file, in KiB. `xz -9` needs 64 MB.
 const XZ_MEMORY: u32 = 256 * 1024;
@@ -35,7 +36,7 @@ impl Packing {
         const BZIP2_END: &[u8] = b"\x17\x72\x45\x38\x50\x90";
         let bzip2 = head.starts_with(b"BZh")
             && head.get(4..10).is_some_and(|block| block == BZIP2_BLOCK || block == BZIP2_END);
-        // A Zstandard file may begin with a frame to skip.
+        // A Zstandard file may begin with a skippable frame.
         let skippable = head.len() >= 4 && head[0] & 0xf0 == 0x50 && head[1..4] == [0x2a, 0x4d, 0x18];
         match head {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
@@ -64,7 +65,7 @@ impl Packing {
     }
 }
 
-/// Returns the unpacked bytes of `packed`. `count` counts the packed bytes that were read.
+/// Returns the unpacked bytes of `packed`. `count` is the number of packed bytes that were read so far.
 ///
 /// # Errors
 ///
@@ -89,7 +90,7 @@ pub(super) fn reader(
     Ok(Box::new(Guarded { inner, count, unpacked: 0 }))
 }
 
-/// Ends the reading of a file that was packed in order to exhaust its reader.
+/// Fails if a file grows too much when it is unpacked, as a file does that was made to exhaust its reader.
 struct Guarded {
     inner: Box<dyn Read + Send>,
     count: Arc<AtomicU64>,
@@ -108,7 +109,7 @@ impl Read for Guarded {
     }
 }
 
-/// Reads gzip with any number of members, and zeros after each of them, as tapes and some tools leave them.
+/// Reads gzip with any number of members. Zeros may follow each member, because tapes and some tools add them.
 enum Gzip {
     /// Before a member, or at the end.
     Between(Box<dyn BufRead + Send>),
@@ -145,7 +146,7 @@ impl Read for Gzip {
     }
 }
 
-/// Returns the next byte that is not zero and leaves it to be read, or `None` at the end.
+/// Skips zeros. Returns the next byte without reading it, or `None` at the end.
 fn skip_zeros(packed: &mut dyn BufRead) -> io::Result<Option<u8>> {
     loop {
         let bytes = packed.fill_buf()?;
@@ -161,8 +162,8 @@ fn skip_zeros(packed: &mut dyn BufRead) -> io::Result<Option<u8>> {
     }
 }
 
-/// Returns the bytes of the only file of a zip archive. Its directory is at its end, so the archive is first copied to
-/// the folder `scratch`.
+/// Returns the bytes of the only file of a zip archive. The directory of an archive is at its end, so the archive is
+/// first copied to the folder `scratch`.
 fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn Read + Send>> {
     let spool = spooled(packed, scratch)?;
     let mut archive = zip::ZipArchive::new(spool.try_clone()?).map_err(io::Error::other)?;
@@ -215,7 +216,7 @@ fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn
     Ok(Box::new(Checked { inner: CrcReader::new(inner), crc }))
 }
 
-/// Returns whether a file of an archive is one that a file manager adds.
+/// Returns whether a file of an archive is hidden, or one that a file manager adds to archives.
 fn is_hidden(name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or(name);
     name.starts_with("__MACOSX/") || last.starts_with('.') || last == "Thumbs.db" || last == "desktop.ini"
@@ -251,7 +252,7 @@ pub(super) fn spooled(mut bytes: Box<dyn BufRead + Send>, scratch: &Path) -> io:
     Ok(file)
 }
 
-/// Compares the checksum of a file of an archive at its end.
+/// Reads a file of a zip archive, and compares its checksum at its end.
 struct Checked {
     inner: CrcReader<Box<dyn Read + Send>>,
     crc: u32,

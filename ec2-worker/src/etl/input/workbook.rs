@@ -1,7 +1,8 @@
 //! Turns a sheet of an Excel workbook into CSV.
 //!
-//! Values are as Excel shows them, in ISO form: dates as `2025-12-31`, numbers with at most 15 digits. Each row of the
-//! sheet is one record, so that records have the numbers of their rows.
+//! Dates and times are written in ISO form, such as `2025-12-31`, and numbers with at most 15 digits. Other number
+//! formats of Excel do not count. Each row of the sheet becomes one record, so the line of a record is the number of
+//! its row.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, SeekFrom};
@@ -15,11 +16,11 @@ use super::json::push_record;
 use super::unpack::{check_growth, spooled};
 use crate::etl::dialect::Dialect;
 
-/// The limits of a sheet in Excel.
+/// The largest numbers of rows and of columns that a sheet of Excel can have.
 const MOST_ROWS: u32 = 1_048_576;
 const MOST_COLUMNS: u32 = 16_384;
 
-/// Returns the sheet that the dialect names as CSV, or the first sheet.
+/// Returns a sheet as CSV: the sheet that the dialect names, or else the first one.
 ///
 /// # Errors
 ///
@@ -30,7 +31,7 @@ pub(super) fn csv(
     scratch: &Path,
     notes: &mut Vec<String>,
 ) -> io::Result<impl BufRead + Send + use<>> {
-    // The library panics at some damaged files, such as one with a cell whose column has ten letters.
+    // The library panics on some damaged files, such as a file with a cell whose column has ten letters.
     let converted = catch_unwind(AssertUnwindSafe(|| sheet(bytes, dialect, scratch, notes)));
     converted.unwrap_or_else(|_| {
         Err(io::Error::other(
@@ -63,7 +64,7 @@ fn sheet(
     let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(problem)?;
     while let Some(cell) = cells.next_cell_with_formula().map_err(problem)? {
         let (row, column) = cell.pos;
-        // A cell far away would make gigabytes of empty lines.
+        // Every row before a cell becomes a line, so a cell with a very large row number would make gigabytes of lines.
         if row >= MOST_ROWS || column >= MOST_COLUMNS {
             let what = format!(
                 "the sheet `{sheet}` has a cell in row {row} and column {column}, beyond Excel's limits"
@@ -101,20 +102,20 @@ fn chosen(names: &[String], wanted: Option<&str>, notes: &mut Vec<String>) -> io
 
 /// Writes the cells of a sheet as records.
 struct Rows {
-    /// The number of cells of the first row with a value, after the rows to skip.
+    /// The number of cells in the first row that has a value and is not skipped. Shorter rows are filled up to it.
     width: usize,
-    /// The cells of the present row: the text, and whether it is text.
+    /// The cells of the present row: what to write, and whether the cell holds text. Empty cells are `None`.
     row: Vec<Option<(String, bool)>>,
     /// The index of the present row.
     next: u64,
     /// The number of rows to leave out at the start.
     skip: u64,
-    /// Why the present row cannot be read.
+    /// The reason why the present row cannot be read, if there is one.
     reason: Option<String>,
 }
 
 impl Rows {
-    /// Begins the row `row`, which may be the present one. Rows without cells become blank lines.
+    /// Makes `row` the present row: writes the rows before it. A row without cells becomes a blank line.
     fn begin(&mut self, row: u64, out: &mut impl io::Write) -> io::Result<()> {
         while self.next < row {
             self.end(out)?;
@@ -181,7 +182,7 @@ fn letters(column: u32) -> String {
     letters.iter().rev().collect()
 }
 
-/// Returns the text of a cell, and whether the cell holds text; `None` for an empty cell.
+/// Returns what to write for a cell, and whether the cell holds text. Returns `None` for an empty cell.
 fn shown(value: &DataRef<'_>) -> Option<(String, bool)> {
     Some(match value {
         DataRef::Empty => return None,
@@ -196,7 +197,7 @@ fn shown(value: &DataRef<'_>) -> Option<(String, bool)> {
     })
 }
 
-/// Returns a number with the 15 digits that Excel itself shows at most.
+/// Returns a number with at most 15 digits, because Excel itself shows no more.
 fn number_text(number: f64) -> String {
     let rounded: f64 = format!("{number:.14e}").parse().unwrap_or(number);
     rounded.to_string()
