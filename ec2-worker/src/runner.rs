@@ -36,15 +36,15 @@ struct Runner {
     /// One permit for each task that may run at the same time.
     permits: Arc<Semaphore>,
     tasks: TaskTracker,
-    /// When cancelled, the worker takes no new task.
+    /// After this token is canceled, the worker takes no new task.
     shutdown: CancellationToken,
-    /// When cancelled, the worker drops the running tasks.
+    /// After this token is canceled, the worker drops the running tasks.
     stop: CancellationToken,
 }
 
 pub(crate) async fn run(config: Config, clients: Clients, shutdown: CancellationToken) -> anyhow::Result<()> {
     let root = config.scratch_dir.clone();
-    // Another worker may hold the lock for as long as it deletes what killed workers left.
+    // This may wait for the lock of another worker, which deletes the folders that killed workers have left behind.
     let scratch = tokio::task::spawn_blocking(move || Scratch::open(&root)).await;
     let scratch = scratch.context("preparing the scratch folder")??;
     let stop = CancellationToken::new();
@@ -72,8 +72,8 @@ pub(crate) async fn run(config: Config, clients: Clients, shutdown: Cancellation
 }
 
 impl Runner {
-    /// Polls until the shutdown. After a panic, polling starts again; otherwise the worker would send heartbeats but never
-    /// poll.
+    /// Polls until the shutdown. After a panic, polling starts again; otherwise the worker would send heartbeats but
+    /// never poll.
     async fn keep_polling(self, group: String) {
         loop {
             let polling = async {
@@ -208,7 +208,7 @@ impl Runner {
         }
     }
 
-    /// Does the work and reports progress. Returns `None` if the task was cancelled or dropped.
+    /// Does the work and reports progress. Returns `None` if the task was canceled or dropped.
     async fn work(
         &self,
         id: &str,
@@ -218,7 +218,7 @@ impl Runner {
     ) -> Option<Result<TaskOutcome, Failure>> {
         let Task { key, component, activity, .. } = task;
         let context = TaskContext { tools: &self.tools, key, component, folder, progress };
-        // The call stands inside the block, because `run` need not be an `async fn`, so the call itself may panic.
+        // The call is inside the block, because the call itself may panic: `run` need not be an `async fn`.
         let running = panics::caught_in("doing the task", async { activity.run(&context).await });
         let mut running = std::pin::pin!(running);
         let mut ticks = tokio::time::interval(self.config.progress_every);
@@ -244,8 +244,8 @@ impl Runner {
         }
     }
 
-    /// Reports the last fields and the end of a task. Returns the result of the task, which becomes a failure if the service
-    /// refuses the fields.
+    /// Reports the last fields and the end of a task. Returns the result of the task. If the service refuses the
+    /// fields, the result is a failure.
     async fn tell(
         &self,
         id: &str,

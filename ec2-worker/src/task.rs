@@ -15,7 +15,7 @@ use crate::storage::S3Uri;
 pub(crate) struct Task {
     /// The identity of the work over all its attempts.
     pub(crate) key: WorkKey,
-    /// The id of the definition's object.
+    /// The id of the object in the definition.
     pub(crate) component: String,
     /// The folder for the logs of this attempt.
     pub(crate) logs: Option<S3Uri>,

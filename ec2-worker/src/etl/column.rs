@@ -43,7 +43,7 @@ pub enum ColumnType {
     Each(Moments),
     /// A type without a binary encoder here. Its values are sent as text, and the database checks them.
     Other,
-    /// As [`Self::Other`], and the empty text may be a value of the type.
+    /// As [`Self::Other`], but the empty text may be a value of the type.
     OtherText,
 }
 
@@ -78,8 +78,8 @@ pub struct Column {
 }
 
 impl ColumnType {
-    /// Returns the kind of a type from its name in `pg_type`, its `typtype`, whether it is in the schema `pg_catalog`,
-    /// and its type modifier.
+    /// Returns the column type for a type of PostgreSQL: from its name in `pg_type`, its `typtype`, whether it is in
+    /// the schema `pg_catalog`, and its type modifier.
     #[must_use]
     pub fn of(name: &str, typtype: &str, built_in: bool, modifier: i32) -> Self {
         // The modifier of varchar and char is n + 4. The modifier of numeric is ((precision << 16) | scale) + 4, with a
@@ -93,7 +93,8 @@ impl ColumnType {
             "_timestamptz" | "tstzrange" | "tstzmultirange" if built_in => Self::Each(Moments::TimestampTz),
             "_time" if built_in => Self::Each(Moments::Time),
             "_timetz" if built_in => Self::Each(Moments::TimeTz),
-            // An extension may define a type with an empty value, as hstore does. Geometries have none.
+            // An extension may define a type for which the empty text is a value, as hstore does. These types have
+            // none.
             "geometry" | "geography" | "raster" => Self::Other,
             _ if !built_in && typtype == "b" && !name.starts_with('_') => Self::OtherText,
             _ if !built_in || typtype != "b" => Self::Other,
@@ -129,7 +130,7 @@ impl ColumnType {
         }
     }
 
-    /// Returns whether spaces around a value are part of it, or the database judges them.
+    /// Returns whether spaces around a value are kept, because they are part of it or because the database decides.
     #[must_use]
     pub fn keeps_spaces(self) -> bool {
         matches!(
@@ -162,7 +163,7 @@ impl ColumnType {
         matches!(self, Self::Int2 | Self::Int4 | Self::Int8 | Self::Float4 | Self::Float8 | Self::Numeric(_))
     }
 
-    /// Returns the type of the dates or times in a value, or `None` if there are none.
+    /// Returns the type of the dates or times in a value, or `None` if values contain none.
     #[must_use]
     pub fn moments(self) -> Option<Moments> {
         match self {

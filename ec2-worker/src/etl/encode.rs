@@ -2,7 +2,7 @@
 //!
 //! The encoder refuses the values that PostgreSQL would refuse, with a reason that helps a person to correct the file.
 //! So the worker finds nearly every bad row without the database. [`binary`] and [`plain`] use the same functions, so a
-//! text has the same meaning on every way to the database.
+//! text has the same meaning in both forms.
 
 use std::borrow::Cow;
 
@@ -81,7 +81,7 @@ fn encode(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>) 
     Ok(())
 }
 
-/// Returns `text` as text that PostgreSQL reads as the same value under every setting, after the checks of [`binary`].
+/// Checks `text` as [`binary`] does, and returns a text that PostgreSQL reads as the same value under every setting.
 ///
 /// # Errors
 ///
@@ -185,7 +185,7 @@ fn fixed<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
 }
 
 fn sized(out: &mut Vec<u8>, bytes: &[u8]) {
-    // A record has a few megabytes at most, so the length fits into 32 bits.
+    // `myMaxRecordBytes` allows a gigabyte at most, so the length fits into 32 bits.
     out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
     out.extend_from_slice(bytes);
 }

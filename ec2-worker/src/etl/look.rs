@@ -1,5 +1,5 @@
-//! Looks at a file as a load will read it, without a database: which dialect and columns it has, and which records a load
-//! refuses whatever the table is.
+//! Reads a file as a load would read it, but without a database. Finds its dialect and its columns, and the records
+//! that a load refuses for any table.
 
 use super::column::{Column, ColumnType};
 use super::header::Target;
@@ -11,13 +11,13 @@ use super::transform::{self, Message, Plan, Reject, Shape};
 use crate::failure::Failure;
 use crate::panics;
 
-/// The largest number of refused records that are kept.
+/// The largest number of refused records that a look contains; the others are only counted.
 const KEPT: usize = 5;
 
 /// The findings about a file.
 #[derive(Debug, Default)]
 pub struct Look {
-    /// The names in the header, or the declared columns.
+    /// The names in the header, or else the declared columns, or else `column 1` and so on.
     pub columns: Vec<String>,
     /// Sentences for the user, such as which separator was found.
     pub notes: Vec<String>,
@@ -25,9 +25,9 @@ pub struct Look {
     pub rows: u64,
     /// The number of records that cannot be read.
     pub refused: u64,
-    /// The first of them.
+    /// The first refused records.
     pub rejects: Vec<Reject>,
-    /// The records that a load leaves out.
+    /// The numbers of records that a load leaves out.
     pub skipped: Skipped,
 }
 
@@ -75,7 +75,7 @@ pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
     Ok(look)
 }
 
-/// Returns a sentence if the only name looks like several names between separators.
+/// Returns a note if there is only one name, and this name contains a separator.
 fn one_column_note(columns: &[String]) -> Option<String> {
     let [name] = columns else { return None };
     let separator = [';', '\t', '|', ','].into_iter().find(|separator| name.contains(*separator))?;
@@ -84,8 +84,8 @@ fn one_column_note(columns: &[String]) -> Option<String> {
     ))
 }
 
-/// Returns the names in the header. Without a header, returns the declared columns, or else a name for each field of the
-/// first record.
+/// Returns the names in the header. Without a header, returns the declared columns, or else a name for each field of
+/// the first record.
 async fn columns(load: &Load, source: &Source) -> Result<Vec<String>, Failure> {
     let input = source.open().await?;
     let (name, dialect, scratch) = (source.name(), load.dialect.clone(), load.scratch.clone());

@@ -1,4 +1,4 @@
-//! Rewrites records from one dialect into another: of files, and of the rows that a database sends.
+//! Rewrites records from one dialect into another. The records come from files, or from the CSV that a database sends.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -30,7 +30,7 @@ pub struct Rewrite {
     pub read: Dialect,
     /// The dialect of the output.
     pub written: Dialect,
-    /// The names of the columns, for an output with a header of a file without one.
+    /// The names for the header of the output, if the file has no header.
     pub columns: Vec<String>,
     /// The output, which several files may share.
     pub output: Arc<Output>,
@@ -43,7 +43,8 @@ pub struct Rewrite {
 pub enum Counts {
     /// By its line in a file.
     Lines,
-    /// By its number among the rows that a database sends. These rows are not searched for marks and blank lines.
+    /// By its number among the rows that a database sends. The start of these rows is read as records; it is not
+    /// searched for byte order marks and for the dialect.
     Rows,
 }
 
@@ -58,12 +59,13 @@ pub struct Output {
 #[derive(Debug, Default)]
 struct State {
     is_begun: bool,
+    /// The number of rows without any value, which a load would take for blank lines.
     lost: u64,
     notes: Vec<String>,
 }
 
 impl Output {
-    /// Returns sentences for the user about the files and the output, without doubles.
+    /// Returns sentences for the user about the files and the output. No sentence comes twice.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +91,7 @@ impl Output {
     }
 }
 
-/// Returns the note about rows without any value, which a reader takes for blank lines.
+/// Returns the note about rows without any value, which a load would take for blank lines.
 #[must_use]
 pub fn lost_note(count: u64) -> Option<String> {
     let rows = if count == 1 { "1 row has".to_owned() } else { format!("{count} rows have") };
@@ -103,8 +105,8 @@ pub fn lost_note(count: u64) -> Option<String> {
 impl Rewrite {
     /// Rewrites `input` on a thread of its own, and returns the channel from which the pieces of the output come.
     ///
-    /// The last piece is followed by an empty piece. If the channel closes without an empty piece, the pieces so far are
-    /// not the whole output. A failure comes in place of the remaining pieces.
+    /// The last piece is followed by an empty piece. If the channel closes without an empty piece, the pieces so far
+    /// are not the whole output. A failure comes in place of the remaining pieces.
     #[must_use]
     pub fn start(self, input: Input) -> mpsc::Receiver<Result<Vec<u8>, Failure>> {
         let (sender, receiver) = mpsc::channel(PIECES);
@@ -120,7 +122,7 @@ impl Rewrite {
     fn run(self, input: Input, sender: &mpsc::Sender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
         let at = match self.counts {
             Counts::Lines => Position::START,
-            // Marks and the dialect are sought at the offset 0 only.
+            // Byte order marks and the dialect are sought at the offset 0 only.
             Counts::Rows => Position { offset: 1, line: 1 },
         };
         let (file, dialect) = (self.file.clone(), self.read.clone());
@@ -151,6 +153,7 @@ struct Thread {
     names: Vec<Vec<u8>>,
     /// The number of records so far, without the header.
     count: u64,
+    /// A buffer for the text of a field.
     text: Vec<u8>,
 }
 
@@ -181,7 +184,7 @@ impl Thread {
         if self.records.splitter().fields().len() == 1 {
             self.records.keep_empty_lines();
         }
-        // The keys of JSON are its header.
+        // The keys of JSON objects are read as a header.
         let is_header = self.rewrite.read.header || self.rewrite.read.form == Form::Json;
         if is_header {
             let fields = self.records.splitter().fields().to_vec();
@@ -224,7 +227,7 @@ impl Thread {
         self.writer.end()
     }
 
-    /// Checks that the fields of `record` are all of it.
+    /// Checks that `record` can be read, and that its fields contain all of its text.
     fn check(&self, record: &Record) -> Result<(), Failure> {
         let (file, line) = (&self.rewrite.file, record.at.line);
         let bad = |id: &str, column: &str, what: &str| {
@@ -278,7 +281,7 @@ impl Thread {
         Failure::bad_input("Unwritable", format!("{file}, {at}, column {column}: the value {what}"))
     }
 
-    /// Keeps what the user should know about the file.
+    /// Adds the notes about the file to the output.
     fn tell(self) {
         let file = &self.rewrite.file;
         let mut notes: Vec<String> =

@@ -1,8 +1,8 @@
 //! Turns the records of a file into encoded rows: matches fields to columns, checks and encodes them.
 //!
-//! One thread for blocking work does everything, and hands on chunks of a quarter of a megabyte. So a large file
-//! neither blocks an async thread nor fills the memory. A record that does not fit is refused with its reason. A
-//! problem that makes the rest of the file unreadable (a wrong header, a quote left open) fails the load.
+//! A thread for blocking work does this, and sends chunks of rows to the load. So a large file neither blocks an async
+//! thread nor fills the memory. A record that does not fit is refused with its reason. A problem that makes the rest of
+//! the file unreadable (a wrong header, a quote that is never closed) fails the load.
 
 use std::path::PathBuf;
 
@@ -44,7 +44,7 @@ pub struct Plan {
     pub shape: Shape,
     /// The folder for files that must be copied before they can be read, such as workbooks.
     pub scratch: PathBuf,
-    /// Whether the text is the file itself, byte by byte. This is known after the file was opened once.
+    /// Whether the text is the file itself, byte by byte. Only a plan for reading a range again needs to know it.
     pub is_plain: bool,
 }
 
@@ -82,7 +82,7 @@ pub enum Message {
     Chunk(Chunk),
     /// The file cannot be loaded.
     Failed(Failure),
-    /// The file is at its end. These records were left out of it.
+    /// The file has ended. The numbers say how many of its records were left out.
     End(Skipped),
 }
 
@@ -183,7 +183,7 @@ struct Thread {
     rules: Vec<ColumnRules>,
     /// Whether each row gets a mark, because a range is read again.
     marks_rows: bool,
-    /// The number of records so far, without the header and blank lines.
+    /// The number of records so far, without the header and the skipped records.
     count: u64,
     chunk: Chunk,
     scratch: Vec<u8>,
@@ -261,7 +261,7 @@ impl Thread {
         self.sender.blocking_send(Message::Chunk(chunk)).is_ok()
     }
 
-    /// Keeps the layout and tells the load of it. Returns false if the receiver is gone.
+    /// Keeps the layout, and sends it to the load. Returns false if the receiver is gone.
     fn begin(&mut self, layout: Layout) -> bool {
         // In a table of one column, an empty line is a NULL.
         if layout.width() == 1 {
@@ -354,8 +354,8 @@ impl Thread {
                 format!("{}, line {}: the header is not {encoding}; {hint}", self.plan.file, at.line);
             Failure::bad_input("Encoding", message)
         })?;
-        // Some tools end every line with a separator, also the header. If the data format names a column in this place,
-        // it is one without a name.
+        // Some tools end every line with a separator, also the header. But if the data format declares as many
+        // columns as the header has fields, the last field is a column without a name.
         if names.len() > 1
             && names.len() != declared
             && names.last().is_some_and(|last| last.trim().is_empty())
@@ -465,7 +465,7 @@ impl Layout {
 }
 
 impl Shape {
-    /// Returns the number of columns that a record without a header should have.
+    /// Returns the number of fields that a record of a file without a header should have.
     fn columns(&self) -> Option<usize> {
         Some(match self {
             Self::Table { target, declared } if declared.is_empty() => target.columns.len(),

@@ -1,8 +1,8 @@
 //! Writes the rows of a query or of a table to a file in a dialect, in S3 or in the scratch folder.
 //!
-//! The server writes CSV itself. Where its CSV is the dialect, the bytes are passed on; else every record is written
-//! anew. An export reads only: a file and a transaction cannot be committed together, so a query that changes the
-//! database is refused before its changes could be undone without a word.
+//! The database writes CSV itself. If the dialect is such a CSV, the bytes are passed on; otherwise every record is
+//! written anew. An export only reads, because a file and a transaction cannot be committed together. So a query that
+//! changes the database is refused; otherwise its changes would be undone without any message.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -32,6 +32,7 @@ use crate::progress::Progress;
 use crate::sql::{literal, statements};
 use crate::storage::{ObjectWriter, S3Uri, Storage};
 
+/// The size of a piece of output in bytes.
 const PIECE: usize = 256 * 1024;
 /// The largest number of pieces between the database and the thread that writes them anew.
 const PIECES: usize = 4;
@@ -52,7 +53,7 @@ pub struct Unload {
 }
 
 impl Unload {
-    /// Returns the rows of a node, in a dialect.
+    /// Returns the unload of the rows of `node`, to be written in `dialect`.
     #[must_use]
     pub fn new(node: &SqlNode, dialect: &Dialect) -> Self {
         Self {
@@ -140,16 +141,16 @@ impl Unload {
     }
 }
 
-/// The CSV that the server writes, with a header.
+/// The CSV that the database writes, which has a header.
 #[derive(Clone, Debug)]
 struct ServerCsv {
     dialect: Dialect,
-    /// Whether this is the dialect of the file, but for the header.
+    /// Whether this CSV is the dialect of the file, apart from the header.
     is_wanted: bool,
 }
 
 impl ServerCsv {
-    /// Returns the CSV of the server in `dialect`, or else in the default dialect.
+    /// Returns the CSV in `dialect` if the database can write it, or else in the default dialect.
     fn new(dialect: &Dialect) -> Self {
         let separator = match dialect.separator[..] {
             [byte] if byte.is_ascii() && !matches!(byte, 0 | b'\n' | b'\r') => Some(byte),
@@ -185,7 +186,7 @@ impl ServerCsv {
         format!("FORMAT csv, HEADER, NULL '', DELIMITER {separator}, QUOTE {}", character(quote))
     }
 
-    /// Cuts a row, which is whole, and gives its fields to `take`.
+    /// Cuts `row`, which is a whole record, into fields, and passes each field to `take`.
     fn fields(&self, row: &[u8], mut take: impl FnMut(Option<&[u8]>)) {
         let mut splitter = Splitter::new(&self.dialect);
         let Step::Record { .. } = splitter.split(row, 0, true) else { return };
@@ -333,7 +334,7 @@ impl Rows<'_> {
         row.transpose().map_err(|error| self.unload.refused(&error))
     }
 
-    /// Takes the header into the preview, and tells about its names.
+    /// Reads the header into the preview, and notes names that come twice.
     async fn header(&mut self, progress: &Progress) -> Result<(), Failure> {
         let header = self.next().await?.unwrap_or_default();
         let mut names = Vec::new();
@@ -354,7 +355,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Passes the bytes of the server on, except for the few records that a reader would misread.
+    /// Passes on the bytes of the database. Only the few records that a load would misread are written anew.
     async fn pass_on(&mut self, sink: &mut Sink, progress: &Progress) -> Result<(), Failure> {
         let dialect = self.unload.dialect.clone();
         let mut writer = RecordWriter::new(&dialect, true);
@@ -378,8 +379,8 @@ impl Rows<'_> {
         sink.write(piece).await
     }
 
-    /// Appends a row to `piece`, written anew if it is the first of the file and looks like something else, or if it may
-    /// look like a blank line.
+    /// Appends a row to `piece`. The row is written anew if it may look like a blank line, or if it is the first of
+    /// the file and a load could take it for something else, such as a `sep=` line.
     #[inline]
     fn push(
         &self,
@@ -443,7 +444,8 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Sends the CSV of the server to the thread that writes it anew. If the thread is gone, it has failed.
+    /// Sends the CSV of the database to the thread that writes it anew. Stops if this thread has ended, because it
+    /// reports its failure itself.
     async fn send(
         &mut self,
         sender: mpsc::Sender<Result<Bytes, Failure>>,

@@ -15,14 +15,14 @@ pub fn date(days: i32) -> String {
     }
 }
 
-/// Returns a timestamp from the microseconds since 2000-01-01. `zone` is the text behind the time.
+/// Returns a timestamp from the microseconds since 2000-01-01. `zone` is the offset after the time, or empty.
 #[must_use]
 pub fn timestamp(micros: i64, zone: &str) -> String {
     match micros {
         i64::MAX => "infinity".to_owned(),
         i64::MIN => "-infinity".to_owned(),
         _ => {
-            // Every timestamp of PostgreSQL has fewer days than 2 to the 31st.
+            // The range of timestamps has fewer than 2^31 days.
             let (date, era) = parts(micros.div_euclid(DAY) as i32);
             format!("{date} {}{zone}{era}", time(micros.rem_euclid(DAY)))
         }

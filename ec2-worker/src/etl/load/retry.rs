@@ -1,8 +1,8 @@
-//! Retries: rows that a load refused, and that a person has mended, go into the table after all, once.
+//! Retries: loads the rows that a load has refused and that a person has mended. No row is loaded twice.
 //!
 //! The rows become a small file in the dialect of the original file, and are loaded as that file was. One transaction
-//! commits the rows, their marks in the table for refused rows, and a ledger row. Rows that are refused again keep
-//! their place in that table, with the new reason.
+//! commits the rows, `retried_at` in the table of refused rows, and a ledger row. A row that is refused again stays in
+//! that table, with its new reason and its new text.
 
 mod mended_file;
 
@@ -28,7 +28,7 @@ use mended_file::{MendedFile, beginning, one_record, plain};
 /// The largest number of problems that one message lists.
 const SHOWN: usize = 5;
 
-/// The beginning of the reason why a long record was refused.
+/// How the reason begins with which a long record was refused.
 const TOO_LONG: &str = "the record is longer than";
 
 /// A row that a person has mended.
@@ -36,7 +36,7 @@ const TOO_LONG: &str = "the record is longer than";
 pub struct Mended {
     /// The row. Its run, file, line and byte offset say which refused row it is; `raw_line` is the mended text.
     pub row: RefusedRow,
-    /// The place of the row for messages, such as `mended.csv, line 3`.
+    /// Where the person has written the row, for messages, such as `mended.csv, line 3`.
     pub place: String,
 }
 
@@ -53,7 +53,7 @@ pub struct Retried {
     pub notes: Vec<String>,
 }
 
-/// The surroundings of a retry.
+/// The load to which a retry belongs, and how to retry it.
 #[derive(Debug)]
 pub struct Retry<'a> {
     /// The load that refused the rows.
@@ -68,8 +68,9 @@ pub struct Retry<'a> {
 ///
 /// # Errors
 ///
-/// If a row was not refused in that run, was retried already or is not one record; if the original file is gone and its
-/// header is needed; or if the database refuses the load. Nothing has changed then.
+/// If a row was not refused in that run, was retried already or is not one record; if the original file cannot be
+/// read; if the table does not have the rows of that run; if an upsert could replace rows of a later load; or if the
+/// database refuses the load. Nothing has changed then.
 pub async fn retry(retry: &Retry<'_>, mended: &[Mended], pool: &Pool) -> Result<Retried, Failure> {
     let tx = ledger::begin_fixed(pool, &retry.load.target).await?;
     match retry.in_transaction(&tx, mended).await {
@@ -97,7 +98,7 @@ impl Retry<'_> {
         let (loaded, refused) = self.load_rows(tx, table.clone(), mended, &progress).await?;
         let pipeline = &self.load.key.pipeline;
         if loaded == 0 {
-            // Nothing of the load stays, not even an added column.
+            // No row was loaded, so nothing of the load may stay, such as an added column.
             tx.run("going back to a savepoint", "ROLLBACK TO SAVEPOINT retry").await?;
         } else {
             let is_refused = |row: &RefusedRow| refused.iter().any(|other| place(other) == place(row));
@@ -135,7 +136,7 @@ impl Retry<'_> {
         let wanted = Wanted { pipeline: Some(pipeline.clone()), ..Wanted::default() };
         let mut known: HashMap<(String, i64, i64), RefusedRow> = HashMap::new();
         for row in rejected::rows(tx, table, &wanted).await? {
-            // A rerun can refuse a row that an earlier retry had loaded.
+            // A rerun can refuse a row again that a retry has loaded before. Then the row that is still refused counts.
             let is_better = known.get(&place(&row)).is_none_or(|other| other.retried_at.is_some());
             if is_better {
                 known.insert(place(&row), row);
@@ -184,7 +185,8 @@ impl Retry<'_> {
         Err(Failure::bad_input("NotPublished", message))
     }
 
-    /// Checks that the table still has the rows of this load, and that no later load could be overwritten.
+    /// After `replace`, checks that the table still has the rows of this load. Before `upsert`, checks that no later
+    /// load has filled the table, because the old rows could replace its rows.
     async fn check_later_loads(&self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
         let WorkKey { pipeline, instance, generation } = &self.load.key;
         let doing = "reading downspout.loaded_files";
@@ -222,7 +224,7 @@ impl Retry<'_> {
         }
     }
 
-    /// Claims a ledger row of its own for this retry: the instance, and the number of the retry.
+    /// Claims a ledger row for this retry. Its key is the instance with the number of the retry.
     async fn claim(&self, tx: &Transaction) -> Result<WorkKey, Failure> {
         let WorkKey { pipeline, instance, generation } = &self.load.key;
         let prefix = format!("{instance}/retry-");
@@ -251,7 +253,8 @@ impl Retry<'_> {
         progress: &Progress,
     ) -> Result<(u64, Vec<RefusedRow>), Failure> {
         let files = self.files(tx, &table, mended).await?;
-        // The rows belong to those that a replace has loaded, so they are added. Every row is tried.
+        // After `replace`, the mended rows are added to the rows of the load. The limit of refused rows does not
+        // count here.
         let mode = if self.load.mode == LoadMode::Upsert { LoadMode::Upsert } else { LoadMode::Append };
         let (mut loaded, mut refused) = (0, Vec::new());
         for (number, file) in (1..).zip(&files) {
@@ -379,7 +382,7 @@ impl Retry<'_> {
     }
 }
 
-/// Returns what tells refused rows of one run apart.
+/// Returns the file, the line and the byte offset, by which the refused rows of one run differ.
 fn place(row: &RefusedRow) -> (String, i64, i64) {
     (row.file.clone(), row.line, row.byte_offset)
 }
