@@ -71,7 +71,7 @@ macro_rules! words {
 }
 
 words! {
-    /// `myDialect`: another way to read a file than by the fields of its format alone.
+    /// `myDialect`: how to read a file, if the other fields of its data format are not enough.
     MyDialect {
         /// The separator, the quote and the escape are found in the file.
         Auto = "auto",
@@ -85,7 +85,7 @@ words! {
 }
 
 words! {
-    /// `myPublish`: when the tables that an activity fills or changes can be seen by others.
+    /// `myPublish`: when other users of the database see the changes of an activity.
     Publish {
         /// At the end of the activity.
         Each = "each",
@@ -225,7 +225,7 @@ impl FieldType for SchedulePeriod {
     }
 }
 
-/// `myMaxRejects`: how many records a load may reject before it fails.
+/// `myMaxRejects`: the largest number of refused records with which a load does not fail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
     /// A number of records.
@@ -247,8 +247,8 @@ impl FieldType for Limit {
 }
 
 impl Limit {
-    /// Returns whether `refused` records exceed the limit, whatever the number of records that follow. A
-    /// percentage can only be exceeded at the end of a load: see [`Self::is_exceeded`].
+    /// Returns whether `refused` records exceed the limit before the end of the load. A percentage can only be
+    /// exceeded at the end, when the number of all records is known: see [`Self::is_exceeded`].
     #[must_use]
     pub fn is_passed(self, refused: u64) -> bool {
         matches!(self, Self::Count(most) if refused > most)

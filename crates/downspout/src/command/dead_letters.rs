@@ -36,7 +36,7 @@ enum Action {
     },
 }
 
-/// How many dead letters wait for the orchestrator again.
+/// The answer to `redrive`: how many dead letters now wait for the orchestrator again.
 #[derive(Serialize, Deserialize)]
 struct Redriven {
     redriven: usize,

@@ -1,13 +1,13 @@
 //! The stack's S3: what AWS clients expect of S3, on a directory of this machine.
 //!
-//! The crate `s3s` implements the protocol; this module stores the data. The content of an object is a file, or a few bytes
-//! in the index; everything else is in the index, which is a SQLite database. An object and its event are written in one
-//! transaction, so that an event exists exactly if its object does, whenever the process is killed. An upload is
-//! acknowledged after it is on the disk.
+//! The crate `s3s` implements the protocol; this module stores the data. The content of an object is a file, or a few
+//! bytes in the index; everything else is in the index, which is a SQLite database. An object and its event are
+//! written in one transaction. So a killed process leaves no object without its event, and no event without its
+//! object. An upload is acknowledged only after it is on the disk.
 //!
-//! A request goes from `server` to `service` (the operations), then to `store`, `multipart`, `copy` and `listing` (the index)
-//! and to `receiving` and `content` (the bytes). Versions, access policies, encryption and storage classes are absent on
-//! purpose.
+//! A request goes from `server` to `service` (the operations), then to `store`, `multipart`, `copy` and `listing`
+//! (the index) and to `receiving` and `content` (the bytes). Versions, access policies, encryption and storage
+//! classes are absent on purpose.
 
 mod blobs;
 mod checksums;

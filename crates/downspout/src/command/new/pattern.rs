@@ -12,12 +12,12 @@ pub(super) struct DropPattern {
     pub(super) stem: String,
     /// The names in braces.
     pub(super) captures: BTreeSet<&'static str>,
-    /// The form of the date in the name, as `yyyy-MM-dd`.
+    /// The form of the date in the name, such as `yyyy-MM-dd`.
     pub(super) form: Option<String>,
 }
 
 impl DropPattern {
-    /// Returns the pattern for a file of this name. `daily` means a folder for each day.
+    /// Returns the pattern for a file of this name. With `daily`, the files of each day are in a folder.
     pub(super) fn of(name: &str, daily: bool) -> Result<Self, String> {
         if name.contains(['{', '}']) {
             return Err(format!(
@@ -33,7 +33,8 @@ impl DropPattern {
         }
         let mut form = None;
         if let Some(found) = date {
-            // A folder has the day as 2026-01-31. The same text in the name is the same day.
+            // The name of a folder is a day in the form yyyy-MM-dd. Only a date in the same form can be the same
+            // capture.
             let is_day = !daily || found.form == "yyyy-MM-dd";
             let capture = if is_day { "day" } else { "date" };
             captures.insert(capture);
@@ -93,7 +94,7 @@ fn fits(form: &str, text: &str) -> bool {
     has_separators && in_range('y', 1970..2100) && in_range('M', 1..13) && in_range('d', 1..32)
 }
 
-/// Finds a time of 4 or 6 digits behind a date.
+/// Finds a time of 4 or 6 digits in `after`, the text after a date.
 fn time(after: &str) -> Option<Range<usize>> {
     let start = after.find(|c: char| c.is_ascii_digit()).filter(|start| *start == 1)?;
     let is_mark = after.starts_with(['T', 't', '_', '-']);

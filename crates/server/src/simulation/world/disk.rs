@@ -1,4 +1,5 @@
-//! The store with faults. It passes calls on to a real store, which outlives the servers. Some calls it refuses or delays.
+//! The store with faults. It passes calls on to a real store, which outlives the servers. It delays or refuses some
+//! calls.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::judge;
 use super::{Planned, StoreLie, World};
 
-/// A word in every error that the simulation makes.
+/// The word by which the judge recognises the errors that the simulation makes.
 pub(in crate::simulation) const SIMULATED: &str = "simulated";
 
 /// The store as one life of a server uses it. After the end of that life, no call returns.
@@ -52,7 +53,7 @@ impl FaultyStore {
         Self { world: Arc::clone(world), died, life: world.next_life(), received }
     }
 
-    /// Returns at once if the server lives, and never if it is dead.
+    /// Returns at once if the server lives. If it is dead, the call never returns.
     async fn live(&self) {
         if self.died.is_cancelled() {
             std::future::pending::<()>().await;
@@ -97,7 +98,8 @@ impl FaultyStore {
         read.await
     }
 
-    /// Does a write, perhaps with a fault: a delay, a crash before or after the write, a refusal, a full disk, or a doubt.
+    /// Does a write, perhaps with a fault: a delay, a crash before or after the write, a refusal, a full disk, or a
+    /// doubt.
     async fn write<T>(
         &self,
         doing: &str,
@@ -328,7 +330,7 @@ impl Store for FaultyStore {
         loop {
             match self.received.lock().await.recv().await {
                 Ok(group) => return group,
-                // Messages that came too fast are lost.
+                // Messages that came faster than they were received are lost.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
             }

@@ -7,7 +7,7 @@ use definition::PipelineObject;
 use engine::{Instance, Notice, NoticeId, Run, RunOutcome, Status};
 
 /// The pipeline, the run, the topic and the text of a notice, by which the judge matches notices with causes. After a
-/// rerun, another cause may lead to another notice with the same four.
+/// rerun, another cause may lead to another notice with the same four texts.
 type About = (String, String, String, String);
 
 /// The causes of alarms, and the notices about them.
@@ -162,7 +162,7 @@ fn field_of_end(instance: &Instance) -> Option<&'static str> {
     let is_worked_off = head.is_some_and(|head| head.status == engine::attempt::Status::Finished);
     match instance.word() {
         Status::Failed | Status::CascadeFailed => Some("onFail"),
-        // An operator who marked the instance as finished needs no notice.
+        // If the operator marked the instance as finished, no work was done, and no notice is owed.
         Status::Finished if is_worked_off => Some("onSuccess"),
         _ => None,
     }

@@ -22,7 +22,7 @@ pub(in crate::simulation) struct Request {
     attempt: Option<Attempt>,
     /// The rerun generations of the objects of a SetStatus.
     generations: Vec<(InstanceId, u32)>,
-    /// The number of this command among those for the pipeline; 0 for other requests.
+    /// The number of this command among the commands for the pipeline, from 1; 0 if the request is no command.
     command: u64,
 }
 
@@ -44,7 +44,7 @@ fn is_command(operation: Operation) -> bool {
     )
 }
 
-/// Notes a request that reaches a server. The result is for [`answered`].
+/// Records a request that reaches a server. The caller passes the result to [`answered`].
 pub(in crate::simulation) fn ask(world: &World, operation: Operation, body: &Value) -> Request {
     let judge = &mut *world.judge();
     let pipeline = body["pipelineId"].as_str().map(PipelineId::from);
@@ -93,7 +93,7 @@ pub(in crate::simulation) fn ask(world: &World, operation: Operation, body: &Val
     request
 }
 
-/// Checks the answer to a request. There is no answer if the server died meanwhile.
+/// Checks the answer to a request. `answer` is `None` if the server died before it answered.
 pub(in crate::simulation) async fn answered(world: &World, request: &Request, answer: Option<&Answer>) {
     let checked = match answer {
         Some(Ok(body)) => acknowledged(world, request, body).await,
