@@ -101,7 +101,8 @@ impl NumberForm {
         for (index, group) in groups.iter().enumerate() {
             let is_legal = match (index, groups.len()) {
                 (_, 1) => true,
-                (0, _) => (1..=3).contains(&group.len()),
+                // Nobody groups 0.750 or 012.345: the point is a decimal one there, or the text is a code.
+                (0, _) => (1..=3).contains(&group.len()) && !group.starts_with('0'),
                 _ => group.len() == 3,
             };
             if !is_legal || !group.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -149,6 +150,9 @@ mod tests {
             ".123,4",
             "1,2,3",
             "1,5.000",
+            "0.750",
+            "012.345",
+            "00.123,5",
             "--1",
             "1 %",
         ] {

@@ -39,10 +39,13 @@ pub struct Numbers {
 pub struct ByForm {
     /// The number of texts with a separator that only this form, or forms that agree with it, can read.
     pub proofs: u64,
-    /// The number of texts that the form reads as a whole number in groups, and another form as a fraction.
+    /// The number of texts that the form reads as a whole number in groups and another form as a fraction, or the other way
+    /// round.
     pub doubts: u64,
     /// The first of these texts.
     pub doubt: Option<String>,
+    /// Whether some text with a fraction is a number in no other way.
+    pub proves_decimal: bool,
     /// The number of texts with a fraction or an exponent, and of words such as `NaN`.
     pub fractions: u64,
     /// The smallest number and its text.
@@ -78,7 +81,8 @@ impl Numbers {
             let is_fraction = plain.contains(['.', 'e']) || !value.is_finite();
             form.fractions += u64::from(is_fraction);
             form.proofs += u64::from(look.is_clear && look.has_separator);
-            if !look.is_clear && !is_fraction {
+            form.proves_decimal |= look.is_clear && look.has_separator && is_fraction && value.is_finite();
+            if !look.is_clear {
                 form.doubts += 1;
                 form.doubt.get_or_insert_with(|| cut(text));
             }

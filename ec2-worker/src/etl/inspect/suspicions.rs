@@ -121,6 +121,17 @@ impl Column<'_> {
     }
 
     fn numbers(&mut self, verdict: &Verdict, stats: &Stats) {
+        // The column may be text because of this doubt alone.
+        let doubtful = |form: &ByForm| form.doubts > 0 && form.proofs == 0;
+        let doubts = stats.numbers.forms.iter().filter(|form| doubtful(form)).map(|form| form.doubts).max();
+        let of = |count: u64| count * 10 >= stats.real() * 9;
+        if let Some(count) = doubts.filter(|count| of(count + stats.numbers.bare)) {
+            let message = format!(
+                "{count} of {} values have a separator before three digits, which may be a decimal or a grouping character",
+                stats.real()
+            );
+            self.push("grouping", message, count, examples(stats));
+        }
         let is_number =
             matches!(verdict.likely, SqlType::Integer | SqlType::Bigint | SqlType::Numeric | SqlType::Double);
         if !is_number {
@@ -129,12 +140,6 @@ impl Column<'_> {
         if verdict.remarks.iter().any(|remark| remark.contains("decimal commas")) {
             let message = "numbers have a comma before their fraction, which needs `myDecimal`".to_owned();
             self.push("decimal-comma", message, stats.real(), examples(stats));
-        }
-        let doubtful = |form: &ByForm| form.doubts > 0 && form.proofs == 0;
-        if stats.numbers.bare == 0 && stats.numbers.forms.iter().any(doubtful) {
-            let message =
-                "a separator before three digits may be a decimal or a grouping character".to_owned();
-            self.push("grouping", message, stats.real(), examples(stats));
         }
         if stats.numbers.exponents > 0 {
             let message = "numbers have exponents; a spreadsheet may have cut their digits".to_owned();

@@ -86,6 +86,15 @@ async fn numbers_have_a_type_only_if_they_have_one_meaning() {
     assert_eq!(type_of(&["1,5", "2,25"]).await, SqlType::Numeric);
     assert_eq!(type_of(&["1.234,50", "12"]).await, SqlType::Numeric);
     assert_eq!(type_of(&["1,234", "5,678"]).await, SqlType::Text, "a decimal comma, or a group of three");
+    assert_eq!(type_of(&["1.234", "5.678"]).await, SqlType::Text, "a German group of three, or a decimal point");
+    assert_eq!(type_of(&["1.234", "950", "12.345"]).await, SqlType::Text);
+    assert_eq!(type_of(&["1,234", "950", "12,345"]).await, SqlType::Text);
+    assert_eq!(type_of(&["-1.234", "5.678 €"]).await, SqlType::Text);
+    assert_eq!(type_of(&["1.234", "0.750"]).await, SqlType::Numeric, "nobody groups 0.750");
+    assert_eq!(type_of(&["1.234", "1234.567"]).await, SqlType::Numeric, "four digits are no group");
+    assert_eq!(types("a;b\n1.234;2.5\n2.345;3.25\n").await, [SqlType::Numeric; 2], "another column proves the point");
+    let german = types("a;b\n1.234;2,5\n12.345;3,25\n").await;
+    assert_eq!(german, [SqlType::Integer, SqlType::Numeric], "another column proves the comma");
     assert_eq!(type_of(&["1,234", "950", "1,234,567"]).await, SqlType::Integer);
     assert_eq!(type_of(&["555 123 456", "555 123 457"]).await, SqlType::Text, "telephone numbers");
     assert_eq!(type_of(&["12 €", "13,50 €"]).await, SqlType::Numeric);

@@ -168,7 +168,12 @@ pub fn decide(columns: &[Stats], names: &[String]) -> (FileRules, Vec<Verdict>) 
     let mut verdicts: Vec<Verdict> = columns
         .iter()
         .enumerate()
-        .map(|(index, stats)| of_column(stats, names.get(index).map_or("", String::as_str), form, order))
+        .map(|(index, stats)| {
+            let name = names.get(index).map_or("", String::as_str);
+            let others = columns.iter().enumerate().filter(|(other, _)| *other != index);
+            let is_proven = others.map(|(_, other)| other).any(|other| proves_decimal(other, form));
+            of_column(stats, name, (form, is_proven), order)
+        })
         .collect();
     keep_words(columns, &mut verdicts);
     (rules(columns, &verdicts, form), verdicts)
@@ -198,7 +203,20 @@ fn date_order(columns: &[Stats]) -> Option<Order> {
     proven.first().copied().filter(|_| proven.len() == 1)
 }
 
-fn of_column(stats: &Stats, name: &str, form: usize, order: Option<Order>) -> Verdict {
+/// Returns whether the numbers of a column prove the decimal character of a form, as `2.5` proves the point.
+fn proves_decimal(stats: &Stats, form: usize) -> bool {
+    let real = stats.real();
+    real > 0 && is_clear(stats.fits(Class::Number(form)), real) && stats.numbers.forms[form].proves_decimal
+}
+
+/// Decides the type of a column. `form` is the form of the numbers of the file, and whether another column proves its decimal
+/// character.
+fn of_column(
+    stats: &Stats,
+    name: &str,
+    (form, is_proven): (usize, bool),
+    order: Option<Order>,
+) -> Verdict {
     let real = stats.real();
     if real == 0 {
         let mut verdict = Verdict::of(SqlType::Text);
@@ -220,7 +238,7 @@ fn of_column(stats: &Stats, name: &str, form: usize, order: Option<Order>) -> Ve
         Class::Time => Verdict::of(SqlType::Time),
         Class::Json => Verdict::of(SqlType::Jsonb),
         Class::Moment => moment(stats, order),
-        Class::Number(form) => number(stats, name, form),
+        Class::Number(form) => number(stats, name, form, is_proven),
     };
     if verdict.likely == SqlType::Text {
         return verdict;
@@ -244,12 +262,21 @@ fn text_remarks(stats: &Stats) -> Vec<String> {
     if numbers.codes > 0 && numbers.codes + stats.fits(Class::Number(0)) >= stats.real() {
         return vec![code_remark(stats)];
     }
-    let doubtful =
-        stats.numbers.forms[1].doubt.as_ref().filter(|_| stats.fits(Class::Number(1)) == stats.real());
-    let remark = |text: &String| {
-        format!("\"{text}\" may be a whole number in groups of three or a number with three decimals")
-    };
-    doubtful.map(remark).into_iter().collect()
+    let whole = [1, 3].into_iter().find(|form| stats.fits(Class::Number(*form)) == stats.real());
+    let by_form = whole.map(|form| &numbers.forms[form]);
+    let remark = by_form.and_then(|by_form| Some(group_doubt(by_form.doubt.as_ref()?, by_form.doubts)));
+    remark.into_iter().collect()
+}
+
+/// Says that all separators of a column stand before three digits, and what decides their meaning.
+fn group_doubt(text: &str, count: u64) -> String {
+    let values = if count == 1 { "the only value".to_owned() } else { format!("all {count} values") };
+    let (grouping, decimal) = if text.contains('.') { ('.', ',') } else { (',', '.') };
+    format!(
+        "\"{text}\" may be a whole number in groups of three or a number with three decimals: {values} with `{grouping}` \
+         have three digits after it. For whole numbers, write integer and set `myGrouping` to {grouping} and `myDecimal` to \
+         {decimal}; for decimals, write numeric and set `myDecimal` to {grouping}"
+    )
 }
 
 fn code_remark(stats: &Stats) -> String {
@@ -317,7 +344,7 @@ fn moment(stats: &Stats, order: Option<Order>) -> Verdict {
     verdict
 }
 
-fn number(stats: &Stats, name: &str, form: usize) -> Verdict {
+fn number(stats: &Stats, name: &str, form: usize, is_proven: bool) -> Verdict {
     let (numbers, real) = (&stats.numbers, stats.real());
     let by_form = &numbers.forms[form];
     let (decimal, grouping) = number::FORMS[form];
@@ -353,10 +380,9 @@ fn number(stats: &Stats, name: &str, form: usize) -> Verdict {
     if is_grouped && numbers.bare == 0 && numbers.has_equal_groups() {
         verdict = verdict.but("all numbers have equal groups of digits, as codes have".to_owned());
     }
-    if let Some(doubt) = by_form.doubt.as_ref().filter(|_| by_form.proofs == 0 && numbers.bare == 0) {
-        verdict = verdict.but(format!(
-            "\"{doubt}\" may be a whole number in groups of three or a number with three decimals"
-        ));
+    let is_doubtful = by_form.proofs == 0 && !is_proven && (numbers.bare == 0 || !is_whole);
+    if let Some(doubt) = by_form.doubt.as_ref().filter(|_| is_doubtful) {
+        verdict = verdict.but(group_doubt(doubt, by_form.doubts));
     }
     if decimal == ',' && !is_whole {
         verdict.remarks.push("it has decimal commas".to_owned());
