@@ -5,6 +5,7 @@
 //! the way out, [`unload`] takes the rows of the database. [`rewrite`] writes records in another dialect, by way of
 //! [`record_writer`].
 
+pub mod cell;
 pub mod column;
 pub mod date;
 pub mod detect;

@@ -6,6 +6,7 @@
 mod advice;
 mod cycles;
 mod dependency_cycles;
+mod dialects;
 mod expressions;
 mod fields;
 mod hints;
@@ -127,6 +128,7 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     cycles_of_parents(&inheritance.errors, &mut problems);
     fields::check(&subject, &mut problems);
     own_fields::check(&subject, &mut problems);
+    dialects::check(&subject, &mut problems);
     expressions::check(&subject, &mut problems);
     dependency_cycles::check(&subject, &mut problems);
     rollups::check(&subject, &mut problems);

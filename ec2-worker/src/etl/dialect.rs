@@ -129,10 +129,7 @@ impl Dialect {
         }
         dialect.set_kind(format.dialect);
         dialect.set_special_bytes(format)?;
-        // Databases that escape by backslashes write NULL so. An escaped `N` has no other use.
-        if dialect.escape == Some(b'\\') && !dialect.nulls.iter().any(|null| null == b"\\N") {
-            dialect.nulls.push(b"\\N".to_vec());
-        }
+        dialect.add_usual_nulls();
         // The keys of the objects are a header.
         dialect.header = format.header || dialect.form == Form::Json;
         dialect.comment = format.comment.clone().unwrap_or_default().into_bytes();
@@ -144,6 +141,7 @@ impl Dialect {
         if let Some(label) = &format.encoding {
             dialect.encoding = Some(encoding(label).map_err(|what| problem(format, "myEncoding", &what))?);
         }
+        dialect.drop_unused();
         Ok(dialect)
     }
 
@@ -162,6 +160,18 @@ impl Dialect {
                 let form = if kind == MyDialect::Json { Form::Json } else { Form::Workbook };
                 *self = Self { form, nulls: std::mem::take(&mut self.nulls), ..Self::default() };
             }
+        }
+    }
+
+    /// Drops what the fields say about parts that the form of the file does not have: see [`definition::kind::dialect_fields`].
+    fn drop_unused(&mut self) {
+        if self.form != Form::Text {
+            self.comment.clear();
+        }
+        match self.form {
+            Form::Text => self.sheet = None,
+            Form::Json => (self.skip_lines, self.sheet) = (0, None),
+            Form::Workbook => self.encoding = None,
         }
     }
 
@@ -209,6 +219,22 @@ impl Dialect {
             }
         }
         Ok(())
+    }
+
+    /// Returns whether a field means NULL. `raw` is its text as the file has it, without its quotes.
+    #[must_use]
+    #[inline]
+    pub fn is_null(&self, raw: &[u8], quoted: bool) -> bool {
+        !quoted && (raw.is_empty() || self.nulls.iter().any(|null| null == raw))
+    }
+
+    /// Adds the texts for NULL that files with this separator and escape have: databases that separate by tabs or escape by
+    /// backslashes write it so. An escaped `N` has no other use.
+    pub fn add_usual_nulls(&mut self) {
+        let writes_it = self.escape == Some(b'\\') || self.detects && self.separator == b"\t";
+        if writes_it && !self.nulls.iter().any(|null| null == b"\\N") {
+            self.nulls.push(b"\\N".to_vec());
+        }
     }
 
     /// Returns whether a line feed ends a record, so that lines can be counted by records.
@@ -323,3 +349,6 @@ fn one_byte(format: &Format, field: &str, text: &str) -> Result<u8, Failure> {
 fn problem(format: &Format, field: &str, what: &str) -> Failure {
     Failure::bad_input("Definition", format!("object `{}`, field `{field}` {what}", format.id))
 }
+
+#[cfg(test)]
+mod tests;

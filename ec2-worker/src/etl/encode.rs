@@ -29,7 +29,7 @@ pub fn binary(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u
     let text = if column.kind.keeps_spaces() { text } else { text.trim_ascii() };
     if rules.numbers.is_some() {
         let plain = by_number_form(column, rules, text)?;
-        return encode(column, rules, &plain, out);
+        return encode(column, rules, &plain, out).map_err(|reason| as_written(&reason, &plain, text));
     }
     encode(column, rules, text, out)
 }
@@ -90,7 +90,8 @@ pub fn plain<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result
     let text = if column.kind.keeps_spaces() { text } else { text.trim_ascii() };
     if rules.numbers.is_some() {
         let number = by_number_form(column, rules, text)?;
-        return checked(column, rules, &number).map(|checked| Cow::Owned(checked.into_owned()));
+        let checked = checked(column, rules, &number).map(|checked| Cow::Owned(checked.into_owned()));
+        return checked.map_err(|reason| as_written(&reason, &number, text));
     }
     checked(column, rules, text)
 }
@@ -148,6 +149,12 @@ pub fn text(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>
         }
     }
     Ok(())
+}
+
+/// Returns a reason with the text of the file, in place of the number that the number form made of it.
+#[cold]
+fn as_written(reason: &str, plain: &[u8], text: &[u8]) -> String {
+    reason.replacen(&shown(plain), &shown(text), 1)
 }
 
 fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
@@ -267,6 +274,36 @@ mod tests {
         );
         assert!(reason(ColumnType::Timestamp, "2023-02-01T00:00:00+02:00").contains("is not a"));
         assert!(encode(ColumnType::Text(Some(3)), "äöü").is_ok());
+    }
+
+    #[test]
+    fn a_refused_number_is_shown_as_the_file_has_it() {
+        let german =
+            crate::etl::number_form::NumberForm { decimal: ',', grouping: Some('.'), ..Default::default() };
+        let rules = ColumnRules { numbers: Some(german), ..ColumnRules::default() };
+        let column = |kind| Column {
+            name: "c".to_owned(),
+            type_name: "the type".to_owned(),
+            kind,
+            not_null: false,
+            has_default: false,
+        };
+        for (kind, text) in [
+            (ColumnType::Int4, "1.234,56"),
+            (ColumnType::Int4, "3.000.000.000"),
+            (ColumnType::Int2, "40.000"),
+            (ColumnType::Numeric(Some((4, 2))), "1.234,56"),
+            (ColumnType::Float4, "1,5e99"),
+        ] {
+            let column = column(kind);
+            let reasons = [
+                binary(&column, &rules, text.as_bytes(), &mut Vec::new()).expect_err("refused"),
+                plain(&column, &rules, text.as_bytes()).expect_err("refused"),
+            ];
+            for reason in reasons {
+                assert!(reason.starts_with(&format!("\"{text}\" is ")), "{reason}");
+            }
+        }
     }
 
     #[test]

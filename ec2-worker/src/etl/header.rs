@@ -16,6 +16,8 @@ const SEPARATORS: [char; 5] = [';', '\t', '|', ',', ':'];
 /// What to do if a header lacks a name or has one twice.
 const NAMES_BY_PLACE: &str =
     "; name it in the file, or name all columns in order by `column` of the data format";
+/// The first name of `column` in a data format for a file whose header has no field for it, as R (`write.table`) writes it.
+pub const ROW_NAMES: &str = "row_names";
 /// The names that every table of PostgreSQL has for columns of its own.
 const OF_SYSTEM: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
@@ -96,6 +98,17 @@ enum Meaning<'a> {
     Generated(&'a str),
     Several(Vec<&'a str>),
     Nothing,
+}
+
+/// Adds the name that R leaves out above the names of rows, if the data format declares it.
+pub fn add_row_names(names: &mut Vec<String>, declared: &[String]) {
+    let is_declared = declared.first().is_some_and(|first| first == ROW_NAMES);
+    if is_declared
+        && declared.len() == names.len() + 1
+        && !names.iter().any(|name| loose(name) == loose(ROW_NAMES))
+    {
+        names.insert(0, ROW_NAMES.to_owned());
+    }
 }
 
 /// Returns how the fields of a file with a header go into a table. If `declared` has as many names as the header, it names
@@ -436,6 +449,24 @@ mod tests {
         assert_eq!(problems("order_id,quantity,a b,A_B", &adding).len(), 1);
         let system = fitted("order_id,quantity,xmin,CTID", &adding);
         assert_eq!(system.added, ["xmin_", "ctid_"], "PostgreSQL has columns of these names in every table");
+    }
+
+    #[test]
+    fn names_of_rows_are_added_only_if_they_are_declared_first() {
+        let added = |header: &str, declared: &str| {
+            let mut header = names(header);
+            add_row_names(&mut header, &names(declared));
+            header.join(",")
+        };
+        assert_eq!(added("x,y", "row_names,x,y"), "row_names,x,y");
+        for (header, declared) in [
+            ("x,y", "id,x,y"),
+            ("x,y", "row_names,x"),
+            ("Row Names,y", "row_names,x,y"),
+            ("x,y", "x,y,row_names"),
+        ] {
+            assert_eq!(added(header, declared), header);
+        }
     }
 
     #[test]

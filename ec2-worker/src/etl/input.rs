@@ -16,7 +16,9 @@ use decode::Charset;
 
 pub mod bad_bytes;
 mod decode;
+pub mod foreign;
 mod json;
+mod number_format;
 mod pieces;
 mod unpack;
 mod workbook;
@@ -25,8 +27,8 @@ use pieces::Pieces;
 
 /// The largest number of bytes that one fill of a window adds.
 const FILL: usize = 256 * 1024;
-/// The number of bytes by which packing and encoding are recognised.
-const HEAD: usize = 64;
+/// The number of bytes by which packing, encoding and files that are no text are recognised.
+const HEAD: usize = 512;
 
 /// An open file, as text. Reading blocks, so it belongs on a thread for blocking work.
 pub struct Input {
@@ -66,6 +68,8 @@ pub struct Opened {
     pub encoding: Option<&'static str>,
     /// Sentences for the user about the packing and the encoding.
     pub notes: Vec<String>,
+    /// The number formats of a workbook that texts are not made by, each with the index of its column.
+    pub formats: Vec<(usize, String)>,
 }
 
 impl Input {
@@ -118,6 +122,7 @@ impl Input {
             return Err(self.unreadable("NotGzip", what));
         }
         let Some(packing) = packing else {
+            self.check_head(&head)?;
             let charset = Charset::of(&head, dialect.encoding);
             opened.is_plain = charset == Charset::Utf8 && dialect.form == Form::Text;
             self.stream = if opened.is_plain {
@@ -134,9 +139,15 @@ impl Input {
         let mut unpacked = io::BufReader::with_capacity(FILL, reader.map_err(|error| self.io(&error))?);
         let mut head = Vec::new();
         (&mut unpacked).take(HEAD as u64).read_to_end(&mut head).map_err(|error| self.io(&error))?;
+        self.check_head(&head)?;
         let whole = Box::new(io::Cursor::new(head.clone()).chain(unpacked));
         self.stream = self.made(whole, &head, dialect, scratch, &mut opened)?;
         Ok(opened)
+    }
+
+    /// Refuses a file that is no text.
+    fn check_head(&self, head: &[u8]) -> Result<(), Failure> {
+        foreign::of_head(head).map_or(Ok(()), |what| Err(self.unreadable("Unreadable", what)))
     }
 
     /// Makes text of unpacked bytes that begin with `head`.
@@ -150,7 +161,7 @@ impl Input {
     ) -> Result<Stream, Failure> {
         let problem = |error: io::Error| self.io(&error);
         if dialect.form == Form::Workbook {
-            let made = workbook::csv(bytes, dialect, scratch, &mut opened.notes).map_err(problem)?;
+            let made = workbook::csv(bytes, dialect, scratch, opened).map_err(problem)?;
             return Ok(Stream::Made(Box::new(made)));
         }
         let charset = Charset::of(head, dialect.encoding);
@@ -161,7 +172,10 @@ impl Input {
             charset => Box::new(io::BufReader::with_capacity(FILL, decode::Decoder::new(bytes, &charset))),
         };
         Ok(match dialect.form {
-            Form::Json => Stream::Made(Box::new(json::csv(text, dialect.longest_record).map_err(problem)?)),
+            Form::Json => {
+                let encoding = opened.encoding.unwrap_or("UTF-8");
+                Stream::Made(Box::new(json::csv(text, dialect.longest_record, encoding).map_err(problem)?))
+            }
             _ => Stream::Made(text),
         })
     }
@@ -222,6 +236,21 @@ impl Input {
 
     fn unreadable(&self, id: &str, what: &str) -> Failure {
         Failure::bad_input(id, format!("{}: {what}", self.name))
+    }
+}
+
+impl Opened {
+    /// Returns sentences about number formats that a workbook has in columns for which `is_text` holds.
+    #[must_use]
+    pub fn format_notes(&self, is_text: impl Fn(usize) -> bool) -> Vec<String> {
+        let formats = self.formats.iter().filter(|(column, _)| is_text(*column));
+        let note = |(column, format): &(usize, String)| {
+            format!(
+                "column {}: the number format `{format}` is not shown in a text; its numbers are loaded as they are stored",
+                workbook::letters(*column)
+            )
+        };
+        formats.map(note).collect()
     }
 }
 

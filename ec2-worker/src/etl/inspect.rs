@@ -35,6 +35,11 @@ pub mod verdict;
 pub mod verify;
 pub mod words;
 
+/// The note about a list of SAP.
+const LIST: &str = "this looks like a list of SAP (ALV), with `|` around the values and lines of dashes between them. It is read \
+                    with `columnSeparator` |, `myQuote` none and `myCommentPrefix` -. The first column is empty, and texts end \
+                    with blanks; an export as a spreadsheet or as unconverted text has neither";
+
 /// What is told about the progress of an inspection: the number of bytes of text that were read, and of how many.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
@@ -82,13 +87,26 @@ pub async fn inspect(
         sheet: sheet.map(str::to_owned),
         ..Dialect::default()
     };
+    let is_list = survey.form == Form::Text && separators::is_list(&survey.head);
+    if is_list {
+        dialect = Dialect {
+            separator: b"|".to_vec(),
+            quote: None,
+            comment: b"-".to_vec(),
+            detects: false,
+            ..dialect
+        };
+    }
     let mut rows = read(path, name, &survey, dialect.clone(), &progress).await?;
     if rows.preamble > 0 {
         // Without the first lines, the separator and the width of a sheet may be other ones.
         dialect.skip_lines = rows.preamble;
         rows = read(path, name, &survey, dialect, &progress).await?;
     }
-    if survey.form == Form::Text && (rows.columns.len() == 1 || rows.other_width_count > 0) {
+    if is_list {
+        rows.notes.push(LIST.to_owned());
+    }
+    if survey.form == Form::Text && (rows.columns.len() < 2 || rows.other_width_count > 0) {
         for separator in separators::rare(&survey.head) {
             let other = Dialect {
                 separator: separator.as_bytes().to_vec(),
@@ -97,7 +115,10 @@ pub async fn inspect(
                 ..Dialect::default()
             };
             let other = read(path, name, &survey, other, &progress).await?;
-            if other.columns.len() > 1 && other.other_width_count == 0 && other.broken_count == 0 {
+            let fits = other.columns.len() > 1 && other.other_width_count == 0 && other.broken_count == 0;
+            // Words of a text are no columns: each line of prose has another number of them, but two lines may not.
+            let is_prose = separator == " " && !other.lacks_row_names && other.rows < 3;
+            if fits && !is_prose {
                 rows = other;
                 break;
             }

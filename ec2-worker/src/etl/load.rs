@@ -7,6 +7,7 @@
 //! the commit; with DELETE they see the old rows until then. Vacuum removes the dead rows later.
 
 mod batch;
+mod doubles;
 pub mod dry_run;
 mod expect;
 mod groups;
@@ -105,6 +106,8 @@ pub struct Loaded {
     pub rejected: u64,
     /// The records that were left out: blank lines, comments, and lines at the start and the end.
     pub skipped: u64,
+    /// The loaded rows in whose place another row of the same load stands, because an upsert found the same key.
+    pub replaced: u64,
     /// The bytes read, unpacked.
     pub bytes: u64,
 }
@@ -302,7 +305,7 @@ impl LoadTry<'_> {
                     // text of a workbook, and a range after them does not skip lines again.
                     plan.dialect.skip_footer = 0;
                     plan.is_plain = begin.is_plain;
-                    let writer = Writer::new(tx, table, begin.layout, way).await?;
+                    let writer = Writer::new(tx, table, begin.layout, way, self.loaded.rows > 0).await?;
                     open = Some((writer, None));
                 }
                 Message::Chunk(chunk) => {
@@ -434,8 +437,9 @@ impl LoadTry<'_> {
     ) -> Result<(), Failure> {
         let (range, rows) = ((batch.start, batch.end), batch.rows);
         match writer.finish(batch).await {
-            Ok(()) => {
+            Ok(replaced) => {
                 self.loaded.rows += rows;
+                self.loaded.replaced += replaced;
                 Ok(())
             }
             Err(failure) if failure.is_refusal() => {
@@ -462,12 +466,18 @@ impl LoadTry<'_> {
     }
 
     fn report(&self) {
-        let Loaded { rows, rejected, skipped, .. } = self.loaded;
+        let Loaded { rows, rejected, skipped, replaced, .. } = self.loaded;
         self.progress.set("rowsRead", rows + rejected + skipped);
         self.progress.set("rowsLoaded", rows);
         self.progress.set("rowsRejected", rejected);
         self.progress.set("rowsSkipped", skipped);
         self.progress.set("bytesRead", self.loaded.bytes);
+        if replaced > 0 {
+            let have = if replaced == 1 { "row has" } else { "rows have" };
+            self.progress.note(format!(
+                "{replaced} of the {rows} loaded {have} the key of a later row of the same load; the last row with a key stays"
+            ));
+        }
     }
 }
 

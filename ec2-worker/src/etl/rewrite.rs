@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::cell;
 use super::dialect::{Dialect, Form};
 use super::input::{Input, bad_bytes};
 use super::position::Position;
@@ -190,7 +191,9 @@ impl Thread {
             let fields = self.records.splitter().fields().to_vec();
             for span in fields {
                 self.records.splitter().unescape(self.records.window(), span, &mut self.text);
-                self.names.push(self.text.clone());
+                let is_workbook = self.rewrite.read.form == Form::Workbook;
+                let name = if is_workbook { cell::shown(&self.text) } else { &self.text };
+                self.names.push(name.to_vec());
             }
         } else {
             self.names = self.rewrite.columns.iter().map(|name| name.clone().into_bytes()).collect();
@@ -286,6 +289,8 @@ impl Thread {
         let file = &self.rewrite.file;
         let mut notes: Vec<String> =
             self.records.opened().notes.iter().map(|note| format!("{file}: {note}")).collect();
+        let formats = self.records.opened().format_notes(|_| true);
+        notes.extend(formats.into_iter().map(|note| format!("{file}: {note}")));
         let skipped = self.records.skipped().total();
         if skipped > 0 {
             let lines = if skipped == 1 { "1 line".to_owned() } else { format!("{skipped} lines") };
@@ -300,12 +305,14 @@ impl Thread {
 fn value_of<'a>(records: &'a Records, span: Span, text: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     let raw = &records.window()[span.start..span.end];
     let dialect = records.dialect();
-    if !span.quoted && (raw.is_empty() || dialect.nulls.iter().any(|null| null == raw)) {
+    let is_workbook = dialect.form == Form::Workbook;
+    let raw = if is_workbook { cell::shown(raw) } else { raw };
+    if dialect.is_null(raw, span.quoted) {
         return None;
     }
     let value = if span.escaped {
         records.splitter().unescape(records.window(), span, text);
-        text.as_slice()
+        if is_workbook { cell::shown(text) } else { text.as_slice() }
     } else {
         raw
     };

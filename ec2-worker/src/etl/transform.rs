@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
+use super::cell;
 use super::column::Column;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Form};
 use super::header::{self, Fit, Target, WrongHeader};
 use super::input::{Input, bad_bytes};
 use super::position::Position;
@@ -269,7 +270,10 @@ impl Thread {
         }
         self.layout = Some(layout.clone());
         let opened = self.records.opened();
-        let (is_plain, notes) = (opened.is_plain, opened.notes.clone());
+        let (is_plain, mut notes) = (opened.is_plain, opened.notes.clone());
+        notes.extend(opened.format_notes(|field| {
+            layout.column_of(field).is_some_and(|column| cell::takes_shown(column.kind))
+        }));
         let begin = Begin { layout, dialect: self.plan.dialect.clone(), is_plain, notes };
         self.sender.blocking_send(Message::Begin(Box::new(begin))).is_ok()
     }
@@ -278,7 +282,11 @@ impl Thread {
         let bytes = &self.records.window()[record.clone()];
         let bytes = bytes.strip_suffix(self.plan.dialect.record_end.bytes()).unwrap_or(bytes);
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        bad_bytes::reason(bytes).map_or(bytes, |(_, raw)| raw).to_vec()
+        let bytes = bad_bytes::reason(bytes).map_or(bytes, |(_, raw)| raw);
+        match self.plan.dialect.form == Form::Workbook && bytes.contains(&cell::MARK) {
+            true => self.raw_cells(),
+            false => bytes.to_vec(),
+        }
     }
 
     /// Decides the layout. The columns are those of the header. Without a header, they are the declared columns, or all
@@ -299,7 +307,8 @@ impl Thread {
             Shape::Table { target, declared } => (target.clone(), declared.clone()),
         };
         let fit = if self.plan.dialect.header {
-            let names = self.names(first, declared.len())?;
+            let mut names = self.names(first, declared.len())?;
+            header::add_row_names(&mut names, &declared);
             header::by_name(&names, &target, &declared).map_err(|wrong| self.wrong_header(at, &wrong))?
         } else {
             header::by_name(&declared, &target, &[]).unwrap_or_else(|_| Fit::in_order(target.columns.clone()))
@@ -341,10 +350,11 @@ impl Thread {
                 format!("{}, line {}: {reason}", self.plan.file, at.line),
             ));
         }
-        let mut text = Vec::new();
+        let (mut text, is_workbook) = (Vec::new(), self.plan.dialect.form == Form::Workbook);
         let name = |span: &Span| {
             self.records.splitter().unescape(self.records.window(), *span, &mut text);
-            String::from_utf8(std::mem::take(&mut text))
+            let text = std::mem::take(&mut text);
+            String::from_utf8(if is_workbook { cell::shown(&text).to_vec() } else { text })
         };
         let names: Result<Vec<String>, _> = self.records.splitter().fields().iter().map(name).collect();
         let mut names = names.map_err(|_| {
@@ -376,16 +386,6 @@ impl Thread {
         Failure::bad_input("Header", message)
     }
 
-    fn no_rows(&self) -> Failure {
-        let file = &self.plan.file;
-        let message = match (self.records.position().offset, self.plan.dialect.header) {
-            (0, _) => format!("{file}: the file is empty"),
-            (_, true) => format!("{file}: the file has a header, but no rows"),
-            (_, false) => format!("{file}: the file has no rows"),
-        };
-        Failure::bad_input("NoRows", format!("{message}; the table is left as it was"))
-    }
-
     #[inline]
     fn encode(&mut self, record: &Record) -> Result<(), Refusal> {
         if record.is_too_long {
@@ -414,7 +414,7 @@ impl Thread {
         let mut values = Values {
             window: self.records.window(),
             splitter: self.records.splitter(),
-            nulls: &self.plan.dialect.nulls,
+            dialect: &self.plan.dialect,
             quoted_nulls: self.plan.rules.quoted_nulls,
             scratch: &mut self.scratch,
         };
@@ -435,11 +435,7 @@ impl Thread {
     }
 
     fn column_name(&self, index: usize) -> Option<String> {
-        let column = match self.layout.as_ref()? {
-            Layout::Binary(fit) | Layout::Text(fit) => fit.column_of(index),
-            Layout::Statements(statement) => statement.columns.get(index),
-        };
-        column.map(|column| column.name.clone())
+        self.layout.as_ref()?.column_of(index).map(|column| column.name.clone())
     }
 }
 
@@ -451,6 +447,15 @@ impl Layout {
         match self {
             Self::Binary(fit) | Self::Text(fit) => fit.width,
             Self::Statements(statement) => statement.columns.len(),
+        }
+    }
+
+    /// Returns the column that takes the field `index`.
+    #[must_use]
+    fn column_of(&self, index: usize) -> Option<&Column> {
+        match self {
+            Self::Binary(fit) | Self::Text(fit) => fit.column_of(index),
+            Self::Statements(statement) => statement.columns.get(index),
         }
     }
 

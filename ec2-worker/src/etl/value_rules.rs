@@ -4,7 +4,7 @@
 
 use definition::PipelineObject;
 use definition::expression;
-use definition::kind::field;
+use definition::kind::{date_patterns, field};
 
 use super::column::{Column, ColumnType, Moments};
 use super::date::Pattern;
@@ -70,6 +70,7 @@ impl ValueRules {
             let refused = |what| Hindrance::new(object, "myDateFormat", format!("is unreadable: {what}"));
             dates.push(Pattern::new(text).map_err(refused)?);
         }
+        check_meanings(&fields, &dates, &columns)?;
         let owned = |key| fields.texts(key).map(|(_, text)| text.trim().to_owned()).collect::<Vec<_>>();
         let (truths, falsehoods) = (owned("myTrue"), owned("myFalse"));
         let is_true = |word: &String| truths.iter().any(|truth| is_same_word(truth, word.as_bytes()));
@@ -170,6 +171,27 @@ impl ColumnPattern {
             format!("the pattern `{text}` of `myColumn` for column `{name}` does not give a {of}")
         })
     }
+}
+
+/// Refuses patterns for the same columns that read a text as two different dates.
+fn check_meanings(
+    fields: &Fields<'_>,
+    dates: &[Pattern],
+    columns: &[ColumnPattern],
+) -> Result<(), Hindrance> {
+    let refuse = |key, patterns: &[&str]| match date_patterns::ambiguous(patterns) {
+        None => Ok(()),
+        Some((one, other)) => {
+            let what = format!("has `{one}` and `{other}`, which read the same text as two different dates");
+            Err(Hindrance::new(fields.holder(key), key, what))
+        }
+    };
+    refuse("myDateFormat", &dates.iter().map(Pattern::text).collect::<Vec<_>>())?;
+    for first in columns {
+        let of_column = columns.iter().filter(|of| of.column.eq_ignore_ascii_case(&first.column));
+        refuse("myColumn", &of_column.map(|of| of.pattern.text()).collect::<Vec<_>>())?;
+    }
+    Ok(())
 }
 
 /// Returns whether a pattern can give a value of a type: a date needs the date, and a time of day has none.

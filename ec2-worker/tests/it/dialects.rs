@@ -16,7 +16,7 @@ const NOTES: &str = "1|semi;colon, comma 2|a \"quote\" 3|two\nlines 4|tab\there 
 type Change = fn(&mut Dialect);
 
 /// Writes the file `name` by another program: see `written_files.py`.
-fn written(world: &World, name: &str) -> PathBuf {
+pub(super) fn written(world: &World, name: &str) -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = tests.join("../target/venv/bin/python");
     let path = world.folder.path().join(name);
@@ -285,6 +285,52 @@ async fn workbooks_are_read_as_they_are_shown() {
     let told = world.run(&load).await.expect("one row is refused");
     assert!(told.contains("line 3: the formula in cell A3 has no saved result"), "{told}");
     assert_eq!(world.rows("SELECT * FROM t").await, "1|kept");
+}
+
+#[tokio::test]
+async fn number_formats_of_a_workbook_make_texts_and_leave_numbers_alone() {
+    let texts = "zip text, article text, share text, price text, spent text, day text, total text, year text";
+    let world = World::new(&format!("CREATE TABLE t ({texts})")).await;
+    let mut load = world.load("t", &written(&world, "formats"));
+    load.dialect = dialect(|d| d.form = Form::Workbook);
+    let told = world.run(&load).await.expect("loaded");
+    assert_eq!(
+        world.rows("SELECT * FROM t").await,
+        "01067|0012-345|12.5%|12.50|30:00:00|2026-01-31|1234.5|2026 \
+         50667|0000-007|0%|3.00|00:01:00|2026-02-01|5|2025 \
+         00123|x7|100%|12.567|00:00:00|2026-02-01|0|24"
+    );
+    assert!(told.contains("column G: the number format `#,##0.00` is not shown in a text"), "{told}");
+    assert_eq!(told.matches("number format").count(), 1, "{told}");
+    // The same file into numbers, by COPY in binary form, in text form (an interval), and by a statement.
+    let numbers = "zip int, article text, share numeric, price float8, spent interval, day date, total numeric, year smallint";
+    let expected = "1067|0012-345|0.125|12.5|30:00:00|2026-01-31|1234.5|2026 \
+                    50667|0000-007|0|3|00:01:00|2026-02-01|5|2025 \
+                    123|x7|1|12.567|00:00:00|2026-02-01|0|24";
+    for insert in [None, Some("INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?)")] {
+        world
+            .client
+            .batch_execute(&format!("DROP TABLE t; CREATE TABLE t ({numbers})"))
+            .await
+            .expect("a table");
+        load.key.instance.push('+');
+        load.insert = insert.map(str::to_owned);
+        let told = world.run(&load).await.expect("loaded");
+        assert_eq!(world.rows("SELECT * FROM t").await, expected, "{insert:?}");
+        assert!(!told.contains("number format"), "{told}");
+    }
+    let binary = numbers.replace("interval", "time").replace("article text", "article varchar(8)");
+    world.client.batch_execute(&format!("DROP TABLE t; CREATE TABLE t ({binary})")).await.expect("a table");
+    load.key.instance.push('+');
+    (load.insert, load.limit) = (None, Limit::Count(1));
+    let told = world.run(&load).await.expect("30 hours are no time of day");
+    assert!(told.contains("\"30:00:00\" is not a time"), "{told}");
+    assert_eq!(
+        world.rows("SELECT zip, article, share, spent FROM t").await,
+        "50667|0000-007|0|00:01:00 123|x7|1|00:00:00"
+    );
+    let raw = world.rows("SELECT raw_line FROM t_rejects").await;
+    assert_eq!(raw, "1067,0012-345,0.125,12.5,30:00:00,2026-01-31,1234.5,2026");
 }
 
 #[tokio::test]

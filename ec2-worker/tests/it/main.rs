@@ -2,8 +2,10 @@
 
 mod corpus;
 mod dialects;
+mod doubles;
 mod dry_runs;
 mod faulty_s3;
+mod foreign;
 mod fuzzed;
 mod gzip;
 mod killed;

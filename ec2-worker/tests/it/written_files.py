@@ -48,6 +48,24 @@ def formulas():
     book.save(path)
 
 
+def formats():
+    """Numbers as Excel shows them: codes with zeros, percentages, durations, and a format that is not shown in texts."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["zip", "article", "share", "price", "spent", "day", "total", "year"])
+    for row in ([1067, 12345, 0.125, 12.5, timedelta(hours=30), date(2026, 1, 31), 1234.5, 2026],
+                [50667, 7, 0, 3, timedelta(minutes=1), date(2026, 2, 1), 5, 2025],
+                [123, "x7", 1, 12.567, timedelta(0), date(2026, 2, 1), 0, 24]):
+        sheet.append(row)
+    codes = ["00000", "0000-000", "0%", "0.00", "[h]:mm:ss", "yyyy-mm-dd", "#,##0.00", "0"]
+    for row in sheet.iter_rows(min_row=2):
+        for cell, code in zip(row, codes):
+            cell.number_format = code
+    book.save(path)
+
+
 def frame():
     import pandas
 
@@ -113,6 +131,39 @@ elif name == "workbook":
     workbook()
 elif name == "formulas":
     formulas()
+elif name == "xls":
+    import xlwt
+
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Orders")
+    for column, text in enumerate(["id", "note"]):
+        sheet.write(0, column, text)
+    book.save(path)
+elif name == "ods":
+    frame().to_excel(path, index=False, engine="odf")
+elif name in ("xlsb", "docx"):
+    inner = {"xlsb": "xl/workbook.bin", "docx": "word/document.xml"}[name]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr(inner, "<x/>")
+elif name == "sqlite":
+    import sqlite3
+
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE t (id int)")
+elif name == "html":
+    import pandas
+
+    pandas.DataFrame({"id": [1], "note": ["one"]}).to_html(path)
+elif name == "tar.gz":
+    import tarfile
+
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("orders.csv")
+        member.size = len(packed)
+        archive.addfile(member, io.BytesIO(packed))
+elif name == "formats":
+    formats()
 elif name == "titled workbook":
     import openpyxl
 

@@ -27,7 +27,7 @@ JSON lines, a JSON array of objects, or an Excel workbook (.xlsx). What a file i
 The table has a line for each column:
   type      the type that most values have
   fits      the share of the values that have it, without texts such as N/A that mean no value
-  null      the share of empty fields
+  null      the share of fields that a load by `downspout new` takes for NULL
   distinct  the number of different values; a + says that there may be more
 
 `downspout new NAME FILE` writes a pipeline that loads the file.

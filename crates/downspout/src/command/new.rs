@@ -174,8 +174,9 @@ async fn try_load(
     let (activity, format) = (object(&ids.load)?, object(&ids.format)?);
     let rules =
         ValueRules::read(activity, Some(format)).map_err(|hindrance| anyhow::anyhow!("{hindrance:?}"))?;
-    let nulls = ValueRules::nulls(activity, Some(format)).into_iter().map(String::into_bytes).collect();
     let rows = &file.inspection.rows;
+    let mut nulls = rows.dialect.nulls.clone();
+    nulls.extend(ValueRules::nulls(activity, Some(format)).into_iter().map(String::into_bytes));
     let trial = Trial {
         dialect: Dialect { detects: false, nulls, ..rows.dialect.clone() },
         has_header: rows.header.is_some(),

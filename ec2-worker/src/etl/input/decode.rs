@@ -77,6 +77,10 @@ fn has_zeros(head: &[u8], odd: usize) -> bool {
 pub(super) struct Decoder<R> {
     bytes: R,
     state: State,
+    /// The name of the encoding and the number of bytes that each of its units has, if that is more than one.
+    unit: Option<(&'static str, u64)>,
+    /// The number of bytes so far.
+    count: u64,
     /// Decoded text. The bytes before `next` were read already.
     text: Vec<u8>,
     next: usize,
@@ -99,7 +103,14 @@ impl<R: BufRead> Decoder<R> {
             Charset::Whatwg(encoding) => State::Whatwg(encoding.new_decoder_without_bom_handling()),
             Charset::Utf32 { is_big } => State::Utf32 { is_big: *is_big, begun: Vec::new() },
         };
-        Self { bytes, state, text: Vec::new(), next: 0, is_at_end: false }
+        let unit = match charset {
+            Charset::Whatwg(encoding) if *encoding == UTF_16LE || *encoding == UTF_16BE => {
+                Some((encoding.name(), 2))
+            }
+            Charset::Utf32 { .. } => Some(("UTF-32", 4)),
+            _ => None,
+        };
+        Self { bytes, state, unit, count: 0, text: Vec::new(), next: 0, is_at_end: false }
     }
 
     /// Decodes the next bytes into `text`, which is empty.
@@ -112,7 +123,18 @@ impl<R: BufRead> Decoder<R> {
             State::Utf32 { is_big, begun } => utf32(*is_big, begun, bytes, &mut self.text),
         };
         self.bytes.consume(taken);
-        Ok(())
+        self.count += taken as u64;
+        match self.unit {
+            Some((name, unit)) if self.is_at_end && !self.count.is_multiple_of(unit) => {
+                // A character of other encodings has no fixed length, so only its own record is refused.
+                Err(io::Error::other(format!(
+                    "the file has {} bytes and ends within a character of {name}; it is not whole, or another program has \
+                     appended text in another encoding",
+                    self.count
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -218,7 +240,12 @@ mod tests {
         let text = decoded(b"ab\x80c", Some(encoding_rs::EUC_KR));
         let bad = text.iter().position(|byte| *byte > 0x7f).expect("a mark");
         assert_eq!((&text[..bad], bad_bytes::at(&text[bad..])), (&b"ab"[..], Some(0x80)));
-        let odd = decoded(b"\xff\xfea\0b", None);
-        assert!(bad_bytes::at(&odd[odd.len() - 2..]).is_some(), "half a character at the end");
+        for cut in [&b"\xff\xfea\0b"[..], b"\xff\xfe\0\0a\0\0\0b\0"] {
+            let mut text = Vec::new();
+            let error = Decoder::new(cut, &Charset::of(cut, None))
+                .read_to_end(&mut text)
+                .expect_err("half a character");
+            assert!(error.to_string().contains("ends within a character of UTF-"), "{error}");
+        }
     }
 }

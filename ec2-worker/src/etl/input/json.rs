@@ -15,12 +15,17 @@ const LEADING: usize = 1000;
 /// The largest size of these objects in bytes. After it, fewer than [`LEADING`] objects make the header.
 const LEADING_BYTES: usize = 4 * 1024 * 1024;
 
-/// Returns `text` as CSV with a header. An object must be shorter than `longest` bytes.
+/// Returns `text` as CSV with a header. An object must be shorter than `longest` bytes. `encoding` is the encoding of the file
+/// for messages.
 ///
 /// # Errors
 ///
 /// If the text begins neither with an object nor with an array.
-pub(super) fn csv(mut text: Box<dyn BufRead + Send>, longest: usize) -> io::Result<impl Read + Send> {
+pub(super) fn csv(
+    mut text: Box<dyn BufRead + Send>,
+    longest: usize,
+    encoding: &'static str,
+) -> io::Result<impl Read + Send> {
     let is_array = match first_letter(&mut text, true)? {
         Some(b'[') => {
             text.consume(1);
@@ -32,7 +37,8 @@ pub(super) fn csv(mut text: Box<dyn BufRead + Send>, longest: usize) -> io::Resu
             return Err(io::Error::other(what));
         }
     };
-    let mut objects = Objects { text, longest: longest as u64, is_array, has_ended: false, count: 0 };
+    let longest = longest as u64;
+    let mut objects = Objects { text, longest, encoding, is_array, has_ended: false, count: 0 };
     let (mut leading, mut bytes, mut keys) = (VecDeque::new(), 0, Vec::<String>::new());
     while leading.len() < LEADING && bytes < LEADING_BYTES {
         let Some(object) = objects.next()? else { break };
@@ -99,6 +105,7 @@ struct Objects {
     text: Box<dyn BufRead + Send>,
     /// The number of bytes of an object that are read at most, so that a long object cannot fill the memory.
     longest: u64,
+    encoding: &'static str,
     is_array: bool,
     /// Whether the array is closed.
     has_ended: bool,
@@ -126,9 +133,23 @@ impl Objects {
         if line.trim_ascii().is_empty() {
             return Ok(Some(Ok(Fields(Vec::new()))));
         }
+        if let Err(error) = std::str::from_utf8(&line) {
+            let index = error.valid_up_to();
+            let byte = bad_bytes::at(&line[index..]).unwrap_or(line[index]);
+            let what = format!("byte {byte:#04x} is not {}; {}", self.encoding, self.remedy());
+            return Ok(Some(Err((what, shown(&line)))));
+        }
         let object = serde_json::from_slice::<Fields>(&line);
         let problem = |error| (format!("the line is not a JSON object: {error}"), shown(&line));
         Ok(Some(object.map_err(problem)))
+    }
+
+    /// Returns what to do with text that is not in the encoding of the file.
+    fn remedy(&self) -> &'static str {
+        match self.encoding {
+            "UTF-8" => "save the file as UTF-8, or set `myEncoding`, for example to windows-1252",
+            _ => "`myEncoding` names the encoding of the file",
+        }
     }
 
     fn skip_line(&mut self) -> io::Result<()> {
@@ -184,7 +205,16 @@ impl Objects {
             Some(Ok(fields)) => Ok(Some(Ok(fields))),
             // After an error the end of the object is not known.
             Some(Err(error)) => {
-                Err(io::Error::other(format!("the object {} of the array is not JSON: {error}", self.count)))
+                let mut what = format!("the object {} of the array is not JSON: {error}", self.count);
+                if what.contains("invalid unicode code point") {
+                    what = format!(
+                        "the object {} of the array has a byte that is not {}; {}",
+                        self.count,
+                        self.encoding,
+                        self.remedy()
+                    );
+                }
+                Err(io::Error::other(what))
             }
             None => Err(ended()),
         }
@@ -307,8 +337,12 @@ mod tests {
     use super::*;
 
     fn made(text: &'static str) -> io::Result<String> {
+        made_of(text.as_bytes())
+    }
+
+    fn made_of(text: &'static [u8]) -> io::Result<String> {
         let mut out = Vec::new();
-        csv(Box::new(io::BufReader::with_capacity(3, text.as_bytes())), 100)?.read_to_end(&mut out)?;
+        csv(Box::new(io::BufReader::with_capacity(3, text)), 100, "UTF-8")?.read_to_end(&mut out)?;
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
@@ -351,6 +385,20 @@ mod tests {
         let array = format!("[{{\"a\": 1}}, {{\"a\": \"{}\"}}]", "x".repeat(500));
         let error = made(array.leak()).expect_err("its end is not known");
         assert!(error.to_string().contains("the object 2 of the array is longer than 100 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_byte_of_another_encoding_is_named() {
+        let lines = made_of(b"{\"a\": 1}\n{\"a\": \"caf\xe9\"}\n").expect("the other");
+        assert!(
+            lines.contains("byte 0xe9 is not UTF-8; save the file as UTF-8, or set `myEncoding`"),
+            "{lines}"
+        );
+        let array = made_of(b"[{\"a\": \"caf\xe9\"}]").expect_err("its end is not known").to_string();
+        assert!(
+            array.contains("has a byte that is not UTF-8; save the file as UTF-8, or set `myEncoding`"),
+            "{array}"
+        );
     }
 
     #[test]

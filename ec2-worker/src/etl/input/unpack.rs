@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::CrcReader;
 use flate2::bufread::{DeflateDecoder, GzDecoder};
 
+use super::foreign;
+
 /// A file that has at most this many bytes when unpacked is never refused as too large.
 const HARMLESS: u64 = 256 * 1024 * 1024;
 /// The largest factor by which a larger file may grow when it is unpacked. Real tables grow by much less.
@@ -167,6 +169,9 @@ fn skip_zeros(packed: &mut dyn BufRead) -> io::Result<Option<u8>> {
 fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn Read + Send>> {
     let spool = spooled(packed, scratch)?;
     let mut archive = zip::ZipArchive::new(spool.try_clone()?).map_err(io::Error::other)?;
+    if let Some(what) = foreign::of_archive(|name| archive.index_for_name(name).is_some()) {
+        return Err(io::Error::other(what));
+    }
     if archive.index_for_name("xl/workbook.xml").is_some() {
         return Err(io::Error::other(
             "the file is an Excel workbook; set `myDialect` of its data format to xlsx",
@@ -220,6 +225,12 @@ fn zipped(packed: Box<dyn BufRead + Send>, scratch: &Path) -> io::Result<Box<dyn
 fn is_hidden(name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or(name);
     name.starts_with("__MACOSX/") || last.starts_with('.') || last == "Thumbs.db" || last == "desktop.ini"
+}
+
+/// Returns what a zip archive is, if it is a document that the worker does not read.
+pub(super) fn foreign_archive(file: &File) -> io::Result<Option<&'static str>> {
+    let Ok(archive) = zip::ZipArchive::new(file.try_clone()?) else { return Ok(None) };
+    Ok(foreign::of_archive(|name| archive.index_for_name(name).is_some()))
 }
 
 /// Refuses a zip archive, such as a workbook, whose files would be too large when unpacked.

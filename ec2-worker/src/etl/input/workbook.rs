@@ -1,19 +1,22 @@
 //! Turns a sheet of an Excel workbook into CSV.
 //!
-//! Dates and times are written in ISO form, such as `2025-12-31`, and numbers with at most 15 digits. Other number
-//! formats of Excel do not count. Each row of the sheet becomes one record, so the line of a record is the number of
-//! its row.
+//! Dates and times are written in ISO form, such as `2025-12-31`, and numbers with at most 15 digits. If the number format of
+//! a cell shows another text than the number, the text follows the number: see [`cell`]. Each row of the sheet becomes one
+//! record, so the line of a record is the number of its row.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use calamine::{DataRef, ExcelDateTime, Reader as _, Xlsx};
+use calamine::{DataRef, ExcelDateTime, Reader as _, Style, Xlsx};
 
-use super::bad_bytes;
 use super::json::push_record;
-use super::unpack::{check_growth, spooled};
+use super::number_format::NumberFormat;
+use super::unpack::{check_growth, foreign_archive, spooled};
+use super::{Opened, bad_bytes};
+use crate::etl::cell;
 use crate::etl::dialect::Dialect;
 
 /// The largest numbers of rows and of columns that a sheet of Excel can have.
@@ -29,10 +32,10 @@ pub(super) fn csv(
     bytes: Box<dyn BufRead + Send>,
     dialect: &Dialect,
     scratch: &Path,
-    notes: &mut Vec<String>,
+    opened: &mut Opened,
 ) -> io::Result<impl BufRead + Send + use<>> {
     // The library panics on some damaged files, such as a file with a cell whose column has ten letters.
-    let converted = catch_unwind(AssertUnwindSafe(|| sheet(bytes, dialect, scratch, notes)));
+    let converted = catch_unwind(AssertUnwindSafe(|| sheet(bytes, dialect, scratch, opened)));
     converted.unwrap_or_else(|_| {
         Err(io::Error::other(
             "the workbook is damaged: it has a cell or a value that no workbook can have; save it again with Excel",
@@ -45,7 +48,7 @@ fn sheet(
     bytes: Box<dyn BufRead + Send>,
     dialect: &Dialect,
     scratch: &Path,
-    notes: &mut Vec<String>,
+    opened: &mut Opened,
 ) -> io::Result<BufReader<File>> {
     let spool = spooled(bytes, scratch)?;
     let not_a_workbook = |error: &dyn std::fmt::Display| {
@@ -54,16 +57,21 @@ fn sheet(
              `myDialect` xlsx for text"
         ))
     };
+    if let Some(what) = foreign_archive(&spool)? {
+        return Err(io::Error::other(what));
+    }
     check_growth(&spool).map_err(|error| not_a_workbook(&error))?;
     let spool = BufReader::new(spool);
     let mut workbook = Xlsx::new(spool).map_err(|error| not_a_workbook(&error))?;
-    let sheet = chosen(&workbook.sheet_names(), dialect.sheet.as_deref(), notes)?;
+    let sheet = chosen(&workbook.sheet_names(), dialect.sheet.as_deref(), &mut opened.notes)?;
+    let unsaved = unsaved_formulas(&mut workbook, &sheet)?;
     let mut out = BufWriter::new(tempfile::tempfile_in(scratch)?);
-    let mut rows = Rows { width: 0, row: Vec::new(), next: 0, skip: dialect.skip_lines, reason: None };
+    let mut rows = Rows { skip: dialect.skip_lines, ..Rows::default() };
     let problem = |error| io::Error::other(format!("the sheet `{sheet}` cannot be read: {error}"));
     let mut cells = workbook.worksheet_cells_reader(&sheet).map_err(problem)?;
-    while let Some(cell) = cells.next_cell_with_formula().map_err(problem)? {
-        let (row, column) = cell.pos;
+    let formats: Vec<NumberFormat> = cells.styles().iter().map(number_format).collect();
+    while let Some((cell, style)) = cells.next_cell_with_style_id().map_err(problem)? {
+        let (row, column) = cell.get_position();
         // Every row before a cell becomes a line, so a cell with a very large row number would make gigabytes of lines.
         if row >= MOST_ROWS || column >= MOST_COLUMNS {
             let what = format!(
@@ -72,9 +80,10 @@ fn sheet(
             return Err(io::Error::other(what));
         }
         rows.begin(u64::from(row), &mut out)?;
-        rows.put(row, column, &cell.value, cell.formula.is_some());
+        rows.put((row, column), cell.get_value(), formats.get(style), unsaved.contains(&(row, column)));
     }
     rows.end(&mut out)?;
+    opened.formats = rows.formats;
     let mut file: File = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.seek(SeekFrom::Start(0))?;
     Ok(BufReader::new(file))
@@ -100,7 +109,33 @@ fn chosen(names: &[String], wanted: Option<&str>, notes: &mut Vec<String>) -> io
     Ok(found.clone())
 }
 
+/// Returns the cells with a formula that has no saved result.
+fn unsaved_formulas(workbook: &mut Xlsx<BufReader<File>>, sheet: &str) -> io::Result<HashSet<(u32, u32)>> {
+    let problem = |error| io::Error::other(format!("the sheet `{sheet}` cannot be read: {error}"));
+    let mut cells = workbook.worksheet_cells_reader(sheet).map_err(problem)?;
+    let mut unsaved = HashSet::new();
+    while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(problem)? {
+        // One in each row is enough, because its row is refused.
+        if cell.formula.is_some() && matches!(cell.value, DataRef::Empty) {
+            unsaved.insert(cell.pos);
+        }
+        if unsaved.len() > MOST_ROWS as usize {
+            let what = format!(
+                "the sheet `{sheet}` has more than {MOST_ROWS} formulas without a saved result; open the \
+                 workbook in Excel and save it"
+            );
+            return Err(io::Error::other(what));
+        }
+    }
+    Ok(unsaved)
+}
+
+fn number_format(style: &Style) -> NumberFormat {
+    style.number_format.as_ref().map_or(NumberFormat::Plain, |format| NumberFormat::of(&format.format_code))
+}
+
 /// Writes the cells of a sheet as records.
+#[derive(Default)]
 struct Rows {
     /// The number of cells in the first row that has a value and is not skipped. Shorter rows are filled up to it.
     width: usize,
@@ -112,6 +147,8 @@ struct Rows {
     skip: u64,
     /// The reason why the present row cannot be read, if there is one.
     reason: Option<String>,
+    /// The first number format of each column that texts are not made by.
+    formats: Vec<(usize, String)>,
 }
 
 impl Rows {
@@ -124,21 +161,51 @@ impl Rows {
         Ok(())
     }
 
-    fn put(&mut self, row: u32, column: u32, value: &DataRef<'_>, is_formula: bool) {
+    fn put(
+        &mut self,
+        (row, column): (u32, u32),
+        value: &DataRef<'_>,
+        format: Option<&NumberFormat>,
+        is_unsaved: bool,
+    ) {
         let index = column as usize;
-        let text = shown(value);
-        if text.is_none() && is_formula && self.reason.is_none() {
-            self.reason = Some(format!(
-                "the formula in cell {}{} has no saved result; open the workbook in Excel and save it",
-                letters(column),
-                row + 1
-            ));
+        let mut text = shown(value);
+        let place = || format!("{}{}", letters(index), row + 1);
+        let problem = match &text {
+            None if is_unsaved => {
+                let end = "has no saved result; open the workbook in Excel and save it";
+                Some(format!("the formula in cell {} {end}", place()))
+            }
+            Some((text, true)) if text.as_bytes().contains(&cell::MARK) => {
+                Some(format!("cell {} contains the control character U+001F; remove it", place()))
+            }
+            _ => None,
+        };
+        self.reason = self.reason.take().or(problem);
+        if let (DataRef::Int(_) | DataRef::Float(_), Some(format), Some((text, _))) =
+            (value, format, &mut text)
+        {
+            self.add_shown(index, format, text);
         }
         let Some(text) = text else { return };
         if self.row.len() <= index {
             self.row.resize(index + 1, None);
         }
         self.row[index] = Some(text);
+    }
+
+    /// Appends the text that a number format shows for the number `text`, or keeps that the format is not read.
+    fn add_shown(&mut self, index: usize, format: &NumberFormat, text: &mut String) {
+        if let NumberFormat::Other(code) = format
+            && self.next >= self.skip
+            && !self.formats.iter().any(|(column, _)| *column == index)
+        {
+            self.formats.push((index, code.clone()));
+        }
+        if let Some(shown) = format.shown(text) {
+            text.push(char::from(cell::MARK));
+            text.push_str(&shown);
+        }
     }
 
     /// Writes the present row.
@@ -167,12 +234,13 @@ impl Rows {
 
 /// Returns the cells of a row as text.
 fn joined(row: &[Option<(String, bool)>]) -> String {
-    let cells = row.iter().map(|cell| cell.as_ref().map_or("", |(text, _)| text.as_str()));
-    cells.collect::<Vec<_>>().join(",")
+    let cells =
+        row.iter().map(|cell| cell.as_ref().map_or(&b""[..], |(text, _)| cell::shown(text.as_bytes())));
+    cells.map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
 }
 
 /// Returns the letters of a column: `A` for 0, `AA` for 26.
-fn letters(column: u32) -> String {
+pub(super) fn letters(column: usize) -> String {
     let mut rest = column + 1;
     let mut letters = Vec::new();
     while rest > 0 {

@@ -32,10 +32,36 @@ impl HeaderSign {
         Self::new(true, true, "the keys of the objects name the columns")
     }
 
+    /// Returns the sign of a header without a name above the names of rows.
+    pub(super) fn of_row_names() -> Self {
+        Self::new(
+            true,
+            true,
+            "R (`write.table`) writes no name above the names of rows, which the first column has",
+        )
+    }
+
     /// Returns the sign of a first record with another number of fields than the records below it.
     pub(super) fn of_another_width() -> Self {
         Self::new(false, true, "the first record has another number of fields than the others")
     }
+}
+
+/// Returns whether a first record with one field less than the others is a header of R above a first column with the names of
+/// rows: these are all different, and they are in quotes as the header is, or they are the numbers from 1.
+pub(super) fn lacks_row_names(first: &Row, columns: &[Stats]) -> bool {
+    let Some(rows) = columns.first().filter(|rows| rows.values > 0 && rows.nulls + rows.empty == 0) else {
+        return false;
+    };
+    let are_quoted = rows.quoted == rows.values && first.fields.iter().all(|field| field.quoted);
+    let ends = [&rows.numbers.forms[0].least, &rows.numbers.forms[0].most];
+    let is_end = |end: &Option<(f64, String)>, wanted: u64| {
+        end.as_ref().is_some_and(|(_, text)| *text == wanted.to_string())
+    };
+    let are_numbered = is_end(ends[0], 1) && is_end(ends[1], rows.values);
+    rows.duplicates == 0
+        && (are_quoted || are_numbered)
+        && first.fields.iter().all(|field| is_name(&field.text))
 }
 
 /// Decides whether `first`, the first record of a file, is its header. `columns` are the counts of the other records.

@@ -11,7 +11,7 @@ use super::stats::{Class, Stats};
 use super::survey::LineEnds;
 pub use super::suspicions::Suspicion;
 use super::suspicions::{self, looks_like_key};
-use super::verdict::{SqlType, Verdict};
+use super::verdict::{FileRules, SqlType, Verdict};
 
 /// Everything that is known about a file.
 #[derive(Clone, Debug, Serialize)]
@@ -86,7 +86,7 @@ pub struct Column {
     pub remarks: Vec<String>,
     /// The number of values.
     pub values: u64,
-    /// The share of fields without a value.
+    /// The share of fields that a load takes for NULL, by the rules that the file needs.
     pub null_share: f64,
     /// The number of different values.
     pub distinct: usize,
@@ -114,7 +114,7 @@ impl Report {
         let byte = |byte: Option<u8>| byte.filter(|_| is_text).map(|byte| shown(&[byte]));
         let columns = names.iter().zip(verdicts).zip(&rows.columns).enumerate();
         let columns = columns
-            .map(|(index, ((name, verdict), stats))| Column::of(index, name, verdict, stats, rules.form))
+            .map(|(index, ((name, verdict), stats))| Column::of(index, name, verdict, stats, rules))
             .collect();
         Self {
             file: name.clone(),
@@ -148,11 +148,11 @@ impl Report {
 }
 
 impl Column {
-    fn of(index: usize, name: &str, verdict: &Verdict, stats: &Stats, form: usize) -> Self {
+    fn of(index: usize, name: &str, verdict: &Verdict, stats: &Stats, rules: &FileRules) -> Self {
         let (distinct, distinct_is_least) = stats.distinct();
-        let missing = stats.nulls + stats.empty;
-        let all = (missing + stats.values).max(1);
-        let (min, max) = range(verdict, stats, form);
+        let all = (stats.nulls + stats.empty + stats.values).max(1);
+        let missing = nulls(verdict, stats, rules);
+        let (min, max) = range(verdict, stats, rules.form);
         Self {
             name: name.to_owned(),
             likely: verdict.likely,
@@ -174,6 +174,19 @@ impl Column {
             examples: stats.examples.iter().take(3).map(|place| place.text.clone()).collect(),
         }
     }
+}
+
+/// Returns the number of fields that a load takes for NULL by the rules that the file needs.
+fn nulls(verdict: &Verdict, stats: &Stats, rules: &FileRules) -> u64 {
+    let is_text = verdict.safe() == SqlType::Text;
+    // A text in quotes may be empty, and a number may not.
+    let empty = if is_text && !rules.has_quoted_nulls { 0 } else { stats.empty };
+    let words = stats.null_words.iter().filter(|(word, _)| rules.nulls.contains(*word));
+    let words = words.map(|(_, found)| match rules.has_quoted_nulls {
+        true => found.count,
+        false => found.count - found.quoted,
+    });
+    stats.nulls + empty + words.sum::<u64>()
 }
 
 /// Returns the smallest and the largest value: by size for numbers, by time for dates, and by their texts for other

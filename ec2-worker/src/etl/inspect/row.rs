@@ -13,6 +13,8 @@ pub(super) struct Row {
 pub(super) struct Field {
     pub(super) text: String,
     pub(super) quoted: bool,
+    /// Whether a load takes it for NULL.
+    pub(super) is_null: bool,
 }
 
 /// Returns whether a text can be the name of a column.

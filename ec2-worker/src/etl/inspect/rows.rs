@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::super::cell;
 use super::super::dialect::{Dialect, Form};
+use super::super::header::ROW_NAMES;
 use super::super::input::bad_bytes;
 use super::super::records::{Record, Records, Skipped};
 use super::header_sign::{self, HeaderSign};
@@ -32,6 +34,8 @@ pub struct Rows {
     pub header: Option<Vec<String>>,
     /// Why the first record is the header, or why it is none.
     pub header_sign: HeaderSign,
+    /// Whether the header has no field above the names of rows, as R writes it.
+    pub lacks_row_names: bool,
     /// The number of rows, without the header.
     pub rows: u64,
     /// The number of lines of the preamble.
@@ -71,6 +75,7 @@ pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failur
         dialect: records.dialect().clone(),
         header: None,
         header_sign: HeaderSign::of_keys(),
+        lacks_row_names: false,
         rows: 0,
         preamble: 0,
         columns: (0..count).map(|_| Stats::new(limit)).collect(),
@@ -100,7 +105,8 @@ pub fn read(mut records: Records, progress: &dyn Fn(u64)) -> Result<Rows, Failur
         rows.take_first(first, width, records.dialect().form == Form::Json);
     }
     (rows.broken, rows.broken_count) = (broken.places, broken.count);
-    (rows.skipped, rows.notes) = (records.skipped(), records.opened().notes.clone());
+    rows.skipped = records.skipped();
+    rows.notes.extend(records.opened().notes.iter().cloned());
     if width == 1 && records.dialect().form == Form::Text {
         // In a table of one column, an empty line is a row.
         let blank = std::mem::take(&mut rows.skipped.blank);
@@ -162,10 +168,13 @@ fn next(records: &mut Records, broken: &mut Broken) -> Result<Option<Row>, Failu
 
 fn row(records: &Records, record: &Record) -> Row {
     let (splitter, window) = (records.splitter(), records.window());
-    let mut text = Vec::new();
+    let (mut text, is_workbook) = (Vec::new(), records.dialect().form == Form::Workbook);
     let field = |span: &super::super::splitter::Span| {
         splitter.unescape(window, *span, &mut text);
-        Field { text: String::from_utf8_lossy(&text).into_owned(), quoted: span.quoted }
+        let text = String::from_utf8_lossy(&text);
+        let text = if is_workbook { cell::looked_at(&text) } else { &text };
+        let is_null = records.dialect().is_null(&window[span.start..span.end], span.quoted);
+        Field { text: text.to_owned(), quoted: span.quoted, is_null }
     };
     Row { line: record.at.line, fields: splitter.fields().iter().map(field).collect() }
 }
@@ -260,13 +269,22 @@ impl Rows {
             return;
         }
         for (stats, field) in self.columns.iter_mut().zip(&row.fields) {
-            let is_null = !field.quoted && field.text.is_empty();
-            stats.add((!is_null).then_some(field.text.as_str()), field.quoted, row.line);
+            stats.add((!field.is_null).then_some(field.text.as_str()), field.quoted, row.line);
         }
     }
 
     /// Takes the first record as the header, or as a row. `is_header` says that it is the keys of JSON.
     fn take_first(&mut self, first: Row, width: usize, is_header: bool) {
+        if !is_header
+            && first.fields.len() + 1 == width
+            && header_sign::lacks_row_names(&first, &self.columns)
+        {
+            self.lacks_row_names = true;
+            self.header_sign = HeaderSign::of_row_names();
+            let names = first.fields.into_iter().map(|field| field.text);
+            self.header = Some(std::iter::once(ROW_NAMES.to_owned()).chain(names).collect());
+            return;
+        }
         if !is_header {
             self.header_sign = match first.fields.len() == width {
                 true => header_sign::of(&first, &self.columns),

@@ -10,7 +10,7 @@ use memchr::memchr_iter;
 use serde::Serialize;
 
 use super::super::dialect::{Dialect, Form};
-use super::super::input::Input;
+use super::super::input::{Input, foreign};
 use crate::failure::Failure;
 
 /// The number of bytes at the start of the text by which JSON is recognised.
@@ -61,23 +61,8 @@ pub fn form(path: &Path, name: &str) -> Result<Form, Failure> {
     if !file.metadata().map_err(problem)?.is_file() {
         return Err(Failure::bad_input("FileNotFound", format!("{name}: is not a file; name one file")));
     }
-    (&file).take(64).read_to_end(&mut head).map_err(problem)?;
-    let other = match head.as_slice() {
-        [] => Some("the file is empty".to_owned()),
-        [0xd0, 0xcf, 0x11, 0xe0, ..] => {
-            Some("this is an old Excel workbook (.xls); save it as .xlsx or CSV".to_owned())
-        }
-        _ if head.starts_with(b"PAR1") => Some("this is Parquet; write it as CSV or JSON lines".to_owned()),
-        _ if head.starts_with(b"Obj\x01") => Some("this is Avro; write it as CSV or JSON lines".to_owned()),
-        _ if head.starts_with(b"ORC") && head.get(3).is_some_and(|byte| *byte < b' ') => {
-            Some("this is ORC; write it as CSV or JSON lines".to_owned())
-        }
-        _ if head.starts_with(b"%PDF") => Some("this is a PDF document, not a table".to_owned()),
-        _ if is_html(&head) => {
-            Some("this is HTML, whatever its name says; save it as CSV or .xlsx".to_owned())
-        }
-        _ => None,
-    };
+    (&file).take(512).read_to_end(&mut head).map_err(problem)?;
+    let other = if head.is_empty() { Some("the file is empty") } else { foreign::of_head(&head) };
     if let Some(what) = other {
         return Err(Failure::bad_input("Unreadable", format!("{name}: {what}")));
     }
@@ -87,18 +72,11 @@ pub fn form(path: &Path, name: &str) -> Result<Form, Failure> {
         if has("xl/workbook.xml") {
             return Ok(Form::Workbook);
         }
-        if has("xl/workbook.bin") || has("content.xml") {
-            let what = "this workbook is not .xlsx; save it as .xlsx or CSV";
+        if let Some(what) = foreign::of_archive(has) {
             return Err(Failure::bad_input("Unreadable", format!("{name}: {what}")));
         }
     }
     Ok(Form::Text)
-}
-
-fn is_html(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(head).to_lowercase();
-    let text = text.trim_start_matches('\u{feff}').trim_start();
-    ["<html", "<!doctype html", "<table", "<meta"].iter().any(|start| text.starts_with(start))
 }
 
 /// Reads the whole text of a file that is no workbook, and returns the findings.

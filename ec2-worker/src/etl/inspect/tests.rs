@@ -86,13 +86,21 @@ async fn numbers_have_a_type_only_if_they_have_one_meaning() {
     assert_eq!(type_of(&["1,5", "2,25"]).await, SqlType::Numeric);
     assert_eq!(type_of(&["1.234,50", "12"]).await, SqlType::Numeric);
     assert_eq!(type_of(&["1,234", "5,678"]).await, SqlType::Text, "a decimal comma, or a group of three");
-    assert_eq!(type_of(&["1.234", "5.678"]).await, SqlType::Text, "a German group of three, or a decimal point");
+    assert_eq!(
+        type_of(&["1.234", "5.678"]).await,
+        SqlType::Text,
+        "a German group of three, or a decimal point"
+    );
     assert_eq!(type_of(&["1.234", "950", "12.345"]).await, SqlType::Text);
     assert_eq!(type_of(&["1,234", "950", "12,345"]).await, SqlType::Text);
     assert_eq!(type_of(&["-1.234", "5.678 €"]).await, SqlType::Text);
     assert_eq!(type_of(&["1.234", "0.750"]).await, SqlType::Numeric, "nobody groups 0.750");
     assert_eq!(type_of(&["1.234", "1234.567"]).await, SqlType::Numeric, "four digits are no group");
-    assert_eq!(types("a;b\n1.234;2.5\n2.345;3.25\n").await, [SqlType::Numeric; 2], "another column proves the point");
+    assert_eq!(
+        types("a;b\n1.234;2.5\n2.345;3.25\n").await,
+        [SqlType::Numeric; 2],
+        "another column proves the point"
+    );
     let german = types("a;b\n1.234;2,5\n12.345;3,25\n").await;
     assert_eq!(german, [SqlType::Integer, SqlType::Numeric], "another column proves the comma");
     assert_eq!(type_of(&["1,234", "950", "1,234,567"]).await, SqlType::Integer);
@@ -201,12 +209,62 @@ async fn encodings_packings_and_forms_are_seen() {
 }
 
 #[tokio::test]
+async fn a_frame_of_r_without_a_name_above_the_names_of_rows_is_read_as_such() {
+    for text in [
+        "\"x\" \"y\"\n\"1\" \"a b\" 3\n\"2\" \"c\" 4\n\"3\" \"d\" 5\n",
+        "\"x\"\t\"y\"\n\"r one\"\t\"a b\"\t3\n\"r two\"\t\"c\"\t4\n",
+        "x,y\n1,a b,3\n2,c,4\n3,d,5\n",
+    ] {
+        let report = report(text.as_bytes()).await;
+        let names: Vec<&str> = report.columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!((names, report.header), (vec!["row_names", "x", "y"], true), "{text}");
+        assert_eq!(report.columns[1].examples[0], "a b");
+        assert!(report.header_reason.contains("R (`write.table`)"), "{}", report.header_reason);
+        assert!(report.suspicious.is_empty(), "{:?}", report.suspicious);
+    }
+    // The names of other programs may lack any of their columns.
+    let other = report(b"x,y\n7,a,3\n9,c,4\n7,d,5\n").await;
+    assert!(
+        !other.header && other.notes.iter().any(|note| note.contains("has 2 names for 3 fields")),
+        "{other:#?}"
+    );
+    let prose = report(b"two words\nand more\n").await;
+    assert_eq!(prose.columns.len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_of_sap_is_named_and_read() {
+    let text = "Stock overview\n\n------------------\n|Material|  Qty  |\n------------------\n|A-100   |  1,5  |\n\
+                |B-200   |  2,25 |\n------------------\n";
+    let report = report(text.as_bytes()).await;
+    assert_eq!((report.rows, report.columns.len(), report.comment.as_deref()), (2, 3, Some("`-`")));
+    assert_eq!(
+        (report.columns[1].name.as_str(), report.columns[2].safe_type),
+        ("Material", SqlType::Numeric)
+    );
+    assert!(report.notes.iter().any(|note| note.contains("a list of SAP (ALV)")), "{:?}", report.notes);
+}
+
+#[tokio::test]
+async fn the_share_of_nulls_is_that_of_the_load() {
+    let share = async |text: &str| report(text.as_bytes()).await.columns[0].null_share;
+    assert!((share("a\tb\n\\N\tx\n2\ty\n").await - 0.5).abs() < 1e-9, "\\N in a file with tabs");
+    assert!((share("a;b\nNA;x\n2;y\n").await - 0.5).abs() < 1e-9, "NA among numbers");
+    assert!(share("a;b\nNA;x\nDE;y\n").await < 1e-9, "NA among texts");
+    assert!(share("a;b\n\"\";x\n\"t\";y\n").await < 1e-9, "the empty text is a text");
+    assert!((share("a;b\n\"\";x\n\"2\";y\n").await - 0.5).abs() < 1e-9, "and no number");
+}
+
+#[tokio::test]
 async fn a_file_without_a_table_is_an_error_that_says_why() {
     for (bytes, says) in [
         (&b""[..], "file.csv: the file is empty"),
         (b"\n\n", "file.csv: the file has no rows"),
-        (b"PAR1....", "file.csv: this is Parquet; write it as CSV or JSON lines"),
-        (b"\xd0\xcf\x11\xe0....", "file.csv: this is an old Excel workbook (.xls); save it as .xlsx or CSV"),
+        (b"PAR1\x15....", "file.csv: this is Parquet; write it as CSV or JSON lines"),
+        (
+            b"\xd0\xcf\x11\xe0....",
+            "file.csv: this is an old Excel workbook (.xls), or one with a password; save it as .xlsx without a password, or as CSV",
+        ),
         (b"<html><table>", "file.csv: this is HTML, whatever its name says; save it as CSV or .xlsx"),
     ] {
         let failure = inspected("file.csv", bytes).await.err().expect("no table");

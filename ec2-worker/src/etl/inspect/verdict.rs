@@ -211,12 +211,7 @@ fn proves_decimal(stats: &Stats, form: usize) -> bool {
 
 /// Decides the type of a column. `form` is the form of the numbers of the file, and whether another column proves its decimal
 /// character.
-fn of_column(
-    stats: &Stats,
-    name: &str,
-    (form, is_proven): (usize, bool),
-    order: Option<Order>,
-) -> Verdict {
+fn of_column(stats: &Stats, name: &str, (form, is_proven): (usize, bool), order: Option<Order>) -> Verdict {
     let real = stats.real();
     if real == 0 {
         let mut verdict = Verdict::of(SqlType::Text);

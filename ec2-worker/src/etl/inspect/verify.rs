@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::super::cell;
 use super::super::column::Column;
-use super::super::dialect::Dialect;
+use super::super::dialect::{Dialect, Form};
 use super::super::encode;
 use super::super::position::Position;
 use super::super::records::Records;
@@ -43,7 +44,7 @@ pub async fn refusals(path: &Path, trial: Trial) -> Result<BTreeMap<usize, Strin
 }
 
 fn refused(mut records: Records, trial: &Trial) -> Result<BTreeMap<usize, String>, Failure> {
-    let each = trial.rules.of_each(&trial.columns);
+    let (each, is_workbook) = (trial.rules.of_each(&trial.columns), trial.dialect.form == Form::Workbook);
     let (mut refused, mut text, mut skips) = (BTreeMap::new(), Vec::new(), trial.has_header);
     loop {
         let record = match records.read() {
@@ -59,8 +60,12 @@ fn refused(mut records: Records, trial: &Trial) -> Result<BTreeMap<usize, String
         for (index, (column, rules)) in trial.columns.iter().zip(&each).enumerate() {
             let span = records.splitter().fields()[index];
             records.splitter().unescape(records.window(), span, &mut text);
-            let means_null =
-                (!span.quoted || trial.rules.quoted_nulls) && trial.dialect.nulls.contains(&text);
+            if is_workbook {
+                text = cell::value(column.kind, &text).to_vec();
+            }
+            let raw = &records.window()[span.start..span.end];
+            let means_null = trial.dialect.is_null(raw, span.quoted)
+                || trial.rules.quoted_nulls && trial.dialect.is_null(&text, false);
             if text.is_empty() || means_null || refused.contains_key(&index) {
                 continue;
             }

@@ -13,6 +13,7 @@ use super::super::position::Position;
 use super::super::rejects::Spool;
 use super::super::table::Table;
 use super::super::transform::{Chunk, Layout};
+use super::doubles::Doubles;
 use super::list;
 use crate::database::Transaction;
 use crate::failure::Failure;
@@ -34,6 +35,8 @@ pub(super) struct Writer<'a> {
     way: Way,
     copy: String,
     merge: Option<String>,
+    /// Counts the rows of an upsert with the same key.
+    doubles: Option<Doubles>,
 }
 
 /// The rows that were sent since the savepoint, and that the database has not accepted yet.
@@ -60,16 +63,20 @@ pub(super) enum Way {
 }
 
 impl<'a> Writer<'a> {
+    /// Prepares the sending of rows. `has_rows` says that the load has sent rows before.
     pub(super) async fn new(
         tx: &'a Transaction,
         table: &Table,
         layout: Layout,
         way: Way,
+        has_rows: bool,
     ) -> Result<Self, Failure> {
         let (columns, format) = match &layout {
             Layout::Binary(fit) => (list(&fit.columns), "binary"),
             Layout::Text(fit) => (list(&fit.columns), "text"),
-            Layout::Statements(_) => return Ok(Self { tx, layout, way, copy: String::new(), merge: None }),
+            Layout::Statements(_) => {
+                return Ok(Self { tx, layout, way, copy: String::new(), merge: None, doubles: None });
+            }
         };
         let merge = match &layout {
             Layout::Binary(fit) | Layout::Text(fit) => merge(table, &fit.columns, &way, STAGE),
@@ -86,7 +93,8 @@ impl<'a> Writer<'a> {
             );
             tx.run("creating a temporary table", &create).await?;
         }
-        Ok(Self { tx, layout, way, copy, merge })
+        let doubles = Doubles::of(table, &way, STAGE, has_rows);
+        Ok(Self { tx, layout, way, copy, merge, doubles })
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -116,9 +124,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Ends `batch`, and merges its rows in an upsert. If this fails because the database refuses the rows, the caller
-    /// must call [`Self::undo`].
-    pub(super) async fn finish(&self, batch: Batch) -> Result<(), Failure> {
+    /// Ends `batch`, and merges its rows in an upsert. Returns the number of rows of this load that other rows of it have
+    /// replaced. If this fails because the database refuses the rows, the caller must call [`Self::undo`].
+    pub(super) async fn finish(&self, batch: Batch) -> Result<u64, Failure> {
         if let Some(sink) = batch.sink {
             self.close(sink).await?;
         }
@@ -130,12 +138,13 @@ impl<'a> Writer<'a> {
         self.tx.run("going back to a savepoint", "ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch").await
     }
 
-    /// Sends `rows` as a batch of their own, and undoes the batch if the database refuses the rows.
+    /// Sends `rows` as a batch of their own, and undoes the batch if the database refuses the rows. Returns the same number as
+    /// [`Self::finish`].
     ///
     /// # Errors
     ///
     /// A refusal after the batch is undone; any other failure of the database as it is.
-    pub(super) async fn apply(&self, rows: &[u8]) -> Result<(), Failure> {
+    pub(super) async fn apply(&self, rows: &[u8]) -> Result<u64, Failure> {
         self.tx.run("setting a savepoint", "SAVEPOINT batch").await?;
         let result = self.copy_once(rows).await;
         match result {
@@ -147,7 +156,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    async fn copy_once(&self, rows: &[u8]) -> Result<(), Failure> {
+    async fn copy_once(&self, rows: &[u8]) -> Result<u64, Failure> {
         if let Layout::Statements(_) = self.layout {
             self.run_statements(rows).await?;
         } else {
@@ -164,11 +173,19 @@ impl<'a> Writer<'a> {
         done.map_err(|failure| if is_known { failure.of_values() } else { failure })
     }
 
-    async fn release(&self) -> Result<(), Failure> {
-        match &self.merge {
-            Some(merge) => self.tx.run(DOING, &format!("{merge}; RELEASE SAVEPOINT batch")).await,
-            None => self.tx.run("releasing a savepoint", "RELEASE SAVEPOINT batch").await,
+    async fn release(&self) -> Result<u64, Failure> {
+        let Some(merge) = &self.merge else {
+            return self.tx.run("releasing a savepoint", "RELEASE SAVEPOINT batch").await.map(|()| 0);
+        };
+        let replaced = match &self.doubles {
+            Some(doubles) => doubles.count(self.tx).await?,
+            None => 0,
+        };
+        self.tx.run(DOING, &format!("{merge}; RELEASE SAVEPOINT batch")).await?;
+        if let Some(doubles) = &self.doubles {
+            doubles.rows_were_written();
         }
+        Ok(replaced)
     }
 
     async fn open(&self) -> Result<Pin<Box<CopyInSink<Bytes>>>, Failure> {

@@ -64,8 +64,9 @@ impl LoadTry<'_> {
             let from = if at == 0 { 0 } else { chunk.marks[at - 1].end };
             let to = chunk.marks[at + count - 1].end;
             match writer.apply(&chunk.data[from..to]).await {
-                Ok(()) => {
+                Ok(replaced) => {
                     self.loaded.rows += count as u64;
+                    self.loaded.replaced += replaced;
                     at += count;
                     groups.accepted(count);
                 }

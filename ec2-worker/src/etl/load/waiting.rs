@@ -50,7 +50,8 @@ impl LoadTry<'_> {
         while !self.waiting.is_empty() && !self.is_limit_passed() {
             let mut is_progress = false;
             for mut waiting in std::mem::take(&mut self.waiting) {
-                let writer = Writer::new(tx, table, waiting.layout.clone(), waiting.way.clone()).await?;
+                let writer =
+                    Writer::new(tx, table, waiting.layout.clone(), waiting.way.clone(), true).await?;
                 let before = waiting.rows.len();
                 waiting.rows = self.send_again(&waiting.source, &writer, waiting.rows).await?;
                 is_progress |= waiting.rows.len() < before;
@@ -81,8 +82,9 @@ impl LoadTry<'_> {
             let count = groups.next(rows.len());
             let data: Vec<u8> = rows.iter().take(count).flat_map(|row| row.data.iter().copied()).collect();
             match writer.apply(&data).await {
-                Ok(()) => {
+                Ok(replaced) => {
                     self.loaded.rows += count as u64;
+                    self.loaded.replaced += replaced;
                     rows.drain(..count);
                     groups.accepted(count);
                 }

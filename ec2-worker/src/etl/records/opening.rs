@@ -103,7 +103,10 @@ impl Records {
         let sample = &self.window[self.next..];
         let found = detect::dialect(&self.dialect, sample, self.is_last, columns);
         self.opened.notes.push(found.note);
-        self.set_dialect(found.dialect);
+        let mut dialect = Dialect { detects: true, ..found.dialect };
+        dialect.add_usual_nulls();
+        dialect.detects = false;
+        self.set_dialect(dialect);
         Ok(())
     }
 

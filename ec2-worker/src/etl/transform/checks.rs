@@ -6,17 +6,72 @@ use memchr::memchr;
 
 use super::Thread;
 use super::rows::Refusal;
+use crate::etl::cell;
 use crate::etl::dialect::Dialect;
 use crate::etl::input::bad_bytes;
+use crate::failure::Failure;
 
 impl Thread {
+    /// Returns the last record of a workbook as CSV, with the text of each cell that its column takes.
+    pub(super) fn raw_cells(&self) -> Vec<u8> {
+        let splitter = self.records.splitter();
+        let (mut raw, mut text) = (csv::WriterBuilder::new().from_writer(Vec::new()), Vec::new());
+        for (index, span) in splitter.fields().iter().enumerate() {
+            splitter.unescape(self.records.window(), *span, &mut text);
+            let column = self.layout.as_ref().and_then(|layout| layout.column_of(index));
+            let value = column.map_or_else(|| cell::shown(&text), |column| cell::value(column.kind, &text));
+            // Writing into memory does not fail.
+            let _ = raw.write_field(value);
+        }
+        raw.into_inner().unwrap_or_default()
+    }
+
     pub(super) fn wrong_count(&self, found: usize, expected: usize) -> String {
-        let trailing = self.plan.dialect.trailing_separator;
-        let (found, note) = match trailing {
-            true if found > 0 => (found - 1, " before the separator at the end, which the header has too"),
-            _ => (found, ""),
+        let mut note = "";
+        let mut counted = found;
+        if self.plan.dialect.trailing_separator {
+            // The header ends with a separator, so a record has one empty field more.
+            if found == expected + 1 {
+                return "a value follows the last separator, but the header names no column for it"
+                    .to_owned();
+            }
+            if found == expected {
+                return "the separator at the end is missing, which the header has".to_owned();
+            }
+            counted = found.saturating_sub(1).max(1);
+            note = " before the separator at the end, which the header has too";
+        }
+        format!("{counted} column{} instead of {expected}{note}", if counted == 1 { "" } else { "s" })
+    }
+
+    /// Says that a file has no rows, and what was left out of it.
+    pub(super) fn no_rows(&self) -> Failure {
+        let file = &self.plan.file;
+        let left_out = self.left_out();
+        // The layout is decided at the first record.
+        let message = match (self.records.position().offset, self.plan.dialect.header, &self.layout) {
+            (0, ..) => format!("{file}: the file is empty"),
+            (_, true, Some(_)) => format!("{file}: the file has a header, but no rows{left_out}"),
+            (_, true, None) => format!("{file}: the file has neither a header nor rows{left_out}"),
+            (_, false, _) => format!("{file}: the file has no rows{left_out}"),
         };
-        format!("{found} column{} instead of {expected}{note}", if found == 1 { "" } else { "s" })
+        Failure::bad_input("NoRows", format!("{message}; the table is left as it was"))
+    }
+
+    /// Says which lines were left out of a file that has no rows.
+    fn left_out(&self) -> String {
+        let skipped = self.records.skipped();
+        let kinds = [
+            (skipped.head, "at the start (`mySkipLines`)"),
+            (skipped.comments, "of comments (`myCommentPrefix`)"),
+            (skipped.footer, "at the end (`mySkipFooter`)"),
+            (skipped.blank, "without a value"),
+        ];
+        let there = kinds.iter().filter(|(count, _)| *count > 0);
+        let shown: Vec<String> = there
+            .map(|(count, what)| format!("{count} line{} {what}", if *count == 1 { "" } else { "s" }))
+            .collect();
+        if shown.is_empty() { String::new() } else { format!("; left out: {}", shown.join(", ")) }
     }
 
     /// Says why text follows the closing quote of a field.

@@ -1,6 +1,8 @@
 //! Encodes the fields of one record as one row of `COPY`, or as one statement.
 
-use super::super::column::Column;
+use super::super::cell;
+use super::super::column::{Column, ColumnType};
+use super::super::dialect::{Dialect, Form};
 use super::super::encode;
 use super::super::splitter::{Span, Splitter};
 use super::super::value_rules::ColumnRules;
@@ -13,28 +15,30 @@ pub(super) type Refusal = (Option<String>, String);
 pub(super) struct Values<'a> {
     pub(super) window: &'a [u8],
     pub(super) splitter: &'a Splitter,
-    pub(super) nulls: &'a [Vec<u8>],
+    pub(super) dialect: &'a Dialect,
     /// Whether a quoted field can mean NULL, too.
     pub(super) quoted_nulls: bool,
     pub(super) scratch: &'a mut Vec<u8>,
 }
 
 impl Values<'_> {
-    /// Returns the text of a field without its escapes, or `None` if the field means NULL.
+    /// Returns the text of a field in a column of the type `kind` without its escapes, or `None` if the field means NULL.
     #[inline]
-    pub(super) fn text(&mut self, span: Span) -> Option<&[u8]> {
+    fn text(&mut self, kind: ColumnType, span: Span) -> Option<&[u8]> {
         let raw = &self.window[span.start..span.end];
-        if !span.quoted && (raw.is_empty() || self.nulls.iter().any(|null| null == raw)) {
+        // A cell of a workbook may have two texts.
+        let is_workbook = self.dialect.form == Form::Workbook;
+        let raw = if is_workbook { cell::value(kind, raw) } else { raw };
+        if self.dialect.is_null(raw, span.quoted) {
             return None;
         }
         let text = if span.escaped {
             self.splitter.unescape(self.window, span, self.scratch);
-            self.scratch.as_slice()
+            if is_workbook { cell::value(kind, self.scratch) } else { self.scratch.as_slice() }
         } else {
             raw
         };
-        if self.quoted_nulls && span.quoted && (text.is_empty() || self.nulls.iter().any(|null| null == text))
-        {
+        if self.quoted_nulls && span.quoted && self.dialect.is_null(text, false) {
             return None;
         }
         Some(text)
@@ -48,7 +52,8 @@ impl Values<'_> {
     /// If the field is NULL and the column is NOT NULL.
     #[inline]
     fn of(&mut self, column: &Column, span: Span) -> Result<Option<&[u8]>, Refusal> {
-        let value = self.text(span).filter(|text| !text.is_empty() || column.kind.has_empty_value());
+        let value =
+            self.text(column.kind, span).filter(|text| !text.is_empty() || column.kind.has_empty_value());
         if value.is_none() && column.not_null {
             return Err((Some(column.name.clone()), "is empty, but the column is NOT NULL".to_owned()));
         }

@@ -120,3 +120,43 @@ fn a_field_of_the_user_that_nothing_reads_is_a_warning() {
         ["A.myNaxRejects UNKNOWN_FIELD:  'myNaxRejects' has no effect here (did you mean 'myMaxRejects'?)"]
     );
 }
+
+#[test]
+fn a_field_that_the_dialect_does_not_use_is_a_warning() {
+    let of = |fields: &str| warnings(&format!(r#"{{"id": "F", "type": "CSV", {fields}}}"#));
+    assert_eq!(
+        of(r##""myDialect": "xlsx", "myCommentPrefix": "#", "mySheet": "Prices", "mySkipLines": "2""##),
+        [
+            "F.myCommentPrefix IGNORED_FIELD:  'myCommentPrefix' has no effect with 'myDialect' xlsx: a workbook has cells and no text"
+        ]
+    );
+    let json = of(
+        r##""myDialect": "json", "myCommentPrefix": "#", "mySkipLines": "1", "myHeader": "true", "myEncoding": "utf-8""##,
+    );
+    assert!(
+        matches!(&json[..], [comment, lines] if comment.contains("'myCommentPrefix'") && lines.contains("'mySkipLines'")),
+        "{json:#?}"
+    );
+    assert_eq!(of(r#""myDialect": "json", "myHeader": "false""#).len(), 1);
+    assert_eq!(of(r#""myDialect": "auto", "myQuote": "none", "myHeader": "true""#).len(), 1);
+    assert_eq!(of(r#""myHeader": "true", "mySheet": "x""#).len(), 1);
+    let inherited = warnings(
+        r##"{"id": "P", "myCommentPrefix": "#"}, {"id": "F", "type": "CSV", "parent": {"ref": "P"}, "myDialect": "xlsx"}"##,
+    );
+    assert_eq!(inherited.len(), 1, "{inherited:#?}");
+}
+
+#[test]
+fn patterns_that_give_a_date_two_meanings_are_an_error() {
+    let of = |fields: &str| errors(&format!(r#"{{"id": "F", "type": "CSV", {fields}}}"#));
+    assert_eq!(
+        of(r#""myDateFormat": ["dd/MM/yyyy", "yyyy.MM.dd", "MM/dd/yyyy"]"#),
+        [
+            "F.myDateFormat INVALID_FIELD_VALUE:  'dd/MM/yyyy' and 'MM/dd/yyyy' read the same text as two different dates; keep \
+             the one that the file has, or give each column its own pattern by 'myColumn'"
+        ]
+    );
+    assert_eq!(of(r#""myColumn": ["a dd/MM/yyyy", "b MM/dd/yyyy"]"#), Vec::<String>::new());
+    let column = of(r#""myColumn": ["a d/M/yy", "a MM/dd/yyyy"]"#);
+    assert!(matches!(&column[..], [one] if one.ends_with("in column 'a'")), "{column:#?}");
+}

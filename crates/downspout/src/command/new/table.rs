@@ -25,7 +25,8 @@ pub(super) struct FileTable {
 impl FileTable {
     pub(super) fn of(pattern: DropPattern, inspection: Inspection, sheet: Option<String>) -> Self {
         let by_name = names::of_header(&inspection.names);
-        let needs_places = by_name.is_none();
+        // A load finds the names of rows by their place, too, because the header has none above them.
+        let needs_places = by_name.is_none() || inspection.rows.lacks_row_names;
         let columns = by_name.unwrap_or_else(|| names::of_places(&inspection.names));
         let table = names::plain(&pattern.stem, "data");
         Self { pattern, inspection, sheet, table, columns, needs_places }

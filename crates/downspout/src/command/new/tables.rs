@@ -101,7 +101,7 @@ fn comment(name: &str, column: &ec2_worker::etl::inspect::report::Column, safe: 
         sentences.push(format!("\"{word}\" means no value, {} times", count(*number)));
     }
     if column.null_share > 0.0 && column.values > 0 {
-        sentences.push(format!("{} of the fields are empty", percent(column.null_share)));
+        sentences.push(format!("{} of the fields are NULL", percent(column.null_share)));
     } else if column.values > 0 && column.share >= 1.0 && words == 0 {
         sentences.push("No field is empty: NOT NULL would hold".to_owned());
     }
