@@ -20,7 +20,7 @@ use super::statement::Statement;
 use super::value_rules::{ColumnRules, ValueRules};
 use crate::failure::Failure;
 use crate::panics;
-use rows::{Refusal, Values, binary_row, statement, text_row};
+use rows::{Refusal, Values, binary_row, picked, statement, text_row};
 
 mod checks;
 mod rows;
@@ -478,17 +478,6 @@ impl Shape {
             Self::Statement(statement) => statement.columns.len(),
         })
     }
-}
-
-/// Returns the fields of a record that go into columns, in the order of the columns.
-#[inline]
-fn picked<'a>(fit: &Fit, fields: &'a [Span], picked: &'a mut Vec<Span>) -> &'a [Span] {
-    if fit.fields.len() == fields.len() || fit.fields.is_empty() {
-        return fields;
-    }
-    picked.clear();
-    picked.extend(fit.fields.iter().map(|field| fields[*field]));
-    picked
 }
 
 impl Chunk {

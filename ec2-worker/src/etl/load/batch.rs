@@ -93,7 +93,10 @@ impl<'a> Writer<'a> {
             );
             tx.run("creating a temporary table", &create).await?;
         }
-        let doubles = Doubles::of(table, &way, STAGE, has_rows);
+        let doubles = match &way {
+            Way::Upsert(key) => Some(Doubles::of(table, key, STAGE, has_rows)),
+            _ => None,
+        };
         Ok(Self { tx, layout, way, copy, merge, doubles })
     }
 

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::table::Table;
-use super::batch::{DOING, Way};
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::identifier;
@@ -19,9 +18,9 @@ pub(super) struct Doubles {
 }
 
 impl Doubles {
-    /// Returns the queries for batches in the table `stage`, if the way is an upsert.
-    pub(super) fn of(table: &Table, way: &Way, stage: &str, has_rows: bool) -> Option<Self> {
-        let Way::Upsert(key) = way else { return None };
+    /// Returns the queries for batches in the table `stage`, which an upsert merges into `table` by `key`. `has_rows` says that
+    /// the load has merged batches before.
+    pub(super) fn of(table: &Table, key: &[String], stage: &str, has_rows: bool) -> Self {
         let names: Vec<String> = key.iter().map(|name| identifier(name)).collect();
         let keys = format!("SELECT DISTINCT {} FROM {stage}", names.join(", "));
         let same: Vec<String> = names.iter().map(|name| format!("t.{name} = k.{name}")).collect();
@@ -37,7 +36,7 @@ impl Doubles {
             same.join(" AND ")
         );
         let within = format!("SELECT (SELECT count(*) FROM {stage}) - (SELECT count(*) FROM ({keys}) k)");
-        Some(Self { within, before, has_rows: AtomicBool::new(has_rows) })
+        Self { within, before, has_rows: AtomicBool::new(has_rows) }
     }
 
     /// Counts the rows that the merge of the batch replaces.
@@ -56,6 +55,6 @@ impl Doubles {
 }
 
 async fn counted(tx: &Transaction, sql: &str) -> Result<u64, Failure> {
-    let rows = tx.query(DOING, sql, &[]).await?;
+    let rows = tx.query("counting rows with the same key", sql, &[]).await?;
     Ok(rows.first().map_or(0, |row| row.get::<_, i64>(0).unsigned_abs()))
 }

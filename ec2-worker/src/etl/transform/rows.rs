@@ -4,6 +4,7 @@ use super::super::cell;
 use super::super::column::{Column, ColumnType};
 use super::super::dialect::{Dialect, Form};
 use super::super::encode;
+use super::super::header::Fit;
 use super::super::splitter::{Span, Splitter};
 use super::super::value_rules::ColumnRules;
 use crate::sql::SqlTemplate;
@@ -124,4 +125,15 @@ pub(super) fn statement(
     }
     template.fill(&texts, out);
     Ok(())
+}
+
+/// Returns the fields of a record that go into columns, in the order of the columns.
+#[inline]
+pub(super) fn picked<'a>(fit: &Fit, fields: &'a [Span], picked: &'a mut Vec<Span>) -> &'a [Span] {
+    if fit.fields.len() == fields.len() || fit.fields.is_empty() {
+        return fields;
+    }
+    picked.clear();
+    picked.extend(fit.fields.iter().map(|field| fields[*field]));
+    picked
 }
