@@ -19,6 +19,12 @@ enum End {
     Record(usize),
 }
 
+/// Returns whether an escape takes the meaning of a byte away. With quotes, an escape before a letter is ordinary.
+fn is_escapable(dialect: &Dialect, byte: u8) -> bool {
+    let firsts = [dialect.separator[0], dialect.record_end.bytes()[0], b'\r', b'\n'];
+    dialect.quote.is_none() || firsts.contains(&byte) || [dialect.quote, dialect.escape].contains(&Some(byte))
+}
+
 fn end(dialect: &Dialect, rest: &[u8]) -> Option<End> {
     let record_end = dialect.record_end.bytes();
     match () {
@@ -42,7 +48,12 @@ pub(crate) fn cut(dialect: &Dialect, text: &[u8]) -> Result<Cut, usize> {
             loop {
                 let byte = *text.get(at).ok_or(open)?;
                 let next = text.get(at + 1).copied();
-                if Some(byte) == dialect.escape || (Some(byte) == dialect.quote && next == dialect.quote) {
+                if Some(byte) == dialect.escape && next.is_some_and(|next| !is_escapable(dialect, next)) {
+                    value.extend([byte, text[at + 1]]);
+                    at += 2;
+                } else if Some(byte) == dialect.escape
+                    || (Some(byte) == dialect.quote && next == dialect.quote)
+                {
                     value.push(next.ok_or(open)?);
                     at += 2;
                 } else if Some(byte) == dialect.quote {
@@ -62,7 +73,12 @@ pub(crate) fn cut(dialect: &Dialect, text: &[u8]) -> Result<Cut, usize> {
             }
             let byte = text[at];
             last_is_escaped = Some(byte) == dialect.escape && at + 1 < text.len();
-            at += usize::from(last_is_escaped);
+            if last_is_escaped {
+                at += 1;
+                if !is_escapable(dialect, text[at]) {
+                    tail.push(byte);
+                }
+            }
             tail.push(text[at]);
             at += 1;
         };

@@ -51,6 +51,8 @@ pub struct Splitter {
     ends_line: bool,
     /// The bytes at which an unquoted field may end, and the escape.
     special: [bool; 256],
+    /// The bytes from which an escape takes their meaning. An escape before another byte is ordinary itself.
+    escapable: [bool; 256],
     fields: Vec<Span>,
     text_after_quote: Option<usize>,
     /// The start of the field that was read last.
@@ -77,6 +79,14 @@ impl Splitter {
         for byte in firsts.into_iter().flatten() {
             special[usize::from(*byte)] = true;
         }
+        // Without quotes, an escape takes away the meaning of every byte, as AWS's CopyActivity reads it. With quotes,
+        // programs such as Spark write a backslash before a letter as it is, and no program escapes a letter.
+        let mut escapable = [dialect.quote.is_none(); 256];
+        let firsts =
+            [dialect.separator.first(), record_end.first(), dialect.escape.as_ref(), dialect.quote.as_ref()];
+        for byte in firsts.into_iter().flatten().chain(b"\r\n") {
+            escapable[usize::from(*byte)] = true;
+        }
         Self {
             single: match (&dialect.separator[..], &record_end[..]) {
                 ([separator], [end]) => Some((*separator, *end)),
@@ -89,6 +99,7 @@ impl Splitter {
             quote: dialect.quote,
             escape: dialect.escape,
             special,
+            escapable,
             fields: Vec::new(),
             text_after_quote: None,
             begin: 0,
@@ -144,7 +155,8 @@ impl Splitter {
         out.clear();
         let mut rest = &input[span.start..span.end];
         while let Some((first, tail)) = rest.split_first() {
-            let skips = Some(*first) == self.escape
+            let escapes = |next: &u8| Some(*first) == self.escape && self.escapable[usize::from(*next)];
+            let skips = tail.first().is_some_and(escapes)
                 || (span.quoted && Some(*first) == self.quote && tail.first() == Some(first));
             match tail.split_first() {
                 Some((second, tail)) if skips => {
@@ -391,6 +403,19 @@ mod tests {
         let mut out = Vec::new();
         splitter.unescape(input, splitter.fields()[0], &mut out);
         assert_eq!(out, b"a,b");
+    }
+
+    #[test]
+    fn an_escape_before_a_letter_is_ordinary_where_there_are_quotes() {
+        for (quote, read) in [(Some(b'"'), "C:\\new,x"), (None, "C:new,x")] {
+            let dialect = Dialect { quote, escape: Some(b'\\'), ..Dialect::default() };
+            let mut splitter = Splitter::new(&dialect);
+            let input = b"C:\\new\\,x\n";
+            splitter.split(input, 0, true);
+            let mut out = Vec::new();
+            splitter.unescape(input, splitter.fields()[0], &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), read);
+        }
     }
 
     proptest! {

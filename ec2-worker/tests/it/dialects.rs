@@ -85,6 +85,15 @@ async fn packed_files_are_recognised_by_their_bytes() {
 }
 
 #[tokio::test]
+async fn a_packed_file_that_asks_for_gigabytes_of_memory_is_refused() {
+    let world = World::new(TABLE).await;
+    for name in ["zstd of gigabytes", "xz of gigabytes"] {
+        let message = refusal(&world, &written(&world, name), dialect(|_| {})).await;
+        assert!(message.contains("needs too much memory to unpack; pack it again with"), "{name}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn rows_that_the_database_refuses_are_found_in_packed_and_encoded_files() {
     let world = World::new("CREATE TABLE t (id int PRIMARY KEY, note text)").await;
     for name in ["zstd", "zip", "xz"] {

@@ -6,6 +6,8 @@ mod doubles;
 mod dry_runs;
 mod faulty_s3;
 mod foreign;
+mod foreign_programs;
+mod foreign_tables;
 mod fuzzed;
 mod gzip;
 mod killed;

@@ -1,6 +1,6 @@
 """Writes the file NAME as another program would, for the tests of dialects: written_files.py NAME PATH."""
 
-import bz2, csv, gzip, io, json, lzma, sys, zipfile
+import bz2, csv, gzip, io, json, lzma, sys, zipfile, zlib
 from datetime import date, datetime, time, timedelta
 
 name, path = sys.argv[1:]
@@ -99,6 +99,16 @@ elif name == "xz streams":
     write(lzma.compress(packed[:9]) + lzma.compress(packed[9:]))
 elif name == "gzip zeros":
     write(gzip.compress(packed[:9]) + gzip.compress(packed[9:]) + bytes(10240))
+elif name == "zstd of gigabytes":
+    # A frame that asks for a window of 2 GiB: no flags, the window, and one raw block, which is the last.
+    write(bytes.fromhex("28b52ffd00") + bytes([21 << 3]) + (len(packed) << 3 | 1).to_bytes(3, "little") + packed)
+elif name == "xz of gigabytes":
+    # The size of the dictionary in the header of the block is set to 4 GiB.
+    whole = bytearray(lzma.compress(packed))
+    end = 12 + (whole[12] + 1) * 4
+    whole[16] = 40
+    whole[end - 4:end] = zlib.crc32(whole[12:end - 4]).to_bytes(4, "little")
+    write(bytes(whole))
 elif name.startswith("zip"):
     method = zipfile.ZIP_STORED if name == "zip stored" else zipfile.ZIP_DEFLATED
     with zipfile.ZipFile(path, "w", method) as archive:

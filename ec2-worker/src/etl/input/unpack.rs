@@ -62,6 +62,23 @@ impl Packing {
         }
     }
 
+    /// Says what to do if a file asks for more memory than the worker gives.
+    fn explained(self, error: io::Error) -> io::Error {
+        let is_of_memory = error.to_string().to_ascii_lowercase().contains("memory");
+        let remedy = match self {
+            Self::Zstd => "a window of at most 128 MB (without `--long` or `--ultra`)",
+            Self::Xz => "a smaller dictionary (`xz -9` at most)",
+            _ => return error,
+        };
+        if is_of_memory {
+            return io::Error::other(format!(
+                "the {} file needs too much memory to unpack; pack it again with {remedy}",
+                self.name()
+            ));
+        }
+        error
+    }
+
     pub(super) fn is_zip(self) -> bool {
         self == Self::Zip
     }
@@ -89,11 +106,12 @@ pub(super) fn reader(
         Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(packed, true, XZ_MEMORY)),
         Packing::Zip => zipped(packed, scratch)?,
     };
-    Ok(Box::new(Guarded { inner, count, unpacked: 0 }))
+    Ok(Box::new(Guarded { packing, inner, count, unpacked: 0 }))
 }
 
 /// Fails if a file grows too much when it is unpacked, as a file does that was made to exhaust its reader.
 struct Guarded {
+    packing: Packing,
     inner: Box<dyn Read + Send>,
     count: Arc<AtomicU64>,
     unpacked: u64,
@@ -101,7 +119,7 @@ struct Guarded {
 
 impl Read for Guarded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
+        let read = self.inner.read(buffer).map_err(|error| self.packing.explained(error))?;
         self.unpacked += read as u64;
         let packed = self.count.load(Ordering::Relaxed);
         if self.unpacked > HARMLESS && self.unpacked / GROWTH > packed {
