@@ -21,16 +21,25 @@ pub enum ParameterType {
 }
 
 impl ParameterType {
-    /// Returns the type named `word`.
+    /// Every type with its name.
+    const NAMED: [(&'static str, Self); 4] = [
+        ("String", Self::String),
+        ("Integer", Self::Integer),
+        ("Double", Self::Double),
+        ("AWS::S3::ObjectKey", Self::S3ObjectKey),
+    ];
+
+    /// The names of the types.
+    pub const NAMES: [&'static str; 4] = {
+        let [(string, _), (integer, _), (double, _), (key, _)] = Self::NAMED;
+        [string, integer, double, key]
+    };
+
+    /// Returns the type named `word`. AWS takes the names in upper and lower case.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
-        Some(match word {
-            "String" => Self::String,
-            "Integer" => Self::Integer,
-            "Double" => Self::Double,
-            "AWS::S3::ObjectKey" => Self::S3ObjectKey,
-            _ => return None,
-        })
+        let found = Self::NAMED.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
+        found.map(|(_, kind)| kind)
     }
 
     /// Returns the type that `parameter` declares. An unknown word is treated as `String`.

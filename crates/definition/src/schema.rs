@@ -17,6 +17,7 @@ use crate::{
         DEFAULT_OBJECT, FieldGroup, FieldSpec, Kind, KindSpec, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, UNTYPED,
         ValueShape,
     },
+    parameters::ParameterType,
 };
 
 /// Returns the JSON Schema of a definition file.
@@ -266,7 +267,7 @@ fn parameter() -> Value {
             },
             "type": {
                 "description": "Type of the values. Without it: String.",
-                "enum": ["String", "Integer", "Double", "AWS::S3::ObjectKey"],
+                "anyOf": words(&ParameterType::NAMES),
             },
             "description": texts("Purpose of the parameter."),
             "optional": {"description": "Whether the parameter can be without a value.", "anyOf": words(&["true", "false"])},

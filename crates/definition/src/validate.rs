@@ -21,6 +21,7 @@ mod staging;
 mod subject;
 mod unused;
 
+use std::cell::LazyCell;
 use std::fmt;
 
 use crate::{
@@ -123,8 +124,9 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     let inheritance = Inheritance::of(definition);
     let parameters = Parameters::of(definition);
     limits::check(definition, &inheritance, &mut problems);
-    parameters::check(definition, &parameters, is_activation, &mut problems);
     let subject = Subject::new(definition, &inheritance, &parameters);
+    let used = LazyCell::new(|| own_fields::used_names(&subject));
+    parameters::check(definition, &parameters, is_activation, |id| used.contains(id), &mut problems);
     cycles_of_parents(&inheritance.errors, &mut problems);
     fields::check(&subject, &mut problems);
     own_fields::check(&subject, &mut problems);

@@ -69,7 +69,7 @@ impl NextTable {
     /// Returns the name for SQL of the table that lists the primary keys of the copied rows.
     #[must_use]
     pub fn base_quoted(&self) -> String {
-        format!("{}.{}", identifier(&self.next_schema), identifier(&make::base_name(&self.name)))
+        format!("{}.{}", identifier(&self.next_schema), identifier(&make::base_name(self.oid)))
     }
 
     /// Finds the next table in the database. Messages show it under the name of the table.

@@ -98,9 +98,13 @@ pub const LATE_AFTER_TIMEOUT: Optional<Period> = period(
     "How long after its scheduled start an unfinished object is late; not used on demand.",
 )
 .typed();
-/// `maximumRetries`. AWS allows five at most.
+/// `maximumRetries`. The documentation of AWS allows [`AWS_MOST_RETRIES`], but AWS takes more: its own samples have ten.
 pub const MAXIMUM_RETRIES: Defaulted<u32> =
-    integer("maximumRetries", 0, 5, "Number of retries after a failed attempt.").typed().or("2");
+    integer("maximumRetries", 0, 1_000, "Number of retries after a failed attempt; AWS documents 5 at most.")
+        .typed()
+        .or("2");
+/// The largest `maximumRetries` that AWS documents.
+pub const AWS_MOST_RETRIES: u32 = 5;
 /// `reportProgressTimeout`.
 pub const REPORT_PROGRESS_TIMEOUT: Defaulted<Period> = period(
     "reportProgressTimeout",

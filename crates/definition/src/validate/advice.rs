@@ -1,7 +1,11 @@
 //! Recommendations: definitions that work but can be improved. AWS warns of the same, in other words.
 
 use super::{INVALID, problems::Problems, subject::Subject};
-use crate::{ObjectId, PipelineObject, expression, inherit::DEFAULT_ID, kind::Kind};
+use crate::{
+    ObjectId, PipelineObject, expression,
+    inherit::DEFAULT_ID,
+    kind::{Kind, field},
+};
 
 const CODE: &str = "RECOMMENDED_FIELD";
 
@@ -15,6 +19,7 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
                        a failure reaches the objects that wait";
         problems.warning(&default.id, Some("failureAndRerunMode"), CODE, message);
     }
+    let is_many = |retries: u32| retries > field::AWS_MOST_RETRIES;
     for (object, kind) in subject.typed() {
         if kind.is_activity() && object.string("pipelineLogUri").is_none() {
             let message = "'pipelineLogUri' is missing: set it on the Default object to keep the logs";
@@ -28,6 +33,14 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
         if kind.is_activity() && has_both_runners(object.stated) {
             let message = "'workerGroup' is ignored, because 'runsOn' is set";
             problems.warning(object.id(), Some("workerGroup"), "IGNORED_FIELD", message);
+        }
+        if field::MAXIMUM_RETRIES.parse(object.string("maximumRetries").unwrap_or("0")).is_ok_and(is_many) {
+            let message = format!(
+                "'maximumRetries' is above {}, the most that the documentation of AWS allows",
+                field::AWS_MOST_RETRIES
+            );
+            let owner = &object.owner("maximumRetries").id;
+            problems.warning(owner, Some("maximumRetries"), "ABOVE_LIMIT_OF_AWS", message);
         }
         if kind == Kind::SnsAlarm {
             subject_line(object.string("subject"), object.id(), problems);

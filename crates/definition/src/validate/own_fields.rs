@@ -42,7 +42,7 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
 }
 
 /// Returns every name in every expression.
-fn used_names(subject: &Subject<'_>) -> HashSet<String> {
+pub(super) fn used_names(subject: &Subject<'_>) -> HashSet<String> {
     let mut used = HashSet::default();
     for text in subject.objects().iter().flat_map(Resolved::stated_texts) {
         match &subject.read(text.text).template {

@@ -8,10 +8,12 @@ use crate::{
     parameters::{Allowed, ParameterType, Parameters, is_array, is_optional},
 };
 
+/// `is_used` says whether an expression uses a name. A parameter that none uses does no harm without a value.
 pub(super) fn check(
     definition: &Definition,
     parameters: &Parameters,
     is_activation: bool,
+    is_used: impl Fn(&str) -> bool,
     problems: &mut Problems,
 ) {
     let mut seen = HashSet::default();
@@ -24,7 +26,8 @@ pub(super) fn check(
         }
         declaration(&id, parameter, problems);
         if is_first {
-            value(&id, parameter, parameters, is_activation, problems);
+            let must_have_value = is_activation && is_used(&parameter.id);
+            value(&id, parameter, parameters, must_have_value, problems);
         }
     }
     undeclared(definition, &seen, problems);
@@ -36,7 +39,7 @@ fn declaration(id: &ObjectId, parameter: &ParameterObject, problems: &mut Proble
         problems.error(id, Some("id"), "INVALID_PARAMETER", message);
     }
     if let Some(word) = parameter.attribute("type").filter(|word| ParameterType::named(word).is_none()) {
-        let words = ["String", "Integer", "Double", "AWS::S3::ObjectKey"];
+        let words = ParameterType::NAMES;
         let hint = problems.hints.hint(word, words.into_iter());
         let message = format!(
             "the parameter '{id}' has the unknown type '{word}'{hint}; the types are {}",
@@ -58,7 +61,7 @@ fn value(
     id: &ObjectId,
     parameter: &ParameterObject,
     parameters: &Parameters,
-    is_activation: bool,
+    must_have_value: bool,
     problems: &mut Problems,
 ) {
     let values = parameters.values(&parameter.id);
@@ -66,7 +69,7 @@ fn value(
         let message = format!(
             "the parameter '{id}' has no value: give it one, declare a default, or make it 'optional'"
         );
-        if is_activation {
+        if must_have_value {
             problems.error(id, None, MISSING_VALUE, message);
         } else {
             problems.warning(id, None, MISSING_VALUE, message);

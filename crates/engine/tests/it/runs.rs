@@ -91,10 +91,10 @@ fn a_field_that_cannot_be_evaluated_fails_the_attempt_and_is_named() {
 
 #[test]
 fn a_field_whose_value_is_not_allowed_fails_the_attempt_with_the_message_of_validation() {
-    let run = drive(&shell("A", r##", "maximumRetries": "#{4 + 5}""##));
+    let run = drive(&shell("A", r##", "maximumRetries": "#{4000 + 5000}""##));
     assert_eq!(run.status("A"), Status::Failed);
     let error = run.run.instance(instance("A").as_str()).unwrap().error().cloned().unwrap();
-    let reason = "'maximumRetries' value must be a whole number from 0 to 5. Found '9'";
+    let reason = "'maximumRetries' value must be a whole number from 0 to 1000. Found '9000'";
     assert_eq!(error.message.unwrap(), format!("object `A`, field `maximumRetries`: {reason}"));
 }
 

@@ -51,7 +51,7 @@ pub async fn publish(tx: &Transaction, run: &str, progress: &Progress) -> Result
     }
     for publication in &publications {
         publication.take_notes(tx).await?;
-        drop_next(tx, &publication.next.next_schema, &publication.next.name).await?;
+        drop_next(tx, publication.next.oid, &publication.next.next_schema, &publication.next.name).await?;
     }
     tx.run("checking the constraints of the tables", "SET CONSTRAINTS ALL IMMEDIATE").await?;
     let update = "UPDATE downspout.next_tables SET state = 'published' WHERE run = $1";

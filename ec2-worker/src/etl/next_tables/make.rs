@@ -117,13 +117,9 @@ pub async fn make(
     register(tx, run, &next).await
 }
 
-/// Returns the name of the table that lists the primary keys of the copied rows.
-pub(super) fn base_name(name: &str) -> String {
-    let mut end = name.len().min(63 - " base".len());
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{} base", &name[..end])
+/// Returns the name of the table with the primary keys of the rows that were copied from the table with the id `oid`.
+pub(super) fn base_name(oid: i64) -> String {
+    format!("{oid} base")
 }
 
 /// Returns the schema for the next tables of the tables in `schema`.
@@ -173,7 +169,7 @@ async fn take_over(tx: &Transaction, run: &str, oid: i64) -> Result<(), Failure>
                   WHERE table_oid = $2 AND run <> $1 AND state = 'open' RETURNING next_schema, table_name";
     let taken = tx.query(DOING, update, &[(&run, Type::TEXT), (&oid, Type::INT8)]).await?;
     for row in taken {
-        drop_next(tx, row.get(0), row.get(1)).await?;
+        drop_next(tx, oid, row.get(0), row.get(1)).await?;
     }
     Ok(())
 }
@@ -183,10 +179,15 @@ async fn take_over(tx: &Transaction, run: &str, oid: i64) -> Result<(), Failure>
 /// # Errors
 ///
 /// If the database refuses a statement, or the connection breaks.
-pub(in super::super) async fn drop_next(tx: &Transaction, schema: &str, name: &str) -> Result<(), Failure> {
+pub(in super::super) async fn drop_next(
+    tx: &Transaction,
+    oid: i64,
+    schema: &str,
+    name: &str,
+) -> Result<(), Failure> {
     let doing = "dropping the next table";
     let (quoted, table) = (identifier(schema), identifier(name));
-    let base = identifier(&base_name(name));
+    let base = identifier(&base_name(oid));
     let drop = format!(
         "DROP TABLE IF EXISTS {quoted}.{table}, {quoted}.{base} CASCADE; DROP FUNCTION IF EXISTS {quoted}.{table}() CASCADE"
     );
@@ -211,7 +212,7 @@ pub(in super::super) async fn drop_next(tx: &Transaction, schema: &str, name: &s
 }
 
 async fn create(tx: &Transaction, table: &Table, next: &NextTable) -> Result<(), Failure> {
-    drop_next(tx, &next.next_schema, &next.name).await?;
+    drop_next(tx, next.oid, &next.next_schema, &next.name).await?;
     let (live, new) = (next.quoted(), next.next_quoted());
     // A copied identity column would have its own sequence and count from 1 again. The next table uses the sequence
     // of the table instead.

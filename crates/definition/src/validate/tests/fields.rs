@@ -50,10 +50,13 @@ fn values_are_checked_by_what_their_field_holds() {
     let activity = r#"{"id": "A", "type": "ShellCommandActivity", "command": "x", "#;
     for (fields, message) in [
         (r#""stage": "yes"}"#, "'stage' value must be 'true' or 'false'. Found 'yes'"),
-        (r#""maximumRetries": "6"}"#, "'maximumRetries' value must be a whole number from 0 to 5. Found '6'"),
+        (
+            r#""maximumRetries": "1001"}"#,
+            "'maximumRetries' value must be a whole number from 0 to 1000. Found '1001'",
+        ),
         (
             r#""maximumRetries": "two"}"#,
-            "'maximumRetries' value must be a whole number from 0 to 5. Found 'two'",
+            "'maximumRetries' value must be a whole number from 0 to 1000. Found 'two'",
         ),
         (
             r#""attemptTimeout": "2 lightyears"}"#,

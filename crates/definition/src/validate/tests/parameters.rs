@@ -56,3 +56,28 @@ fn a_required_value_may_be_missing_until_activation() {
         ]
     );
 }
+
+#[test]
+fn types_are_taken_in_upper_and_lower_case() {
+    for word in ["string", "STRING", "Integer", "double", "aws::s3::objectkey"] {
+        let value = if word.contains("s3") { "s3://b/k" } else { "1" };
+        let rest =
+            format!(r#", "parameters": [{{"id": "myA", "type": "{word}"}}], "values": {{"myA": "{value}"}}"#);
+        let definition = definition(r##"{"id": "A", "myText": "#{myA}"}"##, &rest);
+        assert_eq!(lines(&for_activation(&definition).errors), Vec::<String>::new(), "{word}");
+    }
+    let number = definition(
+        r##"{"id": "A", "myText": "#{myA}"}"##,
+        r#", "parameters": [{"id": "myA", "type": "integer"}], "values": {"myA": "x"}"#,
+    );
+    assert_eq!(validate(&number).errors.len(), 1, "a type in lower case counts");
+}
+
+#[test]
+fn a_parameter_without_use_may_lack_a_value() {
+    let definition = definition(
+        r##"{"id": "A", "type": "ShellCommandActivity", "command": "echo #{myB}"}"##,
+        r#", "parameters": [{"id": "myList", "isArray": "true", "default": []}, {"id": "myA"}, {"id": "myB"}], "values": {"myB": "b"}"#,
+    );
+    assert_eq!(lines(&for_activation(&definition).errors), Vec::<String>::new());
+}

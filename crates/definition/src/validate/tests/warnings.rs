@@ -160,3 +160,19 @@ fn patterns_that_give_a_date_two_meanings_are_an_error() {
     let column = of(r#""myColumn": ["a d/M/yy", "a MM/dd/yyyy"]"#);
     assert!(matches!(&column[..], [one] if one.ends_with("in column 'a'")), "{column:#?}");
 }
+
+#[test]
+fn more_retries_than_aws_documents_are_told_where_they_are_stated() {
+    let activity =
+        r#"{"id": "A", "type": "ShellCommandActivity", "command": "true", "parent": {"ref": "P"}}"#;
+    assert_eq!(
+        warnings(&format!(r#"{activity}, {{"id": "P", "maximumRetries": "10"}}"#)),
+        [
+            "P.maximumRetries ABOVE_LIMIT_OF_AWS:  'maximumRetries' is above 5, the most that the documentation of AWS allows"
+        ]
+    );
+    assert_eq!(
+        warnings(&format!(r#"{activity}, {{"id": "P", "maximumRetries": "5"}}"#)),
+        Vec::<String>::new()
+    );
+}
