@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::cell;
 use super::column::Column;
 use super::dialect::{Dialect, Form};
-use super::header::{self, Fit, Target, WrongHeader};
+use super::header::{self, Fit, Target};
 use super::input::{Input, bad_bytes};
 use super::position::Position;
 use super::records::{Record, Records, Skipped};
@@ -302,6 +302,7 @@ impl Thread {
                 let statement = statement.clone();
                 let has_header = self.plan.dialect.header;
                 let names = if has_header { self.names(first, 0)? } else { Vec::new() };
+                self.check_header_of_statement(at, &names, &statement.columns)?;
                 return Ok(Layout::Statements(statement.named(&names)));
             }
             Shape::Table { target, declared } => (target.clone(), declared.clone()),
@@ -309,7 +310,8 @@ impl Thread {
         let fit = if self.plan.dialect.header {
             let mut names = self.names(first, declared.len())?;
             header::add_row_names(&mut names, &declared);
-            header::by_name(&names, &target, &declared).map_err(|wrong| self.wrong_header(at, &wrong))?
+            header::by_name(&names, &target, &declared)
+                .map_err(|wrong| self.wrong_header(at, &wrong, &names, &target.columns))?
         } else {
             header::by_name(&declared, &target, &[]).unwrap_or_else(|_| Fit::in_order(target.columns.clone()))
         };
@@ -374,16 +376,6 @@ impl Thread {
             self.plan.dialect.trailing_separator = true;
         }
         Ok(names)
-    }
-
-    fn wrong_header(&self, at: Position, WrongHeader(problems): &WrongHeader) -> Failure {
-        let Plan { file, table, .. } = &self.plan;
-        let message = format!(
-            "{file}, line {}: the header does not fit table {table}: {}",
-            at.line,
-            problems.join("; ")
-        );
-        Failure::bad_input("Header", message)
     }
 
     #[inline]

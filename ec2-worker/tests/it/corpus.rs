@@ -5,6 +5,7 @@
 //! - `origin`: where such a file comes from;
 //! - `table`: the columns of the table, as in CREATE TABLE;
 //! - `format`: the fields of the data format with its `type`, without it CSV; `activity`: fields of the CopyActivity;
+//! - `insert`: the `insertQuery` of the table's node, with TABLE in place of its name;
 //! - `rows`: the rows as PostgreSQL shows them, in order; `null` is NULL;
 //! - `refused`: for each refused row its line, its column or `null`, and a part of the reason;
 //! - `fails`: a part of the message, if the load must fail;
@@ -33,6 +34,7 @@ struct Case {
     format: BTreeMap<String, Values>,
     #[serde(default)]
     activity: BTreeMap<String, Values>,
+    insert: Option<String>,
     rows: Option<Vec<Row>>,
     #[serde(default)]
     refused: Vec<Refused>,
@@ -106,7 +108,8 @@ fn definition(case: &Case, name: &str, table: &str, url: &str) -> Vec<PipelineOb
         string("filePath", &format!("s3://{BUCKET}/{name}")),
         refers("dataFormat", "Format"),
     ];
-    let node = vec![string("type", "SqlDataNode"), refers("database", "Db"), string("table", table)];
+    let mut node = vec![string("type", "SqlDataNode"), refers("database", "Db"), string("table", table)];
+    node.extend(case.insert.iter().map(|insert| string("insertQuery", &insert.replace("TABLE", table))));
     let mut copy = vec![string("type", "CopyActivity"), refers("input", "In"), refers("output", "Out")];
     copy.extend(fields(&case.activity));
     if !case.refused.is_empty() && !case.activity.contains_key("myMaxRejects") {

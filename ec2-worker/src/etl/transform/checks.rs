@@ -4,12 +4,20 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use super::Thread;
 use super::rows::Refusal;
+use super::{Plan, Thread};
 use crate::etl::cell;
-use crate::etl::dialect::Dialect;
+use crate::etl::column::{Column, ColumnType};
+use crate::etl::dialect::{Dialect, Form};
+use crate::etl::encode;
+use crate::etl::header::WrongHeader;
 use crate::etl::input::bad_bytes;
+use crate::etl::position::Position;
 use crate::failure::Failure;
+
+/// What to do with a file whose first record is a row in spite of `myHeader`.
+const NO_HEADER: &str = "the first record looks like a row, because its texts are values of the columns; if the file has no header, \
+                         set `myHeader` false, and otherwise leave the header out by `mySkipLines`";
 
 impl Thread {
     /// Returns the last record of a workbook as CSV, with the text of each cell that its column takes.
@@ -42,6 +50,51 @@ impl Thread {
             note = " before the separator at the end, which the header has too";
         }
         format!("{counted} column{} instead of {expected}{note}", if counted == 1 { "" } else { "s" })
+    }
+
+    /// Says why a header does not fit the table.
+    pub(super) fn wrong_header(
+        &self,
+        at: Position,
+        WrongHeader(problems): &WrongHeader,
+        names: &[String],
+        columns: &[Column],
+    ) -> Failure {
+        let Plan { file, table, .. } = &self.plan;
+        let message = format!(
+            "{file}, line {}: the header does not fit table {table}: {}{}",
+            at.line,
+            problems.join("; "),
+            if self.is_like_row(names, columns) { format!("; {NO_HEADER}") } else { String::new() }
+        );
+        Failure::bad_input("Header", message)
+    }
+
+    /// Refuses a header of a statement that is a row. The statement takes fields by their places, so the names of a header do
+    /// not matter, and a row would be lost.
+    pub(super) fn check_header_of_statement(
+        &self,
+        at: Position,
+        names: &[String],
+        columns: &[Column],
+    ) -> Result<(), Failure> {
+        if self.plan.dialect.form == Form::Json || !self.is_like_row(names, columns) {
+            return Ok(());
+        }
+        let message = format!("{}, line {}: {NO_HEADER}", self.plan.file, at.line);
+        Err(Failure::bad_input("Header", message))
+    }
+
+    /// Returns whether the names of a header are values of the columns in order, and not only of columns that take every text.
+    fn is_like_row(&self, names: &[String], columns: &[Column]) -> bool {
+        let rules = self.plan.rules.of_each(columns);
+        let fields = names.iter().zip(columns).zip(&rules).filter(|((name, column), _)| {
+            !name.is_empty()
+                && !matches!(column.kind, ColumnType::Text(_) | ColumnType::OtherText | ColumnType::Other)
+        });
+        let mut values =
+            fields.map(|((name, column), rules)| encode::plain(column, rules, name.as_bytes()).is_ok());
+        names.len() == columns.len() && values.next() == Some(true) && values.all(|is_value| is_value)
     }
 
     /// Says that a file has no rows, and what was left out of it.
