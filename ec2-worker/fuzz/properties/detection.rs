@@ -63,7 +63,8 @@ fn plain_word(bytes: &[u8]) -> Vec<u8> {
     const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789 .-:/()+&_,,;;\"\n'|\t";
     let mut word: Vec<u8> =
         bytes.iter().take(20).map(|byte| LETTERS[usize::from(*byte) % LETTERS.len()]).collect();
-    if word.is_empty() {
+    // A column of words in apostrophes is taken for a quoted one.
+    if word.is_empty() || word.len() > 2 && word.starts_with(b"'") && word.ends_with(b"'") {
         word.push(b'w');
     }
     word

@@ -114,7 +114,8 @@ fn score(dialect: &Dialect, sample: &[u8], is_whole: bool, columns: Option<usize
         records.iter().map(|record| record.fields).sum::<usize>().max(1) as f64,
     );
     let faulty = records.iter().filter(|record| record.is_faulty).count() as f64;
-    let left = records.iter().map(|record| record.quotes_left).sum::<usize>() as f64;
+    let left = records.iter().map(|record| record.quotes_left).sum::<usize>();
+    let left = (left + apostrophes_left(&records)) as f64;
     Score {
         columns: columns_found,
         agreement: (agreeing as f64 - faulty) / total,
@@ -132,6 +133,8 @@ struct Counted {
     is_full: bool,
     /// The number of unquoted fields with quotes around them, and of fields with `\"` in them.
     quotes_left: usize,
+    /// For each field, whether it has apostrophes around it; `None` for an empty field, and for two apostrophes alone.
+    apostrophes: Vec<Option<bool>>,
     is_hash: bool,
 }
 
@@ -148,8 +151,7 @@ fn counted(dialect: &Dialect, sample: &[u8], is_whole: bool) -> Vec<Counted> {
                 }
                 let texts = splitter.fields().iter().map(|span| (&sample[span.start..span.end], span.quoted));
                 let is_left = |(text, quoted): &(&[u8], bool)| {
-                    let around =
-                        text.len() > 1 && matches!(text[0], b'"' | b'\'') && text.ends_with(&text[..1]);
+                    let around = is_within(text, b'"');
                     let escaped = dialect.escape.is_none() && memchr::memmem::find(text, b"\\\"").is_some();
                     (!quoted && around) || escaped
                 };
@@ -159,7 +161,12 @@ fn counted(dialect: &Dialect, sample: &[u8], is_whole: bool) -> Vec<Counted> {
                     is_full: texts
                         .clone()
                         .all(|(text, _)| !matches!(text.trim_ascii(), b"" | b"\"\"" | b"''")),
-                    quotes_left: texts.filter(is_left).count(),
+                    quotes_left: texts.clone().filter(is_left).count(),
+                    apostrophes: texts
+                        .map(|(text, quoted)| {
+                            (!matches!(text, b"" | b"''")).then(|| !quoted && is_within(text, b'\''))
+                        })
+                        .collect(),
                     is_hash: record.starts_with(b"#"),
                 });
             }
@@ -171,6 +178,7 @@ fn counted(dialect: &Dialect, sample: &[u8], is_whole: bool) -> Vec<Counted> {
                     is_faulty: true,
                     is_full: false,
                     quotes_left: 0,
+                    apostrophes: Vec::new(),
                     is_hash: false,
                 });
                 break;
@@ -178,6 +186,23 @@ fn counted(dialect: &Dialect, sample: &[u8], is_whole: bool) -> Vec<Counted> {
         }
     }
     records
+}
+
+fn is_within(text: &[u8], quote: u8) -> bool {
+    text.len() > 1 && text[0] == quote && text.ends_with(&[quote])
+}
+
+/// Returns the number of fields with apostrophes around them, in columns in which all records have them, perhaps without the
+/// header. In another column, apostrophes belong to the texts.
+fn apostrophes_left(records: &[Counted]) -> usize {
+    let Some(first) = records.first() else { return 0 };
+    let has = |record: &Counted, column: usize| record.apostrophes.get(column).copied().flatten();
+    let count = |column: usize| {
+        let begin = usize::from(has(first, column) == Some(false));
+        let found: Vec<bool> = records[begin..].iter().filter_map(|record| has(record, column)).collect();
+        if found.len() > begin && found.iter().all(|has| *has) { found.len() } else { 0 }
+    };
+    (0..first.apostrophes.len()).map(count).sum()
 }
 
 fn is_comment(dialect: &Dialect, record: &[u8]) -> bool {
@@ -232,6 +257,24 @@ mod tests {
             found("id\tsize\n1\t\"5\n2\t6\"\n3\t\"7\n4\t8\n", None),
             "found the separator tab, no quotes"
         );
+    }
+
+    #[test]
+    fn apostrophes_are_quotes_only_where_a_whole_column_has_them_or_a_record_needs_them() {
+        for (sample, quote) in [
+            ("name,note\nw,''\nx,y\n", '"'),
+            ("name,note\n1,'tis said'\n2,plain\n", '"'),
+            ("name,note\n1,'a'\n2,\n3,'b'\n", '\''),
+            ("'name','note'\n1,'a'\n2,\n3,'b'\n", '\''),
+            ("1,'a'\n2,'b'\n", '\''),
+            ("name,note\n1,'a,b'\n2,c\n", '\''),
+        ] {
+            assert_eq!(
+                found(sample, None),
+                format!("found the separator `,`, the quote `{quote}`"),
+                "{sample}"
+            );
+        }
     }
 
     #[test]

@@ -43,6 +43,11 @@ pub fn unreadable(pattern: &str) -> Option<String> {
     if let Some(letter) = long_run(pattern) {
         return Some(format!("`{letter}` stands in it more than {LONGEST_RUN} times in a row"));
     }
+    if let Some((first, second)) = side_by_side(pattern) {
+        return Some(format!(
+            "`{first}` and `{second}` stand side by side, so that 111 has two meanings; write each of them twice"
+        ));
+    }
     if has(&['m']) && !has(&['H', 'h', 'k', 'K']) {
         return Some("it has minutes but no hour; `M` is the month, and `m` are minutes".to_owned());
     }
@@ -63,6 +68,20 @@ const HOURS: &str = "HhkK";
 const YEARS: &str = "yY";
 /// The largest number of digits in a number of a date.
 const LONGEST_RUN: usize = 9;
+
+/// Returns two numbers of one or two digits each that no separator keeps apart.
+fn side_by_side(pattern: &str) -> Option<(char, char)> {
+    let letters: Vec<char> = pattern.chars().collect();
+    let is_single = |at: usize| {
+        let same = |other: Option<&char>| other == Some(&letters[at]);
+        "yYMdHhkKms".contains(letters[at])
+            && !same(letters.get(at + 1))
+            && !(at > 0 && same(letters.get(at - 1)))
+    };
+    let is_quoted = |at: usize| letters[..at].iter().filter(|letter| **letter == '\'').count() % 2 == 1;
+    let mut pairs = (1..letters.len()).filter(|at| is_single(at - 1) && is_single(*at) && !is_quoted(*at));
+    pairs.next().map(|at| (letters[at - 1], letters[at]))
+}
 
 /// Returns a letter that stands in more places in a row than a number has digits.
 fn long_run(pattern: &str) -> Option<char> {
@@ -99,9 +118,14 @@ mod tests {
 
     #[test]
     fn a_pattern_is_readable_if_each_letter_has_one_meaning() {
-        for pattern in
-            ["dd/MM/yyyy", "YYYY-MM-dd'T'HH:mm:ss.SSSZZ", "E d MMM yy hh:mm a ZZZ", "HH 'o''clock'"]
-        {
+        for pattern in [
+            "dd/MM/yyyy",
+            "Hmm",
+            "yyyyMMdd 'Md'",
+            "YYYY-MM-dd'T'HH:mm:ss.SSSZZ",
+            "E d MMM yy hh:mm a ZZZ",
+            "HH 'o''clock'",
+        ] {
             assert_eq!(unreadable(pattern), None, "{pattern}");
         }
         for (pattern, why) in [
@@ -115,6 +139,10 @@ mod tests {
             ("dd/MM", "it has a day but no year, `y`"),
             ("HH:mm hh a", "it has two letters for the hour, `H` and `h`"),
             ("dd/MM/yyyy YY", "it has two letters for the year, `y` and `Y`"),
+            (
+                "yyyyMd",
+                "`M` and `d` stand side by side, so that 111 has two meanings; write each of them twice",
+            ),
             ("yyyyyyyyyyMM", "`y` stands in it more than 9 times in a row"),
             ("'yyyy'", "it has no letter of a date or an hour"),
         ] {
