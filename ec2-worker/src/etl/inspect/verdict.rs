@@ -267,10 +267,11 @@ fn text_remarks(stats: &Stats) -> Vec<String> {
 fn group_doubt(text: &str, count: u64) -> String {
     let values = if count == 1 { "the only value".to_owned() } else { format!("all {count} values") };
     let (grouping, decimal) = if text.contains('.') { ('.', ',') } else { (',', '.') };
+    let set = if grouping == '.' { "" } else { " and set `myDecimal` to ," };
     format!(
         "\"{text}\" may be a whole number in groups of three or a number with three decimals: {values} with `{grouping}` \
          have three digits after it. For whole numbers, write integer and set `myGrouping` to {grouping} and `myDecimal` to \
-         {decimal}; for decimals, write numeric and set `myDecimal` to {grouping}"
+         {decimal}; for decimals, write numeric{set}"
     )
 }
 

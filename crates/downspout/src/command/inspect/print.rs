@@ -114,7 +114,7 @@ fn row(column: &Column) -> Vec<String> {
     let value = |text: &Option<String>| short(text.as_deref().unwrap_or_default());
     let distinct = count(column.distinct as u64);
     vec![
-        if column.name.is_empty() { "(no name)".to_owned() } else { short(&column.name) },
+        short(named(&column.name)),
         column.likely.to_string(),
         percent(column.share),
         percent(column.null_share),
@@ -139,13 +139,13 @@ fn remark(column: &Column) -> Option<String> {
         remarks.push("looks like a key".to_owned());
     }
     let text = remarks.join("; ");
-    (!text.is_empty()).then(|| format!("  {}: {}\n", harmless(&column.name), harmless(&text)))
+    (!text.is_empty()).then(|| format!("  {}: {}\n", harmless(named(&column.name)), harmless(&text)))
 }
 
 fn suspicion(found: &Suspicion) -> String {
     let mut text = String::from("  ");
     if let Some(column) = &found.column {
-        let _ = write!(text, "{}: ", harmless(column));
+        let _ = write!(text, "{}: ", harmless(named(column)));
     }
     let _ = writeln!(text, "{} (in {})", harmless(&found.message), times(found.count));
     for place in &found.places {
@@ -171,6 +171,11 @@ pub(in crate::command) fn percent(share: f64) -> String {
         () if percent.fract() < 0.05 => format!("{percent:.0} %"),
         () => format!("{percent:.1} %"),
     }
+}
+
+/// Returns the name of a column, or what stands for a name that the header lacks.
+fn named(name: &str) -> &str {
+    if name.is_empty() { "(no name)" } else { name }
 }
 
 fn one_line(text: &str) -> String {
