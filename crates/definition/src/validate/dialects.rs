@@ -28,7 +28,7 @@ fn unused_fields(object: &Resolved<'_>, problems: &mut Problems) {
     let Some(reading) = Reading::of(written) else { return };
     let name = written.map_or_else(|| "text".to_owned(), |word| format!("'myDialect' {}", word.trim()));
     for (key, why) in dialect_fields::unused(reading) {
-        let is_harmless = *key == "myHeader" && object.string(key).is_none_or(|text| is_true(text));
+        let is_harmless = *key == "myHeader" && object.string(key).is_none_or(is_true);
         if !object.has(key) || is_harmless {
             continue;
         }
