@@ -254,7 +254,7 @@ impl Thread {
         }
         let bytes = &self.records.window()[record.bytes.clone()];
         if let Some((reason, _)) = bad_bytes::reason(bytes) {
-            return bad("Unreadable", "", String::from_utf8_lossy(reason).trim_end());
+            return bad("Unreadable", "", String::from_utf8_lossy(&reason).trim_end());
         }
         if let Err(error) = std::str::from_utf8(bytes) {
             let index = error.valid_up_to();

@@ -282,7 +282,8 @@ impl Thread {
         let bytes = &self.records.window()[record.clone()];
         let bytes = bytes.strip_suffix(self.plan.dialect.record_end.bytes()).unwrap_or(bytes);
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        let bytes = bad_bytes::reason(bytes).map_or(bytes, |(_, raw)| raw);
+        let reason = bad_bytes::reason(bytes);
+        let bytes = reason.as_ref().map_or(bytes, |(_, raw)| raw.as_slice());
         match self.plan.dialect.form == Form::Workbook && bytes.contains(&cell::MARK) {
             true => self.raw_cells(),
             false => bytes.to_vec(),
@@ -346,7 +347,7 @@ impl Thread {
         let at = first.at;
         let bytes = &self.records.window()[first.bytes.clone()];
         if let Some((reason, _)) = bad_bytes::reason(bytes) {
-            let reason = String::from_utf8_lossy(reason);
+            let reason = String::from_utf8_lossy(&reason);
             return Err(Failure::bad_input(
                 "Header",
                 format!("{}, line {}: {reason}", self.plan.file, at.line),

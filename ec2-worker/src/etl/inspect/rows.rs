@@ -193,7 +193,7 @@ fn problem(records: &Records, record: &Record) -> Option<String> {
     }
     let bytes = &records.window()[record.bytes.clone()];
     if let Some((reason, _)) = bad_bytes::reason(bytes) {
-        return Some(String::from_utf8_lossy(reason).trim_end().to_owned());
+        return Some(String::from_utf8_lossy(&reason).trim_end().to_owned());
     }
     let (index, what) = if let Err(error) = std::str::from_utf8(bytes) {
         let index = error.valid_up_to();

@@ -148,7 +148,7 @@ impl Thread {
     pub(super) fn check_text(&self, record: &Range<usize>) -> Result<(), Refusal> {
         let bytes = &self.records.window()[record.clone()];
         if let Some((reason, _)) = bad_bytes::reason(bytes) {
-            return Err((None, String::from_utf8_lossy(reason).trim_end().to_owned()));
+            return Err((None, String::from_utf8_lossy(&reason).trim_end().to_owned()));
         }
         let (index, what) = if let Err(error) = std::str::from_utf8(bytes) {
             let index = error.valid_up_to();
