@@ -6,6 +6,9 @@
 use memchr::{memchr, memchr_iter, memchr2};
 
 use super::dialect::Dialect;
+use specials::Specials;
+
+mod specials;
 
 /// The range of a field in the input, without its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub struct Splitter {
     /// Whether a record end is the end of a line.
     ends_line: bool,
     /// The bytes at which an unquoted field may end, and the escape.
-    special: [bool; 256],
+    specials: Specials,
     /// The bytes from which an escape takes their meaning. An escape before another byte is ordinary itself.
     escapable: [bool; 256],
     fields: Vec<Span>,
@@ -74,11 +77,11 @@ impl Splitter {
     #[must_use]
     pub fn new(dialect: &Dialect) -> Self {
         let record_end = dialect.record_end.bytes().to_vec();
-        let mut special = [false; 256];
-        let firsts = [dialect.separator.first(), record_end.first(), dialect.escape.as_ref()];
-        for byte in firsts.into_iter().flatten() {
-            special[usize::from(*byte)] = true;
-        }
+        let specials = Specials::new([
+            dialect.separator[0],
+            record_end[0],
+            dialect.escape.unwrap_or(dialect.separator[0]),
+        ]);
         // Without quotes, an escape takes away the meaning of every byte, as AWS's CopyActivity reads it. With quotes,
         // programs such as Spark write a backslash before a letter as it is, and no program escapes a letter.
         let mut escapable = [dialect.quote.is_none(); 256];
@@ -98,7 +101,7 @@ impl Splitter {
             record_end,
             quote: dialect.quote,
             escape: dialect.escape,
-            special,
+            specials,
             escapable,
             fields: Vec::new(),
             text_after_quote: None,
@@ -129,6 +132,7 @@ impl Splitter {
     pub fn split(&mut self, input: &[u8], start: usize, last: bool) -> Step {
         self.fields.clear();
         self.text_after_quote = None;
+        self.specials.begin(input, start);
         let mut at = start;
         let mut lines = 0;
         loop {
@@ -241,17 +245,17 @@ impl Splitter {
     /// it.
     #[inline]
     fn find_end(
-        &self,
+        &mut self,
         input: &[u8],
         mut at: usize,
         last: bool,
     ) -> Result<(usize, FieldEnd, Option<usize>), Step> {
         let mut escaped = None;
         loop {
-            let Some(run) = input[at..].iter().position(|byte| self.special[usize::from(*byte)]) else {
+            let Some(found) = self.specials.next(input, at) else {
                 return if last { Ok((input.len(), FieldEnd::Input, escaped)) } else { Err(Step::NeedMore) };
             };
-            at += run;
+            at = found;
             if Some(input[at]) == self.escape {
                 if at + 1 >= input.len() && !last {
                     return Err(Step::NeedMore);
@@ -342,10 +346,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::etl::dialect::RecordEnd;
 
     fn rows(text: &str) -> Vec<Vec<String>> {
-        let dialect = Dialect::default();
-        let mut splitter = Splitter::new(&dialect);
+        rows_in(&Dialect::default(), text)
+    }
+
+    fn rows_in(dialect: &Dialect, text: &str) -> Vec<Vec<String>> {
+        let mut splitter = Splitter::new(dialect);
         let (mut at, mut rows) = (0, Vec::new());
         while at < text.len() {
             let Step::Record { len, .. } = splitter.split(text.as_bytes(), at, true) else { break };
@@ -428,6 +436,34 @@ mod tests {
             }
             let text = String::from_utf8(writer.into_inner().expect("flushed")).expect("text in, text out");
             prop_assert_eq!(rows(&text), table);
+        }
+
+        #[test]
+        fn fields_longer_than_a_block_are_read_back(table in prop::collection::vec(
+            prop::collection::vec("[a-c,\"\\n é]{0,150}", 3), 1..5)) {
+            let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
+            for row in &table {
+                writer.write_record(row).expect("writing to memory");
+            }
+            let text = String::from_utf8(writer.into_inner().expect("flushed")).expect("text in, text out");
+            prop_assert_eq!(rows(&text), table);
+        }
+
+        #[test]
+        fn escaped_fields_between_separators_of_any_length_are_read_back(
+            table in prop::collection::vec(prop::collection::vec("[a-c,|~\\\\\\n]{0,90}", 3), 1..5),
+            separator in prop::sample::select(vec![",", "||", "|,"]),
+            end in prop::sample::select(vec!["\n", "|~|", "~"])) {
+            let dialect = Dialect {
+                separator: separator.into(),
+                record_end: RecordEnd::Bytes(end.into()),
+                quote: None,
+                escape: Some(b'\\'),
+                ..Dialect::default()
+            };
+            let escaped = |text: &String| -> String { text.chars().flat_map(|letter| ['\\', letter]).collect() };
+            let lines = table.iter().map(|row| row.iter().map(escaped).collect::<Vec<_>>().join(separator) + end);
+            prop_assert_eq!(rows_in(&dialect, &lines.collect::<String>()), table);
         }
 
         #[test]
