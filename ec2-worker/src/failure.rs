@@ -17,6 +17,9 @@ pub struct Failure {
     pub column: Option<String>,
     /// The foreign key that a refused row violates.
     pub foreign_key: Option<String>,
+    /// The number of the refused row among the rows of its `COPY`, from 1, if the database named it. This is a hint: another
+    /// row may be the one at fault.
+    pub row: Option<usize>,
     kind: Kind,
 }
 
@@ -33,7 +36,14 @@ enum Kind {
 impl Failure {
     /// Returns a final failure with the given `errorId` and `errorMessage`.
     pub fn new(id: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { id: id.into(), message: message.into(), column: None, foreign_key: None, kind: Kind::Final }
+        Self {
+            id: id.into(),
+            message: message.into(),
+            column: None,
+            foreign_key: None,
+            row: None,
+            kind: Kind::Final,
+        }
     }
 
     /// Returns a failure of the class `BadInput`: the same input would fail again.
@@ -48,6 +58,7 @@ impl Failure {
             message: message.into(),
             column: None,
             foreign_key: None,
+            row: None,
             kind: Kind::Away,
         }
     }
@@ -107,7 +118,8 @@ impl Failure {
         let column = refusal.column().or_else(|| column_of_copy(refusal.where_()?));
         let is_key = *code == SqlState::FOREIGN_KEY_VIOLATION;
         let foreign_key = refusal.constraint().filter(|_| is_key).map(str::to_owned);
-        Self { id, message, column: column.map(str::to_owned), foreign_key, kind }
+        let row = refusal.where_().and_then(row_of_copy);
+        Self { id, message, column: column.map(str::to_owned), foreign_key, row, kind }
     }
 
     /// Returns whether the work may succeed if the same attempt starts it again later.
@@ -147,6 +159,14 @@ fn column_of_copy(context: &str) -> Option<&str> {
     let line = context.lines().find(|line| line.starts_with("COPY "))?;
     let (_, column) = line.split_once(", column ")?;
     Some(column.split_once(": ").map_or(column, |(column, _)| column))
+}
+
+/// Returns the number of the row that the context of an error in `COPY` names: `COPY orders, line 4`. The word for "line" is in
+/// the language of the server.
+fn row_of_copy(context: &str) -> Option<usize> {
+    let line = context.lines().find(|line| line.starts_with("COPY "))?;
+    let mut parts = line.rsplit(", ");
+    parts.find_map(|part| part.rsplit(' ').next()?.parse().ok())
 }
 
 /// Returns whether the driver refused to send a text because of a NUL character in it. The connection is not harmed.

@@ -46,8 +46,11 @@ pub use expect::Expectations;
 use replace::Kept;
 use waiting::Waiting;
 
-/// The size of a batch in encoded bytes. With batches of this size, the savepoints cost almost nothing.
-const BATCH: u64 = 32 * 1024 * 1024;
+/// The largest size of a batch in encoded bytes. With batches of this size, the savepoints cost almost nothing.
+const LARGEST_BATCH: u64 = 32 * 1024 * 1024;
+/// The smallest size of a batch. After refused rows, batches are small, because the rows before a refused one are sent twice;
+/// they grow again with every batch that is accepted.
+const SMALLEST_BATCH: u64 = 2 * 1024 * 1024;
 /// A load that has passed its limit of refused rows goes on only until it has collected this many of them for the
 /// quarantine file.
 const COLLECTED: u64 = 10_000;
@@ -185,6 +188,8 @@ struct LoadTry<'a> {
     empty: Option<Failure>,
     /// The next tables of the run, if it publishes its tables together.
     next_tables: NextTables,
+    /// The size of the next batch in encoded bytes.
+    batch_size: u64,
 }
 
 impl<'a> LoadTry<'a> {
@@ -202,6 +207,7 @@ impl<'a> LoadTry<'a> {
             has_earlier: false,
             empty: None,
             next_tables: NextTables::default(),
+            batch_size: LARGEST_BATCH,
         }
     }
 }
@@ -407,7 +413,7 @@ impl LoadTry<'_> {
             }
             let Some(current) = batch else { return Ok(()) };
             let sent = writer.send(current, chunk).await;
-            let full = current.bytes >= BATCH;
+            let full = current.bytes >= self.batch_size;
             match sent {
                 Err(failure) if failure.is_refusal() => {
                     if let Some(refused) = batch.take() {
@@ -440,6 +446,7 @@ impl LoadTry<'_> {
             Ok(replaced) => {
                 self.loaded.rows += rows;
                 self.loaded.replaced += replaced;
+                self.batch_size = (self.batch_size + self.batch_size / 8).min(LARGEST_BATCH);
                 Ok(())
             }
             Err(failure) if failure.is_refusal() => {

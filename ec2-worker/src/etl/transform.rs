@@ -29,6 +29,10 @@ mod rows;
 const CHUNK: usize = 256 * 1024;
 /// The largest number of chunks that wait for the database.
 const CHUNKS: usize = 8;
+/// The size of a chunk of a range that is read again. Each is sent at least once by itself.
+const CHUNK_AGAIN: usize = 1024 * 1024;
+/// The largest number of these chunks that wait.
+const CHUNKS_AGAIN: usize = 1;
 
 /// The way in which a load treats the records of a file.
 #[derive(Clone, Debug)]
@@ -154,7 +158,7 @@ pub fn again(input: Input, plan: Plan, at: Position, layout: Layout) -> mpsc::Re
 }
 
 fn run(input: Input, plan: Plan, at: Position, layout: Option<Layout>) -> mpsc::Receiver<Message> {
-    let (sender, receiver) = mpsc::channel(CHUNKS);
+    let (sender, receiver) = mpsc::channel(if layout.is_some() { CHUNKS_AGAIN } else { CHUNKS });
     tokio::task::spawn_blocking(move || {
         let read = panics::caught("reading the file", || {
             let columns = plan.shape.columns();
@@ -251,7 +255,7 @@ impl Thread {
             }
         }
         self.chunk.end = self.records.position();
-        Ok(!self.chunk.is_full() || self.send_chunk())
+        Ok(!self.chunk.is_full(self.marks_rows) || self.send_chunk())
     }
 
     fn send_chunk(&mut self) -> bool {
@@ -478,8 +482,9 @@ impl Chunk {
         Self { data: Vec::new(), rows: 0, rejects: Vec::new(), start, end: start, marks: Vec::new() }
     }
 
-    fn is_full(&self) -> bool {
-        self.data.len() >= CHUNK || self.end.offset - self.start.offset >= 2 * CHUNK as u64
+    fn is_full(&self, is_again: bool) -> bool {
+        let size = if is_again { CHUNK_AGAIN } else { CHUNK };
+        self.data.len() >= size || self.end.offset - self.start.offset >= 2 * size as u64
     }
 }
 

@@ -122,9 +122,8 @@ async fn requests(
         let body = &message[5..];
         let text = String::from_utf8_lossy(&body[..body.len().min(200)]);
         match kind {
-            b'P' if text.contains("\0COPY ") || text.starts_with("COPY ") => {
-                shared.copies.fetch_add(1, Ordering::SeqCst);
-            }
+            // The rows of a COPY end, or the client gives them up.
+            b'c' | b'f' => drop(shared.copies.fetch_add(1, Ordering::SeqCst)),
             b'Q' | b'S' => drop(shared.trips.fetch_add(1, Ordering::SeqCst)),
             b'd' => rows += body.len() as u64,
             _ => {}

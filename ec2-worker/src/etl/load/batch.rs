@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use futures::SinkExt as _;
-use tokio_postgres::CopyInSink;
+use tokio_postgres::{CopyInSink, Statement};
 
 use super::super::column::Column;
 use super::super::position::Position;
@@ -33,7 +33,8 @@ pub(super) struct Writer<'a> {
     tx: &'a Transaction,
     layout: Layout,
     way: Way,
-    copy: String,
+    /// The `COPY`, unless the layout is statements. It is prepared once, because a search for refused rows runs it often.
+    copy: Option<Statement>,
     merge: Option<String>,
     /// Counts the rows of an upsert with the same key.
     doubles: Option<Doubles>,
@@ -75,7 +76,7 @@ impl<'a> Writer<'a> {
             Layout::Binary(fit) => (list(&fit.columns), "binary"),
             Layout::Text(fit) => (list(&fit.columns), "text"),
             Layout::Statements(_) => {
-                return Ok(Self { tx, layout, way, copy: String::new(), merge: None, doubles: None });
+                return Ok(Self { tx, layout, way, copy: None, merge: None, doubles: None });
             }
         };
         let merge = match &layout {
@@ -97,7 +98,8 @@ impl<'a> Writer<'a> {
             Way::Upsert(key) => Some(Doubles::of(table, key, STAGE, has_rows)),
             _ => None,
         };
-        Ok(Self { tx, layout, way, copy, merge, doubles })
+        let copy = tx.client().prepare(&copy).await.map_err(|error| Failure::database(DOING, &error))?;
+        Ok(Self { tx, layout, way, copy: Some(copy), merge, doubles })
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -110,9 +112,9 @@ impl<'a> Writer<'a> {
 
     pub(super) async fn begin(&self, start: Position) -> Result<Batch, Failure> {
         self.tx.run("setting a savepoint", "SAVEPOINT batch").await?;
-        let sink = match self.layout {
-            Layout::Statements(_) => None,
-            _ => Some(self.open().await?),
+        let sink = match &self.copy {
+            None => None,
+            Some(copy) => Some(self.open(copy).await?),
         };
         Ok(Batch { start, end: start, rows: 0, bytes: 0, sink })
     }
@@ -160,12 +162,12 @@ impl<'a> Writer<'a> {
     }
 
     async fn copy_once(&self, rows: &[u8]) -> Result<u64, Failure> {
-        if let Layout::Statements(_) = self.layout {
-            self.run_statements(rows).await?;
-        } else {
-            let mut sink = self.open().await?;
+        if let Some(copy) = &self.copy {
+            let mut sink = self.open(copy).await?;
             feed(&mut sink, Bytes::copy_from_slice(rows)).await?;
             self.close(sink).await?;
+        } else {
+            self.run_statements(rows).await?;
         }
         self.release().await
     }
@@ -191,8 +193,8 @@ impl<'a> Writer<'a> {
         Ok(replaced)
     }
 
-    async fn open(&self) -> Result<Pin<Box<CopyInSink<Bytes>>>, Failure> {
-        let sink = self.tx.client().copy_in(self.copy.as_str()).await;
+    async fn open(&self, copy: &Statement) -> Result<Pin<Box<CopyInSink<Bytes>>>, Failure> {
+        let sink = self.tx.client().copy_in(copy).await;
         let mut sink = Box::pin(sink.map_err(|error| Failure::database(DOING, &error))?);
         if matches!(self.layout, Layout::Binary(_)) {
             feed(&mut sink, Bytes::from_static(HEADER)).await?;

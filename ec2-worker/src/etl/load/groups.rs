@@ -1,8 +1,9 @@
 //! Decides how many rows to send at once, while a load searches for the refused rows.
 //!
-//! A group that the database refuses is halved until one row is left. The search costs about log2(g) groups for each
-//! refused row, where g is the distance between refused rows: it never sends a group again in which a row at fault is
-//! known to be, and after a refused row it begins with as many rows as it passed before that row.
+//! If the database names the row at fault, the rows before it are sent, and then this row alone. Otherwise, a group that the
+//! database refuses is halved until one row is left. That costs about log2(g) groups for each refused row, where g is the
+//! distance between refused rows: the search never sends a group again in which a row at fault is known to be, and after a
+//! refused row it begins with as many rows as it passed before that row.
 
 /// The search for refused rows in a sequence of rows.
 pub(super) struct Groups {
@@ -32,13 +33,17 @@ impl Groups {
         self.size = if self.suspected > 0 { self.suspected.div_ceil(2) } else { count * 2 };
     }
 
-    /// The database has refused a group of `count` rows. A group of one row is the row at fault.
-    pub(super) fn refused(&mut self, count: usize) {
-        if count > 1 {
-            (self.suspected, self.size) = (count, count / 2);
-        } else {
-            (self.suspected, self.size) = (0, self.passed.max(1));
-            self.passed = 0;
+    /// The database has refused a group of `count` rows, and may have named one of them, counted from 1. A group of one row
+    /// is the row at fault.
+    pub(super) fn refused(&mut self, count: usize, named: Option<usize>) {
+        match named.filter(|row| (1..=count).contains(row)) {
+            _ if count <= 1 => {
+                (self.suspected, self.size) = (0, self.passed.max(1));
+                self.passed = 0;
+            }
+            // First the rows before the named one, then the named one alone.
+            Some(row) => (self.suspected, self.size) = (row, (row - 1).max(1)),
+            None => (self.suspected, self.size) = (count, count / 2),
         }
     }
 }
@@ -49,17 +54,26 @@ mod tests {
 
     /// Returns the refused rows that a search finds among `rows` rows, and the number of groups that it sends.
     fn search(rows: usize, at_fault: impl Fn(usize) -> bool) -> (Vec<usize>, usize) {
+        search_with_names(rows, at_fault, |_| None)
+    }
+
+    /// As [`search`], with the row that the database names for the first row at fault in a group.
+    fn search_with_names(
+        rows: usize,
+        at_fault: impl Fn(usize) -> bool,
+        named: impl Fn(usize) -> Option<usize>,
+    ) -> (Vec<usize>, usize) {
         let (mut at, mut sent, mut found, mut groups) = (0, 0, Vec::new(), Groups::new(rows));
         while at < rows {
             let count = groups.next(rows - at);
             assert!(count > 0);
             sent += 1;
-            if !(at..at + count).any(&at_fault) {
+            let Some(first) = (at..at + count).position(&at_fault) else {
                 groups.accepted(count);
                 at += count;
                 continue;
-            }
-            groups.refused(count);
+            };
+            groups.refused(count, named(first));
             if count == 1 {
                 found.push(at);
                 at += 1;
@@ -77,6 +91,19 @@ mod tests {
             assert_eq!(found, expected, "every {every}");
             let most = found.len() * (every.ilog2() as usize + 4) + 30;
             assert!(sent <= most, "every {every}: {sent} groups, at most {most}");
+        }
+    }
+
+    #[test]
+    fn a_named_row_costs_few_groups_and_a_wrong_name_only_more_of_them() {
+        let at_fault = |row| row % 100 == 50;
+        let expected: Vec<usize> = (0..10_000).filter(|row| at_fault(*row)).collect();
+        let (found, sent) = search_with_names(10_000, at_fault, |first| Some(first + 1));
+        assert_eq!(found, expected);
+        assert!(sent <= 5 * found.len(), "{sent} groups");
+        for wrong in [0, 1, 2, 7, 100, 1_000_000] {
+            let (found, _) = search_with_names(10_000, at_fault, |_| Some(wrong));
+            assert_eq!(found, expected, "{wrong}");
         }
     }
 

@@ -11,7 +11,7 @@ use super::super::transform::{self, Chunk, Message, Plan, Reject};
 use super::batch::{self, Writer};
 use super::groups::Groups;
 use super::waiting::{Waiting, WaitingRow};
-use super::{LoadTry, READER_GONE, lock, quarantine};
+use super::{LoadTry, READER_GONE, SMALLEST_BATCH, lock, quarantine};
 use crate::database::Transaction;
 use crate::failure::Failure;
 
@@ -27,6 +27,7 @@ impl LoadTry<'_> {
     ) -> Result<(), Failure> {
         self.progress.log(&format!("the database refused rows; searching for them: {why}"));
         writer.undo().await?;
+        self.batch_size = (self.batch_size / 4).max(SMALLEST_BATCH);
         let input = source.open_range(start.offset, end.offset, plan.is_plain).await?;
         let mut messages = transform::again(input, plan.clone(), start, writer.layout().clone());
         let mut rows = Vec::new();
@@ -81,9 +82,9 @@ impl LoadTry<'_> {
                         self.collect(source, &[reject])?;
                     }
                     at += 1;
-                    groups.refused(count);
+                    groups.refused(count, None);
                 }
-                Err(failure) if failure.is_refusal() => groups.refused(count),
+                Err(failure) if failure.is_refusal() => groups.refused(count, failure.row),
                 Err(failure) => return Err(failure),
             }
         }

@@ -96,9 +96,9 @@ impl LoadTry<'_> {
                             false => self.collect(source, &[row.reject])?,
                         }
                     }
-                    groups.refused(count);
+                    groups.refused(count, None);
                 }
-                Err(failure) if failure.is_refusal() => groups.refused(count),
+                Err(failure) if failure.is_refusal() => groups.refused(count, failure.row),
                 Err(failure) => return Err(failure),
             }
         }
