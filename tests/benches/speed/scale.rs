@@ -250,7 +250,7 @@ async fn idle() -> Result<Vec<Figure>> {
         late.push(lateness(&server.client, number).await?);
     }
     println!("late, ms: {late:.1?}");
-    let memory = crate::high_water_mb(&server.process).context("the server's memory")?;
+    let memory = crate::native::high_water_mb(&server.process).context("the server's memory")?;
     Ok(vec![
         Figure::new("idle_100k_pipelines_core", share, "%"),
         Figure::new("idle_100k_pipelines_memory", memory, "MB"),
