@@ -119,10 +119,9 @@ fn written_by_jiff(choices: &mut Choices<'_>, text: &str) {
         );
     }
     // A text that both can read.
-    if let (Some(moment), Ok(found)) = (pattern.moment(text.as_bytes()), strtime::parse(&strftime, text)) {
-        if let Ok(at) = found.to_datetime() {
-            compare(&joda, &strftime, text, moment, at);
-        }
+    let found = strtime::parse(&strftime, text).and_then(|found| found.to_datetime());
+    if let (Some(moment), Ok(at)) = (pattern.moment(text.as_bytes()), found) {
+        compare(&joda, &strftime, text, moment, at);
     }
 }
 

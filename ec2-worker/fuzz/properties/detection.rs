@@ -32,7 +32,7 @@ fn any(text: &[u8], choices: &mut Choices<'_>) {
 
 /// Writes a table by the csv crate, and reads it back by detection.
 fn plain(text: &[u8], choices: &mut Choices<'_>) {
-    let separator = choices.one(&[b',', b';', b'\t', b'|']);
+    let separator = choices.one(b",;\t|");
     let columns = choices.below(4) + 2;
     let style =
         choices.one(&[csv::QuoteStyle::Necessary, csv::QuoteStyle::Always, csv::QuoteStyle::NonNumeric]);

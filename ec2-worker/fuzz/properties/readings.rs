@@ -49,7 +49,7 @@ impl Database {
     /// Returns the value of a text as the server shows it, or `None` if the server refuses the text.
     pub(crate) fn reading(&mut self, of: &str, text: &str) -> Option<String> {
         self.count += 1;
-        if self.count % 10_000 == 0 {
+        if self.count.is_multiple_of(10_000) {
             let empty = format!("TRUNCATE \"probe {of}\"");
             self.runtime.block_on(self.client.batch_execute(&empty)).expect("emptied");
         }

@@ -88,9 +88,8 @@ impl Plan {
         let (end, declares_end) = if is_own { pick(ends, random) } else { pick(&ends[..4], random) };
         let (null, nulls) =
             pick(&[("", ""), ("NULL", "NULL"), ("\\N", "\\N"), ("NA", "NA"), ("", "NULL")], random);
-        // Python's writer without quotes does not know the words for NULL.
         let (null, nulls) = if quote.is_none() && !is_own { ("", "") } else { (null, nulls) };
-        // Python's writer escapes the words for NULL, too. In front of another escape, `\N` is an ordinary word.
+        // Python's writer without quotes does not know the words for NULL, and escapes them. In front of another escape, `\N` is an ordinary word.
         let is_escaped = null.starts_with('\\') && (escape == Some('^') || !is_own && escape.is_some());
         let (null, nulls) = if is_escaped { ("NA", "NA") } else { (null, nulls) };
         let header = random.random();
@@ -135,16 +134,16 @@ impl Plan {
             "names_separator": names_separator, "blank_lines": random.random_ratio(1, 3), "open_end": random.random_ratio(1, 4),
             "codec": codec, "marks": marks, "packing": packing,
         });
-        let gzip = packing == "gzip" && random.random();
-        let (lacks_line_feeds, lacks_empty) = (end == "\r" && !declares_end, quote.is_none());
-        Self { dialect, job, letters, lacks_line_feeds, lacks_empty, is_mixed: is_own && header, gzip }
+        let (gzip, is_mixed) = (packing == "gzip" && random.random(), is_own && header);
+        let lacks_line_feeds = end == "\r" && !declares_end;
+        Self { dialect, job, letters, lacks_line_feeds, lacks_empty: quote.is_none(), is_mixed, gzip }
     }
 
     /// Returns a dialect in which an export can express every text of [`Self::letters`].
     pub(super) fn of_export(&self, random: &mut StdRng) -> Dialect {
         let is_unicode = self.job["codec"].as_str().is_some_and(|codec| codec.starts_with("utf"));
         let own = self.dialect.encoding.filter(|_| !is_unicode);
-        let quote = pick(&[b'"', b'"', b'\''], random);
+        let quote = pick(b"\"\"'", random);
         let null = pick(&["", "NULL", "NA"], random);
         let end = pick(&[None, None, Some("\u{1e}"), Some("#~\n"), Some("@;")], random);
         let encodings = [None, Some(encoding_rs::UTF_16LE), Some(encoding_rs::GB18030), own];
