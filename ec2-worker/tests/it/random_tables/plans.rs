@@ -108,11 +108,10 @@ impl Plan {
             0
         };
         let packing = pick(&["none", "none", "gzip", "zstd", "bzip2", "xz", "zip"], random);
-        let byte = |letter: char| letter as u8;
         let dialect = Dialect {
             separator: if names_separator { b",".to_vec() } else { separator.as_bytes().to_vec() },
-            quote: quote.map(byte),
-            escape: escape.map(byte),
+            quote: quote.map(|letter| letter as u8),
+            escape: escape.map(|letter| letter as u8),
             record_end: if declares_end {
                 RecordEnd::Bytes(end.as_bytes().to_vec())
             } else {
