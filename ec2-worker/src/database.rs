@@ -135,7 +135,24 @@ impl Pool {
         let sessions = idle.entry(target.key().to_owned()).or_default();
         if sessions.len() < IDLE && !client.is_closed() {
             sessions.push((Instant::now(), client));
+            drop(idle);
+            self.close_later();
         }
+    }
+
+    /// Closes the sessions that are idle for too long, once the time is over.
+    fn close_later(&self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let pool = Arc::downgrade(&self.idle);
+        runtime.spawn(async move {
+            tokio::time::sleep(IDLE_TIME).await;
+            let Some(idle) = pool.upgrade() else { return };
+            let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|_, sessions| {
+                sessions.retain(|(since, client)| since.elapsed() < IDLE_TIME && !client.is_closed());
+                !sessions.is_empty()
+            });
+        });
     }
 }
 

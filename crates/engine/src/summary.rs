@@ -75,6 +75,7 @@ fn first<'a>(instance: &'a Instance, key: &'a str) -> Option<&'a str> {
 /// Sums a reported number over all instances, or over the FINISHED ones only if `finished_only`.
 fn sum(run: &Run, key: &str, finished_only: bool) -> u64 {
     let counted = run.instances().iter().filter(|instance| !finished_only || instance.is_finished());
+    let counted = counted.filter(|instance| key != "rowsLoaded" || !waits_in_vain(run, instance));
     let counts = counted.filter_map(|instance| first(instance, key)?.trim().parse::<u64>().ok());
     counts.fold(0, u64::saturating_add)
 }
@@ -105,9 +106,17 @@ fn loads(run: &Run) -> Vec<String> {
         let skipped = first(instance, "rowsSkipped").filter(|skipped| *skipped != "0");
         let skipped = skipped.map(|skipped| format!(", {skipped} skipped")).unwrap_or_default();
         let from = first(instance, "loadedFrom").map(|from| format!(", from {from}")).unwrap_or_default();
-        Some(format!("{table}: {}, {refused} refused{skipped}{from}", counted(rows)))
+        let left = if waits_in_vain(run, instance) { "not changed by this run; it had " } else { "" };
+        Some(format!("{table}: {left}{}, {refused} refused{skipped}{from}", counted(rows)))
     };
     finished.filter_map(line).collect()
+}
+
+/// Returns whether the rows of a load have not reached their table, because the run was to put all its tables in place
+/// together and did not.
+fn waits_in_vain(run: &Run, instance: &Instance) -> bool {
+    let is_published = |other: &Instance| other.is_finished() && first(other, "publishedTable").is_some();
+    first(instance, "waitsForPublication").is_some() && !run.instances().iter().any(is_published)
 }
 
 fn counted(rows: &str) -> String {

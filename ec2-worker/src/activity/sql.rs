@@ -5,6 +5,7 @@ use tokio_postgres::error::ErrorPosition;
 
 use super::{Activity, TaskContext, TaskOutcome};
 use crate::database::{DatabaseTarget, Transaction};
+use crate::etl::load::Expectations;
 use crate::etl::next_tables::NextTables;
 use crate::etl::table::Table;
 use crate::failure::Failure;
@@ -45,7 +46,7 @@ pub(super) struct SqlActivity {
     arguments: Vec<String>,
     /// The output node. Its table is created first if it is missing.
     output: Option<SqlNode>,
-    /// The output nodes in the database, whose tables the script changes.
+    /// The output nodes in the database, whose tables the script changes, if the worker needs them.
     outputs: Vec<SqlNode>,
     /// `myPublish`.
     publish: Publish,
@@ -69,10 +70,12 @@ impl Activity for SqlActivity {
         let mut outputs = Vec::new();
         for object in reader.referred("output")? {
             let is_table = matches!(NodeKind::of(object), Ok(NodeKind::Sql));
-            if publish == Publish::Together && is_table {
+            let has = |key: &str| object.string(key).is_some();
+            // Other outputs do not matter, so their fields may be those of another program.
+            if is_table && (publish == Publish::Together || has("myExpect") || has("myExpectWarn")) {
                 outputs.push(SqlNode::read(reader, object)?);
-            } else if object.string("createTableSql").is_some() {
-                // An output matters only if its table can be created.
+            }
+            if publish != Publish::Together && has("createTableSql") {
                 output = Some(SqlNode::read(reader, object)?);
             }
         }
@@ -174,7 +177,11 @@ async fn in_transaction(
     prepared: &Prepared,
 ) -> Result<(), Failure> {
     together::make_next_tables(context, script).await?;
-    let tx = ledger::begin(&context.tools.pool, &script.target).await?;
+    let tx = match script.publish {
+        // Rows are compared as texts, which the settings of the role must not change.
+        Publish::Here => ledger::begin_fixed(&context.tools.pool, &script.target).await?,
+        Publish::Each | Publish::Together => ledger::begin(&context.tools.pool, &script.target).await?,
+    };
     let result = claimed(context, script, prepared, &tx).await;
     match result {
         Ok(Some(published)) if published.is_empty() => tx.commit().await,
@@ -215,6 +222,7 @@ async fn claimed(
     make_output(tx, script.output.as_ref()).await?;
     let surroundings = Surroundings::enter(tx, context, script).await?;
     run_all(context, prepared, &surroundings.next_tables, tx).await?;
+    check_outputs(context, script, &surroundings.next_tables, tx).await?;
     surroundings.leave(tx, script, &prepared.name).await?;
     ledger::record(tx, context.key, &context.progress.fields()).await?;
     Ok(Some(surroundings.published))
@@ -241,9 +249,24 @@ async fn outside_transaction(
     session.release();
     let tx = ledger::begin(&context.tools.pool, &script.target).await?;
     if ledger::claim(&tx, context.key).await?.is_none() {
+        check_outputs(context, script, &NextTables::default(), &tx).await?;
         ledger::record(&tx, context.key, &context.progress.fields()).await?;
     }
     tx.commit().await
+}
+
+/// Checks the expectations of the outputs.
+async fn check_outputs(
+    context: &TaskContext<'_>,
+    script: &SqlActivity,
+    next_tables: &NextTables,
+    tx: &Transaction,
+) -> Result<(), Failure> {
+    for node in &script.outputs {
+        let expect = Expectations { must: node.expect.clone(), warn: node.expect_warn.clone() };
+        expect.check(tx, next_tables, context.progress).await?;
+    }
+    Ok(())
 }
 
 async fn make_output(tx: &Transaction, output: Option<&SqlNode>) -> Result<(), Failure> {

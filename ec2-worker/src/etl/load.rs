@@ -12,6 +12,7 @@ pub mod dry_run;
 mod expect;
 mod groups;
 pub mod publish;
+mod quarantine;
 mod refused;
 mod replace;
 pub mod retry;
@@ -26,7 +27,7 @@ use definition::kind::field::{Limit, LoadMode, OnColumns};
 use super::column::Column;
 use super::dialect::Dialect;
 use super::header::Target;
-use super::next_tables::NextTables;
+use super::next_tables::{Before, NextTables};
 use super::records::Skipped;
 use super::rejects::Spool;
 use super::source::{Origin, Source};
@@ -40,9 +41,10 @@ use crate::ledger::{self, WorkKey};
 use crate::patience::Patience;
 use crate::progress::Progress;
 use crate::sql::{identifier, literal};
-use crate::storage::{S3Uri, Storage, Upload};
+use crate::storage::{S3Uri, Storage};
 use batch::{Batch, Writer};
 pub use expect::Expectations;
+use quarantine::give_up;
 use replace::Kept;
 use waiting::Waiting;
 
@@ -134,40 +136,6 @@ pub async fn load(load: &Load, pool: &Pool, progress: &Progress) -> Result<(), F
     }
 }
 
-/// Writes the quarantine file, and names it in the failure.
-async fn give_up(load: &Load, spool: &mut Spool, mut failure: Failure, progress: &Progress) -> Failure {
-    // The transaction was undone.
-    progress.set("rowsLoaded", 0);
-    if spool.count() == 0 {
-        return failure;
-    }
-    progress.set("rowsRejected", spool.count());
-    for reason in spool.reasons() {
-        progress.add("rejectReasons", reason.clone());
-    }
-    match quarantine(load, spool).await {
-        Ok(Some(at)) => failure.message.push_str(&format!("; the refused rows are in {at}")),
-        Ok(None) => {}
-        Err(problem) => progress.note(format!("the quarantine file could not be written: {problem}")),
-    }
-    failure
-}
-
-async fn quarantine(load: &Load, spool: &mut Spool) -> Result<Option<String>, Failure> {
-    let Some((storage, at)) = &load.quarantine else { return Ok(None) };
-    let mut file = spool.reader()?;
-    let mut upload = Upload::new(storage.clone(), at.clone());
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match Spool::read(&mut file, &mut buffer)? {
-            0 => break,
-            count => upload.write(&buffer[..count]).await?,
-        }
-    }
-    upload.finish().await?;
-    Ok(Some(at.to_string()))
-}
-
 /// One try of a load, from the first statement to the commit.
 struct LoadTry<'a> {
     load: &'a Load,
@@ -190,6 +158,8 @@ struct LoadTry<'a> {
     next_tables: NextTables,
     /// The size of the next batch in encoded bytes.
     batch_size: u64,
+    /// The tables before the load, if the run publishes its tables together.
+    before: Option<Before>,
 }
 
 impl<'a> LoadTry<'a> {
@@ -208,6 +178,7 @@ impl<'a> LoadTry<'a> {
             empty: None,
             next_tables: NextTables::default(),
             batch_size: LARGEST_BATCH,
+            before: None,
         }
     }
 }
@@ -274,7 +245,7 @@ impl LoadTry<'_> {
         if let Some(kept) = &self.kept {
             kept.finish(tx, table, self.load.cascade).await?;
         }
-        self.check_expectations(tx).await?;
+        self.load.expect.check(tx, &self.next_tables, self.progress).await?;
         self.check_next_tables(tx).await
     }
 

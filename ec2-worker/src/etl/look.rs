@@ -51,7 +51,7 @@ pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
     let target = Target { columns: columns.collect(), generated: Vec::new(), on_columns: load.on_columns };
     let plan = Plan {
         file: source.name(),
-        table: "the table".to_owned(),
+        table: load.table.clone(),
         dialect: load.dialect.clone(),
         rules: load.rules.clone(),
         shape: Shape::Table { target, declared: load.declared.clone() },

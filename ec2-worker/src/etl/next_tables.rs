@@ -11,6 +11,8 @@
 
 mod make;
 
+use std::collections::HashMap;
+
 use tokio_postgres::types::Type;
 
 use super::table::Table;
@@ -19,13 +21,15 @@ use crate::failure::Failure;
 use crate::sql::{Redirected, RedirectedSql, identifier, redirect};
 
 pub use make::{Base, make};
-pub(super) use make::{drop_next, is_mergeable, sum_of_rows};
+pub(super) use make::{drop_next, hash_of_row, is_mergeable, sum_of_rows};
 
 /// The next tables of a run that are not yet in place.
 #[derive(Clone, Debug, Default)]
 pub struct NextTables {
     /// The tables, in the order in which they were made.
     pub tables: Vec<NextTable>,
+    /// The ids of the partitions and heirs of the tables.
+    parts: Vec<i64>,
 }
 
 /// A table, and its next table.
@@ -99,35 +103,57 @@ const FIND: &str = "
 SELECT table_oid, table_schema, table_name, next_schema, base_xid, base_rows, base_sum, is_copy, cascade, state, taken_by
 FROM downspout.next_tables WHERE run = $1 AND state <> 'published' ORDER BY made_at, table_oid";
 
-/// The tables and views that the transaction has used, and whether it has changed them. Until a transaction ends,
-/// PostgreSQL keeps the lock of every table that a statement uses, also of tables behind a view or a function.
+/// The tables and views that the transaction has used: whether it has a lock that a change of rows takes, whether it has a lock
+/// that a change of the table itself takes, and the number of changed rows. PostgreSQL holds the lock of every table that a
+/// statement uses, also through a view or a function, until the transaction ends.
 const USED: &str = "
-SELECT n.nspname::text, c.relname::text, c.oid::int8, bool_or(l.mode IN
-    ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
+SELECT n.nspname::text, c.relname::text, c.oid::int8, bool_or(l.mode = 'RowExclusiveLock'),
+  bool_or(l.mode IN ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')),
+  CASE WHEN current_setting('track_counts')::bool THEN pg_stat_get_xact_tuples_inserted(c.oid)
+    + pg_stat_get_xact_tuples_updated(c.oid) + pg_stat_get_xact_tuples_deleted(c.oid) END
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid() AND c.relkind IN ('r', 'p', 'f', 'm', 'v')
   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'downspout')
-GROUP BY 1, 2, 3 ORDER BY 1, 2";
+GROUP BY n.nspname, c.relname, c.oid ORDER BY 1, 2";
 
-/// A digest of the form of all tables in the schemas $1: of columns, indexes, constraints, triggers and rights.
-const FORM: &str = "
-SELECT coalesce(md5(string_agg(c.oid || ' ' || coalesce(c.relacl::text, '')
+/// The tables and views that are there: the number of rows that the session has changed and not counted yet, and the form of
+/// the table: columns, indexes, constraints but foreign keys, triggers and rights.
+const RELATIONS: &str = "
+SELECT c.oid::int8, pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
+    + pg_stat_get_xact_tuples_deleted(c.oid),
+  md5(coalesce(c.relacl::text, '')
   || (SELECT coalesce(string_agg(a.attname || a.atttypid || a.attnotnull || a.attisdropped || a.atthasdef, ',' ORDER BY attnum), '')
       FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)
   || (SELECT coalesce(string_agg(i.indexrelid::text, ',' ORDER BY i.indexrelid), '') FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)
-  || (SELECT coalesce(string_agg(k.oid::text, ',' ORDER BY k.oid), '') FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid)
-  || (SELECT coalesce(string_agg(t.oid::text, ',' ORDER BY t.oid), '') FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid),
-  ' ' ORDER BY c.oid)), '')
+  || (SELECT coalesce(string_agg(k.oid::text, ',' ORDER BY k.oid), '') FROM pg_catalog.pg_constraint k
+      WHERE k.conrelid = c.oid AND k.contype <> 'f')
+  || (SELECT coalesce(string_agg(t.oid::text, ',' ORDER BY t.oid), '') FROM pg_catalog.pg_trigger t
+      WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgname <> 'downspout_foreign_keys'))
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = ANY ($1) AND c.relkind IN ('r', 'v', 'm', 'f', 'p')";
+WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'downspout')";
+
+const PARTS: &str = "
+WITH RECURSIVE parts(oid) AS (
+  SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent::int8 = ANY ($1)
+  UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN parts p ON i.inhparent = p.oid)
+SELECT oid::int8 FROM parts";
+
+/// The tables and views that were there before a script.
+#[derive(Debug, Default)]
+pub struct Before(HashMap<i64, (i64, String)>);
 
 /// A table that a transaction has used.
 struct Used {
     schema: String,
     name: String,
     oid: i64,
-    is_changed: bool,
+    /// Whether the transaction has a lock that a change of rows takes.
+    is_written: bool,
+    /// Whether the transaction has a lock that a change of the table itself takes.
+    is_altered: bool,
+    /// The number of changed rows, if the server counts them.
+    changed_rows: Option<i64>,
 }
 
 impl NextTables {
@@ -160,7 +186,9 @@ impl NextTables {
             }
             tables.push(table);
         }
-        Ok(Self { tables })
+        let oids: Vec<i64> = tables.iter().map(|table| table.oid).collect();
+        let parts = parts(tx, &oids).await?;
+        Ok(Self { tables, parts })
     }
 
     /// Returns the next table of the table with the id `oid`.
@@ -214,7 +242,7 @@ impl NextTables {
     /// If it has; the message begins with `what`, as "the script".
     pub async fn check_reads(&self, tx: &Transaction, what: &str) -> Result<(), Failure> {
         let used = used(tx).await?;
-        let Some(table) = used.iter().find(|used| self.of_table(used.oid).is_some()) else { return Ok(()) };
+        let Some(table) = used.iter().find(|used| self.holds_old_rows(used)) else { return Ok(()) };
         let name = format!("{}.{}", table.schema, table.name);
         let through: Vec<_> =
             used.iter().filter(|other| other.oid != table.oid && self.is_outside(other)).collect();
@@ -231,34 +259,63 @@ impl NextTables {
         Err(Failure::bad_input("OldRows", message))
     }
 
-    /// Checks that the transaction has changed next tables and temporary tables only.
+    /// Checks that the transaction has changed the rows of next tables, temporary tables and tables of its own only. `before`
+    /// are the tables that were there before.
     ///
     /// # Errors
     ///
-    /// If it has changed other tables; the message begins with `what`, as "the script".
-    pub async fn check_changes(&self, tx: &Transaction, what: &str) -> Result<(), Failure> {
+    /// If it has changed more; the message begins with `what`, as "the script".
+    pub async fn check_changes(&self, tx: &Transaction, before: &Before, what: &str) -> Result<(), Failure> {
         let used = used(tx).await?;
-        let Some(table) = used.iter().find(|used| used.is_changed && self.is_outside(used)) else {
-            return Ok(());
+        let is_changed = |used: &&Used| {
+            let (rows, _) = before.0.get(&used.oid).cloned().unwrap_or_default();
+            used.is_altered || used.is_written && used.changed_rows.is_none_or(|changed| changed != rows)
         };
-        let name = format!("{}.{}", table.schema, table.name);
-        let message = format!(
-            "{what} changes {name}, which is not an output of a `SqlActivity` or `CopyActivity` with `myPublish` together; add \
-             an `output` with this table, or give the activity `myPublish` each to change the table at once"
-        );
-        Err(Failure::bad_input("NotAnOutput", message))
+        let is_known = |used: &&Used| before.0.contains_key(&used.oid);
+        let mut changed =
+            used.iter().filter(|used| self.is_outside(used)).filter(is_known).filter(is_changed);
+        if let Some(table) = changed.next() {
+            let name = format!("{}.{}", table.schema, table.name);
+            let message = format!(
+                "{what} changes {name}, which is no output of an activity with `myPublish` together; add an `output` with this \
+                 table, or give the activity that changes it `myPublish` each, so that it changes the table at once"
+            );
+            return Err(Failure::bad_input("NotAnOutput", message));
+        }
+        if let Some(table) = used.iter().find(|used| !self.is_outside(used) && !is_known(used)) {
+            let message = format!(
+                "{what} creates {} without a schema, so that it would be lost at the end of the run; write its schema",
+                table.name
+            );
+            return Err(Failure::bad_input("NoSchema", message));
+        }
+        Ok(())
     }
 
-    /// Returns a digest of the form of the next tables. It changes when their form changes, or when a table is
-    /// created in one of their schemas.
+    /// Checks that no next table that the transaction has used has another form than `before`.
     ///
     /// # Errors
     ///
-    /// If the connection breaks.
-    pub async fn form(&self, tx: &Transaction) -> Result<String, Failure> {
-        let schemas: Vec<&str> = self.tables.iter().map(|table| table.next_schema.as_str()).collect();
-        let rows = tx.query("reading the form of tables", FORM, &[(&schemas, Type::TEXT_ARRAY)]).await?;
-        Ok(rows.first().map(|row| row.get(0)).unwrap_or_default())
+    /// If one has; the message begins with `what`, as "the script".
+    pub async fn check_form(&self, tx: &Transaction, before: &Before, what: &str) -> Result<(), Failure> {
+        let now = Before::read(tx).await?;
+        let used = used(tx).await?;
+        let next = used.iter().filter(|used| !self.is_outside(used));
+        let form = |relations: &Before, oid: &i64| relations.0.get(oid).map(|(_, form)| form.clone());
+        let mut altered = next.filter(|used| form(before, &used.oid) != form(&now, &used.oid));
+        let Some(table) = altered.next() else { return Ok(()) };
+        let of = self.tables.iter().find(|next| next.next_schema == table.schema && next.name == table.name);
+        let message = format!(
+            "{what} changes the form of {}, such as its columns, indexes or rights; with `myPublish` together, only rows are put \
+             in place: do this in an activity with `myPublish` each that runs before",
+            of.map_or_else(|| table.name.clone(), ToString::to_string)
+        );
+        Err(Failure::bad_input("FormChanged", message))
+    }
+
+    /// Returns whether the run has other rows for a table.
+    fn holds_old_rows(&self, used: &Used) -> bool {
+        self.of_table(used.oid).is_some() || self.parts.contains(&used.oid)
     }
 
     fn is_outside(&self, used: &Used) -> bool {
@@ -289,13 +346,33 @@ async fn is_there(tx: &Transaction) -> Result<bool, Failure> {
     Ok(found.first().is_some_and(|row| row.get(0)))
 }
 
+impl Before {
+    /// Returns the tables and views that are there now.
+    ///
+    /// # Errors
+    ///
+    /// If the connection breaks.
+    pub async fn read(tx: &Transaction) -> Result<Self, Failure> {
+        let rows = tx.query("reading the tables of the database", RELATIONS, &[]).await?;
+        Ok(Self(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()))
+    }
+}
+
+/// Returns the ids of the partitions and heirs of tables.
+async fn parts(tx: &Transaction, oids: &[i64]) -> Result<Vec<i64>, Failure> {
+    let rows = tx.query("reading partitions", PARTS, &[(&oids, Type::INT8_ARRAY)]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 async fn used(tx: &Transaction) -> Result<Vec<Used>, Failure> {
     let rows = tx.query("finding the tables that were used", USED, &[]).await?;
     let used = |row: &tokio_postgres::Row| Used {
         schema: row.get(0),
         name: row.get(1),
         oid: row.get(2),
-        is_changed: row.get(3),
+        is_written: row.get(3),
+        is_altered: row.get(4),
+        changed_rows: row.get(5),
     };
     Ok(rows.iter().map(used).collect())
 }

@@ -355,3 +355,15 @@ async fn frames_of_pandas_are_read_in_each_form() {
     // Excel keeps milliseconds.
     assert_eq!(sheet, expected.replace(".123456", ".123"));
 }
+
+#[tokio::test]
+async fn whole_numbers_of_a_workbook_keep_their_digits_or_are_refused() {
+    let world = World::new("CREATE TABLE t (id numeric, note text)").await;
+    let mut load = world.load("t", &written(&world, "long ids"));
+    load.dialect = dialect(|d| d.form = Form::Workbook);
+    load.limit = Limit::Count(1);
+    let told = world.run(&load).await.expect("one row may be refused");
+    assert!(told.contains("cell A4 has the number 12345678901234570, which has more digits"), "{told}");
+    let rows = "1234567890123456|one 1234567890123457|two 1000000000000000000000|big";
+    assert_eq!(world.rows("SELECT * FROM t ORDER BY id").await, rows);
+}

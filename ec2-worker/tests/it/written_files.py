@@ -181,6 +181,13 @@ elif name == "titled workbook":
     for row in (["A long title of the report"], [], ["id", "note"], [1, "one"], [1, "again"], [2, "two"]):
         book.active.append(row)
     book.save(path)
+elif name == "long ids":
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["id", "note"], [1234567890123456, "one"], [1234567890123457, "two"], [12345678901234567, "lost"], [1e21, "big"]):
+        book.active.append(row)
+    book.save(path)
 elif name == "workbook bomb":
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", bytes(300_000_000))

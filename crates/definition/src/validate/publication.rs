@@ -41,7 +41,8 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
         problems.error(publisher.id(), FIELD, INVALID, message);
         return;
     }
-    let before = reached(&waits(inheritance), publisher_index);
+    let all_waits = waits(inheritance);
+    let before = reached(&all_waits, publisher_index);
     for object in together.iter().filter(|at| !before.contains(*at)).map(|at| &objects[*at]) {
         let message = format!(
             "'{0}' puts the tables of this run in place, but does not wait for '{1}': add '{1}' to the 'dependsOn' of '{0}', \
@@ -65,6 +66,25 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
         let message = "with 'myPublish' 'together', two runs at the same time take their tables from each other: set \
                        'maxActiveInstances' of Default to 1";
         problems.warning(&first.owner("myPublish").id, FIELD, INVALID, message);
+    }
+    for (index, object) in objects.iter().enumerate() {
+        let is_each = object.kind() == Some(Kind::SqlActivity)
+            && !together.contains(&index)
+            && index != publisher_index;
+        let comes_before = before.contains(&index) && is_each;
+        let reads = comes_before
+            .then(|| reached(&all_waits, index))
+            .and_then(|others| together.iter().find(|at| others.contains(*at)).copied());
+        if let Some(other) = reads {
+            let message = format!(
+                "'{}' has 'myPublish' 'each' and waits for '{}', which has 'together': it sees and changes the old rows of the \
+                 tables of this run; give it 'together', or let it depend on '{}'",
+                object.id(),
+                objects[other].id(),
+                publisher.id()
+            );
+            problems.warning(object.id(), FIELD, INVALID, message);
+        }
     }
     let database_at = |at: usize| database(inheritance, &objects[at]);
     let elsewhere = together.iter().filter(|at| database_at(**at) != database_at(publisher_index));

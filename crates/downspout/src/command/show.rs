@@ -86,11 +86,16 @@ fn row(instance: &InstanceView, origin: Option<Timestamp>, has_intervals: bool) 
 fn rows(instance: &InstanceView) -> String {
     let mut words = Vec::new();
     if let Some(loaded) = instance.number("rowsLoaded") {
-        let table = instance.text("loadedTable").map(|table| format!(" into {table}")).unwrap_or_default();
+        // The rows of a run that publishes its tables together get into them at its end.
+        let into = if instance.text("waitsForPublication").is_some() { "for" } else { "into" };
+        let table = instance.text("loadedTable").map(|table| format!(" {into} {table}")).unwrap_or_default();
         words.push(format!("{} loaded{table}", output::count(loaded)));
     }
     if let Some(rejected) = instance.number("rowsRejected").filter(|rejected| *rejected > 0) {
         words.push(output::paint(&format!("{} refused", output::count(rejected)), Style::Warn));
+    }
+    if let Some(table) = instance.text("publishedTable") {
+        words.push(format!("put in place: {table} and others of the run"));
     }
     if let Some(written) = instance.number("rowsWritten") {
         let location =

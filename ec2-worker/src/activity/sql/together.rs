@@ -6,7 +6,7 @@ use super::super::TaskContext;
 use super::SqlActivity;
 use crate::database::Transaction;
 use crate::etl::load::publish;
-use crate::etl::next_tables::{self, Base, NextTables};
+use crate::etl::next_tables::{self, Base, Before, NextTables};
 use crate::etl::table::Table;
 use crate::failure::Failure;
 use crate::ledger;
@@ -53,8 +53,8 @@ async fn table(tx: &Transaction, node: &SqlNode) -> Result<Table, Failure> {
 /// The tables that a script works on because of its `myPublish`.
 pub(super) struct Surroundings {
     pub(super) next_tables: NextTables,
-    /// The digest of the form of the next tables before the script.
-    form: String,
+    /// The tables before the script.
+    before: Before,
     /// The names for SQL of the tables that were put in place before the script.
     pub(super) published: Vec<String>,
 }
@@ -68,7 +68,7 @@ impl Surroundings {
         script: &SqlActivity,
     ) -> Result<Self, Failure> {
         let mut found =
-            Self { next_tables: NextTables::default(), form: String::new(), published: Vec::new() };
+            Self { next_tables: NextTables::default(), before: Before::default(), published: Vec::new() };
         match script.publish {
             Publish::Each => {}
             Publish::Here => {
@@ -77,7 +77,7 @@ impl Surroundings {
             Publish::Together => {
                 found.next_tables = NextTables::of(tx, &script.run).await?;
                 found.next_tables.set_search_path(tx).await?;
-                found.form = found.next_tables.form(tx).await?;
+                found.before = Before::read(tx).await?;
             }
         }
         Ok(found)
@@ -95,14 +95,7 @@ impl Surroundings {
             return Ok(());
         }
         self.next_tables.check_reads(tx, name).await?;
-        self.next_tables.check_changes(tx, name).await?;
-        if self.next_tables.form(tx).await? == self.form {
-            return Ok(());
-        }
-        let message = format!(
-            "{name} changes the form of a table, such as its columns, indexes or rights, or creates a table; with `myPublish` \
-             together, only rows are put in place: do this in an activity with `myPublish` each that runs before"
-        );
-        Err(Failure::bad_input("FormChanged", message))
+        self.next_tables.check_changes(tx, &self.before, name).await?;
+        self.next_tables.check_form(tx, &self.before, name).await
     }
 }

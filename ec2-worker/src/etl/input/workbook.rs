@@ -1,6 +1,6 @@
 //! Turns a sheet of an Excel workbook into CSV.
 //!
-//! Dates and times are written in ISO form, such as `2025-12-31`, and numbers with at most 15 digits. If the number format of
+//! Dates and times are written in ISO form, such as `2025-12-31`, and numbers with at most 15 digits, or all digits of a whole number. If the number format of
 //! a cell shows another text than the number, the text follows the number: see [`cell`]. Each row of the sheet becomes one
 //! record, so the line of a record is the number of its row.
 
@@ -179,7 +179,13 @@ impl Rows {
             Some((text, true)) if text.as_bytes().contains(&cell::MARK) => {
                 Some(format!("cell {} contains the control character U+001F; remove it", place()))
             }
-            _ => None,
+            _ => match value {
+                DataRef::Float(number) if is_inexact(*number) => Some(format!(
+                    "cell {} has the number {number}, which has more digits than a workbook keeps; store it as text",
+                    place()
+                )),
+                _ => None,
+            },
         };
         self.reason = self.reason.take().or(problem);
         if let (DataRef::Int(_) | DataRef::Float(_), Some(format), Some((text, _))) =
@@ -265,8 +271,27 @@ fn shown(value: &DataRef<'_>) -> Option<(String, bool)> {
     })
 }
 
-/// Returns a number with at most 15 digits, because Excel itself shows no more.
+/// The whole numbers below this one are exact.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Returns whether a whole number was written with more digits than its cell keeps. Its last digits are lost then.
+fn is_inexact(number: f64) -> bool {
+    let digits = || {
+        format!("{:e}", number.abs())
+            .bytes()
+            .take_while(|byte| *byte != b'e')
+            .filter(u8::is_ascii_digit)
+            .count()
+    };
+    number.abs() >= EXACT && number.is_finite() && digits() > 15
+}
+
+/// Returns a number with at most 15 digits, because Excel itself shows no more. Whole numbers keep all their digits, because
+/// other programs write such numbers, as ids.
 fn number_text(number: f64) -> String {
+    if number.fract() == 0.0 && number.abs() < EXACT {
+        return number.to_string();
+    }
     let rounded: f64 = format!("{number:.14e}").parse().unwrap_or(number);
     rounded.to_string()
 }
@@ -304,6 +329,10 @@ mod tests {
         assert_eq!(number_text(0.1 + 0.2), "0.3");
         assert_eq!(number_text(12345.0), "12345");
         assert_eq!(number_text(-1e21), "-1000000000000000000000");
+        assert_eq!(number_text(1_234_567_890_123_457.0), "1234567890123457");
+        assert!(
+            is_inexact(12_345_678_901_234_567.0) && !is_inexact(1e21) && !is_inexact(9_007_199_254_740_991.0)
+        );
         let at = |serial, kind| time_text(ExcelDateTime::new(serial, kind, false));
         assert_eq!(at(45943.0, ExcelDateTimeType::DateTime), "2025-10-13");
         assert_eq!(at(45943.541, ExcelDateTimeType::DateTime), "2025-10-13T12:59:02.400");

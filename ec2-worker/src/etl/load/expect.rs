@@ -1,13 +1,14 @@
-//! Asks the database, after the rows and before the commit, whether the expectations of a load hold.
+//! Asks the database, after the rows and before the commit, whether the expectations of a load or a script hold.
 
 use tokio_postgres::SimpleQueryMessage;
 
-use super::LoadTry;
+use super::super::next_tables::NextTables;
 use crate::database::Transaction;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::sql::without_comment;
 
-/// Queries that must give true after a load. The text after `--` at the end of a query is the message if it does not.
+/// Queries that must give true after the rows of a table have changed. The text after `--` at the end of a query is the message if it does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expectations {
     /// `myExpect`: if one does not hold, the load fails.
@@ -16,56 +17,65 @@ pub struct Expectations {
     pub warn: Vec<String>,
 }
 
-impl LoadTry<'_> {
-    /// Checks the expectations.
+impl Expectations {
+    /// Checks the expectations. If a run publishes its tables together, they are about the rows of `next_tables`.
     ///
     /// # Errors
     ///
     /// If an expectation of `myExpect` does not hold, or the database refuses its query.
-    pub(super) async fn check_expectations(&self, tx: &Transaction) -> Result<(), Failure> {
-        for text in &self.load.expect.must {
-            if let Some(problem) = self.problem(tx, text, "myExpect").await? {
+    pub async fn check(
+        &self,
+        tx: &Transaction,
+        next_tables: &NextTables,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        for text in &self.must {
+            if let Some(problem) = problem(tx, next_tables, text, "myExpect").await? {
                 let message = format!("{problem}; the table is left as it was");
                 return Err(Failure::bad_input("Expectation", message));
             }
         }
-        for text in &self.load.expect.warn {
+        for text in &self.warn {
             tx.run("setting a savepoint", "SAVEPOINT expectation").await?;
-            match self.problem(tx, text, "myExpectWarn").await {
+            match problem(tx, next_tables, text, "myExpectWarn").await {
                 Ok(None) => {}
-                Ok(Some(problem)) => self.progress.note(problem),
+                Ok(Some(problem)) => progress.note(problem),
                 Err(failure) if failure.is_away() => return Err(failure),
                 Err(failure) => {
                     tx.run("going back to a savepoint", "ROLLBACK TO SAVEPOINT expectation").await?;
-                    self.progress.note(failure.message);
+                    progress.note(failure.message);
                 }
             }
         }
         Ok(())
     }
+}
 
-    /// Returns why an expectation does not hold; `None` if it holds: the query gives rows, and true in the first column of
-    /// each.
-    async fn problem(&self, tx: &Transaction, text: &str, field: &str) -> Result<Option<String>, Failure> {
-        let (sql, message) = without_comment(text);
-        let sql = sql.trim().trim_end_matches(';');
-        let doing = format!("checking `{field}` ({sql})");
-        // As a part of a query, the text cannot end the transaction.
-        let query = format!("SELECT * FROM (\n{}\n) AS expectation", self.next_tables.redirect(sql).text);
-        let answer =
-            tx.client().simple_query(&query).await.map_err(|error| Failure::database(&doing, &error))?;
-        let rows = answer.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row.try_get(0).ok().flatten().unwrap_or("NULL")),
-            _ => None,
-        });
-        let values: Vec<&str> = rows.collect();
-        let found = match values.iter().find(|value| **value != "t") {
-            None if values.is_empty() => "no row",
-            None => return Ok(None),
-            Some(&"f") => "false",
-            Some(other) => other,
-        };
-        let told = message.map_or_else(String::new, |message| format!("{message}: "));
-        Ok(Some(format!("{told}`{field}` gave {found} instead of true ({sql})")))
-    }
+/// Returns why an expectation does not hold; `None` if it holds: the query gives rows, and true in the first column of
+/// each.
+async fn problem(
+    tx: &Transaction,
+    next_tables: &NextTables,
+    text: &str,
+    field: &str,
+) -> Result<Option<String>, Failure> {
+    let (sql, message) = without_comment(text);
+    let sql = sql.trim().trim_end_matches(';');
+    let doing = format!("checking `{field}` ({sql})");
+    // As a part of a query, the text cannot end the transaction.
+    let query = format!("SELECT * FROM (\n{}\n) AS expectation", next_tables.redirect(sql).text);
+    let answer = tx.client().simple_query(&query).await.map_err(|error| Failure::database(&doing, &error))?;
+    let rows = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row.try_get(0).ok().flatten().unwrap_or("NULL")),
+        _ => None,
+    });
+    let values: Vec<&str> = rows.collect();
+    let found = match values.iter().find(|value| **value != "t") {
+        None if values.is_empty() => "no row",
+        None => return Ok(None),
+        Some(&"f") => "false",
+        Some(other) => other,
+    };
+    let told = message.map_or_else(String::new, |message| format!("{message}: "));
+    Ok(Some(format!("{told}`{field}` gave {found} instead of true ({sql})")))
 }

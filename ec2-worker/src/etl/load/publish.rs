@@ -7,7 +7,7 @@
 use tokio_postgres::types::Type;
 
 use super::super::column::Column;
-use super::super::next_tables::{NextTable, NextTables, drop_next, is_mergeable, sum_of_rows};
+use super::super::next_tables::{NextTable, NextTables, drop_next, hash_of_row, is_mergeable, sum_of_rows};
 use super::super::table::Table;
 use super::batch::{Way, merge};
 use super::list;
@@ -57,6 +57,9 @@ pub async fn publish(tx: &Transaction, run: &str, progress: &Progress) -> Result
     let update = "UPDATE downspout.next_tables SET state = 'published' WHERE run = $1";
     tx.query("writing downspout.next_tables", update, &[(&run, Type::TEXT)]).await?;
     let names: Vec<_> = publications.iter().map(|publication| publication.next.to_string()).collect();
+    for name in &names {
+        progress.add("publishedTable", name);
+    }
     progress.note(format!("put in place together: {}", names.join(", ")));
     Ok(publications.iter().map(|publication| publication.next.quoted()).collect())
 }
@@ -142,8 +145,24 @@ impl Publication {
         let Self { next, table, .. } = &*self;
         match &self.change {
             Change::Added => Ok(()),
-            Change::Changed if !self.lacks_rows(tx).await? => Ok(()),
-            Change::Changed => replace::delete_others(tx, table, self.wanted(), next.cascade).await,
+            Change::Changed => {
+                self.check_conflicts(tx).await?;
+                if self.lacks_rows(tx).await? {
+                    replace::delete_others(tx, table, self.wanted(), next.cascade).await?;
+                }
+                if self.has_other_keys(tx).await? && !replace::is_referenced(tx, table).await? {
+                    // Rows that exchange the values of another unique key cannot replace each other one by one.
+                    let delete = format!(
+                        "DELETE FROM {} AS old USING {} WHERE {}",
+                        next.quoted(),
+                        self.changed(),
+                        self.same_key("changed", "old")
+                    );
+                    tx.run(&format!("deleting changed rows of {next}"), &delete).await?;
+                    self.change = Change::Added;
+                }
+                Ok(())
+            }
             Change::Replace(_) => {
                 if next.is_copy {
                     self.check_unchanged(tx).await?;
@@ -153,6 +172,54 @@ impl Publication {
                 Ok(())
             }
         }
+    }
+
+    /// Returns the rows that the run has inserted or changed, as `changed`, for SQL.
+    fn changed(&self) -> String {
+        let NextTable { base_xid, .. } = &self.next;
+        format!("(SELECT ctid, * FROM {} WHERE xmin <> '{base_xid}') AS changed", self.next.next_quoted())
+    }
+
+    /// Checks that no row was changed both by the run and by another program.
+    async fn check_conflicts(&self, tx: &Transaction) -> Result<(), Failure> {
+        let Self { next, table, .. } = self;
+        let (live, base) = (next.quoted(), next.base_quoted());
+        let (old, new) = (hash_of_row(table, "old"), hash_of_row(table, "changed"));
+        let changed = self.changed();
+        let query = format!(
+            "SELECT count(*) FROM (\
+             SELECT FROM {live} AS old JOIN {changed} ON {0} LEFT JOIN {base} AS base ON {1} \
+             WHERE base.downspout_hash IS DISTINCT FROM {old} AND {old} <> {new} \
+             UNION ALL SELECT FROM {changed} JOIN {base} AS base ON {1} \
+             WHERE NOT EXISTS (SELECT FROM {live} AS old WHERE {0}) \
+             UNION ALL SELECT FROM {base} AS base JOIN {live} AS old ON {2} WHERE base.downspout_hash <> {old} \
+             AND NOT EXISTS (SELECT FROM {3} AS next WHERE {4})) AS conflicts",
+            self.same_key("old", "changed"),
+            self.same_key("base", "changed"),
+            self.same_key("base", "old"),
+            next.next_quoted(),
+            self.same_key("next", "base"),
+        );
+        let found = tx.query(&format!("comparing the rows of {next}"), &query, &[]).await?;
+        let count: i64 = found.first().map_or(0, |row| row.get(0));
+        if count == 0 {
+            return Ok(());
+        }
+        let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+        let message = format!(
+            "{rows} of {next} were changed by this run and also by another program since the run began; drop the files again"
+        );
+        Err(Failure::bad_input("Changed", message))
+    }
+
+    /// Returns whether the table has a unique key besides its primary key.
+    async fn has_other_keys(&self, tx: &Transaction) -> Result<bool, Failure> {
+        let query = "SELECT FROM pg_catalog.pg_index WHERE indrelid = $1::int8::oid AND indisunique AND NOT indisprimary \
+                     UNION ALL SELECT FROM pg_catalog.pg_constraint WHERE conrelid = $1::int8::oid AND contype = 'x'";
+        Ok(!tx
+            .query("reading the keys of the table", query, &[(&self.next.oid, Type::INT8)])
+            .await?
+            .is_empty())
     }
 
     /// Returns whether the run has deleted rows, that is, whether the next table lacks a primary key of a copied row.
@@ -208,7 +275,6 @@ impl Publication {
     async fn insert_new(&self, tx: &Transaction) -> Result<(), Failure> {
         let Self { next, table, columns, change } = self;
         let from = next.next_quoted();
-        let changed = format!("(SELECT ctid, * FROM {from} WHERE xmin <> '{}') AS changed", next.base_xid);
         let insert = |from: &str| {
             let (table, columns) = (next.quoted(), list(columns));
             format!("INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {from}")
@@ -218,7 +284,7 @@ impl Publication {
             Change::Changed => Way::Upsert(table.primary_key.clone()),
             Change::Replace(None) | Change::Added => Way::Copy,
         };
-        let from = if next.is_copy && !matches!(change, Change::Replace(_)) { changed } else { from };
+        let from = if next.is_copy && !matches!(change, Change::Replace(_)) { self.changed() } else { from };
         let sql = merge(table, columns, &way, &from).unwrap_or_else(|| insert(&from));
         tx.run(&format!("putting the rows of {next} in place"), &sql).await
     }

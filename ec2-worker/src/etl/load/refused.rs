@@ -10,8 +10,9 @@ use super::super::table::Table;
 use super::super::transform::{self, Chunk, Message, Plan, Reject};
 use super::batch::{self, Writer};
 use super::groups::Groups;
+use super::quarantine::quarantine;
 use super::waiting::{Waiting, WaitingRow};
-use super::{LoadTry, READER_GONE, SMALLEST_BATCH, lock, quarantine};
+use super::{LoadTry, READER_GONE, SMALLEST_BATCH, lock};
 use crate::database::Transaction;
 use crate::failure::Failure;
 

@@ -119,6 +119,15 @@ pub(super) async fn empty(
     keep(tx, table, (cascade, has_insert_query), references).await
 }
 
+/// Returns whether a foreign key refers to the table.
+///
+/// # Errors
+///
+/// If the connection breaks.
+pub(super) async fn is_referenced(tx: &Transaction, table: &Table) -> Result<bool, Failure> {
+    Ok(!references(tx, table).await?.is_empty())
+}
+
 /// Returns the code that runs when rows are deleted, such as a trigger, if there is any.
 ///
 /// # Errors
@@ -129,9 +138,9 @@ async fn code(tx: &Transaction, table: &Table, cascade: bool) -> Result<Option<S
     let code = tx.query(&doing, &format!("{FAMILY}{CODE}"), &[(&table.oid, Type::INT8)]).await?;
     let code: Option<String> = code.first().map(|row| row.get(0));
     match code {
-        Some(what) if !cascade => {
-            Err(may_change(&format!("{what} may change rows of other tables when `replace` deletes rows")))
-        }
+        Some(what) if !cascade => Err(may_change(&format!(
+            "{what} may change rows of other tables when rows of {table} are deleted"
+        ))),
         code => Ok(code),
     }
 }
@@ -306,7 +315,7 @@ impl Reference {
             self.action()
         );
         if self.acts() && !self.is_own {
-            return may_change(&format!("`replace` would change rows of {child}: {what}"));
+            return may_change(&format!("deleting rows of {table} would change rows of {child}: {what}"));
         }
         let message = format!("{what}; add these rows to the file, or delete the rows of {child} first");
         Failure::bad_input("RowsInUse", message)

@@ -12,7 +12,7 @@ use definition::kind::field::{Limit, LoadMode};
 use tokio_postgres::types::Type;
 
 use super::super::dialect::Dialect;
-use super::super::next_tables;
+use super::super::next_tables::{self, NextTables};
 use super::super::rejected::{self, RefusedRow, Wanted};
 use super::super::rejects::Spool;
 use super::super::source::{Origin, Source};
@@ -275,7 +275,7 @@ impl Retry<'_> {
             this.load_waiting(tx, &table).await?;
             loaded += this.loaded.rows;
             if number == files.len() && loaded > 0 {
-                this.check_expectations(tx).await?;
+                load.expect.check(tx, &NextTables::default(), &own).await?;
             }
             let (rows, rejected) = (this.loaded.rows, this.loaded.rejected);
             for (_, note) in own.fields().into_iter().filter(|(key, _)| key == "note") {

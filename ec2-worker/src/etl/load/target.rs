@@ -5,7 +5,7 @@ use definition::kind::field::LoadMode;
 use super::super::column::{Column, ColumnType};
 use super::super::header::Fit;
 use super::super::loaded_files;
-use super::super::next_tables::{self, Base, NextTables};
+use super::super::next_tables::{self, Base, Before, NextTables};
 use super::super::source::{Origin, Source};
 use super::super::table::{Relation, Table};
 use super::super::transform::Layout;
@@ -72,19 +72,16 @@ impl LoadTry<'_> {
         let next = next.next(tx).await?;
         next_tables.set_search_path(tx).await?;
         self.next_tables = next_tables;
+        self.before = Some(Before::read(tx).await?);
+        self.progress.set("waitsForPublication", true);
         Ok(next)
     }
 
     /// Checks that the statements of the definition have used and changed no other tables than the next tables.
     pub(super) async fn check_next_tables(&self, tx: &Transaction) -> Result<(), Failure> {
-        let Load { insert, expect, .. } = self.load;
-        if self.next_tables.tables.is_empty() {
-            return Ok(());
-        }
-        if insert.is_some() || !expect.must.is_empty() || !expect.warn.is_empty() {
-            self.next_tables.check_reads(tx, "`insertQuery`, `myExpect` or `myExpectWarn`").await?;
-        }
-        self.next_tables.check_changes(tx, "the load").await
+        let Some(before) = &self.before else { return Ok(()) };
+        self.next_tables.check_reads(tx, "the load (a query, a default or a check of its table)").await?;
+        self.next_tables.check_changes(tx, before, "the load").await
     }
 
     pub(super) async fn prepare(&mut self, tx: &Transaction, table: &Table) -> Result<(), Failure> {

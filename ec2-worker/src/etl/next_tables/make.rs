@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use tokio_postgres::types::Type;
 
 use super::super::table::{Relation, Table};
-use super::{NextTable, NextTables, is_there, lost};
+use super::{NextTable, NextTables, is_there, lost, parts};
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::{identifier, literal};
@@ -42,16 +42,18 @@ COMMENT ON TABLE downspout.next_tables IS 'The tables that runs with myPublish t
 
 const STATE: &str = "SELECT state, taken_by FROM downspout.next_tables WHERE run = $1 AND table_oid = $2";
 
-/// The reasons against a next table. Triggers and rules would change rows only when the run puts them in place, so
-/// its other activities would not see the changes. The rows of heirs count as rows of the table, but a next table has
-/// no heirs.
+/// The reasons against a next table, and whether `myCascade` allows it nevertheless. Triggers and rules would change rows
+/// only when the run puts them in place, so its other activities would not see the changes. The rows of heirs count as rows
+/// of the table, but a next table has no heirs.
 const CODE: &str = "
-SELECT 'the trigger ' || t.tgname || ' would act only when the run has ended' FROM pg_catalog.pg_trigger t
+SELECT 'the trigger ' || t.tgname || ' would act only when the run has ended'
+    || CASE WHEN t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0 THEN '' ELSE ', and may change other tables (`myCascade` true allows it)' END,
+  NOT (t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0)
+FROM pg_catalog.pg_trigger t
 WHERE t.tgrelid = $1::int8::oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
-  AND t.tgtype & 3 = 3 AND t.tgtype & 20 <> 0
-UNION ALL SELECT 'the rule ' || r.rulename || ' would act only when the run has ended' FROM pg_catalog.pg_rewrite r
+UNION ALL SELECT 'the rule ' || r.rulename || ' would act only when the run has ended', false FROM pg_catalog.pg_rewrite r
 WHERE r.ev_class = $1::int8::oid AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A')
-UNION ALL SELECT 'the inheritance of ' || i.inhrelid::regclass || ' gives it rows that a next table lacks'
+UNION ALL SELECT 'the inheritance of ' || i.inhrelid::regclass || ' gives it rows that a next table lacks', false
 FROM pg_catalog.pg_inherits i
 JOIN pg_catalog.pg_class c ON c.oid = i.inhparent WHERE i.inhparent = $1::int8::oid AND c.relkind = 'r'";
 
@@ -91,13 +93,14 @@ pub async fn make(
     }
     let state = tx.query(DOING, STATE, &[(&run, Type::TEXT), (&table.oid, Type::INT8)]).await?;
     match state.first().map(|row| row.get::<_, &str>(0)) {
-        Some("open") => return Ok(()),
+        Some("open") => return reuse(tx, run, table, cascade).await,
         Some("lost") => return Err(lost(&table.to_string(), state[0].get(1))),
         _ => {}
     }
-    check(tx, table).await?;
+    check(tx, table, cascade).await?;
     take_over(tx, run, table.oid).await?;
     let others = NextTables::of(tx, run).await?;
+    check_partitions(tx, table, &others).await?;
     let mut next = NextTable {
         oid: table.oid,
         schema: table.schema.clone(),
@@ -113,8 +116,21 @@ pub async fn make(
     if next.is_copy {
         copy_rows(tx, table, &mut next).await?;
     }
-    refer(tx, table, &next, others).await?;
+    refer(tx, table, &next, others, true).await?;
     register(tx, run, &next).await
+}
+
+/// Prepares a next table that the run has already for one more activity.
+async fn reuse(tx: &Transaction, run: &str, table: &Table, cascade: bool) -> Result<(), Failure> {
+    let allow = "UPDATE downspout.next_tables SET cascade = true WHERE run = $1 AND table_oid = $2 AND $3 AND NOT cascade";
+    let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+        [(&run, Type::TEXT), (&table.oid, Type::INT8), (&cascade, Type::BOOL)];
+    tx.query(DOING, allow, &values).await?;
+    let mut others = NextTables::of(tx, run).await?;
+    let Some(own) = others.tables.iter().position(|next| next.oid == table.oid) else { return Ok(()) };
+    let own = others.tables.remove(own);
+    // Meanwhile, a table to which this one refers may have got a next table.
+    refer(tx, table, &own, others, false).await
 }
 
 /// Returns the name of the table with the primary keys of the rows that were copied from the table with the id `oid`.
@@ -141,7 +157,7 @@ fn schema_of(schema: &str, run: &str) -> String {
     format!("{}{hash}__{run}", &schema[..end])
 }
 
-async fn check(tx: &Transaction, table: &Table) -> Result<(), Failure> {
+async fn check(tx: &Transaction, table: &Table, cascade: bool) -> Result<(), Failure> {
     let refused = |what: &str| {
         let message = format!(
             "{table} cannot be published together with other tables, because {what}; give its activities `myPublish` each"
@@ -157,10 +173,27 @@ async fn check(tx: &Transaction, table: &Table) -> Result<(), Failure> {
         return Err(refused("policies of row-level security restrict this user"));
     }
     let code = tx.query(DOING, CODE, &[(&table.oid, Type::INT8)]).await?;
-    match code.first() {
+    let mut code = code.iter().filter(|row| !(cascade && row.get::<_, bool>(1)));
+    match code.next() {
         Some(row) => Err(refused(row.get::<_, &str>(0))),
         None => Ok(()),
     }
+}
+
+/// Checks that the run has no next table for a part of the table, or for a table of which this one is a part.
+async fn check_partitions(tx: &Transaction, table: &Table, others: &NextTables) -> Result<(), Failure> {
+    let own = parts(tx, &[table.oid]).await?;
+    let part = others.tables.iter().find(|other| own.contains(&other.oid));
+    let other = match part {
+        Some(part) => part.to_string(),
+        None if others.parts.contains(&table.oid) => "the table of which it is a part".to_owned(),
+        None => return Ok(()),
+    };
+    let message = format!(
+        "this run cannot publish both {table} and {other} together, because one is a partition of the other; name only one of \
+         them as an output"
+    );
+    Err(Failure::bad_input("Publish", message))
 }
 
 /// Drops the next tables that other runs have made for the same table.
@@ -244,7 +277,12 @@ async fn copy_rows(tx: &Transaction, table: &Table, next: &mut NextTable) -> Res
     tx.run(&doing, &format!("INSERT INTO {new} ({columns}) SELECT {columns} FROM {live}")).await?;
     if is_mergeable(table) {
         let key: Vec<_> = table.primary_key.iter().map(|name| identifier(name)).collect();
-        let keys = format!("CREATE TABLE {} AS SELECT {} FROM {new}", next.base_quoted(), key.join(", "));
+        let keys = format!(
+            "CREATE TABLE {} AS SELECT {}, {} AS downspout_hash FROM {new} AS row",
+            next.base_quoted(),
+            key.join(", "),
+            hash_of_row(table, "row")
+        );
         tx.run(&doing, &keys).await?;
     } else {
         let count = format!("SELECT count(*), {} FROM {new} AS row", sum_of_rows(table));
@@ -261,9 +299,14 @@ async fn copy_rows(tx: &Transaction, table: &Table, next: &mut NextTable) -> Res
 
 /// Returns the SQL for a checksum of the rows of the alias `row`, which does not depend on their order.
 pub(in super::super) fn sum_of_rows(table: &Table) -> String {
+    format!("coalesce(sum({}::numeric), 0)::text", hash_of_row(table, "row"))
+}
+
+/// Returns the SQL for a hash of the row of an alias. It depends on settings, so compare hashes of fixed settings only.
+pub(in super::super) fn hash_of_row(table: &Table, alias: &str) -> String {
     let columns: Vec<_> =
-        table.columns.iter().map(|column| format!("row.{}", identifier(&column.name))).collect();
-    format!("coalesce(sum(hashtextextended(ROW({})::text, 0)::numeric), 0)::text", columns.join(", "))
+        table.columns.iter().map(|column| format!("{alias}.{}", identifier(&column.name))).collect();
+    format!("hashtextextended(ROW({})::text, 0)", columns.join(", "))
 }
 
 /// Returns whether rows of the table can be told apart by the primary key and replaced one by one. PostgreSQL cannot
@@ -283,17 +326,33 @@ async fn refer(
     table: &Table,
     next: &NextTable,
     mut others: NextTables,
+    is_first: bool,
 ) -> Result<(), Failure> {
     // With an empty search path, PostgreSQL writes each name in the definition of a key with its schema.
     tx.run("setting the search path", "SET LOCAL search_path TO ''").await?;
     let keys = tx.query(DOING, FOREIGN_KEYS, &[(&table.oid, Type::INT8)]).await?;
     others.tables.push(next.clone());
+    let new = next.next_quoted();
+    let known =
+        "SELECT conname::text FROM pg_catalog.pg_constraint WHERE contype = 'f' AND conrelid = $1::regclass";
+    let known = tx.query(DOING, known, &[(&new, Type::TEXT)]).await?;
+    let known: Vec<&str> = known.iter().map(|row| row.get(0)).collect();
+    let is_missing = |key: &&tokio_postgres::Row| {
+        others.of_table(key.get(2)).is_some() && !known.contains(&key.get::<_, &str>(0))
+    };
+    // A next table that is used again has its keys already, unless another table has got a next table since.
+    if !is_first && !keys.iter().any(|key| is_missing(&key)) {
+        return Ok(());
+    }
+    tx.run(DOING, &format!("DROP FUNCTION IF EXISTS {new}() CASCADE")).await?;
     let mut checks = String::new();
     for key in &keys {
         let (name, definition, parent): (&str, &str, i64) = (key.get(0), key.get(1), key.get(2));
+        if known.contains(&name) {
+            continue;
+        }
         if others.of_table(parent).is_some() {
             let definition = others.redirect(definition.trim_end_matches(" NOT VALID")).text;
-            let new = next.next_quoted();
             let alter =
                 format!("ALTER TABLE {new} ADD CONSTRAINT {} {definition} NOT VALID", identifier(name));
             tx.run(DOING, &alter).await?;
@@ -310,7 +369,6 @@ async fn refer(
     if checks.is_empty() {
         return Ok(());
     }
-    let new = next.next_quoted();
     let body = literal(&format!("BEGIN {checks} RETURN NEW; END"));
     let trigger = format!(
         "CREATE FUNCTION {new}() RETURNS trigger LANGUAGE plpgsql AS {body}; \

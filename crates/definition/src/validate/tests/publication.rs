@@ -110,3 +110,14 @@ fn an_activity_that_has_nothing_to_put_in_place_is_told() {
         invalid("Copy.myPublish", "'myPublish' is 'here', which is for a SqlActivity")
     );
 }
+
+#[test]
+fn a_script_that_would_see_old_rows_is_told() {
+    let each = publisher(r#", "dependsOn": {"ref": "A"}"#).replace("Put", "Each").replace("here", "each");
+    let put = publisher(r#", "dependsOn": [{"ref": "A"}, {"ref": "Each"}]"#);
+    let found = found(&[load("A", ""), each.clone(), put]);
+    assert!(
+        matches!(&found[..], [one] if one.starts_with("Each.myPublish INVALID_FIELD_VALUE:  'Each' has 'myPublish' 'each' and waits for 'A'")),
+        "{found:?}"
+    );
+}

@@ -174,7 +174,7 @@ impl Fields {
 }
 
 /// The fields that workers report. The service adds other fields of its own.
-const REPORTED: [&str; 13] = [
+const REPORTED: [&str; 15] = [
     "rowsRead",
     "rowsSkipped",
     "rowsLoaded",
@@ -185,6 +185,8 @@ const REPORTED: [&str; 13] = [
     "rowsWritten",
     "loadedTable",
     "loadedFrom",
+    "waitsForPublication",
+    "publishedTable",
     "writtenTo",
     "resultPreview",
     "note",
