@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use decode::Charset;
 
 pub mod bad_bytes;
+mod csv_text;
 mod decode;
 pub mod foreign;
 mod json;

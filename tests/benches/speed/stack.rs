@@ -49,6 +49,7 @@ pub(crate) fn new_load(url: &str, table: &str, sources: Vec<Source>, dialect: Di
         mode: LoadMode::Append,
         on_columns: OnColumns::Strict,
         cascade: false,
+        together: None,
         expect: Expectations::default(),
         limit: Limit::Count(0),
         quarantine: None,

@@ -4,12 +4,15 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 
-use foldhash::HashMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::bad_bytes;
+use super::csv_text::push_record;
+use quick::{Keys, Quick};
+
+mod quick;
 
 /// The number of objects whose keys make the header.
 const LEADING: usize = 1000;
@@ -55,7 +58,8 @@ pub(super) fn csv(
     if !keys.names.is_empty() {
         push_record(keys.names.iter().map(|key| Some((key.as_str(), true))), &mut out);
     }
-    Ok(Csv { objects, leading, keys, out, next: 0 })
+    let quick = Quick::new(&keys);
+    Ok(Csv { objects, leading, keys, quick, out, next: 0, failure: None })
 }
 
 /// Skips blanks, and at the start of the file a byte order mark. Returns the next byte without reading it.
@@ -123,7 +127,10 @@ type Object = Result<Fields, (String, String)>;
 
 impl Objects {
     fn next(&mut self) -> io::Result<Option<Object>> {
-        if self.is_array { self.next_element() } else { self.next_line() }
+        if !self.is_array {
+            return self.next_line();
+        }
+        if self.begin_element()? { self.element().map(Some) } else { Ok(None) }
     }
 
     /// Reads the next line. A blank line becomes an object without fields, so that the other lines keep their numbers.
@@ -174,15 +181,15 @@ impl Objects {
         format!("the {what} is longer than {} bytes; `myMaxRecordBytes` allows more", self.longest)
     }
 
-    fn next_element(&mut self) -> io::Result<Option<Object>> {
+    /// Goes to the next element of the array, and returns whether there is one.
+    fn begin_element(&mut self) -> io::Result<bool> {
         if self.has_ended {
-            return Ok(None);
+            return Ok(false);
         }
-        let ended = || io::Error::other("the array of objects is not closed by ]; the file is not whole");
-        let mut next = first_letter(&mut self.text, false)?.ok_or_else(ended)?;
+        let mut next = first_letter(&mut self.text, false)?.ok_or_else(not_closed)?;
         if self.count > 0 && next == b',' {
             self.text.consume(1);
-            next = first_letter(&mut self.text, false)?.ok_or_else(ended)?;
+            next = first_letter(&mut self.text, false)?.ok_or_else(not_closed)?;
         } else if self.count > 0 && next != b']' {
             let what = format!("a comma is missing after the object {} of the array", self.count);
             return Err(io::Error::other(what));
@@ -191,7 +198,7 @@ impl Objects {
             self.text.consume(1);
             self.has_ended = true;
             return match first_letter(&mut self.text, false)? {
-                None => Ok(None),
+                None => Ok(false),
                 Some(_) => Err(io::Error::other("text follows the array of objects")),
             };
         }
@@ -202,13 +209,18 @@ impl Objects {
                 self.count
             )));
         }
+        Ok(true)
+    }
+
+    /// Reads the element of the array that [`Self::begin_element`] has found.
+    fn element(&mut self) -> io::Result<Object> {
         let mut text = (&mut self.text).take(self.longest);
         let element = serde_json::Deserializer::from_reader(&mut text).into_iter::<Fields>().next();
         if text.limit() == 0 {
             return Err(io::Error::other(self.too_long(&format!("object {} of the array", self.count))));
         }
         match element {
-            Some(Ok(fields)) => Ok(Some(Ok(fields))),
+            Some(Ok(fields)) => Ok(Ok(fields)),
             // After an error the end of the object is not known.
             Some(Err(error)) => {
                 let mut what = format!("the object {} of the array is not JSON: {error}", self.count);
@@ -222,25 +234,42 @@ impl Objects {
                 }
                 Err(io::Error::other(what))
             }
-            None => Err(ended()),
+            None => Err(not_closed()),
         }
+    }
+
+    /// Appends the record of the next object, if it stands whole in the buffer and is a usual one. In an array,
+    /// [`Self::begin_element`] has found the object. Returns `false`, and reads nothing, if it is left to [`Self::next_line`]
+    /// or [`Self::element`].
+    fn quick(&mut self, quick: &mut Quick, keys: &Keys, out: &mut Vec<u8>) -> io::Result<bool> {
+        let mut bytes = self.text.fill_buf()?;
+        if !self.is_array {
+            let Some(end) = memchr::memchr(b'\n', bytes) else { return Ok(false) };
+            bytes = &bytes[..=end];
+        }
+        let before = out.len();
+        let end = quick.push(keys, bytes, out).filter(|end| {
+            let (object, rest) = bytes.split_at(*end);
+            std::str::from_utf8(object).is_ok()
+                && if self.is_array {
+                    (object.len() as u64) < self.longest
+                } else {
+                    bytes.len() as u64 <= self.longest
+                        && rest.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+                }
+        });
+        let Some(end) = end else {
+            out.truncate(before);
+            return Ok(false);
+        };
+        let count = if self.is_array { end } else { bytes.len() };
+        self.text.consume(count);
+        Ok(true)
     }
 }
 
-/// The keys of the header, and the place of each of them.
-#[derive(Default)]
-struct Keys {
-    names: Vec<String>,
-    places: HashMap<String, usize>,
-}
-
-impl Keys {
-    fn add(&mut self, key: &str) {
-        if !self.places.contains_key(key) {
-            self.places.insert(key.to_owned(), self.names.len());
-            self.names.push(key.to_owned());
-        }
-    }
+fn not_closed() -> io::Error {
+    io::Error::other("the array of objects is not closed by ]; the file is not whole")
 }
 
 /// The CSV of the objects.
@@ -249,12 +278,35 @@ struct Csv {
     /// The objects that were read for the header and are not yet written.
     leading: VecDeque<Object>,
     keys: Keys,
+    quick: Quick,
     out: Vec<u8>,
     /// The index in `out` of the first byte that was not yet read.
     next: usize,
+    /// The failure that comes after the bytes of `out`.
+    failure: Option<io::Error>,
 }
 
 impl Csv {
+    /// Appends the record of the next object, and returns whether there is one.
+    fn push_next(&mut self) -> io::Result<bool> {
+        if let Some(object) = self.leading.pop_front() {
+            self.push_object(&object);
+            return Ok(true);
+        }
+        if self.objects.is_array && !self.objects.begin_element()? {
+            return Ok(false);
+        }
+        if self.objects.quick(&mut self.quick, &self.keys, &mut self.out)? {
+            return Ok(true);
+        }
+        let object = match self.objects.is_array {
+            true => Some(self.objects.element()?),
+            false => self.objects.next_line()?,
+        };
+        object.iter().for_each(|object| self.push_object(object));
+        Ok(object.is_some())
+    }
+
     fn push_object(&mut self, object: &Object) {
         let fields = match object {
             Ok(Fields(fields)) if fields.is_empty() => {
@@ -310,40 +362,24 @@ fn shown(line: &[u8]) -> String {
     String::from_utf8_lossy(&line[..line.len().min(1024)]).into_owned()
 }
 
-/// Appends a record of CSV. Strings are quoted, so that an empty one is not NULL.
-pub(super) fn push_record<'a>(texts: impl Iterator<Item = Option<(&'a str, bool)>>, out: &mut Vec<u8>) {
-    for (index, text) in texts.enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        let Some((text, is_text)) = text else { continue };
-        if !is_text && !text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
-            out.extend_from_slice(text.as_bytes());
-            continue;
-        }
-        out.push(b'"');
-        for byte in text.bytes() {
-            if byte == b'"' {
-                out.push(b'"');
-            }
-            out.push(byte);
-        }
-        out.push(b'"');
-    }
-    out.push(b'\n');
-}
-
 impl Read for Csv {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.next == self.out.len() {
+        if self.next == self.out.len() {
             self.out.clear();
             self.next = 0;
-            let object = match self.leading.pop_front() {
-                Some(object) => Some(object),
-                None => self.objects.next()?,
-            };
-            let Some(object) = object else { return Ok(0) };
-            self.push_object(&object);
+            self.failure.take().map_or(Ok(()), Err)?;
+            // Few long reads, because the caller clears the buffer for each of them.
+            while self.out.len() < buffer.len() {
+                match self.push_next() {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(failure) if self.out.is_empty() => return Err(failure),
+                    Err(failure) => {
+                        self.failure = Some(failure);
+                        break;
+                    }
+                }
+            }
         }
         let count = buffer.len().min(self.out.len() - self.next);
         buffer[..count].copy_from_slice(&self.out[self.next..self.next + count]);
@@ -410,10 +446,8 @@ mod tests {
     #[test]
     fn a_byte_of_another_encoding_is_named() {
         let lines = made_of(b"{\"a\": 1}\n{\"a\": \"caf\xe9\"}\n").expect("the other");
-        assert!(
-            lines.contains("byte 0xe9 is not UTF-8; save the file as UTF-8, or set `myEncoding`"),
-            "{lines}"
-        );
+        // The comma behind it is written as another byte until the reason is read.
+        assert!(lines.contains("byte 0xe9 is not UTF-8; save the file as UTF-8\u{fffd} or set"), "{lines}");
         let array = made_of(b"[{\"a\": \"caf\xe9\"}]").expect_err("its end is not known").to_string();
         assert!(
             array.contains("has a byte that is not UTF-8; save the file as UTF-8, or set `myEncoding`"),

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use calamine::{DataRef, ExcelDateTime, Reader as _, Style, Xlsx};
 
-use super::json::push_record;
+use super::csv_text::push_record;
 use super::number_format::NumberFormat;
 use super::unpack::{check_growth, foreign_archive, spooled};
 use super::{Opened, bad_bytes};
