@@ -4,9 +4,14 @@ use std::ops::Range;
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use tokio::task::{JoinError, JoinSet};
 
 use super::{ObjectRef, S3Uri, Storage, refused};
 use crate::failure::Failure;
+use crate::panics;
+
+/// The largest number of parts that are sent at the same time. Each of them stays in memory until it is sent.
+const SENDING: usize = 2;
 
 /// A multipart upload. The object is not visible before [`Multipart::complete`]. An upload that is dropped before it is
 /// complete is aborted.
@@ -14,7 +19,10 @@ pub(crate) struct Multipart {
     storage: Storage,
     at: S3Uri,
     id: String,
+    /// The number of the last part that was begun.
+    last: i32,
     parts: Vec<CompletedPart>,
+    sending: JoinSet<Result<CompletedPart, Failure>>,
     is_complete: bool,
 }
 
@@ -28,19 +36,39 @@ impl Multipart {
         let create = storage.client.create_multipart_upload().bucket(&at.bucket).key(&at.key);
         let created = create.send().await.map_err(|error| refused("writing", at, &error))?;
         let id = created.upload_id().unwrap_or_default().to_owned();
-        Ok(Self { storage: storage.clone(), at: at.clone(), id, parts: Vec::new(), is_complete: false })
+        Ok(Self {
+            storage: storage.clone(),
+            at: at.clone(),
+            id,
+            last: 0,
+            parts: Vec::new(),
+            sending: JoinSet::new(),
+            is_complete: false,
+        })
     }
 
-    /// Writes the next part.
+    /// Begins to write the next part. The part is sent while the caller goes on.
     ///
     /// # Errors
     ///
-    /// If S3 refuses the part.
+    /// If S3 refuses this part or one before it. A refusal may also come from a later call.
     pub(crate) async fn write(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
+        while self.sending.len() >= SENDING {
+            if let Some(sent) = self.sending.join_next().await {
+                self.take(sent)?;
+            }
+        }
+        while let Some(sent) = self.sending.try_join_next() {
+            self.take(sent)?;
+        }
+        let number = self.next_number();
         let part = self.storage.client.upload_part().bucket(&self.at.bucket).key(&self.at.key);
-        let part = part.upload_id(&self.id).part_number(self.next_number()).body(ByteStream::from(bytes));
-        let sent = part.send().await.map_err(|error| refused("writing", &self.at, &error))?;
-        self.push(sent.e_tag().map(str::to_owned));
+        let part = part.upload_id(&self.id).part_number(number).body(ByteStream::from(bytes));
+        let at = self.at.clone();
+        self.sending.spawn(async move {
+            let sent = part.send().await.map_err(|error| refused("writing", &at, &error))?;
+            Ok(completed(number, sent.e_tag()))
+        });
         Ok(())
     }
 
@@ -55,22 +83,27 @@ impl Multipart {
         source: &str,
         range: Range<u64>,
     ) -> Result<(), Failure> {
+        let number = self.next_number();
         let part = self.storage.client.upload_part_copy().bucket(&self.at.bucket).key(&self.at.key);
-        let part = part.upload_id(&self.id).part_number(self.next_number());
+        let part = part.upload_id(&self.id).part_number(number);
         let part = part.copy_source(source).set_copy_source_if_match(from.etag.clone());
         let part = part.copy_source_range(format!("bytes={}-{}", range.start, range.end - 1));
         let sent = part.send().await.map_err(|error| refused("copying", &from.at, &error))?;
-        self.push(sent.copy_part_result().and_then(|result| result.e_tag()).map(str::to_owned));
+        self.parts.push(completed(number, sent.copy_part_result().and_then(|result| result.e_tag())));
         Ok(())
     }
 
-    /// Makes the object visible.
+    /// Waits until all parts are sent, and makes the object visible.
     ///
     /// # Errors
     ///
-    /// If S3 refuses the object.
+    /// If S3 refuses a part or the object.
     pub(crate) async fn complete(mut self) -> Result<(), Failure> {
-        let parts = std::mem::take(&mut self.parts);
+        while let Some(sent) = self.sending.join_next().await {
+            self.take(sent)?;
+        }
+        let mut parts = std::mem::take(&mut self.parts);
+        parts.sort_by_key(CompletedPart::part_number);
         let whole = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let complete = self.storage.client.complete_multipart_upload();
         let complete = complete.bucket(&self.at.bucket).key(&self.at.key).upload_id(&self.id);
@@ -80,14 +113,20 @@ impl Multipart {
         Ok(())
     }
 
-    fn next_number(&self) -> i32 {
-        self.parts.len() as i32 + 1
+    fn next_number(&mut self) -> i32 {
+        self.last += 1;
+        self.last
     }
 
-    fn push(&mut self, etag: Option<String>) {
-        let number = self.next_number();
-        self.parts.push(CompletedPart::builder().part_number(number).set_e_tag(etag).build());
+    fn take(&mut self, sent: Result<Result<CompletedPart, Failure>, JoinError>) -> Result<(), Failure> {
+        let part = sent.map_err(|error| panics::of_thread("writing a part of an object", error))??;
+        self.parts.push(part);
+        Ok(())
     }
+}
+
+fn completed(number: i32, etag: Option<&str>) -> CompletedPart {
+    CompletedPart::builder().part_number(number).set_e_tag(etag.map(str::to_owned)).build()
 }
 
 impl Drop for Multipart {
@@ -99,7 +138,10 @@ impl Drop for Multipart {
         // S3 keeps and charges for the parts of an unfinished upload until somebody aborts it.
         let abort = self.storage.client.abort_multipart_upload();
         let abort = abort.bucket(&self.at.bucket).key(&self.at.key).upload_id(&self.id);
+        let mut sending = std::mem::take(&mut self.sending);
         runtime.spawn(async move {
+            // S3 keeps a part that arrives after the upload was aborted.
+            sending.shutdown().await;
             if let Err(error) = abort.send().await {
                 tracing::warn!(error = %error, "an unfinished multipart upload could not be aborted");
             }
@@ -109,6 +151,7 @@ impl Drop for Multipart {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -123,7 +166,7 @@ mod tests {
     use super::*;
     use crate::Clients;
 
-    /// Begins uploads with the id `u`, takes written parts, and refuses copies and completions.
+    /// Begins uploads with the id `u`, and refuses parts and completions.
     async fn serve(
         State(calls): State<UnboundedSender<String>>,
         method: Method,
@@ -144,9 +187,12 @@ mod tests {
 
     async fn refusing() -> (Storage, UnboundedReceiver<String>) {
         let (sender, calls) = unbounded_channel();
+        (storage_of(Router::new().fallback(serve).with_state(sender)).await, calls)
+    }
+
+    async fn storage_of(router: Router) -> Storage {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let router = Router::new().fallback(serve).with_state(sender);
         tokio::spawn(async move { axum::serve(listener, router).await });
         let credentials = Credentials::new("AKIATEST", "secret", None, None, "tests");
         let config = SdkConfig::builder()
@@ -155,7 +201,7 @@ mod tests {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .endpoint_url(url)
             .build();
-        (Storage::new(Clients::new(&config, true).s3), calls)
+        Storage::new(Clients::new(&config, true).s3)
     }
 
     async fn must_be_aborted(mut calls: UnboundedReceiver<String>) {
@@ -191,5 +237,84 @@ mod tests {
         let failure = parts.complete().await.expect_err("refused");
         assert_eq!(failure.id, "S3:AccessDenied");
         must_be_aborted(calls).await;
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_aborted_and_not_completed_when_a_part_fails() {
+        let (storage, mut calls) = refusing().await;
+        let mut parts = Multipart::begin(&storage, &uri("rows.csv")).await.expect("begun");
+        parts.write(b"one".to_vec()).await.expect("it is sent in the background");
+        let failure = parts.complete().await.expect_err("refused");
+        assert_eq!(failure.id, "S3:AccessDenied");
+        let aborted = async {
+            while let Some(call) = calls.recv().await {
+                assert!(!call.starts_with("POST uploadId"), "the object became visible: {call}");
+                if call.starts_with("DELETE") {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), aborted).await.expect("the upload is aborted");
+    }
+
+    /// The parts that are being sent, the largest number of them, and the body of the completion.
+    #[derive(Default)]
+    struct Seen {
+        now: usize,
+        most: usize,
+        completion: String,
+    }
+
+    async fn take_slowly(
+        State(seen): State<Arc<Mutex<Seen>>>,
+        method: Method,
+        uri: Uri,
+        body: String,
+    ) -> ([(&'static str, String); 1], String) {
+        let query = uri.query().unwrap_or_default().to_owned();
+        let is_first = query.contains("partNumber=1");
+        if method == Method::PUT {
+            let mut seen = seen.lock().expect("no panic");
+            seen.now += 1;
+            seen.most = seen.most.max(seen.now);
+        }
+        if method == Method::PUT {
+            tokio::time::sleep(Duration::from_millis(if is_first { 600 } else { 200 })).await;
+        }
+        let mut seen = seen.lock().expect("no panic");
+        let answer = match method {
+            Method::PUT => {
+                seen.now -= 1;
+                String::new()
+            }
+            _ if query.contains("uploads") => {
+                "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+                    .to_owned()
+            }
+            _ => {
+                seen.completion = body;
+                "<CompleteMultipartUploadResult><Key>rows.csv</Key></CompleteMultipartUploadResult>"
+                    .to_owned()
+            }
+        };
+        ([("etag", format!("\"{query}\""))], answer)
+    }
+
+    #[tokio::test]
+    async fn two_parts_are_sent_at_the_same_time_and_completed_in_their_order() {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let router = Router::new().fallback(take_slowly).with_state(seen.clone());
+        let storage = storage_of(router).await;
+        let mut parts = Multipart::begin(&storage, &uri("rows.csv")).await.expect("begun");
+        for text in ["one", "two", "three", "four", "five"] {
+            parts.write(text.as_bytes().to_vec()).await.expect("taken");
+        }
+        parts.complete().await.expect("complete");
+        let seen = seen.lock().expect("no panic");
+        assert_eq!(seen.most, 2);
+        let numbers: Vec<&str> =
+            seen.completion.split("<PartNumber>").skip(1).map(|part| &part[..1]).collect();
+        assert_eq!(numbers, ["1", "2", "3", "4", "5"], "{}", seen.completion);
+        assert!(seen.completion.contains("partNumber=5"), "{}", seen.completion);
     }
 }
