@@ -30,6 +30,7 @@ mod stack;
 mod staging;
 mod tables;
 mod together;
+mod together_one_table;
 mod types;
 mod value_rules;
 mod values;
