@@ -31,8 +31,9 @@ fn lines(text: &str, read: &[Row]) {
         .collect();
     let mut known = read.iter();
     let Some(header) = header(&objects, &mut known) else { return };
-    let objects: Vec<_> =
-        objects.into_iter().filter(|object| object.as_ref().is_none_or(|it| !it.is_empty())).collect();
+    let is_row =
+        |object: &Option<Map<String, Value>>| object.as_ref().is_none_or(|it| !is_blank(&header, it));
+    let objects: Vec<_> = objects.into_iter().filter(is_row).collect();
     let rows: Vec<&Row> = known.collect();
     assert_eq!(rows.len(), objects.len(), "{text}");
     for (row, object) in rows.iter().zip(&objects) {
@@ -69,9 +70,15 @@ fn array(text: &str, read: &[Row]) {
     let objects: Vec<_> = objects.into_iter().map(Some).collect();
     let mut known = read.iter();
     let Some(header) = header(&objects, &mut known) else { return };
-    for (row, object) in known.zip(objects.iter().flatten().filter(|object| !object.is_empty())) {
+    for (row, object) in known.zip(objects.iter().flatten().filter(|object| !is_blank(&header, object))) {
         same(&header, object, row);
     }
+}
+
+/// Returns whether the reader takes the object for a blank line. Without a table, it takes the empty line of a single NULL
+/// for one.
+fn is_blank(header: &[String], object: &Map<String, Value>) -> bool {
+    object.is_empty() || header.len() == 1 && object.values().all(Value::is_null)
 }
 
 fn is_refused(row: &Row) -> bool {
