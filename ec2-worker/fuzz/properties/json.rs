@@ -56,6 +56,10 @@ fn header<'a>(
         }
     }
     let first = if keys.is_empty() { None } else { read.next() }?;
+    // If every object has a key twice, all are refused, and there is no header.
+    if is_refused(first) {
+        return None;
+    }
     let names: Vec<String> =
         first.fields.iter().map(|(name, _)| String::from_utf8(name.clone()).expect("a key")).collect();
     // An object with a key twice is refused, and its keys do not count.

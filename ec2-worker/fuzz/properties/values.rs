@@ -81,7 +81,10 @@ pub(crate) fn check(bytes: &[u8], database: Option<&mut Database>) {
     let wanted = database.reading(name, text);
     let Some(plain) = plain else {
         // The load refuses a zero with an exponent that no other number could have.
-        let is_huge = text.rsplit(['e', 'E']).next().is_some_and(|exponent| exponent.trim().len() > 4);
+        // So does it a number with blanks before its exponent.
+        let is_huge = text.rsplit(['e', 'E']).next().is_some_and(|exponent| {
+            exponent.trim().len() > 4 || exponent.starts_with(|first: char| first.is_ascii_whitespace())
+        });
         // Numbers in base 16, 8 and 2 are taken by some servers only, and by some types.
         let has_base = text.contains(['x', 'X', 'o', 'O', 'b', 'B', 'p', 'P']);
         let is_strict = column.kind.moments().is_some() || column.kind.is_number() && (is_huge || has_base);

@@ -72,7 +72,7 @@ impl NextTable {
 
     /// Returns the name for SQL of the table that lists the primary keys of the copied rows.
     #[must_use]
-    pub fn base_quoted(&self) -> String {
+    pub fn base_keys_quoted(&self) -> String {
         format!("{}.{}", identifier(&self.next_schema), identifier(&make::base_name(self.oid)))
     }
 
@@ -118,18 +118,18 @@ WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid() AND c.relkind IN ('r'
 GROUP BY n.nspname, c.relname, c.oid ORDER BY 1, 2";
 
 /// The tables and views that are there: the number of rows that the session has changed and not counted yet, and the form of
-/// the table: columns, indexes, constraints but foreign keys, triggers and rights.
+/// the table (columns, indexes, constraints but foreign keys, triggers), and its rights.
 const RELATIONS: &str = "
 SELECT c.oid::int8, pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
     + pg_stat_get_xact_tuples_deleted(c.oid),
-  md5(coalesce(c.relacl::text, '')
-  || (SELECT coalesce(string_agg(a.attname || a.atttypid || a.attnotnull || a.attisdropped || a.atthasdef, ',' ORDER BY attnum), '')
+  md5((SELECT coalesce(string_agg(a.attname || a.atttypid || a.attnotnull || a.attisdropped || a.atthasdef, ',' ORDER BY attnum), '')
       FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)
   || (SELECT coalesce(string_agg(i.indexrelid::text, ',' ORDER BY i.indexrelid), '') FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)
   || (SELECT coalesce(string_agg(k.oid::text, ',' ORDER BY k.oid), '') FROM pg_catalog.pg_constraint k
       WHERE k.conrelid = c.oid AND k.contype <> 'f')
   || (SELECT coalesce(string_agg(t.oid::text, ',' ORDER BY t.oid), '') FROM pg_catalog.pg_trigger t
-      WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgname <> 'downspout_foreign_keys'))
+      WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgname <> 'downspout_foreign_keys')),
+  coalesce(c.relacl::text, ''), n.nspname::text, c.relname::text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f', 'm', 'v') AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'downspout')";
 
@@ -141,7 +141,18 @@ SELECT oid::int8 FROM parts";
 
 /// The tables and views that were there before a script.
 #[derive(Debug, Default)]
-pub struct Before(HashMap<i64, (i64, String)>);
+pub struct Before(HashMap<i64, Relation>);
+
+/// A table or view at one time.
+#[derive(Clone, Debug, Default)]
+struct Relation {
+    schema: String,
+    name: String,
+    /// The number of rows that the session has changed and not counted yet.
+    changed_rows: i64,
+    form: String,
+    rights: String,
+}
 
 /// A table that a transaction has used.
 struct Used {
@@ -268,7 +279,7 @@ impl NextTables {
     pub async fn check_changes(&self, tx: &Transaction, before: &Before, what: &str) -> Result<(), Failure> {
         let used = used(tx).await?;
         let is_changed = |used: &&Used| {
-            let (rows, _) = before.0.get(&used.oid).cloned().unwrap_or_default();
+            let rows = before.0.get(&used.oid).map_or(0, |relation| relation.changed_rows);
             used.is_altered || used.is_written && used.changed_rows.is_none_or(|changed| changed != rows)
         };
         let is_known = |used: &&Used| before.0.contains_key(&used.oid);
@@ -300,10 +311,15 @@ impl NextTables {
     pub async fn check_form(&self, tx: &Transaction, before: &Before, what: &str) -> Result<(), Failure> {
         let now = Before::read(tx).await?;
         let used = used(tx).await?;
-        let next = used.iter().filter(|used| !self.is_outside(used));
-        let form = |relations: &Before, oid: &i64| relations.0.get(oid).map(|(_, form)| form.clone());
-        let mut altered = next.filter(|used| form(before, &used.oid) != form(&now, &used.oid));
-        let Some(table) = altered.next() else { return Ok(()) };
+        let is_used = |oid: &i64| used.iter().any(|used| used.oid == *oid);
+        // A change of rights takes no lock. Other changes without a lock are those of other activities.
+        let is_altered = |oid: &i64, was: &Relation| {
+            now.0.get(oid).is_some_and(|is| is.rights != was.rights || is.form != was.form && is_used(oid))
+        };
+        let next =
+            before.0.iter().filter(|(_, was)| self.tables.iter().any(|next| next.next_schema == was.schema));
+        let mut altered = next.filter(|(oid, was)| is_altered(oid, was));
+        let Some((_, table)) = altered.next() else { return Ok(()) };
         let of = self.tables.iter().find(|next| next.next_schema == table.schema && next.name == table.name);
         let message = format!(
             "{what} changes the form of {}, such as its columns, indexes or rights; with `myPublish` together, only rows are put \
@@ -354,7 +370,14 @@ impl Before {
     /// If the connection breaks.
     pub async fn read(tx: &Transaction) -> Result<Self, Failure> {
         let rows = tx.query("reading the tables of the database", RELATIONS, &[]).await?;
-        Ok(Self(rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()))
+        let relation = |row: &tokio_postgres::Row| Relation {
+            changed_rows: row.get(1),
+            form: row.get(2),
+            rights: row.get(3),
+            schema: row.get(4),
+            name: row.get(5),
+        };
+        Ok(Self(rows.iter().map(|row| (row.get(0), relation(row))).collect()))
     }
 }
 

@@ -317,6 +317,8 @@ impl Thread {
             header::add_row_names(&mut names, &declared);
             header::by_name(&names, &target, &declared)
                 .map_err(|wrong| self.wrong_header(at, &wrong, &names, &target.columns))?
+        } else if declared.is_empty() {
+            Fit::in_order(target.columns.clone())
         } else {
             header::by_name(&declared, &target, &[]).unwrap_or_else(|_| Fit::in_order(target.columns.clone()))
         };

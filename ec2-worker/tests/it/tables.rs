@@ -267,3 +267,12 @@ async fn a_load_that_breaks_an_expectation_is_undone_or_tells_it() {
     }
     assert_eq!(world.rows("SELECT id FROM t ORDER BY id").await, "2 3");
 }
+
+#[tokio::test]
+async fn without_a_header_the_fields_fill_the_columns_in_order_also_if_all_have_defaults() {
+    let world = World::new("CREATE TABLE t (id int DEFAULT 0, note text DEFAULT 'none')").await;
+    let mut load = world.load("t", &world.file("1,a\n2,\n"));
+    load.dialect.header = false;
+    world.run(&load).await.expect("loaded");
+    assert_eq!(world.rows("SELECT * FROM t ORDER BY id").await, "1|a 2|NULL");
+}

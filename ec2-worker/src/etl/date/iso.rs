@@ -116,11 +116,10 @@ fn any_date(text: &[u8], before_christ: bool) -> Option<(i32, &[u8], bool)> {
 fn time(text: &[u8]) -> Option<(i64, &[u8])> {
     let (hour, rest) = number(text, 1, 2)?;
     let (minute, rest) = number(rest.strip_prefix(b":")?, 2, 2)?;
-    let (second, rest) = match rest.strip_prefix(b":") {
-        Some(rest) => number(rest, 2, 2)?,
-        None => (0, rest),
+    let (second, micros, rest) = match rest.strip_prefix(b":") {
+        Some(rest) => seconds(rest)?,
+        None => (0, 0, without_fraction(rest)?),
     };
-    let (micros, rest) = fraction(rest)?;
     let (hour, rest) = half_day(hour, rest)?;
     Some((of_day(hour, minute, second, micros)?, rest))
 }
@@ -133,9 +132,20 @@ fn basic_time(text: &[u8]) -> Option<(i64, &[u8])> {
     }
     let (hour, rest) = number(text, 2, 2)?;
     let (minute, rest) = number(rest, 2, 2)?;
-    let (second, rest) = if count == 6 { number(rest, 2, 2)? } else { (0, rest) };
-    let (micros, rest) = fraction(rest)?;
+    let (second, micros, rest) = if count == 6 { seconds(rest)? } else { (0, 0, without_fraction(rest)?) };
     Some((of_day(hour, minute, second, micros)?, rest))
+}
+
+/// Reads seconds with their fraction.
+fn seconds(text: &[u8]) -> Option<(u32, i64, &[u8])> {
+    let (second, rest) = number(text, 2, 2)?;
+    let (micros, rest) = fraction(rest)?;
+    Some((second, micros, rest))
+}
+
+/// Refuses a fraction without seconds: PostgreSQL reads `10:30.5` as minutes and seconds, and people may mean hours.
+fn without_fraction(text: &[u8]) -> Option<&[u8]> {
+    (!text.starts_with(b".") && !text.starts_with(b",")).then_some(text)
 }
 
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
@@ -191,6 +201,12 @@ mod tests {
         assert_eq!((moment.utc(), moment.local()), (Some(250_000), Some(3_600_250_000)));
         assert_eq!(iso_moment(b"2000-01-02 00:00").and_then(Moment::local), Some(86_400 * SECOND));
         assert_eq!(iso_moment(b"2000-01-02 25:00"), None);
+        // PostgreSQL reads these as minutes and seconds, or refuses them.
+        for text in ["10:30.5", "10:30,5", "1030.5", "1030,5"] {
+            assert_eq!(iso_time(text.as_bytes()), None, "{text}");
+            assert_eq!(iso_moment(format!("2000-01-02 {text}").as_bytes()), None, "{text}");
+        }
+        assert_eq!(iso_time(b"10:30:00,5"), Some(37_800_500_000));
     }
 
     #[test]

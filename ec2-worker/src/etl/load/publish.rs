@@ -50,7 +50,7 @@ pub async fn publish(tx: &Transaction, run: &str, progress: &Progress) -> Result
         publication.delete_kept(tx).await?;
     }
     for publication in &publications {
-        publication.take_notes(tx).await?;
+        publication.take_loaded_files(tx).await?;
         drop_next(tx, publication.next.oid, &publication.next.next_schema, &publication.next.name).await?;
     }
     tx.run("checking the constraints of the tables", "SET CONSTRAINTS ALL IMMEDIATE").await?;
@@ -183,7 +183,7 @@ impl Publication {
     /// Checks that no row was changed both by the run and by another program.
     async fn check_conflicts(&self, tx: &Transaction) -> Result<(), Failure> {
         let Self { next, table, .. } = self;
-        let (live, base) = (next.quoted(), next.base_quoted());
+        let (live, base) = (next.quoted(), next.base_keys_quoted());
         let (old, new) = (hash_of_row(table, "old"), hash_of_row(table, "changed"));
         let changed = self.changed();
         let query = format!(
@@ -226,7 +226,7 @@ impl Publication {
     async fn lacks_rows(&self, tx: &Transaction) -> Result<bool, Failure> {
         let query = format!(
             "SELECT FROM {} AS base WHERE NOT EXISTS (SELECT FROM {} AS next WHERE {}) LIMIT 1",
-            self.next.base_quoted(),
+            self.next.base_keys_quoted(),
             self.next.next_quoted(),
             self.same_key("next", "base")
         );
@@ -244,7 +244,7 @@ impl Publication {
              WHERE NOT EXISTS (SELECT FROM {} AS base WHERE {}))",
             self.next.next_quoted(),
             self.next.quoted(),
-            self.next.base_quoted(),
+            self.next.base_keys_quoted(),
             self.same_key("base", "other")
         )
     }
@@ -297,7 +297,7 @@ impl Publication {
     }
 
     /// Writes the files whose rows the next table holds into `downspout.loaded_files`, as files of the table.
-    async fn take_notes(&self, tx: &Transaction) -> Result<(), Failure> {
+    async fn take_loaded_files(&self, tx: &Transaction) -> Result<(), Failure> {
         let doing = "writing downspout.loaded_files";
         if !matches!(self.change, Change::Changed | Change::Added) {
             let forget = "DELETE FROM downspout.loaded_files WHERE table_oid = $1";

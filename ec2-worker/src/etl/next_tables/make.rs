@@ -279,7 +279,7 @@ async fn copy_rows(tx: &Transaction, table: &Table, next: &mut NextTable) -> Res
         let key: Vec<_> = table.primary_key.iter().map(|name| identifier(name)).collect();
         let keys = format!(
             "CREATE TABLE {} AS SELECT {}, {} AS downspout_hash FROM {new} AS row",
-            next.base_quoted(),
+            next.base_keys_quoted(),
             key.join(", "),
             hash_of_row(table, "row")
         );
