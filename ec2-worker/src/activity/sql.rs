@@ -263,6 +263,13 @@ async fn check_outputs(
     tx: &Transaction,
 ) -> Result<(), Failure> {
     for node in &script.outputs {
+        if node.target.key() != script.target.key() {
+            let message = format!(
+                "object `{}`, field `myExpect` cannot be checked, because the table is in another database than the script",
+                node.id
+            );
+            return Err(Failure::bad_input("Definition", message));
+        }
         let expect = Expectations { must: node.expect.clone(), warn: node.expect_warn.clone() };
         expect.check(tx, next_tables, context.progress).await?;
     }

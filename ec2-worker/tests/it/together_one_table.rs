@@ -346,3 +346,32 @@ async fn expectations_of_a_table_that_a_script_fills_are_checked() {
         assert_eq!(world.rows("SELECT * FROM sums").await, "1", "{publish}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expectation_is_not_asked_of_another_database() {
+    let world = World::new("CREATE TABLE t (id int, v text); CREATE TABLE sums (n bigint)").await;
+    world.client.batch_execute("CREATE DATABASE elsewhere").await.expect("created");
+    let stack = Stack::start().await;
+    stack.put("in.csv", "id,v\n1,new\n").await;
+    let other = world.postgres.url().replace("/postgres?", "/elsewhere?");
+    let other = if other.contains("/elsewhere") {
+        other
+    } else {
+        format!("{}/elsewhere", other.trim_end_matches("/postgres"))
+    };
+    let sum = then("Sum", "Load", "INSERT INTO sums VALUES (1)", "sums")
+        .replace(r#""table": "sums""#, r#""table": "sums", "myExpect": "SELECT true""#)
+        .replace(
+            r#""type": "SqlDataNode", "database": {"ref": "Db"}"#,
+            r#""type": "SqlDataNode", "database": {"ref": "Other"}"#,
+        );
+    let database = format!(
+        r#", {{"id": "Other", "type": "JdbcDatabase", "connectionString": "{other}", "username": "postgres",
+              "*password": "none", "jdbcDriverClass": "org.postgresql.Driver"}}"#
+    );
+    let file = one_load(&world, "", "", &format!("{sum}{database}"));
+    let (_, failed) =
+        stack.run_file(&file.replace("\"myPublish\": \"together\"", "\"myPublish\": \"each\"")).await;
+    assert!(failed[0].1.contains("the table is in another database than the script"), "{failed:?}");
+    assert_eq!(world.rows("SELECT * FROM sums").await, "");
+}
