@@ -235,6 +235,30 @@ async fn a_refused_row_of_a_tree_takes_no_good_row_with_it_in_whatever_order() {
 }
 
 #[tokio::test]
+async fn a_row_of_an_upsert_that_waits_for_its_parent_does_not_replace_a_later_row() {
+    let world = World::new(TREE).await;
+    for (content, expected, replaced) in [
+        // The first row 3 waits for row 2; the second row 3 needs no parent.
+        ("id,up,qty\n9,,0\n3,2,1\n3,,5\n2,,1\n", "2|NULL|1 3|NULL|5", 1),
+        // Both rows 3 wait.
+        ("id,up,qty\n9,,0\n3,2,1\n3,2,5\n2,,1\n", "2|NULL|1 3|2|5", 1),
+        // The row that waits is the last one with its key.
+        ("id,up,qty\n9,,0\n3,,5\n3,2,1\n2,,1\n", "2|NULL|1 3|2|1", 1),
+        ("id,up,qty\n9,,0\n3,2,1\n2,,1\n4,2,1\n", "2|NULL|1 3|2|1 4|2|1", 0),
+    ] {
+        world.client.batch_execute("TRUNCATE tree; DROP TABLE IF EXISTS tree_rejects").await.expect("empty");
+        // An old row with the same key is replaced.
+        world.client.batch_execute("INSERT INTO tree VALUES (3, NULL, 7)").await.expect("a row");
+        let mut load = world.load("tree", &world.file(content));
+        (load.mode, load.limit) = (LoadMode::Upsert, Limit::Count(1));
+        let told = world.run(&load).await.unwrap_or_else(|failure| panic!("{content}: {failure}"));
+        assert_eq!(world.rows("SELECT id, up, qty FROM tree ORDER BY id").await, expected, "{content}");
+        let note = format!("{replaced} of the ");
+        assert_eq!(told.contains(&note), replaced > 0, "{content}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn a_load_that_breaks_an_expectation_is_undone_or_tells_it() {
     let world = World::new("CREATE TABLE t (id int); INSERT INTO t VALUES (1)").await;
     let expect = |must: &[&str], warn: &[&str]| {

@@ -2,6 +2,7 @@
 //! statements.
 
 use std::fs::File;
+use std::ops::Range;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use super::super::position::Position;
 use super::super::rejects::Spool;
 use super::super::table::Table;
 use super::super::transform::{Chunk, Layout};
-use super::doubles::Doubles;
+use super::doubles::{Doubles, subtransactions};
 use super::list;
 use crate::database::Transaction;
 use crate::failure::Failure;
@@ -110,6 +111,15 @@ impl<'a> Writer<'a> {
         &self.way
     }
 
+    /// Returns the present point in the load, right after a batch was undone, if the order of the rows counts because a later
+    /// row replaces an earlier one.
+    pub(super) async fn point(&self) -> Result<Option<i64>, Failure> {
+        match self.doubles {
+            Some(_) => subtransactions(self.tx).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     pub(super) async fn begin(&self, start: Position) -> Result<Batch, Failure> {
         self.tx.run("setting a savepoint", "SAVEPOINT batch").await?;
         let sink = match &self.copy {
@@ -135,7 +145,7 @@ impl<'a> Writer<'a> {
         if let Some(sink) = batch.sink {
             self.close(sink).await?;
         }
-        self.release().await
+        self.release(None).await
     }
 
     /// Undoes everything since the savepoint, and removes the savepoint.
@@ -144,14 +154,15 @@ impl<'a> Writer<'a> {
     }
 
     /// Sends `rows` as a batch of their own, and undoes the batch if the database refuses the rows. Returns the same number as
-    /// [`Self::finish`].
+    /// [`Self::finish`]. A row of `rows` is left out, and counted as replaced, if a row with its key was written in the span
+    /// `later` between two points of the load.
     ///
     /// # Errors
     ///
     /// A refusal after the batch is undone; any other failure of the database as it is.
-    pub(super) async fn apply(&self, rows: &[u8]) -> Result<u64, Failure> {
+    pub(super) async fn apply(&self, rows: &[u8], later: Option<&Range<i64>>) -> Result<u64, Failure> {
         self.tx.run("setting a savepoint", "SAVEPOINT batch").await?;
-        let result = self.copy_once(rows).await;
+        let result = self.copy_once(rows, later).await;
         match result {
             Err(failure) if failure.is_refusal() => {
                 self.undo().await?;
@@ -161,7 +172,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    async fn copy_once(&self, rows: &[u8]) -> Result<u64, Failure> {
+    async fn copy_once(&self, rows: &[u8], later: Option<&Range<i64>>) -> Result<u64, Failure> {
         if let Some(copy) = &self.copy {
             let mut sink = self.open(copy).await?;
             feed(&mut sink, Bytes::copy_from_slice(rows)).await?;
@@ -169,7 +180,7 @@ impl<'a> Writer<'a> {
         } else {
             self.run_statements(rows).await?;
         }
-        self.release().await
+        self.release(later).await
     }
 
     async fn run_statements(&self, statements: &[u8]) -> Result<(), Failure> {
@@ -178,14 +189,17 @@ impl<'a> Writer<'a> {
         done.map_err(|failure| if is_known { failure.of_values() } else { failure })
     }
 
-    async fn release(&self) -> Result<u64, Failure> {
+    async fn release(&self, later: Option<&Range<i64>>) -> Result<u64, Failure> {
         let Some(merge) = &self.merge else {
             return self.tx.run("releasing a savepoint", "RELEASE SAVEPOINT batch").await.map(|()| 0);
         };
-        let replaced = match &self.doubles {
-            Some(doubles) => doubles.count(self.tx).await?,
-            None => 0,
-        };
+        let mut replaced = 0;
+        if let Some(doubles) = &self.doubles {
+            if let Some(later) = later {
+                replaced += doubles.remove_superseded(self.tx, later).await?;
+            }
+            replaced += doubles.count(self.tx).await?;
+        }
         self.tx.run(DOING, &format!("{merge}; RELEASE SAVEPOINT batch")).await?;
         if let Some(doubles) = &self.doubles {
             doubles.rows_were_written();

@@ -1,5 +1,6 @@
 //! Counts the rows of an upsert in whose place another row of the same load stands, because both have the same key.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::table::Table;
@@ -13,6 +14,8 @@ pub(super) struct Doubles {
     within: String,
     /// Counts the rows of earlier batches with the key of a row of the batch.
     before: String,
+    /// Removes the rows of the batch in whose place a row stands that this load has written in `{span}`.
+    superseded: String,
     /// Whether there are earlier batches.
     has_rows: AtomicBool,
 }
@@ -24,19 +27,28 @@ impl Doubles {
         let names: Vec<String> = key.iter().map(|name| identifier(name)).collect();
         let keys = format!("SELECT DISTINCT {} FROM {stage}", names.join(", "));
         let same: Vec<String> = names.iter().map(|name| format!("t.{name} = k.{name}")).collect();
+        let (table, same) = (table.quoted(), same.join(" AND "));
         // A row of the table is of an earlier batch if this transaction has written it after a savepoint. Its savepoints have
         // numbers between its own number and that of the present batch; transactions with a number between them that are still
         // in progress are its own, because it does not see the rows of others.
+        let written_between = |first: &str, last: &str| {
+            format!(
+                "CASE WHEN -age(t.xmin) BETWEEN {first} AND {last} \
+                 THEN txid_status(txid_current() - age(t.xmin)) = 'in progress' ELSE false END"
+            )
+        };
         let before = format!(
             "WITH last AS (SELECT max(-age(xmin)) AS ahead FROM {stage}) \
-             SELECT count(*) FROM ({keys}) k JOIN {} t ON {} CROSS JOIN last \
-             WHERE CASE WHEN -age(t.xmin) BETWEEN 1 AND last.ahead \
-                        THEN txid_status(txid_current() - age(t.xmin)) = 'in progress' ELSE false END",
-            table.quoted(),
-            same.join(" AND ")
+             SELECT count(*) FROM ({keys}) k JOIN {table} t ON {same} CROSS JOIN last WHERE {}",
+            written_between("1", "last.ahead")
+        );
+        let superseded = format!(
+            "WITH gone AS (DELETE FROM {stage} k USING {table} t WHERE {same} AND {} RETURNING 1) \
+             SELECT count(*) FROM gone",
+            written_between("{first}", "{last}")
         );
         let within = format!("SELECT (SELECT count(*) FROM {stage}) - (SELECT count(*) FROM ({keys}) k)");
-        Self { within, before, has_rows: AtomicBool::new(has_rows) }
+        Self { within, before, superseded, has_rows: AtomicBool::new(has_rows) }
     }
 
     /// Counts the rows that the merge of the batch replaces.
@@ -48,10 +60,31 @@ impl Doubles {
         Ok(count)
     }
 
+    /// Removes the rows of the batch in whose place the load has written a row in `span` (see [`subtransactions`]), and
+    /// returns their number.
+    pub(super) async fn remove_superseded(
+        &self,
+        tx: &Transaction,
+        span: &Range<i64>,
+    ) -> Result<u64, Failure> {
+        let (first, last) = (span.start.to_string(), (span.end - 1).to_string());
+        counted(tx, &self.superseded.replace("{first}", &first).replace("{last}", &last)).await
+    }
+
     /// Remembers that a batch was merged.
     pub(super) fn rows_were_written(&self) {
         self.has_rows.store(true, Ordering::Relaxed);
     }
+}
+
+/// Returns a point in the load, by which rows are told apart: the number of the next transaction of the server, counted from
+/// that of the load. A row that the load writes after this point has this number or a higher one.
+///
+/// The number is right only after a batch was undone, because only then has the server seen the load's latest number end.
+pub(super) async fn subtransactions(tx: &Transaction) -> Result<i64, Failure> {
+    let sql = "SELECT (txid_snapshot_xmax(txid_current_snapshot()) - txid_current())::int8";
+    let rows = tx.query("reading the number of the transaction", sql, &[]).await?;
+    Ok(rows.first().map_or(0, |row| row.get(0)))
 }
 
 async fn counted(tx: &Transaction, sql: &str) -> Result<u64, Failure> {

@@ -65,7 +65,7 @@ impl LoadTry<'_> {
             let count = groups.next(chunk.marks.len() - at);
             let from = if at == 0 { 0 } else { chunk.marks[at - 1].end };
             let to = chunk.marks[at + count - 1].end;
-            match writer.apply(&chunk.data[from..to]).await {
+            match writer.apply(&chunk.data[from..to], None).await {
                 Ok(replaced) => {
                     self.loaded.rows += count as u64;
                     self.loaded.replaced += replaced;
@@ -78,7 +78,8 @@ impl LoadTry<'_> {
                     let reject =
                         Reject { at: mark.at, column: failure.column, reason, raw: mark.raw.clone() };
                     if may_wait {
-                        waiting.push(WaitingRow { data: chunk.data[from..to].to_vec(), reject });
+                        let refused_at = writer.point().await?;
+                        waiting.push(WaitingRow { data: chunk.data[from..to].to_vec(), reject, refused_at });
                     } else {
                         self.collect(source, &[reject])?;
                     }

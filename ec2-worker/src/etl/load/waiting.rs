@@ -11,12 +11,17 @@ use super::super::table::Table;
 use super::super::transform::{Layout, Reject};
 use super::LoadTry;
 use super::batch::{self, Way, Writer};
+use super::doubles::subtransactions;
 use super::groups::Groups;
 use crate::database::Transaction;
 use crate::failure::Failure;
 
 const OWN_KEYS: &str = "SELECT conname::text FROM pg_catalog.pg_constraint \
                         WHERE contype = 'f' AND conrelid = $1::int8::oid AND confrelid = conrelid";
+
+/// Writes something, so that the savepoint gets a number, and undoes it.
+const UNDONE: &str = "SAVEPOINT point; CREATE TEMP TABLE downspout_point (); ROLLBACK TO SAVEPOINT point; \
+                      RELEASE SAVEPOINT point";
 
 /// Waiting rows of one file.
 pub(super) struct Waiting {
@@ -30,6 +35,8 @@ pub(super) struct Waiting {
 pub(super) struct WaitingRow {
     pub(super) data: Vec<u8>,
     pub(super) reject: Reject,
+    /// In an upsert, the point of the load at which the row was refused. Rows that were written later replace this row.
+    pub(super) refused_at: Option<i64>,
 }
 
 /// Returns the names of the foreign keys of a table that refer to the table itself.
@@ -47,13 +54,19 @@ impl LoadTry<'_> {
 
     /// Sends the waiting rows again, until no more of them can be loaded. The others are refused.
     pub(super) async fn load_waiting(&mut self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        // The point can be read only after a batch was undone, and the last one was perhaps not.
+        tx.run("setting a savepoint", UNDONE).await?;
+        let began_at = subtransactions(tx).await?;
         while !self.waiting.is_empty() && !self.is_limit_passed() {
             let mut is_progress = false;
             for mut waiting in std::mem::take(&mut self.waiting) {
                 let writer =
                     Writer::new(tx, table, waiting.layout.clone(), waiting.way.clone(), true).await?;
                 let before = waiting.rows.len();
-                waiting.rows = self.send_again(&waiting.source, &writer, waiting.rows).await?;
+                waiting.rows = self.send_again(&waiting.source, &writer, waiting.rows, began_at).await?;
                 is_progress |= waiting.rows.len() < before;
                 if !waiting.rows.is_empty() {
                     self.waiting.push(waiting);
@@ -69,19 +82,22 @@ impl LoadTry<'_> {
         Ok(())
     }
 
-    /// Sends rows in groups, as in a refused batch. Returns those that have to wait still.
+    /// Sends rows in groups, as in a refused batch. Returns those that have to wait still. In an upsert, each row is sent
+    /// alone, because each has its own rows that the load wrote after it and before `began_at`.
     async fn send_again(
         &mut self,
         source: &Source,
         writer: &Writer<'_>,
         rows: Vec<WaitingRow>,
+        began_at: i64,
     ) -> Result<Vec<WaitingRow>, Failure> {
         let (mut left, mut groups) = (Vec::new(), Groups::new(rows.len()));
         let mut rows = std::collections::VecDeque::from(rows);
         while !rows.is_empty() && !self.is_limit_passed() {
-            let count = groups.next(rows.len());
+            let later = rows.front().and_then(|row| row.refused_at).map(|refused_at| refused_at..began_at);
+            let count = if later.is_some() { 1 } else { groups.next(rows.len()) };
             let data: Vec<u8> = rows.iter().take(count).flat_map(|row| row.data.iter().copied()).collect();
-            match writer.apply(&data).await {
+            match writer.apply(&data, later.as_ref()).await {
                 Ok(replaced) => {
                     self.loaded.rows += count as u64;
                     self.loaded.replaced += replaced;
