@@ -52,7 +52,7 @@ use waiting::Waiting;
 const LARGEST_BATCH: u64 = 32 * 1024 * 1024;
 /// The smallest size of a batch. After refused rows, batches are small, because the rows before a refused one are sent twice;
 /// they grow again with every batch that is accepted.
-const SMALLEST_BATCH: u64 = 2 * 1024 * 1024;
+const SMALLEST_BATCH: u64 = 512 * 1024;
 /// A load that has passed its limit of refused rows goes on only until it has collected this many of them for the
 /// quarantine file.
 const COLLECTED: u64 = 10_000;
