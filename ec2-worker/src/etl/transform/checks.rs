@@ -61,12 +61,16 @@ impl Thread {
         columns: &[Column],
     ) -> Failure {
         let Plan { file, table, .. } = &self.plan;
-        let message = format!(
-            "{file}, line {}: the header does not fit table {table}: {}{}",
-            at.line,
-            problems.join("; "),
-            if self.is_like_row(names, columns) { format!("; {NO_HEADER}") } else { String::new() }
-        );
+        let hint = if self.plan.dialect.form == Form::Json {
+            "; the header of JSON is the keys of its first 1,000 objects".to_owned()
+        } else if self.is_like_row(names, columns) {
+            format!("; {NO_HEADER}")
+        } else {
+            String::new()
+        };
+        let problems = problems.join("; ");
+        let message =
+            format!("{file}, line {}: the header does not fit table {table}: {problems}{hint}", at.line);
         Failure::bad_input("Header", message)
     }
 
