@@ -27,6 +27,8 @@ pub struct Moments {
 pub struct Shape {
     /// The number of these dates that at least one of the ways reads.
     pub read: u64,
+    /// The first of these dates.
+    pub places: Vec<Place>,
     /// The ways to read them.
     pub ways: Vec<Way>,
 }
@@ -95,7 +97,7 @@ impl Moments {
 impl Shape {
     fn of(readings: Vec<Reading>) -> Self {
         let way = |reading| Way { reading, fits: 0, misfits: Vec::new(), span: Span::default() };
-        Self { read: 0, ways: readings.into_iter().map(way).collect() }
+        Self { read: 0, places: Vec::new(), ways: readings.into_iter().map(way).collect() }
     }
 
     fn reads(&self, text: &str) -> bool {
@@ -114,7 +116,10 @@ impl Shape {
                 None => Place::push(&mut way.misfits, line, text),
             }
         }
-        self.read += u64::from(is_read);
+        if is_read {
+            self.read += 1;
+            Place::push(&mut self.places, line, text);
+        }
         is_read
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::number::{FORMS, Look};
-use super::place::cut;
+use super::place::{Place, cut};
 
 /// The findings about the numbers of a column.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub struct Numbers {
     pub trailing_signs: u64,
     /// The number of texts with an exponent.
     pub exponents: u64,
+    /// The first of these texts.
+    pub exponent_places: Vec<Place>,
     /// The largest number of digits in a text.
     pub digits: usize,
     /// The lengths of the groups of digits in the first number.
@@ -62,12 +64,15 @@ impl Numbers {
     }
 
     /// Counts a number.
-    pub fn add(&mut self, look: &Look, text: &str) {
+    pub fn add(&mut self, look: &Look, text: &str, line: u64) {
         self.bare += u64::from(!look.has_separator);
         self.currencies.extend(look.currency);
         self.percentages += u64::from(look.is_percentage);
         self.trailing_signs += u64::from(look.has_trailing_sign);
-        self.exponents += u64::from(look.has_exponent);
+        if look.has_exponent {
+            self.exponents += 1;
+            Place::push(&mut self.exponent_places, line, text);
+        }
         self.digits = self.digits.max(look.digits);
         match &self.groups {
             None => self.groups = Some(look.groups.clone()),

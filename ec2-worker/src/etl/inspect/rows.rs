@@ -235,16 +235,23 @@ fn usual_width(sample: &[Row]) -> usize {
 
 /// Returns the number of rows of the preamble: remarks of the program that wrote the file, such as `Report of Monday`.
 fn preamble(sample: &[Row], width: usize) -> usize {
-    let is_remark = |row: &Row| {
-        let filled = row.fields.iter().filter(|field| !field.text.trim().is_empty()).count();
-        // In a workbook, a short remark has as many fields as the first row, but the others are empty.
-        row.fields.len() != width && (filled <= 1 || row.fields.len() + 1 < width)
-    };
-    let mut remarks = sample.iter().take(PREAMBLE + 1).take_while(|row| is_remark(row)).count();
-    let others = sample.iter().take(PREAMBLE + 1).take_while(|row| row.fields.len() != width).count();
+    let filled = |row: &Row| row.fields.iter().filter(|field| !field.text.trim().is_empty()).count();
+    // In a workbook, a short remark has as many fields as the first row, but the others are empty.
+    let is_remark =
+        |row: &Row| row.fields.len() != width && (filled(row) <= 1 || row.fields.len() + 1 < width);
+    let first = || sample.iter().take(PREAMBLE + 1);
+    let is_header = |row: &Row| row.fields.iter().all(|field| is_name(&field.text));
+    let mut remarks = first().take_while(|row| is_remark(row)).count();
+    let others = first().take_while(|row| row.fields.len() != width).count();
     // The first record with the usual number of fields may be the header, as below `Account;123`.
-    if sample.get(others).is_some_and(|row| row.fields.iter().all(|field| is_name(&field.text))) {
+    if sample.get(others).is_some_and(is_header) {
         remarks = others;
+    }
+    // A spreadsheet writes `Report;;` above `id;name;qty`. If such a row also stands further down, it is data.
+    let padded = first().take_while(|row| filled(row) <= 1).count();
+    let is_data = sample.iter().skip(padded).any(|row| filled(row) <= 1);
+    if width > 2 && padded > remarks && !is_data && sample.get(padded).is_some_and(is_header) {
+        remarks = padded;
     }
     if width > 1 && remarks <= PREAMBLE && remarks + 1 < sample.len() { remarks } else { 0 }
 }

@@ -235,7 +235,7 @@ impl Stats {
             self.numbers.add_code(text);
         }
         if let Some(look) = &number {
-            self.numbers.add(look, text);
+            self.numbers.add(look, text, line);
         }
         let is_moment = self.classes.contains_key(&Class::Moment) && self.moments.add(text, line);
         let is_time = self.classes.contains_key(&Class::Time)

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::numbers::ByForm;
-use super::place::Place;
+use super::place::{Place, SHOWN};
 use super::rows::Rows;
 use super::stats::Stats;
 use super::verdict::{SqlType, Verdict};
@@ -111,12 +111,13 @@ impl Column<'_> {
             let message = format!("all values fit {all}; the file does not say which, and `myColumn` can");
             self.push("ambiguous-date", message, stats.real(), examples(stats));
         }
-        let short = stats.moments.shapes.iter().filter(|shape| shape.has_short_years());
-        let short: u64 = short.map(|shape| shape.read).sum();
-        if short > 0 {
+        let short: Vec<_> = stats.moments.shapes.iter().filter(|shape| shape.has_short_years()).collect();
+        let count: u64 = short.iter().map(|shape| shape.read).sum();
+        if count > 0 {
             let message =
                 "years have two digits; they mean 80 years before today to 19 years after".to_owned();
-            self.push("two-digit-year", message, short, examples(stats));
+            let places = short.iter().flat_map(|shape| shape.places.iter().cloned()).take(SHOWN);
+            self.push("two-digit-year", message, count, places.collect());
         }
     }
 
@@ -143,7 +144,7 @@ impl Column<'_> {
         }
         if stats.numbers.exponents > 0 {
             let message = "numbers have exponents; a spreadsheet may have cut their digits".to_owned();
-            self.push("exponent", message, stats.numbers.exponents, examples(stats));
+            self.push("exponent", message, stats.numbers.exponents, stats.numbers.exponent_places.clone());
         }
     }
 

@@ -160,6 +160,18 @@ async fn suspicious_rows_are_shown_with_line_and_column() {
 }
 
 #[tokio::test]
+async fn exponents_and_short_years_are_shown_with_their_own_lines() {
+    let report =
+        report(b"n,d\n1,01/02/2025\n2,03/04/2025\n3.5E+3,13/02/2025\n4,14/02/25\n1.0E+5,15/02/25\n").await;
+    let lines = |kind: &str| -> Vec<u64> {
+        let found = report.suspicious.iter().find(|found| found.kind == kind);
+        found.map(|found| found.places.iter().map(|place| place.line).collect()).unwrap_or_default()
+    };
+    assert_eq!(lines("exponent"), [4, 6]);
+    assert_eq!(lines("two-digit-year"), [5, 6]);
+}
+
+#[tokio::test]
 async fn a_header_is_told_from_a_first_row() {
     let header = async |text: &str| report(text.as_bytes()).await.header;
     assert!(header("id,name\n1,a\n2,b\n").await);
@@ -196,6 +208,10 @@ async fn encodings_packings_and_forms_are_seen() {
     )
     .await;
     assert_eq!((account.skip_lines, account.header), (3, true));
+    let padded = report(b"Report of Monday;;\nFirm: X;;\nid;name;qty\n1;a;2\n2;b;3\n").await;
+    assert_eq!((padded.skip_lines, padded.rows, padded.columns[1].name.as_str()), (2, 2, "name"));
+    let sparse = report(b"ann;;\nbob;;\ncleo;x;y\ndan;;\neve;z;z\n").await;
+    assert_eq!(sparse.skip_lines, 0, "rows may be almost empty");
     let double = report(b"id||name\n1||Ann|A\n2||Bob\n").await;
     assert_eq!((double.separator.as_deref(), double.columns.len()), (Some("`||`"), 2));
     let single = report(b"name\nAnn\n\nBob\n").await;
