@@ -141,28 +141,28 @@ def resolve_localhost(host, *rest, **more):  # not every machine resolves the na
     return resolve("127.0.0.1" if str(host).endswith("localhost") else host, *rest, **more)
 socket.getaddrinfo = resolve_localhost
 port = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL_S3"]).port
-by_path = boto3.client("s3")
+version_4 = Config(signature_version="s3v4")
+by_path = boto3.client("s3", config=version_4)
 by_path.create_bucket(Bucket="my.dotted.bucket")
 def buckets():
     return [bucket["Name"] for bucket in by_path.list_buckets()["Buckets"]]
 before = buckets()
 for domain in ("localhost", "s3.localhost"):
-    for signature in ("s3v4", "s3"):
-        config = Config(s3={"addressing_style": "virtual"}, signature_version=signature)
-        s3 = boto3.client("s3", endpoint_url=f"http://{domain}:{port}", config=config)
-        for bucket in ("downspout-results", "my.dotted.bucket"):
-            s3.put_object(Bucket=bucket, Key="new-bucket")
-            s3.put_object(Bucket=bucket, Key="a b/ü.csv", Body=b"content")
-            assert by_path.get_object(Bucket=bucket, Key="a b/ü.csv")["Body"].read() == b"content"
-            for client in (s3, by_path):
-                url = urllib.parse.urlsplit(client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "a b/ü.csv"}))
-                connection = http.client.HTTPConnection("127.0.0.1", port)
-                connection.request("GET", f"{url.path}?{url.query}", headers={"Host": url.netloc})
-                answer = connection.getresponse()
-                assert (answer.status, answer.read()) == (200, b"content"), url
-            s3.delete_object(Bucket=bucket, Key="my.dotted.bucket")
-            assert not s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "new-bucket"}, {"Key": "a b/ü.csv"}]}).get("Errors")
-        assert buckets() == before, buckets()
+    config = version_4.merge(Config(s3={"addressing_style": "virtual"}))
+    s3 = boto3.client("s3", endpoint_url=f"http://{domain}:{port}", config=config)
+    for bucket in ("downspout-results", "my.dotted.bucket"):
+        s3.put_object(Bucket=bucket, Key="new-bucket")
+        s3.put_object(Bucket=bucket, Key="a b/ü.csv", Body=b"content")
+        assert by_path.get_object(Bucket=bucket, Key="a b/ü.csv")["Body"].read() == b"content"
+        for client in (s3, by_path):
+            url = urllib.parse.urlsplit(client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "a b/ü.csv"}))
+            connection = http.client.HTTPConnection("127.0.0.1", port)
+            connection.request("GET", f"{url.path}?{url.query}", headers={"Host": url.netloc})
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (200, b"content"), url
+        s3.delete_object(Bucket=bucket, Key="my.dotted.bucket")
+        assert not s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "new-bucket"}, {"Key": "a b/ü.csv"}]}).get("Errors")
+    assert buckets() == before, buckets()
 print("done")
 PYTHON"#,
     );

@@ -1,7 +1,9 @@
 //! The stories: end-to-end tests, in which clients that other people wrote, such as the AWS CLI, use the real program.
 
+mod access;
 mod bad_input;
 mod clients;
+mod connections;
 mod crash;
 mod database;
 mod demo;

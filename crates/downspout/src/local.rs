@@ -8,6 +8,7 @@ pub mod process_host;
 pub mod s3;
 pub mod stack;
 pub mod topic;
+mod xml_text;
 
 use std::sync::Arc;
 

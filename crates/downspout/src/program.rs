@@ -33,7 +33,11 @@ fn log_to_stderr(cli: &Cli) {
         (0, true) | (1, _) => ours("info"),
         (_, _) => ours("debug"),
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter =
+        std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.is_empty()).unwrap_or(default);
+    // s3s logs each refused request as an error. The front of S3 logs the same requests as debug messages.
+    let filter = if filter.contains("s3s") { filter } else { format!("{filter},s3s=off") };
+    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("warn,s3s=off"));
     let has_colour =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

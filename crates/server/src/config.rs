@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use definition::period::Period;
+use http_front::{Hosts, Limits};
 use jiff::Timestamp;
+use sigv4::Credentials;
 use store::Location;
 use tokio::sync::Notify;
 
 use crate::driver::Now;
 use crate::host::Host;
-use crate::sigv4::Credentials;
 
 /// How long PollForTask waits for work. Clients give up after 90 s, so an empty answer must come before.
 const POLL_WAIT: Duration = Duration::from_secs(85);
@@ -44,6 +45,10 @@ pub struct Config {
     pub own_runners: Option<String>,
     /// How long runs are kept after their end.
     pub keep_runs: Period,
+    /// The hosts that the service answers to.
+    pub hosts: Hosts,
+    /// The limits of connections. The service sets how long open requests may take at a shutdown.
+    pub limits: Limits,
     /// The clock of the service. Signatures are always checked by the system's clock.
     pub now: Now,
     /// Notified after a test has set the clock `now`.
@@ -66,6 +71,8 @@ impl Config {
             host: None,
             own_runners: None,
             keep_runs: Period::parse(KEEP_RUNS).expect("the constant is a period"),
+            hosts: Hosts::default(),
+            limits: Limits::default(),
             now: Arc::new(Timestamp::now),
             clock_set: Arc::new(Notify::new()),
             poll_wait: POLL_WAIT,

@@ -3,8 +3,8 @@
 //! The cause of an internal error goes to the log only: `InternalServiceError` says only that there was one.
 
 use http::StatusCode;
-
-use crate::sigv4::SignatureError;
+use http_front::HostError;
+use sigv4::SignatureError;
 
 /// The namespace of `__type` in the sample that AWS published.
 const NAMESPACE: &str = "com.amazon.setl.webservice#";
@@ -39,6 +39,9 @@ pub(crate) enum ServiceError {
     /// The signature is not that of a known client.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// The service does not answer to the host that the request names.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// The service failed. The cause goes to the log.
     #[error("An internal error occurred; the log of the service shows the cause")]
     Internal(#[source] anyhow::Error),
@@ -57,6 +60,7 @@ impl ServiceError {
             Self::UnknownOperation(_) => "UnknownOperationException",
             Self::TooLarge(_) => "RequestEntityTooLargeException",
             Self::Signature(error) => error.json_code(),
+            Self::Host(_) => "AccessDeniedException",
             Self::Internal(_) => "InternalServiceError",
         }
     }
@@ -73,6 +77,7 @@ impl ServiceError {
             | Self::UnknownOperation(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Signature(error) => error.status(),
+            Self::Host(_) => StatusCode::FORBIDDEN,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -90,7 +95,8 @@ impl ServiceError {
             | Self::Serialization(_)
             | Self::UnknownOperation(_)
             | Self::TooLarge(_)
-            | Self::Signature(_) => "",
+            | Self::Signature(_)
+            | Self::Host(_) => "",
         };
         serde_json::json!({ "__type": format!("{namespace}{}", self.code()), "message": self.to_string() })
     }

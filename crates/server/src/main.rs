@@ -4,6 +4,7 @@
 use anyhow::Context;
 use clap::Parser;
 use definition::period::Period;
+use http_front::{Hosts, Limits};
 use server::sigv4::Credentials;
 use server::{Config, KEEP_RUNS, serve};
 use store::Location;
@@ -66,6 +67,10 @@ struct Arguments {
     /// kept for ever, and so is a run in which an instance waits for a rerun.
     #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_RUNS", default_value = KEEP_RUNS)]
     keep_runs: Period,
+    /// A name by which clients reach the server, such as db.example.com; may be repeated. Other names than localhost are
+    /// refused, so that no page in a browser can call the server by a name that changes its address.
+    #[arg(long, value_name = "NAME")]
+    host_name: Vec<String>,
     /// Keep notices instead of publishing them.
     #[arg(long)]
     no_sns: bool,
@@ -90,6 +95,11 @@ async fn main() -> anyhow::Result<()> {
     config.region = arguments.region;
     config.account_id = arguments.account_id;
     config.keep_runs = arguments.keep_runs;
+    config.hosts = Hosts::with_names(arguments.host_name);
+    match http_front::raise_file_limit() {
+        Ok(files) => config.limits = Limits::for_files(files),
+        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+    }
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     config.s3 = Some(aws_sdk_s3::Client::new(&aws));
     config.dynamodb = Some(aws_sdk_dynamodb::Client::new(&aws));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
+use http_front::Limits;
+use sigv4::Verifier;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -13,9 +14,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::driver::{Buckets, Driver, Tables, Topic};
-use crate::http_front;
+use crate::request;
 use crate::service::Service;
-use crate::sigv4::Verifier;
 
 /// The signing name of the service.
 const SERVICE: &str = "datapipeline";
@@ -28,8 +28,7 @@ const DRAIN_WAIT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 ///
-/// If the store cannot be opened, the open runs cannot be recovered, the HTTP server fails, or a background
-/// loop panics.
+/// If the store cannot be opened, the open runs cannot be recovered, or a background loop panics.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let store = config.store.open().await.context("opening the pipeline store")?;
     let driver = Arc::new(Driver::new(store, config.now));
@@ -39,9 +38,11 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         start_loops(&driver, config.clock_set, config.sns, config.s3, config.dynamodb, &shutdown);
     background.spawn(Arc::clone(&driver).let_runs_expire(config.keep_runs, shutdown.clone()));
     background.spawn(Arc::clone(&driver).keep_machines(config.host.clone(), shutdown.clone()));
+    let limits = Limits { drain_wait: DRAIN_WAIT, ..config.limits };
     let service = Arc::new(Service {
         driver,
         verifier: Verifier::new(config.region, SERVICE, config.credentials),
+        hosts: config.hosts,
         account_id: config.account_id,
         has_dynamodb,
         host: config.host,
@@ -49,8 +50,10 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
         shutdown: shutdown.clone(),
         operations: TaskTracker::new(),
     });
+    let answering = Arc::clone(&service);
+    let answer = move |request| request::answer(Arc::clone(&answering), request);
     let served = tokio::select! {
-        served = listen(Arc::clone(&service), listener, &shutdown) => served,
+        () = http_front::serve(listener, limits, shutdown.clone(), answer) => Ok(()),
         // Without its background loops, the service would neither retry nor time out nor notify. It stops instead.
         Some(Err(panic)) = background.join_next() => Err(panic).context("a background loop panicked"),
     };
@@ -82,28 +85,4 @@ pub(crate) fn start_loops(
     background.spawn(Arc::clone(driver).share_store(shutdown.clone()));
     background.spawn(Arc::clone(driver).check_preconditions(s3, dynamodb, shutdown.clone()));
     background
-}
-
-async fn listen(
-    service: Arc<Service>,
-    listener: TcpListener,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<()> {
-    // Answers are small and callers wait for each: Nagle's algorithm would only delay them.
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("a connection keeps Nagle's delay: {error}");
-        }
-    });
-    let app = Router::new().fallback(http_front::answer).with_state(service);
-    let server = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let drained = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN_WAIT).await;
-    };
-    tokio::select! {
-        ended = async { server.await } => ended.context("serving the Data Pipeline API"),
-        // A client that keeps its connection busy must not delay the shutdown.
-        () = drained => Ok(()),
-    }
 }

@@ -33,7 +33,9 @@ pub(super) async fn run(data_dir: &Path, args: &EnvArgs) -> anyhow::Result<Exit>
         output::json(&variables.into_iter().collect::<std::collections::BTreeMap<_, _>>())?;
     } else {
         let export = |(name, value): &(&str, String)| format!("export {name}={}\n", shell_quoted(value));
-        output::print(&variables.iter().map(export).collect::<String>())?;
+        let exports: String = variables.iter().map(export).collect();
+        // A session token of the user's own keys would make the keys of the stack invalid.
+        output::print(&format!("{exports}unset AWS_SESSION_TOKEN\n"))?;
     }
     Ok(Exit::Done)
 }

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 use definition::period::Period;
+use http_front::Limits;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
@@ -72,6 +74,10 @@ pub struct UpArgs {
     /// How many resources (`runsOn` an Ec2Resource) exist at the same time, each a worker process; others wait
     #[arg(long, value_name = "N", default_value_t = 4)]
     resources: usize,
+    /// Name by which clients reach this machine, beside localhost; may be repeated. Requests to other names are refused, so
+    /// that no page in a browser can call the stack by a name that changes its address
+    #[arg(long, value_name = "NAME")]
+    host_name: Vec<String>,
 }
 
 pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
@@ -81,6 +87,7 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
     let definitions = describe(&config.definitions);
     let watch = config.watch.clone();
     let own_database = config.database_url.clone();
+    let limits = described_limits(config.files);
     let mut stop = std::pin::pin!(stop);
     let mut stack = tokio::select! {
         started = Stack::start(config) => started?,
@@ -88,6 +95,7 @@ pub(super) async fn run(data_dir: &Path, args: UpArgs) -> anyhow::Result<Exit> {
     };
     let is_own = own_database.is_some();
     output::print(&address_table(stack.endpoints(), &definitions, watch.as_deref(), is_own))?;
+    output::line(&limits)?;
     let run = async {
         if let Some(url) = own_database
             && let Err(why) = reach(&url).await
@@ -154,8 +162,24 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
         keep_runs: args.keep_runs,
         dynamodb_url: args.dynamodb_url,
         resources: args.resources,
+        host_names: args.host_name,
+        files: open_files()?,
         ..StackConfig::new(data_dir)
     })
+}
+
+/// Returns a line on how many files the process may open, and what follows from it.
+fn described_limits(files: u64) -> String {
+    let connections = Limits::for_files(files).connections;
+    let (files, connections) = (output::count(files), output::count(connections as u64));
+    format!(
+        "This process may open {files} files (ulimit -n), so each endpoint takes up to {connections} connections."
+    )
+}
+
+/// Raises the limit of open files as far as the system allows, and returns the limit.
+fn open_files() -> anyhow::Result<u64> {
+    http_front::raise_file_limit().context("reading the limit of open files (ulimit -n)")
 }
 
 fn describe(definitions: &DefinitionSource) -> String {

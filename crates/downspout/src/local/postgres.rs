@@ -103,23 +103,14 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Opens the database in `data_dir`, and serves it on `listener` to the user `postgres` with `password` until `shutdown`.
+    /// Opens the database in `data_dir`, and serves it on `listener` to the user `postgres` with `password` until `shutdown`,
+    /// within `limits`.
     ///
     /// The database is created if there has never been one.
     ///
     /// # Errors
     ///
     /// [`PostgresError`] if the folder of the database cannot be used, or if the server does not start.
-    pub async fn start(
-        data_dir: &Path,
-        listener: TcpListener,
-        password: String,
-        shutdown: CancellationToken,
-    ) -> Result<Self, PostgresError> {
-        Self::start_with(data_dir, listener, password, shutdown, Limits::default()).await
-    }
-
-    /// Does the same as [`Postgres::start`], with `limits` instead of the default limits.
     pub async fn start_with(
         data_dir: &Path,
         listener: TcpListener,

@@ -130,6 +130,8 @@ impl ProcessHost {
             .arg(format!("{}{}", self.prefix, id.attempt))
             .arg("--scratch")
             .arg(&self.scratch)
+            // The keys of the stack have no session token, so one of the user's own would make them invalid.
+            .env_remove("AWS_SESSION_TOKEN")
             .envs(self.environment.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

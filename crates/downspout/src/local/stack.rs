@@ -111,7 +111,7 @@ impl Stack {
         };
         // The two slowest steps run at the same time.
         let (postgres, store) = tokio::join!(
-            servers::start_postgres(&data_dir, postgres_listener, &keys, &servers_stop),
+            servers::start_postgres(&data_dir, postgres_listener, &config, &keys, &servers_stop),
             servers::open_store(&data_dir, &config),
         );
         let (postgres, store) = (postgres?, store?);
@@ -122,7 +122,7 @@ impl Stack {
         };
         let endpoints = servers::endpoints(&data_dir, &listeners, &keys, database_url)?;
         let mut servers = JoinSet::new();
-        servers::serve_s3(&mut servers, &store, listeners.s3, &endpoints, &servers_stop);
+        servers::serve_s3(&mut servers, &store, listeners.s3, &config, &endpoints, &servers_stop);
         let sweep_now = Arc::new(Notify::new());
         let topic = servers::topic_config(&data_dir, &config, &endpoints, Arc::clone(&sweep_now));
         servers::serve_topic(&mut servers, listeners.sns, topic, &servers_stop);
@@ -144,10 +144,15 @@ impl Stack {
         };
         let admin = admin::AdminState {
             secret: keys.secret_access_key,
+            hosts: servers::hosts(&config),
             orchestrator: Arc::clone(&stack.orchestrator),
             store: store.clone(),
         };
-        stack.servers.spawn(admin::serve(admin, listeners.admin, stack.servers_stop.clone()));
+        let (limits, stop) = (servers::limits(&config), stack.servers_stop.clone());
+        stack.servers.spawn(async move {
+            admin::serve(admin, listeners.admin, limits, stop).await;
+            Ok(())
+        });
         stack.start_clients(&config, store, sweep_now).await?;
         guard.disarm();
         Ok(stack)

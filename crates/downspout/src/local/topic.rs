@@ -13,13 +13,14 @@ mod store;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::body::{Body, Bytes};
+use axum::http::Request;
 use axum::http::request::Parts;
 use axum::response::Response;
-use server::sigv4::Verifier;
+use http_front::{Hosts, Limits};
+use sigv4::Verifier;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,8 @@ pub use store::TopicStoreError;
 
 /// The largest request in bytes. Requests are small: SNS itself accepts messages of up to 256 KiB.
 const BODY_LIMIT: usize = 1024 * 1024;
+/// The time within which the body of a request must arrive.
+const BODY_WAIT: Duration = Duration::from_secs(30);
 
 /// The configuration of the local SNS.
 pub struct TopicConfig {
@@ -52,6 +55,10 @@ pub struct TopicConfig {
     pub now: Now,
     /// Checks who may call.
     pub verifier: Verifier,
+    /// The hosts that the endpoint answers to.
+    pub hosts: Hosts,
+    /// The limits of connections.
+    pub limits: Limits,
 }
 
 /// The parts of the local SNS that its operations use.
@@ -68,6 +75,7 @@ struct Topic {
     mailed: Arc<Notify>,
     now: Now,
     verifier: Verifier,
+    hosts: Hosts,
 }
 
 /// Serves the topics until `shutdown`. Mails that an earlier process did not write are written first.
@@ -87,23 +95,32 @@ pub async fn serve(
         mailed: config.mailed,
         now: config.now,
         verifier: config.verifier,
+        hosts: config.hosts,
     });
     topic.write_outbox()?;
     let sender = config.smtp.map(|smtp| tokio::spawn(smtp::run(Arc::clone(&topic), smtp, shutdown.clone())));
-    let app = Router::new().fallback(answer_request).with_state(topic);
-    axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    let answer = move |request| answer_request(Arc::clone(&topic), request);
+    http_front::serve(listener, config.limits, shutdown, answer).await;
     if let Some(sender) = sender {
         sender.await?;
     }
     Ok(())
 }
 
-async fn answer_request(State(topic): State<Arc<Topic>>, request: axum::extract::Request) -> Response {
+async fn answer_request(topic: Arc<Topic>, mut request: Request<Body>) -> Response {
     let request_id = uuid::Uuid::new_v4().to_string();
-    let (parts, body) = request.into_parts();
-    let answer = match axum::body::to_bytes(body, BODY_LIMIT).await {
-        Ok(body) => topic.answer(&parts, &body).await,
-        Err(_) => Err(response::SnsError::invalid("the request is larger than 1 MiB")),
+    let answer = match topic.hosts.check(&mut request) {
+        Ok(()) => {
+            let (parts, body) = request.into_parts();
+            match tokio::time::timeout(BODY_WAIT, axum::body::to_bytes(body, BODY_LIMIT)).await {
+                Ok(Ok(body)) => topic.answer(&parts, &body).await,
+                Ok(Err(_)) => {
+                    Err(response::SnsError::invalid("the request is larger than 1 MiB, or broke off"))
+                }
+                Err(_) => Err(response::SnsError::invalid("the request did not arrive in time")),
+            }
+        }
+        Err(refused) => Err(refused.into()),
     };
     response::respond(answer, &request_id)
 }

@@ -53,7 +53,7 @@ async fn an_unsigned_request_is_refused_before_anything_else() {
     let stage = Stage::new().await;
     let address = stage.endpoint.strip_prefix("http://").unwrap();
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: DataPipeline.ListPipelines\r\n\
+    let request = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Amz-Target: DataPipeline.ListPipelines\r\n\
                    Content-Length: 2\r\n\r\n{}";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();

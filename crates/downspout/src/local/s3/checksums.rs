@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderName};
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
 use s3s::dto::{ChecksumAlgorithm, ChecksumType};
-use s3s::{S3Result, TrailingHeaders, s3_error};
+use s3s::{S3Result, s3_error};
+use sigv4::s3::Trailers;
 
 use super::error::StoreError;
 use super::model::Checksums;
@@ -65,7 +66,7 @@ pub(super) struct ClaimedDigests {
     /// in a trailer after the content, or be missing.
     named: Vec<&'static str>,
     md5: Option<Vec<u8>>,
-    trailers: Option<TrailingHeaders>,
+    trailers: Option<Trailers>,
 }
 
 impl ClaimedDigests {
@@ -74,7 +75,7 @@ impl ClaimedDigests {
         headers: &HeaderMap,
         algorithm: Option<&ChecksumAlgorithm>,
         content_md5: Option<&str>,
-        trailers: Option<TrailingHeaders>,
+        trailers: Option<Trailers>,
     ) -> S3Result<Self> {
         let mut claimed = Self { trailers, ..Self::default() };
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -118,7 +119,7 @@ impl ClaimedDigests {
             return Err(StoreError::BadDigest("Content-MD5".to_owned()));
         }
         let mut claimed = self.checksums.clone();
-        let trailers = self.trailers.as_ref().and_then(TrailingHeaders::take).unwrap_or_default();
+        let trailers = self.trailers.as_ref().map(Trailers::take).unwrap_or_default();
         let mut computed = Checksums::from(received.checksums.clone());
         for known in &ALGORITHMS {
             let trailing =

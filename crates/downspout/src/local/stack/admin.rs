@@ -11,6 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
+use http_front::{Hosts, Limits};
 use orchestrator::Orchestrator;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,12 +19,14 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::local::s3::{S3Store, StoredEvent};
 
 /// The parts of the stack that the endpoint uses.
 pub(super) struct AdminState {
     pub(super) secret: String,
+    pub(super) hosts: Hosts,
     pub(super) orchestrator: Arc<Orchestrator>,
     pub(super) store: S3Store,
 }
@@ -54,11 +57,7 @@ struct RedriveQuery {
 type ApiResult = Result<Response, ApiError>;
 
 /// Serves the endpoint until `stop`.
-pub(super) async fn serve(
-    state: AdminState,
-    listener: TcpListener,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+pub(super) async fn serve(state: AdminState, listener: TcpListener, limits: Limits, stop: CancellationToken) {
     let state = Arc::new(state);
     let app = Router::new()
         .route("/status", get(status))
@@ -67,11 +66,17 @@ pub(super) async fn serve(
         .route("/redrive", post(redrive))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), check_secret))
         .with_state(state);
-    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await?;
-    Ok(())
+    let answer = move |request| {
+        let answered = app.clone().oneshot(request);
+        async move { answered.await.unwrap_or_else(|never| match never {}) }
+    };
+    http_front::serve(listener, limits, stop, answer).await;
 }
 
-async fn check_secret(State(state): State<Arc<AdminState>>, request: Request, next: Next) -> Response {
+async fn check_secret(State(state): State<Arc<AdminState>>, mut request: Request, next: Next) -> Response {
+    if let Err(refused) = state.hosts.check(&mut request) {
+        return (StatusCode::FORBIDDEN, format!("{refused}\n")).into_response();
+    }
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
     // Comparing digests takes the same time wherever they differ, so that the time does not reveal anything about the

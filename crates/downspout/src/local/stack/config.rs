@@ -10,6 +10,9 @@ use crate::local::Now;
 use crate::local::lambda::Limits;
 use crate::local::topic::SmtpConfig;
 
+/// The limit of open files that a stack reckons with unless it is told.
+const FILES: u64 = 4096;
+
 /// The settings of `downspout up`.
 pub struct StackConfig {
     /// The directory of all state.
@@ -34,6 +37,10 @@ pub struct StackConfig {
     pub keep_runs: Period,
     /// How many resources may exist at the same time.
     pub resources: usize,
+    /// The names, beside those of the loopback interface, by which clients reach the stack.
+    pub host_names: Vec<String>,
+    /// How many files and connections the process may have open.
+    pub files: u64,
     /// The clock of everything except signatures. Tests set it by hand.
     pub now: Now,
     /// Notified after a test has set the clock.
@@ -67,6 +74,8 @@ impl StackConfig {
             dynamodb_url: None,
             keep_runs: Period::parse(server::KEEP_RUNS).expect("it is a period"),
             resources: 4,
+            host_names: Vec::new(),
+            files: FILES,
             now: Arc::new(jiff::Timestamp::now),
             wound: Arc::new(Notify::new()),
             lambda: Limits::default(),

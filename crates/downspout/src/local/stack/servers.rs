@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use http_front::{Hosts, Limits};
 use orchestrator::Orchestrator;
-use server::sigv4::{Credentials, Verifier};
+use sigv4::{Credentials, Verifier};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -15,21 +16,25 @@ use super::data_dir::DataDir;
 use super::endpoints::{Buckets, Endpoints};
 use super::keys::Keys;
 use super::{ACCOUNT, LEASE_BEYOND_INVOCATION, Listeners, OWN_WORKERS, REGION, TOPIC};
-use crate::local::postgres::Postgres;
+use crate::local::postgres::{self, Postgres};
 use crate::local::process_host::ProcessHost;
-use crate::local::s3::{self, LocalS3, S3Store};
+use crate::local::s3::{LocalS3, S3Store};
 use crate::local::topic::{self, TopicConfig};
 
 /// Starts the embedded database if there is a listener for it.
 pub(super) async fn start_postgres(
     data_dir: &DataDir,
     listener: Option<TcpListener>,
+    config: &StackConfig,
     keys: &Keys,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Postgres>> {
     let Some(listener) = listener else { return Ok(None) };
     let folder = data_dir.join("postgres");
-    let started = Postgres::start(&folder, listener, keys.postgres_password.clone(), stop.clone()).await;
+    let usual = postgres::Limits::default();
+    let limits = postgres::Limits { clients: usual.clients.min(limits(config).connections), ..usual };
+    let password = keys.postgres_password.clone();
+    let started = Postgres::start_with(&folder, listener, password, stop.clone(), limits).await;
     started
         .map(Some)
         .context("starting the embedded PostgreSQL (to use a server of your own, give --database-url)")
@@ -78,18 +83,24 @@ fn credentials(endpoints: &Endpoints) -> Credentials {
     }
 }
 
+pub(super) fn hosts(config: &StackConfig) -> Hosts {
+    Hosts::with_names(config.host_names.iter().cloned())
+}
+
+pub(super) fn limits(config: &StackConfig) -> Limits {
+    Limits::for_files(config.files)
+}
+
 pub(super) fn serve_s3(
     servers: &mut JoinSet<anyhow::Result<()>>,
     store: &S3Store,
     listener: TcpListener,
+    config: &StackConfig,
     endpoints: &Endpoints,
     stop: &CancellationToken,
 ) {
-    let keys = s3::Credentials {
-        access_key_id: endpoints.access_key_id.clone(),
-        secret_access_key: endpoints.secret_access_key.clone(),
-    };
-    let server = LocalS3::new(store.clone(), keys, REGION);
+    let server = LocalS3::new(store.clone(), credentials(endpoints), REGION);
+    let server = server.account(ACCOUNT).open_to(hosts(config), limits(config));
     let stop = stop.clone();
     servers.spawn(async move {
         server.serve(listener, stop).await;
@@ -116,6 +127,8 @@ pub(super) fn topic_config(
         mailed: sweep_now,
         now: Arc::clone(&config.now),
         verifier: Verifier::new(REGION, "sns", vec![credentials(endpoints)]),
+        hosts: hosts(config),
+        limits: limits(config),
     }
 }
 
@@ -142,6 +155,8 @@ pub(super) fn pipelines_config(
         sns: Some(endpoints.sns()),
         own_runners: Some(OWN_WORKERS.to_owned()),
         keep_runs: config.keep_runs,
+        hosts: hosts(config),
+        limits: limits(config),
         now: Arc::clone(&config.now),
         clock_set: Arc::clone(&config.wound),
         ..server::Config::new(data_dir.join("pipelines.sqlite"), credentials(endpoints))

@@ -2,7 +2,10 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use server::sigv4::SignatureError;
+use http_front::HostError;
+use sigv4::SignatureError;
+
+use crate::local::xml_text::xml_text;
 
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
@@ -53,6 +56,12 @@ impl From<SignatureError> for SnsError {
     }
 }
 
+impl From<HostError> for SnsError {
+    fn from(error: HostError) -> Self {
+        Self { status: StatusCode::FORBIDDEN, code: "AuthorizationError", message: error.to_string() }
+    }
+}
+
 /// Returns the HTTP response.
 pub(super) fn respond(answer: Result<SnsResponse, SnsError>, request_id: &str) -> Response {
     let (status, xml) = match answer {
@@ -83,7 +92,5 @@ pub(super) fn element(name: &str, inner: &str) -> String {
 
 /// Returns an element around text, and escapes the text.
 pub(super) fn text(name: &str, inner: &str) -> String {
-    let escaped =
-        inner.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
-    element(name, &escaped)
+    element(name, &xml_text(inner))
 }

@@ -60,6 +60,7 @@ fn open(folder: &std::path::Path) -> Topic {
         mailed: Arc::default(),
         now: Arc::new(|| "2026-03-01T10:00:00.123Z".parse().expect("a timestamp")),
         verifier: Verifier::new("us-east-1", "sns", vec![]),
+        hosts: Hosts::default(),
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Run;
+use http_front::Hosts;
+use sigv4::Verifier;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +17,6 @@ use super::{World, clock};
 use crate::driver::Driver;
 use crate::serve::start_loops;
 use crate::service::Service;
-use crate::sigv4::Verifier;
 
 /// The beginning of the names of task runners that end with their server.
 pub(in crate::simulation) const OWN_RUNNERS: &str = "own-";
@@ -79,6 +80,7 @@ impl World {
         let service = Arc::new(Service {
             driver,
             verifier: Verifier::new("us-east-1".to_owned(), "datapipeline", Vec::new()),
+            hosts: Hosts::default(),
             account_id: "000000000000".to_owned(),
             has_dynamodb: true,
             host: None,

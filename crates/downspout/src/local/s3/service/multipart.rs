@@ -65,7 +65,7 @@ impl Service {
             &request.headers,
             input.checksum_algorithm.as_ref(),
             input.content_md5.as_deref(),
-            request.trailing_headers,
+            request.extensions.get().cloned(),
         )?;
         let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id).await?;
         let algorithm = upload.meta.algorithm.as_deref();

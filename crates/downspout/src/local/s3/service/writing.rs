@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use http::StatusCode;
 use http::header::{IF_MATCH, IF_NONE_MATCH};
 use s3s::dto::*;
-use s3s::{S3Error, S3Request, S3Result, StdError, s3_error};
+use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::Service;
-use super::headers::{copy_source, custom_error, etag_condition, request_time, wire_etag, wire_time};
+use super::headers::{copy_source, etag_condition, request_time, wire_etag, wire_time};
+use crate::local::s3::broken_content::s3_error_of;
 use crate::local::s3::checksums::{ClaimedDigests, algorithm_of, hasher_of};
 use crate::local::s3::copy::Copy;
 use crate::local::s3::error::StoreError;
 use crate::local::s3::event::EventName;
+use crate::local::s3::form::FormUpload;
 use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
 use crate::local::s3::receiving::{ReceiveError, Received, hash, receive};
 
@@ -38,7 +39,7 @@ impl Service {
             &request.headers,
             input.checksum_algorithm.as_ref(),
             input.content_md5.as_deref(),
-            request.trailing_headers,
+            request.extensions.get().cloned(),
         )?;
         let meta = Meta {
             content_type: input.content_type,
@@ -54,8 +55,8 @@ impl Service {
             ..Default::default()
         };
         let received = self.arrival(input.body, input.content_length, &claimed, None).await?;
-        let name =
-            if request.method == http::Method::POST { EventName::CreatedPost } else { EventName::CreatedPut };
+        let is_form = request.extensions.get::<FormUpload>().is_some();
+        let name = if is_form { EventName::CreatedPost } else { EventName::CreatedPut };
         let object = self.store.put(&input.bucket, &input.key, received, meta, conditions, name).await?;
         let checksums = object.meta.checksums;
         Ok(PutObjectOutput {
@@ -147,7 +148,7 @@ impl Service {
         let blobs = Arc::clone(self.store.blobs());
         let received = match receive(&blobs, &mut body, claimed.hasher(algorithm)).await {
             Ok(received) => received,
-            Err(ReceiveError::Stream(error)) => return Err(broken_stream(&error)),
+            Err(ReceiveError::Stream(error)) => return Err(s3_error_of(&*error)),
             Err(ReceiveError::Store(error)) => {
                 drain(body).await;
                 return Err(error.into());
@@ -237,20 +238,6 @@ fn copied(object: S3Object) -> CopyObjectOutput {
     CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }
 }
 
-/// Returns the S3 error for a content whose stream failed.
-fn broken_stream(error: &StdError) -> S3Error {
-    // The errors of the signature checks have types that are private to `s3s`, so only their texts can be compared.
-    let text = error.to_string();
-    if text.contains("Sha256Mismatch") {
-        let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
-        return custom_error("XAmzContentSHA256Mismatch", StatusCode::BAD_REQUEST, message);
-    }
-    if text.contains("SignatureMismatch") {
-        return s3_error!(SignatureDoesNotMatch, "the signature of a chunk of the content does not match");
-    }
-    s3_error!(IncompleteBody, "the content did not arrive whole: {text}")
-}
-
 /// Reads the rest of a refused upload, because many clients read the answer only after they have sent everything.
 async fn drain(mut body: StreamingBlob) {
     let mut drained = 0;
@@ -265,7 +252,7 @@ async fn drain(mut body: StreamingBlob) {
 impl From<ReceiveError> for S3Error {
     fn from(error: ReceiveError) -> Self {
         match error {
-            ReceiveError::Stream(error) => broken_stream(&error),
+            ReceiveError::Stream(error) => s3_error_of(&*error),
             ReceiveError::Store(error) => error.into(),
         }
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_front::SlowBody;
 use jiff::Timestamp;
 
 use crate::error::ServiceError;
@@ -24,10 +24,14 @@ const BODY_WAIT: Duration = Duration::from_secs(30);
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
 
 /// Answers one request.
-pub(crate) async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
+pub(crate) async fn answer(service: Arc<Service>, mut request: Request<Body>) -> Response {
     let request_id = uuid::Uuid::new_v4().to_string();
+    let checked = service.hosts.check(&mut request);
     let (parts, body) = request.into_parts();
-    let result = serve(&service, &parts, body).await;
+    let result = match checked {
+        Ok(()) => serve(&service, &parts, body).await,
+        Err(refused) => Err(refused.into()),
+    };
     if let Err(error) = &result {
         log(error, &parts, &request_id);
     }
@@ -48,9 +52,11 @@ async fn serve(service: &Arc<Service>, parts: &Parts, body: Body) -> Result<Vec<
 }
 
 async fn read(body: Body) -> Result<Bytes, ServiceError> {
-    let unread = |_| ServiceError::Serialization("the body did not arrive in time".to_owned());
-    let body = tokio::time::timeout(BODY_WAIT, to_bytes(body, MOST_BODY_BYTES)).await.map_err(unread)?;
-    body.map_err(|_| ServiceError::TooLarge(MOST_BODY_BYTES))
+    let late = || ServiceError::Serialization("the body did not arrive in time".to_owned());
+    let body = tokio::time::timeout(BODY_WAIT, to_bytes(body, MOST_BODY_BYTES)).await.map_err(|_| late())?;
+    body.map_err(
+        |error| if SlowBody::caused(&error) { late() } else { ServiceError::TooLarge(MOST_BODY_BYTES) },
+    )
 }
 
 fn respond(result: Result<Vec<u8>, ServiceError>, request_id: &str) -> Response {

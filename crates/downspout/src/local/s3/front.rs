@@ -1,0 +1,203 @@
+//! What happens to a request before and after its operation.
+//!
+//! A request passes these checks in this order: its host, its signature, and the headers that nobody honours. Its body is
+//! checked while it arrives. `s3s` gets the request without its signature, and with a body that is the content.
+
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody as _};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::StreamBody;
+use http_front::Hosts;
+use hyper::body::Frame;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use sigv4::Credentials;
+use sigv4::s3::{Content, ContentError, Payload, Refusal, S3Verifier};
+
+use super::answers;
+use super::broken_content::refusal_of;
+use super::form::{self, Form};
+use super::host::Domains;
+use super::service::Service;
+use super::store::S3Store;
+use super::unhonoured;
+
+/// The largest body of a request whose body is not the content of an object or a part, in bytes.
+const LARGEST_DOCUMENT: usize = 20 << 20;
+/// The largest content that is read before its operation begins, in bytes. A small content is refused without side effects.
+const SMALL_CONTENT: u64 = 64 << 10;
+/// How many bytes of a refused request are read and dropped, so that the client reads the reason of the refusal.
+const DRAIN_LIMIT: usize = 64 << 20;
+/// The query parameters of a request that puts an object or a part.
+const CONTENT_PARAMETERS: [&str; 3] = ["partNumber", "uploadId", "x-id"];
+
+/// The front of an S3 endpoint.
+pub(super) struct Front {
+    service: S3Service,
+    verifier: S3Verifier,
+    domains: Domains,
+    account: String,
+}
+
+impl Front {
+    pub(super) fn new(
+        store: S3Store,
+        credentials: Credentials,
+        region: String,
+        account: String,
+        hosts: Hosts,
+    ) -> Self {
+        let domains = Domains::new(hosts);
+        let verifier = S3Verifier::new(region.clone(), vec![credentials]);
+        // `s3s` gets no keys: only requests that the verifier let through reach it.
+        let mut builder = S3ServiceBuilder::new(Service { store, region });
+        builder.set_host(domains.clone());
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(S3Config::default()))));
+        Self { service: builder.build(), verifier, domains, account }
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let expects = request.headers().contains_key(EXPECT);
+        let is_empty = request.body().is_end_stream();
+        let (parts, mut body) = request.into_parts();
+        let answer = match self.serve(parts, &mut body).await {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                if !expects {
+                    drain(body).await;
+                }
+                answers::refused(&refusal)
+            }
+        };
+        let mut answer = answers::complete(answer, &answers::new_request_id()).await;
+        // hyper sends no "100 Continue" for a request without content. botocore then keeps waiting for one, and its next
+        // request on the same connection hangs; so the connection is closed.
+        if expects && (is_empty || !answer.status().is_success()) {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    /// Checks a request and carries it out. Takes the body when the checks are passed.
+    async fn serve(&self, parts: Parts, body: &mut Body) -> Result<Response<Body>, Refusal> {
+        let mut request = Request::from_parts(parts, ());
+        let bucket = self.domains.check(&mut request)?;
+        let (mut parts, ()) = request.into_parts();
+        if form::is_form(&parts) {
+            return self.serve_form(&parts, bucket, std::mem::take(body)).await;
+        }
+        let payload = self.verifier.verify(&parts, jiff::Timestamp::now())?;
+        unhonoured::check(&parts.headers, &self.account)?;
+        sigv4::s3::without_signature(&mut parts);
+        let is_content = is_content(&parts, bucket.is_some());
+        let content = content(&mut parts, payload, is_content, body).await?;
+        self.call(Request::from_parts(parts, content)).await
+    }
+
+    /// Checks the form of a browser, and puts its file as an object.
+    async fn serve_form(
+        &self,
+        parts: &Parts,
+        bucket: Option<String>,
+        body: Body,
+    ) -> Result<Response<Body>, Refusal> {
+        let form = Form::read(parts, bucket, body).await?;
+        let now = jiff::Timestamp::now();
+        self.verifier.verify_policy(&form.signed_policy()?, now)?;
+        let upload = form.into_upload(now)?;
+        unhonoured::check(upload.request.headers(), &self.account)?;
+        let answer = self.call(upload.request).await?;
+        Ok(if answer.status().is_success() { upload.success.answer(&answer) } else { answer })
+    }
+
+    async fn call(&self, request: Request<s3s::Body>) -> Result<Response<Body>, Refusal> {
+        let answered = self.service.call(request).await;
+        answered.map(|answer| answer.map(Body::new)).map_err(|error| {
+            tracing::error!(error = ?error, "the S3 endpoint could not build an answer");
+            let message = "We encountered an internal error. Please try again.";
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+        })
+    }
+}
+
+/// Returns whether the body of a request becomes the content of an object or a part.
+fn is_content(parts: &Parts, has_bucket_in_host: bool) -> bool {
+    let path = parts.uri.path().trim_start_matches('/');
+    let has_key = match has_bucket_in_host {
+        true => !path.is_empty(),
+        false => path.split_once('/').is_some_and(|(_, key)| !key.is_empty()),
+    };
+    let query = parts.uri.query().unwrap_or_default().as_bytes();
+    let mut parameters = url::form_urlencoded::parse(query);
+    parts.method == Method::PUT
+        && has_key
+        && !parts.headers.contains_key("x-amz-copy-source")
+        && parameters.all(|(name, _)| CONTENT_PARAMETERS.contains(&name.as_ref()))
+}
+
+/// Returns the content of a request as a body for `s3s`, and puts the length of the content into the headers.
+async fn content(
+    parts: &mut Parts,
+    payload: Payload,
+    is_content: bool,
+    body: &mut Body,
+) -> Result<s3s::Body, Refusal> {
+    let stated =
+        parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let length = payload.decoded_length().or(stated);
+    if is_content && length.is_none() {
+        let message = "You must provide the Content-Length HTTP header.";
+        return Err(Refusal::new(StatusCode::LENGTH_REQUIRED, "MissingContentLength", message));
+    }
+    let content = Content::new(payload, std::mem::take(body).into_data_stream());
+    parts.extensions.insert(content.trailers());
+    parts.headers.remove(TRANSFER_ENCODING);
+    let content = content.into_stream();
+    if is_content && length.is_some_and(|length| length > SMALL_CONTENT) {
+        set_length(parts, length.unwrap_or_default());
+        return Ok(s3s::Body::http_body_unsync(StreamBody::new(content.map_ok(Frame::data))));
+    }
+    let bytes = collect(content).await?;
+    if length.is_some() {
+        set_length(parts, bytes.len() as u64);
+    }
+    Ok(s3s::Body::from(bytes))
+}
+
+fn set_length(parts: &mut Parts, length: u64) {
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+}
+
+async fn collect(content: impl Stream<Item = Result<Bytes, ContentError>>) -> Result<Bytes, Refusal> {
+    let mut content = std::pin::pin!(content);
+    let mut bytes = Vec::new();
+    while let Some(piece) = content.next().await {
+        bytes.extend_from_slice(&piece.map_err(|error| refusal_of(&error))?);
+        if bytes.len() > LARGEST_DOCUMENT {
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "MaxMessageLengthExceeded",
+                "Your request was too big.",
+            ));
+        }
+    }
+    Ok(bytes.into())
+}
+
+/// Reads the rest of a refused request, because many clients read the answer only after they have sent everything.
+async fn drain(body: Body) {
+    let mut body = body.into_data_stream();
+    let mut drained = 0;
+    while let Some(Ok(bytes)) = body.next().await {
+        drained += bytes.len();
+        if drained > DRAIN_LIMIT {
+            return;
+        }
+    }
+}

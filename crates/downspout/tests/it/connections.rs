@@ -1,0 +1,134 @@
+//! Connections that use up an endpoint: idle ones, half-sent requests, and clients that do not read.
+
+use std::time::{Duration, Instant};
+
+use http_front::{Hosts, Limits};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::endpoints::{Answer, Endpoints, SERVICES, Service, read_answer};
+use crate::forged::{Base, Draft};
+
+/// How long a test waits for a condition.
+const LIMIT: Duration = Duration::from_secs(60);
+/// A time-out of an endpoint that a test waits for.
+const SOON: Duration = Duration::from_millis(300);
+
+async fn start(limits: Limits) -> Endpoints {
+    Endpoints::start(Hosts::default(), limits).await
+}
+
+async fn call(endpoints: &Endpoints, service: Service) -> Answer {
+    endpoints.send(service, &Draft::new(service, Base::Call).sign().to_bytes()).await
+}
+
+/// Connects, and sends the beginning of a request.
+async fn begin(endpoints: &Endpoints, service: Service, bytes: &[u8]) -> TcpStream {
+    let mut stream = endpoints.connect(service).await;
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+/// Reads until the endpoint closes the connection, which it must do in time.
+async fn end_of(stream: TcpStream) -> Answer {
+    tokio::time::timeout(LIMIT, read_answer(stream)).await.expect("the endpoint closes the connection")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_idle_connections_than_an_endpoint_takes_leave_every_endpoint_answering() {
+    let endpoints = start(Limits { connections: 16, ..Limits::default() }).await;
+    for crowded in SERVICES {
+        let mut idle = Vec::new();
+        for number in 0..100 {
+            let half: &[u8] = if number % 2 == 0 { b"" } else { b"POST / HTTP/1.1\r\nHost: localhost\r\n" };
+            idle.push(begin(&endpoints, crowded, half).await);
+        }
+        for service in SERVICES {
+            let answer = call(&endpoints, service).await;
+            assert_eq!(answer.status, 200, "{service:?} while {crowded:?} is crowded: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_send_nothing_or_half_a_head_are_closed() {
+    let endpoints = start(Limits { head_wait: SOON, ..Limits::default() }).await;
+    for service in SERVICES {
+        for half in [&b""[..], b"POST / HTTP/1.1\r\nHost: loc"] {
+            let answer = end_of(begin(&endpoints, service, half).await).await;
+            assert_eq!(answer.status, 0, "{service:?}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_idle_after_a_request_is_closed() {
+    let endpoints = start(Limits { head_wait: SOON, ..Limits::default() }).await;
+    for service in SERVICES {
+        let request = Draft::new(service, Base::Call).sign().to_bytes();
+        let request = String::from_utf8(request).unwrap().replace("Connection: close\r\n", "");
+        let answer = end_of(begin(&endpoints, service, request.as_bytes()).await).await;
+        assert_eq!(answer.status, 200, "{service:?}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_body_is_refused_when_its_client_pauses() {
+    let endpoints = start(Limits { body_wait: SOON, ..Limits::default() }).await;
+    for (service, size, code) in [
+        (Service::S3, 1000, "<Code>RequestTimeout</Code>"),
+        (Service::S3, 1_000_000, "<Code>RequestTimeout</Code>"),
+        (Service::DataPipeline, 1000, "SerializationException"),
+        (Service::Sns, 1000, "<Code>InvalidParameter</Code>"),
+    ] {
+        let request = Draft::new(service, Base::Call).with(&format!("size {size}")).sign().to_bytes();
+        let answer = end_of(begin(&endpoints, service, &request[..request.len() - 10]).await).await;
+        assert_eq!(answer.status, 400, "{service:?}: {answer:?}");
+        assert!(answer.text.contains(code), "{service:?}: {answer:?}");
+    }
+}
+
+/// A client that reads nothing of a large answer occupies the only connection, until the endpoint gives it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_its_answer_is_given_up() {
+    let endpoints = start(Limits { connections: 1, answer_wait: SOON, ..Limits::default() }).await;
+    let put = Draft::new(Service::S3, Base::Call).with("path /drop/large").with("size 50000000");
+    assert_eq!(endpoints.send(Service::S3, &put.sign().to_bytes()).await.status, 200);
+    let get = Draft::new(Service::S3, Base::Url).with("path /drop/large").sign().to_bytes();
+    let stalled = begin(&endpoints, Service::S3, &get).await;
+    stalled.readable().await.unwrap();
+    let begun = Instant::now();
+    while call(&endpoints, Service::S3).await.status != 200 {
+        assert!(begun.elapsed() < LIMIT, "the client that does not read still has its place");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_endpoint_says_so_and_interrupts_no_request() {
+    let endpoints = start(Limits { connections: 2, ..Limits::default() }).await;
+    let poll = || {
+        let poll = Draft::new(Service::DataPipeline, Base::Call)
+            .with("header x-amz-target: DataPipeline.PollForTask");
+        poll.with_body(r#"{"workerGroup": "nobody"}"#).sign().to_bytes()
+    };
+    let mut polls = Vec::new();
+    let begun = Instant::now();
+    let refused = loop {
+        // A poll that has not reached the service yet can lose its place to another connection, so new ones follow.
+        polls.push(begin(&endpoints, Service::DataPipeline, &poll()).await);
+        let answer = call(&endpoints, Service::DataPipeline).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        assert!(begun.elapsed() < LIMIT, "two polls should have places");
+    };
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.text.contains("Retry-After"), "{refused:?}");
+    let answer = call(&endpoints, Service::S3).await;
+    assert_eq!(answer.status, 200, "another endpoint: {answer:?}");
+    drop(polls);
+    while call(&endpoints, Service::DataPipeline).await.status != 200 {
+        assert!(begun.elapsed() < LIMIT, "the places of the polls are not free again");
+    }
+}

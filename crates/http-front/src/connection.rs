@@ -1,0 +1,95 @@
+//! One connection: its requests and answers, until a limit or the client ends it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_io_timeout::TimeoutWriter;
+use tokio_util::sync::CancellationToken;
+
+use crate::limits::Limits;
+use crate::slots::{Busy, Slot};
+use crate::timed_body::TimedBody;
+
+/// Serves the requests of a connection with `answer`.
+pub(crate) async fn serve<H, F>(
+    stream: TcpStream,
+    slot: Slot,
+    limits: Limits,
+    shutdown: CancellationToken,
+    answer: H,
+) where
+    H: Fn(Request<Body>) -> F + Send + 'static,
+    F: Future<Output = Response<Body>> + Send,
+{
+    // Answers are small or fill whole buffers, so waiting for more bytes would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(limits.answer_wait));
+    let slot = Arc::new(slot);
+    let own_slot = Arc::clone(&slot);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let busy = own_slot.busy();
+        let answered = answer(request.map(|body| Body::new(TimedBody::new(body, limits.body_wait))));
+        async move { Ok::<_, Infallible>(answered.await.map(|body| AnswerBody { body, _busy: busy })) }
+    });
+    let mut served =
+        std::pin::pin!(http1::Builder::new().serve_connection(TokioIo::new(Box::pin(stream)), service));
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = slot.must_end(limits.head_wait) => {
+            tracing::debug!("an idle connection was closed");
+            return;
+        }
+        () = shutdown.cancelled() => {
+            if slot.is_waiting() {
+                return;
+            }
+            served.as_mut().graceful_shutdown();
+            tokio::time::timeout(limits.drain_wait, served).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        // The usual reason is that the client closed the connection. Its last request may have taken effect although the
+        // client got no answer.
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// The body of an answer, which keeps the connection busy until it is sent.
+struct AnswerBody {
+    body: Body,
+    _busy: Busy,
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

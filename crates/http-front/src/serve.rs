@@ -1,0 +1,54 @@
+//! Accepts connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, Response};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::connection;
+use crate::limits::Limits;
+use crate::slots::Slots;
+
+/// Pause after a failed accept. The likely reason is a lack of file descriptors, and an immediate retry would use all CPU
+/// time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The answer to a connection for which there is no place. AWS SDKs try again after it.
+const NO_PLACE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// Serves the requests that arrive at `listener` with `answer`, until `shutdown`. Open requests then have
+/// [`Limits::drain_wait`] to finish.
+pub async fn serve<H, F>(listener: TcpListener, limits: Limits, shutdown: CancellationToken, answer: H)
+where
+    H: Fn(Request<Body>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let connections = TaskTracker::new();
+    let slots = Arc::new(Slots::new(limits.connections));
+    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if let Some(slot) = slots.take() {
+            let (shutdown, answer) = (shutdown.clone(), answer.clone());
+            connections.spawn(connection::serve(stream, slot, limits, shutdown, answer));
+        } else {
+            tracing::debug!(client.address = %address, "no place for a connection: every one has a request");
+            // The buffer of a new connection has room for the answer; if not, the client sees that it was closed.
+            let _ = stream.try_write(NO_PLACE);
+        }
+    }
+    connections.close();
+    if tokio::time::timeout(limits.drain_wait, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "the shutdown interrupted requests");
+    }
+}
