@@ -6,9 +6,9 @@
 //! written in one transaction. So a killed process leaves no object without its event, and no event without its
 //! object. An upload is acknowledged only after it is on the disk.
 //!
-//! A request goes from `front` to `service` (the operations), then to `store`, `multipart`, `copy` and `listing`
-//! (the index) and to `receiving` and `content` (the bytes). Versions, access policies, encryption and storage
-//! classes are absent on purpose.
+//! A request goes from `front` to `service` (the operations), then to `store`, `multipart`, `copy` and the listings
+//! (the index) and to `receiving` and `content` (the bytes). The evaluation of access policies, encryption and storage
+//! classes are absent on purpose; `docs/compatibility.md` lists the operations.
 
 mod answers;
 mod blobs;
@@ -17,6 +17,9 @@ mod checksums;
 mod conditions;
 mod content;
 mod copy;
+mod cors;
+mod detour;
+mod documents;
 mod error;
 mod event;
 mod event_queue;
@@ -24,15 +27,20 @@ mod form;
 mod front;
 mod host;
 mod index;
+mod lifecycle;
 mod listing;
 mod model;
 mod multipart;
+mod parts;
 mod receiving;
+mod rows;
 mod schema;
 mod server;
 mod service;
 mod store;
 mod unhonoured;
+mod version_listing;
+mod versions;
 mod writer;
 
 pub use error::StoreError;

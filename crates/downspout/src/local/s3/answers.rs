@@ -1,12 +1,21 @@
-//! Completes the answers of the endpoint: each has a request id, and each error also has a message.
+//! Completes the answers of the endpoint: each has a request id, each error also has a message, and no document has a character
+//! that XML cannot contain.
+
+use std::fmt::Write as _;
 
 use axum::body::{Body, to_bytes};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use sigv4::s3::Refusal;
 
 use crate::local::xml_text::xml_text;
 
+/// Carries the name of a condition that does not hold from the operation to the error document. It is never sent.
+pub(super) const CONDITION: HeaderName = HeaderName::from_static("x-downspout-condition");
+
+/// The second id of a request, by which AWS finds the host that answered it.
+const HOST_ID: &str = "x-amz-id-2";
 /// The header with the id of a request.
 const REQUEST_ID: &str = "x-amz-request-id";
 /// The largest error of `s3s` in bytes. Errors have a few hundred bytes.
@@ -55,16 +64,29 @@ pub(super) fn xml(status: StatusCode, document: String) -> Response<Body> {
     response
 }
 
-/// Adds the request id to an answer, and to an error also the message if it has none.
-pub(super) async fn complete(response: Response<Body>, request_id: &str) -> Response<Body> {
+/// Adds the ids to an answer, and to an error also the message if it has none, and `resource`, the path of the request.
+pub(super) async fn complete(response: Response<Body>, request_id: &str, resource: &str) -> Response<Body> {
     let (mut parts, mut body) = response.into_parts();
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        parts.headers.insert(REQUEST_ID, id);
+    let condition = parts.headers.remove(CONDITION);
+    let host_id = uuid::Uuid::new_v4().simple().to_string();
+    for (name, id) in [(REQUEST_ID, request_id), (HOST_ID, &host_id)] {
+        if let Ok(id) = HeaderValue::from_str(id) {
+            parts.headers.insert(name, id);
+        }
+    }
+    if parts.status == StatusCode::NOT_MODIFIED {
+        // RFC 9110, section 15.4.5: this answer has no content.
+        parts.headers.remove(CONTENT_TYPE);
+        return Response::from_parts(parts, Body::empty());
     }
     if parts.status.is_client_error() || parts.status.is_server_error() {
         let document = to_bytes(body, LARGEST_ERROR).await.unwrap_or_default();
         let document = String::from_utf8_lossy(&document);
         let document = completed(&document, parts.status, request_id);
+        let condition = condition.as_ref().and_then(|condition| condition.to_str().ok());
+        let more = [("Condition", condition), ("Resource", Some(resource)), ("HostId", Some(&host_id))];
+        let document = with_elements(&document, &more);
+        let document = escaped(&document).unwrap_or(document);
         tracing::debug!(
             request.id = request_id,
             status = parts.status.as_u16(),
@@ -75,6 +97,66 @@ pub(super) async fn complete(response: Response<Body>, request_id: &str) -> Resp
         body = Body::from(document);
     }
     Response::from_parts(parts, body)
+}
+
+/// Adds elements at the end of an error, except those that it has already.
+fn with_elements(document: &str, elements: &[(&str, Option<&str>)]) -> String {
+    let mut text = document.strip_suffix(END).unwrap_or(document).to_owned();
+    for (name, value) in elements {
+        if let Some(value) = value.filter(|_| !text.contains(&format!("<{name}>"))) {
+            text.push_str(&format!("<{name}>{}</{name}>", xml_text(value)));
+        }
+    }
+    text + END
+}
+
+/// Mends a document of `s3s` that is in one piece, and returns it as a body: its characters that XML cannot contain, and the quotes
+/// of an ETag. The content of an object is a stream, and stays as it is.
+pub(super) fn mended(mut response: Response<s3s::Body>) -> Response<Body> {
+    let document = response.body().bytes().filter(|document| document.starts_with(b"<?xml"));
+    let mended = document.and_then(|document| {
+        let text = String::from_utf8_lossy(&document);
+        escaped(&text).or_else(|| unquoted(&text))
+    });
+    if let Some(mended) = mended {
+        // The length is another one now; the server writes the header from the content.
+        response.headers_mut().remove(CONTENT_LENGTH);
+        *response.body_mut() = s3s::Body::from(Bytes::from(mended));
+    }
+    response.map(Body::new)
+}
+
+/// Takes the quotes from the ETag in the answer to GetObjectAttributes, the only document of S3 that has none. Returns
+/// `None` for any other document.
+fn unquoted(document: &str) -> Option<String> {
+    let is_attributes = document.contains("<GetObjectAttributesResponse") && document.contains("<ETag>\"");
+    is_attributes.then(|| document.replacen("<ETag>\"", "<ETag>", 1).replacen("\"</ETag>", "</ETag>", 1))
+}
+
+/// Writes characters that XML cannot contain as numeric references, and returns `None` if there are none.
+///
+/// XML 1.0 does not know references to most of these characters either. S3 sends them all the same: the SDK for
+/// JavaScript reads them, and other clients ask for the encoding `url` to list keys with such characters. A carriage
+/// return as it is would become a line feed when it is read.
+fn escaped(text: &str) -> Option<String> {
+    let is_plain = |character: char| match character {
+        '\t' | '\n' => true,
+        '\u{FFFE}' | '\u{FFFF}' => false,
+        other => other >= ' ',
+    };
+    if text.chars().all(is_plain) {
+        return None;
+    }
+    let mut escaped = String::with_capacity(text.len() + 64);
+    for character in text.chars() {
+        if is_plain(character) {
+            escaped.push(character);
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "&#x{:x};", u32::from(character));
+        }
+    }
+    Some(escaped)
 }
 
 /// Returns the XML of an error with the message and the request id.
@@ -102,6 +184,23 @@ fn completed(document: &str, status: StatusCode, request_id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn characters_that_xml_cannot_contain_become_references() {
+        let escaped = escaped("<Key>a\u{1}\r\t\n\u{e9}</Key>");
+        assert_eq!(escaped.as_deref(), Some("<Key>a&#x1;&#xd;\t\n\u{e9}</Key>"));
+    }
+
+    #[tokio::test]
+    async fn an_error_names_its_condition_and_its_resource() {
+        let mut response = xml(StatusCode::PRECONDITION_FAILED, "<Error><Code>A</Code></Error>".to_owned());
+        response.headers_mut().insert(CONDITION, HeaderValue::from_static("If-Match"));
+        let completed = complete(response, "ID", "/drop/a&b").await;
+        assert!(!completed.headers().contains_key(CONDITION));
+        let text = to_bytes(completed.into_body(), LARGEST_ERROR).await.unwrap();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        assert!(text.contains("<Condition>If-Match</Condition><Resource>/drop/a&amp;b</Resource>"), "{text}");
+    }
 
     #[test]
     fn an_error_gets_a_message_and_an_id() {

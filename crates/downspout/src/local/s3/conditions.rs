@@ -37,18 +37,33 @@ impl Conditions {
             }
             _ => {}
         }
-        match (&self.if_none_match, self.if_modified_since) {
-            (Some(unwanted), _) if matches_etag(unwanted, &object.etag) => Err(StoreError::NotModified),
-            (None, Some(since)) if !is_after(object.modified, since) => Err(StoreError::NotModified),
-            _ => Ok(()),
+        let unchanged = match (&self.if_none_match, self.if_modified_since) {
+            (Some(unwanted), _) => matches_etag(unwanted, &object.etag),
+            (None, Some(since)) => !is_after(object.modified, since),
+            (None, None) => false,
+        };
+        if unchanged {
+            return Err(StoreError::NotModified { etag: object.etag.clone(), modified: object.modified });
         }
+        Ok(())
     }
 
     /// Checks the conditions of a copy on its source. The conditions are those of a read, but a copy cannot answer "not
     /// modified".
     pub(super) fn check_copy_source(&self, object: &S3Object) -> Result<(), StoreError> {
         self.check_read(object).map_err(|error| match error {
-            StoreError::NotModified => StoreError::PreconditionFailed("x-amz-copy-source-If-None-Match"),
+            StoreError::NotModified { .. } if self.if_none_match.is_some() => {
+                StoreError::PreconditionFailed("x-amz-copy-source-If-None-Match")
+            }
+            StoreError::NotModified { .. } => {
+                StoreError::PreconditionFailed("x-amz-copy-source-If-Modified-Since")
+            }
+            StoreError::PreconditionFailed("If-Match") => {
+                StoreError::PreconditionFailed("x-amz-copy-source-If-Match")
+            }
+            StoreError::PreconditionFailed("If-Unmodified-Since") => {
+                StoreError::PreconditionFailed("x-amz-copy-source-If-Unmodified-Since")
+            }
             other => other,
         })
     }
@@ -80,6 +95,8 @@ mod tests {
             size: 1,
             etag: "abc".to_owned(),
             modified: Timestamp::from_millisecond(10_500).unwrap(),
+            version: "null".to_owned(),
+            is_versioned: false,
             meta: super::super::model::Meta::default(),
         }
     }
@@ -117,6 +134,6 @@ mod tests {
     fn the_same_second_is_not_modified() {
         let since = Timestamp::from_second(10).ok();
         let conditions = Conditions { if_modified_since: since, ..Default::default() };
-        assert!(matches!(conditions.check_read(&object()), Err(StoreError::NotModified)));
+        assert!(matches!(conditions.check_read(&object()), Err(StoreError::NotModified { .. })));
     }
 }

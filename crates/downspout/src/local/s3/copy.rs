@@ -3,7 +3,7 @@
 use super::error::StoreError;
 use super::event::EventName;
 use super::index::{self, NewObject};
-use super::model::{Checksums, Conditions, Meta, S3Object};
+use super::model::{Address, Checksums, Conditions, Meta, S3Object};
 use super::store::S3Store;
 
 /// The object that a copy creates.
@@ -20,7 +20,7 @@ impl S3Store {
     /// Copies an object in the index. Returns `None` if the source changed after the caller read it.
     pub(super) async fn copy(
         &self,
-        from: (String, String),
+        from: Address,
         to: (String, String),
         copy: Copy,
         conditions: Conditions,
@@ -28,7 +28,7 @@ impl S3Store {
         let now = self.now();
         self.writer()
             .write(move |tx| {
-                let source = index::existing(tx.connection, &from.0, &from.1)?;
+                let source = index::existing(tx.connection, &from)?;
                 if source.content != copy.content {
                     return Ok(None);
                 }

@@ -3,7 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use http::header::{ALLOW, ETAG, LAST_MODIFIED};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use s3s::{S3Error, S3ErrorCode};
+
+use super::answers::CONDITION;
+
+const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
+const VERSION: HeaderName = HeaderName::from_static("x-amz-version-id");
 
 /// Why the store did not do what the caller asked.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +29,42 @@ pub enum StoreError {
     #[error("the upload `{0}` does not exist; it may have been aborted or completed")]
     NoSuchUpload(String),
     /// A condition of the request is not fulfilled; the value is the header's name.
-    #[error("at least one of the pre-conditions you specified did not hold: {0}")]
+    #[error("At least one of the pre-conditions you specified did not hold")]
     PreconditionFailed(&'static str),
     /// The client has the object already (`If-None-Match`, `If-Modified-Since`).
     #[error("not modified")]
-    NotModified,
+    NotModified {
+        /// The ETag of the object, without quotes.
+        etag: String,
+        /// When the object was written.
+        modified: Timestamp,
+    },
+    /// The object has no version with this id.
+    #[error("the key `{key}` has no version `{version}`")]
+    NoSuchVersion {
+        /// The key.
+        key: String,
+        /// The id that the request names.
+        version: String,
+    },
+    /// The newest version of the object is a delete marker.
+    #[error("the key `{key}` does not exist: its newest version is a delete marker")]
+    Deleted {
+        /// The key.
+        key: String,
+        /// The id of the delete marker.
+        version: String,
+    },
+    /// The version that the request names is a delete marker, which can only be deleted.
+    #[error(
+        "the specified method is not allowed against this resource: the version `{version}` is a delete marker"
+    )]
+    IsDeleteMarker {
+        /// The id of the delete marker.
+        version: String,
+        /// When the delete marker was created.
+        modified: Timestamp,
+    },
     /// A part that the completing request names is missing or has another ETag; the value is the number of the part.
     #[error("part {0} could not be found, or its ETag does not match the uploaded part's")]
     InvalidPart(i32),
@@ -97,6 +136,23 @@ impl StoreError {
         }
     }
 
+    /// Returns the headers that S3 sends with this error.
+    fn headers(&self) -> Vec<(HeaderName, String)> {
+        let marker = |version: &str| vec![(DELETE_MARKER, "true".to_owned()), (VERSION, version.to_owned())];
+        match self {
+            Self::PreconditionFailed(condition) => vec![(CONDITION, (*condition).to_owned())],
+            Self::NotModified { etag, modified } => {
+                vec![(ETAG, format!("\"{etag}\"")), (LAST_MODIFIED, http_date(*modified))]
+            }
+            Self::Deleted { version, .. } => marker(version),
+            Self::IsDeleteMarker { version, modified } => {
+                let more = [(ALLOW, "DELETE".to_owned()), (LAST_MODIFIED, http_date(*modified))];
+                marker(version).into_iter().chain(more).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn code(&self) -> S3ErrorCode {
         match self {
             Self::NoSuchBucket(_) => S3ErrorCode::NoSuchBucket,
@@ -104,7 +160,10 @@ impl StoreError {
             Self::NoSuchKey(_) => S3ErrorCode::NoSuchKey,
             Self::NoSuchUpload(_) => S3ErrorCode::NoSuchUpload,
             Self::PreconditionFailed(_) => S3ErrorCode::PreconditionFailed,
-            Self::NotModified => S3ErrorCode::NotModified,
+            Self::NotModified { .. } => S3ErrorCode::NotModified,
+            Self::NoSuchVersion { .. } => S3ErrorCode::NoSuchVersion,
+            Self::Deleted { .. } => S3ErrorCode::NoSuchKey,
+            Self::IsDeleteMarker { .. } => S3ErrorCode::MethodNotAllowed,
             Self::InvalidPart(_) => S3ErrorCode::InvalidPart,
             Self::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
             Self::EntityTooSmall { .. } => S3ErrorCode::EntityTooSmall,
@@ -126,8 +185,22 @@ impl From<StoreError> for S3Error {
         if code == S3ErrorCode::InternalError {
             tracing::error!(error = %chain(&error), "the object store failed");
         }
-        S3Error::with_message(code, error.to_string())
+        let mut answer = S3Error::with_message(code, error.to_string());
+        let headers: Vec<_> = error
+            .headers()
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?)))
+            .collect();
+        if !headers.is_empty() {
+            answer.set_headers(HeaderMap::from_iter(headers));
+        }
+        answer
     }
+}
+
+/// Returns a time in the form of HTTP headers.
+fn http_date(time: Timestamp) -> String {
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -19,6 +19,7 @@ pub(super) enum EventName {
     CreatedCopy,
     CreatedCompleteMultipartUpload,
     RemovedDelete,
+    RemovedDeleteMarkerCreated,
 }
 
 impl EventName {
@@ -29,6 +30,7 @@ impl EventName {
             Self::CreatedCopy => "ObjectCreated:Copy",
             Self::CreatedCompleteMultipartUpload => "ObjectCreated:CompleteMultipartUpload",
             Self::RemovedDelete => "ObjectRemoved:Delete",
+            Self::RemovedDeleteMarkerCreated => "ObjectRemoved:DeleteMarkerCreated",
         }
     }
 }
@@ -51,11 +53,16 @@ pub(super) fn append(
 fn document(bucket: &str, name: EventName, object: &S3Object, now: Timestamp) -> String {
     let sequencer = format!("{:016X}", object.content);
     let key = form_encoded(&object.key);
-    let object_json = match name {
+    let mut object_json = match name {
         // The event of a removal has neither size nor ETag.
-        EventName::RemovedDelete => json!({"key": key, "sequencer": sequencer}),
+        EventName::RemovedDelete | EventName::RemovedDeleteMarkerCreated => {
+            json!({"key": key, "sequencer": sequencer})
+        }
         _ => json!({"key": key, "size": object.size, "eTag": object.etag, "sequencer": sequencer}),
     };
+    if let Some(version) = object.named_version() {
+        object_json["versionId"] = version.into();
+    }
     let record = json!({
         "eventVersion": "2.1",
         "eventSource": "aws:s3",

@@ -1,5 +1,7 @@
 //! What happens to a request before and after its operation.
 //!
+//! A browser's question before a request of another origin is answered from the rules of the bucket.
+//!
 //! A request passes these checks in this order: its host, its signature, and the headers that nobody honours. Its body is
 //! checked while it arrives. `s3s` gets the request without its signature, and with a body that is the content.
 
@@ -10,17 +12,22 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::StreamBody;
 use http_front::Hosts;
 use hyper::body::Frame;
+use s3s::S3Error;
 use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::path::check_bucket_name;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::validation::NameValidation;
 use sigv4::Credentials;
 use sigv4::s3::{Content, ContentError, Payload, Refusal, S3Verifier};
 
 use super::answers;
 use super::broken_content::refusal_of;
+use super::cors::{self, Question};
+use super::detour;
 use super::form::{self, Form};
 use super::host::Domains;
 use super::service::Service;
@@ -39,6 +46,7 @@ const CONTENT_PARAMETERS: [&str; 3] = ["partNumber", "uploadId", "x-id"];
 /// The front of an S3 endpoint.
 pub(super) struct Front {
     service: S3Service,
+    store: S3Store,
     verifier: S3Verifier,
     domains: Domains,
     account: String,
@@ -55,10 +63,11 @@ impl Front {
         let domains = Domains::new(hosts);
         let verifier = S3Verifier::new(region.clone(), vec![credentials]);
         // `s3s` gets no keys: only requests that the verifier let through reach it.
-        let mut builder = S3ServiceBuilder::new(Service { store, region });
+        let mut builder = S3ServiceBuilder::new(Service { store: store.clone(), region });
+        builder.set_validation(Names);
         builder.set_host(domains.clone());
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(S3Config::default()))));
-        Self { service: builder.build(), verifier, domains, account }
+        Self { service: builder.build(), store, verifier, domains, account }
     }
 
     /// Answers one request.
@@ -66,6 +75,7 @@ impl Front {
         let expects = request.headers().contains_key(EXPECT);
         let is_empty = request.body().is_end_stream();
         let (parts, mut body) = request.into_parts();
+        let resource = parts.uri.path().to_owned();
         let answer = match self.serve(parts, &mut body).await {
             Ok(answer) => answer,
             Err(refusal) => {
@@ -75,7 +85,7 @@ impl Front {
                 answers::refused(&refusal)
             }
         };
-        let mut answer = answers::complete(answer, &answers::new_request_id()).await;
+        let mut answer = answers::complete(answer, &answers::new_request_id(), &resource).await;
         // hyper sends no "100 Continue" for a request without content. botocore then keeps waiting for one, and its next
         // request on the same connection hangs; so the connection is closed.
         if expects && (is_empty || !answer.status().is_success()) {
@@ -88,13 +98,60 @@ impl Front {
     async fn serve(&self, parts: Parts, body: &mut Body) -> Result<Response<Body>, Refusal> {
         let mut request = Request::from_parts(parts, ());
         let bucket = self.domains.check(&mut request)?;
-        let (mut parts, ()) = request.into_parts();
+        let (parts, ()) = request.into_parts();
+        let named = bucket.clone().or_else(|| bucket_in_path(parts.uri.path()));
+        if parts.method == Method::OPTIONS {
+            return Ok(self.preflight(&parts, &named.unwrap_or_default()).await);
+        }
+        let allowing = self.allowing(&parts, named.as_deref()).await;
+        let mut answer = self.carry_out(parts, bucket, body).await?;
+        answer.headers_mut().extend(allowing);
+        Ok(answer)
+    }
+
+    /// Answers the question of a browser before a request.
+    async fn preflight(&self, parts: &Parts, bucket: &str) -> Response<Body> {
+        let allowed = match Question::of_preflight(&parts.headers) {
+            Ok(question) => cors::preflight(&self.store, bucket, &question).await,
+            Err(error) => Err(error),
+        };
+        let answer = allowed.map(|headers| {
+            let mut answer = Response::new(s3s::Body::empty());
+            *answer.headers_mut() = headers;
+            answer
+        });
+        match answer.or_else(S3Error::to_http_response) {
+            Ok(answer) => answers::mended(answer),
+            Err(error) => {
+                tracing::error!(%error, "the S3 endpoint could not answer a preflight request");
+                answers::refused(&internal_error())
+            }
+        }
+    }
+
+    /// Returns the headers with which a browser lets a page read the answer. A request of another program needs none.
+    async fn allowing(&self, parts: &Parts, bucket: Option<&str>) -> HeaderMap {
+        match (Question::of_request(parts.method.as_str(), &parts.headers), bucket) {
+            (Some(question), Some(bucket)) => cors::headers(&self.store, bucket, &question).await,
+            _ => HeaderMap::new(),
+        }
+    }
+
+    /// Checks who sent a request, and carries it out.
+    async fn carry_out(
+        &self,
+        mut parts: Parts,
+        bucket: Option<String>,
+        body: &mut Body,
+    ) -> Result<Response<Body>, Refusal> {
         if form::is_form(&parts) {
             return self.serve_form(&parts, bucket, std::mem::take(body)).await;
         }
+        detour::refuse_other_services(&parts.headers)?;
         let payload = self.verifier.verify(&parts, jiff::Timestamp::now())?;
         unhonoured::check(&parts.headers, &self.account)?;
         sigv4::s3::without_signature(&mut parts);
+        detour::adapt(&mut parts, bucket.is_some())?;
         let is_content = is_content(&parts, bucket.is_some());
         let content = content(&mut parts, payload, is_content, body).await?;
         self.call(Request::from_parts(parts, content)).await
@@ -118,11 +175,29 @@ impl Front {
 
     async fn call(&self, request: Request<s3s::Body>) -> Result<Response<Body>, Refusal> {
         let answered = self.service.call(request).await;
-        answered.map(|answer| answer.map(Body::new)).map_err(|error| {
+        answered.map(answers::mended).map_err(|error| {
             tracing::error!(error = ?error, "the S3 endpoint could not build an answer");
-            let message = "We encountered an internal error. Please try again.";
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+            internal_error()
         })
+    }
+}
+
+fn internal_error() -> Refusal {
+    let message = "We encountered an internal error. Please try again.";
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+}
+
+/// Returns the bucket that a path names.
+fn bucket_in_path(path: &str) -> Option<String> {
+    path.split('/').nth(1).filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// The names that may stand in the place of a bucket: those of buckets, and that of an operation.
+struct Names;
+
+impl NameValidation for Names {
+    fn validate_bucket_name(&self, name: &str) -> bool {
+        check_bucket_name(name) || name == "WriteGetObjectResponse"
     }
 }
 

@@ -10,8 +10,10 @@ use super::blobs::BlobId;
 use super::content::{Extent, Segment};
 use super::error::StoreError;
 use super::event::{self, EventName};
-use super::model::{Bucket, Conditions, Meta, S3Object};
+use super::model::{Address, Bucket, Conditions, Deleted, Meta, S3Object, Versioning};
 use super::receiving::Body;
+use super::rows;
+use super::versions::{self, Change, Found};
 use super::writer::Tx;
 
 /// The data of a new object.
@@ -35,7 +37,8 @@ pub(super) fn keep(tx: &mut Tx<'_>, body: Body) -> Extent {
     }
 }
 
-/// Stores `new` under `key` in place of the present object, and adds the event if the bucket notifies.
+/// Stores `new` under `key` in place of the present object, and adds the event if the bucket notifies. A bucket that keeps
+/// versions keeps the present object as an older version.
 ///
 /// Fails if the bucket does not exist or `conditions` do not hold.
 pub(super) fn store_object(
@@ -52,10 +55,13 @@ pub(super) fn store_object(
     conditions.check_write(&key, current.as_ref())?;
     let content = next_sequence(tx.connection)?;
     insert_segments(tx.connection, content, &new.segments)?;
+    let replaced = versions::make_room(tx, &bucket, &key, current)?;
+    let version = versions::new_version(&bucket, content);
     let NewObject { size, etag, meta, .. } = new;
-    let object = S3Object { key, content, size, etag, modified: now, meta };
-    let sql = "INSERT OR REPLACE INTO objects (bucket, key, content, size, etag, modified, meta) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let is_versioned = bucket.versioning != Versioning::Never;
+    let object = S3Object { key, content, size, etag, modified: now, version, is_versioned, meta };
+    let sql = "INSERT OR REPLACE INTO objects (bucket, key, content, size, etag, modified, meta, version) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     tx.connection.prepare_cached(sql)?.execute(params![
         bucket_name,
         object.key.as_bytes(),
@@ -64,11 +70,12 @@ pub(super) fn store_object(
         object.etag,
         now.as_millisecond(),
         serde_json::to_string(&object.meta)?,
+        object.version,
     ])?;
     // The old content is removed after the new content is stored, because both share their files if an object is copied
     // onto itself.
-    if let Some(current) = current {
-        drop_content(tx, current.content)?;
+    for content in replaced {
+        drop_content(tx, content)?;
     }
     if bucket.notifies {
         event::append(tx, bucket_name, name, &object, now)?;
@@ -76,28 +83,58 @@ pub(super) fn store_object(
     Ok(object)
 }
 
-/// Deletes the object under `key`, and adds the event if the bucket notifies. Returns whether there was an object.
+/// Deletes an object, and adds the event if the bucket notifies. Without a version in the address, a bucket that keeps versions
+/// gets a delete marker instead.
 ///
 /// Fails if the bucket does not exist or `conditions` do not hold.
 pub(super) fn delete_object(
     tx: &mut Tx<'_>,
-    bucket_name: &str,
-    key: &str,
+    address: &Address,
     conditions: &Conditions,
     now: Timestamp,
-) -> Result<bool, StoreError> {
-    let bucket = bucket(tx.connection, bucket_name)?;
-    let current = find(tx.connection, bucket_name, key)?;
-    conditions.check_write(key, current.as_ref())?;
-    let Some(mut object) = current else { return Ok(false) };
-    let sql = "DELETE FROM objects WHERE bucket = ?1 AND key = ?2";
-    tx.connection.prepare_cached(sql)?.execute(params![bucket_name, key.as_bytes()])?;
-    drop_content(tx, object.content)?;
-    if bucket.notifies {
+) -> Result<Deleted, StoreError> {
+    let bucket = bucket(tx.connection, &address.bucket)?;
+    let current = match &address.version {
+        None => find(tx.connection, &bucket.name, &address.key)?,
+        Some(version) => versions::find_version(tx.connection, address, version)?.and_then(Found::object),
+    };
+    conditions.check_write(&address.key, current.as_ref())?;
+    let change = take_out(tx, &bucket, address, current, now)?;
+    if let Some((name, mut object)) = change.event.filter(|_| bucket.notifies) {
         object.content = next_sequence(tx.connection)?;
-        event::append(tx, bucket_name, EventName::RemovedDelete, &object, now)?;
+        event::append(tx, &bucket.name, name, &object, now)?;
     }
-    Ok(true)
+    Ok(change.deleted)
+}
+
+/// Deletes an object, or puts a delete marker over it, without an event: the rule of a lifecycle has events of its own, which the
+/// configuration of the stack leaves out.
+pub(super) fn expire_object(tx: &mut Tx<'_>, address: &Address, now: Timestamp) -> Result<(), StoreError> {
+    let bucket = bucket(tx.connection, &address.bucket)?;
+    let current = find(tx.connection, &address.bucket, &address.key)?;
+    take_out(tx, &bucket, address, current, now).map(drop)
+}
+
+/// Removes the version that `address` names, or takes `current`, the newest version, out of sight.
+fn take_out(
+    tx: &mut Tx<'_>,
+    bucket: &Bucket,
+    address: &Address,
+    current: Option<S3Object>,
+    now: Timestamp,
+) -> Result<Change, StoreError> {
+    let change = match (&address.version, bucket.versioning) {
+        (Some(version), _) => versions::remove_version(tx, address, version)?,
+        (None, Versioning::Never) => versions::remove_current(tx, address, current)?,
+        (None, Versioning::Enabled | Versioning::Suspended) => {
+            let content = next_sequence(tx.connection)?;
+            versions::put_marker(tx, bucket, &address.key, current, content, now)?
+        }
+    };
+    for content in &change.dropped {
+        drop_content(tx, *content)?;
+    }
+    Ok(change)
 }
 
 fn drop_content(tx: &mut Tx<'_>, content: i64) -> Result<(), StoreError> {
@@ -140,82 +177,67 @@ pub(super) fn segments(connection: &Connection, content: i64) -> Result<Vec<Segm
             number: row.get(0)?,
             size: size as u64,
             checksums: row.get(2)?,
-            extent: extent(row, 3)?,
+            extent: rows::extent(row, 3)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Reads the columns `blob` and `inline`, of which `column` is the first.
-pub(super) fn extent(row: &Row<'_>, column: usize) -> rusqlite::Result<Extent> {
-    Ok(match row.get::<_, Option<BlobId>>(column)? {
-        Some(id) => Extent::Blob(id),
-        None => Extent::Inline(row.get::<_, Option<Vec<u8>>>(column + 1)?.unwrap_or_default().into()),
-    })
-}
-
 /// Reads a bucket. Fails if the bucket does not exist.
 pub(super) fn bucket(connection: &Connection, name: &str) -> Result<Bucket, StoreError> {
-    let sql = "SELECT name, created, notify FROM buckets WHERE name = ?1";
+    let sql = "SELECT name, created, notify, versioning FROM buckets WHERE name = ?1";
     let found = connection.prepare_cached(sql)?.query_row([name], bucket_row).optional()?;
     found.ok_or_else(|| StoreError::NoSuchBucket(name.to_owned()))
 }
 
 pub(super) fn bucket_row(row: &Row<'_>) -> rusqlite::Result<Bucket> {
-    Ok(Bucket { name: row.get(0)?, created: time(row, 1)?, notifies: row.get(2)? })
+    let versioning = Versioning::of_status(row.get::<_, Option<String>>(3)?.as_deref());
+    Ok(Bucket { name: row.get(0)?, created: rows::time(row, 1)?, notifies: row.get(2)?, versioning })
 }
 
-/// Reads an object. Fails if the bucket or the object does not exist.
-pub(super) fn existing(
-    connection: &Connection,
-    bucket_name: &str,
-    key: &str,
-) -> Result<S3Object, StoreError> {
-    match find(connection, bucket_name, key)? {
-        Some(object) => Ok(object),
-        None => {
-            bucket(connection, bucket_name)?;
-            Err(StoreError::NoSuchKey(key.to_owned()))
+/// Reads the version of an object that `address` names. Fails if the bucket or the version does not exist, or if the version is a
+/// delete marker.
+pub(super) fn existing(connection: &Connection, address: &Address) -> Result<S3Object, StoreError> {
+    let found = match &address.version {
+        None => match find(connection, &address.bucket, &address.key)? {
+            Some(object) => return Ok(object),
+            None => versions::newest(connection, &address.bucket, &address.key)?,
+        },
+        Some(version) => versions::find_version(connection, address, version)?,
+    };
+    match (found, &address.version) {
+        (Some(Found::Object(object)), Some(_)) => Ok(*object),
+        (Some(Found::Marker { version, .. }), None) => {
+            Err(StoreError::Deleted { key: address.key.clone(), version })
+        }
+        (Some(Found::Marker { version, modified }), Some(_)) => {
+            Err(StoreError::IsDeleteMarker { version, modified })
+        }
+        (None, Some(version)) => {
+            bucket(connection, &address.bucket)?;
+            Err(StoreError::NoSuchVersion { key: address.key.clone(), version: version.clone() })
+        }
+        (Some(Found::Object(_)) | None, None) => {
+            bucket(connection, &address.bucket)?;
+            Err(StoreError::NoSuchKey(address.key.clone()))
         }
     }
 }
 
+/// Reads the newest version of an object, or `None` if there is none or if it is a delete marker.
 pub(super) fn find(connection: &Connection, bucket: &str, key: &str) -> Result<Option<S3Object>, StoreError> {
-    let sql = "SELECT key, content, size, etag, modified, meta FROM objects WHERE bucket = ?1 AND key = ?2";
+    let sql = "SELECT key, content, size, etag, modified, version, \
+               (SELECT versioning IS NOT NULL FROM buckets WHERE name = ?1), meta \
+               FROM objects WHERE bucket = ?1 AND key = ?2";
     let found = connection
         .prepare_cached(sql)?
-        .query_row(params![bucket, key.as_bytes()], |row| Ok((listed_object(row)?, row.get::<_, String>(5)?)))
+        .query_row(params![bucket, key.as_bytes()], |row| {
+            Ok((rows::listed_object(row)?, row.get::<_, String>(7)?))
+        })
         .optional()?;
     let Some((mut object, meta)) = found else { return Ok(None) };
     object.meta = serde_json::from_str(&meta)?;
     Ok(Some(object))
-}
-
-/// Reads the columns `key, content, size, etag, modified`, and leaves the metadata empty.
-pub(super) fn listed_object(row: &Row<'_>) -> rusqlite::Result<S3Object> {
-    let size: i64 = row.get(2)?;
-    Ok(S3Object {
-        key: key(row, 0)?,
-        content: row.get(1)?,
-        size: size as u64,
-        etag: row.get(3)?,
-        modified: time(row, 4)?,
-        meta: Meta::default(),
-    })
-}
-
-/// Reads a key from a column of bytes. Fails if the bytes are not UTF-8.
-pub(super) fn key(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
-    String::from_utf8(row.get(column)?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
-    })
-}
-
-/// Reads a time from a column of milliseconds since 1970.
-pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_millisecond(row.get(column)?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Integer, Box::new(error))
-    })
 }
 
 /// Returns the next number for a content or an event. The numbers never go down, even after a restart.

@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use super::error::StoreError;
 use super::index;
 use super::model::S3Object;
+use super::rows;
 use super::store::S3Store;
 
 /// The parameters of a listing.
@@ -57,7 +58,7 @@ impl Entry {
 
 impl Listing {
     /// Returns the common prefix that `key` belongs to, if the key contains the delimiter after the listing's prefix.
-    fn rolled_up<'k>(&self, key: &'k str) -> Option<&'k str> {
+    pub(super) fn rolled_up<'k>(&self, key: &'k str) -> Option<&'k str> {
         let delimiter = self.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty())?;
         let rest = key.get(self.prefix.len()..)?;
         let end = self.prefix.len() + rest.find(delimiter)? + delimiter.len();
@@ -65,7 +66,7 @@ impl Listing {
     }
 
     /// Returns the smallest bytes that the first entry of the page can have.
-    fn first(&self) -> Vec<u8> {
+    pub(super) fn first(&self) -> Vec<u8> {
         let begin = match &self.from {
             ListFrom::Start => Vec::new(),
             ListFrom::At(bytes) => bytes.clone(),
@@ -84,7 +85,7 @@ fn after_key(key: &[u8]) -> Vec<u8> {
 }
 
 /// Returns the smallest bytes that are greater than everything that begins with `prefix`.
-fn after_prefix(prefix: &[u8]) -> Vec<u8> {
+pub(super) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
     let mut bound = prefix.to_vec();
     if let Some(last) = bound.last_mut() {
         // UTF-8 contains no byte 0xFF, so this addition cannot overflow.
@@ -110,13 +111,13 @@ impl S3Store {
 fn page(connection: &Connection, bucket: &str, listing: &Listing) -> Result<Page, StoreError> {
     let mut page = Page::default();
     let mut begin = listing.first();
-    let sql = "SELECT key, content, size, etag, modified FROM objects \
+    let sql = "SELECT key, content, size, etag, modified, version, 0 FROM objects \
                WHERE bucket = ?1 AND key >= ?2 ORDER BY key";
     let mut statement = connection.prepare_cached(sql)?;
     'seek: loop {
         let mut rows = statement.query(params![bucket, begin])?;
         while let Some(row) = rows.next()? {
-            let object = index::listed_object(row)?;
+            let object = rows::listed_object(row)?;
             if !object.key.starts_with(&listing.prefix) {
                 return Ok(page);
             }

@@ -13,7 +13,43 @@ pub(super) struct Bucket {
     pub(super) created: Timestamp,
     /// Whether each change of an object in the bucket creates an event.
     pub(super) notifies: bool,
+    pub(super) versioning: Versioning,
 }
+
+/// Whether a bucket keeps the earlier versions of its objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Versioning {
+    /// Versioning was never enabled: every object has one version, `null`, and no answer names versions.
+    #[default]
+    Never,
+    /// Each write adds a version.
+    Enabled,
+    /// Versioning was enabled before. Each write replaces the version `null`; the other versions stay.
+    Suspended,
+}
+
+impl Versioning {
+    /// Returns the status in the words of S3, or `None` if versioning was never enabled.
+    pub(super) fn status(self) -> Option<&'static str> {
+        match self {
+            Self::Never => None,
+            Self::Enabled => Some(dto::BucketVersioningStatus::ENABLED),
+            Self::Suspended => Some(dto::BucketVersioningStatus::SUSPENDED),
+        }
+    }
+
+    /// Reads a status in the words of S3. Any other text means that versioning was never enabled.
+    pub(super) fn of_status(status: Option<&str>) -> Self {
+        match status {
+            Some(dto::BucketVersioningStatus::ENABLED) => Self::Enabled,
+            Some(dto::BucketVersioningStatus::SUSPENDED) => Self::Suspended,
+            _ => Self::Never,
+        }
+    }
+}
+
+/// The id of the version of an object that was written while its bucket kept no versions.
+pub(super) const NULL_VERSION: &str = "null";
 
 /// An S3 object, without its bytes.
 #[derive(Clone, Debug)]
@@ -25,7 +61,36 @@ pub(super) struct S3Object {
     /// The ETag without quotes.
     pub(super) etag: String,
     pub(super) modified: Timestamp,
+    /// The id of the version.
+    pub(super) version: String,
+    /// Whether the bucket keeps versions, or kept some before. Only then do answers name the version.
+    pub(super) is_versioned: bool,
     pub(super) meta: Meta,
+}
+
+impl S3Object {
+    /// Returns the id of the version for an answer, or `None` if the bucket never kept versions.
+    pub(super) fn named_version(&self) -> Option<String> {
+        self.is_versioned.then(|| self.version.clone())
+    }
+}
+
+/// The object of a request: its bucket, its key, and the version that the request names.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    /// `None` stands for the newest version.
+    pub(super) version: Option<String>,
+}
+
+/// The outcome of a delete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Deleted {
+    /// Whether the delete created a delete marker, or removed one.
+    pub(super) is_marker: bool,
+    /// The version that the delete created or removed, if the bucket keeps versions or the request named one.
+    pub(super) version: Option<String>,
 }
 
 /// The metadata that a client sends with an object.
@@ -124,6 +189,14 @@ pub(super) struct Part {
     pub(super) size: u64,
     pub(super) etag: String,
     pub(super) modified: Timestamp,
+    pub(super) checksums: Checksums,
+}
+
+/// The object that a completed upload created, as the answer names it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Completed {
+    pub(super) etag: String,
+    pub(super) version: Option<String>,
     pub(super) checksums: Checksums,
 }
 

@@ -1,15 +1,16 @@
 //! Multipart uploads. Each part is a content of its own; completing an upload joins the parts in order, without copying
 //! bytes.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use md5::{Digest, Md5};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::content::{Content, Extent, Segment};
 use super::error::StoreError;
 use super::event::EventName;
 use super::index::{self, NewObject};
-use super::model::{Checksums, Conditions, Meta, Part, S3Object, Upload};
+use super::model::{Checksums, Completed, Conditions, Meta, Part, Upload};
+use super::parts::{self, StoredPart, insert_part, remove_parts, stored_parts, upload};
 use super::receiving::Received;
 use super::store::S3Store;
 use super::writer::Tx;
@@ -17,19 +18,15 @@ use super::writer::Tx;
 /// The smallest size that S3 accepts for every part but the last, in bytes.
 const LEAST_PART: u64 = 5 << 20;
 
+/// How long the answer to a completed upload is kept. A client that got no answer asks again much sooner.
+const ANSWERS_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
 /// A part as the completing request names it.
 #[derive(Clone, Debug)]
 pub(super) struct NamedPart {
     pub(super) number: i32,
     pub(super) etag: String,
     pub(super) checksums: Checksums,
-}
-
-/// A part with its content.
-#[derive(Clone, Debug)]
-pub(super) struct StoredPart {
-    pub(super) part: Part,
-    pub(super) extent: Extent,
 }
 
 impl S3Store {
@@ -101,43 +98,13 @@ impl S3Store {
         .await
     }
 
-    /// Returns the open uploads whose keys begin with `prefix`, in the order of (key, id) and after the given pair.
-    pub(super) async fn uploads(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        after: (String, String),
-    ) -> Result<Vec<Upload>, StoreError> {
-        let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
-        self.read(move |connection| {
-            index::bucket(connection, &bucket)?;
-            let sql = "SELECT id, key, initiated, meta FROM uploads \
-                       WHERE bucket = ?1 AND (key, id) > (?2, ?3) AND key >= ?4 ORDER BY key, id";
-            let mut statement = connection.prepare_cached(sql)?;
-            let bounds = params![bucket, after.0.as_bytes(), after.1, prefix.as_bytes()];
-            let mut rows = statement.query(bounds)?;
-            let mut uploads = Vec::new();
-            while let Some(row) = rows.next()? {
-                let upload = upload_row(row)?;
-                if !upload.key.starts_with(&prefix) {
-                    break;
-                }
-                uploads.push(upload);
-            }
-            Ok(uploads)
-        })
-        .await
-    }
-
     /// Aborts an upload, and removes its parts.
     pub(super) async fn abort(&self, bucket: &str, key: &str, id: &str) -> Result<(), StoreError> {
         let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
         self.writer()
             .write(move |tx| {
                 upload(tx.connection, &bucket, &key, &id)?;
-                remove_parts(tx, &id, None)?;
-                tx.connection.execute("DELETE FROM uploads WHERE id = ?1", [&id])?;
-                Ok(())
+                parts::abort(tx, &id)
             })
             .await
     }
@@ -168,11 +135,31 @@ impl S3Store {
         named: Vec<NamedPart>,
         checksums: Checksums,
         conditions: Conditions,
-    ) -> Result<S3Object, StoreError> {
+    ) -> Result<Completed, StoreError> {
         let (bucket, key, id, now) = (bucket.to_owned(), key.to_owned(), id.to_owned(), self.now());
         self.writer()
             .write(move |tx| complete(tx, &bucket, key, &id, &named, checksums, &conditions, now))
             .await
+    }
+
+    /// Returns the outcome of an upload that the same request completed before, or `None`.
+    pub(super) async fn completed(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: &str,
+        named: &[NamedPart],
+    ) -> Result<Option<Completed>, StoreError> {
+        let (bucket, key, id, named) =
+            (bucket.to_owned(), key.to_owned(), id.to_owned(), fingerprint(named)?);
+        self.read(move |connection| {
+            let sql = "SELECT object FROM completed_uploads \
+                       WHERE id = ?1 AND bucket = ?2 AND key = ?3 AND parts = ?4";
+            let values = params![id, bucket, key.as_bytes(), named];
+            let found = connection.prepare_cached(sql)?.query_row(values, |row| row.get::<_, String>(0));
+            Ok(found.optional()?.map(|object| serde_json::from_str(&object)).transpose()?)
+        })
+        .await
     }
 }
 
@@ -186,7 +173,7 @@ fn complete(
     checksums: Checksums,
     conditions: &Conditions,
     now: Timestamp,
-) -> Result<S3Object, StoreError> {
+) -> Result<Completed, StoreError> {
     let upload = upload(tx.connection, bucket, &key, id)?;
     let chosen = choose(stored_parts(tx.connection, id)?, named)?;
     let new = NewObject {
@@ -198,9 +185,23 @@ fn complete(
     let name = EventName::CreatedCompleteMultipartUpload;
     let object = index::store_object(tx, bucket, key, new, conditions, name, now)?;
     // The files of the named parts belong to the object now, so only the files of the other parts are removed.
-    remove_parts(tx, id, None)?;
-    tx.connection.execute("DELETE FROM uploads WHERE id = ?1", [id])?;
-    Ok(object)
+    parts::abort(tx, id)?;
+    let version = object.named_version();
+    let completed = Completed { etag: object.etag, version, checksums: object.meta.checksums };
+    let sql = "DELETE FROM completed_uploads WHERE completed < ?1";
+    tx.connection.prepare_cached(sql)?.execute([(now - ANSWERS_KEPT).as_millisecond()])?;
+    let sql = "INSERT INTO completed_uploads (id, bucket, key, completed, parts, object) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let answer = serde_json::to_string(&completed)?;
+    let values =
+        params![id, bucket, object.key.as_bytes(), now.as_millisecond(), fingerprint(named)?, answer];
+    tx.connection.prepare_cached(sql)?.execute(values)?;
+    Ok(completed)
+}
+
+/// Returns a text that is the same for two requests with the same parts.
+fn fingerprint(named: &[NamedPart]) -> Result<String, StoreError> {
+    let parts: Vec<_> = named.iter().map(|part| (part.number, &part.etag)).collect();
+    Ok(serde_json::to_string(&parts)?)
 }
 
 /// Returns the stored parts that the request names.
@@ -253,73 +254,6 @@ fn segment(stored: &StoredPart) -> Result<Segment, StoreError> {
         checksums: serde_json::to_string(&stored.part.checksums)?,
         extent: stored.extent.clone(),
     })
-}
-
-fn upload(connection: &Connection, bucket: &str, key: &str, id: &str) -> Result<Upload, StoreError> {
-    let sql = "SELECT id, key, initiated, meta FROM uploads WHERE id = ?1 AND bucket = ?2 AND key = ?3";
-    let found = connection
-        .prepare_cached(sql)?
-        .query_row(params![id, bucket, key.as_bytes()], upload_row)
-        .optional()?;
-    found.ok_or_else(|| StoreError::NoSuchUpload(id.to_owned()))
-}
-
-fn upload_row(row: &Row<'_>) -> rusqlite::Result<Upload> {
-    let meta = document(row, 3)?;
-    Ok(Upload { id: row.get(0)?, key: index::key(row, 1)?, initiated: index::time(row, 2)?, meta })
-}
-
-fn document<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
-    })
-}
-
-fn stored_parts(connection: &Connection, id: &str) -> Result<Vec<StoredPart>, StoreError> {
-    let sql = "SELECT number, size, etag, modified, checksums, blob, inline FROM parts WHERE upload = ?1 ORDER BY number";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([id], |row| {
-        let size: i64 = row.get(1)?;
-        let part = Part {
-            number: row.get(0)?,
-            size: size as u64,
-            etag: row.get(2)?,
-            modified: index::time(row, 3)?,
-            checksums: document(row, 4)?,
-        };
-        Ok(StoredPart { part, extent: index::extent(row, 5)? })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn insert_part(connection: &Connection, id: &str, part: &Part, extent: &Extent) -> Result<(), StoreError> {
-    let (blob, inline) = match extent {
-        Extent::Blob(id) => (Some(id.as_str()), None),
-        Extent::Inline(bytes) => (None, Some(bytes.as_ref())),
-    };
-    let sql = "INSERT INTO parts (upload, number, size, etag, modified, checksums, blob, inline) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let checksums = serde_json::to_string(&part.checksums)?;
-    let (size, modified) = (part.size as i64, part.modified.as_millisecond());
-    let values = params![id, part.number, size, part.etag, modified, checksums, blob, inline];
-    connection.prepare_cached(sql)?.execute(values)?;
-    Ok(())
-}
-
-/// Removes one part of an upload, or all parts, with the files that no object uses.
-fn remove_parts(tx: &mut Tx<'_>, id: &str, number: Option<i32>) -> Result<(), StoreError> {
-    let sql = "DELETE FROM parts WHERE upload = ?1 AND (?2 IS NULL OR number = ?2) RETURNING blob";
-    let mut statement = tx.connection.prepare_cached(sql)?;
-    let files = statement.query_map(params![id, number], |row| row.get::<_, Option<String>>(0))?;
-    let files: Vec<_> = files.collect::<Result<_, _>>()?;
-    let mut is_taken =
-        tx.connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM segments WHERE blob = ?1)")?;
-    for file in files.into_iter().flatten() {
-        if !is_taken.query_row([&file], |row| row.get(0))? {
-            tx.bury(file);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,9 +11,12 @@ use rusqlite::Connection;
 use super::error::StoreError;
 
 /// The version of the schema that this program writes (`PRAGMA user_version`).
-const VERSION: i64 = 1;
+const VERSION: i64 = STEPS.len() as i64;
 
-/// The schema of a new database. A later change of the schema is a further step, never an edit of this text.
+/// The steps from an empty database to the newest schema. A change of the schema is a further step, never an edit of an
+/// earlier one, because the data of older versions of the program must open.
+const STEPS: [&str; 2] = [VERSION_1, VERSION_2];
+
 const VERSION_1: &str = "
 CREATE TABLE sequence (value INTEGER NOT NULL);
 INSERT INTO sequence VALUES (1);
@@ -48,6 +51,27 @@ CREATE TABLE events (
 CREATE INDEX events_queue ON events (dead, id);
 ";
 
+/// `objects` has the newest version of each key, unless that version is a delete marker; `versions` has delete markers and all
+/// older versions. So reads, writes and listings of buckets without versions cost as much as before.
+const VERSION_2: &str = "
+ALTER TABLE buckets ADD COLUMN versioning TEXT;
+ALTER TABLE objects ADD COLUMN version TEXT NOT NULL DEFAULT 'null';
+CREATE TABLE versions (
+    bucket TEXT NOT NULL, key BLOB NOT NULL, content INTEGER NOT NULL, version TEXT NOT NULL, marker INTEGER NOT NULL,
+    size INTEGER NOT NULL, etag TEXT NOT NULL, modified INTEGER NOT NULL, meta TEXT NOT NULL,
+    PRIMARY KEY (bucket, key, content DESC)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX versions_version ON versions (bucket, key, version);
+CREATE TABLE bucket_documents (
+    bucket TEXT NOT NULL, name TEXT NOT NULL, document TEXT, PRIMARY KEY (bucket, name)
+) WITHOUT ROWID;
+CREATE TABLE completed_uploads (
+    id TEXT PRIMARY KEY, bucket TEXT NOT NULL, key BLOB NOT NULL, completed INTEGER NOT NULL, parts TEXT NOT NULL,
+    object TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX completed_uploads_time ON completed_uploads (completed);
+";
+
 /// How long a connection waits for the lock of another connection. In WAL mode readers never block, so this happens
 /// only at opening.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,12 +99,38 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 
 fn upgrade(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        VERSION => Ok(()),
-        0 => {
-            let script = format!("BEGIN IMMEDIATE; {VERSION_1} PRAGMA user_version = {VERSION}; COMMIT;");
-            Ok(connection.execute_batch(&script)?)
+    let missing = usize::try_from(found).ok().and_then(|done| STEPS.get(done..));
+    let Some(missing) = missing else {
+        return Err(StoreError::NewerVersion { path: path.to_owned(), found, known: VERSION });
+    };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let script = format!("BEGIN IMMEDIATE; {} PRAGMA user_version = {VERSION}; COMMIT;", missing.concat());
+    Ok(connection.execute_batch(&script)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_database_of_an_older_version_is_upgraded_and_keeps_its_objects() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("index.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(VERSION_1).unwrap();
+        old.execute_batch(
+            "PRAGMA user_version = 1; INSERT INTO buckets (name, created) VALUES ('drop', 0); \
+             INSERT INTO objects VALUES ('drop', x'6b', 1, 5, 'etag', 0, '{}');",
+        )
+        .unwrap();
+        drop(old);
+        for _ in 0..2 {
+            let new = open_writer(&path).unwrap();
+            let sql = "SELECT size, version FROM objects WHERE bucket = 'drop' AND key = x'6b'";
+            let found: (i64, String) = new.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            assert_eq!(found, (5, "null".to_owned()));
         }
-        newer => Err(StoreError::NewerVersion { path: path.to_owned(), found: newer, known: VERSION }),
     }
 }

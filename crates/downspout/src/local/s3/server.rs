@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::front::Front;
+use super::lifecycle;
 use super::store::S3Store;
 
 /// The account that owns every bucket, if the caller does not name one.
@@ -51,11 +52,15 @@ impl LocalS3 {
     /// Serves `listener` until `shutdown`. Open requests then have a few seconds to finish.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let Self { store, credentials, region, account, hosts, limits } = self;
+        let expiring = tokio::spawn(lifecycle::run(store.clone(), shutdown.clone()));
         let front = Arc::new(Front::new(store, credentials, region, account, hosts));
         let answer = move |request| {
             let front = Arc::clone(&front);
             async move { front.answer(request).await }
         };
         http_front::serve(listener, limits, shutdown, answer).await;
+        if expiring.await.is_err() {
+            tracing::error!("the lifecycle rules of the buckets stopped to apply because of a panic");
+        }
     }
 }

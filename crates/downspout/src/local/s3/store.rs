@@ -16,7 +16,8 @@ use super::content::{Content, Extent, Segment};
 use super::error::StoreError;
 use super::event::EventName;
 use super::index::{self, NewObject};
-use super::model::{Bucket, Conditions, Meta, S3Object};
+use super::model::{Address, Bucket, Conditions, Deleted, Meta, S3Object, Versioning};
+use super::parts;
 use super::receiving::Received;
 use super::schema;
 use super::writer::Writer;
@@ -137,7 +138,7 @@ impl S3Store {
 
     pub(super) async fn buckets(&self) -> Result<Vec<Bucket>, StoreError> {
         self.read(|connection| {
-            let sql = "SELECT name, created, notify FROM buckets ORDER BY name";
+            let sql = "SELECT name, created, notify, versioning FROM buckets ORDER BY name";
             let mut statement = connection.prepare_cached(sql)?;
             Ok(statement.query_map([], index::bucket_row)?.collect::<Result<_, _>>()?)
         })
@@ -149,15 +150,20 @@ impl S3Store {
         self.read(move |connection| index::bucket(connection, &name)).await
     }
 
+    /// Deletes a bucket that has no objects, no versions and no delete markers. Its open uploads are aborted, as in S3.
     pub(super) async fn delete_bucket(&self, name: &str) -> Result<(), StoreError> {
         let name = name.to_owned();
         self.writer()
             .write(move |tx| {
                 index::bucket(tx.connection, &name)?;
                 let sql = "SELECT EXISTS (SELECT 1 FROM objects WHERE bucket = ?1) \
-                           OR EXISTS (SELECT 1 FROM uploads WHERE bucket = ?1)";
+                           OR EXISTS (SELECT 1 FROM versions WHERE bucket = ?1)";
                 if tx.connection.query_row(sql, [&name], |row| row.get(0))? {
                     return Err(StoreError::BucketNotEmpty(name));
+                }
+                parts::abort_all(tx, &name)?;
+                for table in ["bucket_documents", "completed_uploads"] {
+                    tx.connection.execute(&format!("DELETE FROM {table} WHERE bucket = ?1"), [&name])?;
                 }
                 tx.connection.execute("DELETE FROM buckets WHERE name = ?1", [&name])?;
                 Ok(())
@@ -165,23 +171,34 @@ impl S3Store {
             .await
     }
 
+    /// Sets whether a bucket keeps versions.
+    pub(super) async fn set_versioning(
+        &self,
+        bucket: &str,
+        versioning: Versioning,
+    ) -> Result<(), StoreError> {
+        let bucket = bucket.to_owned();
+        self.writer()
+            .write(move |tx| {
+                index::bucket(tx.connection, &bucket)?;
+                let sql = "UPDATE buckets SET versioning = ?2 WHERE name = ?1";
+                tx.connection.execute(sql, params![bucket, versioning.status()])?;
+                Ok(())
+            })
+            .await
+    }
+
     /// Reads an object without its content.
-    pub(super) async fn head(&self, bucket_name: &str, key: &str) -> Result<S3Object, StoreError> {
-        let (bucket_name, key) = (bucket_name.to_owned(), key.to_owned());
-        self.read(move |connection| index::existing(connection, &bucket_name, &key)).await
+    pub(super) async fn head(&self, address: Address) -> Result<S3Object, StoreError> {
+        self.read(move |connection| index::existing(connection, &address)).await
     }
 
     /// Reads an object with its content, which stays readable if the object is replaced or deleted.
-    pub(super) async fn open_object(
-        &self,
-        bucket: &str,
-        key: &str,
-    ) -> Result<(S3Object, Content), StoreError> {
-        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+    pub(super) async fn open_object(&self, address: Address) -> Result<(S3Object, Content), StoreError> {
         let blobs = Arc::clone(self.blobs());
         self.read(move |connection| {
             loop {
-                let object = index::existing(connection, &bucket, &key)?;
+                let object = index::existing(connection, &address)?;
                 let segments = index::segments(connection, object.content)?;
                 let files = segments.iter().filter_map(|segment| match &segment.extent {
                     Extent::Blob(id) => Some(id.clone()),
@@ -190,9 +207,7 @@ impl S3Store {
                 let content = Content { pin: blobs.pin(files.collect()), segments };
                 // If the object was replaced before its files were pinned, the files may be gone. In that case the new
                 // object is read.
-                if index::find(connection, &bucket, &key)?
-                    .is_some_and(|again| again.content == object.content)
-                {
+                if index::existing(connection, &address).is_ok_and(|again| again.content == object.content) {
                     return Ok((object, content));
                 }
             }
@@ -223,31 +238,36 @@ impl S3Store {
             .await
     }
 
-    /// Deletes an object, and returns whether there was one.
+    /// Deletes an object or one of its versions.
     pub(super) async fn delete(
         &self,
-        bucket_name: &str,
-        key: &str,
+        address: Address,
         conditions: Conditions,
-    ) -> Result<bool, StoreError> {
-        let (bucket_name, key, now) = (bucket_name.to_owned(), key.to_owned(), self.now());
-        self.writer().write(move |tx| index::delete_object(tx, &bucket_name, &key, &conditions, now)).await
+    ) -> Result<Deleted, StoreError> {
+        let now = self.now();
+        self.writer().write(move |tx| index::delete_object(tx, &address, &conditions, now)).await
     }
 
-    /// Changes the metadata of an object and keeps its content. `change` gets the present metadata.
-    pub(super) async fn change_meta<F>(&self, bucket: &str, key: &str, change: F) -> Result<(), StoreError>
+    /// Changes the metadata of an object and keeps its content. `change` gets the present metadata. Returns the object as it was
+    /// before.
+    pub(super) async fn change_meta<F>(&self, address: Address, change: F) -> Result<S3Object, StoreError>
     where
         F: FnOnce(&mut Meta) + Send + 'static,
     {
-        let (bucket, key) = (bucket.to_owned(), key.to_owned());
         self.writer()
             .write(move |tx| {
-                let mut object = index::existing(tx.connection, &bucket, &key)?;
-                change(&mut object.meta);
-                let sql = "UPDATE objects SET meta = ?3 WHERE bucket = ?1 AND key = ?2";
-                let meta = serde_json::to_string(&object.meta)?;
-                tx.connection.execute(sql, params![bucket, key.as_bytes(), meta])?;
-                Ok(())
+                let object = index::existing(tx.connection, &address)?;
+                let mut meta = object.meta.clone();
+                change(&mut meta);
+                let meta = serde_json::to_string(&meta)?;
+                for table in ["objects", "versions"] {
+                    let sql = format!(
+                        "UPDATE {table} SET meta = ?4 WHERE bucket = ?1 AND key = ?2 AND content = ?3"
+                    );
+                    let values = params![address.bucket, address.key.as_bytes(), object.content, meta];
+                    tx.connection.execute(&sql, values)?;
+                }
+                Ok(object)
             })
             .await
     }

@@ -1,12 +1,15 @@
 //! An S3 endpoint on a directory of its own, and clients for it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use downspout::local::Now;
 use downspout::local::s3::{self, LocalS3, S3Store};
+use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -26,11 +29,15 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(crate) async fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap()).await
+        Self::start_with_clock(Arc::new(Timestamp::now)).await
     }
 
-    async fn start_in(directory: TempDir) -> Self {
-        let store = S3Store::open(directory.path()).unwrap();
+    pub(crate) async fn start_with_clock(now: Now) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), now).await
+    }
+
+    async fn start_in(directory: TempDir, now: Now) -> Self {
+        let store = S3Store::open_with_clock(directory.path(), now).unwrap();
         store.create_bucket("drop").await.unwrap();
         store.notify_bucket("drop").await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -48,7 +55,7 @@ impl Endpoint {
         self.shutdown.cancel();
         self.serving.await.unwrap();
         drop(self.store);
-        Self::start_in(self.directory).await
+        Self::start_in(self.directory, Arc::new(Timestamp::now)).await
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -4,9 +4,9 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::Service;
-use super::headers::only_version;
+use super::headers::address;
 use crate::local::s3::index;
-use crate::local::s3::model::Conditions;
+use crate::local::s3::model::{Conditions, Deleted};
 
 /// The largest number of keys in one DeleteObjects of S3.
 const MOST_KEYS: usize = 1000;
@@ -16,11 +16,16 @@ impl Service {
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<DeleteObjectOutput> {
-        let DeleteObjectInput { bucket, key, if_match, version_id, .. } = request.input;
-        only_version(version_id.as_deref())?;
-        let conditions = Conditions { if_match, ..Default::default() };
-        self.store.delete(&bucket, &key, conditions).await?;
-        Ok(DeleteObjectOutput::default())
+        let input = request.input;
+        refuse_conditions(input.if_match_size.is_some() || input.if_match_last_modified_time.is_some())?;
+        let conditions = Conditions { if_match: input.if_match, ..Default::default() };
+        let deleted =
+            self.store.delete(address(input.bucket, input.key, input.version_id), conditions).await?;
+        Ok(DeleteObjectOutput {
+            delete_marker: deleted.is_marker.then_some(true),
+            version_id: deleted.version,
+            ..Default::default()
+        })
     }
 
     /// Deletes many keys in one transaction. A key that cannot be deleted does not stop the others.
@@ -37,34 +42,52 @@ impl Service {
         let outcome = self.store.writer().write(move |tx| {
             let mut outcome = Vec::with_capacity(objects.len());
             for object in objects {
+                let others = object.size.is_some() || object.last_modified_time.is_some();
                 let if_match = object.e_tag.map(ETagCondition::ETag);
                 let conditions = Conditions { if_match, ..Default::default() };
-                let deleted = match only_version(object.version_id.as_deref()) {
-                    Ok(()) => index::delete_object(tx, &bucket, &object.key, &conditions, now)
-                        .map_err(S3Error::from),
-                    Err(error) => Err(error),
-                };
-                outcome.push((object.key, deleted.map(drop)));
+                let asked = object.version_id.filter(|version| !version.is_empty());
+                let address = address(bucket.clone(), object.key.clone(), asked.clone());
+                let deleted = refuse_conditions(others).and_then(|()| {
+                    index::delete_object(tx, &address, &conditions, now).map_err(S3Error::from)
+                });
+                outcome.push((object.key, asked, deleted));
             }
             Ok(outcome)
         });
-        let mut output =
-            DeleteObjectsOutput { deleted: Some(vec![]), errors: Some(vec![]), request_charged: None };
-        for (key, deleted) in outcome.await? {
-            match deleted {
-                Ok(()) if delete.quiet == Some(true) => {}
-                Ok(()) => output
-                    .deleted
-                    .get_or_insert_default()
-                    .push(DeletedObject { key: Some(key), ..Default::default() }),
-                Err(error) => output.errors.get_or_insert_default().push(Error {
+        let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+        for (key, asked, outcome) in outcome.await? {
+            match outcome {
+                Ok(_) if delete.quiet == Some(true) => {}
+                Ok(done) => deleted.push(deleted_object(key, asked, done)),
+                Err(error) => errors.push(Error {
                     code: Some(error.code().as_str().to_owned()),
                     key: Some(key),
                     message: error.message().map(str::to_owned),
-                    version_id: None,
+                    version_id: asked,
                 }),
             }
         }
-        Ok(output)
+        Ok(DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), request_charged: None })
     }
+}
+
+/// Describes a deleted key. `asked` is the version in the request: without it, a delete marker is a new one.
+fn deleted_object(key: String, asked: Option<String>, deleted: Deleted) -> DeletedObject {
+    DeletedObject {
+        delete_marker: deleted.is_marker.then_some(true),
+        delete_marker_version_id: deleted.version.filter(|_| deleted.is_marker),
+        key: Some(key),
+        version_id: asked,
+    }
+}
+
+/// Refuses the conditions on size and time, which S3 knows in directory buckets only.
+fn refuse_conditions(present: bool) -> S3Result<()> {
+    if present {
+        return Err(s3_error!(
+            NotImplemented,
+            "conditions on the size or the time of an object work in directory buckets only; use its ETag"
+        ));
+    }
+    Ok(())
 }

@@ -1,10 +1,14 @@
 //! Values of requests and answers that many operations share.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 use s3s::dto::{self, CopySource, ETag, ETagCondition, Owner, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+
+use crate::local::s3::error::StoreError;
+use crate::local::s3::model::Address;
 
 /// Returns a time in the form of an answer.
 pub(super) fn wire_time(time: jiff::Timestamp) -> dto::Timestamp {
@@ -36,31 +40,52 @@ pub(super) fn etag_condition(headers: &HeaderMap, name: HeaderName) -> S3Result<
     condition.map(Some).map_err(|_| s3_error!(InvalidArgument, "the header {name} is not an ETag"))
 }
 
-/// Returns bucket and key of a copy's source.
-pub(super) fn copy_source(source: CopySource) -> S3Result<(String, String)> {
+/// Returns the source of a copy.
+pub(super) fn copy_source(source: CopySource) -> S3Result<Address> {
     match source {
         CopySource::Bucket { bucket, key, version_id } => {
-            only_version(version_id.as_deref())?;
-            Ok((bucket.into(), key.into()))
+            Ok(address(bucket.into(), key.into(), version_id.map(String::from)))
         }
         _ => Err(s3_error!(NotImplemented, "copies from access points and outposts are not implemented")),
     }
 }
 
-/// Accepts the version `null`, which is the only version of every object.
-pub(super) fn only_version(version: Option<&str>) -> S3Result<()> {
-    match version {
-        None | Some("null" | "") => Ok(()),
-        Some(_) => Err(s3_error!(
-            NoSuchVersion,
-            "the specified version does not exist, because this S3 keeps no versions"
-        )),
+/// Returns the S3 error for a source that cannot be copied.
+pub(super) fn source_error(error: StoreError) -> S3Error {
+    match error {
+        StoreError::IsDeleteMarker { .. } => s3_error!(
+            InvalidRequest,
+            "The source of a copy request may not specifically refer to a delete marker by version id."
+        ),
+        other => other.into(),
     }
 }
 
+/// Returns the address of an object. An empty version means the newest one.
+pub(super) fn address(bucket: String, key: String, version: Option<String>) -> Address {
+    Address { bucket, key, version: version.filter(|version| !version.is_empty()) }
+}
+
 /// Returns an S3 error whose code `s3s` does not know.
-pub(super) fn custom_error(code: &'static str, status: StatusCode, message: &'static str) -> S3Error {
+pub(super) fn custom_error(
+    code: &'static str,
+    status: StatusCode,
+    message: impl Into<Cow<'static, str>>,
+) -> S3Error {
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
     error.set_status_code(status);
     error
+}
+
+/// Returns the error for a sub-resource that a bucket does not have.
+pub(super) fn not_found(code: &'static str, message: &'static str) -> S3Error {
+    custom_error(code, StatusCode::NOT_FOUND, message)
+}
+
+/// Returns the error for a function that this S3 leaves out on purpose.
+pub(super) fn left_out(what: &str) -> S3Error {
+    s3_error!(
+        NotImplemented,
+        "{what} not implemented here; docs/compatibility.md lists what this S3 does and leaves out"
+    )
 }

@@ -99,7 +99,7 @@ impl Service {
     }
 }
 
-fn most_keys(stated: Option<i32>) -> S3Result<i32> {
+pub(super) fn most_keys(stated: Option<i32>) -> S3Result<i32> {
     match stated {
         Some(most) if most < 0 => {
             Err(s3_error!(InvalidArgument, "max-keys must be between 0 and 2147483647"))

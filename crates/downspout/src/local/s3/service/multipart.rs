@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use s3s::dto::*;
-use s3s::{S3Request, S3Result, s3_error};
+use s3s::{S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::Service;
-use super::headers::{copy_source, owner, request_time, wire_etag, wire_time};
-use super::listing::Encoding;
+use super::headers::{copy_source, owner, request_time, source_error, wire_etag, wire_time};
+use super::tags;
 use super::writing::{content_encoding, only_any};
 use crate::local::s3::checksums::{ClaimedDigests, composite, hasher_of};
-use crate::local::s3::model::{self, Checksums, Conditions, Meta, Upload};
+use crate::local::s3::model::{self, Checksums, Completed, Conditions, Meta, Upload};
 use crate::local::s3::multipart::NamedPart;
 use crate::local::s3::receiving::{hash, receive};
 
 /// The highest part number of S3.
 const LAST_PART: i32 = 10_000;
 
-/// The largest number of parts or uploads on a page.
+/// The largest number of parts on a page.
 const PAGE: i32 = 1000;
 
 impl Service {
@@ -28,6 +28,7 @@ impl Service {
         let input = request.input;
         let algorithm = input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str().to_owned());
         let kind = input.checksum_type.as_ref().map(|kind| kind.as_str().to_owned());
+        check_kind(algorithm.as_deref(), kind.as_deref())?;
         let kind = kind.or_else(|| algorithm.as_deref().map(usual_kind).map(str::to_owned));
         let tagging = request.headers.get("x-amz-tagging").and_then(|value| value.to_str().ok());
         let meta = Meta {
@@ -40,7 +41,7 @@ impl Service {
             website_redirect_location: input.website_redirect_location,
             storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
             user: input.metadata.unwrap_or_default().into_iter().collect(),
-            tags: super::writing::tags(tagging)?,
+            tags: tags::of_header(tagging)?,
             checksums: Checksums { kind: kind.clone(), ..Default::default() },
             algorithm,
         };
@@ -90,8 +91,8 @@ impl Service {
         let input = request.input;
         check_part_number(input.part_number)?;
         let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id).await?;
-        let (bucket, key) = copy_source(input.copy_source)?;
-        let (source, content) = self.store.open_object(&bucket, &key).await?;
+        let source = copy_source(input.copy_source)?;
+        let (source, content) = self.store.open_object(source).await.map_err(source_error)?;
         let conditions = Conditions {
             if_match: input.copy_source_if_match,
             if_none_match: input.copy_source_if_none_match,
@@ -99,18 +100,7 @@ impl Service {
             if_unmodified_since: request_time(input.copy_source_if_unmodified_since),
         };
         conditions.check_copy_source(&source)?;
-        let bytes = match input.copy_source_range.as_deref() {
-            Some(range) => {
-                let parsed = Range::parse(range).map_err(|_| {
-                    s3_error!(
-                        InvalidArgument,
-                        "the x-amz-copy-source-range value must be of the form bytes=first-last"
-                    )
-                })?;
-                parsed.check(source.size)?
-            }
-            None => 0..source.size,
-        };
+        let bytes = source_bytes(input.copy_source_range.as_deref(), source.size)?;
         let hasher = hasher_of(upload.meta.algorithm.as_deref());
         let received = receive(&Arc::clone(self.store.blobs()), content.stream(bytes), hasher).await?;
         let number = input.part_number;
@@ -124,21 +114,65 @@ impl Service {
             checksum_sha1: part.checksums.sha1,
             checksum_sha256: part.checksums.sha256,
         };
-        Ok(UploadPartCopyOutput { copy_part_result: Some(result), ..Default::default() })
+        let copy_source_version_id = source.named_version();
+        Ok(UploadPartCopyOutput {
+            copy_part_result: Some(result),
+            copy_source_version_id,
+            ..Default::default()
+        })
     }
 
+    /// Completes an upload. The same request again gets the same answer, as in S3: its client may have missed the first one.
     pub(super) async fn complete_multipart_upload(
         &self,
         request: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<CompleteMultipartUploadOutput> {
-        let input = request.input;
+        let mut input = request.input;
+        let named = named_parts(input.multipart_upload.take())?;
+        let (bucket, key, id) = (input.bucket.clone(), input.key.clone(), input.upload_id.clone());
+        let completed = match self.complete(input, named.clone()).await {
+            Err(error) if *error.code() == S3ErrorCode::NoSuchUpload => {
+                self.store.completed(&bucket, &key, &id, &named).await?.ok_or(error)?
+            }
+            done => done?,
+        };
+        let checksums = completed.checksums;
+        Ok(CompleteMultipartUploadOutput {
+            location: Some(format!("/{bucket}/{key}")),
+            bucket: Some(bucket),
+            key: Some(key),
+            e_tag: wire_etag(&completed.etag),
+            version_id: completed.version,
+            checksum_crc32: checksums.crc32,
+            checksum_crc32c: checksums.crc32c,
+            checksum_crc64nvme: checksums.crc64nvme,
+            checksum_sha1: checksums.sha1,
+            checksum_sha256: checksums.sha256,
+            checksum_type: checksums.kind.map(ChecksumType::from),
+            ..Default::default()
+        })
+    }
+
+    async fn complete(
+        &self,
+        input: CompleteMultipartUploadInput,
+        named: Vec<NamedPart>,
+    ) -> S3Result<Completed> {
         let conditions = Conditions {
             if_match: input.if_match,
             if_none_match: only_any(input.if_none_match)?,
             ..Default::default()
         };
-        let named = named_parts(input.multipart_upload)?;
         let upload = self.store.upload(&input.bucket, &input.key, &input.upload_id).await?;
+        if let Some(claimed) = input.checksum_type.as_ref().map(ChecksumType::as_str)
+            && upload.meta.checksums.kind.as_deref().is_some_and(|kind| kind != claimed)
+        {
+            return Err(s3_error!(
+                InvalidRequest,
+                "The upload was created using the {} checksum mode. The complete request must use the same checksum mode.",
+                upload.meta.checksums.kind.as_deref().unwrap_or_default()
+            ));
+        }
         let checksums = self.whole_checksums(&upload, &named).await?;
         let claimed = Checksums {
             crc32: input.checksum_crc32,
@@ -149,24 +183,8 @@ impl Service {
             kind: None,
         };
         check_whole(&claimed, &checksums)?;
-        let object = self
-            .store
-            .complete(&input.bucket, &input.key, &input.upload_id, named, checksums, conditions)
-            .await?;
-        let checksums = object.meta.checksums;
-        Ok(CompleteMultipartUploadOutput {
-            location: Some(format!("/{}/{}", input.bucket, input.key)),
-            bucket: Some(input.bucket),
-            key: Some(input.key),
-            e_tag: wire_etag(&object.etag),
-            checksum_crc32: checksums.crc32,
-            checksum_crc32c: checksums.crc32c,
-            checksum_crc64nvme: checksums.crc64nvme,
-            checksum_sha1: checksums.sha1,
-            checksum_sha256: checksums.sha256,
-            checksum_type: checksums.kind.map(ChecksumType::from),
-            ..Default::default()
-        })
+        let (bucket, key, id) = (&input.bucket, &input.key, &input.upload_id);
+        Ok(self.store.complete(bucket, key, id, named, checksums, conditions).await?)
     }
 
     /// Computes the checksum of the whole object, with the algorithm and of the kind that the upload asked for. Returns no
@@ -221,40 +239,6 @@ impl Service {
             ..Default::default()
         })
     }
-
-    pub(super) async fn list_multipart_uploads(
-        &self,
-        request: S3Request<ListMultipartUploadsInput>,
-    ) -> S3Result<ListMultipartUploadsOutput> {
-        let input = request.input;
-        if input.delimiter.is_some() {
-            return Err(s3_error!(NotImplemented, "a delimiter in ListMultipartUploads is not implemented"));
-        }
-        let most = input.max_uploads.unwrap_or(PAGE).clamp(0, PAGE);
-        let prefix = input.prefix.clone().unwrap_or_default();
-        let key_marker = input.key_marker.clone().unwrap_or_default();
-        // A marker without an id means the position after all uploads of its key: `~` is greater than every id.
-        let none = if key_marker.is_empty() { "" } else { "~" };
-        let id_marker = input.upload_id_marker.clone().unwrap_or_else(|| none.to_owned());
-        let mut uploads = self.store.uploads(&input.bucket, &prefix, (key_marker, id_marker)).await?;
-        let is_truncated = uploads.len() > most as usize;
-        uploads.truncate(most as usize);
-        let text = Encoding::of(input.encoding_type.as_ref())?;
-        let last = uploads.last().filter(|_| is_truncated);
-        Ok(ListMultipartUploadsOutput {
-            next_key_marker: last.map(|upload| text.encode(&upload.key)),
-            next_upload_id_marker: last.map(|upload| upload.id.clone()),
-            is_truncated: Some(is_truncated),
-            bucket: Some(input.bucket),
-            prefix: Some(text.encode(&prefix)),
-            key_marker: Some(text.encode(&input.key_marker.unwrap_or_default())),
-            upload_id_marker: input.upload_id_marker,
-            max_uploads: Some(most),
-            encoding_type: input.encoding_type,
-            uploads: Some(uploads.into_iter().map(|upload| listed_upload(upload, &text)).collect()),
-            ..Default::default()
-        })
-    }
 }
 
 /// Returns the kind of checksum that S3 uses for an upload that names only the algorithm.
@@ -262,6 +246,48 @@ fn usual_kind(algorithm: &str) -> &'static str {
     match algorithm {
         ChecksumAlgorithm::CRC64NVME => ChecksumType::FULL_OBJECT,
         _ => ChecksumType::COMPOSITE,
+    }
+}
+
+/// Checks the algorithm and the kind of the checksum of an upload (user guide, "Checking object integrity").
+fn check_kind(algorithm: Option<&str>, kind: Option<&str>) -> S3Result<()> {
+    let wrong = match (algorithm, kind) {
+        (None, Some(_)) => {
+            return Err(s3_error!(
+                InvalidRequest,
+                "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+            ));
+        }
+        (Some(ChecksumAlgorithm::CRC64NVME), kind) => kind == Some(ChecksumType::COMPOSITE),
+        (Some(ChecksumAlgorithm::SHA1 | ChecksumAlgorithm::SHA256), kind) => {
+            kind == Some(ChecksumType::FULL_OBJECT)
+        }
+        _ => false,
+    };
+    match (wrong, algorithm, kind) {
+        (true, Some(algorithm), Some(kind)) => Err(s3_error!(
+            InvalidRequest,
+            "The {kind} checksum type cannot be used with the {} checksum algorithm.",
+            algorithm.to_ascii_lowercase()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the bytes of the source that become the part.
+fn source_bytes(range: Option<&str>, size: u64) -> S3Result<std::ops::Range<u64>> {
+    let Some(range) = range else { return Ok(0..size) };
+    match Range::parse(range) {
+        Ok(Range::Int { first, last: Some(last) }) if last < size => Ok(first..last + 1),
+        // S3 does not cut such a range short, because the part would silently miss bytes.
+        Ok(Range::Int { last: Some(_), .. }) => {
+            Err(s3_error!(InvalidArgument, "Range specified is not valid for source object of size: {size}"))
+        }
+        _ => Err(s3_error!(
+            InvalidArgument,
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the \
+             zero-based offsets of the first and last bytes to copy"
+        )),
     }
 }
 
@@ -321,7 +347,7 @@ fn check_whole(claimed: &Checksums, computed: &Checksums) -> S3Result<()> {
     ))
 }
 
-fn initiator() -> Initiator {
+pub(super) fn initiator() -> Initiator {
     Initiator { display_name: Some(super::OWNER.to_owned()), id: Some(super::OWNER.to_owned()) }
 }
 
@@ -336,18 +362,5 @@ fn listed_part(part: model::Part) -> Part {
         checksum_crc64nvme: part.checksums.crc64nvme,
         checksum_sha1: part.checksums.sha1,
         checksum_sha256: part.checksums.sha256,
-    }
-}
-
-fn listed_upload(upload: Upload, text: &Encoding) -> MultipartUpload {
-    MultipartUpload {
-        key: Some(text.encode(&upload.key)),
-        upload_id: Some(upload.id),
-        initiated: Some(wire_time(upload.initiated)),
-        initiator: Some(initiator()),
-        owner: Some(owner()),
-        storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
-        checksum_algorithm: upload.meta.algorithm.map(ChecksumAlgorithm::from),
-        checksum_type: upload.meta.checksums.kind.map(ChecksumType::from),
     }
 }

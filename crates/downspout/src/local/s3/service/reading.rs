@@ -1,13 +1,15 @@
-//! GetObject, HeadObject and the operations on tags.
+//! GetObject and HeadObject.
 
 use std::ops::Range;
 
-use http::StatusCode;
+use http::header::CONTENT_RANGE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use s3s::dto::{self, *};
-use s3s::{S3Request, S3Result, s3_error};
+use s3s::header::X_AMZ_TAGGING_COUNT;
+use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::Service;
-use super::headers::{custom_error, only_version, request_time, wire_etag, wire_time};
+use super::headers::{address, custom_error, request_time, wire_etag, wire_time};
 use crate::local::s3::content::Segment;
 use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
 
@@ -21,8 +23,8 @@ struct RequestedBytes {
 impl Service {
     pub(super) async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<GetObjectOutput> {
         let input = request.input;
-        only_version(input.version_id.as_deref())?;
-        let (object, content) = self.store.open_object(&input.bucket, &input.key).await?;
+        let address = address(input.bucket, input.key, input.version_id);
+        let (object, content) = self.store.open_object(address).await?;
         let conditions = Conditions {
             if_match: input.if_match,
             if_none_match: input.if_none_match,
@@ -41,6 +43,7 @@ impl Service {
             parts_count: wanted.parts_count,
             e_tag: wire_etag(&object.etag),
             last_modified: Some(wire_time(object.modified)),
+            version_id: object.named_version(),
             metadata: Some(user.clone().into_iter().collect()).filter(|user: &Metadata| !user.is_empty()),
             tag_count: Some(tags.len() as i32).filter(|count| *count > 0),
             checksum_crc32: checksums.crc32,
@@ -65,16 +68,16 @@ impl Service {
     pub(super) async fn head_object(
         &self,
         request: S3Request<HeadObjectInput>,
-    ) -> S3Result<HeadObjectOutput> {
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
         let input = request.input;
-        only_version(input.version_id.as_deref())?;
+        let address = address(input.bucket, input.key, input.version_id);
         let (object, segments) = match input.part_number {
             // Only a request for a part needs the segments: the sizes of the earlier parts tell where the part begins.
             Some(_) => {
-                let (object, content) = self.store.open_object(&input.bucket, &input.key).await?;
+                let (object, content) = self.store.open_object(address).await?;
                 (object, content.segments)
             }
-            None => (self.store.head(&input.bucket, &input.key).await?, Vec::new()),
+            None => (self.store.head(address).await?, Vec::new()),
         };
         let conditions = Conditions {
             if_match: input.if_match,
@@ -86,13 +89,15 @@ impl Service {
         let wanted = requested_bytes(&object, &segments, input.range, input.part_number)?;
         let checksums = answered_checksums(&object, &wanted, input.checksum_mode.as_ref());
         let length = wanted.bytes.end - wanted.bytes.start;
-        Ok(HeadObjectOutput {
+        let tags = object.meta.tags.len();
+        let mut response = S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             content_length: Some(length as i64),
             content_range: wanted.content_range,
             parts_count: wanted.parts_count,
             e_tag: wire_etag(&object.etag),
             last_modified: Some(wire_time(object.modified)),
+            version_id: object.named_version(),
             checksum_crc32: checksums.crc32,
             checksum_crc32c: checksums.crc32c,
             checksum_crc64nvme: checksums.crc64nvme,
@@ -109,37 +114,12 @@ impl Service {
             website_redirect_location: object.meta.website_redirect_location,
             storage_class: object.meta.storage_class.map(StorageClass::from),
             ..Default::default()
-        })
-    }
-
-    pub(super) async fn get_object_tagging(
-        &self,
-        request: S3Request<GetObjectTaggingInput>,
-    ) -> S3Result<GetObjectTaggingOutput> {
-        let object = self.store.head(&request.input.bucket, &request.input.key).await?;
-        let tags =
-            object.meta.tags.into_iter().map(|(key, value)| Tag { key: Some(key), value: Some(value) });
-        Ok(GetObjectTaggingOutput { tag_set: tags.collect(), version_id: None })
-    }
-
-    pub(super) async fn put_object_tagging(
-        &self,
-        request: S3Request<PutObjectTaggingInput>,
-    ) -> S3Result<PutObjectTaggingOutput> {
-        let PutObjectTaggingInput { bucket, key, tagging, .. } = request.input;
-        let tags: Vec<_> =
-            tagging.tag_set.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect();
-        self.store.change_meta(&bucket, &key, move |meta| meta.tags = tags).await?;
-        Ok(PutObjectTaggingOutput::default())
-    }
-
-    pub(super) async fn delete_object_tagging(
-        &self,
-        request: S3Request<DeleteObjectTaggingInput>,
-    ) -> S3Result<DeleteObjectTaggingOutput> {
-        let DeleteObjectTaggingInput { bucket, key, .. } = request.input;
-        self.store.change_meta(&bucket, &key, |meta| meta.tags.clear()).await?;
-        Ok(DeleteObjectTaggingOutput::default())
+        });
+        // `s3s` has no field for this header of the answer.
+        if tags > 0 {
+            response.headers.insert(X_AMZ_TAGGING_COUNT, HeaderValue::from(tags));
+        }
+        Ok(response)
     }
 }
 
@@ -156,10 +136,8 @@ fn requested_bytes(
             Err(s3_error!(InvalidRequest, "cannot specify both Range header and partNumber"))
         }
         (Some(range), None) => {
-            let bytes = range.check(size)?;
-            if bytes.is_empty() {
-                return Err(s3_error!(InvalidRange, "the requested range is not satisfiable"));
-            }
+            let bytes = range.check(size).ok().filter(|bytes| !bytes.is_empty());
+            let bytes = bytes.ok_or_else(|| unsatisfiable(size))?;
             Ok(RequestedBytes { content_range: content_range(&bytes), bytes, parts_count: None })
         }
         (None, Some(number)) => {
@@ -173,6 +151,16 @@ fn requested_bytes(
         }
         (None, None) => Ok(RequestedBytes { bytes: 0..size, content_range: None, parts_count: None }),
     }
+}
+
+/// Returns the error for a range that has no byte of the content. Its header says how long the content is.
+fn unsatisfiable(size: u64) -> S3Error {
+    let mut error =
+        s3_error!(InvalidRange, "The requested range is not satisfiable: the object has {size} bytes");
+    if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
+        error.set_headers(HeaderMap::from_iter([(CONTENT_RANGE, value)]));
+    }
+    error
 }
 
 /// Returns the byte range of the part `number`, and the number of parts. Parts are counted from 1 without gaps, even if

@@ -8,14 +8,15 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::Service;
-use super::headers::{copy_source, etag_condition, request_time, wire_etag, wire_time};
+use super::headers::{copy_source, etag_condition, request_time, source_error, wire_etag, wire_time};
+use super::tags;
 use crate::local::s3::broken_content::s3_error_of;
 use crate::local::s3::checksums::{ClaimedDigests, algorithm_of, hasher_of};
 use crate::local::s3::copy::Copy;
 use crate::local::s3::error::StoreError;
 use crate::local::s3::event::EventName;
 use crate::local::s3::form::FormUpload;
-use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
+use crate::local::s3::model::{Address, Checksums, Conditions, Meta, S3Object};
 use crate::local::s3::receiving::{ReceiveError, Received, hash, receive};
 
 /// The largest content that S3 accepts in one request, in bytes.
@@ -51,15 +52,17 @@ impl Service {
             website_redirect_location: input.website_redirect_location,
             storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
             user: input.metadata.unwrap_or_default().into_iter().collect(),
-            tags: tags(input.tagging.as_deref())?,
+            tags: tags::of_header(input.tagging.as_deref())?,
             ..Default::default()
         };
         let received = self.arrival(input.body, input.content_length, &claimed, None).await?;
         let is_form = request.extensions.get::<FormUpload>().is_some();
         let name = if is_form { EventName::CreatedPost } else { EventName::CreatedPut };
         let object = self.store.put(&input.bucket, &input.key, received, meta, conditions, name).await?;
+        let version_id = object.named_version();
         let checksums = object.meta.checksums;
         Ok(PutObjectOutput {
+            version_id,
             e_tag: wire_etag(&object.etag),
             checksum_crc32: checksums.crc32,
             checksum_crc32c: checksums.crc32c,
@@ -80,10 +83,8 @@ impl Service {
         let replaces =
             input.metadata_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
         let to = (input.bucket.clone(), input.key.clone());
-        if from == to
-            && !replaces
-            && input.storage_class.is_none()
-            && input.website_redirect_location.is_none()
+        let is_same = from.version.is_none() && from.bucket == to.0 && from.key == to.1;
+        if is_same && !replaces && input.storage_class.is_none() && input.website_redirect_location.is_none()
         {
             return Err(s3_error!(
                 InvalidRequest,
@@ -98,13 +99,14 @@ impl Service {
             ..Default::default()
         };
         for _ in 0..COPY_TRIES {
-            let source = self.store.head(&from.0, &from.1).await?;
+            let source = self.store.head(from.clone()).await.map_err(source_error)?;
             of_source.check_copy_source(&source)?;
+            let from_version = source.named_version();
             let meta = if replaces { replaced_meta(input)? } else { source.meta.clone() };
             let meta = retagged(meta, &source, input)?;
             let copy = self.plan_copy(&from, source, meta, input.checksum_algorithm.as_ref()).await?;
             if let Some(object) = self.store.copy(from.clone(), to.clone(), copy, conditions.clone()).await? {
-                return Ok(copied(object));
+                return Ok(copied(object, from_version));
             }
         }
         Err(s3_error!(ConditionalRequestConflict, "the source of the copy keeps changing"))
@@ -115,7 +117,7 @@ impl Service {
     /// the whole content.
     async fn plan_copy(
         &self,
-        from: &(String, String),
+        from: &Address,
         source: S3Object,
         meta: Meta,
         algorithm: Option<&ChecksumAlgorithm>,
@@ -126,7 +128,7 @@ impl Service {
         if is_whole && wanted == algorithm_of(&present) {
             return Ok(Copy { content: source.content, etag: source.etag, meta, checksums: present });
         }
-        let (object, content) = self.store.open_object(&from.0, &from.1).await?;
+        let (object, content) = self.store.open_object(from.clone()).await?;
         let hasher = hasher_of(wanted);
         let (etag, checksums) = hash(content.reader(), hasher).await?;
         Ok(Copy { content: object.content, etag, meta, checksums: checksums.into() })
@@ -183,14 +185,6 @@ pub(super) fn content_encoding(header: Option<String>) -> Option<String> {
     Some(kept.join(",")).filter(|kept| !kept.is_empty())
 }
 
-/// Reads the tags of the header `x-amz-tagging`, which is encoded like the query of a URL.
-pub(super) fn tags(header: Option<&str>) -> S3Result<Vec<(String, String)>> {
-    let tags = serde_urlencoded::from_str(header.unwrap_or_default());
-    tags.map_err(|_| {
-        s3_error!(InvalidArgument, "the header x-amz-tagging must be encoded as URL query parameters")
-    })
-}
-
 fn source_conditions(input: &CopyObjectInput) -> Conditions {
     Conditions {
         if_match: input.copy_source_if_match.clone(),
@@ -217,13 +211,15 @@ fn replaced_meta(input: &CopyObjectInput) -> S3Result<Meta> {
 fn retagged(mut meta: Meta, source: &S3Object, input: &CopyObjectInput) -> S3Result<Meta> {
     let replaces_tags =
         input.tagging_directive.as_ref().is_some_and(|directive| directive.as_str() == "REPLACE");
-    meta.tags = if replaces_tags { tags(input.tagging.as_deref())? } else { source.meta.tags.clone() };
+    meta.tags =
+        if replaces_tags { tags::of_header(input.tagging.as_deref())? } else { source.meta.tags.clone() };
     meta.storage_class = input.storage_class.as_ref().map(|class| class.as_str().to_owned());
     meta.website_redirect_location = input.website_redirect_location.clone();
     Ok(meta)
 }
 
-fn copied(object: S3Object) -> CopyObjectOutput {
+fn copied(object: S3Object, from_version: Option<String>) -> CopyObjectOutput {
+    let version_id = object.named_version();
     let Checksums { crc32, crc32c, crc64nvme, sha1, sha256, kind } = object.meta.checksums;
     let result = CopyObjectResult {
         e_tag: wire_etag(&object.etag),
@@ -235,7 +231,12 @@ fn copied(object: S3Object) -> CopyObjectOutput {
         checksum_sha256: sha256,
         checksum_type: kind.map(ChecksumType::from),
     };
-    CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }
+    CopyObjectOutput {
+        copy_object_result: Some(result),
+        copy_source_version_id: from_version,
+        version_id,
+        ..Default::default()
+    }
 }
 
 /// Reads the rest of a refused upload, because many clients read the answer only after they have sent everything.

@@ -1,0 +1,129 @@
+//! Lifecycle rules, with a clock that the test winds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{
+    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus,
+    LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, NoncurrentVersionExpiration, Tag,
+    VersioningConfiguration,
+};
+use jiff::Timestamp;
+
+use super::endpoint::{Endpoint, code};
+
+const DAY: i64 = 86_400;
+
+/// An endpoint whose store has a clock that stands still until it is wound.
+async fn endpoint() -> (Endpoint, Arc<AtomicI64>) {
+    let clock = Arc::new(AtomicI64::new(20_000 * DAY + 3_600));
+    let now = Arc::clone(&clock);
+    let now = Arc::new(move || Timestamp::from_second(now.load(Ordering::Relaxed)).unwrap());
+    (Endpoint::start_with_clock(now).await, clock)
+}
+
+fn rule(id: &str, filter: LifecycleRuleFilter) -> aws_sdk_s3::types::builders::LifecycleRuleBuilder {
+    LifecycleRule::builder().id(id).status(ExpirationStatus::Enabled).filter(filter)
+}
+
+fn prefix(prefix: &str) -> LifecycleRuleFilter {
+    LifecycleRuleFilter::builder().prefix(prefix).build()
+}
+
+async fn set(client: &Client, rules: Vec<LifecycleRule>) {
+    let rules = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().unwrap();
+    let put = client.put_bucket_lifecycle_configuration().bucket("drop").lifecycle_configuration(rules);
+    put.send().await.unwrap();
+}
+
+async fn keys(client: &Client) -> Vec<String> {
+    let listed = client.list_objects_v2().bucket("drop").send().await.unwrap();
+    listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_and_uploads_expire_at_the_midnight_after_their_days() {
+    let (endpoint, clock) = endpoint().await;
+    let client = endpoint.client();
+    for key in ["tmp/old", "keep/old", "tagged"] {
+        let put = client.put_object().bucket("drop").key(key).body(ByteStream::from_static(b"x"));
+        put.set_tagging((key == "tagged").then(|| "kind=scrap".to_owned())).send().await.unwrap();
+    }
+    client.create_multipart_upload().bucket("drop").key("half").send().await.unwrap();
+    let two_days = LifecycleExpiration::builder().days(2).build();
+    let scrap =
+        LifecycleRuleFilter::builder().tag(Tag::builder().key("kind").value("scrap").build().unwrap());
+    let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(1).build();
+    set(
+        &client,
+        vec![
+            rule("tmp", prefix("tmp/")).expiration(two_days.clone()).build().unwrap(),
+            rule("scrap", scrap.build()).expiration(two_days).build().unwrap(),
+            rule("half", prefix("")).abort_incomplete_multipart_upload(abort).build().unwrap(),
+        ],
+    )
+    .await;
+    clock.fetch_add(2 * DAY + DAY / 2, Ordering::Relaxed);
+    endpoint.store.apply_lifecycles().await.unwrap();
+    assert_eq!(keys(&client).await, ["keep/old", "tagged", "tmp/old"], "two days end at the next midnight");
+    let uploads = client.list_multipart_uploads().bucket("drop").send().await.unwrap();
+    assert!(uploads.uploads().is_empty());
+    client
+        .put_object()
+        .bucket("drop")
+        .key("tmp/new")
+        .body(ByteStream::from_static(b"x"))
+        .send()
+        .await
+        .unwrap();
+    clock.fetch_add(DAY / 2, Ordering::Relaxed);
+    endpoint.store.apply_lifecycles().await.unwrap();
+    assert_eq!(keys(&client).await, ["keep/old", "tmp/new"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn older_versions_expire_and_a_lone_delete_marker_goes_with_them() {
+    let (endpoint, clock) = endpoint().await;
+    let client = endpoint.client();
+    let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+    client.put_bucket_versioning().bucket("drop").versioning_configuration(enabled).send().await.unwrap();
+    for text in ["one", "two", "three"] {
+        let put =
+            client.put_object().bucket("drop").key("file").body(ByteStream::from_static(text.as_bytes()));
+        put.send().await.unwrap();
+    }
+    let kept = NoncurrentVersionExpiration::builder().noncurrent_days(1).newer_noncurrent_versions(1).build();
+    set(&client, vec![rule("old", prefix("")).noncurrent_version_expiration(kept).build().unwrap()]).await;
+    clock.fetch_add(2 * DAY, Ordering::Relaxed);
+    endpoint.store.apply_lifecycles().await.unwrap();
+    let listed = client.list_object_versions().bucket("drop").send().await.unwrap();
+    assert_eq!(listed.versions().len(), 2, "the newest, and one older version that the rule keeps");
+
+    client.delete_object().bucket("drop").key("file").send().await.unwrap();
+    let all = NoncurrentVersionExpiration::builder().noncurrent_days(1).build();
+    let markers = LifecycleExpiration::builder().expired_object_delete_marker(true).build();
+    let rule = rule("all", prefix("")).noncurrent_version_expiration(all).expiration(markers);
+    set(&client, vec![rule.build().unwrap()]).await;
+    clock.fetch_add(2 * DAY, Ordering::Relaxed);
+    endpoint.store.apply_lifecycles().await.unwrap();
+    endpoint.store.apply_lifecycles().await.unwrap();
+    client.delete_bucket().bucket("drop").send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_mean_nothing_are_refused() {
+    let (endpoint, _clock) = endpoint().await;
+    let client = endpoint.client();
+    let nothing = rule("nothing", prefix("")).build().unwrap();
+    let never = LifecycleExpiration::builder().days(0).build();
+    let never = rule("never", prefix("")).expiration(never).build().unwrap();
+    for (rules, expected) in [(vec![nothing], "InvalidRequest"), (vec![never], "InvalidArgument")] {
+        let rules = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().unwrap();
+        let put = client.put_bucket_lifecycle_configuration().bucket("drop").lifecycle_configuration(rules);
+        assert_eq!(code(put.send().await), expected);
+    }
+    let none = client.get_bucket_lifecycle_configuration().bucket("drop").send().await;
+    assert_eq!(code(none), "NoSuchLifecycleConfiguration");
+}
