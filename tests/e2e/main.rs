@@ -14,6 +14,7 @@ mod new;
 mod new_headers;
 mod rejects;
 mod resources;
+mod s3;
 mod samples;
 mod schedules;
 mod servers;
