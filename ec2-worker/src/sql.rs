@@ -26,6 +26,13 @@ pub fn literal(text: &str) -> String {
     }
 }
 
+/// Returns the unquoted words of `text` in their order: keywords and names, but nothing inside strings, quoted names and
+/// comments.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_word = |(token, _): &(lexer::Token, _)| *token == lexer::Token::Word;
+    lexer::Lexer::new(text).filter(is_word).map(|(_, range)| &text[range])
+}
+
 /// Splits off a comment with `--` at the end of `text`. Returns the text before it, and the words of the comment.
 #[must_use]
 pub fn without_comment(text: &str) -> (&str, Option<&str>) {
@@ -47,6 +54,12 @@ mod tests {
         assert_eq!(without_comment("SELECT 'a -- b'"), ("SELECT 'a -- b'", None));
         assert_eq!(without_comment("SELECT -- one\n 1"), ("SELECT -- one\n 1", None));
         assert_eq!(without_comment(""), ("", None));
+    }
+
+    #[test]
+    fn words_are_found_outside_of_strings_names_and_comments() {
+        let text = "SELECT f('a b'), \"c d\" -- e\n FROM $x$ g $x$ /* h */ i";
+        assert_eq!(words(text).collect::<Vec<_>>(), ["SELECT", "f", "FROM", "i"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod connections;
 mod crash;
 mod database;
 mod demo;
+mod embedded_postgres;
 mod gzip;
 mod house;
 mod ledger;

@@ -5,6 +5,7 @@
 
 mod bucket;
 mod by_hand;
+mod database_server;
 mod dead_letters;
 mod definition_file;
 mod demo;
@@ -118,6 +119,9 @@ pub enum Command {
     /// Run the tasks of one resource, until the stack that started this worker ends
     #[command(hide = true)]
     ResourceWorker(resource_worker::ResourceWorkerArgs),
+    /// Serve the embedded PostgreSQL, until the stack that started this process ends
+    #[command(hide = true)]
+    DatabaseServer(database_server::DatabaseServerArgs),
 }
 
 /// Runs the command.
@@ -148,6 +152,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Get(args) => bucket::get(data_dir, &args).await,
         Command::Demo(args) => demo::run(given, args).await,
         Command::ResourceWorker(args) => resource_worker::run(args).await,
+        Command::DatabaseServer(args) => database_server::run(args).await,
     };
     if needs_a_stack { running_stack::explained(data_dir, result).await } else { result }
 }
@@ -161,6 +166,7 @@ impl Command {
     }
 
     fn needs_a_stack(&self) -> bool {
+        let is_hidden = matches!(self, Self::ResourceWorker(_) | Self::DatabaseServer(_));
         let is_pure = matches!(
             self,
             Self::Validate(_)
@@ -171,6 +177,6 @@ impl Command {
                 | Self::Inspect(_)
                 | Self::New(_)
         );
-        !is_pure && !matches!(self, Self::Up(_) | Self::Demo(_) | Self::DryRun(_) | Self::ResourceWorker(_))
+        !is_hidden && !is_pure && !matches!(self, Self::Up(_) | Self::Demo(_) | Self::DryRun(_))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Most commands are clients of a running stack, through the AWS SDK. `up` and `demo` run a stack, and commands such as
 //! `validate` need none. The module [`local`] is the stack: S3, the pipeline service, notifications, PostgreSQL, the
-//! Lambda runner, and workers, all in one process. Only the workers of resources have processes of their own.
+//! Lambda runner, and workers, all in one process. Only the embedded PostgreSQL and the workers of resources have processes of
+//! their own.
 
 pub mod command;
 mod file_upload;

@@ -1,27 +1,38 @@
 //! The stack's PostgreSQL: the embedded server, and the front through which clients share it.
 //!
-//! The embedded server serves one session, accepts any password, and does not survive a client that breaks the
-//! protocol. So clients reach only the front. The front keeps one permanent [`session`], checks the password in the
-//! [`handshake`], and lends the session to one client at a time ([`lender`]), like the session mode of PgBouncer. A
-//! client that is idle outside a transaction gives the session back when another client waits ([`relay`]). With its
-//! next statement, the client gets its settings and prepared statements again ([`state`]). A stack with
-//! `--database-url` does not use this module.
+//! The embedded server serves one session, accepts any password, cannot interrupt a statement, and does not survive a client
+//! that breaks the protocol. So it runs in a process of its own ([`server_process`]), and clients reach only the front. The front
+//! keeps one permanent [`session`], checks the password in the [`handshake`], and lends the session to one client at a time
+//! ([`lender`]), like the session mode of PgBouncer. A client that is idle outside a transaction gives the session back when
+//! another client waits ([`relay`]). With its next statement, the client gets its settings and prepared statements again
+//! ([`state`]). A stack with `--database-url` does not use this module.
+//!
+//! A statement that is cancelled, has taken too long, or has lost its client is interrupted by killing the server, which then
+//! starts again. All other clients notice nothing but the time that this takes.
 //!
 //! Commits survive the end of the process at any moment. `fsync` is off, so a power cut can lose commits.
 
 mod client;
 mod client_link;
+mod client_text;
 mod cluster;
+mod cluster_server;
 mod conversation;
+mod deadlines;
 mod handshake;
+mod leftover_files;
 mod lender;
 mod message;
 mod relay;
 mod scram;
+mod server_process;
 mod session;
 mod state;
+mod step;
 #[cfg(test)]
 mod tests;
+mod timeouts;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -32,21 +43,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::client::{Client, ClientEnd};
-use self::cluster::Cluster;
 use self::handshake::{HandshakeError, NewConnection, Opening};
 use self::lender::Lender;
 use self::message::ErrorReport;
 use self::scram::Verifier;
-use self::session::Session;
 
-pub use self::cluster::ClusterError;
-pub use self::session::StartError;
+pub use self::cluster_server::serve;
+pub use self::server_process::{ServerProgram, StartError};
 
 /// The limits that protect the clients from each other.
 #[derive(Debug, Clone)]
@@ -56,6 +65,18 @@ pub struct Limits {
     /// How long an idle client keeps the session while other clients wait, if the state of the session cannot be
     /// restored later.
     pub stateful_grace: Duration,
+    /// How long a client that is idle in a transaction keeps the session while other clients wait.
+    pub transaction_grace: Duration,
+    /// How long a client that sends no rows of its COPY, or does not read its answer, keeps the session while other clients
+    /// wait. A worker may have to wait for the next rows of its file.
+    pub stall_grace: Duration,
+    /// How long a statement may go on after its client has left, and after a COPY was told to end. After this time, the statement
+    /// is interrupted.
+    pub leaving: Duration,
+    /// How long a client waits for the session before a notice tells it who has the session.
+    pub notice_after: Duration,
+    /// How long the database must be left unchanged before the upkeep begins.
+    pub upkeep_pause: Duration,
     /// How long the handshake of a connection may take.
     pub handshake: Duration,
     /// The largest number of connections.
@@ -71,6 +92,11 @@ impl Default for Limits {
         Self {
             queue_wait: Duration::from_secs(60),
             stateful_grace: Duration::from_secs(5),
+            transaction_grace: Duration::from_secs(5),
+            stall_grace: Duration::from_secs(30),
+            leaving: Duration::from_secs(1),
+            notice_after: Duration::from_secs(2),
+            upkeep_pause: Duration::from_secs(1),
             handshake: Duration::from_secs(30),
             clients: 200,
             message_bytes: 64 * 1024 * 1024,
@@ -82,12 +108,12 @@ impl Default for Limits {
 /// Why the database does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
-    /// The folder of the database cannot be used.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// The embedded server does not start.
+    /// The embedded server does not start, or the folder of the database cannot be used.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The path of this program, which also runs the embedded server, is unknown.
+    #[error("the path of this program, which also runs the embedded PostgreSQL, is unknown")]
+    Program(#[source] io::Error),
     /// The listener has no address.
     #[error("the listener of the database has no address")]
     Listener(#[source] io::Error),
@@ -99,7 +125,6 @@ pub struct Postgres {
     tasks: TaskTracker,
     lender: Arc<Lender>,
     limits: Limits,
-    _cluster: Arc<Cluster>,
 }
 
 impl Postgres {
@@ -111,7 +136,20 @@ impl Postgres {
     /// # Errors
     ///
     /// [`PostgresError`] if the folder of the database cannot be used, or if the server does not start.
-    pub async fn start_with(
+    pub async fn start(
+        data_dir: &Path,
+        listener: TcpListener,
+        password: String,
+        shutdown: CancellationToken,
+        limits: Limits,
+    ) -> Result<Self, PostgresError> {
+        let program = ServerProgram::this_program().map_err(PostgresError::Program)?;
+        Self::start_with(program, data_dir, listener, password, shutdown, limits).await
+    }
+
+    /// Does the same as [`Postgres::start`], with a server of `program`.
+    async fn start_with(
+        program: ServerProgram,
         data_dir: &Path,
         listener: TcpListener,
         password: String,
@@ -119,24 +157,22 @@ impl Postgres {
         limits: Limits,
     ) -> Result<Self, PostgresError> {
         let address = listener.local_addr().map_err(PostgresError::Listener)?;
-        let cluster = open_cluster(data_dir).await?;
-        let session = Session::start(cluster.root()).await?;
-        let parameters = session.parameters().to_vec();
-        let lender = Arc::new(Lender::new(cluster.root().to_owned(), session));
+        let lender = Arc::new(Lender::start(program, data_dir.to_owned(), limits.leaving).await?);
         let front = Arc::new(Front {
             lender: Arc::clone(&lender),
             verifier: Verifier::new(&password),
-            parameters,
+            parameters: lender.parameters().await,
             limits: limits.clone(),
             permits: Arc::new(Semaphore::new(limits.clients)),
             cancels: Mutex::default(),
-            shutdown,
+            shutdown: shutdown.clone(),
             tasks: TaskTracker::new(),
         });
         let tasks = front.tasks.clone();
         tasks.spawn(front.accept(listener));
+        tasks.spawn(upkeep::keep_up(Arc::clone(&lender), address, limits.upkeep_pause, shutdown));
         tasks.close();
-        Ok(Self { url: url(address, &password), tasks, lender, limits, _cluster: Arc::new(cluster) })
+        Ok(Self { url: url(address, &password), tasks, lender, limits })
     }
 
     /// Returns the URL for clients, with the password.
@@ -149,22 +185,14 @@ impl Postgres {
     /// Each of the two waits ends after [`Limits::stop`] at the latest. If one is cut short, the database recovers at the
     /// next start.
     pub async fn stopped(self) {
+        // A connection that does not end in time ends with the runtime.
         if timeout(self.limits.stop, self.tasks.wait()).await.is_err() {
-            tracing::warn!("a statement is still running; the database recovers at the next start");
-            return;
+            tracing::warn!("a client of the database does not leave");
         }
         if timeout(self.limits.stop, self.lender.stop()).await.is_err() {
             tracing::warn!("the embedded PostgreSQL does not stop; it recovers at the next start");
         }
     }
-}
-
-/// Opens the cluster on a thread of its own, because it blocks and must not be called from a thread of the runtime.
-async fn open_cluster(data_dir: &Path) -> Result<Cluster, PostgresError> {
-    let data_dir = data_dir.to_owned();
-    let opened = session::on_own_thread(move || Cluster::open(&data_dir)).await;
-    let opened = opened.ok_or_else(|| StartError::Server("its thread panicked".to_owned()))?;
-    Ok(opened?)
 }
 
 fn url(address: SocketAddr, password: &str) -> String {
@@ -187,8 +215,8 @@ struct Front {
     parameters: Vec<(String, String)>,
     limits: Limits,
     permits: Arc<Semaphore>,
-    /// The clients that may wait for the session, by the process id and secret that a cancel request names.
-    cancels: Mutex<HashMap<(u32, u32), Arc<Notify>>>,
+    /// Where to send a request to cancel, by the process id and secret that the request names.
+    cancels: Mutex<HashMap<(u32, u32), watch::Sender<u64>>>,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
@@ -259,9 +287,8 @@ impl Front {
                 Ok(Some(startup))
             }
             Opening::Cancel { process, secret } => {
-                // Only a wait can be cancelled. The embedded server takes no signals, so a running statement cannot be stopped.
-                if let Some(waiter) = self.cancels().get(&(process, secret)) {
-                    waiter.notify_waiters();
+                if let Some(client) = self.cancels().get(&(process, secret)) {
+                    client.send_modify(|requests| *requests += 1);
                 }
                 Ok(None)
             }
@@ -270,19 +297,21 @@ impl Front {
 
     async fn serve(&self, connection: NewConnection, startup: handshake::Startup, key: (u32, u32)) {
         let address = connection.address;
-        let canceled = Arc::new(Notify::new());
-        self.cancels().insert(key, Arc::clone(&canceled));
+        let (cancel, canceled) = watch::channel(0);
+        self.cancels().insert(key, cancel);
         let end = Client::new(connection, startup, canceled)
             .serve(&self.lender, &self.limits, &self.shutdown)
             .await;
         self.cancels().remove(&key);
         match end {
             ClientEnd::Left => tracing::debug!(client.address = %address, "{end}"),
-            ClientEnd::Ended(_) => tracing::info!(client.address = %address, "ended a connection: {end}"),
+            ClientEnd::Ended(_) | ClientEnd::Told(_) | ClientEnd::InMessage => {
+                tracing::info!(client.address = %address, "ended a connection: {end}")
+            }
         }
     }
 
-    fn cancels(&self) -> std::sync::MutexGuard<'_, HashMap<(u32, u32), Arc<Notify>>> {
+    fn cancels(&self) -> std::sync::MutexGuard<'_, HashMap<(u32, u32), watch::Sender<u64>>> {
         self.cancels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct ClientLink {
     pub(super) inbox: BytesMut,
     /// Bytes for the client that are not sent yet.
     pub(super) outbox: BytesMut,
+    /// Whether the client has received a part of a message whose rest will never come.
+    pub(super) is_in_message: bool,
     pub(super) state: SessionState,
     /// The client's `application_name`.
     pub(super) application: String,

@@ -1,5 +1,7 @@
 //! The folder of the database. A crash never leaves half of a new database, and a lost database is never replaced.
 //!
+//! Only the process of the server opens the folder: see [`super::cluster_server`].
+//!
 //! `DATA_DIR/cluster` is the root of the embedded server. The folder is built under another name and renamed when it is
 //! complete. So a process that is killed at any moment leaves either no cluster or a complete cluster. The cluster
 //! depends on no other folder. By default, the embedded server would put a new cluster on top of a template in the
@@ -10,12 +12,16 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use pglite_oxide::{DataDirArchiveFormat, Pglite};
 
+use super::leftover_files;
+
 /// Why the folder of the database cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
+pub(super) enum ClusterError {
     /// Another process uses the folder.
     #[error("the database in {} is in use by another process: stop that process first", .0.display())]
     InUse(PathBuf),
@@ -63,8 +69,17 @@ pub enum ClusterError {
     },
 }
 
-/// The files below `tmp/pglite/base` of the root that every complete cluster has.
+/// The files in [`DATA`] that every complete cluster has.
 const ESSENTIAL: [&str; 3] = ["PG_VERSION", "global/pg_control", "pg_wal"];
+
+/// The root of the embedded server, within the data directory.
+const ROOT: &str = "cluster";
+
+/// The folder of PostgreSQL's data within the root of the embedded server.
+const DATA: &str = "tmp/pglite/base";
+
+/// How long to wait for a process that has the folder. The server of a killed process ends a moment after that process.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
 
 /// The folder in which the embedded server creates a cluster in its own way, which is then copied.
 const TEMPLATE: &str = "cluster.template";
@@ -86,7 +101,7 @@ impl Cluster {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
         made.map_err(io_error("create", data_dir))?;
         let lock = lock(data_dir)?;
-        let root = data_dir.join("cluster");
+        let root = data_dir.join(ROOT);
         let created = data_dir.join("created");
         remove_leftovers(data_dir)?;
         match (root.is_dir(), created.exists()) {
@@ -96,6 +111,8 @@ impl Cluster {
             (false, false) => create(data_dir, &root)?,
             (true, _) => check(data_dir, &root)?,
         }
+        let data = data_of(data_dir);
+        leftover_files::remove_spilled(&data).map_err(io_error("remove the temporary files in", &data))?;
         if !created.exists() {
             fs::write(&created, "The database beside this file was created by downspout.\n")
                 .map_err(io_error("write", &created))?;
@@ -109,20 +126,31 @@ impl Cluster {
     }
 }
 
+/// Returns the folder of PostgreSQL's data for the database in `data_dir`.
+pub(super) fn data_of(data_dir: &Path) -> PathBuf {
+    data_dir.join(ROOT).join(DATA)
+}
+
 fn lock(data_dir: &Path) -> Result<File, ClusterError> {
     let path = data_dir.join("lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(io_error("open", &path))?;
+    let deadline = Instant::now() + LOCK_WAIT;
     // The operating system releases the lock when the process ends in any way.
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ClusterError::InUse(data_dir.to_owned())),
-        Err(TryLockError::Error(source)) => Err(io_error("lock", &path)(source)),
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => return Err(ClusterError::InUse(data_dir.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
+        }
     }
 }
 
 fn check(data_dir: &Path, root: &Path) -> Result<(), ClusterError> {
-    let base = root.join("tmp/pglite/base");
+    let base = root.join(DATA);
     match ESSENTIAL.into_iter().find(|file| !base.join(file).exists()) {
         None => Ok(()),
         Some(missing) => {

@@ -4,10 +4,18 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 /// A request whose answer, up to its `ReadyForQuery`, is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owed {
+struct Owed {
+    kind: OwedKind,
+    /// How long the request may take.
+    limit: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OwedKind {
     SimpleQuery,
     Sync,
 }
@@ -21,6 +29,8 @@ pub(super) enum SessionUse {
     IdleInTransaction,
     /// The loan is over, and the session is being reset. The last statement of the borrower may still be running.
     Leaving,
+    /// The server was killed, to interrupt the last statement of the borrower, and is being started again.
+    Restarting,
 }
 
 impl fmt::Display for SessionUse {
@@ -30,6 +40,7 @@ impl fmt::Display for SessionUse {
             Self::Active => "running a statement",
             Self::IdleInTransaction => "idle in an open transaction",
             Self::Leaving => "disconnected, with its last statement still running",
+            Self::Restarting => "interrupted, while the server starts again",
         })
     }
 }
@@ -40,14 +51,55 @@ pub(super) struct Conversation {
     owed: VecDeque<Owed>,
     /// Whether extended messages were sent without a `Sync` after them.
     unsynced: bool,
+    /// How long the extended messages without a `Sync` after them may take.
+    unsynced_limit: Option<Duration>,
     copying_in: bool,
     in_transaction: bool,
+    /// Whether the client has sent anything.
+    has_begun: bool,
 }
 
 impl Conversation {
-    /// Returns a conversation on a session that has answered everything.
-    pub(super) fn new() -> Self {
-        Self { owed: VecDeque::new(), unsynced: false, copying_in: false, in_transaction: false }
+    /// Returns a conversation on a session that has answered everything, in a transaction or not.
+    pub(super) fn new(in_transaction: bool) -> Self {
+        Self {
+            owed: VecDeque::new(),
+            unsynced: false,
+            unsynced_limit: None,
+            copying_in: false,
+            in_transaction,
+            has_begun: false,
+        }
+    }
+
+    /// Returns whether the client has sent anything.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Returns whether the server reads the rows of a COPY from the client.
+    pub(super) fn is_copying_in(&self) -> bool {
+        self.copying_in
+    }
+
+    /// Returns whether the server was in a transaction when it last said so.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
+    /// Returns how long the request that the server works on may take. `None` if there is no limit or no request.
+    pub(super) fn limit(&self) -> Option<Duration> {
+        self.owed.front().map_or(self.unsynced_limit, |owed| owed.limit)
+    }
+
+    /// Returns the number of complete requests without an answer.
+    pub(super) fn owed(&self) -> usize {
+        self.owed.len()
+    }
+
+    /// Returns whether the client must still send the end of a request.
+    pub(super) fn is_unsynced(&self) -> bool {
+        self.unsynced
     }
 
     /// Returns what the borrower does with the session.
@@ -61,20 +113,26 @@ impl Conversation {
         }
     }
 
-    /// Notes a message of the client, of type `kind`, that is sent to the server.
-    pub(super) fn client_sends(&mut self, kind: u8) {
+    /// Notes a message of the client, of type `kind`, that is sent to the server. The message may take `limit`.
+    pub(super) fn client_sends(&mut self, kind: u8, limit: Option<Duration>) {
+        self.has_begun = true;
         match kind {
             b'Q' | b'F' => {
-                self.owed.push_back(Owed::SimpleQuery);
+                self.owed.push_back(Owed { kind: OwedKind::SimpleQuery, limit });
                 self.unsynced = false;
             }
             // The server ignores Sync and Flush during a COPY from the client (protocol: COPY operations).
             b'S' | b'H' if self.copying_in => {}
             b'S' => {
-                self.owed.push_back(Owed::Sync);
+                self.owed.push_back(Owed { kind: OwedKind::Sync, limit: self.unsynced_limit.take() });
                 self.unsynced = false;
             }
-            b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => self.unsynced = true,
+            b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => {
+                self.unsynced = true;
+                if let Some(limit) = limit {
+                    *self.unsynced_limit.get_or_insert_default() += limit;
+                }
+            }
             b'c' | b'f' => self.copying_in = false,
             _ => {}
         }
@@ -92,12 +150,18 @@ impl Conversation {
                 self.copying_in = true;
                 // The server reads the Syncs that follow the Execute of the COPY during the COPY, and ignores them. So no
                 // answer to these Syncs will come.
-                if self.owed.front() != Some(&Owed::SimpleQuery) {
+                let is_simple = self.owed.front().is_some_and(|owed| owed.kind == OwedKind::SimpleQuery);
+                if !is_simple {
+                    self.unsynced_limit = self.limit();
                     self.owed.clear();
                     self.unsynced = true;
                 }
             }
-            b'E' => self.copying_in = false,
+            b'E' => {
+                self.copying_in = false;
+                // Without an owed answer, the server waits for the Sync of the client.
+                self.unsynced_limit = self.unsynced_limit.filter(|_| !self.owed.is_empty());
+            }
             _ => {}
         }
     }
@@ -109,11 +173,11 @@ mod tests {
 
     /// Plays messages: `>X` from the client, `<X` from the server, `<Zt` ready in a transaction.
     fn after(script: &str) -> SessionUse {
-        let mut conversation = Conversation::new();
+        let mut conversation = Conversation::new(false);
         for step in script.split_whitespace() {
             let bytes = step.as_bytes();
             match bytes[0] {
-                b'>' => conversation.client_sends(bytes[1]),
+                b'>' => conversation.client_sends(bytes[1], None),
                 _ if step == "<Zt" => conversation.server_sends(b'Z', b"T"),
                 _ => conversation.server_sends(bytes[1], b"I"),
             }
@@ -148,5 +212,22 @@ mod tests {
         assert_eq!(after(">B >E >S <2 <G >d >c >S <C <Z"), SessionUse::Idle);
         assert_eq!(after(">B >E >S <2 <G >d <E >d >c >S <Z"), SessionUse::Idle);
         assert_eq!(after(">B >E >S <2 <G >d <E >f"), SessionUse::Active);
+    }
+
+    #[test]
+    fn the_limit_is_that_of_the_request_that_the_server_works_on() {
+        let second = Some(Duration::from_secs(1));
+        let mut conversation = Conversation::new(false);
+        conversation.client_sends(b'Q', second);
+        conversation.client_sends(b'P', None);
+        conversation.client_sends(b'E', second);
+        conversation.client_sends(b'E', second);
+        assert_eq!(conversation.limit(), second);
+        conversation.server_sends(b'Z', b"I");
+        assert_eq!(conversation.limit(), Some(Duration::from_secs(2)));
+        conversation.client_sends(b'S', None);
+        assert_eq!((conversation.limit(), conversation.owed()), (Some(Duration::from_secs(2)), 1));
+        conversation.server_sends(b'Z', b"I");
+        assert_eq!((conversation.limit(), conversation.owed()), (None, 0));
     }
 }

@@ -7,7 +7,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{self, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::message::{ErrorReport, put_message, put_ready, put_text, take_message, take_text};
+use super::message::{
+    ErrorReport, TransactionStatus, put_message, put_ready, put_text, take_message, take_text,
+};
 use super::scram::{MECHANISM, ScramError, Verifier};
 use super::state::settings_of_options;
 
@@ -224,7 +226,7 @@ impl NewConnection {
             body.put_u32(key.0);
             body.put_u32(key.1);
         });
-        put_ready(&mut out);
+        put_ready(&mut out, TransactionStatus::Outside);
         self.stream.write_all(&out).await
     }
 

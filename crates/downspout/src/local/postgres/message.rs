@@ -51,6 +51,7 @@ pub(super) fn whole_message(inbox: &[u8], limit: usize) -> Result<Option<usize>,
 pub(super) struct MessageScanner {
     header: [u8; HEADER_BYTES],
     header_have: usize,
+    body_length: usize,
     body_left: usize,
     body: Vec<u8>,
 }
@@ -58,7 +59,15 @@ pub(super) struct MessageScanner {
 impl MessageScanner {
     /// Returns a scanner for the beginning of a stream.
     pub(super) fn new() -> Self {
-        Self { header: [0; HEADER_BYTES], header_have: 0, body_left: 0, body: Vec::new() }
+        Self { header: [0; HEADER_BYTES], header_have: 0, body_length: 0, body_left: 0, body: Vec::new() }
+    }
+
+    /// Returns how many bytes of a message that is not complete yet were read. Zero between two messages.
+    pub(super) fn unfinished(&self) -> usize {
+        match self.header_have {
+            HEADER_BYTES => self.body_length + HEADER_BYTES - self.body_left,
+            have => have,
+        }
     }
 
     /// Reads the next bytes. For every message that ends in them, `seen` gets the type and the kept part of the body.
@@ -72,7 +81,8 @@ impl MessageScanner {
                 if self.header_have < HEADER_BYTES {
                     return;
                 }
-                self.body_left = (&self.header[1..]).get_u32().saturating_sub(4) as usize;
+                self.body_length = (&self.header[1..]).get_u32().saturating_sub(4) as usize;
+                self.body_left = self.body_length;
                 self.body.clear();
             }
             let taken = bytes.len().min(self.body_left);
@@ -92,11 +102,12 @@ impl MessageScanner {
 /// The severity of an [`ErrorReport`], which says whether the connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Severity {
+    Notice,
     Error,
     Fatal,
 }
 
-/// An `ErrorResponse` that the front itself sends.
+/// An `ErrorResponse` or a `NoticeResponse` that the front itself sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ErrorReport {
     pub(super) severity: Severity,
@@ -117,6 +128,11 @@ impl ErrorReport {
         Self { severity: Severity::Error, code, message: message.into(), hint: None }
     }
 
+    /// Returns a note that changes nothing.
+    pub(super) fn notice(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Notice, code: "00000", message: message.into(), hint: None }
+    }
+
     /// Returns the error for a client that breaks the protocol.
     pub(super) fn violation(error: &FrameError) -> Self {
         Self::fatal("08P01", error.to_string())
@@ -130,11 +146,12 @@ impl ErrorReport {
 
     /// Writes the report as a message.
     pub(super) fn put(&self, out: &mut BytesMut) {
-        let severity = match self.severity {
-            Severity::Error => "ERROR",
-            Severity::Fatal => "FATAL",
+        let (kind, severity) = match self.severity {
+            Severity::Notice => (b'N', "NOTICE"),
+            Severity::Error => (b'E', "ERROR"),
+            Severity::Fatal => (b'E', "FATAL"),
         };
-        put_message(out, b'E', |body| {
+        put_message(out, kind, |body| {
             for (field, text) in
                 [(b'S', severity), (b'V', severity), (b'C', self.code), (b'M', self.message.as_str())]
             {
@@ -176,9 +193,47 @@ pub(super) fn put_query(out: &mut BytesMut, sql: &str) {
     put_message(out, b'Q', |body| put_text(body, sql));
 }
 
-/// Writes `ReadyForQuery` outside a transaction.
-pub(super) fn put_ready(out: &mut BytesMut) {
-    put_message(out, b'Z', |body| body.put_u8(b'I'));
+/// Writes a query in the extended protocol. `name` becomes its statement and its portal, and is free again after the query.
+/// Unlike a simple query, this leaves the unnamed statement and the unnamed portal of the client alone.
+pub(super) fn put_named_query(out: &mut BytesMut, name: &str, sql: &str) {
+    put_message(out, b'P', |body| {
+        put_text(body, name);
+        put_text(body, sql);
+        body.put_u16(0);
+    });
+    put_message(out, b'B', |body| {
+        put_text(body, name);
+        put_text(body, name);
+        // No formats of parameters, no parameters, no formats of results.
+        body.put_bytes(0, 6);
+    });
+    put_message(out, b'E', |body| {
+        put_text(body, name);
+        body.put_u32(0);
+    });
+    for kind in [b'P', b'S'] {
+        put_message(out, b'C', |body| {
+            body.put_u8(kind);
+            put_text(body, name);
+        });
+    }
+    put_message(out, b'S', |_| {});
+}
+
+/// The state of the transaction in a `ReadyForQuery`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TransactionStatus {
+    Outside,
+    Failed,
+}
+
+/// Writes `ReadyForQuery`.
+pub(super) fn put_ready(out: &mut BytesMut, status: TransactionStatus) {
+    let status = match status {
+        TransactionStatus::Outside => b'I',
+        TransactionStatus::Failed => b'E',
+    };
+    put_message(out, b'Z', |body| body.put_u8(status));
 }
 
 /// Removes the text before the first zero byte from `body`, with that byte. Returns `None` if `body` has no zero byte or the
@@ -254,7 +309,7 @@ mod tests {
     fn a_watch_sees_the_same_messages_however_the_stream_is_cut() {
         let mut stream = BytesMut::new();
         put_message(&mut stream, b'D', |body| body.put_slice(&[7; KEPT_BYTES + 50]));
-        put_ready(&mut stream);
+        put_ready(&mut stream, TransactionStatus::Outside);
         put_message(&mut stream, b'c', |_| {});
         for piece in [1, 2, 3, 5, 7, 100, 4099, 4200] {
             let mut watch = MessageScanner::new();
@@ -262,7 +317,19 @@ mod tests {
             for bytes in stream.chunks(piece) {
                 watch.feed(bytes, |kind, body| seen.push((kind, body.to_vec())));
             }
+            assert_eq!(watch.unfinished(), 0);
             assert_eq!(seen, [(b'D', vec![7; KEPT_BYTES]), (b'Z', b"I".to_vec()), (b'c', vec![])]);
+        }
+    }
+
+    #[test]
+    fn a_watch_knows_how_much_of_a_message_it_has_read() {
+        let mut stream = BytesMut::new();
+        put_query(&mut stream, "SELECT 1");
+        let mut watch = MessageScanner::new();
+        for read in 1..stream.len() {
+            watch.feed(&stream[read - 1..read], |_, _| {});
+            assert_eq!(watch.unfinished(), read);
         }
     }
 }

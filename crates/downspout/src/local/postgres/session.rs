@@ -1,32 +1,30 @@
 //! The only session with the embedded server, which lasts as long as the server, and its reset between two clients.
 
+use std::collections::HashSet;
 use std::path::Path;
-use std::thread;
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
-use pglite_oxide::PgliteServer;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{ReadHalf, WriteHalf};
-use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use super::message::{MessageScanner, error_fields, put_message, put_query, put_sized, put_text, take_text};
-use super::state::{INSPECTION, SessionState, inspection_row};
+use super::cluster::data_of;
+use super::leftover_files;
+use super::message::{
+    MessageScanner, error_fields, put_message, put_named_query, put_query, put_sized, put_text, row_columns,
+    take_text,
+};
+use super::server_process::{ServerProcess, ServerProgram, StartError};
+use super::state::{INSPECTION, SessionState};
+use super::timeouts::Timeouts;
 
-/// Why the embedded server could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The server ended with this message.
-    #[error("the embedded PostgreSQL does not start: {0}")]
-    Server(String),
-    /// The server runs, but refuses the session.
-    #[error("the embedded PostgreSQL refuses the session: {0}")]
-    Refused(String),
-    /// The socket to the server failed.
-    #[error("no connection to the embedded PostgreSQL")]
-    Socket(#[from] std::io::Error),
-}
+/// The query for the files that belong to tables and indexes, and for the folder of these files.
+const OWNED_FILES: &str = "
+SELECT 'folder', oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
+UNION ALL SELECT 'file', pg_catalog.pg_relation_filenode(oid)::text FROM pg_catalog.pg_class
+  WHERE pg_catalog.pg_relation_filenode(oid) IS NOT NULL";
 
 /// The server is gone.
 #[derive(Debug, thiserror::Error)]
@@ -35,38 +33,41 @@ pub(super) struct Lost;
 
 /// The embedded server and the connection to it.
 ///
-/// The server listens on a socket in a folder that only this user can open. The server serves only its first
-/// connection, which is this one, until the connection ends. The server runs on threads of its own.
+/// The server serves only its first connection, which is this one, until the connection ends.
 pub(super) struct Session {
     stream: UnixStream,
     watch: MessageScanner,
     marker: String,
     parameters: Vec<(String, String)>,
-    server: Option<(PgliteServer, TempDir)>,
+    /// The time limits of a session that has set none.
+    timeouts: Timeouts,
+    server: ServerProcess,
     /// Whether a client has used the session since the last reset.
     used: bool,
+    /// Whether the server has lost its counts of dead rows, because an earlier one was killed.
+    has_lost_counts: bool,
 }
 
 impl Session {
-    /// Starts the server on `root` and opens the session.
-    pub(super) async fn start(root: &Path) -> Result<Self, StartError> {
-        let socket_folder = tempfile::tempdir()?;
-        let socket = socket_folder.path().join("server");
-        let builder =
-            PgliteServer::builder().path(root).username("postgres").database("postgres").unix(&socket);
-        let server = on_own_thread(move || builder.start()).await;
-        let server = server.ok_or_else(|| StartError::Server("its thread panicked".to_owned()))?;
-        let server = server.map_err(|error| StartError::Server(format!("{error:#}")))?;
+    /// Starts the server on the database in `data_dir` and opens the session.
+    pub(super) async fn start(program: &ServerProgram, data_dir: &Path) -> Result<Self, StartError> {
+        let server = ServerProcess::start(program, data_dir).await?;
+        let stream = UnixStream::connect(server.socket()).await.map_err(StartError::io("connect to"))?;
         let mut session = Self {
-            stream: UnixStream::connect(&socket).await?,
+            stream,
             watch: MessageScanner::new(),
             marker: format!("{:032x}", rand::random::<u128>()),
             parameters: Vec::new(),
-            server: Some((server, socket_folder)),
+            timeouts: Timeouts::default(),
+            server,
             used: false,
+            has_lost_counts: false,
         };
         session.greet().await?;
-        session.begin_streaming().await.map_err(|Lost| StartError::Refused(Lost.to_string()))?;
+        let refused = |Lost| StartError::Refused(Lost.to_string());
+        session.begin_streaming().await.map_err(refused)?;
+        session.timeouts = session.read_timeouts().await.map_err(refused)?.unwrap_or_default();
+        session.empty_unowned_files(data_dir).await.map_err(refused)?;
         Ok(session)
     }
 
@@ -78,11 +79,11 @@ impl Session {
                 put_text(body, text);
             }
         });
-        self.stream.write_all(&startup).await?;
+        self.stream.write_all(&startup).await.map_err(StartError::io("greet"))?;
         let (mut ready, mut refused) = (false, None);
         let mut bytes = [0; 4096];
         while !ready {
-            let count = self.stream.read(&mut bytes).await?;
+            let count = self.stream.read(&mut bytes).await.map_err(StartError::io("greet"))?;
             self.watch.feed(&bytes[..count], |kind, mut body| match kind {
                 b'S' => {
                     let name = take_text(&mut body).unwrap_or_default().to_owned();
@@ -108,9 +109,68 @@ impl Session {
         self.exchange(request, |_, _| {}).await
     }
 
+    /// Empties the files that a killed server left and that belong to no table.
+    async fn empty_unowned_files(&mut self, data_dir: &Path) -> Result<(), Lost> {
+        let rows = self.rows(OWNED_FILES).await?.unwrap_or_default();
+        let (mut folder, mut owned, mut is_whole) = (None, HashSet::new(), true);
+        for row in &rows {
+            match row.as_slice() {
+                [kind, value] if kind == "folder" => folder = Some(value),
+                [_, value] => is_whole &= value.parse().map(|number| owned.insert(number)).is_ok(),
+                _ => is_whole = false,
+            }
+        }
+        let Some(folder) = folder.filter(|_| is_whole) else {
+            tracing::warn!(
+                "the files that an interrupted statement may have left stay, because the server does not list its own"
+            );
+            return Ok(());
+        };
+        let folder = data_of(data_dir).join("base").join(folder);
+        let emptied =
+            tokio::task::spawn_blocking(move || leftover_files::empty_unowned(&folder, &owned)).await;
+        match emptied {
+            Ok(Ok(0)) => {}
+            Ok(Ok(bytes)) => {
+                tracing::info!("removed {bytes} bytes that an interrupted statement had left in the database")
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "the files that an interrupted statement left stay for now")
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "the files that an interrupted statement left stay for now")
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the parameters that the server reported when the session began.
     pub(super) fn parameters(&self) -> &[(String, String)] {
         &self.parameters
+    }
+
+    /// Returns the time limits of a session that has set none.
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    /// Asks the server for the time limits of the session. Returns `None` if the server refuses to say, because the transaction
+    /// has failed.
+    ///
+    /// The server must have answered everything.
+    pub(super) async fn read_timeouts(&mut self) -> Result<Option<Timeouts>, Lost> {
+        let mut request = BytesMut::new();
+        put_named_query(&mut request, &self.marker, Timeouts::QUERY);
+        let mut found = None;
+        // A failed transaction refuses the query that marks the end of an exchange, too.
+        self.talk(request, |kind, body| {
+            if kind == b'D' {
+                found = Some(Timeouts::of_row(&row_columns(body)));
+            }
+            kind == b'Z'
+        })
+        .await?;
+        Ok(found)
     }
 
     /// Returns the two directions of the stream, and the scanner that must see everything that the server sends.
@@ -166,22 +226,53 @@ impl Session {
         Ok(())
     }
 
-    /// Saves the state of the borrower's session in `state`. Returns the part that cannot be restored, if any.
-    pub(super) async fn inspect(&mut self, state: &mut SessionState) -> Result<Option<String>, Lost> {
+    /// Runs one statement, and returns its rows, or the SQLSTATE and the message of its error.
+    pub(super) async fn rows(
+        &mut self,
+        sql: &str,
+    ) -> Result<Result<Vec<Vec<String>>, (String, String)>, Lost> {
         let mut request = BytesMut::new();
-        put_query(&mut request, INSPECTION);
+        put_query(&mut request, sql);
         let (mut rows, mut refused) = (Vec::new(), None);
         self.exchange(request, |kind, body| match kind {
-            b'D' => rows.push(inspection_row(body)),
-            b'E' => refused = Some(format!("state that cannot be read ({})", error_fields(body).1)),
+            b'D' => rows.push(row_columns(body)),
+            b'E' => refused = Some(error_fields(body)),
             _ => {}
         })
         .await?;
-        Ok(refused.or_else(|| state.inspected(&rows)))
+        Ok(refused.map_or(Ok(rows), Err))
     }
 
-    /// Removes everything that the last borrower left, in whatever state the session is.
-    pub(super) async fn reset(&mut self) -> Result<(), Lost> {
+    /// Saves the state of the borrower's session in `state`. Returns the part that cannot be restored, if any.
+    pub(super) async fn inspect(&mut self, state: &mut SessionState) -> Result<Option<String>, Lost> {
+        match self.rows(INSPECTION).await? {
+            Ok(rows) => Ok(state.inspected(&rows)),
+            Err((_, message)) => Ok(Some(format!("state that cannot be read ({message})"))),
+        }
+    }
+
+    /// Returns whether the server has lost its counts of dead rows.
+    pub(super) fn has_lost_counts(&self) -> bool {
+        self.has_lost_counts
+    }
+
+    /// Notes that an earlier server was killed, so that this one has no counts of dead rows.
+    pub(super) fn note_lost_counts(&mut self) {
+        self.has_lost_counts = true;
+    }
+
+    /// Notes that the counts of dead rows are right again.
+    pub(super) fn note_counts(&mut self) {
+        self.has_lost_counts = false;
+    }
+
+    /// Removes everything that the last borrower left, in whatever state the session is. Fails if the server is gone, or if the
+    /// last statement of the borrower runs for longer than `limit`.
+    pub(super) async fn reset(&mut self, limit: Duration) -> Result<(), Lost> {
+        timeout(limit, self.reset_in_time()).await.unwrap_or(Err(Lost))
+    }
+
+    async fn reset_in_time(&mut self) -> Result<(), Lost> {
         if !self.used {
             return Ok(());
         }
@@ -217,29 +308,45 @@ impl Session {
             })
             .await?;
         }
-        // The unnamed statement comes last, because any simple query would remove it.
-        if let Some(parse) = state.unnamed() {
-            self.talk(parse, |kind, _| kind == b'Z').await?;
+        if state.transaction_has_failed() {
+            self.fail_a_transaction().await?;
+        } else if let Some(parse) = state.unnamed() {
+            // The unnamed statement comes last, because any simple query would remove it.
+            self.prepare_unnamed(parse).await?;
         }
         Ok(refused)
     }
 
-    /// Ends the session and the server, and waits for the server's thread.
-    pub(super) async fn stop(&mut self) {
-        // Each of these steps fails if the server is gone; then there is nothing to end.
-        let _ = self.reset().await;
+    /// Sends `parse`, the messages of [`SessionState::unnamed`], and ignores an error of the statement.
+    pub(super) async fn prepare_unnamed(&mut self, parse: BytesMut) -> Result<(), Lost> {
+        self.talk(parse, |kind, _| kind == b'Z').await
+    }
+
+    /// Begins a transaction, and makes it fail.
+    async fn fail_a_transaction(&mut self) -> Result<(), Lost> {
+        let mut request = BytesMut::new();
+        put_query(&mut request, "BEGIN");
+        put_query(&mut request, "SELECT 1 / 0");
+        self.talk(request, |kind, body| kind == b'Z' && body == b"E").await
+    }
+
+    /// Ends the session and the server, and waits for the end of the server's process. A statement that runs for longer than
+    /// `limit` is interrupted by killing the server.
+    pub(super) async fn stop(mut self, limit: Duration) {
+        if self.reset(limit).await.is_err() {
+            return self.kill().await;
+        }
         let mut terminate = BytesMut::new();
         put_message(&mut terminate, b'X', |_| {});
+        // Each of these steps fails if the server is gone; then there is nothing to end.
         let _ = self.stream.write_all(&terminate).await;
         let _ = self.stream.shutdown().await;
-        let Some((server, _socket_folder)) = self.server.take() else { return };
-        match on_own_thread(move || server.shutdown()).await {
-            Some(Ok(())) => tracing::debug!("the embedded PostgreSQL has stopped"),
-            Some(Err(error)) => {
-                tracing::warn!(error = format!("{error:#}"), "the embedded PostgreSQL ended with an error")
-            }
-            None => tracing::warn!("the thread of the embedded PostgreSQL panicked"),
-        }
+        self.server.stop().await;
+    }
+
+    /// Kills the server, and waits for the end of its process. Everything that was not committed is lost.
+    pub(super) async fn kill(self) {
+        self.server.kill().await;
     }
 }
 
@@ -248,27 +355,4 @@ impl Session {
     pub(super) fn stream(&self) -> &UnixStream {
         &self.stream
     }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // Dropping the server waits for the server's thread, which may be running a long statement, so the drop
-        // happens on a new thread. The drop also wakes the server's thread through the socket, so the folder of the socket
-        // is dropped last.
-        if let Some((server, socket_folder)) = self.server.take() {
-            thread::spawn(move || {
-                drop(server);
-                drop(socket_folder);
-            });
-        }
-    }
-}
-
-/// Runs blocking work on a new thread. Returns `None` if the work panics.
-pub(super) async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (done, result) = oneshot::channel();
-    thread::spawn(move || {
-        let _ = done.send(work());
-    });
-    result.await.ok()
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::message::{put_message, put_query, row_columns, take_text};
+use super::message::{put_message, put_query, take_text};
+use super::timeouts::Timeouts;
 
 /// The query for the state of the session. Each row has a kind, a name and a value.
 ///
@@ -34,6 +35,8 @@ pub(super) struct SessionState {
     statements: Vec<String>,
     /// The `Parse` messages by the names of their statements, with the unnamed statement.
     prepared: BTreeMap<String, Bytes>,
+    /// Whether the client is in a transaction that has failed, and that the server knows nothing of.
+    failed_transaction: bool,
 }
 
 impl SessionState {
@@ -103,17 +106,31 @@ impl SessionState {
         }
     }
 
+    /// Returns whether the client is in a transaction that has failed, which must be rebuilt on the session.
+    pub(super) fn transaction_has_failed(&self) -> bool {
+        self.failed_transaction
+    }
+
+    /// Notes whether the client is in a transaction that has failed and that the server knows nothing of, because the server
+    /// was killed.
+    pub(super) fn note_failed_transaction(&mut self, has_failed: bool) {
+        self.failed_transaction = has_failed;
+        if has_failed {
+            self.prepared.remove("");
+        }
+    }
+
+    /// Returns whether the client may have set a time limit of its own.
+    pub(super) fn sets_timeouts(&self) -> bool {
+        self.settings.iter().any(|(name, _)| Timeouts::is_name(name))
+    }
+
     /// Returns the messages that prepare the unnamed statement again. Any simple query removes that statement.
     pub(super) fn unnamed(&self) -> Option<BytesMut> {
         let mut out = BytesMut::from(self.prepared.get("")?.as_ref());
         put_message(&mut out, b'S', |_| {});
         Some(out)
     }
-}
-
-/// Reads a row of [`INSPECTION`].
-pub(super) fn inspection_row(body: &[u8]) -> Vec<String> {
-    row_columns(body)
 }
 
 /// Splits the startup parameter `options` (`-c name=value --name=value`) into settings.

@@ -34,7 +34,7 @@ pub(super) async fn start_postgres(
     let usual = postgres::Limits::default();
     let limits = postgres::Limits { clients: usual.clients.min(limits(config).connections), ..usual };
     let password = keys.postgres_password.clone();
-    let started = Postgres::start_with(&folder, listener, password, stop.clone(), limits).await;
+    let started = Postgres::start(&folder, listener, password, stop.clone(), limits).await;
     started
         .map(Some)
         .context("starting the embedded PostgreSQL (to use a server of your own, give --database-url)")
