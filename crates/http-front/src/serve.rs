@@ -16,14 +16,17 @@ use crate::slots::Slots;
 /// Pause after a failed accept. The likely reason is a lack of file descriptors, and an immediate retry would use all CPU
 /// time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The answer to a connection for which there is no place. AWS SDKs try again after it.
-const NO_PLACE: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-
 /// Serves the requests that arrive at `listener` with `answer`, until `shutdown`. Open requests then have
 /// [`Limits::drain_wait`] to finish.
-pub async fn serve<H, F>(listener: TcpListener, limits: Limits, shutdown: CancellationToken, answer: H)
-where
+///
+/// `full` makes the answer to a connection for which there is no place. AWS SDKs try again after status 503.
+pub async fn serve<H, F>(
+    listener: TcpListener,
+    limits: Limits,
+    shutdown: CancellationToken,
+    answer: H,
+    full: fn() -> Response<String>,
+) where
     H: Fn(Request<Body>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
@@ -44,11 +47,32 @@ where
         } else {
             tracing::debug!(client.address = %address, "no place for a connection: every one has a request");
             // The buffer of a new connection has room for the answer; if not, the client sees that it was closed.
-            let _ = stream.try_write(NO_PLACE);
+            let _ = stream.try_write(&closing(&full()));
         }
     }
     connections.close();
     if tokio::time::timeout(limits.drain_wait, connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "the shutdown interrupted requests");
     }
+}
+
+/// Returns an answer as it goes over the wire, after which the connection is closed.
+fn closing(response: &Response<String>) -> Vec<u8> {
+    let (status, body) = (response.status(), response.body());
+    let mut bytes = format!(
+        "HTTP/1.1 {} {}\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: {}\r\n",
+        status.as_str(),
+        status.canonical_reason().unwrap_or_default(),
+        body.len()
+    )
+    .into_bytes();
+    for (name, value) in response.headers() {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(body.as_bytes());
+    bytes
 }

@@ -1,4 +1,4 @@
-//! A request body that fails if its client pauses for too long.
+//! A request body that fails if its client is too slow.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,11 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
-/// The error of a body whose client paused for too long.
+/// The least rate of a body that has kept the endpoint waiting for longer than one pause may take, in bytes per second.
+const LEAST_RATE: f64 = 1024.0;
+
+/// The error of a body whose client is too slow.
 #[derive(Debug, thiserror::Error)]
-#[error("the client sent nothing for {} s", .0.as_secs_f32())]
+#[error("the client sent nothing for {0:?}, or less than {LEAST_RATE} bytes per second for longer")]
 pub struct SlowBody(Duration);
 
 impl SlowBody {
@@ -22,17 +25,30 @@ impl SlowBody {
     }
 }
 
-/// A body with a limit on each pause. The limits of the length are those of the body below.
+/// A body with a limit on each pause, and on the rate if its client pauses often. The limits of the length are those of the
+/// body below.
 pub(crate) struct TimedBody {
     body: Incoming,
     limit: Duration,
-    /// Runs while the body waits for bytes.
-    pause: Option<Pin<Box<Sleep>>>,
+    /// Runs while the body waits for bytes, with the time at which the wait began.
+    pause: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// How long all pauses took together.
+    waited: Duration,
+    received: u64,
 }
 
 impl TimedBody {
     pub(crate) fn new(body: Incoming, limit: Duration) -> Self {
-        Self { body, limit, pause: None }
+        Self { body, limit, pause: None, waited: Duration::ZERO, received: 0 }
+    }
+
+    /// Counts bytes that arrived. Returns whether the client is too slow.
+    fn count(&mut self, bytes: usize) -> bool {
+        self.received += bytes as u64;
+        if let Some((begun, _)) = self.pause.take() {
+            self.waited += begun.elapsed();
+        }
+        self.waited > self.limit && (self.received as f64) < LEAST_RATE * self.waited.as_secs_f64()
     }
 }
 
@@ -44,12 +60,16 @@ impl Body for TimedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let limit = self.limit;
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            self.pause = None;
+            let bytes =
+                frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+            if self.count(bytes) && frame.is_some() {
+                return Poll::Ready(Some(Err(SlowBody(limit).into())));
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let limit = self.limit;
-        let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(limit)));
+        let (_, pause) = self.pause.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(limit))));
         ready!(pause.as_mut().poll(context));
         Poll::Ready(Some(Err(SlowBody(limit).into())))
     }

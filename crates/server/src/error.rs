@@ -42,6 +42,9 @@ pub(crate) enum ServiceError {
     /// The service does not answer to the host that the request names.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// Every connection that the service takes has a request under way.
+    #[error("The service is busy with as many requests as it takes; try again")]
+    Busy,
     /// The service failed. The cause goes to the log.
     #[error("An internal error occurred; the log of the service shows the cause")]
     Internal(#[source] anyhow::Error),
@@ -61,6 +64,7 @@ impl ServiceError {
             Self::TooLarge(_) => "RequestEntityTooLargeException",
             Self::Signature(error) => error.json_code(),
             Self::Host(_) => "AccessDeniedException",
+            Self::Busy => "ServiceUnavailableException",
             Self::Internal(_) => "InternalServiceError",
         }
     }
@@ -78,6 +82,7 @@ impl ServiceError {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Signature(error) => error.status(),
             Self::Host(_) => StatusCode::FORBIDDEN,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -96,7 +101,8 @@ impl ServiceError {
             | Self::UnknownOperation(_)
             | Self::TooLarge(_)
             | Self::Signature(_)
-            | Self::Host(_) => "",
+            | Self::Host(_)
+            | Self::Busy => "",
         };
         serde_json::json!({ "__type": format!("{namespace}{}", self.code()), "message": self.to_string() })
     }

@@ -59,6 +59,12 @@ async fn read(body: Body) -> Result<Bytes, ServiceError> {
     )
 }
 
+/// Answers a connection for which the service has no place.
+pub(crate) fn full() -> http::Response<String> {
+    let request_id = uuid::Uuid::new_v4().to_string();
+    respond(Err(ServiceError::Busy), &request_id).map(|_| ServiceError::Busy.body().to_string())
+}
+
 fn respond(result: Result<Vec<u8>, ServiceError>, request_id: &str) -> Response {
     let (status, error, body) = match result {
         Ok(body) => (StatusCode::OK, None, body),

@@ -53,7 +53,7 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     let answering = Arc::clone(&service);
     let answer = move |request| request::answer(Arc::clone(&answering), request);
     let served = tokio::select! {
-        () = http_front::serve(listener, limits, shutdown.clone(), answer) => Ok(()),
+        () = http_front::serve(listener, limits, shutdown.clone(), answer, request::full) => Ok(()),
         // Without its background loops, the service would neither retry nor time out nor notify. It stops instead.
         Some(Err(panic)) = background.join_next() => Err(panic).context("a background loop panicked"),
     };

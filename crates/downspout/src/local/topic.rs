@@ -100,7 +100,7 @@ pub async fn serve(
     topic.write_outbox()?;
     let sender = config.smtp.map(|smtp| tokio::spawn(smtp::run(Arc::clone(&topic), smtp, shutdown.clone())));
     let answer = move |request| answer_request(Arc::clone(&topic), request);
-    http_front::serve(listener, config.limits, shutdown, answer).await;
+    http_front::serve(listener, config.limits, shutdown, answer, response::full).await;
     if let Some(sender) = sender {
         sender.await?;
     }

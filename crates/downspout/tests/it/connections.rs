@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http_front::{Hosts, Limits};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::endpoints::{Answer, Endpoints, SERVICES, Service, read_answer};
@@ -105,30 +105,53 @@ async fn a_client_that_does_not_read_its_answer_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_endpoint_says_so_and_interrupts_no_request() {
-    let endpoints = start(Limits { connections: 2, ..Limits::default() }).await;
-    let poll = || {
-        let poll = Draft::new(Service::DataPipeline, Base::Call)
-            .with("header x-amz-target: DataPipeline.PollForTask");
-        poll.with_body(r#"{"workerGroup": "nobody"}"#).sign().to_bytes()
-    };
-    let mut polls = Vec::new();
+async fn a_client_that_sends_a_body_byte_by_byte_is_given_up() {
+    let endpoints = start(Limits { body_wait: SOON, ..Limits::default() }).await;
+    let request = Draft::new(Service::S3, Base::Call).with("size 1000000").sign().to_bytes();
+    let head = request.len() - 1_000_000;
+    let mut stream = begin(&endpoints, Service::S3, &request[..head]).await;
     let begun = Instant::now();
-    let refused = loop {
-        // A poll that has not reached the service yet can lose its place to another connection, so new ones follow.
-        polls.push(begin(&endpoints, Service::DataPipeline, &poll()).await);
-        let answer = call(&endpoints, Service::DataPipeline).await;
-        if answer.status != 200 {
-            break answer;
+    let mut answer = [0; 1024];
+    let read = loop {
+        assert!(begun.elapsed() < LIMIT, "the endpoint takes a body byte by byte");
+        stream.write_all(b"x").await.unwrap();
+        if let Ok(read) = tokio::time::timeout(SOON / 10, stream.read(&mut answer)).await {
+            break read.unwrap();
         }
-        assert!(begun.elapsed() < LIMIT, "two polls should have places");
     };
-    assert_eq!(refused.status, 503, "{refused:?}");
-    assert!(refused.text.contains("Retry-After"), "{refused:?}");
-    let answer = call(&endpoints, Service::S3).await;
-    assert_eq!(answer.status, 200, "another endpoint: {answer:?}");
-    drop(polls);
-    while call(&endpoints, Service::DataPipeline).await.status != 200 {
-        assert!(begun.elapsed() < LIMIT, "the places of the polls are not free again");
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.contains("<Code>RequestTimeout</Code>"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_endpoint_says_so_and_leaves_the_others_answering() {
+    let endpoints = start(Limits { connections: 2, ..Limits::default() }).await;
+    for (full, code) in [
+        (Service::S3, "<Code>SlowDown</Code>"),
+        (Service::DataPipeline, "ServiceUnavailableException"),
+        (Service::Sns, "<Code>ServiceUnavailable</Code>"),
+    ] {
+        let request = Draft::new(full, Base::Call).with("size 1000").sign().to_bytes();
+        let mut under_way = Vec::new();
+        let begun = Instant::now();
+        let refused = loop {
+            // A request that the endpoint has not read yet can lose its place to another connection, so new ones follow.
+            under_way.push(begin(&endpoints, full, &request[..request.len() - 10]).await);
+            let answer = call(&endpoints, full).await;
+            if answer.status != 200 {
+                break answer;
+            }
+            assert!(begun.elapsed() < LIMIT, "two requests should have places");
+        };
+        assert_eq!(refused.status, 503, "{refused:?}");
+        assert!(refused.text.contains(code) && refused.text.contains("Retry-After: 1"), "{refused:?}");
+        assert!(full != Service::S3 || refused.text.contains("<RequestId>"), "{refused:?}");
+        for other in SERVICES.into_iter().filter(|service| *service != full) {
+            assert_eq!(call(&endpoints, other).await.status, 200, "{other:?} while {full:?} is full");
+        }
+        drop(under_way);
+        while call(&endpoints, full).await.status != 200 {
+            assert!(begun.elapsed() < LIMIT, "the places of {full:?} are not free again");
+        }
     }
 }

@@ -47,13 +47,31 @@ pub(super) fn new_request_id() -> String {
     id[..16].to_owned()
 }
 
+/// Returns the answer to a connection for which the endpoint has no place.
+pub(super) fn full() -> Response<String> {
+    let message = "Please reduce your request rate: this S3 is busy with as many requests as it takes.";
+    let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", message);
+    let id = new_request_id();
+    let mut response = Response::new(completed(&document(&refusal), refusal.status, &id));
+    *response.status_mut() = refusal.status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
 /// Returns the answer to a refused request.
 pub(super) fn refused(refusal: &Refusal) -> Response<Body> {
+    xml(refusal.status, document(refusal))
+}
+
+fn document(refusal: &Refusal) -> String {
     let element = |(name, value): (&str, &str)| format!("<{name}>{}</{name}>", xml_text(value));
     let details = refusal.details.iter().map(|(name, value)| (*name, value.as_str()));
     let elements = [("Code", refusal.code), ("Message", &refusal.message)].into_iter().chain(details);
     let elements: String = elements.map(element).collect();
-    xml(refusal.status, format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>{elements}{END}"))
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>{elements}{END}")
 }
 
 /// Returns an answer with an XML document.

@@ -43,6 +43,20 @@ const HEADERS: [&str; 7] = [
 const OF_SIGNATURE: [&str; 5] =
     ["x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-security-token", "x-amz-signature"];
 
+/// The beginnings of the other fields `x-amz-*` that become headers. No other header belongs to an upload: `x-amz-copy-source`
+/// would make a copy of it.
+const AMZ_HEADERS: [&str; 9] = [
+    "x-amz-acl",
+    "x-amz-checksum-",
+    "x-amz-expected-bucket-owner",
+    "x-amz-grant-",
+    "x-amz-meta-",
+    "x-amz-object-lock-",
+    "x-amz-server-side-encryption",
+    "x-amz-storage-class",
+    "x-amz-website-redirect-location",
+];
+
 /// Marks a request that was made from a form.
 #[derive(Clone, Copy)]
 pub(super) struct FormUpload;
@@ -196,7 +210,11 @@ fn header_of(field: &str) -> Result<Option<HeaderName>, Refusal> {
             ));
         }
         _ if OF_SIGNATURE.contains(&field) => return Ok(None),
-        _ if HEADERS.contains(&field) || field.starts_with("x-amz-") => field,
+        _ if HEADERS.contains(&field) || AMZ_HEADERS.iter().any(|start| field.starts_with(start)) => field,
+        _ if field.starts_with("x-amz-") => {
+            let message = format!("the field {field} does not belong to a form that uploads an object");
+            return Err(Refusal::invalid_argument(message).with("ArgumentName", field));
+        }
         _ => return Ok(None),
     };
     let name = HeaderName::from_bytes(name.as_bytes());

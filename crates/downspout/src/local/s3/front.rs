@@ -6,6 +6,7 @@
 //! checked while it arrives. `s3s` gets the request without its signature, and with a body that is the content.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
@@ -40,6 +41,8 @@ const LARGEST_DOCUMENT: usize = 20 << 20;
 const SMALL_CONTENT: u64 = 64 << 10;
 /// How many bytes of a refused request are read and dropped, so that the client reads the reason of the refusal.
 const DRAIN_LIMIT: usize = 64 << 20;
+/// How long the rest of a refused request may take to arrive.
+const DRAIN_WAIT: Duration = Duration::from_secs(10);
 /// The query parameters of a request that puts an object or a part.
 const CONTENT_PARAMETERS: [&str; 3] = ["partNumber", "uploadId", "x-id"];
 
@@ -80,7 +83,8 @@ impl Front {
             Ok(answer) => answer,
             Err(refusal) => {
                 if !expects {
-                    drain(body).await;
+                    // After this time the client gets the answer in any case.
+                    let _ = tokio::time::timeout(DRAIN_WAIT, drain(body)).await;
                 }
                 answers::refused(&refusal)
             }

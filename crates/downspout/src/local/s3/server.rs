@@ -7,6 +7,7 @@ use sigv4::Credentials;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::answers;
 use super::front::Front;
 use super::lifecycle;
 use super::store::S3Store;
@@ -58,7 +59,7 @@ impl LocalS3 {
             let front = Arc::clone(&front);
             async move { front.answer(request).await }
         };
-        http_front::serve(listener, limits, shutdown, answer).await;
+        http_front::serve(listener, limits, shutdown, answer, answers::full).await;
         if expiring.await.is_err() {
             tracing::error!("the lifecycle rules of the buckets stopped to apply because of a panic");
         }

@@ -70,7 +70,15 @@ pub(super) async fn serve(state: AdminState, listener: TcpListener, limits: Limi
         let answered = app.clone().oneshot(request);
         async move { answered.await.unwrap_or_else(|never| match never {}) }
     };
-    http_front::serve(listener, limits, stop, answer).await;
+    http_front::serve(listener, limits, stop, answer, full).await;
+}
+
+/// Returns the answer to a connection for which the endpoint has no place.
+fn full() -> http::Response<String> {
+    let mut response =
+        http::Response::new("the stack is busy with as many requests as it takes; try again\n".to_owned());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    response
 }
 
 async fn check_secret(State(state): State<Arc<AdminState>>, mut request: Request, next: Next) -> Response {

@@ -62,6 +62,19 @@ impl From<HostError> for SnsError {
     }
 }
 
+/// Returns the answer to a connection for which the endpoint has no place.
+pub(super) fn full() -> http::Response<String> {
+    let error = SnsError {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        code: "ServiceUnavailable",
+        message: "the local SNS is busy with as many requests as it takes; try again".to_owned(),
+    };
+    let mut response = http::Response::new(failure(&error, &uuid::Uuid::new_v4().to_string()));
+    *response.status_mut() = error.status;
+    response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("text/xml"));
+    response
+}
+
 /// Returns the HTTP response.
 pub(super) fn respond(answer: Result<SnsResponse, SnsError>, request_id: &str) -> Response {
     let (status, xml) = match answer {
