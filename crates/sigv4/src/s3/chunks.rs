@@ -343,7 +343,7 @@ mod tests {
     async fn garbage_is_refused() {
         for body in [
             &b""[..],
-            b"abc",
+            b"xyz",
             b"+3\r\nabc\r\n0\r\n\r\n",
             b"3\r\nabcd\r\n0\r\n\r\n",
             b"0\r\n\r\nmore",
