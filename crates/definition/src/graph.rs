@@ -69,7 +69,7 @@ impl fmt::Display for Shared {
     }
 }
 
-/// Two nodes that a link joins, the earlier node first. Not every edge is drawn: see [`Line`].
+/// Two nodes that a link joins, the earlier node first. Not every edge is drawn: see [`LineStyle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge {
     /// The index of the node that comes first.
@@ -79,12 +79,12 @@ pub struct Edge {
     /// The kind of link.
     pub link: Link,
     /// How the edge is drawn.
-    pub line: Line,
+    pub line: LineStyle,
 }
 
 /// How an edge is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum LineStyle {
     /// An arrow from the earlier node to the later node.
     Forward,
     /// An arrow back to an earlier node: the objects of the cycle would wait for each other for ever.
@@ -159,7 +159,7 @@ impl Link {
     }
 
     /// Returns whether an object of type `kind` may state the field.
-    fn is_stated_by(self, kind: Kind) -> bool {
+    fn can_be_field_of(self, kind: Kind) -> bool {
         match self {
             Self::Input | Self::Output | Self::RunsOn => kind.is_activity(),
             Self::Precondition | Self::Schedule => kind.is_activity() || kind.is_data_node(),

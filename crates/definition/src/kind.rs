@@ -28,7 +28,7 @@ mod value_fields;
 mod value_shape;
 
 pub use group::Group;
-pub use spec::{DefaultSpec, FieldGroup, FieldSpec, KindSpec, OneOf};
+pub use spec::{DefaultSpec, FieldSpec, KindSpec, OneOf, SharedFields};
 pub use value_shape::{BID_PRICE_LIMIT, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, RefTarget, ValueShape};
 
 pub(crate) use field_type::FieldType;

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     inherit::DEFAULT_ID,
     kind::{
-        DEFAULT_OBJECT, FieldGroup, FieldSpec, Kind, KindSpec, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, UNTYPED,
+        DEFAULT_OBJECT, FieldSpec, Kind, KindSpec, ON_DEMAND_PERIOD, ON_DEMAND_PRICE, SharedFields, UNTYPED,
         ValueShape,
     },
     parameters::ParameterType,
@@ -169,9 +169,9 @@ fn untyped() -> Value {
 }
 
 /// Returns every shared group with fields that a definition can set, once.
-fn groups() -> Vec<&'static FieldGroup> {
+fn groups() -> Vec<&'static SharedFields> {
     let all = Kind::ALL.iter().flat_map(|kind| kind.spec().includes).filter(|group| is_given(group));
-    let mut groups: Vec<&FieldGroup> = Vec::new();
+    let mut groups: Vec<&SharedFields> = Vec::new();
     for group in all {
         if groups.iter().all(|known| known.title != group.title) {
             groups.push(group);
@@ -180,15 +180,15 @@ fn groups() -> Vec<&'static FieldGroup> {
     groups
 }
 
-fn is_given(group: &FieldGroup) -> bool {
+fn is_given(group: &SharedFields) -> bool {
     group.fields.iter().any(|field| !field.is_runtime)
 }
 
-fn shared(group: &FieldGroup) -> Option<Value> {
+fn shared(group: &SharedFields) -> Option<Value> {
     is_given(group).then(|| reference_to(&slug(group)))
 }
 
-fn slug(group: &FieldGroup) -> String {
+fn slug(group: &SharedFields) -> String {
     group.title.to_lowercase().replace(' ', "-")
 }
 

@@ -1,6 +1,6 @@
 //! The checks of values: every way to the database takes the same texts, and a database agrees where there is one.
 
-use ec2_worker::etl::column::{Column, ColumnType, Moments};
+use ec2_worker::etl::column::{Column, ColumnType, MomentType};
 use ec2_worker::etl::encode;
 use ec2_worker::etl::value_rules::ColumnRules;
 
@@ -30,12 +30,12 @@ pub(crate) const TYPES: [(&str, ColumnType); 28] = [
     ("json", ColumnType::Json),
     ("jsonb", ColumnType::Jsonb),
     ("bytea", ColumnType::Bytea),
-    ("date[]", ColumnType::Each(Moments::Date)),
-    ("timestamptz[]", ColumnType::Each(Moments::TimestampTz)),
-    ("time[]", ColumnType::Each(Moments::Time)),
-    ("timetz[]", ColumnType::Each(Moments::TimeTz)),
-    ("tsrange", ColumnType::Each(Moments::Timestamp)),
-    ("datemultirange", ColumnType::Each(Moments::Date)),
+    ("date[]", ColumnType::Each(MomentType::Date)),
+    ("timestamptz[]", ColumnType::Each(MomentType::TimestampTz)),
+    ("time[]", ColumnType::Each(MomentType::Time)),
+    ("timetz[]", ColumnType::Each(MomentType::TimeTz)),
+    ("tsrange", ColumnType::Each(MomentType::Timestamp)),
+    ("datemultirange", ColumnType::Each(MomentType::Date)),
 ];
 
 /// Checks a text as a value of the type that the first byte chooses. With a database, what the load makes of the text is

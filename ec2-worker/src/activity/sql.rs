@@ -18,7 +18,7 @@ use crate::sql::{RedirectedSql, SqlTemplate, Statement, statements};
 
 mod together;
 
-use together::Surroundings;
+use together::PublishedTables;
 
 /// A script, ready to run.
 struct Prepared {
@@ -220,12 +220,12 @@ async fn claimed(
         return Ok(None);
     }
     make_output(tx, script.output.as_ref()).await?;
-    let surroundings = Surroundings::enter(tx, context, script).await?;
-    run_all(context, prepared, &surroundings.next_tables, tx).await?;
-    check_outputs(context, script, &surroundings.next_tables, tx).await?;
-    surroundings.leave(tx, script, &prepared.name).await?;
+    let published_tables = PublishedTables::enter(tx, context, script).await?;
+    run_all(context, prepared, &published_tables.next_tables, tx).await?;
+    check_outputs(context, script, &published_tables.next_tables, tx).await?;
+    published_tables.leave(tx, script, &prepared.name).await?;
     ledger::record(tx, context.key, &context.progress.fields()).await?;
-    Ok(Some(surroundings.published))
+    Ok(Some(published_tables.published))
 }
 
 /// Runs a script that contains VACUUM or the like: each statement alone, then the ledger row.

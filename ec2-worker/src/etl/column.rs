@@ -40,7 +40,11 @@ pub enum ColumnType {
     /// `bytea`.
     Bytea,
     /// An array, range or multirange of dates or times. Its values are sent as text.
-    Each(Moments),
+    Each(MomentType),
+    /// `money`. Its values are sent as text.
+    Money,
+    /// An interval, or an array or a range of numbers with fractions. Its values are sent as text.
+    Numbers,
     /// A type without a binary encoder here. Its values are sent as text, and the database checks them.
     Other,
     /// As [`Self::Other`], but the empty text may be a value of the type.
@@ -49,7 +53,7 @@ pub enum ColumnType {
 
 /// The types of dates and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moments {
+pub enum MomentType {
     /// `date`.
     Date,
     /// `timestamp`.
@@ -88,11 +92,20 @@ impl ColumnType {
         match name {
             _ if typtype == "e" => Self::Enum,
             "citext" => Self::Text(None),
-            "_date" | "daterange" | "datemultirange" if built_in => Self::Each(Moments::Date),
-            "_timestamp" | "tsrange" | "tsmultirange" if built_in => Self::Each(Moments::Timestamp),
-            "_timestamptz" | "tstzrange" | "tstzmultirange" if built_in => Self::Each(Moments::TimestampTz),
-            "_time" if built_in => Self::Each(Moments::Time),
-            "_timetz" if built_in => Self::Each(Moments::TimeTz),
+            "_date" | "daterange" | "datemultirange" if built_in => Self::Each(MomentType::Date),
+            "_timestamp" | "tsrange" | "tsmultirange" if built_in => Self::Each(MomentType::Timestamp),
+            "_timestamptz" | "tstzrange" | "tstzmultirange" if built_in => {
+                Self::Each(MomentType::TimestampTz)
+            }
+            "_time" if built_in => Self::Each(MomentType::Time),
+            "_timetz" if built_in => Self::Each(MomentType::TimeTz),
+            "money" if built_in => Self::Money,
+            "interval" | "_interval" | "_money" | "_numeric" | "_float4" | "_float8" | "numrange"
+            | "nummultirange"
+                if built_in =>
+            {
+                Self::Numbers
+            }
             // An extension may define a type for which the empty text is a value, as hstore does. These types have
             // none.
             "geometry" | "geography" | "raster" => Self::Other,
@@ -140,6 +153,7 @@ impl ColumnType {
                 | Self::Bytea
                 | Self::Json
                 | Self::Each(_)
+                | Self::Numbers
                 | Self::Other
                 | Self::OtherText
         )
@@ -154,7 +168,7 @@ impl ColumnType {
     /// Returns whether the type has no binary encoder here, so that all rows are sent as text.
     #[must_use]
     pub fn needs_text(self) -> bool {
-        matches!(self, Self::Each(_) | Self::Other | Self::OtherText)
+        matches!(self, Self::Each(_) | Self::Money | Self::Numbers | Self::Other | Self::OtherText)
     }
 
     /// Returns whether the values are numbers.
@@ -163,15 +177,21 @@ impl ColumnType {
         matches!(self, Self::Int2 | Self::Int4 | Self::Int8 | Self::Float4 | Self::Float8 | Self::Numeric(_))
     }
 
+    /// Returns whether the values are numbers or contain numbers.
+    #[must_use]
+    pub fn has_numbers(self) -> bool {
+        self.is_number() || matches!(self, Self::Money | Self::Numbers)
+    }
+
     /// Returns the type of the dates or times in a value, or `None` if values contain none.
     #[must_use]
-    pub fn moments(self) -> Option<Moments> {
+    pub fn moments(self) -> Option<MomentType> {
         match self {
-            Self::Date => Some(Moments::Date),
-            Self::Timestamp => Some(Moments::Timestamp),
-            Self::TimestampTz => Some(Moments::TimestampTz),
-            Self::Time => Some(Moments::Time),
-            Self::TimeTz => Some(Moments::TimeTz),
+            Self::Date => Some(MomentType::Date),
+            Self::Timestamp => Some(MomentType::Timestamp),
+            Self::TimestampTz => Some(MomentType::TimestampTz),
+            Self::Time => Some(MomentType::Time),
+            Self::TimeTz => Some(MomentType::TimeTz),
             Self::Each(moments) => Some(moments),
             _ => None,
         }
@@ -191,7 +211,7 @@ mod tests {
         );
         assert_eq!(ColumnType::of("numeric", "b", true, -1), ColumnType::Numeric(None));
         assert_eq!(ColumnType::of("_int4", "b", true, -1), ColumnType::Other);
-        assert_eq!(ColumnType::of("tsrange", "r", true, -1), ColumnType::Each(Moments::Timestamp));
+        assert_eq!(ColumnType::of("tsrange", "r", true, -1), ColumnType::Each(MomentType::Timestamp));
         assert_eq!(ColumnType::of("mood", "e", false, -1), ColumnType::Enum);
     }
 }

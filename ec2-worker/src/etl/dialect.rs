@@ -45,6 +45,8 @@ pub struct Dialect {
     pub longest_record: usize,
     /// `mySheet`: the name or the number of the sheet of a workbook.
     pub sheet: Option<String>,
+    /// The form of the file that the rows come from, if the text was made of a file in another form than text.
+    pub made_from: Form,
 }
 
 /// What the bytes of a file are.
@@ -98,12 +100,19 @@ impl Default for Dialect {
             skip_blank: true,
             encoding: None,
             longest_record: 64_000_000,
+            made_from: Form::Text,
             sheet: None,
         }
     }
 }
 
 impl Dialect {
+    /// Returns the form of the file that the rows come from.
+    #[must_use]
+    pub fn source_form(&self) -> Form {
+        if self.form == Form::Text { self.made_from } else { self.form }
+    }
+
     /// Returns the dialect of a data format. Without a format, it is CSV, as on AWS.
     ///
     /// # Errors

@@ -74,9 +74,12 @@ fn encode(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>) 
             out.extend_from_slice(text);
         }
         ColumnType::Bytea => sized(out, &other::bytea(column, rules, text)?),
-        ColumnType::Enum | ColumnType::Each(_) | ColumnType::Other | ColumnType::OtherText => {
-            sized(out, text)
-        }
+        ColumnType::Enum
+        | ColumnType::Each(_)
+        | ColumnType::Money
+        | ColumnType::Numbers
+        | ColumnType::Other
+        | ColumnType::OtherText => sized(out, text),
     }
     Ok(())
 }
@@ -119,7 +122,8 @@ fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<C
             let each = moment::each(moments, rules, text);
             return each.map(Cow::Owned).map_err(|element| refusal(column, rules, &element));
         }
-        ColumnType::Enum | ColumnType::Other | ColumnType::OtherText => {}
+        ColumnType::Money => other::money(text).ok_or_else(refused)?,
+        ColumnType::Enum | ColumnType::Numbers | ColumnType::Other | ColumnType::OtherText => {}
         ColumnType::Date
         | ColumnType::Timestamp
         | ColumnType::TimestampTz
@@ -159,6 +163,16 @@ fn as_written(reason: &str, plain: &[u8], text: &[u8]) -> String {
 
 fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
     let Some(form) = &rules.numbers else { return Ok(Cow::Borrowed(text)) };
+    if column.kind == ColumnType::Numbers {
+        return other::without_form(form, text).map(|()| Cow::Borrowed(text)).ok_or_else(|| {
+            format!(
+                "{} is a {}, in which numbers are written as PostgreSQL writes them; `myDecimal` and `myGrouping` do not \
+                 count inside it, so a number with one of their characters is refused",
+                shown(text),
+                column.type_name
+            )
+        });
+    }
     form.plain(text).ok_or_else(|| refusal(column, rules, text))
 }
 

@@ -42,7 +42,7 @@ use crate::patience::Patience;
 use crate::progress::Progress;
 use crate::sql::{identifier, literal};
 use crate::storage::{S3Uri, Storage};
-use batch::{Batch, Writer};
+use batch::{Accepted, Batch, Writer};
 pub use expect::Expectations;
 use quarantine::give_up;
 use replace::Kept;
@@ -113,8 +113,19 @@ pub struct Loaded {
     pub skipped: u64,
     /// The loaded rows in whose place another row of the same load stands, because an upsert found the same key.
     pub replaced: u64,
+    /// The rows that the database has taken and not stored, because a trigger or the statement of the user leaves them out.
+    pub left_out: u64,
     /// The bytes read, unpacked.
     pub bytes: u64,
+}
+
+impl Loaded {
+    /// Counts rows that the database has accepted.
+    fn add(&mut self, rows: u64, accepted: Accepted) {
+        self.rows += rows;
+        self.replaced += accepted.replaced;
+        self.left_out += accepted.stored.map_or(0, |stored| rows.saturating_sub(stored));
+    }
 }
 
 /// Loads, and starts again if the connection to the database breaks, until the patience of the load ends.
@@ -414,9 +425,8 @@ impl LoadTry<'_> {
     ) -> Result<(), Failure> {
         let (range, rows) = ((batch.start, batch.end), batch.rows);
         match writer.finish(batch).await {
-            Ok(replaced) => {
-                self.loaded.rows += rows;
-                self.loaded.replaced += replaced;
+            Ok(accepted) => {
+                self.loaded.add(rows, accepted);
                 self.batch_size = (self.batch_size + self.batch_size / 8).min(LARGEST_BATCH);
                 Ok(())
             }
@@ -444,11 +454,19 @@ impl LoadTry<'_> {
     }
 
     fn report(&self) {
-        let Loaded { rows, rejected, skipped, replaced, .. } = self.loaded;
+        let Loaded { rows, rejected, skipped, replaced, left_out, .. } = self.loaded;
         self.progress.set("rowsRead", rows + rejected + skipped);
-        self.progress.set("rowsLoaded", rows);
+        self.progress.set("rowsLoaded", rows - left_out);
         self.progress.set("rowsRejected", rejected);
-        self.progress.set("rowsSkipped", skipped);
+        self.progress.set("rowsSkipped", skipped + left_out);
+        if left_out > 0 {
+            let why = match self.load.insert {
+                Some(_) => "`insertQuery` or a trigger of the table",
+                None => "a trigger of the table",
+            };
+            let were = if left_out == 1 { "row was" } else { "rows were" };
+            self.progress.note(format!("{left_out} {were} left out by {why}, or went elsewhere"));
+        }
         self.progress.set("bytesRead", self.loaded.bytes);
         if replaced > 0 {
             let have = if replaced == 1 { "row has" } else { "rows have" };

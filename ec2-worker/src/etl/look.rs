@@ -40,8 +40,8 @@ pub async fn look(load: &Load, source: &Source) -> Result<Look, Failure> {
     let mut look = Look { columns: columns(load, source).await?, ..Look::default() };
     look.notes.extend(one_column_note(&look.columns));
     let declared = &load.declared;
-    let unnamed = look.columns.iter().filter(|name| !declared.contains(name));
-    let columns = unnamed.chain(declared).map(|name| Column {
+    let undeclared = look.columns.iter().filter(|name| !declared.contains(name));
+    let columns = undeclared.chain(declared).map(|name| Column {
         name: name.clone(),
         type_name: "text".to_owned(),
         kind: ColumnType::Text(None),

@@ -141,11 +141,11 @@ SELECT oid::int8 FROM parts";
 
 /// The tables and views that were there before a script.
 #[derive(Debug, Default)]
-pub struct Before(HashMap<i64, Relation>);
+pub struct Before(HashMap<i64, RelationState>);
 
 /// A table or view at one time.
 #[derive(Clone, Debug, Default)]
-struct Relation {
+struct RelationState {
     schema: String,
     name: String,
     /// The number of rows that the session has changed and not counted yet.
@@ -313,7 +313,7 @@ impl NextTables {
         let used = used(tx).await?;
         let is_used = |oid: &i64| used.iter().any(|used| used.oid == *oid);
         // A change of rights takes no lock. Other changes without a lock are those of other activities.
-        let is_altered = |oid: &i64, was: &Relation| {
+        let is_altered = |oid: &i64, was: &RelationState| {
             now.0.get(oid).is_some_and(|is| is.rights != was.rights || is.form != was.form && is_used(oid))
         };
         let next =
@@ -370,7 +370,7 @@ impl Before {
     /// If the connection breaks.
     pub async fn read(tx: &Transaction) -> Result<Self, Failure> {
         let rows = tx.query("reading the tables of the database", RELATIONS, &[]).await?;
-        let relation = |row: &tokio_postgres::Row| Relation {
+        let relation = |row: &tokio_postgres::Row| RelationState {
             changed_rows: row.get(1),
             form: row.get(2),
             rights: row.get(3),

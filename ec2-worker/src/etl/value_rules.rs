@@ -6,7 +6,7 @@ use definition::PipelineObject;
 use definition::expression;
 use definition::kind::{date_patterns, field};
 
-use super::column::{Column, ColumnType, Moments};
+use super::column::{Column, ColumnType, MomentType};
 use super::date::Pattern;
 use super::number_form::NumberForm;
 use crate::hindrance::Hindrance;
@@ -50,6 +50,17 @@ pub struct ColumnRules {
     pub truths: Vec<String>,
     /// The words for false, besides those of PostgreSQL.
     pub falsehoods: Vec<String>,
+}
+
+impl ColumnRules {
+    /// The rules of PostgreSQL alone.
+    pub const NONE: Self = Self {
+        dates: Vec::new(),
+        refuses_iso: false,
+        numbers: None,
+        truths: Vec::new(),
+        falsehoods: Vec::new(),
+    };
 }
 
 impl ValueRules {
@@ -111,7 +122,7 @@ impl ValueRules {
                 rules.truths.clone_from(&self.truths);
                 rules.falsehoods.clone_from(&self.falsehoods);
             }
-            kind if kind.is_number() => rules.numbers.clone_from(&self.numbers),
+            kind if kind.has_numbers() => rules.numbers.clone_from(&self.numbers),
             kind => {
                 let Some(moments) = kind.moments() else { return rules };
                 let own = self.columns.iter().filter(|of| of.is_for(column)).map(|of| &of.pattern);
@@ -195,10 +206,10 @@ fn check_meanings(
 }
 
 /// Returns whether a pattern can give a value of a type: a date needs the date, and a time of day has none.
-fn fits(pattern: &Pattern, moments: Moments) -> bool {
+fn fits(pattern: &Pattern, moments: MomentType) -> bool {
     match moments {
-        Moments::Date | Moments::Timestamp | Moments::TimestampTz => pattern.has_date(),
-        Moments::Time | Moments::TimeTz => pattern.has_time() && !pattern.has_date(),
+        MomentType::Date | MomentType::Timestamp | MomentType::TimestampTz => pattern.has_date(),
+        MomentType::Time | MomentType::TimeTz => pattern.has_time() && !pattern.has_date(),
     }
 }
 

@@ -93,6 +93,29 @@ async fn a_packed_object_is_copied_to_another_object_whole_unpacked_or_rewritten
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_between_formats_with_other_texts_for_null_keeps_every_value() {
+    let stack = Stack::start().await;
+    stack.put("in.csv", b"id,note\n1,NA\n2,\n".to_vec()).await;
+    let csv = |id: &str, nulls: &[&str]| {
+        let mut fields = vec![string("type", "CSV"), string("myHeader", "true")];
+        fields.extend(nulls.iter().map(|word| string("myNullValues", word)));
+        object(id, fields)
+    };
+    for (from, to, written) in [
+        (&[][..], &["NA"][..], "id,note\n1,\"NA\"\n2,\n"),
+        (&["NA"], &[], "id,note\n1,\n2,\n"),
+        (&["NA", "-"], &["-", "NA"], "id,note\n1,NA\n2,\n"),
+    ] {
+        let mut objects =
+            vec![copy(&[]), file("In", "in.csv", false, "From"), file("Out", "out.csv", false, "To")];
+        objects.extend([csv("From", from), csv("To", to)]);
+        let attempt = stack.run(objects).await;
+        assert_eq!(value(&attempt, "@status"), "FINISHED", "{from:?} {to:?}: {attempt:?}");
+        assert_eq!(String::from_utf8_lossy(&stack.get("out.csv").await), written, "{from:?} {to:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_staged_input_stays_packed() {
     let stack = Stack::start().await;
     stack.put("in.csv.gz", piped("gzip", &["-c"], b"id\n1\n")).await;

@@ -2,6 +2,9 @@
 
 use definition::kind::field::{Limit, LoadMode, OnColumns};
 
+use ec2_worker::etl::load::{self, Load};
+use ec2_worker::progress::Progress;
+
 use super::World;
 
 #[tokio::test]
@@ -256,6 +259,32 @@ async fn a_row_of_an_upsert_that_waits_for_its_parent_does_not_replace_a_later_r
         let note = format!("{replaced} of the ");
         assert_eq!(told.contains(&note), replaced > 0, "{content}: {told}");
     }
+}
+
+#[tokio::test]
+async fn rows_that_the_database_leaves_out_are_not_counted_as_loaded() {
+    let world = World::new(
+        "CREATE TABLE t (id int PRIMARY KEY); \
+         CREATE FUNCTION even() RETURNS trigger LANGUAGE plpgsql AS \
+         $$BEGIN IF NEW.id % 2 = 0 THEN RETURN NEW; END IF; RETURN NULL; END$$; \
+         CREATE TABLE evens (id int); \
+         CREATE TRIGGER even BEFORE INSERT ON evens FOR EACH ROW EXECUTE FUNCTION even()",
+    )
+    .await;
+    let counts = async |load: &Load| {
+        let progress = Progress::default();
+        load::load(load, &world.pool, &progress).await.expect("loaded");
+        let wanted = ["rowsRead", "rowsLoaded", "rowsSkipped", "note"];
+        let fields = progress.fields().into_iter().filter(|(key, _)| wanted.contains(&key.as_str()));
+        fields.map(|(_, value)| value).collect::<std::collections::BTreeSet<_>>()
+    };
+    let mut once = world.load("t", &world.file("id\n1\n2\n1\n"));
+    once.insert = Some("INSERT INTO t VALUES (?) ON CONFLICT DO NOTHING".to_owned());
+    let note = "1 row was left out by `insertQuery` or a trigger of the table, or went elsewhere";
+    assert_eq!(counts(&once).await, ["3", "2", "1", note].map(str::to_owned).into());
+    let evens = world.load("evens", &world.file("id\n1\n2\n3\n4\n5\n"));
+    let note = "3 rows were left out by a trigger of the table, or went elsewhere";
+    assert_eq!(counts(&evens).await, ["5", "2", "3", note].map(str::to_owned).into());
 }
 
 #[tokio::test]

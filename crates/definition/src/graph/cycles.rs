@@ -1,6 +1,6 @@
 //! Finds the edges that close a cycle. Without these edges, the graph has no cycles.
 
-use super::{Edge, Line};
+use super::{Edge, LineStyle};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Visit {
@@ -17,7 +17,7 @@ enum Visit {
 pub(super) fn mark(nodes: usize, edges: &mut [Edge]) {
     let mut leaving = vec![Vec::new(); nodes];
     let mut is_waiting = vec![false; nodes];
-    for (at, edge) in edges.iter().enumerate().filter(|(_, edge)| edge.line == Line::Forward) {
+    for (at, edge) in edges.iter().enumerate().filter(|(_, edge)| edge.line == LineStyle::Forward) {
         leaving[edge.from].push(at);
         is_waiting[edge.to] = true;
     }
@@ -47,7 +47,7 @@ fn search(start: usize, leaving: &[Vec<usize>], edges: &mut [Edge], visits: &mut
                 visits[to] = Visit::Open;
                 path.push((to, leaving[to].iter()));
             }
-            Visit::Open => edges[*at].line = Line::Cycle,
+            Visit::Open => edges[*at].line = LineStyle::Cycle,
             Visit::Done => {}
         }
     }

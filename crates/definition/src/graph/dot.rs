@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Edge, Line, Node, RunOrder, palette, text::Face};
+use super::{Edge, LineStyle, Node, RunOrder, palette, text::Face};
 
 /// The font that the DOT text asks for, and the maximum width of a detail.
 const DETAIL: (Face, f64) = (Face { size: 10.0, is_bold: false }, 240.0);
@@ -35,7 +35,7 @@ pub fn to_dot(order: &RunOrder) -> String {
             style.border[0]
         );
     }
-    for edge in order.edges.iter().filter(|edge| edge.line != Line::Shared) {
+    for edge in order.edges.iter().filter(|edge| edge.line != LineStyle::Shared) {
         let [from, to] = [edge.from, edge.to].map(|at| name(order.nodes[at].id.as_str()));
         let _ = writeln!(dot, "  {from} -> {to} [{}];", style(edge));
     }
@@ -61,7 +61,7 @@ fn label(node: &Node) -> String {
 
 fn style(edge: &Edge) -> String {
     let colour = palette::line_colour(edge.link);
-    if edge.line == Line::Cycle {
+    if edge.line == LineStyle::Cycle {
         // Without `constraint=false`, Graphviz would place the box at the start of the line before the box at
         // its end.
         format!("color=\"{}\", style=dashed, constraint=false", palette::CYCLE)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Line, Node, RunOrder, palette, text::Face};
+use super::{LineStyle, Node, RunOrder, palette, text::Face};
 
 /// The maximum width of a detail in pixels, and the font by which the width is estimated. The text for Mermaid does
 /// not set this font.
@@ -25,14 +25,14 @@ pub fn to_mermaid(order: &RunOrder) -> String {
         );
     }
     let mut cycles = Vec::new();
-    let drawn = order.edges.iter().filter(|edge| edge.line != Line::Shared);
+    let drawn = order.edges.iter().filter(|edge| edge.line != LineStyle::Shared);
     for (at, edge) in drawn.enumerate() {
         let arrow = match edge.link.is_order() {
             true => "-->".to_owned(),
             false => format!("-. {} .->", edge.link.field()),
         };
         let _ = writeln!(mermaid, "  n{} {arrow} n{}", edge.from, edge.to);
-        if edge.line == Line::Cycle {
+        if edge.line == LineStyle::Cycle {
             cycles.push(at.to_string());
         }
     }

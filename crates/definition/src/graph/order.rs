@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{Edge, Line, Link, Node, RunOrder, Shared, cycles, detail};
+use super::{Edge, LineStyle, Link, Node, RunOrder, Shared, cycles, detail};
 use crate::{
     Definition, FieldValue, ObjectId, PipelineObject,
     inherit::{DEFAULT_ID, Inheritance, Resolved},
@@ -39,7 +39,7 @@ impl RunOrder {
         let edges = references.iter().filter_map(|(owner, link, target)| {
             let (owner, target) = (indices[*owner]?, indices[*target]?);
             let (from, to) = if link.starts_at_owner() { (owner, target) } else { (target, owner) };
-            Some(Edge { from, to, link: *link, line: Line::Forward })
+            Some(Edge { from, to, link: *link, line: LineStyle::Forward })
         });
         let mut order = Self { nodes: nodes.collect(), edges: edges.collect() };
         share(&mut order, definition.object(DEFAULT_ID));
@@ -66,7 +66,7 @@ fn link_references(objects: &[(&PipelineObject, Kind)]) -> Vec<LinkReference> {
     let mut seen = HashSet::new();
     let mut references = Vec::new();
     for (owner, (object, kind)) in objects.iter().enumerate() {
-        for link in Link::ALL.into_iter().filter(|link| link.is_stated_by(*kind)) {
+        for link in Link::ALL.into_iter().filter(|link| link.can_be_field_of(*kind)) {
             let targets = object.references(link.field()).filter_map(|id| index_of.get(id).copied());
             let links = targets.filter(|at| link.accepts(objects[*at].1)).map(|target| (owner, link, target));
             references.extend(links.filter(|link| seen.insert(*link)));
@@ -103,7 +103,7 @@ fn share(order: &mut RunOrder, default: Option<&PipelineObject>) {
         *counts.entry((edge.link, named_by(edge))).or_default() += 1;
     }
     let possible =
-        Link::ALL.map(|link| order.nodes.iter().filter(|node| link.is_stated_by(node.kind)).count());
+        Link::ALL.map(|link| order.nodes.iter().filter(|node| link.can_be_field_of(node.kind)).count());
     let of_default: HashSet<(&str, &ObjectId)> = default.into_iter().flat_map(all_references).collect();
     for (at, node) in order.nodes.iter_mut().enumerate() {
         for (link, possible) in Link::ALL.into_iter().zip(possible) {
@@ -117,7 +117,7 @@ fn share(order: &mut RunOrder, default: Option<&PipelineObject>) {
     }
     for edge in &mut order.edges {
         if order.nodes[named_by(edge)].shared.iter().any(|shared| shared.link == edge.link) {
-            edge.line = Line::Shared;
+            edge.line = LineStyle::Shared;
         }
     }
 }
@@ -144,7 +144,7 @@ fn keep_first_starts(order: &mut RunOrder) {
         .map(|edge| (edge.from, edge.to))
         .collect();
     let mut comes_after: HashMap<usize, Vec<usize>> = HashMap::new();
-    for edge in order.edges.iter().filter(|edge| edge.link.is_order() && edge.line == Line::Forward) {
+    for edge in order.edges.iter().filter(|edge| edge.link.is_order() && edge.line == LineStyle::Forward) {
         comes_after.entry(edge.to).or_default().push(edge.from);
     }
     let follows = |schedule: usize, object: usize| {
@@ -152,6 +152,6 @@ fn keep_first_starts(order: &mut RunOrder) {
         before.into_iter().any(|before| starts.contains(&(schedule, *before)))
     };
     order.edges.retain(|edge| {
-        edge.link != Link::Schedule || edge.line == Line::Shared || !follows(edge.from, edge.to)
+        edge.link != Link::Schedule || edge.line == LineStyle::Shared || !follows(edge.from, edge.to)
     });
 }

@@ -7,7 +7,7 @@ mod style;
 use std::fmt::{self, Write as _};
 
 use super::{
-    Line, Node, RunOrder, layout,
+    LineStyle, Node, RunOrder, layout,
     layout::{Arrow, Layout, Positioned, Size},
     palette,
     text::{Face, escape_xml},
@@ -109,7 +109,7 @@ fn size(node: &Node) -> Size {
 
 fn draw_boxes(body: &mut String, order: &RunOrder, layout: &Layout) {
     let mut hints = vec![String::new(); order.nodes.len()];
-    for edge in order.edges.iter().filter(|edge| edge.line == Line::Shared) {
+    for edge in order.edges.iter().filter(|edge| edge.line == LineStyle::Shared) {
         let (owner, target) =
             if edge.link.starts_at_owner() { (edge.from, edge.to) } else { (edge.to, edge.from) };
         let _ = write!(hints[owner], "\n{}: {}", edge.link.field(), order.nodes[target].id);

@@ -33,9 +33,9 @@ fn edges(order: &RunOrder) -> Vec<String> {
     let line = |edge: &Edge| {
         let [from, to] = [edge.from, edge.to].map(|at| &order.nodes[at].id);
         let remark = match edge.line {
-            Line::Forward => "",
-            Line::Cycle => " (cycle)",
-            Line::Shared => " (shared)",
+            LineStyle::Forward => "",
+            LineStyle::Cycle => " (cycle)",
+            LineStyle::Shared => " (shared)",
         };
         format!("{from} {} {to}{remark}", edge.link.field())
     };

@@ -250,7 +250,7 @@ impl Limit {
     /// Returns whether `refused` records exceed the limit before the end of the load. A percentage can only be
     /// exceeded at the end, when the number of all records is known: see [`Self::is_exceeded`].
     #[must_use]
-    pub fn is_passed(self, refused: u64) -> bool {
+    pub fn is_surely_exceeded(self, refused: u64) -> bool {
         matches!(self, Self::Count(most) if refused > most)
     }
 
@@ -298,6 +298,6 @@ mod tests {
         assert_eq!(Limit::read("few"), None);
         assert!(!Limit::Percent(1.0).is_exceeded(1, 100));
         assert!(Limit::Percent(1.0).is_exceeded(2, 100));
-        assert!(Limit::Count(0).is_passed(1));
+        assert!(Limit::Count(0).is_surely_exceeded(1));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{DEFAULT_OBJECT, FieldGroup, FieldSpec, Group, Kind, OneOf, ValueShape};
+use super::{DEFAULT_OBJECT, FieldSpec, Group, Kind, OneOf, SharedFields, ValueShape};
 use crate::object::DEFAULT_ID;
 
 /// The width of a page in characters. Such a page fits beside an editor, and has room for a sentence beside a
@@ -42,7 +42,7 @@ pub fn help(kind: Kind) -> String {
 #[must_use]
 pub fn help_default() -> String {
     let spec = DEFAULT_OBJECT;
-    let shared = spec.includes.iter().flat_map(|included: &FieldGroup| included.fields);
+    let shared = spec.includes.iter().flat_map(|included: &SharedFields| included.fields);
     let mut page = Page::new(spec.fields.iter().chain(shared).chain(spec.my_fields));
     page.head(DEFAULT_ID, spec.doc);
     page.section("Read by Downspout; AWS accepts them without effect", spec.my_fields.iter());

@@ -7,36 +7,36 @@ use super::{
     Group, Kind, RefTarget, ValueShape,
     field_type::{FailureAndRerunMode, ScheduleType},
     spec::{
-        FieldGroup, FieldSpec, OneOf, count, integer, period, spec, text, time, to, to_any, to_group, word,
+        FieldSpec, OneOf, SharedFields, count, integer, period, spec, text, time, to, to_any, to_group, word,
     },
     typed_field::{Defaulted, Optional},
 };
 use crate::period::Period;
 
 /// The shared fields of an activity or a data node.
-pub(super) const WORK: &[FieldGroup] =
+pub(super) const WORK: &[SharedFields] =
     &[SYSTEM, RUNNABLE, SCHEDULABLE, ROUTED, DEPENDENT, RUNNABLE_RUNTIME, SCHEDULABLE_RUNTIME];
 /// The shared fields of an activity that needs a cluster.
-pub(super) const CLUSTER_WORK: &[FieldGroup] =
+pub(super) const CLUSTER_WORK: &[SharedFields] =
     &[SYSTEM, RUNNABLE, SCHEDULABLE, ROUTED_TO_CLUSTER, DEPENDENT, RUNNABLE_RUNTIME, SCHEDULABLE_RUNTIME];
 /// The shared fields of a resource. A resource has no `runsOn` and no `workerGroup`, because other objects
 /// run on it.
-pub(super) const RESOURCE: &[FieldGroup] =
+pub(super) const RESOURCE: &[SharedFields] =
     &[SYSTEM, RUNNABLE, SCHEDULABLE, RUNNABLE_RUNTIME, SCHEDULABLE_RUNTIME];
 /// The shared fields of a precondition. A precondition has no schedule, because it is executed with the
 /// object that it guards.
-pub(super) const PRECONDITION: &[FieldGroup] = &[SYSTEM, RUNNABLE, RUNNABLE_RUNTIME];
+pub(super) const PRECONDITION: &[SharedFields] = &[SYSTEM, RUNNABLE, RUNNABLE_RUNTIME];
 /// The fields that an object without a type usually passes on to the objects that inherit from it.
-pub(crate) const UNTYPED: &[FieldGroup] = &[SYSTEM, RUNNABLE, SCHEDULABLE, ROUTED, DEPENDENT];
+pub(crate) const UNTYPED: &[SharedFields] = &[SYSTEM, RUNNABLE, SCHEDULABLE, ROUTED, DEPENDENT];
 /// The shared fields of any other object.
-pub(super) const PLAIN: &[FieldGroup] = &[SYSTEM];
+pub(super) const PLAIN: &[SharedFields] = &[SYSTEM];
 
 /// The choice of where a task is executed. If both fields are missing, the task would wait for ever. If both
 /// are present, `workerGroup` is ignored.
 pub(super) const RUNNER: OneOf = OneOf::at_least(&["runsOn", "workerGroup"]);
 
 /// The fields of every object. The service sets those that begin with `@`.
-const SYSTEM: FieldGroup = FieldGroup {
+const SYSTEM: SharedFields = SharedFields {
     title: "Fields of every object",
     fields: &[
         text("type", "The type of the object; it can be inherited from a parent."),
@@ -57,7 +57,7 @@ const SYSTEM: FieldGroup = FieldGroup {
 };
 
 /// The fields of everything that is executed: activities, data nodes, resources and preconditions.
-pub(super) const RUNNABLE: FieldGroup = FieldGroup {
+pub(super) const RUNNABLE: SharedFields = SharedFields {
     title: "Fields of everything that is executed",
     fields: &[
         text("attemptStatus", "Last status that the worker reported, in words."),
@@ -119,7 +119,7 @@ pub const RETRY_DELAY: Defaulted<Period> =
         .or("10 minutes");
 
 /// The fields of everything that can have a schedule: activities, data nodes and resources.
-pub(super) const SCHEDULABLE: FieldGroup = FieldGroup {
+pub(super) const SCHEDULABLE: SharedFields = SharedFields {
     title: "Fields of everything that is scheduled",
     fields: &[
         to_group(
@@ -157,7 +157,7 @@ const WORKER_GROUP: FieldSpec = text(
 );
 
 /// The fields that say where an activity or a data node is executed.
-pub(super) const ROUTED: FieldGroup = FieldGroup {
+pub(super) const ROUTED: SharedFields = SharedFields {
     title: "Where it is executed",
     fields: &[
         to_group("runsOn", Group::Resource, "The machine or cluster that is started for the work."),
@@ -166,13 +166,13 @@ pub(super) const ROUTED: FieldGroup = FieldGroup {
 };
 
 /// The fields that say where an activity that needs a cluster is executed.
-const ROUTED_TO_CLUSTER: FieldGroup = FieldGroup {
+const ROUTED_TO_CLUSTER: SharedFields = SharedFields {
     title: "Which cluster executes it",
     fields: &[to("runsOn", &[Kind::EmrCluster], "The cluster that is started for the work."), WORKER_GROUP],
 };
 
 /// The fields that make an activity or a data node wait.
-const DEPENDENT: FieldGroup = FieldGroup {
+const DEPENDENT: SharedFields = SharedFields {
     title: "What it waits for",
     fields: &[
         spec("dependsOn", ValueShape::Ref(RefTarget::Runnable), "Objects that must finish first.").multi(),
@@ -180,7 +180,7 @@ const DEPENDENT: FieldGroup = FieldGroup {
     ],
 };
 
-const RUNNABLE_RUNTIME: FieldGroup = FieldGroup {
+const RUNNABLE_RUNTIME: SharedFields = SharedFields {
     title: "Set on everything that is executed",
     fields: &[
         to_any("@activeInstances", "The instances of the component that currently run.").multi().runtime(),
@@ -211,7 +211,7 @@ const RUNNABLE_RUNTIME: FieldGroup = FieldGroup {
     ],
 };
 
-const SCHEDULABLE_RUNTIME: FieldGroup = FieldGroup {
+const SCHEDULABLE_RUNTIME: SharedFields = SharedFields {
     title: "Set on everything that is scheduled",
     fields: &[
         time("@finishedTime", "Time at which the object finished.").runtime(),

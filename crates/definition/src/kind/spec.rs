@@ -14,7 +14,7 @@ pub struct KindSpec {
     /// The particular fields of the type, including the ones that the service sets.
     pub fields: &'static [FieldSpec],
     /// The fields that the type shares with other types.
-    pub includes: &'static [FieldGroup],
+    pub includes: &'static [SharedFields],
     /// The choices: groups of fields of which an object needs one.
     pub one_of: &'static [OneOf],
     /// The own fields of the type. AWS accepts them as fields of the user, and our programs read them.
@@ -30,14 +30,14 @@ pub struct DefaultSpec {
     /// The usual fields that are not in a shared group.
     pub fields: &'static [FieldSpec],
     /// The shared groups that objects usually inherit from Default.
-    pub includes: &'static [FieldGroup],
+    pub includes: &'static [SharedFields],
     /// The own fields that start runs. AWS accepts them as fields of the user, and our programs read them.
     pub my_fields: &'static [FieldSpec],
 }
 
 /// Fields that many types share.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FieldGroup {
+pub struct SharedFields {
     /// The types that share the fields, as a heading such as `Fields of everything that is scheduled`.
     pub title: &'static str,
     /// The fields.

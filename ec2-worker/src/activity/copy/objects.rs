@@ -33,7 +33,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let mut found = context.objects_of(from).await?;
     context.progress.set("writtenTo", &to.at);
-    let is_same = is_same_text(from, to);
+    let is_same = is_same_text(copy, from, to);
     // A copy of a whole directory byte by byte has everything; records are in the data files alone.
     if from.directory && !(is_same && to.directory) {
         found = data_files(context, from, found)?;
@@ -72,11 +72,13 @@ fn data_files(
     Ok(files)
 }
 
-/// Returns whether the output has the text of the input, byte by byte.
-fn is_same_text(from: &S3Node, to: &S3Node) -> bool {
+/// Returns whether the output has the text of the input, byte by byte. Other texts for NULL need another text: a value that is
+/// such a text must be quoted.
+fn is_same_text(copy: &CopyActivity, from: &S3Node, to: &S3Node) -> bool {
     let cut =
         |node: &S3Node| node.format.as_ref().map(|format| Format { id: String::new(), ..format.clone() });
-    to.format.is_none() || cut(from) == cut(to)
+    let has_same_nulls = || copy.written_nulls.are(&copy.nulls, copy.rules.quoted_nulls);
+    to.format.is_none() || cut(from) == cut(to) && has_same_nulls()
 }
 
 fn relative(from: &S3Node, object: &ObjectRef) -> String {

@@ -32,6 +32,14 @@ impl WrittenNulls {
         Ok(Self { words: ValueRules::nulls(format, None), in_quotes: rules.quoted_nulls })
     }
 
+    /// Returns whether a file to read has the same texts for NULL: `words`, which count in quotes if `in_quotes` is true.
+    pub(super) fn are(&self, words: &[String], in_quotes: bool) -> bool {
+        let has = |all: &[String], word: &String| all.contains(word);
+        self.in_quotes == in_quotes
+            && self.words.iter().all(|word| has(words, word))
+            && words.iter().all(|word| has(&self.words, word))
+    }
+
     /// Returns the dialect of a file to write.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ async fn table(tx: &Transaction, node: &SqlNode) -> Result<Table, Failure> {
 }
 
 /// The tables that a script works on because of its `myPublish`.
-pub(super) struct Surroundings {
+pub(super) struct PublishedTables {
     pub(super) next_tables: NextTables,
     /// The tables before the script.
     before: Before,
@@ -59,7 +59,7 @@ pub(super) struct Surroundings {
     pub(super) published: Vec<String>,
 }
 
-impl Surroundings {
+impl PublishedTables {
     /// Prepares the transaction for the script: `here` puts the tables of the run in place, and `together` redirects
     /// names without a schema to next tables.
     pub(super) async fn enter(

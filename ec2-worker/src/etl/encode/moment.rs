@@ -1,6 +1,6 @@
 //! Reads dates and times by the rules of their column.
 
-use super::super::column::Moments;
+use super::super::column::MomentType;
 use super::super::date::{self, DAY, Moment, Pattern, written};
 use super::super::value_rules::ColumnRules;
 
@@ -57,13 +57,13 @@ pub(super) fn time_tz(rules: &ColumnRules, text: &[u8]) -> Option<(i64, i32)> {
 }
 
 /// Returns a date or time as PostgreSQL reads it under every setting.
-pub(super) fn rewritten(moments: Moments, rules: &ColumnRules, text: &[u8]) -> Option<String> {
+pub(super) fn rewritten(moments: MomentType, rules: &ColumnRules, text: &[u8]) -> Option<String> {
     Some(match moments {
-        Moments::Date => written::date(day(rules, text)?),
-        Moments::Timestamp => written::timestamp(timestamp(rules, text)?, ""),
-        Moments::TimestampTz => written::timestamp(instant(rules, text)?, "+00"),
-        Moments::Time => written::time(time(rules, text)?),
-        Moments::TimeTz => {
+        MomentType::Date => written::date(day(rules, text)?),
+        MomentType::Timestamp => written::timestamp(timestamp(rules, text)?, ""),
+        MomentType::TimestampTz => written::timestamp(instant(rules, text)?, "+00"),
+        MomentType::Time => written::time(time(rules, text)?),
+        MomentType::TimeTz => {
             let (micros, offset) = time_tz(rules, text)?;
             format!("{}{}", written::time(micros), written::offset(offset))
         }
@@ -71,7 +71,7 @@ pub(super) fn rewritten(moments: Moments, rules: &ColumnRules, text: &[u8]) -> O
 }
 
 /// Rewrites each date or time in an array, a range or a multirange. Returns the text at fault if one is unreadable.
-pub(super) fn each(moments: Moments, rules: &ColumnRules, text: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
+pub(super) fn each(moments: MomentType, rules: &ColumnRules, text: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
     const MARKS: &[u8] = b"{}[](),\"";
     let (mut out, mut rest) = (Vec::with_capacity(text.len()), text);
     // The bounds of an array, such as `[0:1]=`, stay as they are.

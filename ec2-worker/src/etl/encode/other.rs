@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::column::Column;
+use super::super::number_form::NumberForm;
 use super::super::value_rules::{ColumnRules, is_same_word};
 use super::refusal::{refusal, shown};
 
@@ -58,6 +59,26 @@ pub(super) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
         };
     }
     rest.is_empty().then_some(bytes)
+}
+
+/// Checks that a comma in an amount of money stands before three digits. PostgreSQL leaves commas out wherever they stand, so
+/// `1234,56` would become 123456.
+pub(super) fn money(text: &[u8]) -> Option<()> {
+    let whole = text.split(|byte| *byte == b'.').next()?;
+    let groups = whole.split(|byte| *byte == b',').skip(1);
+    let digits = |group: &[u8]| group.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let is_fraction_plain = !text[whole.len()..].contains(&b',');
+    (is_fraction_plain && groups.into_iter().all(|group| digits(group) == 3)).then_some(())
+}
+
+/// Checks that no number inside a text has a character that a form of numbers gives another meaning than PostgreSQL.
+pub(super) fn without_form(form: &NumberForm, text: &[u8]) -> Option<()> {
+    let text = String::from_utf8_lossy(text);
+    let letters: Vec<char> = text.chars().collect();
+    let is_of_form = |letter: char| Some(letter) == form.grouping || letter == form.decimal && letter != '.';
+    let is_between_digits =
+        |three: &[char]| three[0].is_ascii_digit() && is_of_form(three[1]) && three[2].is_ascii_digit();
+    (!letters.windows(3).any(is_between_digits)).then_some(())
 }
 
 /// Checks JSON.

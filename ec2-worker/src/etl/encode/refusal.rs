@@ -1,6 +1,6 @@
 //! The reasons why a text is not a value of its column.
 
-use super::super::column::{Column, ColumnType, Moments};
+use super::super::column::{Column, ColumnType, MomentType};
 use super::super::value_rules::ColumnRules;
 use super::moment;
 
@@ -24,6 +24,9 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
         ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8 => {
             format!("{value} is not a whole number{}", number_hint(rules, text))
         }
+        ColumnType::Money => {
+            format!("{value} is not an amount of money (as 1234.56){}", number_hint(rules, text))
+        }
         _ if column.kind.is_number() => format!("{value} is not a number{}", number_hint(rules, text)),
         _ => format!("{value} is not a {}", column.type_name),
     }
@@ -35,17 +38,18 @@ pub(super) fn range(column: &Column, text: &[u8]) -> String {
     format!("{} is out of range for {}", shown(text), column.type_name)
 }
 
-fn moment_refusal(column: &Column, moments: Moments, rules: &ColumnRules, text: &[u8]) -> String {
+fn moment_refusal(column: &Column, moments: MomentType, rules: &ColumnRules, text: &[u8]) -> String {
     let (value, of) = (shown(text), &column.type_name);
-    if matches!(moments, Moments::Date | Moments::Timestamp) && moment::would_lose(rules, text) {
-        let lost = if moments == Moments::Date { "a time of day or an offset" } else { "an offset from UTC" };
+    if matches!(moments, MomentType::Date | MomentType::Timestamp) && moment::would_lose(rules, text) {
+        let lost =
+            if moments == MomentType::Date { "a time of day or an offset" } else { "an offset from UTC" };
         return format!("{value} is not a {of}: it has {lost}, which the column would lose");
     }
     let example = match moments {
-        Moments::Date => "2025-12-31",
-        Moments::Timestamp | Moments::TimestampTz => "2025-12-31T23:59:59",
-        Moments::Time => "23:59:59",
-        Moments::TimeTz => "23:59:59+01:00",
+        MomentType::Date => "2025-12-31",
+        MomentType::Timestamp | MomentType::TimestampTz => "2025-12-31T23:59:59",
+        MomentType::Time => "23:59:59",
+        MomentType::TimeTz => "23:59:59+01:00",
     };
     if !rules.dates.is_empty() {
         let patterns: Vec<&str> = rules.dates.iter().map(super::super::date::Pattern::text).collect();
@@ -54,14 +58,14 @@ fn moment_refusal(column: &Column, moments: Moments, rules: &ColumnRules, text: 
     }
     let separated = text.iter().any(|byte| matches!(byte, b'/' | b'.' | b'-'));
     let hint = match moments {
-        Moments::Date | Moments::Timestamp | Moments::TimestampTz
+        MomentType::Date | MomentType::Timestamp | MomentType::TimestampTz
             if separated && text.first().is_some_and(u8::is_ascii_digit) && !is_iso_form(text) =>
         {
             "; another form needs `myDateFormat`, such as dd/MM/yyyy"
         }
         _ => "",
     };
-    let of = if moments == Moments::Date && matches!(column.kind, ColumnType::Date) { "date" } else { of };
+    let of = if moments == MomentType::Date && matches!(column.kind, ColumnType::Date) { "date" } else { of };
     format!("{value} is not a {of} (as {example}){hint}")
 }
 

@@ -9,7 +9,7 @@ const SHAPES: usize = 12;
 
 /// The findings about the dates of a column.
 #[derive(Clone, Debug, Default)]
-pub struct Moments {
+pub struct DateCounts {
     /// The number of dates that need no pattern.
     pub iso: u64,
     /// The number of dates with a time of day.
@@ -55,7 +55,7 @@ pub struct Span {
     pub most: Option<((i32, i64), String)>,
 }
 
-impl Moments {
+impl DateCounts {
     /// Counts a text, and returns whether it may be a date.
     pub fn add(&mut self, text: &str, line: u64) -> bool {
         match moment::iso(text) {

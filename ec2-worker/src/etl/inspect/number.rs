@@ -23,7 +23,7 @@ const CURRENCIES: [&str; 24] = [
 
 /// The findings about a text that is a number in at least one form.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Look {
+pub struct NumberLook {
     /// The different numbers that the text may be, as PostgreSQL writes them.
     pub readings: Vec<String>,
     /// For each form, the index of its reading.
@@ -46,7 +46,7 @@ pub struct Look {
     pub digits: usize,
 }
 
-impl Look {
+impl NumberLook {
     /// Returns the number as the form with this index reads it, as PostgreSQL writes it.
     #[must_use]
     pub fn plain(&self, form: usize) -> Option<&str> {
@@ -65,7 +65,7 @@ pub fn is_code(text: &str) -> bool {
 
 /// Returns the findings about a text, or `None` if it is a number in no form.
 #[must_use]
-pub fn look(text: &str) -> Option<Look> {
+pub fn look(text: &str) -> Option<NumberLook> {
     if is_special(text) {
         return Some(special(text));
     }
@@ -89,7 +89,7 @@ pub fn look(text: &str) -> Option<Look> {
     let has_separator = core.contains(|c: char| !c.is_ascii_digit() && !"+-eE".contains(c));
     let groups =
         core.split(|c: char| !c.is_ascii_digit()).map(str::len).filter(|length| *length > 0).collect();
-    Some(Look {
+    Some(NumberLook {
         is_clear: readings.len() == 1,
         has_separator,
         groups,
@@ -110,8 +110,8 @@ fn is_special(text: &str) -> bool {
     WORDS.contains(&lower.trim_start_matches('-'))
 }
 
-fn special(text: &str) -> Look {
-    Look {
+fn special(text: &str) -> NumberLook {
+    NumberLook {
         readings: vec![text.to_owned()],
         forms: [Some(0); FORMS.len()],
         is_clear: true,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::number::{FORMS, Look};
+use super::number::{FORMS, NumberLook};
 use super::place::{Place, cut};
 
 /// The findings about the numbers of a column.
@@ -64,7 +64,7 @@ impl Numbers {
     }
 
     /// Counts a number.
-    pub fn add(&mut self, look: &Look, text: &str, line: u64) {
+    pub fn add(&mut self, look: &NumberLook, text: &str, line: u64) {
         self.bare += u64::from(!look.has_separator);
         self.currencies.extend(look.currency);
         self.percentages += u64::from(look.is_percentage);

@@ -4,13 +4,13 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher as _;
 
-use super::moments::Moments;
+use super::moments::DateCounts;
 use super::numbers::Numbers;
 use super::place::{Place, SHOWN, cut};
 use super::{moment, number, words};
 
 /// After this many values, a class to which fewer than half of them belong is not counted any more.
-const PATIENCE: u64 = 500;
+const GIVE_UP_AFTER: u64 = 500;
 /// The largest number of examples of a column.
 const EXAMPLES: usize = 3;
 
@@ -67,10 +67,10 @@ pub struct Stats {
     /// The findings about numbers.
     pub numbers: Numbers,
     /// The findings about dates.
-    pub moments: Moments,
+    pub moments: DateCounts,
     /// The number of values in quotes.
     pub quoted: u64,
-    /// The form that all values have, if they have one in common: see `shape`.
+    /// The form that all values have, if they have one in common: see `text_pattern`.
     shape: Option<String>,
     /// The smallest text.
     pub least: Option<String>,
@@ -111,7 +111,7 @@ impl Stats {
             classes: truths.chain(forms).chain(others).map(|class| (class, Tally::default())).collect(),
             truths: [[false; 2]; words::TRUTHS.len()],
             numbers: Numbers::default(),
-            moments: Moments::default(),
+            moments: DateCounts::default(),
             quoted: 0,
             shape: None,
             least: None,
@@ -140,8 +140,8 @@ impl Stats {
             return;
         }
         match &self.shape {
-            None if self.values == 0 => self.shape = Some(shape(text)),
-            Some(known) if *known != shape(text) => self.shape = None,
+            None if self.values == 0 => self.shape = Some(text_pattern(text)),
+            Some(known) if *known != text_pattern(text) => self.shape = None,
             _ => {}
         }
         self.values += 1;
@@ -198,7 +198,7 @@ impl Stats {
     #[must_use]
     pub fn is_of_shape(&self, text: &str) -> Option<bool> {
         let known = self.shape.as_ref().filter(|shape| self.values > 1 && shape.contains('9'))?;
-        Some(shape(text) == *known)
+        Some(text_pattern(text) == *known)
     }
 
     fn remember(&mut self, text: &str, line: u64) {
@@ -263,7 +263,7 @@ impl Stats {
             } else {
                 Place::push(&mut tally.misfits, line, text);
             }
-            if looked > PATIENCE && tally.fits * 2 < looked {
+            if looked > GIVE_UP_AFTER && tally.fits * 2 < looked {
                 given_up.push(*class);
             }
         }
@@ -276,7 +276,7 @@ impl Stats {
 
 /// Returns the form of a text: one `a` in place of consecutive letters, one `9` in place of consecutive digits, as
 /// `a9` for A12.
-fn shape(text: &str) -> String {
+fn text_pattern(text: &str) -> String {
     let mut shape = String::new();
     for letter in text.trim().chars() {
         let of = match letter {

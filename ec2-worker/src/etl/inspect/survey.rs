@@ -86,7 +86,7 @@ pub fn form(path: &Path, name: &str) -> Result<Form, Failure> {
 /// If the file cannot be read or unpacked.
 pub fn text(mut input: Input, bytes: u64, scratch: &Path) -> Result<Survey, Failure> {
     let opened = input.begin(&Dialect::default(), scratch)?;
-    let mut look = Look::new();
+    let mut look = TextCounts::new();
     let mut window = Vec::new();
     while input.fill(&mut window)? > 0 {
         look.at(&window);
@@ -136,7 +136,7 @@ pub fn workbook(bytes: u64) -> Survey {
 }
 
 /// The findings about the part of a text that was read so far.
-struct Look {
+struct TextCounts {
     bytes: u64,
     head: Vec<u8>,
     line_ends: LineEnds,
@@ -153,7 +153,7 @@ struct Look {
     detector: EncodingDetector,
 }
 
-impl Look {
+impl TextCounts {
     fn new() -> Self {
         Self {
             bytes: 0,
@@ -268,8 +268,8 @@ fn wide(text: &str) -> u64 {
 mod tests {
     use super::*;
 
-    fn look(bytes: &[u8]) -> Look {
-        let mut look = Look::new();
+    fn look(bytes: &[u8]) -> TextCounts {
+        let mut look = TextCounts::new();
         // Cut everywhere, so that characters and line ends are cut, too.
         for byte in bytes {
             look.at(&[*byte]);

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use futures::SinkExt as _;
-use tokio_postgres::{CopyInSink, Statement};
+use tokio_postgres::{CopyInSink, SimpleQueryMessage, Statement};
 
 use super::super::column::Column;
 use super::super::position::Position;
@@ -48,6 +48,18 @@ pub(super) struct Batch {
     pub(super) rows: u64,
     pub(super) bytes: u64,
     sink: Option<Pin<Box<CopyInSink<Bytes>>>>,
+    /// The number of rows that statements have changed.
+    changed: u64,
+}
+
+/// What the database has made of rows that it accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// The number of rows of this load that other rows of it have replaced.
+    pub(super) replaced: u64,
+    /// The number of rows that the database has stored, if it tells the number. A trigger or the statement of the user may
+    /// leave rows out.
+    pub(super) stored: Option<u64>,
 }
 
 /// In which way rows go into a table.
@@ -126,7 +138,7 @@ impl<'a> Writer<'a> {
             None => None,
             Some(copy) => Some(self.open(copy).await?),
         };
-        Ok(Batch { start, end: start, rows: 0, bytes: 0, sink })
+        Ok(Batch { start, end: start, rows: 0, bytes: 0, sink, changed: 0 })
     }
 
     pub(super) async fn send(&self, batch: &mut Batch, chunk: Chunk) -> Result<(), Failure> {
@@ -135,17 +147,21 @@ impl<'a> Writer<'a> {
         batch.bytes += chunk.data.len() as u64;
         match &mut batch.sink {
             Some(sink) => feed(sink, Bytes::from(chunk.data)).await,
-            None => self.run_statements(&chunk.data).await,
+            None => {
+                batch.changed += self.run_statements(&chunk.data).await?;
+                Ok(())
+            }
         }
     }
 
-    /// Ends `batch`, and merges its rows in an upsert. Returns the number of rows of this load that other rows of it have
-    /// replaced. If this fails because the database refuses the rows, the caller must call [`Self::undo`].
-    pub(super) async fn finish(&self, batch: Batch) -> Result<u64, Failure> {
-        if let Some(sink) = batch.sink {
-            self.close(sink).await?;
-        }
-        self.release(None).await
+    /// Ends `batch`, and merges its rows in an upsert. If this fails because the database refuses the rows, the caller must call
+    /// [`Self::undo`].
+    pub(super) async fn finish(&self, batch: Batch) -> Result<Accepted, Failure> {
+        let stored = match batch.sink {
+            Some(sink) => self.close(sink).await?,
+            None => batch.changed,
+        };
+        self.release(stored, None).await
     }
 
     /// Undoes everything since the savepoint, and removes the savepoint.
@@ -153,14 +169,13 @@ impl<'a> Writer<'a> {
         self.tx.run("going back to a savepoint", "ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch").await
     }
 
-    /// Sends `rows` as a batch of their own, and undoes the batch if the database refuses the rows. Returns the same number as
-    /// [`Self::finish`]. A row of `rows` is left out, and counted as replaced, if a row with its key was written in the span
-    /// `later` between two points of the load.
+    /// Sends `rows` as a batch of their own, and undoes the batch if the database refuses the rows. A row of `rows` is left out,
+    /// and counted as replaced, if a row with its key was written in the span `later` between two points of the load.
     ///
     /// # Errors
     ///
     /// A refusal after the batch is undone; any other failure of the database as it is.
-    pub(super) async fn apply(&self, rows: &[u8], later: Option<&Range<i64>>) -> Result<u64, Failure> {
+    pub(super) async fn apply(&self, rows: &[u8], later: Option<&Range<i64>>) -> Result<Accepted, Failure> {
         self.tx.run("setting a savepoint", "SAVEPOINT batch").await?;
         let result = self.copy_once(rows, later).await;
         match result {
@@ -172,26 +187,36 @@ impl<'a> Writer<'a> {
         }
     }
 
-    async fn copy_once(&self, rows: &[u8], later: Option<&Range<i64>>) -> Result<u64, Failure> {
-        if let Some(copy) = &self.copy {
+    async fn copy_once(&self, rows: &[u8], later: Option<&Range<i64>>) -> Result<Accepted, Failure> {
+        let stored = if let Some(copy) = &self.copy {
             let mut sink = self.open(copy).await?;
             feed(&mut sink, Bytes::copy_from_slice(rows)).await?;
-            self.close(sink).await?;
+            self.close(sink).await?
         } else {
-            self.run_statements(rows).await?;
-        }
-        self.release(later).await
+            self.run_statements(rows).await?
+        };
+        self.release(stored, later).await
     }
 
-    async fn run_statements(&self, statements: &[u8]) -> Result<(), Failure> {
-        let done = self.tx.run(DOING, &String::from_utf8_lossy(statements)).await;
+    /// Returns the number of rows that the statements have changed.
+    async fn run_statements(&self, statements: &[u8]) -> Result<u64, Failure> {
+        let done = self.tx.client().simple_query(&String::from_utf8_lossy(statements)).await;
         let is_known = matches!(&self.layout, Layout::Statements(statement) if statement.is_known);
-        done.map_err(|failure| if is_known { failure.of_values() } else { failure })
+        let messages = done.map_err(|error| {
+            let failure = Failure::database(DOING, &error);
+            if is_known { failure.of_values() } else { failure }
+        })?;
+        let changed = |message| match message {
+            SimpleQueryMessage::CommandComplete(rows) => rows,
+            _ => 0,
+        };
+        Ok(messages.into_iter().map(changed).sum())
     }
 
-    async fn release(&self, later: Option<&Range<i64>>) -> Result<u64, Failure> {
+    async fn release(&self, stored: u64, later: Option<&Range<i64>>) -> Result<Accepted, Failure> {
         let Some(merge) = &self.merge else {
-            return self.tx.run("releasing a savepoint", "RELEASE SAVEPOINT batch").await.map(|()| 0);
+            self.tx.run("releasing a savepoint", "RELEASE SAVEPOINT batch").await?;
+            return Ok(Accepted { replaced: 0, stored: Some(stored) });
         };
         let mut replaced = 0;
         if let Some(doubles) = &self.doubles {
@@ -204,7 +229,7 @@ impl<'a> Writer<'a> {
         if let Some(doubles) = &self.doubles {
             doubles.rows_were_written();
         }
-        Ok(replaced)
+        Ok(Accepted { replaced, stored: None })
     }
 
     async fn open(&self, copy: &Statement) -> Result<Pin<Box<CopyInSink<Bytes>>>, Failure> {
@@ -216,12 +241,12 @@ impl<'a> Writer<'a> {
         Ok(sink)
     }
 
-    async fn close(&self, mut sink: Pin<Box<CopyInSink<Bytes>>>) -> Result<(), Failure> {
+    /// Ends a `COPY`, and returns the number of rows that it has stored.
+    async fn close(&self, mut sink: Pin<Box<CopyInSink<Bytes>>>) -> Result<u64, Failure> {
         if matches!(self.layout, Layout::Binary(_)) {
             feed(&mut sink, Bytes::from_static(TRAILER)).await?;
         }
-        sink.as_mut().finish().await.map_err(|error| Failure::database(DOING, &error))?;
-        Ok(())
+        sink.as_mut().finish().await.map_err(|error| Failure::database(DOING, &error))
     }
 }
 

@@ -66,9 +66,8 @@ impl LoadTry<'_> {
             let from = if at == 0 { 0 } else { chunk.marks[at - 1].end };
             let to = chunk.marks[at + count - 1].end;
             match writer.apply(&chunk.data[from..to], None).await {
-                Ok(replaced) => {
-                    self.loaded.rows += count as u64;
-                    self.loaded.replaced += replaced;
+                Ok(accepted) => {
+                    self.loaded.add(count as u64, accepted);
                     at += count;
                     groups.accepted(count);
                 }
@@ -106,7 +105,7 @@ impl LoadTry<'_> {
     }
 
     pub(super) fn is_limit_passed(&self) -> bool {
-        self.load.limit.is_passed(self.spool.count())
+        self.load.limit.is_surely_exceeded(self.spool.count())
     }
 
     pub(super) fn check_limit(&self) -> Result<(), Failure> {

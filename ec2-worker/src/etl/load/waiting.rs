@@ -98,9 +98,8 @@ impl LoadTry<'_> {
             let count = if later.is_some() { 1 } else { groups.next(rows.len()) };
             let data: Vec<u8> = rows.iter().take(count).flat_map(|row| row.data.iter().copied()).collect();
             match writer.apply(&data, later.as_ref()).await {
-                Ok(replaced) => {
-                    self.loaded.rows += count as u64;
-                    self.loaded.replaced += replaced;
+                Ok(accepted) => {
+                    self.loaded.add(count as u64, accepted);
                     rows.drain(..count);
                     groups.accepted(count);
                 }

@@ -45,6 +45,22 @@ impl Values<'_> {
         Some(text)
     }
 
+    /// Returns the rules for a field. A number of JSON, and a number or a date of a workbook, is written in one form, whatever
+    /// form the rules give to texts.
+    #[inline]
+    fn rules<'r>(&self, rules: &'r ColumnRules, span: Span) -> &'r ColumnRules {
+        static OF_TYPED: ColumnRules = ColumnRules::NONE;
+        let form = self.dialect.source_form();
+        if form == Form::Text || rules.numbers.is_none() && rules.dates.is_empty() {
+            return rules;
+        }
+        let raw = &self.window[span.start..span.end];
+        // Only texts are quoted, apart from a cell with two texts.
+        let is_typed = !span.quoted || raw.contains(&cell::MARK);
+        let is_moment = || form == Form::Workbook && (raw.get(4) == Some(&b'-') || raw.contains(&b':'));
+        if is_typed && (rules.numbers.is_some() || is_moment()) { &OF_TYPED } else { rules }
+    }
+
     /// Returns the text of a field for `column`, or `None` for NULL. A quoted empty field is also NULL if the type of
     /// the column has no empty value.
     ///
@@ -73,6 +89,7 @@ pub(super) fn binary_row(
     // A table has at most 1,600 columns, so the number fits into 16 bits.
     out.extend_from_slice(&(columns.len() as i16).to_be_bytes());
     for ((column, rules), span) in columns.iter().zip(rules).zip(fields) {
+        let rules = values.rules(rules, *span);
         match values.of(column, *span)? {
             None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
             Some(text) => {
@@ -95,6 +112,7 @@ pub(super) fn text_row(
         if index > 0 {
             out.push(b'\t');
         }
+        let rules = values.rules(rules, *span);
         match values.of(column, *span)? {
             None => out.extend_from_slice(b"\\N"),
             Some(text) => {
@@ -119,6 +137,7 @@ pub(super) fn statement(
 ) -> Result<(), Refusal> {
     let mut texts = Vec::with_capacity(columns.len());
     for ((column, rules), span) in columns.iter().zip(rules).zip(fields) {
+        let rules = values.rules(rules, *span);
         let text = values.of(column, *span)?.map(|text| encode::plain(column, rules, text)).transpose();
         let text = text.map_err(|reason| (Some(column.name.clone()), reason))?;
         texts.push(text.map(|text| String::from_utf8_lossy(&text).into_owned()));

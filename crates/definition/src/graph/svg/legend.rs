@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Number, SMALL};
-use crate::graph::{Line, Link, RunOrder, layout::Size, palette};
+use crate::graph::{LineStyle, Link, RunOrder, layout::Size, palette};
 
 /// The height of a row.
 const HEIGHT: f64 = 22.0;
@@ -46,7 +46,8 @@ pub(super) fn draw(order: &RunOrder, room: f64) -> Legend {
 
 /// Returns the classes and words of the kinds of lines that occur.
 fn lines(order: &RunOrder) -> Vec<(String, &'static str)> {
-    let occurs = |link: Link| order.edges.iter().any(|edge| edge.link == link && edge.line == Line::Forward);
+    let occurs =
+        |link: Link| order.edges.iter().any(|edge| edge.link == link && edge.line == LineStyle::Forward);
     let mut lines = Vec::new();
     if occurs(Link::Input) || occurs(Link::Output) {
         lines.push((Link::Input.field().to_owned(), "data"));
@@ -57,7 +58,7 @@ fn lines(order: &RunOrder) -> Vec<(String, &'static str)> {
             lines.push((format!("{}{light}", link.field()), link.field()));
         }
     }
-    if order.edges.iter().any(|edge| edge.line == Line::Cycle) {
+    if order.edges.iter().any(|edge| edge.line == LineStyle::Cycle) {
         lines.push(("cycle".to_owned(), "waits in a cycle"));
     }
     lines

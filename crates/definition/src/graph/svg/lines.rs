@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use super::Number;
 use crate::graph::{
-    Edge, Line, RunOrder,
+    Edge, LineStyle, RunOrder,
     layout::{Arrow, Layout, Point},
     text::escape_xml,
 };
@@ -24,13 +24,13 @@ pub(super) struct LaidLine<'a> {
 impl LaidLine<'_> {
     /// Returns whether the line must be easy to see.
     pub(super) fn is_strong(&self) -> bool {
-        self.edge.link.is_order() || self.edge.line == Line::Cycle
+        self.edge.link.is_order() || self.edge.line == LineStyle::Cycle
     }
 }
 
 /// Returns the edges that are drawn between two boxes.
 pub(super) fn lines(order: &RunOrder) -> Vec<LaidLine<'_>> {
-    let drawn = order.edges.iter().filter(|edge| edge.line != Line::Shared && edge.from != edge.to);
+    let drawn = order.edges.iter().filter(|edge| edge.line != LineStyle::Shared && edge.from != edge.to);
     let mut lines: Vec<LaidLine<'_>> = drawn.map(|edge| LaidLine { edge, arrow: arrow(edge) }).collect();
     let mut together: HashMap<(usize, usize), Vec<usize>> = HashMap::new();
     for (at, line) in lines.iter().enumerate() {
@@ -48,8 +48,8 @@ pub(super) fn lines(order: &RunOrder) -> Vec<LaidLine<'_>> {
 fn arrow(edge: &Edge) -> Arrow {
     let weight = if edge.link.is_order() { 4.0 } else { 1.0 };
     let (from, to) = match edge.line {
-        Line::Cycle => (edge.to, edge.from),
-        Line::Forward | Line::Shared => (edge.from, edge.to),
+        LineStyle::Cycle => (edge.to, edge.from),
+        LineStyle::Forward | LineStyle::Shared => (edge.from, edge.to),
     };
     Arrow { from, to, weight, shift: 0.0 }
 }
@@ -59,7 +59,7 @@ pub(super) fn draw(body: &mut String, order: &RunOrder, line: &LaidLine<'_>, rou
     let mut points = route.to_vec();
     // The direction in which the line reaches its end: 1 means to the right, -1 means to the left.
     let mut direction = 1.0;
-    if line.edge.line == Line::Cycle {
+    if line.edge.line == LineStyle::Cycle {
         points.reverse();
         direction = -1.0;
     }
@@ -99,7 +99,7 @@ fn draw_head(body: &mut String, edge: &Edge, tip: Point, direction: Point) {
     let _ = writeln!(
         body,
         "<path class=\"{} head\" d=\"M{} {}L{} {}L{} {}z\"/>",
-        if edge.line == Line::Cycle { "cycle" } else { edge.link.field() },
+        if edge.line == LineStyle::Cycle { "cycle" } else { edge.link.field() },
         Number(back.x - direction.y * side),
         Number(back.y - direction.x * side),
         Number(tip.x),
@@ -111,7 +111,7 @@ fn draw_head(body: &mut String, edge: &Edge, tip: Point, direction: Point) {
 
 /// Draws a loop on the top of each box that waits for itself.
 pub(super) fn draw_loops(body: &mut String, order: &RunOrder, layout: &Layout) {
-    for edge in order.edges.iter().filter(|edge| edge.from == edge.to && edge.line == Line::Cycle) {
+    for edge in order.edges.iter().filter(|edge| edge.from == edge.to && edge.line == LineStyle::Cycle) {
         let positioned = layout.boxes[edge.from];
         let (x, y) = (positioned.corner.x + positioned.size.width - 40.0, positioned.corner.y);
         let (x, y, right, above, end) = (Number(x), Number(y), Number(x + 18.0), Number(y - 20.0), y - HEAD);
@@ -128,14 +128,14 @@ pub(super) fn draw_loops(body: &mut String, order: &RunOrder, layout: &Layout) {
 /// Returns the style classes of a line.
 pub(super) fn class(edge: &Edge) -> String {
     match (edge.line, edge.link.is_order()) {
-        (Line::Cycle, _) => "cycle".to_owned(),
-        (Line::Forward | Line::Shared, true) => edge.link.field().to_owned(),
-        (Line::Forward | Line::Shared, false) => format!("{} light", edge.link.field()),
+        (LineStyle::Cycle, _) => "cycle".to_owned(),
+        (LineStyle::Forward | LineStyle::Shared, true) => edge.link.field().to_owned(),
+        (LineStyle::Forward | LineStyle::Shared, false) => format!("{} light", edge.link.field()),
     }
 }
 
 fn title(order: &RunOrder, edge: &Edge) -> String {
     let [from, to] = [edge.from, edge.to].map(|at| &order.nodes[at].id);
-    let suffix = if edge.line == Line::Cycle { ", waits in a cycle" } else { "" };
+    let suffix = if edge.line == LineStyle::Cycle { ", waits in a cycle" } else { "" };
     escape_xml(&format!("{from} → {to}\n{}{suffix}", edge.link.field()))
 }

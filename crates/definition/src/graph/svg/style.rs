@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{ID, SMALL};
-use crate::graph::{Line, Link, RunOrder, palette};
+use crate::graph::{LineStyle, Link, RunOrder, palette};
 
 /// Returns the style rules for the parts that occur in `order`.
 ///
@@ -25,7 +25,7 @@ pub(super) fn sheet(order: &RunOrder) -> String {
         ID.size,
     );
     let occurs =
-        |link: &Link| order.edges.iter().any(|edge| edge.link == *link && edge.line == Line::Forward);
+        |link: &Link| order.edges.iter().any(|edge| edge.link == *link && edge.line == LineStyle::Forward);
     for link in Link::ALL.into_iter().filter(occurs) {
         let (class, colour) = (link.field(), palette::line_colour(link));
         // Writing to a string cannot fail.

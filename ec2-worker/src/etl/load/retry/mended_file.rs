@@ -48,6 +48,7 @@ pub(super) fn beginning(
 pub(super) fn plain(found: Dialect) -> Dialect {
     Dialect {
         form: Form::Text,
+        made_from: found.form,
         detects: false,
         comment: Vec::new(),
         skip_lines: 0,
