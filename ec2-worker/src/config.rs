@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::activity::Activities;
+use crate::rds::RdsInstances;
 
 /// The settings of a worker.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub database_patience: Duration,
     /// The types of work that the worker does.
     pub activities: Activities,
+    /// The addresses of the instances of RDS that definitions name.
+    pub rds: RdsInstances,
 }
 
 impl Config {
@@ -46,6 +49,7 @@ impl Config {
             shutdown_limit: Duration::from_secs(30),
             database_patience: Duration::from_secs(60),
             activities: Activities::default(),
+            rds: RdsInstances::default(),
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod node;
 mod panics;
 pub mod patience;
 pub mod progress;
+mod rds;
 pub mod reader;
 mod regular_file;
 mod report;
@@ -38,6 +39,7 @@ pub use clients::Clients;
 pub use config::Config;
 pub use failure::Failure;
 pub use hindrance::{Foreseen, Hindrance};
+pub use rds::{ParseInstanceError, RdsInstance, RdsInstances};
 pub use reader::Reader;
 
 /// Polls for tasks and does them until `shutdown` is cancelled. The running tasks then have [`Config::shutdown_limit`]

@@ -18,7 +18,7 @@ use ec2_worker::etl::source::{Origin, Source};
 use ec2_worker::etl::value_rules::ValueRules;
 use ec2_worker::ledger::WorkKey;
 use ec2_worker::progress::Progress;
-use ec2_worker::{Clients, Config};
+use ec2_worker::{Clients, Config, RdsInstance};
 
 /// A task runner for AWS Data Pipeline.
 ///
@@ -68,6 +68,9 @@ struct Worker {
     /// Seconds that running tasks get to finish after SIGTERM
     #[arg(long, default_value_t = 30)]
     shutdown_limit: u64,
+    /// Address of an instance of RDS, which an RdsDatabase names by `rdsInstanceId`, as ID=HOST:PORT; may be repeated
+    #[arg(long = "rds-instance", env = "RDS_INSTANCES", value_name = "ID=HOST:PORT", value_delimiter = ',')]
+    rds_instances: Vec<RdsInstance>,
     /// Write logs as JSON
     #[arg(long)]
     json_logs: bool,
@@ -147,6 +150,7 @@ async fn work(arguments: Worker) -> anyhow::Result<()> {
             .scratch_dir
             .unwrap_or_else(|| std::env::temp_dir().join(format!("ec2-worker-{own}"))),
         shutdown_limit: Duration::from_secs(arguments.shutdown_limit),
+        rds: arguments.rds_instances.into(),
         ..Config::new("", "")
     };
     let clients = Clients::from_env(arguments.region).await;

@@ -284,7 +284,11 @@ fn url(database: &PipelineObject) -> Result<&str, Hindrance> {
     }
     Err(match Kind::of(database) {
         Some(Kind::RdsDatabase) => {
-            let what = format!("is RdsDatabase, which names no address; {BY_URL}: write a JdbcDatabase");
+            let id = database.string("rdsInstanceId").unwrap_or("INSTANCE");
+            let what = format!(
+                "is RdsDatabase, which names no address; {BY_URL}: tell it the address with `--rds-instance {id}=HOST:PORT`, or \
+                 write a JdbcDatabase"
+            );
             Hindrance::new(database, "type", what)
         }
         Some(Kind::RedshiftDatabase) if database.string("clusterId").is_some() => {

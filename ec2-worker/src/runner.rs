@@ -166,7 +166,8 @@ impl Runner {
         tracing::info!(pipeline.id = pipeline, attempt.id = attempt, "task begins");
         let progress = Progress::default();
         progress.log(&format!("attempt {attempt} begins on {}", self.config.hostname));
-        let task = panics::caught("reading the task", || Task::read(&wire, &self.config.activities));
+        let Config { activities, rds, .. } = &self.config;
+        let task = panics::caught("reading the task", || Task::read(&wire, activities, rds));
         let folder = self.scratch.for_attempt();
         let result = match (&task, &folder) {
             (Err(failure), _) => Some(Err(failure.clone())),

@@ -8,6 +8,7 @@ use definition::{Field, ObjectId, PipelineObject};
 use crate::activity::{Activities, Run};
 use crate::failure::Failure;
 use crate::ledger::WorkKey;
+use crate::rds::RdsInstances;
 use crate::reader::Reader;
 use crate::storage::S3Uri;
 
@@ -30,9 +31,14 @@ impl Task {
     ///
     /// If the object of the attempt is missing, or if the worker cannot use a field of an object. The message then
     /// names the object and the field.
-    pub(crate) fn read(wire: &TaskObject, activities: &Activities) -> Result<Self, Failure> {
+    pub(crate) fn read(
+        wire: &TaskObject,
+        activities: &Activities,
+        rds: &RdsInstances,
+    ) -> Result<Self, Failure> {
         let attempt_id = wire.attempt_id().unwrap_or_default();
         let objects = objects(wire);
+        let objects = rds.located(&objects);
         let attempt = objects.get(attempt_id).ok_or_else(|| {
             let message = format!("the task has no object for its attempt `{attempt_id}`");
             Failure::bad_input("Definition", message)

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use definition::diagnosis::override_values;
+use definition::expression::escaped;
 use definition::parameters::Parameters;
 use definition::preview::Preview;
 use definition::trigger::Captures;
@@ -30,8 +31,10 @@ pub(crate) fn prepared(definition: &Definition, drop: &DroppedSet<'_>) -> Defini
     prepared
 }
 
+/// Returns the values that the drop gives. The service evaluates expressions in values, and anybody may name a file
+/// `#{...}.csv`, so each value is escaped.
 fn filled_values(definition: &Definition, drop: &DroppedSet<'_>) -> Vec<ParameterValue> {
-    let value = |id: &str, value: &str| ParameterValue { id: id.to_owned(), value: value.to_owned() };
+    let value = |id: &str, value: &str| ParameterValue { id: id.to_owned(), value: escaped(value) };
     let mut values = vec![
         value("myDropBucket", drop.bucket),
         value("myDefinition", drop.definition_name),
@@ -43,7 +46,8 @@ fn filled_values(definition: &Definition, drop: &DroppedSet<'_>) -> Vec<Paramete
     } else {
         values.push(value("myDropKeys", &keys.collect::<Vec<_>>().join(",")));
     }
-    values.extend(drop.captures.parameter_values());
+    values
+        .extend(drop.captures.parameter_values().iter().map(|captured| value(&captured.id, &captured.value)));
     values
 }
 
@@ -170,6 +174,45 @@ mod tests {
         };
         assert_eq!(keys(&[("isArray", "true")]), ["in/1/a.csv", "in/1/b.csv"]);
         assert_eq!(keys(&[]), ["in/1/a.csv,in/1/b.csv"]);
+    }
+
+    #[test]
+    fn names_of_files_are_never_evaluated() {
+        let definition = Definition {
+            objects: vec![
+                object("In", &[("type", "S3DataNode"), ("filePath", "s3://drop/in/#{myDay}/a.csv")]),
+                object(
+                    "Say",
+                    &[("type", "ShellCommandActivity"), ("command", "#{myDay} #{myDropKeys} #{myGroup}")],
+                ),
+            ],
+            parameters: ["myDay", "myDropKeys", "myGroup"].map(|id| parameter(id, &[])).to_vec(),
+            values: vec![value("myGroup", "of #{myDay}"), value("mySecret", "told")],
+        };
+        let hostile = "#{mySecret}";
+        let key = format!("in/{hostile}/a.csv");
+        let captures = Pattern::parse("in/{day}/a.csv").unwrap().captures(&key).unwrap();
+        let etag = "etag".to_owned();
+        let file = DroppedFile { key: key.clone(), etag, modified: jiff::Timestamp::UNIX_EPOCH };
+        let drop = DroppedSet {
+            definition_name: "orders",
+            bucket: "drop",
+            captures: &captures,
+            files: &[file],
+            topic_arn: "arn:topic",
+            values: &[],
+        };
+        let prepared = prepared(&definition, &drop);
+        let resolved = inherit::resolve(&prepared).unwrap();
+        let parameters = Parameters::of(&prepared);
+        let preview = Preview::new(&resolved, &parameters, None);
+        let command = preview.text(&"Say".into(), resolved[1].string("command").unwrap());
+        assert_eq!(command, Some(vec![format!("{hostile} {key} of {hostile}")]));
+        assert_eq!(
+            prepared.object("In").unwrap().string("myETag"),
+            Some("etag"),
+            "the file is found all the same"
+        );
     }
 
     #[test]

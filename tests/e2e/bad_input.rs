@@ -114,6 +114,37 @@ async fn a_broken_definition_gives_one_notice_and_stops_only_itself() {
     assert_eq!(up.mails().len(), 5, "two runs and three notices: {:#?}", up.mails());
 }
 
+/// A definition whose values use each other, and whose output shows the texts that a drop gives.
+const NAMED: &str = r##"{
+  "objects": [
+    {"id": "Default", "scheduleType": "ondemand", "workerGroup": "#{myGroup}", "role": "r", "resourceRole": "r",
+     "pipelineLogUri": "s3://downspout-logs/named", "failureAndRerunMode": "CASCADE", "myDropFile": "named/{name}/file.csv"},
+    {"id": "Say", "type": "ShellCommandActivity", "command": "printf '%s|%s|%s' \"$@\"",
+     "scriptArgument": ["#{myName}", "#{myDropKeys}", "#{myWords}"], "stdout": "s3://downspout-results/named/said.txt"}
+  ],
+  "parameters": [{"id": "myName"}, {"id": "myDropKeys"}, {"id": "myDefinition"}, {"id": "myGroup"}, {"id": "myWords"},
+    {"id": "myHalf", "default": "down"}],
+  "values": {"myGroup": "#{myHalf}spout", "myWords": "set #{myName} of #{myDefinition}"}
+}
+"##;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_evaluated_and_the_name_of_a_dropped_file_is_not() {
+    let definitions = Definitions::uncapped();
+    definitions.write("named.json", NAMED);
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
+    let name = "#{@pipelineId}#{myGroup}";
+    up.put(&format!("named/{name}/file.csv"), b"a\n1\n".to_vec()).await;
+    let said = until("the output of the activity", async || {
+        let get = up.s3().get_object().bucket(&up.endpoints.buckets.results).key("named/said.txt");
+        let output = get.send().await.map_err(|error| format!("{error:?}\n{}", up.log()))?;
+        let bytes = output.body.collect().await.map_err(|error| error.to_string())?;
+        String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(said, format!("{name}|named/{name}/file.csv|set {name} of named"));
+}
+
 /// Returns a definition with a trigger of its own, whose `Default` object has the faulty `field`.
 fn broken(field: &str) -> String {
     format!(

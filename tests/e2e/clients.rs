@@ -117,10 +117,14 @@ while state() != "FINISHED":
 instances = dp.get_paginator("query_objects").paginate(pipelineId=pipeline, sphere="INSTANCE").build_full_result()["ids"]
 assert len(instances) == 1 and instances[0].startswith("@Hello_"), instances
 dp.delete_pipeline(pipelineId=pipeline)
+assert state() == "DELETING", state()
+deadline = time.time() + 60
 try:
-    dp.describe_pipelines(pipelineIds=[pipeline])
+    while state() == "DELETING":
+        assert time.time() < deadline
+        time.sleep(0.05)
     raise SystemExit("a deleted pipeline was described")
-except (dp.exceptions.PipelineDeletedException, dp.exceptions.PipelineNotFoundException) as error:
+except dp.exceptions.PipelineDeletedException as error:
     print(type(error).__name__)
 PYTHON"#,
     );

@@ -11,6 +11,7 @@ use e2e::{
 };
 
 use crate::PROGRAM;
+use crate::clients::bash;
 
 fn psql(up: &Up) -> Command {
     let bin =
@@ -165,4 +166,48 @@ async fn a_database_that_is_away_for_good_gives_one_notice() {
     assert!(mail.subject.contains("FAILED"), "{mail:#?}");
     assert!(mail.body.contains("127.0.0.1"), "the notice names the database: {}", mail.body);
     assert_eq!(up.mails().len(), 1, "{:#?}", up.mails());
+}
+
+/// A definition as people have it on AWS: the database is an instance of RDS, on a worker group and on a machine.
+const ON_RDS: &str = r#"{"objects": [
+  {"id": "Default", "scheduleType": "ondemand", "failureAndRerunMode": "CASCADE", "pipelineLogUri": "s3://downspout-logs/rds",
+   "role": "r", "resourceRole": "r"},
+  {"id": "Db", "type": "RdsDatabase", "rdsInstanceId": "shop-db", "databaseName": "postgres", "username": "USER", "*password": "x"},
+  {"id": "Machine", "type": "Ec2Resource", "terminateAfter": "1 hour"},
+  {"id": "Make", "type": "SqlActivity", "database": {"ref": "Db"}, "workerGroup": "downspout",
+   "script": "CREATE TABLE of_rds (n int)"},
+  {"id": "Fill", "type": "SqlActivity", "database": {"ref": "Db"}, "runsOn": {"ref": "Machine"}, "dependsOn": {"ref": "Make"},
+   "script": "INSERT INTO of_rds VALUES (1), (2)"}
+]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_of_rds_is_found_by_the_address_that_up_was_told() {
+    let postgres = NativePostgres::start();
+    let definitions = Definitions::uncapped();
+    let instance = format!("shop-db=127.0.0.1:{}", postgres.port());
+    let up = Up::start(PROGRAM, &["--definitions", definitions.path(), "--rds-instance", &instance]).await;
+    let (client, connection) =
+        tokio_postgres::connect(&postgres.url(), tokio_postgres::NoTls).await.expect("connecting");
+    tokio::spawn(connection);
+    let user: String = client.query_one("SELECT current_user::text", &[]).await.expect("a query").get(0);
+    let file = up.data_dir().join("rds.json");
+    std::fs::write(&file, ON_RDS.replace("USER", &user)).expect("writing the definition");
+    bash(
+        &up,
+        &format!(
+            "id=$(aws datapipeline create-pipeline --name rds --unique-id rds --query pipelineId --output text)
+             aws datapipeline put-pipeline-definition --pipeline-id $id --pipeline-definition file://{}
+             aws datapipeline activate-pipeline --pipeline-id $id",
+            file.display()
+        ),
+    );
+    until("the rows of the script", async || {
+        let count = client
+            .query_one("SELECT count(*) FROM of_rds", &[])
+            .await
+            .map_err(|error| format!("{error:?}"))?;
+        let count: i64 = count.get(0);
+        if count == 2 { Ok(()) } else { Err(format!("{count} rows\n{}", up.log())) }
+    })
+    .await;
 }

@@ -3,9 +3,11 @@
 mod access;
 mod bad_input;
 mod clients;
+mod compatibility;
 mod connections;
 mod crash;
 mod database;
+mod datapipeline;
 mod demo;
 mod embedded_postgres;
 mod gzip;
@@ -19,6 +21,7 @@ mod s3;
 mod samples;
 mod schedules;
 mod servers;
+mod sns;
 mod together;
 mod translation;
 

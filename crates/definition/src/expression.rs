@@ -157,6 +157,15 @@ pub fn evaluate(text: &str, scope: &dyn Scope) -> Result<Evaluated, EvaluateErro
     Template::parse(text)?.evaluate_within(scope, budget)
 }
 
+/// Returns a text whose evaluation gives `text`, whatever `text` contains: a `#{` in it begins no expression.
+///
+/// Text from outside, such as the name of a file, must pass through here before it becomes the value of a parameter, because
+/// expressions in such values are evaluated.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    text.replace("#{", "#{'#' + '{'}")
+}
+
 /// Returns whether `text` contains the beginning of an expression.
 #[must_use]
 pub fn is_in(text: &str) -> bool {

@@ -4,8 +4,12 @@ use foldhash::{HashMap, HashSet};
 
 use crate::{
     Definition, ParameterObject, ParameterValue,
-    expression::{Value, parse_double},
+    expression::{self, EvaluateError, Evaluated, Scope, Value, parse_double},
 };
+
+/// The greatest number of parameters in a chain in which the value of each uses the next one. Validation refuses a longer
+/// chain, and an evaluation ends there, so that a chain cannot use up the stack of its thread.
+pub(crate) const MAX_NESTING: u8 = 8;
 
 /// The type of a parameter's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,23 +166,101 @@ impl Parameters {
         self.declared.get(id)
     }
 
+    /// Returns whether a value of the parameter `id` contains expressions.
+    ///
+    /// The value of a secret never does: a password is used as it is, whatever characters it has.
+    #[must_use]
+    pub fn has_expressions(&self, id: &str) -> bool {
+        !id.starts_with('*') && self.values(id).iter().any(|value| expression::is_in(value))
+    }
+
     /// Returns the value of the parameter `id` in an expression, or `None` if a parameter that is not
     /// declared as optional has no value.
+    ///
+    /// Expressions in the value are evaluated in `scope`, the object whose text uses the parameter. So a value can use
+    /// other parameters, and the fields of the object. The caller ends chains of parameters that are too long.
     ///
     /// The value is a number if the parameter is declared as one. It is a list if the parameter is declared
     /// as an array or has several values. A declared optional parameter without a value is the empty text or,
     /// if it is an array, the empty list. So expressions that use the parameter can be evaluated.
-    #[must_use]
-    pub fn to_value(&self, id: &str) -> Option<Value> {
+    pub fn value_in(&self, id: &str, scope: &dyn Scope) -> Option<Result<Value, EvaluateError>> {
         let declaration = self.declared.get(id);
         let kind = declaration.map_or(ParameterType::String, ParameterType::of);
         let is_list = declaration.is_some_and(is_array);
-        match self.values(id) {
-            [] if is_list && declaration.is_some_and(is_optional) => Some(Value::List(Vec::new())),
-            [] => declaration.filter(|it| is_optional(it)).map(|_| Value::String(String::new())),
-            [value] if !is_list => Some(kind.read(value)),
-            values => Some(Value::List(values.iter().map(|value| kind.read(value)).collect())),
+        if self.has_expressions(id) {
+            return Some(self.computed(id, kind, is_list, scope));
         }
+        let value = match self.values(id) {
+            [] if is_list && declaration.is_some_and(is_optional) => Value::List(Vec::new()),
+            [] => declaration.filter(|it| is_optional(it)).map(|_| Value::String(String::new()))?,
+            [value] if !is_list => kind.read(value),
+            values => Value::List(values.iter().map(|value| kind.read(value)).collect()),
+        };
+        Some(Ok(value))
+    }
+
+    /// Returns the values of the parameter `id` with their expressions evaluated.
+    ///
+    /// Returns `None` if a value depends on a secret or on the object that uses the parameter, or cannot be computed.
+    #[must_use]
+    pub(crate) fn known_values(&self, id: &str) -> Option<Vec<String>> {
+        if !self.has_expressions(id) {
+            return Some(self.values(id).to_vec());
+        }
+        let alone = Alone { parameters: self, nesting: 0 };
+        let mut known = Vec::new();
+        for value in self.values(id) {
+            match expression::evaluate(value, &alone).ok()? {
+                Evaluated::One(text) => known.push(text),
+                Evaluated::Many(texts) => known.extend(texts),
+            }
+        }
+        Some(known)
+    }
+
+    /// Evaluates the values of the parameter `id`.
+    fn computed(
+        &self,
+        id: &str,
+        kind: ParameterType,
+        is_array: bool,
+        scope: &dyn Scope,
+    ) -> Result<Value, EvaluateError> {
+        let values = self.values(id);
+        let mut is_list = is_array || values.len() > 1;
+        let mut items = Vec::with_capacity(values.len());
+        for value in values {
+            match expression::evaluate(value, scope)? {
+                Evaluated::One(text) => items.push(kind.read(&text)),
+                Evaluated::Many(texts) => {
+                    is_list = true;
+                    items.extend(texts.iter().map(|text| kind.read(text)));
+                }
+            }
+        }
+        let single = if is_list { None } else { items.pop() };
+        Ok(single.unwrap_or(Value::List(items)))
+    }
+}
+
+/// The scope of parameters without an object. It knows no secrets.
+struct Alone<'a> {
+    parameters: &'a Parameters,
+    /// The number of parameters whose values are being evaluated now, each for the one before it.
+    nesting: u8,
+}
+
+impl Scope for Alone<'_> {
+    fn value(&self, name: &str) -> Option<Value> {
+        if name.starts_with('*') || self.nesting >= MAX_NESTING {
+            return None;
+        }
+        let deeper = Self { parameters: self.parameters, nesting: self.nesting + 1 };
+        self.parameters.value_in(name, &deeper)?.ok()
+    }
+
+    fn follow(&self, _name: &str) -> Option<Box<dyn Scope + '_>> {
+        None
     }
 }
 
@@ -203,6 +285,23 @@ mod tests {
         {"id": "*mySecret"}
     ], "values": {"myList": "one", "*mySecret": "stored"}}"##;
 
+    /// A scope that knows the parameters, and the secrets among them.
+    struct Open<'a>(&'a Parameters);
+
+    impl Scope for Open<'_> {
+        fn value(&self, name: &str) -> Option<Value> {
+            self.0.value_in(name, self)?.ok()
+        }
+
+        fn follow(&self, _name: &str) -> Option<Box<dyn Scope + '_>> {
+            None
+        }
+    }
+
+    fn value(parameters: &Parameters, id: &str) -> Option<Value> {
+        parameters.value_in(id, &Open(parameters)).map(|value| value.expect("no error"))
+    }
+
     fn parameters(given: &[ParameterValue]) -> Parameters {
         Parameters::for_activation(&file::parse(TEXT).unwrap(), given)
     }
@@ -219,10 +318,39 @@ mod tests {
     #[test]
     fn a_number_is_a_number_and_an_array_of_one_is_a_list() {
         let parameters = parameters(&[]);
-        assert_eq!(parameters.to_value("myCount"), Some(Value::Integer(3)));
-        assert_eq!(parameters.to_value("myList"), Some(Value::List(vec![Value::String("one".to_owned())])));
-        assert_eq!(parameters.to_value("myMaybe"), Some(Value::String(String::new())));
-        assert_eq!(parameters.to_value("myWord"), None);
+        assert_eq!(value(&parameters, "myCount"), Some(Value::Integer(3)));
+        assert_eq!(value(&parameters, "myList"), Some(Value::List(vec![Value::String("one".to_owned())])));
+        assert_eq!(value(&parameters, "myMaybe"), Some(Value::String(String::new())));
+        assert_eq!(value(&parameters, "myWord"), None);
+    }
+
+    #[test]
+    fn expressions_in_values_are_evaluated_except_in_secrets() {
+        let given = [
+            ("myWord", "x-#{myCount + 1}-#{myList}"),
+            ("myCount", "#{1 + 1}"),
+            ("myList", "a"),
+            ("myList", "#{*mySecret}"),
+            ("*mySecret", "p#{w"),
+        ];
+        let given = given.map(|(id, value)| ParameterValue { id: id.to_owned(), value: value.to_owned() });
+        let parameters = parameters(&given);
+        let text = |text: &str| Value::String(text.to_owned());
+        assert_eq!(
+            value(&parameters, "myCount"),
+            Some(Value::Integer(2)),
+            "the type holds after the evaluation"
+        );
+        assert_eq!(value(&parameters, "*mySecret"), Some(text("p#{w")));
+        assert_eq!(value(&parameters, "myList"), Some(Value::List(vec![text("a"), text("p#{w")])));
+        assert_eq!(
+            value(&parameters, "myWord"),
+            Some(Value::List(vec![text("x-3-a"), text("x-3-p#{w")])),
+            "the result is not searched for expressions again"
+        );
+        let known = |id| parameters.known_values(id);
+        assert_eq!(known("myCount"), Some(vec!["2".to_owned()]));
+        assert_eq!((known("myWord"), known("myList")), (None, None), "these depend on a secret");
     }
 
     #[test]

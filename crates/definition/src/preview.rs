@@ -3,7 +3,7 @@
 //! Validation, rendering, the engine and the orchestrator use the same preview, so they agree on every value.
 
 use std::borrow::Cow;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use foldhash::HashMap;
@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use crate::expression::{self, Budget, Evaluated, Scope, SyntaxError, Template, Value};
 use crate::inherit::Resolved;
 use crate::kind::field::Fields;
-use crate::parameters::Parameters;
+use crate::parameters::{MAX_NESTING, Parameters};
 use crate::schedule::Interval;
 use crate::{FieldValue, ObjectId, PipelineObject};
 
@@ -31,6 +31,8 @@ pub struct Preview<'a> {
     fields: RefCell<HashMap<FieldAt, Computed>>,
     texts: RefCell<HashMap<&'a str, Rc<ParsedText<'a>>>>,
     budget: Budget,
+    /// The number of parameters whose values are being evaluated now, each for the one before it.
+    nesting: Cell<u8>,
 }
 
 /// A text after parsing.
@@ -84,7 +86,8 @@ impl<'a> Preview<'a> {
         // Roughly as many texts contain expressions as there are objects.
         let texts = HashMap::with_capacity_and_hasher(objects.len(), RandomState::default());
         let (fields, texts) = (RefCell::default(), RefCell::new(texts));
-        Self { objects, indices, parameters, interval, fields, texts, budget: Budget::new() }
+        let (budget, nesting) = (Budget::new(), Cell::new(0));
+        Self { objects, indices, parameters, interval, fields, texts, budget, nesting }
     }
 
     /// Returns `object` with its fields evaluated. A field that depends on a run is treated as absent.
@@ -120,12 +123,12 @@ impl<'a> Preview<'a> {
         if self.uses_field(index, template) { evaluate() } else { read.alike.get_or_init(evaluate).clone() }
     }
 
-    /// Returns whether a name in the text can be a field of the object.
+    /// Returns whether a name in the text can be a field of the object, or a parameter whose value uses such fields.
     fn uses_field(&self, index: usize, template: &Template<'_>) -> bool {
         let mut is_used = false;
         template.each_path(&mut |path, _| match path {
             [name] if name.starts_with('@') => {}
-            [name] => is_used |= self.objects[index].has(name),
+            [name] => is_used |= self.objects[index].has(name) || self.parameters.has_expressions(name),
             _ => is_used = true,
         });
         is_used
@@ -135,6 +138,18 @@ impl<'a> Preview<'a> {
     pub(crate) fn read(&self, text: &'a str) -> Rc<ParsedText<'a>> {
         let read = || Rc::new(ParsedText { template: Template::parse(text), alike: OnceCell::new() });
         Rc::clone(self.texts.borrow_mut().entry(text).or_insert_with(read))
+    }
+
+    /// Returns the value of the parameter `name`, for a text in `scope`.
+    fn parameter(&self, name: &str, scope: &ObjectScope<'_, '_>) -> Option<Value> {
+        let nesting = self.nesting.get();
+        if nesting >= MAX_NESTING {
+            return None;
+        }
+        self.nesting.set(nesting + 1);
+        let value = self.parameters.value_in(name, scope);
+        self.nesting.set(nesting);
+        value?.ok()
     }
 
     /// Returns the field `name` of an object, if the object has it.
@@ -284,7 +299,7 @@ impl Scope for ObjectScope<'_, '_> {
         if name.starts_with('@') {
             return self.runtime_field(name);
         }
-        self.preview.field(self.index, name).or_else(|| self.preview.parameters.to_value(name))
+        self.preview.field(self.index, name).or_else(|| self.preview.parameter(name, self))
     }
 
     fn follow(&self, name: &str) -> Option<Box<dyn Scope + '_>> {
@@ -304,7 +319,9 @@ mod tests {
 
     fn previewed(objects: &str, id: &str, text: &'static str) -> Option<Vec<String>> {
         let text_of = format!(
-            r##"{{"objects": [{objects}], "values": {{"myDay": "2030-01-31", "*mySecret": "hush"}}}}"##
+            r##"{{"objects": [{objects}], "values": {{"myDay": "2030-01-31", "*mySecret": "hush",
+                "myGroup": "wg-#{{myDay}}", "myOpen": "#{{myGroup}}/#{{y}}", "myRound": "#{{myTurn}}", "myTurn": "#{{myRound}}",
+                "mySafe": "#{{'#' + '{{'}}y}}"}}}}"##
         );
         let definition = file::parse(&text_of).expect("a definition");
         let resolved = inherit::resolve(&definition).expect("no cycles");
@@ -322,6 +339,17 @@ mod tests {
         assert_eq!(one("n#{myB.list}"), Some(vec!["n1".to_owned(), "n2".to_owned()]));
         assert_eq!(one("#{year(@scheduledStartTime)}"), Some(vec!["2030".to_owned()]));
         assert_eq!((one("#{@actualStartTime}"), one("#{*mySecret}"), one("#{nothing}")), (None, None, None));
+    }
+
+    #[test]
+    fn values_of_parameters_may_use_parameters_and_fields_of_the_object() {
+        let objects = r##"{"id": "A", "y": "own", "z": "#{myOpen}"}, {"id": "B", "y": "#{myOpen}"}"##;
+        let one = |id, text| previewed(objects, id, text).map(|texts| texts.join("|"));
+        assert_eq!(one("A", "#{myGroup}").as_deref(), Some("wg-2030-01-31"));
+        assert_eq!(one("A", "#{myOpen}").as_deref(), Some("wg-2030-01-31/own"));
+        assert_eq!(one("A", "#{z}").as_deref(), Some("wg-2030-01-31/own"));
+        assert_eq!(one("A", "#{mySafe}").as_deref(), Some("#{y}"), "the result is not evaluated again");
+        assert_eq!((one("B", "#{myOpen}"), one("A", "#{myRound}")), (None, None), "cycles have no value");
     }
 
     #[test]

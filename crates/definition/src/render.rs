@@ -3,7 +3,7 @@
 use foldhash::HashSet;
 use rustc_hash::FxHashMap;
 
-use crate::expression::{self, Evaluated, Name, Template};
+use crate::expression::{self, Evaluated, Template};
 use crate::inherit::{DEFAULT_ID, Inheritance, Key, Resolved, merged};
 use crate::kind::Kind;
 use crate::parameters::Parameters;
@@ -18,7 +18,8 @@ use crate::{Definition, Field, FieldValue, MASK, ParameterObject, ParameterValue
 /// expression is replaced by a mask.
 ///
 /// The declarations of parameters that the result still uses stay, too, but a secret parameter loses its
-/// default. Objects without a type only pass fields on, so all of them except `Default` are left out.
+/// default. The value of such a parameter stays if only a run can evaluate it. Objects without a type only pass fields on,
+/// so all of them except `Default` are left out.
 #[must_use]
 pub fn render(definition: &Definition, given: &[ParameterValue], interval: Option<Interval>) -> Definition {
     let resolved = Inheritance::of(definition).objects;
@@ -29,9 +30,25 @@ pub fn render(definition: &Definition, given: &[ParameterValue], interval: Optio
     for (index, object) in resolved.iter().enumerate() {
         objects.extend(filled(object, &mut default_keys, |text| preview.known_at(index, text)));
     }
-    let used = names(&objects);
+    let texts = objects.iter().flat_map(|object| &object.fields).filter_map(|field| match &field.value {
+        FieldValue::String(text) => Some(text.as_str()),
+        FieldValue::Ref(_) => None,
+    });
+    let used = used_names(texts, &parameters);
     let declared = definition.parameters.iter().filter(|parameter| used.contains(parameter.id.as_str()));
-    Definition { parameters: declared.cloned().map(without_secret).collect(), values: Vec::new(), objects }
+    let declared = declared.cloned().map(without_secret).collect();
+    let mut values: Vec<ParameterValue> = Vec::new();
+    for ParameterValue { id, .. } in definition.values.iter().chain(given) {
+        if used.contains(id.as_str()) && !id.starts_with('*') && values.iter().all(|value| value.id != *id) {
+            values.extend(
+                parameters
+                    .values(id)
+                    .iter()
+                    .map(|value| ParameterValue { id: id.clone(), value: value.clone() }),
+            );
+        }
+    }
+    Definition { parameters: declared, values, objects }
 }
 
 /// The keys of Default that have an effect on each type.
@@ -106,15 +123,19 @@ fn without_secret(mut parameter: ParameterObject) -> ParameterObject {
     parameter
 }
 
-/// Returns the first name of every path that the texts still use.
-fn names(objects: &[PipelineObject]) -> HashSet<Name<'_>> {
+/// Returns the first name of every path in the texts, and in the values of the parameters that they use.
+fn used_names<'a>(texts: impl Iterator<Item = &'a str>, parameters: &'a Parameters) -> HashSet<String> {
     let mut names = HashSet::default();
-    for field in objects.iter().flat_map(|object| &object.fields) {
-        let FieldValue::String(text) = &field.value else { continue };
-        if expression::is_in(text)
-            && let Ok(template) = Template::parse(text)
-        {
-            names.extend(template.names().into_iter().filter_map(|path| path.first()).cloned());
+    let mut open: Vec<&str> = texts.collect();
+    while let Some(text) = open.pop() {
+        if !expression::is_in(text) {
+            continue;
+        }
+        let Ok(template) = Template::parse(text) else { continue };
+        for name in template.names().into_iter().filter_map(|path| path.first()) {
+            if names.insert(name.to_string()) && parameters.has_expressions(name) {
+                open.extend(parameters.values(name).iter().map(String::as_str));
+            }
         }
     }
     names
@@ -141,5 +162,20 @@ mod tests {
         let rendered = render(&definition, &given, Some(Interval { start, end: start }));
         insta::assert_snapshot!(serde_json::to_string_pretty(&file::to_json(&rendered)).expect("JSON"));
         assert!(!format!("{rendered:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_value_that_only_a_run_can_evaluate_stays() {
+        let text = r##"{"objects": [{"id": "Say", "type": "ShellCommandActivity", "command": "echo #{myKnown} #{myLate}"}],
+            "parameters": [{"id": "myKnown"}, {"id": "myLate"}, {"id": "myDay"}, {"id": "myUnused"}],
+            "values": {"myKnown": "on #{myDay}", "myLate": "#{@actualStartTime} #{myDay}", "myDay": "monday", "myUnused": "u"}}"##;
+        let definition = file::parse(text).expect("a definition");
+        let rendered = render(&definition, &[], None);
+        assert_eq!(rendered.objects[0].string("command"), Some("echo on monday #{myLate}"));
+        let ids: Vec<_> = rendered.parameters.iter().map(|parameter| parameter.id.as_str()).collect();
+        assert_eq!(ids, ["myLate", "myDay"]);
+        let values: Vec<_> =
+            rendered.values.iter().map(|value| (value.id.as_str(), value.value.as_str())).collect();
+        assert_eq!(values, [("myLate", "#{@actualStartTime} #{myDay}"), ("myDay", "monday")]);
     }
 }

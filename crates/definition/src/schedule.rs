@@ -80,6 +80,15 @@ impl Schedule {
         is_within.then_some(Interval { start, end })
     }
 
+    /// Returns the end of the last interval, or `None` if the schedule has no end or no interval.
+    #[must_use]
+    pub fn end_of_last(&self, kind: ScheduleType) -> Option<Timestamp> {
+        let by_end = self.end.map(|end| self.number_from(end));
+        let count = self.occurrences.into_iter().chain(by_end).min()?;
+        // With `timeseries`, the last interval that begins before `endDateTime` may end after it and then does not count.
+        (1..=2).find_map(|back| Some(self.interval(count.checked_sub(back)?, kind)?.end))
+    }
+
     /// Returns the number of the first interval that begins at `at` or later.
     #[must_use]
     pub fn number_from(&self, at: Timestamp) -> u64 {
@@ -133,6 +142,19 @@ mod tests {
         let ended = schedule(&[day[0], day[1], ("endDateTime", "2030-01-01T20:00:00")]);
         assert_eq!(starts(&ended, ScheduleType::Cron).len(), 3);
         assert_eq!(starts(&ended, ScheduleType::TimeSeries).len(), 2);
+    }
+
+    #[test]
+    fn the_last_interval_ends_the_schedule() {
+        let end =
+            |fields: &[(&str, &str)], kind| schedule(fields).end_of_last(kind).map(|end| end.to_string());
+        let day = [("period", "8 hours"), ("startDateTime", "2030-01-01T00:00:00")];
+        let ended = [day[0], day[1], ("endDateTime", "2030-01-01T20:00:00")];
+        assert_eq!(end(&ended, ScheduleType::Cron).as_deref(), Some("2030-01-02T00:00:00Z"));
+        assert_eq!(end(&ended, ScheduleType::TimeSeries).as_deref(), Some("2030-01-01T16:00:00Z"));
+        let three = [day[0], day[1], ("occurrences", "3")];
+        assert_eq!(end(&three, ScheduleType::TimeSeries).as_deref(), Some("2030-01-02T00:00:00Z"));
+        assert_eq!(end(&day, ScheduleType::Cron), None);
     }
 
     #[test]

@@ -276,6 +276,7 @@ mod tests {
             ("incoming/{}/orders.csv", "a name begins with a letter"),
             ("incoming/{a}{b}.csv", "some text between them"),
             ("s3://bucket/{day}.csv", "without bucket name"),
+            ("incoming/orders_*.csv", "`*` is no wildcard here; write a name in braces"),
         ];
         for (pattern, message) in patterns {
             let refusal = refusal(&[("myDropFile", pattern)]);

@@ -12,6 +12,7 @@ mod fields;
 mod hints;
 mod limits;
 mod own_fields;
+mod parameter_expressions;
 mod parameters;
 mod problems;
 mod publication;
@@ -127,6 +128,7 @@ fn check(definition: &Definition, is_activation: bool) -> Report {
     let subject = Subject::new(definition, &inheritance, &parameters);
     let used = LazyCell::new(|| own_fields::used_names(&subject));
     parameters::check(definition, &parameters, is_activation, |id| used.contains(id), &mut problems);
+    parameter_expressions::check(&subject, &mut problems);
     cycles_of_parents(&inheritance.errors, &mut problems);
     fields::check(&subject, &mut problems);
     own_fields::check(&subject, &mut problems);

@@ -241,11 +241,25 @@ impl<'a> Context<'a> {
     }
 
     fn parameter(&self, name: &str) -> Option<Value> {
-        let value = self.run.plan().parameters().to_value(name)?;
-        if self.masked && name.starts_with('*') {
-            return Some(Value::String(MASK.to_owned()));
+        let parameters = self.run.plan().parameters();
+        let value = match parameters.has_expressions(name) {
+            false => parameters.value_in(name, self)?,
+            true if self.depth >= DEPTH_LIMIT => {
+                self.complain(format!(
+                    "the parameter `{name}` refers to itself, or to values that nest too deep"
+                ));
+                return None;
+            }
+            true => parameters.value_in(name, &Self { depth: self.depth + 1, ..self.clone() })?,
+        };
+        match value {
+            Ok(_) if self.masked && name.starts_with('*') => Some(Value::String(MASK.to_owned())),
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.complain(format!("the value of the parameter `{name}`: {error}"));
+                None
+            }
         }
-        Some(value)
     }
 
     fn distant(&self, target: &ObjectId) -> Option<Self> {

@@ -104,6 +104,17 @@ impl Timetable {
         Ok(Some(timetable))
     }
 
+    /// Returns the start of the first interval, the end of the last one (`None` if a schedule has no end), and the longest
+    /// period.
+    #[must_use]
+    pub fn span(&self) -> (Timestamp, Option<Timestamp>, Period) {
+        let first = self.schedules.iter().map(|shared| shared.schedule.first).min();
+        let ends = self.schedules.iter().map(|shared| shared.schedule.end_of_last(shared.kind));
+        // If one of the schedules has no end, the pipeline has none.
+        let end = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
+        (first.unwrap_or(self.anchor), end, self.period)
+    }
+
     /// Returns the first run with intervals that begin at `made` or later, or the first run of all if `made` is `None`.
     ///
     /// Returns `None` if no interval begins then. Intervals before `made` are in earlier runs.

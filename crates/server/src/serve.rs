@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::driver::{Buckets, Driver, Tables, Topic};
 use crate::request;
-use crate::service::Service;
+use crate::service::{Service, user_id};
 
 /// The signing name of the service.
 const SERVICE: &str = "datapipeline";
@@ -39,11 +39,13 @@ pub async fn serve(config: Config, listener: TcpListener, shutdown: Cancellation
     background.spawn(Arc::clone(&driver).let_runs_expire(config.keep_runs, shutdown.clone()));
     background.spawn(Arc::clone(&driver).keep_machines(config.host.clone(), shutdown.clone()));
     let limits = Limits { drain_wait: DRAIN_WAIT, ..config.limits };
+    let user_id = user_id(config.credentials.first().map_or("", |first| first.access_key_id.as_str()));
     let service = Arc::new(Service {
         driver,
         verifier: Verifier::new(config.region, SERVICE, config.credentials),
         hosts: config.hosts,
         account_id: config.account_id,
+        user_id,
         has_dynamodb,
         host: config.host,
         poll_wait: config.poll_wait,

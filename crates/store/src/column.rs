@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::batch::RunChange;
-use crate::{Batch, Pipeline, StoreError};
+use crate::{Batch, DeletedPipeline, Pipeline, StoreError};
 
 /// Returns `time` as whole seconds since 1970; fractions of a second are cut off.
 pub(crate) fn seconds(time: Timestamp) -> i64 {
@@ -37,6 +37,14 @@ pub(crate) fn ended_at(header: &Header) -> Option<i64> {
 /// follows.
 pub(crate) fn next_due(pipeline: &Pipeline) -> Option<i64> {
     pipeline.next_run.map(|next| next.due.as_millisecond())
+}
+
+/// Returns a deleted pipeline: the columns of its row are `at`, in whole seconds since 1970, and its body.
+pub(crate) fn deleted(at: i64, body: Option<&str>) -> Result<DeletedPipeline, StoreError> {
+    // A time out of range is no time of a deletion; the pipeline then counts as deleted long ago.
+    let at = Timestamp::from_second(at).unwrap_or_default();
+    let pipeline = body.map(|body| read("a deleted pipeline", body)).transpose()?;
+    Ok(DeletedPipeline { at, pipeline })
 }
 
 /// Returns the body of `value`, which is its JSON text; `what` names the value in an error.

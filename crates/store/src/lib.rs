@@ -27,7 +27,7 @@ pub use batch::{Batch, DefinitionVersion};
 pub use error::StoreError;
 pub use expiry::{Expired, ExpiryMarker};
 pub use location::Location;
-pub use pipeline::{Pipeline, Tag};
+pub use pipeline::{DeletedPipeline, Pipeline, ScheduleSpan, Tag};
 pub use postgres::{PostgresLocation, PostgresStore};
 pub use query::{Marker, Page, Query, Selector, Sphere, TextField, TimeField};
 pub use sqlite::SqliteStore;
@@ -48,8 +48,8 @@ pub trait Store: Send + Sync + 'static {
     /// such pipeline.
     async fn revision(&self, id: &PipelineId) -> Result<Option<u64>, StoreError>;
 
-    /// Returns whether a pipeline `id` existed and was deleted.
-    async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError>;
+    /// Returns the pipeline `id` that was deleted, or `None` if no pipeline of this id was.
+    async fn deleted_pipeline(&self, id: &PipelineId) -> Result<Option<DeletedPipeline>, StoreError>;
 
     /// Lists the ids and names of at most `limit` pipelines in the order of their creation, beginning at `from`.
     async fn list_pipelines(

@@ -45,6 +45,12 @@ pub struct Pipeline {
     /// Intervals that begin before this time are skipped: `startTimestamp` of the last activation.
     #[serde(default)]
     pub skip_until: Option<Timestamp>,
+    /// The schedule of the active definition; `None` for a pipeline on demand, or before the first activation.
+    #[serde(default)]
+    pub schedule: Option<ScheduleSpan>,
+    /// Whether a definition was put since the last activation. The next activation then makes a new version.
+    #[serde(default)]
+    pub has_new_definition: bool,
     /// The paused components (SetStatus PAUSE): none of their instances starts.
     #[serde(default)]
     pub paused: BTreeSet<ObjectId>,
@@ -71,9 +77,31 @@ impl Pipeline {
             made_until: None,
             next_run: None,
             skip_until: None,
+            schedule: None,
+            has_new_definition: false,
             paused: BTreeSet::new(),
         }
     }
+}
+
+/// From when to when a pipeline is scheduled, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleSpan {
+    /// `@scheduledStartTime`: the start of the first interval.
+    pub start: Timestamp,
+    /// `@scheduledEndTime`: the end of the last interval; `None` for a schedule without an end.
+    pub end: Option<Timestamp>,
+    /// `@scheduledPeriod`, such as `1 day`: the longest period of the definition.
+    pub period: String,
+}
+
+/// A pipeline that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedPipeline {
+    /// When it was deleted, in whole seconds.
+    pub at: Timestamp,
+    /// The pipeline as it was then; `None` for one that an earlier version of the store deleted.
+    pub pipeline: Option<Pipeline>,
 }
 
 /// A tag of a pipeline.

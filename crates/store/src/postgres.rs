@@ -19,7 +19,8 @@ use jiff::Timestamp;
 
 use crate::column::{self, check_batch, check_pipeline, is_keepable};
 use crate::{
-    Batch, DefinitionVersion, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store, StoreError,
+    Batch, DefinitionVersion, DeletedPipeline, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store,
+    StoreError,
 };
 use messages::Messages;
 use session::{Sessions, is_contention};
@@ -80,8 +81,8 @@ impl Store for PostgresStore {
         read::revision(&self.sessions, id).await
     }
 
-    async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError> {
-        read::was_deleted(&self.sessions, id).await
+    async fn deleted_pipeline(&self, id: &PipelineId) -> Result<Option<DeletedPipeline>, StoreError> {
+        read::deleted_pipeline(&self.sessions, id).await
     }
 
     async fn list_pipelines(

@@ -22,7 +22,8 @@ use sqlite_writer::{Flusher, Undo, Writer};
 
 use crate::rows::RunRows;
 use crate::{
-    Batch, DefinitionVersion, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store, StoreError,
+    Batch, DefinitionVersion, DeletedPipeline, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store,
+    StoreError,
 };
 
 /// A store in one SQLite file.
@@ -157,9 +158,9 @@ impl Store for SqliteStore {
         self.run(move |connection| read::revision(connection, &id)).await
     }
 
-    async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError> {
+    async fn deleted_pipeline(&self, id: &PipelineId) -> Result<Option<DeletedPipeline>, StoreError> {
         let id = id.clone();
-        self.run(move |connection| read::was_deleted(connection, &id)).await
+        self.run(move |connection| read::deleted_pipeline(connection, &id)).await
     }
 
     async fn list_pipelines(

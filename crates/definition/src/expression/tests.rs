@@ -317,3 +317,10 @@ proptest! {
         let _ = evaluated(&format!("#{{{function}({first}{rest})}}"));
     }
 }
+
+proptest! {
+    #[test]
+    fn an_escaped_text_evaluates_to_itself(text in "[#{}'a@\\\\ $]{0,20}") {
+        prop_assert_eq!(one(&escaped(&text)), text);
+    }
+}

@@ -34,6 +34,11 @@ impl Pattern {
             let hint = "a pattern is a key of the drop bucket, without bucket name or leading slash";
             return Err(format!("`{text}`: {hint}"));
         }
+        if text.contains('*') {
+            let hint = "`*` is no wildcard here; write a name in braces, such as `{part}`, which stands for any characters \
+                        but `/`";
+            return Err(format!("`{text}`: {hint}"));
+        }
         let parts = parse_parts(text).map_err(|error| format!("`{text}`: {error}"))?;
         let captures = parts.iter().filter(|part| matches!(part, Part::Capture(_))).count();
         if captures > MAX_CAPTURES {

@@ -1,8 +1,11 @@
 //! Checks expressions: whether they can be parsed, and whether the names in them are known.
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
-use super::{UNKNOWN_PARAMETER, cycles::cycles, problems::Problems, subject::Subject};
+use super::{
+    UNKNOWN_PARAMETER, cycles::cycles, hints::Hints, limits::MAX_PARAMETERS, problems::Problems,
+    subject::Subject,
+};
 use crate::{
     ObjectId,
     expression::{Name, Template, arity, is_pattern},
@@ -82,27 +85,35 @@ fn circular(object: &Resolved<'_>, uses: &[(&str, &str)], problems: &mut Problem
 }
 
 fn calls(Text { key, number, owner, .. }: Text<'_>, template: &Template<'_>, problems: &mut Problems) {
-    for call in template.calls() {
-        let function = call.function;
-        let mut offset = call.offset;
-        let message = match (arity(function), call.pattern) {
-            (None, _) => {
-                let hint = problems.hints.hint(function, crate::expression::FUNCTIONS.iter().copied());
-                format!("'{key}' calls '{function}', which is not a function{hint}")
-            }
-            (Some(arity), _) if !arity.contains(&call.arguments) => {
-                let (takes, given) = (arity.end(), call.arguments);
-                format!("'{key}' calls '{function}' with {given} arguments; it takes {takes}")
-            }
-            (_, Some((pattern, at))) if function == "format" && !is_pattern(pattern) => {
-                offset = at;
-                format!("'{key}' contains '{pattern}', which is not a Joda date pattern")
-            }
-            _ => continue,
-        };
+    for (message, offset) in wrong_calls(template, &format!("'{key}'"), &mut problems.hints) {
         problems.set_position(number, Some(offset));
         problems.error(&owner.id, Some(key), INVALID, message);
     }
+}
+
+/// Returns a message about each function call that cannot be computed, and the byte offset of its cause. `text` says in the
+/// message which text the call is in.
+pub(super) fn wrong_calls(template: &Template<'_>, text: &str, hints: &mut Hints) -> Vec<(String, usize)> {
+    let mut wrong = Vec::new();
+    for call in template.calls() {
+        let function = call.function;
+        wrong.push(match (arity(function), call.pattern) {
+            (None, _) => {
+                let hint = hints.hint(function, crate::expression::FUNCTIONS.iter().copied());
+                (format!("{text} calls '{function}', which is not a function{hint}"), call.offset)
+            }
+            (Some(arity), _) if !arity.contains(&call.arguments) => {
+                let (takes, given) = (arity.end(), call.arguments);
+                let message = format!("{text} calls '{function}' with {given} arguments; it takes {takes}");
+                (message, call.offset)
+            }
+            (_, Some((pattern, at))) if function == "format" && !is_pattern(pattern) => {
+                (format!("{text} contains '{pattern}', which is not a Joda date pattern"), at)
+            }
+            _ => continue,
+        });
+    }
+    wrong
 }
 
 /// The text in which a name is mentioned.
@@ -144,7 +155,12 @@ fn name(mention: &Mention<'_, '_>, path: &[Name<'_>], problems: &mut Problems) {
 
 fn single(mention: &Mention<'_, '_>, name: &str, problems: &mut Problems) {
     let Mention { subject, object, kind, owner, key } = mention;
-    if subject.is_parameter(name) || is_field(object, Some(*kind), name) {
+    // A field of the object takes precedence over a parameter.
+    if is_field(object, Some(*kind), name) {
+        return;
+    }
+    if subject.is_parameter(name) {
+        in_value(mention, name, problems);
         return;
     }
     let declared = subject.definition.parameters.iter().map(|parameter| parameter.id.as_str());
@@ -159,6 +175,36 @@ fn single(mention: &Mention<'_, '_>, name: &str, problems: &mut Problems) {
         let fields = kind.fields().chain(kind.runtime_fields()).map(|spec| spec.key);
         let hint = problems.hints.hint(name, fields.chain(declared));
         mention.unknown(format!("'{key}' uses '{name}', which is not a field of the object{hint}"), problems);
+    }
+}
+
+/// Checks the names in the value of a parameter. They mean fields of the object whose text uses the parameter.
+///
+/// The check of the parameters reports the names of parameters that do not exist.
+fn in_value(mention: &Mention<'_, '_>, parameter: &str, problems: &mut Problems) {
+    let Mention { subject, object, kind, .. } = mention;
+    let mut seen = HashSet::from_iter([parameter.to_owned()]);
+    let mut open = vec![parameter.to_owned()];
+    while let Some(id) = open.pop().filter(|_| seen.len() <= MAX_PARAMETERS) {
+        if !subject.parameters.has_expressions(&id) {
+            continue;
+        }
+        for value in subject.parameters.values(&id) {
+            let read = subject.read(value);
+            let Ok(template) = &read.template else { continue };
+            for path in template.names() {
+                match path {
+                    [name] if is_field(object, Some(*kind), name) => {}
+                    [other] if subject.is_parameter(other) => {
+                        if seen.insert(other.to_string()) {
+                            open.push(other.to_string());
+                        }
+                    }
+                    [other] if other.starts_with("my") || other.starts_with('*') => {}
+                    path => name(mention, path, problems),
+                }
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ const MAX_ID_CHARACTERS: usize = 1_024;
 const MAX_KEY_BYTES: usize = 256;
 const MAX_FIELD_BYTES: usize = 10_240;
 const MAX_OBJECT_BYTES: usize = 15_360;
-const MAX_PARAMETERS: usize = 50;
+pub(super) const MAX_PARAMETERS: usize = 50;
 const MAX_VALUES_BYTES: usize = 15 * 1_024;
 
 pub(super) fn check(definition: &Definition, inheritance: &Inheritance<'_>, problems: &mut Problems) {

@@ -41,16 +41,18 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
     }
 }
 
-/// Returns every name in every expression.
+/// Returns every name in every expression, of fields and of values.
 pub(super) fn used_names(subject: &Subject<'_>) -> HashSet<String> {
     let mut used = HashSet::default();
-    for text in subject.objects().iter().flat_map(Resolved::stated_texts) {
-        match &subject.read(text.text).template {
+    let of_fields = subject.objects().iter().flat_map(Resolved::stated_texts).map(|text| text.text);
+    let of_values = subject.computed_parameters().iter().flat_map(|id| subject.parameters.values(id));
+    for text in of_fields.chain(of_values.map(String::as_str)) {
+        match &subject.read(text).template {
             Ok(template) => {
                 template.each_path(&mut |path, _| used.extend(path.iter().map(ToString::to_string)));
             }
             // Every word of a text that cannot be parsed may be a name.
-            Err(_) => used.extend(text.text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned)),
+            Err(_) => used.extend(text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned)),
         }
     }
     used

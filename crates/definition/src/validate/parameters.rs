@@ -80,7 +80,8 @@ fn value(
         problems.error(id, None, INVALID_VALUE, message);
     }
     let allowed = Allowed::by(parameter);
-    for value in values {
+    // A value whose expressions use fields has no type before it is used.
+    for value in &parameters.known_values(&parameter.id).unwrap_or_default() {
         // The message must not contain the value of a secret.
         let shown = if parameter.id.starts_with('*') { "a secret" } else { &format!("'{value}'") };
         if let Some(must) = ParameterType::of(parameter).complaint(value) {

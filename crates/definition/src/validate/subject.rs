@@ -18,6 +18,8 @@ pub(super) struct Subject<'a> {
     inheritance: &'a Inheritance<'a>,
     kinds: Vec<Option<Kind>>,
     declared: HashSet<&'a str>,
+    /// The parameters whose values contain expressions: the declared ones first.
+    computed: Vec<&'a str>,
     preview: Preview<'a>,
 }
 
@@ -30,7 +32,13 @@ impl<'a> Subject<'a> {
         let preview = Preview::of(&inheritance.objects, parameters, None);
         let declared = definition.parameters.iter().map(|parameter| parameter.id.as_str()).collect();
         let kinds = inheritance.objects.iter().map(Resolved::kind).collect();
-        Self { definition, parameters, inheritance, kinds, declared, preview }
+        let ids = definition.parameters.iter().map(|parameter| parameter.id.as_str());
+        let mut seen = HashSet::default();
+        let computed = ids
+            .chain(definition.values.iter().map(|value| value.id.as_str()))
+            .filter(|id| parameters.has_expressions(id) && seen.insert(*id))
+            .collect();
+        Self { definition, parameters, inheritance, kinds, declared, computed, preview }
     }
 
     /// Returns the objects with their inherited fields, and their indices by id.
@@ -76,6 +84,11 @@ impl<'a> Subject<'a> {
     /// Returns whether `id` is a parameter: it is declared, or it has a value without a declaration.
     pub(super) fn is_parameter(&self, id: &str) -> bool {
         self.declared.contains(id) || !self.parameters.values(id).is_empty()
+    }
+
+    /// Returns the parameters whose values contain expressions.
+    pub(super) fn computed_parameters(&self) -> &[&'a str] {
+        &self.computed
     }
 
     /// Returns the value of `text` in `object`: one text, or every text of a list. Returns `None` if the

@@ -17,8 +17,10 @@ pub(super) fn check(subject: &Subject<'_>, problems: &mut Problems) {
 fn parameters(subject: &Subject<'_>, problems: &mut Problems) {
     let parameters = &subject.definition.parameters;
     let mut unused: HashSet<&str> = parameters.iter().map(|parameter| parameter.id.as_str()).collect();
-    for text in subject.objects().iter().flat_map(Resolved::stated_texts) {
-        if let Ok(template) = &subject.read(text.text).template {
+    let of_fields = subject.objects().iter().flat_map(Resolved::stated_texts).map(|text| text.text);
+    let of_values = subject.computed_parameters().iter().flat_map(|id| subject.parameters.values(id));
+    for text in of_fields.chain(of_values.map(String::as_str)) {
+        if let Ok(template) = &subject.read(text).template {
             template.each_path(&mut |path, _| _ = unused.remove(path[0].as_ref()));
         }
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use ec2_worker::RdsInstance;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,9 @@ pub struct ResourceWorkerArgs {
     /// Folder for working directories
     #[arg(long)]
     scratch: PathBuf,
+    /// Addresses of instances of RDS
+    #[arg(long = "rds-instance", env = "RDS_INSTANCES", value_delimiter = ',')]
+    rds_instances: Vec<RdsInstance>,
 }
 
 pub(super) async fn run(args: ResourceWorkerArgs) -> anyhow::Result<Exit> {
@@ -44,6 +48,7 @@ pub(super) async fn run(args: ResourceWorkerArgs) -> anyhow::Result<Exit> {
         concurrency: CONCURRENCY,
         shutdown_limit: STOP_LIMIT,
         progress_every: PROGRESS_EVERY,
+        rds: args.rds_instances.into(),
         ..ec2_worker::Config::new(args.worker_group, args.scratch)
     };
     ec2_worker::run(config, ec2_worker::Clients::from_env(None).await, shutdown).await?;

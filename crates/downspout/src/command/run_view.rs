@@ -38,6 +38,8 @@ pub(super) struct InstanceView {
     pub(super) ended: Option<Timestamp>,
     pub(super) scheduled: Option<String>,
     pub(super) waiting_on: Vec<String>,
+    /// Programs know the sentence by the name of the service's field.
+    #[serde(rename = "waitReason")]
     pub(super) wait_reason: Option<String>,
     pub(super) cascade_failed_on: Vec<String>,
     pub(super) cancellation_reason: Option<String>,
@@ -58,6 +60,14 @@ pub(super) struct AttemptView {
     pub(super) hostname: Option<String>,
     pub(super) error_message: Option<String>,
     pub(super) log_location: Option<String>,
+}
+
+/// A run with its outcome, for programs: `state` is that of the pipeline, and does not tell whether the run failed.
+#[derive(Debug, Serialize)]
+pub(super) struct WithOutcome<'a> {
+    outcome: ShownOutcome,
+    #[serde(flatten)]
+    run: &'a RunView,
 }
 
 /// The outcome of a run, as commands show it.
@@ -119,6 +129,11 @@ impl RunView {
         }
     }
 
+    /// Returns the run with its outcome, for programs.
+    pub(super) fn with_outcome(&self) -> WithOutcome<'_> {
+        WithOutcome { outcome: self.outcome(), run: self }
+    }
+
     /// Returns the instances of the newest interval, or of the newest run on demand.
     fn newest(&self) -> impl Iterator<Item = &InstanceView> {
         let newest = self.instances.iter().map(|instance| &instance.scheduled).max();
@@ -131,9 +146,8 @@ impl RunView {
     fn is_stuck(&self) -> bool {
         let failed = self.instances.iter().any(|instance| has_failed(&instance.status));
         let waits = |instance: &&InstanceView| instance.status == "WAITING_ON_DEPENDENCIES";
-        let moves = self.instances.iter().any(|instance| {
-            !waits(&instance) && instance.status != "FINISHED" && !has_failed(&instance.status)
-        });
+        let is_final = |instance: &InstanceView| instance.status.parse().is_ok_and(Status::is_final);
+        let moves = self.instances.iter().any(|instance| !waits(&instance) && !is_final(instance));
         let free = self.instances.iter().filter(waits).any(|instance| instance.waiting_on.is_empty());
         failed && !moves && !free
     }
@@ -278,5 +292,17 @@ pub(super) mod tests {
         );
         let moving = [("FAILED", &[][..]), ("WAITING_ON_DEPENDENCIES", &["a"]), ("WAITING_FOR_RUNNER", &[])];
         assert_eq!(run(&moving).outcome(), ShownOutcome::Running);
+        let skipped = [("FAILED", &[][..]), ("WAITING_ON_DEPENDENCIES", &["a"]), ("SKIPPED", &[])];
+        assert_eq!(run(&skipped).outcome(), ShownOutcome::Failed, "a skipped interval does not move");
+    }
+
+    #[test]
+    fn programs_get_the_outcome_and_the_wait_reason() {
+        let mut stuck = run(&[("FAILED", &[]), ("WAITING_ON_DEPENDENCIES", &["a"])]);
+        stuck.instances[1].wait_reason = Some("waits for A, which is FAILED".to_owned());
+        "FINISHED".clone_into(&mut stuck.state);
+        let shown = serde_json::to_value(stuck.with_outcome()).expect("JSON");
+        assert_eq!((&shown["state"], &shown["outcome"]), (&"FINISHED".into(), &"FAILED".into()));
+        assert_eq!(shown["instances"][1]["waitReason"], "waits for A, which is FAILED");
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn run(data_dir: &Path, args: &ShowArgs) -> anyhow::Result<Exit
         format!("there is no pipeline {}: `downspout runs` lists the pipelines", args.pipeline_id)
     })?;
     match args.json {
-        true => output::json(&run)?,
+        true => output::json(&run.with_outcome())?,
         false => output::print(&timeline(&run))?,
     }
     Ok(Exit::Done)

@@ -6,13 +6,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use definition::period::Period;
+use ec2_worker::RdsInstance;
 use http_front::Limits;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use super::output::{self, Style};
 use crate::local::stack::{DefinitionSource, Endpoints, Stack, StackConfig};
-use crate::local::topic::SmtpConfig;
+use crate::local::topic::{AllowedOrigin, SmtpConfig};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -58,6 +59,10 @@ pub struct UpArgs {
     /// Send mails to this address; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     notify: Vec<String>,
+    /// Address that SNS subscriptions with the protocol http or https may name, such as https://hooks.example.com; may be
+    /// repeated. Others are refused
+    #[arg(long, value_name = "ADDRESS")]
+    notify_http: Vec<AllowedOrigin>,
     /// Folder whose files are uploaded to the drop bucket once they stop growing; folders inside it are ignored
     #[arg(long, value_name = "DIR")]
     watch: Option<PathBuf>,
@@ -71,6 +76,9 @@ pub struct UpArgs {
     /// How long runs are kept after their end, such as `30 days`; the newest run of each pipeline stays
     #[arg(long, value_name = "PERIOD", env = "DOWNSPOUT_KEEP_RUNS", default_value = server::KEEP_RUNS)]
     keep_runs: Period,
+    /// Address of a PostgreSQL server that definitions name as an instance of RDS, by `rdsInstanceId`; may be repeated
+    #[arg(long = "rds-instance", env = "RDS_INSTANCES", value_name = "ID=HOST:PORT", value_delimiter = ',')]
+    rds_instances: Vec<RdsInstance>,
     /// How many resources (`runsOn` an Ec2Resource) exist at the same time, each a worker process; others wait
     #[arg(long, value_name = "N", default_value_t = 4)]
     resources: usize,
@@ -157,10 +165,12 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
         smtp: smtp.transpose()?,
         mail_from: args.mail_from,
         notify: args.notify,
+        notify_http: args.notify_http,
         watch: args.watch,
         workers: args.workers,
         keep_runs: args.keep_runs,
         dynamodb_url: args.dynamodb_url,
+        rds: args.rds_instances.into(),
         resources: args.resources,
         host_names: args.host_name,
         files: open_files()?,

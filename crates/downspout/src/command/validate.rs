@@ -6,6 +6,7 @@ mod runnable;
 use std::path::PathBuf;
 
 use clap::Args;
+use ec2_worker::{RdsInstance, RdsInstances};
 use serde::Serialize;
 
 use super::definition_file::{self, DefinitionFile, Setting};
@@ -40,6 +41,9 @@ pub struct ValidateArgs {
     /// Data file to read by the definition; may be repeated
     #[arg(long = "with", value_name = "[NODE=]FILE")]
     data_files: Vec<String>,
+    /// Address of an instance of RDS that `up` will know, by `rdsInstanceId`; may be repeated
+    #[arg(long = "rds-instance", env = "RDS_INSTANCES", value_name = "ID=HOST:PORT", value_delimiter = ',')]
+    rds_instances: Vec<RdsInstance>,
     /// Check for AWS alone: leave out what Downspout's own workers cannot do
     #[arg(long)]
     aws: bool,
@@ -63,6 +67,7 @@ struct Line {
 }
 
 pub(super) async fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
+    let rds = RdsInstances::from(args.rds_instances.clone());
     let mut exit = Exit::Done;
     let mut lines = Vec::new();
     // A shell pattern such as *.json also matches `values.json`, which is not a definition.
@@ -70,7 +75,7 @@ pub(super) async fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     for path in files {
         let file = match definition_file::read(path, &args.settings) {
             Ok(file) if args.aws => file,
-            Ok(file) => with_work(file),
+            Ok(file) => with_work(file, &rds),
             Err(error) => {
                 output::complain!("downspout: {error:#}");
                 exit = Exit::Usage;
@@ -100,9 +105,9 @@ pub(super) async fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
 }
 
 /// Adds the work that Downspout cannot do to the problems of a definition without errors.
-fn with_work(mut file: DefinitionFile) -> DefinitionFile {
+fn with_work(mut file: DefinitionFile, rds: &RdsInstances) -> DefinitionFile {
     if file.diagnosis.errors().next().is_none() {
-        let Unrunnable { refused, left_to_others } = runnable::unrunnable(&file.diagnosis.definition);
+        let Unrunnable { refused, left_to_others } = runnable::unrunnable(&file.diagnosis.definition, rds);
         file.diagnosis.add(&file.text, refused, true);
         file.diagnosis.add(&file.text, left_to_others, false);
     }
@@ -160,10 +165,15 @@ mod tests {
 
     /// Returns the output of `validate` for a text.
     fn said(text: &str) -> String {
+        said_with(text, &RdsInstances::default())
+    }
+
+    /// Returns the output of `validate` for a text, with the addresses of instances of RDS.
+    fn said_with(text: &str, rds: &RdsInstances) -> String {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("p.json");
         std::fs::write(&path, text).expect("the folder is writable");
-        let mut file = with_work(definition_file::read(&path, &[]).expect("the file is there"));
+        let mut file = with_work(definition_file::read(&path, &[]).expect("the file is there"), rds);
         file.path = "p.json".into();
         describe(&file)
     }
@@ -189,9 +199,17 @@ mod tests {
         assert!(said.contains("p.json:3:18  (object 'Default', field 'myDropFile')"), "{said}");
     }
 
+    #[test]
+    fn a_drop_pattern_that_no_key_matches_is_an_error() {
+        let text = "{\"objects\": [\n  {\"id\": \"Default\", \"scheduleType\": \"ondemand\",\n   \
+                    \"myDropFile\": \"incoming/orders_*.csv\"}\n]}";
+        let said = said(text);
+        assert!(said.contains("`*` is no wildcard here") && said.contains("not fit to run"), "{said}");
+    }
+
     /// Returns the output for a script that runs where `runner` says, on a database of RDS.
-    fn on_rds(runner: &str) -> String {
-        said(&format!(
+    fn on_rds(runner: &str, rds: &RdsInstances) -> String {
+        let text = format!(
             r#"{{"objects": [
   {{"id": "Default", "scheduleType": "ondemand", "failureAndRerunMode": "cascade", "pipelineLogUri": "s3://l/",
    "role": "r", "resourceRole": "r"}},
@@ -200,14 +218,15 @@ mod tests {
   {{"id": "Db", "type": "RdsDatabase",
    "rdsInstanceId": "i", "username": "u", "*password": "x"}}
 ]}}"#
-        ))
+        );
+        said_with(&text, rds)
     }
 
     #[test]
     fn work_that_an_activation_would_refuse_is_an_error() {
         let group = format!(r#""workerGroup": "{}""#, crate::local::stack::WORKER_GROUP);
         for runner in [r#""runsOn": {"ref": "Ec2"}"#, &group] {
-            let said = on_rds(runner);
+            let said = on_rds(runner, &RdsInstances::default());
             assert!(said.contains("p.json:6:24  (object 'Db')"), "{said}");
             let reason = "an activation here will be refused, since nobody here can do this work: it is RdsDatabase, \
                           which names no address";
@@ -216,8 +235,16 @@ mod tests {
     }
 
     #[test]
+    fn a_database_of_rds_with_a_known_address_is_fit_to_run() {
+        let group = format!(r#""workerGroup": "{}""#, crate::local::stack::WORKER_GROUP);
+        let rds = RdsInstances::from(vec!["i=db.example.com".parse().expect("an instance")]);
+        let said = on_rds(&group, &rds);
+        assert!(said.contains("p.json: fit to run") && !said.contains("nobody here"), "{said}");
+    }
+
+    #[test]
     fn work_that_is_left_to_other_task_runners_is_a_warning() {
-        let said = on_rds(r#""workerGroup": "theirs""#);
+        let said = on_rds(r#""workerGroup": "theirs""#, &RdsInstances::default());
         assert!(said.contains("`ec2-worker` cannot do this work: it is RdsDatabase"), "{said}");
         assert!(said.contains("p.json: fit to run: "), "{said}");
     }

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use definition::Field;
 use definition::kind::Kind;
 use definition::kind::field::FieldError;
-use ec2_worker::{Activities, Hindrance};
+use ec2_worker::{Activities, Hindrance, RdsInstances};
 use server::host::{Host, MachineState, PlannedWork, Resource, ResourceId, Workers};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStdin, Command};
@@ -50,6 +50,8 @@ pub struct ProcessHost {
     prefix: &'static str,
     /// The worker group of the stack's own workers.
     own_group: &'static str,
+    /// The addresses of instances of RDS, which the workers know too.
+    rds: RdsInstances,
     pool: Mutex<WorkerPool>,
     /// Notified when a worker has ended or a place may have become free. The service waits for this.
     changed: Notify,
@@ -86,8 +88,12 @@ impl ProcessHost {
         prefix: &'static str,
         own_group: &'static str,
         scratch: PathBuf,
-        environment: Vec<(&'static str, String)>,
+        mut environment: Vec<(&'static str, String)>,
+        rds: RdsInstances,
     ) -> anyhow::Result<Arc<Self>> {
+        if rds != RdsInstances::default() {
+            environment.push(("RDS_INSTANCES", rds.to_string()));
+        }
         let program = std::env::current_exe()
             .context("finding the path of this program, which also runs the workers")?;
         Ok(Arc::new_cyclic(|this| Self {
@@ -96,6 +102,7 @@ impl ProcessHost {
             scratch,
             prefix,
             own_group,
+            rds,
             pool: Mutex::new(WorkerPool { by_resource: HashMap::new(), places: Places::new(most) }),
             changed: Notify::new(),
             ended: Notify::new(),
@@ -210,7 +217,7 @@ impl Host for ProcessHost {
         if !is_ours {
             return Vec::new();
         }
-        hindrances(work)
+        hindrances(work, &self.rds)
     }
 
     fn places(&self) -> Option<usize> {
@@ -261,9 +268,10 @@ impl Host for ProcessHost {
     }
 }
 
-/// Returns the problems that `ec2-worker` would have with the work.
-pub fn hindrances(work: &PlannedWork<'_>) -> Vec<FieldError> {
-    let found = Activities::default().hindrances(work.object, work.guards, |id| work.objects.get(id));
+/// Returns the problems that `ec2-worker` would have with the work, if it knows these instances of RDS.
+pub fn hindrances(work: &PlannedWork<'_>, rds: &RdsInstances) -> Vec<FieldError> {
+    let objects = rds.located(work.objects);
+    let found = Activities::default().hindrances(work.object, work.guards, |id| objects.get(id));
     let error = |hindrance: Hindrance| {
         let Hindrance { object, field, what } = hindrance;
         FieldError { object, field, reason: format!("it {what}") }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use ec2_worker::RdsInstances;
 use orchestrator::Orchestrator;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -127,8 +128,10 @@ impl Stack {
         let topic = servers::topic_config(&data_dir, &config, &endpoints, Arc::clone(&sweep_now));
         servers::serve_topic(&mut servers, listeners.sns, topic, &servers_stop);
         let scratch = data_dir.join("scratch");
+        let environment = endpoints.environment();
+        let rds = config.rds.clone();
         let resources =
-            ProcessHost::new(config.resources, OWN_WORKERS, WORKER_GROUP, scratch, endpoints.environment())?;
+            ProcessHost::new(config.resources, OWN_WORKERS, WORKER_GROUP, scratch, environment, rds)?;
         let pipelines = servers::pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources));
         servers::serve_pipelines(&mut servers, listeners.datapipeline, pipelines, &servers_stop);
         let mut stack = Self {
@@ -223,12 +226,9 @@ impl Stack {
             LambdaRunner::new(orchestrator, queue, sweep_now, config.lambda.clone(), REGION, ACCOUNT);
         self.clients.spawn(runner.run(stop.clone()));
         for number in 1..=config.workers {
-            self.clients.spawn(work(
-                number,
-                config.data_dir.join("scratch"),
-                self.endpoints.clone(),
-                stop.clone(),
-            ));
+            let scratch = config.data_dir.join("scratch");
+            let rds = config.rds.clone();
+            self.clients.spawn(work(number, scratch, rds, self.endpoints.clone(), stop.clone()));
         }
         let (resources, stopped) = (Arc::clone(&self.resources), stop.clone());
         self.clients.spawn(async move {
@@ -270,7 +270,13 @@ async fn set_up(config: &StackConfig, endpoints: Endpoints) -> anyhow::Result<de
     Ok(definitions)
 }
 
-async fn work(number: usize, scratch: std::path::PathBuf, endpoints: Endpoints, stop: CancellationToken) {
+async fn work(
+    number: usize,
+    scratch: std::path::PathBuf,
+    rds: RdsInstances,
+    endpoints: Endpoints,
+    stop: CancellationToken,
+) {
     let name = format!("{OWN_WORKERS}{number}");
     let config = ec2_worker::Config {
         hostname: name.clone(),
@@ -278,6 +284,7 @@ async fn work(number: usize, scratch: std::path::PathBuf, endpoints: Endpoints, 
         concurrency: 1,
         shutdown_limit: WORKER_STOP_LIMIT,
         progress_every: PROGRESS_EVERY,
+        rds,
         ..ec2_worker::Config::new(WORKER_GROUP, scratch)
     };
     let clients = ec2_worker::Clients { datapipeline: endpoints.datapipeline(), s3: endpoints.s3() };

@@ -3,13 +3,20 @@
 //! The module speaks the Query protocol of SNS. A publish is durable before it is acknowledged. A notice, which its
 //! `downspout-notice-id` identifies, reaches the outbox exactly once per subscriber, however often it is published.
 
+mod filter;
 mod mail;
+mod message;
 mod ops;
 mod outbox;
+mod page;
+mod publishing;
 mod query;
 mod response;
 mod smtp;
 mod store;
+mod subscriptions;
+mod topics;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +24,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::Request;
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::response::Response;
 use http_front::{Hosts, Limits};
@@ -29,6 +37,7 @@ use super::Now;
 
 pub use smtp::{SmtpConfig, SmtpConfigError};
 pub use store::TopicStoreError;
+pub use web::{AllowedOrigin, OriginError};
 
 /// The largest request in bytes. Requests are small: SNS itself accepts messages of up to 256 KiB.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -49,6 +58,8 @@ pub struct TopicConfig {
     pub mail_from: String,
     /// A mail server that the mails are also sent to.
     pub smtp: Option<SmtpConfig>,
+    /// The addresses that subscriptions of HTTP endpoints may name.
+    pub web_origins: Vec<AllowedOrigin>,
     /// Notified after mails were written, because a run has then probably ended.
     pub mailed: Arc<Notify>,
     /// The clock for the dates of the mails.
@@ -72,6 +83,11 @@ struct Topic {
     sends_by_smtp: bool,
     /// Wakes the loop that sends mails by SMTP.
     mail_waits: Arc<Notify>,
+    /// Wakes the loop that delivers to HTTP endpoints.
+    web_waits: Arc<Notify>,
+    web_origins: Vec<AllowedOrigin>,
+    /// The address of this SNS, for the links with which endpoints confirm.
+    address: String,
     mailed: Arc<Notify>,
     now: Now,
     verifier: Verifier,
@@ -92,6 +108,9 @@ pub async fn serve(
         writing: Default::default(),
         sends_by_smtp: config.smtp.is_some(),
         mail_waits: Arc::new(Notify::new()),
+        web_waits: Arc::new(Notify::new()),
+        web_origins: config.web_origins,
+        address: format!("http://{}", listener.local_addr()?),
         mailed: config.mailed,
         now: config.now,
         verifier: config.verifier,
@@ -99,8 +118,13 @@ pub async fn serve(
     });
     topic.write_outbox()?;
     let sender = config.smtp.map(|smtp| tokio::spawn(smtp::run(Arc::clone(&topic), smtp, shutdown.clone())));
+    let has_web = !topic.web_origins.is_empty();
+    let web = has_web.then(|| tokio::spawn(web::run(Arc::clone(&topic), shutdown.clone())));
     let answer = move |request| answer_request(Arc::clone(&topic), request);
     http_front::serve(listener, config.limits, shutdown, answer, response::full).await;
+    if let Some(web) = web {
+        web.await??;
+    }
     if let Some(sender) = sender {
         sender.await?;
     }
@@ -131,9 +155,13 @@ impl Topic {
         parts: &Parts,
         body: &Bytes,
     ) -> Result<response::SnsResponse, response::SnsError> {
-        // Clients sign with the real time, even if a test sets the clock of the stack.
-        self.verifier.verify(parts, body, jiff::Timestamp::now())?;
         let call = query::Call::read(parts, body)?;
+        // An endpoint confirms its subscription by the token alone, as in SNS: it has no keys.
+        let is_signed = parts.headers.contains_key(AUTHORIZATION) || call.get("X-Amz-Signature").is_some();
+        if is_signed || call.action() != "ConfirmSubscription" {
+            // Clients sign with the real time, even if a test sets the clock of the stack.
+            self.verifier.verify(parts, body, jiff::Timestamp::now())?;
+        }
         // SQLite and the outbox wait for the disk, so the call runs on a thread that may block.
         tokio::task::spawn_blocking(move || self.perform(&call))
             .await

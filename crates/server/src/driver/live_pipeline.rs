@@ -129,6 +129,16 @@ impl LivePipeline {
         self.runs.values().filter_map(Run::next_wake).chain(scheduled.map(|next| next.due)).min()
     }
 
+    /// Returns whether a run was due at the last activation and has not begun yet: `SCHEDULING` of AWS.
+    ///
+    /// An activation begins such a run before it is answered. Only if that fails, the driver tries again later.
+    pub(crate) fn is_scheduling(&self) -> bool {
+        let pipeline = &self.pipeline;
+        let due = pipeline.next_run.map(|next| next.due);
+        let was_due = due.zip(pipeline.last_activation).is_some_and(|(due, activated)| due <= activated);
+        pipeline.state == PipelineState::Scheduled && was_due && !self.is_full
+    }
+
     /// Sets the pipeline's state to the one that follows from its runs, and the time at which the pipeline finished or was
     /// deactivated. Returns whether the state changed. The caller saves the pipeline.
     pub(crate) fn derive_state(&mut self, now: Timestamp) -> bool {

@@ -108,9 +108,9 @@ impl Driver {
     /// Returns the error for a pipeline that is not in the store: it was deleted, or never existed.
     async fn missing(&self, id: PipelineId) -> ServiceError {
         self.pipelines.drop_empty(&id);
-        match self.store.was_deleted(&id).await {
-            Ok(true) => ServiceError::PipelineDeleted(id.to_string()),
-            Ok(false) => ServiceError::PipelineNotFound(id.to_string()),
+        match self.store.deleted_pipeline(&id).await {
+            Ok(Some(_)) => ServiceError::PipelineDeleted(id.to_string()),
+            Ok(None) => ServiceError::PipelineNotFound(id.to_string()),
             Err(error) => error.into(),
         }
     }

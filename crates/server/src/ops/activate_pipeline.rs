@@ -7,7 +7,7 @@ use definition::{Definition, ParameterValue};
 use engine::{Activation, Event, Occasion, PipelineId, PipelineState, Plan, Run, pipeline};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use store::{Batch, DefinitionVersion};
+use store::{Batch, DefinitionVersion, ScheduleSpan};
 
 use crate::driver::{ActiveDefinition, LivePipeline, PipelineGuard, StepError};
 use crate::error::ServiceError;
@@ -42,7 +42,8 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Empty, 
     let before = before.filter(|_| live.pipeline.version > 0);
     refuse_errors(before.as_ref(), &definition)?;
     refuse_state(&live)?;
-    let is_new = before.as_ref() != Some(&definition);
+    // AWS counts every definition that was put, even one that is equal to the one before.
+    let is_new = live.pipeline.has_new_definition || before.as_ref() != Some(&definition);
     activate(service, &mut live, (definition, is_new), start).await?;
     tracing::info!(pipeline.id = %live.pipeline.id, pipeline.name = live.pipeline.name, "activated a pipeline");
     Ok(Empty {})
@@ -165,6 +166,11 @@ fn refuse_another(live: &PipelineGuard, active: &ActiveDefinition) -> Result<(),
 fn record(live: &mut PipelineGuard, now: Timestamp, is_new: bool, active: ActiveDefinition) {
     let pipeline = &mut live.pipeline;
     pipeline.version += u32::from(is_new);
+    pipeline.has_new_definition = false;
+    pipeline.schedule = active.timetable.as_ref().map(|timetable| {
+        let (start, end, period) = timetable.span();
+        ScheduleSpan { start, end, period: period.to_string() }
+    });
     pipeline.state = PipelineState::Scheduled;
     pipeline.finished = None;
     pipeline.first_activation.get_or_insert(now);

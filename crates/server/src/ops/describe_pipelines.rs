@@ -1,9 +1,9 @@
 //! DescribePipelines: returns the metadata of up to 25 pipelines. One unknown id fails the request.
 
-use engine::{Header, PipelineState, RunOutcome, time};
-use jiff::Timestamp;
+use engine::{Header, PipelineId, PipelineState, RunOutcome, time};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::Pipeline;
+use store::{Pipeline, ScheduleSpan};
 
 use crate::error::ServiceError;
 use crate::service::Service;
@@ -12,6 +12,9 @@ use crate::wire::object::{WireField, WireTag, read_ids};
 
 /// The largest number of ids in a request.
 const MOST: usize = 25;
+
+/// How long a deleted pipeline is described as DELETING. AWS takes seconds.
+const DELETING: SignedDuration = SignedDuration::from_secs(3);
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,11 +50,36 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     }
     let mut list = Vec::with_capacity(ids.len());
     for id in ids {
-        let pipeline = service.driver.lock_pipeline(&id).await?.pipeline.clone();
-        let runs = service.driver.store.runs(&pipeline.id).await?;
-        list.push(describe(pipeline, health(&runs), &service.account_id));
+        let described = match service.driver.lock_pipeline(&id).await {
+            Ok(live) => {
+                let state = if live.is_scheduling() { "SCHEDULING" } else { live.pipeline.state.as_str() };
+                let pipeline = live.pipeline.clone();
+                drop(live);
+                let runs = service.driver.store.runs(&pipeline.id).await?;
+                describe(service, pipeline, state, health(&runs))
+            }
+            Err(ServiceError::PipelineDeleted(id)) => deleting(service, id).await?,
+            Err(error) => return Err(error),
+        };
+        list.push(described);
     }
     Ok(Response { pipeline_description_list: list })
+}
+
+/// Describes a pipeline that was deleted a moment ago.
+///
+/// AWS shows such a pipeline as DELETING, and refuses with PipelineDeletedException within seconds. Here, the data of the
+/// pipeline are gone at once; the time is for the runners at work, which learn of the deletion with their next report.
+async fn deleting(service: &Service, id: String) -> Result<Description, ServiceError> {
+    let driver = &service.driver;
+    let deleted = driver.store.deleted_pipeline(&PipelineId::from(id.as_str())).await?;
+    let recent = deleted.filter(|deleted| driver.now().duration_since(deleted.at) < DELETING);
+    let Some((at, pipeline)) = recent.and_then(|deleted| Some((deleted.at, deleted.pipeline?))) else {
+        return Err(ServiceError::PipelineDeleted(id));
+    };
+    let mut described = describe(service, pipeline, PipelineState::Deleting.as_str(), None);
+    described.fields.push(WireField::string("@deletionRequestTime", time::wire(at)));
+    Ok(described)
 }
 
 /// Returns the health of the pipeline, and the time since which it has that health. Both come from the run that ended last.
@@ -66,8 +94,13 @@ fn health(runs: &[Header]) -> Option<(Timestamp, &'static str)> {
     ends.filter_map(|end| Some((end.at, word(end.outcome)?))).max_by_key(|(at, _)| *at)
 }
 
-fn describe(pipeline: Pipeline, health: Option<(Timestamp, &str)>, account: &str) -> Description {
-    let fields = fields(&pipeline, health, account);
+fn describe(
+    service: &Service,
+    pipeline: Pipeline,
+    state: &str,
+    health: Option<(Timestamp, &str)>,
+) -> Description {
+    let fields = fields(service, &pipeline, state, health);
     let tags = pipeline.tags.into_iter().map(|tag| (tag.key, tag.value).into()).collect();
     Description {
         pipeline_id: pipeline.id.to_string(),
@@ -78,17 +111,22 @@ fn describe(pipeline: Pipeline, health: Option<(Timestamp, &str)>, account: &str
     }
 }
 
-fn fields(pipeline: &Pipeline, health: Option<(Timestamp, &str)>, account: &str) -> Vec<WireField> {
+fn fields(
+    service: &Service,
+    pipeline: &Pipeline,
+    state: &str,
+    health: Option<(Timestamp, &str)>,
+) -> Vec<WireField> {
     let mut fields = vec![
         WireField::string("@id", pipeline.id.as_str()),
         WireField::string("name", &pipeline.name),
         WireField::string("uniqueId", &pipeline.unique_id),
-        WireField::string("@pipelineState", pipeline.state.as_str()),
+        WireField::string("@pipelineState", state),
         WireField::string("@creationTime", time::wire(pipeline.created)),
         WireField::string("@sphere", "PIPELINE"),
-        WireField::string("@userId", account),
-        WireField::string("@accountId", account),
-        WireField::string("pipelineCreator", account),
+        WireField::string("@userId", &service.user_id),
+        WireField::string("@accountId", &service.account_id),
+        WireField::string("pipelineCreator", &service.user_id),
     ];
     fields.extend(pipeline.description.as_ref().map(|text| WireField::string("description", text)));
     if pipeline.version > 0 {
@@ -104,6 +142,11 @@ fn fields(pipeline: &Pipeline, health: Option<(Timestamp, &str)>, account: &str)
         ("@finishedTime", finished),
     ];
     fields.extend(times.into_iter().filter_map(|(key, at)| Some(WireField::string(key, time::wire(at?)))));
+    if let Some(ScheduleSpan { start, end, period }) = &pipeline.schedule {
+        fields.push(WireField::string("@scheduledStartTime", time::wire(*start)));
+        fields.extend(end.map(|end| WireField::string("@scheduledEndTime", time::wire(end))));
+        fields.push(WireField::string("@scheduledPeriod", period));
+    }
     if let Some((at, word)) = health {
         fields.push(WireField::string("@healthStatus", word));
         fields.push(WireField::string("@healthStatusUpdatedTime", time::wire(at)));

@@ -32,7 +32,7 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
     let id = check.required("pipelineId", request.pipeline_id, ID);
     let version = check.optional("version", request.version, STRING);
     check.finish()?;
-    let version = match version.as_deref() {
+    let version = match version.map(|version| version.to_ascii_lowercase()).as_deref() {
         None | Some("" | "latest") => DefinitionVersion::Latest,
         Some("active") => DefinitionVersion::Active,
         Some(other) => {

@@ -67,7 +67,9 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<Respons
             return Err(ServiceError::InvalidRequest(text.to_owned()));
         }
     }
+    live.pipeline.has_new_definition = true;
     let batch = Batch::new().definition(&live.pipeline.id, DefinitionVersion::Latest, &new);
+    let batch = batch.pipeline(&live.pipeline);
     service.driver.save(&mut live, batch).await?;
     Ok(answer(report))
 }

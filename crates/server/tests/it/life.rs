@@ -116,8 +116,16 @@ async fn deleting_a_pipeline_stops_its_runner_and_forgets_its_work() {
     assert!(stage.poll_as("runner").await.is_none());
     stage.client.delete_pipeline().pipeline_id(&pipeline).send().await.unwrap();
     assert!(stage.progress(&first, &[]).await);
-    let gone = stage.client.describe_pipelines().pipeline_ids(&pipeline).send().await.unwrap_err();
-    assert!(gone.into_service_error().is_pipeline_deleted_exception());
+    let describe = || stage.client.describe_pipelines().pipeline_ids(&pipeline).send();
+    assert_eq!(stage.pipeline_field(&pipeline, "@pipelineState").await.as_deref(), Some("DELETING"));
+    let requested = stage.pipeline_field(&pipeline, "@deletionRequestTime").await;
+    assert_eq!(requested.as_deref(), Some("2030-03-17T17:46:40"));
+    let put =
+        stage.client.put_pipeline_definition().pipeline_id(&pipeline).pipeline_objects(default()).send();
+    assert!(put.await.unwrap_err().into_service_error().is_pipeline_deleted_exception());
+    assert_eq!(stage.client.list_pipelines().send().await.unwrap().pipeline_id_list(), []);
+    stage.advance(3);
+    assert!(describe().await.unwrap_err().into_service_error().is_pipeline_deleted_exception());
     let twice = stage.client.delete_pipeline().pipeline_id(&pipeline).send().await.unwrap_err();
     assert!(twice.into_service_error().is_pipeline_not_found_exception());
     stage.stop().await;

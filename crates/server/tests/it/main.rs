@@ -3,6 +3,7 @@
 
 mod deactivation;
 mod exceptions;
+mod exchanges;
 mod harness;
 mod life;
 mod long_poll;

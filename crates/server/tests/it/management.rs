@@ -136,6 +136,108 @@ async fn secrets_leave_only_to_workers_and_survive_a_masked_put() {
 }
 
 #[tokio::test]
+async fn each_put_that_is_activated_counts_as_a_version() {
+    let stage = Stage::new().await;
+    let pipeline = stage.run(two_steps()).await;
+    assert_eq!(stage.pipeline_field(&pipeline, "@version").await.as_deref(), Some("1"));
+    let again = async || {
+        for _ in 0..2 {
+            stage.work(&stage.poll().await).await;
+        }
+        stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
+        stage.pipeline_field(&pipeline, "@version").await
+    };
+    assert_eq!(again().await.as_deref(), Some("1"), "no definition was put");
+    for _ in 0..2 {
+        let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
+        put.set_pipeline_objects(Some(two_steps())).send().await.unwrap();
+    }
+    assert_eq!(again().await.as_deref(), Some("2"), "equal definitions count, each activation once");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn the_description_has_the_fields_of_aws_and_no_others() {
+    let stage = Stage::new().await;
+    let create = stage.client.create_pipeline().name("p").unique_id("u").description("d");
+    let pipeline = create.send().await.unwrap().pipeline_id().to_owned();
+    let keys = async || {
+        let described = stage.client.describe_pipelines().pipeline_ids(&pipeline).send().await.unwrap();
+        let fields = described.pipeline_description_list()[0].fields();
+        let mut keys: Vec<String> = fields.iter().map(|field| field.key().to_owned()).collect();
+        keys.sort();
+        keys.join(" ")
+    };
+    let always = "@accountId @creationTime @id @pipelineState @sphere @userId description name pipelineCreator uniqueId";
+    assert_eq!(keys().await, always);
+    let user = stage.pipeline_field(&pipeline, "@userId").await.unwrap();
+    assert!(user.starts_with("AIDA") && user.len() == 21, "{user}");
+    assert_ne!(Some(user), stage.pipeline_field(&pipeline, "@accountId").await);
+    let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
+    put.set_pipeline_objects(Some(two_steps())).send().await.unwrap();
+    stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap();
+    for _ in 0..2 {
+        stage.work(&stage.poll().await).await;
+    }
+    let ended = "@accountId @creationTime @finishedTime @firstActivationTime @healthStatus @healthStatusUpdatedTime @id \
+                 @lastActivationTime @latestRunTime @pipelineState @sphere @userId @version description name \
+                 pipelineCreator uniqueId";
+    assert_eq!(keys().await, ended);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn values_of_parameters_are_evaluated_in_the_object_that_uses_them() {
+    let stage = Stage::new().await;
+    let pipeline = stage.create("p").await;
+    let mut default = default();
+    default.fields.retain(|field| field.key() != "workerGroup");
+    default.fields.push(string("workerGroup", "#{myGroup}"));
+    let mut say = activity("Say", &[]);
+    say.fields.push(string("scriptArgument", "#{myWhen} #{myText}"));
+    let parameter =
+        |id: &str| ParameterObject::builder().id(id).set_attributes(Some(vec![])).build().unwrap();
+    let given = |id: &str, value: &str| ParameterValue::builder().id(id).string_value(value).build().unwrap();
+    let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
+    let put = put.set_pipeline_objects(Some(vec![default, say]));
+    let put =
+        put.set_parameter_objects(Some(["myGroup", "myWhen", "myText", "myLetter"].map(parameter).to_vec()));
+    let put = put.parameter_values(given("myGroup", "w#{myLetter}"));
+    let put =
+        put.parameter_values(given("myWhen", "#{format(@scheduledStartTime, 'YYYY')} of #{parent.@id}"));
+    let put = put.parameter_values(given("myText", "#{'#' + '{'}myLetter}"));
+    let answer = put.send().await.unwrap();
+    assert!(!answer.errored(), "{answer:?}");
+    let activate = stage.client.activate_pipeline().pipeline_id(&pipeline);
+    activate.parameter_values(given("myLetter", "#{'g'}")).send().await.unwrap();
+    let task = stage.poll().await;
+    let attempt = &task.objects().unwrap()[task.attempt_id().unwrap()];
+    assert_eq!(value(attempt.fields(), "scriptArgument").as_deref(), Some("2030 of Say #{myLetter}"));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn parameters_that_use_each_other_are_refused() {
+    let stage = Stage::new().await;
+    let pipeline = stage.create("p").await;
+    let given = |id: &str, value: &str| ParameterValue::builder().id(id).string_value(value).build().unwrap();
+    let mut say = activity("Say", &[]);
+    say.fields.push(string("scriptArgument", "#{myA}"));
+    let put = stage.client.put_pipeline_definition().pipeline_id(&pipeline);
+    let put = put.set_pipeline_objects(Some(vec![default(), say]));
+    let put = put.parameter_values(given("myA", "#{myB}")).parameter_values(given("myB", "#{myA}"));
+    let answer = put.send().await.unwrap();
+    assert!(answer.errored());
+    let refused = stage.client.activate_pipeline().pipeline_id(&pipeline).send().await.unwrap_err();
+    let refused = refused.into_service_error().to_string();
+    assert!(
+        refused.contains("parameters use each other in a cycle: 'myA', 'myB', then 'myA' again"),
+        "{refused}"
+    );
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn components_are_described_with_their_runtime_fields() {
     let stage = Stage::new().await;
     let pipeline = stage.run(two_steps()).await;

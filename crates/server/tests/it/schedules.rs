@@ -50,6 +50,9 @@ async fn each_interval_runs_in_its_time_and_the_last_one_ends_the_pipeline() {
     let state = async |key: &str| stage.pipeline_field(&pipeline, key).await;
     assert_eq!(state("@pipelineState").await.as_deref(), Some("SCHEDULED"));
     assert_eq!(state("@nextRunTime").await.as_deref(), Some("2030-03-17T18:00:00"));
+    assert_eq!(state("@scheduledStartTime").await.as_deref(), Some("2030-03-17T18:00:00"));
+    assert_eq!(state("@scheduledEndTime").await.as_deref(), Some("2030-03-17T20:00:00"));
+    assert_eq!(state("@scheduledPeriod").await.as_deref(), Some("1 hour"));
     assert_eq!(stage.ids(&pipeline, "INSTANCE").await, Vec::<String>::new());
     stage.advance(HOUR);
     assert_eq!(work(&stage).await, at("18:00:00"));
@@ -64,6 +67,9 @@ async fn each_interval_runs_in_its_time_and_the_last_one_ends_the_pipeline() {
 async fn a_timeseries_begins_at_the_first_activation_and_runs_when_the_hour_is_over() {
     let stage = Stage::new().await;
     let pipeline = stage.run(hourly("timeseries", &[("startAt", "FIRST_ACTIVATION_DATE_TIME")])).await;
+    let start = stage.pipeline_field(&pipeline, "@scheduledStartTime").await;
+    assert_eq!(start.as_deref(), Some("2030-03-17T17:46:40"));
+    assert_eq!(stage.pipeline_field(&pipeline, "@scheduledEndTime").await, None, "it has no end");
     stage.advance(HOUR - 1);
     assert_eq!(stage.ids(&pipeline, "INSTANCE").await, Vec::<String>::new());
     stage.advance(1);

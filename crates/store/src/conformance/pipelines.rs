@@ -44,9 +44,11 @@ pub(crate) async fn pipelines_are_listed_page_by_page_in_order_of_creation(store
 pub(crate) async fn a_deleted_pipeline_is_gone_remembered_and_may_be_created_anew(store: &dyn Store) {
     let run = with_run(store, "df-1").await;
     let id = run.header().pipeline.clone();
-    assert!(!store.was_deleted(&id).await.unwrap());
+    assert_eq!(store.deleted_pipeline(&id).await.unwrap(), None);
+    let pipeline_before = store.pipeline(&id).await.unwrap();
     assert!(store.delete_pipeline(&id, now()).await.unwrap());
-    assert!(store.was_deleted(&id).await.unwrap());
+    let deleted = crate::DeletedPipeline { at: time::whole_seconds(now()), pipeline: pipeline_before };
+    assert_eq!(store.deleted_pipeline(&id).await.unwrap(), Some(deleted));
     assert!(!store.delete_pipeline(&id, now()).await.unwrap());
     assert_eq!(store.pipeline(&id).await.unwrap(), None);
     assert!(store.load_run(&id, &run.header().id).await.unwrap().is_none());

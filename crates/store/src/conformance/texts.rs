@@ -111,7 +111,7 @@ pub(crate) async fn a_nul_character_is_refused_in_names_and_ids_alone(store: &dy
     // A search for such a name finds nothing, and is no error.
     let (id, run) = (PipelineId::from("df-1\0"), RunId::from("\0"));
     assert_eq!(store.pipeline(&id).await.unwrap(), None);
-    assert!(!store.was_deleted(&id).await.unwrap());
+    assert_eq!(store.deleted_pipeline(&id).await.unwrap(), None);
     assert!(!store.delete_pipeline(&id, now()).await.unwrap());
     assert_eq!(store.definition(&id, DefinitionVersion::Latest).await.unwrap(), None);
     assert_eq!(store.runs(&id).await.unwrap(), []);

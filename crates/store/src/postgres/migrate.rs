@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("servers", include_str!("../../migrations/postgres/0003_servers.sql")),
     ("definitions once, stuck runs", include_str!("../../migrations/postgres/0004_definitions_once.sql")),
     ("retention", include_str!("../../migrations/postgres/0005_retention.sql")),
+    ("deleted bodies", include_str!("../../migrations/postgres/0006_deleted_bodies.sql")),
 ];
 
 /// The first half of the lock's key, which keeps it apart from the locks of other programs; the second half is a hash of

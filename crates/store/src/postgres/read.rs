@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::session::Sessions;
-use crate::column::{is_keepable, read as json, seconds};
+use crate::column::{self, is_keepable, read as json, seconds};
 use crate::query::{after, one_more, page};
 use crate::rows::{InstanceRow, RunRows};
 use crate::{
-    DefinitionVersion, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError, TextField, TimeField,
+    DefinitionVersion, DeletedPipeline, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError,
+    TextField, TimeField,
 };
 
 /// Runs a statement whose rows have a body as their only column, and returns the bodies.
@@ -72,9 +73,13 @@ pub(super) async fn free(
     Ok(rows.iter().map(read).collect())
 }
 
-pub(super) async fn was_deleted(sessions: &Sessions, id: &PipelineId) -> Result<bool, StoreError> {
-    let sql = "SELECT FROM deleted_pipelines WHERE id = $1";
-    Ok(!sessions.rows("reading deleted pipelines", sql, &[&id.as_str()]).await?.is_empty())
+pub(super) async fn deleted_pipeline(
+    sessions: &Sessions,
+    id: &PipelineId,
+) -> Result<Option<DeletedPipeline>, StoreError> {
+    let sql = "SELECT deleted_at, body FROM deleted_pipelines WHERE id = $1";
+    let rows = sessions.rows("reading deleted pipelines", sql, &[&id.as_str()]).await?;
+    rows.first().map(|row| column::deleted(row.get(0), row.get(1))).transpose()
 }
 
 pub(super) async fn list_pipelines(

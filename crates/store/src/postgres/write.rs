@@ -39,9 +39,9 @@ pub(super) fn delete_pipeline(id: &PipelineId, now: Timestamp) -> Vec<Statement>
     let doing = "deleting a pipeline";
     let first = Statement {
         doing,
-        sql: "WITH gone AS (DELETE FROM pipelines WHERE id = $1 RETURNING id) \
-              INSERT INTO deleted_pipelines (id, deleted_at) SELECT id, $2::bigint FROM gone \
-              ON CONFLICT (id) DO UPDATE SET deleted_at = excluded.deleted_at",
+        sql: "WITH gone AS (DELETE FROM pipelines WHERE id = $1 RETURNING id, body) \
+              INSERT INTO deleted_pipelines (id, deleted_at, body) SELECT id, $2::bigint, body FROM gone \
+              ON CONFLICT (id) DO UPDATE SET deleted_at = excluded.deleted_at, body = excluded.body",
         values: vec![text(id.as_str()), Box::new(seconds(now))],
         untouched: Untouched::NoPipeline(id.clone()),
     };

@@ -16,6 +16,7 @@ pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("retention", include_str!("../../migrations/sqlite/0005_retention.sql")),
     ("pages", include_str!("../../migrations/sqlite/0006_pages.sql")),
     ("fewer indexes", include_str!("../../migrations/sqlite/0007_fewer_indexes.sql")),
+    ("deleted bodies", include_str!("../../migrations/sqlite/0008_deleted_bodies.sql")),
 ];
 
 /// Applies the migrations that the file lacks.

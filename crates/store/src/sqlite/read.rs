@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params_from_iter};
 
-use crate::column::{read as json, seconds};
+use crate::column::{self, read as json, seconds};
 use crate::query::{after, one_more, page, page_after, wide};
 use crate::rows::{InstanceRow, RunRows};
 use crate::{
-    DefinitionVersion, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError, TextField, TimeField,
+    DefinitionVersion, DeletedPipeline, Marker, Page, Pipeline, Query, Selector, Sphere, StoreError,
+    TextField, TimeField,
 };
 
 fn one<T>(
@@ -74,9 +75,15 @@ pub(super) fn free(
     })
 }
 
-pub(super) fn was_deleted(connection: &Connection, id: &PipelineId) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM deleted_pipelines WHERE id = ?1";
-    Ok(one(connection, "reading deleted pipelines", sql, [id.as_str()], |_| Ok(()))?.is_some())
+pub(super) fn deleted_pipeline(
+    connection: &Connection,
+    id: &PipelineId,
+) -> Result<Option<DeletedPipeline>, StoreError> {
+    let sql = "SELECT deleted_at, body FROM deleted_pipelines WHERE id = ?1";
+    let row = one(connection, "reading deleted pipelines", sql, [id.as_str()], |row| {
+        Ok((row.get(0)?, row.get::<_, Option<String>>(1)?))
+    })?;
+    row.map(|(at, body)| column::deleted(at, body.as_deref())).transpose()
 }
 
 pub(super) fn list_pipelines(

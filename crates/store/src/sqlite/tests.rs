@@ -250,5 +250,5 @@ async fn the_last_migration_leaves_its_version() {
         })
         .await
         .unwrap();
-    assert_eq!(version, 7);
+    assert_eq!(version, 8);
 }

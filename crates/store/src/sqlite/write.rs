@@ -34,19 +34,18 @@ pub(super) fn delete_pipeline(
 ) -> Result<bool, StoreError> {
     let doing = "deleting a pipeline";
     let removed = connection
+        .execute(
+            "INSERT OR REPLACE INTO deleted_pipelines (id, deleted_at, body) \
+             SELECT id, ?2, body FROM pipelines WHERE id = ?1",
+            (id.as_str(), seconds(now)),
+        )
+        .map_err(StoreError::doing(doing))?;
+    connection
         .execute("DELETE FROM pipelines WHERE id = ?1", [id.as_str()])
         .map_err(StoreError::doing(doing))?;
     for table in ["definitions", "runs", "definition_bodies", "expired_runs", "instances", "attempts"] {
         connection
             .execute(&format!("DELETE FROM {table} WHERE pipeline_id = ?1"), [id.as_str()])
-            .map_err(StoreError::doing(doing))?;
-    }
-    if removed > 0 {
-        connection
-            .execute(
-                "INSERT OR REPLACE INTO deleted_pipelines (id, deleted_at) VALUES (?1, ?2)",
-                (id.as_str(), seconds(now)),
-            )
             .map_err(StoreError::doing(doing))?;
     }
     Ok(removed > 0)

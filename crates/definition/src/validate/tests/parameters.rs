@@ -81,3 +81,86 @@ fn a_parameter_without_use_may_lack_a_value() {
     );
     assert_eq!(lines(&for_activation(&definition).errors), Vec::<String>::new());
 }
+
+/// Returns the errors of a definition whose activity uses the parameter `myA`.
+fn of_values(values: &str) -> Vec<String> {
+    let rest = format!(
+        r#", "parameters": [{{"id": "myA"}}, {{"id": "myB", "optional": "true"}}, {{"id": "*mySecret", "optional": "true"}}],
+            "values": {{{values}}}"#
+    );
+    let activity = r##"{"id": "A", "type": "ShellCommandActivity", "command": "#{myA}", "myOwn": "x"}"##;
+    lines(&for_activation(&definition(activity, &rest)).errors)
+}
+
+#[test]
+fn values_may_contain_expressions() {
+    for values in [
+        r##""myA": "wg-#{myB}", "myB": "b""##,
+        r##""myA": "#{myOwn}-#{@scheduledStartTime}-#{format(@scheduledEndTime, 'YYYY')}""##,
+        r##""myA": "#{*mySecret}", "*mySecret": "p#{w""##,
+        r##""myA": "#{'#' + '{'}not code}""##,
+    ] {
+        assert_eq!(of_values(values), Vec::<String>::new(), "{values}");
+    }
+    let typed = r##", "parameters": [{"id": "myA", "type": "Integer", "default": "#{myB}0"}, {"id": "myB", "allowedValues": ["1", "2"]},
+        {"id": "myC", "type": "AWS::S3::ObjectKey"}], "values": {"myB": "#{1 + 1}", "myC": "#{'s3:'}//b/#{myA}"}"##;
+    let object = r##"{"id": "A", "myText": "#{myA}#{myB}#{myC}"}"##;
+    assert_eq!(lines(&for_activation(&definition(object, typed)).errors), Vec::<String>::new());
+    let wrong = typed.replace("1 + 1", "1 + 2");
+    assert_eq!(
+        lines(&for_activation(&definition(object, &wrong)).errors),
+        [
+            "myB.- INVALID_PARAMETER_VALUE:  the value of the parameter 'myB' is not one of its 'allowedValues'. Found '3'"
+        ]
+    );
+}
+
+#[test]
+fn expressions_in_values_are_checked() {
+    for (values, error) in [
+        (
+            r##""myA": "#{myB}", "myB": "#{myA}""##,
+            "myA.- INVALID_PARAMETER_VALUE:  parameters use each other in a cycle: 'myA', 'myB', then 'myA' again",
+        ),
+        (
+            r##""myA": "#{myC}""##,
+            "myA.- UNKNOWN_PARAMETER:  the value of the parameter 'myA' uses 'myC', which is neither a parameter nor a field \
+             of an object (did you mean 'myA'?): declare it under 'parameters'",
+        ),
+        (
+            r##""myA": "#{myB""##,
+            "myA.- INVALID_PARAMETER_VALUE:  the value of the parameter 'myA' contains an expression that cannot be parsed, \
+             at character 1: this `#{` is not closed by `}`; write #{'#' + '{'} for the characters #{ themselves",
+        ),
+        (
+            r##""myA": "#{upper(myB)}""##,
+            "myA.- INVALID_PARAMETER_VALUE:  the value of the parameter 'myA' calls 'upper', which is not a function",
+        ),
+        (
+            r##""myA": "#{nothing}""##,
+            "A.command UNKNOWN_NAME:  'command' uses 'nothing', which is not a field of the object",
+        ),
+    ] {
+        assert_eq!(of_values(values), [error], "{values}");
+    }
+}
+
+#[test]
+fn long_chains_of_parameters_are_refused() {
+    let chain = |length: usize| {
+        let value = |n: usize| match n {
+            0 => r##""my0": "end""##.to_owned(),
+            n => format!(r##""my{n}": "#{{my{}}}""##, n - 1),
+        };
+        let values: Vec<_> = (0..=length).map(value).collect();
+        let object = format!(r##"{{"id": "A", "myText": "#{{my{length}}}"}}"##);
+        let rest = format!(r#", "values": {{{}}}"#, values.join(", "));
+        lines(&for_activation(&definition(&object, &rest)).errors)
+    };
+    assert_eq!(chain(8), Vec::<String>::new());
+    let found = chain(9);
+    assert!(
+        found.len() == 1 && found[0].contains("'my9' begins a chain of more than 8 parameters"),
+        "{found:?}"
+    );
+}

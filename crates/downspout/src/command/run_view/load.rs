@@ -30,6 +30,9 @@ impl RunView {
         };
         let Some(description) = answer.pipeline_description_list().first() else { return Ok(None) };
         let fields = Fields::of(description.fields());
+        if fields.one("@pipelineState").as_deref() == Some("DELETING") {
+            return Ok(None);
+        }
         let mut run = Self {
             pipeline_id: pipeline_id.to_owned(),
             name: description.name().to_owned(),

@@ -6,6 +6,7 @@ use definition::kind::Kind;
 use definition::kind::field::FieldError;
 use definition::validate::Problem;
 use definition::{Definition, ParameterValue};
+use ec2_worker::RdsInstances;
 use server::host::{Host, MachineState, PlannedWork, Resource, ResourceId, Workers};
 use server::host_problems;
 
@@ -23,8 +24,8 @@ pub(super) struct Unrunnable {
     pub(super) left_to_others: Vec<Problem>,
 }
 
-/// Returns the work of `definition` that Downspout cannot do.
-pub(super) fn unrunnable(definition: &Definition) -> Unrunnable {
+/// Returns the work of `definition` that Downspout cannot do, if its workers know these instances of RDS.
+pub(super) fn unrunnable(definition: &Definition, rds: &RdsInstances) -> Unrunnable {
     let mut definition = definition.clone();
     let is_set = definition.values.iter().any(|value| value.id == GROUP_PARAMETER);
     if !is_set {
@@ -39,8 +40,8 @@ pub(super) fn unrunnable(definition: &Definition) -> Unrunnable {
         ),
         ..problem
     };
-    let refused = host_problems(&definition, &Foreseen { group: Some(WORKER_GROUP) });
-    let all = host_problems(&definition, &Foreseen { group: None });
+    let refused = host_problems(&definition, &Foreseen { group: Some(WORKER_GROUP), rds: rds.clone() });
+    let all = host_problems(&definition, &Foreseen { group: None, rds: rds.clone() });
     let others = all.into_iter().filter(|problem| !refused.contains(problem));
     let left_to_others = others.map(|problem| said("`ec2-worker` cannot do this work", problem)).collect();
     let refusal = "an activation here will be refused, since nobody here can do this work";
@@ -52,6 +53,7 @@ pub(super) fn unrunnable(definition: &Definition) -> Unrunnable {
 struct Foreseen {
     /// The worker group whose workers are `ec2-worker`, or `None` if those of every group are.
     group: Option<&'static str>,
+    rds: RdsInstances,
 }
 
 #[async_trait]
@@ -65,7 +67,7 @@ impl Host for Foreseen {
             Workers::OfResource(kind) => self.supplies(kind),
             Workers::InGroup(group) => self.group.is_none_or(|own| group == own),
         };
-        if is_ours { process_host::hindrances(work) } else { Vec::new() }
+        if is_ours { process_host::hindrances(work, &self.rds) } else { Vec::new() }
     }
 
     async fn create(&self, _resource: &Resource) -> Result<MachineState> {

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use definition::period::Period;
+use ec2_worker::RdsInstances;
 use tokio::sync::Notify;
 
 use crate::local::Now;
 use crate::local::lambda::Limits;
-use crate::local::topic::SmtpConfig;
+use crate::local::topic::{AllowedOrigin, SmtpConfig};
 
 /// The limit of open files that a stack reckons with unless it is told.
 const FILES: u64 = 4096;
@@ -27,6 +28,8 @@ pub struct StackConfig {
     pub mail_from: String,
     /// The addresses that are subscribed to the topic.
     pub notify: Vec<String>,
+    /// The addresses that SNS subscriptions of HTTP endpoints may name.
+    pub notify_http: Vec<AllowedOrigin>,
     /// A folder whose files are uploaded to the drop bucket.
     pub watch: Option<PathBuf>,
     /// How many workers poll.
@@ -35,6 +38,8 @@ pub struct StackConfig {
     pub dynamodb_url: Option<String>,
     /// How long runs are kept after their end.
     pub keep_runs: Period,
+    /// The addresses of the instances of RDS that definitions name.
+    pub rds: RdsInstances,
     /// How many resources may exist at the same time.
     pub resources: usize,
     /// The names, beside those of the loopback interface, by which clients reach the stack.
@@ -69,10 +74,12 @@ impl StackConfig {
             smtp: None,
             mail_from: "Downspout <downspout@localhost>".to_owned(),
             notify: Vec::new(),
+            notify_http: Vec::new(),
             watch: None,
             workers: 4,
             dynamodb_url: None,
             keep_runs: Period::parse(server::KEEP_RUNS).expect("it is a period"),
+            rds: RdsInstances::default(),
             resources: 4,
             host_names: Vec::new(),
             files: FILES,

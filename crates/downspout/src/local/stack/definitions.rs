@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws_sdk_s3::Client;
+use definition::expression::escaped;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
@@ -211,7 +212,9 @@ fn local_values(endpoints: &Endpoints) -> anyhow::Result<Map<String, Value>> {
         ("myDefinitionsBucket", buckets.definitions.clone()),
         ("myWorkerGroup", WORKER_GROUP.to_owned()),
     ];
-    Ok(values.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect())
+    // Expressions in values are evaluated, except in secrets. An address of the user must arrive as it is.
+    let literal = |key: &str, value: String| if key.starts_with('*') { value } else { escaped(&value) };
+    Ok(values.into_iter().map(|(key, value)| (key.to_owned(), literal(key, value).into())).collect())
 }
 
 /// Returns the URL in the form of JDBC, without user and password.

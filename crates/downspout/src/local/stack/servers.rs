@@ -124,6 +124,7 @@ pub(super) fn topic_config(
         outbox: endpoints.outbox.clone(),
         mail_from: config.mail_from.clone(),
         smtp: config.smtp.clone(),
+        web_origins: config.notify_http.clone(),
         mailed: sweep_now,
         now: Arc::clone(&config.now),
         verifier: Verifier::new(REGION, "sns", vec![credentials(endpoints)]),

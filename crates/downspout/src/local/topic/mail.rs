@@ -4,15 +4,20 @@ use anyhow::Context;
 use lettre::Message;
 use lettre::message::header::ContentTransferEncoding::{EightBit, SevenBit};
 use lettre::message::header::ContentType;
-use lettre::message::{Body, SinglePart};
+use lettre::message::{Body, Mailbox, SinglePart};
 
 use super::store::Delivery;
 
 /// Returns the mail. The same delivery always gives the same bytes.
 pub(super) fn compose(from: &str, delivery: &Delivery) -> anyhow::Result<Message> {
     let subject = if delivery.subject.is_empty() { "Notification" } else { &delivery.subject };
+    let mut sender: Mailbox =
+        from.parse().with_context(|| format!("the sender {from:?} is not an e-mail address"))?;
+    if !delivery.sender.is_empty() {
+        sender.name = Some(delivery.sender.clone());
+    }
     Message::builder()
-        .from(from.parse().with_context(|| format!("the sender {from:?} is not an e-mail address"))?)
+        .from(sender)
         .to(delivery.recipient.parse().context("the recipient is not an e-mail address")?)
         .subject(subject)
         .date(delivery.published_at.into())

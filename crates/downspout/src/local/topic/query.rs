@@ -46,10 +46,29 @@ impl Call {
         self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| SnsError::parameter(name))
     }
 
-    /// Returns the text of the message attribute `name`.
-    pub(super) fn message_attribute(&self, name: &str) -> Option<&str> {
-        (1..=10) // SNS takes at most ten message attributes.
-            .find(|n| self.get(&format!("MessageAttributes.entry.{n}.Name")) == Some(name))
-            .and_then(|n| self.get(&format!("MessageAttributes.entry.{n}.Value.StringValue")))
+    /// Returns the items of a numbered list, in order, each as a call of its own. For `Tags.member`, the calls have the
+    /// parameters `Key` and `Value` of `Tags.member.1`, `Tags.member.2` and so on. An item that is a single text has the
+    /// empty name.
+    pub(super) fn items(&self, list: &str) -> Vec<Self> {
+        let prefix = format!("{list}.");
+        let mut items: BTreeMap<u32, BTreeMap<String, String>> = BTreeMap::new();
+        let of_list = self.parameters.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+        for (key, value) in of_list {
+            let rest = &key[prefix.len()..];
+            let (number, name) = rest.split_once('.').unwrap_or((rest, ""));
+            if let Ok(number) = number.parse() {
+                items.entry(number).or_default().insert(name.to_owned(), value.clone());
+            }
+        }
+        items.into_values().map(|parameters| Self { parameters }).collect()
+    }
+
+    /// Returns the entries of a map, such as `Attributes`.
+    pub(super) fn map(&self, name: &str) -> BTreeMap<String, String> {
+        let entries = self.items(&format!("{name}.entry")).into_iter();
+        let pair = |entry: Self| {
+            Some((entry.get("key")?.to_owned(), entry.get("value").unwrap_or_default().to_owned()))
+        };
+        entries.filter_map(pair).collect()
     }
 }

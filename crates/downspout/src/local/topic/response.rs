@@ -33,12 +33,23 @@ impl SnsError {
         Self::invalid(format!("Invalid parameter: {name}"))
     }
 
+    /// Returns the error for a request that SNS refuses with another code than `InvalidParameter`.
+    pub(super) fn refused(code: &'static str, message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code, message: message.into() }
+    }
+
     pub(super) fn not_found(what: &str) -> Self {
         Self { status: StatusCode::NOT_FOUND, code: "NotFound", message: format!("{what} does not exist") }
     }
 
+    /// Returns the error for a resource of an operation about tags.
+    pub(super) fn no_resource() -> Self {
+        let message = "Resource does not exist".to_owned();
+        Self { status: StatusCode::NOT_FOUND, code: "ResourceNotFound", message }
+    }
+
     pub(super) fn unknown_action(action: &str) -> Self {
-        let message = format!("The local SNS does not know the action {action:?}");
+        let message = format!("The action {action} is not implemented in the local SNS");
         Self { status: StatusCode::BAD_REQUEST, code: "InvalidAction", message }
     }
 
@@ -101,6 +112,12 @@ fn failure(error: &SnsError, request_id: &str) -> String {
 /// Returns an element around XML.
 pub(super) fn element(name: &str, inner: &str) -> String {
     format!("<{name}>{inner}</{name}>")
+}
+
+/// Returns the entries of a map, as SNS writes attributes.
+pub(super) fn entries<'a>(map: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let entry = |(key, value)| element("entry", &(text("key", key) + &text("value", value)));
+    element("Attributes", &map.into_iter().map(entry).collect::<String>())
 }
 
 /// Returns an element around text, and escapes the text.

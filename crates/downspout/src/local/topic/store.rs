@@ -3,6 +3,9 @@
 //! A notice and its deliveries are written in one transaction, so that publishing a notice again adds nothing. The same
 //! transaction sets the name of each delivery's file, so that writing the mail again replaces the same file.
 
+mod web;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,8 +13,13 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
+pub(super) use web::{WebDelivery, WebMessage};
+
 /// The recipient if nobody has subscribed, so that every run leaves a mail.
 pub(super) const NOBODY_SUBSCRIBED: &str = "you@localhost";
+
+/// The beginning of the recipient of a mail with the whole document of the notice (`email-json`).
+const JSON_RECIPIENT: &str = "email-json:";
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +58,35 @@ CREATE TABLE IF NOT EXISTS delivery (
     smtp_error TEXT,
     UNIQUE (topic, notice, recipient)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS topic_attribute (
+    topic TEXT NOT NULL REFERENCES topic ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (topic, name)
+) STRICT;
+CREATE TABLE IF NOT EXISTS topic_tag (
+    topic TEXT NOT NULL REFERENCES topic ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (topic, name)
+) STRICT;
+CREATE TABLE IF NOT EXISTS subscription_attribute (
+    subscription TEXT NOT NULL REFERENCES subscription ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (subscription, name)
+) STRICT;
+-- The sender and the text of a delivery that differ from those of every mail and of the notice.
+CREATE TABLE IF NOT EXISTS delivery_form (
+    delivery INTEGER PRIMARY KEY REFERENCES delivery,
+    sender TEXT NOT NULL,
+    body TEXT
+) STRICT;
 CREATE INDEX IF NOT EXISTS delivery_unwritten ON delivery (id) WHERE written = 0;
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (smtp_due) WHERE smtp_due IS NOT NULL;
 ";
 
 /// A notice to be published.
-#[derive(Debug)]
 pub(super) struct Notice<'a> {
     pub(super) topic: &'a str,
     pub(super) id: &'a str,
@@ -63,6 +94,21 @@ pub(super) struct Notice<'a> {
     pub(super) message: &'a str,
     pub(super) at: Timestamp,
     pub(super) by_smtp: bool,
+    /// The name of the sender in the mails; empty for the usual one.
+    pub(super) sender: &'a str,
+    /// Returns what a subscription receives of the notice with this message id; `None` if it does not receive it.
+    pub(super) part: &'a dyn Fn(&Subscription, &str) -> Option<Part>,
+}
+
+/// What a subscription receives.
+#[derive(Debug, PartialEq)]
+pub(super) enum Part {
+    /// A mail with the message of the notice.
+    Mail,
+    /// A mail with another text.
+    MailOf(String),
+    /// A request to an HTTP endpoint.
+    Web(WebMessage),
 }
 
 /// One mail: a notice for one recipient.
@@ -76,6 +122,8 @@ pub(super) struct Delivery {
     pub(super) message: String,
     pub(super) published_at: Timestamp,
     pub(super) smtp_tries: u32,
+    /// The name of the sender; empty for the usual one.
+    pub(super) sender: String,
 }
 
 /// One subscription.
@@ -85,6 +133,36 @@ pub(super) struct Subscription {
     pub(super) topic: String,
     pub(super) protocol: String,
     pub(super) endpoint: String,
+    /// The attributes that were set, such as `FilterPolicy`.
+    pub(super) attributes: BTreeMap<String, String>,
+    /// Whether the endpoint still has to confirm the subscription.
+    pub(super) is_pending: bool,
+}
+
+impl Subscription {
+    /// Returns whether the subscription receives mails.
+    pub(super) fn is_by_mail(&self) -> bool {
+        self.protocol.starts_with("email")
+    }
+}
+
+/// A table of names and values that belong to a topic or a subscription.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Table {
+    TopicAttributes,
+    TopicTags,
+    SubscriptionAttributes,
+}
+
+impl Table {
+    /// Returns the name of the table, and the column with the ARN of the owner.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::TopicAttributes => ("topic_attribute", "topic"),
+            Self::TopicTags => ("topic_tag", "topic"),
+            Self::SubscriptionAttributes => ("subscription_attribute", "subscription"),
+        }
+    }
 }
 
 pub(super) struct TopicStore {
@@ -99,6 +177,7 @@ impl TopicStore {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(web::SCHEMA)?;
         Ok(Self { connection: Mutex::new(connection) })
     }
 
@@ -107,9 +186,47 @@ impl TopicStore {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn create_topic(&self, arn: &str, at: Timestamp) -> Result<()> {
-        self.lock()
-            .execute("INSERT OR IGNORE INTO topic VALUES (?1, ?2)", params![arn, at.as_millisecond()])?;
+    /// Creates a topic with its attributes and tags. If the topic exists, nothing changes.
+    pub(super) fn create_topic(
+        &self,
+        arn: &str,
+        at: Timestamp,
+        attributes: &BTreeMap<String, String>,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let insert = "INSERT OR IGNORE INTO topic VALUES (?1, ?2)";
+        if transaction.execute(insert, params![arn, at.as_millisecond()])? > 0 {
+            put(&transaction, Table::TopicAttributes, arn, attributes)?;
+            put(&transaction, Table::TopicTags, arn, tags)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Returns the names and values of an owner.
+    pub(super) fn values(&self, table: Table, owner: &str) -> Result<BTreeMap<String, String>> {
+        values(&self.lock(), table, owner)
+    }
+
+    /// Sets values of an owner, and removes the values of the names in `removed`.
+    pub(super) fn change(
+        &self,
+        table: Table,
+        owner: &str,
+        set: &BTreeMap<String, String>,
+        removed: &[String],
+    ) -> Result<()> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let (name, column) = table.names();
+        for key in removed {
+            let delete = format!("DELETE FROM {name} WHERE {column} = ?1 AND name = ?2");
+            transaction.execute(&delete, [owner, key])?;
+        }
+        put(&transaction, table, owner, set)?;
+        transaction.commit()?;
         Ok(())
     }
 
@@ -131,16 +248,24 @@ impl TopicStore {
         Ok(found.is_some())
     }
 
-    /// Adds a subscription, and returns its ARN. If the subscription exists, nothing is added.
-    pub(super) fn subscribe(&self, new: &Subscription) -> Result<String> {
-        let Subscription { arn, topic, protocol, endpoint } = new;
-        let connection = self.lock();
-        connection.execute(
-            "INSERT OR IGNORE INTO subscription VALUES (?1, ?2, ?3, ?4)",
-            [arn, topic, protocol, endpoint],
-        )?;
-        let select = "SELECT arn FROM subscription WHERE topic = ?1 AND protocol = ?2 AND endpoint = ?3";
-        Ok(connection.query_row(select, [topic, protocol, endpoint], |row| row.get(0))?)
+    /// Adds a subscription, and returns it. If there is one of this topic, protocol and endpoint, returns that one instead.
+    pub(super) fn subscribe(&self, new: &Subscription) -> Result<Subscription> {
+        let Subscription { arn, topic, protocol, endpoint, attributes, .. } = new;
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let insert = "INSERT OR IGNORE INTO subscription VALUES (?1, ?2, ?3, ?4)";
+        if transaction.execute(insert, [arn, topic, protocol, endpoint])? > 0 {
+            put(&transaction, Table::SubscriptionAttributes, arn, attributes)?;
+        }
+        let known = subscriptions(&transaction, Some(topic))?;
+        let found = known.into_iter().find(|it| it.protocol == *protocol && it.endpoint == *endpoint);
+        transaction.commit()?;
+        Ok(found.unwrap_or_else(|| new.clone()))
+    }
+
+    /// Returns the subscription with this ARN.
+    pub(super) fn subscription(&self, arn: &str) -> Result<Option<Subscription>> {
+        Ok(subscriptions(&self.lock(), None)?.into_iter().find(|subscription| subscription.arn == arn))
     }
 
     pub(super) fn unsubscribe(&self, arn: &str) -> Result<()> {
@@ -150,19 +275,7 @@ impl TopicStore {
 
     /// Returns the subscriptions to `topic`, or all subscriptions if `topic` is `None`.
     pub(super) fn subscriptions(&self, topic: Option<&str>) -> Result<Vec<Subscription>> {
-        let connection = self.lock();
-        let select = "SELECT arn, topic, protocol, endpoint FROM subscription
-                      WHERE ?1 IS NULL OR topic = ?1 ORDER BY topic, endpoint";
-        let mut statement = connection.prepare_cached(select)?;
-        let rows = statement.query_map([topic], |row| {
-            Ok(Subscription {
-                arn: row.get(0)?,
-                topic: row.get(1)?,
-                protocol: row.get(2)?,
-                endpoint: row.get(3)?,
-            })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        subscriptions(&self.lock(), topic)
     }
 
     /// Stores a notice with one delivery per subscriber, and returns its message id. A known notice adds nothing.
@@ -180,12 +293,25 @@ impl TopicStore {
             return Ok(message_id);
         }
         let message_id = uuid::Uuid::new_v4().to_string();
-        let Notice { topic, id, subject, message, at, by_smtp } = notice;
+        let Notice { topic, id, subject, message, at, by_smtp, sender, part } = notice;
         transaction.execute(
             "INSERT INTO notice VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![topic, id, message_id, subject, message, at.as_millisecond()],
         )?;
-        for recipient in recipients(&transaction, topic)? {
+        let subscribed = subscriptions(&transaction, Some(topic))?;
+        let mut mails: Vec<(String, Option<String>)> = Vec::new();
+        for subscription in &subscribed {
+            match part(subscription, &message_id) {
+                Some(Part::Mail) => mails.push((recipient(subscription), None)),
+                Some(Part::MailOf(text)) => mails.push((recipient(subscription), Some(text))),
+                Some(Part::Web(message)) => web::enqueue(&transaction, &subscription.arn, &message)?,
+                None => {}
+            }
+        }
+        if !subscribed.iter().any(Subscription::is_by_mail) {
+            mails.push((NOBODY_SUBSCRIBED.to_owned(), None));
+        }
+        for (recipient, body) in mails {
             let file = file_name(*at, topic, id, &recipient);
             let due =
                 by_smtp.then(|| Timestamp::now().as_millisecond()).filter(|_| recipient != NOBODY_SUBSCRIBED);
@@ -193,6 +319,12 @@ impl TopicStore {
                 "INSERT INTO delivery (topic, notice, recipient, file, smtp_due) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![topic, id, recipient, file, due],
             )?;
+            if body.is_some() || !sender.is_empty() {
+                transaction.execute(
+                    "INSERT INTO delivery_form VALUES (?1, ?2, ?3)",
+                    params![transaction.last_insert_rowid(), sender, body],
+                )?;
+            }
         }
         transaction.commit()?;
         Ok(message_id)
@@ -245,34 +377,70 @@ impl TopicStore {
     fn deliveries(&self, rest: &str, parameters: impl rusqlite::Params) -> Result<Vec<Delivery>> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
-            "SELECT delivery.id, notice, recipient, file, subject, message, published_at, smtp_tries
-             FROM delivery JOIN notice ON notice.topic = delivery.topic AND notice.id = delivery.notice {rest}"
+            "SELECT delivery.id, notice, recipient, file, subject, coalesce(body, message), published_at, smtp_tries,
+                 coalesce(sender, '')
+             FROM delivery JOIN notice ON notice.topic = delivery.topic AND notice.id = delivery.notice
+             LEFT JOIN delivery_form ON delivery_form.delivery = delivery.id {rest}"
         ))?;
         let rows = statement.query_map(parameters, |row| {
+            let recipient: String = row.get(2)?;
             Ok(Delivery {
                 id: row.get(0)?,
                 notice: row.get(1)?,
-                recipient: row.get(2)?,
+                recipient: recipient.strip_prefix(JSON_RECIPIENT).map(str::to_owned).unwrap_or(recipient),
                 file: row.get(3)?,
                 subject: row.get(4)?,
                 message: row.get(5)?,
                 published_at: millis(row.get(6)?),
                 smtp_tries: row.get(7)?,
+                sender: row.get(8)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
 
-fn recipients(connection: &Connection, topic: &str) -> Result<Vec<String>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT endpoint FROM subscription WHERE topic = ?1 AND protocol IN ('email', 'email-json') ORDER BY endpoint",
-    )?;
-    let mut found: Vec<String> =
-        statement.query_map([topic], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    found.dedup();
-    if found.is_empty() {
-        found.push(NOBODY_SUBSCRIBED.to_owned());
+/// Returns the recipient of a subscription in the table of deliveries. One address may have a subscription of each protocol.
+fn recipient(subscription: &Subscription) -> String {
+    let prefix = if subscription.protocol == "email-json" { JSON_RECIPIENT } else { "" };
+    format!("{prefix}{}", subscription.endpoint)
+}
+
+fn put(connection: &Connection, table: Table, owner: &str, pairs: &BTreeMap<String, String>) -> Result<()> {
+    let (name, _) = table.names();
+    let insert = format!("INSERT OR REPLACE INTO {name} VALUES (?1, ?2, ?3)");
+    for (key, value) in pairs {
+        connection.execute(&insert, [owner, key, value])?;
+    }
+    Ok(())
+}
+
+fn values(connection: &Connection, table: Table, owner: &str) -> Result<BTreeMap<String, String>> {
+    let (name, column) = table.names();
+    let select = format!("SELECT name, value FROM {name} WHERE {column} = ?1");
+    let mut statement = connection.prepare_cached(&select)?;
+    let rows = statement.query_map([owner], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn subscriptions(connection: &Connection, topic: Option<&str>) -> Result<Vec<Subscription>> {
+    let select = "SELECT arn, topic, protocol, endpoint, coalesce(is_confirmed, 1) FROM subscription
+                  LEFT JOIN confirmation ON confirmation.subscription = arn
+                  WHERE ?1 IS NULL OR topic = ?1 ORDER BY topic, endpoint, protocol";
+    let mut statement = connection.prepare_cached(select)?;
+    let rows = statement.query_map([topic], |row| {
+        Ok(Subscription {
+            arn: row.get(0)?,
+            topic: row.get(1)?,
+            protocol: row.get(2)?,
+            endpoint: row.get(3)?,
+            attributes: BTreeMap::new(),
+            is_pending: row.get::<_, i64>(4)? == 0,
+        })
+    })?;
+    let mut found = rows.collect::<rusqlite::Result<Vec<Subscription>>>()?;
+    for subscription in &mut found {
+        subscription.attributes = values(connection, Table::SubscriptionAttributes, &subscription.arn)?;
     }
     Ok(found)
 }

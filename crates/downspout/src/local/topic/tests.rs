@@ -1,3 +1,6 @@
+use axum::Router;
+use axum::extract::State;
+
 use super::query::Call;
 use super::*;
 
@@ -57,6 +60,9 @@ fn open(folder: &std::path::Path) -> Topic {
         writing: Default::default(),
         sends_by_smtp: false,
         mail_waits: Arc::new(Notify::new()),
+        web_waits: Arc::new(Notify::new()),
+        web_origins: Vec::new(),
+        address: "http://127.0.0.1:1".to_owned(),
         mailed: Arc::default(),
         now: Arc::new(|| "2026-03-01T10:00:00.123Z".parse().expect("a timestamp")),
         verifier: Verifier::new("us-east-1", "sns", vec![]),
@@ -126,7 +132,7 @@ fn a_crash_between_the_note_and_the_file_leaves_one_mail_after_the_restart() {
 fn subjects_that_sns_refuses_are_refused() {
     let test = TestTopic::new();
     let long = "x".repeat(101);
-    for subject in [long.as_str(), "two\nlines", "a\u{1}b", "a\u{85}b", " leading blank"] {
+    for subject in ["", long.as_str(), "two\nlines", "a\u{1}b", "a\u{85}b", " leading blank"] {
         let refusal =
             test.call(&[("Action", "Publish"), ("Subject", subject), ("Message", "m")]).unwrap_err();
         assert_eq!(
@@ -151,6 +157,117 @@ fn a_subject_arrives_with_all_its_letters() {
     }
 }
 
+/// An HTTP endpoint that keeps what it receives: the type of each message, and its body.
+#[derive(Clone, Default)]
+struct Endpoint {
+    received: Arc<Mutex<Vec<(String, String)>>>,
+    arrived: Arc<Notify>,
+}
+
+impl Endpoint {
+    /// Starts the endpoint, and returns its address.
+    async fn start(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = format!("http://{}", listener.local_addr().expect("bound"));
+        let app = Router::new().fallback(Self::take).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        address
+    }
+
+    /// Takes a message. The first time, the endpoint is not ready, as endpoints sometimes are.
+    async fn take(State(endpoint): State<Self>, request: axum::extract::Request) -> axum::http::StatusCode {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, BODY_LIMIT).await.expect("a small body");
+        let header =
+            |name: &str| parts.headers.get(name).map(|value| value.to_str().expect("text").to_owned());
+        let kind = format!(
+            "{} {}{}",
+            parts.uri.path(),
+            header("x-amz-sns-message-type").unwrap_or_default(),
+            header("x-amz-sns-rawdelivery").map(|_| " raw").unwrap_or_default()
+        );
+        let mut received = endpoint.received.lock().expect("no panic before");
+        received.push((kind, String::from_utf8(body.to_vec()).expect("text")));
+        endpoint.arrived.notify_one();
+        if received.len() == 1 {
+            axum::http::StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            axum::http::StatusCode::OK
+        }
+    }
+
+    /// Waits until the endpoint has received this number of messages, and returns the last one.
+    async fn last_of(&self, count: usize) -> (String, String) {
+        let wait = async {
+            loop {
+                let arrived = self.arrived.notified();
+                let found = self.received.lock().expect("no panic before").get(count - 1).cloned();
+                match found {
+                    Some(found) => return found,
+                    None => arrived.await,
+                }
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect("a message arrives")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http_endpoint_confirms_and_receives_each_message_once() {
+    let endpoint = Endpoint::default();
+    let address = endpoint.start().await;
+    let mut test = TestTopic::new();
+    test.topic.web_origins = vec![address.parse().expect("an origin")];
+    let (folder, topic) = (test.folder, Arc::new(test.topic));
+    let shutdown = CancellationToken::new();
+    let loop_ = tokio::spawn(web::run(Arc::clone(&topic), shutdown.clone()));
+    let call = |pairs: &[(&str, &str)]| {
+        let answer = topic.perform(&Call::of(&[&[("TopicArn", TOPIC)], pairs].concat()));
+        answer.map(|answer| answer.result.unwrap_or_default())
+    };
+    let target = format!("{address}/hook");
+    let subscribe =
+        |endpoint: &str| call(&[("Action", "Subscribe"), ("Protocol", "http"), ("Endpoint", endpoint)]);
+    let refused = subscribe("http://127.0.0.1:1/hook").expect_err("another address");
+    assert!(refused.message.contains("--notify-http"), "{}", refused.message);
+    assert_eq!(
+        subscribe(&target).expect("allowed"),
+        "<SubscriptionArn>pending confirmation</SubscriptionArn>"
+    );
+    call(&[("Action", "Publish"), ("Message", "before the confirmation")]).expect("legal");
+    let (kind, body) = endpoint.last_of(2).await;
+    assert_eq!(kind, "/hook SubscriptionConfirmation", "sent again after the first refusal");
+    let asked: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert!(
+        asked["SubscribeURL"]
+            .as_str()
+            .expect("a link")
+            .starts_with("http://127.0.0.1:1/?Action=ConfirmSubscription")
+    );
+    let token = asked["Token"].as_str().expect("a token");
+    let wrong = call(&[("Action", "ConfirmSubscription"), ("Token", "guessed")]).expect_err("a wrong token");
+    assert_eq!(wrong.message, "Invalid parameter: Token");
+    let arn = call(&[("Action", "ConfirmSubscription"), ("Token", token)]).expect("the token");
+    let arn = arn.replace("<SubscriptionArn>", "").replace("</SubscriptionArn>", "");
+    call(&[("Action", "Publish"), ("Subject", "s"), ("Message", "after")]).expect("legal");
+    let (kind, body) = endpoint.last_of(3).await;
+    let document: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((kind.as_str(), &document["Message"]), ("/hook Notification", &"after".into()));
+    let raw = [
+        ("Action", "SetSubscriptionAttributes"),
+        ("SubscriptionArn", arn.as_str()),
+        ("AttributeName", "RawMessageDelivery"),
+        ("AttributeValue", "true"),
+    ];
+    call(&raw).expect("HTTP endpoints may have raw messages");
+    call(&[("Action", "Publish"), ("Message", "plain")]).expect("legal");
+    assert_eq!(endpoint.last_of(4).await, ("/hook Notification raw".to_owned(), "plain".to_owned()));
+    shutdown.cancel();
+    loop_.await.expect("no panic").expect("no error");
+    assert!(topic.store.next_web_delivery().expect("readable").is_none(), "nothing is left to deliver");
+    drop(folder);
+}
+
 /// Returns what another program writes for this input.
 fn piped(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
@@ -168,6 +285,44 @@ fn publishing_to_an_unknown_topic_is_not_found() {
     test.call(&[("Action", "DeleteTopic")]).expect("deleting always succeeds");
     let refusal = test.call(&[("Action", "Publish"), ("Message", "m")]).unwrap_err();
     assert_eq!((refusal.status.as_u16(), refusal.code), (404, "NotFound"));
+}
+
+#[test]
+fn one_address_gets_a_mail_of_each_protocol_from_the_display_name() {
+    let test = TestTopic::new();
+    let set =
+        [("Action", "SetTopicAttributes"), ("AttributeName", "DisplayName"), ("AttributeValue", "Orders")];
+    test.call(&set).expect("legal");
+    test.subscribe("a@example.com");
+    let json = [("Action", "Subscribe"), ("Protocol", "email-json"), ("Endpoint", "a@example.com")];
+    test.call(&json).expect("legal");
+    test.publish("n1");
+    test.publish("n1");
+    let mails = test.mails();
+    assert_eq!(mails.len(), 2);
+    assert!(mails.iter().all(|mail| mail.contains("From: Orders <downspout@localhost>")), "{mails:?}");
+    assert!(mails.iter().all(|mail| mail.contains("To: a@example.com")), "{mails:?}");
+    assert_eq!(
+        mails.iter().filter(|mail| mail.contains(r#""Type": "Notification""#)).count(),
+        1,
+        "{mails:?}"
+    );
+}
+
+#[test]
+fn a_filter_that_nobody_passes_leaves_no_mail() {
+    let test = TestTopic::new();
+    let policy = r#"{"status": ["FAILED"]}"#;
+    let filtered = [
+        ("Action", "Subscribe"),
+        ("Protocol", "email"),
+        ("Endpoint", "a@example.com"),
+        ("Attributes.entry.1.key", "FilterPolicy"),
+        ("Attributes.entry.1.value", policy),
+    ];
+    test.call(&filtered).expect("legal");
+    test.publish("n1");
+    assert!(test.mails().is_empty());
 }
 
 #[test]

@@ -16,8 +16,9 @@ A dash means that the request is refused with InvalidRequestException.
 - `more`: runs are still to come.
 
 A deactivation and its effect are one step: if nothing is active, the pipeline is INACTIVE at once. A FINISHED pipeline is
-activated only if there is something to begin. DELETING is never seen: a deletion is one step, and the host ends the
-machines after it.
+activated only if there is something to begin. A deletion is one step, after which no operation finds the pipeline; but
+DescribePipelines shows it as DELETING for three seconds, in which the host ends the machines. DescribePipelines shows SCHEDULING
+instead of SCHEDULED as long as a run that was due at the activation has not begun.
 
 ";
 

@@ -8,7 +8,8 @@ use definition::Definition;
 use engine::{AttemptId, Header, InstanceId, Notice, NoticeId, PipelineId, Run, RunId, WorkerGroup};
 use jiff::Timestamp;
 use store::{
-    Batch, DefinitionVersion, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store, StoreError,
+    Batch, DefinitionVersion, DeletedPipeline, Expired, ExpiryMarker, Marker, Page, Pipeline, Query, Store,
+    StoreError,
 };
 use tokio::sync::{Mutex, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -193,8 +194,8 @@ impl Store for FaultyStore {
         self.read("reading a revision", self.world.disk.revision(id)).await
     }
 
-    async fn was_deleted(&self, id: &PipelineId) -> Result<bool, StoreError> {
-        self.read("reading deleted pipelines", self.world.disk.was_deleted(id)).await
+    async fn deleted_pipeline(&self, id: &PipelineId) -> Result<Option<DeletedPipeline>, StoreError> {
+        self.read("reading deleted pipelines", self.world.disk.deleted_pipeline(id)).await
     }
 
     async fn list_pipelines(

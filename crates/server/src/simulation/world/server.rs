@@ -82,6 +82,7 @@ impl World {
             verifier: Verifier::new("us-east-1".to_owned(), "datapipeline", Vec::new()),
             hosts: Hosts::default(),
             account_id: "000000000000".to_owned(),
+            user_id: String::new(),
             has_dynamodb: true,
             host: None,
             poll_wait: *self.dice.one_of(&[20, 85, 600, 600].map(Duration::from_secs)),

@@ -1,0 +1,189 @@
+"""Stories of the Data Pipeline service that programs of others play: the flows that the tests of moto check, the flow of Ansible's
+module data_pipeline, and every exception and paginator of boto3."""
+
+import hashlib
+import time
+
+import boto3
+from botocore.exceptions import ClientError
+
+dp = boto3.client("datapipeline")
+
+
+def fields_of(pipeline):
+    described = dp.describe_pipelines(pipelineIds=[pipeline])["pipelineDescriptionList"][0]
+    return {field["key"]: field.get("stringValue") for field in described["fields"]}
+
+
+def until(condition):
+    deadline = time.time() + 60
+    while not condition():
+        assert time.time() < deadline
+        time.sleep(0.05)
+
+
+def objects(schedule="2026-11-01T00:00:00"):
+    string = lambda key, value: {"key": key, "stringValue": value}
+    return [
+        {"id": "Default", "name": "Default", "fields": [string("workerGroup", "mine"), string("failureAndRerunMode", "CASCADE"),
+            string("scheduleType", "cron"), string("pipelineLogUri", "s3://downspout-logs/mine"),
+            {"key": "schedule", "refValue": "Daily"}]},
+        {"id": "Daily", "name": "Daily", "fields": [string("type", "Schedule"), string("period", "1 day"),
+            string("startDateTime", schedule), string("endDateTime", "2036-11-03T00:00:00")]},
+        {"id": "SayHello", "name": "SayHello", "fields": [string("type", "ShellCommandActivity"),
+            string("command", "echo hello")]},
+    ]
+
+
+def definition_of(pipeline):
+    return sorted(dp.get_pipeline_definition(pipelineId=pipeline)["pipelineObjects"], key=lambda found: found["id"])
+
+
+def as_moto_tests_it():
+    made = dp.create_pipeline(name="mypipeline", uniqueId="some-unique-id", description="d")["pipelineId"]
+    described = dp.describe_pipelines(pipelineIds=[made])["pipelineDescriptionList"]
+    assert len(described) == 1 and described[0]["name"] == "mypipeline" and described[0]["pipelineId"] == made, described
+    fields = fields_of(made)
+    assert fields["@pipelineState"] == "PENDING" and fields["uniqueId"] == "some-unique-id" and fields["description"] == "d"
+    put = dp.put_pipeline_definition(pipelineId=made, pipelineObjects=objects("2035-11-01T00:00:00"))
+    assert put["errored"] is False, put
+    found = definition_of(made)
+    assert [object["id"] for object in found] == ["Daily", "Default", "SayHello"], found
+    assert {"key": "schedule", "refValue": "Daily"} in found[1]["fields"], found
+    described = dp.describe_objects(pipelineId=made, objectIds=["Daily", "Default"])["pipelineObjects"]
+    period = [field for field in described[0]["fields"] if field["key"] == "period"]
+    assert period == [{"key": "period", "stringValue": "1 day"}], described
+    dp.activate_pipeline(pipelineId=made)
+    fields = fields_of(made)
+    assert fields["@pipelineState"] == "SCHEDULED" and fields["@scheduledPeriod"] == "1 day", fields
+    assert fields["@scheduledStartTime"] == "2035-11-01T00:00:00" and fields["@scheduledEndTime"] == "2036-11-03T00:00:00", fields
+    dp.delete_pipeline(pipelineId=made)
+    assert made not in [pipeline["id"] for pipeline in dp.list_pipelines()["pipelineIdList"]]
+    many = [dp.create_pipeline(name=f"many-{n}", uniqueId=f"many-{n}")["pipelineId"] for n in range(100)]
+    first = dp.list_pipelines()
+    assert len(first["pipelineIdList"]) == 50 and first["hasMoreResults"] and first["marker"], first
+    second = dp.list_pipelines(marker=first["marker"])
+    listed = [pipeline["id"] for pipeline in first["pipelineIdList"] + second["pipelineIdList"]]
+    assert len(set(listed)) == 100
+    paged = dp.get_paginator("list_pipelines").paginate().build_full_result()["pipelineIdList"]
+    assert set(many) <= {pipeline["id"] for pipeline in paged}
+    last = dp.list_pipelines(marker=second["marker"]) if second["hasMoreResults"] else second
+    assert not last["hasMoreResults"] and "marker" not in last, last
+    for pipeline in many:
+        dp.delete_pipeline(pipelineId=pipeline)
+
+
+def as_ansible_plays_it():
+    """The module finds a pipeline by its name, recognises it by a hash of its definition, and waits for states and for the end."""
+    name, timeout_states = "ansible", {"activate": ("ACTIVE", "SCHEDULED"), "deactivate": ("INACTIVE", "PENDING", "FINISHED", "DELETING")}
+    tags = [{"key": "env", "value": "test"}]
+    unique = hashlib.md5(str(objects()).encode()).hexdigest()
+
+    def find():
+        for page in dp.get_paginator("list_pipelines").paginate():
+            for pipeline in page["pipelineIdList"]:
+                if pipeline["name"] == name:
+                    return pipeline["id"]
+        return None
+
+    def delete():
+        pipeline = find()
+        if pipeline is None:
+            return False
+        dp.delete_pipeline(pipelineId=pipeline)
+
+        def is_gone():
+            try:
+                assert fields_of(pipeline)["@pipelineState"] == "DELETING"
+                return False
+            except ClientError as error:
+                assert error.response["Error"]["Code"] in ("PipelineNotFoundException", "PipelineDeletedException"), error
+                return True
+
+        until(is_gone)
+        return True
+
+    assert find() is None
+    made = dp.create_pipeline(name=name, uniqueId=unique, description="", tags=tags)["pipelineId"]
+    assert find() == made and fields_of(made)["uniqueId"] == unique
+    assert dp.describe_pipelines(pipelineIds=[made])["pipelineDescriptionList"][0]["tags"] == tags
+    put = dp.put_pipeline_definition(pipelineId=made, pipelineObjects=objects(), parameterObjects=[], parameterValues=[])
+    assert put["errored"] is False, put
+    dp.activate_pipeline(pipelineId=made)
+    until(lambda: fields_of(made)["@pipelineState"] in timeout_states["activate"])
+    dp.deactivate_pipeline(pipelineId=made)
+    until(lambda: fields_of(made)["@pipelineState"] in timeout_states["deactivate"])
+    assert delete() is True
+    assert delete() is False
+
+
+def every_exception():
+    def raises(exception, call, **arguments):
+        try:
+            call(**arguments)
+        except exception as error:
+            assert error.response["Error"]["Message"], error
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400, error
+            assert error.response["ResponseMetadata"]["RequestId"], error
+        else:
+            raise AssertionError(f"not raised: {exception.__name__} by {arguments}")
+
+    exceptions = dp.exceptions
+    unknown = "df-00000000AAAAAAAAAAAA"
+    made = dp.create_pipeline(name="refused", uniqueId="refused")["pipelineId"]
+    of_pipeline = [
+        (dp.activate_pipeline, {}),
+        (dp.add_tags, {"tags": [{"key": "a", "value": "b"}]}),
+        (dp.deactivate_pipeline, {}),
+        (dp.describe_objects, {"objectIds": ["Default"]}),
+        (dp.evaluate_expression, {"objectId": "Default", "expression": "#{1}"}),
+        (dp.get_pipeline_definition, {}),
+        (dp.put_pipeline_definition, {"pipelineObjects": objects()}),
+        (dp.query_objects, {"sphere": "INSTANCE"}),
+        (dp.remove_tags, {"tagKeys": ["a"]}),
+        (dp.set_status, {"objectIds": ["Default"], "status": "PAUSE"}),
+        (dp.validate_pipeline_definition, {"pipelineObjects": objects()}),
+    ]
+    for call, arguments in of_pipeline:
+        raises(exceptions.PipelineNotFoundException, call, pipelineId=unknown, **arguments)
+    raises(exceptions.PipelineNotFoundException, dp.delete_pipeline, pipelineId=unknown)
+    raises(exceptions.PipelineNotFoundException, dp.describe_pipelines, pipelineIds=[made, unknown])
+    raises(exceptions.InvalidRequestException, dp.activate_pipeline, pipelineId=made)
+    raises(exceptions.InvalidRequestException, dp.query_objects, pipelineId=made, sphere="PLANET")
+    raises(exceptions.InvalidRequestException, dp.describe_pipelines, pipelineIds=[made] * 26)
+    raises(exceptions.InvalidRequestException, dp.list_pipelines, marker="nonsense")
+    raises(exceptions.InvalidRequestException, dp.get_pipeline_definition, pipelineId=made, version="active")
+    for call, arguments in [
+        (dp.report_task_progress, {}),
+        (dp.set_task_status, {"taskStatus": "FINISHED"}),
+    ]:
+        raises(exceptions.TaskNotFoundException, call, taskId="nonsense", **arguments)
+    dp.delete_pipeline(pipelineId=made)
+    for call, arguments in of_pipeline:
+        raises(exceptions.PipelineDeletedException, call, pipelineId=made, **arguments)
+    raises(exceptions.PipelineNotFoundException, dp.delete_pipeline, pipelineId=made)
+
+
+def paginators_of_objects():
+    made = dp.create_pipeline(name="pages", uniqueId="pages")["pipelineId"]
+    string = lambda key, value: {"key": key, "stringValue": value}
+    default = {"id": "Default", "name": "Default", "fields": [string("scheduleType", "ondemand"), string("workerGroup", "mine")]}
+    say = lambda n: {"id": f"Say{n}", "name": f"Say{n}", "fields": [string("type", "ShellCommandActivity"), string("command", "true")]}
+    dp.put_pipeline_definition(pipelineId=made, pipelineObjects=[default] + [say(n) for n in range(99)])
+    dp.activate_pipeline(pipelineId=made)
+    pages = dp.get_paginator("query_objects").paginate(pipelineId=made, sphere="INSTANCE", PaginationConfig={"PageSize": 40})
+    sizes = [len(page["ids"]) for page in pages]
+    assert sizes == [40, 40, 19], sizes
+    ids = pages.build_full_result()["ids"]
+    described = dp.get_paginator("describe_objects").paginate(pipelineId=made, objectIds=ids).build_full_result()
+    assert [found["id"] for found in described["pipelineObjects"]] == ids
+    failed = {"selectors": [{"fieldName": "@status", "operator": {"type": "EQ", "values": ["FAILED"]}}]}
+    assert dp.query_objects(pipelineId=made, sphere="INSTANCE", query=failed)["ids"] == []
+    dp.delete_pipeline(pipelineId=made)
+
+
+as_moto_tests_it()
+as_ansible_plays_it()
+every_exception()
+paginators_of_objects()
+print("done")
