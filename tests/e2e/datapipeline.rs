@@ -53,7 +53,7 @@ dp deactivate-pipeline --pipeline-id $id
 state
 dp delete-pipeline --pipeline-id $id
 # A command of a busy machine may come after the moment in which the pipeline is DELETING.
-(state || echo DELETING) 2>/dev/null
+(state 2>&1 || true) | grep -o 'DELETING\|PipelineDeletedException' | sed 's/PipelineDeletedException/DELETING/'
 "##;
 
 #[tokio::test(flavor = "multi_thread")]
