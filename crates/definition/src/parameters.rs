@@ -4,7 +4,7 @@ use foldhash::{HashMap, HashSet};
 
 use crate::{
     Definition, ParameterObject, ParameterValue,
-    expression::{self, EvaluateError, Evaluated, Scope, Value, parse_double},
+    expression::{self, Budget, EvaluateError, Evaluated, Scope, Value, parse_double},
 };
 
 /// The greatest number of parameters in a chain in which the value of each uses the next one. Validation refuses a longer
@@ -207,7 +207,8 @@ impl Parameters {
         if !self.has_expressions(id) {
             return Some(self.values(id).to_vec());
         }
-        let alone = Alone { parameters: self, nesting: 0 };
+        let budget = Budget::new();
+        let alone = Alone { parameters: self, nesting: 0, budget: &budget };
         let mut known = Vec::new();
         for value in self.values(id) {
             match expression::evaluate(value, &alone).ok()? {
@@ -248,6 +249,8 @@ struct Alone<'a> {
     parameters: &'a Parameters,
     /// The number of parameters whose values are being evaluated now, each for the one before it.
     nesting: u8,
+    /// What all evaluations together may cost, because a value may use another parameter many times.
+    budget: &'a Budget,
 }
 
 impl Scope for Alone<'_> {
@@ -255,12 +258,16 @@ impl Scope for Alone<'_> {
         if name.starts_with('*') || self.nesting >= MAX_NESTING {
             return None;
         }
-        let deeper = Self { parameters: self.parameters, nesting: self.nesting + 1 };
+        let deeper = Self { nesting: self.nesting + 1, ..*self };
         self.parameters.value_in(name, &deeper)?.ok()
     }
 
     fn follow(&self, _name: &str) -> Option<Box<dyn Scope + '_>> {
         None
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        Some(self.budget)
     }
 }
 
@@ -322,6 +329,16 @@ mod tests {
         assert_eq!(value(&parameters, "myList"), Some(Value::List(vec![Value::String("one".to_owned())])));
         assert_eq!(value(&parameters, "myMaybe"), Some(Value::String(String::new())));
         assert_eq!(value(&parameters, "myWord"), None);
+    }
+
+    #[test]
+    fn parameters_that_use_each_other_many_times_end_at_a_budget() {
+        let uses = |id: &str| format!("#{{{id}}}").repeat(200);
+        let value = |id: String, value: String| ParameterValue { id, value };
+        let mut given = vec![value("my1".to_owned(), "#{''}".to_owned())];
+        given.extend((2..=8).map(|index| value(format!("my{index}"), uses(&format!("my{}", index - 1)))));
+        assert_eq!(parameters(&given).known_values("my8"), None);
+        assert_eq!(parameters(&given).known_values("my2"), Some(vec![String::new()]));
     }
 
     #[test]
