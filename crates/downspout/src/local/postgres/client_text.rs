@@ -89,6 +89,9 @@ fn refusal(text: &str, words: &[&str]) -> Option<Refusal> {
 fn refused_object(words: &[&str]) -> Option<Refusal> {
     const HINT: &str = "Use a PostgreSQL server of your own: downspout up --database-url.";
     match words {
+        ["CREATE", "UNLOGGED", ..] => Some(unlogged()),
+        ["ALTER", "TABLE" | "SEQUENCE", options @ ..] if follows(options, "SET", "UNLOGGED") => Some(unlogged()),
+        ["SELECT", options @ ..] if follows(options, "INTO", "UNLOGGED") => Some(unlogged()),
         ["CREATE", "DATABASE", ..] => Some(Refusal {
             message: "the embedded PostgreSQL has one database, postgres; nobody could connect to another one".into(),
             hint: HINT,
@@ -102,6 +105,20 @@ fn refused_object(words: &[&str]) -> Option<Refusal> {
         ["CREATE", "USER", options @ ..] if !options.contains(&"NOLOGIN") => Some(no_login()),
         ["CREATE" | "ALTER", "ROLE" | "USER", options @ ..] if options.contains(&"LOGIN") => Some(no_login()),
         _ => None,
+    }
+}
+
+/// Returns whether `second` comes right after `first`.
+fn follows(words: &[&str], first: &str, second: &str) -> bool {
+    words.windows(2).any(|pair| pair == [first, second])
+}
+
+fn unlogged() -> Refusal {
+    Refusal {
+        message: "the embedded PostgreSQL has no unlogged tables: it ends at once to interrupt a statement of any client, and \
+                  every unlogged table would be empty after that"
+            .into(),
+        hint: "Leave UNLOGGED out.",
     }
 }
 

@@ -288,7 +288,10 @@ impl<'a> Relay<'a> {
         };
         match step {
             Step::Inward(moved) => {
-                self.deadlines.moved(Instant::now());
+                // A direction that is stuck moves nothing, and its time limit must come.
+                if !matches!(moved, Moved::Stuck) {
+                    self.deadlines.moved(Instant::now());
+                }
                 match moved {
                     Moved::Wrote => {
                         self.is_partly_sent = !self.to_server.is_empty();

@@ -21,9 +21,10 @@ use super::cluster_server::{END, FAILED, READY};
 /// The hidden command that makes this program a database server.
 const COMMAND: &str = "database-server";
 
-/// How long the start of the server may take. The first start on a machine unpacks the server and creates the database, and the
-/// start after a kill replays the log of the database.
-const START_LIMIT: Duration = Duration::from_secs(120);
+/// How long the start of the server may take. The first start on a machine unpacks the server and creates the database. The
+/// start after a kill replays the log of the database, which can be large after an interrupted load; ended before its end, it
+/// would begin again from the same point.
+const START_LIMIT: Duration = Duration::from_secs(3_600);
 
 /// Why the embedded server could not be started.
 #[derive(Debug, thiserror::Error)]

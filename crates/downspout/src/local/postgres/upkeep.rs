@@ -35,20 +35,23 @@ WHERE relkind IN ('r', 'm') AND relpersistence <> 't' AND (
   OR pg_catalog.pg_stat_get_mod_since_analyze(c.oid) > 50 + 0.1 * greatest(reltuples, 0))
 ORDER BY pg_catalog.pg_stat_get_dead_tuples(c.oid) DESC";
 
-/// The statements for all tables of users. A killed server has lost its counts, and its last statement may have left many dead
-/// rows.
+/// The statements for all tables of users, the smallest first, so that one that takes too long does not keep the others waiting.
+/// A killed server has lost its counts, and its last statement may have left many dead rows.
 const ALL_TABLES: &str = "
 SELECT pg_catalog.format('VACUUM %I.%I', nspname, relname) FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
 WHERE relkind IN ('r', 'm') AND relpersistence <> 't' AND nspname NOT IN ('pg_catalog', 'information_schema')
-ORDER BY pg_catalog.pg_relation_size(c.oid) DESC";
+ORDER BY pg_catalog.pg_relation_size(c.oid)";
 
 /// A checkpoint, if the start after a kill would have to replay more than 32 MB of log.
 const OVERDUE_CHECKPOINT: &str = "
 SELECT 'CHECKPOINT' FROM pg_catalog.pg_control_checkpoint()
 WHERE pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), redo_lsn) > 32 * 1024 * 1024";
 
-/// Does the upkeep until `shutdown`, each time `pause` after a change. `address` is the address of the front, for messages about
+/// The longest pause before the upkeep, after it had to be interrupted again and again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+
+/// Does the upkeep until `shutdown`, each time `pause` after a change; after each interruption the pause is twice as long. `address` is the address of the front, for messages about
 /// who has the session.
 pub(super) async fn keep_up(
     lender: Arc<Lender>,
@@ -58,10 +61,12 @@ pub(super) async fn keep_up(
 ) {
     let mut changes = lender.changes();
     let rounds = async {
+        let mut next_pause = pause;
         while changes.changed().await.is_ok() {
-            sleep(pause).await;
+            sleep(next_pause).await;
             changes.mark_unchanged();
-            round(&lender, address).await;
+            let is_interrupted = round(&lender, address).await;
+            next_pause = if is_interrupted { (next_pause * 2).min(LONGEST_PAUSE) } else { pause };
         }
     };
     tokio::select! {
@@ -70,8 +75,8 @@ pub(super) async fn keep_up(
     }
 }
 
-/// Borrows the session, and does what is to be done.
-async fn round(lender: &Arc<Lender>, address: SocketAddr) {
+/// Borrows the session, and does what is to be done. Returns whether a statement had to be interrupted.
+async fn round(lender: &Arc<Lender>, address: SocketAddr) -> bool {
     let borrower = Borrower {
         application: "downspout's vacuum".to_owned(),
         address,
@@ -82,7 +87,7 @@ async fn round(lender: &Arc<Lender>, address: SocketAddr) {
         Ok(loan) => loan,
         Err(error) => {
             tracing::debug!("the upkeep of the database has to wait: {:#}", anyhow::Error::from(error));
-            return;
+            return false;
         }
     };
     let (mut waiting, watched) = (lender.waiting(), lender.waiting());
@@ -90,6 +95,7 @@ async fn round(lender: &Arc<Lender>, address: SocketAddr) {
         outcome = work(&mut loan, &watched) => outcome,
         () = waited(&mut waiting) => Err(Lost),
     };
+    let is_interrupted = outcome.is_err();
     match outcome {
         Ok(true) => loan.give_back().await,
         Ok(false) => {
@@ -99,6 +105,7 @@ async fn round(lender: &Arc<Lender>, address: SocketAddr) {
         }
         Err(Lost) => loan.replace_server().await,
     }
+    is_interrupted
 }
 
 /// Completes when clients have waited too long.
