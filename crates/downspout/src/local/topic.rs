@@ -3,6 +3,7 @@
 //! The module speaks the Query protocol of SNS. A publish is durable before it is acknowledged. A notice, which its
 //! `downspout-notice-id` identifies, reaches the outbox exactly once per subscriber, however often it is published.
 
+mod deliveries;
 mod filter;
 mod mail;
 mod message;
@@ -118,13 +119,11 @@ pub async fn serve(
     });
     topic.write_outbox()?;
     let sender = config.smtp.map(|smtp| tokio::spawn(smtp::run(Arc::clone(&topic), smtp, shutdown.clone())));
-    let has_web = !topic.web_origins.is_empty();
-    let web = has_web.then(|| tokio::spawn(web::run(Arc::clone(&topic), shutdown.clone())));
+    // Also without an allowed address: a message for an address that is no longer allowed is dropped, and does not wait for ever.
+    let web = tokio::spawn(web::run(Arc::clone(&topic), shutdown.clone()));
     let answer = move |request| answer_request(Arc::clone(&topic), request);
     http_front::serve(listener, config.limits, shutdown, answer, response::full).await;
-    if let Some(web) = web {
-        web.await??;
-    }
+    web.await??;
     if let Some(sender) = sender {
         sender.await?;
     }

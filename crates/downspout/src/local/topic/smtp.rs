@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::Topic;
+use super::deliveries::{next_due, next_try};
 use super::store::Delivery;
 
 /// The environment variable with the password of the mail server.
@@ -111,27 +111,9 @@ fn password(file: Option<&Path>) -> Result<Option<String>, SmtpConfigError> {
 
 /// Sends the waiting mails until `shutdown`.
 pub(super) async fn run(topic: Arc<Topic>, smtp: SmtpConfig, shutdown: CancellationToken) {
-    loop {
-        let wait = match topic.store.next_by_smtp() {
-            Ok(None) => Duration::from_secs(3_600),
-            Ok(Some((due, delivery))) => {
-                let wait = Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default();
-                if wait.is_zero() {
-                    send(&topic, &smtp, &delivery).await;
-                    continue;
-                }
-                wait
-            }
-            Err(error) => {
-                tracing::error!(error = %error, "cannot read the mails that wait for the mail server");
-                Duration::from_secs(60)
-            }
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = topic.mail_waits.notified() => {}
-            () = tokio::time::sleep(wait) => {}
-        }
+    let next = || topic.store.next_by_smtp();
+    while let Some(delivery) = next_due(next, &topic.mail_waits, &shutdown).await {
+        send(&topic, &smtp, &delivery).await;
     }
 }
 
@@ -148,7 +130,7 @@ async fn send(topic: &Topic, smtp: &SmtpConfig, delivery: &Delivery) {
     let (error, next) = match sent {
         Ok(()) => (None, None),
         Err((permanent, error)) => {
-            let next = if permanent { None } else { next_try(delivery.smtp_tries) };
+            let next = if permanent { None } else { next_try(delivery.smtp_tries, &RETRY_AFTER_SECS) };
             tracing::warn!(mail.to = %delivery.recipient, mail.server = %smtp.shown, error = %error,
                 mail.next_try = ?next, "the mail server did not take a mail; the mail is in the outbox");
             (Some(error), next)
@@ -159,12 +141,6 @@ async fn send(topic: &Topic, smtp: &SmtpConfig, delivery: &Delivery) {
         // Without the note, the mail is sent again. The pause prevents a tight loop.
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
-}
-
-/// Returns the time of the next try after one that `tries` others preceded; `None` if no try follows.
-fn next_try(tries: u32) -> Option<Timestamp> {
-    let secs = RETRY_AFTER_SECS.get(usize::try_from(tries).ok()?)?;
-    Timestamp::now().checked_add(SignedDuration::from_secs(*secs)).ok()
 }
 
 #[cfg(test)]

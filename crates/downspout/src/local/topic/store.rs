@@ -256,6 +256,9 @@ impl TopicStore {
         let insert = "INSERT OR IGNORE INTO subscription VALUES (?1, ?2, ?3, ?4)";
         if transaction.execute(insert, [arn, topic, protocol, endpoint])? > 0 {
             put(&transaction, Table::SubscriptionAttributes, arn, attributes)?;
+            if !new.is_by_mail() {
+                web::expect_confirmation(&transaction, arn)?;
+            }
         }
         let known = subscriptions(&transaction, Some(topic))?;
         let found = known.into_iter().find(|it| it.protocol == *protocol && it.endpoint == *endpoint);

@@ -67,7 +67,6 @@ impl Topic {
 
     /// Sends the endpoint a token, as SNS does.
     fn ask_for_confirmation(&self, subscription: &Subscription) -> Result<(), SnsError> {
-        let fresh = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
         let (message_id, at) = (uuid::Uuid::new_v4().to_string(), (self.now)());
         let message = |token: &str| {
             let topic = &subscription.topic;
@@ -93,7 +92,7 @@ impl Topic {
                 body,
             }
         };
-        self.store.ask_for_confirmation(subscription, &fresh, &message)?;
+        self.store.ask_for_confirmation(subscription, &message)?;
         self.web_waits.notify_one();
         Ok(())
     }

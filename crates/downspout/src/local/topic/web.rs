@@ -15,21 +15,19 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use jiff::{SignedDuration, Timestamp};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_util::sync::CancellationToken;
 use url::{Origin, Url};
 
 use super::Topic;
+use super::deliveries::{next_due, next_try};
 use super::store::WebDelivery;
 
 /// How long an endpoint may take to answer, as in SNS.
 const SEND_LIMIT: Duration = Duration::from_secs(15);
 /// The pauses between tries, in seconds.
 const RETRY_AFTER_SECS: [i64; 8] = [1, 5, 15, 60, 300, 900, 3_600, 14_400];
-/// The longest wait for the next message.
-const IDLE: Duration = Duration::from_secs(3_600);
 
 /// An address of endpoints that subscriptions may name: a scheme, a host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,29 +79,11 @@ pub(super) async fn run(topic: Arc<Topic>, shutdown: CancellationToken) -> anyho
         .with_no_client_auth();
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
     let client: HttpClient = Client::builder(TokioExecutor::new()).build(connector);
-    loop {
-        let wait = match topic.store.next_web_delivery() {
-            Ok(None) => IDLE,
-            Ok(Some(delivery)) => {
-                let wait =
-                    Duration::try_from(delivery.due.duration_since(Timestamp::now())).unwrap_or_default();
-                if wait.is_zero() {
-                    deliver(&topic, &client, &delivery).await;
-                    continue;
-                }
-                wait
-            }
-            Err(error) => {
-                tracing::error!(error = %error, "cannot read the messages that wait for HTTP endpoints");
-                Duration::from_secs(60)
-            }
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            () = topic.web_waits.notified() => {}
-            () = tokio::time::sleep(wait) => {}
-        }
+    let next = || topic.store.next_web_delivery().map(|next| next.map(|delivery| (delivery.due, delivery)));
+    while let Some(delivery) = next_due(next, &topic.web_waits, &shutdown).await {
+        deliver(&topic, &client, &delivery).await;
     }
+    Ok(())
 }
 
 /// Tries once to deliver a message, and notes when the next try is.
@@ -118,7 +98,8 @@ async fn deliver(topic: &Topic, client: &HttpClient, delivery: &WebDelivery) {
         Ok(Err(Refused::Unreachable(why))) => (Err(why), true),
         Err(_) => (Err(format!("no answer within {} s", SEND_LIMIT.as_secs())), true),
     };
-    let next = outcome.is_err().then(|| next_try(delivery.tries)).flatten().filter(|_| may_retry);
+    let next =
+        outcome.is_err().then(|| next_try(delivery.tries, &RETRY_AFTER_SECS)).flatten().filter(|_| may_retry);
     if let Err(why) = outcome {
         tracing::warn!(sns.endpoint = %delivery.endpoint, error = %why, sns.next_try = ?next,
             "an HTTP endpoint did not take a message");
@@ -170,12 +151,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// Returns the time of the next try after one that `tries` others preceded; `None` if no try follows.
-fn next_try(tries: u32) -> Option<Timestamp> {
-    let secs = RETRY_AFTER_SECS.get(usize::try_from(tries).ok()?)?;
-    Timestamp::now().checked_add(SignedDuration::from_secs(*secs)).ok()
 }
 
 #[cfg(test)]

@@ -61,21 +61,23 @@ pub(super) fn enqueue(connection: &Connection, subscription: &str, message: &Web
     Ok(())
 }
 
+/// Makes a new subscription wait for its confirmation: gives it a token.
+pub(super) fn expect_confirmation(connection: &Connection, subscription: &str) -> Result<()> {
+    let token = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let insert = "INSERT INTO confirmation (subscription, token) VALUES (?1, ?2)";
+    connection.execute(insert, [subscription, &token])?;
+    Ok(())
+}
+
 impl TopicStore {
-    /// Asks for a confirmation of a subscription. If one was asked for before, the same token is used again. `message` makes the
-    /// request of the token.
+    /// Asks for a confirmation of a subscription. `message` makes the request of the token.
     pub(in super::super) fn ask_for_confirmation(
         &self,
         subscription: &Subscription,
-        fresh_token: &str,
         message: &dyn Fn(&str) -> WebMessage,
     ) -> Result<()> {
         let mut connection = self.lock();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        transaction.execute(
-            "INSERT OR IGNORE INTO confirmation (subscription, token) VALUES (?1, ?2)",
-            [subscription.arn.as_str(), fresh_token],
-        )?;
         let select = "SELECT token FROM confirmation WHERE subscription = ?1";
         let token: String = transaction.query_row(select, [&subscription.arn], |row| row.get(0))?;
         enqueue(&transaction, &subscription.arn, &message(&token))?;
@@ -120,10 +122,15 @@ impl TopicStore {
     pub(in super::super) fn note_web_delivery(&self, id: i64, next: Option<Timestamp>) -> Result<()> {
         let connection = self.lock();
         match next {
-            Some(next) => connection.execute(
-                "UPDATE web_delivery SET due = ?2, tries = tries + 1 WHERE id = ?1",
-                params![id, next.as_millisecond()],
-            )?,
+            Some(next) => {
+                connection.execute("UPDATE web_delivery SET tries = tries + 1 WHERE id = ?1", [id])?;
+                // The other messages for the endpoint wait too, so that it does not hold up other endpoints for each of them.
+                connection.execute(
+                    "UPDATE web_delivery SET due = max(due, ?2)
+                     WHERE subscription = (SELECT subscription FROM web_delivery WHERE id = ?1)",
+                    params![id, next.as_millisecond()],
+                )?
+            }
             None => connection.execute("DELETE FROM web_delivery WHERE id = ?1", [id])?,
         };
         Ok(())
