@@ -23,6 +23,9 @@ pub struct Statement {
     pub columns: Vec<Column>,
     /// Whether the database has read the statement, and told the types of its placeholders.
     pub is_known: bool,
+    /// Whether the database tells for each row how many rows were stored: for one statement that changes a table, and not for
+    /// a CALL or several statements.
+    pub tells_rows: bool,
 }
 
 /// A statement, and the reason why the types of its placeholders are unknown, if they are.
@@ -43,18 +46,20 @@ impl Statement {
             return Err(Failure::bad_input("Definition", message));
         }
         let mut types = Vec::with_capacity(template.placeholders());
-        for part in statements(insert) {
+        let parts = statements(insert);
+        let tells_rows = parts.len() == 1 && changes_a_table(insert);
+        for part in parts {
             match types_of(tx, &SqlTemplate::new(&part.text)).await? {
                 Ok(found) => types.extend(found),
-                Err(why) => return Ok((Self::of_texts(template), Some(why))),
+                Err(why) => return Ok((Self { tells_rows, ..Self::of_texts(template) }, Some(why))),
             }
         }
         if types.len() != template.placeholders() {
             let why = "the placeholders of its statements cannot be told apart".to_owned();
-            return Ok((Self::of_texts(template), Some(why)));
+            return Ok((Self { tells_rows, ..Self::of_texts(template) }, Some(why)));
         }
         let columns = types.into_iter().enumerate().map(|(index, (of, kind))| placeholder(index, of, kind));
-        Ok((Self { template, columns: columns.collect(), is_known: true }, None))
+        Ok((Self { template, columns: columns.collect(), is_known: true, tells_rows }, None))
     }
 
     /// Returns a statement whose placeholders take every text.
@@ -62,7 +67,7 @@ impl Statement {
     pub fn of_texts(template: SqlTemplate) -> Self {
         let places = 0..template.placeholders();
         let columns = places.map(|index| placeholder(index, "text".to_owned(), ColumnType::Text(None)));
-        Self { columns: columns.collect(), template, is_known: false }
+        Self { columns: columns.collect(), template, is_known: false, tells_rows: false }
     }
 
     /// Names the placeholders by the header of a file, if it has as many columns.
@@ -75,6 +80,12 @@ impl Statement {
         }
         self
     }
+}
+
+/// Returns whether a statement is one for which the database tells the number of changed rows.
+fn changes_a_table(statement: &str) -> bool {
+    let first = statement.split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap_or_default();
+    ["insert", "update", "delete", "merge"].iter().any(|word| first.eq_ignore_ascii_case(word))
 }
 
 fn placeholder(index: usize, type_name: String, kind: ColumnType) -> Column {

@@ -161,7 +161,7 @@ impl<'a> Writer<'a> {
             Some(sink) => self.close(sink).await?,
             None => batch.changed,
         };
-        self.release(stored, None).await
+        self.release(stored, &[]).await
     }
 
     /// Undoes everything since the savepoint, and removes the savepoint.
@@ -170,12 +170,13 @@ impl<'a> Writer<'a> {
     }
 
     /// Sends `rows` as a batch of their own, and undoes the batch if the database refuses the rows. A row of `rows` is left out,
-    /// and counted as replaced, if a row with its key was written in the span `later` between two points of the load.
+    /// and counted as replaced, if a row with its key was written in one of the spans `later` of
+    /// the load.
     ///
     /// # Errors
     ///
     /// A refusal after the batch is undone; any other failure of the database as it is.
-    pub(super) async fn apply(&self, rows: &[u8], later: Option<&Range<i64>>) -> Result<Accepted, Failure> {
+    pub(super) async fn apply(&self, rows: &[u8], later: &[Range<i64>]) -> Result<Accepted, Failure> {
         self.tx.run("setting a savepoint", "SAVEPOINT batch").await?;
         let result = self.copy_once(rows, later).await;
         match result {
@@ -187,7 +188,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    async fn copy_once(&self, rows: &[u8], later: Option<&Range<i64>>) -> Result<Accepted, Failure> {
+    async fn copy_once(&self, rows: &[u8], later: &[Range<i64>]) -> Result<Accepted, Failure> {
         let stored = if let Some(copy) = &self.copy {
             let mut sink = self.open(copy).await?;
             feed(&mut sink, Bytes::copy_from_slice(rows)).await?;
@@ -201,10 +202,12 @@ impl<'a> Writer<'a> {
     /// Returns the number of rows that the statements have changed.
     async fn run_statements(&self, statements: &[u8]) -> Result<u64, Failure> {
         let done = self.tx.client().simple_query(&String::from_utf8_lossy(statements)).await;
-        let is_known = matches!(&self.layout, Layout::Statements(statement) if statement.is_known);
+        let Layout::Statements(statement) = &self.layout else {
+            return Err(Failure::internal("rows of COPY were sent as statements"));
+        };
         let messages = done.map_err(|error| {
             let failure = Failure::database(DOING, &error);
-            if is_known { failure.of_values() } else { failure }
+            if statement.is_known { failure.of_values() } else { failure }
         })?;
         let changed = |message| match message {
             SimpleQueryMessage::CommandComplete(rows) => rows,
@@ -213,14 +216,15 @@ impl<'a> Writer<'a> {
         Ok(messages.into_iter().map(changed).sum())
     }
 
-    async fn release(&self, stored: u64, later: Option<&Range<i64>>) -> Result<Accepted, Failure> {
+    async fn release(&self, stored: u64, later: &[Range<i64>]) -> Result<Accepted, Failure> {
         let Some(merge) = &self.merge else {
             self.tx.run("releasing a savepoint", "RELEASE SAVEPOINT batch").await?;
-            return Ok(Accepted { replaced: 0, stored: Some(stored) });
+            let is_told = !matches!(&self.layout, Layout::Statements(statement) if !statement.tells_rows);
+            return Ok(Accepted { replaced: 0, stored: is_told.then_some(stored) });
         };
         let mut replaced = 0;
         if let Some(doubles) = &self.doubles {
-            if let Some(later) = later {
+            if !later.is_empty() {
                 replaced += doubles.remove_superseded(self.tx, later).await?;
             }
             replaced += doubles.count(self.tx).await?;

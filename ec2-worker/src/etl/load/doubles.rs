@@ -14,7 +14,7 @@ pub(super) struct Doubles {
     within: String,
     /// Counts the rows of earlier batches with the key of a row of the batch.
     before: String,
-    /// Removes the rows of the batch in whose place a row stands that this load has written in `{span}`.
+    /// Removes the rows of the batch in whose place another row stands, if `{condition}` is true of that row.
     superseded: String,
     /// Whether there are earlier batches.
     has_rows: AtomicBool,
@@ -28,24 +28,15 @@ impl Doubles {
         let keys = format!("SELECT DISTINCT {} FROM {stage}", names.join(", "));
         let same: Vec<String> = names.iter().map(|name| format!("t.{name} = k.{name}")).collect();
         let (table, same) = (table.quoted(), same.join(" AND "));
-        // A row of the table is of an earlier batch if this transaction has written it after a savepoint. Its savepoints have
-        // numbers between its own number and that of the present batch; transactions with a number between them that are still
-        // in progress are its own, because it does not see the rows of others.
-        let written_between = |first: &str, last: &str| {
-            format!(
-                "CASE WHEN -age(t.xmin) BETWEEN {first} AND {last} \
-                 THEN txid_status(txid_current() - age(t.xmin)) = 'in progress' ELSE false END"
-            )
-        };
+        // A row of the table is of an earlier batch if this transaction has written it after a savepoint.
         let before = format!(
             "WITH last AS (SELECT max(-age(xmin)) AS ahead FROM {stage}) \
              SELECT count(*) FROM ({keys}) k JOIN {table} t ON {same} CROSS JOIN last WHERE {}",
-            written_between("1", "last.ahead")
+            written_between(1, "last.ahead")
         );
         let superseded = format!(
-            "WITH gone AS (DELETE FROM {stage} k USING {table} t WHERE {same} AND {} RETURNING 1) \
-             SELECT count(*) FROM gone",
-            written_between("{first}", "{last}")
+            "WITH gone AS (DELETE FROM {stage} k USING {table} t WHERE {same} AND ({{condition}}) RETURNING 1) \
+             SELECT count(*) FROM gone"
         );
         let within = format!("SELECT (SELECT count(*) FROM {stage}) - (SELECT count(*) FROM ({keys}) k)");
         Self { within, before, superseded, has_rows: AtomicBool::new(has_rows) }
@@ -60,15 +51,16 @@ impl Doubles {
         Ok(count)
     }
 
-    /// Removes the rows of the batch in whose place the load has written a row in `span` (see [`subtransactions`]), and
+    /// Removes the rows of the batch in whose place the load has written a row in one of `spans` (see [`subtransactions`]), and
     /// returns their number.
     pub(super) async fn remove_superseded(
         &self,
         tx: &Transaction,
-        span: &Range<i64>,
+        spans: &[Range<i64>],
     ) -> Result<u64, Failure> {
-        let (first, last) = (span.start.to_string(), (span.end - 1).to_string());
-        counted(tx, &self.superseded.replace("{first}", &first).replace("{last}", &last)).await
+        let spans = spans.iter().map(|span| written_between(span.start, &(span.end - 1).to_string()));
+        let condition = spans.collect::<Vec<_>>().join(" OR ");
+        counted(tx, &self.superseded.replace("{condition}", &condition)).await
     }
 
     /// Remembers that a batch was merged.
@@ -85,6 +77,16 @@ pub(super) async fn subtransactions(tx: &Transaction) -> Result<i64, Failure> {
     let sql = "SELECT (txid_snapshot_xmax(txid_current_snapshot()) - txid_current())::int8";
     let rows = tx.query("reading the number of the transaction", sql, &[]).await?;
     Ok(rows.first().map_or(0, |row| row.get(0)))
+}
+
+/// Returns the SQL condition that this transaction has written the row `t` after a savepoint with a number from `first` to
+/// `last`. Savepoints have numbers after that of the transaction. Transactions with a number between them that are still in
+/// progress are its own, because it does not see the rows of others.
+fn written_between(first: i64, last: &str) -> String {
+    format!(
+        "CASE WHEN -age(t.xmin) BETWEEN {first} AND {last} \
+         THEN txid_status(txid_current() - age(t.xmin)) = 'in progress' ELSE false END"
+    )
 }
 
 async fn counted(tx: &Transaction, sql: &str) -> Result<u64, Failure> {

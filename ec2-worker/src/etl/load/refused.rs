@@ -65,7 +65,7 @@ impl LoadTry<'_> {
             let count = groups.next(chunk.marks.len() - at);
             let from = if at == 0 { 0 } else { chunk.marks[at - 1].end };
             let to = chunk.marks[at + count - 1].end;
-            match writer.apply(&chunk.data[from..to], None).await {
+            match writer.apply(&chunk.data[from..to], &[]).await {
                 Ok(accepted) => {
                     self.loaded.add(count as u64, accepted);
                     at += count;
@@ -77,8 +77,8 @@ impl LoadTry<'_> {
                     let reject =
                         Reject { at: mark.at, column: failure.column, reason, raw: mark.raw.clone() };
                     if may_wait {
-                        let refused_at = writer.point().await?;
-                        waiting.push(WaitingRow { data: chunk.data[from..to].to_vec(), reject, refused_at });
+                        let (data, refused_at) = (chunk.data[from..to].to_vec(), writer.point().await?);
+                        waiting.push(WaitingRow { data, reject, refused_at, later: Vec::new() });
                     } else {
                         self.collect(source, &[reject])?;
                     }

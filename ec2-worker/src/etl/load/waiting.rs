@@ -4,6 +4,8 @@
 //! foreign keys after all rows. But when rows are sent in small groups, to find a refused row, such a row is refused
 //! although it is good. So it waits, and is sent again after all other rows of the load.
 
+use std::ops::Range;
+
 use tokio_postgres::types::Type;
 
 use super::super::source::Source;
@@ -35,8 +37,11 @@ pub(super) struct Waiting {
 pub(super) struct WaitingRow {
     pub(super) data: Vec<u8>,
     pub(super) reject: Reject,
-    /// In an upsert, the point of the load at which the row was refused. Rows that were written later replace this row.
+    /// In an upsert, the point of the load at which the row was last refused.
     pub(super) refused_at: Option<i64>,
+    /// In an upsert, the spans of the load in which rows were written that come after this row in the file, and so replace it:
+    /// from each refusal to the next pass over the waiting rows.
+    pub(super) later: Vec<Range<i64>>,
 }
 
 /// Returns the names of the foreign keys of a table that refer to the table itself.
@@ -54,19 +59,14 @@ impl LoadTry<'_> {
 
     /// Sends the waiting rows again, until no more of them can be loaded. The others are refused.
     pub(super) async fn load_waiting(&mut self, tx: &Transaction, table: &Table) -> Result<(), Failure> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        // The point can be read only after a batch was undone, and the last one was perhaps not.
-        tx.run("setting a savepoint", UNDONE).await?;
-        let began_at = subtransactions(tx).await?;
         while !self.waiting.is_empty() && !self.is_limit_passed() {
             let mut is_progress = false;
+            self.begin_pass(tx).await?;
             for mut waiting in std::mem::take(&mut self.waiting) {
                 let writer =
                     Writer::new(tx, table, waiting.layout.clone(), waiting.way.clone(), true).await?;
                 let before = waiting.rows.len();
-                waiting.rows = self.send_again(&waiting.source, &writer, waiting.rows, began_at).await?;
+                waiting.rows = self.send_again(&waiting.source, &writer, waiting.rows).await?;
                 is_progress |= waiting.rows.len() < before;
                 if !waiting.rows.is_empty() {
                     self.waiting.push(waiting);
@@ -82,22 +82,36 @@ impl LoadTry<'_> {
         Ok(())
     }
 
+    /// Notes for each waiting row of an upsert that the rows which were written since its refusal come after it.
+    async fn begin_pass(&mut self, tx: &Transaction) -> Result<(), Failure> {
+        let is_ordered = |waiting: &Waiting| waiting.rows.iter().any(|row| row.refused_at.is_some());
+        if !self.waiting.iter().any(is_ordered) {
+            return Ok(());
+        }
+        // The point can be read only after a batch was undone, and the last one was perhaps not.
+        tx.run("setting a savepoint", UNDONE).await?;
+        let now = subtransactions(tx).await?;
+        for row in self.waiting.iter_mut().flat_map(|waiting| &mut waiting.rows) {
+            row.later.extend(row.refused_at.map(|refused_at| refused_at..now));
+        }
+        Ok(())
+    }
+
     /// Sends rows in groups, as in a refused batch. Returns those that have to wait still. In an upsert, each row is sent
-    /// alone, because each has its own rows that the load wrote after it and before `began_at`.
+    /// alone, because each has its own rows that come after it.
     async fn send_again(
         &mut self,
         source: &Source,
         writer: &Writer<'_>,
         rows: Vec<WaitingRow>,
-        began_at: i64,
     ) -> Result<Vec<WaitingRow>, Failure> {
         let (mut left, mut groups) = (Vec::new(), Groups::new(rows.len()));
         let mut rows = std::collections::VecDeque::from(rows);
         while !rows.is_empty() && !self.is_limit_passed() {
-            let later = rows.front().and_then(|row| row.refused_at).map(|refused_at| refused_at..began_at);
-            let count = if later.is_some() { 1 } else { groups.next(rows.len()) };
+            let later = rows.front().map(|row| row.later.clone()).unwrap_or_default();
+            let count = if later.is_empty() { groups.next(rows.len()) } else { 1 };
             let data: Vec<u8> = rows.iter().take(count).flat_map(|row| row.data.iter().copied()).collect();
-            match writer.apply(&data, later.as_ref()).await {
+            match writer.apply(&data, &later).await {
                 Ok(accepted) => {
                     self.loaded.add(count as u64, accepted);
                     rows.drain(..count);
@@ -106,6 +120,7 @@ impl LoadTry<'_> {
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     if let Some(mut row) = rows.pop_front() {
                         row.reject.reason = batch::reason(&failure);
+                        row.refused_at = writer.point().await?;
                         match self.may_wait(&failure) {
                             true => left.push(row),
                             false => self.collect(source, &[row.reject])?,
