@@ -13,7 +13,8 @@ use e2e::{
 use crate::PROGRAM;
 use crate::clients::bash;
 
-fn psql(up: &Up) -> Command {
+/// Returns a `psql` on the database of the stack.
+pub(crate) fn psql(up: &Up) -> Command {
     let bin =
         postgres::programs().expect("psql is missing: run `tests/setup`, or `apt-get install -y postgresql`");
     let mut command = Command::new(bin.join("psql"));
@@ -21,7 +22,8 @@ fn psql(up: &Up) -> Command {
     command
 }
 
-fn ask(up: &Up, query: &str) -> String {
+/// Returns what `psql` prints for a query.
+pub(crate) fn ask(up: &Up, query: &str) -> String {
     let output = psql(up).args(["-c", query]).output().expect("starting psql");
     assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()

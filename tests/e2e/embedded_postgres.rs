@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use e2e::definitions::Definitions;
-use e2e::postgres::{self, NativePostgres};
+use e2e::postgres::NativePostgres;
 use e2e::program::Up;
 use e2e::samples::Samples;
 use e2e::until::until;
 
 use crate::PROGRAM;
 use crate::clients::bash;
+use crate::database::{ask, psql};
 
 /// A pipeline whose script never ends.
 const ENDLESS: &str = r##"{"objects": [
@@ -34,20 +35,6 @@ fn pg_dump(up: &Up) -> Command {
     let mut command = Command::new(found.expect("pg_dump is missing in target/venv: run `tests/setup`"));
     command.arg(format!("--dbname={}", up.endpoints.postgres));
     command
-}
-
-fn psql(up: &Up) -> Command {
-    let bin =
-        postgres::programs().expect("psql is missing: run `tests/setup`, or `apt-get install -y postgresql`");
-    let mut command = Command::new(bin.join("psql"));
-    command.arg(&up.endpoints.postgres).args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1"]);
-    command
-}
-
-fn ask(up: &Up, query: &str) -> String {
-    let output = psql(up).args(["-c", query]).output().expect("starting psql");
-    assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// Returns a psql that waits until another psql ends its statement, and that was told so.
