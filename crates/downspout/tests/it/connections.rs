@@ -155,3 +155,31 @@ async fn a_full_endpoint_says_so_and_leaves_the_others_answering() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_without_a_file_ends_before_it_fills_the_memory() {
+    let endpoints = start(Limits::default()).await;
+    let fields = |number: usize| {
+        format!("--x\r\nContent-Disposition: form-data; name=\"f{number}\"\r\n\r\n\r\n").into_bytes()
+    };
+    let endless: [(&str, &dyn Fn(usize) -> Vec<u8>); 2] =
+        [("no boundary", &|_| vec![b'-'; 16 * 1024]), ("fields without values", &fields)];
+    for (what, piece) in endless {
+        let head =
+            b"POST /drop HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n\
+                     Transfer-Encoding: chunked\r\n\r\n";
+        let mut stream = begin(&endpoints, Service::S3, head).await;
+        let (mut sent, most) = (0, 200 << 20);
+        for number in 0.. {
+            let piece = piece(number);
+            sent += piece.len();
+            let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
+            // The endpoint has closed the connection.
+            if stream.write_all(&chunk).await.is_err() {
+                break;
+            }
+            assert!(sent < most, "{what}: the endpoint reads for ever");
+        }
+        assert_eq!(call(&endpoints, Service::S3).await.status, 200, "{what}");
+    }
+}

@@ -8,6 +8,7 @@
 use http::header::{AUTHORIZATION, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
 use s3s::dto::Range;
 use sigv4::s3::Refusal;
 
@@ -70,9 +71,10 @@ fn unknown_sub_resource(parts: &Parts, has_bucket_in_host: bool) -> Option<&'sta
     })
 }
 
-/// Returns whether a request is for an object, and not for a bucket.
-fn names_object(parts: &Parts, has_bucket_in_host: bool) -> bool {
-    let path = parts.uri.path().trim_start_matches('/');
+/// Returns whether a request is for an object, and not for a bucket. As in `s3s`, an escaped slash separates the bucket, too.
+pub(super) fn names_object(parts: &Parts, has_bucket_in_host: bool) -> bool {
+    let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
+    let path = path.trim_start_matches('/');
     match has_bucket_in_host {
         true => !path.is_empty(),
         false => path.split_once('/').is_some_and(|(_, key)| !key.is_empty()),
@@ -95,6 +97,7 @@ mod tests {
         assert_eq!(found(Method::PUT, "/drop/key?annotation&annotationName=a", false), Some("annotation"));
         assert_eq!(found(Method::PUT, "/drop/key?encryption", false), Some("encryption"));
         assert_eq!(found(Method::PUT, "/key?encryption", true), Some("encryption"));
+        assert_eq!(found(Method::PUT, "/drop%2Fkey?encryption", false), Some("encryption"));
         assert_eq!(found(Method::PUT, "/drop/?encryption", false), None);
         assert_eq!(found(Method::PUT, "/?encryption", true), None);
         assert_eq!(found(Method::GET, "/drop?prefix=annotation", false), None);

@@ -124,6 +124,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Returns whether the store itself has failed, and not what the request asks for.
+    pub(super) fn is_of_store(&self) -> bool {
+        matches!(self, Self::DiskFull(_) | Self::Io { .. } | Self::Index(_) | Self::Damaged(_) | Self::Closed)
+    }
+
     /// Returns the error for a failure of the operating system with the file `path`: [`Self::DiskFull`] or [`Self::Io`].
     pub(super) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();

@@ -6,6 +6,10 @@
 mod policy;
 mod success;
 
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt, stream};
@@ -25,6 +29,8 @@ use super::broken_content::refusal_of;
 
 /// The largest size of all fields before the file, in bytes.
 const MOST_FIELD_BYTES: usize = 20_000;
+/// The largest size of a form up to its file, in bytes: the fields, their names and what separates them.
+const MOST_BEFORE_FILE: usize = 64 << 10;
 /// The variable that stands for the name of the file.
 const FILE_NAME: &str = "${filename}";
 /// The characters that are escaped in the path of a request.
@@ -99,7 +105,8 @@ impl Form {
         let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let boundary =
             multer::parse_boundary(content_type.unwrap_or_default()).map_err(|error| malformed(&error))?;
-        let mut multipart = Multipart::new(body.into_data_stream(), boundary);
+        let has_file = Arc::new(AtomicBool::new(false));
+        let mut multipart = Multipart::new(piece_by_piece(body, Arc::clone(&has_file)), boundary);
         let mut fields: Vec<(String, String)> = Vec::new();
         let mut room = MOST_FIELD_BYTES;
         loop {
@@ -110,7 +117,8 @@ impl Form {
             };
             let name = field.name().unwrap_or_default().to_ascii_lowercase();
             if name == "file" {
-                return Ok(Self { bucket, fields, file: field }.with_file_name());
+                has_file.store(true, Ordering::Relaxed);
+                return Ok(Self { bucket, fields, file: field });
             }
             if fields.iter().any(|(known, _)| *known == name) {
                 let message = format!("the form has the field {name} more than once");
@@ -122,15 +130,18 @@ impl Form {
     }
 
     /// Puts the name of the file in the place of the variable, in all fields. The policy is for the values after that.
-    fn with_file_name(mut self) -> Self {
+    fn with_file_name(mut self) -> Result<Self, Refusal> {
         let path = self.file.file_name().unwrap_or_default();
         let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+        let mut room = MOST_FIELD_BYTES;
         for (field, value) in &mut self.fields {
             if field != "policy" && value.contains(FILE_NAME) {
+                let size = value.len() + value.matches(FILE_NAME).count() * name.len();
+                room = room.checked_sub(size).ok_or_else(fields_too_large)?;
                 *value = value.replace(FILE_NAME, &name);
             }
         }
-        self
+        Ok(self)
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -164,21 +175,22 @@ impl Form {
 
     /// Checks the form against its policy, and returns the request that puts its file.
     pub(super) fn into_upload(self, now: Timestamp) -> Result<Upload, Refusal> {
-        let key = self.require("key", "key")?.to_owned();
-        let policy = Policy::parse(self.get("policy").unwrap_or_default(), now)?;
-        policy.check(&self.fields, &self.bucket)?;
-        let path = format!("/{}/{}", self.bucket, utf8_percent_encode(&key, PATH));
-        let success = Success::new(&self.bucket, &key, &path, |name| self.get(name));
+        let this = self.with_file_name()?;
+        let key = this.require("key", "key")?.to_owned();
+        let policy = Policy::parse(this.get("policy").unwrap_or_default(), now)?;
+        policy.check(&this.fields, &this.bucket)?;
+        let path = format!("/{}/{}", this.bucket, utf8_percent_encode(&key, PATH));
+        let success = Success::new(&this.bucket, &key, &path, |name| this.get(name));
         let invalid = |_| Refusal::invalid_argument("a field of the form cannot be a header");
         let mut request = Request::put(path).header("host", "localhost").extension(FormUpload);
-        for (name, value) in &self.fields {
+        for (name, value) in &this.fields {
             if let Some(header) = header_of(name)? {
                 let value =
                     HeaderValue::from_bytes(value.as_bytes()).map_err(|error| invalid(error.into()))?;
                 request = request.header(header, value);
             }
         }
-        let file = file_stream(self.file, policy.sizes());
+        let file = file_stream(this.file, policy.sizes());
         let body = s3s::Body::http_body_unsync(StreamBody::new(file.map_ok(Frame::data)));
         Ok(Upload { request: request.body(body).map_err(invalid)?, success })
     }
@@ -221,16 +233,40 @@ fn header_of(field: &str) -> Result<Option<HeaderName>, Refusal> {
     name.map(Some).map_err(|_| Refusal::invalid_argument(format!("the field {field} cannot be a header")))
 }
 
+fn fields_too_large() -> Refusal {
+    let message = "Your POST request fields preceding the upload file were too large.";
+    Refusal::new(StatusCode::BAD_REQUEST, "MaxPostPreDataLengthExceededError", message)
+        .with("MaxPostPreDataLength", MOST_FIELD_BYTES.to_string())
+}
+
+/// Returns the pieces of a form. The stream fails if the file has not begun within [`MOST_BEFORE_FILE`] bytes.
+///
+/// The reader of forms keeps what it cannot use yet, and takes every piece that is ready. So each piece has to wait for the next
+/// turn of its task: the reader uses up one piece before it gets another.
+fn piece_by_piece(
+    body: Body,
+    has_file: Arc<AtomicBool>,
+) -> impl Stream<Item = Result<Bytes, Box<dyn Error + Send + Sync>>> + Send {
+    stream::try_unfold((body.into_data_stream(), 0_usize), move |(mut pieces, mut size)| {
+        let has_file = Arc::clone(&has_file);
+        async move {
+            tokio::task::yield_now().await;
+            if size > MOST_BEFORE_FILE && !has_file.load(Ordering::Relaxed) {
+                return Err(fields_too_large().into());
+            }
+            let Some(piece) = pieces.try_next().await? else { return Ok(None) };
+            size = size.saturating_add(piece.len());
+            Ok(Some((piece, (pieces, size))))
+        }
+    })
+}
+
 /// Reads a field, and subtracts its size from `room`.
 async fn text(mut field: multer::Field<'static>, room: &mut usize) -> Result<String, Refusal> {
     let mut bytes = Vec::new();
     while let Some(piece) = field.chunk().await.map_err(|error| malformed(&error))? {
         bytes.extend_from_slice(&piece);
-        *room = room.checked_sub(piece.len()).ok_or_else(|| {
-            let message = "Your POST request fields preceding the upload file were too large.";
-            Refusal::new(StatusCode::BAD_REQUEST, "MaxPostPreDataLengthExceededError", message)
-                .with("MaxPostPreDataLength", MOST_FIELD_BYTES.to_string())
-        })?;
+        *room = room.checked_sub(piece.len()).ok_or_else(fields_too_large)?;
     }
     String::from_utf8(bytes).map_err(|_| not_a_form("a field is not UTF-8"))
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::StreamBody;
 use http_front::Hosts;
 use hyper::body::Frame;
@@ -79,7 +79,8 @@ impl Front {
         let is_empty = request.body().is_end_stream();
         let (parts, mut body) = request.into_parts();
         let resource = parts.uri.path().to_owned();
-        let answer = match self.serve(parts, &mut body).await {
+        let mut allowing = HeaderMap::new();
+        let answer = match self.serve(parts, &mut body, &mut allowing).await {
             Ok(answer) => answer,
             Err(refusal) => {
                 if !expects {
@@ -90,6 +91,7 @@ impl Front {
             }
         };
         let mut answer = answers::complete(answer, &answers::new_request_id(), &resource).await;
+        answer.headers_mut().extend(allowing);
         // hyper sends no "100 Continue" for a request without content. botocore then keeps waiting for one, and its next
         // request on the same connection hangs; so the connection is closed.
         if expects && (is_empty || !answer.status().is_success()) {
@@ -98,8 +100,14 @@ impl Front {
         answer
     }
 
-    /// Checks a request and carries it out. Takes the body when the checks are passed.
-    async fn serve(&self, parts: Parts, body: &mut Body) -> Result<Response<Body>, Refusal> {
+    /// Checks a request and carries it out. Takes the body when the checks are passed. Puts into `allowing` the headers with which
+    /// a browser lets a page read the answer, also if the answer is a refusal.
+    async fn serve(
+        &self,
+        parts: Parts,
+        body: &mut Body,
+        allowing: &mut HeaderMap,
+    ) -> Result<Response<Body>, Refusal> {
         let mut request = Request::from_parts(parts, ());
         let bucket = self.domains.check(&mut request)?;
         let (parts, ()) = request.into_parts();
@@ -107,10 +115,8 @@ impl Front {
         if parts.method == Method::OPTIONS {
             return Ok(self.preflight(&parts, &named.unwrap_or_default()).await);
         }
-        let allowing = self.allowing(&parts, named.as_deref()).await;
-        let mut answer = self.carry_out(parts, bucket, body).await?;
-        answer.headers_mut().extend(allowing);
-        Ok(answer)
+        *allowing = self.allowing(&parts, named.as_deref()).await;
+        self.carry_out(parts, bucket, body).await
     }
 
     /// Answers the question of a browser before a request.
@@ -153,8 +159,9 @@ impl Front {
         }
         detour::refuse_other_services(&parts.headers)?;
         let payload = self.verifier.verify(&parts, jiff::Timestamp::now())?;
-        unhonoured::check(&parts.headers, &self.account)?;
         sigv4::s3::without_signature(&mut parts);
+        presigned_headers(&mut parts)?;
+        unhonoured::check(&parts.headers, &self.account)?;
         detour::adapt(&mut parts, bucket.is_some())?;
         let is_content = is_content(&parts, bucket.is_some());
         let content = content(&mut parts, payload, is_content, body).await?;
@@ -205,17 +212,42 @@ impl NameValidation for Names {
     }
 }
 
+/// Moves the headers that a presigned URL has in its query to the headers, where everything else reads them. Some SDKs sign the
+/// metadata, the tags, the ACL and the checksum of an upload so. A header of the request itself wins.
+fn presigned_headers(parts: &mut Parts) -> Result<(), Refusal> {
+    let query = parts.uri.query().unwrap_or_default();
+    let is_header = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        name.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"))
+    };
+    let (moved, kept): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_header);
+    if moved.is_empty() {
+        return Ok(());
+    }
+    for (name, value) in url::form_urlencoded::parse(moved.join("&").as_bytes()) {
+        let invalid = || Refusal::invalid_argument(format!("the parameter {name} cannot be a header"));
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
+        // The hash of the content belongs to the signature.
+        if header != "x-amz-content-sha256" {
+            parts.headers.entry(header).or_insert(value);
+        }
+    }
+    let path = parts.uri.path();
+    let target = if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
+    // A part of a legal target is legal.
+    if let Ok(uri) = target.parse() {
+        parts.uri = uri;
+    }
+    Ok(())
+}
+
 /// Returns whether the body of a request becomes the content of an object or a part.
 fn is_content(parts: &Parts, has_bucket_in_host: bool) -> bool {
-    let path = parts.uri.path().trim_start_matches('/');
-    let has_key = match has_bucket_in_host {
-        true => !path.is_empty(),
-        false => path.split_once('/').is_some_and(|(_, key)| !key.is_empty()),
-    };
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let mut parameters = url::form_urlencoded::parse(query);
     parts.method == Method::PUT
-        && has_key
+        && detour::names_object(parts, has_bucket_in_host)
         && !parts.headers.contains_key("x-amz-copy-source")
         && parameters.all(|(name, _)| CONTENT_PARAMETERS.contains(&name.as_ref()))
 }

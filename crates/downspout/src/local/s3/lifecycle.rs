@@ -31,7 +31,8 @@ const PAGE: usize = 1000;
 pub(super) async fn run(store: S3Store, shutdown: CancellationToken) {
     loop {
         if let Err(error) = store.apply_lifecycles().await {
-            tracing::warn!(error = %error, "the lifecycle rules could not be applied; the next try is in a minute");
+            let error = format!("{:#}", anyhow::Error::from(error));
+            tracing::warn!(error, "the lifecycle rules could not be applied; the next try is in a minute");
         }
         if shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
             return;
@@ -51,20 +52,36 @@ struct Standing {
 }
 
 impl S3Store {
-    /// Deletes what has expired in all buckets by the rules of their lifecycles.
+    /// Deletes what has expired in all buckets by the rules of their lifecycles. A bucket that fails is logged, and does not stop
+    /// the others.
     ///
     /// # Errors
     ///
-    /// A failure of the index.
+    /// If the rules cannot be read.
     pub async fn apply_lifecycles(&self) -> Result<(), StoreError> {
         let configurations: Vec<(String, BucketLifecycleConfiguration)> = self.documents(DOCUMENT).await?;
         for (bucket, configuration) in configurations {
             let rules: Vec<_> =
                 configuration.rules.into_iter().filter(|rule| rule.status.as_str() == "Enabled").collect();
-            self.expire_versions(&bucket, &rules).await?;
-            self.abort_uploads(&bucket, &rules).await?;
+            match self.apply_lifecycle(&bucket, &rules).await {
+                // The bucket was deleted meanwhile.
+                Ok(()) | Err(StoreError::NoSuchBucket(_)) => {}
+                Err(error) => {
+                    let error = format!("{:#}", anyhow::Error::from(error));
+                    tracing::warn!(
+                        s3.bucket = bucket,
+                        error,
+                        "the lifecycle rules of a bucket could not be applied"
+                    );
+                }
+            }
         }
         Ok(())
+    }
+
+    async fn apply_lifecycle(&self, bucket: &str, rules: &[LifecycleRule]) -> Result<(), StoreError> {
+        self.expire_versions(bucket, rules).await?;
+        self.abort_uploads(bucket, rules).await
     }
 
     async fn expire_versions(&self, bucket: &str, rules: &[LifecycleRule]) -> Result<(), StoreError> {
@@ -163,7 +180,7 @@ impl S3Store {
         for rule in rules {
             let days =
                 rule.abort_incomplete_multipart_upload.as_ref().and_then(|abort| abort.days_after_initiation);
-            let Some(days) = days else { continue };
+            let Some(days) = days.filter(|_| !filters_objects(rule)) else { continue };
             let prefix = prefix_of(rule).to_owned();
             let listing = Listing { prefix, limit: usize::MAX, ..Listing::default() };
             for upload in self.list_uploads(bucket, listing, None).await?.entries {
@@ -174,6 +191,20 @@ impl S3Store {
         }
         Ok(())
     }
+}
+
+/// Returns whether the filter of `rule` looks at tags or sizes, which an upload does not have.
+pub(super) fn filters_objects(rule: &LifecycleRule) -> bool {
+    rule.filter.as_ref().is_some_and(|filter| {
+        filter.tag.is_some()
+            || filter.object_size_greater_than.is_some()
+            || filter.object_size_less_than.is_some()
+            || filter.and.as_ref().is_some_and(|and| {
+                and.tags.as_ref().is_some_and(|tags| !tags.is_empty())
+                    || and.object_size_greater_than.is_some()
+                    || and.object_size_less_than.is_some()
+            })
+    })
 }
 
 /// Returns whether the times of `rule` say that a version expires at `now`. The filter of the rule is checked for these versions

@@ -65,11 +65,14 @@ async fn objects_and_uploads_expire_at_the_midnight_after_their_days() {
         ],
     )
     .await;
-    clock.fetch_add(2 * DAY + DAY / 2, Ordering::Relaxed);
+    let uploads = async || client.list_multipart_uploads().bucket("drop").send().await.unwrap();
+    clock.fetch_add(DAY / 2, Ordering::Relaxed);
+    endpoint.store.apply_lifecycles().await.unwrap();
+    assert_eq!(uploads().await.uploads().len(), 1, "a day has not passed");
+    clock.fetch_add(2 * DAY, Ordering::Relaxed);
     endpoint.store.apply_lifecycles().await.unwrap();
     assert_eq!(keys(&client).await, ["keep/old", "tagged", "tmp/old"], "two days end at the next midnight");
-    let uploads = client.list_multipart_uploads().bucket("drop").send().await.unwrap();
-    assert!(uploads.uploads().is_empty());
+    assert!(uploads().await.uploads().is_empty());
     client
         .put_object()
         .bucket("drop")
@@ -81,6 +84,22 @@ async fn objects_and_uploads_expire_at_the_midnight_after_their_days() {
     clock.fetch_add(DAY / 2, Ordering::Relaxed);
     endpoint.store.apply_lifecycles().await.unwrap();
     assert_eq!(keys(&client).await, ["keep/old", "tmp/new"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_for_tags_cannot_abort_uploads_which_have_none() {
+    let (endpoint, _) = endpoint().await;
+    let tag = Tag::builder().key("kind").value("scrap").build().unwrap();
+    for filter in [
+        LifecycleRuleFilter::builder().tag(tag).build(),
+        LifecycleRuleFilter::builder().object_size_less_than(10).build(),
+    ] {
+        let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(1).build();
+        let rule = rule("half", filter).abort_incomplete_multipart_upload(abort).build().unwrap();
+        let rules = BucketLifecycleConfiguration::builder().rules(rule).build().unwrap();
+        let put = endpoint.client().put_bucket_lifecycle_configuration().bucket("drop");
+        assert_eq!(code(put.lifecycle_configuration(rules).send().await), "InvalidRequest");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,6 +115,10 @@ async fn older_versions_expire_and_a_lone_delete_marker_goes_with_them() {
     }
     let kept = NoncurrentVersionExpiration::builder().noncurrent_days(1).newer_noncurrent_versions(1).build();
     set(&client, vec![rule("old", prefix("")).noncurrent_version_expiration(kept).build().unwrap()]).await;
+    let versions = async || client.list_object_versions().bucket("drop").send().await.unwrap();
+    clock.fetch_add(DAY / 2, Ordering::Relaxed);
+    endpoint.store.apply_lifecycles().await.unwrap();
+    assert_eq!(versions().await.versions().len(), 3, "a day has not passed");
     clock.fetch_add(2 * DAY, Ordering::Relaxed);
     endpoint.store.apply_lifecycles().await.unwrap();
     let listed = client.list_object_versions().bucket("drop").send().await.unwrap();

@@ -32,6 +32,15 @@ async fn roles_that_could_not_log_in_and_databases_are_refused() {
 async fn locks_of_a_session_are_refused_and_those_of_a_transaction_work() {
     let stack = Stack::start(Limits::default()).await;
     let client = stack.connect("client").await;
+    client.batch_execute("CREATE TABLE kept (a int)").await.expect("creates");
+    for sql in [
+        "create unlogged table lost (a int)",
+        "ALTER TABLE kept SET UNLOGGED",
+        "SELECT 1 AS a INTO UNLOGGED lost",
+    ] {
+        let message = refusal(&one(&client, sql).await.expect_err("refused"));
+        assert!(message.contains("no unlogged tables"), "{sql}: {message}");
+    }
     let message = refusal(&one(&client, "SELECT pg_advisory_lock(1)").await.expect_err("refused"));
     assert!(message.starts_with("pg_advisory_lock would protect nothing"), "{message}");
     // Prepared, with a parameter: the statement is refused when it runs.

@@ -10,6 +10,9 @@ use sigv4::s3::Refusal;
 /// The fields that the policy need not mention.
 const EXEMPT: [&str; 3] = ["file", "policy", "x-amz-signature"];
 
+/// The largest file of a form in bytes, as of every upload in one request.
+const LARGEST_FILE: u64 = 5 << 30;
+
 /// A policy that has not expired.
 pub(super) struct Policy {
     conditions: Vec<Condition>,
@@ -50,7 +53,7 @@ impl Policy {
         }
         let listed =
             document["conditions"].as_array().ok_or_else(|| invalid("Policy missing conditions."))?;
-        let mut read = Self { conditions: Vec::new(), sizes: Sizes { least: 0, most: u64::MAX } };
+        let mut read = Self { conditions: Vec::new(), sizes: Sizes { least: 0, most: LARGEST_FILE } };
         for condition in listed {
             read.add(condition)?;
         }

@@ -47,9 +47,14 @@ impl Service {
                 let conditions = Conditions { if_match, ..Default::default() };
                 let asked = object.version_id.filter(|version| !version.is_empty());
                 let address = address(bucket.clone(), object.key.clone(), asked.clone());
-                let deleted = refuse_conditions(others).and_then(|()| {
-                    index::delete_object(tx, &address, &conditions, now).map_err(S3Error::from)
-                });
+                let deleted = match refuse_conditions(others) {
+                    Err(refused) => Err(refused),
+                    Ok(()) => match index::delete_object(tx, &address, &conditions, now) {
+                        // A failure of the index may have come after a part of the work, so all of it is undone.
+                        Err(failed) if failed.is_of_store() => return Err(failed),
+                        other => other.map_err(S3Error::from),
+                    },
+                };
                 outcome.push((object.key, asked, deleted));
             }
             Ok(outcome)

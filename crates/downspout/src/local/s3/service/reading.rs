@@ -130,7 +130,10 @@ fn requested_bytes(
     part: Option<i32>,
 ) -> S3Result<RequestedBytes> {
     let size = object.size;
-    let content_range = |bytes: &Range<u64>| Some(format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1));
+    // An empty range has no last byte.
+    let content_range = |bytes: &Range<u64>| {
+        (!bytes.is_empty()).then(|| format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1))
+    };
     match (range, part) {
         (Some(_), Some(_)) => {
             Err(s3_error!(InvalidRequest, "cannot specify both Range header and partNumber"))
@@ -142,7 +145,7 @@ fn requested_bytes(
         }
         (None, Some(number)) => {
             let (bytes, count) = part_bytes(object, segments, number)?;
-            let content_range = content_range(&bytes).filter(|_| !bytes.is_empty());
+            let content_range = content_range(&bytes);
             Ok(RequestedBytes {
                 content_range,
                 bytes,

@@ -128,10 +128,11 @@ impl Service {
         if is_whole && wanted == algorithm_of(&present) {
             return Ok(Copy { content: source.content, etag: source.etag, meta, checksums: present });
         }
-        let (object, content) = self.store.open_object(from.clone()).await?;
+        // If another object stands there by now, the copy is planned again, because its source is `source`.
+        let (_, content) = self.store.open_object(from.clone()).await?;
         let hasher = hasher_of(wanted);
         let (etag, checksums) = hash(content.reader(), hasher).await?;
-        Ok(Copy { content: object.content, etag, meta, checksums: checksums.into() })
+        Ok(Copy { content: source.content, etag, meta, checksums: checksums.into() })
     }
 
     /// Receives the content of a request, and checks its length and the digests that the client sent. `algorithm` is a
