@@ -1,5 +1,7 @@
 //! The edges (the traits of [`crate::ports`]), implemented with the AWS SDK's clients of S3, Data Pipeline and SNS.
 
+use std::collections::HashMap;
+
 use anyhow::{Context as _, anyhow};
 use aws_sdk_datapipeline::config::Config;
 use aws_sdk_datapipeline::config::retry::RetryConfig;
@@ -13,8 +15,8 @@ use definition::{Definition, FieldValue};
 use jiff::Timestamp;
 
 use crate::ports::{
-    Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, Notice, PipelineError, PipelineName,
-    Pipelines, Put, Refusal, Storage, Stored, Topic,
+    About, Condition, Depth, Description, InstanceStatus, Listed, NewPipeline, Notice, PipelineError,
+    PipelineName, Pipelines, Put, Refusal, Storage, Stored, Topic,
 };
 
 /// The largest number of pages of one listing that are read. A service that never ends a listing must not stop the
@@ -369,10 +371,21 @@ where
 
 impl Topic for Aws {
     async fn publish(&self, notice: &Notice) -> anyhow::Result<()> {
-        let id = MessageAttributeValue::builder().data_type("String").string_value(&notice.id).build();
+        let mut attributes = HashMap::new();
+        let About { definition, outcome, run_key } = &notice.about;
+        let texts = [
+            (NOTICE_ID, Some(notice.id.as_str())),
+            ("definition", Some(definition.as_str())),
+            ("outcome", Some(outcome.as_str())),
+            ("runKey", run_key.as_deref()),
+        ];
+        for (name, text) in texts {
+            let Some(text) = text else { continue };
+            let value = MessageAttributeValue::builder().data_type("String").string_value(text).build();
+            attributes.insert(name.to_owned(), value.context("a message attribute")?);
+        }
         let request = self.clients.sns.publish().topic_arn(&self.topic_arn).subject(&notice.subject);
-        let request =
-            request.message(&notice.message).message_attributes(NOTICE_ID, id.context("notice id")?);
+        let request = request.message(&notice.message).set_message_attributes(Some(attributes));
         request.send().await.with_context(|| format!("publishing to {}", self.topic_arn))?;
         Ok(())
     }

@@ -115,7 +115,7 @@ async fn defer<E: Edges>(
     let until = caps::next_day(claim.now);
     let mut ledger = entry.ledger.deferred(content, claim, Deferral { until, cap });
     ledger.bucket.clone_from(&set.bucket);
-    let notice = report::deferral(&set.name, until, cap);
+    let notice = report::deferral(&set.name, content, until, cap);
     // The notice is published first: after a crash between the two calls, two notices are better than none.
     if !ledger.notices.contains(&notice.id) {
         edges.publish(&notice).await.context("publishing a notice")?;

@@ -5,6 +5,7 @@
 //! an event of EventBridge is not encoded.
 
 use aws_lambda_events::s3::{S3Entity, S3EventRecord};
+use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -31,8 +32,8 @@ pub(crate) struct Message {
 /// One record of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
-    /// An object was created.
-    Arrival { bucket: String, key: String },
+    /// An object was created at the time `at`, if the record says when.
+    Arrival { bucket: String, key: String, at: Option<Timestamp> },
     /// The record cannot start a run.
     Ignored { key: Option<String>, reason: String },
 }
@@ -106,6 +107,7 @@ fn inner(text: &Value, depth: usize) -> Vec<Item> {
 }
 
 fn s3_item(record: &Value) -> Item {
+    let at = time(&record["eventTime"]);
     let record = match S3EventRecord::deserialize(record) {
         Ok(record) => record,
         Err(error) => return ignored(None, &format!("a record that does not have the form of S3: {error}")),
@@ -122,7 +124,7 @@ fn s3_item(record: &Value) -> Item {
     if !name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
         return ignored(Some(key), &format!("the event `{name}` creates no object"));
     }
-    arrival(&bucket, key, object.size.and_then(|size| u64::try_from(size).ok()))
+    arrival(&bucket, key, object.size.and_then(|size| u64::try_from(size).ok()), at)
 }
 
 fn event_bridge_item(event: &Value) -> Item {
@@ -134,14 +136,18 @@ fn event_bridge_item(event: &Value) -> Item {
     if kind != "Object Created" {
         return ignored(Some(key.to_owned()), &format!("the event `{kind}` creates no object"));
     }
-    arrival(bucket, key.to_owned(), object["size"].as_u64())
+    arrival(bucket, key.to_owned(), object["size"].as_u64(), time(&event["time"]))
 }
 
-fn arrival(bucket: &str, key: String, size: Option<u64>) -> Item {
+fn time(text: &Value) -> Option<Timestamp> {
+    text.as_str()?.parse().ok()
+}
+
+fn arrival(bucket: &str, key: String, size: Option<u64>, at: Option<Timestamp>) -> Item {
     if key.ends_with('/') && size.unwrap_or(0) == 0 {
         return ignored(Some(key), "an empty object that represents a folder");
     }
-    Item::Arrival { bucket: bucket.to_owned(), key }
+    Item::Arrival { bucket: bucket.to_owned(), key, at }
 }
 
 fn ignored(key: Option<String>, reason: &str) -> Item {
@@ -168,71 +174,4 @@ fn form_decoded(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn s3(name: &str, key: &str, size: u64) -> Value {
-        json!({"Records": [{
-            "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
-            "eventTime": "2026-11-20T14:00:00.000Z", "eventName": name,
-            "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
-            "s3": {"bucket": {"name": "drop"}, "object": {"key": key, "size": size, "eTag": "e", "sequencer": "1"}}
-        }]})
-    }
-
-    fn only_item(event: &Value) -> Item {
-        match parse(event) {
-            Event::Messages(messages) => messages[0].items[0].clone(),
-            Event::Sweep => panic!("read as a sweep"),
-        }
-    }
-
-    fn arrived(key: &str) -> Item {
-        Item::Arrival { bucket: "drop".to_owned(), key: key.to_owned() }
-    }
-
-    #[test]
-    fn a_key_is_form_decoded_once() {
-        let event = s3("ObjectCreated:Put", "in/a+b%2Bc%252B%C3%A4.csv", 1);
-        assert_eq!(only_item(&event), arrived("in/a b+c%2Bä.csv"));
-        assert_eq!(form_decoded("100%"), Some("100%".to_owned()));
-        assert_eq!(form_decoded("%FF"), None);
-    }
-
-    #[test]
-    fn every_kind_of_creation_counts_and_nothing_else_does() {
-        for name in ["Put", "Post", "Copy", "CompleteMultipartUpload"] {
-            assert_eq!(only_item(&s3(&format!("ObjectCreated:{name}"), "k", 1)), arrived("k"));
-        }
-        assert!(matches!(only_item(&s3("ObjectRemoved:Delete", "k", 1)), Item::Ignored { .. }));
-        assert!(matches!(only_item(&s3("ObjectCreated:Put", "folder/", 0)), Item::Ignored { .. }));
-        assert_eq!(only_item(&s3("ObjectCreated:Put", "empty.csv", 0)), arrived("empty.csv"));
-        let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "drop"});
-        assert!(matches!(only_item(&test), Item::Ignored { .. }));
-        assert!(matches!(only_item(&json!("what?")), Item::Ignored { .. }));
-    }
-
-    #[test]
-    fn an_event_is_found_inside_sns_sqs_and_both() {
-        let event = s3("ObjectCreated:Put", "a+b", 1);
-        let sns = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": event.to_string()}}]});
-        assert_eq!(only_item(&sns), arrived("a b"));
-        let notification = json!({"Type": "Notification", "Message": event.to_string()});
-        let sqs = json!({"Records": [
-            {"messageId": "1", "eventSource": "aws:sqs", "body": event.to_string()},
-            {"messageId": "2", "eventSource": "aws:sqs", "body": notification.to_string()}
-        ]});
-        let message = |id: &str| Message { id: Some(id.to_owned()), items: vec![arrived("a b")] };
-        assert_eq!(parse(&sqs), Event::Messages(vec![message("1"), message("2")]));
-        let bridge = json!({"detail-type": "Object Created", "source": "aws.s3",
-            "detail": {"bucket": {"name": "drop"}, "object": {"key": "a+b", "size": 3}}});
-        assert_eq!(only_item(&bridge), arrived("a+b"));
-    }
-
-    #[test]
-    fn a_scheduled_event_is_a_sweep() {
-        assert_eq!(parse(&json!({"detail-type": "Scheduled Event", "source": "aws.events"})), Event::Sweep);
-    }
-}
+mod tests;

@@ -71,19 +71,23 @@ pub(crate) async fn handle<E: Edges>(
     // Step 1.
     let definitions = loading::definitions(edges, setup).await?;
     let (mut decisions, mut failed, mut first_error) = (Vec::new(), Vec::new(), None);
+    let mut errors = serde_json::Map::new();
     for message in messages {
         let handled = handle_message(edges, setup, &definitions, message).await;
         decisions.extend(handled.decisions);
         let Some(error) = handled.error else { continue };
         log::message_failed(&error);
         match &message.id {
-            Some(id) => failed.push(json!({"itemIdentifier": id})),
+            Some(id) => {
+                failed.push(json!({"itemIdentifier": id}));
+                errors.insert(id.clone(), format!("{error:#}").into());
+            }
             None => first_error = first_error.or(Some(error)),
         }
     }
     match first_error {
         Some(error) => Err(error),
-        None => Ok(json!({"decisions": decisions, "batchItemFailures": failed})),
+        None => Ok(json!({"decisions": decisions, "batchItemFailures": failed, "errors": errors})),
     }
 }
 
@@ -100,7 +104,7 @@ async fn handle_message<E: Edges>(
             Item::Ignored { key, reason } => {
                 Handled::decided(report::ignored(key.clone(), reason), key.as_deref().unwrap_or_default())
             }
-            Item::Arrival { bucket, key } => handle_key(edges, setup, definitions, bucket, key).await,
+            Item::Arrival { bucket, key, .. } => handle_key(edges, setup, definitions, bucket, key).await,
         });
     }
     handled

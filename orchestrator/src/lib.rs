@@ -127,7 +127,7 @@ impl Orchestrator {
     /// Handles one event: S3 notifications, also inside SQS, SNS or EventBridge events. A scheduled event is a sweep.
     ///
     /// The answer is `{"decisions": [...]}`, with one [`Decision`] for each key and definition. For a batch of SQS, the
-    /// member `batchItemFailures` also names the messages that failed.
+    /// member `batchItemFailures` also names the messages that failed, and `errors` says why each of them did.
     ///
     /// # Errors
     ///

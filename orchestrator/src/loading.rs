@@ -20,7 +20,10 @@ pub(crate) async fn definitions<E: Edges>(edges: &E, setup: &Setup) -> anyhow::R
         if let Err(error) = first_seen::of(edges, setup, &file.name).await {
             log::first_sight_unknown(&file.name, &error);
         }
-        tell_broken(edges, setup, file, why).await?;
+        // A topic that cannot be reached must not stop the other definitions. The next handler tries again.
+        if let Err(error) = tell_broken(edges, setup, file, why).await {
+            log::notice_unpublished(&error);
+        }
     }
     Ok(definitions)
 }

@@ -172,9 +172,47 @@ pub(crate) trait Pipelines {
 pub(crate) struct Notice {
     /// The id. Two notices with the same cause have the same id.
     pub id: String,
-    /// The subject: at most 100 printable ASCII characters, because SNS accepts no others.
+    /// The subject: one line that SNS accepts.
     pub subject: String,
+    /// The text, not longer than SNS accepts.
     pub message: String,
+    /// What the notice says, for programs. It travels in message attributes, by which subscriptions can filter.
+    pub about: About,
+}
+
+/// What a notice says, for programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    /// The definition's name.
+    pub definition: String,
+    pub outcome: Outcome,
+    /// The run key of the set's content, if the notice is about a whole set.
+    pub run_key: Option<String>,
+}
+
+/// The kind of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// A run could not start.
+    NotStarted,
+    /// The cap of the day put a set off.
+    Deferred,
+    /// A set waits for files.
+    Incomplete,
+    /// A definition cannot be used.
+    BrokenDefinition,
+}
+
+impl Outcome {
+    /// Returns the word in the message attribute `outcome`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not-started",
+            Self::Deferred => "deferred",
+            Self::Incomplete => "incomplete",
+            Self::BrokenDefinition => "broken-definition",
+        }
+    }
 }
 
 /// The topic for notices.

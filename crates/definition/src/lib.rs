@@ -11,6 +11,7 @@
 //! - [`graph::RunOrder`] draws the order of a run.
 //! - [`kind::Kind`] describes the object types; [`kind::field`] reads their fields.
 //! - [`trigger::Trigger`] says which dropped files start a run.
+//! - [`subject::of`] makes the subject of a notice.
 
 pub mod diagnosis;
 pub mod duration;
@@ -30,6 +31,7 @@ pub mod schedule;
 pub mod schema;
 pub mod staging;
 pub mod status;
+pub mod subject;
 pub mod trigger;
 pub mod validate;
 

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use definition::kind::{Kind, field};
-use definition::{ObjectId, PipelineObject};
+use definition::{ObjectId, PipelineObject, subject};
 use sha2::{Digest, Sha256};
 
 use crate::effect::Notice;
@@ -18,11 +18,6 @@ use crate::late::LATE;
 use crate::run::Run;
 use crate::scope::{Context, Node};
 use crate::summary;
-
-/// The maximum length of a subject, which SNS sets.
-const SUBJECT_LIMIT: usize = 100;
-/// The end of a subject that was cut.
-const ELLIPSIS: &str = "...";
 
 /// Returns the notices of the instance at `at`, which became final.
 pub(crate) fn of_instance(run: &Run, at: InstanceIndex) -> Vec<Notice> {
@@ -112,33 +107,12 @@ fn notice(run: &Run, alarm: &PipelineObject, node: Node<'_>, reaction: &str, abo
         pipeline: header.pipeline.clone(),
         run: header.id.clone(),
         topic_arn: text("topicArn"),
-        subject: subject(&text("subject"), alarm),
+        // SNS refuses an empty subject.
+        subject: subject::of(&text("subject")).or_else(|| subject::of(alarm.id.as_str())).unwrap_or_default(),
         message: text("message"),
     }
 }
 
 fn digest(text: &str) -> String {
     hex::encode(&Sha256::digest(text)[..16])
-}
-
-/// Returns a subject that SNS takes: one line of at most 100 characters without control characters, and not empty.
-fn subject(text: &str, alarm: &PipelineObject) -> String {
-    let line = one_line(text);
-    let line = if line.is_empty() { one_line(alarm.id.as_str()) } else { line };
-    // SNS does not say how it counts characters outside the Basic Multilingual Plane. UTF-16 code units are the larger count.
-    if line.encode_utf16().count() <= SUBJECT_LIMIT {
-        return line;
-    }
-    let mut units = 0;
-    let kept = line.chars().take_while(|character| {
-        units += character.len_utf16();
-        units <= SUBJECT_LIMIT - ELLIPSIS.len()
-    });
-    kept.collect::<String>() + ELLIPSIS
-}
-
-/// Returns the text with a blank in place of each line break and control character, and without blanks at both ends.
-fn one_line(text: &str) -> String {
-    let breaks = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
-    text.replace(breaks, " ").trim().to_owned()
 }

@@ -52,7 +52,7 @@ pub(crate) fn first_sight_unknown(definition: &str, error: &Error) {
     );
 }
 
-/// Logs that a notice about a failed start could not be published.
+/// Logs that a notice could not be published.
 pub(crate) fn notice_unpublished(error: &Error) {
     tracing::error!(error = format!("{error:#}"), "could not publish a notice");
 }

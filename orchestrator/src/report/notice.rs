@@ -2,15 +2,16 @@
 //!
 //! The id of a notice depends on its cause alone, so that a retry does not send the same notice twice.
 
+use definition::subject;
 use jiff::Timestamp;
 
 use crate::digest::digest;
-use crate::ledger::Head;
-use crate::ports::Notice;
+use crate::ledger::{Content, Head};
+use crate::ports::{About, Notice, Outcome};
 use crate::set_name::SetName;
 
-/// The length of the longest subject that SNS accepts, in characters.
-const MAX_SUBJECT: usize = 100;
+/// The length of the longest text of a notice in bytes. SNS accepts 256 KiB, of which the attributes need a part.
+const MAX_MESSAGE: usize = 250 * 1024;
 
 /// A start that failed, as its notice describes it.
 pub(crate) struct FailedStart<'a> {
@@ -28,11 +29,12 @@ pub(crate) fn broken_definition(name: &str, uri: &str, etag: &str, why: &str) ->
         "{name}.json cannot be used.\n\n{why}\n\nWhere: {uri}\nWhat to do: correct the file and upload it again. Files \
          that are dropped until then are not lost: their runs start afterwards.\n",
     );
-    notice(&["broken definition", name, etag, why], &subject, message)
+    let about = about(name, Outcome::BrokenDefinition, None);
+    notice(&["broken definition", name, etag, why], about, &subject, message)
 }
 
-/// Says that the cap of the day puts a set off.
-pub(crate) fn deferral(name: &SetName, until: Timestamp, cap: u32) -> Notice {
+/// Says that the cap of the day puts a set with this content off.
+pub(crate) fn deferral(name: &SetName, content: &Content, until: Timestamp, cap: u32) -> Notice {
     let SetName { definition, id } = name;
     let subject = format!("{definition} {id}: put off until {until}, the day's cap is reached");
     let message = format!(
@@ -40,7 +42,8 @@ pub(crate) fn deferral(name: &SetName, until: Timestamp, cap: u32) -> Notice {
          `myMaxRunsPerDay` allows no more.\n\nThe set starts by itself from {until} on. What to do if that is too late: \
          raise `myMaxRunsPerDay` in {definition}.json.\n",
     );
-    notice(&["deferred", definition, id, &until.to_string()], &subject, message)
+    let about = about(definition, Outcome::Deferred, Some(&content.run_key));
+    notice(&["deferred", definition, id, &until.to_string()], about, &subject, message)
 }
 
 /// Says which files a set still needs. `first` is the time at which its first file arrived.
@@ -52,7 +55,8 @@ pub(crate) fn missing_files(name: &SetName, bucket: &str, first: Timestamp, miss
         "{definition} ({id}) has waited for these files since {first}:\n\n{files}\nWhat to do: drop them. The run \
          starts as soon as the set is complete.\n",
     );
-    notice(&["incomplete", definition, id, &first.to_string()], &subject, message)
+    let about = about(definition, Outcome::Incomplete, None);
+    notice(&["incomplete", definition, id, &first.to_string()], about, &subject, message)
 }
 
 /// Says that the run of a set could not start. `definition_uri` is the location of the definition's file.
@@ -82,43 +86,59 @@ pub(crate) fn not_started(
     // The text of a passing failure differs from try to try, so the step alone is its cause.
     let detail = if *is_final { format!("{error:#}") } else { String::new() };
     let cause = ["not started", definition, id, &run, step, &detail];
-    notice(&cause, &format!("{definition} {id}: could not start ({step})"), message)
+    let about = about(definition, Outcome::NotStarted, head.map(|head| head.run_key.as_str()));
+    notice(&cause, about, &format!("{definition} {id}: could not start ({step})"), message)
 }
 
 fn listed<'a>(bucket: &str, keys: impl Iterator<Item = &'a str>) -> String {
     keys.map(|key| format!("  s3://{bucket}/{key}\n")).collect()
 }
 
-/// Returns the notice for `cause`, whose digest becomes the id. `cause` must not contain anything that differs from try
-/// to try.
-fn notice(cause: &[&str], subject: &str, message: String) -> Notice {
-    Notice { id: digest(cause)[..32].to_owned(), subject: ascii(subject), message }
+fn about(definition: &str, outcome: Outcome, run_key: Option<&str>) -> About {
+    About { definition: definition.to_owned(), outcome, run_key: run_key.map(str::to_owned) }
 }
 
-/// Returns `subject` as SNS accepts it: every character that is not printable ASCII becomes `?`, and a subject that is
-/// too long is cut.
-fn ascii(subject: &str) -> String {
-    let printable = |letter: char| if matches!(letter, ' '..='~') { letter } else { '?' };
-    let line: String = subject.chars().map(printable).collect();
-    match line.get(..MAX_SUBJECT - 3) {
-        Some(beginning) if line.len() > MAX_SUBJECT => format!("{beginning}..."),
-        Some(_) | None => line,
+/// Returns the notice for `cause`, whose digest becomes the id. `cause` must not contain anything that differs from try
+/// to try.
+fn notice(cause: &[&str], about: About, subject: &str, message: String) -> Notice {
+    let subject = subject::of(subject).unwrap_or_else(|| about.outcome.as_str().to_owned());
+    Notice { id: digest(cause)[..32].to_owned(), subject, message: limited(message), about }
+}
+
+/// Cuts a text that SNS would refuse for its length, and says so at its end.
+fn limited(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push_str("...\n\nThe text is longer than a notice may be; the rest was left out.\n");
     }
+    message
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(cause: &[&str], subject: &str, message: &str) -> Notice {
+        notice(cause, about("orders", Outcome::Incomplete, None), subject, message.to_owned())
+    }
+
     #[test]
-    fn a_subject_is_short_and_ascii() {
-        let notice = notice(&["x"], &"ä\n".repeat(80), String::new());
-        assert!(notice.subject.len() == 100 && notice.subject.is_ascii() && !notice.subject.contains('\n'));
+    fn a_subject_is_one_line_that_sns_accepts() {
+        assert_eq!(of(&["x"], "Köln\n2026\u{7}", "").subject, "Köln 2026");
+        assert_eq!(of(&["x"], &"ä".repeat(300), "").subject.chars().count(), 100);
+        assert_eq!(of(&["x"], "\n", "").subject, "incomplete");
+    }
+
+    #[test]
+    fn a_text_is_cut_at_a_character_before_sns_refuses_it() {
+        let message = of(&["x"], "s", &"ä".repeat(200_000)).message;
+        assert!(message.len() < 256 * 1024 - 2048 && message.contains("ä...\n\nThe text is longer"));
+        assert_eq!(of(&["x"], "s", "short\n").message, "short\n");
     }
 
     #[test]
     fn an_id_depends_on_every_part_of_the_cause() {
-        let id = |cause: &[&str]| notice(cause, "", String::new()).id;
+        let id = |cause: &[&str]| of(cause, "", "").id;
         assert_eq!(id(&["a", "b"]), id(&["a", "b"]));
         assert_ne!(id(&["a", "b"]), id(&["ab", ""]));
     }

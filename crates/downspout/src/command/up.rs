@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use super::output::{self, Style};
+use crate::local::lambda::EventForm;
 use crate::local::stack::{DefinitionSource, Endpoints, Stack, StackConfig};
 use crate::local::topic::{AllowedOrigin, SmtpConfig};
 
@@ -66,6 +67,9 @@ pub struct UpArgs {
     /// Folder whose files are uploaded to the drop bucket once they stop growing; folders inside it are ignored
     #[arg(long, value_name = "DIR")]
     watch: Option<PathBuf>,
+    /// How S3 events reach the orchestrator; on AWS you choose between the same ways
+    #[arg(long, value_name = "WAY", value_enum, default_value_t)]
+    events: EventForm,
     /// How many workers run tasks at the same time
     #[arg(long, value_name = "N", default_value_t = 4)]
     workers: usize,
@@ -167,6 +171,7 @@ fn config(data_dir: &Path, args: UpArgs) -> anyhow::Result<StackConfig> {
         notify: args.notify,
         notify_http: args.notify_http,
         watch: args.watch,
+        events: args.events,
         workers: args.workers,
         keep_runs: args.keep_runs,
         dynamodb_url: args.dynamodb_url,

@@ -1,8 +1,10 @@
 //! Runs the Lambda: feeds S3 events to the orchestrator, asynchronously and several at once, as AWS does.
 //!
-//! An event that fails is tried twice more, and then becomes a dead letter. At the start and once a minute, the orchestrator
+//! The events arrive in one of the forms in which AWS delivers them. An event that fails is tried twice more, and then
+//! becomes a dead letter. At the start and once a minute, the orchestrator
 //! gets a scheduled event for a sweep, which starts everything that no event has started.
 
+mod form;
 mod runner;
 
 use std::future::Future;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
+pub use form::EventForm;
 pub use runner::LambdaRunner;
 
 /// An event in the queue.
@@ -20,7 +23,7 @@ pub struct QueuedEvent {
     pub id: i64,
     /// The number of tries that failed.
     pub failed_tries: u32,
-    /// The event as AWS would send it.
+    /// The notification as S3 would send it.
     pub event: Value,
 }
 
@@ -51,7 +54,7 @@ impl Handler for orchestrator::Orchestrator {
 /// The limits of the runner.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// How many events are handled at the same time.
+    /// How many invocations run at the same time.
     pub at_once: usize,
     /// The pauses before the second and the third try. AWS waits one and two minutes, which is too long on a laptop.
     pub pauses: [Duration; 2],

@@ -222,8 +222,8 @@ impl Stack {
         let queue = Arc::new(s3_event_queue::S3EventQueue(store));
         self.clients.spawn(definitions.follow(Arc::clone(&sweep_now), stop.clone()));
         let orchestrator = Arc::clone(&self.orchestrator);
-        let runner =
-            LambdaRunner::new(orchestrator, queue, sweep_now, config.lambda.clone(), REGION, ACCOUNT);
+        let (form, limits) = (config.events, config.lambda.clone());
+        let runner = LambdaRunner::new(orchestrator, queue, sweep_now, form, limits, REGION, ACCOUNT);
         self.clients.spawn(runner.run(stop.clone()));
         for number in 1..=config.workers {
             let scratch = config.data_dir.join("scratch");

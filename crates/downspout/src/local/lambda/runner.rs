@@ -12,7 +12,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{EventQueue, Handler, Limits, QueuedEvent};
+use super::form::Place;
+use super::{EventForm, EventQueue, Handler, Limits, QueuedEvent};
 
 /// How long the runner waits after it failed to read or to write the queue.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -21,23 +22,35 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 pub struct LambdaRunner<H, Q> {
     handler: Arc<H>,
     queue: Arc<Q>,
+    form: EventForm,
     limits: Limits,
-    region: String,
-    account: String,
+    place: Place,
     sweep_now: Arc<Notify>,
 }
 
+/// The function and its queue, as one invocation uses them.
+struct Delivery<H, Q> {
+    handler: Arc<H>,
+    queue: Arc<Q>,
+    form: EventForm,
+    limits: Limits,
+    place: Place,
+}
+
 impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
-    /// Returns a runner of `handler` for the events of `queue`. A notification of `sweep_now` starts the next sweep at once.
+    /// Returns a runner of `handler` for the events of `queue`, which it passes on in the form `form`. A notification of
+    /// `sweep_now` starts the next sweep at once.
     pub fn new(
         handler: Arc<H>,
         queue: Arc<Q>,
         sweep_now: Arc<Notify>,
+        form: EventForm,
         limits: Limits,
         region: &str,
         account: &str,
     ) -> Self {
-        Self { handler, queue, sweep_now, limits, region: region.to_owned(), account: account.to_owned() }
+        let place = Place { region: region.to_owned(), account: account.to_owned() };
+        Self { handler, queue, sweep_now, form, limits, place }
     }
 
     /// Delivers events and starts sweeps until `shutdown`. The shutdown interrupts the events that are being handled. These
@@ -68,26 +81,22 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
         let mut changes = self.queue.changes();
         let mut in_hand: HashSet<i64> = HashSet::new();
         let mut invocations = JoinSet::new();
+        let batch = self.form.batch();
         loop {
             changes.mark_unchanged();
-            let free = self.limits.at_once.saturating_sub(in_hand.len());
-            let found =
-                if free == 0 { Ok(vec![]) } else { self.queue.waiting(self.limits.at_once + free).await };
+            let free = self.limits.at_once.saturating_sub(invocations.len()) * batch;
+            let found = if free == 0 { Ok(vec![]) } else { self.queue.waiting(in_hand.len() + free).await };
             let has_failed = found.is_err();
             let fresh =
                 self.readable(found).into_iter().filter(|waiting| !in_hand.contains(&waiting.id)).take(free);
-            for waiting in fresh.collect::<Vec<_>>() {
-                in_hand.insert(waiting.id);
-                invocations.spawn(deliver_one(
-                    Arc::clone(&self.handler),
-                    Arc::clone(&self.queue),
-                    waiting,
-                    self.limits.clone(),
-                ));
+            let fresh: Vec<_> = fresh.collect();
+            for batch in fresh.chunks(batch) {
+                in_hand.extend(batch.iter().map(|waiting| waiting.id));
+                invocations.spawn(self.delivery().deliver(batch.to_vec()));
             }
             tokio::select! {
                 Some(ended) = invocations.join_next() => match ended {
-                    Ok(id) => { in_hand.remove(&id); }
+                    Ok(ids) => in_hand.retain(|id| !ids.contains(id)),
                     // The error does not say which event's delivery panicked, so all deliveries are aborted and all waiting
                     // events are read again. The handler is idempotent, so a second delivery of an event does no harm.
                     Err(error) => {
@@ -97,10 +106,20 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
                         tokio::time::sleep(AFTER_FAILURE).await;
                     }
                 },
-                Ok(()) = changes.changed(), if in_hand.len() < self.limits.at_once => {}
+                Ok(()) = changes.changed(), if invocations.len() < self.limits.at_once => {}
                 () = tokio::time::sleep(AFTER_FAILURE), if has_failed => {}
                 else => tokio::time::sleep(AFTER_FAILURE).await,
             }
+        }
+    }
+
+    fn delivery(&self) -> Delivery<H, Q> {
+        Delivery {
+            handler: Arc::clone(&self.handler),
+            queue: Arc::clone(&self.queue),
+            form: self.form,
+            limits: self.limits.clone(),
+            place: self.place.clone(),
         }
     }
 
@@ -113,7 +132,7 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
 
     /// Returns the event of an EventBridge schedule, as AWS sends it.
     fn scheduled_event(&self) -> Value {
-        let Self { region, account, .. } = self;
+        let Place { region, account } = &self.place;
         json!({
             "version": "0",
             "id": uuid::Uuid::new_v4().to_string(),
@@ -128,36 +147,67 @@ impl<H: Handler, Q: EventQueue> LambdaRunner<H, Q> {
     }
 }
 
-/// Tries an event until it is handled or becomes a dead letter, and returns its id.
-async fn deliver_one<H: Handler, Q: EventQueue>(
-    handler: Arc<H>,
-    queue: Arc<Q>,
-    waiting: QueuedEvent,
-    limits: Limits,
-) -> i64 {
-    let QueuedEvent { id, failed_tries, event } = waiting;
-    let mut tries = failed_tries;
-    let noted = loop {
-        let error = match invoke(&*handler, event.clone(), limits.invocation).await {
-            Ok(_) => break queue.handled(id).await,
-            Err(error) => format!("{error:#}"),
-        };
-        let pause = usize::try_from(tries).ok().and_then(|tries| limits.pauses.get(tries));
-        tries += 1;
-        tracing::warn!(event.id = id, event.tries = tries, error = %error, dead = pause.is_none(),
-            "an event could not be handled");
-        if let Err(error) = queue.failed(id, &error, pause.is_none()).await {
-            break Err(error);
+impl<H: Handler, Q: EventQueue> Delivery<H, Q> {
+    /// Tries the events of one invocation until each is handled or becomes a dead letter, and returns their ids.
+    async fn deliver(self, batch: Vec<QueuedEvent>) -> Vec<i64> {
+        let ids = batch.iter().map(|waiting| waiting.id).collect();
+        let mut waiting = batch;
+        while !waiting.is_empty() {
+            let noted = match self.try_once(waiting).await {
+                Ok(failed) => failed,
+                Err(error) => {
+                    tracing::error!(error = %format!("{error:#}"), "cannot record the result of an event");
+                    // The events are delivered again; the pause prevents a tight loop.
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                    break;
+                }
+            };
+            waiting = noted;
+            // Events that failed for the first time shall not wait longer because others failed before.
+            let fewest = waiting.iter().map(|waiting| waiting.failed_tries).min();
+            if let Some(pause) = fewest.and_then(|tries| self.pause_after(tries)) {
+                tokio::time::sleep(pause).await;
+            }
         }
-        let Some(pause) = pause else { break Ok(()) };
-        tokio::time::sleep(*pause).await;
-    };
-    if let Err(error) = noted {
-        tracing::error!(event.id = id, error = %format!("{error:#}"), "cannot record the result of an event");
-        // The event is delivered again; the pause prevents a tight loop.
-        tokio::time::sleep(AFTER_FAILURE).await;
+        ids
     }
-    id
+
+    /// Invokes the function once, notes what became of each event, and returns the events that are to be tried again.
+    async fn try_once(&self, batch: Vec<QueuedEvent>) -> anyhow::Result<Vec<QueuedEvent>> {
+        let document = self.form.document(&batch, &self.place);
+        let answer = invoke(&*self.handler, document, self.limits.invocation).await;
+        let failed = match answer {
+            Ok(answer) => self.form.failed(&batch, &answer),
+            Err(error) => batch.iter().map(|event| (event.id, format!("{error:#}"))).collect(),
+        };
+        let mut again = Vec::new();
+        for mut event in batch {
+            let Some(error) = failed.get(&event.id) else {
+                self.queue.handled(event.id).await?;
+                continue;
+            };
+            event.failed_tries += 1;
+            let dead = self.pause_after(event.failed_tries).is_none();
+            tracing::warn!(
+                event.id = event.id,
+                event.tries = event.failed_tries,
+                error,
+                dead,
+                "an event could not be handled"
+            );
+            self.queue.failed(event.id, error, dead).await?;
+            if !dead {
+                again.push(event);
+            }
+        }
+        Ok(again)
+    }
+
+    /// Returns how long an event waits after so many failed tries; `None` if it is tried no more.
+    fn pause_after(&self, failed_tries: u32) -> Option<Duration> {
+        let tries = usize::try_from(failed_tries).ok()?;
+        self.limits.pauses.get(tries.checked_sub(1)?).copied()
+    }
 }
 
 async fn invoke<H: Handler>(handler: &H, event: Value, limit: Duration) -> anyhow::Result<Value> {
@@ -231,24 +281,41 @@ mod tests {
         }
     }
 
-    impl Handler for FakeLambda {
-        async fn handle(&self, event: Value) -> anyhow::Result<Value> {
-            let Some(name) = event.as_str() else { return Ok(Value::Null) };
+    impl FakeLambda {
+        fn try_event(&self, name: &str) -> anyhow::Result<()> {
             self.tries.lock().expect("no test panicked").push(name.to_owned());
-            match name {
-                "bad" => anyhow::bail!("bad event"),
-                _ => Ok(Value::Null),
-            }
+            anyhow::ensure!(name != "bad", "bad event");
+            Ok(())
         }
     }
 
-    async fn run(fake: &Arc<FakeLambda>) {
+    impl Handler for FakeLambda {
+        async fn handle(&self, event: Value) -> anyhow::Result<Value> {
+            if let Some(name) = event.as_str() {
+                self.try_event(name)?;
+            }
+            let mut answer = json!({"batchItemFailures": [], "errors": {}});
+            for message in event["Records"].as_array().into_iter().flatten() {
+                let (id, body) = (message["messageId"].as_str(), message["body"].as_str());
+                let name: String = serde_json::from_str(body.expect("a body")).expect("a name");
+                if let Err(error) = self.try_event(&name) {
+                    answer["errors"][id.expect("an id")] = error.to_string().into();
+                    let failures = answer["batchItemFailures"].as_array_mut().expect("a list");
+                    failures.push(json!({"itemIdentifier": id}));
+                }
+            }
+            Ok(answer)
+        }
+    }
+
+    async fn run(fake: &Arc<FakeLambda>, form: EventForm) {
         let pauses = [Duration::from_millis(1); 2];
         let limits = Limits { pauses, ..Limits::default() };
         let runner = LambdaRunner::new(
             Arc::clone(fake),
             Arc::clone(fake),
             Arc::default(),
+            form,
             limits,
             "us-east-1",
             "000000000000",
@@ -262,22 +329,31 @@ mod tests {
 
     #[tokio::test]
     async fn every_event_is_handled_and_forgotten() {
-        let names: Vec<String> = (0..40).map(|n| format!("e{n}")).collect();
-        let fake = FakeLambda::with(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        run(&fake).await;
-        let mut tries = fake.tries.lock().expect("no test panicked").clone();
-        tries.sort();
-        tries.dedup();
-        assert_eq!(tries.len(), 40);
-        assert!(fake.dead.lock().expect("no test panicked").is_empty());
+        let names: Vec<String> = (0..140).map(|n| format!("e{n}")).collect();
+        for form in [EventForm::Direct, EventForm::Sqs] {
+            let fake = FakeLambda::with(&names.iter().map(String::as_str).collect::<Vec<_>>());
+            run(&fake, form).await;
+            let mut tries = fake.tries.lock().expect("no test panicked").clone();
+            tries.sort();
+            tries.dedup();
+            assert_eq!(tries.len(), 140, "{form:?}");
+            assert!(fake.dead.lock().expect("no test panicked").is_empty(), "{form:?}");
+        }
     }
 
     #[tokio::test]
     async fn a_failing_event_is_tried_three_times_and_then_dead() {
-        let fake = FakeLambda::with(&["good", "bad"]);
-        run(&fake).await;
-        let tries = fake.tries.lock().expect("no test panicked").clone();
-        assert_eq!(tries.iter().filter(|name| *name == "bad").count(), 3);
-        assert_eq!(*fake.dead.lock().expect("no test panicked"), [(2, "bad event".to_owned())]);
+        for form in [EventForm::Direct, EventForm::Sqs] {
+            let fake = FakeLambda::with(&["good", "bad", "good"]);
+            run(&fake, form).await;
+            let tries = fake.tries.lock().expect("no test panicked").clone();
+            let count = |wanted: &str| tries.iter().filter(|name| *name == wanted).count();
+            assert_eq!((count("bad"), count("good")), (3, 2), "only what failed is tried again: {form:?}");
+            assert_eq!(
+                *fake.dead.lock().expect("no test panicked"),
+                [(2, "bad event".to_owned())],
+                "{form:?}"
+            );
+        }
     }
 }

@@ -8,7 +8,7 @@ use ec2_worker::RdsInstances;
 use tokio::sync::Notify;
 
 use crate::local::Now;
-use crate::local::lambda::Limits;
+use crate::local::lambda::{EventForm, Limits};
 use crate::local::topic::{AllowedOrigin, SmtpConfig};
 
 /// The limit of open files that a stack reckons with unless it is told.
@@ -50,6 +50,8 @@ pub struct StackConfig {
     pub now: Now,
     /// Notified after a test has set the clock.
     pub wound: Arc<Notify>,
+    /// The form in which the orchestrator gets S3 events.
+    pub events: EventForm,
     /// The limits of the Lambda runner.
     pub lambda: Limits,
 }
@@ -85,6 +87,7 @@ impl StackConfig {
             files: FILES,
             now: Arc::new(jiff::Timestamp::now),
             wound: Arc::new(Notify::new()),
+            events: EventForm::default(),
             lambda: Limits::default(),
         }
     }
