@@ -1,10 +1,10 @@
 # The same verbs as in CI. `make help` lists them.
 
-.PHONY: help demo up test check soak bench samples clean
+.PHONY: help demo up test check check-terraform soak bench samples clean
 .DEFAULT_GOAL := help
 
 help:              ## List the verbs
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo:              ## Bring everything up, drop the sample files, show the tables and the mail
 	cargo run --bin downspout -- demo
@@ -23,6 +23,9 @@ check:             ## What CI runs: format, lints, every test
 	rustfmt --edition 2024 --check crates/server/src/ops/*.rs
 	cargo clippy --workspace --all-targets -- --deny warnings
 	$(MAKE) test
+
+check-terraform:   ## Check terraform/: conventions, checkov, validate, and an apply of every example against a stand-in for AWS
+	tests/terraform/check
 
 # `-p e2e` makes cargo build the libraries with the features that `make bench` uses, so both share one build.
 soak:              ## Tests that take longer than CI may: 10,000 seeds, every mutation, five minutes of killed servers, 200 killed loads, 2,000 random tables

@@ -1,0 +1,34 @@
+variable "region" {
+  description = "The AWS region."
+  type        = string
+  default     = "us-east-1"
+}
+
+variable "notification_emails" {
+  description = "The addresses that get the mails."
+  type        = list(string)
+}
+
+variable "database_password" {
+  description = "The password of the database's user. Pass it as TF_VAR_database_password."
+  type        = string
+  sensitive   = true
+}
+
+variable "package_folder" {
+  description = "The folder in which `make package` puts the programs."
+  type        = string
+  default     = "../../../target/package"
+}
+
+variable "deletion_protection" {
+  description = "Whether `terraform destroy` is refused while there is data."
+  type        = bool
+  default     = true
+}
+
+variable "wait_for_workers" {
+  description = "How long `terraform apply` waits for the first worker. 0 does not wait."
+  type        = string
+  default     = "10m"
+}

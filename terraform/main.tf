@@ -1,0 +1,246 @@
+# Everything that a deployment of Downspout needs. Each module has one purpose, and a README of its own.
+
+data "aws_caller_identity" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  hosted     = var.engine == "downspout"
+
+  network = var.existing_network == null ? {
+    vpc_id        = module.network[0].vpc_id
+    subnet_ids    = module.network[0].private_subnet_ids
+    https_targets = module.network[0].https_targets
+    } : {
+    vpc_id     = var.existing_network.vpc_id
+    subnet_ids = var.existing_network.private_subnet_ids
+    https_targets = {
+      for cidr in var.existing_network.https_cidrs : cidr => { cidr_ipv4 = cidr, prefix_list_id = null, security_group_id = null }
+    }
+  }
+
+  database = var.existing_database == null ? merge(module.database[0].connection, {
+    security_group_id = module.database[0].security_group_id
+  }) : var.existing_database
+
+  # All calls of the engine are signed with this key. AWS Data Pipeline takes the callers' roles instead.
+  access_key = local.hosted ? { id = "downspout", secret = var.engine_secret_access_key } : null
+  pipeline_service = local.hosted ? {
+    endpoint          = module.engine[0].endpoint
+    port              = module.engine[0].port
+    security_group_id = module.engine[0].security_group_id
+  } : null
+
+  bucket = { for purpose, name in module.buckets.names : purpose => { name = name, arn = module.buckets.arns[purpose] } }
+  # With `terraform destroy`, secrets of a deployment that protects nothing go at once, so that their names are free again.
+  secret_recovery_days = var.deletion_protection ? 30 : 0
+}
+
+module "encryption_key" {
+  source = "./modules/encryption-key"
+
+  name                    = var.name
+  deletion_window_in_days = var.deletion_protection ? 30 : 7
+}
+
+module "buckets" {
+  source = "./modules/buckets"
+
+  name              = var.name
+  suffix            = coalesce(var.bucket_suffix, "${local.account_id}-${data.aws_region.current.id}")
+  expire_after_days = var.expire_after_days
+  force_destroy     = !var.deletion_protection
+}
+
+module "topic" {
+  source = "./modules/topic"
+
+  name        = "${var.name}-notices"
+  emails      = var.notification_emails
+  kms_key_arn = module.encryption_key.arn
+  publishers = merge(
+    { orchestrator = module.orchestrator.role_arn },
+    local.hosted ? { engine = module.engine[0].role_arn } : { service = module.data_pipeline_roles[0].service_role_arn },
+  )
+}
+
+module "network" {
+  source = "./modules/network"
+  count  = var.existing_network == null ? 1 : 0
+
+  name = var.name
+  cidr = var.network_cidr
+  # The workers of AWS Data Pipeline reach it, and all other services, through the internet.
+  nat_gateway         = !local.hosted
+  interface_endpoints = local.hosted ? ["sns", "secretsmanager", "ssm", "ssmmessages"] : []
+}
+
+module "database" {
+  source = "./modules/database"
+  count  = var.existing_database == null ? 1 : 0
+
+  name       = var.name
+  vpc_id     = local.network.vpc_id
+  subnet_ids = local.network.subnet_ids
+  client_security_group_ids = merge(
+    { worker = module.worker.security_group_id },
+    local.hosted ? { engine = module.engine[0].security_group_id } : {},
+  )
+  kms_key_arn         = module.encryption_key.arn
+  password            = var.database_password
+  instance_class      = var.database_instance_class
+  storage_gib         = var.database_storage_gib
+  multi_az            = var.database_multi_az
+  backup_days         = var.database_backup_days
+  deletion_protection = var.deletion_protection
+}
+
+module "server_program" {
+  source = "./modules/artifact"
+  count  = local.hosted ? 1 : 0
+
+  name       = "server"
+  file       = var.server_program
+  bucket     = local.bucket.artifacts.name
+  bucket_arn = local.bucket.artifacts.arn
+}
+
+module "engine" {
+  source = "./modules/engine"
+  count  = local.hosted ? 1 : 0
+
+  name          = var.name
+  account_id    = local.account_id
+  vpc_id        = local.network.vpc_id
+  subnet_id     = local.network.subnet_ids[0]
+  domain        = "${var.name}.internal"
+  instance_type = var.engine_instance_type
+  program       = module.server_program[0].program
+  access_key    = local.access_key
+  client_security_group_ids = {
+    orchestrator = module.orchestrator.security_group_id
+    worker       = module.worker.security_group_id
+  }
+  database             = local.database
+  database_password    = var.database_password
+  https_targets        = local.network.https_targets
+  checked_bucket_arns  = [local.bucket.drop.arn, local.bucket.results.arn]
+  topic_arn            = module.topic.arn
+  kms_key_arn          = module.encryption_key.arn
+  secret_recovery_days = local.secret_recovery_days
+}
+
+module "data_pipeline_roles" {
+  source = "./modules/data-pipeline-roles"
+  count  = local.hosted ? 0 : 1
+
+  topic_arn         = module.topic.arn
+  kms_key_arn       = module.encryption_key.arn
+  read_bucket_arns  = [local.bucket.drop.arn, local.bucket.definitions.arn]
+  write_bucket_arns = [local.bucket.results.arn, local.bucket.logs.arn]
+}
+
+module "orchestrator" {
+  source = "./modules/orchestrator"
+
+  name                 = var.name
+  zip_file             = var.orchestrator_image == null ? var.orchestrator_zip : null
+  image_uri            = var.orchestrator_image
+  architecture         = var.orchestrator_architecture
+  reserved_concurrency = var.orchestrator_reserved_concurrency
+  drop_bucket          = local.bucket.drop
+  definitions_bucket   = local.bucket.definitions
+  topic_arn            = module.topic.arn
+  kms_key_arn          = module.encryption_key.arn
+  log_retention_days   = var.log_retention_days
+  pipeline_service     = local.pipeline_service
+  access_key           = local.access_key
+  pipeline_role_arns   = flatten(module.data_pipeline_roles[*].role_arns)
+  network              = local.hosted ? local.network : null
+}
+
+module "events" {
+  source = "./modules/events"
+
+  name          = var.name
+  route         = var.event_route
+  sweep_minutes = var.sweep_minutes
+  drop_bucket   = local.bucket.drop
+  kms_key_arn   = module.encryption_key.arn
+  function = {
+    name         = module.orchestrator.function_name
+    alias_name   = module.orchestrator.alias.name
+    alias_arn    = module.orchestrator.alias.arn
+    role_name    = module.orchestrator.role_name
+    timeout_secs = module.orchestrator.timeout_secs
+  }
+}
+
+module "worker_program" {
+  source = "./modules/artifact"
+
+  name       = "ec2-worker"
+  file       = var.worker_program
+  bucket     = local.bucket.artifacts.name
+  bucket_arn = local.bucket.artifacts.arn
+}
+
+module "worker" {
+  source = "./modules/worker"
+
+  name                 = var.name
+  vpc_id               = local.network.vpc_id
+  subnet_ids           = local.network.subnet_ids
+  program              = module.worker_program.program
+  instance_type        = var.worker_instance_type
+  disk_gib             = var.worker_disk_gib
+  size                 = var.worker_count
+  worker_groups        = [var.worker_group]
+  rds_instances        = var.rds_instances
+  pipeline_service     = local.pipeline_service
+  access_key           = local.access_key
+  database             = { port = local.database.port, security_group_id = local.database.security_group_id }
+  https_targets        = local.network.https_targets
+  read_bucket_arns     = [local.bucket.drop.arn, local.bucket.definitions.arn]
+  write_bucket_arns    = [local.bucket.results.arn, local.bucket.logs.arn]
+  kms_key_arn          = module.encryption_key.arn
+  secret_recovery_days = local.secret_recovery_days
+  wait_for_workers     = var.wait_for_workers
+}
+
+module "definitions" {
+  source = "./modules/definitions"
+
+  bucket = local.bucket.definitions.name
+  folder = var.definitions_folder
+  values = merge(
+    {
+      myDropBucket        = local.bucket.drop.name
+      myDefinitionsBucket = local.bucket.definitions.name
+      myResultsBucket     = local.bucket.results.name
+      myLogsBucket        = local.bucket.logs.name
+      myNotifyTopicArn    = module.topic.arn
+      myDatabaseUrl       = "jdbc:postgresql://${local.database.host}:${local.database.port}/${local.database.name}?sslmode=require"
+      myDatabaseUsername  = local.database.username
+      myWorkerGroup       = var.worker_group
+    },
+    var.definition_values,
+  )
+  secret_values = { "*myDatabasePassword" = var.database_password }
+}
+
+module "alarms" {
+  source = "./modules/alarms"
+
+  name               = var.name
+  topic_arn          = module.topic.arn
+  emails             = var.notification_emails
+  dead_letters_queue = module.events.dead_letters.name
+  function_name      = module.orchestrator.function_name
+  schedule_group     = module.events.schedule_group
+  sweep_minutes      = var.sweep_minutes
+  worker_group       = module.worker.autoscaling_group_name
+  engine             = local.hosted
+  engine_instance_id = local.hosted ? module.engine[0].instance_id : null
+  monthly_budget_usd = var.monthly_budget_usd
+}

@@ -1,0 +1,24 @@
+output "endpoint" {
+  description = "The address of the pipeline service, for AWS_ENDPOINT_URL_DATA_PIPELINE."
+  value       = "http://${local.host_name}:${local.port}"
+}
+
+output "port" {
+  description = "The port of the pipeline service."
+  value       = local.port
+}
+
+output "security_group_id" {
+  description = "The security group of the engine."
+  value       = aws_security_group.this.id
+}
+
+output "instance_id" {
+  description = "The id of the machine."
+  value       = aws_instance.this.id
+}
+
+output "role_arn" {
+  description = "The ARN of the engine's role."
+  value       = aws_iam_role.this.arn
+}

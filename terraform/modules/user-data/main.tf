@@ -1,0 +1,3 @@
+locals {
+  systemd = "${path.module}/../../../ec2-worker/systemd"
+}

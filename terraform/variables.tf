@@ -1,0 +1,58 @@
+# What every deployment says.
+
+variable "engine" {
+  description = "Who runs the pipelines: downspout (the engine of this project, on a machine of its own) or aws-data-pipeline (the service of AWS, which takes no new customers)."
+  type        = string
+  default     = "downspout"
+
+  validation {
+    condition     = contains(["downspout", "aws-data-pipeline"], var.engine)
+    error_message = "The engine is downspout or aws-data-pipeline."
+  }
+}
+
+variable "name" {
+  description = "The name of the deployment. The names of everything begin with it."
+  type        = string
+  default     = "downspout"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
+    error_message = "Write 3 to 20 small letters, digits and hyphens, as names of buckets have them. The first is a letter."
+  }
+}
+
+variable "notification_emails" {
+  description = "The addresses that get the mails. Each must confirm the first mail, which SNS sends."
+  type        = list(string)
+  default     = []
+}
+
+variable "database_password" {
+  description = "The password of the database's user. Pass it as TF_VAR_database_password."
+  type        = string
+  sensitive   = true
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{16,64}$", var.database_password))
+    error_message = "Write 16 to 64 letters, digits, _ and -, so that the password needs no escaping in URLs. One way: openssl rand -hex 24."
+  }
+}
+
+variable "engine_secret_access_key" {
+  description = "The secret with which calls of the engine are signed. Pass it as TF_VAR_engine_secret_access_key. AWS Data Pipeline needs none: null."
+  type        = string
+  sensitive   = true
+  default     = null
+
+  validation {
+    condition     = var.engine == "aws-data-pipeline" || can(regex("^[A-Za-z0-9_-]{32,64}$", var.engine_secret_access_key))
+    error_message = "The engine needs a secret of 32 to 64 letters, digits, _ and -. One way: openssl rand -hex 24."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether `terraform destroy` is refused while there is a database, buckets with objects, or secrets."
+  type        = bool
+  default     = true
+}

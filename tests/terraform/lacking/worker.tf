@@ -1,0 +1,24 @@
+# moto does not keep descriptions of rules, and counts the tags of the template itself among those of the machines.
+resource "aws_vpc_security_group_egress_rule" "database" {
+  lifecycle {
+    ignore_changes = [description]
+  }
+}
+
+resource "aws_vpc_security_group_egress_rule" "pipeline_service" {
+  lifecycle {
+    ignore_changes = [description]
+  }
+}
+
+resource "aws_vpc_security_group_egress_rule" "https" {
+  lifecycle {
+    ignore_changes = [description]
+  }
+}
+
+resource "aws_launch_template" "this" {
+  lifecycle {
+    ignore_changes = [tag_specifications]
+  }
+}

@@ -1,0 +1,53 @@
+"""A server of moto, which stands in for AWS."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import boto3
+
+from tools import WORK, Failed
+
+REGION = "us-east-1"
+
+
+class Moto:
+    """A server with nothing in it. It ends with the block."""
+
+    def __init__(self, name):
+        self.log = WORK / f"moto-{name}.log"
+
+    def __enter__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        program = pathlib.Path(sys.executable).parent / "moto_server"
+        # The policies that AWS manages, such as that of Session Manager.
+        env = os.environ | {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+        with self.log.open("w") as log:
+            command = [program, "-H", "127.0.0.1", "-p", str(port)]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env)
+        self.wait(port)
+        return self
+
+    def wait(self, port):
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.1)
+        raise Failed(f"moto did not start within 60 s: {self.log}")
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=20)
+
+    def client(self, service):
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, **keys)

@@ -1,0 +1,81 @@
+"""Uses what an example has made, as a user would."""
+
+import base64
+import hashlib
+import json
+
+from tools import ROOT, Failed
+
+
+def expect(condition, problem):
+    if not condition:
+        raise Failed(problem)
+
+
+def check(example):
+    made = example.outputs()["downspout"]
+    definitions(example, made)
+    drop(example, made)
+    function(example, made)
+    worker(example, made)
+
+
+def definitions(example, made):
+    s3, bucket = example.moto.client("s3"), made["buckets"]["definitions"]
+    keys = {item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]}
+    folder = ROOT / "pipeline-definitions"
+    wanted = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() and "samples" not in file.parts}
+    expect(keys == wanted | {"values.json"}, f"{example.name}: the definitions bucket has {sorted(keys)}")
+    values = json.loads(s3.get_object(Bucket=bucket, Key="values.json")["Body"].read())
+    parameters = json.loads((folder / "orders.json").read_text())["parameters"]
+    filled_by_the_drop = {"myDay"}
+    lacking = {parameter["id"] for parameter in parameters} - values.keys() - filled_by_the_drop
+    expect(not lacking, f"{example.name}: values.json has no value for {sorted(lacking)}")
+    expect(all(isinstance(value, str) and value for value in values.values()), f"{example.name}: values.json has an empty value")
+
+
+def drop(example, made):
+    """A dropped file's event arrives by the queue, in the form that the orchestrator reads."""
+    bucket = made["buckets"]["drop"]
+    notification = example.moto.client("s3").get_bucket_notification_configuration(Bucket=bucket)
+    if not made["event_queue_url"]:
+        expect("EventBridgeConfiguration" in notification, f"{example.name}: the drop bucket sends no events to EventBridge")
+        return
+    sqs, url = example.moto.client("sqs"), made["event_queue_url"]
+    while sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        pass
+    example.moto.client("s3").put_object(Bucket=bucket, Key="incoming/2026-01-01/orders.csv", Body=b"id\n1\n")
+    messages = sqs.receive_message(QueueUrl=url).get("Messages", [])
+    expect(len(messages) == 1, f"{example.name}: one dropped file sent {len(messages)} messages")
+    record = json.loads(messages[0]["Body"])["Records"][0]
+    expect(record["eventSource"] == "aws:s3" and record["s3"]["object"]["key"] == "incoming/2026-01-01/orders.csv",
+           f"{example.name}: a dropped file sent {record}")
+
+
+def function(example, made):
+    client, name = example.moto.client("lambda"), made["orchestrator"]["function_name"]
+    configuration = client.get_function_configuration(FunctionName=name)
+    variables = configuration["Environment"]["Variables"]
+    expect(variables["DROP_BUCKET"] == made["buckets"]["drop"], f"{example.name}: the function watches {variables['DROP_BUCKET']}")
+    expect(variables["NOTIFY_TOPIC_ARN"] == made["topic_arn"], f"{example.name}: the function mails to {variables['NOTIFY_TOPIC_ARN']}")
+    endpoint = variables.get("AWS_ENDPOINT_URL_DATA_PIPELINE")
+    expect(endpoint == made["endpoint"], f"{example.name}: the function calls {endpoint}")
+    expect(int(variables["LAMBDA_TIMEOUT_SECS"]) == configuration["Timeout"], f"{example.name}: the function does not know its time limit")
+
+
+def worker(example, made):
+    """The machines get the program that was uploaded, and its checksum is right."""
+    ec2, s3 = example.moto.client("ec2"), example.moto.client("s3")
+    templates = ec2.describe_launch_templates()["LaunchTemplates"]
+    expect(len(templates) == 1, f"{example.name}: {len(templates)} launch templates")
+    versions = ec2.describe_launch_template_versions(LaunchTemplateId=templates[0]["LaunchTemplateId"], Versions=["$Latest"])
+    data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    expect(data["MetadataOptions"]["HttpTokens"] == "required", f"{example.name}: workers take requests without a token")
+    script = base64.b64decode(data["UserData"]).decode()
+    artifacts = made["buckets"]["artifacts"]
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=artifacts)["Contents"] if item["Key"].startswith("ec2-worker/")]
+    expect(len(keys) == 1 and f"s3://{artifacts}/{keys[0]}" in script, f"{example.name}: the workers do not fetch {keys}")
+    checksum = hashlib.sha256(s3.get_object(Bucket=artifacts, Key=keys[0])["Body"].read()).hexdigest()
+    expect(checksum in script, f"{example.name}: the workers expect another checksum than {checksum}")
+    for secret in example.env["TF_VAR_database_password"], example.env.get("TF_VAR_engine_secret_access_key"):
+        expect(not secret or secret not in script, f"{example.name}: the user data has a secret")
