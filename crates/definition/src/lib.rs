@@ -13,6 +13,7 @@
 //! - [`trigger::Trigger`] says which dropped files start a run.
 //! - [`subject::of`] makes the subject of a notice.
 
+pub mod counted;
 pub mod diagnosis;
 pub mod duration;
 pub mod edits;

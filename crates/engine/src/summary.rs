@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use definition::counted::counted;
 use definition::{Field, FieldValue, duration};
 
 use crate::header::RunOutcome;
@@ -49,6 +50,8 @@ pub(crate) fn of(run: &Run, outcome: RunOutcome) -> Texts {
     ] {
         fields.insert(key, sum(run, key, finished_only).to_string());
     }
+    // With the noun, because a subject such as "1 rows loaded" is wrong.
+    fields.insert("loadedRows", counted(sum(run, "rowsLoaded", true), "row"));
     if let Some((instance, error)) = first_failure(run) {
         fields.insert("errorId", error.id.clone().unwrap_or_default());
         fields.insert("errorMessage", error.message.clone().unwrap_or_default());
@@ -107,7 +110,7 @@ fn loads(run: &Run) -> Vec<String> {
         let skipped = skipped.map(|skipped| format!(", {skipped} skipped")).unwrap_or_default();
         let from = first(instance, "loadedFrom").map(|from| format!(", from {from}")).unwrap_or_default();
         let left = if waits_in_vain(run, instance) { "not changed by this run; it had " } else { "" };
-        Some(format!("{table}: {left}{}, {refused} refused{skipped}{from}", counted(rows)))
+        Some(format!("{table}: {left}{}, {refused} refused{skipped}{from}", counted(rows, "row")))
     };
     finished.filter_map(line).collect()
 }
@@ -119,17 +122,14 @@ fn waits_in_vain(run: &Run, instance: &Instance) -> bool {
     first(instance, "waitsForPublication").is_some() && !run.instances().iter().any(is_published)
 }
 
-fn counted(rows: &str) -> String {
-    if rows == "1" { "1 row".to_owned() } else { format!("{rows} rows") }
-}
-
 /// Returns a paragraph for each result that a FINISHED instance wrote: its location and its first lines.
 fn results(run: &Run) -> Vec<String> {
     let finished = run.instances().iter().filter(|instance| instance.is_finished());
     let block = |instance| {
         let to = first(instance, "writtenTo")?;
-        let rows =
-            first(instance, "rowsWritten").map(|rows| format!(" ({})", counted(rows))).unwrap_or_default();
+        let rows = first(instance, "rowsWritten")
+            .map(|rows| format!(" ({})", counted(rows, "row")))
+            .unwrap_or_default();
         let preview: Vec<_> = reported(instance, "resultPreview").flat_map(str::lines).collect();
         let preview = preview.iter().map(|line| format!("\n    {line}")).collect::<String>();
         Some(format!("{to}{rows}{preview}"))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use definition::counted::counted;
 use tokio::sync::mpsc;
 
 use super::cell;
@@ -293,7 +294,7 @@ impl Thread {
         notes.extend(formats.into_iter().map(|note| format!("{file}: {note}")));
         let skipped = self.records.skipped().total();
         if skipped > 0 {
-            let lines = if skipped == 1 { "1 line".to_owned() } else { format!("{skipped} lines") };
+            let lines = counted(skipped, "line");
             notes.push(format!("{file}: {lines} without a record left out"));
         }
         self.rewrite.output.add(notes, self.writer.lost());

@@ -9,10 +9,12 @@ use std::path::Path;
 
 use anyhow::Context;
 use aws_sdk_datapipeline::Client;
+use clap::Args;
 use definition::{
     Definition, Field, FieldValue, MASK, ObjectId, ParameterValue, PipelineObject, file, inherit,
 };
 use ec2_worker::by_hand::TableLoad;
+use ec2_worker::{RdsInstance, RdsInstances};
 
 use super::definition_file::Setting;
 use super::run_view::{InstanceView, RunView};
@@ -21,6 +23,21 @@ use crate::sdk_error::readable;
 
 /// The environment variable with a password that no file contains.
 const PASSWORD: &str = "PGPASSWORD";
+/// The addresses of databases that a definition names without one.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Databases {
+    /// Address of an RDS instance, for databases of the type RdsDatabase; may be repeated
+    #[arg(long = "rds-instance", env = "RDS_INSTANCES", value_name = "ID=HOST:PORT", value_delimiter = ',')]
+    rds_instances: Vec<RdsInstance>,
+}
+
+impl Databases {
+    /// Returns the instances.
+    pub(super) fn rds(&self) -> RdsInstances {
+        self.rds_instances.clone().into()
+    }
+}
+
 /// The fields that lead from an activity to the objects that a load needs.
 const LINKS: [&str; 4] = ["input", "output", "dataFormat", "database"];
 
@@ -30,6 +47,7 @@ pub(super) async fn of_run(
     run: &RunView,
     instance: &InstanceView,
     settings: &[Setting],
+    databases: &Databases,
     scratch: &Path,
 ) -> anyhow::Result<Option<TableLoad>> {
     let Some(attempt) = instance.attempts.last().filter(|_| instance.kind == "CopyActivity") else {
@@ -40,6 +58,8 @@ pub(super) async fn of_run(
     for object in objects.values_mut() {
         reveal(object, &definition)?;
     }
+    let rds = databases.rds();
+    let objects = rds.located(&objects);
     let work = objects.get(&attempt.id).with_context(|| format!("{} has no attempt", instance.id))?;
     let read = TableLoad::read(&objects, work, &run.pipeline_id, scratch);
     read.with_context(|| format!("reading {} of {}", instance.component, run.pipeline_id))

@@ -42,6 +42,8 @@ pub struct DryRunArgs {
     /// Value of a parameter, instead of the file's own; may be repeated
     #[arg(long = "set", value_name = "myKey=value")]
     settings: Vec<Setting>,
+    #[command(flatten)]
+    databases: by_hand::Databases,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -59,7 +61,13 @@ pub(super) async fn run(data_dir: &Path, args: &DryRunArgs) -> anyhow::Result<Ex
         return Ok(Exit::Failed);
     }
     let scratch = tempfile::tempdir()?;
-    let plan = Plan::of(&file.diagnosis.definition, &args.files, Purpose::Run, scratch.path())?;
+    let plan = Plan::of(
+        &file.diagnosis.definition,
+        &args.files,
+        Purpose::Run,
+        &args.databases.rds(),
+        scratch.path(),
+    )?;
     let loads: Vec<(&TableLoad, Vec<PathBuf>)> =
         plan.loads.iter().map(|(load, files)| (load, files.clone())).collect();
     let results = TableLoad::dry_run(&loads, &Pool::default()).await?;

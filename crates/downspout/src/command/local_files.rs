@@ -8,6 +8,7 @@ use definition::kind::{Group, Kind};
 use definition::render::render;
 use definition::schedule::Interval;
 use definition::{Definition, FieldKey, PipelineObject, expression};
+use ec2_worker::RdsInstances;
 use ec2_worker::by_hand::TableLoad;
 use ec2_worker::node::NodeKind;
 use jiff::Timestamp;
@@ -47,6 +48,7 @@ impl Plan {
         definition: &Definition,
         files: &[String],
         purpose: Purpose,
+        rds: &RdsInstances,
         scratch: &Path,
     ) -> anyhow::Result<Self> {
         let now = Timestamp::now();
@@ -56,6 +58,7 @@ impl Plan {
             .iter()
             .map(|object| (object.id.to_string(), with_database(with_location(object), purpose)))
             .collect();
+        let objects = rds.located(&objects);
         let mut left_out = Vec::new();
         let (mut loads, mut problems) = (Vec::new(), Vec::new());
         for id in in_order(&rendered) {
@@ -265,8 +268,13 @@ mod tests {
             {"id": "Db", "type": "JdbcDatabase", "connectionString": "jdbc:postgresql://h/d", "username": "u", "*password": "#{*myPw}"}],
             "parameters": [{"id": "myBucket"}, {"id": "myDay"}, {"id": "*myPw"}], "values": {"*myPw": "hush"}}"##;
         let files: Vec<String> = files.iter().map(ToString::to_string).collect();
-        let plan =
-            Plan::of(&file::parse(text).expect("a definition"), &files, Purpose::Run, Path::new("/tmp"))?;
+        let plan = Plan::of(
+            &file::parse(text).expect("a definition"),
+            &files,
+            Purpose::Run,
+            &RdsInstances::default(),
+            Path::new("/tmp"),
+        )?;
         let loads = plan.loads.iter().map(|(load, files)| format!("{} {}", load.activity, files.len()));
         Ok(loads.chain(plan.left_out).collect())
     }

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use ::definition::counted::counted;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use ec2_worker::etl::dialect::Dialect;
@@ -206,12 +207,9 @@ fn tell(args: &NewArgs, definition: &Path, script: &Path, files: &[FileTable]) -
     output::line(&script.display().to_string())?;
     for file in files {
         let report = Report::of(&file.inspection);
-        let rows = output::count(report.rows);
-        let count = file.columns.len();
-        output::line(&format!(
-            "  {}: {rows} rows, {count} columns, dropped as {}",
-            report.file, file.pattern.key
-        ))?;
+        let rows = counted(output::count(report.rows), "row");
+        let columns = counted(file.columns.len(), "column");
+        output::line(&format!("  {}: {rows}, {columns}, dropped as {}", report.file, file.pattern.key))?;
         if report.header && !report.header_is_sure {
             output::line(&format!("    {}: the header is a guess; see tables.sql", report.file))?;
         }
@@ -230,8 +228,9 @@ fn tell(args: &NewArgs, definition: &Path, script: &Path, files: &[FileTable]) -
         let refused = report.suspicious.iter().filter(|found| matches!(found.kind, "width" | "text"));
         for found in refused {
             output::line(&format!(
-                "    a load refuses {} records: {}; `downspout inspect` shows where",
-                found.count, found.message
+                "    a load refuses {}: {}; `downspout inspect` shows where",
+                counted(found.count, "record"),
+                found.message
             ))?;
         }
     }

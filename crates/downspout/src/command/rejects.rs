@@ -41,7 +41,7 @@ Examples:
 
 The rows of FILE are loaded as the run loaded its files: the same format, rules of values, table and mode. After `replace`, \
 they are added to the rows of the run, if no later run has replaced them. After `upsert`, they are not loaded if a later run has \
-loaded the table, unless --over-newer is given.
+loaded the table, or if the run itself has loaded a row with the same key, unless --over-newer is given.
 
 One transaction loads the rows, marks them in <table>_rejects (retried_at) and writes a row into downspout.ledger. A row is \
 loaded once: a second retry of it is refused, and then nothing of FILE is loaded. Rows that are refused again stay in \
@@ -118,12 +118,14 @@ struct RetryArgs {
     /// Activity that refused the rows, or one of its instances (`@Load_2026-...`)
     #[arg(long, value_name = "ID")]
     activity: String,
-    /// Load the rows even if they may replace rows that a later run has upserted
+    /// Load the rows even if they may replace rows that stood below them in their file, or that a later run has upserted
     #[arg(long)]
     over_newer: bool,
     /// Value of a parameter, such as a password; may be repeated
     #[arg(long = "set", value_name = "myKey=value")]
     settings: Vec<Setting>,
+    #[command(flatten)]
+    databases: super::by_hand::Databases,
     /// Print JSON
     #[arg(long)]
     json: bool,

@@ -76,16 +76,16 @@ fn once_per_run_reports_the_first_error_and_leaves_unknown_names_blank() {
 #[test]
 fn rows_of_a_failed_load_do_not_count_as_loaded() {
     let alarm = r##"{"id": "Bad", "type": "SnsAlarm", "myOncePerRun": "#{myOnce}", "myOnce": "true", "topicArn": "arn:t",
-        "subject": "s", "message": "#{node.rowsLoaded} #{node.rowsRejected} #{node.loads}"}"##;
+        "subject": "s", "message": "#{node.rowsLoaded} #{node.rowsRejected} #{node.loads} #{node.loadedRows}"}"##;
     let a = shell("A", r#", "onFail": {"ref": "Bad"}"#);
     let mut run = drive(&format!("{a}, {}, {alarm}", shell("B", "")));
-    for activity in ["A", "B"] {
+    for (activity, rows) in [("A", "10"), ("B", "1")] {
         run.claim(activity);
-        run.report(activity, &[("rowsLoaded", "10"), ("rowsRejected", "3"), ("loadedTable", activity)]);
+        run.report(activity, &[("rowsLoaded", rows), ("rowsRejected", "3"), ("loadedTable", activity)]);
     }
     run.set("B", engine::TaskOutcome::Finished);
     run.set("A", engine::TaskOutcome::Failed(engine::TaskError::new("BadInput", "too many")));
-    assert_eq!(run.notices()[0].message, "10 6 B: 10 rows, 3 refused");
+    assert_eq!(run.notices()[0].message, "1 6 B: 1 row, 3 refused 1 row");
 }
 
 #[test]

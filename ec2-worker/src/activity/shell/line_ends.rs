@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use definition::counted::counted;
+
 use crate::failure::Failure;
 use crate::progress::Progress;
 
@@ -38,7 +40,7 @@ pub(super) fn mended<'a>(name: &str, text: &'a str, progress: &Progress) -> Resu
     if mended == 0 {
         return Ok(Cow::Borrowed(text));
     }
-    let count = if mended == 1 { "1 line".to_owned() } else { format!("{mended} lines") };
+    let count = counted(mended, "line");
     progress
         .note(format!("{name}: the script has the line ends of Windows; the CR was removed from {count}"));
     Ok(Cow::Owned(lines.join("\n")))

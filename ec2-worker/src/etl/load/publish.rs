@@ -4,6 +4,7 @@
 //! Old rows are deleted first, in referring tables before the tables to which they refer. Then the new rows are
 //! inserted in the opposite order. Kept rows that the next table lacks are deleted last.
 
+use definition::counted::counted;
 use tokio_postgres::types::Type;
 
 use super::super::column::Column;
@@ -205,7 +206,7 @@ impl Publication {
         if count == 0 {
             return Ok(());
         }
-        let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+        let rows = counted(count, "row");
         let message = format!(
             "{rows} of {next} were changed by this run and also by another program since the run began; drop the files again"
         );

@@ -4,6 +4,7 @@
 //! deleted first. The rows that are left are kept: the load updates those of them that are in the file, and at its end
 //! deletes the others, unless rows of other tables still refer to them.
 
+use definition::counted::counted;
 use tokio_postgres::types::Type;
 
 use super::super::table::{Relation, Table};
@@ -307,7 +308,7 @@ impl Reference {
     }
 
     fn in_use(&self, table: &Table, count: i64) -> Failure {
-        let rows = if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
+        let rows = counted(count, "row");
         let refer = if count == 1 { "refers" } else { "refer" };
         let Self { child, constraint, .. } = self;
         let what = format!(

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use definition::counted::counted;
 use ec2_worker::etl::inspect::report::{Column, Report, Suspicion};
 
 use super::super::output::{self, Style, count, harmless};
@@ -103,8 +104,10 @@ fn line_ends(report: &Report) -> String {
         [] => "none".to_owned(),
         [(kind, _)] => kind.to_owned(),
         _ => {
-            let all: Vec<String> =
-                there.iter().map(|(kind, number)| format!("{kind} {} times", count(*number))).collect();
+            let all: Vec<String> = there
+                .iter()
+                .map(|(kind, number)| format!("{kind} {}", counted(count(*number), "time")))
+                .collect();
             format!("mixed: {}", all.join(", "))
         }
     }
@@ -158,7 +161,7 @@ fn suspicion(found: &Suspicion) -> String {
 }
 
 fn times(number: u64) -> String {
-    if number == 1 { "1 row".to_owned() } else { format!("{} rows", count(number)) }
+    counted(count(number), "row")
 }
 
 /// Returns a share in percent. Only a whole is 100 %, and only nothing is 0 %.

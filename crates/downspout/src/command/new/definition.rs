@@ -132,7 +132,7 @@ fn alarms(name: &str, captures: &BTreeSet<&str>) -> [Value; 2] {
     [
         alarm(
             "Succeeded",
-            format!("{title}: #{{node.rowsLoaded}} rows loaded, #{{node.rowsRejected}} refused"),
+            format!("{title}: #{{node.loadedRows}} loaded, #{{node.rowsRejected}} refused"),
             "The files are in your tables. It took #{node.duration}.\n\nLoaded\n#{node.loads}\n\nLogs: \
              #{node.logs}\nPipeline: #{node.@pipelineId}",
         ),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use definition::counted::counted;
 use ec2_worker::etl::inspect::report::Report;
 use ec2_worker::etl::inspect::verdict::SqlType;
 
@@ -18,8 +19,8 @@ pub(super) fn script(name: &str, schema: &str, files: &[FileTable]) -> String {
     let mut sql =
         format!("-- The tables of the pipeline {name}. `downspout new` made them from these files:\n");
     for file in files {
-        let rows = count(file.inspection.rows.rows);
-        let _ = writeln!(sql, "--   {}, {rows} rows", plain(&file.inspection.name));
+        let rows = counted(count(file.inspection.rows.rows), "row");
+        let _ = writeln!(sql, "--   {}, {rows}", plain(&file.inspection.name));
     }
     sql.push_str(
         "-- The script runs before each load and creates only what is missing. A table that exists stays as it is, so\n\
@@ -98,7 +99,7 @@ fn comment(name: &str, column: &ec2_worker::etl::inspect::report::Column, safe: 
         )),
     }
     for (word, number) in column.null_words.iter().filter(|_| safe != SqlType::Text) {
-        sentences.push(format!("\"{word}\" means no value, {} times", count(*number)));
+        sentences.push(format!("\"{word}\" means no value, {}", counted(count(*number), "time")));
     }
     if column.null_share > 0.0 && column.values > 0 {
         sentences.push(format!("{} of the fields are NULL", percent(column.null_share)));

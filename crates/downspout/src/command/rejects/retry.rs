@@ -1,6 +1,7 @@
 //! `rejects retry`: loads mended rows.
 
 use anyhow::Context;
+use definition::counted::counted;
 use ec2_worker::database::Pool;
 use ec2_worker::etl::load::retry::Retried;
 use ec2_worker::storage::Storage;
@@ -24,7 +25,8 @@ pub(super) async fn run(endpoints: &Endpoints, args: &RetryArgs) -> anyhow::Resu
     })?;
     let instance = instance(&run, &args.activity)?;
     let scratch = tempfile::tempdir()?;
-    let load = by_hand::of_run(endpoints, &run, instance, &args.settings, scratch.path()).await?;
+    let load =
+        by_hand::of_run(endpoints, &run, instance, &args.settings, &args.databases, scratch.path()).await?;
     let load = load.with_context(|| {
         format!("{} does not load files into a table, so it has no refused rows to retry", instance.component)
     })?;
@@ -71,7 +73,7 @@ fn instance<'a>(run: &'a RunView, id: &str) -> anyhow::Result<&'a InstanceView> 
 
 fn text(retried: &Retried) -> String {
     let Retried { table, loaded, refused, notes } = retried;
-    let mut lines = vec![format!("{} rows loaded into {table}", output::count(*loaded))];
+    let mut lines = vec![format!("{} loaded into {table}", counted(output::count(*loaded), "row"))];
     if !refused.is_empty() {
         let count = output::count(refused.len() as u64);
         lines.push(output::paint(&format!("{count} refused again:"), Style::Warn));

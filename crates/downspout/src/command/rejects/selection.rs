@@ -25,6 +25,8 @@ pub(super) struct Selection {
     /// Value of a parameter, such as a password; may be repeated
     #[arg(long = "set", value_name = "myKey=value")]
     settings: Vec<Setting>,
+    #[command(flatten)]
+    databases: by_hand::Databases,
 }
 
 /// A table with refused rows.
@@ -113,16 +115,19 @@ impl Selection {
             return RejectsSource::new(of_run, table, SourceKind::Unreadable(why)).map(Some);
         }
         let scratch = tempfile::tempdir()?;
-        let load = match by_hand::of_run(endpoints, run, instance, &self.settings, scratch.path()).await {
-            Ok(Some(load)) => load,
-            Ok(None) => return Ok(None),
-            // One run that cannot be read does not hide the others.
-            Err(error) if self.run.is_none() => {
-                let kind = SourceKind::Unreadable(format!("{error:#}"));
-                return RejectsSource::new(of_run, table, kind).map(Some);
-            }
-            Err(error) => return Err(error),
-        };
+        let load =
+            match by_hand::of_run(endpoints, run, instance, &self.settings, &self.databases, scratch.path())
+                .await
+            {
+                Ok(Some(load)) => load,
+                Ok(None) => return Ok(None),
+                // One run that cannot be read does not hide the others.
+                Err(error) if self.run.is_none() => {
+                    let kind = SourceKind::Unreadable(format!("{error:#}"));
+                    return RejectsSource::new(of_run, table, kind).map(Some);
+                }
+                Err(error) => return Err(error),
+            };
         let kind = SourceKind::Load(Box::new(load));
         Ok(Some(RejectsSource { of_run, table, kind, pool: Pool::default(), _scratch: scratch }))
     }

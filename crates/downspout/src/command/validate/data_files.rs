@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use definition::counted::counted;
+use ec2_worker::RdsInstances;
 use ec2_worker::etl::look::Look;
 use ec2_worker::failure::Failure;
 
@@ -30,7 +32,13 @@ pub(super) async fn looks(definition: &DefinitionFile, files: &[String]) -> anyh
         return Ok(Vec::new());
     }
     let scratch = tempfile::tempdir()?;
-    let plan = Plan::of(&definition.diagnosis.definition, files, Purpose::Look, scratch.path())?;
+    let plan = Plan::of(
+        &definition.diagnosis.definition,
+        files,
+        Purpose::Look,
+        &RdsInstances::default(),
+        scratch.path(),
+    )?;
     let mut looks: Vec<FileLook> = Vec::new();
     for (load, paths) in &plan.loads {
         for path in paths {
@@ -97,7 +105,7 @@ impl FileLook {
 
 /// Returns a sentence with the numbers of records, and the columns.
 fn counts(look: &Look) -> String {
-    let records = |count: u64| if count == 1 { "1 record".to_owned() } else { format!("{count} records") };
+    let records = |count: u64| counted(count, "record");
     let mut counts = vec![format!("{} can be read", records(look.rows))];
     if look.refused > 0 {
         counts.push(format!("{} refused", look.refused));
