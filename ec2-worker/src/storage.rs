@@ -4,6 +4,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::EncodingType;
+use definition::listed_key;
 
 use crate::failure::Failure;
 use crate::script;
@@ -131,15 +133,16 @@ impl Storage {
             key => format!("{key}/"),
         };
         let mut found = Vec::new();
-        let mut pages =
-            self.client.list_objects_v2().bucket(&folder.bucket).prefix(&prefix).into_paginator().send();
+        // A list in XML is unreadable as a whole if one key contains a control character, so S3 is asked to encode the keys.
+        let call = self.client.list_objects_v2().bucket(&folder.bucket).prefix(&prefix);
+        let mut pages = call.encoding_type(EncodingType::Url).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| refused("listing", folder, &error))?;
             for object in page.contents() {
-                let key = object.key().unwrap_or_default();
+                let Some(key) = object.key().and_then(listed_key::decoded) else { continue };
                 if !key.ends_with('/') && !key.ends_with("_$folder$") {
                     found.push(ObjectRef {
-                        at: S3Uri { bucket: folder.bucket.clone(), key: key.to_owned() },
+                        at: S3Uri { bucket: folder.bucket.clone(), key },
                         etag: object.e_tag().map(str::to_owned),
                         size: u64::try_from(object.size().unwrap_or(0)).unwrap_or(0),
                     });

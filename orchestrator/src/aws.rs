@@ -8,10 +8,11 @@ use aws_sdk_datapipeline::config::retry::RetryConfig;
 use aws_sdk_datapipeline::operation::query_objects::QueryObjectsOutput;
 use aws_sdk_datapipeline::types as pipeline_types;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::EncodingType;
 use aws_sdk_sns::types::MessageAttributeValue;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use definition::status::Status;
-use definition::{Definition, FieldValue};
+use definition::{Definition, FieldValue, listed_key};
 use jiff::Timestamp;
 
 use crate::ports::{
@@ -73,6 +74,9 @@ impl Storage for Aws {
 
     async fn list(&self, bucket: &str, prefix: &str, depth: Depth) -> anyhow::Result<Vec<Listed>> {
         let request = self.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix);
+        // XML cannot contain every character that a key may have. Without the encoding, one key with such a character would
+        // make the whole listing unreadable.
+        let request = request.encoding_type(EncodingType::Url);
         let request = match depth {
             Depth::Level => request.delimiter("/"),
             Depth::All => request,
@@ -91,18 +95,36 @@ impl Storage for Aws {
         Ok(listed)
     }
 
+    async fn page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> anyhow::Result<Vec<Listed>> {
+        let request = self.clients.s3.list_objects_v2().bucket(bucket).prefix(prefix);
+        let request = request.encoding_type(EncodingType::Url).set_start_after(after.map(str::to_owned));
+        let page = request.max_keys(i32::try_from(limit).unwrap_or(i32::MAX)).send().await;
+        let page = page.with_context(|| format!("ListObjectsV2 s3://{bucket}/{prefix}"))?;
+        Ok(page.contents().iter().filter_map(listed_object).collect())
+    }
+
+    async fn delete_object(&self, bucket: &str, key: &str) -> anyhow::Result<()> {
+        let deleted = self.clients.s3.delete_object().bucket(bucket).key(key).send().await;
+        deleted.with_context(|| format!("DeleteObject s3://{bucket}/{key}")).map(drop)
+    }
+
     async fn find(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Listed>> {
         // Of all keys that begin with `key`, S3 lists `key` itself first.
-        let page = self.clients.s3.list_objects_v2().bucket(bucket).prefix(key).max_keys(1).send().await;
-        let page = page.with_context(|| format!("ListObjectsV2 s3://{bucket}/{key}"))?;
-        Ok(page.contents().first().and_then(listed_object).filter(|listed| listed.key == key))
+        let first = self.page(bucket, key, None, 1).await?.into_iter().next();
+        Ok(first.filter(|listed| listed.key == key))
     }
 }
 
 fn listed_object(object: &aws_sdk_s3::types::Object) -> Option<Listed> {
     let modified = object.last_modified().and_then(|time| time.to_millis().ok());
     Some(Listed {
-        key: object.key()?.to_owned(),
+        key: listed_key::decoded(object.key()?)?,
         etag: bare(object.e_tag().unwrap_or_default()),
         modified: Timestamp::from_millisecond(modified.unwrap_or_default()).ok()?,
         size: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use crate::book::Entry;
 use crate::ledger::{Claim, Content, Deferral, Head, Ledger};
 use crate::ports::Edges;
+use crate::queue::Waiting;
 use crate::raced::Raced;
 use crate::sets::Set;
 use crate::setup::Setup;
 use crate::turn::{Ahead, TurnAnswer};
-use crate::{caps, report, turn};
+use crate::{caps, queue, report, turn};
 
 /// The number of tries to write the ledger of a claim. A try fails if another handler writes the ledger at the same
 /// time.
@@ -82,10 +83,24 @@ pub(crate) async fn claim<E: Edges>(
         ClaimKind::TakeOver => entry.ledger.taken_over(&claim),
     };
     let ledger = Ledger { bucket: set.bucket.clone(), ..ledger };
-    Ok(setup.book.put(edges, &entry, ledger).await?.map(Claimed::Ours))
+    let claimed = setup.book.put(edges, &entry, ledger).await?;
+    if matches!(claimed, Raced::Done(_)) {
+        remove_marks(edges, setup, set, &entry.ledger).await;
+    }
+    Ok(claimed.map(Claimed::Ours))
 }
 
-/// Writes content that waits for the definition's turn into the ledger, so that sweeps find it.
+/// Removes the marks of a set that has waited and was claimed now. `waited` is the ledger before the claim.
+async fn remove_marks<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>, waited: &Ledger) {
+    if let Some(next) = &waited.next {
+        queue::remove(edges, &setup.book, &set.name, queue::landed_at(&next.files)).await;
+    }
+    if let Some(deferral) = waited.head.as_ref().and_then(|head| head.deferred.as_ref()) {
+        queue::remove(edges, &setup.book, &set.name, deferral.until).await;
+    }
+}
+
+/// Writes content that waits for the definition's turn into the queue and into the ledger.
 async fn note_next<E: Edges>(
     edges: &E,
     setup: &Setup,
@@ -93,9 +108,12 @@ async fn note_next<E: Edges>(
     content: &Content,
     entry: &Entry,
 ) -> anyhow::Result<Raced<()>> {
-    let is_noted = entry.ledger.head.as_ref().is_some_and(|head| head.run_key == content.run_key)
-        || entry.ledger.next.as_ref().is_some_and(|next| next.run_key == content.run_key);
-    if is_noted {
+    let is_content = |run_key: &str| run_key == content.run_key;
+    if entry.ledger.next.as_ref().is_some_and(|next| is_content(&next.run_key)) {
+        return Ok(Raced::Done(()));
+    }
+    queue::put_content(edges, &setup.book, &set.name, &set.bucket, content).await?;
+    if entry.ledger.head.as_ref().is_some_and(|head| is_content(&head.run_key)) {
         return Ok(Raced::Done(()));
     }
     let ledger = Ledger { bucket: set.bucket.clone(), ..entry.ledger.with_next(content, setup.now()) };
@@ -120,6 +138,10 @@ async fn defer<E: Edges>(
     if !ledger.notices.contains(&notice.id) {
         edges.publish(&notice).await.context("publishing a notice")?;
         ledger.remember_notice(&notice.id);
+    }
+    if let Some(file) = content.files.first() {
+        let waiting = Waiting { bucket: set.bucket.clone(), key: file.key.clone() };
+        queue::put(edges, &setup.book, &set.name, until, waiting).await?;
     }
     let put = setup.book.put(edges, entry, ledger).await?;
     Ok(put.map(|entry| Claimed::OverCap { until, entry }))

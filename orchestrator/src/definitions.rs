@@ -43,6 +43,9 @@ pub(crate) struct UsableDefinition {
     pub trigger: Option<Trigger>,
 }
 
+/// A definition that drops start, with its file and its trigger.
+pub(crate) type Triggered<'a> = (&'a Arc<Loaded>, &'a UsableDefinition, &'a Trigger);
+
 /// All files of the home at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Definitions {
@@ -51,7 +54,7 @@ pub(crate) struct Definitions {
 
 impl Definitions {
     /// Returns the definitions that drops start, each with its trigger.
-    pub(crate) fn triggered(&self) -> impl Iterator<Item = (&Arc<Loaded>, &UsableDefinition, &Trigger)> {
+    pub(crate) fn triggered(&self) -> impl Iterator<Item = Triggered<'_>> {
         self.files.iter().filter_map(|file| match &file.kind {
             FileKind::Definition(usable) => Some((file, usable, usable.trigger.as_ref()?)),
             FileKind::Values(_) | FileKind::Broken(_) => None,

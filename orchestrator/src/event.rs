@@ -5,6 +5,7 @@
 //! an event of EventBridge is not encoded.
 
 use aws_lambda_events::s3::{S3Entity, S3EventRecord};
+use definition::listed_key;
 use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -116,7 +117,7 @@ fn s3_item(record: &Value) -> Item {
     let (Some(bucket), Some(encoded)) = (bucket.name, object.key) else {
         return ignored(None, "an S3 record without bucket or key");
     };
-    let Some(key) = form_decoded(&encoded) else {
+    let Some(key) = listed_key::decoded(&encoded) else {
         return ignored(Some(encoded), "a key that is not UTF-8 after decoding");
     };
     let name = record.event_name.unwrap_or_default();
@@ -152,25 +153,6 @@ fn arrival(bucket: &str, key: String, size: Option<u64>, at: Option<Timestamp>) 
 
 fn ignored(key: Option<String>, reason: &str) -> Item {
     Item::Ignored { key, reason: reason.to_owned() }
-}
-
-/// Decodes a form-encoded key: `+` is a space and `%XX` a byte. Returns `None` if the result is not UTF-8.
-fn form_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = (*first == b'%').then(|| after.get(..2)).flatten();
-        let value = escaped
-            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        bytes.push(match (value, first) {
-            (Some(value), _) => value,
-            (None, b'+') => b' ',
-            (None, other) => *other,
-        });
-        rest = if value.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

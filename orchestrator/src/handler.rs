@@ -27,7 +27,7 @@ use crate::report::{self, Decision, log};
 use crate::sets::Set;
 use crate::setup::Setup;
 use crate::step::{Decided, Step};
-use crate::{claim, content, first_seen, loading, sets, start, step};
+use crate::{claim, content, first_seen, loading, queue, sets, start, step};
 
 /// The number of tries to advance a set. A try starts again if another handler changes the ledger of the set.
 const MAX_ROUNDS: usize = 8;
@@ -184,6 +184,7 @@ pub(crate) async fn advance_whole<E: Edges>(
         Step::Deferred(until) => Raced::Done(report::deferred(name, until, &entry.ledger)),
         Step::Queued => Raced::Done(report::next(name, &entry.ledger)),
         Step::Queue => {
+            queue::put_content(edges, &setup.book, name, &set.bucket, content).await?;
             let ledger = entry.ledger.with_next(content, setup.now());
             book.put(edges, &entry, ledger).await?.map(|entry| report::next(name, &entry.ledger))
         }

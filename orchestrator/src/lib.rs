@@ -32,7 +32,9 @@ mod claim;
 
 mod start;
 
-// The sweep, and the question about a key, which changes nothing.
+// The next run after one that has ended, the sweep, and the question about a key, which changes nothing.
+
+mod next_run;
 
 mod sweep;
 
@@ -43,6 +45,8 @@ mod operations;
 // Parts of a claim.
 
 mod turn;
+
+mod queue;
 
 mod caps;
 
@@ -65,6 +69,8 @@ mod ledger;
 mod book;
 
 mod first_seen;
+
+mod outcome;
 
 mod raced;
 
@@ -146,6 +152,20 @@ impl Orchestrator {
     /// If the definitions cannot be loaded. An error at one set does not stop the others; the report names it.
     pub async fn sweep(&self) -> anyhow::Result<SweepReport> {
         self.operations.sweep().boxed().await
+    }
+
+    /// Starts the next run of a definition, because one of its runs has ended: writes the outcome of that run into the
+    /// ledger, and starts the set that has waited longest.
+    ///
+    /// A caller that is not sure whether a run has ended may call this, too. A lost call does no harm, because the next sweep
+    /// does the same.
+    ///
+    /// # Errors
+    ///
+    /// If the definitions cannot be loaded, or the queue cannot be read. An error at one set does not stop the others; the
+    /// report names it.
+    pub async fn start_next(&self, definition: &str) -> anyhow::Result<SweepReport> {
+        self.operations.start_next(definition).boxed().await
     }
 
     /// Returns the decision that was made, or would be made, about `key` of the drop bucket: one for each set that the key

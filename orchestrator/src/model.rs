@@ -25,6 +25,7 @@ enum Happening {
     Drop { day: u8, file: u8, content: u8 },
     Deliver { event: usize, handler: usize },
     Sweep { handler: usize },
+    StartNext { handler: usize },
     Step { invocation: usize, steps: u8 },
     Kill { invocation: usize },
     Restart { handler: usize },
@@ -38,6 +39,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (0..2u8, 0..2u8, 0..2u8).prop_map(|(day, file, content)| Happening::Drop { day, file, content }),
         8 => (any::<usize>(), 0..HANDLERS).prop_map(|(event, handler)| Happening::Deliver { event, handler }),
         1 => (0..HANDLERS).prop_map(|handler| Happening::Sweep { handler }),
+        3 => (0..HANDLERS).prop_map(|handler| Happening::StartNext { handler }),
         40 => (any::<usize>(), 1..12u8).prop_map(|(invocation, steps)| Happening::Step { invocation, steps }),
         2 => any::<usize>().prop_map(|invocation| Happening::Kill { invocation }),
         1 => (0..HANDLERS).prop_map(|handler| Happening::Restart { handler }),
@@ -94,12 +96,13 @@ fn assert_caps_hold(world: &World) {
     }
 }
 
-fn play(happenings: &[Happening]) {
+/// Plays `happenings` until a calm end, and checks every rule.
+fn play(happenings: &[Happening], calm_down: fn(&mut Scene)) {
     let mut scene = Scene::new();
     for happening in happenings {
         scene.happen(happening);
     }
-    scene.calm_down();
+    calm_down(&mut scene);
     assert_eq!(scene.world.violations(), Vec::<String>::new());
     assert_all_sets_ran(&scene.world);
     assert_no_content_ran_twice(&scene.world);
@@ -111,6 +114,11 @@ proptest! {
 
     #[test]
     fn every_whole_set_runs_once_per_content(happenings in prop::collection::vec(happening(), 20..220)) {
-        play(&happenings);
+        play(&happenings, Scene::calm_down);
+    }
+
+    #[test]
+    fn ends_of_runs_start_every_waiting_set_without_a_sweep(happenings in prop::collection::vec(happening(), 20..220)) {
+        play(&happenings, Scene::calm_down_without_sweeps);
     }
 }

@@ -7,7 +7,7 @@ use crate::event::{self, Event};
 use crate::ports::Edges;
 use crate::report::{Decision, SweepReport};
 use crate::setup::Setup;
-use crate::{handler, status, sweep};
+use crate::{handler, next_run, status, sweep};
 
 /// The operations on one home of definitions.
 pub(crate) struct Operations<E> {
@@ -28,6 +28,11 @@ impl<E: Edges> Operations<E> {
             Event::Sweep => Ok(serde_json::to_value(self.sweep().await?)?),
             Event::Messages(messages) => handler::handle(&self.edges, &self.setup, &messages).await,
         }
+    }
+
+    /// Starts the next run of a definition after one has ended.
+    pub(crate) async fn start_next(&self, definition: &str) -> anyhow::Result<SweepReport> {
+        next_run::start(&self.edges, &self.setup, definition).await
     }
 
     /// Advances every set without an event.

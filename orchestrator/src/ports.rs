@@ -73,6 +73,18 @@ pub(crate) trait Storage {
         depth: Depth,
     ) -> impl Future<Output = anyhow::Result<Vec<Listed>>> + Send;
 
+    /// Lists the first `limit` objects whose key begins with `prefix`; those after the key `after`, if it is given.
+    fn page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = anyhow::Result<Vec<Listed>>> + Send;
+
+    /// Deletes an object. If the key has none, the call succeeds.
+    fn delete_object(&self, bucket: &str, key: &str) -> impl Future<Output = anyhow::Result<()>> + Send;
+
     /// Finds one key by a listing. A listing gives the time of an object in milliseconds; the answer to a HEAD request
     /// gives only seconds.
     fn find(&self, bucket: &str, key: &str) -> impl Future<Output = anyhow::Result<Option<Listed>>> + Send;

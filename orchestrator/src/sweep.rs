@@ -15,14 +15,15 @@ use crate::book::Entry;
 use crate::content::dropped_file;
 use crate::definitions::Definitions;
 use crate::handler::{advance, advance_whole};
-use crate::ledger::{Content, DroppedFile, HeadState, Ledger};
+use crate::ledger::{Content, DroppedFile, HeadState};
+use crate::next_run::{add_failure, captures_of};
 use crate::ports::{Depth, Edges, Storage};
 use crate::raced::Raced;
-use crate::report::{self, Decision, SweepReport, Verdict, log};
+use crate::report::{self, Decision, SweepReport, Verdict};
 use crate::set_name::SetName;
 use crate::sets::Set;
 use crate::setup::Setup;
-use crate::{first_seen, loading, progress};
+use crate::{first_seen, loading, next_run, outcome};
 
 /// How many ledgers are read at the same time.
 const READ_AT_ONCE: usize = 16;
@@ -72,6 +73,7 @@ async fn sweep_definition<E: Edges>(
         Some(_) => first_seen::of(edges, setup, name).await?,
         None => return Ok(()),
     };
+    next_run::start_into(edges, setup, definitions, name, report).await?;
     let mut candidates = candidates(edges, setup, definitions, name).await?;
     candidates.retain(|candidate| {
         // Files that arrived before the first sight of the definition were not dropped for it.
@@ -167,12 +169,6 @@ async fn entries<E: Edges>(
     stream::iter(entries).buffer_unordered(READ_AT_ONCE).try_collect().await
 }
 
-fn captures_of(ledger: &Ledger, trigger: &Trigger) -> Option<Captures> {
-    let Ledger { head, next, .. } = ledger;
-    let files = head.as_ref().map(|head| &head.files).or(next.as_ref().map(|next| &next.files))?;
-    trigger.captures(&files.first()?.key)
-}
-
 /// Advances one set. With `is_taken`, an older set of the definition waits for the turn, so this set cannot start.
 async fn sweep_set<E: Edges>(
     edges: &E,
@@ -181,7 +177,7 @@ async fn sweep_set<E: Edges>(
     is_taken: bool,
     report: &mut SweepReport,
 ) -> anyhow::Result<Option<Decision>> {
-    report.ended += usize::from(write_outcome(edges, setup, &mut candidate.entry).await?);
+    report.ended += usize::from(outcome::write(edges, setup, &mut candidate.entry).await?);
     let missing = candidate.missing();
     let Candidate { set, files, entry } = candidate;
     if missing.is_empty() {
@@ -202,30 +198,6 @@ async fn sweep_set<E: Edges>(
     match files.iter().map(|file| file.modified).min() {
         Some(first) => tell_missing(edges, setup, &set, &entry, first, missing).await.map(Some),
         None => Ok(None),
-    }
-}
-
-/// Writes the outcome of the head's run into the ledger, if the run has ended. Returns whether the ledger was written.
-async fn write_outcome<E: Edges>(edges: &E, setup: &Setup, entry: &mut Entry) -> anyhow::Result<bool> {
-    let head = entry.ledger.head.as_ref().filter(|head| head.state == HeadState::Activated);
-    let Some(id) = head.and_then(|head| head.pipeline_id.clone()) else { return Ok(false) };
-    let progress = progress::of(edges, &id).await;
-    let progress = progress.with_context(|| format!("asking for the progress of {id}"))?;
-    let mut ledger = entry.ledger.clone();
-    ledger.settle_head(progress, setup.now());
-    if ledger == entry.ledger {
-        return Ok(false);
-    }
-    match setup.book.put(edges, entry, ledger).await? {
-        Raced::Done(written) => {
-            *entry = written;
-            Ok(true)
-        }
-        // Another handler works on the set, and the rest of the sweep needs what it wrote.
-        Raced::LedgerChanged => {
-            *entry = setup.book.again(edges, entry).await?;
-            Ok(false)
-        }
     }
 }
 
@@ -270,9 +242,4 @@ async fn tell_missing<E: Edges>(
         let _ = setup.book.put(edges, entry, ledger).await?;
     }
     Ok(report::incomplete(&set.name, missing))
-}
-
-fn add_failure(report: &mut SweepReport, set: &str, error: &anyhow::Error) {
-    log::sweep_failed(set, error);
-    report.failures.push(format!("{set}: {error:#}"));
 }

@@ -9,14 +9,16 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::book::Entry;
 use crate::ledger::{Claim, Head, HeadState, Progress, after};
 use crate::ports::{Condition, Edges, Put};
-use crate::progress;
+use crate::queue::{self, Waiting};
 use crate::raced::Raced;
 use crate::report::log;
 use crate::set_name::SetName;
 use crate::sets::Set;
 use crate::setup::Setup;
+use crate::{outcome, progress};
 
 /// The stored turn: the claim that it belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +58,7 @@ pub(crate) async fn take<E: Edges>(
     generation: u32,
     claim: &Claim,
 ) -> anyhow::Result<Raced<TurnAnswer>> {
-    let key = key(setup, set);
+    let key = key(setup, &set.name.definition);
     let turn = Turn {
         set: set.name.id.clone(),
         generation,
@@ -66,8 +68,15 @@ pub(crate) async fn take<E: Edges>(
     let condition = match read(edges, setup, &key).await? {
         None => Condition::Absent,
         Some((other, etag)) => match run_ahead(edges, setup, set, generation, &other).await? {
-            Some(ahead) => return Ok(Raced::Done(TurnAnswer::QueuedBehind(ahead))),
-            None => Condition::Unchanged(etag),
+            RunBefore::Ahead(ahead) => return Ok(Raced::Done(TurnAnswer::QueuedBehind(ahead))),
+            RunBefore::Own => Condition::Unchanged(etag),
+            RunBefore::Over(owner, entry) => {
+                // The claim itself writes the ledger of its own set.
+                if owner != set.name {
+                    leave(edges, setup, &owner, entry, other.generation).await?;
+                }
+                Condition::Unchanged(etag)
+            }
         },
     };
     Ok(match write(edges, setup, &key, &turn, condition).await? {
@@ -83,10 +92,24 @@ pub(crate) async fn ahead<E: Edges>(
     set: &Set<'_>,
     generation: u32,
 ) -> anyhow::Result<Option<Ahead>> {
-    match read(edges, setup, &key(setup, set)).await? {
-        Some((turn, _)) => run_ahead(edges, setup, set, generation, &turn).await,
-        None => Ok(None),
-    }
+    let Some((turn, _)) = read(edges, setup, &key(setup, &set.name.definition)).await? else {
+        return Ok(None);
+    };
+    Ok(match run_ahead(edges, setup, set, generation, &turn).await? {
+        RunBefore::Ahead(ahead) => Some(ahead),
+        RunBefore::Own | RunBefore::Over(..) => None,
+    })
+}
+
+/// Returns the set whose claim had the definition's turn last.
+pub(crate) async fn owner<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definition: &str,
+) -> anyhow::Result<Option<SetName>> {
+    let turn = read(edges, setup, &key(setup, definition)).await?;
+    let owner = turn.map(|(turn, _)| turn.set).filter(|set| !set.is_empty());
+    Ok(owner.map(|id| SetName { definition: definition.to_owned(), id }))
 }
 
 /// Gives back the turn of a claim that started nothing, so that other sets need not wait for the end of its lease. Does
@@ -97,7 +120,7 @@ pub(crate) async fn give_back<E: Edges>(
     set: &Set<'_>,
     holder: &str,
 ) -> anyhow::Result<()> {
-    let key = key(setup, set);
+    let key = key(setup, &set.name.definition);
     let Some((turn, etag)) = read(edges, setup, &key).await?.filter(|(turn, _)| turn.holder == holder) else {
         return Ok(());
     };
@@ -106,8 +129,8 @@ pub(crate) async fn give_back<E: Edges>(
     write(edges, setup, &key, &turn, Condition::Unchanged(etag)).await.map(drop)
 }
 
-fn key(setup: &Setup, set: &Set<'_>) -> String {
-    format!("{}_turn.json", setup.book.folder(&set.name.definition))
+fn key(setup: &Setup, definition: &str) -> String {
+    format!("{}_turn.json", setup.book.folder(definition))
 }
 
 async fn read<E: Edges>(edges: &E, setup: &Setup, key: &str) -> anyhow::Result<Option<(Turn, String)>> {
@@ -134,6 +157,16 @@ async fn write<E: Edges>(
     put.with_context(|| format!("writing {key}"))
 }
 
+/// The run of the turn's claim, as another claim finds it.
+enum RunBefore {
+    /// The turn belongs to the same claim.
+    Own,
+    /// The claim has to wait for this run.
+    Ahead(Ahead),
+    /// The run is over, or was never started. The entry is that of the run's set.
+    Over(SetName, Entry),
+}
+
 /// Returns the run of the turn's claim, if the turn belongs to another claim and the run of that claim is not over.
 async fn run_ahead<E: Edges>(
     edges: &E,
@@ -141,21 +174,48 @@ async fn run_ahead<E: Edges>(
     set: &Set<'_>,
     generation: u32,
     turn: &Turn,
-) -> anyhow::Result<Option<Ahead>> {
+) -> anyhow::Result<RunBefore> {
     if turn.set == set.name.id && turn.generation == generation {
-        return Ok(None);
+        return Ok(RunBefore::Own);
     }
     let now = setup.now();
     let owner = SetName { definition: set.name.definition.clone(), id: turn.set.clone() };
-    let ledger = setup.book.entry(edges, &owner).await?.ledger;
+    let entry = setup.book.entry(edges, &owner).await?;
     let may_be_claimed = now < turn.lease_until && !setup.book.is_gone(&turn.holder);
-    let Some(head) = ledger.heads().find(|head| head.generation == turn.generation) else {
-        return Ok(may_be_claimed.then_some(Ahead { set: owner, pipeline_id: None }));
+    let Some(head) = entry.ledger.heads().find(|head| head.generation == turn.generation) else {
+        return Ok(match may_be_claimed {
+            true => RunBefore::Ahead(Ahead { set: owner, pipeline_id: None }),
+            false => RunBefore::Over(owner, entry),
+        });
     };
     let may_start = matches!(head.state, HeadState::Claimed | HeadState::Created);
     let is_starting = may_start && (may_be_claimed || head.is_leased(now));
-    let is_ahead = is_starting || is_at_work(edges, setup, set, head, now).await?;
-    Ok(is_ahead.then(|| Ahead { set: owner, pipeline_id: head.pipeline_id.clone() }))
+    Ok(match is_starting || is_at_work(edges, setup, set, head, now).await? {
+        true => RunBefore::Ahead(Ahead { set: owner, pipeline_id: head.pipeline_id.clone() }),
+        false => RunBefore::Over(owner, entry),
+    })
+}
+
+/// Leaves the run of the turn's claim behind, before another claim takes the turn. After that, nothing names the run any
+/// more, so its outcome is written, or its set gets a mark if its start was never completed.
+async fn leave<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    owner: &SetName,
+    mut entry: Entry,
+    generation: u32,
+) -> anyhow::Result<()> {
+    let Some(head) = entry.ledger.head.as_ref().filter(|head| head.generation == generation) else {
+        return Ok(());
+    };
+    match (head.state, head.files.first()) {
+        (HeadState::Claimed | HeadState::Created, Some(file)) => {
+            let waiting = Waiting { bucket: entry.ledger.bucket.clone(), key: file.key.clone() };
+            queue::put(edges, &setup.book, owner, queue::landed_at(&head.files), waiting).await
+        }
+        (HeadState::Activated, _) => outcome::write(edges, setup, &mut entry).await.map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// Returns whether the run of `head` is at work and `set` has to wait for its end.

@@ -22,6 +22,7 @@ pub mod file;
 pub mod graph;
 pub mod inherit;
 pub mod kind;
+pub mod listed_key;
 mod object;
 pub mod parameters;
 pub mod period;

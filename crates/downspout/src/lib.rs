@@ -5,6 +5,7 @@
 //! Lambda runner, and workers, all in one process. Only the embedded PostgreSQL and the workers of resources have processes of
 //! their own.
 
+mod bucket_listing;
 pub mod command;
 mod file_upload;
 pub mod local;

@@ -10,7 +10,7 @@ use sigv4::Credentials;
 use store::Location;
 use tokio::sync::Notify;
 
-use crate::driver::Now;
+use crate::driver::{Now, RunEnded};
 use crate::host::Host;
 
 /// How long PollForTask waits for work. Clients give up after 90 s, so an empty answer must come before.
@@ -53,6 +53,8 @@ pub struct Config {
     pub now: Now,
     /// Notified after a test has set the clock `now`.
     pub clock_set: Arc<Notify>,
+    /// Is told of each run that has ended, so that work that waits for the end need not ask again and again.
+    pub run_ended: Option<RunEnded>,
     /// How long PollForTask waits for work.
     pub poll_wait: Duration,
 }
@@ -75,6 +77,7 @@ impl Config {
             limits: Limits::default(),
             now: Arc::new(Timestamp::now),
             clock_set: Arc::new(Notify::new()),
+            run_ended: None,
             poll_wait: POLL_WAIT,
         }
     }

@@ -51,6 +51,11 @@ pub(crate) use topic::Topic;
 /// The service's clock. Tests replace it by a clock that they set.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// Is told the name of each pipeline whose run has ended, or that was deleted or deactivated.
+///
+/// The call must return at once, because the driver holds the lock of the pipeline meanwhile.
+pub type RunEnded = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// The pause before a wake-up that failed is tried again.
 const RETRY_WAKE: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
 
@@ -70,6 +75,8 @@ pub(crate) struct Driver {
     clock_moved: Notify,
     machines: machines::Machines,
     idle_runs: idle_run_cache::IdleRunCache,
+    /// Told of each run that has ended.
+    run_ended: Option<RunEnded>,
 }
 
 impl Driver {
@@ -86,6 +93,19 @@ impl Driver {
             clock_moved: Notify::new(),
             machines: machines::Machines::default(),
             idle_runs: idle_run_cache::IdleRunCache::default(),
+            run_ended: None,
+        }
+    }
+
+    /// Returns the driver, which from now on tells `run_ended` of each run that has ended.
+    pub(crate) fn telling(self, run_ended: Option<RunEnded>) -> Self {
+        Self { run_ended, ..self }
+    }
+
+    /// Says that a run of the pipeline `name` has ended, or that the pipeline was deleted or deactivated.
+    pub(crate) fn tell_end(&self, name: &str) {
+        if let Some(tell) = &self.run_ended {
+            tell(name);
         }
     }
 

@@ -19,7 +19,7 @@ mod wire;
 mod worker_groups;
 
 pub use config::{Config, KEEP_RUNS};
-pub use driver::Now;
+pub use driver::{Now, RunEnded};
 pub use ec2_worker::EC2_WORKER_DOES;
 pub use host_check::host_problems;
 pub use serve::serve;

@@ -31,7 +31,7 @@ const DRAIN_WAIT: Duration = Duration::from_secs(2);
 /// If the store cannot be opened, the open runs cannot be recovered, or a background loop panics.
 pub async fn serve(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let store = config.store.open().await.context("opening the pipeline store")?;
-    let driver = Arc::new(Driver::new(store, config.now));
+    let driver = Arc::new(Driver::new(store, config.now).telling(config.run_ended));
     driver.recover(config.own_runners.as_deref()).await.context("recovering unfinished runs")?;
     let has_dynamodb = config.dynamodb.is_some();
     let mut background =

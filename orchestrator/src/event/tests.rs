@@ -76,7 +76,7 @@ fn a_key_is_form_decoded_once() {
         ]
     );
     // Not everything that sends such events encodes a lone percent sign.
-    assert_eq!(form_decoded("100%"), Some("100%".to_owned()));
+    assert_eq!(listed_key::decoded("100%"), Some("100%".to_owned()));
 }
 
 #[test]

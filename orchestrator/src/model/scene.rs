@@ -26,6 +26,14 @@ pub(super) const DEFINITION: &str = r##"{"objects": [
     {"id": "Say", "type": "ShellCommandActivity", "command": "echo #{myDay}", "workerGroup": "w"}
   ], "parameters": [{"id": "myDay", "type": "String"}]}"##;
 
+/// A call of a handler.
+pub(super) enum Call {
+    Event(Value),
+    Sweep,
+    /// The pipeline service says that a run of the definition has ended.
+    StartNext,
+}
+
 type Running = Pin<Box<dyn Future<Output = ()>>>;
 
 /// An invocation in progress.
@@ -62,10 +70,11 @@ impl Scene {
             Happening::Drop { day, file, content } => self.drop_file(day, file, content),
             Happening::Deliver { event, handler } => {
                 if let Some(event) = pick(&self.events, event).cloned() {
-                    self.invoke(handler, Some(event));
+                    self.invoke(handler, Call::Event(event));
                 }
             }
-            Happening::Sweep { handler } => self.invoke(handler, None),
+            Happening::Sweep { handler } => self.invoke(handler, Call::Sweep),
+            Happening::StartNext { handler } => self.invoke(handler, Call::StartNext),
             Happening::Step { invocation, steps } => {
                 for _ in 0..steps {
                     self.step(invocation);
@@ -98,13 +107,14 @@ impl Scene {
         }]}));
     }
 
-    pub(super) fn invoke(&mut self, handler: usize, event: Option<Value>) {
+    pub(super) fn invoke(&mut self, handler: usize, call: Call) {
         let subject = Arc::clone(&self.handlers[handler]);
         let errors = Rc::clone(&self.errors);
         let running: Running = Box::pin(async move {
-            let answer = match event {
-                Some(event) => subject.handle(&event).await.map(drop),
-                None => subject.sweep().await.map(drop),
+            let answer = match call {
+                Call::Event(event) => subject.handle(&event).await.map(drop),
+                Call::Sweep => subject.sweep().await.map(drop),
+                Call::StartNext => subject.start_next("orders").await.map(drop),
             };
             errors.borrow_mut().extend(answer.err().map(|error| format!("{error:#}")));
         });
@@ -155,6 +165,26 @@ impl Scene {
         }
     }
 
+    /// Ends all invocations, delivers every event again as Lambda does after a failure, and then lets every run end, one after
+    /// another. Nothing sweeps.
+    pub(super) fn calm_down_without_sweeps(&mut self) {
+        self.invocations.clear();
+        self.wind(LEASE_SECS + 1);
+        for event in std::mem::take(&mut self.events) {
+            self.invoke(0, Call::Event(event));
+            self.run_out();
+        }
+        for _ in 0..8 {
+            for _ in 0..4 {
+                self.world.end_all_runs();
+                self.wind(LEASE_SECS + 1);
+                self.invoke(0, Call::StartNext);
+                self.run_out();
+            }
+            self.wind(DAY_SECS);
+        }
+    }
+
     /// Drops both files of a set.
     pub(super) fn drop_set(&mut self, day: u8, content: u8) {
         self.drop_file(day, 0, content);
@@ -165,7 +195,7 @@ impl Scene {
     pub(super) fn deliver(&mut self, copies: usize) {
         for event in self.events.clone().into_iter().rev() {
             for copy in 0..copies {
-                self.invoke(copy % HANDLERS, Some(event.clone()));
+                self.invoke(copy % HANDLERS, Call::Event(event.clone()));
             }
         }
         self.events.clear();

@@ -1,6 +1,6 @@
 //! One test for each rule, with a fixed order of events.
 
-use super::scene::{DAY_SECS, DEFINITION, Scene};
+use super::scene::{Call, DAY_SECS, DEFINITION, Scene};
 
 #[test]
 fn the_same_event_five_times_out_of_order_makes_one_run() {
@@ -100,6 +100,42 @@ fn sets_of_one_definition_run_one_after_another_the_oldest_first() {
 }
 
 #[test]
+fn the_end_of_each_run_starts_the_set_that_waits_longest() {
+    let mut scene = Scene::new();
+    scene.world.put("definitions", "orders.json", &DEFINITION.replace(r#", "myMaxRunsPerDay": "2""#, ""));
+    for day in [3, 2, 0, 1] {
+        scene.drop_set(day, 0);
+        scene.deliver(2);
+    }
+    for _ in 0..3 {
+        scene.world.end_all_runs();
+        scene.invoke(0, Call::StartNext);
+        scene.invoke(1, Call::StartNext);
+        scene.run_out();
+    }
+    let names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["orders/day=3", "orders/day=2", "orders/day=0", "orders/day=1"]);
+    assert_eq!(scene.world.keys("definitions", "ledger/orders/_queue/"), Vec::<String>::new());
+    assert_eq!(*scene.errors.borrow(), Vec::<String>::new());
+}
+
+#[test]
+fn an_unreadable_set_does_not_keep_the_sets_behind_it_waiting() {
+    let mut scene = Scene::new();
+    for day in [0, 1, 2] {
+        scene.drop_set(day, 0);
+        scene.deliver(1);
+    }
+    scene.world.put("definitions", "ledger/orders/day=1.json", "no ledger");
+    scene.world.put("definitions", "ledger/orders/_queue/0000000000000-day=9.json", "no mark");
+    scene.world.end_all_runs();
+    scene.invoke(0, Call::StartNext);
+    scene.run_out();
+    let names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();
+    assert_eq!(names, ["orders/day=0", "orders/day=2"]);
+}
+
+#[test]
 fn content_that_waits_for_its_burst_does_not_keep_another_set_waiting() {
     let mut scene = Scene::new();
     scene.drop_set(0, 0);
@@ -138,7 +174,7 @@ fn a_set_that_cannot_start_does_not_keep_the_others_waiting() {
     scene.world.answer_no_definitions(false);
     scene.drop_set(1, 0);
     for event in std::mem::take(&mut scene.events) {
-        scene.invoke(0, Some(event));
+        scene.invoke(0, Call::Event(event));
         scene.run_out();
     }
     let names: Vec<_> = scene.world.activations().into_iter().map(|run| run.name).collect();

@@ -106,6 +106,13 @@ impl World {
         self.contents().objects.get(&location).map(|(stored, modified)| listed(key, stored, *modified))
     }
 
+    /// Returns the keys of a bucket that begin with `prefix`.
+    pub(super) fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let contents = self.contents();
+        let locations = contents.objects.keys().filter(|(of, key)| of == bucket && key.starts_with(prefix));
+        locations.map(|(_, key)| key.clone()).collect()
+    }
+
     /// Ends one of the runs at work, if there is one. `number` chooses the run, and the run fails if `fails` is true.
     pub(super) fn end_run(&self, number: usize, fails: bool) {
         let mut contents = self.contents();
@@ -245,6 +252,30 @@ impl Storage for WorldEdges {
             objects.map(|(location, (stored, modified))| listed(&location.1, stored, *modified)).collect()
         };
         Ok(self.act(list).await)
+    }
+
+    async fn page(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> anyhow::Result<Vec<Listed>> {
+        let is_listed = |location: &(String, String)| {
+            let is_after = after.is_none_or(|after| location.1.as_str() > after);
+            location.0 == bucket && location.1.starts_with(prefix) && is_after
+        };
+        let list = |world: &mut WorldState| {
+            let objects = world.objects.iter().filter(|(location, _)| is_listed(location)).take(limit);
+            objects.map(|(location, (stored, modified))| listed(&location.1, stored, *modified)).collect()
+        };
+        Ok(self.act(list).await)
+    }
+
+    async fn delete_object(&self, bucket: &str, key: &str) -> anyhow::Result<()> {
+        let location = (bucket.to_owned(), key.to_owned());
+        self.act(|world| world.objects.remove(&location)).await;
+        Ok(())
     }
 
     async fn find(&self, bucket: &str, key: &str) -> anyhow::Result<Option<Listed>> {

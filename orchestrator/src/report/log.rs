@@ -70,6 +70,23 @@ pub(crate) fn turn_kept(error: &Error) {
     );
 }
 
+/// Logs that the mark of a set that waits no longer could not be removed.
+pub(crate) fn mark_kept(key: &str, error: &Error) {
+    tracing::warn!(
+        s3.key = key,
+        error = format!("{error:#}"),
+        "could not remove a set from the queue: a later run removes it"
+    );
+}
+
+/// Logs that a mark is removed because the definition has no such set any more.
+pub(crate) fn mark_without_set(key: &str) {
+    tracing::warn!(
+        s3.key = key,
+        "removed a waiting set from the queue: its definition was changed, and no longer has this set"
+    );
+}
+
 /// Logs that the object of a turn cannot be read.
 pub(crate) fn unreadable_turn(key: &str, error: &serde_json::Error) {
     tracing::error!(s3.key = key, error = %error, "the object of a turn cannot be read: the turn counts as free");

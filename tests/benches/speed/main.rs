@@ -5,7 +5,8 @@
 //! the number of rows, and sums of their columns. `DOWNSPOUT_BENCH_MB` sets the size of the loaded file in megabytes (1024 by
 //! default); the other parts use fractions of it.
 //!
-//! `cargo bench --bench speed -- attempts scale` measures only these parts. The parts are `drops`, `attempts`, `scale`,
+//! `cargo bench --bench speed -- attempts scale` measures only these parts. The parts are `drops`, `queue`
+//! (many sets of one file that wait for each other; `DOWNSPOUT_BENCH_SETS` sets their number), `attempts`, `scale`,
 //! `definitions`, `load`, `rivals` (other programs that load), `refused` (loads with bad rows), `reading` (cutting and
 //! checking, without a database), `dialects`, `export`, `small` (a thousand small files) and `embedded` (the PostgreSQL of the
 //! stack). The part `memory`, a load of 10 GB, runs only if it is named.
@@ -16,6 +17,7 @@ mod definitions;
 mod dialects;
 mod load;
 mod native;
+mod queue;
 mod reading;
 mod scale;
 mod stack;
@@ -67,6 +69,9 @@ fn main() -> Result<()> {
     let mut figures = Vec::new();
     if wanted("drops") {
         figures.extend([runtime.block_on(drop_to_mail())?, runtime.block_on(kill_to_work())?]);
+    }
+    if wanted("queue") {
+        figures.extend(runtime.block_on(queue::figures())?);
     }
     if wanted("attempts") {
         figures.extend(runtime.block_on(attempts::figures())?);

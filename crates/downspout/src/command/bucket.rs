@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt;
 
 use super::{Exit, output, running_stack};
+use crate::bucket_listing;
 use crate::local::stack::Endpoints;
 use crate::sdk_error::readable;
 
@@ -43,9 +44,9 @@ pub struct GetArgs {
     file: Option<PathBuf>,
 }
 
-/// One S3 object in a listing.
+/// One S3 object, as `ls` shows it.
 #[derive(Debug, Serialize)]
-struct ListedObject {
+struct ShownObject {
     bucket: String,
     key: String,
     size: i64,
@@ -66,12 +67,22 @@ pub(super) async fn ls(data_dir: &Path, args: &LsArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     };
     let (bucket, prefix) = split(&endpoints, location);
-    let listed = list(&s3, &bucket, &prefix).await?;
+    let listed: Vec<_> = bucket_listing::objects(&s3, &bucket, &prefix)
+        .await?
+        .into_iter()
+        .map(|object| ShownObject {
+            bucket: bucket.clone(),
+            key: object.key,
+            size: object.size,
+            last_modified: object.last_modified,
+            etag: object.etag,
+        })
+        .collect();
     if args.json {
         output::json(&listed)?;
     } else {
         let row =
-            |item: &ListedObject| vec![item.last_modified.clone(), item.size.to_string(), item.key.clone()];
+            |item: &ShownObject| vec![item.last_modified.clone(), item.size.to_string(), item.key.clone()];
         output::print(&output::table(&[], listed.iter().map(row).collect()))?;
     }
     Ok(Exit::Done)
@@ -103,23 +114,6 @@ pub(super) async fn get(data_dir: &Path, args: &GetArgs) -> anyhow::Result<Exit>
         }
     }
     Ok(Exit::Done)
-}
-
-async fn list(s3: &aws_sdk_s3::Client, bucket: &str, prefix: &str) -> anyhow::Result<Vec<ListedObject>> {
-    let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
-    let mut listed = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(readable);
-        let page = page.with_context(|| format!("listing s3://{bucket}/{prefix}"))?;
-        listed.extend(page.contents().iter().map(|object| ListedObject {
-            bucket: bucket.to_owned(),
-            key: object.key().unwrap_or_default().to_owned(),
-            size: object.size().unwrap_or_default(),
-            last_modified: object.last_modified().map(ToString::to_string).unwrap_or_default(),
-            etag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
-        }));
-    }
-    Ok(listed)
 }
 
 /// Returns the bucket and the key of `s3://bucket/key` or `bucket/key`. The key is empty without a slash. A short name

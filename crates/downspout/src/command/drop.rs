@@ -49,7 +49,7 @@ pub(super) async fn run(data_dir: &Path, args: &DropArgs) -> anyhow::Result<Exit
     let bucket = &endpoints.buckets.drop;
     let (s3, bar) = (endpoints.s3(), bar(&uploads));
     for (file, key) in &uploads {
-        bar.set_message(key.clone());
+        bar.set_message(output::shown(key));
         upload_file(&s3, bucket, file, key, &|bytes| bar.inc(bytes)).await?;
         bar.suspend(|| output::line(&format!("s3://{bucket}/{key}")))?;
     }

@@ -62,7 +62,7 @@ impl Progress {
             let is_step = |instance: &&InstanceView| !instance.kind.ends_with("DataNode");
             bar.set_length(run.instances.iter().filter(is_step).count() as u64);
             bar.set_position(of("FINISHED").len() as u64);
-            bar.set_message(format!("{}: {}", run.name, of("RUNNING").join(", ")));
+            bar.set_message(output::shown(&format!("{}: {}", run.name, of("RUNNING").join(", "))));
             return;
         }
         for instance in run.instances.iter().filter(|instance| instance.is_worth_showing()) {

@@ -10,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 use super::output::{self, Style};
 use super::run_view::RunView;
 use super::{Exit, running_stack};
+use crate::bucket_listing;
 use crate::local::stack::Endpoints;
 use crate::sdk_error::readable;
 
@@ -72,18 +73,11 @@ pub(super) async fn run(data_dir: &Path, args: &LogsArgs) -> anyhow::Result<Exit
 async fn keys(endpoints: &Endpoints, args: &LogsArgs) -> anyhow::Result<Vec<String>> {
     let part = format!("/{}/", args.pipeline_id);
     let bucket = &endpoints.buckets.logs;
-    let mut pages = endpoints.s3().list_objects_v2().bucket(bucket).into_paginator().send();
-    let mut keys = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(readable).with_context(|| format!("listing s3://{bucket}"))?;
-        let found = page.contents().iter().filter_map(|object| object.key());
-        let wanted = |key: &&str| {
-            format!("/{key}").contains(&part)
-                && args.only.as_ref().is_none_or(|only| key.contains(only.as_str()))
-        };
-        keys.extend(found.filter(wanted).map(str::to_owned));
-    }
-    Ok(keys)
+    let listed = bucket_listing::objects(&endpoints.s3(), bucket, "").await?;
+    let wanted = |key: &String| {
+        format!("/{key}").contains(&part) && args.only.as_ref().is_none_or(|only| key.contains(only.as_str()))
+    };
+    Ok(listed.into_iter().map(|object| object.key).filter(wanted).collect())
 }
 
 async fn fetch(endpoints: &Endpoints, key: &str) -> anyhow::Result<String> {

@@ -5,6 +5,14 @@ use std::io::{self, IsTerminal, Write};
 use definition::status::Status;
 use serde::Serialize;
 
+/// Begins the code of a style inside a text. Only [`shown`] makes a code for the terminal of it, so that text from outside
+/// cannot contain one. The character is one that Unicode keeps free for the use inside a program.
+const STYLE_BEGIN: char = '\u{fdd0}';
+/// Ends the code of a style inside a text.
+const STYLE_END: char = '\u{fdd1}';
+/// The code of plain text.
+const PLAIN: &str = "0";
+
 /// The style of a piece of text on a terminal.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Style {
@@ -16,6 +24,8 @@ pub(super) enum Style {
 }
 
 impl Style {
+    const ALL: [Self; 5] = [Self::Bold, Self::Dim, Self::Good, Self::Bad, Self::Warn];
+
     fn code(self) -> &'static str {
         match self {
             Self::Bold => "1",
@@ -39,7 +49,8 @@ pub(super) fn is_watched() -> bool {
 
 /// Returns `text` in `style`, or unchanged where colour is not allowed.
 pub(super) fn paint(text: &str, style: Style) -> String {
-    if has_colour() { format!("\u{1b}[{}m{text}\u{1b}[0m", style.code()) } else { text.to_owned() }
+    let code = |code: &str| format!("{STYLE_BEGIN}{code}{STYLE_END}");
+    if has_colour() { format!("{}{text}{}", code(style.code()), code(PLAIN)) } else { text.to_owned() }
 }
 
 /// Returns a status in the colour that fits its meaning.
@@ -65,18 +76,45 @@ pub(super) fn harmless(text: &str) -> String {
     text.chars().map(written).collect()
 }
 
-/// Prints `text` on standard output at once, and adds no line break.
+/// Returns the text as it goes to a terminal: with control characters escaped, and with codes for the styles of [`paint`].
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let text = harmless(text);
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once(STYLE_BEGIN) {
+        shown.push_str(before);
+        let styled = after.split_once(STYLE_END);
+        let codes = || Style::ALL.into_iter().map(Style::code).chain([PLAIN]);
+        rest = match styled.filter(|(code, _)| codes().any(|known| known == *code)) {
+            Some((code, after)) => {
+                shown.push_str(&format!("\u{1b}[{code}m"));
+                after
+            }
+            // The text from outside contains the character that begins a style.
+            None => {
+                shown.extend(STYLE_BEGIN.escape_default());
+                after
+            }
+        };
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// Prints `text` on standard output at once, and adds no line break. Text from outside cannot control the terminal.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(shown(text).as_bytes())?;
     stdout.flush()
 }
 
-/// Writes a line to standard error. Errors of the writing are ignored, such as a closed standard error.
+/// Writes a line to standard error. Text from outside cannot control the terminal. Errors of the writing are ignored, such as
+/// a closed standard error.
 macro_rules! complain {
     ($($piece:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($piece)*);
+        let text = $crate::command::output::shown(&format!($($piece)*));
+        let _ = writeln!(std::io::stderr(), "{text}");
     }};
 }
 pub(crate) use complain;
@@ -88,7 +126,16 @@ pub(super) fn line(text: &str) -> io::Result<()> {
 
 /// Prints a value as JSON.
 pub(super) fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
-    line(&serde_json::to_string_pretty(value)?)?;
+    let text = serde_json::to_string_pretty(value)?;
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        // Control characters that JSON allows inside a string. JSON has an escape of its own for them.
+        match character.is_control() && character != '\n' {
+            true => escaped.push_str(&format!("\\u{:04x}", u32::from(character))),
+            false => escaped.push(character),
+        }
+    }
+    line(&escaped)?;
     Ok(())
 }
 
@@ -121,8 +168,8 @@ fn shown_width(cell: &str) -> usize {
     let mut in_colour = false;
     for c in cell.chars() {
         match c {
-            '\u{1b}' => in_colour = true,
-            'm' if in_colour => in_colour = false,
+            STYLE_BEGIN => in_colour = true,
+            STYLE_END if in_colour => in_colour = false,
             _ if in_colour => {}
             _ => width += 1,
         }
@@ -157,6 +204,14 @@ mod tests {
     #[test]
     fn control_characters_in_an_error_cannot_control_the_terminal() {
         assert_eq!(harmless("a\tb\n\u{1b}[2Jc\r\u{9b}d é"), "a\tb\n\\u{1b}[2Jc\\r\\u{9b}d é");
+    }
+
+    #[test]
+    fn only_styles_of_our_own_become_codes() {
+        let styled = format!("{STYLE_BEGIN}31{STYLE_END}red{STYLE_BEGIN}0{STYLE_END}");
+        assert_eq!(shown(&styled), "\u{1b}[31mred\u{1b}[0m");
+        assert_eq!(shown("a\u{fdd0}2J\u{1b}[2J"), "a\\u{fdd0}2J\\u{1b}[2J");
+        assert_eq!(shown("a\u{fdd0}999\u{fdd1}"), "a\\u{fdd0}999\u{fdd1}");
     }
 
     #[test]

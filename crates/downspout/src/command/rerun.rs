@@ -12,6 +12,7 @@ use orchestrator::Decision;
 use super::drop::follow_keys;
 use super::run_view::{RunView, ShownOutcome};
 use super::{Exit, output, running_stack};
+use crate::bucket_listing;
 use crate::local::stack::Endpoints;
 use crate::sdk_error::readable;
 
@@ -96,15 +97,9 @@ async fn keys(endpoints: &Endpoints, run: &RunView) -> anyhow::Result<Vec<String
     let s3 = endpoints.s3();
     let mut found = BTreeSet::new();
     for prefix in trigger.literal_prefixes() {
-        let mut pages =
-            s3.list_objects_v2().bucket(&endpoints.buckets.drop).prefix(prefix).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(readable).context("listing the drop bucket")?;
-            let keys = page.contents().iter().filter_map(|object| object.key());
-            let is_ours =
-                |key: &&str| trigger.captures(key).is_some_and(|captures| captures.encoded() == set);
-            found.extend(keys.filter(is_ours).map(str::to_owned));
-        }
+        let listed = bucket_listing::objects(&s3, &endpoints.buckets.drop, &prefix).await?;
+        let is_ours = |key: &String| trigger.captures(key).is_some_and(|captures| captures.encoded() == set);
+        found.extend(listed.into_iter().map(|object| object.key).filter(is_ours));
     }
     anyhow::ensure!(
         !found.is_empty(),

@@ -5,6 +5,7 @@
 //! gets a scheduled event for a sweep, which starts everything that no event has started.
 
 mod form;
+pub mod next_runs;
 mod runner;
 
 use std::future::Future;

@@ -23,12 +23,12 @@ use anyhow::Context;
 use ec2_worker::RdsInstances;
 use orchestrator::Orchestrator;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::lambda::LambdaRunner;
+use super::lambda::{LambdaRunner, next_runs};
 use super::postgres::Postgres;
 use super::process_host::ProcessHost;
 use super::s3::S3Store;
@@ -124,15 +124,16 @@ impl Stack {
         let endpoints = servers::endpoints(&data_dir, &listeners, &keys, database_url)?;
         let mut servers = JoinSet::new();
         servers::serve_s3(&mut servers, &store, listeners.s3, &config, &endpoints, &servers_stop);
-        let sweep_now = Arc::new(Notify::new());
-        let topic = servers::topic_config(&data_dir, &config, &endpoints, Arc::clone(&sweep_now));
+        let topic = servers::topic_config(&data_dir, &config, &endpoints);
         servers::serve_topic(&mut servers, listeners.sns, topic, &servers_stop);
         let scratch = data_dir.join("scratch");
         let environment = endpoints.environment();
         let rds = config.rds.clone();
         let resources =
             ProcessHost::new(config.resources, OWN_WORKERS, WORKER_GROUP, scratch, environment, rds)?;
-        let pipelines = servers::pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources));
+        let (tell_end, ended) = mpsc::unbounded_channel();
+        let pipelines =
+            servers::pipelines_config(&data_dir, &config, &endpoints, Arc::clone(&resources), tell_end);
         servers::serve_pipelines(&mut servers, listeners.datapipeline, pipelines, &servers_stop);
         let mut stack = Self {
             orchestrator: Arc::new(servers::orchestrator(&config, &endpoints)?),
@@ -156,7 +157,7 @@ impl Stack {
             admin::serve(admin, listeners.admin, limits, stop).await;
             Ok(())
         });
-        stack.start_clients(&config, store, sweep_now).await?;
+        stack.start_clients(&config, store, ended).await?;
         guard.disarm();
         Ok(stack)
     }
@@ -206,7 +207,7 @@ impl Stack {
         &mut self,
         config: &StackConfig,
         store: S3Store,
-        sweep_now: Arc<Notify>,
+        ended: mpsc::UnboundedReceiver<String>,
     ) -> anyhow::Result<()> {
         let setup = set_up(config, self.endpoints.clone());
         let definitions = tokio::select! {
@@ -219,6 +220,8 @@ impl Stack {
                 watch::Watch::open(folder, &config.data_dir, &self.endpoints, Arc::clone(&config.now))?;
             self.clients.spawn(watch.run(stop.clone()));
         }
+        let (sweep_now, limit) = (Arc::new(Notify::new()), config.lambda.invocation);
+        self.clients.spawn(next_runs::follow(Arc::clone(&self.orchestrator), ended, limit, stop.clone()));
         let queue = Arc::new(s3_event_queue::S3EventQueue(store));
         self.clients.spawn(definitions.follow(Arc::clone(&sweep_now), stop.clone()));
         let orchestrator = Arc::clone(&self.orchestrator);

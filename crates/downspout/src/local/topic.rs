@@ -61,8 +61,6 @@ pub struct TopicConfig {
     pub smtp: Option<SmtpConfig>,
     /// The addresses that subscriptions of HTTP endpoints may name.
     pub web_origins: Vec<AllowedOrigin>,
-    /// Notified after mails were written, because a run has then probably ended.
-    pub mailed: Arc<Notify>,
     /// The clock for the dates of the mails.
     pub now: Now,
     /// Checks who may call.
@@ -89,7 +87,6 @@ struct Topic {
     web_origins: Vec<AllowedOrigin>,
     /// The address of this SNS, for the links with which endpoints confirm.
     address: String,
-    mailed: Arc<Notify>,
     now: Now,
     verifier: Verifier,
     hosts: Hosts,
@@ -112,7 +109,6 @@ pub async fn serve(
         web_waits: Arc::new(Notify::new()),
         web_origins: config.web_origins,
         address: format!("http://{}", listener.local_addr()?),
-        mailed: config.mailed,
         now: config.now,
         verifier: config.verifier,
         hosts: config.hosts,
@@ -174,7 +170,6 @@ impl Topic {
         for delivery in self.store.unwritten()? {
             self.outbox.write(&delivery)?;
             self.store.mark_written(delivery.id)?;
-            self.mailed.notify_one();
         }
         Ok(())
     }

@@ -72,7 +72,6 @@ impl Endpoints {
             mail_from: "Downspout <downspout@localhost>".to_owned(),
             smtp: None,
             web_origins: Vec::new(),
-            mailed: Arc::default(),
             now: Arc::new(jiff::Timestamp::now),
             verifier: Verifier::new(REGION, "sns", vec![credentials]),
             hosts,

@@ -195,6 +195,7 @@ impl Driver {
                 Effect::Publish(_) => self.notices_pending.notify_one(),
                 Effect::Ended(outcome) => {
                     tracing::info!(pipeline.id = %pipeline, run.outcome = %outcome.word(), "a run ended");
+                    self.tell_end(&live.pipeline.name);
                 }
             }
         }

@@ -25,6 +25,10 @@ pub(super) async fn serve(service: &Service, request: Request) -> Result<(), Ser
     let key = live.pipeline.id.clone();
     service.driver.store.delete_pipeline(&key, service.driver.now()).await?;
     service.driver.note_machines(&live);
+    // An idle pipeline is deleted after its runs ended, and that was told already.
+    if live.open_runs().next().is_some() {
+        service.driver.tell_end(&live.pipeline.name);
+    }
     service.driver.forget(live);
     tracing::info!(pipeline.id = id, "deleted a pipeline");
     Ok(())

@@ -6,19 +6,19 @@ use anyhow::Context;
 use aws_sdk_s3::Client;
 use md5::{Digest, Md5};
 
+use crate::bucket_listing;
 use crate::sdk_error::readable;
 
-/// Returns the ETag of every key in the bucket, without quotation marks.
+/// The folders of the definitions bucket in which the orchestrator keeps its own objects. They grow with every set.
+const KEPT_BY_ORCHESTRATOR: [&str; 2] = ["ledger/", "caps/"];
+
+/// Returns the ETag of every key in the bucket, without quotation marks, except the keys of the orchestrator's own objects.
 pub(super) async fn etags(s3: &Client, bucket: &str) -> anyhow::Result<BTreeMap<String, String>> {
-    let mut pages = s3.list_objects_v2().bucket(bucket).into_paginator().send();
-    let mut etags = BTreeMap::new();
-    while let Some(page) = pages.next().await {
-        for object in page.map_err(readable).with_context(|| format!("listing s3://{bucket}"))?.contents() {
-            let etag = object.e_tag().unwrap_or_default().trim_matches('"');
-            etags.insert(object.key().unwrap_or_default().to_owned(), etag.to_owned());
-        }
+    let (mut objects, folders) = bucket_listing::level(s3, bucket, "").await?;
+    for folder in folders.iter().filter(|folder| !KEPT_BY_ORCHESTRATOR.contains(&folder.as_str())) {
+        objects.extend(bucket_listing::objects(s3, bucket, folder).await?);
     }
-    Ok(etags)
+    Ok(objects.into_iter().map(|object| (object.key, object.etag)).collect())
 }
 
 /// Returns the ETag, without quotation marks, that S3 gives to a content that is uploaded in one piece.

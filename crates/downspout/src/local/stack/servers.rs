@@ -7,7 +7,7 @@ use http_front::{Hosts, Limits};
 use orchestrator::Orchestrator;
 use sigv4::{Credentials, Verifier};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -109,14 +109,7 @@ pub(super) fn serve_s3(
 }
 
 /// Returns the configuration of the local SNS.
-///
-/// A mail often means that a run has ended. A set that waits for that run can start then, so each mail notifies `sweep_now`.
-pub(super) fn topic_config(
-    data_dir: &DataDir,
-    config: &StackConfig,
-    endpoints: &Endpoints,
-    sweep_now: Arc<Notify>,
-) -> TopicConfig {
+pub(super) fn topic_config(data_dir: &DataDir, config: &StackConfig, endpoints: &Endpoints) -> TopicConfig {
     TopicConfig {
         region: REGION.to_owned(),
         account: ACCOUNT.to_owned(),
@@ -125,7 +118,6 @@ pub(super) fn topic_config(
         mail_from: config.mail_from.clone(),
         smtp: config.smtp.clone(),
         web_origins: config.notify_http.clone(),
-        mailed: sweep_now,
         now: Arc::clone(&config.now),
         verifier: Verifier::new(REGION, "sns", vec![credentials(endpoints)]),
         hosts: hosts(config),
@@ -148,6 +140,7 @@ pub(super) fn pipelines_config(
     config: &StackConfig,
     endpoints: &Endpoints,
     resources: Arc<ProcessHost>,
+    tell_end: mpsc::UnboundedSender<String>,
 ) -> server::Config {
     server::Config {
         host: Some(resources),
@@ -160,6 +153,8 @@ pub(super) fn pipelines_config(
         limits: limits(config),
         now: Arc::clone(&config.now),
         clock_set: Arc::clone(&config.wound),
+        // After the receiver has ended, the stack stops, and nothing has to be started.
+        run_ended: Some(Arc::new(move |name: &str| drop(tell_end.send(name.to_owned())))),
         ..server::Config::new(data_dir.join("pipelines.sqlite"), credentials(endpoints))
     }
 }

@@ -63,7 +63,6 @@ fn open(folder: &std::path::Path) -> Topic {
         web_waits: Arc::new(Notify::new()),
         web_origins: Vec::new(),
         address: "http://127.0.0.1:1".to_owned(),
-        mailed: Arc::default(),
         now: Arc::new(|| "2026-03-01T10:00:00.123Z".parse().expect("a timestamp")),
         verifier: Verifier::new("us-east-1", "sns", vec![]),
         hosts: Hosts::default(),

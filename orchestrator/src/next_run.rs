@@ -1,0 +1,174 @@
+//! The next run of a definition: writes the outcome of the run that has ended, and starts the set that waits longest.
+//!
+//! The caller knows that a run of the definition has ended, or that some time has passed. The cost depends on the sets
+//! that wait and may start, not on the sets that ever ran: the turn names the run that has ended, and the queue names the
+//! sets that wait.
+
+use definition::trigger::{Captures, Trigger};
+
+use crate::definitions::{Definitions, Triggered};
+use crate::handler::advance;
+use crate::ledger::{HeadState, Ledger, after};
+use crate::outcome;
+use crate::ports::Edges;
+use crate::queue::{self, Mark};
+use crate::report::{Decision, SweepReport, Verdict, log};
+use crate::sets::Set;
+use crate::setup::Setup;
+use crate::{loading, turn};
+
+/// How many failed sets end one call. More failures mean that a service is down, and a later call tries again.
+const MAX_FAILURES: usize = 100;
+
+/// Starts the next run of the definition `name`.
+pub(crate) async fn start<E: Edges>(edges: &E, setup: &Setup, name: &str) -> anyhow::Result<SweepReport> {
+    let definitions = loading::definitions(edges, setup).await?;
+    let mut report = SweepReport::default();
+    start_into(edges, setup, &definitions, name, &mut report).await?;
+    Ok(report)
+}
+
+/// Starts the next run of the definition `name`, and adds what happened to `report`.
+pub(crate) async fn start_into<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    definitions: &Definitions,
+    name: &str,
+    report: &mut SweepReport,
+) -> anyhow::Result<()> {
+    let Some(sets) = SetsOf::definition(definitions, name)? else { return Ok(()) };
+    if let Err(error) = end_turn(edges, setup, &sets, name, report).await {
+        add_failure(report, name, &error);
+    }
+    let mut last: Option<String> = None;
+    loop {
+        let marks = queue::page(edges, &setup.book, name, last.as_deref()).await?;
+        let Some(mark) = marks.last() else { return Ok(()) };
+        last = Some(mark.key.clone());
+        for mark in marks {
+            if mark.due > setup.now() || report.failures.len() >= MAX_FAILURES {
+                return Ok(());
+            }
+            match advance_marked(edges, setup, &sets, &mark).await {
+                Ok(Some(decision)) => {
+                    let is_at_work = matches!(decision.verdict, Verdict::Started | Verdict::QueuedBehind);
+                    if decision.verdict != Verdict::Duplicate {
+                        report.decisions.push(decision);
+                    }
+                    // The runs of a definition start one after another, so no later set can start now.
+                    if is_at_work {
+                        return Ok(());
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => add_failure(report, &mark.set.to_string(), &error),
+            }
+        }
+    }
+}
+
+/// The sets of one definition, found by a key of theirs.
+struct SetsOf<'a> {
+    triggered: Triggered<'a>,
+    values: &'a [definition::ParameterValue],
+}
+
+impl<'a> SetsOf<'a> {
+    /// Returns `None` if there is no such definition, or if drops do not start it.
+    fn definition(definitions: &'a Definitions, name: &str) -> anyhow::Result<Option<Self>> {
+        let Some(triggered) = definitions.triggered().find(|(file, ..)| file.name == name) else {
+            return Ok(None);
+        };
+        match definitions.values() {
+            Ok(values) => Ok(Some(Self { triggered, values })),
+            Err(why) => anyhow::bail!("values.json cannot be used: {why}"),
+        }
+    }
+
+    fn trigger(&self) -> &'a Trigger {
+        self.triggered.2
+    }
+
+    fn set(&self, bucket: &str, captures: Captures) -> Set<'a> {
+        Set::new(self.triggered, self.values, bucket, captures)
+    }
+}
+
+/// Writes the outcome of the run that has the definition's turn, or continues its start if the holder of the claim is
+/// gone.
+async fn end_turn<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    sets: &SetsOf<'_>,
+    name: &str,
+    report: &mut SweepReport,
+) -> anyhow::Result<()> {
+    let Some(owner) = turn::owner(edges, setup, name).await? else { return Ok(()) };
+    let mut entry = setup.book.entry(edges, &owner).await?;
+    report.ended += usize::from(outcome::write(edges, setup, &mut entry).await?);
+    let is_abandoned = entry.ledger.head.as_ref().is_some_and(|head| {
+        matches!(head.state, HeadState::Claimed | HeadState::Created) && !head.is_leased(setup.now())
+    });
+    if is_abandoned && let Some(captures) = captures_of(&entry.ledger, sets.trigger()) {
+        let decision = advance(edges, setup, &sets.set(&entry.ledger.bucket, captures)).await?;
+        report.decisions.push(decision);
+    }
+    Ok(())
+}
+
+/// Adds an error at a set or a definition to the report.
+pub(crate) fn add_failure(report: &mut SweepReport, set: &str, error: &anyhow::Error) {
+    log::sweep_failed(set, error);
+    report.failures.push(format!("{set}: {error:#}"));
+}
+
+/// Returns the captured values of the set of a ledger, if its files still match the trigger.
+pub(crate) fn captures_of(ledger: &Ledger, trigger: &Trigger) -> Option<Captures> {
+    let Ledger { head, next, .. } = ledger;
+    let files = head.as_ref().map(|head| &head.files).or(next.as_ref().map(|next| &next.files))?;
+    trigger.captures(&files.first()?.key)
+}
+
+/// Advances the set of a mark. Removes the mark if its set does not wait any more.
+///
+/// Returns `None` if the definition has no such set any more.
+async fn advance_marked<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    sets: &SetsOf<'_>,
+    mark: &Mark,
+) -> anyhow::Result<Option<Decision>> {
+    let waiting = queue::read(edges, &setup.book, mark).await?;
+    let set = waiting.and_then(|waiting| {
+        let captures = sets.trigger().captures(&waiting.key)?;
+        Some(sets.set(&waiting.bucket, captures))
+    });
+    // The definition was changed since, and another set may have the name of the mark's set.
+    let Some(set) = set.filter(|set| set.name == mark.set) else {
+        log::mark_without_set(&mark.key);
+        queue::remove_key(edges, &setup.book, &mark.key).await;
+        return Ok(None);
+    };
+    let decision = advance(edges, setup, &set).await?;
+    let waits = match decision.verdict {
+        Verdict::Started => {
+            queue::remove_key(edges, &setup.book, &mark.key).await;
+            return Ok(Some(decision));
+        }
+        Verdict::QueuedBehind | Verdict::Next => true,
+        // A deferred set has another mark, for the day to which it was put off.
+        Verdict::Deferred
+        | Verdict::Duplicate
+        | Verdict::Incomplete
+        | Verdict::Unmatched
+        | Verdict::Ignored
+        | Verdict::Failed
+        | Verdict::Ready => false,
+    };
+    // The handler that put a young mark may be about to write into the ledger that the set waits.
+    let is_old = after(mark.put_at, setup.config.lease) <= setup.now();
+    if !waits && is_old {
+        queue::remove_key(edges, &setup.book, &mark.key).await;
+    }
+    Ok(Some(decision))
+}

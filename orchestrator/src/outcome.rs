@@ -1,0 +1,34 @@
+//! Writes the outcome of a run that has ended into the ledger of its set.
+
+use anyhow::Context as _;
+
+use crate::book::Entry;
+use crate::ledger::HeadState;
+use crate::ports::Edges;
+use crate::progress;
+use crate::raced::Raced;
+use crate::setup::Setup;
+
+/// Writes the outcome of the head's run into the ledger, if the run has ended. Returns whether the ledger was written.
+pub(crate) async fn write<E: Edges>(edges: &E, setup: &Setup, entry: &mut Entry) -> anyhow::Result<bool> {
+    let head = entry.ledger.head.as_ref().filter(|head| head.state == HeadState::Activated);
+    let Some(id) = head.and_then(|head| head.pipeline_id.clone()) else { return Ok(false) };
+    let progress = progress::of(edges, &id).await;
+    let progress = progress.with_context(|| format!("asking for the progress of {id}"))?;
+    let mut ledger = entry.ledger.clone();
+    ledger.settle_head(progress, setup.now());
+    if ledger == entry.ledger {
+        return Ok(false);
+    }
+    match setup.book.put(edges, entry, ledger).await? {
+        Raced::Done(written) => {
+            *entry = written;
+            Ok(true)
+        }
+        // Another handler works on the set, and the caller needs what that handler wrote.
+        Raced::LedgerChanged => {
+            *entry = setup.book.again(edges, entry).await?;
+            Ok(false)
+        }
+    }
+}
