@@ -56,6 +56,7 @@ module "topic" {
   source = "./modules/topic"
 
   name        = "${var.name}-notices"
+  account_id  = local.account_id
   emails      = var.notification_emails
   kms_key_arn = module.encryption_key.arn
   publishers = merge(

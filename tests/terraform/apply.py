@@ -1,11 +1,12 @@
 """Applies every example to moto: makes it, plans again, changes it, uses it, and destroys it."""
 
 import json
+import re
 import shutil
 import zipfile
 
 import tools
-from moto import Moto
+from stand_in import Moto
 from tools import ROOT, WORK, Failed
 
 EXAMPLES = ["smallest", "complete", "existing-vpc", "aws-data-pipeline"]
@@ -73,15 +74,15 @@ class Example:
         self.terraform("apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=60", limit=400)
 
     def plan(self):
-        """The changes that Terraform would make now, as (actions, address)."""
+        """The changes that Terraform would make now, as (change, address)."""
         self.terraform("plan", "-input=false", "-out=plan", "-parallelism=60")
         plan = json.loads(self.terraform("show", "-json", "plan"))
-        changes = [(change["change"]["actions"], change["address"]) for change in plan["resource_changes"]]
-        return [(actions, address) for actions, address in changes if actions not in (["no-op"], ["read"])]
+        changes = [(change["change"], change["address"]) for change in plan["resource_changes"]]
+        return [(change, address) for change, address in changes if change["actions"] not in (["no-op"], ["read"])]
 
     def expect_no_changes(self, when):
         if changes := self.plan():
-            lines = "\n".join(f"{'/'.join(actions)} {address}" for actions, address in changes)
+            lines = "\n".join(f"{'/'.join(change['actions'])} {address}: {differing(change)}" for change, address in changes)
             raise Failed(f"the example {self.name} still changes {when}:\n{lines}")
 
     def state(self):
@@ -89,6 +90,12 @@ class Example:
 
     def outputs(self):
         return {key: value["value"] for key, value in json.loads(self.terraform("output", "-json")).items()}
+
+
+def differing(change):
+    """The names of the arguments that a change would change."""
+    before, after = change["before"] or {}, change["after"] or {}
+    return ", ".join(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
 
 
 def resources(module):
@@ -120,7 +127,8 @@ def snapshot(state):
 
 def compare(name, made, write):
     file = HERE / "snapshots" / f"{name}.txt"
-    # Ids are drawn by chance.
+    # moto draws the ids of keys by chance.
+    made = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", made)
     known = file.read_text() if file.exists() else ""
     if made == known:
         return

@@ -53,6 +53,16 @@ def missing():
     return lines
 
 
+def unchecked():
+    """`missing`, and what else cannot be checked here."""
+    import machine
+
+    lines = missing()
+    if not lines and not machine.can_start():
+        lines.append("only root may make namespaces with mounts: the user data of machines is read, but not started")
+    return lines
+
+
 def environment(name):
     """The environment of the CLI: the provider from the mirror, and nothing of the user's own settings."""
     WORK.mkdir(parents=True, exist_ok=True)

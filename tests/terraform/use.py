@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import json
+from urllib.parse import unquote_plus
 
+import machine
 from tools import ROOT, Failed
 
 
@@ -18,6 +20,7 @@ def check(example):
     drop(example, made)
     function(example, made)
     worker(example, made)
+    engine(example, made)
 
 
 def definitions(example, made):
@@ -36,20 +39,32 @@ def definitions(example, made):
 
 def drop(example, made):
     """A dropped file's event arrives by the queue, in the form that the orchestrator reads."""
-    bucket = made["buckets"]["drop"]
-    notification = example.moto.client("s3").get_bucket_notification_configuration(Bucket=bucket)
-    if not made["event_queue_url"]:
-        expect("EventBridgeConfiguration" in notification, f"{example.name}: the drop bucket sends no events to EventBridge")
+    bucket, queue = made["buckets"]["drop"], made["event_queue_url"]
+    if not queue:
+        # moto does not answer whether a bucket sends its events to EventBridge.
         return
-    sqs, url = example.moto.client("sqs"), made["event_queue_url"]
-    while sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-        pass
+    # moto hands a message to the function at once, and cannot run it. Without the mapping, the message stays.
+    client = example.moto.client("lambda")
+    mapping = client.list_event_source_mappings()["EventSourceMappings"][0]["UUID"]
+    client.update_event_source_mapping(UUID=mapping, Enabled=False)
+    received(example, queue)
     example.moto.client("s3").put_object(Bucket=bucket, Key="incoming/2026-01-01/orders.csv", Body=b"id\n1\n")
-    messages = sqs.receive_message(QueueUrl=url).get("Messages", [])
+    messages = received(example, queue)
+    client.update_event_source_mapping(UUID=mapping, Enabled=True)
     expect(len(messages) == 1, f"{example.name}: one dropped file sent {len(messages)} messages")
     record = json.loads(messages[0]["Body"])["Records"][0]
-    expect(record["eventSource"] == "aws:s3" and record["s3"]["object"]["key"] == "incoming/2026-01-01/orders.csv",
+    expect(record["eventSource"] == "aws:s3" and unquote_plus(record["s3"]["object"]["key"]) == "incoming/2026-01-01/orders.csv",
            f"{example.name}: a dropped file sent {record}")
+
+
+def received(example, queue):
+    """All messages of a queue, which is then empty."""
+    sqs, messages = example.moto.client("sqs"), []
+    while batch := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        messages += batch
+        for message in batch:
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return messages
 
 
 def function(example, made):
@@ -77,5 +92,29 @@ def worker(example, made):
     expect(len(keys) == 1 and f"s3://{artifacts}/{keys[0]}" in script, f"{example.name}: the workers do not fetch {keys}")
     checksum = hashlib.sha256(s3.get_object(Bucket=artifacts, Key=keys[0])["Body"].read()).hexdigest()
     expect(checksum in script, f"{example.name}: the workers expect another checksum than {checksum}")
+    started(example, script, "ec2-worker", checksum, {"WORKER_GROUP", "WORKER_CONCURRENCY", "AWS_REGION"})
+
+
+def engine(example, made):
+    if not made["engine"]:
+        return
+    ec2, identity = example.moto.client("ec2"), made["engine"]["instance_id"]
+    data = ec2.describe_instance_attribute(InstanceId=identity, Attribute="userData")["UserData"]["Value"]
+    checksum = hashlib.sha256((ROOT / example.env["TF_VAR_package_folder"] / "server").read_bytes()).hexdigest()
+    started(example, base64.b64decode(data).decode(), "server", checksum, {"DOWNSPOUT_DATA", "DOWNSPOUT_LISTEN", "ENGINE_HOST_NAME"})
+
+
+def started(example, script, name, checksum, needed):
+    """A machine that starts with this user data has the program, its settings and its service."""
+    at = f"{example.name}: a machine of {name}"
     for secret in example.env["TF_VAR_database_password"], example.env.get("TF_VAR_engine_secret_access_key"):
-        expect(not secret or secret not in script, f"{example.name}: the user data has a secret")
+        expect(not secret or secret not in script, f"{at} has a secret in its user data")
+    if not machine.can_start():
+        return
+    mode, installed, calls, settings = machine.start(example, script)
+    expect(mode == "600 root", f"{at}: the file with the secrets is {mode}")
+    expect(installed == checksum, f"{at} has another program than was uploaded")
+    expect(calls == f"daemon-reload;enable --quiet {name};restart {name};", f"{at} called systemctl {calls}")
+    if "engine_secret_access_key" in "".join(example.env).lower():
+        needed = needed | {"DOWNSPOUT_ACCESS_KEY_ID", "DOWNSPOUT_SECRET_ACCESS_KEY"}
+    expect(needed <= settings.keys(), f"{at} lacks the settings {sorted(needed - settings.keys())}")

@@ -1,5 +1,3 @@
-data "aws_caller_identity" "current" {}
-
 resource "aws_sns_topic" "this" {
   name              = var.name
   display_name      = var.display_name
@@ -28,7 +26,7 @@ data "aws_iam_policy_document" "this" {
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
+      values   = [var.account_id]
     }
   }
 

@@ -3,6 +3,11 @@ variable "name" {
   type        = string
 }
 
+variable "account_id" {
+  description = "The AWS account, whose alarms may publish."
+  type        = string
+}
+
 variable "display_name" {
   description = "The name of the sender that mail programs show."
   type        = string

