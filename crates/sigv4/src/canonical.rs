@@ -6,9 +6,9 @@ use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// The characters that are escaped in a name or value of a query.
-pub(crate) const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+pub const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// The characters that are escaped in a path.
-pub(crate) const PATH: &AsciiSet = &VALUE.remove(b'/');
+pub const PATH: &AsciiSet = &VALUE.remove(b'/');
 
 /// The parts of a canonical request, each in its canonical form.
 pub(crate) struct CanonicalRequest<'a> {

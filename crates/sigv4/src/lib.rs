@@ -17,6 +17,7 @@ pub mod s3;
 mod scope;
 mod verifier;
 
+pub use canonical::{PATH, VALUE};
 pub use credentials::Credentials;
 pub use error::SignatureError;
 pub use verifier::Verifier;

@@ -9,9 +9,10 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use s3s::dto::{CORSConfiguration, CORSRule};
-use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use s3s::{S3Error, S3Result, s3_error};
 
 use super::documents::Document;
+use super::error::{StoreError, custom_error};
 use super::store::S3Store;
 
 /// The name of the document with the rules of a bucket.
@@ -62,10 +63,20 @@ pub(super) async fn preflight(store: &S3Store, bucket: &str, question: &Question
     Ok(allowing(rule, question))
 }
 
-/// Returns the headers that let a page read the answer to its request. There are none if the bucket has no rule for it.
+/// Returns the headers that let a page read the answer to its request. There are none if the bucket has no rule for it, or does not
+/// exist.
 pub(super) async fn headers(store: &S3Store, bucket: &str, question: &Question<'_>) -> HeaderMap {
-    let found = store.document::<CORSConfiguration>(bucket, DOCUMENT).await;
-    let rules = found.ok().and_then(Document::set).map(|configuration| configuration.cors_rules);
+    let found = match store.document::<CORSConfiguration>(bucket, DOCUMENT).await {
+        Ok(found) => found,
+        Err(StoreError::NoSuchBucket(_)) => return HeaderMap::new(),
+        // The request itself goes on, and tells its client whether the store works.
+        Err(error) => {
+            let error = format!("{:#}", anyhow::Error::from(error));
+            tracing::error!(s3.bucket = bucket, error, "the CORS rules of a bucket could not be read");
+            return HeaderMap::new();
+        }
+    };
+    let rules = found.set().map(|configuration| configuration.cors_rules);
     let rule = rules.iter().flatten().find(|rule| fits(rule, question));
     rule.map(|rule| allowing(rule, question)).unwrap_or_default()
 }
@@ -158,21 +169,17 @@ pub(super) fn check(configuration: &CORSConfiguration) -> S3Result<()> {
 }
 
 fn bad_request(message: &'static str) -> S3Error {
-    refusal("BadRequest", StatusCode::BAD_REQUEST, message)
+    custom_error("BadRequest", StatusCode::BAD_REQUEST, message)
 }
 
 fn forbidden(message: &'static str) -> S3Error {
-    refusal("AccessForbidden", StatusCode::FORBIDDEN, message)
-}
-
-fn refusal(code: &'static str, status: StatusCode, message: &'static str) -> S3Error {
-    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
-    error.set_status_code(status);
-    error
+    custom_error("AccessForbidden", StatusCode::FORBIDDEN, message)
 }
 
 #[cfg(test)]
 mod tests {
+    use s3s::S3ErrorCode;
+
     use super::*;
 
     fn rule(origin: &str, header: &str) -> CORSRule {

@@ -3,13 +3,14 @@
 //! - S3 ignores a `Range` header that it cannot read, such as several ranges in one header; `s3s` refuses the request.
 //! - A request for a sub-resource that `s3s` does not know would reach the bucket or the object itself: an annotation would
 //!   overwrite its object.
+//! - A read may name several ETags in `If-Match` and `If-None-Match`; `s3s` reads one.
 //! - Requests for directory buckets and for Object Lambda are signed for services of their own.
 
-use http::header::{AUTHORIZATION, RANGE};
+use http::header::{AUTHORIZATION, IF_MATCH, IF_NONE_MATCH, RANGE};
 use http::request::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
 use percent_encoding::percent_decode_str;
-use s3s::dto::Range;
+use s3s::dto::{ETag, ETagCondition, Range};
 use sigv4::s3::Refusal;
 
 /// Sub-resources of buckets and objects that `s3s` does not know.
@@ -44,7 +45,53 @@ pub(super) fn adapt(parts: &mut Parts, has_bucket_in_host: bool) -> Result<(), R
     if has_unreadable_range(parts) {
         parts.headers.remove(RANGE);
     }
+    if matches!(parts.method, Method::GET | Method::HEAD) {
+        let (if_match, if_none_match) =
+            (take_list(&mut parts.headers, &IF_MATCH), take_list(&mut parts.headers, &IF_NONE_MATCH));
+        parts.extensions.insert(EtagLists { if_match, if_none_match });
+    }
     Ok(())
+}
+
+/// The ETags of a read whose header names several of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct EtagLists {
+    if_match: Vec<String>,
+    if_none_match: Vec<String>,
+}
+
+impl EtagLists {
+    /// Returns the condition of `If-Match` for an object with the ETag `etag`.
+    pub(super) fn if_match(&self, etag: &str) -> Option<ETagCondition> {
+        one_of(&self.if_match, etag)
+    }
+
+    /// Returns the condition of `If-None-Match` for an object with the ETag `etag`.
+    pub(super) fn if_none_match(&self, etag: &str) -> Option<ETagCondition> {
+        one_of(&self.if_none_match, etag)
+    }
+}
+
+/// Returns the condition that decides as the list does: the ETag of the object if the list has it.
+fn one_of(list: &[String], etag: &str) -> Option<ETagCondition> {
+    let one = list.iter().find(|one| *one == etag).or_else(|| list.first())?;
+    Some(ETagCondition::ETag(ETag::Strong(one.clone())))
+}
+
+/// Takes a header with several ETags from the headers, and returns the ETags without their quotes.
+fn take_list(headers: &mut HeaderMap, name: &HeaderName) -> Vec<String> {
+    let Some(list) = headers.get(name).and_then(|value| value.to_str().ok()) else { return Vec::new() };
+    let etag = |text: &str| {
+        let text = text.trim();
+        text.strip_prefix("W/").unwrap_or(text).trim_matches('"').to_owned()
+    };
+    // An ETag of this S3 has no comma.
+    let etags: Vec<String> = list.split(',').map(etag).collect();
+    if etags.len() < 2 {
+        return Vec::new();
+    }
+    headers.remove(name);
+    etags
 }
 
 fn left_out(what: &str) -> Refusal {

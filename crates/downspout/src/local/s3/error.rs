@@ -1,10 +1,11 @@
 //! The errors of the store, and their codes in S3.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use http::header::{ALLOW, ETAG, LAST_MODIFIED};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use s3s::{S3Error, S3ErrorCode};
 
@@ -12,6 +13,17 @@ use super::answers::CONDITION;
 
 const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
 const VERSION: HeaderName = HeaderName::from_static("x-amz-version-id");
+
+/// Returns an S3 error whose code `s3s` does not know.
+pub(super) fn custom_error(
+    code: &'static str,
+    status: StatusCode,
+    message: impl Into<Cow<'static, str>>,
+) -> S3Error {
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
+    error.set_status_code(status);
+    error
+}
 
 /// Why the store did not do what the caller asked.
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,7 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use jiff::Timestamp;
 use multer::Multipart;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use sigv4::s3::{Refusal, SignedPolicy};
 
 use self::policy::{Policy, Sizes};
@@ -33,8 +33,6 @@ const MOST_FIELD_BYTES: usize = 20_000;
 const MOST_BEFORE_FILE: usize = 64 << 10;
 /// The variable that stands for the name of the file.
 const FILE_NAME: &str = "${filename}";
-/// The characters that are escaped in the path of a request.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 /// The fields that become the header of the same name.
 const HEADERS: [&str; 7] = [
     "cache-control",
@@ -179,7 +177,7 @@ impl Form {
         let key = this.require("key", "key")?.to_owned();
         let policy = Policy::parse(this.get("policy").unwrap_or_default(), now)?;
         policy.check(&this.fields, &this.bucket)?;
-        let path = format!("/{}/{}", this.bucket, utf8_percent_encode(&key, PATH));
+        let path = format!("/{}/{}", this.bucket, utf8_percent_encode(&key, sigv4::PATH));
         let success = Success::new(&this.bucket, &key, &path, |name| this.get(name));
         let invalid = |_| Refusal::invalid_argument("a field of the form cannot be a header");
         let mut request = Request::put(path).header("host", "localhost").extension(FormUpload);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -287,9 +287,16 @@ fn set_length(parts: &mut Parts, length: u64) {
 
 async fn collect(content: impl Stream<Item = Result<Bytes, ContentError>>) -> Result<Bytes, Refusal> {
     let mut content = std::pin::pin!(content);
-    let mut bytes = Vec::new();
+    // A small content comes in one piece, which is passed on as it is.
+    let (mut first, mut bytes) = (Bytes::new(), BytesMut::new());
     while let Some(piece) = content.next().await {
-        bytes.extend_from_slice(&piece.map_err(|error| refusal_of(&error))?);
+        let piece = piece.map_err(|error| refusal_of(&error))?;
+        if first.is_empty() && bytes.is_empty() {
+            first = piece;
+        } else {
+            bytes.extend_from_slice(&std::mem::take(&mut first));
+            bytes.extend_from_slice(&piece);
+        }
         if bytes.len() > LARGEST_DOCUMENT {
             return Err(Refusal::new(
                 StatusCode::BAD_REQUEST,
@@ -298,7 +305,7 @@ async fn collect(content: impl Stream<Item = Result<Bytes, ContentError>>) -> Re
             ));
         }
     }
-    Ok(bytes.into())
+    Ok(if bytes.is_empty() { first } else { bytes.freeze() })
 }
 
 /// Reads the rest of a refused request, because many clients read the answer only after they have sent everything.

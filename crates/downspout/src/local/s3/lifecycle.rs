@@ -79,8 +79,36 @@ impl S3Store {
         Ok(())
     }
 
+    /// Returns when the newest version of an object expires, and by which rule, as S3 says it in `x-amz-expiration`.
+    pub(super) async fn expiration(
+        &self,
+        bucket: &str,
+        object: &S3Object,
+    ) -> Result<Option<String>, StoreError> {
+        let found = self.document::<BucketLifecycleConfiguration>(bucket, DOCUMENT).await?;
+        let rules = found.set().map(|configuration| configuration.rules).unwrap_or_default();
+        let end = |rule: &LifecycleRule| {
+            let expiration = rule.expiration.as_ref()?;
+            let by_days = expiration.days.map(|days| end_of(object.modified, days));
+            by_days.or_else(|| expiration.date.as_ref().and_then(instant))
+        };
+        let fitting =
+            rules.iter().filter(|rule| rule.status.as_str() == "Enabled" && fits(rule, object, &object.meta));
+        let ends = fitting.filter_map(|rule| Some((end(rule)?, rule.id.as_deref().unwrap_or_default())));
+        Ok(ends.min().map(|(end, id)| {
+            let date = end.strftime("%a, %d %b %Y %H:%M:%S GMT");
+            let id = percent_encoding::utf8_percent_encode(id, sigv4::VALUE);
+            format!("expiry-date=\"{date}\", rule-id=\"{id}\"")
+        }))
+    }
+
     async fn apply_lifecycle(&self, bucket: &str, rules: &[LifecycleRule]) -> Result<(), StoreError> {
-        self.expire_versions(bucket, rules).await?;
+        let expires =
+            |rule: &LifecycleRule| rule.expiration.is_some() || rule.noncurrent_version_expiration.is_some();
+        // Rules about uploads alone need no list of all versions.
+        if rules.iter().any(expires) {
+            self.expire_versions(bucket, rules).await?;
+        }
         self.abort_uploads(bucket, rules).await
     }
 

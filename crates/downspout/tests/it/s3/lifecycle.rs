@@ -150,3 +150,28 @@ async fn rules_that_mean_nothing_are_refused() {
     let none = client.get_bucket_lifecycle_configuration().bucket("drop").send().await;
     assert_eq!(code(none), "NoSuchLifecycleConfiguration");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_about_an_object_say_when_it_expires_and_by_which_rule() {
+    let (endpoint, _clock) = endpoint().await;
+    let client = endpoint.client();
+    let days = |days| LifecycleExpiration::builder().days(days).build();
+    let rules = [("a month", "tmp/", 30), ("two days", "tmp/short/", 2)];
+    let rules = rules.map(|(id, of, count)| rule(id, prefix(of)).expiration(days(count)).build().unwrap());
+    set(&client, rules.to_vec()).await;
+    for (key, id) in [("tmp/a", Some("a%20month")), ("tmp/short/a", Some("two%20days")), ("keep", None)] {
+        let put = client.put_object().bucket("drop").key(key).body(ByteStream::from_static(b"x"));
+        let put = put.send().await.unwrap();
+        let (get, head) = (client.get_object().bucket("drop"), client.head_object().bucket("drop"));
+        let (get, head) = (get.key(key).send().await.unwrap(), head.key(key).send().await.unwrap());
+        let copy =
+            client.copy_object().bucket("drop").key(format!("{key}-2")).copy_source(format!("drop/{key}"));
+        let copy = copy.send().await.unwrap();
+        for said in [put.expiration(), get.expiration(), head.expiration(), copy.expiration()] {
+            assert_eq!(said.is_some(), id.is_some(), "{key}: {said:?}");
+            let Some((said, id)) = said.zip(id) else { continue };
+            assert!(said.starts_with("expiry-date=\"") && said.contains(" 00:00:00 GMT\""), "{said}");
+            assert!(said.ends_with(&format!("rule-id=\"{id}\"")), "{said}");
+        }
+    }
+}

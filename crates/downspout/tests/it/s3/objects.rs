@@ -248,3 +248,21 @@ async fn buckets_come_and_go() {
     assert_eq!(code(lost.send().await), "NoSuchBucket");
     assert!(endpoint.blobs().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_may_name_several_etags() {
+    let endpoint = Endpoint::start().await;
+    let client = endpoint.client();
+    let put = client.put_object().bucket("drop").key("a").body(ByteStream::from_static(b"x"));
+    let etag = put.send().await.unwrap().e_tag.unwrap();
+    let known = format!("\"abc\", {etag}");
+    let get = || client.get_object().bucket("drop").key("a");
+    get().if_match(&known).send().await.unwrap();
+    let weak = format!("\"abc\", W/{etag}");
+    for head in [&known, &weak] {
+        let head = client.head_object().bucket("drop").key("a").if_none_match(head).send().await;
+        assert_eq!(head.unwrap_err().raw_response().map(|response| response.status().as_u16()), Some(304));
+    }
+    get().if_none_match("\"abc\", \"def\"").send().await.unwrap();
+    assert_eq!(code(get().if_match("\"abc\", \"def\"").send().await), "PreconditionFailed");
+}

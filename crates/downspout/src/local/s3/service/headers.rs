@@ -1,13 +1,12 @@
 //! Values of requests and answers that many operations share.
 
-use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 use s3s::dto::{self, CopySource, ETag, ETagCondition, Owner, TimestampFormat};
-use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
+use s3s::{S3Error, S3Result, s3_error};
 
-use crate::local::s3::error::StoreError;
+use crate::local::s3::error::{StoreError, custom_error};
 use crate::local::s3::model::Address;
 
 /// Returns a time in the form of an answer.
@@ -64,17 +63,6 @@ pub(super) fn source_error(error: StoreError) -> S3Error {
 /// Returns the address of an object. An empty version means the newest one.
 pub(super) fn address(bucket: String, key: String, version: Option<String>) -> Address {
     Address { bucket, key, version: version.filter(|version| !version.is_empty()) }
-}
-
-/// Returns an S3 error whose code `s3s` does not know.
-pub(super) fn custom_error(
-    code: &'static str,
-    status: StatusCode,
-    message: impl Into<Cow<'static, str>>,
-) -> S3Error {
-    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
-    error.set_status_code(status);
-    error
 }
 
 /// Returns the error for a sub-resource that a bucket does not have.

@@ -6,7 +6,7 @@ use s3s::dto::*;
 use s3s::{S3ErrorCode, S3Request, S3Result, s3_error};
 
 use super::Service;
-use super::headers::{copy_source, owner, request_time, source_error, wire_etag, wire_time};
+use super::headers::{address, copy_source, owner, request_time, source_error, wire_etag, wire_time};
 use super::tags;
 use super::writing::{content_encoding, only_any};
 use crate::local::s3::checksums::{ClaimedDigests, composite, hasher_of};
@@ -137,7 +137,14 @@ impl Service {
             done => done?,
         };
         let checksums = completed.checksums;
+        let object = self.store.head(address(bucket.clone(), key.clone(), None)).await;
+        let expiration = match object {
+            Ok(object) => self.store.expiration(&bucket, &object).await?,
+            // A client has deleted the object since.
+            Err(_) => None,
+        };
         Ok(CompleteMultipartUploadOutput {
+            expiration,
             location: Some(format!("/{bucket}/{key}")),
             bucket: Some(bucket),
             key: Some(key),

@@ -9,8 +9,10 @@ use s3s::header::X_AMZ_TAGGING_COUNT;
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::Service;
-use super::headers::{address, custom_error, request_time, wire_etag, wire_time};
+use super::headers::{address, request_time, wire_etag, wire_time};
 use crate::local::s3::content::Segment;
+use crate::local::s3::detour::EtagLists;
+use crate::local::s3::error::custom_error;
 use crate::local::s3::model::{Checksums, Conditions, Meta, S3Object};
 
 /// The part of an object that a request asks for.
@@ -22,12 +24,15 @@ struct RequestedBytes {
 
 impl Service {
     pub(super) async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<GetObjectOutput> {
+        let lists = request.extensions.get::<EtagLists>().cloned().unwrap_or_default();
         let input = request.input;
+        let is_newest = input.version_id.is_none();
+        let bucket = input.bucket.clone();
         let address = address(input.bucket, input.key, input.version_id);
         let (object, content) = self.store.open_object(address).await?;
         let conditions = Conditions {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
+            if_match: input.if_match.or_else(|| lists.if_match(&object.etag)),
+            if_none_match: input.if_none_match.or_else(|| lists.if_none_match(&object.etag)),
             if_modified_since: request_time(input.if_modified_since),
             if_unmodified_since: request_time(input.if_unmodified_since),
         };
@@ -35,9 +40,11 @@ impl Service {
         let wanted = requested_bytes(&object, &content.segments, input.range, input.part_number)?;
         let checksums = answered_checksums(&object, &wanted, input.checksum_mode.as_ref());
         let length = wanted.bytes.end - wanted.bytes.start;
+        let expiration = if is_newest { self.store.expiration(&bucket, &object).await? } else { None };
         let Meta { user, tags, .. } = &object.meta;
         Ok(GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
+            expiration,
             content_length: Some(length as i64),
             content_range: wanted.content_range,
             parts_count: wanted.parts_count,
@@ -69,7 +76,10 @@ impl Service {
         &self,
         request: S3Request<HeadObjectInput>,
     ) -> S3Result<S3Response<HeadObjectOutput>> {
+        let lists = request.extensions.get::<EtagLists>().cloned().unwrap_or_default();
         let input = request.input;
+        let is_newest = input.version_id.is_none();
+        let bucket = input.bucket.clone();
         let address = address(input.bucket, input.key, input.version_id);
         let (object, segments) = match input.part_number {
             // Only a request for a part needs the segments: the sizes of the earlier parts tell where the part begins.
@@ -80,8 +90,8 @@ impl Service {
             None => (self.store.head(address).await?, Vec::new()),
         };
         let conditions = Conditions {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
+            if_match: input.if_match.or_else(|| lists.if_match(&object.etag)),
+            if_none_match: input.if_none_match.or_else(|| lists.if_none_match(&object.etag)),
             if_modified_since: request_time(input.if_modified_since),
             if_unmodified_since: request_time(input.if_unmodified_since),
         };
@@ -90,8 +100,10 @@ impl Service {
         let checksums = answered_checksums(&object, &wanted, input.checksum_mode.as_ref());
         let length = wanted.bytes.end - wanted.bytes.start;
         let tags = object.meta.tags.len();
+        let expiration = if is_newest { self.store.expiration(&bucket, &object).await? } else { None };
         let mut response = S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
+            expiration,
             content_length: Some(length as i64),
             content_range: wanted.content_range,
             parts_count: wanted.parts_count,

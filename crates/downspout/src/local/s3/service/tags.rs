@@ -7,8 +7,9 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::Service;
-use super::headers::{address, custom_error, not_found};
+use super::headers::{address, not_found};
 use crate::local::s3::documents::Document;
+use crate::local::s3::error::custom_error;
 use crate::local::s3::model::Meta;
 
 /// The largest number of tags of an object.

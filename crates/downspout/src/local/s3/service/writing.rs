@@ -60,9 +60,11 @@ impl Service {
         let name = if is_form { EventName::CreatedPost } else { EventName::CreatedPut };
         let object = self.store.put(&input.bucket, &input.key, received, meta, conditions, name).await?;
         let version_id = object.named_version();
+        let expiration = self.store.expiration(&input.bucket, &object).await?;
         let checksums = object.meta.checksums;
         Ok(PutObjectOutput {
             version_id,
+            expiration,
             e_tag: wire_etag(&object.etag),
             checksum_crc32: checksums.crc32,
             checksum_crc32c: checksums.crc32c,
@@ -106,7 +108,8 @@ impl Service {
             let meta = retagged(meta, &source, input)?;
             let copy = self.plan_copy(&from, source, meta, input.checksum_algorithm.as_ref()).await?;
             if let Some(object) = self.store.copy(from.clone(), to.clone(), copy, conditions.clone()).await? {
-                return Ok(copied(object, from_version));
+                let expiration = self.store.expiration(&to.0, &object).await?;
+                return Ok(CopyObjectOutput { expiration, ..copied(object, from_version) });
             }
         }
         Err(s3_error!(ConditionalRequestConflict, "the source of the copy keeps changing"))
