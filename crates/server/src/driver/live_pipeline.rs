@@ -170,3 +170,39 @@ impl LivePipeline {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::Upcoming;
+
+    use super::*;
+
+    #[test]
+    fn a_pipeline_passes_scheduling_before_scheduled() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let pipeline = Pipeline::new(PipelineId::from("df-1"), "p", "p", at(0));
+        let (runs, stuck) = (BTreeMap::new(), BTreeSet::new());
+        let mut live = LivePipeline {
+            pipeline,
+            runs,
+            stuck,
+            active: None,
+            is_full: false,
+            revision: 0,
+            must_reload: false,
+        };
+        assert!(!live.is_scheduling(), "it was never activated");
+        // An activation finds a run that is due, and the run has not begun yet.
+        live.pipeline.state = PipelineState::Scheduled;
+        live.pipeline.last_activation = Some(at(100));
+        live.pipeline.next_run = Some(Upcoming { start: at(60), end: at(120), due: at(60) });
+        assert!(live.is_scheduling());
+        // The run has begun, and the next one is due after the activation.
+        live.pipeline.next_run = Some(Upcoming { start: at(120), end: at(180), due: at(120) });
+        assert!(!live.is_scheduling(), "it is scheduled");
+        // A run that waits for the end of another one is no part of the activation.
+        live.pipeline.next_run = Some(Upcoming { start: at(60), end: at(120), due: at(60) });
+        live.is_full = true;
+        assert!(!live.is_scheduling());
+    }
+}
