@@ -1,5 +1,7 @@
 //! Warns of secrets that other people can read.
 
+use foldhash::HashSet;
+
 use super::{problems::Problems, subject::Subject};
 use crate::{FieldValue, ObjectId, PipelineObject, expression};
 
@@ -63,10 +65,27 @@ fn secret<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String>
 /// Returns a warning if `text`, the value of the ordinary field `key`, uses a secret: workers receive the
 /// field's value unmasked. Returns `None` if `text` uses no secret or cannot be parsed.
 fn clear<'a>(subject: &Subject<'a>, key: &str, text: &'a str) -> Option<String> {
-    let read = subject.read(text);
-    let names = read.template.as_ref().ok()?.names();
-    let secret = names.iter().filter_map(|path| path.last()).find(|name| name.starts_with('*'))?;
+    let secret = secret_in(subject, text, &mut HashSet::default())?;
     Some(format!(
         "'{key}' uses the secret '{secret}', but is not a secret field itself: workers receive it unmasked"
     ))
+}
+
+/// Returns the first secret that `text` uses, also by the values of parameters. `seen` has the parameters that were looked through:
+/// parameters may use each other in a cycle, which is an error of its own.
+fn secret_in<'a>(subject: &Subject<'a>, text: &'a str, seen: &mut HashSet<&'a str>) -> Option<String> {
+    let read = subject.read(text);
+    let names = read.template.as_ref().ok()?.names();
+    names.iter().find_map(|path| match path.last() {
+        Some(name) if name.starts_with('*') => Some(name.to_string()),
+        Some(name) if path.len() == 1 => {
+            let computed = subject.computed_parameters().iter().find(|id| ***id == **name)?;
+            if !seen.insert(computed) {
+                return None;
+            }
+            let values = subject.parameters.values(computed);
+            values.iter().find_map(|value| secret_in(subject, value, seen))
+        }
+        _ => None,
+    })
 }

@@ -73,6 +73,18 @@ fn secrets_that_others_can_read_are_warnings() {
 }
 
 #[test]
+fn a_secret_is_found_through_the_values_of_parameters() {
+    let objects = r##"{"id": "A", "type": "ShellCommandActivity", "workerGroup": "w", "command": "curl #{myUrl}"},
+        {"id": "B", "type": "ShellCommandActivity", "workerGroup": "w", "command": "curl #{myPlain}"}"##;
+    let rest = r##", "parameters": [{"id": "*myPw"}, {"id": "myUrl", "default": "http://#{myUser}"},
+        {"id": "myUser"}, {"id": "myHost"}, {"id": "myPlain"}],
+        "values": {"*myPw": "p", "myUser": "me:#{*myPw}@host", "myPlain": "#{myHost}", "myHost": "h"}"##;
+    let found = all_warnings(objects, rest);
+    let wanted = "A.command CLEAR_SECRET";
+    assert!(matches!(&found[..], [one] if one.starts_with(wanted) && one.contains("'*myPw'")), "{found:#?}");
+}
+
+#[test]
 fn a_schedule_that_never_starts_a_run_is_a_warning() {
     let schedule = |end: &str| {
         warnings(&format!(
