@@ -16,6 +16,7 @@ use crate::etl::load::Load;
 use crate::failure::Failure;
 use crate::hindrance::{Foreseen, Hindrance};
 use crate::ledger::WorkKey;
+use crate::manifest;
 use crate::node::S3Node;
 use crate::progress::Progress;
 use crate::reader::{Reader, Script};
@@ -129,13 +130,16 @@ impl TaskContext<'_> {
     }
 
     /// Returns the objects of a node. The object of a file is pinned to the version that `myETag` names, or else to
-    /// its present version. The objects of a directory are pinned to their present versions.
+    /// its present version. The objects of a directory are pinned to their present versions, or to those in `myManifest`.
     ///
     /// # Errors
     ///
-    /// If there is no such object or version, the directory is empty, or the worker may not read it.
+    /// If there is no such object or version, the directory is empty, or the worker may not read it. A list may be empty.
     pub async fn objects_of(&self, node: &S3Node) -> Result<Vec<ObjectRef>, Failure> {
         let storage = &self.tools.storage;
+        if let Some(list) = &node.manifest {
+            return manifest::objects(storage, list).await;
+        }
         if !node.directory {
             return Ok(vec![storage.pin(&node.at, node.etag.as_deref()).await?]);
         }

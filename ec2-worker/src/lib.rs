@@ -16,6 +16,7 @@ pub mod failure;
 pub mod hindrance;
 pub mod ledger;
 mod logs;
+mod manifest;
 pub mod node;
 mod panics;
 pub mod patience;

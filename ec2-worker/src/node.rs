@@ -28,12 +28,14 @@ pub struct S3Node {
     pub id: String,
     /// `filePath` or `directoryPath`.
     pub at: S3Uri,
-    /// Whether `at` is a `directoryPath`.
+    /// Whether the node has several objects below `at`: a `directoryPath`, or the folder of the files in a list.
     pub directory: bool,
     /// `compression`.
     pub gzip: bool,
     /// `myETag`.
     pub etag: Option<String>,
+    /// `myManifest`: the list of the objects that are read, in place of those below `at`.
+    pub manifest: Option<S3Uri>,
     /// `dataFormat`.
     pub format: Option<Format>,
 }
@@ -151,8 +153,10 @@ impl S3Node {
     /// If a field cannot be used. The message names the object and the field.
     pub fn read(reader: &Reader<'_>, node: &PipelineObject) -> Result<Self, Failure> {
         let file = reader.s3("filePath", node)?;
-        let directory = file.is_none();
+        let manifest = reader.s3("myManifest", node)?;
+        let directory = file.is_none() || manifest.is_some();
         let at = match file {
+            Some(at) if directory => at.folder(),
             Some(at) => at,
             None => reader
                 .s3("directoryPath", node)?
@@ -165,7 +169,7 @@ impl S3Node {
         };
         let etag = node.string("myETag").map(str::to_owned);
         let gzip = compression == Compression::Gzip;
-        Ok(Self { id: component(node).to_owned(), at, directory, gzip, etag, format })
+        Ok(Self { id: component(node).to_owned(), at, directory, gzip, etag, manifest, format })
     }
 }
 

@@ -53,6 +53,13 @@ impl S3Uri {
         Self { bucket: self.bucket.clone(), key }
     }
 
+    /// Returns the URI of the folder of this object.
+    #[must_use]
+    pub fn folder(&self) -> Self {
+        let key = self.key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        Self { bucket: self.bucket.clone(), key: key.to_owned() }
+    }
+
     /// Returns the part of the key after the last slash.
     #[must_use]
     pub fn file_name(&self) -> &str {

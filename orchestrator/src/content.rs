@@ -1,35 +1,111 @@
 //! From a set to its content: finds the files of the set in the bucket, and says which are missing.
+//!
+//! A pattern may match several files, so the content is a choice among them. The choice depends only on the files that
+//! are there, so an event and a sweep choose the same.
 
 use anyhow::Context as _;
+use definition::trigger::{MatchMode, Need, Pattern, Place};
 use futures::future;
+use jiff::Timestamp;
 
 use crate::ledger::{Content, DroppedFile};
-use crate::ports::{Listed, Storage};
+use crate::ports::{Depth, Listed, Storage};
 use crate::sets::Set;
 
 /// The result of a search for the files of a set.
 pub(crate) enum Found {
     /// All files are there.
     Whole(Content),
-    /// The files with these keys are not there.
+    /// These files are not there, or are empty. A name is a key, or a pattern with a `*` if its key is not known.
     Missing(Vec<String>),
+    /// Several files match a pattern of which `myMatch` allows one.
+    TooMany(Vec<DroppedFile>),
 }
 
 /// Looks for every file that the set needs.
 pub(crate) async fn find(storage: &impl Storage, set: &Set<'_>) -> anyhow::Result<Found> {
-    let keys = set.trigger.keys(&set.captures);
-    let found = future::try_join_all(keys.iter().map(|key| storage.find(&set.bucket, key.as_str())));
-    let found = found.await.with_context(|| format!("listing the files of {}", set.name))?;
-    let missing = keys.iter().zip(&found).filter(|(_, found)| found.is_none());
-    let missing: Vec<_> = missing.map(|(key, _)| key.to_string()).collect();
-    if !missing.is_empty() {
-        return Ok(Found::Missing(missing));
-    }
-    let files = found.into_iter().flatten().map(dropped_file);
-    Ok(Found::Whole(Content::new(&set.name, files.collect())))
+    let found = set.trigger.patterns().map(|pattern| matches(storage, set, pattern));
+    let found = future::try_join_all(found).await;
+    Ok(choose(set, found.with_context(|| format!("listing the files of {}", set.name))?))
 }
 
-/// Returns a listed object as a file of a set.
-pub(crate) fn dropped_file(listed: Listed) -> DroppedFile {
-    DroppedFile { key: listed.key, etag: listed.etag, modified: listed.modified }
+/// Chooses the content of a set among files in the bucket.
+pub(crate) fn choose_among(set: &Set<'_>, files: &[Listed]) -> Found {
+    let of_pattern = |pattern: &Pattern| {
+        let matching = files.iter().filter(|file| pattern.takes(&file.key, &set.captures));
+        matching.cloned().collect()
+    };
+    choose(set, set.trigger.patterns().map(of_pattern).collect())
+}
+
+/// Lists the files that match a pattern with the captures of the set.
+async fn matches(storage: &impl Storage, set: &Set<'_>, pattern: &Pattern) -> anyhow::Result<Vec<Listed>> {
+    match pattern.place(&set.captures) {
+        None => Ok(Vec::new()),
+        Some(Place::Key(key)) => Ok(storage.find(&set.bucket, key.as_str()).await?.into_iter().collect()),
+        Some(Place::Below { prefix, is_level }) => {
+            let depth = if is_level { Depth::Level } else { Depth::All };
+            let mut listed = storage.list(&set.bucket, &prefix, depth).await?;
+            listed.retain(|file| pattern.takes(&file.key, &set.captures));
+            Ok(listed)
+        }
+    }
+}
+
+/// Chooses the content of a set. `found` has the matching files of each pattern, in the order of the patterns.
+fn choose(set: &Set<'_>, found: Vec<Vec<Listed>>) -> Found {
+    let trigger = set.trigger;
+    let (mut files, mut missing): (Vec<DroppedFile>, Vec<String>) = (Vec::new(), Vec::new());
+    let is_marker =
+        |file: &Listed| trigger.marker.as_ref().is_some_and(|marker| marker.takes(&file.key, &set.captures));
+    let modes = set.modes();
+    for (index, ((pattern, need), mut matching)) in trigger.needs().zip(found).enumerate() {
+        if need != Need::Marker {
+            // Many programs create an empty object before they write the content.
+            matching.retain(|file| (file.size > 0 || trigger.allow_empty) && !is_marker(file));
+        }
+        matching.sort_by(|one, other| (one.modified, &one.key).cmp(&(other.modified, &other.key)));
+        let Some(newest) = matching.pop() else {
+            if need != Need::Optional {
+                let name = pattern.filled(&set.captures);
+                missing.push(name.unwrap_or_else(|| pattern.as_str().to_owned()));
+            }
+            continue;
+        };
+        let mode = modes.get(index).copied().unwrap_or(MatchMode::Newest);
+        if mode == MatchMode::One && !matching.is_empty() {
+            matching.push(newest);
+            return Found::TooMany(matching.into_iter().map(|file| dropped_file(file, false)).collect());
+        }
+        if mode == MatchMode::All {
+            files.extend(matching.into_iter().map(|file| dropped_file(file, true)));
+        }
+        files.push(dropped_file(newest, need == Need::Optional));
+    }
+    if missing.is_empty() {
+        missing.extend(overtaken_marker(set, &files));
+    }
+    if !missing.is_empty() {
+        return Found::Missing(missing);
+    }
+    // A file may match several patterns. It need not be newer only if all of them say so.
+    files.sort_by(|one, other| (&one.key, one.is_spare).cmp(&(&other.key, other.is_spare)));
+    files.dedup_by(|later, earlier| later.key == earlier.key);
+    Found::Whole(Content::new(&set.name, files))
+}
+
+/// Returns the key of the marker if a file of the data is newer: the program that writes the data has begun again, and
+/// its next marker is still to come.
+fn overtaken_marker(set: &Set<'_>, files: &[DroppedFile]) -> Option<String> {
+    let marker = set.trigger.marker.as_ref()?;
+    let (markers, data): (Vec<_>, Vec<_>) =
+        files.iter().partition(|file| marker.takes(&file.key, &set.captures));
+    let newest =
+        |files: &[&DroppedFile]| files.iter().map(|file| file.modified).max().unwrap_or(Timestamp::MIN);
+    (newest(&data) > newest(&markers)).then(|| markers.first().map(|file| file.key.clone())).flatten()
+}
+
+/// Returns a listed object as a file of a set. `is_spare` says that the file need not be newer than in the last run.
+pub(crate) fn dropped_file(listed: Listed, is_spare: bool) -> DroppedFile {
+    DroppedFile { key: listed.key, etag: listed.etag, modified: listed.modified, is_spare }
 }

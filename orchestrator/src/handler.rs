@@ -20,14 +20,14 @@ use crate::claim::{ClaimKind, Claimed};
 use crate::content::Found;
 use crate::definitions::Definitions;
 use crate::event::{Item, Message};
-use crate::ledger::Content;
+use crate::ledger::{Content, DroppedFile};
 use crate::ports::Edges;
 use crate::raced::Raced;
 use crate::report::{self, Decision, log};
 use crate::sets::Set;
 use crate::setup::Setup;
 use crate::step::{Decided, Step};
-use crate::{claim, content, first_seen, loading, queue, sets, start, step};
+use crate::{claim, content, first_seen, loading, near_miss, queue, sets, start, step, telling};
 
 /// The number of tries to advance a set. A try starts again if another handler changes the ledger of the set.
 const MAX_ROUNDS: usize = 8;
@@ -120,7 +120,10 @@ async fn handle_key<E: Edges>(
 ) -> Handled {
     let sets = match sets::of_key(setup, definitions, bucket, key) {
         Ok(sets) => sets,
-        Err(decision) => return Handled::decided(*decision, key),
+        Err(decision) => {
+            let told = near_miss::tell(edges, setup, definitions, bucket, key, *decision).await;
+            return told.map_or_else(Handled::failed, |decision| Handled::decided(decision, key));
+        }
     };
     if let Err(why) = definitions.values() {
         return Handled::failed(anyhow!("values.json cannot be used: {why}"));
@@ -151,6 +154,7 @@ pub(crate) async fn advance<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -
         let content = match found {
             Found::Whole(content) => content,
             Found::Missing(keys) => return Ok(report::incomplete(&set.name, keys)),
+            Found::TooMany(files) => return too_many(edges, setup, set, &files).await,
         };
         match advance_whole(edges, setup, set, &content, entry).await? {
             Raced::Done(decision) => return Ok(decision),
@@ -158,6 +162,18 @@ pub(crate) async fn advance<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -
         }
     }
     bail!("the ledger of {} changed {MAX_ROUNDS} times while this handler worked on the set", set.name)
+}
+
+/// Publishes one notice about a set in which several files match where `myMatch` allows one.
+pub(crate) async fn too_many<E: Edges>(
+    edges: &E,
+    setup: &Setup,
+    set: &Set<'_>,
+    files: &[DroppedFile],
+) -> anyhow::Result<Decision> {
+    let notice = report::too_many_files(&set.name, &set.bucket, files);
+    telling::once(edges, setup, &set.name.definition, notice).await?;
+    Ok(report::too_many(&set.name, files))
 }
 
 /// Advances a whole set through steps 3 to 8.

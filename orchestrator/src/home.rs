@@ -24,7 +24,12 @@ impl Home {
 
     /// Returns the `s3://` URI of a definition's file.
     pub(crate) fn definition_uri(&self, definition: &str) -> String {
-        format!("s3://{}/{}", self.bucket, self.key(&format!("{definition}.json")))
+        self.uri(&self.key(&format!("{definition}.json")))
+    }
+
+    /// Returns the `s3://` URI of a key.
+    pub(crate) fn uri(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
     }
 }
 

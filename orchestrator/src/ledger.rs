@@ -126,6 +126,10 @@ pub(crate) struct DroppedFile {
     pub key: String,
     pub etag: String,
     pub modified: Timestamp,
+    /// Whether the file need not be newer than those of the last run where the others must be: an optional file, or one of
+    /// several of which a newer one is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_spare: bool,
 }
 
 /// All files of a whole set, and the run key: a digest of the set's name and these files.

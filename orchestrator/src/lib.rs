@@ -26,6 +26,8 @@ mod sets;
 
 mod content;
 
+mod near_miss;
+
 mod step;
 
 mod claim;
@@ -87,6 +89,8 @@ mod digest;
 // All text for people: decisions, notices and log lines.
 
 mod report;
+
+mod telling;
 
 // The configuration, and the edges: the services outside.
 

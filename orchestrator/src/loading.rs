@@ -1,15 +1,11 @@
 //! The start of every operation: loads the definitions, and publishes a notice about each definition that cannot be
 //! used.
 
-use std::sync::PoisonError;
-
-use anyhow::Context as _;
-
 use crate::definitions::{Definitions, Loaded};
-use crate::first_seen;
-use crate::ports::{Condition, Edges};
+use crate::ports::Edges;
 use crate::report::{self, log};
 use crate::setup::Setup;
+use crate::{first_seen, telling};
 
 /// Loads the definitions. A broken definition causes one notice, and does not stop the others.
 pub(crate) async fn definitions<E: Edges>(edges: &E, setup: &Setup) -> anyhow::Result<Definitions> {
@@ -29,24 +25,12 @@ pub(crate) async fn definitions<E: Edges>(edges: &E, setup: &Setup) -> anyhow::R
 }
 
 /// Publishes the notice that the definition in `file` cannot be used, once for each ETag of the file and each reason.
-///
-/// An object beside the ledger says that the notice was published, because a broken definition has no set.
 async fn tell_broken<E: Edges>(edges: &E, setup: &Setup, file: &Loaded, why: &str) -> anyhow::Result<()> {
-    let home = &setup.book.home;
     let name = &file.name;
-    let notice = report::broken_definition(name, &home.definition_uri(name), &file.etag, why);
-    if setup.published.lock().unwrap_or_else(PoisonError::into_inner).contains(&notice.id) {
-        return Ok(());
-    }
-    let mark = format!("{}_notices/{}.json", setup.book.folder(name), notice.id);
-    let known = edges.get(&home.bucket, &mark).await.with_context(|| format!("reading {mark}"))?;
-    if known.is_none() {
+    let uri = setup.book.home.definition_uri(name);
+    let notice = report::broken_definition(name, &uri, &file.etag, why);
+    if telling::once(edges, setup, name, notice).await? {
         log::broken_definition(name, &file.etag, why);
-        edges.publish(&notice).await.context("publishing a notice")?;
-        let body = serde_json::json!({"at": setup.now(), "subject": notice.subject}).to_string();
-        let put = edges.put(&home.bucket, &mark, body, Condition::Absent).await;
-        put.with_context(|| format!("writing {mark}"))?;
     }
-    setup.published.lock().unwrap_or_else(PoisonError::into_inner).insert(notice.id);
     Ok(())
 }

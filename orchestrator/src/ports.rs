@@ -213,6 +213,10 @@ pub(crate) enum Outcome {
     Incomplete,
     /// A definition cannot be used.
     BrokenDefinition,
+    /// A key nearly matches a pattern.
+    Unmatched,
+    /// Several files match a pattern that allows one.
+    TooManyFiles,
 }
 
 impl Outcome {
@@ -223,6 +227,8 @@ impl Outcome {
             Self::Deferred => "deferred",
             Self::Incomplete => "incomplete",
             Self::BrokenDefinition => "broken-definition",
+            Self::Unmatched => "unmatched",
+            Self::TooManyFiles => "too-many-files",
         }
     }
 }

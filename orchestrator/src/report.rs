@@ -8,6 +8,9 @@ mod notice;
 
 pub use decision::{Decision, SweepReport, Verdict};
 pub(crate) use decision::{
-    deferred, duplicate, ignored, incomplete, next, not_newer, queued_behind, ready, started, unmatched,
+    deferred, duplicate, ignored, incomplete, nearest, next, not_newer, queued_behind, ready, started,
+    too_many, unmatched,
 };
-pub(crate) use notice::{FailedStart, broken_definition, deferral, missing_files, not_started};
+pub(crate) use notice::{
+    FailedStart, broken_definition, deferral, missing_files, near_miss, not_started, too_many_files,
+};

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use definition::ParameterValue;
-use definition::trigger::{Captures, StaleRuns, Trigger};
+use definition::trigger::{Captures, MatchMode, StaleRuns, Trigger};
 
 use crate::definitions::{Definitions, Loaded, UsableDefinition};
 use crate::ledger::DroppedFile;
-use crate::prepare::{self, DroppedSet};
+use crate::prepare::{self, DroppedSet, Prepared};
 use crate::report::{self, Decision};
 use crate::set_name::SetName;
 use crate::setup::Setup;
@@ -41,16 +41,36 @@ impl<'a> Set<'a> {
     }
 
     /// Returns the definition with the parameter values of this set, and its inputs pinned to `files`.
-    pub(crate) fn prepared(&self, files: &[DroppedFile], topic_arn: &str) -> definition::Definition {
-        let drop = DroppedSet {
+    pub(crate) fn prepared(&self, files: &[DroppedFile], setup: &Setup) -> Prepared {
+        let drop = DroppedSet { topic_arn: &setup.config.topic_arn, ..self.dropped(files) };
+        prepare::prepared(&self.definition.definition, self.trigger, &drop, &setup.book)
+    }
+
+    /// Returns the locations in S3 to which the pipeline of this set writes.
+    fn written_locations(&self, setup: &Setup) -> Vec<String> {
+        let drop = DroppedSet { topic_arn: &setup.config.topic_arn, ..self.dropped(&[]) };
+        prepare::written_locations(&prepare::with_values(&self.definition.definition, &drop))
+    }
+
+    /// Returns for each pattern of data which of the matching files the set takes.
+    pub(crate) fn modes(&self) -> Vec<MatchMode> {
+        let usual = vec![self.trigger.usual_mode(); self.trigger.data_patterns().count()];
+        if !self.trigger.data_patterns().any(|pattern| pattern.key(&self.captures).is_none()) {
+            return usual;
+        }
+        let valued = prepare::with_values(&self.definition.definition, &self.dropped(&[]));
+        self.trigger.modes(&self.trigger.readings(&valued, Some(&self.bucket), &self.captures))
+    }
+
+    fn dropped<'b>(&'b self, files: &'b [DroppedFile]) -> DroppedSet<'b> {
+        DroppedSet {
             definition_name: &self.name.definition,
             bucket: &self.bucket,
             captures: &self.captures,
             files,
-            topic_arn,
+            topic_arn: "",
             values: self.values,
-        };
-        prepare::prepared(&self.definition.definition, &drop)
+        }
     }
 }
 
@@ -80,7 +100,7 @@ pub(crate) fn of_key<'a>(
     }
     let uri = format!("s3://{bucket}/{key}");
     let writes_there = |set: &Set<'_>| {
-        let locations = prepare::written_locations(&set.prepared(&[], &setup.config.topic_arn));
+        let locations = set.written_locations(setup);
         locations.iter().any(|location| lies_under(&uri, location))
     };
     let sets: Vec<_> = sets.into_iter().filter(|set| !writes_there(set)).collect();

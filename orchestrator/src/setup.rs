@@ -21,7 +21,7 @@ pub(crate) struct Setup {
     pub definitions: Cache,
     /// The time of the first sight of each definition for which this process knows that time.
     pub first_seen: Mutex<HashMap<String, Timestamp>>,
-    /// The ids of the notices about broken definitions that this process knows to be published.
+    /// The ids of the notices without a ledger of their own that this process knows to be published.
     pub published: Mutex<HashSet<String>>,
     /// The number of claims that this process has tried to make.
     claims: AtomicU64,

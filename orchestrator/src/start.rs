@@ -8,7 +8,8 @@ use futures::future;
 use crate::book::Entry;
 use crate::failure::{self, Failure};
 use crate::ledger::{Head, HeadState};
-use crate::ports::{Edges, NewPipeline, Refusal};
+use crate::ports::{Condition, Edges, NewPipeline, Refusal};
+use crate::prepare::{Manifest, Prepared};
 use crate::report::log;
 use crate::sets::Set;
 use crate::setup::Setup;
@@ -65,8 +66,9 @@ async fn create_and_activate<E: Edges>(
     let Some(head) = &claimed.ledger.head else {
         return Err(Failure::of_ledger(anyhow!("the ledger has no head")));
     };
-    let definition = set.prepared(&head.files, &setup.config.topic_arn);
+    let Prepared { definition, manifests } = set.prepared(&head.files, setup);
     check(&definition)?;
+    put_manifests(edges, setup, manifests).await.map_err(Failure::of_ledger)?;
     let id = match head.pipeline_id.clone() {
         Some(id) => id,
         None => edges
@@ -87,6 +89,16 @@ async fn create_and_activate<E: Edges>(
         return Err(Failure::of_refusals(failure::PUTTING, &refusals));
     }
     activate(edges, setup, &entry, &id, head).await
+}
+
+/// Writes the lists of the files that are read as one input. The name of a list is made from its content, so a list that
+/// is there already is the same.
+async fn put_manifests<E: Edges>(edges: &E, setup: &Setup, manifests: Vec<Manifest>) -> anyhow::Result<()> {
+    for Manifest { key, body } in manifests {
+        let put = edges.put(&setup.book.home.bucket, &key, body, Condition::Absent).await;
+        put.with_context(|| format!("writing {key}"))?;
+    }
+    Ok(())
 }
 
 /// Checks the definition before a pipeline is created. Fails if the definition has errors that ActivatePipeline would

@@ -5,11 +5,11 @@ use futures::future;
 use crate::claim::ClaimKind;
 use crate::content::{self, Found};
 use crate::ports::Edges;
-use crate::report::{self, Decision};
+use crate::report::{self, Decision, Verdict};
 use crate::sets::{self, Set};
 use crate::setup::Setup;
 use crate::step::{self, Step};
-use crate::turn;
+use crate::{near_miss, turn};
 
 /// Returns the decision about each set that `key` belongs to, or one decision that says why it belongs to none.
 pub(crate) async fn of_key<E: Edges>(
@@ -21,7 +21,14 @@ pub(crate) async fn of_key<E: Edges>(
     let definitions = setup.definitions.load(edges, &setup.book.home).await?;
     let sets = match sets::of_key(setup, &definitions, bucket, key) {
         Ok(sets) => sets,
-        Err(decision) => return Ok(vec![*decision]),
+        Err(mut decision) => {
+            for (name, near) in near_miss::near_misses(setup, &definitions, bucket, key) {
+                if decision.verdict == Verdict::Unmatched {
+                    decision.reason.push_str(&report::nearest(name, &near));
+                }
+            }
+            return Ok(vec![*decision]);
+        }
     };
     let decisions = future::try_join_all(sets.iter().map(|set| of_set(edges, setup, set))).await?;
     Ok(decisions.into_iter().map(|decision| Decision { key: Some(key.to_owned()), ..decision }).collect())
@@ -33,6 +40,7 @@ async fn of_set<E: Edges>(edges: &E, setup: &Setup, set: &Set<'_>) -> anyhow::Re
     let content = match found {
         Found::Whole(content) => content,
         Found::Missing(keys) => return Ok(report::incomplete(&set.name, keys)),
+        Found::TooMany(files) => return Ok(report::too_many(&set.name, &files)),
     };
     let step = step::preview(edges, setup, set, &content, &mut entry).await?;
     let (name, ledger) = (&set.name, &entry.ledger);

@@ -70,5 +70,6 @@ fn terms(set: &Set<'_>, now: Timestamp) -> Terms {
         replaces: set.replaces(),
         is_fixed: !set.trigger.has_captures(),
         cap: set.trigger.max_runs_per_day,
+        settle: set.trigger.settle,
     }
 }

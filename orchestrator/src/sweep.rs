@@ -7,17 +7,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use definition::trigger::{Captures, S3Key, Trigger};
+use definition::trigger::{Captures, Trigger};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::book::Entry;
-use crate::content::dropped_file;
+use crate::content::{self, Found};
 use crate::definitions::Definitions;
-use crate::handler::{advance, advance_whole};
-use crate::ledger::{Content, DroppedFile, HeadState};
+use crate::handler::{advance, advance_whole, too_many};
+use crate::ledger::HeadState;
 use crate::next_run::{add_failure, captures_of};
-use crate::ports::{Depth, Edges, Storage};
+use crate::ports::{Depth, Edges, Listed, Storage};
 use crate::raced::Raced;
 use crate::report::{self, Decision, SweepReport, Verdict};
 use crate::set_name::SetName;
@@ -32,7 +32,7 @@ const READ_AT_ONCE: usize = 16;
 struct Candidate<'a> {
     set: Set<'a>,
     /// The files of the set that are in the bucket.
-    files: Vec<DroppedFile>,
+    files: Vec<Listed>,
     entry: Entry,
 }
 
@@ -40,12 +40,6 @@ impl Candidate<'_> {
     /// Returns when the newest file of the set arrived.
     fn landed_at(&self) -> Option<Timestamp> {
         self.files.iter().map(|file| file.modified).max()
-    }
-
-    fn missing(&self) -> Vec<String> {
-        let keys = self.set.trigger.keys(&self.set.captures);
-        let is_missing = |key: &&S3Key| self.files.iter().all(|file| file.key != key.as_str());
-        keys.iter().filter(is_missing).map(ToString::to_string).collect()
     }
 }
 
@@ -137,13 +131,13 @@ async fn dropped(
     storage: &impl Storage,
     bucket: &str,
     trigger: &Trigger,
-) -> anyhow::Result<BTreeMap<Captures, Vec<DroppedFile>>> {
-    let mut sets: BTreeMap<Captures, Vec<DroppedFile>> = BTreeMap::new();
+) -> anyhow::Result<BTreeMap<Captures, Vec<Listed>>> {
+    let mut sets: BTreeMap<Captures, Vec<Listed>> = BTreeMap::new();
     for prefix in trigger.literal_prefixes() {
         let listing = storage.list(bucket, &prefix, Depth::All).await;
         for listed in listing.with_context(|| format!("listing s3://{bucket}/{prefix}"))? {
             if let Some(captures) = trigger.captures(&listed.key) {
-                sets.entry(captures).or_default().push(dropped_file(listed));
+                sets.entry(captures).or_default().push(listed);
             }
         }
     }
@@ -178,18 +172,18 @@ async fn sweep_set<E: Edges>(
     report: &mut SweepReport,
 ) -> anyhow::Result<Option<Decision>> {
     report.ended += usize::from(outcome::write(edges, setup, &mut candidate.entry).await?);
-    let missing = candidate.missing();
     let Candidate { set, files, entry } = candidate;
-    if missing.is_empty() {
-        if is_taken {
-            return Ok(None);
+    let missing = match content::choose_among(&set, &files) {
+        Found::Whole(_) if is_taken => return Ok(None),
+        Found::Whole(content) => {
+            return Ok(Some(match advance_whole(edges, setup, &set, &content, entry).await? {
+                Raced::Done(decision) => decision,
+                Raced::LedgerChanged => advance(edges, setup, &set).await?,
+            }));
         }
-        let content = Content::new(&set.name, files);
-        return Ok(Some(match advance_whole(edges, setup, &set, &content, entry).await? {
-            Raced::Done(decision) => decision,
-            Raced::LedgerChanged => advance(edges, setup, &set).await?,
-        }));
-    }
+        Found::TooMany(files) => return too_many(edges, setup, &set, &files).await.map(Some),
+        Found::Missing(missing) => missing,
+    };
     // Without a drop bucket, no listing showed the files, and only the handler's own search can find them.
     if setup.config.drop_bucket.is_none() && files.is_empty() {
         return advance(edges, setup, &set).await.map(Some);

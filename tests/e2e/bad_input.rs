@@ -118,7 +118,7 @@ async fn a_broken_definition_gives_one_notice_and_stops_only_itself() {
 const NAMED: &str = r##"{
   "objects": [
     {"id": "Default", "scheduleType": "ondemand", "workerGroup": "#{myGroup}", "role": "r", "resourceRole": "r",
-     "pipelineLogUri": "s3://downspout-logs/named", "failureAndRerunMode": "CASCADE", "myDropFile": "named/{name}/file.csv"},
+     "pipelineLogUri": "s3://downspout-logs/named", "failureAndRerunMode": "CASCADE", "myDropFile": "named/{name:.+}/file.csv"},
     {"id": "Say", "type": "ShellCommandActivity", "command": "printf '%s|%s|%s' \"$@\"",
      "scriptArgument": ["#{myName}", "#{myDropKeys}", "#{myWords}"], "stdout": "s3://downspout-results/named/said.txt"}
   ],

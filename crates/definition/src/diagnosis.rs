@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use crate::file::{FileError, Part, Source, SourceIndex, Span, Unread};
 use crate::kind::field::FieldError;
 use crate::publication;
-use crate::trigger::{Pattern, Trigger};
+use crate::trigger::{Review, Trigger};
 use crate::validate::{self, Problem, Report};
 use crate::{Definition, FieldKey, ObjectId, ParameterValue};
 
@@ -100,7 +100,13 @@ pub fn diagnose(text: &str, beside: OutsideValues<'_>) -> Diagnosis {
     findings.extend(errors.into_iter().map(|problem| of_problem(problem, true, &index)));
     findings.extend(warnings.into_iter().map(|problem| of_problem(problem, false, &index)));
     let trigger = match trigger {
-        Ok(trigger) => trigger,
+        Ok(trigger) => {
+            let Review { errors, warnings } =
+                trigger.as_ref().map(|trigger| trigger.review(&definition)).unwrap_or_default();
+            findings.extend(errors.into_iter().map(|problem| of_problem(problem, true, &index)));
+            findings.extend(warnings.into_iter().map(|problem| of_problem(problem, false, &index)));
+            trigger
+        }
         Err(error) => {
             let finding = of_trigger(error, &index);
             // The check of the fields may have reported the same problem.
@@ -148,7 +154,7 @@ fn replace_values(definition: &mut Definition, given: Vec<ParameterValue>) {
 fn filled(trigger: Option<&Trigger>, beside: &[&str]) -> HashSet<String> {
     let Some(trigger) = trigger else { return HashSet::new() };
     let mut filled: HashSet<String> = beside.iter().map(|id| (*id).to_owned()).collect();
-    filled.extend(trigger.drop_files.iter().flat_map(Pattern::parameters));
+    filled.extend(trigger.parameters());
     filled
 }
 

@@ -5,34 +5,44 @@
 //! from the key and has the same value in every file of a set. The orchestrator lists keys and starts runs;
 //! this module only computes.
 
+mod captures;
+mod class;
+mod date_form;
+mod matching;
+mod near;
 mod pattern;
+mod reading;
+mod review;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use sha2::{Digest, Sha256};
+use std::time::Duration;
 
 use crate::inherit::DEFAULT_ID;
 use crate::kind::field::{self, FieldError};
 use crate::kind::value_check;
 use crate::period::Period;
-use crate::{Definition, FieldValue, ParameterValue, PipelineObject};
+use crate::{Definition, FieldValue, PipelineObject};
 
-pub use crate::kind::field::StaleRuns;
-pub use pattern::Pattern;
+pub use crate::kind::field::{MatchMode, StaleRuns};
+pub use captures::Captures;
+pub use near::{NearMiss, Why};
+pub use pattern::{Pattern, Place};
+pub use reading::Reading;
+pub use review::Review;
 
-/// The maximum length of a set's name in bytes. S3 keys have at most 1,024 bytes, so a longer name is cut and
-/// ends with a hash of the whole name.
-const MAX_ENCODED: usize = 160;
-/// The characters of a value that are escaped in the name of a set.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+use captures::parameter_id;
+use pattern::{Options, Takes};
 
 /// When and how drops start runs of a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trigger {
     /// `myDropFile`: one pattern for each file that the run needs.
     pub drop_files: Vec<Pattern>,
+    /// `myDropFileOptional`: one pattern for each file that a run takes if it is there.
+    pub optional_files: Vec<Pattern>,
+    /// `myDropMarker`: the pattern of the file that says that all others are there. The run does not read it.
+    pub marker: Option<Pattern>,
     /// `myMaxRunsPerDay`: how many runs may start in one UTC day.
     pub max_runs_per_day: Option<u32>,
     /// `myStaleRuns`: what happens to earlier pipelines of the definition.
@@ -41,6 +51,21 @@ pub struct Trigger {
     pub wait_for: Option<Period>,
     /// `myBackfill`: whether a set whose files arrived before the definition was first seen starts a run.
     pub backfill: bool,
+    /// `myAllowEmpty`: whether an object without bytes is a file.
+    pub allow_empty: bool,
+    /// `mySettle`: changes of a set that follow each other within this time count as one.
+    pub settle: Duration,
+}
+
+/// How a set needs the files of a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Without a file, the set is not whole.
+    Required,
+    /// A file is taken if it is there.
+    Optional,
+    /// A file, with or without bytes, must be there, and the run does not read it.
+    Marker,
 }
 
 /// The key of an S3 object. It is a text, not a path.
@@ -81,58 +106,76 @@ impl Trigger {
     /// [`FieldError`] for the first field of the trigger that cannot be read.
     pub fn of(definition: &Definition) -> Result<Option<Self>, FieldError> {
         let Some(default) = definition.object(DEFAULT_ID) else { return Ok(None) };
-        let drop_files = drop_files(default).map_err(|reason| FieldError {
-            object: default.id.clone(),
-            field: "myDropFile",
-            reason,
-        })?;
+        let refused = |field| move |reason| FieldError { object: default.id.clone(), field, reason };
+        let options = Options {
+            ignores_case: field::MY_IGNORE_CASE.of(default)?,
+            takes_packed: field::MY_COMPRESSED.of(default)?,
+        };
+        let read = |field| patterns(default, field, options).map_err(refused(field));
+        let (drop_files, optional_files) = (read("myDropFile")?, read("myDropFileOptional")?);
+        // The marker is a name that a program writes, and it is never packed.
+        let markers = patterns(default, "myDropMarker", Options { takes_packed: false, ..options });
+        let marker = markers.map_err(refused("myDropMarker"))?.into_iter().next();
         if drop_files.is_empty() {
-            return Ok(None);
+            return match (optional_files.first(), &marker) {
+                (None, None) => Ok(None),
+                (Some(_), _) => Err(refused("myDropFileOptional")(WITHOUT_FILE.to_owned())),
+                (None, Some(_)) => Err(refused("myDropMarker")(WITHOUT_FILE.to_owned())),
+            };
         }
+        let others = [("myDropFile", &drop_files), ("myDropFileOptional", &optional_files)];
+        for (field, patterns) in others {
+            same_names(&drop_files[0], patterns.iter()).map_err(refused(field))?;
+        }
+        same_names(&drop_files[0], marker.iter()).map_err(refused("myDropMarker"))?;
         let most = field::MY_MAX_RUNS_PER_DAY.of(default)?;
         Ok(Some(Self {
             drop_files,
+            optional_files,
+            marker,
             // No service starts more runs than `u32::MAX` in a day.
             max_runs_per_day: most.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
             stale_runs: field::MY_STALE_RUNS.of(default)?,
             wait_for: field::MY_WAIT_FOR.of(default)?,
             backfill: field::MY_BACKFILL.of(default)?,
+            allow_empty: field::MY_ALLOW_EMPTY.of(default)?,
+            settle: field::MY_SETTLE.of(default)?.duration(),
         }))
+    }
+
+    /// Returns every pattern with the need for its files. The marker comes last.
+    pub fn needs(&self) -> impl Iterator<Item = (&Pattern, Need)> {
+        let required = self.drop_files.iter().map(|pattern| (pattern, Need::Required));
+        let optional = self.optional_files.iter().map(|pattern| (pattern, Need::Optional));
+        required.chain(optional).chain(self.marker.iter().map(|pattern| (pattern, Need::Marker)))
+    }
+
+    /// Returns every pattern.
+    pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.needs().map(|(pattern, _)| pattern)
+    }
+
+    /// Returns the patterns of the files that a run reads.
+    pub fn data_patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.drop_files.iter().chain(&self.optional_files)
     }
 
     /// Returns the values that the first matching pattern captures from `key`.
     #[must_use]
     pub fn captures(&self, key: &str) -> Option<Captures> {
-        self.drop_files.iter().find_map(|pattern| pattern.captures(key))
+        self.patterns().find_map(|pattern| pattern.captures(key))
     }
 
-    /// Returns the keys of the set with these captures, one for each pattern, sorted.
-    #[must_use]
-    pub fn keys(&self, captures: &Captures) -> Vec<S3Key> {
-        let keys: BTreeSet<S3Key> =
-            self.drop_files.iter().filter_map(|pattern| pattern.key(captures)).collect();
-        keys.into_iter().collect()
-    }
-
-    /// Returns the longest prefix that all keys of the set share. One listing of this prefix shows the whole
-    /// set.
-    #[must_use]
-    pub fn listing_prefix(&self, captures: &Captures) -> String {
-        let keys = self.keys(captures);
-        let mut common = keys.first().map(|key| key.as_str().to_owned()).unwrap_or_default();
-        for key in &keys {
-            let shared = common.chars().zip(key.as_str().chars()).take_while(|(a, b)| a == b);
-            let length: usize = shared.map(|(a, _)| a.len_utf8()).sum();
-            common.truncate(length);
-        }
-        common
+    /// Returns the parameters that the captures give values to: `{day}` gives `myDay`.
+    pub fn parameters(&self) -> impl Iterator<Item = String> {
+        self.drop_files.first().into_iter().flat_map(Pattern::parameters)
     }
 
     /// Returns the literal beginnings of all patterns, sorted, without those that begin with another one.
     /// Listing them shows every file of every set once.
     #[must_use]
     pub fn literal_prefixes(&self) -> Vec<String> {
-        let mut prefixes: Vec<String> = self.drop_files.iter().map(Pattern::literal_prefix).collect();
+        let mut prefixes: Vec<String> = self.patterns().map(Pattern::literal_prefix).collect();
         prefixes.sort();
         prefixes.dedup_by(|later, earlier| later.starts_with(earlier.as_str()));
         prefixes
@@ -143,96 +186,78 @@ impl Trigger {
     pub fn has_captures(&self) -> bool {
         self.drop_files.iter().any(|pattern| !pattern.names().is_empty())
     }
-}
 
-/// The captured values of a set, by name. All keys of the set have the same values.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Captures(BTreeMap<String, String>);
-
-impl Captures {
-    /// Returns the value of `name`.
+    /// Returns the parameters whose values may have characters with a meaning in commands and queries: captures of a wide
+    /// class, and `myDropKeys` if a key may have such characters.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    /// Returns the names and values, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// Returns the parameter values that the captures give: `{day}` gives `myDay`.
-    #[must_use]
-    pub fn parameter_values(&self) -> Vec<ParameterValue> {
-        self.iter()
-            .map(|(name, value)| ParameterValue { id: parameter_id(name), value: value.to_owned() })
-            .collect()
-    }
-
-    /// Returns the name of the set, such as `day=2026-11-20`, or `all` without captures.
-    ///
-    /// Equal captures give equal names, and different captures give different names. The name is safe in keys
-    /// and in pipeline names, whatever the values contain, and never begins with `_`.
-    #[must_use]
-    pub fn encoded(&self) -> String {
-        if self.0.is_empty() {
-            return "all".to_owned();
+    pub fn unsafe_parameters(&self) -> Vec<String> {
+        let names = self.patterns().flat_map(Pattern::names);
+        let mut unsafe_ids: Vec<String> =
+            names.filter(|(_, takes)| !takes.is_safe()).map(|(name, _)| parameter_id(name)).collect();
+        let has_free_text = self.data_patterns().any(Pattern::has_star);
+        if has_free_text || !unsafe_ids.is_empty() {
+            unsafe_ids.push("myDropKeys".to_owned());
         }
-        let pairs: Vec<String> = self
-            .iter()
-            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ESCAPED)))
-            .collect();
-        let whole = pairs.join(",");
-        if whole.len() <= MAX_ENCODED {
-            return whole;
-        }
-        // `~` is escaped in values, so a cut name never equals a complete name.
-        format!("{}~{}", &whole[..MAX_ENCODED - 65], hex::encode(Sha256::digest(&whole)))
+        unsafe_ids.sort();
+        unsafe_ids.dedup();
+        unsafe_ids
     }
 }
 
-impl fmt::Display for Captures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.encoded())
-    }
-}
+const WITHOUT_FILE: &str =
+    "no drop starts the definition: it also needs `myDropFile`, the key of a file that a run needs";
 
-/// Returns the parameter that `{name}` gives a value to: `myName`.
-fn parameter_id(name: &str) -> String {
-    let mut letters = name.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    first.into_iter().fold("my".to_owned(), |id, letter| format!("{id}{letter}")) + letters.as_str()
-}
-
-fn drop_files(default: &PipelineObject) -> Result<Vec<Pattern>, String> {
-    let patterns = default.values("myDropFile").map(|value| match value {
-        FieldValue::String(text) => Pattern::parse(text),
-        FieldValue::Ref(_) => Err(value_check::not_text("myDropFile")),
+fn patterns(default: &PipelineObject, field: &'static str, options: Options) -> Result<Vec<Pattern>, String> {
+    let patterns = default.values(field).map(|value| match value {
+        FieldValue::String(text) => Pattern::parse(text).map(|pattern| pattern.with(options)),
+        FieldValue::Ref(_) => Err(value_check::not_text(field)),
     });
-    let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
-    same_names(&patterns)?;
-    Ok(patterns)
+    patterns.collect()
 }
 
-/// Checks that all patterns have the same names. A file without one of the names could belong to any set.
-fn same_names(patterns: &[Pattern]) -> Result<(), String> {
-    let Some((first, others)) = patterns.split_first() else { return Ok(()) };
-    match others.iter().find(|other| other.names() != first.names()) {
-        None => Ok(()),
-        Some(other) => Err(format!(
-            "`{}` and `{}` differ in their names in braces; every pattern needs the same ones",
-            first.as_str(),
-            other.as_str()
-        )),
+/// Checks that all patterns have the names of the first one. A file without one of the names could belong to any set.
+fn same_names<'a>(first: &Pattern, others: impl Iterator<Item = &'a Pattern>) -> Result<(), String> {
+    let names = first.names();
+    for other in others {
+        let of_other = other.names();
+        if names.keys().ne(of_other.keys()) {
+            return Err(format!(
+                "`{}` and `{}` differ in their names in braces; every pattern needs the same ones. Write `*` for a part that \
+                 differs from file to file, such as a time",
+                first.as_str(),
+                other.as_str()
+            ));
+        }
+        let differs = |(name, takes): &(&&str, &&Takes)| {
+            of_other.get(**name).is_some_and(|of_other| !takes.agrees_with(of_other))
+        };
+        if let Some((name, _)) = names.iter().find(differs) {
+            return Err(format!(
+                "`{{{name}}}` has other values in `{}` than in `{}`: write the same class in both, or a date with the same parts, \
+                 such as `{{{name}:yyyyMMdd}}` and `{{{name}:yyyy-MM-dd}}`",
+                other.as_str(),
+                first.as_str()
+            ));
+        }
     }
+    same_in_itself(first)
+}
+
+/// Checks that a name that stands twice in a pattern has values of one kind.
+fn same_in_itself(pattern: &Pattern) -> Result<(), String> {
+    let mut seen: BTreeMap<&str, &Takes> = BTreeMap::new();
+    for (name, takes) in pattern.captures_in_order() {
+        if !seen.entry(name).or_insert(takes).agrees_with(takes) {
+            return Err(format!("`{}`: `{{{name}}}` stands in it with different values", pattern.as_str()));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
+pub(super) mod tests {
     use super::*;
-    use crate::Field;
+    use crate::{Field, ParameterValue};
 
     fn definition(fields: &[(&str, &str)]) -> Definition {
         let fields = fields.iter().map(|(key, value)| Field::string(*key, *value)).collect();
@@ -240,7 +265,7 @@ mod tests {
         Definition { objects: vec![default], ..Definition::default() }
     }
 
-    fn trigger(patterns: &[&str]) -> Trigger {
+    pub(in crate::trigger) fn trigger(patterns: &[&str]) -> Trigger {
         let fields: Vec<_> = patterns.iter().map(|pattern| ("myDropFile", *pattern)).collect();
         Trigger::of(&definition(&fields)).unwrap().unwrap()
     }
@@ -262,8 +287,8 @@ mod tests {
         let value = ParameterValue { id: "myDay".to_owned(), value: "2026-11-20".to_owned() };
         assert_eq!(captures.parameter_values(), [value]);
         assert_eq!(captures.encoded(), "day=2026-11-20");
-        assert_eq!(trigger.listing_prefix(&captures), "incoming/2026-11-20/");
-        let keys: Vec<_> = trigger.keys(&captures).iter().map(S3Key::to_string).collect();
+        let keys: Vec<_> =
+            trigger.patterns().map(|pattern| pattern.key(&captures).unwrap().to_string()).collect();
         assert_eq!(keys, ["incoming/2026-11-20/orders.csv", "incoming/2026-11-20/reviews.csv"]);
         assert_eq!(trigger.literal_prefixes(), ["incoming/"]);
     }
@@ -276,7 +301,12 @@ mod tests {
             ("incoming/{}/orders.csv", "a name begins with a letter"),
             ("incoming/{a}{b}.csv", "some text between them"),
             ("s3://bucket/{day}.csv", "without bucket name"),
-            ("incoming/orders_*.csv", "`*` is no wildcard here; write a name in braces"),
+            ("incoming/{a}*.csv", "some text between them"),
+            ("incoming/{day:}.csv", "after the `:`"),
+            ("incoming/{day:yyyy/MM}.csv", "a date in a key has no `/`"),
+            ("incoming/{day:yyyyDD}.csv", "`d` is the day of the month"),
+            ("incoming/{n:(a|b)}.csv", "has no meaning here"),
+            ("incoming/{day}/", "write `incoming/{day}/*` for all files"),
         ];
         for (pattern, message) in patterns {
             let refusal = refusal(&[("myDropFile", pattern)]);
@@ -292,9 +322,32 @@ mod tests {
     }
 
     #[test]
-    fn patterns_of_one_set_have_the_same_names() {
-        let refusal = refusal(&[("myDropFile", "{day}/a.csv"), ("myDropFile", "fixed.csv")]);
-        assert!(refusal.contains("differ in their names"), "{refusal}");
+    fn patterns_of_one_set_have_the_same_names_with_the_same_values() {
+        for (others, message) in [
+            (&[("myDropFile", "fixed.csv")][..], "Write `*` for a part that differs"),
+            (&[("myDropFileOptional", "{day}/{time}.csv")], "field `myDropFileOptional`: "),
+            (&[("myDropMarker", "_SUCCESS")], "field `myDropMarker`: "),
+            (&[("myDropFile", "{day:yyyyMMdd}.csv")], "`{day}` has other values"),
+            (&[("myDropFile", "{day}/{day:yyyy}.csv")], "`{day}`"),
+        ] {
+            let fields: Vec<_> = [("myDropFile", "{day}/a.csv")].iter().chain(others).copied().collect();
+            let refusal = refusal(&fields);
+            assert!(refusal.contains(message), "{refusal}");
+        }
+        let refusal = refusal(&[("myDropFileOptional", "a.csv")]);
+        assert!(refusal.contains("also needs `myDropFile`"), "{refusal}");
+        trigger(
+            &["orders_{day:yyyyMMdd}.csv", "reviews-{day:yyyy-MM-dd}.csv", "{n:[0-9]+}_{day:dd.MM.yyyy}.csv"]
+                [..2],
+        );
+    }
+
+    #[test]
+    fn only_wide_classes_and_stars_are_unsafe_in_commands() {
+        let ids = |patterns: &[&str]| trigger(patterns).unsafe_parameters();
+        assert_eq!(ids(&["in/{day}/{n:[0-9]+}_{on:yyyyMMdd}.csv"]), Vec::<String>::new());
+        assert_eq!(ids(&["in/{day}/{name:[^/]+}.csv"]), ["myDropKeys", "myName"]);
+        assert_eq!(ids(&["in/{day}/*.csv"]), ["myDropKeys"]);
     }
 
     #[test]
@@ -305,6 +358,12 @@ mod tests {
             ("myStaleRuns", "Replace"),
             ("myWaitFor", "90 minutes"),
             ("myBackfill", "TRUE"),
+            ("myDropFileOptional", "b.csv"),
+            ("myDropMarker", "done"),
+            ("myIgnoreCase", "true"),
+            ("myCompressed", "true"),
+            ("myAllowEmpty", "true"),
+            ("mySettle", "1 minute"),
         ];
         let trigger = Trigger::of(&definition(&fields)).unwrap().unwrap();
         assert_eq!(trigger.max_runs_per_day, Some(3));
@@ -312,25 +371,10 @@ mod tests {
         assert_eq!(trigger.wait_for, Period::parse("90 minutes").ok());
         assert!(trigger.backfill && !trigger.has_captures());
         assert_eq!(trigger.captures("a.csv").unwrap().encoded(), "all");
-    }
-
-    #[test]
-    fn a_long_value_is_cut_and_stays_unique() {
-        let pattern = Pattern::parse("{a}/x").unwrap();
-        let of = |letter: &str| {
-            let key = format!("{}{letter}/x", "ü".repeat(400));
-            pattern.captures(&key).unwrap().encoded()
-        };
-        assert!(of("a").len() <= MAX_ENCODED && of("a") != of("b"));
-    }
-
-    proptest! {
-        #[test]
-        fn different_values_have_different_safe_names(one in "[^/]{1,80}", other in "[^/]{1,80}") {
-            let pattern = Pattern::parse("{a}/x").unwrap();
-            let name = |value: &str| pattern.captures(&format!("{value}/x")).unwrap().encoded();
-            prop_assert_eq!(name(&one) == name(&other), one == other);
-            prop_assert!(name(&one).bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/'));
-        }
+        assert!(trigger.captures("B.CSV.GZ").is_some() && trigger.captures("DONE").is_some());
+        assert!(trigger.captures("done.gz").is_none() && trigger.allow_empty);
+        assert_eq!(trigger.settle, Duration::from_secs(60));
+        let needs: Vec<_> = trigger.needs().map(|(_, need)| need).collect();
+        assert_eq!(needs, [Need::Required, Need::Optional, Need::Marker]);
     }
 }

@@ -200,6 +200,10 @@ async fn copied(context: &TaskContext<'_>, copy: &CopyActivity) -> Result<(), Fa
     match (&copy.source, &copy.sink) {
         (Node::S3(from), Node::Sql(to)) => {
             let sources = sources(context, from).await?;
+            if sources.is_empty() && from.manifest.is_some() {
+                context.progress.note("nothing was loaded: the optional file was not dropped");
+                return Ok(());
+            }
             let dialect = Dialect::of(from.format.as_ref(), &copy.nulls)?;
             let declared = from.format.as_ref().map(|format| format.columns.clone()).unwrap_or_default();
             fill(context, copy, to, sources, (dialect, copy.rules.clone()), declared).await

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::Happening;
 use super::world::{World, WorldEdges};
 use crate::config::Config;
+use crate::ledger::Ledger;
 use crate::operations::Operations;
 
 const LEASE_SECS: i64 = 60;
@@ -55,8 +56,13 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new() -> Self {
+        Self::with(DEFINITION)
+    }
+
+    /// Returns a scene with the definition `orders`.
+    pub(super) fn with(definition: &str) -> Self {
         let world = Arc::new(World::new());
-        world.put("definitions", "orders.json", DEFINITION);
+        world.put("definitions", "orders.json", definition);
         let handlers = (0..HANDLERS).map(|number| handler(&world, number, 0)).collect();
         let mut scene =
             Self { world, handlers, invocations: Vec::new(), events: Vec::new(), errors: Rc::default() };
@@ -98,13 +104,42 @@ impl Scene {
 
     pub(super) fn drop_file(&mut self, day: u8, file: u8, content: u8) {
         let key = format!("in/{day}/{}.csv", if file == 0 { "a" } else { "b" });
+        self.put_key(&key, &format!("content {content}"));
+    }
+
+    /// Drops a file, whose event waits for its delivery.
+    pub(super) fn put_key(&mut self, key: &str, body: &str) {
         self.world.wind_milliseconds(1);
-        self.world.put("drop", &key, &format!("content {content}"));
+        self.world.put("drop", key, body);
+        let encoded: String = url_encoded(key);
         self.events.push(json!({"Records": [{
             "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": "2026-11-20T14:00:00.000Z",
             "userIdentity": {"principalId": "AWS:AIDAEXAMPLE"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
-            "s3": {"bucket": {"name": "drop"}, "object": {"key": key, "size": 9}}
+            "s3": {"bucket": {"name": "drop"}, "object": {"key": encoded, "size": body.len()}}
         }]}));
+    }
+
+    /// Drops a file, delivers its event, and returns the decisions.
+    pub(super) fn drop_key(&mut self, key: &str, body: &str) -> Value {
+        self.put_key(key, body);
+        let event = self.events.pop().expect("the event of this file");
+        let subject = Arc::clone(&self.handlers[0]);
+        let mut running = Box::pin(async move { subject.handle(&event).await });
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..100_000 {
+            if let Poll::Ready(answer) = running.as_mut().poll(&mut context) {
+                return answer.expect("no call fails, so the handler succeeds")["decisions"].take();
+            }
+        }
+        panic!("the handler does not end");
+    }
+
+    /// Returns the names of the files of the newest run of a set, without their folders.
+    pub(super) fn names_of_head(&self, definition: &str, set: &str) -> Vec<String> {
+        let body = self.world.body("definitions", &format!("ledger/{definition}/{set}.json"));
+        let ledger: Ledger = serde_json::from_slice(&body.expect("a ledger")).expect("the ledger reads");
+        let files = ledger.head.expect("a head").files;
+        files.iter().map(|file| file.key.rsplit('/').next().unwrap_or_default().to_owned()).collect()
     }
 
     pub(super) fn invoke(&mut self, handler: usize, call: Call) {
@@ -212,6 +247,18 @@ impl Scene {
         }
         panic!("an invocation does not end");
     }
+}
+
+/// Encodes a key as S3 does in events.
+fn url_encoded(key: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b' ' => "+".to_owned(),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'/' | b'*' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    key.bytes().map(encode).collect()
 }
 
 fn handler(world: &Arc<World>, number: usize, incarnation: i64) -> Arc<Operations<WorldEdges>> {

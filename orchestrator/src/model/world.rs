@@ -96,6 +96,10 @@ impl World {
         etag
     }
 
+    pub(super) fn remove(&self, bucket: &str, key: &str) {
+        self.contents().objects.remove(&(bucket.to_owned(), key.to_owned()));
+    }
+
     pub(super) fn body(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         let location = (bucket.to_owned(), key.to_owned());
         self.contents().objects.get(&location).map(|(stored, _)| stored.body.clone())

@@ -1,9 +1,10 @@
 //! Decisions about keys and sets: the answer of a handler, also shown to people who ask.
 
+use definition::trigger::NearMiss;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{HeadState, Ledger};
+use crate::ledger::{DroppedFile, HeadState, Ledger};
 use crate::set_name::SetName;
 
 /// The decision about a key or a set, for one definition.
@@ -99,9 +100,24 @@ pub(crate) fn unmatched<'a>(key: &str, broken: impl Iterator<Item = (&'a str, &'
     Decision { verdict: Verdict::Unmatched, ..ignored(Some(key.to_owned()), &reason) }
 }
 
+/// Names the definition that a key without a match was probably meant for, to be added to a reason.
+pub(crate) fn nearest(definition: &str, near: &NearMiss) -> String {
+    format!("; the nearest is `{}` of {definition}: {}", near.pattern, near.why)
+}
+
+/// A set in which several files match a pattern that allows one.
+pub(crate) fn too_many(name: &SetName, files: &[DroppedFile]) -> Decision {
+    let keys: Vec<_> = files.iter().map(|file| file.key.as_str()).collect();
+    let reason = format!("several files match where `myMatch` allows one: {}", keys.join(", "));
+    of_set(name, Verdict::Failed, reason)
+}
+
 /// A set that needs more files.
 pub(crate) fn incomplete(name: &SetName, missing: Vec<String>) -> Decision {
-    Decision { missing, ..of_set(name, Verdict::Incomplete, "these files have not arrived yet") }
+    Decision {
+        missing,
+        ..of_set(name, Verdict::Incomplete, "these files have not arrived yet, or are empty")
+    }
 }
 
 /// A set that starts nothing, because some of its files are not newer than those of its last run.

@@ -3,10 +3,12 @@
 //! The id of a notice depends on its cause alone, so that a retry does not send the same notice twice.
 
 use definition::subject;
+use definition::trigger::NearMiss;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::digest::digest;
-use crate::ledger::{Content, Head};
+use crate::ledger::{Content, DroppedFile, Head};
 use crate::ports::{About, Notice, Outcome};
 use crate::set_name::SetName;
 
@@ -31,6 +33,44 @@ pub(crate) fn broken_definition(name: &str, uri: &str, etag: &str, why: &str) ->
     );
     let about = about(name, Outcome::BrokenDefinition, None);
     notice(&["broken definition", name, etag, why], about, &subject, message)
+}
+
+/// Says that a key looks as if it were meant for a definition and matches none of its patterns. The cause is the
+/// definition and the day.
+pub(crate) fn near_miss(
+    definition: &str,
+    bucket: &str,
+    key: &str,
+    near: &NearMiss,
+    now: Timestamp,
+) -> Notice {
+    let NearMiss { pattern, why } = near;
+    let day = now.to_zoned(TimeZone::UTC).date().to_string();
+    let name = key.rsplit('/').next().unwrap_or(key);
+    let subject = format!("{definition}: {name} matches no pattern");
+    let message = format!(
+        "A file was dropped that looks as if it were meant for {definition}, and it matches no pattern. No run takes \
+         it.\n\nFile: s3://{bucket}/{}\nNearest pattern: {pattern}\nDifference: {why}\n\nWhat to do: drop the file again \
+         under a key that matches, or change `myDropFile` in {definition}.json. Further such files of {day} give no mail; \
+         `downspout drop` and the log name each.\n",
+        key.escape_debug(),
+    );
+    notice(&["near miss", definition, &day], about(definition, Outcome::Unmatched, None), &subject, message)
+}
+
+/// Says that several files match a pattern where `myMatch` allows one. The cause is the set with these files.
+pub(crate) fn too_many_files(name: &SetName, bucket: &str, files: &[DroppedFile]) -> Notice {
+    let SetName { definition, id } = name;
+    let subject = format!("{definition} {id}: {} files match where one is allowed", files.len());
+    let list = listed(bucket, files.iter().map(|file| file.key.as_str()));
+    let message = format!(
+        "{definition} ({id}) does not start, because these files match one pattern, and `myMatch` is `one`:\n\n{list}\nWhat \
+         to do: delete all but one of them, then drop this one again; or set `myMatch` to `newest` or `all` in \
+         {definition}.json.\n",
+    );
+    let mut cause = vec!["too many files", definition, id];
+    cause.extend(files.iter().flat_map(|file| [file.key.as_str(), file.etag.as_str()]));
+    notice(&cause, about(definition, Outcome::TooManyFiles, None), &subject, message)
 }
 
 /// Says that the cap of the day puts a set with this content off.

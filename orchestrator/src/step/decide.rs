@@ -6,9 +6,6 @@ use jiff::Timestamp;
 
 use crate::ledger::{Content, DroppedFile, Head, HeadState, Ledger, after};
 
-/// Changes that follow each other within this time count as one change.
-const BURST: Duration = Duration::from_secs(60);
-
 /// The facts that a decision depends on besides the ledger and the content.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
@@ -20,6 +17,8 @@ pub(crate) struct Terms {
     pub is_fixed: bool,
     /// `myMaxRunsPerDay`.
     pub cap: Option<u32>,
+    /// `mySettle`: changes that follow each other within this time count as one change.
+    pub settle: Duration,
 }
 
 /// The next step for a set.
@@ -95,7 +94,7 @@ fn while_activated(ledger: &Ledger, head: &Head, content: &Content, terms: &Term
     if is_same {
         return Step::Duplicate("a run of these files is at work");
     }
-    if terms.replaces && terms.now >= after(head.claimed_at, BURST) {
+    if terms.replaces && terms.now >= after(head.claimed_at, terms.settle) {
         return new_content(ledger, content, terms);
     }
     queue(ledger, content)
@@ -121,10 +120,15 @@ fn new_content(ledger: &Ledger, content: &Content, terms: &Terms) -> Step {
     if ledger.restorable(&content.run_key).is_some() {
         return Step::Restore;
     }
+    let last = ledger.last_run();
+    if last.is_some_and(|last| !has_news(last, content)) {
+        return Step::Duplicate("no file was dropped since the last run of this set; files are gone");
+    }
     if terms.is_fixed
-        && let Some(last) = ledger.last_run()
+        && let Some(last) = last
     {
-        let old: Vec<String> = content.files.iter().filter(|file| !is_newer(last, file)).map(key).collect();
+        let needed = content.files.iter().filter(|file| !file.is_spare);
+        let old: Vec<String> = needed.filter(|file| !is_newer(last, file)).map(key).collect();
         if !old.is_empty() {
             return Step::NotNewer(old);
         }
@@ -133,7 +137,7 @@ fn new_content(ledger: &Ledger, content: &Content, terms: &Terms) -> Step {
         // The content has changed again, so its burst begins now.
         Some(next) if next.run_key != content.run_key => Step::Queue,
         // The burst is not over: a further change may follow.
-        Some(next) if terms.now < after(next.since, BURST) => Step::Queued,
+        Some(next) if terms.now < after(next.since, terms.settle) => Step::Queued,
         Some(_) | None => Step::Claim,
     }
 }
@@ -150,7 +154,22 @@ fn queue(ledger: &Ledger, content: &Content) -> Step {
 /// S3 gives the same bytes the same ETag, so only the time shows a second put. All files must be newer, because users put
 /// them one after another. If one newer file were enough, each put could start a run as soon as the last run has failed.
 fn is_put_anew(head: &Head, content: &Content) -> bool {
-    content.files.iter().all(|file| is_newer(head, file))
+    content.files.iter().filter(|file| !file.is_spare).all(|file| is_newer(head, file))
+}
+
+/// Returns whether a file of the content was dropped since the head's claim saw the set. If not, files are gone: a pattern
+/// with `*` then matches fewer files, or an older one comes to light.
+///
+/// A file that is not among the head's files comes to light if all files that went are newer than it.
+fn has_news(head: &Head, content: &Content) -> bool {
+    let is_in = |files: &[DroppedFile], key: &str| files.iter().any(|file| file.key == key);
+    let gone = head.files.iter().filter(|file| !is_in(&content.files, &file.key));
+    let oldest_gone = gone.map(|file| file.modified).min();
+    let is_new = |file: &DroppedFile| match head.files.iter().find(|earlier| earlier.key == file.key) {
+        Some(earlier) => earlier.etag != file.etag || file.modified > earlier.modified,
+        None => file.is_spare || oldest_gone.is_none_or(|gone| file.modified >= gone),
+    };
+    content.files.iter().any(is_new)
 }
 
 fn is_newer(head: &Head, file: &DroppedFile) -> bool {
@@ -177,6 +196,7 @@ mod tests {
             key: (*key).to_owned(),
             etag: (*etag).to_owned(),
             modified: at(*second),
+            is_spare: false,
         };
         let name = SetName { definition: "orders".to_owned(), id: "day=1".to_owned() };
         Content::new(&name, etags.iter().map(file).collect())
@@ -187,7 +207,13 @@ mod tests {
     }
 
     fn terms(second: i64) -> Terms {
-        Terms { now: at(second), replaces: false, is_fixed: false, cap: None }
+        Terms {
+            now: at(second),
+            replaces: false,
+            is_fixed: false,
+            cap: None,
+            settle: Duration::from_secs(60),
+        }
     }
 
     fn claimed(content: &Content) -> Ledger {
@@ -336,6 +362,21 @@ mod tests {
         let failed = with_pipeline(&one, HeadState::Failed);
         let half_again = content(&[("a", "1", 80), ("b", "1", 1)]);
         assert!(matches!(decide(&failed, &half_again, &fixed), Step::Duplicate(_)));
+    }
+
+    #[test]
+    fn files_that_go_start_no_run() {
+        let two = content(&[("a", "1", 1), ("b", "1", 2)]);
+        let ledger = with_pipeline(&two, HeadState::Finished);
+        for left in [content(&[("a", "1", 1)]), content(&[("a", "1", 1), ("older", "1", 1)])] {
+            assert!(matches!(decide(&ledger, &left, &terms(90)), Step::Duplicate(_)), "{left:?}");
+        }
+        for more in [
+            content(&[("a", "1", 1), ("c", "1", 2)]),
+            content(&[("a", "1", 1), ("b", "1", 2), ("c", "1", 0)]),
+        ] {
+            assert_eq!(decide(&ledger, &more, &terms(90)), Step::Claim, "{more:?}");
+        }
     }
 
     #[test]

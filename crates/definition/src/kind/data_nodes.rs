@@ -3,10 +3,10 @@
 use super::{
     Group, Kind, ValueShape,
     databases::ANY_DATABASE,
-    field_type::Compression,
+    field_type::{Compression, MatchMode},
     shared_fields::WORK,
     spec::{FieldSpec, KindSpec, OneOf, spec, text, to, to_group, word},
-    typed_field::Defaulted,
+    typed_field::{Defaulted, Optional},
 };
 
 pub(super) static DYNAMO_DB_DATA_NODE: KindSpec = KindSpec {
@@ -123,11 +123,28 @@ pub(super) static S3_DATA_NODE: KindSpec = KindSpec {
     ],
     includes: WORK,
     one_of: &[OneOf::at_least(&["filePath", "directoryPath", "manifestFilePath"])],
-    my_fields: &[text(
-        "myETag",
-        "ETag of the only version that may be read; the orchestrator sets it for the files of a drop.",
-    )],
+    my_fields: &[
+        MY_MATCH.spec(),
+        text(
+            "myETag",
+            "ETag of the only version that may be read; the orchestrator sets it for the files of a drop.",
+        ),
+        text(
+            "myManifest",
+            "List of the objects that are read, each with its ETag; the orchestrator sets it where several dropped files \
+             are read as one input.",
+        ),
+    ],
 };
+
+/// `myMatch`.
+pub const MY_MATCH: Optional<MatchMode> = word(
+    "myMatch",
+    MatchMode::WORDS,
+    "If several dropped files match: read the newest, all of them in the order of their names, or refuse more than one. \
+     Usual: newest, and all for a directoryPath.",
+)
+.typed();
 
 /// `compression`.
 pub const COMPRESSION: Defaulted<Compression> =

@@ -21,9 +21,26 @@ pub(super) static DEFAULT: DefaultSpec = DefaultSpec {
     spec(
         "myDropFile",
         ValueShape::KeyPattern,
-        "Key of a file that a run needs. {name} matches a text without slash, equal in all files of a set.",
+        "Key of a file that a run needs. {name} takes a text that is equal in all files of a set, {day:yyyyMMdd} a \
+         date, and {n:[0-9]+} a text of a class; * takes any text. None of them takes a slash.",
     )
     .multi(),
+    spec(
+        "myDropFileOptional",
+        ValueShape::KeyPattern,
+        "Key of a file that a run takes if it is there when all files of myDropFile are.",
+    )
+    .multi(),
+    spec(
+        "myDropMarker",
+        ValueShape::KeyPattern,
+        "Key of a file that is dropped last, such as incoming/{day}/_SUCCESS: no run starts without it, and no run \
+         reads it.",
+    ),
+    MY_IGNORE_CASE.spec(),
+    MY_COMPRESSED.spec(),
+    MY_ALLOW_EMPTY.spec(),
+    MY_SETTLE.spec(),
     MY_MAX_RUNS_PER_DAY.spec(),
     MY_STALE_RUNS.spec(),
     MY_WAIT_FOR.spec(),
@@ -61,3 +78,29 @@ pub const MY_BACKFILL: Defaulted<bool> =
     boolean("myBackfill", "Whether to load also the sets that arrived before the definition was first seen.")
         .typed()
         .or("false");
+/// `myIgnoreCase`.
+pub const MY_IGNORE_CASE: Defaulted<bool> = boolean(
+    "myIgnoreCase",
+    "Whether upper and lower case are equal in the names of dropped files. Folders keep their case.",
+)
+.typed()
+.or("false");
+/// `myCompressed`.
+pub const MY_COMPRESSED: Defaulted<bool> =
+    boolean("myCompressed", "Whether NAME.gz and NAME.zst are taken in place of a dropped file NAME.")
+        .typed()
+        .or("false");
+/// `myAllowEmpty`.
+pub const MY_ALLOW_EMPTY: Defaulted<bool> = boolean(
+    "myAllowEmpty",
+    "Whether an object without bytes is a dropped file. Many programs create one first.",
+)
+.typed()
+.or("false");
+/// `mySettle`.
+pub const MY_SETTLE: Defaulted<Period> = period(
+    "mySettle",
+    "Time within which changes of a set count as one change. The first complete set starts at once.",
+)
+.typed()
+.or("10 seconds");

@@ -8,10 +8,13 @@ pub use super::activities::{MY_CASCADE, MY_LOAD_MODE, MY_MAX_REJECTS, MY_ON_COLU
 pub use super::data_formats::{
     MY_DIALECT, MY_HEADER, MY_MAX_RECORD_BYTES, MY_SKIP_BLANK, MY_SKIP_FOOTER, MY_SKIP_LINES,
 };
-pub use super::data_nodes::COMPRESSION;
-pub use super::default_object::{MY_BACKFILL, MY_MAX_RUNS_PER_DAY, MY_STALE_RUNS, MY_WAIT_FOR};
+pub use super::data_nodes::{COMPRESSION, MY_MATCH};
+pub use super::default_object::{
+    MY_ALLOW_EMPTY, MY_BACKFILL, MY_COMPRESSED, MY_IGNORE_CASE, MY_MAX_RUNS_PER_DAY, MY_SETTLE,
+    MY_STALE_RUNS, MY_WAIT_FOR,
+};
 pub use super::field_type::{
-    Compression, FailureAndRerunMode, Limit, LoadMode, MyDialect, OnColumns, OnResourceFailure,
+    Compression, FailureAndRerunMode, Limit, LoadMode, MatchMode, MyDialect, OnColumns, OnResourceFailure,
     OnTaskFailure, PeriodOrHours, Publish, SchedulePeriod, ScheduleType, StaleRuns, StartAt,
 };
 pub use super::preconditions::PRECONDITION_TIMEOUT;

@@ -207,6 +207,18 @@ words! {
     }
 }
 
+words! {
+    /// `myMatch`: which files a node reads if several match the pattern of a dropped file.
+    MatchMode {
+        /// The file that was dropped last.
+        Newest = "newest",
+        /// All of them, in the order of their names.
+        All = "all",
+        /// The only one. Two files stop the set.
+        One = "one",
+    }
+}
+
 /// The `period` of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchedulePeriod {

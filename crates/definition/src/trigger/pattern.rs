@@ -1,27 +1,82 @@
-//! Key patterns such as `incoming/{day}/orders.csv`: they capture values from a key and make a key from
-//! values.
+//! Key patterns such as `incoming/{day}/orders_*.csv`: they capture values from a key, and say where the keys of a set
+//! are.
+//!
+//! A pattern has literal texts, `*` and captures. `*` and captures stay within a segment, the text between two slashes.
+//! `{name}` takes characters that are safe in commands and queries. `{day:yyyyMMdd}` takes a date, and `{n:[0-9]+}` a
+//! text of a class.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 
+use super::class::{self, Run};
+use super::date_form::DateForm;
+use super::matching::{Laxity, Matcher};
 use super::{Captures, S3Key};
 
 /// The maximum number of captures in a pattern. A match takes longer the more captures the pattern has.
 const MAX_CAPTURES: usize = 8;
-/// The maximum number of steps of a match if a name repeats in the pattern. If no name repeats, no limit is
-/// needed: the search remembers the positions that failed.
-const MAX_STEPS: u32 = 100_000;
+/// The maximum length of a pattern in characters: no key is longer.
+const MAX_LENGTH: usize = 1_024;
+/// What an upload program adds to the name of a file that is not complete.
+const TEMPORARY_ENDS: [&str; 4] = [".part", ".filepart", ".tmp", "~"];
+/// How the names of hidden files and of the lock files of office programs begin.
+const TEMPORARY_BEGINS: [&str; 2] = [".", "~$"];
+/// What `myCompressed` allows after the name of a file.
+pub(super) const PACKED_ENDS: [&str; 2] = [".gz", ".zst"];
 
-/// A key pattern: literal texts and names in braces.
+/// A key pattern: literal texts, `*`, and captures in braces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
+    options: Options,
 }
 
+/// The options of all patterns of a definition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Options {
+    /// `myIgnoreCase`.
+    pub(super) ignores_case: bool,
+    /// `myCompressed`.
+    pub(super) takes_packed: bool,
+}
+
+/// A part of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Literal(String),
-    Capture(String),
+    /// `*`; `least` is 1 if it is a whole segment, which is never empty.
+    Star {
+        least: usize,
+    },
+    Capture {
+        name: String,
+        takes: Takes,
+    },
+}
+
+/// What a capture takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// Characters that are safe in commands and queries.
+    Plain,
+    /// A date in this form.
+    Date(DateForm),
+    /// A text of this class.
+    Class { text: String, runs: Vec<Run> },
+}
+
+/// Where the keys are that a pattern takes, for given captures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// There is one such key.
+    Key(S3Key),
+    /// The keys begin with this prefix.
+    Below {
+        /// The beginning of the keys.
+        prefix: String,
+        /// Whether no key has a further `/` after the prefix.
+        is_level: bool,
+    },
 }
 
 impl Pattern {
@@ -34,17 +89,24 @@ impl Pattern {
             let hint = "a pattern is a key of the drop bucket, without bucket name or leading slash";
             return Err(format!("`{text}`: {hint}"));
         }
-        if text.contains('*') {
-            let hint = "`*` is no wildcard here; write a name in braces, such as `{part}`, which stands for any characters \
-                        but `/`";
-            return Err(format!("`{text}`: {hint}"));
+        if text.chars().count() > MAX_LENGTH {
+            return Err(format!("the pattern has more than {MAX_LENGTH} characters; no key has so many"));
         }
         let parts = parse_parts(text).map_err(|error| format!("`{text}`: {error}"))?;
-        let captures = parts.iter().filter(|part| matches!(part, Part::Capture(_))).count();
+        let captures = parts.iter().filter(|part| matches!(part, Part::Capture { .. })).count();
         if captures > MAX_CAPTURES {
             return Err(format!("`{text}`: more than {MAX_CAPTURES} names in braces"));
         }
-        Ok(Self { text: text.to_owned(), parts })
+        if text.ends_with('/') {
+            return Err(format!(
+                "`{text}`: a pattern names files; write `{text}*` for all files of the folder"
+            ));
+        }
+        Ok(Self { text: text.to_owned(), parts, options: Options::default() })
+    }
+
+    pub(super) fn with(self, options: Options) -> Self {
+        Self { options, ..self }
     }
 
     /// Returns the text of the pattern.
@@ -53,167 +115,289 @@ impl Pattern {
         &self.text
     }
 
-    /// Returns the values that the pattern captures from `key`. Returns `None` if the key does not match, or if
-    /// a name repeats in the pattern and the search finds no match within `MAX_STEPS`.
+    /// Returns the values that the pattern captures from `key`, or `None` if the key does not match.
     ///
-    /// If several matches are possible, earlier names capture as few characters as possible.
+    /// If several matches are possible, earlier captures take as few characters as possible. A name that stands twice
+    /// must have the same value in both places. The names of files that are still being written never match.
     #[must_use]
     pub fn captures(&self, key: &str) -> Option<Captures> {
-        let repeats =
-            self.names().len() < self.parts.iter().filter(|part| matches!(part, Part::Capture(_))).count();
-        let mut search = Search { failed: HashSet::new(), repeats, steps: 0, bound: BTreeMap::new() };
-        search.fits(&self.parts, key, 0).then_some(Captures(search.bound))
+        self.counted(key).0
     }
 
-    /// Returns the key that the pattern makes from `captures`, or `None` if a name has no value.
+    /// Returns whether `key` matches with these captures.
+    #[must_use]
+    pub fn takes(&self, key: &str, captures: &Captures) -> bool {
+        self.captures(key).as_ref() == Some(captures)
+    }
+
+    /// Does the same as [`captures`](Self::captures), and counts the steps.
+    pub(super) fn counted(&self, key: &str) -> (Option<Captures>, u64) {
+        if self.is_temporary(key) {
+            return (None, 0);
+        }
+        let laxity = if self.options.ignores_case { Laxity::CASE_OF_NAME } else { Laxity::NONE };
+        let matcher = Matcher::new(&self.parts, laxity);
+        let (found, mut steps) = matcher.captures(key);
+        if found.is_some() || !self.options.takes_packed {
+            return (found, steps);
+        }
+        let Some(unpacked) = self.unpacked(key) else { return (None, steps) };
+        let (found, more) = matcher.captures(unpacked);
+        steps += more;
+        (found, steps)
+    }
+
+    /// Returns the key without the ending of a packed file, if it has one.
+    fn unpacked<'k>(&self, key: &'k str) -> Option<&'k str> {
+        PACKED_ENDS.into_iter().find_map(|end| match self.options.ignores_case {
+            true => strip_end(key, end),
+            false => key.strip_suffix(end),
+        })
+    }
+
+    /// Returns whether the name in `key` is one that programs give to a file before it is complete, and the pattern does not
+    /// state this name literally.
+    fn is_temporary(&self, key: &str) -> bool {
+        let tail = match self.parts.last() {
+            Some(Part::Literal(text)) => text.as_str(),
+            _ => "",
+        };
+        let ends = TEMPORARY_ENDS.iter().any(|end| has_end(key, end) && !has_end(tail, end));
+        let shape = self.shape();
+        let of_pattern = shape.split('/').chain(std::iter::repeat(""));
+        let hides = |(segment, own): (&str, &str)| {
+            TEMPORARY_BEGINS.iter().any(|begin| segment.starts_with(begin) && !own.starts_with(begin))
+        };
+        ends || key.split('/').zip(of_pattern).any(hides)
+    }
+
+    /// Returns the pattern with `*` in place of each capture.
+    fn shape(&self) -> String {
+        let text = |part: &Part| match part {
+            Part::Literal(text) => text.clone(),
+            Part::Star { .. } | Part::Capture { .. } => "*".to_owned(),
+        };
+        self.parts.iter().map(text).collect()
+    }
+
+    /// Returns the key that the pattern makes from `captures`, or `None` if a name has no value or more than one key is
+    /// possible.
     #[must_use]
     pub fn key(&self, captures: &Captures) -> Option<S3Key> {
-        let mut key = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Literal(text) => key.push_str(text),
-                Part::Capture(name) => key.push_str(captures.get(name)?),
-            }
+        match self.place(captures)? {
+            Place::Key(key) => Some(key),
+            Place::Below { .. } => None,
         }
-        Some(S3Key(key))
+    }
+
+    /// Returns the pattern with the captures filled in, and each `*` as it is. If there is one key only, this is the key.
+    #[must_use]
+    pub fn filled(&self, captures: &Captures) -> Option<String> {
+        self.parts.iter().map(|part| part.filled(captures)).collect()
+    }
+
+    /// Returns where the keys are that match with these captures, or `None` if a name has no value that the pattern takes.
+    #[must_use]
+    pub fn place(&self, captures: &Captures) -> Option<Place> {
+        let filled = self.filled(captures)?;
+        let before_star = self.parts.iter().take_while(|part| !matches!(part, Part::Star { .. }));
+        let mut prefix: String = before_star.filter_map(|part| part.filled(captures)).collect();
+        if prefix.len() == filled.len() && !self.options.ignores_case && !self.options.takes_packed {
+            return Some(Place::Key(S3Key(filled)));
+        }
+        if self.options.ignores_case {
+            // The name of the file may have other letters than the pattern.
+            let folder = filled.rfind('/').map_or(0, |at| at + 1);
+            prefix.truncate(prefix.len().min(folder));
+        }
+        let is_level = !filled[prefix.len()..].contains('/');
+        Some(Place::Below { prefix, is_level })
+    }
+
+    /// Returns captures that the pattern could have, for checks without a key.
+    pub(super) fn example(&self) -> Option<Captures> {
+        let of = |(name, takes): (&str, &Takes)| Some((name.to_owned(), takes.example()?));
+        self.captures_in_order().map(of).collect::<Option<_>>().map(Captures)
+    }
+
+    /// Returns whether the pattern has a `*`.
+    #[must_use]
+    pub fn has_star(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Star { .. }))
     }
 
     /// Returns the parameters that the names give values to: `{day}` gives `myDay`.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = String> {
-        self.names().into_iter().map(super::parameter_id)
+        self.names().into_keys().map(super::parameter_id)
     }
 
-    pub(super) fn names(&self) -> BTreeSet<&str> {
-        self.parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Capture(name) => Some(name.as_str()),
-                Part::Literal(_) => None,
-            })
-            .collect()
+    /// Returns each name with what it takes.
+    pub(super) fn names(&self) -> BTreeMap<&str, &Takes> {
+        self.captures_in_order().collect()
     }
 
+    /// Returns each capture with what it takes, in the order of the pattern.
+    pub(super) fn captures_in_order(&self) -> impl Iterator<Item = (&str, &Takes)> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Capture { name, takes } => Some((name.as_str(), takes)),
+            Part::Literal(_) | Part::Star { .. } => None,
+        })
+    }
+
+    /// Returns the beginning of every key that matches.
     pub(super) fn literal_prefix(&self) -> String {
-        match self.parts.first() {
-            Some(Part::Literal(text)) => text.clone(),
-            Some(Part::Capture(_)) | None => String::new(),
+        let Some(Part::Literal(text)) = self.parts.first() else { return String::new() };
+        let folder = text.rfind('/').map_or(0, |at| at + 1);
+        let has_name = !self.shape()[text.len()..].contains('/');
+        // The name of the file may have other letters than the pattern.
+        if self.options.ignores_case && has_name { text[..folder].to_owned() } else { text.clone() }
+    }
+}
+
+impl Part {
+    fn filled(&self, captures: &Captures) -> Option<String> {
+        match self {
+            Self::Literal(text) => Some(text.clone()),
+            Self::Star { .. } => Some("*".to_owned()),
+            Self::Capture { name, takes } => takes.written(captures.get(name)?),
         }
     }
 }
 
-/// The state of a match: the value of each name so far, and the positions from which no match is possible.
-struct Search {
-    failed: HashSet<(usize, usize)>,
-    repeats: bool,
-    steps: u32,
-    bound: BTreeMap<String, String>,
+impl Takes {
+    /// Writes the value of a capture as it stands in the key.
+    pub(super) fn written(&self, value: &str) -> Option<String> {
+        match self {
+            Self::Date(form) => form.written(value),
+            Self::Plain | Self::Class { .. } => Some(value.to_owned()),
+        }
+    }
+
+    /// Returns a value.
+    fn example(&self) -> Option<String> {
+        match self {
+            Self::Plain => Some("x".to_owned()),
+            Self::Date(form) => Some(form.example()),
+            Self::Class { runs, .. } => class::example(runs),
+        }
+    }
+
+    /// Returns whether two captures of one name have the same values, in the keys of one set.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Plain, Self::Plain) => true,
+            (Self::Date(one), Self::Date(other)) => one.parts() == other.parts(),
+            (Self::Class { text: one, .. }, Self::Class { text: other, .. }) => one == other,
+            _ => false,
+        }
+    }
+
+    /// Returns whether every value is safe in commands and queries.
+    pub(super) fn is_safe(&self) -> bool {
+        match self {
+            Self::Plain | Self::Date(_) => true,
+            Self::Class { runs, .. } => class::are_safe(runs),
+        }
+    }
 }
 
-impl Search {
-    fn fits(&mut self, parts: &[Part], key: &str, at: usize) -> bool {
-        let Some((part, rest)) = parts.split_first() else { return at == key.len() };
-        self.steps += 1;
-        if self.failed.contains(&(parts.len(), at)) || (self.repeats && self.steps > MAX_STEPS) {
-            return false;
-        }
-        let fits = match part {
-            Part::Literal(text) => {
-                key[at..].starts_with(text.as_str()) && self.fits(rest, key, at + text.len())
-            }
-            Part::Capture(name) => match self.bound.get(name).cloned() {
-                Some(value) => key[at..].starts_with(&value) && self.fits(rest, key, at + value.len()),
-                None => self.takes(name, rest, key, at),
-            },
-        };
-        // If a name repeats, the failure may depend on its value.
-        if !fits && !self.repeats {
-            self.failed.insert((parts.len(), at));
-        }
-        fits
-    }
+/// Returns whether the last segment of `key` is a name that programs give to a file before it is complete.
+pub(super) fn is_temporary_name(key: &str) -> bool {
+    let name = key.rsplit('/').next().unwrap_or_default();
+    TEMPORARY_BEGINS.iter().any(|begin| name.starts_with(begin))
+        || TEMPORARY_ENDS.iter().any(|end| has_end(name, end))
+}
 
-    fn takes(&mut self, name: &str, rest: &[Part], key: &str, at: usize) -> bool {
-        let mut end = at;
-        for letter in key[at..].chars().take_while(|letter| *letter != '/') {
-            end += letter.len_utf8();
-            self.bound.insert(name.to_owned(), key[at..end].to_owned());
-            if self.fits(rest, key, end) {
-                return true;
-            }
-        }
-        self.bound.remove(name);
-        false
-    }
+fn has_end(text: &str, end: &str) -> bool {
+    strip_end(text, end).is_some()
+}
+
+/// Removes `end` from the end of `text`, in upper or lower case.
+pub(super) fn strip_end<'t>(text: &'t str, end: &str) -> Option<&'t str> {
+    let at = text.len().checked_sub(end.len())?;
+    (text.is_char_boundary(at) && text[at..].eq_ignore_ascii_case(end)).then(|| &text[..at])
 }
 
 fn parse_parts(text: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let open = rest.find('{').unwrap_or(rest.len());
+        let open = rest.find(['{', '*']).unwrap_or(rest.len());
         let (literal, after) = rest.split_at(open);
         if literal.contains('}') {
             return Err("a `}` without a `{`".to_owned());
         }
+        let is_wild = matches!(parts.last(), Some(Part::Capture { .. } | Part::Star { .. }));
         if !literal.is_empty() {
             parts.push(Part::Literal(literal.to_owned()));
-        } else if matches!(parts.last(), Some(Part::Capture(_))) {
-            return Err("two names in braces need some text between them".to_owned());
+        } else if is_wild && !after.is_empty() {
+            return Err("two names in braces, or a name and a `*`, need some text between them".to_owned());
+        }
+        if let Some(tail) = after.strip_prefix('*') {
+            let begins = literal.ends_with('/') || (literal.is_empty() && parts.is_empty());
+            let ends = tail.is_empty() || tail.starts_with('/');
+            parts.push(Part::Star { least: usize::from(begins && ends) });
+            rest = tail;
+            continue;
         }
         let Some(inside) = after.strip_prefix('{') else { break };
-        let (name, after) = inside.split_once('}').ok_or("a `{` without a `}`")?;
-        parts.push(Part::Capture(checked_name(name)?));
-        rest = after;
+        let end = end_of_capture(inside).ok_or("a `{` without a `}`")?;
+        parts.push(capture(&inside[..end])?);
+        rest = &inside[end + 1..];
     }
     Ok(parts)
 }
 
-fn checked_name(name: &str) -> Result<String, String> {
-    let begins = name.chars().next().is_some_and(|letter| letter.is_ascii_alphabetic());
-    if begins && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
-        return Ok(name.to_owned());
+/// Returns the position of the `}` that ends a capture. A class may have braces of its own, `{n:[0-9]{8}}`.
+fn end_of_capture(inside: &str) -> Option<usize> {
+    let (mut depth, mut is_in_set, mut is_escaped) = (0_u32, false, false);
+    for (at, letter) in inside.char_indices() {
+        if std::mem::take(&mut is_escaped) {
+            continue;
+        }
+        match letter {
+            '\\' => is_escaped = true,
+            '[' => is_in_set = true,
+            ']' => is_in_set = false,
+            _ if is_in_set => {}
+            '{' => depth += 1,
+            '}' if depth == 0 => return Some(at),
+            '}' => depth -= 1,
+            _ => {}
+        }
     }
-    Err(format!("`{{{name}}}`: a name begins with a letter and contains only letters, digits and `_`"))
+    // The braces do not pair, so the first `}` is the end that was meant.
+    inside.find('}')
+}
+
+fn capture(inside: &str) -> Result<Part, String> {
+    let (name, kind) = match inside.split_once(':') {
+        Some((name, kind)) => (name, Some(kind)),
+        None => (inside, None),
+    };
+    let begins = name.chars().next().is_some_and(|letter| letter.is_ascii_alphabetic());
+    if !begins || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+        return Err(format!(
+            "`{{{inside}}}`: a name begins with a letter and contains only letters, digits and `_`"
+        ));
+    }
+    let takes = match kind {
+        None => Takes::Plain,
+        Some("") => {
+            return Err(format!(
+                "`{{{inside}}}`: write the form of a date after the `:`, such as `yyyy-MM-dd`, or a class such as `[0-9]+`"
+            ));
+        }
+        Some(kind) if class::is_class(kind) => {
+            Takes::Class { text: kind.to_owned(), runs: class::parse(kind)? }
+        }
+        Some(kind) => Takes::Date(DateForm::parse(kind).map_err(|why| {
+            format!("{why}; write the form of a date such as `yyyy-MM-dd`, or a class such as `[0-9]+`")
+        })?),
+    };
+    Ok(Part::Capture { name: name.to_owned(), takes })
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_name_takes_one_or_more_characters_but_no_slash() {
-        let pattern = Pattern::parse("in/{day}/a.csv").unwrap();
-        for key in ["in//a.csv", "in/x/y/a.csv", "in/x/a.csvx", "xin/x/a.csv", "in/x/A.csv"] {
-            assert_eq!(pattern.captures(key), None, "{key}");
-        }
-        assert_eq!(pattern.captures("in/ä b+c/a.csv").unwrap().get("day"), Some("ä b+c"));
-    }
-
-    #[test]
-    fn a_repeated_name_has_one_value() {
-        let pattern = Pattern::parse("{day}/{shop}/{day}.csv").unwrap();
-        assert!(pattern.captures("1/x/2.csv").is_none());
-        assert_eq!(pattern.captures("1/x/1.csv").unwrap().encoded(), "day=1,shop=x");
-    }
-
-    #[test]
-    fn an_awkward_key_is_refused_quickly() {
-        let pattern = Pattern::parse("{a}-{b}-{c}-{d}-{e}-{f}-{g}.csv").unwrap();
-        assert!(pattern.captures(&"-".repeat(1024)).is_none());
-        let repeating = Pattern::parse("{a}-{b}-{c}-{d}-{e}-{a}.csv").unwrap();
-        assert!(repeating.captures(&"-".repeat(1024)).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn a_key_made_of_captures_gives_them_back(day in "[^/\\-]{1,20}", shop in "[^/]{1,20}") {
-            let pattern = Pattern::parse("in/{day}-{shop}/orders.csv").unwrap();
-            let key = format!("in/{day}-{shop}/orders.csv");
-            let captures = pattern.captures(&key).unwrap();
-            prop_assert_eq!(captures.get("day"), Some(day.as_str()));
-            prop_assert_eq!(pattern.key(&captures).unwrap().to_string(), key);
-        }
-    }
-}
+#[path = "pattern_tests.rs"]
+mod tests;

@@ -115,7 +115,7 @@ mod tests {
 
     fn node(uri: &str, directory: bool) -> S3Node {
         let at = S3Uri::parse(uri).expect("a URI");
-        S3Node { id: "In".to_owned(), at, directory, gzip: false, etag: None, format: None }
+        S3Node { id: "In".to_owned(), at, directory, gzip: false, etag: None, manifest: None, format: None }
     }
 
     #[test]

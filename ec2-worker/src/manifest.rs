@@ -1,0 +1,39 @@
+//! The list of the objects that a node reads, which the orchestrator writes for dropped files.
+//!
+//! The list has the form of a manifest of Redshift, and the ETag of each object, so that a run reads exactly the files
+//! that started it, also if other files have arrived in their folder since.
+
+use serde::Deserialize;
+
+use crate::failure::Failure;
+use crate::storage::{ObjectRef, S3Uri, Storage};
+
+#[derive(Deserialize)]
+struct Manifest {
+    entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    url: String,
+    etag: String,
+}
+
+/// Returns the objects of the list at `at`, each pinned to its ETag, in the order of the list. The list may be empty: an
+/// optional file that was not dropped.
+///
+/// # Errors
+///
+/// If the list cannot be read, or if an object is gone or has another version.
+pub(crate) async fn objects(storage: &Storage, at: &S3Uri) -> Result<Vec<ObjectRef>, Failure> {
+    let list = ObjectRef { at: at.clone(), etag: None, size: 0 };
+    let unreadable = |why: String| Failure::bad_input("Manifest", format!("reading {at}: {why}"));
+    let manifest: Manifest = serde_json::from_slice(&storage.bytes(&list).await?)
+        .map_err(|error| unreadable(format!("it is no list of files: {error}")))?;
+    let mut objects = Vec::with_capacity(manifest.entries.len());
+    for Entry { url, etag } in manifest.entries {
+        let uri = S3Uri::parse(&url).ok_or_else(|| unreadable(format!("`{url}` is no s3://bucket/key")))?;
+        objects.push(storage.pin(&uri, Some(&etag)).await?);
+    }
+    Ok(objects)
+}

@@ -1,0 +1,125 @@
+//! One test for each rule about patterns, empty objects and keys that match nothing.
+
+use serde_json::Value;
+
+use super::scene::Scene;
+
+/// Returns a definition with these fields of `Default`, and these further objects.
+fn definition(fields: &str, objects: &str) -> String {
+    format!(
+        r##"{{"objects": [
+    {{"id": "Default", "name": "Default", "scheduleType": "ONDEMAND", "failureAndRerunMode": "CASCADE",
+     "pipelineLogUri": "s3://drop/logs", "role": "r", "resourceRole": "r", {fields}}},
+    {{"id": "Say", "type": "ShellCommandActivity", "command": "true", "workerGroup": "w", "stage": "true",
+      "output": {{"ref": "Out"}}}},
+    {{"id": "Out", "type": "S3DataNode", "directoryPath": "s3://drop/results/#{{myDay}}/"}}{objects}
+  ], "parameters": [{{"id": "myDay", "optional": "true"}}]}}"##
+    )
+}
+
+const STAR: &str = r#""myDropFile": ["in/{day}/a_*.csv", "in/{day}/b.csv"]"#;
+
+fn verdicts(decisions: &Value) -> Vec<&str> {
+    let decisions = decisions.as_array().map(Vec::as_slice).unwrap_or_default();
+    decisions.iter().filter_map(|decision| decision["decision"].as_str()).collect()
+}
+
+#[test]
+fn an_empty_object_first_makes_one_run_of_the_content() {
+    let mut scene = Scene::new();
+    for file in ["a", "b"] {
+        scene.put_key(&format!("in/0/{file}.csv"), "");
+    }
+    scene.deliver(2);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 0);
+    scene.drop_set(0, 0);
+    scene.deliver(2);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 1);
+}
+
+#[test]
+fn an_empty_object_is_a_file_where_the_definition_says_so() {
+    let mut scene = Scene::with(&definition(&format!(r#"{STAR}, "myAllowEmpty": "true""#), ""));
+    scene.drop_key("in/0/a_1.csv", "");
+    assert_eq!(verdicts(&scene.drop_key("in/0/b.csv", "")), ["started"]);
+}
+
+#[test]
+fn a_file_that_goes_starts_no_run_of_the_older_ones() {
+    let mut scene = Scene::with(&definition(STAR, ""));
+    for key in ["in/0/a_1.csv", "in/0/a_2.csv", "in/0/b.csv"] {
+        scene.drop_key(key, key);
+    }
+    scene.world.end_all_runs();
+    scene.sweep_whole();
+    scene.world.remove("drop", "in/0/a_2.csv");
+    scene.wind(61);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 1);
+    assert_eq!(verdicts(&scene.drop_key("in/0/a_3.csv", "3")), ["started"]);
+}
+
+#[test]
+fn two_files_where_one_is_allowed_give_one_notice_and_no_run() {
+    let node = r##", {"id": "In", "type": "S3DataNode", "filePath": "s3://drop/in/#{myDay}/a_*.csv", "myMatch": "one"}"##;
+    let mut scene = Scene::with(&definition(STAR, node));
+    for key in ["in/0/a_1.csv", "in/0/a_2.csv", "in/0/b.csv"] {
+        scene.put_key(key, key);
+    }
+    scene.deliver(3);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 0);
+    let notices = scene.world.notices();
+    let [notice] = notices.as_slice() else { panic!("{notices:#?}") };
+    assert!(
+        notice.message.contains("s3://drop/in/0/a_1.csv\n  s3://drop/in/0/a_2.csv"),
+        "{}",
+        notice.message
+    );
+    scene.world.remove("drop", "in/0/a_1.csv");
+    assert_eq!(verdicts(&scene.drop_key("in/0/a_2.csv", "2")), ["started"]);
+}
+
+#[test]
+fn near_misses_give_one_notice_a_day_and_outputs_none() {
+    let mut scene = Scene::with(&definition(STAR, ""));
+    for key in
+        ["logs/x/in/0/b.csv", "results/0/b.csv", "results/0/in/0/b.csv", "in/0/b.csv.tmp", "other/c.csv"]
+    {
+        assert_eq!(verdicts(&scene.drop_key(key, key)), ["unmatched"], "{key}");
+    }
+    assert_eq!(scene.world.notices(), []);
+    for key in ["in/0/B.csv", "in/0/b.txt", "in/$(id)/b.csv"] {
+        assert_eq!(verdicts(&scene.drop_key(key, key)), ["unmatched"], "{key}");
+    }
+    let notices = scene.world.notices();
+    let [notice] = notices.as_slice() else { panic!("{notices:#?}") };
+    for text in ["s3://drop/in/0/B.csv", "in/{day}/b.csv", "myIgnoreCase"] {
+        assert!(notice.message.contains(text), "{}", notice.message);
+    }
+    scene.wind(super::scene::DAY_SECS);
+    scene.drop_key("in/0/b.txt", "b");
+    assert_eq!(scene.world.notices().len(), 2);
+}
+
+#[test]
+fn changes_within_the_settling_time_run_once() {
+    let mut scene = Scene::with(&definition(&format!(r#"{STAR}, "mySettle": "30 seconds""#), ""));
+    scene.drop_key("in/0/a_1.csv", "1");
+    assert_eq!(verdicts(&scene.drop_key("in/0/b.csv", "b")), ["started"], "the first set starts at once");
+    for content in ["b1", "b2", "b3"] {
+        scene.wind(5);
+        assert_eq!(verdicts(&scene.drop_key("in/0/b.csv", content)), ["next"]);
+    }
+    scene.world.end_all_runs();
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 1, "more changes may follow");
+    scene.wind(30);
+    scene.sweep_whole();
+    scene.world.end_all_runs();
+    scene.wind(61);
+    scene.sweep_whole();
+    assert_eq!(scene.world.activations().len(), 2);
+}
