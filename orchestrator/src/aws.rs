@@ -335,12 +335,13 @@ fn failed_query() -> pipeline_types::Query {
 /// Reads the status of an instance and the ids of the instances that it needs. These ids are the values of its fields
 /// `@waitingOn` (if the service gives it), `dependsOn` and `input`.
 fn instance_status(object: &pipeline_types::PipelineObject) -> InstanceStatus {
-    let status = object.fields().iter().find(|field| field.key() == "@status");
+    let text = |key: &str| object.fields().iter().find(|field| field.key() == key)?.string_value();
     let needs =
         object.fields().iter().filter(|field| matches!(field.key(), "@waitingOn" | "dependsOn" | "input"));
     InstanceStatus {
         id: object.id().to_owned(),
-        status: status.and_then(|field| field.string_value()).unwrap_or_default().to_owned(),
+        status: text("@status").unwrap_or_default().to_owned(),
+        error_id: text("errorId").map(str::to_owned),
         needs: needs
             .filter_map(|field| field.ref_value().or(field.string_value()))
             .flat_map(|text| text.split(',').map(|id| id.trim().to_owned()))

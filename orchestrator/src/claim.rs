@@ -11,7 +11,7 @@ use crate::raced::Raced;
 use crate::sets::Set;
 use crate::setup::Setup;
 use crate::turn::{Ahead, TurnAnswer};
-use crate::{caps, queue, report, turn};
+use crate::{caps, queue, report, slot_return, turn};
 
 /// The number of tries to write the ledger of a claim. A try fails if another handler writes the ledger at the same
 /// time.
@@ -60,7 +60,7 @@ pub(crate) async fn claim<E: Edges>(
     setup: &Setup,
     set: &Set<'_>,
     content: &Content,
-    entry: Entry,
+    mut entry: Entry,
     kind: ClaimKind,
 ) -> anyhow::Result<Raced<Claimed>> {
     let mut claim = setup.new_claim();
@@ -73,6 +73,7 @@ pub(crate) async fn claim<E: Edges>(
         Raced::LedgerChanged => return Ok(Raced::LedgerChanged),
     }
     if let Some(cap) = set.trigger.max_runs_per_day {
+        slot_return::note(edges, &mut entry.ledger, content, set.trigger.settle).await?;
         claim.slot = caps::take(edges, setup, set, cap, &content.run_key, &entry.ledger, claim.now).await?;
         if claim.slot.is_none() {
             return defer(edges, setup, set, content, &entry, &claim, cap).await;

@@ -27,7 +27,7 @@ use crate::report::{self, Decision, log};
 use crate::sets::Set;
 use crate::setup::Setup;
 use crate::step::{Decided, Step};
-use crate::{claim, content, first_seen, loading, near_miss, queue, sets, start, step, telling};
+use crate::{claim, content, first_seen, loading, near_miss, queue, sets, slot_return, start, step, telling};
 
 /// The number of tries to advance a set. A try starts again if another handler changes the ledger of the set.
 const MAX_ROUNDS: usize = 8;
@@ -201,7 +201,8 @@ pub(crate) async fn advance_whole<E: Edges>(
         Step::Queued => Raced::Done(report::next(name, &entry.ledger)),
         Step::Queue => {
             queue::put_content(edges, &setup.book, name, &set.bucket, content).await?;
-            let ledger = entry.ledger.with_next(content, setup.now());
+            let mut ledger = entry.ledger.with_next(content, setup.now());
+            slot_return::note_change(&mut ledger, content, set.trigger.settle);
             book.put(edges, &entry, ledger).await?.map(|entry| report::next(name, &entry.ledger))
         }
         Step::Restore => {

@@ -66,6 +66,9 @@ pub(crate) struct Head {
     /// The reason why the run failed.
     #[serde(default)]
     pub error: Option<String>,
+    /// Whether later content of the set may use the run's cap slot again, because the files were not ready.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returns_slot: bool,
 }
 
 /// The state of a run.
@@ -257,6 +260,7 @@ impl Ledger {
             slot: claim.slot.clone(),
             deferred: None,
             error: None,
+            returns_slot: false,
         };
         self.with_head(head)
     }
@@ -336,7 +340,7 @@ impl Ledger {
                 matches!(head.state, HeadState::Claimed | HeadState::Created | HeadState::Failed);
             head.run_key == run_key && may_resume
         };
-        let started = self.heads().filter(|head| head.may_have_started());
+        let started = self.heads().filter(|head| head.may_have_started() && !head.returns_slot);
         started.skip_while(is_resumed).any(|head| head.slot.as_deref() == Some(slot))
     }
 

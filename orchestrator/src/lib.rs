@@ -52,6 +52,8 @@ mod queue;
 
 mod caps;
 
+mod slot_return;
+
 // Parts of a start.
 
 mod cleaning;

@@ -115,12 +115,13 @@ pub(crate) struct Description {
     pub tags: Vec<(String, String)>,
 }
 
-/// An instance of a pipeline, with its status and the ids of the instances that it needs.
+/// An instance of a pipeline, with its status, the ids of the instances that it needs, and the error of its last attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InstanceStatus {
     pub id: String,
     pub status: String,
     pub needs: Vec<String>,
+    pub error_id: Option<String>,
 }
 
 /// A validation error from PutPipelineDefinition.

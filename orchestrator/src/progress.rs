@@ -91,7 +91,7 @@ mod tests {
 
     fn instance(id: &str, status: &str, needs: &[&str]) -> InstanceStatus {
         let needs = needs.iter().map(|need| (*need).to_owned()).collect();
-        InstanceStatus { id: id.to_owned(), status: status.to_owned(), needs }
+        InstanceStatus { id: id.to_owned(), status: status.to_owned(), needs, error_id: None }
     }
 
     #[test]

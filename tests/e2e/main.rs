@@ -17,6 +17,7 @@ mod ledger;
 mod new;
 mod new_headers;
 mod notices;
+mod patterns;
 mod queue;
 mod rejects;
 mod resources;

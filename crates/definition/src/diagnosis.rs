@@ -7,10 +7,13 @@ use std::collections::HashSet;
 
 use crate::file::{FileError, Part, Source, SourceIndex, Span, Unread};
 use crate::kind::field::FieldError;
+use crate::parameters::replace_values;
 use crate::publication;
 use crate::trigger::{Review, Trigger};
 use crate::validate::{self, Problem, Report};
 use crate::{Definition, FieldKey, ObjectId, ParameterValue};
+
+pub use crate::parameters::override_values;
 
 /// Values that are known in addition to the file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -133,20 +136,6 @@ fn is_consequence(problem: &Problem, unread: &Unread) -> bool {
             validate::MISSING_VALUE => unread.has_unread_values,
             _ => false,
         }
-}
-
-/// Replaces the file's own values by those in `given`, for parameters that the file declares.
-pub fn override_values(definition: &mut Definition, given: &[ParameterValue]) {
-    let declared: HashSet<&str> =
-        definition.parameters.iter().map(|parameter| parameter.id.as_str()).collect();
-    let given: Vec<_> = given.iter().filter(|value| declared.contains(value.id.as_str())).cloned().collect();
-    replace_values(definition, given);
-}
-
-fn replace_values(definition: &mut Definition, given: Vec<ParameterValue>) {
-    let ids: HashSet<&str> = given.iter().map(|value| value.id.as_str()).collect();
-    definition.values.retain(|value| !ids.contains(value.id.as_str()));
-    definition.values.extend(given);
 }
 
 /// Returns the parameters that get their value when a drop starts the pipeline, so that the file does not have

@@ -244,6 +244,21 @@ impl Parameters {
     }
 }
 
+/// Replaces the definition's own values by those in `given`, for parameters that the definition declares.
+pub fn override_values(definition: &mut Definition, given: &[ParameterValue]) {
+    let declared: HashSet<&str> =
+        definition.parameters.iter().map(|parameter| parameter.id.as_str()).collect();
+    let given: Vec<_> = given.iter().filter(|value| declared.contains(value.id.as_str())).cloned().collect();
+    replace_values(definition, given);
+}
+
+/// Replaces the values of all parameters that have one in `given`.
+pub(crate) fn replace_values(definition: &mut Definition, given: Vec<ParameterValue>) {
+    let ids: HashSet<&str> = given.iter().map(|value| value.id.as_str()).collect();
+    definition.values.retain(|value| !ids.contains(value.id.as_str()));
+    definition.values.extend(given);
+}
+
 /// The scope of parameters without an object. It knows no secrets.
 struct Alone<'a> {
     parameters: &'a Parameters,

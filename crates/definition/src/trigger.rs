@@ -10,6 +10,7 @@ mod class;
 mod date_form;
 mod matching;
 mod near;
+mod part;
 mod pattern;
 mod reading;
 mod review;
@@ -32,7 +33,8 @@ pub use reading::Reading;
 pub use review::Review;
 
 use captures::parameter_id;
-use pattern::{Options, Takes};
+use part::Takes;
+use pattern::Options;
 
 /// When and how drops start runs of a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -123,3 +123,31 @@ fn changes_within_the_settling_time_run_once() {
     scene.sweep_whole();
     assert_eq!(scene.world.activations().len(), 2);
 }
+
+#[test]
+fn a_run_of_files_that_were_not_ready_does_not_count_for_the_cap() {
+    let capped = |more: &str| definition(&format!(r#"{STAR}, "myMaxRunsPerDay": "1"{more}"#), "");
+    // The file was replaced while it settled.
+    let mut scene = Scene::with(&capped(""));
+    scene.drop_key("in/0/a_1.csv", "1");
+    scene.drop_key("in/0/b.csv", "half");
+    scene.wind(9);
+    scene.drop_key("in/0/b.csv", "whole");
+    scene.world.end_all_runs();
+    scene.wind(11);
+    scene.sweep_whole();
+    assert_eq!((scene.world.activations().len(), scene.world.notices().len()), (2, 0));
+    // The run failed, because its file was replaced or had no rows.
+    for (error, runs) in [("BadInput:ObjectChanged", 2), ("BadInput:NoRows", 2), ("BadInput:AllRejected", 1)]
+    {
+        let mut scene = Scene::with(&capped(r#", "mySettle": "1 second""#));
+        scene.drop_key("in/0/a_1.csv", "1");
+        scene.drop_key("in/0/b.csv", "half");
+        scene.wind(60);
+        scene.world.fail_all_runs(error);
+        scene.drop_key("in/0/b.csv", "whole");
+        scene.wind(60);
+        scene.sweep_whole();
+        assert_eq!(scene.world.activations().len(), runs, "{error}");
+    }
+}

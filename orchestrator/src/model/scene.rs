@@ -15,6 +15,7 @@ use super::world::{World, WorldEdges};
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::operations::Operations;
+use crate::report::Decision;
 
 const LEASE_SECS: i64 = 60;
 pub(super) const DAY_SECS: i64 = 24 * 60 * 60;
@@ -132,6 +133,18 @@ impl Scene {
             }
         }
         panic!("the handler does not end");
+    }
+
+    /// Returns the decisions about a key, which are made without a change.
+    pub(super) fn status(&self, key: &str) -> Vec<Decision> {
+        let mut running = Box::pin(self.handlers[0].status_of("drop", key));
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..100_000 {
+            if let Poll::Ready(answer) = running.as_mut().poll(&mut context) {
+                return answer.expect("no call fails, so there is an answer");
+            }
+        }
+        panic!("the question is never answered");
     }
 
     /// Returns the names of the files of the newest run of a set, without their folders.

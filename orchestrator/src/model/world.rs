@@ -23,6 +23,7 @@ const START_MILLISECONDS: i64 = 1_795_161_600_000;
 /// An activation of a pipeline.
 #[derive(Clone, Debug)]
 pub(super) struct Activation {
+    pub id: String,
     pub name: String,
     pub run_key: String,
     /// Seconds since 1970.
@@ -39,6 +40,8 @@ struct Pipeline {
     has_definition: bool,
     activated_at: Option<i64>,
     failed: bool,
+    /// `errorId` of the instance.
+    error_id: Option<&'static str>,
 }
 
 impl Pipeline {
@@ -137,6 +140,15 @@ impl World {
         }
     }
 
+    /// Ends all runs at work with this error.
+    pub(super) fn fail_all_runs(&self, error_id: &'static str) {
+        for pipeline in &mut self.contents().pipelines {
+            if pipeline.state == "SCHEDULED" {
+                (pipeline.state, pipeline.failed, pipeline.error_id) = ("FINISHED", true, Some(error_id));
+            }
+        }
+    }
+
     pub(super) fn refuse_definitions(&self, refuses: bool) {
         self.contents().refuses_definitions = refuses;
     }
@@ -158,6 +170,7 @@ impl World {
             .filter_map(|pipeline| {
                 let tag = pipeline.new.tags.iter().find(|(key, _)| key == "downspout:run-key")?;
                 Some(Activation {
+                    id: pipeline.id.clone(),
                     name: pipeline.new.name.clone(),
                     run_key: tag.1.clone(),
                     at: pipeline.activated_at? / 1000,
@@ -354,8 +367,10 @@ impl Pipelines for WorldEdges {
 
     async fn instances(&self, id: &str) -> Result<Vec<InstanceStatus>, PipelineError> {
         self.act(|world| {
-            let status = world.pipeline(id)?.instance_status().to_owned();
-            Ok(vec![InstanceStatus { id: "@Say".to_owned(), status, needs: Vec::new() }])
+            let pipeline = world.pipeline(id)?;
+            let status = pipeline.instance_status().to_owned();
+            let error_id = pipeline.error_id.map(str::to_owned);
+            Ok(vec![InstanceStatus { id: "@Say".to_owned(), status, needs: Vec::new(), error_id }])
         })
         .await
     }
@@ -376,6 +391,7 @@ impl Pipelines for WorldEdges {
                 has_definition: false,
                 activated_at: None,
                 failed: false,
+                error_id: None,
             });
             Ok(id)
         })

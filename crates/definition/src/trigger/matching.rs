@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::Captures;
 use super::class::{CharSet, Run};
 use super::date_form::DateForm;
-use super::pattern::{Part, Takes};
+use super::part::{Part, Takes};
 
 /// How far a key may differ from a pattern and still match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

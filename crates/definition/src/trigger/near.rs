@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::Trigger;
 use super::matching::{Laxity, Matcher};
-use super::pattern::{self, Part, Pattern, Takes};
+use super::part::{Part, Takes};
+use super::pattern::{self, Pattern};
 
 /// How many folders a key may have too many.
 const MAX_FOLDERS: usize = 3;

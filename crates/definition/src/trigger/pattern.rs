@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::class::{self, Run};
+use super::class;
 use super::date_form::DateForm;
 use super::matching::{Laxity, Matcher};
+use super::part::{Part, Takes};
 use super::{Captures, S3Key};
 
 /// The maximum number of captures in a pattern. A match takes longer the more captures the pattern has.
@@ -38,31 +39,6 @@ pub(super) struct Options {
     pub(super) ignores_case: bool,
     /// `myCompressed`.
     pub(super) takes_packed: bool,
-}
-
-/// A part of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Literal(String),
-    /// `*`; `least` is 1 if it is a whole segment, which is never empty.
-    Star {
-        least: usize,
-    },
-    Capture {
-        name: String,
-        takes: Takes,
-    },
-}
-
-/// What a capture takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
-    /// Characters that are safe in commands and queries.
-    Plain,
-    /// A date in this form.
-    Date(DateForm),
-    /// A text of this class.
-    Class { text: String, runs: Vec<Run> },
 }
 
 /// Where the keys are that a pattern takes, for given captures.
@@ -251,53 +227,6 @@ impl Pattern {
         let has_name = !self.shape()[text.len()..].contains('/');
         // The name of the file may have other letters than the pattern.
         if self.options.ignores_case && has_name { text[..folder].to_owned() } else { text.clone() }
-    }
-}
-
-impl Part {
-    fn filled(&self, captures: &Captures) -> Option<String> {
-        match self {
-            Self::Literal(text) => Some(text.clone()),
-            Self::Star { .. } => Some("*".to_owned()),
-            Self::Capture { name, takes } => takes.written(captures.get(name)?),
-        }
-    }
-}
-
-impl Takes {
-    /// Writes the value of a capture as it stands in the key.
-    pub(super) fn written(&self, value: &str) -> Option<String> {
-        match self {
-            Self::Date(form) => form.written(value),
-            Self::Plain | Self::Class { .. } => Some(value.to_owned()),
-        }
-    }
-
-    /// Returns a value.
-    fn example(&self) -> Option<String> {
-        match self {
-            Self::Plain => Some("x".to_owned()),
-            Self::Date(form) => Some(form.example()),
-            Self::Class { runs, .. } => class::example(runs),
-        }
-    }
-
-    /// Returns whether two captures of one name have the same values, in the keys of one set.
-    pub(super) fn agrees_with(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Plain, Self::Plain) => true,
-            (Self::Date(one), Self::Date(other)) => one.parts() == other.parts(),
-            (Self::Class { text: one, .. }, Self::Class { text: other, .. }) => one == other,
-            _ => false,
-        }
-    }
-
-    /// Returns whether every value is safe in commands and queries.
-    pub(super) fn is_safe(&self) -> bool {
-        match self {
-            Self::Plain | Self::Date(_) => true,
-            Self::Class { runs, .. } => class::are_safe(runs),
-        }
     }
 }
 

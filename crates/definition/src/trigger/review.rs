@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::{MatchMode, Reading, Trigger};
-use crate::diagnosis::override_values;
 use crate::expression::{self, Template, escaped};
 use crate::kind::Kind;
+use crate::parameters::override_values;
 use crate::validate::Problem;
 use crate::{Definition, FieldValue, ObjectId, ParameterValue, PipelineObject, inherit};
 

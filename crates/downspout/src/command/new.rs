@@ -118,11 +118,10 @@ fn patterns(files: &[PathBuf], daily: bool) -> anyhow::Result<Vec<(&Path, DropPa
         })?;
         let pattern = DropPattern::of(name, daily).map_err(anyhow::Error::msg)?;
         if let Some((first, known)) = patterns.first() {
-            let same = known.captures == pattern.captures && (daily || known.form == pattern.form);
             ensure!(
-                same,
-                "{} and {} have their dates in different ways, so no day connects them; rename a file, use --daily, or \
-                 make a pipeline for each",
+                known.captures == pattern.captures,
+                "the names of {} and {} do not both have a date, or a time, so no day connects them; rename a file, use \
+                 --daily, or make a pipeline for each",
                 first.display(),
                 path.display()
             );

@@ -92,10 +92,7 @@ fn create_tables(name: &str) -> Value {
 
 fn of_file(file: &FileTable) -> [Value; 4] {
     let ids = Ids::of(&file.table);
-    let mut key = file.pattern.key.clone();
-    for capture in &file.pattern.captures {
-        key = key.replace(&format!("{{{capture}}}"), &format!("#{{{}}}", parameter(capture)));
-    }
+    let key = &file.pattern.key;
     [
         file.format(&ids.format),
         json!({

@@ -1,4 +1,5 @@
-//! Makes the pattern of dropped files from the name of one file: a date in the name becomes `{day}`.
+//! Makes the pattern of dropped files from the name of one file: a date in the name becomes a capture, such as
+//! `{day:yyyyMMdd}`.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,16 +13,14 @@ pub(super) struct DropPattern {
     pub(super) stem: String,
     /// The names in braces.
     pub(super) captures: BTreeSet<&'static str>,
-    /// The form of the date in the name, such as `yyyy-MM-dd`.
-    pub(super) form: Option<String>,
 }
 
 impl DropPattern {
     /// Returns the pattern for a file of this name. With `daily`, the files of each day are in a folder.
     pub(super) fn of(name: &str, daily: bool) -> Result<Self, String> {
-        if name.contains(['{', '}']) {
+        if let Some(mark) = name.chars().find(|letter| "{}*".contains(*letter)) {
             return Err(format!(
-                "the name {name} has a brace, which has a meaning in patterns; rename the file"
+                "the name {name} has a `{mark}`, which has a meaning in patterns; rename the file"
             ));
         }
         let date = date(name);
@@ -29,17 +28,12 @@ impl DropPattern {
         let (mut key, mut stem) = (String::new(), name.to_owned());
         if daily {
             captures.insert("day");
-            key.push_str("{day}/");
+            key.push_str("{day:yyyy-MM-dd}/");
         }
-        let mut form = None;
         if let Some(found) = date {
-            // The name of a folder is a day in the form yyyy-MM-dd. Only a date in the same form can be the same
-            // capture.
-            let is_day = !daily || found.form == "yyyy-MM-dd";
-            let capture = if is_day { "day" } else { "date" };
-            captures.insert(capture);
+            captures.insert("day");
             let (before, mut after) = (&name[..found.range.start], &name[found.range.end..]);
-            key.push_str(&format!("{before}{{{capture}}}"));
+            key.push_str(&format!("{before}{{day:{}}}", found.form));
             if let Some(time) = time(after) {
                 captures.insert("time");
                 key.push_str(&format!("{}{{time}}", &after[..time.start]));
@@ -47,11 +41,10 @@ impl DropPattern {
             }
             key.push_str(after);
             stem = format!("{before} {after}");
-            form = Some(found.form);
         } else {
             key.push_str(name);
         }
-        Ok(Self { key: format!("incoming/{key}"), stem: without_extensions(&stem), captures, form })
+        Ok(Self { key: format!("incoming/{key}"), stem: without_extensions(&stem), captures })
     }
 }
 
@@ -129,16 +122,19 @@ mod tests {
     #[test]
     fn a_date_in_the_name_becomes_the_day() {
         assert_eq!(key("orders.csv", false), "incoming/orders.csv");
-        assert_eq!(key("orders.csv", true), "incoming/{day}/orders.csv");
-        assert_eq!(key("orders_2026-01-31.csv.gz", false), "incoming/orders_{day}.csv.gz");
-        assert_eq!(key("20260131-orders.csv", false), "incoming/{day}-orders.csv");
-        assert_eq!(key("orders 31.01.2026.xlsx", false), "incoming/orders {day}.xlsx");
-        assert_eq!(key("orders_20260131T101500.csv", false), "incoming/orders_{day}T{time}.csv");
-        assert_eq!(key("orders_2026-01-31.csv", true), "incoming/{day}/orders_{day}.csv");
-        assert_eq!(key("orders_20260131.csv", true), "incoming/{day}/orders_{date}.csv");
+        assert_eq!(key("orders.csv", true), "incoming/{day:yyyy-MM-dd}/orders.csv");
+        assert_eq!(key("orders_2026-01-31.csv.gz", false), "incoming/orders_{day:yyyy-MM-dd}.csv.gz");
+        assert_eq!(key("20260131-orders.csv", false), "incoming/{day:yyyyMMdd}-orders.csv");
+        assert_eq!(key("orders 31.01.2026.xlsx", false), "incoming/orders {day:dd.MM.yyyy}.xlsx");
+        assert_eq!(key("orders_20260131T101500.csv", false), "incoming/orders_{day:yyyyMMdd}T{time}.csv");
+        assert_eq!(
+            key("orders_2026-01-31.csv", true),
+            "incoming/{day:yyyy-MM-dd}/orders_{day:yyyy-MM-dd}.csv"
+        );
+        assert_eq!(key("orders_20260131.csv", true), "incoming/{day:yyyy-MM-dd}/orders_{day:yyyyMMdd}.csv");
         assert_eq!(key("orders_12345678.csv", false), "incoming/orders_12345678.csv");
         assert_eq!(key("orders_20261331.csv", false), "incoming/orders_20261331.csv");
-        assert!(DropPattern::of("a{b}.csv", false).is_err());
+        assert!(DropPattern::of("a{b}.csv", false).is_err() && DropPattern::of("a*.csv", false).is_err());
     }
 
     #[test]

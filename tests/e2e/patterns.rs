@@ -1,0 +1,150 @@
+//! Drop patterns: names that nobody knows beforehand, several files as one input, markers, objects that are not ready, and
+//! keys that match nothing.
+
+use std::path::PathBuf;
+
+use e2e::{definitions::Definitions, program::Up, until::until};
+use tempfile::TempDir;
+
+use crate::PROGRAM;
+
+/// Orders in several parts, whose names end in a time; reviews with the date in another form; returns that do not always
+/// come. The run writes the day and the names of the files that it got.
+const TIMES: &str = r##"{"objects": [
+    {"id": "Default", COMMON, "mySettle": "1 second", "myIgnoreCase": "true", "myCompressed": "true",
+     "myDropFile": ["times/{day:yyyyMMdd}/orders_*.csv", "times/{day:yyyyMMdd}/reviews-{day:yyyy-MM-dd}.csv"],
+     "myDropFileOptional": "times/{day:yyyyMMdd}/returns.csv"},
+    {"id": "Orders", "type": "S3DataNode", "filePath": "s3://#{myDropBucket}/times/{day:yyyyMMdd}/orders_*.csv",
+     "myMatch": "all"},
+    {"id": "Reviews", "type": "S3DataNode",
+     "filePath": "s3://#{myDropBucket}/times/{day:yyyyMMdd}/reviews-{day:yyyy-MM-dd}.csv"},
+    {"id": "Returns", "type": "S3DataNode", "filePath": "s3://#{myDropBucket}/times/{day:yyyyMMdd}/returns.csv"},
+    {"id": "Note", "type": "ShellCommandActivity", "stage": "true", "scriptArgument": "#{myDay}",
+     "input": [{"ref": "Orders"}, {"ref": "Reviews"}, {"ref": "Returns"}],
+     "command": "LS=; for d in \"$INPUT1_STAGING_DIR\" \"$INPUT2_STAGING_DIR\" \"$INPUT3_STAGING_DIR\"; do LS=\"$LS $(cd \"$d\" && echo *)\"; done; echo \"times $1$LS\" >> 'LIST'"}
+  ], "parameters": [{"id": "myDay"}, {"id": "myDropBucket"}]}"##;
+
+/// A directory that a marker completes.
+const LAKE: &str = r##"{"objects": [
+    {"id": "Default", COMMON, "myDropFile": "lake/{day}/part-*", "myDropMarker": "lake/{day}/_SUCCESS"},
+    {"id": "Parts", "type": "S3DataNode", "directoryPath": "s3://#{myDropBucket}/lake/#{myDay}/"},
+    {"id": "Note", "type": "ShellCommandActivity", "input": {"ref": "Parts"}, "stage": "true",
+     "command": "echo lake #{myDay} $(cd \"$INPUT1_STAGING_DIR\" && echo *) >> 'LIST'"}
+  ], "parameters": [{"id": "myDay"}, {"id": "myDropBucket"}]}"##;
+
+/// Two files that a mounted bucket puts, and files of which an empty one is whole.
+const PLAIN: &str = r##"{"objects": [
+    {"id": "Default", COMMON, "myDropFile": ["plain/{day}/a.csv", "plain/{day}/b.csv"] MORE},
+    {"id": "Note", "type": "ShellCommandActivity", "command": "echo plain #{myDay} >> 'LIST'"}
+  ], "parameters": [{"id": "myDay"}]}"##;
+
+struct Story {
+    up: Up,
+    list: PathBuf,
+    _folder: TempDir,
+}
+
+impl Story {
+    async fn start(definitions: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let list = folder.path().join("list");
+        let common = r#""scheduleType": "ondemand", "failureAndRerunMode": "CASCADE", "role": "r", "resourceRole": "r",
+            "pipelineLogUri": "s3://downspout-logs/patterns", "workerGroup": "downspout", "maximumRetries": "0""#;
+        let shipped = Definitions::uncapped();
+        for (name, text) in definitions {
+            let text = text.replace("COMMON", common).replace(" MORE", "");
+            shipped.write(&format!("{name}.json"), &text.replace("LIST", &list.display().to_string()));
+        }
+        let up = Up::start(PROGRAM, &["--definitions", shipped.path()]).await;
+        Self { up, list, _folder: folder }
+    }
+
+    async fn put(&self, key: &str, text: &str) {
+        self.up.put(key, text.as_bytes().to_vec()).await;
+    }
+
+    /// Waits until the list has `expected` and no other lines, in any order.
+    async fn wrote(&self, expected: &[&str]) {
+        let mut expected: Vec<&str> = expected.to_vec();
+        expected.sort_unstable();
+        until("the runs", async || {
+            let text = std::fs::read_to_string(&self.list).unwrap_or_default();
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_unstable();
+            if lines == expected { Ok(()) } else { Err(format!("{lines:#?}\n{}", self.up.log())) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_with_times_parts_packed_files_and_a_marker_make_one_run_of_each_set() {
+    let story = Story::start(&[("times", TIMES), ("lake", LAKE)]).await;
+    for (key, text) in [
+        ("times/20260105/orders_1015.csv", "2"),
+        ("times/20260105/orders_0915.CSV", "1"),
+        ("times/20260105/.orders_9.csv", "hidden"),
+        ("times/20260105/orders_2.csv.filepart", "half"),
+        ("times/20260105/reviews-2026-01-06.csv", "another day"),
+        ("times/20260105/Reviews-2026-01-05.csv.gz", "packed"),
+    ] {
+        story.put(key, text).await;
+    }
+    let first = "times 2026-01-05 orders_0915.CSV orders_1015.csv Reviews-2026-01-05.csv.gz *";
+    story.wrote(&[first]).await;
+    for (key, text) in [
+        ("times/20260107/returns.csv", "back"),
+        ("times/20260107/orders_1.csv", "1"),
+        ("times/20260107/reviews-2026-01-07.csv", "good"),
+        ("lake/2026-01-05/part-1", "1"),
+        ("lake/2026-01-05/part-0", "0"),
+        ("lake/2026-01-05/_SUCCESS", ""),
+    ] {
+        story.put(key, text).await;
+    }
+    let second = "times 2026-01-07 orders_1.csv reviews-2026-01-07.csv returns.csv";
+    story.wrote(&[first, second, "lake 2026-01-05 part-0 part-1"]).await;
+    let lists = story.up.downspout(&["ls", "definitions/ledger/lake/_manifests/"]);
+    let lists = String::from_utf8(lists.stdout).expect("text");
+    assert!(lists.contains(".json"), "the files of a node with myManifest stand in a list: {lists}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_objects_start_nothing_and_keys_that_nearly_match_give_one_mail() {
+    let hollow = PLAIN.replace("plain", "hollow").replace(" MORE", r#", "myAllowEmpty": "true""#);
+    let story = Story::start(&[("plain", PLAIN), ("hollow", &hollow)]).await;
+    // One file after the other, each empty first; then all of them empty first.
+    for (day, order) in [("2026-03-01", ["a", "a", "b", "b"]), ("2026-03-02", ["a", "b", "a", "b"])] {
+        let mut seen = std::collections::HashSet::new();
+        for file in order {
+            let text = if seen.insert(file) { "" } else { "content" };
+            story.put(&format!("plain/{day}/{file}.csv"), text).await;
+        }
+    }
+    for file in ["a", "b"] {
+        story.put(&format!("hollow/2026-03-03/{file}.csv"), "").await;
+    }
+    story.wrote(&["plain 2026-03-01", "plain 2026-03-02", "hollow 2026-03-03"]).await;
+    let pwned = story.list.with_extension("pwned");
+    for key in [
+        format!("plain/x$(touch ${{IFS}}{})/a.csv", pwned.display().to_string().replace('/', "${HOME:0:1}")),
+        "plain/2026-03-04/A.csv".to_owned(),
+        "plain/2026-03-04/deeper/b.csv".to_owned(),
+    ] {
+        story.put(&key, "content").await;
+    }
+    story.put("plain/2026-03-05/a.csv", "content").await;
+    story.put("plain/2026-03-05/b.csv", "content").await;
+    story.wrote(&["plain 2026-03-01", "plain 2026-03-02", "hollow 2026-03-03", "plain 2026-03-05"]).await;
+    let mail = until("one mail of the day", async || {
+        let mails = story.up.mails();
+        let told: Vec<_> = mails.iter().filter(|mail| mail.body.contains("matches no pattern")).collect();
+        match told.as_slice() {
+            [one] => Ok((*one).clone()),
+            _ => Err(format!("{mails:#?}")),
+        }
+    })
+    .await;
+    assert!(mail.body.contains("Nearest pattern: plain/{day}/"), "{mail:#?}");
+    assert!(!pwned.exists(), "the key ran as code");
+}
