@@ -20,6 +20,11 @@ locals {
         namespace   = "AWS/Lambda", metric = "Throttles", dimensions = { FunctionName = var.function_name }
         statistic   = "Sum", period = 300, periods = 3, comparison = "GreaterThanThreshold", threshold = 0, missing = "notBreaching"
       }
+      starts-failed = {
+        description = "An error stops a dropped file, a set or a definition. The mail and the function's log say which."
+        namespace   = "Downspout", metric = "Failures", dimensions = { function = var.function_name }
+        statistic   = "Sum", period = 300, periods = 1, comparison = "GreaterThanThreshold", threshold = 0, missing = "notBreaching"
+      }
       sweep-missed = {
         description = "The scheduler starts no sweep. Sets whose event was lost wait until it does."
         namespace   = "AWS/Scheduler", metric = "InvocationAttemptCount", dimensions = { ScheduleGroup = var.schedule_group }

@@ -66,7 +66,7 @@ data "aws_iam_policy_document" "this" {
 
   statement {
     sid       = "WriteTheLedger"
-    actions   = ["s3:PutObject"]
+    actions   = ["s3:DeleteObject", "s3:PutObject"]
     resources = [for prefix in var.ledger_prefixes : "${var.definitions_bucket.arn}/${prefix}/*"]
   }
 
