@@ -67,7 +67,7 @@ pub(super) fn lacks_row_names(first: &Row, columns: &[Stats]) -> bool {
 /// Decides whether `first`, the first record of a file, is its header. `columns` are the counts of the other records.
 pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
     let has_years = has_years(first);
-    let (mut like, mut unlike) = (Vec::new(), Vec::new());
+    let (mut like, mut unlike, mut words) = (Vec::new(), Vec::new(), Vec::new());
     for (stats, field) in columns.iter().zip(&first.fields) {
         let name = field.text.trim();
         if name.is_empty() || has_years && year(name).is_some() {
@@ -78,18 +78,27 @@ pub(super) fn of(first: &Row, columns: &[Stats]) -> HeaderSign {
             let mut own = Stats::new(2);
             own.add(Some(&field.text), field.quoted, first.line);
             let is_like = own.whole().iter().any(|class| whole.contains(class));
-            let signs = if is_like { &mut like } else { &mut unlike };
+            // A word for true or false, such as `y` or `on`, may also be the name of a column.
+            let is_word = matches!(kind, Class::Truth(_)) && name.chars().all(char::is_alphabetic);
+            let signs = match is_like {
+                true if is_word => &mut words,
+                true => &mut like,
+                false => &mut unlike,
+            };
             signs.push((name, plural(*kind)));
         } else if let Some(is_like) = stats.is_of_shape(name) {
             let signs = if is_like { &mut like } else { &mut unlike };
             signs.push((name, "codes of one form"));
         }
     }
+    if unlike.is_empty() {
+        like.append(&mut words);
+    }
     match (like.first(), unlike.first()) {
         (None, None) => of_texts(first, columns, has_years),
         (_, Some((name, kind))) if unlike.len() > like.len() => {
             let reason = format!("the values below `{name}` are {kind}, and `{name}` is not");
-            HeaderSign::new(true, like.is_empty(), reason)
+            HeaderSign::new(true, like.is_empty() && words.is_empty(), reason)
         }
         (Some((name, kind)), _) => {
             let reason = format!("`{name}` is like the values below it, which are {kind}");

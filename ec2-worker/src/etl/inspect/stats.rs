@@ -84,6 +84,10 @@ pub struct Stats {
     pub blanks: u64,
     /// The first of these values.
     pub blank_places: Vec<Place>,
+    /// The number of values with a backslash before a letter that some programs write for a line break or a tab.
+    pub escapes: u64,
+    /// The first of these values.
+    pub escape_places: Vec<Place>,
     /// The number of values that were there before, in an earlier row.
     pub duplicates: u64,
     /// The first of these values.
@@ -119,6 +123,8 @@ impl Stats {
             longest: 0,
             examples: Vec::new(),
             blanks: 0,
+            escapes: 0,
+            escape_places: Vec::new(),
             blank_places: Vec::new(),
             duplicates: 0,
             duplicate_places: Vec::new(),
@@ -151,6 +157,10 @@ impl Stats {
         if trimmed.len() != text.len() {
             self.blanks += 1;
             Place::push(&mut self.blank_places, line, text);
+        }
+        if has_escape(text) {
+            self.escapes += 1;
+            Place::push(&mut self.escape_places, line, text);
         }
         if let Some(word) = words::null(text) {
             let known = self.null_words.entry(word).or_default();
@@ -306,4 +316,11 @@ fn is_uuid(text: &str) -> bool {
 
 fn is_json(text: &str) -> bool {
     text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// Returns whether the text has `\n`, `\r` or `\t`, and is no path of Windows.
+fn has_escape(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_escape = |index: usize| matches!(bytes.get(index + 1), Some(b'n' | b'r' | b't'));
+    memchr::memchr_iter(b'\\', bytes).any(is_escape) && !text.contains(":\\") && !text.starts_with("\\\\")
 }

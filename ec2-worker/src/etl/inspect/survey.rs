@@ -83,7 +83,7 @@ pub fn form(path: &Path, name: &str) -> Result<Form, Failure> {
 ///
 /// # Errors
 ///
-/// If the file cannot be read or unpacked.
+/// If the file cannot be read or unpacked, or is in a code page of DOS.
 pub fn text(mut input: Input, bytes: u64, scratch: &Path) -> Result<Survey, Failure> {
     let opened = input.begin(&Dialect::default(), scratch)?;
     let mut look = TextCounts::new();
@@ -106,6 +106,11 @@ pub fn text(mut input: Input, bytes: u64, scratch: &Path) -> Result<Survey, Fail
     if opened.encoding.is_some() {
         survey.head = String::from_utf8_lossy(&look.head).into_owned();
         return Ok(survey);
+    }
+    if look.is_dos() {
+        let what = "the text is in a code page of DOS, such as 850 or 437, which is not read; convert the file to UTF-8, for example by \
+                    `iconv -f CP850 -t UTF-8`";
+        return Err(Failure::bad_input("Encoding", what));
     }
     let has_mark = look.head.starts_with(BYTE_ORDER_MARK);
     match look.guess() {
@@ -150,8 +155,15 @@ struct TextCounts {
     broken: u64,
     /// For each byte value, whether it is in a piece of the text that is not plain ASCII.
     has: [bool; 256],
+    /// The last two bytes.
+    last: [u8; 2],
+    /// Whether a byte stands between letters that is a small letter there in the code pages of DOS alone.
+    has_dos_letter: bool,
     detector: EncodingDetector,
 }
+
+/// The letters ü, é and ä in the code pages 437 and 850 of DOS. In Macintosh they are capitals, and in windows-1252 no letters.
+const DOS_LETTERS: [u8; 3] = [0x81, 0x82, 0x84];
 
 impl TextCounts {
     fn new() -> Self {
@@ -164,6 +176,8 @@ impl TextCounts {
             wide: 0,
             broken: 0,
             has: [false; 256],
+            last: [0; 2],
+            has_dos_letter: false,
             detector: EncodingDetector::new(Iso2022JpDetection::Deny),
         }
     }
@@ -175,9 +189,23 @@ impl TextCounts {
         self.count_line_ends(bytes);
         if !bytes.is_ascii() {
             self.detector.feed(bytes, false);
+        }
+        if !bytes.is_ascii() || !self.last[1].is_ascii() {
             for byte in bytes {
                 self.has[usize::from(*byte)] = true;
+                let [before, letter] = self.last;
+                self.has_dos_letter |= DOS_LETTERS.contains(&letter)
+                    && before.is_ascii_alphabetic()
+                    && byte.is_ascii_lowercase();
+                self.last = [letter, *byte];
             }
+        } else {
+            let before = self.last[1];
+            self.last = match bytes {
+                [] => self.last,
+                [last] => [before, *last],
+                [.., before, last] => [*before, *last],
+            };
         }
         let mut joined = std::mem::take(&mut self.begun);
         joined.extend_from_slice(bytes);
@@ -248,6 +276,14 @@ impl TextCounts {
         })
     }
 
+    /// Returns whether the text is in a code page of DOS, which no label of the WHATWG standard names.
+    fn is_dos(&self) -> bool {
+        let guess = || self.detector.guess(None, Utf8Detection::Deny);
+        self.has_dos_letter
+            && self.broken > self.wide
+            && [encoding_rs::WINDOWS_1252, encoding_rs::IBM866].contains(&guess())
+    }
+
     fn form(&self) -> Form {
         let text = self.head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.head).trim_ascii_start();
         let after = |skipped: usize| text[skipped..].trim_ascii_start().first().copied();
@@ -286,6 +322,10 @@ mod tests {
         let mostly_utf8 = [&"Köln Münster Größe ".repeat(5).into_bytes()[..], b"caf\xe9\n"].concat();
         assert_eq!(look(&mostly_utf8).guess(), None, "one broken character");
         assert_eq!(look(b"prix;5 \xa4\n").guess(), Some(encoding_rs::ISO_8859_15));
+        let macintosh = look(b"id;name\n1;M\x9fller\n2;Gr\x9a\xa7e\n3;\x81ngstr\x9am\n");
+        assert!(!macintosh.is_dos());
+        assert!(look(b"id;name\n1;M\x81ller\n2;Gr\x94\xe1e\n").is_dos());
+        assert!(!look(b"id;name\n1;so \x84quoted\x93 and more\x85\n").is_dos(), "quotation marks of Windows");
     }
 
     #[test]

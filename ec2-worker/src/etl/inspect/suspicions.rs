@@ -39,6 +39,7 @@ pub(super) fn of(rows: &Rows, names: &[String], verdicts: &[Verdict]) -> Vec<Sus
         column.numbers(verdict, stats);
         column.words(verdict, stats);
         column.blanks(stats);
+        column.escapes(stats);
         if looks_like_key(index, name, verdict, stats) && stats.duplicates > 0 {
             let message = "the column looks like a key, but has the same value more than once".to_owned();
             column.push("duplicate", message, stats.duplicates, stats.duplicate_places.clone());
@@ -157,6 +158,15 @@ impl Column<'_> {
                 (None, _) => format!("\"{word}\" means no value; the load needs it in `myNullValues`"),
             };
             self.push("null-word", message, found.count, Vec::new());
+        }
+    }
+
+    fn escapes(&mut self, stats: &Stats) {
+        if stats.escapes > 0 {
+            let message = "values have \\n, \\r or \\t, which a load keeps as a backslash and a letter; if they stand for line breaks and \
+                           tabs, as in the text form of PostgreSQL's COPY, export the rows as CSV"
+                .to_owned();
+            self.push("escape", message, stats.escapes, stats.escape_places.clone());
         }
     }
 

@@ -172,6 +172,14 @@ async fn exponents_and_short_years_are_shown_with_their_own_lines() {
 }
 
 #[tokio::test]
+async fn backslashes_before_letters_are_suspicious_unless_they_are_paths() {
+    let report = report(b"id\tnote\tpath\n1\tline\\nbreak\tC:\\temp\n2\ta\\tb\tC:\\new\n3\tx\ty\n").await;
+    let found = |kind: &str| report.suspicious.iter().find(|found| found.kind == kind);
+    let escape = found("escape").expect("an escape");
+    assert_eq!((escape.column.as_deref(), escape.count), (Some("note"), 2), "{report:#?}");
+}
+
+#[tokio::test]
 async fn a_header_is_told_from_a_first_row() {
     let header = async |text: &str| report(text.as_bytes()).await.header;
     assert!(header("id,name\n1,a\n2,b\n").await);
@@ -188,6 +196,8 @@ async fn a_header_is_told_from_a_first_row() {
     assert!(header(",a,b\nx,one,uno\ny,two,due\n").await, "pandas");
     assert!(header("a,a\nx,y\nz,w\n").await);
     assert!(header("code,name\nA12,x\nB13,y\n").await);
+    assert!(header("id,y\n1,Y\n2,N\n").await, "a word for true may be a name");
+    assert!(!header("x,yes\ny,no\nz,yes\n").await);
     assert!(!header("A11,z\nA12,x\nB13,y\n").await, "a code like the codes below");
     assert!(!header("ann@x.org,z\nbob@x.org,x\n").await);
     assert!(header("name,city\n\"ann\",\"Rome\"\n\"bob\",\"Oslo\"\n").await);
