@@ -43,8 +43,12 @@ pub enum ColumnType {
     Each(MomentType),
     /// `money`. Its values are sent as text.
     Money,
-    /// An interval, or an array or a range of numbers with fractions. Its values are sent as text.
+    /// An interval, or an array of intervals. Its values are sent as text.
+    Interval,
+    /// An array or a range of numbers with fractions. Its values are sent as text.
     Numbers,
+    /// A composite type with a date or a time. Its values are sent as text.
+    Composite,
     /// A type without a binary encoder here. Its values are sent as text, and the database checks them.
     Other,
     /// As [`Self::Other`], but the empty text may be a value of the type.
@@ -81,6 +85,9 @@ pub struct Column {
     pub has_default: bool,
 }
 
+/// The `typtype` that our queries give to a composite type with a date or a time.
+pub const COMPOSITE_WITH_DATES: &str = "c with dates";
+
 impl ColumnType {
     /// Returns the column type for a type of PostgreSQL: from its name in `pg_type`, its `typtype`, whether it is in
     /// the schema `pg_catalog`, and its type modifier.
@@ -91,6 +98,7 @@ impl ColumnType {
         let length = usize::try_from(modifier - 4).ok().filter(|n| *n > 0);
         match name {
             _ if typtype == "e" => Self::Enum,
+            _ if typtype == COMPOSITE_WITH_DATES => Self::Composite,
             "citext" => Self::Text(None),
             "_date" | "daterange" | "datemultirange" if built_in => Self::Each(MomentType::Date),
             "_timestamp" | "tsrange" | "tsmultirange" if built_in => Self::Each(MomentType::Timestamp),
@@ -100,10 +108,8 @@ impl ColumnType {
             "_time" if built_in => Self::Each(MomentType::Time),
             "_timetz" if built_in => Self::Each(MomentType::TimeTz),
             "money" if built_in => Self::Money,
-            "interval" | "_interval" | "_money" | "_numeric" | "_float4" | "_float8" | "numrange"
-            | "nummultirange"
-                if built_in =>
-            {
+            "interval" | "_interval" if built_in => Self::Interval,
+            "_money" | "_numeric" | "_float4" | "_float8" | "numrange" | "nummultirange" if built_in => {
                 Self::Numbers
             }
             // An extension may define a type for which the empty text is a value, as hstore does. These types have
@@ -153,7 +159,9 @@ impl ColumnType {
                 | Self::Bytea
                 | Self::Json
                 | Self::Each(_)
+                | Self::Interval
                 | Self::Numbers
+                | Self::Composite
                 | Self::Other
                 | Self::OtherText
         )
@@ -168,7 +176,16 @@ impl ColumnType {
     /// Returns whether the type has no binary encoder here, so that all rows are sent as text.
     #[must_use]
     pub fn needs_text(self) -> bool {
-        matches!(self, Self::Each(_) | Self::Money | Self::Numbers | Self::Other | Self::OtherText)
+        matches!(
+            self,
+            Self::Each(_)
+                | Self::Money
+                | Self::Interval
+                | Self::Numbers
+                | Self::Composite
+                | Self::Other
+                | Self::OtherText
+        )
     }
 
     /// Returns whether the values are numbers.
@@ -180,7 +197,7 @@ impl ColumnType {
     /// Returns whether the values are numbers or contain numbers.
     #[must_use]
     pub fn has_numbers(self) -> bool {
-        self.is_number() || matches!(self, Self::Money | Self::Numbers)
+        self.is_number() || matches!(self, Self::Money | Self::Interval | Self::Numbers)
     }
 
     /// Returns the type of the dates or times in a value, or `None` if values contain none.

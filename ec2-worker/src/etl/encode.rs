@@ -77,7 +77,9 @@ fn encode(column: &Column, rules: &ColumnRules, text: &[u8], out: &mut Vec<u8>) 
         ColumnType::Enum
         | ColumnType::Each(_)
         | ColumnType::Money
+        | ColumnType::Interval
         | ColumnType::Numbers
+        | ColumnType::Composite
         | ColumnType::Other
         | ColumnType::OtherText => sized(out, text),
     }
@@ -123,6 +125,8 @@ fn checked<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<C
             return each.map(Cow::Owned).map_err(|element| refusal(column, rules, &element));
         }
         ColumnType::Money => other::money(text).ok_or_else(refused)?,
+        ColumnType::Interval => other::interval(text).ok_or_else(refused)?,
+        ColumnType::Composite => other::composite(text).ok_or_else(refused)?,
         ColumnType::Enum | ColumnType::Numbers | ColumnType::Other | ColumnType::OtherText => {}
         ColumnType::Date
         | ColumnType::Timestamp
@@ -163,11 +167,11 @@ fn as_written(reason: &str, plain: &[u8], text: &[u8]) -> String {
 
 fn by_number_form<'a>(column: &Column, rules: &ColumnRules, text: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
     let Some(form) = &rules.numbers else { return Ok(Cow::Borrowed(text)) };
-    if column.kind == ColumnType::Numbers {
+    if matches!(column.kind, ColumnType::Interval | ColumnType::Numbers) {
         return other::without_form(form, text).map(|()| Cow::Borrowed(text)).ok_or_else(|| {
             format!(
-                "{} is a {}, in which numbers are written as PostgreSQL writes them; `myDecimal` and `myGrouping` do not \
-                 count inside it, so a number with one of their characters is refused",
+                "{} is a {}, in which numbers are written as PostgreSQL writes them, because `myDecimal` and `myGrouping` do not \
+                 count inside it; write its numbers as 1234.5",
                 shown(text),
                 column.type_name
             )
@@ -271,21 +275,21 @@ mod tests {
     #[test]
     fn a_value_that_does_not_fit_is_refused_with_a_reason() {
         let reason = |kind, text| encode(kind, text).expect_err("refused");
-        assert_eq!(reason(ColumnType::Int4, "abc"), "\"abc\" is not a whole number");
-        assert_eq!(reason(ColumnType::Int4, "3000000000"), "\"3000000000\" is out of range for the type");
-        assert_eq!(
-            reason(ColumnType::Int8, "99999999999999999999"),
-            "\"99999999999999999999\" is out of range for the type"
-        );
-        assert_eq!(reason(ColumnType::Date, "2023-02-30"), "\"2023-02-30\" is not a date (as 2025-12-31)");
-        assert_eq!(
-            reason(ColumnType::Text(Some(2)), "äöü"),
-            "\"äöü\" has 3 characters, but the column takes 2"
-        );
-        assert_eq!(
-            reason(ColumnType::Numeric(Some((5, 2))), "1234.5"),
-            "\"1234.5\" is out of range for the type"
-        );
+        for (kind, text, says) in [
+            (ColumnType::Int4, "abc", "\"abc\" is not a whole number; "),
+            (ColumnType::Int4, "3000000000", "\"3000000000\" is out of range for the type; "),
+            (
+                ColumnType::Int8,
+                "99999999999999999999",
+                "\"99999999999999999999\" is out of range for the type; ",
+            ),
+            (ColumnType::Date, "2023-02-30", "\"2023-02-30\" is not a date (as 2025-12-31); "),
+            (ColumnType::Text(Some(2)), "äöü", "\"äöü\" has 3 characters, but the column takes 2; "),
+            (ColumnType::Numeric(Some((5, 2))), "1234.5", "\"1234.5\" is out of range for the type; "),
+        ] {
+            let reason = reason(kind, text);
+            assert!(reason.starts_with(says), "{reason}");
+        }
         assert!(reason(ColumnType::Timestamp, "2023-02-01T00:00:00+02:00").contains("is not a"));
         assert!(encode(ColumnType::Text(Some(3)), "äöü").is_ok());
     }

@@ -24,6 +24,7 @@ mod pieces;
 mod unpack;
 mod workbook;
 
+pub(crate) use csv_text::push_text;
 use pieces::Pieces;
 
 /// The largest number of bytes that one fill of a window adds.

@@ -13,6 +13,7 @@ mod expect;
 mod groups;
 pub mod publish;
 mod quarantine;
+mod reason;
 mod refused;
 mod replace;
 pub mod retry;
@@ -171,6 +172,8 @@ struct LoadTry<'a> {
     batch_size: u64,
     /// The tables before the load, if the run publishes its tables together.
     before: Option<Before>,
+    /// The load whose rows, and later ones, the rows must not replace.
+    protected: Option<WorkKey>,
 }
 
 impl<'a> LoadTry<'a> {
@@ -190,6 +193,7 @@ impl<'a> LoadTry<'a> {
             next_tables: NextTables::default(),
             batch_size: LARGEST_BATCH,
             before: None,
+            protected: None,
         }
     }
 }
@@ -294,7 +298,7 @@ impl LoadTry<'_> {
                     plan.dialect.skip_footer = 0;
                     plan.is_plain = begin.is_plain;
                     let writer = Writer::new(tx, table, begin.layout, way, self.loaded.rows > 0).await?;
-                    open = Some((writer, None));
+                    open = Some((writer.protecting(self.protected.clone()), None));
                 }
                 Message::Chunk(chunk) => {
                     self.loaded.bytes = before + chunk.end.offset;

@@ -6,7 +6,7 @@
 use tokio_postgres::types::Type;
 
 use super::column::{Column, ColumnType};
-use super::table::RESOLVED;
+use super::table::{CLASS, RESOLVED};
 use crate::database::Transaction;
 use crate::failure::Failure;
 use crate::sql::{SqlTemplate, statements};
@@ -113,7 +113,7 @@ async fn types_of(tx: &Transaction, template: &SqlTemplate) -> Result<Types, Fai
         Ok(()) => {}
     }
     let sql = format!(
-        "SELECT pg_catalog.format_type(t.oid, NULL), b.typname::text, b.typtype::text, \
+        "SELECT pg_catalog.format_type(t.oid, NULL), b.typname::text, {CLASS}, \
                 b.typnamespace = 'pg_catalog'::regnamespace \
          FROM pg_catalog.pg_prepared_statements p, unnest(p.parameter_types::oid[]) WITH ORDINALITY AS a(atttypid, place) \
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL (SELECT -1 AS atttypmod) m \

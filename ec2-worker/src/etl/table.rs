@@ -75,8 +75,16 @@ CROSS JOIN LATERAL (
     SELECT up.oid AS base, up.modifier, up.typnotnull AS strict FROM up ORDER BY up.depth DESC LIMIT 1
 ) r";
 
+/// The `typtype` of `b`, as [`ColumnType::of`] takes it.
+pub(super) const CLASS: &str = "
+CASE WHEN b.typtype = 'c' AND EXISTS (
+    SELECT FROM pg_catalog.pg_attribute x JOIN pg_catalog.pg_type y ON y.oid = x.atttypid
+    WHERE x.attrelid = b.typrelid AND x.attnum > 0 AND y.typcategory = 'D'
+) THEN 'c with dates' ELSE b.typtype::text END";
+
 const COLUMNS: &str = "
-SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text, b.typtype::text,
+SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typname::text,
+       {CLASS},
        b.typnamespace = 'pg_catalog'::regnamespace, r.modifier,
        a.attnotnull OR r.strict, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
        a.attgenerated <> '', a.attidentity::text, coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
@@ -149,7 +157,7 @@ impl Table {
             primary_key: key.iter().map(|row| row.get(0)).collect(),
             has_deferrable_key: key.iter().any(|row| !row.get::<_, bool>(1)),
         };
-        let columns = COLUMNS.replace("{RESOLVED}", RESOLVED);
+        let columns = COLUMNS.replace("{RESOLVED}", RESOLVED).replace("{CLASS}", CLASS);
         for row in tx.query(doing, &columns, &[(&oid, Type::INT8)]).await? {
             table.add(&row);
         }

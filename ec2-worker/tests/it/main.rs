@@ -21,6 +21,7 @@ mod random_tables;
 mod random_texts;
 mod refusal_cost;
 mod refusals;
+mod remedies;
 mod replacing;
 mod retries;
 mod scripts;

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use definition::kind::field::{Limit, LoadMode};
-use ec2_worker::etl::dialect::Dialect;
+use ec2_worker::etl::dialect::{Dialect, Form};
 use ec2_worker::etl::load::Load;
 use ec2_worker::etl::load::retry::{Mended, Retried, Retry, retry};
+use ec2_worker::etl::number_form::NumberForm;
 use ec2_worker::etl::rejected::RefusedRow;
 use ec2_worker::etl::source::{Origin, Source};
 use ec2_worker::failure::Failure;
@@ -37,9 +38,14 @@ impl Case {
     }
 
     async fn load_files(&mut self, pipeline: &str, files: &[(&str, &str)]) {
+        let files: Vec<_> = files.iter().map(|(key, text)| (*key, text.as_bytes())).collect();
+        self.load_bytes(pipeline, &files).await;
+    }
+
+    async fn load_bytes(&mut self, pipeline: &str, files: &[(&str, &[u8])]) {
         let mut sources = Vec::new();
         for (key, content) in files {
-            self.stack.put(key, *content).await;
+            self.stack.put(key, content.to_vec()).await;
             let at = S3Uri { bucket: BUCKET.to_owned(), key: (*key).to_owned() };
             let object = self.storage().pin(&at, None).await.expect("it is there");
             sources.push(Source { origin: Origin::Object(self.storage(), object), gzip: false });
@@ -214,6 +220,50 @@ async fn after_upsert_rows_do_not_replace_those_of_a_later_run_unasked() {
     let asked = Retry { load: &case.load, storage: &storage, over_newer: true };
     retry(&asked, &mended, &case.world.pool).await.expect("asked for");
     assert_eq!(case.world.rows("SELECT name FROM t WHERE id = 4").await, "bob");
+}
+
+#[tokio::test]
+async fn after_upsert_a_mended_row_does_not_replace_a_row_that_stood_below_it_unasked() {
+    let schema = format!("{TABLE}; INSERT INTO t VALUES (2, '2025-01-01', 'old'), (4, '2025-01-01', 'old')");
+    let file = ("a.csv", "name,id,born\nfour,x,2026-01-01\ntwo,y,2026-01-02\nlast,4,2026-01-04\n");
+    let case = Case::new(&schema, LoadMode::Upsert, &[file], headed()).await;
+    let mended = case.mended(&["four,4,2026-01-01", "two,2,2026-01-02"]).await;
+    let message = case.retry(&mended).await.expect_err("the last row with a key stays").message;
+    assert!(
+        message.contains("a row with the key 4 since run df-1") && message.contains("--over-newer"),
+        "{message}"
+    );
+    assert_eq!(case.world.rows("SELECT id, name FROM t ORDER BY id").await, "2|old 4|last");
+    assert_eq!(case.retry(&mended[1..]).await.expect("an old row is replaced").loaded, 1);
+    assert_eq!(case.world.rows("SELECT id, name FROM t ORDER BY id").await, "2|two 4|last");
+    let storage = case.storage();
+    let asked = Retry { load: &case.load, storage: &storage, over_newer: true };
+    retry(&asked, &mended[..1], &case.world.pool).await.expect("asked for");
+    assert_eq!(case.world.rows("SELECT id, name FROM t ORDER BY id").await, "2|two 4|four");
+}
+
+#[tokio::test]
+async fn the_texts_of_a_workbook_stay_texts_in_a_mended_row() {
+    let (world, stack) = (
+        World::new("CREATE TABLE t (id int, code text, amount numeric)").await,
+        Stack::without_worker().await,
+    );
+    let mut load = world.load("t", &PathBuf::new());
+    load.limit = Limit::Percent(100.0);
+    load.dialect.form = Form::Workbook;
+    load.rules.numbers = Some(NumberForm { decimal: ',', grouping: Some('.'), ..NumberForm::default() });
+    let mut case = Case { world, stack, load };
+    case.load_bytes("df-1", &[("a.xlsx", include_bytes!("../corpus/refused_cells.xlsx"))]).await;
+    assert_eq!(
+        case.world.rows("SELECT raw_line FROM t_rejects ORDER BY line").await,
+        r#""x",007,"1.234" "z",009,"5""#
+    );
+    let message = case.retry(&case.mended(&["1,007,\"1.234\"", "3,009,1.234"]).await).await;
+    let message = message.expect_err("a number of two meanings").message;
+    assert!(message.contains("m.csv, line 3: raw_line has 1.234, which"), "{message}");
+    let mended = case.mended(&["1,007,\"1.234\"", "3,009,\"1.234\""]).await;
+    assert_eq!(case.retry(&mended).await.expect("loaded").loaded, 2);
+    assert_eq!(case.world.rows("SELECT * FROM t ORDER BY id").await, "1|007|1234 2|008|1.5 3|009|1234");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::World;
 use super::stack::{Stack, object, refers, string, value};
 use super::values::{READING, WAYS, load, rules, stored, texts};
 
-fn patterns(all: &[&str]) -> Vec<Pattern> {
+pub(crate) fn patterns(all: &[&str]) -> Vec<Pattern> {
     all.iter().map(|text| Pattern::new(text).expect("a pattern")).collect()
 }
 

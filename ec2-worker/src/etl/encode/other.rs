@@ -39,7 +39,10 @@ pub(super) fn characters(limit: Option<usize>, text: &[u8]) -> Result<&[u8], Str
         return Ok(&text[..end]);
     }
     let count = text.iter().enumerate().filter(starts).count();
-    Err(format!("{} has {count} characters, but the column takes {limit}", shown(text)))
+    Err(format!(
+        "{} has {count} characters, but the column takes {limit}; shorten the text, or give the column the type text",
+        shown(text)
+    ))
 }
 
 /// Reads a UUID. As in PostgreSQL, a hyphen may follow each group of four digits, and braces may enclose all.
@@ -71,6 +74,42 @@ pub(super) fn money(text: &[u8]) -> Option<()> {
     (is_fraction_plain && groups.into_iter().all(|group| digits(group) == 3)).then_some(())
 }
 
+/// Checks that no comma stands between two digits of an interval. PostgreSQL takes such a comma for the end of a number, so
+/// `1,5 hours` would become another time than one and a half hours. Between the elements of an array, a comma may stand so.
+pub(super) fn interval(text: &[u8]) -> Option<()> {
+    let is_array = text.trim_ascii().starts_with(b"{");
+    let mut is_quoted = false;
+    for (index, byte) in text.iter().enumerate() {
+        let is_digit = |index: usize| text.get(index).is_some_and(u8::is_ascii_digit);
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b',' if (!is_array || is_quoted) && index > 0 && is_digit(index - 1) && is_digit(index + 1) => {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    Some(())
+}
+
+/// Checks that no part of a composite value is a date that PostgreSQL would read by its settings or by the day of the load.
+pub(super) fn composite(text: &[u8]) -> Option<()> {
+    const WORDS: [&[u8]; 4] = [b"now", b"today", b"tomorrow", b"yesterday"];
+    let is_mark = |byte: &u8| matches!(byte, b'(' | b')' | b',' | b'"' | b'{' | b'}');
+    let is_open = |part: &[u8]| {
+        let part = part.trim_ascii();
+        let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (first, rest) = part.split_at(digits(part));
+        let is_separated = matches!(rest.first(), Some(b'/' | b'.' | b'-'));
+        let second = rest.get(1..).map_or(0, digits);
+        let third = rest.get(1 + second..).unwrap_or_default();
+        let has_three = is_separated && (1..=2).contains(&second) && third.first() == rest.first();
+        let is_short = (1..=2).contains(&first.len()) && has_three && digits(&third[1..]) >= 2;
+        is_short || WORDS.iter().any(|word| part.eq_ignore_ascii_case(word))
+    };
+    (!text.split(is_mark).any(is_open)).then_some(())
+}
+
 /// Checks that no number inside a text has a character that a form of numbers gives another meaning than PostgreSQL.
 pub(super) fn without_form(form: &NumberForm, text: &[u8]) -> Option<()> {
     let text = String::from_utf8_lossy(text);
@@ -85,9 +124,11 @@ pub(super) fn without_form(form: &NumberForm, text: &[u8]) -> Option<()> {
 pub(super) fn json(text: &[u8]) -> Result<(), String> {
     match serde_json::from_slice::<serde::de::IgnoredAny>(text) {
         // PostgreSQL takes JSON that is nested more deeply; it checks the text again.
-        Err(error) if !error.to_string().starts_with("recursion limit") => {
-            Err(format!("{} is not JSON: {error}", shown(text)))
-        }
+        Err(error) if !error.to_string().starts_with("recursion limit") => Err(format!(
+            "{} is not JSON: {error}; correct the value (a text in JSON has quotes of its own), or give the column the type \
+                 text",
+            shown(text)
+        )),
         _ => Ok(()),
     }
 }

@@ -1,4 +1,5 @@
-//! The reasons why a text is not a value of its column.
+//! The reasons why a text is not a value of its column. Each reason ends with a remedy, because the person who reads it has to
+//! change something: the file, a field of the definition, or the table.
 
 use super::super::column::{Column, ColumnType, MomentType};
 use super::super::value_rules::ColumnRules;
@@ -17,25 +18,58 @@ pub(super) fn refusal(column: &Column, rules: &ColumnRules, text: &[u8]) -> Stri
                 "{value} is not a boolean (true, false, t, f, yes, no, 1, 0); other words need `myTrue` and `myFalse`"
             )
         }
-        ColumnType::Bool => format!("{value} is not a boolean, and no word of `myTrue` or `myFalse`"),
+        ColumnType::Bool => format!(
+            "{value} is not a boolean, and no word of `myTrue` or `myFalse`; correct the value, or add the word to one of them"
+        ),
         ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8 if super::number::is_integer(text) => {
             range(column, text)
         }
         ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8 => {
-            format!("{value} is not a whole number{}", number_hint(rules, text))
+            format!("{value} is not a whole number{}", whole_number_hint(column, rules, text))
         }
         ColumnType::Money => {
             format!("{value} is not an amount of money (as 1234.56){}", number_hint(rules, text))
         }
         _ if column.kind.is_number() => format!("{value} is not a number{}", number_hint(rules, text)),
-        _ => format!("{value} is not a {}", column.type_name),
+        ColumnType::Uuid => {
+            format!("{value} is not a uuid (as 123e4567-e89b-12d3-a456-426614174000); {}", other_text(text))
+        }
+        ColumnType::Bytea => format!(
+            "{value} is not a bytea; write bytes as pairs of hexadecimal digits after \\x, and a backslash in a text twice"
+        ),
+        ColumnType::Composite => format!(
+            "{value} is not a {}: the day and the month of a date in it may change places, or it has a word such as today; write \
+             dates in it as 2025-12-31",
+            column.type_name
+        ),
+        ColumnType::Interval => format!(
+            "{value} is not an {} (as 1.5 hours): a number in it takes a decimal point, and no comma; write it so",
+            column.type_name
+        ),
+        _ => format!("{value} is not a {}; {}", column.type_name, other_text(text)),
+    }
+}
+
+/// Returns what to do with a text that has not the form of its type, whatever the form is.
+fn other_text(text: &[u8]) -> &'static str {
+    if text.iter().any(u8::is_ascii_digit) {
+        "correct the value"
+    } else {
+        "correct the value, or give the text to `myNullValues` if it means that there is no value"
     }
 }
 
 /// Returns the reason why `text` does not fit into the column.
 #[cold]
 pub(super) fn range(column: &Column, text: &[u8]) -> String {
-    format!("{} is out of range for {}", shown(text), column.type_name)
+    let remedy = match column.kind {
+        ColumnType::Int2 | ColumnType::Int4 => "correct the value, or give the column the type bigint",
+        ColumnType::Int8 => "correct the value, or give the column the type numeric, or text if it is an id",
+        ColumnType::Float4 => "correct the value, or give the column the type double precision or numeric",
+        ColumnType::Float8 => "correct the value, or give the column the type numeric",
+        _ => "correct the value, or allow more digits in the type of the column",
+    };
+    format!("{} is out of range for {}; {remedy}", shown(text), column.type_name)
 }
 
 fn moment_refusal(column: &Column, moments: MomentType, rules: &ColumnRules, text: &[u8]) -> String {
@@ -43,7 +77,11 @@ fn moment_refusal(column: &Column, moments: MomentType, rules: &ColumnRules, tex
     if matches!(moments, MomentType::Date | MomentType::Timestamp) && moment::would_lose(rules, text) {
         let lost =
             if moments == MomentType::Date { "a time of day or an offset" } else { "an offset from UTC" };
-        return format!("{value} is not a {of}: it has {lost}, which the column would lose");
+        let wider = if moments == MomentType::Date { "timestamp or timestamptz" } else { "timestamptz" };
+        return format!(
+            "{value} is not a {of}: it has {lost}, which the column would lose; leave it out, or give the column the type \
+             {wider}"
+        );
     }
     let example = match moments {
         MomentType::Date => "2025-12-31",
@@ -54,19 +92,38 @@ fn moment_refusal(column: &Column, moments: MomentType, rules: &ColumnRules, tex
     if !rules.dates.is_empty() {
         let patterns: Vec<&str> = rules.dates.iter().map(super::super::date::Pattern::text).collect();
         let or = if rules.refuses_iso { String::new() } else { format!(", or as {example}") };
-        return format!("{value} is not a {of} written as {}{or}", patterns.join(" or "));
+        return format!(
+            "{value} is not a {of} written as {}{or}; correct the value, or add its form as a `myDateFormat`",
+            patterns.join(" or ")
+        );
     }
-    let separated = text.iter().any(|byte| matches!(byte, b'/' | b'.' | b'-'));
-    let hint = match moments {
-        MomentType::Date | MomentType::Timestamp | MomentType::TimestampTz
-            if separated && text.first().is_some_and(u8::is_ascii_digit) && !is_iso_form(text) =>
-        {
-            "; another form needs `myDateFormat`, such as dd/MM/yyyy"
-        }
-        _ => "",
-    };
     let of = if moments == MomentType::Date && matches!(column.kind, ColumnType::Date) { "date" } else { of };
-    format!("{value} is not a {of} (as {example}){hint}")
+    format!("{value} is not a {of} (as {example}); {}", moment_hint(moments, text))
+}
+
+/// Returns what to do with a text that is no date or time, if no pattern is declared.
+fn moment_hint(moments: MomentType, text: &[u8]) -> &'static str {
+    let has_date = matches!(moments, MomentType::Date | MomentType::Timestamp | MomentType::TimestampTz);
+    let separated = text.iter().any(|byte| matches!(byte, b'/' | b'.' | b'-'));
+    let begins_with_digit = text.first().is_some_and(u8::is_ascii_digit);
+    match () {
+        () if has_date && is_serial_number(text) => {
+            "a number may count the days of a spreadsheet: give its cells a date format there, and save the file again"
+        }
+        () if is_iso_form(text) => "there is no such day or time: correct the value",
+        () if has_date && separated && begins_with_digit => {
+            "another form needs `myDateFormat`, such as dd/MM/yyyy"
+        }
+        () if begins_with_digit => "correct the value, or declare its form by `myDateFormat`",
+        () => other_text(text),
+    }
+}
+
+/// Returns whether the text may be the serial number of a day from 1954 to 2064, or of a time on it, as spreadsheets store it.
+fn is_serial_number(text: &[u8]) -> bool {
+    let days = text.split(|byte| *byte == b'.').next().unwrap_or_default();
+    let is_number = text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    is_number && days.len() == 5 && (b'2'..=b'5').contains(&days[0])
 }
 
 /// Returns whether the text begins in the form of an ISO date, whatever the numbers are.
@@ -74,16 +131,34 @@ fn is_iso_form(text: &[u8]) -> bool {
     text.get(..5).is_some_and(|year| year[..4].iter().all(u8::is_ascii_digit) && year[4] == b'-')
 }
 
+/// Returns what to do with a text that is no whole number, which may be a number with a fraction.
+fn whole_number_hint(column: &Column, rules: &ColumnRules, text: &[u8]) -> String {
+    // The number form may have been applied already.
+    let plain = rules.numbers.as_ref().and_then(|form| form.plain(text));
+    let is_number =
+        [Some(text), plain.as_deref()].iter().flatten().any(|text| super::number::float8(text).is_ok());
+    if is_number && text.iter().any(u8::is_ascii_digit) {
+        let of = &column.type_name;
+        return format!(
+            ": {of} takes no decimal point and no exponent; leave them out, or give the column the type numeric"
+        );
+    }
+    number_hint(rules, text)
+}
+
 fn number_hint(rules: &ColumnRules, text: &[u8]) -> String {
     let has = |byte: u8| text.contains(&byte);
     let digits = text.iter().any(u8::is_ascii_digit);
     if !digits || text.iter().filter(|byte| byte.is_ascii_alphabetic()).count() > 3 {
-        return String::new();
+        return format!("; {}", other_text(text));
     }
     let form = rules.numbers.as_ref();
     if let Some(form) = form.filter(|_| has(b',') || has(b'.')) {
         let grouping = form.grouping.map_or_else(|| "none".to_owned(), |c| format!("`{c}`"));
-        return format!(" (decimal character `{}`, grouping character {grouping})", form.decimal);
+        return format!(
+            " (decimal character `{}`, grouping character {grouping}); correct the value, or `myDecimal` and `myGrouping`",
+            form.decimal
+        );
     }
     let hint = match () {
         () if has(b'%') => "`myPercent` takes a percent sign",
@@ -94,7 +169,7 @@ fn number_hint(rules: &ColumnRules, text: &[u8]) -> String {
             "`myTrailingSign` takes a sign behind the number"
         }
         () if has(b'$') => "`myCurrency` takes a currency",
-        () => return String::new(),
+        () => "correct the value",
     };
     format!("; {hint}")
 }

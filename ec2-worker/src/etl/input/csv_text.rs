@@ -14,7 +14,7 @@ pub(super) fn push_record<'a>(texts: impl Iterator<Item = Option<(&'a str, bool)
 }
 
 /// Appends a field of CSV, in quotes if `is_text` is true or the text needs them.
-pub(super) fn push_text(text: &str, is_text: bool, out: &mut Vec<u8>) {
+pub(crate) fn push_text(text: &str, is_text: bool, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     if !is_text && !bytes.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
         out.extend_from_slice(bytes);

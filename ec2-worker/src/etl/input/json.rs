@@ -153,7 +153,8 @@ impl Objects {
             return Ok(Some(Err((what, shown(&line)))));
         }
         let object = serde_json::from_slice::<Fields>(&line);
-        let problem = |error| (format!("the line is not a JSON object: {error}"), shown(&line));
+        let problem =
+            |error| (format!("the line is not a JSON object: {error}; correct the line"), shown(&line));
         Ok(Some(object.map_err(problem)))
     }
 
@@ -161,7 +162,7 @@ impl Objects {
     fn remedy(&self) -> &'static str {
         match self.encoding {
             "UTF-8" => "save the file as UTF-8, or set `myEncoding`, for example to windows-1252",
-            _ => "`myEncoding` names the encoding of the file",
+            _ => "`myEncoding` must name the encoding of the file; correct it, or write this character again",
         }
     }
 
@@ -320,9 +321,10 @@ impl Csv {
         for (key, value) in fields {
             let text = match self.keys.places.get(key) {
                 Some(place) => text(key, value.get()).map(|text| texts[*place] = text),
-                None => {
-                    Err(format!("the key `{key}` does not stand in the first {LEADING} objects of the file"))
-                }
+                None => Err(format!(
+                    "the key `{key}` does not stand in the first {LEADING} objects of the file; add it to the first \
+                         object, with the value null"
+                )),
             };
             if let Err(reason) = text {
                 return bad_bytes::push_reason(&reason, &written(fields), &mut self.out);
@@ -343,7 +345,10 @@ fn text(key: &str, raw: &str) -> Result<Option<(String, bool)>, String> {
         "null" => None,
         _ if raw.starts_with('"') => {
             let text = serde_json::from_str(raw);
-            Some((text.map_err(|error| format!("the value of `{key}` is no text: {error}"))?, true))
+            Some((
+                text.map_err(|error| format!("the value of `{key}` is no text: {error}; correct it"))?,
+                true,
+            ))
         }
         _ => Some((raw.to_owned(), false)),
     })

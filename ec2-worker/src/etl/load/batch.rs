@@ -18,6 +18,7 @@ use super::doubles::{Doubles, subtransactions};
 use super::list;
 use crate::database::Transaction;
 use crate::failure::Failure;
+use crate::ledger::WorkKey;
 use crate::sql::identifier;
 
 /// The start of binary `COPY` data (PostgreSQL manual, COPY, "Binary Format").
@@ -39,6 +40,8 @@ pub(super) struct Writer<'a> {
     merge: Option<String>,
     /// Counts the rows of an upsert with the same key.
     doubles: Option<Doubles>,
+    /// The load whose rows, and later ones, an upsert must not replace.
+    protected: Option<WorkKey>,
 }
 
 /// The rows that were sent since the savepoint, and that the database has not accepted yet.
@@ -89,7 +92,7 @@ impl<'a> Writer<'a> {
             Layout::Binary(fit) => (list(&fit.columns), "binary"),
             Layout::Text(fit) => (list(&fit.columns), "text"),
             Layout::Statements(_) => {
-                return Ok(Self { tx, layout, way, copy: None, merge: None, doubles: None });
+                return Ok(Self { tx, layout, way, copy: None, merge: None, doubles: None, protected: None });
             }
         };
         let merge = match &layout {
@@ -112,7 +115,12 @@ impl<'a> Writer<'a> {
             _ => None,
         };
         let copy = tx.client().prepare(&copy).await.map_err(|error| Failure::database(DOING, &error))?;
-        Ok(Self { tx, layout, way, copy: Some(copy), merge, doubles })
+        Ok(Self { tx, layout, way, copy: Some(copy), merge, doubles, protected: None })
+    }
+
+    /// Makes an upsert fail if it would replace a row of the load `of`, or a later one.
+    pub(super) fn protecting(self, of: Option<WorkKey>) -> Self {
+        Self { protected: of, ..self }
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -224,6 +232,9 @@ impl<'a> Writer<'a> {
         };
         let mut replaced = 0;
         if let Some(doubles) = &self.doubles {
+            if let Some(of) = &self.protected {
+                doubles.check_newer(self.tx, of).await?;
+            }
             if !later.is_empty() {
                 replaced += doubles.remove_superseded(self.tx, later).await?;
             }
@@ -324,10 +335,4 @@ pub(super) async fn copy_csv(
     }
     sink.as_mut().finish().await.map_err(|error| Failure::database(doing, &error))?;
     Ok(())
-}
-
-/// Returns why the database refused a row, without what the worker was doing.
-pub(super) fn reason(failure: &Failure) -> String {
-    let said = failure.message.strip_prefix(DOING).and_then(|rest| rest.strip_prefix(": "));
-    said.unwrap_or(&failure.message).to_owned()
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::super::table::Table;
 use crate::database::Transaction;
 use crate::failure::Failure;
-use crate::sql::identifier;
+use crate::ledger::WorkKey;
+use crate::sql::{identifier, literal};
 
 /// The queries that count such rows before a batch is merged.
 pub(super) struct Doubles {
@@ -16,6 +17,9 @@ pub(super) struct Doubles {
     before: String,
     /// Removes the rows of the batch in whose place another row stands, if `{condition}` is true of that row.
     superseded: String,
+    /// Finds a row of the batch that would replace a row which the load with the ledger row `{ledger}`, or a later transaction,
+    /// has written. Returns its key as text.
+    newer: String,
     /// Whether there are earlier batches.
     has_rows: AtomicBool,
 }
@@ -38,8 +42,15 @@ impl Doubles {
             "WITH gone AS (DELETE FROM {stage} k USING {table} t WHERE {same} AND ({{condition}}) RETURNING 1) \
              SELECT count(*) FROM gone"
         );
+        let texts: Vec<String> = names.iter().map(|name| format!("k.{name}::text")).collect();
+        // The rows of this transaction have an age of 0 or less.
+        let newer = format!(
+            "SELECT concat_ws(', ', {}) FROM {stage} k JOIN {table} t ON {same} \
+             WHERE age(t.xmin) BETWEEN 1 AND (SELECT age(xmin) FROM downspout.ledger WHERE {{ledger}}) LIMIT 1",
+            texts.join(", ")
+        );
         let within = format!("SELECT (SELECT count(*) FROM {stage}) - (SELECT count(*) FROM ({keys}) k)");
-        Self { within, before, superseded, has_rows: AtomicBool::new(has_rows) }
+        Self { within, before, superseded, newer, has_rows: AtomicBool::new(has_rows) }
     }
 
     /// Counts the rows that the merge of the batch replaces.
@@ -61,6 +72,27 @@ impl Doubles {
         let spans = spans.iter().map(|span| written_between(span.start, &(span.end - 1).to_string()));
         let condition = spans.collect::<Vec<_>>().join(" OR ");
         counted(tx, &self.superseded.replace("{condition}", &condition)).await
+    }
+
+    /// Checks that no row of the batch replaces a row of the load `of` or of a later transaction. The database does not know
+    /// which of two rows of a file stood below the other.
+    pub(super) async fn check_newer(&self, tx: &Transaction, of: &WorkKey) -> Result<(), Failure> {
+        let WorkKey { pipeline, instance, generation } = of;
+        let ledger = format!(
+            "pipeline_id = {} AND instance_id = {} AND generation = {generation}",
+            literal(pipeline),
+            literal(instance)
+        );
+        let found = tx
+            .query("looking for newer rows with the same key", &self.newer.replace("{ledger}", &ledger), &[])
+            .await?;
+        let Some(row) = found.first() else { return Ok(()) };
+        let key: String = row.get(0);
+        let message = format!(
+            "the table has a row with the key {key} since run {pipeline} or later, and it may have stood below the mended row in the \
+             file; remove the mended row if it should not replace that row, or else add --over-newer"
+        );
+        Err(Failure::bad_input("NewerRow", message))
     }
 
     /// Remembers that a batch was merged.

@@ -1,5 +1,6 @@
 //! The refused rows of a load: finds them in a refused batch, compares their number with the limit, and stores them.
 
+use definition::counted::counted;
 use definition::kind::field::Limit;
 use tokio_postgres::types::Type;
 
@@ -11,6 +12,7 @@ use super::super::transform::{self, Chunk, Message, Plan, Reject};
 use super::batch::{self, Writer};
 use super::groups::Groups;
 use super::quarantine::quarantine;
+use super::reason::reason;
 use super::waiting::{Waiting, WaitingRow};
 use super::{LoadTry, READER_GONE, SMALLEST_BATCH, lock};
 use crate::database::Transaction;
@@ -73,7 +75,7 @@ impl LoadTry<'_> {
                 }
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     let mark = &chunk.marks[at];
-                    let (reason, may_wait) = (batch::reason(&failure), self.may_wait(&failure));
+                    let (reason, may_wait) = (reason(&failure), self.may_wait(&failure));
                     let reject =
                         Reject { at: mark.at, column: failure.column, reason, raw: mark.raw.clone() };
                     if may_wait {
@@ -115,8 +117,8 @@ impl LoadTry<'_> {
             return Ok(());
         }
         let counted = match self.load.limit {
-            Limit::Count(_) => counted(refused),
-            Limit::Percent(_) => format!("{refused} of {}", counted(total)),
+            Limit::Count(_) => counted(refused, "row"),
+            Limit::Percent(_) => format!("{refused} of {}", counted(total, "row")),
         };
         let message = format!(
             "{counted} refused, `myMaxRejects` allows {}; the table is left as it was: {}",
@@ -178,8 +180,4 @@ impl LoadTry<'_> {
         }
         Ok(())
     }
-}
-
-fn counted(rows: u64) -> String {
-    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }

@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use crate::ledger::{self, WorkKey};
 use crate::progress::Progress;
 use crate::storage::{ObjectRef, S3Uri, Storage};
-use mended_file::{MendedFile, beginning, one_record, plain};
+use mended_file::{MendedFile, beginning, one_record, plain, two_meanings};
 
 /// The largest number of problems that one message lists.
 const SHOWN: usize = 5;
@@ -60,7 +60,7 @@ pub struct Retry<'a> {
     pub load: &'a Load,
     /// S3, which has the original files.
     pub storage: &'a Storage,
-    /// Whether an upsert may replace rows of loads that came later.
+    /// Whether an upsert may replace rows of the same load, and of loads that came later.
     pub over_newer: bool,
 }
 
@@ -89,13 +89,13 @@ impl Retry<'_> {
         let table = self.table(tx).await?;
         lock(tx, &format!("retry {}", table.rejects())).await?;
         rejected::add_retried_at(tx, &table).await?;
-        self.check_rows(tx, &table, mended).await?;
+        let refused = self.check_rows(tx, &table, mended).await?;
         self.check_published(tx, &table).await?;
         self.check_later_loads(tx, &table).await?;
         tx.run("setting a savepoint", "SAVEPOINT retry").await?;
         let key = self.claim(tx).await?;
         let progress = Progress::default();
-        let (loaded, refused) = self.load_rows(tx, table.clone(), mended, &progress).await?;
+        let (loaded, refused) = self.load_rows(tx, table.clone(), mended, &refused, &progress).await?;
         let pipeline = &self.load.key.pipeline;
         if loaded == 0 {
             // No row was loaded, so nothing of the load may stay, such as an added column.
@@ -130,11 +130,12 @@ impl Retry<'_> {
         Err(Failure::bad_input("NotRefused", message))
     }
 
-    /// Checks that each row was refused in this run and was not retried, and that no row comes twice.
-    async fn check_rows(&self, tx: &Transaction, table: &Table, mended: &[Mended]) -> Result<(), Failure> {
+    /// Checks that each row was refused in this run and was not retried, and that no row comes twice. Returns the refused rows
+    /// of the run.
+    async fn check_rows(&self, tx: &Transaction, table: &Table, mended: &[Mended]) -> Result<Known, Failure> {
         let pipeline = &self.load.key.pipeline;
         let wanted = Wanted { pipeline: Some(pipeline.clone()), ..Wanted::default() };
-        let mut known: HashMap<(String, i64, i64), RefusedRow> = HashMap::new();
+        let mut known = Known::new();
         for row in rejected::rows(tx, table, &wanted).await? {
             // A rerun can refuse a row again that a retry has loaded before. Then the row that is still refused counts.
             let is_better = known.get(&place(&row)).is_none_or(|other| other.retried_at.is_some());
@@ -169,7 +170,7 @@ impl Retry<'_> {
                 problems.push(format!("{at}: {what} is in {first} already; keep one of them"));
             }
         }
-        refuse("NotRefused", &problems)
+        refuse("NotRefused", &problems).map(|()| known)
     }
 
     /// Checks that the table has the rows of this load, if the run publishes its tables together.
@@ -250,9 +251,10 @@ impl Retry<'_> {
         tx: &Transaction,
         mut table: Table,
         mended: &[Mended],
+        known: &Known,
         progress: &Progress,
     ) -> Result<(u64, Vec<RefusedRow>), Failure> {
-        let files = self.files(tx, &table, mended).await?;
+        let files = self.files(tx, &table, mended, known).await?;
         // After `replace`, the mended rows are added to the rows of the load. The limit of refused rows does not
         // count here.
         let mode = if self.load.mode == LoadMode::Upsert { LoadMode::Upsert } else { LoadMode::Append };
@@ -270,6 +272,7 @@ impl Retry<'_> {
             let own = Progress::default();
             let mut spool = Spool::new(&load.scratch, &load.key.pipeline);
             let mut this = LoadTry::new(&load, &own, &mut spool);
+            this.protected = Some(self.load.key.clone()).filter(|_| !self.over_newer);
             this.prepare(tx, &table).await?;
             this.file(tx, &mut table, &source).await.map_err(|failure| file.renamed(failure))?;
             this.load_waiting(tx, &table).await?;
@@ -300,6 +303,7 @@ impl Retry<'_> {
         tx: &Transaction,
         table: &Table,
         mended: &'m [Mended],
+        known: &Known,
     ) -> Result<Vec<MendedFile<'m>>, Failure> {
         let mut names: Vec<&str> = Vec::new();
         for Mended { row, .. } in mended {
@@ -318,6 +322,14 @@ impl Retry<'_> {
                 let text = mended.row.raw_line.trim_end_matches(['\r', '\n']);
                 if let Err(problem) = one_record(text, &dialect) {
                     problems.push(format!("{}: {problem}", mended.place));
+                }
+                let before = known.get(&place(&mended.row)).map_or("", |row| row.raw_line.as_str());
+                if let Some(value) = two_meanings(before, text, &dialect, &self.load.rules) {
+                    problems.push(format!(
+                        "{}: raw_line has {value}, which `myDecimal`, `myGrouping` or `myDateFormat` would read as another \
+                         value than a cell of the file has; write it in quotes, as texts of the file are written",
+                        mended.place
+                    ));
                 }
                 rows.push((bytes.len() as u64, mended));
                 bytes.extend_from_slice(text.as_bytes());
@@ -381,6 +393,9 @@ impl Retry<'_> {
         Ok(found.first().map(|row| format!("\"{}\"", row.get::<_, &str>(0))))
     }
 }
+
+/// The refused rows of a run, by their places.
+type Known = HashMap<(String, i64, i64), RefusedRow>;
 
 /// Returns the file, the line and the byte offset, by which the refused rows of one run differ.
 fn place(row: &RefusedRow) -> (String, i64, i64) {

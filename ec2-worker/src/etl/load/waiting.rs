@@ -12,9 +12,10 @@ use super::super::source::Source;
 use super::super::table::Table;
 use super::super::transform::{Layout, Reject};
 use super::LoadTry;
-use super::batch::{self, Way, Writer};
+use super::batch::{Way, Writer};
 use super::doubles::subtransactions;
 use super::groups::Groups;
+use super::reason::reason;
 use crate::database::Transaction;
 use crate::failure::Failure;
 
@@ -119,7 +120,7 @@ impl LoadTry<'_> {
                 }
                 Err(failure) if failure.is_refusal() && count == 1 => {
                     if let Some(mut row) = rows.pop_front() {
-                        row.reject.reason = batch::reason(&failure);
+                        row.reject.reason = reason(&failure);
                         row.refused_at = writer.point().await?;
                         match self.may_wait(&failure) {
                             true => left.push(row),

@@ -1,6 +1,6 @@
 //! Reads what comes before the first record of a file, and finds the dialect.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::{BYTE_ORDER_MARK, Records, SAMPLE};
 use crate::etl::detect;
@@ -54,13 +54,19 @@ impl Records {
         Ok(())
     }
 
-    /// Recognises a file whose lines end with CR alone, as old Macs wrote them.
+    /// Recognises a file whose lines end with CR alone, as old Macs wrote them, and as Excel for Mac still does. Its texts in
+    /// quotes may have line feeds.
     fn find_line_end(&mut self) -> Result<(), Failure> {
         if !self.dialect.ends_by_line() {
             return Ok(());
         }
-        self.fill_sample(|window| memchr(b'\n', window).is_some())?;
-        if memchr(b'\n', &self.window).is_none() && memchr(b'\r', &self.window).is_some() {
+        let quote = if self.dialect.detects { Some(b'"') } else { self.dialect.quote };
+        let escape = self.dialect.escape;
+        self.fill_sample(|window| has_feed(window, quote, escape))?;
+        let first = memchr2(b'\n', b'\r', &self.window);
+        let begins_with_return = first.is_some_and(|index| self.window[index] == b'\r');
+        let has_no_feed = memchr(b'\n', &self.window).is_none();
+        if begins_with_return && (has_no_feed || !has_feed(&self.window, quote, escape)) {
             self.set_dialect(Dialect {
                 record_end: RecordEnd::Bytes(b"\r".to_vec()),
                 ..self.dialect.clone()
@@ -114,4 +120,19 @@ impl Records {
         self.splitter = Splitter::new(&dialect);
         self.dialect = dialect;
     }
+}
+
+/// Returns whether a line feed stands outside quotes, or behind a carriage return.
+fn has_feed(text: &[u8], quote: Option<u8>, escape: Option<u8>) -> bool {
+    let (mut is_quoted, mut index) = (false, 0);
+    while let Some(byte) = text.get(index) {
+        match *byte {
+            byte if Some(byte) == escape && Some(byte) != quote => index += 1,
+            byte if Some(byte) == quote => is_quoted = !is_quoted,
+            b'\n' if !is_quoted || index > 0 && text[index - 1] == b'\r' => return true,
+            _ => {}
+        }
+        index += 1;
+    }
+    false
 }

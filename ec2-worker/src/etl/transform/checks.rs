@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use definition::counted::counted;
 use memchr::memchr;
 
 use super::rows::Refusal;
@@ -11,7 +12,7 @@ use crate::etl::column::{Column, ColumnType};
 use crate::etl::dialect::{Dialect, Form};
 use crate::etl::encode;
 use crate::etl::header::WrongHeader;
-use crate::etl::input::bad_bytes;
+use crate::etl::input::{bad_bytes, push_text};
 use crate::etl::position::Position;
 use crate::failure::Failure;
 
@@ -20,36 +21,49 @@ const NO_HEADER: &str = "the first record looks like a row, because its texts ar
                          set `myHeader` false, and otherwise leave the header out by `mySkipLines`";
 
 impl Thread {
-    /// Returns the last record of a workbook as CSV, with the text of each cell that its column takes.
+    /// Returns the last record of a workbook as CSV, with the text of each cell that its column takes. Texts stay in quotes,
+    /// because the forms of numbers and dates count for texts only, also when a person has mended the row.
     pub(super) fn raw_cells(&self) -> Vec<u8> {
         let splitter = self.records.splitter();
-        let (mut raw, mut text) = (csv::WriterBuilder::new().from_writer(Vec::new()), Vec::new());
+        let (mut raw, mut text) = (Vec::new(), Vec::new());
         for (index, span) in splitter.fields().iter().enumerate() {
             splitter.unescape(self.records.window(), *span, &mut text);
             let column = self.layout.as_ref().and_then(|layout| layout.column_of(index));
             let value = column.map_or_else(|| cell::shown(&text), |column| cell::value(column.kind, &text));
-            // Writing into memory does not fail.
-            let _ = raw.write_field(value);
+            let is_text = span.quoted && !text.contains(&cell::MARK);
+            if index > 0 {
+                raw.push(b',');
+            }
+            push_text(&String::from_utf8_lossy(value), is_text, &mut raw);
         }
-        raw.into_inner().unwrap_or_default()
+        raw
     }
 
     pub(super) fn wrong_count(&self, found: usize, expected: usize) -> String {
         let mut note = "";
-        let mut counted = found;
+        let mut fields = found;
         if self.plan.dialect.trailing_separator {
             // The header ends with a separator, so a record has one empty field more.
             if found == expected + 1 {
-                return "a value follows the last separator, but the header names no column for it"
+                return "a value follows the last separator, but the header names no column for it; remove the value, or \
+                        name its column in the header"
                     .to_owned();
             }
             if found == expected {
-                return "the separator at the end is missing, which the header has".to_owned();
+                return "the separator at the end is missing, which the header has; add it".to_owned();
             }
-            counted = found.saturating_sub(1).max(1);
+            fields = found.saturating_sub(1).max(1);
             note = " before the separator at the end, which the header has too";
         }
-        format!("{counted} column{} instead of {expected}{note}", if counted == 1 { "" } else { "s" })
+        // A line of totals or a title often has fewer fields than the rows.
+        let remedy = if fields > expected {
+            "a value with a separator in it needs quotes"
+        } else if fields == 1 {
+            "the file may have another separator, or the line is no row (`mySkipLines`, `mySkipFooter`)"
+        } else {
+            "add the missing values, or leave out a line that is no row (`mySkipFooter`)"
+        };
+        format!("{} instead of {expected}{note}; {remedy}", counted(fields, "column"))
     }
 
     /// Says why a header does not fit the table.
@@ -125,9 +139,8 @@ impl Thread {
             (skipped.blank, "without a value"),
         ];
         let there = kinds.iter().filter(|(count, _)| *count > 0);
-        let shown: Vec<String> = there
-            .map(|(count, what)| format!("{count} line{} {what}", if *count == 1 { "" } else { "s" }))
-            .collect();
+        let shown: Vec<String> =
+            there.map(|(count, what)| format!("{} {what}", counted(count, "line"))).collect();
         if shown.is_empty() { String::new() } else { format!("; left out: {}", shown.join(", ")) }
     }
 
@@ -160,7 +173,7 @@ impl Thread {
             let encoding = self.encoding();
             (index, format!("byte {byte:#04x} is not {encoding}; {}", hint(&self.plan.dialect, encoding)))
         } else if let Some(index) = memchr(0, bytes) {
-            (index, "a NUL byte, which PostgreSQL cannot store".to_owned())
+            (index, "a NUL byte, which PostgreSQL cannot store; remove it".to_owned())
         } else if let Some(index) = self.lone_return(record) {
             let what = "a carriage return (CR) without a line feed, outside quotes; quote the text, or end every line \
                         in the same way";
@@ -198,6 +211,8 @@ pub(super) fn hint(dialect: &Dialect, found: &str) -> &'static str {
             "the file begins in this encoding; write this character again"
         }
         None => "save the file as UTF-8, or set `myEncoding`, for example to windows-1252",
-        Some(_) => "`myEncoding` names the encoding of the file",
+        Some(_) => {
+            "`myEncoding` must name the encoding of the file; correct it, or write this character again"
+        }
     }
 }

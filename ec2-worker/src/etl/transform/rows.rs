@@ -9,6 +9,9 @@ use super::super::splitter::{Span, Splitter};
 use super::super::value_rules::ColumnRules;
 use crate::sql::SqlTemplate;
 
+/// Why a record without a value for a column is refused.
+const NOT_NULL: &str = "is empty, but the column is NOT NULL; fill the value, or allow NULL in the table";
+
 /// Why a record is refused: the name of the column at fault, and the reason.
 pub(super) type Refusal = (Option<String>, String);
 
@@ -72,7 +75,7 @@ impl Values<'_> {
         let value =
             self.text(column.kind, span).filter(|text| !text.is_empty() || column.kind.has_empty_value());
         if value.is_none() && column.not_null {
-            return Err((Some(column.name.clone()), "is empty, but the column is NOT NULL".to_owned()));
+            return Err((Some(column.name.clone()), NOT_NULL.to_owned()));
         }
         Ok(value)
     }

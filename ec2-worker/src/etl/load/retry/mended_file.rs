@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::super::date::Pattern;
 use super::super::super::dialect::{Dialect, Form};
 use super::super::super::input::Input;
 use super::super::super::position::Position;
@@ -9,6 +10,7 @@ use super::super::super::records::Records;
 use super::super::super::rejected::RefusedRow;
 use super::super::super::rejects::Spool;
 use super::super::super::splitter::{Splitter, Step};
+use super::super::super::value_rules::ValueRules;
 use super::Mended;
 use crate::failure::Failure;
 
@@ -79,6 +81,47 @@ pub(super) fn one_record(text: &str, dialect: &Dialect) -> Result<(), &'static s
             "raw_line is not one record; give each row a line of its own, and quote values with line breaks",
         ),
     }
+}
+
+/// Returns a field that a person has written without quotes into a row of a workbook or of JSON, if the rules for texts would
+/// read it as another value. A field without quotes is a number or a date there, which the rules do not concern, but a person
+/// may write it as the texts of the file are written. `before` is the row as it was refused.
+pub(super) fn two_meanings(
+    before: &str,
+    text: &str,
+    dialect: &Dialect,
+    rules: &ValueRules,
+) -> Option<String> {
+    let contradicts_iso = |pattern: &Pattern| pattern.contradicts_iso();
+    let has_other_dates =
+        rules.dates.iter().chain(rules.columns.iter().map(|of| &of.pattern)).any(contradicts_iso);
+    if dialect.made_from == Form::Text || rules.numbers.is_none() && !has_other_dates {
+        return None;
+    }
+    let is_other = |field: &str| {
+        let form = rules.numbers.as_ref();
+        let by_form = form.and_then(|form| form.plain(field.as_bytes()).map(std::borrow::Cow::into_owned));
+        let by_form = by_form.and_then(|plain| String::from_utf8(plain).ok()?.parse::<f64>().ok());
+        let is_other_number = by_form.zip(field.parse::<f64>().ok()).is_some_and(|(one, other)| one != other);
+        is_other_number || has_other_dates && field.as_bytes().get(4) == Some(&b'-')
+    };
+    let (before, after) = (fields(before, dialect), fields(text, dialect));
+    let changed = after.iter().enumerate().filter(|(index, field)| before.get(*index) != Some(field));
+    changed
+        .filter(|(_, (_, quoted))| !quoted)
+        .map(|(_, (field, _))| field.trim())
+        .find(|it| is_other(it))
+        .map(str::to_owned)
+}
+
+/// Returns the fields of a record as they are written, and whether each is in quotes.
+fn fields(record: &str, dialect: &Dialect) -> Vec<(String, bool)> {
+    let whole = [record.as_bytes(), dialect.record_end.bytes()].concat();
+    let mut splitter = Splitter::new(dialect);
+    splitter.split(&whole, 0, true);
+    let spans = splitter.fields().iter();
+    let text = |start, end| String::from_utf8_lossy(&whole[start..end]).into_owned();
+    spans.map(|span| (text(span.start, span.end), span.quoted)).collect()
 }
 
 impl MendedFile<'_> {

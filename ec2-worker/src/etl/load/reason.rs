@@ -1,0 +1,36 @@
+//! Says why the database refused a row, and what the user can change.
+
+use super::batch::DOING;
+use crate::failure::Failure;
+
+/// Returns why the database refused a row: its own sentence, without what the worker was doing, and a remedy.
+pub(super) fn reason(failure: &Failure) -> String {
+    let said = failure.message.strip_prefix(DOING).and_then(|rest| rest.strip_prefix(": "));
+    let said = said.unwrap_or(&failure.message);
+    let code = failure.id.rsplit(':').next().unwrap_or_default();
+    format!("{said}; {}", remedy(code))
+}
+
+/// Returns what to do about an error with this SQLSTATE (PostgreSQL manual, appendix A).
+fn remedy(code: &str) -> &'static str {
+    match code {
+        "23505" => {
+            "leave out the row, or load with `myLoadMode` upsert if a row replaces the one with the same primary key"
+        }
+        "23503" => "load the row that it refers to first, or correct the value",
+        "23514" => "correct the value, or change the check of the table",
+        "23502" => "fill the value, or allow NULL in the table",
+        "23P01" => "correct the value, or change the constraint of the table",
+        "42501" | "44000" => "correct the value, or load with a user who may write such rows",
+        "54000" | "54001" => "shorten the value",
+        "22003" | "22008" => "correct the value, or give the column a wider type",
+        _ if code.starts_with("22") => {
+            "write the value as PostgreSQL reads its type, or give the column the type text"
+        }
+        _ if code.starts_with("23") => "correct the row, or change the constraint of the table",
+        _ if code.starts_with('0') || code.starts_with("42") || code.starts_with("54") => {
+            "write the value as PostgreSQL reads its type"
+        }
+        _ => "correct the row, or change the trigger or the function of the database that refused it",
+    }
+}

@@ -1,0 +1,140 @@
+//! Every message of a refused row says what to change. The lists name each kind of refusal.
+
+use ec2_worker::etl::dialect::{Dialect, Form};
+use ec2_worker::etl::number_form::NumberForm;
+
+use super::World;
+use super::value_rules::patterns;
+
+/// A type, a text that it refuses, and what the message must say.
+const VALUES: &[(&str, &str, &str)] = &[
+    (
+        "int",
+        "abc",
+        "correct the value, or give the text to `myNullValues` if it means that there is no value",
+    ),
+    (
+        "int",
+        "1.0",
+        "integer takes no decimal point and no exponent; leave them out, or give the column the type numeric",
+    ),
+    ("smallint", "1e3", "smallint takes no decimal point and no exponent"),
+    ("int", "12x", "; correct the value"),
+    ("int", "0x1F", "; correct the value"),
+    ("int", "1,234", "`myDecimal`, `myGrouping` and `myCurrency` say how numbers are written"),
+    ("smallint", "40000", "or give the column the type bigint"),
+    ("int", "3000000000", "or give the column the type bigint"),
+    ("bigint", "99999999999999999999", "or give the column the type numeric, or text if it is an id"),
+    ("real", "1e99", "or give the column the type double precision or numeric"),
+    ("float8", "1e999", "or give the column the type numeric"),
+    ("numeric(5,2)", "1234.5", "or allow more digits in the type of the column"),
+    ("numeric", "#N/A", "or give the text to `myNullValues`"),
+    ("numeric", "12%", "`myPercent` takes a percent sign"),
+    ("numeric", "12-", "`myTrailingSign` takes a sign behind the number"),
+    ("numeric", "$5", "`myCurrency` takes a currency"),
+    ("money", "1234,56", "`myDecimal`, `myGrouping` and `myCurrency`"),
+    ("boolean", "oui", "other words need `myTrue` and `myFalse`"),
+    ("varchar(2)", "abc", "shorten the text, or give the column the type text"),
+    ("date", "31/12/2025", "another form needs `myDateFormat`"),
+    ("date", "45943", "give its cells a date format there"),
+    ("timestamp", "45943.5", "give its cells a date format there"),
+    ("date", "2025-02-30", "there is no such day or time: correct the value"),
+    ("date", "20251301", "correct the value, or declare its form by `myDateFormat`"),
+    ("date", "soon", "or give the text to `myNullValues`"),
+    ("date", "2025-12-31 10:00", "leave it out, or give the column the type timestamp or timestamptz"),
+    ("timestamp", "2025-12-31 10:00+02", "leave it out, or give the column the type timestamptz"),
+    ("time", "30:00:00", "correct the value, or declare its form by `myDateFormat`"),
+    ("timetz", "noon", "or give the text to `myNullValues`"),
+    ("date[]", "{31/12/2025}", "another form needs `myDateFormat`"),
+    ("daterange", "[2025-01-01,2025-02-30)", "there is no such day or time: correct the value"),
+    ("uuid", "123", "(as 123e4567-e89b-12d3-a456-426614174000); correct the value"),
+    ("bytea", "\\xzz", "write bytes as pairs of hexadecimal digits"),
+    ("json", "{a: 1}", "correct the value (a text in JSON has quotes of its own)"),
+    ("jsonb", "plain", "or give the column the type text"),
+    ("int[]", "1;2", "write the value as PostgreSQL reads its type"),
+    ("inet", "300.1.1.1", "write the value as PostgreSQL reads its type"),
+    ("interval", "a while", "write the value as PostgreSQL reads its type"),
+    ("interval", "1,5 hours", "takes a decimal point, and no comma; write it so"),
+    ("interval[]", "{2 hours,\"1,5 hours\"}", "takes a decimal point, and no comma; write it so"),
+    ("trip", "(05/06/2026,x)", "write dates in it as 2025-12-31"),
+    ("trip", "(today,x)", "write dates in it as 2025-12-31"),
+    ("int4range", "[5,1)", "write the value as PostgreSQL reads its type"),
+    ("mood", "great", "write the value as PostgreSQL reads its type"),
+    ("bit(3)", "12", "write the value as PostgreSQL reads its type"),
+    ("tsvector", "'open", "write the value as PostgreSQL reads its type"),
+    ("jsonb", "\"\\u0000\"", "write the value as PostgreSQL reads its type"),
+    ("int NOT NULL", "", "fill the value, or allow NULL in the table"),
+    ("int CHECK (v > 0)", "-1", "correct the value, or change the check of the table"),
+    ("int REFERENCES parent", "7", "load the row that it refers to first, or correct the value"),
+    ("positive", "-1", "correct the value, or change the check of the table"),
+];
+
+#[tokio::test]
+async fn every_refusal_of_a_value_says_what_to_change() {
+    let world = World::new(
+        "CREATE TYPE mood AS ENUM ('ok'); CREATE TYPE trip AS (day date, note text); CREATE DOMAIN positive AS int CHECK (value > 0); \
+         CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE t (v text)",
+    )
+    .await;
+    for (of, text, says) in VALUES {
+        world.client.batch_execute(&format!("DROP TABLE t; CREATE TABLE t (v {of})")).await.expect("a table");
+        let file = world.file(format!("v\n\"{}\"\n", text.replace('"', "\"\"")));
+        let failure = world.run(&world.load("t", &file)).await.expect_err("refused");
+        assert!(failure.message.contains("line 2"), "{of} {text}: {failure}");
+        assert!(failure.message.contains(says), "{of} {text}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_by_declared_forms_name_the_field_to_change() {
+    let world = World::new("CREATE TABLE t (v text)").await;
+    for (of, text, says) in [
+        ("date", "31.12.2025", "or add its form as a `myDateFormat`"),
+        ("numeric", "1.23,4", "or `myDecimal` and `myGrouping`"),
+        ("int", "1,5", "integer takes no decimal point"),
+        ("boolean", "si", "or add the word to one of them"),
+        ("numeric[]", "{\"1,5\"}", "write its numbers as 1234.5"),
+    ] {
+        world.client.batch_execute(&format!("DROP TABLE t; CREATE TABLE t (v {of})")).await.expect("a table");
+        let file = world.file(format!("v\n\"{}\"\n", text.replace('"', "\"\"")));
+        let mut load = world.load("t", &file);
+        load.rules.dates = patterns(&["dd/MM/yyyy"]);
+        load.rules.numbers = Some(NumberForm { decimal: ',', grouping: Some('.'), ..NumberForm::default() });
+        load.rules.truths = vec!["oui".to_owned()];
+        let failure = world.run(&load).await.expect_err("refused");
+        assert!(failure.message.contains(says), "{of} {text}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_of_a_record_says_what_to_change() {
+    let plain = Dialect { header: true, ..Dialect::default() };
+    let json = Dialect { form: Form::Json, ..plain.clone() };
+    let ascii = Dialect { encoding: Some(encoding_rs::UTF_8), ..plain.clone() };
+    let world = World::new("CREATE TABLE t (a text, b text)").await;
+    let cases: [(&[u8], &Dialect, &str); 13] = [
+        (b"a,b\n1,2,3\n", &plain, "3 columns instead of 2; a value with a separator in it needs quotes"),
+        (b"a,b\n1\n", &plain, "1 column instead of 2; the file may have another separator"),
+        (b"a,b,\n1,2,3\n", &plain, "remove the value, or name its column in the header"),
+        (b"a,b,\n1,2\n", &plain, "which the header has; add it"),
+        (b"a,b\n\"1\"x,2\n", &plain, "a quote inside the text must be doubled"),
+        (b"a,b\n\"1\\\"x\",2\n", &plain, "set `escapeChar` to \\"),
+        (b"a,b\n\xe9,2\n", &plain, "save the file as UTF-8, or set `myEncoding`"),
+        (b"a,b\n\xe9,2\n", &ascii, "`myEncoding` must name the encoding of the file"),
+        (b"a,b\n1,2\0\n", &plain, "a NUL byte, which PostgreSQL cannot store; remove it"),
+        (b"a,b\n1\r,2\n", &plain, "quote the text, or end every line in the same way"),
+        (b"{\"a\": 1, \"b\": 2}\n{\"a\": }\n", &json, "; correct the line"),
+        (b"{\"a\": 1, \"b\": 2}\n{\"a\": 1, \"a\": 2}\n", &json, "; correct the line"),
+        (b"{\"a\": 1, \"b\": 2}\n{\"a\": \"\\ud800\"}\n", &json, "; correct it"),
+    ];
+    for (text, dialect, says) in cases {
+        let mut load = world.load("t", &world.file(text));
+        load.dialect = dialect.clone();
+        load.limit = definition::kind::field::Limit::Percent(100.0);
+        let told = match world.run(&load).await {
+            Ok(told) => told,
+            Err(failure) => failure.message,
+        };
+        assert!(told.contains(says), "{}: {told}", String::from_utf8_lossy(text));
+    }
+}
