@@ -8,13 +8,14 @@
 //! `cargo bench --bench speed -- attempts scale` measures only these parts. The parts are `drops`, `queue`
 //! (many sets of one file that wait for each other; `DOWNSPOUT_BENCH_SETS` sets their number), `attempts`, `scale`,
 //! `definitions`, `load`, `rivals` (other programs that load), `refused` (loads with bad rows), `reading` (cutting and
-//! checking, without a database), `dialects`, `export`, `small` (a thousand small files) and `embedded` (the PostgreSQL of the
-//! stack). The part `memory`, a load of 10 GB, runs only if it is named.
+//! checking, without a database), `dialects`, `export`, `small` (a thousand small files), `embedded` (the PostgreSQL of the
+//! stack), `endpoints` (Data Pipeline and S3 beside moto) and `pgbench` (through the front). The part `memory`, a load of 10 GB, runs only if it is named.
 
 mod attempts;
 mod caller;
 mod definitions;
 mod dialects;
+mod endpoints;
 mod load;
 mod native;
 mod queue;
@@ -105,6 +106,12 @@ fn main() -> Result<()> {
     }
     if wanted("embedded") {
         figures.push(stack::embedded(target, &runtime)?);
+    }
+    if wanted("endpoints") {
+        figures.extend(endpoints::figures(target, &runtime)?);
+    }
+    if wanted("pgbench") {
+        figures.push(endpoints::pgbench(&runtime)?);
     }
     if named("memory") {
         figures.extend(load::memory(target)?);
