@@ -102,6 +102,8 @@ impl ServerProcess {
             .args(&program.arguments)
             .arg(data_dir)
             .arg(socket_of(socket_folder.path()))
+            // The start needs much memory for a moment; the allocator gives it back at once.
+            .env("MIMALLOC_PURGE_DELAY", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // A Ctrl-C in the terminal goes to the front only, which then stops the server.
