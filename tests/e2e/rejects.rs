@@ -222,6 +222,35 @@ async fn a_dry_run_needs_no_stack() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_finds_an_instance_of_rds_by_the_address_that_it_is_told() {
+    let postgres = NativePostgres::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let jdbc = r##""JdbcDatabase", "connectionString": "#{myDatabaseUrl}", "jdbcDriverClass": "org.postgresql.Driver","##;
+    let on_rds =
+        PIPELINE.replace(jdbc, r#""RdsDatabase", "rdsInstanceId": "shop-db", "databaseName": "postgres","#);
+    assert_ne!(on_rds, PIPELINE);
+    std::fs::write(folder.path().join("stock.json"), on_rds).expect("written");
+    std::fs::write(folder.path().join("stock.csv"), FILE).expect("written");
+    let run = |more: &[&str]| {
+        let mut command = std::process::Command::new(PROGRAM);
+        command.args([
+            "dry-run",
+            "stock.json",
+            "--with",
+            "stock.csv",
+            "--set",
+            "myDatabaseUsername=postgres",
+        ]);
+        command.args(["--set", "*myDatabasePassword=x"]).args(more).current_dir(folder.path());
+        command.output().expect("starting downspout")
+    };
+    let unknown = run(&[]);
+    assert!(unknown.status.code() == Some(1) && said(&unknown).contains("--rds-instance"), "{unknown:?}");
+    let told = run(&["--rds-instance", &format!("shop-db=127.0.0.1:{}", postgres.port())]);
+    assert!(told.status.success() && said(&told).contains("would add 2"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_database_of_the_stack_takes_retries_and_dry_runs_too() {
     let definitions = Definitions::uncapped();
     let up = Up::start(PROGRAM, &["--definitions", definitions.path()]).await;
