@@ -3,10 +3,14 @@
 //! The list has the form of a manifest of Redshift, and the ETag of each object, so that a run reads exactly the files
 //! that started it, also if other files have arrived in their folder since.
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::storage::{ObjectRef, S3Uri, Storage};
+
+/// How many objects are looked up at the same time.
+const PINNED_AT_ONCE: usize = 16;
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -27,13 +31,13 @@ struct Entry {
 /// If the list cannot be read, or if an object is gone or has another version.
 pub(crate) async fn objects(storage: &Storage, at: &S3Uri) -> Result<Vec<ObjectRef>, Failure> {
     let list = ObjectRef { at: at.clone(), etag: None, size: 0 };
-    let unreadable = |why: String| Failure::bad_input("Manifest", format!("reading {at}: {why}"));
-    let manifest: Manifest = serde_json::from_slice(&storage.bytes(&list).await?)
-        .map_err(|error| unreadable(format!("it is no list of files: {error}")))?;
-    let mut objects = Vec::with_capacity(manifest.entries.len());
-    for Entry { url, etag } in manifest.entries {
-        let uri = S3Uri::parse(&url).ok_or_else(|| unreadable(format!("`{url}` is no s3://bucket/key")))?;
-        objects.push(storage.pin(&uri, Some(&etag)).await?);
-    }
-    Ok(objects)
+    let unreadable =
+        |error| Failure::bad_input("Manifest", format!("reading {at}: it is no list of files: {error}"));
+    let manifest: Manifest = serde_json::from_slice(&storage.bytes(&list).await?).map_err(unreadable)?;
+    let pins = manifest.entries.into_iter().map(|Entry { url, etag }| async move {
+        let no_uri =
+            || Failure::bad_input("Manifest", format!("reading {at}: `{url}` is no s3://bucket/key"));
+        storage.pin(&S3Uri::parse(&url).ok_or_else(no_uri)?, Some(&etag)).await
+    });
+    stream::iter(pins).buffered(PINNED_AT_ONCE).try_collect().await
 }

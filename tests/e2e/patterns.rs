@@ -148,3 +148,61 @@ async fn empty_objects_start_nothing_and_keys_that_nearly_match_give_one_mail() 
     assert!(mail.body.contains("Nearest pattern: plain/{day}/"), "{mail:#?}");
     assert!(!pwned.exists(), "the key ran as code");
 }
+
+/// Loads all parts of a day into one table in place of the old rows, and returns into another.
+const LOADS: &str = r##"{"objects": [
+  {"id": "Default", COMMON, "onSuccess": {"ref": "Done"}, "onFail": {"ref": "Lost"},
+   "myDropFile": ["loads/{day:yyyyMMdd}/part_*.csv", "loads/{day:yyyyMMdd}/single_*.csv"],
+   "myDropFileOptional": "loads/{day:yyyyMMdd}/returns.csv"},
+  {"id": "Csv", "type": "CSV", "myHeader": "true"},
+  {"id": "Db", "type": "JdbcDatabase", "connectionString": "#{myDatabaseUrl}", "jdbcDriverClass": "org.postgresql.Driver",
+   "username": "#{myDatabaseUsername}", "*password": "#{*myDatabasePassword}"},
+  {"id": "Parts", "type": "S3DataNode", "filePath": "s3://#{myDropBucket}/loads/{day:yyyyMMdd}/part_*.csv", "myMatch": "all",
+   "dataFormat": {"ref": "Csv"}},
+  {"id": "Single", "type": "S3DataNode", "filePath": "s3://#{myDropBucket}/loads/{day:yyyyMMdd}/single_*.csv", "myMatch": "one",
+   "dataFormat": {"ref": "Csv"}},
+  {"id": "Returns", "type": "S3DataNode", "filePath": "s3://#{myDropBucket}/loads/{day:yyyyMMdd}/returns.csv",
+   "dataFormat": {"ref": "Csv"}},
+  {"id": "Table", "type": "SqlDataNode", "database": {"ref": "Db"}, "schemaName": "public", "table": "parts",
+   "createTableSql": "CREATE TABLE public.parts (id int)"},
+  {"id": "Others", "type": "SqlDataNode", "database": {"ref": "Db"}, "schemaName": "public", "table": "returned",
+   "createTableSql": "CREATE TABLE public.returned (id int)"},
+  {"id": "LoadParts", "type": "CopyActivity", "input": {"ref": "Parts"}, "output": {"ref": "Table"}, "myLoadMode": "replace"},
+  {"id": "LoadSingle", "type": "CopyActivity", "input": {"ref": "Single"}, "output": {"ref": "Table"}, "dependsOn": {"ref": "LoadParts"}},
+  {"id": "LoadReturns", "type": "CopyActivity", "input": {"ref": "Returns"}, "output": {"ref": "Others"}, "myLoadMode": "replace"},
+  {"id": "Done", "type": "SnsAlarm", "topicArn": "#{myNotifyTopicArn}", "role": "r", "subject": "done #{myDay}", "message": "m", "myOncePerRun": "true"},
+  {"id": "Lost", "type": "SnsAlarm", "topicArn": "#{myNotifyTopicArn}", "role": "r", "subject": "FAILED #{myDay}", "message": "#{node.firstError}", "myOncePerRun": "true"}
+ ],
+ "parameters": [{"id": "myDropBucket"}, {"id": "myDay"}, {"id": "myDatabaseUrl"}, {"id": "myDatabaseUsername"},
+  {"id": "*myDatabasePassword"}, {"id": "myNotifyTopicArn"}]}"##;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_parts_are_one_load_an_absent_file_loads_nothing_and_a_second_file_of_one_stops_the_set() {
+    let story = Story::start(&[("loads", LOADS)]).await;
+    let loaded = async |table: &str| {
+        let query = format!("SELECT coalesce(string_agg(id::text, ',' ORDER BY id), '') FROM public.{table}");
+        story.up.database().await.query_one(&query, &[]).await.expect("reading the table").get::<_, String>(0)
+    };
+    for (name, text) in
+        [("returns", "id\n9\n"), ("part_2", "id\n3\n"), ("part_1", "id\n1\n2\n"), ("single_x", "id\n4\n")]
+    {
+        story.put(&format!("loads/20260105/{name}.csv"), text).await;
+    }
+    let mail = story.up.mail_of("2026-01-05").await;
+    assert_eq!(mail.subject, "done 2026-01-05", "{mail:#?}");
+    assert_eq!((loaded("parts").await, loaded("returned").await), ("1,2,3,4".to_owned(), "9".to_owned()));
+
+    for (name, text) in [("part_7", "id\n7\n"), ("single_y", "id\n8\n")] {
+        story.put(&format!("loads/20260106/{name}.csv"), text).await;
+    }
+    let mail = story.up.mail_of("2026-01-06").await;
+    assert_eq!(mail.subject, "done 2026-01-06", "{mail:#?}");
+    assert_eq!((loaded("parts").await, loaded("returned").await), ("7,8".to_owned(), "9".to_owned()));
+
+    for (name, text) in [("single_a", "id\n1\n"), ("single_b", "id\n2\n"), ("part_1", "id\n3\n")] {
+        story.put(&format!("loads/20260107/{name}.csv"), text).await;
+    }
+    let mail = story.up.mail_of("2026-01-07").await;
+    assert_eq!(mail.subject, "loads day=2026-01-07: 2 files match where one is allowed");
+    assert!(mail.body.contains("single_a.csv") && mail.body.contains("single_b.csv"), "{mail:#?}");
+}

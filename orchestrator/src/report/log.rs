@@ -15,7 +15,8 @@ pub(crate) fn decision(decision: &Decision, key: &str) {
         Verdict::Next | Verdict::QueuedBehind => "queued the set of a dropped file behind the run at work",
         Verdict::Unmatched => "ignored a dropped file that matches no pattern",
         Verdict::Ignored => "ignored a key",
-        Verdict::Failed | Verdict::Ready => "read the state of a dropped file's set",
+        Verdict::Failed => "started nothing: the set of a dropped file cannot start",
+        Verdict::Ready => "read the state of a dropped file's set",
     };
     tracing::info!(
         s3.key = key,

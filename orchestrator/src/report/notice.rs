@@ -65,7 +65,7 @@ pub(crate) fn too_many_files(name: &SetName, bucket: &str, files: &[DroppedFile]
     let list = listed(bucket, files.iter().map(|file| file.key.as_str()));
     let message = format!(
         "{definition} ({id}) does not start, because these files match one pattern, and `myMatch` is `one`:\n\n{list}\nWhat \
-         to do: delete all but one of them, then drop this one again; or set `myMatch` to `newest` or `all` in \
+         to do: delete all but one of them, and the next sweep starts the set; or set `myMatch` to `newest` or `all` in \
          {definition}.json.\n",
     );
     let mut cause = vec!["too many files", definition, id];

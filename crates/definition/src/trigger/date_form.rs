@@ -143,7 +143,7 @@ impl DateForm {
     pub(super) fn value(&self, text: &str, ignores_case: bool) -> Option<String> {
         let letters: Vec<char> = text.chars().collect();
         let mut found = Vec::new();
-        self.read(&self.elements, &letters, ignores_case, &mut Numbers::default(), &mut found);
+        read(&self.elements, &letters, ignores_case, &mut Numbers::default(), &mut found);
         let value = found.into_iter().find_map(|numbers| numbers.value())?;
         let again = self.written(&value)?;
         let is_same = if ignores_case { again.to_lowercase() == text.to_lowercase() } else { again == text };
@@ -173,30 +173,6 @@ impl DateForm {
             }
         }
         Some(text)
-    }
-
-    /// Reads `letters` by the `elements` in every possible way. Numbers of one or two digits give two ways.
-    fn read(
-        &self,
-        elements: &[Element],
-        letters: &[char],
-        ignores_case: bool,
-        numbers: &mut Numbers,
-        found: &mut Vec<Numbers>,
-    ) {
-        let Some((element, rest)) = elements.split_first() else {
-            if letters.is_empty() {
-                found.push(numbers.clone());
-            }
-            return;
-        };
-        let mut ends = Vec::new();
-        element.ends(letters, 0, ignores_case, &mut ends);
-        for end in ends {
-            let text: String = letters[..end].iter().collect();
-            element.note(&text, numbers);
-            self.read(rest, &letters[end..], ignores_case, numbers, found);
-        }
     }
 }
 
@@ -305,6 +281,29 @@ impl Numbers {
             }
         }
         Some(numbers).filter(|numbers| numbers.value().as_deref() == Some(value))
+    }
+}
+
+/// Reads `letters` by the `elements` in every possible way. Numbers of one or two digits give two ways.
+fn read(
+    elements: &[Element],
+    letters: &[char],
+    ignores_case: bool,
+    numbers: &mut Numbers,
+    found: &mut Vec<Numbers>,
+) {
+    let Some((element, rest)) = elements.split_first() else {
+        if letters.is_empty() {
+            found.push(numbers.clone());
+        }
+        return;
+    };
+    let mut ends = Vec::new();
+    element.ends(letters, 0, ignores_case, &mut ends);
+    for end in ends {
+        let text: String = letters[..end].iter().collect();
+        element.note(&text, numbers);
+        read(rest, &letters[end..], ignores_case, numbers, found);
     }
 }
 

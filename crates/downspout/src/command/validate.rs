@@ -200,11 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn a_drop_pattern_that_no_key_matches_is_an_error() {
-        let text = "{\"objects\": [\n  {\"id\": \"Default\", \"scheduleType\": \"ondemand\",\n   \
-                    \"myDropFile\": \"incoming/orders_*.csv\"}\n]}";
+    fn text_from_a_key_that_would_run_as_code_is_shown_with_the_argument_that_binds_it() {
+        let text = r##"{"objects": [
+  {"id": "Default", "scheduleType": "ondemand", "workerGroup": "w", "myDropFile": "incoming/{name:.+}_*.csv"},
+  {"id": "Say", "type": "ShellCommandActivity", "command": "echo #{myName}"}
+], "parameters": [{"id": "myName"}]}"##;
         let said = said(text);
-        assert!(said.contains("`*` is no wildcard here") && said.contains("not fit to run"), "{said}");
+        assert!(said.contains("warning[CAPTURED_CODE]") && said.contains("p.json:3:60"), "{said}");
+        assert!(said.contains(r##""scriptArgument": "#{myName}""##), "{said}");
     }
 
     /// Returns the output for a script that runs where `runner` says, on a database of RDS.
