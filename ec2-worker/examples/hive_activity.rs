@@ -57,5 +57,5 @@ async fn main() -> anyhow::Result<()> {
             end.cancel();
         }
     });
-    ec2_worker::run(config, Clients::from_env(None).await, shutdown).await
+    ec2_worker::run(config, Clients::from_env(None).await?, shutdown).await
 }

@@ -27,7 +27,8 @@ use ec2_worker::{Clients, Config, RdsInstance};
 /// and checks the preconditions Exists and ShellCommandPrecondition.
 ///
 /// Endpoints, region and credentials come from the environment, as for every AWS tool: AWS_ENDPOINT_URL_DATA_PIPELINE,
-/// AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_ACCESS_KEY_ID and so on.
+/// AWS_ENDPOINT_URL_S3, AWS_REGION, AWS_ACCESS_KEY_ID and so on. Where the AWS credentials are not those of the Data Pipeline
+/// service, DOWNSPOUT_ACCESS_KEY_ID and DOWNSPOUT_SECRET_ACCESS_KEY are the key of the service.
 ///
 /// On SIGTERM or SIGINT the worker takes no new task, finishes the running tasks, and ends.
 #[derive(Debug, Parser)]
@@ -153,7 +154,7 @@ async fn work(arguments: Worker) -> anyhow::Result<()> {
         rds: arguments.rds_instances.into(),
         ..Config::new("", "")
     };
-    let clients = Clients::from_env(arguments.region).await;
+    let clients = Clients::from_env(arguments.region).await?;
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone()));
     tracing::info!(worker.groups = ?config.worker_groups, worker.hostname = config.hostname, "worker begins");

@@ -26,6 +26,7 @@ mod samples;
 mod schedules;
 mod servers;
 mod sns;
+mod terraform;
 mod together;
 mod translation;
 

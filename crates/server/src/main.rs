@@ -24,6 +24,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///   export AWS_ENDPOINT_URL_DATA_PIPELINE=http://127.0.0.1:4567
 ///   aws datapipeline list-pipelines
 ///
+/// DOWNSPOUT_ACCESS_KEY_ID and DOWNSPOUT_SECRET_ACCESS_KEY are the key of the clients where the server itself has other
+/// credentials for AWS, such as the role of an EC2 machine.
+///
 /// The server stores pipelines, runs and notices in a file, or in PostgreSQL:
 ///
 ///   export DOWNSPOUT_DATA='postgres://me:secret@db.example.com/pipelines?sslmode=verify-full'
@@ -54,9 +57,9 @@ struct Arguments {
         default_value = "pipelines.db"
     )]
     data: String,
-    /// The access key that clients sign with.
-    #[arg(long, env = "AWS_ACCESS_KEY_ID")]
-    access_key_id: String,
+    /// The access key that clients sign with [default: AWS_ACCESS_KEY_ID]
+    #[arg(long, env = "DOWNSPOUT_ACCESS_KEY_ID")]
+    access_key_id: Option<String>,
     /// The region that clients sign for.
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
     region: String,
@@ -85,11 +88,7 @@ async fn main() -> anyhow::Result<()> {
         )
         .with_writer(std::io::stderr)
         .init();
-    // Every process of the machine can read command lines, so the secret must not be an option.
-    let secret_access_key = std::env::var("AWS_SECRET_ACCESS_KEY").context(
-        "AWS_SECRET_ACCESS_KEY is not set: the server needs it to check the signatures of clients",
-    )?;
-    let credentials = Credentials { access_key_id: arguments.access_key_id, secret_access_key };
+    let credentials = client_key(arguments.access_key_id)?;
     // clap must not parse the URL: its error messages quote the value, which may have a password.
     let mut config = Config::new(Location::parse(&arguments.data)?, credentials);
     config.region = arguments.region;
@@ -113,6 +112,26 @@ async fn main() -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     tokio::spawn(stop_on_signal(shutdown.clone()));
     serve(config, listener, shutdown).await
+}
+
+/// Returns the key that clients sign with. Every process of the machine can read command lines, so the secret is no option.
+///
+/// On a machine of AWS, the `AWS_` variables are not set: the machine's role signs the calls to SNS and S3, and the clients
+/// have a key of their own.
+fn client_key(access_key_id: Option<String>) -> anyhow::Result<Credentials> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let secret = variable("DOWNSPOUT_SECRET_ACCESS_KEY").or_else(|| variable("AWS_SECRET_ACCESS_KEY"));
+    let missing = |name: &str| {
+        format!(
+            "DOWNSPOUT_{name} is not set, nor is AWS_{name}: the server needs it to check the signatures of clients"
+        )
+    };
+    Ok(Credentials {
+        access_key_id: access_key_id
+            .or_else(|| variable("AWS_ACCESS_KEY_ID"))
+            .with_context(|| missing("ACCESS_KEY_ID"))?,
+        secret_access_key: secret.with_context(|| missing("SECRET_ACCESS_KEY"))?,
+    })
 }
 
 async fn stop_on_signal(shutdown: CancellationToken) {

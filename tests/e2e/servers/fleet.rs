@@ -57,6 +57,12 @@ impl Fleet {
             let mut command = aws(WORKER);
             command.args([&name, GROUP]).arg(scratch(folder, number)).env(WORKER_NAME, &name);
             command.env("AWS_ENDPOINT_URL_DATA_PIPELINE", &endpoints[number % SERVERS]);
+            // A worker may have other keys for AWS than for the service, as on EC2, where it has a role.
+            if number == 0 {
+                command.env("AWS_ACCESS_KEY_ID", "role").env("AWS_SECRET_ACCESS_KEY", "of-the-machine");
+                command.env("AWS_SESSION_TOKEN", "token").env("DOWNSPOUT_ACCESS_KEY_ID", KEY);
+                command.env("DOWNSPOUT_SECRET_ACCESS_KEY", SECRET);
+            }
             Process::start(&name, folder, command)
         });
         let (servers, workers) = (servers.collect(), workers.collect());

@@ -26,5 +26,5 @@ async fn main() -> Result<()> {
         heartbeat_every: Duration::from_secs(15),
         ..Config::new(group, scratch)
     };
-    ec2_worker::run(config, Clients::from_env(None).await, CancellationToken::new()).await
+    ec2_worker::run(config, Clients::from_env(None).await?, CancellationToken::new()).await
 }

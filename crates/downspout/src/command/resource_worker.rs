@@ -51,7 +51,7 @@ pub(super) async fn run(args: ResourceWorkerArgs) -> anyhow::Result<Exit> {
         rds: args.rds_instances.into(),
         ..ec2_worker::Config::new(args.worker_group, args.scratch)
     };
-    ec2_worker::run(config, ec2_worker::Clients::from_env(None).await, shutdown).await?;
+    ec2_worker::run(config, ec2_worker::Clients::from_env(None).await?, shutdown).await?;
     Ok(Exit::Done)
 }
 

@@ -11,6 +11,7 @@ mod management;
 mod notices;
 mod postgres;
 mod preconditions;
+mod program;
 mod resources;
 mod restart;
 mod retention;

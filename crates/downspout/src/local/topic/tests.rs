@@ -279,6 +279,22 @@ fn piped(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn attributes_of_delivery_logs_are_kept() {
+    let test = TestTopic::new();
+    let set = |name, value| {
+        let attribute = [("AttributeName", name), ("AttributeValue", value)];
+        test.call(&[[("Action", "SetTopicAttributes")].as_slice(), &attribute].concat()).map(|_| ())
+    };
+    set("SQSSuccessFeedbackSampleRate", "100").expect("a percentage");
+    set("HTTPFailureFeedbackRoleArn", "arn:aws:iam::000000000000:role/log").expect("a role");
+    assert!(set("SQSSuccessFeedbackSampleRate", "101").is_err());
+    assert!(set("SQSFeedback", "1").is_err());
+    let attributes = test.call(&[("Action", "GetTopicAttributes")]).expect("the topic is there");
+    let attributes = attributes.result.unwrap_or_default();
+    assert!(attributes.contains("<key>SQSSuccessFeedbackSampleRate</key><value>100</value>"), "{attributes}");
+}
+
+#[test]
 fn publishing_to_an_unknown_topic_is_not_found() {
     let test = TestTopic::new();
     test.call(&[("Action", "DeleteTopic")]).expect("deleting always succeeds");

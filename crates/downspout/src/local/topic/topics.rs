@@ -13,6 +13,8 @@ const SETTABLE: [&str; 6] =
     ["DeliveryPolicy", "DisplayName", "KmsMasterKeyId", "Policy", "SignatureVersion", "TracingConfig"];
 /// The attributes whose value is a JSON object.
 const JSON: [&str; 2] = ["DeliveryPolicy", "Policy"];
+/// The services of whose deliveries SNS keeps a log, if a user sets attributes that begin with these names.
+const LOGGED: [&str; 5] = ["Application", "Firehose", "HTTP", "Lambda", "SQS"];
 /// The longest display name, in characters.
 const DISPLAY_NAME_CHARS: usize = 100;
 /// The most tags of a topic.
@@ -159,8 +161,14 @@ impl Topic {
 }
 
 fn check_attribute(name: &str, value: &str) -> Result<(), SnsError> {
-    if !SETTABLE.contains(&name) {
-        return Err(SnsError::parameter("AttributeName"));
+    match delivery_log_attribute(name) {
+        Some("SuccessFeedbackSampleRate") => {
+            let is_percentage = value.is_empty() || value.parse::<u8>().is_ok_and(|rate| rate <= 100);
+            return if is_percentage { Ok(()) } else { Err(SnsError::parameter("AttributeValue")) };
+        }
+        Some("SuccessFeedbackRoleArn" | "FailureFeedbackRoleArn") => return Ok(()),
+        _ if !SETTABLE.contains(&name) => return Err(SnsError::parameter("AttributeName")),
+        _ => {}
     }
     let is_object = || serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(value).is_ok();
     if JSON.contains(&name) && !value.is_empty() && !is_object() {
@@ -171,6 +179,12 @@ fn check_attribute(name: &str, value: &str) -> Result<(), SnsError> {
         return Err(SnsError::parameter("DisplayName"));
     }
     Ok(())
+}
+
+/// Returns the part of an attribute's name behind the service, if it is an attribute of a delivery log. Nothing is logged here;
+/// Terraform sets these attributes of every topic.
+fn delivery_log_attribute(name: &str) -> Option<&str> {
+    LOGGED.iter().find_map(|service| name.strip_prefix(service))
 }
 
 fn read_tags(call: &Call) -> Result<BTreeMap<String, String>, SnsError> {

@@ -43,6 +43,17 @@ async fn keys(client: &Client) -> Vec<String> {
     listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
 }
 
+#[tokio::test]
+async fn the_answers_say_the_default_size_of_moved_objects() {
+    let (endpoint, _) = endpoint().await;
+    let client = endpoint.client();
+    let expiration = LifecycleExpiration::builder().days(1).build();
+    set(&client, vec![rule("old", prefix("")).expiration(expiration).build().unwrap()]).await;
+    let read = client.get_bucket_lifecycle_configuration().bucket("drop").send().await.unwrap();
+    let size = read.transition_default_minimum_object_size().map(|size| size.as_str().to_owned());
+    assert_eq!(size.as_deref(), Some("all_storage_classes_128K"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_and_uploads_expire_at_the_midnight_after_their_days() {
     let (endpoint, clock) = endpoint().await;

@@ -54,7 +54,7 @@ impl Service {
         match found.await? {
             Document::Set(configuration) => Ok(GetBucketLifecycleConfigurationOutput {
                 rules: Some(configuration.rules),
-                ..Default::default()
+                transition_default_minimum_object_size: Some(smallest_moved_object()),
             }),
             Document::Default | Document::Deleted => {
                 let message = "The lifecycle configuration does not exist";
@@ -72,7 +72,9 @@ impl Service {
             .ok_or_else(|| s3_error!(MalformedXML, "the request needs a LifecycleConfiguration"))?;
         let configuration = checked_lifecycle(configuration)?;
         self.store.set_document(&bucket, lifecycle::DOCUMENT, Some(&configuration)).await?;
-        Ok(PutBucketLifecycleConfigurationOutput::default())
+        Ok(PutBucketLifecycleConfigurationOutput {
+            transition_default_minimum_object_size: Some(smallest_moved_object()),
+        })
     }
 
     pub(super) async fn delete_bucket_lifecycle(
@@ -217,6 +219,14 @@ fn default_encryption() -> ServerSideEncryptionConfiguration {
         bucket_key_enabled: Some(false),
     };
     ServerSideEncryptionConfiguration { rules: vec![rule] }
+}
+
+/// Returns what S3 says by default about the size from which rules move objects to other storage classes. There are no other
+/// classes here, but Terraform waits until it reads this back.
+fn smallest_moved_object() -> TransitionDefaultMinimumObjectSize {
+    TransitionDefaultMinimumObjectSize::from_static(
+        TransitionDefaultMinimumObjectSize::ALL_STORAGE_CLASSES_128K,
+    )
 }
 
 /// Checks the rules of a lifecycle, and gives names to rules without one, as S3 does.
