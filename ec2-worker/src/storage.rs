@@ -53,10 +53,11 @@ impl S3Uri {
         Self { bucket: self.bucket.clone(), key }
     }
 
-    /// Returns the URI of the folder of this object.
+    /// Returns the URI of the folder of this object, or of the objects that a key with `*` stands for.
     #[must_use]
     pub fn folder(&self) -> Self {
-        let key = self.key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let known = self.key.split('*').next().unwrap_or_default();
+        let key = known.rsplit_once('/').map_or("", |(folder, _)| folder);
         Self { bucket: self.bucket.clone(), key: key.to_owned() }
     }
 
@@ -264,5 +265,8 @@ mod tests {
             Some("s3://logs/x")
         );
         assert_eq!(S3Uri::parse("/tmp/x"), None);
+        let folder = |uri: &str| S3Uri::parse(uri).map(|uri| uri.folder().to_string());
+        assert_eq!(folder("s3://b/in/1/a_*.csv").as_deref(), Some("s3://b/in/1"));
+        assert_eq!(folder("s3://b/in/*/a.csv").as_deref(), Some("s3://b/in"));
     }
 }

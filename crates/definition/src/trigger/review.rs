@@ -88,10 +88,7 @@ impl Trigger {
                     );
                     review.warnings.push(problem("myMatch", message));
                 }
-                let is_pattern = |path: &&str| {
-                    let literal = path.replace("#{", "");
-                    literal.contains('*') || literal.contains('{')
-                };
+                let is_pattern = |path: &&str| without_expressions(path).contains(['*', '{']);
                 if let Some(path) = states("filePath").filter(is_pattern) {
                     let message = format!(
                         "'{path}' is none of the patterns of dropped files, {patterns}; a file is found by a '*' or a name in \
@@ -121,6 +118,16 @@ impl Trigger {
             }
         }
     }
+}
+
+/// Returns `text` without its expressions, as far as their ends can be seen without reading them.
+fn without_expressions(text: &str) -> String {
+    let mut pieces = text.split("#{");
+    let mut rest = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        rest.push_str(piece.split_once('}').map_or("", |(_, after)| after));
+    }
+    rest
 }
 
 fn captured_code(key: &str, id: &str, kind: Option<Kind>) -> String {
@@ -217,6 +224,7 @@ mod tests {
         for fine in [
             r#""filePath": "s3://b/in/{day:yyyyMMdd}/a_*.csv", "myMatch": "one""#,
             r##""filePath": "s3://#{myDropBucket}/in/20260105/x.csv""##,
+            r##""filePath": "s3://b/#{2 * 3}/x.csv""##,
             r#""directoryPath": "s3://b/in/{day:yyyyMMdd}", "myMatch": "all""#,
         ] {
             assert_eq!(of(fine), Vec::<String>::new(), "{fine}");
