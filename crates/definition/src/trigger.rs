@@ -221,6 +221,7 @@ fn patterns(default: &PipelineObject, field: &'static str, options: Options) -> 
 fn same_names<'a>(first: &Pattern, others: impl Iterator<Item = &'a Pattern>) -> Result<(), String> {
     let names = first.names();
     for other in others {
+        same_in_itself(other)?;
         let of_other = other.names();
         if names.keys().ne(of_other.keys()) {
             return Err(format!(
@@ -242,7 +243,7 @@ fn same_names<'a>(first: &Pattern, others: impl Iterator<Item = &'a Pattern>) ->
             ));
         }
     }
-    same_in_itself(first)
+    Ok(())
 }
 
 /// Checks that a name that stands twice in a pattern has values of one kind.
@@ -330,7 +331,7 @@ pub(super) mod tests {
             (&[("myDropFileOptional", "{day}/{time}.csv")], "field `myDropFileOptional`: "),
             (&[("myDropMarker", "_SUCCESS")], "field `myDropMarker`: "),
             (&[("myDropFile", "{day:yyyyMMdd}.csv")], "`{day}` has other values"),
-            (&[("myDropFile", "{day}/{day:yyyy}.csv")], "`{day}`"),
+            (&[("myDropFile", "{day}/{day:yyyy}.csv")], "stands in it with different values"),
         ] {
             let fields: Vec<_> = [("myDropFile", "{day}/a.csv")].iter().chain(others).copied().collect();
             let refusal = refusal(&fields);
