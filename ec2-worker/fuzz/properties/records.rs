@@ -94,7 +94,9 @@ fn reader(dialect: &Dialect, text: &[u8], piece: usize) {
     // With a footer, the records before an open quote may still be held.
     let count = if is_open && dialect.skip_footer > 0 { fast.len().min(slow.len()) } else { slow.len() };
     // Lines are counted where lines end records.
-    let counts = dialect.record_end == RecordEnd::Line && text.contains(&b'\n');
+    let counts = dialect.record_end == RecordEnd::Line
+        && text.contains(&b'\n')
+        && !slow_splitter::ends_with_return(dialect, text);
     let shown = |rows: &[Row]| {
         rows.iter()
             .map(|row| Row { line: if counts { row.line } else { 0 }, ..row.clone() })

@@ -109,6 +109,34 @@ fn after_line(dialect: &Dialect, text: &[u8], from: usize) -> usize {
     found.map_or(text.len(), |at| at + end.len())
 }
 
+/// Returns whether the lines of a text end with CR alone: its first line does, and line feeds stand in quoted fields only.
+pub(crate) fn ends_with_return(dialect: &Dialect, text: &[u8]) -> bool {
+    let first = text.iter().find(|byte| b"\r\n".contains(byte));
+    if dialect.record_end != RecordEnd::Line || first != Some(&b'\r') {
+        return false;
+    }
+    let dialect = Dialect { record_end: RecordEnd::Bytes(b"\r".to_vec()), ..dialect.clone() };
+    let feeds = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+    let marks = text.chunks(3).take_while(|three| *three == b"\xef\xbb\xbf").count();
+    let mut at = 3 * marks;
+    for _ in 0..dialect.skip_lines {
+        let begin = at;
+        at = after_line(&dialect, text, at);
+        if feeds(&text[begin..at]) > 0 {
+            return feeds(text) == 0;
+        }
+    }
+    while at < text.len() {
+        let Ok(record) = cut(&dialect, &text[at..]) else { return feeds(text) == 0 };
+        let quoted: usize = record.fields.iter().filter(|field| field.1).map(|field| feeds(&field.0)).sum();
+        if quoted < feeds(&text[at..at + record.len]) {
+            return false;
+        }
+        at += record.len;
+    }
+    true
+}
+
 /// Returns the records of a whole text, and whether a quote is left open behind them.
 pub(crate) fn read(dialect: &Dialect, text: &[u8]) -> (Vec<Row>, bool) {
     let mut dialect = dialect.clone();
@@ -116,7 +144,7 @@ pub(crate) fn read(dialect: &Dialect, text: &[u8]) -> (Vec<Row>, bool) {
     while text[at..].starts_with(b"\xef\xbb\xbf") {
         at += 3;
     }
-    if dialect.record_end == RecordEnd::Line && !text.contains(&b'\n') && text.contains(&b'\r') {
+    if ends_with_return(&dialect, text) {
         dialect.record_end = RecordEnd::Bytes(b"\r".to_vec());
     }
     for _ in 0..dialect.skip_lines {

@@ -1,11 +1,11 @@
 //! Reads what comes before the first record of a file, and finds the dialect.
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::{BYTE_ORDER_MARK, Records, SAMPLE};
 use crate::etl::detect;
 use crate::etl::dialect::{Dialect, Form, RecordEnd, shown};
-use crate::etl::splitter::Splitter;
+use crate::etl::splitter::{Splitter, Step};
 use crate::failure::Failure;
 
 impl Records {
@@ -60,13 +60,12 @@ impl Records {
         if !self.dialect.ends_by_line() {
             return Ok(());
         }
-        let quote = if self.dialect.detects { Some(b'"') } else { self.dialect.quote };
-        let escape = self.dialect.escape;
-        self.fill_sample(|window| has_feed(window, quote, escape))?;
-        let first = memchr2(b'\n', b'\r', &self.window);
-        let begins_with_return = first.is_some_and(|index| self.window[index] == b'\r');
-        let has_no_feed = memchr(b'\n', &self.window).is_none();
-        if begins_with_return && (has_no_feed || !has_feed(&self.window, quote, escape)) {
+        let (dialect, start) = (self.dialect.clone(), self.next);
+        self.fill_sample(|window| {
+            let text = &window[start..];
+            memchr2(b'\n', b'\r', text).is_some() && !ends_with_return(&dialect, text, false)
+        })?;
+        if ends_with_return(&dialect, &self.window[start..], self.is_last) {
             self.set_dialect(Dialect {
                 record_end: RecordEnd::Bytes(b"\r".to_vec()),
                 ..self.dialect.clone()
@@ -122,17 +121,51 @@ impl Records {
     }
 }
 
-/// Returns whether a line feed stands outside quotes, or behind a carriage return.
-fn has_feed(text: &[u8], quote: Option<u8>, escape: Option<u8>) -> bool {
-    let (mut is_quoted, mut index) = (false, 0);
-    while let Some(byte) = text.get(index) {
-        match *byte {
-            byte if Some(byte) == escape && Some(byte) != quote => index += 1,
-            byte if Some(byte) == quote => is_quoted = !is_quoted,
-            b'\n' if !is_quoted || index > 0 && text[index - 1] == b'\r' => return true,
-            _ => {}
-        }
-        index += 1;
+/// The separators of a file whose separator is not known yet.
+const USUAL: [&[u8]; 4] = [b",", b";", b"\t", b"|"];
+
+/// Returns whether the lines of a text end with CR alone: its first line does, and line feeds stand in quoted fields only. `is_last`
+/// says that nothing follows the text.
+fn ends_with_return(dialect: &Dialect, text: &[u8], is_last: bool) -> bool {
+    let begins_with_return = memchr2(b'\n', b'\r', text).is_some_and(|index| text[index] == b'\r');
+    if !begins_with_return || memchr(b'\n', text).is_none() {
+        return begins_with_return;
     }
-    false
+    if !dialect.detects {
+        return feeds_are_quoted(dialect, text, is_last);
+    }
+    let tried =
+        |separator: &[u8]| Dialect { separator: separator.to_vec(), quote: Some(b'"'), ..dialect.clone() };
+    USUAL.into_iter().any(|separator| feeds_are_quoted(&tried(separator), text, is_last))
+}
+
+/// Returns whether every line feed of a text whose records end with CR stands in a quoted field.
+fn feeds_are_quoted(dialect: &Dialect, text: &[u8], is_last: bool) -> bool {
+    let end = RecordEnd::Bytes(b"\r".to_vec());
+    let mut splitter = Splitter::new(&Dialect { record_end: end, ..dialect.clone() });
+    let feeds = |bytes: &[u8]| memchr_iter(b'\n', bytes).count();
+    // Quotes have no meaning in the lines that are left out.
+    let (mut skipped, mut at) = (0, 0);
+    while skipped < dialect.skip_lines && at < text.len() {
+        at = memchr(b'\r', &text[at..]).map_or(text.len(), |end| at + end + 1);
+        skipped += 1;
+    }
+    if feeds(&text[..at]) > 0 {
+        return false;
+    }
+    while at < text.len() {
+        match splitter.split(text, at, is_last) {
+            Step::Record { len, .. } => {
+                let quoted = splitter.fields().iter().filter(|span| span.quoted);
+                let quoted: usize = quoted.map(|span| feeds(&text[span.start..span.end])).sum();
+                if quoted < feeds(&text[at..at + len]) {
+                    return false;
+                }
+                at += len;
+            }
+            Step::NeedMore => return true,
+            Step::QuoteOpen(_) => return false,
+        }
+    }
+    true
 }
