@@ -66,12 +66,12 @@ class Example:
         self.env |= {f"TF_VAR_{key}": value for key, value in variables.items()}
 
     def terraform(self, *arguments, **options):
-        limit = options.pop("limit", 240)
+        limit = options.pop("limit", 600)
         return tools.run(["terraform", *arguments], self.folder, self.env, limit, **options).stdout
 
     def apply(self):
         # The provider spends most of the time in waiting for an answer to become the usual one.
-        self.terraform("apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=60", limit=400)
+        self.terraform("apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=60", limit=1200)
 
     def plan(self):
         """The changes that Terraform would make now, as (change, address)."""
@@ -174,6 +174,6 @@ def check(name, write):
             raise Failed(f"the example {name} does not subscribe a second address")
         example.apply()
         example.expect_no_changes("after a change was applied")
-        example.terraform("destroy", "-auto-approve", "-input=false", "-parallelism=60", limit=400)
+        example.terraform("destroy", "-auto-approve", "-input=false", "-parallelism=60", limit=1200)
         if left := [*example.terraform("state", "list").split(), *leftovers(moto)]:
             raise Failed(f"`terraform destroy` of the example {name} leaves {', '.join(left)}")

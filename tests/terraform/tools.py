@@ -11,6 +11,8 @@ SOURCES = ROOT / "terraform"
 WORK = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "terraform"
 # What the modules read outside of their own folder.
 BESIDE = ["ec2-worker/systemd", "crates/server/systemd", "pipeline-definitions"]
+# The function's program, if `make package` has made it.
+FUNCTION = ROOT / "target/package/amd64/bootstrap"
 PROVIDER = "terraform-provider-aws*"
 USUAL_MIRRORS = [
     "~/.terraform.d/plugins",
@@ -57,9 +59,12 @@ def unchecked():
     """`missing`, and what else cannot be checked here."""
     import machine
 
-    lines = missing()
-    if not lines and not machine.can_start():
+    if lines := missing():
+        return lines
+    if not machine.can_start():
         lines.append("only root may make namespaces with mounts: the user data of machines is read, but not started")
+    if not FUNCTION.exists():
+        lines.append("`make package` was not run: the function's program is not started with the environment that it gets")
     return lines
 
 
@@ -88,7 +93,7 @@ def copy(name):
     return to
 
 
-def run(command, cwd, env, limit=300, accept=(0,)):
+def run(command, cwd, env, limit=900, accept=(0,)):
     """Runs a program with a time limit. An unexpected exit code is a problem, and shows the program's output."""
     try:
         done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=limit)

@@ -6,6 +6,8 @@ import json
 from urllib.parse import unquote_plus
 
 import machine
+import tools
+from stand_in import REGION
 from tools import ROOT, Failed
 
 
@@ -76,6 +78,9 @@ def function(example, made):
     endpoint = variables.get("AWS_ENDPOINT_URL_DATA_PIPELINE")
     expect(endpoint == made["endpoint"], f"{example.name}: the function calls {endpoint}")
     expect(int(variables["LAMBDA_TIMEOUT_SECS"]) == configuration["Timeout"], f"{example.name}: the function does not know its time limit")
+    if tools.FUNCTION.exists():
+        # Lambda itself sets the region.
+        tools.run([tools.FUNCTION, "--check"], ROOT, variables | {"AWS_REGION": REGION}, 20)
 
 
 def worker(example, made):
