@@ -31,15 +31,22 @@ pub struct Config {
     pub now: Now,
 }
 
-/// The reason why a configuration cannot be used.
+/// Everything because of which a configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+/// A setting that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// `definitions_uri` has the wrong form.
     #[error("`{0}` is not a location of definitions: write s3://bucket or s3://bucket/prefix")]
     Definitions(String),
-    /// `drop_bucket` is an empty text.
-    #[error("the name of the drop bucket is empty: give a name, or none at all")]
-    DropBucket,
+    /// `drop_bucket` is not the name of a bucket.
+    #[error(
+        "`{0}` is not the name of a bucket: write 3 to 63 lowercase letters, digits, hyphens and points, or nothing at all"
+    )]
+    DropBucket(String),
     /// `topic_arn` has the wrong form.
     #[error("`{0}` is not the ARN of a topic: write arn:aws:sns:REGION:ACCOUNT:NAME")]
     Topic(String),
@@ -53,23 +60,43 @@ pub enum ConfigError {
 
 impl Config {
     /// Checks every setting and returns the home of the definitions.
-    pub(crate) fn home(&self) -> Result<Home, ConfigError> {
-        let home = Home::parse(&self.definitions_uri)
-            .ok_or_else(|| ConfigError::Definitions(self.definitions_uri.clone()))?;
-        if self.drop_bucket.as_deref() == Some("") {
-            return Err(ConfigError::DropBucket);
+    pub(crate) fn home(&self) -> Result<Home, ConfigErrors> {
+        let problems = self.problems();
+        match self.parsed_home() {
+            Some(home) if problems.is_empty() => Ok(home),
+            _ => Err(ConfigErrors(problems)),
         }
-        if !self.topic_arn.starts_with("arn:") {
-            return Err(ConfigError::Topic(self.topic_arn.clone()));
-        }
-        if self.lease.is_zero() {
-            return Err(ConfigError::Lease);
-        }
-        if self.holder.is_empty() {
-            return Err(ConfigError::Holder);
-        }
-        Ok(home)
     }
+
+    /// Returns all settings that cannot be used.
+    pub(crate) fn problems(&self) -> Vec<ConfigError> {
+        let drop_bucket = self.drop_bucket.as_ref().filter(|bucket| !is_bucket(bucket));
+        let topic = Some(&self.topic_arn).filter(|arn| !is_topic(arn));
+        let problems = [
+            self.parsed_home().is_none().then(|| ConfigError::Definitions(self.definitions_uri.clone())),
+            drop_bucket.map(|bucket| ConfigError::DropBucket(bucket.clone())),
+            topic.map(|arn| ConfigError::Topic(arn.clone())),
+            self.lease.is_zero().then_some(ConfigError::Lease),
+            self.holder.is_empty().then_some(ConfigError::Holder),
+        ];
+        problems.into_iter().flatten().collect()
+    }
+
+    fn parsed_home(&self) -> Option<Home> {
+        Home::parse(&self.definitions_uri).filter(|home| is_bucket(&home.bucket))
+    }
+}
+
+fn is_bucket(name: &str) -> bool {
+    let legal =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-.".contains(letter);
+    (3..=63).contains(&name.len()) && name.chars().all(legal)
+}
+
+fn is_topic(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    // The second part names the partition: aws, aws-cn, aws-us-gov.
+    matches!(parts[..], ["arn", _, "sns", region, account, name] if !region.is_empty() && !account.is_empty() && !name.is_empty())
 }
 
 #[cfg(test)]
@@ -88,21 +115,28 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_setting_is_refused_and_named() {
+    fn all_wrong_settings_are_named_at_once() {
         assert!(config().home().is_ok());
-        let wrong = [
-            (
-                Config { definitions_uri: "definitions".to_owned(), ..config() },
-                "`definitions` is not a location",
-            ),
-            (Config { drop_bucket: Some(String::new()), ..config() }, "drop bucket"),
-            (Config { topic_arn: "notices".to_owned(), ..config() }, "`notices` is not the ARN"),
-            (Config { lease: Duration::ZERO, ..config() }, "lease"),
-            (Config { holder: String::new(), ..config() }, "holder"),
-        ];
-        for (config, named) in wrong {
-            let error = config.home().map(|_| ()).unwrap_err().to_string();
-            assert!(error.contains(named), "{error}");
-        }
+        let wrong = Config {
+            definitions_uri: "definitions".to_owned(),
+            drop_bucket: Some(String::new()),
+            topic_arn: "arn:aws:sqs:us-east-1:123456789012:notices".to_owned(),
+            lease: Duration::ZERO,
+            holder: String::new(),
+            ..config()
+        };
+        let ConfigErrors(errors) = wrong.home().map(|_| ()).unwrap_err();
+        assert_eq!(
+            errors,
+            [
+                ConfigError::Definitions("definitions".to_owned()),
+                ConfigError::DropBucket(String::new()),
+                ConfigError::Topic("arn:aws:sqs:us-east-1:123456789012:notices".to_owned()),
+                ConfigError::Lease,
+                ConfigError::Holder,
+            ]
+        );
+        let bucket = Config { definitions_uri: "s3://My_Bucket/x".to_owned(), ..config() };
+        assert_eq!(bucket.problems(), [ConfigError::Definitions("s3://My_Bucket/x".to_owned())]);
     }
 }

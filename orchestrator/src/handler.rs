@@ -20,7 +20,9 @@ use crate::claim::{ClaimKind, Claimed};
 use crate::content::Found;
 use crate::definitions::Definitions;
 use crate::event::{Item, Message};
+use crate::guard::{Guard, OutOfTime};
 use crate::ledger::{Content, DroppedFile};
+use crate::metrics::Metrics;
 use crate::ports::Edges;
 use crate::raced::Raced;
 use crate::report::{self, Decision, log};
@@ -32,50 +34,69 @@ use crate::{claim, content, first_seen, loading, near_miss, queue, sets, slot_re
 /// The number of tries to advance a set. A try starts again if another handler changes the ledger of the set.
 const MAX_ROUNDS: usize = 8;
 
-/// The decisions about the keys that were handled, and the first error, if any.
-#[derive(Default)]
-struct Handled {
-    decisions: Vec<Decision>,
-    error: Option<anyhow::Error>,
+/// The answer to an event, and what was done in numbers.
+pub struct Handled {
+    /// The answer for the caller; an error if the event is to be delivered again as a whole.
+    pub answer: anyhow::Result<Value>,
+    /// The numbers.
+    pub metrics: Metrics,
 }
 
-impl Handled {
+/// The decisions about keys, and the first error, if any.
+#[derive(Default)]
+struct Outcome {
+    decisions: Vec<Decision>,
+    error: Option<anyhow::Error>,
+    metrics: Metrics,
+}
+
+impl Outcome {
     fn decided(decision: Decision, key: &str) -> Self {
         log::decision(&decision, key);
-        Self { decisions: vec![decision], error: None }
+        Self { decisions: vec![decision], ..Self::default() }
     }
 
     fn failed(error: anyhow::Error) -> Self {
-        Self { decisions: Vec::new(), error: Some(error) }
+        Self { error: Some(error), ..Self::default() }
     }
 
     fn add(&mut self, other: Self) {
         self.decisions.extend(other.decisions);
         self.error = self.error.take().or(other.error);
+        self.metrics.add(other.metrics);
     }
 }
 
-/// Handles the messages of one event and returns the decision about each of their keys.
+/// Handles the messages of one event, with the decision about each of their keys in the answer.
 ///
 /// The error of one message does not stop the others. The answer names the messages that failed, and SQS delivers these
-/// messages again.
-///
-/// # Errors
-///
-/// If the definitions cannot be loaded, or if an event that is not a batch of SQS fails.
+/// messages again. If the definitions cannot be loaded, or if an event that is not a batch of SQS fails, the answer is an
+/// error.
 pub(crate) async fn handle<E: Edges>(
     edges: &E,
     setup: &Setup,
     messages: &[Message],
-) -> anyhow::Result<Value> {
-    // Step 1.
-    let definitions = loading::definitions(edges, setup).await?;
+    guard: Guard,
+) -> Handled {
     let (mut decisions, mut failed, mut first_error) = (Vec::new(), Vec::new(), None);
-    let mut errors = serde_json::Map::new();
+    let (mut errors, mut metrics) = (serde_json::Map::new(), Metrics::default());
+    // Step 1.
+    let definitions = guard.within(setup.now(), loading::definitions(edges, setup)).await;
+    let definitions = match definitions.map_err(anyhow::Error::from).and_then(|loaded| loaded) {
+        Ok(definitions) => definitions,
+        Err(error) => {
+            metrics.failures += 1;
+            return Handled { answer: Err(error), metrics };
+        }
+    };
     for message in messages {
-        let handled = handle_message(edges, setup, &definitions, message).await;
+        let work = handle_message(edges, setup, &definitions, message, guard);
+        let handled = guard.within(setup.now(), work).await;
+        let handled = handled.unwrap_or_else(|late| Outcome::failed(late.into()));
         decisions.extend(handled.decisions);
+        metrics.add(handled.metrics);
         let Some(error) = handled.error else { continue };
+        metrics.failures += 1;
         log::message_failed(&error);
         match &message.id {
             Some(id) => {
@@ -85,26 +106,35 @@ pub(crate) async fn handle<E: Edges>(
             None => first_error = first_error.or(Some(error)),
         }
     }
-    match first_error {
+    let answer = match first_error {
         Some(error) => Err(error),
         None => Ok(json!({"decisions": decisions, "batchItemFailures": failed, "errors": errors})),
-    }
+    };
+    Handled { answer, metrics }
 }
 
-/// Handles every item of a message, even after an item has failed.
+/// Handles every item of a message, even after an item has failed. Begins nothing when the time limit is near.
 async fn handle_message<E: Edges>(
     edges: &E,
     setup: &Setup,
     definitions: &Definitions,
     message: &Message,
-) -> Handled {
-    let mut handled = Handled::default();
+    guard: Guard,
+) -> Outcome {
+    let mut handled = Outcome::default();
     for item in &message.items {
         handled.add(match item {
             Item::Ignored { key, reason } => {
-                Handled::decided(report::ignored(key.clone(), reason), key.as_deref().unwrap_or_default())
+                Outcome::decided(report::ignored(key.clone(), reason), key.as_deref().unwrap_or_default())
             }
-            Item::Arrival { bucket, key, .. } => handle_key(edges, setup, definitions, bucket, key).await,
+            Item::Arrival { .. } if guard.is_late(setup.now()) => Outcome::failed(OutOfTime.into()),
+            Item::Arrival { bucket, key, at } => {
+                let mut arrived = handle_key(edges, setup, definitions, bucket, key).await;
+                for decision in &arrived.decisions {
+                    arrived.metrics.count(decision, *at, setup.now());
+                }
+                arrived
+            }
         });
     }
     handled
@@ -117,16 +147,16 @@ async fn handle_key<E: Edges>(
     definitions: &Definitions,
     bucket: &str,
     key: &str,
-) -> Handled {
+) -> Outcome {
     let sets = match sets::of_key(setup, definitions, bucket, key) {
         Ok(sets) => sets,
         Err(decision) => {
             let told = near_miss::tell(edges, setup, definitions, bucket, key, *decision).await;
-            return told.map_or_else(Handled::failed, |decision| Handled::decided(decision, key));
+            return told.map_or_else(Outcome::failed, |decision| Outcome::decided(decision, key));
         }
     };
     if let Err(why) = definitions.values() {
-        return Handled::failed(anyhow!("values.json cannot be used: {why}"));
+        return Outcome::failed(anyhow!("values.json cannot be used: {why}"));
     }
     let results = future::join_all(sets.iter().map(|set| async move {
         // Only sweeps need the time of the first sight. The time is stored while the set advances, so that the handler
@@ -135,11 +165,11 @@ async fn handle_key<E: Edges>(
         let (decision, seen) = future::join(advance(edges, setup, set), first_seen).await;
         decision.and_then(|decision| seen.map(|_| decision))
     }));
-    let mut handled = Handled::default();
+    let mut handled = Outcome::default();
     for result in results.await {
         handled.add(match result {
-            Ok(decision) => Handled::decided(Decision { key: Some(key.to_owned()), ..decision }, key),
-            Err(error) => Handled::failed(error),
+            Ok(decision) => Outcome::decided(Decision { key: Some(key.to_owned()), ..decision }, key),
+            Err(error) => Outcome::failed(error),
         });
     }
     handled

@@ -18,6 +18,8 @@
 
 mod handler;
 
+mod guard;
+
 mod event;
 
 mod loading;
@@ -88,11 +90,13 @@ mod set_name;
 
 mod digest;
 
-// All text for people: decisions, notices and log lines.
+// All text for people: decisions, notices and log lines. Numbers about them.
 
 mod report;
 
 mod telling;
+
+mod metrics;
 
 // The configuration, and the edges: the services outside.
 
@@ -104,18 +108,25 @@ mod ports;
 
 mod aws;
 
+// The program that Lambda runs.
+
+pub mod lambda;
+
 #[cfg(test)]
 mod model;
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use aws::Aws;
 use operations::Operations;
 
 pub use aws::Clients;
-pub use config::{Config, ConfigError, Now};
+pub use config::{Config, ConfigError, ConfigErrors, Now};
+pub use handler::Handled;
+pub use metrics::Metrics;
 pub use report::{Decision, SweepReport, Verdict};
 
 /// Starts pipelines for dropped files.
@@ -129,8 +140,8 @@ impl Orchestrator {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if a setting cannot be used.
-    pub fn new(config: Config, clients: Clients) -> Result<Self, ConfigError> {
+    /// [`ConfigErrors`] if settings cannot be used.
+    pub fn new(config: Config, clients: Clients) -> Result<Self, ConfigErrors> {
         let aws = Aws { clients, topic_arn: config.topic_arn.clone() };
         let drop_bucket = config.drop_bucket.clone();
         Ok(Self { operations: Operations::new(config, aws)?, drop_bucket })
@@ -145,9 +156,15 @@ impl Orchestrator {
     ///
     /// If a service failed or a set could not be started. The caller should deliver the event again.
     pub async fn handle(&self, event: Value) -> anyhow::Result<Value> {
+        self.handle_until(event, None).await.answer
+    }
+
+    /// Handles one event as [`Orchestrator::handle`] does, but stops in time for an answer before `deadline`. What was not
+    /// handled then counts as failed.
+    pub async fn handle_until(&self, event: Value, deadline: Option<Timestamp>) -> Handled {
         // The future is boxed, because callers may spawn it, and the compiler then refuses the type of the unboxed future
         // as too deeply nested.
-        self.operations.handle(&event).boxed().await
+        self.operations.handle(&event, deadline).boxed().await
     }
 
     /// Advances every set for which no event will come: whole sets without a run, next and deferred content, and claims

@@ -4,6 +4,7 @@
 //! last content of every whole set has been run, no content was run again except after a failure or after other content
 //! of the set, and no cap was exceeded.
 
+mod deadline;
 mod kinds;
 mod page;
 mod patterns;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 
 use crate::book::Book;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigErrors};
 use crate::definitions::Cache;
 use crate::ledger::Claim;
 
@@ -28,8 +28,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Returns the setup for a configuration. Fails if a setting is wrong; the error names the setting.
-    pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
+    /// Returns the setup for a configuration. Fails if settings are wrong; the error names them all.
+    pub(crate) fn new(config: Config) -> Result<Self, ConfigErrors> {
         let book = Book::new(config.home()?, &config.holder);
         Ok(Self {
             config,

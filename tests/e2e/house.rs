@@ -1,5 +1,6 @@
 //! The sources keep their shape: no circle of imports, and no file that is too long to read in one sitting.
 
+mod iam;
 mod modules;
 
 use std::{

@@ -13,6 +13,7 @@ mod embedded_postgres;
 mod events;
 mod gzip;
 mod house;
+mod lambda;
 mod ledger;
 mod new;
 mod new_headers;

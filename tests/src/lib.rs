@@ -5,6 +5,7 @@ pub mod definitions;
 pub mod mail;
 pub mod process;
 pub mod program;
+pub mod runtime_api;
 pub mod samples;
 pub mod topic;
 pub mod until;

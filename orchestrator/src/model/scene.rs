@@ -160,13 +160,17 @@ impl Scene {
         let errors = Rc::clone(&self.errors);
         let running: Running = Box::pin(async move {
             let answer = match call {
-                Call::Event(event) => subject.handle(&event).await.map(drop),
+                Call::Event(event) => subject.handle(&event, None).await.answer.map(drop),
                 Call::Sweep => subject.sweep().await.map(drop),
                 Call::StartNext => subject.start_next("orders").await.map(drop),
             };
             errors.borrow_mut().extend(answer.err().map(|error| format!("{error:#}")));
         });
         self.invocations.push(Invocation { handler, started: self.world.seconds(), running });
+    }
+
+    pub(super) fn handler(&self) -> Arc<Operations<WorldEdges>> {
+        Arc::clone(&self.handlers[0])
     }
 
     fn step(&mut self, number: usize) {
@@ -279,7 +283,7 @@ fn handler(world: &Arc<World>, number: usize, incarnation: i64) -> Arc<Operation
     let config = Config {
         definitions_uri: "s3://definitions".to_owned(),
         drop_bucket: Some("drop".to_owned()),
-        topic_arn: "arn:topic".to_owned(),
+        topic_arn: "arn:aws:sns:us-east-1:000000000000:notices".to_owned(),
         lease: Duration::from_secs(LEASE_SECS.unsigned_abs()),
         holder: format!("handler-{number}#{incarnation}"),
         now: Arc::new(move || clock.now()),
