@@ -1,6 +1,6 @@
 # The same verbs as in CI. `make help` lists them.
 
-.PHONY: help demo up test check check-terraform soak bench samples clean
+.PHONY: help demo up test check check-terraform soak bench package samples clean
 .DEFAULT_GOAL := help
 
 help:              ## List the verbs
@@ -42,6 +42,10 @@ bench:             ## Measure speed and memory beside the named rivals; writes t
 	tests/setup rivals
 	cargo build --release --bin ec2-worker
 	cargo bench --bench speed
+	python3 tests/benches/function.py
+
+package:           ## Make the Lambda function for x86-64 and arm64 as zips and for a container image; in target/package
+	orchestrator/package
 
 samples:           ## Generate the sample files again from their seed
 	cargo run --bin generate-samples pipeline-definitions/orders/samples

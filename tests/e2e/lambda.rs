@@ -1,6 +1,7 @@
 //! The real `bootstrap` as Lambda runs it, under a Runtime API that repeats events and kills the function.
 
 mod function;
+mod package;
 
 use std::{process::Command, time::Duration};
 
@@ -106,6 +107,25 @@ async fn a_pipeline_service_with_keys_of_its_own_gets_them() {
     let answer = function.invoke(&function.event(key)).await;
     assert_eq!(answer["decisions"][0]["decision"], "started", "{answer}");
     assert!(!function.process.last_output().contains("hush"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_emulator_of_cargo_lambda_runs_the_function() {
+    let mut function = Function::start(&[]).await;
+    function.put_definition("orders", "in/{day}/a.csv").await;
+    let key = "in/2026-01-01/a b+c/../a.csv";
+    function.put(key).await;
+    let emulator = function.move_to_cargo_lambda().await;
+    let unmatched = emulator.invoke(&function.event(key));
+    assert_eq!(unmatched["decisions"][0]["decision"], "unmatched", "{unmatched}");
+    let key = "in/2026-01-01/a.csv";
+    function.put(key).await;
+    for decision in ["started", "duplicate"] {
+        let answer = emulator.invoke(&function.event(key));
+        assert_eq!(answer["decisions"][0]["decision"], decision, "{answer}");
+    }
+    let swept = emulator.invoke(&json!({"sweep": true}));
+    assert_eq!(swept["failures"], json!([]), "{swept}");
 }
 
 /// Runs `bootstrap` with these variables alone. Returns its exit code, its output and its errors.

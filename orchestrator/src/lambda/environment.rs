@@ -51,6 +51,8 @@ pub(super) const VARIABLES: [(&str, &str); 12] = [
     ("AWS_ENDPOINT_URL_S3", "Address of S3, if it is not that of AWS"),
     ("AWS_ENDPOINT_URL_DATA_PIPELINE", "Address of Data Pipeline, if it is not that of AWS"),
     ("AWS_ENDPOINT_URL_SNS", "Address of SNS, if it is not that of AWS"),
+    (KEY_ID, "Access key of the Data Pipeline service, if it has keys of its own"),
+    (KEY_SECRET, "Secret of that access key"),
     (
         LOG,
         "What the log contains: error, warn, info, debug, or a filter such as info,orchestrator=debug [default: info]",
@@ -109,6 +111,16 @@ impl Environment {
         let log = given(LOG).unwrap_or_else(|| "info".to_owned());
         let filter = EnvFilter::try_new(&log).map_err(|error| format!("`{log}` is not a filter: {error}"));
         checked(&mut problems, LOG, filter);
+        let pipeline_key = match (given(KEY_ID), given(KEY_SECRET)) {
+            (Some(id), Some(secret)) => Some((id, secret)),
+            (None, None) => None,
+            (id, _) => {
+                let (missing, other) = if id.is_none() { (KEY_ID, KEY_SECRET) } else { (KEY_SECRET, KEY_ID) };
+                let why = format!("is not set, but {other} is; set both or neither");
+                problems.push(Problem { variable: missing, why });
+                None
+            }
+        };
         let everywhere =
             checked(&mut problems, ENDPOINT, given(ENDPOINT).map(|text| address(&text)).transpose());
         let everywhere = everywhere.flatten();

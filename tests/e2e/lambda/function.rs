@@ -1,10 +1,18 @@
 //! A function with buckets of its own in a running stack, whose own orchestrator does not see them.
 
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
 use e2e::{
     definitions::Definitions,
     process::Process,
     program::Up,
     runtime_api::{Answer, RuntimeApi},
+    until::until,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -87,6 +95,25 @@ impl Function {
             "object": {"key": key, "size": 2, "eTag": "e", "sequencer": "1"}}}]})
     }
 
+    /// Ends the function, and starts it under the emulator of cargo-lambda.
+    pub(super) async fn move_to_cargo_lambda(&mut self) -> CargoLambda {
+        let emulator = CargoLambda::start(self.folder.path()).await;
+        self.process.kill();
+        let variables = Self::variables(
+            &self.up,
+            &[
+                ("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{}/.rt", emulator.port)),
+                ("AWS_LAMBDA_FUNCTION_NAME", "_".to_owned()),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".to_owned()),
+            ],
+        );
+        let mut command = Command::new(BOOTSTRAP);
+        command.env_clear().envs(variables);
+        self.process = Process::start("function", self.folder.path(), command);
+        emulator
+    }
+
     pub(super) async fn invoke(&mut self, event: &Value) -> Value {
         self.api.invoke(event, &mut self.process).await
     }
@@ -121,5 +148,53 @@ impl Function {
             .filter(is_finished)
             .map(|it| it.name().to_owned())
             .collect()
+    }
+}
+
+/// The emulator of Lambda in cargo-lambda.
+pub(super) struct CargoLambda {
+    port: u16,
+    folder: PathBuf,
+    _process: Process,
+}
+
+impl CargoLambda {
+    async fn start(folder: &Path) -> Self {
+        // It wants the package of a function, though it does not build it here.
+        fs::create_dir(folder.join("src")).expect("a folder");
+        fs::write(folder.join("src/main.rs"), "fn main() {}").expect("a source file");
+        fs::write(folder.join("Cargo.toml"), "[package]\nname = \"function\"\nedition = \"2024\"\n")
+            .expect("a package");
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = free.expect("a free port").port();
+        let mut command = Self::command(port, "watch");
+        command.arg("--only-lambda-apis");
+        let mut process = Process::start("cargo-lambda", folder, command);
+        until("cargo-lambda listens", async || {
+            process.must_run();
+            let reached = std::net::TcpStream::connect(("127.0.0.1", port));
+            reached.map(drop).map_err(|_| process.last_output())
+        })
+        .await;
+        Self { port, folder: folder.to_owned(), _process: process }
+    }
+
+    fn command(port: u16, verb: &str) -> Command {
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/venv-package/bin/cargo-lambda");
+        assert!(program.exists(), "cargo-lambda is missing: run `tests/setup`");
+        let mut command = Command::new(program);
+        command.args(["lambda", verb, "--invoke-address", "127.0.0.1", "--invoke-port", &port.to_string()]);
+        command
+    }
+
+    /// Sends an event to the function and returns its response.
+    pub(super) fn invoke(&self, event: &Value) -> Value {
+        let file = self.folder.join("event.json");
+        fs::write(&file, event.to_string()).expect("an event");
+        let mut command = Self::command(self.port, "invoke");
+        let output = command.arg("--data-file").arg(file).output().expect("starting cargo-lambda");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
     }
 }
