@@ -125,7 +125,7 @@ impl Scene {
         self.put_key(key, body);
         let event = self.events.pop().expect("the event of this file");
         let subject = Arc::clone(&self.handlers[0]);
-        let mut running = Box::pin(async move { subject.handle(&event).await });
+        let mut running = Box::pin(async move { subject.handle(&event, None).await.answer });
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..100_000 {
             if let Poll::Ready(answer) = running.as_mut().poll(&mut context) {
