@@ -44,7 +44,8 @@ bench:             ## Measure speed and memory beside the named rivals; writes t
 	cargo bench --bench speed
 	python3 tests/benches/function.py
 
-package:           ## Make the Lambda function for x86-64 and arm64 as zips and for a container image; in target/package
+package:           ## Make what is deployed, in target/package: worker and engine, and the Lambda function as zips and for an image
+	ec2-worker/package
 	orchestrator/package
 
 samples:           ## Generate the sample files again from their seed
