@@ -22,7 +22,7 @@ check:             ## What CI runs: format, lints, every test
 	rustfmt --edition 2024 --check ec2-worker/src/activity/*.rs ec2-worker/src/activity/*/*.rs
 	rustfmt --edition 2024 --check crates/server/src/ops/*.rs
 	cargo clippy --workspace --all-targets -- --deny warnings
-	tests/terraform/check --quick
+	$(MAKE) check-terraform
 	$(MAKE) test
 
 check-terraform:   ## Check terraform/: conventions, checkov, validate, and an apply of every example against a stand-in for AWS
