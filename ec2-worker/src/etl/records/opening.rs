@@ -48,7 +48,7 @@ impl Records {
 
     /// Fills the window up to the size of the sample.
     fn fill_sample(&mut self, enough: impl Fn(&[u8]) -> bool) -> Result<(), Failure> {
-        while !self.is_last && self.window.len() < SAMPLE && !enough(&self.window) {
+        while !self.is_last && self.window.len() < SAMPLE && !enough(&self.window[self.next..]) {
             self.is_last = !self.fill()?;
         }
         Ok(())
@@ -60,12 +60,11 @@ impl Records {
         if !self.dialect.ends_by_line() {
             return Ok(());
         }
-        let (dialect, start) = (self.dialect.clone(), self.next);
-        self.fill_sample(|window| {
-            let text = &window[start..];
+        let dialect = self.dialect.clone();
+        self.fill_sample(|text| {
             memchr2(b'\n', b'\r', text).is_some() && !ends_with_return(&dialect, text, false)
         })?;
-        if ends_with_return(&dialect, &self.window[start..], self.is_last) {
+        if ends_with_return(&dialect, &self.window[self.next..], self.is_last) {
             self.set_dialect(Dialect {
                 record_end: RecordEnd::Bytes(b"\r".to_vec()),
                 ..self.dialect.clone()
